@@ -1,0 +1,215 @@
+//! The engine as its users see it.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::config::EngineConfig;
+use crate::env::Env;
+use crate::error::Result;
+use crate::index::IndexUse;
+use crate::metrics::{Event, LevelState, Metrics};
+use crate::open::open;
+use crate::scan::Scan;
+use crate::snapshot::Snapshot;
+use crate::state::Inner;
+use crate::storage::{Batch, Direction, Range, Value};
+use crate::verify::VerifyReport;
+
+/// An ordered key-value store. AuraDB implements it, and so can what it is compared with.
+///
+/// Keys are 1 B to 64 KiB, values up to 256 MiB; every method refuses others with a typed error and no effect.
+pub trait Engine: Send + Sync + 'static {
+    /// The value of `key`, or None. Shares the memory it was read from.
+    fn get(&self, key: &[u8]) -> impl Future<Output = Result<Option<Value>>> + Send;
+
+    /// Sets `key` to `value`; visible, and as durable as the sync policy says, when it returns.
+    fn put(&self, key: &[u8], value: &[u8]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes `key`; removing what is not there is no error.
+    fn delete(&self, key: &[u8]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Commits the writes of `batch` together: all are visible and recovered, or none.
+    fn write(&self, batch: Batch) -> impl Future<Output = Result<()>> + Send;
+
+    /// The rows of `range`, as of now.
+    fn scan(&self, range: Range, direction: Direction) -> Scan;
+
+    /// Writes what is in memory to tables.
+    fn flush(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Merges everything into one sorted run.
+    fn compact(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Waits for background work and releases the directory. Later calls fail; closing twice is no error.
+    fn close(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Opens engines: settings and components in, an engine out.
+pub struct EngineBuilder {
+    env: Env,
+    directory: PathBuf,
+    config: EngineConfig,
+}
+
+impl EngineBuilder {
+    /// An engine in `directory` of the world `env`, with default settings.
+    pub fn new(env: Env, directory: impl Into<PathBuf>) -> Self {
+        Self { env, directory: directory.into(), config: EngineConfig::default() }
+    }
+
+    /// Takes other settings.
+    #[must_use]
+    pub fn config(mut self, config: EngineConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Opens the directory, creating it where it is not there; recovers what a crash left.
+    ///
+    /// # Errors
+    /// Settings out of range, a directory in use, I/O errors, a newer format, and corruption with file and offset.
+    pub async fn open(self) -> Result<AuraEngine> {
+        let inner = open(self.env, self.directory, self.config).await?;
+        Ok(AuraEngine { handle: Arc::new(Handle { inner }) })
+    }
+}
+
+/// An open AuraDB engine. Clones share it; dropping the last one stops its background work, and `close` waits for that.
+#[derive(Clone)]
+pub struct AuraEngine {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    inner: Arc<Inner>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.inner.closing.store(true, Ordering::Release);
+        self.inner.wake_all();
+    }
+}
+
+impl AuraEngine {
+    fn inner(&self) -> &Arc<Inner> {
+        &self.handle.inner
+    }
+
+    /// The state of this moment, readable for as long as it is held.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.inner().clone())
+    }
+
+    /// Waits until nothing is left to flush or compact. The active memtable stays as it is.
+    ///
+    /// # Errors
+    /// The failure that stopped background work.
+    pub async fn wait_idle(&self) -> Result<()> {
+        self.inner().wait_idle().await
+    }
+
+    /// A copy of the counters and the tree's state. O(tables).
+    pub fn metrics(&self) -> Metrics {
+        self.inner().metrics()
+    }
+
+    /// The events since the last call.
+    pub fn take_events(&self) -> Vec<Event> {
+        self.inner().counters.take_events()
+    }
+
+    /// The settings it runs with.
+    pub fn config(&self) -> &EngineConfig {
+        &self.inner().config
+    }
+
+    /// Checks every checksum, the order of every level and every value pointer, and measures what can be reached.
+    /// Reads the whole database.
+    ///
+    /// # Errors
+    /// A closed engine; what is damaged is in the report.
+    pub async fn verify(&self) -> Result<VerifyReport> {
+        self.inner().verify().await
+    }
+}
+
+impl Engine for AuraEngine {
+    async fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.inner().get(key, None).await
+    }
+
+    async fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        let mut batch = Batch::with_capacity(key.len() + value.len() + 16);
+        batch.put(key, value)?;
+        self.inner().write(batch).await
+    }
+
+    async fn delete(&self, key: &[u8]) -> Result<()> {
+        let mut batch = Batch::with_capacity(key.len() + 8);
+        batch.delete(key)?;
+        self.inner().write(batch).await
+    }
+
+    async fn write(&self, batch: Batch) -> Result<()> {
+        self.inner().write(batch).await
+    }
+
+    fn scan(&self, range: Range, direction: Direction) -> Scan {
+        // The view first: the sequence number read afterwards covers all that the view's tables hold.
+        let inner = self.inner();
+        let view = inner.view.load_full();
+        let snapshot = inner.published.load(Ordering::Acquire);
+        Scan::new(inner.clone(), snapshot, None, view, range, direction)
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.inner().flush().await
+    }
+
+    async fn compact(&self) -> Result<()> {
+        self.inner().compact().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner().close().await
+    }
+}
+
+impl Inner {
+    /// A copy of the counters and the tree's state.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let view = self.view.load();
+        let mut metrics = Metrics {
+            counts: self.counters.counts(),
+            cache: self.cache.stats(),
+            memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
+            debt_bytes: self.debt_bytes.load(Ordering::Relaxed),
+            ..Metrics::default()
+        };
+        metrics.levels.resize(view.version.levels.len(), LevelState::default());
+        for (level, state) in view.version.levels.iter().zip(&mut metrics.levels) {
+            state.runs = level.runs.len() as u64;
+        }
+        for (level, table) in view.version.tables() {
+            let (facts, index) = (table.facts(), table.index_report());
+            let state = &mut metrics.levels[level];
+            state.tables += 1;
+            state.bytes += facts.bytes;
+            state.entries += facts.entries;
+            metrics.index_bytes += table.index_bytes();
+            metrics.fence_bytes += index.fence_bytes;
+            metrics.model_tables += u64::from(index.used == IndexUse::Model);
+            metrics.model_segments += index.segments;
+            metrics.filter_bytes += table.filter_bytes();
+        }
+        for state in view.version.value_files.values() {
+            // A file being filled is as long as it is now; one that cannot be measured counts for nothing.
+            metrics.value_file_bytes += state.sealed_bytes.unwrap_or_else(|| state.file.bytes().unwrap_or(0));
+            metrics.value_garbage_bytes += state.garbage_bytes;
+        }
+        metrics
+    }
+}

@@ -1,0 +1,151 @@
+//! Carrying a plan out: read, merge, drop what nobody can see, write, swap.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::Job;
+use crate::env::Work;
+use crate::error::Result;
+use crate::flush::{ENTRIES_A_SLICE, TableWriter};
+use crate::merge::Merge;
+use crate::metrics::{Event, EventKind, add};
+use crate::retain::Retain;
+use crate::sst::Table;
+use crate::state::{Inner, OpenedFiles, View};
+use crate::storage::{Direction, Entry};
+use crate::version::{AddedTable, Edit};
+
+/// What a merge wrote.
+struct Merged {
+    tables: Vec<Arc<Table>>,
+    retain: Retain,
+}
+
+impl Inner {
+    /// Does one compaction, and lets readers see the result.
+    pub(crate) async fn compact_job(&self, job: &Job) -> Result<()> {
+        let start_nanos = self.env.clock.now();
+        let merged = if job.is_move() {
+            let tables = job.tables().map(|(_, table)| table.clone()).collect();
+            Merged { tables, retain: Retain::new(Vec::new()) }
+        } else {
+            self.merge_tables(job).await?
+        };
+        self.swap(job, &merged).await?;
+        let write_bytes = if job.is_move() { 0 } else { merged.tables.iter().map(|table| table.facts().bytes).sum() };
+        let read_bytes = if job.is_move() { 0 } else { job.bytes() };
+        let mine = self.counters.mine();
+        add(if job.is_move() { &mine.compaction_moves } else { &mine.compactions }, 1);
+        add(&mine.compaction_read_bytes, read_bytes);
+        add(&mine.compaction_write_bytes, write_bytes);
+        add(&mine.compaction_dropped, merged.retain.dropped);
+        let end_nanos = self.env.clock.now();
+        let kind = EventKind::Compaction { reason: job.reason, level: job.level, read_bytes, write_bytes };
+        self.counters.event(Event { start_nanos, end_nanos, kind });
+        Ok(())
+    }
+
+    async fn merge_tables(&self, job: &Job) -> Result<Merged> {
+        let deepest = self.view.load().version.levels.len().saturating_sub(1).max(job.level);
+        let mut context = self.context();
+        context.fill_cache = false;
+        let mut merge = Merge::new(Direction::Forward);
+        for (_, run) in &job.inputs {
+            merge.add_run(run.clone(), true);
+        }
+        merge.seek(None, &mut context).await?;
+        let mut output =
+            Output { inner: self, level: job.level, deepest, writer: None, last: None, tables: Vec::new() };
+        let mut retain = Retain::new(self.snapshots());
+        let mut seen = 0u64;
+        while let Some(entry) = merge.entry() {
+            if retain.keeps(entry, |key| job.nothing_below(key)) {
+                output.add(entry, &mut context.work).await?;
+            }
+            merge.step(&mut context).await?;
+            seen += 1;
+            if seen.is_multiple_of(ENTRIES_A_SLICE) {
+                context.charge();
+                self.env.clock.settle().await;
+                if self.is_closing() {
+                    output.abandon();
+                    return Err(crate::Error::Closed);
+                }
+            }
+        }
+        output.end_table(&mut context.work).await?;
+        context.charge();
+        self.sync_directory().await?;
+        Ok(Merged { tables: output.tables, retain })
+    }
+
+    /// Replaces the inputs by the outputs in one edit.
+    async fn swap(&self, job: &Job, merged: &Merged) -> Result<()> {
+        let run = job.run.unwrap_or_else(|| self.new_number());
+        let mut edit = Edit {
+            removed: job.tables().map(|(level, table)| (level, table.facts().id)).collect(),
+            added: merged
+                .tables
+                .iter()
+                .map(|table| AddedTable { level: job.level, run, facts: table.facts().clone() })
+                .collect(),
+            ..Edit::default()
+        };
+        let version = self.view.load().version.clone();
+        self.book_garbage(&mut edit, &version, &merged.retain);
+        self.retire_values(&edit, &version);
+        let tables = merged.tables.iter().map(|table| (table.facts().id, table.clone())).collect();
+        let opened = OpenedFiles { tables, ..OpenedFiles::default() };
+        self.commit_edit(edit, opened, |view, version| View {
+            active: view.active.clone(),
+            sealed: view.sealed.clone(),
+            version: Arc::new(version),
+        })
+        .await?;
+        if !job.is_move() {
+            for (_, table) in job.tables() {
+                table.mark_obsolete();
+                table.blocks().for_each(|block| self.cache.remove(block));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tables a merge writes: a new one whenever the last is full, never between two versions of a key.
+struct Output<'a> {
+    inner: &'a Inner,
+    level: usize,
+    deepest: usize,
+    writer: Option<TableWriter>,
+    last: Option<crate::Key>,
+    tables: Vec<Arc<Table>>,
+}
+
+impl Output<'_> {
+    async fn add(&mut self, entry: &Entry, work: &mut Work) -> Result<()> {
+        let full = self.writer.as_ref().is_some_and(|it| it.bytes() >= self.inner.config.table.size.as_u64());
+        if full && self.last.as_ref() != Some(&entry.key) {
+            self.end_table(work).await?;
+        }
+        if self.writer.is_none() {
+            self.writer = Some(self.inner.begin_table(self.level, self.deepest)?);
+        }
+        self.last = Some(entry.key.clone());
+        self.writer.as_mut().expect("just begun").add(entry, work).await
+    }
+
+    async fn end_table(&mut self, work: &mut Work) -> Result<()> {
+        if let Some(writer) = self.writer.take() {
+            let (_, table) = writer.finish(self.inner, work).await?;
+            self.tables.push(table);
+            self.inner.env.clock.charge(&mem::take(work));
+        }
+        Ok(())
+    }
+
+    /// Gives up what was written.
+    fn abandon(self) {
+        self.tables.iter().for_each(|table| table.mark_obsolete());
+    }
+}

@@ -1,0 +1,10 @@
+//! Compaction: a policy proposes a plan, [`check`] holds it against the tree, [`merge`] carries it out.
+//!
+//! No choice is made here. A plan that is refused is counted and costs nothing but the merge that did not happen.
+
+mod check;
+mod job;
+mod merge;
+
+pub(crate) use check::check;
+pub(crate) use job::Job;

@@ -1,0 +1,272 @@
+//! Settings: plain data that serialises whole. Components (file system, clock) go to the builder instead.
+
+use std::time::Duration;
+
+use aura_policies::{PolicySpec, defaults};
+use bytesize::ByteSize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How bytes are compressed; the numbers are on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Stored as they are.
+    #[default]
+    None,
+    /// LZ4 block format.
+    Lz4,
+    /// Zstandard, level 3.
+    Zstd,
+    /// Snappy.
+    Snappy,
+}
+
+impl Compression {
+    /// The number on disk.
+    pub fn tag(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Lz4 => 1,
+            Self::Zstd => 2,
+            Self::Snappy => 3,
+        }
+    }
+
+    /// Reads back `tag`.
+    pub fn from_tag(tag: u8) -> Option<Self> {
+        [Self::None, Self::Lz4, Self::Zstd, Self::Snappy].into_iter().find(|codec| codec.tag() == tag)
+    }
+}
+
+/// When a commit group is made durable against a crash of the machine. A crash of the process loses nothing under any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncPolicy {
+    /// Every group is synced before it is acknowledged.
+    Always,
+    /// Synced when this time has passed since the last sync, such as `"100ms"`; by the next group, or by a timer.
+    Interval(
+        #[serde(with = "humantime_serde")]
+        #[schemars(with = "String")]
+        Duration,
+    ),
+    /// Synced when this many bytes were logged since the last sync, such as `"1MiB"`.
+    Bytes(#[schemars(with = "String")] ByteSize),
+    /// Left to the operating system.
+    #[default]
+    Never,
+}
+
+/// The write-ahead log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WalConfig {
+    /// `"always"`, `"never"`, `{ interval = "100ms" }` or `{ bytes = "1MiB" }`.
+    pub sync: SyncPolicy,
+}
+
+/// Tables.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TableConfig {
+    /// Bytes of a data block before compression.
+    #[schemars(with = "String")]
+    pub block: ByteSize,
+    /// Bytes at which a compaction starts the next table.
+    #[schemars(with = "String")]
+    pub size: ByteSize,
+    /// How blocks are compressed.
+    pub compression: Compression,
+    /// How many bits, and of which kind, say whether a table can hold a key.
+    pub filter: PolicySpec,
+    /// Where in a table a key is.
+    pub index: PolicySpec,
+}
+
+impl Default for TableConfig {
+    fn default() -> Self {
+        Self {
+            block: ByteSize::kib(4),
+            size: ByteSize::mib(16),
+            compression: Compression::None,
+            filter: defaults().filter,
+            index: defaults().index,
+        }
+    }
+}
+
+/// The block and value cache.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// Bytes it may use, its own bookkeeping included. 0 turns it off.
+    #[schemars(with = "String")]
+    pub size: ByteSize,
+    /// Parts with a lock each; 0 chooses by size (one for every 4 MiB, at most 16).
+    pub shards: u32,
+    /// Who leaves.
+    pub eviction: PolicySpec,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { size: ByteSize::mib(64), shards: 0, eviction: defaults().eviction }
+    }
+}
+
+/// Compaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompactionConfig {
+    /// How many runs each level may hold, and how much larger each level is.
+    pub layout: PolicySpec,
+    /// Which table of a full level moves down.
+    pub picker: PolicySpec,
+    /// Whether the layout changes as the workload does.
+    pub agent: PolicySpec,
+    /// Operations between two questions to the agent.
+    pub agent_window: u64,
+    /// The capacity of level 1; 0 takes four memtables.
+    #[schemars(with = "String")]
+    pub base: ByteSize,
+    /// Runs in level 0 that start a merge into level 1.
+    pub level0_trigger: u32,
+    /// Runs in level 0 at which writes are slowed down.
+    pub level0_slowdown: u32,
+    /// Runs in level 0 at which writes wait.
+    pub level0_stop: u32,
+    /// Bytes of compaction debt at which writes are slowed down; at four times as many they wait.
+    #[schemars(with = "String")]
+    pub debt_slowdown: ByteSize,
+    /// Compactions that may run at the same time, beside the flush.
+    pub jobs: u32,
+}
+
+impl Default for CompactionConfig {
+    fn default() -> Self {
+        Self {
+            layout: defaults().layout,
+            picker: defaults().picker,
+            agent: defaults().agent,
+            agent_window: 10_000,
+            base: ByteSize::b(0),
+            level0_trigger: 4,
+            level0_slowdown: 20,
+            level0_stop: 36,
+            debt_slowdown: ByteSize::gib(64),
+            jobs: 1,
+        }
+    }
+}
+
+/// The value log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ValueLogConfig {
+    /// Which values go there.
+    pub separation: PolicySpec,
+    /// How values are compressed there.
+    pub compression: Compression,
+    /// Bytes at which a value file is sealed.
+    #[schemars(with = "String")]
+    pub file: ByteSize,
+}
+
+impl Default for ValueLogConfig {
+    fn default() -> Self {
+        Self { separation: defaults().separation, compression: Compression::None, file: ByteSize::mib(256) }
+    }
+}
+
+/// All settings of an engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineConfig {
+    /// Bytes of a memtable at which it is sealed and flushed.
+    #[schemars(with = "String")]
+    pub memtable: ByteSize,
+    /// Sealed memtables that may wait for their flush before writes wait.
+    pub memtables_sealed_max: u32,
+    /// The write-ahead log.
+    pub wal: WalConfig,
+    /// Tables.
+    pub table: TableConfig,
+    /// The cache.
+    pub cache: CacheConfig,
+    /// Compaction.
+    pub compaction: CompactionConfig,
+    /// The value log.
+    pub value_log: ValueLogConfig,
+    /// What policies that draw lots draw from.
+    pub seed: u64,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            memtable: ByteSize::mib(64),
+            memtables_sealed_max: 2,
+            wal: WalConfig::default(),
+            table: TableConfig::default(),
+            cache: CacheConfig::default(),
+            compaction: CompactionConfig::default(),
+            value_log: ValueLogConfig::default(),
+            seed: 0,
+        }
+    }
+}
+
+impl EngineConfig {
+    /// Checks every range that the types do not.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the setting's dotted name and its range.
+    pub fn validate(&self) -> Result<()> {
+        let bytes = |key: &str, value: ByteSize, min: u64, max: u64| {
+            if (min..=max).contains(&value.as_u64()) {
+                return Ok(());
+            }
+            let range = format!("{} is outside {} to {}", value, ByteSize(min), ByteSize(max));
+            Err(Error::config(key, range))
+        };
+        let count = |key: &str, value: u64, min: u64, max: u64| {
+            if (min..=max).contains(&value) {
+                return Ok(());
+            }
+            Err(Error::config(key, format!("{value} is outside {min} to {max}")))
+        };
+        let compaction = &self.compaction;
+        bytes("memtable", self.memtable, 4 << 10, 16 << 30)?;
+        count("memtables_sealed_max", self.memtables_sealed_max.into(), 1, 64)?;
+        bytes("table.block", self.table.block, 64, 16 << 20)?;
+        bytes("table.size", self.table.size, 4 << 10, 8 << 30)?;
+        count("cache.shards", self.cache.shards.into(), 0, 1024)?;
+        count("compaction.level0_trigger", compaction.level0_trigger.into(), 1, 1000)?;
+        let trigger = u64::from(compaction.level0_trigger);
+        count("compaction.level0_slowdown", compaction.level0_slowdown.into(), trigger, 10_000)?;
+        let slowdown = u64::from(compaction.level0_slowdown);
+        count("compaction.level0_stop", compaction.level0_stop.into(), slowdown + 1, 10_001)?;
+        count("compaction.jobs", compaction.jobs.into(), 1, 64)?;
+        count("compaction.agent_window", compaction.agent_window, 1, u64::MAX)?;
+        bytes("compaction.debt_slowdown", compaction.debt_slowdown, 1, u64::MAX / 4)?;
+        bytes("value_log.file", self.value_log.file, 4 << 10, 64 << 30)?;
+        match self.wal.sync {
+            SyncPolicy::Interval(interval) if interval.is_zero() => {
+                Err(Error::config("wal.sync.interval", "0s is outside 1ns to any time; say \"always\""))
+            }
+            SyncPolicy::Bytes(size) => bytes("wal.sync.bytes", size, 1, u64::MAX),
+            _ => Ok(()),
+        }
+    }
+
+    /// The capacity of level 1 in bytes.
+    pub fn base_bytes(&self) -> u64 {
+        match self.compaction.base.as_u64() {
+            0 => self.memtable.as_u64() * 4,
+            base => base,
+        }
+    }
+}

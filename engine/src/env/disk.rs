@@ -1,0 +1,229 @@
+//! The real world: local files, the monotonic clock, tokio tasks.
+//!
+//! Reads, appends and metadata calls are made inline: what the page cache holds comes back in about a microsecond,
+//! where a thread hop would cost tens. A sync waits for the device and goes to a blocking thread.
+
+#![expect(clippy::disallowed_methods, reason = "this is the one place that reaches files, time and threads")]
+
+use std::fs::{self, OpenOptions, TryLockError};
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use super::blob::past_the_end;
+use super::{BoxFuture, Clock, Env, File, Fs, Io, Spawn, Work, lock, opened_for_reading};
+
+/// Reads longer than this are compared with the file's length before memory is allocated for them, so that a damaged
+/// length cannot ask for more memory than there is.
+const READ_UNCHECKED_MAX: usize = 1 << 20;
+
+/// An [`Env`] over local files whose tasks, timers and syncs run on `runtime`, which must have its time driver enabled.
+pub fn env(runtime: &Handle) -> Env {
+    let clock = DiskClock { start: Instant::now(), runtime: runtime.clone() };
+    Env {
+        fs: Arc::new(DiskFs { runtime: runtime.clone() }),
+        clock: Arc::new(clock),
+        tasks: Arc::new(Tasks(runtime.clone())),
+    }
+}
+
+/// Local files and a tokio runtime of its own. Dropping it ends its tasks at their next wait, without waiting for
+/// them, and may be done from within another runtime.
+pub struct DiskWorld {
+    /// Taken by `drop` only.
+    runtime: Option<Runtime>,
+    env: Env,
+}
+
+impl DiskWorld {
+    /// Starts a runtime of `threads` worker threads (at least one).
+    ///
+    /// # Errors
+    /// If the operating system refuses the threads.
+    pub fn new(threads: usize) -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(threads.max(1)).enable_time().build()?;
+        let env = env(runtime.handle());
+        Ok(Self { runtime: Some(runtime), env })
+    }
+
+    /// What the engine is given.
+    pub fn env(&self) -> Env {
+        self.env.clone()
+    }
+
+    /// Runs `future` to its end on the calling thread, and the tasks beside it on the workers.
+    ///
+    /// # Panics
+    /// When called from within an asynchronous task: the thread would block its own runtime.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.as_ref().expect("the runtime is there until it is dropped").block_on(future)
+    }
+}
+
+impl Drop for DiskWorld {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct DiskFs {
+    runtime: Handle,
+}
+
+impl DiskFs {
+    /// Runs a call that waits for the device on a blocking thread.
+    fn blocking(runtime: &Handle, call: impl FnOnce() -> io::Result<()> + Send + 'static) -> Io<io::Result<()>> {
+        let done = runtime.spawn_blocking(call);
+        Io::pending(async move { done.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped))) })
+    }
+
+    fn file(&self, file: fs::File, end: Option<u64>) -> Arc<dyn File> {
+        Arc::new(DiskFile { file: Arc::new(file), end: end.map(Mutex::new), runtime: self.runtime.clone() })
+    }
+}
+
+impl Fs for DiskFs {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        Ok(self.file(file, Some(0)))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(self.file(fs::File::open(path)?, None))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {
+        let path = path.to_path_buf();
+        Self::blocking(&self.runtime, move || fs::File::open(path)?.sync_all())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(file)),
+            Err(TryLockError::WouldBlock) => {
+                Err(io::Error::new(io::ErrorKind::WouldBlock, format!("{} is locked", path.display())))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+struct DiskFile {
+    file: Arc<fs::File>,
+    /// Where the next append goes; none for a file opened for reading.
+    end: Option<Mutex<u64>>,
+    runtime: Handle,
+}
+
+impl DiskFile {
+    fn read(&self, offset: u64, bytes: usize) -> io::Result<Bytes> {
+        if bytes > READ_UNCHECKED_MAX {
+            let end = self.bytes()?;
+            if offset.checked_add(bytes as u64).is_none_or(|last| last > end) {
+                return Err(past_the_end(offset, bytes, end));
+            }
+        }
+        let mut data = BytesMut::zeroed(bytes);
+        self.file.read_exact_at(&mut data, offset)?;
+        Ok(data.freeze())
+    }
+
+    fn write(&self, data: &[u8]) -> io::Result<()> {
+        let mut end = lock(self.end.as_ref().ok_or_else(opened_for_reading)?);
+        if let Err(error) = self.file.write_all_at(data, *end) {
+            // Part of the data may be in the file: whatever is appended next must come after it.
+            if let Ok(file) = self.file.metadata() {
+                *end = file.len();
+            }
+            return Err(error);
+        }
+        *end += data.len() as u64;
+        Ok(())
+    }
+}
+
+impl File for DiskFile {
+    fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>> {
+        Io::ready(self.read(offset, bytes))
+    }
+
+    fn append(&self, data: &[u8]) -> Io<io::Result<()>> {
+        Io::ready(self.write(data))
+    }
+
+    fn sync(&self) -> Io<io::Result<()>> {
+        let file = self.file.clone();
+        DiskFs::blocking(&self.runtime, move || file.sync_data())
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        match &self.end {
+            Some(end) => Ok(*lock(end)),
+            None => Ok(self.file.metadata()?.len()),
+        }
+    }
+}
+
+struct DiskClock {
+    start: Instant,
+    runtime: Handle,
+}
+
+impl Clock for DiskClock {
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
+    }
+
+    fn sleep(&self, nanos: u64) -> Io<()> {
+        // The timer belongs to the runtime that is entered here, so it may be waited for on any thread.
+        let _entered = self.runtime.enter();
+        Io::pending(tokio::time::sleep(Duration::from_nanos(nanos)))
+    }
+
+    fn charge(&self, _work: &Work) {}
+
+    fn settle(&self) -> Io<()> {
+        Io::ready(())
+    }
+}
+
+struct Tasks(Handle);
+
+impl Spawn for Tasks {
+    fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) {
+        self.0.spawn(task);
+    }
+}

@@ -1,0 +1,123 @@
+//! Files in memory, for tests and throw-away databases; time and tasks are those of [`disk`].
+
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+
+use super::blob::Blob;
+use super::disk::{self, DiskWorld};
+use super::tree::{Locks, Tree};
+use super::{Env, File, Fs, Io, lock, opened_for_reading};
+
+/// An [`Env`] over an empty [`MemoryFs`] whose tasks and timers run on `runtime`, which must have its time driver
+/// enabled.
+pub fn env(runtime: &Handle) -> Env {
+    Env { fs: Arc::new(MemoryFs::default()), ..disk::env(runtime) }
+}
+
+/// One file system in memory and a tokio runtime of its own; dropped as a [`DiskWorld`] is.
+pub struct MemoryWorld {
+    disk: DiskWorld,
+    fs: Arc<MemoryFs>,
+}
+
+impl MemoryWorld {
+    /// Starts a runtime of `threads` worker threads (at least one) over an empty file system.
+    ///
+    /// # Errors
+    /// If the operating system refuses the threads.
+    pub fn new(threads: usize) -> io::Result<Self> {
+        Ok(Self { disk: DiskWorld::new(threads)?, fs: Arc::new(MemoryFs::default()) })
+    }
+
+    /// What the engine is given: each time the same files.
+    pub fn env(&self) -> Env {
+        Env { fs: self.fs.clone(), ..self.disk.env() }
+    }
+
+    /// Runs `future` to its end on the calling thread, and the tasks beside it on the workers.
+    ///
+    /// # Panics
+    /// When called from within an asynchronous task.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.disk.block_on(future)
+    }
+}
+
+/// A file system in memory. A file that is removed lives on for those who have it open.
+#[derive(Default)]
+pub struct MemoryFs {
+    names: Mutex<Tree<Arc<Mutex<Blob>>>>,
+    locks: Locks,
+}
+
+impl Fs for MemoryFs {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let body = Arc::default();
+        lock(&self.names).insert(path, Arc::clone(&body))?;
+        Ok(Arc::new(MemoryFile { body, writable: true }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(MemoryFile { body: lock(&self.names).get(path)?, writable: false }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        lock(&self.names).rename(from, to).map(drop)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        lock(&self.names).remove(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        lock(&self.names).list(directory)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        lock(&self.names).create_directory(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {
+        Io::ready(lock(&self.names).check_directory(path))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        let mut names = lock(&self.names);
+        if names.get(path).is_err() {
+            names.insert(path, Arc::default())?;
+        }
+        self.locks.take(path)
+    }
+}
+
+struct MemoryFile {
+    body: Arc<Mutex<Blob>>,
+    writable: bool,
+}
+
+impl File for MemoryFile {
+    fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>> {
+        Io::ready(lock(&self.body).read(offset, bytes))
+    }
+
+    fn append(&self, data: &[u8]) -> Io<io::Result<()>> {
+        if !self.writable {
+            return Io::ready(Err(opened_for_reading()));
+        }
+        lock(&self.body).append(data);
+        Io::ready(Ok(()))
+    }
+
+    fn sync(&self) -> Io<io::Result<()>> {
+        Io::ready(Ok(()))
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        Ok(lock(&self.body).bytes())
+    }
+}

@@ -1,0 +1,182 @@
+//! The engine's only way out: files, time and tasks.
+//!
+//! Engine code never touches the operating system; it is handed an [`Env`] and sees neither tokio nor the simulator.
+//!
+//! - [`disk`]: local files by positioned I/O, the monotonic clock, tokio tasks. A read that the page cache holds is
+//!   answered inline, without a thread hop; a sync goes to a blocking thread.
+//! - [`memory`]: files in memory, for tests and throw-away databases; time and tasks as on disk.
+//! - [`sim`]: files in memory behind a device model, virtual nanoseconds, one thread, seeded: the same seed gives the
+//!   same events in the same order on any machine. Crashes and faults are injected here.
+//!
+//! All three answer through [`Io`], which is ready at once where nothing has to be waited for, so that a call which
+//! needs no device costs neither an allocation nor a task switch.
+
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+mod blob;
+mod tree;
+
+pub mod disk;
+pub mod memory;
+pub mod sim;
+
+#[cfg(test)]
+mod tests;
+
+/// A boxed future.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The answer of a call that may have to wait: ready in place, or a boxed future.
+pub enum Io<T> {
+    /// The answer, until it is taken by the first poll.
+    Ready(Option<T>),
+    /// Still to come.
+    Pending(BoxFuture<'static, T>),
+}
+
+impl<T> Io<T> {
+    /// An answer that is there.
+    pub fn ready(value: T) -> Self {
+        Self::Ready(Some(value))
+    }
+
+    /// An answer that a future will give.
+    pub fn pending(future: impl Future<Output = T> + Send + 'static) -> Self {
+        Self::Pending(Box::pin(future))
+    }
+}
+
+impl<T: Unpin> Future for Io<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match &mut *self {
+            Self::Ready(value) => Poll::Ready(value.take().expect("an Io must not be polled after it was ready")),
+            Self::Pending(future) => future.as_mut().poll(context),
+        }
+    }
+}
+
+/// One file: append-only while it is written, read at any position at any time.
+pub trait File: Send + Sync {
+    /// Exactly `bytes` bytes from `offset`; fewer left is [`io::ErrorKind::UnexpectedEof`].
+    fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>>;
+
+    /// Adds `data` at the end, to the operating system and no further: a crash of the machine may lose it, a crash of
+    /// the process may not. The data is taken over before the call returns.
+    fn append(&self, data: &[u8]) -> Io<io::Result<()>>;
+
+    /// Makes everything appended so far survive a crash of the machine.
+    fn sync(&self) -> Io<io::Result<()>>;
+
+    /// Bytes in the file.
+    fn bytes(&self) -> io::Result<u64>;
+}
+
+/// A file system.
+pub trait Fs: Send + Sync {
+    /// Creates an empty file for appending, in place of one that stands there.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+
+    /// Opens an existing file for reading.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+
+    /// Gives a file another name, in place of one that stands there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// The names of the files in a directory, sorted.
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
+
+    /// Creates a directory and those above it; one that exists is no error.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the creations, renames and removals in a directory survive a crash of the machine.
+    fn sync_directory(&self, path: &Path) -> Io<io::Result<()>>;
+
+    /// Takes the exclusive lock file at `path` until the guard is dropped (or the process ends);
+    /// [`io::ErrorKind::WouldBlock`] if somebody holds it.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
+}
+
+/// CPU work done, in counts: what a simulation charges time for, and what `metrics` reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Operations begun (the fixed cost of a call).
+    pub operations: u64,
+    /// Key comparisons.
+    pub comparisons: u64,
+    /// Steps through a memtable's nodes.
+    pub memtable_steps: u64,
+    /// Entries put into a memtable.
+    pub memtable_inserts: u64,
+    /// Filters asked.
+    pub filter_probes: u64,
+    /// Learned models evaluated.
+    pub model_evaluations: u64,
+    /// Cache look-ups.
+    pub cache_probes: u64,
+    /// Bytes compressed.
+    pub bytes_compressed: u64,
+    /// Bytes decompressed (of output).
+    pub bytes_decompressed: u64,
+    /// Bytes checksummed.
+    pub bytes_checksummed: u64,
+    /// Bytes copied.
+    pub bytes_copied: u64,
+    /// Calls to the operating system.
+    pub system_calls: u64,
+}
+
+/// Time, and in a simulation the CPU.
+pub trait Clock: Send + Sync {
+    /// Nanoseconds since some fixed moment; never goes back.
+    fn now(&self) -> u64;
+
+    /// Waits for `nanos`.
+    fn sleep(&self, nanos: u64) -> Io<()>;
+
+    /// Charges `work` to the running task. It takes effect at the task's next wait for a device, or at `settle`.
+    /// Costs nothing in the real world.
+    fn charge(&self, work: &Work);
+
+    /// Waits until the CPU has done the work charged so far. Ready at once in the real world.
+    fn settle(&self) -> Io<()>;
+}
+
+/// Starts tasks.
+pub trait Spawn: Send + Sync {
+    /// Runs `task` beside the caller. `name` is for debuggers.
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>);
+}
+
+/// A world to run in.
+#[derive(Clone)]
+pub struct Env {
+    /// Files.
+    pub fs: Arc<dyn Fs>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Tasks.
+    pub tasks: Arc<dyn Spawn>,
+}
+
+/// Locks `mutex`. A holder that panicked has left the data whole: everything kept under these locks is changed in steps
+/// that cannot fail half-way.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The answer to an append through a handle that [`Fs::open`] gave.
+fn opened_for_reading() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "the file was opened for reading")
+}

@@ -1,0 +1,174 @@
+//! Injected faults: calls that fail or take longer, and the crash after which none succeeds.
+
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::env::lock;
+
+/// Which calls a fault meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Reads of files.
+    Read,
+    /// Appends; one that fails writes nothing.
+    Write,
+    /// Syncs of files and directories. As on Linux, bytes whose sync failed are given up: later syncs of the file
+    /// succeed and make nothing durable.
+    Sync,
+    /// Renames.
+    Rename,
+    /// Creations of files and directories, and lock files.
+    Create,
+    /// Removals.
+    Remove,
+    /// Appends and creations, failing with [`io::ErrorKind::StorageFull`]; an append writes the first half of its data
+    /// before, as a disk that fills up does.
+    NoSpace,
+}
+
+/// What a caller does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    /// Asks for names or lengths; only a crash stops it.
+    Ask,
+    Read,
+    Write,
+    Sync,
+    Rename,
+    Create,
+    Remove,
+}
+
+impl Call {
+    fn is_met_by(self, kind: FaultKind) -> bool {
+        match kind {
+            FaultKind::Read => self == Self::Read,
+            FaultKind::Write => self == Self::Write,
+            FaultKind::Sync => self == Self::Sync,
+            FaultKind::Rename => self == Self::Rename,
+            FaultKind::Create => self == Self::Create,
+            FaultKind::Remove => self == Self::Remove,
+            FaultKind::NoSpace => matches!(self, Self::Write | Self::Create),
+        }
+    }
+
+    /// Whether it changes what a crash leaves.
+    fn changes(self) -> bool {
+        !matches!(self, Self::Ask | Self::Read)
+    }
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy)]
+enum Effect {
+    Fail,
+    /// Takes so many nanoseconds longer.
+    Delay(u64),
+}
+
+/// A fault that is still to come.
+struct Rule {
+    kind: FaultKind,
+    effect: Effect,
+    /// Calls that pass before.
+    passing: u64,
+    times: u64,
+}
+
+/// The faults to come.
+pub(super) struct Faults {
+    calls: AtomicU64,
+    /// The call at which the machine crashes, counted from 1; 0: none.
+    crash_at: AtomicU64,
+    crashed: AtomicBool,
+    /// Whether there may be rules: most runs have none and need not look.
+    armed: AtomicBool,
+    rules: Mutex<Vec<Rule>>,
+}
+
+impl Faults {
+    pub(super) fn new() -> Self {
+        Self {
+            calls: AtomicU64::new(0),
+            crash_at: AtomicU64::new(0),
+            crashed: AtomicBool::new(false),
+            armed: AtomicBool::new(false),
+            rules: Mutex::new(Vec::new()),
+        }
+    }
+
+    pub(super) fn fail(&self, kind: FaultKind, nth: u64, times: u64) {
+        self.add(Rule { kind, effect: Effect::Fail, passing: nth.saturating_sub(1), times });
+    }
+
+    pub(super) fn delay(&self, kind: FaultKind, nth: u64, times: u64, nanos: u64) {
+        self.add(Rule { kind, effect: Effect::Delay(nanos), passing: nth.saturating_sub(1), times });
+    }
+
+    fn add(&self, rule: Rule) {
+        lock(&self.rules).push(rule);
+        self.armed.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn crash_at(&self, call: u64) {
+        self.crash_at.store(call, Ordering::Relaxed);
+    }
+
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn crashed(&self) -> bool {
+        self.crashed.load(Ordering::Relaxed)
+    }
+
+    /// Refuses whatever comes after the crash.
+    pub(super) fn check(&self) -> io::Result<()> {
+        if self.crashed() { Err(io::Error::other("the simulated machine has crashed")) } else { Ok(()) }
+    }
+
+    /// Lets a call begin; answers by how many nanoseconds it is delayed.
+    pub(super) fn begin(&self, call: Call) -> io::Result<u64> {
+        if call.changes() {
+            let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+            let crash_at = self.crash_at.load(Ordering::Relaxed);
+            if crash_at > 0 && number >= crash_at {
+                self.crashed.store(true, Ordering::Relaxed);
+            }
+        }
+        self.check()?;
+        if self.armed.load(Ordering::Relaxed) { self.meet(call) } else { Ok(0) }
+    }
+
+    /// Applies every rule that this call is the turn of.
+    fn meet(&self, call: Call) -> io::Result<u64> {
+        let mut delay = 0u64;
+        let mut failure = None;
+        lock(&self.rules).retain_mut(|rule| {
+            if !call.is_met_by(rule.kind) {
+                return true;
+            }
+            if rule.passing > 0 {
+                rule.passing -= 1;
+                return true;
+            }
+            if rule.times == 0 {
+                return false;
+            }
+            rule.times -= 1;
+            match rule.effect {
+                Effect::Delay(nanos) => delay = delay.saturating_add(nanos),
+                Effect::Fail => failure = Some(rule.kind),
+            }
+            rule.times > 0
+        });
+        match failure {
+            Some(FaultKind::NoSpace) => {
+                Err(io::Error::new(io::ErrorKind::StorageFull, "injected fault: no space left on the device"))
+            }
+            Some(kind) => Err(io::Error::other(format!("injected fault: {kind:?} failed"))),
+            None => Ok(delay),
+        }
+    }
+}

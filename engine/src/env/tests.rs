@@ -1,0 +1,160 @@
+//! One law for all file systems, and what only the real ones do.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::disk::DiskWorld;
+use super::memory::MemoryWorld;
+use super::sim::{SimConfig, SimWorld};
+use super::{Env, Work};
+
+/// What every file system does, in an empty directory `root` that exists.
+async fn file_system_law(env: &Env, root: &Path) {
+    files_law(env, root).await;
+    names_law(env, root).await;
+    locks_law(env, root);
+}
+
+async fn files_law(env: &Env, root: &Path) {
+    let path = root.join("a.log");
+    let file = env.fs.create(&path).unwrap();
+    assert_eq!(file.bytes().unwrap(), 0);
+    file.append(b"hello ").await.unwrap();
+    file.append(b"world").await.unwrap();
+    file.append(b"").await.unwrap();
+    assert_eq!(file.bytes().unwrap(), 11);
+    file.sync().await.unwrap();
+    file.sync().await.unwrap();
+
+    let reader = env.fs.open(&path).unwrap();
+    for handle in [&file, &reader] {
+        assert_eq!(&handle.read_at(0, 11).await.unwrap()[..], b"hello world");
+        assert_eq!(&handle.read_at(4, 3).await.unwrap()[..], b"o w");
+        assert_eq!(handle.read_at(11, 0).await.unwrap().len(), 0);
+        for (offset, bytes) in [(11, 1), (0, 12), (1000, 1), (0, 1 << 40)] {
+            let error = handle.read_at(offset, bytes).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{bytes} at {offset}: {error}");
+        }
+    }
+    assert_eq!(reader.append(b"x").await.unwrap_err().kind(), ErrorKind::PermissionDenied);
+
+    let bulk: Vec<u8> = (0..700_000u32).map(|i| (i % 253) as u8).collect();
+    file.append(&bulk).await.unwrap();
+    assert_eq!(reader.bytes().unwrap(), 700_011);
+    assert_eq!(&reader.read_at(200_011, 400_000).await.unwrap()[..], &bulk[200_000..600_000]);
+
+    let again = env.fs.create(&path).unwrap();
+    assert_eq!(again.bytes().unwrap(), 0);
+    assert_eq!(env.fs.open(&path).unwrap().bytes().unwrap(), 0);
+    env.fs.remove(&path).unwrap();
+    again.append(b"kept while it is open").await.unwrap();
+    assert_eq!(&again.read_at(0, 4).await.unwrap()[..], b"kept");
+}
+
+async fn names_law(env: &Env, root: &Path) {
+    let fs = &env.fs;
+    let deep = root.join("one/two");
+    fs.create_directory(&deep).unwrap();
+    fs.create_directory(&deep).unwrap();
+    for name in ["b", "c", "a"] {
+        fs.create(&root.join("one").join(name)).unwrap().append(name.as_bytes()).await.unwrap();
+    }
+    fs.create(&deep.join("below")).unwrap();
+    assert_eq!(fs.list(&root.join("one")).unwrap(), ["a", "b", "c"]);
+    assert_eq!(fs.list(&deep).unwrap(), ["below"]);
+    fs.sync_directory(&root.join("one")).await.unwrap();
+
+    fs.rename(&root.join("one/a"), &root.join("one/c")).unwrap();
+    fs.rename(&root.join("one/b"), &root.join("one/d")).unwrap();
+    assert_eq!(fs.list(&root.join("one")).unwrap(), ["c", "d"]);
+    assert_eq!(&fs.open(&root.join("one/c")).unwrap().read_at(0, 1).await.unwrap()[..], b"a");
+
+    let nowhere = root.join("nowhere");
+    let missing = [
+        fs.open(&nowhere).err(),
+        fs.remove(&nowhere).err(),
+        fs.rename(&nowhere, &root.join("x")).err(),
+        fs.rename(&root.join("one/c"), &nowhere.join("x")).err(),
+        fs.create(&nowhere.join("x")).err(),
+        fs.list(&nowhere).err(),
+        fs.sync_directory(&nowhere).await.err(),
+        fs.lock(&nowhere.join("x")).err(),
+    ];
+    for (index, error) in missing.into_iter().enumerate() {
+        assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::NotFound), "call {index}");
+    }
+    assert!(fs.create(&deep).is_err(), "a directory is no place for a file");
+    assert!(fs.create_directory(&root.join("one/c/x")).is_err(), "a file is no place for a directory");
+    assert_eq!(fs.list(&root.join("one")).unwrap(), ["c", "d"]);
+}
+
+fn locks_law(env: &Env, root: &Path) {
+    let path = root.join("LOCK");
+    let held = env.fs.lock(&path).unwrap();
+    assert_eq!(env.fs.lock(&path).err().map(|error| error.kind()), Some(ErrorKind::WouldBlock));
+    let other = env.fs.lock(&root.join("LOCK2")).unwrap();
+    drop(held);
+    drop(env.fs.lock(&path).unwrap());
+    drop(other);
+    assert_eq!(env.fs.list(root).unwrap(), ["LOCK", "LOCK2"]);
+}
+
+#[test]
+fn the_disk_keeps_the_law() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = DiskWorld::new(2).unwrap();
+    world.block_on(file_system_law(&world.env(), directory.path()));
+}
+
+#[test]
+fn memory_keeps_the_law() {
+    let world = MemoryWorld::new(1).unwrap();
+    let env = world.env();
+    env.fs.create_directory(Path::new("db")).unwrap();
+    world.block_on(file_system_law(&env, Path::new("db")));
+}
+
+#[test]
+fn the_simulation_keeps_the_law_on_every_device() {
+    for device in super::sim::profiles() {
+        let world = SimWorld::new(&SimConfig { device, ..SimConfig::default() });
+        let env = world.env();
+        env.fs.create_directory(Path::new("/db")).unwrap();
+        world.block_on(file_system_law(&env, Path::new("/db"))).unwrap();
+    }
+}
+
+#[test]
+fn memory_worlds_share_their_files_between_envs_and_not_with_others() {
+    let (one, other) = (MemoryWorld::new(1).unwrap(), MemoryWorld::new(1).unwrap());
+    one.env().fs.create(Path::new("x")).unwrap();
+    assert!(one.env().fs.open(Path::new("x")).is_ok());
+    assert!(other.env().fs.open(Path::new("x")).is_err());
+}
+
+#[test]
+fn the_disk_world_runs_tasks_and_timers_and_can_be_dropped_inside_a_runtime() {
+    let outer = DiskWorld::new(1).unwrap();
+    let counter = Arc::new(AtomicU64::new(0));
+    outer.block_on(async {
+        let inner = DiskWorld::new(1).unwrap();
+        let env = inner.env();
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let (clock, count) = (env.clock.clone(), counter.clone());
+        let task = async move {
+            let before = clock.now();
+            clock.sleep(1_000_000).await;
+            clock.charge(&Work { operations: 1, ..Work::default() });
+            clock.settle().await;
+            count.store(clock.now() - before, Ordering::SeqCst);
+            send.send(()).unwrap();
+        };
+        env.tasks.spawn("timer", Box::pin(task));
+        receive.await.unwrap();
+        // Made by one runtime's clock and waited for in another.
+        env.clock.sleep(1).await;
+    });
+    assert!(counter.load(Ordering::SeqCst) >= 1_000_000);
+}

@@ -1,0 +1,117 @@
+//! The names of a file system in memory: directories, files, locks. What a file is, the caller decides.
+//!
+//! Paths are taken as they are spelled; `.` and `..` are not resolved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::lock;
+
+/// Names of files, each in a directory that exists.
+#[derive(Clone)]
+pub(super) struct Tree<F> {
+    directories: BTreeSet<PathBuf>,
+    files: BTreeMap<PathBuf, F>,
+}
+
+impl<F> Default for Tree<F> {
+    /// The root, and the directory that relative names start from.
+    fn default() -> Self {
+        Self { directories: BTreeSet::from([PathBuf::from("/"), PathBuf::new()]), files: BTreeMap::new() }
+    }
+}
+
+impl<F: Clone> Tree<F> {
+    /// Refuses a place where no file can be made: its directory is missing, or it is a directory itself.
+    fn check_place(&self, path: &Path) -> io::Result<()> {
+        if self.directories.contains(path) {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("{} is a directory", path.display())));
+        }
+        match path.parent() {
+            Some(parent) if self.directories.contains(parent) => Ok(()),
+            _ => Err(missing(path)),
+        }
+    }
+
+    pub(super) fn insert(&mut self, path: &Path, file: F) -> io::Result<()> {
+        self.check_place(path)?;
+        self.files.insert(path.to_path_buf(), file);
+        Ok(())
+    }
+
+    pub(super) fn get(&self, path: &Path) -> io::Result<F> {
+        self.files.get(path).cloned().ok_or_else(|| missing(path))
+    }
+
+    /// Gives a file another name, and answers with the file.
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<F> {
+        let file = self.get(from)?;
+        self.check_place(to)?;
+        self.files.remove(from);
+        self.files.insert(to.to_path_buf(), file.clone());
+        Ok(file)
+    }
+
+    pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.files.remove(path).map(drop).ok_or_else(|| missing(path))
+    }
+
+    pub(super) fn check_directory(&self, path: &Path) -> io::Result<()> {
+        if self.directories.contains(path) { Ok(()) } else { Err(missing(path)) }
+    }
+
+    pub(super) fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        self.check_directory(directory)?;
+        let below = self.files.range(directory.to_path_buf()..).take_while(|(path, _)| path.starts_with(directory));
+        let here = below.filter(|(path, _)| path.parent() == Some(directory));
+        Ok(here.filter_map(|(path, _)| path.file_name()).map(|name| name.to_string_lossy().into_owned()).collect())
+    }
+
+    pub(super) fn create_directory(&mut self, path: &Path) -> io::Result<()> {
+        if let Some(file) = path.ancestors().find(|above| self.files.contains_key(*above)) {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is a file", file.display())));
+        }
+        self.directories.extend(path.ancestors().map(Path::to_path_buf));
+        Ok(())
+    }
+
+    /// The same directories without any file.
+    pub(super) fn without_files<G>(&self) -> Tree<G> {
+        Tree { directories: self.directories.clone(), files: BTreeMap::new() }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Path, &F)> {
+        self.files.iter().map(|(path, file)| (path.as_path(), file))
+    }
+}
+
+fn missing(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{} does not exist", path.display()))
+}
+
+/// The lock files that are held.
+#[derive(Clone, Default)]
+pub(super) struct Locks(Arc<Mutex<BTreeSet<PathBuf>>>);
+
+impl Locks {
+    /// Holds `path` until the guard is dropped; [`io::ErrorKind::WouldBlock`] if it is held.
+    pub(super) fn take(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        if !lock(&self.0).insert(path.to_path_buf()) {
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, format!("{} is locked", path.display())));
+        }
+        Ok(Box::new(Held { locks: self.clone(), path: path.to_path_buf() }))
+    }
+}
+
+struct Held {
+    locks: Locks,
+    path: PathBuf,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        lock(&self.locks.0).remove(&self.path);
+    }
+}

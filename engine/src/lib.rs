@@ -1,0 +1,77 @@
+//! AuraDB's engine: a log-structured merge tree whose every decision is a policy.
+//!
+//! ```text
+//! write   batch ─ separate ─┬─ large values ──▶ value log ─┐ pointers
+//!                           └─ the rest ───────────────────┴─▶ WAL ─▶ memtable ─ seal ─▶ flush ─▶ level 0
+//!                                                                              compaction ─▶ level 1 ─▶ level 2 ..
+//! read    key ─▶ memtables ─▶ tables, newest first: filter ─ index ─ cache ─ block ─▶ value (or value log)
+//! ```
+//!
+//! Start with [`EngineBuilder`]; `examples/basic_usage.rs` is a whole program. [`write`] and [`read`] are the two paths,
+//! top to bottom. Everything outside the process is behind [`env`]: the same code runs on a real disk and in a
+//! deterministic simulation.
+
+mod api;
+mod config;
+mod storage;
+
+mod error;
+
+mod codec;
+mod state;
+
+mod open;
+mod write;
+
+mod vlog;
+
+mod wal;
+
+mod memtable;
+
+mod stall;
+
+mod flush;
+mod retain;
+
+mod sst;
+
+mod compactor;
+
+mod version;
+
+mod read;
+
+mod index;
+
+mod cache;
+
+mod context;
+
+mod scan;
+
+mod merge;
+
+mod snapshot;
+
+mod verify;
+
+mod background;
+
+pub mod env;
+
+mod metrics;
+
+pub use api::{AuraEngine, Engine, EngineBuilder};
+pub use cache::CacheStats;
+pub use config::{
+    CacheConfig, CompactionConfig, Compression, EngineConfig, SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
+};
+pub use context::ReadStats;
+pub use error::{Error, Result};
+pub use index::{IndexReport, IndexUse};
+pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
+pub use scan::Scan;
+pub use snapshot::Snapshot;
+pub use storage::{Batch, Direction, KEY_BYTES_MAX, Key, Kind, Range, Sequence, VALUE_BYTES_MAX, Value, ValuePointer};
+pub use verify::VerifyReport;

@@ -1,0 +1,354 @@
+//! Counters: kept by the mechanism, never by a policy.
+//!
+//! [`Counters`] are relaxed atomics in cache-line stripes, one a thread at a time, so that counting costs nanoseconds and
+//! two readers do not fight for a line. [`Metrics`] is a plain copy of them with the tree's state at that moment; the
+//! difference of two copies says what happened between.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use aura_policies::agent::Action;
+use aura_policies::facts::Reason;
+use serde::Serialize;
+
+use crate::cache::CacheStats;
+use crate::context::ReadStats;
+
+/// Names every counter once: the struct that is handed out, the atomics behind it, and how one becomes the other.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What an engine has done since it was opened.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct Counts {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counts {
+            /// What happened since `earlier`.
+            #[must_use]
+            pub fn since(&self, earlier: &Self) -> Self {
+                Self { $($name: self.$name.wrapping_sub(earlier.$name),)* }
+            }
+
+            fn add(&mut self, stripe: &Stripe) {
+                $(self.$name += stripe.$name.load(Ordering::Relaxed);)*
+            }
+        }
+
+        #[derive(Default)]
+        #[repr(align(128))]
+        pub(crate) struct Stripe {
+            $(pub(crate) $name: AtomicU64,)*
+        }
+    };
+}
+
+counters! {
+    /// Point reads.
+    gets,
+    /// Point reads that found a value.
+    gets_found,
+    /// Keys set.
+    puts,
+    /// Keys removed.
+    deletes,
+    /// Batches committed.
+    batches,
+    /// Commit groups: batches that shared one append to the log.
+    groups,
+    /// Scans begun.
+    scans,
+    /// Rows that scans returned.
+    scan_rows,
+    /// Bytes of keys and values that users wrote.
+    user_write_bytes,
+    /// Bytes of values that users read.
+    user_read_bytes,
+    /// Bytes appended to the write-ahead log.
+    wal_bytes,
+    /// Syncs of the write-ahead log.
+    wal_syncs,
+    /// Bytes appended to the value log.
+    value_log_bytes,
+    /// Syncs of value files.
+    value_log_syncs,
+    /// Memtables flushed.
+    flushes,
+    /// Bytes of tables that flushes wrote.
+    flush_bytes,
+    /// Compactions that merged tables.
+    compactions,
+    /// Compactions that only moved a table to another level.
+    compaction_moves,
+    /// Bytes of tables that compactions read.
+    compaction_read_bytes,
+    /// Bytes of tables that compactions wrote.
+    compaction_write_bytes,
+    /// Entries that compactions dropped: older versions, and tombstones with nothing below.
+    compaction_dropped,
+    /// Keys that learned indexes were trained on and checked against.
+    index_trained_keys,
+    /// Tables whose model was refused, so that fence pointers serve.
+    index_refused,
+    /// Bytes appended to the manifest.
+    manifest_bytes,
+    /// Nanoseconds that writers waited because the engine was behind (stopped or slowed down).
+    stall_nanos,
+    /// Times a writer had to wait or was slowed down.
+    stalls,
+    /// Plans of a policy that were refused as unlawful.
+    plans_refused,
+    /// Actions of an agent that were carried out.
+    agent_actions,
+    /// See [`ReadStats::memtable_hits`].
+    memtable_hits,
+    /// See [`ReadStats::tables_probed`].
+    tables_probed,
+    /// See [`ReadStats::filter_probes`].
+    filter_probes,
+    /// See [`ReadStats::filter_negatives`].
+    filter_negatives,
+    /// See [`ReadStats::filter_false_positives`].
+    filter_false_positives,
+    /// See [`ReadStats::index_lookups`].
+    index_lookups,
+    /// See [`ReadStats::index_probes`].
+    index_probes,
+    /// See [`ReadStats::model_fallbacks`].
+    model_fallbacks,
+    /// See [`ReadStats::block_hits`].
+    block_hits,
+    /// See [`ReadStats::block_misses`].
+    block_misses,
+    /// See [`ReadStats::value_hits`].
+    value_hits,
+    /// See [`ReadStats::value_misses`].
+    value_misses,
+    /// See [`ReadStats::device_reads`]; point reads and scans only, without compactions.
+    device_reads,
+    /// See [`ReadStats::device_read_bytes`]; point reads and scans only, without compactions.
+    device_read_bytes,
+    /// The part of `device_reads` that point reads caused.
+    get_device_reads,
+}
+
+impl Counts {
+    /// Bytes written to the device for any reason.
+    pub fn device_write_bytes(&self) -> u64 {
+        self.wal_bytes + self.value_log_bytes + self.flush_bytes + self.compaction_write_bytes + self.manifest_bytes
+    }
+}
+
+const STRIPES: usize = 16;
+
+/// The counters of one engine.
+#[derive(Default)]
+pub(crate) struct Counters {
+    stripes: [Stripe; STRIPES],
+    events: Mutex<Vec<Event>>,
+}
+
+/// Which stripe this thread writes: threads take them in turn.
+fn stripe_of_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
+    }
+    MINE.with(|stripe| *stripe)
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+/// Adds to a counter that is often not touched.
+fn add_some(counter: &AtomicU64, by: u64) {
+    if by != 0 {
+        add(counter, by);
+    }
+}
+
+impl Counters {
+    /// The calling thread's stripe.
+    pub(crate) fn mine(&self) -> &Stripe {
+        &self.stripes[stripe_of_thread()]
+    }
+
+    /// Books what a read did.
+    pub(crate) fn book_read(&self, stats: &ReadStats) {
+        let mine = self.mine();
+        add_some(&mine.memtable_hits, stats.memtable_hits);
+        add_some(&mine.tables_probed, stats.tables_probed);
+        add_some(&mine.filter_probes, stats.filter_probes);
+        add_some(&mine.filter_negatives, stats.filter_negatives);
+        add_some(&mine.filter_false_positives, stats.filter_false_positives);
+        add_some(&mine.index_lookups, stats.index_lookups);
+        add_some(&mine.index_probes, stats.index_probes);
+        add_some(&mine.model_fallbacks, stats.model_fallbacks);
+        add_some(&mine.block_hits, stats.block_hits);
+        add_some(&mine.block_misses, stats.block_misses);
+        add_some(&mine.value_hits, stats.value_hits);
+        add_some(&mine.value_misses, stats.value_misses);
+        add_some(&mine.device_reads, stats.device_reads);
+        add_some(&mine.device_read_bytes, stats.device_read_bytes);
+    }
+
+    /// The sum over the stripes.
+    pub(crate) fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.stripes.iter().for_each(|stripe| counts.add(stripe));
+        counts
+    }
+
+    /// Books an event.
+    pub(crate) fn event(&self, event: Event) {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    /// Takes the events booked since the last call.
+    pub(crate) fn take_events(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Why writers were slowed down or stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StallCause {
+    /// Too many sealed memtables wait for their flush.
+    Memtables,
+    /// Too many runs in level 0.
+    Level0Runs,
+    /// Too many bytes of compaction debt.
+    Debt,
+}
+
+/// Something that happened in the background, or to the foreground.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Event {
+    /// When it began, in nanoseconds of the engine's clock.
+    pub start_nanos: u64,
+    /// When it ended.
+    pub end_nanos: u64,
+    /// What it was.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// A memtable became a table.
+    Flush {
+        /// Bytes of the table.
+        bytes: u64,
+    },
+    /// Tables were merged or moved.
+    Compaction {
+        /// Why.
+        reason: Reason,
+        /// The level the output went to.
+        level: usize,
+        /// Bytes read.
+        read_bytes: u64,
+        /// Bytes written; 0 for a move.
+        write_bytes: u64,
+    },
+    /// A writer waited.
+    Stall {
+        /// Why.
+        cause: StallCause,
+        /// Bytes a second that were let through meanwhile; 0 for a stop.
+        rate_bytes: u64,
+    },
+    /// An agent acted.
+    Agent {
+        /// What it did.
+        action: AgentAction,
+    },
+}
+
+/// An agent's action, as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AgentAction {
+    /// The level whose run limit changed.
+    pub level: usize,
+    /// The run limit before, where an agent had set one.
+    pub before: Option<u32>,
+    /// The run limit from now on.
+    pub runs: u32,
+}
+
+impl AgentAction {
+    pub(crate) fn new(action: &Action, before: Option<u32>) -> Self {
+        let Action::SetRuns { level, runs } = *action;
+        Self { level, before, runs }
+    }
+}
+
+/// One level's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LevelState {
+    /// Sorted runs.
+    pub runs: u64,
+    /// Tables.
+    pub tables: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Entries, tombstones included.
+    pub entries: u64,
+}
+
+/// A copy of the counters, with the state of the tree at that moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Metrics {
+    /// What was done since the engine was opened.
+    pub counts: Counts,
+    /// The cache.
+    pub cache: CacheStats,
+    /// The levels.
+    pub levels: Vec<LevelState>,
+    /// Bytes of memory that the tables' indexes use.
+    pub index_bytes: u64,
+    /// Bytes of memory that fence pointers would use in their place.
+    pub fence_bytes: u64,
+    /// Tables whose index is a learned model.
+    pub model_tables: u64,
+    /// Pieces of those models.
+    pub model_segments: u64,
+    /// Bytes of memory that the tables' filters use.
+    pub filter_bytes: u64,
+    /// Bytes of the active and sealed memtables.
+    pub memtable_bytes: u64,
+    /// Bytes of value files on disk.
+    pub value_file_bytes: u64,
+    /// Bytes of value files that nothing points at any more, as far as compactions have found out.
+    pub value_garbage_bytes: u64,
+    /// Bytes of compaction debt.
+    pub debt_bytes: u64,
+}
+
+impl Metrics {
+    /// Entries in tables, tombstones included.
+    pub fn table_entries(&self) -> u64 {
+        self.levels.iter().map(|level| level.entries).sum()
+    }
+
+    /// Bytes of tables on disk.
+    pub fn table_bytes(&self) -> u64 {
+        self.levels.iter().map(|level| level.bytes).sum()
+    }
+
+    /// Bytes of tables and value files on disk.
+    pub fn disk_bytes(&self) -> u64 {
+        self.table_bytes() + self.value_file_bytes
+    }
+
+    /// Sorted runs: what a point read without filters would have to ask.
+    pub fn runs(&self) -> u64 {
+        self.levels.iter().map(|level| level.runs).sum()
+    }
+}

@@ -1,0 +1,90 @@
+//! THE READ PATH: memtables -> tables -> filter -> index -> cache -> block -> value log.
+//!
+//! A get that the cache answers allocates nothing, takes one cache shard's lock a block, and never yields. The newest
+//! version of a key is the first found: memtables newest first, then level 0 run by run, then the deeper levels.
+
+use std::sync::atomic::Ordering;
+
+use crate::context::ReadContext;
+use crate::error::{Error, Result};
+use crate::metrics::add;
+use crate::sst::hash_key;
+use crate::state::{Inner, View};
+use crate::storage::{Entry, Kind, Sequence, Value, check_key};
+use crate::version::Version;
+
+impl Inner {
+    /// The value of `key` at `snapshot`, or now.
+    pub(crate) async fn get(&self, key: &[u8], snapshot: Option<Sequence>) -> Result<Option<Value>> {
+        check_key(key)?;
+        self.check_open()?;
+        // The view first: what is published afterwards and missing in it is concurrent with this read.
+        let view = self.view.load();
+        let snapshot = snapshot.unwrap_or_else(|| self.published.load(Ordering::Acquire));
+        let mut context = self.context();
+        context.work.operations += 1;
+        let result = self.look_up(&view, key, snapshot, &mut context).await;
+        drop(view);
+        let mine = self.counters.mine();
+        add(&mine.gets, 1);
+        if let Ok(Some(value)) = &result {
+            add(&mine.gets_found, 1);
+            add(&mine.user_read_bytes, value.len() as u64);
+        }
+        if context.stats.device_reads > 0 {
+            add(&mine.get_device_reads, context.stats.device_reads);
+        }
+        self.finish(&mut context);
+        self.count_operation();
+        result
+    }
+
+    async fn look_up(
+        &self,
+        view: &View,
+        key: &[u8],
+        snapshot: Sequence,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Option<Value>> {
+        for memtable in view.memtables() {
+            if let Some(entry) = memtable.get(key, snapshot, &mut context.work) {
+                context.stats.memtable_hits += 1;
+                return self.value_of(&view.version, entry, context).await;
+            }
+        }
+        let hash = hash_key(key);
+        for level in &view.version.levels {
+            for run in &level.runs {
+                context.work.comparisons += u64::from(run.tables.len().max(1).ilog2()) + 1;
+                let Some(table) = run.table_for(key) else { continue };
+                if let Some(entry) = table.get(key, hash, snapshot, context).await? {
+                    return self.value_of(&view.version, entry, context).await;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// What an entry stands for: its value, the value it points at, or none.
+    pub(crate) async fn value_of(
+        &self,
+        version: &Version,
+        entry: Entry,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Option<Value>> {
+        match entry.kind {
+            Kind::Put => Ok(Some(entry.value)),
+            Kind::Delete => Ok(None),
+            Kind::Pointer => {
+                let pointer = entry.pointer().ok_or_else(|| {
+                    Error::corruption(&self.directory, 0, "an entry of a table is no pointer to a value")
+                })?;
+                let state = version.value_files.get(&pointer.file).ok_or_else(|| {
+                    let what = format!("a table points at value file {}, which is not there", pointer.file);
+                    Error::corruption(&self.directory, pointer.offset, what)
+                })?;
+                state.file.get(&entry.key, &pointer, context).await.map(Some)
+            }
+        }
+    }
+}

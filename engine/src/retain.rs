@@ -1,0 +1,89 @@
+//! Which versions of a key a flush or compaction keeps.
+//!
+//! The snapshots held divide time into stripes; of the versions of a key inside one stripe only the newest can ever be
+//! seen. A tombstone in the oldest stripe goes too when nothing older can lie below it.
+
+use std::collections::BTreeMap;
+
+use crate::storage::{Entry, Key, Kind, Sequence};
+use crate::vlog::format::frame_bytes;
+
+/// Told the entries of a merge in internal order, says which stay, and books what their values leave as garbage.
+pub(crate) struct Retain {
+    /// The snapshots held, in order.
+    snapshots: Vec<Sequence>,
+    /// The entry before: its key, version and stripe.
+    last: Option<(Key, Sequence, usize)>,
+    /// Entries that were dropped.
+    pub(crate) dropped: u64,
+    /// Bytes of value files that became garbage.
+    pub(crate) garbage: BTreeMap<u64, u64>,
+}
+
+impl Retain {
+    /// Keeps what `snapshots` (in order) and readers of the newest state can see.
+    pub(crate) fn new(snapshots: Vec<Sequence>) -> Self {
+        Self { snapshots, last: None, dropped: 0, garbage: BTreeMap::new() }
+    }
+
+    /// Whether `entry` stays. `nothing_below` says whether older versions of its key can lie outside the merge.
+    pub(crate) fn keeps(&mut self, entry: &Entry, nothing_below: impl FnOnce(&[u8]) -> bool) -> bool {
+        // Stripe 0 is older than every snapshot; entries come newest first.
+        let stripe = self.snapshots.partition_point(|snapshot| *snapshot < entry.sequence);
+        let same_key = self.last.as_ref().filter(|(key, ..)| *key == entry.key);
+        let shadowed = same_key.is_some_and(|(.., newer)| *newer == stripe);
+        // A log that was replayed twice, because a crash cut the first recovery short, leaves an entry twice: what the
+        // copy points at is not garbage.
+        let copy = same_key.is_some_and(|(_, sequence, _)| *sequence == entry.sequence);
+        let keeps = !shadowed && !(entry.kind == Kind::Delete && stripe == 0 && nothing_below(&entry.key));
+        self.last = Some((entry.key.clone(), entry.sequence, stripe));
+        if !keeps {
+            self.dropped += 1;
+            if let Some(pointer) = entry.pointer().filter(|_| !copy) {
+                let bytes = frame_bytes(entry.key.len(), pointer.stored_bytes) as u64;
+                *self.garbage.entry(pointer.file).or_default() += bytes;
+            }
+        }
+        keeps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn kept(snapshots: &[u64], bottom: bool, versions: &[(u64, Kind)]) -> Vec<u64> {
+        let mut retain = Retain::new(snapshots.to_vec());
+        let entry = |(sequence, kind): &(u64, Kind)| Entry {
+            key: Bytes::from_static(b"k"),
+            sequence: *sequence,
+            kind: *kind,
+            value: Bytes::new(),
+        };
+        let kept: Vec<_> =
+            versions.iter().map(entry).filter(|e| retain.keeps(e, |_| bottom)).map(|e| e.sequence).collect();
+        assert_eq!(retain.dropped as usize, versions.len() - kept.len());
+        kept
+    }
+
+    #[test]
+    fn one_version_a_stripe_stays() {
+        let puts = [(9, Kind::Put), (7, Kind::Put), (5, Kind::Put), (3, Kind::Put), (1, Kind::Put)];
+        assert_eq!(kept(&[], true, &puts), [9]);
+        assert_eq!(kept(&[5], true, &puts), [9, 5]);
+        assert_eq!(kept(&[6], true, &puts), [9, 5]);
+        assert_eq!(kept(&[2, 8], true, &puts), [9, 7, 1]);
+        assert_eq!(kept(&[9], true, &puts), [9]);
+    }
+
+    #[test]
+    fn a_tombstone_stays_while_something_can_lie_below_or_a_snapshot_sees_past_it() {
+        let deleted = [(9, Kind::Delete), (7, Kind::Put)];
+        assert_eq!(kept(&[], true, &deleted), [] as [u64; 0]);
+        assert_eq!(kept(&[], false, &deleted), [9]);
+        assert_eq!(kept(&[8], true, &deleted), [9, 7]);
+        assert_eq!(kept(&[9], true, &deleted), [] as [u64; 0]);
+    }
+}

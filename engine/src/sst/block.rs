@@ -1,0 +1,251 @@
+//! One data block: entries, the offset of each, and their number (drawn in [`super::format`]).
+//!
+//! Keys are stored in full. Sharing prefixes between neighbours would save bytes that a compression codec finds as
+//! well, and would cost a copy of every key read: here a key and a value are slices of the block.
+
+use std::cmp::Ordering;
+
+use bytes::Bytes;
+
+use crate::codec::{get_varint, put_bytes};
+use crate::env::Work;
+use crate::storage::{Entry, Kind, Sequence};
+
+/// Fills a block.
+#[derive(Default)]
+pub(crate) struct BlockBuilder {
+    body: Vec<u8>,
+    offsets: Vec<u32>,
+}
+
+impl BlockBuilder {
+    /// Entries so far.
+    pub(crate) fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Whether there is none yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.offsets.is_empty()
+    }
+
+    /// Bytes of the block if it ended here.
+    pub(crate) fn bytes(&self) -> usize {
+        self.body.len() + 4 * self.offsets.len() + 4
+    }
+
+    /// Bytes that `entry` would add, or a few more.
+    pub(crate) fn bytes_of(entry: &Entry) -> usize {
+        entry.key.len() + entry.value.len() + 3 + 8 + 5 + 4
+    }
+
+    /// Adds an entry; the caller keeps them in order.
+    pub(crate) fn add(&mut self, entry: &Entry) {
+        self.offsets.push(self.body.len() as u32);
+        put_bytes(&mut self.body, &entry.key);
+        let tag = entry.sequence << 8 | entry.kind as u64;
+        self.body.extend_from_slice(&tag.to_le_bytes());
+        put_bytes(&mut self.body, &entry.value);
+    }
+
+    /// Completes the block's bytes and hands them to `take`; the builder is empty again and keeps its memory.
+    pub(crate) fn finish<T>(&mut self, take: impl FnOnce(&[u8]) -> T) -> T {
+        for offset in &self.offsets {
+            self.body.extend_from_slice(&offset.to_le_bytes());
+        }
+        self.body.extend_from_slice(&(self.offsets.len() as u32).to_le_bytes());
+        let taken = take(&self.body);
+        self.body.clear();
+        self.offsets.clear();
+        taken
+    }
+}
+
+/// A block in memory. Bytes that are no block give None, never a panic.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    data: Bytes,
+    /// Where the offsets start.
+    entries_end: usize,
+    count: usize,
+}
+
+/// Where the parts of an entry lie in its block.
+struct Parts {
+    key: (usize, usize),
+    tag: u64,
+    value: (usize, usize),
+}
+
+impl Block {
+    /// Looks at the number of entries only, which is enough for a block that was [`checked`](Self::checked) before.
+    pub(crate) fn new(data: Bytes) -> Option<Self> {
+        let (rest, count) = data.split_last_chunk::<4>()?;
+        let count = u32::from_le_bytes(*count) as usize;
+        let entries_end = rest.len().checked_sub(count.checked_mul(4)?)?;
+        (count > 0).then_some(Self { data, entries_end, count })
+    }
+
+    /// Looks at every offset, too: the first is 0, they increase, and all lie before the offsets. O(entries).
+    pub(crate) fn checked(data: Bytes) -> Option<Self> {
+        let block = Self::new(data)?;
+        let mut offsets = (0..block.count).map(|index| block.offset(index));
+        let mut last = offsets.next()??;
+        for offset in offsets {
+            (offset? > last).then_some(())?;
+            last = offset?;
+        }
+        (block.offset(0)? == 0 && last < block.entries_end).then_some(block)
+    }
+
+    /// The bytes it was made of.
+    pub(crate) fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// Entries.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    fn offset(&self, index: usize) -> Option<usize> {
+        let at = self.entries_end + 4 * index;
+        let bytes = self.data.get(at..at + 4)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?) as usize)
+    }
+
+    /// Where the key of entry `index` lies.
+    fn key_at(&self, index: usize) -> Option<(usize, usize)> {
+        let at = self.offset(index)?;
+        let (length, used) = get_varint(self.data.get(at..self.entries_end)?)?;
+        let start = at + used;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        (end <= self.entries_end).then_some((start, end))
+    }
+
+    fn tag_at(&self, at: usize) -> Option<u64> {
+        let bytes = self.data.get(..self.entries_end)?.get(at..)?.first_chunk::<8>()?;
+        Some(u64::from_le_bytes(*bytes))
+    }
+
+    fn parts(&self, index: usize) -> Option<Parts> {
+        let key = self.key_at(index)?;
+        let tag = self.tag_at(key.1)?;
+        let at = key.1 + 8;
+        let (length, used) = get_varint(self.data.get(at..self.entries_end)?)?;
+        let start = at + used;
+        let end = start.checked_add(usize::try_from(length).ok()?)?;
+        (end <= self.entries_end).then_some(Parts { key, tag, value: (start, end) })
+    }
+
+    /// The key of entry `index`.
+    pub(crate) fn key(&self, index: usize) -> Option<&[u8]> {
+        let (start, end) = self.key_at(index)?;
+        self.data.get(start..end)
+    }
+
+    /// Entry `index`, sharing the block's memory.
+    pub(crate) fn entry(&self, index: usize) -> Option<Entry> {
+        let parts = self.parts(index)?;
+        Some(Entry {
+            key: self.data.slice(parts.key.0..parts.key.1),
+            sequence: parts.tag >> 8,
+            kind: Kind::from_tag(parts.tag as u8)?,
+            value: self.data.slice(parts.value.0..parts.value.1),
+        })
+    }
+
+    /// The first entry not before (`key`, `sequence`) in internal order; the number of entries if all are before.
+    pub(crate) fn lower_bound(&self, key: &[u8], sequence: Sequence, work: &mut Work) -> Option<usize> {
+        let (mut lo, mut hi) = (0, self.count);
+        while lo < hi {
+            let middle = lo + (hi - lo) / 2;
+            let (start, end) = self.key_at(middle)?;
+            work.comparisons += 1;
+            let before = match self.data.get(start..end)?.cmp(key) {
+                Ordering::Less => true,
+                Ordering::Greater => false,
+                Ordering::Equal => self.tag_at(end)? >> 8 > sequence,
+            };
+            if before {
+                lo = middle + 1;
+            } else {
+                hi = middle;
+            }
+        }
+        Some(lo)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(entries: &[Entry]) -> Bytes {
+        let mut builder = BlockBuilder::default();
+        entries.iter().for_each(|entry| builder.add(entry));
+        let bytes = builder.bytes();
+        let data = builder.finish(Bytes::copy_from_slice);
+        assert_eq!((data.len(), builder.is_empty()), (bytes, true));
+        data
+    }
+
+    fn entries() -> Vec<Entry> {
+        let entry = |key: &'static str, sequence, kind, value: &'static str| Entry {
+            key: Bytes::from_static(key.as_bytes()),
+            sequence,
+            kind,
+            value: Bytes::from_static(value.as_bytes()),
+        };
+        vec![
+            entry("a", 9, Kind::Put, "one"),
+            entry("a", 4, Kind::Delete, ""),
+            entry("b", 7, Kind::Put, ""),
+            entry("bb", 1, Kind::Put, "two"),
+        ]
+    }
+
+    #[test]
+    fn a_block_reads_back_and_is_searched_in_internal_order() {
+        let entries = entries();
+        let block = Block::checked(block(&entries)).unwrap();
+        let read: Option<Vec<Entry>> = (0..block.len()).map(|index| block.entry(index)).collect();
+        assert_eq!(read.as_ref(), Some(&entries));
+        assert_eq!(block.entry(4), None);
+        let find = |key: &str, sequence| block.lower_bound(key.as_bytes(), sequence, &mut Work::default()).unwrap();
+        let cases =
+            [("a", 10, 0), ("a", 9, 0), ("a", 8, 1), ("a", 3, 2), ("b", u64::MAX, 2), ("ba", 0, 3), ("c", 0, 4)];
+        for (key, sequence, position) in cases {
+            assert_eq!(find(key, sequence), position, "{key} {sequence}");
+        }
+    }
+
+    #[test]
+    fn slices_share_the_block() {
+        let data = block(&entries());
+        let inside = data.as_ptr_range();
+        let entry = Block::new(data.clone()).unwrap().entry(3).unwrap();
+        assert!(inside.contains(&entry.key.as_ptr()) && inside.contains(&entry.value.as_ptr()));
+    }
+
+    #[test]
+    fn garbage_is_no_panic() {
+        let good = block(&entries());
+        for at in 0..good.len() {
+            for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut bad = good.to_vec();
+                bad[at] = byte;
+                for data in [Bytes::from(bad.clone()), Bytes::from(bad).slice(..at)] {
+                    Block::checked(data.clone());
+                    let Some(block) = Block::new(data) else { continue };
+                    block.lower_bound(b"b", 3, &mut Work::default());
+                    for index in 0..block.len().min(8) {
+                        block.entry(index);
+                        block.key(index);
+                    }
+                }
+            }
+        }
+        assert!(Block::new(Bytes::new()).is_none() && Block::new(Bytes::from_static(&[0; 4])).is_none());
+    }
+}

@@ -1,0 +1,27 @@
+//! Tables: immutable sorted files of entries.
+//!
+//! - [`format`] draws the file and seals its blocks.
+//! - [`block`] is one data block: built, searched, read.
+//! - [`builder`] writes a table from entries in order.
+//! - [`table`] opens one and answers point reads; [`cursor`] walks it both ways; [`verify`] checks all of it.
+//!
+//! Where in a table a key is, is the question of [`crate::index`]; whether it can be there, that of its filter.
+
+pub(crate) mod format;
+
+pub(crate) mod block;
+
+pub(crate) mod builder;
+
+pub(crate) mod table;
+
+pub(crate) mod cursor;
+
+pub(crate) mod verify;
+
+pub(crate) use builder::{Built, TableBuilder, TableOptions};
+pub(crate) use cursor::TableCursor;
+pub(crate) use table::{Table, hash_key};
+
+#[cfg(test)]
+mod tests;

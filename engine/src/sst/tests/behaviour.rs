@@ -1,0 +1,221 @@
+//! What a table does beside giving right answers: what it reads, caches, counts, refuses and removes.
+
+use aura_policies::index::{IndexPolicy, Trained};
+
+use super::*;
+use crate::index::IndexUse;
+use crate::storage::{KEY_BYTES_MAX, ValuePointer};
+
+#[test]
+fn a_present_key_costs_one_block_and_a_second_look_no_device() {
+    let world = World::new(4 << 20);
+    let entries = even_numbers(5_000);
+    let table = world.table(&options(Compression::None, "fence", "bloom", 4096), &entries);
+    let mut context = world.context();
+    for round in 0..2 {
+        for entry in &entries {
+            let found = ready(table.get(&entry.key, hash_key(&entry.key), u64::MAX, &mut context)).unwrap();
+            assert_eq!(found.as_ref(), Some(entry));
+        }
+        let blocks = table.blocks().count() as u64;
+        let stats = context.stats;
+        assert_eq!(stats.index_probes, 5_000 * (round + 1));
+        assert_eq!((stats.device_reads, stats.block_misses), (blocks, blocks), "round {round}");
+        assert_eq!(stats.block_hits, stats.index_probes - blocks);
+    }
+    // A cached value is no copy: both reads give the same memory.
+    let mut value = || {
+        let key = &entries[77].key;
+        ready(table.get(key, hash_key(key), u64::MAX, &mut context)).unwrap().unwrap().value.as_ptr()
+    };
+    assert_eq!(value(), value());
+}
+
+#[test]
+fn work_is_charged_before_the_device_is_asked() {
+    let world = World::new(0);
+    let table = world.table(&options(Compression::None, "fence", "bloom", 256), &even_numbers(100));
+    world.clock.charged.lock().unwrap().clear();
+    let mut context = world.context();
+    let key = 4u64.to_be_bytes();
+    ready(table.get(&key, hash_key(&key), u64::MAX, &mut context)).unwrap().unwrap();
+    let charged = world.clock.charged.lock().unwrap();
+    let [before] = charged[..] else { panic!("one device read charges once, not {charged:?}") };
+    assert_eq!((before.filter_probes, before.cache_probes, before.system_calls), (1, 1, 1));
+    assert!(before.comparisons > 0 && before.bytes_checksummed == 0);
+    assert!(context.work.bytes_checksummed > 200 && context.work.comparisons > 0, "what follows is not charged yet");
+}
+
+#[test]
+fn a_sequential_cursor_reads_far_ahead_and_leaves_the_cache_alone() {
+    let world = World::new(4 << 20);
+    let entries = even_numbers(40_000);
+    let table = world.table(&options(Compression::None, "fence", "none", 4096), &entries);
+    let mut context = world.context();
+    let mut cursor = TableCursor::sequential(Arc::clone(&table));
+    ready(cursor.seek_first(&mut context)).unwrap();
+    for entry in &entries {
+        assert_eq!(cursor.entry(), Some(entry));
+        ready(cursor.next(&mut context)).unwrap();
+    }
+    let reads = context.stats.device_reads;
+    assert_eq!(world.cache.stats().entries, 0);
+    assert!(reads >= 5 && reads <= table.facts().bytes / (200 << 10), "{reads} reads for {} B", table.facts().bytes);
+    assert!(context.stats.device_read_bytes < table.facts().bytes, "no block is read twice");
+}
+
+#[test]
+fn a_model_keeps_less_in_memory_than_fences_and_says_how_far_it_may_err() {
+    let world = World::new(4 << 20);
+    let entries = even_numbers(20_000);
+    let by_fence = world.build(&options(Compression::None, "fence", "none", 1024), &entries).unwrap().index;
+    assert_eq!((by_fence.used, by_fence.segments, by_fence.error_max), (IndexUse::Fence, 0, 0));
+    assert_eq!((by_fence.kind.as_str(), by_fence.keys), ("fence", 20_000));
+    assert_eq!((by_fence.memory_bytes, by_fence.refused.as_deref()), (by_fence.fence_bytes, None));
+
+    let built = world.build(&options(Compression::None, "greedy-plr", "none", 1024), &entries).unwrap();
+    let report = built.index.clone();
+    assert_eq!((report.used, report.refused.as_deref()), (IndexUse::Model, None));
+    assert!(report.segments >= 1 && report.error_max < 100, "{report:?}");
+    assert_eq!(report.fence_bytes, by_fence.fence_bytes);
+    assert!(report.memory_bytes < report.fence_bytes, "{report:?}");
+
+    let table = world.open_as(facts(&built)).unwrap();
+    assert_eq!(table.index_report(), &report, "what is read back is what was built");
+    assert_eq!(table.index_bytes(), report.memory_bytes);
+    let mut context = world.context();
+    for entry in &entries {
+        ready(table.get(&entry.key, hash_key(&entry.key), u64::MAX, &mut context)).unwrap().unwrap();
+    }
+    let probes = context.stats.index_probes as f64 / entries.len() as f64;
+    assert!(probes < 1.5, "{probes} blocks a look-up");
+}
+
+/// Trains a real model on other numbers than it is asked about.
+struct Mistaken(Box<dyn IndexPolicy>);
+
+impl IndexPolicy for Mistaken {
+    fn train(&self, images: &[u64]) -> Trained {
+        let shifted: Vec<u64> = images.iter().map(|image| image / 3).collect();
+        self.0.train(&shifted)
+    }
+}
+
+#[test]
+fn a_wrong_model_is_refused_with_a_reason_and_fences_serve() {
+    let world = World::new(1 << 20);
+    let good = options(Compression::None, "greedy-plr", "none", 512);
+    let policy = aura_policies::index::build(&PolicySpec::named("greedy-plr")).unwrap();
+    let mistaken = TableOptions {
+        block_bytes: 512,
+        compression: Compression::None,
+        filter: Arc::clone(&good.filter),
+        filter_name: good.filter_name.clone(),
+        index: Arc::new(Mistaken(policy)),
+        index_name: good.index_name.clone(),
+        facts: good.facts,
+    };
+    let entries = even_numbers(2_000);
+    let table = world.table(&Arc::new(mistaken), &entries);
+    let report = table.index_report();
+    assert_eq!(report.used, IndexUse::Fence);
+    assert!(report.refused.as_ref().is_some_and(|why| why.contains("rank")), "{report:?}");
+    let mut context = world.context();
+    for entry in &entries {
+        let found = ready(table.get(&entry.key, hash_key(&entry.key), u64::MAX, &mut context)).unwrap();
+        assert_eq!(found.as_ref(), Some(entry));
+    }
+}
+
+#[test]
+fn versions_of_one_key_may_fill_many_blocks() {
+    let world = World::new(1 << 20);
+    let mut entries = vec![put(b"a", 1, b"x")];
+    entries.extend((1..=2_000u64).rev().map(|sequence| put(b"k", sequence, &sequence.to_le_bytes())));
+    entries.push(put(b"z", 1, b"y"));
+    for index in ["fence", "greedy-plr"] {
+        let table = world.table(&options(Compression::None, index, "bloom", 128), &entries);
+        let mut context = world.context();
+        for snapshot in (0..2_100).step_by(7) {
+            let found = ready(table.get(b"k", hash_key(b"k"), snapshot, &mut context)).unwrap();
+            assert_eq!(found.as_ref(), newest(&entries, b"k", snapshot), "{index} at {snapshot}");
+        }
+    }
+}
+
+#[test]
+fn a_builder_counts_what_it_was_given() {
+    let world = World::new(0);
+    let pointer = ValuePointer {
+        file: 9,
+        offset: 5,
+        stored_bytes: 1_000,
+        raw_bytes: 3_000,
+        compression: Compression::Zstd,
+        checksum: 1,
+    };
+    let mut separated = put(b"c", 12, &pointer.encode());
+    separated.kind = Kind::Pointer;
+    let entries = [put(b"a", 30, b"1"), delete(b"a", 4), separated];
+    let built = world.build(&options(Compression::None, "fence", "none", 4096), &entries).unwrap();
+    assert_eq!((built.entries, built.deletions, built.separated_bytes), (3, 1, 1_000));
+    assert_eq!((&built.smallest[..], &built.largest[..]), (&b"a"[..], &b"c"[..]));
+    assert_eq!((built.sequence_min, built.sequence_max), (4, 30));
+    assert_eq!(built.bytes, world.contents().len() as u64);
+    let table = world.open_as(facts(&built)).unwrap();
+    let mut pointers = Vec::new();
+    ready(table.verify(&mut world.context(), |entry| pointers.extend(entry.pointer()))).unwrap();
+    assert_eq!(pointers, [pointer]);
+}
+
+#[test]
+fn entries_that_cannot_be_stored_are_refused() {
+    let world = World::new(0);
+    let options = options(Compression::None, "fence", "bloom", 4096);
+    let mut torn = put(b"a", 1, b"short");
+    torn.kind = Kind::Pointer;
+    let bad = [
+        vec![],
+        vec![put(b"b", 1, b""), put(b"a", 2, b"")],
+        vec![put(b"a", 1, b""), put(b"a", 2, b"")],
+        vec![put(b"a", 1, b""), put(b"a", 1, b"")],
+        vec![put(b"a", 1 << 56, b"")],
+        vec![torn],
+    ];
+    for entries in bad {
+        let error = world.build(&options, &entries).unwrap_err();
+        assert!(matches!(error, Error::Corruption { .. }), "{entries:?}: {error}");
+    }
+    for key in [vec![], vec![0; KEY_BYTES_MAX + 1]] {
+        let error = world.build(&options, &[put(&key, 1, b"")]).unwrap_err();
+        assert!(matches!(error, Error::KeySize { .. }), "{error}");
+    }
+}
+
+#[test]
+fn an_obsolete_table_is_read_to_the_end_and_then_removed() {
+    let world = World::new(1 << 20);
+    let entries = even_numbers(1_000);
+    let options = options(Compression::None, "fence", "bloom", 512);
+    let table = world.table(&options, &entries);
+    let reader = Arc::clone(&table);
+    let ids: Vec<_> = table.blocks().collect();
+    ready(table.block(0, &mut world.context())).unwrap();
+    assert!(world.cache.get(ids[0]).is_some());
+    ids.iter().for_each(|id| world.cache.remove(*id));
+
+    table.mark_obsolete();
+    drop(table);
+    let mut context = world.context();
+    for entry in &entries {
+        let found = ready(reader.get(&entry.key, hash_key(&entry.key), u64::MAX, &mut context)).unwrap();
+        assert_eq!(found.as_ref(), Some(entry));
+    }
+    assert_eq!(world.cache.stats().entries, 0, "blocks of a dead table do not enter the cache");
+    drop(reader);
+    assert!(world.fs.open(path()).is_err(), "the file goes with the last reader");
+
+    let kept = world.table(&options, &entries);
+    drop(kept);
+    assert!(world.fs.open(path()).is_ok(), "a table in use stays");
+}

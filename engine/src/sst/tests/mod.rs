@@ -1,0 +1,163 @@
+//! What the tests of tables share: a world without waiting, tables made from a list of entries, and random lists.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use aura_policies::PolicySpec;
+use aura_policies::facts::TableFacts;
+use aura_policies::filter::FilterFacts;
+use bytes::Bytes;
+use bytesize::ByteSize;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::*;
+use crate::cache::BlockCache;
+use crate::config::{CacheConfig, Compression};
+use crate::context::ReadContext;
+use crate::env::memory::MemoryFs;
+use crate::env::{Clock, Fs, Io, Work};
+use crate::error::{Error, Result};
+use crate::storage::{Entry, Kind};
+
+mod behaviour;
+mod damage;
+mod golden;
+mod round_trip;
+
+/// A clock that stands still and remembers what it was charged.
+#[derive(Default)]
+struct Still {
+    charged: Mutex<Vec<Work>>,
+}
+
+impl Clock for Still {
+    fn now(&self) -> u64 {
+        0
+    }
+
+    fn sleep(&self, _nanos: u64) -> Io<()> {
+        Io::ready(())
+    }
+
+    fn charge(&self, work: &Work) {
+        self.charged.lock().unwrap().push(*work);
+    }
+
+    fn settle(&self) -> Io<()> {
+        Io::ready(())
+    }
+}
+
+/// Files in memory, a cache and a clock: nothing here ever waits.
+struct World {
+    fs: Arc<MemoryFs>,
+    clock: Still,
+    cache: BlockCache,
+}
+
+impl World {
+    fn new(cache_bytes: u64) -> Self {
+        let config = CacheConfig { size: ByteSize(cache_bytes), shards: 1, ..CacheConfig::default() };
+        Self { fs: Arc::default(), clock: Still::default(), cache: BlockCache::new(&config, 0).unwrap() }
+    }
+
+    fn context(&self) -> ReadContext<'_> {
+        ReadContext::new(&self.cache, &self.clock)
+    }
+
+    fn build(&self, options: &Arc<TableOptions>, entries: &[Entry]) -> Result<Built> {
+        let file = self.fs.create(path()).unwrap();
+        let mut work = Work::default();
+        let mut builder = TableBuilder::new(file, path().to_owned(), Arc::clone(options));
+        for entry in entries {
+            let before = builder.file_bytes();
+            ready(builder.add(entry, &mut work))?;
+            assert!(options.compression != Compression::None || builder.file_bytes() > before);
+        }
+        ready(builder.finish(&mut work))
+    }
+
+    fn open_as(&self, facts: TableFacts) -> Result<Table> {
+        self.open_counting(facts, &mut self.context())
+    }
+
+    fn open_counting(&self, facts: TableFacts, context: &mut ReadContext<'_>) -> Result<Table> {
+        let file = self.fs.open(path()).unwrap();
+        ready(Table::open(self.fs.clone(), file, path().to_owned(), Arc::new(facts), context))
+    }
+
+    fn table(&self, options: &Arc<TableOptions>, entries: &[Entry]) -> Arc<Table> {
+        let built = self.build(options, entries).unwrap();
+        Arc::new(self.open_as(facts(&built)).unwrap())
+    }
+
+    fn contents(&self) -> Vec<u8> {
+        let file = self.fs.open(path()).unwrap();
+        ready(file.read_at(0, file.bytes().unwrap() as usize)).unwrap().to_vec()
+    }
+
+    fn overwrite(&self, contents: &[u8]) {
+        ready(self.fs.create(path()).unwrap().append(contents)).unwrap();
+    }
+}
+
+fn path() -> &'static Path {
+    Path::new("t.sst")
+}
+
+/// The answer of a future that has nothing to wait for, and that a task could await.
+fn ready<T>(future: impl Future<Output = T> + Send) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("a call that needs no device waited"),
+    }
+}
+
+fn facts(built: &Built) -> TableFacts {
+    TableFacts {
+        id: 7,
+        bytes: built.bytes,
+        entries: built.entries,
+        deletions: built.deletions,
+        separated_bytes: built.separated_bytes,
+        smallest: built.smallest.clone(),
+        largest: built.largest.clone(),
+        sequence_min: built.sequence_min,
+        sequence_max: built.sequence_max,
+    }
+}
+
+fn options(compression: Compression, index: &str, filter: &str, block_bytes: usize) -> Arc<TableOptions> {
+    Arc::new(TableOptions {
+        block_bytes,
+        compression,
+        filter: aura_policies::filter::build(&PolicySpec::named(filter)).unwrap().into(),
+        filter_name: filter.to_owned(),
+        index: aura_policies::index::build(&PolicySpec::named(index)).unwrap().into(),
+        index_name: index.to_owned(),
+        facts: FilterFacts { level: 1, deepest: 3 },
+    })
+}
+
+fn put(key: &[u8], sequence: u64, value: &[u8]) -> Entry {
+    let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+    Entry { key, sequence, kind: Kind::Put, value }
+}
+
+fn delete(key: &[u8], sequence: u64) -> Entry {
+    Entry { key: Bytes::copy_from_slice(key), sequence, kind: Kind::Delete, value: Bytes::new() }
+}
+
+/// Numbers 0, 2, 4, .. as 8-byte keys.
+fn even_numbers(count: u64) -> Vec<Entry> {
+    (0..count).map(|i| put(&(2 * i).to_be_bytes(), i + 1, format!("value {i}").as_bytes())).collect()
+}
+
+/// The entry a table must give for `key` as of `snapshot`: found by looking at all of them.
+fn newest<'a>(entries: &'a [Entry], key: &[u8], snapshot: u64) -> Option<&'a Entry> {
+    entries.iter().find(|entry| entry.key == key && entry.sequence <= snapshot)
+}

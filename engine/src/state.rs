@@ -1,0 +1,249 @@
+//! What the parts of one open engine share.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use aura_policies::agent::Agent;
+use aura_policies::facts::{TableId, TreeShape};
+use aura_policies::filter::FilterPolicy;
+use aura_policies::index::IndexPolicy;
+use aura_policies::layout::Layout;
+use aura_policies::picker::Picker;
+use aura_policies::separation::Separation;
+use tokio::sync::Notify;
+
+use crate::cache::BlockCache;
+use crate::config::EngineConfig;
+use crate::context::ReadContext;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::memtable::Memtable;
+use crate::metrics::{Counters, add};
+use crate::storage::Sequence;
+use crate::version::{Edit, Manifest, Version};
+use crate::write::{CommitQueue, Log};
+
+/// What a reader sees: swapped whole, never changed.
+pub(crate) struct View {
+    /// The memtable that takes writes.
+    pub(crate) active: Arc<Memtable>,
+    /// Full memtables that wait for their flush, the newest first.
+    pub(crate) sealed: Vec<Arc<Memtable>>,
+    /// The live files.
+    pub(crate) version: Arc<Version>,
+}
+
+impl View {
+    /// The memtables, the newest first.
+    pub(crate) fn memtables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
+        std::iter::once(&self.active).chain(&self.sealed)
+    }
+}
+
+/// The policies of an engine.
+pub(crate) struct Policies {
+    pub(crate) layout: Box<dyn Layout>,
+    pub(crate) picker: Mutex<Box<dyn Picker>>,
+    pub(crate) agent: tokio::sync::Mutex<Box<dyn Agent>>,
+    pub(crate) agent_is_active: bool,
+    pub(crate) filter: Arc<dyn FilterPolicy>,
+    pub(crate) index: Arc<dyn IndexPolicy>,
+    pub(crate) separation: Box<dyn Separation>,
+}
+
+impl Policies {
+    /// Builds every policy that `config` names.
+    pub(crate) fn build(config: &EngineConfig) -> Result<Self> {
+        use aura_policies as p;
+        let named = |key: &'static str| move |source| Error::Policy { key: key.to_owned(), source };
+        let compaction = &config.compaction;
+        let agent = p::agent::build(&compaction.agent, config.seed).map_err(named("compaction.agent"))?;
+        Ok(Self {
+            layout: p::layout::build(&compaction.layout).map_err(named("compaction.layout"))?,
+            picker: Mutex::new(p::picker::build(&compaction.picker).map_err(named("compaction.picker"))?),
+            agent_is_active: agent.is_active(),
+            agent: tokio::sync::Mutex::new(agent),
+            filter: p::filter::build(&config.table.filter).map_err(named("table.filter"))?.into(),
+            index: p::index::build(&config.table.index).map_err(named("table.index"))?.into(),
+            separation: p::separation::build(&config.value_log.separation).map_err(named("value_log.separation"))?,
+        })
+    }
+}
+
+/// What background jobs and snapshots agree on, behind one short lock.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    /// Tables that running compactions read.
+    pub(crate) busy: BTreeSet<TableId>,
+    /// Levels that running compactions read or write.
+    pub(crate) busy_levels: BTreeSet<usize>,
+    /// Compactions running.
+    pub(crate) compactions: usize,
+    /// Whether a flush runs.
+    pub(crate) flushing: bool,
+    /// Background tasks alive.
+    pub(crate) tasks: usize,
+    /// Whether compactions are held back, because the user's own is about to run.
+    pub(crate) exclusive: bool,
+    /// Snapshots held, by sequence number.
+    pub(crate) snapshots: BTreeMap<Sequence, usize>,
+}
+
+/// One open engine.
+pub(crate) struct Inner {
+    pub(crate) env: Env,
+    pub(crate) directory: PathBuf,
+    pub(crate) config: EngineConfig,
+    pub(crate) policies: Policies,
+    pub(crate) cache: BlockCache,
+    pub(crate) counters: Counters,
+
+    /// What readers see.
+    pub(crate) view: ArcSwap<View>,
+    /// The largest sequence number that readers see.
+    pub(crate) published: AtomicU64,
+    /// The next number of a file or run.
+    pub(crate) next_number: AtomicU64,
+
+    /// Writers waiting for the next commit group.
+    pub(crate) queue: Mutex<CommitQueue>,
+    /// The logs; held by the leader of a commit group.
+    pub(crate) log: tokio::sync::Mutex<Log>,
+    /// The manifest; held while an edit is made durable and takes effect.
+    pub(crate) manifest: tokio::sync::Mutex<Manifest>,
+
+    pub(crate) jobs: Mutex<Jobs>,
+    /// Background work may be due.
+    pub(crate) work_due: Notify,
+    /// A background job ended, or the view changed.
+    pub(crate) progress: Notify,
+    /// A window of operations ended.
+    pub(crate) window_ended: Notify,
+    /// Bytes of compaction debt when the tree last changed.
+    pub(crate) debt_bytes: AtomicU64,
+    /// Operations since the engine was opened; counted only when an agent listens.
+    pub(crate) operations: AtomicU64,
+
+    /// The engine is being closed.
+    pub(crate) closing: AtomicBool,
+    /// The failure after which no write is taken.
+    pub(crate) poison: Mutex<Option<Arc<Error>>>,
+    /// Whether `poison` is set: what the write path looks at.
+    pub(crate) poisoned: AtomicBool,
+
+    /// Held until the engine is closed: no other opens the directory.
+    pub(crate) directory_lock: Mutex<Option<Box<dyn Send + Sync>>>,
+}
+
+/// Locks a mutex whose holder cannot have left it half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inner {
+    /// A context for reading.
+    pub(crate) fn context(&self) -> ReadContext<'_> {
+        ReadContext::new(&self.cache, &*self.env.clock)
+    }
+
+    /// Books what a context counted and charges its work.
+    pub(crate) fn finish(&self, context: &mut ReadContext<'_>) {
+        self.counters.book_read(&context.stats);
+        context.charge();
+    }
+
+    /// A number for a new file or run.
+    pub(crate) fn new_number(&self) -> u64 {
+        self.next_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Replaces the view. Callers hold the manifest lock or lead the commit group, and both go through `jobs`.
+    pub(crate) fn change_view(&self, change: impl FnOnce(&View) -> View) {
+        let _serial = lock(&self.jobs);
+        let next = change(&self.view.load());
+        self.view.store(Arc::new(next));
+    }
+
+    /// Makes `edit` durable, then lets readers see it. `change` makes the next view of the current one and the new version.
+    ///
+    /// # Errors
+    /// A manifest that cannot be written poisons the engine: whether the edit will be read back is not known.
+    pub(crate) async fn commit_edit(
+        &self,
+        mut edit: Edit,
+        opened: OpenedFiles,
+        change: impl FnOnce(&View, Version) -> View,
+    ) -> Result<()> {
+        let manifest = self.manifest.lock().await;
+        edit.next_number = Some(self.next_number.load(Ordering::Relaxed));
+        let written = manifest.append(&edit).await.inspect_err(|error| self.set_poison(error))?;
+        add(&self.counters.mine().manifest_bytes, written);
+        self.change_view(|view| change(view, edit.apply(&view.version, &opened.tables, &opened.values)));
+        Ok(())
+    }
+
+    /// No write is taken from now on.
+    pub(crate) fn set_poison(&self, cause: &Error) {
+        lock(&self.poison).get_or_insert_with(|| Arc::new(cause.clone()));
+        self.poisoned.store(true, Ordering::Release);
+        self.progress.notify_waiters();
+    }
+
+    /// Refuses writes after a failure or a close.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.poisoned.load(Ordering::Acquire) {
+            let cause = lock(&self.poison).clone().expect("set before the flag");
+            return Err(Error::Poisoned { cause });
+        }
+        self.check_open()
+    }
+
+    /// Refuses calls after a close.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.is_closing() { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Whether the engine is being closed.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// The tree as policies see it, with everything busy that a running compaction touches.
+    pub(crate) fn shape(&self, version: &Version, jobs: &Jobs) -> TreeShape {
+        let mut shape = version.shape(self.config.compaction.level0_trigger, self.config.base_bytes());
+        shape.busy.clone_from(&jobs.busy);
+        for level in &jobs.busy_levels {
+            let tables = shape.levels.get(*level).into_iter().flat_map(|it| &it.runs).flat_map(|run| &run.tables);
+            let ids: Vec<_> = tables.map(|table| table.id).collect();
+            shape.busy.extend(ids);
+        }
+        shape
+    }
+
+    /// The snapshots held, in order.
+    pub(crate) fn snapshots(&self) -> Vec<Sequence> {
+        lock(&self.jobs).snapshots.keys().copied().collect()
+    }
+
+    /// Counts an operation towards the agent's window.
+    pub(crate) fn count_operation(&self) {
+        if self.policies.agent_is_active {
+            let operations = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
+            if operations.is_multiple_of(self.config.compaction.agent_window) {
+                self.window_ended.notify_one();
+            }
+        }
+    }
+}
+
+/// Files that an edit adds, open.
+#[derive(Default)]
+pub(crate) struct OpenedFiles {
+    /// Tables by number.
+    pub(crate) tables: BTreeMap<TableId, Arc<crate::sst::Table>>,
+    /// Value files by number.
+    pub(crate) values: BTreeMap<u64, Arc<crate::vlog::ValueFile>>,
+}

@@ -1,0 +1,193 @@
+//! Reading the set of live files back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::edit::{AddedTable, Edit};
+use super::manifest::CURRENT;
+use super::{FileKind, Version, format};
+use crate::cache::BlockCache;
+use crate::context::ReadContext;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::sst::Table;
+use crate::storage::Sequence;
+use crate::vlog::ValueFile;
+
+/// What a directory held.
+pub(crate) struct Recovered {
+    /// The live tables and value files, open.
+    pub(crate) version: Version,
+    /// The largest sequence number in any table.
+    pub(crate) sequence: Sequence,
+    /// No file or run has this number or a larger one.
+    pub(crate) next_number: u64,
+    /// Logs that hold writes which are in no table, the oldest first.
+    pub(crate) wals: Vec<u64>,
+    /// Files that nothing refers to: what a crash left behind.
+    pub(crate) leftovers: Vec<String>,
+}
+
+/// Reads the set of live files of `directory`; an empty directory holds an empty set.
+///
+/// # Errors
+/// I/O errors, [`Error::Format`] for a newer format, and [`Error::Corruption`] with the file and offset.
+pub(crate) async fn recover(env: &Env, directory: &Path, cache: &BlockCache) -> Result<Recovered> {
+    let names = env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+    let state = if names.iter().any(|name| name == CURRENT) {
+        read_manifest(env, directory).await?
+    } else if let Some(name) = names.iter().find(|name| matches!(FileKind::parse(name), Some((FileKind::Table, _)))) {
+        let missing = format!("there is no CURRENT, but {name} is there: the directory lost its manifest");
+        return Err(Error::corruption(&directory.join(CURRENT), 0, missing));
+    } else {
+        State::default()
+    };
+    let version = state.open_files(env, directory, cache).await?;
+    let files: Vec<_> = names.iter().filter_map(|name| Some((name, FileKind::parse(name)?))).collect();
+    let largest = files.iter().map(|(_, (_, number))| *number + 1).max().unwrap_or(1);
+    let mut wals: Vec<u64> = Vec::new();
+    let mut leftovers = Vec::new();
+    for (name, (kind, number)) in files {
+        let live = match kind {
+            FileKind::Wal => number >= state.wal_min,
+            FileKind::Table => state.tables.contains_key(&number),
+            FileKind::Values => version.value_files.contains_key(&number),
+            FileKind::Manifest => false,
+        };
+        match kind {
+            FileKind::Wal if live => wals.push(number),
+            _ if live => {}
+            _ => leftovers.push(name.clone()),
+        }
+    }
+    wals.sort_unstable();
+    let next_number = state.next_number.max(largest);
+    Ok(Recovered { version, sequence: state.sequence, next_number, wals, leftovers })
+}
+
+/// The sum of a manifest's edits, as plain data.
+#[derive(Default)]
+struct State {
+    wal_min: u64,
+    next_number: u64,
+    sequence: Sequence,
+    tables: BTreeMap<u64, AddedTable>,
+    /// Runs of each level, the newest first.
+    runs: BTreeMap<usize, Vec<u64>>,
+    runs_max: BTreeMap<usize, u32>,
+    /// Value files: sealed bytes and garbage bytes.
+    values: BTreeMap<u64, (Option<u64>, u64)>,
+}
+
+async fn read_manifest(env: &Env, directory: &Path) -> Result<State> {
+    let current = directory.join(CURRENT);
+    let content = read_whole(env, &current).await?;
+    let name = format::decode_current(&content)
+        .ok_or_else(|| Error::corruption(&current, 0, "it does not name a manifest, or its checksum is wrong"))?;
+    let path = directory.join(name);
+    let file = read_whole(env, &path).await?;
+    let header: &[u8; format::HEADER_BYTES] =
+        file.first_chunk().ok_or_else(|| Error::corruption(&path, 0, "it ends within its header"))?;
+    if header[..8] != *format::MAGIC {
+        return Err(Error::corruption(&path, 0, "this is no manifest"));
+    }
+    let found = u32::from_le_bytes(header[8..].try_into().expect("4 bytes"));
+    if found > format::FORMAT {
+        return Err(Error::Format { file: path, found, supported: format::FORMAT });
+    }
+    let mut state = State::default();
+    let mut at = format::HEADER_BYTES;
+    while at < file.len() {
+        let Some((edit, next)) = format::decode(&file, at) else {
+            check_torn(&path, &file, at)?;
+            break;
+        };
+        state.add(&path, at, &edit)?;
+        at = next;
+    }
+    if at == format::HEADER_BYTES {
+        return Err(Error::corruption(&path, at as u64, "its first record does not read back"));
+    }
+    Ok(state)
+}
+
+/// Every edit is synced before it takes effect, so only the last can be torn: a sound one after it proves damage.
+fn check_torn(path: &Path, file: &[u8], at: usize) -> Result<()> {
+    if (at + 1..file.len()).any(|later| format::decode(file, later).is_some_and(|(edit, _)| edit != Edit::default())) {
+        return Err(Error::corruption(path, at as u64, "an edit before the last does not read back"));
+    }
+    Ok(())
+}
+
+async fn read_whole(env: &Env, path: &Path) -> Result<bytes::Bytes> {
+    let file = env.fs.open(path).map_err(|error| Error::io("open", path, error))?;
+    let bytes = file.bytes().map_err(|error| Error::io("measure", path, error))?;
+    let bytes = usize::try_from(bytes).map_err(|_| Error::corruption(path, 0, "longer than memory"))?;
+    file.read_at(0, bytes).await.map_err(|error| Error::io("read", path, error))
+}
+
+impl State {
+    fn add(&mut self, path: &Path, offset: usize, edit: &Edit) -> Result<()> {
+        self.wal_min = edit.wal_min.unwrap_or(self.wal_min);
+        self.next_number = edit.next_number.unwrap_or(self.next_number);
+        self.sequence = edit.sequence.unwrap_or(self.sequence);
+        for (level, id) in &edit.removed {
+            if self.tables.remove(id).is_none_or(|table| table.level != *level) {
+                let what = format!("an edit removes table {id}, which is not in level {level}");
+                return Err(Error::corruption(path, offset as u64, what));
+            }
+        }
+        for table in &edit.added {
+            let runs = self.runs.entry(table.level).or_default();
+            if !runs.contains(&table.run) {
+                runs.insert(0, table.run);
+            }
+            self.tables.insert(table.facts.id, table.clone());
+        }
+        let used: BTreeSet<(usize, u64)> = self.tables.values().map(|table| (table.level, table.run)).collect();
+        for (level, runs) in &mut self.runs {
+            runs.retain(|run| used.contains(&(*level, *run)));
+        }
+        self.runs_max.extend(edit.runs_max.iter().copied());
+        self.values.extend(edit.values_opened.iter().map(|file| (*file, (None, 0))));
+        for (file, bytes) in &edit.values_sealed {
+            self.values.entry(*file).or_default().0 = Some(*bytes);
+        }
+        for (file, bytes) in &edit.values_garbage {
+            self.values.entry(*file).or_default().1 += bytes;
+        }
+        self.values.retain(|file, _| !edit.values_removed.contains(file));
+        Ok(())
+    }
+
+    /// Opens every live file and makes the version of them.
+    async fn open_files(&self, env: &Env, directory: &Path, cache: &BlockCache) -> Result<Version> {
+        let mut context = ReadContext::new(cache, &*env.clock);
+        let mut tables = BTreeMap::new();
+        for (id, added) in &self.tables {
+            let path = FileKind::Table.path(directory, *id);
+            let file = env.fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
+            let table = Table::open(env.fs.clone(), file, path, added.facts.clone(), &mut context).await?;
+            tables.insert(*id, Arc::new(table));
+        }
+        let mut values = BTreeMap::new();
+        for number in self.values.keys() {
+            let path = FileKind::Values.path(directory, *number);
+            values.insert(*number, Arc::new(ValueFile::open(path, env.fs.clone())?));
+        }
+        let mut edit = Edit { values_opened: self.values.keys().copied().collect(), ..Edit::default() };
+        for (level, runs) in &self.runs {
+            for run in runs.iter().rev() {
+                let of_run = self.tables.values().filter(|table| (table.level, table.run) == (*level, *run));
+                edit.added.extend(of_run.cloned());
+            }
+        }
+        edit.runs_max = self.runs_max.iter().map(|(level, runs)| (*level, *runs)).collect();
+        for (file, (sealed, garbage)) in &self.values {
+            edit.values_sealed.extend(sealed.map(|bytes| (*file, bytes)));
+            edit.values_garbage.push((*file, *garbage));
+        }
+        Ok(edit.apply(&Version::default(), &tables, &values))
+    }
+}

@@ -1,0 +1,8 @@
+//! The write-ahead log: what a memtable holds, so that a crash does not lose it.
+
+pub(crate) mod format;
+mod replay;
+mod writer;
+
+pub(crate) use replay::replay;
+pub(crate) use writer::WalWriter;

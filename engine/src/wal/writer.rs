@@ -1,0 +1,64 @@
+//! Appending to the log.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::format::{Header, Record};
+use crate::env::{Env, File};
+use crate::error::{Error, Result};
+use crate::version::FileKind;
+
+/// An open log file.
+pub(crate) struct WalWriter {
+    number: u64,
+    file: Arc<dyn File>,
+    path: PathBuf,
+    buffer: Vec<u8>,
+    bytes: u64,
+    synced: u64,
+}
+
+impl WalWriter {
+    /// Creates log `number`, which goes on where `previous` ended. Its directory entry is durable only after the
+    /// directory is synced.
+    pub(crate) async fn create(env: &Env, directory: &Path, number: u64, previous: Option<&Self>) -> Result<Self> {
+        let path = FileKind::Wal.path(directory, number);
+        let file = env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let header = Header {
+            previous: previous.map_or(0, |log| log.number),
+            previous_synced: previous.map_or(0, |log| log.synced),
+        };
+        let buffer = header.encode();
+        file.append(&buffer).await.map_err(|error| Error::io("append to", &path, error))?;
+        Ok(Self { number, file, path, bytes: buffer.len() as u64, buffer: Vec::new(), synced: 0 })
+    }
+
+    /// Adds a record to the next append.
+    pub(crate) fn stage(&mut self, mut record: Record) {
+        record.synced = self.synced;
+        record.encode(&mut self.buffer);
+    }
+
+    /// Hands the staged records to the operating system in one append; their bytes.
+    pub(crate) async fn append(&mut self) -> Result<u64> {
+        let bytes = self.buffer.len() as u64;
+        let appended = self.file.append(&self.buffer).await;
+        self.buffer.clear();
+        appended.map_err(|error| Error::io("append to", &self.path, error))?;
+        self.bytes += bytes;
+        Ok(bytes)
+    }
+
+    /// Makes everything appended so far durable.
+    pub(crate) async fn sync(&mut self) -> Result<()> {
+        let bytes = self.bytes;
+        self.file.sync().await.map_err(|error| Error::io("sync", &self.path, error))?;
+        self.synced = bytes;
+        Ok(())
+    }
+
+    /// Bytes appended since the last sync.
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        self.bytes - self.synced
+    }
+}

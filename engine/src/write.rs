@@ -1,0 +1,331 @@
+//! THE WRITE PATH: separate -> value log -> WAL -> memtable -> seal.
+//!
+//! Writers that arrive while a commit group is being written form the next one. The first of them leads it: it appends
+//! everybody's values, then everybody's records in one append, syncs by policy, inserts into the memtable, publishes the
+//! last sequence number and tells the others. What a writer can do alone (compressing and framing values) it does before
+//! it joins, outside any lock.
+//!
+//! The order that keeps a crash harmless: value files are synced before the WAL record that points into them is, and
+//! nothing is published before its record is as durable as the policy asks. When an append or a sync fails, the end of
+//! the log is unknown, so the engine takes no further write until it is reopened.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::config::SyncPolicy;
+use crate::env::{BoxFuture, Work};
+use crate::error::{Error, Result};
+use crate::memtable::Memtable;
+use crate::metrics::add;
+use crate::state::{Inner, OpenedFiles, View, lock};
+use crate::storage::{Batch, BatchReader, Entry, Key, Kind, Sequence};
+use crate::version::{Edit, FileKind};
+use crate::vlog::{StagedValues, ValueFile, ValueLogWriter};
+use crate::wal::WalWriter;
+use crate::wal::format::Record;
+
+/// Bytes after which a commit group takes no further writer, so that none waits for a very long append.
+const GROUP_BYTES_MAX: usize = 4 << 20;
+
+/// The logs, written by the leader of a commit group alone.
+pub(crate) struct Log {
+    /// The log of the active memtable.
+    pub(crate) wal: WalWriter,
+    /// The value file being filled; none until a value is separated.
+    pub(crate) values: Option<ValueLogWriter>,
+    /// The largest sequence number given out.
+    pub(crate) sequence: Sequence,
+    /// When the log was last synced, in nanoseconds of the clock.
+    pub(crate) synced_at: u64,
+}
+
+/// Writers waiting for the next commit group.
+#[derive(Default)]
+pub(crate) struct CommitQueue {
+    waiting: VecDeque<Request>,
+    led: bool,
+}
+
+struct Request {
+    staged: Staged,
+    told: oneshot::Sender<Result<()>>,
+}
+
+/// A batch whose large values are framed for the value log.
+struct Staged {
+    body: Bytes,
+    writes: u32,
+    user_bytes: u64,
+    deletes: u32,
+    /// The values to separate, in the order of the writes whose flag is set.
+    values: Option<(StagedValues, Vec<bool>)>,
+}
+
+impl Staged {
+    fn bytes(&self) -> usize {
+        self.body.len() + self.values.as_ref().map_or(0, |(values, _)| values.frames.len())
+    }
+
+    /// The batch as it is logged: separated values replaced by their pointers.
+    fn into_body(self) -> Bytes {
+        let Some((values, separated)) = self.values else { return self.body };
+        let mut batch = Batch::with_capacity(self.body.len() / 2);
+        let mut pointers = values.pointers.iter();
+        for (write, separate) in BatchReader::new(self.body).zip(separated) {
+            let (kind, key, value) = write.expect("a batch is well formed");
+            let pushed = match kind {
+                Kind::Delete => batch.delete(&key),
+                _ if separate => {
+                    batch.put_pointer(&key, pointers.next().expect("one a flag"));
+                    Ok(())
+                }
+                _ => batch.put(&key, &value),
+            };
+            pushed.expect("sizes were checked when the batch was made");
+        }
+        batch.into_body()
+    }
+}
+
+/// Finishes the commit it leads even when its writer is dropped: the others wait for it.
+struct Leading {
+    commit: Option<BoxFuture<'static, ()>>,
+    inner: Arc<Inner>,
+}
+
+impl Drop for Leading {
+    fn drop(&mut self) {
+        if let Some(commit) = self.commit.take() {
+            self.inner.env.tasks.spawn("commit", commit);
+        }
+    }
+}
+
+impl Inner {
+    /// Commits a batch.
+    pub(crate) async fn write(self: &Arc<Self>, batch: Batch) -> Result<()> {
+        self.check_writable()?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut work = Work { operations: 1, ..Work::default() };
+        let staged = self.stage(batch, &mut work);
+        self.env.clock.charge(&work);
+        let (tell, told) = oneshot::channel();
+        let leads = {
+            let mut queue = lock(&self.queue);
+            queue.waiting.push_back(Request { staged, told: tell });
+            !mem::replace(&mut queue.led, true)
+        };
+        if leads {
+            self.lead_to_the_end().await;
+        }
+        // Every request is answered; a sender is lost only when the commit's task was killed with its runtime.
+        told.await.unwrap_or(Err(Error::Closed))
+    }
+
+    async fn lead_to_the_end(self: &Arc<Self>) {
+        let commit: BoxFuture<'static, ()> = Box::pin(lead(self.clone()));
+        let mut leading = Leading { commit: Some(commit), inner: self.clone() };
+        leading.commit.as_mut().expect("just put there").await;
+        leading.commit = None;
+    }
+
+    /// Compresses and frames the values that go to the value log.
+    fn stage(&self, batch: Batch, work: &mut Work) -> Staged {
+        let writes = batch.len() as u32;
+        let body = batch.into_body();
+        let mut values = StagedValues::default();
+        let mut separated = Vec::new();
+        let (mut user_bytes, mut deletes) = (0, 0);
+        for (index, write) in BatchReader::new(body.clone()).enumerate() {
+            let (kind, key, value) = write.expect("a batch is well formed");
+            user_bytes += (key.len() + value.len()) as u64;
+            deletes += u32::from(kind == Kind::Delete);
+            if kind == Kind::Put && self.policies.separation.separate(key.len(), value.len()) {
+                separated.resize(writes as usize, false);
+                separated[index] = true;
+                values.push(&key, &value, self.config.value_log.compression, work);
+            }
+        }
+        let values = (!separated.is_empty()).then_some((values, separated));
+        Staged { body, writes, user_bytes, deletes, values }
+    }
+
+    /// Seals the active memtable: the next one logs to a new file.
+    pub(crate) async fn seal(&self, log: &mut Log) -> Result<()> {
+        let syncs = self.config.wal.sync != SyncPolicy::Never;
+        if syncs {
+            // What the old log holds must be durable before the new one is: recovery is to a prefix.
+            self.sync_log(log).await?;
+        }
+        let number = self.new_number();
+        let wal = WalWriter::create(&self.env, &self.directory, number, Some(&log.wal)).await?;
+        if syncs {
+            self.sync_directory().await?;
+        }
+        log.wal = wal;
+        let active = Arc::new(Memtable::new(number));
+        self.change_view(|view| {
+            let mut sealed = vec![view.active.clone()];
+            sealed.extend(view.sealed.iter().cloned());
+            View { active, sealed, version: view.version.clone() }
+        });
+        self.work_due.notify_waiters();
+        Ok(())
+    }
+
+    /// Makes everything logged so far durable: values first, then the records that point at them.
+    pub(crate) async fn sync_log(&self, log: &mut Log) -> Result<()> {
+        if let Some(values) = log.values.as_mut().filter(|values| values.is_dirty()) {
+            values.sync().await?;
+            add(&self.counters.mine().value_log_syncs, 1);
+        }
+        if log.wal.unsynced_bytes() > 0 {
+            log.wal.sync().await?;
+            add(&self.counters.mine().wal_syncs, 1);
+        }
+        log.synced_at = self.env.clock.now();
+        Ok(())
+    }
+
+    fn must_sync(&self, log: &Log) -> bool {
+        match self.config.wal.sync {
+            SyncPolicy::Always => true,
+            SyncPolicy::Never => false,
+            SyncPolicy::Bytes(bytes) => log.wal.unsynced_bytes() >= bytes.as_u64(),
+            SyncPolicy::Interval(interval) => u128::from(self.env.clock.now() - log.synced_at) >= interval.as_nanos(),
+        }
+    }
+
+    /// Appends a group's values; afterwards their pointers are final.
+    async fn append_values(&self, log: &mut Log, group: &mut [Request]) -> Result<()> {
+        for request in group {
+            let Some((values, _)) = request.staged.values.as_mut() else { continue };
+            let full = log.values.as_ref().is_none_or(|it| it.bytes() >= self.config.value_log.file.as_u64());
+            if full {
+                self.rotate_values(log).await?;
+            }
+            let writer = log.values.as_mut().expect("just rotated");
+            writer.append(values).await?;
+            add(&self.counters.mine().value_log_bytes, values.frames.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Seals the full value file and opens the next. The manifest knows a value file before a pointer into it exists.
+    async fn rotate_values(&self, log: &mut Log) -> Result<()> {
+        let mut edit = Edit::default();
+        if let Some(mut full) = log.values.take() {
+            full.sync().await?;
+            edit.values_sealed.push((full.number, full.bytes()));
+        }
+        let number = self.new_number();
+        let writer = ValueLogWriter::create(&self.env, FileKind::Values.path(&self.directory, number), number).await?;
+        self.sync_directory().await?;
+        edit.values_opened.push(number);
+        let file = Arc::new(ValueFile::new(writer.path(), writer.file(), self.env.fs.clone()));
+        let opened = OpenedFiles { values: [(number, file)].into(), ..OpenedFiles::default() };
+        self.commit_edit(edit, opened, |view, version| View {
+            active: view.active.clone(),
+            sealed: view.sealed.clone(),
+            version: Arc::new(version),
+        })
+        .await?;
+        log.values = Some(writer);
+        Ok(())
+    }
+
+    async fn commit(&self, group: &mut [Request]) -> Result<()> {
+        let mut log = self.log.lock().await;
+        // Under the lock: a close that came first has taken it already.
+        self.check_writable()?;
+        let bytes = group.iter().map(|request| request.staged.bytes() as u64).sum();
+        self.make_room(&mut log, bytes).await?;
+        self.append_values(&mut log, group).await?;
+        let mut logged = Vec::with_capacity(group.len());
+        for request in group.iter_mut() {
+            let empty = Staged { body: Bytes::new(), writes: 0, user_bytes: 0, deletes: 0, values: None };
+            let staged = mem::replace(&mut request.staged, empty);
+            let (writes, deletes, user_bytes) = (staged.writes, staged.deletes, staged.user_bytes);
+            let record = Record { sequence: log.sequence + 1, writes, synced: 0, body: staged.into_body() };
+            log.sequence += u64::from(writes);
+            let mine = self.counters.mine();
+            add(&mine.user_write_bytes, user_bytes);
+            add(&mine.puts, u64::from(writes - deletes));
+            add(&mine.deletes, u64::from(deletes));
+            log.wal.stage(record.clone());
+            logged.push(record);
+        }
+        add(&self.counters.mine().batches, group.len() as u64);
+        add(&self.counters.mine().groups, 1);
+        let appended = log.wal.append().await?;
+        add(&self.counters.mine().wal_bytes, appended);
+        if self.must_sync(&log) {
+            self.sync_log(&mut log).await?;
+        }
+        let mut work = Work { system_calls: 1, bytes_checksummed: appended, bytes_copied: appended, ..Work::default() };
+        let view = self.view.load();
+        for record in logged {
+            insert(&view.active, &record, &mut work).expect("a batch is well formed");
+        }
+        self.env.clock.charge(&work);
+        self.published.store(log.sequence, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Puts a record's writes into a memtable; None where its body is not a batch.
+pub(crate) fn insert(memtable: &Memtable, record: &Record, work: &mut Work) -> Option<()> {
+    let writes: Option<Vec<(Kind, Key, Bytes)>> = BatchReader::new(record.body.clone()).collect();
+    let writes = writes.filter(|writes| writes.len() == record.writes as usize)?;
+    for (sequence, (kind, key, value)) in (record.sequence..).zip(writes) {
+        memtable.insert(Entry { key, sequence, kind, value }, work);
+    }
+    Some(())
+}
+
+/// Commits one group and passes the lead on.
+async fn lead(inner: Arc<Inner>) {
+    let mut group = Vec::new();
+    {
+        let mut queue = lock(&inner.queue);
+        let mut bytes = 0;
+        while bytes < GROUP_BYTES_MAX
+            && let Some(request) = queue.waiting.pop_front()
+        {
+            bytes += request.staged.bytes();
+            group.push(request);
+        }
+    }
+    let result = inner.commit(&mut group).await;
+    if let Err(error) = &result
+        && !matches!(error, Error::Poisoned { .. } | Error::Closed)
+    {
+        inner.set_poison(error);
+    }
+    for request in group {
+        // A writer that was dropped does not wait for the answer.
+        let _ = request.told.send(result.clone());
+    }
+    pass_lead_on(&inner);
+}
+
+/// Starts the next group, if writers wait for one.
+///
+/// The next leader gets a task of its own. A waiting writer's would save a switch, but it may be dropped at any moment;
+/// and a group waits here only under contention, where the switch is shared by the whole group.
+fn pass_lead_on(inner: &Arc<Inner>) {
+    let mut queue = lock(&inner.queue);
+    if queue.waiting.is_empty() {
+        queue.led = false;
+        return;
+    }
+    drop(queue);
+    inner.env.tasks.spawn("commit", Box::pin(lead(inner.clone())));
+}

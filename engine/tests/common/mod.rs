@@ -1,0 +1,107 @@
+//! Seeded chance, random settings, and simulated worlds, for the tests that draw.
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
+use aura_engine::{Compression, EngineConfig, SyncPolicy};
+use aura_policies::PolicySpec;
+use bytesize::ByteSize;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+/// A seeded generator.
+pub(crate) struct Chance(Xoshiro256PlusPlus);
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0.next_u64() % end
+    }
+
+    pub(crate) fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as u64) as usize].clone()
+    }
+}
+
+/// The seeds to try: `AURA_SEED` alone where it is set, `AURA_SEEDS` of them where that is, `usual` otherwise.
+pub(crate) fn seeds(usual: u64) -> Vec<u64> {
+    let number = |name| std::env::var(name).ok().map(|it| it.parse().expect("a number"));
+    match number("AURA_SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=number("AURA_SEEDS").unwrap_or(usual)).collect(),
+    }
+}
+
+/// Runs `test`; where it fails, says how to repeat it.
+pub(crate) fn repeatable(seed: u64, test: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(test)) {
+        eprintln!("to repeat this failure alone: AURA_SEED={seed}");
+        resume_unwind(panic);
+    }
+}
+
+/// A simulated world without device times: only the order of events counts.
+pub(crate) fn sim(seed: u64) -> SimWorld {
+    SimWorld::new(&sim_config(seed))
+}
+
+pub(crate) fn sim_config(seed: u64) -> SimConfig {
+    let device = DeviceProfile::named(["null", "nvme", "cloud-block"][seed as usize % 3]).expect("known");
+    SimConfig { device, cpu: CpuCosts::FREE, cores: 2, seed }
+}
+
+fn named(name: &str, params: &[(&str, serde_json::Value)]) -> PolicySpec {
+    params.iter().fold(PolicySpec::named(name), |spec, (key, value)| spec.with(key, value.clone()))
+}
+
+/// Small settings, so that a few thousand operations flush and compact many times; every policy drawn at random.
+pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
+    let mut config = EngineConfig::default();
+    config.memtable = ByteSize(chance.pick(&[4 << 10, 16 << 10, 64 << 10]));
+    config.memtables_sealed_max = 1 + chance.below(3) as u32;
+    let interval = SyncPolicy::Interval(Duration::from_micros(500));
+    config.wal.sync =
+        chance.pick(&[SyncPolicy::Always, SyncPolicy::Never, interval, SyncPolicy::Bytes(ByteSize(4096))]);
+    let codecs = [Compression::None, Compression::Lz4, Compression::Zstd, Compression::Snappy];
+    config.table.compression = chance.pick(&codecs);
+    config.table.block = ByteSize(chance.pick(&[64, 512, 4096]));
+    config.table.size = ByteSize(chance.pick(&[4 << 10, 32 << 10]));
+    config.table.filter =
+        chance.pick(&[named("none", &[]), named("bloom", &[]), named("bloom", &[("bits_per_key", 2.into())])]);
+    config.table.index = chance.pick(&[named("fence", &[]), named("greedy-plr", &[("epsilon", 2.into())])]);
+    config.cache.size = ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]));
+    config.cache.shards = chance.below(3) as u32;
+    config.cache.eviction = chance.pick(&[named("lru", &[]), named("sieve", &[]), named("arc", &[])]);
+    config.compaction.layout = chance.pick(&[
+        named("leveled", &[("ratio", 3.into())]),
+        named("tiered", &[("ratio", 3.into())]),
+        named("flexible", &[("ratio", 4.into()), ("runs", serde_json::json!([3, 1, 2]))]),
+    ]);
+    config.compaction.picker =
+        chance.pick(&[named("min-overlap", &[]), named("round-robin", &[]), named("oldest", &[])]);
+    let steps = serde_json::json!([
+        { "at_operations": 200, "level": 1, "runs": 3 },
+        { "at_operations": 500, "level": 2, "runs": 2 },
+        { "at_operations": 900, "level": 1, "runs": 1 },
+    ]);
+    config.compaction.agent = chance.pick(&[named("none", &[]), named("schedule", &[("steps", steps)])]);
+    config.compaction.agent_window = 100;
+    config.compaction.base = ByteSize(chance.pick(&[16 << 10, 64 << 10]));
+    config.compaction.level0_trigger = 1 + chance.below(4) as u32;
+    config.compaction.level0_slowdown = config.compaction.level0_trigger + 2;
+    config.compaction.level0_stop = config.compaction.level0_trigger + 4;
+    config.compaction.jobs = 1 + chance.below(3) as u32;
+    config.value_log.separation = chance.pick(&[
+        named("never", &[]),
+        named("threshold", &[("bytes", 1.into())]),
+        named("threshold", &[("bytes", 512.into())]),
+    ]);
+    config.value_log.compression = chance.pick(&codecs);
+    config.value_log.file = ByteSize(chance.pick(&[16 << 10, 256 << 10]));
+    config
+}

@@ -1,0 +1,225 @@
+//! Random operations under random settings against a `BTreeMap`, in simulation, with reopens in between.
+//!
+//! Every settings draw runs the same operations, so this is the metamorphic test too: whatever the policies decide, the
+//! answers are the model's. A failure prints the seed; `AURA_SEED=<seed> cargo test -p aura-engine --test model` repeats it.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use aura_engine::env::Env;
+use aura_engine::{AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Snapshot};
+use common::{Chance, random_config, repeatable, seeds, sim};
+
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+struct Checked {
+    env: Env,
+    config: EngineConfig,
+    engine: AuraEngine,
+    model: Model,
+    snapshots: Vec<(Snapshot, Model)>,
+    chance: Chance,
+}
+
+impl Checked {
+    fn key(&mut self) -> Vec<u8> {
+        let number = self.chance.below(300);
+        // Short keys, keys that share a long prefix, binary keys, keys that are prefixes of others.
+        match number % 4 {
+            0 => format!("k{number}").into_bytes(),
+            1 => format!("a-long-common-prefix-{number:05}").into_bytes(),
+            2 => vec![0xff, number as u8, 0, (number >> 8) as u8],
+            _ => vec![number as u8; 1 + (number % 7) as usize],
+        }
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        let bytes = match self.chance.below(10) {
+            0 => 0,
+            1..=7 => self.chance.below(100),
+            8 => self.chance.below(2_000),
+            _ => self.chance.below(20_000),
+        };
+        let fill = self.chance.below(256) as u8;
+        (0..bytes).map(|at| if at % 3 == 0 { fill } else { at as u8 }).collect()
+    }
+
+    fn bounds(&mut self) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+        let mut bound = || match self.chance.below(3) {
+            0 => 0,
+            1 => 1,
+            _ => 2,
+        };
+        let (low, high) = (bound(), bound());
+        let (mut a, mut b) = (self.key(), self.key());
+        if a > b {
+            std::mem::swap(&mut a, &mut b);
+        }
+        // BTreeMap refuses an empty range of excluded equal bounds.
+        if a == b {
+            b.push(1);
+        }
+        let make = |kind, key| match kind {
+            0 => Bound::Unbounded,
+            1 => Bound::Included(key),
+            _ => Bound::Excluded(key),
+        };
+        (make(low, a), make(high, b))
+    }
+
+    async fn step(&mut self) {
+        match self.chance.below(100) {
+            0..=39 => {
+                let (key, value) = (self.key(), self.value());
+                self.engine.put(&key, &value).await.unwrap();
+                self.model.insert(key, value);
+            }
+            40..=51 => {
+                let key = self.key();
+                self.engine.delete(&key).await.unwrap();
+                self.model.remove(&key);
+            }
+            52..=59 => self.batch().await,
+            60..=84 => {
+                let key = self.key();
+                let found = self.engine.get(&key).await.unwrap();
+                assert_eq!(found.as_deref(), self.model.get(&key).map(|value| &value[..]), "get {key:?}");
+            }
+            85..=91 => {
+                let (engine, model) = (self.engine.clone(), self.model.clone());
+                let (bounds, direction, limit) = self.scan_arguments();
+                let scan = engine.scan(range(&bounds), direction);
+                check_scan(scan, &model, bounds, direction, limit).await;
+            }
+            92..=93 if self.snapshots.len() < 4 => {
+                self.snapshots.push((self.engine.snapshot(), self.model.clone()));
+            }
+            92..=96 => self.use_snapshot().await,
+            97 => self.engine.flush().await.unwrap(),
+            98 => match self.chance.below(4) {
+                0 => self.engine.compact().await.unwrap(),
+                _ => self.engine.wait_idle().await.unwrap(),
+            },
+            _ => self.reopen().await,
+        }
+    }
+
+    async fn batch(&mut self) {
+        let mut batch = Batch::new();
+        for _ in 0..self.chance.below(8) {
+            let key = self.key();
+            if self.chance.below(4) == 0 {
+                batch.delete(&key).unwrap();
+                self.model.remove(&key);
+            } else {
+                let value = self.value();
+                batch.put(&key, &value).unwrap();
+                self.model.insert(key, value);
+            }
+        }
+        self.engine.write(batch).await.unwrap();
+    }
+
+    fn scan_arguments(&mut self) -> ((Bound<Vec<u8>>, Bound<Vec<u8>>), Direction, usize) {
+        let bounds = self.bounds();
+        let direction = if self.chance.below(2) == 0 { Direction::Forward } else { Direction::Reverse };
+        (bounds, direction, 1 + self.chance.below(60) as usize)
+    }
+
+    async fn use_snapshot(&mut self) {
+        if self.snapshots.is_empty() {
+            return;
+        }
+        let at = self.chance.below(self.snapshots.len() as u64) as usize;
+        let (key, (bounds, direction, limit)) = (self.key(), self.scan_arguments());
+        let (snapshot, model) = &self.snapshots[at];
+        let found = snapshot.get(&key).await.unwrap();
+        assert_eq!(found.as_deref(), model.get(&key).map(|value| &value[..]), "snapshot get {key:?}");
+        check_scan(snapshot.scan(range(&bounds), direction), model, bounds, direction, limit).await;
+        if self.chance.below(3) == 0 {
+            self.snapshots.swap_remove(at);
+        }
+    }
+
+    async fn reopen(&mut self) {
+        self.snapshots.clear();
+        self.engine.close().await.unwrap();
+        // A directory is not tied to the settings it was written with.
+        self.config = random_config(&mut self.chance);
+        self.engine = open(&self.env, &self.config).await;
+    }
+
+    async fn check_everything(&mut self) {
+        for direction in [Direction::Forward, Direction::Reverse] {
+            let scan = self.engine.scan(Range::all(), direction);
+            check_scan(scan, &self.model, (Bound::Unbounded, Bound::Unbounded), direction, usize::MAX).await;
+        }
+        let report = self.engine.verify().await.unwrap();
+        assert_eq!(report.problems, [] as [String; 0]);
+        assert_eq!(report.rows, self.model.len() as u64);
+        let bytes: usize = self.model.iter().map(|(key, value)| key.len() + value.len()).sum();
+        assert_eq!(report.reachable_bytes, bytes as u64);
+        assert_eq!(self.engine.metrics().counts.plans_refused, 0);
+    }
+}
+
+fn range((start, end): &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Range {
+    let key = |bound: &Bound<Vec<u8>>| bound.clone().map(Into::into);
+    Range { start: key(start), end: key(end) }
+}
+
+async fn check_scan(
+    mut scan: aura_engine::Scan,
+    model: &Model,
+    bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+    direction: Direction,
+    limit: usize,
+) {
+    let rows: Vec<_> = model.range(bounds.clone()).collect();
+    let expected: Vec<_> = match direction {
+        Direction::Forward => rows,
+        Direction::Reverse => rows.into_iter().rev().collect(),
+    };
+    for (at, (key, value)) in expected.iter().take(limit).enumerate() {
+        let row = scan.next().await.unwrap();
+        let row = row.as_ref().map(|(key, value)| (&key[..], &value[..]));
+        assert_eq!(row, Some((&key[..], &value[..])), "row {at} of {bounds:?} {direction:?}");
+    }
+    if expected.len() < limit {
+        assert_eq!(scan.next().await.unwrap(), None, "after the last row of {bounds:?} {direction:?}");
+    }
+}
+
+async fn open(env: &Env, config: &EngineConfig) -> AuraEngine {
+    EngineBuilder::new(env.clone(), "/db").config(config.clone()).open().await.unwrap()
+}
+
+fn run(seed: u64, steps: usize) {
+    let world = sim(seed);
+    let env = world.env();
+    world
+        .block_on(async {
+            let mut chance = Chance::new(seed);
+            let config = random_config(&mut chance);
+            let engine = open(&env, &config).await;
+            let env = env.clone();
+            let mut checked = Checked { env, config, engine, model: Model::new(), snapshots: Vec::new(), chance };
+            for _ in 0..steps {
+                checked.step().await;
+            }
+            checked.check_everything().await;
+            checked.reopen().await;
+            checked.check_everything().await;
+            checked.engine.close().await.unwrap();
+        })
+        .unwrap();
+}
+
+#[test]
+fn answers_are_the_models_whatever_the_policies_decide() {
+    for seed in seeds(40) {
+        repeatable(seed, || run(seed, 2_000));
+    }
+}

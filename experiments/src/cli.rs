@@ -1,0 +1,223 @@
+//! The command line of `aura`, as data.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::rows::Format;
+
+/// Experiments on storage policies: from a config to a verdict.
+#[derive(Debug, Parser)]
+#[command(
+    name = "aura",
+    version,
+    after_help = "\
+A first experiment, in under two minutes:
+  aura run experiments/configs/quickstart.toml
+
+Then change a setting, and look at what a config may say:
+  aura run experiments/configs/quickstart.toml -s engine.cache.size=1MiB -s name=smaller-cache
+  aura list policies
+  aura compare quickstart smaller-cache
+
+Exit codes: 0 done; 1 a trial failed, or a re-run differs; 2 bad usage or config; 3 the environment is refused;
+75 interrupted or busy, try again."
+)]
+pub struct Cli {
+    /// What all verbs share.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What all verbs share.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// The folder of all results.
+    #[arg(long, global = true, default_value = "results", value_name = "DIR")]
+    pub results: PathBuf,
+    /// How rows are written to standard output.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: Format,
+    /// No progress and no remarks on standard error; errors are still told.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// No colours, as with the variable NO_COLOR.
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run an experiment: plan, run, compare, plot and report. The same command resumes one that was cut short.
+    #[command(after_help = "\
+Examples:
+  aura run experiments/configs/quickstart.toml
+  aura run quickstart.toml -s workload.records=50000 -s engine.cache.eviction=arc --seeds 3
+  aura run quickstart.toml -s 'engine.compaction.layout={ policy = \"leveled\", ratio = 4 }'
+  aura run quickstart.toml -s world.kind=real -s world.directory=/mnt/nvme --results /data/results
+
+Everything is checked and frozen in results/<name>/plan.jsonl before the first trial. Finished trials are kept: a
+changed config runs only what is new.")]
+    Run(RunArgs),
+    /// List what configs can name: policies, workloads, devices, metrics.
+    #[command(after_help = "\
+Examples:
+  aura list policies
+  aura list policies --format json
+  aura list metrics --format csv > metrics.csv")]
+    List {
+        /// What to list.
+        #[arg(value_enum)]
+        what: Listing,
+    },
+    /// Compare the variants of runs: effect, interval and verdict by metric.
+    #[command(after_help = "\
+Examples:
+  aura compare quickstart
+  aura compare quickstart --baseline sieve-leveled --metric cache.hit_ratio --metric read.latency_p99_us
+  aura compare quickstart smaller-cache --format csv
+
+Of several runs, variants are named run/variant, and the first run's baseline is the baseline.")]
+    Compare(CompareArgs),
+    /// Draw a run's figures: SVG, PNG, and their data as CSV.
+    #[command(after_help = "\
+Examples:
+  aura plot quickstart
+  aura plot quickstart --kind latency --kind forest")]
+    Plot {
+        /// The run: a folder, or its name below the results.
+        run: PathBuf,
+        /// Which figures; all of them if none is named.
+        #[arg(long, value_name = "KIND")]
+        kind: Vec<String>,
+    },
+    /// Write a run's report: one HTML page that needs nothing else.
+    #[command(after_help = "\
+Example:
+  aura report quickstart && xdg-open results/quickstart/report.html")]
+    Report {
+        /// The run: a folder, or its name below the results.
+        run: PathBuf,
+    },
+    /// Print the JSON schema of configs, for editors.
+    #[command(after_help = "\
+Example:
+  aura schema > aura.schema.json
+With `#:schema ./aura.schema.json` as a config's first line, editors that know TOML schemas complete and check it.")]
+    Schema {
+        /// Of what.
+        #[arg(value_enum, default_value_t)]
+        what: Schema,
+    },
+    /// Run a simulated run's trials again and compare every metric bit for bit; or check a database's directory.
+    #[command(after_help = "\
+Examples:
+  aura verify quickstart
+  aura verify quickstart --sample 3
+  aura verify /mnt/nvme/aura-0123456789abcdef
+
+A difference ends with exit code 1: then the same config and seed no longer give the same numbers, and no comparison
+with older results can be trusted. Of a database, every checksum, the order of every level and every value is checked.")]
+    Verify {
+        /// The run, or the directory of a database.
+        run: PathBuf,
+        /// Run only so many trials again, spread evenly over the plan.
+        #[arg(long, value_name = "N")]
+        sample: Option<usize>,
+        /// How many trials run side by side. Default: one a core.
+        #[arg(long, short, value_name = "N")]
+        jobs: Option<usize>,
+    },
+    /// Runs one trial for `aura run`, in a process of its own.
+    #[command(hide = true)]
+    Trial {
+        /// The trial's id.
+        id: String,
+        /// The experiment's folder.
+        folder: PathBuf,
+        /// Leave the database where it is.
+        #[arg(long)]
+        keep: bool,
+    },
+}
+
+/// How an experiment is run.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The experiment: a TOML or JSON file.
+    pub config: PathBuf,
+    /// Set a key of the config, over everything that the file says; the value is TOML, a bare word is text.
+    #[arg(long, short, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// How many simulated trials run side by side. Default: one a core. Real ones run one after the other.
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Short for `--set seeds=N`: the seeds 1 to N.
+    #[arg(long, value_name = "N")]
+    pub seeds: Option<u32>,
+    /// Run finished trials again.
+    #[arg(long)]
+    pub force: bool,
+    /// Real world: leave the databases where they are, for `aura verify`.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// What is compared.
+#[derive(Clone, Debug, Args)]
+pub struct CompareArgs {
+    /// The runs: folders, or their names below the results.
+    #[arg(required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The variant that others are compared with. Default: the config's.
+    #[arg(long, value_name = "VARIANT")]
+    pub baseline: Option<String>,
+    /// The metrics to look at, in place of the config's.
+    #[arg(long, value_name = "METRIC")]
+    pub metric: Vec<String>,
+    /// The relative difference that does not matter. Default: the config's.
+    #[arg(long, value_name = "SHARE")]
+    pub margin: Option<f64>,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// The families of policies.
+    Policies,
+    /// Presets and key distributions.
+    Workloads,
+    /// Simulated devices.
+    Devices,
+    /// What is measured.
+    Metrics,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Schema {
+    /// Experiment configs.
+    #[default]
+    Config,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_verb_has_an_example() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("aura {}", verb.get_name())), "{}", verb.get_name());
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What each verb does. Rows go to standard output, everything else to standard error.
+
+mod compare;
+mod figures;
+mod list;
+mod run;
+mod verify;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use miette::{Diagnostic, MietteHandlerOpts, Report, miette};
+
+use crate::cli::{Cli, Global, Verb};
+use crate::config::{self, ConfigError};
+use crate::plan::{EXPERIMENT_FILE, Plan, PlanError};
+use crate::rows;
+use crate::run::{EXIT_TRY_AGAIN, RunError, run_as_child};
+use crate::store::{self, StoreError, TidyRow};
+
+/// Done.
+pub const EXIT_DONE: u8 = 0;
+/// A trial failed, or a re-run differs.
+pub const EXIT_CLAIM_FAILED: u8 = 1;
+/// Bad usage or config.
+pub const EXIT_USAGE: u8 = 2;
+/// The environment is refused: results cannot be written.
+pub const EXIT_ENVIRONMENT: u8 = 3;
+
+/// Why a verb stopped, and the exit code that says so.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    report: Report,
+}
+
+impl Failure {
+    fn usage(message: impl fmt::Display, help: &str) -> Self {
+        Self { code: EXIT_USAGE, report: miette!(help = help, "{message}") }
+    }
+
+    fn environment(message: impl fmt::Display) -> Self {
+        Self { code: EXIT_ENVIRONMENT, report: miette!("{message}") }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self { code: EXIT_USAGE, report: error.into() }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Results(_) => Self {
+                code: EXIT_ENVIRONMENT,
+                report: miette!(help = "no trial was run; name another folder with --results", "{error}"),
+            },
+            RunError::Busy(_) => Self { code: EXIT_TRY_AGAIN, report: miette!("{error}") },
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::environment(error)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        Self::usage(error, "name a run's folder, or its name below --results")
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::environment(format_args!("cannot write to standard output: {error}"))
+    }
+}
+
+type Answer = Result<u8, Failure>;
+
+/// Carries out a command line.
+pub fn execute(cli: Cli) -> ExitCode {
+    let global = &cli.global;
+    dress_errors(global);
+    let answer = match cli.verb {
+        Verb::Run(arguments) => run::run(global, &arguments),
+        Verb::List { what } => list::list(global, what),
+        Verb::Compare(arguments) => compare::compare(global, &arguments),
+        Verb::Plot { run, kind } => figures::plot(global, &run, &kind),
+        Verb::Report { run } => figures::report(global, &run),
+        Verb::Schema { what: _ } => schema(),
+        Verb::Verify { run, sample, jobs } => verify::verify(global, &run, sample, jobs),
+        Verb::Trial { id, folder, keep } => child(&folder, &id, keep),
+    };
+    let code = answer.unwrap_or_else(|failure| {
+        tell(&format!("{:?}", failure.report));
+        failure.code
+    });
+    ExitCode::from(code)
+}
+
+/// How errors look: with the place quoted, in colour where that is wanted.
+fn dress_errors(global: &Global) {
+    let plain = global.no_color;
+    let hook = Box::new(move |_: &dyn Diagnostic| {
+        let options = MietteHandlerOpts::new().force_graphical(true).width(120);
+        let options = if plain { options.color(false) } else { options };
+        Box::new(options.build()) as Box<dyn miette::ReportHandler>
+    });
+    // Fails only if it was set before, by a test that calls this twice.
+    drop(miette::set_hook(hook));
+}
+
+/// A line for people.
+fn tell(line: &str) {
+    // Whoever closed standard error does not want to know.
+    drop(writeln!(io::stderr(), "{line}"));
+}
+
+/// A remark that `--quiet` silences.
+fn remark(global: &Global, line: &str) {
+    if !global.quiet {
+        tell(line);
+    }
+}
+
+fn schema() -> Answer {
+    rows::print(&format!("{:#}\n", config::schema()))?;
+    Ok(EXIT_DONE)
+}
+
+fn child(folder: &Path, id: &str, keep: bool) -> Answer {
+    match run_as_child(folder, id, keep) {
+        Ok(()) => Ok(EXIT_DONE),
+        Err(message) => {
+            rows::print(&message)?;
+            Ok(EXIT_CLAIM_FAILED)
+        }
+    }
+}
+
+/// How many trials run side by side.
+fn jobs(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get)).max(1)
+}
+
+/// The folder of a run that is named by its path, or by its name below the results.
+fn run_folder(global: &Global, run: &Path) -> PathBuf {
+    let below = global.results.join(run);
+    if !run.join(EXPERIMENT_FILE).is_file() && below.join(EXPERIMENT_FILE).is_file() { below } else { run.to_owned() }
+}
+
+/// A run read back: its plan, and its finished trials' metrics.
+struct Run {
+    folder: PathBuf,
+    plan: Plan,
+    rows: Vec<TidyRow>,
+    hash: String,
+}
+
+impl Run {
+    /// Gathers the finished trials of the plan that stands in the folder.
+    fn open(folder: PathBuf) -> Result<Self, Failure> {
+        let plan = Plan::read(&folder)?;
+        let collected = store::collect(&folder, Some(&plan.ids()))?;
+        Ok(Self { folder, plan, rows: collected.rows, hash: collected.hash })
+    }
+}

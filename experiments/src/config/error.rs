@@ -1,0 +1,95 @@
+//! What is wrong with a config, shown where it stands.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+
+use crate::metrics::nearest;
+
+/// A text that configs are read from: a file, or one `--set` argument.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The file's path, or `--set`.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+}
+
+impl Source {
+    /// The line of byte `at`, from 1.
+    pub fn line(&self, at: usize) -> usize {
+        self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+    }
+}
+
+/// A place in a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The text.
+    pub source: Arc<Source>,
+    /// The bytes meant.
+    pub span: Range<usize>,
+}
+
+/// A config that cannot be run: what is wrong, where it stands, and what to write instead.
+#[derive(Debug)]
+pub struct ConfigError {
+    message: String,
+    help: Option<String>,
+    place: Option<Place>,
+    /// What `place` is quoted from.
+    quoted: Option<NamedSource<String>>,
+}
+
+impl ConfigError {
+    /// An error that concerns no one place.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, place: None, quoted: None }
+    }
+
+    /// The same with the place it is about.
+    #[must_use]
+    pub fn at(mut self, place: Option<Place>) -> Self {
+        self.quoted =
+            place.as_ref().map(|place| NamedSource::new(place.source.name.clone(), place.source.text.clone()));
+        self.place = place;
+        self
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Diagnostic for ConfigError {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as _)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.quoted.as_ref().map(|quoted| quoted as _)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let span = self.place.as_ref()?.span.clone();
+        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some("here".to_owned()), span))))
+    }
+}
+
+/// "; nearest: `x`", for the end of a message about the unknown `name`.
+pub fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(name, known).first().map(|near| format!("; nearest: `{near}`")).unwrap_or_default()
+}

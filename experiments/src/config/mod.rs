@@ -1,0 +1,206 @@
+//! Experiment configs: one file, one question.
+//!
+//! ```text
+//!   file (TOML or JSON) --source--> tree with places --schema--> every key is known
+//!        defaults < file < variant < sweep point < --set  --resolve-->  one Cell a variant and point, checked
+//! ```
+//!
+//! Whatever is wrong is an error before the first trial, and says where it stands.
+
+mod error;
+mod print;
+mod resolve;
+mod schema;
+mod source;
+mod tree;
+
+use std::path::PathBuf;
+
+use aura_engine::EngineConfig;
+use aura_engine::env::sim::{CpuCosts, DeviceProfile};
+use aura_workloads::WorkloadConfig;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use error::{ConfigError, hint};
+pub use resolve::{Cell, Experiment, load};
+pub use schema::schema;
+
+use crate::compare::CompareSettings;
+use crate::record::World;
+pub use crate::store::Point;
+
+/// An experiment: one question, the settings it is asked under, and the variants it compares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExperimentFile {
+    /// The folder in the results. Default: the file's name without its ending.
+    pub name: Option<String>,
+    /// What the experiment shall answer.
+    pub question: String,
+    /// What is expected, written down before the run.
+    pub hypothesis: String,
+    /// The variant that the others are compared with. Default: the first.
+    pub baseline: Option<String>,
+    /// How often everything is repeated with other random numbers: `10` stands for the seeds 1 to 10; or a list.
+    pub seeds: Seeds,
+    /// Where trials run.
+    pub world: WorldConfig,
+    /// What is done to the database.
+    pub workload: WorkloadConfig,
+    /// How the database is set.
+    pub engine: EngineConfig,
+    /// Whether a trial waits, between the load and the first phase, until no background work is left.
+    pub settle: bool,
+    /// The most points of a series over time, per phase.
+    pub series_points: u32,
+    /// What is compared. Without any there is one, named `base`.
+    pub variant: Vec<Variant>,
+    /// Settings that take several values; with more than one sweep, every combination is run.
+    pub sweep: Vec<Sweep>,
+    /// By which metrics variants are compared.
+    pub compare: CompareConfig,
+}
+
+impl Default for ExperimentFile {
+    fn default() -> Self {
+        Self {
+            name: None,
+            question: String::new(),
+            hypothesis: String::new(),
+            baseline: None,
+            seeds: Seeds::Count(10),
+            world: WorldConfig::default(),
+            workload: WorkloadConfig::default(),
+            engine: EngineConfig::default(),
+            settle: true,
+            series_points: 60,
+            variant: Vec::new(),
+            sweep: Vec::new(),
+            compare: CompareConfig::default(),
+        }
+    }
+}
+
+/// The seeds of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a number of seeds, or a list of them")]
+pub enum Seeds {
+    /// 1 to this.
+    Count(u32),
+    /// These.
+    List(Vec<u64>),
+}
+
+impl Seeds {
+    /// The seeds, in order.
+    pub fn list(&self) -> Vec<u64> {
+        match self {
+            Self::Count(count) => (1..=u64::from(*count)).collect(),
+            Self::List(seeds) => seeds.clone(),
+        }
+    }
+}
+
+/// Where trials run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorldConfig {
+    /// `"simulated"`: virtual time on a model of a device, the same numbers on any machine. `"real"`: this machine.
+    pub kind: World,
+    /// The simulated device: a profile's name, or a table with a `profile` and what differs from it.
+    pub device: DeviceProfile,
+    /// The simulated cores that work side by side; in the real world the threads.
+    pub cores: u32,
+    /// What CPU work costs in the simulation.
+    pub cpu: CpuCosts,
+    /// Real world: where the databases are made, on the disk to be measured. Default: in the results folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        let device = DeviceProfile::named("nvme").expect("nvme is a registered profile");
+        Self { kind: World::Simulated, device, cores: 4, cpu: CpuCosts::default(), directory: None }
+    }
+}
+
+/// One side of a comparison: a name, and what it sets differently.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Its name in tables and plots; unique.
+    pub name: String,
+    /// Settings of the workload that differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<WorkloadConfig>")]
+    pub workload: Option<Value>,
+    /// Settings of the engine that differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<EngineConfig>")]
+    pub engine: Option<Value>,
+    /// Settings of the world that differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<WorldConfig>")]
+    pub world: Option<Value>,
+}
+
+/// A setting that takes several values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// The setting's dotted key in `workload`, `engine` or `world`, such as `"engine.cache.size"`.
+    pub key: String,
+    /// Its values, at least one. A table sets several keys at once.
+    pub values: Vec<Value>,
+    /// What each value is called in tables and plots. Default: the value itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+/// By which metrics variants are compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CompareConfig {
+    /// The metrics that answer the question, named before the run; verdicts are corrected for their number. Default:
+    /// `run.throughput_ops`.
+    pub primary: Vec<String>,
+    /// Further metrics to look at; verdicts on them are exploratory. Default: the headline metrics.
+    pub also: Vec<String>,
+    /// A relative difference smaller than this does not matter: "equivalent". For shares of one, the difference itself.
+    pub margin: f64,
+}
+
+impl CompareConfig {
+    /// The same with the variant that the others are compared with.
+    pub fn against(&self, baseline: &str) -> CompareSettings {
+        let Self { primary, also, margin } = self.clone();
+        CompareSettings { baseline: baseline.to_owned(), primary, also, margin }
+    }
+}
+
+impl Default for CompareConfig {
+    fn default() -> Self {
+        let CompareSettings { primary, also, margin, .. } = CompareSettings::default();
+        Self { primary, also, margin }
+    }
+}
+
+/// All that a trial depends on, beside its seed and the version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrialConfig {
+    /// What is done.
+    pub workload: WorkloadConfig,
+    /// How the database is set.
+    pub engine: EngineConfig,
+    /// Where it runs.
+    pub world: WorldConfig,
+    /// Whether it waits for background work after the load.
+    pub settle: bool,
+    /// The most points of a series.
+    pub series_points: u32,
+}
+

@@ -1,0 +1,328 @@
+//! A config as a tree in which every value knows who wrote it.
+//!
+//! Layers are merged from the weakest to the strongest: default, file, variant, sweep point, `--set`. Tables are merged
+//! key by key. A table that is a choice starts afresh where it names the choice (a policy, a distribution, a device, ...),
+//! so that the parameters of `{ policy = "leveled", ratio = 4 }` do not leak into `{ policy = "tiered" }`; without the
+//! name it adjusts what was chosen before.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::error::{Place, Source};
+
+/// Who wrote a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// Nobody: it is the default.
+    Default,
+    /// The file.
+    File,
+    /// A variant.
+    Variant(String),
+    /// A sweep's point.
+    Sweep,
+    /// `--set`.
+    Set,
+}
+
+/// A value, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The value.
+    pub content: Content,
+    /// Who wrote it.
+    pub layer: Layer,
+    /// The text it stands in; None for defaults.
+    pub source: Option<Arc<Source>>,
+    /// Its bytes in the source.
+    pub span: Range<usize>,
+    /// Its key's bytes in the source.
+    pub key_span: Range<usize>,
+}
+
+/// What a node holds.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A number, text or truth value.
+    Leaf(Value),
+    /// A list.
+    Array(Vec<Node>),
+    /// Keys and values.
+    Table(BTreeMap<String, Node>),
+}
+
+/// The keys by which a table says which choice it is.
+const CHOICE_KEYS: [&str; 4] = ["policy", "kind", "arrival", "profile"];
+
+/// Tables whose keys mean something only together.
+const WHOLE_TABLES: [&str; 2] = ["mix", "sync"];
+
+/// The one table with a `kind` whose other keys mean the same under every kind.
+const WORLD: &str = "world";
+
+impl Node {
+    /// A default.
+    pub fn default_value(content: Content) -> Self {
+        Self { content, layer: Layer::Default, source: None, span: 0..0, key_span: 0..0 }
+    }
+
+    /// A table without keys.
+    pub fn empty() -> Self {
+        Self::default_value(Content::Table(BTreeMap::new()))
+    }
+
+    /// A tree of defaults; what is null is left out, for that is how an absent optional value is written.
+    pub fn defaults(value: Value) -> Self {
+        Self::default_value(match value {
+            Value::Object(map) => Content::Table(
+                map.into_iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(key, value)| (key, Self::defaults(value)))
+                    .collect(),
+            ),
+            Value::Array(values) => Content::Array(values.into_iter().map(Self::defaults).collect()),
+            leaf => Content::Leaf(leaf),
+        })
+    }
+
+    /// The keys and values, if it is a table.
+    pub fn table(&self) -> Option<&BTreeMap<String, Self>> {
+        match &self.content {
+            Content::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The text, if it is one.
+    pub fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Leaf(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The child of that key.
+    pub fn child(&self, key: &str) -> Option<&Self> {
+        self.table()?.get(key)
+    }
+
+    /// The node at a dotted path such as `engine.cache.size` or `workload.phases[1].mix`.
+    pub fn get(&self, path: &str) -> Option<&Self> {
+        steps(path).into_iter().try_fold(self, |node, step| node.step(step))
+    }
+
+    /// The node at the path, or the deepest one above it that somebody wrote.
+    pub fn closest(&self, path: &str) -> &Self {
+        let mut node = self;
+        let mut closest = self;
+        for step in steps(path) {
+            match node.step(step) {
+                Some(child) => node = child,
+                None => break,
+            }
+            if node.source.is_some() {
+                closest = node;
+            }
+        }
+        closest
+    }
+
+    fn step(&self, step: Step<'_>) -> Option<&Self> {
+        match (step, &self.content) {
+            (Step::Key(key), Content::Table(table)) => table.get(key),
+            (Step::Index(at), Content::Array(nodes)) => nodes.get(at),
+            _ => None,
+        }
+    }
+
+    /// Puts `node` at a dotted path, below tables made for it where there are none.
+    pub fn put(&mut self, path: &str, node: Self) {
+        let nested = path.rsplit('.').fold(node, |node, key| {
+            let (layer, source, span) = (node.layer.clone(), node.source.clone(), node.span.clone());
+            let key_span = node.key_span.clone();
+            let content = Content::Table(BTreeMap::from([(key.to_owned(), node)]));
+            Self { content, layer, source, span, key_span }
+        });
+        self.merge(nested);
+    }
+
+    /// Lays a stronger layer over this one.
+    pub fn merge(&mut self, over: Self) {
+        self.merge_at("", over);
+    }
+
+    fn merge_at(&mut self, key: &str, over: Self) {
+        let Content::Table(stronger) = over.content else {
+            *self = over;
+            return;
+        };
+        let names_choice = key != WORLD && CHOICE_KEYS.iter().any(|choice| stronger.contains_key(*choice));
+        self.spell_out(key);
+        match &mut self.content {
+            Content::Table(table) if !names_choice && !WHOLE_TABLES.contains(&key) => {
+                for (key, node) in stronger {
+                    match table.get_mut(&key) {
+                        Some(below) => below.merge_at(&key, node),
+                        None => drop(table.insert(key, node)),
+                    }
+                }
+                if self.source.is_none() {
+                    self.source = over.source;
+                    self.span = over.span;
+                    self.key_span = over.key_span;
+                    self.layer = over.layer;
+                }
+            }
+            _ => *self = Self { content: Content::Table(stronger), ..over },
+        }
+    }
+
+    /// Turns a choice written as its bare name into its table: `"leveled"` into `{ policy = "leveled" }`.
+    fn spell_out(&mut self, key: &str) {
+        if self.text().is_some() {
+            let choice = if key == "device" { "profile" } else { "policy" };
+            let name = self.clone();
+            self.content = Content::Table(BTreeMap::from([(choice.to_owned(), name)]));
+        }
+    }
+
+    /// Says that a layer wrote all of it.
+    #[must_use]
+    pub fn written_by(mut self, layer: &Layer) -> Self {
+        self.layer = layer.clone();
+        self.content = match self.content {
+            Content::Leaf(value) => Content::Leaf(value),
+            Content::Array(nodes) => Content::Array(nodes.into_iter().map(|node| node.written_by(layer)).collect()),
+            Content::Table(table) => {
+                Content::Table(table.into_iter().map(|(key, node)| (key, node.written_by(layer))).collect())
+            }
+        };
+        self
+    }
+
+    /// The plain value. Keys are in order, so that its text is canonical.
+    pub fn to_value(&self) -> Value {
+        match &self.content {
+            Content::Leaf(value) => value.clone(),
+            Content::Array(nodes) => nodes.iter().map(Self::to_value).collect(),
+            Content::Table(table) => {
+                Value::Object(table.iter().map(|(key, node)| (key.clone(), node.to_value())).collect::<Map<_, _>>())
+            }
+        }
+    }
+
+    /// Where the value stands.
+    pub fn place(&self) -> Option<Place> {
+        self.source.clone().map(|source| Place { source, span: self.span.clone() })
+    }
+
+    /// Where its key stands.
+    pub fn key_place(&self) -> Option<Place> {
+        self.source.clone().map(|source| Place { source, span: self.key_span.clone() })
+    }
+
+    /// Every leaf and array that a table leads to, with its dotted path, in order.
+    pub fn leaves(&self) -> Vec<(String, &Self)> {
+        let mut leaves = Vec::new();
+        self.collect_leaves("", &mut leaves);
+        leaves
+    }
+
+    fn collect_leaves<'a>(&'a self, path: &str, leaves: &mut Vec<(String, &'a Self)>) {
+        match &self.content {
+            Content::Table(table) => {
+                for (key, node) in table {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    node.collect_leaves(&path, leaves);
+                }
+            }
+            _ => leaves.push((path.to_owned(), self)),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// `phases[1].mix` as phases, 1, mix. What follows a key's name after a space is an explanation, not part of the path.
+fn steps(path: &str) -> Vec<Step<'_>> {
+    let path = path.split_whitespace().next().unwrap_or_default();
+    let mut steps = Vec::new();
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        let mut pieces = part.split('[');
+        steps.extend(pieces.next().filter(|key| !key.is_empty()).map(Step::Key));
+        let indices = pieces.filter_map(|index| index.strip_suffix(']')?.parse().ok());
+        steps.extend(indices.map(Step::Index));
+    }
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn merged(below: Value, over: Value) -> Value {
+        let mut tree = Node::defaults(below);
+        tree.merge(Node::defaults(over));
+        tree.to_value()
+    }
+
+    #[test]
+    fn tables_merge_and_choices_start_afresh() {
+        let cases = [
+            (json!({"a": {"b": 1, "c": 2}}), json!({"a": {"c": 3}}), json!({"a": {"b": 1, "c": 3}})),
+            (
+                json!({"layout": {"policy": "leveled", "ratio": 4}}),
+                json!({"layout": {"policy": "tiered"}}),
+                json!({"layout": {"policy": "tiered"}}),
+            ),
+            (
+                json!({"layout": {"policy": "leveled", "ratio": 4}}),
+                json!({"layout": {"ratio": 8}}),
+                json!({"layout": {"policy": "leveled", "ratio": 8}}),
+            ),
+            (
+                json!({"layout": "leveled"}),
+                json!({"layout": {"ratio": 8}}),
+                json!({"layout": {"policy": "leveled", "ratio": 8}}),
+            ),
+            (json!({"layout": {"policy": "leveled", "ratio": 4}}), json!({"layout": "tiered"}), json!({"layout": "tiered"})),
+            (
+                json!({"device": "nvme"}),
+                json!({"device": {"read_channels": 1}}),
+                json!({"device": {"profile": "nvme", "read_channels": 1}}),
+            ),
+            (
+                json!({"mix": {"read": 0.5, "update": 0.5}}),
+                json!({"mix": {"read": 1.0}}),
+                json!({"mix": {"read": 1.0}}),
+            ),
+            (
+                json!({"world": {"kind": "simulated", "cores": 2}}),
+                json!({"world": {"kind": "real"}}),
+                json!({"world": {"kind": "real", "cores": 2}}),
+            ),
+        ];
+        for (below, over, expected) in cases {
+            assert_eq!(merged(below.clone(), over.clone()), expected, "{below} {over}");
+        }
+    }
+
+    #[test]
+    fn paths_reach_into_lists() {
+        let tree = Node::defaults(json!({"a": {"b": [{"c": 1}, {"c": 2}]}}));
+        assert_eq!(tree.get("a.b[1].c").map(Node::to_value), Some(json!(2)));
+        assert!(tree.get("a.b[2].c").is_none());
+        let mut tree = Node::empty();
+        tree.put("x.y.z", Node::defaults(json!(5)));
+        assert_eq!(tree.to_value(), json!({"x": {"y": {"z": 5}}}));
+    }
+}

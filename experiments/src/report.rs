@@ -1,0 +1,245 @@
+//! The report: one page of HTML that stands alone, from the question to the command that repeats it.
+//!
+//! Style and figures are inside the page; it has no script, needs no network, and reads on paper as on a dark screen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minijinja::{Environment, context};
+use serde::Serialize;
+
+use crate::compare::{self, CompareRow, Comparison, shown, shown_p};
+use crate::metrics;
+use crate::plot::{Figure, PlotError};
+use crate::record::Manifest;
+use crate::store::{self, SummaryRow, TidyRow, point_label};
+
+/// One setting in which a variant differs from the baseline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SettingDelta {
+    /// The variant.
+    pub variant: String,
+    /// The setting's dotted key.
+    pub key: String,
+    /// The baseline's value as written in a config.
+    pub baseline: String,
+    /// The variant's value.
+    pub value: String,
+}
+
+/// What a report is written from.
+pub struct ReportInput<'a> {
+    /// The experiment's name.
+    pub experiment: &'a str,
+    /// The question, as the config asks it.
+    pub question: &'a str,
+    /// What was expected; may be empty.
+    pub hypothesis: &'a str,
+    /// The baseline's name.
+    pub baseline: &'a str,
+    /// The comparison; None with one variant.
+    pub comparison: Option<&'a Comparison>,
+    /// The gathered metrics.
+    pub rows: &'a [TidyRow],
+    /// Their content hash.
+    pub hash: &'a str,
+    /// The figures, in order.
+    pub figures: &'a [Figure],
+    /// What could not be drawn.
+    pub skipped: &'a [String],
+    /// In what the variants differ from the baseline.
+    pub deltas: &'a [SettingDelta],
+    /// The trials' manifests.
+    pub manifests: &'a [&'a Manifest],
+    /// The command that repeats the experiment.
+    pub command: &'a str,
+}
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A figure could not be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// The template refused.
+    #[error("the report cannot be filled in: {0}")]
+    Template(#[from] minijinja::Error),
+}
+
+#[derive(Serialize)]
+struct VerdictLine {
+    metric: String,
+    about: &'static str,
+    primary: bool,
+    place: String,
+    variant: String,
+    baseline_mean: String,
+    variant_mean: String,
+    effect: String,
+    interval: String,
+    p: String,
+    pairs: usize,
+    verdict: &'static str,
+    note: String,
+}
+
+#[derive(Serialize)]
+struct FigureBlock {
+    name: String,
+    caption: String,
+    svg: String,
+}
+
+/// The metrics of one phase: a line a metric and point, a cell a variant.
+#[derive(Serialize)]
+struct MetricTable {
+    phase: String,
+    variants: Vec<String>,
+    lines: Vec<MetricLine>,
+}
+
+#[derive(Serialize)]
+struct MetricLine {
+    metric: String,
+    about: &'static str,
+    point: String,
+    compared: bool,
+    cells: Vec<String>,
+}
+
+/// One entry of "how it was run".
+#[derive(Serialize)]
+struct Fact {
+    name: &'static str,
+    value: String,
+}
+
+/// Writes the report.
+///
+/// # Errors
+/// See [`ReportError`].
+pub fn render(input: &ReportInput) -> Result<String, ReportError> {
+    let mut environment = Environment::new();
+    environment.add_template("report.html", include_str!("report.html"))?;
+    let empty = Comparison::default();
+    let comparison = input.comparison.unwrap_or(&empty);
+    let block = |figure: &Figure| -> Result<FigureBlock, PlotError> {
+        Ok(FigureBlock { name: figure.name.clone(), caption: figure.caption.clone(), svg: figure.svg()? })
+    };
+    let figures = input.figures.iter().map(block).collect::<Result<Vec<_>, _>>()?;
+    let trials: Vec<_> = input.manifests.iter().map(|manifest| trial(manifest)).collect();
+    let page = context! {
+        experiment => input.experiment,
+        question => input.question,
+        hypothesis => input.hypothesis,
+        baseline => input.baseline,
+        answer => input.comparison.map(compare::answer),
+        verdicts => comparison.rows.iter().map(verdict_line).collect::<Vec<_>>(),
+        warnings => &comparison.warnings,
+        missing => &comparison.missing,
+        figures,
+        skipped => input.skipped,
+        tables => metric_tables(input.rows, comparison),
+        deltas => input.deltas,
+        facts => facts(input),
+        trials,
+        command => input.command,
+    };
+    Ok(environment.get_template("report.html")?.render(page)?)
+}
+
+fn about(metric: &str) -> &'static str {
+    metrics::find(metric).map_or("", |metric| metric.about)
+}
+
+fn verdict_line(row: &CompareRow) -> VerdictLine {
+    let interval = row.low.zip(row.high);
+    VerdictLine {
+        metric: row.metric.clone(),
+        about: about(&row.metric),
+        primary: row.primary,
+        place: format!("{} {}", row.phase, point_label(&row.point)).trim_end().to_owned(),
+        variant: row.variant.clone(),
+        baseline_mean: shown(row.baseline_mean, &row.unit),
+        variant_mean: shown(row.variant_mean, &row.unit),
+        effect: format!("{} {}", row.shown(row.effect), row.effect_unit()),
+        interval: interval.map_or_else(String::new, |(low, high)| format!("{} to {}", row.shown(low), row.shown(high))),
+        p: row.p.map_or_else(String::new, shown_p),
+        pairs: row.pairs,
+        verdict: row.verdict.word(),
+        note: row.note.clone(),
+    }
+}
+
+/// `variant, point, seed 3: 0123abcd`.
+fn trial(manifest: &Manifest) -> String {
+    let point = match manifest.point.is_empty() {
+        true => String::new(),
+        false => format!(" at {}", point_label(&manifest.point)),
+    };
+    format!("{}{point}, seed {}: {}", manifest.variant, manifest.seed, manifest.id)
+}
+
+/// A mean with half the width of its interval.
+fn cell(row: &SummaryRow) -> String {
+    match row.half_width {
+        Some(half) if half > 0.0 => format!("{} \u{b1} {}", shown(row.mean, &row.unit), shown(half, &row.unit)),
+        _ => shown(row.mean, &row.unit),
+    }
+}
+
+fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<MetricTable> {
+    let variants: Vec<String> = compare::variants(rows).into_iter().map(str::to_owned).collect();
+    let summary = store::summarise(rows);
+    let mut phases: Vec<&str> = Vec::new();
+    for row in &summary {
+        if !phases.contains(&row.phase.as_str()) {
+            phases.push(&row.phase);
+        }
+    }
+    // Where a metric stands in the comparison, primary ones first; the others follow in the registry's order.
+    let compared = |metric: &str| comparison.rows.iter().position(|row| row.metric == metric);
+    let table = |phase: &&str| {
+        let mut names: BTreeSet<(usize, usize, &str)> = BTreeSet::new();
+        for row in summary.iter().filter(|row| row.phase == **phase) {
+            names.insert((compared(&row.metric).unwrap_or(usize::MAX), metrics::rank(&row.metric), &row.metric));
+        }
+        let mut lines = Vec::new();
+        for (place, _, metric) in names {
+            for point in compare::points(rows) {
+                let here = |row: &&SummaryRow| row.phase == **phase && row.metric == metric && row.point == *point;
+                let cells: BTreeMap<&str, String> =
+                    summary.iter().filter(here).map(|row| (row.variant.as_str(), cell(row))).collect();
+                if cells.is_empty() {
+                    continue;
+                }
+                lines.push(MetricLine {
+                    metric: metric.to_owned(),
+                    about: about(metric),
+                    point: point_label(point),
+                    compared: place != usize::MAX,
+                    cells: variants.iter().map(|name| cells.get(name.as_str()).cloned().unwrap_or_default()).collect(),
+                });
+            }
+        }
+        MetricTable { phase: (*phase).to_owned(), variants: variants.clone(), lines }
+    };
+    phases.iter().map(table).collect()
+}
+
+fn facts(input: &ReportInput) -> Vec<Fact> {
+    let all = |of: &dyn Fn(&Manifest) -> String| {
+        let values: BTreeSet<String> = input.manifests.iter().map(|manifest| of(manifest)).collect();
+        values.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    let seeds: BTreeSet<u64> = input.manifests.iter().map(|manifest| manifest.seed).collect();
+    let seeds = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let facts = [
+        ("World", all(&|manifest| store::world_name(manifest.world).to_owned())),
+        ("Device", all(&|manifest| manifest.device.clone())),
+        ("AuraDB", all(&|manifest| manifest.version.clone())),
+        ("Seeds", seeds),
+        ("Trials", input.manifests.len().to_string()),
+        ("Content hash", input.hash.to_owned()),
+    ];
+    facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| Fact { name, value }).collect()
+}

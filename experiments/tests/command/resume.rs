@@ -1,0 +1,112 @@
+//! A run is a function of its config: neither threads, nor folders, nor being cut short change what comes out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::{Lab, SMALL, trials};
+
+/// Every file below a folder, but for the page and the figures, which are made anew from these.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut contents = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(&next).expect("a readable folder") {
+            let path = entry.expect("a readable folder").path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(folder).expect("below it").to_owned();
+                contents.insert(name, fs::read(&path).expect("a readable file"));
+            }
+        }
+    }
+    contents
+}
+
+fn assert_same(one: &Path, two: &Path) {
+    let (one, two) = (contents(one), contents(two));
+    assert_eq!(one.keys().collect::<Vec<_>>(), two.keys().collect::<Vec<_>>());
+    for (name, bytes) in &one {
+        assert!(*bytes == two[name], "{} differs", name.display());
+    }
+}
+
+#[test]
+fn threads_and_folders_do_not_change_a_byte() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    let one = lab.run(&["exp.toml", "--jobs", "1"]);
+    let two = lab.run(&["exp.toml", "--jobs", "2", "--results", "elsewhere/deep"]);
+    assert_eq!(one, two);
+    assert_same(&lab.path("results/exp"), &lab.path("elsewhere/deep/exp"));
+    let other = lab.run(&["exp.toml", "-s", "seeds=[7, 8]", "--results", "other"]);
+    assert_ne!(one, other, "other seeds give other numbers");
+}
+
+#[test]
+fn a_run_that_was_cut_short_ends_as_one_that_was_not() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    let whole = lab.run(&["exp.toml"]);
+    let run = lab.path("results/exp");
+    let before = contents(&run);
+    // What a kill leaves: some trials not begun, one half written, none of the gathered files.
+    let finished = trials(&run);
+    fs::remove_dir_all(&finished[0]).expect("it is there");
+    fs::rename(&finished[1], run.join("trials/.tmp-0123456789abcdef")).expect("it is there");
+    fs::remove_file(run.join("trials/.tmp-0123456789abcdef/DONE")).expect("it is there");
+    fs::remove_file(run.join("metrics.parquet")).expect("it is there");
+    let answer = lab.aura(&["run", "exp.toml"]);
+    assert!(answer.errors.contains("2 trials run, 2 were there already"), "{}", answer.errors);
+    assert!(answer.errors.contains(&whole), "{}", answer.errors);
+    assert_eq!(before.keys().collect::<Vec<_>>(), contents(&run).keys().collect::<Vec<_>>());
+    assert!(before == contents(&run), "the same bytes");
+    let again = lab.aura(&["run", "exp.toml"]);
+    assert!(again.errors.contains("0 trials run, 4 were there already"), "{}", again.errors);
+}
+
+#[test]
+fn a_changed_config_runs_what_is_new_and_forgets_what_is_old() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    lab.run(&["exp.toml"]);
+    // A third variant, a new name for the second, and one seed less.
+    let changed = SMALL
+        .replace("name = \"sieve\"", "name = \"sieve-renamed\"")
+        .replace("seeds = 2", "seeds = 1")
+        .replace("[compare]", "[[variant]]\nname = \"arc\"\nengine.cache.eviction = \"arc\"\n[compare]");
+    lab.config("exp.toml", &changed);
+    let answer = lab.aura(&["run", "exp.toml"]);
+    assert!(answer.errors.contains("1 trials run, 2 were there already"), "{}", answer.errors);
+    assert!(answer.output.contains("sieve-renamed") && answer.output.contains("arc"), "{}", answer.output);
+    let fresh = lab.run(&["exp.toml", "--results", "fresh"]);
+    assert!(answer.errors.contains(&fresh), "stale trials are not gathered:\n{}", answer.errors);
+    assert_eq!(trials(&lab.path("results/exp")).len(), 5, "but they are left where they are");
+}
+
+#[test]
+fn equal_settings_under_two_names_are_two_trials() {
+    let lab = Lab::new();
+    lab.config("exp.toml", &SMALL.replace("engine.cache.eviction = \"sieve\"", "engine.cache.eviction = { policy = \"lru\" }"));
+    lab.run(&["exp.toml", "--seeds", "1"]);
+    assert_eq!(trials(&lab.path("results/exp")).len(), 2);
+}
+
+#[test]
+fn resolved_settings_say_where_each_came_from() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    lab.run(&["exp.toml", "--seeds", "1", "-s", "engine.compaction.jobs=2"]);
+    let trial = &trials(&lab.path("results/exp"))[0];
+    let text = fs::read_to_string(trial.join("config.resolved.toml")).expect("it is written");
+    let origin = |setting: &str| {
+        let line = text.lines().find(|line| line.starts_with(setting)).unwrap_or_else(|| panic!("{setting} in\n{text}"));
+        line.split("# ").nth(1).unwrap_or_default().to_owned()
+    };
+    assert_eq!(origin("engine.memtable = \"64KiB\""), "exp.toml:14");
+    assert_eq!(origin("engine.compaction.jobs = 2"), "--set");
+    assert_eq!(origin("engine.compaction.layout.ratio = 10"), "default");
+    assert_eq!(origin("world.device.profile = \"nvme\""), "default");
+    assert!(origin("engine.cache.eviction.policy").starts_with("variant "), "{text}");
+}

@@ -1,0 +1,176 @@
+//! Plain data the engine shows its policies: the tree's shape, and windows of what the workload did.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+/// A table's number, unique in a database directory.
+pub type TableId = u64;
+
+/// A run's number, unique in a database directory. A run is a sequence of tables with disjoint key ranges.
+pub type RunId = u64;
+
+/// One immutable table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TableFacts {
+    /// Its number.
+    pub id: TableId,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Entries, tombstones included.
+    pub entries: u64,
+    /// Tombstones.
+    pub deletions: u64,
+    /// Bytes of value-log values its entries point at.
+    pub separated_bytes: u64,
+    /// The smallest user key.
+    pub smallest: Bytes,
+    /// The largest user key (inclusive).
+    pub largest: Bytes,
+    /// The smallest sequence number of its entries.
+    pub sequence_min: u64,
+    /// The largest sequence number of its entries.
+    pub sequence_max: u64,
+}
+
+impl TableFacts {
+    /// Whether some key could lie in both tables.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.smallest <= other.largest && other.smallest <= self.largest
+    }
+
+    /// Whether a key of `smallest..=largest` could lie in this table.
+    pub fn overlaps_range(&self, smallest: &[u8], largest: &[u8]) -> bool {
+        *self.smallest <= *largest && *smallest <= *self.largest
+    }
+}
+
+/// A sorted run: tables in key order, no two overlapping.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RunFacts {
+    /// Its number.
+    pub id: RunId,
+    /// Its tables, in key order.
+    pub tables: Vec<Arc<TableFacts>>,
+}
+
+impl RunFacts {
+    /// Bytes on disk of all its tables.
+    pub fn bytes(&self) -> u64 {
+        self.tables.iter().map(|table| table.bytes).sum()
+    }
+
+    /// The tables that overlap `smallest..=largest`. O(log tables + answers).
+    pub fn overlapping(&self, smallest: &[u8], largest: &[u8]) -> &[Arc<TableFacts>] {
+        let start = self.tables.partition_point(|table| *table.largest < *smallest);
+        let end = start + self.tables[start..].partition_point(|table| *table.smallest <= *largest);
+        &self.tables[start..end]
+    }
+}
+
+/// One level.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LevelFacts {
+    /// Its runs, the newest first. The newest is the one being filled.
+    pub runs: Vec<RunFacts>,
+    /// The run limit an agent has set, which overrides the layout's.
+    pub runs_max: Option<u32>,
+}
+
+impl LevelFacts {
+    /// Bytes on disk of all its runs.
+    pub fn bytes(&self) -> u64 {
+        self.runs.iter().map(RunFacts::bytes).sum()
+    }
+}
+
+/// The shape of the whole tree at one moment, with the limits the engine was configured with.
+///
+/// Everything in a shallower level is newer than everything with the same key in a deeper one; within a level, an
+/// earlier run is newer than a later one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TreeShape {
+    /// The levels; level 0 receives flushed memtables, each a run of its own.
+    pub levels: Vec<LevelFacts>,
+    /// Runs in level 0 at which it is merged into level 1.
+    pub level0_runs_trigger: u32,
+    /// The capacity of level 1 in bytes.
+    pub base_bytes: u64,
+    /// Tables that a running compaction reads: no plan may name them.
+    pub busy: BTreeSet<TableId>,
+}
+
+impl TreeShape {
+    /// The deepest level that holds a table; 0 for an empty tree.
+    pub fn deepest(&self) -> usize {
+        self.levels.iter().rposition(|level| level.runs.iter().any(|run| !run.tables.is_empty())).unwrap_or(0)
+    }
+}
+
+/// Tables of one run that a plan reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlanInput {
+    /// The level they lie in.
+    pub level: usize,
+    /// The run they lie in.
+    pub run: RunId,
+    /// The tables, in key order.
+    pub tables: Vec<TableId>,
+}
+
+/// Where a plan's output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum OutputRun {
+    /// A new run, the newest of the level.
+    New,
+    /// An existing run of the level, whose tables that overlap the output are inputs of the plan.
+    Into(RunId),
+}
+
+/// Why a compaction is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// Level 0 holds its limit of runs.
+    Level0Runs,
+    /// A level holds more bytes than its capacity.
+    LevelBytes,
+    /// A level holds more runs than its limit.
+    LevelRuns,
+    /// The user asked.
+    Manual,
+}
+
+/// One proposed compaction: merge the inputs and write the result to `level`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// What is read, the newest data first.
+    pub inputs: Vec<PlanInput>,
+    /// The level the output goes to.
+    pub level: usize,
+    /// The run the output goes to.
+    pub run: OutputRun,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What happened since the last window, for agents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct WindowStats {
+    /// Operations since the database was opened.
+    pub operations_total: u64,
+    /// Point reads in this window.
+    pub gets: u64,
+    /// Writes (puts and deletes) in this window.
+    pub writes: u64,
+    /// Scans in this window.
+    pub scans: u64,
+    /// Bytes written to the device in this window.
+    pub device_write_bytes: u64,
+    /// Bytes read from the device in this window.
+    pub device_read_bytes: u64,
+    /// Nanoseconds that this window took.
+    pub nanos: u64,
+}

@@ -1,0 +1,49 @@
+//! The list of families, and the defaults that the engine starts from.
+
+use crate::entry::{FamilyInfo, PolicySpec};
+use crate::{agent, cache, filter, index, layout, picker, separation};
+
+/// The policy that each family uses where a config says nothing.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    /// Cache eviction.
+    pub eviction: PolicySpec,
+    /// Compaction layout.
+    pub layout: PolicySpec,
+    /// Compaction file picking.
+    pub picker: PolicySpec,
+    /// Compaction agent.
+    pub agent: PolicySpec,
+    /// Table index.
+    pub index: PolicySpec,
+    /// Table filter.
+    pub filter: PolicySpec,
+    /// Value separation.
+    pub separation: PolicySpec,
+}
+
+/// The defaults of every family; the engine names no policy itself.
+pub fn defaults() -> Defaults {
+    Defaults {
+        eviction: cache::FAMILY.default_spec(),
+        layout: layout::FAMILY.default_spec(),
+        picker: picker::FAMILY.default_spec(),
+        agent: agent::FAMILY.default_spec(),
+        index: index::FAMILY.default_spec(),
+        filter: filter::FAMILY.default_spec(),
+        separation: separation::FAMILY.default_spec(),
+    }
+}
+
+/// Every family with its policies, for listings.
+pub fn families() -> Vec<FamilyInfo> {
+    vec![
+        cache::FAMILY.info(),
+        layout::FAMILY.info(),
+        picker::FAMILY.info(),
+        agent::FAMILY.info(),
+        index::FAMILY.info(),
+        filter::FAMILY.info(),
+        separation::FAMILY.info(),
+    ]
+}

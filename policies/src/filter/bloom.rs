@@ -1,0 +1,194 @@
+//! Blocked Bloom: a key's bits all lie in one 64-byte block, so that a probe touches one cache line.
+//!
+//! Source: Bloom, CACM 13(7), 1970; Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", WEA
+//! 2007 (blocks); RocksDB's FastLocalBloom (fewer probes than an unblocked filter would take).
+//! State: the encoded bits, not copied when decoded:
+//!
+//! ```text
+//! block 0 (64 bytes) | block 1 | ... | blocks u32 (little-endian) | probes u8
+//! ```
+//!
+//! Bit b of a block is bit b % 8 of its byte b / 8. The block is hash * blocks / 2^64. The bits come from a remix of the
+//! hash: nine bits a probe, remixed again after each seven.
+//! Cost: building O(keys * probes); a look-up one cache line and at most `probes` bit tests.
+//! Invariants: a hash built in has all its bits set.
+//! Weak where: many bits a key are asked for. Blocks fill unevenly, so that more absent keys pass than in an unblocked
+//! filter: 0.97 % at 10 bits a key (unblocked 0.82 %), 0.020 % at 20 bits (0.007 %).
+
+use bytes::Bytes;
+
+use super::{Build, Filter, FilterFacts, FilterPolicy};
+use crate::entry::{Entry, PolicySpec, bad, describe, params};
+
+pub(super) const ENTRY: Entry<Build> = Entry {
+    name: "bloom",
+    about: "Bloom filter in blocks of one cache line (Putze et al. 2007; RocksDB's FastLocalBloom)",
+    params: describe::<Params>,
+    build: Build {
+        policy: |spec: &PolicySpec| {
+            let Params { bits_per_key } = params(spec)?;
+            if !(1.0..=50.0).contains(&bits_per_key) {
+                return Err(bad(spec, &format!("bits_per_key must be 1 to 50, not {bits_per_key}")));
+            }
+            Ok(Box::new(Bloom { bits_per_key }))
+        },
+        decode: |bytes| BlockedBloom::decode(bytes).map(|filter| Box::new(filter) as _),
+    },
+};
+
+#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Params {
+    /// Bits of filter for each distinct key (1 to 50).
+    bits_per_key: f64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { bits_per_key: 10.0 }
+    }
+}
+
+const BLOCK_BYTES: usize = 64;
+const BLOCK_BITS: f64 = (BLOCK_BYTES * 8) as f64;
+/// After the blocks: how many there are, and the probes.
+const TRAILER_BYTES: usize = 5;
+const PROBES_MAX: u8 = 24;
+
+struct Bloom {
+    bits_per_key: f64,
+}
+
+impl Bloom {
+    /// 0.6 a bit rather than ln 2: the fuller blocks decide, and in them fewer probes are better.
+    fn probes(&self) -> u8 {
+        ((self.bits_per_key * 0.6).round() as u8).clamp(1, PROBES_MAX)
+    }
+}
+
+impl FilterPolicy for Bloom {
+    fn build(&self, hashes: &[u64], _facts: &FilterFacts) -> Option<Vec<u8>> {
+        if hashes.is_empty() {
+            return None;
+        }
+        // The cast saturates: past 256 GiB the filter only gets worse.
+        let blocks = (hashes.len() as f64 * self.bits_per_key / BLOCK_BITS).ceil().max(1.0) as u32;
+        let probes = self.probes();
+        let mut encoded = vec![0; blocks as usize * BLOCK_BYTES];
+        encoded.extend(blocks.to_le_bytes());
+        encoded.push(probes);
+        for hash in hashes {
+            let start = block_of(*hash, blocks) * BLOCK_BYTES;
+            for bit in bits_of(*hash, probes) {
+                encoded[start + bit / 8] |= 1 << (bit % 8);
+            }
+        }
+        Some(encoded)
+    }
+}
+
+struct BlockedBloom {
+    encoded: Bytes,
+    blocks: u32,
+    probes: u8,
+}
+
+impl BlockedBloom {
+    fn decode(encoded: Bytes) -> Option<Self> {
+        let (bits, trailer) = encoded.split_last_chunk::<TRAILER_BYTES>()?;
+        let [a, b, c, d, probes] = *trailer;
+        let blocks = u32::from_le_bytes([a, b, c, d]);
+        let length_fits = bits.len() as u64 == u64::from(blocks) * BLOCK_BYTES as u64;
+        let well_formed = blocks > 0 && length_fits && (1..=PROBES_MAX).contains(&probes);
+        well_formed.then_some(Self { encoded, blocks, probes })
+    }
+}
+
+impl Filter for BlockedBloom {
+    fn may_contain(&self, hash: u64) -> bool {
+        let block = &self.encoded[block_of(hash, self.blocks) * BLOCK_BYTES..][..BLOCK_BYTES];
+        bits_of(hash, self.probes).all(|bit| block[bit / 8] & (1 << (bit % 8)) != 0)
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.encoded.len() as u64
+    }
+}
+
+/// The block of a hash, less than `blocks`: decided by the hash's upper bits.
+fn block_of(hash: u64, blocks: u32) -> usize {
+    ((u128::from(hash) * u128::from(blocks)) >> 64) as usize
+}
+
+/// The bits of a hash within its block, each less than 512.
+fn bits_of(hash: u64, probes: u8) -> impl Iterator<Item = usize> {
+    let mut mixed = hash;
+    (0..probes).map(move |probe| {
+        if probe % 7 == 0 {
+            mixed = remix(mixed);
+        }
+        (mixed >> (9 * u32::from(probe % 7))) as usize % (BLOCK_BYTES * 8)
+    })
+}
+
+/// The output function of SplitMix64, a bijection: keys of one block share the upper bits of the hash, not of the remix.
+fn remix(hash: u64) -> u64 {
+    let z = hash.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FACTS: FilterFacts = FilterFacts { level: 1, deepest: 1 };
+
+    /// The rate of false positives over 200,000 absent keys, with 100,000 built in.
+    fn false_positive_rate(bits_per_key: f64) -> f64 {
+        let hash = |key: u64| remix(key.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let hashes: Vec<u64> = (0..100_000).map(hash).collect();
+        let encoded = Bloom { bits_per_key }.build(&hashes, &FACTS).unwrap();
+        let filter = BlockedBloom::decode(Bytes::from(encoded)).unwrap();
+        (100_000..300_000).filter(|key| filter.may_contain(hash(*key))).count() as f64 / 200_000.0
+    }
+
+    #[test]
+    fn false_positives_stay_in_the_stated_band() {
+        for (bits_per_key, low, high) in [(5.0, 0.08, 0.11), (10.0, 0.008, 0.012), (16.0, 0.0005, 0.0015)] {
+            let rate = false_positive_rate(bits_per_key);
+            assert!((low..high).contains(&rate), "{rate} at {bits_per_key} bits a key");
+        }
+    }
+
+    #[test]
+    fn the_size_is_what_was_asked_for() {
+        let encoded = Bloom { bits_per_key: 10.0 }.build(&[7; 1000], &FACTS).unwrap();
+        assert_eq!(encoded.len(), 20 * 64 + 5);
+        assert_eq!(Bloom { bits_per_key: 10.0 }.build(&[], &FACTS), None);
+    }
+
+    #[test]
+    fn malformed_bytes_are_refused() {
+        let encoded = |block_bytes: usize, blocks: u32, probes: u8| {
+            let mut bytes = vec![0; block_bytes];
+            bytes.extend(blocks.to_le_bytes());
+            bytes.push(probes);
+            Bytes::from(bytes)
+        };
+        for (block_bytes, blocks, probes) in [(0, 0, 6), (64, 0, 6), (64, 2, 6), (65, 1, 6), (64, 1, 0), (64, 1, 25)] {
+            let filter = BlockedBloom::decode(encoded(block_bytes, blocks, probes));
+            assert!(filter.is_none(), "{block_bytes} {blocks} {probes}");
+        }
+        assert!(BlockedBloom::decode(Bytes::from_static(&[6; 4])).is_none());
+        assert!(BlockedBloom::decode(encoded(64, 1, 6)).is_some_and(|filter| !filter.may_contain(1)));
+    }
+
+    #[test]
+    fn bits_per_key_out_of_range_are_refused() {
+        for bits in [0.5, 50.5, -1.0] {
+            assert!((ENTRY.build.policy)(&PolicySpec::named("bloom").with("bits_per_key", bits)).is_err());
+        }
+    }
+}

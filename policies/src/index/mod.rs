@@ -1,0 +1,83 @@
+//! Table index: where in this table is the key?
+//!
+//! The engine turns each user key into a 64-bit *image* (the 8 bytes after the table's common prefix, big-endian), a
+//! monotone map. A model maps an image to a window of ranks. Contract (lower bound): for any image q, stored or absent,
+//! the rank of the first stored image >= q lies in `lo..=hi`; `hi` may be the number of keys. Equal images count as one
+//! run and its first rank is meant; the engine widens the window for the rest of the run. The engine checks each model
+//! against every key and every gap when the table is built, and falls back to fence pointers if it is wrong or refused.
+
+use bytes::Bytes;
+
+use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+
+mod fence;
+mod greedy_plr;
+
+/// A window of ranks, both ends inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The smallest rank possible.
+    pub lo: u32,
+    /// The largest rank possible.
+    pub hi: u32,
+}
+
+/// What training gave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trained {
+    /// Fence pointers, on purpose: the policy wants no model.
+    Fence,
+    /// A model, encoded for [`decode`].
+    Model(Vec<u8>),
+    /// A model would not pay; the table uses fence pointers and counts the reason.
+    Refused(&'static str),
+}
+
+/// How a table's index is made.
+pub trait IndexPolicy: Send + Sync {
+    /// Trains on the sorted (not strictly) images of a table's keys; the i-th image has rank i. O(n).
+    fn train(&self, images: &[u64]) -> Trained;
+}
+
+/// A trained model.
+pub trait Model: Send + Sync {
+    /// The window for `image`; see the module's contract. Never panics.
+    fn locate(&self, image: u64) -> Window;
+
+    /// Bytes of memory it uses.
+    fn memory_bytes(&self) -> u64;
+
+    /// How many pieces it is made of.
+    fn segments(&self) -> u64;
+}
+
+/// How an index kind is made and read back.
+pub struct Build {
+    /// Makes the policy.
+    pub policy: fn(spec: &PolicySpec) -> Result<Box<dyn IndexPolicy>, PolicyError>,
+    /// Reads back a model that the policy encoded; None when the bytes are not one.
+    pub decode: fn(bytes: Bytes) -> Option<Box<dyn Model>>,
+}
+
+/// The family.
+pub const FAMILY: Family<Build> = Family {
+    name: "index",
+    question: "where in this table is the key?",
+    default: "fence",
+    entries: &[&fence::ENTRY, &greedy_plr::ENTRY],
+};
+
+/// Builds the policy that `spec` names.
+///
+/// # Errors
+/// An unknown name or parameter, or a value out of range.
+pub fn build(spec: &PolicySpec) -> Result<Box<dyn IndexPolicy>, PolicyError> {
+    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    (entry.build.policy)(spec)
+}
+
+/// Reads back a model of the kind `name`; None when the kind is unknown or the bytes are not a model of it.
+pub fn decode(name: &str, bytes: Bytes) -> Option<Box<dyn Model>> {
+    let entry = FAMILY.entries.iter().find(|entry| entry.name == name)?;
+    (entry.build.decode)(bytes)
+}

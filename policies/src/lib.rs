@@ -1,0 +1,35 @@
+//! Every decision AuraDB makes, as data in and a decision out.
+//!
+//! A *family* is a folder and a question; a *policy* is one file that answers it. Policies are pure: no file, clock,
+//! thread or unseeded randomness is within reach, so a decision can be replayed, printed, tested and learned from.
+//! The engine checks each decision and carries it out; a wrong one may cost time or space, never an answer.
+//!
+//! | family | question | how often it is asked |
+//! |---|---|---|
+//! | [`cache`] | who leaves the cache? | every cache access |
+//! | [`layout`] | how many runs may a level hold, and which merge is due? | after each flush and compaction |
+//! | [`picker`] | which table of a full level moves down? | once a partial compaction |
+//! | [`agent`] | should the layout change? | once a window of operations |
+//! | [`index`] | where in this table is the key? | trained once a table, asked once a look-up |
+//! | [`filter`] | can this table hold the key? | built once a table, asked once a look-up |
+//! | [`separation`] | does this value go to the value log? | every write |
+
+pub mod entry;
+pub mod facts;
+pub mod slot_list;
+
+pub mod cache;
+
+pub mod agent;
+pub mod layout;
+pub mod picker;
+
+pub mod filter;
+pub mod index;
+
+pub mod separation;
+
+mod families;
+
+pub use entry::{Entry, Family, FamilyInfo, ParamDoc, PolicyError, PolicyInfo, PolicySpec};
+pub use families::{Defaults, defaults, families};

@@ -1,0 +1,34 @@
+//! The laws of each policy family, over every policy registered in it: being listed is being tested.
+
+mod cache;
+mod cache_driver;
+mod cache_golden;
+
+mod layout;
+mod tree;
+
+mod agent;
+mod picker;
+mod separation;
+
+mod filter;
+mod index;
+
+mod registry;
+
+/// SplitMix64 (Steele et al., OOPSLA 2014): the stream that the golden traces are defined by.
+pub(crate) struct SplitMix64(pub(crate) u64);
+
+impl SplitMix64 {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number less than `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+    }
+}

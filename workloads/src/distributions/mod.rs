@@ -1,0 +1,154 @@
+//! Which key number next?
+//!
+//! A [`KeyChooser`] answers for one client and one phase. Two of its kinds bear the name of Zipf and
+//! differ much: `ycsb-zipfian` is what YCSB does (at 1,000 keys the hottest gets 3.9 % of the
+//! requests), `zipfian` is Zipf's law over the keys (12.9 %).
+//!
+//! No answer names a key whose insert is not yet acknowledged.
+
+mod gray;
+mod permutation;
+mod zipf;
+
+pub use gray::GrayZipfian;
+pub use permutation::Permutation;
+pub use zipf::TrueZipf;
+
+pub(crate) use gray::YCSB_THETA;
+
+use crate::config::{Distribution, Drift};
+use crate::keys::fnv_hash;
+use crate::phase::Phase;
+use crate::seed::{Generator, Seed};
+
+/// YCSB draws its scrambled zipfian from 0..=10^10 whatever the number of keys, and ships this zeta.
+const SCRAMBLED_ITEMS: u64 = 10_000_000_001;
+const SCRAMBLED_ZETA: f64 = 26.469_028_201_783_02;
+
+/// A draw above the acknowledged keys is redrawn, as in YCSB, but not for ever: a workload that will
+/// multiply its few records by a million would spin. Past this many, the draw is folded instead.
+const REDRAWS_MAX: u32 = 4096;
+
+/// Chooses key numbers for one client of a phase.
+#[derive(Clone, Debug)]
+pub struct KeyChooser {
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Uniform { records: u64 },
+    Zipfian { zipf: TrueZipf, permutation: Option<Permutation> },
+    YcsbZipfian { zipfian: GrayZipfian, range: u64 },
+    Latest { zipfian: GrayZipfian },
+    Hotspot(Hotspot),
+    Exponential { mean: f64 },
+    Sequential { position: u64, step: u64, records: u64 },
+}
+
+impl KeyChooser {
+    /// The chooser of `client` in `phase`. Only the permutation of `zipfian` depends on `root`: the
+    /// hot keys are the same for all clients and phases.
+    pub fn new(phase: &Phase, client: u32, root: Seed) -> Self {
+        let records = phase.records;
+        let kind = match phase.distribution {
+            Distribution::Uniform {} => Kind::Uniform { records },
+            Distribution::Zipfian { theta, permute } => Kind::Zipfian {
+                zipf: TrueZipf::new(phase.key_range, theta),
+                permutation: permute.then(|| Permutation::new(phase.key_range, root.child("permutation"))),
+            },
+            Distribution::YcsbZipfian {} => Kind::YcsbZipfian {
+                zipfian: GrayZipfian::with_zeta(SCRAMBLED_ITEMS, YCSB_THETA, SCRAMBLED_ZETA),
+                // YCSB's bounds are both inclusive: with no inserts the last number is always redrawn.
+                range: phase.key_range + 1,
+            },
+            Distribution::Latest {} => Kind::Latest { zipfian: GrayZipfian::new(records - 1, YCSB_THETA) },
+            Distribution::Hotspot { data_fraction, operation_fraction, drift } => {
+                let hot = hot_records(records, data_fraction);
+                let clients = u64::from(phase.clients);
+                Kind::Hotspot(Hotspot { records, hot, operation_fraction, drift, clients, drawn: 0 })
+            }
+            Distribution::Exponential { percentile, fraction } => {
+                let gamma = -libm::log(1.0 - percentile / 100.0) / (records as f64 * fraction);
+                Kind::Exponential { mean: 1.0 / gamma }
+            }
+            Distribution::Sequential {} => Kind::Sequential {
+                position: u64::from(client) % records,
+                step: u64::from(phase.clients) % records,
+                records,
+            },
+        };
+        Self { kind }
+    }
+
+    /// The next key number, below `end`, the end of the acknowledged keys.
+    pub fn draw(&mut self, generator: &mut Generator, end: u64) -> u64 {
+        match &mut self.kind {
+            Kind::Uniform { records } => generator.below(*records),
+            Kind::Zipfian { zipf, permutation } => redrawn(end, || {
+                let rank = zipf.draw(generator);
+                permutation.as_ref().map_or(rank, |permutation| permutation.apply(rank))
+            }),
+            Kind::YcsbZipfian { zipfian, range } => redrawn(end, || fnv_hash(zipfian.draw(generator)) % *range),
+            Kind::Latest { zipfian } => {
+                let last = end - 1;
+                last - zipfian.draw_growing(generator, last).min(last)
+            }
+            Kind::Hotspot(hotspot) => hotspot.draw(generator),
+            Kind::Exponential { mean } => redrawn(end, || {
+                // 1 - u lies in (0, 1]: its logarithm is finite. Below zero wraps to above `end`.
+                let back = (-libm::log(1.0 - generator.unit()) * *mean) as u64;
+                (end - 1).wrapping_sub(back.min(end))
+            }),
+            Kind::Sequential { position, step, records } => {
+                let chosen = *position;
+                *position = (chosen + *step) % *records;
+                chosen
+            }
+        }
+    }
+}
+
+/// Draws until the number lies below `end`.
+fn redrawn(end: u64, mut draw: impl FnMut() -> u64) -> u64 {
+    let mut number = draw();
+    for _ in 0..REDRAWS_MAX {
+        if number < end {
+            return number;
+        }
+        number = draw();
+    }
+    number % end
+}
+
+/// How many of `records` keys are hot.
+pub(crate) fn hot_records(records: u64, data_fraction: f64) -> u64 {
+    ((records as f64 * data_fraction) as u64).min(records)
+}
+
+/// YCSB's hotspot, whose hot set may move.
+#[derive(Clone, Debug)]
+struct Hotspot {
+    records: u64,
+    hot: u64,
+    operation_fraction: f64,
+    drift: Option<Drift>,
+    clients: u64,
+    drawn: u64,
+}
+
+impl Hotspot {
+    fn draw(&mut self, generator: &mut Generator) -> u64 {
+        let chosen = if generator.unit() < self.operation_fraction {
+            generator.below(self.hot)
+        } else {
+            self.hot + generator.below(self.records - self.hot)
+        };
+        let Some(drift) = self.drift else { return chosen };
+        // The clients keep about the same pace, so one's own count tells how far all of them are.
+        let moves = self.drawn * self.clients / drift.every_operations;
+        self.drawn += 1;
+        let shift = (drift.fraction * self.records as f64) as u64;
+        ((u128::from(chosen) + u128::from(moves) * u128::from(shift)) % u128::from(self.records)) as u64
+    }
+}

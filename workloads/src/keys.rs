@@ -1,0 +1,130 @@
+//! How a key number becomes key bytes, as YCSB does it.
+//!
+//! A key is a prefix and a decimal number, zeros in front up to `zero_padding` digits. In hashed
+//! order the number is YCSB's hash of the key number, so that records inserted one after the other
+//! lie far apart; in ordered order it is the key number itself.
+//!
+//! Source: YCSB `CoreWorkload.buildKeyName` and `Utils.fnvhash64`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Whether neighbours in time are neighbours in key order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyOrder {
+    /// Scattered by a hash of the key number (YCSB's `insertorder=hashed`).
+    #[default]
+    Hashed,
+    /// The key number itself (YCSB's `insertorder=ordered`); give `zero_padding` enough digits if the
+    /// order of bytes is to be the order of numbers.
+    Ordered,
+}
+
+/// How keys are spelt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeySpace {
+    /// Order of the keys relative to the order of insertion.
+    pub order: KeyOrder,
+    /// What every key begins with.
+    pub prefix: String,
+    /// Least number of decimal digits; shorter numbers get zeros in front. At most 64.
+    pub zero_padding: usize,
+}
+
+impl Default for KeySpace {
+    fn default() -> Self {
+        Self { order: KeyOrder::Hashed, prefix: "user".to_owned(), zero_padding: 1 }
+    }
+}
+
+/// More than any `u64` has, and little enough for a buffer on the stack.
+pub(crate) const ZERO_PADDING_MAX: usize = 64;
+
+impl KeySpace {
+    /// Replaces the contents of `key` by the spelling of `number`.
+    pub fn render(&self, number: u64, key: &mut Vec<u8>) {
+        let number = match self.order {
+            KeyOrder::Hashed => fnv_hash(number),
+            KeyOrder::Ordered => number,
+        };
+        let mut digits = [b'0'; ZERO_PADDING_MAX];
+        let start = write_decimal(number, &mut digits);
+        let padded = ZERO_PADDING_MAX - self.zero_padding.min(ZERO_PADDING_MAX);
+        key.clear();
+        key.extend_from_slice(self.prefix.as_bytes());
+        key.extend_from_slice(&digits[start.min(padded)..]);
+    }
+}
+
+/// 00 to 99, so that a division yields two digits: a hashed key has nineteen, and every operation a key.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut at = 0;
+    while at < 100 {
+        pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
+        at += 1;
+    }
+    pairs
+};
+
+/// Writes `number` right-aligned, in front of which are zeros, and says where it starts.
+fn write_decimal(mut number: u64, digits: &mut [u8; ZERO_PADDING_MAX]) -> usize {
+    let mut start = ZERO_PADDING_MAX;
+    while number > 0 {
+        start -= 2;
+        digits[start..start + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+        number /= 100;
+    }
+    // The first pair may begin with a zero too many, and zero itself has written nothing.
+    let leading = start < ZERO_PADDING_MAX && digits[start] == b'0';
+    (start + usize::from(leading)).min(ZERO_PADDING_MAX - 1)
+}
+
+/// YCSB's hash of a number: 64-bit FNV over its eight octets, lowest first, each xor-ed in before the
+/// multiplication, and the absolute value of the signed result.
+pub fn fnv_hash(number: u64) -> u64 {
+    const OFFSET_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
+    const PRIME: u64 = 1_099_511_628_211;
+    let hash = number
+        .to_le_bytes()
+        .into_iter()
+        .fold(OFFSET_BASIS, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(PRIME));
+    hash.cast_signed().unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spelt(space: &KeySpace, number: u64) -> String {
+        let mut key = b"stale".to_vec();
+        space.render(number, &mut key);
+        String::from_utf8(key).unwrap()
+    }
+
+    #[test]
+    fn golden_hashed_names() {
+        let space = KeySpace::default();
+        for (number, name) in [
+            (0, "user6284781860667377211"),
+            (1, "user8517097267634966620"),
+            (2, "user1820151046732198393"),
+            (999, "user2071219101098386137"),
+            (1_000_000, "user1011632231655643464"),
+        ] {
+            assert_eq!(spelt(&space, number), name);
+        }
+    }
+
+    #[test]
+    fn ordered_names_are_padded_but_never_cut() {
+        let space = |zero_padding| KeySpace { order: KeyOrder::Ordered, prefix: "k".to_owned(), zero_padding };
+        assert_eq!(spelt(&space(0), 0), "k0");
+        assert_eq!(spelt(&space(1), 7), "k7");
+        assert_eq!(spelt(&space(4), 42), "k0042");
+        assert_eq!(spelt(&space(4), 123_456), "k123456");
+        assert_eq!(spelt(&space(30), u64::MAX), format!("k{:030}", u64::MAX));
+    }
+}

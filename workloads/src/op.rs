@@ -1,0 +1,129 @@
+//! What a stream yields: one operation, borrowing its bytes from the stream.
+
+use crate::config::Direction;
+
+/// The kinds of operation, in the order in which a mix lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpKind {
+    /// Get one key.
+    Read,
+    /// Put a new value for a chosen key.
+    Update,
+    /// Put a key that was never there.
+    Insert,
+    /// Read some records in key order from a chosen key.
+    Scan,
+    /// Get a key, then put a new value for it; timed as one operation.
+    ReadModifyWrite,
+    /// Delete a chosen key.
+    Delete,
+}
+
+impl OpKind {
+    /// All kinds, in the order of their declaration.
+    pub const ALL: [Self; 6] =
+        [Self::Read, Self::Update, Self::Insert, Self::Scan, Self::ReadModifyWrite, Self::Delete];
+
+    /// The name used in configs, metrics and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Update => "update",
+            Self::Insert => "insert",
+            Self::Scan => "scan",
+            Self::ReadModifyWrite => "read_modify_write",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// A key, as a number of the workload and as the bytes that the engine is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRef<'a> {
+    /// Records are numbered from 0 in the order of their insertion.
+    pub number: u64,
+    /// The number as [`KeySpace`](crate::KeySpace) spells it.
+    pub bytes: &'a [u8],
+}
+
+/// One operation; its bytes live until the stream is asked for the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op<'a> {
+    /// Get `key`.
+    Read {
+        /// What to get.
+        key: KeyRef<'a>,
+    },
+    /// Put `value` for a key that the distribution chose.
+    Update {
+        /// What to write.
+        key: KeyRef<'a>,
+        /// Its new value.
+        value: &'a [u8],
+    },
+    /// Put a new key. The caller acknowledges the number when the write has been acknowledged.
+    Insert {
+        /// The new key.
+        key: KeyRef<'a>,
+        /// Its value.
+        value: &'a [u8],
+    },
+    /// Read `length` records (or to the end), starting at `key`.
+    Scan {
+        /// Where to start, inclusive.
+        key: KeyRef<'a>,
+        /// How many records, at least 1.
+        length: u32,
+        /// Which way.
+        direction: Direction,
+    },
+    /// Get `key`, then put `value` for it.
+    ReadModifyWrite {
+        /// What to read and write.
+        key: KeyRef<'a>,
+        /// Its new value.
+        value: &'a [u8],
+    },
+    /// Delete `key`.
+    Delete {
+        /// What to delete.
+        key: KeyRef<'a>,
+    },
+}
+
+impl<'a> Op<'a> {
+    /// The operation's kind.
+    pub fn kind(&self) -> OpKind {
+        match self {
+            Self::Read { .. } => OpKind::Read,
+            Self::Update { .. } => OpKind::Update,
+            Self::Insert { .. } => OpKind::Insert,
+            Self::Scan { .. } => OpKind::Scan,
+            Self::ReadModifyWrite { .. } => OpKind::ReadModifyWrite,
+            Self::Delete { .. } => OpKind::Delete,
+        }
+    }
+
+    /// The key it touches, or a scan's first.
+    pub fn key(&self) -> KeyRef<'a> {
+        match *self {
+            Self::Read { key }
+            | Self::Update { key, .. }
+            | Self::Insert { key, .. }
+            | Self::Scan { key, .. }
+            | Self::ReadModifyWrite { key, .. }
+            | Self::Delete { key } => key,
+        }
+    }
+
+    /// The value it writes, if it writes one.
+    pub fn value(&self) -> Option<&'a [u8]> {
+        match *self {
+            Self::Update { value, .. } | Self::Insert { value, .. } | Self::ReadModifyWrite { value, .. } => {
+                Some(value)
+            }
+            Self::Read { .. } | Self::Scan { .. } | Self::Delete { .. } => None,
+        }
+    }
+}
