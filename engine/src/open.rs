@@ -128,15 +128,20 @@ struct Replayed {
 /// Replays the logs in order, to the first record that cannot be used: a prefix of history, never a hole.
 async fn replay_logs(env: &Env, directory: &Path, memtable_bytes: u64, recovered: &Recovered) -> Result<Replayed> {
     let mut replayed = Replayed { memtables: Vec::new(), sequence: recovered.sequence };
-    let mut stopped: Option<(u64, u64)> = None;
+    // Where the last log read ended; its place is the first log's until one was read. A log that is missing, or shorter
+    // than the next one remembers, ends history as a torn record does.
+    let mut last = (recovered.wal_min, 0);
+    let mut stopped = false;
     for wal in &recovered.wals {
         let path = FileKind::Wal.path(directory, *wal);
         let mut log = replay(env, &path).await?;
-        if let Some((torn, offset)) = stopped {
-            // A later log knows how much of the one before it was on the device.
-            if log.previous() == torn && log.previous_synced() > offset {
-                let path = FileKind::Wal.path(directory, torn);
-                return Err(Error::corruption(&path, offset, "a record that was synced does not read back"));
+        let header = log.header();
+        let follows = header.previous == last.0;
+        stopped |= if last.1 == 0 { *wal != last.0 } else { !follows || header.previous_bytes > last.1 };
+        if stopped {
+            if follows && header.previous_synced > last.1 {
+                let path = FileKind::Wal.path(directory, last.0);
+                return Err(Error::corruption(&path, last.1, "a record that was synced does not read back"));
             }
             break;
         }
@@ -146,8 +151,7 @@ async fn replay_logs(env: &Env, directory: &Path, memtable_bytes: u64, recovered
             let offset = log.offset();
             let Some(record) = log.next() else { break };
             if !pointers_are_sound(&recovered.version, &record).await? {
-                log.check_torn_at(&path, offset as usize)?;
-                stopped = Some((*wal, offset));
+                (last, stopped) = ((*wal, offset), true);
                 break;
             }
             insert(&memtable, &record, &mut work)
@@ -159,9 +163,12 @@ async fn replay_logs(env: &Env, directory: &Path, memtable_bytes: u64, recovered
         }
         env.clock.charge(&work);
         replayed.push(memtable);
-        if stopped.is_none() && !log.is_complete() {
-            log.check_torn_at(&path, log.offset() as usize)?;
-            stopped = Some((*wal, log.offset()));
+        if !stopped {
+            last = (*wal, log.offset());
+            stopped = !log.is_complete();
+        }
+        if stopped {
+            log.check_torn_at(&path, last.1 as usize)?;
         }
     }
     Ok(replayed)

@@ -4,8 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use minijinja::{Environment, context};
-use serde::Serialize;
+use minijinja::{Environment, Value, context};
 
 use crate::compare::{self, CompareRow, Comparison, shown, shown_p};
 use crate::metrics;
@@ -14,7 +13,7 @@ use crate::record::Manifest;
 use crate::store::{self, SummaryRow, TidyRow, point_label};
 
 /// One setting in which a variant differs from the baseline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingDelta {
     /// The variant.
     pub variant: String,
@@ -65,54 +64,6 @@ pub enum ReportError {
     Template(#[from] minijinja::Error),
 }
 
-#[derive(Serialize)]
-struct VerdictLine {
-    metric: String,
-    about: &'static str,
-    primary: bool,
-    place: String,
-    variant: String,
-    baseline_mean: String,
-    variant_mean: String,
-    effect: String,
-    interval: String,
-    p: String,
-    pairs: usize,
-    verdict: &'static str,
-    note: String,
-}
-
-#[derive(Serialize)]
-struct FigureBlock {
-    name: String,
-    caption: String,
-    svg: String,
-}
-
-/// The metrics of one phase: a line a metric and point, a cell a variant.
-#[derive(Serialize)]
-struct MetricTable {
-    phase: String,
-    variants: Vec<String>,
-    lines: Vec<MetricLine>,
-}
-
-#[derive(Serialize)]
-struct MetricLine {
-    metric: String,
-    about: &'static str,
-    point: String,
-    compared: bool,
-    cells: Vec<String>,
-}
-
-/// One entry of "how it was run".
-#[derive(Serialize)]
-struct Fact {
-    name: &'static str,
-    value: String,
-}
-
 /// Writes the report.
 ///
 /// # Errors
@@ -122,8 +73,12 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
     environment.add_template("report.html", include_str!("report.html"))?;
     let empty = Comparison::default();
     let comparison = input.comparison.unwrap_or(&empty);
-    let block = |figure: &Figure| -> Result<FigureBlock, PlotError> {
-        Ok(FigureBlock { name: figure.name.clone(), caption: figure.caption.clone(), svg: figure.svg()? })
+    let block = |figure: &Figure| -> Result<Value, PlotError> {
+        let svg = Value::from_safe_string(figure.svg()?);
+        Ok(context! { name => figure.name.as_str(), caption => figure.caption.as_str(), svg })
+    };
+    let delta = |delta: &SettingDelta| {
+        context! { variant => delta.variant.as_str(), key => delta.key.as_str(), baseline => delta.baseline.as_str(), value => delta.value.as_str() }
     };
     let figures = input.figures.iter().map(block).collect::<Result<Vec<_>, _>>()?;
     let trials: Vec<_> = input.manifests.iter().map(|manifest| trial(manifest)).collect();
@@ -134,12 +89,12 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
         baseline => input.baseline,
         answer => input.comparison.map(compare::answer),
         verdicts => comparison.rows.iter().map(verdict_line).collect::<Vec<_>>(),
-        warnings => &comparison.warnings,
-        missing => &comparison.missing,
+        warnings => comparison.warnings.clone(),
+        missing => comparison.missing.clone(),
         figures,
-        skipped => input.skipped,
+        skipped => input.skipped.to_vec(),
         tables => metric_tables(input.rows, comparison),
-        deltas => input.deltas,
+        deltas => input.deltas.iter().map(delta).collect::<Vec<_>>(),
         facts => facts(input),
         trials,
         command => input.command,
@@ -151,22 +106,22 @@ fn about(metric: &str) -> &'static str {
     metrics::find(metric).map_or("", |metric| metric.about)
 }
 
-fn verdict_line(row: &CompareRow) -> VerdictLine {
+fn verdict_line(row: &CompareRow) -> Value {
     let interval = row.low.zip(row.high);
-    VerdictLine {
-        metric: row.metric.clone(),
-        about: about(&row.metric),
-        primary: row.primary,
-        place: format!("{} {}", row.phase, point_label(&row.point)).trim_end().to_owned(),
-        variant: row.variant.clone(),
-        baseline_mean: shown(row.baseline_mean, &row.unit),
-        variant_mean: shown(row.variant_mean, &row.unit),
-        effect: format!("{} {}", row.shown(row.effect), row.effect_unit()),
-        interval: interval.map_or_else(String::new, |(low, high)| format!("{} to {}", row.shown(low), row.shown(high))),
-        p: row.p.map_or_else(String::new, shown_p),
-        pairs: row.pairs,
-        verdict: row.verdict.word(),
-        note: row.note.clone(),
+    context! {
+        metric => row.metric.as_str(),
+        about => about(&row.metric),
+        primary => row.primary,
+        place => format!("{} {}", row.phase, point_label(&row.point)).trim_end(),
+        variant => row.variant.as_str(),
+        baseline_mean => shown(row.baseline_mean, &row.unit),
+        variant_mean => shown(row.variant_mean, &row.unit),
+        effect => format!("{} {}", row.shown(row.effect), row.effect_unit()),
+        interval => interval.map(|(low, high)| format!("{} to {}", row.shown(low), row.shown(high))),
+        p => row.p.map(shown_p),
+        pairs => row.pairs,
+        verdict => row.verdict.word(),
+        note => row.note.as_str(),
     }
 }
 
@@ -187,7 +142,8 @@ fn cell(row: &SummaryRow) -> String {
     }
 }
 
-fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<MetricTable> {
+/// A table a phase: a line a metric and point, a cell a variant.
+fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
     let variants: Vec<String> = compare::variants(rows).into_iter().map(str::to_owned).collect();
     let summary = store::summarise(rows);
     let mut phases: Vec<&str> = Vec::new();
@@ -212,21 +168,22 @@ fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<MetricTable> 
                 if cells.is_empty() {
                     continue;
                 }
-                lines.push(MetricLine {
-                    metric: metric.to_owned(),
-                    about: about(metric),
-                    point: point_label(point),
-                    compared: place != usize::MAX,
-                    cells: variants.iter().map(|name| cells.get(name.as_str()).cloned().unwrap_or_default()).collect(),
+                let of = |name: &String| cells.get(name.as_str()).cloned().unwrap_or_default();
+                lines.push(context! {
+                    metric,
+                    about => about(metric),
+                    point => point_label(point),
+                    compared => place != usize::MAX,
+                    cells => variants.iter().map(of).collect::<Vec<_>>(),
                 });
             }
         }
-        MetricTable { phase: (*phase).to_owned(), variants: variants.clone(), lines }
+        context! { phase => *phase, variants => variants.clone(), lines }
     };
     phases.iter().map(table).collect()
 }
 
-fn facts(input: &ReportInput) -> Vec<Fact> {
+fn facts(input: &ReportInput) -> Vec<Value> {
     let all = |of: &dyn Fn(&Manifest) -> String| {
         let values: BTreeSet<String> = input.manifests.iter().map(|manifest| of(manifest)).collect();
         values.into_iter().collect::<Vec<_>>().join(", ")
@@ -241,5 +198,5 @@ fn facts(input: &ReportInput) -> Vec<Fact> {
         ("Trials", input.manifests.len().to_string()),
         ("Content hash", input.hash.to_owned()),
     ];
-    facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| Fact { name, value }).collect()
+    facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| context! { name, value }).collect()
 }

@@ -23,6 +23,8 @@ pub(crate) struct Recovered {
     pub(crate) sequence: Sequence,
     /// No file or run has this number or a larger one.
     pub(crate) next_number: u64,
+    /// The first log that can hold writes which are in no table.
+    pub(crate) wal_min: u64,
     /// Logs that hold writes which are in no table, the oldest first.
     pub(crate) wals: Vec<u64>,
     /// Files that nothing refers to: what a crash left behind.
@@ -63,7 +65,7 @@ pub(crate) async fn recover(env: &Env, directory: &Path, cache: &BlockCache) -> 
     }
     wals.sort_unstable();
     let next_number = state.next_number.max(largest);
-    Ok(Recovered { version, sequence: state.sequence, next_number, wals, leftovers })
+    Ok(Recovered { version, sequence: state.sequence, next_number, wal_min: state.wal_min, wals, leftovers })
 }
 
 /// The sum of a manifest's edits, as plain data.

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! file    header | record | record | ...
-//! header  "AURAWAL1" | previous log u64 | previous synced u64 | checksum u32
+//! header  "AURAWAL1" | previous log u64 | previous bytes u64 | previous synced u64 | checksum u32
 //! record  checksum u32 | body bytes u32 | first sequence u64 | writes u32 | synced u64 | body
 //! ```
 //!
 //! Integers are little-endian. A record's checksum is CRC32C over everything after it, the header's over everything before
-//! it. `previous synced` is how many bytes of the log before this one were known to be on the device when this one was
-//! begun. `synced` is how many bytes of this file
+//! it. `previous bytes` is how long the log before this one was when this one was begun, and `previous synced` how much of
+//! that was known to be on the device: a shorter one ends history there, and below the latter it is corruption. `synced` is how many bytes of this file
 //! were known to be on the device when the record was written: damage below the `synced` of a later record is corruption,
 //! not the torn end of a log. The body is a batch as [`Batch`](crate::Batch) keeps it.
 
@@ -23,14 +23,16 @@ pub(crate) const MAGIC: &[u8; 8] = b"AURAWAL1";
 pub(crate) const HEADER_BYTES: usize = 28;
 
 /// Bytes of the header.
-pub(crate) const FILE_HEADER_BYTES: usize = 28;
+pub(crate) const FILE_HEADER_BYTES: usize = 36;
 
 /// What a log says of the one before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Header {
     /// The number of the log before; 0 where there was none.
     pub(crate) previous: u64,
-    /// How many of its bytes were known to be on the device.
+    /// How many bytes it had.
+    pub(crate) previous_bytes: u64,
+    /// How many of them were known to be on the device.
     pub(crate) previous_synced: u64,
 }
 
@@ -39,6 +41,7 @@ impl Header {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         out.extend_from_slice(&self.previous.to_le_bytes());
+        out.extend_from_slice(&self.previous_bytes.to_le_bytes());
         out.extend_from_slice(&self.previous_synced.to_le_bytes());
         out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
         out
@@ -52,7 +55,7 @@ impl Header {
             return None;
         }
         let word = |at: usize| u64::from_le_bytes(covered[at..at + 8].try_into().expect("8 bytes"));
-        Some(Self { previous: word(8), previous_synced: word(16) })
+        Some(Self { previous: word(8), previous_bytes: word(16), previous_synced: word(24) })
     }
 }
 
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_header_reads_back_and_every_flip_is_noticed() {
-        let header = Header { previous: 3, previous_synced: 4096 };
+        let header = Header { previous: 3, previous_bytes: 5000, previous_synced: 4096 };
         let bytes = header.encode();
         assert_eq!(Header::decode(&bytes), Some(header));
         for bit in 0..bytes.len() * 8 {

@@ -36,14 +36,9 @@ pub(crate) async fn replay(env: &Env, path: &Path) -> Result<Replay> {
 }
 
 impl Replay {
-    /// The log before this one.
-    pub(crate) fn previous(&self) -> u64 {
-        self.header.previous
-    }
-
-    /// How many bytes of it were known to be on the device.
-    pub(crate) fn previous_synced(&self) -> u64 {
-        self.header.previous_synced
+    /// What it says of the log before.
+    pub(crate) fn header(&self) -> Header {
+        self.header
     }
 
     /// Where the next record starts.

@@ -26,6 +26,7 @@ impl WalWriter {
         let file = env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
         let header = Header {
             previous: previous.map_or(0, |log| log.number),
+            previous_bytes: previous.map_or(0, |log| log.bytes),
             previous_synced: previous.map_or(0, |log| log.synced),
         };
         let buffer = header.encode();
