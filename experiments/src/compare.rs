@@ -128,9 +128,17 @@ impl CompareRow {
         format!("{}{}", if effect > 0.0 { "+" } else { "" }, digits(effect * factor, 3))
     }
 
+    /// The effect with its unit: `+2.1 %`.
+    pub fn effect_with_unit(&self) -> String {
+        match self.effect_unit() {
+            "count" => self.shown(self.effect),
+            unit => format!("{} {unit}", self.shown(self.effect)),
+        }
+    }
+
     /// The effect with its unit and interval: `+2.1 % [+1.8, +2.4]`.
     pub fn effect_label(&self) -> String {
-        let effect = format!("{} {}", self.shown(self.effect), self.effect_unit());
+        let effect = self.effect_with_unit();
         match (self.low, self.high) {
             (Some(low), Some(high)) => format!("{effect} [{}, {}]", self.shown(low), self.shown(high)),
             _ => effect,
@@ -257,43 +265,57 @@ pub fn compare(rows: &[TidyRow], settings: &CompareSettings) -> Result<Compariso
     }
     let index = Index::of(rows);
     let noisy = rows.iter().any(|row| row.world == World::Real);
-    let mut comparison = Comparison::default();
+    let mut sides = Vec::new();
     for phase in phases(rows) {
-        for point in points(rows) {
-            let side = Side { phase, point, noisy };
-            warn(&index, &variants, &side, &mut comparison.warnings);
-            for variant in variants.iter().filter(|variant| **variant != settings.baseline) {
-                comparison.rows.extend(against(&index, &side, variant, &asked, settings));
-            }
+        sides.extend(points(rows).into_iter().map(|point| Side { phase, point, noisy }));
+    }
+    let mut comparison = Comparison::default();
+    for side in &sides {
+        for variant in variants.iter().filter(|variant| **variant != settings.baseline) {
+            comparison.rows.extend(against(&index, side, variant, &asked, settings));
         }
     }
-    if !noisy && comparison.rows.iter().any(|row| (2..stats::PAIRS_MIN).contains(&row.pairs)) {
-        comparison.warnings.push(format!(
-            "fewer than {} seeds: p-values are Student's, since sign flips of so few pairs cannot reach 5 %",
-            stats::PAIRS_MIN
-        ));
-    }
+    comparison.warnings = warnings(&index, &variants, &sides, &comparison.rows);
     let absent = |(metric, _): &&(&MetricDef, bool)| !comparison.rows.iter().any(|row| row.metric == metric.name);
     comparison.missing = asked.iter().filter(absent).map(|(metric, _)| metric.name.to_owned()).collect();
     Ok(comparison)
 }
 
-fn warn(index: &Index, variants: &[&str], side: &Side, warnings: &mut Vec<String>) {
-    let place = place(side.phase, side.point);
-    for variant in variants {
-        if index.overloaded(variant, side) {
-            warnings.push(format!(
-                "{variant} was overloaded {place}: its backlog kept growing, so latencies tell the length of the run"
-            ));
-        }
-        if let Some(share) = index.debt_share(variant, side).filter(|share| *share > DEBT_SHARE_MAX) {
-            warnings.push(format!(
-                "{variant} ended {place} with compaction debt of {} % of the bytes it wrote: write amplification and \
-                 throughput are not paid in full",
-                significant(share * 100.0)
-            ));
-        }
+/// What a reader must know before the numbers, one warning a kind.
+fn warnings(index: &Index, variants: &[&str], sides: &[Side], rows: &[CompareRow]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let overloaded: Vec<String> = variants
+        .iter()
+        .flat_map(|variant| sides.iter().map(move |side| (variant, side)))
+        .filter(|(variant, side)| index.overloaded(variant, side))
+        .map(|(variant, side)| format!("{variant} {}", place(side.phase, side.point)))
+        .collect();
+    if !overloaded.is_empty() {
+        warnings.push(format!(
+            "Overloaded, so that the backlog kept growing and latencies tell the length of the run: {}.",
+            overloaded.join("; ")
+        ));
     }
+    let debt = |variant: &&str| {
+        let most = sides.iter().filter_map(|side| index.debt_share(variant, side)).fold(0.0, f64::max);
+        (most > DEBT_SHARE_MAX).then(|| format!("{variant} {} %", digits(most * 100.0, 2)))
+    };
+    let debts: Vec<String> = variants.iter().filter_map(debt).collect();
+    if !debts.is_empty() {
+        warnings.push(format!(
+            "Ended with unpaid compaction debt, as a share of the bytes written in the phase (at its most): {}. Write \
+             amplification and throughput flatter them by what is still to be paid.",
+            debts.join(", ")
+        ));
+    }
+    let few = |row: &CompareRow| (2..stats::PAIRS_MIN).contains(&row.pairs);
+    if sides.iter().all(|side| !side.noisy) && rows.iter().any(few) {
+        warnings.push(format!(
+            "Fewer than {} seeds: p-values are Student's, since sign flips of so few pairs cannot reach 5 %.",
+            stats::PAIRS_MIN
+        ));
+    }
+    warnings
 }
 
 /// `in phase run at engine.cache.size=32MiB`.
@@ -431,10 +453,19 @@ pub fn digits(value: f64, count: i32) -> String {
     }
 }
 
+/// A mean as shown with half the width of its interval, where it has a width.
+pub fn shown_mean(mean: f64, half_width: Option<f64>, unit: &str) -> String {
+    let Some(half) = half_width.filter(|half| *half > 0.0) else { return shown(mean, unit) };
+    match unit {
+        "bytes" => format!("{} \u{b1} {}", shown(mean, unit), shown(half, unit)),
+        _ => shown(mean, unit).replacen(&significant(mean), &format!("{} \u{b1} {}", significant(mean), digits(half, 2)), 1),
+    }
+}
+
 /// A value of a metric as shown, with its unit where it has one.
 pub fn shown(value: f64, unit: &str) -> String {
     match unit {
-        "ratio" => significant(value),
+        "ratio" | "count" => significant(value),
         "us" => format!("{} \u{b5}s", significant(value)),
         "bytes" if value >= 1024.0 => ByteSize(value as u64).display().iec().to_string(),
         _ => format!("{} {unit}", significant(value)),
@@ -461,7 +492,7 @@ pub fn table(rows: &[CompareRow]) -> String {
             row.variant.clone(),
             shown(row.baseline_mean, &row.unit),
             shown(row.variant_mean, &row.unit),
-            format!("{} {}", row.shown(row.effect), row.effect_unit()),
+            row.effect_with_unit(),
             interval.map_or_else(String::new, |(low, high)| format!("{} to {}", row.shown(low), row.shown(high))),
             row.p.map_or_else(String::new, shown_p),
             row.verdict.word().to_owned(),
@@ -550,15 +581,19 @@ fn clause(rows: &[&CompareRow]) -> String {
     }
     let least = rows.iter().min_by(|a, b| a.effect.total_cmp(&b.effect)).expect("rows are not empty");
     let most = rows.iter().max_by(|a, b| a.effect.total_cmp(&b.effect)).expect("rows are not empty");
-    let counted = counts.iter().map(|(verdict, count)| format!("{} in {count}", verdict.word())).collect::<Vec<_>>();
-    format!(
-        "{variant} against {baseline} is {} of {} places, by {} to {} {}",
-        counted.join(", "),
-        rows.len(),
-        least.shown(least.effect),
-        most.shown(most.effect),
-        most.effect_unit(),
-    )
+    let places = match counts.as_slice() {
+        [(verdict, count)] => format!("{} in all {count} places", verdict.word()),
+        counts => {
+            let counted: Vec<String> =
+                counts.iter().map(|(verdict, count)| format!("{} in {count}", verdict.word())).collect();
+            format!("{} of {} places", counted.join(", "), rows.len())
+        }
+    };
+    let (least, most, unit) = (least.shown(least.effect), most.shown(most.effect), most.effect_unit());
+    match least == most {
+        true => format!("{variant} against {baseline} is {places}: {most} {unit}"),
+        false => format!("{variant} against {baseline} is {places}: {least} to {most} {unit}"),
+    }
 }
 
 fn relation(verdict: Verdict, baseline: &str, effect: &str) -> String {
@@ -688,7 +723,7 @@ pub(crate) mod tests {
         }
         let comparison = compare(&rows, &settings(&["read.latency_p99_us"], &[])).expect("pairs");
         assert_eq!(comparison.rows[0].verdict, Verdict::Undecided);
-        assert!(comparison.warnings[0].starts_with("sieve was overloaded in phase run"), "{:?}", comparison.warnings);
+        assert!(comparison.warnings[0].contains("length of the run: sieve in phase run."), "{:?}", comparison.warnings);
     }
 
     #[test]
@@ -697,7 +732,7 @@ pub(crate) mod tests {
         rows.push(tidy("sieve", 0, World::Simulated, "debt.bytes", 30.0));
         rows.push(tidy("sieve", 0, World::Simulated, "device.write_bytes", 100.0));
         let comparison = compare(&rows, &settings(&["cache.hit_ratio"], &[])).expect("pairs");
-        assert!(comparison.warnings[0].contains("compaction debt of 30 %"), "{:?}", comparison.warnings);
+        assert!(comparison.warnings[0].contains("at its most): sieve 30 %."), "{:?}", comparison.warnings);
     }
 
     #[test]
@@ -741,7 +776,7 @@ pub(crate) mod tests {
         let comparison = compare(&rows, &settings(&["cache.hit_ratio"], &[])).expect("pairs");
         assert_eq!(
             answer(&comparison),
-            "On cache.hit_ratio, sieve against lru is better in 1, equivalent in 1 of 2 places, by 0 to +3 pp."
+            "On cache.hit_ratio, sieve against lru is better in 1, equivalent in 1 of 2 places: 0 to +3 pp."
         );
         let table = table(&comparison.rows);
         assert!(table.contains("engine.cache.size=32MiB") && table.contains("equivalent"), "{table}");
@@ -759,5 +794,8 @@ pub(crate) mod tests {
         assert_eq!(digits(-12.345, 3), "-12.3");
         assert_eq!(shown(1536.0 * 1024.0, "bytes"), "1.5 MiB");
         assert_eq!(shown(12.5, "us"), "12.5 \u{b5}s");
+        assert_eq!(shown_mean(12.5, Some(0.123), "us"), "12.5 \u{b1} 0.12 \u{b5}s");
+        assert_eq!(shown_mean(2048.0, Some(10.0), "bytes"), "2 KiB \u{b1} 10 bytes");
+        assert_eq!(shown_mean(3.0, None, "ratio"), "3");
     }
 }

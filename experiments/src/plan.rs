@@ -68,6 +68,8 @@ impl PlannedTrial {
 pub struct ExperimentRecord {
     /// The name.
     pub name: String,
+    /// The command that runs it, from the folder in which the config lies.
+    pub command: String,
     /// The question.
     pub question: String,
     /// What was expected.
@@ -121,6 +123,7 @@ impl Plan {
         let variant = |(name, overrides): &(String, Point)| VariantRecord { name: name.clone(), overrides: overrides.clone() };
         let experiment = ExperimentRecord {
             name: experiment.name.clone(),
+            command: experiment.command.clone(),
             question: experiment.question.clone(),
             hypothesis: experiment.hypothesis.clone(),
             baseline: experiment.baseline.clone(),

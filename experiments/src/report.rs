@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Environment, Value, context};
 
-use crate::compare::{self, CompareRow, Comparison, shown, shown_p};
+use crate::compare::{self, CompareRow, Comparison, shown, shown_mean, shown_p};
 use crate::metrics;
 use crate::plot::{Figure, PlotError};
 use crate::record::Manifest;
@@ -82,13 +82,18 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
     };
     let figures = input.figures.iter().map(block).collect::<Result<Vec<_>, _>>()?;
     let trials: Vec<_> = input.manifests.iter().map(|manifest| trial(manifest)).collect();
+    let lines = |primary: bool| -> Vec<Value> {
+        comparison.rows.iter().filter(|row| row.primary == primary).map(verdict_line).collect()
+    };
     let page = context! {
         experiment => input.experiment,
         question => input.question,
         hypothesis => input.hypothesis,
         baseline => input.baseline,
+        swept => input.rows.iter().any(|row| !row.point.is_empty()),
         answer => input.comparison.map(compare::answer),
-        verdicts => comparison.rows.iter().map(verdict_line).collect::<Vec<_>>(),
+        primary => lines(true),
+        exploratory => lines(false),
         warnings => comparison.warnings.clone(),
         missing => comparison.missing.clone(),
         figures,
@@ -111,12 +116,11 @@ fn verdict_line(row: &CompareRow) -> Value {
     context! {
         metric => row.metric.as_str(),
         about => about(&row.metric),
-        primary => row.primary,
         place => format!("{} {}", row.phase, point_label(&row.point)).trim_end(),
         variant => row.variant.as_str(),
         baseline_mean => shown(row.baseline_mean, &row.unit),
         variant_mean => shown(row.variant_mean, &row.unit),
-        effect => format!("{} {}", row.shown(row.effect), row.effect_unit()),
+        effect => row.effect_with_unit(),
         interval => interval.map(|(low, high)| format!("{} to {}", row.shown(low), row.shown(high))),
         p => row.p.map(shown_p),
         pairs => row.pairs,
@@ -132,14 +136,6 @@ fn trial(manifest: &Manifest) -> String {
         false => format!(" at {}", point_label(&manifest.point)),
     };
     format!("{}{point}, seed {}: {}", manifest.variant, manifest.seed, manifest.id)
-}
-
-/// A mean with half the width of its interval.
-fn cell(row: &SummaryRow) -> String {
-    match row.half_width {
-        Some(half) if half > 0.0 => format!("{} \u{b1} {}", shown(row.mean, &row.unit), shown(half, &row.unit)),
-        _ => shown(row.mean, &row.unit),
-    }
 }
 
 /// A table a phase: a line a metric and point, a cell a variant.
@@ -164,7 +160,7 @@ fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
             for point in compare::points(rows) {
                 let here = |row: &&SummaryRow| row.phase == **phase && row.metric == metric && row.point == *point;
                 let cells: BTreeMap<&str, String> =
-                    summary.iter().filter(here).map(|row| (row.variant.as_str(), cell(row))).collect();
+                    summary.iter().filter(here).map(|row| (row.variant.as_str(), shown_mean(row.mean, row.half_width, &row.unit))).collect();
                 if cells.is_empty() {
                     continue;
                 }

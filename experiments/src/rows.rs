@@ -64,7 +64,7 @@ impl<const N: usize> Rows<N> {
         match format {
             Format::Table => {
                 let mut table = Table::new();
-                table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(self.columns);
+                table.load_style(presets::UTF8_FULL_CONDENSED).set_header(self.columns);
                 table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
                 for row in &self.rows {
                     table.add_row(row.iter().map(|cell| &cell.text));

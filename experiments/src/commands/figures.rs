@@ -6,17 +6,23 @@ use super::compare::comparison;
 use super::{Answer, EXIT_DONE, Failure, Run, remark, run_folder};
 use crate::cli::Global;
 use crate::compare::Comparison;
-use crate::config::hint;
-use crate::plan::VERSION;
+use crate::config::{self, hint};
+use crate::plan::{Plan, VERSION};
 use crate::plot::{self, Figures, Kind, PlotInput};
-use crate::report::{self, ReportInput};
-use crate::store::{self, StoredTrial};
+use crate::report::{self, ReportInput, SettingDelta};
+use crate::store::{self, Point, StoredTrial};
 
 const FIGURES_FOLDER: &str = "plots";
 const REPORT_FILE: &str = "report.html";
 
 impl From<plot::PlotError> for Failure {
     fn from(error: plot::PlotError) -> Self {
+        Self::environment(error)
+    }
+}
+
+impl From<report::ReportError> for Failure {
+    fn from(error: report::ReportError) -> Self {
         Self::environment(error)
     }
 }
@@ -104,4 +110,50 @@ impl Material {
         };
         Ok(plot::figures(kinds, &input)?)
     }
+
+    fn write_report(&self, figures: &Figures) -> Result<PathBuf, Failure> {
+        let record = &self.run.plan.experiment;
+        let manifests: Vec<_> = self.trials.iter().map(|trial| &trial.manifest).collect();
+        let page = report::render(&ReportInput {
+            experiment: &record.name,
+            question: &record.question,
+            hypothesis: &record.hypothesis,
+            baseline: &record.baseline,
+            comparison: self.comparison.as_ref(),
+            rows: &self.run.rows,
+            hash: &self.run.hash,
+            figures: &figures.drawn,
+            skipped: &figures.skipped,
+            deltas: &deltas(&self.run.plan),
+            manifests: &manifests,
+            command: &record.command,
+        })?;
+        let path = self.run.folder.join(REPORT_FILE);
+        store::replace(&path, page.as_bytes())?;
+        Ok(path)
+    }
+}
+
+/// In which settings each variant differs from the baseline, at the first point of the sweep.
+fn deltas(plan: &Plan) -> Vec<SettingDelta> {
+    let Some(first) = plan.trials.first() else { return Vec::new() };
+    let settings = |variant: &str| {
+        let trial = plan.trials.iter().find(|trial| trial.variant == variant && trial.point == first.point);
+        trial.map(|trial| config::settings(&trial.config)).unwrap_or_default()
+    };
+    let baseline = settings(&plan.experiment.baseline);
+    let mut deltas = Vec::new();
+    for variant in plan.experiment.variants.iter().filter(|variant| variant.name != plan.experiment.baseline) {
+        let mine = settings(&variant.name);
+        let keys: std::collections::BTreeSet<&String> = baseline.keys().chain(mine.keys()).collect();
+        let value = |settings: &Point, key: &String| settings.get(key).cloned().unwrap_or_default();
+        let differing = keys.into_iter().filter(|key| baseline.get(*key) != mine.get(*key));
+        deltas.extend(differing.map(|key| SettingDelta {
+            variant: variant.name.clone(),
+            key: key.clone(),
+            baseline: value(&baseline, key),
+            value: value(&mine, key),
+        }));
+    }
+    deltas
 }

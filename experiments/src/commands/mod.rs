@@ -12,7 +12,7 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use miette::{Diagnostic, MietteHandlerOpts, Report, miette};
+use miette::{MietteHandlerOpts, Report, miette};
 
 use crate::cli::{Cli, Global, Verb};
 use crate::config::{self, ConfigError};
@@ -109,13 +109,11 @@ pub fn execute(cli: Cli) -> ExitCode {
 /// How errors look: with the place quoted, in colour where that is wanted.
 fn dress_errors(global: &Global) {
     let plain = global.no_color;
-    let hook = Box::new(move |_: &dyn Diagnostic| {
+    let hooked = miette::set_hook(Box::new(move |_| {
         let options = MietteHandlerOpts::new().force_graphical(true).width(120);
-        let options = if plain { options.color(false) } else { options };
-        Box::new(options.build()) as Box<dyn miette::ReportHandler>
-    });
-    // Fails only if it was set before, by a test that calls this twice.
-    drop(miette::set_hook(hook));
+        Box::new(if plain { options.color(false) } else { options }.build())
+    }));
+    hooked.expect("the hook is set once, before the first error");
 }
 
 /// A line for people.

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use error::{ConfigError, hint};
-pub use resolve::{Cell, Experiment, load};
+pub use resolve::{Cell, Experiment, load, settings};
 pub use schema::schema;
 
 use crate::compare::CompareSettings;

@@ -1,6 +1,7 @@
 //! A resolved config as TOML in which every value says where it came from.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -24,8 +25,12 @@ impl Cell {
 }
 
 fn origin(node: &Node) -> String {
+    // The file's name without its folder: a result does not depend on where its config lay.
     let line = || match &node.source {
-        Some(source) => format!("{}:{}", source.name, source.line(node.span.start)),
+        Some(source) => {
+            let file = Path::new(&source.name).file_name().unwrap_or_default().to_string_lossy();
+            format!("{file}:{}", source.line(node.span.start))
+        }
         None => "default".to_owned(),
     };
     match &node.layer {

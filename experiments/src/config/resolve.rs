@@ -28,6 +28,8 @@ const SCALARS: [&str; 2] = ["settle", "series_points"];
 pub struct Experiment {
     /// The name: the folder in the results.
     pub name: String,
+    /// The command that runs it, from the folder in which the config lies.
+    pub command: String,
     /// The question.
     pub question: String,
     /// What is expected.
@@ -83,6 +85,7 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
     let schema = schema();
     let file = source::read(path)?;
     check_keys(&schema, &file)?;
+    let command = command(path, sets);
     let layers = Layers::new(file, read_sets(&schema, sets)?);
     let mut whole = layers.base.clone();
     layers.sets.iter().for_each(|(key, node)| whole.put(key, node.clone()));
@@ -102,15 +105,25 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
     }
     Ok(Experiment {
         name,
+        command,
         question: head.question,
         hypothesis: head.hypothesis,
         baseline,
         seeds: head.seeds.list(),
         compare: head.compare,
-        variants: variants.iter().map(|variant| (variant.name.clone(), variant.shown())).collect(),
+        variants: variants.iter().map(|variant| (variant.name.clone(), settings(&variant.tree.to_value()))).collect(),
         sweeps: head.sweep,
         cells,
     })
+}
+
+/// What a shell is told to run this again.
+fn command(path: &Path, sets: &[String]) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let plain = |text: &str| text.chars().all(|sign| sign.is_ascii_alphanumeric() || "._-=/:".contains(sign));
+    let quoted = |text: &str| if plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) };
+    let sets: String = sets.iter().map(|set| format!(" -s {}", quoted(set))).collect();
+    format!("aura run {}{sets}", quoted(&file))
 }
 
 fn read_sets(schema: &Value, arguments: &[String]) -> Result<Vec<(String, Node)>, ConfigError> {
@@ -135,23 +148,22 @@ struct VariantLayer {
     tree: Node,
 }
 
-impl VariantLayer {
-    fn shown(&self) -> Point {
-        let mut shown = Point::new();
-        show_settings("", &self.tree, &mut shown);
-        shown
-    }
+/// Settings as tables show them: dotted key to value, a policy with its parameters as one.
+pub fn settings(value: &Value) -> Point {
+    let mut shown = Point::new();
+    show_settings("", value, &mut shown);
+    shown
 }
 
-fn show_settings(path: &str, node: &Node, shown: &mut Point) {
-    match node.table() {
+fn show_settings(path: &str, value: &Value, shown: &mut Point) {
+    match value.as_object() {
         Some(table) if !table.contains_key("policy") => {
-            for (key, node) in table {
+            for (key, value) in table {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                show_settings(&path, node, shown);
+                show_settings(&path, value, shown);
             }
         }
-        _ => drop(shown.insert(path.to_owned(), show(&node.to_value()))),
+        _ => drop(shown.insert(path.to_owned(), show(value))),
     }
 }
 

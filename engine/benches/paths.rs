@@ -1,0 +1,149 @@
+//! Nanoseconds an operation on each path, in memory: what the engine itself costs.
+//!
+//! ```text
+//! cargo bench -p aura-engine --bench paths
+//! ```
+
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use aura_engine::env::memory::MemoryWorld;
+use aura_engine::env::sim::{SimConfig, SimWorld};
+use aura_engine::{AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, Range};
+use aura_policies::PolicySpec;
+use bytesize::ByteSize;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+const KEYS: u64 = 100_000;
+
+fn key(number: u64) -> [u8; 16] {
+    // A bijection of the numbers that scatters them, in hexadecimal.
+    let scattered = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut key = [0; 16];
+    for (at, byte) in key.iter_mut().enumerate() {
+        *byte = b"0123456789abcdef"[(scattered >> (60 - 4 * at)) as usize & 15];
+    }
+    key
+}
+
+/// Answers of calls that need no device are there at the first poll; anything else would be measured wrongly.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("a call that needs no device has to wait"),
+    }
+}
+
+fn config(eviction: &str) -> EngineConfig {
+    let mut config = EngineConfig::default();
+    config.memtable = ByteSize::mib(4);
+    config.cache.size = ByteSize::mib(256);
+    config.cache.eviction = PolicySpec::named(eviction);
+    config
+}
+
+async fn loaded(env: aura_engine::env::Env, config: EngineConfig) -> AuraEngine {
+    let engine = EngineBuilder::new(env, "/bench").config(config).open().await.unwrap();
+    for number in 0..KEYS {
+        engine.put(&key(number), &[number as u8; 100]).await.unwrap();
+    }
+    engine.compact().await.unwrap();
+    for number in 0..KEYS {
+        engine.get(&key(number)).await.unwrap();
+    }
+    engine
+}
+
+fn gets(c: &mut Criterion) {
+    let mut group = c.benchmark_group("get");
+    for eviction in ["lru", "sieve", "arc"] {
+        let world = MemoryWorld::new(2).unwrap();
+        let engine = world.block_on(loaded(world.env(), config(eviction)));
+        let mut at = 0;
+        let mut next = || {
+            at = (at + 7_919) % KEYS;
+            key(at)
+        };
+        group.bench_function(format!("cached/{eviction}/1-thread"), |b| {
+            b.iter(|| black_box(ready(engine.get(&next()))).unwrap().unwrap().len());
+        });
+        let stop = AtomicBool::new(false);
+        let others = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut at = 0;
+                while !stop.load(Ordering::Relaxed) {
+                    at = (at + 104_729) % KEYS;
+                    black_box(ready(engine.get(&key(at)))).unwrap();
+                    others.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            group.bench_function(format!("cached/{eviction}/2-threads"), |b| {
+                b.iter(|| black_box(ready(engine.get(&next()))).unwrap().unwrap().len());
+            });
+            stop.store(true, Ordering::Relaxed);
+        });
+        group.bench_function(format!("absent/{eviction}"), |b| {
+            let mut absent = next();
+            absent[15] = b'x';
+            b.iter(|| assert_eq!(black_box(ready(engine.get(&absent))).unwrap(), None));
+        });
+    }
+    group.finish();
+}
+
+fn writes_and_scans(c: &mut Criterion) {
+    let world = MemoryWorld::new(2).unwrap();
+    let engine = world.block_on(loaded(world.env(), config("lru")));
+    let mut at = 0;
+    c.bench_function("put/100-bytes", |b| {
+        b.iter(|| {
+            at = (at + 7_919) % KEYS;
+            world.block_on(engine.put(&key(at), &[7; 100])).unwrap();
+        });
+    });
+    world.block_on(engine.compact()).unwrap();
+    let mut group = c.benchmark_group("scan");
+    group.throughput(Throughput::Elements(100));
+    for direction in [Direction::Forward, Direction::Reverse] {
+        group.bench_function(format!("100-rows/{direction:?}"), |b| {
+            b.iter(|| {
+                at = (at + 7_919) % KEYS;
+                let range = match direction {
+                    Direction::Forward => Range::from(&key(at)),
+                    Direction::Reverse => Range::to_inclusive(&key(at)),
+                };
+                let mut scan = engine.scan(range, direction);
+                for _ in 0..100 {
+                    black_box(world.block_on(scan.next()).unwrap());
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Real nanoseconds that a simulated, cached get takes: what an experiment's speed comes down to.
+fn simulated_gets(c: &mut Criterion) {
+    let world = SimWorld::new(&SimConfig::default());
+    let env = world.env();
+    let engine = world.block_on(loaded(env.clone(), config("lru"))).unwrap();
+    let mut at = 0;
+    c.bench_function("get/cached/simulated", |b| {
+        b.iter(|| {
+            at = (at + 7_919) % KEYS;
+            let got = world.block_on(async {
+                let got = engine.get(&key(at)).await;
+                env.clock.settle().await;
+                got
+            });
+            black_box(got.unwrap().unwrap().unwrap().len())
+        });
+    });
+}
+
+criterion_group!(benches, gets, writes_and_scans, simulated_gets);
+criterion_main!(benches);
