@@ -4,6 +4,8 @@
 //! cargo run --release -p aura-engine --example basic_usage
 //! ```
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use aura_engine::env::disk;
 use aura_engine::{Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, SyncPolicy};
 

@@ -15,6 +15,7 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Reads a LEB128 number: the value, and how many bytes it took. None where the bytes end or the number overflows.
+#[inline]
 pub(crate) fn get_varint(bytes: &[u8]) -> Option<(u64, usize)> {
     // Lengths below 128 are nearly all there are.
     let first = *bytes.first()?;

@@ -35,7 +35,8 @@ impl Retain {
         // A log that was replayed twice, because a crash cut the first recovery short, leaves an entry twice: what the
         // copy points at is not garbage.
         let copy = same_key.is_some_and(|(_, sequence, _)| *sequence == entry.sequence);
-        let keeps = !shadowed && !(entry.kind == Kind::Delete && stripe == 0 && nothing_below(&entry.key));
+        let is_last_trace = entry.kind == Kind::Delete && stripe == 0 && nothing_below(&entry.key);
+        let keeps = !shadowed && !is_last_trace;
         self.last = Some((entry.key.clone(), entry.sequence, stripe));
         if !keeps {
             self.dropped += 1;

@@ -13,6 +13,7 @@ use aura_engine::{AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineCon
 use common::{Chance, random_config, repeatable, seeds, sim};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
 struct Checked {
     env: Env,
@@ -46,7 +47,7 @@ impl Checked {
         (0..bytes).map(|at| if at % 3 == 0 { fill } else { at as u8 }).collect()
     }
 
-    fn bounds(&mut self) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    fn bounds(&mut self) -> Bounds {
         let mut bound = || match self.chance.below(3) {
             0 => 0,
             1 => 1,
@@ -122,7 +123,7 @@ impl Checked {
         self.engine.write(batch).await.unwrap();
     }
 
-    fn scan_arguments(&mut self) -> ((Bound<Vec<u8>>, Bound<Vec<u8>>), Direction, usize) {
+    fn scan_arguments(&mut self) -> (Bounds, Direction, usize) {
         let bounds = self.bounds();
         let direction = if self.chance.below(2) == 0 { Direction::Forward } else { Direction::Reverse };
         (bounds, direction, 1 + self.chance.below(60) as usize)
@@ -165,18 +166,12 @@ impl Checked {
     }
 }
 
-fn range((start, end): &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Range {
+fn range((start, end): &Bounds) -> Range {
     let key = |bound: &Bound<Vec<u8>>| bound.clone().map(Into::into);
     Range { start: key(start), end: key(end) }
 }
 
-async fn check_scan(
-    mut scan: aura_engine::Scan,
-    model: &Model,
-    bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
-    direction: Direction,
-    limit: usize,
-) {
+async fn check_scan(mut scan: aura_engine::Scan, model: &Model, bounds: Bounds, direction: Direction, limit: usize) {
     let rows: Vec<_> = model.range(bounds.clone()).collect();
     let expected: Vec<_> = match direction {
         Direction::Forward => rows,

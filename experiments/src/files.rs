@@ -66,14 +66,6 @@ pub fn remove_folder(path: &Path) -> Result<(), FileError> {
     }
 }
 
-/// Removes a file.
-///
-/// # Errors
-/// If the system refuses.
-pub fn remove_file(path: &Path) -> Result<(), FileError> {
-    fs::remove_file(path).map_err(because("remove", path))
-}
-
 /// The names in a folder, sorted; none if it is not there.
 ///
 /// # Errors

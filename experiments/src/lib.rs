@@ -32,4 +32,4 @@ pub mod cli;
 pub mod commands;
 pub mod rows;
 
-mod files;
+pub mod files;

@@ -164,17 +164,32 @@ const RUN: &[MetricDef] = &[
     def("run.throughput_ops", "ops/s", RATE, "Operations of all classes a second."),
     def("run.duration_s", "s", DELAY, "From the phase's start to the end of its last operation."),
     def("run.operations", "ops", FACT, "Operations of all classes."),
-    def("run.overloaded", "ratio", TIME_SHARE, "Open loop: 1 if the backlog grew over the last third of the phase, else 0."),
+    def(
+        "run.overloaded",
+        "ratio",
+        TIME_SHARE,
+        "Open loop: 1 if the backlog grew over the last third of the phase, else 0.",
+    ),
 ];
 
 const DEVICE: &[MetricDef] = &[
     def("write.amplification", "ratio", COST, "Bytes written for any reason, log included, over bytes users wrote."),
     def("write.amplification_tables", "ratio", COST, "The same without the write-ahead log."),
-    def("read.amplification", "ratio", COST_OR_NONE, "Bytes gets and scans read from files over bytes of values they returned."),
+    def(
+        "read.amplification",
+        "ratio",
+        COST_OR_NONE,
+        "Bytes gets and scans read from files over bytes of values they returned.",
+    ),
     def("device.reads_per_get", "reads/op", COST_OR_NONE, "Reads of files that point reads caused, over point reads."),
     def("device.read_bytes", "bytes", COST_OR_NONE, "Bytes read from files by gets, scans and compactions."),
     def("device.write_bytes", "bytes", COST_OR_NONE, "Bytes written to files for any reason."),
-    def("device.busy_ratio", "ratio", TIME_SHARE, "Simulation: time the device's units worked, summed over them, over the phase's time."),
+    def(
+        "device.busy_ratio",
+        "ratio",
+        TIME_SHARE,
+        "Simulation: time the device's units worked, summed over them, over the phase's time.",
+    ),
     def(
         "device.write_bandwidth_ratio",
         "ratio",
@@ -190,11 +205,21 @@ const MEMORY: &[MetricDef] = &[
     def("cache.value_hit_ratio", "ratio", GAIN, "Value-log values that the cache held over values asked for."),
     def("cache.used_bytes", "bytes", FACT, "Bytes in the cache at the end."),
     def("cache.metadata_bytes", "bytes", COST_OR_NONE, "Bytes of the eviction policy's metadata at the end."),
-    def("filter.false_positive_ratio", "ratio", COST_OR_NONE, "Filter answers that were wrong, over those for keys not there."),
+    def(
+        "filter.false_positive_ratio",
+        "ratio",
+        COST_OR_NONE,
+        "Filter answers that were wrong, over those for keys not there.",
+    ),
     def("filter.bytes_per_key", "bytes", COST_OR_NONE, "Bytes of filters over entries in tables, at the end."),
     def("index.bytes_per_key", "bytes", COST, "Bytes of table indexes over entries in tables, at the end."),
     def("index.fence_bytes_per_key", "bytes", FACT, "The same if every table used fence pointers."),
-    def("index.probes_per_lookup", "blocks/op", COST, "Data blocks that one look-up in a table examined; 1 is the least."),
+    def(
+        "index.probes_per_lookup",
+        "blocks/op",
+        COST,
+        "Data blocks that one look-up in a table examined; 1 is the least.",
+    ),
     def("index.model_tables", "tables", FACT, "Tables whose index is a learned model, at the end."),
     def("index.segments", "segments", FACT, "Pieces of those models, at the end."),
     def("memtable.hit_ratio", "ratio", FACT, "Point reads that a memtable answered over point reads."),
@@ -207,7 +232,12 @@ const BACKGROUND: &[MetricDef] = &[
     def("flush.count", "count", FACT, "Memtables flushed."),
     def("tree.runs", "runs", COST_OR_NONE, "Sorted runs at the end: what a point read without filters asks."),
     def("tree.levels", "levels", FACT, "Levels with tables at the end."),
-    def("stall.time_ratio", "ratio", TIME_SHARE, "Time writers waited for the engine, summed over them, over the phase's time."),
+    def(
+        "stall.time_ratio",
+        "ratio",
+        TIME_SHARE,
+        "Time writers waited for the engine, summed over them, over the phase's time.",
+    ),
     def("stall.count", "count", COST_OR_NONE, "Times a writer had to wait or was slowed down."),
     def("cpu.ns_per_op", "ns", DELAY, "Simulation: CPU time, background work included, over operations."),
     def("debt.bytes", "bytes", COST_OR_NONE, "Compaction debt left unpaid at the end."),
@@ -250,10 +280,9 @@ pub fn all() -> impl Iterator<Item = &'static MetricDef> {
 /// # Errors
 /// [`UnknownMetric`] with the three nearest names.
 pub fn find(name: &str) -> Result<&'static MetricDef, UnknownMetric> {
-    all().find(|metric| metric.name == name).ok_or_else(|| UnknownMetric {
-        name: name.to_owned(),
-        nearest: nearest(name, all().map(|metric| metric.name)),
-    })
+    all()
+        .find(|metric| metric.name == name)
+        .ok_or_else(|| UnknownMetric { name: name.to_owned(), nearest: nearest(name, all().map(|metric| metric.name)) })
 }
 
 /// Where a metric stands in the registry; unknown ones come last.

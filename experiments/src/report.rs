@@ -116,7 +116,7 @@ fn verdict_line(row: &CompareRow) -> Value {
     context! {
         metric => row.metric.as_str(),
         about => about(&row.metric),
-        place => format!("{} {}", row.phase, point_label(&row.point)).trim_end(),
+        place => if row.point.is_empty() { row.phase.clone() } else { format!("{}, {}", row.phase, point_label(&row.point)) },
         variant => row.variant.as_str(),
         baseline_mean => shown(row.baseline_mean, &row.unit),
         variant_mean => shown(row.variant_mean, &row.unit),
@@ -159,8 +159,11 @@ fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
         for (place, _, metric) in names {
             for point in compare::points(rows) {
                 let here = |row: &&SummaryRow| row.phase == **phase && row.metric == metric && row.point == *point;
-                let cells: BTreeMap<&str, String> =
-                    summary.iter().filter(here).map(|row| (row.variant.as_str(), shown_mean(row.mean, row.half_width, &row.unit))).collect();
+                let cells: BTreeMap<&str, String> = summary
+                    .iter()
+                    .filter(here)
+                    .map(|row| (row.variant.as_str(), shown_mean(row.mean, row.half_width, &row.unit)))
+                    .collect();
                 if cells.is_empty() {
                     continue;
                 }
@@ -195,4 +198,78 @@ fn facts(input: &ReportInput) -> Vec<Value> {
         ("Content hash", input.hash.to_owned()),
     ];
     facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| context! { name, value }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{CompareSettings, compare};
+    use crate::metrics::{derive, tests::sample};
+    use crate::plot::tests::drawn;
+    use crate::store::{content_hash, tidy};
+
+    fn page(question: &str) -> String {
+        let trials: Vec<_> = [("lru", 2), ("sieve", 1)]
+            .into_iter()
+            .flat_map(|(name, f)| (0..3).map(move |seed| sample(name, seed, f)))
+            .collect();
+        let rows: Vec<TidyRow> = trials.iter().flat_map(|trial| tidy(&trial.manifest, &derive(trial))).collect();
+        let settings = CompareSettings { baseline: "lru".to_owned(), ..CompareSettings::default() };
+        let delta = SettingDelta {
+            variant: "sieve".to_owned(),
+            key: "engine.cache.eviction.policy".to_owned(),
+            baseline: "\"lru\"".to_owned(),
+            value: "\"sieve\"".to_owned(),
+        };
+        let input = ReportInput {
+            experiment: "sample",
+            question,
+            hypothesis: "It is.",
+            baseline: "lru",
+            comparison: Some(&compare(&rows, &settings).expect("two variants")),
+            rows: &rows,
+            hash: &content_hash(&rows),
+            figures: &drawn().drawn,
+            skipped: &["bound: none of its metrics has a value".to_owned()],
+            deltas: &[delta],
+            manifests: &trials.iter().map(|trial| &trial.manifest).collect::<Vec<_>>(),
+            command: "aura run sample.toml",
+        };
+        render(&input).expect("the template is filled in")
+    }
+
+    #[test]
+    fn the_answer_comes_first_and_everything_is_there() {
+        let page = page("Is sieve faster?");
+        let order = [
+            "Is sieve faster?",
+            "On run.throughput_ops, sieve is better than lru by +100 %",
+            "Primary metrics, named before the run",
+            "<figure id=\"forest.run\">",
+            "plots/forest.run.csv",
+            "Not drawn: bound: none",
+            "<h3>Phase run</h3>",
+            "engine.cache.eviction.policy",
+            "simulated",
+            "Content hash",
+            "lru at engine.cache.size=32MiB, seed 0: lru-0",
+            "aura run sample.toml",
+        ];
+        let mut from = page.find("<body>").expect("a page has a body");
+        for words in order {
+            let at = page[from..].find(words);
+            from += at.unwrap_or_else(|| panic!("{words:?} is missing or too early"));
+        }
+    }
+
+    #[test]
+    fn the_page_stands_alone_and_text_stays_text() {
+        let page = page("Is <script>alert(1)</script> & co. faster?");
+        assert!(page.contains("Is &lt;script&gt;alert(1)&lt;"), "the question is escaped");
+        for outside in ["<script", "<link", "<img", "@import", "url("] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+        let links = page.matches("http").count();
+        assert_eq!(links, page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count(), "no address but SVG's name");
+    }
 }

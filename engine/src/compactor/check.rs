@@ -44,8 +44,11 @@ pub(crate) fn check(tree: &TreeShape, plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Every run with its place in the order of age: (level, run).
-fn positions(tree: &TreeShape) -> impl Iterator<Item = ((usize, usize), &Vec<Arc<TableFacts>>)> {
+/// A place in the order of age: (level, run).
+type Place = (usize, usize);
+
+/// Every run with its place.
+fn positions(tree: &TreeShape) -> impl Iterator<Item = (Place, &Vec<Arc<TableFacts>>)> {
     tree.levels
         .iter()
         .enumerate()
@@ -53,7 +56,7 @@ fn positions(tree: &TreeShape) -> impl Iterator<Item = ((usize, usize), &Vec<Arc
 }
 
 struct Target {
-    at: (usize, usize),
+    at: Place,
     joins: bool,
 }
 
@@ -73,7 +76,7 @@ fn target_position(tree: &TreeShape, plan: &Plan) -> Result<Target, String> {
 }
 
 /// The tables a plan names, with their places.
-fn resolve(tree: &TreeShape, plan: &Plan) -> Result<Vec<((usize, usize), Arc<TableFacts>)>, String> {
+fn resolve(tree: &TreeShape, plan: &Plan) -> Result<Vec<(Place, Arc<TableFacts>)>, String> {
     let mut tables = Vec::new();
     for input in &plan.inputs {
         let runs = tree.levels.get(input.level).map_or(&[][..], |level| &level.runs);

@@ -28,19 +28,25 @@ impl Chance {
     }
 }
 
-/// The seeds to try: `AURA_SEED` alone where it is set, `AURA_SEEDS` of them where that is, `usual` otherwise.
+/// The seeds to try: `AURA_SEED` alone where it is set, else `AURA_SEEDS` (or `usual`) of them from `AURA_FIRST_SEED` on.
 pub(crate) fn seeds(usual: u64) -> Vec<u64> {
-    let number = |name| std::env::var(name).ok().map(|it| it.parse().expect("a number"));
+    let number = |name| std::env::var(name).ok().map(|it| it.parse::<u64>().expect("a number"));
     match number("AURA_SEED") {
         Some(seed) => vec![seed],
-        None => (1..=number("AURA_SEEDS").unwrap_or(usual)).collect(),
+        None => {
+            let first = number("AURA_FIRST_SEED").unwrap_or(1);
+            (first..first + number("AURA_SEEDS").unwrap_or(usual)).collect()
+        }
     }
 }
 
 /// Runs `test`; where it fails, says how to repeat it.
 pub(crate) fn repeatable(seed: u64, test: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(test)) {
-        eprintln!("to repeat this failure alone: AURA_SEED={seed}");
+        #[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
+        {
+            eprintln!("to repeat this failure alone: AURA_SEED={seed}");
+        }
         resume_unwind(panic);
     }
 }

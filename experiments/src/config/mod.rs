@@ -25,11 +25,15 @@ use serde_json::Value;
 
 pub use error::{ConfigError, hint};
 pub use resolve::{Cell, Experiment, load, settings};
-pub use schema::schema;
 
 use crate::compare::CompareSettings;
 use crate::record::World;
 pub use crate::store::Point;
+
+/// The JSON schema of experiment files.
+pub fn schema() -> Value {
+    schema::schema()
+}
 
 /// An experiment: one question, the settings it is asked under, and the variants it compares.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

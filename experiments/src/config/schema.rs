@@ -11,7 +11,7 @@ use super::tree::{Content, Node};
 use crate::metrics::nearest;
 
 /// The JSON schema of experiment files.
-pub fn schema() -> Value {
+pub(super) fn schema() -> Value {
     schema_for!(ExperimentFile).to_value()
 }
 
@@ -19,13 +19,13 @@ pub fn schema() -> Value {
 ///
 /// # Errors
 /// With the key's place, the nearest known key and the list of those known there.
-pub fn check_keys(schema: &Value, tree: &Node) -> Result<(), ConfigError> {
+pub(super) fn check_keys(schema: &Value, tree: &Node) -> Result<(), ConfigError> {
     Checker { root: schema }.check(&[schema], tree, "")
 }
 
 /// Whether a dotted path leads to a key that a config may have. Below a policy every key is possible here; the policy
 /// itself says whether it has such a parameter.
-pub fn knows(schema: &Value, path: &str) -> bool {
+pub(super) fn knows(schema: &Value, path: &str) -> bool {
     let checker = Checker { root: schema };
     let mut schemas = vec![schema];
     for key in path.split('.') {
@@ -78,9 +78,9 @@ impl<'a> Checker<'a> {
     fn unknown(&self, path: &str, key: &str, node: &Node, known: &Known<'_>) -> ConfigError {
         let names: BTreeSet<&str> = known.keys.keys().copied().collect();
         let parent = path.strip_suffix(key).unwrap_or_default();
-        let near = || nearest(key, names.iter().copied()).first().map(|near| format!("{parent}{near}"));
-        let meant = self.elsewhere(key).or_else(near);
-        let hint = meant.map(|meant| format!("; nearest: `{meant}`")).unwrap_or_default();
+        let near = nearest(key, names.iter().copied()).first().map(|near| format!("{parent}{near}"));
+        let meant: Vec<_> = self.elsewhere(key).into_iter().chain(near).map(|meant| format!("`{meant}`")).collect();
+        let hint = if meant.is_empty() { String::new() } else { format!("; nearest: {}", meant.join(", ")) };
         let place = parent.strip_suffix('.').map_or_else(|| "here".to_owned(), |parent| format!("in `{parent}`"));
         let list = names.into_iter().collect::<Vec<_>>().join(", ");
         ConfigError::new(format!("unknown key `{path}`{hint}")).at(node.key_place()).help(format!("known {place}: {list}"))

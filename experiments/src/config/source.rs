@@ -16,7 +16,7 @@ use super::tree::{Content, Layer, Node};
 ///
 /// # Errors
 /// If it cannot be read, or is not in the language; with the place.
-pub fn read(path: &Path) -> Result<Node, ConfigError> {
+pub(super) fn read(path: &Path) -> Result<Node, ConfigError> {
     let text = crate::files::read_to_string(path).map_err(|error| {
         ConfigError::new(error.to_string()).help("name a config file, such as `aura run configs/quickstart.toml`")
     })?;
@@ -28,7 +28,7 @@ pub fn read(path: &Path) -> Result<Node, ConfigError> {
 ///
 /// # Errors
 /// At the first place that is not TOML.
-pub fn toml(source: &Arc<Source>) -> Result<Node, ConfigError> {
+pub(super) fn toml(source: &Arc<Source>) -> Result<Node, ConfigError> {
     let table = DeTable::parse(&source.text).map_err(|error| toml_error(source, 0, &error))?;
     let reader = TomlReader { source, layer: Layer::File, offset: 0 };
     Ok(reader.table(table.get_ref(), table.span(), 0..0))
@@ -86,7 +86,7 @@ impl TomlReader<'_> {
 ///
 /// # Errors
 /// At the first place that is not JSON.
-pub fn json(source: &Arc<Source>) -> Result<Node, ConfigError> {
+pub(super) fn json(source: &Arc<Source>) -> Result<Node, ConfigError> {
     serde_json::from_str::<Value>(&source.text).map_err(|error| {
         let before: usize = source.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
         let at = (before + error.column().saturating_sub(1)).min(source.text.len());
@@ -169,7 +169,7 @@ impl JsonScanner<'_> {
 ///
 /// # Errors
 /// Without `=`, or when a quoted or bracketed value is not TOML.
-pub fn set(argument: &str) -> Result<(String, Node), ConfigError> {
+pub(super) fn set(argument: &str) -> Result<(String, Node), ConfigError> {
     let source = Arc::new(Source { name: "--set".to_owned(), text: argument.to_owned() });
     let whole = Place { source: source.clone(), span: 0..argument.len() };
     let Some((key, value)) = argument.split_once('=') else {

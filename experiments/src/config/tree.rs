@@ -15,7 +15,7 @@ use super::error::{Place, Source};
 
 /// Who wrote a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Layer {
+pub(super) enum Layer {
     /// Nobody: it is the default.
     Default,
     /// The file.
@@ -30,22 +30,22 @@ pub enum Layer {
 
 /// A value, and where it stands.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// The value.
-    pub content: Content,
+    pub(super) content: Content,
     /// Who wrote it.
-    pub layer: Layer,
+    pub(super) layer: Layer,
     /// The text it stands in; None for defaults.
-    pub source: Option<Arc<Source>>,
+    pub(super) source: Option<Arc<Source>>,
     /// Its bytes in the source.
-    pub span: Range<usize>,
+    pub(super) span: Range<usize>,
     /// Its key's bytes in the source.
-    pub key_span: Range<usize>,
+    pub(super) key_span: Range<usize>,
 }
 
 /// What a node holds.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub(super) enum Content {
     /// A number, text or truth value.
     Leaf(Value),
     /// A list.
@@ -65,17 +65,17 @@ const WORLD: &str = "world";
 
 impl Node {
     /// A default.
-    pub fn default_value(content: Content) -> Self {
+    pub(super) fn default_value(content: Content) -> Self {
         Self { content, layer: Layer::Default, source: None, span: 0..0, key_span: 0..0 }
     }
 
     /// A table without keys.
-    pub fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         Self::default_value(Content::Table(BTreeMap::new()))
     }
 
     /// A tree of defaults; what is null is left out, for that is how an absent optional value is written.
-    pub fn defaults(value: Value) -> Self {
+    pub(super) fn defaults(value: Value) -> Self {
         Self::default_value(match value {
             Value::Object(map) => Content::Table(
                 map.into_iter()
@@ -89,7 +89,7 @@ impl Node {
     }
 
     /// The keys and values, if it is a table.
-    pub fn table(&self) -> Option<&BTreeMap<String, Self>> {
+    pub(super) fn table(&self) -> Option<&BTreeMap<String, Self>> {
         match &self.content {
             Content::Table(table) => Some(table),
             _ => None,
@@ -97,7 +97,7 @@ impl Node {
     }
 
     /// The text, if it is one.
-    pub fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Leaf(Value::String(text)) => Some(text),
             _ => None,
@@ -105,17 +105,17 @@ impl Node {
     }
 
     /// The child of that key.
-    pub fn child(&self, key: &str) -> Option<&Self> {
+    pub(super) fn child(&self, key: &str) -> Option<&Self> {
         self.table()?.get(key)
     }
 
     /// The node at a dotted path such as `engine.cache.size` or `workload.phases[1].mix`.
-    pub fn get(&self, path: &str) -> Option<&Self> {
+    pub(super) fn get(&self, path: &str) -> Option<&Self> {
         steps(path).into_iter().try_fold(self, |node, step| node.step(step))
     }
 
     /// The node at the path, or the deepest one above it that somebody wrote.
-    pub fn closest(&self, path: &str) -> &Self {
+    pub(super) fn closest(&self, path: &str) -> &Self {
         let mut node = self;
         let mut closest = self;
         for step in steps(path) {
@@ -139,7 +139,7 @@ impl Node {
     }
 
     /// Puts `node` at a dotted path, below tables made for it where there are none.
-    pub fn put(&mut self, path: &str, node: Self) {
+    pub(super) fn put(&mut self, path: &str, node: Self) {
         let nested = path.rsplit('.').fold(node, |node, key| {
             let (layer, source, span) = (node.layer.clone(), node.source.clone(), node.span.clone());
             let key_span = node.key_span.clone();
@@ -150,7 +150,7 @@ impl Node {
     }
 
     /// Lays a stronger layer over this one.
-    pub fn merge(&mut self, over: Self) {
+    pub(super) fn merge(&mut self, over: Self) {
         self.merge_at("", over);
     }
 
@@ -191,7 +191,7 @@ impl Node {
 
     /// Says that a layer wrote all of it.
     #[must_use]
-    pub fn written_by(mut self, layer: &Layer) -> Self {
+    pub(super) fn written_by(mut self, layer: &Layer) -> Self {
         self.layer = layer.clone();
         self.content = match self.content {
             Content::Leaf(value) => Content::Leaf(value),
@@ -204,7 +204,7 @@ impl Node {
     }
 
     /// The plain value. Keys are in order, so that its text is canonical.
-    pub fn to_value(&self) -> Value {
+    pub(super) fn to_value(&self) -> Value {
         match &self.content {
             Content::Leaf(value) => value.clone(),
             Content::Array(nodes) => nodes.iter().map(Self::to_value).collect(),
@@ -215,17 +215,17 @@ impl Node {
     }
 
     /// Where the value stands.
-    pub fn place(&self) -> Option<Place> {
+    pub(super) fn place(&self) -> Option<Place> {
         self.source.clone().map(|source| Place { source, span: self.span.clone() })
     }
 
     /// Where its key stands.
-    pub fn key_place(&self) -> Option<Place> {
+    pub(super) fn key_place(&self) -> Option<Place> {
         self.source.clone().map(|source| Place { source, span: self.key_span.clone() })
     }
 
     /// Every leaf and array that a table leads to, with its dotted path, in order.
-    pub fn leaves(&self) -> Vec<(String, &Self)> {
+    pub(super) fn leaves(&self) -> Vec<(String, &Self)> {
         let mut leaves = Vec::new();
         self.collect_leaves("", &mut leaves);
         leaves

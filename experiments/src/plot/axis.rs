@@ -48,7 +48,8 @@ impl Axis {
         };
         let powers = from.log10().floor() as i32..=to.log10().ceil() as i32;
         let ticks = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10_f64.powi(power)));
-        let ticks = ticks.filter(|tick| (from..=to).contains(tick)).map(|tick| (tick, tick_label(tick, tick))).collect();
+        let ticks =
+            ticks.filter(|tick| (from..=to).contains(tick)).map(|tick| (tick, tick_label(tick, tick))).collect();
         Self { label: label.into(), ticks, from, to, spread: Spread::Logarithmic }
     }
 

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use bytesize::ByteSize;
-use hdrhistogram::Histogram;
 
 use super::axis::Axis;
 use super::bars::{Bar, BarChart, Group, Panel};
 use super::lines::{Lane, Line, LineChart, LinePoint};
+use super::series::{TimeBin, merged, over_time, spectrum};
 use super::{Kind, Page, PlotError, Words, forest, lines};
 use crate::compare::{self, CompareRow};
-use crate::record::{OpClass, SeriesPoint};
+use crate::record::OpClass;
 use crate::stats::{self, Estimate};
 use crate::store::{Point, StoredTrial, TidyRow, csv, order_points, point_label};
 
@@ -160,7 +160,8 @@ impl<'a> Page<'a> {
         };
         let rows = series.iter().flat_map(|(variant, bins)| {
             bins.iter().map(|bin| {
-                let [from, to, rate, stalled] = [bin.from, bin.to, bin.rate, bin.stalled].map(|value| value.to_string());
+                let [from, to, rate, stalled] =
+                    [bin.from, bin.to, bin.rate, bin.stalled].map(|value| value.to_string());
                 [(*variant).to_owned(), from, to, rate, stalled]
             })
         });
@@ -169,9 +170,10 @@ impl<'a> Page<'a> {
             part: phase.to_owned(),
             title: format!("Throughput over time, phase {phase}"),
             subtitle: self.subtitle(point),
-            caption: "Operations a second, mean over the seeds. The strips below show when writers waited for the engine: \
+            caption:
+                "Operations a second, mean over the seeds. The strips below show when writers waited for the engine: \
                       the fuller the colour, the larger the share of the time."
-                .to_owned(),
+                    .to_owned(),
             csv: csv(["variant", "from_s", "to_s", "throughput_ops", "stall_time_ratio"], rows),
         };
         let variants: Vec<&str> = series.iter().map(|(variant, _)| *variant).collect();
@@ -196,39 +198,34 @@ impl<'a> Page<'a> {
     }
 
     fn latency_of(&mut self, phase: &str, class: OpClass, point: &Point) -> Result<(), PlotError> {
-        let mut spectra: Vec<(&str, bool, Vec<(f64, f64)>)> = Vec::new();
+        // The variant's main line counts from the intended start, its thin one from the actual start.
+        let mut spectra: Vec<Line> = Vec::new();
         for (variant, trials) in self.trials(point) {
             let key = (phase.to_owned(), class);
-            for service in [false, true] {
-                let of = |trial: &&'a StoredTrial| if service { trial.service.get(&key) } else { trial.latency.get(&key) };
+            for thin in [false, true] {
+                let of = |trial: &&'a StoredTrial| if thin { trial.service.get(&key) } else { trial.latency.get(&key) };
                 if let Some(merged) = merged(trials.iter().filter_map(of)) {
-                    spectra.push((variant, service, spectrum(&merged)));
+                    spectra.push(Line { variant, points: spectrum(&merged), thin });
                 }
             }
         }
         if spectra.is_empty() {
             return Ok(());
         }
-        let values = || spectra.iter().flat_map(|(.., points)| points);
-        let least = values().map(|(_, y)| *y).fold(f64::INFINITY, f64::min).max(1e-3);
-        let (end, top) = values().fold((1.0_f64, 0.0_f64), |(end, top), (x, y)| (end.max(*x), top.max(*y)));
-        let line = |(variant, thin, points): &(&'a str, bool, Vec<(f64, f64)>)| {
-            let point = |(x, y): &(f64, f64)| LinePoint { x: *x, y: *y, half_width: None };
-            Line { variant, points: points.iter().map(point).collect(), thin: *thin }
-        };
-        let open = spectra.iter().any(|(_, service, _)| *service);
-        let chart = LineChart {
-            x: Axis::nines("percentile (each nine takes the same room)", end),
-            y: Axis::logarithmic("latency (\u{b5}s, logarithmic)", least, top),
-            panels: vec![lines::Panel { lines: spectra.iter().map(line).collect(), lanes: Vec::new() }],
-            marked: false,
-        };
-        let rows = spectra.iter().flat_map(|(variant, service, points)| {
-            let from = if *service { "actual" } else { "intended" };
-            points.iter().map(move |(x, y)| {
-                [(*variant).to_owned(), from.to_owned(), (1.0 - 10_f64.powf(-x)).to_string(), y.to_string()]
+        let values = || spectra.iter().flat_map(|line| &line.points);
+        let least = values().map(|point| point.y).fold(f64::INFINITY, f64::min).max(1e-3);
+        let (end, top) = values().fold((1.0_f64, 0.0_f64), |(end, top), at| (end.max(at.x), top.max(at.y)));
+        let open = spectra.iter().any(|line| line.thin);
+        let mut variants: Vec<&str> = spectra.iter().map(|line| line.variant).collect();
+        variants.dedup();
+        let rows = spectra.iter().flat_map(|line| {
+            let from = if line.thin { "actual" } else { "intended" };
+            line.points.iter().map(move |at| {
+                let quantile = 1.0 - 10_f64.powf(-at.x);
+                [line.variant.to_owned(), from.to_owned(), quantile.to_string(), at.y.to_string()]
             })
         });
+        let csv = csv(["variant", "start", "quantile", "latency_us"], rows);
         let meaning = if open {
             "Thick lines count from when an operation was due, thin ones from when it began."
         } else {
@@ -240,10 +237,14 @@ impl<'a> Page<'a> {
             title: format!("Latency of {} operations, phase {phase}", class.name()),
             subtitle: self.subtitle(point),
             caption: format!("Latency by percentile, all seeds in one histogram. {meaning}"),
-            csv: csv(["variant", "start", "quantile", "latency_us"], rows),
+            csv,
         };
-        let mut variants: Vec<&str> = spectra.iter().map(|(variant, ..)| *variant).collect();
-        variants.dedup();
+        let chart = LineChart {
+            x: Axis::nines("percentile (each nine takes the same room)", end),
+            y: Axis::logarithmic("latency (\u{b5}s, logarithmic)", least, top),
+            panels: vec![lines::Panel { lines: spectra, lanes: Vec::new() }],
+            marked: false,
+        };
         let scene = chart.draw(&self.frame(&words), &variants, &self.styles)?;
         self.add(words, scene);
         Ok(())
@@ -282,7 +283,13 @@ impl<'a> Page<'a> {
         self.bars(Kind::Bound, "Distance to the bound", &caption, &panels)
     }
 
-    fn bars(&mut self, kind: Kind, title: &str, caption: &str, of: &[(&str, Derived, Option<f64>)]) -> Result<(), PlotError> {
+    fn bars(
+        &mut self,
+        kind: Kind,
+        title: &str,
+        caption: &str,
+        of: &[(&str, Derived, Option<f64>)],
+    ) -> Result<(), PlotError> {
         let before = self.figures.drawn.len();
         let points = compare::points(self.input.rows);
         for phase in compare::phases(self.input.rows) {
@@ -290,7 +297,11 @@ impl<'a> Page<'a> {
             for (name, derived, reference) in of {
                 let groups = points.iter().map(|point| {
                     let bars = means(self.input.rows, phase, point, derived).into_iter();
-                    let bar = |(variant, mean): (&'a str, Mean)| Bar { variant, value: mean.value, half_width: mean.half_width };
+                    let bar = |(variant, mean): (&'a str, Mean)| Bar {
+                        variant,
+                        value: mean.value,
+                        half_width: mean.half_width,
+                    };
                     Group { label: point_values(point), bars: bars.map(bar).collect() }
                 });
                 let groups: Vec<Group> = groups.filter(|group| !group.bars.is_empty()).collect();
@@ -361,7 +372,8 @@ impl<'a> Page<'a> {
                 let mut ticks = Vec::new();
                 let mut rows = Vec::new();
                 for point in points.iter().filter(|point| without(point) == *other) {
-                    let Some((label, size)) = point.get(key).and_then(|value| Some((value, cache_size(key, value)?))) else {
+                    let Some((label, size)) = point.get(key).and_then(|value| Some((value, cache_size(key, value)?)))
+                    else {
                         continue;
                     };
                     ticks.push((size, label.clone()));
@@ -370,7 +382,13 @@ impl<'a> Page<'a> {
                         let value = LinePoint { x: size, y: mean.value * 100.0, half_width: half };
                         lines.entry(variant).or_default().push(value);
                         let half = mean.half_width.map_or_else(String::new, |half| half.to_string());
-                        rows.push([variant.to_owned(), point_label(point), size.to_string(), mean.value.to_string(), half]);
+                        rows.push([
+                            variant.to_owned(),
+                            point_label(point),
+                            size.to_string(),
+                            mean.value.to_string(),
+                            half,
+                        ]);
                     }
                 }
                 if lines.is_empty() {
@@ -423,76 +441,4 @@ impl<'a> Page<'a> {
 fn cache_size(key: &str, value: &str) -> Option<f64> {
     let bytes = value.parse::<ByteSize>().ok()?.as_u64();
     (key.ends_with("cache.size") && bytes > 0).then_some(bytes as f64)
-}
-
-/// A slice of time over all seeds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct TimeBin {
-    from: f64,
-    to: f64,
-    rate: f64,
-    stalled: f64,
-}
-
-impl TimeBin {
-    fn middle(&self) -> f64 {
-        f64::midpoint(self.from, self.to)
-    }
-}
-
-/// Seeds end at different times and their slices differ in length: equal bins over the longest, each the mean over the
-/// seeds that run throughout it. None without a slice.
-fn over_time(seeds: &[&Vec<SeriesPoint>]) -> Option<Vec<TimeBin>> {
-    let end_of = |slices: &Vec<SeriesPoint>| slices.last().map_or(0, |slice| slice.at_nanos + slice.nanos);
-    let end = seeds.iter().map(|slices| end_of(slices)).max()?;
-    let bins = seeds.iter().map(|slices| slices.len()).max().filter(|bins| *bins > 0 && end > 0)?;
-    let width = end as f64 / bins as f64;
-    let bin = |number: usize| {
-        let (from, to) = (number as f64 * width, (number + 1) as f64 * width);
-        let mut rates = Vec::new();
-        let mut stalls = Vec::new();
-        for slices in seeds {
-            let (mut covered, mut operations, mut stalled) = (0.0, 0.0, 0.0);
-            for slice in slices.iter().filter(|slice| slice.nanos > 0) {
-                let (start, nanos) = (slice.at_nanos as f64, slice.nanos as f64);
-                let overlap = ((start + nanos).min(to) - start.max(from)).max(0.0);
-                covered += overlap;
-                operations += slice.operations as f64 * overlap / nanos;
-                stalled += slice.stall_nanos as f64 * overlap / nanos;
-            }
-            // A seed that ends early in the bin would pull it down by the time it did not run.
-            if covered >= width * 0.5 {
-                rates.push(operations * 1e9 / covered);
-                stalls.push((stalled / covered).min(1.0));
-            }
-        }
-        let mean = |values: &[f64]| (!values.is_empty()).then(|| stats::mean(values));
-        Some(TimeBin { from: from / 1e9, to: to / 1e9, rate: mean(&rates)?, stalled: mean(&stalls)? })
-    };
-    Some((0..bins).filter_map(bin).collect())
-}
-
-fn merged<'a>(histograms: impl Iterator<Item = &'a Histogram<u64>>) -> Option<Histogram<u64>> {
-    let mut merged: Option<Histogram<u64>> = None;
-    for histogram in histograms.filter(|histogram| !histogram.is_empty()) {
-        match &mut merged {
-            None => merged = Some(histogram.clone()),
-            Some(merged) => {
-                merged.auto(true);
-                merged.add(histogram).ok()?;
-            }
-        }
-    }
-    merged
-}
-
-/// Microseconds by -log10(1 - quantile), up to the quantile of the largest of the values.
-fn spectrum(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
-    let end = (histogram.len() as f64).log10();
-    let steps = (end / 0.02).floor() as usize;
-    let places = (0..=steps).map(|step| step as f64 * 0.02).chain([end]);
-    let value = |x: f64| histogram.value_at_quantile(1.0 - 10_f64.powf(-x)) as f64 / 1e3;
-    let mut points: Vec<(f64, f64)> = places.map(|x| (x, value(x))).collect();
-    points.dedup();
-    points
 }

@@ -78,7 +78,8 @@ fn row_of(scene: &mut Scene, row: &CompareRow, y: f64, several: bool, axis: &Axi
         scene.text((MARGIN, second), variant, SMALL, GREY, Anchor::Left);
     }
     if let Some(effect) = row.percent(row.effect) {
-        if let (Some(low), Some(high)) = (row.low.and_then(|low| row.percent(low)), row.high.and_then(|high| row.percent(high)))
+        if let (Some(low), Some(high)) =
+            (row.low.and_then(|low| row.percent(low)), row.high.and_then(|high| row.percent(high)))
         {
             scene.line(vec![(x(low), y), (x(high), y)], ink, 1.5, None);
             for end in [low, high].into_iter().filter(|end| axis.shows(*end)) {

@@ -16,7 +16,7 @@ pub(super) struct Line<'a> {
 }
 
 /// A point, with half the width of its interval where it has one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct LinePoint {
     pub(super) x: f64,
     pub(super) y: f64,

@@ -17,7 +17,10 @@ mod data;
 mod forest;
 mod lines;
 mod scene;
+mod series;
 mod style;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use scene::Scene;
 use style::{Frame, Styles};

@@ -13,7 +13,9 @@ use plotters::drawing::{DrawingArea, IntoDrawingArea};
 use plotters::element::{Circle, DashedPathElement, PathElement, Polygon, Rectangle};
 use plotters::prelude::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color as _, FontStyle, FontTransform, IntoFont, RGBAColor, ShapeStyle, TextStyle, register_font};
+use plotters::style::{
+    Color as _, FontStyle, FontTransform, IntoFont, RGBAColor, ShapeStyle, TextStyle, register_font,
+};
 
 use super::PlotError;
 
@@ -170,7 +172,8 @@ impl Scene {
         self.paint(SVGBackend::with_string(&mut svg, (width, height)), TextMetrics { em: SVG_EM, drop: 0.0 })?;
         let title = title.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
         let drawn = format!("<svg width=\"{width}\" height=\"{height}\" ");
-        let shown = format!("<svg width=\"{}\" height=\"{}\" role=\"img\" aria-label=\"{title}\" ", width / 2, height / 2);
+        let shown =
+            format!("<svg width=\"{}\" height=\"{}\" role=\"img\" aria-label=\"{title}\" ", width / 2, height / 2);
         Ok(svg.replacen(&drawn, &shown, 1))
     }
 

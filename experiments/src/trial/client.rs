@@ -99,6 +99,10 @@ impl Recorder {
     }
 }
 
+fn record(histograms: &mut [Histogram<u64>], class: OpClass, nanos: u64) {
+    histograms[class as usize].record(nanos).expect("a growing histogram takes every value");
+}
+
 fn by_class(histograms: [Histogram<u64>; OpClass::ALL.len()]) -> BTreeMap<OpClass, Histogram<u64>> {
     OpClass::ALL.into_iter().zip(histograms).filter(|(_, histogram)| !histogram.is_empty()).collect()
 }
@@ -129,9 +133,9 @@ pub(super) async fn run(
         clock.settle().await;
         end = clock.now() - start;
         done += 1;
-        recorder.latency[class as usize].saturating_record(end.saturating_sub(intended));
+        record(&mut recorder.latency, class, end.saturating_sub(intended));
         if schedule.is_some() {
-            recorder.service[class as usize].saturating_record(end - begun);
+            record(&mut recorder.service, class, end - begun);
         }
         slices.record(end, end.saturating_sub(intended));
         sampler.tick(end, || engine.metrics().counts);

@@ -15,7 +15,7 @@ fn with(line: &str, instead: &str) -> crate::Answer {
 #[test]
 fn a_misspelt_key_is_told_with_its_place_and_the_nearest() {
     with("memtable = ", "memtabel = ").refuses(2, &["`engine.memtabel`", "nearest: `engine.memtable`", "exp.toml:14:1", "wal"]);
-    with("seeds = 2", "seed = 2").refuses(2, &["`seed`", "nearest: `seeds`", "exp.toml:4:1"]);
+    with("seeds = 2", "seed = 2").refuses(2, &["`seed`", "nearest: `engine.seed`, `seeds`", "exp.toml:4:1"]);
     with("engine.cache.eviction = \"sieve\"", "engine.cache.evicton = \"sieve\"")
         .refuses(2, &["`variant[1].engine.cache.evicton`", "exp.toml:24:"]);
     with("[compare]", "cache = 1\n[compare]").refuses(2, &["unknown key", "exp.toml:25:1"]);

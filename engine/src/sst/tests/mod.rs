@@ -1,7 +1,7 @@
 //! What the tests of tables share: a world without waiting, tables made from a list of entries, and random lists.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
