@@ -7,8 +7,8 @@
 //! read    key ─▶ memtables ─▶ tables, newest first: filter ─ index ─ cache ─ block ─▶ value (or value log)
 //! ```
 //!
-//! Start with [`EngineBuilder`]; `examples/basic_usage.rs` is a whole program. [`write`] and [`read`] are the two paths,
-//! top to bottom. Everything outside the process is behind [`env`]: the same code runs on a real disk and in a
+//! Start with [`EngineBuilder`]; `examples/basic_usage.rs` is a whole program. `write.rs` and `read.rs` are the two paths,
+//! top to bottom. Everything outside the process is behind [`mod@env`]: the same code runs on a real disk and in a
 //! deterministic simulation.
 
 mod api;

@@ -56,7 +56,7 @@ pub enum Verb {
     #[command(after_help = "\
 Examples:
   aura run experiments/configs/quickstart.toml
-  aura run quickstart.toml -s workload.records=50000 -s engine.cache.eviction=arc --seeds 3
+  aura run quickstart.toml -s workload.records=50000 -s engine.cache.size=512KiB --seeds 3
   aura run quickstart.toml -s 'engine.compaction.layout={ policy = \"leveled\", ratio = 4 }'
   aura run quickstart.toml -s world.kind=real -s world.directory=/mnt/nvme --results /data/results
 

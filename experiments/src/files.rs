@@ -1,7 +1,10 @@
 //! The one place of this crate that touches the file system: results are files of this machine, written beside the
 //! engine's world, not within it. Every error says which file.
 
-#![expect(clippy::disallowed_methods, reason = "results and configs are files of this machine, not of the engine's world")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "results and configs are files of this machine, not of the engine's world"
+)]
 
 use std::fs;
 use std::io;

@@ -120,7 +120,8 @@ impl Plan {
             trials.extend(block);
         }
         let variants = experiment.variants.iter();
-        let variant = |(name, overrides): &(String, Point)| VariantRecord { name: name.clone(), overrides: overrides.clone() };
+        let variant =
+            |(name, overrides): &(String, Point)| VariantRecord { name: name.clone(), overrides: overrides.clone() };
         let experiment = ExperimentRecord {
             name: experiment.name.clone(),
             command: experiment.command.clone(),

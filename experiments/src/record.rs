@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use aura_engine::{Event, Metrics};
 use aura_engine::env::sim::SimStats;
+use aura_engine::{Event, Metrics};
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -127,7 +127,8 @@ fn reuse(trials: &Path, trial: &PlannedTrial, experiment: &str) -> bool {
         return false;
     }
     let path = folder.join("manifest.json");
-    let Some(manifest) = files::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Manifest>(&text).ok())
+    let Some(manifest) =
+        files::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Manifest>(&text).ok())
     else {
         return false;
     };
@@ -212,7 +213,8 @@ impl Runner<'_> {
         {
             let mut state = self.interrupt.state();
             state.child = Some(child);
-            state.database = trial.settings().ok().map(|config| trial::directory(trial, &config, &databases(self.folder)));
+            state.database =
+                trial.settings().ok().map(|config| trial::directory(trial, &config, &databases(self.folder)));
         }
         let mut message = String::new();
         // Ends when the process does.
@@ -269,7 +271,8 @@ pub fn run_as_child(folder: &Path, id: &str, keep: bool) -> Result<(), String> {
         std::process::exit(EXIT_TRY_AGAIN.into());
     });
     watch.map_err(|error| error.to_string())?;
-    let result = trial::run(trial, &plan.experiment.name, &databases(folder), keep).map_err(|error| error.to_string())?;
+    let result =
+        trial::run(trial, &plan.experiment.name, &databases(folder), keep).map_err(|error| error.to_string())?;
     store_result(folder, trial, &result).map_err(|failure| failure.to_string())
 }
 

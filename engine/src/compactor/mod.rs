@@ -1,4 +1,4 @@
-//! Compaction: a policy proposes a plan, [`check`] holds it against the tree, [`merge`] carries it out.
+//! Compaction: a policy proposes a plan, [`mod@check`] holds it against the tree, [`mod@merge`] carries it out.
 //!
 //! No choice is made here. A plan that is refused is counted and costs nothing but the merge that did not happen.
 

@@ -1,6 +1,6 @@
 //! Tables: immutable sorted files of entries.
 //!
-//! - [`format`] draws the file and seals its blocks.
+//! - [`mod@format`] draws the file and seals its blocks.
 //! - [`block`] is one data block: built, searched, read.
 //! - [`builder`] writes a table from entries in order.
 //! - [`table`] opens one and answers point reads; [`cursor`] walks it both ways; [`verify`] checks all of it.

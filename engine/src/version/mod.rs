@@ -1,9 +1,9 @@
 //! The set of live files: which tables lie in which run of which level, and which value files there are.
 //!
-//! - [`format`] draws the manifest, a log of version edits.
+//! - [`mod@format`] draws the manifest, a log of version edits.
 //! - [`edit`] is one change; every change of the set is one edit.
 //! - [`manifest`] appends edits and makes `CURRENT` name the log.
-//! - [`recover`] reads the set back.
+//! - [`mod@recover`] reads the set back.
 //!
 //! A [`Version`] is immutable and shared: a reader that holds one holds its files.
 

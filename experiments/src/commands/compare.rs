@@ -20,7 +20,9 @@ pub(super) fn compare(global: &Global, arguments: &CompareArgs) -> Answer {
             rows.clone_from(&run.rows);
         } else {
             let name = &run.plan.experiment.name;
-            rows.extend(run.rows.iter().map(|row| TidyRow { variant: format!("{name}/{}", row.variant), ..row.clone() }));
+            rows.extend(
+                run.rows.iter().map(|row| TidyRow { variant: format!("{name}/{}", row.variant), ..row.clone() }),
+            );
         }
     }
     if runs.len() > 1 {

@@ -56,7 +56,8 @@ fn finished<'a>(folder: &Path, plan: &'a Plan) -> Vec<&'a PlannedTrial> {
 fn run_again(folder: &Path, trial: &PlannedTrial) -> Result<(), String> {
     let stored = store::read_trial(&folder.join(TRIALS_FOLDER).join(&trial.id)).map_err(|error| error.to_string())?;
     // A simulated trial makes no directory.
-    let result = trial::run(trial, &stored.manifest.experiment, &PathBuf::new(), false).map_err(|error| error.to_string())?;
+    let result =
+        trial::run(trial, &stored.manifest.experiment, &PathBuf::new(), false).map_err(|error| error.to_string())?;
     difference(&stored, &metrics::derive(&result), result.manifest.fingerprint).map_or(Ok(()), Err)
 }
 
@@ -84,7 +85,10 @@ const DATABASE_FILE: &str = "CURRENT";
 fn database(global: &Global, directory: &Path) -> Answer {
     if !directory.join(DATABASE_FILE).is_file() {
         let message = format!("{} is neither a run nor a database", directory.display());
-        return Err(Failure::usage(message, "name a run's folder, its name below --results, or a database's directory"));
+        return Err(Failure::usage(
+            message,
+            "name a run's folder, its name below --results, or a database's directory",
+        ));
     }
     let world = DiskWorld::new(1).map_err(Failure::environment)?;
     let report = world.block_on(async {

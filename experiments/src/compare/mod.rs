@@ -544,6 +544,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn several_variants_are_told_by_verdict() {
+        let mut rows = Vec::new();
+        for seed in 0..6 {
+            for (variant, value) in [("lru", 0.5), ("arc", 0.54), ("sieve", 0.53), ("fifo", 0.5)] {
+                rows.push(tidy(variant, seed, World::Simulated, "cache.hit_ratio", value));
+            }
+        }
+        let comparison = compare(&rows, &settings(&["cache.hit_ratio"], &[])).expect("pairs");
+        let said = answer(&comparison);
+        assert!(said.starts_with("On cache.hit_ratio against lru: better: arc +4 pp"), "{said}");
+        assert!(said.contains(", sieve +3 pp") && said.contains("; equivalent: fifo 0 pp"), "{said}");
+    }
+
+    #[test]
     fn a_sweep_is_summed_up_by_places() {
         let mut rows = Vec::new();
         for (size, gain) in [("32MiB", 0.03), ("128MiB", 0.0)] {

@@ -176,7 +176,7 @@ pub fn to_csv(rows: &[CompareRow]) -> String {
     csv(header, rows.iter().map(line))
 }
 
-/// What the primary metrics say, in a sentence.
+/// What the primary metrics say, a line each.
 pub fn answer(comparison: &Comparison) -> String {
     let primary: Vec<&CompareRow> = comparison.rows.iter().filter(|row| row.primary).collect();
     let mut metrics: Vec<&str> = Vec::new();
@@ -190,13 +190,37 @@ pub fn answer(comparison: &Comparison) -> String {
         for row in primary.iter().filter(|row| row.metric == metric) {
             by_variant.entry(&row.variant).or_default().push(row);
         }
-        let clauses: Vec<String> = by_variant.values().map(|rows| clause(rows)).collect();
-        format!("On {metric}, {}.", clauses.join("; "))
+        match by_variant.values().all(|rows| rows.len() == 1) && by_variant.len() > 1 {
+            true => by_verdict(metric, by_variant.values().map(|rows| rows[0])),
+            false => {
+                let clauses: Vec<String> = by_variant.values().map(|rows| clause(rows)).collect();
+                format!("On {metric}, {}.", clauses.join("; "))
+            }
+        }
     });
     match primary.is_empty() {
         true => "No primary metric has a value under the baseline and a variant.".to_owned(),
-        false => sentences.collect::<Vec<_>>().join(" "),
+        false => sentences.collect::<Vec<_>>().join("\n"),
     }
+}
+
+/// What one metric says of several variants in one place: the verdicts in turn, the largest effects first.
+fn by_verdict<'a>(metric: &str, rows: impl Iterator<Item = &'a CompareRow>) -> String {
+    let mut rows: Vec<&CompareRow> = rows.collect();
+    rows.sort_by(|a, b| b.effect.abs().total_cmp(&a.effect.abs()));
+    let mut verdicts: Vec<Verdict> = Vec::new();
+    for row in &rows {
+        if !verdicts.contains(&row.verdict) {
+            verdicts.push(row.verdict);
+        }
+    }
+    let group = |verdict: &Verdict| {
+        let of = rows.iter().filter(|row| row.verdict == *verdict);
+        let effects: Vec<String> = of.map(|row| format!("{} {}", row.variant, row.effect_label())).collect();
+        format!("{}: {}", verdict.word(), effects.join(", "))
+    };
+    let groups: Vec<String> = verdicts.iter().map(group).collect();
+    format!("On {metric} against {}: {}.", rows[0].baseline, groups.join("; "))
 }
 
 /// What one metric says of one variant, in all places.

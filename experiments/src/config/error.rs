@@ -10,65 +10,69 @@ use crate::metrics::nearest;
 
 /// A text that configs are read from: a file, or one `--set` argument.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Source {
+pub(super) struct Source {
     /// The file's path, or `--set`.
-    pub name: String,
+    pub(super) name: String,
     /// The whole text.
-    pub text: String,
+    pub(super) text: String,
 }
 
 impl Source {
     /// The line of byte `at`, from 1.
-    pub fn line(&self, at: usize) -> usize {
+    pub(super) fn line(&self, at: usize) -> usize {
         self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
     }
 }
 
 /// A place in a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub(super) struct Place {
     /// The text.
-    pub source: Arc<Source>,
+    pub(super) source: Arc<Source>,
     /// The bytes meant.
-    pub span: Range<usize>,
+    pub(super) span: Range<usize>,
 }
 
-/// A config that cannot be run: what is wrong, where it stands, and what to write instead.
+/// A config that cannot be run: what is wrong, where it stands, and what to write instead. A thin pointer, for it is
+/// the rare half of many results.
 #[derive(Debug)]
-pub struct ConfigError {
+pub struct ConfigError(Box<Detail>);
+
+#[derive(Debug)]
+struct Detail {
     message: String,
     help: Option<String>,
-    place: Option<Place>,
-    /// What `place` is quoted from.
+    span: Option<Range<usize>>,
     quoted: Option<NamedSource<String>>,
 }
 
 impl ConfigError {
     /// An error that concerns no one place.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, place: None, quoted: None }
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self(Box::new(Detail { message: message.into(), help: None, span: None, quoted: None }))
     }
 
     /// The same with the place it is about.
     #[must_use]
-    pub fn at(mut self, place: Option<Place>) -> Self {
-        self.quoted =
-            place.as_ref().map(|place| NamedSource::new(place.source.name.clone(), place.source.text.clone()));
-        self.place = place;
+    pub(super) fn at(mut self, place: Option<Place>) -> Self {
+        if let Some(Place { source, span }) = place {
+            self.0.quoted = Some(NamedSource::new(&source.name, source.text.clone()));
+            self.0.span = Some(span);
+        }
         self
     }
 
     /// The same with advice.
     #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
         self
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
@@ -76,15 +80,15 @@ impl std::error::Error for ConfigError {}
 
 impl Diagnostic for ConfigError {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.help.as_ref().map(|help| Box::new(help) as _)
+        self.0.help.as_ref().map(|help| Box::new(help) as _)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.quoted.as_ref().map(|quoted| quoted as _)
+        self.0.quoted.as_ref().map(|quoted| quoted as _)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.place.as_ref()?.span.clone();
+        let span = self.0.span.clone()?;
         Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some("here".to_owned()), span))))
     }
 }

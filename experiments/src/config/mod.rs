@@ -207,4 +207,3 @@ pub struct TrialConfig {
     /// The most points of a series.
     pub series_points: u32,
 }
-

@@ -14,8 +14,10 @@ impl Cell {
     pub fn to_toml(&self) -> String {
         let mut text = String::from("# Every setting of this trial, and where it came from.\n");
         let leaves = self.tree.leaves();
-        let settings: Vec<(String, String)> =
-            leaves.iter().map(|(path, node)| (format!("{path} = {}", inline(&node.to_value())), origin(node))).collect();
+        let settings: Vec<(String, String)> = leaves
+            .iter()
+            .map(|(path, node)| (format!("{path} = {}", inline(&node.to_value())), origin(node)))
+            .collect();
         let width = settings.iter().map(|(setting, _)| setting.len()).filter(|length| *length <= 60).max().unwrap_or(0);
         for (setting, origin) in settings {
             writeln!(text, "{setting:width$}  # {origin}").expect("writing to a String cannot fail");

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use aura_engine::EngineConfig;
-use aura_policies::{
-    FamilyInfo, PolicyError, PolicySpec, agent, cache, filter, index, layout, picker, separation,
-};
+use aura_policies::{FamilyInfo, PolicyError, PolicySpec, agent, cache, filter, index, layout, picker, separation};
 use aura_workloads::ConfigError as WorkloadError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -171,9 +169,8 @@ fn show_settings(path: &str, value: &Value, shown: &mut Point) {
 fn show(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Object(table) if table.contains_key("policy") => {
-            serde_json::from_value::<PolicySpec>(value.clone()).map_or_else(|_| value.to_string(), |spec| spec.to_string())
-        }
+        Value::Object(table) if table.contains_key("policy") => serde_json::from_value::<PolicySpec>(value.clone())
+            .map_or_else(|_| value.to_string(), |spec| spec.to_string()),
         _ => value.to_string(),
     }
 }
@@ -226,7 +223,8 @@ struct Layers {
 
 impl Layers {
     fn new(file: Node, sets: Vec<(String, Node)>) -> Self {
-        let mut base = Node::defaults(serde_json::to_value(ExperimentFile::default()).expect("defaults are plain data"));
+        let mut base =
+            Node::defaults(serde_json::to_value(ExperimentFile::default()).expect("defaults are plain data"));
         base.merge(file);
         Self { base, sets }
     }
@@ -293,7 +291,11 @@ impl Layers {
                 return refuse(format!("the sweep over `{key}` has no values"));
             }
             if !labels.is_empty() && labels.len() != values.len() {
-                return refuse(format!("the sweep over `{key}` has {} values and {} labels", values.len(), labels.len()));
+                return refuse(format!(
+                    "the sweep over `{key}` has {} values and {} labels",
+                    values.len(),
+                    labels.len()
+                ));
             }
             if !seen.insert(key) {
                 return refuse(format!("`{key}` is swept twice"));
@@ -348,7 +350,7 @@ fn deserialize<T: DeserializeOwned>(tree: &Node) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(tree.to_value()).map_err(|error| {
         let path = error.path().to_string();
         let message = error.inner().to_string();
-        let near = message.strip_prefix("unknown").map(|rest| hint_of_list(rest)).unwrap_or_default();
+        let near = message.strip_prefix("unknown").map(hint_of_list).unwrap_or_default();
         ConfigError::new(format!("`{path}`: {message}{near}")).at(tree.closest(&path).place())
     })
 }
@@ -377,12 +379,16 @@ fn check_head(tree: &Node, head: &ExperimentFile, name: &str) -> Result<(), Conf
         return refuse("seeds", "`seeds` must hold at least one seed, and none twice".to_owned());
     }
     if !(0.0..1.0).contains(&head.compare.margin) {
-        return refuse("compare.margin", format!("`compare.margin` = {}: must be 0 or more and below 1", head.compare.margin));
+        return refuse(
+            "compare.margin",
+            format!("`compare.margin` = {}: must be 0 or more and below 1", head.compare.margin),
+        );
     }
     for (list, names) in [("primary", &head.compare.primary), ("also", &head.compare.also)] {
         for (at, name) in names.iter().enumerate() {
             if let Err(unknown) = metrics::find(name) {
-                let error = ConfigError::new(unknown.to_string()).at(tree.closest(&format!("compare.{list}[{at}]")).place());
+                let error =
+                    ConfigError::new(unknown.to_string()).at(tree.closest(&format!("compare.{list}[{at}]")).place());
                 return Err(error.help("`aura list metrics` says what each of them is"));
             }
         }

@@ -38,6 +38,9 @@ pub(super) fn knows(schema: &Value, path: &str) -> bool {
     true
 }
 
+/// The tables where most settings are.
+const SECTIONS: [&str; 4] = ["workload", "engine", "world", "compare"];
+
 struct Checker<'a> {
     root: &'a Value,
 }
@@ -79,19 +82,24 @@ impl<'a> Checker<'a> {
         let names: BTreeSet<&str> = known.keys.keys().copied().collect();
         let parent = path.strip_suffix(key).unwrap_or_default();
         let near = nearest(key, names.iter().copied()).first().map(|near| format!("{parent}{near}"));
-        let meant: Vec<_> = self.elsewhere(key).into_iter().chain(near).map(|meant| format!("`{meant}`")).collect();
+        let meant: Vec<_> =
+            self.elsewhere(key, parent, known).into_iter().chain(near).map(|meant| format!("`{meant}`")).collect();
         let hint = if meant.is_empty() { String::new() } else { format!("; nearest: {}", meant.join(", ")) };
         let place = parent.strip_suffix('.').map_or_else(|| "here".to_owned(), |parent| format!("in `{parent}`"));
         let list = names.into_iter().collect::<Vec<_>>().join(", ");
-        ConfigError::new(format!("unknown key `{path}`{hint}")).at(node.key_place()).help(format!("known {place}: {list}"))
+        ConfigError::new(format!("unknown key `{path}`{hint}"))
+            .at(node.key_place())
+            .help(format!("known {place}: {list}"))
     }
 
-    /// A key of that name in one of the tables where most settings are.
-    fn elsewhere(&self, key: &str) -> Option<String> {
-        let top = self.known(&[self.root]);
-        let sections = ["workload", "engine", "world", "compare"];
-        let has = |section: &&str| top.keys.get(section).is_some_and(|below| self.known(below).keys.contains_key(key));
-        sections.iter().find(|section| has(section)).map(|section| format!("{section}.{key}"))
+    /// A key of that name in one of the tables where most settings are: first in those beside it, then in the file's.
+    fn elsewhere(&self, key: &str, parent: &str, beside: &Known<'_>) -> Option<String> {
+        let find = |known: &Known<'_>, parent: &str| {
+            let has =
+                |section: &&str| known.keys.get(section).is_some_and(|below| self.known(below).keys.contains_key(key));
+            SECTIONS.iter().find(|section| has(section)).map(|section| format!("{parent}{section}.{key}"))
+        };
+        find(beside, parent).or_else(|| find(&self.known(&[self.root]), ""))
     }
 
     fn known(&self, schemas: &[&'a Value]) -> Known<'a> {

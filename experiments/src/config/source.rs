@@ -69,7 +69,8 @@ impl TomlReader<'_> {
             DeValue::Boolean(truth) => Value::from(*truth),
             DeValue::Integer(integer) => {
                 let signed = i64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from);
-                let number = signed.or_else(|_| u64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from));
+                let number =
+                    signed.or_else(|_| u64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from));
                 number.unwrap_or_else(|_| Value::from(integer.to_string()))
             }
             // JSON knows neither infinity nor dates: as text they meet the error of whoever expects a number.
@@ -219,9 +220,10 @@ mod tests {
 
     #[test]
     fn toml_and_json_give_the_same_tree_and_true_places() {
-        let by_toml = toml(&source("a = { b = [1, \"x\\\"y\"], c = 0x10 }\nd.e = -1.5\n[f]\ng = true\n")).expect("TOML");
-        let by_json =
-            json(&source(r#" {"a": {"b": [1, "x\"y"], "c": 16}, "d" : {"e": -1.5}, "f": {"g": true} } "#)).expect("JSON");
+        let by_toml =
+            toml(&source("a = { b = [1, \"x\\\"y\"], c = 0x10 }\nd.e = -1.5\n[f]\ng = true\n")).expect("TOML");
+        let by_json = json(&source(r#" {"a": {"b": [1, "x\"y"], "c": 16}, "d" : {"e": -1.5}, "f": {"g": true} } "#))
+            .expect("JSON");
         let expected = json!({"a": {"b": [1, "x\"y"], "c": 16}, "d": {"e": -1.5}, "f": {"g": true}});
         for tree in [&by_toml, &by_json] {
             assert_eq!(tree.to_value(), expected);

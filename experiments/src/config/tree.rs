@@ -294,7 +294,11 @@ mod tests {
                 json!({"layout": {"ratio": 8}}),
                 json!({"layout": {"policy": "leveled", "ratio": 8}}),
             ),
-            (json!({"layout": {"policy": "leveled", "ratio": 4}}), json!({"layout": "tiered"}), json!({"layout": "tiered"})),
+            (
+                json!({"layout": {"policy": "leveled", "ratio": 4}}),
+                json!({"layout": "tiered"}),
+                json!({"layout": "tiered"}),
+            ),
             (
                 json!({"device": "nvme"}),
                 json!({"device": {"read_channels": 1}}),

@@ -14,6 +14,9 @@ use crate::record::OpClass;
 use crate::stats::{self, Estimate};
 use crate::store::{Point, StoredTrial, TidyRow, csv, order_points, point_label};
 
+/// Rows of a forest that are read at a glance; of more, only those of primary metrics are drawn.
+const FOREST_ROWS_MAX: usize = 16;
+
 /// Lines that one set of axes may hold before they hide each other.
 const LINES_MAX: usize = 4;
 
@@ -90,6 +93,9 @@ impl<'a> Page<'a> {
             // Variants of a metric stand together.
             let mut here: Vec<&CompareRow> =
                 rows.iter().filter(|row| row.phase == phase && row.point == *point).collect();
+            if here.len() > FOREST_ROWS_MAX {
+                here.retain(|row| row.primary);
+            }
             let metrics: Vec<&str> = here.iter().map(|row| row.metric.as_str()).collect();
             let rank = |name: &str| metrics.iter().position(|metric| *metric == name);
             here.sort_by_key(|row| rank(&row.metric));

@@ -79,7 +79,8 @@ impl Backlog {
     /// Whether it grew over the last third of a phase of `nanos`: from part to part, and by more than a hundredth of
     /// that third, so that the jitter of a loop that keeps up does not count.
     pub(super) fn grows(&self, nanos: u64) -> bool {
-        let means: Vec<f64> = self.parts.iter().map(|(sum, operations)| *sum as f64 / (*operations).max(1) as f64).collect();
+        let means: Vec<f64> =
+            self.parts.iter().map(|(sum, operations)| *sum as f64 / (*operations).max(1) as f64).collect();
         let third = &means[BACKLOG_PARTS - 3..];
         let rises = third.windows(2).all(|pair| pair[0] < pair[1]);
         rises && third[2] - third[0] > nanos as f64 / 300.0

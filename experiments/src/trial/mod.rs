@@ -14,9 +14,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aura_engine::env::Env;
 use aura_engine::env::disk::DiskWorld;
 use aura_engine::env::sim::{SimConfig, SimError, SimStats, SimWorld};
-use aura_engine::env::Env;
 use aura_engine::{AuraEngine, Engine, EngineBuilder, Event};
 use aura_workloads::{Acknowledged, Load, OpKind, Phase, PhaseKind, Seed, Workload};
 use tokio::sync::oneshot;

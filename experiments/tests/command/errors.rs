@@ -14,16 +14,19 @@ fn with(line: &str, instead: &str) -> crate::Answer {
 
 #[test]
 fn a_misspelt_key_is_told_with_its_place_and_the_nearest() {
-    with("memtable = ", "memtabel = ").refuses(2, &["`engine.memtabel`", "nearest: `engine.memtable`", "exp.toml:14:1", "wal"]);
+    with("memtable = ", "memtabel = ")
+        .refuses(2, &["`engine.memtabel`", "nearest: `engine.memtable`", "exp.toml:14:1", "wal"]);
     with("seeds = 2", "seed = 2").refuses(2, &["`seed`", "nearest: `engine.seed`, `seeds`", "exp.toml:4:1"]);
     with("engine.cache.eviction = \"sieve\"", "engine.cache.evicton = \"sieve\"")
         .refuses(2, &["`variant[1].engine.cache.evicton`", "exp.toml:24:"]);
-    with("[compare]", "cache = 1\n[compare]").refuses(2, &["unknown key", "exp.toml:25:1"]);
+    with("[compare]", "cache = 1\n[compare]")
+        .refuses(2, &["unknown key `variant[1].cache`", "`variant[1].engine.cache`", "exp.toml:26:1"]);
 }
 
 #[test]
 fn a_key_of_another_section_is_found_there() {
-    with("seeds = 2", "memtable = \"1MiB\"").refuses(2, &["unknown key `memtable`", "nearest: `engine.memtable`", "exp.toml:4:1"]);
+    with("seeds = 2", "memtable = \"1MiB\"")
+        .refuses(2, &["unknown key `memtable`", "nearest: `engine.memtable`", "exp.toml:4:1"]);
 }
 
 #[test]
@@ -53,7 +56,8 @@ fn values_out_of_range_are_pointed_at() {
 
 #[test]
 fn names_that_do_not_fit_together_are_told() {
-    with("baseline = \"lru\"", "baseline = \"lur\"").refuses(2, &["unknown variant `lur`", "nearest: `lru`", "exp.toml:3:12"]);
+    with("baseline = \"lru\"", "baseline = \"lur\"")
+        .refuses(2, &["unknown variant `lur`", "nearest: `lru`", "exp.toml:3:12"]);
     with("name = \"sieve\"", "name = \"lru\"").refuses(2, &["unique", "exp.toml:23:8"]);
     with("[\"cache.hit_ratio\"]", "[\"cache.hitratio\"]")
         .refuses(2, &["unknown metric cache.hitratio", "cache.hit_ratio", "exp.toml:27:12"]);

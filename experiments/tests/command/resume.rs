@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::{Lab, SMALL, trials};
 
@@ -67,6 +69,29 @@ fn a_run_that_was_cut_short_ends_as_one_that_was_not() {
 }
 
 #[test]
+fn a_run_that_is_told_to_stop_says_how_to_go_on() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    let arguments = ["run", "exp.toml", "--seeds", "300", "--jobs", "1"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aura"));
+    let command = command.args(arguments).current_dir(lab.path("")).stderr(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().expect("the command starts");
+    let mut told = BufReader::new(child.stderr.take().expect("it was piped")).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.starts_with("60/600 trials done")), "a tenth of the trials is told");
+    let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill is there");
+    assert!(stopped.success());
+    let rest: Vec<String> = told.collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(75), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("run the same command to resume")), "{rest:?}");
+    let left = trials(&lab.path("results/exp"));
+    assert!((60..600).contains(&left.len()));
+    assert!(left.iter().all(|trial| trial.join("DONE").exists()), "nothing is half written");
+    // A shorter plan over the same trials finds its own among them.
+    let short = lab.aura(&["run", "exp.toml", "--seeds", "10"]);
+    assert!(short.errors.contains("0 trials run, 20 were there already"), "{}", short.errors);
+}
+
+#[test]
 fn a_changed_config_runs_what_is_new_and_forgets_what_is_old() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);
@@ -88,7 +113,10 @@ fn a_changed_config_runs_what_is_new_and_forgets_what_is_old() {
 #[test]
 fn equal_settings_under_two_names_are_two_trials() {
     let lab = Lab::new();
-    lab.config("exp.toml", &SMALL.replace("engine.cache.eviction = \"sieve\"", "engine.cache.eviction = { policy = \"lru\" }"));
+    lab.config(
+        "exp.toml",
+        &SMALL.replace("engine.cache.eviction = \"sieve\"", "engine.cache.eviction = { policy = \"lru\" }"),
+    );
     lab.run(&["exp.toml", "--seeds", "1"]);
     assert_eq!(trials(&lab.path("results/exp")).len(), 2);
 }
@@ -101,7 +129,8 @@ fn resolved_settings_say_where_each_came_from() {
     let trial = &trials(&lab.path("results/exp"))[0];
     let text = fs::read_to_string(trial.join("config.resolved.toml")).expect("it is written");
     let origin = |setting: &str| {
-        let line = text.lines().find(|line| line.starts_with(setting)).unwrap_or_else(|| panic!("{setting} in\n{text}"));
+        let line =
+            text.lines().find(|line| line.starts_with(setting)).unwrap_or_else(|| panic!("{setting} in\n{text}"));
         line.split("# ").nth(1).unwrap_or_default().to_owned()
     };
     assert_eq!(origin("engine.memtable = \"64KiB\""), "exp.toml:14");

@@ -11,7 +11,9 @@ use crate::{Lab, SMALL, trials};
 #[test]
 fn listings_name_what_configs_accept_in_every_format() {
     let lab = Lab::new();
-    for (what, name) in [("policies", "sieve"), ("workloads", "ycsb-e"), ("devices", "nvme"), ("metrics", "cache.hit_ratio")] {
+    for (what, name) in
+        [("policies", "sieve"), ("workloads", "ycsb-e"), ("devices", "nvme"), ("metrics", "cache.hit_ratio")]
+    {
         for format in ["table", "json", "csv"] {
             let answer = lab.aura(&["list", what, "--format", format]);
             assert_eq!(answer.code, 0, "{}", answer.errors);
@@ -36,13 +38,21 @@ fn the_schema_is_json_and_knows_the_keys() {
 fn a_run_can_be_compared_plotted_reported_and_verified() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);
-    lab.run(&["exp.toml", "--quiet"].map(|word| if word == "--quiet" { "--jobs=2" } else { word }));
+    lab.run(&["exp.toml"]);
     let compared = lab.aura(&["compare", "exp", "--format", "json"]);
     let rows: Vec<Value> = compared.output.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(rows.len(), 2);
-    assert_eq!((&rows[0]["metric"], &rows[0]["variant"], &rows[0]["pairs"]), (&"cache.hit_ratio".into(), &"sieve".into(), &2.into()));
-    let turned = lab.aura(&["compare", "results/exp", "--baseline", "sieve", "--metric", "cache.hit_ratio", "--format", "csv"]);
-    assert!(turned.output.lines().nth(1).is_some_and(|row| row.starts_with("cache.hit_ratio,run,,sieve,lru,")), "{}", turned.output);
+    assert_eq!(
+        (&rows[0]["metric"], &rows[0]["variant"], &rows[0]["pairs"]),
+        (&"cache.hit_ratio".into(), &"sieve".into(), &2.into())
+    );
+    let turned =
+        lab.aura(&["compare", "results/exp", "--baseline", "sieve", "--metric", "cache.hit_ratio", "--format", "csv"]);
+    assert!(
+        turned.output.lines().nth(1).is_some_and(|row| row.starts_with("cache.hit_ratio,run,,sieve,lru,")),
+        "{}",
+        turned.output
+    );
 
     fs::remove_dir_all(lab.path("results/exp/plots")).expect("a run draws figures");
     assert_eq!(lab.aura(&["plot", "exp", "--kind", "latency"]).code, 0);
@@ -75,7 +85,6 @@ fn a_number_that_was_changed_is_found() {
 #[test]
 fn a_trial_that_fails_is_named_and_the_others_go_on() {
     let lab = Lab::new();
-    // A cache that is too small for its shards, or a device without space: whatever fails must fail at run time only.
     lab.config("exp.toml", &format!("{SMALL}\n[world]\nkind = \"real\"\ndirectory = \"occupied\"\n"));
     lab.config("occupied", "a file where a folder is wanted");
     let answer = lab.aura(&["run", "exp.toml", "--seeds", "1"]);
