@@ -114,6 +114,7 @@ impl Inner {
             return Ok(());
         }
         let mut work = Work { operations: 1, ..Work::default() };
+        let writes = batch.len();
         let staged = self.stage(batch, &mut work);
         self.env.clock.charge(&work);
         let (tell, told) = oneshot::channel();
@@ -125,6 +126,7 @@ impl Inner {
         if leads {
             self.lead_to_the_end().await;
         }
+        (0..writes).for_each(|_| self.count_operation());
         // Every request is answered; a sender is lost only when the commit's task was killed with its runtime.
         told.await.unwrap_or(Err(Error::Closed))
     }

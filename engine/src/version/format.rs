@@ -196,7 +196,7 @@ mod tests {
         let hex: String = record[4..].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "29000000\
+            "28000000\
              0105020a03ac020400040501080980201e020001ac02016101 7a0601040706 0803e80709030a0a02"
                 .replace(' ', "")
         );
