@@ -186,6 +186,7 @@ impl Inner {
             counts: self.counters.counts(),
             cache: self.cache.stats(),
             memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
+            wal_file_bytes: view.memtables().map(|memtable| memtable.logged_bytes()).sum(),
             debt_bytes: self.debt_bytes.load(Ordering::Relaxed),
             ..Metrics::default()
         };

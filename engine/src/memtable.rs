@@ -108,6 +108,7 @@ fn entry_of(node: &Node<'_>) -> Entry {
 pub(crate) struct Memtable {
     map: SkipMap<Owned, (Kind, Bytes)>,
     bytes: AtomicU64,
+    logged: AtomicU64,
     /// The write-ahead log that holds its entries.
     pub(crate) wal: u64,
 }
@@ -115,7 +116,7 @@ pub(crate) struct Memtable {
 impl Memtable {
     /// An empty memtable whose entries are logged in `wal`.
     pub(crate) fn new(wal: u64) -> Self {
-        Self { map: SkipMap::new(), bytes: AtomicU64::new(0), wal }
+        Self { map: SkipMap::new(), bytes: AtomicU64::new(0), logged: AtomicU64::new(0), wal }
     }
 
     /// Adds an entry. O(log entries).
@@ -141,6 +142,16 @@ impl Memtable {
     /// Bytes of memory it takes.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Atomic::Relaxed)
+    }
+
+    /// Bytes that were appended to its log.
+    pub(crate) fn add_logged(&self, bytes: u64) {
+        self.logged.fetch_add(bytes, Atomic::Relaxed);
+    }
+
+    /// Bytes of its log on disk.
+    pub(crate) fn logged_bytes(&self) -> u64 {
+        self.logged.load(Atomic::Relaxed)
     }
 
     /// Whether it holds nothing.

@@ -323,6 +323,8 @@ pub struct Metrics {
     pub filter_bytes: u64,
     /// Bytes of the active and sealed memtables.
     pub memtable_bytes: u64,
+    /// Bytes of the write-ahead logs of those memtables on disk.
+    pub wal_file_bytes: u64,
     /// Bytes of value files on disk.
     pub value_file_bytes: u64,
     /// Bytes of value files that nothing points at any more, as far as compactions have found out.
@@ -342,9 +344,9 @@ impl Metrics {
         self.levels.iter().map(|level| level.bytes).sum()
     }
 
-    /// Bytes of tables and value files on disk.
+    /// Bytes of tables, value files and logs on disk.
     pub fn disk_bytes(&self) -> u64 {
-        self.table_bytes() + self.value_file_bytes
+        self.table_bytes() + self.value_file_bytes + self.wal_file_bytes
     }
 
     /// Sorted runs: what a point read without filters would have to ask.

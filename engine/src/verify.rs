@@ -22,7 +22,7 @@ pub struct VerifyReport {
     pub rows: u64,
     /// Bytes of their keys and values.
     pub reachable_bytes: u64,
-    /// Bytes of tables and value files on disk.
+    /// Bytes of tables, value files and logs on disk.
     pub disk_bytes: u64,
     /// What is wrong, each with its file and place. Empty: all is sound.
     pub problems: Vec<String>,

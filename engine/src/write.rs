@@ -132,10 +132,9 @@ impl Inner {
     }
 
     async fn lead_to_the_end(self: &Arc<Self>) {
-        let commit: BoxFuture<'static, ()> = Box::pin(lead(self.clone()));
-        let mut leading = Leading { commit: Some(commit), inner: self.clone() };
-        leading.commit.as_mut().expect("just put there").await;
-        leading.commit = None;
+        let mut guard = Leading { commit: Some(leading(self)), inner: self.clone() };
+        guard.commit.as_mut().expect("just put there").await;
+        guard.commit = None;
     }
 
     /// Compresses and frames the values that go to the value log.
@@ -268,6 +267,7 @@ impl Inner {
         add(&self.counters.mine().groups, 1);
         let appended = log.wal.append().await?;
         add(&self.counters.mine().wal_bytes, appended);
+        self.view.load().active.add_logged(appended);
         if self.must_sync(&log) {
             self.sync_log(&mut log).await?;
         }
@@ -292,8 +292,31 @@ pub(crate) fn insert(memtable: &Memtable, record: &Record, work: &mut Work) -> O
     Some(())
 }
 
-/// Commits one group and passes the lead on.
+/// Groups that one leader commits at the most: those that form meanwhile cost it less than waking another leader, but its
+/// own writer waits for them.
+const GROUPS_LED_MAX: usize = 16;
+
+/// The work of a leader.
+fn leading(inner: &Arc<Inner>) -> BoxFuture<'static, ()> {
+    Box::pin(lead(inner.clone()))
+}
+
+/// Commits groups while writers wait, and passes the lead on.
 async fn lead(inner: Arc<Inner>) {
+    for _ in 0..GROUPS_LED_MAX {
+        lead_group(&inner).await;
+        let mut queue = lock(&inner.queue);
+        if queue.waiting.is_empty() {
+            queue.led = false;
+            return;
+        }
+    }
+    // The next leader gets a task of its own. A waiting writer's would save a switch, but it may be dropped at any moment.
+    inner.env.tasks.spawn("commit", leading(&inner));
+}
+
+/// Commits the writers that wait, as one group.
+async fn lead_group(inner: &Inner) {
     let mut group = Vec::new();
     {
         let mut queue = lock(&inner.queue);
@@ -315,19 +338,4 @@ async fn lead(inner: Arc<Inner>) {
         // A writer that was dropped does not wait for the answer.
         let _ = request.told.send(result.clone());
     }
-    pass_lead_on(&inner);
-}
-
-/// Starts the next group, if writers wait for one.
-///
-/// The next leader gets a task of its own. A waiting writer's would save a switch, but it may be dropped at any moment;
-/// and a group waits here only under contention, where the switch is shared by the whole group.
-fn pass_lead_on(inner: &Arc<Inner>) {
-    let mut queue = lock(&inner.queue);
-    if queue.waiting.is_empty() {
-        queue.led = false;
-        return;
-    }
-    drop(queue);
-    inner.env.tasks.spawn("commit", Box::pin(lead(inner.clone())));
 }

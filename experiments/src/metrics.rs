@@ -196,8 +196,13 @@ const DEVICE: &[MetricDef] = &[
         (Class::Time, Direction::Neutral, Scale::Absolute),
         "Simulation: bytes written a second over the device's write bandwidth; 1 is the bound.",
     ),
-    def("space.amplification", "ratio", COST, "Bytes of tables and value files over reachable bytes, at the end."),
-    def("space.disk_bytes", "bytes", COST, "Bytes of tables and value files, at the end."),
+    def(
+        "space.amplification",
+        "ratio",
+        COST,
+        "Bytes of tables, value files and logs over reachable bytes, at the end.",
+    ),
+    def("space.disk_bytes", "bytes", COST, "Bytes of tables, value files and logs, at the end."),
 ];
 
 const MEMORY: &[MetricDef] = &[

@@ -132,7 +132,7 @@ pub struct SeriesPoint {
 pub struct SpaceMeasure {
     /// Bytes of keys and values that can be reached.
     pub reachable_bytes: u64,
-    /// Bytes of tables and value files on disk.
+    /// Bytes of tables, value files and logs on disk.
     pub disk_bytes: u64,
 }
 

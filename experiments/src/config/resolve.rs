@@ -349,7 +349,8 @@ impl Layers {
 fn deserialize<T: DeserializeOwned>(tree: &Node) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(tree.to_value()).map_err(|error| {
         let path = error.path().to_string();
-        let message = error.inner().to_string();
+        // What the size type says of a negative number helps nobody.
+        let message = error.inner().to_string().replace("expected integer overflow", "expected a size of 0 or more");
         let near = message.strip_prefix("unknown").map(hint_of_list).unwrap_or_default();
         ConfigError::new(format!("`{path}`: {message}{near}")).at(tree.closest(&path).place())
     })
