@@ -6,11 +6,12 @@
 //! record  checksum u32 | body bytes u32 | first sequence u64 | writes u32 | synced u64 | body
 //! ```
 //!
-//! Integers are little-endian. A record's checksum is CRC32C over everything after it, the header's over everything before
-//! it. `previous bytes` is how long the log before this one was when this one was begun, and `previous synced` how much of
-//! that was known to be on the device: a shorter one ends history there, and below the latter it is corruption. `synced` is how many bytes of this file
-//! were known to be on the device when the record was written: damage below the `synced` of a later record is corruption,
-//! not the torn end of a log. The body is a batch as [`Batch`](crate::Batch) keeps it.
+//! Integers are little-endian. A record's checksum is CRC32C over everything after it, the header's over everything
+//! before it. `previous bytes` is how long the log before this one was when this one was begun, and `previous synced`
+//! how much of that was known to be on the device: a shorter one ends history there, and below the latter it is
+//! corruption. `synced` is how many bytes of this file were known to be on the device when the record was written:
+//! damage below the `synced` of a later record is corruption, not the torn end of a log. The body is a batch as
+//! [`Batch`](crate::Batch) keeps it.
 
 use bytes::Bytes;
 
