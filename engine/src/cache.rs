@@ -8,7 +8,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use aura_policies::cache::{Access, Eviction, Slot};
+use aura_policies::cache::{Access, Eviction, Removal, Slot};
 use bytes::Bytes;
 use hashbrown::HashTable;
 use serde::Serialize;
@@ -107,7 +107,7 @@ impl Shard {
     }
 
     fn insert(&mut self, id: BlockId, hash: u64, data: Bytes) {
-        let incoming = Access { key: hash, bytes: charge(&data) };
+        let incoming = Access::sized(hash, charge(&data));
         if incoming.bytes > self.capacity_bytes || self.find(id, hash).is_some() || !self.policy.admit(&incoming) {
             return;
         }
@@ -135,14 +135,15 @@ impl Shard {
     }
 
     fn evict(&mut self, incoming: &Access) {
-        let slot = self.policy.evict(incoming);
+        let slot = self.policy.victim(incoming);
+        self.policy.on_remove(slot, Removal::Evicted);
         self.release(slot);
         self.evictions += 1;
     }
 
     fn remove(&mut self, id: BlockId, hash: u64) {
         if let Some(slot) = self.find(id, hash) {
-            self.policy.on_remove(slot);
+            self.policy.on_remove(slot, Removal::Died);
             self.release(slot);
         }
     }

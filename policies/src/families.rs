@@ -1,13 +1,15 @@
 //! The list of families, and the defaults that the engine starts from.
 
 use crate::entry::{FamilyInfo, PolicySpec};
-use crate::{agent, cache, filter, index, layout, picker, separation};
+use crate::{admission, agent, cache, filter, index, layout, picker, separation};
 
 /// The policy that each family uses where a config says nothing.
 #[derive(Clone, Debug)]
 pub struct Defaults {
     /// Cache eviction.
     pub eviction: PolicySpec,
+    /// Cache admission.
+    pub admission: PolicySpec,
     /// Compaction layout.
     pub layout: PolicySpec,
     /// Compaction file picking.
@@ -26,6 +28,7 @@ pub struct Defaults {
 pub fn defaults() -> Defaults {
     Defaults {
         eviction: cache::FAMILY.default_spec(),
+        admission: admission::FAMILY.default_spec(),
         layout: layout::FAMILY.default_spec(),
         picker: picker::FAMILY.default_spec(),
         agent: agent::FAMILY.default_spec(),
@@ -39,6 +42,7 @@ pub fn defaults() -> Defaults {
 pub fn families() -> Vec<FamilyInfo> {
     vec![
         cache::FAMILY.info(),
+        admission::FAMILY.info(),
         layout::FAMILY.info(),
         picker::FAMILY.info(),
         agent::FAMILY.info(),

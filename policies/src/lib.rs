@@ -7,6 +7,7 @@
 //! | family | question | how often it is asked |
 //! |---|---|---|
 //! | [`cache`] | who leaves the cache? | every cache access |
+//! | [`admission`] | who enters the cache? | every cache miss |
 //! | [`layout`] | how many runs may a level hold, and which merge is due? | after each flush and compaction |
 //! | [`picker`] | which table of a full level moves down? | once a partial compaction |
 //! | [`agent`] | should the layout change? | once a window of operations |
@@ -18,6 +19,7 @@ pub mod entry;
 pub mod facts;
 pub mod slot_list;
 
+pub mod admission;
 pub mod cache;
 
 pub mod agent;

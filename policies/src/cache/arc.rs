@@ -11,7 +11,7 @@
 
 use hashbrown::HashTable;
 
-use super::{Access, Build, Eviction, Slot, check_held};
+use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::entry::{Entry, NoParams, describe, params};
 use crate::slot_list::{Links, NONE, SlotList};
 
@@ -150,11 +150,20 @@ struct AdaptiveReplacement {
     ghosts: Ghosts,
     /// The ghost list in which the object last missed was found.
     missed_in: Option<Side>,
+    /// Whether the victim last named goes to a ghost list.
+    leaves_ghost: bool,
 }
 
 impl AdaptiveReplacement {
     fn new(capacity: u64) -> Self {
-        Self { capacity, recent_target: 0.0, cached: Pair::default(), ghosts: Ghosts::default(), missed_in: None }
+        Self {
+            capacity,
+            recent_target: 0.0,
+            cached: Pair::default(),
+            ghosts: Ghosts::default(),
+            missed_in: None,
+            leaves_ghost: false,
+        }
     }
 
     /// T1 + B1 once `incoming_bytes` more have entered T1.
@@ -180,7 +189,7 @@ impl AdaptiveReplacement {
     }
 
     /// Drops ghosts until the lists keep their bounds with the incoming object. In the first two branches of the
-    /// paper's case IV this is one ghost; a miss in a full T1 without ghosts is left to `evict`.
+    /// paper's case IV this is one ghost; a miss in a full T1 without ghosts is left to `victim`.
     fn trim(&mut self, incoming_bytes: u64) {
         let enters_recent = self.missed_in.is_none();
         if enters_recent {
@@ -218,22 +227,18 @@ impl Eviction for AdaptiveReplacement {
         true
     }
 
-    fn evict(&mut self, incoming: &Access) -> Slot {
+    fn victim(&mut self, incoming: &Access) -> Slot {
         let (recent, frequent) = (self.cached.oldest(Side::Recent), self.cached.oldest(Side::Frequent));
         if recent != NONE && self.missed_in.is_none() && self.recent_bytes_with(incoming.bytes) > self.capacity {
             // T1 alone fills the cache: its oldest leaves no ghost, or T1 + B1 would outgrow c.
-            self.cached.take(recent);
+            self.leaves_ghost = false;
             return recent;
         }
         let recent_bytes = self.cached.bytes(Side::Recent) as f64;
         let over_target = recent_bytes > self.recent_target
             || (recent_bytes >= self.recent_target && self.missed_in == Some(Side::Frequent));
-        let victim = if frequent == NONE || (recent != NONE && over_target) { recent } else { frequent };
-        if victim != NONE {
-            let member = self.cached.take(victim);
-            self.ghosts.remember(member);
-        }
-        victim
+        self.leaves_ghost = true;
+        if frequent == NONE || (recent != NONE && over_target) { recent } else { frequent }
     }
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
@@ -249,8 +254,11 @@ impl Eviction for AdaptiveReplacement {
         self.cached.push(slot, Member { side: Side::Frequent, ..member });
     }
 
-    fn on_remove(&mut self, slot: Slot) {
-        self.cached.take(slot);
+    fn on_remove(&mut self, slot: Slot, why: Removal) {
+        let member = self.cached.take(slot);
+        if why == Removal::Evicted && self.leaves_ghost {
+            self.ghosts.remember(member);
+        }
     }
 
     fn metadata_bytes(&self) -> u64 {
@@ -279,15 +287,12 @@ impl Eviction for AdaptiveReplacement {
 mod tests {
     use super::*;
 
-    fn unit(key: u64) -> Access {
-        Access { key, bytes: 1 }
-    }
-
     /// Misses `key` in a full cache and puts it where the victim was.
     fn replace(arc: &mut AdaptiveReplacement, key: u64) -> Slot {
-        assert!(arc.admit(&unit(key)));
-        let slot = arc.evict(&unit(key));
-        arc.on_insert(slot, &unit(key));
+        assert!(arc.admit(&Access::unit(key)));
+        let slot = arc.victim(&Access::unit(key));
+        arc.on_remove(slot, Removal::Evicted);
+        arc.on_insert(slot, &Access::unit(key));
         slot
     }
 
@@ -295,8 +300,8 @@ mod tests {
     fn a_ghost_hit_moves_the_target_and_goes_to_the_frequent_list() {
         let mut arc = AdaptiveReplacement::new(2);
         for slot in 0..2 {
-            assert!(arc.admit(&unit(u64::from(slot))));
-            arc.on_insert(slot, &unit(u64::from(slot)));
+            assert!(arc.admit(&Access::unit(u64::from(slot))));
+            arc.on_insert(slot, &Access::unit(u64::from(slot)));
         }
         arc.on_hit(0);
         assert_eq!(replace(&mut arc, 7), 1, "T1 is over its target of 0: its only object goes to B1");
@@ -310,8 +315,8 @@ mod tests {
     fn a_full_recent_list_leaves_no_ghost() {
         let mut arc = AdaptiveReplacement::new(2);
         for slot in 0..2 {
-            assert!(arc.admit(&unit(u64::from(slot))));
-            arc.on_insert(slot, &unit(u64::from(slot)));
+            assert!(arc.admit(&Access::unit(u64::from(slot))));
+            arc.on_insert(slot, &Access::unit(u64::from(slot)));
         }
         assert_eq!(replace(&mut arc, 9), 0);
         assert_eq!(arc.ghosts.numbers.len(), 0);
@@ -320,10 +325,10 @@ mod tests {
     #[test]
     fn an_object_that_died_leaves_no_ghost_and_one_too_large_is_refused() {
         let mut arc = AdaptiveReplacement::new(4);
-        assert!(!arc.admit(&Access { key: 1, bytes: 5 }));
-        assert!(arc.admit(&Access { key: 2, bytes: 4 }));
-        arc.on_insert(0, &Access { key: 2, bytes: 4 });
-        arc.on_remove(0);
+        assert!(!arc.admit(&Access::sized(1, 5)));
+        assert!(arc.admit(&Access::sized(2, 4)));
+        arc.on_insert(0, &Access::sized(2, 4));
+        arc.on_remove(0, Removal::Died);
         assert_eq!(arc.ghosts.numbers.len(), 0);
         assert_eq!(arc.audit(&[]), Ok(()));
     }
@@ -332,7 +337,7 @@ mod tests {
     fn two_objects_of_one_hash_leave_one_ghost() {
         let mut arc = AdaptiveReplacement::new(6);
         for slot in 0..6 {
-            let access = unit(if slot < 2 { 7 } else { u64::from(slot) });
+            let access = Access::unit(if slot < 2 { 7 } else { u64::from(slot) });
             assert!(arc.admit(&access));
             arc.on_insert(slot, &access);
         }

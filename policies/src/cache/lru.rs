@@ -7,7 +7,7 @@
 //! cache never misses more.
 //! Weak where: one long scan, or a loop a little larger than the cache, evicts everything of use.
 
-use super::{Access, Build, Eviction, Slot, check_held};
+use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::entry::{Entry, NoParams, describe, params};
 use crate::slot_list::{Links, SlotList};
 
@@ -25,8 +25,8 @@ struct Lru {
 }
 
 impl Eviction for Lru {
-    fn evict(&mut self, _incoming: &Access) -> Slot {
-        self.order.pop_oldest(&mut self.links)
+    fn victim(&mut self, _incoming: &Access) -> Slot {
+        self.order.oldest()
     }
 
     fn on_insert(&mut self, slot: Slot, _incoming: &Access) {
@@ -37,7 +37,7 @@ impl Eviction for Lru {
         self.order.touch(&mut self.links, slot);
     }
 
-    fn on_remove(&mut self, slot: Slot) {
+    fn on_remove(&mut self, slot: Slot, _why: Removal) {
         self.order.unlink(&mut self.links, slot);
     }
 
@@ -57,14 +57,15 @@ mod tests {
     #[test]
     fn a_hit_saves_and_the_order_decides() {
         let mut lru = Lru::default();
-        let any = Access { key: 0, bytes: 1 };
+        let any = Access::unit(0);
         for slot in 0..3 {
             lru.on_insert(slot, &any);
         }
         lru.on_hit(0);
-        assert_eq!(lru.evict(&any), 1);
-        lru.on_remove(2);
-        assert_eq!(lru.evict(&any), 0);
-        assert_eq!(lru.audit(&[]), Ok(()));
+        assert_eq!((lru.victim(&any), lru.victim(&any)), (1, 1));
+        lru.on_remove(1, Removal::Evicted);
+        lru.on_remove(2, Removal::Died);
+        assert_eq!(lru.victim(&any), 0);
+        assert_eq!(lru.audit(&[0]), Ok(()));
     }
 }

@@ -1,18 +1,40 @@
 //! Cache eviction: who leaves?
 //!
 //! The mechanism owns the objects, their bytes and the map from keys to *slots*; a policy orders slot numbers. Contract:
-//! on a miss the mechanism calls [`Eviction::admit`] once; if admitted, [`Eviction::evict`] until the object fits, then
-//! [`Eviction::on_insert`]. A slot is inserted only when absent, and hit or removed only when present. `on_remove` is
-//! for objects that died (their table was compacted away), so that a policy can tell dying from being evicted.
+//! on a miss the mechanism calls [`Eviction::admit`] once; if admitted, it asks for a [`Eviction::victim`] and removes it
+//! until the object fits, then calls [`Eviction::on_insert`]. A slot is inserted only when absent, and hit or removed only
+//! when present. An admission policy (see [`crate::admission`]) may keep the object out at either step, even after a
+//! victim was named: then nothing more happens, and the victim stays. [`Removal`] tells being evicted from dying (the
+//! object's table was compacted away).
 
 use crate::entry::{Entry, Family, PolicyError, PolicySpec};
 
 mod arc;
 mod lru;
+pub mod replay;
 mod sieve;
 
 /// A place in the cache, reused after its object left. The numbers are dense from 0.
 pub type Slot = u32;
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A table's data block.
+    #[default]
+    Data,
+    /// A table's index: its fence pointers or its model.
+    Index,
+    /// A table's filter.
+    Filter,
+    /// A value of the value log.
+    Value,
+    /// A user key with its newest value.
+    KeyValue,
+    /// A user key with the address of the block that holds it.
+    KeyPointer,
+}
 
 /// What a policy sees of an object that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,17 +43,46 @@ pub struct Access {
     pub key: u64,
     /// Bytes the object is charged with; at least 1.
     pub bytes: u64,
+    /// What the object is.
+    pub kind: Kind,
+    /// Device reads that a later hit on the object saves; 1 for a block.
+    pub cost: u32,
+    /// Which object of a scan this is, from 1; 0 for a point read.
+    pub scanned: u32,
+}
+
+impl Access {
+    /// A point read of an object of `bytes`.
+    pub fn sized(key: u64, bytes: u64) -> Self {
+        Self { key, bytes, kind: Kind::Data, cost: 1, scanned: 0 }
+    }
+
+    /// A point read of an object of one byte, for caches that count objects.
+    pub fn unit(key: u64) -> Self {
+        Self::sized(key, 1)
+    }
+}
+
+/// Why an object is no longer held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It was the victim.
+    Evicted,
+    /// It is of no use to anybody any more.
+    Died,
 }
 
 /// The replacement order of one cache shard.
 pub trait Eviction: Send {
-    /// News of a miss, and the question whether the missing object may enter. Asked once a miss, before `evict`.
+    /// News of a miss, and the question whether the missing object may enter. Asked once a miss, before `victim`.
     fn admit(&mut self, _incoming: &Access) -> bool {
         true
     }
 
-    /// Names a held slot to give up for `incoming`, and forgets it. Called only when a slot is held.
-    fn evict(&mut self, incoming: &Access) -> Slot;
+    /// Names a held slot to give up for `incoming`. The order may change meanwhile (a hand moves, a queue turns), but the
+    /// slot is held until `on_remove`; asked again before any other event, it is named again. Called only when a slot is
+    /// held.
+    fn victim(&mut self, incoming: &Access) -> Slot;
 
     /// `incoming` now lies in `slot`.
     fn on_insert(&mut self, slot: Slot, incoming: &Access);
@@ -39,8 +90,8 @@ pub trait Eviction: Send {
     /// The object in `slot` was asked for.
     fn on_hit(&mut self, slot: Slot);
 
-    /// The object in `slot` is gone for another reason than `evict`.
-    fn on_remove(&mut self, slot: Slot);
+    /// The object in `slot` is gone. An evicted one is the last `victim`.
+    fn on_remove(&mut self, slot: Slot, why: Removal);
 
     /// Bytes of memory the policy itself uses.
     fn metadata_bytes(&self) -> u64;
@@ -66,7 +117,7 @@ pub const FAMILY: Family<Build> = Family {
 /// Builds the policy that `spec` names.
 ///
 /// # Errors
-/// An unknown name or parameter, or a value out of range.
+/// An unknown name or parameter, a value out of range, or a capacity too small for the policy.
 pub fn build(spec: &PolicySpec, capacity: u64, seed: u64) -> Result<Box<dyn Eviction>, PolicyError> {
     let entry: &Entry<Build> = FAMILY.find(spec)?;
     (entry.build)(capacity, seed, spec)

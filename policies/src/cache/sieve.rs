@@ -2,13 +2,13 @@
 //!
 //! Source: Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024, Algorithm 1.
 //! State: two links (8 B) and one byte a slot; nothing is moved on a hit.
-//! Cost: `on_hit`, `on_insert`, `on_remove` O(1); `evict` O(1) amortised, for each step of the sweep clears a bit that
+//! Cost: `on_hit`, `on_insert`, `on_remove` O(1); `victim` O(1) amortised, for each step of the sweep clears a bit that
 //! one hit had set.
 //! Invariants: the hand is NONE or a held slot; `visited` is false for every slot not held.
 //! Weak where: objects differ much in size, which it does not look at; and it is not scan resistant in general, for a
 //! scan's objects are swept only when the hand reaches them.
 
-use super::{Access, Build, Eviction, Slot, check_held};
+use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::entry::{Entry, NoParams, describe, params};
 use crate::slot_list::{Links, NONE, SlotList};
 
@@ -33,10 +33,7 @@ impl Sieve {
 }
 
 impl Eviction for Sieve {
-    fn evict(&mut self, _incoming: &Access) -> Slot {
-        if self.queue.is_empty() {
-            return NONE;
-        }
+    fn victim(&mut self, _incoming: &Access) -> Slot {
         if self.hand == NONE {
             self.hand = self.queue.oldest();
         }
@@ -46,9 +43,7 @@ impl Eviction for Sieve {
                 newer => newer,
             };
         }
-        let slot = self.hand;
-        self.on_remove(slot);
-        slot
+        self.hand
     }
 
     fn on_insert(&mut self, slot: Slot, _incoming: &Access) {
@@ -62,7 +57,7 @@ impl Eviction for Sieve {
         self.visited[slot as usize] = true;
     }
 
-    fn on_remove(&mut self, slot: Slot) {
+    fn on_remove(&mut self, slot: Slot, _why: Removal) {
         if self.hand == slot {
             self.hand = self.links.newer(slot);
         }
@@ -92,14 +87,18 @@ impl Eviction for Sieve {
 mod tests {
     use super::*;
 
-    const ANY: Access = Access { key: 0, bytes: 1 };
-
     fn filled(slots: Slot) -> Sieve {
         let mut sieve = Sieve::new();
         for slot in 0..slots {
-            sieve.on_insert(slot, &ANY);
+            sieve.on_insert(slot, &Access::unit(0));
         }
         sieve
+    }
+
+    fn evict(sieve: &mut Sieve) -> Slot {
+        let slot = sieve.victim(&Access::unit(0));
+        sieve.on_remove(slot, Removal::Evicted);
+        slot
     }
 
     #[test]
@@ -107,21 +106,18 @@ mod tests {
         let mut sieve = filled(5);
         sieve.on_hit(0);
         sieve.on_hit(2);
-        assert_eq!(sieve.evict(&ANY), 1);
+        assert_eq!(evict(&mut sieve), 1);
         // The hand goes on from 2: 0 is not looked at again before the end of the queue.
-        assert_eq!(sieve.evict(&ANY), 3);
-        assert_eq!(sieve.evict(&ANY), 4);
-        assert_eq!(sieve.evict(&ANY), 0);
-        assert_eq!(sieve.evict(&ANY), 2);
+        assert_eq!([(); 4].map(|()| evict(&mut sieve)), [3, 4, 0, 2]);
     }
 
     #[test]
     fn the_hand_leaves_an_object_that_dies() {
         let mut sieve = filled(4);
         sieve.on_hit(0);
-        assert_eq!(sieve.evict(&ANY), 1);
-        sieve.on_remove(2);
+        assert_eq!(evict(&mut sieve), 1);
+        sieve.on_remove(2, Removal::Died);
         assert_eq!(sieve.audit(&[0, 3]), Ok(()));
-        assert_eq!(sieve.evict(&ANY), 3);
+        assert_eq!(evict(&mut sieve), 3);
     }
 }

@@ -5,6 +5,9 @@
 //! the rank of the first stored image >= q lies in `lo..=hi`; `hi` may be the number of keys. Equal images count as one
 //! run and its first rank is meant; the engine widens the window for the rest of the run. The engine checks each model
 //! against every key and every gap when the table is built, and falls back to fence pointers if it is wrong or refused.
+//!
+//! Ranks count the table's entries, or its data blocks where a policy says so ([`Ranks::Blocks`]): then the images are those
+//! of each block's last key, and the rank is that of the first block that can hold the key.
 
 use bytes::Bytes;
 
@@ -22,6 +25,16 @@ pub struct Window {
     pub hi: u32,
 }
 
+/// What the ranks of a model count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ranks {
+    /// The table's entries.
+    #[default]
+    Entries,
+    /// Its data blocks, each by its last key.
+    Blocks,
+}
+
 /// What training gave.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trained {
@@ -35,7 +48,12 @@ pub enum Trained {
 
 /// How a table's index is made.
 pub trait IndexPolicy: Send + Sync {
-    /// Trains on the sorted (not strictly) images of a table's keys; the i-th image has rank i. O(n).
+    /// What the images it wants are of.
+    fn ranks(&self) -> Ranks {
+        Ranks::Entries
+    }
+
+    /// Trains on sorted (not strictly) images; the i-th image has rank i. O(n).
     fn train(&self, images: &[u64]) -> Trained;
 }
 

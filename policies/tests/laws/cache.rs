@@ -18,7 +18,7 @@ fn churn(driver: &mut CacheDriver, seed: u64, events: u64, bytes_max: u64, mut e
         if random.below(10) == 0 {
             driver.remove(key);
         } else {
-            driver.request(Access { key, bytes: 1 + random.below(bytes_max) });
+            driver.request(Access::sized(key, 1 + random.below(bytes_max)));
         }
         each(event, driver);
     }
