@@ -20,6 +20,7 @@ pub mod trial;
 pub mod record;
 
 pub mod metrics;
+pub mod recovery;
 pub mod store;
 
 pub mod compare;

@@ -8,6 +8,7 @@ use aura_engine::env::sim::SimStats;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use crate::recovery::operations_to_recover;
 use crate::record::{MetricRow, OpClass, PhaseMeasure, TrialResult, World};
 
 /// How a metric comes about.
@@ -208,6 +209,12 @@ const DEVICE: &[MetricDef] = &[
 const MEMORY: &[MetricDef] = &[
     def("cache.hit_ratio", "ratio", GAIN, "Data blocks that the cache held over data blocks asked for."),
     def("cache.value_hit_ratio", "ratio", GAIN, "Value-log values that the cache held over values asked for."),
+    def(
+        "cache.recovery_ops",
+        "ops",
+        COST_OR_NONE,
+        "Operations until a slice of the phase reaches 95 % of the hit ratio of the phase's last quarter.",
+    ),
     def("cache.used_bytes", "bytes", FACT, "Bytes in the cache at the end."),
     def("cache.metadata_bytes", "bytes", COST_OR_NONE, "Bytes of the eviction policy's metadata at the end."),
     def(
@@ -443,6 +450,9 @@ impl Rows<'_> {
         let negatives = counts.filter_false_positives + counts.filter_negatives;
         self.share("cache.hit_ratio", counts.block_hits, counts.block_hits + counts.block_misses);
         self.share("cache.value_hit_ratio", counts.value_hits, counts.value_hits + counts.value_misses);
+        if let Some(operations) = operations_to_recover(&phase.series) {
+            self.count("cache.recovery_ops", operations);
+        }
         self.count("cache.used_bytes", phase.after.cache.used_bytes);
         self.count("cache.metadata_bytes", phase.after.cache.metadata_bytes);
         self.share("filter.false_positive_ratio", counts.filter_false_positives, negatives);
@@ -506,6 +516,8 @@ pub(crate) mod tests {
             at_nanos: number * 100_000_000 * factor,
             nanos: 100_000_000 * factor,
             operations: 500 + number,
+            cache_hits: 30,
+            cache_misses: 10,
             ..SeriesPoint::default()
         };
         let phase = PhaseMeasure {

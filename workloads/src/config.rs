@@ -124,6 +124,9 @@ pub enum Distribution {
         /// Default true.
         #[serde(default = "permute_default")]
         permute: bool,
+        /// Which of the seed's permutations scatters them: a phase with another number has other hot keys. Default 0.
+        #[serde(default)]
+        scatter: u64,
     },
     /// What YCSB calls zipfian: drawn from 10^10 virtual items and folded onto the keys by a hash, so much
     /// less skewed on few keys.

@@ -45,6 +45,7 @@ const DISTRIBUTIONS: &[Listed] = &[
         parameters: &[
             Parameter { name: "theta", default: "0.99", about: "skew, in (0, 2)" },
             Parameter { name: "permute", default: "true", about: "scatter the hot keys by a seeded permutation" },
+            Parameter { name: "scatter", default: "0", about: "which permutation: another number, other hot keys" },
         ],
     },
     Listed {

@@ -9,7 +9,7 @@ use aura_workloads::{
 
 const DISTRIBUTIONS: [Distribution; 7] = [
     Distribution::Uniform {},
-    Distribution::Zipfian { theta: 1.0, permute: true },
+    Distribution::Zipfian { theta: 1.0, permute: true, scatter: 0 },
     Distribution::YcsbZipfian {},
     Distribution::Latest {},
     Distribution::Hotspot { data_fraction: 0.1, operation_fraction: 0.9, drift: None },
@@ -68,13 +68,26 @@ fn the_same_seed_gives_the_same_bytes() {
 /// The whole of a stream, pinned: a change here makes old results incomparable.
 #[test]
 fn golden_stream() {
-    let workload = mixed(Distribution::Zipfian { theta: 0.99, permute: true }, 2);
+    let workload = mixed(Distribution::Zipfian { theta: 0.99, permute: true, scatter: 0 }, 2);
     let lines = transcript(&workload.phases[0], Seed(42));
     let digest = lines
         .iter()
         .flat_map(|line| line.bytes())
         .fold(0_u64, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(1_099_511_628_211).rotate_left(5));
     assert_eq!(digest, 3_430_322_035_502_261_716, "first line: {}", lines[0]);
+}
+
+#[test]
+fn another_scatter_has_other_hot_keys() {
+    let hottest = |scatter| {
+        let workload = mixed(Distribution::Zipfian { theta: 1.2, permute: true, scatter }, 1);
+        let mut counts = std::collections::BTreeMap::<u64, u32>::new();
+        alone(&workload, 0, 2000).into_iter().for_each(|(_, key)| *counts.entry(key).or_default() += 1);
+        counts.into_iter().max_by_key(|(_, count)| *count).map(|(key, _)| key)
+    };
+    assert_eq!(hottest(3), hottest(3));
+    assert_ne!(hottest(0), hottest(1));
+    assert_ne!(hottest(1), hottest(2));
 }
 
 /// Kinds and keys of one client, when no insert is acknowledged and so nothing is shared.
@@ -90,8 +103,8 @@ fn alone(workload: &Workload, client: u32, length: usize) -> Vec<(String, u64)> 
 
 #[test]
 fn more_clients_and_other_purposes_shift_nothing() {
-    let few = mixed(Distribution::Zipfian { theta: 0.99, permute: true }, 2);
-    let more = mixed(Distribution::Zipfian { theta: 0.99, permute: true }, 5);
+    let few = mixed(Distribution::Zipfian { theta: 0.99, permute: true, scatter: 0 }, 2);
+    let more = mixed(Distribution::Zipfian { theta: 0.99, permute: true, scatter: 0 }, 5);
     assert_eq!(alone(&few, 1, 1000), alone(&more, 1, 1000));
 
     let mut constant_values = few.clone();

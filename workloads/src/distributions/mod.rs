@@ -48,15 +48,21 @@ enum Kind {
 
 impl KeyChooser {
     /// The chooser of `client` in `phase`. Only the permutation of `zipfian` depends on `root`: the
-    /// hot keys are the same for all clients and phases.
+    /// hot keys are the same for all clients, and for all phases of one `scatter`.
     pub fn new(phase: &Phase, client: u32, root: Seed) -> Self {
         let records = phase.records;
         let kind = match phase.distribution {
             Distribution::Uniform {} => Kind::Uniform { records },
-            Distribution::Zipfian { theta, permute } => Kind::Zipfian {
-                zipf: TrueZipf::new(phase.key_range, theta),
-                permutation: permute.then(|| Permutation::new(phase.key_range, root.child("permutation"))),
-            },
+            Distribution::Zipfian { theta, permute, scatter } => {
+                let seed = match (root.child("permutation"), scatter) {
+                    (seed, 0) => seed,
+                    (seed, scatter) => seed.numbered(scatter),
+                };
+                Kind::Zipfian {
+                    zipf: TrueZipf::new(phase.key_range, theta),
+                    permutation: permute.then(|| Permutation::new(phase.key_range, seed)),
+                }
+            }
             Distribution::YcsbZipfian {} => Kind::YcsbZipfian {
                 zipfian: GrayZipfian::with_zeta(SCRAMBLED_ITEMS, YCSB_THETA, SCRAMBLED_ZETA),
                 // YCSB's bounds are both inclusive: with no inserts the last number is always redrawn.
