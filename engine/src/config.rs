@@ -60,6 +60,22 @@ pub enum SyncPolicy {
     Never,
 }
 
+/// What keeps a memtable's entries in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemtableStructure {
+    /// A lock-free skip list, as in LevelDB and RocksDB.
+    #[default]
+    SkipList,
+    /// A copy-on-write B-tree with key heads.
+    BTree,
+}
+
+impl MemtableStructure {
+    /// Every structure.
+    pub const ALL: [Self; 2] = [Self::SkipList, Self::BTree];
+}
+
 /// The write-ahead log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -188,6 +204,8 @@ pub struct EngineConfig {
     /// Bytes of a memtable at which it is sealed and flushed.
     #[schemars(with = "String")]
     pub memtable: ByteSize,
+    /// What keeps its entries in order.
+    pub memtable_structure: MemtableStructure,
     /// Sealed memtables that may wait for their flush before writes wait.
     pub memtables_sealed_max: u32,
     /// The write-ahead log.
@@ -208,6 +226,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             memtable: ByteSize::mib(64),
+            memtable_structure: MemtableStructure::default(),
             memtables_sealed_max: 2,
             wal: WalConfig::default(),
             table: TableConfig::default(),

@@ -65,7 +65,8 @@ mod metrics;
 pub use api::{AuraEngine, Engine, EngineBuilder};
 pub use cache::CacheStats;
 pub use config::{
-    CacheConfig, CompactionConfig, Compression, EngineConfig, SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
+    CacheConfig, CompactionConfig, Compression, EngineConfig, MemtableStructure, SyncPolicy, TableConfig,
+    ValueLogConfig, WalConfig,
 };
 pub use context::ReadStats;
 pub use error::{Error, Result};

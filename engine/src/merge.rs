@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::context::ReadContext;
 use crate::error::Result;
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, Start};
 use crate::sst::TableCursor;
 use crate::storage::{Direction, Entry, Sequence};
 use crate::version::Run;
@@ -31,8 +31,8 @@ impl MemtableCursor {
         self.current = self.slice.next();
         if self.current.is_none() {
             let slice = match direction {
-                Direction::Forward => self.memtable.after(&last.key, last.sequence, false, MEMTABLE_SLICE),
-                Direction::Reverse => self.memtable.before(&last.key, last.sequence, MEMTABLE_SLICE),
+                Direction::Forward => self.memtable.walk(Start::After(&last.key, last.sequence), MEMTABLE_SLICE),
+                Direction::Reverse => self.memtable.walk(Start::Before(&last.key, last.sequence), MEMTABLE_SLICE),
             };
             self.set(slice);
         }
@@ -131,8 +131,8 @@ impl Source {
         match (self, direction) {
             (Self::Memtable(cursor), Direction::Forward) => {
                 let slice = match key {
-                    Some(key) => cursor.memtable.after(key, Sequence::MAX, true, MEMTABLE_SLICE),
-                    None => cursor.memtable.first(MEMTABLE_SLICE),
+                    Some(key) => cursor.memtable.walk(Start::At(key, Sequence::MAX), MEMTABLE_SLICE),
+                    None => cursor.memtable.walk(Start::First, MEMTABLE_SLICE),
                 };
                 cursor.set(slice);
                 context.work.memtable_steps += MEMTABLE_SLICE as u64;
@@ -140,8 +140,8 @@ impl Source {
             }
             (Self::Memtable(cursor), Direction::Reverse) => {
                 let slice = match key {
-                    Some(key) => cursor.memtable.before(key, Sequence::MAX, MEMTABLE_SLICE),
-                    None => cursor.memtable.last(MEMTABLE_SLICE),
+                    Some(key) => cursor.memtable.walk(Start::Before(key, Sequence::MAX), MEMTABLE_SLICE),
+                    None => cursor.memtable.walk(Start::Last, MEMTABLE_SLICE),
                 };
                 cursor.set(slice);
                 context.work.memtable_steps += MEMTABLE_SLICE as u64;

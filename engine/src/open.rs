@@ -36,7 +36,7 @@ pub(crate) async fn open(env: Env, directory: PathBuf, config: EngineConfig) -> 
         _ => Error::io("lock", &lock_path, error),
     })?;
     let recovered = recover(&env, &directory, &cache).await?;
-    let replayed = replay_logs(&env, &directory, config.memtable.as_u64(), &recovered).await?;
+    let replayed = replay_logs(&env, &directory, &config, &recovered).await?;
 
     let mut next_number = recovered.next_number;
     let mut number = || {
@@ -60,7 +60,7 @@ pub(crate) async fn open(env: Env, directory: PathBuf, config: EngineConfig) -> 
     write_settings(&env, &directory, &config).await?;
 
     let view = View {
-        active: Arc::new(Memtable::new(wal_number)),
+        active: Arc::new(Memtable::new(config.memtable_structure, wal_number)),
         sealed: replayed.memtables.into_iter().rev().collect(),
         version: Arc::new(version),
     };
@@ -126,7 +126,7 @@ struct Replayed {
 }
 
 /// Replays the logs in order, to the first record that cannot be used: a prefix of history, never a hole.
-async fn replay_logs(env: &Env, directory: &Path, memtable_bytes: u64, recovered: &Recovered) -> Result<Replayed> {
+async fn replay_logs(env: &Env, directory: &Path, config: &EngineConfig, recovered: &Recovered) -> Result<Replayed> {
     let mut replayed = Replayed { memtables: Vec::new(), sequence: recovered.sequence };
     // Where the last log read ended; its place is the first log's until one was read. A log that is missing, or shorter
     // than the next one remembers, ends history as a torn record does.
@@ -145,7 +145,7 @@ async fn replay_logs(env: &Env, directory: &Path, memtable_bytes: u64, recovered
             }
             break;
         }
-        let mut memtable = Memtable::new(*wal);
+        let mut memtable = Memtable::new(config.memtable_structure, *wal);
         let mut work = Work::default();
         loop {
             let offset = log.offset();
@@ -157,8 +157,8 @@ async fn replay_logs(env: &Env, directory: &Path, memtable_bytes: u64, recovered
             insert(&memtable, &record, &mut work)
                 .ok_or_else(|| Error::corruption(&path, offset, "a record's checksum holds but it is no batch"))?;
             replayed.sequence = replayed.sequence.max(record.sequence + u64::from(record.writes) - 1);
-            if memtable.bytes() >= memtable_bytes {
-                replayed.push(mem::replace(&mut memtable, Memtable::new(*wal)));
+            if memtable.bytes() >= config.memtable.as_u64() {
+                replayed.push(mem::replace(&mut memtable, Memtable::new(config.memtable_structure, *wal)));
             }
         }
         env.clock.charge(&work);

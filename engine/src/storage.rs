@@ -73,6 +73,21 @@ impl ValuePointer {
     }
 }
 
+/// How many bytes two keys share at their start.
+pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    one.iter().zip(other).take_while(|(a, b)| a == b).count()
+}
+
+/// The first 8 bytes of a key's suffix as a big-endian number, padded with zeros: it keeps the order, not the difference.
+pub(crate) fn head(suffix: &[u8]) -> u64 {
+    match suffix.first_chunk::<8>() {
+        Some(head) => u64::from_be_bytes(*head),
+        None => {
+            suffix.iter().zip([56, 48, 40, 32, 24, 16, 8]).fold(0, |head, (byte, at)| head | u64::from(*byte) << at)
+        }
+    }
+}
+
 /// What kind of write an entry is; the numbers are on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

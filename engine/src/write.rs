@@ -171,7 +171,7 @@ impl Inner {
             self.sync_directory().await?;
         }
         log.wal = wal;
-        let active = Arc::new(Memtable::new(number));
+        let active = Arc::new(Memtable::new(self.config.memtable_structure, number));
         self.change_view(|view| {
             let mut sealed = vec![view.active.clone()];
             sealed.extend(view.sealed.iter().cloned());

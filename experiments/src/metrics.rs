@@ -8,8 +8,8 @@ use aura_engine::env::sim::SimStats;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::recovery::operations_to_recover;
 use crate::record::{MetricRow, OpClass, PhaseMeasure, TrialResult, World};
+use crate::recovery::operations_to_recover;
 
 /// How a metric comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,9 +19,8 @@ pub fn operations_to_recover(series: &[SeriesPoint]) -> Option<u64> {
         })
         .collect();
     let last_quarter = series.iter().zip(&ends).filter(|(_, end)| **end * 4 > total * 3).map(|(slice, _)| slice);
-    let (hits, asked) = last_quarter.fold((0, 0), |(hits, asked), slice| {
-        (hits + slice.cache_hits, asked + slice.cache_hits + slice.cache_misses)
-    });
+    let (hits, asked) = last_quarter
+        .fold((0, 0), |(hits, asked), slice| (hits + slice.cache_hits, asked + slice.cache_hits + slice.cache_misses));
     if asked == 0 || series.len() < 8 {
         return None;
     }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
-use aura_engine::{Compression, EngineConfig, SyncPolicy};
+use aura_engine::{Compression, EngineConfig, MemtableStructure, SyncPolicy};
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -69,6 +69,7 @@ fn named(name: &str, params: &[(&str, serde_json::Value)]) -> PolicySpec {
 pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     let mut config = EngineConfig::default();
     config.memtable = ByteSize(chance.pick(&[4 << 10, 16 << 10, 64 << 10]));
+    config.memtable_structure = chance.pick(&MemtableStructure::ALL);
     config.memtables_sealed_max = 1 + chance.below(3) as u32;
     let interval = SyncPolicy::Interval(Duration::from_micros(500));
     config.wal.sync =

@@ -1,0 +1,138 @@
+//! The memtable: recent writes, sorted, in memory; sealed when full and never changed again.
+//!
+//! Keys and values are slices of the batch they came in, so that an insert copies no bytes. One writer at a time inserts;
+//! readers never block and never wait for it. Three structures keep the order, chosen by `memtable_structure`:
+//!
+//! | structure | an insert | a look-up | weak where |
+//! |---|---|---|---|
+//! | [`skip_list`] | links a node | O(log n) nodes, a cache miss each | everything is spread over memory |
+//! | [`b_tree`] | copies one leaf of at most 64 references | 3 nodes, and 1 or 2 entries | writes of very few, very large entries |
+
+mod b_tree;
+mod skip_list;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::config::MemtableStructure;
+use crate::env::Work;
+use crate::storage::{Entry, Sequence};
+
+/// Entries taken from a memtable at a time by a walk over all of it.
+const SLICE: usize = 256;
+
+/// Where a walk starts, and so which way it goes. Positions are in internal order: by key, then the newest first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start<'a> {
+    /// Forward from the first entry.
+    First,
+    /// Backward from the last entry.
+    Last,
+    /// Forward from this position on.
+    At(&'a [u8], Sequence),
+    /// Forward from the next after this position.
+    After(&'a [u8], Sequence),
+    /// Backward from the next before this position.
+    Before(&'a [u8], Sequence),
+}
+
+/// A sorted map of entries with one writer at a time and any number of readers, who see every entry inserted before they
+/// began, and perhaps some inserted since.
+trait SortedMap: Send + Sync {
+    /// Adds an entry; no two have the same key and sequence.
+    fn insert(&self, entry: Entry);
+
+    /// The first entry at or after `(key, sequence)`, if it is one of `key`.
+    fn get(&self, key: &[u8], sequence: Sequence) -> Option<Entry>;
+
+    /// Up to `limit` entries, in the order walked.
+    fn walk(&self, start: Start<'_>, limit: usize) -> Vec<Entry>;
+
+    /// Entries held.
+    fn len(&self) -> usize;
+
+    /// Cache misses of one search, about: what a simulation is charged.
+    fn steps(&self) -> u64;
+
+    /// What an entry takes beside its key and value, in bytes.
+    fn entry_overhead_bytes(&self) -> u64;
+}
+
+/// A memtable.
+pub(crate) struct Memtable {
+    map: Box<dyn SortedMap>,
+    bytes: AtomicU64,
+    logged: AtomicU64,
+    /// The write-ahead log that holds its entries.
+    pub(crate) wal: u64,
+}
+
+impl Memtable {
+    /// An empty memtable whose entries are logged in `wal`.
+    pub(crate) fn new(structure: MemtableStructure, wal: u64) -> Self {
+        let map: Box<dyn SortedMap> = match structure {
+            MemtableStructure::SkipList => Box::new(skip_list::SkipList::default()),
+            MemtableStructure::BTree => Box::new(b_tree::BTree::default()),
+        };
+        Self { map, bytes: AtomicU64::new(0), logged: AtomicU64::new(0), wal }
+    }
+
+    /// Adds an entry. O(log entries). One writer at a time.
+    pub(crate) fn insert(&self, entry: Entry, work: &mut Work) {
+        let bytes = entry.key.len() as u64 + entry.value.len() as u64 + self.map.entry_overhead_bytes();
+        work.memtable_inserts += 1;
+        work.comparisons += self.map.steps();
+        self.map.insert(entry);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The newest entry of `key` that `snapshot` sees.
+    pub(crate) fn get(&self, key: &[u8], snapshot: Sequence, work: &mut Work) -> Option<Entry> {
+        if self.is_empty() {
+            return None;
+        }
+        work.memtable_steps += self.map.steps();
+        self.map.get(key, snapshot)
+    }
+
+    /// Bytes of memory it takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were appended to its log.
+    pub(crate) fn add_logged(&self, bytes: u64) {
+        self.logged.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of its log on disk.
+    pub(crate) fn logged_bytes(&self) -> u64 {
+        self.logged.load(Ordering::Relaxed)
+    }
+
+    /// Whether it holds nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.map.len() == 0
+    }
+
+    /// Up to `limit` entries, in the order walked.
+    pub(crate) fn walk(&self, start: Start<'_>, limit: usize) -> Vec<Entry> {
+        self.map.walk(start, limit)
+    }
+
+    /// Every entry, in internal order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
+        let mut slice = self.walk(Start::First, SLICE).into_iter();
+        let mut last: Option<Entry> = None;
+        std::iter::from_fn(move || {
+            if slice.len() == 0 {
+                let last = last.take()?;
+                slice = self.walk(Start::After(&last.key, last.sequence), SLICE).into_iter();
+            }
+            last = slice.next();
+            last.clone()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
