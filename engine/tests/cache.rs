@@ -74,8 +74,11 @@ fn kept(warming: PolicySpec) -> Kept {
     config.cache.warming = warming;
     let mut kept = Kept { after_flush: 0, after_compaction: [0; 2], metrics: Metrics::default() };
     run(config, async |engine| {
-        put_all(&engine, 0).await;
-        engine.flush().await.unwrap();
+        // Two runs of the same keys, so that the compaction has something to merge.
+        for round in 0..2 {
+            put_all(&engine, round).await;
+            engine.flush().await.unwrap();
+        }
         kept.after_flush = read(&engine, 0..KEYS).await;
         // A cache of nothing but what comes now.
         for size in [0, 16 << 20] {
@@ -98,7 +101,7 @@ fn each_warming_policy_keeps_what_it_says() {
     assert!(blocks > 300, "{blocks} blocks");
     assert!(baseline.after_compaction.iter().all(|misses| *misses * 3 > blocks), "{:?}", baseline.after_compaction);
     let stats = baseline.metrics.cache;
-    assert!(stats.warmed == 0 && stats.dead * 2 > blocks, "{stats:?}");
+    assert!(stats.warmed == 0 && stats.dead * 3 > blocks, "{stats:?}");
 
     let nothing = kept(PolicySpec::named("nothing"));
     assert_eq!((nothing.metrics.cache.dead, nothing.metrics.cache.warmed), (0, 0));
@@ -106,18 +109,20 @@ fn each_warming_policy_keeps_what_it_says() {
     assert!(nothing.metrics.cache.entries > stats.entries, "the dead stay");
 
     let flush = kept(PolicySpec::named("warm-flush"));
-    assert_eq!((flush.after_flush, flush.metrics.cache.warmed), (0, blocks));
+    assert_eq!((flush.after_flush, flush.metrics.cache.warmed), (0, 2 * blocks));
     assert_eq!(flush.after_compaction, baseline.after_compaction);
 
     let all = kept(PolicySpec::named("warm-all"));
     assert_eq!((all.after_flush, all.after_compaction), (0, [0, 0]));
-    assert!(all.metrics.cache.warmed > blocks * 3 / 2, "{:?}", all.metrics.cache);
+    assert!(all.metrics.cache.warmed > blocks * 5 / 2, "{:?}", all.metrics.cache);
 
-    let hot = kept(PolicySpec::named("predicted-hot"));
+    // Reads have found each key in the newer run: about half of what an output block overlaps is held.
+    let spec = PolicySpec::named("predicted-hot").with("share", 0.4);
+    let hot = kept(spec.clone());
     assert_eq!(hot.after_flush, blocks, "a flush has no input blocks");
     let [was_read, was_not] = hot.after_compaction;
     assert!(was_read <= 1 && was_not + 2 >= baseline.after_compaction[1], "{was_read}, {was_not}");
-    let dry = kept(PolicySpec::named("predicted-hot").with("dry_run", true));
+    let dry = kept(spec.with("dry_run", true));
     assert_eq!((dry.metrics.cache.warmed, dry.after_compaction), (0, baseline.after_compaction));
 
     // What enters without being asked for is neither a hit nor a miss.
@@ -276,7 +281,7 @@ fn an_observer_is_told_what_is_counted_and_the_same_in_every_run() {
         assert_eq!((told(Kind::Value, true), told(Kind::Value, false)), (counts.value_hits, counts.value_misses));
         assert_eq!(told(Kind::KeyValue, true), counts.key_value_hits);
         assert_eq!(told(Kind::KeyPointer, true), counts.key_pointer_hits);
-        assert!(counts.block_hits > 1_000 && counts.value_hits > 0 && counts.key_value_hits > 100, "{counts:?}");
+        assert!(counts.block_hits > 200 && counts.value_misses > 0 && counts.key_value_hits > 100, "{counts:?}");
         assert_eq!(counts.index_hits > 0, metadata != Metadata::Pinned, "{counts:?}");
 
         let scanned: Vec<_> = events.iter().filter(|event| event.caller == Caller::Scan).collect();

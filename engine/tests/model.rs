@@ -186,7 +186,8 @@ impl Checked {
             counts.block_hits + counts.index_hits + counts.filter_hits,
             counts.block_misses + counts.index_misses + counts.filter_misses,
         ];
-        assert_eq!([counts.level_hits.iter().sum(), counts.level_misses.iter().sum()], of_tables, "each has a level");
+        let of_levels = [&counts.level_hits, &counts.level_misses].map(|levels| levels.iter().sum::<u64>());
+        assert_eq!(of_levels, of_tables, "each has a level");
         assert!(counts.scan_hits <= of_tables[0] + counts.value_hits, "{counts:?}");
         let spent = cache.used_bytes + cache.metadata_bytes + cache.pinned_bytes;
         assert!(cache.used_bytes == 0 || spent <= cache.capacity_bytes, "{cache:?}");
