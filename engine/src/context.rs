@@ -261,8 +261,7 @@ impl<'a> ReadContext<'a> {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 6] =
-        [Kind::Data, Kind::Index, Kind::Filter, Kind::Value, Kind::KeyValue, Kind::KeyPointer];
+    const KINDS: [Kind; 6] = [Kind::Data, Kind::Index, Kind::Filter, Kind::Value, Kind::KeyValue, Kind::KeyPointer];
 
     #[test]
     fn sums_cover_every_counter() {

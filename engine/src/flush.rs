@@ -34,12 +34,7 @@ pub(crate) struct TableWriter {
 
 impl Inner {
     /// Begins a table for `level` of a tree whose deepest level is `deepest`; the first level's are flushed.
-    pub(crate) fn begin_table(
-        &self,
-        level: usize,
-        deepest: usize,
-        warming: &Arc<dyn Warming>,
-    ) -> Result<TableWriter> {
+    pub(crate) fn begin_table(&self, level: usize, deepest: usize, warming: &Arc<dyn Warming>) -> Result<TableWriter> {
         let id = self.new_number();
         let path = FileKind::Table.path(&self.directory, id);
         let file = self.env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;

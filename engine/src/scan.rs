@@ -46,20 +46,7 @@ impl Scan {
             level.runs.iter().for_each(|run| merge.add_run(run.clone(), number, false));
         }
         let (started, done, fill_cache, caller, scanned) = (false, false, true, Caller::Scan, 0);
-        Self {
-            inner,
-            view,
-            snapshot,
-            _pin: pin,
-            range,
-            direction,
-            fill_cache,
-            caller,
-            scanned,
-            merge,
-            started,
-            done,
-        }
+        Self { inner, view, snapshot, _pin: pin, range, direction, fill_cache, caller, scanned, merge, started, done }
     }
 
     /// The same scan, as a job of the engine's own: it is no news to the cache.

@@ -102,7 +102,8 @@ fn policies(config: &CacheConfig, bytes: u64, shards: usize, seed: u64) -> Resul
     let named = |key: &'static str| move |source| Error::Policy { key: key.to_owned(), source };
     let shard = |index: usize| {
         let (capacity, seed) = (part(bytes, index, shards), seed.wrapping_add(index as u64));
-        let eviction = aura_policies::cache::build(&config.eviction, capacity, seed).map_err(named("cache.eviction"))?;
+        let eviction =
+            aura_policies::cache::build(&config.eviction, capacity, seed).map_err(named("cache.eviction"))?;
         let admission =
             aura_policies::admission::build(&config.admission, capacity, seed).map_err(named("cache.admission"))?;
         Ok((capacity, Policies { eviction, admission }))

@@ -64,7 +64,7 @@ impl Observer {
     /// Tells `sink` of the objects that a share of `rate` of all hashes falls on: always the same objects, and every
     /// access to them (spatial sampling: Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015).
     pub(crate) fn new(sink: Arc<dyn CacheObserver>, rate: f64) -> Self {
-        let highest = (rate > 0.0).then(|| if rate >= 1.0 { u64::MAX } else { (rate * u64::MAX as f64) as u64 });
+        let highest = (rate > 0.0).then_some((rate * u64::MAX as f64) as u64);
         Self { sink, highest }
     }
 

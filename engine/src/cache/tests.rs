@@ -144,7 +144,9 @@ fn a_change_keeps_what_was_worth_most() {
             assert!(put(&cache, &name(1, offset), Bytes::from(vec![1; 1000])));
         }
         assert!(get(&cache, &name(1, 0)).is_some());
-        cache.reconfigure(&Reconfigure { eviction: Some(PolicySpec::named(eviction)), ..Reconfigure::default() }).unwrap();
+        cache
+            .reconfigure(&Reconfigure { eviction: Some(PolicySpec::named(eviction)), ..Reconfigure::default() })
+            .unwrap();
         assert_eq!(cache.stats().entries, 10, "{eviction}: all fits, all stays");
     }
     let cache = cache("lru", 64 << 10, 1);

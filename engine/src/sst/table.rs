@@ -208,8 +208,7 @@ impl Table {
             let what = format!("the file has {bytes} bytes where the manifest states {}", facts.bytes);
             return Err(Error::corruption(&path, bytes.min(facts.bytes), what));
         }
-        let Meta { footer, properties, index, filter, model_fault } =
-            Meta::read(&*file, &path, bytes, context).await?;
+        let Meta { footer, properties, index, filter, model_fault } = Meta::read(&*file, &path, bytes, context).await?;
         context.stats.model_fallbacks += u64::from(model_fault.is_some());
         if !describes(&facts, &properties, bytes) {
             return Err(Error::corruption(&path, index.end(), "this is not the table that the manifest describes"));

@@ -1,7 +1,9 @@
 //! Laws of the registries themselves.
 
 use aura_policies::entry::Family;
-use aura_policies::{PolicyError, PolicySpec, admission, agent, cache, filter, index, layout, picker, separation, warming};
+use aura_policies::{
+    PolicyError, PolicySpec, admission, agent, cache, filter, index, layout, picker, separation, warming,
+};
 use serde_json::json;
 
 fn check_family<B>(family: &Family<B>, build: impl Fn(&PolicySpec) -> Result<(), PolicyError>) {
