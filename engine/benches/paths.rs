@@ -9,15 +9,19 @@ use std::hint::black_box;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use aura_engine::env::memory::MemoryWorld;
 use aura_engine::env::sim::{SimConfig, SimWorld};
-use aura_engine::{AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, Range};
+use aura_engine::{AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, Range, Reconfigure, Rows};
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const KEYS: u64 = 100_000;
+
+/// About what they take in tables.
+const TABLE_BYTES: u64 = KEYS * 132;
 
 fn key(number: u64) -> [u8; 16] {
     // A bijection of the numbers that scatters them, in hexadecimal.
@@ -57,9 +61,12 @@ async fn loaded(env: aura_engine::env::Env, config: EngineConfig) -> AuraEngine 
     engine
 }
 
+/// Every registered eviction policy on the same gets: all hits, with one thread and with two, and a cache that holds an
+/// eighth of the blocks, so that most gets evict.
 fn gets(c: &mut Criterion) {
     let mut group = c.benchmark_group("get");
-    for eviction in ["lru", "sieve", "arc"] {
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
+    for eviction in aura_policies::cache::FAMILY.entries.iter().map(|entry| entry.name) {
         let world = MemoryWorld::new(2).unwrap();
         let engine = world.block_on(loaded(world.env(), config(eviction)));
         let mut at = 0;
@@ -86,11 +93,37 @@ fn gets(c: &mut Criterion) {
             });
             stop.store(true, Ordering::Relaxed);
         });
-        group.bench_function(format!("absent/{eviction}"), |b| {
-            let mut absent = next();
-            absent[15] = b'x';
-            b.iter(|| assert_eq!(black_box(ready(engine.get(&absent))).unwrap(), None));
+        let small = Reconfigure { cache_size: Some(ByteSize(TABLE_BYTES / 8)), ..Reconfigure::default() };
+        world.block_on(engine.reconfigure(&small)).unwrap();
+        group.bench_function(format!("evicting/{eviction}"), |b| {
+            b.iter(|| black_box(ready(engine.get(&next()))).unwrap().unwrap().len());
         });
+    }
+    group.finish();
+}
+
+/// What a get costs that a filter or a row answers.
+fn special_gets(c: &mut Criterion) {
+    let mut group = c.benchmark_group("get");
+    for rows in [Rows::None, Rows::KeyValue, Rows::KeyPointer] {
+        let world = MemoryWorld::new(2).unwrap();
+        let mut config = EngineConfig::default();
+        (config.memtable, config.cache.size, config.cache.rows) = (ByteSize::mib(4), ByteSize::mib(256), rows);
+        let engine = world.block_on(loaded(world.env(), config));
+        let mut at = 0;
+        group.bench_function(format!("rows/{rows:?}"), |b| {
+            b.iter(|| {
+                at = (at + 7_919) % KEYS;
+                black_box(ready(engine.get(&key(at)))).unwrap().unwrap().len()
+            });
+        });
+        if rows == Rows::None {
+            let mut absent = key(1);
+            absent[15] = b'x';
+            group.bench_function("absent", |b| {
+                b.iter(|| assert_eq!(black_box(ready(engine.get(&absent))).unwrap(), None));
+            });
+        }
     }
     group.finish();
 }
@@ -145,5 +178,5 @@ fn simulated_gets(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, gets, writes_and_scans, simulated_gets);
+criterion_group!(benches, gets, special_gets, writes_and_scans, simulated_gets);
 criterion_main!(benches);

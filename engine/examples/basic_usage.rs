@@ -18,6 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = EngineConfig::default();
     config.wal.sync = SyncPolicy::Always;
     config.cache.eviction = serde_json::from_str("\"sieve\"")?;
+    config.cache.warming = serde_json::from_str("\"warm-flush\"")?;
     config.compaction.layout = serde_json::from_str(r#"{ "policy": "tiered", "ratio": 4 }"#)?;
     config.value_log.separation = serde_json::from_str(r#"{ "policy": "threshold", "bytes": 4096 }"#)?;
 
@@ -42,6 +43,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while let Some((key, value)) = rows.next().await? {
         println!("  {:8} {} bytes", String::from_utf8_lossy(&key), value.len());
     }
+    // Some settings change while it runs: what the cache holds goes over to the new policy.
+    let change = serde_json::from_str(r#"{ "cache_size": "16MiB", "eviction": "arc" }"#)?;
+    engine.reconfigure(&change).await?;
+    println!("the cache may now use {} bytes", engine.metrics().cache.capacity_bytes);
     engine.close().await?;
 
     // What was acknowledged is there again.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::config::EngineConfig;
+use crate::cache::{CacheObserver, Observer};
+use crate::config::{EngineConfig, Reconfigure};
 use crate::env::Env;
 use crate::error::Result;
 use crate::index::IndexUse;
@@ -42,6 +43,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Merges everything into one sorted run.
     fn compact(&self) -> impl Future<Output = Result<()>> + Send;
 
+    /// Takes other settings and goes on. Calls that run see the old ones or the new ones; no answer depends on which.
+    fn reconfigure(&self, change: &Reconfigure) -> impl Future<Output = Result<()>> + Send;
+
     /// Waits for background work and releases the directory. Later calls fail; closing twice is no error.
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
 }
@@ -51,12 +55,13 @@ pub struct EngineBuilder {
     env: Env,
     directory: PathBuf,
     config: EngineConfig,
+    observer: Option<Observer>,
 }
 
 impl EngineBuilder {
     /// An engine in `directory` of the world `env`, with default settings.
     pub fn new(env: Env, directory: impl Into<PathBuf>) -> Self {
-        Self { env, directory: directory.into(), config: EngineConfig::default() }
+        Self { env, directory: directory.into(), config: EngineConfig::default(), observer: None }
     }
 
     /// Takes other settings.
@@ -66,12 +71,20 @@ impl EngineBuilder {
         self
     }
 
+    /// Tells `observer` of every look-up of the workload in the cache that falls on a sampled object. `rate` is the part of
+    /// all objects, from 0 to 1, whose look-ups it is told of: of those all, of the others none.
+    #[must_use]
+    pub fn cache_observer(mut self, observer: Arc<dyn CacheObserver>, rate: f64) -> Self {
+        self.observer = Some(Observer::new(observer, rate));
+        self
+    }
+
     /// Opens the directory, creating it where it is not there; recovers what a crash left.
     ///
     /// # Errors
     /// Settings out of range, a directory in use, I/O errors, a newer format, and corruption with file and offset.
     pub async fn open(self) -> Result<AuraEngine> {
-        let inner = open(self.env, self.directory, self.config).await?;
+        let inner = open(self.env, self.directory, self.config, self.observer).await?;
         Ok(AuraEngine { handle: Arc::new(Handle { inner }) })
     }
 }
@@ -121,7 +134,7 @@ impl AuraEngine {
         self.inner().counters.take_events()
     }
 
-    /// The settings it runs with.
+    /// The settings it was opened with. What [`Engine::reconfigure`] has changed since does not show here.
     pub fn config(&self) -> &EngineConfig {
         &self.inner().config
     }
@@ -171,6 +184,11 @@ impl Engine for AuraEngine {
 
     async fn compact(&self) -> Result<()> {
         self.inner().compact().await
+    }
+
+    async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
+        self.inner().check_open()?;
+        self.inner().reconfigure(change)
     }
 
     async fn close(&self) -> Result<()> {

@@ -114,7 +114,37 @@ impl Default for TableConfig {
     }
 }
 
-/// The block and value cache.
+/// How the cache keeps the indexes and filters of tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metadata {
+    /// In memory for as long as the table is open, charged to the cache's size. What they take beyond it is taken all the
+    /// same, and then nothing else is cached.
+    #[default]
+    Pinned,
+    /// As objects of the cache, in a share of its size that they have to themselves.
+    Priority,
+    /// As objects of the cache like all others.
+    Normal,
+}
+
+/// Which rows the cache keeps beside blocks: an object for one user key each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rows {
+    /// None.
+    #[default]
+    None,
+    /// Keys with their newest values.
+    KeyValue,
+    /// Keys with the address of the data block that holds their newest version.
+    KeyPointer,
+    /// Both: a key enters with its address, and when that is asked for, its value takes its place (AC-Key, Wu et al., ATC
+    /// 2020).
+    Both,
+}
+
+/// The cache of blocks, values and rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
@@ -125,11 +155,56 @@ pub struct CacheConfig {
     pub shards: u32,
     /// Who leaves.
     pub eviction: PolicySpec,
+    /// Who enters.
+    pub admission: PolicySpec,
+    /// What it keeps when tables are rewritten.
+    pub warming: PolicySpec,
+    /// How it keeps indexes and filters: `"pinned"`, `"priority"` or `"normal"`.
+    pub metadata: Metadata,
+    /// The part of the size that `metadata = "priority"` reserves for them.
+    pub metadata_share: f64,
+    /// The rows it keeps: `"none"`, `"key-value"`, `"key-pointer"` or `"both"`.
+    pub rows: Rows,
 }
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { size: ByteSize::mib(64), shards: 0, eviction: defaults().eviction }
+        Self {
+            size: ByteSize::mib(64),
+            shards: 0,
+            eviction: defaults().eviction,
+            admission: defaults().admission,
+            warming: defaults().warming,
+            metadata: Metadata::Pinned,
+            metadata_share: 0.2,
+            rows: Rows::None,
+        }
+    }
+}
+
+/// What may change while an engine runs. What is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reconfigure {
+    /// See [`CacheConfig::size`]. The number of shards stays.
+    #[schemars(with = "Option<String>")]
+    pub cache_size: Option<ByteSize>,
+    /// See [`CacheConfig::eviction`]. What is held stays, as far as it fits.
+    pub eviction: Option<PolicySpec>,
+    /// See [`CacheConfig::admission`]. What the old policy has learned is lost, as it is when the size changes.
+    pub admission: Option<PolicySpec>,
+    /// See [`CacheConfig::warming`]. Counts for the flushes and compactions that begin afterwards.
+    pub warming: Option<PolicySpec>,
+}
+
+impl Reconfigure {
+    /// Changes `cache` accordingly.
+    pub(crate) fn apply(&self, cache: &mut CacheConfig) {
+        let Self { cache_size, eviction, admission, warming } = self.clone();
+        cache.size = cache_size.unwrap_or(cache.size);
+        cache.eviction = eviction.unwrap_or_else(|| cache.eviction.clone());
+        cache.admission = admission.unwrap_or_else(|| cache.admission.clone());
+        cache.warming = warming.unwrap_or_else(|| cache.warming.clone());
     }
 }
 
@@ -263,6 +338,10 @@ impl EngineConfig {
         bytes("table.block", self.table.block, 64, 16 << 20)?;
         bytes("table.size", self.table.size, 4 << 10, 8 << 30)?;
         count("cache.shards", self.cache.shards.into(), 0, 1024)?;
+        let share = self.cache.metadata_share;
+        if !(0.0..=1.0).contains(&share) {
+            return Err(Error::config("cache.metadata_share", format!("{share} is outside 0 to 1")));
+        }
         count("compaction.level0_trigger", compaction.level0_trigger.into(), 1, 1000)?;
         let trigger = u64::from(compaction.level0_trigger);
         count("compaction.level0_slowdown", compaction.level0_slowdown.into(), trigger, 10_000)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aura_policies::facts::{TableFacts, TableId};
 use aura_policies::filter::FilterFacts;
+use aura_policies::warming::{Asks, Warming};
 
 use crate::env::Work;
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use crate::sst::{Built, Table, TableBuilder, TableOptions};
 use crate::state::{Inner, OpenedFiles, View};
 use crate::storage::{Entry, Kind};
 use crate::version::{AddedTable, Edit, FileKind, Version};
+use crate::warm::{Inputs, warm};
 
 /// Entries between two waits of a background job for the CPU it used, so that a simulation interleaves it with others.
 pub(crate) const ENTRIES_A_SLICE: u64 = 256;
@@ -23,13 +25,16 @@ pub(crate) const ENTRIES_A_SLICE: u64 = 256;
 /// A table being written, with its number.
 pub(crate) struct TableWriter {
     id: TableId,
+    level: usize,
+    from_flush: bool,
+    warming: Arc<dyn Warming>,
     builder: TableBuilder,
     file: Arc<dyn crate::env::File>,
 }
 
 impl Inner {
-    /// Begins a table for `level` of a tree whose deepest level is `deepest`.
-    pub(crate) fn begin_table(&self, level: usize, deepest: usize) -> Result<TableWriter> {
+    /// Begins a table for `level` of a tree whose deepest level is `deepest`; the first level's are flushed.
+    pub(crate) fn begin_table(&self, level: usize, deepest: usize, warming: &Arc<dyn Warming>) -> Result<TableWriter> {
         let id = self.new_number();
         let path = FileKind::Table.path(&self.directory, id);
         let file = self.env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
@@ -42,8 +47,11 @@ impl Inner {
             index: self.policies.index.clone(),
             index_name: table.index.policy.clone(),
             facts: FilterFacts { level, deepest },
+            keeps_cuts: warming.asks() != Asks::Nothing,
         };
-        Ok(TableWriter { id, builder: TableBuilder::new(file.clone(), path, Arc::new(options)), file })
+        let builder = TableBuilder::new(file.clone(), path, Arc::new(options));
+        // Compactions never write to level 0: a plan that would is refused.
+        Ok(TableWriter { id, level, from_flush: level == 0, warming: warming.clone(), builder, file })
     }
 
     /// Removes the value files that hold only garbage, and books what `garbage` adds.
@@ -73,7 +81,7 @@ impl Inner {
         let start = self.env.clock.now();
         let version = self.view.load().version.clone();
         let mut retain = Retain::new(self.snapshots());
-        let mut writer = self.begin_table(0, version.levels.len().saturating_sub(1))?;
+        let mut writer = self.begin_table(0, version.levels.len().saturating_sub(1), &self.warming())?;
         let mut pointers = false;
         let mut work = Work::default();
         let mut entries = 0;
@@ -81,7 +89,7 @@ impl Inner {
             // Level 0 lies above everything: a tombstone stays.
             if retain.keeps(&entry, |_| false) {
                 pointers |= entry.kind == Kind::Pointer;
-                writer.builder.add(&entry, &mut work).await?;
+                writer.add(self, &entry, &mut None, &mut work).await?;
                 entries += 1;
             }
             if (entries + retain.dropped).is_multiple_of(ENTRIES_A_SLICE) {
@@ -89,7 +97,8 @@ impl Inner {
                 self.env.clock.settle().await;
             }
         }
-        let (facts, table) = writer.finish(self, &mut work).await?;
+        let (facts, table) = writer.finish(self, &mut None, &mut work).await?;
+        self.forget_rows(memtable, &mut work);
         self.env.clock.charge(&work);
         if pointers {
             // The table outlives the log: what it points at must be as durable as it is.
@@ -142,9 +151,18 @@ impl Inner {
 }
 
 impl TableWriter {
-    /// Adds the next entry in internal order.
-    pub(crate) async fn add(&mut self, entry: &Entry, work: &mut Work) -> Result<()> {
-        self.builder.add(entry, work).await
+    /// Adds the next entry in internal order. `inputs` are the blocks that a compaction has read.
+    pub(crate) async fn add(
+        &mut self,
+        inner: &Inner,
+        entry: &Entry,
+        inputs: &mut Option<Inputs>,
+        work: &mut Work,
+    ) -> Result<()> {
+        self.builder.add(entry, work).await?;
+        let cuts = self.builder.take_cuts();
+        warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), cuts, inputs);
+        Ok(())
     }
 
     /// Bytes written so far, about.
@@ -153,9 +171,15 @@ impl TableWriter {
     }
 
     /// Ends the table, makes it durable and opens it.
-    pub(crate) async fn finish(self, inner: &Inner, work: &mut Work) -> Result<(Arc<TableFacts>, Arc<Table>)> {
+    pub(crate) async fn finish(
+        self,
+        inner: &Inner,
+        inputs: &mut Option<Inputs>,
+        work: &mut Work,
+    ) -> Result<(Arc<TableFacts>, Arc<Table>)> {
         let path = FileKind::Table.path(&inner.directory, self.id);
         let built: Built = self.builder.finish(work).await?;
+        warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), built.cuts, inputs);
         self.file.sync().await.map_err(|error| Error::io("sync", &path, error))?;
         let mine = inner.counters.mine();
         if built.index.used == IndexUse::Model || built.index.refused.is_some() {

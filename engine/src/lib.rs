@@ -41,10 +41,12 @@ mod compactor;
 mod version;
 
 mod read;
+mod rows;
 
 mod index;
 
 mod cache;
+mod warm;
 
 mod context;
 
@@ -63,12 +65,12 @@ pub mod env;
 mod metrics;
 
 pub use api::{AuraEngine, Engine, EngineBuilder};
-pub use cache::CacheStats;
+pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
 pub use config::{
-    CacheConfig, CompactionConfig, Compression, EngineConfig, MemtableStructure, SyncPolicy, TableConfig,
-    ValueLogConfig, WalConfig,
+    CacheConfig, CompactionConfig, Compression, EngineConfig, MemtableStructure, Metadata, Reconfigure, Rows,
+    SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
 };
-pub use context::ReadStats;
+pub use context::{LEVELS_COUNTED, ReadStats};
 pub use error::{Error, Result};
 pub use index::{IndexReport, IndexUse};
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};

@@ -42,6 +42,7 @@ impl MemtableCursor {
 /// A walk over a run: one table after the other.
 struct RunCursor {
     run: Arc<Run>,
+    level: u8,
     /// The table the cursor is in.
     at: usize,
     cursor: Option<TableCursor>,
@@ -62,6 +63,7 @@ impl RunCursor {
 
     /// Goes to the first entry at or after `key`, or to the first of all.
     async fn seek_forward(&mut self, key: Option<&[u8]>, context: &mut ReadContext<'_>) -> Result<()> {
+        context.level = Some(self.level);
         let tables = &self.run.tables;
         let at = key.map_or(0, |key| tables.partition_point(|table| *table.facts().largest < *key));
         context.work.comparisons += u64::from(tables.len().max(1).ilog2()) + 1;
@@ -78,6 +80,7 @@ impl RunCursor {
 
     /// Goes to the last entry whose key is below `key`, or to the last of all.
     async fn seek_backward(&mut self, key: Option<&[u8]>, context: &mut ReadContext<'_>) -> Result<()> {
+        context.level = Some(self.level);
         let tables = &self.run.tables;
         let end = key.map_or(tables.len(), |key| tables.partition_point(|table| *table.facts().smallest < *key));
         context.work.comparisons += u64::from(tables.len().max(1).ilog2()) + 1;
@@ -94,6 +97,7 @@ impl RunCursor {
 
     async fn step(&mut self, direction: Direction, context: &mut ReadContext<'_>) -> Result<()> {
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        context.level = Some(self.level);
         match direction {
             Direction::Forward => cursor.next(context).await?,
             Direction::Reverse => cursor.prev(context).await?,
@@ -184,9 +188,10 @@ impl Merge {
         self.sources.push(Source::Memtable(MemtableCursor { memtable, slice, current: None }));
     }
 
-    /// Adds a run; `sequential` reads far ahead and leaves the cache alone.
-    pub(crate) fn add_run(&mut self, run: Arc<Run>, sequential: bool) {
-        self.sources.push(Source::Run(RunCursor { run, at: 0, cursor: None, sequential }));
+    /// Adds a run of `level`; `sequential` reads far ahead and leaves the cache alone.
+    pub(crate) fn add_run(&mut self, run: Arc<Run>, level: usize, sequential: bool) {
+        let level = u8::try_from(level).unwrap_or(u8::MAX);
+        self.sources.push(Source::Run(RunCursor { run, level, at: 0, cursor: None, sequential }));
     }
 
     /// Goes to the first entry at or after `key` (the last before it, in reverse), or to the very first.

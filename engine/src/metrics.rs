@@ -13,26 +13,33 @@ use aura_policies::facts::Reason;
 use serde::Serialize;
 
 use crate::cache::CacheStats;
-use crate::context::ReadStats;
+use crate::context::{LEVELS_COUNTED, ReadStats};
 
 /// Names every counter once: the struct that is handed out, the atomics behind it, and how one becomes the other.
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[$doc:meta])* $name:ident,)* ; $($(#[$levels_doc:meta])* $levels:ident,)*) => {
         /// What an engine has done since it was opened.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
         pub struct Counts {
             $($(#[$doc])* pub $name: u64,)*
+            $($(#[$levels_doc])* pub $levels: [u64; LEVELS_COUNTED],)*
         }
 
         impl Counts {
             /// What happened since `earlier`.
             #[must_use]
             pub fn since(&self, earlier: &Self) -> Self {
-                Self { $($name: self.$name.wrapping_sub(earlier.$name),)* }
+                Self {
+                    $($name: self.$name.wrapping_sub(earlier.$name),)*
+                    $($levels: std::array::from_fn(|at| self.$levels[at].wrapping_sub(earlier.$levels[at])),)*
+                }
             }
 
             fn add(&mut self, stripe: &Stripe) {
                 $(self.$name += stripe.$name.load(Ordering::Relaxed);)*
+                $(for (sum, counter) in self.$levels.iter_mut().zip(&stripe.$levels) {
+                    *sum += counter.load(Ordering::Relaxed);
+                })*
             }
         }
 
@@ -40,6 +47,7 @@ macro_rules! counters {
         #[repr(align(128))]
         pub(crate) struct Stripe {
             $(pub(crate) $name: AtomicU64,)*
+            $(pub(crate) $levels: [AtomicU64; LEVELS_COUNTED],)*
         }
     };
 }
@@ -131,6 +139,31 @@ counters! {
     device_read_bytes,
     /// The part of `device_reads` that point reads caused.
     get_device_reads,
+    /// See [`ReadStats::index_hits`].
+    index_hits,
+    /// See [`ReadStats::index_misses`].
+    index_misses,
+    /// See [`ReadStats::filter_hits`].
+    filter_hits,
+    /// See [`ReadStats::filter_misses`].
+    filter_misses,
+    /// See [`ReadStats::key_value_hits`].
+    key_value_hits,
+    /// See [`ReadStats::key_value_misses`].
+    key_value_misses,
+    /// See [`ReadStats::key_pointer_hits`].
+    key_pointer_hits,
+    /// See [`ReadStats::key_pointer_misses`].
+    key_pointer_misses,
+    /// See [`ReadStats::scan_hits`].
+    scan_hits,
+    /// See [`ReadStats::scan_misses`].
+    scan_misses,
+    ;
+    /// See [`ReadStats::level_hits`].
+    level_hits,
+    /// See [`ReadStats::level_misses`].
+    level_misses,
 }
 
 impl Counts {
@@ -191,6 +224,20 @@ impl Counters {
         add_some(&mine.block_misses, stats.block_misses);
         add_some(&mine.value_hits, stats.value_hits);
         add_some(&mine.value_misses, stats.value_misses);
+        add_some(&mine.index_hits, stats.index_hits);
+        add_some(&mine.index_misses, stats.index_misses);
+        add_some(&mine.filter_hits, stats.filter_hits);
+        add_some(&mine.filter_misses, stats.filter_misses);
+        add_some(&mine.key_value_hits, stats.key_value_hits);
+        add_some(&mine.key_value_misses, stats.key_value_misses);
+        add_some(&mine.key_pointer_hits, stats.key_pointer_hits);
+        add_some(&mine.key_pointer_misses, stats.key_pointer_misses);
+        add_some(&mine.scan_hits, stats.scan_hits);
+        add_some(&mine.scan_misses, stats.scan_misses);
+        for level in 0..LEVELS_COUNTED {
+            add_some(&mine.level_hits[level], stats.level_hits[level]);
+            add_some(&mine.level_misses[level], stats.level_misses[level]);
+        }
         add_some(&mine.device_reads, stats.device_reads);
         add_some(&mine.device_read_bytes, stats.device_read_bytes);
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
-use crate::cache::BlockCache;
+use crate::cache::{BlockCache, Observer};
 use crate::config::EngineConfig;
 use crate::env::{Env, Work};
 use crate::error::{Error, Result};
@@ -25,10 +25,17 @@ const LOCK: &str = "LOCK";
 const SETTINGS: &str = "SETTINGS.json";
 
 /// Opens `directory`, creating it where it is not there.
-pub(crate) async fn open(env: Env, directory: PathBuf, config: EngineConfig) -> Result<Arc<Inner>> {
+pub(crate) async fn open(
+    env: Env,
+    directory: PathBuf,
+    config: EngineConfig,
+    observer: Option<Observer>,
+) -> Result<Arc<Inner>> {
     config.validate()?;
     let policies = Policies::build(&config)?;
-    let cache = BlockCache::new(&config.cache, config.seed)?;
+    let mut cache = BlockCache::new(&config.cache, config.seed)?;
+    cache.observer = observer;
+    let cache = Arc::new(cache);
     env.fs.create_directory(&directory).map_err(|error| Error::io("create", &directory, error))?;
     let lock_path = directory.join(LOCK);
     let guard = env.fs.lock(&lock_path).map_err(|error| match error.kind() {

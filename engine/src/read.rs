@@ -1,14 +1,16 @@
-//! THE READ PATH: memtables -> tables -> filter -> index -> cache -> block -> value log.
+//! THE READ PATH: memtables -> (rows ->) tables -> filter -> index -> cache -> block -> value log.
 //!
 //! A get that the cache answers allocates nothing, takes one cache shard's lock a block, and never yields. The newest
 //! version of a key is the first found: memtables newest first, then level 0 run by run, then the deeper levels.
 
 use std::sync::atomic::Ordering;
 
+use aura_policies::facts::TableId;
+
 use crate::context::ReadContext;
 use crate::error::{Error, Result};
 use crate::metrics::add;
-use crate::sst::hash_key;
+use crate::sst::{Found, hash_key};
 use crate::state::{Inner, View};
 use crate::storage::{Entry, Kind, Sequence, Value, check_key};
 use crate::version::Version;
@@ -18,12 +20,14 @@ impl Inner {
     pub(crate) async fn get(&self, key: &[u8], snapshot: Option<Sequence>) -> Result<Option<Value>> {
         check_key(key)?;
         self.check_open()?;
+        // Before the view, which comes before the sequence number: see `rows`.
+        let epoch = self.cache.row_epoch().filter(|_| snapshot.is_none());
         // The view first: what is published afterwards and missing in it is concurrent with this read.
         let view = self.view.load();
         let snapshot = snapshot.unwrap_or_else(|| self.published.load(Ordering::Acquire));
         let mut context = self.context();
         context.work.operations += 1;
-        let result = self.look_up(&view, key, snapshot, &mut context).await;
+        let result = self.look_up(&view, key, snapshot, epoch, &mut context).await;
         drop(view);
         let mine = self.counters.mine();
         add(&mine.gets, 1);
@@ -44,6 +48,7 @@ impl Inner {
         view: &View,
         key: &[u8],
         snapshot: Sequence,
+        epoch: Option<u64>,
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Value>> {
         for memtable in view.memtables() {
@@ -53,12 +58,30 @@ impl Inner {
             }
         }
         let hash = hash_key(key);
-        for level in &view.version.levels {
+        match epoch {
+            Some(epoch) => self.look_up_by_row(&view.version, (key, hash), snapshot, epoch, context).await,
+            None => match self.look_up_in_tables(&view.version, (key, hash), snapshot, context).await? {
+                Some((_, found)) => self.value_of(&view.version, found.entry, context).await,
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The newest version that `snapshot` sees in any table, with the table's number and level.
+    pub(crate) async fn look_up_in_tables(
+        &self,
+        version: &Version,
+        (key, hash): (&[u8], u64),
+        snapshot: Sequence,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Option<((TableId, usize), Found)>> {
+        for (number, level) in version.levels.iter().enumerate() {
+            context.level = Some(u8::try_from(number).unwrap_or(u8::MAX));
             for run in &level.runs {
                 context.work.comparisons += u64::from(run.tables.len().max(1).ilog2()) + 1;
                 let Some(table) = run.table_for(key) else { continue };
-                if let Some(entry) = table.get(key, hash, snapshot, context).await? {
-                    return self.value_of(&view.version, entry, context).await;
+                if let Some(found) = table.get(key, hash, snapshot, context).await? {
+                    return Ok(Some(((table.facts().id, number), found)));
                 }
             }
         }
@@ -79,11 +102,14 @@ impl Inner {
                 let pointer = entry.pointer().ok_or_else(|| {
                     Error::corruption(&self.directory, 0, "an entry of a table is no pointer to a value")
                 })?;
-                let state = version.value_files.get(&pointer.file).ok_or_else(|| {
+                // A view that was loaded just before its memtable's next value file was opened does not know the file.
+                let file = version.value_files.get(&pointer.file).map(|state| state.file.clone());
+                let file = file.or_else(|| Some(self.view.load().version.value_files.get(&pointer.file)?.file.clone()));
+                let file = file.ok_or_else(|| {
                     let what = format!("a table points at value file {}, which is not there", pointer.file);
                     Error::corruption(&self.directory, pointer.offset, what)
                 })?;
-                state.file.get(&entry.key, &pointer, context).await.map(Some)
+                file.get(&entry.key, &pointer, context).await.map(Some)
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::cache::Caller;
 use crate::context::ReadContext;
 use crate::error::Result;
 use crate::merge::Merge;
@@ -22,6 +23,9 @@ pub struct Scan {
     range: Range,
     direction: Direction,
     fill_cache: bool,
+    caller: Caller,
+    /// Objects it has asked the cache for.
+    scanned: u32,
     merge: Merge,
     started: bool,
     done: bool,
@@ -38,10 +42,18 @@ impl Scan {
     ) -> Self {
         let mut merge = Merge::new(direction);
         view.memtables().for_each(|memtable| merge.add_memtable(memtable.clone()));
-        let runs = view.version.levels.iter().flat_map(|level| &level.runs);
-        runs.for_each(|run| merge.add_run(run.clone(), false));
-        let (started, done, fill_cache) = (false, false, true);
-        Self { inner, view, snapshot, _pin: pin, range, direction, fill_cache, merge, started, done }
+        for (number, level) in view.version.levels.iter().enumerate() {
+            level.runs.iter().for_each(|run| merge.add_run(run.clone(), number, false));
+        }
+        let (started, done, fill_cache, caller, scanned) = (false, false, true, Caller::Scan, 0);
+        Self { inner, view, snapshot, _pin: pin, range, direction, fill_cache, caller, scanned, merge, started, done }
+    }
+
+    /// The same scan, as a job of the engine's own: it is no news to the cache.
+    #[must_use]
+    pub(crate) fn in_background(mut self) -> Self {
+        (self.fill_cache, self.caller) = (false, Caller::Background);
+        self
     }
 
     /// The same scan, leaving the cache as it is.
@@ -61,8 +73,9 @@ impl Scan {
         }
         let inner = self.inner.clone();
         let mut context = inner.context();
-        context.fill_cache = self.fill_cache;
+        (context.fill_cache, context.caller, context.scanned) = (self.fill_cache, self.caller, self.scanned);
         let row = self.advance(&mut context).await;
+        self.scanned = context.scanned;
         self.done = !matches!(row, Ok(Some(_)));
         if let Ok(Some((key, value))) = &row {
             add(&inner.counters.mine().scan_rows, 1);

@@ -13,10 +13,11 @@ use aura_policies::index::IndexPolicy;
 use aura_policies::layout::Layout;
 use aura_policies::picker::Picker;
 use aura_policies::separation::Separation;
+use aura_policies::warming::Warming;
 use tokio::sync::Notify;
 
 use crate::cache::BlockCache;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, Reconfigure};
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -52,6 +53,7 @@ pub(crate) struct Policies {
     pub(crate) filter: Arc<dyn FilterPolicy>,
     pub(crate) index: Arc<dyn IndexPolicy>,
     pub(crate) separation: Box<dyn Separation>,
+    pub(crate) warming: Mutex<Arc<dyn Warming>>,
 }
 
 impl Policies {
@@ -69,6 +71,7 @@ impl Policies {
             filter: p::filter::build(&config.table.filter).map_err(named("table.filter"))?.into(),
             index: p::index::build(&config.table.index).map_err(named("table.index"))?.into(),
             separation: p::separation::build(&config.value_log.separation).map_err(named("value_log.separation"))?,
+            warming: Mutex::new(p::warming::build(&config.cache.warming).map_err(named("cache.warming"))?.into()),
         })
     }
 }
@@ -98,7 +101,7 @@ pub(crate) struct Inner {
     pub(crate) directory: PathBuf,
     pub(crate) config: EngineConfig,
     pub(crate) policies: Policies,
-    pub(crate) cache: BlockCache,
+    pub(crate) cache: Arc<BlockCache>,
     pub(crate) counters: Counters,
 
     /// What readers see.
@@ -147,6 +150,25 @@ impl Inner {
     /// A context for reading.
     pub(crate) fn context(&self) -> ReadContext<'_> {
         ReadContext::new(&self.cache, &*self.env.clock)
+    }
+
+    /// The warming policy of now.
+    pub(crate) fn warming(&self) -> Arc<dyn Warming> {
+        lock(&self.policies.warming).clone()
+    }
+
+    /// Takes other settings.
+    ///
+    /// # Errors
+    /// A policy that cannot be built; then nothing has changed.
+    pub(crate) fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
+        let named = |source| Error::Policy { key: "cache.warming".to_owned(), source };
+        let warming = change.warming.as_ref().map(aura_policies::warming::build).transpose().map_err(named)?;
+        self.cache.reconfigure(change)?;
+        if let Some(warming) = warming {
+            *lock(&self.policies.warming) = warming.into();
+        }
+        Ok(())
     }
 
     /// Books what a context counted and charges its work.

@@ -34,8 +34,7 @@ impl Inner {
         self.check_open()?;
         let view = self.view.load_full();
         let mut report = VerifyReport { disk_bytes: self.metrics().disk_bytes(), ..VerifyReport::default() };
-        let mut context = self.context();
-        context.fill_cache = false;
+        let mut context = self.context().in_background();
         for (level, state) in view.version.levels.iter().enumerate() {
             for run in &state.runs {
                 for pair in run.tables.windows(2) {
@@ -81,7 +80,7 @@ impl Inner {
         let view = self.view.load_full();
         let snapshot = self.published.load(Ordering::Acquire);
         let scan = Scan::new(self.clone(), snapshot, None, view, Range::all(), Direction::Forward);
-        let mut scan = scan.without_filling_the_cache();
+        let mut scan = scan.in_background();
         let (mut rows, mut bytes) = (0, 0);
         while let Some((key, value)) = scan.next().await? {
             rows += 1;

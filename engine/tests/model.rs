@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use aura_engine::env::Env;
-use aura_engine::{AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Snapshot};
-use common::{Chance, random_config, repeatable, seeds, sim};
+use aura_engine::{AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Reconfigure, Snapshot};
+use bytesize::ByteSize;
+use common::{Chance, any, random_config, repeatable, seeds, sim};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -97,7 +98,8 @@ impl Checked {
             92..=93 if self.snapshots.len() < 4 => {
                 self.snapshots.push((self.engine.snapshot(), self.model.clone()));
             }
-            92..=96 => self.use_snapshot().await,
+            92..=95 => self.use_snapshot().await,
+            96 => self.reconfigure().await,
             97 => self.engine.flush().await.unwrap(),
             98 => match self.chance.below(4) {
                 0 => self.engine.compact().await.unwrap(),
@@ -144,6 +146,21 @@ impl Checked {
         }
     }
 
+    /// Changes what can change while it runs: no answer may.
+    async fn reconfigure(&mut self) {
+        let chance = &mut self.chance;
+        let mut change = Reconfigure::default();
+        match chance.below(4) {
+            0 => change.cache_size = Some(ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]))),
+            1 => change.eviction = Some(any(chance, &aura_policies::cache::FAMILY)),
+            2 => change.admission = Some(any(chance, &aura_policies::admission::FAMILY)),
+            _ => change.warming = Some(any(chance, &aura_policies::warming::FAMILY)),
+        }
+        self.engine.reconfigure(&change).await.unwrap();
+        let (cache, size) = (self.engine.metrics().cache, change.cache_size);
+        assert!(size.is_none_or(|size| cache.capacity_bytes == size.as_u64()), "{change:?}: {cache:?}");
+    }
+
     async fn reopen(&mut self) {
         self.snapshots.clear();
         self.engine.close().await.unwrap();
@@ -162,7 +179,18 @@ impl Checked {
         assert_eq!(report.rows, self.model.len() as u64);
         let bytes: usize = self.model.iter().map(|(key, value)| key.len() + value.len()).sum();
         assert_eq!(report.reachable_bytes, bytes as u64);
-        assert_eq!(self.engine.metrics().counts.plans_refused, 0);
+        let metrics = self.engine.metrics();
+        let (counts, cache) = (metrics.counts, metrics.cache);
+        assert_eq!(counts.plans_refused, 0);
+        let of_tables = [
+            counts.block_hits + counts.index_hits + counts.filter_hits,
+            counts.block_misses + counts.index_misses + counts.filter_misses,
+        ];
+        let of_levels = [&counts.level_hits, &counts.level_misses].map(|levels| levels.iter().sum::<u64>());
+        assert_eq!(of_levels, of_tables, "each has a level");
+        assert!(counts.scan_hits <= of_tables[0] + counts.value_hits, "{counts:?}");
+        let spent = cache.used_bytes + cache.metadata_bytes + cache.pinned_bytes;
+        assert!(cache.used_bytes == 0 || spent <= cache.capacity_bytes, "{cache:?}");
     }
 }
 

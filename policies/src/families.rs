@@ -1,7 +1,7 @@
 //! The list of families, and the defaults that the engine starts from.
 
 use crate::entry::{FamilyInfo, PolicySpec};
-use crate::{admission, agent, cache, filter, index, layout, picker, separation};
+use crate::{admission, agent, cache, filter, index, layout, picker, separation, warming};
 
 /// The policy that each family uses where a config says nothing.
 #[derive(Clone, Debug)]
@@ -10,6 +10,8 @@ pub struct Defaults {
     pub eviction: PolicySpec,
     /// Cache admission.
     pub admission: PolicySpec,
+    /// What the cache keeps when tables are rewritten.
+    pub warming: PolicySpec,
     /// Compaction layout.
     pub layout: PolicySpec,
     /// Compaction file picking.
@@ -29,6 +31,7 @@ pub fn defaults() -> Defaults {
     Defaults {
         eviction: cache::FAMILY.default_spec(),
         admission: admission::FAMILY.default_spec(),
+        warming: warming::FAMILY.default_spec(),
         layout: layout::FAMILY.default_spec(),
         picker: picker::FAMILY.default_spec(),
         agent: agent::FAMILY.default_spec(),
@@ -43,6 +46,7 @@ pub fn families() -> Vec<FamilyInfo> {
     vec![
         cache::FAMILY.info(),
         admission::FAMILY.info(),
+        warming::FAMILY.info(),
         layout::FAMILY.info(),
         picker::FAMILY.info(),
         agent::FAMILY.info(),

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`cache`] | who leaves the cache? | every cache access |
 //! | [`admission`] | who enters the cache? | every cache miss |
+//! | [`warming`] | what does the cache keep when tables are rewritten? | once a block that is written |
 //! | [`layout`] | how many runs may a level hold, and which merge is due? | after each flush and compaction |
 //! | [`picker`] | which table of a full level moves down? | once a partial compaction |
 //! | [`agent`] | should the layout change? | once a window of operations |
@@ -21,6 +22,7 @@ pub mod slot_list;
 
 pub mod admission;
 pub mod cache;
+pub mod warming;
 
 pub mod agent;
 pub mod layout;

@@ -1,10 +1,12 @@
 //! Carrying a plan out: read, merge, drop what nobody can see, write, swap.
 
-use std::mem;
 use std::sync::Arc;
 
+use aura_policies::warming::{Asks, Warming};
+
 use super::Job;
-use crate::env::Work;
+use crate::cache::Name;
+use crate::context::ReadContext;
 use crate::error::Result;
 use crate::flush::{ENTRIES_A_SLICE, TableWriter};
 use crate::merge::Merge;
@@ -14,6 +16,7 @@ use crate::sst::Table;
 use crate::state::{Inner, OpenedFiles, View};
 use crate::storage::{Direction, Entry};
 use crate::version::{AddedTable, Edit};
+use crate::warm::Inputs;
 
 /// What a merge wrote.
 struct Merged {
@@ -25,13 +28,16 @@ impl Inner {
     /// Does one compaction, and lets readers see the result.
     pub(crate) async fn compact_job(&self, job: &Job) -> Result<()> {
         let start_nanos = self.env.clock.now();
+        let warming = self.warming();
         let merged = if job.is_move() {
             let tables = job.tables().map(|(_, table)| table.clone()).collect();
             Merged { tables, retain: Retain::new(Vec::new()) }
         } else {
-            self.merge_tables(job).await?
+            self.merge_tables(job, &warming).await?
         };
+        let dead = if job.is_move() || !warming.drops_dead() { Vec::new() } else { self.cached_names(job).await };
         self.swap(job, &merged).await?;
+        dead.iter().for_each(|name| self.cache.remove(name));
         let write_bytes = if job.is_move() { 0 } else { merged.tables.iter().map(|table| table.facts().bytes).sum() };
         let read_bytes = if job.is_move() { 0 } else { job.bytes() };
         let mine = self.counters.mine();
@@ -45,22 +51,33 @@ impl Inner {
         Ok(())
     }
 
-    async fn merge_tables(&self, job: &Job) -> Result<Merged> {
+    /// What the cache may hold of the tables that are read. One whose index cannot be read ages out.
+    async fn cached_names(&self, job: &Job) -> Vec<Name<'static>> {
+        let mut context = self.context().in_background();
+        let mut names = Vec::new();
+        for (_, table) in job.tables() {
+            names.extend(table.cached_names(&mut context).await.unwrap_or_default());
+        }
+        context.charge();
+        names
+    }
+
+    async fn merge_tables(&self, job: &Job, warming: &Arc<dyn Warming>) -> Result<Merged> {
         let deepest = self.view.load().version.levels.len().saturating_sub(1).max(job.level);
-        let mut context = self.context();
-        context.fill_cache = false;
+        let mut context = self.context().in_background();
+        context.inputs = (warming.asks() == Asks::Overlaps).then(Inputs::default);
         let mut merge = Merge::new(Direction::Forward);
-        for (_, run) in &job.inputs {
-            merge.add_run(run.clone(), true);
+        for (level, run) in &job.inputs {
+            merge.add_run(run.clone(), *level, true);
         }
         merge.seek(None, &mut context).await?;
-        let mut output =
-            Output { inner: self, level: job.level, deepest, writer: None, last: None, tables: Vec::new() };
+        let (writer, last, tables) = (None, None, Vec::new());
+        let mut output = Output { inner: self, warming, level: job.level, deepest, writer, last, tables };
         let mut retain = Retain::new(self.snapshots());
         let mut seen = 0u64;
         while let Some(entry) = merge.entry() {
             if retain.keeps(entry, |key| job.nothing_below(key)) {
-                output.add(entry, &mut context.work).await?;
+                output.add(entry, &mut context).await?;
             }
             merge.step(&mut context).await?;
             seen += 1;
@@ -73,7 +90,7 @@ impl Inner {
                 }
             }
         }
-        output.end_table(&mut context.work).await?;
+        output.end_table(&mut context).await?;
         context.charge();
         self.sync_directory().await?;
         Ok(Merged { tables: output.tables, retain })
@@ -103,10 +120,7 @@ impl Inner {
         })
         .await?;
         if !job.is_move() {
-            for (_, table) in job.tables() {
-                table.mark_obsolete();
-                table.blocks().for_each(|block| self.cache.remove(block));
-            }
+            job.tables().for_each(|(_, table)| table.mark_obsolete());
         }
         Ok(())
     }
@@ -115,6 +129,7 @@ impl Inner {
 /// The tables a merge writes: a new one whenever the last is full, never between two versions of a key.
 struct Output<'a> {
     inner: &'a Inner,
+    warming: &'a Arc<dyn Warming>,
     level: usize,
     deepest: usize,
     writer: Option<TableWriter>,
@@ -123,23 +138,24 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    async fn add(&mut self, entry: &Entry, work: &mut Work) -> Result<()> {
+    async fn add(&mut self, entry: &Entry, context: &mut ReadContext<'_>) -> Result<()> {
         let full = self.writer.as_ref().is_some_and(|it| it.bytes() >= self.inner.config.table.size.as_u64());
         if full && self.last.as_ref() != Some(&entry.key) {
-            self.end_table(work).await?;
+            self.end_table(context).await?;
         }
         if self.writer.is_none() {
-            self.writer = Some(self.inner.begin_table(self.level, self.deepest)?);
+            self.writer = Some(self.inner.begin_table(self.level, self.deepest, self.warming)?);
         }
         self.last = Some(entry.key.clone());
-        self.writer.as_mut().expect("just begun").add(entry, work).await
+        let writer = self.writer.as_mut().expect("just begun");
+        writer.add(self.inner, entry, &mut context.inputs, &mut context.work).await
     }
 
-    async fn end_table(&mut self, work: &mut Work) -> Result<()> {
+    async fn end_table(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         if let Some(writer) = self.writer.take() {
-            let (_, table) = writer.finish(self.inner, work).await?;
+            let (_, table) = writer.finish(self.inner, &mut context.inputs, &mut context.work).await?;
             self.tables.push(table);
-            self.inner.env.clock.charge(&mem::take(work));
+            context.charge();
         }
         Ok(())
     }

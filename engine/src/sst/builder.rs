@@ -7,7 +7,7 @@ use aura_policies::filter::{FilterFacts, FilterPolicy};
 use aura_policies::index::IndexPolicy;
 use bytes::Bytes;
 
-use super::block::BlockBuilder;
+use super::block::{Block, BlockBuilder};
 use super::format::{Footer, Handle, Properties, seal};
 use super::hash_key;
 use crate::config::Compression;
@@ -38,6 +38,21 @@ pub(crate) struct TableOptions {
     pub index_name: String,
     /// What the filter policy is told.
     pub facts: FilterFacts,
+    /// Whether somebody wants the data blocks as they are written.
+    pub keeps_cuts: bool,
+}
+
+/// A data block just written, as it is before compression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// Where in the file it lies.
+    pub offset: u64,
+    /// Its bytes.
+    pub data: Bytes,
+    /// Its first key.
+    pub first: Bytes,
+    /// Its last key.
+    pub last: Bytes,
 }
 
 /// A table just written, for the manifest.
@@ -61,6 +76,8 @@ pub(crate) struct Built {
     pub sequence_max: u64,
     /// What its index is.
     pub index: IndexReport,
+    /// The last data blocks, where somebody wants them: those not yet taken.
+    pub cuts: Vec<Cut>,
 }
 
 /// Writes one table. Nothing is synced: that is the caller's part, once it is finished.
@@ -77,6 +94,8 @@ pub(crate) struct TableBuilder {
     properties: Properties,
     /// The last key and its sequence number.
     last: (Vec<u8>, u64),
+    /// Data blocks that nobody has taken yet.
+    cuts: Vec<Cut>,
     /// Bytes not yet appended to the file, and how many were.
     pending: Vec<u8>,
     appended: u64,
@@ -101,6 +120,7 @@ impl TableBuilder {
             hashes: Vec::new(),
             properties,
             last: (Vec::new(), 0),
+            cuts: Vec::new(),
             pending: Vec::new(),
             appended: 0,
         }
@@ -173,9 +193,24 @@ impl TableBuilder {
         }
     }
 
+    /// The data blocks written since the last call; none where nobody wants them.
+    pub(crate) fn take_cuts(&mut self) -> Vec<Cut> {
+        std::mem::take(&mut self.cuts)
+    }
+
     async fn cut_block(&mut self, work: &mut Work) -> Result<()> {
-        let entries = self.block.len();
-        let bytes = self.block.finish(|raw| seal(&mut self.pending, raw, self.options.compression, work));
+        let (entries, offset) = (self.block.len(), self.position());
+        let mut kept = None;
+        let bytes = self.block.finish(|raw| {
+            kept = self.options.keeps_cuts.then(|| Bytes::copy_from_slice(raw));
+            seal(&mut self.pending, raw, self.options.compression, work)
+        });
+        if let Some(data) = kept {
+            work.bytes_copied += data.len() as u64;
+            let first = Block::new(data.clone()).and_then(|block| block.key(0).map(Bytes::copy_from_slice));
+            let last = Bytes::copy_from_slice(&self.last.0);
+            self.cuts.push(Cut { offset, data, first: first.unwrap_or_default(), last });
+        }
         self.index.add(bytes, entries, &self.last.0);
         if self.pending.len() >= APPEND_BYTES { self.append(work).await } else { Ok(()) }
     }
@@ -243,6 +278,7 @@ impl TableBuilder {
             sequence_min,
             sequence_max,
             index: index.report().clone(),
+            cuts: self.cuts,
         })
     }
 }

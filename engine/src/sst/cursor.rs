@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use super::block::Block;
 use super::table::{Position, Table, Window};
 use crate::context::ReadContext;
 use crate::error::Result;
+use crate::index::TableIndex;
 use crate::storage::{Entry, Sequence};
 
 /// A place in a table, or none. A cursor that has run off either end, or met an error, must seek again.
 pub(crate) struct TableCursor {
     table: Arc<Table>,
+    /// The table's index, from the first move on.
+    index: Option<Arc<TableIndex>>,
     /// What a sequential cursor has read ahead; None for one that goes through the cache.
     window: Option<Window>,
     position: Option<Position>,
@@ -20,7 +22,7 @@ pub(crate) struct TableCursor {
 impl TableCursor {
     /// A cursor that is nowhere yet and reads block by block through the cache.
     pub(crate) fn new(table: Arc<Table>) -> Self {
-        Self { table, window: None, position: None, current: None }
+        Self { table, index: None, window: None, position: None, current: None }
     }
 
     /// A cursor for jobs that read a table from one end to the other: it asks the device for many blocks at a time and
@@ -40,15 +42,16 @@ impl TableCursor {
     /// As of all its moves: [`Error::Corruption`](crate::error::Error) or [`Error::Io`](crate::error::Error).
     pub(crate) async fn seek(&mut self, key: &[u8], sequence: Sequence, context: &mut ReadContext<'_>) -> Result<()> {
         self.leave();
-        let found = self.table.lower_bound(key, sequence, false, context).await?;
+        let index = self.index(context).await?;
+        let found = self.table.lower_bound(&index, key, sequence, false, context).await?;
         found.map_or(Ok(()), |position| self.arrive(position))
     }
 
     /// Goes to the first entry.
     pub(crate) async fn seek_first(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         self.leave();
-        let block = self.load(0, context).await?;
-        self.arrive(Position { number: 0, block, entry: 0 })
+        let position = self.load(0, context).await?;
+        self.arrive(position)
     }
 
     /// Goes to the last entry.
@@ -60,7 +63,8 @@ impl TableCursor {
     /// Goes to the last entry whose user key is below `key`: the oldest version of the next smaller one.
     pub(crate) async fn seek_before(&mut self, key: &[u8], context: &mut ReadContext<'_>) -> Result<()> {
         self.leave();
-        match self.table.lower_bound(key, Sequence::MAX, false, context).await? {
+        let index = self.index(context).await?;
+        match self.table.lower_bound(&index, key, Sequence::MAX, false, context).await? {
             Some(position) => {
                 self.position = Some(position);
                 self.prev(context).await
@@ -78,7 +82,7 @@ impl TableCursor {
             if number == self.table.block_count() {
                 return Ok(());
             }
-            position = Position { number, block: self.load(number, context).await?, entry: 0 };
+            position = self.load(number, context).await?;
         }
         self.arrive(position)
     }
@@ -97,16 +101,27 @@ impl TableCursor {
     }
 
     async fn enter_last(&mut self, number: usize, context: &mut ReadContext<'_>) -> Result<()> {
-        let block = self.load(number, context).await?;
-        let entry = block.len() - 1;
-        self.arrive(Position { number, block, entry })
+        let mut position = self.load(number, context).await?;
+        position.entry = position.block.len() - 1;
+        self.arrive(position)
     }
 
-    async fn load(&mut self, number: usize, context: &mut ReadContext<'_>) -> Result<Block> {
-        match &mut self.window {
-            Some(window) => self.table.block_in(window, number, context).await,
-            None => self.table.block(number, context).await,
+    async fn index(&mut self, context: &mut ReadContext<'_>) -> Result<Arc<TableIndex>> {
+        if self.index.is_none() {
+            self.index = Some(self.table.index(context).await?.share());
         }
+        Ok(self.index.clone().expect("just put there"))
+    }
+
+    /// The first entry of a block.
+    async fn load(&mut self, number: usize, context: &mut ReadContext<'_>) -> Result<Position> {
+        let index = self.index(context).await?;
+        let span = self.table.span(&index, number)?;
+        let block = match &mut self.window {
+            Some(window) => self.table.block_in(&index, window, number, context).await?,
+            None => self.table.block(&span, context).await?,
+        };
+        Ok(Position { number, span, block, entry: 0 })
     }
 
     fn leave(&mut self) -> Option<Position> {

@@ -19,9 +19,9 @@ pub(crate) mod cursor;
 
 pub(crate) mod verify;
 
-pub(crate) use builder::{Built, TableBuilder, TableOptions};
+pub(crate) use builder::{Built, Cut, TableBuilder, TableOptions};
 pub(crate) use cursor::TableCursor;
-pub(crate) use table::{Table, hash_key};
+pub(crate) use table::{Found, Table, hash_key};
 
 #[cfg(test)]
 mod tests;

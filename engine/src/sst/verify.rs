@@ -35,12 +35,13 @@ impl Table {
         let (mut deletions, mut separated_bytes) = (0, 0);
         let mut last: Option<Entry> = None;
         for number in 0..self.block_count() {
-            let block = self.block_in(&mut window, number, context).await?;
+            let at = self.span(&meta.index, number)?.start;
+            let block = self.block_in(&meta.index, &mut window, number, context).await?;
             audit.blocks += 1;
             for index in 0..block.len() {
-                let entry = block.entry(index).ok_or_else(|| self.damaged(number, "an entry is malformed"))?;
+                let entry = block.entry(index).ok_or_else(|| self.damaged(at, "an entry is malformed"))?;
                 let wrong = self.entry_fault(&meta, number, &entry, last.as_ref(), context);
-                wrong.map_or(Ok(()), |what| Err(self.damaged(number, what)))?;
+                wrong.map_or(Ok(()), |what| Err(self.damaged(at, what)))?;
                 audit.entries += 1;
                 deletions += u64::from(entry.kind == Kind::Delete);
                 separated_bytes += entry.pointer().map_or(0, |pointer| u64::from(pointer.stored_bytes));

@@ -35,7 +35,7 @@ pub(crate) struct Recovered {
 ///
 /// # Errors
 /// I/O errors, [`Error::Format`] for a newer format, and [`Error::Corruption`] with the file and offset.
-pub(crate) async fn recover(env: &Env, directory: &Path, cache: &BlockCache) -> Result<Recovered> {
+pub(crate) async fn recover(env: &Env, directory: &Path, cache: &Arc<BlockCache>) -> Result<Recovered> {
     let names = env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
     let state = if names.iter().any(|name| name == CURRENT) {
         read_manifest(env, directory).await?
@@ -164,7 +164,7 @@ impl State {
     }
 
     /// Opens every live file and makes the version of them.
-    async fn open_files(&self, env: &Env, directory: &Path, cache: &BlockCache) -> Result<Version> {
+    async fn open_files(&self, env: &Env, directory: &Path, cache: &Arc<BlockCache>) -> Result<Version> {
         let mut context = ReadContext::new(cache, &*env.clock);
         let mut tables = BTreeMap::new();
         for (id, added) in &self.tables {

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use aura_policies::cache::Kind;
+
 use super::format::{decode, frame_bytes};
-use crate::cache::BlockId;
+use crate::cache::{BlockId, Name, Object};
 use crate::codec::decompress;
 use crate::context::ReadContext;
 use crate::env::{File, Fs};
@@ -62,13 +64,10 @@ impl ValueFile {
     /// # Errors
     /// I/O errors, and [`Error::Corruption`] where the frame is not the one the pointer was made for.
     pub(crate) async fn get(&self, key: &[u8], pointer: &ValuePointer, context: &mut ReadContext<'_>) -> Result<Value> {
-        let id = BlockId { file: pointer.file, offset: pointer.offset };
-        context.work.cache_probes += 1;
-        if let Some(value) = context.cache.get(id) {
-            context.stats.value_hits += 1;
+        let name = Name::part(Kind::Value, BlockId { file: pointer.file, offset: pointer.offset });
+        if let Some((Object::Bytes(value), _)) = context.ask(&name) {
             return Ok(value);
         }
-        context.stats.value_misses += 1;
         let bytes = frame_bytes(key.len(), pointer.stored_bytes);
         let frame = context.read(&*self.file, &self.path, pointer.offset, bytes).await?;
         let damaged = |what: &str| Error::corruption(&self.path, pointer.offset, what);
@@ -77,9 +76,7 @@ impl ValueFile {
             .ok_or_else(|| damaged("the value's frame does not match its pointer"))?;
         let value = decompress(pointer.compression, &stored, pointer.raw_bytes as usize, &mut context.work)
             .ok_or_else(|| damaged("the value does not decompress"))?;
-        if context.fill_cache {
-            context.cache.insert(id, value.clone());
-        }
+        context.offer(&name, &Object::Bytes(value.clone()), 1);
         Ok(value)
     }
 }

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
-use aura_engine::{Compression, EngineConfig, MemtableStructure, SyncPolicy};
-use aura_policies::PolicySpec;
+use aura_engine::{Compression, EngineConfig, MemtableStructure, Metadata, Rows, SyncPolicy};
+use aura_policies::{Family, PolicySpec};
 use bytesize::ByteSize;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -65,6 +65,12 @@ fn named(name: &str, params: &[(&str, serde_json::Value)]) -> PolicySpec {
     params.iter().fold(PolicySpec::named(name), |spec, (key, value)| spec.with(key, value.clone()))
 }
 
+/// Any policy of a family.
+pub(crate) fn any<B>(chance: &mut Chance, family: &Family<B>) -> PolicySpec {
+    let names: Vec<&str> = family.entries.iter().map(|entry| entry.name).collect();
+    PolicySpec::named(chance.pick(&names))
+}
+
 /// Small settings, so that a few thousand operations flush and compact many times; every policy drawn at random.
 pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     let mut config = EngineConfig::default();
@@ -83,7 +89,12 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     config.table.index = chance.pick(&[named("fence", &[]), named("greedy-plr", &[("epsilon", 2.into())])]);
     config.cache.size = ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]));
     config.cache.shards = chance.below(3) as u32;
-    config.cache.eviction = chance.pick(&[named("lru", &[]), named("sieve", &[]), named("arc", &[])]);
+    config.cache.eviction = any(chance, &aura_policies::cache::FAMILY);
+    config.cache.admission = any(chance, &aura_policies::admission::FAMILY);
+    config.cache.warming = any(chance, &aura_policies::warming::FAMILY);
+    config.cache.metadata = chance.pick(&[Metadata::Pinned, Metadata::Priority, Metadata::Normal]);
+    config.cache.metadata_share = chance.pick(&[0.0, 0.3, 1.0]);
+    config.cache.rows = chance.pick(&[Rows::None, Rows::KeyValue, Rows::KeyPointer, Rows::Both]);
     config.compaction.layout = chance.pick(&[
         named("leveled", &[("ratio", 3.into())]),
         named("tiered", &[("ratio", 3.into())]),

@@ -4,6 +4,8 @@ mod cache;
 mod cache_driver;
 mod cache_golden;
 
+mod warming;
+
 mod layout;
 mod tree;
 

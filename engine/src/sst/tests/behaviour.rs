@@ -3,6 +3,7 @@
 use aura_policies::index::{IndexPolicy, Trained};
 
 use super::*;
+use crate::config::Metadata;
 use crate::index::IndexUse;
 use crate::storage::{KEY_BYTES_MAX, ValuePointer};
 
@@ -14,10 +15,10 @@ fn a_present_key_costs_one_block_and_a_second_look_no_device() {
     let mut context = world.context();
     for round in 0..2 {
         for entry in &entries {
-            let found = ready(table.get(&entry.key, hash_key(&entry.key), u64::MAX, &mut context)).unwrap();
+            let found = get(&table, &entry.key, u64::MAX, &mut context).unwrap();
             assert_eq!(found.as_ref(), Some(entry));
         }
-        let blocks = table.blocks().count() as u64;
+        let blocks = table.block_count() as u64;
         let stats = context.stats;
         assert_eq!(stats.index_probes, 5_000 * (round + 1));
         assert_eq!((stats.device_reads, stats.block_misses), (blocks, blocks), "round {round}");
@@ -26,7 +27,7 @@ fn a_present_key_costs_one_block_and_a_second_look_no_device() {
     // A cached value is no copy: both reads give the same memory.
     let mut value = || {
         let key = &entries[77].key;
-        ready(table.get(key, hash_key(key), u64::MAX, &mut context)).unwrap().unwrap().value.as_ptr()
+        get(&table, key, u64::MAX, &mut context).unwrap().unwrap().value.as_ptr()
     };
     assert_eq!(value(), value());
 }
@@ -38,7 +39,7 @@ fn work_is_charged_before_the_device_is_asked() {
     world.clock.charged.lock().unwrap().clear();
     let mut context = world.context();
     let key = 4u64.to_be_bytes();
-    ready(table.get(&key, hash_key(&key), u64::MAX, &mut context)).unwrap().unwrap();
+    get(&table, &key, u64::MAX, &mut context).unwrap().unwrap();
     let charged = world.clock.charged.lock().unwrap();
     let [before] = charged[..] else { panic!("one device read charges once, not {charged:?}") };
     assert_eq!((before.filter_probes, before.cache_probes, before.system_calls), (1, 1, 1));
@@ -85,7 +86,7 @@ fn a_model_keeps_less_in_memory_than_fences_and_says_how_far_it_may_err() {
     assert_eq!(table.index_bytes(), report.memory_bytes);
     let mut context = world.context();
     for entry in &entries {
-        ready(table.get(&entry.key, hash_key(&entry.key), u64::MAX, &mut context)).unwrap().unwrap();
+        get(&table, &entry.key, u64::MAX, &mut context).unwrap().unwrap();
     }
     let probes = context.stats.index_probes as f64 / entries.len() as f64;
     assert!(probes < 1.5, "{probes} blocks a look-up");
@@ -114,6 +115,7 @@ fn a_wrong_model_is_refused_with_a_reason_and_fences_serve() {
         index: Arc::new(Mistaken(policy)),
         index_name: good.index_name.clone(),
         facts: good.facts,
+        keeps_cuts: false,
     };
     let entries = even_numbers(2_000);
     let table = world.table(&Arc::new(mistaken), &entries);
@@ -122,8 +124,65 @@ fn a_wrong_model_is_refused_with_a_reason_and_fences_serve() {
     assert!(report.refused.as_ref().is_some_and(|why| why.contains("rank")), "{report:?}");
     let mut context = world.context();
     for entry in &entries {
-        let found = ready(table.get(&entry.key, hash_key(&entry.key), u64::MAX, &mut context)).unwrap();
+        let found = get(&table, &entry.key, u64::MAX, &mut context).unwrap();
         assert_eq!(found.as_ref(), Some(entry));
+    }
+}
+
+fn world_with(metadata: Metadata, cache_bytes: u64) -> World {
+    let config = CacheConfig { size: ByteSize(cache_bytes), shards: 1, metadata, ..CacheConfig::default() };
+    World { cache: Arc::new(BlockCache::new(&config, 0).unwrap()), ..World::new(0) }
+}
+
+#[test]
+fn index_and_filter_may_live_in_the_cache() {
+    let entries = even_numbers(5_000);
+    for index in ["fence", "greedy-plr"] {
+        for metadata in [Metadata::Normal, Metadata::Priority] {
+            let world = world_with(metadata, 4 << 20);
+            let table = world.table(&options(Compression::None, index, "bloom", 1024), &entries);
+            assert_eq!((world.cache.stats().entries, world.cache.stats().pinned_bytes), (2, 0), "put in when opened");
+            let mut context = world.context();
+            for entry in &entries {
+                assert_eq!(get(&table, &entry.key, u64::MAX, &mut context).unwrap().as_ref(), Some(entry));
+            }
+            let stats = context.stats;
+            assert_eq!((stats.index_hits, stats.index_misses), (5_000, 0), "{index}, {metadata:?}");
+            assert_eq!((stats.filter_hits, stats.filter_misses), (5_000, 0), "{index}, {metadata:?}");
+
+            // What was lost is read again, by a point read and by a cursor, and found to be what it was.
+            let names = ready(table.cached_names(&mut world.context())).unwrap();
+            names.iter().for_each(|name| world.cache.remove(name));
+            let mut context = world.context();
+            assert_eq!(get(&table, &entries[9].key, u64::MAX, &mut context).unwrap().as_ref(), Some(&entries[9]));
+            let stats = context.stats;
+            assert_eq!((stats.index_misses, stats.filter_misses, stats.block_misses), (1, 1, stats.index_probes));
+            assert_eq!(stats.device_reads, 2 + stats.block_misses, "{index}, {metadata:?}");
+            let mut cursor = TableCursor::new(Arc::clone(&table));
+            ready(cursor.seek_first(&mut context)).unwrap();
+            assert_eq!((cursor.entry(), context.stats.index_hits), (Some(&entries[0]), 1), "{index}, {metadata:?}");
+        }
+    }
+}
+
+#[test]
+fn a_cache_smaller_than_the_metadata_serves_all_the_same() {
+    let entries = even_numbers(5_000);
+    for metadata in [Metadata::Pinned, Metadata::Normal, Metadata::Priority] {
+        let world = world_with(metadata, 2 << 10);
+        let table = world.table(&options(Compression::None, "fence", "bloom", 512), &entries);
+        let pinned = if metadata == Metadata::Pinned { table.index_bytes() + table.filter_bytes() } else { 0 };
+        let stats = world.cache.stats();
+        assert_eq!((stats.pinned_bytes, stats.capacity_bytes), (pinned, 2 << 10), "{metadata:?}");
+        for entry in entries.iter().step_by(50) {
+            let found = get(&table, &entry.key, u64::MAX, &mut world.context()).unwrap();
+            assert_eq!(found.as_ref(), Some(entry), "{metadata:?}");
+        }
+        if metadata == Metadata::Pinned {
+            assert_eq!(world.cache.stats().entries, 0, "the budget is spent");
+            drop(table);
+            assert_eq!(world.cache.stats().pinned_bytes, 0, "given back with the table");
+        }
     }
 }
 
@@ -137,7 +196,7 @@ fn versions_of_one_key_may_fill_many_blocks() {
         let table = world.table(&options(Compression::None, index, "bloom", 128), &entries);
         let mut context = world.context();
         for snapshot in (0..2_100).step_by(7) {
-            let found = ready(table.get(b"k", hash_key(b"k"), snapshot, &mut context)).unwrap();
+            let found = get(&table, b"k", snapshot, &mut context).unwrap();
             assert_eq!(found.as_ref(), newest(&entries, b"k", snapshot), "{index} at {snapshot}");
         }
     }
@@ -199,16 +258,16 @@ fn an_obsolete_table_is_read_to_the_end_and_then_removed() {
     let options = options(Compression::None, "fence", "bloom", 512);
     let table = world.table(&options, &entries);
     let reader = Arc::clone(&table);
-    let ids: Vec<_> = table.blocks().collect();
-    ready(table.block(0, &mut world.context())).unwrap();
-    assert!(world.cache.get(ids[0]).is_some());
-    ids.iter().for_each(|id| world.cache.remove(*id));
+    let names = ready(table.cached_names(&mut world.context())).unwrap();
+    get(&table, &entries[0].key, u64::MAX, &mut world.context()).unwrap().unwrap();
+    assert!(world.cache.peek(&names[0]).is_some());
+    names.iter().for_each(|name| world.cache.remove(name));
 
     table.mark_obsolete();
     drop(table);
     let mut context = world.context();
     for entry in &entries {
-        let found = ready(reader.get(&entry.key, hash_key(&entry.key), u64::MAX, &mut context)).unwrap();
+        let found = get(&reader, &entry.key, u64::MAX, &mut context).unwrap();
         assert_eq!(found.as_ref(), Some(entry));
     }
     assert_eq!(world.cache.stats().entries, 0, "blocks of a dead table do not enter the cache");

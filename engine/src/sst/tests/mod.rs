@@ -56,13 +56,13 @@ impl Clock for Still {
 struct World {
     fs: Arc<MemoryFs>,
     clock: Still,
-    cache: BlockCache,
+    cache: Arc<BlockCache>,
 }
 
 impl World {
     fn new(cache_bytes: u64) -> Self {
         let config = CacheConfig { size: ByteSize(cache_bytes), shards: 1, ..CacheConfig::default() };
-        Self { fs: Arc::default(), clock: Still::default(), cache: BlockCache::new(&config, 0).unwrap() }
+        Self { fs: Arc::default(), clock: Still::default(), cache: Arc::new(BlockCache::new(&config, 0).unwrap()) }
     }
 
     fn context(&self) -> ReadContext<'_> {
@@ -105,6 +105,11 @@ impl World {
     }
 }
 
+/// A point read.
+fn get(table: &Table, key: &[u8], snapshot: u64, context: &mut ReadContext<'_>) -> Result<Option<Entry>> {
+    Ok(ready(table.get(key, hash_key(key), snapshot, context))?.map(|found| found.entry))
+}
+
 fn path() -> &'static Path {
     Path::new("t.sst")
 }
@@ -140,6 +145,7 @@ fn options(compression: Compression, index: &str, filter: &str, block_bytes: usi
         index: aura_policies::index::build(&PolicySpec::named(index)).unwrap().into(),
         index_name: index.to_owned(),
         facts: FilterFacts { level: 1, deepest: 3 },
+        keeps_cuts: false,
     })
 }
 

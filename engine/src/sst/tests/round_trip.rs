@@ -99,7 +99,7 @@ impl Trial {
         let mut cursor = TableCursor::new(Arc::clone(table));
         for key in keys {
             for snapshot in SNAPSHOTS {
-                let found = ready(table.get(key, hash_key(key), snapshot, &mut context)).unwrap();
+                let found = get(table, key, snapshot, &mut context).unwrap();
                 assert_eq!(found.as_ref(), newest(entries, key, snapshot), "{label}: get {key:?} at {snapshot}");
                 let target = put(key, snapshot, b"");
                 ready(cursor.seek(key, snapshot, &mut context)).unwrap();
@@ -162,7 +162,7 @@ impl Trial {
         let audit = ready(self.table.verify(&mut self.world.context(), |entry| seen.push(entry.clone()))).unwrap();
         assert_eq!(seen, self.entries, "{}", self.label);
         assert_eq!(audit.entries, self.entries.len() as u64, "{}", self.label);
-        assert_eq!(audit.blocks, self.table.blocks().count() as u64, "{}", self.label);
+        assert_eq!(audit.blocks, self.table.block_count() as u64, "{}", self.label);
     }
 }
 

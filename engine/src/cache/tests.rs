@@ -1,0 +1,290 @@
+//! The cache by itself, over every policy of eviction and of admission.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex as StdMutex;
+
+use aura_policies::PolicySpec;
+use bytesize::ByteSize;
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::*;
+
+fn config(policy: &str, bytes: u64, shards: u32) -> CacheConfig {
+    CacheConfig { size: ByteSize(bytes), shards, eviction: PolicySpec::named(policy), ..CacheConfig::default() }
+}
+
+fn cache(policy: &str, bytes: u64, shards: u32) -> BlockCache {
+    BlockCache::new(&config(policy, bytes, shards), 7).unwrap()
+}
+
+fn evictions() -> impl Iterator<Item = &'static str> {
+    aura_policies::cache::FAMILY.entries.iter().map(|entry| entry.name)
+}
+
+fn admissions() -> impl Iterator<Item = &'static str> {
+    aura_policies::admission::FAMILY.entries.iter().map(|entry| entry.name)
+}
+
+fn name(file: u64, offset: u64) -> Name<'static> {
+    Name::part(Kind::Data, BlockId { file, offset })
+}
+
+/// What an object holds is a function of its address and version, so that a mix-up shows.
+fn object((file, offset): (u64, u64), version: u64) -> Bytes {
+    let bytes = 40 + (file * 977 + offset * 131) % 3000;
+    let mut data = vec![(file ^ offset) as u8; bytes as usize];
+    data[..8].copy_from_slice(&version.to_le_bytes());
+    Bytes::from(data)
+}
+
+fn get(cache: &BlockCache, name: &Name<'_>) -> Option<Bytes> {
+    cache.get(name, 0).map(|(object, _)| match object {
+        Object::Bytes(data) => data,
+        Object::Index(_) | Object::Filter(_) => panic!("{name:?} is no index or filter"),
+    })
+}
+
+fn put(cache: &BlockCache, name: &Name<'_>, data: Bytes) -> bool {
+    cache.offer(name, Object::Bytes(data), 1, 0)
+}
+
+fn audit(cache: &BlockCache) -> Result<(), String> {
+    cache.main.shards.iter().try_for_each(|shard| guard(shard).audit())
+}
+
+/// An empty cache may owe: to metadata that is there from the start, and to what is pinned.
+fn within_budget(stats: &CacheStats) -> bool {
+    stats.used_bytes == 0 || stats.used_bytes + stats.metadata_bytes + stats.pinned_bytes <= stats.capacity_bytes
+}
+
+/// Looks objects up at random, brings in what is missing, removes some; sometimes something is pinned, and sometimes, where
+/// `changes` are given, the cache is changed. Returns the hits.
+fn live(cache: &Arc<BlockCache>, steps: u64, changes: &[Reconfigure], label: &str) -> u64 {
+    let mut chance = Xoshiro256PlusPlus::seed_from_u64(11);
+    let mut versions: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+    let mut pin = None;
+    let mut hits = 0;
+    for step in 0..steps {
+        let at = (chance.random_range(0..3), chance.random_range(0..200u64));
+        let name = name(at.0, at.1);
+        match get(cache, &name) {
+            Some(data) => {
+                assert_eq!(data, object(at, versions[&at]), "{label}, step {step}");
+                hits += 1;
+                if chance.random_range(0..20) == 0 {
+                    cache.remove(&name);
+                    assert_eq!(get(cache, &name), None, "{label}, step {step}: {at:?} was removed");
+                }
+            }
+            None => {
+                versions.insert(at, step);
+                let entered = put(cache, &name, object(at, step));
+                assert_eq!(cache.peek(&name).is_some(), entered, "{label}, step {step}");
+            }
+        }
+        match chance.random_range(0..4_000) {
+            0 => pin = Some(cache.pin(60 << 10)),
+            1 => pin = None,
+            _ => {}
+        }
+        if let Some(change) = changes.get(chance.random_range(0..2_000usize)) {
+            cache.reconfigure(change).unwrap();
+            assert_eq!(audit(cache), Ok(()), "{label}, step {step}: {change:?}");
+        }
+        let stats = cache.stats();
+        assert!(within_budget(&stats), "{label}, step {step}: {stats:?}");
+    }
+    drop(pin);
+    assert_eq!(audit(cache), Ok(()), "{label}");
+    hits
+}
+
+#[test]
+fn every_pair_of_policies_keeps_the_budget_and_gives_back_what_was_put_in() {
+    for eviction in evictions() {
+        for admission in admissions() {
+            for shards in [1, 3] {
+                let config =
+                    CacheConfig { admission: PolicySpec::named(admission), ..config(eviction, 200 << 10, shards) };
+                let cache = Arc::new(BlockCache::new(&config, 7).unwrap());
+                let label = format!("{eviction} behind {admission}, {shards} shards, seed 11");
+                let hits = live(&cache, 12_000, &[], &label);
+                let stats = cache.stats();
+                assert!(hits > 500 && stats.evictions > 50 && stats.entries > 20, "{label}: {hits} hits, {stats:?}");
+                assert!(stats.inserts > stats.evictions && stats.dead > 0, "{label}: {stats:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn policies_and_size_change_under_what_is_held() {
+    let change = |eviction: Option<&str>, admission: Option<&str>, kib: Option<u64>| Reconfigure {
+        eviction: eviction.map(PolicySpec::named),
+        admission: admission.map(PolicySpec::named),
+        cache_size: kib.map(ByteSize::kib),
+        warming: None,
+    };
+    let mut changes: Vec<_> = evictions().map(|eviction| change(Some(eviction), None, None)).collect();
+    changes.extend(admissions().map(|admission| change(None, Some(admission), None)));
+    changes.extend([100, 300, 0, 150, 250].map(|kib| change(None, None, Some(kib))));
+    for eviction in evictions() {
+        let cache = Arc::new(cache(eviction, 200 << 10, 2));
+        let hits = live(&cache, 20_000, &changes, &format!("from {eviction}, seed 11"));
+        assert!(hits > 300, "{eviction}: {hits} hits");
+    }
+}
+
+#[test]
+fn a_change_keeps_what_was_worth_most() {
+    for eviction in evictions() {
+        let cache = cache("lru", 64 << 10, 1);
+        for offset in 0..10 {
+            assert!(put(&cache, &name(1, offset), Bytes::from(vec![1; 1000])));
+        }
+        assert!(get(&cache, &name(1, 0)).is_some());
+        cache
+            .reconfigure(&Reconfigure { eviction: Some(PolicySpec::named(eviction)), ..Reconfigure::default() })
+            .unwrap();
+        assert_eq!(cache.stats().entries, 10, "{eviction}: all fits, all stays");
+    }
+    let cache = cache("lru", 64 << 10, 1);
+    for offset in 0..10 {
+        put(&cache, &name(1, offset), Bytes::from(vec![1; 1000]));
+    }
+    get(&cache, &name(1, 0)).unwrap();
+    let metadata = cache.stats().metadata_bytes;
+    let change = Reconfigure { cache_size: Some(ByteSize(3 * 1128 + metadata)), ..Reconfigure::default() };
+    cache.reconfigure(&change).unwrap();
+    let held: Vec<_> = (0..10).filter(|offset| cache.peek(&name(1, *offset)).is_some()).collect();
+    assert_eq!(held, [0, 8, 9], "the last three by recency");
+    let wrong = Reconfigure { eviction: Some(PolicySpec::named("nobody")), ..Reconfigure::default() };
+    assert!(matches!(cache.reconfigure(&wrong), Err(Error::Policy { key, .. }) if key == "cache.eviction"));
+    assert_eq!(cache.stats().entries, 3, "a refused change changes nothing");
+}
+
+#[test]
+fn an_object_larger_than_its_shard_stays_outside() {
+    for policy in evictions() {
+        let cache = cache(policy, 16 << 10, 1);
+        put(&cache, &name(1, 0), Bytes::from_static(b"small"));
+        assert!(!put(&cache, &name(1, 9), Bytes::from(vec![0; 16 << 10])), "{policy}");
+        assert_eq!(get(&cache, &name(1, 0)).as_deref(), Some(&b"small"[..]), "{policy}");
+        assert_eq!((cache.stats().entries, cache.stats().rejected), (1, 1), "{policy}");
+    }
+}
+
+#[test]
+fn putting_an_object_in_twice_keeps_the_first() {
+    let cache = cache("lru", 64 << 10, 1);
+    put(&cache, &name(1, 0), Bytes::from_static(b"first"));
+    put(&cache, &name(1, 0), Bytes::from_static(b"again"));
+    assert_eq!(get(&cache, &name(1, 0)).as_deref(), Some(&b"first"[..]));
+    assert_eq!((cache.stats().entries, cache.stats().inserts), (1, 1));
+}
+
+#[test]
+fn a_cache_of_no_bytes_is_off_but_its_policies_must_exist() {
+    let cache = cache("lru", 0, 4);
+    assert!(!put(&cache, &name(1, 0), Bytes::from_static(b"x")));
+    assert_eq!((get(&cache, &name(1, 0)), cache.stats()), (None, CacheStats::default()));
+    let mut config = config("nobody", 0, 0);
+    let error = BlockCache::new(&config, 0).map(drop).unwrap_err();
+    assert!(matches!(error, Error::Policy { ref key, .. } if key == "cache.eviction"), "{error}");
+    (config.eviction, config.admission) = (PolicySpec::named("lru"), PolicySpec::named("nobody"));
+    let error = BlockCache::new(&config, 0).map(drop).unwrap_err();
+    assert!(matches!(error, Error::Policy { ref key, .. } if key == "cache.admission"), "{error}");
+    cache.reconfigure(&Reconfigure { cache_size: Some(ByteSize::kib(64)), ..Reconfigure::default() }).unwrap();
+    assert!(put(&cache, &name(1, 0), Bytes::from_static(b"x")), "it can be turned on");
+}
+
+#[test]
+fn the_size_chooses_the_shards() {
+    for (mib, shards) in [(1, 1), (4, 1), (9, 2), (64, 16), (1024, 16)] {
+        let cache = cache("lru", mib << 20, 0);
+        assert_eq!((cache.main.shards.len(), cache.stats().capacity_bytes), (shards, mib << 20), "{mib} MiB");
+    }
+    let config = CacheConfig { metadata: Metadata::Priority, metadata_share: 0.25, ..config("lru", 64 << 20, 0) };
+    let cache = BlockCache::new(&config, 0).unwrap();
+    let metadata = cache.metadata.as_ref().unwrap();
+    assert_eq!((cache.main.shards.len(), metadata.shards.len()), (12, 4));
+    assert_eq!(cache.stats().capacity_bytes, 64 << 20);
+}
+
+#[test]
+fn rows_are_told_apart_and_a_new_epoch_shuts_the_door() {
+    let config = CacheConfig { rows: Rows::Both, ..config("lru", 64 << 10, 2) };
+    let cache = BlockCache::new(&config, 0).unwrap();
+    let epoch = cache.row_epoch().unwrap();
+    // The same hash for different keys, as if it were a collision.
+    for (key, content) in [(&b"one"[..], &b"1"[..]), (b"two", b"22"), (b"on", b"e1")] {
+        for kind in [Kind::KeyValue, Kind::KeyPointer] {
+            assert!(cache.offer_row(&Name::row(kind, key, 77), encode_row(key, content), 3, epoch));
+        }
+    }
+    let content = |kind, key: &'static [u8]| {
+        get(&cache, &Name::row(kind, key, 77)).map(|row| row_content(&row, key.len()).to_vec())
+    };
+    assert_eq!(content(Kind::KeyValue, b"one"), Some(b"1".to_vec()));
+    assert_eq!(content(Kind::KeyPointer, b"two"), Some(b"22".to_vec()));
+    assert_eq!(content(Kind::KeyValue, b"on"), Some(b"e1".to_vec()));
+    assert_eq!(content(Kind::KeyValue, b"o"), None);
+    cache.end_row_epoch();
+    let late = Name::row(Kind::KeyValue, b"late", 5);
+    assert!(!cache.offer_row(&late, encode_row(b"late", b""), 3, epoch));
+    assert!(cache.offer_row(&late, encode_row(b"late", b""), 3, cache.row_epoch().unwrap()));
+    assert_eq!(cache.stats().rejected, 0, "a row that came too late was not judged by its worth");
+}
+
+#[test]
+fn what_is_warmed_is_counted_apart() {
+    let cache = cache("lru", 64 << 10, 1);
+    cache.warm(&name(1, 0), Bytes::from_static(b"new"));
+    put(&cache, &name(1, 1), Bytes::from_static(b"asked for"));
+    let stats = cache.stats();
+    assert_eq!((stats.inserts, stats.warmed), (2, 1));
+    assert_eq!(cache.peek(&name(1, 0)).map(|(_, hits)| hits), Some(0));
+    get(&cache, &name(1, 0)).unwrap();
+    assert_eq!(cache.peek(&name(1, 0)).map(|(_, hits)| hits), Some(1), "and hit like any other");
+}
+
+#[derive(Default)]
+struct Log(StdMutex<Vec<u64>>);
+
+impl CacheObserver for Log {
+    fn on_access(&self, event: &CacheEvent) {
+        self.0.lock().unwrap().push(event.key);
+    }
+}
+
+#[test]
+fn an_observer_sees_its_share_of_the_objects_and_always_the_same() {
+    for (rate, expected) in [(0.0, 0..=0), (0.1, 900..=1_100), (1.0, 10_000..=10_000)] {
+        let told: Vec<Vec<u64>> = (0..2)
+            .map(|_| {
+                let log = Arc::new(Log::default());
+                let observer = Observer::new(log.clone(), rate);
+                for offset in 0..10_000 {
+                    let key = name(3, offset * 4096).hash();
+                    observer.tell(key, || CacheEvent {
+                        at_ns: 0,
+                        key,
+                        file: None,
+                        offset: None,
+                        bytes: 1,
+                        kind: Kind::Data,
+                        level: None,
+                        caller: Caller::Get,
+                        scanned: 0,
+                        cost: 1,
+                        hit: false,
+                    });
+                }
+                std::mem::take(&mut *log.0.lock().unwrap())
+            })
+            .collect();
+        assert!(expected.contains(&told[0].len()), "{rate}: {}", told[0].len());
+        assert_eq!(told[0], told[1], "{rate}");
+    }
+}

@@ -1,0 +1,304 @@
+//! The engine's cache as its users see it: what is kept when tables are rewritten, rows, and what is counted and told.
+
+mod common;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use aura_engine::env::memory::MemoryWorld;
+use aura_engine::{
+    AuraEngine, CacheEvent, CacheObserver, Caller, Direction, Engine, EngineBuilder, EngineConfig, Metadata, Metrics,
+    Range, Rows,
+};
+use aura_policies::PolicySpec;
+use aura_policies::cache::Kind;
+use bytesize::ByteSize;
+use common::sim;
+
+const KEYS: u64 = 4_000;
+
+fn key(number: u64) -> Vec<u8> {
+    format!("key-{number:06}").into_bytes()
+}
+
+/// Tables of 64 KiB with blocks of 1 KiB, a cache that holds all of it, compactions only when asked for.
+fn config() -> EngineConfig {
+    let mut config = EngineConfig::default();
+    config.memtable = ByteSize::mib(8);
+    config.table.block = ByteSize::kib(1);
+    config.table.size = ByteSize::kib(64);
+    config.cache.size = ByteSize::mib(16);
+    config.compaction.level0_trigger = 100;
+    config.compaction.level0_slowdown = 200;
+    config.compaction.level0_stop = 300;
+    config
+}
+
+async fn put_all(engine: &AuraEngine, round: u64) {
+    for number in 0..KEYS {
+        engine.put(&key(number), format!("{round}-{number}-{}", "x".repeat(80)).as_bytes()).await.unwrap();
+    }
+}
+
+/// Reads keys; returns the block misses that it took.
+async fn read(engine: &AuraEngine, numbers: impl Iterator<Item = u64>) -> u64 {
+    let before = engine.metrics().counts;
+    for number in numbers {
+        assert!(engine.get(&key(number)).await.unwrap().is_some(), "{number}");
+    }
+    engine.metrics().counts.since(&before).block_misses
+}
+
+fn run(config: EngineConfig, test: impl AsyncFnOnce(AuraEngine)) {
+    let world = sim(1);
+    let env = world.env();
+    world
+        .block_on(async {
+            let engine = EngineBuilder::new(env, "/db").config(config).open().await.unwrap();
+            test(engine.clone()).await;
+            engine.close().await.unwrap();
+        })
+        .unwrap();
+}
+
+struct Kept {
+    /// Block misses of a read of all keys after a flush.
+    after_flush: u64,
+    /// The same for the keys below half, and for those above, after a compaction before which the former were read twice.
+    after_compaction: [u64; 2],
+    metrics: Metrics,
+}
+
+fn kept(warming: PolicySpec) -> Kept {
+    let mut config = config();
+    config.cache.warming = warming;
+    let mut kept = Kept { after_flush: 0, after_compaction: [0; 2], metrics: Metrics::default() };
+    run(config, async |engine| {
+        // Two runs of the same keys, so that the compaction has something to merge.
+        for round in 0..2 {
+            put_all(&engine, round).await;
+            engine.flush().await.unwrap();
+        }
+        kept.after_flush = read(&engine, 0..KEYS).await;
+        // A cache of nothing but what comes now.
+        for size in [0, 16 << 20] {
+            let change = aura_engine::Reconfigure { cache_size: Some(ByteSize(size)), ..Default::default() };
+            engine.reconfigure(&change).await.unwrap();
+        }
+        read(&engine, 0..KEYS / 2).await;
+        read(&engine, 0..KEYS / 2).await;
+        engine.compact().await.unwrap();
+        kept.after_compaction = [read(&engine, 0..KEYS / 2).await, read(&engine, KEYS / 2..KEYS).await];
+        kept.metrics = engine.metrics();
+    });
+    kept
+}
+
+#[test]
+fn each_warming_policy_keeps_what_it_says() {
+    let baseline = kept(PolicySpec::named("evict-dead"));
+    let blocks = baseline.after_flush;
+    assert!(blocks > 300, "{blocks} blocks");
+    assert!(baseline.after_compaction.iter().all(|misses| *misses * 3 > blocks), "{:?}", baseline.after_compaction);
+    let stats = baseline.metrics.cache;
+    assert!(stats.warmed == 0 && stats.dead * 3 > blocks, "{stats:?}");
+
+    let nothing = kept(PolicySpec::named("nothing"));
+    assert_eq!((nothing.metrics.cache.dead, nothing.metrics.cache.warmed), (0, 0));
+    assert_eq!(nothing.after_compaction, baseline.after_compaction);
+    assert!(nothing.metrics.cache.entries > stats.entries, "the dead stay");
+
+    let flush = kept(PolicySpec::named("warm-flush"));
+    assert_eq!((flush.after_flush, flush.metrics.cache.warmed), (0, 2 * blocks));
+    assert_eq!(flush.after_compaction, baseline.after_compaction);
+
+    let all = kept(PolicySpec::named("warm-all"));
+    assert_eq!((all.after_flush, all.after_compaction), (0, [0, 0]));
+    assert!(all.metrics.cache.warmed > blocks * 5 / 2, "{:?}", all.metrics.cache);
+
+    // Reads have found each key in the newer run: about half of what an output block overlaps is held.
+    let spec = PolicySpec::named("predicted-hot").with("share", 0.4);
+    let hot = kept(spec.clone());
+    assert_eq!(hot.after_flush, blocks, "a flush has no input blocks");
+    let [was_read, was_not] = hot.after_compaction;
+    assert!(was_read <= 1 && was_not + 2 >= baseline.after_compaction[1], "{was_read}, {was_not}");
+    let dry = kept(spec.with("dry_run", true));
+    assert_eq!((dry.metrics.cache.warmed, dry.after_compaction), (0, baseline.after_compaction));
+
+    // What enters without being asked for is neither a hit nor a miss.
+    let asked = |kept: &Kept| kept.metrics.counts.block_hits + kept.metrics.counts.block_misses;
+    for other in [&nothing, &flush, &all, &hot, &dry] {
+        assert_eq!(asked(other), asked(&baseline));
+    }
+}
+
+#[test]
+fn a_key_enters_with_its_address_and_is_promoted_when_asked_for_again() {
+    let mut config = config();
+    config.cache.rows = Rows::Both;
+    run(config, async |engine| {
+        put_all(&engine, 0).await;
+        engine.flush().await.unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let before = engine.metrics().counts;
+            engine.get(&key(7)).await.unwrap().unwrap();
+            let counts = engine.metrics().counts.since(&before);
+            seen.push((counts.key_value_hits, counts.key_pointer_hits, counts.tables_probed, counts.block_hits));
+        }
+        // Tables; the row's block; the row's value.
+        assert_eq!(seen, [(0, 0, 1, 0), (0, 1, 0, 1), (1, 0, 0, 0), (1, 0, 0, 0)]);
+
+        engine.put(&key(7), b"new").await.unwrap();
+        assert_eq!(engine.get(&key(7)).await.unwrap().as_deref(), Some(&b"new"[..]), "the memtable comes first");
+        engine.flush().await.unwrap();
+        for round in 0..4 {
+            assert_eq!(engine.get(&key(7)).await.unwrap().as_deref(), Some(&b"new"[..]), "{round}");
+        }
+        engine.delete(&key(7)).await.unwrap();
+        engine.flush().await.unwrap();
+        for round in 0..3 {
+            assert_eq!(engine.get(&key(7)).await.unwrap(), None, "{round}");
+        }
+        // A compaction moves what the row of another key leads to.
+        engine.get(&key(8)).await.unwrap().unwrap();
+        engine.compact().await.unwrap();
+        let before = engine.metrics().counts;
+        engine.get(&key(8)).await.unwrap().unwrap();
+        let counts = engine.metrics().counts.since(&before);
+        assert_eq!((counts.key_pointer_hits, counts.key_pointer_misses, counts.tables_probed), (0, 1, 1));
+    });
+}
+
+#[test]
+fn a_snapshot_sees_no_row_newer_than_itself() {
+    let mut config = config();
+    config.cache.rows = Rows::KeyValue;
+    run(config, async |engine| {
+        engine.put(b"k", b"old").await.unwrap();
+        engine.flush().await.unwrap();
+        let snapshot = engine.snapshot();
+        engine.put(b"k", b"new").await.unwrap();
+        engine.flush().await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(engine.get(b"k").await.unwrap().as_deref(), Some(&b"new"[..]));
+            assert_eq!(snapshot.get(b"k").await.unwrap().as_deref(), Some(&b"old"[..]));
+        }
+        assert_eq!(engine.metrics().counts.key_value_hits, 1);
+    });
+}
+
+/// Every read gives at least the version that was acknowledged before it began, while flushes and compactions go on beside
+/// readers on threads of their own.
+#[test]
+fn rows_are_never_older_than_what_was_acknowledged() {
+    const OWNED: u64 = 24;
+    for rows in [Rows::KeyValue, Rows::KeyPointer, Rows::Both] {
+        let world = MemoryWorld::new(2).unwrap();
+        let mut config = EngineConfig::default();
+        config.memtable = ByteSize::kib(4);
+        config.cache.size = ByteSize::kib(256);
+        config.cache.rows = rows;
+        let engine = world.block_on(EngineBuilder::new(world.env(), "/db").config(config).open()).unwrap();
+        let acknowledged: Vec<AtomicU64> = (0..OWNED).map(|_| AtomicU64::new(0)).collect();
+        let done = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for reader in 0..2 {
+                let (engine, world, acknowledged, done) = (&engine, &world, &acknowledged, &done);
+                scope.spawn(move || {
+                    let mut at = reader;
+                    while done.load(Ordering::Acquire) == 0 {
+                        at = (at + 7) % OWNED;
+                        let least = acknowledged[at as usize].load(Ordering::Acquire);
+                        let value = world.block_on(engine.get(&key(at))).unwrap();
+                        let found = value.map_or(0, |value| u64::from_le_bytes(value[..8].try_into().unwrap()));
+                        assert!(found >= least, "{rows:?}: key {at} is at {found}, {least} was acknowledged");
+                    }
+                });
+            }
+            for version in 1..=12_000u64 {
+                let at = version * version % OWNED;
+                world.block_on(engine.put(&key(at), &[version.to_le_bytes(); 4].concat())).unwrap();
+                acknowledged[at as usize].store(version, Ordering::Release);
+            }
+            done.store(1, Ordering::Release);
+        });
+        let counts = engine.metrics().counts;
+        assert!(counts.flushes > 20 && counts.compactions > 3, "{counts:?}");
+        world.block_on(engine.close()).unwrap();
+    }
+}
+
+#[derive(Default)]
+struct Log(Mutex<Vec<CacheEvent>>);
+
+impl CacheObserver for Log {
+    fn on_access(&self, event: &CacheEvent) {
+        self.0.lock().unwrap().push(*event);
+    }
+}
+
+/// Gets, scans, values and all kinds of objects under an observer.
+fn observed(rate: f64, metadata: Metadata) -> (Vec<CacheEvent>, Metrics) {
+    let world = sim(3);
+    let log = Arc::new(Log::default());
+    let mut config = config();
+    (config.cache.metadata, config.cache.rows) = (metadata, Rows::Both);
+    config.cache.size = ByteSize::kib(128);
+    config.value_log.separation = PolicySpec::named("threshold").with("bytes", 500);
+    let builder = EngineBuilder::new(world.env(), "/db").config(config).cache_observer(log.clone(), rate);
+    let metrics = world
+        .block_on(async {
+            let engine = builder.open().await.unwrap();
+            put_all(&engine, 0).await;
+            engine.put(&key(3), &[1; 900]).await.unwrap();
+            engine.compact().await.unwrap();
+            for number in 0..3_000 {
+                engine.get(&key(number * number % 500)).await.unwrap();
+            }
+            for direction in [Direction::Forward, Direction::Reverse] {
+                let mut scan = engine.scan(Range::all(), direction);
+                while scan.next().await.unwrap().is_some() {}
+            }
+            engine.verify().await.unwrap();
+            let metrics = engine.metrics();
+            engine.close().await.unwrap();
+            metrics
+        })
+        .unwrap();
+    (Arc::into_inner(log).unwrap().0.into_inner().unwrap(), metrics)
+}
+
+#[test]
+fn an_observer_is_told_what_is_counted_and_the_same_in_every_run() {
+    for metadata in [Metadata::Pinned, Metadata::Priority, Metadata::Normal] {
+        let (events, metrics) = observed(1.0, metadata);
+        let counts = metrics.counts;
+        let told = |kind: Kind, hit: bool| events.iter().filter(|it| (it.kind, it.hit) == (kind, hit)).count() as u64;
+        assert_eq!((told(Kind::Data, true), told(Kind::Data, false)), (counts.block_hits, counts.block_misses));
+        assert_eq!((told(Kind::Index, true), told(Kind::Index, false)), (counts.index_hits, counts.index_misses));
+        assert_eq!((told(Kind::Filter, true), told(Kind::Filter, false)), (counts.filter_hits, counts.filter_misses));
+        assert_eq!((told(Kind::Value, true), told(Kind::Value, false)), (counts.value_hits, counts.value_misses));
+        assert_eq!(told(Kind::KeyValue, true), counts.key_value_hits);
+        assert_eq!(told(Kind::KeyPointer, true), counts.key_pointer_hits);
+        assert!(counts.block_hits > 200 && counts.value_misses > 0 && counts.key_value_hits > 100, "{counts:?}");
+        assert_eq!(counts.index_hits > 0, metadata != Metadata::Pinned, "{counts:?}");
+
+        let scanned: Vec<_> = events.iter().filter(|event| event.caller == Caller::Scan).collect();
+        let hits = scanned.iter().filter(|event| event.hit).count() as u64;
+        assert_eq!((hits, scanned.len() as u64 - hits), (counts.scan_hits, counts.scan_misses));
+        assert!(scanned.iter().all(|event| event.scanned > 0) && scanned.len() > 500, "{}", scanned.len());
+        assert!(events.iter().all(|event| event.caller != Caller::Background));
+        assert!(events.iter().filter(|event| event.caller == Caller::Get).all(|event| event.scanned == 0));
+        assert!(events.iter().all(|event| event.level.is_some() == (event.kind < Kind::Value)), "tables have levels");
+        assert!(events.is_sorted_by_key(|event| event.at_ns));
+
+        assert_eq!((events.clone(), metrics), observed(1.0, metadata), "the same in every run");
+        let (sampled, _) = observed(0.3, metadata);
+        let keys: std::collections::BTreeSet<u64> = sampled.iter().map(|event| event.key).collect();
+        let expected: Vec<_> = events.iter().filter(|event| keys.contains(&event.key)).copied().collect();
+        assert_eq!(sampled, expected, "every look-up of a sampled object, and of no other");
+        let share = sampled.len() as f64 / events.len() as f64;
+        assert!((0.1..0.6).contains(&share), "{share}");
+    }
+}

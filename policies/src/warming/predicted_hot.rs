@@ -1,0 +1,63 @@
+//! Predicted hot: a compaction's output block enters if the input blocks that its key range meets were held and hit.
+//!
+//! Source: after Leaper (Yang et al., VLDB 2020), in spirit. Leaper splits the keys into ranges, keeps read and write rates
+//! of each, predicts with gradient-boosted trees which ranges are hot in the next interval, and prefetches the output
+//! blocks that meet a hot range and were held. Here the prediction is persistence: what the cache holds and the workload has
+//! hit is hot, and stays so. There are no key ranges to tune, no training and no clock; the overlap is exact, block by
+//! block. Flushed blocks have no input blocks and never enter.
+//! State: none. Cost: one cache look-up for each input block, one comparison of numbers for each output block.
+//! Invariants: a block that meets no held input block does not enter; a larger share only turns blocks away. A dry run
+//! computes the same decisions and lets nothing enter: the control that parts the cost of predicting from its gain.
+//! Weak where: the hot set moves faster than compactions come, and a scan has just filled the cache (`hits` guards against
+//! that: a scanned block is held but was not hit).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Asks, Build, OutputBlock, Warming};
+use crate::entry::{Entry, bad, describe, params};
+
+pub(super) const ENTRY: Entry<Build> = Entry {
+    name: "predicted-hot",
+    about: "an output block enters if what it replaces was held and hit (after Leaper, Yang et al., VLDB 2020)",
+    params: describe::<Params>,
+    build: |spec| {
+        let params: Params = params(spec)?;
+        if !(0.0..=1.0).contains(&params.share) || params.share == 0.0 {
+            return Err(bad(spec, "share must be above 0 and at most 1"));
+        }
+        Ok(Box::new(PredictedHot { params }))
+    },
+};
+
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Params {
+    /// Part of the overlapped input bytes that must be held; above 0, at most 1.
+    share: f64,
+    /// Hits that the held ones must have had together.
+    hits: u64,
+    /// Predict, but let nothing enter.
+    dry_run: bool,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { share: 0.5, hits: 1, dry_run: false }
+    }
+}
+
+struct PredictedHot {
+    params: Params,
+}
+
+impl Warming for PredictedHot {
+    fn asks(&self) -> Asks {
+        Asks::Overlaps
+    }
+
+    fn warms(&self, block: &OutputBlock) -> bool {
+        let held = block.resident_bytes as f64 >= self.params.share * block.overlapped_bytes as f64;
+        let hot = block.resident_bytes > 0 && held && block.hits >= self.params.hits;
+        hot && !self.params.dry_run
+    }
+}
