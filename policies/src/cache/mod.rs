@@ -9,9 +9,12 @@
 
 use crate::entry::{Entry, Family, PolicyError, PolicySpec};
 
+mod ghosts;
+mod queues;
+pub mod replay;
+
 mod arc;
 mod lru;
-pub mod replay;
 mod sieve;
 
 /// A place in the cache, reused after its object left. The numbers are dense from 0.
