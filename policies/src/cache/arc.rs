@@ -100,8 +100,7 @@ impl Eviction for AdaptiveReplacement {
     }
 
     fn victim(&mut self, incoming: &Access) -> Slot {
-        self.recent_full =
-            self.missed_in.is_none() && self.bytes_with_ghosts(RECENT) + incoming.bytes > self.capacity;
+        self.recent_full = self.missed_in.is_none() && self.bytes_with_ghosts(RECENT) + incoming.bytes > self.capacity;
         let recent_bytes = self.cached.bytes(RECENT);
         if recent_bytes > 0 && self.recent_full && self.ghosts.bytes(RECENT) == 0 {
             // T1 alone fills its half of the directory: its oldest leaves, and no ghost.

@@ -114,7 +114,9 @@ impl<const QUEUES: usize, T: Copy + Default> Queues<QUEUES, T> {
             let bytes: u64 = members.clone().map(|member| member.bytes).sum();
             if bytes != self.bytes[queue] || members.clone().any(|member| usize::from(member.queue) != queue) {
                 let counted = self.bytes[queue];
-                return Err(format!("queue {queue}: {bytes} B listed, {counted} counted, or a member of another queue"));
+                return Err(format!(
+                    "queue {queue}: {bytes} B listed, {counted} counted, or a member of another queue"
+                ));
             }
             numbers.extend(listed);
         }
