@@ -3,6 +3,8 @@
 mod cache;
 mod cache_driver;
 mod cache_golden;
+mod cache_oracle;
+mod cache_trace;
 
 mod warming;
 
