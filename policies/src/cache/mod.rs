@@ -10,9 +10,12 @@
 use crate::entry::{Entry, Family, PolicyError, PolicySpec};
 
 mod arc;
+mod lirs;
 mod lru;
+mod queues;
 pub mod replay;
 mod sieve;
+mod w_tinylfu;
 
 /// A place in the cache, reused after its object left. The numbers are dense from 0.
 pub type Slot = u32;
@@ -111,7 +114,7 @@ pub const FAMILY: Family<Build> = Family {
     name: "cache",
     question: "who leaves the cache?",
     default: "lru",
-    entries: &[&arc::ENTRY, &lru::ENTRY, &sieve::ENTRY],
+    entries: &[&arc::ENTRY, &lirs::ENTRY, &lru::ENTRY, &sieve::ENTRY, &w_tinylfu::ENTRY],
 };
 
 /// Builds the policy that `spec` names.
