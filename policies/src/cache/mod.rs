@@ -9,12 +9,25 @@
 
 use crate::entry::{Entry, Family, PolicyError, PolicySpec};
 
+pub mod replay;
+
+mod ghosts;
+mod heap;
+mod queues;
+
 mod arc;
+mod car;
+mod clock;
+mod fifo;
+mod gdsf;
+mod lfu;
+mod lfu_da;
 mod lirs;
 mod lru;
-mod queues;
-pub mod replay;
+mod s3_fifo;
 mod sieve;
+mod slru;
+mod two_queue;
 mod w_tinylfu;
 
 /// A place in the cache, reused after its object left. The numbers are dense from 0.
@@ -114,7 +127,22 @@ pub const FAMILY: Family<Build> = Family {
     name: "cache",
     question: "who leaves the cache?",
     default: "lru",
-    entries: &[&arc::ENTRY, &lirs::ENTRY, &lru::ENTRY, &sieve::ENTRY, &w_tinylfu::ENTRY],
+    entries: &[
+        &two_queue::ENTRY,
+        &arc::ENTRY,
+        &car::ENTRY,
+        &clock::ENTRY,
+        &fifo::ENTRY,
+        &gdsf::ENTRY,
+        &lfu::ENTRY,
+        &lfu_da::ENTRY,
+        &lirs::ENTRY,
+        &lru::ENTRY,
+        &s3_fifo::ENTRY,
+        &sieve::ENTRY,
+        &slru::ENTRY,
+        &w_tinylfu::ENTRY,
+    ],
 };
 
 /// Builds the policy that `spec` names.
@@ -124,6 +152,11 @@ pub const FAMILY: Family<Build> = Family {
 pub fn build(spec: &PolicySpec, capacity: u64, seed: u64) -> Result<Box<dyn Eviction>, PolicyError> {
     let entry: &Entry<Build> = FAMILY.find(spec)?;
     (entry.build)(capacity, seed, spec)
+}
+
+/// A share of `capacity` in bytes, rounded down but at least 1, so that something fits in it.
+fn share(capacity: u64, of_one: f64) -> u64 {
+    ((capacity as f64 * of_one) as u64).max(1)
 }
 
 /// Whether `listed`, the slots a policy orders, are the slots `held`, each once.
