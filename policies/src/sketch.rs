@@ -201,7 +201,10 @@ mod tests {
         assert_eq!(before, (1..=15).collect::<Vec<u64>>(), "15 keys in 1024 words do not collide");
         assert_eq!(sketch.counted, 120);
         sketch.halve();
-        assert_eq!((0..15).map(|key| sketch.estimate(key)).collect::<Vec<_>>(), (1..=15).map(|n| n / 2).collect::<Vec<_>>());
+        assert_eq!(
+            (0..15).map(|key| sketch.estimate(key)).collect::<Vec<_>>(),
+            (1..=15).map(|n| n / 2).collect::<Vec<_>>()
+        );
         // Eight keys had an odd count in each of four counters: (120 - 32 / 4) / 2.
         assert_eq!(sketch.counted, 56);
     }

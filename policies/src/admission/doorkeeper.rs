@@ -73,7 +73,8 @@ impl Doorkeeper {
     /// multiples of the old blocks holds each key's bits in one of the copies of its block.
     fn resize(&mut self, entries: u64) {
         self.seen_max = (entries as f64 * self.params.window).ceil().max(1.0) as u64;
-        let blocks = (self.seen_max as f64 * self.params.bits_per_key / (BLOCK_BYTES * 8) as f64).ceil().max(1.0) as usize;
+        let blocks =
+            (self.seen_max as f64 * self.params.bits_per_key / (BLOCK_BYTES * 8) as f64).ceil().max(1.0) as usize;
         let before = self.blocks.len() / BLOCK_BYTES;
         if blocks <= before {
             return;

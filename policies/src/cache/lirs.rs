@@ -233,7 +233,11 @@ impl Lirs {
 
     fn check_node(&self, number: u32, status: Status) -> Result<Node, String> {
         let node = self.nodes[number as usize];
-        if node.status == status { Ok(node) } else { Err(format!("node {number} is {:?}, not {status:?}", node.status)) }
+        if node.status == status {
+            Ok(node)
+        } else {
+            Err(format!("node {number} is {:?}, not {status:?}", node.status))
+        }
     }
 }
 
@@ -357,7 +361,9 @@ impl Eviction for Lirs {
         }
         let counted = (self.hot_bytes, self.ghosts.bytes, self.ghosts.numbers.len());
         if counted != (hot_bytes, ghost_bytes, ghosts.len()) {
-            return Err(format!("hot bytes, ghost bytes, ghosts: {counted:?} counted, {hot_bytes}, {ghost_bytes} listed"));
+            return Err(format!(
+                "hot bytes, ghost bytes, ghosts: {counted:?} counted, {hot_bytes}, {ghost_bytes} listed"
+            ));
         }
         if hot_bytes > self.hot_bytes_max || ghost_bytes > self.ghosts.bytes_max {
             return Err(format!("{hot_bytes} B are hot and {ghost_bytes} B are ghosts, more than there may be"));
