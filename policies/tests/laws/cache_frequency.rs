@@ -122,20 +122,6 @@ fn misses_of_caffeines_simulator() {
     assert!(checked > 80, "{checked} rows were found");
 }
 
-#[test]
-fn speed() {
-    let objects = oracle_objects("zipf_1.0");
-    let mut specs = vec![w_tinylfu(), w_tinylfu().with("adaptive", true), w_tinylfu().with("jitter", true)];
-    specs.extend(["lirs", "lru"].map(PolicySpec::named));
-    for spec in specs {
-        for _ in 0..3 {
-            let start = std::time::Instant::now();
-            let found = misses(&spec, 15902, &objects);
-            println!("speed {spec} {found} {:.2} M/s", objects.len() as f64 / start.elapsed().as_secs_f64() / 1e6);
-        }
-    }
-}
-
 /// The objects that a trace of the oracles asks for, numbered as they come.
 fn oracle_objects(trace: &str) -> Vec<Object> {
     let text = oracle_text(&format!("cache/traces/{trace}.csv.zst")).expect("the folder was there before");
