@@ -235,7 +235,7 @@ mod tests {
     fn the_population_follows_the_mean_size_and_no_single_object() {
         let mut population = Population::new(1 << 40);
         assert_eq!(population.see(1), Some(4096));
-        (2..1024).for_each(|_| drop(population.see(1 << 30)));
+        (2..1024).for_each(|_| _ = population.see(1 << 30));
         assert_eq!(population.see(1 << 30), Some(1025));
         assert_eq!(Population::new(10).see(100), Some(1));
         assert_eq!(Population::new(u64::MAX).see(0), Some(4096));

@@ -153,7 +153,7 @@ impl Lirs {
     }
 
     /// Puts a node on top of S, where it may already be on it.
-    fn to_top(&mut self, number: u32) {
+    fn raise(&mut self, number: u32) {
         if std::mem::replace(&mut self.node(number).on_stack, true) {
             self.stack.touch(&mut self.stack_links, number);
         } else {
@@ -275,11 +275,11 @@ impl Eviction for Lirs {
 
         let fits = if self.filling { self.hot_bytes + incoming.bytes } else { incoming.bytes } <= self.hot_bytes_max;
         if fits && (self.filling || returning != NONE) {
-            self.to_top(number);
+            self.raise(number);
             return self.make_hot(number);
         }
         if !self.filling {
-            self.to_top(number);
+            self.raise(number);
         }
         self.queue.push_newest(&mut self.queue_links, number);
     }
@@ -289,14 +289,14 @@ impl Eviction for Lirs {
         let Node { bytes, status, on_stack, .. } = *self.node(number);
         if status == Status::Hot {
             let was_bottom = self.stack.oldest() == number;
-            self.to_top(number);
+            self.raise(number);
             if was_bottom {
                 self.prune();
             }
             return;
         }
         let turns_hot = on_stack && self.stack.newest() != number && bytes <= self.hot_bytes_max;
-        self.to_top(number);
+        self.raise(number);
         if turns_hot {
             self.queue.unlink(&mut self.queue_links, number);
             self.make_hot(number);
@@ -408,9 +408,9 @@ mod tests {
     #[test]
     fn pruning_forgets_what_lies_below_the_oldest_hot_object() {
         let mut lirs = filled();
-        [10, 11].map(|key| replace(&mut lirs, key));
+        [10, 11].into_iter().for_each(|key| assert_eq!(replace(&mut lirs, key), 3));
         assert_eq!(lirs.ghosts.numbers.len(), 1, "3 was not on S, 10 is");
-        [0, 1, 2].map(|slot| lirs.on_hit(slot));
+        (0..3).for_each(|slot| lirs.on_hit(slot));
         assert_eq!((lirs.ghosts.numbers.len(), lirs.stack.len()), (0, 3));
         lirs.on_hit(3);
         assert_eq!(lirs.hot_bytes, 3, "off S, a hit is the first of two");
@@ -431,7 +431,7 @@ mod tests {
     #[test]
     fn a_ghost_whose_return_was_refused_is_a_ghost_again() {
         let mut lirs = filled();
-        [10, 11].map(|key| replace(&mut lirs, key));
+        [10, 11].into_iter().for_each(|key| assert_eq!(replace(&mut lirs, key), 3));
         assert!(lirs.admit(&Access::unit(10)));
         assert_eq!(lirs.ghosts.find(10), NONE);
         assert!(lirs.admit(&Access::unit(50)));

@@ -79,7 +79,7 @@ fn tinylfu_before_lru_beats_lru_on_the_skewed_trace() {
 fn the_doorkeeper_refuses_objects_asked_for_once() {
     let mut cache = replay("lru", &PolicySpec::named("doorkeeper"), 1000, 100_000, 0);
     // Every third request is for one of 500 hot objects, the others are for objects that never come again.
-    let trace = |i: Object| if i % 3 == 0 { i / 3 % 500 } else { 1000 + i };
+    let trace = |i: Object| if i.is_multiple_of(3) { i / 3 % 500 } else { 1000 + i };
     let entered: BTreeSet<Object> = (0..90_000)
         .filter(|i| {
             let object = trace(*i);

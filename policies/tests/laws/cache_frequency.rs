@@ -126,12 +126,12 @@ fn misses_of_caffeines_simulator() {
 fn oracle_objects(trace: &str) -> Vec<Object> {
     let text = oracle_text(&format!("cache/traces/{trace}.csv.zst")).expect("the folder was there before");
     let mut numbers = BTreeMap::new();
-    let mut number = |line: &str| {
+    let number = |line: &str| {
         let key: u64 = line.split(',').nth(1).and_then(|key| key.parse().ok()).expect("time,key,size");
         let next = numbers.len() as Object;
         *numbers.entry(key).or_insert(next)
     };
-    text.lines().skip(1).map(|line| number(line)).collect()
+    text.lines().skip(1).map(number).collect()
 }
 
 /// The text of an oracle file, unpacked; None, with a note, when no folder is named.
