@@ -20,6 +20,10 @@ pub mod entry;
 pub mod facts;
 pub mod slot_list;
 
+mod blocked_bloom;
+mod sketch;
+mod splitmix;
+
 pub mod admission;
 pub mod cache;
 pub mod warming;

@@ -1,7 +1,8 @@
 //! Always: every object enters.
 //!
 //! Source: the default of every cache; the baseline of the family.
-//! State: none. Cost: none, the mechanism does not even ask.
+//! State: none.
+//! Cost: none, the mechanism does not even ask.
 //! Invariants: no object is refused.
 //! Weak where: most objects are asked for once (a scan, a long tail), and each costs another its place.
 

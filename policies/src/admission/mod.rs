@@ -8,7 +8,12 @@
 use crate::cache::Access;
 use crate::entry::{Entry, Family, PolicyError, PolicySpec};
 
+mod adaptsize;
 mod always;
+mod doorkeeper;
+mod partial_scan;
+mod size_threshold;
+mod tinylfu;
 
 /// The gate of one cache shard.
 pub trait Admission: Send {
@@ -38,8 +43,19 @@ pub struct Build {
 }
 
 /// The family.
-pub const FAMILY: Family<Build> =
-    Family { name: "admission", question: "who enters the cache?", default: "always", entries: &[&always::ENTRY] };
+pub const FAMILY: Family<Build> = Family {
+    name: "admission",
+    question: "who enters the cache?",
+    default: "always",
+    entries: &[
+        &adaptsize::ENTRY,
+        &always::ENTRY,
+        &doorkeeper::ENTRY,
+        &partial_scan::ENTRY,
+        &size_threshold::ENTRY,
+        &tinylfu::ENTRY,
+    ],
+};
 
 /// Builds the policy that `spec` names; None where everybody enters.
 ///

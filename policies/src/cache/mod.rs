@@ -22,11 +22,13 @@ mod fifo;
 mod gdsf;
 mod lfu;
 mod lfu_da;
+mod lirs;
 mod lru;
 mod s3_fifo;
 mod sieve;
 mod slru;
 mod two_queue;
+mod w_tinylfu;
 
 /// A place in the cache, reused after its object left. The numbers are dense from 0.
 pub type Slot = u32;
@@ -134,10 +136,12 @@ pub const FAMILY: Family<Build> = Family {
         &gdsf::ENTRY,
         &lfu::ENTRY,
         &lfu_da::ENTRY,
+        &lirs::ENTRY,
         &lru::ENTRY,
         &s3_fifo::ENTRY,
         &sieve::ENTRY,
         &slru::ENTRY,
+        &w_tinylfu::ENTRY,
     ],
 };
 

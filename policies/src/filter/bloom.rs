@@ -8,8 +8,7 @@
 //! block 0 (64 bytes) | block 1 | ... | blocks u32 (little-endian) | probes u8
 //! ```
 //!
-//! Bit b of a block is bit b % 8 of its byte b / 8. The block is hash * blocks / 2^64. The bits come from a remix of the
-//! hash: nine bits a probe, remixed again after each seven.
+//! Which bits are a hash's is told in `blocked_bloom.rs`.
 //! Cost: building O(keys * probes); a look-up one cache line and at most `probes` bit tests.
 //! Invariants: a hash built in has all its bits set.
 //! Weak where: many bits a key are asked for. Blocks fill unevenly, so that more absent keys pass than in an unblocked
@@ -18,6 +17,7 @@
 use bytes::Bytes;
 
 use super::{Build, Filter, FilterFacts, FilterPolicy};
+use crate::blocked_bloom::{self, BLOCK_BYTES};
 use crate::entry::{Entry, PolicySpec, bad, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -49,7 +49,6 @@ impl Default for Params {
     }
 }
 
-const BLOCK_BYTES: usize = 64;
 const BLOCK_BITS: f64 = (BLOCK_BYTES * 8) as f64;
 /// After the blocks: how many there are, and the probes.
 const TRAILER_BYTES: usize = 5;
@@ -59,13 +58,6 @@ struct Bloom {
     bits_per_key: f64,
 }
 
-impl Bloom {
-    /// 0.6 a bit rather than ln 2: the fuller blocks decide, and in them fewer probes are better.
-    fn probes(&self) -> u8 {
-        ((self.bits_per_key * 0.6).round() as u8).clamp(1, PROBES_MAX)
-    }
-}
-
 impl FilterPolicy for Bloom {
     fn build(&self, hashes: &[u64], _facts: &FilterFacts) -> Option<Vec<u8>> {
         if hashes.is_empty() {
@@ -73,23 +65,19 @@ impl FilterPolicy for Bloom {
         }
         // The cast saturates: past 256 GiB the filter only gets worse.
         let blocks = (hashes.len() as f64 * self.bits_per_key / BLOCK_BITS).ceil().max(1.0) as u32;
-        let probes = self.probes();
+        let probes = blocked_bloom::probes_for(self.bits_per_key, PROBES_MAX);
         let mut encoded = vec![0; blocks as usize * BLOCK_BYTES];
+        for hash in hashes {
+            blocked_bloom::insert(&mut encoded, probes, *hash);
+        }
         encoded.extend(blocks.to_le_bytes());
         encoded.push(probes);
-        for hash in hashes {
-            let start = block_of(*hash, blocks) * BLOCK_BYTES;
-            for bit in bits_of(*hash, probes) {
-                encoded[start + bit / 8] |= 1 << (bit % 8);
-            }
-        }
         Some(encoded)
     }
 }
 
 struct BlockedBloom {
     encoded: Bytes,
-    blocks: u32,
     probes: u8,
 }
 
@@ -100,14 +88,14 @@ impl BlockedBloom {
         let blocks = u32::from_le_bytes([a, b, c, d]);
         let length_fits = bits.len() as u64 == u64::from(blocks) * BLOCK_BYTES as u64;
         let well_formed = blocks > 0 && length_fits && (1..=PROBES_MAX).contains(&probes);
-        well_formed.then_some(Self { encoded, blocks, probes })
+        well_formed.then_some(Self { encoded, probes })
     }
 }
 
 impl Filter for BlockedBloom {
     fn may_contain(&self, hash: u64) -> bool {
-        let block = &self.encoded[block_of(hash, self.blocks) * BLOCK_BYTES..][..BLOCK_BYTES];
-        bits_of(hash, self.probes).all(|bit| block[bit / 8] & (1 << (bit % 8)) != 0)
+        let blocks = &self.encoded[..self.encoded.len() - TRAILER_BYTES];
+        blocked_bloom::contains(blocks, self.probes, hash)
     }
 
     fn memory_bytes(&self) -> u64 {
@@ -115,33 +103,10 @@ impl Filter for BlockedBloom {
     }
 }
 
-/// The block of a hash, less than `blocks`: decided by the hash's upper bits.
-fn block_of(hash: u64, blocks: u32) -> usize {
-    ((u128::from(hash) * u128::from(blocks)) >> 64) as usize
-}
-
-/// The bits of a hash within its block, each less than 512.
-fn bits_of(hash: u64, probes: u8) -> impl Iterator<Item = usize> {
-    let mut mixed = hash;
-    (0..probes).map(move |probe| {
-        if probe % 7 == 0 {
-            mixed = remix(mixed);
-        }
-        (mixed >> (9 * u32::from(probe % 7))) as usize % (BLOCK_BYTES * 8)
-    })
-}
-
-/// The output function of SplitMix64, a bijection: keys of one block share the upper bits of the hash, not of the remix.
-fn remix(hash: u64) -> u64 {
-    let z = hash.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::splitmix::remix;
 
     const FACTS: FilterFacts = FilterFacts { level: 1, deepest: 1 };
 

@@ -1,7 +1,9 @@
 //! The laws of each policy family, over every policy registered in it: being listed is being tested.
 
+mod admission;
 mod cache;
 mod cache_driver;
+mod cache_frequency;
 mod cache_golden;
 mod cache_oracle;
 mod cache_trace;

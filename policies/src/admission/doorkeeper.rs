@@ -1,0 +1,137 @@
+//! Doorkeeper: an object enters when it is asked for again.
+//!
+//! Source: Maggs and Sitaraman, "Algorithmic Nuggets in Content Delivery", SIGCOMM CCR 45(3), 2015 (cache on second hit);
+//! the name and the clearing as in TinyLFU (Einziger et al. 2017), whose sketch it precedes there. Here it decides alone.
+//! State: a blocked Bloom filter of `bits_per_key` for each key remembered, which are at most `window` times the objects
+//! that the cache can hold, judged by the sizes of those missed.
+//! Cost: a miss one cache line; a clearing O(filter).
+//! Invariants: whoever was refused since the last clearing enters; a key never seen is let in only by the filter's false
+//! positives, about one in a hundred of those at 10 bits a key and less before the filter is full.
+//! Weak where: objects asked for again soon: each costs one more miss. And at a clearing, which forgets everybody at once.
+
+use super::{Admission, Build};
+use crate::blocked_bloom::{self, BLOCK_BYTES};
+use crate::cache::Access;
+use crate::entry::{Entry, bad, describe, params};
+use crate::sketch::Population;
+use crate::splitmix::remix;
+
+pub(super) const ENTRY: Entry<Build> = Entry {
+    name: "doorkeeper",
+    about: "who was asked for before enters, by a Bloom filter (Maggs and Sitaraman, CCR 2015)",
+    params: describe::<Params>,
+    build: Build {
+        needs_sizes: false,
+        make: |capacity, _seed, spec| {
+            let params: Params = params(spec)?;
+            if !(1.0..=50.0).contains(&params.bits_per_key) {
+                return Err(bad(spec, &format!("bits_per_key must be 1 to 50, not {}", params.bits_per_key)));
+            }
+            if !(0.1..=1000.0).contains(&params.window) {
+                return Err(bad(spec, &format!("window must be 0.1 to 1000, not {}", params.window)));
+            }
+            Ok(Some(Box::new(Doorkeeper::new(capacity, params))))
+        },
+    },
+};
+
+#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Params {
+    /// Bits of filter for each key remembered (1 to 50).
+    bits_per_key: f64,
+    /// Keys remembered before all are forgotten, in objects that the cache can hold (0.1 to 1000).
+    window: f64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { bits_per_key: 10.0, window: 4.0 }
+    }
+}
+
+const PROBES_MAX: u8 = 24;
+
+struct Doorkeeper {
+    params: Params,
+    probes: u8,
+    population: Population,
+    blocks: Vec<u8>,
+    /// Keys since the last clearing, and at how many comes the next.
+    seen: u64,
+    seen_max: u64,
+}
+
+impl Doorkeeper {
+    fn new(capacity: u64, params: Params) -> Self {
+        let probes = blocked_bloom::probes_for(params.bits_per_key, PROBES_MAX);
+        let population = Population::new(capacity);
+        Self { params, probes, population, blocks: vec![0; BLOCK_BYTES], seen: 0, seen_max: 0 }
+    }
+
+    /// A filter for `window` times `entries` keys. Keys of the old one stay known where it fits, for a filter of whole
+    /// multiples of the old blocks holds each key's bits in one of the copies of its block.
+    fn resize(&mut self, entries: u64) {
+        self.seen_max = (entries as f64 * self.params.window).ceil().max(1.0) as u64;
+        let blocks =
+            (self.seen_max as f64 * self.params.bits_per_key / (BLOCK_BYTES * 8) as f64).ceil().max(1.0) as usize;
+        let before = self.blocks.len() / BLOCK_BYTES;
+        if blocks <= before {
+            return;
+        }
+        let copies = blocks.div_ceil(before);
+        let old = std::mem::take(&mut self.blocks);
+        self.blocks = old.chunks(BLOCK_BYTES).flat_map(|block| block.repeat(copies)).collect();
+    }
+}
+
+impl Admission for Doorkeeper {
+    fn admit(&mut self, incoming: &Access) -> bool {
+        if let Some(entries) = self.population.see(incoming.bytes) {
+            self.resize(entries);
+        }
+        let hash = remix(incoming.key);
+        if blocked_bloom::contains(&self.blocks, self.probes, hash) {
+            return true;
+        }
+        if self.seen >= self.seen_max {
+            self.blocks.fill(0);
+            self.seen = 0;
+        }
+        self.seen += 1;
+        blocked_bloom::insert(&mut self.blocks, self.probes, hash);
+        false
+    }
+
+    fn metadata_bytes(&self) -> u64 {
+        self.blocks.capacity() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doorkeeper(capacity: u64) -> Doorkeeper {
+        Doorkeeper::new(capacity, Params::default())
+    }
+
+    #[test]
+    fn the_second_request_enters_also_across_growth() {
+        let mut policy = doorkeeper(100_000);
+        let strangers = (0..50_000).filter(|key| policy.admit(&Access::unit(*key))).count();
+        assert!(strangers < 250, "{strangers} of 50,000 strangers were let in");
+        assert!((0..50_000).all(|key| policy.admit(&Access::unit(key))), "each was refused once, or let in");
+    }
+
+    #[test]
+    fn a_clearing_forgets_after_window_times_the_capacity() {
+        let mut policy = doorkeeper(100);
+        assert!(!policy.admit(&Access::unit(1)) && policy.admit(&Access::unit(1)));
+        let before = (10..409).filter(|key| policy.admit(&Access::unit(*key))).count();
+        assert_eq!((policy.seen + before as u64, policy.seen_max), (400, 400));
+        assert!(policy.admit(&Access::unit(1)));
+        assert!((1000..1100).any(|key| !policy.admit(&Access::unit(key))) && policy.seen < 400);
+        assert!(!policy.admit(&Access::unit(1)));
+    }
+}

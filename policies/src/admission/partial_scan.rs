@@ -1,0 +1,87 @@
+//! Partial scan: the first objects of a scan enter, and of the later ones a share.
+//!
+//! Source: after AdCache (EDBT 2026), where a scan of l objects admits all if l < a, else b (l - a) of them, and a learner
+//! sets a and b. Here both are fixed, and the decision is made object by object, for no one knows how long a scan will be.
+//! State: none.
+//! Cost: a miss of a scan one hash; a point read one comparison.
+//! Invariants: an object read by itself enters; with a = b = 0 a scan leaves the cache as it was. The share is one of keys,
+//! chosen by their hash: a scan repeated finds what it left.
+//! Weak where: scans are the load, and the cache could hold what they read.
+
+use super::{Admission, Build};
+use crate::cache::Access;
+use crate::entry::{Entry, bad, describe, params};
+use crate::splitmix::{remix, unit};
+
+pub(super) const ENTRY: Entry<Build> = Entry {
+    name: "partial-scan",
+    about: "the first objects of a scan enter, and a share of the others (after AdCache, EDBT 2026)",
+    params: describe::<Params>,
+    build: Build {
+        needs_sizes: false,
+        make: |_capacity, _seed, spec| {
+            let Params { a, b } = params(spec)?;
+            if !(0.0..=1.0).contains(&b) {
+                return Err(bad(spec, &format!("b must be 0 to 1, not {b}")));
+            }
+            Ok(Some(Box::new(PartialScan { a, b })))
+        },
+    },
+};
+
+#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Params {
+    /// Objects at the beginning of a scan that enter.
+    a: u32,
+    /// Share of the keys that enter later in a scan (0 to 1).
+    b: f64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { a: 16, b: 0.1 }
+    }
+}
+
+struct PartialScan {
+    a: u32,
+    b: f64,
+}
+
+impl Admission for PartialScan {
+    fn admit(&mut self, incoming: &Access) -> bool {
+        incoming.scanned <= self.a || unit(remix(incoming.key)) < self.b
+    }
+
+    fn metadata_bytes(&self) -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(policy: &mut PartialScan) -> Vec<u32> {
+        let scanned = |n| Access { scanned: n, ..Access::unit(u64::from(n)) };
+        (1..=10_000).filter(|n| policy.admit(&scanned(*n))).collect()
+    }
+
+    #[test]
+    fn a_scan_enters_in_part_and_the_same_part_each_time() {
+        let mut policy = PartialScan { a: 100, b: 0.2 };
+        let entered = scan(&mut policy);
+        assert!(entered.starts_with(&(1..=100).collect::<Vec<_>>()));
+        assert!((1980..2180).contains(&entered.len()), "100 and a fifth of 9900: {}", entered.len());
+        assert_eq!(entered, scan(&mut policy));
+    }
+
+    #[test]
+    fn closed_to_scans_it_is_open_to_point_reads() {
+        let mut policy = PartialScan { a: 0, b: 0.0 };
+        assert!(scan(&mut policy).is_empty());
+        assert!((0..1000).all(|key| policy.admit(&Access::unit(key))));
+        assert_eq!(scan(&mut PartialScan { a: 0, b: 1.0 }).len(), 10_000);
+    }
+}

@@ -1,0 +1,65 @@
+//! TinyLFU: an object enters if it was asked for more often, of late, than the one whose place it takes.
+//!
+//! Source: Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM ToS 13(4), 2017, without
+//! its doorkeeper; the sketch and its aging are Caffeine's, see `sketch.rs`.
+//! State: the sketch, 8 to 16 B for each object that fits.
+//! Cost: every request one cache line of the sketch; a contest two more.
+//! Invariants: a tie keeps the victim, so that a scan displaces nobody asked for since the last halving.
+//! Weak where: new objects are popular at once: each is refused until it was asked for more often than the victim.
+
+use super::{Admission, Build};
+use crate::cache::Access;
+use crate::entry::{Entry, NoParams, describe, params};
+use crate::sketch::FrequencySketch;
+
+pub(super) const ENTRY: Entry<Build> = Entry {
+    name: "tinylfu",
+    about: "who was asked for more often than the victim enters (Einziger et al., ToS 2017)",
+    params: describe::<NoParams>,
+    build: Build {
+        needs_sizes: false,
+        make: |capacity, _seed, spec| {
+            params::<NoParams>(spec)
+                .map(|NoParams {}| Some(Box::new(TinyLfu { sketch: FrequencySketch::new(capacity) }) as _))
+        },
+    },
+};
+
+struct TinyLfu {
+    sketch: FrequencySketch,
+}
+
+impl Admission for TinyLfu {
+    fn on_hit(&mut self, asked: &Access) {
+        self.sketch.increment(asked.key);
+    }
+
+    fn admit(&mut self, incoming: &Access) -> bool {
+        self.sketch.on_miss(incoming.key, incoming.bytes);
+        true
+    }
+
+    fn contest(&mut self, incoming: &Access, victim: &Access) -> bool {
+        self.sketch.estimate(incoming.key) > self.sketch.estimate(victim.key)
+    }
+
+    fn metadata_bytes(&self) -> u64 {
+        self.sketch.memory_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_more_requests_than_the_victim_win() {
+        let mut policy = TinyLfu { sketch: FrequencySketch::new(1000) };
+        let (held, new) = (Access::unit(1), Access::unit(2));
+        assert!(policy.admit(&held) && policy.admit(&new));
+        assert!(!policy.contest(&new, &held), "a tie keeps the victim");
+        assert!(policy.admit(&new) && policy.contest(&new, &held));
+        policy.on_hit(&held);
+        assert!(!policy.contest(&new, &held));
+    }
+}
