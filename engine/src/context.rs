@@ -74,6 +74,8 @@ pub(crate) struct ReadContext<'a> {
     pub work: Work,
     /// What was done.
     pub stats: ReadStats,
+    /// Nanoseconds that the work charged so far takes in a simulation.
+    pub charged_nanos: u64,
     /// Whether what is read from the device enters the cache.
     pub fill_cache: bool,
 }
@@ -81,11 +83,12 @@ pub(crate) struct ReadContext<'a> {
 impl<'a> ReadContext<'a> {
     /// A read that has done nothing yet and fills the cache.
     pub(crate) fn new(cache: &'a BlockCache, clock: &'a dyn Clock) -> Self {
-        Self { cache, clock, work: Work::default(), stats: ReadStats::default(), fill_cache: true }
+        Self { cache, clock, work: Work::default(), stats: ReadStats::default(), charged_nanos: 0, fill_cache: true }
     }
 
     /// Charges the work done so far.
     pub(crate) fn charge(&mut self) {
+        self.charged_nanos += self.clock.cost_nanos(&self.work);
         self.clock.charge(&mem::take(&mut self.work));
     }
 

@@ -65,11 +65,14 @@ mod metrics;
 pub use api::{AuraEngine, Engine, EngineBuilder};
 pub use cache::CacheStats;
 pub use config::{
-    CacheConfig, CompactionConfig, Compression, EngineConfig, SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
+    CacheConfig, CompactionConfig, Compression, EngineConfig, IndexGate, SyncPolicy, TableConfig, ValueLogConfig,
+    WalConfig,
 };
 pub use context::ReadStats;
 pub use error::{Error, Result};
-pub use index::{IndexReport, IndexUse};
+pub use index::{
+    IndexRegistry, IndexReport, IndexUse, LevelIndexes, Refusal, TableLookups, TableModel, inspect as inspect_indexes,
+};
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
 pub use scan::Scan;
 pub use snapshot::Snapshot;

@@ -13,6 +13,7 @@ use aura_policies::index::IndexPolicy;
 use aura_policies::layout::Layout;
 use aura_policies::picker::Picker;
 use aura_policies::separation::Separation;
+use aura_policies::tuner::IndexTuner;
 use tokio::sync::Notify;
 
 use crate::cache::BlockCache;
@@ -20,6 +21,7 @@ use crate::config::EngineConfig;
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::index::IndexBook;
 use crate::memtable::Memtable;
 use crate::metrics::{Counters, add};
 use crate::storage::Sequence;
@@ -51,6 +53,7 @@ pub(crate) struct Policies {
     pub(crate) agent_is_active: bool,
     pub(crate) filter: Arc<dyn FilterPolicy>,
     pub(crate) index: Arc<dyn IndexPolicy>,
+    pub(crate) tuner: Box<dyn IndexTuner>,
     pub(crate) separation: Box<dyn Separation>,
 }
 
@@ -68,6 +71,7 @@ impl Policies {
             agent: tokio::sync::Mutex::new(agent),
             filter: p::filter::build(&config.table.filter).map_err(named("table.filter"))?.into(),
             index: p::index::build(&config.table.index).map_err(named("table.index"))?.into(),
+            tuner: p::tuner::build(&config.table.index_tuner).map_err(named("table.index_tuner"))?,
             separation: p::separation::build(&config.value_log.separation).map_err(named("value_log.separation"))?,
         })
     }
@@ -100,6 +104,8 @@ pub(crate) struct Inner {
     pub(crate) policies: Policies,
     pub(crate) cache: BlockCache,
     pub(crate) counters: Counters,
+    /// What is remembered of the indexes of tables that are gone.
+    pub(crate) index_book: IndexBook,
 
     /// What readers see.
     pub(crate) view: ArcSwap<View>,

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use super::Job;
-use crate::env::Work;
+use crate::env::{Work, timed};
 use crate::error::Result;
 use crate::flush::{ENTRIES_A_SLICE, TableWriter};
 use crate::merge::Merge;
@@ -29,7 +29,9 @@ impl Inner {
             let tables = job.tables().map(|(_, table)| table.clone()).collect();
             Merged { tables, retain: Retain::new(Vec::new()) }
         } else {
-            self.merge_tables(job).await?
+            let (merged, polled_nanos) = timed(&*self.env.clock, self.merge_tables(job)).await;
+            add(&self.counters.mine().compaction_cpu_nanos, polled_nanos);
+            merged?
         };
         self.swap(job, &merged).await?;
         let write_bytes = if job.is_move() { 0 } else { merged.tables.iter().map(|table| table.facts().bytes).sum() };
@@ -75,6 +77,7 @@ impl Inner {
         }
         output.end_table(&mut context.work).await?;
         context.charge();
+        add(&self.counters.mine().compaction_cpu_nanos, context.charged_nanos);
         self.sync_directory().await?;
         Ok(Merged { tables: output.tables, retain })
     }
@@ -103,7 +106,9 @@ impl Inner {
         })
         .await?;
         if !job.is_move() {
-            for (_, table) in job.tables() {
+            let now = self.env.clock.now();
+            for (level, table) in job.tables() {
+                self.index_book.retire(level, table, now);
                 table.mark_obsolete();
                 table.blocks().for_each(|block| self.cache.remove(block));
             }
@@ -139,7 +144,9 @@ impl Output<'_> {
         if let Some(writer) = self.writer.take() {
             let (_, table) = writer.finish(self.inner, work).await?;
             self.tables.push(table);
-            self.inner.env.clock.charge(&mem::take(work));
+            let clock = &self.inner.env.clock;
+            add(&self.inner.counters.mine().compaction_cpu_nanos, clock.cost_nanos(work));
+            clock.charge(&mem::take(work));
         }
         Ok(())
     }

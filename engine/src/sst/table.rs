@@ -22,7 +22,7 @@ use crate::cache::BlockId;
 use crate::context::ReadContext;
 use crate::env::{File, Fs, Work};
 use crate::error::{Error, Result};
-use crate::index::{IndexReport, TableIndex};
+use crate::index::{Candidates, IndexReport, Lookups, TableIndex};
 use crate::storage::{Entry, Sequence};
 
 /// Bytes that a sequential reader asks the device for at a time.
@@ -108,6 +108,7 @@ pub(crate) struct Table {
     fs: Arc<dyn Fs>,
     index: TableIndex,
     filter: Option<Box<dyn Filter>>,
+    lookups: Lookups,
     obsolete: AtomicBool,
 }
 
@@ -145,7 +146,8 @@ impl Table {
         if stated != *facts {
             return Err(Error::corruption(&path, index.end(), "this is not the table that the manifest describes"));
         }
-        Ok(Self { facts, path, file, fs, index, filter, obsolete: AtomicBool::new(false) })
+        let lookups = Lookups::new(context.clock.now());
+        Ok(Self { facts, path, file, fs, index, filter, lookups, obsolete: AtomicBool::new(false) })
     }
 
     /// What policies see of it.
@@ -171,6 +173,11 @@ impl Table {
     /// What its index is and takes.
     pub(crate) fn index_report(&self) -> &IndexReport {
         self.index.report()
+    }
+
+    /// How often its index was asked.
+    pub(crate) fn lookups(&self) -> &Lookups {
+        &self.lookups
     }
 
     /// The addresses of its data blocks.
@@ -224,17 +231,39 @@ impl Table {
     ) -> Result<Option<Position>> {
         context.stats.index_lookups += 1;
         let candidates = self.index.candidates(key, point, &mut context.work);
-        let (mut span, mut next) = (candidates.span, candidates.likely);
+        let before = context.stats.index_probes;
+        let found = self.examine(candidates, key, sequence, point, context).await?;
+        let present = found.as_ref().is_some_and(|it| !point || it.block.key(it.entry) == Some(key));
+        self.lookups.count(present, context.stats.index_probes - before);
+        Ok(found)
+    }
+
+    /// Looks into the candidates, from the likely one outwards by halves. What a block holds says on which side of it to go
+    /// on, beyond the candidates too where they turn out to be wrong.
+    pub(super) async fn examine(
+        &self,
+        candidates: Candidates,
+        key: &[u8],
+        sequence: Sequence,
+        point: bool,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Option<Position>> {
+        let (mut span, mut next) = (candidates.span.clone(), candidates.likely);
         let mut best = None;
+        // Whether the block before the span is known to end before the key.
+        let mut start_is_known = point || candidates.exact;
         while !(point && span.is_empty()) && next < self.index.blocks() {
             let block = self.block(next, context).await?;
             context.stats.index_probes += 1;
-            let entry = block.lower_bound(key, sequence, &mut context.work);
+            let entry = match self.index.within(&candidates, next) {
+                Some(within) => block.lower_bound_in(within, key, sequence, &mut context.work),
+                None => block.lower_bound(key, sequence, &mut context.work),
+            };
             let entry = entry.ok_or_else(|| self.damaged(next, "an entry is malformed"))?;
             if entry == block.len() {
                 // All of it is before. The next block matters to a point look-up beyond the candidates only where it
                 // goes on with versions of the key.
-                span.start = next + 1;
+                (span.start, start_is_known) = (next + 1, true);
                 if span.is_empty() && best.is_none() {
                     if point && block.key(entry - 1) != Some(key) {
                         return Ok(None);
@@ -243,6 +272,11 @@ impl Table {
                 }
             } else {
                 let position = Position { number: next, block, entry };
+                if entry == 0 && next <= span.start && !start_is_known && position.block.key(0) != Some(key) {
+                    // The first entry of all candidates may not be the first of all.
+                    span.start = next.saturating_sub(1);
+                    start_is_known = next <= 1;
+                }
                 if entry > 0 || next <= span.start {
                     return Ok(Some(position));
                 }
@@ -252,7 +286,7 @@ impl Table {
             if span.is_empty() {
                 break;
             }
-            next = span.start + (span.len() - 1) / 2;
+            next = Candidates::middle(&span);
         }
         Ok(best)
     }

@@ -13,6 +13,7 @@ mod separation;
 
 mod filter;
 mod index;
+mod tuner;
 
 mod registry;
 
