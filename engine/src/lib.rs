@@ -71,7 +71,8 @@ pub use config::{
 pub use context::ReadStats;
 pub use error::{Error, Result};
 pub use index::{
-    IndexRegistry, IndexReport, IndexUse, LevelIndexes, Refusal, TableLookups, TableModel, inspect as inspect_indexes,
+    BareIndex, IndexRegistry, IndexReport, IndexUse, LevelIndexes, Refusal, TableLookups, TableModel,
+    inspect as inspect_indexes,
 };
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
 pub use scan::Scan;
