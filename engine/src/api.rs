@@ -9,7 +9,7 @@ use crate::cache::{CacheObserver, Observer};
 use crate::config::{EngineConfig, Reconfigure};
 use crate::env::Env;
 use crate::error::Result;
-use crate::index::IndexUse;
+use crate::index::{self, IndexRegistry, IndexUse};
 use crate::metrics::{Event, LevelState, Metrics};
 use crate::open::open;
 use crate::scan::Scan;
@@ -129,6 +129,12 @@ impl AuraEngine {
         self.inner().metrics()
     }
 
+    /// What every table's index is, what it was measured at when it was built and what was observed of it since; and the
+    /// sums of each level, over tables that are gone too. O(tables).
+    pub fn index_registry(&self) -> IndexRegistry {
+        self.inner().index_registry()
+    }
+
     /// The events since the last call.
     pub fn take_events(&self) -> Vec<Event> {
         self.inner().counters.take_events()
@@ -197,6 +203,11 @@ impl Engine for AuraEngine {
 }
 
 impl Inner {
+    /// The registry of models.
+    pub(crate) fn index_registry(&self) -> IndexRegistry {
+        index::report(&self.view.load().version, &self.index_book, self.env.clock.now())
+    }
+
     /// A copy of the counters and the tree's state.
     pub(crate) fn metrics(&self) -> Metrics {
         let view = self.view.load();

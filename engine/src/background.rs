@@ -10,6 +10,7 @@ use tokio::sync::futures::Notified;
 use crate::compactor::{Job, check};
 use crate::config::SyncPolicy;
 use crate::error::{Error, Result};
+use crate::index::write_registry;
 use crate::metrics::{AgentAction, Counts, Event, EventKind, add};
 use crate::state::{Inner, Jobs, OpenedFiles, View, lock};
 use crate::version::{Edit, Version};
@@ -179,6 +180,8 @@ impl Inner {
             tokio::pin!(progress);
             progress.as_mut().enable();
             if lock(&self.jobs).tasks == 0 {
+                // A statistic: that it cannot be written is no failure.
+                let _ = write_registry(&self.env, &self.directory, &self.index_registry()).await;
                 lock(&self.directory_lock).take();
                 return synced;
             }

@@ -100,6 +100,28 @@ pub struct TableConfig {
     pub filter: PolicySpec,
     /// Where in a table a key is.
     pub index: PolicySpec,
+    /// Which index each table gets, where that is to depend on what was observed of its level.
+    pub index_tuner: PolicySpec,
+    /// What a learned index must keep to; one that does not is refused, and fence pointers serve.
+    pub index_gate: IndexGate,
+}
+
+/// What a learned index must keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexGate {
+    /// Bytes of memory, block addresses included, as a share of those of plain fence pointers (above 0).
+    pub memory: f64,
+    /// Blocks that a window may reach over, at the 99th percentile (1 or more).
+    pub window_blocks: u32,
+    /// Blocks that a look-up of a stored key may examine on average (1 or more).
+    pub probes: f64,
+}
+
+impl Default for IndexGate {
+    fn default() -> Self {
+        Self { memory: 1.0, window_blocks: 16, probes: 1.5 }
+    }
 }
 
 impl Default for TableConfig {
@@ -110,6 +132,8 @@ impl Default for TableConfig {
             compression: Compression::None,
             filter: defaults().filter,
             index: defaults().index,
+            index_tuner: defaults().tuner,
+            index_gate: IndexGate::default(),
         }
     }
 }
@@ -337,6 +361,14 @@ impl EngineConfig {
         count("memtables_sealed_max", self.memtables_sealed_max.into(), 1, 64)?;
         bytes("table.block", self.table.block, 64, 16 << 20)?;
         bytes("table.size", self.table.size, 4 << 10, 8 << 30)?;
+        let gate = &self.table.index_gate;
+        count("table.index_gate.window_blocks", gate.window_blocks.into(), 1, u32::MAX.into())?;
+        if !(gate.memory.is_finite() && gate.memory > 0.0) {
+            return Err(Error::config("table.index_gate.memory", format!("{} is no number above 0", gate.memory)));
+        }
+        if !(gate.probes.is_finite() && gate.probes >= 1.0) {
+            return Err(Error::config("table.index_gate.probes", format!("{} is no number from 1 on", gate.probes)));
+        }
         count("cache.shards", self.cache.shards.into(), 0, 1024)?;
         let share = self.cache.metadata_share;
         if !(0.0..=1.0).contains(&share) {

@@ -136,6 +136,8 @@ pub(crate) struct ReadContext<'a> {
     pub work: Work,
     /// What was done.
     pub stats: ReadStats,
+    /// Nanoseconds that the work charged so far takes in a simulation.
+    pub charged_nanos: u64,
     /// Whether what is read from the device enters the cache.
     pub fill_cache: bool,
     /// Who reads. What reads in the background takes from the cache, but is no news to it.
@@ -156,6 +158,7 @@ impl<'a> ReadContext<'a> {
             clock,
             work: Work::default(),
             stats: ReadStats::default(),
+            charged_nanos: 0,
             fill_cache: true,
             caller: Caller::Get,
             level: None,
@@ -234,6 +237,7 @@ impl<'a> ReadContext<'a> {
 
     /// Charges the work done so far.
     pub(crate) fn charge(&mut self) {
+        self.charged_nanos += self.clock.cost_nanos(&self.work);
         self.clock.charge(&mem::take(&mut self.work));
     }
 

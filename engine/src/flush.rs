@@ -9,7 +9,7 @@ use aura_policies::warming::{Asks, Warming};
 
 use crate::env::Work;
 use crate::error::{Error, Result};
-use crate::index::IndexUse;
+use crate::index::{IndexUse, Refusal};
 use crate::memtable::Memtable;
 use crate::metrics::{Event, EventKind, add};
 use crate::retain::Retain;
@@ -44,8 +44,7 @@ impl Inner {
             compression: table.compression,
             filter: self.policies.filter.clone(),
             filter_name: table.filter.policy.clone(),
-            index: self.policies.index.clone(),
-            index_name: table.index.policy.clone(),
+            index: self.index_for(level, deepest)?,
             facts: FilterFacts { level, deepest },
             keeps_cuts: warming.asks() != Asks::Nothing,
         };
@@ -182,9 +181,19 @@ impl TableWriter {
         warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), built.cuts, inputs);
         self.file.sync().await.map_err(|error| Error::io("sync", &path, error))?;
         let mine = inner.counters.mine();
-        if built.index.used == IndexUse::Model || built.index.refused.is_some() {
+        if built.index.used == IndexUse::Model || built.index.refusal.is_some() {
             add(&mine.index_trained_keys, built.index.keys);
-            add(&mine.index_refused, u64::from(built.index.refused.is_some()));
+            add(&mine.index_training_nanos, built.index.training_nanos);
+        }
+        if let Some(reason) = built.index.refusal {
+            add(&mine.index_refused, 1);
+            let counter = match reason {
+                Refusal::Declined => &mine.index_declined,
+                Refusal::Wrong | Refusal::Unreadable => &mine.index_wrong,
+                Refusal::TooLarge => &mine.index_too_large,
+                Refusal::TooWide => &mine.index_too_wide,
+            };
+            add(counter, 1);
         }
         let facts = Arc::new(TableFacts {
             id: self.id,

@@ -67,12 +67,15 @@ mod metrics;
 pub use api::{AuraEngine, Engine, EngineBuilder};
 pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
 pub use config::{
-    CacheConfig, CompactionConfig, Compression, EngineConfig, MemtableStructure, Metadata, Reconfigure, Rows,
-    SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
+    CacheConfig, CompactionConfig, Compression, EngineConfig, IndexGate, MemtableStructure, Metadata, Reconfigure,
+    Rows, SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
 pub use error::{Error, Result};
-pub use index::{IndexReport, IndexUse};
+pub use index::{
+    BareIndex, IndexRegistry, IndexReport, IndexUse, LevelIndexes, Refusal, TableLookups, TableModel,
+    inspect as inspect_indexes,
+};
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
 pub use scan::Scan;
 pub use snapshot::Snapshot;

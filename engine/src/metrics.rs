@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use aura_policies::agent::Action;
 use aura_policies::facts::Reason;
+use aura_policies::tuner::IndexReason;
 use serde::Serialize;
 
 use crate::cache::CacheStats;
@@ -99,6 +100,21 @@ counters! {
     index_trained_keys,
     /// Tables whose model was refused, so that fence pointers serve.
     index_refused,
+    /// The part of `index_refused` where the policy itself made none.
+    index_declined,
+    /// The part of `index_refused` whose model was wrong.
+    index_wrong,
+    /// The part of `index_refused` whose model took too much memory.
+    index_too_large,
+    /// The part of `index_refused` whose windows were too wide.
+    index_too_wide,
+    /// Nanoseconds of training and checking models, in flushes and compactions.
+    index_training_nanos,
+    /// Tables whose index a tuner chose to be another than that of the settings.
+    index_tuned,
+    /// Nanoseconds of CPU, calls to the operating system included, that merging compactions took; in a simulation what
+    /// their work was charged at.
+    compaction_cpu_nanos,
     /// Bytes appended to the manifest.
     manifest_bytes,
     /// Nanoseconds that writers waited because the engine was behind (stopped or slowed down).
@@ -310,6 +326,15 @@ pub enum EventKind {
         cause: StallCause,
         /// Bytes a second that were let through meanwhile; 0 for a stop.
         rate_bytes: u64,
+    },
+    /// A tuner chose the index of the next table.
+    Index {
+        /// The table's level.
+        level: usize,
+        /// The index.
+        index: String,
+        /// Why.
+        reason: IndexReason,
     },
     /// An agent acted.
     Agent {

@@ -12,6 +12,7 @@ use crate::cache::{BlockCache, Observer};
 use crate::config::EngineConfig;
 use crate::env::{Env, Work};
 use crate::error::{Error, Result};
+use crate::index::read_registry;
 use crate::memtable::Memtable;
 use crate::metrics::Counters;
 use crate::state::{Inner, Jobs, Policies, View};
@@ -21,7 +22,8 @@ use crate::wal::format::Record;
 use crate::wal::{WalWriter, replay};
 use crate::write::{CommitQueue, Log, insert};
 
-const LOCK: &str = "LOCK";
+/// The file that keeps other engines out.
+pub(crate) const LOCK: &str = "LOCK";
 const SETTINGS: &str = "SETTINGS.json";
 
 /// Opens `directory`, creating it where it is not there.
@@ -55,6 +57,7 @@ pub(crate) async fn open(
     let sequence = replayed.sequence.max(recovered.sequence);
     let mut version = recovered.version;
     seal_value_files(&mut version).await?;
+    let index_book = read_registry(&env, &directory, &version).await;
     // Until the replayed memtables are flushed their logs are needed: a crash now must find them again.
     let wal_min = recovered.wals.first().copied().unwrap_or(wal_number);
     let base = Edit {
@@ -76,6 +79,7 @@ pub(crate) async fn open(
         policies,
         cache,
         counters: Counters::default(),
+        index_book,
         view: ArcSwap::from_pointee(view),
         published: AtomicU64::new(sequence),
         next_number: AtomicU64::new(next_number),

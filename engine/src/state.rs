@@ -13,6 +13,7 @@ use aura_policies::index::IndexPolicy;
 use aura_policies::layout::Layout;
 use aura_policies::picker::Picker;
 use aura_policies::separation::Separation;
+use aura_policies::tuner::IndexTuner;
 use aura_policies::warming::Warming;
 use tokio::sync::Notify;
 
@@ -21,6 +22,7 @@ use crate::config::{EngineConfig, Reconfigure};
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::index::IndexBook;
 use crate::memtable::Memtable;
 use crate::metrics::{Counters, add};
 use crate::storage::Sequence;
@@ -52,6 +54,7 @@ pub(crate) struct Policies {
     pub(crate) agent_is_active: bool,
     pub(crate) filter: Arc<dyn FilterPolicy>,
     pub(crate) index: Arc<dyn IndexPolicy>,
+    pub(crate) tuner: Box<dyn IndexTuner>,
     pub(crate) separation: Box<dyn Separation>,
     pub(crate) warming: Mutex<Arc<dyn Warming>>,
 }
@@ -70,6 +73,7 @@ impl Policies {
             agent: tokio::sync::Mutex::new(agent),
             filter: p::filter::build(&config.table.filter).map_err(named("table.filter"))?.into(),
             index: p::index::build(&config.table.index).map_err(named("table.index"))?.into(),
+            tuner: p::tuner::build(&config.table.index_tuner).map_err(named("table.index_tuner"))?,
             separation: p::separation::build(&config.value_log.separation).map_err(named("value_log.separation"))?,
             warming: Mutex::new(p::warming::build(&config.cache.warming).map_err(named("cache.warming"))?.into()),
         })
@@ -103,6 +107,8 @@ pub(crate) struct Inner {
     pub(crate) policies: Policies,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) counters: Counters,
+    /// What is remembered of the indexes of tables that are gone.
+    pub(crate) index_book: IndexBook,
 
     /// What readers see.
     pub(crate) view: ArcSwap<View>,

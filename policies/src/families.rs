@@ -1,7 +1,7 @@
 //! The list of families, and the defaults that the engine starts from.
 
 use crate::entry::{FamilyInfo, PolicySpec};
-use crate::{admission, agent, cache, filter, index, layout, picker, separation, warming};
+use crate::{admission, agent, cache, filter, index, layout, picker, separation, tuner, warming};
 
 /// The policy that each family uses where a config says nothing.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Defaults {
     pub agent: PolicySpec,
     /// Table index.
     pub index: PolicySpec,
+    /// Index tuning.
+    pub tuner: PolicySpec,
     /// Table filter.
     pub filter: PolicySpec,
     /// Value separation.
@@ -36,6 +38,7 @@ pub fn defaults() -> Defaults {
         picker: picker::FAMILY.default_spec(),
         agent: agent::FAMILY.default_spec(),
         index: index::FAMILY.default_spec(),
+        tuner: tuner::FAMILY.default_spec(),
         filter: filter::FAMILY.default_spec(),
         separation: separation::FAMILY.default_spec(),
     }
@@ -51,6 +54,7 @@ pub fn families() -> Vec<FamilyInfo> {
         picker::FAMILY.info(),
         agent::FAMILY.info(),
         index::FAMILY.info(),
+        tuner::FAMILY.info(),
         filter::FAMILY.info(),
         separation::FAMILY.info(),
     ]

@@ -13,6 +13,7 @@
 //! | [`picker`] | which table of a full level moves down? | once a partial compaction |
 //! | [`agent`] | should the layout change? | once a window of operations |
 //! | [`index`] | where in this table is the key? | trained once a table, asked once a look-up |
+//! | [`tuner`] | which index does the next table get? | when a table is begun |
 //! | [`filter`] | can this table hold the key? | built once a table, asked once a look-up |
 //! | [`separation`] | does this value go to the value log? | every write |
 
@@ -34,6 +35,7 @@ pub mod picker;
 
 pub mod filter;
 pub mod index;
+pub mod tuner;
 
 pub mod separation;
 

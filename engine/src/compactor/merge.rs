@@ -7,6 +7,7 @@ use aura_policies::warming::{Asks, Warming};
 use super::Job;
 use crate::cache::Name;
 use crate::context::ReadContext;
+use crate::env::timed;
 use crate::error::Result;
 use crate::flush::{ENTRIES_A_SLICE, TableWriter};
 use crate::merge::Merge;
@@ -33,7 +34,9 @@ impl Inner {
             let tables = job.tables().map(|(_, table)| table.clone()).collect();
             Merged { tables, retain: Retain::new(Vec::new()) }
         } else {
-            self.merge_tables(job, &warming).await?
+            let (merged, polled_nanos) = timed(&*self.env.clock, self.merge_tables(job, &warming)).await;
+            add(&self.counters.mine().compaction_cpu_nanos, polled_nanos);
+            merged?
         };
         let dead = if job.is_move() || !warming.drops_dead() { Vec::new() } else { self.cached_names(job).await };
         self.swap(job, &merged).await?;
@@ -92,6 +95,7 @@ impl Inner {
         }
         output.end_table(&mut context).await?;
         context.charge();
+        add(&self.counters.mine().compaction_cpu_nanos, context.charged_nanos);
         self.sync_directory().await?;
         Ok(Merged { tables: output.tables, retain })
     }
@@ -120,7 +124,11 @@ impl Inner {
         })
         .await?;
         if !job.is_move() {
-            job.tables().for_each(|(_, table)| table.mark_obsolete());
+            let now = self.env.clock.now();
+            for (level, table) in job.tables() {
+                self.index_book.retire(level, table, now);
+                table.mark_obsolete();
+            }
         }
         Ok(())
     }

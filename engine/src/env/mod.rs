@@ -149,8 +149,27 @@ pub trait Clock: Send + Sync {
     /// Costs nothing in the real world.
     fn charge(&self, work: &Work);
 
+    /// Nanoseconds that `work` takes where it is charged for; 0 where the clock goes on while work is done.
+    fn cost_nanos(&self, _work: &Work) -> u64 {
+        0
+    }
+
     /// Waits until the CPU has done the work charged so far. Ready at once in the real world.
     fn settle(&self) -> Io<()>;
+}
+
+/// What `work` gives, and the nanoseconds that it took without those it waited: the CPU's, and those of calls to the
+/// operating system that were answered at once. A simulated clock stands still meanwhile.
+pub(crate) async fn timed<T>(clock: &dyn Clock, work: impl Future<Output = T>) -> (T, u64) {
+    let mut work = std::pin::pin!(work);
+    let mut nanos = 0;
+    let value = std::future::poll_fn(|context| {
+        let start = clock.now();
+        let poll = work.as_mut().poll(context);
+        nanos += clock.now().saturating_sub(start);
+        poll
+    });
+    (value.await, nanos)
 }
 
 /// Starts tasks.

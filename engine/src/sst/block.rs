@@ -4,6 +4,7 @@
 //! well, and would cost a copy of every key read: here a key and a value are slices of the block.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -155,19 +156,48 @@ impl Block {
         })
     }
 
+    /// Whether entry `index` is before (`key`, `sequence`) in internal order.
+    fn is_before(&self, index: usize, key: &[u8], sequence: Sequence, work: &mut Work) -> Option<bool> {
+        let (start, end) = self.key_at(index)?;
+        work.comparisons += 1;
+        Some(match self.data.get(start..end)?.cmp(key) {
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            Ordering::Equal => self.tag_at(end)? >> 8 > sequence,
+        })
+    }
+
     /// The first entry not before (`key`, `sequence`) in internal order; the number of entries if all are before.
     pub(crate) fn lower_bound(&self, key: &[u8], sequence: Sequence, work: &mut Work) -> Option<usize> {
-        let (mut lo, mut hi) = (0, self.count);
+        self.halve(0..self.count, key, sequence, work)
+    }
+
+    /// The same, told that it lies in `within`, the end included. A hint that is wrong costs comparisons.
+    pub(crate) fn lower_bound_in(
+        &self,
+        within: Range<usize>,
+        key: &[u8],
+        sequence: Sequence,
+        work: &mut Work,
+    ) -> Option<usize> {
+        let lo = within.start.min(self.count);
+        let hi = within.end.clamp(lo, self.count);
+        let found = self.halve(lo..hi, key, sequence, work)?;
+        // Within the hint the entries beside the place have been compared; at its ends they may not have been.
+        if found == lo && lo > 0 && !self.is_before(lo - 1, key, sequence, work)? {
+            return self.halve(0..lo - 1, key, sequence, work);
+        }
+        if found == hi && hi < self.count && self.is_before(hi, key, sequence, work)? {
+            return self.halve(hi + 1..self.count, key, sequence, work);
+        }
+        Some(found)
+    }
+
+    fn halve(&self, among: Range<usize>, key: &[u8], sequence: Sequence, work: &mut Work) -> Option<usize> {
+        let (mut lo, mut hi) = (among.start, among.end);
         while lo < hi {
             let middle = lo + (hi - lo) / 2;
-            let (start, end) = self.key_at(middle)?;
-            work.comparisons += 1;
-            let before = match self.data.get(start..end)?.cmp(key) {
-                Ordering::Less => true,
-                Ordering::Greater => false,
-                Ordering::Equal => self.tag_at(end)? >> 8 > sequence,
-            };
-            if before {
+            if self.is_before(middle, key, sequence, work)? {
                 lo = middle + 1;
             } else {
                 hi = middle;
@@ -217,6 +247,10 @@ mod tests {
             [("a", 10, 0), ("a", 9, 0), ("a", 8, 1), ("a", 3, 2), ("b", u64::MAX, 2), ("ba", 0, 3), ("c", 0, 4)];
         for (key, sequence, position) in cases {
             assert_eq!(find(key, sequence), position, "{key} {sequence}");
+            for within in (0..6).flat_map(|start| (0..6).map(move |end| start..end)) {
+                let hinted = block.lower_bound_in(within.clone(), key.as_bytes(), sequence, &mut Work::default());
+                assert_eq!(hinted, Some(position), "{key} {sequence} within {within:?}");
+            }
         }
     }
 

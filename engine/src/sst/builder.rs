@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aura_policies::filter::{FilterFacts, FilterPolicy};
-use aura_policies::index::IndexPolicy;
+use aura_policies::index::Ranks;
 use bytes::Bytes;
 
 use super::block::{Block, BlockBuilder};
@@ -13,7 +13,7 @@ use super::hash_key;
 use crate::config::Compression;
 use crate::env::{File, Work};
 use crate::error::{Error, Result};
-use crate::index::{Images, IndexReport, IndexWriter, TableIndex, train};
+use crate::index::{Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
 use crate::storage::{Entry, Kind, check_key};
 
 /// Bytes collected before the file is appended to.
@@ -32,10 +32,8 @@ pub(crate) struct TableOptions {
     pub filter: Arc<dyn FilterPolicy>,
     /// Its registered name.
     pub filter_name: String,
-    /// Who trains the model.
-    pub index: Arc<dyn IndexPolicy>,
-    /// Its registered name.
-    pub index_name: String,
+    /// How the index is made.
+    pub index: IndexBuild,
     /// What the filter policy is told.
     pub facts: FilterFacts,
     /// Whether somebody wants the data blocks as they are written.
@@ -88,6 +86,8 @@ pub(crate) struct TableBuilder {
     block: BlockBuilder,
     index: IndexWriter,
     images: Images,
+    /// What the images are of; None where nobody asks for them.
+    ranks: Option<Ranks>,
     /// Of each distinct key.
     hashes: Vec<u64>,
     /// Of the table so far; its names and model facts are filled in at the end.
@@ -107,12 +107,13 @@ impl TableBuilder {
         let properties = Properties {
             sequence_min: u64::MAX,
             filter: options.filter_name.clone(),
-            index: options.index_name.clone(),
+            index: options.index.spec.policy.clone(),
             ..Properties::default()
         };
         Self {
             file,
             path,
+            ranks: options.index.wants(),
             options,
             block: BlockBuilder::default(),
             index: IndexWriter::default(),
@@ -148,7 +149,11 @@ impl TableBuilder {
         }
         self.block.add(entry);
         work.bytes_copied += (entry.key.len() + entry.value.len()) as u64;
-        self.images.push(&entry.key);
+        match self.ranks {
+            Some(Ranks::Entries) => self.images.push(&entry.key),
+            Some(Ranks::Blocks) if self.properties.entries == 0 => self.images.note(&entry.key),
+            _ => {}
+        }
         if self.properties.entries == 0 || self.last.0 != entry.key {
             self.hashes.push(hash_key(&entry.key));
             self.last.0.clear();
@@ -212,6 +217,9 @@ impl TableBuilder {
             self.cuts.push(Cut { offset, data, first: first.unwrap_or_default(), last });
         }
         self.index.add(bytes, entries, &self.last.0);
+        if self.ranks == Some(Ranks::Blocks) {
+            self.images.push(&self.last.0);
+        }
         if self.pending.len() >= APPEND_BYTES { self.append(work).await } else { Ok(()) }
     }
 
@@ -243,17 +251,15 @@ impl TableBuilder {
         self.cut_block(work).await?;
         let filter = self.options.filter.build(&std::mem::take(&mut self.hashes), &self.options.facts);
         let images = std::mem::take(&mut self.images).finish();
-        let training = train(&*self.options.index, &self.options.index_name, &images, work);
+        let (model, facts) = self.options.index.train(&images, &self.index, work);
         self.properties.largest = Bytes::from(std::mem::take(&mut self.last.0));
-        self.properties.refused = training.refused;
-        self.properties.longest_run = training.longest_run;
-        self.properties.error_max = training.error_max;
+        self.properties.model = facts;
 
         let mut footer = Footer::default();
         if let Some(filter) = filter {
             footer.filter = self.put_block(&filter, work)?;
         }
-        if let Some(model) = &training.model {
+        if let Some(model) = &model {
             footer.model = self.put_block(model, work)?;
         }
         let index_block = std::mem::take(&mut self.index).finish();
@@ -262,7 +268,7 @@ impl TableBuilder {
         self.pending.extend_from_slice(&footer.encode());
         self.append(work).await?;
 
-        let model = training.model.map(|model| Ok(Bytes::from(model)));
+        let model = model.map(|model| Ok(Bytes::from(model)));
         let index = TableIndex::open(&index_block, &self.properties, model);
         let index =
             index.ok_or_else(|| Error::corruption(&self.path, footer.index.offset, "the index has over 4 GiB"))?;

@@ -12,13 +12,17 @@
 //!             in internal order; offsets count from the start of the block, that of entry 0 is 0
 //!
 //! filter      what the filter policy encoded      no block where the policy builds none
-//! model       what the index policy encoded       no block where fence pointers serve
+//! model       tie 0 | .. | tie r-1 | what the index policy encoded      no block where fence pointers serve
+//! tie         image u64 | first rank u32 | length u32    runs of equal images that are longer than the bound
 //!
 //! index       n u32 | for each data block: bytes in the file, trailer included, varint | entries varint | last key bytes
 //!
 //! properties  entries varint | deletions varint | separated bytes varint | sequence min varint | sequence max varint
 //!             smallest key bytes | largest key bytes | filter policy bytes | index policy bytes
 //!             why its model was refused, or nothing, bytes | longest run of equal images varint | largest error varint
+//!             index policy with parameters bytes | by block u8 | bound of ties varint | r varint
+//!             error p99 varint | error mean / 1000 varint | window blocks p99 varint | probes / 1000 varint
+//!             training nanoseconds u64
 //!
 //! footer      filter handle | model handle | index handle | properties handle | version u32 | crc32c u32 | magic u64
 //!             64 bytes; the sum covers the version's field and all before it
@@ -27,7 +31,8 @@
 //!
 //! Data blocks are compressed as the table's options say, the other blocks never: filters and models are close to
 //! random, and the index is read once. Every version of the format keeps the size of the footer and the place of its
-//! last three fields, so that a table of a newer one is told from a damaged one.
+//! last three fields, so that a table of a newer one is told from a damaged one. In version 1 the properties end with the
+//! largest error, and no ties are listed: the longest run bounds them all.
 
 use std::path::Path;
 
@@ -37,12 +42,13 @@ use crate::codec::{Fields, compress, decompress, put_bytes, put_varint};
 use crate::config::Compression;
 use crate::env::Work;
 use crate::error::{Error, Result};
+use crate::index::ModelFacts;
 
 /// Bytes of the footer.
 pub(crate) const FOOTER_BYTES: usize = 4 * 12 + 16;
 
 /// The newest version of the format known here.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"aura.sst");
 
@@ -201,12 +207,8 @@ pub(crate) struct Properties {
     pub filter: String,
     /// The index policy that was asked for a model.
     pub index: String,
-    /// Why there is no model although the policy makes them; empty otherwise.
-    pub refused: String,
-    /// The longest run of entries with equal images.
-    pub longest_run: u32,
-    /// The largest distance, in entries, of an end of a window from the rank that was looked for.
-    pub error_max: u32,
+    /// What is known of its model.
+    pub model: ModelFacts,
 }
 
 impl Properties {
@@ -218,11 +220,21 @@ impl Properties {
         }
         put_bytes(&mut out, &self.smallest);
         put_bytes(&mut out, &self.largest);
-        for text in [&self.filter, &self.index, &self.refused] {
+        for text in [&self.filter, &self.index, &self.model.refused] {
             put_bytes(&mut out, text.as_bytes());
         }
-        put_varint(&mut out, self.longest_run.into());
-        put_varint(&mut out, self.error_max.into());
+        let model = &self.model;
+        put_varint(&mut out, model.longest_run.into());
+        put_varint(&mut out, model.error_max.into());
+        put_bytes(&mut out, model.parameters.as_bytes());
+        out.push(u8::from(model.by_block));
+        for number in [model.tie_bound, model.tie_runs, model.error_p99] {
+            put_varint(&mut out, number.into());
+        }
+        put_varint(&mut out, model.error_mean_milli);
+        put_varint(&mut out, model.window_blocks.into());
+        put_varint(&mut out, model.probes_milli);
+        out.extend_from_slice(&model.training_nanos.to_le_bytes());
         out
     }
 
@@ -230,7 +242,7 @@ impl Properties {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(bytes);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-        let properties = Self {
+        let mut properties = Self {
             entries: fields.varint()?,
             deletions: fields.varint()?,
             separated_bytes: fields.varint()?,
@@ -240,10 +252,32 @@ impl Properties {
             largest: Bytes::copy_from_slice(fields.bytes()?),
             filter: text(fields.bytes()?)?,
             index: text(fields.bytes()?)?,
-            refused: text(fields.bytes()?)?,
-            longest_run: fields.varint()?.try_into().ok()?,
-            error_max: fields.varint()?.try_into().ok()?,
+            model: ModelFacts {
+                refused: text(fields.bytes()?)?,
+                longest_run: fields.varint()?.try_into().ok()?,
+                error_max: fields.varint()?.try_into().ok()?,
+                ..ModelFacts::default()
+            },
         };
+        let model = &mut properties.model;
+        if fields.is_empty() {
+            // Version 1.
+            model.tie_bound = model.longest_run;
+            return Some(properties);
+        }
+        model.parameters = text(fields.bytes()?)?;
+        model.by_block = match fields.byte()? {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        model.tie_bound = fields.varint()?.try_into().ok()?;
+        model.tie_runs = fields.varint()?.try_into().ok()?;
+        model.error_p99 = fields.varint()?.try_into().ok()?;
+        model.error_mean_milli = fields.varint()?;
+        model.window_blocks = fields.varint()?.try_into().ok()?;
+        model.probes_milli = fields.varint()?;
+        model.training_nanos = fields.u64()?;
         fields.is_empty().then_some(properties)
     }
 }

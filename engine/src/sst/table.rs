@@ -24,7 +24,7 @@ use crate::config::Metadata;
 use crate::context::ReadContext;
 use crate::env::{File, Fs, Work};
 use crate::error::{Error, Result};
-use crate::index::{IndexReport, TableIndex};
+use crate::index::{Candidates, IndexReport, Lookups, TableIndex};
 use crate::storage::{Entry, Sequence};
 
 /// Bytes that a sequential reader asks the device for at a time.
@@ -187,6 +187,7 @@ pub(crate) struct Table {
     blocks: usize,
     /// What it keeps in memory, charged to the cache.
     _pin: Option<Pin>,
+    lookups: Lookups,
     obsolete: AtomicBool,
 }
 
@@ -230,6 +231,7 @@ impl Table {
             blocks,
             _pin: pinned.then(|| context.cache.pin(index_report.memory_bytes + filter_bytes)),
             index_report,
+            lookups: Lookups::new(context.clock.now()),
             obsolete: AtomicBool::new(false),
         };
         if pinned {
@@ -272,6 +274,11 @@ impl Table {
     /// What its index is and takes.
     pub(crate) fn index_report(&self) -> &IndexReport {
         &self.index_report
+    }
+
+    /// How often its index was asked.
+    pub(crate) fn lookups(&self) -> &Lookups {
+        &self.lookups
     }
 
     /// What the cache may hold of it: its data blocks, its index and its filter. Reads the index where it is not held.
@@ -398,18 +405,41 @@ impl Table {
     ) -> Result<Option<Position>> {
         context.stats.index_lookups += 1;
         let candidates = index.candidates(key, point, &mut context.work);
-        let (mut span, mut next) = (candidates.span, candidates.likely);
+        let before = context.stats.index_probes;
+        let found = self.examine(index, candidates, key, sequence, point, context).await?;
+        let present = found.as_ref().is_some_and(|it| !point || it.block.key(it.entry) == Some(key));
+        self.lookups.count(present, context.stats.index_probes - before);
+        Ok(found)
+    }
+
+    /// Looks into the candidates, from the likely one outwards by halves. What a block holds says on which side of it to go
+    /// on, beyond the candidates too where they turn out to be wrong.
+    pub(super) async fn examine(
+        &self,
+        index: &TableIndex,
+        candidates: Candidates,
+        key: &[u8],
+        sequence: Sequence,
+        point: bool,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Option<Position>> {
+        let (mut span, mut next) = (candidates.span.clone(), candidates.likely);
         let mut best = None;
+        // Whether the block before the span is known to end before the key.
+        let mut start_is_known = point || candidates.exact;
         while !(point && span.is_empty()) && next < index.blocks() {
             let bytes = self.span(index, next)?;
             let block = self.block(&bytes, context).await?;
             context.stats.index_probes += 1;
-            let entry = block.lower_bound(key, sequence, &mut context.work);
+            let entry = match index.within(&candidates, next) {
+                Some(within) => block.lower_bound_in(within, key, sequence, &mut context.work),
+                None => block.lower_bound(key, sequence, &mut context.work),
+            };
             let entry = entry.ok_or_else(|| self.damaged(bytes.start, "an entry is malformed"))?;
             if entry == block.len() {
                 // All of it is before. The next block matters to a point look-up beyond the candidates only where it
                 // goes on with versions of the key.
-                span.start = next + 1;
+                (span.start, start_is_known) = (next + 1, true);
                 if span.is_empty() && best.is_none() {
                     if point && block.key(entry - 1) != Some(key) {
                         return Ok(None);
@@ -418,6 +448,11 @@ impl Table {
                 }
             } else {
                 let position = Position { number: next, span: bytes, block, entry };
+                if entry == 0 && next <= span.start && !start_is_known && position.block.key(0) != Some(key) {
+                    // The first entry of all candidates may not be the first of all.
+                    span.start = next.saturating_sub(1);
+                    start_is_known = next <= 1;
+                }
                 if entry > 0 || next <= span.start {
                     return Ok(Some(position));
                 }
@@ -427,7 +462,7 @@ impl Table {
             if span.is_empty() {
                 break;
             }
-            next = span.start + (span.len() - 1) / 2;
+            next = Candidates::middle(&span);
         }
         Ok(best)
     }

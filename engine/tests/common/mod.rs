@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
-use aura_engine::{Compression, EngineConfig, MemtableStructure, Metadata, Rows, SyncPolicy};
+use aura_engine::{Compression, EngineConfig, IndexGate, MemtableStructure, Metadata, Rows, SyncPolicy};
 use aura_policies::{Family, PolicySpec};
 use bytesize::ByteSize;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -86,7 +86,16 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     config.table.size = ByteSize(chance.pick(&[4 << 10, 32 << 10]));
     config.table.filter =
         chance.pick(&[named("none", &[]), named("bloom", &[]), named("bloom", &[("bits_per_key", 2.into())])]);
-    config.table.index = chance.pick(&[named("fence", &[]), named("greedy-plr", &[("epsilon", 2.into())])]);
+    let indexes: Vec<PolicySpec> =
+        aura_policies::index::FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name)).collect();
+    config.table.index = chance.pick(&indexes);
+    config.table.index_tuner = chance.pick(&[
+        named("fixed", &[]),
+        named("cost-benefit", &[("bootstrap", serde_json::json!([1]))]),
+        named("adaptive", &[("candidates", serde_json::json!(indexes)), ("explore", 1.into())]),
+    ]);
+    let open = IndexGate { memory: 1e9, window_blocks: u32::MAX, probes: 1e9 };
+    config.table.index_gate = chance.pick(&[IndexGate::default(), open, open]);
     config.cache.size = ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]));
     config.cache.shards = chance.below(3) as u32;
     config.cache.eviction = any(chance, &aura_policies::cache::FAMILY);

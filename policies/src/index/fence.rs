@@ -22,6 +22,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Fence;
 
 impl IndexPolicy for Fence {
+    fn wants_images(&self) -> bool {
+        false
+    }
+
     fn train(&self, _images: &[u64]) -> Trained {
         Trained::Fence
     }

@@ -53,6 +53,11 @@ pub trait IndexPolicy: Send + Sync {
         Ranks::Entries
     }
 
+    /// Whether it ever makes a model: images are collected only for one that does.
+    fn wants_images(&self) -> bool {
+        true
+    }
+
     /// Trains on sorted (not strictly) images; the i-th image has rank i. O(n).
     fn train(&self, images: &[u64]) -> Trained;
 }

@@ -19,6 +19,7 @@ mod separation;
 
 mod filter;
 mod index;
+mod tuner;
 
 mod registry;
 

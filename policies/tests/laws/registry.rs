@@ -2,7 +2,7 @@
 
 use aura_policies::entry::Family;
 use aura_policies::{
-    PolicyError, PolicySpec, admission, agent, cache, filter, index, layout, picker, separation, warming,
+    PolicyError, PolicySpec, admission, agent, cache, filter, index, layout, picker, separation, tuner, warming,
 };
 use serde_json::json;
 
@@ -54,6 +54,7 @@ fn every_registry_is_in_order() {
     check_family(&picker::FAMILY, |spec| picker::build(spec).map(drop));
     check_family(&agent::FAMILY, |spec| agent::build(spec, 0).map(drop));
     check_family(&index::FAMILY, |spec| index::build(spec).map(drop));
+    check_family(&tuner::FAMILY, |spec| tuner::build(spec).map(drop));
     check_family(&filter::FAMILY, |spec| filter::build(spec).map(drop));
     check_family(&separation::FAMILY, |spec| separation::build(spec).map(drop));
 }
@@ -62,7 +63,9 @@ fn every_registry_is_in_order() {
 fn the_listing_names_each_family_and_one_default_in_it() {
     let families = aura_policies::families();
     let names: Vec<&str> = families.iter().map(|family| family.name).collect();
-    assert_eq!(names, ["cache", "admission", "warming", "layout", "picker", "agent", "index", "filter", "separation"]);
+    let expected =
+        ["cache", "admission", "warming", "layout", "picker", "agent", "index", "tuner", "filter", "separation"];
+    assert_eq!(names, expected);
     for family in families {
         assert_eq!(family.policies.iter().filter(|policy| policy.default).count(), 1, "{}", family.name);
     }

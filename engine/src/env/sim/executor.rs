@@ -174,6 +174,11 @@ impl Core {
         self.charged.store(charged.saturating_add(self.prices.picos(work)), Ordering::Relaxed);
     }
 
+    /// Nanoseconds that `work` takes.
+    pub(super) fn cost_nanos(&self, work: &Work) -> u64 {
+        self.prices.picos(work) / PICOS
+    }
+
     /// Gives what was charged to a core. None: it is done, and the clock has moved; else a ticket to wait for.
     pub(super) fn settle(self: &Arc<Self>) -> Option<Ticket> {
         let charged = self.charged.load(Ordering::Relaxed);

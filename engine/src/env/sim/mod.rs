@@ -246,6 +246,10 @@ impl Clock for Machine {
         self.0.charge(work);
     }
 
+    fn cost_nanos(&self, work: &Work) -> u64 {
+        self.0.cost_nanos(work)
+    }
+
     fn settle(&self) -> Io<()> {
         self.0.settle().map_or_else(|| Io::ready(()), Io::pending)
     }

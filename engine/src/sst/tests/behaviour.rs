@@ -4,7 +4,7 @@ use aura_policies::index::{IndexPolicy, Trained};
 
 use super::*;
 use crate::config::Metadata;
-use crate::index::IndexUse;
+use crate::index::{IndexUse, Refusal};
 use crate::storage::{KEY_BYTES_MAX, ValuePointer};
 
 #[test]
@@ -72,14 +72,18 @@ fn a_model_keeps_less_in_memory_than_fences_and_says_how_far_it_may_err() {
     let by_fence = world.build(&options(Compression::None, "fence", "none", 1024), &entries).unwrap().index;
     assert_eq!((by_fence.used, by_fence.segments, by_fence.error_max), (IndexUse::Fence, 0, 0));
     assert_eq!((by_fence.kind.as_str(), by_fence.keys), ("fence", 20_000));
-    assert_eq!((by_fence.memory_bytes, by_fence.refused.as_deref()), (by_fence.fence_bytes, None));
+    assert_eq!((by_fence.memory_bytes, by_fence.refused.as_deref()), (by_fence.packed_fence_bytes, None));
+    // Plainly: a key of 8 B, its end and the address for each block. Packed: the key, and a fifth of a byte twice.
+    assert_eq!(by_fence.fence_bytes, by_fence.blocks * (8 + 4 + 8) + 8);
+    assert!(by_fence.packed_fence_bytes < by_fence.blocks * 11, "{by_fence:?}");
 
     let built = world.build(&options(Compression::None, "greedy-plr", "none", 1024), &entries).unwrap();
     let report = built.index.clone();
     assert_eq!((report.used, report.refused.as_deref()), (IndexUse::Model, None));
     assert!(report.segments >= 1 && report.error_max < 100, "{report:?}");
     assert_eq!(report.fence_bytes, by_fence.fence_bytes);
-    assert!(report.memory_bytes < report.fence_bytes, "{report:?}");
+    assert_eq!(report.packed_fence_bytes, by_fence.packed_fence_bytes);
+    assert!(report.memory_bytes * 10 <= report.fence_bytes, "{report:?}");
 
     let table = world.open_as(facts(&built)).unwrap();
     assert_eq!(table.index_report(), &report, "what is read back is what was built");
@@ -90,6 +94,10 @@ fn a_model_keeps_less_in_memory_than_fences_and_says_how_far_it_may_err() {
     }
     let probes = context.stats.index_probes as f64 / entries.len() as f64;
     assert!(probes < 1.5, "{probes} blocks a look-up");
+    let counted = table.lookups().read(0);
+    assert_eq!((counted.found, counted.absent, counted.probes), (20_000, 0, context.stats.index_probes));
+    let measured = report.probes_milli as f64 / 1e3;
+    assert!((measured - probes).abs() < 0.05, "{measured} blocks a look-up were measured, {probes} examined");
 }
 
 /// Trains a real model on other numbers than it is asked about.
@@ -112,8 +120,10 @@ fn a_wrong_model_is_refused_with_a_reason_and_fences_serve() {
         compression: Compression::None,
         filter: Arc::clone(&good.filter),
         filter_name: good.filter_name.clone(),
-        index: Arc::new(Mistaken(policy)),
-        index_name: good.index_name.clone(),
+        index: IndexBuild {
+            policy: Arc::new(Mistaken(policy)),
+            ..index_build(&PolicySpec::named("greedy-plr"), any_model())
+        },
         facts: good.facts,
         keeps_cuts: false,
     };
@@ -122,6 +132,7 @@ fn a_wrong_model_is_refused_with_a_reason_and_fences_serve() {
     let report = table.index_report();
     assert_eq!(report.used, IndexUse::Fence);
     assert!(report.refused.as_ref().is_some_and(|why| why.contains("rank")), "{report:?}");
+    assert_eq!(report.refusal, Some(Refusal::Wrong));
     let mut context = world.context();
     for entry in &entries {
         let found = get(&table, &entry.key, u64::MAX, &mut context).unwrap();

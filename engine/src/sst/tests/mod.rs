@@ -16,16 +16,18 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
 use crate::cache::BlockCache;
-use crate::config::{CacheConfig, Compression};
+use crate::config::{CacheConfig, Compression, IndexGate};
 use crate::context::ReadContext;
 use crate::env::memory::MemoryFs;
 use crate::env::{Clock, Fs, Io, Work};
 use crate::error::{Error, Result};
+use crate::index::IndexBuild;
 use crate::storage::{Entry, Kind};
 
 mod behaviour;
 mod damage;
 mod golden;
+mod indexes;
 mod round_trip;
 
 /// A clock that stands still and remembers what it was charged.
@@ -136,14 +138,23 @@ fn facts(built: &Built) -> TableFacts {
     }
 }
 
+/// A gate that lets every model through that is right.
+fn any_model() -> IndexGate {
+    IndexGate { memory: 1e9, window_blocks: u32::MAX, probes: 1e9 }
+}
+
+fn index_build(spec: &PolicySpec, gate: IndexGate) -> IndexBuild {
+    let policy = aura_policies::index::build(spec).unwrap().into();
+    IndexBuild { policy, spec: spec.clone(), gate, clock: Arc::new(Still::default()) }
+}
+
 fn options(compression: Compression, index: &str, filter: &str, block_bytes: usize) -> Arc<TableOptions> {
     Arc::new(TableOptions {
         block_bytes,
         compression,
         filter: aura_policies::filter::build(&PolicySpec::named(filter)).unwrap().into(),
         filter_name: filter.to_owned(),
-        index: aura_policies::index::build(&PolicySpec::named(index)).unwrap().into(),
-        index_name: index.to_owned(),
+        index: index_build(&PolicySpec::named(index), any_model()),
         facts: FilterFacts { level: 1, deepest: 3 },
         keeps_cuts: false,
     })

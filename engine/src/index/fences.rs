@@ -1,0 +1,115 @@
+//! Fence pointers: the last key of every block, searched by halving.
+//!
+//! What all keys share is left away. The next 8 bytes, as numbers, lie in an array of their own, which the search goes
+//! through without a branch that depends on them; what follows is looked at only among equal numbers.
+
+use super::images::image;
+use super::packed::Packed;
+use crate::env::Work;
+
+/// The last keys of a table's blocks.
+#[derive(Default)]
+pub(super) struct Fences {
+    /// The image of each.
+    heads: Vec<u64>,
+    /// What follows the image, end to end; all that follows the prefix, where some key is too short to have 8 bytes.
+    tails: Vec<u8>,
+    /// Where each of `tails` starts, and where the last ends.
+    ends: Packed,
+    /// Bytes of the image that `tails` leave away: 8 or 0.
+    skip: usize,
+}
+
+impl Fences {
+    /// From what follows the table's prefix in each key.
+    pub(super) fn new(suffixes: &[&[u8]]) -> Self {
+        let skip = if suffixes.iter().all(|suffix| suffix.len() >= 8) { 8 } else { 0 };
+        let mut tails = Vec::with_capacity(suffixes.iter().map(|suffix| suffix.len() - skip).sum());
+        let mut ends = Vec::with_capacity(suffixes.len() + 1);
+        ends.push(0);
+        for suffix in suffixes {
+            tails.extend_from_slice(&suffix[skip..]);
+            ends.push(tails.len() as u64);
+        }
+        Self { heads: suffixes.iter().map(|suffix| image(suffix)).collect(), tails, ends: Packed::new(&ends), skip }
+    }
+
+    /// Whether fence `index`, whose image is that of the key, is before the key that goes on with `suffix`.
+    fn is_before(&self, index: usize, suffix: &[u8]) -> bool {
+        let tail = &self.tails[self.ends.get(index) as usize..self.ends.get(index + 1) as usize];
+        // A key that ends within the image is before all that go on.
+        suffix.get(self.skip..).is_some_and(|suffix| tail < suffix)
+    }
+
+    /// The first fence not before the key that goes on with `suffix` after the table's prefix; their number if there is
+    /// none.
+    pub(super) fn search(&self, suffix: &[u8], work: &mut Work) -> usize {
+        let image = image(suffix);
+        let mut left = self.heads.len();
+        let mut at = 0;
+        while left > 1 {
+            let half = left / 2;
+            at += usize::from(self.heads[at + half - 1] < image) * half;
+            left -= half;
+            work.comparisons += 1;
+        }
+        at += usize::from(self.heads[at] < image);
+        // Of the keys with this image, those before; by halving, as there may be many.
+        let mut end = at;
+        let mut step = 1;
+        while self.heads.get(end).is_some_and(|head| *head == image) && self.is_before(end, suffix) {
+            work.comparisons += 1;
+            (at, end) = (end + 1, end + step);
+            step *= 2;
+        }
+        let mut end = end.min(self.heads.len());
+        while at < end {
+            let middle = at + (end - at) / 2;
+            work.comparisons += 1;
+            if self.heads[middle] == image && self.is_before(middle, suffix) {
+                at = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        at
+    }
+
+    /// Bytes of memory they use.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        (size_of_val(&self.heads[..]) + self.tails.len()) as u64 + self.ends.memory_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    use super::*;
+
+    #[test]
+    fn the_first_fence_not_before_a_key_is_found_among_keys_of_any_kind() {
+        let seed = 9;
+        let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
+        for round in 0..1_500 {
+            // Short ones, or with 8 bytes and more, of which few differ.
+            let shortest = [0, 8][round % 2];
+            let mut key = || -> Vec<u8> {
+                let bytes = shortest + chance.random_range(0..4);
+                (0..bytes).map(|at| if at < 6 { 0 } else { chance.random_range(0..3) }).collect()
+            };
+            let mut fences: Vec<Vec<u8>> = (0..1 + round % 40).map(|_| key()).collect();
+            fences.sort();
+            let suffixes: Vec<&[u8]> = fences.iter().map(|fence| &fence[..]).collect();
+            let index = Fences::new(&suffixes);
+            let questions: Vec<Vec<u8>> =
+                (0..40).map(|_| key()).chain(fences.iter().cloned()).chain([vec![], vec![0; 3]]).collect();
+            for key in questions {
+                let expected = fences.partition_point(|fence| *fence < key);
+                let found = index.search(&key, &mut Work::default());
+                assert_eq!(found, expected, "seed {seed}, round {round}: {key:?} among {fences:?}");
+            }
+        }
+    }
+}

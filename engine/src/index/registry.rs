@@ -1,0 +1,203 @@
+//! The registry of models: what every table's index is, what it was measured at when it was built, and what was observed
+//! of it since.
+//!
+//! What is known at build lies in the table. What is observed is counted in relaxed atomics a table, and written to the
+//! file `MODELS.json` when the engine is closed: a statistic, so that a crash loses the counts since the last opening, and
+//! a file that does not read back is as none.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aura_policies::facts::TableId;
+use aura_policies::tuner::KindFacts;
+use serde::{Deserialize, Serialize};
+
+use super::{IndexBook, IndexReport};
+use crate::cache::BlockCache;
+use crate::config::CacheConfig;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::open::LOCK;
+use crate::sst::Table;
+use crate::version::{Version, recover};
+
+/// The file's name in the database directory.
+const MODELS: &str = "MODELS.json";
+
+/// The newest version of the file known here.
+const VERSION: u32 = 1;
+
+/// Look-ups of one table, counted as they happen.
+#[derive(Default)]
+pub(crate) struct Lookups {
+    found: AtomicU64,
+    absent: AtomicU64,
+    /// Blocks beyond the first of each look-up: most touch no counter but one of the two above.
+    extra: AtomicU64,
+    /// When the table was opened or made, and how long it had lived before.
+    opened_at: u64,
+    lived_before: AtomicU64,
+}
+
+impl Lookups {
+    /// Those of a table opened at `now`.
+    pub(crate) fn new(now: u64) -> Self {
+        Self { opened_at: now, ..Self::default() }
+    }
+
+    /// Counts a look-up that examined `probes` blocks.
+    #[inline]
+    pub(crate) fn count(&self, found: bool, probes: u64) {
+        let kind = if found { &self.found } else { &self.absent };
+        kind.fetch_add(1, Ordering::Relaxed);
+        if probes != 1 {
+            self.extra.fetch_add(probes.wrapping_sub(1), Ordering::Relaxed);
+        }
+    }
+
+    /// The counts at `now`.
+    pub(crate) fn read(&self, now: u64) -> TableLookups {
+        let (found, absent) = (self.found.load(Ordering::Relaxed), self.absent.load(Ordering::Relaxed));
+        TableLookups {
+            found,
+            absent,
+            probes: (found + absent).wrapping_add(self.extra.load(Ordering::Relaxed)),
+            life_nanos: self.lived_before.load(Ordering::Relaxed) + now.saturating_sub(self.opened_at),
+        }
+    }
+
+    /// Goes on from earlier counts.
+    fn restore(&self, before: &TableLookups) {
+        self.found.fetch_add(before.found, Ordering::Relaxed);
+        self.absent.fetch_add(before.absent, Ordering::Relaxed);
+        let extra = before.probes.wrapping_sub(before.found.wrapping_add(before.absent));
+        self.extra.fetch_add(extra, Ordering::Relaxed);
+        self.lived_before.fetch_add(before.life_nanos, Ordering::Relaxed);
+    }
+}
+
+/// What was observed of one table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableLookups {
+    /// Look-ups that found an entry; seeks are counted here.
+    pub found: u64,
+    /// Point look-ups that found none.
+    pub absent: u64,
+    /// Data blocks that they examined.
+    pub probes: u64,
+    /// Nanoseconds of the engine's clock that the table has lived, while the database was open.
+    pub life_nanos: u64,
+}
+
+/// A table's index and what was observed of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableModel {
+    /// The level that the table lies in.
+    pub level: usize,
+    /// The table's number.
+    pub table: TableId,
+    /// What its index is and takes.
+    pub index: IndexReport,
+    /// What was observed of it.
+    pub lookups: TableLookups,
+}
+
+/// The tables of one level that were built under one index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LevelIndexes {
+    /// The level.
+    pub level: usize,
+    /// The index, and the sums over its tables.
+    #[serde(flatten)]
+    pub kind: KindFacts,
+}
+
+/// Every index of a database.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IndexRegistry {
+    /// The version of this form.
+    pub version: u32,
+    /// The sums of each level and index.
+    pub levels: Vec<LevelIndexes>,
+    /// The tables, the newest data first.
+    pub tables: Vec<TableModel>,
+}
+
+/// The registry of an open engine. O(tables).
+pub(crate) fn report(version: &Version, book: &IndexBook, now: u64) -> IndexRegistry {
+    let model = |(level, table): (usize, &Arc<Table>)| TableModel {
+        level,
+        table: table.facts().id,
+        index: table.index_report().clone(),
+        lookups: table.lookups().read(now),
+    };
+    IndexRegistry { version: VERSION, levels: book.levels(version, now), tables: version.tables().map(model).collect() }
+}
+
+/// Reads back what the last close left behind, into the tables of `version` and a new book.
+pub(crate) async fn read_registry(env: &Env, directory: &Path, version: &Version) -> IndexBook {
+    let book = IndexBook::default();
+    let Ok(file) = env.fs.open(&directory.join(MODELS)) else { return book };
+    let Ok(bytes) = file.bytes() else { return book };
+    let Ok(content) = file.read_at(0, usize::try_from(bytes).unwrap_or(0)).await else { return book };
+    let Ok(before) = serde_json::from_slice::<IndexRegistry>(&content) else { return book };
+    if before.version == VERSION {
+        book.restore(&before.levels);
+        let before: BTreeMap<TableId, TableLookups> =
+            before.tables.iter().map(|model| (model.table, model.lookups)).collect();
+        for (_, table) in version.tables() {
+            if let Some(lookups) = before.get(&table.facts().id) {
+                table.lookups().restore(lookups);
+            }
+        }
+    }
+    book
+}
+
+/// Leaves the registry in the directory. It is replaced whole, and not synced: what a crash takes is a statistic.
+pub(crate) async fn write_registry(env: &Env, directory: &Path, registry: &IndexRegistry) -> Result<()> {
+    let temporary = directory.join("MODELS.new");
+    let content = serde_json::to_vec(registry).expect("a registry is plain data");
+    let file = env.fs.create(&temporary).map_err(|error| Error::io("create", &temporary, error))?;
+    file.append(&content).await.map_err(|error| Error::io("append to", &temporary, error))?;
+    env.fs.rename(&temporary, &directory.join(MODELS)).map_err(|error| Error::io("rename", &temporary, error))
+}
+
+/// The registry of a database that no engine has open. Nothing is changed, but for the lock that is held meanwhile.
+///
+/// # Errors
+/// A directory that is not there or in use, I/O errors, a newer format, and corruption with file and offset.
+pub async fn inspect(env: &Env, directory: &Path) -> Result<IndexRegistry> {
+    env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+    let lock_path = directory.join(LOCK);
+    let _guard = env.fs.lock(&lock_path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Error::Locked { directory: directory.to_owned() },
+        _ => Error::io("lock", &lock_path, error),
+    })?;
+    let cache = CacheConfig { size: bytesize::ByteSize(0), ..CacheConfig::default() };
+    let cache = Arc::new(BlockCache::new(&cache, 0)?);
+    let version = recover(env, directory, &cache).await?.version;
+    let book = read_registry(env, directory, &version).await;
+    Ok(report(&version, &book, env.clock.now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_go_on_where_they_were() {
+        let first = Lookups::new(100);
+        first.count(true, 1);
+        first.count(true, 3);
+        first.count(false, 0);
+        let read = first.read(150);
+        assert_eq!(read, TableLookups { found: 2, absent: 1, probes: 4, life_nanos: 50 });
+        let second = Lookups::new(7);
+        second.restore(&read);
+        second.count(false, 1);
+        assert_eq!(second.read(8), TableLookups { found: 2, absent: 2, probes: 5, life_nanos: 51 });
+    }
+}

@@ -1,0 +1,194 @@
+//! Learned indexes as tables host them: which are refused and why, and that a wrong one costs blocks, never an answer.
+
+use aura_policies::index::{IndexPolicy, Ranks, Trained};
+
+use super::*;
+use crate::index::{Candidates, IndexUse, Refusal};
+
+/// Options with blocks of 1 KiB for an index that must keep to `gate`.
+fn gated(spec: &PolicySpec, gate: IndexGate) -> Arc<TableOptions> {
+    with_index(index_build(spec, gate))
+}
+
+fn with_index(index: IndexBuild) -> Arc<TableOptions> {
+    let options = Arc::into_inner(options(Compression::None, "fence", "none", 1024)).unwrap();
+    Arc::new(TableOptions { index, ..options })
+}
+
+fn newest(table: &Table, key: &[u8], context: &mut ReadContext<'_>) -> Option<Entry> {
+    get(table, key, u64::MAX, context).unwrap()
+}
+
+#[test]
+fn a_model_that_does_not_pay_is_refused_and_the_reason_kept() {
+    let world = World::new(1 << 20);
+    let entries = even_numbers(20_000);
+    let plr = |epsilon: u32| PolicySpec::named("greedy-plr").with("epsilon", epsilon);
+    let cases = [
+        (plr(16), IndexGate { memory: 0.01, ..any_model() }, Some(Refusal::TooLarge)),
+        (plr(16), IndexGate { memory: 0.1, ..any_model() }, None),
+        (plr(256), IndexGate { window_blocks: 2, ..any_model() }, None),
+        (plr(16), IndexGate::default(), None),
+    ];
+    for (spec, gate, expected) in cases {
+        let built = world.build(&gated(&spec, gate), &entries).unwrap();
+        assert_eq!(built.index.refusal, expected, "{spec} {gate:?}: {:?}", built.index);
+        let used = if expected.is_some() { IndexUse::Fence } else { IndexUse::Model };
+        assert_eq!(built.index.used, used, "{spec}");
+        let table = world.open_as(facts(&built)).unwrap();
+        assert_eq!(table.index_report(), &built.index, "the reason is read back");
+        assert_eq!(table.index_report().parameters, spec.to_string());
+        assert_eq!(newest(&table, &entries[7_777].key, &mut world.context()), Some(entries[7_777].clone()));
+    }
+    // The square roots of where keys lie are even: a line errs by as much as it may.
+    let squares: Vec<Entry> = (0..20_000u64).map(|i| put(&(i * i).to_be_bytes(), 1, b"0123456789")).collect();
+    for (gate, expected) in [
+        (IndexGate { window_blocks: 3, ..any_model() }, Some(Refusal::TooWide)),
+        (IndexGate { probes: 1.5, ..any_model() }, Some(Refusal::TooWide)),
+        (any_model(), None),
+    ] {
+        let index = world.build(&gated(&plr(512), gate), &squares).unwrap().index;
+        assert_eq!(index.refusal, expected, "{gate:?}: {index:?}");
+        assert!(expected.is_some() || index.window_blocks > 3 && index.probes_milli > 1_500, "{index:?}");
+    }
+    let one = [put(b"key", 1, b"")];
+    assert_eq!(world.build(&gated(&plr(16), any_model()), &one).unwrap().index.refusal, Some(Refusal::Declined));
+}
+
+/// Encodes nothing readable.
+struct Garbage;
+
+impl IndexPolicy for Garbage {
+    fn train(&self, _images: &[u64]) -> Trained {
+        Trained::Model(vec![0xff; 7])
+    }
+}
+
+#[test]
+fn a_model_that_does_not_read_back_is_refused() {
+    let world = World::new(0);
+    for entry in aura_policies::index::FAMILY.entries {
+        let build = index_build(&PolicySpec::named(entry.name), any_model());
+        let build = IndexBuild { policy: Arc::new(Garbage), ..build };
+        let index = world.build(&with_index(build), &even_numbers(100)).unwrap().index;
+        assert_eq!((index.used, index.refusal), (IndexUse::Fence, Some(Refusal::Wrong)), "{}", entry.name);
+    }
+}
+
+/// Trains another policy on blocks.
+struct ByBlock(Arc<dyn IndexPolicy>);
+
+impl IndexPolicy for ByBlock {
+    fn ranks(&self) -> Ranks {
+        Ranks::Blocks
+    }
+
+    fn train(&self, images: &[u64]) -> Trained {
+        self.0.train(images)
+    }
+}
+
+/// Entries with unique numbers, a thousand that the 8 bytes do not tell apart, and one key with a hundred versions.
+fn with_ties() -> Vec<Entry> {
+    let mut entries = even_numbers(4_000);
+    entries.retain(|entry| entry.key[..] != 4_000u64.to_be_bytes());
+    entries.extend((0..1_000u16).map(|i| put(&[&4_000u64.to_be_bytes()[..], &i.to_be_bytes()].concat(), 5, b"tie")));
+    entries.extend((1..=100).map(|version| put(&5_001u64.to_be_bytes(), version, b"version")));
+    // Nothing in common: the first byte differs.
+    entries.push(put(&[0xff; 12], 1, b"last"));
+    entries.sort_by(Entry::order);
+    entries
+}
+
+#[test]
+fn one_long_run_of_ties_widens_its_own_window_only() {
+    let entries = with_ties();
+    let plr = index_build(&PolicySpec::named("greedy-plr").with("epsilon", 4), any_model());
+    let by_block = IndexBuild {
+        policy: Arc::new(ByBlock(plr.policy.clone())),
+        ..index_build(&PolicySpec::named("greedy-plr"), any_model())
+    };
+    for build in [plr, by_block] {
+        let world = World::new(1 << 20);
+        let table = world.table(&with_index(build), &entries);
+        let index = table.index_report();
+        assert_eq!(index.used, IndexUse::Model, "{index:?}");
+        let run = if index.by_block { 20 } else { 1_000 };
+        assert!(index.longest_run >= run, "{index:?}");
+        let mut context = world.context();
+        for entry in even_numbers(2_000) {
+            newest(&table, &entry.key, &mut context);
+        }
+        let probes = context.stats.index_probes as f64 / 2_000.0;
+        assert!(probes < 1.4, "{probes} blocks a look-up of keys beside the ties");
+        let mut context = world.context();
+        let mut cursor = TableCursor::new(Arc::clone(&table));
+        for entry in &entries {
+            let expected = entries.iter().find(|other| other.key == entry.key);
+            assert_eq!(newest(&table, &entry.key, &mut context).as_ref(), expected);
+            ready(cursor.seek(&entry.key, entry.sequence, &mut context)).unwrap();
+            assert_eq!(cursor.entry(), Some(entry));
+        }
+        // Absent: beside the ties, between them, and after the last of them.
+        for suffix in [&[][..], &[0], &[0, 0, 1], &[1, 200, 9], &[9]] {
+            let key = [&4_000u64.to_be_bytes()[..], suffix].concat();
+            ready(cursor.seek(&key, u64::MAX, &mut context)).unwrap();
+            assert_eq!(cursor.entry(), entries.iter().find(|entry| entry.key[..] >= key[..]), "{key:?}");
+            assert_eq!(newest(&table, &key, &mut context), None, "{key:?}");
+        }
+        let probes = context.stats.index_probes as f64 / context.stats.index_lookups as f64;
+        assert!(probes < 2.5, "{probes} blocks a look-up");
+        ready(table.verify(&mut world.context(), |_| {})).unwrap();
+    }
+}
+
+#[test]
+fn wrong_candidates_cost_blocks_and_no_seek_its_answer() {
+    let world = World::new(1 << 20);
+    let mut entries = even_numbers(300);
+    entries.extend((1..=40).map(|version| put(&201u64.to_be_bytes(), version, b"version")));
+    entries.sort_by(Entry::order);
+    let options = options(Compression::None, "greedy-plr", "none", 200);
+    let table = world.table(&options, &entries);
+    assert_eq!(table.index_report().used, IndexUse::Model);
+    let blocks = table.block_count();
+    let seed = 4;
+    let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
+    for round in 0..20_000 {
+        // An absent key: at those that are there a model has been checked.
+        let key = (2 * chance.random_range(0..310u64) + 1).to_be_bytes();
+        if key == 201u64.to_be_bytes() {
+            continue;
+        }
+        let mut context = world.context();
+        let start = chance.random_range(0..blocks);
+        let end = chance.random_range(start + 1..=blocks);
+        let (lo, likely) = (chance.random_range(0..350), chance.random_range(start..end));
+        let ranks = Some((lo, lo + chance.random_range(0..50)));
+        let candidates = Candidates { span: start..end, likely, ranks, exact: false };
+        let index = ready(table.index(&mut context)).unwrap();
+        let found = table.examine(&index, candidates.clone(), &key, u64::MAX, false, &mut context);
+        let found = ready(found).unwrap();
+        let found = found.map(|position| table.entry(&position).unwrap());
+        let expected = entries.iter().find(|entry| entry.key[..] >= key[..]);
+        assert_eq!(found.as_ref(), expected, "seed {seed}, round {round}: {key:?} among {candidates:?} of {blocks}");
+    }
+}
+
+#[test]
+fn training_is_timed_and_a_policy_that_wants_no_images_is_not_trained() {
+    let world = World::new(0);
+    let entries = even_numbers(1_000);
+    let mut work = [Work::default(); 2];
+    for (index, work) in ["fence", "greedy-plr"].into_iter().zip(&mut work) {
+        let file = world.fs.create(path()).unwrap();
+        let mut builder = TableBuilder::new(file, path().to_owned(), options(Compression::None, index, "none", 1024));
+        for entry in &entries {
+            ready(builder.add(entry, work)).unwrap();
+        }
+        ready(builder.finish(work)).unwrap();
+    }
+    assert_eq!(work[0].model_evaluations, 0);
+    // A step a key to train, an answer for each key and the edges of its gap, and a thousand keys that are measured.
+    assert_eq!(work[1].model_evaluations, 1_000 + (1_000 + 999 * 2 + 2) + 1_000);
+}

@@ -1,0 +1,216 @@
+//! Index tuning: which index does the next table get?
+//!
+//! Asked when a table is begun, before a key is known. What it is shown are sums over the tables of one level: those that
+//! are gone, whose lives are known, and those that live. Tables are trained when they are built, so that "wait before
+//! learning" means here: expect of the next table the life that the last ones had.
+
+use serde::Serialize;
+
+use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::index;
+
+mod adaptive;
+mod cost_benefit;
+mod fixed;
+
+/// Sums over tables that were built under one index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Observed {
+    /// Tables.
+    pub tables: u64,
+    /// Those of them that a model serves.
+    pub models: u64,
+    /// Those of them whose model was refused.
+    pub refused: u64,
+    /// Entries.
+    pub keys: u64,
+    /// Data blocks.
+    pub blocks: u64,
+    /// Bytes of the tables' files.
+    pub table_bytes: u64,
+    /// Bytes of memory of their indexes.
+    pub index_bytes: u64,
+    /// Nanoseconds of training and checking.
+    pub training_nanos: u64,
+    /// Nanoseconds that they have lived.
+    pub life_nanos: u64,
+    /// Look-ups that found an entry.
+    pub found: u64,
+    /// Look-ups that found none.
+    pub absent: u64,
+    /// Data blocks that the look-ups examined.
+    pub probes: u64,
+}
+
+impl Observed {
+    /// Adds other tables.
+    pub fn add(&mut self, other: &Self) {
+        self.tables += other.tables;
+        self.models += other.models;
+        self.refused += other.refused;
+        self.keys += other.keys;
+        self.blocks += other.blocks;
+        self.table_bytes += other.table_bytes;
+        self.index_bytes += other.index_bytes;
+        self.training_nanos += other.training_nanos;
+        self.life_nanos += other.life_nanos;
+        self.found += other.found;
+        self.absent += other.absent;
+        self.probes += other.probes;
+    }
+
+    /// Look-ups of either kind.
+    pub fn lookups(&self) -> u64 {
+        self.found + self.absent
+    }
+
+    /// Data blocks that a look-up examined beyond the first, on average.
+    fn extra_probes(&self) -> f64 {
+        (ratio(self.probes, self.lookups()) - 1.0).max(0.0)
+    }
+}
+
+/// A quotient; 0 of nothing.
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// The tables of a level that were built under one index.
+#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+pub struct KindFacts {
+    /// The index, as a [`PolicySpec`] prints itself.
+    pub index: String,
+    /// Tables that compactions have replaced.
+    pub dead: Observed,
+    /// Tables that are there.
+    pub live: Observed,
+}
+
+/// What a tuner is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct IndexFacts<'a> {
+    /// The level that the table will lie in.
+    pub level: usize,
+    /// The deepest level of the tree.
+    pub deepest: usize,
+    /// The index of the settings.
+    pub configured: &'a PolicySpec,
+    /// The level's tables so far, by index.
+    pub kinds: &'a [KindFacts],
+}
+
+impl IndexFacts<'_> {
+    /// The sum over the tables that are gone.
+    fn dead(&self) -> Observed {
+        self.kinds.iter().fold(Observed::default(), |mut sum, kind| {
+            sum.add(&kind.dead);
+            sum
+        })
+    }
+
+    /// The sum over all tables of one index.
+    fn of(&self, index: &PolicySpec) -> Observed {
+        let name = index.to_string();
+        let mut sum = Observed::default();
+        for kind in self.kinds.iter().filter(|kind| kind.index == name) {
+            sum.add(&kind.dead);
+            sum.add(&kind.live);
+        }
+        sum
+    }
+}
+
+/// Why an index was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IndexReason {
+    /// It is the one of the settings.
+    Configured,
+    /// Too little is known of the level to judge.
+    Bootstrap,
+    /// Tables of the level die before a model could pay.
+    ShortLived,
+    /// The look-ups expected are worth a model.
+    Pays,
+    /// They are not.
+    DoesNotPay,
+    /// To learn what it costs.
+    Explore,
+    /// Of all that were tried it costs least.
+    Cheapest,
+}
+
+/// A tuner's decision.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IndexChoice {
+    /// The index to build.
+    pub index: PolicySpec,
+    /// Why.
+    pub reason: IndexReason,
+}
+
+impl IndexChoice {
+    fn configured(facts: &IndexFacts<'_>, reason: IndexReason) -> Self {
+        Self { index: facts.configured.clone(), reason }
+    }
+}
+
+/// The index that trains nothing: the default of its family, as a law holds.
+pub fn untrained() -> PolicySpec {
+    index::FAMILY.default_spec()
+}
+
+/// A tuner. It keeps no state: the same facts give the same choice.
+pub trait IndexTuner: Send + Sync {
+    /// The index for the next table.
+    fn choose(&self, facts: &IndexFacts<'_>) -> IndexChoice;
+
+    /// Whether it looks at more than the settings: facts need not be gathered for one that does not.
+    fn is_active(&self) -> bool {
+        true
+    }
+}
+
+/// What look-ups are taken to cost. Prices turn counts, which are the same on every machine, into time.
+#[derive(Clone, Copy, Debug)]
+struct Prices {
+    comparison_nanos: f64,
+    model_nanos: f64,
+    block_nanos: f64,
+}
+
+impl Prices {
+    fn check(&self, spec: &PolicySpec) -> Result<(), PolicyError> {
+        let prices = [self.comparison_nanos, self.model_nanos, self.block_nanos];
+        if prices.iter().all(|price| price.is_finite() && *price >= 0.0) {
+            return Ok(());
+        }
+        Err(crate::entry::bad(spec, "comparison_nanos, model_nanos and block_nanos must be numbers not below 0"))
+    }
+
+    /// Nanoseconds in which fence pointers find a block of a table like those observed.
+    fn halving(&self, observed: &Observed) -> f64 {
+        self.comparison_nanos * ratio(observed.blocks, observed.tables).max(1.0).log2().ceil()
+    }
+}
+
+/// Makes a tuner.
+pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn IndexTuner>, PolicyError>;
+
+/// The family.
+pub const FAMILY: Family<Build> = Family {
+    name: "tuner",
+    question: "which index does the next table get?",
+    default: "fixed",
+    entries: &[&adaptive::ENTRY, &cost_benefit::ENTRY, &fixed::ENTRY],
+};
+
+/// Builds the policy that `spec` names.
+///
+/// # Errors
+/// An unknown name or parameter, or a value out of range.
+pub fn build(spec: &PolicySpec) -> Result<Box<dyn IndexTuner>, PolicyError> {
+    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    (entry.build)(spec)
+}
