@@ -90,8 +90,9 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn gets(c: &mut Criterion) {
-    let mut group = c.benchmark_group("get/cached");
+#[expect(clippy::print_stdout, reason = "the shares belong beside the times")]
+fn gets(c: &mut Criterion, value_bytes: usize) {
+    let mut group = c.benchmark_group(format!("get/cached/{value_bytes}"));
     for spec in specs() {
         let world = MemoryWorld::new(2).unwrap();
         let mut config = EngineConfig::default();
@@ -99,11 +100,11 @@ fn gets(c: &mut Criterion) {
         config.table.size = ByteSize::gib(1);
         config.table.index = spec.clone();
         config.cache.size = ByteSize::gib(1);
-        let keys = keys("square", 300_000);
+        let keys = keys("square", 200_000);
         let engine = world.block_on(async {
             let engine = EngineBuilder::new(world.env(), "/bench").config(config).open().await.unwrap();
             for key in &keys {
-                engine.put(key, &[1; 100]).await.unwrap();
+                engine.put(key, &vec![1; value_bytes]).await.unwrap();
             }
             engine.compact().await.unwrap();
             for key in &keys {
@@ -111,6 +112,13 @@ fn gets(c: &mut Criterion) {
             }
             engine
         });
+        let counts = engine.metrics().counts;
+        println!(
+            "{value_bytes} B values, {spec}: training {:.2} % of the CPU of compactions ({} of {} ms, flushes' training included)",
+            100.0 * counts.index_training_nanos as f64 / counts.compaction_cpu_nanos.max(1) as f64,
+            counts.index_training_nanos / 1_000_000,
+            counts.compaction_cpu_nanos / 1_000_000,
+        );
         let mut at = 0;
         group.bench_function(spec.to_string(), |b| {
             b.iter(|| {
@@ -122,5 +130,9 @@ fn gets(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, locate, gets);
+fn gets_of_both_sizes(c: &mut Criterion) {
+    [100, 1000].into_iter().for_each(|value_bytes| gets(c, value_bytes));
+}
+
+criterion_group!(benches, locate, gets_of_both_sizes);
 criterion_main!(benches);

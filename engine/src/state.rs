@@ -206,6 +206,8 @@ impl Inner {
         change: impl FnOnce(&View, Version) -> View,
     ) -> Result<()> {
         let manifest = self.manifest.lock().await;
+        // An edit after one that failed would lie behind a torn record, where nothing is read back.
+        self.check_sound()?;
         edit.next_number = Some(self.next_number.load(Ordering::Relaxed));
         let written = manifest.append(&edit).await.inspect_err(|error| self.set_poison(error))?;
         add(&self.counters.mine().manifest_bytes, written);
@@ -222,11 +224,17 @@ impl Inner {
 
     /// Refuses writes after a failure or a close.
     pub(crate) fn check_writable(&self) -> Result<()> {
+        self.check_sound()?;
+        self.check_open()
+    }
+
+    /// Refuses changes after a failure.
+    fn check_sound(&self) -> Result<()> {
         if self.poisoned.load(Ordering::Acquire) {
             let cause = lock(&self.poison).clone().expect("set before the flag");
             return Err(Error::Poisoned { cause });
         }
-        self.check_open()
+        Ok(())
     }
 
     /// Refuses calls after a close.

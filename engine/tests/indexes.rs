@@ -176,8 +176,8 @@ fn the_registry_counts_what_tables_are_asked_and_outlives_the_engine() {
         .unwrap();
 }
 
-/// Loads and asks under a tuner: the metrics, the registry, and how often each reason was given.
-fn tuned(tuner: PolicySpec) -> (Metrics, IndexRegistry, BTreeMap<IndexReason, u64>) {
+/// Loads and asks under a tuner: the metrics, the registry, and how often each reason was given for which policy.
+fn tuned(tuner: PolicySpec) -> (Metrics, IndexRegistry, BTreeMap<(IndexReason, String), u64>) {
     let world = SimWorld::new(&SimConfig::default());
     let mut config = small_config(PolicySpec::named("greedy-plr"));
     config.table.index_tuner = tuner;
@@ -193,8 +193,8 @@ fn tuned(tuner: PolicySpec) -> (Metrics, IndexRegistry, BTreeMap<IndexReason, u6
             }
             let mut reasons = BTreeMap::new();
             for event in engine.take_events() {
-                if let EventKind::Index { reason, .. } = event.kind {
-                    *reasons.entry(reason).or_insert(0) += 1;
+                if let EventKind::Index { reason, index, .. } = event.kind {
+                    *reasons.entry((reason, index)).or_insert(0) += 1;
                 }
             }
             let (metrics, registry) = (engine.metrics(), engine.index_registry());
@@ -214,18 +214,30 @@ fn a_tuner_with_nothing_to_choose_from_does_what_the_settings_say() {
 
 #[test]
 fn tuners_turn_from_the_settings_and_say_why() {
+    let count = |reasons: &BTreeMap<(IndexReason, String), u64>, reason, index: &str| {
+        reasons.get(&(reason, index.to_owned())).copied().unwrap_or(0)
+    };
     // Every table dies within an hour, so that none is worth training once two of a level have died.
     let short = PolicySpec::named("cost-benefit").with("bootstrap", json!([2])).with("wait_millis", 3_600_000);
     let (metrics, registry, reasons) = tuned(short);
-    assert!(reasons[&IndexReason::Bootstrap] >= 2 && reasons[&IndexReason::ShortLived] > 2, "{reasons:?}");
-    assert_eq!(metrics.counts.index_tuned, reasons[&IndexReason::ShortLived]);
+    assert!(count(&reasons, IndexReason::Bootstrap, "greedy-plr") >= 2, "{reasons:?}");
+    let short_lived = count(&reasons, IndexReason::ShortLived, "fence");
+    assert!(short_lived > 2, "{reasons:?}");
+    assert_eq!(metrics.counts.index_tuned, short_lived);
     assert!(registry.tables.iter().any(|it| it.index.kind == "fence" && it.index.refusal.is_none()));
 
-    let greedy = PolicySpec::named("adaptive").with("candidates", json!(["fence"])).with("model_nanos", 0);
-    let (_, registry, reasons) = tuned(greedy.clone().with("training_weight", 0));
-    assert!(reasons[&IndexReason::Explore] >= 2 && reasons[&IndexReason::Cheapest] > 2, "{reasons:?}");
-    assert!(registry.tables.iter().all(|it| it.index.used == IndexUse::Model), "models cost nothing");
-    let (metrics, registry, _) = tuned(greedy.with("training_weight", 1e6));
-    assert!(registry.tables.iter().all(|it| it.index.used == IndexUse::Fence), "training costs all");
-    assert!(metrics.counts.index_tuned > 2);
+    // Models that cost nothing to ask or train, and take less memory; then one whose training costs all.
+    let free = ["model_nanos", "block_nanos", "training_weight"];
+    let adaptive = PolicySpec::named("adaptive").with("candidates", json!(["fence"]));
+    let adaptive = free.iter().fold(adaptive, |spec, price| spec.with(price, 0));
+    for (spec, cheapest, other) in
+        [(adaptive.clone(), "greedy-plr", "fence"), (adaptive.with("training_weight", 1e6), "fence", "greedy-plr")]
+    {
+        let (_, _, reasons) = tuned(spec);
+        for explored in [cheapest, other] {
+            assert!(count(&reasons, IndexReason::Explore, explored) > 0, "{explored}: {reasons:?}");
+        }
+        assert!(count(&reasons, IndexReason::Cheapest, cheapest) > 2, "{cheapest}: {reasons:?}");
+        assert_eq!(count(&reasons, IndexReason::Cheapest, other), 0, "{other}: {reasons:?}");
+    }
 }
