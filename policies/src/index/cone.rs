@@ -1,9 +1,9 @@
-//! Shrinking cone: line segments pinned to their first point, each stretched while a slope is left that stays within
-//! epsilon of every key.
+//! Shrinking cone: line segments pinned to their first point, each stretched while the next key lies in the cone of slopes
+//! that stay within epsilon of every key before.
 //!
-//! Source: Galakatos et al., "FITing-Tree: A Data-aware Index Structure", SIGMOD 2019. The variant that closes a segment
-//! when no slope is left (the paper's closes it when a point leaves the cone, which is sooner), in exact arithmetic, and
-//! with a sorted array of segments instead of a B+-tree; each line is then drawn where its measured error is least.
+//! Source: Galakatos et al., "FITing-Tree: A Data-aware Index Structure", SIGMOD 2019. The paper's variant: a key outside
+//! the cone closes the segment even where a line within epsilon is left. In exact arithmetic, with a sorted array of
+//! segments instead of a B+-tree; each line is then drawn where its measured error is least.
 //! State: 16 bytes a segment (see `segments.rs`), and the largest errors measured; two slopes while training.
 //! Cost: training O(n), the simplest of its kind; a look-up a binary search over the segments and one multiplication.
 //! Invariants: every segment but the last spans more than epsilon ranks; the errors measured bound all errors.
@@ -84,7 +84,8 @@ impl Fit for Cone {
             self.slopes = Some((below, above));
             return true;
         };
-        if above.less_than(*low) || high.less_than(below) {
+        let slope = slope_to(i64::from(rank));
+        if slope.less_than(*low) || high.less_than(slope) {
             return false;
         }
         if low.less_than(below) {

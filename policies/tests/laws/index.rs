@@ -137,6 +137,19 @@ fn windows_are_about_two_epsilon_wide() {
 }
 
 #[test]
+fn over_blocks_whose_last_keys_lie_on_a_line_a_window_is_two_blocks_at_most() {
+    let last_keys: Vec<u64> = golden("linear").into_iter().skip(39).step_by(40).collect();
+    for policy in ["cone", "pgm"] {
+        let spec = PolicySpec::named(policy).with("over", "blocks").with("epsilon", 0);
+        let model = trained(&spec, &last_keys).expect("it pays");
+        for image in last_keys.iter().flat_map(|image| [image - 100, *image, image + 1]) {
+            let window = model.locate(image);
+            assert!(window.hi - window.lo <= 1, "{spec}, {image}: {window:?}");
+        }
+    }
+}
+
+#[test]
 fn long_runs_of_equal_images_widen_no_other_window() {
     let mut images: Vec<u64> = (0..10_000).map(|i| i * 10).collect();
     images.extend([50_000; 500]);
