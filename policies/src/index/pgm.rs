@@ -190,7 +190,7 @@ impl Fit for Hull {
 mod tests {
     use super::*;
     use crate::index::segments::cut;
-    use crate::index::stairs::each_point;
+    use crate::index::{Model, stairs::each_point};
 
     /// The fewest segments, by asking each pair of points of a segment: a line within epsilon of all of them exists just
     /// where all intervals [(dy - 2 epsilon) / dx, (dy + 2 epsilon) / dx] of slopes meet.

@@ -191,8 +191,8 @@ fn what_would_not_pay_is_refused() {
     let mut random = SplitMix64(3);
     let mut noise: Vec<u64> = (0..1000).map(|_| random.next()).collect();
     noise.sort_unstable();
-    for policy in ["cone", "greedy-plr", "pgm", "radix-spline", "rmi"] {
-        let spec = PolicySpec::named(policy).with("epsilon", 1);
+    for (policy, epsilon) in [("cone", 0), ("greedy-plr", 1), ("pgm", 0), ("radix-spline", 1), ("rmi", 1)] {
+        let spec = PolicySpec::named(policy).with("epsilon", epsilon);
         for images in [&[][..], &[7], &[7, 7, 7], &[1, 2, 3], &noise] {
             assert!(trained(&spec, images).is_none(), "{spec}: {} images", images.len());
         }
