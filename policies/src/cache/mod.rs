@@ -9,10 +9,23 @@
 
 use crate::entry::{Entry, Family, PolicyError, PolicySpec};
 
+mod ac_key;
 mod arc;
+mod cacheus;
+mod experts;
+mod ghosts;
+mod hyperbolic;
+mod learning_rate;
+mod lecar;
+mod lhd;
+mod lrb;
 mod lru;
+mod queues;
 pub mod replay;
+mod ridge;
+mod sampling;
 mod sieve;
+mod slot_heap;
 
 /// A place in the cache, reused after its object left. The numbers are dense from 0.
 pub type Slot = u32;
@@ -111,7 +124,17 @@ pub const FAMILY: Family<Build> = Family {
     name: "cache",
     question: "who leaves the cache?",
     default: "lru",
-    entries: &[&arc::ENTRY, &lru::ENTRY, &sieve::ENTRY],
+    entries: &[
+        &ac_key::ENTRY,
+        &arc::ENTRY,
+        &cacheus::ENTRY,
+        &hyperbolic::ENTRY,
+        &lecar::ENTRY,
+        &lhd::ENTRY,
+        &lrb::ENTRY,
+        &lru::ENTRY,
+        &sieve::ENTRY,
+    ],
 };
 
 /// Builds the policy that `spec` names.

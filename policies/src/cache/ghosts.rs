@@ -1,0 +1,125 @@
+//! Ghosts: keys of objects that left, in one or more queues, found by key.
+//!
+//! What ARC, CAR, 2Q and S3-FIFO remember. The table holds the key beside the ghost's number, so that asking for a key that
+//! is not there, the common case, reads the table only. A key is in one queue at most. Numbers of forgotten ghosts are used
+//! again: memory follows the largest number of ghosts at a time, which the policy bounds.
+
+use hashbrown::HashTable;
+
+use super::queues::{Member, Queues};
+use crate::slot_list::NONE;
+
+/// `QUEUES` queues of ghosts; each carries a note of type `T`. About 60 B a ghost.
+#[derive(Debug)]
+pub(super) struct Ghosts<const QUEUES: usize, T = ()> {
+    queues: Queues<QUEUES, T>,
+    numbers: HashTable<(u64, u32)>,
+    free: Vec<u32>,
+}
+
+impl<const QUEUES: usize, T> Default for Ghosts<QUEUES, T> {
+    fn default() -> Self {
+        Self { queues: Queues::default(), numbers: HashTable::new(), free: Vec::new() }
+    }
+}
+
+/// Keys are hashes already; the multiplication spreads what varies in them to the bits the table looks at.
+fn table_hash(key: u64) -> u64 {
+    key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
+    /// Bytes that the objects remembered in `queue` had.
+    #[inline]
+    pub(super) fn bytes(&self, queue: u8) -> u64 {
+        self.queues.bytes(queue)
+    }
+
+    /// How many ghosts `queue` holds.
+    pub(super) fn len(&self, queue: u8) -> usize {
+        self.queues.len(queue)
+    }
+
+    /// Remembers an object as the newest of the queue that `ghost` names. Two objects may share a key: the later ghost
+    /// replaces the earlier.
+    pub(super) fn remember(&mut self, ghost: Member<T>) {
+        self.forget(ghost.key);
+        let number = self.free.pop().unwrap_or(self.queues.numbers_end());
+        self.queues.push(number, ghost);
+        self.numbers.insert_unique(table_hash(ghost.key), (ghost.key, number), |(key, _)| table_hash(*key));
+    }
+
+    /// Forgets the object of that key and tells what was remembered of it.
+    pub(super) fn forget(&mut self, key: u64) -> Option<Member<T>> {
+        let found = self.numbers.find_entry(table_hash(key), |(of, _)| *of == key);
+        let ((_, number), _) = found.ok()?.remove();
+        self.free.push(number);
+        Some(self.queues.take(number))
+    }
+
+    /// Forgets the oldest ghost of `queue`; false if there is none.
+    pub(super) fn drop_oldest(&mut self, queue: u8) -> bool {
+        self.pop_oldest(queue).is_some()
+    }
+
+    /// Forgets the oldest ghost of `queue` and tells what was remembered of it.
+    pub(super) fn pop_oldest(&mut self, queue: u8) -> Option<Member<T>> {
+        match self.queues.oldest(queue) {
+            NONE => None,
+            number => self.forget(self.queues.member(number).key),
+        }
+    }
+
+    /// Bytes of memory used.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        let free = self.free.capacity() * size_of::<u32>();
+        self.queues.memory_bytes() + (free + self.numbers.allocation_size()) as u64
+    }
+
+    /// Checks that what is queued is what can be found. O(ghosts); for tests.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong.
+    pub(super) fn audit(&self) -> Result<(), String> {
+        let queued = self.queues.walk()?;
+        for number in &queued {
+            let key = self.queues.member(*number).key;
+            if self.numbers.find(table_hash(key), |found| *found == (key, *number)).is_none() {
+                return Err(format!("ghost {number} is queued but not found by its key {key}"));
+            }
+        }
+        let (queued, found) = (queued.len(), self.numbers.len());
+        if queued != found {
+            return Err(format!("{queued} ghosts are queued, {found} can be found"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ghost(key: u64, queue: u8) -> Member<u8> {
+        Member { key, bytes: 10 + key, queue, note: 7 }
+    }
+
+    #[test]
+    fn a_key_is_remembered_once_and_its_number_used_again() {
+        let mut ghosts: Ghosts<2, u8> = Ghosts::default();
+        ghosts.remember(ghost(1, 0));
+        ghosts.remember(ghost(2, 0));
+        ghosts.remember(ghost(1, 1));
+        assert_eq!((ghosts.len(0), ghosts.len(1), ghosts.bytes(0), ghosts.bytes(1)), (1, 1, 12, 11));
+        assert_eq!((ghosts.forget(1), ghosts.forget(1)), (Some(ghost(1, 1)), None));
+        assert!(ghosts.drop_oldest(0) && !ghosts.drop_oldest(0));
+        let memory = ghosts.memory_bytes();
+        for key in 0..1000 {
+            ghosts.remember(ghost(key, 0));
+            assert!(ghosts.len(0) < 3 || ghosts.drop_oldest(0));
+        }
+        assert_eq!(ghosts.audit(), Ok(()));
+        assert_eq!((ghosts.forget(998), ghosts.bytes(0)), (Some(ghost(998, 0)), 1009));
+        assert!(ghosts.memory_bytes() <= memory + 200, "{} B for two ghosts", ghosts.memory_bytes());
+    }
+}
