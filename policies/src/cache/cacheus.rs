@@ -14,14 +14,12 @@
 //! `demoted` and `new_ghosts` are the number of objects and ghosts so marked.
 //! Weak where: the cache is large and the trace short: it learns once in c requests.
 
-use std::cmp::Reverse;
-
 use super::experts::{Expert, Room, Trust};
 use super::ghosts::Ghosts;
+use super::heap::Heap;
 use super::learning_rate::LearningRate;
 use super::queues::{Member, Queues};
 use super::sampling::Draws;
-use super::slot_heap::SlotHeap;
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::entry::{Entry, NoParams, describe, params};
 use crate::slot_list::NONE;
@@ -42,6 +40,7 @@ const SCRATCH: u8 = 1;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Note {
+    uses: u64,
     demoted: bool,
     /// It came in while the scratch was full, and not from a ghost.
     new: bool,
@@ -69,10 +68,9 @@ struct Cacheus {
     trust: Trust,
     room: Room,
     learning: Option<LearningRate>,
-    now: u64,
     queues: Queues<2, Note>,
     /// By use count, the most recent first among equals.
-    uses: SlotHeap<(u64, Reverse<u64>)>,
+    uses: Heap,
     ghosts: Ghosts<2, Past>,
     stack_limit: u64,
     demoted: u64,
@@ -90,9 +88,8 @@ impl Cacheus {
             trust: Trust::default(),
             room: Room::new(capacity),
             learning: None,
-            now: 0,
             queues: Queues::default(),
-            uses: SlotHeap::default(),
+            uses: Heap::default(),
             ghosts: Ghosts::default(),
             stack_limit: capacity - ((capacity as f64 * 0.01).round() as u64).clamp(1, capacity.max(1)).min(capacity),
             demoted: 0,
@@ -104,7 +101,6 @@ impl Cacheus {
 
     /// A request begins.
     fn tick(&mut self) {
-        self.now += 1;
         self.named = None;
         let objects = self.room.objects();
         self.learning.get_or_insert_with(|| LearningRate::new(objects)).tick(objects, &mut self.draws);
@@ -187,7 +183,7 @@ impl Eviction for Cacheus {
                 NONE => self.queues.oldest(STACK),
                 oldest => oldest,
             };
-            match self.uses.least() {
+            match self.uses.lowest().map_or(NONE, |(slot, _)| slot) {
                 least if oldest == least => (oldest, None),
                 _ if expert == Expert::Recency => (oldest, Some(expert)),
                 least => (least, Some(expert)),
@@ -198,9 +194,9 @@ impl Eviction for Cacheus {
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let Placement { queue, uses, new, cut } = self.placement;
-        let note = Note { demoted: false, new };
+        let note = Note { uses, demoted: false, new };
         self.queues.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note });
-        self.uses.insert(slot, (uses, Reverse(self.now)));
+        self.uses.rank_first(slot, uses as f64);
         while cut && self.queues.bytes(STACK) >= self.stack_limit && !self.queues.is_empty(STACK) {
             self.demote_oldest();
         }
@@ -212,8 +208,9 @@ impl Eviction for Cacheus {
         if let Some(learning) = &mut self.learning {
             learning.note_hit();
         }
-        let (uses, _) = self.uses.rank(slot);
-        self.uses.set(slot, (uses + 1, Reverse(self.now)));
+        let note = self.queues.note_mut(slot);
+        note.uses += 1;
+        self.uses.rank_first(slot, note.uses as f64);
         let Member { bytes, queue, note, .. } = *self.queues.member(slot);
         if queue == SCRATCH {
             if note.demoted {
@@ -230,10 +227,10 @@ impl Eviction for Cacheus {
 
     fn on_remove(&mut self, slot: Slot, why: Removal) {
         let Member { key, bytes, note, .. } = self.queues.take(slot);
-        let (uses, _) = self.uses.remove(slot);
+        self.uses.remove(slot);
         self.demoted -= u64::from(note.demoted);
         if let (Removal::Evicted, Some((_, Some(expert)))) = (why, self.named.take()) {
-            self.remember(Member { key, bytes, queue: expert as u8, note: Past { uses, new: note.new } });
+            self.remember(Member { key, bytes, queue: expert as u8, note: Past { uses: note.uses, new: note.new } });
         }
     }
 
@@ -243,7 +240,7 @@ impl Eviction for Cacheus {
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.queues.walk()?, held)?;
-        self.uses.audit(held)?;
+        check_held(self.uses.walk()?, held)?;
         self.ghosts.audit()?;
         self.trust.audit()?;
         let demoted = held.iter().filter(|slot| self.queues.member(**slot).note.demoted).count() as u64;

@@ -49,6 +49,16 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
         self.numbers.insert_unique(table_hash(ghost.key), (ghost.key, number), |(key, _)| table_hash(*key));
     }
 
+    /// Remembers an object, once the oldest ghosts of its queue have made room for it in `bytes_max`; one that is larger
+    /// alone is not remembered.
+    pub(super) fn remember_within(&mut self, bytes_max: u64, ghost: Member<T>) {
+        self.forget(ghost.key);
+        while self.bytes(ghost.queue) + ghost.bytes > bytes_max && self.drop_oldest(ghost.queue) {}
+        if ghost.bytes <= bytes_max {
+            self.remember(ghost);
+        }
+    }
+
     /// Forgets the object of that key and tells what was remembered of it.
     pub(super) fn forget(&mut self, key: u64) -> Option<Member<T>> {
         let found = self.numbers.find_entry(table_hash(key), |(of, _)| *of == key);

@@ -15,11 +15,12 @@ use std::cmp::Ordering;
 
 use super::experts::{Expert, Room, Trust};
 use super::ghosts::Ghosts;
+use super::heap::Heap;
 use super::queues::{Member, Queues};
 use super::sampling::Draws;
-use super::slot_heap::SlotHeap;
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::entry::{Entry, bad, describe, params};
+use crate::slot_list::NONE;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "lecar",
@@ -62,9 +63,9 @@ struct Lecar {
     /// Requests so far.
     now: u64,
     /// By recency.
-    recent: Queues<1>,
-    /// By use count, then by last use.
-    uses: SlotHeap<(u64, u64)>,
+    recent: Queues<1, u64>,
+    /// By use count, which the queue notes, and among equals by last use.
+    uses: Heap,
     /// A queue an expert.
     ghosts: Ghosts<2, Past>,
     ghost_bytes: u64,
@@ -83,7 +84,7 @@ impl Lecar {
             room: Room::new(capacity),
             now: 0,
             recent: Queues::default(),
-            uses: SlotHeap::default(),
+            uses: Heap::default(),
             ghosts: Ghosts::default(),
             ghost_bytes: capacity / 2,
             returning: 0,
@@ -109,7 +110,8 @@ impl Eviction for Lecar {
     fn victim(&mut self, _incoming: &Access) -> Slot {
         let (slot, _) = *self.named.get_or_insert_with(|| {
             let expert = self.trust.draw(&mut self.draws);
-            match (self.recent.oldest(0), self.uses.least()) {
+            let least = self.uses.lowest().map_or(NONE, |(slot, _)| slot);
+            match (self.recent.oldest(0), least) {
                 (oldest, least) if oldest == least => (oldest, None),
                 (oldest, _) if expert == Expert::Recency => (oldest, Some(expert)),
                 (_, least) => (least, Some(expert)),
@@ -119,28 +121,28 @@ impl Eviction for Lecar {
     }
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
-        self.recent.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue: 0, note: () });
-        self.uses.insert(slot, (self.returning + 1, self.now));
+        let uses = self.returning + 1;
+        self.recent.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue: 0, note: uses });
+        self.uses.rank(slot, uses as f64);
         self.named = None;
     }
 
     fn on_hit(&mut self, slot: Slot) {
         self.now += 1;
         self.recent.move_to(slot, 0);
-        let (uses, _) = self.uses.rank(slot);
-        self.uses.set(slot, (uses + 1, self.now));
+        let uses = self.recent.note_mut(slot);
+        *uses += 1;
+        self.uses.rank(slot, *uses as f64);
         self.named = None;
     }
 
     fn on_remove(&mut self, slot: Slot, why: Removal) {
-        let Member { key, bytes, .. } = self.recent.take(slot);
-        let (uses, _) = self.uses.remove(slot);
+        let Member { key, bytes, note: uses, .. } = self.recent.take(slot);
+        self.uses.remove(slot);
         if let (Removal::Evicted, Some((_, Some(expert)))) = (why, self.named.take()) {
             let queue = expert as u8;
-            self.ghosts.remember(Member { key, bytes, queue, note: Past { uses, left: self.now } });
-            while self.ghosts.bytes(queue) > self.ghost_bytes {
-                self.ghosts.drop_oldest(queue);
-            }
+            let note = Past { uses, left: self.now };
+            self.ghosts.remember_within(self.ghost_bytes, Member { key, bytes, queue, note });
         }
     }
 
@@ -150,7 +152,7 @@ impl Eviction for Lecar {
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.recent.walk()?, held)?;
-        self.uses.audit(held)?;
+        check_held(self.uses.walk()?, held)?;
         self.ghosts.audit()?;
         self.trust.audit()?;
         match (0..2).find(|queue| self.ghosts.bytes(*queue) > self.ghost_bytes) {

@@ -9,23 +9,34 @@
 
 use crate::entry::{Entry, Family, PolicyError, PolicySpec};
 
+pub mod replay;
+
+mod experts;
+mod ghosts;
+mod heap;
+mod learning_rate;
+mod queues;
+mod ridge;
+mod sampling;
+
 mod ac_key;
 mod arc;
 mod cacheus;
-mod experts;
-mod ghosts;
+mod car;
+mod clock;
+mod fifo;
+mod gdsf;
 mod hyperbolic;
-mod learning_rate;
 mod lecar;
+mod lfu;
+mod lfu_da;
 mod lhd;
 mod lrb;
 mod lru;
-mod queues;
-pub mod replay;
-mod ridge;
-mod sampling;
+mod s3_fifo;
 mod sieve;
-mod slot_heap;
+mod slru;
+mod two_queue;
 
 /// A place in the cache, reused after its object left. The numbers are dense from 0.
 pub type Slot = u32;
@@ -125,15 +136,24 @@ pub const FAMILY: Family<Build> = Family {
     question: "who leaves the cache?",
     default: "lru",
     entries: &[
+        &two_queue::ENTRY,
         &ac_key::ENTRY,
         &arc::ENTRY,
         &cacheus::ENTRY,
+        &car::ENTRY,
+        &clock::ENTRY,
+        &fifo::ENTRY,
+        &gdsf::ENTRY,
         &hyperbolic::ENTRY,
         &lecar::ENTRY,
+        &lfu::ENTRY,
+        &lfu_da::ENTRY,
         &lhd::ENTRY,
         &lrb::ENTRY,
         &lru::ENTRY,
+        &s3_fifo::ENTRY,
         &sieve::ENTRY,
+        &slru::ENTRY,
     ],
 };
 
@@ -144,6 +164,11 @@ pub const FAMILY: Family<Build> = Family {
 pub fn build(spec: &PolicySpec, capacity: u64, seed: u64) -> Result<Box<dyn Eviction>, PolicyError> {
     let entry: &Entry<Build> = FAMILY.find(spec)?;
     (entry.build)(capacity, seed, spec)
+}
+
+/// A share of `capacity` in bytes, rounded down but at least 1, so that something fits in it.
+fn share(capacity: u64, of_one: f64) -> u64 {
+    ((capacity as f64 * of_one) as u64).max(1)
 }
 
 /// Whether `listed`, the slots a policy orders, are the slots `held`, each once.

@@ -1,0 +1,206 @@
+//! S3-FIFO: a small FIFO queue that most objects leave at once, a main one with counters, and ghosts.
+//!
+//! Source: Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023, Algorithm 1.
+//! Variant: as in libCacheSim: an object moves to the main queue with at least `threshold` hits (2; the paper's text
+//! and Caffeine's simulator: 1) and starts there with a count of 0; the small queue may fill the whole cache until the
+//! first object leaves; objects larger than the small queue's share are refused. The ghosts are bounded in bytes of what
+//! they remember.
+//! State: 32 B a slot with its 2-bit count; ghosts about 60 B a key.
+//! Cost: a hit is one counter; `victim` is O(1) amortised, for each object it moves was hit before; a miss probes the
+//! ghosts once.
+//! Invariants: counts are at most 3; the ghosts hold at most their share of bytes.
+//! Weak where: an object is asked for once more only after it left the small queue: it always misses twice.
+
+use super::ghosts::Ghosts;
+use super::queues::{Member, Queues};
+use super::{Access, Build, Eviction, Removal, Slot, check_held, share};
+use crate::entry::{Entry, bad, describe, params};
+use crate::slot_list::NONE;
+
+pub(super) const ENTRY: Entry<Build> = Entry {
+    name: "s3-fifo",
+    about: "three static FIFO queues: small, main and ghosts (Yang et al., SOSP 2023)",
+    params: describe::<Params>,
+    build: |capacity, _seed, spec| {
+        let params: Params = params(spec)?;
+        if !(params.small > 0.0 && params.small < 1.0 && params.ghost >= 0.0 && params.ghost <= 10.0) {
+            return Err(bad(spec, "small must lie between 0 and 1, ghost in 0 to 10"));
+        }
+        if !(1..=COUNT_MAX).contains(&params.threshold) {
+            return Err(bad(spec, &format!("threshold must be 1 to {COUNT_MAX}, not {}", params.threshold)));
+        }
+        Ok(Box::new(S3Fifo::new(capacity, &params)))
+    },
+};
+
+#[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Params {
+    /// The small queue's share of the capacity.
+    small: f64,
+    /// How much the ghosts remember, as a share of the capacity.
+    ghost: f64,
+    /// Hits with which an object moves from the small to the main queue (1 to 3).
+    threshold: u8,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { small: 0.1, ghost: 0.9, threshold: 2 }
+    }
+}
+
+const SMALL: u8 = 0;
+const MAIN: u8 = 1;
+
+const COUNT_MAX: u8 = 3;
+
+struct S3Fifo {
+    small_bytes_max: u64,
+    main_bytes_max: u64,
+    ghost_bytes_max: u64,
+    threshold: u8,
+    /// Each with its count of hits.
+    cached: Queues<2, u8>,
+    ghosts: Ghosts<1, u8>,
+    missed_ghost: bool,
+    /// The victim named for the object last missed, or NONE.
+    named: Slot,
+}
+
+impl S3Fifo {
+    fn new(capacity: u64, params: &Params) -> Self {
+        let small_bytes_max = share(capacity, params.small);
+        Self {
+            small_bytes_max,
+            main_bytes_max: capacity.saturating_sub(small_bytes_max),
+            ghost_bytes_max: (capacity as f64 * params.ghost) as u64,
+            threshold: params.threshold,
+            cached: Queues::default(),
+            ghosts: Ghosts::default(),
+            missed_ghost: false,
+            named: NONE,
+        }
+    }
+
+    /// The small queue's oldest with too few hits, once those before it have moved; NONE if all have.
+    fn from_small(&mut self) -> Slot {
+        loop {
+            let slot = self.cached.oldest(SMALL);
+            if slot == NONE || *self.cached.note_mut(slot) < self.threshold {
+                return slot;
+            }
+            *self.cached.note_mut(slot) = 0;
+            self.cached.move_to(slot, MAIN);
+        }
+    }
+
+    /// The main queue's oldest without hits, once those before it have gone another round.
+    fn from_main(&mut self) -> Slot {
+        loop {
+            let slot = self.cached.oldest(MAIN);
+            let count = self.cached.note_mut(slot);
+            if *count == 0 {
+                return slot;
+            }
+            *count -= 1;
+            self.cached.move_to(slot, MAIN);
+        }
+    }
+}
+
+impl Eviction for S3Fifo {
+    fn admit(&mut self, incoming: &Access) -> bool {
+        self.named = NONE;
+        self.missed_ghost = self.ghosts.forget(incoming.key).is_some();
+        incoming.bytes <= self.small_bytes_max
+    }
+
+    fn victim(&mut self, _incoming: &Access) -> Slot {
+        if self.named == NONE && self.cached.bytes(MAIN) <= self.main_bytes_max {
+            self.named = self.from_small();
+        }
+        if self.named == NONE {
+            self.named = self.from_main();
+        }
+        self.named
+    }
+
+    fn on_insert(&mut self, slot: Slot, incoming: &Access) {
+        let queue = if std::mem::take(&mut self.missed_ghost) { MAIN } else { SMALL };
+        self.cached.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note: 0 });
+    }
+
+    fn on_hit(&mut self, slot: Slot) {
+        let count = self.cached.note_mut(slot);
+        *count = COUNT_MAX.min(*count + 1);
+    }
+
+    fn on_remove(&mut self, slot: Slot, why: Removal) {
+        self.named = NONE;
+        let member = self.cached.take(slot);
+        if why == Removal::Evicted && member.queue == SMALL {
+            self.ghosts.remember_within(self.ghost_bytes_max, member);
+        }
+    }
+
+    fn metadata_bytes(&self) -> u64 {
+        self.cached.memory_bytes() + self.ghosts.memory_bytes()
+    }
+
+    fn audit(&self, held: &[Slot]) -> Result<(), String> {
+        check_held(self.cached.walk()?, held)?;
+        self.ghosts.audit()?;
+        if self.ghosts.bytes(0) > self.ghost_bytes_max {
+            return Err(format!("the ghosts remember {} B, over {}", self.ghosts.bytes(0), self.ghost_bytes_max));
+        }
+        match held.iter().find(|slot| self.cached.member(**slot).note > COUNT_MAX) {
+            Some(slot) => Err(format!("slot {slot} counts {} hits", self.cached.member(*slot).note)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled() -> S3Fifo {
+        let mut s3 = S3Fifo::new(10, &Params::default());
+        for slot in 0..10 {
+            assert!(s3.admit(&Access::unit(u64::from(slot))));
+            s3.on_insert(slot, &Access::unit(u64::from(slot)));
+        }
+        s3
+    }
+
+    fn replace(s3: &mut S3Fifo, key: u64) -> Slot {
+        assert!(s3.admit(&Access::unit(key)));
+        let slot = s3.victim(&Access::unit(key));
+        assert_eq!(slot, s3.victim(&Access::unit(key)));
+        s3.on_remove(slot, Removal::Evicted);
+        s3.on_insert(slot, &Access::unit(key));
+        slot
+    }
+
+    #[test]
+    fn two_hits_lead_to_the_main_queue_and_so_does_a_ghost() {
+        let mut s3 = filled();
+        [0, 0, 1].into_iter().for_each(|slot| s3.on_hit(slot));
+        assert_eq!((replace(&mut s3, 20), s3.cached.bytes(MAIN)), (1, 1));
+        assert_eq!((replace(&mut s3, 1), s3.cached.bytes(MAIN)), (2, 2));
+        assert!(!s3.admit(&Access::sized(30, 2)), "larger than the small queue's share");
+        assert_eq!(s3.audit(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), Ok(()));
+    }
+
+    #[test]
+    fn a_victim_named_while_the_main_queue_overflows_is_named_again() {
+        let mut s3 = filled();
+        (0..9).for_each(|slot| [slot; 3].into_iter().for_each(|slot| s3.on_hit(slot)));
+        assert_eq!(replace(&mut s3, 20), 9);
+        s3.on_hit(9);
+        s3.on_hit(9);
+        // Now the small queue is empty once 9 has moved: the main one gives up its oldest, which has no hits there.
+        assert_eq!(replace(&mut s3, 21), 0);
+    }
+}

@@ -1,0 +1,155 @@
+//! SLRU: LRU segments of growing trust: a hit promotes by one, who is crowded out falls by one.
+//!
+//! Source: Karedla, Love and Wherry, "Caching strategies to improve disk system performance", IEEE Computer 27(3), 1994
+//! (two segments); Huang et al., "An analysis of Facebook photo caching", SOSP 2013 (S4LRU: four equal ones).
+//! Variant: new objects enter the lowest segment, which may use what the others leave free. `fill = "spread"` is
+//! libCacheSim's: they enter the lowest segment with room for them, so that a cache that fills trusts its first objects.
+//! (libCacheSim also evicts on a hit when the lowest segment overflows; here nobody leaves without need, so that counts
+//! are equal only where the segments' sizes are whole and add up to the capacity.)
+//! State: 32 B a slot.
+//! Cost: a hit O(segments) list steps with objects of one size; all else O(1).
+//! Invariants: each segment but the lowest holds at most its share of bytes.
+//! Weak where: the working set drifts: what was trusted must fall through all segments; loops larger than the cache.
+
+use super::queues::{Member, Queues};
+use super::{Access, Build, Eviction, Removal, Slot, check_held};
+use crate::entry::{Entry, bad, describe, params};
+
+pub(super) const ENTRY: Entry<Build> = Entry {
+    name: "slru",
+    about: "LRU segments, a hit promotes by one (Karedla et al. 1994; S4LRU: Huang et al., SOSP 2013)",
+    params: describe::<Params>,
+    build: |capacity, _seed, spec| {
+        let params: Params = params(spec)?;
+        if !(2..=SEGMENTS_MAX).contains(&params.shares.len()) {
+            return Err(bad(spec, &format!("shares must name 2 to {SEGMENTS_MAX} segments")));
+        }
+        if params.shares.contains(&0) {
+            return Err(bad(spec, "shares must be at least 1 each"));
+        }
+        Ok(Box::new(SegmentedLru::new(capacity, &params)))
+    },
+};
+
+#[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Params {
+    /// The sizes of the segments in proportion to each other, the lowest first (2 to 16 segments).
+    shares: Vec<u32>,
+    /// Where new objects enter: the `lowest` segment, or `spread`, the lowest that has room for them.
+    #[schemars(with = "String")]
+    fill: Fill,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { shares: vec![1; 4], fill: Fill::Lowest }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Fill {
+    Lowest,
+    Spread,
+}
+
+const SEGMENTS_MAX: usize = 16;
+
+struct SegmentedLru {
+    bytes_max: Vec<u64>,
+    fill: Fill,
+    segments: Queues<SEGMENTS_MAX>,
+}
+
+impl SegmentedLru {
+    fn new(capacity: u64, params: &Params) -> Self {
+        let sum: u64 = params.shares.iter().map(|share| u64::from(*share)).sum();
+        let bytes_max = params.shares.iter().map(|share| (f64::from(*share) / sum as f64 * capacity as f64) as u64);
+        Self { bytes_max: bytes_max.collect(), fill: params.fill, segments: Queues::default() }
+    }
+
+    /// The segment that an object of `bytes` enters.
+    fn entrance(&self, bytes: u64) -> u8 {
+        let has_room = |segment: &u8| self.segments.bytes(*segment) + bytes <= self.bytes_max[usize::from(*segment)];
+        match self.fill {
+            Fill::Lowest => 0,
+            Fill::Spread => (0..self.bytes_max.len() as u8).find(has_room).unwrap_or(0),
+        }
+    }
+}
+
+impl Eviction for SegmentedLru {
+    fn victim(&mut self, _incoming: &Access) -> Slot {
+        let lowest = (0..self.bytes_max.len() as u8).find(|segment| !self.segments.is_empty(*segment));
+        self.segments.oldest(lowest.unwrap_or(0))
+    }
+
+    fn on_insert(&mut self, slot: Slot, incoming: &Access) {
+        let queue = self.entrance(incoming.bytes);
+        self.segments.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note: () });
+    }
+
+    fn on_hit(&mut self, slot: Slot) {
+        let top = self.bytes_max.len() as u8 - 1;
+        let promoted = top.min(self.segments.member(slot).queue + 1);
+        self.segments.move_to(slot, promoted);
+        for segment in (1..=promoted).rev() {
+            while self.segments.bytes(segment) > self.bytes_max[usize::from(segment)] {
+                self.segments.move_to(self.segments.oldest(segment), segment - 1);
+            }
+        }
+    }
+
+    fn on_remove(&mut self, slot: Slot, _why: Removal) {
+        self.segments.take(slot);
+    }
+
+    fn metadata_bytes(&self) -> u64 {
+        self.segments.memory_bytes()
+    }
+
+    fn audit(&self, held: &[Slot]) -> Result<(), String> {
+        check_held(self.segments.walk()?, held)?;
+        let over = |segment: &usize| self.segments.bytes(*segment as u8) > self.bytes_max[*segment];
+        match (1..self.bytes_max.len()).find(over) {
+            Some(segment) => Err(format!("segment {segment} holds more than its {} B", self.bytes_max[segment])),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(fill: Fill) -> SegmentedLru {
+        let mut slru = SegmentedLru::new(4, &Params { shares: vec![1, 1], fill });
+        (0..4).for_each(|slot| slru.on_insert(slot, &Access::unit(0)));
+        slru
+    }
+
+    fn victims(mut slru: SegmentedLru) -> [Slot; 4] {
+        assert_eq!(slru.audit(&[0, 1, 2, 3]), Ok(()));
+        [(); 4].map(|()| {
+            let slot = slru.victim(&Access::unit(0));
+            slru.on_remove(slot, Removal::Evicted);
+            slot
+        })
+    }
+
+    #[test]
+    fn a_hit_promotes_and_the_crowded_out_fall() {
+        let mut slru = filled(Fill::Lowest);
+        [0, 1, 0, 2].into_iter().for_each(|slot| slru.on_hit(slot));
+        assert_eq!(victims(slru), [3, 1, 0, 2]);
+    }
+
+    #[test]
+    fn a_cache_that_fills_may_trust_its_newcomers() {
+        assert_eq!(victims(filled(Fill::Lowest)), [0, 1, 2, 3]);
+        let mut slru = filled(Fill::Spread);
+        slru.on_hit(0);
+        assert_eq!(victims(slru), [1, 2, 3, 0]);
+    }
+}
