@@ -1,8 +1,9 @@
 //! CAR: ARC with clocks for lists, so that a hit moves nothing.
 //!
 //! Source: Bansal and Modha, "CAR: Clock with Adaptive Replacement", FAST 2004, Figure 2.
-//! Variant: the target is a real number. With sizes, lengths are bytes, the adaptation step is at least the object's size,
-//! and ghosts are dropped until the bounds hold. With objects of one byte it is the paper's CAR.
+//! Variant: the ratio of the ghost lists is rounded down, as in Caffeine's simulator. With sizes, lengths are bytes, the
+//! adaptation step is the object's size times that, and ghosts are dropped until the bounds hold. With objects of one byte
+//! it is the paper's CAR.
 //! State: the clocks T1 and T2 with a reference bit: 40 B a slot. Their ghosts B1 and B2: about 60 B a key. The target p
 //! for the bytes of T1.
 //! Cost: a hit sets a bit; `victim` O(1) amortised, for each slot it moves was hit before; a miss probes the ghosts once.
@@ -59,7 +60,7 @@ impl Car {
     fn adapt(&mut self, ghost: &Member<bool>, bytes: u64) {
         let own = self.ghosts.bytes(ghost.queue) + ghost.bytes;
         let other = self.ghosts.bytes(1 - ghost.queue);
-        let step = bytes as f64 * (other as f64 / own as f64).max(1.0);
+        let step = bytes as f64 * ((other / own) as f64).max(1.0);
         let target = self.recent_target + if ghost.queue == RECENT { step } else { -step };
         self.recent_target = target.clamp(0.0, self.capacity as f64);
     }

@@ -1,10 +1,11 @@
-//! Requests by key: numbers the keys for [`Replay`] and writes down what left.
+//! Requests by key: numbers the keys for [`Replay`], asks for each victim twice and writes down what left.
 
 use std::collections::BTreeMap;
 
 use aura_policies::PolicySpec;
+use aura_policies::admission::Admission;
 use aura_policies::cache::replay::{Object, Replay};
-use aura_policies::cache::{self, Access};
+use aura_policies::cache::{self, Access, Eviction, Removal, Slot};
 
 pub(crate) struct CacheDriver {
     cache: Replay,
@@ -21,13 +22,19 @@ const OBJECTS: usize = 1 << 20;
 
 impl CacheDriver {
     pub(crate) fn new(policy: &str, capacity: u64, seed: u64) -> Self {
-        Self::with(&PolicySpec::named(policy), capacity, seed)
+        Self::with_admission(policy, None, capacity, seed)
     }
 
-    pub(crate) fn with(spec: &PolicySpec, capacity: u64, seed: u64) -> Self {
-        let eviction = cache::build(spec, capacity, seed).expect("the policy builds");
+    pub(crate) fn with_admission(
+        policy: &str,
+        admission: Option<Box<dyn Admission>>,
+        capacity: u64,
+        seed: u64,
+    ) -> Self {
+        let eviction = cache::build(&PolicySpec::named(policy), capacity, seed).expect("the policy builds");
+        let watched = Box::new(Watched { eviction, named: None });
         Self {
-            cache: Replay::new(eviction, None, capacity, OBJECTS),
+            cache: Replay::new(watched, admission, capacity, OBJECTS),
             objects: BTreeMap::new(),
             keys: Vec::new(),
             evicted: Vec::new(),
@@ -43,17 +50,20 @@ impl CacheDriver {
         })
     }
 
-    /// Asks for an object and, on a miss, brings it in if the policy admits it.
-    pub(crate) fn request(&mut self, access: Access) {
+    /// Asks for an object and, on a miss, brings it in if the policy admits it. True for a hit.
+    pub(crate) fn request(&mut self, access: Access) -> bool {
         let object = self.object(access.key);
         let Self { cache, evicted, keys, .. } = self;
         let hit = cache.request_telling(object, &access, |object| evicted.push(keys[object as usize]));
         self.misses += u64::from(!hit);
+        hit
     }
 
     /// Asks for objects of one byte each.
     pub(crate) fn request_units(&mut self, keys: impl IntoIterator<Item = u64>) {
-        keys.into_iter().for_each(|key| self.request(Access::unit(key)));
+        for key in keys {
+            self.request(Access::unit(key));
+        }
     }
 
     /// The object of that key dies, if it is held.
@@ -72,5 +82,45 @@ impl CacheDriver {
 
     pub(crate) fn held(&self) -> usize {
         self.cache.held()
+    }
+}
+
+/// A policy held to its word: the victim named is named again, and is the one that is evicted.
+struct Watched {
+    eviction: Box<dyn Eviction>,
+    named: Option<Slot>,
+}
+
+impl Eviction for Watched {
+    fn admit(&mut self, incoming: &Access) -> bool {
+        self.eviction.admit(incoming)
+    }
+
+    fn victim(&mut self, incoming: &Access) -> Slot {
+        let slot = self.eviction.victim(incoming);
+        assert_eq!(self.eviction.victim(incoming), slot, "asked again, it names the same slot");
+        self.named = Some(slot);
+        slot
+    }
+
+    fn on_insert(&mut self, slot: Slot, incoming: &Access) {
+        self.eviction.on_insert(slot, incoming);
+    }
+
+    fn on_hit(&mut self, slot: Slot) {
+        self.eviction.on_hit(slot);
+    }
+
+    fn on_remove(&mut self, slot: Slot, why: Removal) {
+        assert!(why == Removal::Died || self.named == Some(slot), "the mechanism evicts the victim named");
+        self.eviction.on_remove(slot, why);
+    }
+
+    fn metadata_bytes(&self) -> u64 {
+        self.eviction.metadata_bytes()
+    }
+
+    fn audit(&self, held: &[Slot]) -> Result<(), String> {
+        self.eviction.audit(held)
     }
 }

@@ -1,21 +1,15 @@
 //! Miss counts that other programs gave for the same policies: exact, for the policies are.
 
-use std::path::Path;
+use aura_policies::PolicySpec;
 
-use crate::SplitMix64;
-use crate::cache_driver::CacheDriver;
+use crate::cache_trace::{Trace, skewed};
 
-fn misses(policy: &str, capacity: u64, keys: impl IntoIterator<Item = u64>) -> u64 {
-    let mut driver = CacheDriver::new(policy, capacity, 0);
-    driver.request_units(keys);
-    driver.misses
+fn misses<const N: usize>(policy: &PolicySpec, trace: &Trace, slots: [u64; N]) -> [u64; N] {
+    slots.map(|slots| trace.misses(policy, slots))
 }
 
-/// 200,000 requests over 18,156 distinct keys, skewed as the product of two uniform numbers.
-fn skewed() -> Vec<u64> {
-    let mut random = SplitMix64(0);
-    let key = |r: u64| ((((r >> 32) * (r & 0xffff_ffff)) >> 32) * 20_000) >> 32;
-    (0..200_000).map(|_| key(random.next())).collect()
+fn named(name: &str) -> PolicySpec {
+    PolicySpec::named(name)
 }
 
 #[test]
@@ -28,61 +22,96 @@ fn the_skewed_trace_is_the_one_counted() {
 #[test]
 fn misses_on_the_skewed_trace() {
     let golden = [
-        ("lru", [197_981, 190_086, 162_485, 75_216]),
-        ("sieve", [196_771, 185_551, 150_678, 64_294]),
-        ("arc", [196_654, 185_162, 151_948, 70_448]),
+        (named("lru"), [197_981, 190_086, 162_485, 75_216]),
+        (named("fifo"), [197_988, 190_162, 163_890, 84_238]),
+        (named("clock"), [197_976, 189_973, 161_388, 72_539]),
+        (named("sieve"), [196_771, 185_551, 150_678, 64_294]),
+        (named("s3-fifo"), [196_212, 183_884, 149_253, 66_939]),
+        (named("s3-fifo").with("threshold", 1), [196_247, 183_834, 149_329, 66_252]),
+        (named("2q"), [196_807, 185_742, 153_182, 74_607]),
+        (named("arc"), [196_654, 185_162, 151_948, 70_448]),
+        (named("lfu"), [197_062, 185_978, 151_001, 64_305]),
     ];
-    let trace = skewed();
+    let trace = Trace::of_keys(skewed());
     for (policy, expected) in golden {
-        let found = [100, 500, 2000, 8000].map(|slots| misses(policy, slots, trace.iter().copied()));
-        assert_eq!(found, expected, "{policy}");
+        assert_eq!(misses(&policy, &trace, [100, 500, 2000, 8000]), expected, "{policy}");
     }
 }
 
 #[test]
-fn a_loop_larger_than_the_cache_always_misses() {
-    for policy in ["lru", "sieve", "arc"] {
-        let cycle = || (0..20_000).map(|i| i % 1000);
-        let found = [100, 500, 900, 999, 1000].map(|slots| misses(policy, slots, cycle()));
-        assert_eq!(found, [20_000, 20_000, 20_000, 20_000, 1000], "{policy}");
+fn a_loop_larger_than_the_cache_always_misses_unless_ghosts_break_it() {
+    let cycle = Trace::of_keys((0..20_000).map(|i| i % 1000));
+    for (policy, expected) in [
+        ("lru", [20_000, 20_000, 20_000, 20_000, 1000]),
+        ("fifo", [20_000, 20_000, 20_000, 20_000, 1000]),
+        ("clock", [20_000, 20_000, 20_000, 20_000, 1000]),
+        ("sieve", [20_000, 20_000, 20_000, 20_000, 1000]),
+        ("arc", [20_000, 20_000, 20_000, 20_000, 1000]),
+        ("lfu", [20_000, 20_000, 20_000, 20_000, 1000]),
+        ("s3-fifo", [20_000, 20_000, 5418, 2437, 1000]),
+    ] {
+        assert_eq!(misses(&named(policy), &cycle, [100, 500, 900, 999, 1000]), expected, "{policy}");
     }
 }
 
 #[test]
 fn one_scan_through_a_cache_with_room_for_the_hot_keys() {
     let hot = || (0..20_000).map(|i| i % 400);
-    for (policy, expected) in [("lru", 20_800), ("sieve", 20_400), ("arc", 20_400)] {
-        assert_eq!(misses(policy, 1000, hot().chain(1000..21_000).chain(hot())), expected, "{policy}");
+    let trace = Trace::of_keys(hot().chain(1000..21_000).chain(hot()));
+    for (policy, expected) in [
+        ("lru", 20_800),
+        ("fifo", 20_800),
+        ("clock", 20_800),
+        ("sieve", 20_400),
+        ("s3-fifo", 20_400),
+        ("arc", 20_400),
+        ("lfu", 20_400),
+    ] {
+        assert_eq!(trace.misses(&named(policy), 1000), expected, "{policy}");
     }
 }
 
 #[test]
+fn with_one_size_and_cost_gdsf_is_lfu_with_aging() {
+    let trace = Trace::of_keys(skewed());
+    let slots = [100, 500, 2000, 8000];
+    assert_eq!(misses(&named("gdsf"), &trace, slots), misses(&named("lfu-da"), &trace, slots));
+}
+
+#[test]
 fn misses_on_cloud_physics() {
-    let Some(keys) = oracle_keys("cache/traces/cloudPhysicsIO.csv.zst") else {
+    let Some(trace) = Trace::of_oracle("cloudPhysicsIO") else {
         return;
     };
-    assert_eq!(keys.len(), 113_872);
+    assert_eq!(trace.len(), 113_872);
     let golden = [
-        ("lru", [95_398, 94_823, 94_189, 92_816, 87_740, 75_013]),
-        ("sieve", [94_379, 93_975, 93_411, 91_547, 84_794, 69_601]),
-        ("arc", [94_218, 94_027, 92_829, 90_159, 82_230, 67_162]),
+        (named("lru"), [95_398, 94_823, 94_189, 92_816, 87_740, 75_013]),
+        (named("fifo"), [96_483, 95_520, 94_588, 92_910, 87_596, 72_732]),
+        (named("clock"), [95_293, 94_727, 94_081, 92_747, 87_731, 74_923]),
+        (named("sieve"), [94_379, 93_975, 93_411, 91_547, 84_794, 69_601]),
+        (named("s3-fifo"), [94_551, 94_017, 92_455, 87_644, 80_658, 70_641]),
+        (named("2q"), [94_565, 94_117, 93_075, 89_423, 82_104, 72_175]),
+        (named("arc"), [94_218, 94_027, 92_829, 90_159, 82_230, 67_162]),
+        (named("lfu"), [96_651, 95_562, 93_707, 91_547, 84_794, 69_601]),
+        (named("slru").with("fill", "spread"), [94_579, 94_084, 93_636, 91_778, 85_035, 66_674]),
+        (named("gdsf"), [94_697, 94_176, 93_645, 92_469, 87_633, 73_466]),
     ];
     for (policy, expected) in golden {
-        let found = [500, 1000, 2000, 4000, 8000, 16_000].map(|slots| misses(policy, slots, keys.iter().copied()));
-        assert_eq!(found, expected, "{policy}");
+        assert_eq!(misses(&policy, &trace, [500, 1000, 2000, 4000, 8000, 16_000]), expected, "{policy}");
     }
 }
 
-/// The keys of a `time,key,size` trace in the folder that AURA_ORACLES names; None, with a note, when it names none.
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-#[expect(clippy::disallowed_methods, reason = "the oracles are files outside the engine's storage")]
-fn oracle_keys(name: &str) -> Option<Vec<u64>> {
-    let Some(folder) = std::env::var_os("AURA_ORACLES") else {
-        eprintln!("skipped: AURA_ORACLES is not set");
-        return None;
+#[test]
+fn misses_on_cloud_physics_with_sizes() {
+    let Some(trace) = Trace::of_oracle("cloudPhysicsIO") else {
+        return;
     };
-    let packed = std::fs::read(Path::new(&folder).join(name)).expect("the oracle file is there");
-    let text = String::from_utf8(zstd::decode_all(&packed[..]).expect("a zstd frame")).expect("text");
-    let key = |line: &str| line.split(',').nth(1).and_then(|key| key.parse().ok()).expect("time,key,size");
-    Some(text.lines().skip(1).map(key).collect())
+    let golden = [
+        (named("lru"), [93_374, 89_783, 83_572, 81_722, 72_494, 72_104, 71_972, 71_704]),
+        (named("arc").with("step", "one"), [90_252, 85_861, 78_168, 74_297, 67_381, 65_685, 64_439, 64_772]),
+    ];
+    for (policy, expected) in golden {
+        let found = [1, 2, 3, 4, 5, 6, 7, 8].map(|steps| trace.misses_in_bytes(&policy, steps << 27));
+        assert_eq!(found, expected, "{policy}");
+    }
 }

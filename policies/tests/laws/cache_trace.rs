@@ -1,0 +1,98 @@
+//! Traces whose counts are known, and oracle files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use aura_policies::PolicySpec;
+use aura_policies::cache::replay::{Object, Replay};
+use aura_policies::cache::{self, Access};
+
+use crate::SplitMix64;
+
+/// A trace with its keys numbered.
+pub(crate) struct Trace {
+    requests: Vec<(Object, Access)>,
+    objects: usize,
+}
+
+impl Trace {
+    pub(crate) fn new(requests: impl IntoIterator<Item = Access>) -> Self {
+        let mut numbers = BTreeMap::new();
+        let number = |access: Access| {
+            let next = numbers.len() as Object;
+            (*numbers.entry(access.key).or_insert(next), access)
+        };
+        let requests = requests.into_iter().map(number).collect();
+        Self { requests, objects: numbers.len() }
+    }
+
+    pub(crate) fn of_keys(keys: impl IntoIterator<Item = u64>) -> Self {
+        Self::new(keys.into_iter().map(Access::unit))
+    }
+
+    /// A `time,key,size` trace of the oracles.
+    pub(crate) fn of_oracle(name: &str) -> Option<Self> {
+        let text = oracle_text(&format!("cache/traces/{name}.csv.zst"))?;
+        let access = |line: &str| {
+            let mut fields = line.split(',').skip(1).map(|field| field.parse().expect("time,key,size"));
+            Access::sized(fields.next().expect("a key"), fields.next().expect("a size"))
+        };
+        Some(Self::new(text.lines().skip(1).map(access)))
+    }
+
+    pub(crate) fn requests(&self) -> &[(Object, Access)] {
+        &self.requests
+    }
+
+    /// How many objects it asks for.
+    pub(crate) fn objects(&self) -> usize {
+        self.objects
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Misses with a capacity of `slots` objects.
+    pub(crate) fn misses(&self, spec: &PolicySpec, slots: u64) -> u64 {
+        self.replay(spec, slots, 1, |access| Access::unit(access.key))
+    }
+
+    /// The same, of a policy that draws lots.
+    pub(crate) fn misses_drawn(&self, spec: &PolicySpec, slots: u64, seed: u64) -> u64 {
+        self.replay(spec, slots, seed, |access| Access::unit(access.key))
+    }
+
+    /// Misses with a capacity of `bytes`.
+    pub(crate) fn misses_in_bytes(&self, spec: &PolicySpec, bytes: u64) -> u64 {
+        self.replay(spec, bytes, 1, |access| *access)
+    }
+
+    fn replay(&self, spec: &PolicySpec, capacity: u64, seed: u64, charge: impl Fn(&Access) -> Access) -> u64 {
+        let eviction = cache::build(spec, capacity, seed).expect("the policy builds");
+        let mut cache = Replay::new(eviction, None, capacity, self.objects);
+        self.requests.iter().map(|(object, access)| u64::from(!cache.request(*object, &charge(access)))).sum()
+    }
+}
+
+/// 200,000 keys, 18,156 of them distinct, skewed as the product of two uniform numbers.
+pub(crate) fn skewed() -> Vec<u64> {
+    let mut random = SplitMix64(0);
+    let key = |r: u64| ((((r >> 32) * (r & 0xffff_ffff)) >> 32) * 20_000) >> 32;
+    (0..200_000).map(|_| key(random.next())).collect()
+}
+
+/// The text of an oracle file, unpacked; None, with a note, where `AURA_ORACLES` names no folder.
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+#[expect(clippy::disallowed_methods, reason = "the oracles are files outside the engine's storage")]
+pub(crate) fn oracle_text(name: &str) -> Option<String> {
+    let Some(folder) = std::env::var_os("AURA_ORACLES") else {
+        eprintln!("skipped: AURA_ORACLES is not set");
+        return None;
+    };
+    let mut bytes = std::fs::read(Path::new(&folder).join(name)).expect("the oracle file is there");
+    if Path::new(name).extension().is_some_and(|extension| extension == "zst") {
+        bytes = zstd::decode_all(&bytes[..]).expect("a zstd frame");
+    }
+    Some(String::from_utf8(bytes).expect("text"))
+}
