@@ -200,3 +200,83 @@ impl Eviction for AcKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::replay::Replay;
+    use crate::cache::sampling::Draws;
+
+    fn policy(capacity: u64, recent: u32) -> AcKey {
+        AcKey::new(capacity, Params { recent, step: 0.01 })
+    }
+
+    #[test]
+    fn with_one_kind_size_and_cost_it_is_lru() {
+        for kind in [Kind::Data, Kind::KeyValue, Kind::KeyPointer] {
+            let lru = crate::cache::build(&crate::PolicySpec::named("lru"), 40, 0).expect("it builds");
+            let mut lru = Replay::new(lru, None, 40, 100);
+            let mut ours = Replay::new(Box::new(policy(40, 8)), None, 40, 100);
+            let mut draws = Draws::new(5);
+            for request in 0..5000 {
+                let most = 1 + draws.below(100);
+                let object = draws.below(most) as u32;
+                let access = Access { kind, ..Access::unit(u64::from(object)) };
+                assert_eq!(ours.request(object, &access), lru.request(object, &access), "{kind:?}, {request}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_the_least_recent_the_least_efficient_leaves() {
+        let mut policy = policy(1000, 3);
+        let objects = [(10, 1), (40, 3), (20, 1), (500, 1)];
+        for (slot, (bytes, cost)) in (0..).zip(objects) {
+            policy.on_insert(slot, &Access { cost, ..Access::sized(u64::from(slot), bytes) });
+        }
+        assert_eq!(policy.victim(&Access::sized(9, 600)), 2, "slot 3 is worth less but not among the three");
+        policy.on_hit(0);
+        assert_eq!(policy.victim(&Access::sized(9, 600)), 3);
+    }
+
+    /// A load that loops over more objects of `kind` than there is room for, after a load of `before`.
+    fn shares_after_a_loop(before: Kind, kind: Kind) -> (f64, f64) {
+        let mut policy = policy(100, 1);
+        let mut keys: std::collections::VecDeque<(u64, Kind)> = std::collections::VecDeque::new();
+        let mut held: Vec<Option<u64>> = vec![None; 100];
+        keys.extend((0..100).map(|i| (i, before)));
+        for _ in 0..100 {
+            keys.extend((0..60).map(|i| (1000 + i, kind)));
+        }
+        for (key, kind) in keys {
+            let access = Access { kind, ..Access::unit(key) };
+            if let Some(slot) = held.iter().position(|held| *held == Some(key)) {
+                policy.on_hit(slot as Slot);
+                continue;
+            }
+            assert!(policy.admit(&access));
+            let slot = held.iter().position(Option::is_none).unwrap_or_else(|| {
+                let slot = policy.victim(&access);
+                policy.on_remove(slot, Removal::Evicted);
+                slot as usize
+            });
+            held[slot] = Some(key);
+            policy.on_insert(slot as Slot, &access);
+            assert_eq!(
+                policy.audit(&(0..100).filter(|slot| held[*slot as usize].is_some()).collect::<Vec<_>>()),
+                Ok(())
+            );
+        }
+        (policy.point_share, policy.pair_share)
+    }
+
+    #[test]
+    fn the_side_whose_ghosts_return_grows_until_they_fit() {
+        let (points, _) = shares_after_a_loop(Kind::KeyValue, Kind::Data);
+        assert!(points <= 0.4, "60 blocks of 100 objects fit: {points}");
+        let (points, _) = shares_after_a_loop(Kind::Filter, Kind::KeyPointer);
+        assert!(points >= 0.6, "{points}");
+        let (points, pairs) = shares_after_a_loop(Kind::KeyPointer, Kind::KeyValue);
+        assert!(points * pairs >= 0.2 && pairs > 0.5, "{points} {pairs}");
+    }
+}

@@ -65,7 +65,8 @@ fn nothing_and_too_much() {
             let all = Tally { misses: 6, miss_bytes: u64::MAX };
             assert_eq!(replay(entry.name, &trace, capacity), all, "{} at {capacity}", entry.name);
         }
-        assert!(replay(entry.name, &trace, u64::MAX).misses < 6, "{}", entry.name);
+        let once = Tally { misses: 1, miss_bytes: u64::MAX };
+        assert_eq!(replay(entry.name, &[trace[0]; 3], u64::MAX), once, "{}", entry.name);
     }
 }
 
@@ -151,8 +152,9 @@ fn exhaustive_search_finds_nothing_better() {
     for round in 0..300 {
         let (objects, bytes_max, length) = (1 + random.below(4), 1 + random.below(4), random.below(11));
         let capacity = 1 + random.below(6);
-        let mut draw = |bytes_max| Request { object: random.below(objects) as u32, bytes: 1 + random.below(bytes_max) };
-        let sized: Vec<Request> = (0..length).map(|_| draw(bytes_max)).collect();
+        let mut draw = || (random.below(objects) as u32, 1 + random.below(bytes_max));
+        let sized: Vec<Request> =
+            (0..length).map(|_| draw()).map(|(object, bytes)| Request { object, bytes }).collect();
         let lower = replay("pfoo-l", &sized, capacity);
         let fewest = optimum(&sized, capacity, true, |_| 1);
         let least = optimum(&sized, capacity, true, |request| request.bytes);
@@ -175,7 +177,10 @@ fn mixed(seed: u64, requests: u32, bytes_max: u64) -> Trace {
             (1, _) => 100 + u64::from(i % 60),
             (3, 0) => 200 + u64::from(i) % 800,
             (_, 1) => random.below(400),
-            _ => random.below(random.below(40) + 1),
+            _ => {
+                let most = 1 + random.below(40);
+                random.below(most)
+            }
         };
         Access::sized(key, sizes[key as usize])
     }))
