@@ -98,9 +98,10 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
                 return Err(format!("ghost {number} is queued but not found by its key {key}"));
             }
         }
-        let (queued, found) = (queued.len(), self.numbers.len());
-        if queued != found {
-            return Err(format!("{queued} ghosts are queued, {found} can be found"));
+        let counted: usize = (0..QUEUES as u8).map(|queue| self.len(queue)).sum();
+        let found = self.numbers.len();
+        if counted != found {
+            return Err(format!("{counted} ghosts are queued, {found} can be found"));
         }
         Ok(())
     }

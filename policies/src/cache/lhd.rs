@@ -80,9 +80,10 @@ struct Class {
 }
 
 impl Class {
-    /// Before anything is known, an object's density is its class's number over its age.
+    /// Before anything is known, an object's density is a guess that rises with its class and falls with its age. The
+    /// authors count classes through their applications, of which the default is the second: hence the offset.
     fn new(number: usize, ages: usize) -> Self {
-        let densities = (0..ages).map(|age| (number + 1) as f32 / (age + 1) as f32).collect();
+        let densities = (0..ages).map(|age| (CLASSES + number + 1) as f32 / (age + 1) as f32).collect();
         Self { hits: vec![0.0; ages], evictions: vec![0.0; ages], densities }
     }
 

@@ -119,32 +119,57 @@ fn program_counts(trace: &str) -> Option<Counts> {
     Some(counts)
 }
 
-/// Compares all policies on `trace` at these capacities, in objects and in bytes.
+/// A trace and the misses counted on it so far: a policy may be in several lines.
+struct Counted {
+    trace: Trace,
+    misses: BTreeMap<(String, bool, u64), u64>,
+}
+
+impl Counted {
+    fn misses(&mut self, spec: &PolicySpec, in_bytes: bool, capacity: u64) -> u64 {
+        let trace = &self.trace;
+        *self.misses.entry((spec.to_string(), in_bytes, capacity)).or_insert_with(|| {
+            if in_bytes { trace.misses_in_bytes(spec, capacity) } else { trace.misses(spec, capacity) }
+        })
+    }
+}
+
+/// Compares all policies on a trace at these capacities, in objects and in bytes.
 fn compare(name: &str, slots: &[u64], bytes: &[u64]) {
     let (Some(trace), Some(counts)) = (Trace::of_oracle(name), program_counts(name)) else {
         return;
     };
-    let requests = trace.len() as f64;
-    for Same { spec, source, policy, unit, bytes: in_bytes } in SAME {
-        let spec = spec();
-        let units = slots.iter().filter(|_| unit.is_some()).map(|capacity| (false, *capacity, unit.unwrap_or(0.0)));
-        let sized =
-            bytes.iter().filter(|_| in_bytes.is_some()).map(|capacity| (true, *capacity, in_bytes.unwrap_or(0.0)));
-        for (with_sizes, capacity, band) in units.chain(sized) {
-            let key = ((*source).to_owned(), (*policy).to_owned(), with_sizes, capacity);
-            let (least, most) = *counts.get(&key).unwrap_or_else(|| panic!("{name} has no line for {key:?}"));
-            let found = if with_sizes { trace.misses_in_bytes(&spec, capacity) } else { trace.misses(&spec, capacity) };
-            let outside = (least.saturating_sub(found)).max(found.saturating_sub(most));
-            assert!(
-                outside as f64 <= band * requests,
-                "{spec} on {name} at {capacity} (bytes: {with_sizes}): {found} misses, {source} {policy} {least}..={most}"
-            );
+    let mut counted = Counted { trace, misses: BTreeMap::new() };
+    for line in SAME {
+        for (in_bytes, capacities, band) in [(false, slots, line.unit), (true, bytes, line.bytes)] {
+            let Some(band) = band else { continue };
+            for capacity in capacities {
+                same_misses(name, &mut counted, &counts, line, (in_bytes, *capacity, band));
+            }
         }
     }
-    within_the_bands(name, &trace, slots);
+    within_the_bands(name, &mut counted, slots);
 }
 
-fn within_the_bands(name: &str, trace: &Trace, slots: &[u64]) {
+fn same_misses(
+    name: &str,
+    counted: &mut Counted,
+    counts: &Counts,
+    line: &Same,
+    (in_bytes, capacity, band): (bool, u64, f64),
+) {
+    let spec = (line.spec)();
+    let key = (line.source.to_owned(), line.policy.to_owned(), in_bytes, capacity);
+    let (least, most) = *counts.get(&key).unwrap_or_else(|| panic!("{name} has no line for {key:?}"));
+    let found = counted.misses(&spec, in_bytes, capacity);
+    let outside = (least.saturating_sub(found)).max(found.saturating_sub(most));
+    assert!(
+        outside as f64 <= band * counted.trace.len() as f64,
+        "{spec} on {name}: {found} misses, {least} to {most} in {key:?}"
+    );
+}
+
+fn within_the_bands(name: &str, counted: &mut Counted, slots: &[u64]) {
     let text = oracle_text("cache/bands.csv").expect("the bands lie beside the counts");
     for (spec, family, slack) in FAMILIES {
         let spec = spec();
@@ -157,7 +182,7 @@ fn within_the_bands(name: &str, trace: &Trace, slots: &[u64]) {
                 continue;
             }
             let [low, high] = [6, 7].map(|column| fields[column].parse::<f64>().expect("a miss ratio"));
-            let ratio = trace.misses(&spec, capacity) as f64 / trace.len() as f64;
+            let ratio = counted.misses(&spec, false, capacity) as f64 / counted.trace.len() as f64;
             assert!(
                 (low - slack - ROUNDING..=high + slack + ROUNDING).contains(&ratio),
                 "{spec} on {name} at {capacity}: {ratio}, {family} {low}..={high}"

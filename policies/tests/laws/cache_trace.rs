@@ -55,10 +55,10 @@ impl Trace {
 
     /// Misses with a capacity of `slots` objects.
     pub(crate) fn misses(&self, spec: &PolicySpec, slots: u64) -> u64 {
-        self.replay(spec, slots, 1, |access| Access::unit(access.key))
+        self.misses_drawn(spec, slots, 1)
     }
 
-    /// The same, of a policy that draws lots.
+    /// The same, of a policy that draws lots from `seed`.
     pub(crate) fn misses_drawn(&self, spec: &PolicySpec, slots: u64, seed: u64) -> u64 {
         self.replay(spec, slots, seed, |access| Access::unit(access.key))
     }
