@@ -9,7 +9,7 @@
 //! Variant: after the paper, not a reproduction: we know it from notes on it. With objects of one kind there is no
 //! boundary, and it orders them as E-LRU; with objects of one kind, size and cost it is LRU.
 //! Source: Wu et al., "AC-Key: Adaptive Caching for LSM-based Key-Value Stores", USENIX ATC 2020.
-//! State: 40 B a slot, about 80 B a ghost; the ghosts of a side and what it holds are at most the capacity.
+//! State: 32 B a slot, about 80 B a ghost; the ghosts of a side and what it holds are at most the capacity.
 //! Cost: `on_hit`, `on_insert`, `on_remove` O(1) amortised; `victim` O(recent).
 //! Invariants: both shares are between 0 and 1; ghosts as said.
 //! Weak where: scans: E-LRU keeps a scan's objects as long as any; and one kind of object only.

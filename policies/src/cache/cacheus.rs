@@ -8,7 +8,7 @@
 //! without the new use, and the queues of ghosts hold half the capacity each.
 //! Byte sizes: limits and ghosts are counted in bytes, a boundary moves by the size of the object that moves it.
 //! Source: Rodriguez et al., "Learning Cache Replacement with CACHEUS", FAST 2021.
-//! State: 96 B a slot, about 80 B a ghost; ghosts of at most the capacity.
+//! State: 76 B a slot, about 80 B a ghost; ghosts of at most the capacity.
 //! Cost: O(log slots) an event.
 //! Invariants: each expert's trust is between 0.01 and 0.99; the learning rate between 0.001 and 1 once it has moved;
 //! `demoted` and `new_ghosts` are the number of objects and ghosts so marked.

@@ -6,7 +6,7 @@
 //! object), except that among equal use counts the least recently used is the LFU's victim, where the program
 //! compares block numbers.
 //! Source: Vietri et al., "Driving Cache Replacement with ML-based LeCaR", HotStorage 2018.
-//! State: 88 B a slot, about 80 B a ghost; ghosts of at most the capacity.
+//! State: 68 B a slot, about 80 B a ghost; ghosts of at most the capacity.
 //! Cost: O(log slots) an event.
 //! Invariants: each expert's trust is between 0.01 and 0.99; an expert's ghosts are at most half the capacity.
 //! Weak where: neither expert fits, such as a loop a little larger than the cache.

@@ -8,7 +8,7 @@
 //! 50th reconfiguration 8 objects are drawn instead of all `samples`. It has no classes by application here, and ages are
 //! made coarser or finer at every reconfiguration at which they are wrong by more than a factor of two.
 //! Source: Beckmann, Chen and Cidon, "LHD: Improving Cache Hit Rate by Maximizing Hit Density", NSDI 2018.
-//! State: 32 B a slot, and 16 classes of three numbers an age: 3.8 MB at 20,000 ages.
+//! State: 36 B a slot, and 16 classes of three numbers an age: 3.8 MB at 20,000 ages.
 //! Cost: `on_hit`, `on_insert`, `on_remove` O(1), but for one in `reconfigure`, which costs O(ages); `victim` O(samples).
 //! Invariants: explorers never take more than their share of the cache by more than one object.
 //! Weak where: fewer requests were seen than `reconfigure` asks for: until then it acts on a guess, uses by age.
