@@ -84,7 +84,7 @@ impl S3Fifo {
     }
 
     /// The small queue's oldest with too few hits, once those before it have moved; NONE if all have.
-    fn from_small(&mut self) -> Slot {
+    fn small_victim(&mut self) -> Slot {
         loop {
             let slot = self.cached.oldest(SMALL);
             if slot == NONE || *self.cached.note_mut(slot) < self.threshold {
@@ -96,7 +96,7 @@ impl S3Fifo {
     }
 
     /// The main queue's oldest without hits, once those before it have gone another round.
-    fn from_main(&mut self) -> Slot {
+    fn main_victim(&mut self) -> Slot {
         loop {
             let slot = self.cached.oldest(MAIN);
             let count = self.cached.note_mut(slot);
@@ -118,10 +118,10 @@ impl Eviction for S3Fifo {
 
     fn victim(&mut self, _incoming: &Access) -> Slot {
         if self.named == NONE && self.cached.bytes(MAIN) <= self.main_bytes_max {
-            self.named = self.from_small();
+            self.named = self.small_victim();
         }
         if self.named == NONE {
-            self.named = self.from_main();
+            self.named = self.main_victim();
         }
         self.named
     }

@@ -84,8 +84,10 @@ const SAME: &[Same] = &[
     },
 ];
 
-/// Policies, their families in the bands, and how far outside the miss ratio may be, counting objects.
-const FAMILIES: &[(fn() -> PolicySpec, &str, f64)] = &[
+/// A policy, its family in the bands, and how far outside the miss ratio may be, counting objects.
+type InFamily = (fn() -> PolicySpec, &'static str, f64);
+
+const FAMILIES: &[InFamily] = &[
     (|| named("arc"), "ARC", 0.0),
     (|| named("clock"), "CLOCK", 0.0),
     (|| named("s3-fifo"), "S3-FIFO", 0.0),
