@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`cache`] | who leaves the cache? | every cache access |
 //! | [`admission`] | who enters the cache? | every cache miss |
+//! | [`bound`] | what could the best cache have done? | once a whole trace, offline |
 //! | [`warming`] | what does the cache keep when tables are rewritten? | once a block that is written |
 //! | [`layout`] | how many runs may a level hold, and which merge is due? | after each flush and compaction |
 //! | [`picker`] | which table of a full level moves down? | once a partial compaction |
@@ -26,6 +27,7 @@ mod sketch;
 mod splitmix;
 
 pub mod admission;
+pub mod bound;
 pub mod cache;
 pub mod warming;
 

@@ -37,6 +37,17 @@ impl SplitMix64 {
         drawn
     }
 
+    /// A number less than `bound`.
+    #[inline]
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.draw()) * bound as u128) >> 64) as usize
+    }
+
+    /// A number in [0, 1).
+    pub(crate) fn fraction(&mut self) -> f64 {
+        unit(self.draw())
+    }
+
     /// True with `probability`.
     #[inline]
     pub(crate) fn chance(&mut self, probability: f64) -> bool {

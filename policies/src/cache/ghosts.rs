@@ -69,9 +69,14 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
 
     /// Forgets the oldest ghost of `queue`; false if there is none.
     pub(super) fn drop_oldest(&mut self, queue: u8) -> bool {
+        self.pop_oldest(queue).is_some()
+    }
+
+    /// Forgets the oldest ghost of `queue` and tells what was remembered of it.
+    pub(super) fn pop_oldest(&mut self, queue: u8) -> Option<Member<T>> {
         match self.queues.oldest(queue) {
-            NONE => false,
-            number => self.forget(self.queues.member(number).key).is_some(),
+            NONE => None,
+            number => self.forget(self.queues.member(number).key),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::slot_list::NONE;
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Rank {
     value: f64,
-    turn: u64,
+    turn: i64,
 }
 
 impl Rank {
@@ -21,7 +21,7 @@ pub(super) struct Heap {
     nodes: Vec<(Rank, u32)>,
     /// Where in `nodes` a slot is, or NONE.
     places: Vec<u32>,
-    turns: u64,
+    turns: i64,
 }
 
 const CHILDREN: usize = 4;
@@ -34,8 +34,17 @@ impl Heap {
 
     /// Ranks `slot` by `value`, behind all of the same value so far; whether it is in the heap already does not matter.
     pub(super) fn rank(&mut self, slot: u32, value: f64) {
-        let rank = Rank { value, turn: self.turns };
         self.turns += 1;
+        self.put_in(slot, Rank { value, turn: self.turns });
+    }
+
+    /// As [`Self::rank`], but before all of the same value so far.
+    pub(super) fn rank_first(&mut self, slot: u32, value: f64) {
+        self.turns += 1;
+        self.put_in(slot, Rank { value, turn: -self.turns });
+    }
+
+    fn put_in(&mut self, slot: u32, rank: Rank) {
         if self.places.len() <= slot as usize {
             self.places.resize(slot as usize + 1, NONE);
         }
@@ -155,5 +164,17 @@ mod tests {
             heap.remove(slot);
         }
         assert_eq!(heap.lowest(), None);
+    }
+
+    #[test]
+    fn among_equals_the_last_can_be_the_lowest() {
+        let mut heap = Heap::default();
+        (0..20).for_each(|slot| heap.rank_first(slot, 1.0));
+        heap.rank_first(7, 0.5);
+        heap.rank_first(3, 1.0);
+        assert_eq!(
+            [7, 3, 19, 18].map(|slot| (heap.lowest(), heap.remove(slot)).0.map(|(slot, _)| slot)),
+            [7, 3, 19, 18].map(Some)
+        );
     }
 }

@@ -11,18 +11,28 @@ use crate::entry::{Entry, Family, PolicyError, PolicySpec};
 
 pub mod replay;
 
+mod experts;
 mod ghosts;
 mod heap;
+mod learning_rate;
 mod queues;
+mod ridge;
+mod sampling;
 
+mod ac_key;
 mod arc;
+mod cacheus;
 mod car;
 mod clock;
 mod fifo;
 mod gdsf;
+mod hyperbolic;
+mod lecar;
 mod lfu;
 mod lfu_da;
+mod lhd;
 mod lirs;
+mod lrb;
 mod lru;
 mod s3_fifo;
 mod sieve;
@@ -129,14 +139,20 @@ pub const FAMILY: Family<Build> = Family {
     default: "lru",
     entries: &[
         &two_queue::ENTRY,
+        &ac_key::ENTRY,
         &arc::ENTRY,
+        &cacheus::ENTRY,
         &car::ENTRY,
         &clock::ENTRY,
         &fifo::ENTRY,
         &gdsf::ENTRY,
+        &hyperbolic::ENTRY,
+        &lecar::ENTRY,
         &lfu::ENTRY,
         &lfu_da::ENTRY,
+        &lhd::ENTRY,
         &lirs::ENTRY,
+        &lrb::ENTRY,
         &lru::ENTRY,
         &s3_fifo::ENTRY,
         &sieve::ENTRY,

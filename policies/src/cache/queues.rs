@@ -49,6 +49,11 @@ impl<const QUEUES: usize, T: Copy + Default> Queues<QUEUES, T> {
         self.lists[usize::from(queue)].oldest()
     }
 
+    /// The next newer number of the queue that `number` is in, or [`NONE`].
+    pub(super) fn newer(&self, number: u32) -> u32 {
+        self.links.newer(number)
+    }
+
     /// The numbers used so far are less than this.
     pub(super) fn numbers_end(&self) -> u32 {
         self.members.len() as u32

@@ -86,7 +86,7 @@ fn a_gate_that_refuses_at_random_breaks_no_books() {
         for seed in 8..14 {
             for (capacity, bytes_max) in SHAPES {
                 let gate = Box::new(Lots(SplitMix64(seed)));
-                let mut driver = CacheDriver::with_admission(policy, Some(gate), capacity, seed);
+                let mut driver = CacheDriver::with_admission(&PolicySpec::named(policy), Some(gate), capacity, seed);
                 for (number, event) in churn(seed, 3000, bytes_max).into_iter().enumerate() {
                     apply(&mut driver, event);
                     if let Err(broken) = driver.audit() {

@@ -22,16 +22,16 @@ const OBJECTS: usize = 1 << 20;
 
 impl CacheDriver {
     pub(crate) fn new(policy: &str, capacity: u64, seed: u64) -> Self {
-        Self::with_admission(policy, None, capacity, seed)
+        Self::with_admission(&PolicySpec::named(policy), None, capacity, seed)
     }
 
     pub(crate) fn with_admission(
-        policy: &str,
+        policy: &PolicySpec,
         admission: Option<Box<dyn Admission>>,
         capacity: u64,
         seed: u64,
     ) -> Self {
-        let eviction = cache::build(&PolicySpec::named(policy), capacity, seed).expect("the policy builds");
+        let eviction = cache::build(policy, capacity, seed).expect("the policy builds");
         let watched = Box::new(Watched { eviction, named: None });
         Self {
             cache: Replay::new(watched, admission, capacity, OBJECTS),

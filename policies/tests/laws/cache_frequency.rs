@@ -61,15 +61,15 @@ fn w_tinylfu_beats_lru_on_the_skewed_trace() {
 
 #[test]
 fn w_tinylfu_that_is_all_window_is_lru() {
-    let mut drivers =
-        [w_tinylfu().with("window", 1.0), PolicySpec::named("lru")].map(|spec| CacheDriver::with(&spec, 3000, 0));
+    let mut drivers = [w_tinylfu().with("window", 1.0), PolicySpec::named("lru")]
+        .map(|spec| CacheDriver::with_admission(&spec, None, 3000, 0));
     let mut random = SplitMix64(4);
     for _ in 0..20_000 {
         let key = random.below(20) * random.below(40);
         let bytes = 1 + random.below(50);
         let dies = random.below(20) == 0;
         for driver in &mut drivers {
-            if dies { driver.remove(key) } else { driver.request(Access::sized(key, bytes)) }
+            if dies { driver.remove(key) } else { drop(driver.request(Access::sized(key, bytes))) }
         }
     }
     let [window, lru] = drivers;

@@ -40,22 +40,36 @@ impl Trace {
         Some(Self::new(text.lines().skip(1).map(access)))
     }
 
+    pub(crate) fn requests(&self) -> &[(Object, Access)] {
+        &self.requests
+    }
+
+    /// How many objects it asks for.
+    pub(crate) fn objects(&self) -> usize {
+        self.objects
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.requests.len()
     }
 
     /// Misses with a capacity of `slots` objects.
     pub(crate) fn misses(&self, spec: &PolicySpec, slots: u64) -> u64 {
-        self.replay(spec, slots, |access| Access::unit(access.key))
+        self.misses_drawn(spec, slots, 1)
+    }
+
+    /// The same, of a policy that draws lots from `seed`.
+    pub(crate) fn misses_drawn(&self, spec: &PolicySpec, slots: u64, seed: u64) -> u64 {
+        self.replay(spec, slots, seed, |access| Access::unit(access.key))
     }
 
     /// Misses with a capacity of `bytes`.
     pub(crate) fn misses_in_bytes(&self, spec: &PolicySpec, bytes: u64) -> u64 {
-        self.replay(spec, bytes, |access| *access)
+        self.replay(spec, bytes, 1, |access| *access)
     }
 
-    fn replay(&self, spec: &PolicySpec, capacity: u64, charge: impl Fn(&Access) -> Access) -> u64 {
-        let eviction = cache::build(spec, capacity, 1).expect("the policy builds");
+    fn replay(&self, spec: &PolicySpec, capacity: u64, seed: u64, charge: impl Fn(&Access) -> Access) -> u64 {
+        let eviction = cache::build(spec, capacity, seed).expect("the policy builds");
         let mut cache = Replay::new(eviction, None, capacity, self.objects);
         self.requests.iter().map(|(object, access)| u64::from(!cache.request(*object, &charge(access)))).sum()
     }

@@ -1,11 +1,13 @@
 //! The laws of each policy family, over every policy registered in it: being listed is being tested.
 
 mod admission;
+mod bound;
 mod cache;
 mod cache_driver;
 mod cache_frequency;
 mod cache_golden;
 mod cache_oracle;
+mod cache_sampled;
 mod cache_trace;
 
 mod warming;

@@ -2,7 +2,7 @@
 
 use aura_policies::entry::Family;
 use aura_policies::{
-    PolicyError, PolicySpec, admission, agent, cache, filter, index, layout, picker, separation, tuner, warming,
+    PolicyError, PolicySpec, admission, agent, bound, cache, filter, index, layout, picker, separation, tuner, warming,
 };
 use serde_json::json;
 
@@ -49,6 +49,7 @@ fn check_family<B>(family: &Family<B>, build: impl Fn(&PolicySpec) -> Result<(),
 fn every_registry_is_in_order() {
     check_family(&cache::FAMILY, |spec| cache::build(spec, 1 << 20, 0).map(drop));
     check_family(&admission::FAMILY, |spec| admission::build(spec, 1 << 20, 0).map(drop));
+    check_family(&bound::FAMILY, |spec| bound::build(spec).map(drop));
     check_family(&warming::FAMILY, |spec| warming::build(spec).map(drop));
     check_family(&layout::FAMILY, |spec| layout::build(spec).map(drop));
     check_family(&picker::FAMILY, |spec| picker::build(spec).map(drop));
@@ -63,8 +64,19 @@ fn every_registry_is_in_order() {
 fn the_listing_names_each_family_and_one_default_in_it() {
     let families = aura_policies::families();
     let names: Vec<&str> = families.iter().map(|family| family.name).collect();
-    let expected =
-        ["cache", "admission", "warming", "layout", "picker", "agent", "index", "tuner", "filter", "separation"];
+    let expected = [
+        "cache",
+        "admission",
+        "bound",
+        "warming",
+        "layout",
+        "picker",
+        "agent",
+        "index",
+        "tuner",
+        "filter",
+        "separation",
+    ];
     assert_eq!(names, expected);
     for family in families {
         assert_eq!(family.policies.iter().filter(|policy| policy.default).count(), 1, "{}", family.name);

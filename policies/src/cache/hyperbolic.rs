@@ -1,0 +1,137 @@
+//! Hyperbolic caching: of a few held objects drawn at random, the one used least often for the time it has been held.
+//!
+//! An object's priority is cost * uses / (age * bytes), with the age in requests since it came in: it falls as a
+//! hyperbola, so that the order of two objects changes without an event and no list or heap can keep it; hence the
+//! sampling. Variant: the paper's priority with cost and size; simulators often leave both out. With objects of one
+//! size and cost the two are the same.
+//! Source: Blankstein, Sen and Freedman, "Hyperbolic Caching: Flexible Caching for Web Applications", USENIX ATC 2017.
+//! State: 36 B a slot.
+//! Cost: `on_hit`, `on_insert`, `on_remove` O(1); `victim` O(samples).
+//! Invariants: uses are at least 1 and ages at least 1 when compared; nothing is remembered of objects that left.
+//! Weak where: popularity changes: an object used much long ago keeps its place until its age has caught up.
+
+use super::sampling::HeldSlots;
+use super::{Access, Build, Eviction, Removal, Slot};
+use crate::entry::{Entry, bad, describe, params};
+use crate::slot_list::NONE;
+use crate::splitmix::SplitMix64;
+
+pub(super) const ENTRY: Entry<Build> = Entry {
+    name: "hyperbolic",
+    about: "least cost * uses / (age * bytes) of a sample leaves (Blankstein et al., ATC 2017)",
+    params: describe::<Params>,
+    build: |_capacity, seed, spec| {
+        let Params { samples } = params(spec)?;
+        if !(1..=4096).contains(&samples) {
+            return Err(bad(spec, &format!("samples is {samples}, not 1 to 4096")));
+        }
+        let held = HeldSlots::default();
+        Ok(Box::new(Hyperbolic { samples, draws: SplitMix64::new(seed), held, now: 0, named: NONE }))
+    },
+};
+
+#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Params {
+    /// Held objects drawn for each victim, 1 to 4096.
+    samples: u32,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { samples: 64 }
+    }
+}
+
+struct Note {
+    entered: u64,
+    uses: f64,
+    /// Cost over bytes.
+    weight: f64,
+}
+
+struct Hyperbolic {
+    samples: u32,
+    draws: SplitMix64,
+    held: HeldSlots<Note>,
+    /// Requests so far.
+    now: u64,
+    /// The victim, once drawn.
+    named: Slot,
+}
+
+impl Eviction for Hyperbolic {
+    fn admit(&mut self, _incoming: &Access) -> bool {
+        self.now += 1;
+        self.named = NONE;
+        true
+    }
+
+    fn victim(&mut self, _incoming: &Access) -> Slot {
+        if self.named == NONE {
+            let mut least = f64::INFINITY;
+            for _ in 0..self.samples {
+                let (slot, note) = self.held.draw(&mut self.draws);
+                let age = (self.now - note.entered).max(1) as f64;
+                let priority = note.uses * note.weight / age;
+                if priority < least {
+                    (self.named, least) = (slot, priority);
+                }
+            }
+        }
+        self.named
+    }
+
+    fn on_insert(&mut self, slot: Slot, incoming: &Access) {
+        let weight = f64::from(incoming.cost.max(1)) / incoming.bytes.max(1) as f64;
+        self.held.insert(slot, Note { entered: self.now, uses: 1.0, weight });
+        self.named = NONE;
+    }
+
+    fn on_hit(&mut self, slot: Slot) {
+        self.now += 1;
+        self.held.note_mut(slot).uses += 1.0;
+        self.named = NONE;
+    }
+
+    fn on_remove(&mut self, slot: Slot, _why: Removal) {
+        self.held.remove(slot);
+        self.named = NONE;
+    }
+
+    fn metadata_bytes(&self) -> u64 {
+        self.held.memory_bytes()
+    }
+
+    fn audit(&self, held: &[Slot]) -> Result<(), String> {
+        self.held.audit(held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three objects that differ in one thing; a sample of 256 of three slots holds each of them.
+    fn victim(objects: [(u64, u32, u32); 3]) -> Slot {
+        let spec = crate::PolicySpec::named("hyperbolic").with("samples", 256);
+        let mut policy = crate::cache::build(&spec, 100, 1).expect("it builds");
+        for (slot, (bytes, cost, hits)) in (0..).zip(objects) {
+            let access = Access { cost, ..Access::sized(u64::from(slot), bytes) };
+            assert!(policy.admit(&access));
+            policy.on_insert(slot, &access);
+            (0..hits).for_each(|_| policy.on_hit(slot));
+        }
+        let incoming = Access::unit(9);
+        assert!(policy.admit(&incoming));
+        policy.victim(&incoming)
+    }
+
+    #[test]
+    fn the_oldest_the_least_used_the_largest_or_the_cheapest_leaves() {
+        assert_eq!(victim([(1, 1, 0), (1, 1, 0), (1, 1, 0)]), 0);
+        assert_eq!(victim([(1, 1, 9), (1, 1, 2), (1, 1, 9)]), 1);
+        assert_eq!(victim([(1, 1, 0), (9, 1, 0), (1, 1, 0)]), 1);
+        assert_eq!(victim([(1, 9, 0), (1, 9, 0), (1, 1, 0)]), 2);
+    }
+}
