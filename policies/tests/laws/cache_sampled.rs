@@ -15,7 +15,7 @@ struct Drawn {
 const DRAWN: &[Drawn] = &[
     // The program draws buckets of its hash table, so that its lots are not even.
     Drawn { policy: "hyperbolic", source: "libCacheSim", theirs: "Hyperbolic", band: 0.01 },
-    Drawn { policy: "lhd", source: "libCacheSim", theirs: "LHD", band: 0.0 },
+    Drawn { policy: "lhd", source: "libCacheSim", theirs: "LHD", band: 0.003 },
     // Among equal use counts the program takes the lower block number, ours the less recent.
     Drawn { policy: "lecar", source: "cacheus-authors", theirs: "LeCaR", band: 0.045 },
     Drawn { policy: "cacheus", source: "cacheus-authors", theirs: "Cacheus", band: 0.015 },
@@ -55,7 +55,7 @@ fn compare(name: &str, slots: &[u64], seeds: u64) {
 
 #[test]
 fn cloud_physics() {
-    compare("cloudPhysicsIO", &[489, 2448, 4897, 9794, 19_589], 3);
+    compare("cloudPhysicsIO", &[48, 489, 2448, 4897, 9794, 19_589], 2);
 }
 
 #[test]
