@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aura_policies::PolicySpec;
 use aura_policies::admission::Admission;
 use aura_policies::cache::{Access, FAMILY};
 
