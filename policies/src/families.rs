@@ -1,7 +1,7 @@
 //! The list of families, and the defaults that the engine starts from.
 
 use crate::entry::{FamilyInfo, PolicySpec};
-use crate::{admission, agent, cache, filter, index, layout, picker, separation};
+use crate::{admission, agent, bound, cache, filter, index, layout, picker, separation};
 
 /// The policy that each family uses where a config says nothing.
 #[derive(Clone, Debug)]
@@ -43,6 +43,7 @@ pub fn families() -> Vec<FamilyInfo> {
     vec![
         cache::FAMILY.info(),
         admission::FAMILY.info(),
+        bound::FAMILY.info(),
         layout::FAMILY.info(),
         picker::FAMILY.info(),
         agent::FAMILY.info(),

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`cache`] | who leaves the cache? | every cache access |
 //! | [`admission`] | who enters the cache? | every cache miss |
+//! | [`bound`] | what could the best cache have done? | once a whole trace, offline |
 //! | [`layout`] | how many runs may a level hold, and which merge is due? | after each flush and compaction |
 //! | [`picker`] | which table of a full level moves down? | once a partial compaction |
 //! | [`agent`] | should the layout change? | once a window of operations |
@@ -20,6 +21,7 @@ pub mod facts;
 pub mod slot_list;
 
 pub mod admission;
+pub mod bound;
 pub mod cache;
 
 pub mod agent;

@@ -1,7 +1,9 @@
 //! Laws of the registries themselves.
 
 use aura_policies::entry::Family;
-use aura_policies::{PolicyError, PolicySpec, admission, agent, cache, filter, index, layout, picker, separation};
+use aura_policies::{
+    PolicyError, PolicySpec, admission, agent, bound, cache, filter, index, layout, picker, separation,
+};
 use serde_json::json;
 
 fn check_family<B>(family: &Family<B>, build: impl Fn(&PolicySpec) -> Result<(), PolicyError>) {
@@ -47,6 +49,7 @@ fn check_family<B>(family: &Family<B>, build: impl Fn(&PolicySpec) -> Result<(),
 fn every_registry_is_in_order() {
     check_family(&cache::FAMILY, |spec| cache::build(spec, 1 << 20, 0).map(drop));
     check_family(&admission::FAMILY, |spec| admission::build(spec, 1 << 20, 0).map(drop));
+    check_family(&bound::FAMILY, |spec| bound::build(spec).map(drop));
     check_family(&layout::FAMILY, |spec| layout::build(spec).map(drop));
     check_family(&picker::FAMILY, |spec| picker::build(spec).map(drop));
     check_family(&agent::FAMILY, |spec| agent::build(spec, 0).map(drop));
@@ -59,7 +62,7 @@ fn every_registry_is_in_order() {
 fn the_listing_names_each_family_and_one_default_in_it() {
     let families = aura_policies::families();
     let names: Vec<&str> = families.iter().map(|family| family.name).collect();
-    assert_eq!(names, ["cache", "admission", "layout", "picker", "agent", "index", "filter", "separation"]);
+    assert_eq!(names, ["cache", "admission", "bound", "layout", "picker", "agent", "index", "filter", "separation"]);
     for family in families {
         assert_eq!(family.policies.iter().filter(|policy| policy.default).count(), 1, "{}", family.name);
     }
