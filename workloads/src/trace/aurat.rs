@@ -28,7 +28,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::input::{bytes_at, fill};
 use super::loaded::{Builder, Detail, Trace};
-use super::{Place, Result, TraceError, cannot_write};
+use super::{Place, Result, TraceError};
 
 pub(super) const MAGIC: [u8; 8] = *b"AURATRAC";
 const VERSION: u16 = 1;
@@ -188,7 +188,7 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
         }
         writer.finish().map(drop)
     };
-    write().map_err(cannot_write)
+    write().map_err(TraceError::Write)
 }
 
 pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()> {

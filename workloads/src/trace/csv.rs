@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::columns::{Column, Columns};
 use super::input::number;
 use super::loaded::{Builder, Trace};
-use super::{Place, Result, TraceError, cannot_write};
+use super::{Place, Result, TraceError};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -245,7 +245,7 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
     for request in 0..trace.objects().len() {
         written = written.and_then(|()| write_row(trace, request, &mut output));
     }
-    written.and_then(|()| output.flush()).map_err(cannot_write)
+    written.and_then(|()| output.flush()).map_err(TraceError::Write)
 }
 
 fn write_row(trace: &Trace, request: usize, output: &mut impl Write) -> std::io::Result<()> {

@@ -31,7 +31,7 @@ pub use aurat::{Contents, KINDS, TraceRecord, TraceWriter};
 pub use columns::{Columns, ColumnsError};
 pub use loaded::{Detail, Trace};
 pub use sample::Sample;
-pub use summary::{Popularity, SizeQuantiles, Summary};
+pub use summary::{FITTED_COUNT_MIN, Popularity, SizeQuantiles, Summary};
 
 use loaded::Builder;
 
@@ -173,6 +173,9 @@ pub enum TraceError {
     /// There are more distinct keys than can be numbered.
     #[error("more than {} distinct keys: sample them", u32::MAX - 1)]
     TooManyObjects,
+    /// The output refused.
+    #[error("the trace cannot be written: {0}")]
+    Write(#[source] io::Error),
     /// The format cannot say what the trace holds.
     #[error("{format} cannot be written: {message}")]
     CannotSay {
@@ -237,11 +240,6 @@ pub fn write(trace: &Trace, format: Format, output: impl io::Write) -> Result<()
             message: "it is read only; traces are written as aurat, csv or oracle-general".to_owned(),
         }),
     }
-}
-
-/// A failed write; the place is the request's number.
-fn cannot_write(source: io::Error) -> TraceError {
-    TraceError::Io { place: Place::Byte(0), source }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use std::io::{BufRead, BufWriter, Write};
 
 use super::input::{Records, bytes_at};
 use super::loaded::{Builder, Trace};
-use super::{Format, Result, TraceError, cannot_write};
+use super::{Format, Result, TraceError};
 
 const RECORD: usize = 24;
 const NEVER: i64 = -1;
@@ -50,9 +50,9 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
         record[4..12].copy_from_slice(&trace.keys()[trace.objects()[request] as usize].to_le_bytes());
         record[12..16].copy_from_slice(&bytes.to_le_bytes());
         record[16..].copy_from_slice(&next.to_le_bytes());
-        output.write_all(&record).map_err(cannot_write)?;
+        output.write_all(&record).map_err(TraceError::Write)?;
     }
-    output.flush().map_err(cannot_write)
+    output.flush().map_err(TraceError::Write)
 }
 
 /// The number of each request's next request for the same object, from 1; -1 where there is none.
