@@ -136,7 +136,8 @@ with older results can be trusted. Of a database, every checksum, the order of e
         jobs: Option<usize>,
     },
     /// Replay cache traces: every eviction and admission policy at every size, with the bounds beside them.
-    #[command(after_help = "\
+    #[command(
+        after_help = "\
 Examples:
   aura cache-sim zipf.csv.zst
   aura cache-sim OLTP.lis --policies lru,arc,'clock(bits=2)' --sizes 1000,2000,5000
@@ -168,7 +169,8 @@ one thread: with --jobs 1 nothing runs beside it. `aura list policies` tells the
 admissions (admission) and bounds (bound).
 
 Trace formats: aurat, csv, keys (plain 64-bit), lis (ARC), meta-kv, oracle-general, twitter, vscsi; each plain, or
-compressed with zstd, gzip or xz.")]
+compressed with zstd, gzip or xz."
+    )]
     CacheSim(CacheSimArgs),
     /// Convert cache traces, or tell what they hold.
     #[command(after_help = "\

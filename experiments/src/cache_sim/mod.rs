@@ -25,7 +25,7 @@ mod rows;
 mod spec;
 
 pub use rows::{best, curves, frame_bytes, json, table, to_csv};
-pub use spec::{CacheSize, SpecError, all_of, known, specs, sizes};
+pub use spec::{CacheSize, SpecError, all_of, known, sizes, specs};
 
 use crate::progress::Progress;
 use crate::run::side_by_side;
@@ -242,7 +242,9 @@ impl<'a> Simulation<'a> {
         let entry = admission::FAMILY.find(spec).map_err(|error| error.to_string())?;
         match (entry.build.needs_sizes, self.trace.has_sizes(), self.mode) {
             (true, false, _) => Err(format!("{} decides by size, and the trace has no sizes", spec.policy)),
-            (true, true, Mode::Unit) => Err(format!("{} decides by size, and objects are charged one each", spec.policy)),
+            (true, true, Mode::Unit) => {
+                Err(format!("{} decides by size, and objects are charged one each", spec.policy))
+            }
             _ => Ok(()),
         }
     }

@@ -71,11 +71,9 @@ fn all_values(rows: &[SimRow]) -> Vec<[Value; 18]> {
 /// The rows of the policies that miss least at their size.
 pub fn best(rows: &[SimRow]) -> BTreeSet<usize> {
     let misses = |row: &SimRow| row.outcome.as_ref().ok().map(|outcome| outcome.misses);
-    let least = |size: &str| {
-        rows.iter().filter(|rival| rival.size == size && !rival.arm.is_bound()).filter_map(misses).min()
-    };
-    let is_best =
-        |row: &SimRow| !row.arm.is_bound() && misses(row).is_some_and(|own| Some(own) == least(&row.size));
+    let least =
+        |size: &str| rows.iter().filter(|rival| rival.size == size && !rival.arm.is_bound()).filter_map(misses).min();
+    let is_best = |row: &SimRow| !row.arm.is_bound() && misses(row).is_some_and(|own| Some(own) == least(&row.size));
     rows.iter().enumerate().filter(|(_, row)| is_best(row)).map(|(at, _)| at).collect()
 }
 
@@ -131,12 +129,11 @@ pub fn table(rows: &[SimRow]) -> String {
     table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
     for at in in_order(rows) {
         let row = &rows[at];
-        let name = if row.arm.is_bound() { format!("{} (bound)", row.arm.name()) } else { row.arm.name() };
         let capacity = match row.mode {
             Mode::Unit => row.capacity.to_string(),
             Mode::Bytes => ByteSize(row.capacity).display().iec().to_string(),
         };
-        let mut cells = vec![row.size.clone(), capacity, name];
+        let mut cells = vec![row.size.clone(), capacity, shown_name(row)];
         let outcome = row.outcome.as_ref().ok();
         let star = if best.contains(&at) { " *" } else { "" };
         let ratio = |ratio: Option<f64>, error: Option<f64>| {
@@ -161,6 +158,10 @@ pub fn table(rows: &[SimRow]) -> String {
     }
     table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
     format!("{table}\n")
+}
+
+fn shown_name(row: &SimRow) -> String {
+    if row.arm.is_bound() { format!("{} (bound)", row.arm.name()) } else { row.arm.name() }
 }
 
 /// Rows within a size: bounds, then policies by misses, then what was refused.
@@ -191,7 +192,7 @@ pub fn curves(rows: &[SimRow], of_bytes: bool) -> Vec<Curve> {
         };
         let Some(ratio) = ratio else { continue };
         let point = CurvePoint { size: row.size.clone(), capacity: row.capacity, ratio, standard_error: error };
-        let name = row.arm.name();
+        let name = shown_name(row);
         match curves.iter_mut().find(|curve| curve.name == name && curve.bound == row.arm.is_bound()) {
             Some(curve) => curve.points.push(point),
             None => curves.push(Curve { name, bound: row.arm.is_bound(), points: vec![point] }),

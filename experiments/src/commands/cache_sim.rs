@@ -63,7 +63,8 @@ struct Asked {
 
 impl Asked {
     fn new(arguments: &CacheSimArgs) -> Result<Self, Failure> {
-        let refused = |error: aura_policies::PolicyError| Failure::usage(error, "`aura list policies` tells parameters");
+        let refused =
+            |error: aura_policies::PolicyError| Failure::usage(error, "`aura list policies` tells parameters");
         let policies = named(&cache::FAMILY, &arguments.policies)?;
         let admissions = named(&admission::FAMILY, &arguments.admissions)?;
         let bounds = match arguments.bounds.as_deref() {
@@ -142,7 +143,10 @@ fn read(global: &Global, reader: &TraceReader, path: &Path) -> Result<Trace, Fai
         &format!("read {} as {format}: {requests} requests for {objects} objects in {time:.2} s", path.display()),
     );
     if requests == 0 {
-        return Err(Failure::usage(format_args!("{}: no request is left", path.display()), "a larger --sample or --limit"));
+        return Err(Failure::usage(
+            format_args!("{}: no request is left", path.display()),
+            "a larger --sample or --limit",
+        ));
     }
     Ok(trace)
 }
@@ -172,7 +176,9 @@ fn warn(global: &Global, trace: &Trace, rows: &[SimRow]) {
     }
     let rate = trace.sample_rate() * trace.recorded_rate();
     let small = |row: &&SimRow| row.mode == Mode::Unit && row.capacity as f64 * rate < SAMPLED_OBJECTS_MIN as f64;
-    if rate < 1.0 && let Some(row) = rows.iter().find(small) {
+    if rate < 1.0
+        && let Some(row) = rows.iter().find(small)
+    {
         remark(
             global,
             &format!(
@@ -180,6 +186,15 @@ fn warn(global: &Global, trace: &Trace, rows: &[SimRow]) {
                 row.size
             ),
         );
+    }
+}
+
+fn x_label(mode: Mode, rows: &[SimRow]) -> &'static str {
+    match (mode, rows.iter().all(|row| row.size.ends_with('%'))) {
+        (Mode::Unit, true) => "cache size, share of the trace's objects (logarithmic)",
+        (Mode::Unit, false) => "cache size in objects (logarithmic)",
+        (Mode::Bytes, true) => "cache size, share of the bytes of the trace's objects (logarithmic)",
+        (Mode::Bytes, false) => "cache size in bytes (logarithmic)",
     }
 }
 
@@ -199,7 +214,7 @@ fn write(folder: &Path, name: &str, trace: &Trace, found: &[SimRow]) -> Result<V
             title: &format!("{title} over cache size, {name}"),
             subtitle: &subtitle,
             provenance: &provenance,
-            x_label: if mode == Mode::Unit { "cache size in objects (logarithmic)" } else { "cache size in bytes (logarithmic)" },
+            x_label: x_label(mode, found),
             y_label: if of_bytes { "bytes missed (%)" } else { "requests missed (%)" },
             baseline,
         };

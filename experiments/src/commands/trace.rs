@@ -16,8 +16,14 @@ use crate::traces::{self, TraceFileError};
 impl From<TraceFileError> for Failure {
     fn from(error: TraceFileError) -> Self {
         match error {
-            TraceFileError::UnknownFormat(_) => Self::usage(error, &format!("name it with --trace-format: {}", known())),
-            TraceFileError::File(_) | TraceFileError::Compression { .. } => Self::environment(error),
+            TraceFileError::UnknownFormat(_) => {
+                Self::usage(error, &format!("name it with --trace-format: {}", known()))
+            }
+            TraceFileError::File(ref file) if file.action == "read" => Self::usage(error, "name a trace file"),
+            TraceFileError::File(_) => Self::environment(error),
+            TraceFileError::Compression { .. } => {
+                Self::usage(error, "is the file whole, and named for its compression?")
+            }
             TraceFileError::Trace { .. } => {
                 Self::usage(error, "--trace-format names another format, --columns the columns of a CSV file")
             }
@@ -49,7 +55,10 @@ impl TraceReader {
         let sample = match input.sample {
             None => None,
             Some(rate) => Some(Sample::new(rate, input.seed).ok_or_else(|| {
-                Failure::usage(format_args!("--sample {rate}: a rate is above 0 and at most 1"), "such as --sample 0.01")
+                Failure::usage(
+                    format_args!("--sample {rate}: a rate is above 0 and at most 1"),
+                    "such as --sample 0.01",
+                )
             })?),
         };
         let format = input.trace_format.as_deref().map(format_named).transpose()?;
@@ -93,7 +102,10 @@ fn convert(global: &Global, input: &Path, output: &Path, to: Option<&str>, how: 
         remark(global, &format!("{} deletions in the trace were left out", trace.removals()));
     }
     let (requests, objects) = (trace.objects().len(), trace.keys().len());
-    remark(global, &format!("wrote {}: {requests} requests for {objects} objects, {from} to {format}", output.display()));
+    remark(
+        global,
+        &format!("wrote {}: {requests} requests for {objects} objects, {from} to {format}", output.display()),
+    );
     Ok(EXIT_DONE)
 }
 

@@ -83,8 +83,7 @@ impl<W: Write> TraceWriter<W> {
     /// # Errors
     /// If the output refuses.
     pub fn new(mut output: W, contents: Contents, sample_rate: f64) -> io::Result<Self> {
-        let flags =
-            u16::from(contents.sizes) | u16::from(contents.times) << 1 | u16::from(contents.details) << 2;
+        let flags = u16::from(contents.sizes) | u16::from(contents.times) << 1 | u16::from(contents.details) << 2;
         let mut header = [0; HEADER];
         header[..8].copy_from_slice(&MAGIC);
         header[8..10].copy_from_slice(&VERSION.to_le_bytes());
@@ -147,7 +146,8 @@ impl<W: Write> TraceWriter<W> {
 
 fn push_detail(chunk: &mut Vec<u8>, detail: &Detail) {
     let flags = [detail.hit, detail.level.is_some(), detail.file != 0, detail.cost != 1, detail.scanned != 0];
-    let flags = flags.into_iter().enumerate().fold(detail.kind & 7, |bits, (at, flag)| bits | u8::from(flag) << (at + 3));
+    let flags =
+        flags.into_iter().enumerate().fold(detail.kind & 7, |bits, (at, flag)| bits | u8::from(flag) << (at + 3));
     chunk.extend([flags, detail.caller]);
     chunk.extend(detail.level);
     let numbers = [(detail.file, 0), (u64::from(detail.cost), 1), (u64::from(detail.scanned), 0)];
@@ -243,6 +243,9 @@ fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Conten
     builder.recorded_at(rate);
     if flags & 1 != 0 {
         builder.has_sizes();
+    }
+    if flags & 2 != 0 {
+        builder.has_times();
     }
     Ok(Contents { sizes: flags & 1 != 0, times: flags & 2 != 0, details: flags & 4 != 0 })
 }

@@ -90,6 +90,9 @@ impl Layout {
         if self.sizes.iter().any(Option::is_some) {
             builder.has_sizes();
         }
+        if self.time.is_some() {
+            builder.has_times();
+        }
         while let Some(row) = rows.next()? {
             if !self.push(row, builder)? {
                 break;

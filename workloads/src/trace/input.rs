@@ -117,7 +117,8 @@ mod tests {
         assert_eq!(number(largest.as_bytes()), Some(u64::MAX));
         assert_eq!(number(b"0"), Some(0));
         assert_eq!(number(b"007"), Some(7));
-        for bad in ["", "18446744073709551616", "99999999999999999999", "000000000000000000001", "-1", "+1", "1.5", "a"] {
+        for bad in ["", "18446744073709551616", "99999999999999999999", "000000000000000000001", "-1", "+1", "1.5", "a"]
+        {
             assert_eq!(number(bad.as_bytes()), None, "{bad}");
         }
     }

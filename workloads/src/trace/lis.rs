@@ -29,7 +29,10 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
             return Err(TraceError::malformed(place, "expected four numbers: start, count, ignored, request"));
         };
         if count > RANGE_MAX || start.checked_add(count).is_none() {
-            return Err(TraceError::malformed(place, format!("a range of {count} blocks from {start} on is too large")));
+            return Err(TraceError::malformed(
+                place,
+                format!("a range of {count} blocks from {start} on is too large"),
+            ));
         }
         for block in start..start + count {
             if !builder.push(block, 1, 0)? {

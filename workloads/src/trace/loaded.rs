@@ -127,6 +127,8 @@ pub(super) struct Builder {
     numbers: HashTable<(u64, u32)>,
     limit: u64,
     sample: Option<Sample>,
+    /// Whether times are asked for, and whether they come.
+    times_wanted: bool,
     times: bool,
 }
 
@@ -138,8 +140,14 @@ impl Builder {
             numbers: HashTable::new(),
             limit: options.limit.unwrap_or(u64::MAX),
             sample: options.sample,
-            times: options.times,
+            times_wanted: options.times,
+            times: false,
         }
+    }
+
+    /// The requests to come have times.
+    pub(super) fn has_times(&mut self) {
+        self.times = self.times_wanted;
     }
 
     /// Whether times are worth being read.

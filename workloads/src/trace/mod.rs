@@ -58,16 +58,8 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 8] = [
-        Self::Aurat,
-        Self::Csv,
-        Self::Keys,
-        Self::Lis,
-        Self::MetaKv,
-        Self::OracleGeneral,
-        Self::Twitter,
-        Self::Vscsi,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Aurat, Self::Csv, Self::Keys, Self::Lis, Self::MetaKv, Self::OracleGeneral, Self::Twitter, Self::Vscsi];
 
     /// The name on a command line.
     pub fn name(self) -> &'static str {

@@ -24,6 +24,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
     builder.has_sizes();
+    builder.has_times();
     let mut records = Records::<_, RECORD>::new(input);
     while let Some((record, _)) = records.next()? {
         let seconds = u32::from_le_bytes(bytes_at(&record, 0));

@@ -68,6 +68,7 @@ pub(super) fn version(head: &[u8]) -> Option<Version> {
 
 pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()> {
     builder.has_sizes();
+    builder.has_times();
     let mut head = [0; 2 * SECOND];
     let place = Place::Byte(0);
     let read = fill(&mut input, &mut head).map_err(|source| TraceError::Io { place, source })?;
