@@ -135,7 +135,9 @@ pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Resul
 }
 
 /// The first bytes of an input, and the input as it was.
-fn peek<R: BufRead>(mut input: R) -> io::Result<(Vec<u8>, io::Chain<Cursor<Vec<u8>>, R>)> {
+type Peeked<R> = (Vec<u8>, io::Chain<Cursor<Vec<u8>>, R>);
+
+fn peek<R: BufRead>(mut input: R) -> io::Result<Peeked<R>> {
     let mut head = Vec::new();
     input.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
     Ok((head.clone(), Cursor::new(head).chain(input)))

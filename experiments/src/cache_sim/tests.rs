@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use aura_policies::{admission, bound, cache};
 use aura_workloads::trace::{Format, ReadOptions};
 use aura_workloads::{Seed, TrueZipf};
+use polars::prelude::{ParquetReader, SerReader};
 
 use super::*;
 use crate::traces;
@@ -150,8 +151,12 @@ fn tables_say_the_same_in_every_form() {
     let mut asked = settings(Mode::Bytes, "lru,sieve", "8,18");
     asked.bounds = specs(&bound::FAMILY, "pfoo-l").expect("a bound");
     let rows = run("x", &trace, &asked);
-    let parquet = frame_bytes(&rows).expect("a table");
-    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+    let parquet = std::io::Cursor::new(frame_bytes(&rows).expect("a table"));
+    let frame = ParquetReader::new(parquet).finish().expect("it was just written");
+    assert_eq!((frame.height(), frame.width()), (rows.len(), 18));
+    let misses = frame.column("misses").and_then(|column| column.u64().cloned()).expect("counts");
+    let counted = |row: &SimRow| row.outcome.as_ref().ok().map(|outcome| outcome.misses);
+    assert_eq!(misses.iter().collect::<Vec<_>>(), rows.iter().map(counted).collect::<Vec<_>>());
     let first: serde_json::Value = serde_json::from_str(json(&rows).lines().next().expect("rows")).expect("JSON");
     assert_eq!((&first["arm"], &first["policy"]), (&"bound".into(), &"pfoo-l".into()));
     let drawn = curves(&rows, true);
@@ -210,8 +215,12 @@ fn counts_are_those_of_another_simulator_from_either_file() {
         for (mode, policy, capacity, misses) in &expected {
             let rows = run("x", &trace, &settings(*mode, policy, &capacity.to_string()));
             let count = rows[0].outcome.as_ref().expect("it runs").misses;
-            // The ARC of that program computes its target in fractions, as ours does.
-            assert_eq!(count, *misses, "{file}, {mode:?}, {policy} at {capacity}");
+            // With sizes our ARC is another variant, whose target moves by whole objects: see its module doc.
+            let slack = if (*mode, *policy) == (Mode::Bytes, "arc") { misses / 50 } else { 0 };
+            assert!(
+                count.abs_diff(*misses) <= slack,
+                "{file}, {mode:?}, {policy} at {capacity}: {count}, not {misses}"
+            );
         }
         // Shares are taken as there, too.
         let rows = run("x", &trace, &settings(Mode::Bytes, "lru", "0.1%"));

@@ -264,11 +264,11 @@ mod tests {
     #[test]
     fn a_limit_counts_requests_before_sampling() {
         let requests: Vec<(u64, u64)> = (0..1000).map(|key| (key, 1)).collect();
-        let sample = Some(Sample::new(0.25, 1).expect("a rate"));
-        let trace = built(&ReadOptions { limit: Some(400), sample, ..Default::default() }, &requests);
+        let sample = Sample::new(0.25, 1).expect("a rate");
+        let trace = built(&ReadOptions { limit: Some(400), sample: Some(sample), ..Default::default() }, &requests);
         assert_eq!(trace.requests_read(), 400);
         assert!((60..140).contains(&trace.objects().len()), "{}", trace.objects().len());
-        assert!(trace.keys().iter().all(|key| sample.expect("set").keeps(*key)));
+        assert!(trace.keys().iter().all(|key| sample.keeps(*key)));
         assert_eq!(built(&ReadOptions { limit: Some(0), ..Default::default() }, &requests).objects().len(), 0);
     }
 }

@@ -23,7 +23,7 @@ impl Sample {
     /// Keeps the share `rate` of the keys, which ones is drawn from `seed`; None if the rate is not above 0 and at most 1.
     pub fn new(rate: f64, seed: u64) -> Option<Self> {
         // 2^64 as a float; the conversion back ends at the largest integer.
-        (rate > 0.0 && rate <= 1.0).then(|| Self { rate, below: (rate * 18_446_744_073_709_551_616.0) as u64, seed })
+        (rate > 0.0 && rate <= 1.0).then_some(Self { rate, below: (rate * 18_446_744_073_709_551_616.0) as u64, seed })
     }
 
     /// The share of keys that is kept.
