@@ -20,6 +20,9 @@ Then change a setting, and look at what a config may say:
   aura list policies
   aura compare quickstart smaller-cache
 
+Caches alone, on a trace of yours:
+  aura cache-sim requests.csv.zst --policies all --sizes 0.1%,1%,10%
+
 Exit codes: 0 done; 1 a trial failed, or a re-run differs; 2 bad usage or config; 3 the environment is refused;
 75 interrupted or busy, try again."
 )]
@@ -132,6 +135,53 @@ with older results can be trusted. Of a database, every checksum, the order of e
         #[arg(long, short, value_name = "N")]
         jobs: Option<usize>,
     },
+    /// Replay cache traces: every eviction and admission policy at every size, with the bounds beside them.
+    #[command(
+        after_help = "\
+Examples:
+  aura cache-sim zipf.csv.zst
+  aura cache-sim OLTP.lis --policies lru,arc,'clock(bits=2)' --sizes 1000,2000,5000
+  aura cache-sim cluster52.sort.zst --sizes 64MiB,256MiB,1GiB --admissions always,doorkeeper --limit 50000000
+  aura cache-sim w96.oracleGeneral.bin.zst --sizes 0.1%,1%,10% --sample 0.01
+  aura cache-sim blocks.tsv.gz --columns 'key=lbn,size=len,delimiter=tab' --unit --bounds min,min-bypass
+  aura cache-sim a.aurat b.aurat --policies all --format csv > rows.csv",
+        after_long_help = "\
+Examples:
+  aura cache-sim zipf.csv.zst
+      all policies at 0.1 %, 1 % and 10 % of the trace, with bounds; writes results/cache-sim/zipf/
+  aura cache-sim OLTP.lis --policies lru,arc,'clock(bits=2)' --sizes 1000,2000,5000
+      a policy's parameters stand in brackets; sizes in objects, for this format says no bytes
+  aura cache-sim cluster52.sort.zst --sizes 64MiB,256MiB,1GiB --admissions always,doorkeeper --limit 50000000
+      every admission policy with every eviction policy, on the first 50 million requests
+  aura cache-sim w96.oracleGeneral.bin.zst --sizes 0.1%,1%,10% --sample 0.01
+      one key in a hundred, with all its requests, in caches a hundredth as large; ratios come with their error
+  aura cache-sim blocks.tsv.gz --columns 'key=lbn,size=len,delimiter=tab' --unit --bounds min,min-bypass
+      any text with columns; objects are charged one each
+  aura cache-sim a.aurat b.aurat --policies all --format csv > rows.csv
+      rows on standard output, everything else on standard error
+
+What is counted: the cache starts empty and every request counts; a share of the trace is one of its distinct objects, or
+of the sum of their first sizes, rounded down; an object keeps the size it entered with; one larger than the cache is
+a miss. Deletions in a trace are left out, and told.
+
+A policy that cannot take a trace or a size stands in the table with the reason. The speed is that of the replay alone on
+one thread: with --jobs 1 nothing runs beside it. `aura list policies` tells the names and parameters of policies (cache),
+admissions (admission) and bounds (bound).
+
+Trace formats: aurat, csv, keys (plain 64-bit), lis (ARC), meta-kv, oracle-general, twitter, vscsi; each plain, or
+compressed with zstd, gzip or xz."
+    )]
+    CacheSim(CacheSimArgs),
+    /// Convert cache traces, or tell what they hold.
+    #[command(after_help = "\
+Examples:
+  aura trace info cluster52.sort.zst
+  aura trace convert OLTP.lis.zst oltp.oracleGeneral.bin.zst")]
+    Trace {
+        /// What to do.
+        #[command(subcommand)]
+        verb: TraceVerb,
+    },
     /// Runs one trial for `aura run`, in a process of its own.
     #[command(hide = true)]
     Trial {
@@ -182,6 +232,99 @@ pub struct CompareArgs {
     /// The relative difference that does not matter. Default: the config's.
     #[arg(long, value_name = "SHARE")]
     pub margin: Option<f64>,
+}
+
+/// How a trace is read.
+#[derive(Clone, Debug, Args)]
+pub struct TraceInput {
+    /// The traces' format; told by name and contents where it is left out.
+    #[arg(long, value_name = "FORMAT")]
+    pub trace_format: Option<String>,
+    /// Where a CSV file has what: time=1,key=2,size=bytes,header=yes,delimiter=tab. Columns by number or name.
+    #[arg(long, value_name = "MAP")]
+    pub columns: Option<String>,
+    /// Read the first N requests only.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+    /// Keep this share of the keys, by their hash, with all their requests (SHARDS).
+    #[arg(long, value_name = "RATE")]
+    pub sample: Option<f64>,
+    /// What sampling, and policies that draw lots, draw them from.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+}
+
+/// What is replayed, and how.
+#[derive(Clone, Debug, Args)]
+pub struct CacheSimArgs {
+    /// The traces.
+    #[arg(required = true, value_name = "TRACE")]
+    pub traces: Vec<PathBuf>,
+    /// Eviction policies: all, or names with parameters, such as lru,clock(bits=2).
+    #[arg(long, default_value = "all", value_name = "LIST")]
+    pub policies: String,
+    /// Admission policies, each with each eviction policy: all, or names with parameters.
+    #[arg(long, default_value = "always", value_name = "LIST")]
+    pub admissions: String,
+    /// Bounds: all, none, or names. Default: min,min-bypass where objects are charged one each, pfoo-l where bytes are.
+    #[arg(long, value_name = "LIST")]
+    pub bounds: Option<String>,
+    /// Sizes of the cache: shares of the trace (1%), numbers of objects (10000), or bytes (64MiB).
+    #[arg(long, default_value = "0.1%,1%,10%", value_name = "LIST")]
+    pub sizes: String,
+    /// Charge objects one each. Default where the trace has no sizes.
+    #[arg(long, conflicts_with = "bytes")]
+    pub unit: bool,
+    /// Charge objects with their bytes. Default where the trace has sizes.
+    #[arg(long)]
+    pub bytes: bool,
+    /// How the traces are read.
+    #[command(flatten)]
+    pub input: TraceInput,
+    /// How many caches run side by side, on a thread each. Default: one a core.
+    #[arg(long, short, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Where tables and figures go; of several traces, a folder each below it. Default: cache-sim/<trace> below the results.
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// What to do with a trace.
+#[derive(Debug, Subcommand)]
+pub enum TraceVerb {
+    /// Write a trace in another format, compressed as the output's name ends.
+    #[command(after_help = "\
+Examples:
+  aura trace convert OLTP.lis oltp.aurat.zst
+  aura trace convert requests.csv requests.oracleGeneral.bin.zst --columns time=ts,key=url,size=bytes
+  aura trace convert big.oracleGeneral.zst small.csv --sample 0.01 --limit 1000000000
+
+Formats that can be written: aurat, csv, oracle-general (with each request's next access computed).")]
+    Convert {
+        /// The trace.
+        input: PathBuf,
+        /// The file to be written.
+        output: PathBuf,
+        /// The output's format; told by its name where it is left out.
+        #[arg(long, value_name = "FORMAT")]
+        to: Option<String>,
+        /// How the trace is read.
+        #[command(flatten)]
+        how: TraceInput,
+    },
+    /// Tell what traces hold: requests, objects, bytes, sizes, popularity, time, kinds.
+    #[command(after_help = "\
+Examples:
+  aura trace info cluster52.sort.zst
+  aura trace info a.lis b.oracleGeneral.zst --format json")]
+    Info {
+        /// The traces.
+        #[arg(required = true, value_name = "TRACE")]
+        traces: Vec<PathBuf>,
+        /// How they are read.
+        #[command(flatten)]
+        how: TraceInput,
+    },
 }
 
 /// What can be listed.

@@ -34,6 +34,33 @@ pub fn read_to_string(path: &Path) -> Result<String, FileError> {
     fs::read_to_string(path).map_err(because("read", path))
 }
 
+/// A file to be read.
+///
+/// # Errors
+/// If it is not there or must not be read.
+pub fn open(path: &Path) -> Result<fs::File, FileError> {
+    fs::File::open(path).map_err(because("read", path))
+}
+
+/// A file to be written, empty.
+///
+/// # Errors
+/// If the system refuses.
+pub fn create(path: &Path) -> Result<fs::File, FileError> {
+    fs::File::create(path).map_err(because("write", path))
+}
+
+/// Removes a file; one that is not there is no error.
+///
+/// # Errors
+/// If the system refuses.
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(because("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a whole file.
 ///
 /// # Errors

@@ -29,8 +29,12 @@ pub mod stats;
 pub mod plot;
 pub mod report;
 
+pub mod cache_sim;
+pub mod traces;
+
 pub mod cli;
 pub mod commands;
 pub mod rows;
 
 pub mod files;
+mod progress;

@@ -9,18 +9,17 @@
 //! Simulated trials know nothing of each other and run on several threads. Real ones run one after the other, each in a
 //! process of its own, so that no trial finds memory or caches as another left them.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use crate::files::{self, FileError};
 use crate::metrics;
 use crate::plan::{Plan, PlannedTrial, TRIALS_FOLDER};
+use crate::progress::Progress;
 use crate::record::{Manifest, TrialResult, World};
 use crate::store::{self, StoreError};
 use crate::trial::{self, TrialError};
@@ -107,7 +106,7 @@ pub fn run(plan: &Plan, options: &RunOptions, interrupt: &Interrupt) -> Result<O
     }
     interrupt.state().trials = Some(trials);
     let runner = Runner { folder: &folder, experiment: &plan.experiment.name, keep: options.keep, interrupt };
-    let progress = Progress::new(pending.len(), options.quiet);
+    let progress = Progress::new(pending.len(), "trials", options.quiet);
     let real = |trial: &PlannedTrial| trial.settings().is_ok_and(|config| config.world.kind == World::Real);
     let failed = if pending.iter().any(|trial| real(trial)) {
         runner.in_processes(&pending, &progress)
@@ -174,7 +173,7 @@ impl Runner<'_> {
     fn in_processes(&self, pending: &[&PlannedTrial], progress: &Progress) -> Failed {
         let mut failed = Failed::new();
         for trial in pending {
-            progress.begin(trial);
+            progress.begin(&trial.label());
             self.book(trial, self.in_process(trial), &mut failed, progress);
         }
         // Left empty by trials that clean up after themselves.
@@ -189,7 +188,7 @@ impl Runner<'_> {
             progress.say(&format!("trial {} ({}) failed: {failure}", trial.id, trial.label()));
             failed.push((trial.label(), failure.to_string()));
         }
-        progress.end(trial);
+        progress.end(&trial.label());
     }
 
     /// Runs a trial in this process and writes its result.
@@ -327,48 +326,5 @@ impl Interrupt {
         drop(state.trials.take().map(|trials| remove_temporaries(&trials)));
         drop(writeln!(io::stderr(), "interrupted: finished trials are kept; run the same command to resume"));
         std::process::exit(EXIT_TRY_AGAIN.into());
-    }
-}
-
-/// Progress on standard error: a bar on a terminal, else a line now and then.
-struct Progress {
-    bar: ProgressBar,
-    lines: bool,
-    every: u64,
-}
-
-/// Lines of progress in a whole run where no bar can be drawn.
-const LINES_MAX: usize = 10;
-
-impl Progress {
-    fn new(trials: usize, quiet: bool) -> Self {
-        let terminal = io::stderr().is_terminal();
-        let bar = if quiet || !terminal { ProgressBar::hidden() } else { ProgressBar::new(trials as u64) };
-        bar.set_length(trials as u64);
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} trials  {per_sec}  {eta} left  {msg}");
-        bar.set_style(style.expect("the template is a constant"));
-        bar.tick();
-        Self { bar, lines: !quiet && !terminal, every: trials.div_ceil(LINES_MAX).max(1) as u64 }
-    }
-
-    fn begin(&self, trial: &PlannedTrial) {
-        self.bar.set_message(trial.label());
-    }
-
-    fn end(&self, trial: &PlannedTrial) {
-        self.bar.set_message(trial.label());
-        self.bar.inc(1);
-        let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
-        if self.lines && (done % self.every == 0 || done == all) {
-            drop(writeln!(io::stderr(), "{done}/{all} trials done, the last: {}", trial.label()));
-        }
-    }
-
-    fn say(&self, line: &str) {
-        self.bar.suspend(|| drop(writeln!(io::stderr(), "{line}")));
-    }
-
-    fn finish(&self) {
-        self.bar.finish_and_clear();
     }
 }

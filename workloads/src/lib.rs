@@ -1,4 +1,4 @@
-//! Streams of storage operations from a seed.
+//! Streams of storage operations from a seed, and traces of cache requests.
 //!
 //! ```text
 //!   WorkloadConfig --resolve()--> Workload --> load phase: inserts every record, split between the clients
@@ -21,6 +21,8 @@
 //! What clients share is one [`Acknowledged`] counter: it hands out numbers of new keys and says up
 //! to which number every insert has been acknowledged. Nothing here reads a file or a clock, or
 //! starts a thread.
+//!
+//! Recorded requests to caches, in this and other projects' formats, are [`trace`].
 //!
 //! ```
 //! use aura_workloads::{Acknowledged, Op, Preset, Seed, WorkloadConfig};
@@ -56,6 +58,8 @@ mod pacing;
 mod seed;
 
 pub mod values;
+
+pub mod trace;
 
 pub use acknowledged::Acknowledged;
 pub use config::{

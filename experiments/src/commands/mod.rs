@@ -1,9 +1,11 @@
 //! What each verb does. Rows go to standard output, everything else to standard error.
 
+mod cache_sim;
 mod compare;
 mod figures;
 mod list;
 mod run;
+mod trace;
 mod verify;
 
 use std::fmt;
@@ -97,6 +99,8 @@ pub fn execute(cli: Cli) -> ExitCode {
         Verb::Report { run } => figures::report(global, &run),
         Verb::Schema { what: _ } => schema(),
         Verb::Verify { run, sample, jobs } => verify::verify(global, &run, sample, jobs),
+        Verb::CacheSim(arguments) => cache_sim::cache_sim(global, &arguments),
+        Verb::Trace { verb } => trace::trace(global, &verb),
         Verb::Trial { id, folder, keep } => child(&folder, &id, keep),
     };
     let code = answer.unwrap_or_else(|failure| {

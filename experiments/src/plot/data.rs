@@ -248,7 +248,7 @@ impl<'a> Page<'a> {
         let chart = LineChart {
             x: Axis::nines("percentile (each nine takes the same room)", end),
             y: Axis::logarithmic("latency (\u{b5}s, logarithmic)", least, top),
-            panels: vec![lines::Panel { lines: spectra, lanes: Vec::new() }],
+            panels: vec![lines::Panel { lines: spectra, ..lines::Panel::default() }],
             marked: false,
         };
         let scene = chart.draw(&self.frame(&words), &variants, &self.styles)?;
@@ -434,7 +434,7 @@ impl<'a> Page<'a> {
         let chart = LineChart {
             x: Axis::sizes(format!("{key} (logarithmic)"), ticks),
             y: Axis::linear("block cache hit ratio (%)", low.max(0.0), high.min(100.0)),
-            panels: vec![lines::Panel { lines: lines.into_iter().map(line).collect(), lanes: Vec::new() }],
+            panels: vec![lines::Panel { lines: lines.into_iter().map(line).collect(), ..lines::Panel::default() }],
             marked: true,
         };
         let scene = chart.draw(&self.frame(&words), &variants, &self.styles)?;

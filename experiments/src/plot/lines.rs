@@ -2,7 +2,7 @@
 
 use super::PlotError;
 use super::axis::Axis;
-use super::scene::{Anchor, FAINT, GREY, INK, Place, SMALL, Scene, text_width};
+use super::scene::{Anchor, Color, FAINT, GREY, INK, Place, SMALL, Scene, color, text_width};
 use super::style::{Frame, MARGIN, Sample, Styles, legend};
 
 /// One variant's line.
@@ -34,6 +34,8 @@ pub(super) struct Lane<'a> {
 pub(super) struct Panel<'a> {
     pub(super) lines: Vec<Line<'a>>,
     pub(super) lanes: Vec<Lane<'a>>,
+    /// A line from left to right that nothing lies below: the room there is shaded.
+    pub(super) floor: Vec<(f64, f64)>,
 }
 
 /// The chart.
@@ -52,6 +54,7 @@ const PANEL: f64 = 96.0;
 const GAP: f64 = 36.0;
 const LANE: f64 = 8.0;
 const BELOW: f64 = 74.0;
+const SHADE: Color = color(0xf0f0f0);
 
 /// The rectangle of a set of axes.
 #[derive(Clone, Copy)]
@@ -102,6 +105,11 @@ impl LineChart<'_> {
         let height = room.bottom - room.top;
         let y = |value: f64| room.bottom - self.y.place(value) * height;
         let x = |value: f64| room.left + self.x.place(value) * (room.right - room.left);
+        if let (Some(first), Some(last)) = (panel.floor.first(), panel.floor.last()) {
+            let floor = panel.floor.iter().map(|point| (x(point.0), y(point.1)));
+            let ends = [(x(last.0), room.bottom), (x(first.0), room.bottom)];
+            scene.area(floor.chain(ends).collect(), SHADE);
+        }
         // A low panel has room for every other label only.
         let every = if height < 30.0 * self.y.ticks.len() as f64 * 0.7 { 2 } else { 1 };
         for (number, (value, label)) in self.y.ticks.iter().enumerate() {
@@ -160,7 +168,7 @@ impl LineChart<'_> {
 }
 
 /// An upright interval with its caps.
-pub(super) fn interval(scene: &mut Scene, x: f64, low: f64, high: f64, color: super::scene::Color) {
+pub(super) fn interval(scene: &mut Scene, x: f64, low: f64, high: f64, color: Color) {
     scene.line(vec![(x, low), (x, high)], color, 1.0, None);
     for end in [low, high] {
         scene.line(vec![(x - 4.0, end), (x + 4.0, end)], color, 1.0, None);

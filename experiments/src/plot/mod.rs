@@ -13,6 +13,7 @@ use crate::store::{self, Point, StoreError, StoredTrial, TidyRow, point_label};
 
 mod axis;
 mod bars;
+mod curves;
 mod data;
 mod forest;
 mod lines;
@@ -21,6 +22,8 @@ mod series;
 mod style;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use curves::{Curve, CurvePoint, CurveWords, draw_curves};
 
 use scene::Scene;
 use style::{Frame, Styles};

@@ -77,6 +77,8 @@ pub(super) enum Marker {
     Up,
     Diamond,
     Down,
+    /// No sign.
+    None,
 }
 
 /// A place on the page in points, from the top left.
@@ -86,6 +88,7 @@ enum Shape {
     Text { at: Place, text: String, size: f64, color: Color, anchor: Anchor, upwards: bool },
     Line { points: Vec<Place>, color: Color, width: f64, dash: Option<(u32, u32)> },
     Rect { from: Place, to: Place, color: Color },
+    Area { corners: Vec<Place>, color: Color },
     Mark { at: Place, marker: Marker, radius: f64, color: Color },
 }
 
@@ -153,6 +156,11 @@ impl Scene {
     /// Adds a filled rectangle.
     pub(super) fn rect(&mut self, from: Place, to: Place, color: Color) {
         self.shapes.push(Shape::Rect { from, to, color });
+    }
+
+    /// Adds a filled area.
+    pub(super) fn area(&mut self, corners: Vec<Place>, color: Color) {
+        self.shapes.push(Shape::Area { corners, color });
     }
 
     /// Adds a data point.
@@ -224,6 +232,11 @@ impl Shape {
                 }
             }
             Self::Rect { from, to, color } => area.draw(&Rectangle::new([pixel(*from), pixel(*to)], color.filled())),
+            Self::Area { corners, color } => {
+                let corners: Vec<(i32, i32)> = corners.iter().copied().map(pixel).collect();
+                area.draw(&Polygon::new(corners, color.filled()))
+            }
+            Self::Mark { marker: Marker::None, .. } => Ok(()),
             Self::Mark { at, marker, radius, color } => match marker.corners(*at, *radius) {
                 None => area.draw(&Circle::new(pixel(*at), (radius * PIXELS).round() as i32, color.filled())),
                 Some(corners) => {
@@ -243,7 +256,7 @@ impl Marker {
             Some(corners.iter().map(|(right, down)| (x + right * radius, y + down * radius)).collect())
         };
         match self {
-            Self::Circle => None,
+            Self::Circle | Self::None => None,
             Self::Square => turned(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),
             Self::Up => turned(&[(0.0, -1.2), (1.1, 0.8), (-1.1, 0.8)]),
             Self::Down => turned(&[(0.0, 1.2), (1.1, -0.8), (-1.1, -0.8)]),

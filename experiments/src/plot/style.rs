@@ -23,6 +23,7 @@ const BASELINE: Style = Style { color: color(0x444444), dash: None, marker: Mark
 
 const COLORS: [u32; 6] = [0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9];
 const DASHES: [Option<(u32, u32)>; 5] = [Some((9, 4)), Some((3, 3)), None, Some((14, 4)), Some((6, 6))];
+const BOUND_DASHES: [Option<(u32, u32)>; 3] = [Some((2, 3)), Some((8, 3)), Some((5, 5))];
 const MARKERS: [Marker; 4] = [Marker::Square, Marker::Up, Marker::Diamond, Marker::Down];
 
 /// The looks of an experiment's variants.
@@ -45,6 +46,19 @@ impl Styles {
             .collect();
         styles.insert(baseline.to_owned(), BASELINE);
         Self(styles)
+    }
+
+    /// The looks of curves that are held against bounds: the bounds in black with dashes of their own and without marks,
+    /// what stands in the background light and thin.
+    pub(super) fn with_bounds(variants: &[&str], baseline: &str, bounds: &[&str], background: &str) -> Self {
+        let mut styles = Self::new(variants, baseline);
+        for (i, bound) in bounds.iter().enumerate() {
+            let dash = BOUND_DASHES[i % BOUND_DASHES.len()];
+            styles.0.insert((*bound).to_owned(), Style { color: color(0x000000), dash, marker: Marker::None });
+        }
+        let faint = Style { color: color(0xbbbbbb), dash: None, marker: Marker::None };
+        styles.0.insert(background.to_owned(), faint);
+        styles
     }
 
     /// A variant's look.

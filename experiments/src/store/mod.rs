@@ -171,6 +171,36 @@ fn parquet(frame: std::result::Result<DataFrame, PolarsError>) -> std::result::R
     Ok(bytes)
 }
 
+/// A column of a table that is written as Parquet.
+pub enum FrameColumn {
+    /// Words.
+    Texts(Vec<Option<String>>),
+    /// Counts.
+    Integers(Vec<Option<u64>>),
+    /// Ratios and rates.
+    Numbers(Vec<Option<f64>>),
+    /// Yes or no.
+    Flags(Vec<bool>),
+}
+
+/// A Parquet file of columns of the same height.
+///
+/// # Errors
+/// If the library refuses.
+pub fn parquet_of(columns: Vec<(&str, FrameColumn)>) -> Result<Vec<u8>> {
+    let columns: Vec<Column> = columns
+        .into_iter()
+        .map(|(name, values)| match values {
+            FrameColumn::Texts(values) => column(name, values.as_slice()),
+            FrameColumn::Integers(values) => column(name, values.as_slice()),
+            FrameColumn::Numbers(values) => column(name, values.as_slice()),
+            FrameColumn::Flags(values) => column(name, values.as_slice()),
+        })
+        .collect();
+    let height = columns.first().map_or(0, Column::len);
+    parquet(DataFrame::new(height, columns)).map_err(|error| damaged(Path::new("results.parquet"), error))
+}
+
 fn column<'a, T: ?Sized>(name: &str, values: &'a T) -> Column
 where
     Series: NamedFrom<&'a T, T>,

@@ -4,6 +4,7 @@
 mod configs;
 mod errors;
 mod resume;
+mod traces;
 mod verbs;
 
 use std::fs;

@@ -1,0 +1,338 @@
+//! `.aurat`: AuraDB's own traces, as its caches record them.
+//!
+//! Source: this file. All numbers little-endian; a varint is 7 bits a byte, least first, the top bit says that more follow;
+//! zigzag maps 0, -1, 1, -2 to 0, 1, 2, 3.
+//!
+//! ```text
+//!   header, 32 bytes                                chunk: 16 bytes, then its records
+//!    0  [u8; 8]  "AURATRAC"                          0  u32  bytes of the records
+//!    8  u16      version: 1                          4  u32  number of records
+//!   10  u16      1 sizes, 2 times, 4 details         8  u64  XXH3 of the records, seeded with the 8 bytes before
+//!   12  u32      0
+//!   16  f64      share of the keys that is kept     last chunk: 0 records in 8 bytes, the number of records in the file
+//!   24  u64      XXH3 of the bytes before
+//!
+//!   record: with details   u8 flags (0-2 kind, 3 hit, 4 level, 5 file, 6 cost, 7 scanned), u8 caller,
+//!                          [u8 level] [varint file] [varint cost] [varint scanned]       each where its flag is set
+//!           with times     zigzag varint: nanoseconds since the record before, in the chunk's first since 0
+//!           always         u64 key
+//!           with sizes     varint bytes
+//! ```
+//!
+//! Left out, a file is 0, a cost 1 and a scan's place 0. A recorder that dies leaves no last chunk: what it has written is
+//! then read up to there and refused with the place, so that half a trace is never taken for a whole one.
+
+use std::io::{self, BufRead, BufWriter, Write};
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use super::input::{bytes_at, fill};
+use super::loaded::{Builder, Detail, Trace};
+use super::{Place, Result, TraceError};
+
+pub(super) const MAGIC: [u8; 8] = *b"AURATRAC";
+const VERSION: u16 = 1;
+const HEADER: usize = 32;
+const CHUNK_HEADER: usize = 16;
+
+/// A chunk is closed once its records have so many bytes.
+const CHUNK_BYTES: usize = 1 << 16;
+/// No record is longer.
+const RECORD_BYTES_MAX: usize = 64;
+
+/// What a record can be of, by its number.
+pub const KINDS: [&str; 6] = ["data", "index", "filter", "value", "key-value", "key-pointer"];
+
+/// What a trace's records say beside the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// How large objects are.
+    pub sizes: bool,
+    /// When requests were made.
+    pub times: bool,
+    /// What they were.
+    pub details: bool,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TraceRecord {
+    /// When, in nanoseconds since a start of the recorder's choice.
+    pub at_ns: u64,
+    /// The object's identity.
+    pub key: u64,
+    /// Its bytes.
+    pub bytes: u64,
+    /// What it was.
+    pub detail: Detail,
+}
+
+/// Writes a trace record by record.
+pub struct TraceWriter<W: Write> {
+    output: W,
+    contents: Contents,
+    chunk: Vec<u8>,
+    in_chunk: u32,
+    written: u64,
+    last_ns: u64,
+}
+
+impl<W: Write> TraceWriter<W> {
+    /// Begins a trace in which the share `sample_rate` of the keys is kept.
+    ///
+    /// # Errors
+    /// If the output refuses.
+    pub fn new(mut output: W, contents: Contents, sample_rate: f64) -> io::Result<Self> {
+        let flags = u16::from(contents.sizes) | u16::from(contents.times) << 1 | u16::from(contents.details) << 2;
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(&MAGIC);
+        header[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        header[10..12].copy_from_slice(&flags.to_le_bytes());
+        header[16..24].copy_from_slice(&sample_rate.to_le_bytes());
+        let checksum = xxh3_64(&header[..24]);
+        header[24..].copy_from_slice(&checksum.to_le_bytes());
+        output.write_all(&header)?;
+        Ok(Self { output, contents, chunk: Vec::new(), in_chunk: 0, written: 0, last_ns: 0 })
+    }
+
+    /// Adds a request; the last three bits of its kind are kept.
+    ///
+    /// # Errors
+    /// If the output refuses.
+    pub fn push(&mut self, record: &TraceRecord) -> io::Result<()> {
+        if self.contents.details {
+            push_detail(&mut self.chunk, &record.detail);
+        }
+        if self.contents.times {
+            push_varint(&mut self.chunk, zigzag(record.at_ns.wrapping_sub(self.last_ns) as i64));
+            self.last_ns = record.at_ns;
+        }
+        self.chunk.extend(record.key.to_le_bytes());
+        if self.contents.sizes {
+            push_varint(&mut self.chunk, record.bytes);
+        }
+        self.in_chunk += 1;
+        self.written += 1;
+        if self.chunk.len() >= CHUNK_BYTES { self.close_chunk() } else { Ok(()) }
+    }
+
+    fn close_chunk(&mut self) -> io::Result<()> {
+        let mut header = [0; CHUNK_HEADER];
+        header[..4].copy_from_slice(&(self.chunk.len() as u32).to_le_bytes());
+        header[4..8].copy_from_slice(&self.in_chunk.to_le_bytes());
+        let checksum = xxh3_64_with_seed(&self.chunk, u64::from_le_bytes(bytes_at(&header, 0)));
+        header[8..].copy_from_slice(&checksum.to_le_bytes());
+        self.output.write_all(&header)?;
+        self.output.write_all(&self.chunk)?;
+        self.chunk.clear();
+        (self.in_chunk, self.last_ns) = (0, 0);
+        Ok(())
+    }
+
+    /// Ends the trace and gives the output back, flushed.
+    ///
+    /// # Errors
+    /// If the output refuses.
+    pub fn finish(mut self) -> io::Result<W> {
+        if self.in_chunk > 0 {
+            self.close_chunk()?;
+        }
+        self.chunk.extend(self.written.to_le_bytes());
+        self.close_chunk()?;
+        self.output.flush()?;
+        Ok(self.output)
+    }
+}
+
+fn push_detail(chunk: &mut Vec<u8>, detail: &Detail) {
+    let flags = [detail.hit, detail.level.is_some(), detail.file != 0, detail.cost != 1, detail.scanned != 0];
+    let flags =
+        flags.into_iter().enumerate().fold(detail.kind & 7, |bits, (at, flag)| bits | u8::from(flag) << (at + 3));
+    chunk.extend([flags, detail.caller]);
+    chunk.extend(detail.level);
+    let numbers = [(detail.file, 0), (u64::from(detail.cost), 1), (u64::from(detail.scanned), 0)];
+    for (number, _) in numbers.into_iter().filter(|(number, usual)| number != usual) {
+        push_varint(chunk, number);
+    }
+}
+
+fn push_varint(chunk: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        chunk.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    chunk.push(number as u8);
+}
+
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
+}
+
+pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
+    let details = !trace.details().is_empty();
+    let contents = Contents { sizes: trace.has_sizes(), times: !trace.times().is_empty(), details };
+    let rate = trace.sample_rate() * trace.recorded_rate();
+    let write = || {
+        let mut writer = TraceWriter::new(BufWriter::with_capacity(CHUNK_BYTES, output), contents, rate)?;
+        for (request, &object) in trace.objects().iter().enumerate() {
+            writer.push(&TraceRecord {
+                at_ns: trace.times().get(request).copied().unwrap_or_default(),
+                key: trace.keys()[object as usize],
+                bytes: trace.bytes(request),
+                detail: trace.details().get(request).copied().unwrap_or_default(),
+            })?;
+        }
+        writer.finish().map(drop)
+    };
+    write().map_err(TraceError::Write)
+}
+
+pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()> {
+    let contents = read_header(&mut input, builder)?;
+    let (mut offset, mut found) = (HEADER as u64, 0);
+    let mut chunk = Vec::new();
+    loop {
+        let count = read_chunk(&mut input, offset, &mut chunk)?;
+        let mut records = Decoder { rest: &chunk, chunk: &chunk, offset: offset + CHUNK_HEADER as u64 };
+        if count == 0 {
+            let place = Place::Byte(offset);
+            return match chunk.first_chunk() {
+                Some(total) if chunk.len() == 8 && u64::from_le_bytes(*total) == found => Ok(()),
+                _ => Err(TraceError::malformed(place, format!("the trace should end here, after {found} records"))),
+            };
+        }
+        let mut at_ns = 0;
+        for _ in 0..count {
+            let record = records.record(contents, &mut at_ns)?;
+            let detail = contents.details.then_some(record.detail);
+            if !builder.push_detailed(record.key, record.bytes, record.at_ns, detail)? {
+                return Ok(());
+            }
+        }
+        if !records.rest.is_empty() {
+            return Err(records.malformed("bytes are left over after the chunk's last record"));
+        }
+        found += u64::from(count);
+        offset += (CHUNK_HEADER + chunk.len()) as u64;
+    }
+}
+
+fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Contents> {
+    let place = Place::Byte(0);
+    let mut header = [0; HEADER];
+    let read = fill(input, &mut header).map_err(|source| TraceError::Io { place, source })?;
+    if read < HEADER {
+        return Err(TraceError::Truncated { place });
+    }
+    let (version, flags) = (u16::from_le_bytes(bytes_at(&header, 8)), u16::from_le_bytes(bytes_at(&header, 10)));
+    let rate = f64::from_le_bytes(bytes_at(&header, 16));
+    if !header.starts_with(&MAGIC) {
+        return Err(TraceError::malformed(place, "not a trace of AuraDB's own format"));
+    }
+    if xxh3_64(&header[..24]) != u64::from_le_bytes(bytes_at(&header, 24)) {
+        return Err(TraceError::malformed(place, "the header's checksum is wrong"));
+    }
+    if version != VERSION || flags > 7 || !(rate > 0.0 && rate <= 1.0) {
+        let message = format!("version {version} with flags {flags} and rate {rate} is not known here");
+        return Err(TraceError::malformed(place, message));
+    }
+    builder.recorded_at(rate);
+    if flags & 1 != 0 {
+        builder.has_sizes();
+    }
+    if flags & 2 != 0 {
+        builder.has_times();
+    }
+    Ok(Contents { sizes: flags & 1 != 0, times: flags & 2 != 0, details: flags & 4 != 0 })
+}
+
+/// Reads the chunk at `offset` and answers how many records it holds.
+fn read_chunk(input: &mut impl BufRead, offset: u64, chunk: &mut Vec<u8>) -> Result<u32> {
+    let place = Place::Byte(offset);
+    let failed = |source| TraceError::Io { place, source };
+    let mut header = [0; CHUNK_HEADER];
+    if fill(input, &mut header).map_err(failed)? < CHUNK_HEADER {
+        return Err(TraceError::Truncated { place });
+    }
+    let length = u32::from_le_bytes(bytes_at(&header, 0)) as usize;
+    if length >= CHUNK_BYTES + RECORD_BYTES_MAX {
+        return Err(TraceError::malformed(place, format!("a chunk of {length} bytes is too long")));
+    }
+    chunk.resize(length, 0);
+    if fill(input, chunk).map_err(failed)? < length {
+        return Err(TraceError::Truncated { place });
+    }
+    if xxh3_64_with_seed(chunk, u64::from_le_bytes(bytes_at(&header, 0))) != u64::from_le_bytes(bytes_at(&header, 8)) {
+        return Err(TraceError::malformed(place, "the chunk's checksum is wrong"));
+    }
+    Ok(u32::from_le_bytes(bytes_at(&header, 4)))
+}
+
+/// Takes records off a chunk.
+struct Decoder<'a> {
+    rest: &'a [u8],
+    chunk: &'a [u8],
+    offset: u64,
+}
+
+impl Decoder<'_> {
+    fn malformed(&self, message: &str) -> TraceError {
+        TraceError::malformed(Place::Byte(self.offset + (self.chunk.len() - self.rest.len()) as u64), message)
+    }
+
+    fn record(&mut self, contents: Contents, at_ns: &mut u64) -> Result<TraceRecord> {
+        let detail = if contents.details { self.detail()? } else { Detail::default() };
+        if contents.times {
+            *at_ns = at_ns.wrapping_add(unzigzag(self.varint()?) as u64);
+        }
+        let key = u64::from_le_bytes(self.take()?);
+        let bytes = if contents.sizes { self.varint()? } else { 1 };
+        Ok(TraceRecord { at_ns: *at_ns, key, bytes, detail })
+    }
+
+    fn detail(&mut self) -> Result<Detail> {
+        let [flags, caller] = self.take()?;
+        let kind = flags & 7;
+        if usize::from(kind) >= KINDS.len() {
+            return Err(self.malformed("an unknown kind of object"));
+        }
+        let has = |bit: u8| flags & (1 << bit) != 0;
+        let level = if has(4) { Some(self.take::<1>()?[0]) } else { None };
+        let file = if has(5) { self.varint()? } else { 0 };
+        let cost = if has(6) { self.small()? } else { 1 };
+        let scanned = if has(7) { self.small()? } else { 0 };
+        Ok(Detail { kind, level, file, caller, cost, scanned, hit: has(3) })
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let Some((taken, rest)) = self.rest.split_first_chunk() else {
+            return Err(self.malformed("the chunk ends within a record"));
+        };
+        self.rest = rest;
+        Ok(*taken)
+    }
+
+    fn small(&mut self) -> Result<u32> {
+        u32::try_from(self.varint()?).map_err(|_| self.malformed("a number is too large"))
+    }
+
+    fn varint(&mut self) -> Result<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.take()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                break;
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(self.malformed("a number is too large"))
+    }
+}

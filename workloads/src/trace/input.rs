@@ -1,0 +1,145 @@
+//! What the readers share: lines and records with their places, and numbers written in digits.
+
+use std::io::{BufRead, Read};
+
+use super::{Place, Result, TraceError};
+
+/// No line of a trace is longer; without an end, the garbage of a binary file would be read as one.
+const LINE_BYTES_MAX: u64 = 1 << 16;
+
+/// The lines of a text.
+pub(super) struct Lines<R> {
+    input: R,
+    buffer: Vec<u8>,
+    line: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { input, buffer: Vec::new(), line: 0 }
+    }
+
+    /// The next line without its end, and its place; None at the end.
+    pub(super) fn next(&mut self) -> Result<Option<(&[u8], Place)>> {
+        self.line += 1;
+        let place = Place::Line(self.line);
+        self.buffer.clear();
+        let mut bounded = self.input.by_ref().take(LINE_BYTES_MAX);
+        let read = bounded.read_until(b'\n', &mut self.buffer);
+        let read = read.map_err(|source| TraceError::Io { place, source })?;
+        if read as u64 == LINE_BYTES_MAX {
+            return Err(TraceError::malformed(place, format!("it is longer than {LINE_BYTES_MAX} bytes")));
+        }
+        Ok((read > 0).then(|| (self.buffer.trim_ascii_end(), place)))
+    }
+}
+
+/// Records of N bytes.
+pub(super) struct Records<R, const N: usize> {
+    input: R,
+    offset: u64,
+}
+
+impl<R: BufRead, const N: usize> Records<R, N> {
+    pub(super) fn new(input: R) -> Self {
+        Self { input, offset: 0 }
+    }
+
+    /// The next record and its place; None at the end.
+    pub(super) fn next(&mut self) -> Result<Option<([u8; N], Place)>> {
+        let place = Place::Byte(self.offset);
+        let failed = |source| TraceError::Io { place, source };
+        let ready = self.input.fill_buf().map_err(failed)?;
+        let mut record = [0; N];
+        if let Some(whole) = ready.first_chunk() {
+            record = *whole;
+            self.input.consume(N);
+        } else {
+            match fill(&mut self.input, &mut record).map_err(failed)? {
+                0 => return Ok(None),
+                read if read < N => return Err(TraceError::Truncated { place }),
+                _ => {}
+            }
+        }
+        self.offset += N as u64;
+        Ok(Some((record, place)))
+    }
+}
+
+/// Reads until `buffer` is full or the input ends; the bytes read.
+pub(super) fn fill(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// A number of N bytes from `at` on, little-endian.
+pub(super) fn bytes_at<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&record[at..at + N]);
+    bytes
+}
+
+/// A number in decimal digits and nothing else; None if it is none or too large.
+pub(super) fn number(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 20 {
+        return None;
+    }
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    // Nineteen digits always fit.
+    let (safe, rest) = text.split_at(text.len().min(19));
+    let mut number = 0;
+    for &byte in safe {
+        number = number * 10 + digit(byte)?;
+    }
+    rest.iter().try_fold(number, |number: u64, &byte| number.checked_mul(10)?.checked_add(digit(byte)?))
+}
+
+/// Whether the first bytes of a file look like text.
+pub(super) fn is_text(head: &[u8]) -> bool {
+    !head.is_empty() && head.iter().all(|byte| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_digits_up_to_the_largest() {
+        let largest = u64::MAX.to_string();
+        assert_eq!(number(largest.as_bytes()), Some(u64::MAX));
+        assert_eq!(number(b"0"), Some(0));
+        assert_eq!(number(b"007"), Some(7));
+        for bad in ["", "18446744073709551616", "99999999999999999999", "000000000000000000001", "-1", "+1", "1.5", "a"]
+        {
+            assert_eq!(number(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn lines_know_their_numbers_and_have_an_end() {
+        let mut lines = Lines::new(&b"a\r\n\nb"[..]);
+        assert_eq!(lines.next().expect("memory"), Some((&b"a"[..], Place::Line(1))));
+        assert_eq!(lines.next().expect("memory"), Some((&b""[..], Place::Line(2))));
+        assert_eq!(lines.next().expect("memory"), Some((&b"b"[..], Place::Line(3))));
+        assert_eq!(lines.next().expect("memory"), None);
+        let endless = vec![b'x'; 1 << 17];
+        assert!(matches!(Lines::new(&endless[..]).next(), Err(TraceError::Malformed { place: Place::Line(1), .. })));
+    }
+
+    #[test]
+    fn a_record_may_lie_across_two_reads_but_not_across_the_end() {
+        let halves = (&[1, 2, 3][..]).chain(&[4, 5, 6, 7, 8, 9][..]);
+        let mut records = Records::<_, 4>::new(halves);
+        assert_eq!(records.next().expect("memory"), Some(([1, 2, 3, 4], Place::Byte(0))));
+        assert_eq!(records.next().expect("memory"), Some(([5, 6, 7, 8], Place::Byte(4))));
+        assert!(matches!(records.next(), Err(TraceError::Truncated { place: Place::Byte(8) })));
+    }
+}

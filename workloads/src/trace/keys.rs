@@ -1,0 +1,20 @@
+//! Plain keys: one little-endian u64 a request, and nothing else.
+//!
+//! Source: the form in which key sets are commonly passed between benchmarks; libCacheSim reads it as a binary trace of the
+//! format `<Q`. No header, no sizes, no times.
+
+use std::io::BufRead;
+
+use super::Result;
+use super::input::Records;
+use super::loaded::Builder;
+
+pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
+    let mut records = Records::<_, 8>::new(input);
+    while let Some((record, _)) = records.next()? {
+        if !builder.push(u64::from_le_bytes(record), 1, 0)? {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! A trace in memory: requests over objects that are numbered from 0, by their first request.
+//!
+//! Four bytes a request, four more with sizes, eight with times; eight an object. Nothing is hashed after loading.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashTable;
+
+use super::{ReadOptions, Result, Sample, TraceError};
+
+/// A size of this or more stands in [`Trace::large`].
+const LARGE: u32 = u32::MAX;
+
+/// What AuraDB's own traces say of a request beyond key, bytes and time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// What was asked for: a place in [`super::KINDS`].
+    pub kind: u8,
+    /// The level of the table, where it is a table's.
+    pub level: Option<u8>,
+    /// The number of the file it lies in; 0 without one.
+    pub file: u64,
+    /// Who asked, by the recorder's own numbers.
+    pub caller: u8,
+    /// Device reads that a hit saves.
+    pub cost: u32,
+    /// Which object of a scan this is, from 1; 0 for a point read.
+    pub scanned: u32,
+    /// Whether the recorded cache held it.
+    pub hit: bool,
+}
+
+/// A trace in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    objects: Vec<u32>,
+    keys: Vec<u64>,
+    sizes: Vec<u32>,
+    large: BTreeMap<usize, u64>,
+    times: Vec<u64>,
+    details: Vec<Detail>,
+    has_sizes: bool,
+    read: u64,
+    read_bytes: u64,
+    removals: u64,
+    sample_rate: f64,
+    recorded_rate: f64,
+}
+
+impl Trace {
+    /// The object of each request.
+    pub fn objects(&self) -> &[u32] {
+        &self.objects
+    }
+
+    /// The key of each object.
+    pub fn keys(&self) -> &[u64] {
+        &self.keys
+    }
+
+    /// Whether the format says how large objects are.
+    pub fn has_sizes(&self) -> bool {
+        self.has_sizes
+    }
+
+    /// The bytes asked for by a request; 1 where the trace does not say or says 0.
+    #[inline]
+    pub fn bytes(&self, request: usize) -> u64 {
+        match self.sizes.get(request) {
+            Some(&LARGE) => self.large.get(&request).copied().unwrap_or(u64::from(LARGE)),
+            Some(&size) => u64::from(size.max(1)),
+            None => 1,
+        }
+    }
+
+    /// The size of each object at its first request.
+    pub fn first_sizes(&self) -> Vec<u64> {
+        let mut sizes = vec![0; self.keys.len()];
+        for (request, &object) in self.objects.iter().enumerate() {
+            let size = &mut sizes[object as usize];
+            if *size == 0 {
+                *size = self.bytes(request);
+            }
+        }
+        sizes
+    }
+
+    /// The requests' times in nanoseconds; none where the format has none or they were not asked for.
+    pub fn times(&self) -> &[u64] {
+        &self.times
+    }
+
+    /// What each request was, where the format says; else none.
+    pub fn details(&self) -> &[Detail] {
+        &self.details
+    }
+
+    /// Requests read, those left out by sampling included.
+    pub fn requests_read(&self) -> u64 {
+        self.read
+    }
+
+    /// The bytes of all requests read, those left out by sampling included.
+    pub fn bytes_read(&self) -> u64 {
+        self.read_bytes
+    }
+
+    /// Lines that tell of a removal, and were left out: they ask for nothing.
+    pub fn removals(&self) -> u64 {
+        self.removals
+    }
+
+    /// Which share of the keys was kept when the trace was read.
+    pub fn sample_rate(&self) -> f64 {
+        self.sample_rate
+    }
+
+    /// Which share of the keys had been kept when the trace was recorded.
+    pub fn recorded_rate(&self) -> f64 {
+        self.recorded_rate
+    }
+}
+
+/// Takes up a trace request by request.
+pub(super) struct Builder {
+    trace: Trace,
+    numbers: HashTable<(u64, u32)>,
+    limit: u64,
+    sample: Option<Sample>,
+    /// Whether times are asked for, and whether they come.
+    times_wanted: bool,
+    times: bool,
+}
+
+impl Builder {
+    pub(super) fn new(options: &ReadOptions) -> Self {
+        let sample_rate = options.sample.map_or(1.0, |sample| sample.rate());
+        Self {
+            trace: Trace { sample_rate, recorded_rate: 1.0, ..Trace::default() },
+            numbers: HashTable::new(),
+            limit: options.limit.unwrap_or(u64::MAX),
+            sample: options.sample,
+            times_wanted: options.times,
+            times: false,
+        }
+    }
+
+    /// The requests to come have times.
+    pub(super) fn has_times(&mut self) {
+        self.times = self.times_wanted;
+    }
+
+    /// Whether times are worth being read.
+    pub(super) fn wants_times(&self) -> bool {
+        self.times
+    }
+
+    /// The requests to come have sizes.
+    pub(super) fn has_sizes(&mut self) {
+        self.trace.has_sizes = true;
+    }
+
+    /// The recorder had kept this share of the keys only.
+    pub(super) fn recorded_at(&mut self, rate: f64) {
+        self.trace.recorded_rate = rate;
+    }
+
+    /// A line told of a removal.
+    pub(super) fn removal(&mut self) {
+        self.trace.removals += 1;
+    }
+
+    /// Takes up a request. False when no further one is wanted.
+    #[inline]
+    pub(super) fn push(&mut self, key: u64, bytes: u64, at_ns: u64) -> Result<bool> {
+        self.push_detailed(key, bytes, at_ns, None)
+    }
+
+    /// As [`Self::push`], with all that AuraDB's own traces say.
+    #[inline]
+    pub(super) fn push_detailed(&mut self, key: u64, bytes: u64, at_ns: u64, detail: Option<Detail>) -> Result<bool> {
+        if self.trace.read >= self.limit {
+            return Ok(false);
+        }
+        self.trace.read += 1;
+        self.trace.read_bytes = self.trace.read_bytes.saturating_add(bytes.max(1));
+        if self.sample.is_some_and(|sample| !sample.keeps(key)) {
+            return Ok(self.trace.read < self.limit);
+        }
+        let object = self.number(key)?;
+        if self.trace.has_sizes {
+            if bytes >= u64::from(LARGE) {
+                self.trace.large.insert(self.trace.objects.len(), bytes);
+            }
+            self.trace.sizes.push(bytes.min(u64::from(LARGE)) as u32);
+        }
+        self.trace.objects.push(object);
+        if self.times {
+            self.trace.times.push(at_ns);
+        }
+        self.trace.details.extend(detail);
+        Ok(self.trace.read < self.limit)
+    }
+
+    /// The number of the object of a key.
+    #[inline]
+    fn number(&mut self, key: u64) -> Result<u32> {
+        let hash = mixed(key);
+        if let Some((_, object)) = self.numbers.find(hash, |(known, _)| *known == key) {
+            return Ok(*object);
+        }
+        let object = self.trace.keys.len();
+        // The last number stands for no object wherever objects are counted.
+        if object >= u32::MAX as usize {
+            return Err(TraceError::TooManyObjects);
+        }
+        self.trace.keys.push(key);
+        self.numbers.insert_unique(hash, (key, object as u32), |(known, _)| mixed(*known));
+        Ok(object as u32)
+    }
+
+    pub(super) fn finish(self) -> Trace {
+        let mut trace = self.trace;
+        trace.objects.shrink_to_fit();
+        trace.keys.shrink_to_fit();
+        trace.sizes.shrink_to_fit();
+        trace.times.shrink_to_fit();
+        trace
+    }
+}
+
+/// A hash good enough for a table that is never iterated: both halves of a product with an odd constant.
+#[inline]
+fn mixed(key: u64) -> u64 {
+    let product = u128::from(key ^ 0x9E37_79B9_7F4A_7C15) * 0xD6E8_FEB8_6659_FD93;
+    (product >> 64) as u64 ^ product as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(options: &ReadOptions, requests: &[(u64, u64)]) -> Trace {
+        let mut builder = Builder::new(options);
+        builder.has_sizes();
+        for &(key, bytes) in requests {
+            if !builder.push(key, bytes, 0).expect("few objects") {
+                break;
+            }
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn objects_are_numbered_by_their_first_request() {
+        let trace = built(&ReadOptions::default(), &[(70, 3), (5, 0), (70, 9), (u64::MAX, 1 << 40), (5, 7)]);
+        assert_eq!(trace.objects(), [0, 1, 0, 2, 1]);
+        assert_eq!(trace.keys(), [70, 5, u64::MAX]);
+        assert_eq!((0..5).map(|request| trace.bytes(request)).collect::<Vec<_>>(), [3, 1, 9, 1 << 40, 7]);
+        assert_eq!(trace.first_sizes(), [3, 1, 1 << 40]);
+        assert_eq!((trace.requests_read(), trace.bytes_read()), (5, 20 + (1 << 40)));
+    }
+
+    #[test]
+    fn a_limit_counts_requests_before_sampling() {
+        let requests: Vec<(u64, u64)> = (0..1000).map(|key| (key, 1)).collect();
+        let sample = Sample::new(0.25, 1).expect("a rate");
+        let trace = built(&ReadOptions { limit: Some(400), sample: Some(sample), ..Default::default() }, &requests);
+        assert_eq!(trace.requests_read(), 400);
+        assert!((60..140).contains(&trace.objects().len()), "{}", trace.objects().len());
+        assert!(trace.keys().iter().all(|key| sample.keeps(*key)));
+        assert_eq!(built(&ReadOptions { limit: Some(0), ..Default::default() }, &requests).objects().len(), 0);
+    }
+}

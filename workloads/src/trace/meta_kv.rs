@@ -1,0 +1,53 @@
+//! Meta's key-value cache traces (`kvcache_202206`, `kvcache_202401`).
+//!
+//! Source: CacheLib's documentation of its evaluation traces, and CacheBench, which reads them
+//! (`cachebench/workload/KVReplayGenerator.h`).
+//!
+//! ```text
+//!   key,op,size,op_count,key_size                                                     2022; without a header, this order
+//!   op_time,key,key_size,op,op_count,size,cache_hits,ttl,usecase,sub_usecase          2024
+//! ```
+//!
+//! Columns are found by the header's names; `key`, `op` and `size` must be there. A row stands for `op_count` requests
+//! one after the other. An object's size is that of its key, where it is told, and its value together. Every operation but
+//! `DELETE` is a request; deletions are counted and left out.
+
+use std::io::BufRead;
+
+use super::Result;
+use super::csv::{Layout, Rows, names};
+use super::loaded::Builder;
+use super::{Place, TraceError};
+
+const WITHOUT_HEADER: [&str; 6] = ["key", "op", "size", "op_count", "key_size", "ttl"];
+
+pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
+    let mut rows = Rows::new(input, b',', false);
+    let Some(first) = rows.peek()? else { return Ok(()) };
+    let header = names(first);
+    let known = |names: &[String]| {
+        let place = |name: &str| names.iter().position(|known| known == name);
+        Some(Layout {
+            time: place("op_time"),
+            key: place("key")?,
+            sizes: [Some(place("size")?), place("key_size")],
+            count: place("op_count"),
+            removal: Some((place("op")?, b"DELETE")),
+        })
+    };
+    if let Some(layout) = known(&header) {
+        rows.skip();
+        return layout.read(&mut rows, builder);
+    }
+    let usual: Vec<String> = WITHOUT_HEADER.into_iter().take(header.len()).map(str::to_owned).collect();
+    match known(&usual) {
+        Some(layout) => layout.read(&mut rows, builder),
+        None => Err(TraceError::malformed(Place::Line(1), "the columns key, op and size must be there")),
+    }
+}
+
+/// Whether a line is the header of this format.
+pub(super) fn is_header(line: &[u8]) -> bool {
+    let names: Vec<&[u8]> = line.trim_ascii().split(|byte| *byte == b',').collect();
+    [&b"key"[..], b"op", b"size"].iter().all(|name| names.contains(name))
+}

@@ -1,0 +1,71 @@
+//! Spatially hashed sampling: some keys with all their requests, the others not at all.
+//!
+//! Source: Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015; for policies other than LRU,
+//! Waldspurger et al., "Cache Modeling and Optimization using Miniature Simulations", ATC 2017.
+//! A key is kept when its hash lies below the rate's share of all hashes; a cache of the rate's share of the capacity then
+//! behaves like the whole one. Misses are scaled by the rate and set against the requests of the whole trace (the paper's
+//! adjustment: the requests of the hottest keys, which hit anyhow, are known exactly and not estimated).
+//! Error: keys are drawn independently, so that the misses are a sum over keys and its variance can be estimated from the
+//! sample (Horvitz and Thompson); see [`Sample::standard_error`]. It does not cover that the small cache differs from
+//! the large one, which counts where it holds fewer than some hundred objects.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Which keys are kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    rate: f64,
+    below: u64,
+    seed: u64,
+}
+
+impl Sample {
+    /// Keeps the share `rate` of the keys, which ones is drawn from `seed`; None if the rate is not above 0 and at most 1.
+    pub fn new(rate: f64, seed: u64) -> Option<Self> {
+        // 2^64 as a float; the conversion back ends at the largest integer.
+        (rate > 0.0 && rate <= 1.0).then_some(Self { rate, below: (rate * 18_446_744_073_709_551_616.0) as u64, seed })
+    }
+
+    /// The share of keys that is kept.
+    pub fn rate(self) -> f64 {
+        self.rate
+    }
+
+    /// Whether a key is kept.
+    #[inline]
+    pub fn keeps(self, key: u64) -> bool {
+        self.below == u64::MAX || xxh3_64_with_seed(&key.to_le_bytes(), self.seed) < self.below
+    }
+
+    /// The standard error of a ratio that is estimated as the sum of `parts` over the sampled keys, divided by `rate` and
+    /// by the known `whole`. A part is what one key adds to the sum, such as its misses.
+    pub fn standard_error(rate: f64, parts: impl Iterator<Item = f64>, whole: f64) -> f64 {
+        let squares: f64 = parts.map(|part| part * part).sum();
+        ((1.0 - rate).max(0.0) * squares).sqrt() / (rate * whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_kept_and_the_seed_decides() {
+        let [one, other] = [1, 2].map(|seed| Sample::new(0.1, seed).expect("a rate"));
+        let kept = |sample: Sample| (0..100_000).filter(|key| sample.keeps(*key)).count();
+        assert!(kept(one).abs_diff(10_000) < 400 && kept(other).abs_diff(10_000) < 400);
+        assert!((0..1000).any(|key| one.keeps(key) != other.keeps(key)));
+        let all = Sample::new(1.0, 3).expect("a rate");
+        assert!((0..1000).all(|key| all.keeps(key)));
+        for bad in [0.0, -0.1, 1.01, f64::NAN] {
+            assert_eq!(Sample::new(bad, 0), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_left_out_is_no_error() {
+        assert_eq!(Sample::standard_error(1.0, [3.0, 4.0].into_iter(), 10.0), 0.0);
+        let half = Sample::standard_error(0.5, [3.0, 4.0].into_iter(), 10.0);
+        assert!((half - (0.5_f64 * 25.0).sqrt() / 5.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,176 @@
+//! What a trace is like, in a few numbers.
+
+use super::aurat::KINDS;
+use super::loaded::Trace;
+
+/// Sizes of distinct objects, each at its first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeQuantiles {
+    /// The smallest.
+    pub min: u64,
+    /// Half of the objects are no larger.
+    pub p50: u64,
+    /// Nine in ten are no larger.
+    pub p90: u64,
+    /// Ninety-nine in a hundred are no larger.
+    pub p99: u64,
+    /// The largest.
+    pub max: u64,
+}
+
+/// How unequally the requests are spread over the objects.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Popularity {
+    /// The share of requests that the most popular hundredth of the objects gets.
+    pub top_1_percent: f64,
+    /// The share that the most popular tenth gets.
+    pub top_10_percent: f64,
+    /// The exponent of the law of Zipf that fits best: the least-squares line through logarithms of rank and count, at
+    /// ranks that are evenly spread by their logarithm and have at least [`FITTED_COUNT_MIN`] requests. None with fewer than
+    /// three such ranks.
+    pub zipf_exponent: Option<f64>,
+}
+
+/// Ranks with fewer requests say more of chance than of the law.
+pub const FITTED_COUNT_MIN: u32 = 10;
+
+/// The summary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Requests, after sampling.
+    pub requests: u64,
+    /// Distinct objects.
+    pub objects: u64,
+    /// Objects asked for exactly once.
+    pub one_hit_wonders: u64,
+    /// Bytes of all requests; None without sizes.
+    pub request_bytes: Option<u64>,
+    /// Bytes of all distinct objects, each at its first size; None without sizes.
+    pub object_bytes: Option<u64>,
+    /// Objects whose size changes.
+    pub changing: u64,
+    /// Sizes of objects; None without sizes or objects.
+    pub sizes: Option<SizeQuantiles>,
+    /// From the earliest to the latest request in nanoseconds; None without times.
+    pub span_ns: Option<u64>,
+    /// None without requests.
+    pub popularity: Option<Popularity>,
+    /// By kind of object: its name, requests, and those that the recorded cache held. Empty where the format does not say.
+    pub kinds: Vec<(&'static str, u64, u64)>,
+    /// Requests made by scans.
+    pub scanned: u64,
+}
+
+impl Summary {
+    /// Sums a trace up. O(requests + objects log objects).
+    pub fn of(trace: &Trace) -> Self {
+        let mut counts = vec![0_u32; trace.keys().len()];
+        for &object in trace.objects() {
+            counts[object as usize] = counts[object as usize].saturating_add(1);
+        }
+        let one_hit_wonders = counts.iter().filter(|count| **count == 1).count() as u64;
+        counts.sort_unstable_by(|one, other| other.cmp(one));
+        let mut first = if trace.has_sizes() { trace.first_sizes() } else { Vec::new() };
+        let changing = changing(trace, &first);
+        first.sort_unstable();
+        let sum = |sizes: &mut dyn Iterator<Item = u64>| sizes.fold(0, u64::saturating_add);
+        let request_bytes = || sum(&mut (0..trace.objects().len()).map(|request| trace.bytes(request)));
+        let ends = trace.times().iter().min().zip(trace.times().iter().max());
+        Self {
+            requests: trace.objects().len() as u64,
+            objects: trace.keys().len() as u64,
+            one_hit_wonders,
+            request_bytes: trace.has_sizes().then(request_bytes),
+            object_bytes: trace.has_sizes().then(|| sum(&mut first.iter().copied())),
+            changing,
+            sizes: quantiles(&first),
+            span_ns: ends.map(|(first, last)| last - first),
+            popularity: popularity(&counts, trace.objects().len()),
+            kinds: kinds(trace),
+            scanned: trace.details().iter().filter(|detail| detail.scanned > 0).count() as u64,
+        }
+    }
+}
+
+fn changing(trace: &Trace, first: &[u64]) -> u64 {
+    let mut changes = vec![false; first.len()];
+    for (request, &object) in trace.objects().iter().enumerate() {
+        if first.get(object as usize).is_some_and(|first| *first != trace.bytes(request)) {
+            changes[object as usize] = true;
+        }
+    }
+    changes.iter().filter(|changes| **changes).count() as u64
+}
+
+fn quantiles(sorted: &[u64]) -> Option<SizeQuantiles> {
+    let at = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1];
+    let (min, max) = (*sorted.first()?, *sorted.last()?);
+    Some(SizeQuantiles { min, p50: at(50), p90: at(90), p99: at(99), max })
+}
+
+/// Of counts from the most popular object down.
+fn popularity(counts: &[u32], requests: usize) -> Option<Popularity> {
+    if counts.is_empty() {
+        return None;
+    }
+    let share = |percent: usize| {
+        let top = (counts.len() * percent).div_ceil(100);
+        counts[..top].iter().map(|count| u64::from(*count)).sum::<u64>() as f64 / requests as f64
+    };
+    Some(Popularity { top_1_percent: share(1), top_10_percent: share(10), zipf_exponent: zipf_exponent(counts) })
+}
+
+fn zipf_exponent(counts: &[u32]) -> Option<f64> {
+    let fitted = counts.partition_point(|count| *count >= FITTED_COUNT_MIN);
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    let mut rank = 1;
+    while rank <= fitted {
+        points.push((libm::log(rank as f64), libm::log(f64::from(counts[rank - 1]))));
+        // A quarter further each time; one further where that is less.
+        rank += (rank / 4).max(1);
+    }
+    if points.len() < 3 {
+        return None;
+    }
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let products: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+    let squares: f64 = points.iter().map(|point| (point.0 - x) * (point.0 - x)).sum();
+    Some(-products / squares)
+}
+
+fn kinds(trace: &Trace) -> Vec<(&'static str, u64, u64)> {
+    let mut kinds = KINDS.map(|name| (name, 0, 0));
+    for detail in trace.details() {
+        let kind = &mut kinds[usize::from(detail.kind)];
+        kind.1 += 1;
+        kind.2 += u64::from(detail.hit);
+    }
+    kinds.into_iter().filter(|(_, requests, _)| *requests > 0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_that_occur() {
+        assert_eq!(quantiles(&[]), None);
+        let one = SizeQuantiles { min: 7, p50: 7, p90: 7, p99: 7, max: 7 };
+        assert_eq!(quantiles(&[7]), Some(one));
+        let hundred: Vec<u64> = (1..=100).collect();
+        assert_eq!(quantiles(&hundred), Some(SizeQuantiles { min: 1, p50: 50, p90: 90, p99: 99, max: 100 }));
+    }
+
+    #[test]
+    fn an_exact_law_gives_its_exponent() {
+        for theta in [0.6, 1.0] {
+            let counts: Vec<u32> = (1..=2000).map(|rank| (1e6 * f64::from(rank).powf(-theta)).round() as u32).collect();
+            let found = zipf_exponent(&counts).expect("enough ranks");
+            assert!((found - theta).abs() < 0.01, "{found} for {theta}");
+        }
+        assert_eq!(zipf_exponent(&[100, 9, 8]), None);
+        let flat = popularity(&[5; 200], 1000).expect("requests");
+        assert_eq!((flat.top_1_percent, flat.top_10_percent), (0.01, 0.1));
+    }
+}
