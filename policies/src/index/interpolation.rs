@@ -151,15 +151,14 @@ mod tests {
         let model = trained(&even, 0.2);
         assert!(model.even);
         assert_eq!(model.probes(1000 + 7 * 5000), 1 + halvings(0) + 1);
-        let clustered: Vec<u64> = (0..10_000).map(|i| (i / 100) << 20 | i % 100).collect();
+        let clustered: Vec<u64> = (0..10_000).map(|i| ((i / 100) << 20) + i % 100).collect();
         assert!(!trained(&clustered, 0.2).even);
         assert!(!trained(&[7; 20], 0.2).even && !trained(&[7], 0.2).even);
     }
 
     #[test]
     fn the_guard_bounds_the_probes_where_interpolation_is_wrong() {
-        let powers: Vec<u64> = (0..4096).map(|i| (1 << (i / 64)) + i % 64).collect();
-        let mut images = powers.clone();
+        let mut images: Vec<u64> = (0..4096).map(|i| (1 << (i / 64)) + i % 64).collect();
         images.sort_unstable();
         images.dedup();
         let model = trained(&images, f64::MAX);

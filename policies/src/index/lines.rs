@@ -100,8 +100,8 @@ impl Lines {
             let predicted = self.predict(piece, image);
             bounds[piece].widen(rank, predicted);
             // Here a further piece starts. The one before may predict up to its base, those without images do.
-            for before in last..piece {
-                bounds[before].widen(rank, predicted);
+            for before in &mut bounds[last..piece] {
+                before.widen(rank, predicted);
             }
             last = piece;
         });

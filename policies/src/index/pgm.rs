@@ -220,7 +220,7 @@ mod tests {
             let mut state = seed;
             let mut random = || {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 33) | (state << 31)
+                state.rotate_left(31)
             };
             let count = 2 + random() % 200;
             // From tight ties to all 64 bits, and clusters at the top.
@@ -229,7 +229,7 @@ mod tests {
                 .map(|_| match seed % 3 {
                     0 => random() >> shift,
                     1 => u64::MAX - random() % (count * 3),
-                    _ => (random() % 5) << shift | random() % 64,
+                    _ => ((random() % 5) << shift) | (random() % 64),
                 })
                 .collect();
             images.sort_unstable();
