@@ -11,10 +11,24 @@
 
 use bytes::Bytes;
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::entry::{Entry, Family, PolicyError, PolicySpec, bad};
 
+mod binary;
+mod cone;
+mod eytzinger;
 mod fence;
 mod greedy_plr;
+mod interpolation;
+mod oracle;
+mod pgm;
+mod radix_spline;
+mod rmi;
+
+mod images;
+mod lines;
+mod segments;
+mod slope;
+mod stairs;
 
 /// A window of ranks, both ends inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +40,8 @@ pub struct Window {
 }
 
 /// What the ranks of a model count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Ranks {
     /// The table's entries.
     #[default]
@@ -72,6 +87,30 @@ pub trait Model: Send + Sync {
 
     /// How many pieces it is made of.
     fn segments(&self) -> u64;
+
+    /// How many of its numbers [`Model::locate`] compares with `image`, or computes with: the steps that the engine's CPU
+    /// model is charged. Unless a model knows better, those of a binary search over its pieces, and one line.
+    fn probes(&self, _image: u64) -> u32 {
+        halvings(self.segments() as usize) + 1
+    }
+}
+
+/// The comparisons of a binary search among `count` numbers.
+fn halvings(count: usize) -> u32 {
+    usize::BITS - count.leading_zeros()
+}
+
+/// A parameter's value, if it is in its range.
+fn in_range(
+    spec: &PolicySpec,
+    name: &str,
+    value: u32,
+    range: std::ops::RangeInclusive<u32>,
+) -> Result<u32, PolicyError> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(bad(spec, &format!("{name} must be {} to {}, not {value}", range.start(), range.end())))
 }
 
 /// How an index kind is made and read back.
@@ -87,7 +126,18 @@ pub const FAMILY: Family<Build> = Family {
     name: "index",
     question: "where in this table is the key?",
     default: "fence",
-    entries: &[&fence::ENTRY, &greedy_plr::ENTRY],
+    entries: &[
+        &binary::ENTRY,
+        &cone::ENTRY,
+        &eytzinger::ENTRY,
+        &fence::ENTRY,
+        &greedy_plr::ENTRY,
+        &interpolation::ENTRY,
+        &oracle::ENTRY,
+        &pgm::ENTRY,
+        &radix_spline::ENTRY,
+        &rmi::ENTRY,
+    ],
 };
 
 /// Builds the policy that `spec` names.

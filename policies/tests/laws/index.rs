@@ -1,45 +1,12 @@
 //! Laws of table indexes.
 
-use aura_policies::PolicySpec;
-use aura_policies::index::{FAMILY, Model, Trained, build, decode};
+use aura_policies::index::{FAMILY, Model, Ranks, Trained, Window, build, decode};
+use aura_policies::{PolicyError, PolicySpec};
 use bytes::Bytes;
+use serde_json::json;
 
 use crate::SplitMix64;
-
-/// Sorted images of many kinds, with a name each.
-fn sets() -> Vec<(&'static str, Vec<u64>)> {
-    let mut random = SplitMix64(5);
-    let mut drawn = |count: usize, bound: u64| (0..count).map(|_| random.below(bound)).collect::<Vec<u64>>();
-    let mut sets = vec![
-        ("random", drawn(20_000, u64::MAX)),
-        ("random, narrow", drawn(20_000, 1 << 44)),
-        ("ties", drawn(20_000, 5000)),
-        ("few images", drawn(5000, 3)),
-        (
-            "clustered",
-            drawn(50, u64::MAX).into_iter().flat_map(|start| (0..400).map(move |i| start.saturating_add(i))).collect(),
-        ),
-        (
-            "clusters of ties",
-            drawn(100, 1 << 60).into_iter().flat_map(|start| (0..200).map(move |i| start + i / 7)).collect(),
-        ),
-        ("consecutive", (0..10_000).collect()),
-        ("consecutive at the top", (u64::MAX - 9999..=u64::MAX).collect()),
-        ("far neighbours", [0].into_iter().chain((0..5000).map(|i| (1 << 63) + i)).collect()),
-        ("ends", [0, u64::MAX].into_iter().chain((0..5000).map(|i| i * 1_000_003)).collect()),
-        ("ties at the ends", [0; 500].into_iter().chain([u64::MAX; 500]).chain((0..5000).map(|i| i << 50)).collect()),
-        ("squares", (0..10_000).map(|i| i * i).collect()),
-        ("powers", (0..64).map(|i| 1 << i).collect()),
-        ("two", vec![3, 9]),
-        ("one", vec![3]),
-        ("one, often", vec![3; 100]),
-        ("none", Vec::new()),
-    ];
-    for (_, images) in &mut sets {
-        images.sort_unstable();
-    }
-    sets
-}
+use crate::index_sets::{golden, hard};
 
 fn check(name: &str, model: &dyn Model, images: &[u64], image: u64) {
     let window = model.locate(image);
@@ -49,41 +16,224 @@ fn check(name: &str, model: &dyn Model, images: &[u64], image: u64) {
     assert!(hi <= images.len(), "{name}: {window:?} of {} keys", images.len());
 }
 
+/// A policy's model of `images` with every parameter at its default but those given; None where it makes none.
+fn trained(spec: &PolicySpec, images: &[u64]) -> Option<Box<dyn Model>> {
+    match build(spec).expect("in range").train(images) {
+        Trained::Model(encoded) => Some(decode(&spec.policy, Bytes::from(encoded)).expect("what was encoded decodes")),
+        Trained::Refused(reason) => {
+            assert!(!reason.is_empty(), "{spec}");
+            None
+        }
+        Trained::Fence => None,
+    }
+}
+
+/// Every registered policy, and more of those with parameters that change what a model looks like.
+fn specs() -> Vec<PolicySpec> {
+    let mut specs: Vec<PolicySpec> = FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name)).collect();
+    for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
+        let spec = PolicySpec::named(policy);
+        specs.extend([1, 3, 64, 4096].map(|epsilon| spec.clone().with("epsilon", epsilon)));
+        specs.push(spec.with("over", "blocks").with("epsilon", 1));
+    }
+    for policy in ["cone", "pgm"] {
+        specs.push(PolicySpec::named(policy).with("over", "blocks").with("epsilon", 0));
+    }
+    let pgm = PolicySpec::named("pgm").with("over", "blocks").with("epsilon", 1);
+    specs.extend([0, 1, 64].map(|internal| pgm.clone().with("epsilon_internal", internal)));
+    let spline = PolicySpec::named("radix-spline").with("epsilon", 2);
+    specs.extend([1, 18].map(|bits| spline.clone().with("radix_bits", bits)));
+    for root in ["linear", "cubic"] {
+        let rmi = PolicySpec::named("rmi").with("root", root);
+        specs.extend([1, 10, 300].map(|leaves| rmi.clone().with("leaves", leaves)));
+        specs.push(rmi.with("over", "blocks").with("epsilon", 2));
+    }
+    specs.push(PolicySpec::named("interpolation").with("uniform_cv", 1e18));
+    specs
+}
+
 #[test]
 fn the_rank_lies_in_the_window_for_every_key_and_every_gap() {
-    for entry in FAMILY.entries {
-        let policy = build(&PolicySpec::named(entry.name)).expect("defaults build");
+    let sets = hard();
+    for spec in specs() {
         let mut models = 0;
-        let mut fences = 0;
-        for (set, images) in sets() {
-            let encoded = match policy.train(&images) {
-                Trained::Model(encoded) => encoded,
-                Trained::Refused(reason) => {
-                    assert!(!reason.is_empty(), "{}", entry.name);
-                    continue;
-                }
-                Trained::Fence => {
-                    fences += 1;
-                    continue;
-                }
+        for (set, images) in &sets {
+            let Some(model) = trained(&spec, images) else {
+                continue;
             };
-            let name = format!("{}, {set}", entry.name);
+            let name = format!("{spec}, {set}");
             models += 1;
-            let model = decode(entry.name, Bytes::from(encoded)).expect("what was encoded decodes");
-            assert!(model.memory_bytes() > 0 && model.segments() > 0, "{name}");
-            for image in &images {
+            assert!(model.memory_bytes() > 0 && model.segments() > 0 && model.probes(images[0]) > 0, "{name}");
+            for image in images {
                 for near in [image.saturating_sub(1), *image, image.saturating_add(1)] {
-                    check(&name, &*model, &images, near);
+                    check(&name, &*model, images, near);
                 }
             }
             for gap in images.windows(2) {
-                check(&name, &*model, &images, gap[0] + (gap[1] - gap[0]) / 2);
+                check(&name, &*model, images, gap[0] + (gap[1] - gap[0]) / 2);
             }
             for end in [0, 1, u64::MAX - 1, u64::MAX] {
-                check(&name, &*model, &images, end);
+                check(&name, &*model, images, end);
             }
         }
-        assert!(fences == sets().len() || models >= 5, "{}: {models} models, {fences} fences", entry.name);
+        assert!(spec.policy == FAMILY.default || models >= 5, "{spec}: {models} models");
+    }
+}
+
+/// Look-ups of stored and of any images, `AURA_LOOKUPS` for each model and set.
+#[test]
+fn no_window_misses_a_random_image() {
+    let lookups = std::env::var("AURA_LOOKUPS").map_or(2000, |count| count.parse::<u64>().expect("a number"));
+    let names = ["square", "uniform44", "gaps", "clusters", "linear"];
+    let mut sets: Vec<(&str, Vec<u64>)> = names.map(|name| (name, golden(name))).into();
+    sets.extend(hard().into_iter().filter(|(_, images)| !images.is_empty()));
+    let seed = 17;
+    let mut random = SplitMix64(seed);
+    for entry in FAMILY.entries {
+        for (set, images) in &sets {
+            let Some(model) = trained(&PolicySpec::named(entry.name), images) else {
+                continue;
+            };
+            let name = format!("{}, {set}, seed {seed}", entry.name);
+            let (first, last) = (images[0], images[images.len() - 1]);
+            for lookup in 0..lookups {
+                let stored = images[random.below(images.len() as u64) as usize];
+                let image = match lookup % 4 {
+                    0 => stored,
+                    1 => random.next(),
+                    2 => first + random.below((last - first).saturating_add(1)),
+                    _ => stored.wrapping_add(random.next() >> random.below(64)),
+                };
+                check(&name, &*model, images, image);
+            }
+        }
+    }
+}
+
+#[test]
+fn exact_models_have_windows_of_one_rank() {
+    for policy in ["binary", "eytzinger", "interpolation", "oracle"] {
+        for (set, images) in hard().iter().filter(|(_, images)| !images.is_empty()) {
+            let model = trained(&PolicySpec::named(policy), images).expect("never refused");
+            for image in images.iter().flat_map(|image| [*image, image.saturating_add(1)]) {
+                let rank = images.partition_point(|stored| *stored < image) as u32;
+                assert_eq!(model.locate(image), Window { lo: rank, hi: rank }, "{policy}, {set}, {image}");
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_are_about_two_epsilon_wide() {
+    for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
+        for (set, epsilon) in [("square", 8), ("uniform44", 16), ("gaps", 64), ("clusters", 32), ("linear", 4)] {
+            let images = golden(set);
+            let model = trained(&PolicySpec::named(policy).with("epsilon", epsilon), &images).expect("it pays");
+            let width = |image: &u64| model.locate(*image).hi - model.locate(*image).lo;
+            let widest = images.iter().map(width).max().unwrap_or(0);
+            assert!(widest <= 2 * epsilon + 2, "{policy}, {set}: {widest}");
+        }
+    }
+}
+
+#[test]
+fn over_blocks_whose_last_keys_lie_on_a_line_a_window_is_two_blocks_at_most() {
+    let last_keys: Vec<u64> = golden("linear").into_iter().skip(39).step_by(40).collect();
+    for policy in ["cone", "pgm"] {
+        let spec = PolicySpec::named(policy).with("over", "blocks").with("epsilon", 0);
+        let model = trained(&spec, &last_keys).expect("it pays");
+        for image in last_keys.iter().flat_map(|image| [image - 100, *image, image + 1]) {
+            let window = model.locate(image);
+            assert!(window.hi - window.lo <= 1, "{spec}, {image}: {window:?}");
+        }
+    }
+}
+
+#[test]
+fn long_runs_of_equal_images_widen_no_other_window() {
+    let mut images: Vec<u64> = (0..10_000).map(|i| i * 10).collect();
+    images.extend([50_000; 500]);
+    images.sort_unstable();
+    for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
+        let model = trained(&PolicySpec::named(policy).with("epsilon", 8), &images).expect("it pays");
+        for image in [5, 49_990, 50_000, 50_001, 50_010, 99_990] {
+            let window = model.locate(image);
+            assert!(window.hi - window.lo <= 2 * 8 + 2, "{policy}, {image}: {window:?}");
+        }
+    }
+}
+
+/// One key far from all others costs no model its answers, and those without a root to stretch nothing else either.
+#[test]
+fn an_outlier_costs_no_segment_model_more_than_a_segment() {
+    let smooth: Vec<u64> = (0..50_000).map(|i| i * i).collect();
+    let with_outlier: Vec<u64> = smooth.iter().copied().chain([u64::MAX - 5]).collect();
+    for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
+        let segments = |images| trained(&PolicySpec::named(policy), images).expect("it pays").segments();
+        assert!(segments(&with_outlier) <= segments(&smooth) + 1, "{policy}");
+    }
+}
+
+#[test]
+fn models_of_smooth_sets_are_a_hundredth_of_a_plain_array() {
+    for set in ["square", "gaps", "linear"] {
+        let images = golden(set);
+        for policy in ["cone", "greedy-plr", "pgm", "radix-spline", "rmi"] {
+            let bytes =
+                trained(&PolicySpec::named(policy).with("epsilon", 32), &images).expect("it pays").memory_bytes();
+            assert!(bytes <= 8 * images.len() as u64 / 100, "{policy}, {set}: {bytes} bytes");
+        }
+    }
+}
+
+#[test]
+fn what_would_not_pay_is_refused() {
+    let mut random = SplitMix64(3);
+    let mut noise: Vec<u64> = (0..1000).map(|_| random.next()).collect();
+    noise.sort_unstable();
+    for (policy, epsilon) in [("cone", 0), ("greedy-plr", 1), ("pgm", 0), ("radix-spline", 1), ("rmi", 1)] {
+        let spec = PolicySpec::named(policy).with("epsilon", epsilon);
+        for images in [&[][..], &[7], &[7, 7, 7], &[1, 2, 3], &noise] {
+            assert!(trained(&spec, images).is_none(), "{spec}: {} images", images.len());
+        }
+    }
+    for policy in ["binary", "eytzinger", "interpolation", "oracle"] {
+        assert!(trained(&PolicySpec::named(policy), &[]).is_none(), "{policy}");
+    }
+}
+
+#[test]
+fn parameters_out_of_range_are_refused() {
+    let wrong = [
+        ("cone", "epsilon", json!(4097)),
+        ("greedy-plr", "epsilon", json!(0)),
+        ("greedy-plr", "epsilon", json!(4097)),
+        ("greedy-plr", "over", json!("tables")),
+        ("interpolation", "uniform_cv", json!(-0.1)),
+        ("pgm", "epsilon", json!(4097)),
+        ("pgm", "epsilon_internal", json!(4097)),
+        ("radix-spline", "epsilon", json!(0)),
+        ("radix-spline", "radix_bits", json!(0)),
+        ("radix-spline", "radix_bits", json!(19)),
+        ("rmi", "epsilon", json!(0)),
+        ("rmi", "leaves", json!((1 << 24) + 1)),
+        ("rmi", "root", json!("square")),
+    ];
+    for (policy, parameter, value) in wrong {
+        let spec = PolicySpec::named(policy).with(parameter, value);
+        assert!(matches!(build(&spec), Err(PolicyError::BadParameter { .. })), "{spec}");
+    }
+}
+
+#[test]
+fn ranks_are_of_entries_or_blocks_as_asked() {
+    let ranks = |spec: PolicySpec| build(&spec).expect("in range").ranks();
+    for policy in ["binary", "eytzinger", "interpolation"] {
+        assert_eq!(ranks(PolicySpec::named(policy)), Ranks::Blocks, "{policy}");
+    }
+    for policy in ["cone", "greedy-plr", "pgm", "radix-spline", "rmi"] {
+        assert_eq!(ranks(PolicySpec::named(policy)), Ranks::Entries, "{policy}");
+        assert_eq!(ranks(PolicySpec::named(policy).with("over", "blocks")), Ranks::Blocks, "{policy}");
     }
 }
 

@@ -13,6 +13,8 @@ mod separation;
 
 mod filter;
 mod index;
+mod index_golden;
+mod index_sets;
 mod tuner;
 
 mod registry;

@@ -1,0 +1,103 @@
+//! Key sets for table indexes: the ones that golden counts were taken from, defined by arithmetic, and hard ones.
+
+use std::path::Path;
+
+use crate::SplitMix64;
+
+/// The i-th output of SplitMix64 seeded with 0.
+fn splitmix(i: u64) -> u64 {
+    SplitMix64(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).next()
+}
+
+/// 100,000 distinct keys: `square`, `uniform44`, `gaps`, `clusters` or `linear`.
+pub(crate) fn golden(name: &str) -> Vec<u64> {
+    let mut images: Vec<u64> = match name {
+        "square" => (1..=100_000).map(|i| i * i).collect(),
+        "uniform44" => (0..100_000).map(|i| splitmix(i) >> 20).collect(),
+        "gaps" => (0..100_000)
+            .scan(0, |sum, i| {
+                let (a, b) = (splitmix(i) >> 32, splitmix(i) & 0xffff_ffff);
+                *sum += 1 + ((((a * b) >> 32) * 1000) >> 32);
+                Some(*sum)
+            })
+            .collect(),
+        "clusters" => (0..100_000).map(|i| ((splitmix(i / 1000) >> 24) << 10) + i % 1000).collect(),
+        "linear" => (0..100_000).map(|i| 1000 + 7 * i).collect(),
+        other => panic!("no set {other}"),
+    };
+    images.sort_unstable();
+    images
+}
+
+/// Sorted images of many kinds, with a name each.
+pub(crate) fn hard() -> Vec<(&'static str, Vec<u64>)> {
+    let mut random = SplitMix64(5);
+    let mut drawn = |count: usize, bound: u64| (0..count).map(|_| random.below(bound)).collect::<Vec<u64>>();
+    let mut sets = vec![
+        ("random", drawn(20_000, u64::MAX)),
+        ("random, narrow", drawn(20_000, 1 << 44)),
+        ("ties", drawn(20_000, 5000)),
+        ("few images", drawn(5000, 3)),
+        (
+            "clustered",
+            drawn(50, u64::MAX).into_iter().flat_map(|start| (0..400).map(move |i| start.saturating_add(i))).collect(),
+        ),
+        (
+            "clusters of ties",
+            drawn(100, 1 << 60).into_iter().flat_map(|start| (0..200).map(move |i| start + i / 7)).collect(),
+        ),
+        ("one long run", (0..10_000).map(|i| i * 10).chain([50_000; 500]).collect()),
+        ("consecutive", (0..10_000).collect()),
+        ("consecutive at the top", (u64::MAX - 9999..=u64::MAX).collect()),
+        ("far neighbours", [0].into_iter().chain((0..5000).map(|i| (1 << 63) + i)).collect()),
+        ("one far outlier", drawn(20_000, 1 << 30).into_iter().chain([u64::MAX - 1]).collect()),
+        ("ends", [0, u64::MAX].into_iter().chain((0..5000).map(|i| i * 1_000_003)).collect()),
+        ("ties at the ends", [0; 500].into_iter().chain([u64::MAX; 500]).chain((0..5000).map(|i| i << 50)).collect()),
+        ("squares", (0..10_000).map(|i| i * i).collect()),
+        ("cubes at the top", (0..10_000).map(|i| u64::MAX - i * i * i).collect()),
+        ("powers", (0..64).map(|i| 1 << i).collect()),
+        ("two", vec![3, 9]),
+        ("one", vec![3]),
+        ("one, often", vec![3; 100]),
+        ("none", Vec::new()),
+    ];
+    for (_, images) in &mut sets {
+        images.sort_unstable();
+    }
+    sets
+}
+
+/// A file of the folder that AURA_ORACLES names, unpacked if it ends in `.zst`; None, with a note, when it names none.
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+#[expect(clippy::disallowed_methods, reason = "the oracles are files outside the engine's storage")]
+pub(crate) fn oracle(name: &str) -> Option<Vec<u8>> {
+    let Some(folder) = std::env::var_os("AURA_ORACLES") else {
+        eprintln!("skipped: AURA_ORACLES is not set");
+        return None;
+    };
+    let bytes = std::fs::read(Path::new(&folder).join("learned_index").join(name)).expect("the oracle file is there");
+    if name.ends_with(".zst") { Some(zstd::decode_all(&bytes[..]).expect("a zstd frame")) } else { Some(bytes) }
+}
+
+/// The keys of an oracle's data set: stored as differences.
+pub(crate) fn oracle_keys(dataset: &str) -> Option<Vec<u64>> {
+    let differences = oracle(&format!("keys/{dataset}.u64d.zst"))?;
+    let differences = differences.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")));
+    Some(
+        differences
+            .scan(0, |key, difference| {
+                *key += difference;
+                Some(*key)
+            })
+            .collect(),
+    )
+}
+
+#[test]
+fn the_golden_sets_are_the_ones_counted() {
+    let ends = |name| golden(name).first().copied().zip(golden(name).last().copied());
+    assert_eq!(ends("square"), Some((1, 10_000_000_000)));
+    assert_eq!(ends("uniform44"), Some((18_313_327, 17_591_822_471_410)));
+    assert_eq!(ends("gaps"), Some((425, 25_018_686)));
+    assert_eq!(ends("clusters"), Some((16_879_511_702_528, 1_093_115_928_759_271)));
+}
