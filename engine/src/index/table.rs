@@ -124,6 +124,8 @@ pub(crate) struct TableIndex {
     /// Where each data block starts, and where the last one ends.
     offsets: Packed,
     search: Search,
+    /// Of the model, for an answer.
+    steps: u32,
     report: IndexReport,
 }
 
@@ -173,7 +175,7 @@ impl TableIndex {
                 Search::Model(locator)
             }
         };
-        Some(Self { prefix, offsets, search, report })
+        Some(Self { prefix, offsets, search, steps: facts.steps, report })
     }
 
     /// What it is and takes.
@@ -216,6 +218,7 @@ impl TableIndex {
             Search::Fence(fences) => Candidates::exact(fences.search(suffix, work), self.blocks()),
             Search::Model(locator) => {
                 work.model_evaluations += 1;
+                work.comparisons += u64::from(self.steps.saturating_sub(1));
                 locator.candidates(image(suffix), point)
             }
         }

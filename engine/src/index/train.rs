@@ -56,6 +56,8 @@ pub(crate) struct ModelFacts {
     pub window_blocks: u32,
     /// Blocks that a look-up examines on average, in thousandths.
     pub probes_milli: u64,
+    /// Numbers that the model compares or computes with for an answer, on average: what a simulated CPU is charged.
+    pub steps: u32,
     /// Nanoseconds of training and checking.
     pub training_nanos: u64,
 }
@@ -134,7 +136,7 @@ impl IndexBuild {
                 format!("{bytes} B, with the addresses of blocks, where plain fence pointers take {fence_bytes} B");
             return Err((Refusal::TooLarge, what));
         }
-        (facts.window_blocks, facts.probes_milli) = measure(&locator, images, work);
+        (facts.window_blocks, facts.probes_milli, facts.steps) = measure(&locator, images, work);
         if facts.window_blocks > self.gate.window_blocks || facts.probes_milli as f64 > 1e3 * self.gate.probes {
             let what = format!(
                 "windows of {} blocks (99th percentile), {:.3} blocks a look-up",
@@ -218,19 +220,23 @@ fn check(model: &dyn Model, images: &[u64], work: &mut Work) -> Result<Errors, S
     Ok(errors)
 }
 
-/// The 99th percentile of the blocks in a window, and the mean blocks of a look-up in thousandths, over some stored keys.
-fn measure(locator: &Locator, images: &[u64], work: &mut Work) -> (u32, u64) {
+/// The 99th percentile of the blocks in a window, the mean blocks of a look-up in thousandths, and the mean steps of the
+/// model, over some stored keys.
+fn measure(locator: &Locator, images: &[u64], work: &mut Work) -> (u32, u64, u32) {
     let stride = images.len().div_ceil(SAMPLE).max(1);
-    let (mut widths, mut probes) = (Vec::with_capacity(SAMPLE), 0);
+    let (mut widths, mut probes, mut steps) = (Vec::with_capacity(SAMPLE), 0, 0);
     for rank in (0..images.len()).step_by(stride) {
         work.model_evaluations += 1;
         let candidates = locator.candidates(images[rank], true);
         widths.push(candidates.span.len());
         probes += candidates.probes(locator.block_of(rank));
+        steps += u64::from(locator.model().probes(images[rank]));
     }
     widths.sort_unstable();
     let width = widths.get(widths.len() * 99 / 100).copied().unwrap_or(0);
-    (u32::try_from(width).unwrap_or(u32::MAX), 1000 * probes / (widths.len() as u64).max(1))
+    let asked = (widths.len() as u64).max(1);
+    let steps = u32::try_from(steps.div_ceil(asked)).unwrap_or(u32::MAX);
+    (u32::try_from(width).unwrap_or(u32::MAX), 1000 * probes / asked, steps)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@
 //!             why its model was refused, or nothing, bytes | longest run of equal images varint | largest error varint
 //!             index policy with parameters bytes | by block u8 | bound of ties varint | r varint
 //!             error p99 varint | error mean / 1000 varint | window blocks p99 varint | probes / 1000 varint
-//!             training nanoseconds u64
+//!             steps varint | training nanoseconds u64
 //!
 //! footer      filter handle | model handle | index handle | properties handle | version u32 | crc32c u32 | magic u64
 //!             64 bytes; the sum covers the version's field and all before it
@@ -234,6 +234,7 @@ impl Properties {
         put_varint(&mut out, model.error_mean_milli);
         put_varint(&mut out, model.window_blocks.into());
         put_varint(&mut out, model.probes_milli);
+        put_varint(&mut out, model.steps.into());
         out.extend_from_slice(&model.training_nanos.to_le_bytes());
         out
     }
@@ -277,6 +278,7 @@ impl Properties {
         model.error_mean_milli = fields.varint()?;
         model.window_blocks = fields.varint()?.try_into().ok()?;
         model.probes_milli = fields.varint()?;
+        model.steps = fields.varint()?.try_into().ok()?;
         model.training_nanos = fields.u64()?;
         fields.is_empty().then_some(properties)
     }
