@@ -57,6 +57,8 @@ mod seed;
 
 pub mod values;
 
+pub mod keyset;
+
 pub use acknowledged::Acknowledged;
 pub use config::{
     Direction, Distribution, Drift, Length, LengthRange, Load, Mix, PhaseConfig, ScanConfig, ValueConfig,
