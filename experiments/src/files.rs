@@ -7,7 +7,7 @@
 )]
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// What the system refused, and where.
@@ -32,6 +32,29 @@ fn because(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileE
 /// If it is not there, cannot be read, or is not UTF-8.
 pub fn read_to_string(path: &Path) -> Result<String, FileError> {
     fs::read_to_string(path).map_err(because("read", path))
+}
+
+/// Endings of compressed files.
+const PACKED: [&str; 3] = [".zst", ".gz", ".xz"];
+
+/// Opens a file for reading, decompressed as its name's ending says: `.zst`, `.gz`, `.xz`, or as it is.
+///
+/// # Errors
+/// If it is not there or cannot be read.
+pub fn open_packed(path: &Path) -> Result<Box<dyn Read>, FileError> {
+    let file = fs::File::open(path).map_err(because("open", path))?;
+    Ok(match path.extension().and_then(|ending| ending.to_str()) {
+        Some("zst") => Box::new(zstd::stream::read::Decoder::new(file).map_err(because("decompress", path))?),
+        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file))),
+        Some("xz") => Box::new(liblzma::read::XzDecoder::new_multi_decoder(io::BufReader::new(file))),
+        _ => Box::new(file),
+    })
+}
+
+/// A file's name without the ending of its compression.
+pub fn unpacked_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    PACKED.iter().find_map(|ending| name.strip_suffix(ending)).map_or_else(|| name.clone(), str::to_owned)
 }
 
 /// Writes a whole file.

@@ -28,6 +28,8 @@ pub mod stats;
 pub mod plot;
 pub mod report;
 
+pub mod index_bench;
+
 pub mod cli;
 pub mod commands;
 pub mod rows;

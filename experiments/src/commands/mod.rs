@@ -2,6 +2,7 @@
 
 mod compare;
 mod figures;
+mod index_bench;
 mod list;
 mod run;
 mod verify;
@@ -97,6 +98,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Verb::Report { run } => figures::report(global, &run),
         Verb::Schema { what: _ } => schema(),
         Verb::Verify { run, sample, jobs } => verify::verify(global, &run, sample, jobs),
+        Verb::IndexBench(arguments) => index_bench::index_bench(global, &arguments),
         Verb::Trial { id, folder, keep } => child(&folder, &id, keep),
     };
     let code = answer.unwrap_or_else(|failure| {

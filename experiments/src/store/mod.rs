@@ -171,7 +171,16 @@ fn parquet(frame: std::result::Result<DataFrame, PolarsError>) -> std::result::R
     Ok(bytes)
 }
 
-fn column<'a, T: ?Sized>(name: &str, values: &'a T) -> Column
+/// Writes a Parquet file of columns with `height` values each.
+///
+/// # Errors
+/// [`StoreError::Io`], or [`StoreError::Damaged`] if the columns do not fit together.
+pub(crate) fn replace_parquet(path: &Path, height: usize, columns: Vec<Column>) -> Result<()> {
+    let bytes = parquet(DataFrame::new(height, columns)).map_err(|error| damaged(path, error))?;
+    replace(path, &bytes)
+}
+
+pub(crate) fn column<'a, T: ?Sized>(name: &str, values: &'a T) -> Column
 where
     Series: NamedFrom<&'a T, T>,
 {
