@@ -362,7 +362,9 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
         epsilons.sort_unstable();
         epsilons.dedup();
         for epsilon in epsilons {
-            let known = rows.iter().find(|row| row.model == OPTIMAL && row.epsilon == Some(epsilon));
+            let fits =
+                |row: &&Row| row.model == OPTIMAL && row.ranks == Some("entries") && row.epsilon == Some(epsilon);
+            let known = rows.iter().find(fits);
             let mut fewest = known.and_then(|row| row.measured.as_ref()?.segments);
             if fewest.is_none() && known.is_none() {
                 let policy = policies::build(&PolicySpec::named(OPTIMAL).with("epsilon", epsilon))?;

@@ -156,7 +156,7 @@ fn gaps(count: u64, seed: u64) -> KeySet {
 fn seq_gaps(count: u64, seed: u64) -> KeySet {
     sums(count, 1_000_000, |i| {
         let drawn = splitmix(seed, i);
-        if (drawn >> 32) % 100 == 0 { 2 + (drawn & 0xffff_ffff) % 998 } else { 1 }
+        if (drawn >> 32).is_multiple_of(100) { 2 + (drawn & 0xffff_ffff) % 998 } else { 1 }
     })
 }
 
