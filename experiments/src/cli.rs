@@ -2,8 +2,12 @@
 
 use std::path::PathBuf;
 
+use aura_policies::PolicySpec;
+use aura_workloads::keyset::KeyFormat;
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::index_bench;
 use crate::rows::Format;
 
 /// Experiments on storage policies: from a config to a verdict.
@@ -182,6 +186,9 @@ Examples:
         #[command(subcommand)]
         verb: TraceVerb,
     },
+    /// Build table indexes on a set of keys and measure them side by side: size, build time, look-up time, errors.
+    #[command(after_help = INDEX_BENCH_HELP)]
+    IndexBench(IndexBenchArgs),
     /// Runs one trial for `aura run`, in a process of its own.
     #[command(hide = true)]
     Trial {
@@ -326,6 +333,95 @@ Examples:
         how: TraceInput,
     },
 }
+
+/// Which indexes are measured, on which keys.
+#[derive(Clone, Debug, Args)]
+pub struct IndexBenchArgs {
+    /// Key sets: files, or generated ones such as `uniform:1M`.
+    #[arg(required = true)]
+    pub keys: Vec<String>,
+    /// The models: `all`, or a list such as `fence,pgm,rmi(leaves=256)`; `aura list policies` has their parameters.
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = index_bench::parse_models)]
+    pub models: std::vec::Vec<PolicySpec>,
+    /// The error bounds of models that have one: `4..256` are the powers of two between, or a list such as `8,32,128`.
+    #[arg(long, value_name = "LIST", default_value = "4..256", value_parser = index_bench::parse_epsilons)]
+    pub epsilon: std::vec::Vec<u64>,
+    /// How the files are written, where their names do not say so: u64, u64d, sosd-u64, sosd-u32, lines or numbers.
+    #[arg(long, value_name = "FORMAT", value_parser = key_format)]
+    pub key_format: Option<KeyFormat>,
+    /// Short for `--key-format numbers`: the lines of a text file are decimal numbers, not strings.
+    #[arg(long, conflicts_with = "key_format")]
+    pub numbers: bool,
+    /// Read only the first N keys of each file.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Keys of a data block, for fence pointers and for models that point at blocks.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub block_keys: u32,
+    /// Warm look-ups of each index.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub lookups: u32,
+    /// Cold look-ups of each index; 0 for none.
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub cold_lookups: u32,
+    /// Memory written to before each four cold look-ups: more than the processor's last cache holds.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    pub cold_buffer: ByteSize,
+    /// The seed of look-ups and of generated keys.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// Where a folder is made for each key set. Default: index-bench below the results.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+fn key_format(name: &str) -> Result<KeyFormat, String> {
+    let known = KeyFormat::ALL.map(KeyFormat::name);
+    KeyFormat::find(name).ok_or_else(|| format!("the formats are {}", known.join(", ")))
+}
+
+const INDEX_BENCH_HELP: &str = "\
+Examples:
+  aura index-bench uniform:1M
+  aura index-bench uniform:1M lognormal:1M seq-gaps:1M --models pgm,greedy-plr --epsilon 8..128
+  aura index-bench books_200M_uint64.zst --limit 10000000 --format csv > books.csv
+  aura index-bench /usr/share/dict/words --key-format lines
+  aura index-bench ids.txt.gz --numbers --models 'fence,radix-spline(radix_bits=12)'
+
+Key files, plain or compressed (.zst, .gz, .xz):
+  *.u64      little-endian 64-bit numbers
+  *.u64d     the smallest key, then the difference of each key to the one before
+  *_uint64, *_uint32, *.sosd
+             SOSD's: a 64-bit count, then the numbers
+  *.txt, *.keys, *.lst
+             one string a line; decimal numbers with --numbers
+Unsorted keys are sorted, duplicates left out and told.
+
+Generated sets, with a count such as 5000, 100k or 10M behind a colon (1M without one):
+  uniform    64-bit numbers drawn uniformly         uniform44   the same of 44 bits
+  lognormal  dense at first, then ever sparser      gaps        random gaps of 1 to 1,000
+  seq-gaps   consecutive, 1 % of the steps skip     clusters    1,000 consecutive numbers at random places
+  square     the squares                            linear      every seventh number
+  ycsb       YCSB's hashed key numbers              user-names  YCSB's key names: strings
+
+A look-up is the whole of it: the model's window, then the search within it in the sorted array, to the first key not
+below the query. Half the queries are stored keys, half lie in the gap after one. Every model is first checked against
+every key and every gap, and every query's answer against a search of the whole array: a wrong one ends the command.
+Models of blocks are trained on the last key of every --block-keys keys. Two baselines always run along: a branch-free
+binary search of the whole array, and fence pointers; `x fence` is their time over the index's own.
+
+Warm: rounds through all indexes in turn; the median is that of batches of 16 look-ups, each waiting for the last, the
+p99 that of look-ups timed one by one, less the cost of reading the clock. Cold: a buffer is written to, which empties
+the caches, then each index does four look-ups timed one by one; who begins changes each time.
+
+Of strings, the image that a model sees is the 8 bytes after the prefix that all keys share; keys with the same image
+are told apart by a search of the strings themselves. How many there are is told.
+
+Columns: `probes` are comparisons of keys in a look-up (fence pointers' included, a model's own steps not); `err` is the
+distance of a key's rank from the middle of its window, in keys; `/ optimal` are segments over the fewest that any
+piecewise linear model with this epsilon can have.
+
+Each key set gets a folder with index-bench.csv, index-bench.parquet (all columns) and pareto.svg, .png and .csv.";
 
 /// What can be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -30,6 +30,7 @@ pub mod plot;
 pub mod report;
 
 pub mod cache_sim;
+pub mod index_bench;
 pub mod traces;
 
 pub mod cli;
@@ -37,4 +38,5 @@ pub mod commands;
 pub mod rows;
 
 pub mod files;
+pub mod packed;
 mod progress;

@@ -35,6 +35,11 @@ impl<T: Into<Value>> From<T> for Cell {
 }
 
 impl Cell {
+    /// As people read it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Data that reads differently.
     pub fn new(data: Value, text: String) -> Self {
         Self { data, text }

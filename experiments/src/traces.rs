@@ -1,20 +1,15 @@
 //! Cache traces in files: plain, or compressed with zstd, gzip or xz.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use aura_workloads::trace::{self, Format, ReadOptions, Trace, TraceError};
-use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use liblzma::bufread::XzDecoder;
 use liblzma::write::XzEncoder;
 
 use crate::files::{self, FileError};
+use crate::packed::{self, Compression, file_name, peek, plain_name};
 
-/// Read at once: large enough that decompressing is called seldom, small enough to stay in a core's cache.
-const BUFFER_BYTES: usize = 1 << 17;
-/// From so many first bytes a format is told.
-const HEAD_BYTES: u64 = 4096;
 const GZIP_LEVEL: u32 = 6;
 const XZ_LEVEL: u32 = 6;
 
@@ -47,59 +42,6 @@ pub enum TraceFileError {
 
 type Result<T> = std::result::Result<T, TraceFileError>;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Compression {
-    Zstd,
-    Gzip,
-    Xz,
-}
-
-impl Compression {
-    const ALL: [Self; 3] = [Self::Zstd, Self::Gzip, Self::Xz];
-
-    fn ending(self) -> &'static str {
-        match self {
-            Self::Zstd => ".zst",
-            Self::Gzip => ".gz",
-            Self::Xz => ".xz",
-        }
-    }
-
-    /// The bytes that every file of the kind begins with.
-    fn magic(self) -> &'static [u8] {
-        match self {
-            Self::Zstd => &[0x28, 0xb5, 0x2f, 0xfd],
-            Self::Gzip => &[0x1f, 0x8b],
-            Self::Xz => &[0xfd, b'7', b'z', b'X', b'Z', 0],
-        }
-    }
-
-    fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| name.ends_with(kind.ending()))
-    }
-
-    fn reader(self, input: impl BufRead + 'static) -> io::Result<Box<dyn Read>> {
-        Ok(match self {
-            Self::Zstd => Box::new(zstd::Decoder::with_buffer(input)?),
-            Self::Gzip => Box::new(MultiGzDecoder::new(input)),
-            Self::Xz => Box::new(XzDecoder::new_multi_decoder(input)),
-        })
-    }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// A trace's name without the ending of a compression.
-fn plain_name(path: &Path) -> String {
-    let name = file_name(path);
-    match Compression::of_name(&name) {
-        Some(kind) => name[..name.len() - kind.ending().len()].to_owned(),
-        None => name,
-    }
-}
-
 /// What a trace is called: its file's name without endings that tell compression and format.
 pub fn name_of(path: &Path) -> String {
     let mut name = plain_name(path);
@@ -117,14 +59,7 @@ pub fn name_of(path: &Path) -> String {
 /// See [`TraceFileError`].
 pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Result<(Trace, Format)> {
     let failed = |source| TraceFileError::Compression { path: path.to_owned(), source };
-    let file = files::open(path)?;
-    let (head, input) = peek(BufReader::with_capacity(BUFFER_BYTES, file)).map_err(failed)?;
-    let compression = Compression::of_name(&file_name(path))
-        .or_else(|| Compression::ALL.into_iter().find(|kind| head.starts_with(kind.magic())));
-    let plain: Box<dyn BufRead> = match compression {
-        None => Box::new(input),
-        Some(kind) => Box::new(BufReader::with_capacity(BUFFER_BYTES, kind.reader(input).map_err(failed)?)),
-    };
+    let plain = packed::open(files::open(path)?, &file_name(path)).map_err(failed)?;
     let (head, input) = peek(plain).map_err(failed)?;
     let format = format
         .or_else(|| Format::detect(&plain_name(path), &head))
@@ -132,15 +67,6 @@ pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Resul
     let trace = trace::read(input, format, options)
         .map_err(|source| TraceFileError::Trace { path: path.to_owned(), source })?;
     Ok((trace, format))
-}
-
-/// The first bytes of an input, and the input as it was.
-type Peeked<R> = (Vec<u8>, io::Chain<Cursor<Vec<u8>>, R>);
-
-fn peek<R: BufRead>(mut input: R) -> io::Result<Peeked<R>> {
-    let mut head = Vec::new();
-    input.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
-    Ok((head.clone(), Cursor::new(head).chain(input)))
 }
 
 /// Writes a trace to a file, compressed as its name's ending says. The file appears whole or not at all.

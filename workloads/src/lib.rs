@@ -59,6 +59,7 @@ mod seed;
 
 pub mod values;
 
+pub mod keyset;
 pub mod trace;
 
 pub use acknowledged::Acknowledged;

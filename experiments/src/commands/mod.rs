@@ -3,6 +3,7 @@
 mod cache_sim;
 mod compare;
 mod figures;
+mod index_bench;
 mod list;
 mod run;
 mod trace;
@@ -101,6 +102,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Verb::Verify { run, sample, jobs } => verify::verify(global, &run, sample, jobs),
         Verb::CacheSim(arguments) => cache_sim::cache_sim(global, &arguments),
         Verb::Trace { verb } => trace::trace(global, &verb),
+        Verb::IndexBench(arguments) => index_bench::index_bench(global, &arguments),
         Verb::Trial { id, folder, keep } => child(&folder, &id, keep),
     };
     let code = answer.unwrap_or_else(|failure| {

@@ -6,7 +6,7 @@
 use super::axis::Axis;
 use super::lines::{Line, LineChart, LinePoint, Panel};
 use super::style::{Frame, Styles};
-use super::{Figure, Kind, PlotError};
+use super::{Figure, PlotError};
 use crate::store::csv;
 
 /// One policy or bound.
@@ -94,7 +94,6 @@ pub fn draw_curves(words: &CurveWords, curves: &[Curve]) -> Result<Option<Figure
     let scene = chart.draw(&frame, &legend, &styles)?;
     Ok(Some(Figure {
         name: words.name.to_owned(),
-        kind: Kind::HitRatio,
         title: words.title.to_owned(),
         caption: "Black: bounds that no policy passes; the room below the lowest is shaded.".to_owned(),
         csv: to_csv(curves),

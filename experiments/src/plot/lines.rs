@@ -96,7 +96,7 @@ impl LineChart<'_> {
             }
         }
         let bottom = top + panels;
-        self.x_labels(&mut scene, left, right, bottom);
+        x_labels(&mut scene, &self.x, (left, right), bottom);
         scene.text_upwards((MARGIN + 6.0, top + panels / 2.0), &self.y.label, SMALL, INK);
         Ok(scene)
     }
@@ -152,19 +152,20 @@ impl LineChart<'_> {
         let frame = [(room.left, room.top), (room.left, lanes_bottom), (room.right, lanes_bottom)];
         scene.line(frame.to_vec(), GREY, 1.0, None);
     }
+}
 
-    fn x_labels(&self, scene: &mut Scene, left: f64, right: f64, bottom: f64) {
-        let mut free_from = f64::NEG_INFINITY;
-        for (value, label) in &self.x.ticks {
-            let at = left + self.x.place(*value) * (right - left);
-            let half = text_width(label, SMALL) / 2.0;
-            if at - half >= free_from && at + half <= WIDTH {
-                scene.text((at, bottom + 13.0), label, SMALL, GREY, Anchor::Middle);
-                free_from = at + half + 6.0;
-            }
+/// Writes the ticks' labels that have room, and the axis's own, below `bottom`.
+pub(super) fn x_labels(scene: &mut Scene, axis: &Axis, (left, right): (f64, f64), bottom: f64) {
+    let mut free_from = f64::NEG_INFINITY;
+    for (value, label) in &axis.ticks {
+        let at = left + axis.place(*value) * (right - left);
+        let half = text_width(label, SMALL) / 2.0;
+        if at - half >= free_from && at + half <= WIDTH {
+            scene.text((at, bottom + 13.0), label, SMALL, GREY, Anchor::Middle);
+            free_from = at + half + 6.0;
         }
-        scene.text((f64::midpoint(left, right), bottom + 34.0), &self.x.label, SMALL, INK, Anchor::Middle);
     }
+    scene.text((f64::midpoint(left, right), bottom + 34.0), &axis.label, SMALL, INK, Anchor::Middle);
 }
 
 /// An upright interval with its caps.

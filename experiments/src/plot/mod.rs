@@ -17,6 +17,7 @@ mod curves;
 mod data;
 mod forest;
 mod lines;
+mod pareto;
 mod scene;
 mod series;
 mod style;
@@ -24,6 +25,7 @@ mod style;
 pub(crate) mod tests;
 
 pub use curves::{Curve, CurvePoint, CurveWords, draw_curves};
+pub use pareto::{ParetoInput, ParetoLine, ParetoPoint, pareto};
 
 use scene::Scene;
 use style::{Frame, Styles};
@@ -104,8 +106,6 @@ pub struct PlotInput<'a> {
 pub struct Figure {
     /// The name of its files, without the ending.
     pub name: String,
-    /// What it shows.
-    pub kind: Kind,
     /// The title.
     pub title: String,
     /// What lines, bars and intervals mean, in a sentence or two.
@@ -200,8 +200,8 @@ impl Page<'_> {
         let namesakes = |figure: &&Figure| figure.name == stem || figure.name.starts_with(&format!("{stem}.point-"));
         let number = self.figures.drawn.iter().filter(namesakes).count();
         let name = if number == 0 { stem } else { format!("{stem}.point-{}", number + 1) };
-        let Words { kind, title, caption, csv, .. } = words;
-        self.figures.drawn.push(Figure { name, kind, title, caption, csv, scene });
+        let Words { title, caption, csv, .. } = words;
+        self.figures.drawn.push(Figure { name, title, caption, csv, scene });
     }
 
     fn skip(&mut self, kind: Kind, why: &str) {

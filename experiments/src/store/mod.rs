@@ -201,7 +201,16 @@ pub fn parquet_of(columns: Vec<(&str, FrameColumn)>) -> Result<Vec<u8>> {
     parquet(DataFrame::new(height, columns)).map_err(|error| damaged(Path::new("results.parquet"), error))
 }
 
-fn column<'a, T: ?Sized>(name: &str, values: &'a T) -> Column
+/// Writes a Parquet file of columns with `height` values each.
+///
+/// # Errors
+/// [`StoreError::Io`], or [`StoreError::Damaged`] if the columns do not fit together.
+pub(crate) fn replace_parquet(path: &Path, height: usize, columns: Vec<Column>) -> Result<()> {
+    let bytes = parquet(DataFrame::new(height, columns)).map_err(|error| damaged(path, error))?;
+    replace(path, &bytes)
+}
+
+pub(crate) fn column<'a, T: ?Sized>(name: &str, values: &'a T) -> Column
 where
     Series: NamedFrom<&'a T, T>,
 {

@@ -3,6 +3,7 @@
 
 mod configs;
 mod errors;
+mod index_bench;
 mod resume;
 mod traces;
 mod verbs;

@@ -1,0 +1,258 @@
+//! Sorted keys as an index sees them: images to train on, and the array to search.
+
+use std::ops::Range;
+
+use aura_workloads::Generator;
+use aura_workloads::keyset::StringKeys;
+
+use super::Ties;
+
+/// Where the model's part of a look-up is decided.
+pub(super) enum Place {
+    /// Below all keys, by their common prefix.
+    Below,
+    /// The model decides, by this image.
+    Image(u64),
+    /// Above all keys.
+    Above,
+}
+
+/// Sorted, distinct keys.
+pub(super) trait SortedKeys {
+    /// What is looked for.
+    type Query;
+
+    fn len(&self) -> usize {
+        self.images().len()
+    }
+
+    /// The keys' images, in their order.
+    fn images(&self) -> &[u64];
+
+    /// The most keys with the same image.
+    fn longest_run(&self) -> usize;
+
+    /// What a model is asked for.
+    fn place(&self, query: &Self::Query) -> Place;
+
+    /// The first of `range` not below the query, its end if all are. By halving.
+    fn lower_bound(&self, range: Range<usize>, query: &Self::Query) -> usize;
+
+    /// The last key of every `block_keys` ones.
+    fn fences(&self, block_keys: usize) -> Self;
+
+    /// The bytes that these keys take as fence pointers.
+    fn fence_bytes(&self) -> u64;
+
+    /// A stored key.
+    fn present(&self, rank: usize) -> Self::Query;
+
+    /// Something drawn from the gap after a key; None where the draw hits a key.
+    fn absent(&self, rank: usize, generator: &mut Generator) -> Option<Self::Query>;
+
+    /// A query in messages.
+    fn show(query: &Self::Query) -> String;
+}
+
+/// The last rank of every block of `block_keys` keys.
+fn last_ranks(keys: usize, block_keys: usize) -> impl Iterator<Item = usize> {
+    (0..keys.div_ceil(block_keys)).map(move |block| ((block + 1) * block_keys).min(keys) - 1)
+}
+
+/// Numbers, each its own image.
+pub(super) struct Numbers(Vec<u64>);
+
+impl Numbers {
+    pub(super) fn new(keys: Vec<u64>) -> Self {
+        Self(keys)
+    }
+}
+
+impl SortedKeys for Numbers {
+    type Query = u64;
+
+    fn images(&self) -> &[u64] {
+        &self.0
+    }
+
+    fn longest_run(&self) -> usize {
+        1
+    }
+
+    fn place(&self, query: &u64) -> Place {
+        Place::Image(*query)
+    }
+
+    fn lower_bound(&self, range: Range<usize>, query: &u64) -> usize {
+        // The standard library's halving compiles to conditional moves.
+        range.start + self.0[range].partition_point(|key| key < query)
+    }
+
+    fn fences(&self, block_keys: usize) -> Self {
+        Self(last_ranks(self.0.len(), block_keys).map(|rank| self.0[rank]).collect())
+    }
+
+    fn fence_bytes(&self) -> u64 {
+        size_of_val(&self.0[..]) as u64
+    }
+
+    fn present(&self, rank: usize) -> u64 {
+        self.0[rank]
+    }
+
+    fn absent(&self, rank: usize, generator: &mut Generator) -> Option<u64> {
+        let low = self.0[rank];
+        let gap = self.0.get(rank + 1).copied().unwrap_or(u64::MAX).saturating_sub(low).saturating_sub(1);
+        (gap > 0).then(|| low + 1 + generator.below(gap))
+    }
+
+    fn show(query: &u64) -> String {
+        query.to_string()
+    }
+}
+
+/// Strings: the image is the 8 bytes after the prefix that all share, as a big-endian number.
+pub(super) struct Strings {
+    keys: StringKeys,
+    images: Vec<u64>,
+    prefix: usize,
+    longest_run: usize,
+}
+
+impl Strings {
+    pub(super) fn new(keys: StringKeys) -> Self {
+        // The keys are sorted: what the first and the last share, all share.
+        let prefix = match keys.len() {
+            0 => 0,
+            count => keys.get(0).iter().zip(keys.get(count - 1)).take_while(|(one, other)| one == other).count(),
+        };
+        Self::after(keys, prefix)
+    }
+
+    /// Some of a set's keys, with its prefix.
+    fn after(keys: StringKeys, prefix: usize) -> Self {
+        let images: Vec<u64> = keys.iter().map(|key| image(&key[prefix..])).collect();
+        let longest_run = images.chunk_by(|one, other| one == other).map(<[u64]>::len).max().unwrap_or(0);
+        Self { keys, images, prefix, longest_run }
+    }
+
+    pub(super) fn ties(&self) -> Ties {
+        let runs = self.images.chunk_by(|one, other| one == other).map(<[u64]>::len);
+        Ties { keys: runs.filter(|run| *run > 1).sum(), longest_run: self.longest_run, prefix: self.prefix }
+    }
+}
+
+/// The first 8 bytes as a big-endian number, zeros where they are fewer.
+fn image(suffix: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let known = suffix.len().min(8);
+    bytes[..known].copy_from_slice(&suffix[..known]);
+    u64::from_be_bytes(bytes)
+}
+
+impl SortedKeys for Strings {
+    type Query = Vec<u8>;
+
+    fn images(&self) -> &[u64] {
+        &self.images
+    }
+
+    fn longest_run(&self) -> usize {
+        self.longest_run
+    }
+
+    fn place(&self, query: &Vec<u8>) -> Place {
+        let prefix = &self.keys.get(0)[..self.prefix];
+        match query.strip_prefix(prefix) {
+            Some(suffix) => Place::Image(image(suffix)),
+            None if query[..] < *prefix => Place::Below,
+            None => Place::Above,
+        }
+    }
+
+    fn lower_bound(&self, range: Range<usize>, query: &Vec<u8>) -> usize {
+        let (mut low, mut high) = (range.start, range.end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.keys.get(middle) < &query[..] { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    fn fences(&self, block_keys: usize) -> Self {
+        Self::after(last_ranks(self.keys.len(), block_keys).map(|rank| self.keys.get(rank)).collect(), self.prefix)
+    }
+
+    fn fence_bytes(&self) -> u64 {
+        // The bytes of the keys, and where each ends.
+        (self.keys.total_bytes() + self.keys.len() * size_of::<u32>()) as u64
+    }
+
+    fn present(&self, rank: usize) -> Vec<u8> {
+        self.keys.get(rank).to_vec()
+    }
+
+    /// A key with one more letter, or cut off and changed in its last byte.
+    fn absent(&self, rank: usize, generator: &mut Generator) -> Option<Vec<u8>> {
+        let mut query = self.keys.get(rank).to_vec();
+        if generator.below(2) == 1 {
+            query.truncate(1 + generator.below(query.len() as u64) as usize);
+            query.pop();
+        }
+        query.push(b'a' + generator.below(26) as u8);
+        let found = self.lower_bound(0..self.keys.len(), &query);
+        (found == self.keys.len() || self.keys.get(found) != query).then_some(query)
+    }
+
+    fn show(query: &Vec<u8>) -> String {
+        format!("\"{}\"", query.escape_ascii())
+    }
+}
+
+/// Queries with their right answers.
+pub(super) struct Queries<Q> {
+    queries: Vec<Q>,
+    ranks: Vec<usize>,
+}
+
+/// Draws before a set is taken to have no gaps where they fall.
+const DRAWS_MAX: usize = 64;
+
+/// Half stored keys, half absent ones from gaps after stored ones; in random order. Where a set has no gap, as consecutive
+/// numbers have none, absent ones become stored ones.
+pub(super) fn queries<K: SortedKeys>(keys: &K, count: usize, generator: &mut Generator) -> Queries<K::Query> {
+    let mut draw = |number: usize| {
+        let mut rank = generator.below(keys.len() as u64) as usize;
+        if number % 2 == 1 {
+            for _ in 0..DRAWS_MAX {
+                if let Some(query) = keys.absent(rank, generator) {
+                    return query;
+                }
+                rank = generator.below(keys.len() as u64) as usize;
+            }
+        }
+        keys.present(rank)
+    };
+    let queries: Vec<K::Query> = (0..count).map(&mut draw).collect();
+    let ranks = queries.iter().map(|query| keys.lower_bound(0..keys.len(), query)).collect();
+    Queries { queries, ranks }
+}
+
+impl<Q> Queries<Q> {
+    pub(super) fn len(&self) -> usize {
+        self.queries.len()
+    }
+
+    pub(super) fn at(&self, place: usize) -> &Q {
+        &self.queries[place]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Q, usize)> {
+        self.queries.iter().zip(self.ranks.iter().copied())
+    }
+
+    /// The part of the first `of` queries that belongs to one of `rounds` rounds.
+    pub(super) fn slice(&self, round: usize, rounds: usize, of: usize) -> Range<usize> {
+        of * round / rounds..of * (round + 1) / rounds
+    }
+}

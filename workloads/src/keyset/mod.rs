@@ -1,0 +1,77 @@
+//! Sets of keys to build an index on: read from bytes in one of the usual formats, or drawn from a seed.
+//!
+//! ```text
+//!   bytes --KeyFormat::read()--+
+//!                              +--> KeySet: sorted, distinct; how many were read, how many were there before
+//!   name:count --keys(seed)----+
+//! ```
+//!
+//! An index is built on sorted, distinct keys. Whatever comes in is brought into that form, and what had to be done is
+//! told: a file that was not sorted, or held keys twice, may not be the file that was meant.
+
+mod format;
+mod generated;
+mod strings;
+
+pub use format::{KeyFormat, KeySetError};
+pub use generated::{GENERATED, GeneratedError, GeneratedKind, GeneratedSet};
+pub use strings::StringKeys;
+
+/// The most keys of a set: ranks are 32-bit numbers, and one after the last key is a rank too.
+pub const KEYS_MAX: u64 = u32::MAX as u64 - 1;
+
+/// Keys, sorted and distinct.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// 64-bit numbers.
+    Numbers(Vec<u64>),
+    /// Strings of bytes, ordered bytewise.
+    Strings(StringKeys),
+}
+
+impl Keys {
+    /// How many.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Numbers(keys) => keys.len(),
+            Self::Strings(keys) => keys.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Keys, and what they were before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySet {
+    /// The keys, sorted and distinct.
+    pub keys: Keys,
+    /// Keys that were left out because they stood there before.
+    pub duplicates: u64,
+    /// Whether they came in order.
+    pub sorted: bool,
+}
+
+impl KeySet {
+    /// A set of numbers, in any order.
+    pub fn numbers(mut keys: Vec<u64>) -> Self {
+        let sorted = keys.is_sorted();
+        if !sorted {
+            keys.sort_unstable();
+        }
+        let given = keys.len();
+        keys.dedup();
+        Self { duplicates: (given - keys.len()) as u64, sorted, keys: Keys::Numbers(keys) }
+    }
+
+    /// A set of strings, in any order.
+    pub fn strings(keys: StringKeys) -> Self {
+        let sorted = keys.iter().is_sorted();
+        let given = keys.len();
+        let keys = keys.into_sorted_distinct(sorted);
+        Self { duplicates: (given - keys.len()) as u64, sorted, keys: Keys::Strings(keys) }
+    }
+}
