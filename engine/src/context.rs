@@ -183,6 +183,28 @@ impl<'a> ReadContext<'a> {
         }
         self.scanned += u32::from(self.caller == Caller::Scan);
         let found = self.cache.get(name, self.scanned);
+        self.count(name, found.as_ref());
+        found
+    }
+
+    /// As [`Self::ask`], for a row that counts as missing, and leaves, where it is not `usable`.
+    pub(crate) fn ask_for_row(
+        &mut self,
+        name: &Name<'_>,
+        usable: impl FnOnce(&Object, &mut Work) -> bool,
+    ) -> Option<(Object, u32)> {
+        self.work.cache_probes += 1;
+        let mut found = self.cache.get(name, 0);
+        if found.as_ref().is_some_and(|(object, _)| !usable(object, &mut self.work)) {
+            self.cache.remove(name);
+            found = None;
+        }
+        self.count(name, found.as_ref());
+        found
+    }
+
+    /// Counts a look-up of the workload; tells of it, if it was a hit.
+    fn count(&mut self, name: &Name<'_>, found: Option<&(Object, u32)>) {
         let hit = found.is_some();
         *self.stats.look_ups(name.kind, hit) += 1;
         if self.caller == Caller::Scan {
@@ -192,10 +214,9 @@ impl<'a> ReadContext<'a> {
             let levels = if hit { &mut self.stats.level_hits } else { &mut self.stats.level_misses };
             levels[usize::from(level).min(LEVELS_COUNTED - 1)] += 1;
         }
-        if let Some((object, cost)) = &found {
+        if let Some((object, cost)) = found {
             self.tell(name, object, *cost, true);
         }
-        found
     }
 
     /// Brings in what the last [`Self::ask`] has missed.

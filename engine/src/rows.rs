@@ -111,11 +111,10 @@ impl Inner {
             Object::Bytes(row) => RowPlace::decode(&row_content(row, key.len())),
             Object::Index(_) | Object::Filter(_) => None,
         };
-        let seen = self.cache.peek(&name).and_then(|(object, _)| place_of(&object));
-        if seen.is_some_and(|place| table_at(version, &place, key, &mut context.work).is_none()) {
-            self.cache.remove(&name);
-        }
-        let Some((object, cost)) = context.ask(&name) else { return Ok(None) };
+        let usable = |object: &Object, work: &mut Work| {
+            place_of(object).is_some_and(|place| table_at(version, &place, key, work).is_some())
+        };
+        let Some((object, cost)) = context.ask_for_row(&name, usable) else { return Ok(None) };
         let Some(place) = place_of(&object) else { return Ok(None) };
         let Some(table) = table_at(version, &place, key, &mut context.work) else { return Ok(None) };
         context.level = Some(u8::try_from(place.level).unwrap_or(u8::MAX));

@@ -188,6 +188,55 @@ fn a_snapshot_sees_no_row_newer_than_itself() {
     });
 }
 
+/// A read that began before a write, and waits for the device until after the flush of that write, must not bring the old
+/// version back. Sixty runs without filters, none of whose blocks is cached, make the read slower than the flush.
+#[test]
+fn a_read_that_overlaps_a_flush_leaves_no_old_row() {
+    for rows in [Rows::KeyValue, Rows::KeyPointer, Rows::Both] {
+        let mut config = config();
+        (config.table.block, config.table.filter) = (ByteSize::b(64), PolicySpec::named("none"));
+        config.cache.rows = rows;
+        let world = sim(2);
+        let env = world.env();
+        world
+            .block_on(async {
+                let engine = EngineBuilder::new(env.clone(), "/db").config(config).open().await.unwrap();
+                for run in 0..60 {
+                    for number in 0..20 {
+                        let suffix = if run == 0 { String::new() } else { format!("-{run}") };
+                        let key = [key(number), suffix.into_bytes()].concat();
+                        engine
+                            .put(&key, b"the old version of the key, large enough for a block of its own")
+                            .await
+                            .unwrap();
+                    }
+                    // Every run reaches from below the first key.
+                    engine.put(b"a", b"").await.unwrap();
+                    engine.flush().await.unwrap();
+                }
+                for number in 0..20 {
+                    let key = key(number);
+                    let read = async {
+                        engine.get(&key).await.unwrap();
+                        env.clock.now()
+                    };
+                    let write = async {
+                        engine.put(&key, b"new").await.unwrap();
+                        engine.flush().await.unwrap();
+                        env.clock.now()
+                    };
+                    let (read_ended, write_ended) = tokio::join!(read, write);
+                    assert!(read_ended > write_ended, "the read is to end last");
+                    for _ in 0..3 {
+                        assert_eq!(engine.get(&key).await.unwrap().as_deref(), Some(&b"new"[..]), "{rows:?}, {number}");
+                    }
+                }
+                engine.close().await.unwrap();
+            })
+            .unwrap();
+    }
+}
+
 /// Every read gives at least the version that was acknowledged before it began, while flushes and compactions go on beside
 /// readers on threads of their own.
 #[test]
