@@ -40,7 +40,7 @@ pub(super) fn index_bench(global: &Global, arguments: &IndexBenchArgs) -> Answer
     for source in sources {
         let name = source.name();
         let set = source.read(arguments)?;
-        introduce(global, &name, &set);
+        introduce(global, &name, &set, matches!(source, Source::File(..)));
         let folder = out.join(&name);
         store::create_folder(&folder)?;
         let rows = measure(global, arguments, &name, set, &candidates)?;
@@ -121,9 +121,9 @@ fn unknown(text: &str, error: &GeneratedError) -> Failure {
     }
 }
 
-/// Says what was not as an index wants it.
-fn introduce(global: &Global, name: &str, set: &KeySet) {
-    let order = if set.sorted { "" } else { "; they were not in order" };
+/// Says how many keys there are, and what was not as an index wants it. Of generated keys nobody expects an order.
+fn introduce(global: &Global, name: &str, set: &KeySet, from_file: bool) {
+    let order = if set.sorted || !from_file { "" } else { "; they were not in order" };
     let twice = match set.duplicates {
         0 => String::new(),
         count => format!("; {count} duplicates left out"),

@@ -45,10 +45,10 @@ pub fn candidates(models: &[PolicySpec], epsilons: &[u64]) -> Result<Vec<Candida
     let mut candidates = vec![Candidate { spec: None, epsilon: None }];
     for spec in specs {
         let entry = FAMILY.find(&spec)?;
-        let swept = (entry.params)().iter().any(|param| param.name == "epsilon");
-        let given = spec.params.get("epsilon").and_then(Value::as_u64);
-        if !swept || given.is_some() {
-            candidates.push(Candidate { spec: Some(spec), epsilon: given });
+        let has_epsilon = (entry.params)().iter().any(|param| param.name == "epsilon");
+        if !has_epsilon || spec.params.contains_key("epsilon") {
+            let epsilon = spec.params.get("epsilon").and_then(Value::as_u64);
+            candidates.push(Candidate { spec: Some(spec), epsilon });
             continue;
         }
         let with =

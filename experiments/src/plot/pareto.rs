@@ -93,7 +93,7 @@ const RIGHT: f64 = WIDTH - 22.0;
 /// Says what the band means; answers where it ends.
 fn front_key(scene: &mut Scene, top: f64) -> f64 {
     let y = top;
-    scene.line(vec![(MARGIN, y), (MARGIN + 30.0, y)], FRONT, 7.0, None);
+    scene.line(vec![(MARGIN, y), (MARGIN + 30.0, y)], FRONT, 5.0, None);
     let text = "front: none is both smaller and faster; its points are labelled with their epsilon";
     scene.text((MARGIN + 36.0, y), text, SMALL, INK, Anchor::Left);
     y + 24.0
@@ -147,7 +147,7 @@ impl Panel<'_> {
         }
         let front = front(self.input.lines, self.panel);
         let steps = front.iter().map(|(_, point, nanos)| at(point.bytes_per_key, *nanos)).collect::<Vec<_>>();
-        scene.line(staircase(&steps, RIGHT), FRONT, 7.0, None);
+        scene.line(staircase(&steps, RIGHT), FRONT, 5.0, None);
         if let Some((name, nanos)) = weightless {
             let height = at(0.0, nanos).1;
             scene.line(vec![(LEFT, height), (RIGHT, height)], GREY, 1.0, Some((5, 4)));
