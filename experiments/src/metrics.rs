@@ -4,6 +4,7 @@
 //! direction (is more better?) and a scale (are two values compared by their ratio or by their difference?); comparing
 //! and plotting obey them. A metric that is undefined in a phase (a hit ratio without look-ups) has no row there.
 
+use aura_engine::Counts;
 use aura_engine::env::sim::SimStats;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -208,7 +209,46 @@ const DEVICE: &[MetricDef] = &[
 
 const MEMORY: &[MetricDef] = &[
     def("cache.hit_ratio", "ratio", GAIN, "Data blocks that the cache held over data blocks asked for."),
+    def(
+        "cache.bound_hit_ratio",
+        "ratio",
+        FACT,
+        "With record.cache: the most data blocks that any cache of the size could have held over those asked for (PFOO-L).",
+    ),
+    def(
+        "cache.point_hit_ratio",
+        "ratio",
+        GAIN,
+        "The share of hits, of whatever kind, among what point reads asked for.",
+    ),
+    def("cache.scan_hit_ratio", "ratio", GAIN, "The share of hits, of whatever kind, among what scans asked for."),
     def("cache.value_hit_ratio", "ratio", GAIN, "Value-log values that the cache held over values asked for."),
+    def(
+        "cache.index_hit_ratio",
+        "ratio",
+        GAIN,
+        "Where table indexes are cached objects: those held over those asked for.",
+    ),
+    def("cache.filter_hit_ratio", "ratio", GAIN, "Where filters are cached objects: those held over those asked for."),
+    def("cache.row_hit_ratio", "ratio", GAIN, "With cache.rows: rows that the cache held over rows asked for."),
+    def("cache.level0_hit_ratio", "ratio", GAIN, "Data, index and filter blocks of level 0 held over those asked for."),
+    def("cache.level1_hit_ratio", "ratio", GAIN, "The same of level 1."),
+    def("cache.level2_hit_ratio", "ratio", GAIN, "The same of level 2."),
+    def("cache.level3_hit_ratio", "ratio", GAIN, "The same of level 3."),
+    def("cache.level4_hit_ratio", "ratio", GAIN, "The same of level 4."),
+    def("cache.level5_hit_ratio", "ratio", GAIN, "The same of level 5."),
+    def("cache.level6_hit_ratio", "ratio", GAIN, "The same of level 6."),
+    def("cache.level7_hit_ratio", "ratio", GAIN, "The same of level 7 and those below."),
+    def("cache.evictions", "objects", FACT, "Objects that left the cache for others."),
+    def("cache.rejected", "objects", FACT, "Objects that an admission or eviction policy kept out."),
+    def("cache.warmed_blocks", "blocks", FACT, "Blocks that flushes and compactions put into the cache."),
+    def("cache.dead_blocks", "blocks", FACT, "Objects that left the cache because their table was gone."),
+    def(
+        "cache.pinned_bytes",
+        "bytes",
+        COST_OR_NONE,
+        "Bytes of indexes and filters that tables keep in memory, at the end.",
+    ),
     def(
         "cache.recovery_ops",
         "ops",
@@ -450,6 +490,7 @@ impl Rows<'_> {
         let negatives = counts.filter_false_positives + counts.filter_negatives;
         self.share("cache.hit_ratio", counts.block_hits, counts.block_hits + counts.block_misses);
         self.share("cache.value_hit_ratio", counts.value_hits, counts.value_hits + counts.value_misses);
+        self.cache(phase, &counts);
         if let Some(operations) = operations_to_recover(&phase.series) {
             self.count("cache.recovery_ops", operations);
         }
@@ -463,6 +504,42 @@ impl Rows<'_> {
         self.count("index.model_tables", phase.after.model_tables);
         self.count("index.segments", phase.after.model_segments);
         self.share("memtable.hit_ratio", counts.memtable_hits, counts.gets);
+    }
+
+    /// Hits by who asked, kind and level, and what came and went.
+    fn cache(&mut self, phase: &PhaseMeasure, counts: &Counts) {
+        if let Some(bound) = phase.cache_bound {
+            self.share("cache.bound_hit_ratio", bound.hits, bound.asked);
+        }
+        let rows =
+            (counts.key_value_hits + counts.key_pointer_hits, counts.key_value_misses + counts.key_pointer_misses);
+        let kinds = [
+            (counts.block_hits, counts.block_misses),
+            (counts.value_hits, counts.value_misses),
+            (counts.index_hits, counts.index_misses),
+            (counts.filter_hits, counts.filter_misses),
+            rows,
+        ];
+        let (hits, misses) = kinds.iter().fold((0, 0), |(hits, misses), (h, m)| (hits + h, misses + m));
+        let point = (hits - counts.scan_hits, misses - counts.scan_misses);
+        for (metric, (hits, misses)) in [
+            ("cache.point_hit_ratio", point),
+            ("cache.scan_hit_ratio", (counts.scan_hits, counts.scan_misses)),
+            ("cache.index_hit_ratio", (counts.index_hits, counts.index_misses)),
+            ("cache.filter_hit_ratio", (counts.filter_hits, counts.filter_misses)),
+            ("cache.row_hit_ratio", rows),
+        ] {
+            self.share(metric, hits, hits + misses);
+        }
+        for (level, (hits, misses)) in counts.level_hits.iter().zip(counts.level_misses).enumerate() {
+            self.share(&format!("cache.level{level}_hit_ratio"), *hits, hits + misses);
+        }
+        let (before, after) = (&phase.before.cache, &phase.after.cache);
+        self.count("cache.evictions", after.evictions.saturating_sub(before.evictions));
+        self.count("cache.rejected", after.rejected.saturating_sub(before.rejected));
+        self.count("cache.warmed_blocks", after.warmed.saturating_sub(before.warmed));
+        self.count("cache.dead_blocks", after.dead.saturating_sub(before.dead));
+        self.count("cache.pinned_bytes", after.pinned_bytes);
     }
 
     fn background(&mut self, phase: &PhaseMeasure) {
@@ -489,7 +566,7 @@ pub(crate) mod tests {
     use aura_engine::{LevelState, Metrics};
 
     use super::*;
-    use crate::record::{Manifest, SeriesPoint, SpaceMeasure};
+    use crate::record::{CacheBound, Manifest, SeriesPoint, SpaceMeasure};
 
     fn histogram(values: &[u64]) -> Histogram<u64> {
         let mut histogram = Histogram::new(3).expect("three digits are allowed");
@@ -506,6 +583,9 @@ pub(crate) mod tests {
         (counts.wal_bytes, counts.flush_bytes, counts.compaction_write_bytes) = (1_100_000, 900_000, 3_000_000);
         (counts.device_read_bytes, counts.compaction_read_bytes) = (1_000_000, 2_500_000);
         (counts.block_hits, counts.block_misses, counts.value_hits, counts.value_misses) = (750 + seed, 250, 1, 3);
+        (counts.index_hits, counts.index_misses, counts.filter_hits, counts.filter_misses) = (10, 10, 30, 10);
+        (counts.key_value_hits, counts.key_value_misses, counts.scan_hits, counts.scan_misses) = (5, 15, 50, 50);
+        (counts.level_hits, counts.level_misses) = ([99; 8], [101; 8]);
         (counts.filter_negatives, counts.filter_false_positives) = (990, 10);
         (counts.index_lookups, counts.index_probes) = (400, 500);
         (counts.stall_nanos, counts.stalls) = (100_000_000 * factor, 7);
@@ -536,6 +616,7 @@ pub(crate) mod tests {
             service: classes(&[1000, 2000]),
             open_loop: true,
             overloaded: false,
+            cache_bound: Some(CacheBound { hits: 900 + seed, asked: 1000 }),
             series: (0..10).map(slice).collect(),
             events: Vec::new(),
         };
@@ -555,6 +636,7 @@ pub(crate) mod tests {
             phases: vec![phase],
             space: SpaceMeasure { reachable_bytes: 1_000_000, disk_bytes: 1_500_000 },
             device_write_bytes_per_s: Some(50_000_000),
+            cache_trace: None,
         }
     }
 
@@ -585,6 +667,11 @@ pub(crate) mod tests {
             ("device.busy_ratio", 0.25),
             ("space.amplification", 1.5),
             ("cache.hit_ratio", 0.75),
+            ("cache.bound_hit_ratio", 0.9),
+            ("cache.scan_hit_ratio", 0.5),
+            ("cache.point_hit_ratio", 746.0 / 984.0),
+            ("cache.filter_hit_ratio", 0.75),
+            ("cache.level3_hit_ratio", 0.495),
             ("filter.false_positive_ratio", 0.01),
             ("filter.bytes_per_key", 1.25),
             ("index.bytes_per_key", 2.0),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use aura_engine::env::sim::SimStats;
 use aura_engine::{Event, Metrics};
+use aura_workloads::trace::TraceRecord;
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,10 +101,29 @@ pub struct PhaseMeasure {
     pub open_loop: bool,
     /// In an open loop: whether the backlog kept growing over the last third.
     pub overloaded: bool,
+    /// The most that a cache of the size could have held; None where accesses were not recorded.
+    pub cache_bound: Option<CacheBound>,
     /// Equal slices of the phase, for the plot over time.
     pub series: Vec<SeriesPoint>,
     /// What happened in the background meanwhile; times are nanoseconds from the phase's start.
     pub events: Vec<Event>,
+}
+
+/// What the best cache of a size could have held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheBound {
+    /// Recorded requests for data blocks that it could have answered.
+    pub hits: u64,
+    /// Recorded requests for data blocks.
+    pub asked: u64,
+}
+
+/// The accesses to the cache that a trial recorded.
+pub struct CacheTrace {
+    /// The share of the objects that was recorded.
+    pub rate: f64,
+    /// One access after the other.
+    pub records: Vec<TraceRecord>,
 }
 
 /// One slice of a phase.
@@ -146,6 +166,8 @@ pub struct TrialResult {
     pub space: SpaceMeasure,
     /// Device bandwidth of the profile, for the distance to the bound; None in the real world.
     pub device_write_bytes_per_s: Option<u64>,
+    /// What its cache was asked for; None where that was not recorded.
+    pub cache_trace: Option<CacheTrace>,
 }
 
 /// One row of `metrics.jsonl`, and with variant and seed of `metrics.parquet`.

@@ -59,6 +59,8 @@ pub struct ExperimentFile {
     pub settle: bool,
     /// The most points of a series over time, per phase.
     pub series_points: u32,
+    /// What is written down beside the measurements.
+    pub record: RecordConfig,
     /// What is compared. Without any there is one, named `base`.
     pub variant: Vec<Variant>,
     /// Settings that take several values; with more than one sweep, every combination is run.
@@ -80,11 +82,21 @@ impl Default for ExperimentFile {
             engine: EngineConfig::default(),
             settle: true,
             series_points: 60,
+            record: RecordConfig::default(),
             variant: Vec::new(),
             sweep: Vec::new(),
             compare: CompareConfig::default(),
         }
     }
+}
+
+/// What a trial writes down beside the measurements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordConfig {
+    /// The share of the cache's objects whose accesses are recorded, in [0, 1], chosen by hash: `cache.aurat.zst` in the
+    /// trial's folder, for `aura cache-sim`, and the bound beside the hit ratio. 0 records nothing.
+    pub cache: f64,
 }
 
 /// The seeds of an experiment.
@@ -206,4 +218,7 @@ pub struct TrialConfig {
     pub settle: bool,
     /// The most points of a series.
     pub series_points: u32,
+    /// What is written down beside.
+    #[serde(default)]
+    pub record: RecordConfig,
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use aura_engine::EngineConfig;
-use aura_policies::{FamilyInfo, PolicyError, PolicySpec, agent, cache, filter, index, layout, picker, separation};
+use aura_policies::{
+    FamilyInfo, PolicyError, PolicySpec, admission, agent, cache, filter, index, layout, picker, separation, tuner,
+    warming,
+};
 use aura_workloads::ConfigError as WorkloadError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -19,7 +22,7 @@ use crate::metrics;
 const SECTIONS: [&str; 3] = ["workload", "engine", "world"];
 
 /// What a trial is made of, beside the sections.
-const SCALARS: [&str; 2] = ["settle", "series_points"];
+const SCALARS: [&str; 3] = ["settle", "series_points", "record"];
 
 /// A checked experiment: what is asked, and every combination of settings that is run for it.
 #[derive(Clone, Debug)]
@@ -420,17 +423,23 @@ fn check_trial(tree: &Node, config: &TrialConfig) -> Result<(), ConfigError> {
     if !(1..=10_000).contains(&config.series_points) {
         return refuse("series_points", format!("`series_points` = {}: must be 1 to 10000", config.series_points));
     }
+    if !(0.0..=1.0).contains(&config.record.cache) {
+        return refuse("record.cache", format!("`record.cache` = {}: must be 0 to 1", config.record.cache));
+    }
     Ok(())
 }
 
 type Build = fn(&PolicySpec) -> Result<(), PolicyError>;
 
 /// Every policy of an engine's settings: where it stands, what it is, and how its family builds it.
-fn policies(engine: &EngineConfig) -> [(&'static str, &PolicySpec, Build); 7] {
+fn policies(engine: &EngineConfig) -> [(&'static str, &PolicySpec, Build); 10] {
     [
         ("engine.table.filter", &engine.table.filter, |spec| filter::build(spec).map(drop)),
         ("engine.table.index", &engine.table.index, |spec| index::build(spec).map(drop)),
         ("engine.cache.eviction", &engine.cache.eviction, |spec| cache::build(spec, 1 << 20, 0).map(drop)),
+        ("engine.cache.admission", &engine.cache.admission, |spec| admission::build(spec, 1 << 20, 0).map(drop)),
+        ("engine.cache.warming", &engine.cache.warming, |spec| warming::build(spec).map(drop)),
+        ("engine.table.index_tuner", &engine.table.index_tuner, |spec| tuner::build(spec).map(drop)),
         ("engine.compaction.layout", &engine.compaction.layout, |spec| layout::build(spec).map(drop)),
         ("engine.compaction.picker", &engine.compaction.picker, |spec| picker::build(spec).map(drop)),
         ("engine.compaction.agent", &engine.compaction.agent, |spec| agent::build(spec, 0).map(drop)),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aura_engine::Event;
+use aura_workloads::trace::{Contents, TraceWriter};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, IntervalLogWriterBuilder, LogEntry};
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
@@ -16,7 +17,7 @@ use super::{
     strings,
 };
 use crate::files;
-use crate::record::{Manifest, MetricRow, OpClass, SeriesPoint, TrialResult};
+use crate::record::{CacheTrace, Manifest, MetricRow, OpClass, SeriesPoint, TrialResult};
 
 /// A trial read back.
 pub struct StoredTrial {
@@ -56,7 +57,23 @@ pub fn write_trial(folder: &Path, trial: &TrialResult, rows: &[MetricRow]) -> Re
             }
         }
     }
-    Ok(files::write(&folder.join("events.jsonl"), &events)?)
+    files::write(&folder.join("events.jsonl"), &events)?;
+    match &trial.cache_trace {
+        Some(recorded) => write_cache_trace(&folder.join("cache.aurat.zst"), recorded),
+        None => Ok(()),
+    }
+}
+
+fn write_cache_trace(path: &Path, recorded: &CacheTrace) -> Result<()> {
+    let written = || {
+        let output = zstd::Encoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)?;
+        let contents = Contents { sizes: true, times: true, details: true };
+        let mut writer = TraceWriter::new(output, contents, recorded.rate)?;
+        recorded.records.iter().try_for_each(|record| writer.push(record))?;
+        writer.finish()?.finish()
+    };
+    let bytes = written().map_err(|error: std::io::Error| damaged(path, error))?;
+    Ok(files::write(path, &bytes)?)
 }
 
 #[derive(Serialize)]

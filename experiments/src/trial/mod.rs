@@ -8,6 +8,7 @@
 //! Time is the world's. In a simulation nothing else than config and seed has an influence on what is measured.
 
 mod client;
+mod recorder;
 mod series;
 
 use std::io;
@@ -24,8 +25,9 @@ use tokio::sync::oneshot;
 use crate::config::TrialConfig;
 use crate::files::{self, FileError};
 use crate::plan::{PlannedTrial, VERSION};
-use crate::record::{Manifest, PhaseMeasure, SpaceMeasure, TrialResult, World};
+use crate::record::{CacheTrace, Manifest, PhaseMeasure, SpaceMeasure, TrialResult, World};
 use client::{Seen, Shared};
+use recorder::Recorder;
 use series::{Sample, Sampler};
 
 /// The directory of the database in a simulated world.
@@ -58,6 +60,9 @@ pub enum TrialError {
     /// The planned settings are not ones of this version.
     #[error("the planned settings cannot be read: {0}")]
     Settings(#[from] serde_json::Error),
+    /// A bound cannot be built.
+    #[error(transparent)]
+    Policy(#[from] aura_policies::PolicyError),
     /// The workload cannot be.
     #[error(transparent)]
     Workload(#[from] aura_workloads::ConfigError),
@@ -87,7 +92,7 @@ pub fn run(planned: &PlannedTrial, experiment: &str, databases: &Path, keep: boo
     if !keep {
         machine.clean_up()?;
     }
-    let (phases, space) = measured?;
+    let (phases, space, cache_trace) = measured?;
     let simulated = config.world.kind == World::Simulated;
     let manifest = Manifest {
         id: planned.id.clone(),
@@ -102,7 +107,7 @@ pub fn run(planned: &PlannedTrial, experiment: &str, databases: &Path, keep: boo
     };
     let bandwidth = config.world.device.model.write_bandwidth;
     let device_write_bytes_per_s = (simulated && bandwidth > 0).then_some(bandwidth);
-    Ok(TrialResult { manifest, phases, space, device_write_bytes_per_s })
+    Ok(TrialResult { manifest, phases, space, device_write_bytes_per_s, cache_trace })
 }
 
 /// The world of one trial.
@@ -174,7 +179,7 @@ impl Machine {
     }
 }
 
-type Measured = (Vec<PhaseMeasure>, SpaceMeasure);
+type Measured = (Vec<PhaseMeasure>, SpaceMeasure, Option<CacheTrace>);
 
 fn measure(machine: &Machine, config: &TrialConfig, seed: u64) -> Result<Measured, TrialError> {
     let workload = config.workload.resolve()?;
@@ -182,9 +187,16 @@ fn measure(machine: &Machine, config: &TrialConfig, seed: u64) -> Result<Measure
     let mut settings = config.engine.clone();
     // Policies that draw lots draw others under every seed of the experiment.
     settings.seed = root.child("engine").numbered(settings.seed).0;
-    let open = EngineBuilder::new(machine.env(), machine.directory()).config(settings).open();
-    let engine = machine.block_on(async { Ok(open.await?) })?;
-    let stage = Stage { machine, engine, root, slices: config.series_points as usize, may_miss: may_miss(&workload) };
+    let rate = config.record.cache;
+    let recorder = (rate > 0.0).then(|| Arc::new(Recorder::default()));
+    let cache_bytes = (settings.cache.size.as_u64() as f64 * rate) as u64;
+    let mut builder = EngineBuilder::new(machine.env(), machine.directory()).config(settings);
+    if let Some(recorder) = &recorder {
+        builder = builder.cache_observer(recorder.clone(), rate);
+    }
+    let engine = machine.block_on(async { Ok(builder.open().await?) })?;
+    let (slices, may_miss) = (config.series_points as usize, may_miss(&workload));
+    let stage = Stage { machine, engine, root, slices, may_miss, recorder, cache_bytes };
 
     let loaded = Arc::new(Acknowledged::new(0));
     let mut phases = vec![stage.phase(&workload.load, &loaded)?];
@@ -206,7 +218,8 @@ fn measure(machine: &Machine, config: &TrialConfig, seed: u64) -> Result<Measure
         }
         Ok(SpaceMeasure { reachable_bytes: report.reachable_bytes, disk_bytes: report.disk_bytes })
     })?;
-    Ok((phases, space))
+    let trace = stage.recorder.map(|recorder| CacheTrace { rate, records: recorder.take() });
+    Ok((phases, space, trace))
 }
 
 fn may_miss(workload: &Workload) -> bool {
@@ -220,6 +233,9 @@ struct Stage<'a> {
     root: Seed,
     slices: usize,
     may_miss: bool,
+    recorder: Option<Arc<Recorder>>,
+    /// Bytes of the cache, or of the recorded share of it.
+    cache_bytes: u64,
 }
 
 impl Stage<'_> {
@@ -237,7 +253,9 @@ impl Stage<'_> {
             start,
             may_miss: self.may_miss,
         });
+        let recorded = self.recorder.as_ref().map(|recorder| (recorder, recorder.len()));
         let seen = self.machine.block_on(self.clients(&env, phase, &shared))?;
+        let bound = recorded.map(|(recorder, start)| recorder.bound_since(start, self.cache_bytes)).transpose()?;
         let (after, device_after) = (engine.metrics(), self.machine.stats());
         let samples = shared.sampler.finish(Sample::new(seen.end, &after.counts));
         let open_loop = !matches!(phase.load, Load::Closed {});
@@ -251,6 +269,7 @@ impl Stage<'_> {
             operations: seen.latency.iter().map(|(class, histogram)| (*class, histogram.len())).collect(),
             overloaded: open_loop && seen.backlog.grows(seen.end),
             open_loop,
+            cache_bound: bound,
             series: seen.slices.points(seen.end, &samples),
             latency: seen.latency,
             service: seen.service,
