@@ -14,8 +14,8 @@ test: ## the README's test command
 ci: ## the gate: format, lints, docs, tests, one end-to-end run
 	bash .ci/run
 
-bench: ## nanoseconds an operation on each path of the engine (criterion)
-	cargo bench -p aura-engine --bench paths
+bench: ## nanoseconds an operation: the paths of the engine, cache policies, indexes (criterion)
+	cargo bench -p aura-engine -p aura-policies
 
 benchmark: ## every shipped experiment, in simulation
 	for config in experiments/configs/*.toml; do cargo run --release -- run "$$config" || exit 1; done

@@ -88,7 +88,10 @@ impl Shard {
         if let Some(admission) = &mut self.policies.admission {
             admission.on_hit(&held.access(scanned));
         }
-        Some((held.object.clone(), held.access(scanned).cost))
+        let found = (held.object.clone(), held.access(scanned).cost);
+        // News of a hit may have grown the policies' tables.
+        self.trim(&nobody());
+        Some(found)
     }
 
     /// The object, for somebody whose interest says nothing of the workload's, and how often that has hit it.
@@ -133,6 +136,8 @@ impl Shard {
         let incoming = held.access(scanned);
         if !self.make_room(&incoming, gated) {
             self.counts.rejected += 1;
+            // News of a miss may have grown the policies' tables.
+            self.trim(&incoming);
             return false;
         }
         let slot = self.free.pop().unwrap_or_else(|| {
@@ -147,9 +152,9 @@ impl Shard {
         self.counts.inserts += 1;
         self.counts.warmed += u64::from(matches!(entrance, Entrance::Warmed));
         self.policies.eviction.on_insert(slot, &incoming);
-        // The policy may have grown its own tables for the new slot.
+        // The policy may have grown its own tables for the new slot, and give up the newcomer for them.
         self.trim(&incoming);
-        true
+        self.slots[slot as usize].is_some()
     }
 
     /// Asks the policies, and evicts until `incoming` fits. False where it stays outside.

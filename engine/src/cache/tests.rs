@@ -11,7 +11,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::*;
 
 fn config(policy: &str, bytes: u64, shards: u32) -> CacheConfig {
-    CacheConfig { size: ByteSize(bytes), shards, eviction: PolicySpec::named(policy), ..CacheConfig::default() }
+    CacheConfig { size: ByteSize(bytes), shards, eviction: small(policy), ..CacheConfig::default() }
 }
 
 fn cache(policy: &str, bytes: u64, shards: u32) -> BlockCache {
@@ -47,6 +47,16 @@ fn get(cache: &BlockCache, name: &Name<'_>) -> Option<Bytes> {
 
 fn put(cache: &BlockCache, name: &Name<'_>, data: Bytes) -> bool {
     cache.offer(name, Object::Bytes(data), 1, 0)
+}
+
+/// A policy that fits a small cache: LHD's tables of ages and LRB's batch alone would fill these.
+fn small(eviction: &str) -> PolicySpec {
+    let spec = PolicySpec::named(eviction);
+    match eviction {
+        "lhd" => spec.with("ages", 64),
+        "lrb" => spec.with("batch", 64),
+        _ => spec,
+    }
 }
 
 fn audit(cache: &BlockCache) -> Result<(), String> {
@@ -123,7 +133,7 @@ fn every_pair_of_policies_keeps_the_budget_and_gives_back_what_was_put_in() {
 #[test]
 fn policies_and_size_change_under_what_is_held() {
     let change = |eviction: Option<&str>, admission: Option<&str>, kib: Option<u64>| Reconfigure {
-        eviction: eviction.map(PolicySpec::named),
+        eviction: eviction.map(small),
         admission: admission.map(PolicySpec::named),
         cache_size: kib.map(ByteSize::kib),
         warming: None,
@@ -146,9 +156,7 @@ fn a_change_keeps_what_was_worth_most() {
             assert!(put(&cache, &name(1, offset), Bytes::from(vec![1; 1000])));
         }
         assert!(get(&cache, &name(1, 0)).is_some());
-        cache
-            .reconfigure(&Reconfigure { eviction: Some(PolicySpec::named(eviction)), ..Reconfigure::default() })
-            .unwrap();
+        cache.reconfigure(&Reconfigure { eviction: Some(small(eviction)), ..Reconfigure::default() }).unwrap();
         assert_eq!(cache.stats().entries, 10, "{eviction}: all fits, all stays");
     }
     let cache = cache("lru", 64 << 10, 1);

@@ -448,11 +448,14 @@ fn policies(engine: &EngineConfig) -> [(&'static str, &PolicySpec, Build); 10] {
 }
 
 /// The families in the order of [`policies`].
-fn families() -> [FamilyInfo; 7] {
+fn families() -> [FamilyInfo; 10] {
     [
         filter::FAMILY.info(),
         index::FAMILY.info(),
         cache::FAMILY.info(),
+        admission::FAMILY.info(),
+        warming::FAMILY.info(),
+        tuner::FAMILY.info(),
         layout::FAMILY.info(),
         picker::FAMILY.info(),
         agent::FAMILY.info(),

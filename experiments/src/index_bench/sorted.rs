@@ -157,8 +157,9 @@ impl SortedKeys for Strings {
         &self.images
     }
 
+    /// A query may share its image with a key that is told from it by later bytes: that is a run of two.
     fn longest_run(&self) -> usize {
-        self.longest_run
+        self.longest_run.max(2)
     }
 
     fn place(&self, query: &Vec<u8>) -> Place {

@@ -32,7 +32,7 @@ fn a_key_of_another_section_is_found_there() {
 #[test]
 fn an_unknown_policy_is_told_with_those_there_are() {
     with("engine.cache.eviction = \"sieve\"", "engine.cache.eviction = \"sive\"")
-        .refuses(2, &["unknown cache policy `sive`", "arc, lru, sieve", "nearest: `sieve`", "exp.toml:24:25"]);
+        .refuses(2, &["unknown cache policy `sive`", "known: 2q, ac-key, arc, ", "nearest: `sieve`", "exp.toml:24:25"]);
 }
 
 #[test]
