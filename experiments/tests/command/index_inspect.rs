@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use aura_engine::EngineBuilder;
 use aura_engine::env::disk::DiskWorld;
+use aura_engine::{Engine, EngineBuilder};
 use serde_json::Value;
 
 use crate::{Lab, SMALL};
