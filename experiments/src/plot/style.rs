@@ -117,7 +117,7 @@ impl Frame<'_> {
 pub(super) fn legend(scene: &mut Scene, top: f64, variants: &[&str], styles: &Styles, sample: Sample) -> f64 {
     let (mut x, mut y) = (MARGIN, top + 10.0);
     for variant in variants {
-        let name = fitted(variant, SMALL, 260.0);
+        let name = fitted(variant, SMALL, 420.0);
         let width = sample.width() + 6.0 + text_width(&name, SMALL) + 20.0;
         if x + width > scene.width && x > MARGIN {
             (x, y) = (MARGIN, y + 20.0);
