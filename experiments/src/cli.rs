@@ -189,6 +189,9 @@ Examples:
     /// Build table indexes on a set of keys and measure them side by side: size, build time, look-up time, errors.
     #[command(after_help = INDEX_BENCH_HELP)]
     IndexBench(IndexBenchArgs),
+    /// Show the registry of models of a database that nobody has open: each table's index, and what was observed of it.
+    #[command(after_help = INDEX_INSPECT_HELP)]
+    IndexInspect(IndexInspectArgs),
     /// Runs one trial for `aura run`, in a process of its own.
     #[command(hide = true)]
     Trial {
@@ -375,6 +378,28 @@ pub struct IndexBenchArgs {
     pub out: Option<PathBuf>,
 }
 
+/// Which database is inspected.
+#[derive(Clone, Debug, Args)]
+pub struct IndexInspectArgs {
+    /// The database's directory.
+    pub directory: PathBuf,
+    /// What a row is. Default: both in a table to read, tables in JSON and CSV.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub by: Option<InspectBy>,
+    /// Where rows and figure go. Default: index-inspect/<name of the directory> below the results.
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// What a row of `index-inspect` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InspectBy {
+    /// The tables of a level that were built under one index.
+    Level,
+    /// A table.
+    Table,
+}
+
 fn key_format(name: &str) -> Result<KeyFormat, String> {
     let known = KeyFormat::ALL.map(KeyFormat::name);
     KeyFormat::find(name).ok_or_else(|| format!("the formats are {}", known.join(", ")))
@@ -422,6 +447,24 @@ distance of a key's rank from the middle of its window, in keys; `/ optimal` are
 piecewise linear model with this epsilon can have.
 
 Each key set gets a folder with index-bench.csv, index-bench.parquet (all columns) and pareto.svg, .png and .csv.";
+
+const INDEX_INSPECT_HELP: &str = "\
+Examples:
+  aura run experiments/configs/learned-index.toml -s world.kind=real --seeds 1 --keep
+  aura index-inspect results/learned-index/databases/0123456789abcdef
+  aura index-inspect /mnt/nvme/db --by level
+  aura index-inspect /mnt/nvme/db --format json | jq 'select(.refused)'
+
+Nothing is changed, but for the lock that is held meanwhile. The counts of look-ups, and all that is said of tables that
+compactions have replaced, are those up to the last time the database was closed: a crash loses what came after.
+
+Columns: `index` is what a table was built under, `used` what serves: fence pointers where the policy makes no model or
+its model was refused, with the reason at the end. `percent_of_fence` are the index's bytes in memory over those of plain
+fence pointers: the last key of each block in full, and its address. Errors were measured over every key and every gap
+when the table was built, in entries or blocks as `error_in` says. Seeks count as look-ups that found an entry. `gone` are
+the tables that compactions have replaced.
+
+The folder gets tables.csv, levels.csv and, unless the database is empty, index-inspect.svg, .png and .csv.";
 
 /// What can be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -31,6 +31,7 @@ pub mod report;
 
 pub mod cache_sim;
 pub mod index_bench;
+pub mod index_inspect;
 pub mod traces;
 
 pub mod cli;

@@ -274,6 +274,26 @@ const MEMORY: &[MetricDef] = &[
     ),
     def("index.model_tables", "tables", FACT, "Tables whose index is a learned model, at the end."),
     def("index.segments", "segments", FACT, "Pieces of those models, at the end."),
+    def("index.fence_ratio", "ratio", COST, "Bytes of table indexes over those of plain fence pointers, at the end."),
+    def(
+        "index.training_ns_per_key",
+        "ns",
+        DELAY,
+        "Time of training and checking models, over the keys they were given.",
+    ),
+    def(
+        "index.training_cpu_ratio",
+        "ratio",
+        TIME_SHARE,
+        "Time of training and checking models, in flushes too, over the CPU time of merging compactions.",
+    ),
+    def("index.tuned", "tables", FACT, "Tables to which a tuner gave another index than that of the settings."),
+    def("index.refused", "tables", FACT, "Tables whose model was refused, so that fence pointers serve."),
+    def("index.refused_declined", "tables", FACT, "The part of them for which the policy itself made no model."),
+    def("index.refused_too_large", "tables", FACT, "The part of them whose model took too much memory."),
+    def("index.refused_too_wide", "tables", FACT, "The part of them whose windows were too wide."),
+    def("index.refused_wrong", "tables", COST_OR_NONE, "The part of them whose model was wrong, or did not read back."),
+    def("index.model_fallbacks", "tables", COST_OR_NONE, "Tables opened whose stored model could not be read."),
     def("memtable.hit_ratio", "ratio", FACT, "Point reads that a memtable answered over point reads."),
 ];
 
@@ -503,6 +523,16 @@ impl Rows<'_> {
         self.share("index.probes_per_lookup", counts.index_probes, counts.index_lookups);
         self.count("index.model_tables", phase.after.model_tables);
         self.count("index.segments", phase.after.model_segments);
+        self.share("index.fence_ratio", phase.after.index_bytes, phase.after.fence_bytes);
+        self.share("index.training_ns_per_key", counts.index_training_nanos, counts.index_trained_keys);
+        self.share("index.training_cpu_ratio", counts.index_training_nanos, counts.compaction_cpu_nanos);
+        self.count("index.tuned", counts.index_tuned);
+        self.count("index.refused", counts.index_refused);
+        self.count("index.refused_declined", counts.index_declined);
+        self.count("index.refused_too_large", counts.index_too_large);
+        self.count("index.refused_too_wide", counts.index_too_wide);
+        self.count("index.refused_wrong", counts.index_wrong);
+        self.count("index.model_fallbacks", counts.model_fallbacks);
         self.share("memtable.hit_ratio", counts.memtable_hits, counts.gets);
     }
 
@@ -588,9 +618,12 @@ pub(crate) mod tests {
         (counts.level_hits, counts.level_misses) = ([99; 8], [101; 8]);
         (counts.filter_negatives, counts.filter_false_positives) = (990, 10);
         (counts.index_lookups, counts.index_probes) = (400, 500);
+        (counts.index_trained_keys, counts.index_training_nanos) = (10_000, 400_000);
+        (counts.compaction_cpu_nanos, counts.index_refused, counts.index_too_large) = (16_000_000, 3, 2);
         (counts.stall_nanos, counts.stalls) = (100_000_000 * factor, 7);
         after.levels = vec![LevelState { runs: 2, tables: 2, bytes: 900_000, entries: 10_000 }, LevelState::default()];
         (after.index_bytes, after.fence_bytes, after.filter_bytes) = (20_000, 40_000, 12_500);
+        (after.model_tables, after.model_segments) = (1, 12);
         let classes = |values: &[u64]| OpClass::ALL.into_iter().map(|class| (class, histogram(values))).collect();
         let slice = |number: u64| SeriesPoint {
             at_nanos: number * 100_000_000 * factor,
@@ -676,6 +709,11 @@ pub(crate) mod tests {
             ("filter.bytes_per_key", 1.25),
             ("index.bytes_per_key", 2.0),
             ("index.probes_per_lookup", 1.25),
+            ("index.fence_ratio", 0.5),
+            ("index.training_ns_per_key", 40.0),
+            ("index.training_cpu_ratio", 0.025),
+            ("index.refused", 3.0),
+            ("index.refused_too_large", 2.0),
             ("stall.time_ratio", 0.1),
             ("cpu.ns_per_op", 1000.0),
             ("memtable.hit_ratio", 0.1),

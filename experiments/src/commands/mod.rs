@@ -4,6 +4,7 @@ mod cache_sim;
 mod compare;
 mod figures;
 mod index_bench;
+mod index_inspect;
 mod list;
 mod run;
 mod trace;
@@ -103,6 +104,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Verb::CacheSim(arguments) => cache_sim::cache_sim(global, &arguments),
         Verb::Trace { verb } => trace::trace(global, &verb),
         Verb::IndexBench(arguments) => index_bench::index_bench(global, &arguments),
+        Verb::IndexInspect(arguments) => index_inspect::index_inspect(global, &arguments),
         Verb::Trial { id, folder, keep } => child(&folder, &id, keep),
     };
     let code = answer.unwrap_or_else(|failure| {
@@ -159,6 +161,11 @@ fn jobs(asked: Option<usize>) -> usize {
 fn run_folder(global: &Global, run: &Path) -> PathBuf {
     let below = global.results.join(run);
     if !run.join(EXPERIMENT_FILE).is_file() && below.join(EXPERIMENT_FILE).is_file() { below } else { run.to_owned() }
+}
+
+/// Whether a directory has the file that every database has.
+fn is_database(directory: &Path) -> bool {
+    directory.join("CURRENT").is_file()
 }
 
 /// A run read back: its plan, and its finished trials' metrics.

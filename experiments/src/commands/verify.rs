@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use aura_engine::env::disk::DiskWorld;
 use aura_engine::{Engine, EngineBuilder};
 
-use super::{Answer, EXIT_CLAIM_FAILED, EXIT_DONE, Failure, jobs, remark, run_folder};
+use super::{Answer, EXIT_CLAIM_FAILED, EXIT_DONE, Failure, is_database, jobs, remark, run_folder};
 use crate::cli::Global;
 use crate::metrics;
 use crate::plan::{EXPERIMENT_FILE, Plan, PlannedTrial, TRIALS_FOLDER};
@@ -78,12 +78,9 @@ fn difference(stored: &StoredTrial, rows: &[MetricRow], fingerprint: Option<u64>
     (stored.manifest.fingerprint != fingerprint).then(|| "metrics agree, the order of events does not".to_owned())
 }
 
-/// The file that every database has.
-const DATABASE_FILE: &str = "CURRENT";
-
 /// Opens a database and checks all of it.
 fn database(global: &Global, directory: &Path) -> Answer {
-    if !directory.join(DATABASE_FILE).is_file() {
+    if !is_database(directory) {
         let message = format!("{} is neither a run nor a database", directory.display());
         return Err(Failure::usage(
             message,

@@ -41,6 +41,10 @@ const WIDTH: f64 = 720.0;
 const BESIDE: f64 = 270.0;
 const BELOW_ONE_ANOTHER: f64 = 150.0;
 const BARS_BESIDE_MAX: usize = 6;
+/// The height of a line of a group's label.
+const LINE: f64 = 14.0;
+/// What the labels of the axis take at most.
+const AXIS: f64 = 60.0;
 
 impl BarChart<'_> {
     /// Draws the chart: panels side by side where their bars have room, else below one another.
@@ -50,7 +54,10 @@ impl BarChart<'_> {
         let columns = if widest <= BARS_BESIDE_MAX { self.panels.len() } else { 1 };
         let rows = self.panels.len().div_ceil(columns.max(1));
         let grouped = self.panels.iter().any(|panel| panel.groups.iter().any(|group| !group.label.is_empty()));
-        let below = if grouped { 26.0 } else { 8.0 };
+        let width = (WIDTH - 2.0 * MARGIN) / columns.max(1) as f64;
+        let lines = |panel: &Panel| panel.groups.iter().map(|group| panel.label_lines(group, width).len()).max();
+        let lines = self.panels.iter().filter_map(lines).max().unwrap_or(1);
+        let below = if grouped { 12.0 + LINE * lines as f64 } else { 8.0 };
         let height = 26.0 + if columns > 1 || rows == 1 { BESIDE } else { BELOW_ONE_ANOTHER } + below;
         let mut trial = Scene::new(WIDTH, 1.0);
         let head = frame.draw(&mut trial);
@@ -59,7 +66,6 @@ impl BarChart<'_> {
         let mut scene = Scene::new(WIDTH, (top + height * rows as f64 + bottom).ceil());
         frame.draw(&mut scene);
         legend(&mut scene, head, variants, styles, Sample::Fill);
-        let width = (WIDTH - 2.0 * MARGIN) / columns as f64;
         for (number, panel) in self.panels.iter().enumerate() {
             let left = MARGIN + (number % columns) as f64 * width;
             let top = top + (number / columns) as f64 * height;
@@ -74,7 +80,22 @@ impl BarChart<'_> {
 }
 
 impl Panel<'_> {
+    /// A group's label, broken between words where the group has no room for it. `width` is the panel's.
+    fn label_lines(&self, group: &Group, width: f64) -> Vec<String> {
+        let room = (width - AXIS) / self.groups.len() as f64 - 4.0;
+        let mut lines: Vec<String> = Vec::new();
+        for word in group.label.split(' ') {
+            let longer = lines.last().map(|line| format!("{line} {word}"));
+            match (lines.last_mut(), longer) {
+                (Some(line), Some(longer)) if text_width(&longer, SMALL) <= room => *line = longer,
+                _ => lines.push(fitted(word, SMALL, room)),
+            }
+        }
+        lines
+    }
+
     fn draw(&self, scene: &mut Scene, (left, top): (f64, f64), (right, bottom): (f64, f64), styles: &Styles) {
+        let width = right + 10.0 - left;
         scene.text((left, top + 10.0), fitted(&self.title, SMALL, right - left), SMALL, INK, Anchor::Left);
         let bars = || self.groups.iter().flat_map(|group| &group.bars);
         let tops = bars().map(|bar| bar.value + bar.half_width.unwrap_or(0.0));
@@ -93,6 +114,10 @@ impl Panel<'_> {
         for (number, group) in self.groups.iter().enumerate() {
             let from = left + number as f64 * group_width;
             group.draw(scene, (from, from + group_width), bottom, &y, styles);
+            for (line, text) in self.label_lines(group, width).iter().enumerate() {
+                let at = (from + group_width / 2.0, bottom + 13.0 + LINE * line as f64);
+                scene.text(at, text, SMALL, GREY, Anchor::Middle);
+            }
         }
         if let Some(reference) = self.reference {
             scene.line(vec![(left, y(reference)), (right, y(reference))], INK, 1.25, Some((5, 4)));
@@ -121,7 +146,5 @@ impl Group<'_> {
                 scene.text((middle, y(top) - 9.0), label, SMALL, INK, Anchor::Middle);
             }
         }
-        let label = fitted(&self.label, SMALL, to - from - 4.0);
-        scene.text((f64::midpoint(from, to), bottom + 13.0), label, SMALL, GREY, Anchor::Middle);
     }
 }

@@ -289,6 +289,23 @@ impl<'a> Page<'a> {
         self.bars(Kind::Bound, "Distance to the bound", &caption, &panels)
     }
 
+    pub(super) fn index(&mut self) -> Result<(), PlotError> {
+        if !self.input.rows.iter().any(|row| row.metric == "index.model_tables" && row.value > 0.0) {
+            self.skip(Kind::Index, "no table has a model");
+            return Ok(());
+        }
+        let panels: [(&str, Derived, Option<f64>); 5] = [
+            ("index bytes / plain fence pointers", &metric("index.fence_ratio"), Some(1.0)),
+            ("data blocks examined a look-up", &metric("index.probes_per_lookup"), Some(1.0)),
+            ("reads of files a get", &metric("device.reads_per_get"), None),
+            ("CPU time an operation (ns)", &metric("cpu.ns_per_op"), None),
+            ("training / CPU time of compactions", &metric("index.training_cpu_ratio"), None),
+        ];
+        let caption =
+            format!("What the indexes of tables take and cost; dashed: what they are held against. {INTERVALS}");
+        self.bars(Kind::Index, "Table indexes", &caption, &panels)
+    }
+
     fn bars(
         &mut self,
         kind: Kind,

@@ -16,6 +16,7 @@ mod bars;
 mod curves;
 mod data;
 mod forest;
+mod levels;
 mod lines;
 mod pareto;
 mod scene;
@@ -25,6 +26,7 @@ mod style;
 pub(crate) mod tests;
 
 pub use curves::{Curve, CurvePoint, CurveWords, draw_curves};
+pub use levels::{LevelBar, LevelPanel, LevelWords, draw_levels};
 pub use pareto::{ParetoInput, ParetoLine, ParetoPoint, pareto};
 
 use scene::Scene;
@@ -46,12 +48,14 @@ pub enum Kind {
     HitRatio,
     /// How far from the bound: device bandwidth, fence pointers, Bloom's formula.
     Bound,
+    /// What table indexes take and cost, where models serve.
+    Index,
 }
 
 impl Kind {
     /// Every kind, in the order of a report.
-    pub const ALL: [Self; 6] =
-        [Self::Forest, Self::Throughput, Self::Latency, Self::Amplification, Self::HitRatio, Self::Bound];
+    pub const ALL: [Self; 7] =
+        [Self::Forest, Self::Throughput, Self::Latency, Self::Amplification, Self::HitRatio, Self::Bound, Self::Index];
 
     /// The name on the command line and in file names.
     pub fn name(self) -> &'static str {
@@ -62,6 +66,7 @@ impl Kind {
             Self::Amplification => "amplification",
             Self::HitRatio => "hit-ratio",
             Self::Bound => "bound",
+            Self::Index => "index",
         }
     }
 
@@ -161,6 +166,7 @@ pub fn figures(kinds: &[Kind], input: &PlotInput) -> Result<Figures, PlotError> 
             Kind::Amplification => page.amplification()?,
             Kind::HitRatio => page.hit_ratio()?,
             Kind::Bound => page.bound()?,
+            Kind::Index => page.index()?,
         }
     }
     Ok(page.figures)

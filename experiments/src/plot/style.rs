@@ -2,7 +2,7 @@
 //!
 //! Colours are Okabe and Ito's, which people with any colour vision can tell apart; dashes and markers say the same once
 //! more, for print. The baseline is dark grey and solid; the others take colours in the order of their names. Yellow is
-//! left out: lines of it cannot be seen on white. The last two are not theirs, for experiments with many variants.
+//! left out: lines of it cannot be seen on white. The last four are not theirs, for experiments with many variants.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,8 @@ pub(super) struct Style {
 
 const BASELINE: Style = Style { color: color(0x444444), dash: None, marker: Marker::Circle };
 
-const COLORS: [u32; 8] = [0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x7f3c8d, 0x8b5a2b];
+const COLORS: [u32; 10] =
+    [0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x7f3c8d, 0x8b5a2b, 0x999933, 0xb3b3e6];
 const DASHES: [Option<(u32, u32)>; 5] = [Some((9, 4)), Some((3, 3)), None, Some((14, 4)), Some((6, 6))];
 const BOUND_DASHES: [Option<(u32, u32)>; 3] = [Some((2, 3)), Some((8, 3)), Some((5, 5))];
 const MARKERS: [Marker; 4] = [Marker::Square, Marker::Up, Marker::Diamond, Marker::Down];
@@ -116,7 +117,7 @@ impl Frame<'_> {
 pub(super) fn legend(scene: &mut Scene, top: f64, variants: &[&str], styles: &Styles, sample: Sample) -> f64 {
     let (mut x, mut y) = (MARGIN, top + 10.0);
     for variant in variants {
-        let name = fitted(variant, SMALL, 260.0);
+        let name = fitted(variant, SMALL, 420.0);
         let width = sample.width() + 6.0 + text_width(&name, SMALL) + 20.0;
         if x + width > scene.width && x > MARGIN {
             (x, y) = (MARGIN, y + 20.0);

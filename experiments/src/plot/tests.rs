@@ -59,7 +59,7 @@ fn every_kind_is_drawn_once_a_phase_operation_and_point() {
     let count = |kind| drawn.drawn.iter().filter(|figure| is(figure, kind)).count();
     let counts = Kind::ALL.map(count);
     // Forest and throughput: a point each; latency: five classes at two points; the others show all points in one.
-    assert_eq!(counts, [2, 2, 10, 1, 1, 1]);
+    assert_eq!(counts, [2, 2, 10, 1, 1, 1, 1]);
     let mut names: Vec<&str> = drawn.drawn.iter().map(|figure| figure.name.as_str()).collect();
     assert!(names.contains(&"throughput.run") && names.contains(&"throughput.run.point-2"), "{names:?}");
     let all = names.len();
@@ -77,7 +77,7 @@ fn the_same_results_give_the_same_figures() {
         crate::files::names(folder.path()).expect("it was just written")
     });
     assert_eq!(names[0], names[1]);
-    assert_eq!(names[0].len(), 17 * 3, "SVG, PNG and CSV of each");
+    assert_eq!(names[0].len(), 18 * 3, "SVG, PNG and CSV of each");
     for name in &names[0] {
         let bytes = folders.each_ref().map(|folder| read(&folder.path().join(name)));
         assert!(bytes[0] == bytes[1], "{name}");

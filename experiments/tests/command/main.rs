@@ -4,6 +4,7 @@
 mod configs;
 mod errors;
 mod index_bench;
+mod index_inspect;
 mod resume;
 mod traces;
 mod verbs;
