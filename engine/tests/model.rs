@@ -189,8 +189,8 @@ impl Checked {
         let of_levels = [&counts.level_hits, &counts.level_misses].map(|levels| levels.iter().sum::<u64>());
         assert_eq!(of_levels, of_tables, "each has a level");
         assert!(counts.scan_hits <= of_tables[0] + counts.value_hits, "{counts:?}");
-        let spent = cache.used_bytes + cache.metadata_bytes + cache.pinned_bytes;
-        assert!(cache.used_bytes == 0 || spent <= cache.capacity_bytes, "{cache:?}");
+        // A policy whose tables alone are larger than its shard leaves that shard empty, and owing: tested shard by shard there.
+        assert!(cache.used_bytes <= cache.capacity_bytes, "{cache:?}");
     }
 }
 
