@@ -110,7 +110,8 @@ pub struct TableConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct IndexGate {
-    /// Bytes of memory, block addresses included, as a share of those of plain fence pointers (above 0).
+    /// Bytes of memory, block addresses included, as a share of those of the fence pointers that serve otherwise (above
+    /// 0).
     pub memory: f64,
     /// Blocks that a window may reach over, at the 99th percentile (1 or more).
     pub window_blocks: u32,
@@ -120,7 +121,7 @@ pub struct IndexGate {
 
 impl Default for IndexGate {
     fn default() -> Self {
-        Self { memory: 1.0, window_blocks: 16, probes: 1.5 }
+        Self { memory: 1.0, window_blocks: 16, probes: 1.1 }
     }
 }
 

@@ -3,20 +3,7 @@
 //! The *image* of a key is the 8 bytes after the longest prefix that all keys of the table share, as a big-endian number,
 //! padded with zeros: a map that keeps the order but not always the difference.
 
-/// How many bytes two keys share at their start.
-pub(super) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
-    one.iter().zip(other).take_while(|(a, b)| a == b).count()
-}
-
-/// The image of a key, given what follows the common prefix.
-pub(super) fn image(suffix: &[u8]) -> u64 {
-    match suffix.first_chunk::<8>() {
-        Some(head) => u64::from_be_bytes(*head),
-        None => {
-            suffix.iter().zip([56, 48, 40, 32, 24, 16, 8]).fold(0, |image, (byte, at)| image | u64::from(*byte) << at)
-        }
-    }
-}
+pub(super) use crate::storage::{common_prefix, head as image};
 
 /// Collects the images of sorted keys whose common prefix is known only after the last.
 ///

@@ -76,6 +76,23 @@ impl IndexWriter {
         plain_fence_bytes(self.blocks(), self.key_bytes)
     }
 
+    /// Bytes of memory that fence pointers would take where no model serves. What the last keys of all blocks share is
+    /// taken for the table's prefix.
+    pub(super) fn packed_fence_bytes(&self) -> u64 {
+        let mut fields = Fields::new(&self.body);
+        let key = |_| {
+            let (_, _) = (fields.varint()?, fields.varint()?);
+            fields.bytes()
+        };
+        let keys: Vec<&[u8]> = (0..self.blocks()).map_while(key).collect();
+        let prefix = match (keys.first(), keys.last()) {
+            (Some(first), Some(last)) => common_prefix(first, last),
+            _ => 0,
+        };
+        let suffixes: Vec<&[u8]> = keys.into_iter().map(|key| &key[prefix..]).collect();
+        Fences::new(&suffixes).memory_bytes() + self.address_bytes()
+    }
+
     /// The block's bytes.
     pub(crate) fn finish(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.body.len() + 4);

@@ -131,9 +131,9 @@ impl IndexBuild {
         let starts = (!by_block).then(|| Starts::new(blocks.starts()));
         let locator = Locator::new(model, starts, ties, blocks.blocks());
         let bytes = locator.memory_bytes() + blocks.address_bytes();
-        if bytes as f64 > self.gate.memory * fence_bytes as f64 {
-            let what =
-                format!("{bytes} B, with the addresses of blocks, where plain fence pointers take {fence_bytes} B");
+        let packed_bytes = blocks.packed_fence_bytes();
+        if bytes as f64 > self.gate.memory * packed_bytes as f64 {
+            let what = format!("{bytes} B, with the addresses of blocks, where fence pointers take {packed_bytes} B");
             return Err((Refusal::TooLarge, what));
         }
         (facts.window_blocks, facts.probes_milli, facts.steps) = measure(&locator, images, work);

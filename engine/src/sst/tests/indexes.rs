@@ -26,7 +26,7 @@ fn a_model_that_does_not_pay_is_refused_and_the_reason_kept() {
     let plr = |epsilon: u32| PolicySpec::named("greedy-plr").with("epsilon", epsilon);
     let cases = [
         (plr(16), IndexGate { memory: 0.01, ..any_model() }, Some(Refusal::TooLarge)),
-        (plr(16), IndexGate { memory: 0.1, ..any_model() }, None),
+        (plr(16), IndexGate { memory: 0.15, ..any_model() }, None),
         (plr(256), IndexGate { window_blocks: 2, ..any_model() }, None),
         (plr(16), IndexGate::default(), None),
     ];
@@ -35,6 +35,8 @@ fn a_model_that_does_not_pay_is_refused_and_the_reason_kept() {
         assert_eq!(built.index.refusal, expected, "{spec} {gate:?}: {:?}", built.index);
         let used = if expected.is_some() { IndexUse::Fence } else { IndexUse::Model };
         assert_eq!(built.index.used, used, "{spec}");
+        let smallest = built.index.memory_bytes * 10 <= built.index.fence_bytes;
+        assert!(expected.is_some() || smallest, "a tenth of plain fence pointers: {:?}", built.index);
         let table = world.open_as(facts(&built)).unwrap();
         assert_eq!(table.index_report(), &built.index, "the reason is read back");
         assert_eq!(table.index_report().parameters, spec.to_string());
@@ -137,7 +139,7 @@ fn one_long_run_of_ties_widens_its_own_window_only() {
             assert_eq!(newest(&table, &key, &mut context), None, "{key:?}");
         }
         let probes = context.stats.index_probes as f64 / context.stats.index_lookups as f64;
-        assert!(probes < 2.5, "{probes} blocks a look-up");
+        assert!(probes < 3.0, "{probes} blocks a look-up");
         ready(table.verify(&mut world.context(), |_| {})).unwrap();
     }
 }
