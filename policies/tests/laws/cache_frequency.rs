@@ -69,7 +69,11 @@ fn w_tinylfu_that_is_all_window_is_lru() {
         let bytes = 1 + random.below(50);
         let dies = random.below(20) == 0;
         for driver in &mut drivers {
-            if dies { driver.remove(key) } else { drop(driver.request(Access::sized(key, bytes))) }
+            if dies {
+                driver.remove(key);
+            } else {
+                driver.request(Access::sized(key, bytes));
+            }
         }
     }
     let [window, lru] = drivers;
