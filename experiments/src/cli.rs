@@ -294,7 +294,7 @@ pub struct CacheSimArgs {
     /// How many caches run side by side, on a thread each. Default: one a core.
     #[arg(long, short, value_name = "N")]
     pub jobs: Option<usize>,
-    /// Where tables and figures go; of several traces, a folder each below it. Default: cache-sim/<trace> below the results.
+    /// Where tables and figures go; of several traces, a folder each below it. Default: `cache-sim/<trace>` below the results.
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -386,7 +386,7 @@ pub struct IndexInspectArgs {
     /// What a row is. Default: both in a table to read, tables in JSON and CSV.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub by: Option<InspectBy>,
-    /// Where rows and figure go. Default: index-inspect/<name of the directory> below the results.
+    /// Where rows and figure go. Default: `index-inspect/<name of the directory>` below the results.
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }

@@ -132,7 +132,7 @@ pub struct Answer {
     pub ties: Option<Ties>,
 }
 
-/// How many steps [`bench`] tells of.
+/// How many steps [`bench()`] tells of.
 pub fn steps(candidates: usize, settings: &Settings) -> u64 {
     (candidates * (1 + ROUNDS) + settings.cold_lookups.div_ceil(COLD_BATCH)) as u64
 }
