@@ -1,7 +1,8 @@
 //! Nothing: a compaction leaves the cache as it is. Blocks of replaced tables stay until they are evicted.
 //!
 //! Source: what a cache keyed by file does by itself (LevelDB); the null of the family.
-//! State: none. Cost: none; the dead blocks' bytes are lost to live ones until eviction finds them.
+//! State: none.
+//! Cost: none; the dead blocks' bytes are lost to live ones until eviction finds them.
 //! Invariants: no output block enters, no dead block leaves early.
 //! Weak where: compactions are frequent against the cache's turnover, so that much of it is dead.
 

@@ -5,7 +5,8 @@
 //! blocks that meet a hot range and were held. Here the prediction is persistence: what the cache holds and the workload has
 //! hit is hot, and stays so. There are no key ranges to tune, no training and no clock; the overlap is exact, block by
 //! block. Flushed blocks have no input blocks and never enter.
-//! State: none. Cost: one cache look-up for each input block, one comparison of numbers for each output block.
+//! State: none.
+//! Cost: one cache look-up for each input block, one comparison of numbers for each output block.
 //! Invariants: a block that meets no held input block does not enter; a larger share only turns blocks away. A dry run
 //! computes the same decisions and lets nothing enter: the control that parts the cost of predicting from its gain.
 //! Weak where: the hot set moves faster than compactions come, and a scan has just filled the cache (`hits` guards against

@@ -1,7 +1,8 @@
 //! Warm all: whatever a flush or a compaction writes enters the cache.
 //!
 //! Source: RocksDB, `prepopulate_block_cache = kFlushAndCompaction`. Dead blocks leave at once.
-//! State: none. Cost: one insertion into the cache for each block written.
+//! State: none.
+//! Cost: one insertion into the cache for each block written.
 //! Invariants: every output block is offered to the eviction policy.
 //! Weak where: the cache is smaller than a few compactions' output, which then washes the working set out. It wins where
 //! the whole database fits.

@@ -1,7 +1,8 @@
 //! Warm flush: what a flush writes enters the cache; what a compaction writes waits to be asked for.
 //!
 //! Source: RocksDB, `prepopulate_block_cache = kFlushOnly`. Dead blocks leave at once.
-//! State: none. Cost: one insertion into the cache for each block flushed.
+//! State: none.
+//! Cost: one insertion into the cache for each block flushed.
 //! Invariants: an output block enters if and only if it comes from a memtable.
 //! Weak where: recent writes are not read soon; each flushed block then costs a useful one its place.
 
