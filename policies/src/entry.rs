@@ -219,6 +219,22 @@ pub fn bad(spec: &PolicySpec, message: &str) -> PolicyError {
     PolicyError::BadParameter { policy: spec.policy.clone(), message: message.to_owned() }
 }
 
+/// The value of the parameter `name`, if it is in its range.
+///
+/// # Errors
+/// [`PolicyError::BadParameter`], with the range, when it is not; a number that is none is in no range.
+pub fn in_range<T: PartialOrd + fmt::Display>(
+    spec: &PolicySpec,
+    name: &str,
+    value: T,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<T, PolicyError> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    Err(bad(spec, &format!("{name} must be {} to {}, not {value}", range.start(), range.end())))
+}
+
 /// The documentation of a parameter struct: field docs, types and `Default` values, read from its JSON schema.
 pub fn describe<P: schemars::JsonSchema + Default + Serialize>() -> Vec<ParamDoc> {
     let schema = schemars::schema_for!(P);

@@ -12,7 +12,7 @@
 use super::{Admission, Build};
 use crate::blocked_bloom::{self, BLOCK_BYTES};
 use crate::cache::Access;
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::sketch::Population;
 use crate::splitmix::remix;
 
@@ -24,12 +24,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         needs_sizes: false,
         make: |capacity, _seed, spec| {
             let params: Params = params(spec)?;
-            if !(1.0..=50.0).contains(&params.bits_per_key) {
-                return Err(bad(spec, &format!("bits_per_key must be 1 to 50, not {}", params.bits_per_key)));
-            }
-            if !(0.1..=1000.0).contains(&params.window) {
-                return Err(bad(spec, &format!("window must be 0.1 to 1000, not {}", params.window)));
-            }
+            in_range(spec, "bits_per_key", params.bits_per_key, 1.0..=50.0)?;
+            in_range(spec, "window", params.window, 0.1..=1000.0)?;
             Ok(Some(Box::new(Doorkeeper::new(capacity, params))))
         },
     },

@@ -10,7 +10,7 @@
 
 use super::{Admission, Build};
 use crate::cache::Access;
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::splitmix::{remix, unit};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -21,9 +21,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         needs_sizes: false,
         make: |_capacity, _seed, spec| {
             let Params { a, b } = params(spec)?;
-            if !(0.0..=1.0).contains(&b) {
-                return Err(bad(spec, &format!("b must be 0 to 1, not {b}")));
-            }
+            in_range(spec, "b", b, 0.0..=1.0)?;
             Ok(Some(Box::new(PartialScan { a, b })))
         },
     },

@@ -17,7 +17,7 @@
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Kind, Removal, Slot, check_held};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, bad, describe, in_range, params};
 use crate::slot_list::NONE;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -26,9 +26,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
-        if !(1..=1024).contains(&params.recent) {
-            return Err(bad(spec, &format!("recent is {}, not 1 to 1024", params.recent)));
-        }
+        in_range(spec, "recent", params.recent, 1..=1024)?;
         if !(params.step > 0.0 && params.step <= 1.0) {
             return Err(bad(spec, &format!("step is {}, not above 0 and at most 1", params.step)));
         }

@@ -9,7 +9,7 @@
 //! Weak where: a scan, which takes a whole round to pass; with many bits it is slow to forget.
 
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::{Links, SlotList};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -18,9 +18,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |_capacity, _seed, spec| {
         let Params { bits } = params(spec)?;
-        if !(1..=8).contains(&bits) {
-            return Err(bad(spec, &format!("bits must be 1 to 8, not {bits}")));
-        }
+        in_range(spec, "bits", bits, 1..=8)?;
         Ok(Box::new(Clock::new(bits)))
     },
 };

@@ -12,7 +12,7 @@
 
 use super::sampling::HeldSlots;
 use super::{Access, Build, Eviction, Removal, Slot};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;
 
@@ -22,9 +22,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |_capacity, seed, spec| {
         let Params { samples } = params(spec)?;
-        if !(1..=4096).contains(&samples) {
-            return Err(bad(spec, &format!("samples is {samples}, not 1 to 4096")));
-        }
+        in_range(spec, "samples", samples, 1..=4096)?;
         let held = HeldSlots::default();
         Ok(Box::new(Hyperbolic { samples, draws: SplitMix64::new(seed), held, now: 0, named: NONE }))
     },

@@ -15,7 +15,7 @@
 
 use super::sampling::HeldSlots;
 use super::{Access, Build, Eviction, Removal, Slot};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, bad, describe, in_range, params};
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;
 
@@ -25,12 +25,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |capacity, seed, spec| {
         let params: Params = params(spec)?;
-        if !(1..=4096).contains(&params.samples) {
-            return Err(bad(spec, &format!("samples is {}, not 1 to 4096", params.samples)));
-        }
-        if !(16..=1_000_000).contains(&params.ages) {
-            return Err(bad(spec, &format!("ages is {}, not 16 to 1000000", params.ages)));
-        }
+        in_range(spec, "samples", params.samples, 1..=4096)?;
+        in_range(spec, "ages", params.ages, 16..=1_000_000)?;
         if params.reconfigure == 0 {
             return Err(bad(spec, "reconfigure is 0, not at least 1"));
         }

@@ -17,7 +17,7 @@
 use hashbrown::HashTable;
 
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::entry::{Entry, PolicySpec, describe, in_range, params};
 use crate::slot_list::{Links, NONE, SlotList};
 use crate::splitmix::remix;
 
@@ -27,12 +27,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |capacity, _seed, spec: &PolicySpec| {
         let Params { hir, ghosts } = params(spec)?;
-        if !(0.0..=1.0).contains(&hir) {
-            return Err(bad(spec, &format!("hir must be 0 to 1, not {hir}")));
-        }
-        if !(0.0..=10_000.0).contains(&ghosts) {
-            return Err(bad(spec, &format!("ghosts must be 0 to 10000, not {ghosts}")));
-        }
+        in_range(spec, "hir", hir, 0.0..=1.0)?;
+        in_range(spec, "ghosts", ghosts, 0.0..=10_000.0)?;
         Ok(Box::new(Lirs::new((capacity as f64 * (1.0 - hir)) as u64, (capacity as f64 * ghosts) as u64)))
     },
 };

@@ -25,7 +25,7 @@ use super::queues::Member;
 use super::ridge::{Examples, Model};
 use super::sampling::HeldSlots;
 use super::{Access, Build, Eviction, Removal, Slot};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;
 
@@ -35,15 +35,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |_capacity, seed, spec| {
         let params: Params = params(spec)?;
-        if !(1..=4096).contains(&params.samples) {
-            return Err(bad(spec, &format!("samples is {}, not 1 to 4096", params.samples)));
-        }
-        if !(1..=64).contains(&params.memory) {
-            return Err(bad(spec, &format!("memory is {}, not 1 to 64", params.memory)));
-        }
-        if !(64..=1 << 20).contains(&params.batch) {
-            return Err(bad(spec, &format!("batch is {}, not 64 to 1048576", params.batch)));
-        }
+        in_range(spec, "samples", params.samples, 1..=4096)?;
+        in_range(spec, "memory", params.memory, 1..=64)?;
+        in_range(spec, "batch", params.batch, 64..=1 << 20)?;
         Ok(Box::new(Lrb::new(seed, params)))
     },
 };

@@ -14,7 +14,7 @@
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held, share};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, bad, describe, in_range, params};
 use crate::slot_list::NONE;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -26,9 +26,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         if !(params.small > 0.0 && params.small < 1.0 && params.ghost >= 0.0 && params.ghost <= 10.0) {
             return Err(bad(spec, "small must lie between 0 and 1, ghost in 0 to 10"));
         }
-        if !(1..=COUNT_MAX).contains(&params.threshold) {
-            return Err(bad(spec, &format!("threshold must be 1 to {COUNT_MAX}, not {}", params.threshold)));
-        }
+        in_range(spec, "threshold", params.threshold, 1..=COUNT_MAX)?;
         Ok(Box::new(S3Fifo::new(capacity, &params)))
     },
 };

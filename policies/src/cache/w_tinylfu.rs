@@ -21,7 +21,7 @@
 
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::entry::{Entry, PolicySpec, describe, in_range, params};
 use crate::sketch::FrequencySketch;
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;
@@ -33,9 +33,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |capacity, seed, spec: &PolicySpec| {
         let params: Params = params(spec)?;
         for (name, share) in [("window", params.window), ("protected", params.protected)] {
-            if !(0.0..=1.0).contains(&share) {
-                return Err(bad(spec, &format!("{name} must be 0 to 1, not {share}")));
-            }
+            in_range(spec, name, share, 0.0..=1.0)?;
         }
         Ok(Box::new(WindowTinyLfu::new(capacity, seed, &params)))
     },

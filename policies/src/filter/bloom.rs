@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use super::{Build, Filter, FilterFacts, FilterPolicy};
 use crate::blocked_bloom::{self, BLOCK_BYTES};
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::entry::{Entry, PolicySpec, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "bloom",
@@ -27,9 +27,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: Build {
         policy: |spec: &PolicySpec| {
             let Params { bits_per_key } = params(spec)?;
-            if !(1.0..=50.0).contains(&bits_per_key) {
-                return Err(bad(spec, &format!("bits_per_key must be 1 to 50, not {bits_per_key}")));
-            }
+            in_range(spec, "bits_per_key", bits_per_key, 1.0..=50.0)?;
             Ok(Box::new(Bloom { bits_per_key }))
         },
         decode: |bytes| BlockedBloom::decode(bytes).map(|filter| Box::new(filter) as _),

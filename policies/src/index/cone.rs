@@ -9,53 +9,20 @@
 //! Invariants: every segment but the last spans more than epsilon ranks; the errors measured bound all errors.
 //! Weak where: an optimal fit needs far fewer segments (1.4 to 3.5 times fewer on smooth sets): no factor bounds it.
 
-use super::segments::{Fit, PiecewiseLinear, train};
+use super::Build;
+use super::segments::{Fit, Params, PiecewiseLinear, one_level};
 use super::slope::{Point, Slope, between};
-use super::{Build, IndexPolicy, Ranks, Trained, in_range};
-use crate::entry::{Entry, PolicySpec, describe, params};
+use crate::entry::{Entry, describe};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "cone",
     about: "line segments by the shrinking cone (FITing-tree, SIGMOD 2019)",
     params: describe::<Params>,
     build: Build {
-        policy: |spec: &PolicySpec| {
-            let Params { epsilon, over } = params(spec)?;
-            Ok(Box::new(ShrinkingCone { epsilon: in_range(spec, "epsilon", epsilon, 0..=4096)?, over }))
-        },
+        policy: |spec| one_level(spec, 0, Cone::new),
         decode: |bytes| PiecewiseLinear::decode(bytes).map(|model| Box::new(model) as _),
     },
 };
-
-#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Params {
-    /// How far a segment's line may be from a key's rank, in ranks (0 to 4096).
-    epsilon: u32,
-    /// What has the ranks: `entries` or `blocks`.
-    over: Ranks,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self { epsilon: 16, over: Ranks::Entries }
-    }
-}
-
-struct ShrinkingCone {
-    epsilon: u32,
-    over: Ranks,
-}
-
-impl IndexPolicy for ShrinkingCone {
-    fn ranks(&self) -> Ranks {
-        self.over
-    }
-
-    fn train(&self, images: &[u64]) -> Trained {
-        train(images, self.over, &mut Cone::new(self.epsilon), None)
-    }
-}
 
 /// The slopes through the first point that stay within epsilon of every rank so far.
 struct Cone {

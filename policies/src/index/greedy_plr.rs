@@ -9,52 +9,19 @@
 //! accuracy at worst.
 //! Weak where: keys are uniform random numbers, where an optimal fit needs a third of the segments.
 
-use super::segments::{Fit, PiecewiseLinear, train};
-use super::{Build, IndexPolicy, Ranks, Trained, in_range};
-use crate::entry::{Entry, PolicySpec, describe, params};
+use super::Build;
+use super::segments::{Fit, Params, PiecewiseLinear, one_level};
+use crate::entry::{Entry, describe};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "greedy-plr",
     about: "greedy piecewise linear regression with bounded error (Bourbon, OSDI 2020)",
     params: describe::<Params>,
     build: Build {
-        policy: |spec: &PolicySpec| {
-            let Params { epsilon, over } = params(spec)?;
-            Ok(Box::new(GreedyPlr { epsilon: in_range(spec, "epsilon", epsilon, 1..=4096)?, over }))
-        },
+        policy: |spec| one_level(spec, 1, Cone::new),
         decode: |bytes| PiecewiseLinear::decode(bytes).map(|model| Box::new(model) as _),
     },
 };
-
-#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Params {
-    /// How far a segment's line may be from a key's rank, in ranks (1 to 4096).
-    epsilon: u32,
-    /// What has the ranks: `entries` or `blocks`.
-    over: Ranks,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self { epsilon: 16, over: Ranks::Entries }
-    }
-}
-
-struct GreedyPlr {
-    epsilon: u32,
-    over: Ranks,
-}
-
-impl IndexPolicy for GreedyPlr {
-    fn ranks(&self) -> Ranks {
-        self.over
-    }
-
-    fn train(&self, images: &[u64]) -> Trained {
-        train(images, self.over, &mut Cone::new(f64::from(self.epsilon)), None)
-    }
-}
 
 /// The segment being stretched: the lines through its pivot that stay within epsilon of every rank so far. All
 /// coordinates are relative to the segment's first point, where a double has its precision.
@@ -69,14 +36,15 @@ struct Cone {
 }
 
 impl Cone {
-    fn new(epsilon: f64) -> Self {
-        Self { epsilon, first_image: 0, first_rank: 0, pivot: None, low: 0.0, high: 0.0 }
+    fn new(epsilon: u32) -> Self {
+        Self { epsilon: f64::from(epsilon), first_image: 0, first_rank: 0, pivot: None, low: 0.0, high: 0.0 }
     }
 }
 
 impl Fit for Cone {
     fn start(&mut self, image: u64, rank: u32) {
-        *self = Self { first_image: image, first_rank: rank, ..Self::new(self.epsilon) };
+        (self.first_image, self.first_rank, self.pivot) = (image, rank, None);
+        (self.low, self.high) = (0.0, 0.0);
     }
 
     fn extend(&mut self, image: u64, rank: u32) -> bool {

@@ -11,7 +11,7 @@
 
 use bytes::Bytes;
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec, bad};
+use crate::entry::{Entry, Family, PolicyError, PolicySpec};
 
 mod binary;
 mod cone;
@@ -98,19 +98,6 @@ pub trait Model: Send + Sync {
 /// The comparisons of a binary search among `count` numbers.
 fn halvings(count: usize) -> u32 {
     usize::BITS - count.leading_zeros()
-}
-
-/// A parameter's value, if it is in its range.
-fn in_range(
-    spec: &PolicySpec,
-    name: &str,
-    value: u32,
-    range: std::ops::RangeInclusive<u32>,
-) -> Result<u32, PolicyError> {
-    if range.contains(&value) {
-        return Ok(value);
-    }
-    Err(bad(spec, &format!("{name} must be {} to {}, not {value}", range.start(), range.end())))
 }
 
 /// How an index kind is made and read back.

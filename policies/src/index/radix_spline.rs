@@ -21,8 +21,8 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::slope::{Point, Slope};
 use super::stairs::{Bounds, affordable, each_edge, each_point, trainable};
-use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings, in_range};
-use crate::entry::{Entry, PolicySpec, describe, params};
+use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings};
+use crate::entry::{Entry, PolicySpec, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "radix-spline",

@@ -25,8 +25,8 @@ use ndarray::{Array1, Array2, Axis};
 
 use super::lines::{Lines, PIECE_BYTES, Piece};
 use super::stairs::{affordable, trainable};
-use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, in_range};
-use crate::entry::{Entry, PolicySpec, describe, params};
+use super::{Build, IndexPolicy, Model, Ranks, Trained, Window};
+use crate::entry::{Entry, PolicySpec, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "rmi",

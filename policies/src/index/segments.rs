@@ -11,7 +11,8 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::lines::{Lines, PIECE_BYTES, Piece};
 use super::stairs::{Bounds, affordable, each_point, trainable};
-use super::{Model, Ranks, Trained, Window, halvings};
+use super::{IndexPolicy, Model, Ranks, Trained, Window, halvings};
+use crate::entry::{PolicyError, PolicySpec, in_range, params};
 
 /// How images are cut into segments: one is stretched from point to point as long as a line stays within epsilon.
 pub(super) trait Fit {
@@ -41,6 +42,52 @@ pub(super) fn cut(fit: &mut impl Fit, images: &[u64]) -> Vec<Piece> {
     });
     pieces.extend(open.map(|first| Piece { first, slope: fit.slope() }));
     pieces
+}
+
+/// The parameters of a policy with one level of segments.
+#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Params {
+    /// How far a segment's line may be from a key's rank, in ranks (up to 4096).
+    epsilon: u32,
+    /// What has the ranks: `entries` or `blocks`.
+    over: Ranks,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { epsilon: 16, over: Ranks::Entries }
+    }
+}
+
+/// A policy with one level of segments, which `fit` cuts.
+struct OneLevel<F> {
+    epsilon: u32,
+    over: Ranks,
+    fit: fn(u32) -> F,
+}
+
+impl<F: Fit> IndexPolicy for OneLevel<F> {
+    fn ranks(&self) -> Ranks {
+        self.over
+    }
+
+    fn train(&self, images: &[u64]) -> Trained {
+        train(images, self.over, &mut (self.fit)(self.epsilon), None)
+    }
+}
+
+/// The policy that cuts segments with a fit for an epsilon of at least `least`.
+///
+/// # Errors
+/// An unknown parameter, or a value out of range.
+pub(super) fn one_level<F: Fit + 'static>(
+    spec: &PolicySpec,
+    least: u32,
+    fit: fn(u32) -> F,
+) -> Result<Box<dyn IndexPolicy>, PolicyError> {
+    let Params { epsilon, over } = params(spec)?;
+    Ok(Box::new(OneLevel { epsilon: in_range(spec, "epsilon", epsilon, least..=4096)?, over, fit }))
 }
 
 /// Up to so many first images are searched without a level above them.

@@ -4,7 +4,7 @@
 //! 1 <= K_i <= T). K = 1 is leveling, K = T tiering. A layout answers K_i; the plan that follows from K, C and the tree
 //! is worked out by the shared planner in `planner.rs`, which a layout of another kind may replace by overriding `plan`.
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec, bad};
+use crate::entry::{Entry, Family, PolicyError, PolicySpec, in_range};
 use crate::facts::{Plan, TreeShape};
 use crate::picker::Picker;
 
@@ -69,6 +69,5 @@ pub fn plan_everything(tree: &TreeShape) -> Option<Plan> {
 const RATIO_DEFAULT: u32 = 10;
 
 fn check_ratio(spec: &PolicySpec, ratio: u32) -> Result<(), PolicyError> {
-    let in_range = (2..=100).contains(&ratio);
-    if in_range { Ok(()) } else { Err(bad(spec, &format!("ratio must be 2 to 100, not {ratio}"))) }
+    in_range(spec, "ratio", ratio, 2..=100).map(drop)
 }

@@ -7,7 +7,7 @@
 //! Weak where: separated values are scanned (each is one random read) or overwritten often (the log must be collected).
 
 use super::{Build, Separation};
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::entry::{Entry, PolicySpec, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "threshold",
@@ -15,9 +15,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |spec: &PolicySpec| {
         let Params { bytes } = params(spec)?;
-        if !(1..=1 << 30).contains(&bytes) {
-            return Err(bad(spec, &format!("bytes must be 1 to {}, not {bytes}", 1 << 30)));
-        }
+        in_range(spec, "bytes", bytes, 1..=1 << 30)?;
         Ok(Box::new(Threshold { bytes }))
     },
 };

@@ -8,7 +8,8 @@ use aura_policies::cache::replay::Replay;
 use aura_policies::cache::{self, Access};
 
 use crate::SplitMix64;
-use crate::cache_trace::{Trace, oracle_text, skewed};
+use crate::cache_trace::{Trace, skewed};
+use crate::oracle::oracle_text;
 
 fn replay(name: &str, trace: &[Request], capacity: u64) -> Tally {
     bound::build(&PolicySpec::named(name)).expect("it builds").replay(trace, capacity)

@@ -1,7 +1,6 @@
 //! LIRS and W-TinyLFU against what their authors' and others' programs count, and W-TinyLFU's own laws.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use aura_policies::PolicySpec;
 use aura_policies::cache::replay::{Object, Replay};
@@ -9,6 +8,8 @@ use aura_policies::cache::{self, Access};
 
 use crate::SplitMix64;
 use crate::cache_driver::CacheDriver;
+use crate::cache_trace;
+use crate::oracle::oracle_text;
 
 /// Misses of objects of one byte.
 fn misses(spec: &PolicySpec, capacity: u64, objects: &[Object]) -> u64 {
@@ -22,11 +23,9 @@ fn w_tinylfu() -> PolicySpec {
     PolicySpec::named("w-tinylfu")
 }
 
-/// 200,000 requests over 18,156 distinct keys, skewed as the product of two uniform numbers.
+/// The skewed trace, whose keys are numbers of objects.
 pub(crate) fn skewed() -> Vec<Object> {
-    let mut random = SplitMix64(0);
-    let key = |r: u64| (((((r >> 32) * (r & 0xffff_ffff)) >> 32) * 20_000) >> 32) as Object;
-    (0..200_000).map(|_| key(random.next())).collect()
+    cache_trace::skewed().into_iter().map(|key| key as Object).collect()
 }
 
 /// The counts are libCacheSim's, which bounds LIRS's ghosts more tightly and sometimes evicts on a hit: within 1.5 %.
@@ -136,19 +135,4 @@ fn oracle_objects(trace: &str) -> Vec<Object> {
         *numbers.entry(key).or_insert(next)
     };
     text.lines().skip(1).map(number).collect()
-}
-
-/// The text of an oracle file, unpacked; None, with a note, when no folder is named.
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-#[expect(clippy::disallowed_methods, reason = "the oracles are files outside the engine's storage")]
-fn oracle_text(name: &str) -> Option<String> {
-    let Some(folder) = std::env::var_os("AURA_ORACLES") else {
-        eprintln!("skipped: AURA_ORACLES is not set");
-        return None;
-    };
-    let mut bytes = std::fs::read(Path::new(&folder).join(name)).expect("the oracle file is there");
-    if Path::new(name).extension().is_some_and(|extension| extension == "zst") {
-        bytes = zstd::decode_all(&bytes[..]).expect("a zstd frame");
-    }
-    Some(String::from_utf8(bytes).expect("text"))
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use aura_policies::PolicySpec;
 
-use crate::cache_trace::{Trace, oracle_text};
+use crate::cache_trace::Trace;
+use crate::oracle::oracle_text;
 
 /// A policy of ours and whose it is.
 struct Same {

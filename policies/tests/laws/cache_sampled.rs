@@ -2,7 +2,8 @@
 
 use aura_policies::PolicySpec;
 
-use crate::cache_trace::{Trace, oracle_text, skewed};
+use crate::cache_trace::{Trace, skewed};
+use crate::oracle::oracle_text;
 
 /// A policy of ours, whose it is, and how far the miss ratio may be outside that program's over its seeds.
 struct Drawn {

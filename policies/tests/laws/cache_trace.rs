@@ -1,13 +1,13 @@
-//! Traces whose counts are known, and oracle files.
+//! Traces whose counts are known.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use aura_policies::PolicySpec;
 use aura_policies::cache::replay::{Object, Replay};
 use aura_policies::cache::{self, Access};
 
 use crate::SplitMix64;
+use crate::oracle::oracle_text;
 
 /// A trace with its keys numbered.
 pub(crate) struct Trace {
@@ -80,19 +80,4 @@ pub(crate) fn skewed() -> Vec<u64> {
     let mut random = SplitMix64(0);
     let key = |r: u64| ((((r >> 32) * (r & 0xffff_ffff)) >> 32) * 20_000) >> 32;
     (0..200_000).map(|_| key(random.next())).collect()
-}
-
-/// The text of an oracle file, unpacked; None, with a note, where `AURA_ORACLES` names no folder.
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-#[expect(clippy::disallowed_methods, reason = "the oracles are files outside the engine's storage")]
-pub(crate) fn oracle_text(name: &str) -> Option<String> {
-    let Some(folder) = std::env::var_os("AURA_ORACLES") else {
-        eprintln!("skipped: AURA_ORACLES is not set");
-        return None;
-    };
-    let mut bytes = std::fs::read(Path::new(&folder).join(name)).expect("the oracle file is there");
-    if Path::new(name).extension().is_some_and(|extension| extension == "zst") {
-        bytes = zstd::decode_all(&bytes[..]).expect("a zstd frame");
-    }
-    Some(String::from_utf8(bytes).expect("text"))
 }

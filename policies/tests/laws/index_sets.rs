@@ -1,8 +1,7 @@
 //! Key sets for table indexes: the ones that golden counts were taken from, defined by arithmetic, and hard ones.
 
-use std::path::Path;
-
 use crate::SplitMix64;
+use crate::oracle::oracle_bytes;
 
 /// The i-th output of SplitMix64 seeded with 0.
 fn splitmix(i: u64) -> u64 {
@@ -67,16 +66,9 @@ pub(crate) fn hard() -> Vec<(&'static str, Vec<u64>)> {
     sets
 }
 
-/// A file of the folder that AURA_ORACLES names, unpacked if it ends in `.zst`; None, with a note, when it names none.
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-#[expect(clippy::disallowed_methods, reason = "the oracles are files outside the engine's storage")]
+/// A file of the learned indexes' oracles.
 pub(crate) fn oracle(name: &str) -> Option<Vec<u8>> {
-    let Some(folder) = std::env::var_os("AURA_ORACLES") else {
-        eprintln!("skipped: AURA_ORACLES is not set");
-        return None;
-    };
-    let bytes = std::fs::read(Path::new(&folder).join("learned_index").join(name)).expect("the oracle file is there");
-    if name.ends_with(".zst") { Some(zstd::decode_all(&bytes[..]).expect("a zstd frame")) } else { Some(bytes) }
+    oracle_bytes(&format!("learned_index/{name}"))
 }
 
 /// The keys of an oracle's data set: stored as differences.

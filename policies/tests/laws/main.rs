@@ -25,6 +25,7 @@ mod index_golden;
 mod index_sets;
 mod tuner;
 
+mod oracle;
 mod registry;
 
 /// SplitMix64 (Steele et al., OOPSLA 2014): the stream that the golden traces are defined by.

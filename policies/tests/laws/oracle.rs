@@ -1,0 +1,20 @@
+//! Files of the folder that `AURA_ORACLES` names: results of other people's programs.
+
+use std::path::Path;
+
+/// A file, unpacked if it ends in `.zst`; None, with a note, where no folder is named.
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+#[expect(clippy::disallowed_methods, reason = "the oracles are files outside the engine's storage")]
+pub(crate) fn oracle_bytes(name: &str) -> Option<Vec<u8>> {
+    let Some(folder) = std::env::var_os("AURA_ORACLES") else {
+        eprintln!("skipped: AURA_ORACLES is not set");
+        return None;
+    };
+    let bytes = std::fs::read(Path::new(&folder).join(name)).expect("the oracle file is there");
+    if name.ends_with(".zst") { Some(zstd::decode_all(&bytes[..]).expect("a zstd frame")) } else { Some(bytes) }
+}
+
+/// A file of text.
+pub(crate) fn oracle_text(name: &str) -> Option<String> {
+    oracle_bytes(name).map(|bytes| String::from_utf8(bytes).expect("text"))
+}
