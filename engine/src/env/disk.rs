@@ -104,6 +104,10 @@ impl Fs for DiskFs {
         fs::rename(from, to)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
@@ -121,7 +125,15 @@ impl Fs for DiskFs {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        let missing = path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.is_dir());
+        let missing: Vec<&Path> = missing.collect();
+        fs::create_dir_all(path)?;
+        // A file in a directory whose own name a crash may take is not durable, whatever is synced in it.
+        for parent in missing.into_iter().rev().filter_map(Path::parent) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            fs::File::open(parent)?.sync_all()?;
+        }
+        Ok(())
     }
 
     fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {

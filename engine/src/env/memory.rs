@@ -70,6 +70,10 @@ impl Fs for MemoryFs {
         lock(&self.names).rename(from, to).map(drop)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        lock(&self.names).link(from, to).map(drop)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         lock(&self.names).remove(path)
     }

@@ -91,16 +91,20 @@ pub trait Fs: Send + Sync {
     /// Gives a file another name, in place of one that stands there.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name; [`io::ErrorKind::AlreadyExists`] where one stands there. Both name the same bytes, which
+    /// stay for as long as one of them does. Not every file system can, and none across devices.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// The names of the files in a directory, sorted.
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
 
-    /// Creates a directory and those above it; one that exists is no error.
+    /// Creates a directory and those above it, durably; one that exists is no error.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes the creations, renames and removals in a directory survive a crash of the machine.
+    /// Makes the creations, links, renames and removals in a directory survive a crash of the machine.
     fn sync_directory(&self, path: &Path) -> Io<io::Result<()>>;
 
     /// Takes the exclusive lock file at `path` until the guard is dropped (or the process ends);

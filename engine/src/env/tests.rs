@@ -13,6 +13,7 @@ use super::{Env, Work};
 /// What every file system does, in an empty directory `root` that exists.
 async fn file_system_law(env: &Env, root: &Path) {
     files_law(env, root).await;
+    links_law(env, root).await;
     names_law(env, root).await;
     locks_law(env, root);
 }
@@ -51,6 +52,31 @@ async fn files_law(env: &Env, root: &Path) {
     env.fs.remove(&path).unwrap();
     again.append(b"kept while it is open").await.unwrap();
     assert_eq!(&again.read_at(0, 4).await.unwrap()[..], b"kept");
+}
+
+async fn links_law(env: &Env, root: &Path) {
+    let fs = &env.fs;
+    let (first, second) = (root.join("first"), root.join("linked/second"));
+    fs.create_directory(&root.join("linked")).unwrap();
+    let file = fs.create(&first).unwrap();
+    file.append(b"one").await.unwrap();
+    fs.hard_link(&first, &second).unwrap();
+    file.append(b" and two").await.unwrap();
+    assert_eq!(&fs.open(&second).unwrap().read_at(0, 11).await.unwrap()[..], b"one and two");
+    fs.create(&root.join("third")).unwrap();
+    let refused = [
+        (fs.hard_link(&root.join("third"), &second).err(), ErrorKind::AlreadyExists),
+        (fs.hard_link(&root.join("nowhere"), &root.join("x")).err(), ErrorKind::NotFound),
+        (fs.hard_link(&first, &root.join("nowhere/x")).err(), ErrorKind::NotFound),
+    ];
+    for (error, kind) in refused {
+        assert_eq!(error.map(|error| error.kind()), Some(kind));
+    }
+    fs.remove(&first).unwrap();
+    fs.rename(&root.join("third"), &first).unwrap();
+    assert_eq!(&fs.open(&second).unwrap().read_at(0, 11).await.unwrap()[..], b"one and two");
+    fs.remove(&first).unwrap();
+    fs.remove(&second).unwrap();
 }
 
 async fn names_law(env: &Env, root: &Path) {

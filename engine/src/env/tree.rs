@@ -54,6 +54,17 @@ impl<F: Clone> Tree<F> {
         Ok(file)
     }
 
+    /// Gives a file a second name, and answers with the file.
+    pub(super) fn link(&mut self, from: &Path, to: &Path) -> io::Result<F> {
+        let file = self.get(from)?;
+        self.check_place(to)?;
+        if self.files.contains_key(to) {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} exists", to.display())));
+        }
+        self.files.insert(to.to_path_buf(), file.clone());
+        Ok(file)
+    }
+
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
         self.files.remove(path).map(drop).ok_or_else(|| missing(path))
     }

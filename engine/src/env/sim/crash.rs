@@ -1,5 +1,6 @@
 //! What a crash of the machine leaves of a file system.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,8 +76,11 @@ pub(super) fn survive(
         }
     }
     let mut tree = names.without_files();
+    // A file with several names has one fate.
+    let mut fates: BTreeMap<u32, Blob> = BTreeMap::new();
     for (path, body) in names.iter() {
-        tree.insert(path, remains(body, mode, &mut random))?;
+        let fate = fates.entry(body.number).or_insert_with(|| remains(body, mode, &mut random));
+        tree.insert(path, fate.clone())?;
     }
     Ok(FsImage { tree })
 }

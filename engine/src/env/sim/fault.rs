@@ -20,6 +20,8 @@ pub enum FaultKind {
     Rename,
     /// Creations of files and directories, and lock files.
     Create,
+    /// Hard links, failing with [`io::ErrorKind::CrossesDevices`], as one to another device does.
+    Link,
     /// Removals.
     Remove,
     /// Appends and creations, failing with [`io::ErrorKind::StorageFull`]; an append writes the first half of its data
@@ -37,6 +39,7 @@ pub(super) enum Call {
     Sync,
     Rename,
     Create,
+    Link,
     Remove,
 }
 
@@ -48,6 +51,7 @@ impl Call {
             FaultKind::Sync => self == Self::Sync,
             FaultKind::Rename => self == Self::Rename,
             FaultKind::Create => self == Self::Create,
+            FaultKind::Link => self == Self::Link,
             FaultKind::Remove => self == Self::Remove,
             FaultKind::NoSpace => matches!(self, Self::Write | Self::Create),
         }
@@ -166,6 +170,9 @@ impl Faults {
         match failure {
             Some(FaultKind::NoSpace) => {
                 Err(io::Error::new(io::ErrorKind::StorageFull, "injected fault: no space left on the device"))
+            }
+            Some(FaultKind::Link) => {
+                Err(io::Error::new(io::ErrorKind::CrossesDevices, "injected fault: the link crosses devices"))
             }
             Some(kind) => Err(io::Error::other(format!("injected fault: {kind:?} failed"))),
             None => Ok(delay),

@@ -241,3 +241,27 @@ fn files_at_rest_are_damaged() {
     assert_eq!(world.flip_bit(path, 5001, 0).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(world.truncate(Path::new("db/none"), 0).unwrap_err().kind(), ErrorKind::NotFound);
 }
+
+#[test]
+fn a_link_is_durable_with_its_directory_and_both_names_have_one_fate() {
+    let world = half_synced();
+    let fs = world.env().fs;
+    fs.create_directory(Path::new("copy")).unwrap();
+    world.fail_nth(FaultKind::Link, 1, 1);
+    let refused = fs.hard_link(Path::new("db/f"), Path::new("copy/f")).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::CrossesDevices);
+    let calls = world.io_count();
+    fs.hard_link(Path::new("db/f"), Path::new("copy/f")).unwrap();
+    assert_eq!(world.io_count(), calls + 1);
+    let copy = |mode, seed| world.crash_image(mode, seed).unwrap().read(Path::new("copy/f")).ok();
+    assert_eq!(copy(CrashMode::DropUnsynced, 0), None);
+    world.block_on(fs.sync_directory(Path::new("copy"))).unwrap().unwrap();
+    assert_eq!(copy(CrashMode::DropUnsynced, 0), Some(vec![1; 5000]));
+    for seed in 0..20 {
+        for mode in [CrashMode::Torn, CrashMode::Reordered] {
+            assert_eq!(copy(mode, seed), Some(left(&world, mode, seed)), "{mode:?} {seed}");
+        }
+    }
+    fs.remove(Path::new("db/f")).unwrap();
+    assert_eq!(copy(CrashMode::DropUnsynced, 0), Some(vec![1; 5000]));
+}

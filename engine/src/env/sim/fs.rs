@@ -232,6 +232,13 @@ impl Fs for SimFs {
         Ok(())
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut names = self.names(Call::Link)?;
+        let body = names.live.link(from, to)?;
+        names.change(None, Some((to, body)));
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut names = self.names(Call::Remove)?;
         names.live.remove(path)?;

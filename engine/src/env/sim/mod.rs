@@ -172,7 +172,7 @@ impl SimWorld {
         }
     }
 
-    /// Calls so far that changed what a crash leaves: creations, appends, syncs, renames, removals, locks.
+    /// Calls so far that changed what a crash leaves: creations, appends, syncs, renames, links, removals, locks.
     pub fn io_count(&self) -> u64 {
         self.faults.calls()
     }
