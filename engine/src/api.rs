@@ -1,17 +1,19 @@
 //! The engine as its users see it.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::cache::{CacheObserver, Observer};
+use crate::checkpoint::CheckpointReport;
 use crate::config::{EngineConfig, Reconfigure};
 use crate::env::Env;
 use crate::error::Result;
 use crate::index::{self, IndexRegistry, IndexUse};
 use crate::metrics::{Event, LevelState, Metrics};
 use crate::open::open;
+use crate::repair::{RepairReport, repair};
 use crate::scan::Scan;
 use crate::snapshot::Snapshot;
 use crate::state::Inner;
@@ -45,6 +47,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Takes other settings and goes on. Calls that run see the old ones or the new ones; no answer depends on which.
     fn reconfigure(&self, change: &Reconfigure) -> impl Future<Output = Result<()>> + Send;
+
+    /// Makes an openable copy of the database in `directory`, which is absent or empty: its state at one moment of the call
+    /// or after its beginning, every write acknowledged before the call included. Files that never change again are shared
+    /// by hard links where the file system can. Writes go on meanwhile.
+    fn checkpoint(&self, directory: &Path) -> impl Future<Output = Result<CheckpointReport>> + Send;
 
     /// Waits for background work and releases the directory. Later calls fail; closing twice is no error.
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
@@ -86,6 +93,28 @@ impl EngineBuilder {
     pub async fn open(self) -> Result<AuraEngine> {
         let inner = open(self.env, self.directory, self.config, self.observer).await?;
         Ok(AuraEngine { handle: Arc::new(Handle { inner }) })
+    }
+}
+
+impl EngineBuilder {
+    /// Keeps what is sound of a damaged database that nobody has open, and tells what is lost. Files that are damaged or no
+    /// longer needed move to `lost/` inside the directory; nothing is deleted. Where nothing is wrong, nothing is changed.
+    ///
+    /// Without the manifest the tree is put together from all tables found. Among them may be some that a compaction had
+    /// replaced and a crash kept from being removed: a key that was deleted may be there again.
+    ///
+    /// # Errors
+    /// Settings out of range, a directory that is not there, in use, or no database, a newer format, and I/O errors.
+    pub async fn repair(self) -> Result<RepairReport> {
+        repair(&self.env, &self.directory, &self.config, false).await
+    }
+
+    /// Says what [`repair`](Self::repair) would do, and changes nothing.
+    ///
+    /// # Errors
+    /// As of the repair.
+    pub async fn plan_repair(self) -> Result<RepairReport> {
+        repair(&self.env, &self.directory, &self.config, true).await
     }
 }
 
@@ -195,6 +224,10 @@ impl Engine for AuraEngine {
     async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
         self.inner().check_open()?;
         self.inner().reconfigure(change)
+    }
+
+    async fn checkpoint(&self, directory: &Path) -> Result<CheckpointReport> {
+        self.inner().checkpoint(directory).await
     }
 
     async fn close(&self) -> Result<()> {

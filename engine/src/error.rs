@@ -49,6 +49,20 @@ pub enum Error {
         /// The directory.
         directory: PathBuf,
     },
+    /// A directory cannot take a checkpoint.
+    #[error("{} cannot take a checkpoint: {what}", directory.display())]
+    Target {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        what: String,
+    },
+    /// The directory is a checkpoint that was cut short.
+    #[error("{} is a checkpoint that was cut short: it is no database, and can be removed", directory.display())]
+    Unfinished {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// A key is empty or longer than 64 KiB.
     #[error("a key has 1 to 65,536 bytes, this one {bytes}")]
     KeySize {

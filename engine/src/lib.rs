@@ -56,7 +56,11 @@ mod merge;
 
 mod snapshot;
 
+mod trace;
 mod verify;
+
+mod checkpoint;
+mod repair;
 
 mod background;
 
@@ -66,6 +70,7 @@ mod metrics;
 
 pub use api::{AuraEngine, Engine, EngineBuilder};
 pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
+pub use checkpoint::CheckpointReport;
 pub use config::{
     CacheConfig, CompactionConfig, Compression, EngineConfig, IndexGate, MemtableStructure, Metadata, Reconfigure,
     Rows, SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
@@ -77,7 +82,8 @@ pub use index::{
     inspect as inspect_indexes,
 };
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
+pub use repair::{Loss, RepairReport};
 pub use scan::Scan;
 pub use snapshot::Snapshot;
 pub use storage::{Batch, Direction, KEY_BYTES_MAX, Key, Kind, Range, Sequence, VALUE_BYTES_MAX, Value, ValuePointer};
-pub use verify::VerifyReport;
+pub use verify::{ValueFileAudit, VerifyReport, verify_directory};

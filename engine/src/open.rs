@@ -39,11 +39,7 @@ pub(crate) async fn open(
     cache.observer = observer;
     let cache = Arc::new(cache);
     env.fs.create_directory(&directory).map_err(|error| Error::io("create", &directory, error))?;
-    let lock_path = directory.join(LOCK);
-    let guard = env.fs.lock(&lock_path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => Error::Locked { directory: directory.clone() },
-        _ => Error::io("lock", &lock_path, error),
-    })?;
+    let guard = take_lock(&env, &directory)?;
     let recovered = recover(&env, &directory, &cache).await?;
     let replayed = replay_logs(&env, &directory, &config, &recovered).await?;
 
@@ -105,6 +101,15 @@ pub(crate) async fn open(
     Ok(inner)
 }
 
+/// Keeps other engines out of `directory` for as long as the guard is held.
+pub(crate) fn take_lock(env: &Env, directory: &Path) -> Result<Box<dyn Send + Sync>> {
+    let path = directory.join(LOCK);
+    env.fs.lock(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Error::Locked { directory: directory.to_owned() },
+        _ => Error::io("lock", &path, error),
+    })
+}
+
 /// Flushes what the logs held, so that the logs and what a crash left behind can go.
 async fn settle_recovery(inner: &Arc<Inner>, wals: &[u64], leftovers: &[String]) -> Result<()> {
     while let Some(memtable) = inner.view.load_full().sealed.last().cloned() {
@@ -130,14 +135,20 @@ async fn settle_recovery(inner: &Arc<Inner>, wals: &[u64], leftovers: &[String])
     Ok(())
 }
 
-struct Replayed {
+/// What the logs held.
+pub(crate) struct Replayed {
     /// The oldest first.
-    memtables: Vec<Arc<Memtable>>,
+    pub(crate) memtables: Vec<Arc<Memtable>>,
     sequence: Sequence,
 }
 
 /// Replays the logs in order, to the first record that cannot be used: a prefix of history, never a hole.
-async fn replay_logs(env: &Env, directory: &Path, config: &EngineConfig, recovered: &Recovered) -> Result<Replayed> {
+pub(crate) async fn replay_logs(
+    env: &Env,
+    directory: &Path,
+    config: &EngineConfig,
+    recovered: &Recovered,
+) -> Result<Replayed> {
     let mut replayed = Replayed { memtables: Vec::new(), sequence: recovered.sequence };
     // Where the last log read ended; its place is the first log's until one was read. A log that is missing, or shorter
     // than the next one remembers, ends history as a torn record does.
@@ -218,7 +229,7 @@ async fn seal_value_files(version: &mut Version) -> Result<()> {
 }
 
 /// Leaves the settings in the directory, for people and tools; the engine does not read them.
-async fn write_settings(env: &Env, directory: &Path, config: &EngineConfig) -> Result<()> {
+pub(crate) async fn write_settings(env: &Env, directory: &Path, config: &EngineConfig) -> Result<()> {
     let temporary = directory.join("SETTINGS.new");
     let settings = serde_json::to_vec_pretty(config).expect("settings are plain data");
     let file = env.fs.create(&temporary).map_err(|error| Error::io("create", &temporary, error))?;

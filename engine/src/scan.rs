@@ -23,7 +23,6 @@ pub struct Scan {
     range: Range,
     direction: Direction,
     fill_cache: bool,
-    caller: Caller,
     /// Objects it has asked the cache for.
     scanned: u32,
     merge: Merge,
@@ -45,15 +44,8 @@ impl Scan {
         for (number, level) in view.version.levels.iter().enumerate() {
             level.runs.iter().for_each(|run| merge.add_run(run.clone(), number, false));
         }
-        let (started, done, fill_cache, caller, scanned) = (false, false, true, Caller::Scan, 0);
-        Self { inner, view, snapshot, _pin: pin, range, direction, fill_cache, caller, scanned, merge, started, done }
-    }
-
-    /// The same scan, as a job of the engine's own: it is no news to the cache.
-    #[must_use]
-    pub(crate) fn in_background(mut self) -> Self {
-        (self.fill_cache, self.caller) = (false, Caller::Background);
-        self
+        let (started, done, fill_cache, scanned) = (false, false, true, 0);
+        Self { inner, view, snapshot, _pin: pin, range, direction, fill_cache, scanned, merge, started, done }
     }
 
     /// The same scan, leaving the cache as it is.
@@ -73,7 +65,7 @@ impl Scan {
         }
         let inner = self.inner.clone();
         let mut context = inner.context();
-        (context.fill_cache, context.caller, context.scanned) = (self.fill_cache, self.caller, self.scanned);
+        (context.fill_cache, context.caller, context.scanned) = (self.fill_cache, Caller::Scan, self.scanned);
         let row = self.advance(&mut context).await;
         self.scanned = context.scanned;
         self.done = !matches!(row, Ok(Some(_)));

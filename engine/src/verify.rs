@@ -1,13 +1,34 @@
-//! Verification: every checksum, the order of every level, and every value pointer, against the files as they are.
+//! Verification: every checksum, the order of every level, every value pointer and every name, against the files as they
+//! are.
+//!
+//! One moment is checked: a view, the logs of its memtables, the manifest, and the names in the directory, all taken
+//! between two commit groups. An open engine goes on meanwhile; its view keeps the files. A directory that nobody has open
+//! is read as opening it would, and left as it is.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytesize::ByteSize;
 use serde::Serialize;
 
+use crate::cache::BlockCache;
+use crate::config::{CacheConfig, EngineConfig};
+use crate::context::ReadContext;
+use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::scan::Scan;
-use crate::state::Inner;
-use crate::storage::{Direction, Range};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use crate::memtable::Memtable;
+use crate::merge::Merge;
+use crate::open::{replay_logs, take_lock};
+use crate::state::{Inner, View};
+use crate::storage::{Direction, Key, Kind, Sequence, ValuePointer};
+use crate::trace::{Extent, FRAMES_START, Trace};
+use crate::version::{Edit, FileKind, ValueFileState, Version, read_back, recover, snapshot};
+use crate::vlog::ValueFile;
+use crate::vlog::format::{HEADER_BYTES, sound_frame, stated_bytes};
+use crate::wal::replay;
 
 /// What a verification looked at and found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -16,76 +37,465 @@ pub struct VerifyReport {
     pub tables: u64,
     /// Entries in them.
     pub entries: u64,
-    /// Values in the value log that were read and checked.
+    /// Values in the value log that tables and memtables point at, read and checked.
     pub values: u64,
+    /// Logs read whole.
+    pub logs: u64,
+    /// Records in them.
+    pub log_records: u64,
     /// Rows that can be reached now.
     pub rows: u64,
     /// Bytes of their keys and values.
     pub reachable_bytes: u64,
+    /// The part of those whose value lies in the value log.
+    pub value_reachable_bytes: u64,
     /// Bytes of tables, value files and logs on disk.
     pub disk_bytes: u64,
+    /// The value files, each walked from one end to the other.
+    pub value_files: Vec<ValueFileAudit>,
+    /// Files that nothing refers to: a crash left them, and the next opening removes them. In an open engine a job may be
+    /// writing one, or a reader may hold it.
+    pub leftovers: Vec<String>,
     /// What is wrong, each with its file and place. Empty: all is sound.
     pub problems: Vec<String>,
+}
+
+/// What a value file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ValueFileAudit {
+    /// Its number.
+    pub file: u64,
+    /// Its bytes.
+    pub disk_bytes: u64,
+    /// Sound frames.
+    pub frames: u64,
+    /// Bytes of frames that tables or memtables point at, traced.
+    pub live_bytes: u64,
+    /// Bytes booked as garbage.
+    pub garbage_bytes: u64,
+    /// Bytes in which no sound frame lies and to which nothing points: the torn end that a crash left, or damage to what
+    /// nobody reads any more.
+    pub unreadable_bytes: u64,
+}
+
+impl ValueFileAudit {
+    /// Bytes for frames.
+    pub fn frame_bytes(&self) -> u64 {
+        self.disk_bytes.saturating_sub(FRAMES_START)
+    }
+
+    /// What is wrong with the books. Garbage is booked when a merge drops a pointer; what a crash left in the file before
+    /// it was sealed is in no book, so only too much can be told.
+    fn booking_fault(&self) -> Option<String> {
+        let (live, all) = (self.live_bytes, self.frame_bytes());
+        (live > all).then(|| format!("{live} bytes are pointed at where {all} lie"))
+    }
+}
+
+impl VerifyReport {
+    /// Bytes on disk over reachable bytes; None where nothing can be reached.
+    pub fn space_amplification(&self) -> Option<f64> {
+        (self.reachable_bytes > 0).then(|| self.disk_bytes as f64 / self.reachable_bytes as f64)
+    }
+
+    /// Bytes of value files.
+    pub fn value_disk_bytes(&self) -> u64 {
+        self.value_files.iter().map(|file| file.disk_bytes).sum()
+    }
+
+    /// Bytes of value files over reachable bytes of the rows whose values lie there; None where there is none.
+    pub fn value_log_amplification(&self) -> Option<f64> {
+        let reachable = self.value_reachable_bytes;
+        (reachable > 0).then(|| self.value_disk_bytes() as f64 / reachable as f64)
+    }
+
+    fn problem(&mut self, error: &Error) {
+        self.problems.push(error.to_string());
+    }
+}
+
+/// A cache that holds nothing: what is checked comes from the device.
+pub(crate) fn no_cache() -> Result<Arc<BlockCache>> {
+    let cache = CacheConfig { size: ByteSize(0), ..CacheConfig::default() };
+    Ok(Arc::new(BlockCache::new(&cache, 0)?))
+}
+
+/// Checks a database that nobody has open, and changes nothing but for the lock that is held meanwhile. Damage that keeps
+/// it from being opened is the one problem of the report.
+///
+/// # Errors
+/// A directory that is not there or in use, one that is no database, a newer format, and I/O errors.
+pub async fn verify_directory(env: &Env, directory: &Path) -> Result<VerifyReport> {
+    env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+    let _lock = take_lock(env, directory)?;
+    let names = env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+    let config = EngineConfig::default();
+    let opened = async {
+        let recovered = recover(env, directory, &no_cache()?).await?;
+        let replayed = replay_logs(env, directory, &config, &recovered).await?;
+        Ok((recovered, replayed, read_back(env, directory).await))
+    };
+    let (recovered, replayed, stored) = match opened.await {
+        Ok(opened) => opened,
+        Err(error) if is_damage(&error) => {
+            return Ok(VerifyReport { problems: vec![error.to_string()], ..VerifyReport::default() });
+        }
+        Err(error) => return Err(error),
+    };
+    let view = View {
+        active: Arc::new(Memtable::new(config.memtable_structure, 0)),
+        sealed: replayed.memtables.into_iter().rev().collect(),
+        version: Arc::new(recovered.version),
+    };
+    // A log may end in what a crash has torn: its replay has told that from damage.
+    let logs = recovered.wals.iter().map(|wal| (*wal, 0)).collect();
+    let mut ends = BTreeMap::new();
+    for (number, state) in &view.version.value_files {
+        ends.insert(*number, state.sealed_bytes.map_or_else(|| state.file.bytes(), Ok)?);
+    }
+    let stored = Some(stored);
+    let moment = Moment { env, directory, view: Arc::new(view), sequence: Sequence::MAX, ends, logs, stored, names };
+    let mut report = moment.check().await?;
+    moment.check_logs(&mut report).await;
+    Ok(report)
+}
+
+/// Whether an error tells of damage to the files, rather than of a device that fails.
+pub(crate) fn is_damage(error: &Error) -> bool {
+    match error {
+        Error::Corruption { .. } => true,
+        Error::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    }
 }
 
 impl Inner {
     /// Reads everything and checks it. The cache is left as it is.
     pub(crate) async fn verify(self: &Arc<Self>) -> Result<VerifyReport> {
         self.check_open()?;
-        let view = self.view.load_full();
-        let mut report = VerifyReport { disk_bytes: self.metrics().disk_bytes(), ..VerifyReport::default() };
-        let mut context = self.context().in_background();
-        for (level, state) in view.version.levels.iter().enumerate() {
-            for run in &state.runs {
-                for pair in run.tables.windows(2) {
-                    let (left, right) = (pair[0].facts(), pair[1].facts());
-                    if left.overlaps(right) {
-                        report.problems.push(format!("level {level}: tables {} and {} overlap", left.id, right.id));
-                    }
-                }
+        let moment = {
+            // In the order in which a writer takes them.
+            let log = self.log.lock().await;
+            let manifest = self.manifest.lock().await;
+            let view = self.view.load_full();
+            // After a failure the manifest may hold an edit that never took effect.
+            let sound = self.check_writable().is_ok();
+            let stored = if sound { Some(read_back(&self.env, &self.directory).await) } else { None };
+            let names = self.env.fs.list(&self.directory);
+            let names = names.map_err(|error| Error::io("list", &self.directory, error))?;
+            let mut ends = BTreeMap::new();
+            for (number, state) in &view.version.value_files {
+                ends.insert(*number, state.sealed_bytes.map_or_else(|| state.file.bytes(), Ok)?);
+            }
+            let mut logs: BTreeMap<u64, u64> = view.sealed.iter().map(|memtable| (memtable.wal, u64::MAX)).collect();
+            logs.insert(view.active.wal, log.wal.bytes());
+            drop(manifest);
+            let (env, directory) = (&self.env, self.directory.as_path());
+            Moment { env, directory, view, sequence: log.sequence, ends, logs, stored, names }
+        };
+        let still_there = |wal: u64| self.view.load().memtables().any(|memtable| memtable.wal == wal);
+        let mut report = moment.check().await?;
+        // A log goes when its memtable is flushed, which may have happened meanwhile.
+        for (wal, error) in moment.check_logs(&mut report).await {
+            if !is_damage(&error) || still_there(wal) {
+                report.problem(&error);
             }
         }
-        for (_, table) in view.version.tables() {
-            report.tables += 1;
-            let mut pointers = Vec::new();
-            let audit =
-                table.verify(&mut context, |entry| pointers.extend(entry.pointer().map(|it| (entry.key.clone(), it))));
-            match audit.await {
-                Ok(audit) => {
-                    report.entries += audit.entries;
-                    for (key, pointer) in pointers {
-                        report.values += 1;
-                        let sound = match view.version.value_files.get(&pointer.file) {
-                            Some(state) => state.file.get(&key, &pointer, &mut context).await.map(drop),
-                            None => Err(Error::corruption(table.path(), 0, format!("no value file {}", pointer.file))),
-                        };
-                        report.problems.extend(sound.err().map(|error| error.to_string()));
-                    }
-                }
-                Err(error) => report.problems.push(error.to_string()),
-            }
+        Ok(report)
+    }
+}
+
+/// What is checked.
+struct Moment<'a> {
+    env: &'a Env,
+    directory: &'a Path,
+    view: Arc<View>,
+    /// The last write that belongs to it.
+    sequence: Sequence,
+    /// Where each value file ends.
+    ends: BTreeMap<u64, u64>,
+    /// The logs, and up to where each must read back; `u64::MAX` is its end.
+    logs: BTreeMap<u64, u64>,
+    /// The manifest's name and the state it tells.
+    stored: Option<Result<(String, Edit)>>,
+    names: Vec<String>,
+}
+
+impl Moment<'_> {
+    /// Checks everything but the logs.
+    async fn check(&self) -> Result<VerifyReport> {
+        let cache = no_cache()?;
+        let mut context = ReadContext::new(&cache, &*self.env.clock).in_background();
+        let mut report = VerifyReport::default();
+        self.check_manifest(&mut report);
+        self.check_names(&mut report);
+        check_order(&self.view.version, &mut report);
+        let mut trace = Trace::default();
+        self.check_tables(&mut report, &mut trace, &mut context).await;
+        self.check_memtables(&mut report, &mut trace, &mut context).await;
+        trace.settle();
+        for (number, state) in &self.view.version.value_files {
+            self.check_value_file(*number, state, &trace, &mut report, &mut context).await;
+        }
+        if let Err(error) = self.reach(&mut report, &mut context).await {
+            report.problem(&error);
         }
         context.charge();
-        let (rows, bytes) = self.reachable().await.unwrap_or_else(|error| {
-            report.problems.push(error.to_string());
-            (0, 0)
-        });
-        (report.rows, report.reachable_bytes) = (rows, bytes);
         report.problems.dedup();
         Ok(report)
     }
 
-    /// Rows that can be reached now, and the bytes of their keys and values.
-    async fn reachable(self: &Arc<Self>) -> Result<(u64, u64)> {
-        let view = self.view.load_full();
-        let snapshot = self.published.load(Ordering::Acquire);
-        let scan = Scan::new(self.clone(), snapshot, None, view, Range::all(), Direction::Forward);
-        let mut scan = scan.in_background();
-        let (mut rows, mut bytes) = (0, 0);
-        while let Some((key, value)) = scan.next().await? {
-            rows += 1;
-            bytes += (key.len() + value.len()) as u64;
+    /// Holds what the manifest tells against the version.
+    fn check_manifest(&self, report: &mut VerifyReport) {
+        let (name, stored) = match &self.stored {
+            Some(Ok(stored)) => stored,
+            Some(Err(error)) => return report.problem(error),
+            None => return,
+        };
+        let live = snapshot(&self.view.version, Edit::default());
+        if let Some(what) = stored.difference(&live) {
+            report.problem(&Error::corruption(&self.directory.join(name), 0, what));
         }
-        Ok((rows, bytes))
     }
+
+    /// Holds the version against the names in the directory and the lengths behind them.
+    fn check_names(&self, report: &mut VerifyReport) {
+        let mut expected: BTreeMap<PathBuf, (u64, bool)> = BTreeMap::new();
+        for (_, table) in self.view.version.tables() {
+            expected.insert(table.path().to_owned(), (table.facts().bytes, true));
+        }
+        for (number, state) in &self.view.version.value_files {
+            let bytes = self.ends.get(number).copied().unwrap_or(0);
+            expected.insert(FileKind::Values.path(self.directory, *number), (bytes, state.sealed_bytes.is_some()));
+        }
+        for (path, (bytes, whole)) in &expected {
+            let found = self.env.fs.open(path).and_then(|file| file.bytes());
+            match found {
+                Ok(found) if found == *bytes || (!whole && found > *bytes) => report.disk_bytes += bytes,
+                Ok(found) => {
+                    let what = format!("it has {found} bytes where {bytes} are recorded");
+                    report.problem(&Error::corruption(path, found.min(*bytes), what));
+                }
+                Err(error) => report.problem(&Error::io("open", path, error)),
+            }
+        }
+        let mut known: BTreeSet<PathBuf> = expected.into_keys().collect();
+        known.extend(self.logs.keys().map(|wal| FileKind::Wal.path(self.directory, *wal)));
+        if let Some(Ok((manifest, _))) = &self.stored {
+            known.insert(self.directory.join(manifest));
+        }
+        let ours = self.names.iter().filter(|name| FileKind::parse(name).is_some());
+        report.leftovers = ours.filter(|name| !known.contains(&self.directory.join(name))).cloned().collect();
+        for wal in self.logs.keys() {
+            let log = self.env.fs.open(&FileKind::Wal.path(self.directory, *wal));
+            report.disk_bytes += log.and_then(|file| file.bytes()).unwrap_or(0);
+        }
+    }
+
+    async fn check_tables(&self, report: &mut VerifyReport, trace: &mut Trace, context: &mut ReadContext<'_>) {
+        for (_, table) in self.view.version.tables() {
+            report.tables += 1;
+            let mut pointers = Vec::new();
+            let audit = table.verify(context, |entry| {
+                trace.add(entry);
+                // A key of its own: the entry's would keep its block.
+                pointers.extend(entry.pointer().map(|pointer| (Key::copy_from_slice(&entry.key), pointer)));
+            });
+            match audit.await {
+                Ok(audit) => report.entries += audit.entries,
+                Err(error) => report.problem(&error),
+            }
+            for (key, pointer) in pointers {
+                self.check_value(table.path(), &key, &pointer, report, context).await;
+            }
+        }
+    }
+
+    async fn check_memtables(&self, report: &mut VerifyReport, trace: &mut Trace, context: &mut ReadContext<'_>) {
+        for memtable in self.view.memtables() {
+            let log = FileKind::Wal.path(self.directory, memtable.wal);
+            for entry in memtable.iter().filter(|entry| entry.sequence <= self.sequence) {
+                trace.add(&entry);
+                if let Some(pointer) = entry.pointer() {
+                    self.check_value(&log, &entry.key, &pointer, report, context).await;
+                }
+            }
+        }
+    }
+
+    /// Reads the value that an entry of `holder` points at.
+    async fn check_value(
+        &self,
+        holder: &Path,
+        key: &Key,
+        pointer: &ValuePointer,
+        report: &mut VerifyReport,
+        context: &mut ReadContext<'_>,
+    ) {
+        report.values += 1;
+        let sound = match self.view.version.value_files.get(&pointer.file) {
+            Some(state) => state.file.get(key, pointer, context).await.map(drop),
+            None => Err(Error::corruption(
+                holder,
+                0,
+                format!("it points at value file {}, which is not there", pointer.file),
+            )),
+        };
+        if let Err(error) = sound {
+            report.problem(&error);
+        }
+    }
+
+    /// Walks a value file's frames, and holds what is pointed at against the books.
+    async fn check_value_file(
+        &self,
+        number: u64,
+        state: &ValueFileState,
+        trace: &Trace,
+        report: &mut VerifyReport,
+        context: &mut ReadContext<'_>,
+    ) {
+        let end = self.ends.get(&number).copied().unwrap_or(0);
+        let (live_bytes, garbage_bytes) = (trace.bytes(number), state.garbage_bytes);
+        let mut audit =
+            ValueFileAudit { file: number, disk_bytes: end, live_bytes, garbage_bytes, ..ValueFileAudit::default() };
+        match walk(&state.file, end, trace.frames(number), context).await {
+            Ok((frames, unreadable)) => {
+                audit.frames = frames;
+                audit.unreadable_bytes = unreadable.iter().map(|it| it.bytes).sum();
+            }
+            Err(error) => report.problem(&error),
+        }
+        if let Some(what) = audit.booking_fault() {
+            report.problem(&Error::corruption(state.file.path(), FRAMES_START, what));
+        }
+        report.value_files.push(audit);
+    }
+
+    /// Counts the rows that can be reached, and the bytes of their keys and values.
+    async fn reach(&self, report: &mut VerifyReport, context: &mut ReadContext<'_>) -> Result<()> {
+        let mut merge = Merge::new(Direction::Forward);
+        self.view.memtables().for_each(|memtable| merge.add_memtable(memtable.clone()));
+        for (number, level) in self.view.version.levels.iter().enumerate() {
+            level.runs.iter().for_each(|run| merge.add_run(run.clone(), number, true));
+        }
+        merge.seek(None, context).await?;
+        let mut last: Option<Key> = None;
+        while let Some(entry) = merge.entry() {
+            if entry.sequence <= self.sequence && last.as_ref() != Some(&entry.key) {
+                let separated = entry.pointer().map(|pointer| u64::from(pointer.raw_bytes));
+                let bytes = entry.key.len() as u64 + separated.unwrap_or(entry.value.len() as u64);
+                if entry.kind != Kind::Delete {
+                    report.rows += 1;
+                    report.reachable_bytes += bytes;
+                    report.value_reachable_bytes += separated.map_or(0, |_| bytes);
+                }
+                last = Some(entry.key.clone());
+            }
+            merge.step(context).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the logs back; those that do not, and why.
+    async fn check_logs(&self, report: &mut VerifyReport) -> Vec<(u64, Error)> {
+        let mut faults = Vec::new();
+        for (wal, end) in &self.logs {
+            let path = FileKind::Wal.path(self.directory, *wal);
+            let mut log = match replay(self.env, &path).await {
+                Ok(log) => log,
+                Err(error) => {
+                    faults.push((*wal, error));
+                    continue;
+                }
+            };
+            report.logs += 1;
+            while log.next().is_some() {
+                report.log_records += 1;
+            }
+            let whole = if *end == u64::MAX { log.is_complete() } else { log.offset() >= *end };
+            if !whole {
+                faults.push((*wal, Error::corruption(&path, log.offset(), "a record does not read back")));
+            }
+        }
+        faults
+    }
+}
+
+/// Checks that the tables of every run follow each other.
+fn check_order(version: &Version, report: &mut VerifyReport) {
+    for (level, state) in version.levels.iter().enumerate() {
+        for run in &state.runs {
+            for pair in run.tables.windows(2) {
+                let (left, right) = (pair[0].facts(), pair[1].facts());
+                if left.largest >= right.smallest {
+                    let what = format!("in level {level} it overlaps table {}", right.id);
+                    report.problem(&Error::corruption(pair[0].path(), 0, what));
+                }
+            }
+        }
+    }
+}
+
+/// A value file read from one end to the other.
+struct Reader<'a> {
+    file: &'a ValueFile,
+    end: u64,
+    start: u64,
+    data: Bytes,
+}
+
+/// Bytes that a walk asks the device for at a time.
+const WINDOW_BYTES: u64 = 1 << 20;
+
+impl Reader<'_> {
+    /// The bytes at `at`, at least `bytes` of them; None where the file ends before.
+    async fn at(&mut self, at: u64, bytes: u64, context: &mut ReadContext<'_>) -> Result<Option<Bytes>> {
+        if bytes > self.end - at {
+            return Ok(None);
+        }
+        if at < self.start || at + bytes > self.start + self.data.len() as u64 {
+            let window = bytes.max(WINDOW_BYTES).min(self.end - at);
+            self.data = Bytes::new();
+            self.data = self.file.read(at, window as usize, context).await?;
+            self.start = at;
+        }
+        Ok(Some(self.data.slice((at - self.start) as usize..)))
+    }
+
+    /// Bytes of the sound frame at `at`, if there is one.
+    async fn frame(&mut self, at: u64, context: &mut ReadContext<'_>) -> Result<Option<u64>> {
+        let Some(header) = self.at(at, HEADER_BYTES as u64, context).await? else { return Ok(None) };
+        let Some(bytes) = stated_bytes(&header) else { return Ok(None) };
+        let Some(frame) = self.at(at, bytes, context).await? else { return Ok(None) };
+        context.work.bytes_checksummed += bytes;
+        Ok(sound_frame(&frame[..bytes as usize]).then_some(bytes))
+    }
+}
+
+/// Walks the frames of a file up to `end`: how many are sound, and the stretches where none is. After such a stretch the
+/// walk goes on with the next frame of `live`, which is in order.
+async fn walk(
+    file: &ValueFile,
+    end: u64,
+    live: &[Extent],
+    context: &mut ReadContext<'_>,
+) -> Result<(u64, Vec<Extent>)> {
+    let mut reader = Reader { file, end, start: 0, data: Bytes::new() };
+    let (mut frames, mut unreadable, mut at) = (0, Vec::new(), FRAMES_START);
+    while at < end {
+        match reader.frame(at, context).await? {
+            Some(bytes) => {
+                frames += 1;
+                at += bytes;
+            }
+            None => {
+                let next = live.partition_point(|frame| frame.offset <= at);
+                let next = live.get(next).map_or(end, |frame| frame.offset.min(end));
+                unreadable.push(Extent { offset: at, bytes: next - at });
+                at = next;
+            }
+        }
+    }
+    Ok((frames, unreadable))
 }

@@ -19,7 +19,7 @@ use crate::cache::BlockCache;
 use crate::config::CacheConfig;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::open::LOCK;
+use crate::open::take_lock;
 use crate::sst::Table;
 use crate::version::{Version, recover};
 
@@ -171,11 +171,7 @@ pub(crate) async fn write_registry(env: &Env, directory: &Path, registry: &Index
 /// A directory that is not there or in use, I/O errors, a newer format, and corruption with file and offset.
 pub async fn inspect(env: &Env, directory: &Path) -> Result<IndexRegistry> {
     env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
-    let lock_path = directory.join(LOCK);
-    let _guard = env.fs.lock(&lock_path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => Error::Locked { directory: directory.to_owned() },
-        _ => Error::io("lock", &lock_path, error),
-    })?;
+    let _guard = take_lock(env, directory)?;
     let cache = CacheConfig { size: bytesize::ByteSize(0), ..CacheConfig::default() };
     let cache = Arc::new(BlockCache::new(&cache, 0)?);
     let version = recover(env, directory, &cache).await?.version;

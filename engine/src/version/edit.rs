@@ -88,6 +88,41 @@ impl Edit {
         after
     }
 
+    /// What differs between two edits that each make a whole state out of nothing; None where they make the same files
+    /// live.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        let normal = |edit: &Self| {
+            let mut edit = edit.clone();
+            (edit.wal_min, edit.next_number, edit.sequence) = (None, None, None);
+            // In a run tables stand in the order of their keys, whatever the order in which they joined.
+            let mut runs: BTreeMap<usize, Vec<RunId>> = BTreeMap::new();
+            for table in &edit.added {
+                let runs = runs.entry(table.level).or_default();
+                if !runs.contains(&table.run) {
+                    runs.push(table.run);
+                }
+            }
+            edit.added.sort_by_key(|table| table.facts.id);
+            edit.runs_max.retain(|(_, runs)| *runs > 0);
+            edit.values_garbage.retain(|(_, bytes)| *bytes > 0);
+            (edit, runs)
+        };
+        let ((one, one_runs), (two, two_runs)) = (normal(self), normal(other));
+        let apart = |what: &str, one: String, two: String| Some(format!("{what}: it states {one}, in force is {two}"));
+        for (stated, live) in one.added.iter().zip(&two.added) {
+            if stated != live {
+                return apart("tables", format!("{stated:?}"), format!("{live:?}"));
+            }
+        }
+        if one.added.len() != two.added.len() {
+            return apart("tables", one.added.len().to_string(), two.added.len().to_string());
+        }
+        if one_runs != two_runs {
+            return apart("runs by level", format!("{one_runs:?}"), format!("{two_runs:?}"));
+        }
+        (one != two).then(|| format!("its value files or limits of runs are not those in force: {one:?}, {two:?}"))
+    }
+
     fn apply_values(&self, files: &mut BTreeMap<u64, ValueFileState>, values: &BTreeMap<u64, Arc<ValueFile>>) {
         for number in &self.values_opened {
             let file = values[number].clone();

@@ -56,7 +56,7 @@ impl Manifest {
 }
 
 /// The edit that makes `version` out of nothing, added to `base`.
-fn snapshot(version: &Version, mut base: Edit) -> Edit {
+pub(crate) fn snapshot(version: &Version, mut base: Edit) -> Edit {
     for (level, state) in version.levels.iter().enumerate() {
         // A run that is not there yet becomes the newest of its level: so the oldest goes first.
         for run in state.runs.iter().rev() {

@@ -23,8 +23,8 @@ mod manifest;
 mod recover;
 
 pub(crate) use edit::{AddedTable, Edit};
-pub(crate) use manifest::Manifest;
-pub(crate) use recover::{Recovered, recover};
+pub(crate) use manifest::{CURRENT, Manifest, snapshot};
+pub(crate) use recover::{Recovered, read_back, recover};
 
 /// What kind of file a number names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

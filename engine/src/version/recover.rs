@@ -8,6 +8,7 @@ use super::edit::{AddedTable, Edit};
 use super::manifest::CURRENT;
 use super::{FileKind, Version, format};
 use crate::cache::BlockCache;
+use crate::checkpoint::UNFINISHED;
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -38,7 +39,9 @@ pub(crate) struct Recovered {
 pub(crate) async fn recover(env: &Env, directory: &Path, cache: &Arc<BlockCache>) -> Result<Recovered> {
     let names = env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
     let state = if names.iter().any(|name| name == CURRENT) {
-        read_manifest(env, directory).await?
+        read_manifest(env, directory).await?.1
+    } else if names.iter().any(|name| name == UNFINISHED) {
+        return Err(Error::Unfinished { directory: directory.to_owned() });
     } else if let Some(name) = names.iter().find(|name| matches!(FileKind::parse(name), Some((FileKind::Table, _)))) {
         let missing = format!("there is no CURRENT, but {name} is there: the directory lost its manifest");
         return Err(Error::corruption(&directory.join(CURRENT), 0, missing));
@@ -82,7 +85,7 @@ struct State {
     values: BTreeMap<u64, (Option<u64>, u64)>,
 }
 
-async fn read_manifest(env: &Env, directory: &Path) -> Result<State> {
+async fn read_manifest(env: &Env, directory: &Path) -> Result<(String, State)> {
     let current = directory.join(CURRENT);
     let content = read_whole(env, &current).await?;
     let name = format::decode_current(&content)
@@ -111,7 +114,17 @@ async fn read_manifest(env: &Env, directory: &Path) -> Result<State> {
     if at == format::HEADER_BYTES {
         return Err(Error::corruption(&path, at as u64, "its first record does not read back"));
     }
-    Ok(state)
+    Ok((name.to_owned(), state))
+}
+
+/// The name of the manifest in force, and the set of live files that it tells.
+///
+/// # Errors
+/// As [`recover`].
+pub(crate) async fn read_back(env: &Env, directory: &Path) -> Result<(String, Edit)> {
+    let (name, state) = read_manifest(env, directory).await?;
+    let (wal_min, next_number, sequence) = (Some(state.wal_min), Some(state.next_number), Some(state.sequence));
+    Ok((name, Edit { wal_min, next_number, sequence, ..state.edit() }))
 }
 
 /// Every edit is synced before it takes effect, so only the last can be torn: a sound one after it proves damage.
@@ -178,6 +191,11 @@ impl State {
             let path = FileKind::Values.path(directory, *number);
             values.insert(*number, Arc::new(ValueFile::open(path, env.fs.clone())?));
         }
+        Ok(self.edit().apply(&Version::default(), &tables, &values))
+    }
+
+    /// The edit that makes the whole of it out of nothing.
+    fn edit(&self) -> Edit {
         let mut edit = Edit { values_opened: self.values.keys().copied().collect(), ..Edit::default() };
         for (level, runs) in &self.runs {
             for run in runs.iter().rev() {
@@ -190,6 +208,6 @@ impl State {
             edit.values_sealed.extend(sealed.map(|bytes| (*file, bytes)));
             edit.values_garbage.push((*file, *garbage));
         }
-        Ok(edit.apply(&Version::default(), &tables, &values))
+        edit
     }
 }

@@ -38,6 +38,18 @@ pub(crate) fn encode(out: &mut Vec<u8>, key: &[u8], stored: &[u8], raw_bytes: u3
     checksum
 }
 
+/// Bytes of the frame that starts with `header`, as it states them; None where that can be no frame.
+pub(crate) fn stated_bytes(header: &[u8]) -> Option<u64> {
+    let header: &[u8; HEADER_BYTES] = header.first_chunk()?;
+    let half = |at: usize| u64::from(u32::from_le_bytes(header[at..at + 4].try_into().expect("4 bytes")));
+    (half(4) > 0 && Compression::from_tag(header[16]).is_some()).then(|| HEADER_BYTES as u64 + half(4) + half(8))
+}
+
+/// Whether a whole frame has the checksum that it states.
+pub(crate) fn sound_frame(frame: &[u8]) -> bool {
+    frame.split_first_chunk::<4>().is_some_and(|(checksum, rest)| u32::from_le_bytes(*checksum) == crc32c::crc32c(rest))
+}
+
 /// The stored value of a frame, if the frame is sound, has this checksum and belongs to `key`.
 pub(crate) fn decode(frame: &Bytes, key: &[u8], checksum: u32) -> Option<Bytes> {
     let header: &[u8; HEADER_BYTES] = frame.first_chunk()?;

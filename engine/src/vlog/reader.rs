@@ -1,10 +1,11 @@
 //! Reading values, through the cache.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aura_policies::cache::Kind;
+use bytes::Bytes;
 
 use super::format::{decode, frame_bytes};
 use crate::cache::{BlockId, Name, Object};
@@ -32,6 +33,19 @@ impl ValueFile {
     pub(crate) fn open(path: PathBuf, fs: Arc<dyn Fs>) -> Result<Self> {
         let file = fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
         Ok(Self::new(path, file, fs))
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bytes at `offset`, from the device.
+    ///
+    /// # Errors
+    /// I/O errors, and [`Error::Corruption`] where the file ends before.
+    pub(crate) async fn read(&self, offset: u64, bytes: usize, context: &mut ReadContext<'_>) -> Result<Bytes> {
+        context.read(&*self.file, &self.path, offset, bytes).await
     }
 
     /// Bytes on disk.

@@ -53,6 +53,22 @@ impl Replay {
         Some(record)
     }
 
+    /// The next sound record, wherever it starts: damage before it is passed over.
+    pub(crate) fn next_anywhere(&mut self) -> Option<Record> {
+        while !self.is_complete() {
+            match self.next() {
+                Some(record) => return Some(record),
+                None => self.at += 1,
+            }
+        }
+        None
+    }
+
+    /// Bytes of the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.file.len() as u64
+    }
+
     /// Whether everything in the file was read.
     pub(crate) fn is_complete(&self) -> bool {
         self.at >= self.file.len()

@@ -58,6 +58,11 @@ impl WalWriter {
         Ok(())
     }
 
+    /// Bytes appended.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Bytes appended since the last sync.
     pub(crate) fn unsynced_bytes(&self) -> u64 {
         self.bytes - self.synced

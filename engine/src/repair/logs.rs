@@ -1,0 +1,183 @@
+//! What a repair takes from the logs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Loss, Repair};
+use crate::error::Result;
+use crate::memtable::Memtable;
+use crate::open::replay_logs;
+use crate::storage::{BatchReader, Entry, Sequence};
+use crate::verify::is_damage;
+use crate::version::{Edit, FileKind, Recovered, Version};
+use crate::wal::format::Record;
+use crate::wal::{Replay, replay};
+
+/// What the logs hold.
+#[derive(Default)]
+pub(super) struct Logs {
+    /// Whether they replay as they are, and so stay.
+    pub(super) stay: bool,
+    /// What they hold, or what is sound of it.
+    pub(super) memtables: Vec<Arc<Memtable>>,
+    /// The largest sequence number in them.
+    pub(super) sequence: Sequence,
+}
+
+/// The logs being read one after the other.
+struct Walk {
+    logs: Logs,
+    filling: Memtable,
+    /// Writes up to this one are in tables.
+    flushed: Sequence,
+    /// The last log read, and where it ended.
+    last: Option<(u64, u64)>,
+    /// Whether what follows is cut off from what was read.
+    stopped: bool,
+}
+
+impl Repair<'_> {
+    /// Reads the logs. Those of a sound manifest that replay stay; of others, the writes up to the damage are taken.
+    /// Writes up to `flushed` are in tables.
+    pub(super) async fn read_logs(&mut self, stored: Option<&Edit>, flushed: Sequence) -> Result<Logs> {
+        let wal_min = stored.and_then(|edit| edit.wal_min);
+        let wals: Vec<u64> = self.found(FileKind::Wal).into_iter().filter(|wal| *wal >= wal_min.unwrap_or(0)).collect();
+        if let Some(edit) = stored
+            && edit.values_opened.iter().all(|number| self.values.contains_key(number))
+            && let Some(logs) = self.replay_as_they_are(edit, &wals, flushed).await?
+        {
+            return Ok(logs);
+        }
+        self.discarded.extend(wals.iter().map(|wal| FileKind::Wal.name(*wal)));
+        let filling = Memtable::new(self.config.memtable_structure, 0);
+        let mut walk = Walk { logs: Logs::default(), filling, flushed, last: None, stopped: false };
+        if let (Some(first), Some(wal_min)) = (wals.first(), wal_min)
+            && *first != wal_min
+        {
+            let path = FileKind::Wal.path(self.directory, wal_min);
+            self.report.losses.push(Loss::new(&path, 0, "the log is missing"));
+            walk.stopped = true;
+        }
+        let chain = if stored.is_none() { self.chain_start(&wals).await? } else { 0 };
+        for wal in &wals {
+            walk.stopped |= *wal < chain;
+            self.read_log(*wal, &mut walk).await?;
+            // What comes before the chain is cut off from it, not the other way round.
+            walk.stopped &= *wal >= chain;
+        }
+        if !walk.filling.is_empty() {
+            walk.logs.memtables.push(Arc::new(walk.filling));
+        }
+        Ok(walk.logs)
+    }
+
+    async fn replay_as_they_are(&self, edit: &Edit, wals: &[u64], sequence: Sequence) -> Result<Option<Logs>> {
+        let mut values = edit.clone();
+        values.added.clear();
+        let version = values.apply(&Version::default(), &Default::default(), &self.values);
+        let recovered = Recovered {
+            version,
+            sequence,
+            next_number: self.next_number,
+            wal_min: edit.wal_min.unwrap_or(0),
+            wals: wals.to_vec(),
+            leftovers: Vec::new(),
+        };
+        match replay_logs(self.env, self.directory, self.config, &recovered).await {
+            Ok(replayed) => Ok(Some(Logs { stay: true, memtables: replayed.memtables, sequence })),
+            Err(error) if is_damage(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The first of the logs that lead to the newest one without a gap.
+    async fn chain_start(&self, wals: &[u64]) -> Result<u64> {
+        let Some(mut start) = wals.last().copied() else { return Ok(0) };
+        loop {
+            let previous = match replay(self.env, &FileKind::Wal.path(self.directory, start)).await {
+                Ok(log) => log.header().previous,
+                Err(error) if is_damage(&error) => return Ok(start),
+                Err(error) => return Err(error),
+            };
+            if previous >= start || !wals.contains(&previous) {
+                return Ok(start);
+            }
+            start = previous;
+        }
+    }
+
+    async fn read_log(&mut self, wal: u64, walk: &mut Walk) -> Result<()> {
+        let path = FileKind::Wal.path(self.directory, wal);
+        let mut log = match replay(self.env, &path).await {
+            Ok(log) => log,
+            Err(error) if is_damage(&error) => {
+                self.report.losses.push(Loss::of(&error, &path));
+                walk.stopped = true;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let header = log.header();
+        walk.stopped |= walk.last.is_some_and(|(last, bytes)| header.previous != last || header.previous_bytes > bytes);
+        if walk.stopped {
+            self.tell_cut_off(&path, log, walk.flushed);
+            return Ok(());
+        }
+        let records: Vec<Record> = std::iter::from_fn(|| log.next()).collect();
+        let unflushed = records.iter().filter(|record| last_of(record) > walk.flushed);
+        self.take(&path, unflushed.flat_map(entries).collect(), walk).await?;
+        walk.last = Some((wal, log.offset()));
+        if !log.is_complete() {
+            walk.stopped = true;
+            if log.check_torn_at(&path, log.offset() as usize).is_err() {
+                let offset = log.offset();
+                let loss =
+                    Loss::new(&path, offset, "a record that was synced does not read back, nor is what follows kept");
+                let (entries, bytes) = (writes_from(&mut log, walk.flushed), Some(log.bytes() - offset));
+                self.report.losses.push(Loss { bytes, entries: Some(entries), ..loss });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of a log that does not follow on what was read, unless all of it is in tables.
+    fn tell_cut_off(&mut self, path: &Path, mut log: Replay, flushed: Sequence) {
+        let writes = writes_from(&mut log, flushed);
+        if writes > 0 {
+            let loss = Loss::new(path, 0, "the log does not follow on what could be read before it");
+            self.report.losses.push(Loss { bytes: Some(log.bytes()), entries: Some(writes), ..loss });
+        }
+    }
+
+    /// Takes writes, but for those whose values are lost.
+    async fn take(&mut self, path: &Path, writes: Vec<Entry>, walk: &mut Walk) -> Result<()> {
+        let last = writes.iter().map(|entry| entry.sequence).max();
+        walk.logs.sequence = walk.logs.sequence.max(last.unwrap_or(0));
+        for entry in self.without_lost_values(path, writes).await? {
+            self.report.log_writes_kept += 1;
+            walk.filling.insert(entry, &mut self.context.work);
+            if walk.filling.bytes() >= self.config.memtable.as_u64() {
+                let next = Memtable::new(self.config.memtable_structure, 0);
+                walk.logs.memtables.push(Arc::new(std::mem::replace(&mut walk.filling, next)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The writes of a record; none where a sound record holds no batch.
+fn entries(record: &Record) -> Vec<Entry> {
+    let writes: Option<Vec<_>> = BatchReader::new(record.body.clone()).collect();
+    let writes = (record.sequence..).zip(writes.unwrap_or_default());
+    writes.map(|(sequence, (kind, key, value))| Entry { key, sequence, kind, value }).collect()
+}
+
+fn last_of(record: &Record) -> Sequence {
+    record.sequence + u64::from(record.writes).saturating_sub(1)
+}
+
+/// Writes after `flushed` in the sound records that are left of a log, damage between them passed over.
+fn writes_from(log: &mut Replay, flushed: Sequence) -> u64 {
+    let records = std::iter::from_fn(|| log.next_anywhere());
+    records.filter(|record| last_of(record) > flushed).map(|record| u64::from(record.writes)).sum()
+}

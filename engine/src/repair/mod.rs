@@ -1,0 +1,548 @@
+//! Repair: what is sound of a damaged directory is kept, what is lost is told, nothing is destroyed.
+//!
+//! - With its manifest, a directory keeps its tree. A table that does not verify is written again from the blocks that do;
+//!   a file that is missing is dropped; logs that do not replay give what they hold up to the damage.
+//! - Without, every table found is merged with what the logs hold into one run. Entries carry their sequence numbers, so
+//!   their versions sort rightly. But what a compaction had replaced, and a crash kept from being removed, is found too: a
+//!   key that was deleted may be there again.
+//! - An entry whose value is lost is dropped. Where an older version of its key is left, that one is seen.
+//!
+//! Files that are damaged or no longer needed get a second name in `lost/` before the manifest that does without them takes
+//! effect, and lose the first after. New tables have names that nothing takes for a table's until they are whole. So a
+//! repair that is cut short leaves all there was, and can be run again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aura_policies::facts::TableFacts;
+use serde::Serialize;
+
+use crate::checkpoint::{UNFINISHED, link_or_copy};
+use crate::config::EngineConfig;
+use crate::context::ReadContext;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::memtable::Memtable;
+use crate::merge::Merge;
+use crate::open::take_lock;
+use crate::retain::Retain;
+use crate::sst::{Salvage, Table};
+use crate::state::Policies;
+use crate::storage::{Direction, Entry, Key, Sequence};
+use crate::trace::Trace;
+use crate::verify::{is_damage, no_cache};
+use crate::version::{AddedTable, CURRENT, Edit, FileKind, Manifest, Run, Version, read_back};
+use crate::vlog::ValueFile;
+
+mod logs;
+mod write;
+
+use logs::Logs;
+use write::{TableSink, UNWRITTEN};
+
+/// The directory, inside the database's, that takes what is damaged or no longer needed.
+pub(crate) const LOST: &str = "lost";
+
+/// What a repair found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RepairReport {
+    /// Whether it only looked: nothing was changed.
+    pub dry_run: bool,
+    /// Whether nothing was wrong: nothing was changed.
+    pub sound: bool,
+    /// Whether the manifest was lost, so that the tree was put together from the tables found: keys that were deleted
+    /// before may be there again.
+    pub rebuilt: bool,
+    /// Tables without fault.
+    pub tables_sound: u64,
+    /// Tables that were written again from their sound blocks and entries.
+    pub tables_salvaged: u64,
+    /// Entries of tables that are kept.
+    pub entries_kept: u64,
+    /// Writes that were taken from damaged logs, or from all logs where the manifest was lost.
+    pub log_writes_kept: u64,
+    /// What is lost.
+    pub losses: Vec<Loss>,
+    /// Files that were moved to `lost/`, or would be.
+    pub moved: Vec<String>,
+}
+
+/// Something lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// The file that is missing or damaged.
+    pub file: PathBuf,
+    /// Where the damage starts.
+    pub offset: u64,
+    /// How far it reaches, where that is known.
+    pub bytes: Option<u64>,
+    /// How many entries are lost with it, where that is known.
+    pub entries: Option<u64>,
+    /// All lost keys are larger than this one, or equal; escaped as in a string.
+    pub first: Option<String>,
+    /// All lost keys are smaller than this one, or equal.
+    pub last: Option<String>,
+    /// What happened.
+    pub what: String,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} at offset {}", self.file.display(), self.offset)?;
+        self.bytes.map_or(Ok(()), |bytes| write!(out, ", {bytes} bytes"))?;
+        write!(out, ": {}", self.what)?;
+        self.entries.map_or(Ok(()), |entries| write!(out, "; entries lost: {entries}"))?;
+        match (&self.first, &self.last) {
+            (None, None) => Ok(()),
+            (Some(first), None) => write!(out, "; keys from \"{first}\" on"),
+            (None, Some(last)) => write!(out, "; keys up to \"{last}\""),
+            (Some(first), Some(last)) => write!(out, "; keys from \"{first}\" to \"{last}\""),
+        }
+    }
+}
+
+impl Loss {
+    fn new(file: &Path, offset: u64, what: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), offset, what: what.into(), ..Self::default() }
+    }
+
+    fn of(error: &Error, path: &Path) -> Self {
+        match error {
+            Error::Corruption { file, offset, what } => Self::new(file, *offset, what),
+            Error::Io { source, file, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Self::new(file, 0, "it is missing")
+            }
+            other => Self::new(path, 0, other.to_string()),
+        }
+    }
+
+    fn keys(mut self, first: Option<&Key>, last: Option<&Key>) -> Self {
+        let text = |key: &Key| key.escape_ascii().to_string();
+        (self.first, self.last) = (first.map(text), last.map(text));
+        self
+    }
+}
+
+/// Repairs `directory`, or says what a repair would do.
+pub(crate) async fn repair(env: &Env, directory: &Path, config: &EngineConfig, dry_run: bool) -> Result<RepairReport> {
+    config.validate()?;
+    env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+    let _lock = take_lock(env, directory)?;
+    let cache = no_cache()?;
+    let context = ReadContext::new(&cache, &*env.clock).in_background();
+    let mut repair = Repair {
+        env,
+        directory,
+        config,
+        policies: Policies::build(config)?,
+        context,
+        report: RepairReport { dry_run, ..RepairReport::default() },
+        names: env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?,
+        next_number: 0,
+        values: BTreeMap::new(),
+        discarded: BTreeSet::new(),
+    };
+    repair.run().await?;
+    Ok(repair.report)
+}
+
+struct Repair<'a> {
+    env: &'a Env,
+    directory: &'a Path,
+    config: &'a EngineConfig,
+    policies: Policies,
+    context: ReadContext<'a>,
+    report: RepairReport,
+    names: Vec<String>,
+    next_number: u64,
+    values: BTreeMap<u64, Arc<ValueFile>>,
+    /// Names of files that move to `lost/`.
+    discarded: BTreeSet<String>,
+}
+
+impl Repair<'_> {
+    async fn run(&mut self) -> Result<()> {
+        let stored = self.stored().await?;
+        self.open_values(stored.as_ref())?;
+        let listed = match &stored {
+            Some(edit) => edit.added.clone(),
+            None => self.found(FileKind::Table).into_iter().map(unlisted).collect(),
+        };
+        let mut kept: Vec<AddedTable> = Vec::new();
+        let mut tables: BTreeMap<u64, Arc<Table>> = BTreeMap::new();
+        for listed in listed {
+            for table in self.examine(&listed, stored.is_some()).await? {
+                kept.push(AddedTable { facts: table.facts().clone(), ..listed.clone() });
+                tables.insert(table.facts().id, table);
+            }
+        }
+        let sequence = tables.values().map(|table| table.facts().sequence_max).max().unwrap_or(0);
+        let sequence = stored.as_ref().and_then(|edit| edit.sequence).unwrap_or(sequence);
+        let logs = self.read_logs(stored.as_ref(), sequence).await?;
+        self.report.sound = stored.is_some() && self.discarded.is_empty() && self.report.losses.is_empty();
+        if stored.is_none() {
+            // Once they are merged, none of them is needed.
+            let tables = self.found(FileKind::Table).into_iter().map(|number| FileKind::Table.name(number));
+            self.discarded.extend(tables);
+        }
+        if self.report.sound {
+            return Ok(());
+        }
+        let manifests = self.found(FileKind::Manifest).into_iter().map(|number| FileKind::Manifest.name(number));
+        self.discarded.extend(manifests);
+        self.discarded.extend(self.names.iter().filter(|name| *name == CURRENT).cloned());
+        if self.report.dry_run {
+            self.report.moved = self.discarded.iter().cloned().collect();
+            return Ok(());
+        }
+        let sequence = sequence.max(logs.sequence);
+        if stored.is_none() || !logs.stay {
+            let level = usize::from(stored.is_none());
+            if stored.is_none() {
+                kept.clear();
+            }
+            let inputs = if stored.is_none() { std::mem::take(&mut tables) } else { BTreeMap::new() };
+            let run = self.number();
+            for table in self.merge(inputs.into_values(), &logs, level).await? {
+                kept.push(AddedTable { level, run, facts: table.facts().clone() });
+                tables.insert(table.facts().id, table);
+            }
+        }
+        self.commit(stored, kept, tables, &logs, sequence).await
+    }
+
+    /// The state that the manifest tells; None where it is lost.
+    async fn stored(&mut self) -> Result<Option<Edit>> {
+        if !self.has(CURRENT) && self.has(UNFINISHED) {
+            return Err(Error::Unfinished { directory: self.directory.to_owned() });
+        }
+        let ours = self.names.iter().filter_map(|name| FileKind::parse(name));
+        let largest = ours.map(|(_, number)| number).max();
+        if largest.is_none() && !self.has(CURRENT) {
+            let what = "no file of a database is here";
+            return Err(Error::corruption(&self.directory.join(CURRENT), 0, what));
+        }
+        self.next_number = largest.unwrap_or(0) + 1;
+        match read_back(self.env, self.directory).await {
+            Ok((_, edit)) => {
+                self.next_number = self.next_number.max(edit.next_number.unwrap_or(0));
+                Ok(Some(edit))
+            }
+            Err(error) if is_damage(&error) => {
+                self.report.rebuilt = true;
+                self.report.losses.push(Loss::of(&error, &self.directory.join(CURRENT)));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|it| it == name)
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number - 1
+    }
+
+    /// The numbers of the files of a kind that are here, in order.
+    fn found(&self, kind: FileKind) -> Vec<u64> {
+        let parsed = self.names.iter().filter_map(|name| FileKind::parse(name));
+        let mut numbers: Vec<u64> = parsed.filter(|(of, _)| *of == kind).map(|(_, number)| number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// Opens the value files; tells of those that are missing or too short.
+    fn open_values(&mut self, stored: Option<&Edit>) -> Result<()> {
+        let listed = stored.map_or_else(|| self.found(FileKind::Values), |edit| edit.values_opened.clone());
+        for number in listed {
+            let path = FileKind::Values.path(self.directory, number);
+            match ValueFile::open(path.clone(), self.env.fs.clone()) {
+                Ok(file) => {
+                    let sealed = stored.and_then(|edit| edit.values_sealed.iter().find(|(it, _)| *it == number));
+                    let (bytes, sealed) = (file.bytes()?, sealed.map_or(0, |(_, bytes)| *bytes));
+                    if bytes < sealed {
+                        let loss = Loss::new(&path, bytes, format!("the file ends here, and had {sealed} bytes"));
+                        self.report.losses.push(Loss { bytes: Some(sealed - bytes), ..loss });
+                    }
+                    self.values.insert(number, Arc::new(file));
+                }
+                Err(error) if is_damage(&error) => self.report.losses.push(Loss::of(&error, &path)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// A listed table, or what it is replaced by.
+    async fn examine(&mut self, listed: &AddedTable, known: bool) -> Result<Vec<Arc<Table>>> {
+        let id = listed.facts.id;
+        let path = FileKind::Table.path(self.directory, id);
+        match self.open_sound(listed, known).await {
+            Ok((table, values)) => {
+                if self.lost_values(&values).await?.is_empty() {
+                    self.report.tables_sound += 1;
+                    self.report.entries_kept += table.facts().entries;
+                    return Ok(vec![table]);
+                }
+            }
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                let facts = &listed.facts;
+                let loss = Loss { entries: Some(facts.entries), ..Loss::new(&path, 0, "the table is missing") };
+                let loss = Loss { bytes: Some(facts.bytes), ..loss };
+                self.report.losses.push(loss.keys(Some(&facts.smallest), Some(&facts.largest)));
+                return Ok(Vec::new());
+            }
+            Err(error) if is_damage(&error) => {}
+            Err(error) => return Err(error),
+        }
+        self.discarded.insert(FileKind::Table.name(id));
+        self.report.tables_salvaged += 1;
+        self.salvage(&path, known.then_some(&*listed.facts)).await
+    }
+
+    /// Opens a table and checks all of it; with what its entries point at.
+    async fn open_sound(&mut self, listed: &AddedTable, known: bool) -> Result<(Arc<Table>, Vec<Entry>)> {
+        let (fs, id) = (self.env.fs.clone(), listed.facts.id);
+        let path = FileKind::Table.path(self.directory, id);
+        let table = if known {
+            let file = fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
+            Table::open(fs, file, path, listed.facts.clone(), &mut self.context).await?
+        } else {
+            Table::discover(fs, path, id, &mut self.context).await?
+        };
+        let mut values = Vec::new();
+        table.verify(&mut self.context, |entry| values.extend(entry.pointer().map(|_| detached(entry)))).await?;
+        Ok((Arc::new(table), values))
+    }
+
+    /// The entries of `values` whose values are not there, by value file.
+    async fn lost_values<'e>(&mut self, values: &'e [Entry]) -> Result<BTreeMap<u64, Vec<&'e Entry>>> {
+        let mut lost: BTreeMap<u64, Vec<&Entry>> = BTreeMap::new();
+        for entry in values {
+            let Some(pointer) = entry.pointer() else { continue };
+            let sound = match self.values.get(&pointer.file) {
+                Some(file) => file.holds(&entry.key, &pointer).await?,
+                None => false,
+            };
+            if !sound {
+                lost.entry(pointer.file).or_default().push(entry);
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Drops the entries whose values are lost, and tells of them.
+    async fn without_lost_values(&mut self, holder: &Path, entries: Vec<Entry>) -> Result<Vec<Entry>> {
+        let lost = self.lost_values(&entries).await?;
+        let name = holder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut dropped: BTreeSet<(Key, Sequence)> = BTreeSet::new();
+        for (file, entries) in lost {
+            let path = FileKind::Values.path(self.directory, file);
+            let pointers: Vec<_> = entries.iter().filter_map(|entry| entry.pointer()).collect();
+            let offset = pointers.iter().map(|pointer| pointer.offset).min().unwrap_or(0);
+            let loss = Loss::new(&path, offset, format!("values that {name} points at"));
+            let bytes = pointers.iter().map(|pointer| u64::from(pointer.stored_bytes)).sum();
+            let loss = Loss { bytes: Some(bytes), entries: Some(entries.len() as u64), ..loss };
+            let keys = || entries.iter().map(|entry| &entry.key);
+            self.tell_lost_values(loss.keys(keys().min(), keys().max()));
+            dropped.extend(entries.iter().map(|entry| (entry.key.clone(), entry.sequence)));
+        }
+        Ok(entries.into_iter().filter(|entry| !dropped.contains(&(entry.key.clone(), entry.sequence))).collect())
+    }
+
+    /// Tells of lost values. What one table has lost in one file is told as one: its blocks come in the order of their keys.
+    fn tell_lost_values(&mut self, loss: Loss) {
+        let told = self.report.losses.iter_mut().find(|told| (&told.file, &told.what) == (&loss.file, &loss.what));
+        let Some(told) = told else { return self.report.losses.push(loss) };
+        let sum = |one: Option<u64>, other: Option<u64>| Some(one? + other?);
+        told.offset = told.offset.min(loss.offset);
+        (told.bytes, told.entries) = (sum(told.bytes, loss.bytes), sum(told.entries, loss.entries));
+        told.last = loss.last;
+    }
+
+    /// Writes a damaged table again from what is sound of it.
+    async fn salvage(&mut self, path: &Path, facts: Option<&TableFacts>) -> Result<Vec<Arc<Table>>> {
+        let salvage = Salvage::open(&*self.env.fs, path, &mut self.context).await?;
+        let mut sink = TableSink::new(usize::from(facts.is_none()));
+        let mut last: Option<Entry> = None;
+        // Damage since the last sound block.
+        let mut lost: Vec<Loss> = Vec::new();
+        let mut told = 0;
+        for place in &salvage.places {
+            let entries = salvage.entries(place, &mut self.context).await?;
+            let follows = |entries: &Vec<Entry>| last.as_ref().is_none_or(|last| last.order(&entries[0]).is_lt());
+            let Some(entries) = entries.filter(follows) else {
+                let loss = Loss::new(path, place.span.start, "a data block does not read back");
+                let bytes = Some(place.span.end - place.span.start);
+                told += place.entries.unwrap_or(0);
+                lost.push(Loss { bytes, entries: place.entries, ..loss });
+                continue;
+            };
+            let before = last.as_ref().map(|it| &it.key).or(facts.map(|it| &it.smallest));
+            self.report.losses.extend(lost.drain(..).map(|loss| loss.keys(before, Some(&entries[0].key))));
+            (last, told) = (entries.last().map(detached), told + entries.len() as u64);
+            let kept = self.without_lost_values(path, entries).await?;
+            self.report.entries_kept += kept.len() as u64;
+            if !self.report.dry_run {
+                for entry in &kept {
+                    sink.add(self, entry).await?;
+                }
+            }
+        }
+        let missing = facts.map(|facts| facts.entries.saturating_sub(told));
+        if let Some(unknown) = &salvage.unknown
+            && missing != Some(0)
+        {
+            let loss = Loss::new(path, unknown.start, "neither the index nor a data block from here on reads back");
+            lost.push(Loss { bytes: Some(unknown.end - unknown.start), entries: missing, ..loss });
+        }
+        let before = last.as_ref().map(|it| &it.key).or(facts.map(|it| &it.smallest));
+        let after = facts.map(|it| &it.largest);
+        self.report.losses.extend(lost.into_iter().map(|loss| loss.keys(before, after)));
+        sink.finish(self).await
+    }
+
+    /// Merges tables and what the logs held into a run for `level`.
+    async fn merge(
+        &mut self,
+        tables: impl Iterator<Item = Arc<Table>>,
+        logs: &Logs,
+        level: usize,
+    ) -> Result<Vec<Arc<Table>>> {
+        let mut merge = Merge::new(Direction::Forward);
+        for table in tables {
+            merge.add_run(Arc::new(Run { id: 0, tables: vec![table] }), 0, true);
+        }
+        logs.memtables.iter().for_each(|memtable: &Arc<Memtable>| merge.add_memtable(memtable.clone()));
+        merge.seek(None, &mut self.context).await?;
+        let mut retain = Retain::new(Vec::new());
+        let mut sink = TableSink::new(level);
+        while let Some(entry) = merge.entry() {
+            // In level 0 older versions may lie below.
+            if retain.keeps(entry, |_| level > 0) {
+                let entry = entry.clone();
+                sink.add(self, &entry).await?;
+            }
+            merge.step(&mut self.context).await?;
+        }
+        sink.finish(self).await
+    }
+
+    /// Puts the new state into effect.
+    async fn commit(
+        &mut self,
+        stored: Option<Edit>,
+        kept: Vec<AddedTable>,
+        tables: BTreeMap<u64, Arc<Table>>,
+        logs: &Logs,
+        sequence: Sequence,
+    ) -> Result<()> {
+        let rebuilt = stored.is_none();
+        let mut edit = stored.unwrap_or_default();
+        edit.added = kept;
+        edit.values_opened = self.values.keys().copied().collect();
+        edit.values_sealed.retain(|(number, _)| self.values.contains_key(number));
+        edit.values_garbage.clear();
+        let trace = self.trace(&tables, logs).await?;
+        for (number, file) in self.values.clone() {
+            let bytes = file.bytes()?;
+            if rebuilt && trace.frames(number).is_empty() {
+                self.discarded.insert(FileKind::Values.name(number));
+                edit.values_opened.retain(|it| *it != number);
+                continue;
+            }
+            // What is left of a file that lost its end is all of it.
+            if rebuilt || edit.values_sealed.iter().any(|(it, _)| *it == number) {
+                edit.values_sealed.retain(|(it, _)| *it != number);
+                edit.values_sealed.push((number, bytes));
+            }
+            let dead = trace.dead(number, bytes).iter().map(|extent| extent.bytes).sum::<u64>();
+            edit.values_garbage.push((number, dead));
+        }
+        let version = edit.apply(&Version::default(), &tables, &self.values);
+        self.set_aside().await?;
+        let (manifest, wal_min) = (self.number(), edit.wal_min.filter(|_| logs.stay));
+        let base = Edit {
+            wal_min: Some(wal_min.unwrap_or(manifest)),
+            next_number: Some(self.next_number),
+            sequence: Some(sequence),
+            ..Edit::default()
+        };
+        Manifest::begin(self.env, self.directory, manifest, &version, base).await?;
+        for name in self.discarded.iter().filter(|name| *name != CURRENT) {
+            let path = self.directory.join(name);
+            self.env.fs.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+        }
+        // What an earlier repair, cut short, was writing.
+        for name in self.names.iter().filter(|name| name.ends_with(UNWRITTEN)) {
+            let _ = self.env.fs.remove(&self.directory.join(name));
+        }
+        self.sync(self.directory).await
+    }
+
+    /// What the state points at: from tables, and from logs that stay.
+    async fn trace(&mut self, tables: &BTreeMap<u64, Arc<Table>>, logs: &Logs) -> Result<Trace> {
+        let mut trace = Trace::default();
+        for table in tables.values() {
+            table.verify(&mut self.context, |entry| trace.add(entry)).await?;
+        }
+        if logs.stay {
+            logs.memtables.iter().flat_map(|memtable| memtable.iter()).for_each(|entry| trace.add(&entry));
+        }
+        trace.settle();
+        Ok(trace)
+    }
+
+    /// Gives every discarded file a second name in `lost/`.
+    async fn set_aside(&mut self) -> Result<()> {
+        let lost = self.directory.join(LOST);
+        self.env.fs.create_directory(&lost).map_err(|error| Error::io("create", &lost, error))?;
+        let mut there: BTreeSet<String> =
+            self.env.fs.list(&lost).map_err(|error| Error::io("list", &lost, error))?.into_iter().collect();
+        for name in self.discarded.clone() {
+            let from = self.directory.join(&name);
+            let file = self.env.fs.open(&from).map_err(|error| Error::io("open", &from, error))?;
+            let bytes = file.bytes().map_err(|error| Error::io("measure", &from, error))?;
+            let mut names = std::iter::once(name.clone()).chain((1..).map(|more| format!("{name}.{more}")));
+            let free = names.find(|name| !there.contains(name)).expect("there is always a next one");
+            link_or_copy(self.env, &from, &lost.join(&free), bytes).await?;
+            there.insert(free);
+            self.report.moved.push(name);
+        }
+        self.sync(&lost).await?;
+        // The new tables' names, too, before a manifest names them.
+        self.sync(self.directory).await
+    }
+
+    async fn sync(&self, directory: &Path) -> Result<()> {
+        self.env.fs.sync_directory(directory).await.map_err(|error| Error::io("sync", directory, error))
+    }
+}
+
+/// The entry in memory of its own, not its block's.
+fn detached(entry: &Entry) -> Entry {
+    let copy = Key::copy_from_slice;
+    Entry { key: copy(&entry.key), value: copy(&entry.value), ..*entry }
+}
+
+/// A table that no manifest lists: what is known of it is its number.
+fn unlisted(id: u64) -> AddedTable {
+    let (smallest, largest) = (Key::new(), Key::new());
+    let facts = TableFacts {
+        id,
+        bytes: 0,
+        entries: 0,
+        deletions: 0,
+        separated_bytes: 0,
+        smallest,
+        largest,
+        sequence_min: 0,
+        sequence_max: 0,
+    };
+    AddedTable { level: 0, run: 0, facts: Arc::new(facts) }
+}
