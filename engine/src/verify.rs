@@ -85,10 +85,11 @@ impl ValueFileAudit {
     }
 
     /// What is wrong with the books. Garbage is booked when a merge drops a pointer; what a crash left in the file before
-    /// it was sealed is in no book, so only too much can be told.
+    /// it was sealed is in no book, so that only too much can be told: a file of which too much is booked goes too early.
     fn booking_fault(&self) -> Option<String> {
-        let (live, all) = (self.live_bytes, self.frame_bytes());
-        (live > all).then(|| format!("{live} bytes are pointed at where {all} lie"))
+        let (live, garbage, all) = (self.live_bytes, self.garbage_bytes, self.frame_bytes());
+        (live + garbage > all)
+            .then(|| format!("{live} bytes are pointed at and {garbage} are booked as garbage, where {all} lie"))
     }
 }
 

@@ -27,7 +27,12 @@ Then change a setting, and look at what a config may say:
 Caches alone, on a trace of yours:
   aura cache-sim requests.csv.zst --policies all --sizes 0.1%,1%,10%
 
-Exit codes: 0 done; 1 a trial failed, or a re-run differs; 2 bad usage or config; 3 the environment is refused;
+A database: is it whole, a copy of it, what can be saved of it:
+  aura verify DIR
+  aura checkpoint DIR TARGET
+  aura repair DIR --dry-run
+
+Exit codes: 0 done; 1 a trial failed, a re-run differs, or a database is damaged; 2 bad usage or config; 3 the environment is refused;
 75 interrupted or busy, try again."
 )]
 pub struct Cli {
@@ -128,7 +133,19 @@ Examples:
   aura verify /mnt/nvme/aura-0123456789abcdef
 
 A difference ends with exit code 1: then the same config and seed no longer give the same numbers, and no comparison
-with older results can be trusted. Of a database, every checksum, the order of every level and every value is checked.")]
+with older results can be trusted.
+
+Of a database that nobody has open, all of this is checked, and nothing is changed but the lock that is held meanwhile:
+  every checksum of tables, value files, logs and manifest;  the order of entries, tables and levels;
+  that filters and indexes find every key;  that every pointer leads to its value;
+  that the files are those of the manifest, with the lengths recorded;
+  that what is pointed at and what is booked as garbage fit into each value file.
+What a crash has left to be recovered is read as the next opening would read it. A problem is told with file and offset,
+and ends with exit code 1; `aura repair` says what can be saved.
+
+`space_amplification` are the bytes on disk over the bytes of the rows that can be reached, `value_log_amplification` the
+same of value files and the rows whose values lie there. `unreadable_bytes` lie in value files where nothing points: the
+torn end of a file that was being written, or damage to what nobody reads.")]
     Verify {
         /// The run, or the directory of a database.
         run: PathBuf,
@@ -138,6 +155,49 @@ with older results can be trusted. Of a database, every checksum, the order of e
         /// How many trials run side by side. Default: one a core.
         #[arg(long, short, value_name = "N")]
         jobs: Option<usize>,
+    },
+    /// Make an openable copy of a database, by hard links where the file system can.
+    #[command(after_help = "\
+Examples:
+  aura checkpoint /mnt/nvme/db /mnt/nvme/db-monday
+  aura checkpoint db /backup/db && aura verify /backup/db
+
+The database is opened under its own settings, which recovers what a crash has left; it must not be in use. An engine that
+runs takes checkpoints itself, while others write (`Engine::checkpoint`).
+
+The target must be absent or empty, and outside the database's directory. Tables and full value files never change: on
+the same file system the copy shares their bytes with the database, takes hardly any space, and keeps them when the
+database drops them. On another they are copied. A copy that was cut short is told from a database, and can be removed.")]
+    Checkpoint {
+        /// The database's directory.
+        directory: PathBuf,
+        /// Where the copy goes.
+        target: PathBuf,
+    },
+    /// Save what is sound of a damaged database, and tell what is lost.
+    #[command(after_help = "\
+Examples:
+  aura repair db --dry-run
+  aura repair db && aura verify db
+
+Rows name what is lost: file, offset, bytes, the number of entries and the keys between which they lay, as far as they are
+known. A damaged table is written again from its sound blocks; entries whose values are lost are dropped; of damaged logs
+the writes before the damage are kept. An older version of a lost entry, where there is one, is seen again.
+
+Without CURRENT or its manifest, all tables found are merged by the sequence numbers of their entries. Tables that a
+compaction had replaced, and that a crash kept from being removed, are among them: keys that were deleted may be there
+again.
+
+Nothing is deleted: files that are damaged or no longer needed move to DIR/lost, which is yours to remove. Where nothing is
+wrong nothing is changed. A repair that is cut short can be run again.
+
+Exit codes: 0 repaired, or nothing was wrong; with --dry-run, 1 where something is.")]
+    Repair {
+        /// The database's directory.
+        directory: PathBuf,
+        /// Say what would be done, and change nothing but the lock that is held meanwhile.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Replay cache traces: every eviction and admission policy at every size, with the bounds beside them.
     #[command(

@@ -39,5 +39,6 @@ pub mod commands;
 pub mod rows;
 
 pub mod files;
+mod metered;
 pub mod packed;
 mod progress;

@@ -3,24 +3,18 @@
 use std::path::Path;
 
 use aura_engine::env::disk::DiskWorld;
-use aura_engine::{Error, IndexRegistry, inspect_indexes};
-use miette::miette;
+use aura_engine::{IndexRegistry, inspect_indexes};
 
-use super::{Answer, EXIT_CLAIM_FAILED, EXIT_DONE, Failure, is_database, remark};
+use super::{Answer, EXIT_DONE, Failure, database, remark};
 use crate::cli::{Global, IndexInspectArgs, InspectBy};
 use crate::index_inspect::{PLAIN_FENCE, levels, panels, tables};
 use crate::plan::VERSION;
 use crate::plot::{LevelWords, draw_levels};
 use crate::rows::{self, Format};
-use crate::run::EXIT_TRY_AGAIN;
 use crate::store;
 
 pub(super) fn index_inspect(global: &Global, arguments: &IndexInspectArgs) -> Answer {
     let directory = arguments.directory.as_path();
-    if !is_database(directory) {
-        let message = format!("{} is no database", directory.display());
-        return Err(Failure::usage(message, "such as a folder below a run's `databases`: `aura run CONFIG --keep`"));
-    }
     let registry = read(directory)?;
     let by = arguments.by.or((global.format != Format::Table).then_some(InspectBy::Table));
     let rows = match by {
@@ -39,15 +33,8 @@ pub(super) fn index_inspect(global: &Global, arguments: &IndexInspectArgs) -> An
 
 fn read(directory: &Path) -> Result<IndexRegistry, Failure> {
     let world = DiskWorld::new(1).map_err(Failure::environment)?;
-    world.block_on(inspect_indexes(&world.env(), directory)).map_err(|error| {
-        let code = match error {
-            Error::Locked { .. } => EXIT_TRY_AGAIN,
-            Error::Corruption { .. } => EXIT_CLAIM_FAILED,
-            Error::Format { .. } => return Failure::usage(error, "a newer `aura` reads it"),
-            _ => return Failure::environment(error),
-        };
-        Failure { code, report: miette!("{error}") }
-    })
+    database::check(&world.env(), directory)?;
+    Ok(world.block_on(inspect_indexes(&world.env(), directory))?)
 }
 
 /// Writes rows and figure.

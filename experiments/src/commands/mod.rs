@@ -2,6 +2,7 @@
 
 mod cache_sim;
 mod compare;
+mod database;
 mod figures;
 mod index_bench;
 mod index_inspect;
@@ -75,6 +76,24 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<aura_engine::Error> for Failure {
+    fn from(error: aura_engine::Error) -> Self {
+        use aura_engine::Error;
+        let help = match error {
+            Error::Locked { .. } => return Self { code: EXIT_TRY_AGAIN, report: miette!("{error}") },
+            Error::Corruption { .. } => {
+                let help = "`aura repair DIR --dry-run` says what can be saved";
+                return Self { code: EXIT_CLAIM_FAILED, report: miette!(help = help, "{error}") };
+            }
+            Error::Format { .. } => "a newer `aura` reads it",
+            Error::Unfinished { .. } => "take the checkpoint again, in another directory or after removing this one",
+            Error::Target { .. } => "name a directory that is absent or empty, outside the database's own",
+            _ => return Self::environment(error),
+        };
+        Self::usage(error, help)
+    }
+}
+
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         Self::usage(error, "name a run's folder, or its name below --results")
@@ -101,6 +120,8 @@ pub fn execute(cli: Cli) -> ExitCode {
         Verb::Report { run } => figures::report(global, &run),
         Verb::Schema { what: _ } => schema(),
         Verb::Verify { run, sample, jobs } => verify::verify(global, &run, sample, jobs),
+        Verb::Checkpoint { directory, target } => database::checkpoint(global, &directory, &target),
+        Verb::Repair { directory, dry_run } => database::repair(global, &directory, dry_run),
         Verb::CacheSim(arguments) => cache_sim::cache_sim(global, &arguments),
         Verb::Trace { verb } => trace::trace(global, &verb),
         Verb::IndexBench(arguments) => index_bench::index_bench(global, &arguments),
@@ -161,11 +182,6 @@ fn jobs(asked: Option<usize>) -> usize {
 fn run_folder(global: &Global, run: &Path) -> PathBuf {
     let below = global.results.join(run);
     if !run.join(EXPERIMENT_FILE).is_file() && below.join(EXPERIMENT_FILE).is_file() { below } else { run.to_owned() }
-}
-
-/// Whether a directory has the file that every database has.
-fn is_database(directory: &Path) -> bool {
-    directory.join("CURRENT").is_file()
 }
 
 /// A run read back: its plan, and its finished trials' metrics.

@@ -1,16 +1,13 @@
-//! `aura verify`: the same config and seed must give the same numbers, and a database must be whole.
+//! `aura verify`: the same config and seed must give the same numbers, and a database must be whole (see [`database`]).
 
 use std::path::{Path, PathBuf};
 
-use aura_engine::env::disk::DiskWorld;
-use aura_engine::{Engine, EngineBuilder};
-
-use super::{Answer, EXIT_CLAIM_FAILED, EXIT_DONE, Failure, is_database, jobs, remark, run_folder};
+use super::{Answer, EXIT_CLAIM_FAILED, EXIT_DONE, Failure, database, jobs, remark, run_folder};
 use crate::cli::Global;
 use crate::metrics;
 use crate::plan::{EXPERIMENT_FILE, Plan, PlannedTrial, TRIALS_FOLDER};
 use crate::record::{MetricRow, World};
-use crate::rows::{self, Cell, Rows};
+use crate::rows::{self, Rows};
 use crate::run::{DONE, side_by_side};
 use crate::store::{self, StoredTrial};
 use crate::trial;
@@ -18,7 +15,7 @@ use crate::trial;
 pub(super) fn verify(global: &Global, run: &Path, sample: Option<usize>, asked: Option<usize>) -> Answer {
     let folder = run_folder(global, run);
     if !folder.join(EXPERIMENT_FILE).is_file() {
-        return database(global, &folder);
+        return database::verify(global, &folder);
     }
     let plan = Plan::read(&folder)?;
     let finished = finished(&folder, &plan);
@@ -76,34 +73,4 @@ fn difference(stored: &StoredTrial, rows: &[MetricRow], fingerprint: Option<u64>
         return Some(format!("then {} metrics, now {}", stored.rows.len(), rows.len()));
     }
     (stored.manifest.fingerprint != fingerprint).then(|| "metrics agree, the order of events does not".to_owned())
-}
-
-/// Opens a database and checks all of it.
-fn database(global: &Global, directory: &Path) -> Answer {
-    if !is_database(directory) {
-        let message = format!("{} is neither a run nor a database", directory.display());
-        return Err(Failure::usage(
-            message,
-            "name a run's folder, its name below --results, or a database's directory",
-        ));
-    }
-    let world = DiskWorld::new(1).map_err(Failure::environment)?;
-    let report = world.block_on(async {
-        let engine = EngineBuilder::new(world.env(), directory).open().await?;
-        let report = engine.verify().await;
-        engine.close().await?;
-        report
-    });
-    let report = report.map_err(|error| Failure { code: EXIT_CLAIM_FAILED, report: miette::miette!("{error}") })?;
-    let mut rows = Rows::new(["tables", "entries", "values", "rows", "reachable_bytes", "disk_bytes", "problems"]);
-    let [tables, entries, values] = [report.tables, report.entries, report.values].map(Into::into);
-    let [reachable, disk] = [report.reachable_bytes, report.disk_bytes].map(Into::into);
-    let problems = Cell::new(report.problems.clone().into(), report.problems.join("\n"));
-    rows.push([tables, entries, values, report.rows.into(), reachable, disk, problems]);
-    rows::print(&rows.text(global.format))?;
-    if !report.problems.is_empty() {
-        return Ok(EXIT_CLAIM_FAILED);
-    }
-    remark(global, "every checksum, the order of every level and every value is as it should be");
-    Ok(EXIT_DONE)
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at the files that a run leaves")]
 
 mod configs;
+mod databases;
 mod errors;
 mod index_bench;
 mod index_inspect;
