@@ -551,22 +551,35 @@ fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
                 world.crash_at(call);
                 let cut = world.block_on(repair(&world.env(), false)).unwrap();
                 assert!(cut.is_err(), "{what}");
-                let left = world.crash_image(mode, call).unwrap();
-                let (now, before) = (all(&left), all(&damaged));
-                for (path, content) in &before {
-                    let is_there = now.values().any(|other| other == content) || path.ends_with("SETTINGS.json");
-                    assert!(is_there, "{what}: {} is gone", path.display());
-                }
-                let world = world_of(&left);
-                let env = world.env();
-                let again = async {
-                    repair(&env, false).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-                    contents_of(&env, "/db", &config()).await.unwrap_or_else(|error| panic!("{what}: {error}"))
-                };
-                assert_eq!(world.block_on(again).unwrap(), expected, "{what}");
+                repair_again(&damaged, &world.crash_image(mode, call).unwrap(), &expected, &what);
             }
         }
+        let kinds = [FaultKind::Read, FaultKind::Write, FaultKind::Sync, FaultKind::Rename, FaultKind::Create];
+        for (kind, nth) in kinds.into_iter().flat_map(|kind| (1..=8).map(move |nth| (kind, nth))) {
+            let what = format!("case {case}, {kind:?} {nth} fails");
+            let world = world_of(&damaged);
+            world.fail_nth(kind, nth, 1);
+            let ended = world.block_on(repair(&world.env(), false)).unwrap();
+            assert!(matches!(ended, Ok(_) | Err(Error::Io { .. })), "{what}: {ended:?}");
+            repair_again(&damaged, &world.crash_image(CrashMode::KeepAll, nth).unwrap(), &expected, &what);
+        }
     }
+}
+
+/// Repairs what a repair that was cut short has left of `damaged`: nothing of that is gone.
+fn repair_again(damaged: &FsImage, left: &FsImage, expected: &Model, what: &str) {
+    let now = all(left);
+    for (path, content) in &all(damaged) {
+        let is_there = now.values().any(|other| other == content) || path.ends_with("SETTINGS.json");
+        assert!(is_there, "{what}: {} is gone", path.display());
+    }
+    let world = world_of(left);
+    let env = world.env();
+    let again = async {
+        repair(&env, false).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        contents_of(&env, "/db", &config()).await.unwrap_or_else(|error| panic!("{what}: {error}"))
+    };
+    assert_eq!(world.block_on(again).unwrap(), *expected, "{what}");
 }
 
 /// What a check of a closed database says after some damage.

@@ -26,6 +26,10 @@ fn database(lab: &Lab) -> PathBuf {
         }
         engine.close().await.expect("it can be closed");
     });
+    // A process that another test starts at this moment has the lock's file open until it becomes the command.
+    while world.env().fs.lock(&directory.join("LOCK")).is_err() {
+        std::thread::yield_now();
+    }
     directory
 }
 
