@@ -12,7 +12,7 @@ use crate::config::SyncPolicy;
 use crate::error::{Error, Result};
 use crate::index::write_registry;
 use crate::metrics::{AgentAction, Counts, Event, EventKind, add};
-use crate::state::{Inner, Jobs, OpenedFiles, View, lock};
+use crate::state::{Inner, Jobs, OpenedFiles, lock};
 use crate::version::{Edit, Version};
 
 impl Inner {
@@ -27,6 +27,7 @@ impl Inner {
         for _ in 0..self.config.compaction.jobs {
             spawn("compaction", Box::pin(run(self.clone(), compactions)));
         }
+        spawn("collection", Box::pin(run(self.clone(), collections)));
         if self.policies.agent_is_active {
             spawn("agent", Box::pin(run(self.clone(), agent)));
         }
@@ -87,6 +88,7 @@ impl Inner {
 
     /// Tells everybody who waits for the tree: writers, `wait_idle`, and the tasks that look for work.
     fn tree_changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
         self.refresh_debt();
         self.progress.notify_waiters();
         self.work_due.notify_waiters();
@@ -99,6 +101,11 @@ impl Inner {
 
     /// Whether nothing runs and nothing is due.
     fn is_idle(&self) -> bool {
+        self.gc_looked.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire) && self.is_idle_but_for_values()
+    }
+
+    /// The same, leaving the collection of value files aside.
+    pub(crate) fn is_idle_but_for_values(&self) -> bool {
         let view = self.view.load();
         let jobs = lock(&self.jobs);
         if jobs.flushing || jobs.compactions > 0 || !view.sealed.is_empty() {
@@ -231,6 +238,23 @@ async fn flushes(inner: Arc<Inner>) -> Result<()> {
     Ok(())
 }
 
+async fn collections(inner: Arc<Inner>) -> Result<()> {
+    while !inner.is_closing() {
+        let due = inner.work_due.notified();
+        tokio::pin!(due);
+        due.as_mut().enable();
+        let changes = inner.changes.load(Ordering::Acquire);
+        if inner.collect_one().await? {
+            inner.tree_changed();
+        } else {
+            inner.gc_looked.store(changes, Ordering::Release);
+            inner.progress.notify_waiters();
+            sleep_unless_closing(&inner, due).await;
+        }
+    }
+    Ok(())
+}
+
 async fn compactions(inner: Arc<Inner>) -> Result<()> {
     while !inner.is_closing() {
         let due = inner.work_due.notified();
@@ -289,12 +313,7 @@ impl Inner {
         }
         let before = self.view.load().version.levels.get(level).and_then(|level| level.runs_max);
         let edit = Edit { runs_max: vec![(level, runs)], ..Edit::default() };
-        self.commit_edit(edit, OpenedFiles::default(), |view, version| View {
-            active: view.active.clone(),
-            sealed: view.sealed.clone(),
-            version: Arc::new(version),
-        })
-        .await?;
+        self.commit_edit(edit, OpenedFiles::default()).await?;
         add(&self.counters.mine().agent_actions, 1);
         let now = self.env.clock.now();
         let kind = EventKind::Agent { action: AgentAction::new(action, before) };

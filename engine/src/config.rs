@@ -286,14 +286,58 @@ pub struct ValueLogConfig {
     pub separation: PolicySpec,
     /// How values are compressed there.
     pub compression: Compression,
-    /// Bytes at which a value file is sealed.
+    /// Bytes at which a value file is full, and at which the memtable whose values it holds is flushed.
     #[schemars(with = "String")]
     pub file: ByteSize,
+    /// Value files that are filled side by side (1 to 64).
+    pub queues: u32,
+    /// Which of them a value goes to.
+    pub placement: PolicySpec,
+    /// Which file is collected next.
+    pub gc: PolicySpec,
+    /// How live values leave a file that is collected: `"rewrite"` or `"compaction"`.
+    pub gc_method: GcMethod,
+    /// The part of the value log that may be garbage before it is collected while nothing else is to do (0 to 1).
+    pub gc_low: f64,
+    /// The part of the value log that may be garbage before it is collected beside everything else (`gc_low` to 1).
+    pub gc_high: f64,
+    /// Whether compactions take values back into tables that the separation policy would not separate now: the way out of
+    /// key-value separation.
+    pub inline_again: bool,
+}
+
+/// How the live values of a file that is collected leave it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GcMethod {
+    /// They are copied to a new file that takes the old one's place under the same number: no table and no log is written, and
+    /// pointers stay as they are (as Pebble's blob files).
+    #[default]
+    Rewrite,
+    /// Compactions that meet a pointer into it write the value anew and point there (as BlobDB and fjall). Files past
+    /// `gc_high` are rewritten, for no compaction may come by.
+    Compaction,
+}
+
+impl GcMethod {
+    /// Every method.
+    pub const ALL: [Self; 2] = [Self::Rewrite, Self::Compaction];
 }
 
 impl Default for ValueLogConfig {
     fn default() -> Self {
-        Self { separation: defaults().separation, compression: Compression::None, file: ByteSize::mib(256) }
+        Self {
+            separation: defaults().separation,
+            compression: Compression::None,
+            file: ByteSize::mib(256),
+            queues: 1,
+            placement: defaults().placement,
+            gc: defaults().gc,
+            gc_method: GcMethod::Rewrite,
+            gc_low: 0.15,
+            gc_high: 0.35,
+            inline_again: true,
+        }
     }
 }
 
@@ -384,6 +428,14 @@ impl EngineConfig {
         count("compaction.agent_window", compaction.agent_window, 1, u64::MAX)?;
         bytes("compaction.debt_slowdown", compaction.debt_slowdown, 1, u64::MAX / 4)?;
         bytes("value_log.file", self.value_log.file, 4 << 10, 64 << 30)?;
+        count("value_log.queues", self.value_log.queues.into(), 1, 64)?;
+        let (low, high) = (self.value_log.gc_low, self.value_log.gc_high);
+        if !(0.0..=1.0).contains(&low) {
+            return Err(Error::config("value_log.gc_low", format!("{low} is outside 0 to 1")));
+        }
+        if !(low..=1.0).contains(&high) {
+            return Err(Error::config("value_log.gc_high", format!("{high} is outside {low} (gc_low) to 1")));
+        }
         match self.wal.sync {
             SyncPolicy::Interval(interval) if interval.is_zero() => {
                 Err(Error::config("wal.sync.interval", "0s is outside 1ns to any time; say \"always\""))

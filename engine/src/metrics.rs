@@ -121,6 +121,20 @@ counters! {
     stall_nanos,
     /// Times a writer had to wait or was slowed down.
     stalls,
+    /// Collections of value files.
+    gc_runs,
+    /// Collections that were given up because a file could not be read or written.
+    gc_failures,
+    /// Bytes of value files that collections read: the live frames of their victims.
+    gc_read_bytes,
+    /// Bytes of value files that collections, and compactions that relocate, wrote.
+    gc_write_bytes,
+    /// Bytes of value files that left the disk.
+    gc_reclaimed_bytes,
+    /// Values that compactions wrote to another value file.
+    values_relocated,
+    /// Values that compactions took back into tables.
+    values_inlined,
     /// Plans of a policy that were refused as unlawful.
     plans_refused,
     /// Actions of an agent that were carried out.
@@ -185,7 +199,12 @@ counters! {
 impl Counts {
     /// Bytes written to the device for any reason.
     pub fn device_write_bytes(&self) -> u64 {
-        self.wal_bytes + self.value_log_bytes + self.flush_bytes + self.compaction_write_bytes + self.manifest_bytes
+        self.wal_bytes
+            + self.value_log_bytes
+            + self.gc_write_bytes
+            + self.flush_bytes
+            + self.compaction_write_bytes
+            + self.manifest_bytes
     }
 }
 
@@ -336,6 +355,17 @@ pub enum EventKind {
         /// Why.
         reason: IndexReason,
     },
+    /// Value files were collected.
+    Collection {
+        /// Files on disk that were given up.
+        files: u64,
+        /// Their bytes of frames.
+        bytes: u64,
+        /// Bytes of live frames that were copied.
+        live_bytes: u64,
+        /// Whether garbage was above the high threshold.
+        urgent: bool,
+    },
     /// An agent acted.
     Agent {
         /// What it did.
@@ -397,6 +427,8 @@ pub struct Metrics {
     pub memtable_bytes: u64,
     /// Bytes of the write-ahead logs of those memtables on disk.
     pub wal_file_bytes: u64,
+    /// Value files on disk.
+    pub value_files: u64,
     /// Bytes of value files on disk.
     pub value_file_bytes: u64,
     /// Bytes of value files that nothing points at any more, as far as compactions have found out.

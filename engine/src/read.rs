@@ -3,6 +3,7 @@
 //! A get that the cache answers allocates nothing, takes one cache shard's lock a block, and never yields. The newest
 //! version of a key is the first found: memtables newest first, then level 0 run by run, then the deeper levels.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use aura_policies::facts::TableId;
@@ -22,13 +23,19 @@ impl Inner {
         self.check_open()?;
         // Before the view, which comes before the sequence number: see `rows`.
         let epoch = self.cache.row_epoch().filter(|_| snapshot.is_none());
-        // The view first: what is published afterwards and missing in it is concurrent with this read.
-        let view = self.view.load();
-        let snapshot = snapshot.unwrap_or_else(|| self.published.load(Ordering::Acquire));
         let mut context = self.context();
         context.work.operations += 1;
-        let result = self.look_up(&view, key, snapshot, epoch, &mut context).await;
-        drop(view);
+        let result = loop {
+            // The view first: what is published afterwards and missing in it is concurrent with this read.
+            let view = self.view.load();
+            let snapshot = snapshot.unwrap_or_else(|| self.published.load(Ordering::Acquire));
+            let result = self.look_up(&view, key, snapshot, epoch, &mut context).await;
+            // Its memtable may hold what was written after the view was made, and point at a file that is newer, too.
+            let outdated = matches!(result, Err(Error::Corruption { .. })) && !Arc::ptr_eq(&view, &self.view.load());
+            if !outdated {
+                break result;
+            }
+        };
         let mine = self.counters.mine();
         add(&mine.gets, 1);
         if let Ok(Some(value)) = &result {
@@ -102,14 +109,11 @@ impl Inner {
                 let pointer = entry.pointer().ok_or_else(|| {
                     Error::corruption(&self.directory, 0, "an entry of a table is no pointer to a value")
                 })?;
-                // A view that was loaded just before its memtable's next value file was opened does not know the file.
-                let file = version.value_files.get(&pointer.file).map(|state| state.file.clone());
-                let file = file.or_else(|| Some(self.view.load().version.value_files.get(&pointer.file)?.file.clone()));
-                let file = file.ok_or_else(|| {
+                let state = version.value_files.get(&pointer.file).ok_or_else(|| {
                     let what = format!("a table points at value file {}, which is not there", pointer.file);
                     Error::corruption(&self.directory, pointer.offset, what)
                 })?;
-                file.get(&entry.key, &pointer, context).await.map(Some)
+                state.get(&entry.key, &pointer, context).await.map(Some)
             }
         }
     }

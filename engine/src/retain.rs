@@ -8,42 +8,47 @@ use std::collections::BTreeMap;
 use crate::storage::{Entry, Key, Kind, Sequence};
 use crate::vlog::format::frame_bytes;
 
+/// Parts of value files, by file: start and end of each frame.
+pub(crate) type Garbage = BTreeMap<u64, Vec<(u64, u64)>>;
+
+/// Adds the frame that `entry` points at, if it does.
+pub(crate) fn discard(garbage: &mut Garbage, entry: &Entry) {
+    if let Some(pointer) = entry.pointer() {
+        let end = pointer.offset + frame_bytes(entry.key.len(), pointer.stored_bytes) as u64;
+        garbage.entry(pointer.file).or_default().push((pointer.offset, end));
+    }
+}
+
 /// Told the entries of a merge in internal order, says which stay, and books what their values leave as garbage.
 pub(crate) struct Retain {
     /// The snapshots held, in order.
     snapshots: Vec<Sequence>,
-    /// The entry before: its key, version and stripe.
-    last: Option<(Key, Sequence, usize)>,
+    /// The entry before: its key and stripe.
+    last: Option<(Key, usize)>,
     /// Entries that were dropped.
     pub(crate) dropped: u64,
-    /// Bytes of value files that became garbage.
-    pub(crate) garbage: BTreeMap<u64, u64>,
+    /// What became garbage: parts of value files.
+    pub(crate) garbage: Garbage,
 }
 
 impl Retain {
     /// Keeps what `snapshots` (in order) and readers of the newest state can see.
     pub(crate) fn new(snapshots: Vec<Sequence>) -> Self {
-        Self { snapshots, last: None, dropped: 0, garbage: BTreeMap::new() }
+        Self { snapshots, last: None, dropped: 0, garbage: Garbage::new() }
     }
 
     /// Whether `entry` stays. `nothing_below` says whether older versions of its key can lie outside the merge.
     pub(crate) fn keeps(&mut self, entry: &Entry, nothing_below: impl FnOnce(&[u8]) -> bool) -> bool {
         // Stripe 0 is older than every snapshot; entries come newest first.
         let stripe = self.snapshots.partition_point(|snapshot| *snapshot < entry.sequence);
-        let same_key = self.last.as_ref().filter(|(key, ..)| *key == entry.key);
-        let shadowed = same_key.is_some_and(|(.., newer)| *newer == stripe);
-        // A log that was replayed twice, because a crash cut the first recovery short, leaves an entry twice: what the
-        // copy points at is not garbage.
-        let copy = same_key.is_some_and(|(_, sequence, _)| *sequence == entry.sequence);
+        let same_key = self.last.as_ref().filter(|(key, _)| *key == entry.key);
+        let shadowed = same_key.is_some_and(|(_, newer)| *newer == stripe);
         let is_last_trace = entry.kind == Kind::Delete && stripe == 0 && nothing_below(&entry.key);
         let keeps = !shadowed && !is_last_trace;
-        self.last = Some((entry.key.clone(), entry.sequence, stripe));
+        self.last = Some((entry.key.clone(), stripe));
         if !keeps {
             self.dropped += 1;
-            if let Some(pointer) = entry.pointer().filter(|_| !copy) {
-                let bytes = frame_bytes(entry.key.len(), pointer.stored_bytes) as u64;
-                *self.garbage.entry(pointer.file).or_default() += bytes;
-            }
+            discard(&mut self.garbage, entry);
         }
         keeps
     }

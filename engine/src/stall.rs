@@ -7,6 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::error::Result;
+use crate::memtable::Memtable;
 use crate::metrics::{Event, EventKind, StallCause, add};
 use crate::state::{Inner, View};
 use crate::write::Log;
@@ -40,7 +41,13 @@ impl Inner {
                 }
             }
         }
-        if self.view.load().active.bytes() < self.config.memtable.as_u64() {
+        // A memtable of pointers is small: it is full, too, when it points at as much as a value file holds, so that what
+        // is overwritten becomes garbage in time, and a recovery has no more than that to check.
+        let full = |active: &Memtable| {
+            active.bytes() >= self.config.memtable.as_u64()
+                || active.separated_bytes() >= self.config.value_log.file.as_u64()
+        };
+        if !full(&self.view.load().active) {
             return Ok(());
         }
         let sealed_max = self.config.memtables_sealed_max as usize;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aura_policies::warming::{Asks, Warming};
 
 use super::Job;
+use super::values::Values;
 use crate::cache::Name;
 use crate::context::ReadContext;
 use crate::env::timed;
@@ -14,14 +15,17 @@ use crate::merge::Merge;
 use crate::metrics::{Event, EventKind, add};
 use crate::retain::Retain;
 use crate::sst::Table;
-use crate::state::{Inner, OpenedFiles, View};
+use crate::state::{Inner, OpenedFiles};
 use crate::storage::{Direction, Entry};
 use crate::version::{AddedTable, Edit};
+use crate::vlog::ValueFile;
 use crate::warm::Inputs;
 
 /// What a merge wrote.
 struct Merged {
     tables: Vec<Arc<Table>>,
+    /// Value files, with their bytes.
+    values: Vec<(Arc<ValueFile>, u64)>,
     retain: Retain,
 }
 
@@ -32,7 +36,7 @@ impl Inner {
         let warming = self.warming();
         let merged = if job.is_move() {
             let tables = job.tables().map(|(_, table)| table.clone()).collect();
-            Merged { tables, retain: Retain::new(Vec::new()) }
+            Merged { tables, values: Vec::new(), retain: Retain::new(Vec::new()) }
         } else {
             let (merged, polled_nanos) = timed(&*self.env.clock, self.merge_tables(job, &warming)).await;
             add(&self.counters.mine().compaction_cpu_nanos, polled_nanos);
@@ -76,11 +80,13 @@ impl Inner {
         merge.seek(None, &mut context).await?;
         let (writer, last, tables) = (None, None, Vec::new());
         let mut output = Output { inner: self, warming, level: job.level, deepest, writer, last, tables };
+        let mut values = Values::new(self)?;
         let mut retain = Retain::new(self.snapshots());
         let mut seen = 0u64;
         while let Some(entry) = merge.entry() {
             if retain.keeps(entry, |key| job.nothing_below(key)) {
-                output.add(entry, &mut context).await?;
+                let settled = values.settle(entry, &mut retain.garbage, &mut context).await?;
+                output.add(settled.as_ref().unwrap_or(entry), &mut context).await?;
             }
             merge.step(&mut context).await?;
             seen += 1;
@@ -89,6 +95,7 @@ impl Inner {
                 self.env.clock.settle().await;
                 if self.is_closing() {
                     output.abandon();
+                    values.abandon();
                     return Err(crate::Error::Closed);
                 }
             }
@@ -96,33 +103,29 @@ impl Inner {
         output.end_table(&mut context).await?;
         context.charge();
         add(&self.counters.mine().compaction_cpu_nanos, context.charged_nanos);
+        let values = values.finish().await?;
         self.sync_directory().await?;
-        Ok(Merged { tables: output.tables, retain })
+        Ok(Merged { tables: output.tables, values, retain })
     }
 
     /// Replaces the inputs by the outputs in one edit.
     async fn swap(&self, job: &Job, merged: &Merged) -> Result<()> {
         let run = job.run.unwrap_or_else(|| self.new_number());
-        let mut edit = Edit {
+        let edit = Edit {
             removed: job.tables().map(|(level, table)| (level, table.facts().id)).collect(),
             added: merged
                 .tables
                 .iter()
                 .map(|table| AddedTable { level: job.level, run, facts: table.facts().clone() })
                 .collect(),
+            values_opened: merged.values.iter().map(|(file, _)| file.number).collect(),
+            values_sealed: merged.values.iter().map(|(file, bytes)| (file.number, *bytes)).collect(),
+            values_dead: merged.retain.garbage.clone(),
             ..Edit::default()
         };
-        let version = self.view.load().version.clone();
-        self.book_garbage(&mut edit, &version, &merged.retain);
-        self.retire_values(&edit, &version);
         let tables = merged.tables.iter().map(|table| (table.facts().id, table.clone())).collect();
-        let opened = OpenedFiles { tables, ..OpenedFiles::default() };
-        self.commit_edit(edit, opened, |view, version| View {
-            active: view.active.clone(),
-            sealed: view.sealed.clone(),
-            version: Arc::new(version),
-        })
-        .await?;
+        let values = merged.values.iter().map(|(file, _)| (file.number, file.clone())).collect();
+        self.commit_edit(edit, OpenedFiles { tables, values }).await?;
         if !job.is_move() {
             let now = self.env.clock.now();
             for (level, table) in job.tables() {

@@ -11,6 +11,7 @@
 mod b_tree;
 mod skip_list;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::MemtableStructure;
@@ -62,8 +63,22 @@ pub(crate) struct Memtable {
     map: Box<dyn SortedMap>,
     bytes: AtomicU64,
     logged: AtomicU64,
+    separated: AtomicU64,
+    tails: OnceLock<Vec<ValueTail>>,
     /// The write-ahead log that holds its entries.
     pub(crate) wal: u64,
+}
+
+/// How far a value file was filled when a memtable was sealed: what lies before is pointed at by this memtable, by older ones
+/// or by tables, or by nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ValueTail {
+    /// The file.
+    pub(crate) file: u64,
+    /// Its bytes.
+    pub(crate) bytes: u64,
+    /// Whether it had been full: it never grows again.
+    pub(crate) full: bool,
 }
 
 impl Memtable {
@@ -73,7 +88,8 @@ impl Memtable {
             MemtableStructure::SkipList => Box::new(skip_list::SkipList::default()),
             MemtableStructure::BTree => Box::new(b_tree::BTree::default()),
         };
-        Self { map, bytes: AtomicU64::new(0), logged: AtomicU64::new(0), wal }
+        let (bytes, logged, separated) = Default::default();
+        Self { map, bytes, logged, separated, tails: OnceLock::new(), wal }
     }
 
     /// Adds an entry. O(log entries). One writer at a time.
@@ -107,6 +123,26 @@ impl Memtable {
     /// Bytes of its log on disk.
     pub(crate) fn logged_bytes(&self) -> u64 {
         self.logged.load(Ordering::Relaxed)
+    }
+
+    /// Bytes were appended to the value log for its entries.
+    pub(crate) fn add_separated(&self, bytes: u64) {
+        self.separated.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the value log that its entries point at.
+    pub(crate) fn separated_bytes(&self) -> u64 {
+        self.separated.load(Ordering::Relaxed)
+    }
+
+    /// Seals it: the value files are filled as far as `tails` says, and no entry comes any more.
+    pub(crate) fn seal(&self, tails: Vec<ValueTail>) {
+        self.tails.get_or_init(|| tails);
+    }
+
+    /// How far the value files that were not sealed were filled when it was sealed.
+    pub(crate) fn tails(&self) -> &[ValueTail] {
+        self.tails.get().map_or(&[], Vec::as_slice)
     }
 
     /// Whether it holds nothing.
