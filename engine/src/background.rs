@@ -70,6 +70,10 @@ impl Inner {
             debug_assert!(false, "{}: {plan:?}", Error::UnlawfulPlan { what });
             return None;
         }
+        // What a running compaction will write there is not in the tree yet: a table moved in now could overlap it.
+        if jobs.busy_levels.contains(&plan.level) {
+            return None;
+        }
         Some(reserve(&mut jobs, &version, &plan))
     }
 
@@ -95,8 +99,12 @@ impl Inner {
     }
 
     fn refresh_debt(&self) {
-        let shape = self.shape(&self.view.load().version, &Jobs::default());
-        self.debt_bytes.store(self.policies.layout.debt_bytes(&shape), Ordering::Relaxed);
+        let version = self.view.load().version.clone();
+        let shape = self.shape(&version, &Jobs::default());
+        let of_tree = self.policies.layout.debt_bytes(&shape);
+        // Files that cannot be measured owe nothing.
+        let of_values = self.value_log_state(&version).map_or(0, |log| log.debt_bytes(self.config.value_log.gc_high));
+        self.debt_bytes.store(of_tree + of_values, Ordering::Relaxed);
     }
 
     /// Whether nothing runs and nothing is due.

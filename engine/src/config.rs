@@ -301,6 +301,9 @@ pub struct ValueLogConfig {
     pub gc_low: f64,
     /// The part of the value log that may be garbage before it is collected beside everything else (`gc_low` to 1).
     pub gc_high: f64,
+    /// The part of the value log that may be garbage before writers wait for its collection (`gc_high` to 1); from half-way
+    /// between `gc_high` and this they are slowed down. It bounds the space that overwrites take.
+    pub gc_stop: f64,
     /// Whether compactions take values back into tables that the separation policy would not separate now: the way out of
     /// key-value separation.
     pub inline_again: bool,
@@ -336,6 +339,7 @@ impl Default for ValueLogConfig {
             gc_method: GcMethod::Rewrite,
             gc_low: 0.15,
             gc_high: 0.35,
+            gc_stop: 0.5,
             inline_again: true,
         }
     }
@@ -429,12 +433,13 @@ impl EngineConfig {
         bytes("compaction.debt_slowdown", compaction.debt_slowdown, 1, u64::MAX / 4)?;
         bytes("value_log.file", self.value_log.file, 4 << 10, 64 << 30)?;
         count("value_log.queues", self.value_log.queues.into(), 1, 64)?;
-        let (low, high) = (self.value_log.gc_low, self.value_log.gc_high);
-        if !(0.0..=1.0).contains(&low) {
-            return Err(Error::config("value_log.gc_low", format!("{low} is outside 0 to 1")));
-        }
-        if !(low..=1.0).contains(&high) {
-            return Err(Error::config("value_log.gc_high", format!("{high} is outside {low} (gc_low) to 1")));
+        let ValueLogConfig { gc_low, gc_high, gc_stop, .. } = self.value_log;
+        for (key, share, least) in
+            [("gc_low", gc_low, 0.0), ("gc_high", gc_high, gc_low), ("gc_stop", gc_stop, gc_high)]
+        {
+            if !(least..=1.0).contains(&share) {
+                return Err(Error::config(&format!("value_log.{key}"), format!("{share} is outside {least} to 1")));
+            }
         }
         match self.wal.sync {
             SyncPolicy::Interval(interval) if interval.is_zero() => {

@@ -7,14 +7,16 @@
 //! under the numbers that pointers name. What became garbage meanwhile is carried over. A reader that holds the version before
 //! holds its files, too.
 //!
-//! Two thresholds say when: above `value_log.gc_low` while nothing else is to do, above `value_log.gc_high` beside everything
-//! else. The policy says which files. Only sealed files are collected: no log points into them.
+//! Thresholds say when: above `value_log.gc_low` while nothing else is to do, above `value_log.gc_high` beside everything else;
+//! towards `value_log.gc_stop` writers are slowed down while files are being collected, so that the space that garbage takes is
+//! bounded. The policy says which files. Only sealed files are collected: no log points into them.
 //!
 //! With `gc_method = "compaction"` values leave their file when a compaction meets their pointers
 //! ([`mod@crate::compactor::values`]); collections as above then begin at the high threshold only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use aura_policies::gc::{ValueFileFacts, ValueLogFacts};
 
@@ -42,6 +44,11 @@ pub(crate) struct ValueLogState {
 }
 
 impl ValueLogState {
+    /// Bytes of garbage beyond the part that is let lie.
+    pub(crate) fn debt_bytes(&self, part: f64) -> u64 {
+        self.garbage_bytes.saturating_sub((self.bytes as f64 * part) as u64)
+    }
+
     /// The part that is garbage.
     fn garbage_share(&self) -> f64 {
         if self.bytes == 0 { 0.0 } else { self.garbage_bytes as f64 / self.bytes as f64 }
@@ -143,6 +150,7 @@ impl Inner {
     pub(crate) async fn collect_one(&self) -> Result<bool> {
         let Some(collection) = self.next_collection()? else { return Ok(false) };
         let result = self.collect(&collection).await;
+        self.garbage_ppm.store(0, Ordering::Relaxed);
         {
             let mut jobs = lock(&self.jobs);
             jobs.collecting.retain(|file| !collection.victims.contains(file));
@@ -169,6 +177,9 @@ impl Inner {
         if victims.is_empty() {
             return Ok(None);
         }
+        // Only while something is done for it do writers wait for less garbage: they never wait in vain.
+        let share = self.value_log_state(&version)?.garbage_share();
+        self.garbage_ppm.store((share * 1e6) as u64, Ordering::Relaxed);
         let states =
             version.value_files.values().filter(|state| victims.contains(&state.file.number)).cloned().collect();
         lock(&self.jobs).collecting.extend(&victims);

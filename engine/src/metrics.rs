@@ -305,6 +305,8 @@ pub enum StallCause {
     Level0Runs,
     /// Too many bytes of compaction debt.
     Debt,
+    /// Too much of the value log is garbage.
+    Garbage,
 }
 
 /// Something that happened in the background, or to the foreground.
@@ -433,7 +435,7 @@ pub struct Metrics {
     pub value_file_bytes: u64,
     /// Bytes of value files that nothing points at any more, as far as compactions have found out.
     pub value_garbage_bytes: u64,
-    /// Bytes of compaction debt.
+    /// Bytes of compaction debt, and of garbage in the value log beyond what is let lie.
     pub debt_bytes: u64,
 }
 

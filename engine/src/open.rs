@@ -93,6 +93,7 @@ pub(crate) async fn open(
         progress: Notify::new(),
         window_ended: Notify::new(),
         debt_bytes: AtomicU64::new(0),
+        garbage_ppm: AtomicU64::new(0),
         changes: AtomicU64::new(1),
         gc_looked: AtomicU64::new(0),
         operations: AtomicU64::new(0),

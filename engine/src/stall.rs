@@ -63,14 +63,23 @@ impl Inner {
         let debt = self.debt_bytes.load(Ordering::Relaxed);
         let debt_slowdown = limits.debt_slowdown.as_u64();
         let (runs_slowdown, runs_stop) = (u64::from(limits.level0_slowdown), u64::from(limits.level0_stop));
+        let garbage = self.garbage_ppm.load(Ordering::Relaxed);
+        let values = &self.config.value_log;
+        let garbage_stop = (values.gc_stop * 1e6) as u64;
+        let garbage_slowdown = ((values.gc_high + values.gc_stop) / 2.0 * 1e6) as u64;
         if runs >= runs_stop {
             Pressure::Stop(StallCause::Level0Runs)
         } else if debt >= debt_slowdown * 4 {
             Pressure::Stop(StallCause::Debt)
+        } else if garbage > garbage_stop {
+            Pressure::Stop(StallCause::Garbage)
         } else if runs >= runs_slowdown {
             Pressure::Slow(StallCause::Level0Runs, rate(runs - runs_slowdown, runs_stop - runs_slowdown))
         } else if debt >= debt_slowdown {
             Pressure::Slow(StallCause::Debt, rate(debt - debt_slowdown, debt_slowdown * 3))
+        } else if garbage > garbage_slowdown {
+            let rate = rate(garbage - garbage_slowdown, garbage_stop - garbage_slowdown);
+            Pressure::Slow(StallCause::Garbage, rate)
         } else {
             Pressure::None
         }

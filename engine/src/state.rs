@@ -150,8 +150,10 @@ pub(crate) struct Inner {
     pub(crate) progress: Notify,
     /// A window of operations ended.
     pub(crate) window_ended: Notify,
-    /// Bytes of compaction debt when the tree last changed.
+    /// Bytes of compaction debt, and of garbage to collect, when the tree last changed.
     pub(crate) debt_bytes: AtomicU64,
+    /// The part of the value log that is garbage, in millionths, while files are collected for it; 0 while none are.
+    pub(crate) garbage_ppm: AtomicU64,
     /// Changes of the tree, and of what works on it.
     pub(crate) changes: AtomicU64,
     /// How many of them there were when the collector last found nothing due.

@@ -134,7 +134,8 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     config.value_log.placement = any(chance, &aura_policies::placement::FAMILY);
     config.value_log.gc = any(chance, &aura_policies::gc::FAMILY);
     config.value_log.gc_method = chance.pick(&GcMethod::ALL);
-    (config.value_log.gc_low, config.value_log.gc_high) = chance.pick(&[(0.0, 0.0), (0.1, 0.3), (0.2, 0.9)]);
+    let shares = chance.pick(&[(0.0, 0.0, 0.0), (0.1, 0.3, 0.4), (0.2, 0.9, 1.0)]);
+    (config.value_log.gc_low, config.value_log.gc_high, config.value_log.gc_stop) = shares;
     config.value_log.inline_again = chance.below(2) == 0;
     config
 }
