@@ -1,5 +1,6 @@
-//! A sealed memtable becomes a table of level 0.
+//! A sealed memtable becomes a table of level 0, and its range tombstones become the version's.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::metrics::{Event, EventKind, add};
 use crate::retain::Retain;
 use crate::sst::{Built, Table, TableBuilder, TableOptions};
 use crate::state::{Inner, OpenedFiles, View};
-use crate::storage::{Entry, Kind};
+use crate::storage::{Entry, Kind, Sequence};
 use crate::version::{AddedTable, Edit, FileKind, Version};
 use crate::warm::{Inputs, warm};
 
@@ -79,24 +80,11 @@ impl Inner {
     pub(crate) async fn flush_memtable(&self, memtable: &Arc<Memtable>) -> Result<()> {
         let start = self.env.clock.now();
         let version = self.view.load().version.clone();
-        let mut retain = Retain::new(self.snapshots());
-        let mut writer = self.begin_table(0, version.levels.len().saturating_sub(1), &self.warming())?;
-        let mut pointers = false;
+        let fresh = memtable.ranges().map_or_else(Vec::new, |ranges| ranges.tombstones());
+        let ranges = Arc::new(version.ranges.changed(&fresh, &BTreeSet::new()));
+        let mut retain = Retain::new(self.snapshots(), ranges);
         let mut work = Work::default();
-        let mut entries = 0;
-        for entry in memtable.iter() {
-            // Level 0 lies above everything: a tombstone stays.
-            if retain.keeps(&entry, |_| false) {
-                pointers |= entry.kind == Kind::Pointer;
-                writer.add(self, &entry, &mut None, &mut work).await?;
-                entries += 1;
-            }
-            if (entries + retain.dropped).is_multiple_of(ENTRIES_A_SLICE) {
-                self.env.clock.charge(&std::mem::take(&mut work));
-                self.env.clock.settle().await;
-            }
-        }
-        let (facts, table) = writer.finish(self, &mut None, &mut work).await?;
+        let (written, pointers) = self.write_memtable(memtable, version.levels.len(), &mut retain, &mut work).await?;
         self.forget_rows(memtable, &mut work);
         self.env.clock.charge(&work);
         if pointers {
@@ -108,18 +96,18 @@ impl Inner {
         self.sync_directory().await?;
         let view = self.view.load();
         let next = view.memtables().filter(|other| !Arc::ptr_eq(other, memtable)).map(|other| other.wal).min();
-        let run = self.new_number();
-        let bytes = facts.bytes;
-        let mut edit = Edit {
-            wal_min: next,
-            sequence: Some(facts.sequence_max),
-            added: vec![AddedTable { level: 0, run, facts }],
-            ..Edit::default()
-        };
+        let (bytes, newest) = written.as_ref().map_or((0, 0), |(facts, _)| (facts.bytes, facts.sequence_max));
+        let newest = fresh.iter().map(|tombstone| tombstone.sequence).fold(newest, Sequence::max);
+        let mut edit = Edit { wal_min: next, sequence: Some(newest), ..Edit::default() };
+        let mut opened = OpenedFiles::default();
+        if let Some((facts, table)) = written {
+            opened.tables.insert(facts.id, table);
+            edit.added.push(AddedTable { level: 0, run: self.new_number(), facts });
+        }
+        edit.settle_ranges(&view.version, &fresh, retain.swept(), &self.snapshots());
         self.book_garbage(&mut edit, &view.version, &retain);
         self.retire_values(&edit, &view.version);
         drop(view);
-        let opened = OpenedFiles { tables: [(table.facts().id, table)].into(), ..OpenedFiles::default() };
         self.commit_edit(edit, opened, |view, version| View {
             active: view.active.clone(),
             sealed: view.sealed.iter().filter(|other| !Arc::ptr_eq(other, memtable)).cloned().collect(),
@@ -135,6 +123,37 @@ impl Inner {
             self.remove_file(&FileKind::Wal.path(&self.directory, memtable.wal));
         }
         Ok(())
+    }
+
+    /// Writes what `retain` keeps of `memtable` to a table, if that is anything; and whether it points into the value log.
+    async fn write_memtable(
+        &self,
+        memtable: &Memtable,
+        levels: usize,
+        retain: &mut Retain,
+        work: &mut Work,
+    ) -> Result<(Option<(Arc<TableFacts>, Arc<Table>)>, bool)> {
+        let (mut writer, mut pointers, mut entries) = (None, false, 0);
+        for entry in memtable.iter() {
+            // Level 0 lies above everything: a tombstone stays.
+            if retain.keeps(&entry, |_| false) {
+                pointers |= entry.kind == Kind::Pointer;
+                let writer = match &mut writer {
+                    Some(writer) => writer,
+                    None => writer.insert(self.begin_table(0, levels.saturating_sub(1), &self.warming())?),
+                };
+                writer.add(self, &entry, &mut None, work).await?;
+                entries += 1;
+            }
+            if (entries + retain.dropped).is_multiple_of(ENTRIES_A_SLICE) {
+                self.env.clock.charge(&std::mem::take(work));
+                self.env.clock.settle().await;
+            }
+        }
+        match writer {
+            Some(writer) => Ok((Some(writer.finish(self, &mut None, work).await?), pointers)),
+            None => Ok((None, false)),
+        }
     }
 
     /// Makes the entries of new files durable.

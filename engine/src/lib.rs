@@ -32,6 +32,7 @@ mod memtable;
 mod stall;
 
 mod flush;
+mod ranges;
 mod retain;
 
 mod sst;

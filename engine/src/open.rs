@@ -161,13 +161,18 @@ async fn replay_logs(env: &Env, directory: &Path, config: &EngineConfig, recover
         loop {
             let offset = log.offset();
             let Some(record) = log.next() else { break };
+            let newest = record.sequence + u64::from(record.writes) - 1;
+            if newest <= recovered.sequence {
+                // A recovery that a crash cut short has flushed it already. What it points at may be gone since.
+                continue;
+            }
             if !pointers_are_sound(&recovered.version, &record).await? {
                 (last, stopped) = ((*wal, offset), true);
                 break;
             }
             insert(&memtable, &record, &mut work)
                 .ok_or_else(|| Error::corruption(&path, offset, "a record's checksum holds but it is no batch"))?;
-            replayed.sequence = replayed.sequence.max(record.sequence + u64::from(record.writes) - 1);
+            replayed.sequence = replayed.sequence.max(newest);
             if memtable.bytes() >= config.memtable.as_u64() {
                 replayed.push(mem::replace(&mut memtable, Memtable::new(config.memtable_structure, *wal)));
             }

@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::index::IndexBook;
 use crate::memtable::Memtable;
 use crate::metrics::{Counters, add};
+use crate::ranges::RangeView;
 use crate::storage::Sequence;
 use crate::version::{Edit, Manifest, Version};
 use crate::write::{CommitQueue, Log};
@@ -43,6 +44,12 @@ impl View {
     /// The memtables, the newest first.
     pub(crate) fn memtables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
         std::iter::once(&self.active).chain(&self.sealed)
+    }
+
+    /// The range tombstones. To be called after the sequence number was read: then it holds all up to that.
+    pub(crate) fn ranges(&self) -> RangeView {
+        let flushed = Some(&self.version.ranges).filter(|ranges| !ranges.is_empty()).cloned();
+        RangeView::new(self.memtables().filter_map(|memtable| memtable.ranges()).chain(flushed))
     }
 }
 

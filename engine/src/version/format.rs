@@ -16,6 +16,9 @@
 //!   8 values_sealed   file, bytes
 //!   9 values_garbage  file, bytes
 //!  10 values_removed  file
+//!  20 ranges_added    sequence, start bytes, end bytes (empty: no end)
+//!  21 ranges_removed  sequence
+//!  22 table_swept     table, sequence
 //!
 //! CURRENT  the manifest's file name | "\n" | its CRC32C in hexadecimal | "\n"
 //! ```
@@ -30,6 +33,7 @@ use bytes::Bytes;
 
 use super::edit::{AddedTable, Edit};
 use crate::codec::{Fields, put_bytes, put_varint};
+use crate::ranges::RangeTombstone;
 
 /// The first bytes of a manifest.
 pub(crate) const MAGIC: &[u8; 8] = b"AURAMAN1";
@@ -100,6 +104,13 @@ fn encode_edit(edit: &Edit) -> Vec<u8> {
     edit.values_sealed.iter().for_each(|(file, bytes)| put(&mut out, 8, &[*file, *bytes]));
     edit.values_garbage.iter().for_each(|(file, bytes)| put(&mut out, 9, &[*file, *bytes]));
     edit.values_removed.iter().for_each(|file| put(&mut out, 10, &[*file]));
+    for RangeTombstone { sequence, start, end } in &edit.ranges_added {
+        put(&mut out, 20, &[*sequence]);
+        put_bytes(&mut out, start);
+        put_bytes(&mut out, end);
+    }
+    edit.ranges_removed.iter().for_each(|sequence| put(&mut out, 21, &[*sequence]));
+    edit.table_swept.iter().for_each(|(table, sequence)| put(&mut out, 22, &[*table, *sequence]));
     out
 }
 
@@ -126,10 +137,19 @@ fn decode_edit(payload: &[u8]) -> Option<Edit> {
             8 => edit.values_sealed.push((fields.varint()?, fields.varint()?)),
             9 => edit.values_garbage.push((fields.varint()?, fields.varint()?)),
             10 => edit.values_removed.push(fields.varint()?),
+            20 => edit.ranges_added.push(decode_range(&mut fields)?),
+            21 => drop(edit.ranges_removed.insert(fields.varint()?)),
+            22 => edit.table_swept.push((fields.varint()?, fields.varint()?)),
             _ => return None,
         }
     }
     Some(edit)
+}
+
+fn decode_range(fields: &mut Fields<'_>) -> Option<RangeTombstone> {
+    let sequence = fields.varint()?;
+    let (start, end) = (Bytes::copy_from_slice(fields.bytes()?), Bytes::copy_from_slice(fields.bytes()?));
+    (end.is_empty() || start < end).then_some(RangeTombstone { sequence, start, end })
 }
 
 fn decode_added(fields: &mut Fields<'_>) -> Option<AddedTable> {
@@ -187,6 +207,12 @@ mod tests {
             values_sealed: vec![(3, 1000)],
             values_garbage: vec![(3, 10)],
             values_removed: vec![2],
+            ranges_added: vec![
+                RangeTombstone { sequence: 299, start: Bytes::from_static(b"c"), end: Bytes::from_static(b"c\0") },
+                RangeTombstone { sequence: 300, start: Bytes::new(), end: Bytes::new() },
+            ],
+            ranges_removed: [7].into(),
+            table_swept: vec![(9, 300)],
         }
     }
 
@@ -196,8 +222,9 @@ mod tests {
         let hex: String = record[4..].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "28000000\
-             0105020a03ac020400040501080980201e020001ac02016101 7a0601040706 0803e80709030a0a02"
+            "3b000000\
+             0105020a03ac020400040501080980201e020001ac02016101 7a0601040706 0803e80709030a0a02\
+             14ab0201630263001 4ac0200001507 1609ac02"
                 .replace(' ', "")
         );
         assert_eq!(decode(&record, 0), Some((edit(), record.len())));

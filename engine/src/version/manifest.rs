@@ -72,5 +72,7 @@ fn snapshot(version: &Version, mut base: Edit) -> Edit {
             base.values_garbage.push((*number, state.garbage_bytes));
         }
     }
+    base.ranges_added = version.ranges.tombstones();
+    base.table_swept = version.swept.iter().map(|(table, sequence)| (*table, *sequence)).collect();
     base
 }

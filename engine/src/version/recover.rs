@@ -11,6 +11,7 @@ use crate::cache::BlockCache;
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::ranges::RangeTombstone;
 use crate::sst::Table;
 use crate::storage::Sequence;
 use crate::vlog::ValueFile;
@@ -19,7 +20,7 @@ use crate::vlog::ValueFile;
 pub(crate) struct Recovered {
     /// The live tables and value files, open.
     pub(crate) version: Version,
-    /// The largest sequence number in any table.
+    /// Every write up to this one is in the version, none after it is.
     pub(crate) sequence: Sequence,
     /// No file or run has this number or a larger one.
     pub(crate) next_number: u64,
@@ -80,6 +81,8 @@ struct State {
     runs_max: BTreeMap<usize, u32>,
     /// Value files: sealed bytes and garbage bytes.
     values: BTreeMap<u64, (Option<u64>, u64)>,
+    ranges: BTreeMap<Sequence, RangeTombstone>,
+    swept: BTreeMap<u64, Sequence>,
 }
 
 async fn read_manifest(env: &Env, directory: &Path) -> Result<State> {
@@ -160,6 +163,10 @@ impl State {
             self.values.entry(*file).or_default().1 += bytes;
         }
         self.values.retain(|file, _| !edit.values_removed.contains(file));
+        self.ranges.extend(edit.ranges_added.iter().map(|range| (range.sequence, range.clone())));
+        self.ranges.retain(|sequence, _| !edit.ranges_removed.contains(sequence));
+        self.swept.extend(edit.table_swept.iter().copied());
+        self.swept.retain(|table, _| self.tables.contains_key(table));
         Ok(())
     }
 
@@ -190,6 +197,8 @@ impl State {
             edit.values_sealed.extend(sealed.map(|bytes| (*file, bytes)));
             edit.values_garbage.push((*file, *garbage));
         }
+        edit.ranges_added = self.ranges.values().cloned().collect();
+        edit.table_swept = self.swept.iter().map(|(table, sequence)| (*table, *sequence)).collect();
         Ok(edit.apply(&Version::default(), &tables, &values))
     }
 }
