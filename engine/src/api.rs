@@ -32,6 +32,9 @@ pub trait Engine: Send + Sync + 'static {
     /// Removes `key`; removing what is not there is no error.
     fn delete(&self, key: &[u8]) -> impl Future<Output = Result<()>> + Send;
 
+    /// Removes every key of `range`, in one write whatever their number; a range without keys is no error.
+    fn delete_range(&self, range: Range) -> impl Future<Output = Result<()>> + Send;
+
     /// Commits the writes of `batch` together: all are visible and recovered, or none.
     fn write(&self, batch: Batch) -> impl Future<Output = Result<()>> + Send;
 
@@ -178,6 +181,12 @@ impl Engine for AuraEngine {
         self.inner().write(batch).await
     }
 
+    async fn delete_range(&self, range: Range) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.delete_range(&range)?;
+        self.inner().write(batch).await
+    }
+
     async fn write(&self, batch: Batch) -> Result<()> {
         self.inner().write(batch).await
     }
@@ -220,6 +229,7 @@ impl Inner {
             cache: self.cache.stats(),
             memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
             wal_file_bytes: view.memtables().map(|memtable| memtable.logged_bytes()).sum(),
+            range_tombstones: view.ranges().tombstones(),
             debt_bytes: self.debt_bytes.load(Ordering::Relaxed),
             ..Metrics::default()
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use aura_policies::agent::Action;
-use aura_policies::facts::{Plan, WindowStats};
+use aura_policies::facts::{OutputRun, Plan, PlanInput, Reason, TreeShape, WindowStats};
 use tokio::sync::futures::Notified;
 
 use crate::compactor::{Job, check};
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::index::write_registry;
 use crate::metrics::{AgentAction, Counts, Event, EventKind, add};
 use crate::state::{Inner, Jobs, OpenedFiles, lock};
+use crate::storage::Sequence;
 use crate::version::{Edit, Version};
 
 impl Inner {
@@ -63,6 +64,9 @@ impl Inner {
             return None;
         }
         let version = self.view.load().version.clone();
+        if let Some(job) = drop_job(&jobs, &version) {
+            return Some(reserve(&mut jobs, job));
+        }
         let shape = self.shape(&version, &jobs);
         let plan = self.policies.layout.plan(&shape, lock(&self.policies.picker).as_mut())?;
         if let Err(what) = check(&shape, &plan) {
@@ -74,7 +78,7 @@ impl Inner {
         if jobs.busy_levels.contains(&plan.level) {
             return None;
         }
-        Some(reserve(&mut jobs, &version, &plan))
+        Some(reserve(&mut jobs, Job::new(&version, &plan)))
     }
 
     fn end_job(&self, job: &Job) {
@@ -116,7 +120,8 @@ impl Inner {
     pub(crate) fn is_idle_but_for_values(&self) -> bool {
         let view = self.view.load();
         let jobs = lock(&self.jobs);
-        if jobs.flushing || jobs.compactions > 0 || !view.sealed.is_empty() {
+        if jobs.flushing || jobs.compactions > 0 || !view.sealed.is_empty() || drop_job(&jobs, &view.version).is_some()
+        {
             return false;
         }
         let shape = self.shape(&view.version, &jobs);
@@ -170,9 +175,10 @@ impl Inner {
             let mut jobs = lock(&self.jobs);
             let version = self.view.load().version.clone();
             let shape = self.shape(&version, &jobs);
-            let Some(plan) = aura_policies::layout::plan_everything(&shape) else { return Ok(()) };
+            let in_shape = || (!version.ranges.is_empty()).then(|| plan_again(&shape)).flatten();
+            let Some(plan) = aura_policies::layout::plan_everything(&shape).or_else(in_shape) else { return Ok(()) };
             check(&shape, &plan).map_err(|what| Error::UnlawfulPlan { what })?;
-            reserve(&mut jobs, &version, &plan)
+            reserve(&mut jobs, Job::new(&version, &plan))
         };
         let result = self.compact_job(&job).await;
         self.end_job(&job);
@@ -212,8 +218,20 @@ impl Inner {
     }
 }
 
-fn reserve(jobs: &mut Jobs, version: &Version, plan: &Plan) -> Job {
-    let job = Job::new(version, plan);
+/// A tree that is one run already, merged once more: so that what range tombstones hide goes.
+fn plan_again(shape: &TreeShape) -> Option<Plan> {
+    let (level, run) = shape.levels.iter().enumerate().find_map(|(level, it)| Some((level, it.runs.first()?)))?;
+    let input = PlanInput { level, run: run.id, tables: run.tables.iter().map(|table| table.id).collect() };
+    Some(Plan { inputs: vec![input], level, run: OutputRun::New, reason: Reason::Manual })
+}
+
+/// Tables that may leave unread, if there are any.
+fn drop_job(jobs: &Jobs, version: &Version) -> Option<Job> {
+    let oldest = jobs.snapshots.keys().next().copied().unwrap_or(Sequence::MAX);
+    Job::drop_hidden(version, &jobs.busy_levels, oldest)
+}
+
+fn reserve(jobs: &mut Jobs, job: Job) -> Job {
     for (level, table) in job.tables() {
         jobs.busy.insert(table.facts().id);
         jobs.busy_levels.insert(level);
@@ -296,7 +314,7 @@ async fn agent(inner: Arc<Inner>) -> Result<()> {
         let stats = WindowStats {
             operations_total: inner.operations.load(Ordering::Relaxed),
             gets: window.gets,
-            writes: window.puts + window.deletes,
+            writes: window.puts + window.deletes + window.range_deletes,
             scans: window.scans,
             device_write_bytes: window.device_write_bytes(),
             device_read_bytes: window.device_read_bytes + window.compaction_read_bytes,

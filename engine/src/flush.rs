@@ -1,5 +1,6 @@
-//! A sealed memtable becomes a table of level 0.
+//! A sealed memtable becomes a table of level 0, and its range tombstones become the version's.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,11 +13,12 @@ use crate::error::{Error, Result};
 use crate::index::{IndexUse, Refusal};
 use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::{Event, EventKind, add};
+use crate::ranges::RangeTombstone;
 use crate::retain::{Garbage, Retain};
 use crate::sst::{Built, Table, TableBuilder, TableOptions};
 use crate::state::{Inner, OpenedFiles, View};
-use crate::storage::Entry;
-use crate::version::{AddedTable, Edit, FileKind};
+use crate::storage::{Entry, Sequence};
+use crate::version::{AddedTable, Edit, FileKind, Version};
 use crate::warm::{Inputs, warm};
 
 /// Entries between two waits of a background job for the CPU it used, so that a simulation interleaves it with others.
@@ -70,33 +72,52 @@ impl Inner {
         garbage: Garbage,
     ) -> Result<()> {
         let start = self.env.clock.now();
-        let mut edit = Edit { values_dead: garbage, ..Edit::default() };
+        let fresh: Vec<RangeTombstone> =
+            memtables.iter().filter_map(|memtable| memtable.ranges()).flat_map(|ranges| ranges.tombstones()).collect();
+        let ranges = Arc::new(self.view.load().version.ranges.changed(&fresh, &BTreeSet::new()));
+        let newest = fresh.iter().map(|tombstone| tombstone.sequence).max();
+        let mut edit = Edit { values_dead: garbage, sequence: newest, ..Edit::default() };
         let mut opened = OpenedFiles::default();
+        let mut swept = Sequence::MAX;
         for memtable in memtables {
-            let table = self.write_table(memtable, &mut edit.values_dead).await?;
-            let facts = table.facts().clone();
-            edit.sequence = Some(facts.sequence_max);
-            opened.tables.insert(facts.id, table);
-            edit.added.push(AddedTable { level: 0, run: self.new_number(), facts });
+            let mut retain = Retain::new(self.snapshots(), ranges.clone());
+            if let Some(table) = self.write_table(memtable, &mut retain).await? {
+                let facts = table.facts().clone();
+                edit.sequence = edit.sequence.max(Some(facts.sequence_max));
+                opened.tables.insert(facts.id, table);
+                edit.added.push(AddedTable { level: 0, run: self.new_number(), facts });
+            }
+            swept = swept.min(retain.swept());
+            for (file, parts) in retain.garbage {
+                edit.values_dead.entry(file).or_default().extend(parts);
+            }
         }
         self.settle_values(tails, &mut edit).await?;
         self.sync_directory().await?;
         let flushed = |memtable: &Arc<Memtable>| memtables.iter().any(|other| Arc::ptr_eq(other, memtable));
         edit.wal_min = self.view.load().memtables().filter(|memtable| !flushed(memtable)).map(|other| other.wal).min();
         let sizes: Vec<u64> = edit.added.iter().map(|table| table.facts.bytes).collect();
+        let settled = |before: &Version| {
+            edit.settle_ranges(before, &fresh, swept, &self.snapshots());
+            edit
+        };
         let without = |view: &View, version| View {
             active: view.active.clone(),
             sealed: view.sealed.iter().filter(|memtable| !flushed(memtable)).cloned().collect(),
             version: Arc::new(version),
         };
-        self.commit_edit_with(|_| edit, opened, without).await?;
-        let end_nanos = self.env.clock.now();
-        for bytes in sizes {
-            add(&self.counters.mine().flushes, 1);
-            add(&self.counters.mine().flush_bytes, bytes);
-            self.counters.event(Event { start_nanos: start, end_nanos, kind: EventKind::Flush { bytes } });
-        }
+        self.commit_edit_with(settled, opened, without).await?;
+        self.book_flushes(memtables.len() as u64, &sizes, start);
         Ok(())
+    }
+
+    fn book_flushes(&self, flushes: u64, sizes: &[u64], start_nanos: u64) {
+        let end_nanos = self.env.clock.now();
+        add(&self.counters.mine().flushes, flushes);
+        for bytes in sizes.iter().copied() {
+            add(&self.counters.mine().flush_bytes, bytes);
+            self.counters.event(Event { start_nanos, end_nanos, kind: EventKind::Flush { bytes } });
+        }
     }
 
     /// Makes durable what the tables of a flush may point at, which outlive the log; and books how far the files are settled.
@@ -113,15 +134,18 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes the entries of `memtable` that can be seen to a table. What the others point at is `garbage`.
-    async fn write_table(&self, memtable: &Arc<Memtable>, garbage: &mut Garbage) -> Result<Arc<Table>> {
+    /// Writes what `retain` keeps of `memtable` to a table, if that is anything.
+    async fn write_table(&self, memtable: &Memtable, retain: &mut Retain) -> Result<Option<Arc<Table>>> {
         let deepest = self.view.load().version.levels.len().saturating_sub(1);
-        let mut retain = Retain::new(self.snapshots());
-        let mut writer = self.begin_table(0, deepest, &self.warming())?;
+        let mut writer = None;
         let mut work = Work::default();
         for (entries, entry) in (1..).zip(memtable.iter()) {
             // Level 0 lies above everything: a tombstone stays.
             if retain.keeps(&entry, |_| false) {
+                let writer = match &mut writer {
+                    Some(writer) => writer,
+                    None => writer.insert(self.begin_table(0, deepest, &self.warming())?),
+                };
                 writer.add(self, &entry, &mut None, &mut work).await?;
             }
             if u64::is_multiple_of(entries, ENTRIES_A_SLICE) {
@@ -129,12 +153,12 @@ impl Inner {
                 self.env.clock.settle().await;
             }
         }
-        let (_, table) = writer.finish(self, &mut None, &mut work).await?;
+        let table = match writer {
+            Some(writer) => Some(writer.finish(self, &mut None, &mut work).await?.1),
+            None => None,
+        };
         self.forget_rows(memtable, &mut work);
         self.env.clock.charge(&work);
-        for (file, parts) in retain.garbage {
-            garbage.entry(file).or_default().extend(parts);
-        }
         Ok(table)
     }
 

@@ -33,6 +33,7 @@ mod memtable;
 mod stall;
 
 mod flush;
+mod ranges;
 mod retain;
 
 mod sst;

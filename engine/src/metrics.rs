@@ -62,6 +62,8 @@ counters! {
     puts,
     /// Keys removed.
     deletes,
+    /// Ranges of keys removed.
+    range_deletes,
     /// Batches committed.
     batches,
     /// Commit groups: batches that shared one append to the log.
@@ -94,8 +96,10 @@ counters! {
     compaction_read_bytes,
     /// Bytes of tables that compactions wrote.
     compaction_write_bytes,
-    /// Entries that compactions dropped: older versions, and tombstones with nothing below.
+    /// Entries that compactions dropped: older versions, what range deletes hide, and tombstones with nothing below.
     compaction_dropped,
+    /// Tables that left unread, because range deletes hid all of them.
+    tables_dropped,
     /// Keys that learned indexes were trained on and checked against.
     index_trained_keys,
     /// Tables whose model was refused, so that fence pointers serve.
@@ -427,6 +431,8 @@ pub struct Metrics {
     pub filter_bytes: u64,
     /// Bytes of the active and sealed memtables.
     pub memtable_bytes: u64,
+    /// Range deletes that may still hide something, each kept in memory and in the log or the manifest.
+    pub range_tombstones: u64,
     /// Bytes of the write-ahead logs of those memtables on disk.
     pub wal_file_bytes: u64,
     /// Value files on disk.

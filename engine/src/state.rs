@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::index::IndexBook;
 use crate::memtable::Memtable;
 use crate::metrics::{Counters, add};
+use crate::ranges::RangeView;
 use crate::recovery::RecoveryReport;
 use crate::storage::Sequence;
 use crate::version::{Edit, Manifest, Version};
@@ -52,6 +53,12 @@ impl View {
     /// The memtables, the newest first.
     pub(crate) fn memtables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
         std::iter::once(&self.active).chain(&self.sealed)
+    }
+
+    /// The range tombstones. To be called after the sequence number was read: then it holds all up to that.
+    pub(crate) fn ranges(&self) -> RangeView {
+        let flushed = Some(&self.version.ranges).filter(|ranges| !ranges.is_empty()).cloned();
+        RangeView::new(self.memtables().filter_map(|memtable| memtable.ranges()).chain(flushed))
     }
 }
 

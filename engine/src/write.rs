@@ -23,6 +23,7 @@ use crate::env::{BoxFuture, Work};
 use crate::error::{Error, Result};
 use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::add;
+use crate::ranges::RangeTombstone;
 use crate::sst::hash_key;
 use crate::state::{Inner, OpenedFiles, View, lock};
 use crate::storage::{Batch, BatchReader, Entry, Key, Kind, Sequence};
@@ -59,11 +60,13 @@ struct Request {
 }
 
 /// A batch whose large values are framed for the value log.
+#[derive(Default)]
 struct Staged {
     body: Bytes,
     writes: u32,
     user_bytes: u64,
     deletes: u32,
+    range_deletes: u32,
     /// The values to separate, in the order of the writes whose flag is set.
     values: Option<(StagedValues, Vec<bool>)>,
 }
@@ -80,15 +83,11 @@ impl Staged {
         let mut pointers = values.pointers();
         for (write, separate) in BatchReader::new(self.body).zip(separated) {
             let (kind, key, value) = write.expect("a batch is well formed");
-            let pushed = match kind {
-                Kind::Delete => batch.delete(&key),
-                _ if separate => {
-                    batch.put_pointer(&key, pointers.next().expect("one a flag"));
-                    Ok(())
-                }
-                _ => batch.put(&key, &value),
-            };
-            pushed.expect("sizes were checked when the batch was made");
+            if separate {
+                batch.put_pointer(&key, pointers.next().expect("one a flag"));
+            } else {
+                batch.copy(kind, &key, &value);
+            }
         }
         batch.into_body()
     }
@@ -145,11 +144,12 @@ impl Inner {
         let body = batch.into_body();
         let mut values = StagedValues::default();
         let mut separated = Vec::new();
-        let (mut user_bytes, mut deletes) = (0, 0);
+        let (mut user_bytes, mut deletes, mut range_deletes) = (0, 0, 0);
         for (index, write) in BatchReader::new(body.clone()).enumerate() {
             let (kind, key, value) = write.expect("a batch is well formed");
             user_bytes += (key.len() + value.len()) as u64;
             deletes += u32::from(kind == Kind::Delete);
+            range_deletes += u32::from(kind == Kind::DeleteRange);
             if kind == Kind::Put && self.policies.separation.separate(key.len(), value.len()) {
                 separated.resize(writes as usize, false);
                 separated[index] = true;
@@ -158,7 +158,7 @@ impl Inner {
             }
         }
         let values = (!separated.is_empty()).then_some((values, separated));
-        Staged { body, writes, user_bytes, deletes, values }
+        Staged { body, writes, user_bytes, deletes, range_deletes, values }
     }
 
     /// The queue of the value log that a value goes to.
@@ -268,15 +268,16 @@ impl Inner {
         self.append_values(&mut log, group).await?;
         let mut logged = Vec::with_capacity(group.len());
         for request in group.iter_mut() {
-            let empty = Staged { body: Bytes::new(), writes: 0, user_bytes: 0, deletes: 0, values: None };
-            let staged = mem::replace(&mut request.staged, empty);
-            let (writes, deletes, user_bytes) = (staged.writes, staged.deletes, staged.user_bytes);
+            let staged = mem::take(&mut request.staged);
+            let (writes, user_bytes) = (staged.writes, staged.user_bytes);
+            let (deletes, range_deletes) = (staged.deletes, staged.range_deletes);
             let record = Record { sequence: log.sequence + 1, writes, synced: 0, body: staged.into_body() };
             log.sequence += u64::from(writes);
             let mine = self.counters.mine();
             add(&mine.user_write_bytes, user_bytes);
-            add(&mine.puts, u64::from(writes - deletes));
+            add(&mine.puts, u64::from(writes - deletes - range_deletes));
             add(&mine.deletes, u64::from(deletes));
+            add(&mine.range_deletes, u64::from(range_deletes));
             log.wal.stage(record.clone());
             logged.push(record);
         }
@@ -303,9 +304,17 @@ impl Inner {
 pub(crate) fn insert(memtable: &Memtable, record: &Record, work: &mut Work) -> Option<()> {
     let writes: Option<Vec<(Kind, Key, Bytes)>> = BatchReader::new(record.body.clone()).collect();
     let writes = writes.filter(|writes| writes.len() == record.writes as usize)?;
+    let mut ranges = Vec::new();
     for (sequence, (kind, key, value)) in (record.sequence..).zip(writes) {
-        memtable.insert(Entry { key, sequence, kind, value }, work);
+        if kind == Kind::DeleteRange {
+            // Copies: a range tombstone may live long, and a slice would hold the whole batch.
+            let (start, end) = (Key::copy_from_slice(&key), Key::copy_from_slice(&value));
+            ranges.push(RangeTombstone { sequence, start, end });
+        } else {
+            memtable.insert(Entry { key, sequence, kind, value }, work);
+        }
     }
+    memtable.insert_ranges(&ranges, work);
     Some(())
 }
 

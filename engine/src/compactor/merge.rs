@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aura_policies::warming::{Asks, Warming};
 
-use super::Job;
+use super::job::{Job, JobKind};
 use super::values::Values;
 use crate::cache::Name;
 use crate::context::ReadContext;
@@ -15,9 +15,9 @@ use crate::merge::Merge;
 use crate::metrics::{Event, EventKind, add};
 use crate::retain::Retain;
 use crate::sst::Table;
-use crate::state::{Inner, OpenedFiles};
+use crate::state::{Inner, OpenedFiles, View};
 use crate::storage::{Direction, Entry};
-use crate::version::{AddedTable, Edit};
+use crate::version::{AddedTable, Edit, Version};
 use crate::vlog::ValueFile;
 use crate::warm::Inputs;
 
@@ -34,21 +34,35 @@ impl Inner {
     pub(crate) async fn compact_job(&self, job: &Job) -> Result<()> {
         let start_nanos = self.env.clock.now();
         let warming = self.warming();
-        let merged = if job.is_move() {
-            let tables = job.tables().map(|(_, table)| table.clone()).collect();
-            Merged { tables, values: Vec::new(), retain: Retain::new(Vec::new()) }
-        } else {
-            let (merged, polled_nanos) = timed(&*self.env.clock, self.merge_tables(job, &warming)).await;
-            add(&self.counters.mine().compaction_cpu_nanos, polled_nanos);
-            merged?
+        let as_they_are =
+            |tables| Merged { tables, values: Vec::new(), retain: Retain::new(Vec::new(), Default::default()) };
+        let merged = match job.kind {
+            JobKind::Move => as_they_are(job.tables().map(|(_, table)| table.clone()).collect()),
+            JobKind::Drop => as_they_are(Vec::new()),
+            JobKind::Merge => {
+                let (merged, polled_nanos) = timed(&*self.env.clock, self.merge_tables(job, &warming)).await;
+                add(&self.counters.mine().compaction_cpu_nanos, polled_nanos);
+                merged?
+            }
         };
-        let dead = if job.is_move() || !warming.drops_dead() { Vec::new() } else { self.cached_names(job).await };
+        let stays = job.kind == JobKind::Move || !warming.drops_dead();
+        let dead = if stays { Vec::new() } else { self.cached_names(job).await };
         self.swap(job, &merged).await?;
         dead.iter().for_each(|name| self.cache.remove(name));
-        let write_bytes = if job.is_move() { 0 } else { merged.tables.iter().map(|table| table.facts().bytes).sum() };
-        let read_bytes = if job.is_move() { 0 } else { job.bytes() };
         let mine = self.counters.mine();
-        add(if job.is_move() { &mine.compaction_moves } else { &mine.compactions }, 1);
+        let (mut read_bytes, mut write_bytes) = (0, 0);
+        match job.kind {
+            JobKind::Move => add(&mine.compaction_moves, 1),
+            JobKind::Drop => {
+                add(&mine.tables_dropped, job.tables().count() as u64);
+                return Ok(());
+            }
+            JobKind::Merge => {
+                add(&mine.compactions, 1);
+                read_bytes = job.bytes();
+                write_bytes = merged.tables.iter().map(|table| table.facts().bytes).sum();
+            }
+        }
         add(&mine.compaction_read_bytes, read_bytes);
         add(&mine.compaction_write_bytes, write_bytes);
         add(&mine.compaction_dropped, merged.retain.dropped);
@@ -81,7 +95,7 @@ impl Inner {
         let (writer, last, tables) = (None, None, Vec::new());
         let mut output = Output { inner: self, warming, level: job.level, deepest, writer, last, tables };
         let mut values = Values::new(self)?;
-        let mut retain = Retain::new(self.snapshots());
+        let mut retain = Retain::new(self.snapshots(), job.ranges.clone());
         let mut seen = 0u64;
         while let Some(entry) = merge.entry() {
             if retain.keeps(entry, |key| job.nothing_below(key)) {
@@ -111,7 +125,7 @@ impl Inner {
     /// Replaces the inputs by the outputs in one edit.
     async fn swap(&self, job: &Job, merged: &Merged) -> Result<()> {
         let run = job.run.unwrap_or_else(|| self.new_number());
-        let edit = Edit {
+        let mut edit = Edit {
             removed: job.tables().map(|(level, table)| (level, table.facts().id)).collect(),
             added: merged
                 .tables
@@ -125,8 +139,12 @@ impl Inner {
         };
         let tables = merged.tables.iter().map(|table| (table.facts().id, table.clone())).collect();
         let values = merged.values.iter().map(|(file, _)| (file.number, file.clone())).collect();
-        self.commit_edit(edit, OpenedFiles { tables, values }).await?;
-        if !job.is_move() {
+        let settled = |before: &Version| {
+            edit.settle_ranges(before, &[], merged.retain.swept(), &self.snapshots());
+            edit
+        };
+        self.commit_edit_with(settled, OpenedFiles { tables, values }, View::with_version).await?;
+        if job.kind != JobKind::Move {
             let now = self.env.clock.now();
             for (level, table) in job.tables() {
                 self.index_book.retire(level, table, now);

@@ -7,15 +7,21 @@
 //! |---|---|---|---|
 //! | [`skip_list`] | links a node | O(log n) nodes, a cache miss each | everything is spread over memory |
 //! | [`b_tree`] | copies one leaf of at most 64 references | 3 nodes, and 1 or 2 entries | writes of very few, very large entries |
+//!
+//! Range deletes stand beside the map, in a set that the writer replaces whole: see [`crate::ranges`].
 
 mod b_tree;
 mod skip_list;
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
 
 use crate::config::MemtableStructure;
 use crate::env::Work;
+use crate::ranges::{RangeSet, RangeTombstone};
 use crate::storage::{Entry, Sequence};
 
 /// Entries taken from a memtable at a time by a walk over all of it.
@@ -61,6 +67,9 @@ trait SortedMap: Send + Sync {
 /// A memtable.
 pub(crate) struct Memtable {
     map: Box<dyn SortedMap>,
+    ranges: ArcSwap<RangeSet>,
+    /// Whether `ranges` holds any: what readers look at first.
+    has_ranges: AtomicBool,
     bytes: AtomicU64,
     logged: AtomicU64,
     separated: AtomicU64,
@@ -89,7 +98,8 @@ impl Memtable {
             MemtableStructure::BTree => Box::new(b_tree::BTree::default()),
         };
         let (bytes, logged, separated) = Default::default();
-        Self { map, bytes, logged, separated, tails: OnceLock::new(), wal }
+        let (ranges, has_ranges, tails) = Default::default();
+        Self { map, ranges, has_ranges, bytes, logged, separated, tails, wal }
     }
 
     /// Adds an entry. O(log entries). One writer at a time.
@@ -101,9 +111,29 @@ impl Memtable {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Adds range tombstones. O(those it holds). One writer at a time.
+    pub(crate) fn insert_ranges(&self, tombstones: &[RangeTombstone], work: &mut Work) {
+        if tombstones.is_empty() {
+            return;
+        }
+        let before = self.ranges.load();
+        let after = before.changed(tombstones, &BTreeSet::new());
+        work.memtable_inserts += tombstones.len() as u64;
+        work.bytes_copied += after.bytes();
+        self.bytes.fetch_add(after.bytes().saturating_sub(before.bytes()), Ordering::Relaxed);
+        self.ranges.store(Arc::new(after));
+        // Readers learn of it, as of entries, by the sequence number that is published afterwards.
+        self.has_ranges.store(true, Ordering::Relaxed);
+    }
+
+    /// The range tombstones, if it holds any. Who has read the published sequence number before sees all up to that.
+    pub(crate) fn ranges(&self) -> Option<Arc<RangeSet>> {
+        self.has_ranges.load(Ordering::Relaxed).then(|| self.ranges.load_full())
+    }
+
     /// The newest entry of `key` that `snapshot` sees.
     pub(crate) fn get(&self, key: &[u8], snapshot: Sequence, work: &mut Work) -> Option<Entry> {
-        if self.is_empty() {
+        if self.map.len() == 0 {
             return None;
         }
         work.memtable_steps += self.map.steps();
@@ -147,7 +177,7 @@ impl Memtable {
 
     /// Whether it holds nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.map.len() == 0
+        self.map.len() == 0 && !self.has_ranges.load(Ordering::Relaxed)
     }
 
     /// Up to `limit` entries, in the order walked.

@@ -1,11 +1,12 @@
 //! One change of the set of live files, and how it makes a version out of the one before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aura_policies::facts::{RunId, TableFacts, TableId};
 
 use super::{Run, Version};
+use crate::ranges::RangeTombstone;
 use crate::retain::Garbage;
 use crate::sst::Table;
 use crate::storage::Sequence;
@@ -29,7 +30,7 @@ pub(crate) struct Edit {
     pub(crate) wal_min: Option<u64>,
     /// No file or run has this number or a larger one.
     pub(crate) next_number: Option<u64>,
-    /// The largest sequence number in any table.
+    /// Every write up to this one is in the tables and range tombstones, none after it is.
     pub(crate) sequence: Option<Sequence>,
     /// Tables that leave, with their level.
     pub(crate) removed: Vec<(usize, TableId)>,
@@ -49,9 +50,48 @@ pub(crate) struct Edit {
     pub(crate) values_dead: Garbage,
     /// Value files that hold only garbage.
     pub(crate) values_removed: Vec<u64>,
+    /// Range tombstones that may hide something in a table.
+    pub(crate) ranges_added: Vec<RangeTombstone>,
+    /// Range tombstones that hide nothing any more.
+    pub(crate) ranges_removed: BTreeSet<Sequence>,
+    /// Tables with the version up to which no range tombstone hides anything in them.
+    pub(crate) table_swept: Vec<(TableId, Sequence)>,
 }
 
 impl Edit {
+    /// Adds to a change of `version`'s tables what it means for the range tombstones, `fresh` ones included: which join, and
+    /// which leave because no table needs them or newer ones serve as well. The tables that join have been swept up to
+    /// `swept`, those that only move up to what they were. `snapshots` are held, in order; they were read after `version`
+    /// was.
+    ///
+    /// It stays right when other edits come first: they move entries between tables, and add none that a tombstone of
+    /// `version` or `fresh` hides.
+    pub(crate) fn settle_ranges(
+        &mut self,
+        version: &Version,
+        fresh: &[RangeTombstone],
+        swept: Sequence,
+        snapshots: &[Sequence],
+    ) {
+        let ranges = version.ranges.changed(fresh, &BTreeSet::new());
+        if ranges.is_empty() {
+            return;
+        }
+        let swept_of = |id: TableId| version.swept.get(&id).copied();
+        for added in &self.added {
+            self.table_swept.push((added.facts.id, swept_of(added.facts.id).unwrap_or(swept)));
+        }
+        let removed: BTreeSet<TableId> = self.removed.iter().map(|(_, id)| *id).collect();
+        let stay = version.tables().map(|(_, table)| table.facts()).filter(|facts| !removed.contains(&facts.id));
+        let stay = stay.map(|facts| (facts, swept_of(facts.id).unwrap_or(0)));
+        let join = self.added.iter().map(|added| &added.facts).zip(self.table_swept.iter().map(|(_, swept)| *swept));
+        // A tombstone hides nothing in a table all of which is newer.
+        let applied = stay.chain(join).map(|(it, swept)| (&it.smallest, &it.largest, swept.max(it.sequence_min)));
+        let spent = ranges.spent(applied, snapshots);
+        self.ranges_added = fresh.iter().filter(|it| !spent.contains(&it.sequence)).cloned().collect();
+        self.ranges_removed = spent.intersection(&version.ranges.sequences()).copied().collect();
+    }
+
     /// The version after this change. `tables` and `values` hold the files that join, open; value files by their number on
     /// disk.
     ///
@@ -92,7 +132,22 @@ impl Edit {
             after.levels[*level].runs_max = (*runs > 0).then_some(*runs);
         }
         self.apply_values(&mut after.value_files, values)?;
+        self.apply_ranges(&mut after);
         Ok(after)
+    }
+
+    fn apply_ranges(&self, version: &mut Version) {
+        if !self.ranges_added.is_empty() || !self.ranges_removed.is_empty() {
+            version.ranges = Arc::new(version.ranges.changed(&self.ranges_added, &self.ranges_removed));
+        }
+        for (_, table) in &self.removed {
+            version.swept.remove(table);
+        }
+        version.swept.extend(self.table_swept.iter().copied());
+        if version.ranges.is_empty() {
+            // What is to come is newer than all that it could tell of.
+            version.swept.clear();
+        }
     }
 
     fn apply_values(

@@ -18,6 +18,9 @@
 //!  11 values_dead     file, count, then for each part: its start less the end of the part before, its bytes
 //!  12 values_moved    file, file on disk
 //!  13 values_settled  file, bytes
+//!  20 ranges_added    sequence, start bytes, end bytes (empty: no end)
+//!  21 ranges_removed  sequence
+//!  22 table_swept     table, sequence
 //!
 //! CURRENT  the manifest's file name | "\n" | its CRC32C in hexadecimal | "\n"
 //! ```
@@ -33,6 +36,7 @@ use bytes::Bytes;
 
 use super::edit::{AddedTable, Edit};
 use crate::codec::{Fields, put_bytes, put_varint};
+use crate::ranges::RangeTombstone;
 
 /// The first bytes of a manifest.
 pub(crate) const MAGIC: &[u8; 8] = b"AURAMAN1";
@@ -115,6 +119,13 @@ fn encode_edit(edit: &Edit) -> Vec<u8> {
     }
     edit.values_moved.iter().for_each(|(file, physical)| put(&mut out, 12, &[*file, *physical]));
     edit.values_settled.iter().for_each(|(file, bytes)| put(&mut out, 13, &[*file, *bytes]));
+    for RangeTombstone { sequence, start, end } in &edit.ranges_added {
+        put(&mut out, 20, &[*sequence]);
+        put_bytes(&mut out, start);
+        put_bytes(&mut out, end);
+    }
+    edit.ranges_removed.iter().for_each(|sequence| put(&mut out, 21, &[*sequence]));
+    edit.table_swept.iter().for_each(|(table, sequence)| put(&mut out, 22, &[*table, *sequence]));
     out
 }
 
@@ -147,6 +158,9 @@ fn decode_edit(payload: &[u8]) -> Option<Edit> {
             }
             12 => edit.values_moved.push((fields.varint()?, fields.varint()?)),
             13 => edit.values_settled.push((fields.varint()?, fields.varint()?)),
+            20 => edit.ranges_added.push(decode_range(&mut fields)?),
+            21 => drop(edit.ranges_removed.insert(fields.varint()?)),
+            22 => edit.table_swept.push((fields.varint()?, fields.varint()?)),
             _ => return None,
         }
     }
@@ -161,6 +175,12 @@ fn decode_parts(fields: &mut Fields<'_>) -> Option<Vec<(u64, u64)>> {
         parts.push((start, start.checked_add(fields.varint()?)?));
     }
     Some(parts)
+}
+
+fn decode_range(fields: &mut Fields<'_>) -> Option<RangeTombstone> {
+    let sequence = fields.varint()?;
+    let (start, end) = (Bytes::copy_from_slice(fields.bytes()?), Bytes::copy_from_slice(fields.bytes()?));
+    (end.is_empty() || start < end).then_some(RangeTombstone { sequence, start, end })
 }
 
 fn decode_added(fields: &mut Fields<'_>) -> Option<AddedTable> {
@@ -220,6 +240,12 @@ mod tests {
             values_moved: vec![(3, 9)],
             values_dead: [(3, vec![(8, 28), (128, 138)])].into(),
             values_removed: vec![2],
+            ranges_added: vec![
+                RangeTombstone { sequence: 299, start: Bytes::from_static(b"c"), end: Bytes::from_static(b"c\0") },
+                RangeTombstone { sequence: 300, start: Bytes::new(), end: Bytes::new() },
+            ],
+            ranges_removed: [7].into(),
+            table_swept: vec![(9, 300)],
         }
     }
 
@@ -229,9 +255,10 @@ mod tests {
         let hex: String = record[4..].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "33000000\
+            "49000000\
              0105020a03ac020400040501080980201e020001ac02016101 7a0601040706 0803e8070a02\
-             0b03020814640a 0c0309 0d06c801"
+             0b03020814640a 0c0309 0d06c801\
+             14ab0201630263001 4ac0200001507 1609ac02"
                 .replace(' ', "")
         );
         assert_eq!(decode(&record, 0), Some((edit(), record.len())));

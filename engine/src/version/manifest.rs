@@ -106,5 +106,7 @@ fn snapshot(version: &Version, mut base: Edit) -> Edit {
             base.values_dead.insert(*number, facts.dead.ranges().to_vec());
         }
     }
+    base.ranges_added = version.ranges.tombstones();
+    base.table_swept = version.swept.iter().map(|(table, sequence)| (*table, *sequence)).collect();
     base
 }

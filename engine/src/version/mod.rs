@@ -11,10 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aura_policies::facts::{LevelFacts, RunFacts, RunId, TreeShape};
+use aura_policies::facts::{LevelFacts, RunFacts, RunId, TableId, TreeShape};
 
 use crate::error::Result;
+use crate::ranges::RangeSet;
 use crate::sst::Table;
+use crate::storage::Sequence;
 use crate::vlog::{ValueFile, ValueFileState};
 
 pub(crate) mod format;
@@ -107,6 +109,10 @@ pub(crate) struct Version {
     pub(crate) levels: Vec<Level>,
     /// The value files, by the number that pointers name.
     pub(crate) value_files: BTreeMap<u64, ValueFileState>,
+    /// The range tombstones that may hide something in a table.
+    pub(crate) ranges: Arc<RangeSet>,
+    /// Of tables, the version up to which no range tombstone hides anything in them; 0 of others.
+    pub(crate) swept: BTreeMap<TableId, Sequence>,
 }
 
 impl Version {

@@ -11,6 +11,7 @@ use crate::cache::BlockCache;
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::ranges::RangeTombstone;
 use crate::sst::Table;
 use crate::storage::Sequence;
 use crate::vlog::{ValueFacts, ValueFile, ValueFileState};
@@ -19,7 +20,7 @@ use crate::vlog::{ValueFacts, ValueFile, ValueFileState};
 pub(crate) struct Recovered {
     /// The live tables and value files, open.
     pub(crate) version: Version,
-    /// The largest sequence number in any table.
+    /// Every write up to this one is in the version, none after it is.
     pub(crate) sequence: Sequence,
     /// No file or run has this number or a larger one.
     pub(crate) next_number: u64,
@@ -79,6 +80,8 @@ struct State {
     runs: BTreeMap<usize, Vec<u64>>,
     runs_max: BTreeMap<usize, u32>,
     values: BTreeMap<u64, ValueFacts>,
+    ranges: BTreeMap<Sequence, RangeTombstone>,
+    swept: BTreeMap<u64, Sequence>,
 }
 
 async fn read_manifest(env: &Env, directory: &Path) -> Result<State> {
@@ -152,6 +155,10 @@ impl State {
         }
         self.runs_max.extend(edit.runs_max.iter().copied());
         edit.change_values(&mut self.values).map_err(|what| Error::corruption(path, offset as u64, what))?;
+        self.ranges.extend(edit.ranges_added.iter().map(|range| (range.sequence, range.clone())));
+        self.ranges.retain(|sequence, _| !edit.ranges_removed.contains(sequence));
+        self.swept.extend(edit.table_swept.iter().copied());
+        self.swept.retain(|table, _| self.tables.contains_key(table));
         Ok(())
     }
 
@@ -185,6 +192,8 @@ impl State {
             }
         }
         edit.runs_max = self.runs_max.iter().map(|(level, runs)| (*level, *runs)).collect();
+        edit.ranges_added = self.ranges.values().cloned().collect();
+        edit.table_swept = self.swept.iter().map(|(table, sequence)| (*table, *sequence)).collect();
         let mut version =
             edit.apply(&Version::default(), &tables, &BTreeMap::new()).expect("it says nothing of values");
         version.value_files.extend(self.values.iter().map(|(number, facts)| {
