@@ -255,7 +255,7 @@ mod tests {
         let hex: String = record[4..].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "49000000\
+            "46000000\
              0105020a03ac020400040501080980201e020001ac02016101 7a0601040706 0803e8070a02\
              0b03020814640a 0c0309 0d06c801\
              14ab0201630263001 4ac0200001507 1609ac02"
