@@ -1,0 +1,267 @@
+//! Damage at rest: a bit is flipped in every region of every kind of file, files are cut and lost, and the database must
+//! name the file or give exactly the right answers. It may never give a wrong value, panic or hang.
+//!
+//! The one thing that damage may take unnoticed is what nothing on disk proves to have been durable: the end of the log.
+//! `cargo test -p aura-engine --test corruption -- --nocapture` prints what was found out where.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use aura_engine::env::Env;
+use aura_engine::env::sim::{CrashMode, FsImage, SimWorld};
+use aura_engine::{AuraEngine, Direction, Engine, EngineConfig, Error, SyncPolicy};
+use common::history::{History, Model, contents, open};
+use common::tour::{Recorded, tour, tour_config};
+use common::{Chance, print, repeatable, run, seeds, sim, sim_config, tried};
+
+/// A database at rest with files of every kind, some writes in the log only.
+struct Specimen {
+    image: FsImage,
+    config: EngineConfig,
+    history: History,
+    /// States up to this one are proven to have been durable by what lies on disk.
+    proven: usize,
+}
+
+fn specimen(seed: u64) -> Specimen {
+    let config = tour_config(seed);
+    let world = sim(seed);
+    let mut db = Recorded::new(world.env(), config.clone());
+    let closed = run(&world, async {
+        tour(&mut db).await.unwrap();
+        db.open().await.unwrap();
+        let closed = db.history.acknowledged;
+        db.batch(&[(0, Some(700)), (1, Some(20)), (2, None)]).await.unwrap();
+        db.put(3, 800).await.unwrap();
+        db.together(&[(4, 30), (5, 900)]).await.unwrap();
+        db.put(6, 30).await.unwrap();
+        closed
+    });
+    // Under "always" the record of a group says that all groups before it are on the device.
+    let proven = if config.wal.sync == SyncPolicy::Always { db.history.acknowledged - 1 } else { closed };
+    let image = world.crash_image(CrashMode::KeepAll, seed).unwrap();
+    Specimen { image, config, history: db.history, proven }
+}
+
+fn word(bytes: &[u8], at: usize) -> usize {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
+}
+
+/// Records that follow each other from `at`, each a header and as many bytes as `body` finds in it.
+fn records(
+    bytes: &[u8],
+    mut at: usize,
+    header: (&'static str, usize),
+    body: (&'static str, impl Fn(&[u8]) -> usize),
+) -> Vec<(&'static str, Range<usize>)> {
+    let mut regions = Vec::new();
+    while at < bytes.len() {
+        let start = at + header.1;
+        let end = start + body.1(&bytes[at..]);
+        regions.extend([(header.0, at..start), (body.0, start..end)]);
+        at = end;
+    }
+    regions
+}
+
+/// The data blocks of a table, and its other blocks, whose places the last 64 bytes tell.
+fn table_regions(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
+    let footer = bytes.len() - 64;
+    let handle = |at: usize| word(bytes, footer + at)..word(bytes, footer + at) + word(bytes, footer + at + 8);
+    let named = [("filter", handle(0)), ("model", handle(12)), ("index", handle(24)), ("properties", handle(36))];
+    let present: Vec<_> = named.into_iter().filter(|(_, range)| !range.is_empty()).collect();
+    let data = 0..present.iter().map(|(_, range)| range.start).min().unwrap();
+    [vec![("data", data)], present, vec![("footer", footer..bytes.len())]].concat()
+}
+
+/// The kind of a file, and its regions.
+fn regions(path: &Path, bytes: &[u8]) -> (&'static str, Vec<(&'static str, Range<usize>)>) {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    match name.rsplit('.').next().unwrap() {
+        "wal" => {
+            let mut found = vec![("header", 0..36)];
+            found.extend(records(bytes, 36, ("record header", 28), ("record body", |it| word(it, 4))));
+            ("log", found)
+        }
+        "vlog" => {
+            let mut found = vec![("header", 0..8)];
+            let body = |it: &[u8]| word(it, 4) + word(it, 8);
+            found.extend(records(bytes, 8, ("frame header", 17), ("frame body", body)));
+            ("values", found)
+        }
+        "sst" => ("table", table_regions(bytes)),
+        "manifest" => {
+            let mut found = vec![("header", 0..12)];
+            found.extend(records(bytes, 12, ("edit header", 8), ("edit", |it| word(it, 4))));
+            ("manifest", found)
+        }
+        _ if name == "CURRENT" => ("CURRENT", vec![("all", 0..bytes.len())]),
+        "json" => ("json", vec![("all", 0..bytes.len())]),
+        _ if name == "LOCK" => ("LOCK", Vec::new()),
+        other => panic!("a file of an unknown kind, {name}: say here what its regions are ({other})"),
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    Flip { at: usize, bit: u8 },
+    Cut { at: usize },
+    Lost,
+}
+
+impl Damage {
+    fn do_to(self, world: &SimWorld, path: &Path) {
+        match self {
+            Self::Flip { at, bit } => world.flip_bit(path, at as u64, bit).unwrap(),
+            Self::Cut { at } => world.truncate(path, at as u64).unwrap(),
+            Self::Lost => world.env().fs.remove(path).unwrap(),
+        }
+    }
+}
+
+/// What a database made of the damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    /// It named the file.
+    Detected,
+    /// All answers are right.
+    Harmless,
+    /// It took the damage for the torn end of the log; what is lost was never proven to be durable.
+    TornEnd,
+}
+
+/// What answers may be: those of one of these states.
+struct Judge<'a> {
+    states: Vec<&'a Model>,
+    file: &'a str,
+    detected: bool,
+}
+
+impl Judge<'_> {
+    /// Takes an answer; an error must be typed and name the file.
+    fn answer<T>(&mut self, answer: Result<T, Error>) -> Option<T> {
+        match answer {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                assert!(matches!(error, Error::Corruption { .. } | Error::Format { .. }), "not typed: {error:?}");
+                self.named(&error.to_string());
+                None
+            }
+        }
+    }
+
+    fn named(&mut self, message: &str) {
+        assert!(message.contains(self.file), "it does not name {}: {message}", self.file);
+        self.detected = true;
+    }
+
+    /// Keeps the states that agree; one must.
+    fn keep(&mut self, what: &str, agrees: impl Fn(&Model) -> bool) {
+        self.states.retain(|state| agrees(state));
+        assert!(!self.states.is_empty(), "{what}: a wrong answer");
+    }
+
+    async fn examine(&mut self, engine: &AuraEngine, keys: &Model) {
+        for direction in [Direction::Forward, Direction::Reverse] {
+            if let Some(found) = self.answer(contents(engine, direction).await) {
+                self.keep("scan", |state| *state == found);
+            }
+        }
+        for key in keys.keys() {
+            if let Some(found) = self.answer(engine.get(key).await) {
+                self.keep("get", |state| state.get(key) == found.as_ref());
+            }
+        }
+        for problem in self.answer(engine.verify().await).into_iter().flat_map(|report| report.problems) {
+            self.named(&problem);
+        }
+    }
+}
+
+impl Specimen {
+    /// Opens and reads everything in `world`, where `file` is damaged.
+    async fn judge(&self, env: &Env, kind: &str, file: &str) -> Verdict {
+        let history = &self.history;
+        // Only what the log holds can be taken for its torn end, by itself or for want of a value that it points at.
+        let first = if matches!(kind, "log" | "values") { self.proven } else { history.acknowledged };
+        let states = history.states[first..].iter().collect();
+        let mut judge = Judge { states, file, detected: false };
+        if let Some(engine) = judge.answer(open(env, &self.config).await) {
+            judge.examine(&engine, &history.states.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()).await;
+            // Background work may have met the damage, too.
+            let _ = engine.close().await;
+        }
+        match judge.states.last() {
+            _ if judge.detected => Verdict::Detected,
+            Some(state) if *state == history.visible() => Verdict::Harmless,
+            _ => Verdict::TornEnd,
+        }
+    }
+
+    fn verdict(&self, seed: u64, kind: &str, path: &Path, damage: Damage) -> Verdict {
+        let world = SimWorld::with_image(&sim_config(seed), &self.image).unwrap();
+        damage.do_to(&world, path);
+        let file = path.file_name().unwrap().to_str().unwrap();
+        run(&world, self.judge(&world.env(), kind, file))
+    }
+}
+
+/// Every byte of a short region; of a long one as many, evenly.
+fn places(region: &Range<usize>, chance: &mut Chance) -> Vec<usize> {
+    let step = region.len().div_ceil(48).max(1);
+    let first = region.start + chance.below(step as u64) as usize;
+    (first..region.end).step_by(step).collect()
+}
+
+/// Flips by kind and region, and what came of them.
+type Tally = BTreeMap<(&'static str, &'static str), BTreeMap<Verdict, u64>>;
+
+fn damage_everything(seed: u64, tally: &mut Tally) {
+    let specimen = specimen(seed);
+    let mut chance = Chance::new(seed);
+    let files: Vec<(PathBuf, Vec<u8>)> =
+        specimen.image.paths().into_iter().map(|path| (path.clone(), specimen.image.read(&path).unwrap())).collect();
+    let (mut flips, mut cuts) = (0, 0);
+    for (path, bytes) in &files {
+        let (kind, regions) = regions(path, bytes);
+        let mut damages = Vec::new();
+        for (region, range) in regions {
+            for at in places(&range, &mut chance) {
+                damages.push((region, Damage::Flip { at, bit: chance.below(8) as u8 }));
+            }
+            for at in [range.start, range.start + range.len() / 2, range.end.saturating_sub(1)] {
+                damages.push((region, Damage::Cut { at }));
+            }
+        }
+        damages.push(("the file", Damage::Lost));
+        for (region, damage) in damages {
+            let context = format!("seed {seed}, {}, {region}, {damage:?}", path.display());
+            let verdict = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| specimen.verdict(seed, kind, path, damage)));
+            let Ok(verdict) = verdict else { print(format_args!("XX {context}")); continue };
+            *tally.entry((kind, region)).or_default().entry(verdict).or_default() += 1;
+            match damage {
+                Damage::Flip { .. } => flips += 1,
+                _ => cuts += 1,
+            }
+        }
+    }
+    tried("flips", flips);
+    tried("cuts", cuts);
+}
+
+#[test]
+fn damage_is_named_or_changes_no_answer() {
+    let mut tally = Tally::new();
+    for seed in seeds(4) {
+        repeatable(seed, || damage_everything(seed, &mut tally));
+    }
+    print(format_args!("{:10} {:14} {:>9} {:>9} {:>9}", "file", "region", "detected", "harmless", "torn end"));
+    for ((kind, region), verdicts) in &tally {
+        let count = |verdict| verdicts.get(&verdict).copied().unwrap_or(0);
+        let [detected, harmless, torn] = [Verdict::Detected, Verdict::Harmless, Verdict::TornEnd].map(count);
+        print(format_args!("{kind:10} {region:14} {detected:>9} {harmless:>9} {torn:>9}"));
+    }
+}
