@@ -158,10 +158,16 @@ async fn replay_logs(env: &Env, directory: &Path, config: &EngineConfig, recover
         }
         let mut memtable = Memtable::new(config.memtable_structure, *wal);
         let mut work = Work::default();
+        let mut dangling = None;
         loop {
             let offset = log.offset();
             let Some(record) = log.next() else { break };
-            if !pointers_are_sound(&recovered.version, &record).await? {
+            if record.sequence + u64::from(record.writes) <= recovered.sequence + 1 {
+                // It is in a table. Its values may be garbage already, and their file gone.
+                continue;
+            }
+            dangling = dangling_pointer(recovered, &record, &path, offset).await?;
+            if dangling.is_some() {
                 (last, stopped) = ((*wal, offset), true);
                 break;
             }
@@ -179,7 +185,7 @@ async fn replay_logs(env: &Env, directory: &Path, config: &EngineConfig, recover
             stopped = !log.is_complete();
         }
         if stopped {
-            log.check_torn_at(&path, last.1 as usize)?;
+            log.check_torn_at(&path, last.1 as usize).map_err(|error| dangling.unwrap_or(error))?;
         }
     }
     Ok(replayed)
@@ -193,18 +199,32 @@ impl Replayed {
     }
 }
 
-/// Whether every value that a record points at is there. One that is not never reached the device: the record is where
-/// history ends.
-async fn pointers_are_sound(version: &Version, record: &Record) -> Result<bool> {
+/// What is wrong with the first value that a record points at and that is not there, if one is not. Where it never reached
+/// the device, the record is where history ends; where it did, this is the damage.
+async fn dangling_pointer(
+    recovered: &Recovered,
+    record: &Record,
+    path: &Path,
+    offset: u64,
+) -> Result<Option<Error>> {
+    let damaged = |what: &str| Error::corruption(path, offset, what);
     for write in BatchReader::new(record.body.clone()) {
         let Some((Kind::Pointer, key, value)) = write else { continue };
-        let Some(pointer) = ValuePointer::decode(&value) else { return Ok(false) };
-        let Some(state) = version.value_files.get(&pointer.file) else { return Ok(false) };
+        let Some(pointer) = ValuePointer::decode(&value) else {
+            return Ok(Some(damaged("a value pointer does not read back")));
+        };
+        let Some(state) = recovered.version.value_files.get(&pointer.file) else {
+            // The manifest is told of a value file before a record points at it.
+            let lost = pointer.file >= recovered.known_below;
+            let error = damaged("a record points at a value file that the manifest does not name");
+            return if lost { Err(error) } else { Ok(Some(error)) };
+        };
         if !state.file.holds(&key, &pointer).await? {
-            return Ok(false);
+            let what = "a value whose record was synced does not read back";
+            return Ok(Some(state.file.damaged(pointer.offset, what)));
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 /// The value files that were being filled are full from now on. Recovered pointers lead into them, so they are made

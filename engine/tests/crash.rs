@@ -8,6 +8,7 @@ mod common;
 
 use aura_engine::env::sim::{CrashMode, FaultKind, FsImage, SimWorld};
 use aura_engine::{Batch, Engine, EngineConfig, Error};
+use bytesize::ByteSize;
 use common::history::{check_recovery, open};
 use common::tour::{Recorded, check_coverage, tour, tour_config};
 use common::{Chance, random_config, repeatable, run, seeds, sim, sim_config, tried};
@@ -147,6 +148,51 @@ fn crash_everywhere(seed: u64) {
 fn a_crash_at_every_call_of_the_tour_recovers_to_a_prefix_with_everything_durable() {
     for seed in seeds(4) {
         repeatable(seed, || crash_everywhere(seed));
+    }
+}
+
+/// Recovery under smaller memtables makes several tables of one log, and may find a whole value file to be garbage before
+/// it comes to the log's end.
+fn crash_everywhere_in_recovery(seed: u64) {
+    let small = tour_config(seed);
+    let large = EngineConfig { memtable: ByteSize::mib(1), ..small.clone() };
+    let world = sim(seed);
+    let mut db = Recorded::new(world.env(), large);
+    run(&world, async {
+        db.open().await.unwrap();
+        for round in 0..9 {
+            for key in [0, 1, 1, 1, 1, 1, 1, 2] {
+                db.put(key + round / 3, 900).await.unwrap();
+                db.put(7, 120).await.unwrap();
+            }
+        }
+    });
+    let image = world.crash_image(CrashMode::KeepAll, seed).unwrap();
+    let history = &db.history;
+    let mut call = 1;
+    loop {
+        let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
+        world.crash_at(call);
+        let _ = run(&world, async { open(&world.env(), &small).await.map(drop) });
+        if !world.crashed() {
+            break;
+        }
+        for mode in CrashMode::ALL {
+            let image = world.crash_image(mode, seed ^ call).unwrap();
+            let what = || format!("seed {seed}, {mode:?} at call {call} of recovery");
+            let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
+            check_recovery(&world, &small, history, history.acknowledged, &what);
+        }
+        call += 1;
+    }
+    assert!(call > 40, "seed {seed}: recovery made {call} calls, and not several tables");
+    tried("crashes", 4 * (call - 1));
+}
+
+#[test]
+fn a_crash_at_every_call_of_a_recovery_loses_nothing_that_was_there() {
+    for seed in seeds(2) {
+        repeatable(seed, || crash_everywhere_in_recovery(seed));
     }
 }
 

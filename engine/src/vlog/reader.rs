@@ -28,10 +28,9 @@ impl ValueFile {
         Self { path, file, fs, obsolete: AtomicBool::new(false) }
     }
 
-    /// Opens an existing value file.
-    pub(crate) fn open(path: PathBuf, fs: Arc<dyn Fs>) -> Result<Self> {
-        let file = fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
-        Ok(Self::new(path, file, fs))
+    /// The error for a value at `offset` that is not the one that was written.
+    pub(crate) fn damaged(&self, offset: u64, what: &str) -> Error {
+        Error::corruption(&self.path, offset, what)
     }
 
     /// Bytes on disk.
@@ -70,7 +69,7 @@ impl ValueFile {
         }
         let bytes = frame_bytes(key.len(), pointer.stored_bytes);
         let frame = context.read(&*self.file, &self.path, pointer.offset, bytes).await?;
-        let damaged = |what: &str| Error::corruption(&self.path, pointer.offset, what);
+        let damaged = |what: &str| self.damaged(pointer.offset, what);
         context.work.bytes_checksummed += bytes as u64;
         let stored = decode(&frame, key, pointer.checksum)
             .ok_or_else(|| damaged("the value's frame does not match its pointer"))?;
