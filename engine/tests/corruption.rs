@@ -8,6 +8,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 use aura_engine::env::Env;
@@ -22,28 +23,33 @@ struct Specimen {
     image: FsImage,
     config: EngineConfig,
     history: History,
+    /// States up to this one are in tables, or were when it was last opened.
+    settled: usize,
     /// States up to this one are proven to have been durable by what lies on disk.
     proven: usize,
 }
 
-fn specimen(seed: u64) -> Specimen {
+/// A `young` one was never closed: all its writes are in its first log.
+fn specimen(seed: u64, young: bool) -> Specimen {
     let config = tour_config(seed);
     let world = sim(seed);
     let mut db = Recorded::new(world.env(), config.clone());
-    let closed = run(&world, async {
-        tour(&mut db).await.unwrap();
+    let settled = run(&world, async {
+        if !young {
+            tour(&mut db).await.unwrap();
+        }
         db.open().await.unwrap();
-        let closed = db.history.acknowledged;
+        let settled = db.history.acknowledged;
         db.batch(&[(0, Some(700)), (1, Some(20)), (2, None)]).await.unwrap();
         db.put(3, 800).await.unwrap();
         db.together(&[(4, 30), (5, 900)]).await.unwrap();
         db.put(6, 30).await.unwrap();
-        closed
+        settled
     });
     // Under "always" the record of a group says that all groups before it are on the device.
-    let proven = if config.wal.sync == SyncPolicy::Always { db.history.acknowledged - 1 } else { closed };
+    let proven = if config.wal.sync == SyncPolicy::Always { db.history.acknowledged - 1 } else { settled };
     let image = world.crash_image(CrashMode::KeepAll, seed).unwrap();
-    Specimen { image, config, history: db.history, proven }
+    Specimen { image, config, history: db.history, settled, proven }
 }
 
 fn word(bytes: &[u8], at: usize) -> usize {
@@ -154,7 +160,9 @@ impl Judge<'_> {
     }
 
     fn named(&mut self, message: &str) {
-        assert!(message.contains(self.file), "it does not name {}: {message}", self.file);
+        // What a manifest without its end says wrongly of another file is found out there.
+        let stands_for = self.file.ends_with("manifest") && message.contains("the manifest");
+        assert!(message.contains(self.file) || stands_for, "it does not name {}: {message}", self.file);
         self.detected = true;
     }
 
@@ -183,10 +191,15 @@ impl Judge<'_> {
 
 impl Specimen {
     /// Opens and reads everything in `world`, where `file` is damaged.
-    async fn judge(&self, env: &Env, kind: &str, file: &str) -> Verdict {
+    async fn judge(&self, env: &Env, kind: &str, file: &str, damage: Damage) -> Verdict {
         let history = &self.history;
-        // Only what the log holds can be taken for its torn end, by itself or for want of a value that it points at.
-        let first = if matches!(kind, "log" | "values") { self.proven } else { history.acknowledged };
+        // Only what the log holds can be taken for its torn end, by itself or for want of a value that it points at. Where
+        // the log itself is cut, the proof is gone with the rest.
+        let first = match (kind, damage) {
+            ("log", Damage::Cut { .. }) => self.settled,
+            ("log" | "values", _) => self.proven,
+            _ => history.acknowledged,
+        };
         let states = history.states[first..].iter().collect();
         let mut judge = Judge { states, file, detected: false };
         if let Some(engine) = judge.answer(open(env, &self.config).await) {
@@ -205,7 +218,7 @@ impl Specimen {
         let world = SimWorld::with_image(&sim_config(seed), &self.image).unwrap();
         damage.do_to(&world, path);
         let file = path.file_name().unwrap().to_str().unwrap();
-        run(&world, self.judge(&world.env(), kind, file))
+        run(&world, self.judge(&world.env(), kind, file, damage))
     }
 }
 
@@ -219,8 +232,8 @@ fn places(region: &Range<usize>, chance: &mut Chance) -> Vec<usize> {
 /// Flips by kind and region, and what came of them.
 type Tally = BTreeMap<(&'static str, &'static str), BTreeMap<Verdict, u64>>;
 
-fn damage_everything(seed: u64, tally: &mut Tally) {
-    let specimen = specimen(seed);
+fn damage_everything(seed: u64, young: bool, tally: &mut Tally) {
+    let specimen = specimen(seed, young);
     let mut chance = Chance::new(seed);
     let files: Vec<(PathBuf, Vec<u8>)> =
         specimen.image.paths().into_iter().map(|path| (path.clone(), specimen.image.read(&path).unwrap())).collect();
@@ -238,9 +251,11 @@ fn damage_everything(seed: u64, tally: &mut Tally) {
         }
         damages.push(("the file", Damage::Lost));
         for (region, damage) in damages {
-            let context = format!("seed {seed}, {}, {region}, {damage:?}", path.display());
-            let verdict = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| specimen.verdict(seed, kind, path, damage)));
-            let Ok(verdict) = verdict else { print(format_args!("XX {context}")); continue };
+            let verdict = catch_unwind(AssertUnwindSafe(|| specimen.verdict(seed, kind, path, damage)));
+            let verdict = verdict.unwrap_or_else(|panic| {
+                print(format_args!("seed {seed}, {}, {region}: {damage:?}", path.display()));
+                resume_unwind(panic)
+            });
             *tally.entry((kind, region)).or_default().entry(verdict).or_default() += 1;
             match damage {
                 Damage::Flip { .. } => flips += 1,
@@ -256,7 +271,8 @@ fn damage_everything(seed: u64, tally: &mut Tally) {
 fn damage_is_named_or_changes_no_answer() {
     let mut tally = Tally::new();
     for seed in seeds(4) {
-        repeatable(seed, || damage_everything(seed, &mut tally));
+        repeatable(seed, || damage_everything(seed, false, &mut tally));
+        repeatable(seed, || damage_everything(seed, true, &mut tally));
     }
     print(format_args!("{:10} {:14} {:>9} {:>9} {:>9}", "file", "region", "detected", "harmless", "torn end"));
     for ((kind, region), verdicts) in &tally {
