@@ -201,12 +201,7 @@ impl Replayed {
 
 /// What is wrong with the first value that a record points at and that is not there, if one is not. Where it never reached
 /// the device, the record is where history ends; where it did, this is the damage.
-async fn dangling_pointer(
-    recovered: &Recovered,
-    record: &Record,
-    path: &Path,
-    offset: u64,
-) -> Result<Option<Error>> {
+async fn dangling_pointer(recovered: &Recovered, record: &Record, path: &Path, offset: u64) -> Result<Option<Error>> {
     let damaged = |what: &str| Error::corruption(path, offset, what);
     for write in BatchReader::new(record.body.clone()) {
         let Some((Kind::Pointer, key, value)) = write else { continue };

@@ -203,7 +203,9 @@ impl Specimen {
         let states = history.states[first..].iter().collect();
         let mut judge = Judge { states, file, detected: false };
         if let Some(engine) = judge.answer(open(env, &self.config).await) {
-            judge.examine(&engine, &history.states.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()).await;
+            judge
+                .examine(&engine, &history.states.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect())
+                .await;
             // Background work may have met the damage, too.
             let _ = engine.close().await;
         }

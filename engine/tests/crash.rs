@@ -241,9 +241,7 @@ fn check_failure(
 /// The process ends, and the machine goes on or not.
 fn check_remains(world: &SimWorld, seed: u64, config: &EngineConfig, db: &Recorded, what: &dyn Fn() -> String) {
     let history = &db.history;
-    for (mode, required) in
-        [(CrashMode::KeepAll, history.acknowledged), (CrashMode::DropUnsynced, history.durable)]
-    {
+    for (mode, required) in [(CrashMode::KeepAll, history.acknowledged), (CrashMode::DropUnsynced, history.durable)] {
         let image = world.crash_image(mode, seed).unwrap();
         let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
         check_recovery(&world, config, history, required, &|| format!("{}, then {mode:?}", what()));
