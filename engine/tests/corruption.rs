@@ -12,104 +12,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 use aura_engine::env::Env;
-use aura_engine::env::sim::{CrashMode, FsImage, SimWorld};
-use aura_engine::{AuraEngine, Direction, Engine, EngineConfig, Error, SyncPolicy};
-use common::history::{History, Model, contents, open};
-use common::tour::{Recorded, tour, tour_config};
-use common::{Chance, print, repeatable, run, seeds, sim, sim_config, tried};
-
-/// A database at rest with files of every kind, some writes in the log only.
-struct Specimen {
-    image: FsImage,
-    config: EngineConfig,
-    history: History,
-    /// States up to this one are in tables, or were when it was last opened.
-    settled: usize,
-    /// States up to this one are proven to have been durable by what lies on disk.
-    proven: usize,
-}
-
-/// A `young` one was never closed: all its writes are in its first log.
-fn specimen(seed: u64, young: bool) -> Specimen {
-    let config = tour_config(seed);
-    let world = sim(seed);
-    let mut db = Recorded::new(world.env(), config.clone());
-    let settled = run(&world, async {
-        if !young {
-            tour(&mut db).await.unwrap();
-        }
-        db.open().await.unwrap();
-        let settled = db.history.acknowledged;
-        db.batch(&[(0, Some(700)), (1, Some(20)), (2, None)]).await.unwrap();
-        db.put(3, 800).await.unwrap();
-        db.together(&[(4, 30), (5, 900)]).await.unwrap();
-        db.put(6, 30).await.unwrap();
-        settled
-    });
-    // Under "always" the record of a group says that all groups before it are on the device.
-    let proven = if config.wal.sync == SyncPolicy::Always { db.history.acknowledged - 1 } else { settled };
-    let image = world.crash_image(CrashMode::KeepAll, seed).unwrap();
-    Specimen { image, config, history: db.history, settled, proven }
-}
-
-fn word(bytes: &[u8], at: usize) -> usize {
-    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
-}
-
-/// Records that follow each other from `at`, each a header and as many bytes as `body` finds in it.
-fn records(
-    bytes: &[u8],
-    mut at: usize,
-    header: (&'static str, usize),
-    body: (&'static str, impl Fn(&[u8]) -> usize),
-) -> Vec<(&'static str, Range<usize>)> {
-    let mut regions = Vec::new();
-    while at < bytes.len() {
-        let start = at + header.1;
-        let end = start + body.1(&bytes[at..]);
-        regions.extend([(header.0, at..start), (body.0, start..end)]);
-        at = end;
-    }
-    regions
-}
-
-/// The data blocks of a table, and its other blocks, whose places the last 64 bytes tell.
-fn table_regions(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
-    let footer = bytes.len() - 64;
-    let handle = |at: usize| word(bytes, footer + at)..word(bytes, footer + at) + word(bytes, footer + at + 8);
-    let named = [("filter", handle(0)), ("model", handle(12)), ("index", handle(24)), ("properties", handle(36))];
-    let present: Vec<_> = named.into_iter().filter(|(_, range)| !range.is_empty()).collect();
-    let data = 0..present.iter().map(|(_, range)| range.start).min().unwrap();
-    [vec![("data", data)], present, vec![("footer", footer..bytes.len())]].concat()
-}
-
-/// The kind of a file, and its regions.
-fn regions(path: &Path, bytes: &[u8]) -> (&'static str, Vec<(&'static str, Range<usize>)>) {
-    let name = path.file_name().unwrap().to_str().unwrap();
-    match name.rsplit('.').next().unwrap() {
-        "wal" => {
-            let mut found = vec![("header", 0..36)];
-            found.extend(records(bytes, 36, ("record header", 28), ("record body", |it| word(it, 4))));
-            ("log", found)
-        }
-        "vlog" => {
-            let mut found = vec![("header", 0..8)];
-            let body = |it: &[u8]| word(it, 4) + word(it, 8);
-            found.extend(records(bytes, 8, ("frame header", 17), ("frame body", body)));
-            ("values", found)
-        }
-        "sst" => ("table", table_regions(bytes)),
-        "manifest" => {
-            let mut found = vec![("header", 0..12)];
-            found.extend(records(bytes, 12, ("edit header", 8), ("edit", |it| word(it, 4))));
-            ("manifest", found)
-        }
-        _ if name == "CURRENT" => ("CURRENT", vec![("all", 0..bytes.len())]),
-        "json" => ("json", vec![("all", 0..bytes.len())]),
-        _ if name == "LOCK" => ("LOCK", Vec::new()),
-        other => panic!("a file of an unknown kind, {name}: say here what its regions are ({other})"),
-    }
-}
+use aura_engine::env::sim::SimWorld;
+use aura_engine::{AuraEngine, Direction, Engine, Error};
+use common::history::{Model, contents, open};
+use common::specimen::{Specimen, regions, specimen};
+use common::{Chance, print, repeatable, run, seeds, sim_config, tried};
 
 #[derive(Clone, Copy, Debug)]
 enum Damage {
@@ -189,39 +96,35 @@ impl Judge<'_> {
     }
 }
 
-impl Specimen {
-    /// Opens and reads everything in `world`, where `file` is damaged.
-    async fn judge(&self, env: &Env, kind: &str, file: &str, damage: Damage) -> Verdict {
-        let history = &self.history;
-        // Only what the log holds can be taken for its torn end, by itself or for want of a value that it points at. Where
-        // the log itself is cut, the proof is gone with the rest.
-        let first = match (kind, damage) {
-            ("log", Damage::Cut { .. }) => self.settled,
-            ("log" | "values", _) => self.proven,
-            _ => history.acknowledged,
-        };
-        let states = history.states[first..].iter().collect();
-        let mut judge = Judge { states, file, detected: false };
-        if let Some(engine) = judge.answer(open(env, &self.config).await) {
-            judge
-                .examine(&engine, &history.states.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect())
-                .await;
-            // Background work may have met the damage, too.
-            let _ = engine.close().await;
-        }
-        match judge.states.last() {
-            _ if judge.detected => Verdict::Detected,
-            Some(state) if *state == history.visible() => Verdict::Harmless,
-            _ => Verdict::TornEnd,
-        }
+/// Opens and reads everything in `env`, where `file` is damaged.
+async fn judge(specimen: &Specimen, env: &Env, kind: &str, file: &str, damage: Damage) -> Verdict {
+    let history = &specimen.history;
+    // Only what the log holds can be taken for its torn end, by itself or for want of a value that it points at. Where
+    // the log itself is cut, the proof is gone with the rest.
+    let first = match (kind, damage) {
+        ("log", Damage::Cut { .. }) => specimen.settled,
+        ("log" | "values", _) => specimen.proven,
+        _ => history.acknowledged,
+    };
+    let states = history.states[first..].iter().collect();
+    let mut judge = Judge { states, file, detected: false };
+    if let Some(engine) = judge.answer(open(env, &specimen.config).await) {
+        judge.examine(&engine, &history.states.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()).await;
+        // Background work may have met the damage, too.
+        let _ = engine.close().await;
     }
+    match judge.states.last() {
+        _ if judge.detected => Verdict::Detected,
+        Some(state) if *state == history.visible() => Verdict::Harmless,
+        _ => Verdict::TornEnd,
+    }
+}
 
-    fn verdict(&self, seed: u64, kind: &str, path: &Path, damage: Damage) -> Verdict {
-        let world = SimWorld::with_image(&sim_config(seed), &self.image).unwrap();
-        damage.do_to(&world, path);
-        let file = path.file_name().unwrap().to_str().unwrap();
-        run(&world, self.judge(&world.env(), kind, file, damage))
-    }
+fn verdict(specimen: &Specimen, seed: u64, kind: &str, path: &Path, damage: Damage) -> Verdict {
+    let world = SimWorld::with_image(&sim_config(seed), &specimen.image).unwrap();
+    damage.do_to(&world, path);
+    let file = path.file_name().unwrap().to_str().unwrap();
+    run(&world, judge(specimen, &world.env(), kind, file, damage))
 }
 
 /// Every byte of a short region; of a long one as many, evenly.
@@ -253,7 +156,7 @@ fn damage_everything(seed: u64, young: bool, tally: &mut Tally) {
         }
         damages.push(("the file", Damage::Lost));
         for (region, damage) in damages {
-            let verdict = catch_unwind(AssertUnwindSafe(|| specimen.verdict(seed, kind, path, damage)));
+            let verdict = catch_unwind(AssertUnwindSafe(|| verdict(&specimen, seed, kind, path, damage)));
             let verdict = verdict.unwrap_or_else(|panic| {
                 print(format_args!("seed {seed}, {}, {region}: {damage:?}", path.display()));
                 resume_unwind(panic)

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub(crate) mod history;
+pub(crate) mod specimen;
 pub(crate) mod tour;
 
 use std::future::Future;
