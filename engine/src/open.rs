@@ -162,7 +162,9 @@ async fn replay_logs(env: &Env, directory: &Path, config: &EngineConfig, recover
         loop {
             let offset = log.offset();
             let Some(record) = log.next() else { break };
-            if record.sequence + u64::from(record.writes) <= recovered.sequence + 1 {
+            let damaged = |what: &str| Error::corruption(&path, offset, what);
+            let end = record.end().ok_or_else(|| damaged("a record's checksum holds but its number is none"))?;
+            if end <= recovered.sequence + 1 {
                 // It is in a table. Its values may be garbage already, and their file gone.
                 continue;
             }
@@ -172,8 +174,8 @@ async fn replay_logs(env: &Env, directory: &Path, config: &EngineConfig, recover
                 break;
             }
             insert(&memtable, &record, &mut work)
-                .ok_or_else(|| Error::corruption(&path, offset, "a record's checksum holds but it is no batch"))?;
-            replayed.sequence = replayed.sequence.max(record.sequence + u64::from(record.writes) - 1);
+                .ok_or_else(|| damaged("a record's checksum holds but it is no batch"))?;
+            replayed.sequence = replayed.sequence.max(end.saturating_sub(1));
             if memtable.bytes() >= config.memtable.as_u64() {
                 replayed.push(mem::replace(&mut memtable, Memtable::new(config.memtable_structure, *wal)));
             }

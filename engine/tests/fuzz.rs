@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 
 use aura_engine::env::sim::SimWorld;
-use aura_engine::{Direction, Engine, Error};
-use common::history::{contents, open};
+use aura_engine::{AuraEngine, Direction, Engine, Error, Range};
+use common::history::open;
 use common::specimen::{Specimen, regions, reseal, specimen};
 use common::{Chance, print, repeatable, run, seeds, sim_config, tried};
 
@@ -25,7 +25,7 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
         let at = chance.below(bytes.len() as u64 + 1) as usize;
         let most = 1 << chance.below(9);
         let length = (chance.below(most) as usize).min(bytes.len() - at);
-        match chance.below(7) {
+        match chance.below(8) {
             0 if at < bytes.len() => bytes[at] ^= 1 << chance.below(8),
             1 if at < bytes.len() => bytes[at] = chance.below(256) as u8,
             2 => {
@@ -43,16 +43,35 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
                 let part = &other[from..(from + length).min(other.len())];
                 bytes.splice(at..at, part.iter().copied());
             }
+            6 => {
+                // In text: another number.
+                let start = at + bytes[at..].iter().take_while(|byte| !byte.is_ascii_digit()).count();
+                let end = start + bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                bytes.splice(start..end, chance.pick(&EDGES).to_string().into_bytes());
+            }
             _ => bytes.truncate(bytes.len() - length / 4),
         }
     }
+}
+
+/// Rows that no scan of the specimen comes to, however its files were mutated.
+const ENDLESS: u64 = 1_000_000;
+
+async fn scan(engine: &AuraEngine, direction: Direction) -> Result<(), Error> {
+    let mut scan = engine.scan(Range::all(), direction);
+    for _ in 0..ENDLESS {
+        if scan.next().await?.is_none() {
+            return Ok(());
+        }
+    }
+    panic!("a scan does not end");
 }
 
 /// Does everything with a database, as far as it lets one.
 async fn use_it(world: &SimWorld, specimen: &Specimen) -> Result<(), Error> {
     let engine = open(&world.env(), &specimen.config).await?;
     for direction in [Direction::Forward, Direction::Reverse] {
-        let _ = contents(&engine, direction).await;
+        let _ = scan(&engine, direction).await;
     }
     for key in specimen.history.last().keys() {
         let _ = engine.get(key).await;
@@ -61,7 +80,7 @@ async fn use_it(world: &SimWorld, specimen: &Specimen) -> Result<(), Error> {
     let _ = engine.index_registry();
     let _ = engine.put(b"another", &[1; 1000]).await;
     let _ = engine.compact().await;
-    let _ = contents(&engine, Direction::Forward).await;
+    let _ = scan(&engine, Direction::Forward).await;
     engine.close().await
 }
 

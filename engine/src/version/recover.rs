@@ -50,7 +50,7 @@ pub(crate) async fn recover(env: &Env, directory: &Path, cache: &Arc<BlockCache>
     };
     let version = state.open_files(env, directory, cache).await?;
     let files: Vec<_> = names.iter().filter_map(|name| Some((name, FileKind::parse(name)?))).collect();
-    let largest = files.iter().map(|(_, (_, number))| *number + 1).max().unwrap_or(1);
+    let largest = files.iter().map(|(_, (_, number))| number.saturating_add(1)).max().unwrap_or(1);
     let mut wals: Vec<u64> = Vec::new();
     let mut leftovers = Vec::new();
     for (name, (kind, number)) in files {
@@ -175,6 +175,9 @@ impl State {
         self.wal_min = edit.wal_min.unwrap_or(self.wal_min);
         self.next_number = edit.next_number.unwrap_or(self.next_number);
         self.sequence = edit.sequence.unwrap_or(self.sequence);
+        if (self.next_number | self.sequence) >> 56 != 0 {
+            return Err(Error::corruption(path, offset as u64, "an edit names a number that is never reached"));
+        }
         for (level, id) in &edit.removed {
             if self.tables.remove(id).is_none_or(|table| table.level != *level) {
                 let what = format!("an edit removes table {id}, which is not in level {level}");

@@ -79,6 +79,11 @@ impl Record {
         HEADER_BYTES + self.body.len()
     }
 
+    /// The sequence number after its last write; None where that has more than the 56 bits that tables have for it.
+    pub(crate) fn end(&self) -> Option<Sequence> {
+        self.sequence.checked_add(self.writes.into()).filter(|end| end >> 56 == 0)
+    }
+
     /// Appends the encoded record.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
