@@ -136,7 +136,7 @@ fn crash_everywhere(seed: u64) {
         for (number, mode) in CrashMode::ALL.into_iter().enumerate() {
             let lots = seed << 32 | call << 2 | number as u64;
             let mut image = world.crash_image(mode, lots).unwrap();
-            let twice = (call + number as u64) % 4 == 0;
+            let twice = (call + number as u64).is_multiple_of(4);
             if twice {
                 image = crash_again(&image, &config, mode, lots ^ 1);
             }

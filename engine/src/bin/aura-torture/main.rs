@@ -8,8 +8,6 @@
 //! where the first ended. After each acknowledgement its number is printed as a line. Whoever kills the program knows by
 //! these lines which writes must be there: `tests/kill.rs` does.
 
-#![expect(clippy::print_stdout, reason = "the lines are what the program is for")]
-
 mod workload;
 
 use std::error::Error;
