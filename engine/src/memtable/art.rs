@@ -27,10 +27,10 @@ use crate::storage::{Entry, Sequence, common_prefix};
 
 /// An entry's place, and its share of the nodes and of those they replaced. The latter is 8 bytes to 48, by how many
 /// children nodes have.
-const ENTRY_OVERHEAD_BYTES: u64 = 120;
+const ENTRY_OVERHEAD_BYTES: u64 = 112;
 
 /// A position in internal order, symbol by symbol.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Probe<'a> {
     key: &'a [u8],
     inverted: u64,
@@ -68,20 +68,24 @@ impl<'a> Probe<'a> {
     }
 
     /// The last 8 bytes of the key before a position, or what there are; none where the position is behind its end.
-    fn before(&self, at: usize) -> u64 {
-        match self.key.get(..at).map(<[u8]>::last_chunk) {
-            Some(Some(last)) => u64::from_be_bytes(*last),
-            Some(None) => self.key[..at].iter().fold(0, |bytes, byte| bytes << 8 | u64::from(*byte)),
-            None => 0,
-        }
+    fn before(&self, at: usize) -> Option<u64> {
+        let bytes = self.key.get(..at)?;
+        Some(match bytes.last_chunk() {
+            Some(last) => u64::from_be_bytes(*last),
+            None => bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+        })
     }
 
     /// Whether it surely has a node's symbols from this position to the node's.
     fn has_skipped(&self, node: Node<'_>, from: usize) -> bool {
-        let (depth, skipped) = (node.depth(), node.depth() - from);
-        let other_bits = 64 - 8 * skipped.min(8) as u32;
-        skipped == 0
-            || skipped <= 8 && depth <= self.key.len() && (self.before(depth) ^ node.before()) << other_bits == 0
+        match node.depth() - from {
+            0 => true,
+            skipped @ 1..=8 => match (self.before(node.depth()), node.before()) {
+                (Some(own), Some(other)) => (own ^ other) << (64 - 8 * skipped) == 0,
+                _ => false,
+            },
+            _ => false,
+        }
     }
 }
 
@@ -203,13 +207,14 @@ impl<'a> Cursor<'a> {
     }
 }
 
-impl<'a> Iterator for Cursor<'a> {
-    type Item = &'a Entry;
+impl Iterator for Cursor<'_> {
+    /// An entry's number.
+    type Item = u32;
 
-    fn next(&mut self) -> Option<&'a Entry> {
+    fn next(&mut self) -> Option<u32> {
         loop {
             match self.art.nodes.follow(std::mem::replace(&mut self.next, Link::NOTHING)) {
-                Target::Entry(number) => return Some(self.art.entries.get(number)),
+                Target::Entry(number) => return Some(number),
                 Target::Node(node) => self.path.push((node, if self.backward { BEYOND } else { END })),
                 Target::Nothing => (),
             }
@@ -274,7 +279,10 @@ impl SortedMap for Art {
             Start::After(key, sequence) => seek(key, sequence, false, false),
             Start::Before(key, sequence) => seek(key, sequence, true, false),
         };
-        cursor.take(limit).cloned().collect()
+        let numbers: Vec<u32> = cursor.take(limit).collect();
+        // Entries lie where they came: the processor waits for many at once if nothing else is done in between.
+        let entries: Vec<&Entry> = numbers.into_iter().map(|number| self.entries.get(number)).collect();
+        entries.into_iter().cloned().collect()
     }
 
     fn len(&self) -> usize {

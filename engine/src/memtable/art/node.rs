@@ -93,7 +93,7 @@ fn places<const N: usize>() -> [Place; N] {
 struct Header {
     /// The last bytes before `depth`, which all keys below share; fewer than 8 if `depth` is less.
     before: AtomicU64,
-    /// The position in the key that tells the children apart.
+    /// The position that tells the children apart, doubled, and 1 more if `before` says nothing.
     depth: AtomicU32,
     end: Place,
 }
@@ -151,7 +151,7 @@ impl<const WORDS: usize, const N: usize> Children for Listed<WORDS, N> {
         for (number, word) in self.keys.iter().enumerate() {
             let found = zero_bytes(word.load(Ordering::Relaxed) ^ wanted);
             if found != 0 {
-                // Of equal bytes the first is the key; unused ones are zero, and behind it.
+                // Unused bytes are zero, too, but behind; their places may be filled already.
                 let slot = 8 * number + found.trailing_zeros() as usize / 8;
                 return if slot < len { self.places.get(slot) } else { None };
             }
@@ -319,14 +319,15 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The position in the key that tells its children apart.
+    /// The position that tells its children apart.
     pub(super) fn depth(&self) -> usize {
-        self.header.depth.load(Ordering::Relaxed) as usize
+        self.header.depth.load(Ordering::Relaxed) as usize / 2
     }
 
-    /// The last bytes before its depth, which all keys below share.
-    pub(super) fn before(&self) -> u64 {
-        self.header.before.load(Ordering::Relaxed)
+    /// The last bytes before its depth, which all keys below share; none where keys have ended before.
+    pub(super) fn before(&self) -> Option<u64> {
+        let is_key = self.header.depth.load(Ordering::Relaxed) % 2 == 0;
+        is_key.then(|| self.header.before.load(Ordering::Relaxed))
     }
 
     fn place(&self, symbol: Symbol) -> Option<&'a Place> {
@@ -437,7 +438,7 @@ impl Nodes {
         Node { link, header, sized }
     }
 
-    fn make(&self, kind: u32, depth: usize, before: u64) -> Node<'_> {
+    fn make(&self, kind: u32, depth: usize, before: Option<u64>) -> Node<'_> {
         let number = match kind {
             NODE_4 => self.four.claim().0,
             NODE_16 => self.sixteen.claim().0,
@@ -445,18 +446,18 @@ impl Nodes {
             _ => self.all.claim().0,
         };
         let node = self.node(Link::new(kind, number));
-        node.header.depth.store(depth as u32, Ordering::Relaxed);
-        node.header.before.store(before, Ordering::Relaxed);
+        node.header.depth.store(2 * depth as u32 + u32::from(before.is_none()), Ordering::Relaxed);
+        node.header.before.store(before.unwrap_or_default(), Ordering::Relaxed);
         node
     }
 
     /// A node at the keys' first byte, which never needs to grow.
     pub(super) fn root(&self) -> Node<'_> {
-        self.make(NODE_256, 0, 0)
+        self.make(NODE_256, 0, Some(0))
     }
 
     /// A node of two children.
-    pub(super) fn pair(&self, depth: usize, before: u64, children: [(Symbol, Link); 2]) -> Node<'_> {
+    pub(super) fn pair(&self, depth: usize, before: Option<u64>, children: [(Symbol, Link); 2]) -> Node<'_> {
         let node = self.make(NODE_4, depth, before);
         for (symbol, link) in children {
             node.add(symbol, link);
@@ -473,5 +474,16 @@ impl Nodes {
             from = symbol + 1;
         }
         larger
+    }
+
+    /// How many nodes of each size were made, and the bytes that one takes.
+    #[cfg(test)]
+    pub(super) fn made(&self) -> [(usize, usize); 4] {
+        [
+            (self.four.len(), size_of::<Listed<1, 4>>()),
+            (self.sixteen.len(), size_of::<Listed<2, 16>>()),
+            (self.forty_eight.len(), size_of::<Indexed>()),
+            (self.all.len(), size_of::<Direct>()),
+        ]
     }
 }
