@@ -326,7 +326,7 @@ impl<'a> Node<'a> {
 
     /// The last bytes before its depth, which all keys below share; none where keys have ended before.
     pub(super) fn before(&self) -> Option<u64> {
-        let is_key = self.header.depth.load(Ordering::Relaxed) % 2 == 0;
+        let is_key = self.header.depth.load(Ordering::Relaxed).is_multiple_of(2);
         is_key.then(|| self.header.before.load(Ordering::Relaxed))
     }
 
