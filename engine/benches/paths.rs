@@ -181,8 +181,10 @@ fn simulated_gets(c: &mut Criterion) {
     });
 }
 
+type MakeKey = fn(u64) -> Vec<u8>;
+
 /// Keys in batches of 100, into a memtable that is never full.
-fn fill(world: &MemoryWorld, engine: &AuraEngine, key: fn(u64) -> Vec<u8>) {
+fn fill(world: &MemoryWorld, engine: &AuraEngine, key: MakeKey) {
     for first in (0..KEYS).step_by(100) {
         let mut batch = Batch::default();
         (first..first + 100).for_each(|number| batch.put(&key(number), &[7; 100]).unwrap());
@@ -193,7 +195,7 @@ fn fill(world: &MemoryWorld, engine: &AuraEngine, key: fn(u64) -> Vec<u8>) {
 /// Every structure of memtables, on the keys of YCSB and on random 8 bytes: what a whole engine's put in a batch, get and
 /// row of a scan cost where all is in the memtable.
 fn memtables(c: &mut Criterion) {
-    let shapes: [(&str, fn(u64) -> Vec<u8>); 2] = [
+    let shapes: [(&str, MakeKey); 2] = [
         ("ycsb", |number| format!("user{:019}", fnv_hash(number) >> 1).into_bytes()),
         ("binary", |number| fnv_hash(number).to_be_bytes().to_vec()),
     ];
