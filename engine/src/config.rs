@@ -220,12 +220,15 @@ pub struct Reconfigure {
     pub admission: Option<PolicySpec>,
     /// See [`CacheConfig::warming`]. Counts for the flushes and compactions that begin afterwards.
     pub warming: Option<PolicySpec>,
+    /// See [`EngineConfig::io_limit`]. Counts for what waits, too.
+    #[schemars(with = "Option<String>")]
+    pub io_limit: Option<ByteSize>,
 }
 
 impl Reconfigure {
     /// Changes `cache` accordingly.
     pub(crate) fn apply(&self, cache: &mut CacheConfig) {
-        let Self { cache_size, eviction, admission, warming } = self.clone();
+        let Self { cache_size, eviction, admission, warming, io_limit: _ } = self.clone();
         cache.size = cache_size.unwrap_or(cache.size);
         cache.eviction = eviction.unwrap_or_else(|| cache.eviction.clone());
         cache.admission = admission.unwrap_or_else(|| cache.admission.clone());
@@ -318,6 +321,10 @@ pub struct EngineConfig {
     pub compaction: CompactionConfig,
     /// The value log.
     pub value_log: ValueLogConfig,
+    /// Bytes a second that flushes, and compactions reading and writing, may use of the device together (64 KiB or more); 0
+    /// is no limit. Recovery is not limited.
+    #[schemars(with = "String")]
+    pub io_limit: ByteSize,
     /// What policies that draw lots draw from.
     pub seed: u64,
 }
@@ -333,6 +340,7 @@ impl Default for EngineConfig {
             cache: CacheConfig::default(),
             compaction: CompactionConfig::default(),
             value_log: ValueLogConfig::default(),
+            io_limit: ByteSize::b(0),
             seed: 0,
         }
     }
@@ -384,6 +392,7 @@ impl EngineConfig {
         count("compaction.agent_window", compaction.agent_window, 1, u64::MAX)?;
         bytes("compaction.debt_slowdown", compaction.debt_slowdown, 1, u64::MAX / 4)?;
         bytes("value_log.file", self.value_log.file, 4 << 10, 64 << 30)?;
+        check_io_limit(self.io_limit)?;
         match self.wal.sync {
             SyncPolicy::Interval(interval) if interval.is_zero() => {
                 Err(Error::config("wal.sync.interval", "0s is outside 1ns to any time; say \"always\""))
@@ -400,4 +409,18 @@ impl EngineConfig {
             base => base,
         }
     }
+}
+
+/// The least limit: with less a table takes minutes.
+const IO_LIMIT_MIN: ByteSize = ByteSize::kib(64);
+
+/// Checks the range of [`EngineConfig::io_limit`].
+///
+/// # Errors
+/// [`Error::Config`], with the range.
+pub(crate) fn check_io_limit(limit: ByteSize) -> Result<()> {
+    if limit.as_u64() == 0 || limit >= IO_LIMIT_MIN {
+        return Ok(());
+    }
+    Err(Error::config("io_limit", format!("{limit} is neither 0 nor {IO_LIMIT_MIN} or more")))
 }

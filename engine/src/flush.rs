@@ -10,6 +10,7 @@ use aura_policies::warming::{Asks, Warming};
 use crate::env::Work;
 use crate::error::{Error, Result};
 use crate::index::{IndexUse, Refusal};
+use crate::limiter::Priority;
 use crate::memtable::Memtable;
 use crate::metrics::{Event, EventKind, add};
 use crate::retain::Retain;
@@ -30,11 +31,20 @@ pub(crate) struct TableWriter {
     warming: Arc<dyn Warming>,
     builder: TableBuilder,
     file: Arc<dyn crate::env::File>,
+    /// Who asks for its I/O, and the bytes that were granted.
+    priority: Priority,
+    granted: u64,
 }
 
 impl Inner {
     /// Begins a table for `level` of a tree whose deepest level is `deepest`; the first level's are flushed.
-    pub(crate) fn begin_table(&self, level: usize, deepest: usize, warming: &Arc<dyn Warming>) -> Result<TableWriter> {
+    pub(crate) fn begin_table(
+        &self,
+        level: usize,
+        deepest: usize,
+        warming: &Arc<dyn Warming>,
+        priority: Priority,
+    ) -> Result<TableWriter> {
         let id = self.new_number();
         let path = FileKind::Table.path(&self.directory, id);
         let file = self.env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
@@ -50,7 +60,8 @@ impl Inner {
         };
         let builder = TableBuilder::new(file.clone(), path, Arc::new(options));
         // Compactions never write to level 0: a plan that would is refused.
-        Ok(TableWriter { id, level, from_flush: level == 0, warming: warming.clone(), builder, file })
+        let (from_flush, warming) = (level == 0, warming.clone());
+        Ok(TableWriter { id, level, from_flush, warming, builder, file, priority, granted: 0 })
     }
 
     /// Removes the value files that hold only garbage, and books what `garbage` adds.
@@ -80,7 +91,8 @@ impl Inner {
         let start = self.env.clock.now();
         let version = self.view.load().version.clone();
         let mut retain = Retain::new(self.snapshots());
-        let mut writer = self.begin_table(0, version.levels.len().saturating_sub(1), &self.warming())?;
+        let deepest = version.levels.len().saturating_sub(1);
+        let mut writer = self.begin_table(0, deepest, &self.warming(), Priority::Flush)?;
         let mut pointers = false;
         let mut work = Work::default();
         let mut entries = 0;
@@ -159,6 +171,11 @@ impl TableWriter {
         work: &mut Work,
     ) -> Result<()> {
         self.builder.add(entry, work).await?;
+        let appended = self.builder.appended_bytes();
+        if appended > self.granted {
+            inner.limit_io(self.priority, appended - self.granted).await;
+            self.granted = appended;
+        }
         let cuts = self.builder.take_cuts();
         warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), cuts, inputs);
         Ok(())
@@ -178,6 +195,7 @@ impl TableWriter {
     ) -> Result<(Arc<TableFacts>, Arc<Table>)> {
         let path = FileKind::Table.path(&inner.directory, self.id);
         let built: Built = self.builder.finish(work).await?;
+        inner.limit_io(self.priority, built.bytes - self.granted).await;
         warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), built.cuts, inputs);
         self.file.sync().await.map_err(|error| Error::io("sync", &path, error))?;
         let mine = inner.counters.mine();

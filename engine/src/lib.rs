@@ -59,6 +59,7 @@ mod snapshot;
 mod verify;
 
 mod background;
+mod limiter;
 
 pub mod env;
 

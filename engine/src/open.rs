@@ -13,6 +13,7 @@ use crate::config::EngineConfig;
 use crate::env::{Env, Work};
 use crate::error::{Error, Result};
 use crate::index::read_registry;
+use crate::limiter::Limiter;
 use crate::memtable::Memtable;
 use crate::metrics::Counters;
 use crate::state::{Inner, Jobs, Policies, View};
@@ -79,6 +80,7 @@ pub(crate) async fn open(
         policies,
         cache,
         counters: Counters::default(),
+        limiter: Limiter::default(),
         index_book,
         view: ArcSwap::from_pointee(view),
         published: AtomicU64::new(sequence),

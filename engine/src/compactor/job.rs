@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aura_policies::facts::{OutputRun, Plan, Reason, RunId, TableId};
 
+use crate::limiter::Priority;
 use crate::sst::Table;
 use crate::version::{Run, Version};
 
@@ -63,6 +64,11 @@ impl Job {
     /// Whether the tables can change their level as they are: they come from one run above and meet none they overlap.
     pub(crate) fn is_move(&self) -> bool {
         self.inputs.len() == 1 && self.inputs[0].0 < self.level
+    }
+
+    /// Who it goes before when I/O is limited.
+    pub(crate) fn priority(&self) -> Priority {
+        if self.inputs.iter().any(|(level, _)| *level == 0) { Priority::Level0 } else { Priority::Deep }
     }
 
     /// Whether no older version of `key` can lie outside the merge.

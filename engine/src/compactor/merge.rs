@@ -10,6 +10,7 @@ use crate::context::ReadContext;
 use crate::env::timed;
 use crate::error::Result;
 use crate::flush::{ENTRIES_A_SLICE, TableWriter};
+use crate::limiter::Priority;
 use crate::merge::Merge;
 use crate::metrics::{Event, EventKind, add};
 use crate::retain::Retain;
@@ -75,9 +76,10 @@ impl Inner {
         }
         merge.seek(None, &mut context).await?;
         let (writer, last, tables) = (None, None, Vec::new());
-        let mut output = Output { inner: self, warming, level: job.level, deepest, writer, last, tables };
+        let priority = job.priority();
+        let mut output = Output { inner: self, warming, level: job.level, deepest, priority, writer, last, tables };
         let mut retain = Retain::new(self.snapshots());
-        let mut seen = 0u64;
+        let (mut seen, mut read) = (0u64, 0);
         while let Some(entry) = merge.entry() {
             if retain.keeps(entry, |key| job.nothing_below(key)) {
                 output.add(entry, &mut context).await?;
@@ -87,6 +89,8 @@ impl Inner {
             if seen.is_multiple_of(ENTRIES_A_SLICE) {
                 context.charge();
                 self.env.clock.settle().await;
+                self.limit_io(priority, context.stats.device_read_bytes - read).await;
+                read = context.stats.device_read_bytes;
                 if self.is_closing() {
                     output.abandon();
                     return Err(crate::Error::Closed);
@@ -95,6 +99,7 @@ impl Inner {
         }
         output.end_table(&mut context).await?;
         context.charge();
+        self.limit_io(priority, context.stats.device_read_bytes - read).await;
         add(&self.counters.mine().compaction_cpu_nanos, context.charged_nanos);
         self.sync_directory().await?;
         Ok(Merged { tables: output.tables, retain })
@@ -140,6 +145,7 @@ struct Output<'a> {
     warming: &'a Arc<dyn Warming>,
     level: usize,
     deepest: usize,
+    priority: Priority,
     writer: Option<TableWriter>,
     last: Option<crate::Key>,
     tables: Vec<Arc<Table>>,
@@ -152,7 +158,7 @@ impl Output<'_> {
             self.end_table(context).await?;
         }
         if self.writer.is_none() {
-            self.writer = Some(self.inner.begin_table(self.level, self.deepest, self.warming)?);
+            self.writer = Some(self.inner.begin_table(self.level, self.deepest, self.warming, self.priority)?);
         }
         self.last = Some(entry.key.clone());
         let writer = self.writer.as_mut().expect("just begun");

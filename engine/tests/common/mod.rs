@@ -71,6 +71,11 @@ pub(crate) fn any<B>(chance: &mut Chance, family: &Family<B>) -> PolicySpec {
     PolicySpec::named(chance.pick(&names))
 }
 
+/// A limit on background I/O, or none.
+pub(crate) fn io_limit(chance: &mut Chance) -> ByteSize {
+    ByteSize(chance.pick(&[0, 0, 1 << 20, 32 << 20]))
+}
+
 /// Small settings, so that a few thousand operations flush and compact many times; every policy drawn at random.
 pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     let mut config = EngineConfig::default();
@@ -130,5 +135,6 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     ]);
     config.value_log.compression = chance.pick(&codecs);
     config.value_log.file = ByteSize(chance.pick(&[16 << 10, 256 << 10]));
+    config.io_limit = io_limit(chance);
     config
 }
