@@ -21,6 +21,7 @@ mod codec;
 mod state;
 
 mod open;
+mod recovery;
 mod write;
 
 mod vlog;
@@ -32,6 +33,7 @@ mod memtable;
 mod stall;
 
 mod flush;
+mod ranges;
 mod retain;
 
 mod sst;
@@ -39,6 +41,8 @@ mod sst;
 mod compactor;
 
 mod version;
+
+mod gc;
 
 mod read;
 mod rows;
@@ -68,8 +72,8 @@ mod metrics;
 pub use api::{AuraEngine, Engine, EngineBuilder};
 pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
 pub use config::{
-    CacheConfig, CompactionConfig, Compression, EngineConfig, IndexGate, MemtableStructure, Metadata, Reconfigure,
-    Rows, SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
+    CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate, MemtableStructure, Metadata,
+    Reconfigure, Rows, SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
 pub use error::{Error, Result};
@@ -78,6 +82,7 @@ pub use index::{
     inspect as inspect_indexes,
 };
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
+pub use recovery::RecoveryReport;
 pub use scan::Scan;
 pub use snapshot::Snapshot;
 pub use storage::{Batch, Direction, KEY_BYTES_MAX, Key, Kind, Range, Sequence, VALUE_BYTES_MAX, Value, ValuePointer};

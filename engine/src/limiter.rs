@@ -30,7 +30,6 @@ pub(crate) enum Priority {
     /// A compaction that reads level 0.
     Level0,
     /// A collection of the value log.
-    #[cfg_attr(not(test), expect(dead_code, reason = "value files go when they are dead, and are not collected"))]
     Collection,
     /// Any other compaction.
     Deep,

@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::gc::audit;
+use crate::retain::{Garbage, discard};
 use crate::scan::Scan;
 use crate::state::Inner;
 use crate::storage::{Direction, Range};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What a verification looked at and found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -45,18 +46,21 @@ impl Inner {
                 }
             }
         }
+        let mut traced = Garbage::new();
         for (_, table) in view.version.tables() {
             report.tables += 1;
             let mut pointers = Vec::new();
-            let audit =
-                table.verify(&mut context, |entry| pointers.extend(entry.pointer().map(|it| (entry.key.clone(), it))));
-            match audit.await {
-                Ok(audit) => {
-                    report.entries += audit.entries;
+            let checked = table.verify(&mut context, |entry| {
+                discard(&mut traced, entry);
+                pointers.extend(entry.pointer().map(|it| (entry.key.clone(), it)));
+            });
+            match checked.await {
+                Ok(found) => {
+                    report.entries += found.entries;
                     for (key, pointer) in pointers {
                         report.values += 1;
                         let sound = match view.version.value_files.get(&pointer.file) {
-                            Some(state) => state.file.get(&key, &pointer, &mut context).await.map(drop),
+                            Some(state) => state.get(&key, &pointer, &mut context).await.map(drop),
                             None => Err(Error::corruption(table.path(), 0, format!("no value file {}", pointer.file))),
                         };
                         report.problems.extend(sound.err().map(|error| error.to_string()));
@@ -65,6 +69,7 @@ impl Inner {
                 Err(error) => report.problems.push(error.to_string()),
             }
         }
+        report.problems.extend(audit(&view.version, traced)?);
         context.charge();
         let (rows, bytes) = self.reachable().await.unwrap_or_else(|error| {
             report.problems.push(error.to_string());
@@ -77,8 +82,7 @@ impl Inner {
 
     /// Rows that can be reached now, and the bytes of their keys and values.
     async fn reachable(self: &Arc<Self>) -> Result<(u64, u64)> {
-        let view = self.view.load_full();
-        let snapshot = self.published.load(Ordering::Acquire);
+        let (view, snapshot) = self.view_of_now();
         let scan = Scan::new(self.clone(), snapshot, None, view, Range::all(), Direction::Forward);
         let mut scan = scan.in_background();
         let (mut rows, mut bytes) = (0, 0);

@@ -25,19 +25,28 @@ async fn open(env: &Env, config: &EngineConfig) -> Result<AuraEngine, Error> {
     EngineBuilder::new(env.clone(), "/db").config(config.clone()).open().await
 }
 
-/// A write: a batch of puts and deletes, the values small and large.
+/// A write: a batch of puts, deletes and range deletes, the values small and large.
 fn batch(chance: &mut Chance, model: &mut Model) -> Batch {
     let mut batch = Batch::new();
     for _ in 0..1 + chance.below(4) {
-        let key = format!("key{:03}", chance.below(120)).into_bytes();
-        if chance.below(5) == 0 {
-            batch.delete(&key).unwrap();
-            model.remove(&key);
-        } else {
-            let bytes = chance.pick(&[0, 10, 200, 3_000]);
-            let value: Vec<u8> = (0..bytes).map(|_| chance.below(256) as u8).collect();
-            batch.put(&key, &value).unwrap();
-            model.insert(key, value);
+        let number = chance.below(120);
+        let key = format!("key{number:03}").into_bytes();
+        match chance.below(20) {
+            0..=3 => {
+                batch.delete(&key).unwrap();
+                model.remove(&key);
+            }
+            4 => {
+                let end = format!("key{:03}", number + chance.pick(&[2, 8, 40])).into_bytes();
+                batch.delete_range(&Range::between(&key, &end)).unwrap();
+                model.retain(|other, _| *other < key || *other >= end);
+            }
+            _ => {
+                let bytes = chance.pick(&[0, 10, 200, 3_000]);
+                let value: Vec<u8> = (0..bytes).map(|_| chance.below(256) as u8).collect();
+                batch.put(&key, &value).unwrap();
+                model.insert(key, value);
+            }
         }
     }
     batch

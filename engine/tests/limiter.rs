@@ -6,6 +6,7 @@ mod common;
 use aura_engine::env::Env;
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
 use aura_engine::{AuraEngine, Counts, Engine, EngineBuilder, EngineConfig, Error, EventKind, Reconfigure};
+use aura_policies::PolicySpec;
 use bytesize::ByteSize;
 use common::Chance;
 
@@ -42,7 +43,8 @@ async fn write(engine: &AuraEngine, bytes: u64, seed: u64) {
 }
 
 fn background_bytes(counts: &Counts) -> u64 {
-    counts.flush_bytes + counts.compaction_read_bytes + counts.compaction_write_bytes
+    let compacted = counts.compaction_read_bytes + counts.compaction_write_bytes;
+    counts.flush_bytes + compacted + counts.gc_read_bytes + counts.gc_write_bytes
 }
 
 #[test]
@@ -75,6 +77,31 @@ fn the_background_keeps_to_the_limit_and_flushes_go_first() {
             })
             .unwrap();
     }
+}
+
+#[test]
+fn collections_of_the_value_log_are_limited_too() {
+    let (world, limit) = (world(), 2 * MIB);
+    let env = world.env();
+    world
+        .block_on(async {
+            let mut config = config(limit);
+            config.value_log.separation = PolicySpec::named("threshold").with("bytes", 100);
+            config.value_log.file = ByteSize::mib(1);
+            config.memtable = ByteSize::kib(64);
+            let engine = open(&env, config).await;
+            let start = env.clock.now();
+            write(&engine, 40_000_000, 4).await;
+            engine.flush().await.unwrap();
+            engine.wait_idle().await.unwrap();
+            let seconds = (env.clock.now() - start) as f64 / SECOND_NANOS as f64;
+            let counts = engine.metrics().counts;
+            assert!(counts.gc_runs > 3 && counts.limiter_collection_nanos > 0, "{counts:?}");
+            let rate = background_bytes(&counts) as f64 / seconds / limit as f64;
+            assert!((0.8..1.03).contains(&rate), "{rate} of the limit: {counts:?}");
+            engine.close().await.unwrap();
+        })
+        .unwrap();
 }
 
 #[test]

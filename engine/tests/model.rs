@@ -71,6 +71,23 @@ impl Checked {
         (make(low, a), make(high, b))
     }
 
+    /// Bounds of a range delete: mostly of a few keys, at times of all there are, or of none.
+    fn delete_bounds(&mut self) -> Bounds {
+        let (low, high) = self.bounds();
+        if self.chance.below(6) == 0 {
+            return if self.chance.below(4) == 0 { (high, low) } else { (low, high) };
+        }
+        let from = self.key();
+        let few = 1 + self.chance.below(12) as usize;
+        let to = self.model.range(from.clone()..).nth(few).map(|(key, _)| key.clone());
+        match (to, self.chance.below(4)) {
+            (Some(to), 0) => (Bound::Included(from), Bound::Included(to)),
+            (Some(to), 1) => (Bound::Excluded(from), Bound::Excluded(to)),
+            (Some(to), _) => (Bound::Included(from), Bound::Excluded(to)),
+            (None, _) => (Bound::Excluded(from), Bound::Unbounded),
+        }
+    }
+
     async fn step(&mut self) {
         match self.chance.below(100) {
             0..=39 => {
@@ -84,7 +101,12 @@ impl Checked {
                 self.model.remove(&key);
             }
             52..=59 => self.batch().await,
-            60..=84 => {
+            60..=62 => {
+                let bounds = self.delete_bounds();
+                self.engine.delete_range(range(&bounds)).await.unwrap();
+                delete_range(&mut self.model, &bounds);
+            }
+            63..=84 => {
                 let key = self.key();
                 let found = self.engine.get(&key).await.unwrap();
                 assert_eq!(found.as_deref(), self.model.get(&key).map(|value| &value[..]), "get {key:?}");
@@ -113,13 +135,21 @@ impl Checked {
         let mut batch = Batch::new();
         for _ in 0..self.chance.below(8) {
             let key = self.key();
-            if self.chance.below(4) == 0 {
-                batch.delete(&key).unwrap();
-                self.model.remove(&key);
-            } else {
-                let value = self.value();
-                batch.put(&key, &value).unwrap();
-                self.model.insert(key, value);
+            match self.chance.below(12) {
+                0..=2 => {
+                    batch.delete(&key).unwrap();
+                    self.model.remove(&key);
+                }
+                3 => {
+                    let bounds = self.delete_bounds();
+                    batch.delete_range(&range(&bounds)).unwrap();
+                    delete_range(&mut self.model, &bounds);
+                }
+                _ => {
+                    let value = self.value();
+                    batch.put(&key, &value).unwrap();
+                    self.model.insert(key, value);
+                }
             }
         }
         self.engine.write(batch).await.unwrap();
@@ -198,6 +228,11 @@ impl Checked {
 fn range((start, end): &Bounds) -> Range {
     let key = |bound: &Bound<Vec<u8>>| bound.clone().map(Into::into);
     Range { start: key(start), end: key(end) }
+}
+
+fn delete_range(model: &mut Model, bounds: &Bounds) {
+    let range = range(bounds);
+    model.retain(|key, _| !(range.after_start(key) && range.before_end(key)));
 }
 
 async fn check_scan(mut scan: aura_engine::Scan, model: &Model, bounds: Bounds, direction: Direction, limit: usize) {

@@ -11,15 +11,16 @@ use crate::cache::BlockCache;
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::ranges::RangeTombstone;
 use crate::sst::Table;
 use crate::storage::Sequence;
-use crate::vlog::ValueFile;
+use crate::vlog::{ValueFacts, ValueFile, ValueFileState};
 
 /// What a directory held.
 pub(crate) struct Recovered {
     /// The live tables and value files, open.
     pub(crate) version: Version,
-    /// The largest sequence number in any table.
+    /// Every write up to this one is in the version, none after it is.
     pub(crate) sequence: Sequence,
     /// No file or run has this number or a larger one.
     pub(crate) next_number: u64,
@@ -54,7 +55,7 @@ pub(crate) async fn recover(env: &Env, directory: &Path, cache: &Arc<BlockCache>
         let live = match kind {
             FileKind::Wal => number >= state.wal_min,
             FileKind::Table => state.tables.contains_key(&number),
-            FileKind::Values => version.value_files.contains_key(&number),
+            FileKind::Values => state.values.values().any(|facts| facts.physical == number),
             FileKind::Manifest => false,
         };
         match kind {
@@ -78,8 +79,9 @@ struct State {
     /// Runs of each level, the newest first.
     runs: BTreeMap<usize, Vec<u64>>,
     runs_max: BTreeMap<usize, u32>,
-    /// Value files: sealed bytes and garbage bytes.
-    values: BTreeMap<u64, (Option<u64>, u64)>,
+    values: BTreeMap<u64, ValueFacts>,
+    ranges: BTreeMap<Sequence, RangeTombstone>,
+    swept: BTreeMap<u64, Sequence>,
 }
 
 async fn read_manifest(env: &Env, directory: &Path) -> Result<State> {
@@ -152,14 +154,11 @@ impl State {
             runs.retain(|run| used.contains(&(*level, *run)));
         }
         self.runs_max.extend(edit.runs_max.iter().copied());
-        self.values.extend(edit.values_opened.iter().map(|file| (*file, (None, 0))));
-        for (file, bytes) in &edit.values_sealed {
-            self.values.entry(*file).or_default().0 = Some(*bytes);
-        }
-        for (file, bytes) in &edit.values_garbage {
-            self.values.entry(*file).or_default().1 += bytes;
-        }
-        self.values.retain(|file, _| !edit.values_removed.contains(file));
+        edit.change_values(&mut self.values).map_err(|what| Error::corruption(path, offset as u64, what))?;
+        self.ranges.extend(edit.ranges_added.iter().map(|range| (range.sequence, range.clone())));
+        self.ranges.retain(|sequence, _| !edit.ranges_removed.contains(sequence));
+        self.swept.extend(edit.table_swept.iter().copied());
+        self.swept.retain(|table, _| self.tables.contains_key(table));
         Ok(())
     }
 
@@ -174,11 +173,18 @@ impl State {
             tables.insert(*id, Arc::new(table));
         }
         let mut values = BTreeMap::new();
-        for number in self.values.keys() {
-            let path = FileKind::Values.path(directory, *number);
-            values.insert(*number, Arc::new(ValueFile::open(path, env.fs.clone())?));
+        for (number, facts) in &self.values {
+            let path = FileKind::Values.path(directory, facts.physical);
+            if !values.contains_key(&facts.physical) {
+                let file = if facts.physical == *number {
+                    ValueFile::open(facts.physical, path, env.fs.clone())?
+                } else {
+                    ValueFile::open_collected(facts.physical, path, env.fs.clone()).await?
+                };
+                values.insert(facts.physical, Arc::new(file));
+            }
         }
-        let mut edit = Edit { values_opened: self.values.keys().copied().collect(), ..Edit::default() };
+        let mut edit = Edit::default();
         for (level, runs) in &self.runs {
             for run in runs.iter().rev() {
                 let of_run = self.tables.values().filter(|table| (table.level, table.run) == (*level, *run));
@@ -186,10 +192,14 @@ impl State {
             }
         }
         edit.runs_max = self.runs_max.iter().map(|(level, runs)| (*level, *runs)).collect();
-        for (file, (sealed, garbage)) in &self.values {
-            edit.values_sealed.extend(sealed.map(|bytes| (*file, bytes)));
-            edit.values_garbage.push((*file, *garbage));
-        }
-        Ok(edit.apply(&Version::default(), &tables, &values))
+        edit.ranges_added = self.ranges.values().cloned().collect();
+        edit.table_swept = self.swept.iter().map(|(table, sequence)| (*table, *sequence)).collect();
+        let mut version =
+            edit.apply(&Version::default(), &tables, &BTreeMap::new()).expect("it says nothing of values");
+        version.value_files.extend(self.values.iter().map(|(number, facts)| {
+            let file = values[&facts.physical].clone();
+            (*number, ValueFileState { number: *number, facts: facts.clone(), file })
+        }));
+        Ok(version)
     }
 }

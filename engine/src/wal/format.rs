@@ -110,13 +110,15 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::Batch;
+    use crate::storage::{Batch, Range};
 
     fn record() -> Record {
         let mut batch = Batch::new();
         batch.put(b"key", b"value").unwrap();
         batch.delete(b"gone").unwrap();
-        Record { sequence: 7, writes: 2, synced: 8, body: batch.into_body() }
+        batch.delete_range(&Range::between(b"fro", b"to")).unwrap();
+        batch.delete_range(&Range::all()).unwrap();
+        Record { sequence: 7, writes: 4, synced: 8, body: batch.into_body() }
     }
 
     #[test]
@@ -124,7 +126,8 @@ mod tests {
         let mut bytes = Vec::new();
         record().encode(&mut bytes);
         let hex: String = bytes[4..].iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "11000000070000000000000002000000080000000000000001036b65790576616c75650004676f6e65");
+        let writes = "01036b65790576616c7565 0004676f6e65 030366726f02746f 030000".replace(' ', "");
+        assert_eq!(hex, format!("1c0000000700000000000000040000000800000000000000{writes}"));
         assert_eq!(bytes[..4], crc32c::crc32c(&bytes[4..]).to_le_bytes());
         assert_eq!(Record::decode(&Bytes::from(bytes), 0), Some(record()));
     }

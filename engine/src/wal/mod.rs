@@ -4,5 +4,5 @@ pub(crate) mod format;
 mod replay;
 mod writer;
 
-pub(crate) use replay::replay;
+pub(crate) use replay::{Replay, replay};
 pub(crate) use writer::WalWriter;

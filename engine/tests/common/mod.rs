@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
-use aura_engine::{Compression, EngineConfig, IndexGate, MemtableStructure, Metadata, Rows, SyncPolicy};
+use aura_engine::{Compression, EngineConfig, GcMethod, IndexGate, MemtableStructure, Metadata, Rows, SyncPolicy};
 use aura_policies::{Family, PolicySpec};
 use bytesize::ByteSize;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -134,7 +134,14 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
         named("threshold", &[("bytes", 512.into())]),
     ]);
     config.value_log.compression = chance.pick(&codecs);
-    config.value_log.file = ByteSize(chance.pick(&[16 << 10, 256 << 10]));
+    config.value_log.file = ByteSize(chance.pick(&[4 << 10, 16 << 10, 256 << 10]));
+    config.value_log.queues = 1 + chance.below(3) as u32;
+    config.value_log.placement = any(chance, &aura_policies::placement::FAMILY);
+    config.value_log.gc = any(chance, &aura_policies::gc::FAMILY);
+    config.value_log.gc_method = chance.pick(&GcMethod::ALL);
+    let shares = chance.pick(&[(0.0, 0.0, 0.0), (0.1, 0.3, 0.4), (0.2, 0.9, 1.0)]);
+    (config.value_log.gc_low, config.value_log.gc_high, config.value_log.gc_stop) = shares;
+    config.value_log.inline_again = chance.below(2) == 0;
     config.io_limit = io_limit(chance);
     config
 }
