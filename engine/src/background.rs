@@ -20,6 +20,7 @@ impl Inner {
     /// Starts the tasks of an engine.
     pub(crate) fn start(self: &Arc<Self>) {
         self.refresh_debt();
+        self.limiter.set_rate(self.config.io_limit.as_u64());
         let spawn = |name, task: crate::env::BoxFuture<'static, ()>| {
             lock(&self.jobs).tasks += 1;
             self.env.tasks.spawn(name, task);
@@ -212,6 +213,7 @@ impl Inner {
 
     /// Wakes every task, so that it sees that the engine is closing.
     pub(crate) fn wake_all(&self) {
+        self.limiter.close();
         self.work_due.notify_waiters();
         self.window_ended.notify_one();
         self.progress.notify_waiters();

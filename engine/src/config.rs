@@ -222,12 +222,15 @@ pub struct Reconfigure {
     pub admission: Option<PolicySpec>,
     /// See [`CacheConfig::warming`]. Counts for the flushes and compactions that begin afterwards.
     pub warming: Option<PolicySpec>,
+    /// See [`EngineConfig::io_limit`]. Counts for what waits, too.
+    #[schemars(with = "Option<String>")]
+    pub io_limit: Option<ByteSize>,
 }
 
 impl Reconfigure {
     /// Changes `cache` accordingly.
     pub(crate) fn apply(&self, cache: &mut CacheConfig) {
-        let Self { cache_size, eviction, admission, warming } = self.clone();
+        let Self { cache_size, eviction, admission, warming, io_limit: _ } = self.clone();
         cache.size = cache_size.unwrap_or(cache.size);
         cache.eviction = eviction.unwrap_or_else(|| cache.eviction.clone());
         cache.admission = admission.unwrap_or_else(|| cache.admission.clone());
@@ -368,6 +371,10 @@ pub struct EngineConfig {
     pub compaction: CompactionConfig,
     /// The value log.
     pub value_log: ValueLogConfig,
+    /// Bytes a second that flushes may write, and compactions and collections of the value log read and write, all together
+    /// (64 KiB or more); 0 is no limit. Recovery is not limited.
+    #[schemars(with = "String")]
+    pub io_limit: ByteSize,
     /// What policies that draw lots draw from.
     pub seed: u64,
 }
@@ -383,6 +390,7 @@ impl Default for EngineConfig {
             cache: CacheConfig::default(),
             compaction: CompactionConfig::default(),
             value_log: ValueLogConfig::default(),
+            io_limit: ByteSize::b(0),
             seed: 0,
         }
     }
@@ -434,6 +442,7 @@ impl EngineConfig {
         count("compaction.agent_window", compaction.agent_window, 1, u64::MAX)?;
         bytes("compaction.debt_slowdown", compaction.debt_slowdown, 1, u64::MAX / 4)?;
         bytes("value_log.file", self.value_log.file, 4 << 10, 64 << 30)?;
+        check_io_limit(self.io_limit)?;
         count("value_log.queues", self.value_log.queues.into(), 1, 64)?;
         let ValueLogConfig { gc_low, gc_high, gc_stop, .. } = self.value_log;
         for (key, share, least) in
@@ -459,4 +468,18 @@ impl EngineConfig {
             base => base,
         }
     }
+}
+
+/// The least limit: with less a table takes minutes.
+const IO_LIMIT_MIN: ByteSize = ByteSize::kib(64);
+
+/// Checks the range of [`EngineConfig::io_limit`].
+///
+/// # Errors
+/// [`Error::Config`], with the range.
+pub(crate) fn check_io_limit(limit: ByteSize) -> Result<()> {
+    if limit.as_u64() == 0 || limit >= IO_LIMIT_MIN {
+        return Ok(());
+    }
+    Err(Error::config("io_limit", format!("{limit} is neither 0 nor {IO_LIMIT_MIN} or more")))
 }

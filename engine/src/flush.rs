@@ -11,6 +11,7 @@ use aura_policies::warming::{Asks, Warming};
 use crate::env::Work;
 use crate::error::{Error, Result};
 use crate::index::{IndexUse, Refusal};
+use crate::limiter::Priority;
 use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::{Event, EventKind, add};
 use crate::ranges::RangeTombstone;
@@ -32,11 +33,20 @@ pub(crate) struct TableWriter {
     warming: Arc<dyn Warming>,
     builder: TableBuilder,
     file: Arc<dyn crate::env::File>,
+    /// Who asks for its I/O, and the bytes that were granted.
+    priority: Priority,
+    granted: u64,
 }
 
 impl Inner {
     /// Begins a table for `level` of a tree whose deepest level is `deepest`; the first level's are flushed.
-    pub(crate) fn begin_table(&self, level: usize, deepest: usize, warming: &Arc<dyn Warming>) -> Result<TableWriter> {
+    pub(crate) fn begin_table(
+        &self,
+        level: usize,
+        deepest: usize,
+        warming: &Arc<dyn Warming>,
+        priority: Priority,
+    ) -> Result<TableWriter> {
         let id = self.new_number();
         let path = FileKind::Table.path(&self.directory, id);
         let file = self.env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
@@ -52,7 +62,8 @@ impl Inner {
         };
         let builder = TableBuilder::new(file.clone(), path, Arc::new(options));
         // Compactions never write to level 0: a plan that would is refused.
-        Ok(TableWriter { id, level, from_flush: level == 0, warming: warming.clone(), builder, file })
+        let (from_flush, warming) = (level == 0, warming.clone());
+        Ok(TableWriter { id, level, from_flush, warming, builder, file, priority, granted: 0 })
     }
 
     /// Writes `memtable`, the oldest sealed one, to level 0.
@@ -144,7 +155,7 @@ impl Inner {
             if retain.keeps(&entry, |_| false) {
                 let writer = match &mut writer {
                     Some(writer) => writer,
-                    None => writer.insert(self.begin_table(0, deepest, &self.warming())?),
+                    None => writer.insert(self.begin_table(0, deepest, &self.warming(), Priority::Flush)?),
                 };
                 writer.add(self, &entry, &mut None, &mut work).await?;
             }
@@ -184,6 +195,11 @@ impl TableWriter {
         work: &mut Work,
     ) -> Result<()> {
         self.builder.add(entry, work).await?;
+        let appended = self.builder.appended_bytes();
+        if appended > self.granted {
+            inner.limit_io(self.priority, appended - self.granted).await;
+            self.granted = appended;
+        }
         let cuts = self.builder.take_cuts();
         warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), cuts, inputs);
         Ok(())
@@ -203,6 +219,7 @@ impl TableWriter {
     ) -> Result<(Arc<TableFacts>, Arc<Table>)> {
         let path = FileKind::Table.path(&inner.directory, self.id);
         let built: Built = self.builder.finish(work).await?;
+        inner.limit_io(self.priority, built.bytes - self.granted).await;
         warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), built.cuts, inputs);
         self.file.sync().await.map_err(|error| Error::io("sync", &path, error))?;
         let mine = inner.counters.mine();

@@ -23,6 +23,7 @@ use aura_policies::gc::{ValueFileFacts, ValueLogFacts};
 use crate::config::GcMethod;
 use crate::env::Work;
 use crate::error::{Error, Result};
+use crate::limiter::Priority;
 use crate::metrics::{Event, EventKind, add};
 use crate::retain::Garbage;
 use crate::state::{Inner, OpenedFiles, View, lock};
@@ -260,6 +261,8 @@ impl Inner {
                 self.env.clock.settle().await;
                 to.append(&piece).await?;
                 piece.clear();
+                // Read, and written.
+                self.limit_io(Priority::Collection, 2 * bytes).await;
                 self.check_open()?;
             }
             match step {

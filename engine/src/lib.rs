@@ -63,6 +63,7 @@ mod snapshot;
 mod verify;
 
 mod background;
+mod limiter;
 
 pub mod env;
 

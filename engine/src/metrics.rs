@@ -125,6 +125,14 @@ counters! {
     stall_nanos,
     /// Times a writer had to wait or was slowed down.
     stalls,
+    /// Nanoseconds that flushes waited for the I/O limit.
+    limiter_flush_nanos,
+    /// Nanoseconds that compactions which read level 0 waited for the I/O limit, summed over those that ran at once.
+    limiter_level0_nanos,
+    /// Nanoseconds that collections of the value log waited for the I/O limit.
+    limiter_collection_nanos,
+    /// Nanoseconds that other compactions waited for the I/O limit, summed over those that ran at once.
+    limiter_deep_nanos,
     /// Collections of value files.
     gc_runs,
     /// Collections that were given up because a file could not be read or written.
@@ -201,6 +209,11 @@ counters! {
 }
 
 impl Counts {
+    /// Nanoseconds that background jobs waited for the I/O limit.
+    pub fn limiter_wait_nanos(&self) -> u64 {
+        self.limiter_flush_nanos + self.limiter_level0_nanos + self.limiter_collection_nanos + self.limiter_deep_nanos
+    }
+
     /// Bytes written to the device for any reason.
     pub fn device_write_bytes(&self) -> u64 {
         self.wal_bytes

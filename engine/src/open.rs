@@ -12,6 +12,7 @@ use crate::config::EngineConfig;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::index::read_registry;
+use crate::limiter::Limiter;
 use crate::memtable::Memtable;
 use crate::metrics::Counters;
 use crate::recovery::{RecoveryReport, replay};
@@ -79,6 +80,7 @@ pub(crate) async fn open(
         policies,
         cache,
         counters: Counters::default(),
+        limiter: Limiter::default(),
         index_book,
         view: ArcSwap::from_pointee(view),
         published: AtomicU64::new(sequence),

@@ -20,11 +20,12 @@ use aura_policies::warming::Warming;
 use tokio::sync::Notify;
 
 use crate::cache::BlockCache;
-use crate::config::{EngineConfig, Reconfigure};
+use crate::config::{EngineConfig, Reconfigure, check_io_limit};
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::index::IndexBook;
+use crate::limiter::Limiter;
 use crate::memtable::Memtable;
 use crate::metrics::{Counters, add};
 use crate::ranges::RangeView;
@@ -129,6 +130,8 @@ pub(crate) struct Inner {
     pub(crate) policies: Policies,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) counters: Counters,
+    /// How fast the background may use the device.
+    pub(crate) limiter: Limiter,
     /// What is remembered of the indexes of tables that are gone.
     pub(crate) index_book: IndexBook,
 
@@ -210,11 +213,17 @@ impl Inner {
     /// Takes other settings.
     ///
     /// # Errors
-    /// A policy that cannot be built; then nothing has changed.
+    /// A policy that cannot be built, or a value out of range; then nothing has changed.
     pub(crate) fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
         let named = |source| Error::Policy { key: "cache.warming".to_owned(), source };
         let warming = change.warming.as_ref().map(aura_policies::warming::build).transpose().map_err(named)?;
+        if let Some(limit) = change.io_limit {
+            check_io_limit(limit)?;
+        }
         self.cache.reconfigure(change)?;
+        if let Some(limit) = change.io_limit {
+            self.limiter.set_rate(limit.as_u64());
+        }
         if let Some(warming) = warming {
             *lock(&self.policies.warming) = warming.into();
         }

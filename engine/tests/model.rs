@@ -11,7 +11,7 @@ use std::ops::Bound;
 use aura_engine::env::Env;
 use aura_engine::{AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Reconfigure, Snapshot};
 use bytesize::ByteSize;
-use common::{Chance, any, random_config, repeatable, seeds, sim, tried};
+use common::{Chance, any, io_limit, random_config, repeatable, seeds, sim, tried};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -180,10 +180,11 @@ impl Checked {
     async fn reconfigure(&mut self) {
         let chance = &mut self.chance;
         let mut change = Reconfigure::default();
-        match chance.below(4) {
+        match chance.below(5) {
             0 => change.cache_size = Some(ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]))),
             1 => change.eviction = Some(any(chance, &aura_policies::cache::FAMILY)),
             2 => change.admission = Some(any(chance, &aura_policies::admission::FAMILY)),
+            3 => change.io_limit = Some(io_limit(chance)),
             _ => change.warming = Some(any(chance, &aura_policies::warming::FAMILY)),
         }
         self.engine.reconfigure(&change).await.unwrap();

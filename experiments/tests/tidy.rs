@@ -111,7 +111,9 @@ fn no_other_file_of_policies_names_a_policy() {
             .map(|(family, file)| folder.join(family).join(format!("{file}.rs")))
             .collect();
         for path in sources(&folder).iter().filter(|path| !own.contains(*path)) {
-            let named = product(&read(path)).contains(&format!("\"{}\"", policy.name));
+            // A parameter may have a policy's name.
+            let source = product(&read(path)).replace(&format!("in_range(spec, \"{}\"", policy.name), "");
+            let named = source.contains(&format!("\"{}\"", policy.name));
             assert!(!named, "{} names the policy {}", path.display(), policy.name);
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aura_policies::facts::{OutputRun, Plan, Reason, RunId, TableFacts, TableId};
 
+use crate::limiter::Priority;
 use crate::ranges::RangeSet;
 use crate::sst::Table;
 use crate::storage::Sequence;
@@ -111,6 +112,11 @@ impl Job {
     /// Bytes of those tables.
     pub(crate) fn bytes(&self) -> u64 {
         self.tables().map(|(_, table)| table.facts().bytes).sum()
+    }
+
+    /// Who it goes before when I/O is limited.
+    pub(crate) fn priority(&self) -> Priority {
+        if self.inputs.iter().any(|(level, _)| *level == 0) { Priority::Level0 } else { Priority::Deep }
     }
 
     /// Whether no older version of `key` can lie outside the merge.

@@ -11,6 +11,7 @@ use crate::context::ReadContext;
 use crate::env::timed;
 use crate::error::Result;
 use crate::flush::{ENTRIES_A_SLICE, TableWriter};
+use crate::limiter::Priority;
 use crate::merge::Merge;
 use crate::metrics::{Event, EventKind, add};
 use crate::retain::Retain;
@@ -93,10 +94,12 @@ impl Inner {
         }
         merge.seek(None, &mut context).await?;
         let (writer, last, tables) = (None, None, Vec::new());
-        let mut output = Output { inner: self, warming, level: job.level, deepest, writer, last, tables };
+        let priority = job.priority();
+        let mut output = Output { inner: self, warming, level: job.level, deepest, priority, writer, last, tables };
         let mut values = Values::new(self)?;
         let mut retain = Retain::new(self.snapshots(), job.ranges.clone());
-        let mut seen = 0u64;
+        // What its tables write is granted as they are written.
+        let (mut seen, mut granted) = (0u64, 0);
         while let Some(entry) = merge.entry() {
             if retain.keeps(entry, |key| job.nothing_below(key)) {
                 let settled = values.settle(entry, &mut retain.garbage, &mut context).await?;
@@ -107,6 +110,9 @@ impl Inner {
             if seen.is_multiple_of(ENTRIES_A_SLICE) {
                 context.charge();
                 self.env.clock.settle().await;
+                let used = context.stats.device_read_bytes + values.moved_bytes;
+                self.limit_io(priority, used - granted).await;
+                granted = used;
                 if self.is_closing() {
                     output.abandon();
                     values.abandon();
@@ -116,6 +122,7 @@ impl Inner {
         }
         output.end_table(&mut context).await?;
         context.charge();
+        self.limit_io(priority, context.stats.device_read_bytes + values.moved_bytes - granted).await;
         add(&self.counters.mine().compaction_cpu_nanos, context.charged_nanos);
         let values = values.finish().await?;
         self.sync_directory().await?;
@@ -161,6 +168,7 @@ struct Output<'a> {
     warming: &'a Arc<dyn Warming>,
     level: usize,
     deepest: usize,
+    priority: Priority,
     writer: Option<TableWriter>,
     last: Option<crate::Key>,
     tables: Vec<Arc<Table>>,
@@ -173,7 +181,7 @@ impl Output<'_> {
             self.end_table(context).await?;
         }
         if self.writer.is_none() {
-            self.writer = Some(self.inner.begin_table(self.level, self.deepest, self.warming)?);
+            self.writer = Some(self.inner.begin_table(self.level, self.deepest, self.warming, self.priority)?);
         }
         self.last = Some(entry.key.clone());
         let writer = self.writer.as_mut().expect("just begun");

@@ -26,6 +26,8 @@ pub(crate) struct Values<'a> {
     /// Files on disk whose values are written anew.
     victims: BTreeSet<u64>,
     writers: Vec<ValueLogWriter>,
+    /// Bytes read and written so far to write values anew.
+    pub(crate) moved_bytes: u64,
 }
 
 impl<'a> Values<'a> {
@@ -36,7 +38,7 @@ impl<'a> Values<'a> {
             GcMethod::Rewrite => BTreeSet::new(),
             GcMethod::Compaction => inner.gc_victims(&version, true)?.0,
         };
-        Ok(Self { inner, version, victims, writers: Vec::new() })
+        Ok(Self { inner, version, victims, writers: Vec::new(), moved_bytes: 0 })
     }
 
     /// The entry as it is written; what it no longer points at is `garbage`. A value that does not read back stays where it is,
@@ -97,6 +99,7 @@ impl<'a> Values<'a> {
         let writer = self.writers.last_mut().expect("just pushed");
         let moved = ValuePointer { file: writer.number, offset: writer.bytes(), ..*pointer };
         writer.append(&frame).await?;
+        self.moved_bytes += 2 * frame.len() as u64;
         add(&inner.counters.mine().gc_write_bytes, frame.len() as u64);
         add(&inner.counters.mine().values_relocated, 1);
         Ok(Some(Entry { value: moved.encode().to_vec().into(), ..entry.clone() }))

@@ -107,6 +107,11 @@ pub(crate) fn any<B>(chance: &mut Chance, family: &Family<B>) -> PolicySpec {
     PolicySpec::named(chance.pick(&names))
 }
 
+/// A limit on background I/O, or none.
+pub(crate) fn io_limit(chance: &mut Chance) -> ByteSize {
+    ByteSize(chance.pick(&[0, 0, 1 << 20, 32 << 20]))
+}
+
 /// Small settings, so that a few thousand operations flush and compact many times; every policy drawn at random.
 pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     let mut config = EngineConfig::default();
@@ -173,5 +178,6 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     let shares = chance.pick(&[(0.0, 0.0, 0.0), (0.1, 0.3, 0.4), (0.2, 0.9, 1.0)]);
     (config.value_log.gc_low, config.value_log.gc_high, config.value_log.gc_stop) = shares;
     config.value_log.inline_again = chance.below(2) == 0;
+    config.io_limit = io_limit(chance);
     config
 }

@@ -34,7 +34,6 @@ pub(crate) struct Done {
     pub(crate) copied: u64,
     /// Bytes of the victims.
     pub(crate) collected: u64,
-    pub(crate) jobs: u64,
     /// The log's bytes, summed over writes.
     space: u64,
 }
@@ -133,7 +132,6 @@ impl Log {
         }
         output.live = output.keys.len() as u64;
         self.done.copied += output.live;
-        self.done.jobs += 1;
         self.bytes += output.live;
         if output.live > 0 {
             self.sealed.insert(self.next_id, output);
