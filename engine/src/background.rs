@@ -13,8 +13,7 @@ use crate::error::{Error, Result};
 use crate::index::write_registry;
 use crate::metrics::{AgentAction, Counts, Event, EventKind, add};
 use crate::state::{Inner, Jobs, OpenedFiles, lock};
-use crate::storage::Sequence;
-use crate::version::{Edit, Version};
+use crate::version::{Edit, FileKind};
 
 impl Inner {
     /// Starts the tasks of an engine.
@@ -65,7 +64,7 @@ impl Inner {
             return None;
         }
         let version = self.view.load().version.clone();
-        if let Some(job) = drop_job(&jobs, &version) {
+        if let Some(job) = Job::drop_hidden(&version, &jobs) {
             return Some(reserve(&mut jobs, job));
         }
         let shape = self.shape(&version, &jobs);
@@ -121,7 +120,10 @@ impl Inner {
     pub(crate) fn is_idle_but_for_values(&self) -> bool {
         let view = self.view.load();
         let jobs = lock(&self.jobs);
-        if jobs.flushing || jobs.compactions > 0 || !view.sealed.is_empty() || drop_job(&jobs, &view.version).is_some()
+        if jobs.flushing
+            || jobs.compactions > 0
+            || !view.sealed.is_empty()
+            || Job::drop_hidden(&view.version, &jobs).is_some()
         {
             return false;
         }
@@ -186,7 +188,7 @@ impl Inner {
         result
     }
 
-    /// Stops the background tasks and waits for them; makes the logs durable.
+    /// Stops the background tasks and waits for them; makes the logs durable. After a failure it cannot, and says so.
     pub(crate) async fn close(&self) -> Result<()> {
         if self.closing.swap(true, Ordering::AcqRel) {
             return Ok(());
@@ -195,13 +197,20 @@ impl Inner {
         // Whoever leads a commit group has the logs: after this lock no group is half written.
         let synced = {
             let mut log = self.log.lock().await;
-            if self.poisoned.load(Ordering::Acquire) { Ok(()) } else { self.sync_log(&mut log).await }
+            match self.check_sound() {
+                Ok(()) => self.sync_log(&mut log).await,
+                failed => failed,
+            }
         };
         loop {
             let progress = self.progress.notified();
             tokio::pin!(progress);
             progress.as_mut().enable();
             if lock(&self.jobs).tasks == 0 {
+                let synced = match synced {
+                    Ok(()) => self.sync_sealed_logs().await,
+                    failed => failed,
+                };
                 // A statistic: that it cannot be written is no failure.
                 let _ = write_registry(&self.env, &self.directory, &self.index_registry()).await;
                 lock(&self.directory_lock).take();
@@ -209,6 +218,22 @@ impl Inner {
             }
             progress.await;
         }
+    }
+
+    /// Makes the logs durable whose memtables nobody flushes any more: under `sync = never` no seal did.
+    async fn sync_sealed_logs(&self) -> Result<()> {
+        // A flush that failed has left its log behind, too.
+        self.check_sound()?;
+        let view = self.view.load_full();
+        if view.sealed.is_empty() {
+            return Ok(());
+        }
+        for memtable in view.sealed.iter().rev() {
+            let path = FileKind::Wal.path(&self.directory, memtable.wal);
+            let file = self.env.fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
+            file.sync().await.map_err(|error| Error::io("sync", &path, error))?;
+        }
+        self.sync_directory().await
     }
 
     /// Wakes every task, so that it sees that the engine is closing.
@@ -225,12 +250,6 @@ fn plan_again(shape: &TreeShape) -> Option<Plan> {
     let (level, run) = shape.levels.iter().enumerate().find_map(|(level, it)| Some((level, it.runs.first()?)))?;
     let input = PlanInput { level, run: run.id, tables: run.tables.iter().map(|table| table.id).collect() };
     Some(Plan { inputs: vec![input], level, run: OutputRun::New, reason: Reason::Manual })
-}
-
-/// Tables that may leave unread, if there are any.
-fn drop_job(jobs: &Jobs, version: &Version) -> Option<Job> {
-    let oldest = jobs.snapshots.keys().next().copied().unwrap_or(Sequence::MAX);
-    Job::drop_hidden(version, &jobs.busy_levels, oldest)
 }
 
 fn reserve(jobs: &mut Jobs, job: Job) -> Job {

@@ -7,6 +7,10 @@
 //! read    key ─▶ memtables ─▶ tables, newest first: filter ─ index ─ cache ─ block ─▶ value (or value log)
 //! ```
 //!
+//! A range delete ([`Engine::delete_range`]) is one write whatever the number of its keys. It is kept beside the memtable, and
+//! once flushed with the set of live files, in memory and in the manifest, until the tables hold nothing more that it hides:
+//! cheap where few are alive at once, weak where hundreds of thousands are.
+//!
 //! Start with [`EngineBuilder`]; `examples/basic_usage.rs` is a whole program. `write.rs` and `read.rs` are the two paths,
 //! top to bottom. Everything outside the process is behind [`mod@env`]: the same code runs on a real disk and in a
 //! deterministic simulation.

@@ -316,7 +316,7 @@ impl Inner {
     }
 
     /// Refuses changes after a failure.
-    fn check_sound(&self) -> Result<()> {
+    pub(crate) fn check_sound(&self) -> Result<()> {
         if self.poisoned.load(Ordering::Acquire) {
             let cause = lock(&self.poison).clone().expect("set before the flag");
             return Err(Error::Poisoned { cause });

@@ -1,6 +1,5 @@
 //! A plan that was found lawful, with the tables it names; and the tables that leave without a plan.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aura_policies::facts::{OutputRun, Plan, Reason, RunId, TableFacts, TableId};
@@ -8,6 +7,7 @@ use aura_policies::facts::{OutputRun, Plan, Reason, RunId, TableFacts, TableId};
 use crate::limiter::Priority;
 use crate::ranges::RangeSet;
 use crate::sst::Table;
+use crate::state::Jobs;
 use crate::storage::Sequence;
 use crate::version::{Run, Version};
 
@@ -81,18 +81,22 @@ impl Job {
         }
     }
 
-    /// The tables outside `busy_levels` that range tombstones hide from everybody, the holder of the snapshot `oldest`
-    /// included, and that point at no value; None where there is none. O(tables) where there are range tombstones.
-    pub(crate) fn drop_hidden(version: &Version, busy_levels: &BTreeSet<usize>, oldest: Sequence) -> Option<Self> {
+    /// The tables that no job of `jobs` reads or may move, that range tombstones hide from everybody, the holders of
+    /// snapshots included, and that point at no value; None where there is none. O(tables) where there are range tombstones.
+    pub(crate) fn drop_hidden(version: &Version, jobs: &Jobs) -> Option<Self> {
         let ranges = version.ranges.clone();
         if ranges.is_empty() {
             return None;
         }
+        let oldest = jobs.snapshots.keys().next().copied().unwrap_or(Sequence::MAX);
         let is_hidden = |facts: &TableFacts| {
-            facts.separated_bytes == 0 && ranges.covering(&facts.smallest, &facts.largest, oldest) > facts.sequence_max
+            // A level may be in use by two jobs, and count as free when the first has ended.
+            !jobs.busy.contains(&facts.id)
+                && facts.separated_bytes == 0
+                && ranges.covering(&facts.smallest, &facts.largest, oldest) > facts.sequence_max
         };
         let mut inputs = Vec::new();
-        for (level, it) in version.levels.iter().enumerate().filter(|(level, _)| !busy_levels.contains(level)) {
+        for (level, it) in version.levels.iter().enumerate().filter(|(level, _)| !jobs.busy_levels.contains(level)) {
             for run in &it.runs {
                 let hidden: Vec<_> = run.tables.iter().filter(|table| is_hidden(table.facts())).cloned().collect();
                 if !hidden.is_empty() {
