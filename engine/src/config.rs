@@ -69,11 +69,13 @@ pub enum MemtableStructure {
     SkipList,
     /// A copy-on-write B-tree with key heads.
     BTree,
+    /// An adaptive radix tree.
+    Art,
 }
 
 impl MemtableStructure {
     /// Every structure.
-    pub const ALL: [Self; 2] = [Self::SkipList, Self::BTree];
+    pub const ALL: [Self; 3] = [Self::SkipList, Self::BTree, Self::Art];
 }
 
 /// The write-ahead log.

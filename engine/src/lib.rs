@@ -69,6 +69,9 @@ pub mod env;
 
 mod metrics;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use api::{AuraEngine, Engine, EngineBuilder};
 pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
 pub use config::{

@@ -149,45 +149,46 @@ pub(crate) async fn replay(
             }
             break;
         }
-        let dangling = replayed.take_log(env, directory, config, wal, &mut log)?;
-        stopped = dangling || !log.is_complete();
+        let dangling = replayed.take_log(env, directory, config, recovered, (wal, &mut log))?;
+        stopped = dangling.is_some() || !log.is_complete();
         last = (wal, log.offset());
         if stopped {
-            log.check_torn_at(&FileKind::Wal.path(directory, wal), log.offset())?;
+            let torn = log.check_torn_at(&FileKind::Wal.path(directory, wal), log.offset());
+            torn.map_err(|error| dangling.unwrap_or(error))?;
         }
     }
     Ok(replayed)
 }
 
 impl Replayed {
-    /// Takes the sound records of a log, up to the first whose values are not there. Whether there is one: the log is left
-    /// at it.
+    /// Takes the sound records of a log, up to the first whose values are not there, which is told. The log is left at it.
     fn take_log(
         &mut self,
         env: &Env,
         directory: &Path,
         config: &EngineConfig,
-        wal: u64,
-        log: &mut Replay,
-    ) -> Result<bool> {
+        recovered: &Recovered,
+        (wal, log): (u64, &mut Replay),
+    ) -> Result<Option<Error>> {
+        let path = FileKind::Wal.path(directory, wal);
         let mut memtable = Memtable::new(config.memtable_structure, wal);
         let mut work = Work::default();
-        let mut dangling = false;
+        let mut dangling = None;
         loop {
             let offset = log.offset();
             let Some(record) = log.next() else { break };
-            if !self.claim_values(&record) {
+            let damaged = |what: &str| Error::corruption(&path, offset, what);
+            let end = record.end().ok_or_else(|| damaged("a record's checksum holds but its number is none"))?;
+            dangling = self.claim_values(&record, recovered, &path, offset)?;
+            if dangling.is_some() {
                 log.go_back_to(offset);
-                dangling = true;
                 break;
             }
-            insert(&memtable, &record, &mut work).ok_or_else(|| {
-                let path = FileKind::Wal.path(directory, wal);
-                Error::corruption(&path, offset, "a record's checksum holds but it is no batch")
-            })?;
+            insert(&memtable, &record, &mut work)
+                .ok_or_else(|| damaged("a record's checksum holds but it is no batch"))?;
             self.report.batches += 1;
             self.report.writes += u64::from(record.writes);
-            self.sequence = self.sequence.max(record.sequence + u64::from(record.writes) - 1);
+            self.sequence = self.sequence.max(end.saturating_sub(1));
             if memtable.bytes() >= config.memtable.as_u64() {
                 self.push(mem::replace(&mut memtable, Memtable::new(config.memtable_structure, wal)));
             }
@@ -205,21 +206,40 @@ impl Replayed {
         }
     }
 
-    /// Whether every value that a record points at is there; they are pointed at from now on. One that is not never reached
-    /// the device: the record is where history ends. A log never points into a sealed file: whatever does is in a table.
-    fn claim_values(&mut self, record: &Record) -> bool {
+    /// Notes that the values are pointed at that a record points at; or what is wrong with the first that is not there. Where
+    /// it never reached the device, the record is where history ends; where it did, this is the damage. A log never points
+    /// into a sealed file: whatever does is in a table.
+    fn claim_values(
+        &mut self,
+        record: &Record,
+        recovered: &Recovered,
+        path: &Path,
+        offset: u64,
+    ) -> Result<Option<Error>> {
+        let damaged = |what: &str| Error::corruption(path, offset, what);
         let mut places = Vec::new();
         for write in BatchReader::new(record.body.clone()) {
             let Some((Kind::Pointer, key, value)) = write else { continue };
-            let Some(pointer) = ValuePointer::decode(&value) else { return false };
+            let Some(pointer) = ValuePointer::decode(&value) else {
+                return Ok(Some(damaged("a value pointer does not read back")));
+            };
+            let Some(state) = recovered.version.value_files.get(&pointer.file) else {
+                // The manifest is told of a value file before a record points at it.
+                let lost = pointer.file >= recovered.known_below;
+                let error = damaged("a record points at a value file that the manifest does not name");
+                return if lost { Err(error) } else { Ok(Some(error)) };
+            };
             let place = self.values.get(&pointer.file).and_then(|found| found.place(&key, &pointer));
-            let Some(place) = place else { return false };
+            let Some(place) = place else {
+                let what = "a value whose record was synced does not read back";
+                return Ok(Some(state.file.damaged(pointer.offset, what)));
+            };
             places.push((pointer.file, place));
         }
         for (file, place) in places {
             self.values.get_mut(&file).expect("just found").frames[place].1 = true;
         }
-        true
+        Ok(None)
     }
 }
 

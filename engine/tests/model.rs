@@ -11,7 +11,7 @@ use std::ops::Bound;
 use aura_engine::env::Env;
 use aura_engine::{AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Reconfigure, Snapshot};
 use bytesize::ByteSize;
-use common::{Chance, any, io_limit, random_config, repeatable, seeds, sim};
+use common::{Chance, any, io_limit, random_config, repeatable, seeds, sim, tried};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -268,6 +268,7 @@ fn run(seed: u64, steps: usize) {
             for _ in 0..steps {
                 checked.step().await;
             }
+            tried("operations", steps as u64);
             checked.check_everything().await;
             checked.reopen().await;
             checked.check_everything().await;

@@ -7,9 +7,12 @@
 //! |---|---|---|---|
 //! | [`skip_list`] | links a node | O(log n) nodes, a cache miss each | everything is spread over memory |
 //! | [`b_tree`] | copies one leaf of at most 64 references | 3 nodes, and 1 or 2 entries | writes of very few, very large entries |
+//! | [`art`] | puts a reference into a node, or a node above it | a node for about every byte that tells keys apart, then 1 entry | keys that differ in many places; walks |
 //!
 //! Range deletes stand beside the map, in a set that the writer replaces whole: see [`crate::ranges`].
 
+mod arena;
+mod art;
 mod b_tree;
 mod skip_list;
 
@@ -96,6 +99,7 @@ impl Memtable {
         let map: Box<dyn SortedMap> = match structure {
             MemtableStructure::SkipList => Box::new(skip_list::SkipList::default()),
             MemtableStructure::BTree => Box::new(b_tree::BTree::default()),
+            MemtableStructure::Art => Box::new(art::Art::default()),
         };
         let (bytes, logged, separated) = Default::default();
         let (ranges, has_ranges, tails) = Default::default();

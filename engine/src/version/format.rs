@@ -278,8 +278,9 @@ mod tests {
     }
 
     #[test]
-    fn current_is_checked() {
+    fn the_bytes_of_current_are_frozen_and_checked() {
         let content = encode_current("000001.manifest");
+        assert_eq!(content, "000001.manifest\n2061e873\n");
         assert_eq!(decode_current(content.as_bytes()), Some("000001.manifest"));
         assert_eq!(decode_current(content.replace('1', "2").as_bytes()), None);
         assert_eq!(decode_current(b""), None);

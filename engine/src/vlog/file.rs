@@ -42,27 +42,25 @@ impl ValueFile {
         self
     }
 
-    /// Opens an existing file that writers filled.
-    pub(crate) fn open(number: u64, path: PathBuf, fs: Arc<dyn Fs>) -> Result<Self> {
-        let file = fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
-        Ok(Self::new(number, path, file, fs))
-    }
-
-    /// Opens an existing collected file and reads its map.
+    /// The same, with the map of a collected file.
     ///
     /// # Errors
     /// I/O errors, and [`Error::Corruption`] where the map does not read back.
-    pub(crate) async fn open_collected(number: u64, path: PathBuf, fs: Arc<dyn Fs>) -> Result<Self> {
-        let file = Self::open(number, path, fs)?;
-        let end = file.bytes()?;
-        let damaged = |offset| Error::corruption(&file.path, offset, "the map of a collected file does not read back");
+    pub(crate) async fn read_map(self) -> Result<Self> {
+        let end = self.bytes()?;
+        let damaged = |offset| self.damaged(offset, "the map of a collected file does not read back");
         let trailer_start = end.checked_sub(TRAILER_BYTES as u64).ok_or_else(|| damaged(0))?;
-        let trailer = file.read(trailer_start, TRAILER_BYTES).await?;
+        let trailer = self.read(trailer_start, TRAILER_BYTES).await?;
         let map_start = map_bytes(&trailer).and_then(|bytes| trailer_start.checked_sub(bytes as u64));
         let map_start = map_start.filter(|start| *start >= MAGIC.len() as u64).ok_or_else(|| damaged(trailer_start))?;
-        let map = file.read(map_start, (end - map_start) as usize).await?;
+        let map = self.read(map_start, (end - map_start) as usize).await?;
         let sections = decode_map(&map).ok_or_else(|| damaged(map_start))?;
-        Ok(file.collected(sections, map_start))
+        Ok(self.collected(sections, map_start))
+    }
+
+    /// The error for bytes at `offset` that are not those that were written.
+    pub(crate) fn damaged(&self, offset: u64, what: &str) -> Error {
+        Error::corruption(&self.path, offset, what)
     }
 
     /// Where it lies.
@@ -127,7 +125,7 @@ impl ValueFile {
         }
         let bytes = frame_bytes(key.len(), pointer.stored_bytes);
         let frame = context.read(&*self.file, &self.path, place, bytes).await?;
-        let damaged = |what: &str| Error::corruption(&self.path, place, what);
+        let damaged = |what: &str| self.damaged(place, what);
         context.work.bytes_checksummed += bytes as u64;
         let stored = decode(&frame, key, pointer.checksum)
             .ok_or_else(|| damaged("the value's frame does not match its pointer"))?;

@@ -79,6 +79,11 @@ impl Record {
         HEADER_BYTES + self.body.len()
     }
 
+    /// The sequence number after its last write; None where that has more than the 56 bits that tables have for it.
+    pub(crate) fn end(&self) -> Option<Sequence> {
+        self.sequence.checked_add(self.writes.into()).filter(|end| end >> 56 == 0)
+    }
+
     /// Appends the encoded record.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
@@ -133,9 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn the_header_reads_back_and_every_flip_is_noticed() {
+    fn the_bytes_of_the_header_are_frozen_and_every_flip_is_noticed() {
         let header = Header { previous: 3, previous_bytes: 5000, previous_synced: 4096 };
         let bytes = header.encode();
+        let hex: String = bytes[8..32].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((&bytes[..8], hex.as_str()), (&b"AURAWAL1"[..], "030000000000000088130000000000000010000000000000"));
+        assert_eq!(bytes[32..], crc32c::crc32c(&bytes[..32]).to_le_bytes());
         assert_eq!(Header::decode(&bytes), Some(header));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();

@@ -1,7 +1,14 @@
 //! Seeded chance, random settings, and simulated worlds, for the tests that draw.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub(crate) mod history;
+pub(crate) mod specimen;
+pub(crate) mod tour;
+
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
@@ -49,6 +56,35 @@ pub(crate) fn repeatable(seed: u64, test: impl FnOnce()) {
         }
         resume_unwind(panic);
     }
+}
+
+/// Prints a line for whoever runs the test with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "figures are for people and for scripts/soak, which adds them up")]
+pub(crate) fn print(line: std::fmt::Arguments<'_>) {
+    println!("{line}");
+}
+
+/// Says how many of what a test has tried.
+pub(crate) fn tried(what: &str, count: u64) {
+    print(format_args!("tried: {what}={count}"));
+}
+
+/// Virtual time after which something is taken to hang: hours more than any test needs.
+const HANGS_AFTER_NANOS: u64 = 3_600_000_000_000;
+
+/// Runs `future` in `world`. One that waits for ever is found out, even while a timer goes on.
+pub(crate) fn run<T>(world: &SimWorld, future: impl Future<Output = T>) -> T {
+    let bound = world.env().clock.sleep(HANGS_AFTER_NANOS);
+    let bounded = async {
+        let (mut future, mut bound) = (pin!(future), pin!(bound));
+        std::future::poll_fn(|context| match (future.as_mut().poll(context), bound.as_mut().poll(context)) {
+            (Poll::Ready(value), _) => Poll::Ready(value),
+            (Poll::Pending, Poll::Ready(())) => panic!("it hangs: an hour of virtual time has passed"),
+            (Poll::Pending, Poll::Pending) => Poll::Pending,
+        })
+        .await
+    };
+    world.block_on(bounded).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A simulated world without device times: only the order of events counts.
