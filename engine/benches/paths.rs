@@ -13,10 +13,13 @@ use std::time::Duration;
 
 use aura_engine::env::memory::MemoryWorld;
 use aura_engine::env::sim::{SimConfig, SimWorld};
-use aura_engine::{AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, Range, Reconfigure, Rows};
+use aura_engine::{
+    AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, MemtableStructure, Range, Reconfigure, Rows,
+};
 use aura_policies::PolicySpec;
+use aura_workloads::fnv_hash;
 use bytesize::ByteSize;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 const KEYS: u64 = 100_000;
 
@@ -178,5 +181,63 @@ fn simulated_gets(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, gets, special_gets, writes_and_scans, simulated_gets);
+type MakeKey = fn(u64) -> Vec<u8>;
+
+/// Keys in batches of 100, into a memtable that is never full.
+fn fill(world: &MemoryWorld, engine: &AuraEngine, key: MakeKey) {
+    for first in (0..KEYS).step_by(100) {
+        let mut batch = Batch::default();
+        (first..first + 100).for_each(|number| batch.put(&key(number), &[7; 100]).unwrap());
+        world.block_on(engine.write(batch)).unwrap();
+    }
+}
+
+/// Every structure of memtables, on the keys of YCSB and on random 8 bytes: what a whole engine's put in a batch, get and
+/// row of a scan cost where all is in the memtable.
+fn memtables(c: &mut Criterion) {
+    let shapes: [(&str, MakeKey); 2] = [
+        ("ycsb", |number| format!("user{:019}", fnv_hash(number) >> 1).into_bytes()),
+        ("binary", |number| fnv_hash(number).to_be_bytes().to_vec()),
+    ];
+    for (structure, (shape, key)) in MemtableStructure::ALL.into_iter().flat_map(|s| shapes.map(|shape| (s, shape))) {
+        let mut group = c.benchmark_group(format!("memtable/{structure:?}"));
+        group.sample_size(10);
+        let empty = || {
+            let mut config = EngineConfig::default();
+            (config.memtable, config.memtable_structure) = (ByteSize::gib(1), structure);
+            let world = MemoryWorld::new(1).unwrap();
+            let engine = world.block_on(EngineBuilder::new(world.env(), "/bench").config(config).open()).unwrap();
+            (world, engine)
+        };
+        group.throughput(Throughput::Elements(KEYS));
+        group.bench_function(format!("insert/{shape}"), |b| {
+            let filled = |(world, engine): (MemoryWorld, AuraEngine)| {
+                fill(&world, &engine, key);
+                (world, engine)
+            };
+            b.iter_batched(empty, filled, BatchSize::PerIteration);
+        });
+        let (world, engine) = empty();
+        fill(&world, &engine, key);
+        let mut at = 0;
+        let mut next = || {
+            at = (at + 7_919) % KEYS;
+            key(at)
+        };
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(format!("get/{shape}"), |b| {
+            b.iter(|| black_box(ready(engine.get(&next()))).unwrap().unwrap().len());
+        });
+        group.throughput(Throughput::Elements(100));
+        group.bench_function(format!("walk/{shape}"), |b| {
+            b.iter(|| {
+                let mut scan = engine.scan(Range::from(&next()), Direction::Forward);
+                (0..100).filter(|_| world.block_on(scan.next()).unwrap().is_some()).count()
+            });
+        });
+        group.finish();
+    }
+}
+
+criterion_group!(benches, memtables, gets, special_gets, writes_and_scans, simulated_gets);
 criterion_main!(benches);

@@ -13,10 +13,11 @@ use crate::error::Result;
 use crate::index::{self, IndexRegistry, IndexUse};
 use crate::metrics::{Event, LevelState, Metrics};
 use crate::open::open;
+use crate::recovery::RecoveryReport;
 use crate::repair::{RepairReport, repair};
 use crate::scan::Scan;
 use crate::snapshot::Snapshot;
-use crate::state::Inner;
+use crate::state::{Inner, lock};
 use crate::storage::{Batch, Direction, Range, Value};
 use crate::verify::VerifyReport;
 
@@ -32,6 +33,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Removes `key`; removing what is not there is no error.
     fn delete(&self, key: &[u8]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes every key of `range`, in one write whatever their number; a range without keys is no error.
+    fn delete_range(&self, range: Range) -> impl Future<Output = Result<()>> + Send;
 
     /// Commits the writes of `batch` together: all are visible and recovered, or none.
     fn write(&self, batch: Batch) -> impl Future<Output = Result<()>> + Send;
@@ -101,7 +105,8 @@ impl EngineBuilder {
     /// longer needed move to `lost/` inside the directory; nothing is deleted. Where nothing is wrong, nothing is changed.
     ///
     /// Without the manifest the tree is put together from all tables found. Among them may be some that a compaction had
-    /// replaced and a crash kept from being removed: a key that was deleted may be there again.
+    /// replaced and a crash kept from being removed: a key that was deleted may be there again. Range deletes are lost with
+    /// the manifest, but for those that are still in the logs: so may be the keys that they removed.
     ///
     /// # Errors
     /// Settings out of range, a directory that is not there, in use, or no database, a newer format, and I/O errors.
@@ -164,6 +169,11 @@ impl AuraEngine {
         self.inner().index_registry()
     }
 
+    /// What opening the directory found and did.
+    pub fn recovery(&self) -> RecoveryReport {
+        lock(&self.inner().recovery).clone()
+    }
+
     /// The events since the last call.
     pub fn take_events(&self) -> Vec<Event> {
         self.inner().counters.take_events()
@@ -201,15 +211,19 @@ impl Engine for AuraEngine {
         self.inner().write(batch).await
     }
 
+    async fn delete_range(&self, range: Range) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.delete_range(&range)?;
+        self.inner().write(batch).await
+    }
+
     async fn write(&self, batch: Batch) -> Result<()> {
         self.inner().write(batch).await
     }
 
     fn scan(&self, range: Range, direction: Direction) -> Scan {
-        // The view first: the sequence number read afterwards covers all that the view's tables hold.
         let inner = self.inner();
-        let view = inner.view.load_full();
-        let snapshot = inner.published.load(Ordering::Acquire);
+        let (view, snapshot) = inner.view_of_now();
         Scan::new(inner.clone(), snapshot, None, view, range, direction)
     }
 
@@ -249,6 +263,7 @@ impl Inner {
             cache: self.cache.stats(),
             memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
             wal_file_bytes: view.memtables().map(|memtable| memtable.logged_bytes()).sum(),
+            range_tombstones: view.ranges().tombstones(),
             debt_bytes: self.debt_bytes.load(Ordering::Relaxed),
             ..Metrics::default()
         };
@@ -268,11 +283,12 @@ impl Inner {
             metrics.model_segments += index.segments;
             metrics.filter_bytes += table.filter_bytes();
         }
-        for state in view.version.value_files.values() {
-            // A file being filled is as long as it is now; one that cannot be measured counts for nothing.
-            metrics.value_file_bytes += state.sealed_bytes.unwrap_or_else(|| state.file.bytes().unwrap_or(0));
-            metrics.value_garbage_bytes += state.garbage_bytes;
+        // A file that cannot be measured counts for nothing.
+        for file in view.version.values_on_disk().values() {
+            metrics.value_file_bytes += file.bytes().unwrap_or(0);
+            metrics.value_files += 1;
         }
+        metrics.value_garbage_bytes = self.value_log_state(&view.version).map_or(0, |log| log.garbage_bytes);
         metrics
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use aura_policies::agent::Action;
-use aura_policies::facts::{Plan, WindowStats};
+use aura_policies::facts::{OutputRun, Plan, PlanInput, Reason, TreeShape, WindowStats};
 use tokio::sync::futures::Notified;
 
 use crate::compactor::{Job, check};
@@ -12,13 +12,14 @@ use crate::config::SyncPolicy;
 use crate::error::{Error, Result};
 use crate::index::write_registry;
 use crate::metrics::{AgentAction, Counts, Event, EventKind, add};
-use crate::state::{Inner, Jobs, OpenedFiles, View, lock};
-use crate::version::{Edit, Version};
+use crate::state::{Inner, Jobs, OpenedFiles, lock};
+use crate::version::{Edit, FileKind};
 
 impl Inner {
     /// Starts the tasks of an engine.
     pub(crate) fn start(self: &Arc<Self>) {
         self.refresh_debt();
+        self.limiter.set_rate(self.config.io_limit.as_u64());
         let spawn = |name, task: crate::env::BoxFuture<'static, ()>| {
             lock(&self.jobs).tasks += 1;
             self.env.tasks.spawn(name, task);
@@ -27,6 +28,7 @@ impl Inner {
         for _ in 0..self.config.compaction.jobs {
             spawn("compaction", Box::pin(run(self.clone(), compactions)));
         }
+        spawn("collection", Box::pin(run(self.clone(), collections)));
         if self.policies.agent_is_active {
             spawn("agent", Box::pin(run(self.clone(), agent)));
         }
@@ -62,6 +64,9 @@ impl Inner {
             return None;
         }
         let version = self.view.load().version.clone();
+        if let Some(job) = Job::drop_hidden(&version, &jobs) {
+            return Some(reserve(&mut jobs, job));
+        }
         let shape = self.shape(&version, &jobs);
         let plan = self.policies.layout.plan(&shape, lock(&self.policies.picker).as_mut())?;
         if let Err(what) = check(&shape, &plan) {
@@ -69,7 +74,11 @@ impl Inner {
             debug_assert!(false, "{}: {plan:?}", Error::UnlawfulPlan { what });
             return None;
         }
-        Some(reserve(&mut jobs, &version, &plan))
+        // What a running compaction will write there is not in the tree yet: a table moved in now could overlap it.
+        if jobs.busy_levels.contains(&plan.level) {
+            return None;
+        }
+        Some(reserve(&mut jobs, Job::new(&version, &plan)))
     }
 
     fn end_job(&self, job: &Job) {
@@ -87,21 +96,35 @@ impl Inner {
 
     /// Tells everybody who waits for the tree: writers, `wait_idle`, and the tasks that look for work.
     fn tree_changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
         self.refresh_debt();
         self.progress.notify_waiters();
         self.work_due.notify_waiters();
     }
 
     fn refresh_debt(&self) {
-        let shape = self.shape(&self.view.load().version, &Jobs::default());
-        self.debt_bytes.store(self.policies.layout.debt_bytes(&shape), Ordering::Relaxed);
+        let version = self.view.load().version.clone();
+        let shape = self.shape(&version, &Jobs::default());
+        let of_tree = self.policies.layout.debt_bytes(&shape);
+        // Files that cannot be measured owe nothing.
+        let of_values = self.value_log_state(&version).map_or(0, |log| log.debt_bytes(self.config.value_log.gc_high));
+        self.debt_bytes.store(of_tree + of_values, Ordering::Relaxed);
     }
 
     /// Whether nothing runs and nothing is due.
     fn is_idle(&self) -> bool {
+        self.gc_looked.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire) && self.is_idle_but_for_values()
+    }
+
+    /// The same, leaving the collection of value files aside.
+    pub(crate) fn is_idle_but_for_values(&self) -> bool {
         let view = self.view.load();
         let jobs = lock(&self.jobs);
-        if jobs.flushing || jobs.compactions > 0 || !view.sealed.is_empty() {
+        if jobs.flushing
+            || jobs.compactions > 0
+            || !view.sealed.is_empty()
+            || Job::drop_hidden(&view.version, &jobs).is_some()
+        {
             return false;
         }
         let shape = self.shape(&view.version, &jobs);
@@ -155,16 +178,17 @@ impl Inner {
             let mut jobs = lock(&self.jobs);
             let version = self.view.load().version.clone();
             let shape = self.shape(&version, &jobs);
-            let Some(plan) = aura_policies::layout::plan_everything(&shape) else { return Ok(()) };
+            let in_shape = || (!version.ranges.is_empty()).then(|| plan_again(&shape)).flatten();
+            let Some(plan) = aura_policies::layout::plan_everything(&shape).or_else(in_shape) else { return Ok(()) };
             check(&shape, &plan).map_err(|what| Error::UnlawfulPlan { what })?;
-            reserve(&mut jobs, &version, &plan)
+            reserve(&mut jobs, Job::new(&version, &plan))
         };
         let result = self.compact_job(&job).await;
         self.end_job(&job);
         result
     }
 
-    /// Stops the background tasks and waits for them; makes the logs durable.
+    /// Stops the background tasks and waits for them; makes the logs durable. After a failure it cannot, and says so.
     pub(crate) async fn close(&self) -> Result<()> {
         if self.closing.swap(true, Ordering::AcqRel) {
             return Ok(());
@@ -173,13 +197,20 @@ impl Inner {
         // Whoever leads a commit group has the logs: after this lock no group is half written.
         let synced = {
             let mut log = self.log.lock().await;
-            if self.poisoned.load(Ordering::Acquire) { Ok(()) } else { self.sync_log(&mut log).await }
+            match self.check_sound() {
+                Ok(()) => self.sync_log(&mut log).await,
+                failed => failed,
+            }
         };
         loop {
             let progress = self.progress.notified();
             tokio::pin!(progress);
             progress.as_mut().enable();
             if lock(&self.jobs).tasks == 0 {
+                let synced = match synced {
+                    Ok(()) => self.sync_sealed_logs().await,
+                    failed => failed,
+                };
                 // A statistic: that it cannot be written is no failure.
                 let _ = write_registry(&self.env, &self.directory, &self.index_registry()).await;
                 lock(&self.directory_lock).take();
@@ -189,16 +220,39 @@ impl Inner {
         }
     }
 
+    /// Makes the logs durable whose memtables nobody flushes any more: under `sync = never` no seal did.
+    async fn sync_sealed_logs(&self) -> Result<()> {
+        // A flush that failed has left its log behind, too.
+        self.check_sound()?;
+        let view = self.view.load_full();
+        if view.sealed.is_empty() {
+            return Ok(());
+        }
+        for memtable in view.sealed.iter().rev() {
+            let path = FileKind::Wal.path(&self.directory, memtable.wal);
+            let file = self.env.fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
+            file.sync().await.map_err(|error| Error::io("sync", &path, error))?;
+        }
+        self.sync_directory().await
+    }
+
     /// Wakes every task, so that it sees that the engine is closing.
     pub(crate) fn wake_all(&self) {
+        self.limiter.close();
         self.work_due.notify_waiters();
         self.window_ended.notify_one();
         self.progress.notify_waiters();
     }
 }
 
-fn reserve(jobs: &mut Jobs, version: &Version, plan: &Plan) -> Job {
-    let job = Job::new(version, plan);
+/// A tree that is one run already, merged once more: so that what range tombstones hide goes.
+fn plan_again(shape: &TreeShape) -> Option<Plan> {
+    let (level, run) = shape.levels.iter().enumerate().find_map(|(level, it)| Some((level, it.runs.first()?)))?;
+    let input = PlanInput { level, run: run.id, tables: run.tables.iter().map(|table| table.id).collect() };
+    Some(Plan { inputs: vec![input], level, run: OutputRun::New, reason: Reason::Manual })
+}
+
+fn reserve(jobs: &mut Jobs, job: Job) -> Job {
     for (level, table) in job.tables() {
         jobs.busy.insert(table.facts().id);
         jobs.busy_levels.insert(level);
@@ -225,6 +279,23 @@ async fn flushes(inner: Arc<Inner>) -> Result<()> {
         tokio::pin!(due);
         due.as_mut().enable();
         if !inner.flush_one().await? {
+            sleep_unless_closing(&inner, due).await;
+        }
+    }
+    Ok(())
+}
+
+async fn collections(inner: Arc<Inner>) -> Result<()> {
+    while !inner.is_closing() {
+        let due = inner.work_due.notified();
+        tokio::pin!(due);
+        due.as_mut().enable();
+        let changes = inner.changes.load(Ordering::Acquire);
+        if inner.collect_one().await? {
+            inner.tree_changed();
+        } else {
+            inner.gc_looked.store(changes, Ordering::Release);
+            inner.progress.notify_waiters();
             sleep_unless_closing(&inner, due).await;
         }
     }
@@ -264,7 +335,7 @@ async fn agent(inner: Arc<Inner>) -> Result<()> {
         let stats = WindowStats {
             operations_total: inner.operations.load(Ordering::Relaxed),
             gets: window.gets,
-            writes: window.puts + window.deletes,
+            writes: window.puts + window.deletes + window.range_deletes,
             scans: window.scans,
             device_write_bytes: window.device_write_bytes(),
             device_read_bytes: window.device_read_bytes + window.compaction_read_bytes,
@@ -289,12 +360,7 @@ impl Inner {
         }
         let before = self.view.load().version.levels.get(level).and_then(|level| level.runs_max);
         let edit = Edit { runs_max: vec![(level, runs)], ..Edit::default() };
-        self.commit_edit(edit, OpenedFiles::default(), |view, version| View {
-            active: view.active.clone(),
-            sealed: view.sealed.clone(),
-            version: Arc::new(version),
-        })
-        .await?;
+        self.commit_edit(edit, OpenedFiles::default()).await?;
         add(&self.counters.mine().agent_actions, 1);
         let now = self.env.clock.now();
         let kind = EventKind::Agent { action: AgentAction::new(action, before) };

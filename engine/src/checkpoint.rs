@@ -4,11 +4,13 @@
 //! flush ─ take the view ─ LOCK, CHECKPOINT.unfinished ─ link or copy the files ─ SETTINGS.json ─ manifest ─ CURRENT
 //! ```
 //!
-//! What a table holds is flushed, so the copy needs no log. Tables and sealed value files never change: the copy gets a
-//! second name for them, or, where the file system cannot link, their bytes. Value files that are being filled are copied
-//! up to the length they had; what lies in them for writes that are still in memory is garbage there. `CURRENT` comes
-//! last, after the directory was synced: a crash in between leaves the mark, and no database.
+//! What a table holds is flushed, so the copy begins with an empty log. Tables and sealed value files never change: the
+//! copy gets a second name for them, or, where the file system cannot link, their bytes. Value files that are being filled
+//! are copied up to the length they had, and are still not sealed there: opening the copy finds no log that points at what
+//! lies behind their settled part, and books it as garbage. `CURRENT` comes last, after the directory was synced: a crash
+//! in between leaves the mark, and no database.
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,8 +21,8 @@ use crate::error::{Error, Result};
 use crate::open::{LOCK, take_lock, write_settings};
 use crate::state::{Inner, View};
 use crate::storage::Sequence;
-use crate::trace::Trace;
-use crate::version::{CURRENT, Edit, FileKind, Manifest, Version};
+use crate::version::{CURRENT, Edit, Manifest, Version};
+use crate::wal::WalWriter;
 
 /// The file that a checkpoint has until it is whole.
 pub(crate) const UNFINISHED: &str = "CHECKPOINT.unfinished";
@@ -46,10 +48,8 @@ pub struct CheckpointReport {
 /// The state that is copied.
 struct Moment {
     view: Arc<View>,
-    /// The value files that are being filled, with their lengths.
-    growing: Vec<(u64, u64)>,
-    /// The last write in the memtables or below.
-    sequence: Sequence,
+    /// The value files that are not sealed, by number on disk, with their lengths.
+    growing: BTreeMap<u64, u64>,
     next_number: u64,
 }
 
@@ -94,26 +94,27 @@ impl Inner {
             report.book(link_or_copy(env, path, &to(target, path), bytes).await?, bytes);
             report.sequence = report.sequence.max(table.facts().sequence_max);
         }
-        for (number, state) in &version.value_files {
-            let path = FileKind::Values.path(&self.directory, *number);
-            if let Some(bytes) = state.sealed_bytes {
-                report.book(link_or_copy(env, &path, &to(target, &path), bytes).await?, bytes);
+        for (number, file) in version.values_on_disk() {
+            let path = file.path();
+            if let Some(bytes) = moment.growing.get(&number) {
+                copy(env, path, &to(target, path), *bytes).await?;
+                report.book(false, *bytes);
+            } else {
+                let bytes = file.bytes()?;
+                report.book(link_or_copy(env, path, &to(target, path), bytes).await?, bytes);
             }
         }
-        for (number, bytes) in &moment.growing {
-            let path = FileKind::Values.path(&self.directory, *number);
-            copy(env, &path, &to(target, &path), *bytes).await?;
-            report.book(false, *bytes);
-        }
+        report.sequence = report.sequence.max(flushed_ranges(version));
         write_settings(env, target, &self.config).await?;
         let number = moment.next_number;
+        WalWriter::create(env, target, number, None).await?;
         let base = Edit {
             wal_min: Some(number),
             next_number: Some(number + 1),
             sequence: Some(report.sequence),
             ..Edit::default()
         };
-        Manifest::begin(env, target, number, &moment.version(), base).await?;
+        Manifest::begin(env, target, number, version, base).await?;
         // From here on it is whole, mark or not.
         self.remove_file(&mark);
         Ok(report)
@@ -121,32 +122,17 @@ impl Inner {
 
     /// Takes the view and the lengths of the files that grow, between two commit groups.
     async fn moment(&self) -> Result<Moment> {
-        let log = self.log.lock().await;
+        let _log = self.log.lock().await;
         let view = self.view.load_full();
-        let growing = view.version.value_files.iter().filter(|(_, state)| state.sealed_bytes.is_none());
-        let growing: Result<Vec<_>> = growing.map(|(number, state)| Ok((*number, state.file.bytes()?))).collect();
-        let (sequence, next_number) = (log.sequence, self.new_number());
-        Ok(Moment { view, growing: growing?, sequence, next_number })
+        let growing = view.version.value_files.values().filter(|state| !state.is_sealed());
+        let growing: Result<_> = growing.map(|state| Ok((state.file.number, state.file.bytes()?))).collect();
+        Ok(Moment { growing: growing?, view, next_number: self.new_number() })
     }
 }
 
-impl Moment {
-    /// The version as the copy has it: every value file is sealed, and what memtables point at is garbage.
-    fn version(&self) -> Version {
-        let mut version = Version::clone(&self.view.version);
-        let mut unflushed = Trace::default();
-        for memtable in self.view.memtables() {
-            // The active one goes on filling.
-            memtable.iter().filter(|entry| entry.sequence <= self.sequence).for_each(|entry| unflushed.add(&entry));
-        }
-        unflushed.settle();
-        for (number, state) in &mut version.value_files {
-            let growing = self.growing.iter().find(|(growing, _)| growing == number);
-            state.sealed_bytes = growing.map(|(_, bytes)| *bytes).or(state.sealed_bytes);
-            state.garbage_bytes += unflushed.bytes(*number);
-        }
-        version
-    }
+/// The last write that the range tombstones of `version` tell of, or that what they were applied to does.
+fn flushed_ranges(version: &Version) -> Sequence {
+    version.swept.values().copied().max().unwrap_or(0).max(version.ranges.newest())
 }
 
 impl CheckpointReport {

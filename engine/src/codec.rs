@@ -107,12 +107,22 @@ pub(crate) fn compress(compression: Compression, raw: &[u8], work: &mut Work) ->
     (packed.len() < raw.len()).then_some(packed)
 }
 
+/// A byte of LZ4 stands for at most so many.
+const LZ4_RATIO_MAX: usize = 255;
+
 /// Undoes `compress`, to exactly `raw_bytes`. None where the bytes are not of that form.
 pub(crate) fn decompress(compression: Compression, packed: &Bytes, raw_bytes: usize, work: &mut Work) -> Option<Bytes> {
     let raw = match compression {
         Compression::None => return (packed.len() == raw_bytes).then(|| packed.clone()),
+        // Memory is taken before the bytes are looked at: a length that cannot be theirs is refused before.
+        Compression::Lz4 if raw_bytes / LZ4_RATIO_MAX > packed.len() => return None,
         Compression::Lz4 => lz4_flex::block::decompress(packed, raw_bytes).ok()?,
-        Compression::Zstd => zstd::bulk::decompress(packed, raw_bytes).ok()?,
+        Compression::Zstd => {
+            if zstd::zstd_safe::get_frame_content_size(packed).ok()? != Some(raw_bytes as u64) {
+                return None;
+            }
+            zstd::bulk::decompress(packed, raw_bytes).ok()?
+        }
         Compression::Snappy => {
             if snap::raw::decompress_len(packed).ok()? != raw_bytes {
                 return None;
@@ -149,7 +159,9 @@ mod tests {
             let mut work = Work::default();
             let packed = Bytes::from(compress(compression, &raw, &mut work).expect("compressible"));
             assert_eq!(decompress(compression, &packed, raw.len(), &mut work).as_deref(), Some(&raw[..]));
-            assert_eq!(decompress(compression, &packed, raw.len() - 1, &mut work), None, "{compression:?}");
+            for length in [raw.len() - 1, u32::MAX as usize] {
+                assert_eq!(decompress(compression, &packed, length, &mut work), None, "{compression:?}");
+            }
             let cut = packed.slice(..packed.len() / 2);
             assert_eq!(decompress(compression, &cut, raw.len(), &mut work), None, "{compression:?}");
             assert_eq!(work.bytes_compressed, raw.len() as u64);

@@ -69,11 +69,13 @@ pub enum MemtableStructure {
     SkipList,
     /// A copy-on-write B-tree with key heads.
     BTree,
+    /// An adaptive radix tree.
+    Art,
 }
 
 impl MemtableStructure {
     /// Every structure.
-    pub const ALL: [Self; 2] = [Self::SkipList, Self::BTree];
+    pub const ALL: [Self; 3] = [Self::SkipList, Self::BTree, Self::Art];
 }
 
 /// The write-ahead log.
@@ -220,12 +222,15 @@ pub struct Reconfigure {
     pub admission: Option<PolicySpec>,
     /// See [`CacheConfig::warming`]. Counts for the flushes and compactions that begin afterwards.
     pub warming: Option<PolicySpec>,
+    /// See [`EngineConfig::io_limit`]. Counts for what waits, too.
+    #[schemars(with = "Option<String>")]
+    pub io_limit: Option<ByteSize>,
 }
 
 impl Reconfigure {
     /// Changes `cache` accordingly.
     pub(crate) fn apply(&self, cache: &mut CacheConfig) {
-        let Self { cache_size, eviction, admission, warming } = self.clone();
+        let Self { cache_size, eviction, admission, warming, io_limit: _ } = self.clone();
         cache.size = cache_size.unwrap_or(cache.size);
         cache.eviction = eviction.unwrap_or_else(|| cache.eviction.clone());
         cache.admission = admission.unwrap_or_else(|| cache.admission.clone());
@@ -286,14 +291,62 @@ pub struct ValueLogConfig {
     pub separation: PolicySpec,
     /// How values are compressed there.
     pub compression: Compression,
-    /// Bytes at which a value file is sealed.
+    /// Bytes at which a value file is full, and at which the memtable whose values it holds is flushed.
     #[schemars(with = "String")]
     pub file: ByteSize,
+    /// Value files that are filled side by side (1 to 64).
+    pub queues: u32,
+    /// Which of them a value goes to.
+    pub placement: PolicySpec,
+    /// Which file is collected next.
+    pub gc: PolicySpec,
+    /// How live values leave a file that is collected: `"rewrite"` or `"compaction"`.
+    pub gc_method: GcMethod,
+    /// The part of the value log that may be garbage before it is collected while nothing else is to do (0 to 1).
+    pub gc_low: f64,
+    /// The part of the value log that may be garbage before it is collected beside everything else (`gc_low` to 1).
+    pub gc_high: f64,
+    /// The part of the value log that may be garbage before writers wait for its collection (`gc_high` to 1); from half-way
+    /// between `gc_high` and this they are slowed down. It bounds the space that overwrites take.
+    pub gc_stop: f64,
+    /// Whether compactions take values back into tables that the separation policy would not separate now: the way out of
+    /// key-value separation.
+    pub inline_again: bool,
+}
+
+/// How the live values of a file that is collected leave it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GcMethod {
+    /// They are copied to a new file that takes the old one's place under the same number: no table and no log is written, and
+    /// pointers stay as they are (as Pebble's blob files).
+    #[default]
+    Rewrite,
+    /// Compactions that meet a pointer into it write the value anew and point there (as BlobDB and fjall). Files past
+    /// `gc_high` are rewritten, for no compaction may come by.
+    Compaction,
+}
+
+impl GcMethod {
+    /// Every method.
+    pub const ALL: [Self; 2] = [Self::Rewrite, Self::Compaction];
 }
 
 impl Default for ValueLogConfig {
     fn default() -> Self {
-        Self { separation: defaults().separation, compression: Compression::None, file: ByteSize::mib(256) }
+        Self {
+            separation: defaults().separation,
+            compression: Compression::None,
+            file: ByteSize::mib(256),
+            queues: 1,
+            placement: defaults().placement,
+            gc: defaults().gc,
+            gc_method: GcMethod::Rewrite,
+            gc_low: 0.15,
+            gc_high: 0.35,
+            gc_stop: 0.5,
+            inline_again: true,
+        }
     }
 }
 
@@ -318,6 +371,10 @@ pub struct EngineConfig {
     pub compaction: CompactionConfig,
     /// The value log.
     pub value_log: ValueLogConfig,
+    /// Bytes a second that flushes may write, and compactions and collections of the value log read and write, all together
+    /// (64 KiB or more); 0 is no limit. Recovery is not limited.
+    #[schemars(with = "String")]
+    pub io_limit: ByteSize,
     /// What policies that draw lots draw from.
     pub seed: u64,
 }
@@ -333,6 +390,7 @@ impl Default for EngineConfig {
             cache: CacheConfig::default(),
             compaction: CompactionConfig::default(),
             value_log: ValueLogConfig::default(),
+            io_limit: ByteSize::b(0),
             seed: 0,
         }
     }
@@ -384,6 +442,16 @@ impl EngineConfig {
         count("compaction.agent_window", compaction.agent_window, 1, u64::MAX)?;
         bytes("compaction.debt_slowdown", compaction.debt_slowdown, 1, u64::MAX / 4)?;
         bytes("value_log.file", self.value_log.file, 4 << 10, 64 << 30)?;
+        check_io_limit(self.io_limit)?;
+        count("value_log.queues", self.value_log.queues.into(), 1, 64)?;
+        let ValueLogConfig { gc_low, gc_high, gc_stop, .. } = self.value_log;
+        for (key, share, least) in
+            [("gc_low", gc_low, 0.0), ("gc_high", gc_high, gc_low), ("gc_stop", gc_stop, gc_high)]
+        {
+            if !(least..=1.0).contains(&share) {
+                return Err(Error::config(&format!("value_log.{key}"), format!("{share} is outside {least} to 1")));
+            }
+        }
         match self.wal.sync {
             SyncPolicy::Interval(interval) if interval.is_zero() => {
                 Err(Error::config("wal.sync.interval", "0s is outside 1ns to any time; say \"always\""))
@@ -400,4 +468,18 @@ impl EngineConfig {
             base => base,
         }
     }
+}
+
+/// The least limit: with less a table takes minutes.
+const IO_LIMIT_MIN: ByteSize = ByteSize::kib(64);
+
+/// Checks the range of [`EngineConfig::io_limit`].
+///
+/// # Errors
+/// [`Error::Config`], with the range.
+pub(crate) fn check_io_limit(limit: ByteSize) -> Result<()> {
+    if limit.as_u64() == 0 || limit >= IO_LIMIT_MIN {
+        return Ok(());
+    }
+    Err(Error::config("io_limit", format!("{limit} is neither 0 nor {IO_LIMIT_MIN} or more")))
 }

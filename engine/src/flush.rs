@@ -1,5 +1,6 @@
-//! A sealed memtable becomes a table of level 0.
+//! A sealed memtable becomes a table of level 0, and its range tombstones become the version's.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,12 +11,14 @@ use aura_policies::warming::{Asks, Warming};
 use crate::env::Work;
 use crate::error::{Error, Result};
 use crate::index::{IndexUse, Refusal};
-use crate::memtable::Memtable;
+use crate::limiter::Priority;
+use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::{Event, EventKind, add};
-use crate::retain::Retain;
+use crate::ranges::RangeTombstone;
+use crate::retain::{Garbage, Retain};
 use crate::sst::{Built, Table, TableBuilder, TableOptions};
 use crate::state::{Inner, OpenedFiles, View};
-use crate::storage::{Entry, Kind};
+use crate::storage::{Entry, Sequence};
 use crate::version::{AddedTable, Edit, FileKind, Version};
 use crate::warm::{Inputs, warm};
 
@@ -30,11 +33,20 @@ pub(crate) struct TableWriter {
     warming: Arc<dyn Warming>,
     builder: TableBuilder,
     file: Arc<dyn crate::env::File>,
+    /// Who asks for its I/O, and the bytes that were granted.
+    priority: Priority,
+    granted: u64,
 }
 
 impl Inner {
     /// Begins a table for `level` of a tree whose deepest level is `deepest`; the first level's are flushed.
-    pub(crate) fn begin_table(&self, level: usize, deepest: usize, warming: &Arc<dyn Warming>) -> Result<TableWriter> {
+    pub(crate) fn begin_table(
+        &self,
+        level: usize,
+        deepest: usize,
+        warming: &Arc<dyn Warming>,
+        priority: Priority,
+    ) -> Result<TableWriter> {
         let id = self.new_number();
         let path = FileKind::Table.path(&self.directory, id);
         let file = self.env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
@@ -50,91 +62,115 @@ impl Inner {
         };
         let builder = TableBuilder::new(file.clone(), path, Arc::new(options));
         // Compactions never write to level 0: a plan that would is refused.
-        Ok(TableWriter { id, level, from_flush: level == 0, warming: warming.clone(), builder, file })
-    }
-
-    /// Removes the value files that hold only garbage, and books what `garbage` adds.
-    pub(crate) fn book_garbage(&self, edit: &mut Edit, version: &Version, retain: &Retain) {
-        for (file, state) in &version.value_files {
-            let more = retain.garbage.get(file).copied().unwrap_or(0);
-            let payload = |bytes: u64| bytes.saturating_sub(crate::vlog::format::MAGIC.len() as u64);
-            match state.sealed_bytes {
-                Some(bytes) if state.garbage_bytes + more >= payload(bytes) => edit.values_removed.push(*file),
-                _ if more > 0 => edit.values_garbage.push((*file, more)),
-                _ => {}
-            }
-        }
-    }
-
-    /// Files that an edit removes go when their last reader lets go.
-    pub(crate) fn retire_values(&self, edit: &Edit, version: &Version) {
-        for file in &edit.values_removed {
-            if let Some(state) = version.value_files.get(file) {
-                state.file.set_obsolete();
-            }
-        }
+        let (from_flush, warming) = (level == 0, warming.clone());
+        Ok(TableWriter { id, level, from_flush, warming, builder, file, priority, granted: 0 })
     }
 
     /// Writes `memtable`, the oldest sealed one, to level 0.
     pub(crate) async fn flush_memtable(&self, memtable: &Arc<Memtable>) -> Result<()> {
+        self.flush_memtables(std::slice::from_ref(memtable), memtable.tails(), Garbage::new()).await?;
+        self.remove_file(&FileKind::Wal.path(&self.directory, memtable.wal));
+        Ok(())
+    }
+
+    /// Writes `memtables`, the oldest sealed ones, the oldest first, to a table of level 0 each, and makes them live in one
+    /// edit: their logs are needed until it is durable, and never again. `tails` is how far value files are filled for them,
+    /// `garbage` what nothing has ever pointed at.
+    pub(crate) async fn flush_memtables(
+        &self,
+        memtables: &[Arc<Memtable>],
+        tails: &[ValueTail],
+        garbage: Garbage,
+    ) -> Result<()> {
         let start = self.env.clock.now();
+        let fresh: Vec<RangeTombstone> =
+            memtables.iter().filter_map(|memtable| memtable.ranges()).flat_map(|ranges| ranges.tombstones()).collect();
+        let ranges = Arc::new(self.view.load().version.ranges.changed(&fresh, &BTreeSet::new()));
+        let newest = fresh.iter().map(|tombstone| tombstone.sequence).max();
+        let mut edit = Edit { values_dead: garbage, sequence: newest, ..Edit::default() };
+        let mut opened = OpenedFiles::default();
+        let mut swept = Sequence::MAX;
+        for memtable in memtables {
+            let mut retain = Retain::new(self.snapshots(), ranges.clone());
+            if let Some(table) = self.write_table(memtable, &mut retain).await? {
+                let facts = table.facts().clone();
+                edit.sequence = edit.sequence.max(Some(facts.sequence_max));
+                opened.tables.insert(facts.id, table);
+                edit.added.push(AddedTable { level: 0, run: self.new_number(), facts });
+            }
+            swept = swept.min(retain.swept());
+            for (file, parts) in retain.garbage {
+                edit.values_dead.entry(file).or_default().extend(parts);
+            }
+        }
+        self.settle_values(tails, &mut edit).await?;
+        self.sync_directory().await?;
+        let flushed = |memtable: &Arc<Memtable>| memtables.iter().any(|other| Arc::ptr_eq(other, memtable));
+        edit.wal_min = self.view.load().memtables().filter(|memtable| !flushed(memtable)).map(|other| other.wal).min();
+        let sizes: Vec<u64> = edit.added.iter().map(|table| table.facts.bytes).collect();
+        let settled = |before: &Version| {
+            edit.settle_ranges(before, &fresh, swept, &self.snapshots());
+            edit
+        };
+        let without = |view: &View, version| View {
+            active: view.active.clone(),
+            sealed: view.sealed.iter().filter(|memtable| !flushed(memtable)).cloned().collect(),
+            version: Arc::new(version),
+        };
+        self.commit_edit_with(settled, opened, without).await?;
+        self.book_flushes(memtables.len() as u64, &sizes, start);
+        Ok(())
+    }
+
+    fn book_flushes(&self, flushes: u64, sizes: &[u64], start_nanos: u64) {
+        let end_nanos = self.env.clock.now();
+        add(&self.counters.mine().flushes, flushes);
+        for bytes in sizes.iter().copied() {
+            add(&self.counters.mine().flush_bytes, bytes);
+            self.counters.event(Event { start_nanos, end_nanos, kind: EventKind::Flush { bytes } });
+        }
+    }
+
+    /// Makes durable what the tables of a flush may point at, which outlive the log; and books how far the files are settled.
+    async fn settle_values(&self, tails: &[ValueTail], edit: &mut Edit) -> Result<()> {
         let version = self.view.load().version.clone();
-        let mut retain = Retain::new(self.snapshots());
-        let mut writer = self.begin_table(0, version.levels.len().saturating_sub(1), &self.warming())?;
-        let mut pointers = false;
+        let files = tails.iter().filter_map(|tail| Some((tail, version.value_files.get(&tail.file)?)));
+        for (tail, state) in
+            files.filter(|(tail, state)| !state.is_sealed() && (tail.full || tail.bytes > state.facts.settled))
+        {
+            state.file.sync().await?;
+            let settled = if tail.full { &mut edit.values_sealed } else { &mut edit.values_settled };
+            settled.push((tail.file, tail.bytes));
+        }
+        Ok(())
+    }
+
+    /// Writes what `retain` keeps of `memtable` to a table, if that is anything.
+    async fn write_table(&self, memtable: &Memtable, retain: &mut Retain) -> Result<Option<Arc<Table>>> {
+        let deepest = self.view.load().version.levels.len().saturating_sub(1);
+        let mut writer = None;
         let mut work = Work::default();
-        let mut entries = 0;
-        for entry in memtable.iter() {
+        for (entries, entry) in (1..).zip(memtable.iter()) {
             // Level 0 lies above everything: a tombstone stays.
             if retain.keeps(&entry, |_| false) {
-                pointers |= entry.kind == Kind::Pointer;
+                let writer = match &mut writer {
+                    Some(writer) => writer,
+                    None => writer.insert(self.begin_table(0, deepest, &self.warming(), Priority::Flush)?),
+                };
                 writer.add(self, &entry, &mut None, &mut work).await?;
-                entries += 1;
             }
-            if (entries + retain.dropped).is_multiple_of(ENTRIES_A_SLICE) {
+            if u64::is_multiple_of(entries, ENTRIES_A_SLICE) {
                 self.env.clock.charge(&std::mem::take(&mut work));
                 self.env.clock.settle().await;
             }
         }
-        let (facts, table) = writer.finish(self, &mut None, &mut work).await?;
+        let table = match writer {
+            Some(writer) => Some(writer.finish(self, &mut None, &mut work).await?.1),
+            None => None,
+        };
         self.forget_rows(memtable, &mut work);
         self.env.clock.charge(&work);
-        if pointers {
-            // The table outlives the log: what it points at must be as durable as it is.
-            for state in version.value_files.values().filter(|state| state.sealed_bytes.is_none()) {
-                state.file.sync().await?;
-            }
-        }
-        self.sync_directory().await?;
-        let view = self.view.load();
-        let next = view.memtables().filter(|other| !Arc::ptr_eq(other, memtable)).map(|other| other.wal).min();
-        let run = self.new_number();
-        let bytes = facts.bytes;
-        let mut edit = Edit {
-            wal_min: next,
-            sequence: Some(facts.sequence_max),
-            added: vec![AddedTable { level: 0, run, facts }],
-            ..Edit::default()
-        };
-        self.book_garbage(&mut edit, &view.version, &retain);
-        self.retire_values(&edit, &view.version);
-        drop(view);
-        let opened = OpenedFiles { tables: [(table.facts().id, table)].into(), ..OpenedFiles::default() };
-        self.commit_edit(edit, opened, |view, version| View {
-            active: view.active.clone(),
-            sealed: view.sealed.iter().filter(|other| !Arc::ptr_eq(other, memtable)).cloned().collect(),
-            version: Arc::new(version),
-        })
-        .await?;
-        add(&self.counters.mine().flushes, 1);
-        add(&self.counters.mine().flush_bytes, bytes);
-        let end_nanos = self.env.clock.now();
-        self.counters.event(Event { start_nanos: start, end_nanos, kind: EventKind::Flush { bytes } });
-        // After a recovery several memtables come from one log, which goes with the last of them.
-        if next.is_some_and(|next| memtable.wal < next) {
-            self.remove_file(&FileKind::Wal.path(&self.directory, memtable.wal));
-        }
-        Ok(())
+        Ok(table)
     }
 
     /// Makes the entries of new files durable.
@@ -159,6 +195,11 @@ impl TableWriter {
         work: &mut Work,
     ) -> Result<()> {
         self.builder.add(entry, work).await?;
+        let appended = self.builder.appended_bytes();
+        if appended > self.granted {
+            inner.limit_io(self.priority, appended - self.granted).await;
+            self.granted = appended;
+        }
         let cuts = self.builder.take_cuts();
         warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), cuts, inputs);
         Ok(())
@@ -178,6 +219,7 @@ impl TableWriter {
     ) -> Result<(Arc<TableFacts>, Arc<Table>)> {
         let path = FileKind::Table.path(&inner.directory, self.id);
         let built: Built = self.builder.finish(work).await?;
+        inner.limit_io(self.priority, built.bytes - self.granted).await;
         warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), built.cuts, inputs);
         self.file.sync().await.map_err(|error| Error::io("sync", &path, error))?;
         let mine = inner.counters.mine();

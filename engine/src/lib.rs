@@ -7,6 +7,10 @@
 //! read    key ─▶ memtables ─▶ tables, newest first: filter ─ index ─ cache ─ block ─▶ value (or value log)
 //! ```
 //!
+//! A range delete ([`Engine::delete_range`]) is one write whatever the number of its keys. It is kept beside the memtable, and
+//! once flushed with the set of live files, in memory and in the manifest, until the tables hold nothing more that it hides:
+//! cheap where few are alive at once, weak where hundreds of thousands are.
+//!
 //! Start with [`EngineBuilder`]; `examples/basic_usage.rs` is a whole program. `write.rs` and `read.rs` are the two paths,
 //! top to bottom. Everything outside the process is behind [`mod@env`]: the same code runs on a real disk and in a
 //! deterministic simulation.
@@ -21,6 +25,7 @@ mod codec;
 mod state;
 
 mod open;
+mod recovery;
 mod write;
 
 mod vlog;
@@ -32,6 +37,7 @@ mod memtable;
 mod stall;
 
 mod flush;
+mod ranges;
 mod retain;
 
 mod sst;
@@ -39,6 +45,8 @@ mod sst;
 mod compactor;
 
 mod version;
+
+mod gc;
 
 mod read;
 mod rows;
@@ -56,24 +64,27 @@ mod merge;
 
 mod snapshot;
 
-mod trace;
 mod verify;
 
 mod checkpoint;
 mod repair;
 
 mod background;
+mod limiter;
 
 pub mod env;
 
 mod metrics;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use api::{AuraEngine, Engine, EngineBuilder};
 pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
 pub use checkpoint::CheckpointReport;
 pub use config::{
-    CacheConfig, CompactionConfig, Compression, EngineConfig, IndexGate, MemtableStructure, Metadata, Reconfigure,
-    Rows, SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
+    CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate, MemtableStructure, Metadata,
+    Reconfigure, Rows, SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
 pub use error::{Error, Result};
@@ -82,6 +93,7 @@ pub use index::{
     inspect as inspect_indexes,
 };
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
+pub use recovery::RecoveryReport;
 pub use repair::{Loss, RepairReport};
 pub use scan::Scan;
 pub use snapshot::Snapshot;

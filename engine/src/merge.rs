@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::context::ReadContext;
 use crate::error::Result;
 use crate::memtable::{Memtable, Start};
-use crate::sst::TableCursor;
+use crate::ranges::Fragment;
+use crate::sst::{Table, TableCursor};
 use crate::storage::{Direction, Entry, Sequence};
 use crate::version::Run;
 
@@ -93,6 +94,49 @@ impl RunCursor {
             Some(key) => cursor.seek_before(key, context).await,
             None => cursor.seek_last(context).await,
         }
+    }
+
+    /// Goes past the keys of `fragment`, if it stands at one, in tables that hold nothing from version `floor` on.
+    async fn skip(
+        &mut self,
+        fragment: &Fragment,
+        floor: Sequence,
+        direction: Direction,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
+        if !self.entry().is_some_and(|entry| fragment.contains(&entry.key)) {
+            return Ok(());
+        }
+        context.level = Some(self.level);
+        let (run, at) = (self.run.clone(), self.at);
+        let is_old = |table: &Table| table.facts().sequence_max < floor;
+        match direction {
+            Direction::Forward => {
+                let inside = |table: &Table| is_old(table) && fragment.before_end(&table.facts().largest);
+                let past = run.tables[at..].iter().take_while(|table| inside(table)).count();
+                match run.tables.get(at + past) {
+                    None => self.cursor = None,
+                    Some(table) if is_old(table) => {
+                        self.open(at + past).seek(&fragment.end, Sequence::MAX, context).await?;
+                    }
+                    Some(_) if past > 0 => self.open(at + past).seek_first(context).await?,
+                    Some(_) => {}
+                }
+            }
+            Direction::Reverse => {
+                let inside = |table: &Table| is_old(table) && *table.facts().smallest >= *fragment.start;
+                let past = run.tables[..=at].iter().rev().take_while(|table| inside(table)).count();
+                match at.checked_sub(past) {
+                    None => self.cursor = None,
+                    Some(at) if is_old(&run.tables[at]) => {
+                        self.open(at).seek_before(&fragment.start, context).await?;
+                    }
+                    Some(at) if past > 0 => self.open(at).seek_last(context).await?,
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn step(&mut self, direction: Direction, context: &mut ReadContext<'_>) -> Result<()> {
@@ -199,11 +243,32 @@ impl Merge {
         for source in &mut self.sources {
             source.seek(key, self.direction, context).await?;
         }
+        self.build_heap(context);
+        Ok(())
+    }
+
+    /// Goes past keys of `fragment` all of whose entries are older than `floor`, as far as that saves reading them: whole
+    /// tables, and parts of them, that hold nothing newer.
+    pub(crate) async fn skip(
+        &mut self,
+        fragment: &Fragment,
+        floor: Sequence,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
+        for source in &mut self.sources {
+            if let Source::Run(cursor) = source {
+                cursor.skip(fragment, floor, self.direction, context).await?;
+            }
+        }
+        self.build_heap(context);
+        Ok(())
+    }
+
+    fn build_heap(&mut self, context: &mut ReadContext<'_>) {
         self.heap = (0..self.sources.len()).filter(|source| self.sources[*source].entry().is_some()).collect();
         for at in (0..self.heap.len() / 2).rev() {
             self.sift_down(at, context);
         }
-        Ok(())
     }
 
     /// The entry it stands at.

@@ -62,6 +62,8 @@ counters! {
     puts,
     /// Keys removed.
     deletes,
+    /// Ranges of keys removed.
+    range_deletes,
     /// Batches committed.
     batches,
     /// Commit groups: batches that shared one append to the log.
@@ -94,8 +96,10 @@ counters! {
     compaction_read_bytes,
     /// Bytes of tables that compactions wrote.
     compaction_write_bytes,
-    /// Entries that compactions dropped: older versions, and tombstones with nothing below.
+    /// Entries that compactions dropped: older versions, what range deletes hide, and tombstones with nothing below.
     compaction_dropped,
+    /// Tables that left unread, because range deletes hid all of them.
+    tables_dropped,
     /// Keys that learned indexes were trained on and checked against.
     index_trained_keys,
     /// Tables whose model was refused, so that fence pointers serve.
@@ -121,6 +125,28 @@ counters! {
     stall_nanos,
     /// Times a writer had to wait or was slowed down.
     stalls,
+    /// Nanoseconds that flushes waited for the I/O limit.
+    limiter_flush_nanos,
+    /// Nanoseconds that compactions which read level 0 waited for the I/O limit, summed over those that ran at once.
+    limiter_level0_nanos,
+    /// Nanoseconds that collections of the value log waited for the I/O limit.
+    limiter_collection_nanos,
+    /// Nanoseconds that other compactions waited for the I/O limit, summed over those that ran at once.
+    limiter_deep_nanos,
+    /// Collections of value files.
+    gc_runs,
+    /// Collections that were given up because a file could not be read or written.
+    gc_failures,
+    /// Bytes of value files that collections read: the live frames of their victims.
+    gc_read_bytes,
+    /// Bytes of value files that collections, and compactions that relocate, wrote.
+    gc_write_bytes,
+    /// Bytes of value files that left the disk.
+    gc_reclaimed_bytes,
+    /// Values that compactions wrote to another value file.
+    values_relocated,
+    /// Values that compactions took back into tables.
+    values_inlined,
     /// Plans of a policy that were refused as unlawful.
     plans_refused,
     /// Actions of an agent that were carried out.
@@ -183,9 +209,19 @@ counters! {
 }
 
 impl Counts {
+    /// Nanoseconds that background jobs waited for the I/O limit.
+    pub fn limiter_wait_nanos(&self) -> u64 {
+        self.limiter_flush_nanos + self.limiter_level0_nanos + self.limiter_collection_nanos + self.limiter_deep_nanos
+    }
+
     /// Bytes written to the device for any reason.
     pub fn device_write_bytes(&self) -> u64 {
-        self.wal_bytes + self.value_log_bytes + self.flush_bytes + self.compaction_write_bytes + self.manifest_bytes
+        self.wal_bytes
+            + self.value_log_bytes
+            + self.gc_write_bytes
+            + self.flush_bytes
+            + self.compaction_write_bytes
+            + self.manifest_bytes
     }
 }
 
@@ -286,6 +322,8 @@ pub enum StallCause {
     Level0Runs,
     /// Too many bytes of compaction debt.
     Debt,
+    /// Too much of the value log is garbage.
+    Garbage,
 }
 
 /// Something that happened in the background, or to the foreground.
@@ -335,6 +373,17 @@ pub enum EventKind {
         index: String,
         /// Why.
         reason: IndexReason,
+    },
+    /// Value files were collected.
+    Collection {
+        /// Files on disk that were given up.
+        files: u64,
+        /// Their bytes of frames.
+        bytes: u64,
+        /// Bytes of live frames that were copied.
+        live_bytes: u64,
+        /// Whether garbage was above the high threshold.
+        urgent: bool,
     },
     /// An agent acted.
     Agent {
@@ -395,13 +444,17 @@ pub struct Metrics {
     pub filter_bytes: u64,
     /// Bytes of the active and sealed memtables.
     pub memtable_bytes: u64,
+    /// Range deletes that may still hide something, each kept in memory and in the log or the manifest.
+    pub range_tombstones: u64,
     /// Bytes of the write-ahead logs of those memtables on disk.
     pub wal_file_bytes: u64,
+    /// Value files on disk.
+    pub value_files: u64,
     /// Bytes of value files on disk.
     pub value_file_bytes: u64,
     /// Bytes of value files that nothing points at any more, as far as compactions have found out.
     pub value_garbage_bytes: u64,
-    /// Bytes of compaction debt.
+    /// Bytes of compaction debt, and of garbage in the value log beyond what is let lie.
     pub debt_bytes: u64,
 }
 

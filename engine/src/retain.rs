@@ -1,49 +1,72 @@
 //! Which versions of a key a flush or compaction keeps.
 //!
 //! The snapshots held divide time into stripes; of the versions of a key inside one stripe only the newest can ever be
-//! seen. A tombstone in the oldest stripe goes too when nothing older can lie below it.
+//! seen. A tombstone in the oldest stripe goes too when nothing older can lie below it. So does every entry that a range
+//! tombstone of its own stripe covers: whoever sees the one sees the other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use crate::ranges::RangeSet;
 use crate::storage::{Entry, Key, Kind, Sequence};
 use crate::vlog::format::frame_bytes;
+
+/// Parts of value files, by file: start and end of each frame.
+pub(crate) type Garbage = BTreeMap<u64, Vec<(u64, u64)>>;
+
+/// Adds the frame that `entry` points at, if it does.
+pub(crate) fn discard(garbage: &mut Garbage, entry: &Entry) {
+    if let Some(pointer) = entry.pointer() {
+        let end = pointer.offset + frame_bytes(entry.key.len(), pointer.stored_bytes) as u64;
+        garbage.entry(pointer.file).or_default().push((pointer.offset, end));
+    }
+}
 
 /// Told the entries of a merge in internal order, says which stay, and books what their values leave as garbage.
 pub(crate) struct Retain {
     /// The snapshots held, in order.
     snapshots: Vec<Sequence>,
-    /// The entry before: its key, version and stripe.
-    last: Option<(Key, Sequence, usize)>,
+    /// The range tombstones in force.
+    ranges: Arc<RangeSet>,
+    /// The entry before: its key and stripe.
+    last: Option<(Key, usize)>,
     /// Entries that were dropped.
     pub(crate) dropped: u64,
-    /// Bytes of value files that became garbage.
-    pub(crate) garbage: BTreeMap<u64, u64>,
+    /// What became garbage: parts of value files.
+    pub(crate) garbage: Garbage,
 }
 
 impl Retain {
-    /// Keeps what `snapshots` (in order) and readers of the newest state can see.
-    pub(crate) fn new(snapshots: Vec<Sequence>) -> Self {
-        Self { snapshots, last: None, dropped: 0, garbage: BTreeMap::new() }
+    /// Keeps what `snapshots` (in order) and readers of the newest state can see past `ranges`. These are read before the
+    /// snapshots are: a snapshot made later sees them all.
+    pub(crate) fn new(snapshots: Vec<Sequence>, ranges: Arc<RangeSet>) -> Self {
+        Self { snapshots, ranges, last: None, dropped: 0, garbage: Garbage::new() }
+    }
+
+    /// The stripe of a version: 0 is older than every snapshot.
+    fn stripe(&self, sequence: Sequence) -> usize {
+        self.snapshots.partition_point(|snapshot| *snapshot < sequence)
+    }
+
+    /// The version up to which every range tombstone has dropped all that it covers. One that is newer than a snapshot may
+    /// have had to leave something for it.
+    pub(crate) fn swept(&self) -> Sequence {
+        self.ranges.newest().min(self.snapshots.first().copied().unwrap_or(Sequence::MAX))
     }
 
     /// Whether `entry` stays. `nothing_below` says whether older versions of its key can lie outside the merge.
     pub(crate) fn keeps(&mut self, entry: &Entry, nothing_below: impl FnOnce(&[u8]) -> bool) -> bool {
-        // Stripe 0 is older than every snapshot; entries come newest first.
-        let stripe = self.snapshots.partition_point(|snapshot| *snapshot < entry.sequence);
-        let same_key = self.last.as_ref().filter(|(key, ..)| *key == entry.key);
-        let shadowed = same_key.is_some_and(|(.., newer)| *newer == stripe);
-        // A log that was replayed twice, because a crash cut the first recovery short, leaves an entry twice: what the
-        // copy points at is not garbage.
-        let copy = same_key.is_some_and(|(_, sequence, _)| *sequence == entry.sequence);
+        // Entries come newest first.
+        let stripe = self.stripe(entry.sequence);
+        let hidden = self.ranges.next_after(&entry.key, entry.sequence).is_some_and(|it| self.stripe(it) == stripe);
+        let same_key = self.last.as_ref().filter(|(key, _)| *key == entry.key);
+        let shadowed = same_key.is_some_and(|(_, newer)| *newer == stripe);
         let is_last_trace = entry.kind == Kind::Delete && stripe == 0 && nothing_below(&entry.key);
-        let keeps = !shadowed && !is_last_trace;
-        self.last = Some((entry.key.clone(), entry.sequence, stripe));
+        let keeps = !shadowed && !hidden && !is_last_trace;
+        self.last = Some((entry.key.clone(), stripe));
         if !keeps {
             self.dropped += 1;
-            if let Some(pointer) = entry.pointer().filter(|_| !copy) {
-                let bytes = frame_bytes(entry.key.len(), pointer.stored_bytes) as u64;
-                *self.garbage.entry(pointer.file).or_default() += bytes;
-            }
+            discard(&mut self.garbage, entry);
         }
         keeps
     }
@@ -54,9 +77,22 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::ranges::RangeTombstone;
 
     fn kept(snapshots: &[u64], bottom: bool, versions: &[(u64, Kind)]) -> Vec<u64> {
-        let mut retain = Retain::new(snapshots.to_vec());
+        kept_under(&[], snapshots, bottom, versions)
+    }
+
+    /// What stays under range tombstones of the versions `ranges`.
+    fn kept_under(ranges: &[u64], snapshots: &[u64], bottom: bool, versions: &[(u64, Kind)]) -> Vec<u64> {
+        let tombstone = |sequence: &u64| RangeTombstone {
+            sequence: *sequence,
+            start: Bytes::from_static(b"a"),
+            end: Bytes::from_static(b"k\0"),
+        };
+        let ranges: Vec<_> = ranges.iter().map(tombstone).collect();
+        let ranges = RangeSet::default().changed(&ranges, &Default::default());
+        let mut retain = Retain::new(snapshots.to_vec(), Arc::new(ranges));
         let entry = |(sequence, kind): &(u64, Kind)| Entry {
             key: Bytes::from_static(b"k"),
             sequence: *sequence,
@@ -77,6 +113,28 @@ mod tests {
         assert_eq!(kept(&[6], true, &puts), [9, 5]);
         assert_eq!(kept(&[2, 8], true, &puts), [9, 7, 1]);
         assert_eq!(kept(&[9], true, &puts), [9]);
+    }
+
+    #[test]
+    fn what_a_range_tombstone_hides_from_everybody_goes() {
+        let puts = [(9, Kind::Put), (7, Kind::Put), (5, Kind::Put), (3, Kind::Delete)];
+        assert_eq!(kept_under(&[10], &[], false, &puts), [] as [u64; 0]);
+        assert_eq!(kept_under(&[8], &[], false, &puts), [9]);
+        assert_eq!(kept_under(&[2], &[], false, &puts), [9]);
+        assert_eq!(kept_under(&[8], &[7], false, &puts), [9, 7], "a snapshot that sees the one and not the other");
+        assert_eq!(kept_under(&[8], &[6], false, &puts), [9, 5]);
+        assert_eq!(kept_under(&[8], &[8], false, &puts), [9], "a snapshot that sees both");
+        assert_eq!(kept_under(&[4, 8], &[3, 6], false, &puts), [9, 5, 3]);
+        assert_eq!(kept_under(&[6, 8], &[7], false, &puts), [9, 7], "the older of them hides what the newer may not");
+    }
+
+    #[test]
+    fn tables_are_swept_up_to_the_oldest_snapshot() {
+        let tombstone = RangeTombstone { sequence: 8, start: Bytes::new(), end: Bytes::new() };
+        let ranges = Arc::new(RangeSet::default().changed([&tombstone], &Default::default()));
+        let swept = |snapshots: &[u64]| Retain::new(snapshots.to_vec(), ranges.clone()).swept();
+        assert_eq!([swept(&[]), swept(&[9]), swept(&[7, 9]), swept(&[8])], [8, 8, 7, 8]);
+        assert_eq!(Retain::new(Vec::new(), Default::default()).swept(), 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! of its newest flushed version, which saves the tables above, the filter and the index (AC-Key: Wu et al., ATC 2020).
 //! A read of the latest version asks the memtables, then the key-value row, then the key-pointer row, then the tables.
 //! With both kinds a key enters as a key-pointer row, and one that is asked for again gives way to a key-value row.
-//! Snapshots see no rows, and a deleted key has none.
+//! Snapshots see no rows, and a deleted key has none. Nor has one that a range delete covers: see below.
 //!
 //! Why a row is never too old. A row says what the tables said of its key. It may go on saying so for as long as newer
 //! versions lie in memtables, for these are asked first; it must be gone before a view without that memtable is loaded.
@@ -13,6 +13,13 @@
 //! under the shard's lock, the epoch is still the same. A row that enters before (2) reaches its key is dropped by (2); one
 //! that comes after sees the end of the epoch and stays outside. And a read that has taken the new epoch sees every version
 //! in the flushed memtable as published: it finds the key there as long as its view has that memtable, and asks no row.
+//!
+//! Range deletes. A read whose key lies under any range tombstone of its view, seen or not, asks no row and offers none; so
+//! a row of such a key can only be one that entered before the tombstone. A flush that moves tombstones into the version
+//! drops, as (2), the rows of all their keys as well, and the argument above holds for these: what enters before is dropped,
+//! what comes after sees the end of the epoch, and a read that has taken the new epoch sees the tombstone, in the sealed
+//! memtable or in the version of its view. When the tombstone leaves the version, the tables say without it what they said
+//! with it; rows of its keys enter again, and say just that.
 //!
 //! Compactions change no answer, but they move versions: a key-pointer row is used only where the reader's own view has the
 //! table in the level that the row names, and dropped otherwise.
@@ -45,8 +52,8 @@ fn table_at<'a>(version: &'a Version, place: &RowPlace, key: &[u8], work: &mut W
 }
 
 impl Inner {
-    /// The newest value of `key`, from a row or from the tables, and the row that is due for it. `epoch` is older than
-    /// `version`.
+    /// The newest value of `key`, which no range tombstone covers, from a row or from the tables, and the row that is due for
+    /// it. `epoch` is older than `version`.
     pub(crate) async fn look_up_by_row(
         &self,
         version: &Version,
@@ -75,7 +82,7 @@ impl Inner {
             }
             return Ok(value);
         }
-        let Some((table, found)) = self.look_up_in_tables(version, (key, hash), snapshot, context).await? else {
+        let Some((table, found)) = self.look_up_in_tables(version, (key, hash), (0, snapshot), context).await? else {
             return Ok(None);
         };
         let Found { entry, span } = found;
@@ -122,13 +129,16 @@ impl Inner {
         Ok(entry.map(|entry| (entry, cost)))
     }
 
-    /// Drops the rows of every key of `memtable`, which is about to leave the view; none comes back by a read that has
-    /// begun already.
+    /// Drops the rows of every key of `memtable`, which is about to leave the view, and of those its range tombstones cover;
+    /// none comes back by a read that has begun already.
     pub(crate) fn forget_rows(&self, memtable: &Memtable, work: &mut Work) {
         if self.cache.rows() == Rows::None {
             return;
         }
         self.cache.end_row_epoch();
+        if let Some(ranges) = memtable.ranges() {
+            self.cache.remove_rows(|key| ranges.contains(key));
+        }
         let mut last = None;
         for entry in memtable.iter() {
             if last.as_ref() == Some(&entry.key) {

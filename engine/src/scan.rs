@@ -8,9 +8,13 @@ use crate::context::ReadContext;
 use crate::error::Result;
 use crate::merge::Merge;
 use crate::metrics::add;
+use crate::ranges::RangeView;
 use crate::snapshot::Pin;
 use crate::state::{Inner, View};
-use crate::storage::{Direction, Entry, Key, Kind, Range, Sequence, Value};
+use crate::storage::{Direction, Entry, Key, Kind, Range, Sequence, Value, successor};
+
+/// Rows in a row that a range delete hides before a scan looks for a way past the rest: a seek costs as much as some steps.
+const HIDDEN_ROWS_MAX: u32 = 8;
 
 /// A scan: ask it for the next row until there is none. It sees the state of the moment it was made, and pins the
 /// memtables and tables it reads.
@@ -18,6 +22,7 @@ pub struct Scan {
     inner: Arc<Inner>,
     view: Arc<View>,
     snapshot: Sequence,
+    ranges: RangeView,
     /// Keeps the versions of an explicit snapshot from being dropped while the scan reads.
     _pin: Option<Arc<Pin>>,
     range: Range,
@@ -44,8 +49,21 @@ impl Scan {
         for (number, level) in view.version.levels.iter().enumerate() {
             level.runs.iter().for_each(|run| merge.add_run(run.clone(), number, false));
         }
-        let (started, done, fill_cache, scanned) = (false, false, true, 0);
-        Self { inner, view, snapshot, _pin: pin, range, direction, fill_cache, scanned, merge, started, done }
+        Self {
+            inner,
+            snapshot,
+            // Whoever makes a scan has read the sequence number.
+            ranges: view.ranges(),
+            view,
+            _pin: pin,
+            range,
+            direction,
+            fill_cache: true,
+            scanned: 0,
+            merge,
+            started: false,
+            done: false,
+        }
     }
 
     /// The same scan, leaving the cache as it is.
@@ -82,12 +100,23 @@ impl Scan {
             self.started = true;
             self.seek(context).await?;
         }
+        let mut hidden = 0;
         loop {
             let newest = match self.direction {
                 Direction::Forward => self.newest_forward(context).await?,
                 Direction::Reverse => self.newest_reverse(context).await?,
             };
             let Some(entry) = newest else { return Ok(None) };
+            let tombstone = self.ranges.newest(&entry.key, self.snapshot, &mut context.work);
+            if let Some((floor, fragment)) = tombstone.filter(|(sequence, _)| entry.sequence < *sequence) {
+                hidden += 1;
+                if hidden == HIDDEN_ROWS_MAX {
+                    hidden = 0;
+                    self.merge.skip(fragment, floor, context).await?;
+                }
+                continue;
+            }
+            hidden = 0;
             if entry.kind == Kind::Delete {
                 continue;
             }
@@ -108,7 +137,7 @@ impl Scan {
                 Some(key.clone())
             }
             (Direction::Forward, Bound::Excluded(key), _) | (Direction::Reverse, _, Bound::Included(key)) => {
-                Some([key, &[0][..]].concat().into())
+                Some(successor(key))
             }
         };
         self.merge.seek(start.as_deref(), context).await

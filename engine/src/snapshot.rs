@@ -34,6 +34,11 @@ impl Drop for Pin {
                 jobs.snapshots.remove(&self.sequence);
             }
         }
+        drop(jobs);
+        if !self.inner.view.load().version.ranges.is_empty() {
+            // Tables that nobody sees any more may leave.
+            self.inner.work_due.notify_waiters();
+        }
     }
 }
 

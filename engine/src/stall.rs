@@ -7,6 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::error::Result;
+use crate::memtable::Memtable;
 use crate::metrics::{Event, EventKind, StallCause, add};
 use crate::state::{Inner, View};
 use crate::write::Log;
@@ -40,7 +41,13 @@ impl Inner {
                 }
             }
         }
-        if self.view.load().active.bytes() < self.config.memtable.as_u64() {
+        // A memtable of pointers is small: it is full, too, when it points at as much as a value file holds, so that what
+        // is overwritten becomes garbage in time, and a recovery has no more than that to check.
+        let full = |active: &Memtable| {
+            active.bytes() >= self.config.memtable.as_u64()
+                || active.separated_bytes() >= self.config.value_log.file.as_u64()
+        };
+        if !full(&self.view.load().active) {
             return Ok(());
         }
         let sealed_max = self.config.memtables_sealed_max as usize;
@@ -56,14 +63,23 @@ impl Inner {
         let debt = self.debt_bytes.load(Ordering::Relaxed);
         let debt_slowdown = limits.debt_slowdown.as_u64();
         let (runs_slowdown, runs_stop) = (u64::from(limits.level0_slowdown), u64::from(limits.level0_stop));
+        let garbage = self.garbage_ppm.load(Ordering::Relaxed);
+        let values = &self.config.value_log;
+        let garbage_stop = (values.gc_stop * 1e6) as u64;
+        let garbage_slowdown = ((values.gc_high + values.gc_stop) / 2.0 * 1e6) as u64;
         if runs >= runs_stop {
             Pressure::Stop(StallCause::Level0Runs)
         } else if debt >= debt_slowdown * 4 {
             Pressure::Stop(StallCause::Debt)
+        } else if garbage > garbage_stop {
+            Pressure::Stop(StallCause::Garbage)
         } else if runs >= runs_slowdown {
             Pressure::Slow(StallCause::Level0Runs, rate(runs - runs_slowdown, runs_stop - runs_slowdown))
         } else if debt >= debt_slowdown {
             Pressure::Slow(StallCause::Debt, rate(debt - debt_slowdown, debt_slowdown * 3))
+        } else if garbage > garbage_slowdown {
+            let rate = rate(garbage - garbage_slowdown, garbage_stop - garbage_slowdown);
+            Pressure::Slow(StallCause::Garbage, rate)
         } else {
             Pressure::None
         }

@@ -9,24 +9,30 @@ use arc_swap::ArcSwap;
 use aura_policies::agent::Agent;
 use aura_policies::facts::{TableId, TreeShape};
 use aura_policies::filter::FilterPolicy;
+use aura_policies::gc::GcPolicy;
 use aura_policies::index::IndexPolicy;
 use aura_policies::layout::Layout;
 use aura_policies::picker::Picker;
+use aura_policies::placement::Placement;
 use aura_policies::separation::Separation;
 use aura_policies::tuner::IndexTuner;
 use aura_policies::warming::Warming;
 use tokio::sync::Notify;
 
 use crate::cache::BlockCache;
-use crate::config::{EngineConfig, Reconfigure};
+use crate::config::{EngineConfig, Reconfigure, check_io_limit};
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::index::IndexBook;
+use crate::limiter::Limiter;
 use crate::memtable::Memtable;
 use crate::metrics::{Counters, add};
+use crate::ranges::RangeView;
+use crate::recovery::RecoveryReport;
 use crate::storage::Sequence;
 use crate::version::{Edit, Manifest, Version};
+use crate::vlog::ValueFile;
 use crate::write::{CommitQueue, Log};
 
 /// What a reader sees: swapped whole, never changed.
@@ -40,9 +46,20 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// The same memtables over other files.
+    pub(crate) fn with_version(&self, version: Version) -> Self {
+        Self { active: self.active.clone(), sealed: self.sealed.clone(), version: Arc::new(version) }
+    }
+
     /// The memtables, the newest first.
     pub(crate) fn memtables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
         std::iter::once(&self.active).chain(&self.sealed)
+    }
+
+    /// The range tombstones. To be called after the sequence number was read: then it holds all up to that.
+    pub(crate) fn ranges(&self) -> RangeView {
+        let flushed = Some(&self.version.ranges).filter(|ranges| !ranges.is_empty()).cloned();
+        RangeView::new(self.memtables().filter_map(|memtable| memtable.ranges()).chain(flushed))
     }
 }
 
@@ -56,6 +73,8 @@ pub(crate) struct Policies {
     pub(crate) index: Arc<dyn IndexPolicy>,
     pub(crate) tuner: Box<dyn IndexTuner>,
     pub(crate) separation: Box<dyn Separation>,
+    pub(crate) placement: Box<dyn Placement>,
+    pub(crate) gc: Mutex<Box<dyn GcPolicy>>,
     pub(crate) warming: Mutex<Arc<dyn Warming>>,
 }
 
@@ -75,6 +94,8 @@ impl Policies {
             index: p::index::build(&config.table.index).map_err(named("table.index"))?.into(),
             tuner: p::tuner::build(&config.table.index_tuner).map_err(named("table.index_tuner"))?,
             separation: p::separation::build(&config.value_log.separation).map_err(named("value_log.separation"))?,
+            placement: p::placement::build(&config.value_log.placement).map_err(named("value_log.placement"))?,
+            gc: Mutex::new(p::gc::build(&config.value_log.gc).map_err(named("value_log.gc"))?),
             warming: Mutex::new(p::warming::build(&config.cache.warming).map_err(named("cache.warming"))?.into()),
         })
     }
@@ -91,6 +112,8 @@ pub(crate) struct Jobs {
     pub(crate) compactions: usize,
     /// Whether a flush runs.
     pub(crate) flushing: bool,
+    /// Value files on disk that are being collected.
+    pub(crate) collecting: BTreeSet<u64>,
     /// Background tasks alive.
     pub(crate) tasks: usize,
     /// Whether compactions are held back, because the user's own is about to run.
@@ -107,6 +130,8 @@ pub(crate) struct Inner {
     pub(crate) policies: Policies,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) counters: Counters,
+    /// How fast the background may use the device.
+    pub(crate) limiter: Limiter,
     /// What is remembered of the indexes of tables that are gone.
     pub(crate) index_book: IndexBook,
 
@@ -119,6 +144,10 @@ pub(crate) struct Inner {
 
     /// Writers waiting for the next commit group.
     pub(crate) queue: Mutex<CommitQueue>,
+    /// Values separated since the engine was opened.
+    pub(crate) separated: AtomicU64,
+    /// What opening it found and did.
+    pub(crate) recovery: Mutex<RecoveryReport>,
     /// The logs; held by the leader of a commit group.
     pub(crate) log: tokio::sync::Mutex<Log>,
     /// The manifest; held while an edit is made durable and takes effect.
@@ -131,8 +160,14 @@ pub(crate) struct Inner {
     pub(crate) progress: Notify,
     /// A window of operations ended.
     pub(crate) window_ended: Notify,
-    /// Bytes of compaction debt when the tree last changed.
+    /// Bytes of compaction debt, and of garbage to collect, when the tree last changed.
     pub(crate) debt_bytes: AtomicU64,
+    /// The part of the value log that is garbage, in millionths, while files are collected for it; 0 while none are.
+    pub(crate) garbage_ppm: AtomicU64,
+    /// Changes of the tree, and of what works on it.
+    pub(crate) changes: AtomicU64,
+    /// How many of them there were when the collector last found nothing due.
+    pub(crate) gc_looked: AtomicU64,
     /// Operations since the engine was opened; counted only when an agent listens.
     pub(crate) operations: AtomicU64,
 
@@ -158,6 +193,18 @@ impl Inner {
         ReadContext::new(&self.cache, &*self.env.clock)
     }
 
+    /// The view of now and the largest sequence number published: the view covers all of it, and every file that it points at.
+    pub(crate) fn view_of_now(&self) -> (Arc<View>, Sequence) {
+        loop {
+            // The sequence number afterwards: it covers all that the view's tables hold.
+            let view = self.view.load_full();
+            let published = self.published.load(Ordering::Acquire);
+            if Arc::ptr_eq(&view, &self.view.load()) {
+                return (view, published);
+            }
+        }
+    }
+
     /// The warming policy of now.
     pub(crate) fn warming(&self) -> Arc<dyn Warming> {
         lock(&self.policies.warming).clone()
@@ -166,11 +213,17 @@ impl Inner {
     /// Takes other settings.
     ///
     /// # Errors
-    /// A policy that cannot be built; then nothing has changed.
+    /// A policy that cannot be built, or a value out of range; then nothing has changed.
     pub(crate) fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
         let named = |source| Error::Policy { key: "cache.warming".to_owned(), source };
         let warming = change.warming.as_ref().map(aura_policies::warming::build).transpose().map_err(named)?;
+        if let Some(limit) = change.io_limit {
+            check_io_limit(limit)?;
+        }
         self.cache.reconfigure(change)?;
+        if let Some(limit) = change.io_limit {
+            self.limiter.set_rate(limit.as_u64());
+        }
         if let Some(warming) = warming {
             *lock(&self.policies.warming) = warming.into();
         }
@@ -195,24 +248,58 @@ impl Inner {
         self.view.store(Arc::new(next));
     }
 
-    /// Makes `edit` durable, then lets readers see it. `change` makes the next view of the current one and the new version.
+    /// Makes `edit` durable, then lets readers see the version after it.
+    ///
+    /// # Errors
+    /// As [`Self::commit_edit_with`].
+    pub(crate) async fn commit_edit(&self, edit: Edit, opened: OpenedFiles) -> Result<()> {
+        self.commit_edit_with(|_| edit, opened, View::with_version).await
+    }
+
+    /// Makes the edit durable that `edit` makes for the version in force, then lets readers see it. Value files that hold only
+    /// garbage after it leave with it. `change` makes the next view of the current one and the new version.
     ///
     /// # Errors
     /// A manifest that cannot be written poisons the engine: whether the edit will be read back is not known.
-    pub(crate) async fn commit_edit(
+    pub(crate) async fn commit_edit_with(
         &self,
-        mut edit: Edit,
+        edit: impl FnOnce(&Version) -> Edit,
         opened: OpenedFiles,
         change: impl FnOnce(&View, Version) -> View,
     ) -> Result<()> {
-        let manifest = self.manifest.lock().await;
+        let mut manifest = self.manifest.lock().await;
         // An edit after one that failed would lie behind a torn record, where nothing is read back.
         self.check_sound()?;
+        // Only under this lock does the version change.
+        let before = self.view.load().version.clone();
+        let mut edit = edit(&before);
         edit.next_number = Some(self.next_number.load(Ordering::Relaxed));
-        let written = manifest.append(&edit).await.inspect_err(|error| self.set_poison(error))?;
-        add(&self.counters.mine().manifest_bytes, written);
-        self.change_view(|view| change(view, edit.apply(&view.version, &opened.tables, &opened.values)));
+        let unlawful = |what| Error::UnlawfulPlan { what };
+        let mut after = edit.apply(&before, &opened.tables, &opened.values).map_err(unlawful)?;
+        edit.values_removed = after.values_without_frames(&edit)?;
+        edit.values_removed.iter().for_each(|file| drop(after.value_files.remove(file)));
+        let written = self.log_edit(&mut manifest, &edit, &after).await;
+        add(&self.counters.mine().manifest_bytes, written.inspect_err(|error| self.set_poison(error))?);
+        let mut gone = before.values_gone(&after);
+        // What a collection copied may have become garbage to the last byte.
+        let unused = |file: &&Arc<ValueFile>| !after.values_on_disk().contains_key(&file.number);
+        gone.extend(opened.values.values().filter(unused).cloned());
+        let reclaimed = gone.iter().map(|file| file.bytes().unwrap_or(0)).sum();
+        add(&self.counters.mine().gc_reclaimed_bytes, reclaimed);
+        self.change_view(|view| change(view, after));
+        // They go when their last reader lets go.
+        gone.iter().for_each(|file| file.set_obsolete());
         Ok(())
+    }
+
+    async fn log_edit(&self, manifest: &mut Manifest, edit: &Edit, after: &Version) -> Result<u64> {
+        let written = manifest.append(edit).await?;
+        let rolled = if manifest.is_long() {
+            manifest.roll(&self.env, &self.directory, self.new_number(), after).await?
+        } else {
+            0
+        };
+        Ok(written + rolled)
     }
 
     /// No write is taken from now on.
@@ -229,7 +316,7 @@ impl Inner {
     }
 
     /// Refuses changes after a failure.
-    fn check_sound(&self) -> Result<()> {
+    pub(crate) fn check_sound(&self) -> Result<()> {
         if self.poisoned.load(Ordering::Acquire) {
             let cause = lock(&self.poison).clone().expect("set before the flag");
             return Err(Error::Poisoned { cause });
@@ -280,6 +367,6 @@ impl Inner {
 pub(crate) struct OpenedFiles {
     /// Tables by number.
     pub(crate) tables: BTreeMap<TableId, Arc<crate::sst::Table>>,
-    /// Value files by number.
-    pub(crate) values: BTreeMap<u64, Arc<crate::vlog::ValueFile>>,
+    /// Value files by number on disk.
+    pub(crate) values: BTreeMap<u64, Arc<ValueFile>>,
 }

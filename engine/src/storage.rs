@@ -98,6 +98,8 @@ pub enum Kind {
     Put = 1,
     /// The value lies in the value log; a [`ValuePointer`] follows.
     Pointer = 2,
+    /// The keys of a range have no value any more. In batches and logs only: no entry of a memtable or table is one.
+    DeleteRange = 3,
 }
 
 impl Kind {
@@ -107,6 +109,7 @@ impl Kind {
             0 => Some(Self::Delete),
             1 => Some(Self::Put),
             2 => Some(Self::Pointer),
+            3 => Some(Self::DeleteRange),
             _ => None,
         }
     }
@@ -193,6 +196,22 @@ impl Range {
         Self { start: Bound::Included(Key::copy_from_slice(prefix)), end }
     }
 
+    /// The first key of the range and the first after it, which is empty where the range has no end: no range that holds
+    /// a key ends before the empty key. None where no key lies in the range.
+    pub(crate) fn half_open(&self) -> Option<(Key, Key)> {
+        let start = match &self.start {
+            Bound::Unbounded => Key::new(),
+            Bound::Included(start) => start.clone(),
+            Bound::Excluded(start) => successor(start),
+        };
+        let end = match &self.end {
+            Bound::Unbounded => return Some((start, Key::new())),
+            Bound::Included(end) => successor(end),
+            Bound::Excluded(end) => end.clone(),
+        };
+        (start < end).then_some((start, end))
+    }
+
     /// Whether `key` is not below the lower bound.
     pub fn after_start(&self, key: &[u8]) -> bool {
         match &self.start {
@@ -212,10 +231,18 @@ impl Range {
     }
 }
 
+/// The smallest key above `key`.
+pub(crate) fn successor(key: &[u8]) -> Key {
+    [key, &[0]].concat().into()
+}
+
 /// Writes that become visible and durable together.
 ///
 /// The batch is kept in the form the WAL stores: for each write `kind u8 | key length varint | key | value length varint
-/// | value` (no value part for a delete), so that committing copies each byte once.
+/// | value` (no value part for a delete), so that committing copies each byte once. A range delete has the first key of
+/// its range, which may be empty, in place of the key, and in place of the value the first key after it, which is empty
+/// where the range has no end. Either may be one byte longer than a key: the smallest key above it is the key and a zero
+/// byte.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     body: Vec<u8>,
@@ -254,6 +281,30 @@ impl Batch {
         check_key(key)?;
         self.push(Kind::Delete, key, None);
         Ok(())
+    }
+
+    /// Removes every key of `range` that is there when the batch is committed, and those that writes before this one have
+    /// put into the batch. A range without keys is no error, and adds nothing.
+    ///
+    /// # Errors
+    /// [`Error::KeySize`] for a bound that is too long; the batch is unchanged.
+    pub fn delete_range(&mut self, range: &Range) -> Result<()> {
+        for bound in [&range.start, &range.end] {
+            if let Bound::Included(key) | Bound::Excluded(key) = bound
+                && key.len() > KEY_BYTES_MAX
+            {
+                return Err(Error::KeySize { bytes: key.len() });
+            }
+        }
+        if let Some((start, end)) = range.half_open() {
+            self.push(Kind::DeleteRange, &start, Some(&end));
+        }
+        Ok(())
+    }
+
+    /// Adds a write of another batch as it is.
+    pub(crate) fn copy(&mut self, kind: Kind, key: &[u8], value: &[u8]) {
+        self.push(kind, key, (kind != Kind::Delete).then_some(value));
     }
 
     /// Sets `key` to a value that already lies in the value log.
@@ -304,7 +355,8 @@ pub(crate) fn check_key(key: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Walks the writes of an encoded batch, sharing its memory.
+/// Walks the writes of an encoded batch, sharing its memory. Of a range delete it gives the range's start and end in place
+/// of the key and the value.
 #[derive(Clone, Debug)]
 pub(crate) struct BatchReader {
     body: Bytes,
@@ -333,11 +385,14 @@ impl BatchReader {
         let kind = Kind::from_tag(*self.body.get(self.at)?)?;
         self.at += 1;
         let key = self.take()?;
-        if key.is_empty() || key.len() > KEY_BYTES_MAX {
-            return None;
-        }
         let value = if kind == Kind::Delete { Bytes::new() } else { self.take()? };
-        Some((kind, key, value))
+        let sound = if kind == Kind::DeleteRange {
+            let longest = key.len().max(value.len());
+            longest <= KEY_BYTES_MAX + 1 && (value.is_empty() || key < value)
+        } else {
+            check_key(&key).is_ok()
+        };
+        sound.then_some((kind, key, value))
     }
 }
 
@@ -367,12 +422,14 @@ mod tests {
         batch.put(b"a", b"1").unwrap();
         batch.delete(b"b").unwrap();
         batch.put(b"c", &[7; 300]).unwrap();
-        assert_eq!(batch.len(), 3);
+        batch.delete_range(&Range { start: Bound::Excluded(Key::from("d")), end: Bound::Unbounded }).unwrap();
+        assert_eq!(batch.len(), 4);
         let writes: Option<Vec<_>> = BatchReader::new(batch.into_body()).collect();
         let writes = writes.unwrap();
         assert_eq!(writes[0], (Kind::Put, Key::from_static(b"a"), Bytes::from_static(b"1")));
         assert_eq!(writes[1], (Kind::Delete, Key::from_static(b"b"), Bytes::new()));
         assert_eq!(writes[2].2.len(), 300);
+        assert_eq!(writes[3], (Kind::DeleteRange, Key::from_static(b"d\0"), Bytes::new()));
     }
 
     #[test]
@@ -393,6 +450,40 @@ mod tests {
         assert!(matches!(batch.delete(&[0; KEY_BYTES_MAX + 1]), Err(Error::KeySize { .. })));
         assert!(batch.is_empty());
         batch.put(&[0; KEY_BYTES_MAX], b"").unwrap();
+    }
+
+    #[test]
+    fn ranges_are_made_half_open() {
+        let key = |text: &str| Key::copy_from_slice(text.as_bytes());
+        let half_open =
+            |start: Bound<&str>, end: Bound<&str>| Range { start: start.map(key), end: end.map(key) }.half_open();
+        use Bound::{Excluded, Included, Unbounded};
+        assert_eq!(half_open(Included("a"), Included("b")), Some((key("a"), key("b\0"))));
+        assert_eq!(half_open(Excluded("a"), Excluded("b")), Some((key("a\0"), key("b"))));
+        assert_eq!(half_open(Unbounded, Unbounded), Some((key(""), key(""))));
+        assert_eq!(half_open(Included("b"), Included("b")), Some((key("b"), key("b\0"))));
+        for end in [Included("a"), Excluded("b"), Excluded("a"), Excluded("")] {
+            assert_eq!(half_open(Included("b"), end), None, "{end:?}");
+        }
+        assert_eq!(half_open(Excluded("b"), Included("b")), None);
+        assert_eq!(half_open(Unbounded, Excluded("")), None);
+    }
+
+    #[test]
+    fn range_deletes_of_no_key_add_nothing_and_long_bounds_are_refused() {
+        let mut batch = Batch::new();
+        batch.delete_range(&Range::between(b"b", b"b")).unwrap();
+        batch.delete_range(&Range::between(b"c", b"b")).unwrap();
+        let long = [1; KEY_BYTES_MAX + 1];
+        assert!(matches!(batch.delete_range(&Range::from(&long)), Err(Error::KeySize { .. })));
+        assert!(matches!(batch.delete_range(&Range::to_inclusive(&long)), Err(Error::KeySize { .. })));
+        assert!(batch.is_empty());
+        batch.delete_range(&Range::to_inclusive(&long[1..])).unwrap();
+        let writes: Vec<_> = BatchReader::new(batch.into_body()).collect();
+        assert_eq!(writes[0].as_ref().unwrap().2.len(), KEY_BYTES_MAX + 1);
+        // Made by nobody: the end before the start, and a point delete of the empty key.
+        assert_eq!(BatchReader::new(Bytes::from_static(b"\x03\x01b\x01a")).next(), Some(None));
+        assert_eq!(BatchReader::new(Bytes::from_static(b"\x00\x00")).next(), Some(None));
     }
 
     #[test]

@@ -10,7 +10,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use bytesize::ByteSize;
 use serde::Serialize;
 
@@ -19,16 +18,21 @@ use crate::config::{CacheConfig, EngineConfig};
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::gc::audit;
 use crate::memtable::Memtable;
 use crate::merge::Merge;
-use crate::open::{replay_logs, take_lock};
+use crate::open::take_lock;
+use crate::recovery::replay;
+use crate::retain::{Garbage, discard};
 use crate::state::{Inner, View};
 use crate::storage::{Direction, Key, Kind, Sequence, ValuePointer};
-use crate::trace::{Extent, FRAMES_START, Trace};
-use crate::version::{Edit, FileKind, ValueFileState, Version, read_back, recover, snapshot};
-use crate::vlog::ValueFile;
-use crate::vlog::format::{HEADER_BYTES, sound_frame, stated_bytes};
-use crate::wal::replay;
+use crate::version::{Edit, FileKind, Version, read_back, recover, snapshot};
+use crate::vlog::format::MAGIC;
+use crate::vlog::{FrameWalker, Step, ValueFile, ValueFileState};
+use crate::wal;
+
+/// Where the first frame of a value file starts.
+const FRAMES_START: u64 = MAGIC.len() as u64;
 
 /// What a verification looked at and found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -51,7 +55,7 @@ pub struct VerifyReport {
     pub value_reachable_bytes: u64,
     /// Bytes of tables, value files and logs on disk.
     pub disk_bytes: u64,
-    /// The value files, each walked from one end to the other.
+    /// The value files on disk, each walked from one end to the other.
     pub value_files: Vec<ValueFileAudit>,
     /// Files that nothing refers to: a crash left them, and the next opening removes them. In an open engine a job may be
     /// writing one, or a reader may hold it.
@@ -60,37 +64,24 @@ pub struct VerifyReport {
     pub problems: Vec<String>,
 }
 
-/// What a value file holds.
+/// What a value file on disk holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ValueFileAudit {
     /// Its number.
     pub file: u64,
     /// Its bytes.
     pub disk_bytes: u64,
+    /// The part of them that is for frames.
+    pub frame_bytes: u64,
     /// Sound frames.
     pub frames: u64,
     /// Bytes of frames that tables or memtables point at, traced.
     pub live_bytes: u64,
-    /// Bytes booked as garbage.
+    /// Bytes of frames that are booked as garbage. Until a file is sealed some may be neither.
     pub garbage_bytes: u64,
     /// Bytes in which no sound frame lies and to which nothing points: the torn end that a crash left, or damage to what
     /// nobody reads any more.
     pub unreadable_bytes: u64,
-}
-
-impl ValueFileAudit {
-    /// Bytes for frames.
-    pub fn frame_bytes(&self) -> u64 {
-        self.disk_bytes.saturating_sub(FRAMES_START)
-    }
-
-    /// What is wrong with the books. Garbage is booked when a merge drops a pointer; what a crash left in the file before
-    /// it was sealed is in no book, so that only too much can be told: a file of which too much is booked goes too early.
-    fn booking_fault(&self) -> Option<String> {
-        let (live, garbage, all) = (self.live_bytes, self.garbage_bytes, self.frame_bytes());
-        (live + garbage > all)
-            .then(|| format!("{live} bytes are pointed at and {garbage} are booked as garbage, where {all} lie"))
-    }
 }
 
 impl VerifyReport {
@@ -133,7 +124,7 @@ pub async fn verify_directory(env: &Env, directory: &Path) -> Result<VerifyRepor
     let config = EngineConfig::default();
     let opened = async {
         let recovered = recover(env, directory, &no_cache()?).await?;
-        let replayed = replay_logs(env, directory, &config, &recovered).await?;
+        let replayed = replay(env, directory, &config, &recovered).await?;
         Ok((recovered, replayed, read_back(env, directory).await))
     };
     let (recovered, replayed, stored) = match opened.await {
@@ -150,10 +141,7 @@ pub async fn verify_directory(env: &Env, directory: &Path) -> Result<VerifyRepor
     };
     // A log may end in what a crash has torn: its replay has told that from damage.
     let logs = recovered.wals.iter().map(|wal| (*wal, 0)).collect();
-    let mut ends = BTreeMap::new();
-    for (number, state) in &view.version.value_files {
-        ends.insert(*number, state.sealed_bytes.map_or_else(|| state.file.bytes(), Ok)?);
-    }
+    let ends = ends(&view)?;
     let stored = Some(stored);
     let moment = Moment { env, directory, view: Arc::new(view), sequence: Sequence::MAX, ends, logs, stored, names };
     let mut report = moment.check().await?;
@@ -184,10 +172,7 @@ impl Inner {
             let stored = if sound { Some(read_back(&self.env, &self.directory).await) } else { None };
             let names = self.env.fs.list(&self.directory);
             let names = names.map_err(|error| Error::io("list", &self.directory, error))?;
-            let mut ends = BTreeMap::new();
-            for (number, state) in &view.version.value_files {
-                ends.insert(*number, state.sealed_bytes.map_or_else(|| state.file.bytes(), Ok)?);
-            }
+            let ends = ends(&view)?;
             let mut logs: BTreeMap<u64, u64> = view.sealed.iter().map(|memtable| (memtable.wal, u64::MAX)).collect();
             logs.insert(view.active.wal, log.wal.bytes());
             drop(manifest);
@@ -213,7 +198,7 @@ struct Moment<'a> {
     view: Arc<View>,
     /// The last write that belongs to it.
     sequence: Sequence,
-    /// Where each value file ends.
+    /// Where each value file on disk ends.
     ends: BTreeMap<u64, u64>,
     /// The logs, and up to where each must read back; `u64::MAX` is its end.
     logs: BTreeMap<u64, u64>,
@@ -231,12 +216,15 @@ impl Moment<'_> {
         self.check_manifest(&mut report);
         self.check_names(&mut report);
         check_order(&self.view.version, &mut report);
-        let mut trace = Trace::default();
-        self.check_tables(&mut report, &mut trace, &mut context).await;
-        self.check_memtables(&mut report, &mut trace, &mut context).await;
-        trace.settle();
-        for (number, state) in &self.view.version.value_files {
-            self.check_value_file(*number, state, &trace, &mut report, &mut context).await;
+        let mut traced = Garbage::new();
+        if self.check_tables(&mut report, &mut traced, &mut context).await {
+            // Of a table that does not read back nobody knows what it points at.
+            report.problems.extend(audit(&self.view.version, traced.clone())?);
+        }
+        self.check_memtables(&mut report, &mut traced, &mut context).await;
+        for (_, file) in self.view.version.values_on_disk() {
+            let checked = self.check_value_file(file, &traced, &mut report, &mut context).await;
+            checked.unwrap_or_else(|error| report.problem(&error));
         }
         if let Err(error) = self.reach(&mut report, &mut context).await {
             report.problem(&error);
@@ -265,9 +253,9 @@ impl Moment<'_> {
         for (_, table) in self.view.version.tables() {
             expected.insert(table.path().to_owned(), (table.facts().bytes, true));
         }
-        for (number, state) in &self.view.version.value_files {
-            let bytes = self.ends.get(number).copied().unwrap_or(0);
-            expected.insert(FileKind::Values.path(self.directory, *number), (bytes, state.sealed_bytes.is_some()));
+        for state in self.view.version.value_files.values() {
+            let bytes = self.ends.get(&state.file.number).copied().unwrap_or(0);
+            expected.insert(state.file.path().to_owned(), (bytes, state.is_sealed()));
         }
         for (path, (bytes, whole)) in &expected {
             let found = self.env.fs.open(path).and_then(|file| file.bytes());
@@ -293,30 +281,41 @@ impl Moment<'_> {
         }
     }
 
-    async fn check_tables(&self, report: &mut VerifyReport, trace: &mut Trace, context: &mut ReadContext<'_>) {
+    /// Reads every table and what it points at; whether all could be read whole.
+    async fn check_tables(
+        &self,
+        report: &mut VerifyReport,
+        traced: &mut Garbage,
+        context: &mut ReadContext<'_>,
+    ) -> bool {
+        let mut whole = true;
         for (_, table) in self.view.version.tables() {
             report.tables += 1;
             let mut pointers = Vec::new();
             let audit = table.verify(context, |entry| {
-                trace.add(entry);
+                discard(traced, entry);
                 // A key of its own: the entry's would keep its block.
                 pointers.extend(entry.pointer().map(|pointer| (Key::copy_from_slice(&entry.key), pointer)));
             });
             match audit.await {
                 Ok(audit) => report.entries += audit.entries,
-                Err(error) => report.problem(&error),
+                Err(error) => {
+                    report.problem(&error);
+                    whole = false;
+                }
             }
             for (key, pointer) in pointers {
                 self.check_value(table.path(), &key, &pointer, report, context).await;
             }
         }
+        whole
     }
 
-    async fn check_memtables(&self, report: &mut VerifyReport, trace: &mut Trace, context: &mut ReadContext<'_>) {
+    async fn check_memtables(&self, report: &mut VerifyReport, traced: &mut Garbage, context: &mut ReadContext<'_>) {
         for memtable in self.view.memtables() {
             let log = FileKind::Wal.path(self.directory, memtable.wal);
             for entry in memtable.iter().filter(|entry| entry.sequence <= self.sequence) {
-                trace.add(&entry);
+                discard(traced, &entry);
                 if let Some(pointer) = entry.pointer() {
                     self.check_value(&log, &entry.key, &pointer, report, context).await;
                 }
@@ -335,7 +334,7 @@ impl Moment<'_> {
     ) {
         report.values += 1;
         let sound = match self.view.version.value_files.get(&pointer.file) {
-            Some(state) => state.file.get(key, pointer, context).await.map(drop),
+            Some(state) => state.get(key, pointer, context).await.map(drop),
             None => Err(Error::corruption(
                 holder,
                 0,
@@ -347,30 +346,43 @@ impl Moment<'_> {
         }
     }
 
-    /// Walks a value file's frames, and holds what is pointed at against the books.
+    /// Walks a value file on disk from one end to the other; where it is a collected one, its map is read back, too.
     async fn check_value_file(
         &self,
-        number: u64,
-        state: &ValueFileState,
-        trace: &Trace,
+        file: &ValueFile,
+        traced: &Garbage,
         report: &mut VerifyReport,
         context: &mut ReadContext<'_>,
-    ) {
-        let end = self.ends.get(&number).copied().unwrap_or(0);
-        let (live_bytes, garbage_bytes) = (trace.bytes(number), state.garbage_bytes);
-        let mut audit =
-            ValueFileAudit { file: number, disk_bytes: end, live_bytes, garbage_bytes, ..ValueFileAudit::default() };
-        match walk(&state.file, end, trace.frames(number), context).await {
-            Ok((frames, unreadable)) => {
-                audit.frames = frames;
-                audit.unreadable_bytes = unreadable.iter().map(|it| it.bytes).sum();
+    ) -> Result<()> {
+        let disk_bytes = self.ends.get(&file.number).copied().unwrap_or(0);
+        let frames_end = if file.is_collected() { file.frames_end()? } else { disk_bytes };
+        let mut audit = ValueFileAudit { file: file.number, disk_bytes, ..ValueFileAudit::default() };
+        audit.frame_bytes = frames_end.saturating_sub(FRAMES_START);
+        let mut booked_bytes = 0;
+        let mut live = Vec::new();
+        let held = |state: &&ValueFileState| state.file.number == file.number;
+        for state in self.view.version.value_files.values().filter(held) {
+            for (start, end) in traced.get(&state.number).into_iter().flatten() {
+                audit.live_bytes += end - start;
+                // One that was not kept has been told where its value was looked for.
+                live.extend(state.place(*start));
             }
-            Err(error) => report.problem(&error),
+            booked_bytes += state.live_bytes()?;
+            audit.garbage_bytes += state.facts.dead.bytes();
         }
-        if let Some(what) = audit.booking_fault() {
-            report.problem(&Error::corruption(state.file.path(), FRAMES_START, what));
+        if file.is_collected() {
+            // Files of which nothing is live any more are not known of, but what was copied of them is still here.
+            audit.garbage_bytes = audit.frame_bytes.saturating_sub(booked_bytes);
+            let again = self.env.fs.open(file.path()).map_err(|error| Error::io("open", file.path(), error))?;
+            let again = ValueFile::new(file.number, file.path().to_owned(), again, self.env.fs.clone());
+            if !again.read_map().await?.has_map_of(file) {
+                report.problem(&file.damaged(frames_end, "the map is not the one that was read when it was opened"));
+            }
         }
+        live.sort_unstable();
+        let walked = walk(file, frames_end, &live, &mut audit, context).await;
         report.value_files.push(audit);
+        walked
     }
 
     /// Counts the rows that can be reached, and the bytes of their keys and values.
@@ -381,12 +393,14 @@ impl Moment<'_> {
             level.runs.iter().for_each(|run| merge.add_run(run.clone(), number, true));
         }
         merge.seek(None, context).await?;
+        let ranges = self.view.ranges();
         let mut last: Option<Key> = None;
         while let Some(entry) = merge.entry() {
             if entry.sequence <= self.sequence && last.as_ref() != Some(&entry.key) {
                 let separated = entry.pointer().map(|pointer| u64::from(pointer.raw_bytes));
                 let bytes = entry.key.len() as u64 + separated.unwrap_or(entry.value.len() as u64);
-                if entry.kind != Kind::Delete {
+                let hidden = ranges.newest(&entry.key, self.sequence, &mut context.work);
+                if entry.kind != Kind::Delete && hidden.is_none_or(|(newest, _)| newest < entry.sequence) {
                     report.rows += 1;
                     report.reachable_bytes += bytes;
                     report.value_reachable_bytes += separated.map_or(0, |_| bytes);
@@ -401,12 +415,12 @@ impl Moment<'_> {
     /// Reads the logs back; those that do not, and why.
     async fn check_logs(&self, report: &mut VerifyReport) -> Vec<(u64, Error)> {
         let mut faults = Vec::new();
-        for (wal, end) in &self.logs {
-            let path = FileKind::Wal.path(self.directory, *wal);
-            let mut log = match replay(self.env, &path).await {
+        for (number, end) in &self.logs {
+            let path = FileKind::Wal.path(self.directory, *number);
+            let mut log = match wal::replay(self.env, &path).await {
                 Ok(log) => log,
                 Err(error) => {
-                    faults.push((*wal, error));
+                    faults.push((*number, error));
                     continue;
                 }
             };
@@ -416,7 +430,7 @@ impl Moment<'_> {
             }
             let whole = if *end == u64::MAX { log.is_complete() } else { log.offset() >= *end };
             if !whole {
-                faults.push((*wal, Error::corruption(&path, log.offset(), "a record does not read back")));
+                faults.push((*number, Error::corruption(&path, log.offset(), "a record does not read back")));
             }
         }
         faults
@@ -438,65 +452,38 @@ fn check_order(version: &Version, report: &mut VerifyReport) {
     }
 }
 
-/// A value file read from one end to the other.
-struct Reader<'a> {
-    file: &'a ValueFile,
-    end: u64,
-    start: u64,
-    data: Bytes,
+/// Where each value file on disk ends.
+fn ends(view: &View) -> Result<BTreeMap<u64, u64>> {
+    let end = |state: &ValueFileState| match state.facts.sealed_bytes.filter(|_| !state.file.is_collected()) {
+        Some(bytes) => Ok(bytes),
+        None => state.file.bytes(),
+    };
+    view.version.value_files.values().map(|state| Ok((state.file.number, end(state)?))).collect()
 }
 
-/// Bytes that a walk asks the device for at a time.
-const WINDOW_BYTES: u64 = 1 << 20;
-
-impl Reader<'_> {
-    /// The bytes at `at`, at least `bytes` of them; None where the file ends before.
-    async fn at(&mut self, at: u64, bytes: u64, context: &mut ReadContext<'_>) -> Result<Option<Bytes>> {
-        if bytes > self.end - at {
-            return Ok(None);
-        }
-        if at < self.start || at + bytes > self.start + self.data.len() as u64 {
-            let window = bytes.max(WINDOW_BYTES).min(self.end - at);
-            self.data = Bytes::new();
-            self.data = self.file.read(at, window as usize, context).await?;
-            self.start = at;
-        }
-        Ok(Some(self.data.slice((at - self.start) as usize..)))
-    }
-
-    /// Bytes of the sound frame at `at`, if there is one.
-    async fn frame(&mut self, at: u64, context: &mut ReadContext<'_>) -> Result<Option<u64>> {
-        let Some(header) = self.at(at, HEADER_BYTES as u64, context).await? else { return Ok(None) };
-        let Some(bytes) = stated_bytes(&header) else { return Ok(None) };
-        let Some(frame) = self.at(at, bytes, context).await? else { return Ok(None) };
-        context.work.bytes_checksummed += bytes;
-        Ok(sound_frame(&frame[..bytes as usize]).then_some(bytes))
-    }
-}
-
-/// Walks the frames of a file up to `end`: how many are sound, and the stretches where none is. After such a stretch the
-/// walk goes on with the next frame of `live`, which is in order.
+/// Walks the frames of a file up to `end` and books what is sound and what is not. After a stretch that is not the walk goes
+/// on with the next of `live`, the places in order where frames start that something points at.
 async fn walk(
     file: &ValueFile,
     end: u64,
-    live: &[Extent],
+    live: &[u64],
+    audit: &mut ValueFileAudit,
     context: &mut ReadContext<'_>,
-) -> Result<(u64, Vec<Extent>)> {
-    let mut reader = Reader { file, end, start: 0, data: Bytes::new() };
-    let (mut frames, mut unreadable, mut at) = (0, Vec::new(), FRAMES_START);
-    while at < end {
-        match reader.frame(at, context).await? {
-            Some(bytes) => {
-                frames += 1;
-                at += bytes;
+) -> Result<()> {
+    let mut walker = FrameWalker::new(file, FRAMES_START, end);
+    loop {
+        match walker.next().await? {
+            Step::Frame(frame, _) => {
+                audit.frames += 1;
+                context.work.bytes_checksummed += frame.bytes;
             }
-            None => {
-                let next = live.partition_point(|frame| frame.offset <= at);
-                let next = live.get(next).map_or(end, |frame| frame.offset.min(end));
-                unreadable.push(Extent { offset: at, bytes: next - at });
-                at = next;
+            Step::End => return Ok(()),
+            Step::Unsound => {
+                let at = walker.offset();
+                let next = live.get(live.partition_point(|place| *place <= at)).map_or(end, |place| *place.min(&end));
+                audit.unreadable_bytes += next - at;
+                walker = FrameWalker::new(file, next, end);
             }
         }
     }
-    Ok((frames, unreadable))
 }

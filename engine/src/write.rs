@@ -14,18 +14,21 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use aura_policies::placement::ValueFacts;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::config::SyncPolicy;
 use crate::env::{BoxFuture, Work};
 use crate::error::{Error, Result};
-use crate::memtable::Memtable;
+use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::add;
+use crate::ranges::RangeTombstone;
+use crate::sst::hash_key;
 use crate::state::{Inner, OpenedFiles, View, lock};
 use crate::storage::{Batch, BatchReader, Entry, Key, Kind, Sequence};
 use crate::version::{Edit, FileKind};
-use crate::vlog::{StagedValues, ValueFile, ValueLogWriter};
+use crate::vlog::{StagedValues, ValueFile, ValueFileState, ValueLogWriter, ValueQueues};
 use crate::wal::WalWriter;
 use crate::wal::format::Record;
 
@@ -36,8 +39,8 @@ const GROUP_BYTES_MAX: usize = 4 << 20;
 pub(crate) struct Log {
     /// The log of the active memtable.
     pub(crate) wal: WalWriter,
-    /// The value file being filled; none until a value is separated.
-    pub(crate) values: Option<ValueLogWriter>,
+    /// The value files being filled.
+    pub(crate) values: ValueQueues,
     /// The largest sequence number given out.
     pub(crate) sequence: Sequence,
     /// When the log was last synced, in nanoseconds of the clock.
@@ -57,36 +60,34 @@ struct Request {
 }
 
 /// A batch whose large values are framed for the value log.
+#[derive(Default)]
 struct Staged {
     body: Bytes,
     writes: u32,
     user_bytes: u64,
     deletes: u32,
+    range_deletes: u32,
     /// The values to separate, in the order of the writes whose flag is set.
     values: Option<(StagedValues, Vec<bool>)>,
 }
 
 impl Staged {
     fn bytes(&self) -> usize {
-        self.body.len() + self.values.as_ref().map_or(0, |(values, _)| values.frames.len())
+        self.body.len() + self.values.as_ref().map_or(0, |(values, _)| values.bytes())
     }
 
     /// The batch as it is logged: separated values replaced by their pointers.
     fn into_body(self) -> Bytes {
         let Some((values, separated)) = self.values else { return self.body };
         let mut batch = Batch::with_capacity(self.body.len() / 2);
-        let mut pointers = values.pointers.iter();
+        let mut pointers = values.pointers();
         for (write, separate) in BatchReader::new(self.body).zip(separated) {
             let (kind, key, value) = write.expect("a batch is well formed");
-            let pushed = match kind {
-                Kind::Delete => batch.delete(&key),
-                _ if separate => {
-                    batch.put_pointer(&key, pointers.next().expect("one a flag"));
-                    Ok(())
-                }
-                _ => batch.put(&key, &value),
-            };
-            pushed.expect("sizes were checked when the batch was made");
+            if separate {
+                batch.put_pointer(&key, pointers.next().expect("one a flag"));
+            } else {
+                batch.copy(kind, &key, &value);
+            }
         }
         batch.into_body()
     }
@@ -143,19 +144,32 @@ impl Inner {
         let body = batch.into_body();
         let mut values = StagedValues::default();
         let mut separated = Vec::new();
-        let (mut user_bytes, mut deletes) = (0, 0);
+        let (mut user_bytes, mut deletes, mut range_deletes) = (0, 0, 0);
         for (index, write) in BatchReader::new(body.clone()).enumerate() {
             let (kind, key, value) = write.expect("a batch is well formed");
             user_bytes += (key.len() + value.len()) as u64;
             deletes += u32::from(kind == Kind::Delete);
+            range_deletes += u32::from(kind == Kind::DeleteRange);
             if kind == Kind::Put && self.policies.separation.separate(key.len(), value.len()) {
                 separated.resize(writes as usize, false);
                 separated[index] = true;
-                values.push(&key, &value, self.config.value_log.compression, work);
+                let queue = self.queue_for(&key, value.len());
+                values.push(queue, &key, &value, self.config.value_log.compression, work);
             }
         }
         let values = (!separated.is_empty()).then_some((values, separated));
-        Staged { body, writes, user_bytes, deletes, values }
+        Staged { body, writes, user_bytes, deletes, range_deletes, values }
+    }
+
+    /// The queue of the value log that a value goes to.
+    fn queue_for(&self, key: &[u8], bytes: usize) -> usize {
+        let queues = self.config.value_log.queues;
+        if queues == 1 {
+            return 0;
+        }
+        let number = self.separated.fetch_add(1, Ordering::Relaxed);
+        let facts = ValueFacts { key_hash: hash_key(key), bytes: bytes as u64, number };
+        self.policies.placement.queue(&facts, queues).min(queues - 1) as usize
     }
 
     /// Seals the active memtable: the next one logs to a new file.
@@ -171,6 +185,7 @@ impl Inner {
             self.sync_directory().await?;
         }
         log.wal = wal;
+        self.seal_values(log)?;
         let active = Arc::new(Memtable::new(self.config.memtable_structure, number));
         self.change_view(|view| {
             let mut sealed = vec![view.active.clone()];
@@ -181,14 +196,26 @@ impl Inner {
         Ok(())
     }
 
+    /// Tells the active memtable, which is being sealed, how far the value files are filled that it may point into.
+    fn seal_values(&self, log: &mut Log) -> Result<()> {
+        let view = self.view.load();
+        let files = &view.version.value_files;
+        let mut tails = Vec::new();
+        for state in files.values().filter(|state| !state.is_sealed()) {
+            let (file, bytes) = (state.number, state.file.bytes()?);
+            tails.push(ValueTail { file, bytes, full: !log.values.is_active(file) });
+        }
+        log.values.forget_full(|file| files.get(&file).is_none_or(ValueFileState::is_sealed));
+        view.active.seal(tails);
+        Ok(())
+    }
+
     /// Makes everything logged so far durable: values first, then the records that point at them.
     pub(crate) async fn sync_log(&self, log: &mut Log) -> Result<()> {
-        if let Some(values) = log.values.as_mut().filter(|values| values.is_dirty()) {
-            values.sync().await?;
-            add(&self.counters.mine().value_log_syncs, 1);
-        }
+        let (durable, files) = log.values.sync().await?;
+        add(&self.counters.mine().value_log_syncs, files);
         if log.wal.unsynced_bytes() > 0 {
-            log.wal.sync().await?;
+            log.wal.sync(&durable).await?;
             add(&self.counters.mine().wal_syncs, 1);
         }
         log.synced_at = self.env.clock.now();
@@ -206,40 +233,30 @@ impl Inner {
 
     /// Appends a group's values; afterwards their pointers are final.
     async fn append_values(&self, log: &mut Log, group: &mut [Request]) -> Result<()> {
-        for request in group {
-            let Some((values, _)) = request.staged.values.as_mut() else { continue };
-            let full = log.values.as_ref().is_none_or(|it| it.bytes() >= self.config.value_log.file.as_u64());
-            if full {
-                self.rotate_values(log).await?;
-            }
-            let writer = log.values.as_mut().expect("just rotated");
-            writer.append(values).await?;
-            add(&self.counters.mine().value_log_bytes, values.frames.len() as u64);
+        let mut staged: Vec<&mut StagedValues> =
+            group.iter_mut().filter_map(|request| Some(&mut request.staged.values.as_mut()?.0)).collect();
+        if staged.is_empty() {
+            return Ok(());
         }
+        for queue in log.values.rotate_for(&staged, self.config.value_log.file.as_u64()) {
+            let writer = self.begin_values().await?;
+            log.values.set(queue, writer);
+        }
+        let appended = log.values.append(&*self.env.tasks, &mut staged).await?;
+        add(&self.counters.mine().value_log_bytes, appended);
+        self.view.load().active.add_separated(appended);
         Ok(())
     }
 
-    /// Seals the full value file and opens the next. The manifest knows a value file before a pointer into it exists.
-    async fn rotate_values(&self, log: &mut Log) -> Result<()> {
-        let mut edit = Edit::default();
-        if let Some(mut full) = log.values.take() {
-            full.sync().await?;
-            edit.values_sealed.push((full.number, full.bytes()));
-        }
+    /// Begins a value file. The manifest knows it before a pointer into it exists.
+    async fn begin_values(&self) -> Result<ValueLogWriter> {
         let number = self.new_number();
         let writer = ValueLogWriter::create(&self.env, FileKind::Values.path(&self.directory, number), number).await?;
         self.sync_directory().await?;
-        edit.values_opened.push(number);
-        let file = Arc::new(ValueFile::new(writer.path(), writer.file(), self.env.fs.clone()));
-        let opened = OpenedFiles { values: [(number, file)].into(), ..OpenedFiles::default() };
-        self.commit_edit(edit, opened, |view, version| View {
-            active: view.active.clone(),
-            sealed: view.sealed.clone(),
-            version: Arc::new(version),
-        })
-        .await?;
-        log.values = Some(writer);
-        Ok(())
+        let file = ValueFile::new(number, writer.path().to_path_buf(), writer.file(), self.env.fs.clone());
+        let opened = OpenedFiles { values: [(number, Arc::new(file))].into(), ..OpenedFiles::default() };
+        self.commit_edit(Edit { values_opened: vec![number], ..Edit::default() }, opened).await?;
+        Ok(writer)
     }
 
     async fn commit(&self, group: &mut [Request]) -> Result<()> {
@@ -251,15 +268,16 @@ impl Inner {
         self.append_values(&mut log, group).await?;
         let mut logged = Vec::with_capacity(group.len());
         for request in group.iter_mut() {
-            let empty = Staged { body: Bytes::new(), writes: 0, user_bytes: 0, deletes: 0, values: None };
-            let staged = mem::replace(&mut request.staged, empty);
-            let (writes, deletes, user_bytes) = (staged.writes, staged.deletes, staged.user_bytes);
+            let staged = mem::take(&mut request.staged);
+            let (writes, user_bytes) = (staged.writes, staged.user_bytes);
+            let (deletes, range_deletes) = (staged.deletes, staged.range_deletes);
             let record = Record { sequence: log.sequence + 1, writes, synced: 0, body: staged.into_body() };
             log.sequence += u64::from(writes);
             let mine = self.counters.mine();
             add(&mine.user_write_bytes, user_bytes);
-            add(&mine.puts, u64::from(writes - deletes));
+            add(&mine.puts, u64::from(writes - deletes - range_deletes));
             add(&mine.deletes, u64::from(deletes));
+            add(&mine.range_deletes, u64::from(range_deletes));
             log.wal.stage(record.clone());
             logged.push(record);
         }
@@ -286,9 +304,17 @@ impl Inner {
 pub(crate) fn insert(memtable: &Memtable, record: &Record, work: &mut Work) -> Option<()> {
     let writes: Option<Vec<(Kind, Key, Bytes)>> = BatchReader::new(record.body.clone()).collect();
     let writes = writes.filter(|writes| writes.len() == record.writes as usize)?;
+    let mut ranges = Vec::new();
     for (sequence, (kind, key, value)) in (record.sequence..).zip(writes) {
-        memtable.insert(Entry { key, sequence, kind, value }, work);
+        if kind == Kind::DeleteRange {
+            // Copies: a range tombstone may live long, and a slice would hold the whole batch.
+            let (start, end) = (Key::copy_from_slice(&key), Key::copy_from_slice(&value));
+            ranges.push(RangeTombstone { sequence, start, end });
+        } else {
+            memtable.insert(Entry { key, sequence, kind, value }, work);
+        }
     }
+    memtable.insert_ranges(&ranges, work);
     Some(())
 }
 

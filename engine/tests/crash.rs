@@ -1,179 +1,259 @@
 //! Crashes and faults: after a crash at any I/O call the database opens to a prefix of history that holds everything
 //! acknowledged as durable; after a failing call it answers rightly or says that it cannot.
 //!
-//! The suite tries a seeded slice of the I/O calls; `AURA_SEEDS=<n>` tries as many workloads. A failure prints the seed.
+//! The sweeps stop one short workload, the tour, at every one of its calls; the others stop a longer random one at calls
+//! drawn by lot. `AURA_SEEDS=<n>` tries as many settings and workloads. A failure prints the seed.
 
 mod common;
 
-use std::collections::BTreeMap;
+use aura_engine::env::sim::{CrashMode, FaultKind, FsImage, SimWorld};
+use aura_engine::{Batch, Engine, EngineConfig, Error, Range};
+use bytesize::ByteSize;
+use common::history::{check_recovery, open};
+use common::tour::{Recorded, check_coverage, tour, tour_config};
+use common::{Chance, random_config, repeatable, run, seeds, sim, sim_config, tried};
 
-use aura_engine::env::Env;
-use aura_engine::env::sim::{CrashMode, FaultKind, SimWorld};
-use aura_engine::{AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Error, Range, SyncPolicy};
-use common::{Chance, random_config, repeatable, seeds, sim, sim_config};
+const FAULTS: [FaultKind; 7] = [
+    FaultKind::Read,
+    FaultKind::Write,
+    FaultKind::Sync,
+    FaultKind::Rename,
+    FaultKind::Create,
+    FaultKind::Remove,
+    FaultKind::NoSpace,
+];
 
-type Model = BTreeMap<Vec<u8>, Vec<u8>>;
-
-/// Every state the database went through, in order, and how much of it must survive.
-struct History {
-    states: Vec<Model>,
-    /// States up to this one were acknowledged as durable.
-    durable: usize,
-}
-
-async fn open(env: &Env, config: &EngineConfig) -> Result<AuraEngine, Error> {
-    EngineBuilder::new(env.clone(), "/db").config(config.clone()).open().await
-}
-
-/// A write: a batch of puts and deletes, the values small and large.
-fn batch(chance: &mut Chance, model: &mut Model) -> Batch {
+/// A write: a batch of puts, deletes and range deletes, the values small and large.
+async fn random_write(chance: &mut Chance, db: &mut Recorded) -> Result<(), Error> {
+    let mut model = db.history.last().clone();
     let mut batch = Batch::new();
     for _ in 0..1 + chance.below(4) {
-        let key = format!("key{:03}", chance.below(120)).into_bytes();
-        if chance.below(5) == 0 {
-            batch.delete(&key).unwrap();
-            model.remove(&key);
-        } else {
-            let bytes = chance.pick(&[0, 10, 200, 3_000]);
-            let value: Vec<u8> = (0..bytes).map(|_| chance.below(256) as u8).collect();
-            batch.put(&key, &value).unwrap();
-            model.insert(key, value);
+        let number = chance.below(120);
+        let key = format!("key{number:03}").into_bytes();
+        match chance.below(20) {
+            0..=3 => {
+                batch.delete(&key).unwrap();
+                model.remove(&key);
+            }
+            4 => {
+                let end = format!("key{:03}", number + chance.pick(&[2, 8, 40])).into_bytes();
+                batch.delete_range(&Range::between(&key, &end)).unwrap();
+                model.retain(|other, _| *other < key || *other >= end);
+            }
+            _ => {
+                let bytes = chance.pick(&[0, 10, 200, 3_000]);
+                let value: Vec<u8> = (0..bytes).map(|_| chance.below(256) as u8).collect();
+                batch.put(&key, &value).unwrap();
+                model.insert(key, value.into());
+            }
         }
     }
-    batch
+    db.commit(batch, model).await
 }
 
-/// Writes until an error; the state after a failed write is a possible one too.
-async fn workload(env: &Env, config: &EngineConfig, seed: u64, history: &mut History) -> Result<(), Error> {
+/// Writes until an error.
+async fn random_workload(db: &mut Recorded, seed: u64) -> Result<(), Error> {
     let mut chance = Chance::new(seed ^ 0x9e37);
-    let engine = open(env, config).await?;
+    db.open().await?;
     for step in 0..220 {
-        let mut model = history.states.last().expect("one at least").clone();
-        let batch = batch(&mut chance, &mut model);
-        let next = history.states.len();
-        history.states.push(model);
-        engine.write(batch).await?;
-        if config.wal.sync == SyncPolicy::Always {
-            history.durable = next;
-        }
+        random_write(&mut chance, db).await?;
         match step % 70 {
-            30 => {
-                engine.flush().await?;
-                history.durable = next;
-            }
-            60 => {
-                engine.compact().await?;
-                history.durable = next;
-            }
+            30 => db.flush().await?,
+            60 => db.compact().await?,
             _ => {}
         }
     }
-    engine.close().await?;
-    history.durable = history.states.len() - 1;
-    Ok(())
+    db.close().await
 }
 
-async fn contents(engine: &AuraEngine) -> Result<Model, Error> {
-    let mut model = Model::new();
-    let mut scan = engine.scan(Range::all(), Direction::Forward);
-    while let Some((key, value)) = scan.next().await? {
-        model.insert(key.to_vec(), value.to_vec());
-    }
-    Ok(model)
+/// Crashes `image` once more while it is being opened, at a call drawn from `seed`.
+fn crash_again(image: &FsImage, config: &EngineConfig, mode: CrashMode, seed: u64) -> FsImage {
+    let again = SimWorld::with_image(&sim_config(seed), image).unwrap();
+    again.crash_at(1 + Chance::new(seed).below(30));
+    let _ = run(&again, async { open(&again.env(), config).await.map(drop) });
+    again.crash_image(mode, seed).unwrap()
 }
 
-/// Opens what is left, twice, and holds it against the history.
-fn check_recovery(world: &SimWorld, config: &EngineConfig, history: &History, what: &str) {
-    let env = world.env();
-    let found = world.block_on(async {
-        let engine = open(&env, config).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-        let found = contents(&engine).await.unwrap();
-        let report = engine.verify().await.unwrap();
-        assert_eq!(report.problems, [] as [String; 0], "{what}");
-        engine.put(b"after", b"the crash").await.unwrap();
-        engine.delete(b"after").await.unwrap();
-        engine.close().await.unwrap();
-        let engine = open(&env, config).await.unwrap_or_else(|error| panic!("{what}, again: {error}"));
-        assert_eq!(contents(&engine).await.unwrap(), found, "{what}: the second open found another state");
-        engine.close().await.unwrap();
-        found
-    });
-    let found = found.unwrap();
-    let at = history.states.iter().rposition(|state| *state == found);
-    let at = at.unwrap_or_else(|| panic!("{what}: {} keys, a state that never was", found.len()));
-    assert!(at >= history.durable, "{what}: recovered state {at}, but {} was durable", history.durable);
-}
-
-fn history() -> History {
-    History { states: vec![Model::new()], durable: 0 }
-}
-
-fn crash_everywhere(seed: u64) {
+fn crash_somewhere(seed: u64) {
     let mut chance = Chance::new(seed);
     let mut config = random_config(&mut chance);
     config.compaction.agent_window = 50;
     let calls = {
         let world = sim(seed);
-        world.block_on(workload(&world.env(), &config, seed, &mut history())).unwrap().unwrap();
+        run(&world, random_workload(&mut Recorded::new(world.env(), config.clone()), seed)).unwrap();
         world.io_count()
     };
     for _ in 0..40 {
         let call = 1 + chance.below(calls);
         let mode = chance.pick(&CrashMode::ALL);
-        let what = format!("seed {seed}, {mode:?} at call {call} of {calls}");
+        let what = || format!("seed {seed}, {mode:?} at call {call} of {calls}");
         let world = sim(seed);
         world.crash_at(call);
-        let mut history = history();
-        let ended = world.block_on(workload(&world.env(), &config, seed, &mut history)).unwrap();
+        let mut db = Recorded::new(world.env(), config.clone());
+        let ended = run(&world, random_workload(&mut db, seed));
         // Only a removal of what nobody needs any more may fail unnoticed.
-        assert!(world.crashed(), "{what}: it did not come to that call");
-        assert!(ended.is_err() || history.durable + 1 == history.states.len(), "{what}: the crash was not noticed");
+        assert!(world.crashed(), "{}: it did not come to that call", what());
+        let history = &db.history;
+        assert!(ended.is_err() || history.durable + 1 == history.states.len(), "{}: unnoticed", what());
         let image = world.crash_image(mode, seed ^ call).unwrap();
         // A crash while it recovers must leave something to recover from.
-        let again = SimWorld::with_image(&sim_config(seed), &image).unwrap();
-        again.crash_at(1 + chance.below(30));
-        let _ = again.block_on(async { open(&again.env(), &config).await.map(drop) });
-        let image = again.crash_image(mode, seed ^ call ^ 1).unwrap();
+        let image = crash_again(&image, &config, mode, seed ^ call ^ 1);
         let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
-        check_recovery(&world, &config, &history, &what);
+        check_recovery(&world, &config, history, history.durable, &what);
+        tried("operations", history.acknowledged as u64);
     }
+    tried("crashes", 80);
 }
 
 #[test]
 fn a_crash_anywhere_recovers_to_a_prefix_with_everything_durable() {
     for seed in seeds(14) {
+        repeatable(seed, || crash_somewhere(seed));
+    }
+}
+
+/// The calls that the tour makes, and that it goes everywhere.
+fn tour_calls(seed: u64, config: &EngineConfig) -> u64 {
+    let world = sim(seed);
+    let mut db = Recorded::new(world.env(), config.clone());
+    run(&world, tour(&mut db)).unwrap();
+    check_coverage(&db.counts);
+    assert_eq!(db.history.durable + 1, db.history.states.len());
+    world.io_count()
+}
+
+fn crash_everywhere(seed: u64) {
+    let config = tour_config(seed);
+    let calls = tour_calls(seed, &config);
+    let (mut crashes, mut operations) = (0, 0);
+    for call in 1..=calls {
+        let world = sim(seed);
+        world.crash_at(call);
+        let mut db = Recorded::new(world.env(), config.clone());
+        let _ = run(&world, tour(&mut db));
+        assert!(world.crashed(), "seed {seed}: it did not come to call {call}");
+        operations += db.history.acknowledged as u64;
+        for (number, mode) in CrashMode::ALL.into_iter().enumerate() {
+            let lots = seed << 32 | call << 2 | number as u64;
+            let mut image = world.crash_image(mode, lots).unwrap();
+            let twice = (call + number as u64).is_multiple_of(4);
+            if twice {
+                image = crash_again(&image, &config, mode, lots ^ 1);
+            }
+            crashes += 1 + u64::from(twice);
+            // The death of the process alone takes nothing that was acknowledged.
+            let history = &db.history;
+            let required = if mode == CrashMode::KeepAll { history.acknowledged } else { history.durable };
+            let what = || format!("seed {seed}, {mode:?} at call {call} of {calls}, twice: {twice}");
+            let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
+            check_recovery(&world, &config, history, required, &what);
+        }
+    }
+    tried("crashes", crashes);
+    tried("operations", operations);
+}
+
+#[test]
+fn a_crash_at_every_call_of_the_tour_recovers_to_a_prefix_with_everything_durable() {
+    for seed in seeds(4) {
         repeatable(seed, || crash_everywhere(seed));
+    }
+}
+
+/// Recovery under smaller memtables makes several tables of one log, and may find a whole value file to be garbage before
+/// it comes to the log's end.
+fn crash_everywhere_in_recovery(seed: u64) {
+    let small = tour_config(seed);
+    let large = EngineConfig { memtable: ByteSize::mib(1), ..small.clone() };
+    let world = sim(seed);
+    let mut db = Recorded::new(world.env(), large);
+    run(&world, async {
+        db.open().await.unwrap();
+        for round in 0..9 {
+            for key in [0, 1, 1, 1, 1, 1, 1, 2] {
+                db.put(key + round / 3, 900).await.unwrap();
+                db.put(7, 120).await.unwrap();
+            }
+        }
+    });
+    let image = world.crash_image(CrashMode::KeepAll, seed).unwrap();
+    let history = &db.history;
+    let mut call = 1;
+    loop {
+        let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
+        world.crash_at(call);
+        let _ = run(&world, async { open(&world.env(), &small).await.map(drop) });
+        if !world.crashed() {
+            break;
+        }
+        for mode in CrashMode::ALL {
+            let image = world.crash_image(mode, seed ^ call).unwrap();
+            let what = || format!("seed {seed}, {mode:?} at call {call} of recovery");
+            let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
+            check_recovery(&world, &small, history, history.acknowledged, &what);
+        }
+        call += 1;
+    }
+    assert!(call > 25, "seed {seed}: recovery made {call} calls, and not several tables");
+    tried("crashes", 4 * (call - 1));
+}
+
+#[test]
+fn a_crash_at_every_call_of_a_recovery_loses_nothing_that_was_there() {
+    for seed in seeds(2) {
+        repeatable(seed, || crash_everywhere_in_recovery(seed));
     }
 }
 
 fn fail_somewhere(seed: u64) {
     let mut chance = Chance::new(seed);
     let config = random_config(&mut chance);
-    let kinds = [
-        FaultKind::Read,
-        FaultKind::Write,
-        FaultKind::Sync,
-        FaultKind::Rename,
-        FaultKind::Create,
-        FaultKind::Remove,
-        FaultKind::NoSpace,
-    ];
-    for kind in kinds {
+    for kind in FAULTS {
         for _ in 0..6 {
             let nth = 1 + chance.below(60);
-            let what = format!("seed {seed}, {kind:?} {nth} fails");
             let world = sim(seed);
             world.fail_nth(kind, nth, 1);
-            let mut history = history();
-            let ended = world.block_on(workload(&world.env(), &config, seed, &mut history)).unwrap();
-            if let Err(error) = ended {
-                assert!(matches!(error, Error::Io { .. } | Error::Poisoned { .. }), "{what}: {error}");
-            }
-            // The process ends here, the machine does not: what the system was handed is there.
-            let image = world.crash_image(CrashMode::KeepAll, seed).unwrap();
-            let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
-            check_recovery(&world, &config, &history, &what);
+            let mut db = Recorded::new(world.env(), config.clone());
+            let ended = run(&world, random_workload(&mut db, seed));
+            let what = || format!("seed {seed}, {kind:?} {nth} fails");
+            check_failure(&world, &mut db, ended, false, &what);
+            check_remains(&world, seed, &config, &db, &what);
+            tried("faults", world.failed_calls());
+            tried("operations", db.history.acknowledged as u64);
         }
+    }
+}
+
+/// What failed has failed with its reason; what was acknowledged can still be read, but where reads themselves fail.
+fn check_failure(
+    world: &SimWorld,
+    db: &mut Recorded,
+    ended: Result<(), Error>,
+    reads_fail: bool,
+    what: &dyn Fn() -> String,
+) {
+    let is_typed = |error: &Error| matches!(error, Error::Io { .. } | Error::Poisoned { .. });
+    let Err(error) = ended else { return };
+    assert!(is_typed(&error), "{}: {error}", what());
+    let Some(engine) = db.engine.clone() else { return };
+    run(world, async {
+        if let Err(error) = db.read().await {
+            let closed = matches!(error, Error::Closed);
+            assert!(closed || reads_fail && is_typed(&error), "{}: no reads any more: {error}", what());
+        }
+        if let Err(error) = engine.close().await {
+            assert!(is_typed(&error), "{}: {error}", what());
+        }
+    });
+}
+
+/// The process ends, and the machine goes on or not.
+fn check_remains(world: &SimWorld, seed: u64, config: &EngineConfig, db: &Recorded, what: &dyn Fn() -> String) {
+    let history = &db.history;
+    for (mode, required) in [(CrashMode::KeepAll, history.acknowledged), (CrashMode::DropUnsynced, history.durable)] {
+        let image = world.crash_image(mode, seed).unwrap();
+        let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
+        check_recovery(&world, config, history, required, &|| format!("{}, then {mode:?}", what()));
     }
 }
 
@@ -184,19 +264,51 @@ fn a_call_that_fails_costs_no_acknowledged_write() {
     }
 }
 
+fn fail_everywhere(seed: u64) {
+    let config = tour_config(seed);
+    for kind in FAULTS {
+        for times in [1, u64::MAX] {
+            for nth in 1.. {
+                let world = sim(seed);
+                world.fail_nth(kind, nth, times);
+                let mut db = Recorded::new(world.env(), config.clone());
+                let ended = run(&world, tour(&mut db));
+                let failed = world.failed_calls();
+                if failed == 0 {
+                    assert!(nth > 1, "seed {seed}: the tour makes no call that {kind:?} meets");
+                    break;
+                }
+                let goes_on = if times == 1 { "" } else { " and all after it" };
+                let what = || format!("seed {seed}, {kind:?} {nth}{goes_on} fails");
+                let reads_fail = kind == FaultKind::Read && times > 1;
+                check_failure(&world, &mut db, ended, reads_fail, &what);
+                check_remains(&world, seed, &config, &db, &what);
+                tried("faults", 1);
+                tried("operations", db.history.acknowledged as u64);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_call_of_the_tour_may_fail_once_or_for_ever_and_costs_no_acknowledged_write() {
+    for seed in seeds(2) {
+        repeatable(seed, || fail_everywhere(seed));
+    }
+}
+
 #[test]
 fn a_directory_is_opened_once() {
     let world = sim(1);
     let env = world.env();
-    world
-        .block_on(async {
-            let engine = open(&env, &EngineConfig::default()).await.unwrap();
-            let second = open(&env, &EngineConfig::default()).await.map(drop).unwrap_err();
-            assert!(matches!(second, Error::Locked { .. }), "{second}");
-            engine.close().await.unwrap();
-            assert!(matches!(engine.put(b"k", b"v").await, Err(Error::Closed)));
-            assert!(matches!(engine.get(b"k").await, Err(Error::Closed)));
-            open(&env, &EngineConfig::default()).await.unwrap().close().await.unwrap();
-        })
-        .unwrap();
+    run(&world, async {
+        let config = EngineConfig::default();
+        let engine = open(&env, &config).await.unwrap();
+        let second = open(&env, &config).await.map(drop).unwrap_err();
+        assert!(matches!(second, Error::Locked { .. }), "{second}");
+        engine.close().await.unwrap();
+        assert!(matches!(engine.put(b"k", b"v").await, Err(Error::Closed)));
+        assert!(matches!(engine.get(b"k").await, Err(Error::Closed)));
+        open(&env, &config).await.unwrap().close().await.unwrap();
+    });
 }

@@ -11,7 +11,7 @@ use std::ops::Bound;
 use aura_engine::env::Env;
 use aura_engine::{AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Reconfigure, Snapshot};
 use bytesize::ByteSize;
-use common::{Chance, any, random_config, repeatable, seeds, sim};
+use common::{Chance, any, io_limit, random_config, repeatable, seeds, sim, tried};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -71,6 +71,23 @@ impl Checked {
         (make(low, a), make(high, b))
     }
 
+    /// Bounds of a range delete: mostly of a few keys, at times of all there are, or of none.
+    fn delete_bounds(&mut self) -> Bounds {
+        let (low, high) = self.bounds();
+        if self.chance.below(6) == 0 {
+            return if self.chance.below(4) == 0 { (high, low) } else { (low, high) };
+        }
+        let from = self.key();
+        let few = 1 + self.chance.below(12) as usize;
+        let to = self.model.range(from.clone()..).nth(few).map(|(key, _)| key.clone());
+        match (to, self.chance.below(4)) {
+            (Some(to), 0) => (Bound::Included(from), Bound::Included(to)),
+            (Some(to), 1) => (Bound::Excluded(from), Bound::Excluded(to)),
+            (Some(to), _) => (Bound::Included(from), Bound::Excluded(to)),
+            (None, _) => (Bound::Excluded(from), Bound::Unbounded),
+        }
+    }
+
     async fn step(&mut self) {
         match self.chance.below(100) {
             0..=39 => {
@@ -84,7 +101,12 @@ impl Checked {
                 self.model.remove(&key);
             }
             52..=59 => self.batch().await,
-            60..=84 => {
+            60..=62 => {
+                let bounds = self.delete_bounds();
+                self.engine.delete_range(range(&bounds)).await.unwrap();
+                delete_range(&mut self.model, &bounds);
+            }
+            63..=84 => {
                 let key = self.key();
                 let found = self.engine.get(&key).await.unwrap();
                 assert_eq!(found.as_deref(), self.model.get(&key).map(|value| &value[..]), "get {key:?}");
@@ -113,13 +135,21 @@ impl Checked {
         let mut batch = Batch::new();
         for _ in 0..self.chance.below(8) {
             let key = self.key();
-            if self.chance.below(4) == 0 {
-                batch.delete(&key).unwrap();
-                self.model.remove(&key);
-            } else {
-                let value = self.value();
-                batch.put(&key, &value).unwrap();
-                self.model.insert(key, value);
+            match self.chance.below(12) {
+                0..=2 => {
+                    batch.delete(&key).unwrap();
+                    self.model.remove(&key);
+                }
+                3 => {
+                    let bounds = self.delete_bounds();
+                    batch.delete_range(&range(&bounds)).unwrap();
+                    delete_range(&mut self.model, &bounds);
+                }
+                _ => {
+                    let value = self.value();
+                    batch.put(&key, &value).unwrap();
+                    self.model.insert(key, value);
+                }
             }
         }
         self.engine.write(batch).await.unwrap();
@@ -150,10 +180,11 @@ impl Checked {
     async fn reconfigure(&mut self) {
         let chance = &mut self.chance;
         let mut change = Reconfigure::default();
-        match chance.below(4) {
+        match chance.below(5) {
             0 => change.cache_size = Some(ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]))),
             1 => change.eviction = Some(any(chance, &aura_policies::cache::FAMILY)),
             2 => change.admission = Some(any(chance, &aura_policies::admission::FAMILY)),
+            3 => change.io_limit = Some(io_limit(chance)),
             _ => change.warming = Some(any(chance, &aura_policies::warming::FAMILY)),
         }
         self.engine.reconfigure(&change).await.unwrap();
@@ -199,6 +230,11 @@ fn range((start, end): &Bounds) -> Range {
     Range { start: key(start), end: key(end) }
 }
 
+fn delete_range(model: &mut Model, bounds: &Bounds) {
+    let range = range(bounds);
+    model.retain(|key, _| !(range.after_start(key) && range.before_end(key)));
+}
+
 async fn check_scan(mut scan: aura_engine::Scan, model: &Model, bounds: Bounds, direction: Direction, limit: usize) {
     let rows: Vec<_> = model.range(bounds.clone()).collect();
     let expected: Vec<_> = match direction {
@@ -232,6 +268,7 @@ fn run(seed: u64, steps: usize) {
             for _ in 0..steps {
                 checked.step().await;
             }
+            tried("operations", steps as u64);
             checked.check_everything().await;
             checked.reopen().await;
             checked.check_everything().await;

@@ -1,7 +1,7 @@
 //! The list of families, and the defaults that the engine starts from.
 
 use crate::entry::{FamilyInfo, PolicySpec};
-use crate::{admission, agent, bound, cache, filter, index, layout, picker, separation, tuner, warming};
+use crate::{admission, agent, bound, cache, filter, gc, index, layout, picker, placement, separation, tuner, warming};
 
 /// The policy that each family uses where a config says nothing.
 #[derive(Clone, Debug)]
@@ -26,6 +26,10 @@ pub struct Defaults {
     pub filter: PolicySpec,
     /// Value separation.
     pub separation: PolicySpec,
+    /// Placement in the value log.
+    pub placement: PolicySpec,
+    /// Garbage collection of the value log.
+    pub gc: PolicySpec,
 }
 
 /// The defaults of every family; the engine names no policy itself.
@@ -41,6 +45,8 @@ pub fn defaults() -> Defaults {
         tuner: tuner::FAMILY.default_spec(),
         filter: filter::FAMILY.default_spec(),
         separation: separation::FAMILY.default_spec(),
+        placement: placement::FAMILY.default_spec(),
+        gc: gc::FAMILY.default_spec(),
     }
 }
 
@@ -58,5 +64,7 @@ pub fn families() -> Vec<FamilyInfo> {
         tuner::FAMILY.info(),
         filter::FAMILY.info(),
         separation::FAMILY.info(),
+        placement::FAMILY.info(),
+        gc::FAMILY.info(),
     ]
 }

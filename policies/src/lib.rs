@@ -17,6 +17,8 @@
 //! | [`tuner`] | which index does the next table get? | when a table is begun |
 //! | [`filter`] | can this table hold the key? | built once a table, asked once a look-up |
 //! | [`separation`] | does this value go to the value log? | every write |
+//! | [`placement`] | which queue of the value log does a value go to? | once a separated value |
+//! | [`gc`] | which value file is collected next? | once a collection of the value log |
 
 pub mod entry;
 pub mod facts;
@@ -39,6 +41,8 @@ pub mod filter;
 pub mod index;
 pub mod tuner;
 
+pub mod gc;
+pub mod placement;
 pub mod separation;
 
 mod families;

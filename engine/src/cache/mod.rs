@@ -243,6 +243,12 @@ impl BlockCache {
         self.shard(name, hash).remove(name, hash);
     }
 
+    /// Drops the rows of the keys that `is_old` names, shard by shard; as `remove`, even where the cache is off. O(objects).
+    pub(crate) fn remove_rows(&self, is_old: impl Fn(&[u8]) -> bool) {
+        // Rows never lie in the metadata's share.
+        self.main.shards.iter().for_each(|shard| guard(shard).remove_rows(&is_old));
+    }
+
     /// The number to read before a view is loaded whose rows may be kept; None where no rows are.
     pub(crate) fn row_epoch(&self) -> Option<u64> {
         (self.rows != Rows::None).then(|| self.row_epoch.load(Ordering::Acquire))

@@ -123,9 +123,14 @@ impl Held {
     /// Whether this is the object of that name.
     pub(super) fn is(&self, name: &Name<'_>) -> bool {
         let same = self.id == name.id && self.kind == name.kind;
-        same && match &self.object {
-            Object::Bytes(row) if is_row(self.kind) => row_key(row) == Some(name.key),
-            _ => true,
+        same && self.row_key().is_none_or(|key| key == name.key)
+    }
+
+    /// The user key, if it is a row.
+    pub(super) fn row_key(&self) -> Option<&[u8]> {
+        match &self.object {
+            Object::Bytes(row) if is_row(self.kind) => row_key(row),
+            _ => None,
         }
     }
 

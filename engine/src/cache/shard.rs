@@ -234,6 +234,16 @@ impl Shard {
         }
     }
 
+    /// Drops the rows of the keys that `is_old` names. O(slots).
+    pub(super) fn remove_rows(&mut self, is_old: impl Fn(&[u8]) -> bool) {
+        for slot in 0..self.slots.len() as Slot {
+            if held(&self.slots, slot).and_then(Held::row_key).is_some_and(&is_old) {
+                self.policies.eviction.on_remove(slot, Removal::Died);
+                self.release(slot);
+            }
+        }
+    }
+
     /// Empties a slot that the policy has forgotten.
     fn release(&mut self, slot: Slot) {
         let left = self.slots.get_mut(slot as usize).and_then(Option::take);

@@ -137,7 +137,7 @@ fn policies_and_size_change_under_what_is_held() {
         eviction: eviction.map(small),
         admission: admission.map(PolicySpec::named),
         cache_size: kib.map(ByteSize::kib),
-        warming: None,
+        ..Reconfigure::default()
     };
     let mut changes: Vec<_> = evictions().map(|eviction| change(Some(eviction), None, None)).collect();
     changes.extend(admissions().map(|admission| change(None, Some(admission), None)));

@@ -1,14 +1,31 @@
-//! A plan that was found lawful, with the tables it names.
+//! A plan that was found lawful, with the tables it names; and the tables that leave without a plan.
 
 use std::sync::Arc;
 
-use aura_policies::facts::{OutputRun, Plan, Reason, RunId, TableId};
+use aura_policies::facts::{OutputRun, Plan, Reason, RunId, TableFacts, TableId};
 
+use crate::limiter::Priority;
+use crate::ranges::RangeSet;
 use crate::sst::Table;
+use crate::state::Jobs;
+use crate::storage::Sequence;
 use crate::version::{Run, Version};
+
+/// What becomes of the tables a job names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobKind {
+    /// They are merged into new ones.
+    Merge,
+    /// They change their level as they are: they come from one run above and meet none they overlap.
+    Move,
+    /// They leave unread: range tombstones hide all of them.
+    Drop,
+}
 
 /// A compaction to do.
 pub(crate) struct Job {
+    /// What is done.
+    pub(crate) kind: JobKind,
     /// What is read: a run each, cut down to the tables of the plan, the newest first.
     pub(crate) inputs: Vec<(usize, Arc<Run>)>,
     /// The level the output goes to.
@@ -19,6 +36,8 @@ pub(crate) struct Job {
     pub(crate) reason: Reason,
     /// Runs that may hold older versions of the keys that are merged.
     below: Vec<Arc<Run>>,
+    /// The range tombstones in force when it begins.
+    pub(crate) ranges: Arc<RangeSet>,
 }
 
 impl Job {
@@ -47,7 +66,46 @@ impl Job {
                 }
             }
         }
-        Self { inputs, level: plan.level, run: target, reason: plan.reason, below }
+        // Who asks for a compaction is to be rid of what range tombstones hide.
+        let sweeps = plan.reason == Reason::Manual && !version.ranges.is_empty();
+        let moves = inputs.len() == 1 && inputs[0].0 < plan.level && !sweeps;
+        let kind = if moves { JobKind::Move } else { JobKind::Merge };
+        Self {
+            kind,
+            inputs,
+            level: plan.level,
+            run: target,
+            reason: plan.reason,
+            below,
+            ranges: version.ranges.clone(),
+        }
+    }
+
+    /// The tables that no job of `jobs` reads or may move, that range tombstones hide from everybody, the holders of
+    /// snapshots included, and that point at no value; None where there is none. O(tables) where there are range tombstones.
+    pub(crate) fn drop_hidden(version: &Version, jobs: &Jobs) -> Option<Self> {
+        let ranges = version.ranges.clone();
+        if ranges.is_empty() {
+            return None;
+        }
+        let oldest = jobs.snapshots.keys().next().copied().unwrap_or(Sequence::MAX);
+        let is_hidden = |facts: &TableFacts| {
+            // A level may be in use by two jobs, and count as free when the first has ended.
+            !jobs.busy.contains(&facts.id)
+                && facts.separated_bytes == 0
+                && ranges.covering(&facts.smallest, &facts.largest, oldest) > facts.sequence_max
+        };
+        let mut inputs = Vec::new();
+        for (level, it) in version.levels.iter().enumerate().filter(|(level, _)| !jobs.busy_levels.contains(level)) {
+            for run in &it.runs {
+                let hidden: Vec<_> = run.tables.iter().filter(|table| is_hidden(table.facts())).cloned().collect();
+                if !hidden.is_empty() {
+                    inputs.push((level, Arc::new(Run { id: run.id, tables: hidden })));
+                }
+            }
+        }
+        let level = inputs.first()?.0;
+        Some(Self { kind: JobKind::Drop, inputs, level, run: None, reason: Reason::Manual, below: Vec::new(), ranges })
     }
 
     /// The tables that are read.
@@ -60,9 +118,9 @@ impl Job {
         self.tables().map(|(_, table)| table.facts().bytes).sum()
     }
 
-    /// Whether the tables can change their level as they are: they come from one run above and meet none they overlap.
-    pub(crate) fn is_move(&self) -> bool {
-        self.inputs.len() == 1 && self.inputs[0].0 < self.level
+    /// Who it goes before when I/O is limited.
+    pub(crate) fn priority(&self) -> Priority {
+        if self.inputs.iter().any(|(level, _)| *level == 0) { Priority::Level0 } else { Priority::Deep }
     }
 
     /// Whether no older version of `key` can lie outside the merge.

@@ -4,24 +4,29 @@ use std::sync::Arc;
 
 use aura_policies::warming::{Asks, Warming};
 
-use super::Job;
+use super::job::{Job, JobKind};
+use super::values::Values;
 use crate::cache::Name;
 use crate::context::ReadContext;
 use crate::env::timed;
 use crate::error::Result;
 use crate::flush::{ENTRIES_A_SLICE, TableWriter};
+use crate::limiter::Priority;
 use crate::merge::Merge;
 use crate::metrics::{Event, EventKind, add};
 use crate::retain::Retain;
 use crate::sst::Table;
 use crate::state::{Inner, OpenedFiles, View};
 use crate::storage::{Direction, Entry};
-use crate::version::{AddedTable, Edit};
+use crate::version::{AddedTable, Edit, Version};
+use crate::vlog::ValueFile;
 use crate::warm::Inputs;
 
 /// What a merge wrote.
 struct Merged {
     tables: Vec<Arc<Table>>,
+    /// Value files, with their bytes.
+    values: Vec<(Arc<ValueFile>, u64)>,
     retain: Retain,
 }
 
@@ -30,21 +35,35 @@ impl Inner {
     pub(crate) async fn compact_job(&self, job: &Job) -> Result<()> {
         let start_nanos = self.env.clock.now();
         let warming = self.warming();
-        let merged = if job.is_move() {
-            let tables = job.tables().map(|(_, table)| table.clone()).collect();
-            Merged { tables, retain: Retain::new(Vec::new()) }
-        } else {
-            let (merged, polled_nanos) = timed(&*self.env.clock, self.merge_tables(job, &warming)).await;
-            add(&self.counters.mine().compaction_cpu_nanos, polled_nanos);
-            merged?
+        let as_they_are =
+            |tables| Merged { tables, values: Vec::new(), retain: Retain::new(Vec::new(), Default::default()) };
+        let merged = match job.kind {
+            JobKind::Move => as_they_are(job.tables().map(|(_, table)| table.clone()).collect()),
+            JobKind::Drop => as_they_are(Vec::new()),
+            JobKind::Merge => {
+                let (merged, polled_nanos) = timed(&*self.env.clock, self.merge_tables(job, &warming)).await;
+                add(&self.counters.mine().compaction_cpu_nanos, polled_nanos);
+                merged?
+            }
         };
-        let dead = if job.is_move() || !warming.drops_dead() { Vec::new() } else { self.cached_names(job).await };
+        let stays = job.kind == JobKind::Move || !warming.drops_dead();
+        let dead = if stays { Vec::new() } else { self.cached_names(job).await };
         self.swap(job, &merged).await?;
         dead.iter().for_each(|name| self.cache.remove(name));
-        let write_bytes = if job.is_move() { 0 } else { merged.tables.iter().map(|table| table.facts().bytes).sum() };
-        let read_bytes = if job.is_move() { 0 } else { job.bytes() };
         let mine = self.counters.mine();
-        add(if job.is_move() { &mine.compaction_moves } else { &mine.compactions }, 1);
+        let (mut read_bytes, mut write_bytes) = (0, 0);
+        match job.kind {
+            JobKind::Move => add(&mine.compaction_moves, 1),
+            JobKind::Drop => {
+                add(&mine.tables_dropped, job.tables().count() as u64);
+                return Ok(());
+            }
+            JobKind::Merge => {
+                add(&mine.compactions, 1);
+                read_bytes = job.bytes();
+                write_bytes = merged.tables.iter().map(|table| table.facts().bytes).sum();
+            }
+        }
         add(&mine.compaction_read_bytes, read_bytes);
         add(&mine.compaction_write_bytes, write_bytes);
         add(&mine.compaction_dropped, merged.retain.dropped);
@@ -75,29 +94,39 @@ impl Inner {
         }
         merge.seek(None, &mut context).await?;
         let (writer, last, tables) = (None, None, Vec::new());
-        let mut output = Output { inner: self, warming, level: job.level, deepest, writer, last, tables };
-        let mut retain = Retain::new(self.snapshots());
-        let mut seen = 0u64;
+        let priority = job.priority();
+        let mut output = Output { inner: self, warming, level: job.level, deepest, priority, writer, last, tables };
+        let mut values = Values::new(self)?;
+        let mut retain = Retain::new(self.snapshots(), job.ranges.clone());
+        // What its tables write is granted as they are written.
+        let (mut seen, mut granted) = (0u64, 0);
         while let Some(entry) = merge.entry() {
             if retain.keeps(entry, |key| job.nothing_below(key)) {
-                output.add(entry, &mut context).await?;
+                let settled = values.settle(entry, &mut retain.garbage, &mut context).await?;
+                output.add(settled.as_ref().unwrap_or(entry), &mut context).await?;
             }
             merge.step(&mut context).await?;
             seen += 1;
             if seen.is_multiple_of(ENTRIES_A_SLICE) {
                 context.charge();
                 self.env.clock.settle().await;
+                let used = context.stats.device_read_bytes + values.moved_bytes;
+                self.limit_io(priority, used - granted).await;
+                granted = used;
                 if self.is_closing() {
                     output.abandon();
+                    values.abandon();
                     return Err(crate::Error::Closed);
                 }
             }
         }
         output.end_table(&mut context).await?;
         context.charge();
+        self.limit_io(priority, context.stats.device_read_bytes + values.moved_bytes - granted).await;
         add(&self.counters.mine().compaction_cpu_nanos, context.charged_nanos);
+        let values = values.finish().await?;
         self.sync_directory().await?;
-        Ok(Merged { tables: output.tables, retain })
+        Ok(Merged { tables: output.tables, values, retain })
     }
 
     /// Replaces the inputs by the outputs in one edit.
@@ -110,20 +139,19 @@ impl Inner {
                 .iter()
                 .map(|table| AddedTable { level: job.level, run, facts: table.facts().clone() })
                 .collect(),
+            values_opened: merged.values.iter().map(|(file, _)| file.number).collect(),
+            values_sealed: merged.values.iter().map(|(file, bytes)| (file.number, *bytes)).collect(),
+            values_dead: merged.retain.garbage.clone(),
             ..Edit::default()
         };
-        let version = self.view.load().version.clone();
-        self.book_garbage(&mut edit, &version, &merged.retain);
-        self.retire_values(&edit, &version);
         let tables = merged.tables.iter().map(|table| (table.facts().id, table.clone())).collect();
-        let opened = OpenedFiles { tables, ..OpenedFiles::default() };
-        self.commit_edit(edit, opened, |view, version| View {
-            active: view.active.clone(),
-            sealed: view.sealed.clone(),
-            version: Arc::new(version),
-        })
-        .await?;
-        if !job.is_move() {
+        let values = merged.values.iter().map(|(file, _)| (file.number, file.clone())).collect();
+        let settled = |before: &Version| {
+            edit.settle_ranges(before, &[], merged.retain.swept(), &self.snapshots());
+            edit
+        };
+        self.commit_edit_with(settled, OpenedFiles { tables, values }, View::with_version).await?;
+        if job.kind != JobKind::Move {
             let now = self.env.clock.now();
             for (level, table) in job.tables() {
                 self.index_book.retire(level, table, now);
@@ -140,6 +168,7 @@ struct Output<'a> {
     warming: &'a Arc<dyn Warming>,
     level: usize,
     deepest: usize,
+    priority: Priority,
     writer: Option<TableWriter>,
     last: Option<crate::Key>,
     tables: Vec<Arc<Table>>,
@@ -152,7 +181,7 @@ impl Output<'_> {
             self.end_table(context).await?;
         }
         if self.writer.is_none() {
-            self.writer = Some(self.inner.begin_table(self.level, self.deepest, self.warming)?);
+            self.writer = Some(self.inner.begin_table(self.level, self.deepest, self.warming, self.priority)?);
         }
         self.last = Some(entry.key.clone());
         let writer = self.writer.as_mut().expect("just begun");

@@ -5,6 +5,7 @@
 mod check;
 mod job;
 mod merge;
+pub(crate) mod values;
 
 pub(crate) use check::check;
 pub(crate) use job::Job;

@@ -20,6 +20,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+use crate::error::{Error, Result};
+
 mod blob;
 mod tree;
 
@@ -174,6 +176,48 @@ pub(crate) async fn timed<T>(clock: &dyn Clock, work: impl Future<Output = T>) -
         poll
     });
     (value.await, nanos)
+}
+
+/// The values of all `futures`, which run side by side in the calling task.
+pub(crate) async fn join_all<T>(mut futures: Vec<BoxFuture<'static, T>>) -> Vec<T> {
+    let mut values: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, value) in futures.iter_mut().zip(&mut values) {
+            if value.is_none()
+                && let Poll::Ready(ready) = future.as_mut().poll(context)
+            {
+                *value = Some(ready);
+            }
+        }
+        if values.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    values.into_iter().flatten().collect()
+}
+
+/// As [`join_all`], with a task for each but the last, which the calling task runs: on several threads, where the world has
+/// them. A task that is lost with its runtime gives [`Error::Closed`].
+pub(crate) async fn spawn_all<T: Send + 'static>(
+    tasks: &dyn Spawn,
+    name: &'static str,
+    mut futures: Vec<BoxFuture<'static, Result<T>>>,
+) -> Vec<Result<T>> {
+    let Some(last) = futures.pop() else { return Vec::new() };
+    let told: Vec<_> = futures
+        .into_iter()
+        .map(|future| {
+            let (tell, told) = tokio::sync::oneshot::channel();
+            tasks.spawn(name, Box::pin(async move { drop(tell.send(future.await)) }));
+            told
+        })
+        .collect();
+    let last = last.await;
+    let mut values = Vec::with_capacity(told.len() + 1);
+    for one in told {
+        values.push(one.await.unwrap_or(Err(Error::Closed)));
+    }
+    values.push(last);
+    values
 }
 
 /// Starts tasks.

@@ -63,8 +63,8 @@ impl Lookups {
         TableLookups {
             found,
             absent,
-            probes: (found + absent).wrapping_add(self.extra.load(Ordering::Relaxed)),
-            life_nanos: self.lived_before.load(Ordering::Relaxed) + now.saturating_sub(self.opened_at),
+            probes: found.wrapping_add(absent).wrapping_add(self.extra.load(Ordering::Relaxed)),
+            life_nanos: self.lived_before.load(Ordering::Relaxed).saturating_add(now.saturating_sub(self.opened_at)),
         }
     }
 

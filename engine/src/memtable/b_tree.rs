@@ -14,12 +14,12 @@
 //! A reader that holds an old node sees all that was there when it got it, which is all that it may ask for: sequences are
 //! published after their entries are in.
 
-use std::sync::atomic::{AtomicU32, Ordering as Atomic};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
+use super::arena::Entries;
 use super::{SortedMap, Start};
 use crate::storage::{Entry, Sequence, common_prefix, head};
 
@@ -28,49 +28,6 @@ const ENTRY_OVERHEAD_BYTES: u64 = 120;
 
 const LEAF_MAX: usize = 64;
 const INNER_MAX: usize = 128;
-
-/// Places for entries are made so many at a time, and lists of such chunks likewise.
-const CHUNK: usize = 1024;
-
-type Chunk = Box<[OnceLock<Entry>]>;
-type Chunks = Box<[OnceLock<Chunk>]>;
-
-/// Entries by number, which readers reach without a lock.
-struct Entries {
-    chunks: Box<[OnceLock<Chunks>]>,
-    len: AtomicU32,
-}
-
-fn places<T>(number: usize) -> Box<[OnceLock<T>]> {
-    (0..number).map(|_| OnceLock::new()).collect()
-}
-
-impl Default for Entries {
-    fn default() -> Self {
-        Self { chunks: places(CHUNK), len: AtomicU32::new(0) }
-    }
-}
-
-impl Entries {
-    /// Appends an entry; one writer at a time.
-    fn push(&self, entry: Entry) -> u32 {
-        let number = self.len.load(Atomic::Relaxed);
-        let at = number as usize;
-        let chunks = self.chunks[at / (CHUNK * CHUNK)].get_or_init(|| places(CHUNK));
-        let chunk = chunks[at / CHUNK % CHUNK].get_or_init(|| places(CHUNK));
-        chunk[at % CHUNK].get_or_init(|| entry);
-        self.len.store(number + 1, Atomic::Release);
-        number
-    }
-
-    /// The entry of a number that a node names.
-    fn get(&self, number: u32) -> &Entry {
-        let at = number as usize;
-        let chunks = self.chunks[at / (CHUNK * CHUNK)].get();
-        let chunk = chunks.and_then(|chunks| chunks[at / CHUNK % CHUNK].get());
-        chunk.and_then(|chunk| chunk[at % CHUNK].get()).expect("an entry is there before its number is in a node")
-    }
-}
 
 /// A position in internal order.
 type Position<'a> = (&'a [u8], Sequence);
@@ -289,8 +246,7 @@ impl<'a> Cursor<'a> {
 impl SortedMap for BTree {
     fn insert(&self, entry: Entry) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = self.entries.push(entry);
-        let entry = self.entries.get(number);
+        let (number, entry) = self.entries.push(entry);
         let position = (&entry.key[..], entry.sequence);
         let root = self.root.load();
         let i = root.child(position, &Fences);
@@ -351,7 +307,7 @@ impl SortedMap for BTree {
     }
 
     fn len(&self) -> usize {
-        self.entries.len.load(Atomic::Acquire) as usize
+        self.entries.len()
     }
 
     fn steps(&self) -> u64 {

@@ -7,14 +7,24 @@
 //! |---|---|---|---|
 //! | [`skip_list`] | links a node | O(log n) nodes, a cache miss each | everything is spread over memory |
 //! | [`b_tree`] | copies one leaf of at most 64 references | 3 nodes, and 1 or 2 entries | writes of very few, very large entries |
+//! | [`art`] | puts a reference into a node, or a node above it | a node for about every byte that tells keys apart, then 1 entry | keys that differ in many places; walks |
+//!
+//! Range deletes stand beside the map, in a set that the writer replaces whole: see [`crate::ranges`].
 
+mod arena;
+mod art;
 mod b_tree;
 mod skip_list;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
 
 use crate::config::MemtableStructure;
 use crate::env::Work;
+use crate::ranges::{RangeSet, RangeTombstone};
 use crate::storage::{Entry, Sequence};
 
 /// Entries taken from a memtable at a time by a walk over all of it.
@@ -60,10 +70,27 @@ trait SortedMap: Send + Sync {
 /// A memtable.
 pub(crate) struct Memtable {
     map: Box<dyn SortedMap>,
+    ranges: ArcSwap<RangeSet>,
+    /// Whether `ranges` holds any: what readers look at first.
+    has_ranges: AtomicBool,
     bytes: AtomicU64,
     logged: AtomicU64,
+    separated: AtomicU64,
+    tails: OnceLock<Vec<ValueTail>>,
     /// The write-ahead log that holds its entries.
     pub(crate) wal: u64,
+}
+
+/// How far a value file was filled when a memtable was sealed: what lies before is pointed at by this memtable, by older ones
+/// or by tables, or by nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ValueTail {
+    /// The file.
+    pub(crate) file: u64,
+    /// Its bytes.
+    pub(crate) bytes: u64,
+    /// Whether it had been full: it never grows again.
+    pub(crate) full: bool,
 }
 
 impl Memtable {
@@ -72,8 +99,11 @@ impl Memtable {
         let map: Box<dyn SortedMap> = match structure {
             MemtableStructure::SkipList => Box::new(skip_list::SkipList::default()),
             MemtableStructure::BTree => Box::new(b_tree::BTree::default()),
+            MemtableStructure::Art => Box::new(art::Art::default()),
         };
-        Self { map, bytes: AtomicU64::new(0), logged: AtomicU64::new(0), wal }
+        let (bytes, logged, separated) = Default::default();
+        let (ranges, has_ranges, tails) = Default::default();
+        Self { map, ranges, has_ranges, bytes, logged, separated, tails, wal }
     }
 
     /// Adds an entry. O(log entries). One writer at a time.
@@ -85,9 +115,29 @@ impl Memtable {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Adds range tombstones. O(those it holds). One writer at a time.
+    pub(crate) fn insert_ranges(&self, tombstones: &[RangeTombstone], work: &mut Work) {
+        if tombstones.is_empty() {
+            return;
+        }
+        let before = self.ranges.load();
+        let after = before.changed(tombstones, &BTreeSet::new());
+        work.memtable_inserts += tombstones.len() as u64;
+        work.bytes_copied += after.bytes();
+        self.bytes.fetch_add(after.bytes().saturating_sub(before.bytes()), Ordering::Relaxed);
+        self.ranges.store(Arc::new(after));
+        // Readers learn of it, as of entries, by the sequence number that is published afterwards.
+        self.has_ranges.store(true, Ordering::Relaxed);
+    }
+
+    /// The range tombstones, if it holds any. Who has read the published sequence number before sees all up to that.
+    pub(crate) fn ranges(&self) -> Option<Arc<RangeSet>> {
+        self.has_ranges.load(Ordering::Relaxed).then(|| self.ranges.load_full())
+    }
+
     /// The newest entry of `key` that `snapshot` sees.
     pub(crate) fn get(&self, key: &[u8], snapshot: Sequence, work: &mut Work) -> Option<Entry> {
-        if self.is_empty() {
+        if self.map.len() == 0 {
             return None;
         }
         work.memtable_steps += self.map.steps();
@@ -109,9 +159,29 @@ impl Memtable {
         self.logged.load(Ordering::Relaxed)
     }
 
+    /// Bytes were appended to the value log for its entries.
+    pub(crate) fn add_separated(&self, bytes: u64) {
+        self.separated.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of the value log that its entries point at.
+    pub(crate) fn separated_bytes(&self) -> u64 {
+        self.separated.load(Ordering::Relaxed)
+    }
+
+    /// Seals it: the value files are filled as far as `tails` says, and no entry comes any more.
+    pub(crate) fn seal(&self, tails: Vec<ValueTail>) {
+        self.tails.get_or_init(|| tails);
+    }
+
+    /// How far the value files that were not sealed were filled when it was sealed.
+    pub(crate) fn tails(&self) -> &[ValueTail] {
+        self.tails.get().map_or(&[], Vec::as_slice)
+    }
+
     /// Whether it holds nothing.
     pub(crate) fn is_empty(&self) -> bool {
-        self.map.len() == 0
+        self.map.len() == 0 && !self.has_ranges.load(Ordering::Relaxed)
     }
 
     /// Up to `limit` entries, in the order walked.

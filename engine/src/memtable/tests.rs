@@ -135,3 +135,24 @@ fn readers_see_everything_published() {
         assert_eq!(table.iter().count(), 50_000, "{structure:?}");
     }
 }
+
+#[test]
+fn range_tombstones_count_and_make_it_no_longer_empty() {
+    for (structure, table) in tables() {
+        assert!(table.is_empty() && table.ranges().is_none(), "{structure:?}");
+        let range = |sequence, start: &'static str, end: &'static str| RangeTombstone {
+            sequence,
+            start: Bytes::from(start),
+            end: Bytes::from(end),
+        };
+        table.insert_ranges(&[range(4, "a", "c"), range(5, "b", "")], &mut Work::default());
+        table.insert_ranges(&[], &mut Work::default());
+        let before = table.bytes();
+        table.insert_ranges(&[range(6, "x", "y")], &mut Work::default());
+        let ranges = table.ranges().unwrap();
+        assert_eq!(ranges.sequences(), [4, 5, 6].into(), "{structure:?}");
+        assert!(!table.is_empty() && before > 0 && table.bytes() > before, "{structure:?}");
+        assert_eq!(table.bytes(), ranges.bytes());
+        assert_eq!(table.iter().count(), 0);
+    }
+}

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::{Loss, Repair};
 use crate::error::Result;
 use crate::memtable::Memtable;
-use crate::open::replay_logs;
-use crate::storage::{BatchReader, Entry, Sequence};
+use crate::ranges::RangeTombstone;
+use crate::recovery;
+use crate::storage::{BatchReader, Entry, Key, Kind, Sequence};
 use crate::verify::is_damage;
 use crate::version::{Edit, FileKind, Recovered, Version};
-use crate::wal::format::Record;
+use crate::wal::format::{FILE_HEADER_BYTES, Record};
 use crate::wal::{Replay, replay};
 
 /// What the logs hold.
@@ -22,6 +23,13 @@ pub(super) struct Logs {
     pub(super) memtables: Vec<Arc<Memtable>>,
     /// The largest sequence number in them.
     pub(super) sequence: Sequence,
+}
+
+impl Logs {
+    /// The range tombstones in them.
+    pub(super) fn ranges(&self) -> Vec<RangeTombstone> {
+        self.memtables.iter().filter_map(|memtable| memtable.ranges()).flat_map(|set| set.tombstones()).collect()
+    }
 }
 
 /// The logs being read one after the other.
@@ -41,7 +49,8 @@ impl Repair<'_> {
     /// Writes up to `flushed` are in tables.
     pub(super) async fn read_logs(&mut self, stored: Option<&Edit>, flushed: Sequence) -> Result<Logs> {
         let wal_min = stored.and_then(|edit| edit.wal_min);
-        let wals: Vec<u64> = self.found(FileKind::Wal).into_iter().filter(|wal| *wal >= wal_min.unwrap_or(0)).collect();
+        let mut wals: Vec<u64> =
+            self.found(FileKind::Wal).into_iter().filter(|wal| *wal >= wal_min.unwrap_or(0)).collect();
         if let Some(edit) = stored
             && edit.values_opened.iter().all(|number| self.values.contains_key(number))
             && let Some(logs) = self.replay_as_they_are(edit, &wals, flushed).await?
@@ -51,14 +60,17 @@ impl Repair<'_> {
         self.discarded.extend(wals.iter().map(|wal| FileKind::Wal.name(*wal)));
         let filling = Memtable::new(self.config.memtable_structure, 0);
         let mut walk = Walk { logs: Logs::default(), filling, flushed, last: None, stopped: false };
-        if let (Some(first), Some(wal_min)) = (wals.first(), wal_min)
-            && *first != wal_min
-        {
+        if let Some(wal_min) = wal_min.filter(|wal_min| wals.first() != Some(wal_min)) {
             let path = FileKind::Wal.path(self.directory, wal_min);
             self.report.losses.push(Loss::new(&path, 0, "the log is missing"));
             walk.stopped = true;
         }
-        let chain = if stored.is_none() { self.chain_start(&wals).await? } else { 0 };
+        let mut chain = 0;
+        if stored.is_none() {
+            // One that holds nothing proves nothing: a repair that was cut short may have begun it.
+            wals.retain(|wal| self.holds_records(*wal));
+            chain = self.chain_start(&wals).await?;
+        }
         for wal in &wals {
             walk.stopped |= *wal < chain;
             self.read_log(*wal, &mut walk).await?;
@@ -72,22 +84,28 @@ impl Repair<'_> {
     }
 
     async fn replay_as_they_are(&self, edit: &Edit, wals: &[u64], sequence: Sequence) -> Result<Option<Logs>> {
-        let mut values = edit.clone();
-        values.added.clear();
-        let version = values.apply(&Version::default(), &Default::default(), &self.values);
+        if wals.first().copied() != edit.wal_min {
+            return Ok(None);
+        }
         let recovered = Recovered {
-            version,
+            version: Version { value_files: self.values.clone(), ..Version::default() },
             sequence,
             next_number: self.next_number,
+            known_below: edit.next_number.unwrap_or(0),
             wal_min: edit.wal_min.unwrap_or(0),
             wals: wals.to_vec(),
             leftovers: Vec::new(),
         };
-        match replay_logs(self.env, self.directory, self.config, &recovered).await {
+        match recovery::replay(self.env, self.directory, self.config, &recovered).await {
             Ok(replayed) => Ok(Some(Logs { stay: true, memtables: replayed.memtables, sequence })),
             Err(error) if is_damage(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn holds_records(&self, wal: u64) -> bool {
+        let bytes = self.env.fs.open(&FileKind::Wal.path(self.directory, wal)).and_then(|file| file.bytes());
+        bytes.is_ok_and(|bytes| bytes > FILE_HEADER_BYTES as u64)
     }
 
     /// The first of the logs that lead to the newest one without a gap.
@@ -129,7 +147,7 @@ impl Repair<'_> {
         walk.last = Some((wal, log.offset()));
         if !log.is_complete() {
             walk.stopped = true;
-            if log.check_torn_at(&path, log.offset() as usize).is_err() {
+            if log.check_torn_at(&path, log.offset()).is_err() {
                 let offset = log.offset();
                 let loss =
                     Loss::new(&path, offset, "a record that was synced does not read back, nor is what follows kept");
@@ -153,6 +171,16 @@ impl Repair<'_> {
     async fn take(&mut self, path: &Path, writes: Vec<Entry>, walk: &mut Walk) -> Result<()> {
         let last = writes.iter().map(|entry| entry.sequence).max();
         walk.logs.sequence = walk.logs.sequence.max(last.unwrap_or(0));
+        let (ranges, writes): (Vec<_>, Vec<_>) = writes.into_iter().partition(|it| it.kind == Kind::DeleteRange);
+        let copy = Key::copy_from_slice;
+        let tombstone = |Entry { key, sequence, value, .. }: &Entry| RangeTombstone {
+            sequence: *sequence,
+            start: copy(key),
+            end: copy(value),
+        };
+        let ranges: Vec<_> = ranges.iter().map(tombstone).collect();
+        self.report.log_writes_kept += ranges.len() as u64;
+        walk.filling.insert_ranges(&ranges, &mut self.context.work);
         for entry in self.without_lost_values(path, writes).await? {
             self.report.log_writes_kept += 1;
             walk.filling.insert(entry, &mut self.context.work);

@@ -4,7 +4,9 @@
 //!   a file that is missing is dropped; logs that do not replay give what they hold up to the damage.
 //! - Without, every table found is merged with what the logs hold into one run. Entries carry their sequence numbers, so
 //!   their versions sort rightly. But what a compaction had replaced, and a crash kept from being removed, is found too: a
-//!   key that was deleted may be there again.
+//!   key that was deleted may be there again. So may keys that were deleted by a range: range deletes that were flushed stand
+//!   in the manifest only.
+//! - A value file that was collected is lost with its map: where its frames belong is written nowhere else.
 //! - An entry whose value is lost is dropped. Where an older version of its key is left, that one is seen.
 //!
 //! Files that are damaged or no longer needed get a second name in `lost/` before the manifest that does without them takes
@@ -27,17 +29,19 @@ use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::merge::Merge;
 use crate::open::take_lock;
+use crate::ranges::RangeSet;
 use crate::retain::Retain;
 use crate::sst::Table;
 use crate::state::Policies;
 use crate::storage::{Direction, Key, Sequence};
-use crate::trace::Trace;
 use crate::verify::{is_damage, no_cache};
 use crate::version::{AddedTable, CURRENT, Edit, FileKind, Manifest, Run, Version, read_back};
-use crate::vlog::ValueFile;
+use crate::vlog::ValueFileState;
+use crate::wal::WalWriter;
 
 mod logs;
 mod tables;
+mod values;
 mod write;
 
 use logs::Logs;
@@ -54,7 +58,7 @@ pub struct RepairReport {
     /// Whether nothing was wrong: nothing was changed.
     pub sound: bool,
     /// Whether the manifest was lost, so that the tree was put together from the tables found: keys that were deleted
-    /// before may be there again.
+    /// before, one by one or by a range, may be there again.
     pub rebuilt: bool,
     /// Tables without fault.
     pub tables_sound: u64,
@@ -158,7 +162,8 @@ struct Repair<'a> {
     report: RepairReport,
     names: Vec<String>,
     next_number: u64,
-    values: BTreeMap<u64, Arc<ValueFile>>,
+    /// The value files, by the number that pointers name.
+    values: BTreeMap<u64, ValueFileState>,
     /// Names of files that move to `lost/`.
     discarded: BTreeSet<String>,
 }
@@ -166,7 +171,7 @@ struct Repair<'a> {
 impl Repair<'_> {
     async fn run(&mut self) -> Result<()> {
         let stored = self.stored().await?;
-        self.open_values(stored.as_ref())?;
+        self.open_values(stored.as_ref()).await?;
         let listed = match &stored {
             Some(edit) => edit.added.clone(),
             None => self.found(FileKind::Table).into_iter().map(unlisted).collect(),
@@ -206,7 +211,7 @@ impl Repair<'_> {
             }
             let inputs = if stored.is_none() { std::mem::take(&mut tables) } else { BTreeMap::new() };
             let run = self.number();
-            for table in self.merge(inputs.into_values(), &logs, level).await? {
+            for table in self.merge(inputs.into_values(), &logs, stored.as_ref(), level).await? {
                 kept.push(AddedTable { level, run, facts: table.facts().clone() });
                 tables.insert(table.facts().id, table);
             }
@@ -257,33 +262,13 @@ impl Repair<'_> {
         numbers
     }
 
-    /// Opens the value files; tells of those that are missing or too short.
-    fn open_values(&mut self, stored: Option<&Edit>) -> Result<()> {
-        let listed = stored.map_or_else(|| self.found(FileKind::Values), |edit| edit.values_opened.clone());
-        for number in listed {
-            let path = FileKind::Values.path(self.directory, number);
-            match ValueFile::open(path.clone(), self.env.fs.clone()) {
-                Ok(file) => {
-                    let sealed = stored.and_then(|edit| edit.values_sealed.iter().find(|(it, _)| *it == number));
-                    let (bytes, sealed) = (file.bytes()?, sealed.map_or(0, |(_, bytes)| *bytes));
-                    if bytes < sealed {
-                        let loss = Loss::new(&path, bytes, format!("the file ends here, and had {sealed} bytes"));
-                        self.report.losses.push(Loss { bytes: Some(sealed - bytes), ..loss });
-                    }
-                    self.values.insert(number, Arc::new(file));
-                }
-                Err(error) if is_damage(&error) => self.report.losses.push(Loss::of(&error, &path)),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Merges tables and what the logs held into a run for `level`.
+    /// Merges tables and what the logs held into a run for `level`, but for what range tombstones hide: those of the logs,
+    /// and those stored.
     async fn merge(
         &mut self,
         tables: impl Iterator<Item = Arc<Table>>,
         logs: &Logs,
+        stored: Option<&Edit>,
         level: usize,
     ) -> Result<Vec<Arc<Table>>> {
         let mut merge = Merge::new(Direction::Forward);
@@ -292,7 +277,9 @@ impl Repair<'_> {
         }
         logs.memtables.iter().for_each(|memtable: &Arc<Memtable>| merge.add_memtable(memtable.clone()));
         merge.seek(None, &mut self.context).await?;
-        let mut retain = Retain::new(Vec::new());
+        let ranges = logs.ranges().into_iter().chain(stored.into_iter().flat_map(|edit| edit.ranges_added.clone()));
+        let ranges = RangeSet::default().changed(&ranges.collect::<Vec<_>>(), &BTreeSet::new());
+        let mut retain = Retain::new(Vec::new(), Arc::new(ranges));
         let mut sink = TableSink::new(level);
         while let Some(entry) = merge.entry() {
             // In level 0 older versions may lie below.
@@ -317,30 +304,29 @@ impl Repair<'_> {
         let rebuilt = stored.is_none();
         let mut edit = stored.unwrap_or_default();
         edit.added = kept;
-        edit.values_opened = self.values.keys().copied().collect();
-        edit.values_sealed.retain(|(number, _)| self.values.contains_key(number));
-        edit.values_garbage.clear();
-        let trace = self.trace(&tables, logs).await?;
-        for (number, file) in self.values.clone() {
-            let bytes = file.bytes()?;
-            if rebuilt && trace.frames(number).is_empty() {
-                self.discarded.insert(FileKind::Values.name(number));
-                edit.values_opened.retain(|it| *it != number);
-                continue;
-            }
-            // What is left of a file that lost its end is all of it.
-            if rebuilt || edit.values_sealed.iter().any(|(it, _)| *it == number) {
-                edit.values_sealed.retain(|(it, _)| *it != number);
-                edit.values_sealed.push((number, bytes));
-            }
-            let dead = trace.dead(number, bytes).iter().map(|extent| extent.bytes).sum::<u64>();
-            edit.values_garbage.push((number, dead));
+        edit.table_swept.retain(|(table, _)| tables.contains_key(table));
+        if !rebuilt && !logs.stay {
+            // They hide what lies in tables still. Where all was merged, nothing is left for them.
+            edit.ranges_added.extend(logs.ranges());
         }
-        let version = edit.apply(&Version::default(), &tables, &self.values);
+        self.book_values(&tables, logs, rebuilt).await?;
+        for values in [&mut edit.values_sealed, &mut edit.values_settled, &mut edit.values_moved] {
+            values.clear();
+        }
+        edit.values_opened.clear();
+        edit.values_dead.clear();
+        self.values.iter().for_each(|(number, state)| edit.add_value_file(*number, &state.facts));
+        let files = self.values.values().map(|state| (state.file.number, state.file.clone())).collect();
+        let unlawful = |what| Error::UnlawfulPlan { what };
+        let version = edit.apply(&Version::default(), &tables, &files).map_err(unlawful)?;
+        let manifest = self.number();
+        let wal_min = edit.wal_min.filter(|_| logs.stay).unwrap_or(manifest);
+        if wal_min == manifest {
+            WalWriter::create(self.env, self.directory, manifest, None).await?;
+        }
         self.set_aside().await?;
-        let (manifest, wal_min) = (self.number(), edit.wal_min.filter(|_| logs.stay));
         let base = Edit {
-            wal_min: Some(wal_min.unwrap_or(manifest)),
+            wal_min: Some(wal_min),
             next_number: Some(self.next_number),
             sequence: Some(sequence),
             ..Edit::default()
@@ -355,19 +341,6 @@ impl Repair<'_> {
             let _ = self.env.fs.remove(&self.directory.join(name));
         }
         self.sync(self.directory).await
-    }
-
-    /// What the state points at: from tables, and from logs that stay.
-    async fn trace(&mut self, tables: &BTreeMap<u64, Arc<Table>>, logs: &Logs) -> Result<Trace> {
-        let mut trace = Trace::default();
-        for table in tables.values() {
-            table.verify(&mut self.context, |entry| trace.add(entry)).await?;
-        }
-        if logs.stay {
-            logs.memtables.iter().flat_map(|memtable| memtable.iter()).for_each(|entry| trace.add(&entry));
-        }
-        trace.settle();
-        Ok(trace)
     }
 
     /// Gives every discarded file a second name in `lost/`.

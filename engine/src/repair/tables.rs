@@ -63,7 +63,11 @@ impl Repair<'_> {
         for entry in values {
             let Some(pointer) = entry.pointer() else { continue };
             let sound = match self.values.get(&pointer.file) {
-                Some(file) => file.holds(&entry.key, &pointer).await?,
+                Some(state) => match state.get(&entry.key, &pointer, &mut self.context).await {
+                    Ok(_) => true,
+                    Err(error) if is_damage(&error) => false,
+                    Err(error) => return Err(error),
+                },
                 None => false,
             };
             if !sound {
@@ -79,7 +83,10 @@ impl Repair<'_> {
         let name = holder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut dropped: BTreeSet<(Key, Sequence)> = BTreeSet::new();
         for (file, entries) in lost {
-            let path = FileKind::Values.path(self.directory, file);
+            let path = match self.values.get(&file) {
+                Some(state) => state.file.path().to_owned(),
+                None => FileKind::Values.path(self.directory, file),
+            };
             let pointers: Vec<_> = entries.iter().filter_map(|entry| entry.pointer()).collect();
             let offset = pointers.iter().map(|pointer| pointer.offset).min().unwrap_or(0);
             let loss = Loss::new(&path, offset, format!("values that {name} points at"));

@@ -151,7 +151,7 @@ impl Block {
         Some(Entry {
             key: self.data.slice(parts.key.0..parts.key.1),
             sequence: parts.tag >> 8,
-            kind: Kind::from_tag(parts.tag as u8)?,
+            kind: Kind::from_tag(parts.tag as u8).filter(|kind| *kind != Kind::DeleteRange)?,
             value: self.data.slice(parts.value.0..parts.value.1),
         })
     }

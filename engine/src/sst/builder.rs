@@ -132,6 +132,11 @@ impl TableBuilder {
         self.position() + (self.block.bytes() + self.index.bytes()) as u64
     }
 
+    /// Bytes that the file was given so far.
+    pub(crate) fn appended_bytes(&self) -> u64 {
+        self.appended
+    }
+
     fn position(&self) -> u64 {
         self.appended + self.pending.len() as u64
     }

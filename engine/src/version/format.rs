@@ -14,14 +14,20 @@
 //!   6 runs_max      level, runs
 //!   7 values_opened   file
 //!   8 values_sealed   file, bytes
-//!   9 values_garbage  file, bytes
 //!  10 values_removed  file
+//!  11 values_dead     file, count, then for each part: its start less the end of the part before, its bytes
+//!  12 values_moved    file, file on disk
+//!  13 values_settled  file, bytes
+//!  20 ranges_added    sequence, start bytes, end bytes (empty: no end)
+//!  21 ranges_removed  sequence
+//!  22 table_swept     table, sequence
 //!
 //! CURRENT  the manifest's file name | "\n" | its CRC32C in hexadecimal | "\n"
 //! ```
 //!
 //! The checksum is CRC32C over the bytes and the edit. The first record of a manifest is the whole state when it was
-//! begun, so that older manifests are never needed.
+//! begun, so that older manifests are never needed. Format 1 knew garbage only as a sum of bytes (tag 9): it is read, and that
+//! garbage stays where it is, for nobody knows which bytes it was.
 
 use std::sync::Arc;
 
@@ -30,12 +36,13 @@ use bytes::Bytes;
 
 use super::edit::{AddedTable, Edit};
 use crate::codec::{Fields, put_bytes, put_varint};
+use crate::ranges::RangeTombstone;
 
 /// The first bytes of a manifest.
 pub(crate) const MAGIC: &[u8; 8] = b"AURAMAN1";
 
 /// The format written here; a larger one is refused.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// Bytes before the first record.
 pub(crate) const HEADER_BYTES: usize = 12;
@@ -98,8 +105,27 @@ fn encode_edit(edit: &Edit) -> Vec<u8> {
     }
     edit.values_opened.iter().for_each(|file| put(&mut out, 7, &[*file]));
     edit.values_sealed.iter().for_each(|(file, bytes)| put(&mut out, 8, &[*file, *bytes]));
-    edit.values_garbage.iter().for_each(|(file, bytes)| put(&mut out, 9, &[*file, *bytes]));
     edit.values_removed.iter().for_each(|file| put(&mut out, 10, &[*file]));
+    for (file, parts) in &edit.values_dead {
+        put(&mut out, 11, &[*file, parts.len() as u64]);
+        let mut parts = parts.clone();
+        parts.sort_unstable();
+        let mut end_before = 0;
+        for (start, end) in parts {
+            put_varint(&mut out, start - end_before);
+            put_varint(&mut out, end - start);
+            end_before = end;
+        }
+    }
+    edit.values_moved.iter().for_each(|(file, physical)| put(&mut out, 12, &[*file, *physical]));
+    edit.values_settled.iter().for_each(|(file, bytes)| put(&mut out, 13, &[*file, *bytes]));
+    for RangeTombstone { sequence, start, end } in &edit.ranges_added {
+        put(&mut out, 20, &[*sequence]);
+        put_bytes(&mut out, start);
+        put_bytes(&mut out, end);
+    }
+    edit.ranges_removed.iter().for_each(|sequence| put(&mut out, 21, &[*sequence]));
+    edit.table_swept.iter().for_each(|(table, sequence)| put(&mut out, 22, &[*table, *sequence]));
     out
 }
 
@@ -124,12 +150,37 @@ fn decode_edit(payload: &[u8]) -> Option<Edit> {
             6 => edit.runs_max.push((level(&mut fields)?, u32::try_from(fields.varint()?).ok()?)),
             7 => edit.values_opened.push(fields.varint()?),
             8 => edit.values_sealed.push((fields.varint()?, fields.varint()?)),
-            9 => edit.values_garbage.push((fields.varint()?, fields.varint()?)),
+            9 => drop((fields.varint()?, fields.varint()?)),
             10 => edit.values_removed.push(fields.varint()?),
+            11 => {
+                let (file, parts) = (fields.varint()?, decode_parts(&mut fields)?);
+                edit.values_dead.insert(file, parts);
+            }
+            12 => edit.values_moved.push((fields.varint()?, fields.varint()?)),
+            13 => edit.values_settled.push((fields.varint()?, fields.varint()?)),
+            20 => edit.ranges_added.push(decode_range(&mut fields)?),
+            21 => drop(edit.ranges_removed.insert(fields.varint()?)),
+            22 => edit.table_swept.push((fields.varint()?, fields.varint()?)),
             _ => return None,
         }
     }
     Some(edit)
+}
+
+fn decode_parts(fields: &mut Fields<'_>) -> Option<Vec<(u64, u64)>> {
+    let count = fields.varint()?;
+    let mut parts: Vec<(u64, u64)> = Vec::new();
+    for _ in 0..count {
+        let start = parts.last().map_or(0, |(_, end)| *end).checked_add(fields.varint()?)?;
+        parts.push((start, start.checked_add(fields.varint()?)?));
+    }
+    Some(parts)
+}
+
+fn decode_range(fields: &mut Fields<'_>) -> Option<RangeTombstone> {
+    let sequence = fields.varint()?;
+    let (start, end) = (Bytes::copy_from_slice(fields.bytes()?), Bytes::copy_from_slice(fields.bytes()?));
+    (end.is_empty() || start < end).then_some(RangeTombstone { sequence, start, end })
 }
 
 fn decode_added(fields: &mut Fields<'_>) -> Option<AddedTable> {
@@ -185,8 +236,16 @@ mod tests {
             runs_max: vec![(1, 4)],
             values_opened: vec![6],
             values_sealed: vec![(3, 1000)],
-            values_garbage: vec![(3, 10)],
+            values_settled: vec![(6, 200)],
+            values_moved: vec![(3, 9)],
+            values_dead: [(3, vec![(8, 28), (128, 138)])].into(),
             values_removed: vec![2],
+            ranges_added: vec![
+                RangeTombstone { sequence: 299, start: Bytes::from_static(b"c"), end: Bytes::from_static(b"c\0") },
+                RangeTombstone { sequence: 300, start: Bytes::new(), end: Bytes::new() },
+            ],
+            ranges_removed: [7].into(),
+            table_swept: vec![(9, 300)],
         }
     }
 
@@ -196,8 +255,10 @@ mod tests {
         let hex: String = record[4..].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,
-            "28000000\
-             0105020a03ac020400040501080980201e020001ac02016101 7a0601040706 0803e80709030a0a02"
+            "46000000\
+             0105020a03ac020400040501080980201e020001ac02016101 7a0601040706 0803e8070a02\
+             0b03020814640a 0c0309 0d06c801\
+             14ab0201630263001 4ac0200001507 1609ac02"
                 .replace(' ', "")
         );
         assert_eq!(decode(&record, 0), Some((edit(), record.len())));
@@ -217,8 +278,9 @@ mod tests {
     }
 
     #[test]
-    fn current_is_checked() {
+    fn the_bytes_of_current_are_frozen_and_checked() {
         let content = encode_current("000001.manifest");
+        assert_eq!(content, "000001.manifest\n2061e873\n");
         assert_eq!(decode_current(content.as_bytes()), Some("000001.manifest"));
         assert_eq!(decode_current(content.replace('1', "2").as_bytes()), None);
         assert_eq!(decode_current(b""), None);

@@ -11,10 +11,21 @@ use crate::error::{Error, Result};
 /// The file that names the manifest.
 pub(crate) const CURRENT: &str = "CURRENT";
 
-/// An open manifest: edits are appended and synced one by one.
+/// Bytes of edits after which a manifest is begun anew, where they are also more than `ROLL_FACTOR` times the whole state.
+const ROLL_BYTES_MIN: u64 = 4 << 20;
+const ROLL_FACTOR: u64 = 4;
+
+/// An open manifest: edits are appended and synced one by one. It is begun anew when its edits have grown large against the
+/// state that they lead to.
 pub(crate) struct Manifest {
     file: Arc<dyn File>,
     path: PathBuf,
+    /// Bytes of its first record, the whole state then.
+    state_bytes: u64,
+    /// Bytes of its other records.
+    edit_bytes: u64,
+    /// The numbers that edits have set last.
+    base: Edit,
 }
 
 impl Manifest {
@@ -24,9 +35,9 @@ impl Manifest {
     pub(crate) async fn begin(env: &Env, directory: &Path, number: u64, version: &Version, base: Edit) -> Result<Self> {
         let path = FileKind::Manifest.path(directory, number);
         let file = env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
-        let manifest = Self { file, path };
         let mut content = format::header();
-        content.extend_from_slice(&format::encode(&snapshot(version, base)));
+        content.extend_from_slice(&format::encode(&snapshot(version, base.clone())));
+        let manifest = Self { file, path, state_bytes: content.len() as u64, edit_bytes: 0, base };
         manifest.append_synced(&content).await?;
 
         let temporary = directory.join("CURRENT.new");
@@ -43,10 +54,28 @@ impl Manifest {
     }
 
     /// Makes an edit durable; its bytes.
-    pub(crate) async fn append(&self, edit: &Edit) -> Result<u64> {
+    pub(crate) async fn append(&mut self, edit: &Edit) -> Result<u64> {
         let record = format::encode(edit);
         self.append_synced(&record).await?;
+        self.base.wal_min = edit.wal_min.or(self.base.wal_min);
+        self.base.next_number = edit.next_number.or(self.base.next_number);
+        self.base.sequence = edit.sequence.or(self.base.sequence);
+        self.edit_bytes += record.len() as u64;
         Ok(record.len() as u64)
+    }
+
+    /// Whether it should be begun anew.
+    pub(crate) fn is_long(&self) -> bool {
+        self.edit_bytes >= ROLL_BYTES_MIN.max(ROLL_FACTOR * self.state_bytes)
+    }
+
+    /// Begins it anew as `number`, the next number of all, with the whole of `version`; its bytes.
+    pub(crate) async fn roll(&mut self, env: &Env, directory: &Path, number: u64, version: &Version) -> Result<u64> {
+        let base = Edit { next_number: Some(number + 1), ..self.base.clone() };
+        let old = std::mem::replace(self, Self::begin(env, directory, number, version, base).await?);
+        // One that cannot be removed now is removed when the directory is next opened.
+        let _ = env.fs.remove(&old.path);
+        Ok(self.state_bytes)
     }
 
     async fn append_synced(&self, bytes: &[u8]) -> Result<()> {
@@ -66,11 +95,9 @@ pub(crate) fn snapshot(version: &Version, mut base: Edit) -> Edit {
         base.runs_max.extend(state.runs_max.map(|runs| (level, runs)));
     }
     for (number, state) in &version.value_files {
-        base.values_opened.push(*number);
-        base.values_sealed.extend(state.sealed_bytes.map(|bytes| (*number, bytes)));
-        if state.garbage_bytes > 0 {
-            base.values_garbage.push((*number, state.garbage_bytes));
-        }
+        base.add_value_file(*number, &state.facts);
     }
+    base.ranges_added = version.ranges.tombstones();
+    base.table_swept = version.swept.iter().map(|(table, sequence)| (*table, *sequence)).collect();
     base
 }

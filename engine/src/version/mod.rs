@@ -7,14 +7,17 @@
 //!
 //! A [`Version`] is immutable and shared: a reader that holds one holds its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aura_policies::facts::{LevelFacts, RunFacts, RunId, TreeShape};
+use aura_policies::facts::{LevelFacts, RunFacts, RunId, TableId, TreeShape};
 
+use crate::error::Result;
+use crate::ranges::RangeSet;
 use crate::sst::Table;
-use crate::vlog::ValueFile;
+use crate::storage::Sequence;
+use crate::vlog::{ValueFile, ValueFileState};
 
 pub(crate) mod format;
 
@@ -99,24 +102,17 @@ pub(crate) struct Level {
     pub(crate) runs_max: Option<u32>,
 }
 
-/// A value file and what is known of it.
-#[derive(Clone)]
-pub(crate) struct ValueFileState {
-    /// The open file.
-    pub(crate) file: Arc<ValueFile>,
-    /// Its bytes, once it is sealed.
-    pub(crate) sealed_bytes: Option<u64>,
-    /// Bytes of frames that nothing points at any more.
-    pub(crate) garbage_bytes: u64,
-}
-
 /// The live files at one moment.
 #[derive(Clone, Default)]
 pub(crate) struct Version {
     /// The levels.
     pub(crate) levels: Vec<Level>,
-    /// The value files.
+    /// The value files, by the number that pointers name.
     pub(crate) value_files: BTreeMap<u64, ValueFileState>,
+    /// The range tombstones that may hide something in a table.
+    pub(crate) ranges: Arc<RangeSet>,
+    /// Of tables, the version up to which no range tombstone hides anything in them; 0 of others.
+    pub(crate) swept: BTreeMap<TableId, Sequence>,
 }
 
 impl Version {
@@ -125,6 +121,34 @@ impl Version {
         self.levels.iter().enumerate().flat_map(|(level, it)| {
             it.runs.iter().flat_map(move |run| run.tables.iter().map(move |table| (level, table)))
         })
+    }
+
+    /// The value files that `edit` has touched and that hold nothing but garbage now.
+    pub(crate) fn values_without_frames(&self, edit: &Edit) -> Result<Vec<u64>> {
+        let sealed = edit.values_sealed.iter().map(|(file, _)| file);
+        let touched: BTreeSet<&u64> = sealed.chain(edit.values_dead.keys()).collect();
+        let mut without = Vec::new();
+        for state in touched.into_iter().filter_map(|file| self.value_files.get(file)) {
+            if state.is_sealed() && state.live_bytes()? == 0 {
+                without.push(state.number);
+            }
+        }
+        Ok(without)
+    }
+
+    /// The value files on disk that `after` does not use any more.
+    pub(crate) fn values_gone(&self, after: &Self) -> Vec<Arc<ValueFile>> {
+        let used: BTreeSet<u64> = after.value_files.values().map(|state| state.file.number).collect();
+        self.values_on_disk()
+            .into_iter()
+            .filter(|(number, _)| !used.contains(number))
+            .map(|(_, file)| file.clone())
+            .collect()
+    }
+
+    /// The value files on disk, each once.
+    pub(crate) fn values_on_disk(&self) -> BTreeMap<u64, &Arc<ValueFile>> {
+        self.value_files.values().map(|state| (state.file.number, &state.file)).collect()
     }
 
     /// The shape that policies see. O(tables).

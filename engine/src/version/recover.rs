@@ -1,6 +1,7 @@
 //! Reading the set of live files back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,20 +11,24 @@ use super::{FileKind, Version, format};
 use crate::cache::BlockCache;
 use crate::checkpoint::UNFINISHED;
 use crate::context::ReadContext;
-use crate::env::Env;
+use crate::env::{Env, File, Fs};
 use crate::error::{Error, Result};
+use crate::ranges::RangeTombstone;
 use crate::sst::Table;
 use crate::storage::Sequence;
-use crate::vlog::ValueFile;
+use crate::vlog::{ValueFacts, ValueFile};
+use crate::wal::format::FILE_HEADER_BYTES;
 
 /// What a directory held.
 pub(crate) struct Recovered {
     /// The live tables and value files, open.
     pub(crate) version: Version,
-    /// The largest sequence number in any table.
+    /// Every write up to this one is in the version, none after it is.
     pub(crate) sequence: Sequence,
     /// No file or run has this number or a larger one.
     pub(crate) next_number: u64,
+    /// The manifest knows of files below this number: one that it names no more is gone for good.
+    pub(crate) known_below: u64,
     /// The first log that can hold writes which are in no table.
     pub(crate) wal_min: u64,
     /// Logs that hold writes which are in no table, the oldest first.
@@ -38,26 +43,26 @@ pub(crate) struct Recovered {
 /// I/O errors, [`Error::Format`] for a newer format, and [`Error::Corruption`] with the file and offset.
 pub(crate) async fn recover(env: &Env, directory: &Path, cache: &Arc<BlockCache>) -> Result<Recovered> {
     let names = env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
-    let state = if names.iter().any(|name| name == CURRENT) {
-        read_manifest(env, directory).await?.1
-    } else if names.iter().any(|name| name == UNFINISHED) {
-        return Err(Error::Unfinished { directory: directory.to_owned() });
-    } else if let Some(name) = names.iter().find(|name| matches!(FileKind::parse(name), Some((FileKind::Table, _)))) {
-        let missing = format!("there is no CURRENT, but {name} is there: the directory lost its manifest");
-        return Err(Error::corruption(&directory.join(CURRENT), 0, missing));
-    } else {
+    let is_new = !names.iter().any(|name| name == CURRENT);
+    let state = if is_new {
+        if names.iter().any(|name| name == UNFINISHED) {
+            return Err(Error::Unfinished { directory: directory.to_owned() });
+        }
+        check_new(env, directory, &names)?;
         State::default()
+    } else {
+        read_manifest(env, directory).await?.1
     };
     let version = state.open_files(env, directory, cache).await?;
     let files: Vec<_> = names.iter().filter_map(|name| Some((name, FileKind::parse(name)?))).collect();
-    let largest = files.iter().map(|(_, (_, number))| *number + 1).max().unwrap_or(1);
+    let largest = files.iter().map(|(_, (_, number))| number.saturating_add(1)).max().unwrap_or(1);
     let mut wals: Vec<u64> = Vec::new();
     let mut leftovers = Vec::new();
     for (name, (kind, number)) in files {
         let live = match kind {
             FileKind::Wal => number >= state.wal_min,
             FileKind::Table => state.tables.contains_key(&number),
-            FileKind::Values => version.value_files.contains_key(&number),
+            FileKind::Values => state.values.values().any(|facts| facts.physical == number),
             FileKind::Manifest => false,
         };
         match kind {
@@ -67,8 +72,46 @@ pub(crate) async fn recover(env: &Env, directory: &Path, cache: &Arc<BlockCache>
         }
     }
     wals.sort_unstable();
+    // A log's name is durable before an edit says that history goes on there, and goes only after a later edit.
+    if !is_new && wals.first() != Some(&state.wal_min) {
+        return Err(missing(&FileKind::Wal.path(directory, state.wal_min)));
+    }
     let next_number = state.next_number.max(largest);
-    Ok(Recovered { version, sequence: state.sequence, next_number, wal_min: state.wal_min, wals, leftovers })
+    let (sequence, known_below, wal_min) = (state.sequence, state.next_number, state.wal_min);
+    Ok(Recovered { version, sequence, next_number, known_below, wal_min, wals, leftovers })
+}
+
+/// That a directory without `CURRENT` never had one: nothing is written before it is durable.
+fn check_new(env: &Env, directory: &Path, names: &[String]) -> Result<()> {
+    for name in names {
+        let is_old = match FileKind::parse(name) {
+            Some((FileKind::Table | FileKind::Values, _)) => true,
+            Some((FileKind::Wal, _)) => {
+                let path = directory.join(name);
+                let bytes = env.fs.open(&path).and_then(|file| file.bytes());
+                bytes.map_err(|error| Error::io("measure", &path, error))? > FILE_HEADER_BYTES as u64
+            }
+            _ => false,
+        };
+        if is_old {
+            let what = format!("there is no CURRENT, but {name} is there: the directory lost its manifest");
+            return Err(Error::corruption(&directory.join(CURRENT), 0, what));
+        }
+    }
+    Ok(())
+}
+
+/// The error for a file that must be there.
+fn missing(path: &Path) -> Error {
+    Error::corruption(path, 0, "the manifest names it, but it is not there")
+}
+
+/// Opens a file that must be there.
+fn open_named(fs: &dyn Fs, path: &Path) -> Result<Arc<dyn File>> {
+    fs.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => missing(path),
+        _ => Error::io("open", path, error),
+    })
 }
 
 /// The sum of a manifest's edits, as plain data.
@@ -81,8 +124,9 @@ struct State {
     /// Runs of each level, the newest first.
     runs: BTreeMap<usize, Vec<u64>>,
     runs_max: BTreeMap<usize, u32>,
-    /// Value files: sealed bytes and garbage bytes.
-    values: BTreeMap<u64, (Option<u64>, u64)>,
+    values: BTreeMap<u64, ValueFacts>,
+    ranges: BTreeMap<Sequence, RangeTombstone>,
+    swept: BTreeMap<u64, Sequence>,
 }
 
 async fn read_manifest(env: &Env, directory: &Path) -> Result<(String, State)> {
@@ -136,7 +180,7 @@ fn check_torn(path: &Path, file: &[u8], at: usize) -> Result<()> {
 }
 
 async fn read_whole(env: &Env, path: &Path) -> Result<bytes::Bytes> {
-    let file = env.fs.open(path).map_err(|error| Error::io("open", path, error))?;
+    let file = open_named(&*env.fs, path)?;
     let bytes = file.bytes().map_err(|error| Error::io("measure", path, error))?;
     let bytes = usize::try_from(bytes).map_err(|_| Error::corruption(path, 0, "longer than memory"))?;
     file.read_at(0, bytes).await.map_err(|error| Error::io("read", path, error))
@@ -147,6 +191,9 @@ impl State {
         self.wal_min = edit.wal_min.unwrap_or(self.wal_min);
         self.next_number = edit.next_number.unwrap_or(self.next_number);
         self.sequence = edit.sequence.unwrap_or(self.sequence);
+        if (self.next_number | self.sequence) >> 56 != 0 {
+            return Err(Error::corruption(path, offset as u64, "an edit names a number that is never reached"));
+        }
         for (level, id) in &edit.removed {
             if self.tables.remove(id).is_none_or(|table| table.level != *level) {
                 let what = format!("an edit removes table {id}, which is not in level {level}");
@@ -165,14 +212,16 @@ impl State {
             runs.retain(|run| used.contains(&(*level, *run)));
         }
         self.runs_max.extend(edit.runs_max.iter().copied());
-        self.values.extend(edit.values_opened.iter().map(|file| (*file, (None, 0))));
-        for (file, bytes) in &edit.values_sealed {
-            self.values.entry(*file).or_default().0 = Some(*bytes);
+        edit.change_values(&mut self.values).map_err(|what| Error::corruption(path, offset as u64, what))?;
+        self.ranges.extend(edit.ranges_added.iter().map(|range| (range.sequence, range.clone())));
+        self.ranges.retain(|sequence, _| !edit.ranges_removed.contains(sequence));
+        for (_, table) in &edit.removed {
+            self.swept.remove(table);
         }
-        for (file, bytes) in &edit.values_garbage {
-            self.values.entry(*file).or_default().1 += bytes;
+        self.swept.extend(edit.table_swept.iter().copied());
+        if self.ranges.is_empty() {
+            self.swept.clear();
         }
-        self.values.retain(|file, _| !edit.values_removed.contains(file));
         Ok(())
     }
 
@@ -182,21 +231,28 @@ impl State {
         let mut tables = BTreeMap::new();
         for (id, added) in &self.tables {
             let path = FileKind::Table.path(directory, *id);
-            let file = env.fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
+            let file = open_named(&*env.fs, &path)?;
             let table = Table::open(env.fs.clone(), file, path, added.facts.clone(), &mut context).await?;
             tables.insert(*id, Arc::new(table));
         }
         let mut values = BTreeMap::new();
-        for number in self.values.keys() {
-            let path = FileKind::Values.path(directory, *number);
-            values.insert(*number, Arc::new(ValueFile::open(path, env.fs.clone())?));
+        for (number, facts) in &self.values {
+            let path = FileKind::Values.path(directory, facts.physical);
+            if !values.contains_key(&facts.physical) {
+                let file = open_named(&*env.fs, &path)?;
+                let mut file = ValueFile::new(facts.physical, path, file, env.fs.clone());
+                if facts.physical != *number {
+                    file = file.read_map().await?;
+                }
+                values.insert(facts.physical, Arc::new(file));
+            }
         }
-        Ok(self.edit().apply(&Version::default(), &tables, &values))
+        Ok(self.edit().apply(&Version::default(), &tables, &values).expect("edits were applied one by one"))
     }
 
     /// The edit that makes the whole of it out of nothing.
     fn edit(&self) -> Edit {
-        let mut edit = Edit { values_opened: self.values.keys().copied().collect(), ..Edit::default() };
+        let mut edit = Edit::default();
         for (level, runs) in &self.runs {
             for run in runs.iter().rev() {
                 let of_run = self.tables.values().filter(|table| (table.level, table.run) == (*level, *run));
@@ -204,10 +260,9 @@ impl State {
             }
         }
         edit.runs_max = self.runs_max.iter().map(|(level, runs)| (*level, *runs)).collect();
-        for (file, (sealed, garbage)) in &self.values {
-            edit.values_sealed.extend(sealed.map(|bytes| (*file, bytes)));
-            edit.values_garbage.push((*file, *garbage));
-        }
+        self.values.iter().for_each(|(number, facts)| edit.add_value_file(*number, facts));
+        edit.ranges_added = self.ranges.values().cloned().collect();
+        edit.table_swept = self.swept.iter().map(|(table, sequence)| (*table, *sequence)).collect();
         edit
     }
 }

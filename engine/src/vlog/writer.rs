@@ -1,41 +1,13 @@
-//! Writing values: compressed and framed by each writer for itself, appended by the leader of the commit group.
+//! A value file being filled.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::{MAGIC, encode};
-use crate::codec::compress;
-use crate::config::Compression;
-use crate::env::{Env, File, Work};
+use super::format::MAGIC;
+use crate::env::{Env, File};
 use crate::error::{Error, Result};
-use crate::storage::ValuePointer;
 
-/// Values of one batch, framed and ready to append. Their pointers count from the start of the frames.
-#[derive(Default)]
-pub(crate) struct StagedValues {
-    /// The frames, one after the other.
-    pub(crate) frames: Vec<u8>,
-    /// A pointer a frame, in order.
-    pub(crate) pointers: Vec<ValuePointer>,
-}
-
-impl StagedValues {
-    /// Compresses and frames one value.
-    pub(crate) fn push(&mut self, key: &[u8], value: &[u8], compression: Compression, work: &mut Work) {
-        let packed = compress(compression, value, work);
-        let compression = if packed.is_some() { compression } else { Compression::None };
-        let stored = packed.as_deref().unwrap_or(value);
-        let offset = self.frames.len() as u64;
-        let raw_bytes = value.len() as u32;
-        let checksum = encode(&mut self.frames, key, stored, raw_bytes, compression);
-        work.bytes_checksummed += stored.len() as u64;
-        work.bytes_copied += stored.len() as u64;
-        let stored_bytes = stored.len() as u32;
-        self.pointers.push(ValuePointer { file: 0, offset, stored_bytes, raw_bytes, compression, checksum });
-    }
-}
-
-/// The value file being filled.
+/// A value file being filled.
 pub(crate) struct ValueLogWriter {
     /// Its number.
     pub(crate) number: u64,
@@ -59,8 +31,8 @@ impl ValueLogWriter {
     }
 
     /// Its path.
-    pub(crate) fn path(&self) -> PathBuf {
-        self.path.clone()
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Bytes appended.
@@ -68,15 +40,17 @@ impl ValueLogWriter {
         self.bytes
     }
 
-    /// Appends staged frames and makes their pointers point at them.
-    pub(crate) async fn append(&mut self, staged: &mut StagedValues) -> Result<()> {
+    /// Gives out the next `bytes` bytes of the file, which the caller appends; where they start.
+    pub(super) fn reserve(&mut self, bytes: u64) -> u64 {
         let start = self.bytes;
-        self.file.append(&staged.frames).await.map_err(|error| Error::io("append to", &self.path, error))?;
-        self.bytes += staged.frames.len() as u64;
-        for pointer in &mut staged.pointers {
-            pointer.file = self.number;
-            pointer.offset += start;
-        }
+        self.bytes += bytes;
+        start
+    }
+
+    /// Appends `data`.
+    pub(crate) async fn append(&mut self, data: &[u8]) -> Result<()> {
+        self.file.append(data).await.map_err(|error| Error::io("append to", &self.path, error))?;
+        self.bytes += data.len() as u64;
         Ok(())
     }
 
@@ -85,11 +59,15 @@ impl ValueLogWriter {
         self.synced < self.bytes
     }
 
+    /// What was appended so far is durable.
+    pub(super) fn set_synced(&mut self) {
+        self.synced = self.bytes;
+    }
+
     /// Makes everything appended so far durable.
     pub(crate) async fn sync(&mut self) -> Result<()> {
-        let bytes = self.bytes;
         self.file.sync().await.map_err(|error| Error::io("sync", &self.path, error))?;
-        self.synced = bytes;
+        self.set_synced();
         Ok(())
     }
 }

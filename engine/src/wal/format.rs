@@ -79,6 +79,11 @@ impl Record {
         HEADER_BYTES + self.body.len()
     }
 
+    /// The sequence number after its last write; None where that has more than the 56 bits that tables have for it.
+    pub(crate) fn end(&self) -> Option<Sequence> {
+        self.sequence.checked_add(self.writes.into()).filter(|end| end >> 56 == 0)
+    }
+
     /// Appends the encoded record.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
@@ -110,13 +115,15 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::Batch;
+    use crate::storage::{Batch, Range};
 
     fn record() -> Record {
         let mut batch = Batch::new();
         batch.put(b"key", b"value").unwrap();
         batch.delete(b"gone").unwrap();
-        Record { sequence: 7, writes: 2, synced: 8, body: batch.into_body() }
+        batch.delete_range(&Range::between(b"fro", b"to")).unwrap();
+        batch.delete_range(&Range::all()).unwrap();
+        Record { sequence: 7, writes: 4, synced: 8, body: batch.into_body() }
     }
 
     #[test]
@@ -124,15 +131,19 @@ mod tests {
         let mut bytes = Vec::new();
         record().encode(&mut bytes);
         let hex: String = bytes[4..].iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "11000000070000000000000002000000080000000000000001036b65790576616c75650004676f6e65");
+        let writes = "01036b65790576616c7565 0004676f6e65 030366726f02746f 030000".replace(' ', "");
+        assert_eq!(hex, format!("1c0000000700000000000000040000000800000000000000{writes}"));
         assert_eq!(bytes[..4], crc32c::crc32c(&bytes[4..]).to_le_bytes());
         assert_eq!(Record::decode(&Bytes::from(bytes), 0), Some(record()));
     }
 
     #[test]
-    fn the_header_reads_back_and_every_flip_is_noticed() {
+    fn the_bytes_of_the_header_are_frozen_and_every_flip_is_noticed() {
         let header = Header { previous: 3, previous_bytes: 5000, previous_synced: 4096 };
         let bytes = header.encode();
+        let hex: String = bytes[8..32].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((&bytes[..8], hex.as_str()), (&b"AURAWAL1"[..], "030000000000000088130000000000000010000000000000"));
+        assert_eq!(bytes[32..], crc32c::crc32c(&bytes[..32]).to_le_bytes());
         assert_eq!(Header::decode(&bytes), Some(header));
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();

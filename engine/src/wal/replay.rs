@@ -46,6 +46,11 @@ impl Replay {
         self.at as u64
     }
 
+    /// Goes back to a place where a record starts.
+    pub(crate) fn go_back_to(&mut self, offset: u64) {
+        self.at = offset as usize;
+    }
+
     /// The next sound record; None at the end of the file and at the first record that is not sound.
     pub(crate) fn next(&mut self) -> Option<Record> {
         let record = Record::decode(&self.file, self.at)?;
@@ -79,12 +84,12 @@ impl Replay {
     ///
     /// # Errors
     /// [`Error::Corruption`] with the offset.
-    pub(crate) fn check_torn_at(&self, path: &Path, offset: usize) -> Result<()> {
-        let mut at = offset + 1;
+    pub(crate) fn check_torn_at(&self, path: &Path, offset: u64) -> Result<()> {
+        let mut at = offset as usize + 1;
         while at < self.file.len() {
             match Record::decode(&self.file, at) {
-                Some(record) if record.synced > offset as u64 => {
-                    return Err(Error::corruption(path, offset as u64, "a record that was synced does not read back"));
+                Some(record) if record.synced > offset => {
+                    return Err(Error::corruption(path, offset, "a record that was synced does not read back"));
                 }
                 Some(record) => at += record.bytes(),
                 None => at += 1,

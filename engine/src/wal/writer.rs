@@ -7,6 +7,7 @@ use super::format::{Header, Record};
 use crate::env::{Env, File};
 use crate::error::{Error, Result};
 use crate::version::FileKind;
+use crate::vlog::DurableValues;
 
 /// An open log file.
 pub(crate) struct WalWriter {
@@ -50,8 +51,8 @@ impl WalWriter {
         Ok(bytes)
     }
 
-    /// Makes everything appended so far durable.
-    pub(crate) async fn sync(&mut self) -> Result<()> {
+    /// Makes everything appended so far durable. What its records point at is durable: `_values` is the proof.
+    pub(crate) async fn sync(&mut self, _values: &DurableValues) -> Result<()> {
         let bytes = self.bytes;
         self.file.sync().await.map_err(|error| Error::io("sync", &self.path, error))?;
         self.synced = bytes;

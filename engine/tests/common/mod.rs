@@ -1,11 +1,18 @@
 //! Seeded chance, random settings, and simulated worlds, for the tests that draw.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub(crate) mod history;
+pub(crate) mod specimen;
+pub(crate) mod tour;
+
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
-use aura_engine::{Compression, EngineConfig, IndexGate, MemtableStructure, Metadata, Rows, SyncPolicy};
+use aura_engine::{Compression, EngineConfig, GcMethod, IndexGate, MemtableStructure, Metadata, Rows, SyncPolicy};
 use aura_policies::{Family, PolicySpec};
 use bytesize::ByteSize;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -51,6 +58,35 @@ pub(crate) fn repeatable(seed: u64, test: impl FnOnce()) {
     }
 }
 
+/// Prints a line for whoever runs the test with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "figures are for people and for scripts/soak, which adds them up")]
+pub(crate) fn print(line: std::fmt::Arguments<'_>) {
+    println!("{line}");
+}
+
+/// Says how many of what a test has tried.
+pub(crate) fn tried(what: &str, count: u64) {
+    print(format_args!("tried: {what}={count}"));
+}
+
+/// Virtual time after which something is taken to hang: hours more than any test needs.
+const HANGS_AFTER_NANOS: u64 = 3_600_000_000_000;
+
+/// Runs `future` in `world`. One that waits for ever is found out, even while a timer goes on.
+pub(crate) fn run<T>(world: &SimWorld, future: impl Future<Output = T>) -> T {
+    let bound = world.env().clock.sleep(HANGS_AFTER_NANOS);
+    let bounded = async {
+        let (mut future, mut bound) = (pin!(future), pin!(bound));
+        std::future::poll_fn(|context| match (future.as_mut().poll(context), bound.as_mut().poll(context)) {
+            (Poll::Ready(value), _) => Poll::Ready(value),
+            (Poll::Pending, Poll::Ready(())) => panic!("it hangs: an hour of virtual time has passed"),
+            (Poll::Pending, Poll::Pending) => Poll::Pending,
+        })
+        .await
+    };
+    world.block_on(bounded).unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// A simulated world without device times: only the order of events counts.
 pub(crate) fn sim(seed: u64) -> SimWorld {
     SimWorld::new(&sim_config(seed))
@@ -69,6 +105,11 @@ fn named(name: &str, params: &[(&str, serde_json::Value)]) -> PolicySpec {
 pub(crate) fn any<B>(chance: &mut Chance, family: &Family<B>) -> PolicySpec {
     let names: Vec<&str> = family.entries.iter().map(|entry| entry.name).collect();
     PolicySpec::named(chance.pick(&names))
+}
+
+/// A limit on background I/O, or none.
+pub(crate) fn io_limit(chance: &mut Chance) -> ByteSize {
+    ByteSize(chance.pick(&[0, 0, 1 << 20, 32 << 20]))
 }
 
 /// Small settings, so that a few thousand operations flush and compact many times; every policy drawn at random.
@@ -129,6 +170,14 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
         named("threshold", &[("bytes", 512.into())]),
     ]);
     config.value_log.compression = chance.pick(&codecs);
-    config.value_log.file = ByteSize(chance.pick(&[16 << 10, 256 << 10]));
+    config.value_log.file = ByteSize(chance.pick(&[4 << 10, 16 << 10, 256 << 10]));
+    config.value_log.queues = 1 + chance.below(3) as u32;
+    config.value_log.placement = any(chance, &aura_policies::placement::FAMILY);
+    config.value_log.gc = any(chance, &aura_policies::gc::FAMILY);
+    config.value_log.gc_method = chance.pick(&GcMethod::ALL);
+    let shares = chance.pick(&[(0.0, 0.0, 0.0), (0.1, 0.3, 0.4), (0.2, 0.9, 1.0)]);
+    (config.value_log.gc_low, config.value_log.gc_high, config.value_log.gc_stop) = shares;
+    config.value_log.inline_again = chance.below(2) == 0;
+    config.io_limit = io_limit(chance);
     config
 }

@@ -44,25 +44,25 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Adds other tables.
+    /// Adds other tables. The counts may come from a damaged file, and a statistic stops nobody.
     pub fn add(&mut self, other: &Self) {
-        self.tables += other.tables;
-        self.models += other.models;
-        self.refused += other.refused;
-        self.keys += other.keys;
-        self.blocks += other.blocks;
-        self.table_bytes += other.table_bytes;
-        self.index_bytes += other.index_bytes;
-        self.training_nanos += other.training_nanos;
-        self.life_nanos += other.life_nanos;
-        self.found += other.found;
-        self.absent += other.absent;
-        self.probes += other.probes;
+        self.tables = self.tables.saturating_add(other.tables);
+        self.models = self.models.saturating_add(other.models);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.keys = self.keys.saturating_add(other.keys);
+        self.blocks = self.blocks.saturating_add(other.blocks);
+        self.table_bytes = self.table_bytes.saturating_add(other.table_bytes);
+        self.index_bytes = self.index_bytes.saturating_add(other.index_bytes);
+        self.training_nanos = self.training_nanos.saturating_add(other.training_nanos);
+        self.life_nanos = self.life_nanos.saturating_add(other.life_nanos);
+        self.found = self.found.saturating_add(other.found);
+        self.absent = self.absent.saturating_add(other.absent);
+        self.probes = self.probes.saturating_add(other.probes);
     }
 
     /// Look-ups of either kind.
     pub fn lookups(&self) -> u64 {
-        self.found + self.absent
+        self.found.saturating_add(self.absent)
     }
 
     /// Data blocks that a look-up examined beyond the first, on average.

@@ -17,6 +17,10 @@ mod tree;
 
 mod agent;
 mod picker;
+
+mod gc;
+mod gc_log;
+mod placement;
 mod separation;
 
 mod filter;

@@ -2,7 +2,8 @@
 
 use aura_policies::entry::Family;
 use aura_policies::{
-    PolicyError, PolicySpec, admission, agent, bound, cache, filter, index, layout, picker, separation, tuner, warming,
+    PolicyError, PolicySpec, admission, agent, bound, cache, filter, gc, index, layout, picker, placement, separation,
+    tuner, warming,
 };
 use serde_json::json;
 
@@ -58,6 +59,8 @@ fn every_registry_is_in_order() {
     check_family(&tuner::FAMILY, |spec| tuner::build(spec).map(drop));
     check_family(&filter::FAMILY, |spec| filter::build(spec).map(drop));
     check_family(&separation::FAMILY, |spec| separation::build(spec).map(drop));
+    check_family(&placement::FAMILY, |spec| placement::build(spec).map(drop));
+    check_family(&gc::FAMILY, |spec| gc::build(spec).map(drop));
 }
 
 #[test]
@@ -76,6 +79,8 @@ fn the_listing_names_each_family_and_one_default_in_it() {
         "tuner",
         "filter",
         "separation",
+        "placement",
+        "gc",
     ];
     assert_eq!(names, expected);
     for family in families {

@@ -86,6 +86,8 @@ pub(super) struct Faults {
     /// The call at which the machine crashes, counted from 1; 0: none.
     crash_at: AtomicU64,
     crashed: AtomicBool,
+    /// Calls that were made to fail.
+    failed: AtomicU64,
     /// Whether there may be rules: most runs have none and need not look.
     armed: AtomicBool,
     rules: Mutex<Vec<Rule>>,
@@ -97,6 +99,7 @@ impl Faults {
             calls: AtomicU64::new(0),
             crash_at: AtomicU64::new(0),
             crashed: AtomicBool::new(false),
+            failed: AtomicU64::new(0),
             armed: AtomicBool::new(false),
             rules: Mutex::new(Vec::new()),
         }
@@ -125,6 +128,10 @@ impl Faults {
 
     pub(super) fn crashed(&self) -> bool {
         self.crashed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Refuses whatever comes after the crash.
@@ -167,6 +174,7 @@ impl Faults {
             }
             rule.times > 0
         });
+        self.failed.fetch_add(u64::from(failure.is_some()), Ordering::Relaxed);
         match failure {
             Some(FaultKind::NoSpace) => {
                 Err(io::Error::new(io::ErrorKind::StorageFull, "injected fault: no space left on the device"))

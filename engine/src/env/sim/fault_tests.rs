@@ -166,6 +166,7 @@ fn the_nth_call_of_a_kind_fails_so_many_times() {
             failed.push(file.append(b"ab").await.is_err());
         }
         assert_eq!(failed, [false, true, true, false, false]);
+        assert_eq!(world.failed_calls(), 2);
         assert_eq!(file.bytes().unwrap(), 6, "a failed append writes nothing");
 
         world.fail_nth(FaultKind::Read, 1, 1);

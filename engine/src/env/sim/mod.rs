@@ -201,6 +201,11 @@ impl SimWorld {
         self.faults.fail(kind, nth, times);
     }
 
+    /// Calls so far that [`SimWorld::fail_nth`] has made to fail.
+    pub fn failed_calls(&self) -> u64 {
+        self.faults.failed()
+    }
+
     /// Lets the `nth` call of a kind from now on (1 is the next) and those after it take `nanos` longer, `times` in
     /// all. Only reads, appends and syncs take time.
     pub fn delay_nth(&self, kind: FaultKind, nth: u64, times: u64, nanos: u64) {

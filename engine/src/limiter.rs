@@ -1,0 +1,385 @@
+//! The I/O limiter: how fast the background may use the device, and who goes first when that is not enough.
+//!
+//! A token bucket: bytes are granted in slices, and each slice keeps the next one waiting for as long as its bytes take at
+//! the limit. Those who wait are served by priority, as in SILK (Balmau et al., ATC 2019): flushes, as writers wait for
+//! memtables; compactions of level 0, as reads slow down and writers wait with its runs; collections of the value log; and
+//! deeper compactions, which can wait. As in RocksDB's limiter each priority gets a tenth of the slices nevertheless, so
+//! that none starves. Users' reads and writes, the logs and the manifest are not limited, and neither is recovery.
+//!
+//! What a job reads and writes is granted afterwards, a few hundred KiB at a time: the device sees such a step at once, and
+//! the limit over many.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+
+use tokio::sync::Notify;
+
+use crate::env::Clock;
+use crate::metrics::add;
+use crate::state::{Inner, lock};
+
+/// Who goes first, the most urgent on top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Priority {
+    /// A memtable becomes a table.
+    Flush,
+    /// A compaction that reads level 0.
+    Level0,
+    /// A collection of the value log.
+    Collection,
+    /// Any other compaction.
+    Deep,
+}
+
+const PRIORITIES: usize = 4;
+
+/// A slice is what is granted in this time, and no more than [`SLICE_BYTES`]. What was not used for longer is lost.
+const SLICE_NANOS: u64 = 10_000_000;
+const SLICE_BYTES: u64 = 1 << 20;
+const SECOND_NANOS: u64 = 1_000_000_000;
+
+/// Slices, of which each priority that waits gets at least one.
+const FAIRNESS: u32 = 10;
+
+/// One limiter of an engine.
+#[derive(Default)]
+pub(crate) struct Limiter {
+    /// Bytes a second; 0 is no limit.
+    rate: AtomicU64,
+    queue: Mutex<Queue>,
+    /// Slices were granted, or the limit changed.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// The tickets of those who wait, with what they wait for, by priority and in order of their coming.
+    waiting: [VecDeque<(u64, u64)>; PRIORITIES],
+    /// Slices that others got since the priority, waiting, last got one.
+    passed_over: [u32; PRIORITIES],
+    /// Bytes granted to those who have not seen it yet.
+    granted: BTreeMap<u64, u64>,
+    next_ticket: u64,
+    /// When the next slice can be granted.
+    free_at: u64,
+    /// Nobody waits any more.
+    closed: bool,
+}
+
+impl Queue {
+    /// Whose turn it is.
+    fn next(&self) -> Option<usize> {
+        let waiting = |priority: &usize| !self.waiting[*priority].is_empty();
+        let overdue = (0..PRIORITIES).filter(waiting).filter(|it| self.passed_over[*it] + 1 >= FAIRNESS);
+        let longest = overdue.rev().max_by_key(|it| self.passed_over[*it]);
+        longest.or_else(|| (0..PRIORITIES).find(waiting))
+    }
+
+    /// Grants what can be granted now, to whoever's turn it is. Whether there was anything.
+    fn serve(&mut self, now: u64, rate: u64) -> bool {
+        let mut served = false;
+        while self.free_at <= now {
+            let Some(priority) = self.next() else { break };
+            let Some((ticket, wanted)) = self.waiting[priority].pop_front() else { break };
+            for other in (0..PRIORITIES).filter(|other| !self.waiting[*other].is_empty()) {
+                self.passed_over[other] += 1;
+            }
+            self.passed_over[priority] = 0;
+            let bytes = wanted.min((rate / (SECOND_NANOS / SLICE_NANOS)).clamp(1, SLICE_BYTES));
+            self.granted.insert(ticket, bytes);
+            let begin = self.free_at.max(now.saturating_sub(SLICE_NANOS));
+            self.free_at = begin + (bytes * SECOND_NANOS).div_ceil(rate);
+            served = true;
+        }
+        served
+    }
+}
+
+impl Limiter {
+    /// Grants so many bytes a second from now on; 0 is no limit.
+    pub(crate) fn set_rate(&self, rate: u64) {
+        let queue = lock(&self.queue);
+        if !queue.closed {
+            self.rate.store(rate, Ordering::Relaxed);
+        }
+        drop(queue);
+        self.changed.notify_waiters();
+    }
+
+    /// Lets everybody go, now and from now on.
+    pub(crate) fn close(&self) {
+        lock(&self.queue).closed = true;
+        self.rate.store(0, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Waits until `bytes` are granted. Returns how long that took.
+    pub(crate) async fn take(&self, clock: &dyn Clock, priority: Priority, bytes: u64) -> u64 {
+        if self.rate.load(Ordering::Relaxed) == 0 || bytes == 0 {
+            return 0;
+        }
+        let start = clock.now();
+        let mut left = bytes;
+        while left > 0 {
+            left -= self.slice(clock, priority, left).await;
+        }
+        clock.now() - start
+    }
+
+    /// Waits for a part of `wanted` bytes, and returns how large it is.
+    async fn slice(&self, clock: &dyn Clock, priority: Priority, wanted: u64) -> u64 {
+        let place = Place::new(self, priority, wanted);
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let rate = self.rate.load(Ordering::Relaxed);
+            if rate == 0 {
+                return wanted;
+            }
+            let wait = {
+                let (mut queue, now) = (lock(&self.queue), clock.now());
+                // Whoever looks serves all: one who is granted a slice may be slow to wake.
+                let served = queue.serve(now, rate);
+                let mine = queue.granted.remove(&place.ticket);
+                let wait = queue.free_at.saturating_sub(now);
+                drop(queue);
+                if served {
+                    self.changed.notify_waiters();
+                }
+                match mine {
+                    Some(bytes) => return bytes,
+                    None => wait,
+                }
+            };
+            either(changed, clock.sleep(wait)).await;
+        }
+    }
+}
+
+/// A place in the queue, left when dropped: a user may give up the compaction that he has asked for.
+struct Place<'a> {
+    limiter: &'a Limiter,
+    priority: Priority,
+    ticket: u64,
+}
+
+impl<'a> Place<'a> {
+    fn new(limiter: &'a Limiter, priority: Priority, wanted: u64) -> Self {
+        let mut queue = lock(&limiter.queue);
+        let ticket = queue.next_ticket;
+        queue.next_ticket += 1;
+        queue.waiting[priority as usize].push_back((ticket, wanted));
+        Self { limiter, priority, ticket }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.limiter.queue);
+        queue.granted.remove(&self.ticket);
+        queue.waiting[self.priority as usize].retain(|(ticket, _)| *ticket != self.ticket);
+    }
+}
+
+/// Waits for the first of two.
+async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|context| match one.as_mut().poll(context) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => other.as_mut().poll(context),
+    })
+    .await;
+}
+
+impl Inner {
+    /// Waits until the background may have used `bytes` of the device more, and counts how long.
+    pub(crate) async fn limit_io(&self, priority: Priority, bytes: u64) {
+        let waited = self.limiter.take(&*self.env.clock, priority, bytes).await;
+        if waited > 0 {
+            let mine = self.counters.mine();
+            let counter = match priority {
+                Priority::Flush => &mine.limiter_flush_nanos,
+                Priority::Level0 => &mine.limiter_level0_nanos,
+                Priority::Collection => &mine.limiter_collection_nanos,
+                Priority::Deep => &mine.limiter_deep_nanos,
+            };
+            add(counter, waited);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
+    use crate::env::{BoxFuture, Env};
+
+    const MIB: u64 = 1 << 20;
+
+    fn world() -> SimWorld {
+        let device = DeviceProfile::named("null").unwrap();
+        SimWorld::new(&SimConfig { device, cpu: CpuCosts::FREE, cores: 2, seed: 1 })
+    }
+
+    fn limiter(rate: u64) -> Arc<Limiter> {
+        let limiter = Arc::new(Limiter::default());
+        limiter.set_rate(rate);
+        limiter
+    }
+
+    /// Asks for `request` bytes again and again, and adds them up.
+    fn ask(env: &Env, limiter: &Arc<Limiter>, priority: Priority, request: u64) -> Arc<AtomicU64> {
+        let (clock, limiter, sum) = (env.clock.clone(), limiter.clone(), Arc::new(AtomicU64::new(0)));
+        let task: BoxFuture<'static, ()> = Box::pin({
+            let sum = sum.clone();
+            async move {
+                loop {
+                    limiter.take(&*clock, priority, request).await;
+                    sum.fetch_add(request, Ordering::Relaxed);
+                }
+            }
+        });
+        env.tasks.spawn("ask", task);
+        sum
+    }
+
+    /// The bytes a priority got in `seconds` when each of `priorities` always asks for some.
+    fn shares(priorities: &[Priority], seconds: u64, rate: u64) -> Vec<u64> {
+        let (world, limiter) = (world(), limiter(rate));
+        let env = world.env();
+        world
+            .block_on(async {
+                let sums: Vec<_> = priorities.iter().map(|it| ask(&env, &limiter, *it, 64 << 10)).collect();
+                env.clock.sleep(seconds * SECOND_NANOS).await;
+                sums.iter().map(|sum| sum.load(Ordering::Relaxed)).collect()
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn the_rate_is_kept_whatever_is_asked_for() {
+        for rate in [64 << 10, 3 * MIB, 200 * MIB, 5000 * MIB] {
+            for request in [1000.max(rate / 5000), 256 << 10, 64 * MIB] {
+                let (world, limiter) = (world(), limiter(rate));
+                let env = world.env();
+                let nanos = world
+                    .block_on(async {
+                        let start = env.clock.now();
+                        let mut left = 10 * rate;
+                        while left > 0 {
+                            let bytes = request.min(left);
+                            limiter.take(&*env.clock, Priority::Deep, bytes).await;
+                            left -= bytes;
+                        }
+                        env.clock.now() - start
+                    })
+                    .unwrap();
+                let seconds = nanos as f64 / SECOND_NANOS as f64;
+                assert!((9.95..10.05).contains(&seconds), "{rate} B/s in requests of {request}: 10 s took {seconds}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_not_used_is_not_saved_up() {
+        let (world, limiter) = (world(), limiter(MIB));
+        let env = world.env();
+        let waited = world.block_on(async {
+            env.clock.sleep(100 * SECOND_NANOS).await;
+            limiter.take(&*env.clock, Priority::Flush, MIB).await
+        });
+        let waited = waited.unwrap() as f64 / SECOND_NANOS as f64;
+        assert!((0.97..1.0).contains(&waited), "{waited} s for what takes one");
+    }
+
+    #[test]
+    fn the_urgent_go_first_and_nobody_starves() {
+        use Priority::{Collection, Deep, Flush, Level0};
+        for (priorities, expected) in [
+            (vec![Flush, Deep], vec![0.9, 0.1]),
+            (vec![Deep, Level0], vec![0.1, 0.9]),
+            (vec![Level0, Collection], vec![0.9, 0.1]),
+            (vec![Collection, Deep, Deep], vec![0.9, 0.05, 0.05]),
+            (vec![Deep, Collection, Level0, Flush], vec![0.1, 0.1, 0.1, 0.7]),
+        ] {
+            let shares = shares(&priorities, 100, 10 * MIB);
+            let total: u64 = shares.iter().sum();
+            assert!((990..=1001).contains(&(total / MIB)), "{priorities:?}: {total} B in 100 s");
+            for ((share, expected), priority) in shares.iter().zip(&expected).zip(&priorities) {
+                let share = *share as f64 / total as f64;
+                assert!((share - expected).abs() < 0.01, "{priorities:?}: {priority:?} got {share} of all");
+            }
+        }
+    }
+
+    #[test]
+    fn one_who_comes_later_but_is_urgent_waits_for_one_slice_at_the_most() {
+        let (world, limiter) = (world(), limiter(10 * MIB));
+        let env = world.env();
+        let waited = world.block_on(async {
+            ask(&env, &limiter, Priority::Deep, 100 * MIB);
+            env.clock.sleep(SECOND_NANOS / 3).await;
+            limiter.take(&*env.clock, Priority::Flush, 1000).await
+        });
+        assert!(waited.unwrap() <= SLICE_NANOS);
+    }
+
+    #[test]
+    fn without_a_limit_nobody_waits() {
+        let (world, limiter) = (world(), limiter(0));
+        let env = world.env();
+        let waited = world.block_on(async { limiter.take(&*env.clock, Priority::Deep, u64::MAX).await });
+        assert_eq!((waited.unwrap(), env.clock.now()), (0, world.env().clock.now()));
+        assert_eq!(lock(&limiter.queue).next_ticket, 0, "nobody has queued up");
+    }
+
+    #[test]
+    fn those_who_wait_go_when_the_limit_does_and_when_it_ends() {
+        for close in [true, false] {
+            let (world, limiter) = (world(), limiter(64 << 10));
+            let env = world.env();
+            let nanos = world.block_on(async {
+                let (clock, other) = (env.clock.clone(), limiter.clone());
+                env.tasks.spawn(
+                    "change",
+                    Box::pin(async move {
+                        clock.sleep(SECOND_NANOS).await;
+                        if close { other.close() } else { other.set_rate(0) }
+                    }),
+                );
+                limiter.take(&*env.clock, Priority::Flush, 1000 * MIB).await
+            });
+            assert_eq!(nanos.unwrap(), SECOND_NANOS, "not a nanosecond longer");
+            limiter.set_rate(1);
+            let after = world.block_on(async { limiter.take(&*env.clock, Priority::Deep, 10).await }).unwrap();
+            assert_eq!(after > 0, !close, "no limit comes after the end");
+        }
+    }
+
+    #[test]
+    fn one_who_gives_up_keeps_nobody_waiting() {
+        let (world, limiter) = (world(), limiter(MIB));
+        let env = world.env();
+        world
+            .block_on(async {
+                let mut given_up = Box::pin(limiter.take(&*env.clock, Priority::Flush, 100 * MIB));
+                let polled = poll_fn(|context| Poll::Ready(given_up.as_mut().poll(context))).await;
+                assert!(polled.is_pending());
+                // Held and not polled, it gets the slice it waits for, and no more.
+                let waited = limiter.take(&*env.clock, Priority::Deep, MIB / 10).await;
+                assert!(waited <= SECOND_NANOS / 10 + 2 * SLICE_NANOS, "{waited}");
+                drop(given_up);
+                let waited = limiter.take(&*env.clock, Priority::Deep, MIB / 10).await;
+                assert!(waited <= SECOND_NANOS / 10 + SLICE_NANOS, "{waited}");
+                let queue = lock(&limiter.queue);
+                assert!(queue.waiting.iter().all(VecDeque::is_empty) && queue.granted.is_empty());
+            })
+            .unwrap();
+    }
+}

@@ -1,0 +1,302 @@
+//! An adaptive radix tree: nodes of 4, 16, 48 or 256 children, one for each position at which keys differ.
+//!
+//! ```text
+//!   a key's symbols     its bytes, then "end", then its sequence, inverted, as 8 bytes: the newest comes first
+//!   root                a node at position 0
+//!   a node              tells keys apart at one position; positions at which all keys below agree have none
+//!   an entry            hangs where nothing else shares its symbols any more
+//! ```
+//!
+//! Source: Leis, Kemper and Neumann, "The Adaptive Radix Tree", ICDE 2013, with lazy expansion and its hybrid of path
+//! compressions: a node keeps the last 8 of the bytes that it skips, the others are in any entry below. A node names the
+//! position it branches at, not how many it skips, so that it stays as it is when another node is put above it.
+//!
+//! Nodes and entries are reached by number through atomic links, without a lock or a count of references: readers see
+//! what was linked before they came. Cost: a node for each byte or two at the dense top, then an entry. Weak where: keys are
+//! long and differ in many places, and in walks, as entries lie where they came.
+
+mod node;
+
+use std::sync::atomic::{AtomicU64, Ordering as Atomic};
+use std::sync::{Mutex, PoisonError};
+
+use self::node::{BEYOND, END, Link, Node, Nodes, Symbol, Target, symbol};
+use super::arena::Entries;
+use super::{SortedMap, Start};
+use crate::storage::{Entry, Sequence, common_prefix};
+
+/// An entry's place, and its share of the nodes and of those they replaced. The latter is 8 bytes to 48, by how many
+/// children nodes have.
+const ENTRY_OVERHEAD_BYTES: u64 = 112;
+
+/// A position in internal order, symbol by symbol.
+#[derive(Clone, Copy, Debug)]
+struct Probe<'a> {
+    key: &'a [u8],
+    inverted: u64,
+}
+
+impl<'a> Probe<'a> {
+    fn new(key: &'a [u8], sequence: Sequence) -> Self {
+        Self { key, inverted: !sequence }
+    }
+
+    fn of(entry: &'a Entry) -> Self {
+        Self::new(&entry.key, entry.sequence)
+    }
+
+    /// How many symbols there are.
+    fn len(&self) -> usize {
+        self.key.len() + 1 + size_of::<Sequence>()
+    }
+
+    fn symbol(&self, at: usize) -> Symbol {
+        match self.key.get(at) {
+            Some(byte) => symbol(*byte),
+            None if at == self.key.len() => END,
+            None => symbol(self.inverted.to_be_bytes()[at - self.key.len() - 1]),
+        }
+    }
+
+    /// How many symbols it shares with another at their starts.
+    fn shared(&self, other: &Probe<'_>) -> usize {
+        let shared = common_prefix(self.key, other.key);
+        if shared < self.key.len().max(other.key.len()) {
+            return shared;
+        }
+        shared + 1 + (self.inverted ^ other.inverted).leading_zeros() as usize / 8
+    }
+
+    /// The last 8 bytes of the key before a position, or what there are; none where the position is behind its end.
+    fn before(&self, at: usize) -> Option<u64> {
+        let bytes = self.key.get(..at)?;
+        Some(match bytes.last_chunk() {
+            Some(last) => u64::from_be_bytes(*last),
+            None => bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+        })
+    }
+
+    /// Whether it surely has a node's symbols from this position to the node's.
+    fn has_skipped(&self, node: Node<'_>, from: usize) -> bool {
+        match node.depth() - from {
+            0 => true,
+            skipped @ 1..=8 => match (self.before(node.depth()), node.before()) {
+                (Some(own), Some(other)) => (own ^ other) << (64 - 8 * skipped) == 0,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// The last node on a probe's way down.
+struct Way<'a> {
+    above: Node<'a>,
+    node: Node<'a>,
+    /// What is on from there, deeper than the way was to go.
+    child: Link,
+    /// Whether the node surely has the probe's symbols up to its depth.
+    sure: bool,
+}
+
+/// The map.
+pub(super) struct Art {
+    nodes: Nodes,
+    root: Link,
+    entries: Entries,
+    /// Nodes that the inserts so far passed.
+    passed: AtomicU64,
+    writer: Mutex<()>,
+}
+
+impl Default for Art {
+    fn default() -> Self {
+        let nodes = Nodes::default();
+        let root = nodes.root().link;
+        Self { nodes, root, entries: Entries::default(), passed: AtomicU64::new(0), writer: Mutex::new(()) }
+    }
+}
+
+impl Art {
+    fn root(&self) -> Node<'_> {
+        self.nodes.node(self.root)
+    }
+
+    /// The first entry below.
+    fn first(&self, mut link: Link) -> &Entry {
+        loop {
+            match self.nodes.follow(link) {
+                Target::Node(node) => link = node.at_or_after(END).map_or(Link::NOTHING, |(_, child)| child),
+                Target::Entry(number) => return self.entries.get(number),
+                Target::Nothing => unreachable!("every node but the root of an empty tree has children"),
+            }
+        }
+    }
+
+    /// Follows a probe's symbols down to the last node that is no deeper than `depth`, without a look at what nodes skip.
+    fn descend<'a>(&'a self, probe: Probe<'_>, depth: usize, mut pass: impl FnMut(Node<'a>)) -> Way<'a> {
+        let root = self.root();
+        let mut way = Way { above: root, node: root, child: root.child(probe.symbol(0)), sure: true };
+        pass(root);
+        while let Target::Node(node) = self.nodes.follow(way.child)
+            && node.depth() <= depth
+        {
+            let sure = way.sure && probe.has_skipped(node, way.node.depth() + 1);
+            way = Way { above: way.node, node, child: node.child(probe.symbol(node.depth())), sure };
+            pass(node);
+        }
+        way
+    }
+
+    /// An entry that shares with the probe as many symbols as any on its way, unless these are surely just those up to the
+    /// way's last node.
+    fn nearest(&self, way: &Way<'_>) -> Option<Probe<'_>> {
+        let link = if way.child == Link::NOTHING { way.node.link } else { way.child };
+        (!way.sure || way.child != Link::NOTHING).then(|| Probe::of(self.first(link)))
+    }
+
+    fn add(&self, way: &Way<'_>, probe: Probe<'_>, link: Link) {
+        let symbol = probe.symbol(way.node.depth());
+        if !way.node.add(symbol, link) {
+            let larger = self.nodes.grown(way.node);
+            larger.add(symbol, link);
+            way.above.replace(probe.symbol(way.above.depth()), larger.link);
+        }
+    }
+}
+
+/// A place between two entries, and a direction.
+struct Cursor<'a> {
+    art: &'a Art,
+    backward: bool,
+    /// What is next, before what the path leads to.
+    next: Link,
+    /// The nodes above, and the least symbol not yet passed in each, or the one after the greatest if it goes backward.
+    path: Vec<(Node<'a>, Symbol)>,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the very start of its direction.
+    fn new(art: &'a Art, backward: bool) -> Self {
+        Self { art, backward, next: art.root, path: Vec::new() }
+    }
+
+    /// Next to a position; an entry there is ahead if `at`.
+    fn seek(art: &'a Art, probe: Probe<'_>, backward: bool, at: bool) -> Self {
+        let mut path = Vec::new();
+        let way = art.descend(probe, probe.len() - 1, |node| {
+            let symbol = probe.symbol(node.depth());
+            path.push((node, if backward { symbol } else { symbol + 1 }));
+        });
+        let mut next = way.child;
+        if let Some(nearest) = art.nearest(&way) {
+            let shared = probe.shared(&nearest);
+            while let Some((node, _)) = path.pop_if(|(node, _)| node.depth() > shared) {
+                next = node.link;
+            }
+            // All below `next` share these symbols, and so are on the same side of the probe.
+            let ahead = match shared == probe.len() {
+                true => at,
+                false => backward == (nearest.symbol(shared) < probe.symbol(shared)),
+            };
+            if !ahead {
+                next = Link::NOTHING;
+            }
+        }
+        Self { art, backward, next, path }
+    }
+}
+
+impl Iterator for Cursor<'_> {
+    /// An entry's number.
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        loop {
+            match self.art.nodes.follow(std::mem::replace(&mut self.next, Link::NOTHING)) {
+                Target::Entry(number) => return Some(number),
+                Target::Node(node) => self.path.push((node, if self.backward { BEYOND } else { END })),
+                Target::Nothing => (),
+            }
+            let (node, bound) = self.path.last_mut()?;
+            let found = if self.backward { node.last_before(*bound) } else { node.at_or_after(*bound) };
+            match found {
+                Some((symbol, link)) => {
+                    *bound = if self.backward { symbol } else { symbol + 1 };
+                    self.next = link;
+                }
+                None => drop(self.path.pop()),
+            }
+        }
+    }
+}
+
+impl SortedMap for Art {
+    fn insert(&self, entry: Entry) {
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (number, entry) = self.entries.push(entry);
+        let (probe, link) = (Probe::of(entry), Link::entry(number));
+        let mut passed = 0;
+        let mut way = self.descend(probe, probe.len() - 1, |_| passed += 1);
+        self.passed.store(self.passed.load(Atomic::Relaxed) + passed, Atomic::Relaxed);
+        let Some(nearest) = self.nearest(&way) else {
+            return self.add(&way, probe, link);
+        };
+        let shared = probe.shared(&nearest);
+        if shared < way.node.depth() {
+            way = self.descend(probe, shared, |_| ());
+        }
+        if shared == way.node.depth() {
+            return self.add(&way, probe, link);
+        }
+        let children = [(nearest.symbol(shared), way.child), (probe.symbol(shared), link)];
+        let pair = self.nodes.pair(shared, probe.before(shared), children);
+        way.node.replace(probe.symbol(way.node.depth()), pair.link);
+    }
+
+    fn get(&self, key: &[u8], sequence: Sequence) -> Option<Entry> {
+        let way = self.descend(Probe::new(key, sequence), key.len(), |_| ());
+        if way.child == Link::NOTHING {
+            return None;
+        }
+        // If this is the key, then all below are its versions.
+        let newest = self.first(way.child);
+        if newest.key != key {
+            return None;
+        }
+        if newest.sequence <= sequence {
+            return Some(newest.clone());
+        }
+        self.walk(Start::At(key, sequence), 1).pop().filter(|older| older.key == key)
+    }
+
+    fn walk(&self, start: Start<'_>, limit: usize) -> Vec<Entry> {
+        let seek = |key, sequence, backward, at| Cursor::seek(self, Probe::new(key, sequence), backward, at);
+        let cursor = match start {
+            Start::First => Cursor::new(self, false),
+            Start::Last => Cursor::new(self, true),
+            Start::At(key, sequence) => seek(key, sequence, false, true),
+            Start::After(key, sequence) => seek(key, sequence, false, false),
+            Start::Before(key, sequence) => seek(key, sequence, true, false),
+        };
+        let numbers: Vec<u32> = cursor.take(limit).collect();
+        // Entries lie where they came: the processor waits for many at once if nothing else is done in between.
+        let entries: Vec<&Entry> = numbers.into_iter().map(|number| self.entries.get(number)).collect();
+        entries.into_iter().cloned().collect()
+    }
+
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn steps(&self) -> u64 {
+        self.passed.load(Atomic::Relaxed) / self.entries.len().max(1) as u64 + 1
+    }
+
+    fn entry_overhead_bytes(&self) -> u64 {
+        ENTRY_OVERHEAD_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests;

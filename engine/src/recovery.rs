@@ -1,0 +1,278 @@
+//! Recovery: what the logs hold is replayed to a prefix of history, and what a crash left behind is booked.
+//!
+//! 1. Value files that may hold frames which only a log points at (those not sealed) are walked from where they are settled
+//!    to their last sound frame, each in a task of its own; the logs are read meanwhile.
+//! 2. The logs are replayed in order. The first record that is torn, or points at a value that is not there, ends history:
+//!    a prefix, never a hole. Below what was known to be synced it is corruption, and the directory is not opened.
+//! 3. One edit makes the replayed writes tables, seals the value files, books as garbage every frame that nothing points at
+//!    and every byte after the last sound frame, and lets the logs go. A crash before it finds the same logs and files again,
+//!    and recovers the same.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::config::EngineConfig;
+use crate::env::{BoxFuture, Env, Work, spawn_all};
+use crate::error::{Error, Result};
+use crate::memtable::{Memtable, ValueTail};
+use crate::retain::Garbage;
+use crate::state::Inner;
+use crate::storage::{BatchReader, Kind, Sequence, ValuePointer};
+use crate::version::{FileKind, Recovered};
+use crate::vlog::format::{MAGIC, frame_bytes};
+use crate::vlog::{Frame, FrameWalker, Step, ValueFileState};
+use crate::wal::format::Record;
+use crate::wal::{self, Replay};
+use crate::write::insert;
+
+/// What opening a directory found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RecoveryReport {
+    /// Nanoseconds from taking the directory to being ready.
+    pub nanos: u64,
+    /// Logs replayed.
+    pub logs: u64,
+    /// Bytes of those logs.
+    pub log_bytes: u64,
+    /// Batches found in them.
+    pub batches: u64,
+    /// Writes of those batches.
+    pub writes: u64,
+    /// Value files that were walked.
+    pub value_files: u64,
+    /// Bytes of them that were read and checked.
+    pub value_bytes: u64,
+    /// Bytes of them that nothing points at: written by a batch that history does not hold.
+    pub value_garbage_bytes: u64,
+}
+
+/// What the logs of a directory held.
+pub(crate) struct Replayed {
+    /// The oldest first.
+    pub(crate) memtables: Vec<Arc<Memtable>>,
+    /// The largest sequence number.
+    pub(crate) sequence: Sequence,
+    /// The value files that were not sealed.
+    values: BTreeMap<u64, FoundValues>,
+    report: RecoveryReport,
+}
+
+/// The frames of a value file that was not sealed, from where it is settled.
+struct FoundValues {
+    file: u64,
+    /// The sound frames, in order, and whether a record points at them.
+    frames: Vec<(Frame, bool)>,
+    /// Where the last of them ends.
+    end: u64,
+    /// Bytes of the file.
+    bytes: u64,
+}
+
+impl FoundValues {
+    async fn find(state: ValueFileState) -> Result<Self> {
+        let bytes = state.file.bytes()?.max(MAGIC.len() as u64);
+        let mut walker = FrameWalker::new(&state.file, state.facts.settled, bytes);
+        let mut frames = Vec::new();
+        while let Step::Frame(frame, _) = walker.next().await? {
+            frames.push((frame, false));
+        }
+        Ok(Self { file: state.number, frames, end: walker.offset(), bytes })
+    }
+
+    /// The place in `frames` of the one that `pointer` names, if it is there and was made for a key like `key`.
+    fn place(&self, key: &[u8], pointer: &ValuePointer) -> Option<usize> {
+        let at = self.frames.binary_search_by_key(&pointer.offset, |(frame, _)| frame.offset).ok()?;
+        let frame = &self.frames[at].0;
+        let bytes = frame_bytes(key.len(), pointer.stored_bytes) as u64;
+        (frame.checksum == pointer.checksum && frame.bytes == bytes).then_some(at)
+    }
+
+    /// What nothing points at.
+    fn garbage(&self) -> Vec<(u64, u64)> {
+        let unclaimed = self.frames.iter().filter(|(_, claimed)| !claimed);
+        let mut parts: Vec<_> = unclaimed.map(|(frame, _)| (frame.offset, frame.offset + frame.bytes)).collect();
+        parts.extend((self.end < self.bytes).then_some((self.end, self.bytes)));
+        parts
+    }
+}
+
+enum Part {
+    Log(u64, Replay),
+    Values(FoundValues),
+}
+
+/// Reads the logs and walks the value files, in parallel.
+async fn read_parts(env: &Env, directory: &Path, recovered: &Recovered) -> Result<Vec<Part>> {
+    let mut parts: Vec<BoxFuture<'static, Result<Part>>> = Vec::new();
+    for state in recovered.version.value_files.values().filter(|state| !state.is_sealed()).cloned() {
+        parts.push(Box::pin(async move { FoundValues::find(state).await.map(Part::Values) }));
+    }
+    for wal in recovered.wals.iter().copied() {
+        let (env, path) = (env.clone(), FileKind::Wal.path(directory, wal));
+        parts.push(Box::pin(async move { wal::replay(&env, &path).await.map(|log| Part::Log(wal, log)) }));
+    }
+    spawn_all(&*env.tasks, "recovery", parts).await.into_iter().collect()
+}
+
+/// Replays the logs in order, to the first record that cannot be used: a prefix of history, never a hole.
+pub(crate) async fn replay(
+    env: &Env,
+    directory: &Path,
+    config: &EngineConfig,
+    recovered: &Recovered,
+) -> Result<Replayed> {
+    let (sequence, report) = (recovered.sequence, RecoveryReport::default());
+    let mut replayed = Replayed { memtables: Vec::new(), sequence, values: BTreeMap::new(), report };
+    let mut logs = Vec::new();
+    for part in read_parts(env, directory, recovered).await? {
+        match part {
+            Part::Log(wal, log) => logs.push((wal, log)),
+            Part::Values(found) => drop(replayed.values.insert(found.file, found)),
+        }
+    }
+    // Where the last log read ended; its place is the first log's until one was read. A log that is missing, or shorter
+    // than the next one remembers, ends history as a torn record does.
+    let mut last = (recovered.wal_min, 0);
+    let mut stopped = false;
+    for (wal, mut log) in logs {
+        let header = log.header();
+        let follows = header.previous == last.0;
+        stopped |= if last.1 == 0 { wal != last.0 } else { !follows || header.previous_bytes > last.1 };
+        if stopped {
+            if follows && header.previous_synced > last.1 {
+                let path = FileKind::Wal.path(directory, last.0);
+                return Err(Error::corruption(&path, last.1, "a record that was synced does not read back"));
+            }
+            break;
+        }
+        let dangling = replayed.take_log(env, directory, config, recovered, (wal, &mut log))?;
+        stopped = dangling.is_some() || !log.is_complete();
+        last = (wal, log.offset());
+        if stopped {
+            let torn = log.check_torn_at(&FileKind::Wal.path(directory, wal), log.offset());
+            torn.map_err(|error| dangling.unwrap_or(error))?;
+        }
+    }
+    Ok(replayed)
+}
+
+impl Replayed {
+    /// Takes the sound records of a log, up to the first whose values are not there, which is told. The log is left at it.
+    fn take_log(
+        &mut self,
+        env: &Env,
+        directory: &Path,
+        config: &EngineConfig,
+        recovered: &Recovered,
+        (wal, log): (u64, &mut Replay),
+    ) -> Result<Option<Error>> {
+        let path = FileKind::Wal.path(directory, wal);
+        let mut memtable = Memtable::new(config.memtable_structure, wal);
+        let mut work = Work::default();
+        let mut dangling = None;
+        loop {
+            let offset = log.offset();
+            let Some(record) = log.next() else { break };
+            let damaged = |what: &str| Error::corruption(&path, offset, what);
+            let end = record.end().ok_or_else(|| damaged("a record's checksum holds but its number is none"))?;
+            dangling = self.claim_values(&record, recovered, &path, offset)?;
+            if dangling.is_some() {
+                log.go_back_to(offset);
+                break;
+            }
+            insert(&memtable, &record, &mut work)
+                .ok_or_else(|| damaged("a record's checksum holds but it is no batch"))?;
+            self.report.batches += 1;
+            self.report.writes += u64::from(record.writes);
+            self.sequence = self.sequence.max(end.saturating_sub(1));
+            if memtable.bytes() >= config.memtable.as_u64() {
+                self.push(mem::replace(&mut memtable, Memtable::new(config.memtable_structure, wal)));
+            }
+        }
+        env.clock.charge(&work);
+        self.push(memtable);
+        self.report.logs += 1;
+        self.report.log_bytes += log.offset();
+        Ok(dangling)
+    }
+
+    fn push(&mut self, memtable: Memtable) {
+        if !memtable.is_empty() {
+            self.memtables.push(Arc::new(memtable));
+        }
+    }
+
+    /// Notes that the values are pointed at that a record points at; or what is wrong with the first that is not there. Where
+    /// it never reached the device, the record is where history ends; where it did, this is the damage. A log never points
+    /// into a sealed file: whatever does is in a table.
+    fn claim_values(
+        &mut self,
+        record: &Record,
+        recovered: &Recovered,
+        path: &Path,
+        offset: u64,
+    ) -> Result<Option<Error>> {
+        let damaged = |what: &str| Error::corruption(path, offset, what);
+        let mut places = Vec::new();
+        for write in BatchReader::new(record.body.clone()) {
+            let Some((Kind::Pointer, key, value)) = write else { continue };
+            let Some(pointer) = ValuePointer::decode(&value) else {
+                return Ok(Some(damaged("a value pointer does not read back")));
+            };
+            let Some(state) = recovered.version.value_files.get(&pointer.file) else {
+                // The manifest is told of a value file before a record points at it.
+                let lost = pointer.file >= recovered.known_below;
+                let error = damaged("a record points at a value file that the manifest does not name");
+                return if lost { Err(error) } else { Ok(Some(error)) };
+            };
+            let place = self.values.get(&pointer.file).and_then(|found| found.place(&key, &pointer));
+            let Some(place) = place else {
+                let what = "a value whose record was synced does not read back";
+                return Ok(Some(state.file.damaged(pointer.offset, what)));
+            };
+            places.push((pointer.file, place));
+        }
+        for (file, place) in places {
+            self.values.get_mut(&file).expect("just found").frames[place].1 = true;
+        }
+        Ok(None)
+    }
+}
+
+impl Inner {
+    /// Makes what the logs held tables, and books what a crash left in value files; the logs and other leftovers go.
+    pub(crate) async fn settle_recovery(
+        &self,
+        replayed: Replayed,
+        wals: &[u64],
+        leftovers: &[String],
+    ) -> Result<RecoveryReport> {
+        let mut report = replayed.report;
+        let mut garbage = Garbage::new();
+        let mut tails = Vec::new();
+        for found in replayed.values.values() {
+            tails.push(ValueTail { file: found.file, bytes: found.bytes, full: true });
+            let parts = found.garbage();
+            report.value_files += 1;
+            report.value_bytes += found.frames.iter().map(|(frame, _)| frame.bytes).sum::<u64>();
+            report.value_garbage_bytes += parts.iter().map(|(start, end)| end - start).sum::<u64>();
+            if !parts.is_empty() {
+                garbage.insert(found.file, parts);
+            }
+        }
+        if !wals.is_empty() || !tails.is_empty() {
+            self.flush_memtables(&replayed.memtables, &tails, garbage).await?;
+        }
+        for wal in wals {
+            self.remove_file(&FileKind::Wal.path(&self.directory, *wal));
+        }
+        for name in leftovers {
+            self.remove_file(&self.directory.join(name));
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,178 @@
+//! A database at rest with files of every kind, and where the parts of its files lie.
+
+use std::ops::Range;
+use std::path::Path;
+
+use aura_engine::env::sim::{CrashMode, FsImage};
+use aura_engine::{EngineConfig, SyncPolicy};
+
+use super::history::History;
+use super::tour::{Recorded, tour, tour_config};
+use super::{run, sim};
+
+/// A database at rest with files of every kind, some writes in the log only.
+pub(crate) struct Specimen {
+    pub(crate) image: FsImage,
+    pub(crate) config: EngineConfig,
+    pub(crate) history: History,
+    /// States up to this one are in tables, or were when it was last opened.
+    pub(crate) settled: usize,
+    /// States up to this one are proven to have been durable by what lies on disk.
+    pub(crate) proven: usize,
+}
+
+/// A `young` one was never closed: all its writes are in its first log.
+pub(crate) fn specimen(seed: u64, young: bool) -> Specimen {
+    let config = tour_config(seed);
+    let world = sim(seed);
+    let mut db = Recorded::new(world.env(), config.clone());
+    let settled = run(&world, async {
+        if !young {
+            tour(&mut db).await.unwrap();
+        }
+        db.open().await.unwrap();
+        let settled = db.history.acknowledged;
+        db.batch(&[(0, Some(700)), (1, Some(20)), (2, None)]).await.unwrap();
+        db.put(3, 800).await.unwrap();
+        db.together(&[(4, 30), (5, 900)]).await.unwrap();
+        db.put(6, 30).await.unwrap();
+        settled
+    });
+    // Under "always" the record of a group says that all groups before it are on the device.
+    let proven = if config.wal.sync == SyncPolicy::Always { db.history.acknowledged - 1 } else { settled };
+    let image = world.crash_image(CrashMode::KeepAll, seed).unwrap();
+    Specimen { image, config, history: db.history, settled, proven }
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<usize> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize)
+}
+
+/// Records that follow each other from `at`, each a header and as many bytes as `body` finds in it.
+fn records(
+    bytes: &[u8],
+    mut at: usize,
+    header: (&'static str, usize),
+    body: (&'static str, impl Fn(&[u8]) -> Option<usize>),
+) -> Vec<(&'static str, Range<usize>)> {
+    let mut regions = Vec::new();
+    while at < bytes.len() {
+        let start = at + header.1;
+        let end = start + body.1(&bytes[at..]).expect("the file is whole");
+        regions.extend([(header.0, at..start), (body.0, start..end)]);
+        at = end;
+    }
+    regions
+}
+
+/// The data blocks of a table, and its other blocks, whose places the last 64 bytes tell.
+fn table_regions(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
+    let footer = bytes.len() - 64;
+    let field = |at: usize| word(bytes, footer + at).expect("a footer has 64 bytes");
+    let handle = |at: usize| field(at)..field(at) + field(at + 8);
+    let named = [("filter", handle(0)), ("model", handle(12)), ("index", handle(24)), ("properties", handle(36))];
+    let present: Vec<_> = named.into_iter().filter(|(_, range)| !range.is_empty()).collect();
+    let data = 0..present.iter().map(|(_, range)| range.start).min().unwrap();
+    [vec![("data", data)], present, vec![("footer", footer..bytes.len())]].concat()
+}
+
+/// The kind of a file, and its regions.
+pub(crate) fn regions(path: &Path, bytes: &[u8]) -> (&'static str, Vec<(&'static str, Range<usize>)>) {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    match name.rsplit('.').next().unwrap() {
+        "wal" => {
+            let mut found = vec![("header", 0..36)];
+            found.extend(records(bytes, 36, ("record header", 28), ("record body", |it| word(it, 4))));
+            ("log", found)
+        }
+        "vlog" => {
+            let mut found = vec![("header", 0..8)];
+            let body = |it: &[u8]| Some(word(it, 4)? + word(it, 8)?);
+            found.extend(records(bytes, 8, ("frame header", 17), ("frame body", body)));
+            ("values", found)
+        }
+        "sst" => ("table", table_regions(bytes)),
+        "manifest" => {
+            let mut found = vec![("header", 0..12)];
+            found.extend(records(bytes, 12, ("edit header", 8), ("edit", |it| word(it, 4))));
+            ("manifest", found)
+        }
+        _ if name == "CURRENT" => ("CURRENT", vec![("all", 0..bytes.len())]),
+        "json" => ("json", vec![("all", 0..bytes.len())]),
+        _ if name == "LOCK" => ("LOCK", Vec::new()),
+        other => panic!("a file of an unknown kind, {name}: say here what its regions are ({other})"),
+    }
+}
+
+/// Puts right every checksum of a file of this kind that was tampered with, so that what reads it goes past them.
+pub(crate) fn reseal(kind: &str, bytes: &mut Vec<u8>) {
+    match kind {
+        "log" => {
+            seal(bytes, 0..32, 32);
+            reseal_records(bytes, 36, |it| Some(28 + word(it, 4)?));
+        }
+        "values" => reseal_records(bytes, 8, |it| Some(17 + word(it, 4)? + word(it, 8)?)),
+        "manifest" => reseal_records(bytes, 12, |it| Some(8 + word(it, 4)?)),
+        "table" => reseal_table(bytes).unwrap_or_default(),
+        "CURRENT" => {
+            let name = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
+            *bytes = [&name, format!("\n{:08x}\n", crc32c::crc32c(&name)).as_bytes()].concat();
+        }
+        _ => {}
+    }
+}
+
+/// Writes the checksum of `covered` to `at`, where both lie in the file.
+fn seal(bytes: &mut [u8], covered: Range<usize>, at: usize) {
+    let Some(checksum) = bytes.get(covered).map(crc32c::crc32c) else { return };
+    if let Some(place) = bytes.get_mut(at..at + 4) {
+        place.copy_from_slice(&checksum.to_le_bytes());
+    }
+}
+
+/// Records whose checksum stands before what it covers.
+fn reseal_records(bytes: &mut [u8], mut at: usize, length: impl Fn(&[u8]) -> Option<usize>) {
+    while let Some(end) = bytes.get(at..).and_then(&length).map(|length| at + length)
+        && end <= bytes.len()
+    {
+        seal(bytes, at + 4..end, at);
+        at = end;
+    }
+}
+
+/// Blocks whose checksum stands at their end, and the footer.
+fn reseal_table(bytes: &mut [u8]) -> Option<()> {
+    let footer = bytes.len().checked_sub(64)?;
+    seal(bytes, footer..footer + 52, footer + 52);
+    let mut blocks = Vec::new();
+    for at in [0, 12, 24, 36] {
+        let start = word(bytes, footer + at)?;
+        blocks.push(start..start + word(bytes, footer + at + 8)?);
+    }
+    // The index says where data blocks lie: a number of them, and for each its bytes, entries, and last key.
+    let mut rest = bytes.get(blocks[2].clone())?;
+    let (count, mut start) = (word(rest, 0)?, 0usize);
+    rest = &rest[4..];
+    let mut varint = |skip: bool| {
+        let mut value = 0;
+        for shift in (0..63).step_by(7) {
+            let (byte, after) = rest.split_first()?;
+            (value, rest) = (value | u64::from(byte & 0x7f) << shift, after);
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        rest = if skip { rest.get(usize::try_from(value).ok()?..)? } else { rest };
+        usize::try_from(value).ok()
+    };
+    for _ in 0..count.min(1000) {
+        let (Some(length), Some(_), Some(_)) = (varint(false), varint(false), varint(true)) else { break };
+        let Some(end) = start.checked_add(length).filter(|end| *end <= footer) else { break };
+        blocks.push(start..end);
+        start = end;
+    }
+    for block in blocks.into_iter().filter(|block| block.len() > 4) {
+        seal(bytes, block.start..block.end - 4, block.end - 4);
+    }
+    Some(())
+}

@@ -1,0 +1,250 @@
+//! Garbage collection of the value log, in simulation: what it reclaims and writes, and whom it must not disturb.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use aura_engine::env::Env;
+use aura_engine::env::sim::SimWorld;
+use aura_engine::{AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, Event, EventKind, GcMethod, Range};
+use aura_policies::PolicySpec;
+use bytesize::ByteSize;
+use common::{Chance, repeatable, seeds, sim};
+
+const VALUE_BYTES: usize = 1000;
+/// A frame of such a value: header, key of 8 bytes, value.
+const FRAME_BYTES: u64 = 17 + 8 + VALUE_BYTES as u64;
+
+fn config() -> EngineConfig {
+    let mut config = EngineConfig::default();
+    config.memtable = ByteSize::kib(8);
+    config.table.size = ByteSize::kib(64);
+    config.cache.size = ByteSize::kib(64);
+    // One level holds all pointers: every merge finds all the garbage there is.
+    config.compaction.base = ByteSize::mib(1);
+    config.compaction.level0_trigger = 2;
+    config.value_log.separation = PolicySpec::named("threshold").with("bytes", 500);
+    config.value_log.file = ByteSize::kib(64);
+    config
+}
+
+fn key(number: u64) -> [u8; 8] {
+    number.to_be_bytes()
+}
+
+fn value(number: u64, version: u64) -> Vec<u8> {
+    let mut chance = Chance::new(number << 32 | version);
+    (0..VALUE_BYTES).map(|_| chance.below(256) as u8).collect()
+}
+
+async fn open(env: &Env, config: &EngineConfig) -> AuraEngine {
+    EngineBuilder::new(env.clone(), "/db").config(config.clone()).open().await.unwrap()
+}
+
+async fn put(engine: &AuraEngine, model: &mut BTreeMap<u64, u64>, number: u64, version: u64) {
+    engine.put(&key(number), &value(number, version)).await.unwrap();
+    model.insert(number, version);
+}
+
+async fn check(engine: &AuraEngine, model: &BTreeMap<u64, u64>) {
+    let mut scan = engine.scan(Range::all(), Direction::Forward);
+    for (number, version) in model {
+        let row = scan.next().await.unwrap().expect("a row for each key");
+        assert_eq!((&row.0[..], &row.1[..]), (&key(*number)[..], &value(*number, *version)[..]));
+    }
+    assert_eq!(scan.next().await.unwrap(), None);
+    assert_eq!(engine.verify().await.unwrap().problems, [] as [String; 0]);
+}
+
+fn run<F: Future<Output = ()>>(seed: u64, test: impl FnOnce(Env) -> F) -> SimWorld {
+    let world = sim(seed);
+    world.block_on(test(world.env())).unwrap();
+    world
+}
+
+/// Live and all bytes of the files that were collected.
+fn collected(events: &[Event]) -> (u64, u64) {
+    events.iter().fold((0, 0), |(live, all), event| match event.kind {
+        EventKind::Collection { bytes, live_bytes, .. } => (live + live_bytes, all + bytes),
+        _ => (live, all),
+    })
+}
+
+#[test]
+fn uniform_overwrites_cost_what_the_victims_were_full() {
+    for seed in seeds(4) {
+        repeatable(seed, || {
+            run(seed, |env| async move {
+                let mut config = config();
+                config.value_log.queues = 1 + seed as u32 % 3;
+                (config.value_log.gc_high, config.value_log.gc_stop) = (0.25, 0.35);
+                let (keys, overwrites) = (3_000, 20_000);
+                let engine = open(&env, &config).await;
+                let (mut model, mut chance) = (BTreeMap::new(), Chance::new(seed));
+                for number in 0..keys {
+                    put(&engine, &mut model, number, 0).await;
+                }
+                engine.wait_idle().await.unwrap();
+                engine.take_events();
+                let before = engine.metrics().counts;
+                let mut largest = 0.0_f64;
+                for version in 1..=overwrites {
+                    put(&engine, &mut model, chance.below(keys), version).await;
+                    if version % 500 == 0 {
+                        let disk = engine.metrics().value_file_bytes as f64;
+                        largest = largest.max(disk / (keys * FRAME_BYTES) as f64);
+                    }
+                }
+                engine.wait_idle().await.unwrap();
+                let (counts, (live, all)) = (engine.metrics().counts.since(&before), collected(&engine.take_events()));
+                let user = (overwrites * FRAME_BYTES) as f64;
+                let written = (counts.value_log_bytes + counts.gc_write_bytes) as f64 / user;
+                let share = live as f64 / all as f64;
+                let expected = 1.0 / (1.0 - share);
+                let what = format!("{counts:?}\nu {share:.3}, written {written:.3}, 1/(1-u) {expected:.3}");
+                assert!(counts.gc_runs > 10, "{what}");
+                assert!((written / expected - 1.0).abs() < 0.1, "{what}");
+                assert!(largest < 1.7, "space {largest:.3}; {what}");
+                check(&engine, &model).await;
+                engine.close().await.unwrap();
+                let engine = open(&env, &config).await;
+                check(&engine, &model).await;
+                engine.close().await.unwrap();
+            });
+        });
+    }
+}
+
+#[test]
+fn snapshots_and_scans_read_on_through_collections() {
+    for method in GcMethod::ALL {
+        run(3, |env| async move {
+            let mut config = config();
+            config.value_log.gc_method = method;
+            (config.value_log.gc_low, config.value_log.gc_high) = (0.0, 0.1);
+            let engine = open(&env, &config).await;
+            let mut model = BTreeMap::new();
+            for number in 0..500 {
+                put(&engine, &mut model, number, 0).await;
+            }
+            let old = model.clone();
+            let snapshot = engine.snapshot();
+            let mut scan = engine.scan(Range::all(), Direction::Reverse);
+            scan.next().await.unwrap();
+            let mut chance = Chance::new(5);
+            for version in 1..3_000 {
+                put(&engine, &mut model, chance.below(500), version).await;
+            }
+            engine.compact().await.unwrap();
+            engine.wait_idle().await.unwrap();
+            assert!(engine.metrics().counts.gc_write_bytes > 0, "{method:?}: something was moved");
+            let mut rows = 1;
+            for number in (0..499).rev() {
+                let row = scan.next().await.unwrap().expect("a row");
+                assert_eq!((&row.0[..], &row.1[..]), (&key(number)[..], &value(number, 0)[..]), "{method:?}");
+                rows += 1;
+            }
+            assert_eq!(rows, 500);
+            for (number, version) in &old {
+                let found = snapshot.get(&key(*number)).await.unwrap();
+                assert_eq!(found.as_deref(), Some(&value(*number, *version)[..]), "{method:?}");
+            }
+            check(&engine, &model).await;
+            drop((snapshot, scan));
+            put(&engine, &mut model, 0, 99).await;
+            engine.compact().await.unwrap();
+            engine.wait_idle().await.unwrap();
+            let metrics = engine.metrics();
+            assert!(metrics.value_garbage_bytes * 5 < metrics.value_file_bytes, "{method:?}: {metrics:?}");
+            check(&engine, &model).await;
+            engine.close().await.unwrap();
+        });
+    }
+}
+
+#[test]
+fn files_of_deleted_values_leave_without_a_copy() {
+    run(1, |env| async move {
+        let mut config = config();
+        config.value_log.gc = PolicySpec::named("never");
+        let engine = open(&env, &config).await;
+        let mut model = BTreeMap::new();
+        for number in 0..600 {
+            put(&engine, &mut model, number, 0).await;
+        }
+        for number in 0..600 {
+            engine.delete(&key(number)).await.unwrap();
+        }
+        engine.compact().await.unwrap();
+        engine.wait_idle().await.unwrap();
+        let metrics = engine.metrics();
+        assert_eq!(metrics.counts.gc_write_bytes, 0, "{metrics:?}");
+        assert!(metrics.value_files <= 1, "only the file being filled is left: {metrics:?}");
+        check(&engine, &BTreeMap::new()).await;
+        engine.close().await.unwrap();
+    });
+}
+
+#[test]
+fn separation_can_be_left_again() {
+    run(2, |env| async move {
+        let mut config = config();
+        let engine = open(&env, &config).await;
+        let mut model = BTreeMap::new();
+        for number in 0..400 {
+            put(&engine, &mut model, number, 0).await;
+        }
+        engine.close().await.unwrap();
+        config.value_log.separation = PolicySpec::named("never");
+        let engine = open(&env, &config).await;
+        check(&engine, &model).await;
+        put(&engine, &mut model, 7, 1).await;
+        engine.compact().await.unwrap();
+        engine.wait_idle().await.unwrap();
+        let metrics = engine.metrics();
+        assert_eq!((metrics.counts.values_inlined, metrics.value_files), (399, 0), "{metrics:?}");
+        check(&engine, &model).await;
+        engine.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_damaged_victim_is_left_where_it_is() {
+    let world = run(4, |env| async move {
+        let mut config = config();
+        config.value_log.gc = PolicySpec::named("never");
+        let engine = open(&env, &config).await;
+        for number in 0..300 {
+            engine.put(&key(number), &value(number, 0)).await.unwrap();
+        }
+        for number in (0..300).filter(|number| number % 5 != 0) {
+            engine.put(&key(number), &value(number, 1)).await.unwrap();
+        }
+        engine.compact().await.unwrap();
+        engine.close().await.unwrap();
+    });
+    let oldest = world.crash_image(aura_engine::env::sim::CrashMode::KeepAll, 0).unwrap().paths();
+    let oldest = oldest.iter().find(|path| path.extension().is_some_and(|it| it == "vlog")).unwrap().clone();
+    // A byte of the very first value, which is live.
+    world.flip_bit(&oldest, 8 + 17 + 8 + 100, 3).unwrap();
+    world
+        .block_on(async {
+            let mut config = config();
+            (config.value_log.gc_low, config.value_log.gc_high) = (0.0, 0.0);
+            let engine = open(&world.env(), &config).await;
+            engine.wait_idle().await.unwrap();
+            let counts = engine.metrics().counts;
+            assert!(counts.gc_failures > 0, "{counts:?}");
+            let error = engine.get(&key(0)).await.unwrap_err().to_string();
+            assert!(error.contains(&*oldest.to_string_lossy()) && error.contains("offset 8"), "{error}");
+            for number in 1..300 {
+                let version = u64::from(number % 5 != 0);
+                let found = engine.get(&key(number)).await.unwrap();
+                assert_eq!(found.as_deref(), Some(&value(number, version)[..]), "key {number}");
+            }
+            engine.put(&key(0), &value(0, 2)).await.unwrap();
+            assert_eq!(engine.get(&key(0)).await.unwrap().as_deref(), Some(&value(0, 2)[..]));
+            engine.close().await.unwrap();
+        })
+        .unwrap();
+}

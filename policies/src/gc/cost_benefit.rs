@@ -1,0 +1,56 @@
+//! Cost-benefit: files are collected by the space they give back and how long it stays free, against what it costs.
+//!
+//! Source: Rosenblum and Ousterhout, "The Design and Implementation of a Log-Structured File System", TOCS 1992: the
+//! largest (1 - u) * age / (1 + u) first, where u is the live share: 1 to read the file, u to write what is live, and what
+//! has lived long will live on. Here the files that come into question have a least share of garbage, as for the greedy
+//! policy, and age is counted in bytes of writing.
+//! State: none.
+//! Cost: O(files log files) a job.
+//! Invariants: of two files of the same age, the one with more garbage goes first; of two with equal shares of it, the
+//! older one.
+//! Weak where: age says nothing of what comes: overwrites are uniform (it then takes files that greedy would leave), or
+//! the hot set moves.
+
+use super::{Build, GcPolicy, Thresholds, ValueFileFacts, ValueLogFacts, filling, ranked};
+use crate::entry::{Entry, describe, params};
+
+pub(super) const ENTRY: Entry<Build> = Entry {
+    name: "cost-benefit",
+    about: "the most space for the longest time against its cost first (LFS, TOCS 1992)",
+    params: describe::<Thresholds>,
+    build: |spec| Ok(Box::new(CostBenefit { thresholds: params::<Thresholds>(spec)?.checked(spec)? })),
+};
+
+struct CostBenefit {
+    thresholds: Thresholds,
+}
+
+/// (1 - u) * age / (1 + u), written with the share of garbage 1 - u so that rounding keeps its order.
+fn score(file: &ValueFileFacts) -> f64 {
+    let garbage = file.garbage_share();
+    garbage * file.age_bytes as f64 / (2.0 - garbage)
+}
+
+impl GcPolicy for CostBenefit {
+    fn victims(&mut self, log: &ValueLogFacts) -> Vec<u64> {
+        filling(&ranked(self.thresholds.worth_it(log), score), log.file_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{file, log};
+    use super::*;
+    use crate::entry::PolicySpec;
+
+    #[test]
+    fn an_old_file_with_less_garbage_goes_first() {
+        let spec = PolicySpec::named("cost-benefit").with("garbage", 0.1);
+        let mut policy = (ENTRY.build)(&spec).unwrap();
+        // 0.25 * 600 / 1.75 = 85.7 and 0.85 * 100 / 1.15 = 73.9.
+        let (cold, hot) = (file(1, 25, 600, 1), file(2, 85, 100, 0));
+        assert_eq!(policy.victims(&log(&[cold, hot], false)), [1, 2]);
+        let (cold, hot) = (file(1, 25, 500, 1), file(2, 85, 100, 0));
+        assert_eq!(policy.victims(&log(&[cold, hot], false)), [2, 1]);
+    }
+}
