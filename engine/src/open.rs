@@ -77,7 +77,8 @@ pub(crate) async fn open(
     let synced_at = env.clock.now();
     let values = ValueQueues::new(config.value_log.queues as usize);
     let inner = Arc::new(Inner {
-        policies,
+        policies: ArcSwap::from_pointee(policies),
+        reconfiguring: tokio::sync::Mutex::new(()),
         cache,
         counters: Counters::default(),
         limiter: Limiter::default(),
@@ -105,7 +106,7 @@ pub(crate) async fn open(
         directory_lock: Mutex::new(Some(guard)),
         env,
         directory,
-        config,
+        config: ArcSwap::from_pointee(config),
     });
     let mut report = inner.settle_recovery(replayed, &recovered.wals, &recovered.leftovers).await?;
     report.nanos = inner.env.clock.now() - started;
@@ -115,7 +116,7 @@ pub(crate) async fn open(
 }
 
 /// Leaves the settings in the directory, for people and tools; the engine does not read them.
-async fn write_settings(env: &Env, directory: &Path, config: &EngineConfig) -> Result<()> {
+pub(crate) async fn write_settings(env: &Env, directory: &Path, config: &EngineConfig) -> Result<()> {
     let temporary = directory.join("SETTINGS.new");
     let settings = serde_json::to_vec_pretty(config).expect("settings are plain data");
     let file = env.fs.create(&temporary).map_err(|error| Error::io("create", &temporary, error))?;
