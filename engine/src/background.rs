@@ -165,11 +165,17 @@ impl Inner {
     /// Flushes, then merges everything into one run.
     pub(crate) async fn compact(&self) -> Result<()> {
         self.flush().await?;
+        // Let go of even when the caller is dropped meanwhile: no compaction would start any more.
+        struct Exclusive<'a>(&'a Inner);
+        impl Drop for Exclusive<'_> {
+            fn drop(&mut self) {
+                lock(&self.0.jobs).exclusive = false;
+                self.0.work_due.notify_waiters();
+            }
+        }
         lock(&self.jobs).exclusive = true;
-        let result = self.compact_everything().await;
-        lock(&self.jobs).exclusive = false;
-        self.work_due.notify_waiters();
-        result
+        let _exclusive = Exclusive(self);
+        self.compact_everything().await
     }
 
     async fn compact_everything(&self) -> Result<()> {
