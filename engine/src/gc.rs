@@ -216,6 +216,7 @@ impl Inner {
         }
         let mine = self.counters.mine();
         add(&mine.gc_runs, 1);
+        add(&mine.gc_victim_bytes, bytes);
         add(&mine.gc_read_bytes, live_bytes);
         add(&mine.gc_write_bytes, live_bytes);
         let (files, urgent) = (files.len() as u64, collection.urgent);
