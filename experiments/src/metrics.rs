@@ -305,7 +305,12 @@ const BACKGROUND: &[MetricDef] = &[
     def("value_log.write_bytes", "bytes", FACT, "Bytes of values that writers appended to the value log."),
     def("value_log.garbage_ratio", "ratio", COST_OR_NONE, "The part of the value log that is garbage, at the end."),
     def("gc.count", "count", FACT, "Collections of value files."),
-    def("gc.write_bytes", "bytes", COST_OR_NONE, "Bytes of values that collections, or compactions for them, wrote anew."),
+    def(
+        "gc.write_bytes",
+        "bytes",
+        COST_OR_NONE,
+        "Bytes of values that collections, or compactions for them, wrote anew.",
+    ),
     def(
         "gc.write_amplification",
         "ratio",
