@@ -179,9 +179,9 @@ impl AuraEngine {
         self.inner().counters.take_events()
     }
 
-    /// The settings it was opened with. What [`Engine::reconfigure`] has changed since does not show here.
-    pub fn config(&self) -> &EngineConfig {
-        &self.inner().config
+    /// The settings of now.
+    pub fn config(&self) -> Arc<EngineConfig> {
+        self.inner().config.load_full()
     }
 
     /// Checks every checksum, the order of every level and every value pointer, and measures what can be reached.
@@ -237,7 +237,7 @@ impl Engine for AuraEngine {
 
     async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
         self.inner().check_open()?;
-        self.inner().reconfigure(change)
+        self.inner().reconfigure(change).await
     }
 
     async fn checkpoint(&self, directory: &Path) -> Result<CheckpointReport> {

@@ -19,20 +19,20 @@ impl Inner {
     /// Starts the tasks of an engine.
     pub(crate) fn start(self: &Arc<Self>) {
         self.refresh_debt();
-        self.limiter.set_rate(self.config.io_limit.as_u64());
+        self.limiter.set_rate(self.config().io_limit.as_u64());
         let spawn = |name, task: crate::env::BoxFuture<'static, ()>| {
             lock(&self.jobs).tasks += 1;
             self.env.tasks.spawn(name, task);
         };
         spawn("flush", Box::pin(run(self.clone(), flushes)));
-        for _ in 0..self.config.compaction.jobs {
+        for _ in 0..self.config().compaction.jobs {
             spawn("compaction", Box::pin(run(self.clone(), compactions)));
         }
         spawn("collection", Box::pin(run(self.clone(), collections)));
-        if self.policies.agent_is_active {
+        if self.policies().agent_is_active {
             spawn("agent", Box::pin(run(self.clone(), agent)));
         }
-        if let SyncPolicy::Interval(interval) = self.config.wal.sync {
+        if let SyncPolicy::Interval(interval) = self.config().wal.sync {
             let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
             // A timer outlives a closed engine by at most one interval: nobody waits for it.
             self.env.tasks.spawn("sync", Box::pin(sync_by_timer(Arc::downgrade(self), nanos)));
@@ -68,7 +68,7 @@ impl Inner {
             return Some(reserve(&mut jobs, job));
         }
         let shape = self.shape(&version, &jobs);
-        let plan = self.policies.layout.plan(&shape, lock(&self.policies.picker).as_mut())?;
+        let plan = self.policies().layout.plan(&shape, lock(&self.policies().picker).as_mut())?;
         if let Err(what) = check(&shape, &plan) {
             add(&self.counters.mine().plans_refused, 1);
             debug_assert!(false, "{}: {plan:?}", Error::UnlawfulPlan { what });
@@ -105,9 +105,9 @@ impl Inner {
     fn refresh_debt(&self) {
         let version = self.view.load().version.clone();
         let shape = self.shape(&version, &Jobs::default());
-        let of_tree = self.policies.layout.debt_bytes(&shape);
+        let of_tree = self.policies().layout.debt_bytes(&shape);
         // Files that cannot be measured owe nothing.
-        let of_values = self.value_log_state(&version).map_or(0, |log| log.debt_bytes(self.config.value_log.gc_high));
+        let of_values = self.value_log_state(&version).map_or(0, |log| log.debt_bytes(self.config().value_log.gc_high));
         self.debt_bytes.store(of_tree + of_values, Ordering::Relaxed);
     }
 
@@ -128,7 +128,7 @@ impl Inner {
             return false;
         }
         let shape = self.shape(&view.version, &jobs);
-        let due = self.policies.layout.plan(&shape, lock(&self.policies.picker).as_mut());
+        let due = self.policies().layout.plan(&shape, lock(&self.policies().picker).as_mut());
         due.is_none_or(|plan| check(&shape, &plan).is_err())
     }
 
@@ -165,11 +165,17 @@ impl Inner {
     /// Flushes, then merges everything into one run.
     pub(crate) async fn compact(&self) -> Result<()> {
         self.flush().await?;
+        // Let go of even when the caller is dropped meanwhile: no compaction would start any more.
+        struct Exclusive<'a>(&'a Inner);
+        impl Drop for Exclusive<'_> {
+            fn drop(&mut self) {
+                lock(&self.0.jobs).exclusive = false;
+                self.0.work_due.notify_waiters();
+            }
+        }
         lock(&self.jobs).exclusive = true;
-        let result = self.compact_everything().await;
-        lock(&self.jobs).exclusive = false;
-        self.work_due.notify_waiters();
-        result
+        let _exclusive = Exclusive(self);
+        self.compact_everything().await
     }
 
     async fn compact_everything(&self) -> Result<()> {
@@ -343,7 +349,7 @@ async fn agent(inner: Arc<Inner>) -> Result<()> {
         };
         (before, started) = (counts, now);
         let shape = inner.shape(&inner.view.load().version, &Jobs::default());
-        let actions = inner.policies.agent.lock().await.step(&stats, &shape);
+        let actions = inner.policies().agent.lock().await.step(&stats, &shape);
         for action in actions {
             inner.carry_out(&action).await?;
         }
@@ -354,7 +360,7 @@ impl Inner {
     /// Carries an agent's action out, if it is in range.
     async fn carry_out(&self, action: &Action) -> Result<()> {
         let Action::SetRuns { level, runs } = *action;
-        if level == 0 || level > 64 || runs == 0 || runs > self.policies.layout.ratio() {
+        if level == 0 || level > 64 || runs == 0 || runs > self.policies().layout.ratio() {
             add(&self.counters.mine().plans_refused, 1);
             return Ok(());
         }

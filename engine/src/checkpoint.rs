@@ -105,7 +105,7 @@ impl Inner {
             }
         }
         report.sequence = report.sequence.max(flushed_ranges(version));
-        write_settings(env, target, &self.config).await?;
+        write_settings(env, target, &self.config.load_full()).await?;
         let number = moment.next_number;
         WalWriter::create(env, target, number, None).await?;
         let base = Edit {

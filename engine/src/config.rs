@@ -225,16 +225,93 @@ pub struct Reconfigure {
     /// See [`EngineConfig::io_limit`]. Counts for what waits, too.
     #[schemars(with = "Option<String>")]
     pub io_limit: Option<ByteSize>,
+    /// See [`EngineConfig::memtable`].
+    #[schemars(with = "Option<String>")]
+    pub memtable: Option<ByteSize>,
+    /// See [`EngineConfig::memtable_structure`]. Counts from the next memtable on.
+    pub memtable_structure: Option<MemtableStructure>,
+    /// See [`TableConfig::size`]; as all settings of tables it counts for those that are begun afterwards.
+    #[schemars(with = "Option<String>")]
+    pub table_size: Option<ByteSize>,
+    /// See [`TableConfig::compression`].
+    pub table_compression: Option<Compression>,
+    /// See [`TableConfig::filter`].
+    pub filter: Option<PolicySpec>,
+    /// See [`TableConfig::index`].
+    pub index: Option<PolicySpec>,
+    /// See [`CompactionConfig::layout`]. Counts from the next plan on; the tree takes its shape as it is merged.
+    pub layout: Option<PolicySpec>,
+    /// See [`CompactionConfig::picker`].
+    pub picker: Option<PolicySpec>,
+    /// See [`CompactionConfig::level0_trigger`].
+    pub level0_trigger: Option<u32>,
+    /// See [`CompactionConfig::level0_slowdown`].
+    pub level0_slowdown: Option<u32>,
+    /// See [`CompactionConfig::level0_stop`].
+    pub level0_stop: Option<u32>,
+    /// See [`CompactionConfig::debt_slowdown`].
+    #[schemars(with = "Option<String>")]
+    pub debt_slowdown: Option<ByteSize>,
+    /// See [`ValueLogConfig::separation`]. What is written already moves as far as `inline_again` and compactions take it.
+    pub separation: Option<PolicySpec>,
+    /// See [`ValueLogConfig::compression`].
+    pub value_compression: Option<Compression>,
+    /// See [`ValueLogConfig::file`].
+    #[schemars(with = "Option<String>")]
+    pub value_file: Option<ByteSize>,
+    /// See [`ValueLogConfig::placement`]. The number of queues stays.
+    pub placement: Option<PolicySpec>,
+    /// See [`ValueLogConfig::gc`].
+    pub gc: Option<PolicySpec>,
+    /// See [`ValueLogConfig::gc_method`].
+    pub gc_method: Option<GcMethod>,
+    /// See [`ValueLogConfig::gc_low`].
+    pub gc_low: Option<f64>,
+    /// See [`ValueLogConfig::gc_high`].
+    pub gc_high: Option<f64>,
+    /// See [`ValueLogConfig::gc_stop`].
+    pub gc_stop: Option<f64>,
+    /// See [`ValueLogConfig::inline_again`].
+    pub inline_again: Option<bool>,
 }
 
 impl Reconfigure {
-    /// Changes `cache` accordingly.
-    pub(crate) fn apply(&self, cache: &mut CacheConfig) {
-        let Self { cache_size, eviction, admission, warming, io_limit: _ } = self.clone();
-        cache.size = cache_size.unwrap_or(cache.size);
-        cache.eviction = eviction.unwrap_or_else(|| cache.eviction.clone());
-        cache.admission = admission.unwrap_or_else(|| cache.admission.clone());
-        cache.warming = warming.unwrap_or_else(|| cache.warming.clone());
+    /// Changes `config` accordingly.
+    pub(crate) fn apply(&self, config: &mut EngineConfig) {
+        fn set<T>(value: &mut T, change: Option<T>) {
+            if let Some(change) = change {
+                *value = change;
+            }
+        }
+        let change = self.clone();
+        let EngineConfig { cache, table, compaction, value_log, .. } = config;
+        set(&mut cache.size, change.cache_size);
+        set(&mut cache.eviction, change.eviction);
+        set(&mut cache.admission, change.admission);
+        set(&mut cache.warming, change.warming);
+        set(&mut table.size, change.table_size);
+        set(&mut table.compression, change.table_compression);
+        set(&mut table.filter, change.filter);
+        set(&mut table.index, change.index);
+        set(&mut compaction.layout, change.layout);
+        set(&mut compaction.picker, change.picker);
+        set(&mut compaction.level0_trigger, change.level0_trigger);
+        set(&mut compaction.level0_slowdown, change.level0_slowdown);
+        set(&mut compaction.level0_stop, change.level0_stop);
+        set(&mut compaction.debt_slowdown, change.debt_slowdown);
+        set(&mut value_log.separation, change.separation);
+        set(&mut value_log.compression, change.value_compression);
+        set(&mut value_log.file, change.value_file);
+        set(&mut value_log.placement, change.placement);
+        set(&mut value_log.gc, change.gc);
+        set(&mut value_log.gc_method, change.gc_method);
+        set(&mut value_log.gc_low, change.gc_low);
+        set(&mut value_log.gc_high, change.gc_high);
+        set(&mut value_log.gc_stop, change.gc_stop);
+        set(&mut value_log.inline_again, change.inline_again);
+        set(&mut config.io_limit, change.io_limit);
+        set(&mut config.memtable, change.memtable);
+        set(&mut config.memtable_structure, change.memtable_structure);
     }
 }
 

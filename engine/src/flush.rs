@@ -50,11 +50,11 @@ impl Inner {
         let id = self.new_number();
         let path = FileKind::Table.path(&self.directory, id);
         let file = self.env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
-        let table = &self.config.table;
+        let table = &self.config().table;
         let options = TableOptions {
             block_bytes: table.block.as_u64() as usize,
             compression: table.compression,
-            filter: self.policies.filter.clone(),
+            filter: self.policies().filter.clone(),
             filter_name: table.filter.policy.clone(),
             index: self.index_for(level, deepest)?,
             facts: FilterFacts { level, deepest },
@@ -155,7 +155,7 @@ impl Inner {
             if retain.keeps(&entry, |_| false) {
                 let writer = match &mut writer {
                     Some(writer) => writer,
-                    None => writer.insert(self.begin_table(0, deepest, &self.warming(), Priority::Flush)?),
+                    None => writer.insert(self.begin_table(0, deepest, &self.policies().warming, Priority::Flush)?),
                 };
                 writer.add(self, &entry, &mut None, &mut work).await?;
             }

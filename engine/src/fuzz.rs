@@ -330,7 +330,7 @@ fn table_blocks_footers_and_properties() {
             entries: chance.number(),
             sequence_max: chance.number(),
             smallest: chance.bytes(10),
-            filter: "bloom".to_owned(),
+            filter: "a filter".to_owned(),
             ..sst::Properties::default()
         };
         let bytes = properties.encode();

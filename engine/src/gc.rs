@@ -129,14 +129,14 @@ impl Inner {
     pub(crate) fn gc_victims(&self, version: &Version, idle: bool) -> Result<(BTreeSet<u64>, bool)> {
         let log = self.value_log_state(version)?;
         let share = log.garbage_share();
-        let urgent = share > self.config.value_log.gc_high;
-        if !urgent && !(idle && share > self.config.value_log.gc_low) {
+        let urgent = share > self.config().value_log.gc_high;
+        if !urgent && !(idle && share > self.config().value_log.gc_low) {
             return Ok((BTreeSet::new(), false));
         }
         let busy = lock(&self.jobs).collecting.clone();
         let files: Vec<_> = log.files.into_iter().filter(|file| !busy.contains(&file.id)).collect();
-        let facts = ValueLogFacts { files, file_bytes: self.config.value_log.file.as_u64(), urgent };
-        let chosen = lock(&self.policies.gc).victims(&facts);
+        let facts = ValueLogFacts { files, file_bytes: self.config().value_log.file.as_u64(), urgent };
+        let chosen = lock(&self.policies().gc).victims(&facts);
         let victims: BTreeSet<u64> = chosen.iter().copied().collect();
         let with_garbage = |id: &u64| facts.files.iter().any(|file| file.id == *id && file.garbage_bytes > 0);
         if victims.len() != chosen.len() || !victims.iter().all(with_garbage) {
@@ -173,7 +173,7 @@ impl Inner {
 
     fn next_collection(&self) -> Result<Option<Collection>> {
         let version = self.view.load().version.clone();
-        let idle = self.config.value_log.gc_method == GcMethod::Rewrite && self.is_idle_but_for_values();
+        let idle = self.config().value_log.gc_method == GcMethod::Rewrite && self.is_idle_but_for_values();
         let (victims, urgent) = self.gc_victims(&version, idle)?;
         if victims.is_empty() {
             return Ok(None);
@@ -216,6 +216,7 @@ impl Inner {
         }
         let mine = self.counters.mine();
         add(&mine.gc_runs, 1);
+        add(&mine.gc_victim_bytes, bytes);
         add(&mine.gc_read_bytes, live_bytes);
         add(&mine.gc_write_bytes, live_bytes);
         let (files, urgent) = (files.len() as u64, collection.urgent);

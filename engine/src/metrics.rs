@@ -137,6 +137,8 @@ counters! {
     gc_runs,
     /// Collections that were given up because a file could not be read or written.
     gc_failures,
+    /// Bytes of frames of the files that collections gave up.
+    gc_victim_bytes,
     /// Bytes of value files that collections read: the live frames of their victims.
     gc_read_bytes,
     /// Bytes of value files that collections, and compactions that relocate, wrote.

@@ -73,7 +73,8 @@ pub(crate) async fn open(
     let synced_at = env.clock.now();
     let values = ValueQueues::new(config.value_log.queues as usize);
     let inner = Arc::new(Inner {
-        policies,
+        policies: ArcSwap::from_pointee(policies),
+        reconfiguring: tokio::sync::Mutex::new(()),
         cache,
         counters: Counters::default(),
         limiter: Limiter::default(),
@@ -101,7 +102,7 @@ pub(crate) async fn open(
         directory_lock: Mutex::new(Some(guard)),
         env,
         directory,
-        config,
+        config: ArcSwap::from_pointee(config),
     });
     let mut report = inner.settle_recovery(replayed, &recovered.wals, &recovered.leftovers).await?;
     report.nanos = inner.env.clock.now() - started;

@@ -1,10 +1,14 @@
 //! Scans: a merge of everything, cut down to what a snapshot sees.
 
+use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::cache::Caller;
+use aura_policies::cache::Kind as CacheKind;
+
+use crate::cache::{BlockId, Caller, Name};
 use crate::context::ReadContext;
+use crate::env::{BoxFuture, spawn_all};
 use crate::error::Result;
 use crate::merge::Merge;
 use crate::metrics::add;
@@ -15,6 +19,12 @@ use crate::storage::{Direction, Entry, Key, Kind, Range, Sequence, Value, succes
 
 /// Rows in a row that a range delete hides before a scan looks for a way past the rest: a seek costs as much as some steps.
 const HIDDEN_ROWS_MAX: u32 = 8;
+
+/// Rows whose values a scan reads ahead at the most, all at the same time; it begins with one and doubles.
+const AHEAD_ROWS_MAX: usize = 16;
+
+/// Bytes of values in the value log after which it reads no further ahead.
+const AHEAD_BYTES_MAX: u64 = 4 << 20;
 
 /// A scan: ask it for the next row until there is none. It sees the state of the moment it was made, and pins the
 /// memtables and tables it reads.
@@ -32,6 +42,14 @@ pub struct Scan {
     scanned: u32,
     merge: Merge,
     started: bool,
+    /// Rows that were read ahead.
+    ahead: VecDeque<Result<(Key, Value)>>,
+    /// How many are read ahead next.
+    depth: usize,
+    /// Rows that may still be asked for.
+    left: usize,
+    /// The merge has come to the end.
+    ended: bool,
     done: bool,
 }
 
@@ -62,8 +80,19 @@ impl Scan {
             scanned: 0,
             merge,
             started: false,
+            ahead: VecDeque::new(),
+            depth: 1,
+            left: usize::MAX,
+            ended: false,
             done: false,
         }
+    }
+
+    /// The same scan, of at most `rows` rows: it reads no value ahead that lies beyond.
+    #[must_use]
+    pub fn limit(mut self, rows: usize) -> Self {
+        self.left = rows;
+        self
     }
 
     /// The same scan, leaving the cache as it is.
@@ -82,20 +111,104 @@ impl Scan {
             return Ok(None);
         }
         let inner = self.inner.clone();
-        let mut context = inner.context();
-        (context.fill_cache, context.caller, context.scanned) = (self.fill_cache, Caller::Scan, self.scanned);
-        let row = self.advance(&mut context).await;
-        self.scanned = context.scanned;
+        let row = match self.ahead.pop_front() {
+            Some(row) => row.map(Some),
+            None if self.ended || self.left == 0 => Ok(None),
+            None => {
+                let mut context = self.context(&inner);
+                let row = self.read(&mut context).await;
+                self.scanned = context.scanned;
+                inner.finish(&mut context);
+                row
+            }
+        };
         self.done = !matches!(row, Ok(Some(_)));
         if let Ok(Some((key, value))) = &row {
+            self.left -= 1;
             add(&inner.counters.mine().scan_rows, 1);
             add(&inner.counters.mine().user_read_bytes, (key.len() + value.len()) as u64);
         }
-        inner.finish(&mut context);
         row
     }
 
-    async fn advance(&mut self, context: &mut ReadContext<'_>) -> Result<Option<(Key, Value)>> {
+    fn context<'a>(&self, inner: &'a Inner) -> ReadContext<'a> {
+        let mut context = inner.context();
+        (context.fill_cache, context.caller, context.scanned) = (self.fill_cache, Caller::Scan, self.scanned);
+        context
+    }
+
+    /// Reads the next row; where its value lies in the value log, the next few.
+    async fn read(&mut self, context: &mut ReadContext<'_>) -> Result<Option<(Key, Value)>> {
+        let Some(first) = self.next_entry(context).await? else {
+            self.ended = true;
+            return Ok(None);
+        };
+        let depth = self.depth.min(self.left);
+        let Some(pointer) = first.pointer() else { return self.row(first, context).await.map(Some) };
+        self.depth = (self.depth * 2).min(AHEAD_ROWS_MAX);
+        let (mut entries, mut bytes, mut failure) = (vec![first], u64::from(pointer.stored_bytes), None);
+        while entries.len() < depth && bytes < AHEAD_BYTES_MAX && !self.ended && failure.is_none() {
+            match self.next_entry(context).await {
+                Ok(Some(entry)) => {
+                    bytes += entry.pointer().map_or(0, |pointer| u64::from(pointer.stored_bytes));
+                    entries.push(entry);
+                }
+                Ok(None) => self.ended = true,
+                Err(error) => failure = Some(error),
+            }
+        }
+        let fetched = self.fetch(&entries).await;
+        context.scanned += fetched.iter().flatten().count() as u32;
+        for (entry, value) in entries.into_iter().zip(fetched) {
+            let row = match value {
+                Some(value) => value.map(|value| (entry.key, value)),
+                None => self.row(entry, context).await,
+            };
+            self.ahead.push_back(row);
+        }
+        self.ahead.extend(failure.map(Err));
+        self.ahead.pop_front().transpose()
+    }
+
+    /// The row of an entry that is no tombstone.
+    async fn row(&self, entry: Entry, context: &mut ReadContext<'_>) -> Result<(Key, Value)> {
+        let key = entry.key.clone();
+        let value = self.inner.value_of(&self.view.version, entry, context).await?;
+        Ok((key, value.expect("only tombstones have none")))
+    }
+
+    /// The values in the value log that the cache does not hold, read at the same time, where they are several.
+    async fn fetch(&self, entries: &[Entry]) -> Vec<Option<Result<Value>>> {
+        let mut values: Vec<Option<Result<Value>>> = entries.iter().map(|_| None).collect();
+        let mut reads: Vec<BoxFuture<'static, Result<Value>>> = Vec::new();
+        let mut places = Vec::new();
+        for (place, entry) in entries.iter().enumerate() {
+            let Some(pointer) = entry.pointer() else { continue };
+            let name = Name::part(CacheKind::Value, BlockId { file: pointer.file, offset: pointer.offset });
+            let Some(state) = self.view.version.value_files.get(&pointer.file).cloned() else { continue };
+            if self.inner.cache.peek(&name).is_some() {
+                continue;
+            }
+            let (inner, key) = (self.inner.clone(), entry.key.clone());
+            let (fill_cache, caller, scanned) = (self.fill_cache, Caller::Scan, self.scanned + places.len() as u32);
+            places.push(place);
+            reads.push(Box::pin(async move {
+                let mut context = inner.context();
+                (context.fill_cache, context.caller, context.scanned) = (fill_cache, caller, scanned);
+                let value = state.get(&key, &pointer, &mut context).await;
+                inner.finish(&mut context);
+                value
+            }));
+        }
+        if reads.len() > 1 {
+            let read = spawn_all(&*self.inner.env.tasks, "read ahead", reads).await;
+            places.into_iter().zip(read).for_each(|(place, value)| values[place] = Some(value));
+        }
+        values
+    }
+
+    /// The next entry that is seen and is no tombstone.
+    async fn next_entry(&mut self, context: &mut ReadContext<'_>) -> Result<Option<Entry>> {
         if !self.started {
             self.started = true;
             self.seek(context).await?;
@@ -117,12 +230,9 @@ impl Scan {
                 continue;
             }
             hidden = 0;
-            if entry.kind == Kind::Delete {
-                continue;
+            if entry.kind != Kind::Delete {
+                return Ok(Some(entry));
             }
-            let key = entry.key.clone();
-            let value = self.inner.value_of(&self.view.version, entry, context).await?;
-            return Ok(value.map(|value| (key, value)));
         }
     }
 

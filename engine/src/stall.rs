@@ -44,13 +44,13 @@ impl Inner {
         // A memtable of pointers is small: it is full, too, when it points at as much as a value file holds, so that what
         // is overwritten becomes garbage in time, and a recovery has no more than that to check.
         let full = |active: &Memtable| {
-            active.bytes() >= self.config.memtable.as_u64()
-                || active.separated_bytes() >= self.config.value_log.file.as_u64()
+            active.bytes() >= self.config().memtable.as_u64()
+                || active.separated_bytes() >= self.config().value_log.file.as_u64()
         };
         if !full(&self.view.load().active) {
             return Ok(());
         }
-        let sealed_max = self.config.memtables_sealed_max as usize;
+        let sealed_max = self.config().memtables_sealed_max as usize;
         if self.view.load().sealed.len() >= sealed_max {
             self.wait_for_room(StallCause::Memtables, |_| self.view.load().sealed.len() < sealed_max).await?;
         }
@@ -58,13 +58,13 @@ impl Inner {
     }
 
     fn pressure(&self, view: &View) -> Pressure {
-        let limits = &self.config.compaction;
+        let limits = &self.config().compaction;
         let runs = view.version.levels.first().map_or(0, |level| level.runs.len() as u64);
         let debt = self.debt_bytes.load(Ordering::Relaxed);
         let debt_slowdown = limits.debt_slowdown.as_u64();
         let (runs_slowdown, runs_stop) = (u64::from(limits.level0_slowdown), u64::from(limits.level0_stop));
         let garbage = self.garbage_ppm.load(Ordering::Relaxed);
-        let values = &self.config.value_log;
+        let values = &self.config().value_log;
         let garbage_stop = (values.gc_stop * 1e6) as u64;
         let garbage_slowdown = ((values.gc_high + values.gc_stop) / 2.0 * 1e6) as u64;
         if runs >= runs_stop {

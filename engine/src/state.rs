@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use aura_policies::agent::Agent;
 use aura_policies::facts::{TableId, TreeShape};
 use aura_policies::filter::FilterPolicy;
@@ -20,7 +20,7 @@ use aura_policies::warming::Warming;
 use tokio::sync::Notify;
 
 use crate::cache::BlockCache;
-use crate::config::{EngineConfig, Reconfigure, check_io_limit};
+use crate::config::{EngineConfig, Reconfigure};
 use crate::context::ReadContext;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -28,6 +28,7 @@ use crate::index::IndexBook;
 use crate::limiter::Limiter;
 use crate::memtable::Memtable;
 use crate::metrics::{Counters, add};
+use crate::open::write_settings;
 use crate::ranges::RangeView;
 use crate::recovery::RecoveryReport;
 use crate::storage::Sequence;
@@ -63,19 +64,20 @@ impl View {
     }
 }
 
-/// The policies of an engine.
+/// The policies of an engine. Clones share them.
+#[derive(Clone)]
 pub(crate) struct Policies {
-    pub(crate) layout: Box<dyn Layout>,
-    pub(crate) picker: Mutex<Box<dyn Picker>>,
-    pub(crate) agent: tokio::sync::Mutex<Box<dyn Agent>>,
+    pub(crate) layout: Arc<dyn Layout>,
+    pub(crate) picker: Arc<Mutex<Box<dyn Picker>>>,
+    pub(crate) agent: Arc<tokio::sync::Mutex<Box<dyn Agent>>>,
     pub(crate) agent_is_active: bool,
     pub(crate) filter: Arc<dyn FilterPolicy>,
     pub(crate) index: Arc<dyn IndexPolicy>,
-    pub(crate) tuner: Box<dyn IndexTuner>,
-    pub(crate) separation: Box<dyn Separation>,
-    pub(crate) placement: Box<dyn Placement>,
-    pub(crate) gc: Mutex<Box<dyn GcPolicy>>,
-    pub(crate) warming: Mutex<Arc<dyn Warming>>,
+    pub(crate) tuner: Arc<dyn IndexTuner>,
+    pub(crate) separation: Arc<dyn Separation>,
+    pub(crate) placement: Arc<dyn Placement>,
+    pub(crate) gc: Arc<Mutex<Box<dyn GcPolicy>>>,
+    pub(crate) warming: Arc<dyn Warming>,
 }
 
 impl Policies {
@@ -83,21 +85,42 @@ impl Policies {
     pub(crate) fn build(config: &EngineConfig) -> Result<Self> {
         use aura_policies as p;
         let named = |key: &'static str| move |source| Error::Policy { key: key.to_owned(), source };
-        let compaction = &config.compaction;
+        let (compaction, table, value_log) = (&config.compaction, &config.table, &config.value_log);
         let agent = p::agent::build(&compaction.agent, config.seed).map_err(named("compaction.agent"))?;
+        let picker = p::picker::build(&compaction.picker).map_err(named("compaction.picker"))?;
+        let gc = p::gc::build(&value_log.gc).map_err(named("value_log.gc"))?;
         Ok(Self {
-            layout: p::layout::build(&compaction.layout).map_err(named("compaction.layout"))?,
-            picker: Mutex::new(p::picker::build(&compaction.picker).map_err(named("compaction.picker"))?),
+            layout: p::layout::build(&compaction.layout).map_err(named("compaction.layout"))?.into(),
+            picker: Arc::new(Mutex::new(picker)),
             agent_is_active: agent.is_active(),
-            agent: tokio::sync::Mutex::new(agent),
-            filter: p::filter::build(&config.table.filter).map_err(named("table.filter"))?.into(),
-            index: p::index::build(&config.table.index).map_err(named("table.index"))?.into(),
-            tuner: p::tuner::build(&config.table.index_tuner).map_err(named("table.index_tuner"))?,
-            separation: p::separation::build(&config.value_log.separation).map_err(named("value_log.separation"))?,
-            placement: p::placement::build(&config.value_log.placement).map_err(named("value_log.placement"))?,
-            gc: Mutex::new(p::gc::build(&config.value_log.gc).map_err(named("value_log.gc"))?),
-            warming: Mutex::new(p::warming::build(&config.cache.warming).map_err(named("cache.warming"))?.into()),
+            agent: Arc::new(tokio::sync::Mutex::new(agent)),
+            filter: p::filter::build(&table.filter).map_err(named("table.filter"))?.into(),
+            index: p::index::build(&table.index).map_err(named("table.index"))?.into(),
+            tuner: p::tuner::build(&table.index_tuner).map_err(named("table.index_tuner"))?.into(),
+            separation: p::separation::build(&value_log.separation).map_err(named("value_log.separation"))?.into(),
+            placement: p::placement::build(&value_log.placement).map_err(named("value_log.placement"))?.into(),
+            gc: Arc::new(Mutex::new(gc)),
+            warming: p::warming::build(&config.cache.warming).map_err(named("cache.warming"))?.into(),
         })
+    }
+
+    /// The policies of `next`, where these are those of `config`: what is named alike stays, with what it has learned.
+    fn changed(&self, config: &EngineConfig, next: &EngineConfig) -> Result<Self> {
+        let mut policies = Self::build(next)?;
+        (policies.agent, policies.tuner) = (self.agent.clone(), self.tuner.clone());
+        if config.compaction.picker == next.compaction.picker {
+            policies.picker = self.picker.clone();
+        }
+        if config.value_log.placement == next.value_log.placement {
+            policies.placement = self.placement.clone();
+        }
+        if config.value_log.gc == next.value_log.gc {
+            policies.gc = self.gc.clone();
+        }
+        if config.cache.warming == next.cache.warming {
+            policies.warming = self.warming.clone();
+        }
+        Ok(policies)
     }
 }
 
@@ -126,8 +149,10 @@ pub(crate) struct Jobs {
 pub(crate) struct Inner {
     pub(crate) env: Env,
     pub(crate) directory: PathBuf,
-    pub(crate) config: EngineConfig,
-    pub(crate) policies: Policies,
+    pub(crate) config: ArcSwap<EngineConfig>,
+    pub(crate) policies: ArcSwap<Policies>,
+    /// Held while settings are changed.
+    pub(crate) reconfiguring: tokio::sync::Mutex<()>,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) counters: Counters,
     /// How fast the background may use the device.
@@ -205,28 +230,35 @@ impl Inner {
         }
     }
 
-    /// The warming policy of now.
-    pub(crate) fn warming(&self) -> Arc<dyn Warming> {
-        lock(&self.policies.warming).clone()
+    /// The settings of now.
+    pub(crate) fn config(&self) -> Guard<Arc<EngineConfig>> {
+        self.config.load()
     }
 
-    /// Takes other settings.
+    /// The policies of now.
+    pub(crate) fn policies(&self) -> Guard<Arc<Policies>> {
+        self.policies.load()
+    }
+
+    /// Takes other settings. Those in the directory are replaced first.
     ///
     /// # Errors
-    /// A policy that cannot be built, or a value out of range; then nothing has changed.
-    pub(crate) fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
-        let named = |source| Error::Policy { key: "cache.warming".to_owned(), source };
-        let warming = change.warming.as_ref().map(aura_policies::warming::build).transpose().map_err(named)?;
-        if let Some(limit) = change.io_limit {
-            check_io_limit(limit)?;
-        }
-        self.cache.reconfigure(change)?;
-        if let Some(limit) = change.io_limit {
-            self.limiter.set_rate(limit.as_u64());
-        }
-        if let Some(warming) = warming {
-            *lock(&self.policies.warming) = warming.into();
-        }
+    /// A policy that cannot be built, a value out of range, or I/O errors; then nothing has changed.
+    pub(crate) async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
+        let _one_at_a_time = self.reconfiguring.lock().await;
+        let config = self.config.load_full();
+        let mut next = EngineConfig::clone(&config);
+        change.apply(&mut next);
+        next.validate()?;
+        let policies = self.policies().changed(&config, &next)?;
+        write_settings(&self.env, &self.directory, &next).await?;
+        self.cache.reconfigure(&next.cache)?;
+        self.limiter.set_rate(next.io_limit.as_u64());
+        self.policies.store(Arc::new(policies));
+        self.config.store(Arc::new(next));
+        // What was not due may be due now.
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.work_due.notify_waiters();
         Ok(())
     }
 
@@ -336,7 +368,7 @@ impl Inner {
 
     /// The tree as policies see it, with everything busy that a running compaction touches.
     pub(crate) fn shape(&self, version: &Version, jobs: &Jobs) -> TreeShape {
-        let mut shape = version.shape(self.config.compaction.level0_trigger, self.config.base_bytes());
+        let mut shape = version.shape(self.config().compaction.level0_trigger, self.config().base_bytes());
         shape.busy.clone_from(&jobs.busy);
         for level in &jobs.busy_levels {
             let tables = shape.levels.get(*level).into_iter().flat_map(|it| &it.runs).flat_map(|run| &run.tables);
@@ -353,9 +385,9 @@ impl Inner {
 
     /// Counts an operation towards the agent's window.
     pub(crate) fn count_operation(&self) {
-        if self.policies.agent_is_active {
+        if self.policies().agent_is_active {
             let operations = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
-            if operations.is_multiple_of(self.config.compaction.agent_window) {
+            if operations.is_multiple_of(self.config().compaction.agent_window) {
                 self.window_ended.notify_one();
             }
         }

@@ -150,11 +150,11 @@ impl Inner {
             user_bytes += (key.len() + value.len()) as u64;
             deletes += u32::from(kind == Kind::Delete);
             range_deletes += u32::from(kind == Kind::DeleteRange);
-            if kind == Kind::Put && self.policies.separation.separate(key.len(), value.len()) {
+            if kind == Kind::Put && self.policies().separation.separate(key.len(), value.len()) {
                 separated.resize(writes as usize, false);
                 separated[index] = true;
                 let queue = self.queue_for(&key, value.len());
-                values.push(queue, &key, &value, self.config.value_log.compression, work);
+                values.push(queue, &key, &value, self.config().value_log.compression, work);
             }
         }
         let values = (!separated.is_empty()).then_some((values, separated));
@@ -163,18 +163,18 @@ impl Inner {
 
     /// The queue of the value log that a value goes to.
     fn queue_for(&self, key: &[u8], bytes: usize) -> usize {
-        let queues = self.config.value_log.queues;
+        let queues = self.config().value_log.queues;
         if queues == 1 {
             return 0;
         }
         let number = self.separated.fetch_add(1, Ordering::Relaxed);
         let facts = ValueFacts { key_hash: hash_key(key), bytes: bytes as u64, number };
-        self.policies.placement.queue(&facts, queues).min(queues - 1) as usize
+        self.policies().placement.queue(&facts, queues).min(queues - 1) as usize
     }
 
     /// Seals the active memtable: the next one logs to a new file.
     pub(crate) async fn seal(&self, log: &mut Log) -> Result<()> {
-        let syncs = self.config.wal.sync != SyncPolicy::Never;
+        let syncs = self.config().wal.sync != SyncPolicy::Never;
         if syncs {
             // What the old log holds must be durable before the new one is: recovery is to a prefix.
             self.sync_log(log).await?;
@@ -186,7 +186,7 @@ impl Inner {
         }
         log.wal = wal;
         self.seal_values(log)?;
-        let active = Arc::new(Memtable::new(self.config.memtable_structure, number));
+        let active = Arc::new(Memtable::new(self.config().memtable_structure, number));
         self.change_view(|view| {
             let mut sealed = vec![view.active.clone()];
             sealed.extend(view.sealed.iter().cloned());
@@ -223,7 +223,7 @@ impl Inner {
     }
 
     fn must_sync(&self, log: &Log) -> bool {
-        match self.config.wal.sync {
+        match self.config().wal.sync {
             SyncPolicy::Always => true,
             SyncPolicy::Never => false,
             SyncPolicy::Bytes(bytes) => log.wal.unsynced_bytes() >= bytes.as_u64(),
@@ -238,7 +238,7 @@ impl Inner {
         if staged.is_empty() {
             return Ok(());
         }
-        for queue in log.values.rotate_for(&staged, self.config.value_log.file.as_u64()) {
+        for queue in log.values.rotate_for(&staged, self.config().value_log.file.as_u64()) {
             let writer = self.begin_values().await?;
             log.values.set(queue, writer);
         }

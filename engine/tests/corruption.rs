@@ -9,7 +9,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aura_engine::env::Env;
 use aura_engine::env::sim::SimWorld;
@@ -140,8 +140,7 @@ type Tally = BTreeMap<(&'static str, &'static str), BTreeMap<Verdict, u64>>;
 fn damage_everything(seed: u64, young: bool, tally: &mut Tally) {
     let specimen = specimen(seed, young);
     let mut chance = Chance::new(seed);
-    let files: Vec<(PathBuf, Vec<u8>)> =
-        specimen.image.paths().into_iter().map(|path| (path.clone(), specimen.image.read(&path).unwrap())).collect();
+    let files = specimen.files();
     let (mut flips, mut cuts) = (0, 0);
     for (path, bytes) in &files {
         let (kind, regions) = regions(path, bytes);

@@ -116,11 +116,8 @@ fn keep(kind: &str, bytes: &[u8]) {
 fn fuzz(seed: u64, inputs: u64) {
     let specimen = specimen(seed, false);
     let mut chance = Chance::new(seed);
-    let file = |path: PathBuf| {
-        let bytes = specimen.image.read(&path).unwrap();
-        (regions(&path, &bytes).0, path, bytes)
-    };
-    let files: Vec<(&str, PathBuf, Vec<u8>)> = specimen.image.paths().into_iter().map(file).collect();
+    let file = |(path, bytes): (PathBuf, Vec<u8>)| (regions(&path, &bytes).0, path, bytes);
+    let files: Vec<(&str, PathBuf, Vec<u8>)> = specimen.files().into_iter().map(file).collect();
     for kind in ["log", "values", "table", "manifest", "CURRENT", "json"] {
         let of_kind: Vec<_> = files.iter().filter(|file| file.0 == kind).collect();
         let kept = kept_inputs(kind);

@@ -104,7 +104,9 @@ fn uniform_overwrites_cost_what_the_victims_were_full() {
                 let what = format!("{counts:?}\nu {share:.3}, written {written:.3}, 1/(1-u) {expected:.3}");
                 assert!(counts.gc_runs > 10, "{what}");
                 assert!((written / expected - 1.0).abs() < 0.1, "{what}");
-                assert!(largest < 1.7, "space {largest:.3}; {what}");
+                // Files being filled are not collected: each queue has one, and 64 KiB is 2 % of what is live.
+                let most = 1.6 + 0.1 * f64::from(config.value_log.queues);
+                assert!(largest < most, "space {largest:.3}; {what}");
                 check(&engine, &model).await;
                 engine.close().await.unwrap();
                 let engine = open(&env, &config).await;

@@ -180,14 +180,44 @@ impl Checked {
     async fn reconfigure(&mut self) {
         let chance = &mut self.chance;
         let mut change = Reconfigure::default();
-        match chance.below(5) {
+        let other = random_config(chance);
+        let (table, compaction, value_log) = (other.table, other.compaction, other.value_log);
+        match chance.below(12) {
             0 => change.cache_size = Some(ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]))),
             1 => change.eviction = Some(any(chance, &aura_policies::cache::FAMILY)),
             2 => change.admission = Some(any(chance, &aura_policies::admission::FAMILY)),
             3 => change.io_limit = Some(io_limit(chance)),
+            4 => {
+                change.memtable = Some(other.memtable);
+                change.memtable_structure = Some(other.memtable_structure);
+            }
+            5 => {
+                (change.table_size, change.table_compression) = (Some(table.size), Some(table.compression));
+                (change.filter, change.index) = (Some(table.filter), Some(table.index));
+            }
+            6 => {
+                (change.layout, change.picker) = (Some(compaction.layout), Some(compaction.picker));
+                change.debt_slowdown = Some(compaction.debt_slowdown);
+                change.level0_trigger = Some(compaction.level0_trigger);
+                change.level0_slowdown = Some(compaction.level0_slowdown);
+                change.level0_stop = Some(compaction.level0_stop);
+            }
+            7 => {
+                (change.separation, change.value_compression) =
+                    (Some(value_log.separation), Some(value_log.compression));
+                (change.value_file, change.inline_again) = (Some(value_log.file), Some(value_log.inline_again));
+            }
+            8 | 9 => {
+                (change.placement, change.gc) = (Some(value_log.placement), Some(value_log.gc));
+                (change.gc_method, change.gc_low) = (Some(value_log.gc_method), Some(value_log.gc_low));
+                (change.gc_high, change.gc_stop) = (Some(value_log.gc_high), Some(value_log.gc_stop));
+            }
             _ => change.warming = Some(any(chance, &aura_policies::warming::FAMILY)),
         }
         self.engine.reconfigure(&change).await.unwrap();
+        if let Some(structure) = change.memtable_structure {
+            assert_eq!(self.engine.config().memtable_structure, structure);
+        }
         let (cache, size) = (self.engine.metrics().cache, change.cache_size);
         assert!(size.is_none_or(|size| cache.capacity_bytes == size.as_u64()), "{change:?}: {cache:?}");
     }

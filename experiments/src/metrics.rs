@@ -302,6 +302,23 @@ const BACKGROUND: &[MetricDef] = &[
     def("compaction.read_bytes", "bytes", COST_OR_NONE, "Bytes that compactions read."),
     def("compaction.count", "count", FACT, "Compactions that merged tables."),
     def("flush.count", "count", FACT, "Memtables flushed."),
+    def("value_log.write_bytes", "bytes", FACT, "Bytes of values that writers appended to the value log."),
+    def("value_log.garbage_ratio", "ratio", COST_OR_NONE, "The part of the value log that is garbage, at the end."),
+    def("gc.count", "count", FACT, "Collections of value files."),
+    def(
+        "gc.write_bytes",
+        "bytes",
+        COST_OR_NONE,
+        "Bytes of values that collections, or compactions for them, wrote anew.",
+    ),
+    def(
+        "gc.write_amplification",
+        "ratio",
+        COST,
+        "Bytes written to value files over those that writers appended: 1/(1-u) where victims are live to a part u.",
+    ),
+    def("gc.victim_live_ratio", "ratio", COST_OR_NONE, "The part of the collected files that was live: the u of that."),
+    def("limiter.wait_ratio", "ratio", TIME_SHARE, "Time the background waited for engine.io_limit over the phase's."),
     def("tree.runs", "runs", COST_OR_NONE, "Sorted runs at the end: what a point read without filters asks."),
     def("tree.levels", "levels", FACT, "Levels with tables at the end."),
     def(
@@ -488,7 +505,7 @@ impl Rows<'_> {
         self.share("write.amplification_tables", written - counts.wal_bytes, counts.user_write_bytes);
         self.share("read.amplification", counts.device_read_bytes, counts.user_read_bytes);
         self.share("device.reads_per_get", counts.get_device_reads, counts.gets);
-        self.count("device.read_bytes", counts.device_read_bytes + counts.compaction_read_bytes);
+        self.count("device.read_bytes", counts.device_read_bytes + counts.compaction_read_bytes + counts.gc_read_bytes);
         self.count("device.write_bytes", written);
         if let Some(bandwidth) = bandwidth {
             self.put("device.write_bandwidth_ratio", written as f64 * 1e9 / phase.nanos as f64 / bandwidth as f64);
@@ -578,6 +595,14 @@ impl Rows<'_> {
         self.count("compaction.read_bytes", counts.compaction_read_bytes);
         self.count("compaction.count", counts.compactions);
         self.count("flush.count", counts.flushes);
+        self.count("value_log.write_bytes", counts.value_log_bytes);
+        self.share("value_log.garbage_ratio", phase.after.value_garbage_bytes, phase.after.value_file_bytes);
+        self.count("gc.count", counts.gc_runs);
+        self.count("gc.write_bytes", counts.gc_write_bytes);
+        let values_written = counts.value_log_bytes + counts.gc_write_bytes;
+        self.share("gc.write_amplification", values_written, counts.value_log_bytes);
+        self.share("gc.victim_live_ratio", counts.gc_read_bytes, counts.gc_victim_bytes);
+        self.share("limiter.wait_ratio", counts.limiter_wait_nanos(), phase.nanos);
         self.count("tree.runs", phase.after.runs());
         self.count("tree.levels", phase.after.levels.iter().filter(|level| level.tables > 0).count() as u64);
         self.share("stall.time_ratio", counts.stall_nanos, phase.nanos);
@@ -610,8 +635,8 @@ pub(crate) mod tests {
         let counts = &mut after.counts;
         (counts.gets, counts.memtable_hits, counts.get_device_reads) = (1000, 100, 250);
         (counts.user_write_bytes, counts.user_read_bytes) = (1_000_000, 500_000);
-        (counts.wal_bytes, counts.flush_bytes, counts.compaction_write_bytes) = (1_100_000, 900_000, 3_000_000);
-        (counts.device_read_bytes, counts.compaction_read_bytes) = (1_000_000, 2_500_000);
+        (counts.wal_bytes, counts.flush_bytes, counts.compaction_write_bytes) = (1_100_000, 900_000, 2_400_000);
+        (counts.device_read_bytes, counts.compaction_read_bytes) = (1_000_000, 2_300_000);
         (counts.block_hits, counts.block_misses, counts.value_hits, counts.value_misses) = (750 + seed, 250, 1, 3);
         (counts.index_hits, counts.index_misses, counts.filter_hits, counts.filter_misses) = (10, 10, 30, 10);
         (counts.key_value_hits, counts.key_value_misses, counts.scan_hits, counts.scan_misses) = (5, 15, 50, 50);
@@ -620,8 +645,11 @@ pub(crate) mod tests {
         (counts.index_lookups, counts.index_probes) = (400, 500);
         (counts.index_trained_keys, counts.index_training_nanos) = (10_000, 400_000);
         (counts.compaction_cpu_nanos, counts.index_refused, counts.index_too_large) = (16_000_000, 3, 2);
+        (counts.value_log_bytes, counts.gc_write_bytes, counts.gc_read_bytes) = (400_000, 200_000, 200_000);
+        (counts.gc_runs, counts.gc_victim_bytes, counts.limiter_deep_nanos) = (2, 600_000, 50_000_000 * factor);
         (counts.stall_nanos, counts.stalls) = (100_000_000 * factor, 7);
         after.levels = vec![LevelState { runs: 2, tables: 2, bytes: 900_000, entries: 10_000 }, LevelState::default()];
+        (after.value_file_bytes, after.value_garbage_bytes) = (800_000, 200_000);
         (after.index_bytes, after.fence_bytes, after.filter_bytes) = (20_000, 40_000, 12_500);
         (after.model_tables, after.model_segments) = (1, 12);
         let classes = |values: &[u64]| OpClass::ALL.into_iter().map(|class| (class, histogram(values))).collect();
@@ -714,6 +742,10 @@ pub(crate) mod tests {
             ("index.training_cpu_ratio", 0.025),
             ("index.refused", 3.0),
             ("index.refused_too_large", 2.0),
+            ("value_log.garbage_ratio", 0.25),
+            ("gc.write_amplification", 1.5),
+            ("gc.victim_live_ratio", 1.0 / 3.0),
+            ("limiter.wait_ratio", 0.05),
             ("stall.time_ratio", 0.1),
             ("cpu.ns_per_op", 1000.0),
             ("memtable.hit_ratio", 0.1),

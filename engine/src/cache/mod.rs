@@ -18,7 +18,7 @@ use aura_policies::cache::Kind;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::config::{CacheConfig, Metadata, Reconfigure, Rows};
+use crate::config::{CacheConfig, Metadata, Rows};
 use crate::error::{Error, Result};
 
 mod object;
@@ -281,17 +281,15 @@ impl BlockCache {
     ///
     /// # Errors
     /// [`Error::Policy`] where a policy cannot be built, [`Error::Config`]; then nothing has changed.
-    pub(crate) fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
+    pub(crate) fn reconfigure(&self, next: &CacheConfig) -> Result<()> {
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = settings.clone();
-        change.apply(&mut next);
-        if next == *settings {
+        if *next == *settings {
             return Ok(());
         }
-        let pools = [Some(&self.main), self.metadata.as_ref()].into_iter().flatten().zip(pool_bytes(&next));
+        let pools = [Some(&self.main), self.metadata.as_ref()].into_iter().flatten().zip(pool_bytes(next));
         let mut due = Vec::new();
         for (pool, bytes) in pools {
-            due.push((pool, policies(&next, bytes, pool.shards.len(), self.seed)?));
+            due.push((pool, policies(next, bytes, pool.shards.len(), self.seed)?));
         }
         // A cache that is turned off is emptied before nobody looks into it any more, one that is turned on after.
         self.size.store(self.size.load(Ordering::Relaxed).max(next.size.as_u64()), Ordering::Relaxed);
@@ -301,7 +299,7 @@ impl BlockCache {
             }
         }
         self.size.store(next.size.as_u64(), Ordering::Relaxed);
-        *settings = next;
+        settings.clone_from(next);
         Ok(())
     }
 

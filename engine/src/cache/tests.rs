@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
+use crate::config::{EngineConfig, Reconfigure};
 
 fn config(policy: &str, bytes: u64, shards: u32) -> CacheConfig {
     CacheConfig { size: ByteSize(bytes), shards, eviction: small(policy), ..CacheConfig::default() }
@@ -70,6 +71,14 @@ fn within_budget(stats: &CacheStats) -> bool {
 
 /// Looks objects up at random, brings in what is missing, removes some; sometimes something is pinned, and sometimes, where
 /// `changes` are given, the cache is changed. Returns the hits.
+/// Makes the changes to the settings that the cache has now.
+fn reconfigure(cache: &BlockCache, change: &Reconfigure) -> crate::Result<()> {
+    let cache_settings = cache.settings.lock().unwrap().clone();
+    let mut config = EngineConfig { cache: cache_settings, ..EngineConfig::default() };
+    change.apply(&mut config);
+    cache.reconfigure(&config.cache)
+}
+
 fn live(cache: &Arc<BlockCache>, steps: u64, changes: &[Reconfigure], label: &str) -> u64 {
     let mut chance = Xoshiro256PlusPlus::seed_from_u64(11);
     let mut versions: BTreeMap<(u64, u64), u64> = BTreeMap::new();
@@ -99,7 +108,7 @@ fn live(cache: &Arc<BlockCache>, steps: u64, changes: &[Reconfigure], label: &st
             _ => {}
         }
         if let Some(change) = changes.get(chance.random_range(0..2_000usize)) {
-            cache.reconfigure(change).unwrap();
+            reconfigure(&cache, change).unwrap();
             assert_eq!(audit(cache), Ok(()), "{label}, step {step}: {change:?}");
         }
         let stats = cache.stats();
@@ -157,7 +166,7 @@ fn a_change_keeps_what_was_worth_most() {
             assert!(put(&cache, &name(1, offset), Bytes::from(vec![1; 1000])));
         }
         assert!(get(&cache, &name(1, 0)).is_some());
-        cache.reconfigure(&Reconfigure { eviction: Some(small(eviction)), ..Reconfigure::default() }).unwrap();
+        reconfigure(&cache, &Reconfigure { eviction: Some(small(eviction)), ..Reconfigure::default() }).unwrap();
         assert_eq!(cache.stats().entries, 10, "{eviction}: all fits, all stays");
     }
     let cache = cache("lru", 64 << 10, 1);
@@ -167,11 +176,11 @@ fn a_change_keeps_what_was_worth_most() {
     get(&cache, &name(1, 0)).unwrap();
     let metadata = cache.stats().metadata_bytes;
     let change = Reconfigure { cache_size: Some(ByteSize(3 * 1128 + metadata)), ..Reconfigure::default() };
-    cache.reconfigure(&change).unwrap();
+    reconfigure(&cache, &change).unwrap();
     let held: Vec<_> = (0..10).filter(|offset| cache.peek(&name(1, *offset)).is_some()).collect();
     assert_eq!(held, [0, 8, 9], "the last three by recency");
     let wrong = Reconfigure { eviction: Some(PolicySpec::named("nobody")), ..Reconfigure::default() };
-    assert!(matches!(cache.reconfigure(&wrong), Err(Error::Policy { key, .. }) if key == "cache.eviction"));
+    assert!(matches!(reconfigure(&cache, &wrong), Err(Error::Policy { key, .. }) if key == "cache.eviction"));
     assert_eq!(cache.stats().entries, 3, "a refused change changes nothing");
 }
 
@@ -206,7 +215,7 @@ fn a_cache_of_no_bytes_is_off_but_its_policies_must_exist() {
     (config.eviction, config.admission) = (PolicySpec::named("lru"), PolicySpec::named("nobody"));
     let error = BlockCache::new(&config, 0).map(drop).unwrap_err();
     assert!(matches!(error, Error::Policy { ref key, .. } if key == "cache.admission"), "{error}");
-    cache.reconfigure(&Reconfigure { cache_size: Some(ByteSize::kib(64)), ..Reconfigure::default() }).unwrap();
+    reconfigure(&cache, &Reconfigure { cache_size: Some(ByteSize::kib(64)), ..Reconfigure::default() }).unwrap();
     assert!(put(&cache, &name(1, 0), Bytes::from_static(b"x")), "it can be turned on");
 }
 

@@ -34,7 +34,7 @@ impl Inner {
     /// Does one compaction, and lets readers see the result.
     pub(crate) async fn compact_job(&self, job: &Job) -> Result<()> {
         let start_nanos = self.env.clock.now();
-        let warming = self.warming();
+        let warming = self.policies().warming.clone();
         let as_they_are =
             |tables| Merged { tables, values: Vec::new(), retain: Retain::new(Vec::new(), Default::default()) };
         let merged = match job.kind {
@@ -176,7 +176,7 @@ struct Output<'a> {
 
 impl Output<'_> {
     async fn add(&mut self, entry: &Entry, context: &mut ReadContext<'_>) -> Result<()> {
-        let full = self.writer.as_ref().is_some_and(|it| it.bytes() >= self.inner.config.table.size.as_u64());
+        let full = self.writer.as_ref().is_some_and(|it| it.bytes() >= self.inner.config().table.size.as_u64());
         if full && self.last.as_ref() != Some(&entry.key) {
             self.end_table(context).await?;
         }

@@ -34,7 +34,7 @@ impl<'a> Values<'a> {
     /// Of a compaction that begins now.
     pub(crate) fn new(inner: &'a Inner) -> Result<Self> {
         let version = inner.view.load().version.clone();
-        let victims = match inner.config.value_log.gc_method {
+        let victims = match inner.config().value_log.gc_method {
             GcMethod::Rewrite => BTreeSet::new(),
             GcMethod::Compaction => inner.gc_victims(&version, true)?.0,
         };
@@ -50,8 +50,8 @@ impl<'a> Values<'a> {
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Entry>> {
         let Some(pointer) = entry.pointer() else { return Ok(None) };
-        let policy = &self.inner.policies.separation;
-        let settings = &self.inner.config.value_log;
+        let policy = &self.inner.policies().separation;
+        let settings = &self.inner.config().value_log;
         let settled = if settings.inline_again && !policy.separate(entry.key.len(), pointer.raw_bytes as usize) {
             self.inline(entry, &pointer, context).await
         } else {
@@ -90,7 +90,7 @@ impl<'a> Values<'a> {
             Error::corruption(state.file.path(), place, "the value's frame does not match its pointer")
         })?;
         let inner = self.inner;
-        let full = inner.config.value_log.file.as_u64();
+        let full = inner.config().value_log.file.as_u64();
         if self.writers.last().is_none_or(|writer| writer.bytes() >= full) {
             let number = inner.new_number();
             let path = FileKind::Values.path(&inner.directory, number);

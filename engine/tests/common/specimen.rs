@@ -1,7 +1,7 @@
 //! A database at rest with files of every kind, and where the parts of its files lie.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aura_engine::env::sim::{CrashMode, FsImage};
 use aura_engine::{EngineConfig, SyncPolicy};
@@ -19,6 +19,14 @@ pub(crate) struct Specimen {
     pub(crate) settled: usize,
     /// States up to this one are proven to have been durable by what lies on disk.
     pub(crate) proven: usize,
+}
+
+impl Specimen {
+    /// The files of the database and their bytes; the tour has left a copy of it beside it.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let own = self.image.paths().into_iter().filter(|path| path.starts_with("/db"));
+        own.map(|path| (path.clone(), self.image.read(&path).unwrap())).collect()
+    }
 }
 
 /// A `young` one was never closed: all its writes are in its first log.

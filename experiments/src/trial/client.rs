@@ -191,15 +191,12 @@ async fn scan(
     length: u32,
     direction: aura_workloads::Direction,
 ) -> Result<(), TrialError> {
-    let mut rows = match direction {
+    let rows = match direction {
         aura_workloads::Direction::Forward => engine.scan(Range::from(key.bytes), Direction::Forward),
         aura_workloads::Direction::Reverse => engine.scan(Range::to_inclusive(key.bytes), Direction::Reverse),
     };
-    for _ in 0..length {
-        if rows.next().await?.is_none() {
-            break;
-        }
-    }
+    let mut rows = rows.limit(length as usize);
+    while rows.next().await?.is_some() {}
     Ok(())
 }
 
