@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aura_engine::env::Env;
 use aura_engine::env::sim::{CrashMode, FaultKind, FsImage, SimWorld};
 use aura_engine::{
-    AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, Error, Range, RepairReport, SyncPolicy, VerifyReport,
-    verify_directory,
+    AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Error, Range, RepairReport, SyncPolicy,
+    VerifyReport, verify_directory,
 };
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
@@ -92,6 +92,70 @@ fn built(config: &EngineConfig) -> (FsImage, Model) {
     (world.crash_image(CrashMode::KeepAll, 0).unwrap(), model)
 }
 
+/// Whatever is garbage is collected, or nothing is.
+fn collecting(collects: bool) -> EngineConfig {
+    let mut config = config();
+    config.value_log.gc = PolicySpec::named("greedy").with("garbage", 0.01);
+    let share = if collects { 0.0 } else { 1.0 };
+    (config.value_log.gc_low, config.value_log.gc_high, config.value_log.gc_stop) = (share, share, 1.0);
+    config
+}
+
+async fn delete_range(engine: &AuraEngine, model: &mut Model, (start, end): (u64, u64)) {
+    let (start, end) = (key(start), key(end));
+    let mut batch = Batch::new();
+    batch.delete_range(&Range::between(&start, &end)).unwrap();
+    engine.write(batch).await.unwrap();
+    model.retain(|key, _| *key < start || *key >= end);
+}
+
+/// 200 keys in one run, every third written twice, so that half of the value files are garbage in part.
+async fn build_garbage(env: &Env, config: &EngineConfig) -> (AuraEngine, Model) {
+    let engine = open(env, "/db", config).await.unwrap();
+    let mut model = Model::new();
+    for number in (0..200).chain((0..200).step_by(3)) {
+        let value = value(number + 5 * model.len() as u64);
+        engine.put(&key(number), &value).await.unwrap();
+        model.insert(key(number), value);
+    }
+    engine.compact().await.unwrap();
+    engine.wait_idle().await.unwrap();
+    (engine, model)
+}
+
+/// Value files were collected; of two range deletes one lies in the manifest over tables that hold its keys still, the
+/// other in the log with 20 keys. Also what the keys of the first held.
+fn built_with_collections() -> (FsImage, Model, Model) {
+    let world = sim(3);
+    let env = world.env();
+    let run = async {
+        let (engine, mut model) = build_garbage(&env, &collecting(true)).await;
+        assert!(engine.metrics().counts.gc_runs > 0);
+        let hidden = model.range(key(50)..key(60)).map(|(key, value)| (key.clone(), value.clone())).collect();
+        delete_range(&engine, &mut model, (50, 60)).await;
+        engine.flush().await.unwrap();
+        for number in 300..320 {
+            if number == 310 {
+                delete_range(&engine, &mut model, (100, 110)).await;
+                engine.delete(&key(120)).await.unwrap();
+                model.remove(&key(120));
+            }
+            engine.put(&key(number), &value(number)).await.unwrap();
+            model.insert(key(number), value(number));
+        }
+        engine.wait_idle().await.unwrap();
+        engine.close().await.unwrap();
+        (model, hidden)
+    };
+    let (model, hidden) = world.block_on(run).unwrap();
+    (world.crash_image(CrashMode::KeepAll, 0).unwrap(), model, hidden)
+}
+
+/// The value files that a collection has written, the oldest first.
+fn collected(image: &FsImage) -> Vec<PathBuf> {
+    files(image, "vlog").into_iter().filter(|path| image.read(path).unwrap().ends_with(b"AURAMAP1")).collect()
+}
+
 fn world_of(image: &FsImage) -> SimWorld {
     SimWorld::with_image(&sim_config(3), image).unwrap()
 }
@@ -110,11 +174,16 @@ fn all(image: &FsImage) -> BTreeMap<PathBuf, Vec<u8>> {
     paths.map(|path| (path.clone(), image.read(&path).unwrap())).collect()
 }
 
-/// Writes `key <t> <n mod 20>` = n for n from 0 on, every seventh a deletion, and counts what is acknowledged.
+/// Writes `key <t> <n mod 20>` = n for n from 0 on, every seventh a deletion and some of them of a range, and counts what is
+/// acknowledged.
 async fn write_on(engine: AuraEngine, writer: u64, acknowledged: Arc<AtomicU64>) {
     for number in 0..400u64 {
         let key = format!("{writer}-{:02}", number % 20).into_bytes();
-        if number % 7 == 6 {
+        if number % 28 == 27 {
+            let mut batch = Batch::new();
+            batch.delete_range(&Range::between(&key, format!("{writer}-{:02}", number % 20 + 5).as_bytes())).unwrap();
+            engine.write(batch).await.unwrap();
+        } else if number % 7 == 6 {
             engine.delete(&key).await.unwrap();
         } else {
             let mut value = number.to_be_bytes().to_vec();
@@ -130,11 +199,14 @@ fn written(writer: u64, count: u64) -> BTreeMap<Vec<u8>, u64> {
     let mut state = BTreeMap::new();
     for number in 0..count {
         let key = format!("{writer}-{:02}", number % 20).into_bytes();
-        if number % 7 == 6 {
-            state.remove(&key)
+        if number % 28 == 27 {
+            let end = format!("{writer}-{:02}", number % 20 + 5).into_bytes();
+            state.retain(|other, _| *other < key || *other >= end);
+        } else if number % 7 == 6 {
+            state.remove(&key);
         } else {
-            state.insert(key, number)
-        };
+            state.insert(key, number);
+        }
     }
     state
 }
@@ -330,12 +402,13 @@ fn repaired(image: &FsImage, damage: impl FnOnce(&SimWorld)) -> (RepairReport, M
     }
     let check = async {
         let checked = verify_directory(&env, Path::new("/db")).await.unwrap();
-        assert_eq!((checked.problems, checked.leftovers), (vec![], vec![]));
+        assert_eq!((checked.problems, checked.leftovers), (vec![], vec![]), "{report:?}");
         let again = repair(&env, false).await.unwrap();
         assert!(again.sound, "{again:?}");
         contents_of(&env, "/db", &config()).await.unwrap()
     };
-    (report, world.block_on(check).unwrap())
+    let found = world.block_on(check).unwrap();
+    (report, found)
 }
 
 fn flip(world: &SimWorld, path: &Path, offset: u64) {
@@ -525,19 +598,111 @@ fn of_a_damaged_log_the_sound_prefix_stays() {
 }
 
 #[test]
-fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
-    let (image, _) = built(&config());
+fn collections_and_range_deletes_outlive_a_repair() {
+    let (image, model, hidden) = built_with_collections();
     let (table, log) = (files(&image, "sst").remove(0), files(&image, "wal").remove(0));
-    let values = files(&image, "vlog").remove(0);
+    let copies = collected(&image);
+    assert!(!copies.is_empty() && hidden.len() == 10);
+    let (report, found) = repaired(&image, |_| {});
+    assert!(report.sound && found == model, "{report:?}");
+
+    let (report, found) = repaired(&image, |world| flip(world, &table, 5));
+    let [loss] = &report.losses[..] else { panic!("{report:?}") };
+    let last = loss.last.clone().unwrap().into_bytes();
+    let left: Model = model.clone().into_iter().filter(|(key, _)| *key >= last).collect();
+    assert_eq!(found, left, "{loss}");
+
+    let bytes = image.read(&log).unwrap().len() as u64;
+    let (report, found) = repaired(&image, |world| flip(world, &log, bytes - 300));
+    let kept = report.log_writes_kept;
+    assert!((13..20).contains(&kept), "the range delete and what came before the damage: {report:?}");
+    assert_eq!(found, without(&model, 298 + kept..320));
+
+    // What the range delete of the manifest hid is there again, and nothing else is.
+    let remove_current = |world: &SimWorld| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap();
+    let (report, found) = repaired(&image, remove_current);
+    assert!(report.rebuilt && report.losses.len() == 1, "{report:?}");
+    assert_eq!(found, model.clone().into_iter().chain(hidden.clone()).collect());
+
+    // Without its map nothing is found in a collected file; without the manifest either.
+    let bytes = image.read(&copies[0]).unwrap().len() as u64;
+    for rebuilds in [false, true] {
+        let (report, found) = repaired(&image, |world| {
+            flip(world, &copies[0], bytes - 20);
+            if rebuilds {
+                remove_current(world);
+            }
+        });
+        assert_eq!(report.rebuilt, rebuilds);
+        let told: u64 = report.losses.iter().filter_map(|loss| loss.entries).sum();
+        let gone: Vec<_> = model.keys().filter(|key| !found.contains_key(*key)).collect();
+        assert!(gone.len() > 1 && told >= gone.len() as u64 && told <= 10 + gone.len() as u64, "{report:?}");
+        assert!(gone.iter().all(|key| model[*key].len() == 700), "only large values were there");
+    }
+}
+
+/// Crashes at every call of a collection, and loses the manifest.
+#[test]
+fn a_rebuild_knows_what_a_collection_had_come_to() {
+    let world = sim(3);
+    let env = world.env();
+    let run = async {
+        let (engine, model) = build_garbage(&env, &collecting(false)).await;
+        assert_eq!(engine.metrics().counts.gc_runs, 0);
+        engine.close().await.unwrap();
+        model
+    };
+    let model = world.block_on(run).unwrap();
+    let image = world.crash_image(CrashMode::KeepAll, 0).unwrap();
+    let mut doubled = 0;
+    for call in 1.. {
+        let world = world_of(&image);
+        world.crash_at(call);
+        let env = world.env();
+        let collect = async {
+            let engine = open(&env, "/db", &collecting(true)).await?;
+            engine.wait_idle().await?;
+            engine.close().await
+        };
+        let _ = world.block_on(collect).unwrap();
+        if !world.crashed() {
+            assert!(call > 40 && doubled > 0, "{call} calls, {doubled} files lay there twice");
+            break;
+        }
+        for mode in CrashMode::ALL {
+            let image = world.crash_image(mode, call).unwrap();
+            let both = files(&image, "vlog").len() > collected(&image).len() && !collected(&image).is_empty();
+            doubled += u64::from(both);
+            let world = world_of(&image);
+            let env = world.env();
+            let rebuild = async {
+                env.fs.remove(Path::new("/db/CURRENT")).unwrap();
+                let report = repair(&env, false).await.unwrap();
+                assert!(report.rebuilt && report.losses.len() == 1, "{mode:?} at call {call}: {report:?}");
+                contents_of(&env, "/db", &config()).await.unwrap()
+            };
+            assert_eq!(world.block_on(rebuild).unwrap(), model, "{mode:?} at call {call}");
+        }
+    }
+}
+
+#[test]
+fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
+    let ((plain, _), (with_collections, ..)) = (built(&config()), built_with_collections());
+    let (table, log) = (files(&plain, "sst").remove(0), files(&plain, "wal").remove(0));
+    let values = files(&plain, "vlog").remove(0);
+    let other_log = files(&with_collections, "wal").remove(0);
     type Damage<'a> = Box<dyn Fn(&SimWorld) + 'a>;
-    let damages: [Damage<'_>; 3] = [
-        Box::new(|world| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap()),
-        Box::new(|world| (flip(world, &table, 3_000), flip(world, &log, 900)).0),
-        Box::new(|world| world.env().fs.remove(&values).unwrap()),
+    let damages: [(&FsImage, Damage<'_>); 5] = [
+        (&plain, Box::new(|world| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap())),
+        (&plain, Box::new(|world| (flip(world, &table, 3_000), flip(world, &log, 900)).0)),
+        (&plain, Box::new(|world| world.env().fs.remove(&values).unwrap())),
+        (&with_collections, Box::new(|world| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap())),
+        (&with_collections, Box::new(|world| flip(world, &other_log, 1_000))),
     ];
-    for (case, damage) in damages.iter().enumerate() {
-        let (_, expected) = repaired(&image, damage);
-        let damaged = world_of(&image);
+    for (case, (image, damage)) in damages.iter().enumerate() {
+        let (_, expected) = repaired(image, damage);
+        let damaged = world_of(image);
         damage(&damaged);
         let damaged = damaged.crash_image(CrashMode::KeepAll, 0).unwrap();
         let world = world_of(&damaged);

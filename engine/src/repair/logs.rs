@@ -38,6 +38,8 @@ struct Walk {
     filling: Memtable,
     /// Writes up to this one are in tables.
     flushed: Sequence,
+    /// Whether the manifest was lost.
+    rebuilds: bool,
     /// The last log read, and where it ended.
     last: Option<(u64, u64)>,
     /// Whether what follows is cut off from what was read.
@@ -59,7 +61,8 @@ impl Repair<'_> {
         }
         self.discarded.extend(wals.iter().map(|wal| FileKind::Wal.name(*wal)));
         let filling = Memtable::new(self.config.memtable_structure, 0);
-        let mut walk = Walk { logs: Logs::default(), filling, flushed, last: None, stopped: false };
+        let mut walk =
+            Walk { logs: Logs::default(), filling, flushed, rebuilds: stored.is_none(), last: None, stopped: false };
         if let Some(wal_min) = wal_min.filter(|wal_min| wals.first() != Some(wal_min)) {
             let path = FileKind::Wal.path(self.directory, wal_min);
             self.report.losses.push(Loss::new(&path, 0, "the log is missing"));
@@ -142,8 +145,14 @@ impl Repair<'_> {
             return Ok(());
         }
         let records: Vec<Record> = std::iter::from_fn(|| log.next()).collect();
-        let unflushed = records.iter().filter(|record| last_of(record) > walk.flushed);
-        self.take(&path, unflushed.flat_map(entries).collect(), walk).await?;
+        // A rebuild that was cut short may have left a table without what these removed, beside those that hold it still.
+        let removes = |entry: &Entry| walk.rebuilds && matches!(entry.kind, Kind::Delete | Kind::DeleteRange);
+        let wanted = |record: &Record| {
+            let unflushed = last_of(record) > walk.flushed;
+            entries(record).into_iter().filter(|entry| unflushed || removes(entry)).collect::<Vec<_>>()
+        };
+        let wanted = records.iter().flat_map(wanted).collect();
+        self.take(&path, wanted, walk).await?;
         walk.last = Some((wal, log.offset()));
         if !log.is_complete() {
             walk.stopped = true;

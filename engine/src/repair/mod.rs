@@ -147,6 +147,7 @@ pub(crate) async fn repair(env: &Env, directory: &Path, config: &EngineConfig, d
         names: env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?,
         next_number: 0,
         values: BTreeMap::new(),
+        merged: Vec::new(),
         discarded: BTreeSet::new(),
     };
     repair.run().await?;
@@ -164,6 +165,8 @@ struct Repair<'a> {
     next_number: u64,
     /// The value files, by the number that pointers name.
     values: BTreeMap<u64, ValueFileState>,
+    /// Names of tables that were written on the way, and that others have taken the place of.
+    merged: Vec<String>,
     /// Names of files that move to `lost/`.
     discarded: BTreeSet<String>,
 }
@@ -210,6 +213,8 @@ impl Repair<'_> {
                 kept.clear();
             }
             let inputs = if stored.is_none() { std::mem::take(&mut tables) } else { BTreeMap::new() };
+            let written = inputs.keys().map(|number| FileKind::Table.name(*number)).filter(|name| !self.has(name));
+            self.merged = written.collect();
             let run = self.number();
             for table in self.merge(inputs.into_values(), &logs, stored.as_ref(), level).await? {
                 kept.push(AddedTable { level, run, facts: table.facts().clone() });
@@ -238,7 +243,10 @@ impl Repair<'_> {
             }
             Err(error) if is_damage(&error) => {
                 self.report.rebuilt = true;
-                self.report.losses.push(Loss::of(&error, &self.directory.join(CURRENT)));
+                let current = self.directory.join(CURRENT);
+                let is_there = self.has(CURRENT);
+                let missing = || Loss::new(&current, 0, "it is missing");
+                self.report.losses.push(if is_there { Loss::of(&error, &current) } else { missing() });
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -336,8 +344,8 @@ impl Repair<'_> {
             let path = self.directory.join(name);
             self.env.fs.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
         }
-        // What an earlier repair, cut short, was writing.
-        for name in self.names.iter().filter(|name| name.ends_with(UNWRITTEN)) {
+        // And what an earlier repair, cut short, was writing.
+        for name in self.merged.iter().chain(self.names.iter().filter(|name| name.ends_with(UNWRITTEN))) {
             let _ = self.env.fs.remove(&self.directory.join(name));
         }
         self.sync(self.directory).await
