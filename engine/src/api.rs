@@ -200,9 +200,7 @@ impl Engine for AuraEngine {
     }
 
     async fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        let mut batch = Batch::with_capacity(key.len() + value.len() + 16);
-        batch.put(key, value)?;
-        self.inner().write(batch).await
+        self.inner().put(key, value).await
     }
 
     async fn delete(&self, key: &[u8]) -> Result<()> {

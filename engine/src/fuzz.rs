@@ -95,7 +95,7 @@ fn batch(writes: &[(Kind, Bytes, Bytes)]) -> Batch {
             Kind::Put => batch.put(key, value).unwrap(),
             Kind::DeleteRange => batch.copy(*kind, key, value),
             Kind::Pointer => match ValuePointer::decode(value) {
-                Some(pointer) => batch.put_pointer(key, &pointer),
+                Some(pointer) => assert!(batch.put_pointer(key, &pointer) > 0),
                 None => continue,
             },
         }

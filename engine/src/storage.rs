@@ -266,9 +266,7 @@ impl Batch {
     /// [`Error::KeySize`] or [`Error::ValueSize`]; the batch is unchanged.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         check_key(key)?;
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(Error::ValueSize { bytes: value.len() });
-        }
+        check_value(value)?;
         self.push(Kind::Put, key, Some(value));
         Ok(())
     }
@@ -307,9 +305,15 @@ impl Batch {
         self.push(kind, key, (kind != Kind::Delete).then_some(value));
     }
 
-    /// Sets `key` to a value that already lies in the value log.
-    pub(crate) fn put_pointer(&mut self, key: &[u8], pointer: &ValuePointer) {
+    /// Sets `key` to a value in the value log; where the pointer lies in the encoded form.
+    pub(crate) fn put_pointer(&mut self, key: &[u8], pointer: &ValuePointer) -> usize {
         self.push(Kind::Pointer, key, Some(&pointer.encode()));
+        self.body.len() - ValuePointer::ENCODED_BYTES
+    }
+
+    /// Replaces the pointer that lies there.
+    pub(crate) fn set_pointer(&mut self, place: usize, pointer: &ValuePointer) {
+        self.body[place..place + ValuePointer::ENCODED_BYTES].copy_from_slice(&pointer.encode());
     }
 
     fn push(&mut self, kind: Kind, key: &[u8], value: Option<&[u8]>) {
@@ -351,6 +355,17 @@ impl Batch {
 pub(crate) fn check_key(key: &[u8]) -> Result<()> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
         return Err(Error::KeySize { bytes: key.len() });
+    }
+    Ok(())
+}
+
+/// Refuses a value that is too long.
+///
+/// # Errors
+/// [`Error::ValueSize`].
+pub(crate) fn check_value(value: &[u8]) -> Result<()> {
+    if value.len() > VALUE_BYTES_MAX {
+        return Err(Error::ValueSize { bytes: value.len() });
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use aura_policies::placement::ValueFacts;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::config::SyncPolicy;
+use crate::config::{Compression, SyncPolicy};
 use crate::env::{BoxFuture, Work};
 use crate::error::{Error, Result};
 use crate::memtable::{Memtable, ValueTail};
@@ -26,7 +26,7 @@ use crate::metrics::add;
 use crate::ranges::RangeTombstone;
 use crate::sst::hash_key;
 use crate::state::{Inner, OpenedFiles, View, lock};
-use crate::storage::{Batch, BatchReader, Entry, Key, Kind, Sequence};
+use crate::storage::{Batch, BatchReader, Entry, Key, Kind, Sequence, check_key, check_value};
 use crate::version::{Edit, FileKind};
 use crate::vlog::{StagedValues, ValueFile, ValueFileState, ValueLogWriter, ValueQueues};
 use crate::wal::WalWriter;
@@ -62,33 +62,40 @@ struct Request {
 /// A batch whose large values are framed for the value log.
 #[derive(Default)]
 struct Staged {
+    /// The batch as it is logged, where nothing of it is separated.
     body: Bytes,
     writes: u32,
     user_bytes: u64,
     deletes: u32,
     range_deletes: u32,
-    /// The values to separate, in the order of the writes whose flag is set.
-    values: Option<(StagedValues, Vec<bool>)>,
+    separated: Option<Separated>,
+}
+
+/// A batch with pointers in the place of values.
+struct Separated {
+    batch: Batch,
+    values: StagedValues,
+    /// Where the pointers lie in the batch; they are final when the values have been appended.
+    places: Vec<usize>,
+}
+
+impl Separated {
+    /// The same batch with another value, framed for `queue`.
+    fn put(&mut self, queue: usize, key: &[u8], value: &[u8], compression: Compression, work: &mut Work) {
+        let pointer = self.values.push(queue, key, value, compression, work);
+        self.places.push(self.batch.put_pointer(key, &pointer));
+    }
 }
 
 impl Staged {
     fn bytes(&self) -> usize {
-        self.body.len() + self.values.as_ref().map_or(0, |(values, _)| values.bytes())
+        self.body.len() + self.separated.as_ref().map_or(0, |it| it.batch.bytes() + it.values.bytes())
     }
 
-    /// The batch as it is logged: separated values replaced by their pointers.
+    /// The batch as it is logged. Its values have been appended.
     fn into_body(self) -> Bytes {
-        let Some((values, separated)) = self.values else { return self.body };
-        let mut batch = Batch::with_capacity(self.body.len() / 2);
-        let mut pointers = values.pointers();
-        for (write, separate) in BatchReader::new(self.body).zip(separated) {
-            let (kind, key, value) = write.expect("a batch is well formed");
-            if separate {
-                batch.put_pointer(&key, pointers.next().expect("one a flag"));
-            } else {
-                batch.copy(kind, &key, &value);
-            }
-        }
+        let Some(Separated { mut batch, values, places }) = self.separated else { return self.body };
+        places.iter().zip(values.pointers()).for_each(|(place, pointer)| batch.set_pointer(*place, pointer));
         batch.into_body()
     }
 }
@@ -115,9 +122,32 @@ impl Inner {
             return Ok(());
         }
         let mut work = Work { operations: 1, ..Work::default() };
-        let writes = batch.len();
         let staged = self.stage(batch, &mut work);
-        self.env.clock.charge(&work);
+        self.commit_staged(staged, &work).await
+    }
+
+    /// Sets `key` to `value`: as a batch of one, without the copy of a large value that a batch is.
+    pub(crate) async fn put(self: &Arc<Self>, key: &[u8], value: &[u8]) -> Result<()> {
+        self.check_writable()?;
+        check_key(key)?;
+        check_value(value)?;
+        if !self.policies().separation.separate(key.len(), value.len()) {
+            let mut batch = Batch::with_capacity(key.len() + value.len() + 16);
+            batch.put(key, value)?;
+            return self.write(batch).await;
+        }
+        let mut work = Work { operations: 1, ..Work::default() };
+        let mut separated = self.separate(key.len() + value.len());
+        let compression = self.config().value_log.compression;
+        separated.put(self.queue_for(key, value.len()), key, value, compression, &mut work);
+        let user_bytes = (key.len() + value.len()) as u64;
+        let staged = Staged { writes: 1, user_bytes, separated: Some(separated), ..Staged::default() };
+        self.commit_staged(staged, &work).await
+    }
+
+    async fn commit_staged(self: &Arc<Self>, staged: Staged, work: &Work) -> Result<()> {
+        let writes = staged.writes;
+        self.env.clock.charge(work);
         let (tell, told) = oneshot::channel();
         let leads = {
             let mut queue = lock(&self.queue);
@@ -138,27 +168,41 @@ impl Inner {
         guard.commit = None;
     }
 
+    /// A batch of nothing yet, with room for frames of so many bytes.
+    fn separate(&self, bytes: usize) -> Separated {
+        Separated { batch: Batch::new(), values: StagedValues::with_room(bytes), places: Vec::new() }
+    }
+
     /// Compresses and frames the values that go to the value log.
     fn stage(&self, batch: Batch, work: &mut Work) -> Staged {
-        let writes = batch.len() as u32;
-        let body = batch.into_body();
-        let mut values = StagedValues::default();
-        let mut separated = Vec::new();
-        let (mut user_bytes, mut deletes, mut range_deletes) = (0, 0, 0);
+        let (writes, body) = (batch.len() as u32, batch.into_body());
+        let mut staged = Staged { body: body.clone(), writes, ..Staged::default() };
+        let (policies, config) = (self.policies(), self.config());
         for (index, write) in BatchReader::new(body.clone()).enumerate() {
             let (kind, key, value) = write.expect("a batch is well formed");
-            user_bytes += (key.len() + value.len()) as u64;
-            deletes += u32::from(kind == Kind::Delete);
-            range_deletes += u32::from(kind == Kind::DeleteRange);
-            if kind == Kind::Put && self.policies().separation.separate(key.len(), value.len()) {
-                separated.resize(writes as usize, false);
-                separated[index] = true;
+            staged.user_bytes += (key.len() + value.len()) as u64;
+            staged.deletes += u32::from(kind == Kind::Delete);
+            staged.range_deletes += u32::from(kind == Kind::DeleteRange);
+            if kind == Kind::Put && policies.separation.separate(key.len(), value.len()) {
+                // The writes before the first such one stay as they are.
+                let separated = staged.separated.get_or_insert_with(|| {
+                    let mut separated = self.separate(body.len());
+                    for write in BatchReader::new(body.clone()).take(index) {
+                        let (kind, key, value) = write.expect("a batch is well formed");
+                        separated.batch.copy(kind, &key, &value);
+                    }
+                    separated
+                });
                 let queue = self.queue_for(&key, value.len());
-                values.push(queue, &key, &value, self.config().value_log.compression, work);
+                separated.put(queue, &key, &value, config.value_log.compression, work);
+            } else if let Some(separated) = &mut staged.separated {
+                separated.batch.copy(kind, &key, &value);
             }
         }
-        let values = (!separated.is_empty()).then_some((values, separated));
-        Staged { body, writes, user_bytes, deletes, range_deletes, values }
+        if staged.separated.is_some() {
+            staged.body = Bytes::new();
+        }
+        staged
     }
 
     /// The queue of the value log that a value goes to.
@@ -234,7 +278,7 @@ impl Inner {
     /// Appends a group's values; afterwards their pointers are final.
     async fn append_values(&self, log: &mut Log, group: &mut [Request]) -> Result<()> {
         let mut staged: Vec<&mut StagedValues> =
-            group.iter_mut().filter_map(|request| Some(&mut request.staged.values.as_mut()?.0)).collect();
+            group.iter_mut().filter_map(|request| Some(&mut request.staged.separated.as_mut()?.values)).collect();
         if staged.is_empty() {
             return Ok(());
         }
