@@ -130,7 +130,7 @@ impl Inner {
         let log = self.value_log_state(version)?;
         let share = log.garbage_share();
         let urgent = share > self.config().value_log.gc_high;
-        if !urgent && !(idle && share > self.config().value_log.gc_low) {
+        if !(urgent || idle && share > self.config().value_log.gc_low) {
             return Ok((BTreeSet::new(), false));
         }
         let busy = lock(&self.jobs).collecting.clone();

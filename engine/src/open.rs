@@ -52,24 +52,19 @@ pub(crate) async fn open(
     let (wal_number, manifest_number) = (number(), number());
     let wal = WalWriter::create(&env, &directory, wal_number, None).await?;
     let sequence = replayed.sequence.max(recovered.sequence);
-    let version = recovered.version;
-    let index_book = read_registry(&env, &directory, &version).await;
-    // Until the replayed memtables are flushed their logs are needed: a crash now must find them again.
-    let wal_min = recovered.wals.first().copied().unwrap_or(wal_number);
     let base = Edit {
-        wal_min: Some(wal_min),
+        // Until the replayed memtables are flushed their logs are needed: a crash now must find them again.
+        wal_min: Some(recovered.wals.first().copied().unwrap_or(wal_number)),
         next_number: Some(next_number),
         sequence: Some(recovered.sequence),
         ..Edit::default()
     };
+    let version = recovered.version;
+    let index_book = read_registry(&env, &directory, &version).await;
     let manifest = Manifest::begin(&env, &directory, manifest_number, &version, base).await?;
     write_settings(&env, &directory, &config).await?;
 
-    let view = View {
-        active: Arc::new(Memtable::new(config.memtable_structure, wal_number)),
-        sealed: replayed.memtables.iter().rev().cloned().collect(),
-        version: Arc::new(version),
-    };
+    let view = View::new(Memtable::new(config.memtable_structure, wal_number), &replayed.memtables, version);
     let synced_at = env.clock.now();
     let values = ValueQueues::new(config.value_log.queues as usize);
     let inner = Arc::new(Inner {

@@ -47,6 +47,12 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// An empty memtable over the `sealed` ones, the oldest first, and those over the files.
+    pub(crate) fn new(active: Memtable, sealed: &[Arc<Memtable>], version: Version) -> Self {
+        let sealed = sealed.iter().rev().cloned().collect();
+        Self { active: Arc::new(active), sealed, version: Arc::new(version) }
+    }
+
     /// The same memtables over other files.
     pub(crate) fn with_version(&self, version: Version) -> Self {
         Self { active: self.active.clone(), sealed: self.sealed.clone(), version: Arc::new(version) }

@@ -134,11 +134,7 @@ pub async fn verify_directory(env: &Env, directory: &Path) -> Result<VerifyRepor
         }
         Err(error) => return Err(error),
     };
-    let view = View {
-        active: Arc::new(Memtable::new(config.memtable_structure, 0)),
-        sealed: replayed.memtables.into_iter().rev().collect(),
-        version: Arc::new(recovered.version),
-    };
+    let view = View::new(Memtable::new(config.memtable_structure, 0), &replayed.memtables, recovered.version);
     // A log may end in what a crash has torn: its replay has told that from damage.
     let logs = recovered.wals.iter().map(|wal| (*wal, 0)).collect();
     let ends = ends(&view)?;

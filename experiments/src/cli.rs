@@ -186,7 +186,7 @@ the writes before the damage are kept. An older version of a lost entry, where t
 
 Without CURRENT or its manifest, all tables found are merged by the sequence numbers of their entries. Tables that a
 compaction had replaced, and that a crash kept from being removed, are among them: keys that were deleted may be there
-again.
+again. So may keys that were deleted by a range: of range deletes only those are known that are still in the logs.
 
 Nothing is deleted: files that are damaged or no longer needed move to DIR/lost, which is yours to remove. Where nothing is
 wrong nothing is changed. A repair that is cut short can be run again.

@@ -108,7 +108,7 @@ fn live(cache: &Arc<BlockCache>, steps: u64, changes: &[Reconfigure], label: &st
             _ => {}
         }
         if let Some(change) = changes.get(chance.random_range(0..2_000usize)) {
-            reconfigure(&cache, change).unwrap();
+            reconfigure(cache, change).unwrap();
             assert_eq!(audit(cache), Ok(()), "{label}, step {step}: {change:?}");
         }
         let stats = cache.stats();

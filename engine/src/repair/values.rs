@@ -1,6 +1,7 @@
 //! The value files as a repair finds them, and what it books of them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use super::logs::Logs;
@@ -30,9 +31,9 @@ impl Repair<'_> {
         let mut files: BTreeMap<u64, Option<Arc<ValueFile>>> = BTreeMap::new();
         for (number, facts) in listed {
             let physical = facts.physical;
-            if !files.contains_key(&physical) {
+            if let Entry::Vacant(place) = files.entry(physical) {
                 let opened = self.open_listed(physical, (physical == number).then_some(&facts)).await?;
-                files.insert(physical, opened.map(Arc::new));
+                place.insert(opened.map(Arc::new));
             }
             if let Some(file) = &files[&physical] {
                 self.values.insert(number, ValueFileState { number, facts, file: file.clone() });

@@ -139,8 +139,10 @@ impl Edit {
     /// Adds what makes value file `number` one of `facts`.
     pub(crate) fn add_value_file(&mut self, number: u64, facts: &ValueFacts) {
         self.values_opened.push(number);
-        self.values_sealed.extend(facts.sealed_bytes.map(|bytes| (number, bytes)));
-        self.values_settled.push((number, facts.settled));
+        match facts.sealed_bytes {
+            Some(bytes) => self.values_sealed.push((number, bytes)),
+            None => self.values_settled.push((number, facts.settled)),
+        }
         if facts.physical != number {
             self.values_moved.push((number, facts.physical));
         }

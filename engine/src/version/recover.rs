@@ -1,5 +1,6 @@
 //! Reading the set of live files back.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
@@ -237,15 +238,14 @@ impl State {
         }
         let mut values = BTreeMap::new();
         for (number, facts) in &self.values {
+            let Entry::Vacant(place) = values.entry(facts.physical) else { continue };
             let path = FileKind::Values.path(directory, facts.physical);
-            if !values.contains_key(&facts.physical) {
-                let file = open_named(&*env.fs, &path)?;
-                let mut file = ValueFile::new(facts.physical, path, file, env.fs.clone());
-                if facts.physical != *number {
-                    file = file.read_map().await?;
-                }
-                values.insert(facts.physical, Arc::new(file));
+            let file = open_named(&*env.fs, &path)?;
+            let mut file = ValueFile::new(facts.physical, path, file, env.fs.clone());
+            if facts.physical != *number {
+                file = file.read_map().await?;
             }
+            place.insert(Arc::new(file));
         }
         Ok(self.edit().apply(&Version::default(), &tables, &values).expect("edits were applied one by one"))
     }

@@ -169,7 +169,10 @@ pub(super) fn repair(global: &Global, directory: &Path, dry_run: bool) -> Answer
         ),
     );
     if report.rebuilt {
-        remark(global, "the manifest is lost: keys that were deleted before may be there again");
+        remark(
+            global,
+            "the manifest is lost: keys that were deleted before, one by one or by a range, may be there again",
+        );
     }
     let moves = if dry_run { "would move" } else { "moved" };
     remark(global, &format!("{moves} to {}: {}", directory.join("lost").display(), report.moved.join(", ")));
