@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - [`mod@format`] draws the files; [`staged`] frames values; [`queues`] appends them, several files in parallel.
-//! - [`file`] is a file on disk, [`state`] what the set of live files knows of it; [`walk`] reads frames one after the other.
+//! - [`mod@file`] is a file on disk, [`state`] what the set of live files knows of it; [`walk`] reads frames one after the other.
 //! - [`extents`] is what became garbage, [`section`] where the frames of a collected file lie now.
 
 pub(crate) mod extents;

@@ -76,7 +76,7 @@ pub(super) fn verify(global: &Global, directory: &Path) -> Answer {
     if !report.problems.is_empty() {
         remark(
             global,
-            &format!("{} problems; `aura repair DIR --dry-run` says what can be saved", report.problems.len()),
+            &format!("problems: {}; `aura repair DIR --dry-run` says what can be saved", report.problems.len()),
         );
         return Ok(EXIT_CLAIM_FAILED);
     }
