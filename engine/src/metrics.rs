@@ -121,6 +121,8 @@ counters! {
     compaction_cpu_nanos,
     /// Bytes appended to the manifest.
     manifest_bytes,
+    /// Manifests that were begun anew, because their edits had grown large against the state.
+    manifest_rolls,
     /// Nanoseconds that writers waited because the engine was behind (stopped or slowed down).
     stall_nanos,
     /// Times a writer had to wait or was slowed down.

@@ -333,6 +333,7 @@ impl Inner {
     async fn log_edit(&self, manifest: &mut Manifest, edit: &Edit, after: &Version) -> Result<u64> {
         let written = manifest.append(edit).await?;
         let rolled = if manifest.is_long() {
+            add(&self.counters.mine().manifest_rolls, 1);
             manifest.roll(&self.env, &self.directory, self.new_number(), after).await?
         } else {
             0

@@ -80,7 +80,9 @@ fn crash_somewhere(seed: u64) {
     config.compaction.agent_window = 50;
     let calls = {
         let world = sim(seed);
-        run(&world, random_workload(&mut Recorded::new(world.env(), config.clone()), seed)).unwrap();
+        let mut db = Recorded::new(world.env(), config.clone());
+        run(&world, random_workload(&mut db, seed)).unwrap();
+        tried("rolls", db.counts.iter().map(|counts| counts.manifest_rolls).sum());
         world.io_count()
     };
     for _ in 0..40 {

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 pub(crate) const CURRENT: &str = "CURRENT";
 
 /// Bytes of edits after which a manifest is begun anew, where they are also more than `ROLL_FACTOR` times the whole state.
-const ROLL_BYTES_MIN: u64 = 4 << 20;
-const ROLL_FACTOR: u64 = 4;
+const ROLL_BYTES_MIN: u64 = 1 << 10;
+const ROLL_FACTOR: u64 = 2;
 
 /// An open manifest: edits are appended and synced one by one. It is begun anew when its edits have grown large against the
 /// state that they lead to.
