@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::MAGIC;
+use super::sticky::Sticky;
 use crate::env::{Env, File};
 use crate::error::{Error, Result};
 
@@ -21,6 +22,7 @@ impl ValueLogWriter {
     /// Creates value file `number`.
     pub(crate) async fn create(env: &Env, path: PathBuf, number: u64) -> Result<Self> {
         let file = env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let file = Sticky::wrap(file);
         file.append(MAGIC).await.map_err(|error| Error::io("append to", &path, error))?;
         Ok(Self { number, file, path, bytes: MAGIC.len() as u64, synced: 0 })
     }
