@@ -224,10 +224,9 @@ impl Replayed {
                 return Ok(Some(damaged("a value pointer does not read back")));
             };
             let Some(state) = recovered.version.value_files.get(&pointer.file) else {
-                // The manifest is told of a value file before a record points at it.
-                let lost = pointer.file >= recovered.known_below;
-                let error = damaged("a record points at a value file that the manifest does not name");
-                return if lost { Err(error) } else { Ok(Some(error)) };
+                // The manifest is told of a value file before a record points at it, and of its end after the last such
+                // record has become a table: it has lost an edit.
+                return Err(damaged("a record points at a value file that the manifest does not name"));
             };
             let place = self.values.get(&pointer.file).and_then(|found| found.place(&key, &pointer));
             let Some(place) = place else {

@@ -94,7 +94,6 @@ impl Repair<'_> {
             version: Version { value_files: self.values.clone(), ..Version::default() },
             sequence,
             next_number: self.next_number,
-            known_below: edit.next_number.unwrap_or(0),
             wal_min: edit.wal_min.unwrap_or(0),
             wals: wals.to_vec(),
             leftovers: Vec::new(),

@@ -28,8 +28,6 @@ pub(crate) struct Recovered {
     pub(crate) sequence: Sequence,
     /// No file or run has this number or a larger one.
     pub(crate) next_number: u64,
-    /// The manifest knows of files below this number: one that it names no more is gone for good.
-    pub(crate) known_below: u64,
     /// The first log that can hold writes which are in no table.
     pub(crate) wal_min: u64,
     /// Logs that hold writes which are in no table, the oldest first.
@@ -78,8 +76,7 @@ pub(crate) async fn recover(env: &Env, directory: &Path, cache: &Arc<BlockCache>
         return Err(missing(&FileKind::Wal.path(directory, state.wal_min)));
     }
     let next_number = state.next_number.max(largest);
-    let (sequence, known_below, wal_min) = (state.sequence, state.next_number, state.wal_min);
-    Ok(Recovered { version, sequence, next_number, known_below, wal_min, wals, leftovers })
+    Ok(Recovered { version, sequence: state.sequence, next_number, wal_min: state.wal_min, wals, leftovers })
 }
 
 /// That a directory without `CURRENT` never had one: nothing is written before it is durable.
