@@ -65,6 +65,16 @@ struct OnDisk {
     sealed: bool,
 }
 
+/// What a policy has chosen.
+pub(crate) struct Victims {
+    /// Numbers on disk, at least one.
+    pub(crate) files: BTreeSet<u64>,
+    /// Whether garbage is above the high threshold.
+    urgent: bool,
+    /// The part of the log that is garbage.
+    share: f64,
+}
+
 /// Files to collect together.
 struct Collection {
     states: Vec<ValueFileState>,
@@ -125,26 +135,26 @@ impl Inner {
         Ok(log)
     }
 
-    /// What the policy would collect now, as numbers on disk; empty where nothing is due. `idle`: nothing else is to do.
-    pub(crate) fn gc_victims(&self, version: &Version, idle: bool) -> Result<(BTreeSet<u64>, bool)> {
+    /// What the policy would collect now; None where nothing is due. `idle`: nothing else is to do.
+    pub(crate) fn gc_victims(&self, version: &Version, idle: bool) -> Result<Option<Victims>> {
         let log = self.value_log_state(version)?;
         let share = log.garbage_share();
         let urgent = share > self.config().value_log.gc_high;
         if !(urgent || idle && share > self.config().value_log.gc_low) {
-            return Ok((BTreeSet::new(), false));
+            return Ok(None);
         }
         let busy = lock(&self.jobs).collecting.clone();
         let files: Vec<_> = log.files.into_iter().filter(|file| !busy.contains(&file.id)).collect();
         let facts = ValueLogFacts { files, file_bytes: self.config().value_log.file.as_u64(), urgent };
         let chosen = lock(&self.policies().gc).victims(&facts);
-        let victims: BTreeSet<u64> = chosen.iter().copied().collect();
+        let files: BTreeSet<u64> = chosen.iter().copied().collect();
         let with_garbage = |id: &u64| facts.files.iter().any(|file| file.id == *id && file.garbage_bytes > 0);
-        if victims.len() != chosen.len() || !victims.iter().all(with_garbage) {
+        if files.len() != chosen.len() || !files.iter().all(with_garbage) {
             add(&self.counters.mine().plans_refused, 1);
             debug_assert!(false, "a collection of {chosen:?} was proposed of {facts:?}");
-            return Ok((BTreeSet::new(), false));
+            return Ok(None);
         }
-        Ok((victims, urgent))
+        Ok((!files.is_empty()).then_some(Victims { files, urgent, share }))
     }
 
     /// Collects what is most worth it, if anything is due. Where it cannot be copied, the log is left as it was.
@@ -174,12 +184,8 @@ impl Inner {
     fn next_collection(&self) -> Result<Option<Collection>> {
         let version = self.view.load().version.clone();
         let idle = self.config().value_log.gc_method == GcMethod::Rewrite && self.is_idle_but_for_values();
-        let (victims, urgent) = self.gc_victims(&version, idle)?;
-        if victims.is_empty() {
-            return Ok(None);
-        }
+        let Some(Victims { files: victims, urgent, share }) = self.gc_victims(&version, idle)? else { return Ok(None) };
         // Only while something is done for it do writers wait for less garbage: they never wait in vain.
-        let share = self.value_log_state(&version)?.garbage_share();
         self.garbage_ppm.store((share * 1e6) as u64, Ordering::Relaxed);
         let states =
             version.value_files.values().filter(|state| victims.contains(&state.file.number)).cloned().collect();

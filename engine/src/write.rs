@@ -128,14 +128,14 @@ impl Inner {
 
     /// Sets `key` to `value`: as a batch of one, without the copy of a large value that a batch is.
     pub(crate) async fn put(self: &Arc<Self>, key: &[u8], value: &[u8]) -> Result<()> {
-        self.check_writable()?;
-        check_key(key)?;
-        check_value(value)?;
         if !self.policies().separation.separate(key.len(), value.len()) {
             let mut batch = Batch::with_capacity(key.len() + value.len() + 16);
             batch.put(key, value)?;
             return self.write(batch).await;
         }
+        self.check_writable()?;
+        check_key(key)?;
+        check_value(value)?;
         let mut work = Work { operations: 1, ..Work::default() };
         let mut separated = self.separate(key.len() + value.len());
         let compression = self.config().value_log.compression;

@@ -13,25 +13,13 @@ use aura_engine::{
 use aura_policies::PolicySpec;
 use aura_policies::cache::Kind;
 use bytesize::ByteSize;
-use common::sim;
+use common::{compacted_by_hand, key, sim};
 
 const KEYS: u64 = 4_000;
 
-fn key(number: u64) -> Vec<u8> {
-    format!("key-{number:06}").into_bytes()
-}
-
 /// Tables of 64 KiB with blocks of 1 KiB, a cache that holds all of it, compactions only when asked for.
 fn config() -> EngineConfig {
-    let mut config = EngineConfig::default();
-    config.memtable = ByteSize::mib(8);
-    config.table.block = ByteSize::kib(1);
-    config.table.size = ByteSize::kib(64);
-    config.cache.size = ByteSize::mib(16);
-    config.compaction.level0_trigger = 100;
-    config.compaction.level0_slowdown = 200;
-    config.compaction.level0_stop = 300;
-    config
+    compacted_by_hand(ByteSize::kib(64))
 }
 
 async fn put_all(engine: &AuraEngine, round: u64) {

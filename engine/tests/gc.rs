@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use aura_engine::env::Env;
 use aura_engine::env::sim::SimWorld;
-use aura_engine::{AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, Event, EventKind, GcMethod, Range};
+use aura_engine::{AuraEngine, Direction, Engine, EngineConfig, Event, EventKind, GcMethod, Range};
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
 use common::{Chance, repeatable, seeds, sim};
@@ -38,7 +38,7 @@ fn value(number: u64, version: u64) -> Vec<u8> {
 }
 
 async fn open(env: &Env, config: &EngineConfig) -> AuraEngine {
-    EngineBuilder::new(env.clone(), "/db").config(config.clone()).open().await.unwrap()
+    common::history::open(env, config).await.unwrap()
 }
 
 async fn put(engine: &AuraEngine, model: &mut BTreeMap<u64, u64>, number: u64, version: u64) {

@@ -5,24 +5,13 @@ mod common;
 use aura_engine::{AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Rows};
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
-use common::sim;
+use common::{compacted_by_hand, key, sim};
 
 const KEYS: u64 = 4_000;
 
-fn key(number: u64) -> Vec<u8> {
-    format!("key-{number:06}").into_bytes()
-}
-
 /// Small tables and blocks, values in the tables, compactions only when asked for.
 fn config() -> EngineConfig {
-    let mut config = EngineConfig::default();
-    config.memtable = ByteSize::mib(8);
-    config.table.block = ByteSize::kib(1);
-    config.table.size = ByteSize::kib(16);
-    config.cache.size = ByteSize::mib(16);
-    config.compaction.level0_trigger = 100;
-    config.compaction.level0_slowdown = 200;
-    config.compaction.level0_stop = 300;
+    let mut config = compacted_by_hand(ByteSize::kib(16));
     config.value_log.separation = PolicySpec::named("never");
     config
 }

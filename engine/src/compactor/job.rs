@@ -90,10 +90,7 @@ impl Job {
         }
         let oldest = jobs.snapshots.keys().next().copied().unwrap_or(Sequence::MAX);
         let is_hidden = |facts: &TableFacts| {
-            // A level may be in use by two jobs, and count as free when the first has ended.
-            !jobs.busy.contains(&facts.id)
-                && facts.separated_bytes == 0
-                && ranges.covering(&facts.smallest, &facts.largest, oldest) > facts.sequence_max
+            facts.separated_bytes == 0 && ranges.covering(&facts.smallest, &facts.largest, oldest) > facts.sequence_max
         };
         let mut inputs = Vec::new();
         for (level, it) in version.levels.iter().enumerate().filter(|(level, _)| !jobs.busy_levels.contains(level)) {

@@ -36,7 +36,7 @@ impl<'a> Values<'a> {
         let version = inner.view.load().version.clone();
         let victims = match inner.config().value_log.gc_method {
             GcMethod::Rewrite => BTreeSet::new(),
-            GcMethod::Compaction => inner.gc_victims(&version, true)?.0,
+            GcMethod::Compaction => inner.gc_victims(&version, true)?.map(|victims| victims.files).unwrap_or_default(),
         };
         Ok(Self { inner, version, victims, writers: Vec::new(), moved_bytes: 0 })
     }

@@ -101,6 +101,24 @@ fn named(name: &str, params: &[(&str, serde_json::Value)]) -> PolicySpec {
     params.iter().fold(PolicySpec::named(name), |spec, (key, value)| spec.with(key, value.clone()))
 }
 
+/// Key number `number` of tests whose keys are in the order of their numbers.
+pub(crate) fn key(number: u64) -> Vec<u8> {
+    format!("key-{number:06}").into_bytes()
+}
+
+/// Blocks of 1 KiB, tables of `table`, a cache that holds all of it, compactions only when asked for.
+pub(crate) fn compacted_by_hand(table: ByteSize) -> EngineConfig {
+    let mut config = EngineConfig::default();
+    config.memtable = ByteSize::mib(8);
+    config.table.block = ByteSize::kib(1);
+    config.table.size = table;
+    config.cache.size = ByteSize::mib(16);
+    config.compaction.level0_trigger = 100;
+    config.compaction.level0_slowdown = 200;
+    config.compaction.level0_stop = 300;
+    config
+}
+
 /// Any policy of a family.
 pub(crate) fn any<B>(chance: &mut Chance, family: &Family<B>) -> PolicySpec {
     let names: Vec<&str> = family.entries.iter().map(|entry| entry.name).collect();
