@@ -31,7 +31,9 @@ fn keys(set: &str, count: u64) -> Vec<Key> {
     let mut numbers: Vec<u64> = match set {
         "linear" => (0..count).map(|i| 1_000 + 7 * i).collect(),
         "square" => (1..=count).map(|i| i * i).collect(),
-        _ => (0..count).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i * i) << 20).collect(),
+        _ => (0..count)
+            .map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (i * i) << 20)
+            .collect(),
     };
     numbers.sort_unstable();
     numbers.dedup();
@@ -40,14 +42,24 @@ fn keys(set: &str, count: u64) -> Vec<Key> {
 
 /// Every registered index, and the segments at the sizes of a block.
 fn specs() -> Vec<PolicySpec> {
-    let registered = aura_policies::index::FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name));
-    registered.chain([PolicySpec::named("greedy-plr").with("epsilon", 8)]).collect()
+    let registered = aura_policies::index::FAMILY
+        .entries
+        .iter()
+        .map(|entry| PolicySpec::named(entry.name));
+    registered
+        .chain([PolicySpec::named("greedy-plr").with("epsilon", 8)])
+        .collect()
 }
 
 #[expect(clippy::print_stdout, reason = "the sizes belong beside the times")]
 fn locate(c: &mut Criterion) {
     let world = MemoryWorld::new(1).unwrap();
-    for (set, count) in [("linear", 1_000_000), ("square", 1_000_000), ("random", 1_000_000), ("square", 10_000_000)] {
+    for (set, count) in [
+        ("linear", 1_000_000),
+        ("square", 1_000_000),
+        ("random", 1_000_000),
+        ("square", 10_000_000),
+    ] {
         let keys = keys(set, count);
         let mut group = c.benchmark_group(format!("locate/{set}/{count}"));
         for spec in specs() {
@@ -68,7 +80,11 @@ fn locate(c: &mut Criterion) {
                 report.window_blocks,
                 report.probes_milli as f64 / 1e3,
                 report.training_nanos as f64 / report.keys as f64,
-                report.refused.as_ref().map(|why| format!("; refused, {why}")).unwrap_or_default(),
+                report
+                    .refused
+                    .as_ref()
+                    .map(|why| format!("; refused, {why}"))
+                    .unwrap_or_default(),
             );
             let mut at = 0;
             group.bench_function(spec.to_string(), |b| {
@@ -102,7 +118,11 @@ fn gets(c: &mut Criterion, value_bytes: usize) {
         config.cache.size = ByteSize::gib(1);
         let keys = keys("square", 200_000);
         let engine = world.block_on(async {
-            let engine = EngineBuilder::new(world.env(), "/bench").config(config).open().await.unwrap();
+            let engine = EngineBuilder::new(world.env(), "/bench")
+                .config(config)
+                .open()
+                .await
+                .unwrap();
             for key in &keys {
                 engine.put(key, &vec![1; value_bytes]).await.unwrap();
             }
@@ -123,7 +143,10 @@ fn gets(c: &mut Criterion, value_bytes: usize) {
         group.bench_function(spec.to_string(), |b| {
             b.iter(|| {
                 at = (at + 7_919) % keys.len();
-                black_box(ready(engine.get(&keys[at]))).unwrap().unwrap().len()
+                black_box(ready(engine.get(&keys[at])))
+                    .unwrap()
+                    .unwrap()
+                    .len()
             });
         });
     }
@@ -131,7 +154,9 @@ fn gets(c: &mut Criterion, value_bytes: usize) {
 }
 
 fn gets_of_both_sizes(c: &mut Criterion) {
-    [100, 1000].into_iter().for_each(|value_bytes| gets(c, value_bytes));
+    [100, 1000]
+        .into_iter()
+        .for_each(|value_bytes| gets(c, value_bytes));
 }
 
 criterion_group!(benches, locate, gets_of_both_sizes);

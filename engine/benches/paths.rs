@@ -14,7 +14,8 @@ use std::time::Duration;
 use aura_engine::env::memory::MemoryWorld;
 use aura_engine::env::sim::{SimConfig, SimWorld};
 use aura_engine::{
-    AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, MemtableStructure, Range, Reconfigure, Rows,
+    AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, MemtableStructure, Range,
+    Reconfigure, Rows,
 };
 use aura_policies::PolicySpec;
 use aura_workloads::fnv_hash;
@@ -53,9 +54,16 @@ fn config(eviction: &str) -> EngineConfig {
 }
 
 async fn loaded(env: aura_engine::env::Env, config: EngineConfig) -> AuraEngine {
-    let engine = EngineBuilder::new(env, "/bench").config(config).open().await.unwrap();
+    let engine = EngineBuilder::new(env, "/bench")
+        .config(config)
+        .open()
+        .await
+        .unwrap();
     for number in 0..KEYS {
-        engine.put(&key(number), &[number as u8; 100]).await.unwrap();
+        engine
+            .put(&key(number), &[number as u8; 100])
+            .await
+            .unwrap();
     }
     engine.compact().await.unwrap();
     for number in 0..KEYS {
@@ -68,8 +76,14 @@ async fn loaded(env: aura_engine::env::Env, config: EngineConfig) -> AuraEngine 
 /// eighth of the blocks, so that most gets evict.
 fn gets(c: &mut Criterion) {
     let mut group = c.benchmark_group("get");
-    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
-    for eviction in aura_policies::cache::FAMILY.entries.iter().map(|entry| entry.name) {
+    group
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    for eviction in aura_policies::cache::FAMILY
+        .entries
+        .iter()
+        .map(|entry| entry.name)
+    {
         let world = MemoryWorld::new(2).unwrap();
         let engine = world.block_on(loaded(world.env(), config(eviction)));
         let mut at = 0;
@@ -78,7 +92,12 @@ fn gets(c: &mut Criterion) {
             key(at)
         };
         group.bench_function(format!("cached/{eviction}/1-thread"), |b| {
-            b.iter(|| black_box(ready(engine.get(&next()))).unwrap().unwrap().len());
+            b.iter(|| {
+                black_box(ready(engine.get(&next())))
+                    .unwrap()
+                    .unwrap()
+                    .len()
+            });
         });
         let stop = AtomicBool::new(false);
         let others = AtomicU64::new(0);
@@ -92,14 +111,27 @@ fn gets(c: &mut Criterion) {
                 }
             });
             group.bench_function(format!("cached/{eviction}/2-threads"), |b| {
-                b.iter(|| black_box(ready(engine.get(&next()))).unwrap().unwrap().len());
+                b.iter(|| {
+                    black_box(ready(engine.get(&next())))
+                        .unwrap()
+                        .unwrap()
+                        .len()
+                });
             });
             stop.store(true, Ordering::Relaxed);
         });
-        let small = Reconfigure { cache_size: Some(ByteSize(TABLE_BYTES / 8)), ..Reconfigure::default() };
+        let small = Reconfigure {
+            cache_size: Some(ByteSize(TABLE_BYTES / 8)),
+            ..Reconfigure::default()
+        };
         world.block_on(engine.reconfigure(&small)).unwrap();
         group.bench_function(format!("evicting/{eviction}"), |b| {
-            b.iter(|| black_box(ready(engine.get(&next()))).unwrap().unwrap().len());
+            b.iter(|| {
+                black_box(ready(engine.get(&next())))
+                    .unwrap()
+                    .unwrap()
+                    .len()
+            });
         });
     }
     group.finish();
@@ -111,13 +143,17 @@ fn special_gets(c: &mut Criterion) {
     for rows in [Rows::None, Rows::KeyValue, Rows::KeyPointer] {
         let world = MemoryWorld::new(2).unwrap();
         let mut config = EngineConfig::default();
-        (config.memtable, config.cache.size, config.cache.rows) = (ByteSize::mib(4), ByteSize::mib(256), rows);
+        (config.memtable, config.cache.size, config.cache.rows) =
+            (ByteSize::mib(4), ByteSize::mib(256), rows);
         let engine = world.block_on(loaded(world.env(), config));
         let mut at = 0;
         group.bench_function(format!("rows/{rows:?}"), |b| {
             b.iter(|| {
                 at = (at + 7_919) % KEYS;
-                black_box(ready(engine.get(&key(at)))).unwrap().unwrap().len()
+                black_box(ready(engine.get(&key(at))))
+                    .unwrap()
+                    .unwrap()
+                    .len()
             });
         });
         if rows == Rows::None {
@@ -196,17 +232,28 @@ fn fill(world: &MemoryWorld, engine: &AuraEngine, key: MakeKey) {
 /// row of a scan cost where all is in the memtable.
 fn memtables(c: &mut Criterion) {
     let shapes: [(&str, MakeKey); 2] = [
-        ("ycsb", |number| format!("user{:019}", fnv_hash(number) >> 1).into_bytes()),
+        ("ycsb", |number| {
+            format!("user{:019}", fnv_hash(number) >> 1).into_bytes()
+        }),
         ("binary", |number| fnv_hash(number).to_be_bytes().to_vec()),
     ];
-    for (structure, (shape, key)) in MemtableStructure::ALL.into_iter().flat_map(|s| shapes.map(|shape| (s, shape))) {
+    for (structure, (shape, key)) in MemtableStructure::ALL
+        .into_iter()
+        .flat_map(|s| shapes.map(|shape| (s, shape)))
+    {
         let mut group = c.benchmark_group(format!("memtable/{structure:?}"));
         group.sample_size(10);
         let empty = || {
             let mut config = EngineConfig::default();
             (config.memtable, config.memtable_structure) = (ByteSize::gib(1), structure);
             let world = MemoryWorld::new(1).unwrap();
-            let engine = world.block_on(EngineBuilder::new(world.env(), "/bench").config(config).open()).unwrap();
+            let engine = world
+                .block_on(
+                    EngineBuilder::new(world.env(), "/bench")
+                        .config(config)
+                        .open(),
+                )
+                .unwrap();
             (world, engine)
         };
         group.throughput(Throughput::Elements(KEYS));
@@ -226,18 +273,32 @@ fn memtables(c: &mut Criterion) {
         };
         group.throughput(Throughput::Elements(1));
         group.bench_function(format!("get/{shape}"), |b| {
-            b.iter(|| black_box(ready(engine.get(&next()))).unwrap().unwrap().len());
+            b.iter(|| {
+                black_box(ready(engine.get(&next())))
+                    .unwrap()
+                    .unwrap()
+                    .len()
+            });
         });
         group.throughput(Throughput::Elements(100));
         group.bench_function(format!("walk/{shape}"), |b| {
             b.iter(|| {
                 let mut scan = engine.scan(Range::from(&next()), Direction::Forward);
-                (0..100).filter(|_| world.block_on(scan.next()).unwrap().is_some()).count()
+                (0..100)
+                    .filter(|_| world.block_on(scan.next()).unwrap().is_some())
+                    .count()
             });
         });
         group.finish();
     }
 }
 
-criterion_group!(benches, memtables, gets, special_gets, writes_and_scans, simulated_gets);
+criterion_group!(
+    benches,
+    memtables,
+    gets,
+    special_gets,
+    writes_and_scans,
+    simulated_gets
+);
 criterion_main!(benches);

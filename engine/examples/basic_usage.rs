@@ -20,9 +20,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.cache.eviction = serde_json::from_str("\"sieve\"")?;
     config.cache.warming = serde_json::from_str("\"warm-flush\"")?;
     config.compaction.layout = serde_json::from_str(r#"{ "policy": "tiered", "ratio": 4 }"#)?;
-    config.value_log.separation = serde_json::from_str(r#"{ "policy": "threshold", "bytes": 4096 }"#)?;
+    config.value_log.separation =
+        serde_json::from_str(r#"{ "policy": "threshold", "bytes": 4096 }"#)?;
 
-    let engine = EngineBuilder::new(env.clone(), &directory).config(config.clone()).open().await?;
+    let engine = EngineBuilder::new(env.clone(), &directory)
+        .config(config.clone())
+        .open()
+        .await?;
     engine.put(b"apple", b"red").await?;
     engine.put(b"banana", b"yellow").await?;
     engine.put(b"large", &[7; 100_000]).await?; // goes to the value log
@@ -35,25 +39,44 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A snapshot keeps seeing the moment it was made.
     let before = engine.snapshot();
     engine.write(batch).await?;
-    assert_eq!(before.get(b"banana").await?.as_deref(), Some(&b"yellow"[..]));
+    assert_eq!(
+        before.get(b"banana").await?.as_deref(),
+        Some(&b"yellow"[..])
+    );
     assert_eq!(engine.get(b"banana").await?, None);
 
     println!("keys from the end:");
     let mut rows = engine.scan(Range::all(), Direction::Reverse);
     while let Some((key, value)) = rows.next().await? {
-        println!("  {:8} {} bytes", String::from_utf8_lossy(&key), value.len());
+        println!(
+            "  {:8} {} bytes",
+            String::from_utf8_lossy(&key),
+            value.len()
+        );
     }
     // Some settings change while it runs: what the cache holds goes over to the new policy.
     let change = serde_json::from_str(r#"{ "cache_size": "16MiB", "eviction": "arc" }"#)?;
     engine.reconfigure(&change).await?;
-    println!("the cache may now use {} bytes", engine.metrics().cache.capacity_bytes);
+    println!(
+        "the cache may now use {} bytes",
+        engine.metrics().cache.capacity_bytes
+    );
     engine.close().await?;
 
     // What was acknowledged is there again.
-    let engine = EngineBuilder::new(env, &directory).config(config).open().await?;
-    assert_eq!(engine.get(b"large").await?.map(|value| value.len()), Some(100_000));
+    let engine = EngineBuilder::new(env, &directory)
+        .config(config)
+        .open()
+        .await?;
+    assert_eq!(
+        engine.get(b"large").await?.map(|value| value.len()),
+        Some(100_000)
+    );
     println!("reopened: cherry is {:?}", engine.get(b"cherry").await?);
-    println!("written to the device: {} bytes", engine.metrics().counts.device_write_bytes());
+    println!(
+        "written to the device: {} bytes",
+        engine.metrics().counts.device_write_bytes()
+    );
     engine.close().await?;
     Ok(())
 }

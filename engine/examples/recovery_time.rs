@@ -29,30 +29,55 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             write(directory, config, mib.parse()?, value_bytes.parse()?)
         }
-        _ => Err("usage: recovery_time DIRECTORY open | write MIB VALUE_BYTES inline|separated [QUEUES]".into()),
+        _ => Err(
+            "usage: recovery_time DIRECTORY open | write MIB VALUE_BYTES inline|separated [QUEUES]"
+                .into(),
+        ),
     }
 }
 
-fn write(directory: &str, config: EngineConfig, mib: u64, bytes: usize) -> Result<(), Box<dyn std::error::Error>> {
+fn write(
+    directory: &str,
+    config: EngineConfig,
+    mib: u64,
+    bytes: usize,
+) -> Result<(), Box<dyn std::error::Error>> {
     let world = DiskWorld::new(2)?;
     let counts = world.block_on(async {
-        let engine = EngineBuilder::new(world.env(), directory).config(config).open().await?;
+        let engine = EngineBuilder::new(world.env(), directory)
+            .config(config)
+            .open()
+            .await?;
         let mut value = vec![0_u8; bytes];
         for number in 0..(mib << 20) / bytes as u64 {
             // No two alike, and no page of zeros.
-            value.chunks_mut(8).for_each(|chunk| chunk[0] = chunk[0].wrapping_add(number as u8 | 1));
-            engine.put(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes(), &value).await?;
+            value
+                .chunks_mut(8)
+                .for_each(|chunk| chunk[0] = chunk[0].wrapping_add(number as u8 | 1));
+            engine
+                .put(
+                    &number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes(),
+                    &value,
+                )
+                .await?;
         }
         Ok::<_, Error>(engine.metrics().counts)
     })?;
-    println!("written: {} of logs, {} of values", ByteSize(counts.wal_bytes), ByteSize(counts.value_log_bytes));
+    println!(
+        "written: {} of logs, {} of values",
+        ByteSize(counts.wal_bytes),
+        ByteSize(counts.value_log_bytes)
+    );
     std::process::exit(0);
 }
 
 fn open(directory: &str, config: EngineConfig) -> Result<(), Box<dyn std::error::Error>> {
     let world = DiskWorld::new(2)?;
     let report = world.block_on(async {
-        let engine = EngineBuilder::new(world.env(), directory).config(config).open().await?;
+        let engine = EngineBuilder::new(world.env(), directory)
+            .config(config)
+            .open()
+            .await?;
         let report = engine.recovery();
         engine.close().await?;
         Ok::<_, Error>(report)
@@ -60,6 +85,9 @@ fn open(directory: &str, config: EngineConfig) -> Result<(), Box<dyn std::error:
     let seconds = report.nanos as f64 / 1e9;
     let gib = (report.log_bytes + report.value_bytes) as f64 / f64::from(1 << 30);
     println!("{report:?}");
-    println!("{seconds:.2} s for {gib:.2} GiB: {:.2} s a GiB", seconds / gib);
+    println!(
+        "{seconds:.2} s for {gib:.2} GiB: {:.2} s a GiB",
+        seconds / gib
+    );
     Ok(())
 }

@@ -55,7 +55,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Makes an openable copy of the database in `directory`, which is absent or empty: its state at one moment of the call
     /// or after its beginning, every write acknowledged before the call included. Files that never change again are shared
     /// by hard links where the file system can. Writes go on meanwhile.
-    fn checkpoint(&self, directory: &Path) -> impl Future<Output = Result<CheckpointReport>> + Send;
+    fn checkpoint(&self, directory: &Path)
+    -> impl Future<Output = Result<CheckpointReport>> + Send;
 
     /// Waits for background work and releases the directory. Later calls fail; closing twice is no error.
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
@@ -72,7 +73,12 @@ pub struct EngineBuilder {
 impl EngineBuilder {
     /// An engine in `directory` of the world `env`, with default settings.
     pub fn new(env: Env, directory: impl Into<PathBuf>) -> Self {
-        Self { env, directory: directory.into(), config: EngineConfig::default(), observer: None }
+        Self {
+            env,
+            directory: directory.into(),
+            config: EngineConfig::default(),
+            observer: None,
+        }
     }
 
     /// Takes other settings.
@@ -96,7 +102,9 @@ impl EngineBuilder {
     /// Settings out of range, a directory in use, I/O errors, a newer format, and corruption with file and offset.
     pub async fn open(self) -> Result<AuraEngine> {
         let inner = open(self.env, self.directory, self.config, self.observer).await?;
-        Ok(AuraEngine { handle: Arc::new(Handle { inner }) })
+        Ok(AuraEngine {
+            handle: Arc::new(Handle { inner }),
+        })
     }
 }
 
@@ -250,7 +258,11 @@ impl Engine for AuraEngine {
 impl Inner {
     /// The registry of models.
     pub(crate) fn index_registry(&self) -> IndexRegistry {
-        index::report(&self.view.load().version, &self.index_book, self.env.clock.now())
+        index::report(
+            &self.view.load().version,
+            &self.index_book,
+            self.env.clock.now(),
+        )
     }
 
     /// A copy of the counters and the tree's state.
@@ -260,12 +272,17 @@ impl Inner {
             counts: self.counters.counts(),
             cache: self.cache.stats(),
             memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
-            wal_file_bytes: view.memtables().map(|memtable| memtable.logged_bytes()).sum(),
+            wal_file_bytes: view
+                .memtables()
+                .map(|memtable| memtable.logged_bytes())
+                .sum(),
             range_tombstones: view.ranges().tombstones(),
             debt_bytes: self.debt_bytes.load(Ordering::Relaxed),
             ..Metrics::default()
         };
-        metrics.levels.resize(view.version.levels.len(), LevelState::default());
+        metrics
+            .levels
+            .resize(view.version.levels.len(), LevelState::default());
         for (level, state) in view.version.levels.iter().zip(&mut metrics.levels) {
             state.runs = level.runs.len() as u64;
         }
@@ -286,7 +303,9 @@ impl Inner {
             metrics.value_file_bytes += file.bytes().unwrap_or(0);
             metrics.value_files += 1;
         }
-        metrics.value_garbage_bytes = self.value_log_state(&view.version).map_or(0, |log| log.garbage_bytes);
+        metrics.value_garbage_bytes = self
+            .value_log_state(&view.version)
+            .map_or(0, |log| log.garbage_bytes);
         metrics
     }
 }

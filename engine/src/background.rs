@@ -35,13 +35,17 @@ impl Inner {
         if let SyncPolicy::Interval(interval) = self.config().wal.sync {
             let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
             // A timer outlives a closed engine by at most one interval: nobody waits for it.
-            self.env.tasks.spawn("sync", Box::pin(sync_by_timer(Arc::downgrade(self), nanos)));
+            self.env
+                .tasks
+                .spawn("sync", Box::pin(sync_by_timer(Arc::downgrade(self), nanos)));
         }
     }
 
     /// Flushes the oldest sealed memtable, if there is one.
     async fn flush_one(&self) -> Result<bool> {
-        let Some(oldest) = self.view.load().sealed.last().cloned() else { return Ok(false) };
+        let Some(oldest) = self.view.load().sealed.last().cloned() else {
+            return Ok(false);
+        };
         lock(&self.jobs).flushing = true;
         let result = self.flush_memtable(&oldest).await;
         lock(&self.jobs).flushing = false;
@@ -51,7 +55,9 @@ impl Inner {
 
     /// Does the most urgent compaction, if one is due.
     async fn compact_one(&self) -> Result<bool> {
-        let Some(job) = self.next_job() else { return Ok(false) };
+        let Some(job) = self.next_job() else {
+            return Ok(false);
+        };
         let result = self.compact_job(&job).await;
         self.end_job(&job);
         result.map(|()| true)
@@ -68,7 +74,10 @@ impl Inner {
             return Some(reserve(&mut jobs, job));
         }
         let shape = self.shape(&version, &jobs);
-        let plan = self.policies().layout.plan(&shape, lock(&self.policies().picker).as_mut())?;
+        let plan = self
+            .policies()
+            .layout
+            .plan(&shape, lock(&self.policies().picker).as_mut())?;
         if let Err(what) = check(&shape, &plan) {
             add(&self.counters.mine().plans_refused, 1);
             debug_assert!(false, "{}: {plan:?}", Error::UnlawfulPlan { what });
@@ -107,13 +116,17 @@ impl Inner {
         let shape = self.shape(&version, &Jobs::default());
         let of_tree = self.policies().layout.debt_bytes(&shape);
         // Files that cannot be measured owe nothing.
-        let of_values = self.value_log_state(&version).map_or(0, |log| log.debt_bytes(self.config().value_log.gc_high));
-        self.debt_bytes.store(of_tree + of_values, Ordering::Relaxed);
+        let of_values = self
+            .value_log_state(&version)
+            .map_or(0, |log| log.debt_bytes(self.config().value_log.gc_high));
+        self.debt_bytes
+            .store(of_tree + of_values, Ordering::Relaxed);
     }
 
     /// Whether nothing runs and nothing is due.
     fn is_idle(&self) -> bool {
-        self.gc_looked.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire) && self.is_idle_but_for_values()
+        self.gc_looked.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire)
+            && self.is_idle_but_for_values()
     }
 
     /// The same, leaving the collection of value files aside.
@@ -128,7 +141,10 @@ impl Inner {
             return false;
         }
         let shape = self.shape(&view.version, &jobs);
-        let due = self.policies().layout.plan(&shape, lock(&self.policies().picker).as_mut());
+        let due = self
+            .policies()
+            .layout
+            .plan(&shape, lock(&self.policies().picker).as_mut());
         due.is_none_or(|plan| check(&shape, &plan).is_err())
     }
 
@@ -156,10 +172,13 @@ impl Inner {
         {
             let mut log = self.log.lock().await;
             if !self.view.load().active.is_empty() {
-                self.seal(&mut log).await.inspect_err(|error| self.set_poison(error))?;
+                self.seal(&mut log)
+                    .await
+                    .inspect_err(|error| self.set_poison(error))?;
             }
         }
-        self.wait_until(|| self.view.load().sealed.is_empty() && !lock(&self.jobs).flushing).await
+        self.wait_until(|| self.view.load().sealed.is_empty() && !lock(&self.jobs).flushing)
+            .await
     }
 
     /// Flushes, then merges everything into one run.
@@ -179,13 +198,21 @@ impl Inner {
     }
 
     async fn compact_everything(&self) -> Result<()> {
-        self.wait_until(|| lock(&self.jobs).compactions == 0).await?;
+        self.wait_until(|| lock(&self.jobs).compactions == 0)
+            .await?;
         let job = {
             let mut jobs = lock(&self.jobs);
             let version = self.view.load().version.clone();
             let shape = self.shape(&version, &jobs);
-            let in_shape = || (!version.ranges.is_empty()).then(|| plan_again(&shape)).flatten();
-            let Some(plan) = aura_policies::layout::plan_everything(&shape).or_else(in_shape) else { return Ok(()) };
+            let in_shape = || {
+                (!version.ranges.is_empty())
+                    .then(|| plan_again(&shape))
+                    .flatten()
+            };
+            let Some(plan) = aura_policies::layout::plan_everything(&shape).or_else(in_shape)
+            else {
+                return Ok(());
+            };
             check(&shape, &plan).map_err(|what| Error::UnlawfulPlan { what })?;
             reserve(&mut jobs, Job::new(&version, &plan))
         };
@@ -236,8 +263,14 @@ impl Inner {
         }
         for memtable in view.sealed.iter().rev() {
             let path = FileKind::Wal.path(&self.directory, memtable.wal);
-            let file = self.env.fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
-            file.sync().await.map_err(|error| Error::io("sync", &path, error))?;
+            let file = self
+                .env
+                .fs
+                .open(&path)
+                .map_err(|error| Error::io("open", &path, error))?;
+            file.sync()
+                .await
+                .map_err(|error| Error::io("sync", &path, error))?;
         }
         self.sync_directory().await
     }
@@ -253,9 +286,22 @@ impl Inner {
 
 /// A tree that is one run already, merged once more: so that what range tombstones hide goes.
 fn plan_again(shape: &TreeShape) -> Option<Plan> {
-    let (level, run) = shape.levels.iter().enumerate().find_map(|(level, it)| Some((level, it.runs.first()?)))?;
-    let input = PlanInput { level, run: run.id, tables: run.tables.iter().map(|table| table.id).collect() };
-    Some(Plan { inputs: vec![input], level, run: OutputRun::New, reason: Reason::Manual })
+    let (level, run) = shape
+        .levels
+        .iter()
+        .enumerate()
+        .find_map(|(level, it)| Some((level, it.runs.first()?)))?;
+    let input = PlanInput {
+        level,
+        run: run.id,
+        tables: run.tables.iter().map(|table| table.id).collect(),
+    };
+    Some(Plan {
+        inputs: vec![input],
+        level,
+        run: OutputRun::New,
+        reason: Reason::Manual,
+    })
 }
 
 fn reserve(jobs: &mut Jobs, job: Job) -> Job {
@@ -364,13 +410,28 @@ impl Inner {
             add(&self.counters.mine().plans_refused, 1);
             return Ok(());
         }
-        let before = self.view.load().version.levels.get(level).and_then(|level| level.runs_max);
-        let edit = Edit { runs_max: vec![(level, runs)], ..Edit::default() };
+        let before = self
+            .view
+            .load()
+            .version
+            .levels
+            .get(level)
+            .and_then(|level| level.runs_max);
+        let edit = Edit {
+            runs_max: vec![(level, runs)],
+            ..Edit::default()
+        };
         self.commit_edit(edit, OpenedFiles::default()).await?;
         add(&self.counters.mine().agent_actions, 1);
         let now = self.env.clock.now();
-        let kind = EventKind::Agent { action: AgentAction::new(action, before) };
-        self.counters.event(Event { start_nanos: now, end_nanos: now, kind });
+        let kind = EventKind::Agent {
+            action: AgentAction::new(action, before),
+        };
+        self.counters.event(Event {
+            start_nanos: now,
+            end_nanos: now,
+            kind,
+        });
         self.tree_changed();
         Ok(())
     }
@@ -378,7 +439,9 @@ impl Inner {
 
 async fn sync_by_timer(inner: std::sync::Weak<Inner>, nanos: u64) {
     loop {
-        let Some(clock) = inner.upgrade().map(|inner| inner.env.clock.clone()) else { return };
+        let Some(clock) = inner.upgrade().map(|inner| inner.env.clock.clone()) else {
+            return;
+        };
         clock.sleep(nanos).await;
         let Some(inner) = inner.upgrade() else { return };
         if inner.check_writable().is_err() {

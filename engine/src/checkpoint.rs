@@ -58,16 +58,26 @@ impl Inner {
     pub(crate) async fn checkpoint(&self, target: &Path) -> Result<CheckpointReport> {
         self.check_writable()?;
         if normal(target).starts_with(normal(&self.directory)) {
-            return Err(refused(target, "it lies inside the database's own directory"));
+            return Err(refused(
+                target,
+                "it lies inside the database's own directory",
+            ));
         }
         let existing = self.env.fs.list(target);
         if let Ok(names) = &existing {
             check_empty(target, names)?;
         }
         self.flush().await?;
-        self.env.fs.create_directory(target).map_err(|error| Error::io("create", target, error))?;
+        self.env
+            .fs
+            .create_directory(target)
+            .map_err(|error| Error::io("create", target, error))?;
         let _lock = take_lock(&self.env, target)?;
-        let names = self.env.fs.list(target).map_err(|error| Error::io("list", target, error))?;
+        let names = self
+            .env
+            .fs
+            .list(target)
+            .map_err(|error| Error::io("list", target, error))?;
         check_empty(target, &names)?;
         let made = self.fill(target).await;
         if made.is_err() {
@@ -76,7 +86,9 @@ impl Inner {
             names.retain(|name| name != LOCK);
             // Without its first file it is no database, with its last it is known to be none.
             names.sort_by_key(|name| (name == UNFINISHED, name != CURRENT));
-            let _ = names.iter().try_for_each(|name| self.env.fs.remove(&target.join(name)));
+            let _ = names
+                .iter()
+                .try_for_each(|name| self.env.fs.remove(&target.join(name)));
         }
         made
     }
@@ -84,14 +96,19 @@ impl Inner {
     async fn fill(&self, target: &Path) -> Result<CheckpointReport> {
         let env = &self.env;
         let mark = target.join(UNFINISHED);
-        env.fs.create(&mark).map_err(|error| Error::io("create", &mark, error))?;
+        env.fs
+            .create(&mark)
+            .map_err(|error| Error::io("create", &mark, error))?;
         sync_directory(env, target).await?;
         let moment = self.moment().await?;
         let version = &moment.view.version;
         let mut report = CheckpointReport::default();
         for (_, table) in version.tables() {
             let (path, bytes) = (table.path(), table.facts().bytes);
-            report.book(link_or_copy(env, path, &to(target, path), bytes).await?, bytes);
+            report.book(
+                link_or_copy(env, path, &to(target, path), bytes).await?,
+                bytes,
+            );
             report.sequence = report.sequence.max(table.facts().sequence_max);
         }
         for (number, file) in version.values_on_disk() {
@@ -101,7 +118,10 @@ impl Inner {
                 report.book(false, *bytes);
             } else {
                 let bytes = file.bytes()?;
-                report.book(link_or_copy(env, path, &to(target, path), bytes).await?, bytes);
+                report.book(
+                    link_or_copy(env, path, &to(target, path), bytes).await?,
+                    bytes,
+                );
             }
         }
         report.sequence = report.sequence.max(flushed_ranges(version));
@@ -124,15 +144,31 @@ impl Inner {
     async fn moment(&self) -> Result<Moment> {
         let _log = self.log.lock().await;
         let view = self.view.load_full();
-        let growing = view.version.value_files.values().filter(|state| !state.is_sealed());
-        let growing: Result<_> = growing.map(|state| Ok((state.file.number, state.file.bytes()?))).collect();
-        Ok(Moment { growing: growing?, view, next_number: self.new_number() })
+        let growing = view
+            .version
+            .value_files
+            .values()
+            .filter(|state| !state.is_sealed());
+        let growing: Result<_> = growing
+            .map(|state| Ok((state.file.number, state.file.bytes()?)))
+            .collect();
+        Ok(Moment {
+            growing: growing?,
+            view,
+            next_number: self.new_number(),
+        })
     }
 }
 
 /// The last write that the range tombstones of `version` tell of, or that what they were applied to does.
 fn flushed_ranges(version: &Version) -> Sequence {
-    version.swept.values().copied().max().unwrap_or(0).max(version.ranges.newest())
+    version
+        .swept
+        .values()
+        .copied()
+        .max()
+        .unwrap_or(0)
+        .max(version.ranges.newest())
 }
 
 impl CheckpointReport {
@@ -147,15 +183,24 @@ impl CheckpointReport {
 }
 
 fn refused(target: &Path, what: &str) -> Error {
-    Error::Target { directory: target.to_owned(), what: what.to_owned() }
+    Error::Target {
+        directory: target.to_owned(),
+        what: what.to_owned(),
+    }
 }
 
 fn check_empty(target: &Path, names: &[String]) -> Result<()> {
     if names.iter().any(|name| name == UNFINISHED) {
-        return Err(refused(target, "it is a checkpoint that was cut short; remove it first"));
+        return Err(refused(
+            target,
+            "it is a checkpoint that was cut short; remove it first",
+        ));
     }
     match names.iter().find(|name| *name != LOCK) {
-        Some(name) => Err(refused(target, &format!("it is not empty: {name} is there"))),
+        Some(name) => Err(refused(
+            target,
+            &format!("it is not empty: {name} is there"),
+        )),
         None => Ok(()),
     }
 }
@@ -178,7 +223,10 @@ fn to(target: &Path, path: &Path) -> PathBuf {
 }
 
 async fn sync_directory(env: &Env, directory: &Path) -> Result<()> {
-    env.fs.sync_directory(directory).await.map_err(|error| Error::io("sync", directory, error))
+    env.fs
+        .sync_directory(directory)
+        .await
+        .map_err(|error| Error::io("sync", directory, error))
 }
 
 /// Gives a durable file that never changes a second name; copies it where that cannot be. Whether it was linked.
@@ -187,7 +235,12 @@ pub(crate) async fn link_or_copy(env: &Env, from: &Path, to: &Path, bytes: u64) 
     match env.fs.hard_link(from, to) {
         Ok(()) => Ok(true),
         // Linux says EPERM of a file system without links.
-        Err(error) if matches!(error.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                CrossesDevices | PermissionDenied | TooManyLinks | Unsupported
+            ) =>
+        {
             copy(env, from, to, bytes).await.map(|()| false)
         }
         Err(error) => Err(Error::io("link", from, error)),
@@ -196,16 +249,29 @@ pub(crate) async fn link_or_copy(env: &Env, from: &Path, to: &Path, bytes: u64) 
 
 /// Copies the first `bytes` bytes of a file, durably but for its name.
 async fn copy(env: &Env, from: &Path, to: &Path, bytes: u64) -> Result<()> {
-    let source = env.fs.open(from).map_err(|error| Error::io("open", from, error))?;
-    let copy = env.fs.create(to).map_err(|error| Error::io("create", to, error))?;
+    let source = env
+        .fs
+        .open(from)
+        .map_err(|error| Error::io("open", from, error))?;
+    let copy = env
+        .fs
+        .create(to)
+        .map_err(|error| Error::io("create", to, error))?;
     let mut at = 0;
     while at < bytes {
         let piece = PIECE_BYTES.min(bytes - at);
-        let data = source.read_at(at, piece as usize).await.map_err(|error| Error::io("read", from, error))?;
-        copy.append(&data).await.map_err(|error| Error::io("append to", to, error))?;
+        let data = source
+            .read_at(at, piece as usize)
+            .await
+            .map_err(|error| Error::io("read", from, error))?;
+        copy.append(&data)
+            .await
+            .map_err(|error| Error::io("append to", to, error))?;
         at += piece;
     }
-    copy.sync().await.map_err(|error| Error::io("sync", to, error))
+    copy.sync()
+        .await
+        .map_err(|error| Error::io("sync", to, error))
 }
 
 #[cfg(test)]
@@ -214,9 +280,13 @@ mod tests {
 
     #[test]
     fn paths_are_compared_without_their_detours() {
-        let inside = |target: &str| normal(Path::new(target)).starts_with(normal(Path::new("/data/db")));
+        let inside =
+            |target: &str| normal(Path::new(target)).starts_with(normal(Path::new("/data/db")));
         assert!(
-            inside("/data/db") && inside("/data/db/copy") && inside("/data/./db/x/..") && inside("/data/x/../db/y")
+            inside("/data/db")
+                && inside("/data/db/copy")
+                && inside("/data/./db/x/..")
+                && inside("/data/x/../db/y")
         );
         assert!(!inside("/data/db2") && !inside("/data/db/../copy") && !inside("/copy"));
     }

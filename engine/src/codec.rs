@@ -111,7 +111,12 @@ pub(crate) fn compress(compression: Compression, raw: &[u8], work: &mut Work) ->
 const LZ4_RATIO_MAX: usize = 255;
 
 /// Undoes `compress`, to exactly `raw_bytes`. None where the bytes are not of that form.
-pub(crate) fn decompress(compression: Compression, packed: &Bytes, raw_bytes: usize, work: &mut Work) -> Option<Bytes> {
+pub(crate) fn decompress(
+    compression: Compression,
+    packed: &Bytes,
+    raw_bytes: usize,
+    work: &mut Work,
+) -> Option<Bytes> {
     let raw = match compression {
         Compression::None => return (packed.len() == raw_bytes).then(|| packed.clone()),
         // Memory is taken before the bytes are looked at: a length that cannot be theirs is refused before.
@@ -145,11 +150,18 @@ mod tests {
                 let mut out = Vec::new();
                 put_varint(&mut out, value);
                 assert_eq!(get_varint(&out), Some((value, out.len())));
-                assert_eq!(get_varint(&out[..out.len() - 1]).map(|(v, _)| v), None, "{value}");
+                assert_eq!(
+                    get_varint(&out[..out.len() - 1]).map(|(v, _)| v),
+                    None,
+                    "{value}"
+                );
             }
         }
         assert_eq!(get_varint(&[0xff; 11]), None);
-        assert_eq!(get_varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]), None);
+        assert_eq!(
+            get_varint(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]),
+            None
+        );
     }
 
     #[test]
@@ -158,14 +170,28 @@ mod tests {
         for compression in [Compression::Lz4, Compression::Zstd, Compression::Snappy] {
             let mut work = Work::default();
             let packed = Bytes::from(compress(compression, &raw, &mut work).expect("compressible"));
-            assert_eq!(decompress(compression, &packed, raw.len(), &mut work).as_deref(), Some(&raw[..]));
+            assert_eq!(
+                decompress(compression, &packed, raw.len(), &mut work).as_deref(),
+                Some(&raw[..])
+            );
             for length in [raw.len() - 1, u32::MAX as usize] {
-                assert_eq!(decompress(compression, &packed, length, &mut work), None, "{compression:?}");
+                assert_eq!(
+                    decompress(compression, &packed, length, &mut work),
+                    None,
+                    "{compression:?}"
+                );
             }
             let cut = packed.slice(..packed.len() / 2);
-            assert_eq!(decompress(compression, &cut, raw.len(), &mut work), None, "{compression:?}");
+            assert_eq!(
+                decompress(compression, &cut, raw.len(), &mut work),
+                None,
+                "{compression:?}"
+            );
             assert_eq!(work.bytes_compressed, raw.len() as u64);
         }
-        assert_eq!(compress(Compression::None, &raw, &mut Work::default()), None);
+        assert_eq!(
+            compress(Compression::None, &raw, &mut Work::default()),
+            None
+        );
     }
 }

@@ -195,7 +195,10 @@ impl<'a> ReadContext<'a> {
     ) -> Option<(Object, u32)> {
         self.work.cache_probes += 1;
         let mut found = self.cache.get(name, 0);
-        if found.as_ref().is_some_and(|(object, _)| !usable(object, &mut self.work)) {
+        if found
+            .as_ref()
+            .is_some_and(|(object, _)| !usable(object, &mut self.work))
+        {
             self.cache.remove(name);
             found = None;
         }
@@ -208,10 +211,18 @@ impl<'a> ReadContext<'a> {
         let hit = found.is_some();
         *self.stats.look_ups(name.kind, hit) += 1;
         if self.caller == Caller::Scan {
-            *(if hit { &mut self.stats.scan_hits } else { &mut self.stats.scan_misses }) += 1;
+            *(if hit {
+                &mut self.stats.scan_hits
+            } else {
+                &mut self.stats.scan_misses
+            }) += 1;
         }
         if let Some(level) = self.level_of(name.kind) {
-            let levels = if hit { &mut self.stats.level_hits } else { &mut self.stats.level_misses };
+            let levels = if hit {
+                &mut self.stats.level_hits
+            } else {
+                &mut self.stats.level_misses
+            };
             levels[usize::from(level).min(LEVELS_COUNTED - 1)] += 1;
         }
         if let Some((object, cost)) = found {
@@ -234,12 +245,20 @@ impl<'a> ReadContext<'a> {
     }
 
     fn level_of(&self, kind: Kind) -> Option<u8> {
-        self.level.filter(|_| matches!(kind, Kind::Data | Kind::Index | Kind::Filter))
+        self.level
+            .filter(|_| matches!(kind, Kind::Data | Kind::Index | Kind::Filter))
     }
 
     /// Tells the observer, if there is one.
     fn tell(&self, name: &Name<'_>, object: &Object, cost: u32, hit: bool) {
-        let Some(observer) = self.cache.observer.as_ref().filter(|_| self.caller != Caller::Background) else { return };
+        let Some(observer) = self
+            .cache
+            .observer
+            .as_ref()
+            .filter(|_| self.caller != Caller::Background)
+        else {
+            return;
+        };
         let key = name.hash();
         observer.tell(key, || CacheEvent {
             at_ns: self.clock.now(),
@@ -267,16 +286,24 @@ impl<'a> ReadContext<'a> {
     ///
     /// # Errors
     /// [`Error::Corruption`] where the file ends before, [`Error::Io`] where the device fails.
-    pub(crate) async fn read(&mut self, file: &dyn File, path: &Path, offset: u64, bytes: usize) -> Result<Bytes> {
+    pub(crate) async fn read(
+        &mut self,
+        file: &dyn File,
+        path: &Path,
+        offset: u64,
+        bytes: usize,
+    ) -> Result<Bytes> {
         self.work.system_calls += 1;
         self.charge();
         self.stats.device_reads += 1;
         self.stats.device_read_bytes += bytes as u64;
         match file.read_at(offset, bytes).await {
             Ok(data) => Ok(data),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(Error::corruption(path, offset, format!("the file ends before the {bytes} bytes that lie here")))
-            }
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::corruption(
+                path,
+                offset,
+                format!("the file ends before the {bytes} bytes that lie here"),
+            )),
             Err(error) => Err(Error::io("read", path, error)),
         }
     }
@@ -286,7 +313,14 @@ impl<'a> ReadContext<'a> {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 6] = [Kind::Data, Kind::Index, Kind::Filter, Kind::Value, Kind::KeyValue, Kind::KeyPointer];
+    const KINDS: [Kind; 6] = [
+        Kind::Data,
+        Kind::Index,
+        Kind::Filter,
+        Kind::Value,
+        Kind::KeyValue,
+        Kind::KeyPointer,
+    ];
 
     #[test]
     fn sums_cover_every_counter() {
@@ -316,15 +350,23 @@ mod tests {
             ..counted(20)
         };
         for level in 0..LEVELS_COUNTED {
-            (one.level_hits[level], one.level_misses[level]) = (50 + level as u64, 60 + level as u64);
+            (one.level_hits[level], one.level_misses[level]) =
+                (50 + level as u64, 60 + level as u64);
         }
         let mut sum = one;
         sum.add(&one);
         let doubled = |value: &serde_json::Value| match value.as_array() {
-            Some(levels) => levels.iter().map(|level| 2 * level.as_u64().unwrap()).collect::<Vec<_>>().into(),
+            Some(levels) => levels
+                .iter()
+                .map(|level| 2 * level.as_u64().unwrap())
+                .collect::<Vec<_>>()
+                .into(),
             None => serde_json::Value::from(2 * value.as_u64().unwrap()),
         };
-        let (one, sum) = (serde_json::to_value(one).unwrap(), serde_json::to_value(sum).unwrap());
+        let (one, sum) = (
+            serde_json::to_value(one).unwrap(),
+            serde_json::to_value(sum).unwrap(),
+        );
         for (name, value) in one.as_object().unwrap() {
             assert_ne!(*value, 0, "{name} is set");
             assert_eq!(sum[name], doubled(value), "{name}");

@@ -111,16 +111,27 @@ pub enum Error {
 impl Error {
     /// An I/O error with its place.
     pub fn io(action: &'static str, file: &Path, source: io::Error) -> Self {
-        Self::Io { action, file: file.to_owned(), source: Arc::new(source) }
+        Self::Io {
+            action,
+            file: file.to_owned(),
+            source: Arc::new(source),
+        }
     }
 
     /// Damage, with its place.
     pub fn corruption(file: &Path, offset: u64, what: impl Into<String>) -> Self {
-        Self::Corruption { file: file.to_owned(), offset, what: what.into() }
+        Self::Corruption {
+            file: file.to_owned(),
+            offset,
+            what: what.into(),
+        }
     }
 
     /// A setting out of its range.
     pub fn config(key: &str, message: impl Into<String>) -> Self {
-        Self::Config { key: key.to_owned(), message: message.into() }
+        Self::Config {
+            key: key.to_owned(),
+            message: message.into(),
+        }
     }
 }

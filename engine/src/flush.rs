@@ -49,7 +49,11 @@ impl Inner {
     ) -> Result<TableWriter> {
         let id = self.new_number();
         let path = FileKind::Table.path(&self.directory, id);
-        let file = self.env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let file = self
+            .env
+            .fs
+            .create(&path)
+            .map_err(|error| Error::io("create", &path, error))?;
         let table = &self.config().table;
         let options = TableOptions {
             block_bytes: table.block.as_u64() as usize,
@@ -63,12 +67,26 @@ impl Inner {
         let builder = TableBuilder::new(file.clone(), path, Arc::new(options));
         // Compactions never write to level 0: a plan that would is refused.
         let (from_flush, warming) = (level == 0, warming.clone());
-        Ok(TableWriter { id, level, from_flush, warming, builder, file, priority, granted: 0 })
+        Ok(TableWriter {
+            id,
+            level,
+            from_flush,
+            warming,
+            builder,
+            file,
+            priority,
+            granted: 0,
+        })
     }
 
     /// Writes `memtable`, the oldest sealed one, to level 0.
     pub(crate) async fn flush_memtable(&self, memtable: &Arc<Memtable>) -> Result<()> {
-        self.flush_memtables(std::slice::from_ref(memtable), memtable.tails(), Garbage::new()).await?;
+        self.flush_memtables(
+            std::slice::from_ref(memtable),
+            memtable.tails(),
+            Garbage::new(),
+        )
+        .await?;
         self.remove_file(&FileKind::Wal.path(&self.directory, memtable.wal));
         Ok(())
     }
@@ -83,11 +101,24 @@ impl Inner {
         garbage: Garbage,
     ) -> Result<()> {
         let start = self.env.clock.now();
-        let fresh: Vec<RangeTombstone> =
-            memtables.iter().filter_map(|memtable| memtable.ranges()).flat_map(|ranges| ranges.tombstones()).collect();
-        let ranges = Arc::new(self.view.load().version.ranges.changed(&fresh, &BTreeSet::new()));
+        let fresh: Vec<RangeTombstone> = memtables
+            .iter()
+            .filter_map(|memtable| memtable.ranges())
+            .flat_map(|ranges| ranges.tombstones())
+            .collect();
+        let ranges = Arc::new(
+            self.view
+                .load()
+                .version
+                .ranges
+                .changed(&fresh, &BTreeSet::new()),
+        );
         let newest = fresh.iter().map(|tombstone| tombstone.sequence).max();
-        let mut edit = Edit { values_dead: garbage, sequence: newest, ..Edit::default() };
+        let mut edit = Edit {
+            values_dead: garbage,
+            sequence: newest,
+            ..Edit::default()
+        };
         let mut opened = OpenedFiles::default();
         let mut swept = Sequence::MAX;
         for memtable in memtables {
@@ -96,7 +127,11 @@ impl Inner {
                 let facts = table.facts().clone();
                 edit.sequence = edit.sequence.max(Some(facts.sequence_max));
                 opened.tables.insert(facts.id, table);
-                edit.added.push(AddedTable { level: 0, run: self.new_number(), facts });
+                edit.added.push(AddedTable {
+                    level: 0,
+                    run: self.new_number(),
+                    facts,
+                });
             }
             swept = swept.min(retain.swept());
             for (file, parts) in retain.garbage {
@@ -105,8 +140,15 @@ impl Inner {
         }
         self.settle_values(tails, &mut edit).await?;
         self.sync_directory().await?;
-        let flushed = |memtable: &Arc<Memtable>| memtables.iter().any(|other| Arc::ptr_eq(other, memtable));
-        edit.wal_min = self.view.load().memtables().filter(|memtable| !flushed(memtable)).map(|other| other.wal).min();
+        let flushed =
+            |memtable: &Arc<Memtable>| memtables.iter().any(|other| Arc::ptr_eq(other, memtable));
+        edit.wal_min = self
+            .view
+            .load()
+            .memtables()
+            .filter(|memtable| !flushed(memtable))
+            .map(|other| other.wal)
+            .min();
         let sizes: Vec<u64> = edit.added.iter().map(|table| table.facts.bytes).collect();
         let settled = |before: &Version| {
             edit.settle_ranges(before, &fresh, swept, &self.snapshots());
@@ -114,7 +156,12 @@ impl Inner {
         };
         let without = |view: &View, version| View {
             active: view.active.clone(),
-            sealed: view.sealed.iter().filter(|memtable| !flushed(memtable)).cloned().collect(),
+            sealed: view
+                .sealed
+                .iter()
+                .filter(|memtable| !flushed(memtable))
+                .cloned()
+                .collect(),
             version: Arc::new(version),
         };
         self.commit_edit_with(settled, opened, without).await?;
@@ -127,26 +174,40 @@ impl Inner {
         add(&self.counters.mine().flushes, flushes);
         for bytes in sizes.iter().copied() {
             add(&self.counters.mine().flush_bytes, bytes);
-            self.counters.event(Event { start_nanos, end_nanos, kind: EventKind::Flush { bytes } });
+            self.counters.event(Event {
+                start_nanos,
+                end_nanos,
+                kind: EventKind::Flush { bytes },
+            });
         }
     }
 
     /// Makes durable what the tables of a flush may point at, which outlive the log; and books how far the files are settled.
     async fn settle_values(&self, tails: &[ValueTail], edit: &mut Edit) -> Result<()> {
         let version = self.view.load().version.clone();
-        let files = tails.iter().filter_map(|tail| Some((tail, version.value_files.get(&tail.file)?)));
-        for (tail, state) in
-            files.filter(|(tail, state)| !state.is_sealed() && (tail.full || tail.bytes > state.facts.settled))
-        {
+        let files = tails
+            .iter()
+            .filter_map(|tail| Some((tail, version.value_files.get(&tail.file)?)));
+        for (tail, state) in files.filter(|(tail, state)| {
+            !state.is_sealed() && (tail.full || tail.bytes > state.facts.settled)
+        }) {
             state.file.sync().await?;
-            let settled = if tail.full { &mut edit.values_sealed } else { &mut edit.values_settled };
+            let settled = if tail.full {
+                &mut edit.values_sealed
+            } else {
+                &mut edit.values_settled
+            };
             settled.push((tail.file, tail.bytes));
         }
         Ok(())
     }
 
     /// Writes what `retain` keeps of `memtable` to a table, if that is anything.
-    async fn write_table(&self, memtable: &Memtable, retain: &mut Retain) -> Result<Option<Arc<Table>>> {
+    async fn write_table(
+        &self,
+        memtable: &Memtable,
+        retain: &mut Retain,
+    ) -> Result<Option<Arc<Table>>> {
         let deepest = self.view.load().version.levels.len().saturating_sub(1);
         let mut writer = None;
         let mut work = Work::default();
@@ -155,7 +216,12 @@ impl Inner {
             if retain.keeps(&entry, |_| false) {
                 let writer = match &mut writer {
                     Some(writer) => writer,
-                    None => writer.insert(self.begin_table(0, deepest, &self.policies().warming, Priority::Flush)?),
+                    None => writer.insert(self.begin_table(
+                        0,
+                        deepest,
+                        &self.policies().warming,
+                        Priority::Flush,
+                    )?),
                 };
                 writer.add(self, &entry, &mut None, &mut work).await?;
             }
@@ -201,7 +267,13 @@ impl TableWriter {
             self.granted = appended;
         }
         let cuts = self.builder.take_cuts();
-        warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), cuts, inputs);
+        warm(
+            &inner.cache,
+            &*self.warming,
+            (self.id, self.level, self.from_flush),
+            cuts,
+            inputs,
+        );
         Ok(())
     }
 
@@ -219,9 +291,20 @@ impl TableWriter {
     ) -> Result<(Arc<TableFacts>, Arc<Table>)> {
         let path = FileKind::Table.path(&inner.directory, self.id);
         let built: Built = self.builder.finish(work).await?;
-        inner.limit_io(self.priority, built.bytes - self.granted).await;
-        warm(&inner.cache, &*self.warming, (self.id, self.level, self.from_flush), built.cuts, inputs);
-        self.file.sync().await.map_err(|error| Error::io("sync", &path, error))?;
+        inner
+            .limit_io(self.priority, built.bytes - self.granted)
+            .await;
+        warm(
+            &inner.cache,
+            &*self.warming,
+            (self.id, self.level, self.from_flush),
+            built.cuts,
+            inputs,
+        );
+        self.file
+            .sync()
+            .await
+            .map_err(|error| Error::io("sync", &path, error))?;
         let mine = inner.counters.mine();
         if built.index.used == IndexUse::Model || built.index.refusal.is_some() {
             add(&mine.index_trained_keys, built.index.keys);
@@ -249,7 +332,14 @@ impl TableWriter {
             sequence_max: built.sequence_max,
         });
         let mut context = inner.context();
-        let table = Table::open(inner.env.fs.clone(), self.file, path, facts.clone(), &mut context).await?;
+        let table = Table::open(
+            inner.env.fs.clone(),
+            self.file,
+            path,
+            facts.clone(),
+            &mut context,
+        )
+        .await?;
         context.charge();
         Ok((facts, Arc::new(table)))
     }

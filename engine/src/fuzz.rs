@@ -42,7 +42,9 @@ impl Chance {
     }
 
     fn bytes(&mut self, most: u64) -> Bytes {
-        (0..self.below(most + 1)).map(|_| self.below(256) as u8).collect()
+        (0..self.below(most + 1))
+            .map(|_| self.below(256) as u8)
+            .collect()
     }
 
     fn key(&mut self) -> Bytes {
@@ -60,7 +62,9 @@ impl Chance {
             let at = self.below(bytes.len() as u64 + 1) as usize;
             match self.below(4) {
                 0 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
-                1 if at < bytes.len() => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][self.below(5) as usize],
+                1 if at < bytes.len() => {
+                    bytes[at] = [0, 1, 0x7f, 0x80, 0xff][self.below(5) as usize]
+                }
                 2 => bytes.truncate(at),
                 _ => bytes.insert(at, self.below(256) as u8),
             }
@@ -71,8 +75,10 @@ impl Chance {
 
 /// Shows `check` as many generators as there are inputs to try, each with a seed of its own.
 fn each_input(check: impl Fn(&mut Chance)) {
-    let inputs = std::env::var("AURA_FUZZ").map_or(3000, |inputs| inputs.parse().expect("a number"));
-    let first = std::env::var("AURA_FIRST_SEED").map_or(1, |seed| seed.parse::<u64>().expect("a number"));
+    let inputs =
+        std::env::var("AURA_FUZZ").map_or(3000, |inputs| inputs.parse().expect("a number"));
+    let first =
+        std::env::var("AURA_FIRST_SEED").map_or(1, |seed| seed.parse::<u64>().expect("a number"));
     for seed in first << 32..(first << 32) + inputs {
         let shown = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             check(&mut Chance(Xoshiro256PlusPlus::seed_from_u64(seed)));
@@ -119,11 +125,23 @@ fn writes(chance: &mut Chance) -> Vec<(Kind, Bytes, Bytes)> {
         3 => {
             let (start, more) = (chance.key(), chance.key());
             let end = [&start[..], &more[..]].concat().into();
-            (Kind::DeleteRange, start, if chance.below(3) == 0 { Bytes::new() } else { end })
+            (
+                Kind::DeleteRange,
+                start,
+                if chance.below(3) == 0 {
+                    Bytes::new()
+                } else {
+                    end
+                },
+            )
         }
         0 => (Kind::Delete, chance.key(), Bytes::new()),
         1 => (Kind::Put, chance.key(), chance.bytes(200)),
-        _ => (Kind::Pointer, chance.key(), Bytes::copy_from_slice(&pointer(chance).encode())),
+        _ => (
+            Kind::Pointer,
+            chance.key(),
+            Bytes::copy_from_slice(&pointer(chance).encode()),
+        ),
     };
     (0..chance.below(5)).map(|_| write(chance)).collect()
 }
@@ -133,14 +151,24 @@ fn batches_and_pointers() {
     each_input(|chance| {
         let made = writes(chance);
         let body = batch(&made).into_body();
-        assert_eq!(BatchReader::new(body.clone()).collect::<Writes>(), Some(made));
+        assert_eq!(
+            BatchReader::new(body.clone()).collect::<Writes>(),
+            Some(made)
+        );
         let mutated = chance.mutated(&body);
-        let Some(read) = BatchReader::new(mutated).collect::<Writes>() else { return };
+        let Some(read) = BatchReader::new(mutated).collect::<Writes>() else {
+            return;
+        };
         let sound: Vec<_> = read
             .into_iter()
-            .filter(|(kind, _, value)| *kind != Kind::Pointer || ValuePointer::decode(value).is_some())
+            .filter(|(kind, _, value)| {
+                *kind != Kind::Pointer || ValuePointer::decode(value).is_some()
+            })
             .collect();
-        assert_eq!(BatchReader::new(batch(&sound).into_body()).collect::<Writes>(), Some(sound));
+        assert_eq!(
+            BatchReader::new(batch(&sound).into_body()).collect::<Writes>(),
+            Some(sound)
+        );
     });
 }
 
@@ -155,15 +183,25 @@ fn log_headers_and_records() {
         assert_eq!(wal::Header::decode(&header.encode()), Some(header));
         let _ = wal::Header::decode(&chance.mutated(&header.encode()));
         let (sequence, writes, synced) = (chance.number(), chance.half(), chance.number());
-        let record = wal::Record { sequence, writes, synced, body: chance.bytes(100) };
+        let record = wal::Record {
+            sequence,
+            writes,
+            synced,
+            body: chance.bytes(100),
+        };
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
-        assert_eq!(wal::Record::decode(&Bytes::from(bytes.clone()), 0), Some(record));
+        assert_eq!(
+            wal::Record::decode(&Bytes::from(bytes.clone()), 0),
+            Some(record)
+        );
         let mut mutated = chance.mutated(&bytes).to_vec();
         if let Some((checksum, covered)) = mutated.split_first_chunk_mut::<4>() {
             *checksum = crc32c::crc32c(covered).to_le_bytes();
         }
-        let Some(read) = wal::Record::decode(&Bytes::from(mutated.clone()), 0) else { return };
+        let Some(read) = wal::Record::decode(&Bytes::from(mutated.clone()), 0) else {
+            return;
+        };
         let _ = read.end();
         let mut again = Vec::new();
         read.encode(&mut again);
@@ -177,7 +215,8 @@ fn value_frames() {
         let (key, value, compression) = (chance.key(), chance.bytes(300), chance.codec());
         let mut frame = Vec::new();
         let checksum = vlog::encode(&mut frame, &key, &value, chance.half(), compression);
-        let decode = |frame: &[u8], checksum| vlog::decode(&Bytes::copy_from_slice(frame), &key, checksum);
+        let decode =
+            |frame: &[u8], checksum| vlog::decode(&Bytes::copy_from_slice(frame), &key, checksum);
         assert_eq!(decode(&frame, checksum), Some(value));
         let mut mutated = chance.mutated(&frame).to_vec();
         let _ = decode(&mutated, checksum);
@@ -195,9 +234,14 @@ fn compressed_bytes() {
         let unit = chance.bytes(10);
         let raw = unit.repeat(chance.below(100) as usize);
         let (codec, mut work) = (chance.codec(), Work::default());
-        let Some(packed) = compress(codec, &raw, &mut work) else { return };
+        let Some(packed) = compress(codec, &raw, &mut work) else {
+            return;
+        };
         let mutated = chance.mutated(&packed);
-        assert_eq!(decompress(codec, &Bytes::from(packed), raw.len(), &mut work).as_deref(), Some(&raw[..]));
+        assert_eq!(
+            decompress(codec, &Bytes::from(packed), raw.len(), &mut work).as_deref(),
+            Some(&raw[..])
+        );
         for length in [raw.len(), chance.half() as usize] {
             let read = decompress(codec, &mutated, length, &mut work);
             assert!(read.is_none_or(|read| read.len() == length));
@@ -230,7 +274,12 @@ fn maps_of_collected_value_files() {
                 at = start + 1 + chance.below(1 << 30);
                 runs.push((start, at));
             }
-            sections.push(Section::new(chance.number(), chance.half(), chance.below(1 << 40), runs));
+            sections.push(Section::new(
+                chance.number(),
+                chance.half(),
+                chance.below(1 << 40),
+                runs,
+            ));
         }
         let bytes = vlog::encode_map(&sections);
         assert_eq!(vlog::decode_map(&bytes), Some(sections));
@@ -248,17 +297,30 @@ fn maps_of_collected_value_files() {
 #[test]
 fn manifest_edits_and_current() {
     each_input(|chance| {
-        let pairs = |chance: &mut Chance| (0..chance.below(3)).map(|_| (chance.number(), chance.number())).collect();
+        let pairs = |chance: &mut Chance| {
+            (0..chance.below(3))
+                .map(|_| (chance.number(), chance.number()))
+                .collect()
+        };
         let files = |chance: &mut Chance| (0..chance.below(3)).map(|_| chance.number()).collect();
         let some = |chance: &mut Chance| (chance.below(2) == 0).then(|| chance.number());
         let mut edit = Edit::default();
-        (edit.wal_min, edit.next_number, edit.sequence) = (some(chance), some(chance), some(chance));
-        edit.removed = (0..chance.below(3)).map(|_| (chance.below(9) as usize, chance.number())).collect();
+        (edit.wal_min, edit.next_number, edit.sequence) =
+            (some(chance), some(chance), some(chance));
+        edit.removed = (0..chance.below(3))
+            .map(|_| (chance.below(9) as usize, chance.number()))
+            .collect();
         for _ in 0..chance.below(3) {
             let (level, run) = (chance.below(9) as usize, chance.number());
-            edit.added.push(AddedTable { level, run, facts: table_facts(chance) });
+            edit.added.push(AddedTable {
+                level,
+                run,
+                facts: table_facts(chance),
+            });
         }
-        edit.runs_max = (0..chance.below(3)).map(|_| (chance.below(9) as usize, chance.half())).collect();
+        edit.runs_max = (0..chance.below(3))
+            .map(|_| (chance.below(9) as usize, chance.half()))
+            .collect();
         (edit.values_opened, edit.values_removed) = (files(chance), files(chance));
         (edit.values_sealed, edit.values_settled) = (pairs(chance), pairs(chance));
         (edit.values_moved, edit.table_swept) = (pairs(chance), pairs(chance));
@@ -274,7 +336,11 @@ fn manifest_edits_and_current() {
         }
         for _ in 0..chance.below(3) {
             let (sequence, start, end) = (chance.number(), chance.key(), Bytes::new());
-            edit.ranges_added.push(RangeTombstone { sequence, start, end });
+            edit.ranges_added.push(RangeTombstone {
+                sequence,
+                start,
+                end,
+            });
         }
         edit.ranges_removed = (0..chance.below(3)).map(|_| chance.number()).collect();
         let bytes = version::encode(&edit);
@@ -290,9 +356,9 @@ fn manifest_edits_and_current() {
         let current = version::encode_current("000001.manifest");
         let mutated = chance.mutated(current.as_bytes());
         let read = version::decode_current(&mutated);
-        assert!(
-            read.is_none_or(|name| version::decode_current(version::encode_current(name).as_bytes()) == Some(name))
-        );
+        assert!(read.is_none_or(|name| version::decode_current(
+            version::encode_current(name).as_bytes()
+        ) == Some(name)));
     });
 }
 
@@ -302,20 +368,31 @@ fn table_blocks_footers_and_properties() {
         let mut builder = BlockBuilder::default();
         for sequence in 0..1 + chance.below(8) {
             let kind = Kind::from_tag(chance.below(3) as u8).expect("there are three");
-            builder.add(&Entry { key: chance.key(), sequence, kind, value: chance.bytes(50) });
+            builder.add(&Entry {
+                key: chance.key(),
+                sequence,
+                kind,
+                value: chance.bytes(50),
+            });
         }
         let (codec, mut work) = (chance.codec(), Work::default());
         let raw = builder.finish(Bytes::copy_from_slice);
         let mut sealed = Vec::new();
         sst::seal(&mut sealed, &raw, codec, &mut work);
-        assert_eq!(sst::unseal(&Bytes::from(sealed.clone()), &mut work), Ok(raw.clone()));
+        assert_eq!(
+            sst::unseal(&Bytes::from(sealed.clone()), &mut work),
+            Ok(raw.clone())
+        );
         let mut mutated = chance.mutated(&sealed).to_vec();
         if let Some((covered, checksum)) = mutated.split_last_chunk_mut::<4>() {
             *checksum = crc32c::crc32c(covered).to_le_bytes();
         }
         let _ = sst::unseal(&Bytes::from(mutated), &mut work);
         let hostile = chance.mutated(&raw);
-        for block in [Block::new(hostile.clone()), Block::checked(hostile)].into_iter().flatten() {
+        for block in [Block::new(hostile.clone()), Block::checked(hostile)]
+            .into_iter()
+            .flatten()
+        {
             let _ = block.lower_bound(&chance.key(), chance.number(), &mut work);
             (0..block.len().min(20)).for_each(|index| drop(block.entry(index)));
         }

@@ -47,12 +47,17 @@ pub(crate) struct ValueLogState {
 impl ValueLogState {
     /// Bytes of garbage beyond the part that is let lie.
     pub(crate) fn debt_bytes(&self, part: f64) -> u64 {
-        self.garbage_bytes.saturating_sub((self.bytes as f64 * part) as u64)
+        self.garbage_bytes
+            .saturating_sub((self.bytes as f64 * part) as u64)
     }
 
     /// The part that is garbage.
     fn garbage_share(&self) -> f64 {
-        if self.bytes == 0 { 0.0 } else { self.garbage_bytes as f64 / self.bytes as f64 }
+        if self.bytes == 0 {
+            0.0
+        } else {
+            self.garbage_bytes as f64 / self.bytes as f64
+        }
     }
 }
 
@@ -86,16 +91,30 @@ struct Collection {
 /// a frame is pointed at once, or garbage. What differs, each with its file.
 pub(crate) fn audit(version: &Version, mut traced: Garbage) -> Result<Vec<String>> {
     let mut problems = Vec::new();
-    for state in version.value_files.values().filter(|state| state.is_sealed()) {
+    for state in version
+        .value_files
+        .values()
+        .filter(|state| state.is_sealed())
+    {
         let mut live = Extents::default();
         let name = state.file.path().display();
         if !live.add(traced.remove(&state.number).unwrap_or_default()) {
-            problems.push(format!("{name}: two entries point at the same bytes of value file {}", state.number));
+            problems.push(format!(
+                "{name}: two entries point at the same bytes of value file {}",
+                state.number
+            ));
         }
         let mut booked = Extents::default();
         if !booked.add(state.live_runs()?) || live != booked {
-            let what = format!("{:?} are pointed at, {:?} are not booked as garbage", live.ranges(), booked.ranges());
-            problems.push(format!("{name}: of value file {} the bytes {what}", state.number));
+            let what = format!(
+                "{:?} are pointed at, {:?} are not booked as garbage",
+                live.ranges(),
+                booked.ranges()
+            );
+            problems.push(format!(
+                "{name}: of value file {} the bytes {what}",
+                state.number
+            ));
         }
     }
     Ok(problems)
@@ -112,7 +131,11 @@ impl Inner {
             file.collections = file.collections.max(state.collections());
             file.sealed = state.is_sealed();
         }
-        let mut log = ValueLogState { files: Vec::new(), bytes: 0, garbage_bytes: 0 };
+        let mut log = ValueLogState {
+            files: Vec::new(),
+            bytes: 0,
+            garbage_bytes: 0,
+        };
         let mut ages = Vec::new();
         for (number, file) in version.values_on_disk() {
             let bytes = file.frames_end()?.saturating_sub(MAGIC.len() as u64);
@@ -124,7 +147,13 @@ impl Inner {
             if on_disk.sealed {
                 let (id, collections) = (number, on_disk.collections);
                 // The age is filled in when all are known; until then it is whose age it is.
-                log.files.push(ValueFileFacts { id, bytes, garbage_bytes, age_bytes: on_disk.newest, collections });
+                log.files.push(ValueFileFacts {
+                    id,
+                    bytes,
+                    garbage_bytes,
+                    age_bytes: on_disk.newest,
+                    collections,
+                });
             }
         }
         ages.sort_unstable();
@@ -144,27 +173,50 @@ impl Inner {
             return Ok(None);
         }
         let busy = lock(&self.jobs).collecting.clone();
-        let files: Vec<_> = log.files.into_iter().filter(|file| !busy.contains(&file.id)).collect();
-        let facts = ValueLogFacts { files, file_bytes: self.config().value_log.file.as_u64(), urgent };
+        let files: Vec<_> = log
+            .files
+            .into_iter()
+            .filter(|file| !busy.contains(&file.id))
+            .collect();
+        let facts = ValueLogFacts {
+            files,
+            file_bytes: self.config().value_log.file.as_u64(),
+            urgent,
+        };
         let chosen = lock(&self.policies().gc).victims(&facts);
         let files: BTreeSet<u64> = chosen.iter().copied().collect();
-        let with_garbage = |id: &u64| facts.files.iter().any(|file| file.id == *id && file.garbage_bytes > 0);
+        let with_garbage = |id: &u64| {
+            facts
+                .files
+                .iter()
+                .any(|file| file.id == *id && file.garbage_bytes > 0)
+        };
         if files.len() != chosen.len() || !files.iter().all(with_garbage) {
             add(&self.counters.mine().plans_refused, 1);
-            debug_assert!(false, "a collection of {chosen:?} was proposed of {facts:?}");
+            debug_assert!(
+                false,
+                "a collection of {chosen:?} was proposed of {facts:?}"
+            );
             return Ok(None);
         }
-        Ok((!files.is_empty()).then_some(Victims { files, urgent, share }))
+        Ok((!files.is_empty()).then_some(Victims {
+            files,
+            urgent,
+            share,
+        }))
     }
 
     /// Collects what is most worth it, if anything is due. Where it cannot be copied, the log is left as it was.
     pub(crate) async fn collect_one(&self) -> Result<bool> {
-        let Some(collection) = self.next_collection()? else { return Ok(false) };
+        let Some(collection) = self.next_collection()? else {
+            return Ok(false);
+        };
         let result = self.collect(&collection).await;
         self.garbage_ppm.store(0, Ordering::Relaxed);
         {
             let mut jobs = lock(&self.jobs);
-            jobs.collecting.retain(|file| !collection.victims.contains(file));
+            jobs.collecting
+                .retain(|file| !collection.victims.contains(file));
             if matches!(result, Err(Error::Corruption { .. })) {
                 // It is not copied again: what is sound in it can still be read where it lies.
                 jobs.collecting.extend(&collection.victims);
@@ -183,14 +235,31 @@ impl Inner {
 
     fn next_collection(&self) -> Result<Option<Collection>> {
         let version = self.view.load().version.clone();
-        let idle = self.config().value_log.gc_method == GcMethod::Rewrite && self.is_idle_but_for_values();
-        let Some(Victims { files: victims, urgent, share }) = self.gc_victims(&version, idle)? else { return Ok(None) };
+        let idle =
+            self.config().value_log.gc_method == GcMethod::Rewrite && self.is_idle_but_for_values();
+        let Some(Victims {
+            files: victims,
+            urgent,
+            share,
+        }) = self.gc_victims(&version, idle)?
+        else {
+            return Ok(None);
+        };
         // Only while something is done for it do writers wait for less garbage: they never wait in vain.
-        self.garbage_ppm.store((share * 1e6) as u64, Ordering::Relaxed);
-        let states =
-            version.value_files.values().filter(|state| victims.contains(&state.file.number)).cloned().collect();
+        self.garbage_ppm
+            .store((share * 1e6) as u64, Ordering::Relaxed);
+        let states = version
+            .value_files
+            .values()
+            .filter(|state| victims.contains(&state.file.number))
+            .cloned()
+            .collect();
         lock(&self.jobs).collecting.extend(&victims);
-        Ok(Some(Collection { states, victims, urgent }))
+        Ok(Some(Collection {
+            states,
+            victims,
+            urgent,
+        }))
     }
 
     async fn collect(&self, collection: &Collection) -> Result<()> {
@@ -200,11 +269,16 @@ impl Inner {
         let copied = self.copy_live(collection, number).await;
         let file = copied.inspect_err(|_| self.remove_file(&path))?;
         let live_bytes = file.frames_end()?.saturating_sub(MAGIC.len() as u64);
-        let opened = OpenedFiles { values: [(number, Arc::new(file))].into(), ..OpenedFiles::default() };
+        let opened = OpenedFiles {
+            values: [(number, Arc::new(file))].into(),
+            ..OpenedFiles::default()
+        };
         let swap = |before: &Version| {
             let mut edit = Edit::default();
             for state in &collection.states {
-                let Some(now) = before.value_files.get(&state.number) else { continue };
+                let Some(now) = before.value_files.get(&state.number) else {
+                    continue;
+                };
                 edit.values_moved.push((state.number, number));
                 let since = now.facts.dead.minus(&state.facts.dead);
                 if !since.is_empty() {
@@ -213,9 +287,13 @@ impl Inner {
             }
             edit
         };
-        self.commit_edit_with(swap, opened, View::with_version).await?;
-        let files: BTreeMap<u64, &Arc<ValueFile>> =
-            collection.states.iter().map(|state| (state.file.number, &state.file)).collect();
+        self.commit_edit_with(swap, opened, View::with_version)
+            .await?;
+        let files: BTreeMap<u64, &Arc<ValueFile>> = collection
+            .states
+            .iter()
+            .map(|state| (state.file.number, &state.file))
+            .collect();
         let mut bytes = 0;
         for file in files.values() {
             bytes += file.frames_end()?.saturating_sub(MAGIC.len() as u64);
@@ -226,8 +304,17 @@ impl Inner {
         add(&mine.gc_read_bytes, live_bytes);
         add(&mine.gc_write_bytes, live_bytes);
         let (files, urgent) = (files.len() as u64, collection.urgent);
-        let kind = EventKind::Collection { files, bytes, live_bytes, urgent };
-        self.counters.event(Event { start_nanos, end_nanos: self.env.clock.now(), kind });
+        let kind = EventKind::Collection {
+            files,
+            bytes,
+            live_bytes,
+            urgent,
+        };
+        self.counters.event(Event {
+            start_nanos,
+            end_nanos: self.env.clock.now(),
+            kind,
+        });
         Ok(())
     }
 
@@ -241,17 +328,30 @@ impl Inner {
             for run in &runs {
                 self.copy_run(state, *run, &mut writer).await?;
             }
-            sections.push(Section::new(state.number, state.collections() + 1, start, runs));
+            sections.push(Section::new(
+                state.number,
+                state.collections() + 1,
+                start,
+                runs,
+            ));
         }
         let map_start = writer.bytes();
         writer.append(&encode_map(&sections)).await?;
         writer.sync().await?;
         self.sync_directory().await?;
-        Ok(ValueFile::new(number, path, writer.file(), self.env.fs.clone()).collected(sections, map_start))
+        Ok(
+            ValueFile::new(number, path, writer.file(), self.env.fs.clone())
+                .collected(sections, map_start),
+        )
     }
 
     /// Copies the frames of one run, checking each.
-    async fn copy_run(&self, state: &ValueFileState, (start, end): (u64, u64), to: &mut ValueLogWriter) -> Result<()> {
+    async fn copy_run(
+        &self,
+        state: &ValueFileState,
+        (start, end): (u64, u64),
+        to: &mut ValueLogWriter,
+    ) -> Result<()> {
         let place = state.place(start)?;
         let mut walker = FrameWalker::new(&state.file, place, place + (end - start));
         let mut piece = Vec::new();
@@ -263,7 +363,12 @@ impl Inner {
             let ended = !matches!(step, Step::Frame(..));
             if ended || piece.len() >= PIECE_BYTES {
                 let bytes = piece.len() as u64;
-                let work = Work { bytes_checksummed: bytes, bytes_copied: bytes, system_calls: 2, ..Work::default() };
+                let work = Work {
+                    bytes_checksummed: bytes,
+                    bytes_copied: bytes,
+                    system_calls: 2,
+                    ..Work::default()
+                };
                 self.env.clock.charge(&work);
                 self.env.clock.settle().await;
                 to.append(&piece).await?;

@@ -83,19 +83,23 @@ pub use api::{AuraEngine, Engine, EngineBuilder};
 pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
 pub use checkpoint::CheckpointReport;
 pub use config::{
-    CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate, MemtableStructure, Metadata,
-    Reconfigure, Rows, SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
+    CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate,
+    MemtableStructure, Metadata, Reconfigure, Rows, SyncPolicy, TableConfig, ValueLogConfig,
+    WalConfig,
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
 pub use error::{Error, Result};
 pub use index::{
-    BareIndex, IndexRegistry, IndexReport, IndexUse, LevelIndexes, Refusal, TableLookups, TableModel,
-    inspect as inspect_indexes,
+    BareIndex, IndexRegistry, IndexReport, IndexUse, LevelIndexes, Refusal, TableLookups,
+    TableModel, inspect as inspect_indexes,
 };
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
 pub use recovery::RecoveryReport;
 pub use repair::{Loss, RepairReport};
 pub use scan::Scan;
 pub use snapshot::Snapshot;
-pub use storage::{Batch, Direction, KEY_BYTES_MAX, Key, Kind, Range, Sequence, VALUE_BYTES_MAX, Value, ValuePointer};
+pub use storage::{
+    Batch, Direction, KEY_BYTES_MAX, Key, Kind, Range, Sequence, VALUE_BYTES_MAX, Value,
+    ValuePointer,
+};
 pub use verify::{ValueFileAudit, VerifyReport, verify_directory};

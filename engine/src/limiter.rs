@@ -74,7 +74,9 @@ impl Queue {
     /// Whose turn it is.
     fn next(&self) -> Option<usize> {
         let waiting = |priority: &usize| !self.waiting[*priority].is_empty();
-        let overdue = (0..PRIORITIES).filter(waiting).filter(|it| self.passed_over[*it] + 1 >= FAIRNESS);
+        let overdue = (0..PRIORITIES)
+            .filter(waiting)
+            .filter(|it| self.passed_over[*it] + 1 >= FAIRNESS);
         let longest = overdue.rev().max_by_key(|it| self.passed_over[*it]);
         longest.or_else(|| (0..PRIORITIES).find(waiting))
     }
@@ -84,7 +86,9 @@ impl Queue {
         let mut served = false;
         while self.free_at <= now {
             let Some(priority) = self.next() else { break };
-            let Some((ticket, wanted)) = self.waiting[priority].pop_front() else { break };
+            let Some((ticket, wanted)) = self.waiting[priority].pop_front() else {
+                break;
+            };
             for other in (0..PRIORITIES).filter(|other| !self.waiting[*other].is_empty()) {
                 self.passed_over[other] += 1;
             }
@@ -173,7 +177,11 @@ impl<'a> Place<'a> {
         let ticket = queue.next_ticket;
         queue.next_ticket += 1;
         queue.waiting[priority as usize].push_back((ticket, wanted));
-        Self { limiter, priority, ticket }
+        Self {
+            limiter,
+            priority,
+            ticket,
+        }
     }
 }
 
@@ -224,7 +232,12 @@ mod tests {
 
     fn world() -> SimWorld {
         let device = DeviceProfile::named("null").unwrap();
-        SimWorld::new(&SimConfig { device, cpu: CpuCosts::FREE, cores: 2, seed: 1 })
+        SimWorld::new(&SimConfig {
+            device,
+            cpu: CpuCosts::FREE,
+            cores: 2,
+            seed: 1,
+        })
     }
 
     fn limiter(rate: u64) -> Arc<Limiter> {
@@ -235,7 +248,11 @@ mod tests {
 
     /// Asks for `request` bytes again and again, and adds them up.
     fn ask(env: &Env, limiter: &Arc<Limiter>, priority: Priority, request: u64) -> Arc<AtomicU64> {
-        let (clock, limiter, sum) = (env.clock.clone(), limiter.clone(), Arc::new(AtomicU64::new(0)));
+        let (clock, limiter, sum) = (
+            env.clock.clone(),
+            limiter.clone(),
+            Arc::new(AtomicU64::new(0)),
+        );
         let task: BoxFuture<'static, ()> = Box::pin({
             let sum = sum.clone();
             async move {
@@ -255,7 +272,10 @@ mod tests {
         let env = world.env();
         world
             .block_on(async {
-                let sums: Vec<_> = priorities.iter().map(|it| ask(&env, &limiter, *it, 64 << 10)).collect();
+                let sums: Vec<_> = priorities
+                    .iter()
+                    .map(|it| ask(&env, &limiter, *it, 64 << 10))
+                    .collect();
                 env.clock.sleep(seconds * SECOND_NANOS).await;
                 sums.iter().map(|sum| sum.load(Ordering::Relaxed)).collect()
             })
@@ -281,7 +301,10 @@ mod tests {
                     })
                     .unwrap();
                 let seconds = nanos as f64 / SECOND_NANOS as f64;
-                assert!((9.95..10.05).contains(&seconds), "{rate} B/s in requests of {request}: 10 s took {seconds}");
+                assert!(
+                    (9.95..10.05).contains(&seconds),
+                    "{rate} B/s in requests of {request}: 10 s took {seconds}"
+                );
             }
         }
     }
@@ -295,7 +318,10 @@ mod tests {
             limiter.take(&*env.clock, Priority::Flush, MIB).await
         });
         let waited = waited.unwrap() as f64 / SECOND_NANOS as f64;
-        assert!((0.97..1.0).contains(&waited), "{waited} s for what takes one");
+        assert!(
+            (0.97..1.0).contains(&waited),
+            "{waited} s for what takes one"
+        );
     }
 
     #[test]
@@ -306,14 +332,23 @@ mod tests {
             (vec![Deep, Level0], vec![0.1, 0.9]),
             (vec![Level0, Collection], vec![0.9, 0.1]),
             (vec![Collection, Deep, Deep], vec![0.9, 0.05, 0.05]),
-            (vec![Deep, Collection, Level0, Flush], vec![0.1, 0.1, 0.1, 0.7]),
+            (
+                vec![Deep, Collection, Level0, Flush],
+                vec![0.1, 0.1, 0.1, 0.7],
+            ),
         ] {
             let shares = shares(&priorities, 100, 10 * MIB);
             let total: u64 = shares.iter().sum();
-            assert!((990..=1001).contains(&(total / MIB)), "{priorities:?}: {total} B in 100 s");
+            assert!(
+                (990..=1001).contains(&(total / MIB)),
+                "{priorities:?}: {total} B in 100 s"
+            );
             for ((share, expected), priority) in shares.iter().zip(&expected).zip(&priorities) {
                 let share = *share as f64 / total as f64;
-                assert!((share - expected).abs() < 0.01, "{priorities:?}: {priority:?} got {share} of all");
+                assert!(
+                    (share - expected).abs() < 0.01,
+                    "{priorities:?}: {priority:?} got {share} of all"
+                );
             }
         }
     }
@@ -334,8 +369,12 @@ mod tests {
     fn without_a_limit_nobody_waits() {
         let (world, limiter) = (world(), limiter(0));
         let env = world.env();
-        let waited = world.block_on(async { limiter.take(&*env.clock, Priority::Deep, u64::MAX).await });
-        assert_eq!((waited.unwrap(), env.clock.now()), (0, world.env().clock.now()));
+        let waited =
+            world.block_on(async { limiter.take(&*env.clock, Priority::Deep, u64::MAX).await });
+        assert_eq!(
+            (waited.unwrap(), env.clock.now()),
+            (0, world.env().clock.now())
+        );
         assert_eq!(lock(&limiter.queue).next_ticket, 0, "nobody has queued up");
     }
 
@@ -350,14 +389,20 @@ mod tests {
                     "change",
                     Box::pin(async move {
                         clock.sleep(SECOND_NANOS).await;
-                        if close { other.close() } else { other.set_rate(0) }
+                        if close {
+                            other.close()
+                        } else {
+                            other.set_rate(0)
+                        }
                     }),
                 );
                 limiter.take(&*env.clock, Priority::Flush, 1000 * MIB).await
             });
             assert_eq!(nanos.unwrap(), SECOND_NANOS, "not a nanosecond longer");
             limiter.set_rate(1);
-            let after = world.block_on(async { limiter.take(&*env.clock, Priority::Deep, 10).await }).unwrap();
+            let after = world
+                .block_on(async { limiter.take(&*env.clock, Priority::Deep, 10).await })
+                .unwrap();
             assert_eq!(after > 0, !close, "no limit comes after the end");
         }
     }

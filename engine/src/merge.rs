@@ -28,12 +28,18 @@ impl MemtableCursor {
     }
 
     fn step(&mut self, direction: Direction) {
-        let Some(last) = self.current.take() else { return };
+        let Some(last) = self.current.take() else {
+            return;
+        };
         self.current = self.slice.next();
         if self.current.is_none() {
             let slice = match direction {
-                Direction::Forward => self.memtable.walk(Start::After(&last.key, last.sequence), MEMTABLE_SLICE),
-                Direction::Reverse => self.memtable.walk(Start::Before(&last.key, last.sequence), MEMTABLE_SLICE),
+                Direction::Forward => self
+                    .memtable
+                    .walk(Start::After(&last.key, last.sequence), MEMTABLE_SLICE),
+                Direction::Reverse => self
+                    .memtable
+                    .walk(Start::Before(&last.key, last.sequence), MEMTABLE_SLICE),
             };
             self.set(slice);
         }
@@ -54,7 +60,11 @@ impl RunCursor {
     fn open(&mut self, at: usize) -> &mut TableCursor {
         self.at = at;
         let table = self.run.tables[at].clone();
-        let cursor = if self.sequential { TableCursor::sequential(table) } else { TableCursor::new(table) };
+        let cursor = if self.sequential {
+            TableCursor::sequential(table)
+        } else {
+            TableCursor::new(table)
+        };
         self.cursor.insert(cursor)
     }
 
@@ -63,10 +73,16 @@ impl RunCursor {
     }
 
     /// Goes to the first entry at or after `key`, or to the first of all.
-    async fn seek_forward(&mut self, key: Option<&[u8]>, context: &mut ReadContext<'_>) -> Result<()> {
+    async fn seek_forward(
+        &mut self,
+        key: Option<&[u8]>,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
         context.level = Some(self.level);
         let tables = &self.run.tables;
-        let at = key.map_or(0, |key| tables.partition_point(|table| *table.facts().largest < *key));
+        let at = key.map_or(0, |key| {
+            tables.partition_point(|table| *table.facts().largest < *key)
+        });
         context.work.comparisons += u64::from(tables.len().max(1).ilog2()) + 1;
         if at == tables.len() {
             self.cursor = None;
@@ -80,10 +96,16 @@ impl RunCursor {
     }
 
     /// Goes to the last entry whose key is below `key`, or to the last of all.
-    async fn seek_backward(&mut self, key: Option<&[u8]>, context: &mut ReadContext<'_>) -> Result<()> {
+    async fn seek_backward(
+        &mut self,
+        key: Option<&[u8]>,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
         context.level = Some(self.level);
         let tables = &self.run.tables;
-        let end = key.map_or(tables.len(), |key| tables.partition_point(|table| *table.facts().smallest < *key));
+        let end = key.map_or(tables.len(), |key| {
+            tables.partition_point(|table| *table.facts().smallest < *key)
+        });
         context.work.comparisons += u64::from(tables.len().max(1).ilog2()) + 1;
         if end == 0 {
             self.cursor = None;
@@ -104,7 +126,10 @@ impl RunCursor {
         direction: Direction,
         context: &mut ReadContext<'_>,
     ) -> Result<()> {
-        if !self.entry().is_some_and(|entry| fragment.contains(&entry.key)) {
+        if !self
+            .entry()
+            .is_some_and(|entry| fragment.contains(&entry.key))
+        {
             return Ok(());
         }
         context.level = Some(self.level);
@@ -112,20 +137,31 @@ impl RunCursor {
         let is_old = |table: &Table| table.facts().sequence_max < floor;
         match direction {
             Direction::Forward => {
-                let inside = |table: &Table| is_old(table) && fragment.before_end(&table.facts().largest);
-                let past = run.tables[at..].iter().take_while(|table| inside(table)).count();
+                let inside =
+                    |table: &Table| is_old(table) && fragment.before_end(&table.facts().largest);
+                let past = run.tables[at..]
+                    .iter()
+                    .take_while(|table| inside(table))
+                    .count();
                 match run.tables.get(at + past) {
                     None => self.cursor = None,
                     Some(table) if is_old(table) => {
-                        self.open(at + past).seek(&fragment.end, Sequence::MAX, context).await?;
+                        self.open(at + past)
+                            .seek(&fragment.end, Sequence::MAX, context)
+                            .await?;
                     }
                     Some(_) if past > 0 => self.open(at + past).seek_first(context).await?,
                     Some(_) => {}
                 }
             }
             Direction::Reverse => {
-                let inside = |table: &Table| is_old(table) && *table.facts().smallest >= *fragment.start;
-                let past = run.tables[..=at].iter().rev().take_while(|table| inside(table)).count();
+                let inside =
+                    |table: &Table| is_old(table) && *table.facts().smallest >= *fragment.start;
+                let past = run.tables[..=at]
+                    .iter()
+                    .rev()
+                    .take_while(|table| inside(table))
+                    .count();
                 match at.checked_sub(past) {
                     None => self.cursor = None,
                     Some(at) if is_old(&run.tables[at]) => {
@@ -140,7 +176,9 @@ impl RunCursor {
     }
 
     async fn step(&mut self, direction: Direction, context: &mut ReadContext<'_>) -> Result<()> {
-        let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        let Some(cursor) = &mut self.cursor else {
+            return Ok(());
+        };
         context.level = Some(self.level);
         match direction {
             Direction::Forward => cursor.next(context).await?,
@@ -175,11 +213,18 @@ impl Source {
         }
     }
 
-    async fn seek(&mut self, key: Option<&[u8]>, direction: Direction, context: &mut ReadContext<'_>) -> Result<()> {
+    async fn seek(
+        &mut self,
+        key: Option<&[u8]>,
+        direction: Direction,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
         match (self, direction) {
             (Self::Memtable(cursor), Direction::Forward) => {
                 let slice = match key {
-                    Some(key) => cursor.memtable.walk(Start::At(key, Sequence::MAX), MEMTABLE_SLICE),
+                    Some(key) => cursor
+                        .memtable
+                        .walk(Start::At(key, Sequence::MAX), MEMTABLE_SLICE),
                     None => cursor.memtable.walk(Start::First, MEMTABLE_SLICE),
                 };
                 cursor.set(slice);
@@ -188,7 +233,9 @@ impl Source {
             }
             (Self::Memtable(cursor), Direction::Reverse) => {
                 let slice = match key {
-                    Some(key) => cursor.memtable.walk(Start::Before(key, Sequence::MAX), MEMTABLE_SLICE),
+                    Some(key) => cursor
+                        .memtable
+                        .walk(Start::Before(key, Sequence::MAX), MEMTABLE_SLICE),
                     None => cursor.memtable.walk(Start::Last, MEMTABLE_SLICE),
                 };
                 cursor.set(slice);
@@ -223,23 +270,41 @@ pub(crate) struct Merge {
 impl Merge {
     /// A merge of nothing yet.
     pub(crate) fn new(direction: Direction) -> Self {
-        Self { direction, sources: Vec::new(), heap: Vec::new() }
+        Self {
+            direction,
+            sources: Vec::new(),
+            heap: Vec::new(),
+        }
     }
 
     /// Adds a memtable.
     pub(crate) fn add_memtable(&mut self, memtable: Arc<Memtable>) {
         let slice = Vec::new().into_iter();
-        self.sources.push(Source::Memtable(MemtableCursor { memtable, slice, current: None }));
+        self.sources.push(Source::Memtable(MemtableCursor {
+            memtable,
+            slice,
+            current: None,
+        }));
     }
 
     /// Adds a run of `level`; `sequential` reads far ahead and leaves the cache alone.
     pub(crate) fn add_run(&mut self, run: Arc<Run>, level: usize, sequential: bool) {
         let level = u8::try_from(level).unwrap_or(u8::MAX);
-        self.sources.push(Source::Run(RunCursor { run, level, at: 0, cursor: None, sequential }));
+        self.sources.push(Source::Run(RunCursor {
+            run,
+            level,
+            at: 0,
+            cursor: None,
+            sequential,
+        }));
     }
 
     /// Goes to the first entry at or after `key` (the last before it, in reverse), or to the very first.
-    pub(crate) async fn seek(&mut self, key: Option<&[u8]>, context: &mut ReadContext<'_>) -> Result<()> {
+    pub(crate) async fn seek(
+        &mut self,
+        key: Option<&[u8]>,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
         for source in &mut self.sources {
             source.seek(key, self.direction, context).await?;
         }
@@ -257,7 +322,9 @@ impl Merge {
     ) -> Result<()> {
         for source in &mut self.sources {
             if let Source::Run(cursor) = source {
-                cursor.skip(fragment, floor, self.direction, context).await?;
+                cursor
+                    .skip(fragment, floor, self.direction, context)
+                    .await?;
             }
         }
         self.build_heap(context);
@@ -265,7 +332,9 @@ impl Merge {
     }
 
     fn build_heap(&mut self, context: &mut ReadContext<'_>) {
-        self.heap = (0..self.sources.len()).filter(|source| self.sources[*source].entry().is_some()).collect();
+        self.heap = (0..self.sources.len())
+            .filter(|source| self.sources[*source].entry().is_some())
+            .collect();
         for at in (0..self.heap.len() / 2).rev() {
             self.sift_down(at, context);
         }
@@ -278,7 +347,9 @@ impl Merge {
 
     /// Goes to the next entry. O(log sources) comparisons.
     pub(crate) async fn step(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
-        let Some(top) = self.heap.first().copied() else { return Ok(()) };
+        let Some(top) = self.heap.first().copied() else {
+            return Ok(());
+        };
         self.sources[top].step(self.direction, context).await?;
         if self.sources[top].entry().is_none() {
             self.heap.swap_remove(0);
@@ -303,8 +374,11 @@ impl Merge {
     }
 
     fn order(&self, a: usize, b: usize) -> Ordering {
-        let entry =
-            |at: usize| self.sources[self.heap[at]].entry().expect("only sources with an entry are in the heap");
+        let entry = |at: usize| {
+            self.sources[self.heap[at]]
+                .entry()
+                .expect("only sources with an entry are in the heap")
+        };
         match self.direction {
             Direction::Forward => entry(a).order(entry(b)),
             Direction::Reverse => entry(b).order(entry(a)),

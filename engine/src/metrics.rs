@@ -215,7 +215,10 @@ counters! {
 impl Counts {
     /// Nanoseconds that background jobs waited for the I/O limit.
     pub fn limiter_wait_nanos(&self) -> u64 {
-        self.limiter_flush_nanos + self.limiter_level0_nanos + self.limiter_collection_nanos + self.limiter_deep_nanos
+        self.limiter_flush_nanos
+            + self.limiter_level0_nanos
+            + self.limiter_collection_nanos
+            + self.limiter_deep_nanos
     }
 
     /// Bytes written to the device for any reason.
@@ -307,7 +310,10 @@ impl Counters {
 
     /// Books an event.
     pub(crate) fn event(&self, event: Event) {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event);
     }
 
     /// Takes the events booked since the last call.
@@ -410,7 +416,11 @@ pub struct AgentAction {
 impl AgentAction {
     pub(crate) fn new(action: &Action, before: Option<u32>) -> Self {
         let Action::SetRuns { level, runs } = *action;
-        Self { level, before, runs }
+        Self {
+            level,
+            before,
+            runs,
+        }
     }
 }
 

@@ -38,7 +38,9 @@ pub(crate) async fn open(
     let mut cache = BlockCache::new(&config.cache, config.seed)?;
     cache.observer = observer;
     let cache = Arc::new(cache);
-    env.fs.create_directory(&directory).map_err(|error| Error::io("create", &directory, error))?;
+    env.fs
+        .create_directory(&directory)
+        .map_err(|error| Error::io("create", &directory, error))?;
     let guard = take_lock(&env, &directory)?;
     let started = env.clock.now();
     let recovered = recover(&env, &directory, &cache).await?;
@@ -64,7 +66,11 @@ pub(crate) async fn open(
     let manifest = Manifest::begin(&env, &directory, manifest_number, &version, base).await?;
     write_settings(&env, &directory, &config).await?;
 
-    let view = View::new(Memtable::new(config.memtable_structure, wal_number), &replayed.memtables, version);
+    let view = View::new(
+        Memtable::new(config.memtable_structure, wal_number),
+        &replayed.memtables,
+        version,
+    );
     let synced_at = env.clock.now();
     let values = ValueQueues::new(config.value_log.queues as usize);
     let inner = Arc::new(Inner {
@@ -80,7 +86,12 @@ pub(crate) async fn open(
         queue: Mutex::new(CommitQueue::default()),
         separated: AtomicU64::new(0),
         recovery: Mutex::new(RecoveryReport::default()),
-        log: tokio::sync::Mutex::new(Log { wal, values, sequence, synced_at }),
+        log: tokio::sync::Mutex::new(Log {
+            wal,
+            values,
+            sequence,
+            synced_at,
+        }),
         manifest: tokio::sync::Mutex::new(manifest),
         jobs: Mutex::new(Jobs::default()),
         work_due: Notify::new(),
@@ -99,7 +110,9 @@ pub(crate) async fn open(
         directory,
         config: ArcSwap::from_pointee(config),
     });
-    let mut report = inner.settle_recovery(replayed, &recovered.wals, &recovered.leftovers).await?;
+    let mut report = inner
+        .settle_recovery(replayed, &recovered.wals, &recovered.leftovers)
+        .await?;
     report.nanos = inner.env.clock.now() - started;
     *lock(&inner.recovery) = report;
     inner.start();
@@ -110,19 +123,37 @@ pub(crate) async fn open(
 pub(crate) fn take_lock(env: &Env, directory: &Path) -> Result<Box<dyn Send + Sync>> {
     let path = directory.join(LOCK);
     env.fs.lock(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => Error::Locked { directory: directory.to_owned() },
+        std::io::ErrorKind::WouldBlock => Error::Locked {
+            directory: directory.to_owned(),
+        },
         _ => Error::io("lock", &path, error),
     })
 }
 
 /// Leaves the settings in the directory, for people and tools; the engine does not read them.
-pub(crate) async fn write_settings(env: &Env, directory: &Path, config: &EngineConfig) -> Result<()> {
+pub(crate) async fn write_settings(
+    env: &Env,
+    directory: &Path,
+    config: &EngineConfig,
+) -> Result<()> {
     let temporary = directory.join("SETTINGS.new");
     let settings = serde_json::to_vec_pretty(config).expect("settings are plain data");
-    let file = env.fs.create(&temporary).map_err(|error| Error::io("create", &temporary, error))?;
-    file.append(&settings).await.map_err(|error| Error::io("append to", &temporary, error))?;
-    file.sync().await.map_err(|error| Error::io("sync", &temporary, error))?;
+    let file = env
+        .fs
+        .create(&temporary)
+        .map_err(|error| Error::io("create", &temporary, error))?;
+    file.append(&settings)
+        .await
+        .map_err(|error| Error::io("append to", &temporary, error))?;
+    file.sync()
+        .await
+        .map_err(|error| Error::io("sync", &temporary, error))?;
     let path = directory.join(SETTINGS);
-    env.fs.rename(&temporary, &path).map_err(|error| Error::io("rename", &temporary, error))?;
-    env.fs.sync_directory(directory).await.map_err(|error| Error::io("sync", directory, error))
+    env.fs
+        .rename(&temporary, &path)
+        .map_err(|error| Error::io("rename", &temporary, error))?;
+    env.fs
+        .sync_directory(directory)
+        .await
+        .map_err(|error| Error::io("sync", directory, error))
 }

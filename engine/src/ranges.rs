@@ -58,7 +58,9 @@ impl Fragment {
 
     /// The newest tombstone that `snapshot` sees; 0 where it sees none.
     fn newest(&self, snapshot: Sequence) -> Sequence {
-        let seen = self.sequences.partition_point(|sequence| *sequence <= snapshot);
+        let seen = self
+            .sequences
+            .partition_point(|sequence| *sequence <= snapshot);
         self.sequences[..seen].last().copied().unwrap_or(0)
     }
 
@@ -69,7 +71,10 @@ impl Fragment {
         if sequences.get(at) != Some(&sequence) {
             sequences.insert(at, sequence);
         }
-        Self { sequences: sequences.into(), ..self.clone() }
+        Self {
+            sequences: sequences.into(),
+            ..self.clone()
+        }
     }
 }
 
@@ -98,14 +103,26 @@ impl RangeSet {
     }
 
     fn add(&mut self, tombstone: &RangeTombstone) {
-        let RangeTombstone { sequence, start, end } = tombstone;
+        let RangeTombstone {
+            sequence,
+            start,
+            end,
+        } = tombstone;
         self.cut(start);
         self.cut(end);
-        let from = self.fragments.partition_point(|fragment| fragment.start < *start);
-        let to = self.fragments.partition_point(|fragment| before(&fragment.start, end));
+        let from = self
+            .fragments
+            .partition_point(|fragment| fragment.start < *start);
+        let to = self
+            .fragments
+            .partition_point(|fragment| before(&fragment.start, end));
         let fresh = |start: &Key, end: &Key| {
             let (start, end) = (start.clone(), end.clone());
-            Fragment { start, end, sequences: [*sequence].into() }
+            Fragment {
+                start,
+                end,
+                sequences: [*sequence].into(),
+            }
         };
         let mut pieces = Vec::with_capacity(to - from + 1);
         // Where the keys begin that no piece has yet; None past the last key of all.
@@ -125,11 +142,18 @@ impl RangeSet {
 
     /// Makes `key` the bound of two fragments where it lies inside one.
     fn cut(&mut self, key: &Key) {
-        let after = self.fragments.partition_point(|fragment| fragment.start < *key);
-        let Some(at) = after.checked_sub(1) else { return };
+        let after = self
+            .fragments
+            .partition_point(|fragment| fragment.start < *key);
+        let Some(at) = after.checked_sub(1) else {
+            return;
+        };
         let fragment = &self.fragments[at];
         if fragment.before_end(key) {
-            let right = Fragment { start: key.clone(), ..fragment.clone() };
+            let right = Fragment {
+                start: key.clone(),
+                ..fragment.clone()
+            };
             self.fragments[at].end = key.clone();
             self.fragments.insert(after, right);
         }
@@ -138,12 +162,22 @@ impl RangeSet {
     fn remove(&mut self, removed: &BTreeSet<Sequence>) {
         let mut kept: Vec<Fragment> = Vec::with_capacity(self.fragments.len());
         for fragment in self.fragments.drain(..) {
-            let left: Vec<_> = fragment.sequences.iter().copied().filter(|it| !removed.contains(it)).collect();
+            let left: Vec<_> = fragment
+                .sequences
+                .iter()
+                .copied()
+                .filter(|it| !removed.contains(it))
+                .collect();
             match kept.last_mut() {
                 // A bound that was the removed one's alone is none any more.
-                Some(last) if *last.sequences == *left && last.end == fragment.start => last.end = fragment.end,
+                Some(last) if *last.sequences == *left && last.end == fragment.start => {
+                    last.end = fragment.end
+                }
                 _ if left.is_empty() => {}
-                _ => kept.push(Fragment { sequences: left.into(), ..fragment }),
+                _ => kept.push(Fragment {
+                    sequences: left.into(),
+                    ..fragment
+                }),
             }
         }
         self.fragments = kept;
@@ -156,19 +190,27 @@ impl RangeSet {
 
     /// Bytes of memory it takes.
     pub(crate) fn bytes(&self) -> u64 {
-        let bytes = |it: &Fragment| size_of::<Fragment>() + it.start.len() + it.end.len() + 16 + 8 * it.sequences.len();
+        let bytes = |it: &Fragment| {
+            size_of::<Fragment>() + it.start.len() + it.end.len() + 16 + 8 * it.sequences.len()
+        };
         self.fragments.iter().map(|it| bytes(it) as u64).sum()
     }
 
     /// The fragment that `key` lies in.
     fn fragment(&self, key: &[u8]) -> Option<&Fragment> {
-        let after = self.fragments.partition_point(|fragment| *fragment.start <= *key);
-        self.fragments[..after].last().filter(|fragment| fragment.before_end(key))
+        let after = self
+            .fragments
+            .partition_point(|fragment| *fragment.start <= *key);
+        self.fragments[..after]
+            .last()
+            .filter(|fragment| fragment.before_end(key))
     }
 
     /// The fragments that hold keys from `smallest` to `largest`, both included.
     fn overlapping(&self, smallest: &[u8], largest: &[u8]) -> &[Fragment] {
-        let from = self.fragments.partition_point(|it| !it.before_end(smallest));
+        let from = self
+            .fragments
+            .partition_point(|it| !it.before_end(smallest));
         let to = self.fragments.partition_point(|it| *it.start <= *largest);
         &self.fragments[from..to.max(from)]
     }
@@ -181,28 +223,49 @@ impl RangeSet {
     /// The oldest tombstone over `key` that is newer than `sequence`.
     pub(crate) fn next_after(&self, key: &[u8], sequence: Sequence) -> Option<Sequence> {
         let sequences = &self.fragment(key)?.sequences;
-        sequences.get(sequences.partition_point(|other| *other <= sequence)).copied()
+        sequences
+            .get(sequences.partition_point(|other| *other <= sequence))
+            .copied()
     }
 
     /// The version up to which tombstones that `snapshot` sees hide every key from `smallest` to `largest`, both included;
     /// 0 where one is not covered.
     pub(crate) fn covering(&self, smallest: &[u8], largest: &[u8], snapshot: Sequence) -> Sequence {
         let fragments = self.overlapping(smallest, largest);
-        let (Some(first), Some(last)) = (fragments.first(), fragments.last()) else { return 0 };
+        let (Some(first), Some(last)) = (fragments.first(), fragments.last()) else {
+            return 0;
+        };
         let whole = *first.start <= *smallest
             && last.before_end(largest)
-            && fragments.windows(2).all(|pair| pair[0].end == pair[1].start);
-        if whole { fragments.iter().map(|it| it.newest(snapshot)).min().unwrap_or(0) } else { 0 }
+            && fragments
+                .windows(2)
+                .all(|pair| pair[0].end == pair[1].start);
+        if whole {
+            fragments
+                .iter()
+                .map(|it| it.newest(snapshot))
+                .min()
+                .unwrap_or(0)
+        } else {
+            0
+        }
     }
 
     /// The sequence numbers of the tombstones.
     pub(crate) fn sequences(&self) -> BTreeSet<Sequence> {
-        self.fragments.iter().flat_map(|fragment| fragment.sequences.iter().copied()).collect()
+        self.fragments
+            .iter()
+            .flat_map(|fragment| fragment.sequences.iter().copied())
+            .collect()
     }
 
     /// The newest tombstone; 0 where there is none.
     pub(crate) fn newest(&self) -> Sequence {
-        self.fragments.iter().filter_map(|fragment| fragment.sequences.last().copied()).max().unwrap_or(0)
+        self.fragments
+            .iter()
+            .filter_map(|fragment| fragment.sequences.last().copied())
+            .max()
+            .unwrap_or(0)
     }
 
     /// The tombstones, put together again.
@@ -211,7 +274,10 @@ impl RangeSet {
         for fragment in &self.fragments {
             for sequence in fragment.sequences.iter() {
                 // The fragments of a tombstone leave no gap.
-                whole.entry(*sequence).or_insert((&fragment.start, &fragment.end)).1 = &fragment.end;
+                whole
+                    .entry(*sequence)
+                    .or_insert((&fragment.start, &fragment.end))
+                    .1 = &fragment.end;
             }
         }
         let tombstone = |(sequence, (start, end)): (Sequence, (&Key, &Key))| RangeTombstone {
@@ -225,13 +291,22 @@ impl RangeSet {
     /// The tombstones that nobody can need beside the newer ones: wherever one hides something, a newer one hides it from
     /// the same of `snapshots` (in order) and from readers of the newest state.
     fn shadowed(&self, snapshots: &[Sequence]) -> BTreeSet<Sequence> {
-        let stripe = |sequence: Sequence| snapshots.partition_point(|snapshot| *snapshot < sequence);
+        let stripe =
+            |sequence: Sequence| snapshots.partition_point(|snapshot| *snapshot < sequence);
         let mut needed = BTreeSet::new();
         for fragment in &self.fragments {
-            let newer = fragment.sequences.iter().skip(1).map(|it| stripe(*it)).chain([usize::MAX]);
+            let newer = fragment
+                .sequences
+                .iter()
+                .skip(1)
+                .map(|it| stripe(*it))
+                .chain([usize::MAX]);
             let pairs = fragment.sequences.iter().zip(newer);
-            needed
-                .extend(pairs.filter(|(sequence, newer)| stripe(**sequence) != *newer).map(|(sequence, _)| *sequence));
+            needed.extend(
+                pairs
+                    .filter(|(sequence, newer)| stripe(**sequence) != *newer)
+                    .map(|(sequence, _)| *sequence),
+            );
         }
         self.sequences().difference(&needed).copied().collect()
     }
@@ -245,11 +320,17 @@ impl RangeSet {
     ) -> BTreeSet<Sequence> {
         let mut needed = BTreeSet::new();
         for (smallest, largest, applied) in tables {
-            let sequences = self.overlapping(smallest, largest).iter().flat_map(|it| it.sequences.iter().copied());
+            let sequences = self
+                .overlapping(smallest, largest)
+                .iter()
+                .flat_map(|it| it.sequences.iter().copied());
             needed.extend(sequences.filter(|sequence| *sequence > applied));
         }
         let shadowed = self.shadowed(snapshots);
-        self.sequences().into_iter().filter(|it| !needed.contains(it) || shadowed.contains(it)).collect()
+        self.sequences()
+            .into_iter()
+            .filter(|it| !needed.contains(it) || shadowed.contains(it))
+            .collect()
     }
 }
 
@@ -262,7 +343,9 @@ pub(crate) struct RangeView {
 impl RangeView {
     /// A view of `sets`.
     pub(crate) fn new(sets: impl Iterator<Item = Arc<RangeSet>>) -> Self {
-        Self { sets: sets.collect() }
+        Self {
+            sets: sets.collect(),
+        }
     }
 
     /// Whether a tombstone covers `key`, seen or not.
@@ -272,16 +355,28 @@ impl RangeView {
 
     /// How many tombstones it holds.
     pub(crate) fn tombstones(&self) -> u64 {
-        self.sets.iter().map(|set| set.sequences().len() as u64).sum()
+        self.sets
+            .iter()
+            .map(|set| set.sequences().len() as u64)
+            .sum()
     }
 
     /// The newest tombstone over `key` that `snapshot` sees, and a fragment that it covers.
-    pub(crate) fn newest(&self, key: &[u8], snapshot: Sequence, work: &mut Work) -> Option<(Sequence, &Fragment)> {
+    pub(crate) fn newest(
+        &self,
+        key: &[u8],
+        snapshot: Sequence,
+        work: &mut Work,
+    ) -> Option<(Sequence, &Fragment)> {
         let mut newest = None;
         for set in &self.sets {
             work.comparisons += u64::from(set.fragments.len().max(1).ilog2()) + 1;
-            let found = set.fragment(key).map(|fragment| (fragment.newest(snapshot), fragment));
-            newest = found.filter(|(sequence, _)| *sequence > newest.map_or(0, |(other, _)| other)).or(newest);
+            let found = set
+                .fragment(key)
+                .map(|fragment| (fragment.newest(snapshot), fragment));
+            newest = found
+                .filter(|(sequence, _)| *sequence > newest.map_or(0, |(other, _)| other))
+                .or(newest);
         }
         newest
     }
@@ -296,7 +391,11 @@ mod tests {
 
     fn tombstone(sequence: Sequence, start: &str, end: &str) -> RangeTombstone {
         let key = |text: &str| Key::copy_from_slice(text.as_bytes());
-        RangeTombstone { sequence, start: key(start), end: key(end) }
+        RangeTombstone {
+            sequence,
+            start: key(start),
+            end: key(end),
+        }
     }
 
     fn set(tombstones: &[RangeTombstone]) -> RangeSet {
@@ -305,24 +404,54 @@ mod tests {
 
     fn show(set: &RangeSet) -> String {
         let text = |key: &Key| String::from_utf8_lossy(key).into_owned();
-        let fragment = |it: &Fragment| format!("{}-{}{:?}", text(&it.start), text(&it.end), it.sequences);
-        set.fragments.iter().map(fragment).collect::<Vec<_>>().join(" ")
+        let fragment =
+            |it: &Fragment| format!("{}-{}{:?}", text(&it.start), text(&it.end), it.sequences);
+        set.fragments
+            .iter()
+            .map(fragment)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
     fn overlapping_tombstones_are_cut_at_each_others_bounds() {
-        let all = [tombstone(3, "b", "e"), tombstone(5, "d", "h"), tombstone(4, "k", ""), tombstone(7, "", "c")];
-        assert_eq!(show(&set(&all)), "-b[7] b-c[3, 7] c-d[3] d-e[3, 5] e-h[5] k-[4]");
-        assert_eq!(set(&all).tombstones(), [all[0].clone(), all[2].clone(), all[1].clone(), all[3].clone()]);
+        let all = [
+            tombstone(3, "b", "e"),
+            tombstone(5, "d", "h"),
+            tombstone(4, "k", ""),
+            tombstone(7, "", "c"),
+        ];
+        assert_eq!(
+            show(&set(&all)),
+            "-b[7] b-c[3, 7] c-d[3] d-e[3, 5] e-h[5] k-[4]"
+        );
+        assert_eq!(
+            set(&all).tombstones(),
+            [
+                all[0].clone(),
+                all[2].clone(),
+                all[1].clone(),
+                all[3].clone()
+            ]
+        );
         let without = set(&all).changed([], &[5, 7].into());
-        assert_eq!(show(&without), "b-e[3] k-[4]", "bounds that nobody needs are gone");
+        assert_eq!(
+            show(&without),
+            "b-e[3] k-[4]",
+            "bounds that nobody needs are gone"
+        );
     }
 
     #[test]
     fn a_span_is_covered_where_no_key_of_it_is_left_out() {
-        let set = set(&[tombstone(3, "b", "e"), tombstone(5, "e", "h"), tombstone(9, "i", "")]);
-        let covering =
-            |smallest: &str, largest: &str, snapshot| set.covering(smallest.as_bytes(), largest.as_bytes(), snapshot);
+        let set = set(&[
+            tombstone(3, "b", "e"),
+            tombstone(5, "e", "h"),
+            tombstone(9, "i", ""),
+        ]);
+        let covering = |smallest: &str, largest: &str, snapshot| {
+            set.covering(smallest.as_bytes(), largest.as_bytes(), snapshot)
+        };
         assert_eq!(covering("b", "d", 100), 3);
         assert_eq!(covering("c", "g", 100), 3, "the older of the two");
         assert_eq!(covering("e", "g", 4), 0, "not seen");
@@ -335,7 +464,13 @@ mod tests {
     #[test]
     fn a_tombstone_leaves_when_every_table_has_been_swept_or_is_newer() {
         let set = set(&[tombstone(10, "b", "f"), tombstone(20, "m", "p")]);
-        let (a, c, e, n, z) = (Key::from("a"), Key::from("c"), Key::from("e"), Key::from("n"), Key::from("z"));
+        let (a, c, e, n, z) = (
+            Key::from("a"),
+            Key::from("c"),
+            Key::from("e"),
+            Key::from("n"),
+            Key::from("z"),
+        );
         let spent = |tables: &[(&Key, &Key, Sequence)]| set.spent(tables.iter().copied(), &[]);
         assert_eq!(spent(&[]), [10, 20].into());
         assert_eq!(spent(&[(&c, &e, 9)]), [20].into());
@@ -366,7 +501,11 @@ mod tests {
         if chance.random_ratio(1, 8) {
             start = Key::new();
         }
-        RangeTombstone { sequence, start, end }
+        RangeTombstone {
+            sequence,
+            start,
+            end,
+        }
     }
 
     #[test]
@@ -377,7 +516,11 @@ mod tests {
             for sequence in 1..=40 {
                 let fresh = random_tombstone(&mut chance, sequence);
                 let removed: BTreeSet<_> = match chance.random_range(0..4) {
-                    0 => list.iter().map(|it| it.sequence).filter(|_| chance.random_ratio(1, 8)).collect(),
+                    0 => list
+                        .iter()
+                        .map(|it| it.sequence)
+                        .filter(|_| chance.random_ratio(1, 8))
+                        .collect(),
                     _ => BTreeSet::new(),
                 };
                 set = set.changed([&fresh], &removed);
@@ -385,14 +528,20 @@ mod tests {
                 list.push(fresh);
                 check(&set, &list, sequence + 1, &format!("seed {seed}, {list:?}"));
                 // What newer ones shadow changes nothing that a snapshot held or a later reader sees.
-                let mut snapshots: Vec<Sequence> =
-                    (0..chance.random_range(0..3)).map(|_| chance.random_range(0..=sequence)).collect();
+                let mut snapshots: Vec<Sequence> = (0..chance.random_range(0..3))
+                    .map(|_| chance.random_range(0..=sequence))
+                    .collect();
                 snapshots.sort_unstable();
                 let less = set.changed([], &set.shadowed(&snapshots));
-                for (key, snapshot) in keys()
-                    .flat_map(|key| snapshots.iter().copied().chain([Sequence::MAX]).map(move |it| (key.clone(), it)))
-                {
-                    let hides = |set: &RangeSet| set.fragment(&key).map_or(0, |it| it.newest(snapshot));
+                for (key, snapshot) in keys().flat_map(|key| {
+                    snapshots
+                        .iter()
+                        .copied()
+                        .chain([Sequence::MAX])
+                        .map(move |it| (key.clone(), it))
+                }) {
+                    let hides =
+                        |set: &RangeSet| set.fragment(&key).map_or(0, |it| it.newest(snapshot));
                     assert_eq!(
                         hides(&less),
                         hides(&set),
@@ -404,23 +553,46 @@ mod tests {
     }
 
     fn keys() -> impl Iterator<Item = Vec<u8>> {
-        (96..=111u8).flat_map(|last| [vec![last], vec![b'a', last], vec![b'a', last, 0], vec![last, 0]])
+        (96..=111u8).flat_map(|last| {
+            [
+                vec![last],
+                vec![b'a', last],
+                vec![b'a', last, 0],
+                vec![last, 0],
+            ]
+        })
     }
 
     fn check(set: &RangeSet, list: &[RangeTombstone], next: Sequence, what: &str) {
         assert!(
-            set.fragments.windows(2).all(|it| !it[0].end.is_empty() && it[0].end <= it[1].start),
+            set.fragments
+                .windows(2)
+                .all(|it| !it[0].end.is_empty() && it[0].end <= it[1].start),
             "{what}: {set:?}"
         );
         assert_eq!(set.tombstones(), list, "{what}");
-        assert_eq!(set.newest(), list.last().map_or(0, |it| it.sequence), "{what}");
+        assert_eq!(
+            set.newest(),
+            list.last().map_or(0, |it| it.sequence),
+            "{what}"
+        );
         let view = RangeView::new([Arc::new(set.clone())].into_iter());
         for key in keys() {
-            let over: Vec<Sequence> = list.iter().filter(|it| covers(it, &key)).map(|it| it.sequence).collect();
+            let over: Vec<Sequence> = list
+                .iter()
+                .filter(|it| covers(it, &key))
+                .map(|it| it.sequence)
+                .collect();
             assert_eq!(view.contains(&key), !over.is_empty(), "{what}: {key:?}");
             for at in 0..next {
-                let newest = view.newest(&key, at, &mut Work::default()).map(|(sequence, _)| sequence);
-                assert_eq!(newest, over.iter().copied().filter(|it| *it <= at).max(), "{what}: {key:?} at {at}");
+                let newest = view
+                    .newest(&key, at, &mut Work::default())
+                    .map(|(sequence, _)| sequence);
+                assert_eq!(
+                    newest,
+                    over.iter().copied().filter(|it| *it <= at).max(),
+                    "{what}: {key:?} at {at}"
+                );
                 assert_eq!(
                     set.next_after(&key, at),
                     over.iter().copied().find(|it| *it > at),

@@ -19,7 +19,11 @@ use crate::version::Version;
 
 impl Inner {
     /// The value of `key` at `snapshot`, or now.
-    pub(crate) async fn get(&self, key: &[u8], snapshot: Option<Sequence>) -> Result<Option<Value>> {
+    pub(crate) async fn get(
+        &self,
+        key: &[u8],
+        snapshot: Option<Sequence>,
+    ) -> Result<Option<Value>> {
         check_key(key)?;
         self.check_open()?;
         // Before the view, which comes before the sequence number: see `rows`.
@@ -30,9 +34,12 @@ impl Inner {
             // The view first: what is published afterwards and missing in it is concurrent with this read.
             let view = self.view.load();
             let snapshot = snapshot.unwrap_or_else(|| self.published.load(Ordering::Acquire));
-            let result = self.look_up(&view, key, snapshot, epoch, &mut context).await;
+            let result = self
+                .look_up(&view, key, snapshot, epoch, &mut context)
+                .await;
             // Its memtable may hold what was written after the view was made, and point at a file that is newer, too.
-            let outdated = matches!(result, Err(Error::Corruption { .. })) && !Arc::ptr_eq(&view, &self.view.load());
+            let outdated = matches!(result, Err(Error::Corruption { .. }))
+                && !Arc::ptr_eq(&view, &self.view.load());
             if !outdated {
                 break result;
             }
@@ -61,7 +68,9 @@ impl Inner {
     ) -> Result<Option<Value>> {
         let ranges = view.ranges();
         // Older entries are hidden.
-        let floor = ranges.newest(key, snapshot, &mut context.work).map_or(0, |(sequence, _)| sequence);
+        let floor = ranges
+            .newest(key, snapshot, &mut context.work)
+            .map_or(0, |(sequence, _)| sequence);
         for memtable in view.memtables() {
             if let Some(entry) = memtable.get(key, snapshot, &mut context.work) {
                 context.stats.memtable_hits += 1;
@@ -73,8 +82,14 @@ impl Inner {
         }
         let hash = hash_key(key);
         match epoch.filter(|_| !ranges.contains(key)) {
-            Some(epoch) => self.look_up_by_row(&view.version, (key, hash), snapshot, epoch, context).await,
-            None => match self.look_up_in_tables(&view.version, (key, hash), (floor, snapshot), context).await? {
+            Some(epoch) => {
+                self.look_up_by_row(&view.version, (key, hash), snapshot, epoch, context)
+                    .await
+            }
+            None => match self
+                .look_up_in_tables(&view.version, (key, hash), (floor, snapshot), context)
+                .await?
+            {
                 Some((_, found)) => self.value_of(&view.version, found.entry, context).await,
                 None => Ok(None),
             },
@@ -94,12 +109,17 @@ impl Inner {
             context.level = Some(u8::try_from(number).unwrap_or(u8::MAX));
             for run in &level.runs {
                 context.work.comparisons += u64::from(run.tables.len().max(1).ilog2()) + 1;
-                let Some(table) = run.table_for(key).filter(|table| table.facts().sequence_max >= floor) else {
+                let Some(table) = run
+                    .table_for(key)
+                    .filter(|table| table.facts().sequence_max >= floor)
+                else {
                     continue;
                 };
                 if let Some(found) = table.get(key, hash, snapshot, context).await? {
                     let place = (table.facts().id, number);
-                    return Ok(Some((place, found)).filter(|(_, found)| found.entry.sequence >= floor));
+                    return Ok(
+                        Some((place, found)).filter(|(_, found)| found.entry.sequence >= floor)
+                    );
                 }
             }
         }
@@ -119,10 +139,17 @@ impl Inner {
             Kind::Delete | Kind::DeleteRange => Ok(None),
             Kind::Pointer => {
                 let pointer = entry.pointer().ok_or_else(|| {
-                    Error::corruption(&self.directory, 0, "an entry of a table is no pointer to a value")
+                    Error::corruption(
+                        &self.directory,
+                        0,
+                        "an entry of a table is no pointer to a value",
+                    )
                 })?;
                 let state = version.value_files.get(&pointer.file).ok_or_else(|| {
-                    let what = format!("a table points at value file {}, which is not there", pointer.file);
+                    let what = format!(
+                        "a table points at value file {}, which is not there",
+                        pointer.file
+                    );
                     Error::corruption(&self.directory, pointer.offset, what)
                 })?;
                 state.get(&entry.key, &pointer, context).await.map(Some)

@@ -80,12 +80,20 @@ impl FoundValues {
         while let Step::Frame(frame, _) = walker.next().await? {
             frames.push((frame, false));
         }
-        Ok(Self { file: state.number, frames, end: walker.offset(), bytes })
+        Ok(Self {
+            file: state.number,
+            frames,
+            end: walker.offset(),
+            bytes,
+        })
     }
 
     /// The place in `frames` of the one that `pointer` names, if it is there and was made for a key like `key`.
     fn place(&self, key: &[u8], pointer: &ValuePointer) -> Option<usize> {
-        let at = self.frames.binary_search_by_key(&pointer.offset, |(frame, _)| frame.offset).ok()?;
+        let at = self
+            .frames
+            .binary_search_by_key(&pointer.offset, |(frame, _)| frame.offset)
+            .ok()?;
         let frame = &self.frames[at].0;
         let bytes = frame_bytes(key.len(), pointer.stored_bytes) as u64;
         (frame.checksum == pointer.checksum && frame.bytes == bytes).then_some(at)
@@ -94,7 +102,9 @@ impl FoundValues {
     /// What nothing points at.
     fn garbage(&self) -> Vec<(u64, u64)> {
         let unclaimed = self.frames.iter().filter(|(_, claimed)| !claimed);
-        let mut parts: Vec<_> = unclaimed.map(|(frame, _)| (frame.offset, frame.offset + frame.bytes)).collect();
+        let mut parts: Vec<_> = unclaimed
+            .map(|(frame, _)| (frame.offset, frame.offset + frame.bytes))
+            .collect();
         parts.extend((self.end < self.bytes).then_some((self.end, self.bytes)));
         parts
     }
@@ -108,14 +118,29 @@ enum Part {
 /// Reads the logs and walks the value files, in parallel.
 async fn read_parts(env: &Env, directory: &Path, recovered: &Recovered) -> Result<Vec<Part>> {
     let mut parts: Vec<BoxFuture<'static, Result<Part>>> = Vec::new();
-    for state in recovered.version.value_files.values().filter(|state| !state.is_sealed()).cloned() {
-        parts.push(Box::pin(async move { FoundValues::find(state).await.map(Part::Values) }));
+    for state in recovered
+        .version
+        .value_files
+        .values()
+        .filter(|state| !state.is_sealed())
+        .cloned()
+    {
+        parts.push(Box::pin(async move {
+            FoundValues::find(state).await.map(Part::Values)
+        }));
     }
     for wal in recovered.wals.iter().copied() {
         let (env, path) = (env.clone(), FileKind::Wal.path(directory, wal));
-        parts.push(Box::pin(async move { wal::replay(&env, &path).await.map(|log| Part::Log(wal, log)) }));
+        parts.push(Box::pin(async move {
+            wal::replay(&env, &path)
+                .await
+                .map(|log| Part::Log(wal, log))
+        }));
     }
-    spawn_all(&*env.tasks, "recovery", parts).await.into_iter().collect()
+    spawn_all(&*env.tasks, "recovery", parts)
+        .await
+        .into_iter()
+        .collect()
 }
 
 /// Replays the logs in order, to the first record that cannot be used: a prefix of history, never a hole.
@@ -126,7 +151,12 @@ pub(crate) async fn replay(
     recovered: &Recovered,
 ) -> Result<Replayed> {
     let (sequence, report) = (recovered.sequence, RecoveryReport::default());
-    let mut replayed = Replayed { memtables: Vec::new(), sequence, values: BTreeMap::new(), report };
+    let mut replayed = Replayed {
+        memtables: Vec::new(),
+        sequence,
+        values: BTreeMap::new(),
+        report,
+    };
     let mut logs = Vec::new();
     for part in read_parts(env, directory, recovered).await? {
         match part {
@@ -141,11 +171,19 @@ pub(crate) async fn replay(
     for (wal, mut log) in logs {
         let header = log.header();
         let follows = header.previous == last.0;
-        stopped |= if last.1 == 0 { wal != last.0 } else { !follows || header.previous_bytes > last.1 };
+        stopped |= if last.1 == 0 {
+            wal != last.0
+        } else {
+            !follows || header.previous_bytes > last.1
+        };
         if stopped {
             if follows && header.previous_synced > last.1 {
                 let path = FileKind::Wal.path(directory, last.0);
-                return Err(Error::corruption(&path, last.1, "a record that was synced does not read back"));
+                return Err(Error::corruption(
+                    &path,
+                    last.1,
+                    "a record that was synced does not read back",
+                ));
             }
             break;
         }
@@ -178,7 +216,9 @@ impl Replayed {
             let offset = log.offset();
             let Some(record) = log.next() else { break };
             let damaged = |what: &str| Error::corruption(&path, offset, what);
-            let end = record.end().ok_or_else(|| damaged("a record's checksum holds but its number is none"))?;
+            let end = record
+                .end()
+                .ok_or_else(|| damaged("a record's checksum holds but its number is none"))?;
             dangling = self.claim_values(&record, recovered, &path, offset)?;
             if dangling.is_some() {
                 log.go_back_to(offset);
@@ -190,7 +230,10 @@ impl Replayed {
             self.report.writes += u64::from(record.writes);
             self.sequence = self.sequence.max(end.saturating_sub(1));
             if memtable.bytes() >= config.memtable.as_u64() {
-                self.push(mem::replace(&mut memtable, Memtable::new(config.memtable_structure, wal)));
+                self.push(mem::replace(
+                    &mut memtable,
+                    Memtable::new(config.memtable_structure, wal),
+                ));
             }
         }
         env.clock.charge(&work);
@@ -219,16 +262,23 @@ impl Replayed {
         let damaged = |what: &str| Error::corruption(path, offset, what);
         let mut places = Vec::new();
         for write in BatchReader::new(record.body.clone()) {
-            let Some((Kind::Pointer, key, value)) = write else { continue };
+            let Some((Kind::Pointer, key, value)) = write else {
+                continue;
+            };
             let Some(pointer) = ValuePointer::decode(&value) else {
                 return Ok(Some(damaged("a value pointer does not read back")));
             };
             let Some(state) = recovered.version.value_files.get(&pointer.file) else {
                 // The manifest is told of a value file before a record points at it, and of its end after the last such
                 // record has become a table: it has lost an edit.
-                return Err(damaged("a record points at a value file that the manifest does not name"));
+                return Err(damaged(
+                    "a record points at a value file that the manifest does not name",
+                ));
             };
-            let place = self.values.get(&pointer.file).and_then(|found| found.place(&key, &pointer));
+            let place = self
+                .values
+                .get(&pointer.file)
+                .and_then(|found| found.place(&key, &pointer));
             let Some(place) = place else {
                 let what = "a value whose record was synced does not read back";
                 return Ok(Some(state.file.damaged(pointer.offset, what)));
@@ -254,17 +304,26 @@ impl Inner {
         let mut garbage = Garbage::new();
         let mut tails = Vec::new();
         for found in replayed.values.values() {
-            tails.push(ValueTail { file: found.file, bytes: found.bytes, full: true });
+            tails.push(ValueTail {
+                file: found.file,
+                bytes: found.bytes,
+                full: true,
+            });
             let parts = found.garbage();
             report.value_files += 1;
-            report.value_bytes += found.frames.iter().map(|(frame, _)| frame.bytes).sum::<u64>();
+            report.value_bytes += found
+                .frames
+                .iter()
+                .map(|(frame, _)| frame.bytes)
+                .sum::<u64>();
             report.value_garbage_bytes += parts.iter().map(|(start, end)| end - start).sum::<u64>();
             if !parts.is_empty() {
                 garbage.insert(found.file, parts);
             }
         }
         if !wals.is_empty() || !tails.is_empty() {
-            self.flush_memtables(&replayed.memtables, &tails, garbage).await?;
+            self.flush_memtables(&replayed.memtables, &tails, garbage)
+                .await?;
         }
         for wal in wals {
             self.remove_file(&FileKind::Wal.path(&self.directory, *wal));

@@ -18,7 +18,10 @@ pub(crate) type Garbage = BTreeMap<u64, Vec<(u64, u64)>>;
 pub(crate) fn discard(garbage: &mut Garbage, entry: &Entry) {
     if let Some(pointer) = entry.pointer() {
         let end = pointer.offset + frame_bytes(entry.key.len(), pointer.stored_bytes) as u64;
-        garbage.entry(pointer.file).or_default().push((pointer.offset, end));
+        garbage
+            .entry(pointer.file)
+            .or_default()
+            .push((pointer.offset, end));
     }
 }
 
@@ -40,25 +43,41 @@ impl Retain {
     /// Keeps what `snapshots` (in order) and readers of the newest state can see past `ranges`. These are read before the
     /// snapshots are: a snapshot made later sees them all.
     pub(crate) fn new(snapshots: Vec<Sequence>, ranges: Arc<RangeSet>) -> Self {
-        Self { snapshots, ranges, last: None, dropped: 0, garbage: Garbage::new() }
+        Self {
+            snapshots,
+            ranges,
+            last: None,
+            dropped: 0,
+            garbage: Garbage::new(),
+        }
     }
 
     /// The stripe of a version: 0 is older than every snapshot.
     fn stripe(&self, sequence: Sequence) -> usize {
-        self.snapshots.partition_point(|snapshot| *snapshot < sequence)
+        self.snapshots
+            .partition_point(|snapshot| *snapshot < sequence)
     }
 
     /// The version up to which every range tombstone has dropped all that it covers. One that is newer than a snapshot may
     /// have had to leave something for it.
     pub(crate) fn swept(&self) -> Sequence {
-        self.ranges.newest().min(self.snapshots.first().copied().unwrap_or(Sequence::MAX))
+        self.ranges
+            .newest()
+            .min(self.snapshots.first().copied().unwrap_or(Sequence::MAX))
     }
 
     /// Whether `entry` stays. `nothing_below` says whether older versions of its key can lie outside the merge.
-    pub(crate) fn keeps(&mut self, entry: &Entry, nothing_below: impl FnOnce(&[u8]) -> bool) -> bool {
+    pub(crate) fn keeps(
+        &mut self,
+        entry: &Entry,
+        nothing_below: impl FnOnce(&[u8]) -> bool,
+    ) -> bool {
         // Entries come newest first.
         let stripe = self.stripe(entry.sequence);
-        let hidden = self.ranges.next_after(&entry.key, entry.sequence).is_some_and(|it| self.stripe(it) == stripe);
+        let hidden = self
+            .ranges
+            .next_after(&entry.key, entry.sequence)
+            .is_some_and(|it| self.stripe(it) == stripe);
         let same_key = self.last.as_ref().filter(|(key, _)| *key == entry.key);
         let shadowed = same_key.is_some_and(|(_, newer)| *newer == stripe);
         let is_last_trace = entry.kind == Kind::Delete && stripe == 0 && nothing_below(&entry.key);
@@ -84,7 +103,12 @@ mod tests {
     }
 
     /// What stays under range tombstones of the versions `ranges`.
-    fn kept_under(ranges: &[u64], snapshots: &[u64], bottom: bool, versions: &[(u64, Kind)]) -> Vec<u64> {
+    fn kept_under(
+        ranges: &[u64],
+        snapshots: &[u64],
+        bottom: bool,
+        versions: &[(u64, Kind)],
+    ) -> Vec<u64> {
         let tombstone = |sequence: &u64| RangeTombstone {
             sequence: *sequence,
             start: Bytes::from_static(b"a"),
@@ -99,15 +123,25 @@ mod tests {
             kind: *kind,
             value: Bytes::new(),
         };
-        let kept: Vec<_> =
-            versions.iter().map(entry).filter(|e| retain.keeps(e, |_| bottom)).map(|e| e.sequence).collect();
+        let kept: Vec<_> = versions
+            .iter()
+            .map(entry)
+            .filter(|e| retain.keeps(e, |_| bottom))
+            .map(|e| e.sequence)
+            .collect();
         assert_eq!(retain.dropped as usize, versions.len() - kept.len());
         kept
     }
 
     #[test]
     fn one_version_a_stripe_stays() {
-        let puts = [(9, Kind::Put), (7, Kind::Put), (5, Kind::Put), (3, Kind::Put), (1, Kind::Put)];
+        let puts = [
+            (9, Kind::Put),
+            (7, Kind::Put),
+            (5, Kind::Put),
+            (3, Kind::Put),
+            (1, Kind::Put),
+        ];
         assert_eq!(kept(&[], true, &puts), [9]);
         assert_eq!(kept(&[5], true, &puts), [9, 5]);
         assert_eq!(kept(&[6], true, &puts), [9, 5]);
@@ -117,23 +151,47 @@ mod tests {
 
     #[test]
     fn what_a_range_tombstone_hides_from_everybody_goes() {
-        let puts = [(9, Kind::Put), (7, Kind::Put), (5, Kind::Put), (3, Kind::Delete)];
+        let puts = [
+            (9, Kind::Put),
+            (7, Kind::Put),
+            (5, Kind::Put),
+            (3, Kind::Delete),
+        ];
         assert_eq!(kept_under(&[10], &[], false, &puts), [] as [u64; 0]);
         assert_eq!(kept_under(&[8], &[], false, &puts), [9]);
         assert_eq!(kept_under(&[2], &[], false, &puts), [9]);
-        assert_eq!(kept_under(&[8], &[7], false, &puts), [9, 7], "a snapshot that sees the one and not the other");
+        assert_eq!(
+            kept_under(&[8], &[7], false, &puts),
+            [9, 7],
+            "a snapshot that sees the one and not the other"
+        );
         assert_eq!(kept_under(&[8], &[6], false, &puts), [9, 5]);
-        assert_eq!(kept_under(&[8], &[8], false, &puts), [9], "a snapshot that sees both");
+        assert_eq!(
+            kept_under(&[8], &[8], false, &puts),
+            [9],
+            "a snapshot that sees both"
+        );
         assert_eq!(kept_under(&[4, 8], &[3, 6], false, &puts), [9, 5, 3]);
-        assert_eq!(kept_under(&[6, 8], &[7], false, &puts), [9, 7], "the older of them hides what the newer may not");
+        assert_eq!(
+            kept_under(&[6, 8], &[7], false, &puts),
+            [9, 7],
+            "the older of them hides what the newer may not"
+        );
     }
 
     #[test]
     fn tables_are_swept_up_to_the_oldest_snapshot() {
-        let tombstone = RangeTombstone { sequence: 8, start: Bytes::new(), end: Bytes::new() };
+        let tombstone = RangeTombstone {
+            sequence: 8,
+            start: Bytes::new(),
+            end: Bytes::new(),
+        };
         let ranges = Arc::new(RangeSet::default().changed([&tombstone], &Default::default()));
         let swept = |snapshots: &[u64]| Retain::new(snapshots.to_vec(), ranges.clone()).swept();
-        assert_eq!([swept(&[]), swept(&[9]), swept(&[7, 9]), swept(&[8])], [8, 8, 7, 8]);
+        assert_eq!(
+            [swept(&[]), swept(&[9]), swept(&[7, 9]), swept(&[8])],
+            [8, 8, 7, 8]
+        );
         assert_eq!(Retain::new(Vec::new(), Default::default()).swept(), 0);
     }
 

@@ -44,11 +44,21 @@ fn key_value_cost(tables: u64) -> u32 {
 }
 
 /// The table that a row leads to, if `version` has it where the row says.
-fn table_at<'a>(version: &'a Version, place: &RowPlace, key: &[u8], work: &mut Work) -> Option<&'a Table> {
+fn table_at<'a>(
+    version: &'a Version,
+    place: &RowPlace,
+    key: &[u8],
+    work: &mut Work,
+) -> Option<&'a Table> {
     let runs = &version.levels.get(place.level as usize)?.runs;
-    work.comparisons += runs.iter().map(|run| u64::from(run.tables.len().max(1).ilog2()) + 1).sum::<u64>();
+    work.comparisons += runs
+        .iter()
+        .map(|run| u64::from(run.tables.len().max(1).ilog2()) + 1)
+        .sum::<u64>();
     let mut tables = runs.iter().filter_map(|run| run.table_for(key));
-    tables.find(|table| table.facts().id == place.block.file).map(|table| &**table)
+    tables
+        .find(|table| table.facts().id == place.block.file)
+        .map(|table| &**table)
 }
 
 impl Inner {
@@ -64,7 +74,8 @@ impl Inner {
     ) -> Result<Option<Value>> {
         let rows = self.cache.rows();
         if rows != Rows::KeyPointer
-            && let Some((Object::Bytes(row), _)) = context.ask(&Name::row(Kind::KeyValue, key, hash))
+            && let Some((Object::Bytes(row), _)) =
+                context.ask(&Name::row(Kind::KeyValue, key, hash))
         {
             return Ok(Some(row_content(&row, key.len())));
         }
@@ -82,7 +93,10 @@ impl Inner {
             }
             return Ok(value);
         }
-        let Some((table, found)) = self.look_up_in_tables(version, (key, hash), (0, snapshot), context).await? else {
+        let Some((table, found)) = self
+            .look_up_in_tables(version, (key, hash), (0, snapshot), context)
+            .await?
+        else {
             return Ok(None);
         };
         let Found { entry, span } = found;
@@ -121,9 +135,15 @@ impl Inner {
         let usable = |object: &Object, work: &mut Work| {
             place_of(object).is_some_and(|place| table_at(version, &place, key, work).is_some())
         };
-        let Some((object, cost)) = context.ask_for_row(&name, usable) else { return Ok(None) };
-        let Some(place) = place_of(&object) else { return Ok(None) };
-        let Some(table) = table_at(version, &place, key, &mut context.work) else { return Ok(None) };
+        let Some((object, cost)) = context.ask_for_row(&name, usable) else {
+            return Ok(None);
+        };
+        let Some(place) = place_of(&object) else {
+            return Ok(None);
+        };
+        let Some(table) = table_at(version, &place, key, &mut context.work) else {
+            return Ok(None);
+        };
         context.level = Some(u8::try_from(place.level).unwrap_or(u8::MAX));
         let entry = table.get_at(&place, key, context).await?;
         Ok(entry.map(|entry| (entry, cost)))

@@ -63,9 +63,13 @@ impl Scan {
         direction: Direction,
     ) -> Self {
         let mut merge = Merge::new(direction);
-        view.memtables().for_each(|memtable| merge.add_memtable(memtable.clone()));
+        view.memtables()
+            .for_each(|memtable| merge.add_memtable(memtable.clone()));
         for (number, level) in view.version.levels.iter().enumerate() {
-            level.runs.iter().for_each(|run| merge.add_run(run.clone(), number, false));
+            level
+                .runs
+                .iter()
+                .for_each(|run| merge.add_run(run.clone(), number, false));
         }
         Self {
             inner,
@@ -126,14 +130,18 @@ impl Scan {
         if let Ok(Some((key, value))) = &row {
             self.left -= 1;
             add(&inner.counters.mine().scan_rows, 1);
-            add(&inner.counters.mine().user_read_bytes, (key.len() + value.len()) as u64);
+            add(
+                &inner.counters.mine().user_read_bytes,
+                (key.len() + value.len()) as u64,
+            );
         }
         row
     }
 
     fn context<'a>(&self, inner: &'a Inner) -> ReadContext<'a> {
         let mut context = inner.context();
-        (context.fill_cache, context.caller, context.scanned) = (self.fill_cache, Caller::Scan, self.scanned);
+        (context.fill_cache, context.caller, context.scanned) =
+            (self.fill_cache, Caller::Scan, self.scanned);
         context
     }
 
@@ -144,13 +152,18 @@ impl Scan {
             return Ok(None);
         };
         let depth = self.depth.min(self.left);
-        let Some(pointer) = first.pointer() else { return self.row(first, context).await.map(Some) };
+        let Some(pointer) = first.pointer() else {
+            return self.row(first, context).await.map(Some);
+        };
         self.depth = (self.depth * 2).min(AHEAD_ROWS_MAX);
-        let (mut entries, mut bytes, mut failure) = (vec![first], u64::from(pointer.stored_bytes), None);
+        let (mut entries, mut bytes, mut failure) =
+            (vec![first], u64::from(pointer.stored_bytes), None);
         while entries.len() < depth && bytes < AHEAD_BYTES_MAX && !self.ended && failure.is_none() {
             match self.next_entry(context).await {
                 Ok(Some(entry)) => {
-                    bytes += entry.pointer().map_or(0, |pointer| u64::from(pointer.stored_bytes));
+                    bytes += entry
+                        .pointer()
+                        .map_or(0, |pointer| u64::from(pointer.stored_bytes));
                     entries.push(entry);
                 }
                 Ok(None) => self.ended = true,
@@ -173,7 +186,10 @@ impl Scan {
     /// The row of an entry that is no tombstone.
     async fn row(&self, entry: Entry, context: &mut ReadContext<'_>) -> Result<(Key, Value)> {
         let key = entry.key.clone();
-        let value = self.inner.value_of(&self.view.version, entry, context).await?;
+        let value = self
+            .inner
+            .value_of(&self.view.version, entry, context)
+            .await?;
         Ok((key, value.expect("only tombstones have none")))
     }
 
@@ -183,18 +199,33 @@ impl Scan {
         let mut reads: Vec<BoxFuture<'static, Result<Value>>> = Vec::new();
         let mut places = Vec::new();
         for (place, entry) in entries.iter().enumerate() {
-            let Some(pointer) = entry.pointer() else { continue };
-            let name = Name::part(CacheKind::Value, BlockId { file: pointer.file, offset: pointer.offset });
-            let Some(state) = self.view.version.value_files.get(&pointer.file).cloned() else { continue };
+            let Some(pointer) = entry.pointer() else {
+                continue;
+            };
+            let name = Name::part(
+                CacheKind::Value,
+                BlockId {
+                    file: pointer.file,
+                    offset: pointer.offset,
+                },
+            );
+            let Some(state) = self.view.version.value_files.get(&pointer.file).cloned() else {
+                continue;
+            };
             if self.inner.cache.peek(&name).is_some() {
                 continue;
             }
             let (inner, key) = (self.inner.clone(), entry.key.clone());
-            let (fill_cache, caller, scanned) = (self.fill_cache, Caller::Scan, self.scanned + places.len() as u32);
+            let (fill_cache, caller, scanned) = (
+                self.fill_cache,
+                Caller::Scan,
+                self.scanned + places.len() as u32,
+            );
             places.push(place);
             reads.push(Box::pin(async move {
                 let mut context = inner.context();
-                (context.fill_cache, context.caller, context.scanned) = (fill_cache, caller, scanned);
+                (context.fill_cache, context.caller, context.scanned) =
+                    (fill_cache, caller, scanned);
                 let value = state.get(&key, &pointer, &mut context).await;
                 inner.finish(&mut context);
                 value
@@ -202,7 +233,10 @@ impl Scan {
         }
         if reads.len() > 1 {
             let read = spawn_all(&*self.inner.env.tasks, "read ahead", reads).await;
-            places.into_iter().zip(read).for_each(|(place, value)| values[place] = Some(value));
+            places
+                .into_iter()
+                .zip(read)
+                .for_each(|(place, value)| values[place] = Some(value));
         }
         values
     }
@@ -220,8 +254,12 @@ impl Scan {
                 Direction::Reverse => self.newest_reverse(context).await?,
             };
             let Some(entry) = newest else { return Ok(None) };
-            let tombstone = self.ranges.newest(&entry.key, self.snapshot, &mut context.work);
-            if let Some((floor, fragment)) = tombstone.filter(|(sequence, _)| entry.sequence < *sequence) {
+            let tombstone = self
+                .ranges
+                .newest(&entry.key, self.snapshot, &mut context.work);
+            if let Some((floor, fragment)) =
+                tombstone.filter(|(sequence, _)| entry.sequence < *sequence)
+            {
                 hidden += 1;
                 if hidden == HIDDEN_ROWS_MAX {
                     hidden = 0;
@@ -242,13 +280,12 @@ impl Scan {
         self.inner.count_operation();
         // A reverse merge starts below a key; the smallest key above an included bound is the bound and a zero byte.
         let start: Option<Key> = match (self.direction, &self.range.start, &self.range.end) {
-            (Direction::Forward, Bound::Unbounded, _) | (Direction::Reverse, _, Bound::Unbounded) => None,
-            (Direction::Forward, Bound::Included(key), _) | (Direction::Reverse, _, Bound::Excluded(key)) => {
-                Some(key.clone())
-            }
-            (Direction::Forward, Bound::Excluded(key), _) | (Direction::Reverse, _, Bound::Included(key)) => {
-                Some(successor(key))
-            }
+            (Direction::Forward, Bound::Unbounded, _)
+            | (Direction::Reverse, _, Bound::Unbounded) => None,
+            (Direction::Forward, Bound::Included(key), _)
+            | (Direction::Reverse, _, Bound::Excluded(key)) => Some(key.clone()),
+            (Direction::Forward, Bound::Excluded(key), _)
+            | (Direction::Reverse, _, Bound::Included(key)) => Some(successor(key)),
         };
         self.merge.seek(start.as_deref(), context).await
     }

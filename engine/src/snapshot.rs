@@ -50,7 +50,9 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self { pin: Arc::new(Pin::new(inner)) }
+        Self {
+            pin: Arc::new(Pin::new(inner)),
+        }
     }
 
     /// The value of `key` at that moment.
@@ -64,6 +66,13 @@ impl Snapshot {
     /// The rows of `range` at that moment.
     pub fn scan(&self, range: Range, direction: Direction) -> Scan {
         let view = self.pin.inner.view.load_full();
-        Scan::new(self.pin.inner.clone(), self.pin.sequence, Some(self.pin.clone()), view, range, direction)
+        Scan::new(
+            self.pin.inner.clone(),
+            self.pin.sequence,
+            Some(self.pin.clone()),
+            view,
+            range,
+            direction,
+        )
     }
 }

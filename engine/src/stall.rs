@@ -37,7 +37,8 @@ impl Inner {
                     break;
                 }
                 Pressure::Stop(cause) => {
-                    self.wait_for_room(cause, |pressure| pressure != Pressure::Stop(cause)).await?
+                    self.wait_for_room(cause, |pressure| pressure != Pressure::Stop(cause))
+                        .await?
                 }
             }
         }
@@ -52,17 +53,27 @@ impl Inner {
         }
         let sealed_max = self.config().memtables_sealed_max as usize;
         if self.view.load().sealed.len() >= sealed_max {
-            self.wait_for_room(StallCause::Memtables, |_| self.view.load().sealed.len() < sealed_max).await?;
+            self.wait_for_room(StallCause::Memtables, |_| {
+                self.view.load().sealed.len() < sealed_max
+            })
+            .await?;
         }
         self.seal(log).await
     }
 
     fn pressure(&self, view: &View) -> Pressure {
         let limits = &self.config().compaction;
-        let runs = view.version.levels.first().map_or(0, |level| level.runs.len() as u64);
+        let runs = view
+            .version
+            .levels
+            .first()
+            .map_or(0, |level| level.runs.len() as u64);
         let debt = self.debt_bytes.load(Ordering::Relaxed);
         let debt_slowdown = limits.debt_slowdown.as_u64();
-        let (runs_slowdown, runs_stop) = (u64::from(limits.level0_slowdown), u64::from(limits.level0_stop));
+        let (runs_slowdown, runs_stop) = (
+            u64::from(limits.level0_slowdown),
+            u64::from(limits.level0_stop),
+        );
         let garbage = self.garbage_ppm.load(Ordering::Relaxed);
         let values = &self.config().value_log;
         let garbage_stop = (values.gc_stop * 1e6) as u64;
@@ -74,9 +85,15 @@ impl Inner {
         } else if garbage > garbage_stop {
             Pressure::Stop(StallCause::Garbage)
         } else if runs >= runs_slowdown {
-            Pressure::Slow(StallCause::Level0Runs, rate(runs - runs_slowdown, runs_stop - runs_slowdown))
+            Pressure::Slow(
+                StallCause::Level0Runs,
+                rate(runs - runs_slowdown, runs_stop - runs_slowdown),
+            )
         } else if debt >= debt_slowdown {
-            Pressure::Slow(StallCause::Debt, rate(debt - debt_slowdown, debt_slowdown * 3))
+            Pressure::Slow(
+                StallCause::Debt,
+                rate(debt - debt_slowdown, debt_slowdown * 3),
+            )
         } else if garbage > garbage_slowdown {
             let rate = rate(garbage - garbage_slowdown, garbage_stop - garbage_slowdown);
             Pressure::Slow(StallCause::Garbage, rate)
@@ -85,7 +102,11 @@ impl Inner {
         }
     }
 
-    async fn wait_for_room(&self, cause: StallCause, enough: impl Fn(Pressure) -> bool) -> Result<()> {
+    async fn wait_for_room(
+        &self,
+        cause: StallCause,
+        enough: impl Fn(Pressure) -> bool,
+    ) -> Result<()> {
         let start = self.env.clock.now();
         loop {
             let progress = self.progress.notified();
@@ -105,7 +126,11 @@ impl Inner {
         let end = self.env.clock.now();
         add(&self.counters.mine().stalls, 1);
         add(&self.counters.mine().stall_nanos, end - start);
-        self.counters.event(Event { start_nanos: start, end_nanos: end, kind: EventKind::Stall { cause, rate_bytes } });
+        self.counters.event(Event {
+            start_nanos: start,
+            end_nanos: end,
+            kind: EventKind::Stall { cause, rate_bytes },
+        });
     }
 }
 

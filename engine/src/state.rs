@@ -50,12 +50,20 @@ impl View {
     /// An empty memtable over the `sealed` ones, the oldest first, and those over the files.
     pub(crate) fn new(active: Memtable, sealed: &[Arc<Memtable>], version: Version) -> Self {
         let sealed = sealed.iter().rev().cloned().collect();
-        Self { active: Arc::new(active), sealed, version: Arc::new(version) }
+        Self {
+            active: Arc::new(active),
+            sealed,
+            version: Arc::new(version),
+        }
     }
 
     /// The same memtables over other files.
     pub(crate) fn with_version(&self, version: Version) -> Self {
-        Self { active: self.active.clone(), sealed: self.sealed.clone(), version: Arc::new(version) }
+        Self {
+            active: self.active.clone(),
+            sealed: self.sealed.clone(),
+            version: Arc::new(version),
+        }
     }
 
     /// The memtables, the newest first.
@@ -65,8 +73,14 @@ impl View {
 
     /// The range tombstones. To be called after the sequence number was read: then it holds all up to that.
     pub(crate) fn ranges(&self) -> RangeView {
-        let flushed = Some(&self.version.ranges).filter(|ranges| !ranges.is_empty()).cloned();
-        RangeView::new(self.memtables().filter_map(|memtable| memtable.ranges()).chain(flushed))
+        let flushed = Some(&self.version.ranges)
+            .filter(|ranges| !ranges.is_empty())
+            .cloned();
+        RangeView::new(
+            self.memtables()
+                .filter_map(|memtable| memtable.ranges())
+                .chain(flushed),
+        )
     }
 }
 
@@ -90,23 +104,43 @@ impl Policies {
     /// Builds every policy that `config` names.
     pub(crate) fn build(config: &EngineConfig) -> Result<Self> {
         use aura_policies as p;
-        let named = |key: &'static str| move |source| Error::Policy { key: key.to_owned(), source };
+        let named = |key: &'static str| {
+            move |source| Error::Policy {
+                key: key.to_owned(),
+                source,
+            }
+        };
         let (compaction, table, value_log) = (&config.compaction, &config.table, &config.value_log);
-        let agent = p::agent::build(&compaction.agent, config.seed).map_err(named("compaction.agent"))?;
+        let agent =
+            p::agent::build(&compaction.agent, config.seed).map_err(named("compaction.agent"))?;
         let picker = p::picker::build(&compaction.picker).map_err(named("compaction.picker"))?;
         let gc = p::gc::build(&value_log.gc).map_err(named("value_log.gc"))?;
         Ok(Self {
-            layout: p::layout::build(&compaction.layout).map_err(named("compaction.layout"))?.into(),
+            layout: p::layout::build(&compaction.layout)
+                .map_err(named("compaction.layout"))?
+                .into(),
             picker: Arc::new(Mutex::new(picker)),
             agent_is_active: agent.is_active(),
             agent: Arc::new(tokio::sync::Mutex::new(agent)),
-            filter: p::filter::build(&table.filter).map_err(named("table.filter"))?.into(),
-            index: p::index::build(&table.index).map_err(named("table.index"))?.into(),
-            tuner: p::tuner::build(&table.index_tuner).map_err(named("table.index_tuner"))?.into(),
-            separation: p::separation::build(&value_log.separation).map_err(named("value_log.separation"))?.into(),
-            placement: p::placement::build(&value_log.placement).map_err(named("value_log.placement"))?.into(),
+            filter: p::filter::build(&table.filter)
+                .map_err(named("table.filter"))?
+                .into(),
+            index: p::index::build(&table.index)
+                .map_err(named("table.index"))?
+                .into(),
+            tuner: p::tuner::build(&table.index_tuner)
+                .map_err(named("table.index_tuner"))?
+                .into(),
+            separation: p::separation::build(&value_log.separation)
+                .map_err(named("value_log.separation"))?
+                .into(),
+            placement: p::placement::build(&value_log.placement)
+                .map_err(named("value_log.placement"))?
+                .into(),
             gc: Arc::new(Mutex::new(gc)),
-            warming: p::warming::build(&config.cache.warming).map_err(named("cache.warming"))?.into(),
+            warming: p::warming::build(&config.cache.warming)
+                .map_err(named("cache.warming"))?
+                .into(),
         })
     }
 
@@ -291,7 +325,8 @@ impl Inner {
     /// # Errors
     /// As [`Self::commit_edit_with`].
     pub(crate) async fn commit_edit(&self, edit: Edit, opened: OpenedFiles) -> Result<()> {
-        self.commit_edit_with(|_| edit, opened, View::with_version).await
+        self.commit_edit_with(|_| edit, opened, View::with_version)
+            .await
     }
 
     /// Makes the edit durable that `edit` makes for the version in force, then lets readers see it. Value files that hold only
@@ -313,11 +348,18 @@ impl Inner {
         let mut edit = edit(&before);
         edit.next_number = Some(self.next_number.load(Ordering::Relaxed));
         let unlawful = |what| Error::UnlawfulPlan { what };
-        let mut after = edit.apply(&before, &opened.tables, &opened.values).map_err(unlawful)?;
+        let mut after = edit
+            .apply(&before, &opened.tables, &opened.values)
+            .map_err(unlawful)?;
         edit.values_removed = after.values_without_frames(&edit)?;
-        edit.values_removed.iter().for_each(|file| drop(after.value_files.remove(file)));
+        edit.values_removed
+            .iter()
+            .for_each(|file| drop(after.value_files.remove(file)));
         let written = self.log_edit(&mut manifest, &edit, &after).await;
-        add(&self.counters.mine().manifest_bytes, written.inspect_err(|error| self.set_poison(error))?);
+        add(
+            &self.counters.mine().manifest_bytes,
+            written.inspect_err(|error| self.set_poison(error))?,
+        );
         let mut gone = before.values_gone(&after);
         // What a collection copied may have become garbage to the last byte.
         let unused = |file: &&Arc<ValueFile>| !after.values_on_disk().contains_key(&file.number);
@@ -334,7 +376,9 @@ impl Inner {
         let written = manifest.append(edit).await?;
         let rolled = if manifest.is_long() {
             add(&self.counters.mine().manifest_rolls, 1);
-            manifest.roll(&self.env, &self.directory, self.new_number(), after).await?
+            manifest
+                .roll(&self.env, &self.directory, self.new_number(), after)
+                .await?
         } else {
             0
         };
@@ -365,7 +409,11 @@ impl Inner {
 
     /// Refuses calls after a close.
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.is_closing() { Err(Error::Closed) } else { Ok(()) }
+        if self.is_closing() {
+            Err(Error::Closed)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the engine is being closed.
@@ -375,10 +423,18 @@ impl Inner {
 
     /// The tree as policies see it, with everything busy that a running compaction touches.
     pub(crate) fn shape(&self, version: &Version, jobs: &Jobs) -> TreeShape {
-        let mut shape = version.shape(self.config().compaction.level0_trigger, self.config().base_bytes());
+        let mut shape = version.shape(
+            self.config().compaction.level0_trigger,
+            self.config().base_bytes(),
+        );
         shape.busy.clone_from(&jobs.busy);
         for level in &jobs.busy_levels {
-            let tables = shape.levels.get(*level).into_iter().flat_map(|it| &it.runs).flat_map(|run| &run.tables);
+            let tables = shape
+                .levels
+                .get(*level)
+                .into_iter()
+                .flat_map(|it| &it.runs)
+                .flat_map(|run| &run.tables);
             let ids: Vec<_> = tables.map(|table| table.id).collect();
             shape.busy.extend(ids);
         }

@@ -82,9 +82,10 @@ pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
 pub(crate) fn head(suffix: &[u8]) -> u64 {
     match suffix.first_chunk::<8>() {
         Some(head) => u64::from_be_bytes(*head),
-        None => {
-            suffix.iter().zip([56, 48, 40, 32, 24, 16, 8]).fold(0, |head, (byte, at)| head | u64::from(*byte) << at)
-        }
+        None => suffix
+            .iter()
+            .zip([56, 48, 40, 32, 24, 16, 8])
+            .fold(0, |head, (byte, at)| head | u64::from(*byte) << at),
     }
 }
 
@@ -131,12 +132,16 @@ pub(crate) struct Entry {
 impl Entry {
     /// Internal order: by key, then the newest first.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
-        self.key.cmp(&other.key).then(other.sequence.cmp(&self.sequence))
+        self.key
+            .cmp(&other.key)
+            .then(other.sequence.cmp(&self.sequence))
     }
 
     /// The value file and the stored frame bytes this entry points at, if it does.
     pub(crate) fn pointer(&self) -> Option<ValuePointer> {
-        (self.kind == Kind::Pointer).then(|| ValuePointer::decode(&self.value)).flatten()
+        (self.kind == Kind::Pointer)
+            .then(|| ValuePointer::decode(&self.value))
+            .flatten()
     }
 }
 
@@ -162,22 +167,34 @@ pub struct Range {
 impl Range {
     /// Every key.
     pub fn all() -> Self {
-        Self { start: Bound::Unbounded, end: Bound::Unbounded }
+        Self {
+            start: Bound::Unbounded,
+            end: Bound::Unbounded,
+        }
     }
 
     /// The keys from `start` on.
     pub fn from(start: &[u8]) -> Self {
-        Self { start: Bound::Included(Key::copy_from_slice(start)), end: Bound::Unbounded }
+        Self {
+            start: Bound::Included(Key::copy_from_slice(start)),
+            end: Bound::Unbounded,
+        }
     }
 
     /// The keys up to `end`, `end` included: where a reverse scan starts.
     pub fn to_inclusive(end: &[u8]) -> Self {
-        Self { start: Bound::Unbounded, end: Bound::Included(Key::copy_from_slice(end)) }
+        Self {
+            start: Bound::Unbounded,
+            end: Bound::Included(Key::copy_from_slice(end)),
+        }
     }
 
     /// The keys from `start` (included) to `end` (excluded).
     pub fn between(start: &[u8], end: &[u8]) -> Self {
-        Self { start: Bound::Included(Key::copy_from_slice(start)), end: Bound::Excluded(Key::copy_from_slice(end)) }
+        Self {
+            start: Bound::Included(Key::copy_from_slice(start)),
+            end: Bound::Excluded(Key::copy_from_slice(end)),
+        }
     }
 
     /// The keys that start with `prefix`.
@@ -193,7 +210,10 @@ impl Range {
             }
             None => Bound::Unbounded,
         };
-        Self { start: Bound::Included(Key::copy_from_slice(prefix)), end }
+        Self {
+            start: Bound::Included(Key::copy_from_slice(prefix)),
+            end,
+        }
     }
 
     /// The first key of the range and the first after it, which is empty where the range has no end: no range that holds
@@ -257,7 +277,10 @@ impl Batch {
 
     /// An empty batch with room for `bytes`.
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { body: Vec::with_capacity(bytes), count: 0 }
+        Self {
+            body: Vec::with_capacity(bytes),
+            count: 0,
+        }
     }
 
     /// Sets `key` to `value`.
@@ -400,7 +423,11 @@ impl BatchReader {
         let kind = Kind::from_tag(*self.body.get(self.at)?)?;
         self.at += 1;
         let key = self.take()?;
-        let value = if kind == Kind::Delete { Bytes::new() } else { self.take()? };
+        let value = if kind == Kind::Delete {
+            Bytes::new()
+        } else {
+            self.take()?
+        };
         let sound = if kind == Kind::DeleteRange {
             let longest = key.len().max(value.len());
             longest <= KEY_BYTES_MAX + 1 && (value.is_empty() || key < value)
@@ -437,14 +464,28 @@ mod tests {
         batch.put(b"a", b"1").unwrap();
         batch.delete(b"b").unwrap();
         batch.put(b"c", &[7; 300]).unwrap();
-        batch.delete_range(&Range { start: Bound::Excluded(Key::from("d")), end: Bound::Unbounded }).unwrap();
+        batch
+            .delete_range(&Range {
+                start: Bound::Excluded(Key::from("d")),
+                end: Bound::Unbounded,
+            })
+            .unwrap();
         assert_eq!(batch.len(), 4);
         let writes: Option<Vec<_>> = BatchReader::new(batch.into_body()).collect();
         let writes = writes.unwrap();
-        assert_eq!(writes[0], (Kind::Put, Key::from_static(b"a"), Bytes::from_static(b"1")));
-        assert_eq!(writes[1], (Kind::Delete, Key::from_static(b"b"), Bytes::new()));
+        assert_eq!(
+            writes[0],
+            (Kind::Put, Key::from_static(b"a"), Bytes::from_static(b"1"))
+        );
+        assert_eq!(
+            writes[1],
+            (Kind::Delete, Key::from_static(b"b"), Bytes::new())
+        );
         assert_eq!(writes[2].2.len(), 300);
-        assert_eq!(writes[3], (Kind::DeleteRange, Key::from_static(b"d\0"), Bytes::new()));
+        assert_eq!(
+            writes[3],
+            (Kind::DeleteRange, Key::from_static(b"d\0"), Bytes::new())
+        );
     }
 
     #[test]
@@ -461,8 +502,14 @@ mod tests {
     #[test]
     fn sizes_are_refused_before_anything_is_written() {
         let mut batch = Batch::new();
-        assert!(matches!(batch.put(b"", b"x"), Err(Error::KeySize { bytes: 0 })));
-        assert!(matches!(batch.delete(&[0; KEY_BYTES_MAX + 1]), Err(Error::KeySize { .. })));
+        assert!(matches!(
+            batch.put(b"", b"x"),
+            Err(Error::KeySize { bytes: 0 })
+        ));
+        assert!(matches!(
+            batch.delete(&[0; KEY_BYTES_MAX + 1]),
+            Err(Error::KeySize { .. })
+        ));
         assert!(batch.is_empty());
         batch.put(&[0; KEY_BYTES_MAX], b"").unwrap();
     }
@@ -470,13 +517,27 @@ mod tests {
     #[test]
     fn ranges_are_made_half_open() {
         let key = |text: &str| Key::copy_from_slice(text.as_bytes());
-        let half_open =
-            |start: Bound<&str>, end: Bound<&str>| Range { start: start.map(key), end: end.map(key) }.half_open();
+        let half_open = |start: Bound<&str>, end: Bound<&str>| {
+            Range {
+                start: start.map(key),
+                end: end.map(key),
+            }
+            .half_open()
+        };
         use Bound::{Excluded, Included, Unbounded};
-        assert_eq!(half_open(Included("a"), Included("b")), Some((key("a"), key("b\0"))));
-        assert_eq!(half_open(Excluded("a"), Excluded("b")), Some((key("a\0"), key("b"))));
+        assert_eq!(
+            half_open(Included("a"), Included("b")),
+            Some((key("a"), key("b\0")))
+        );
+        assert_eq!(
+            half_open(Excluded("a"), Excluded("b")),
+            Some((key("a\0"), key("b")))
+        );
         assert_eq!(half_open(Unbounded, Unbounded), Some((key(""), key(""))));
-        assert_eq!(half_open(Included("b"), Included("b")), Some((key("b"), key("b\0"))));
+        assert_eq!(
+            half_open(Included("b"), Included("b")),
+            Some((key("b"), key("b\0")))
+        );
         for end in [Included("a"), Excluded("b"), Excluded("a"), Excluded("")] {
             assert_eq!(half_open(Included("b"), end), None, "{end:?}");
         }
@@ -490,15 +551,29 @@ mod tests {
         batch.delete_range(&Range::between(b"b", b"b")).unwrap();
         batch.delete_range(&Range::between(b"c", b"b")).unwrap();
         let long = [1; KEY_BYTES_MAX + 1];
-        assert!(matches!(batch.delete_range(&Range::from(&long)), Err(Error::KeySize { .. })));
-        assert!(matches!(batch.delete_range(&Range::to_inclusive(&long)), Err(Error::KeySize { .. })));
+        assert!(matches!(
+            batch.delete_range(&Range::from(&long)),
+            Err(Error::KeySize { .. })
+        ));
+        assert!(matches!(
+            batch.delete_range(&Range::to_inclusive(&long)),
+            Err(Error::KeySize { .. })
+        ));
         assert!(batch.is_empty());
-        batch.delete_range(&Range::to_inclusive(&long[1..])).unwrap();
+        batch
+            .delete_range(&Range::to_inclusive(&long[1..]))
+            .unwrap();
         let writes: Vec<_> = BatchReader::new(batch.into_body()).collect();
         assert_eq!(writes[0].as_ref().unwrap().2.len(), KEY_BYTES_MAX + 1);
         // Made by nobody: the end before the start, and a point delete of the empty key.
-        assert_eq!(BatchReader::new(Bytes::from_static(b"\x03\x01b\x01a")).next(), Some(None));
-        assert_eq!(BatchReader::new(Bytes::from_static(b"\x00\x00")).next(), Some(None));
+        assert_eq!(
+            BatchReader::new(Bytes::from_static(b"\x03\x01b\x01a")).next(),
+            Some(None)
+        );
+        assert_eq!(
+            BatchReader::new(Bytes::from_static(b"\x00\x00")).next(),
+            Some(None)
+        );
     }
 
     #[test]
@@ -512,7 +587,10 @@ mod tests {
             checksum: 0xdead_beef,
         };
         assert_eq!(ValuePointer::decode(&pointer.encode()), Some(pointer));
-        assert_eq!(ValuePointer::decode(&[0xff; ValuePointer::ENCODED_BYTES]), None);
+        assert_eq!(
+            ValuePointer::decode(&[0xff; ValuePointer::ENCODED_BYTES]),
+            None
+        );
         assert_eq!(ValuePointer::decode(&[0; 5]), None);
     }
 

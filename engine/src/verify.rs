@@ -108,7 +108,10 @@ impl VerifyReport {
 
 /// A cache that holds nothing: what is checked comes from the device.
 pub(crate) fn no_cache() -> Result<Arc<BlockCache>> {
-    let cache = CacheConfig { size: ByteSize(0), ..CacheConfig::default() };
+    let cache = CacheConfig {
+        size: ByteSize(0),
+        ..CacheConfig::default()
+    };
     Ok(Arc::new(BlockCache::new(&cache, 0)?))
 }
 
@@ -118,9 +121,14 @@ pub(crate) fn no_cache() -> Result<Arc<BlockCache>> {
 /// # Errors
 /// A directory that is not there or in use, one that is no database, a newer format, and I/O errors.
 pub async fn verify_directory(env: &Env, directory: &Path) -> Result<VerifyReport> {
-    env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+    env.fs
+        .list(directory)
+        .map_err(|error| Error::io("list", directory, error))?;
     let _lock = take_lock(env, directory)?;
-    let names = env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+    let names = env
+        .fs
+        .list(directory)
+        .map_err(|error| Error::io("list", directory, error))?;
     let config = EngineConfig::default();
     let opened = async {
         let recovered = recover(env, directory, &no_cache()?).await?;
@@ -130,16 +138,32 @@ pub async fn verify_directory(env: &Env, directory: &Path) -> Result<VerifyRepor
     let (recovered, replayed, stored) = match opened.await {
         Ok(opened) => opened,
         Err(error) if is_damage(&error) => {
-            return Ok(VerifyReport { problems: vec![error.to_string()], ..VerifyReport::default() });
+            return Ok(VerifyReport {
+                problems: vec![error.to_string()],
+                ..VerifyReport::default()
+            });
         }
         Err(error) => return Err(error),
     };
-    let view = View::new(Memtable::new(config.memtable_structure, 0), &replayed.memtables, recovered.version);
+    let view = View::new(
+        Memtable::new(config.memtable_structure, 0),
+        &replayed.memtables,
+        recovered.version,
+    );
     // A log may end in what a crash has torn: its replay has told that from damage.
     let logs = recovered.wals.iter().map(|wal| (*wal, 0)).collect();
     let ends = ends(&view)?;
     let stored = Some(stored);
-    let moment = Moment { env, directory, view: Arc::new(view), sequence: Sequence::MAX, ends, logs, stored, names };
+    let moment = Moment {
+        env,
+        directory,
+        view: Arc::new(view),
+        sequence: Sequence::MAX,
+        ends,
+        logs,
+        stored,
+        names,
+    };
     let mut report = moment.check().await?;
     moment.check_logs(&mut report).await;
     Ok(report)
@@ -165,17 +189,39 @@ impl Inner {
             let view = self.view.load_full();
             // After a failure the manifest may hold an edit that never took effect.
             let sound = self.check_writable().is_ok();
-            let stored = if sound { Some(read_back(&self.env, &self.directory).await) } else { None };
+            let stored = if sound {
+                Some(read_back(&self.env, &self.directory).await)
+            } else {
+                None
+            };
             let names = self.env.fs.list(&self.directory);
             let names = names.map_err(|error| Error::io("list", &self.directory, error))?;
             let ends = ends(&view)?;
-            let mut logs: BTreeMap<u64, u64> = view.sealed.iter().map(|memtable| (memtable.wal, u64::MAX)).collect();
+            let mut logs: BTreeMap<u64, u64> = view
+                .sealed
+                .iter()
+                .map(|memtable| (memtable.wal, u64::MAX))
+                .collect();
             logs.insert(view.active.wal, log.wal.bytes());
             drop(manifest);
             let (env, directory) = (&self.env, self.directory.as_path());
-            Moment { env, directory, view, sequence: log.sequence, ends, logs, stored, names }
+            Moment {
+                env,
+                directory,
+                view,
+                sequence: log.sequence,
+                ends,
+                logs,
+                stored,
+                names,
+            }
         };
-        let still_there = |wal: u64| self.view.load().memtables().any(|memtable| memtable.wal == wal);
+        let still_there = |wal: u64| {
+            self.view
+                .load()
+                .memtables()
+                .any(|memtable| memtable.wal == wal)
+        };
         let mut report = moment.check().await?;
         // A log goes when its memtable is flushed, which may have happened meanwhile.
         for (wal, error) in moment.check_logs(&mut report).await {
@@ -213,13 +259,21 @@ impl Moment<'_> {
         self.check_names(&mut report);
         check_order(&self.view.version, &mut report);
         let mut traced = Garbage::new();
-        if self.check_tables(&mut report, &mut traced, &mut context).await {
+        if self
+            .check_tables(&mut report, &mut traced, &mut context)
+            .await
+        {
             // Of a table that does not read back nobody knows what it points at.
-            report.problems.extend(audit(&self.view.version, traced.clone())?);
+            report
+                .problems
+                .extend(audit(&self.view.version, traced.clone())?);
         }
-        self.check_memtables(&mut report, &mut traced, &mut context).await;
+        self.check_memtables(&mut report, &mut traced, &mut context)
+            .await;
         for (_, file) in self.view.version.values_on_disk() {
-            let checked = self.check_value_file(file, &traced, &mut report, &mut context).await;
+            let checked = self
+                .check_value_file(file, &traced, &mut report, &mut context)
+                .await;
             checked.unwrap_or_else(|error| report.problem(&error));
         }
         if let Err(error) = self.reach(&mut report, &mut context).await {
@@ -256,7 +310,9 @@ impl Moment<'_> {
         for (path, (bytes, whole)) in &expected {
             let found = self.env.fs.open(path).and_then(|file| file.bytes());
             match found {
-                Ok(found) if found == *bytes || (!whole && found > *bytes) => report.disk_bytes += bytes,
+                Ok(found) if found == *bytes || (!whole && found > *bytes) => {
+                    report.disk_bytes += bytes
+                }
                 Ok(found) => {
                     let what = format!("it has {found} bytes where {bytes} are recorded");
                     report.problem(&Error::corruption(path, found.min(*bytes), what));
@@ -265,12 +321,22 @@ impl Moment<'_> {
             }
         }
         let mut known: BTreeSet<PathBuf> = expected.into_keys().collect();
-        known.extend(self.logs.keys().map(|wal| FileKind::Wal.path(self.directory, *wal)));
+        known.extend(
+            self.logs
+                .keys()
+                .map(|wal| FileKind::Wal.path(self.directory, *wal)),
+        );
         if let Some(Ok((manifest, _))) = &self.stored {
             known.insert(self.directory.join(manifest));
         }
-        let ours = self.names.iter().filter(|name| FileKind::parse(name).is_some());
-        report.leftovers = ours.filter(|name| !known.contains(&self.directory.join(name))).cloned().collect();
+        let ours = self
+            .names
+            .iter()
+            .filter(|name| FileKind::parse(name).is_some());
+        report.leftovers = ours
+            .filter(|name| !known.contains(&self.directory.join(name)))
+            .cloned()
+            .collect();
         for wal in self.logs.keys() {
             let log = self.env.fs.open(&FileKind::Wal.path(self.directory, *wal));
             report.disk_bytes += log.and_then(|file| file.bytes()).unwrap_or(0);
@@ -291,7 +357,11 @@ impl Moment<'_> {
             let audit = table.verify(context, |entry| {
                 discard(traced, entry);
                 // A key of its own: the entry's would keep its block.
-                pointers.extend(entry.pointer().map(|pointer| (Key::copy_from_slice(&entry.key), pointer)));
+                pointers.extend(
+                    entry
+                        .pointer()
+                        .map(|pointer| (Key::copy_from_slice(&entry.key), pointer)),
+                );
             });
             match audit.await {
                 Ok(audit) => report.entries += audit.entries,
@@ -301,19 +371,29 @@ impl Moment<'_> {
                 }
             }
             for (key, pointer) in pointers {
-                self.check_value(table.path(), &key, &pointer, report, context).await;
+                self.check_value(table.path(), &key, &pointer, report, context)
+                    .await;
             }
         }
         whole
     }
 
-    async fn check_memtables(&self, report: &mut VerifyReport, traced: &mut Garbage, context: &mut ReadContext<'_>) {
+    async fn check_memtables(
+        &self,
+        report: &mut VerifyReport,
+        traced: &mut Garbage,
+        context: &mut ReadContext<'_>,
+    ) {
         for memtable in self.view.memtables() {
             let log = FileKind::Wal.path(self.directory, memtable.wal);
-            for entry in memtable.iter().filter(|entry| entry.sequence <= self.sequence) {
+            for entry in memtable
+                .iter()
+                .filter(|entry| entry.sequence <= self.sequence)
+            {
                 discard(traced, &entry);
                 if let Some(pointer) = entry.pointer() {
-                    self.check_value(&log, &entry.key, &pointer, report, context).await;
+                    self.check_value(&log, &entry.key, &pointer, report, context)
+                        .await;
                 }
             }
         }
@@ -334,7 +414,10 @@ impl Moment<'_> {
             None => Err(Error::corruption(
                 holder,
                 0,
-                format!("it points at value file {}, which is not there", pointer.file),
+                format!(
+                    "it points at value file {}, which is not there",
+                    pointer.file
+                ),
             )),
         };
         if let Err(error) = sound {
@@ -351,8 +434,16 @@ impl Moment<'_> {
         context: &mut ReadContext<'_>,
     ) -> Result<()> {
         let disk_bytes = self.ends.get(&file.number).copied().unwrap_or(0);
-        let frames_end = if file.is_collected() { file.frames_end()? } else { disk_bytes };
-        let mut audit = ValueFileAudit { file: file.number, disk_bytes, ..ValueFileAudit::default() };
+        let frames_end = if file.is_collected() {
+            file.frames_end()?
+        } else {
+            disk_bytes
+        };
+        let mut audit = ValueFileAudit {
+            file: file.number,
+            disk_bytes,
+            ..ValueFileAudit::default()
+        };
         audit.frame_bytes = frames_end.saturating_sub(FRAMES_START);
         let mut booked_bytes = 0;
         let mut live = Vec::new();
@@ -369,10 +460,22 @@ impl Moment<'_> {
         if file.is_collected() {
             // Files of which nothing is live any more are not known of, but what was copied of them is still here.
             audit.garbage_bytes = audit.frame_bytes.saturating_sub(booked_bytes);
-            let again = self.env.fs.open(file.path()).map_err(|error| Error::io("open", file.path(), error))?;
-            let again = ValueFile::new(file.number, file.path().to_owned(), again, self.env.fs.clone());
+            let again = self
+                .env
+                .fs
+                .open(file.path())
+                .map_err(|error| Error::io("open", file.path(), error))?;
+            let again = ValueFile::new(
+                file.number,
+                file.path().to_owned(),
+                again,
+                self.env.fs.clone(),
+            );
             if !again.read_map().await?.has_map_of(file) {
-                report.problem(&file.damaged(frames_end, "the map is not the one that was read when it was opened"));
+                report.problem(&file.damaged(
+                    frames_end,
+                    "the map is not the one that was read when it was opened",
+                ));
             }
         }
         live.sort_unstable();
@@ -384,9 +487,14 @@ impl Moment<'_> {
     /// Counts the rows that can be reached, and the bytes of their keys and values.
     async fn reach(&self, report: &mut VerifyReport, context: &mut ReadContext<'_>) -> Result<()> {
         let mut merge = Merge::new(Direction::Forward);
-        self.view.memtables().for_each(|memtable| merge.add_memtable(memtable.clone()));
+        self.view
+            .memtables()
+            .for_each(|memtable| merge.add_memtable(memtable.clone()));
         for (number, level) in self.view.version.levels.iter().enumerate() {
-            level.runs.iter().for_each(|run| merge.add_run(run.clone(), number, true));
+            level
+                .runs
+                .iter()
+                .for_each(|run| merge.add_run(run.clone(), number, true));
         }
         merge.seek(None, context).await?;
         let ranges = self.view.ranges();
@@ -396,7 +504,9 @@ impl Moment<'_> {
                 let separated = entry.pointer().map(|pointer| u64::from(pointer.raw_bytes));
                 let bytes = entry.key.len() as u64 + separated.unwrap_or(entry.value.len() as u64);
                 let hidden = ranges.newest(&entry.key, self.sequence, &mut context.work);
-                if entry.kind != Kind::Delete && hidden.is_none_or(|(newest, _)| newest < entry.sequence) {
+                if entry.kind != Kind::Delete
+                    && hidden.is_none_or(|(newest, _)| newest < entry.sequence)
+                {
                     report.rows += 1;
                     report.reachable_bytes += bytes;
                     report.value_reachable_bytes += separated.map_or(0, |_| bytes);
@@ -424,9 +534,16 @@ impl Moment<'_> {
             while log.next().is_some() {
                 report.log_records += 1;
             }
-            let whole = if *end == u64::MAX { log.is_complete() } else { log.offset() >= *end };
+            let whole = if *end == u64::MAX {
+                log.is_complete()
+            } else {
+                log.offset() >= *end
+            };
             if !whole {
-                faults.push((*number, Error::corruption(&path, log.offset(), "a record does not read back")));
+                faults.push((
+                    *number,
+                    Error::corruption(&path, log.offset(), "a record does not read back"),
+                ));
             }
         }
         faults
@@ -450,11 +567,19 @@ fn check_order(version: &Version, report: &mut VerifyReport) {
 
 /// Where each value file on disk ends.
 fn ends(view: &View) -> Result<BTreeMap<u64, u64>> {
-    let end = |state: &ValueFileState| match state.facts.sealed_bytes.filter(|_| !state.file.is_collected()) {
+    let end = |state: &ValueFileState| match state
+        .facts
+        .sealed_bytes
+        .filter(|_| !state.file.is_collected())
+    {
         Some(bytes) => Ok(bytes),
         None => state.file.bytes(),
     };
-    view.version.value_files.values().map(|state| Ok((state.file.number, end(state)?))).collect()
+    view.version
+        .value_files
+        .values()
+        .map(|state| Ok((state.file.number, end(state)?)))
+        .collect()
 }
 
 /// Walks the frames of a file up to `end` and books what is sound and what is not. After a stretch that is not the walk goes
@@ -476,7 +601,9 @@ async fn walk(
             Step::End => return Ok(()),
             Step::Unsound => {
                 let at = walker.offset();
-                let next = live.get(live.partition_point(|place| *place <= at)).map_or(end, |place| *place.min(&end));
+                let next = live
+                    .get(live.partition_point(|place| *place <= at))
+                    .map_or(end, |place| *place.min(&end));
                 audit.unreadable_bytes += next - at;
                 walker = FrameWalker::new(file, next, end);
             }

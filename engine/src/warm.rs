@@ -32,7 +32,12 @@ impl Inputs {
     pub(crate) fn add(&mut self, block: &Block, hits: Option<u32>) {
         let key = |entry: usize| Bytes::copy_from_slice(block.key(entry).unwrap_or_default());
         let bytes = block.data().len() as u64;
-        self.blocks.push(Input { first: key(0), last: key(block.len() - 1), bytes, hits });
+        self.blocks.push(Input {
+            first: key(0),
+            last: key(block.len() - 1),
+            bytes,
+            hits,
+        });
     }
 
     /// Fills in what an output block of the keys `first` to `last` overlaps. Output blocks come in order, so that what
@@ -60,12 +65,26 @@ pub(crate) fn warm(
     inputs: &mut Option<Inputs>,
 ) {
     for cut in cuts {
-        let mut facts = OutputBlock { level, from_flush, bytes: cut.data.len() as u64, ..OutputBlock::default() };
+        let mut facts = OutputBlock {
+            level,
+            from_flush,
+            bytes: cut.data.len() as u64,
+            ..OutputBlock::default()
+        };
         if let Some(inputs) = inputs {
             inputs.overlap(&cut.first, &cut.last, &mut facts);
         }
         if policy.warms(&facts) {
-            cache.warm(&Name::part(Kind::Data, BlockId { file: id, offset: cut.offset }), cut.data);
+            cache.warm(
+                &Name::part(
+                    Kind::Data,
+                    BlockId {
+                        file: id,
+                        offset: cut.offset,
+                    },
+                ),
+                cut.data,
+            );
         }
     }
 }
@@ -80,9 +99,16 @@ mod tests {
         let mut builder = BlockBuilder::default();
         for (at, key) in keys.iter().enumerate() {
             let (key, sequence) = (Bytes::from_static(key.as_bytes()), 100 - at as u64);
-            builder.add(&Entry { key, sequence, kind: Write::Put, value: Bytes::new() });
+            builder.add(&Entry {
+                key,
+                sequence,
+                kind: Write::Put,
+                value: Bytes::new(),
+            });
         }
-        builder.finish(|raw| Block::checked(Bytes::copy_from_slice(raw))).unwrap()
+        builder
+            .finish(|raw| Block::checked(Bytes::copy_from_slice(raw)))
+            .unwrap()
     }
 
     #[test]
@@ -94,10 +120,22 @@ mod tests {
         let mut overlap = |first: &str, last: &str| {
             let mut facts = OutputBlock::default();
             inputs.overlap(first.as_bytes(), last.as_bytes(), &mut facts);
-            (facts.overlapped_blocks, facts.resident_bytes * 2 == facts.overlapped_bytes, facts.hits)
+            (
+                facts.overlapped_blocks,
+                facts.resident_bytes * 2 == facts.overlapped_bytes,
+                facts.hits,
+            )
         };
-        assert_eq!(overlap("a", "b"), (1, false, 2), "the second begins after it");
-        assert_eq!(overlap("d", "e"), (2, true, 2), "versions of one key may go on in the next block");
+        assert_eq!(
+            overlap("a", "b"),
+            (1, false, 2),
+            "the second begins after it"
+        );
+        assert_eq!(
+            overlap("d", "e"),
+            (2, true, 2),
+            "versions of one key may go on in the next block"
+        );
         assert_eq!(overlap("e", "m"), (2, true, 5), "the first is behind");
         assert_eq!(overlap("q", "z"), (0, true, 0));
     }

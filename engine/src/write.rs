@@ -81,7 +81,14 @@ struct Separated {
 
 impl Separated {
     /// The same batch with another value, framed for `queue`.
-    fn put(&mut self, queue: usize, key: &[u8], value: &[u8], compression: Compression, work: &mut Work) {
+    fn put(
+        &mut self,
+        queue: usize,
+        key: &[u8],
+        value: &[u8],
+        compression: Compression,
+        work: &mut Work,
+    ) {
         let pointer = self.values.push(queue, key, value, compression, work);
         self.places.push(self.batch.put_pointer(key, &pointer));
     }
@@ -89,13 +96,27 @@ impl Separated {
 
 impl Staged {
     fn bytes(&self) -> usize {
-        self.body.len() + self.separated.as_ref().map_or(0, |it| it.batch.bytes() + it.values.bytes())
+        self.body.len()
+            + self
+                .separated
+                .as_ref()
+                .map_or(0, |it| it.batch.bytes() + it.values.bytes())
     }
 
     /// The batch as it is logged. Its values have been appended.
     fn into_body(self) -> Bytes {
-        let Some(Separated { mut batch, values, places }) = self.separated else { return self.body };
-        places.iter().zip(values.pointers()).for_each(|(place, pointer)| batch.set_pointer(*place, pointer));
+        let Some(Separated {
+            mut batch,
+            values,
+            places,
+        }) = self.separated
+        else {
+            return self.body;
+        };
+        places
+            .iter()
+            .zip(values.pointers())
+            .for_each(|(place, pointer)| batch.set_pointer(*place, pointer));
         batch.into_body()
     }
 }
@@ -121,7 +142,10 @@ impl Inner {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut work = Work { operations: 1, ..Work::default() };
+        let mut work = Work {
+            operations: 1,
+            ..Work::default()
+        };
         let staged = self.stage(batch, &mut work);
         self.commit_staged(staged, &work).await
     }
@@ -136,12 +160,26 @@ impl Inner {
         self.check_writable()?;
         check_key(key)?;
         check_value(value)?;
-        let mut work = Work { operations: 1, ..Work::default() };
+        let mut work = Work {
+            operations: 1,
+            ..Work::default()
+        };
         let mut separated = self.separate(key.len() + value.len());
         let compression = self.config().value_log.compression;
-        separated.put(self.queue_for(key, value.len()), key, value, compression, &mut work);
+        separated.put(
+            self.queue_for(key, value.len()),
+            key,
+            value,
+            compression,
+            &mut work,
+        );
         let user_bytes = (key.len() + value.len()) as u64;
-        let staged = Staged { writes: 1, user_bytes, separated: Some(separated), ..Staged::default() };
+        let staged = Staged {
+            writes: 1,
+            user_bytes,
+            separated: Some(separated),
+            ..Staged::default()
+        };
         self.commit_staged(staged, &work).await
     }
 
@@ -163,20 +201,31 @@ impl Inner {
     }
 
     async fn lead_to_the_end(self: &Arc<Self>) {
-        let mut guard = Leading { commit: Some(leading(self)), inner: self.clone() };
+        let mut guard = Leading {
+            commit: Some(leading(self)),
+            inner: self.clone(),
+        };
         guard.commit.as_mut().expect("just put there").await;
         guard.commit = None;
     }
 
     /// A batch of nothing yet, with room for frames of so many bytes.
     fn separate(&self, bytes: usize) -> Separated {
-        Separated { batch: Batch::new(), values: StagedValues::with_room(bytes), places: Vec::new() }
+        Separated {
+            batch: Batch::new(),
+            values: StagedValues::with_room(bytes),
+            places: Vec::new(),
+        }
     }
 
     /// Compresses and frames the values that go to the value log.
     fn stage(&self, batch: Batch, work: &mut Work) -> Staged {
         let (writes, body) = (batch.len() as u32, batch.into_body());
-        let mut staged = Staged { body: body.clone(), writes, ..Staged::default() };
+        let mut staged = Staged {
+            body: body.clone(),
+            writes,
+            ..Staged::default()
+        };
         let (policies, config) = (self.policies(), self.config());
         for (index, write) in BatchReader::new(body.clone()).enumerate() {
             let (kind, key, value) = write.expect("a batch is well formed");
@@ -212,8 +261,15 @@ impl Inner {
             return 0;
         }
         let number = self.separated.fetch_add(1, Ordering::Relaxed);
-        let facts = ValueFacts { key_hash: hash_key(key), bytes: bytes as u64, number };
-        self.policies().placement.queue(&facts, queues).min(queues - 1) as usize
+        let facts = ValueFacts {
+            key_hash: hash_key(key),
+            bytes: bytes as u64,
+            number,
+        };
+        self.policies()
+            .placement
+            .queue(&facts, queues)
+            .min(queues - 1) as usize
     }
 
     /// Seals the active memtable: the next one logs to a new file.
@@ -234,7 +290,11 @@ impl Inner {
         self.change_view(|view| {
             let mut sealed = vec![view.active.clone()];
             sealed.extend(view.sealed.iter().cloned());
-            View { active, sealed, version: view.version.clone() }
+            View {
+                active,
+                sealed,
+                version: view.version.clone(),
+            }
         });
         self.work_due.notify_waiters();
         Ok(())
@@ -247,9 +307,14 @@ impl Inner {
         let mut tails = Vec::new();
         for state in files.values().filter(|state| !state.is_sealed()) {
             let (file, bytes) = (state.number, state.file.bytes()?);
-            tails.push(ValueTail { file, bytes, full: !log.values.is_active(file) });
+            tails.push(ValueTail {
+                file,
+                bytes,
+                full: !log.values.is_active(file),
+            });
         }
-        log.values.forget_full(|file| files.get(&file).is_none_or(ValueFileState::is_sealed));
+        log.values
+            .forget_full(|file| files.get(&file).is_none_or(ValueFileState::is_sealed));
         view.active.seal(tails);
         Ok(())
     }
@@ -271,18 +336,25 @@ impl Inner {
             SyncPolicy::Always => true,
             SyncPolicy::Never => false,
             SyncPolicy::Bytes(bytes) => log.wal.unsynced_bytes() >= bytes.as_u64(),
-            SyncPolicy::Interval(interval) => u128::from(self.env.clock.now() - log.synced_at) >= interval.as_nanos(),
+            SyncPolicy::Interval(interval) => {
+                u128::from(self.env.clock.now() - log.synced_at) >= interval.as_nanos()
+            }
         }
     }
 
     /// Appends a group's values; afterwards their pointers are final.
     async fn append_values(&self, log: &mut Log, group: &mut [Request]) -> Result<()> {
-        let mut staged: Vec<&mut StagedValues> =
-            group.iter_mut().filter_map(|request| Some(&mut request.staged.separated.as_mut()?.values)).collect();
+        let mut staged: Vec<&mut StagedValues> = group
+            .iter_mut()
+            .filter_map(|request| Some(&mut request.staged.separated.as_mut()?.values))
+            .collect();
         if staged.is_empty() {
             return Ok(());
         }
-        for queue in log.values.rotate_for(&staged, self.config().value_log.file.as_u64()) {
+        for queue in log
+            .values
+            .rotate_for(&staged, self.config().value_log.file.as_u64())
+        {
             let writer = self.begin_values().await?;
             log.values.set(queue, writer);
         }
@@ -295,11 +367,31 @@ impl Inner {
     /// Begins a value file. The manifest knows it before a pointer into it exists.
     async fn begin_values(&self) -> Result<ValueLogWriter> {
         let number = self.new_number();
-        let writer = ValueLogWriter::create(&self.env, FileKind::Values.path(&self.directory, number), number).await?;
+        let writer = ValueLogWriter::create(
+            &self.env,
+            FileKind::Values.path(&self.directory, number),
+            number,
+        )
+        .await?;
         self.sync_directory().await?;
-        let file = ValueFile::new(number, writer.path().to_path_buf(), writer.file(), self.env.fs.clone());
-        let opened = OpenedFiles { values: [(number, Arc::new(file))].into(), ..OpenedFiles::default() };
-        self.commit_edit(Edit { values_opened: vec![number], ..Edit::default() }, opened).await?;
+        let file = ValueFile::new(
+            number,
+            writer.path().to_path_buf(),
+            writer.file(),
+            self.env.fs.clone(),
+        );
+        let opened = OpenedFiles {
+            values: [(number, Arc::new(file))].into(),
+            ..OpenedFiles::default()
+        };
+        self.commit_edit(
+            Edit {
+                values_opened: vec![number],
+                ..Edit::default()
+            },
+            opened,
+        )
+        .await?;
         Ok(writer)
     }
 
@@ -307,7 +399,10 @@ impl Inner {
         let mut log = self.log.lock().await;
         // Under the lock: a close that came first has taken it already.
         self.check_writable()?;
-        let bytes = group.iter().map(|request| request.staged.bytes() as u64).sum();
+        let bytes = group
+            .iter()
+            .map(|request| request.staged.bytes() as u64)
+            .sum();
         self.make_room(&mut log, bytes).await?;
         self.append_values(&mut log, group).await?;
         let mut logged = Vec::with_capacity(group.len());
@@ -315,7 +410,12 @@ impl Inner {
             let staged = mem::take(&mut request.staged);
             let (writes, user_bytes) = (staged.writes, staged.user_bytes);
             let (deletes, range_deletes) = (staged.deletes, staged.range_deletes);
-            let record = Record { sequence: log.sequence + 1, writes, synced: 0, body: staged.into_body() };
+            let record = Record {
+                sequence: log.sequence + 1,
+                writes,
+                synced: 0,
+                body: staged.into_body(),
+            };
             log.sequence += u64::from(writes);
             let mine = self.counters.mine();
             add(&mine.user_write_bytes, user_bytes);
@@ -333,7 +433,12 @@ impl Inner {
         if self.must_sync(&log) {
             self.sync_log(&mut log).await?;
         }
-        let mut work = Work { system_calls: 1, bytes_checksummed: appended, bytes_copied: appended, ..Work::default() };
+        let mut work = Work {
+            system_calls: 1,
+            bytes_checksummed: appended,
+            bytes_copied: appended,
+            ..Work::default()
+        };
         let view = self.view.load();
         for record in logged {
             insert(&view.active, &record, &mut work).expect("a batch is well formed");
@@ -353,9 +458,21 @@ pub(crate) fn insert(memtable: &Memtable, record: &Record, work: &mut Work) -> O
         if kind == Kind::DeleteRange {
             // Copies: a range tombstone may live long, and a slice would hold the whole batch.
             let (start, end) = (Key::copy_from_slice(&key), Key::copy_from_slice(&value));
-            ranges.push(RangeTombstone { sequence, start, end });
+            ranges.push(RangeTombstone {
+                sequence,
+                start,
+                end,
+            });
         } else {
-            memtable.insert(Entry { key, sequence, kind, value }, work);
+            memtable.insert(
+                Entry {
+                    key,
+                    sequence,
+                    kind,
+                    value,
+                },
+                work,
+            );
         }
     }
     memtable.insert_ranges(&ranges, work);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use aura_engine::env::memory::MemoryWorld;
 use aura_engine::{
-    AuraEngine, CacheEvent, CacheObserver, Caller, Direction, Engine, EngineBuilder, EngineConfig, Metadata, Metrics,
-    Range, Rows,
+    AuraEngine, CacheEvent, CacheObserver, Caller, Direction, Engine, EngineBuilder, EngineConfig,
+    Metadata, Metrics, Range, Rows,
 };
 use aura_policies::PolicySpec;
 use aura_policies::cache::Kind;
@@ -24,7 +24,13 @@ fn config() -> EngineConfig {
 
 async fn put_all(engine: &AuraEngine, round: u64) {
     for number in 0..KEYS {
-        engine.put(&key(number), format!("{round}-{number}-{}", "x".repeat(80)).as_bytes()).await.unwrap();
+        engine
+            .put(
+                &key(number),
+                format!("{round}-{number}-{}", "x".repeat(80)).as_bytes(),
+            )
+            .await
+            .unwrap();
     }
 }
 
@@ -32,7 +38,10 @@ async fn put_all(engine: &AuraEngine, round: u64) {
 async fn read(engine: &AuraEngine, numbers: impl Iterator<Item = u64>) -> u64 {
     let before = engine.metrics().counts;
     for number in numbers {
-        assert!(engine.get(&key(number)).await.unwrap().is_some(), "{number}");
+        assert!(
+            engine.get(&key(number)).await.unwrap().is_some(),
+            "{number}"
+        );
     }
     engine.metrics().counts.since(&before).block_misses
 }
@@ -42,7 +51,11 @@ fn run(config: EngineConfig, test: impl AsyncFnOnce(AuraEngine)) {
     let env = world.env();
     world
         .block_on(async {
-            let engine = EngineBuilder::new(env, "/db").config(config).open().await.unwrap();
+            let engine = EngineBuilder::new(env, "/db")
+                .config(config)
+                .open()
+                .await
+                .unwrap();
             test(engine.clone()).await;
             engine.close().await.unwrap();
         })
@@ -60,7 +73,11 @@ struct Kept {
 fn kept(warming: PolicySpec) -> Kept {
     let mut config = config();
     config.cache.warming = warming;
-    let mut kept = Kept { after_flush: 0, after_compaction: [0; 2], metrics: Metrics::default() };
+    let mut kept = Kept {
+        after_flush: 0,
+        after_compaction: [0; 2],
+        metrics: Metrics::default(),
+    };
     run(config, async |engine| {
         // Two runs of the same keys, so that the compaction has something to merge.
         for round in 0..2 {
@@ -70,13 +87,19 @@ fn kept(warming: PolicySpec) -> Kept {
         kept.after_flush = read(&engine, 0..KEYS).await;
         // A cache of nothing but what comes now.
         for size in [0, 16 << 20] {
-            let change = aura_engine::Reconfigure { cache_size: Some(ByteSize(size)), ..Default::default() };
+            let change = aura_engine::Reconfigure {
+                cache_size: Some(ByteSize(size)),
+                ..Default::default()
+            };
             engine.reconfigure(&change).await.unwrap();
         }
         read(&engine, 0..KEYS / 2).await;
         read(&engine, 0..KEYS / 2).await;
         engine.compact().await.unwrap();
-        kept.after_compaction = [read(&engine, 0..KEYS / 2).await, read(&engine, KEYS / 2..KEYS).await];
+        kept.after_compaction = [
+            read(&engine, 0..KEYS / 2).await,
+            read(&engine, KEYS / 2..KEYS).await,
+        ];
         kept.metrics = engine.metrics();
     });
     kept
@@ -87,31 +110,57 @@ fn each_warming_policy_keeps_what_it_says() {
     let baseline = kept(PolicySpec::named("evict-dead"));
     let blocks = baseline.after_flush;
     assert!(blocks > 300, "{blocks} blocks");
-    assert!(baseline.after_compaction.iter().all(|misses| *misses * 3 > blocks), "{:?}", baseline.after_compaction);
+    assert!(
+        baseline
+            .after_compaction
+            .iter()
+            .all(|misses| *misses * 3 > blocks),
+        "{:?}",
+        baseline.after_compaction
+    );
     let stats = baseline.metrics.cache;
     assert!(stats.warmed == 0 && stats.dead * 3 > blocks, "{stats:?}");
 
     let nothing = kept(PolicySpec::named("nothing"));
-    assert_eq!((nothing.metrics.cache.dead, nothing.metrics.cache.warmed), (0, 0));
+    assert_eq!(
+        (nothing.metrics.cache.dead, nothing.metrics.cache.warmed),
+        (0, 0)
+    );
     assert_eq!(nothing.after_compaction, baseline.after_compaction);
-    assert!(nothing.metrics.cache.entries > stats.entries, "the dead stay");
+    assert!(
+        nothing.metrics.cache.entries > stats.entries,
+        "the dead stay"
+    );
 
     let flush = kept(PolicySpec::named("warm-flush"));
-    assert_eq!((flush.after_flush, flush.metrics.cache.warmed), (0, 2 * blocks));
+    assert_eq!(
+        (flush.after_flush, flush.metrics.cache.warmed),
+        (0, 2 * blocks)
+    );
     assert_eq!(flush.after_compaction, baseline.after_compaction);
 
     let all = kept(PolicySpec::named("warm-all"));
     assert_eq!((all.after_flush, all.after_compaction), (0, [0, 0]));
-    assert!(all.metrics.cache.warmed > blocks * 5 / 2, "{:?}", all.metrics.cache);
+    assert!(
+        all.metrics.cache.warmed > blocks * 5 / 2,
+        "{:?}",
+        all.metrics.cache
+    );
 
     // Reads have found each key in the newer run: about half of what an output block overlaps is held.
     let spec = PolicySpec::named("predicted-hot").with("share", 0.4);
     let hot = kept(spec.clone());
     assert_eq!(hot.after_flush, blocks, "a flush has no input blocks");
     let [was_read, was_not] = hot.after_compaction;
-    assert!(was_read <= 1 && was_not + 2 >= baseline.after_compaction[1], "{was_read}, {was_not}");
+    assert!(
+        was_read <= 1 && was_not + 2 >= baseline.after_compaction[1],
+        "{was_read}, {was_not}"
+    );
     let dry = kept(spec.with("dry_run", true));
-    assert_eq!((dry.metrics.cache.warmed, dry.after_compaction), (0, baseline.after_compaction));
+    assert_eq!(
+        (dry.metrics.cache.warmed, dry.after_compaction),
+        (0, baseline.after_compaction)
+    );
 
     // What enters without being asked for is neither a hit nor a miss.
     let asked = |kept: &Kept| kept.metrics.counts.block_hits + kept.metrics.counts.block_misses;
@@ -132,16 +181,32 @@ fn a_key_enters_with_its_address_and_is_promoted_when_asked_for_again() {
             let before = engine.metrics().counts;
             engine.get(&key(7)).await.unwrap().unwrap();
             let counts = engine.metrics().counts.since(&before);
-            seen.push((counts.key_value_hits, counts.key_pointer_hits, counts.tables_probed, counts.block_hits));
+            seen.push((
+                counts.key_value_hits,
+                counts.key_pointer_hits,
+                counts.tables_probed,
+                counts.block_hits,
+            ));
         }
         // Tables; the row's block; the row's value.
-        assert_eq!(seen, [(0, 0, 1, 0), (0, 1, 0, 1), (1, 0, 0, 0), (1, 0, 0, 0)]);
+        assert_eq!(
+            seen,
+            [(0, 0, 1, 0), (0, 1, 0, 1), (1, 0, 0, 0), (1, 0, 0, 0)]
+        );
 
         engine.put(&key(7), b"new").await.unwrap();
-        assert_eq!(engine.get(&key(7)).await.unwrap().as_deref(), Some(&b"new"[..]), "the memtable comes first");
+        assert_eq!(
+            engine.get(&key(7)).await.unwrap().as_deref(),
+            Some(&b"new"[..]),
+            "the memtable comes first"
+        );
         engine.flush().await.unwrap();
         for round in 0..4 {
-            assert_eq!(engine.get(&key(7)).await.unwrap().as_deref(), Some(&b"new"[..]), "{round}");
+            assert_eq!(
+                engine.get(&key(7)).await.unwrap().as_deref(),
+                Some(&b"new"[..]),
+                "{round}"
+            );
         }
         engine.delete(&key(7)).await.unwrap();
         engine.flush().await.unwrap();
@@ -154,7 +219,14 @@ fn a_key_enters_with_its_address_and_is_promoted_when_asked_for_again() {
         let before = engine.metrics().counts;
         engine.get(&key(8)).await.unwrap().unwrap();
         let counts = engine.metrics().counts.since(&before);
-        assert_eq!((counts.key_pointer_hits, counts.key_pointer_misses, counts.tables_probed), (0, 1, 1));
+        assert_eq!(
+            (
+                counts.key_pointer_hits,
+                counts.key_pointer_misses,
+                counts.tables_probed
+            ),
+            (0, 1, 1)
+        );
     });
 }
 
@@ -169,8 +241,14 @@ fn a_snapshot_sees_no_row_newer_than_itself() {
         engine.put(b"k", b"new").await.unwrap();
         engine.flush().await.unwrap();
         for _ in 0..2 {
-            assert_eq!(engine.get(b"k").await.unwrap().as_deref(), Some(&b"new"[..]));
-            assert_eq!(snapshot.get(b"k").await.unwrap().as_deref(), Some(&b"old"[..]));
+            assert_eq!(
+                engine.get(b"k").await.unwrap().as_deref(),
+                Some(&b"new"[..])
+            );
+            assert_eq!(
+                snapshot.get(b"k").await.unwrap().as_deref(),
+                Some(&b"old"[..])
+            );
         }
         assert_eq!(engine.metrics().counts.key_value_hits, 1);
     });
@@ -188,13 +266,24 @@ fn a_read_that_overlaps_a_flush_leaves_no_old_row() {
         let env = world.env();
         world
             .block_on(async {
-                let engine = EngineBuilder::new(env.clone(), "/db").config(config).open().await.unwrap();
+                let engine = EngineBuilder::new(env.clone(), "/db")
+                    .config(config)
+                    .open()
+                    .await
+                    .unwrap();
                 for run in 0..60 {
                     for number in 0..20 {
-                        let suffix = if run == 0 { String::new() } else { format!("-{run}") };
+                        let suffix = if run == 0 {
+                            String::new()
+                        } else {
+                            format!("-{run}")
+                        };
                         let key = [key(number), suffix.into_bytes()].concat();
                         engine
-                            .put(&key, b"the old version of the key, large enough for a block of its own")
+                            .put(
+                                &key,
+                                b"the old version of the key, large enough for a block of its own",
+                            )
                             .await
                             .unwrap();
                     }
@@ -216,7 +305,11 @@ fn a_read_that_overlaps_a_flush_leaves_no_old_row() {
                     let (read_ended, write_ended) = tokio::join!(read, write);
                     assert!(read_ended > write_ended, "the read is to end last");
                     for _ in 0..3 {
-                        assert_eq!(engine.get(&key).await.unwrap().as_deref(), Some(&b"new"[..]), "{rows:?}, {number}");
+                        assert_eq!(
+                            engine.get(&key).await.unwrap().as_deref(),
+                            Some(&b"new"[..]),
+                            "{rows:?}, {number}"
+                        );
                     }
                 }
                 engine.close().await.unwrap();
@@ -236,7 +329,9 @@ fn rows_are_never_older_than_what_was_acknowledged() {
         config.memtable = ByteSize::kib(4);
         config.cache.size = ByteSize::kib(256);
         config.cache.rows = rows;
-        let engine = world.block_on(EngineBuilder::new(world.env(), "/db").config(config).open()).unwrap();
+        let engine = world
+            .block_on(EngineBuilder::new(world.env(), "/db").config(config).open())
+            .unwrap();
         let acknowledged: Vec<AtomicU64> = (0..OWNED).map(|_| AtomicU64::new(0)).collect();
         let done = AtomicU64::new(0);
         std::thread::scope(|scope| {
@@ -248,14 +343,21 @@ fn rows_are_never_older_than_what_was_acknowledged() {
                         at = (at + 7) % OWNED;
                         let least = acknowledged[at as usize].load(Ordering::Acquire);
                         let value = world.block_on(engine.get(&key(at))).unwrap();
-                        let found = value.map_or(0, |value| u64::from_le_bytes(value[..8].try_into().unwrap()));
-                        assert!(found >= least, "{rows:?}: key {at} is at {found}, {least} was acknowledged");
+                        let found = value.map_or(0, |value| {
+                            u64::from_le_bytes(value[..8].try_into().unwrap())
+                        });
+                        assert!(
+                            found >= least,
+                            "{rows:?}: key {at} is at {found}, {least} was acknowledged"
+                        );
                     }
                 });
             }
             for version in 1..=12_000u64 {
                 let at = version * version % OWNED;
-                world.block_on(engine.put(&key(at), &[version.to_le_bytes(); 4].concat())).unwrap();
+                world
+                    .block_on(engine.put(&key(at), &[version.to_le_bytes(); 4].concat()))
+                    .unwrap();
                 acknowledged[at as usize].store(version, Ordering::Release);
             }
             done.store(1, Ordering::Release);
@@ -283,7 +385,9 @@ fn observed(rate: f64, metadata: Metadata) -> (Vec<CacheEvent>, Metrics) {
     (config.cache.metadata, config.cache.rows) = (metadata, Rows::Both);
     config.cache.size = ByteSize::kib(128);
     config.value_log.separation = PolicySpec::named("threshold").with("bytes", 500);
-    let builder = EngineBuilder::new(world.env(), "/db").config(config).cache_observer(log.clone(), rate);
+    let builder = EngineBuilder::new(world.env(), "/db")
+        .config(config)
+        .cache_observer(log.clone(), rate);
     let metrics = world
         .block_on(async {
             let engine = builder.open().await.unwrap();
@@ -303,7 +407,10 @@ fn observed(rate: f64, metadata: Metadata) -> (Vec<CacheEvent>, Metrics) {
             metrics
         })
         .unwrap();
-    (Arc::into_inner(log).unwrap().0.into_inner().unwrap(), metrics)
+    (
+        Arc::into_inner(log).unwrap().0.into_inner().unwrap(),
+        metrics,
+    )
 }
 
 #[test]
@@ -311,30 +418,89 @@ fn an_observer_is_told_what_is_counted_and_the_same_in_every_run() {
     for metadata in [Metadata::Pinned, Metadata::Priority, Metadata::Normal] {
         let (events, metrics) = observed(1.0, metadata);
         let counts = metrics.counts;
-        let told = |kind: Kind, hit: bool| events.iter().filter(|it| (it.kind, it.hit) == (kind, hit)).count() as u64;
-        assert_eq!((told(Kind::Data, true), told(Kind::Data, false)), (counts.block_hits, counts.block_misses));
-        assert_eq!((told(Kind::Index, true), told(Kind::Index, false)), (counts.index_hits, counts.index_misses));
-        assert_eq!((told(Kind::Filter, true), told(Kind::Filter, false)), (counts.filter_hits, counts.filter_misses));
-        assert_eq!((told(Kind::Value, true), told(Kind::Value, false)), (counts.value_hits, counts.value_misses));
+        let told = |kind: Kind, hit: bool| {
+            events
+                .iter()
+                .filter(|it| (it.kind, it.hit) == (kind, hit))
+                .count() as u64
+        };
+        assert_eq!(
+            (told(Kind::Data, true), told(Kind::Data, false)),
+            (counts.block_hits, counts.block_misses)
+        );
+        assert_eq!(
+            (told(Kind::Index, true), told(Kind::Index, false)),
+            (counts.index_hits, counts.index_misses)
+        );
+        assert_eq!(
+            (told(Kind::Filter, true), told(Kind::Filter, false)),
+            (counts.filter_hits, counts.filter_misses)
+        );
+        assert_eq!(
+            (told(Kind::Value, true), told(Kind::Value, false)),
+            (counts.value_hits, counts.value_misses)
+        );
         assert_eq!(told(Kind::KeyValue, true), counts.key_value_hits);
         assert_eq!(told(Kind::KeyPointer, true), counts.key_pointer_hits);
-        assert!(counts.block_hits > 200 && counts.value_misses > 0 && counts.key_value_hits > 100, "{counts:?}");
-        assert_eq!(counts.index_hits > 0, metadata != Metadata::Pinned, "{counts:?}");
+        assert!(
+            counts.block_hits > 200 && counts.value_misses > 0 && counts.key_value_hits > 100,
+            "{counts:?}"
+        );
+        assert_eq!(
+            counts.index_hits > 0,
+            metadata != Metadata::Pinned,
+            "{counts:?}"
+        );
 
-        let scanned: Vec<_> = events.iter().filter(|event| event.caller == Caller::Scan).collect();
+        let scanned: Vec<_> = events
+            .iter()
+            .filter(|event| event.caller == Caller::Scan)
+            .collect();
         let hits = scanned.iter().filter(|event| event.hit).count() as u64;
-        assert_eq!((hits, scanned.len() as u64 - hits), (counts.scan_hits, counts.scan_misses));
-        assert!(scanned.iter().all(|event| event.scanned > 0) && scanned.len() > 500, "{}", scanned.len());
-        assert!(events.iter().all(|event| event.caller != Caller::Background));
-        assert!(events.iter().filter(|event| event.caller == Caller::Get).all(|event| event.scanned == 0));
-        assert!(events.iter().all(|event| event.level.is_some() == (event.kind < Kind::Value)), "tables have levels");
+        assert_eq!(
+            (hits, scanned.len() as u64 - hits),
+            (counts.scan_hits, counts.scan_misses)
+        );
+        assert!(
+            scanned.iter().all(|event| event.scanned > 0) && scanned.len() > 500,
+            "{}",
+            scanned.len()
+        );
+        assert!(
+            events
+                .iter()
+                .all(|event| event.caller != Caller::Background)
+        );
+        assert!(
+            events
+                .iter()
+                .filter(|event| event.caller == Caller::Get)
+                .all(|event| event.scanned == 0)
+        );
+        assert!(
+            events
+                .iter()
+                .all(|event| event.level.is_some() == (event.kind < Kind::Value)),
+            "tables have levels"
+        );
         assert!(events.is_sorted_by_key(|event| event.at_ns));
 
-        assert_eq!((events.clone(), metrics), observed(1.0, metadata), "the same in every run");
+        assert_eq!(
+            (events.clone(), metrics),
+            observed(1.0, metadata),
+            "the same in every run"
+        );
         let (sampled, _) = observed(0.3, metadata);
         let keys: std::collections::BTreeSet<u64> = sampled.iter().map(|event| event.key).collect();
-        let expected: Vec<_> = events.iter().filter(|event| keys.contains(&event.key)).copied().collect();
-        assert_eq!(sampled, expected, "every look-up of a sampled object, and of no other");
+        let expected: Vec<_> = events
+            .iter()
+            .filter(|event| keys.contains(&event.key))
+            .copied()
+            .collect();
+        assert_eq!(
+            sampled, expected,
+            "every look-up of a sampled object, and of no other"
+        );
         let share = sampled.len() as f64 / events.len() as f64;
         assert!((0.1..0.6).contains(&share), "{share}");
     }

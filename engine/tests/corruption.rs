@@ -59,7 +59,10 @@ impl Judge<'_> {
         match answer {
             Ok(answer) => Some(answer),
             Err(error) => {
-                assert!(matches!(error, Error::Corruption { .. } | Error::Format { .. }), "not typed: {error:?}");
+                assert!(
+                    matches!(error, Error::Corruption { .. } | Error::Format { .. }),
+                    "not typed: {error:?}"
+                );
                 self.named(&error.to_string());
                 None
             }
@@ -69,7 +72,11 @@ impl Judge<'_> {
     fn named(&mut self, message: &str) {
         // What a manifest without its end says wrongly of another file is found out there.
         let stands_for = self.file.ends_with("manifest") && message.contains("the manifest");
-        assert!(message.contains(self.file) || stands_for, "it does not name {}: {message}", self.file);
+        assert!(
+            message.contains(self.file) || stands_for,
+            "it does not name {}: {message}",
+            self.file
+        );
         self.detected = true;
     }
 
@@ -90,7 +97,11 @@ impl Judge<'_> {
                 self.keep("get", |state| state.get(key) == found.as_ref());
             }
         }
-        for problem in self.answer(engine.verify().await).into_iter().flat_map(|report| report.problems) {
+        for problem in self
+            .answer(engine.verify().await)
+            .into_iter()
+            .flat_map(|report| report.problems)
+        {
             self.named(&problem);
         }
     }
@@ -107,9 +118,23 @@ async fn judge(specimen: &Specimen, env: &Env, kind: &str, file: &str, damage: D
         _ => history.acknowledged,
     };
     let states = history.states[first..].iter().collect();
-    let mut judge = Judge { states, file, detected: false };
+    let mut judge = Judge {
+        states,
+        file,
+        detected: false,
+    };
     if let Some(engine) = judge.answer(open(env, &specimen.config).await) {
-        judge.examine(&engine, &history.states.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()).await;
+        judge
+            .examine(
+                &engine,
+                &history
+                    .states
+                    .iter()
+                    .flatten()
+                    .map(|(k, v)| (k.clone(), v.clone()))
+                    .collect(),
+            )
+            .await;
         // Background work may have met the damage, too.
         let _ = engine.close().await;
     }
@@ -147,20 +172,39 @@ fn damage_everything(seed: u64, young: bool, tally: &mut Tally) {
         let mut damages = Vec::new();
         for (region, range) in regions {
             for at in places(&range, &mut chance) {
-                damages.push((region, Damage::Flip { at, bit: chance.below(8) as u8 }));
+                damages.push((
+                    region,
+                    Damage::Flip {
+                        at,
+                        bit: chance.below(8) as u8,
+                    },
+                ));
             }
-            for at in [range.start, range.start + range.len() / 2, range.end.saturating_sub(1)] {
+            for at in [
+                range.start,
+                range.start + range.len() / 2,
+                range.end.saturating_sub(1),
+            ] {
                 damages.push((region, Damage::Cut { at }));
             }
         }
         damages.push(("the file", Damage::Lost));
         for (region, damage) in damages {
-            let verdict = catch_unwind(AssertUnwindSafe(|| verdict(&specimen, seed, kind, path, damage)));
+            let verdict = catch_unwind(AssertUnwindSafe(|| {
+                verdict(&specimen, seed, kind, path, damage)
+            }));
             let verdict = verdict.unwrap_or_else(|panic| {
-                print(format_args!("seed {seed}, {}, {region}: {damage:?}", path.display()));
+                print(format_args!(
+                    "seed {seed}, {}, {region}: {damage:?}",
+                    path.display()
+                ));
                 resume_unwind(panic)
             });
-            *tally.entry((kind, region)).or_default().entry(verdict).or_default() += 1;
+            *tally
+                .entry((kind, region))
+                .or_default()
+                .entry(verdict)
+                .or_default() += 1;
             match damage {
                 Damage::Flip { .. } => flips += 1,
                 _ => cuts += 1,
@@ -178,10 +222,16 @@ fn damage_is_named_or_changes_no_answer() {
         repeatable(seed, || damage_everything(seed, false, &mut tally));
         repeatable(seed, || damage_everything(seed, true, &mut tally));
     }
-    print(format_args!("{:10} {:14} {:>9} {:>9} {:>9}", "file", "region", "detected", "harmless", "torn end"));
+    print(format_args!(
+        "{:10} {:14} {:>9} {:>9} {:>9}",
+        "file", "region", "detected", "harmless", "torn end"
+    ));
     for ((kind, region), verdicts) in &tally {
         let count = |verdict| verdicts.get(&verdict).copied().unwrap_or(0);
-        let [detected, harmless, torn] = [Verdict::Detected, Verdict::Harmless, Verdict::TornEnd].map(count);
-        print(format_args!("{kind:10} {region:14} {detected:>9} {harmless:>9} {torn:>9}"));
+        let [detected, harmless, torn] =
+            [Verdict::Detected, Verdict::Harmless, Verdict::TornEnd].map(count);
+        print(format_args!(
+            "{kind:10} {region:14} {detected:>9} {harmless:>9} {torn:>9}"
+        ));
     }
 }

@@ -82,7 +82,10 @@ fn crash_somewhere(seed: u64) {
         let world = sim(seed);
         let mut db = Recorded::new(world.env(), config.clone());
         run(&world, random_workload(&mut db, seed)).unwrap();
-        tried("rolls", db.counts.iter().map(|counts| counts.manifest_rolls).sum());
+        tried(
+            "rolls",
+            db.counts.iter().map(|counts| counts.manifest_rolls).sum(),
+        );
         world.io_count()
     };
     for _ in 0..40 {
@@ -96,7 +99,11 @@ fn crash_somewhere(seed: u64) {
         // Only a removal of what nobody needs any more may fail unnoticed.
         assert!(world.crashed(), "{}: it did not come to that call", what());
         let history = &db.history;
-        assert!(ended.is_err() || history.durable + 1 == history.states.len(), "{}: unnoticed", what());
+        assert!(
+            ended.is_err() || history.durable + 1 == history.states.len(),
+            "{}: unnoticed",
+            what()
+        );
         let image = world.crash_image(mode, seed ^ call).unwrap();
         // A crash while it recovers must leave something to recover from.
         let image = crash_again(&image, &config, mode, seed ^ call ^ 1);
@@ -133,7 +140,10 @@ fn crash_everywhere(seed: u64) {
         world.crash_at(call);
         let mut db = Recorded::new(world.env(), config.clone());
         let _ = run(&world, tour(&mut db));
-        assert!(world.crashed(), "seed {seed}: it did not come to call {call}");
+        assert!(
+            world.crashed(),
+            "seed {seed}: it did not come to call {call}"
+        );
         operations += db.history.acknowledged as u64;
         for (number, mode) in CrashMode::ALL.into_iter().enumerate() {
             let lots = seed << 32 | call << 2 | number as u64;
@@ -145,8 +155,13 @@ fn crash_everywhere(seed: u64) {
             crashes += 1 + u64::from(twice);
             // The death of the process alone takes nothing that was acknowledged.
             let history = &db.history;
-            let required = if mode == CrashMode::KeepAll { history.acknowledged } else { history.durable };
-            let what = || format!("seed {seed}, {mode:?} at call {call} of {calls}, twice: {twice}");
+            let required = if mode == CrashMode::KeepAll {
+                history.acknowledged
+            } else {
+                history.durable
+            };
+            let what =
+                || format!("seed {seed}, {mode:?} at call {call} of {calls}, twice: {twice}");
             let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
             check_recovery(&world, &config, history, required, &what);
         }
@@ -166,7 +181,10 @@ fn a_crash_at_every_call_of_the_tour_recovers_to_a_prefix_with_everything_durabl
 /// it comes to the log's end.
 fn crash_everywhere_in_recovery(seed: u64) {
     let small = tour_config(seed);
-    let large = EngineConfig { memtable: ByteSize::mib(1), ..small.clone() };
+    let large = EngineConfig {
+        memtable: ByteSize::mib(1),
+        ..small.clone()
+    };
     let world = sim(seed);
     let mut db = Recorded::new(world.env(), large);
     run(&world, async {
@@ -196,7 +214,10 @@ fn crash_everywhere_in_recovery(seed: u64) {
         }
         call += 1;
     }
-    assert!(call > 25, "seed {seed}: recovery made {call} calls, and not several tables");
+    assert!(
+        call > 25,
+        "seed {seed}: recovery made {call} calls, and not several tables"
+    );
     tried("crashes", 4 * (call - 1));
 }
 
@@ -237,11 +258,17 @@ fn check_failure(
     let is_typed = |error: &Error| matches!(error, Error::Io { .. } | Error::Poisoned { .. });
     let Err(error) = ended else { return };
     assert!(is_typed(&error), "{}: {error}", what());
-    let Some(engine) = db.engine.clone() else { return };
+    let Some(engine) = db.engine.clone() else {
+        return;
+    };
     run(world, async {
         if let Err(error) = db.read().await {
             let closed = matches!(error, Error::Closed);
-            assert!(closed || reads_fail && is_typed(&error), "{}: no reads any more: {error}", what());
+            assert!(
+                closed || reads_fail && is_typed(&error),
+                "{}: no reads any more: {error}",
+                what()
+            );
         }
         if let Err(error) = engine.close().await {
             assert!(is_typed(&error), "{}: {error}", what());
@@ -250,12 +277,23 @@ fn check_failure(
 }
 
 /// The process ends, and the machine goes on or not.
-fn check_remains(world: &SimWorld, seed: u64, config: &EngineConfig, db: &Recorded, what: &dyn Fn() -> String) {
+fn check_remains(
+    world: &SimWorld,
+    seed: u64,
+    config: &EngineConfig,
+    db: &Recorded,
+    what: &dyn Fn() -> String,
+) {
     let history = &db.history;
-    for (mode, required) in [(CrashMode::KeepAll, history.acknowledged), (CrashMode::DropUnsynced, history.durable)] {
+    for (mode, required) in [
+        (CrashMode::KeepAll, history.acknowledged),
+        (CrashMode::DropUnsynced, history.durable),
+    ] {
         let image = world.crash_image(mode, seed).unwrap();
         let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
-        check_recovery(&world, config, history, required, &|| format!("{}, then {mode:?}", what()));
+        check_recovery(&world, config, history, required, &|| {
+            format!("{}, then {mode:?}", what())
+        });
     }
 }
 
@@ -277,7 +315,10 @@ fn fail_everywhere(seed: u64) {
                 let ended = run(&world, tour(&mut db));
                 let failed = world.failed_calls();
                 if failed == 0 {
-                    assert!(nth > 1, "seed {seed}: the tour makes no call that {kind:?} meets");
+                    assert!(
+                        nth > 1,
+                        "seed {seed}: the tour makes no call that {kind:?} meets"
+                    );
                     break;
                 }
                 let goes_on = if times == 1 { "" } else { " and all after it" };

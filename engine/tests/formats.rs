@@ -37,7 +37,11 @@ fn config() -> EngineConfig {
     config.table.block = ByteSize(256);
     config.table.filter = PolicySpec::named("bloom").with("bits_per_key", json!(10));
     config.table.index = PolicySpec::named("pgm");
-    config.table.index_gate = IndexGate { memory: 1e9, window_blocks: u32::MAX, probes: 1e9 };
+    config.table.index_gate = IndexGate {
+        memory: 1e9,
+        window_blocks: u32::MAX,
+        probes: 1e9,
+    };
     config.value_log.separation = PolicySpec::named("threshold").with("bytes", json!(100));
     config.value_log.file = ByteSize::kib(4);
     config
@@ -48,7 +52,9 @@ async fn write(world: &SimWorld) -> Result<(), Error> {
     let env = world.env();
     let engine = open(&env, &config()).await?;
     for number in 0..200u32 {
-        engine.put(format!("key{number:04}").as_bytes(), &number.to_le_bytes()).await?;
+        engine
+            .put(format!("key{number:04}").as_bytes(), &number.to_le_bytes())
+            .await?;
     }
     engine.put(b"large", &[7; 5000]).await?;
     engine.compact().await?;
@@ -67,7 +73,12 @@ async fn write(world: &SimWorld) -> Result<(), Error> {
 #[test]
 fn the_bytes_of_every_file_are_frozen() {
     let device = DeviceProfile::named("null").unwrap();
-    let world = SimWorld::new(&SimConfig { device, cpu: CpuCosts::FREE, cores: 1, seed: 1 });
+    let world = SimWorld::new(&SimConfig {
+        device,
+        cpu: CpuCosts::FREE,
+        cores: 1,
+        seed: 1,
+    });
     run(&world, write(&world)).unwrap();
     let image = world.crash_image(CrashMode::KeepAll, 1).unwrap();
     let found: String = (image.paths().iter())

@@ -17,7 +17,18 @@ use common::specimen::{Specimen, regions, reseal, specimen};
 use common::{Chance, print, repeatable, run, seeds, sim_config, tried};
 
 /// Numbers at which lengths and counts turn over.
-const EDGES: [u64; 10] = [0, 1, 0x7f, 0x80, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 32, u64::MAX >> 1, u64::MAX];
+const EDGES: [u64; 10] = [
+    0,
+    1,
+    0x7f,
+    0x80,
+    0xffff,
+    0x7fff_ffff,
+    0xffff_ffff,
+    1 << 32,
+    u64::MAX >> 1,
+    u64::MAX,
+];
 
 /// Changes a few places of `bytes`, some of them by parts of `other`.
 fn mutate(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
@@ -45,8 +56,16 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
             }
             6 => {
                 // In text: another number.
-                let start = at + bytes[at..].iter().take_while(|byte| !byte.is_ascii_digit()).count();
-                let end = start + bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let start = at
+                    + bytes[at..]
+                        .iter()
+                        .take_while(|byte| !byte.is_ascii_digit())
+                        .count();
+                let end = start
+                    + bytes[start..]
+                        .iter()
+                        .take_while(|byte| byte.is_ascii_digit())
+                        .count();
                 bytes.splice(start..end, chance.pick(&EDGES).to_string().into_bytes());
             }
             _ => bytes.truncate(bytes.len() - length / 4),
@@ -88,28 +107,50 @@ async fn use_it(world: &SimWorld, specimen: &Specimen) -> Result<(), Error> {
 fn try_file(specimen: &Specimen, path: &Path, bytes: &[u8]) {
     let world = SimWorld::with_image(&sim_config(0), &specimen.image).unwrap();
     run(&world, async {
-        world.env().fs.create(path).unwrap().append(bytes).await.unwrap();
+        world
+            .env()
+            .fs
+            .create(path)
+            .unwrap()
+            .append(bytes)
+            .await
+            .unwrap();
         let _ = use_it(&world, specimen).await;
     });
 }
 
 /// Where inputs that once failed are kept.
 fn kept(kind: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(kind)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz")
+        .join(kind)
 }
 
-#[expect(clippy::disallowed_methods, reason = "inputs are kept as files of the repository")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "inputs are kept as files of the repository"
+)]
 fn kept_inputs(kind: &str) -> Vec<Vec<u8>> {
-    let Ok(entries) = std::fs::read_dir(kept(kind)) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(kept(kind)) else {
+        return Vec::new();
+    };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    paths.into_iter().map(|path| std::fs::read(path).unwrap()).collect()
+    paths
+        .into_iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "inputs are kept as files of the repository")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "inputs are kept as files of the repository"
+)]
 fn keep(kind: &str, bytes: &[u8]) {
     let path = kept(kind).join(format!("{:08x}", crc32c::crc32c(bytes)));
-    std::fs::create_dir_all(kept(kind)).and_then(|()| std::fs::write(&path, bytes)).unwrap();
+    std::fs::create_dir_all(kept(kind))
+        .and_then(|()| std::fs::write(&path, bytes))
+        .unwrap();
     print(format_args!("kept as {}", path.display()));
 }
 
@@ -123,7 +164,9 @@ fn fuzz(seed: u64, inputs: u64) {
         let kept = kept_inputs(kind);
         tried("inputs", inputs + kept.len() as u64);
         for bytes in &kept {
-            of_kind.iter().for_each(|(_, path, _)| try_file(&specimen, path, bytes));
+            of_kind
+                .iter()
+                .for_each(|(_, path, _)| try_file(&specimen, path, bytes));
         }
         for _ in 0..inputs {
             let (_, path, sound) = chance.pick(&of_kind);
@@ -133,7 +176,8 @@ fn fuzz(seed: u64, inputs: u64) {
             if chance.below(8) > 0 {
                 reseal(kind, &mut bytes);
             }
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| try_file(&specimen, path, &bytes))) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| try_file(&specimen, path, &bytes)))
+            {
                 keep(kind, &bytes);
                 resume_unwind(panic);
             }

@@ -42,7 +42,10 @@ async fn open(env: &Env, config: &EngineConfig) -> AuraEngine {
 }
 
 async fn put(engine: &AuraEngine, model: &mut BTreeMap<u64, u64>, number: u64, version: u64) {
-    engine.put(&key(number), &value(number, version)).await.unwrap();
+    engine
+        .put(&key(number), &value(number, version))
+        .await
+        .unwrap();
     model.insert(number, version);
 }
 
@@ -50,7 +53,10 @@ async fn check(engine: &AuraEngine, model: &BTreeMap<u64, u64>) {
     let mut scan = engine.scan(Range::all(), Direction::Forward);
     for (number, version) in model {
         let row = scan.next().await.unwrap().expect("a row for each key");
-        assert_eq!((&row.0[..], &row.1[..]), (&key(*number)[..], &value(*number, *version)[..]));
+        assert_eq!(
+            (&row.0[..], &row.1[..]),
+            (&key(*number)[..], &value(*number, *version)[..])
+        );
     }
     assert_eq!(scan.next().await.unwrap(), None);
     assert_eq!(engine.verify().await.unwrap().problems, [] as [String; 0]);
@@ -64,10 +70,14 @@ fn run<F: Future<Output = ()>>(seed: u64, test: impl FnOnce(Env) -> F) -> SimWor
 
 /// Live and all bytes of the files that were collected.
 fn collected(events: &[Event]) -> (u64, u64) {
-    events.iter().fold((0, 0), |(live, all), event| match event.kind {
-        EventKind::Collection { bytes, live_bytes, .. } => (live + live_bytes, all + bytes),
-        _ => (live, all),
-    })
+    events
+        .iter()
+        .fold((0, 0), |(live, all), event| match event.kind {
+            EventKind::Collection {
+                bytes, live_bytes, ..
+            } => (live + live_bytes, all + bytes),
+            _ => (live, all),
+        })
 }
 
 #[test]
@@ -96,12 +106,17 @@ fn uniform_overwrites_cost_what_the_victims_were_full() {
                     }
                 }
                 engine.wait_idle().await.unwrap();
-                let (counts, (live, all)) = (engine.metrics().counts.since(&before), collected(&engine.take_events()));
+                let (counts, (live, all)) = (
+                    engine.metrics().counts.since(&before),
+                    collected(&engine.take_events()),
+                );
                 let user = (overwrites * FRAME_BYTES) as f64;
                 let written = (counts.value_log_bytes + counts.gc_write_bytes) as f64 / user;
                 let share = live as f64 / all as f64;
                 let expected = 1.0 / (1.0 - share);
-                let what = format!("{counts:?}\nu {share:.3}, written {written:.3}, 1/(1-u) {expected:.3}");
+                let what = format!(
+                    "{counts:?}\nu {share:.3}, written {written:.3}, 1/(1-u) {expected:.3}"
+                );
                 assert!(counts.gc_runs > 10 && counts.manifest_rolls > 0, "{what}");
                 assert!((written / expected - 1.0).abs() < 0.1, "{what}");
                 // Files being filled are not collected: each queue has one, and 64 KiB is 2 % of what is live.
@@ -139,17 +154,28 @@ fn snapshots_and_scans_read_on_through_collections() {
             }
             engine.compact().await.unwrap();
             engine.wait_idle().await.unwrap();
-            assert!(engine.metrics().counts.gc_write_bytes > 0, "{method:?}: something was moved");
+            assert!(
+                engine.metrics().counts.gc_write_bytes > 0,
+                "{method:?}: something was moved"
+            );
             let mut rows = 1;
             for number in (0..499).rev() {
                 let row = scan.next().await.unwrap().expect("a row");
-                assert_eq!((&row.0[..], &row.1[..]), (&key(number)[..], &value(number, 0)[..]), "{method:?}");
+                assert_eq!(
+                    (&row.0[..], &row.1[..]),
+                    (&key(number)[..], &value(number, 0)[..]),
+                    "{method:?}"
+                );
                 rows += 1;
             }
             assert_eq!(rows, 500);
             for (number, version) in &old {
                 let found = snapshot.get(&key(*number)).await.unwrap();
-                assert_eq!(found.as_deref(), Some(&value(*number, *version)[..]), "{method:?}");
+                assert_eq!(
+                    found.as_deref(),
+                    Some(&value(*number, *version)[..]),
+                    "{method:?}"
+                );
             }
             check(&engine, &model).await;
             drop((snapshot, scan));
@@ -157,7 +183,10 @@ fn snapshots_and_scans_read_on_through_collections() {
             engine.compact().await.unwrap();
             engine.wait_idle().await.unwrap();
             let metrics = engine.metrics();
-            assert!(metrics.value_garbage_bytes * 5 < metrics.value_file_bytes, "{method:?}: {metrics:?}");
+            assert!(
+                metrics.value_garbage_bytes * 5 < metrics.value_file_bytes,
+                "{method:?}: {metrics:?}"
+            );
             check(&engine, &model).await;
             engine.close().await.unwrap();
         });
@@ -181,7 +210,10 @@ fn files_of_deleted_values_leave_without_a_copy() {
         engine.wait_idle().await.unwrap();
         let metrics = engine.metrics();
         assert_eq!(metrics.counts.gc_write_bytes, 0, "{metrics:?}");
-        assert!(metrics.value_files <= 1, "only the file being filled is left: {metrics:?}");
+        assert!(
+            metrics.value_files <= 1,
+            "only the file being filled is left: {metrics:?}"
+        );
         check(&engine, &BTreeMap::new()).await;
         engine.close().await.unwrap();
     });
@@ -204,7 +236,11 @@ fn separation_can_be_left_again() {
         engine.compact().await.unwrap();
         engine.wait_idle().await.unwrap();
         let metrics = engine.metrics();
-        assert_eq!((metrics.counts.values_inlined, metrics.value_files), (399, 0), "{metrics:?}");
+        assert_eq!(
+            (metrics.counts.values_inlined, metrics.value_files),
+            (399, 0),
+            "{metrics:?}"
+        );
         check(&engine, &model).await;
         engine.close().await.unwrap();
     });
@@ -225,8 +261,15 @@ fn a_damaged_victim_is_left_where_it_is() {
         engine.compact().await.unwrap();
         engine.close().await.unwrap();
     });
-    let oldest = world.crash_image(aura_engine::env::sim::CrashMode::KeepAll, 0).unwrap().paths();
-    let oldest = oldest.iter().find(|path| path.extension().is_some_and(|it| it == "vlog")).unwrap().clone();
+    let oldest = world
+        .crash_image(aura_engine::env::sim::CrashMode::KeepAll, 0)
+        .unwrap()
+        .paths();
+    let oldest = oldest
+        .iter()
+        .find(|path| path.extension().is_some_and(|it| it == "vlog"))
+        .unwrap()
+        .clone();
     // A byte of the very first value, which is live.
     world.flip_bit(&oldest, 8 + 17 + 8 + 100, 3).unwrap();
     world
@@ -238,14 +281,24 @@ fn a_damaged_victim_is_left_where_it_is() {
             let counts = engine.metrics().counts;
             assert!(counts.gc_failures > 0, "{counts:?}");
             let error = engine.get(&key(0)).await.unwrap_err().to_string();
-            assert!(error.contains(&*oldest.to_string_lossy()) && error.contains("offset 8"), "{error}");
+            assert!(
+                error.contains(&*oldest.to_string_lossy()) && error.contains("offset 8"),
+                "{error}"
+            );
             for number in 1..300 {
                 let version = u64::from(number % 5 != 0);
                 let found = engine.get(&key(number)).await.unwrap();
-                assert_eq!(found.as_deref(), Some(&value(number, version)[..]), "key {number}");
+                assert_eq!(
+                    found.as_deref(),
+                    Some(&value(number, version)[..]),
+                    "key {number}"
+                );
             }
             engine.put(&key(0), &value(0, 2)).await.unwrap();
-            assert_eq!(engine.get(&key(0)).await.unwrap().as_deref(), Some(&value(0, 2)[..]));
+            assert_eq!(
+                engine.get(&key(0)).await.unwrap().as_deref(),
+                Some(&value(0, 2)[..])
+            );
             engine.close().await.unwrap();
         })
         .unwrap();

@@ -8,8 +8,8 @@ use std::path::Path;
 use aura_engine::env::Env;
 use aura_engine::env::sim::{SimConfig, SimWorld};
 use aura_engine::{
-    AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, EventKind, IndexGate, IndexRegistry, IndexUse, Metrics,
-    Range, inspect_indexes,
+    AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, EventKind, IndexGate,
+    IndexRegistry, IndexUse, Metrics, Range, inspect_indexes,
 };
 use aura_policies::PolicySpec;
 use aura_policies::tuner::IndexReason;
@@ -23,14 +23,22 @@ fn small_config(index: PolicySpec) -> EngineConfig {
     config.table.size = ByteSize::kib(64);
     config.table.block = ByteSize(512);
     config.table.index = index;
-    config.table.index_gate = IndexGate { memory: 1e9, window_blocks: u32::MAX, probes: 1e9 };
+    config.table.index_gate = IndexGate {
+        memory: 1e9,
+        window_blocks: u32::MAX,
+        probes: 1e9,
+    };
     config.cache.size = ByteSize::mib(1);
     config.compaction.base = ByteSize::kib(256);
     config
 }
 
 async fn open(env: &Env, config: &EngineConfig) -> AuraEngine {
-    EngineBuilder::new(env.clone(), "/db").config(config.clone()).open().await.unwrap()
+    EngineBuilder::new(env.clone(), "/db")
+        .config(config.clone())
+        .open()
+        .await
+        .unwrap()
 }
 
 /// Random keys of one shape, which each index sees another way.
@@ -38,11 +46,18 @@ fn random_key(shape: u64, chance: &mut Chance) -> Vec<u8> {
     match shape % 5 {
         0 => chance.below(5_000).pow(2).to_be_bytes().to_vec(),
         1 => format!("user{:019}", chance.below(3_000) * 7_919).into_bytes(),
-        2 => (0..1 + chance.below(6)).map(|_| [0, 1, b'a', 0xff][chance.below(4) as usize]).collect(),
+        2 => (0..1 + chance.below(6))
+            .map(|_| [0, 1, b'a', 0xff][chance.below(4) as usize])
+            .collect(),
         // Runs of equal images, some of hundreds of keys.
         3 => {
             let tail = chance.below(300).to_string();
-            [&[b'p'; 40][..], &(chance.below(4) * chance.below(3)).to_be_bytes(), tail.as_bytes()].concat()
+            [
+                &[b'p'; 40][..],
+                &(chance.below(4) * chance.below(3)).to_be_bytes(),
+                tail.as_bytes(),
+            ]
+            .concat()
         }
         _ => chance.below(u64::MAX).to_be_bytes()[..1 + chance.below(8) as usize].to_vec(),
     }
@@ -58,7 +73,10 @@ async fn answers(env: &Env, config: &EngineConfig, shape: u64, seed: u64) -> Vec
         if chance.below(8) == 0 {
             engine.delete(&key).await.unwrap();
         } else {
-            engine.put(&key, &vec![step as u8; chance.below(60) as usize]).await.unwrap();
+            engine
+                .put(&key, &vec![step as u8; chance.below(60) as usize])
+                .await
+                .unwrap();
         }
         match step {
             1_500 => snapshot = Some(engine.snapshot()),
@@ -79,9 +97,17 @@ async fn answers(env: &Env, config: &EngineConfig, shape: u64, seed: u64) -> Vec
             Direction::Forward => Range::from(&key),
             Direction::Reverse => Range::to_inclusive(&key),
         };
-        for mut scan in [engine.scan(range.clone(), direction), snapshot.scan(range, direction)] {
+        for mut scan in [
+            engine.scan(range.clone(), direction),
+            snapshot.scan(range, direction),
+        ] {
             for _ in 0..3 {
-                answers.push(scan.next().await.unwrap().map(|(key, value)| [&key[..], b"=", &value[..]].concat()));
+                answers.push(
+                    scan.next()
+                        .await
+                        .unwrap()
+                        .map(|(key, value)| [&key[..], b"=", &value[..]].concat()),
+                );
             }
         }
     }
@@ -100,9 +126,15 @@ fn every_index_gives_the_answers_of_the_first() {
             for entry in aura_policies::index::FAMILY.entries {
                 let world = sim(seed);
                 let config = small_config(PolicySpec::named(entry.name));
-                let found = world.block_on(answers(&world.env(), &config, seed, seed)).unwrap();
+                let found = world
+                    .block_on(answers(&world.env(), &config, seed, seed))
+                    .unwrap();
                 let expected = expected.get_or_insert_with(|| found.clone());
-                assert!(*expected == found, "seed {seed}: {} answers otherwise", entry.name);
+                assert!(
+                    *expected == found,
+                    "seed {seed}: {} answers otherwise",
+                    entry.name
+                );
             }
         });
     }
@@ -115,7 +147,10 @@ fn key(number: u64) -> [u8; 8] {
 async fn load(engine: &AuraEngine, rounds: u64) {
     for round in 0..rounds {
         for number in 0..4_000 {
-            engine.put(&key(number * 3 + round % 3), &[round as u8; 50]).await.unwrap();
+            engine
+                .put(&key(number * 3 + round % 3), &[round as u8; 50])
+                .await
+                .unwrap();
         }
     }
     engine.flush().await.unwrap();
@@ -124,7 +159,9 @@ async fn load(engine: &AuraEngine, rounds: u64) {
 
 fn sums(registry: &IndexRegistry) -> (u64, u64, u64) {
     let lookups = registry.tables.iter().map(|table| &table.lookups);
-    lookups.fold((0, 0, 0), |sum, it| (sum.0 + it.found, sum.1 + it.absent, sum.2 + it.probes))
+    lookups.fold((0, 0, 0), |sum, it| {
+        (sum.0 + it.found, sum.1 + it.absent, sum.2 + it.probes)
+    })
 }
 
 #[test]
@@ -139,24 +176,55 @@ fn the_registry_counts_what_tables_are_asked_and_outlives_the_engine() {
             load(&engine, 3).await;
             engine.compact().await.unwrap();
             let before = engine.index_registry();
-            assert!(before.tables.len() > 4 && before.tables.iter().all(|it| it.index.used == IndexUse::Model));
+            assert!(
+                before.tables.len() > 4
+                    && before
+                        .tables
+                        .iter()
+                        .all(|it| it.index.used == IndexUse::Model)
+            );
             for number in 0..12_000 {
                 engine.get(&key(number)).await.unwrap().unwrap();
             }
-            assert_eq!(engine.get(&[&key(77)[..], b"x"].concat()).await.unwrap(), None);
+            assert_eq!(
+                engine.get(&[&key(77)[..], b"x"].concat()).await.unwrap(),
+                None
+            );
             let registry = engine.index_registry();
             let (found, absent, probes) = sums(&registry);
             assert_eq!((found, absent), (12_000, 1));
             let counts = engine.metrics().counts;
-            assert_eq!((counts.index_lookups, counts.index_probes), (12_001, probes));
-            let level = registry.levels.iter().find(|it| it.kind.live.tables > 0).unwrap();
-            assert_eq!((level.kind.live.found, level.kind.live.keys), (12_000, 12_000));
-            assert!(registry.levels.iter().any(|it| it.kind.dead.tables > 0), "compactions replaced tables");
+            assert_eq!(
+                (counts.index_lookups, counts.index_probes),
+                (12_001, probes)
+            );
+            let level = registry
+                .levels
+                .iter()
+                .find(|it| it.kind.live.tables > 0)
+                .unwrap();
+            assert_eq!(
+                (level.kind.live.found, level.kind.live.keys),
+                (12_000, 12_000)
+            );
+            assert!(
+                registry.levels.iter().any(|it| it.kind.dead.tables > 0),
+                "compactions replaced tables"
+            );
             let training = registry.tables.iter().map(|it| it.index.training_nanos);
-            assert!(training.clone().all(|nanos| nanos > 0), "training is charged for");
+            assert!(
+                training.clone().all(|nanos| nanos > 0),
+                "training is charged for"
+            );
             assert!(counts.index_training_nanos > training.sum::<u64>());
-            assert!(counts.index_training_nanos < counts.compaction_cpu_nanos, "{counts:?}");
-            assert!(matches!(inspect_indexes(&env, Path::new("/db")).await, Err(aura_engine::Error::Locked { .. })));
+            assert!(
+                counts.index_training_nanos < counts.compaction_cpu_nanos,
+                "{counts:?}"
+            );
+            assert!(matches!(
+                inspect_indexes(&env, Path::new("/db")).await,
+                Err(aura_engine::Error::Locked { .. })
+            ));
             engine.close().await.unwrap();
 
             let left = inspect_indexes(&env, Path::new("/db")).await.unwrap();
@@ -164,14 +232,23 @@ fn the_registry_counts_what_tables_are_asked_and_outlives_the_engine() {
             assert_eq!(left.levels.len(), registry.levels.len());
             let again = open(&env, &config).await;
             again.get(&key(5)).await.unwrap().unwrap();
-            assert_eq!(sums(&again.index_registry()).0, 12_001, "it goes on where it was");
+            assert_eq!(
+                sums(&again.index_registry()).0,
+                12_001,
+                "it goes on where it was"
+            );
             again.close().await.unwrap();
 
             // A registry that cannot be read is as none.
             let file = env.fs.create(Path::new("/db/MODELS.json")).unwrap();
-            file.append(b"{ \"version\": 1, \"levels\": [").await.unwrap();
+            file.append(b"{ \"version\": 1, \"levels\": [")
+                .await
+                .unwrap();
             let left = inspect_indexes(&env, Path::new("/db")).await.unwrap();
-            assert_eq!((left.tables.len(), sums(&left)), (registry.tables.len(), (0, 0, 0)));
+            assert_eq!(
+                (left.tables.len(), sums(&left)),
+                (registry.tables.len(), (0, 0, 0))
+            );
         })
         .unwrap();
 }
@@ -209,35 +286,64 @@ fn a_tuner_with_nothing_to_choose_from_does_what_the_settings_say() {
     let (fixed, registry, reasons) = tuned(PolicySpec::named("fixed"));
     assert!(reasons.is_empty() && fixed.model_tables > 0);
     let neutral = tuned(PolicySpec::named("adaptive"));
-    assert_eq!((neutral.0, neutral.1, neutral.2), (fixed, registry, reasons));
+    assert_eq!(
+        (neutral.0, neutral.1, neutral.2),
+        (fixed, registry, reasons)
+    );
 }
 
 #[test]
 fn tuners_turn_from_the_settings_and_say_why() {
     let count = |reasons: &BTreeMap<(IndexReason, String), u64>, reason, index: &str| {
-        reasons.get(&(reason, index.to_owned())).copied().unwrap_or(0)
+        reasons
+            .get(&(reason, index.to_owned()))
+            .copied()
+            .unwrap_or(0)
     };
     // Every table dies within an hour, so that none is worth training once two of a level have died.
-    let short = PolicySpec::named("cost-benefit").with("bootstrap", json!([2])).with("wait_millis", 3_600_000);
+    let short = PolicySpec::named("cost-benefit")
+        .with("bootstrap", json!([2]))
+        .with("wait_millis", 3_600_000);
     let (metrics, registry, reasons) = tuned(short);
-    assert!(count(&reasons, IndexReason::Bootstrap, "greedy-plr") >= 2, "{reasons:?}");
+    assert!(
+        count(&reasons, IndexReason::Bootstrap, "greedy-plr") >= 2,
+        "{reasons:?}"
+    );
     let short_lived = count(&reasons, IndexReason::ShortLived, "fence");
     assert!(short_lived > 2, "{reasons:?}");
     assert_eq!(metrics.counts.index_tuned, short_lived);
-    assert!(registry.tables.iter().any(|it| it.index.kind == "fence" && it.index.refusal.is_none()));
+    assert!(
+        registry
+            .tables
+            .iter()
+            .any(|it| it.index.kind == "fence" && it.index.refusal.is_none())
+    );
 
     // Models that cost nothing to ask or train, and take less memory; then one whose training costs all.
     let free = ["model_nanos", "block_nanos", "training_weight"];
     let adaptive = PolicySpec::named("adaptive").with("candidates", json!(["fence"]));
-    let adaptive = free.iter().fold(adaptive, |spec, price| spec.with(price, 0));
-    for (spec, cheapest, other) in
-        [(adaptive.clone(), "greedy-plr", "fence"), (adaptive.with("training_weight", 1e6), "fence", "greedy-plr")]
-    {
+    let adaptive = free
+        .iter()
+        .fold(adaptive, |spec, price| spec.with(price, 0));
+    for (spec, cheapest, other) in [
+        (adaptive.clone(), "greedy-plr", "fence"),
+        (adaptive.with("training_weight", 1e6), "fence", "greedy-plr"),
+    ] {
         let (_, _, reasons) = tuned(spec);
         for explored in [cheapest, other] {
-            assert!(count(&reasons, IndexReason::Explore, explored) > 0, "{explored}: {reasons:?}");
+            assert!(
+                count(&reasons, IndexReason::Explore, explored) > 0,
+                "{explored}: {reasons:?}"
+            );
         }
-        assert!(count(&reasons, IndexReason::Cheapest, cheapest) > 2, "{cheapest}: {reasons:?}");
-        assert_eq!(count(&reasons, IndexReason::Cheapest, other), 0, "{other}: {reasons:?}");
+        assert!(
+            count(&reasons, IndexReason::Cheapest, cheapest) > 2,
+            "{cheapest}: {reasons:?}"
+        );
+        assert_eq!(
+            count(&reasons, IndexReason::Cheapest, other),
+            0,
+            "{other}: {reasons:?}"
+        );
     }
 }

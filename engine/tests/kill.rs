@@ -37,7 +37,10 @@ fn kill_after(lines: u64, directory: &Path, config: &EngineConfig) -> Option<u64
             break;
         }
         // What it printed before it died was acknowledged, too; only its last line may be half there.
-        acknowledged = line.strip_suffix('\n').map(|number| number.parse().unwrap()).or(acknowledged);
+        acknowledged = line
+            .strip_suffix('\n')
+            .map(|number| number.parse().unwrap())
+            .or(acknowledged);
         if read == lines {
             child.kill().unwrap();
         }
@@ -65,7 +68,11 @@ fn state_after(number: u64) -> BTreeMap<Vec<u8>, Vec<u8>> {
 fn check(directory: &Path, config: &EngineConfig, acknowledged: u64) -> u64 {
     let world = DiskWorld::new(2).unwrap();
     let found = world.block_on(async {
-        let engine = EngineBuilder::new(world.env(), directory).config(config.clone()).open().await.unwrap();
+        let engine = EngineBuilder::new(world.env(), directory)
+            .config(config.clone())
+            .open()
+            .await
+            .unwrap();
         let mut found = BTreeMap::new();
         let mut scan = engine.scan(Range::all(), Direction::Forward);
         while let Some((key, value)) = scan.next().await.unwrap() {
@@ -75,9 +82,17 @@ fn check(directory: &Path, config: &EngineConfig, acknowledged: u64) -> u64 {
         engine.close().await.unwrap();
         found
     });
-    let count = found.get(workload::COUNT).map_or(0, |count| u64::from_le_bytes(count[..].try_into().unwrap()));
-    assert!((acknowledged..=acknowledged + 1).contains(&count), "{count} writes, {acknowledged} were acknowledged");
-    assert!(found == state_after(count), "after {count} writes the rows are others");
+    let count = found
+        .get(workload::COUNT)
+        .map_or(0, |count| u64::from_le_bytes(count[..].try_into().unwrap()));
+    assert!(
+        (acknowledged..=acknowledged + 1).contains(&count),
+        "{count} writes, {acknowledged} were acknowledged"
+    );
+    assert!(
+        found == state_after(count),
+        "after {count} writes the rows are others"
+    );
     count
 }
 

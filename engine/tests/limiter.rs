@@ -5,7 +5,9 @@ mod common;
 
 use aura_engine::env::Env;
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
-use aura_engine::{AuraEngine, Counts, Engine, EngineBuilder, EngineConfig, Error, EventKind, Reconfigure};
+use aura_engine::{
+    AuraEngine, Counts, Engine, EngineBuilder, EngineConfig, Error, EventKind, Reconfigure,
+};
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
 use common::Chance;
@@ -16,7 +18,12 @@ const SECOND_NANOS: u64 = 1_000_000_000;
 /// A world in which nothing but the limit takes time.
 fn world() -> SimWorld {
     let device = DeviceProfile::named("null").expect("known");
-    SimWorld::new(&SimConfig { device, cpu: CpuCosts::FREE, cores: 2, seed: 1 })
+    SimWorld::new(&SimConfig {
+        device,
+        cpu: CpuCosts::FREE,
+        cores: 2,
+        seed: 1,
+    })
 }
 
 fn config(io_limit: u64) -> EngineConfig {
@@ -31,14 +38,24 @@ fn config(io_limit: u64) -> EngineConfig {
 }
 
 async fn open(env: &Env, config: EngineConfig) -> AuraEngine {
-    EngineBuilder::new(env.clone(), "/db").config(config).open().await.unwrap()
+    EngineBuilder::new(env.clone(), "/db")
+        .config(config)
+        .open()
+        .await
+        .unwrap()
 }
 
 /// Writes `bytes` in values of 1 KB, under random keys that are overwritten a few times.
 async fn write(engine: &AuraEngine, bytes: u64, seed: u64) {
     let mut chance = Chance::new(seed);
     for _ in 0..bytes / 1000 {
-        engine.put(format!("key-{:05}", chance.below(8000)).as_bytes(), &[7; 1000]).await.unwrap();
+        engine
+            .put(
+                format!("key-{:05}", chance.below(8000)).as_bytes(),
+                &[7; 1000],
+            )
+            .await
+            .unwrap();
     }
 }
 
@@ -62,15 +79,27 @@ fn the_background_keeps_to_the_limit_and_flushes_go_first() {
                 let seconds = (env.clock.now() - start) as f64 / SECOND_NANOS as f64;
                 let counts = engine.metrics().counts;
                 let rate = background_bytes(&counts) as f64 / seconds / limit as f64;
-                assert!((0.9..1.03).contains(&rate), "{rate} of the limit of {limit} B/s: {counts:?}");
-                assert!(counts.compaction_read_bytes > 0 && counts.limiter_flush_nanos > 0, "{counts:?}");
-                assert!(counts.limiter_level0_nanos > 0 && counts.limiter_deep_nanos > 0, "{counts:?}");
+                assert!(
+                    (0.9..1.03).contains(&rate),
+                    "{rate} of the limit of {limit} B/s: {counts:?}"
+                );
+                assert!(
+                    counts.compaction_read_bytes > 0 && counts.limiter_flush_nanos > 0,
+                    "{counts:?}"
+                );
+                assert!(
+                    counts.limiter_level0_nanos > 0 && counts.limiter_deep_nanos > 0,
+                    "{counts:?}"
+                );
                 for event in engine.take_events() {
                     if let EventKind::Flush { bytes } = event.kind {
                         // Seven tenths at the least are the flush's, but for the step that another has just begun.
                         let most = bytes as f64 / (0.7 * limit as f64) * SECOND_NANOS as f64 + 2e7;
                         let took = event.end_nanos - event.start_nanos;
-                        assert!((took as f64) < most, "{took} ns for a flush of {bytes} B at {limit} B/s");
+                        assert!(
+                            (took as f64) < most,
+                            "{took} ns for a flush of {bytes} B at {limit} B/s"
+                        );
                     }
                 }
                 engine.close().await.unwrap();
@@ -96,9 +125,15 @@ fn collections_of_the_value_log_are_limited_too() {
             engine.wait_idle().await.unwrap();
             let seconds = (env.clock.now() - start) as f64 / SECOND_NANOS as f64;
             let counts = engine.metrics().counts;
-            assert!(counts.gc_runs > 3 && counts.limiter_collection_nanos > 0, "{counts:?}");
+            assert!(
+                counts.gc_runs > 3 && counts.limiter_collection_nanos > 0,
+                "{counts:?}"
+            );
             let rate = background_bytes(&counts) as f64 / seconds / limit as f64;
-            assert!((0.8..1.03).contains(&rate), "{rate} of the limit: {counts:?}");
+            assert!(
+                (0.8..1.03).contains(&rate),
+                "{rate} of the limit: {counts:?}"
+            );
             engine.close().await.unwrap();
         })
         .unwrap();
@@ -139,10 +174,18 @@ fn a_close_does_not_wait_for_the_limit() {
             let engine = stuck(&env).await;
             let start = env.clock.now();
             engine.close().await.unwrap();
-            assert!(env.clock.now() - start < SECOND_NANOS / 100, "{} ns", env.clock.now() - start);
+            assert!(
+                env.clock.now() - start < SECOND_NANOS / 100,
+                "{} ns",
+                env.clock.now() - start
+            );
             // Recovery flushes what was left, and is not limited.
             let engine = open(&env, config(64 << 10)).await;
-            assert!(env.clock.now() - start < SECOND_NANOS / 100, "{} ns", env.clock.now() - start);
+            assert!(
+                env.clock.now() - start < SECOND_NANOS / 100,
+                "{} ns",
+                env.clock.now() - start
+            );
             engine.close().await.unwrap();
         })
         .unwrap();
@@ -152,7 +195,10 @@ fn a_close_does_not_wait_for_the_limit() {
 fn the_limit_changes_for_those_who_wait() {
     let world = world();
     let env = world.env();
-    let change = |limit| Reconfigure { io_limit: Some(ByteSize(limit)), ..Reconfigure::default() };
+    let change = |limit| Reconfigure {
+        io_limit: Some(ByteSize(limit)),
+        ..Reconfigure::default()
+    };
     world
         .block_on(async {
             let engine = stuck(&env).await;
@@ -162,13 +208,23 @@ fn the_limit_changes_for_those_who_wait() {
             engine.reconfigure(&change(4 * MIB)).await.unwrap();
             engine.flush().await.unwrap();
             let seconds = (env.clock.now() - start) as f64 / SECOND_NANOS as f64;
-            assert!((0.4..0.7).contains(&seconds), "{seconds} s for 2.5 MB, a part of which was granted before");
+            assert!(
+                (0.4..0.7).contains(&seconds),
+                "{seconds} s for 2.5 MB, a part of which was granted before"
+            );
             engine.reconfigure(&change(0)).await.unwrap();
             let start = env.clock.now();
             engine.compact().await.unwrap();
-            assert!(env.clock.now() - start < SECOND_NANOS / 1000, "{} ns", env.clock.now() - start);
+            assert!(
+                env.clock.now() - start < SECOND_NANOS / 1000,
+                "{} ns",
+                env.clock.now() - start
+            );
             engine.close().await.unwrap();
-            let refused = EngineBuilder::new(env.clone(), "/db").config(config(1000)).open().await;
+            let refused = EngineBuilder::new(env.clone(), "/db")
+                .config(config(1000))
+                .open()
+                .await;
             assert!(matches!(refused.map(drop), Err(Error::Config { .. })));
         })
         .unwrap();

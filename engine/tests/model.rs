@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use aura_engine::env::Env;
-use aura_engine::{AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Reconfigure, Snapshot};
+use aura_engine::{
+    AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Reconfigure, Snapshot,
+};
 use bytesize::ByteSize;
 use common::{Chance, any, io_limit, random_config, repeatable, seeds, sim, tried};
 
@@ -45,7 +47,9 @@ impl Checked {
             _ => self.chance.below(20_000),
         };
         let fill = self.chance.below(256) as u8;
-        (0..bytes).map(|at| if at % 3 == 0 { fill } else { at as u8 }).collect()
+        (0..bytes)
+            .map(|at| if at % 3 == 0 { fill } else { at as u8 })
+            .collect()
     }
 
     fn bounds(&mut self) -> Bounds {
@@ -75,11 +79,19 @@ impl Checked {
     fn delete_bounds(&mut self) -> Bounds {
         let (low, high) = self.bounds();
         if self.chance.below(6) == 0 {
-            return if self.chance.below(4) == 0 { (high, low) } else { (low, high) };
+            return if self.chance.below(4) == 0 {
+                (high, low)
+            } else {
+                (low, high)
+            };
         }
         let from = self.key();
         let few = 1 + self.chance.below(12) as usize;
-        let to = self.model.range(from.clone()..).nth(few).map(|(key, _)| key.clone());
+        let to = self
+            .model
+            .range(from.clone()..)
+            .nth(few)
+            .map(|(key, _)| key.clone());
         match (to, self.chance.below(4)) {
             (Some(to), 0) => (Bound::Included(from), Bound::Included(to)),
             (Some(to), 1) => (Bound::Excluded(from), Bound::Excluded(to)),
@@ -109,7 +121,11 @@ impl Checked {
             63..=84 => {
                 let key = self.key();
                 let found = self.engine.get(&key).await.unwrap();
-                assert_eq!(found.as_deref(), self.model.get(&key).map(|value| &value[..]), "get {key:?}");
+                assert_eq!(
+                    found.as_deref(),
+                    self.model.get(&key).map(|value| &value[..]),
+                    "get {key:?}"
+                );
             }
             85..=91 => {
                 let (engine, model) = (self.engine.clone(), self.model.clone());
@@ -118,7 +134,8 @@ impl Checked {
                 check_scan(scan, &model, bounds, direction, limit).await;
             }
             92..=93 if self.snapshots.len() < 4 => {
-                self.snapshots.push((self.engine.snapshot(), self.model.clone()));
+                self.snapshots
+                    .push((self.engine.snapshot(), self.model.clone()));
             }
             92..=95 => self.use_snapshot().await,
             96 => self.reconfigure().await,
@@ -157,7 +174,11 @@ impl Checked {
 
     fn scan_arguments(&mut self) -> (Bounds, Direction, usize) {
         let bounds = self.bounds();
-        let direction = if self.chance.below(2) == 0 { Direction::Forward } else { Direction::Reverse };
+        let direction = if self.chance.below(2) == 0 {
+            Direction::Forward
+        } else {
+            Direction::Reverse
+        };
         (bounds, direction, 1 + self.chance.below(60) as usize)
     }
 
@@ -169,8 +190,19 @@ impl Checked {
         let (key, (bounds, direction, limit)) = (self.key(), self.scan_arguments());
         let (snapshot, model) = &self.snapshots[at];
         let found = snapshot.get(&key).await.unwrap();
-        assert_eq!(found.as_deref(), model.get(&key).map(|value| &value[..]), "snapshot get {key:?}");
-        check_scan(snapshot.scan(range(&bounds), direction), model, bounds, direction, limit).await;
+        assert_eq!(
+            found.as_deref(),
+            model.get(&key).map(|value| &value[..]),
+            "snapshot get {key:?}"
+        );
+        check_scan(
+            snapshot.scan(range(&bounds), direction),
+            model,
+            bounds,
+            direction,
+            limit,
+        )
+        .await;
         if self.chance.below(3) == 0 {
             self.snapshots.swap_remove(at);
         }
@@ -192,7 +224,8 @@ impl Checked {
                 change.memtable_structure = Some(other.memtable_structure);
             }
             5 => {
-                (change.table_size, change.table_compression) = (Some(table.size), Some(table.compression));
+                (change.table_size, change.table_compression) =
+                    (Some(table.size), Some(table.compression));
                 (change.filter, change.index) = (Some(table.filter), Some(table.index));
             }
             6 => {
@@ -205,12 +238,15 @@ impl Checked {
             7 => {
                 (change.separation, change.value_compression) =
                     (Some(value_log.separation), Some(value_log.compression));
-                (change.value_file, change.inline_again) = (Some(value_log.file), Some(value_log.inline_again));
+                (change.value_file, change.inline_again) =
+                    (Some(value_log.file), Some(value_log.inline_again));
             }
             8 | 9 => {
                 (change.placement, change.gc) = (Some(value_log.placement), Some(value_log.gc));
-                (change.gc_method, change.gc_low) = (Some(value_log.gc_method), Some(value_log.gc_low));
-                (change.gc_high, change.gc_stop) = (Some(value_log.gc_high), Some(value_log.gc_stop));
+                (change.gc_method, change.gc_low) =
+                    (Some(value_log.gc_method), Some(value_log.gc_low));
+                (change.gc_high, change.gc_stop) =
+                    (Some(value_log.gc_high), Some(value_log.gc_stop));
             }
             _ => change.warming = Some(any(chance, &aura_policies::warming::FAMILY)),
         }
@@ -219,7 +255,10 @@ impl Checked {
             assert_eq!(self.engine.config().memtable_structure, structure);
         }
         let (cache, size) = (self.engine.metrics().cache, change.cache_size);
-        assert!(size.is_none_or(|size| cache.capacity_bytes == size.as_u64()), "{change:?}: {cache:?}");
+        assert!(
+            size.is_none_or(|size| cache.capacity_bytes == size.as_u64()),
+            "{change:?}: {cache:?}"
+        );
     }
 
     async fn reopen(&mut self) {
@@ -233,12 +272,23 @@ impl Checked {
     async fn check_everything(&mut self) {
         for direction in [Direction::Forward, Direction::Reverse] {
             let scan = self.engine.scan(Range::all(), direction);
-            check_scan(scan, &self.model, (Bound::Unbounded, Bound::Unbounded), direction, usize::MAX).await;
+            check_scan(
+                scan,
+                &self.model,
+                (Bound::Unbounded, Bound::Unbounded),
+                direction,
+                usize::MAX,
+            )
+            .await;
         }
         let report = self.engine.verify().await.unwrap();
         assert_eq!(report.problems, [] as [String; 0]);
         assert_eq!(report.rows, self.model.len() as u64);
-        let bytes: usize = self.model.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let bytes: usize = self
+            .model
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
         assert_eq!(report.reachable_bytes, bytes as u64);
         let metrics = self.engine.metrics();
         let (counts, cache) = (metrics.counts, metrics.cache);
@@ -247,9 +297,13 @@ impl Checked {
             counts.block_hits + counts.index_hits + counts.filter_hits,
             counts.block_misses + counts.index_misses + counts.filter_misses,
         ];
-        let of_levels = [&counts.level_hits, &counts.level_misses].map(|levels| levels.iter().sum::<u64>());
+        let of_levels =
+            [&counts.level_hits, &counts.level_misses].map(|levels| levels.iter().sum::<u64>());
         assert_eq!(of_levels, of_tables, "each has a level");
-        assert!(counts.scan_hits <= of_tables[0] + counts.value_hits, "{counts:?}");
+        assert!(
+            counts.scan_hits <= of_tables[0] + counts.value_hits,
+            "{counts:?}"
+        );
         // A policy whose tables alone are larger than its shard leaves that shard empty, and owing: tested shard by shard there.
         assert!(cache.used_bytes <= cache.capacity_bytes, "{cache:?}");
     }
@@ -257,7 +311,10 @@ impl Checked {
 
 fn range((start, end): &Bounds) -> Range {
     let key = |bound: &Bound<Vec<u8>>| bound.clone().map(Into::into);
-    Range { start: key(start), end: key(end) }
+    Range {
+        start: key(start),
+        end: key(end),
+    }
 }
 
 fn delete_range(model: &mut Model, bounds: &Bounds) {
@@ -265,7 +322,13 @@ fn delete_range(model: &mut Model, bounds: &Bounds) {
     model.retain(|key, _| !(range.after_start(key) && range.before_end(key)));
 }
 
-async fn check_scan(mut scan: aura_engine::Scan, model: &Model, bounds: Bounds, direction: Direction, limit: usize) {
+async fn check_scan(
+    mut scan: aura_engine::Scan,
+    model: &Model,
+    bounds: Bounds,
+    direction: Direction,
+    limit: usize,
+) {
     let rows: Vec<_> = model.range(bounds.clone()).collect();
     let expected: Vec<_> = match direction {
         Direction::Forward => rows,
@@ -274,15 +337,27 @@ async fn check_scan(mut scan: aura_engine::Scan, model: &Model, bounds: Bounds, 
     for (at, (key, value)) in expected.iter().take(limit).enumerate() {
         let row = scan.next().await.unwrap();
         let row = row.as_ref().map(|(key, value)| (&key[..], &value[..]));
-        assert_eq!(row, Some((&key[..], &value[..])), "row {at} of {bounds:?} {direction:?}");
+        assert_eq!(
+            row,
+            Some((&key[..], &value[..])),
+            "row {at} of {bounds:?} {direction:?}"
+        );
     }
     if expected.len() < limit {
-        assert_eq!(scan.next().await.unwrap(), None, "after the last row of {bounds:?} {direction:?}");
+        assert_eq!(
+            scan.next().await.unwrap(),
+            None,
+            "after the last row of {bounds:?} {direction:?}"
+        );
     }
 }
 
 async fn open(env: &Env, config: &EngineConfig) -> AuraEngine {
-    EngineBuilder::new(env.clone(), "/db").config(config.clone()).open().await.unwrap()
+    EngineBuilder::new(env.clone(), "/db")
+        .config(config.clone())
+        .open()
+        .await
+        .unwrap()
 }
 
 fn run(seed: u64, steps: usize) {
@@ -294,7 +369,14 @@ fn run(seed: u64, steps: usize) {
             let config = random_config(&mut chance);
             let engine = open(&env, &config).await;
             let env = env.clone();
-            let mut checked = Checked { env, config, engine, model: Model::new(), snapshots: Vec::new(), chance };
+            let mut checked = Checked {
+                env,
+                config,
+                engine,
+                model: Model::new(),
+                snapshots: Vec::new(),
+                chance,
+            };
             for _ in 0..steps {
                 checked.step().await;
             }

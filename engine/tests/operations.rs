@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aura_engine::env::Env;
 use aura_engine::env::sim::{CrashMode, FaultKind, FsImage, SimWorld};
 use aura_engine::{
-    AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Error, Range, RepairReport, SyncPolicy,
-    VerifyReport, verify_directory,
+    AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Error, Range, RepairReport,
+    SyncPolicy, VerifyReport, verify_directory,
 };
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
@@ -36,7 +36,10 @@ fn config() -> EngineConfig {
 }
 
 async fn open(env: &Env, directory: &str, config: &EngineConfig) -> Result<AuraEngine, Error> {
-    EngineBuilder::new(env.clone(), directory).config(config.clone()).open().await
+    EngineBuilder::new(env.clone(), directory)
+        .config(config.clone())
+        .open()
+        .await
 }
 
 async fn contents(engine: &AuraEngine) -> Model {
@@ -56,7 +59,11 @@ async fn contents_of(env: &Env, directory: &str, config: &EngineConfig) -> Resul
     engine.wait_idle().await?;
     let report = engine.verify().await.unwrap();
     assert_eq!(report.problems, NO_PROBLEMS, "{directory}");
-    assert_eq!((report.rows, report.leftovers), (found.len() as u64, vec![]), "{directory}");
+    assert_eq!(
+        (report.rows, report.leftovers),
+        (found.len() as u64, vec![]),
+        "{directory}"
+    );
     engine.close().await.unwrap();
     Ok(found)
 }
@@ -97,7 +104,11 @@ fn collecting(collects: bool) -> EngineConfig {
     let mut config = config();
     config.value_log.gc = PolicySpec::named("greedy").with("garbage", 0.01);
     let share = if collects { 0.0 } else { 1.0 };
-    (config.value_log.gc_low, config.value_log.gc_high, config.value_log.gc_stop) = (share, share, 1.0);
+    (
+        config.value_log.gc_low,
+        config.value_log.gc_high,
+        config.value_log.gc_stop,
+    ) = (share, share, 1.0);
     config
 }
 
@@ -131,7 +142,10 @@ fn built_with_collections() -> (FsImage, Model, Model) {
     let run = async {
         let (engine, mut model) = build_garbage(&env, &collecting(true)).await;
         assert!(engine.metrics().counts.gc_runs > 0);
-        let hidden = model.range(key(50)..key(60)).map(|(key, value)| (key.clone(), value.clone())).collect();
+        let hidden = model
+            .range(key(50)..key(60))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
         delete_range(&engine, &mut model, (50, 60)).await;
         engine.flush().await.unwrap();
         for number in 300..320 {
@@ -148,12 +162,19 @@ fn built_with_collections() -> (FsImage, Model, Model) {
         (model, hidden)
     };
     let (model, hidden) = world.block_on(run).unwrap();
-    (world.crash_image(CrashMode::KeepAll, 0).unwrap(), model, hidden)
+    (
+        world.crash_image(CrashMode::KeepAll, 0).unwrap(),
+        model,
+        hidden,
+    )
 }
 
 /// The value files that a collection has written, the oldest first.
 fn collected(image: &FsImage) -> Vec<PathBuf> {
-    files(image, "vlog").into_iter().filter(|path| image.read(path).unwrap().ends_with(b"AURAMAP1")).collect()
+    files(image, "vlog")
+        .into_iter()
+        .filter(|path| image.read(path).unwrap().ends_with(b"AURAMAP1"))
+        .collect()
 }
 
 fn world_of(image: &FsImage) -> SimWorld {
@@ -164,14 +185,22 @@ fn world_of(image: &FsImage) -> SimWorld {
 fn files(image: &FsImage, extension: &str) -> Vec<PathBuf> {
     let paths = image.paths().into_iter();
     paths
-        .filter(|path| path.parent() == Some(Path::new("/db")) && path.extension().is_some_and(|it| it == extension))
+        .filter(|path| {
+            path.parent() == Some(Path::new("/db"))
+                && path.extension().is_some_and(|it| it == extension)
+        })
         .collect()
 }
 
 /// Every file with its content, but for the lock.
 fn all(image: &FsImage) -> BTreeMap<PathBuf, Vec<u8>> {
-    let paths = image.paths().into_iter().filter(|path| !path.ends_with("LOCK"));
-    paths.map(|path| (path.clone(), image.read(&path).unwrap())).collect()
+    let paths = image
+        .paths()
+        .into_iter()
+        .filter(|path| !path.ends_with("LOCK"));
+    paths
+        .map(|path| (path.clone(), image.read(&path).unwrap()))
+        .collect()
 }
 
 /// Writes `key <t> <n mod 20>` = n for n from 0 on, every seventh a deletion and some of them of a range, and counts what is
@@ -181,7 +210,12 @@ async fn write_on(engine: AuraEngine, writer: u64, acknowledged: Arc<AtomicU64>)
         let key = format!("{writer}-{:02}", number % 20).into_bytes();
         if number % 28 == 27 {
             let mut batch = Batch::new();
-            batch.delete_range(&Range::between(&key, format!("{writer}-{:02}", number % 20 + 5).as_bytes())).unwrap();
+            batch
+                .delete_range(&Range::between(
+                    &key,
+                    format!("{writer}-{:02}", number % 20 + 5).as_bytes(),
+                ))
+                .unwrap();
             engine.write(batch).await.unwrap();
         } else if number % 7 == 6 {
             engine.delete(&key).await.unwrap();
@@ -219,19 +253,33 @@ fn checkpoint_under_writers(seed: u64) {
         let engine = open(&env, "/db", &config).await.unwrap();
         let counters: Vec<Arc<AtomicU64>> = (0..3).map(|_| Arc::default()).collect();
         for (writer, counter) in counters.iter().enumerate() {
-            env.tasks.spawn("writer", Box::pin(write_on(engine.clone(), writer as u64, counter.clone())));
+            env.tasks.spawn(
+                "writer",
+                Box::pin(write_on(engine.clone(), writer as u64, counter.clone())),
+            );
         }
         let mut taken = Vec::new();
         for round in 0..4 {
-            while counters.iter().map(|counter| counter.load(Ordering::SeqCst)).sum::<u64>() < 250 * round {
+            while counters
+                .iter()
+                .map(|counter| counter.load(Ordering::SeqCst))
+                .sum::<u64>()
+                < 250 * round
+            {
                 env.clock.sleep(1_000).await;
             }
-            let before: Vec<u64> = counters.iter().map(|counter| counter.load(Ordering::SeqCst)).collect();
+            let before: Vec<u64> = counters
+                .iter()
+                .map(|counter| counter.load(Ordering::SeqCst))
+                .collect();
             let directory = format!("/copies/{round}");
             engine.checkpoint(Path::new(&directory)).await.unwrap();
             taken.push((directory, before));
         }
-        while counters.iter().any(|counter| counter.load(Ordering::SeqCst) < 400) {
+        while counters
+            .iter()
+            .any(|counter| counter.load(Ordering::SeqCst) < 400)
+        {
             env.clock.sleep(1_000).await;
         }
         // The copies outlive what they share bytes with.
@@ -246,10 +294,19 @@ fn checkpoint_under_writers(seed: u64) {
                 let prefix = format!("{writer}-").into_bytes();
                 let of_writer = found.iter().filter(|(key, _)| key.starts_with(&prefix));
                 let of_writer: BTreeMap<Vec<u8>, u64> = of_writer
-                    .map(|(key, value)| (key.clone(), u64::from_be_bytes(*value.first_chunk().unwrap())))
+                    .map(|(key, value)| {
+                        (
+                            key.clone(),
+                            u64::from_be_bytes(*value.first_chunk().unwrap()),
+                        )
+                    })
                     .collect();
-                let moment = (*before..=400).find(|count| written(writer as u64, *count) == of_writer);
-                assert!(moment.is_some(), "seed {seed}: {directory} is no state of writer {writer} after {before}");
+                let moment =
+                    (*before..=400).find(|count| written(writer as u64, *count) == of_writer);
+                assert!(
+                    moment.is_some(),
+                    "seed {seed}: {directory} is no state of writer {writer} after {before}"
+                );
             }
         }
     };
@@ -273,13 +330,26 @@ fn targets_are_refused_and_checkpoints_can_be_checkpointed() {
         engine.put(b"unflushed", b"before").await.unwrap();
         engine.put(&key(0), &value(0)).await.unwrap();
         let report = engine.checkpoint(Path::new("/copy")).await.unwrap();
-        assert!(report.files_linked > 3 && report.linked_bytes > 20_000, "{report:?}");
+        assert!(
+            report.files_linked > 3 && report.linked_bytes > 20_000,
+            "{report:?}"
+        );
         // The value file that was being filled.
-        assert_eq!((report.files_copied, report.copied_bytes), (1, 8 + 17 + 7 + 700));
+        assert_eq!(
+            (report.files_copied, report.copied_bytes),
+            (1, 8 + 17 + 7 + 700)
+        );
         assert_eq!(report.sequence, 342);
-        for (target, word) in [("/copy", "not empty"), ("/db/inside", "inside"), ("/x/../db", "inside")] {
+        for (target, word) in [
+            ("/copy", "not empty"),
+            ("/db/inside", "inside"),
+            ("/x/../db", "inside"),
+        ] {
             let refused = engine.checkpoint(Path::new(target)).await.unwrap_err();
-            assert!(matches!(&refused, Error::Target { what, .. } if what.contains(word)), "{target}: {refused}");
+            assert!(
+                matches!(&refused, Error::Target { what, .. } if what.contains(word)),
+                "{target}: {refused}"
+            );
         }
         engine.put(b"unflushed", b"after").await.unwrap();
         engine.checkpoint(Path::new("/second")).await.unwrap();
@@ -289,7 +359,10 @@ fn targets_are_refused_and_checkpoints_can_be_checkpointed() {
         assert!(copied.files_copied > 3, "{copied:?}");
         world.fail_nth(FaultKind::Link, 1, 0);
         engine.close().await.unwrap();
-        assert!(matches!(engine.checkpoint(Path::new("/late")).await, Err(Error::Closed)));
+        assert!(matches!(
+            engine.checkpoint(Path::new("/late")).await,
+            Err(Error::Closed)
+        ));
 
         let copy = open(&env, "/copy", &config()).await.unwrap();
         copy.checkpoint(Path::new("/copy-of-copy")).await.unwrap();
@@ -302,7 +375,11 @@ fn targets_are_refused_and_checkpoints_can_be_checkpointed() {
         ] {
             let mut expected = model.clone();
             expected.insert(b"unflushed".to_vec(), value);
-            assert_eq!(contents_of(&env, directory, &config()).await.unwrap(), expected, "{directory}");
+            assert_eq!(
+                contents_of(&env, directory, &config()).await.unwrap(),
+                expected,
+                "{directory}"
+            );
         }
     };
     world.block_on(run).unwrap();
@@ -310,7 +387,9 @@ fn targets_are_refused_and_checkpoints_can_be_checkpointed() {
 
 /// Opens what is left of a copy, if it is a database.
 async fn check_copy(env: &Env, model: &Model, what: &str) {
-    let Ok(names) = env.fs.list(Path::new("/copy")) else { return };
+    let Ok(names) = env.fs.list(Path::new("/copy")) else {
+        return;
+    };
     if names.iter().all(|name| name == "LOCK") {
         return;
     }
@@ -349,13 +428,23 @@ fn a_crash_or_fault_anywhere_in_a_checkpoint_leaves_the_source_and_no_wrong_copy
             let world = world_of(&world.crash_image(mode, call).unwrap());
             let env = world.env();
             let check = async {
-                assert_eq!(contents_of(&env, "/db", &config()).await.unwrap(), model, "{what}");
+                assert_eq!(
+                    contents_of(&env, "/db", &config()).await.unwrap(),
+                    model,
+                    "{what}"
+                );
                 check_copy(&env, &model, &what).await;
             };
             world.block_on(check).unwrap();
         }
     }
-    for kind in [FaultKind::Read, FaultKind::Write, FaultKind::Sync, FaultKind::Create, FaultKind::NoSpace] {
+    for kind in [
+        FaultKind::Read,
+        FaultKind::Write,
+        FaultKind::Sync,
+        FaultKind::Create,
+        FaultKind::NoSpace,
+    ] {
         for nth in 1..=12 {
             let world = world_of(&image);
             let made = checkpoint(&world, &|_| world.fail_nth(kind, nth, 1));
@@ -365,10 +454,17 @@ fn a_crash_or_fault_anywhere_in_a_checkpoint_leaves_the_source_and_no_wrong_copy
             let check = async {
                 if made.is_err() {
                     let names = env.fs.list(Path::new("/copy")).unwrap_or_default();
-                    assert!(names.iter().all(|name| name == "LOCK"), "{what}: {names:?} was not cleared away");
+                    assert!(
+                        names.iter().all(|name| name == "LOCK"),
+                        "{what}: {names:?} was not cleared away"
+                    );
                 }
                 check_copy(&env, &model, &what).await;
-                assert_eq!(contents_of(&env, "/db", &config()).await.unwrap(), model, "{what}");
+                assert_eq!(
+                    contents_of(&env, "/db", &config()).await.unwrap(),
+                    model,
+                    "{what}"
+                );
             };
             world.block_on(check).unwrap();
         }
@@ -377,7 +473,11 @@ fn a_crash_or_fault_anywhere_in_a_checkpoint_leaves_the_source_and_no_wrong_copy
 
 async fn repair(env: &Env, dry_run: bool) -> Result<RepairReport, Error> {
     let builder = EngineBuilder::new(env.clone(), "/db").config(config());
-    if dry_run { builder.plan_repair().await } else { builder.repair().await }
+    if dry_run {
+        builder.plan_repair().await
+    } else {
+        builder.repair().await
+    }
 }
 
 /// Repairs a damaged image: what a dry run says first, and what the database holds afterwards.
@@ -387,7 +487,11 @@ fn repaired(image: &FsImage, damage: impl FnOnce(&SimWorld)) -> (RepairReport, M
     let env = world.env();
     let before = all(&world.crash_image(CrashMode::KeepAll, 0).unwrap());
     let planned = world.block_on(repair(&env, true)).unwrap().unwrap();
-    assert_eq!(all(&world.crash_image(CrashMode::KeepAll, 0).unwrap()), before, "a dry run changes nothing");
+    assert_eq!(
+        all(&world.crash_image(CrashMode::KeepAll, 0).unwrap()),
+        before,
+        "a dry run changes nothing"
+    );
     let report = world.block_on(repair(&env, false)).unwrap().unwrap();
     assert_eq!((planned.dry_run, report.dry_run), (true, false));
     assert_eq!(planned.losses, report.losses);
@@ -395,14 +499,22 @@ fn repaired(image: &FsImage, damage: impl FnOnce(&SimWorld)) -> (RepairReport, M
     let after = all(&world.crash_image(CrashMode::DropUnsynced, 0).unwrap());
     for (path, content) in &before {
         let is_there = after.values().any(|other| other == content);
-        assert!(is_there || path.ends_with("SETTINGS.json"), "{} is gone", path.display());
+        assert!(
+            is_there || path.ends_with("SETTINGS.json"),
+            "{} is gone",
+            path.display()
+        );
     }
     if report.sound {
         assert_eq!(after, before, "nothing was wrong");
     }
     let check = async {
         let checked = verify_directory(&env, Path::new("/db")).await.unwrap();
-        assert_eq!((checked.problems, checked.leftovers), (vec![], vec![]), "{report:?}");
+        assert_eq!(
+            (checked.problems, checked.leftovers),
+            (vec![], vec![]),
+            "{report:?}"
+        );
         let again = repair(&env, false).await.unwrap();
         assert!(again.sound, "{again:?}");
         contents_of(&env, "/db", &config()).await.unwrap()
@@ -427,7 +539,10 @@ fn without(model: &Model, keys: impl IntoIterator<Item = u64>) -> Model {
 fn a_sound_database_is_not_touched() {
     let (image, model) = built(&config());
     let (report, found) = repaired(&image, |_| {});
-    assert!(report.sound && report.losses.is_empty() && report.moved.is_empty(), "{report:?}");
+    assert!(
+        report.sound && report.losses.is_empty() && report.moved.is_empty(),
+        "{report:?}"
+    );
     assert_eq!((report.tables_sound, report.entries_kept), (1, 300));
     assert_eq!(found, model);
 }
@@ -436,20 +551,39 @@ fn a_sound_database_is_not_touched() {
 fn without_current_or_manifest_the_tree_is_put_together_again() {
     let (image, model) = built(&config());
     let manifest = files(&image, "manifest").remove(0);
-    let remove = |path: &'static str| move |world: &SimWorld| world.env().fs.remove(Path::new(path)).unwrap();
+    let remove = |path: &'static str| {
+        move |world: &SimWorld| world.env().fs.remove(Path::new(path)).unwrap()
+    };
     type Damage<'a> = Box<dyn Fn(&SimWorld) + 'a>;
     let damages: [(&str, Damage<'_>); 4] = [
         ("/db/CURRENT", Box::new(remove("/db/CURRENT"))),
-        ("/db/CURRENT", Box::new(|world| flip(world, Path::new("/db/CURRENT"), 3))),
-        (manifest.to_str().unwrap(), Box::new(|world| flip(world, &manifest, 30))),
-        (manifest.to_str().unwrap(), Box::new(|world| world.env().fs.remove(&manifest).unwrap())),
+        (
+            "/db/CURRENT",
+            Box::new(|world| flip(world, Path::new("/db/CURRENT"), 3)),
+        ),
+        (
+            manifest.to_str().unwrap(),
+            Box::new(|world| flip(world, &manifest, 30)),
+        ),
+        (
+            manifest.to_str().unwrap(),
+            Box::new(|world| world.env().fs.remove(&manifest).unwrap()),
+        ),
     ];
     for (place, (file, damage)) in damages.into_iter().enumerate() {
         let (report, found) = repaired(&image, damage);
         assert!(report.rebuilt && !report.sound, "{place}: {report:?}");
         assert_eq!(report.losses.len(), 1, "{place}: {report:?}");
         assert_eq!(report.losses[0].file, Path::new(file), "{place}");
-        assert_eq!((report.tables_sound, report.entries_kept, report.log_writes_kept), (1, 300, 40), "{place}");
+        assert_eq!(
+            (
+                report.tables_sound,
+                report.entries_kept,
+                report.log_writes_kept
+            ),
+            (1, 300, 40),
+            "{place}"
+        );
         assert_eq!(found, model, "{place}");
     }
 }
@@ -478,7 +612,11 @@ fn rebuild_anything(seed: u64) {
         model
     };
     let model = world.block_on(run).unwrap();
-    let world = SimWorld::with_image(&sim_config(seed), &world.crash_image(CrashMode::KeepAll, 0).unwrap()).unwrap();
+    let world = SimWorld::with_image(
+        &sim_config(seed),
+        &world.crash_image(CrashMode::KeepAll, 0).unwrap(),
+    )
+    .unwrap();
     let env = world.env();
     let run = async {
         env.fs.remove(Path::new("/db/CURRENT")).unwrap();
@@ -506,30 +644,61 @@ fn of_a_damaged_table_the_sound_blocks_stay() {
         flip(world, &table, 5);
         flip(world, &table, 3_000);
     });
-    assert_eq!((report.tables_sound, report.tables_salvaged, report.losses.len()), (0, 1, 2), "{report:?}");
+    assert_eq!(
+        (
+            report.tables_sound,
+            report.tables_salvaged,
+            report.losses.len()
+        ),
+        (0, 1, 2),
+        "{report:?}"
+    );
     let mut left = model.clone();
     for loss in &report.losses {
-        assert_eq!((&loss.file, loss.what.contains("data block")), (&table, true));
-        let (first, last) = (loss.first.clone().unwrap().into_bytes(), loss.last.clone().unwrap().into_bytes());
-        let gone: Vec<_> =
-            model.keys().filter(|key| !found.contains_key(*key) && (&first..=&last).contains(key)).collect();
+        assert_eq!(
+            (&loss.file, loss.what.contains("data block")),
+            (&table, true)
+        );
+        let (first, last) = (
+            loss.first.clone().unwrap().into_bytes(),
+            loss.last.clone().unwrap().into_bytes(),
+        );
+        let gone: Vec<_> = model
+            .keys()
+            .filter(|key| !found.contains_key(*key) && (&first..=&last).contains(key))
+            .collect();
         assert_eq!(loss.entries, Some(gone.len() as u64), "{loss}");
         gone.into_iter().for_each(|key| drop(left.remove(key)));
     }
     assert_eq!(found, left, "and nothing else is gone");
-    assert_eq!((report.losses[0].offset, report.losses[0].first.as_deref()), (0, Some("key0000")));
-    assert!((2_500..=3_000).contains(&report.losses[1].offset), "{report:?}");
+    assert_eq!(
+        (report.losses[0].offset, report.losses[0].first.as_deref()),
+        (0, Some("key0000"))
+    );
+    assert!(
+        (2_500..=3_000).contains(&report.losses[1].offset),
+        "{report:?}"
+    );
 
     // Index, properties and footer can be done without.
     for back in [20, 100, 300, 900] {
         let (report, found) = repaired(&image, |world| flip(world, &table, bytes - back));
-        assert_eq!((report.tables_salvaged, report.losses.len()), (1, 0), "{back}: {report:?}");
+        assert_eq!(
+            (report.tables_salvaged, report.losses.len()),
+            (1, 0),
+            "{back}: {report:?}"
+        );
         assert_eq!((report.entries_kept, &found), (300, &model), "{back}");
     }
     let (report, found) = repaired(&image, |world| world.truncate(&table, bytes / 3).unwrap());
-    let [loss] = &report.losses[..] else { panic!("{report:?}") };
+    let [loss] = &report.losses[..] else {
+        panic!("{report:?}")
+    };
     let first = found.len() as u64 - 40;
-    assert_eq!((loss.entries, loss.last.as_deref()), (Some(300 - first), Some("key0299")));
+    assert_eq!(
+        (loss.entries, loss.last.as_deref()),
+        (Some(300 - first), Some("key0299"))
+    );
     assert_eq!(found, without(&model, first..300));
     assert!(first > 50, "{first}");
 }
@@ -539,9 +708,14 @@ fn a_missing_table_is_told_with_its_keys() {
     let (image, model) = built(&config());
     let table = files(&image, "sst").remove(0);
     let (report, found) = repaired(&image, |world| world.env().fs.remove(&table).unwrap());
-    let [loss] = &report.losses[..] else { panic!("{report:?}") };
+    let [loss] = &report.losses[..] else {
+        panic!("{report:?}")
+    };
     assert_eq!((&loss.file, loss.entries), (&table, Some(300)));
-    assert_eq!((loss.first.as_deref(), loss.last.as_deref()), (Some("key0000"), Some("key0299")));
+    assert_eq!(
+        (loss.first.as_deref(), loss.last.as_deref()),
+        (Some("key0000"), Some("key0299"))
+    );
     assert_eq!(found, without(&model, 0..300));
 }
 
@@ -553,10 +727,18 @@ fn entries_whose_values_are_lost_go_and_no_others() {
     // The first frame of the second file: 17 bytes before its key.
     let lost = image.read(&values[1]).unwrap()[8 + 17..][..7].to_vec();
     let (report, found) = repaired(&image, |world| flip(world, &values[1], 60));
-    let [loss] = &report.losses[..] else { panic!("{report:?}") };
+    let [loss] = &report.losses[..] else {
+        panic!("{report:?}")
+    };
     let name = String::from_utf8(lost.clone()).unwrap();
-    assert_eq!((&loss.file, loss.offset, loss.entries), (&values[1], 8, Some(1)));
-    assert_eq!((&loss.first, &loss.last), (&Some(name.clone()), &Some(name)));
+    assert_eq!(
+        (&loss.file, loss.offset, loss.entries),
+        (&values[1], 8, Some(1))
+    );
+    assert_eq!(
+        (&loss.first, &loss.last),
+        (&Some(name.clone()), &Some(name))
+    );
     let mut left = model.clone();
     left.remove(&lost).unwrap();
     assert_eq!(found, left);
@@ -564,12 +746,21 @@ fn entries_whose_values_are_lost_go_and_no_others() {
     // The last file has values of tables and of the log.
     for file in [&values[0], values.last().unwrap()] {
         let (report, found) = repaired(&image, |world| world.env().fs.remove(file).unwrap());
-        assert_eq!((&report.losses[0].file, report.losses[0].what.as_str()), (file, "it is missing"));
+        assert_eq!(
+            (&report.losses[0].file, report.losses[0].what.as_str()),
+            (file, "it is missing")
+        );
         let told: u64 = report.losses.iter().filter_map(|loss| loss.entries).sum();
         assert_eq!(told as usize, model.len() - found.len(), "{report:?}");
-        assert!(told > 3 && found.iter().all(|(key, value)| model[key] == *value), "{report:?}");
+        assert!(
+            told > 3 && found.iter().all(|(key, value)| model[key] == *value),
+            "{report:?}"
+        );
         let gone = model.keys().filter(|key| !found.contains_key(*key));
-        assert!(gone.into_iter().all(|key| model[key].len() == 700), "only large values were there");
+        assert!(
+            gone.into_iter().all(|key| model[key].len() == 700),
+            "only large values were there"
+        );
     }
 }
 
@@ -582,47 +773,75 @@ fn of_a_damaged_log_the_sound_prefix_stays() {
         let world = world_of(&image);
         flip(&world, &log, offset);
         let env = world.env();
-        let refused = world.block_on(async { open(&env, "/db", &config()).await.map(drop) }).unwrap().unwrap_err();
+        let refused = world
+            .block_on(async { open(&env, "/db", &config()).await.map(drop) })
+            .unwrap()
+            .unwrap_err();
         assert!(matches!(refused, Error::Corruption { .. }), "{refused}");
         let (report, found) = repaired(&image, |world| flip(world, &log, offset));
-        let [loss] = &report.losses[..] else { panic!("{report:?}") };
-        assert!(loss.file == log && loss.offset <= offset && loss.offset + 200 > offset, "{report:?}");
+        let [loss] = &report.losses[..] else {
+            panic!("{report:?}")
+        };
+        assert!(
+            loss.file == log && loss.offset <= offset && loss.offset + 200 > offset,
+            "{report:?}"
+        );
         // The damaged record itself is not counted: nothing of it can be read.
         let kept = report.log_writes_kept;
         assert_eq!(loss.entries, Some(40 - kept - 1), "{report:?}");
         assert_eq!(found, without(&model, 300 + kept..340));
     }
     let (report, found) = repaired(&image, |world| flip(world, &log, 20));
-    assert_eq!((report.log_writes_kept, report.losses.len()), (0, 1), "{report:?}");
+    assert_eq!(
+        (report.log_writes_kept, report.losses.len()),
+        (0, 1),
+        "{report:?}"
+    );
     assert_eq!(found, without(&model, 300..340));
 }
 
 #[test]
 fn collections_and_range_deletes_outlive_a_repair() {
     let (image, model, hidden) = built_with_collections();
-    let (table, log) = (files(&image, "sst").remove(0), files(&image, "wal").remove(0));
+    let (table, log) = (
+        files(&image, "sst").remove(0),
+        files(&image, "wal").remove(0),
+    );
     let copies = collected(&image);
     assert!(!copies.is_empty() && hidden.len() == 10);
     let (report, found) = repaired(&image, |_| {});
     assert!(report.sound && found == model, "{report:?}");
 
     let (report, found) = repaired(&image, |world| flip(world, &table, 5));
-    let [loss] = &report.losses[..] else { panic!("{report:?}") };
+    let [loss] = &report.losses[..] else {
+        panic!("{report:?}")
+    };
     let last = loss.last.clone().unwrap().into_bytes();
-    let left: Model = model.clone().into_iter().filter(|(key, _)| *key >= last).collect();
+    let left: Model = model
+        .clone()
+        .into_iter()
+        .filter(|(key, _)| *key >= last)
+        .collect();
     assert_eq!(found, left, "{loss}");
 
     let bytes = image.read(&log).unwrap().len() as u64;
     let (report, found) = repaired(&image, |world| flip(world, &log, bytes - 300));
     let kept = report.log_writes_kept;
-    assert!((13..20).contains(&kept), "the range delete and what came before the damage: {report:?}");
+    assert!(
+        (13..20).contains(&kept),
+        "the range delete and what came before the damage: {report:?}"
+    );
     assert_eq!(found, without(&model, 298 + kept..320));
 
     // What the range delete of the manifest hid is there again, and nothing else is.
-    let remove_current = |world: &SimWorld| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap();
+    let remove_current =
+        |world: &SimWorld| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap();
     let (report, found) = repaired(&image, remove_current);
     assert!(report.rebuilt && report.losses.len() == 1, "{report:?}");
-    assert_eq!(found, model.clone().into_iter().chain(hidden.clone()).collect());
+    assert_eq!(
+        found,
+        model.clone().into_iter().chain(hidden.clone()).collect()
+    );
 
     // Without its map nothing is found in a collected file; without the manifest either.
     let bytes = image.read(&copies[0]).unwrap().len() as u64;
@@ -635,9 +854,18 @@ fn collections_and_range_deletes_outlive_a_repair() {
         });
         assert_eq!(report.rebuilt, rebuilds);
         let told: u64 = report.losses.iter().filter_map(|loss| loss.entries).sum();
-        let gone: Vec<_> = model.keys().filter(|key| !found.contains_key(*key)).collect();
-        assert!(gone.len() > 1 && told >= gone.len() as u64 && told <= 10 + gone.len() as u64, "{report:?}");
-        assert!(gone.iter().all(|key| model[*key].len() == 700), "only large values were there");
+        let gone: Vec<_> = model
+            .keys()
+            .filter(|key| !found.contains_key(*key))
+            .collect();
+        assert!(
+            gone.len() > 1 && told >= gone.len() as u64 && told <= 10 + gone.len() as u64,
+            "{report:?}"
+        );
+        assert!(
+            gone.iter().all(|key| model[*key].len() == 700),
+            "only large values were there"
+        );
     }
 }
 
@@ -666,22 +894,33 @@ fn a_rebuild_knows_what_a_collection_had_come_to() {
         };
         let _ = world.block_on(collect).unwrap();
         if !world.crashed() {
-            assert!(call > 40 && doubled > 0, "{call} calls, {doubled} files lay there twice");
+            assert!(
+                call > 40 && doubled > 0,
+                "{call} calls, {doubled} files lay there twice"
+            );
             break;
         }
         for mode in CrashMode::ALL {
             let image = world.crash_image(mode, call).unwrap();
-            let both = files(&image, "vlog").len() > collected(&image).len() && !collected(&image).is_empty();
+            let both = files(&image, "vlog").len() > collected(&image).len()
+                && !collected(&image).is_empty();
             doubled += u64::from(both);
             let world = world_of(&image);
             let env = world.env();
             let rebuild = async {
                 env.fs.remove(Path::new("/db/CURRENT")).unwrap();
                 let report = repair(&env, false).await.unwrap();
-                assert!(report.rebuilt && report.losses.len() == 1, "{mode:?} at call {call}: {report:?}");
+                assert!(
+                    report.rebuilt && report.losses.len() == 1,
+                    "{mode:?} at call {call}: {report:?}"
+                );
                 contents_of(&env, "/db", &config()).await.unwrap()
             };
-            assert_eq!(world.block_on(rebuild).unwrap(), model, "{mode:?} at call {call}");
+            assert_eq!(
+                world.block_on(rebuild).unwrap(),
+                model,
+                "{mode:?} at call {call}"
+            );
         }
     }
 }
@@ -689,16 +928,34 @@ fn a_rebuild_knows_what_a_collection_had_come_to() {
 #[test]
 fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
     let ((plain, _), (with_collections, ..)) = (built(&config()), built_with_collections());
-    let (table, log) = (files(&plain, "sst").remove(0), files(&plain, "wal").remove(0));
+    let (table, log) = (
+        files(&plain, "sst").remove(0),
+        files(&plain, "wal").remove(0),
+    );
     let values = files(&plain, "vlog").remove(0);
     let other_log = files(&with_collections, "wal").remove(0);
     type Damage<'a> = Box<dyn Fn(&SimWorld) + 'a>;
     let damages: [(&FsImage, Damage<'_>); 5] = [
-        (&plain, Box::new(|world| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap())),
-        (&plain, Box::new(|world| (flip(world, &table, 3_000), flip(world, &log, 900)).0)),
-        (&plain, Box::new(|world| world.env().fs.remove(&values).unwrap())),
-        (&with_collections, Box::new(|world| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap())),
-        (&with_collections, Box::new(|world| flip(world, &other_log, 1_000))),
+        (
+            &plain,
+            Box::new(|world| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap()),
+        ),
+        (
+            &plain,
+            Box::new(|world| (flip(world, &table, 3_000), flip(world, &log, 900)).0),
+        ),
+        (
+            &plain,
+            Box::new(|world| world.env().fs.remove(&values).unwrap()),
+        ),
+        (
+            &with_collections,
+            Box::new(|world| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap()),
+        ),
+        (
+            &with_collections,
+            Box::new(|world| flip(world, &other_log, 1_000)),
+        ),
     ];
     for (case, (image, damage)) in damages.iter().enumerate() {
         let (_, expected) = repaired(image, damage);
@@ -706,7 +963,10 @@ fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
         damage(&damaged);
         let damaged = damaged.crash_image(CrashMode::KeepAll, 0).unwrap();
         let world = world_of(&damaged);
-        world.block_on(repair(&world.env(), false)).unwrap().unwrap();
+        world
+            .block_on(repair(&world.env(), false))
+            .unwrap()
+            .unwrap();
         let calls = world.io_count();
         assert!(calls > 10, "{calls}");
         for call in 1..=calls {
@@ -716,17 +976,39 @@ fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
                 world.crash_at(call);
                 let cut = world.block_on(repair(&world.env(), false)).unwrap();
                 assert!(cut.is_err(), "{what}");
-                repair_again(&damaged, &world.crash_image(mode, call).unwrap(), &expected, &what);
+                repair_again(
+                    &damaged,
+                    &world.crash_image(mode, call).unwrap(),
+                    &expected,
+                    &what,
+                );
             }
         }
-        let kinds = [FaultKind::Read, FaultKind::Write, FaultKind::Sync, FaultKind::Rename, FaultKind::Create];
-        for (kind, nth) in kinds.into_iter().flat_map(|kind| (1..=8).map(move |nth| (kind, nth))) {
+        let kinds = [
+            FaultKind::Read,
+            FaultKind::Write,
+            FaultKind::Sync,
+            FaultKind::Rename,
+            FaultKind::Create,
+        ];
+        for (kind, nth) in kinds
+            .into_iter()
+            .flat_map(|kind| (1..=8).map(move |nth| (kind, nth)))
+        {
             let what = format!("case {case}, {kind:?} {nth} fails");
             let world = world_of(&damaged);
             world.fail_nth(kind, nth, 1);
             let ended = world.block_on(repair(&world.env(), false)).unwrap();
-            assert!(matches!(ended, Ok(_) | Err(Error::Io { .. })), "{what}: {ended:?}");
-            repair_again(&damaged, &world.crash_image(CrashMode::KeepAll, nth).unwrap(), &expected, &what);
+            assert!(
+                matches!(ended, Ok(_) | Err(Error::Io { .. })),
+                "{what}: {ended:?}"
+            );
+            repair_again(
+                &damaged,
+                &world.crash_image(CrashMode::KeepAll, nth).unwrap(),
+                &expected,
+                &what,
+            );
         }
     }
 }
@@ -735,14 +1017,19 @@ fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
 fn repair_again(damaged: &FsImage, left: &FsImage, expected: &Model, what: &str) {
     let now = all(left);
     for (path, content) in &all(damaged) {
-        let is_there = now.values().any(|other| other == content) || path.ends_with("SETTINGS.json");
+        let is_there =
+            now.values().any(|other| other == content) || path.ends_with("SETTINGS.json");
         assert!(is_there, "{what}: {} is gone", path.display());
     }
     let world = world_of(left);
     let env = world.env();
     let again = async {
-        repair(&env, false).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-        contents_of(&env, "/db", &config()).await.unwrap_or_else(|error| panic!("{what}: {error}"))
+        repair(&env, false)
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        contents_of(&env, "/db", &config())
+            .await
+            .unwrap_or_else(|error| panic!("{what}: {error}"))
     };
     assert_eq!(world.block_on(again).unwrap(), *expected, "{what}");
 }
@@ -753,8 +1040,15 @@ fn verified(image: &FsImage, damage: impl FnOnce(&SimWorld)) -> VerifyReport {
     damage(&world);
     let before = all(&world.crash_image(CrashMode::KeepAll, 0).unwrap());
     let env = world.env();
-    let report = world.block_on(verify_directory(&env, Path::new("/db"))).unwrap().unwrap();
-    assert_eq!(all(&world.crash_image(CrashMode::KeepAll, 0).unwrap()), before, "nothing is changed");
+    let report = world
+        .block_on(verify_directory(&env, Path::new("/db")))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        all(&world.crash_image(CrashMode::KeepAll, 0).unwrap()),
+        before,
+        "nothing is changed"
+    );
     report
 }
 
@@ -764,40 +1058,92 @@ fn verification_counts_and_traces_everything() {
     let report = verified(&image, |_| {});
     assert_eq!(report.problems, NO_PROBLEMS);
     assert_eq!((report.tables, report.entries, report.rows), (1, 300, 340));
-    assert_eq!((report.logs, report.log_records, report.values), (1, 40, 136));
-    let bytes: usize = model.iter().map(|(key, value)| key.len() + value.len()).sum();
+    assert_eq!(
+        (report.logs, report.log_records, report.values),
+        (1, 40, 136)
+    );
+    let bytes: usize = model
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum();
     assert_eq!(report.reachable_bytes, bytes as u64);
     assert_eq!(report.value_reachable_bytes, 136 * 707);
     for file in &report.value_files {
         assert_eq!(file.live_bytes, file.frames * (17 + 7 + 700), "{file:?}");
-        assert_eq!((file.live_bytes, file.garbage_bytes, file.unreadable_bytes), (file.frame_bytes, 0, 0), "{file:?}");
+        assert_eq!(
+            (file.live_bytes, file.garbage_bytes, file.unreadable_bytes),
+            (file.frame_bytes, 0, 0),
+            "{file:?}"
+        );
     }
-    let on_disk = ["sst", "vlog", "wal"].iter().flat_map(|kind| files(&image, kind));
-    assert_eq!(report.disk_bytes, on_disk.map(|path| image.read(&path).unwrap().len() as u64).sum::<u64>());
-    assert!(report.space_amplification().is_some_and(|ratio| ratio > 1.0 && ratio < 2.0), "{report:?}");
-    assert!(report.value_log_amplification().is_some_and(|ratio| ratio > 1.0 && ratio < 1.1), "{report:?}");
+    let on_disk = ["sst", "vlog", "wal"]
+        .iter()
+        .flat_map(|kind| files(&image, kind));
+    assert_eq!(
+        report.disk_bytes,
+        on_disk
+            .map(|path| image.read(&path).unwrap().len() as u64)
+            .sum::<u64>()
+    );
+    assert!(
+        report
+            .space_amplification()
+            .is_some_and(|ratio| ratio > 1.0 && ratio < 2.0),
+        "{report:?}"
+    );
+    assert!(
+        report
+            .value_log_amplification()
+            .is_some_and(|ratio| ratio > 1.0 && ratio < 1.1),
+        "{report:?}"
+    );
 }
 
 #[test]
 fn verification_finds_what_is_missing_left_over_too_long_or_damaged() {
     let (image, _) = built(&config());
     let table = files(&image, "sst").remove(0);
-    let (values, log) = (files(&image, "vlog").remove(0), files(&image, "wal").remove(0));
+    let (values, log) = (
+        files(&image, "vlog").remove(0),
+        files(&image, "wal").remove(0),
+    );
     let told = |damage: &dyn Fn(&SimWorld), words: &[&str]| {
         let report = verified(&image, damage);
         assert!(!report.problems.is_empty(), "{words:?}");
         for word in words {
-            assert!(report.problems.iter().any(|it| it.contains(word)), "{word}: {:?}", report.problems);
+            assert!(
+                report.problems.iter().any(|it| it.contains(word)),
+                "{word}: {:?}",
+                report.problems
+            );
         }
     };
     let (table_name, values_name) = (table.to_str().unwrap(), values.to_str().unwrap());
-    told(&|world| world.env().fs.remove(&table).unwrap(), &[table_name]);
-    told(&|world| world.env().fs.remove(&values).unwrap(), &[values_name]);
-    told(&|world| flip(world, &table, 3_000), &[table_name, "offset 2"]);
-    told(&|world| flip(world, &values, 60), &[values_name, "offset 8"]);
-    told(&|world| world.truncate(&values, 5_000).unwrap(), &[values_name, "5000 bytes where"]);
+    told(
+        &|world| world.env().fs.remove(&table).unwrap(),
+        &[table_name],
+    );
+    told(
+        &|world| world.env().fs.remove(&values).unwrap(),
+        &[values_name],
+    );
+    told(
+        &|world| flip(world, &table, 3_000),
+        &[table_name, "offset 2"],
+    );
+    told(
+        &|world| flip(world, &values, 60),
+        &[values_name, "offset 8"],
+    );
+    told(
+        &|world| world.truncate(&values, 5_000).unwrap(),
+        &[values_name, "5000 bytes where"],
+    );
     told(&|world| flip(world, &log, 900), &[log.to_str().unwrap()]);
-    told(&|world| flip(world, Path::new("/db/CURRENT"), 2), &["/db/CURRENT"]);
+    told(
+        &|world| flip(world, Path::new("/db/CURRENT"), 2),
+        &["/db/CURRENT"],
+    );
     let longer = |world: &SimWorld| {
         let env = world.env();
         let content = image.read(&values).unwrap();
@@ -809,8 +1155,13 @@ fn verification_finds_what_is_missing_left_over_too_long_or_damaged() {
         world.block_on(grow).unwrap();
     };
     told(&longer, &[values_name, "are recorded"]);
-    let report = verified(&image, |world| drop(world.env().fs.create(Path::new("/db/000999.sst")).unwrap()));
-    assert_eq!((report.leftovers, report.problems), (vec!["000999.sst".to_owned()], vec![]));
+    let report = verified(&image, |world| {
+        drop(world.env().fs.create(Path::new("/db/000999.sst")).unwrap())
+    });
+    assert_eq!(
+        (report.leftovers, report.problems),
+        (vec!["000999.sst".to_owned()], vec![])
+    );
 }
 
 #[test]
@@ -822,18 +1173,27 @@ fn an_open_engine_tells_the_damage_that_its_cache_hides() {
         let engine = open(&env, "/db", &config()).await.unwrap();
         assert_eq!(contents(&engine).await, model);
         let report = engine.verify().await.unwrap();
-        assert_eq!((report.problems, report.rows, report.logs), (vec![], 340, 1));
+        assert_eq!(
+            (report.problems, report.rows, report.logs),
+            (vec![], 340, 1)
+        );
         flip(&world, &files(&image, "vlog")[1], 60);
         let report = engine.verify().await.unwrap();
         assert!(
-            report.problems.iter().any(|it| it.contains("vlog") && it.contains("offset 8")),
+            report
+                .problems
+                .iter()
+                .any(|it| it.contains("vlog") && it.contains("offset 8")),
             "{:?}",
             report.problems
         );
         flip(&world, &files(&image, "sst")[0], 1_000);
         let report = engine.verify().await.unwrap();
         assert!(
-            report.problems.iter().any(|it| it.contains("sst") && it.contains("data block")),
+            report
+                .problems
+                .iter()
+                .any(|it| it.contains("sst") && it.contains("data block")),
             "{:?}",
             report.problems
         );

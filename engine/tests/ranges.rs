@@ -21,7 +21,11 @@ fn run(config: &EngineConfig, test: impl AsyncFnOnce(AuraEngine)) {
     let env = world.env();
     world
         .block_on(async {
-            let engine = EngineBuilder::new(env, "/db").config(config.clone()).open().await.unwrap();
+            let engine = EngineBuilder::new(env, "/db")
+                .config(config.clone())
+                .open()
+                .await
+                .unwrap();
             test(engine.clone()).await;
             engine.close().await.unwrap();
         })
@@ -52,12 +56,30 @@ async fn rows(engine: &AuraEngine, direction: Direction) -> u64 {
 fn a_memtable_of_range_deletes_alone_is_flushed_without_a_table() {
     run(&config(), async |engine| {
         fill(&engine).await;
-        let tables = engine.metrics().levels.iter().map(|level| level.tables).sum::<u64>();
-        engine.delete_range(Range::between(&key(10), &key(12))).await.unwrap();
+        let tables = engine
+            .metrics()
+            .levels
+            .iter()
+            .map(|level| level.tables)
+            .sum::<u64>();
+        engine
+            .delete_range(Range::between(&key(10), &key(12)))
+            .await
+            .unwrap();
         engine.flush().await.unwrap();
         let metrics = engine.metrics();
-        assert_eq!((metrics.counts.flushes, metrics.counts.range_deletes, metrics.range_tombstones), (3, 1, 1));
-        assert_eq!(metrics.levels.iter().map(|level| level.tables).sum::<u64>(), tables);
+        assert_eq!(
+            (
+                metrics.counts.flushes,
+                metrics.counts.range_deletes,
+                metrics.range_tombstones
+            ),
+            (3, 1, 1)
+        );
+        assert_eq!(
+            metrics.levels.iter().map(|level| level.tables).sum::<u64>(),
+            tables
+        );
         assert_eq!(rows(&engine, Direction::Forward).await, KEYS - 2);
         assert_eq!(engine.get(&key(11)).await.unwrap(), None);
         assert!(engine.get(&key(12)).await.unwrap().is_some());
@@ -68,22 +90,40 @@ fn a_memtable_of_range_deletes_alone_is_flushed_without_a_table() {
 fn a_range_delete_leaves_when_the_tables_below_it_are_rewritten() {
     run(&config(), async |engine| {
         fill(&engine).await;
-        engine.delete_range(Range::between(&key(10), &key(12))).await.unwrap();
+        engine
+            .delete_range(Range::between(&key(10), &key(12)))
+            .await
+            .unwrap();
         engine.put(&key(11), b"again").await.unwrap();
         let snapshot = engine.snapshot();
         engine.put(&key(13), b"newer").await.unwrap();
-        engine.delete_range(Range::between(&key(13), &key(15))).await.unwrap();
+        engine
+            .delete_range(Range::between(&key(13), &key(15)))
+            .await
+            .unwrap();
         engine.compact().await.unwrap();
         // The first one hides nothing from the snapshot that the tables still hold; the second one does.
         assert_eq!(engine.metrics().range_tombstones, 1);
-        assert!(snapshot.get(&key(13)).await.unwrap().is_some_and(|value| value[..] == [7; 80]));
+        assert!(
+            snapshot
+                .get(&key(13))
+                .await
+                .unwrap()
+                .is_some_and(|value| value[..] == [7; 80])
+        );
         assert_eq!(engine.get(&key(13)).await.unwrap(), None);
         drop(snapshot);
         // One run already, and yet there is something to do.
         engine.compact().await.unwrap();
         let metrics = engine.metrics();
-        assert_eq!((metrics.range_tombstones, metrics.table_entries()), (0, KEYS - 3));
-        assert_eq!(engine.get(&key(11)).await.unwrap().as_deref(), Some(&b"again"[..]));
+        assert_eq!(
+            (metrics.range_tombstones, metrics.table_entries()),
+            (0, KEYS - 3)
+        );
+        assert_eq!(
+            engine.get(&key(11)).await.unwrap().as_deref(),
+            Some(&b"again"[..])
+        );
         assert_eq!(rows(&engine, Direction::Reverse).await, KEYS - 3);
     });
 }
@@ -93,14 +133,20 @@ fn newer_range_deletes_make_older_ones_needless() {
     run(&config(), async |engine| {
         fill(&engine).await;
         for end in 1..=50 {
-            engine.delete_range(Range::between(b"", &key(end))).await.unwrap();
+            engine
+                .delete_range(Range::between(b"", &key(end)))
+                .await
+                .unwrap();
         }
         assert_eq!(engine.metrics().range_tombstones, 50);
         engine.flush().await.unwrap();
         assert_eq!(engine.metrics().range_tombstones, 1);
         assert_eq!(rows(&engine, Direction::Forward).await, KEYS - 50);
         // Where no key lies, nothing is to be hidden.
-        engine.delete_range(Range::prefix(b"elsewhere")).await.unwrap();
+        engine
+            .delete_range(Range::prefix(b"elsewhere"))
+            .await
+            .unwrap();
         engine.flush().await.unwrap();
         assert_eq!(engine.metrics().range_tombstones, 1);
     });
@@ -112,16 +158,26 @@ fn tables_that_are_hidden_whole_leave_unread_once_no_snapshot_sees_them() {
         fill(&engine).await;
         let before = engine.metrics();
         let snapshot = engine.snapshot();
-        engine.delete_range(Range::between(&key(100), &key(3_900))).await.unwrap();
+        engine
+            .delete_range(Range::between(&key(100), &key(3_900)))
+            .await
+            .unwrap();
         engine.flush().await.unwrap();
         engine.wait_idle().await.unwrap();
-        assert_eq!(engine.metrics().table_bytes(), before.table_bytes(), "the snapshot sees them");
+        assert_eq!(
+            engine.metrics().table_bytes(),
+            before.table_bytes(),
+            "the snapshot sees them"
+        );
         assert!(snapshot.get(&key(2_000)).await.unwrap().is_some());
         drop(snapshot);
         engine.wait_idle().await.unwrap();
         let after = engine.metrics();
         let counts = after.counts.since(&before.counts);
-        assert!(counts.tables_dropped > 10 && after.table_bytes() < before.table_bytes() / 5, "{counts:?}");
+        assert!(
+            counts.tables_dropped > 10 && after.table_bytes() < before.table_bytes() / 5,
+            "{counts:?}"
+        );
         assert_eq!((counts.compactions, counts.compaction_read_bytes), (0, 0));
         assert_eq!(rows(&engine, Direction::Forward).await, KEYS - 3_800);
         assert_eq!(engine.verify().await.unwrap().problems, [] as [String; 0]);
@@ -133,13 +189,23 @@ fn a_scan_does_not_read_what_a_range_delete_hides() {
     run(&config(), async |engine| {
         fill(&engine).await;
         let snapshot = engine.snapshot();
-        engine.delete_range(Range::between(&key(100), &key(3_900))).await.unwrap();
+        engine
+            .delete_range(Range::between(&key(100), &key(3_900)))
+            .await
+            .unwrap();
         for direction in [Direction::Forward, Direction::Reverse] {
             let before = engine.metrics().counts;
-            assert_eq!(rows(&engine, direction).await, KEYS - 3_800, "{direction:?}");
+            assert_eq!(
+                rows(&engine, direction).await,
+                KEYS - 3_800,
+                "{direction:?}"
+            );
             let counts = engine.metrics().counts.since(&before);
             let blocks = counts.block_hits + counts.block_misses;
-            assert!(blocks < 60, "{direction:?}: {blocks} of more than 300 blocks");
+            assert!(
+                blocks < 60,
+                "{direction:?}: {blocks} of more than 300 blocks"
+            );
         }
         drop(snapshot);
     });
@@ -148,7 +214,13 @@ fn a_scan_does_not_read_what_a_range_delete_hides() {
 #[test]
 fn rows_of_the_cache_give_way_to_a_range_delete() {
     for rows in [Rows::KeyValue, Rows::KeyPointer, Rows::Both] {
-        let config = EngineConfig { cache: aura_engine::CacheConfig { rows, ..config().cache }, ..config() };
+        let config = EngineConfig {
+            cache: aura_engine::CacheConfig {
+                rows,
+                ..config().cache
+            },
+            ..config()
+        };
         run(&config, async |engine| {
             fill(&engine).await;
             for _ in 0..3 {
@@ -161,7 +233,9 @@ fn rows_of_the_cache_give_way_to_a_range_delete() {
                 counts.key_value_hits + counts.key_pointer_hits
             };
             let mut batch = Batch::new();
-            batch.delete_range(&Range::between(&key(5), &key(10))).unwrap();
+            batch
+                .delete_range(&Range::between(&key(5), &key(10)))
+                .unwrap();
             batch.put(&key(7), b"kept").unwrap();
             engine.write(batch).await.unwrap();
             for flushed in [false, true] {
@@ -169,9 +243,17 @@ fn rows_of_the_cache_give_way_to_a_range_delete() {
                 for number in 5..10 {
                     let found = engine.get(&key(number)).await.unwrap();
                     let expected = (number == 7).then_some(&b"kept"[..]);
-                    assert_eq!(found.as_deref(), expected, "{rows:?}, {number}, flushed {flushed}");
+                    assert_eq!(
+                        found.as_deref(),
+                        expected,
+                        "{rows:?}, {number}, flushed {flushed}"
+                    );
                 }
-                assert_eq!(hits(&engine), before, "{rows:?}: no row is asked under a range tombstone");
+                assert_eq!(
+                    hits(&engine),
+                    before,
+                    "{rows:?}: no row is asked under a range tombstone"
+                );
                 assert!(engine.get(&key(12)).await.unwrap().is_some());
                 assert_eq!(hits(&engine), before + 1, "{rows:?}: others stay");
                 engine.flush().await.unwrap();
@@ -181,7 +263,11 @@ fn rows_of_the_cache_give_way_to_a_range_delete() {
             assert_eq!(engine.metrics().range_tombstones, 0);
             for _ in 0..3 {
                 assert_eq!(engine.get(&key(6)).await.unwrap(), None, "{rows:?}");
-                assert_eq!(engine.get(&key(7)).await.unwrap().as_deref(), Some(&b"kept"[..]), "{rows:?}");
+                assert_eq!(
+                    engine.get(&key(7)).await.unwrap().as_deref(),
+                    Some(&b"kept"[..]),
+                    "{rows:?}"
+                );
             }
             let before = hits(&engine);
             engine.get(&key(7)).await.unwrap();
@@ -194,18 +280,31 @@ fn rows_of_the_cache_give_way_to_a_range_delete() {
 fn a_directory_remembers_its_range_deletes() {
     let world = sim(1);
     let env = world.env();
-    let open = async || EngineBuilder::new(env.clone(), "/db").config(config()).open().await.unwrap();
+    let open = async || {
+        EngineBuilder::new(env.clone(), "/db")
+            .config(config())
+            .open()
+            .await
+            .unwrap()
+    };
     world
         .block_on(async {
             let engine = open().await;
             fill(&engine).await;
-            engine.delete_range(Range::between(&key(10), &key(20))).await.unwrap();
+            engine
+                .delete_range(Range::between(&key(10), &key(20)))
+                .await
+                .unwrap();
             engine.flush().await.unwrap();
             engine.delete_range(Range::from(&key(3_990))).await.unwrap();
             engine.close().await.unwrap();
             for _ in 0..2 {
                 let engine = open().await;
-                assert_eq!(engine.metrics().range_tombstones, 2, "one from the manifest, one from the log");
+                assert_eq!(
+                    engine.metrics().range_tombstones,
+                    2,
+                    "one from the manifest, one from the log"
+                );
                 assert_eq!(rows(&engine, Direction::Reverse).await, KEYS - 20);
                 engine.close().await.unwrap();
             }

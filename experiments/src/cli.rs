@@ -51,7 +51,13 @@ pub struct Global {
     #[arg(long, global = true, default_value = "results", value_name = "DIR")]
     pub results: PathBuf,
     /// How rows are written to standard output.
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
     pub format: Format,
     /// No progress and no remarks on standard error; errors are still told.
     #[arg(long, short, global = true)]
@@ -558,8 +564,15 @@ mod tests {
         let command = Cli::command();
         command.clone().debug_assert();
         for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(&format!("aura {}", verb.get_name())), "{}", verb.get_name());
+            let help = verb
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.contains(&format!("aura {}", verb.get_name())),
+                "{}",
+                verb.get_name()
+            );
         }
     }
 }

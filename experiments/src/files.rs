@@ -23,7 +23,11 @@ pub struct FileError {
 }
 
 fn because(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
-    move |source| FileError { action, path: path.to_owned(), source }
+    move |source| FileError {
+        action,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// The text of a file.
@@ -56,7 +60,9 @@ pub fn create(path: &Path) -> Result<fs::File, FileError> {
 /// If the system refuses.
 pub fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(because("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(because("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }
@@ -91,7 +97,9 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
 /// If the system refuses.
 pub fn remove_folder(path: &Path) -> Result<(), FileError> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(because("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(because("remove", path)(error))
+        }
         _ => Ok(()),
     }
 }
@@ -105,8 +113,11 @@ pub fn names(path: &Path) -> Result<Vec<String>, FileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(because("read", path))?,
     };
-    let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-    let mut names = names.collect::<io::Result<Vec<_>>>().map_err(because("read", path))?;
+    let names =
+        entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    let mut names = names
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(because("read", path))?;
     names.sort();
     Ok(names)
 }

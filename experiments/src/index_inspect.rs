@@ -13,7 +13,9 @@ pub const PLAIN_FENCE: &str = "plain fence pointers (would take)";
 
 /// A number, where there is one.
 fn number(value: Option<f64>) -> Cell {
-    value.map_or_else(absent, |value| Cell::new(Value::from(value), digits(value, 3)))
+    value.map_or_else(absent, |value| {
+        Cell::new(Value::from(value), digits(value, 3))
+    })
 }
 
 fn count(value: Option<u64>) -> Cell {
@@ -73,9 +75,20 @@ const TABLE_COLUMNS: [&str; 19] = [
 /// One row a table, the newest data first.
 pub fn tables(registry: &IndexRegistry) -> Rows<{ TABLE_COLUMNS.len() }> {
     let mut rows = Rows::new(TABLE_COLUMNS);
-    for TableModel { level, table, index, lookups } in &registry.tables {
+    for TableModel {
+        level,
+        table,
+        index,
+        lookups,
+    } in &registry.tables
+    {
         let model = (index.used == IndexUse::Model).then_some(index);
-        let TableLookups { found, absent: missed, probes, life_nanos } = *lookups;
+        let TableLookups {
+            found,
+            absent: missed,
+            probes,
+            life_nanos,
+        } = *lookups;
         let unit = model.map(|model| if model.by_block { "blocks" } else { "entries" });
         rows.push([
             (*level as u64).into(),
@@ -127,8 +140,18 @@ const LEVEL_COLUMNS: [&str; 17] = [
 pub fn levels(registry: &IndexRegistry) -> Rows<{ LEVEL_COLUMNS.len() }> {
     let mut rows = Rows::new(LEVEL_COLUMNS);
     for it in &registry.levels {
-        let Observed { tables, models, refused, keys, index_bytes, training_nanos, found, absent, probes, .. } =
-            it.kind.live;
+        let Observed {
+            tables,
+            models,
+            refused,
+            keys,
+            index_bytes,
+            training_nanos,
+            found,
+            absent,
+            probes,
+            ..
+        } = it.kind.live;
         let gone = &it.kind.dead;
         rows.push([
             (it.level as u64).into(),
@@ -139,7 +162,12 @@ pub fn levels(registry: &IndexRegistry) -> Rows<{ LEVEL_COLUMNS.len() }> {
             keys.into(),
             index_bytes.into(),
             number(ratio(index_bytes, keys)),
-            number(percent(index_bytes, sum(registry, it.level, &it.kind.index, |index| index.fence_bytes))),
+            number(percent(
+                index_bytes,
+                sum(registry, it.level, &it.kind.index, |index| {
+                    index.fence_bytes
+                }),
+            )),
             number(Some(millis(training_nanos))),
             found.into(),
             absent.into(),
@@ -154,12 +182,26 @@ pub fn levels(registry: &IndexRegistry) -> Rows<{ LEVEL_COLUMNS.len() }> {
 }
 
 /// The tables of a level under one index.
-fn of<'a>(registry: &'a IndexRegistry, level: usize, index: &'a str) -> impl Iterator<Item = &'a IndexReport> {
-    let tables = registry.tables.iter().filter(move |table| table.level == level);
-    tables.map(|table| &table.index).filter(move |report| report.parameters == index)
+fn of<'a>(
+    registry: &'a IndexRegistry,
+    level: usize,
+    index: &'a str,
+) -> impl Iterator<Item = &'a IndexReport> {
+    let tables = registry
+        .tables
+        .iter()
+        .filter(move |table| table.level == level);
+    tables
+        .map(|table| &table.index)
+        .filter(move |report| report.parameters == index)
 }
 
-fn sum(registry: &IndexRegistry, level: usize, index: &str, part: impl Fn(&IndexReport) -> u64) -> u64 {
+fn sum(
+    registry: &IndexRegistry,
+    level: usize,
+    index: &str,
+    part: impl Fn(&IndexReport) -> u64,
+) -> u64 {
     of(registry, level, index).map(part).sum()
 }
 
@@ -171,21 +213,51 @@ pub fn panels(registry: &IndexRegistry) -> Vec<LevelPanel> {
     let mut errors = LevelPanel::new("largest error of models (entries)", None);
     for it in registry.levels.iter().filter(|it| it.kind.live.tables > 0) {
         let (live, index) = (&it.kind.live, it.kind.index.as_str());
-        let bar = |index: &str, value: f64| LevelBar { level: it.level, index: index.to_owned(), value };
-        memory.bars.extend(ratio(live.index_bytes, live.keys).map(|bytes| bar(index, bytes)));
-        probes.bars.extend(ratio(live.probes, live.lookups()).map(|blocks| bar(index, blocks)));
-        let models = of(registry, it.level, index).filter(|index| index.used == IndexUse::Model && !index.by_block);
-        errors.bars.extend(models.map(|model| model.error_max).max().map(|error| bar(index, f64::from(error))));
+        let bar = |index: &str, value: f64| LevelBar {
+            level: it.level,
+            index: index.to_owned(),
+            value,
+        };
+        memory
+            .bars
+            .extend(ratio(live.index_bytes, live.keys).map(|bytes| bar(index, bytes)));
+        probes
+            .bars
+            .extend(ratio(live.probes, live.lookups()).map(|blocks| bar(index, blocks)));
+        let models = of(registry, it.level, index)
+            .filter(|index| index.used == IndexUse::Model && !index.by_block);
+        errors.bars.extend(
+            models
+                .map(|model| model.error_max)
+                .max()
+                .map(|error| bar(index, f64::from(error))),
+        );
     }
     let mut levels: Vec<usize> = registry.tables.iter().map(|table| table.level).collect();
     levels.dedup();
     for level in levels {
-        let tables = || registry.tables.iter().filter(|table| table.level == level).map(|table| &table.index);
-        let (bytes, keys) = (tables().map(|index| index.fence_bytes).sum(), tables().map(|index| index.keys).sum());
-        let bar = |value| LevelBar { level, index: PLAIN_FENCE.to_owned(), value };
+        let tables = || {
+            registry
+                .tables
+                .iter()
+                .filter(|table| table.level == level)
+                .map(|table| &table.index)
+        };
+        let (bytes, keys) = (
+            tables().map(|index| index.fence_bytes).sum(),
+            tables().map(|index| index.keys).sum(),
+        );
+        let bar = |value| LevelBar {
+            level,
+            index: PLAIN_FENCE.to_owned(),
+            value,
+        };
         memory.bars.extend(ratio(bytes, keys).map(bar));
     }
-    [memory, probes, errors].into_iter().filter(|panel| !panel.bars.is_empty()).collect()
+    [memory, probes, errors]
+        .into_iter()
+        .filter(|panel| !panel.bars.is_empty())
+        .collect()
 }
 
 #[cfg(test)]
@@ -201,8 +273,18 @@ mod tests {
         let table = |number: u64, index: IndexReport| TableModel {
             level: 1,
             table: number,
-            index: IndexReport { parameters: "pgm(epsilon=8)".to_owned(), keys: 1000, fence_bytes: 800, ..index },
-            lookups: TableLookups { found: 30, absent: 10, probes: 50, life_nanos: 2_000_000_000 },
+            index: IndexReport {
+                parameters: "pgm(epsilon=8)".to_owned(),
+                keys: 1000,
+                fence_bytes: 800,
+                ..index
+            },
+            lookups: TableLookups {
+                found: 30,
+                absent: 10,
+                probes: 50,
+                life_nanos: 2_000_000_000,
+            },
         };
         let model = IndexReport {
             used: IndexUse::Model,
@@ -220,35 +302,80 @@ mod tests {
             refused: Some("too-large: 900 of 800 bytes".to_owned()),
             ..IndexReport::default()
         };
-        let live = Observed { tables: 2, models: 1, refused: 1, keys: 2000, index_bytes: 800, ..Observed::default() };
-        let live = Observed { found: 60, absent: 20, probes: 100, ..live };
-        let dead = Observed { tables: 4, life_nanos: 2_000_000_000, ..Observed::default() };
-        let levels =
-            vec![LevelIndexes { level: 1, kind: KindFacts { index: "pgm(epsilon=8)".to_owned(), dead, live } }];
-        IndexRegistry { version: 1, levels, tables: vec![table(7, model), table(6, refused)] }
+        let live = Observed {
+            tables: 2,
+            models: 1,
+            refused: 1,
+            keys: 2000,
+            index_bytes: 800,
+            ..Observed::default()
+        };
+        let live = Observed {
+            found: 60,
+            absent: 20,
+            probes: 100,
+            ..live
+        };
+        let dead = Observed {
+            tables: 4,
+            life_nanos: 2_000_000_000,
+            ..Observed::default()
+        };
+        let levels = vec![LevelIndexes {
+            level: 1,
+            kind: KindFacts {
+                index: "pgm(epsilon=8)".to_owned(),
+                dead,
+                live,
+            },
+        }];
+        IndexRegistry {
+            version: 1,
+            levels,
+            tables: vec![table(7, model), table(6, refused)],
+        }
     }
 
     #[test]
     fn rows_say_what_the_registry_says() {
         let text = tables(&registry()).text(Format::Csv);
         let rows: Vec<&str> = text.lines().skip(1).collect();
-        assert_eq!(rows[0], "1,7,pgm(epsilon=8),model,1000,0,200,25,3,9,2.5,8,entries,1.5,30,10,1.25,2,");
-        assert_eq!(rows[1], "1,6,pgm(epsilon=8),fence,1000,0,600,75,,,,,,0,30,10,1.25,2,too-large: 900 of 800 bytes");
+        assert_eq!(
+            rows[0],
+            "1,7,pgm(epsilon=8),model,1000,0,200,25,3,9,2.5,8,entries,1.5,30,10,1.25,2,"
+        );
+        assert_eq!(
+            rows[1],
+            "1,6,pgm(epsilon=8),fence,1000,0,600,75,,,,,,0,30,10,1.25,2,too-large: 900 of 800 bytes"
+        );
         let text = levels(&registry()).text(Format::Csv);
-        assert_eq!(text.lines().nth(1), Some("1,pgm(epsilon=8),2,1,1,2000,800,0.4,50,0,60,20,1.25,4,0,0,0.5"));
+        assert_eq!(
+            text.lines().nth(1),
+            Some("1,pgm(epsilon=8),2,1,1,2000,800,0.4,50,0,60,20,1.25,4,0,0,0.5")
+        );
     }
 
     #[test]
     fn figures_show_levels_and_leave_out_what_has_no_value() {
         let values = |registry: &IndexRegistry| -> Vec<Vec<f64>> {
-            panels(registry).iter().map(|panel| panel.bars.iter().map(|bar| bar.value).collect()).collect()
+            panels(registry)
+                .iter()
+                .map(|panel| panel.bars.iter().map(|bar| bar.value).collect())
+                .collect()
         };
         assert_eq!(values(&registry()), [vec![0.4, 0.8], vec![1.25], vec![9.0]]);
         let mut unread = registry();
-        (unread.levels[0].kind.live.probes, unread.levels[0].kind.live.found) = (0, 0);
+        (
+            unread.levels[0].kind.live.probes,
+            unread.levels[0].kind.live.found,
+        ) = (0, 0);
         unread.levels[0].kind.live.absent = 0;
         unread.tables.remove(0);
-        assert_eq!(values(&unread), [vec![0.4, 0.8]], "neither look-ups nor models");
+        assert_eq!(
+            values(&unread),
+            [vec![0.4, 0.8]],
+            "neither look-ups nor models"
+        );
         assert!(values(&IndexRegistry::default()).is_empty());
     }
 }

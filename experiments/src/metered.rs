@@ -25,9 +25,17 @@ pub(crate) struct Meter {
 pub(crate) fn env(env: Env, what: &'static str, quiet: bool) -> (Env, Meter) {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
     let template = format!("{{spinner}} {{bytes}} {what} in {{elapsed}}, {{bytes_per_sec}}");
-    bar.set_style(ProgressStyle::with_template(&template).expect("the template is fixed but for one word"));
-    let meter = Meter { bar, settled: Arc::new(AtomicBool::new(quiet)) };
-    let fs = Arc::new(MeteredFs { fs: env.fs.clone(), meter: meter.clone() });
+    bar.set_style(
+        ProgressStyle::with_template(&template).expect("the template is fixed but for one word"),
+    );
+    let meter = Meter {
+        bar,
+        settled: Arc::new(AtomicBool::new(quiet)),
+    };
+    let fs = Arc::new(MeteredFs {
+        fs: env.fs.clone(),
+        meter: meter.clone(),
+    });
     (Env { fs, ..env }, meter)
 }
 
@@ -52,7 +60,10 @@ struct MeteredFs {
 
 impl MeteredFs {
     fn file(&self, file: Arc<dyn File>) -> Arc<dyn File> {
-        Arc::new(MeteredFile { file, meter: self.meter.clone() })
+        Arc::new(MeteredFile {
+            file,
+            meter: self.meter.clone(),
+        })
     }
 }
 

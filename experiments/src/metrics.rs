@@ -125,7 +125,14 @@ const fn def(
     (class, direction, scale): (Class, Direction, Scale),
     about: &'static str,
 ) -> MetricDef {
-    MetricDef { name, unit, class, direction, scale, about }
+    MetricDef {
+        name,
+        unit,
+        class,
+        direction,
+        scale,
+        about,
+    }
 }
 
 type Kind = (Class, Direction, Scale);
@@ -163,8 +170,18 @@ macro_rules! operation {
 }
 
 const RUN: &[MetricDef] = &[
-    def("run.throughput_ops", "ops/s", RATE, "Operations of all classes a second."),
-    def("run.duration_s", "s", DELAY, "From the phase's start to the end of its last operation."),
+    def(
+        "run.throughput_ops",
+        "ops/s",
+        RATE,
+        "Operations of all classes a second.",
+    ),
+    def(
+        "run.duration_s",
+        "s",
+        DELAY,
+        "From the phase's start to the end of its last operation.",
+    ),
     def("run.operations", "ops", FACT, "Operations of all classes."),
     def(
         "run.overloaded",
@@ -175,17 +192,42 @@ const RUN: &[MetricDef] = &[
 ];
 
 const DEVICE: &[MetricDef] = &[
-    def("write.amplification", "ratio", COST, "Bytes written for any reason, log included, over bytes users wrote."),
-    def("write.amplification_tables", "ratio", COST, "The same without the write-ahead log."),
+    def(
+        "write.amplification",
+        "ratio",
+        COST,
+        "Bytes written for any reason, log included, over bytes users wrote.",
+    ),
+    def(
+        "write.amplification_tables",
+        "ratio",
+        COST,
+        "The same without the write-ahead log.",
+    ),
     def(
         "read.amplification",
         "ratio",
         COST_OR_NONE,
         "Bytes gets and scans read from files over bytes of values they returned.",
     ),
-    def("device.reads_per_get", "reads/op", COST_OR_NONE, "Reads of files that point reads caused, over point reads."),
-    def("device.read_bytes", "bytes", COST_OR_NONE, "Bytes read from files by gets, scans and compactions."),
-    def("device.write_bytes", "bytes", COST_OR_NONE, "Bytes written to files for any reason."),
+    def(
+        "device.reads_per_get",
+        "reads/op",
+        COST_OR_NONE,
+        "Reads of files that point reads caused, over point reads.",
+    ),
+    def(
+        "device.read_bytes",
+        "bytes",
+        COST_OR_NONE,
+        "Bytes read from files by gets, scans and compactions.",
+    ),
+    def(
+        "device.write_bytes",
+        "bytes",
+        COST_OR_NONE,
+        "Bytes written to files for any reason.",
+    ),
     def(
         "device.busy_ratio",
         "ratio",
@@ -204,11 +246,21 @@ const DEVICE: &[MetricDef] = &[
         COST,
         "Bytes of tables, value files and logs over reachable bytes, at the end.",
     ),
-    def("space.disk_bytes", "bytes", COST, "Bytes of tables, value files and logs, at the end."),
+    def(
+        "space.disk_bytes",
+        "bytes",
+        COST,
+        "Bytes of tables, value files and logs, at the end.",
+    ),
 ];
 
 const MEMORY: &[MetricDef] = &[
-    def("cache.hit_ratio", "ratio", GAIN, "Data blocks that the cache held over data blocks asked for."),
+    def(
+        "cache.hit_ratio",
+        "ratio",
+        GAIN,
+        "Data blocks that the cache held over data blocks asked for.",
+    ),
     def(
         "cache.bound_hit_ratio",
         "ratio",
@@ -221,28 +273,108 @@ const MEMORY: &[MetricDef] = &[
         GAIN,
         "The share of hits, of whatever kind, among what point reads asked for.",
     ),
-    def("cache.scan_hit_ratio", "ratio", GAIN, "The share of hits, of whatever kind, among what scans asked for."),
-    def("cache.value_hit_ratio", "ratio", GAIN, "Value-log values that the cache held over values asked for."),
+    def(
+        "cache.scan_hit_ratio",
+        "ratio",
+        GAIN,
+        "The share of hits, of whatever kind, among what scans asked for.",
+    ),
+    def(
+        "cache.value_hit_ratio",
+        "ratio",
+        GAIN,
+        "Value-log values that the cache held over values asked for.",
+    ),
     def(
         "cache.index_hit_ratio",
         "ratio",
         GAIN,
         "Where table indexes are cached objects: those held over those asked for.",
     ),
-    def("cache.filter_hit_ratio", "ratio", GAIN, "Where filters are cached objects: those held over those asked for."),
-    def("cache.row_hit_ratio", "ratio", GAIN, "With cache.rows: rows that the cache held over rows asked for."),
-    def("cache.level0_hit_ratio", "ratio", GAIN, "Data, index and filter blocks of level 0 held over those asked for."),
-    def("cache.level1_hit_ratio", "ratio", GAIN, "The same of level 1."),
-    def("cache.level2_hit_ratio", "ratio", GAIN, "The same of level 2."),
-    def("cache.level3_hit_ratio", "ratio", GAIN, "The same of level 3."),
-    def("cache.level4_hit_ratio", "ratio", GAIN, "The same of level 4."),
-    def("cache.level5_hit_ratio", "ratio", GAIN, "The same of level 5."),
-    def("cache.level6_hit_ratio", "ratio", GAIN, "The same of level 6."),
-    def("cache.level7_hit_ratio", "ratio", GAIN, "The same of level 7 and those below."),
-    def("cache.evictions", "objects", FACT, "Objects that left the cache for others."),
-    def("cache.rejected", "objects", FACT, "Objects that an admission or eviction policy kept out."),
-    def("cache.warmed_blocks", "blocks", FACT, "Blocks that flushes and compactions put into the cache."),
-    def("cache.dead_blocks", "blocks", FACT, "Objects that left the cache because their table was gone."),
+    def(
+        "cache.filter_hit_ratio",
+        "ratio",
+        GAIN,
+        "Where filters are cached objects: those held over those asked for.",
+    ),
+    def(
+        "cache.row_hit_ratio",
+        "ratio",
+        GAIN,
+        "With cache.rows: rows that the cache held over rows asked for.",
+    ),
+    def(
+        "cache.level0_hit_ratio",
+        "ratio",
+        GAIN,
+        "Data, index and filter blocks of level 0 held over those asked for.",
+    ),
+    def(
+        "cache.level1_hit_ratio",
+        "ratio",
+        GAIN,
+        "The same of level 1.",
+    ),
+    def(
+        "cache.level2_hit_ratio",
+        "ratio",
+        GAIN,
+        "The same of level 2.",
+    ),
+    def(
+        "cache.level3_hit_ratio",
+        "ratio",
+        GAIN,
+        "The same of level 3.",
+    ),
+    def(
+        "cache.level4_hit_ratio",
+        "ratio",
+        GAIN,
+        "The same of level 4.",
+    ),
+    def(
+        "cache.level5_hit_ratio",
+        "ratio",
+        GAIN,
+        "The same of level 5.",
+    ),
+    def(
+        "cache.level6_hit_ratio",
+        "ratio",
+        GAIN,
+        "The same of level 6.",
+    ),
+    def(
+        "cache.level7_hit_ratio",
+        "ratio",
+        GAIN,
+        "The same of level 7 and those below.",
+    ),
+    def(
+        "cache.evictions",
+        "objects",
+        FACT,
+        "Objects that left the cache for others.",
+    ),
+    def(
+        "cache.rejected",
+        "objects",
+        FACT,
+        "Objects that an admission or eviction policy kept out.",
+    ),
+    def(
+        "cache.warmed_blocks",
+        "blocks",
+        FACT,
+        "Blocks that flushes and compactions put into the cache.",
+    ),
+    def(
+        "cache.dead_blocks",
+        "blocks",
+        FACT,
+        "Objects that left the cache because their table was gone.",
+    ),
     def(
         "cache.pinned_bytes",
         "bytes",
@@ -255,26 +387,66 @@ const MEMORY: &[MetricDef] = &[
         COST_OR_NONE,
         "Operations until a slice of the phase reaches 95 % of the hit ratio of the phase's last quarter.",
     ),
-    def("cache.used_bytes", "bytes", FACT, "Bytes in the cache at the end."),
-    def("cache.metadata_bytes", "bytes", COST_OR_NONE, "Bytes of the eviction policy's metadata at the end."),
+    def(
+        "cache.used_bytes",
+        "bytes",
+        FACT,
+        "Bytes in the cache at the end.",
+    ),
+    def(
+        "cache.metadata_bytes",
+        "bytes",
+        COST_OR_NONE,
+        "Bytes of the eviction policy's metadata at the end.",
+    ),
     def(
         "filter.false_positive_ratio",
         "ratio",
         COST_OR_NONE,
         "Filter answers that were wrong, over those for keys not there.",
     ),
-    def("filter.bytes_per_key", "bytes", COST_OR_NONE, "Bytes of filters over entries in tables, at the end."),
-    def("index.bytes_per_key", "bytes", COST, "Bytes of table indexes over entries in tables, at the end."),
-    def("index.fence_bytes_per_key", "bytes", FACT, "The same if every table used fence pointers."),
+    def(
+        "filter.bytes_per_key",
+        "bytes",
+        COST_OR_NONE,
+        "Bytes of filters over entries in tables, at the end.",
+    ),
+    def(
+        "index.bytes_per_key",
+        "bytes",
+        COST,
+        "Bytes of table indexes over entries in tables, at the end.",
+    ),
+    def(
+        "index.fence_bytes_per_key",
+        "bytes",
+        FACT,
+        "The same if every table used fence pointers.",
+    ),
     def(
         "index.probes_per_lookup",
         "blocks/op",
         COST,
         "Data blocks that one look-up in a table examined; 1 is the least.",
     ),
-    def("index.model_tables", "tables", FACT, "Tables whose index is a learned model, at the end."),
-    def("index.segments", "segments", FACT, "Pieces of those models, at the end."),
-    def("index.fence_ratio", "ratio", COST, "Bytes of table indexes over those of plain fence pointers, at the end."),
+    def(
+        "index.model_tables",
+        "tables",
+        FACT,
+        "Tables whose index is a learned model, at the end.",
+    ),
+    def(
+        "index.segments",
+        "segments",
+        FACT,
+        "Pieces of those models, at the end.",
+    ),
+    def(
+        "index.fence_ratio",
+        "ratio",
+        COST,
+        "Bytes of table indexes over those of plain fence pointers, at the end.",
+    ),
     def(
         "index.training_ns_per_key",
         "ns",
@@ -287,23 +459,88 @@ const MEMORY: &[MetricDef] = &[
         TIME_SHARE,
         "Time of training and checking models, in flushes too, over the CPU time of merging compactions.",
     ),
-    def("index.tuned", "tables", FACT, "Tables to which a tuner gave another index than that of the settings."),
-    def("index.refused", "tables", FACT, "Tables whose model was refused, so that fence pointers serve."),
-    def("index.refused_declined", "tables", FACT, "The part of them for which the policy itself made no model."),
-    def("index.refused_too_large", "tables", FACT, "The part of them whose model took too much memory."),
-    def("index.refused_too_wide", "tables", FACT, "The part of them whose windows were too wide."),
-    def("index.refused_wrong", "tables", COST_OR_NONE, "The part of them whose model was wrong, or did not read back."),
-    def("index.model_fallbacks", "tables", COST_OR_NONE, "Tables opened whose stored model could not be read."),
-    def("memtable.hit_ratio", "ratio", FACT, "Point reads that a memtable answered over point reads."),
+    def(
+        "index.tuned",
+        "tables",
+        FACT,
+        "Tables to which a tuner gave another index than that of the settings.",
+    ),
+    def(
+        "index.refused",
+        "tables",
+        FACT,
+        "Tables whose model was refused, so that fence pointers serve.",
+    ),
+    def(
+        "index.refused_declined",
+        "tables",
+        FACT,
+        "The part of them for which the policy itself made no model.",
+    ),
+    def(
+        "index.refused_too_large",
+        "tables",
+        FACT,
+        "The part of them whose model took too much memory.",
+    ),
+    def(
+        "index.refused_too_wide",
+        "tables",
+        FACT,
+        "The part of them whose windows were too wide.",
+    ),
+    def(
+        "index.refused_wrong",
+        "tables",
+        COST_OR_NONE,
+        "The part of them whose model was wrong, or did not read back.",
+    ),
+    def(
+        "index.model_fallbacks",
+        "tables",
+        COST_OR_NONE,
+        "Tables opened whose stored model could not be read.",
+    ),
+    def(
+        "memtable.hit_ratio",
+        "ratio",
+        FACT,
+        "Point reads that a memtable answered over point reads.",
+    ),
 ];
 
 const BACKGROUND: &[MetricDef] = &[
-    def("compaction.write_bytes", "bytes", COST_OR_NONE, "Bytes that compactions wrote."),
-    def("compaction.read_bytes", "bytes", COST_OR_NONE, "Bytes that compactions read."),
-    def("compaction.count", "count", FACT, "Compactions that merged tables."),
+    def(
+        "compaction.write_bytes",
+        "bytes",
+        COST_OR_NONE,
+        "Bytes that compactions wrote.",
+    ),
+    def(
+        "compaction.read_bytes",
+        "bytes",
+        COST_OR_NONE,
+        "Bytes that compactions read.",
+    ),
+    def(
+        "compaction.count",
+        "count",
+        FACT,
+        "Compactions that merged tables.",
+    ),
     def("flush.count", "count", FACT, "Memtables flushed."),
-    def("value_log.write_bytes", "bytes", FACT, "Bytes of values that writers appended to the value log."),
-    def("value_log.garbage_ratio", "ratio", COST_OR_NONE, "The part of the value log that is garbage, at the end."),
+    def(
+        "value_log.write_bytes",
+        "bytes",
+        FACT,
+        "Bytes of values that writers appended to the value log.",
+    ),
+    def(
+        "value_log.garbage_ratio",
+        "ratio",
+        COST_OR_NONE,
+        "The part of the value log that is garbage, at the end.",
+    ),
     def("gc.count", "count", FACT, "Collections of value files."),
     def(
         "gc.write_bytes",
@@ -317,22 +554,67 @@ const BACKGROUND: &[MetricDef] = &[
         COST,
         "Bytes written to value files over those that writers appended: 1/(1-u) where victims are live to a part u.",
     ),
-    def("gc.victim_live_ratio", "ratio", COST_OR_NONE, "The part of the collected files that was live: the u of that."),
-    def("limiter.wait_ratio", "ratio", TIME_SHARE, "Time the background waited for engine.io_limit over the phase's."),
-    def("tree.runs", "runs", COST_OR_NONE, "Sorted runs at the end: what a point read without filters asks."),
-    def("tree.levels", "levels", FACT, "Levels with tables at the end."),
+    def(
+        "gc.victim_live_ratio",
+        "ratio",
+        COST_OR_NONE,
+        "The part of the collected files that was live: the u of that.",
+    ),
+    def(
+        "limiter.wait_ratio",
+        "ratio",
+        TIME_SHARE,
+        "Time the background waited for engine.io_limit over the phase's.",
+    ),
+    def(
+        "tree.runs",
+        "runs",
+        COST_OR_NONE,
+        "Sorted runs at the end: what a point read without filters asks.",
+    ),
+    def(
+        "tree.levels",
+        "levels",
+        FACT,
+        "Levels with tables at the end.",
+    ),
     def(
         "stall.time_ratio",
         "ratio",
         TIME_SHARE,
         "Time writers waited for the engine, summed over them, over the phase's time.",
     ),
-    def("stall.count", "count", COST_OR_NONE, "Times a writer had to wait or was slowed down."),
-    def("cpu.ns_per_op", "ns", DELAY, "Simulation: CPU time, background work included, over operations."),
-    def("debt.bytes", "bytes", COST_OR_NONE, "Compaction debt left unpaid at the end."),
+    def(
+        "stall.count",
+        "count",
+        COST_OR_NONE,
+        "Times a writer had to wait or was slowed down.",
+    ),
+    def(
+        "cpu.ns_per_op",
+        "ns",
+        DELAY,
+        "Simulation: CPU time, background work included, over operations.",
+    ),
+    def(
+        "debt.bytes",
+        "bytes",
+        COST_OR_NONE,
+        "Compaction debt left unpaid at the end.",
+    ),
     def("wal.syncs", "count", FACT, "Syncs of the write-ahead log."),
-    def("agent.actions", "count", FACT, "Actions of the compaction agent that were carried out."),
-    def("engine.plans_refused", "count", COST_OR_NONE, "Compaction plans of a policy refused as unlawful."),
+    def(
+        "agent.actions",
+        "count",
+        FACT,
+        "Actions of the compaction agent that were carried out.",
+    ),
+    def(
+        "engine.plans_refused",
+        "count",
+        COST_OR_NONE,
+        "Compaction plans of a policy refused as unlawful.",
+    ),
 ];
 
 /// Every metric, by subject, in the order of tables.
@@ -371,12 +653,17 @@ pub fn all() -> impl Iterator<Item = &'static MetricDef> {
 pub fn find(name: &str) -> Result<&'static MetricDef, UnknownMetric> {
     all()
         .find(|metric| metric.name == name)
-        .ok_or_else(|| UnknownMetric { name: name.to_owned(), nearest: nearest(name, all().map(|metric| metric.name)) })
+        .ok_or_else(|| UnknownMetric {
+            name: name.to_owned(),
+            nearest: nearest(name, all().map(|metric| metric.name)),
+        })
 }
 
 /// Where a metric stands in the registry; unknown ones come last.
 pub fn rank(name: &str) -> usize {
-    all().position(|metric| metric.name == name).unwrap_or(usize::MAX)
+    all()
+        .position(|metric| metric.name == name)
+        .unwrap_or(usize::MAX)
 }
 
 /// The registry as plain data.
@@ -421,13 +708,20 @@ fn edits(a: &str, b: &str) -> usize {
 pub fn derive(trial: &TrialResult) -> Vec<MetricRow> {
     let mut all = Vec::new();
     for (number, phase) in trial.phases.iter().enumerate() {
-        let mut rows = Rows { phase: &phase.name, rows: Vec::new() };
+        let mut rows = Rows {
+            phase: &phase.name,
+            rows: Vec::new(),
+        };
         rows.run(phase);
         rows.device(phase, trial.device_write_bytes_per_s);
         rows.memory(phase);
         rows.background(phase);
         if number + 1 == trial.phases.len() {
-            rows.share("space.amplification", trial.space.disk_bytes, trial.space.reachable_bytes);
+            rows.share(
+                "space.amplification",
+                trial.space.disk_bytes,
+                trial.space.reachable_bytes,
+            );
             rows.put("space.disk_bytes", trial.space.disk_bytes as f64);
         }
         rows.rows.sort_by_key(|row| rank(&row.metric));
@@ -443,10 +737,17 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn put(&mut self, metric: &str, value: f64) {
-        let unit = find(metric).expect("derived metrics are in the registry: a test derives them all").unit;
+        let unit = find(metric)
+            .expect("derived metrics are in the registry: a test derives them all")
+            .unit;
         if value.is_finite() {
             let phase = self.phase.to_owned();
-            self.rows.push(MetricRow { phase, metric: metric.to_owned(), value, unit: unit.to_owned() });
+            self.rows.push(MetricRow {
+                phase,
+                metric: metric.to_owned(),
+                value,
+                unit: unit.to_owned(),
+            });
         }
     }
 
@@ -475,7 +776,10 @@ impl Rows<'_> {
         for class in OpClass::ALL {
             match phase.operations.get(&class) {
                 Some(&count) if count > 0 => {
-                    self.put(&format!("{}.throughput_ops", class.name()), count as f64 / seconds);
+                    self.put(
+                        &format!("{}.throughput_ops", class.name()),
+                        count as f64 / seconds,
+                    );
                 }
                 _ => {}
             }
@@ -493,7 +797,10 @@ impl Rows<'_> {
         }
         self.put(&format!("{prefix}_mean_us"), histogram.mean() / 1e3);
         for (name, quantile) in [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)] {
-            self.put(&format!("{prefix}_{name}_us"), histogram.value_at_quantile(quantile) as f64 / 1e3);
+            self.put(
+                &format!("{prefix}_{name}_us"),
+                histogram.value_at_quantile(quantile) as f64 / 1e3,
+            );
         }
         self.put(&format!("{prefix}_max_us"), histogram.max() as f64 / 1e3);
     }
@@ -502,13 +809,27 @@ impl Rows<'_> {
         let counts = phase.after.counts.since(&phase.before.counts);
         let written = counts.device_write_bytes();
         self.share("write.amplification", written, counts.user_write_bytes);
-        self.share("write.amplification_tables", written - counts.wal_bytes, counts.user_write_bytes);
-        self.share("read.amplification", counts.device_read_bytes, counts.user_read_bytes);
+        self.share(
+            "write.amplification_tables",
+            written - counts.wal_bytes,
+            counts.user_write_bytes,
+        );
+        self.share(
+            "read.amplification",
+            counts.device_read_bytes,
+            counts.user_read_bytes,
+        );
         self.share("device.reads_per_get", counts.get_device_reads, counts.gets);
-        self.count("device.read_bytes", counts.device_read_bytes + counts.compaction_read_bytes + counts.gc_read_bytes);
+        self.count(
+            "device.read_bytes",
+            counts.device_read_bytes + counts.compaction_read_bytes + counts.gc_read_bytes,
+        );
         self.count("device.write_bytes", written);
         if let Some(bandwidth) = bandwidth {
-            self.put("device.write_bandwidth_ratio", written as f64 * 1e9 / phase.nanos as f64 / bandwidth as f64);
+            self.put(
+                "device.write_bandwidth_ratio",
+                written as f64 * 1e9 / phase.nanos as f64 / bandwidth as f64,
+            );
         }
         if let (Some(before), Some(after)) = (&phase.device_before, &phase.device_after) {
             self.simulated(phase, before, after);
@@ -516,33 +837,73 @@ impl Rows<'_> {
     }
 
     fn simulated(&mut self, phase: &PhaseMeasure, before: &SimStats, after: &SimStats) {
-        self.share("device.busy_ratio", after.device_busy_nanos - before.device_busy_nanos, phase.nanos);
+        self.share(
+            "device.busy_ratio",
+            after.device_busy_nanos - before.device_busy_nanos,
+            phase.nanos,
+        );
         let operations = phase.operations.values().sum();
-        self.share("cpu.ns_per_op", after.cpu_nanos - before.cpu_nanos, operations);
+        self.share(
+            "cpu.ns_per_op",
+            after.cpu_nanos - before.cpu_nanos,
+            operations,
+        );
     }
 
     fn memory(&mut self, phase: &PhaseMeasure) {
         let counts = phase.after.counts.since(&phase.before.counts);
         let entries = phase.after.table_entries();
         let negatives = counts.filter_false_positives + counts.filter_negatives;
-        self.share("cache.hit_ratio", counts.block_hits, counts.block_hits + counts.block_misses);
-        self.share("cache.value_hit_ratio", counts.value_hits, counts.value_hits + counts.value_misses);
+        self.share(
+            "cache.hit_ratio",
+            counts.block_hits,
+            counts.block_hits + counts.block_misses,
+        );
+        self.share(
+            "cache.value_hit_ratio",
+            counts.value_hits,
+            counts.value_hits + counts.value_misses,
+        );
         self.cache(phase, &counts);
         if let Some(operations) = operations_to_recover(&phase.series) {
             self.count("cache.recovery_ops", operations);
         }
         self.count("cache.used_bytes", phase.after.cache.used_bytes);
         self.count("cache.metadata_bytes", phase.after.cache.metadata_bytes);
-        self.share("filter.false_positive_ratio", counts.filter_false_positives, negatives);
+        self.share(
+            "filter.false_positive_ratio",
+            counts.filter_false_positives,
+            negatives,
+        );
         self.share("filter.bytes_per_key", phase.after.filter_bytes, entries);
         self.share("index.bytes_per_key", phase.after.index_bytes, entries);
-        self.share("index.fence_bytes_per_key", phase.after.fence_bytes, entries);
-        self.share("index.probes_per_lookup", counts.index_probes, counts.index_lookups);
+        self.share(
+            "index.fence_bytes_per_key",
+            phase.after.fence_bytes,
+            entries,
+        );
+        self.share(
+            "index.probes_per_lookup",
+            counts.index_probes,
+            counts.index_lookups,
+        );
         self.count("index.model_tables", phase.after.model_tables);
         self.count("index.segments", phase.after.model_segments);
-        self.share("index.fence_ratio", phase.after.index_bytes, phase.after.fence_bytes);
-        self.share("index.training_ns_per_key", counts.index_training_nanos, counts.index_trained_keys);
-        self.share("index.training_cpu_ratio", counts.index_training_nanos, counts.compaction_cpu_nanos);
+        self.share(
+            "index.fence_ratio",
+            phase.after.index_bytes,
+            phase.after.fence_bytes,
+        );
+        self.share(
+            "index.training_ns_per_key",
+            counts.index_training_nanos,
+            counts.index_trained_keys,
+        );
+        self.share(
+            "index.training_cpu_ratio",
+            counts.index_training_nanos,
+            counts.compaction_cpu_nanos,
+        );
         self.count("index.tuned", counts.index_tuned);
         self.count("index.refused", counts.index_refused);
         self.count("index.refused_declined", counts.index_declined);
@@ -558,8 +919,10 @@ impl Rows<'_> {
         if let Some(bound) = phase.cache_bound {
             self.share("cache.bound_hit_ratio", bound.hits, bound.asked);
         }
-        let rows =
-            (counts.key_value_hits + counts.key_pointer_hits, counts.key_value_misses + counts.key_pointer_misses);
+        let rows = (
+            counts.key_value_hits + counts.key_pointer_hits,
+            counts.key_value_misses + counts.key_pointer_misses,
+        );
         let kinds = [
             (counts.block_hits, counts.block_misses),
             (counts.value_hits, counts.value_misses),
@@ -567,24 +930,53 @@ impl Rows<'_> {
             (counts.filter_hits, counts.filter_misses),
             rows,
         ];
-        let (hits, misses) = kinds.iter().fold((0, 0), |(hits, misses), (h, m)| (hits + h, misses + m));
+        let (hits, misses) = kinds
+            .iter()
+            .fold((0, 0), |(hits, misses), (h, m)| (hits + h, misses + m));
         let point = (hits - counts.scan_hits, misses - counts.scan_misses);
         for (metric, (hits, misses)) in [
             ("cache.point_hit_ratio", point),
-            ("cache.scan_hit_ratio", (counts.scan_hits, counts.scan_misses)),
-            ("cache.index_hit_ratio", (counts.index_hits, counts.index_misses)),
-            ("cache.filter_hit_ratio", (counts.filter_hits, counts.filter_misses)),
+            (
+                "cache.scan_hit_ratio",
+                (counts.scan_hits, counts.scan_misses),
+            ),
+            (
+                "cache.index_hit_ratio",
+                (counts.index_hits, counts.index_misses),
+            ),
+            (
+                "cache.filter_hit_ratio",
+                (counts.filter_hits, counts.filter_misses),
+            ),
             ("cache.row_hit_ratio", rows),
         ] {
             self.share(metric, hits, hits + misses);
         }
-        for (level, (hits, misses)) in counts.level_hits.iter().zip(counts.level_misses).enumerate() {
-            self.share(&format!("cache.level{level}_hit_ratio"), *hits, hits + misses);
+        for (level, (hits, misses)) in counts
+            .level_hits
+            .iter()
+            .zip(counts.level_misses)
+            .enumerate()
+        {
+            self.share(
+                &format!("cache.level{level}_hit_ratio"),
+                *hits,
+                hits + misses,
+            );
         }
         let (before, after) = (&phase.before.cache, &phase.after.cache);
-        self.count("cache.evictions", after.evictions.saturating_sub(before.evictions));
-        self.count("cache.rejected", after.rejected.saturating_sub(before.rejected));
-        self.count("cache.warmed_blocks", after.warmed.saturating_sub(before.warmed));
+        self.count(
+            "cache.evictions",
+            after.evictions.saturating_sub(before.evictions),
+        );
+        self.count(
+            "cache.rejected",
+            after.rejected.saturating_sub(before.rejected),
+        );
+        self.count(
+            "cache.warmed_blocks",
+            after.warmed.saturating_sub(before.warmed),
+        );
         self.count("cache.dead_blocks", after.dead.saturating_sub(before.dead));
         self.count("cache.pinned_bytes", after.pinned_bytes);
     }
@@ -596,15 +988,39 @@ impl Rows<'_> {
         self.count("compaction.count", counts.compactions);
         self.count("flush.count", counts.flushes);
         self.count("value_log.write_bytes", counts.value_log_bytes);
-        self.share("value_log.garbage_ratio", phase.after.value_garbage_bytes, phase.after.value_file_bytes);
+        self.share(
+            "value_log.garbage_ratio",
+            phase.after.value_garbage_bytes,
+            phase.after.value_file_bytes,
+        );
         self.count("gc.count", counts.gc_runs);
         self.count("gc.write_bytes", counts.gc_write_bytes);
         let values_written = counts.value_log_bytes + counts.gc_write_bytes;
-        self.share("gc.write_amplification", values_written, counts.value_log_bytes);
-        self.share("gc.victim_live_ratio", counts.gc_read_bytes, counts.gc_victim_bytes);
-        self.share("limiter.wait_ratio", counts.limiter_wait_nanos(), phase.nanos);
+        self.share(
+            "gc.write_amplification",
+            values_written,
+            counts.value_log_bytes,
+        );
+        self.share(
+            "gc.victim_live_ratio",
+            counts.gc_read_bytes,
+            counts.gc_victim_bytes,
+        );
+        self.share(
+            "limiter.wait_ratio",
+            counts.limiter_wait_nanos(),
+            phase.nanos,
+        );
         self.count("tree.runs", phase.after.runs());
-        self.count("tree.levels", phase.after.levels.iter().filter(|level| level.tables > 0).count() as u64);
+        self.count(
+            "tree.levels",
+            phase
+                .after
+                .levels
+                .iter()
+                .filter(|level| level.tables > 0)
+                .count() as u64,
+        );
         self.share("stall.time_ratio", counts.stall_nanos, phase.nanos);
         self.count("stall.count", counts.stalls);
         self.count("debt.bytes", phase.after.debt_bytes);
@@ -625,7 +1041,9 @@ pub(crate) mod tests {
 
     fn histogram(values: &[u64]) -> Histogram<u64> {
         let mut histogram = Histogram::new(3).expect("three digits are allowed");
-        values.iter().for_each(|value| histogram.record(*value).expect("the histogram grows"));
+        values
+            .iter()
+            .for_each(|value| histogram.record(*value).expect("the histogram grows"));
         histogram
     }
 
@@ -635,24 +1053,68 @@ pub(crate) mod tests {
         let counts = &mut after.counts;
         (counts.gets, counts.memtable_hits, counts.get_device_reads) = (1000, 100, 250);
         (counts.user_write_bytes, counts.user_read_bytes) = (1_000_000, 500_000);
-        (counts.wal_bytes, counts.flush_bytes, counts.compaction_write_bytes) = (1_100_000, 900_000, 2_400_000);
+        (
+            counts.wal_bytes,
+            counts.flush_bytes,
+            counts.compaction_write_bytes,
+        ) = (1_100_000, 900_000, 2_400_000);
         (counts.device_read_bytes, counts.compaction_read_bytes) = (1_000_000, 2_300_000);
-        (counts.block_hits, counts.block_misses, counts.value_hits, counts.value_misses) = (750 + seed, 250, 1, 3);
-        (counts.index_hits, counts.index_misses, counts.filter_hits, counts.filter_misses) = (10, 10, 30, 10);
-        (counts.key_value_hits, counts.key_value_misses, counts.scan_hits, counts.scan_misses) = (5, 15, 50, 50);
+        (
+            counts.block_hits,
+            counts.block_misses,
+            counts.value_hits,
+            counts.value_misses,
+        ) = (750 + seed, 250, 1, 3);
+        (
+            counts.index_hits,
+            counts.index_misses,
+            counts.filter_hits,
+            counts.filter_misses,
+        ) = (10, 10, 30, 10);
+        (
+            counts.key_value_hits,
+            counts.key_value_misses,
+            counts.scan_hits,
+            counts.scan_misses,
+        ) = (5, 15, 50, 50);
         (counts.level_hits, counts.level_misses) = ([99; 8], [101; 8]);
         (counts.filter_negatives, counts.filter_false_positives) = (990, 10);
         (counts.index_lookups, counts.index_probes) = (400, 500);
         (counts.index_trained_keys, counts.index_training_nanos) = (10_000, 400_000);
-        (counts.compaction_cpu_nanos, counts.index_refused, counts.index_too_large) = (16_000_000, 3, 2);
-        (counts.value_log_bytes, counts.gc_write_bytes, counts.gc_read_bytes) = (400_000, 200_000, 200_000);
-        (counts.gc_runs, counts.gc_victim_bytes, counts.limiter_deep_nanos) = (2, 600_000, 50_000_000 * factor);
+        (
+            counts.compaction_cpu_nanos,
+            counts.index_refused,
+            counts.index_too_large,
+        ) = (16_000_000, 3, 2);
+        (
+            counts.value_log_bytes,
+            counts.gc_write_bytes,
+            counts.gc_read_bytes,
+        ) = (400_000, 200_000, 200_000);
+        (
+            counts.gc_runs,
+            counts.gc_victim_bytes,
+            counts.limiter_deep_nanos,
+        ) = (2, 600_000, 50_000_000 * factor);
         (counts.stall_nanos, counts.stalls) = (100_000_000 * factor, 7);
-        after.levels = vec![LevelState { runs: 2, tables: 2, bytes: 900_000, entries: 10_000 }, LevelState::default()];
+        after.levels = vec![
+            LevelState {
+                runs: 2,
+                tables: 2,
+                bytes: 900_000,
+                entries: 10_000,
+            },
+            LevelState::default(),
+        ];
         (after.value_file_bytes, after.value_garbage_bytes) = (800_000, 200_000);
         (after.index_bytes, after.fence_bytes, after.filter_bytes) = (20_000, 40_000, 12_500);
         (after.model_tables, after.model_segments) = (1, 12);
-        let classes = |values: &[u64]| OpClass::ALL.into_iter().map(|class| (class, histogram(values))).collect();
+        let classes = |values: &[u64]| {
+            OpClass::ALL
+                .into_iter()
+                .map(|class| (class, histogram(values)))
+                .collect()
+        };
         let slice = |number: u64| SeriesPoint {
             at_nanos: number * 100_000_000 * factor,
             nanos: 100_000_000 * factor,
@@ -672,12 +1134,18 @@ pub(crate) mod tests {
                 cpu_nanos: 5_000_000,
                 ..SimStats::default()
             }),
-            operations: OpClass::ALL.into_iter().map(|class| (class, 1000)).collect(),
+            operations: OpClass::ALL
+                .into_iter()
+                .map(|class| (class, 1000))
+                .collect(),
             latency: classes(&[10_000 * factor, 20_000 * factor, 30_000 * factor]),
             service: classes(&[1000, 2000]),
             open_loop: true,
             overloaded: false,
-            cache_bound: Some(CacheBound { hits: 900 + seed, asked: 1000 }),
+            cache_bound: Some(CacheBound {
+                hits: 900 + seed,
+                asked: 1000,
+            }),
             series: (0..10).map(slice).collect(),
             events: Vec::new(),
         };
@@ -695,23 +1163,33 @@ pub(crate) mod tests {
         TrialResult {
             manifest,
             phases: vec![phase],
-            space: SpaceMeasure { reachable_bytes: 1_000_000, disk_bytes: 1_500_000 },
+            space: SpaceMeasure {
+                reachable_bytes: 1_000_000,
+                disk_bytes: 1_500_000,
+            },
             device_write_bytes_per_s: Some(50_000_000),
             cache_trace: None,
         }
     }
 
     fn value(rows: &[MetricRow], metric: &str) -> Option<f64> {
-        rows.iter().find(|row| row.metric == metric).map(|row| row.value)
+        rows.iter()
+            .find(|row| row.metric == metric)
+            .map(|row| row.value)
     }
 
     #[test]
     fn every_metric_of_the_registry_is_derived_and_no_other() {
-        let derived: BTreeSet<String> = derive(&sample("a", 0, 1)).into_iter().map(|row| row.metric).collect();
+        let derived: BTreeSet<String> = derive(&sample("a", 0, 1))
+            .into_iter()
+            .map(|row| row.metric)
+            .collect();
         let known: BTreeSet<String> = all().map(|metric| metric.name.to_owned()).collect();
         assert_eq!(derived, known);
         assert_eq!(known.len(), all().count(), "a name is there twice");
-        HEADLINE.iter().for_each(|name| assert!(find(name).is_ok(), "{name}"));
+        HEADLINE
+            .iter()
+            .for_each(|name| assert!(find(name).is_ok(), "{name}"));
     }
 
     #[test]
@@ -755,7 +1233,10 @@ pub(crate) mod tests {
             assert_eq!(value(&rows, metric), Some(expected), "{metric}");
         }
         let median = value(&rows, "read.latency_p50_us").expect("reads were measured");
-        assert!((median - 20.0).abs() < 0.02, "the histogram keeps three digits: {median}");
+        assert!(
+            (median - 20.0).abs() < 0.02,
+            "the histogram keeps three digits: {median}"
+        );
     }
 
     #[test]
@@ -770,7 +1251,12 @@ pub(crate) mod tests {
         trial.space = SpaceMeasure::default();
         let rows = derive(&trial);
         assert!(rows.iter().all(|row| row.value.is_finite()));
-        for metric in ["cache.hit_ratio", "write.amplification", "run.throughput_ops", "read.latency_p99_us"] {
+        for metric in [
+            "cache.hit_ratio",
+            "write.amplification",
+            "run.throughput_ops",
+            "read.latency_p99_us",
+        ] {
             assert_eq!(value(&rows, metric), None, "{metric}");
         }
     }
@@ -779,12 +1265,21 @@ pub(crate) mod tests {
     fn a_misspelt_name_is_answered_with_the_nearest() {
         let error = find("cache.hitratio").expect_err("no such metric");
         assert_eq!(error.nearest[0], "cache.hit_ratio");
-        assert!(error.to_string().starts_with("unknown metric cache.hitratio; nearest: cache.hit_ratio, "));
+        assert!(
+            error
+                .to_string()
+                .starts_with("unknown metric cache.hitratio; nearest: cache.hit_ratio, ")
+        );
     }
 
     #[test]
     fn edits_are_counted_as_levenshtein_did() {
-        for (a, b, distance) in [("kitten", "sitting", 3), ("", "abc", 3), ("abc", "abc", 0), ("flaw", "lawn", 2)] {
+        for (a, b, distance) in [
+            ("kitten", "sitting", 3),
+            ("", "abc", 3),
+            ("abc", "abc", 0),
+            ("flaw", "lawn", 2),
+        ] {
             assert_eq!(edits(a, b), distance, "{a} {b}");
         }
     }

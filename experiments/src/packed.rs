@@ -46,7 +46,9 @@ impl Compression {
 
     /// As a file's name says.
     pub fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| name.ends_with(kind.ending()))
+        Self::ALL
+            .into_iter()
+            .find(|kind| name.ends_with(kind.ending()))
     }
 
     fn reader(self, input: impl BufRead + 'static) -> io::Result<Box<dyn Read>> {
@@ -60,7 +62,10 @@ impl Compression {
 
 /// A path's last part.
 pub fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// A file's name without the ending of a compression.
@@ -78,8 +83,11 @@ pub fn plain_name(path: &Path) -> String {
 /// If it cannot be read, or does not begin as its name says.
 pub fn open(file: File, name: &str) -> io::Result<Box<dyn BufRead>> {
     let (head, input) = peek(BufReader::with_capacity(BUFFER_BYTES, file))?;
-    let compression =
-        Compression::of_name(name).or_else(|| Compression::ALL.into_iter().find(|kind| head.starts_with(kind.magic())));
+    let compression = Compression::of_name(name).or_else(|| {
+        Compression::ALL
+            .into_iter()
+            .find(|kind| head.starts_with(kind.magic()))
+    });
     Ok(match compression {
         None => Box::new(input),
         Some(kind) => Box::new(BufReader::with_capacity(BUFFER_BYTES, kind.reader(input)?)),

@@ -58,7 +58,11 @@ impl PlannedTrial {
 
     /// The trial as messages name it.
     pub fn label(&self) -> String {
-        let point: String = self.point.iter().map(|(key, value)| format!(", {key}={value}")).collect();
+        let point: String = self
+            .point
+            .iter()
+            .map(|(key, value)| format!(", {key}={value}"))
+            .collect();
         format!("{}{point}, seed {}", self.variant, self.seed)
     }
 }
@@ -113,15 +117,23 @@ impl Plan {
         let mut trials = Vec::with_capacity(experiment.seeds.len() * experiment.cells.len());
         for seed in &experiment.seeds {
             let cells = experiment.cells.iter().zip(&identities);
-            let mut block: Vec<_> = cells.map(|(cell, identity)| planned(cell, identity, *seed)).collect();
-            if experiment.cells.iter().any(|cell| cell.config.world.kind == World::Real) {
+            let mut block: Vec<_> = cells
+                .map(|(cell, identity)| planned(cell, identity, *seed))
+                .collect();
+            if experiment
+                .cells
+                .iter()
+                .any(|cell| cell.config.world.kind == World::Real)
+            {
                 block.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(*seed));
             }
             trials.extend(block);
         }
         let variants = experiment.variants.iter();
-        let variant =
-            |(name, overrides): &(String, Point)| VariantRecord { name: name.clone(), overrides: overrides.clone() };
+        let variant = |(name, overrides): &(String, Point)| VariantRecord {
+            name: name.clone(),
+            overrides: overrides.clone(),
+        };
         let experiment = ExperimentRecord {
             name: experiment.name.clone(),
             command: experiment.command.clone(),
@@ -147,8 +159,13 @@ impl Plan {
     /// # Errors
     /// If it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), FileError> {
-        let lines: String = self.trials.iter().map(|trial| format!("{}\n", json_line(trial))).collect();
-        let mut record = serde_json::to_string_pretty(&self.experiment).expect("a record is plain data");
+        let lines: String = self
+            .trials
+            .iter()
+            .map(|trial| format!("{}\n", json_line(trial)))
+            .collect();
+        let mut record =
+            serde_json::to_string_pretty(&self.experiment).expect("a record is plain data");
         record.push('\n');
         files::write(&folder.join(PLAN_FILE), lines.as_bytes())?;
         files::write(&folder.join(EXPERIMENT_FILE), record.as_bytes())
@@ -164,9 +181,16 @@ impl Plan {
             let path = folder.join(name).display().to_string();
             move |source| PlanError::Format { path, source }
         };
-        let experiment = serde_json::from_str(&read(EXPERIMENT_FILE)?).map_err(bad(EXPERIMENT_FILE))?;
-        let trials = read(PLAN_FILE)?.lines().map(serde_json::from_str).collect::<Result<_, _>>();
-        Ok(Self { experiment, trials: trials.map_err(bad(PLAN_FILE))? })
+        let experiment =
+            serde_json::from_str(&read(EXPERIMENT_FILE)?).map_err(bad(EXPERIMENT_FILE))?;
+        let trials = read(PLAN_FILE)?
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>();
+        Ok(Self {
+            experiment,
+            trials: trials.map_err(bad(PLAN_FILE))?,
+        })
     }
 }
 
@@ -196,13 +220,20 @@ fn identities(cells: &[Cell]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut identity = |cell: &Cell| {
         let canonical = cell.canonical();
-        if seen.insert(canonical.clone()) { canonical } else { format!("{canonical}\n{}", cell.variant) }
+        if seen.insert(canonical.clone()) {
+            canonical
+        } else {
+            format!("{canonical}\n{}", cell.variant)
+        }
     };
     cells.iter().map(&mut identity).collect()
 }
 
 fn planned(cell: &Cell, identity: &str, seed: u64) -> PlannedTrial {
-    let mut id = format!("{:032x}", xxh3_128(format!("{identity}\n{VERSION}\n{seed}").as_bytes()));
+    let mut id = format!(
+        "{:032x}",
+        xxh3_128(format!("{identity}\n{VERSION}\n{seed}").as_bytes())
+    );
     id.truncate(16);
     PlannedTrial {
         id,

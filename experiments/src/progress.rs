@@ -19,12 +19,25 @@ impl Progress {
     /// Of `all` things, which are called `what`.
     pub(crate) fn new(all: usize, what: &'static str, quiet: bool) -> Self {
         let terminal = io::stderr().is_terminal();
-        let bar = if quiet || !terminal { ProgressBar::hidden() } else { ProgressBar::new(all as u64) };
+        let bar = if quiet || !terminal {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(all as u64)
+        };
         bar.set_length(all as u64);
-        let template = format!("{{bar:30}} {{pos}}/{{len}} {what}  {{per_sec}}  {{eta}} left  {{msg}}");
-        bar.set_style(ProgressStyle::with_template(&template).expect("the template is fixed but for one word"));
+        let template =
+            format!("{{bar:30}} {{pos}}/{{len}} {what}  {{per_sec}}  {{eta}} left  {{msg}}");
+        bar.set_style(
+            ProgressStyle::with_template(&template)
+                .expect("the template is fixed but for one word"),
+        );
         bar.tick();
-        Self { bar, what, lines: !quiet && !terminal, every: all.div_ceil(LINES_MAX).max(1) as u64 }
+        Self {
+            bar,
+            what,
+            lines: !quiet && !terminal,
+            every: all.div_ceil(LINES_MAX).max(1) as u64,
+        }
     }
 
     /// One is begun.
@@ -38,7 +51,11 @@ impl Progress {
         self.bar.inc(1);
         let (done, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
         if self.lines && (done % self.every == 0 || done == all) {
-            drop(writeln!(io::stderr(), "{done}/{all} {} done, the last: {label}", self.what));
+            drop(writeln!(
+                io::stderr(),
+                "{done}/{all} {} done, the last: {label}",
+                self.what
+            ));
         }
     }
 

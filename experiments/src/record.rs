@@ -30,7 +30,13 @@ pub enum OpClass {
 
 impl OpClass {
     /// Every class, in order.
-    pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Scan, Self::ReadModifyWrite, Self::Delete];
+    pub const ALL: [Self; 5] = [
+        Self::Read,
+        Self::Write,
+        Self::Scan,
+        Self::ReadModifyWrite,
+        Self::Delete,
+    ];
 
     /// The name in metric names and file names.
     pub fn name(self) -> &'static str {

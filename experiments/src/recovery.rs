@@ -18,9 +18,17 @@ pub fn operations_to_recover(series: &[SeriesPoint]) -> Option<u64> {
             done
         })
         .collect();
-    let last_quarter = series.iter().zip(&ends).filter(|(_, end)| **end * 4 > total * 3).map(|(slice, _)| slice);
-    let (hits, asked) = last_quarter
-        .fold((0, 0), |(hits, asked), slice| (hits + slice.cache_hits, asked + slice.cache_hits + slice.cache_misses));
+    let last_quarter = series
+        .iter()
+        .zip(&ends)
+        .filter(|(_, end)| **end * 4 > total * 3)
+        .map(|(slice, _)| slice);
+    let (hits, asked) = last_quarter.fold((0, 0), |(hits, asked), slice| {
+        (
+            hits + slice.cache_hits,
+            asked + slice.cache_hits + slice.cache_misses,
+        )
+    });
     if asked == 0 || series.len() < 8 {
         return None;
     }
@@ -29,7 +37,11 @@ pub fn operations_to_recover(series: &[SeriesPoint]) -> Option<u64> {
         let asked = slice.cache_hits + slice.cache_misses;
         asked > 0 && slice.cache_hits as f64 >= RECOVERED * level * asked as f64
     };
-    series.iter().zip(ends).find(|(slice, _)| recovered(slice)).map(|(_, end)| end)
+    series
+        .iter()
+        .zip(ends)
+        .find(|(slice, _)| recovered(slice))
+        .map(|(_, end)| end)
 }
 
 #[cfg(test)]
@@ -48,14 +60,33 @@ mod tests {
 
     #[test]
     fn recovery_ends_at_the_first_slice_near_the_final_level() {
-        assert_eq!(operations_to_recover(&series(&[10, 40, 60, 75, 77, 80, 80, 80])), Some(500));
-        assert_eq!(operations_to_recover(&series(&[80; 8])), Some(100), "nothing was lost");
-        assert_eq!(operations_to_recover(&series(&[0; 8])), Some(100), "a cache that never hits is as good as it gets");
+        assert_eq!(
+            operations_to_recover(&series(&[10, 40, 60, 75, 77, 80, 80, 80])),
+            Some(500)
+        );
+        assert_eq!(
+            operations_to_recover(&series(&[80; 8])),
+            Some(100),
+            "nothing was lost"
+        );
+        assert_eq!(
+            operations_to_recover(&series(&[0; 8])),
+            Some(100),
+            "a cache that never hits is as good as it gets"
+        );
     }
 
     #[test]
     fn too_little_says_nothing() {
         assert_eq!(operations_to_recover(&series(&[80; 7])), None);
-        assert_eq!(operations_to_recover(&[SeriesPoint { operations: 10, ..SeriesPoint::default() }; 10]), None);
+        assert_eq!(
+            operations_to_recover(
+                &[SeriesPoint {
+                    operations: 10,
+                    ..SeriesPoint::default()
+                }; 10]
+            ),
+            None
+        );
     }
 }

@@ -80,10 +80,23 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
     let delta = |delta: &SettingDelta| {
         context! { variant => delta.variant.as_str(), key => delta.key.as_str(), baseline => delta.baseline.as_str(), value => delta.value.as_str() }
     };
-    let figures = input.figures.iter().map(block).collect::<Result<Vec<_>, _>>()?;
-    let trials: Vec<_> = input.manifests.iter().map(|manifest| trial(manifest)).collect();
+    let figures = input
+        .figures
+        .iter()
+        .map(block)
+        .collect::<Result<Vec<_>, _>>()?;
+    let trials: Vec<_> = input
+        .manifests
+        .iter()
+        .map(|manifest| trial(manifest))
+        .collect();
     let lines = |primary: bool| -> Vec<Value> {
-        comparison.rows.iter().filter(|row| row.primary == primary).map(verdict_line).collect()
+        comparison
+            .rows
+            .iter()
+            .filter(|row| row.primary == primary)
+            .map(verdict_line)
+            .collect()
     };
     let page = context! {
         experiment => input.experiment,
@@ -135,12 +148,18 @@ fn trial(manifest: &Manifest) -> String {
         true => String::new(),
         false => format!(" at {}", point_label(&manifest.point)),
     };
-    format!("{}{point}, seed {}: {}", manifest.variant, manifest.seed, manifest.id)
+    format!(
+        "{}{point}, seed {}: {}",
+        manifest.variant, manifest.seed, manifest.id
+    )
 }
 
 /// A table a phase: a line a metric and point, a cell a variant.
 fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
-    let variants: Vec<String> = compare::variants(rows).into_iter().map(str::to_owned).collect();
+    let variants: Vec<String> = compare::variants(rows)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
     let summary = store::summarise(rows);
     let mut phases: Vec<&str> = Vec::new();
     for row in &summary {
@@ -153,16 +172,27 @@ fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
     let table = |phase: &&str| {
         let mut names: BTreeSet<(usize, usize, &str)> = BTreeSet::new();
         for row in summary.iter().filter(|row| row.phase == **phase) {
-            names.insert((compared(&row.metric).unwrap_or(usize::MAX), metrics::rank(&row.metric), &row.metric));
+            names.insert((
+                compared(&row.metric).unwrap_or(usize::MAX),
+                metrics::rank(&row.metric),
+                &row.metric,
+            ));
         }
         let mut lines = Vec::new();
         for (place, _, metric) in names {
             for point in compare::points(rows) {
-                let here = |row: &&SummaryRow| row.phase == **phase && row.metric == metric && row.point == *point;
+                let here = |row: &&SummaryRow| {
+                    row.phase == **phase && row.metric == metric && row.point == *point
+                };
                 let cells: BTreeMap<&str, String> = summary
                     .iter()
                     .filter(here)
-                    .map(|row| (row.variant.as_str(), shown_mean(row.mean, row.half_width, &row.unit)))
+                    .map(|row| {
+                        (
+                            row.variant.as_str(),
+                            shown_mean(row.mean, row.half_width, &row.unit),
+                        )
+                    })
                     .collect();
                 if cells.is_empty() {
                     continue;
@@ -184,20 +214,39 @@ fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
 
 fn facts(input: &ReportInput) -> Vec<Value> {
     let all = |of: &dyn Fn(&Manifest) -> String| {
-        let values: BTreeSet<String> = input.manifests.iter().map(|manifest| of(manifest)).collect();
+        let values: BTreeSet<String> = input
+            .manifests
+            .iter()
+            .map(|manifest| of(manifest))
+            .collect();
         values.into_iter().collect::<Vec<_>>().join(", ")
     };
-    let seeds: BTreeSet<u64> = input.manifests.iter().map(|manifest| manifest.seed).collect();
-    let seeds = seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    let seeds: BTreeSet<u64> = input
+        .manifests
+        .iter()
+        .map(|manifest| manifest.seed)
+        .collect();
+    let seeds = seeds
+        .iter()
+        .map(u64::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
     let facts = [
-        ("World", all(&|manifest| store::world_name(manifest.world).to_owned())),
+        (
+            "World",
+            all(&|manifest| store::world_name(manifest.world).to_owned()),
+        ),
         ("Device", all(&|manifest| manifest.device.clone())),
         ("AuraDB", all(&|manifest| manifest.version.clone())),
         ("Seeds", seeds),
         ("Trials", input.manifests.len().to_string()),
         ("Content hash", input.hash.to_owned()),
     ];
-    facts.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| context! { name, value }).collect()
+    facts
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| context! { name, value })
+        .collect()
 }
 
 #[cfg(test)]
@@ -213,8 +262,14 @@ mod tests {
             .into_iter()
             .flat_map(|(name, f)| (0..3).map(move |seed| sample(name, seed, f)))
             .collect();
-        let rows: Vec<TidyRow> = trials.iter().flat_map(|trial| tidy(&trial.manifest, &derive(trial))).collect();
-        let settings = CompareSettings { baseline: "lru".to_owned(), ..CompareSettings::default() };
+        let rows: Vec<TidyRow> = trials
+            .iter()
+            .flat_map(|trial| tidy(&trial.manifest, &derive(trial)))
+            .collect();
+        let settings = CompareSettings {
+            baseline: "lru".to_owned(),
+            ..CompareSettings::default()
+        };
         let delta = SettingDelta {
             variant: "sieve".to_owned(),
             key: "engine.cache.eviction.policy".to_owned(),
@@ -232,7 +287,10 @@ mod tests {
             figures: &drawn().drawn,
             skipped: &["bound: none of its metrics has a value".to_owned()],
             deltas: &[delta],
-            manifests: &trials.iter().map(|trial| &trial.manifest).collect::<Vec<_>>(),
+            manifests: &trials
+                .iter()
+                .map(|trial| &trial.manifest)
+                .collect::<Vec<_>>(),
             command: "aura run sample.toml",
         };
         render(&input).expect("the template is filled in")
@@ -265,11 +323,18 @@ mod tests {
     #[test]
     fn the_page_stands_alone_and_text_stays_text() {
         let page = page("Is <script>alert(1)</script> & co. faster?");
-        assert!(page.contains("Is &lt;script&gt;alert(1)&lt;"), "the question is escaped");
+        assert!(
+            page.contains("Is &lt;script&gt;alert(1)&lt;"),
+            "the question is escaped"
+        );
         for outside in ["<script", "<link", "<img", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
         }
         let links = page.matches("http").count();
-        assert_eq!(links, page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count(), "no address but SVG's name");
+        assert_eq!(
+            links,
+            page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count(),
+            "no address but SVG's name"
+        );
     }
 }

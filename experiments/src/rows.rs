@@ -29,7 +29,9 @@ pub struct Cell {
 impl<T: Into<Value>> From<T> for Cell {
     fn from(value: T) -> Self {
         let data = value.into();
-        let text = data.as_str().map_or_else(|| data.to_string(), str::to_owned);
+        let text = data
+            .as_str()
+            .map_or_else(|| data.to_string(), str::to_owned);
         Self { data, text }
     }
 }
@@ -56,7 +58,10 @@ pub struct Rows<const N: usize> {
 impl<const N: usize> Rows<N> {
     /// An empty one.
     pub fn new(columns: [&'static str; N]) -> Self {
-        Self { columns, rows: Vec::new() }
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row.
@@ -69,7 +74,9 @@ impl<const N: usize> Rows<N> {
         match format {
             Format::Table => {
                 let mut table = Table::new();
-                table.load_style(presets::UTF8_FULL_CONDENSED).set_header(self.columns);
+                table
+                    .load_style(presets::UTF8_FULL_CONDENSED)
+                    .set_header(self.columns);
                 table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
                 for row in &self.rows {
                     table.add_row(row.iter().map(|cell| &cell.text));
@@ -78,11 +85,17 @@ impl<const N: usize> Rows<N> {
             }
             Format::Json => json_lines(self.rows.iter().map(|row| {
                 let keys = self.columns.iter().map(ToString::to_string);
-                Value::Object(keys.zip(row.iter().map(|cell| cell.data.clone())).collect::<Map<_, _>>())
+                Value::Object(
+                    keys.zip(row.iter().map(|cell| cell.data.clone()))
+                        .collect::<Map<_, _>>(),
+                )
             })),
-            Format::Csv => {
-                store::csv(self.columns, self.rows.iter().map(|row| row.each_ref().map(|cell| cell.text.clone())))
-            }
+            Format::Csv => store::csv(
+                self.columns,
+                self.rows
+                    .iter()
+                    .map(|row| row.each_ref().map(|cell| cell.text.clone())),
+            ),
         }
     }
 }
@@ -98,7 +111,10 @@ pub fn json_lines(values: impl Iterator<Item = Value>) -> String {
 /// If the system refuses for another reason.
 pub fn print(text: &str) -> io::Result<()> {
     let mut output = io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    match output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+    {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -113,10 +129,25 @@ mod tests {
     #[test]
     fn the_three_formats_say_the_same() {
         let mut rows = Rows::new(["name", "size", "parameters"]);
-        rows.push(["a,b".into(), 3.into(), Cell::new(json!([{"x": 1}]), "x=1".to_owned())]);
-        assert_eq!(rows.text(Format::Json), "{\"name\":\"a,b\",\"parameters\":[{\"x\":1}],\"size\":3}\n");
-        assert_eq!(rows.text(Format::Csv), "name,size,parameters\n\"a,b\",3,x=1\n");
+        rows.push([
+            "a,b".into(),
+            3.into(),
+            Cell::new(json!([{"x": 1}]), "x=1".to_owned()),
+        ]);
+        assert_eq!(
+            rows.text(Format::Json),
+            "{\"name\":\"a,b\",\"parameters\":[{\"x\":1}],\"size\":3}\n"
+        );
+        assert_eq!(
+            rows.text(Format::Csv),
+            "name,size,parameters\n\"a,b\",3,x=1\n"
+        );
         let table = rows.text(Format::Table);
-        assert!(["a,b", "3", "x=1", "parameters"].iter().all(|word| table.contains(word)), "{table}");
+        assert!(
+            ["a,b", "3", "x=1", "parameters"]
+                .iter()
+                .all(|word| table.contains(word)),
+            "{table}"
+        );
     }
 }

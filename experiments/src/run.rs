@@ -95,7 +95,9 @@ pub fn run(plan: &Plan, options: &RunOptions, interrupt: &Interrupt) -> Result<O
     let folder = options.results.join(&plan.experiment.name);
     let trials = folder.join(TRIALS_FOLDER);
     files::create_folder(&trials)?;
-    let Some(_lock) = files::lock(&folder.join(".lock"))? else { return Err(RunError::Busy(folder)) };
+    let Some(_lock) = files::lock(&folder.join(".lock"))? else {
+        return Err(RunError::Busy(folder));
+    };
     remove_temporaries(&trials)?;
     plan.write(&folder)?;
     let mut pending = Vec::new();
@@ -105,9 +107,18 @@ pub fn run(plan: &Plan, options: &RunOptions, interrupt: &Interrupt) -> Result<O
         }
     }
     interrupt.state().trials = Some(trials);
-    let runner = Runner { folder: &folder, experiment: &plan.experiment.name, keep: options.keep, interrupt };
+    let runner = Runner {
+        folder: &folder,
+        experiment: &plan.experiment.name,
+        keep: options.keep,
+        interrupt,
+    };
     let progress = Progress::new(pending.len(), "trials", options.quiet);
-    let real = |trial: &PlannedTrial| trial.settings().is_ok_and(|config| config.world.kind == World::Real);
+    let real = |trial: &PlannedTrial| {
+        trial
+            .settings()
+            .is_ok_and(|config| config.world.kind == World::Real)
+    };
     let failed = if pending.iter().any(|trial| real(trial)) {
         runner.in_processes(&pending, &progress)
     } else {
@@ -116,7 +127,12 @@ pub fn run(plan: &Plan, options: &RunOptions, interrupt: &Interrupt) -> Result<O
     progress.finish();
     interrupt.state().trials = None;
     let run = pending.len() - failed.len();
-    Ok(Outcome { run, reused: plan.trials.len() - pending.len(), failed, folder })
+    Ok(Outcome {
+        run,
+        reused: plan.trials.len() - pending.len(),
+        failed,
+        folder,
+    })
 }
 
 /// Whether the trial's result is there. It may have been run under other names, which then are set right.
@@ -126,8 +142,9 @@ fn reuse(trials: &Path, trial: &PlannedTrial, experiment: &str) -> bool {
         return false;
     }
     let path = folder.join("manifest.json");
-    let Some(manifest) =
-        files::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Manifest>(&text).ok())
+    let Some(manifest) = files::read_to_string(&path)
+        .ok()
+        .and_then(|text| serde_json::from_str::<Manifest>(&text).ok())
     else {
         return false;
     };
@@ -146,7 +163,10 @@ fn reuse(trials: &Path, trial: &PlannedTrial, experiment: &str) -> bool {
 }
 
 fn remove_temporaries(trials: &Path) -> Result<(), FileError> {
-    for name in files::names(trials)?.into_iter().filter(|name| name.starts_with(TEMPORARY)) {
+    for name in files::names(trials)?
+        .into_iter()
+        .filter(|name| name.starts_with(TEMPORARY))
+    {
         files::remove_folder(&trials.join(name))?;
     }
     Ok(())
@@ -183,9 +203,19 @@ impl Runner<'_> {
         failed
     }
 
-    fn book(&self, trial: &PlannedTrial, result: Result<(), Failure>, failed: &mut Failed, progress: &Progress) {
+    fn book(
+        &self,
+        trial: &PlannedTrial,
+        result: Result<(), Failure>,
+        failed: &mut Failed,
+        progress: &Progress,
+    ) {
         if let Err(failure) = result {
-            progress.say(&format!("trial {} ({}) failed: {failure}", trial.id, trial.label()));
+            progress.say(&format!(
+                "trial {} ({}) failed: {failure}",
+                trial.id,
+                trial.label()
+            ));
             failed.push((trial.label(), failure.to_string()));
         }
         progress.end(&trial.label());
@@ -194,7 +224,8 @@ impl Runner<'_> {
     /// Runs a trial in this process and writes its result.
     fn here(&self, trial: &PlannedTrial) -> Result<(), Failure> {
         let run = || trial::run(trial, self.experiment, &databases(self.folder), self.keep);
-        let result = catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Failure::Panic(panic_message(&*panic)))??;
+        let result = catch_unwind(AssertUnwindSafe(run))
+            .map_err(|panic| Failure::Panic(panic_message(&*panic)))??;
         // Held while files are written: an interrupt waits for it, then finds nothing half written.
         let _writing = self.interrupt.state();
         store_result(self.folder, trial, &result)
@@ -203,7 +234,11 @@ impl Runner<'_> {
     /// Runs a trial in a process of its own, which writes its result.
     fn in_process(&self, trial: &PlannedTrial) -> Result<(), Failure> {
         let mut command = Command::new(std::env::current_exe().map_err(Failure::Process)?);
-        command.args(["trial", &trial.id]).arg(self.folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .args(["trial", &trial.id])
+            .arg(self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         if self.keep {
             command.arg("--keep");
         }
@@ -212,15 +247,22 @@ impl Runner<'_> {
         {
             let mut state = self.interrupt.state();
             state.child = Some(child);
-            state.database =
-                trial.settings().ok().map(|config| trial::directory(trial, &config, &databases(self.folder)));
+            state.database = trial
+                .settings()
+                .ok()
+                .map(|config| trial::directory(trial, &config, &databases(self.folder)));
         }
         let mut message = String::new();
         // Ends when the process does.
-        answer.map(|mut answer| answer.read_to_string(&mut message)).transpose().map_err(Failure::Process)?;
+        answer
+            .map(|mut answer| answer.read_to_string(&mut message))
+            .transpose()
+            .map_err(Failure::Process)?;
         let mut state = self.interrupt.state();
         state.database = None;
-        let Some(mut child) = state.child.take() else { return Err(Failure::Child("it was stopped".to_owned())) };
+        let Some(mut child) = state.child.take() else {
+            return Err(Failure::Child("it was stopped".to_owned()));
+        };
         let status = child.wait().map_err(Failure::Process)?;
         match (status.success(), message.trim()) {
             (true, _) => Ok(()),
@@ -263,15 +305,19 @@ pub fn side_by_side<T: Sync, R: Send>(
 /// Why there is no result, in words.
 pub fn run_as_child(folder: &Path, id: &str, keep: bool) -> Result<(), String> {
     let plan = Plan::read(folder).map_err(|error| error.to_string())?;
-    let trial = plan.trials.iter().find(|trial| trial.id == id).ok_or("the plan holds no such trial")?;
+    let trial = plan
+        .trials
+        .iter()
+        .find(|trial| trial.id == id)
+        .ok_or("the plan holds no such trial")?;
     let watch = std::thread::Builder::new().spawn(|| {
         // The parent never writes: this ends when it is gone, and nobody waits for the result any more.
         drop(io::copy(&mut io::stdin(), &mut io::sink()));
         std::process::exit(EXIT_TRY_AGAIN.into());
     });
     watch.map_err(|error| error.to_string())?;
-    let result =
-        trial::run(trial, &plan.experiment.name, &databases(folder), keep).map_err(|error| error.to_string())?;
+    let result = trial::run(trial, &plan.experiment.name, &databases(folder), keep)
+        .map_err(|error| error.to_string())?;
     store_result(folder, trial, &result).map_err(|failure| failure.to_string())
 }
 
@@ -281,11 +327,17 @@ fn databases(folder: &Path) -> PathBuf {
 
 fn store_result(folder: &Path, trial: &PlannedTrial, result: &TrialResult) -> Result<(), Failure> {
     let trials = folder.join(TRIALS_FOLDER);
-    let (temporary, finished) = (trials.join(format!("{TEMPORARY}{}", trial.id)), trials.join(&trial.id));
+    let (temporary, finished) = (
+        trials.join(format!("{TEMPORARY}{}", trial.id)),
+        trials.join(&trial.id),
+    );
     files::remove_folder(&temporary)?;
     files::create_folder(&temporary)?;
     store::write_trial(&temporary, result, &metrics::derive(result))?;
-    files::write(&temporary.join("config.resolved.toml"), trial.resolved.as_bytes())?;
+    files::write(
+        &temporary.join("config.resolved.toml"),
+        trial.resolved.as_bytes(),
+    )?;
     files::write(&temporary.join(DONE), b"")?;
     files::remove_folder(&finished)?;
     files::rename(&temporary, &finished)?;
@@ -294,7 +346,8 @@ fn store_result(folder: &Path, trial: &PlannedTrial, result: &TrialResult) -> Re
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned())
 }
 
 /// What must be cleaned up when the process is asked to stop.
@@ -322,9 +375,22 @@ impl Interrupt {
         if let Some(mut child) = state.child.take() {
             drop(child.kill().and_then(|()| child.wait()));
         }
-        drop(state.database.take().map(|database| files::remove_folder(&database)));
-        drop(state.trials.take().map(|trials| remove_temporaries(&trials)));
-        drop(writeln!(io::stderr(), "interrupted: finished trials are kept; run the same command to resume"));
+        drop(
+            state
+                .database
+                .take()
+                .map(|database| files::remove_folder(&database)),
+        );
+        drop(
+            state
+                .trials
+                .take()
+                .map(|trials| remove_temporaries(&trials)),
+        );
+        drop(writeln!(
+            io::stderr(),
+            "interrupted: finished trials are kept; run the same command to resume"
+        ));
         std::process::exit(EXIT_TRY_AGAIN.into());
     }
 }

@@ -77,9 +77,15 @@ impl Estimate {
         let squares: f64 = sample.iter().map(|d| (d - mean).powi(2)).sum();
         // Differences that are equal up to rounding have no spread: without this, the interval of a constant would
         // be a few units in the last place wide.
-        let largest = sample.iter().fold(0.0_f64, |largest, d| largest.max(d.abs()));
+        let largest = sample
+            .iter()
+            .fold(0.0_f64, |largest, d| largest.max(d.abs()));
         let sd = (squares / (n - 1) as f64).sqrt();
-        Some(Self { n, mean, sd: if sd <= largest * 1e-12 { 0.0 } else { sd } })
+        Some(Self {
+            n,
+            mean,
+            sd: if sd <= largest * 1e-12 { 0.0 } else { sd },
+        })
     }
 
     /// Half the width of the two-sided Student interval of `confidence`, such as 0.95.
@@ -110,8 +116,11 @@ impl Estimate {
     pub fn pairs_to_decide(&self, margin: f64) -> Option<usize> {
         let decides = |n: usize| {
             let error = self.sd / (n as f64).sqrt();
-            let (t_test, t_margin, t_power) =
-                (t_quantile(1.0 - LEVEL / 2.0, n - 1), t_quantile(1.0 - LEVEL, n - 1), t_quantile(POWER, n - 1));
+            let (t_test, t_margin, t_power) = (
+                t_quantile(1.0 - LEVEL / 2.0, n - 1),
+                t_quantile(1.0 - LEVEL, n - 1),
+                t_quantile(POWER, n - 1),
+            );
             let differs = self.mean != 0.0 && self.mean.abs() >= (t_test + t_power) * error;
             differs || margin - self.mean.abs() >= (t_margin + t_power) * error
         };
@@ -122,7 +131,11 @@ impl Estimate {
         }
         while low < high {
             let middle = usize::midpoint(low, high);
-            if decides(middle) { high = middle } else { low = middle + 1 }
+            if decides(middle) {
+                high = middle
+            } else {
+                low = middle + 1
+            }
         }
         Some(low)
     }
@@ -134,7 +147,8 @@ pub fn mean(sample: &[f64]) -> f64 {
 }
 
 fn student(freedom: usize) -> StudentsT {
-    StudentsT::new(0.0, 1.0, freedom as f64).expect("a sample of two or more has at least one degree of freedom")
+    StudentsT::new(0.0, 1.0, freedom as f64)
+        .expect("a sample of two or more has at least one degree of freedom")
 }
 
 fn t_quantile(probability: f64, freedom: usize) -> f64 {
@@ -152,7 +166,9 @@ pub fn sign_flip_p(sample: &[f64]) -> f64 {
         return count as f64 / (1_u64 << sample.len()) as f64;
     }
     let mut generator = Xoshiro256PlusPlus::seed_from_u64(DRAWS_SEED);
-    let count = (0..DRAWS).filter(|_| reached(flipped_sum(sample, &mut generator))).count();
+    let count = (0..DRAWS)
+        .filter(|_| reached(flipped_sum(sample, &mut generator)))
+        .count();
     (count + 1) as f64 / (DRAWS + 1) as f64
 }
 
@@ -175,7 +191,11 @@ fn flipped_sum(sample: &[f64], generator: &mut impl Rng) -> f64 {
     for chunk in sample.chunks(64) {
         let mut signs = generator.next_u64();
         for difference in chunk {
-            sum += if signs & 1 == 0 { *difference } else { -difference };
+            sum += if signs & 1 == 0 {
+                *difference
+            } else {
+                -difference
+            };
             signs >>= 1;
         }
     }
@@ -215,7 +235,11 @@ fn ascending(p: &[f64]) -> Vec<usize> {
 pub fn p_value(sample: &[f64], noisy: bool) -> Option<f64> {
     let estimate = Estimate::of(sample)?;
     let flips = noisy || estimate.n >= PAIRS_MIN;
-    Some(if flips { sign_flip_p(sample) } else { estimate.student_p() })
+    Some(if flips {
+        sign_flip_p(sample)
+    } else {
+        estimate.student_p()
+    })
 }
 
 /// What a verdict rests on.
@@ -243,7 +267,10 @@ impl Question<'_> {
             };
         };
         if self.noisy && estimate.n < PAIRS_MIN {
-            return (Verdict::Undecided, format!("{} pairs; at least {PAIRS_MIN} are needed", estimate.n));
+            return (
+                Verdict::Undecided,
+                format!("{} pairs; at least {PAIRS_MIN} are needed", estimate.n),
+            );
         }
         if estimate.mean == 0.0 && estimate.sd == 0.0 {
             return (Verdict::Equivalent, "identical in every pair".to_owned());
@@ -296,14 +323,29 @@ mod tests {
         // 1..=5: mean 3, sd sqrt(2.5), standard error 0.7071068, t(0.975, 4) = 2.7764451.
         let estimate = Estimate::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).expect("five pairs");
         let (low, high) = estimate.interval(0.95);
-        assert!(close(low, 3.0 - 1.963_243_1) && close(high, 3.0 + 1.963_243_1), "{low} {high}");
+        assert!(
+            close(low, 3.0 - 1.963_243_1) && close(high, 3.0 + 1.963_243_1),
+            "{low} {high}"
+        );
         // t(0.95, 4) = 2.1318468.
-        assert!(close(estimate.half_width(0.9), 1.507_443_3), "{}", estimate.half_width(0.9));
+        assert!(
+            close(estimate.half_width(0.9), 1.507_443_3),
+            "{}",
+            estimate.half_width(0.9)
+        );
         // Two pairs: t(0.975, 1) = 12.7062047; 1 and 3 have standard error 1.
         let two = Estimate::of(&[1.0, 3.0]).expect("two pairs");
-        assert!(close(two.half_width(0.95), 12.706_204_7), "{}", two.half_width(0.95));
+        assert!(
+            close(two.half_width(0.95), 12.706_204_7),
+            "{}",
+            two.half_width(0.95)
+        );
         // t = 3 / 0.7071068 = 4.2426407 with 4 degrees of freedom: p = 0.0132356.
-        assert!((estimate.student_p() - 0.013_235_6).abs() < 1e-6, "{}", estimate.student_p());
+        assert!(
+            (estimate.student_p() - 0.013_235_6).abs() < 1e-6,
+            "{}",
+            estimate.student_p()
+        );
     }
 
     #[test]
@@ -325,18 +367,28 @@ mod tests {
         let mut longer = sample.clone();
         longer.push(0.0);
         let drawn = sign_flip_p(&longer);
-        assert!((exact - drawn).abs() < 0.005, "a zero changes no sum: {exact} {drawn}");
+        assert!(
+            (exact - drawn).abs() < 0.005,
+            "a zero changes no sum: {exact} {drawn}"
+        );
     }
 
     #[test]
     fn holm_and_benjamini_hochberg_agree_with_worked_examples() {
         let p = [0.01, 0.04, 0.03, 0.005];
         let expected = [0.03, 0.06, 0.06, 0.02];
-        assert!(holm(&p).iter().zip(expected).all(|(a, b)| close(*a, b)), "{:?}", holm(&p));
+        assert!(
+            holm(&p).iter().zip(expected).all(|(a, b)| close(*a, b)),
+            "{:?}",
+            holm(&p)
+        );
         // R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "BH").
         let expected = [0.02, 0.04, 0.04, 0.02];
         let adjusted = benjamini_hochberg(&p);
-        assert!(adjusted.iter().zip(expected).all(|(a, b)| close(*a, b)), "{adjusted:?}");
+        assert!(
+            adjusted.iter().zip(expected).all(|(a, b)| close(*a, b)),
+            "{adjusted:?}"
+        );
         assert_eq!(holm(&[0.5, 0.9]), [1.0, 1.0]);
         assert!(holm(&[]).is_empty() && benjamini_hochberg(&[]).is_empty());
     }
@@ -344,13 +396,36 @@ mod tests {
     #[test]
     fn pairs_to_decide_follow_the_power_of_the_t_test() {
         // Spread, difference, pairs for 90 % power at 5 %; six is the floor. The quantile formula is within one pair.
-        for (sd, mean, pairs) in [(0.01, 0.01, 13), (0.01, 0.02, 6), (0.02, 0.01, 44), (0.04, 0.01, 171)] {
+        for (sd, mean, pairs) in [
+            (0.01, 0.01, 13),
+            (0.01, 0.02, 6),
+            (0.02, 0.01, 44),
+            (0.04, 0.01, 171),
+        ] {
             let estimate = Estimate { n: 6, mean, sd };
-            let found = estimate.pairs_to_decide(0.0).expect("a difference can be found");
-            assert!(found.abs_diff(pairs) <= 1, "sd {sd}, difference {mean}: {found}");
+            let found = estimate
+                .pairs_to_decide(0.0)
+                .expect("a difference can be found");
+            assert!(
+                found.abs_diff(pairs) <= 1,
+                "sd {sd}, difference {mean}: {found}"
+            );
         }
-        assert_eq!(Estimate { n: 6, mean: 0.0, sd: 0.01 }.pairs_to_decide(0.0), None);
-        let equivalent = Estimate { n: 6, mean: 0.0, sd: 0.01 }.pairs_to_decide(0.02);
+        assert_eq!(
+            Estimate {
+                n: 6,
+                mean: 0.0,
+                sd: 0.01
+            }
+            .pairs_to_decide(0.0),
+            None
+        );
+        let equivalent = Estimate {
+            n: 6,
+            mean: 0.0,
+            sd: 0.01,
+        }
+        .pairs_to_decide(0.02);
         assert_eq!(equivalent, Some(6), "no difference is shown by the margin");
     }
 
@@ -361,7 +436,14 @@ mod tests {
             let quantile = t_quantile(0.975, n - 1);
             let covered = (0..4000)
                 .filter(|_| {
-                    let mut draw = || normal(&mut generator) * if uniform(&mut generator) < 0.05 { 5.0 } else { 1.0 };
+                    let mut draw = || {
+                        normal(&mut generator)
+                            * if uniform(&mut generator) < 0.05 {
+                                5.0
+                            } else {
+                                1.0
+                            }
+                    };
                     let sample: Vec<f64> = (0..n).map(|_| draw()).collect();
                     let estimate = Estimate::of(&sample).expect("a sample");
                     estimate.mean.abs() <= quantile * estimate.sd / (n as f64).sqrt()
@@ -379,8 +461,11 @@ mod tests {
         let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut significant = 0;
         for _ in 0..REPETITIONS {
-            let mut run = |step: usize| drift(step, normal(&mut generator)) + 0.01 * normal(&mut generator);
-            let runs: Vec<(f64, f64)> = (0..PAIRS).map(|pair| (run(2 * pair), run(2 * pair + 1))).collect();
+            let mut run =
+                |step: usize| drift(step, normal(&mut generator)) + 0.01 * normal(&mut generator);
+            let runs: Vec<(f64, f64)> = (0..PAIRS)
+                .map(|pair| (run(2 * pair), run(2 * pair + 1)))
+                .collect();
             let mut in_order = |(first, second): &(f64, f64)| match generator.next_u64() & 1 {
                 0 => second - first,
                 _ => first - second,
@@ -400,44 +485,97 @@ mod tests {
             level
         });
         let step = false_positives(3, |step, _| if step >= 9 { 0.05 } else { 0.0 });
-        for (name, rate) in [("linear", linear), ("AR(1)", autoregressive), ("step", step)] {
+        for (name, rate) in [
+            ("linear", linear),
+            ("AR(1)", autoregressive),
+            ("step", step),
+        ] {
             assert!(rate <= 0.06, "{name}: {rate}");
         }
     }
 
-    fn verdict(sample: &[f64], direction: Direction, noisy: bool, margin: f64) -> (Verdict, String) {
+    fn verdict(
+        sample: &[f64],
+        direction: Direction,
+        noisy: bool,
+        margin: f64,
+    ) -> (Verdict, String) {
         let p = p_value(sample, noisy).unwrap_or(1.0);
-        Question { sample, p, margin, direction, noisy }.verdict()
+        Question {
+            sample,
+            p,
+            margin,
+            direction,
+            noisy,
+        }
+        .verdict()
     }
 
     #[test]
     fn one_pair_decides_nothing() {
-        assert_eq!(verdict(&[0.5], Direction::Higher, true, 0.02), (Verdict::Undecided, "one sample".to_owned()));
-        assert_eq!(verdict(&[0.5], Direction::Higher, false, 0.02), (Verdict::Exact, "exact for this seed".to_owned()));
+        assert_eq!(
+            verdict(&[0.5], Direction::Higher, true, 0.02),
+            (Verdict::Undecided, "one sample".to_owned())
+        );
+        assert_eq!(
+            verdict(&[0.5], Direction::Higher, false, 0.02),
+            (Verdict::Exact, "exact for this seed".to_owned())
+        );
         assert_eq!(p_value(&[0.5], false), None);
     }
 
     #[test]
     fn noise_needs_six_pairs_and_seeds_two() {
         let few = [0.1, 0.11, 0.1, 0.105, 0.1];
-        assert_eq!(verdict(&few, Direction::Higher, true, 0.02).0, Verdict::Undecided);
-        assert!(verdict(&few, Direction::Higher, true, 0.02).1.contains("at least 6"));
-        assert_eq!(verdict(&few, Direction::Higher, false, 0.02).0, Verdict::Better);
+        assert_eq!(
+            verdict(&few, Direction::Higher, true, 0.02).0,
+            Verdict::Undecided
+        );
+        assert!(
+            verdict(&few, Direction::Higher, true, 0.02)
+                .1
+                .contains("at least 6")
+        );
+        assert_eq!(
+            verdict(&few, Direction::Higher, false, 0.02).0,
+            Verdict::Better
+        );
         let six = [0.1, 0.11, 0.1, 0.105, 0.1, 0.1];
-        assert_eq!(verdict(&six, Direction::Higher, true, 0.02).0, Verdict::Better);
-        assert_eq!(verdict(&six, Direction::Lower, true, 0.02).0, Verdict::Worse);
-        assert_eq!(verdict(&six, Direction::Neutral, true, 0.02).0, Verdict::Different);
+        assert_eq!(
+            verdict(&six, Direction::Higher, true, 0.02).0,
+            Verdict::Better
+        );
+        assert_eq!(
+            verdict(&six, Direction::Lower, true, 0.02).0,
+            Verdict::Worse
+        );
+        assert_eq!(
+            verdict(&six, Direction::Neutral, true, 0.02).0,
+            Verdict::Different
+        );
     }
 
     #[test]
     fn a_difference_inside_the_margin_is_none() {
         let small = [0.001, 0.0012, 0.0011, 0.0009, 0.001, 0.001];
-        assert_eq!(verdict(&small, Direction::Higher, true, 0.02).0, Verdict::Equivalent);
-        assert_eq!(verdict(&small, Direction::Higher, true, 0.0).0, Verdict::Better);
-        assert_eq!(verdict(&[0.0; 3], Direction::Higher, false, 0.0).1, "identical in every pair");
+        assert_eq!(
+            verdict(&small, Direction::Higher, true, 0.02).0,
+            Verdict::Equivalent
+        );
+        assert_eq!(
+            verdict(&small, Direction::Higher, true, 0.0).0,
+            Verdict::Better
+        );
+        assert_eq!(
+            verdict(&[0.0; 3], Direction::Higher, false, 0.0).1,
+            "identical in every pair"
+        );
         let wide = [0.1, -0.1, 0.2, -0.15, 0.05, 0.0];
         let (word, remark) = verdict(&wide, Direction::Higher, true, 0.02);
         assert_eq!(word, Verdict::Undecided);
-        assert!(remark.starts_with("about ") && remark.ends_with(" pairs would decide"), "{remark}");
+        assert!(
+            remark.starts_with("about ") && remark.ends_with(" pairs would decide"),
+            "{remark}"
+        );
     }
 }

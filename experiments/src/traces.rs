@@ -45,7 +45,16 @@ type Result<T> = std::result::Result<T, TraceFileError>;
 /// What a trace is called: its file's name without endings that tell compression and format.
 pub fn name_of(path: &Path) -> String {
     let mut name = plain_name(path);
-    for ending in [".bin", ".oracleGeneral", ".aurat", ".csv", ".lis", ".vscsi", ".u64", ".keys"] {
+    for ending in [
+        ".bin",
+        ".oracleGeneral",
+        ".aurat",
+        ".csv",
+        ".lis",
+        ".vscsi",
+        ".u64",
+        ".keys",
+    ] {
         if name.len() > ending.len() && name.ends_with(ending) {
             name.truncate(name.len() - ending.len());
         }
@@ -58,14 +67,19 @@ pub fn name_of(path: &Path) -> String {
 /// # Errors
 /// See [`TraceFileError`].
 pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Result<(Trace, Format)> {
-    let failed = |source| TraceFileError::Compression { path: path.to_owned(), source };
+    let failed = |source| TraceFileError::Compression {
+        path: path.to_owned(),
+        source,
+    };
     let plain = packed::open(files::open(path)?, &file_name(path)).map_err(failed)?;
     let (head, input) = peek(plain).map_err(failed)?;
     let format = format
         .or_else(|| Format::detect(&plain_name(path), &head))
         .ok_or_else(|| TraceFileError::UnknownFormat(path.to_owned()))?;
-    let trace = trace::read(input, format, options)
-        .map_err(|source| TraceFileError::Trace { path: path.to_owned(), source })?;
+    let trace = trace::read(input, format, options).map_err(|source| TraceFileError::Trace {
+        path: path.to_owned(),
+        source,
+    })?;
     Ok((trace, format))
 }
 
@@ -86,33 +100,55 @@ pub fn write(path: &Path, format: Format, trace: &Trace) -> Result<()> {
     }
 }
 
-fn write_to(part: &Path, compression: Option<Compression>, format: Format, trace: &Trace) -> Result<()> {
-    let failed = |source| TraceFileError::Compression { path: part.to_owned(), source };
-    let told = |source| TraceFileError::Trace { path: part.to_owned(), source };
+fn write_to(
+    part: &Path,
+    compression: Option<Compression>,
+    format: Format,
+    trace: &Trace,
+) -> Result<()> {
+    let failed = |source| TraceFileError::Compression {
+        path: part.to_owned(),
+        source,
+    };
+    let told = |source| TraceFileError::Trace {
+        path: part.to_owned(),
+        source,
+    };
     let mut file = files::create(part)?;
     match compression {
         None => trace::write(trace, format, &mut file).map_err(told),
         Some(Compression::Zstd) => {
-            let mut output = zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(failed)?;
+            let mut output =
+                zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(failed)?;
             trace::write(trace, format, &mut output).map_err(told)?;
-            output.finish().and_then(|mut file| file.flush()).map_err(failed)
+            output
+                .finish()
+                .and_then(|mut file| file.flush())
+                .map_err(failed)
         }
         Some(Compression::Gzip) => {
             let mut output = GzEncoder::new(file, flate2::Compression::new(GZIP_LEVEL));
             trace::write(trace, format, &mut output).map_err(told)?;
-            output.finish().and_then(|mut file| file.flush()).map_err(failed)
+            output
+                .finish()
+                .and_then(|mut file| file.flush())
+                .map_err(failed)
         }
         Some(Compression::Xz) => {
             let mut output = XzEncoder::new(file, XZ_LEVEL);
             trace::write(trace, format, &mut output).map_err(told)?;
-            output.finish().and_then(|mut file| file.flush()).map_err(failed)
+            output
+                .finish()
+                .and_then(|mut file| file.flush())
+                .map_err(failed)
         }
     }
 }
 
 /// The format that a file to be written is named for.
 pub fn format_of(path: &Path) -> Option<Format> {
-    Format::detect(&plain_name(path), b"").or_else(|| plain_name(path).ends_with(".csv").then_some(Format::Csv))
+    Format::detect(&plain_name(path), b"")
+        .or_else(|| plain_name(path).ends_with(".csv").then_some(Format::Csv))
 }
 
 #[cfg(test)]

@@ -29,10 +29,17 @@ impl Trace {
         let number = |key: u64| {
             let next = numbers.len() as Object;
             // Policies are given hashes of keys.
-            (*numbers.entry(key).or_insert(next), Access::unit(key.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+            (
+                *numbers.entry(key).or_insert(next),
+                Access::unit(key.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            )
         };
         let requests = keys.map(number).collect();
-        Self { name, requests, objects: numbers.len() }
+        Self {
+            name,
+            requests,
+            objects: numbers.len(),
+        }
     }
 
     /// 200,000^u for a uniform u is Zipf's law with exponent 1; u is a Weyl sequence's mixed output.
@@ -46,40 +53,63 @@ impl Trace {
         Self::new("zipf", (0..1_000_000).map(key))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the oracles are files outside the engine's storage")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the oracles are files outside the engine's storage"
+    )]
     fn of_oracle() -> Option<Self> {
         let folder = std::env::var_os("AURA_ORACLES")?;
-        let packed =
-            std::fs::read(Path::new(&folder).join("cache/traces/zipf_1.0.csv.zst")).expect("the trace is there");
-        let text = String::from_utf8(zstd::decode_all(&packed[..]).expect("a zstd frame")).expect("text");
-        let key = |line: &str| line.split(',').nth(1).and_then(|key| key.parse().ok()).expect("time,key,size");
+        let packed = std::fs::read(Path::new(&folder).join("cache/traces/zipf_1.0.csv.zst"))
+            .expect("the trace is there");
+        let text =
+            String::from_utf8(zstd::decode_all(&packed[..]).expect("a zstd frame")).expect("text");
+        let key = |line: &str| {
+            line.split(',')
+                .nth(1)
+                .and_then(|key| key.parse().ok())
+                .expect("time,key,size")
+        };
         Some(Self::new("zipf_1.0", text.lines().skip(1).map(key)))
     }
 
     /// An empty cache for a tenth of the keys.
     fn cache(&self, policy: &str) -> Replay {
         let slots = self.objects as u64 / 10;
-        let eviction = cache::build(&PolicySpec::named(policy), slots, 1).expect("the policy builds");
+        let eviction =
+            cache::build(&PolicySpec::named(policy), slots, 1).expect("the policy builds");
         Replay::new(eviction, None, slots, self.objects)
     }
 
     fn misses(&self, cache: &mut Replay) -> u64 {
-        self.requests.iter().map(|(object, access)| u64::from(!cache.request(*object, access))).sum()
+        self.requests
+            .iter()
+            .map(|(object, access)| u64::from(!cache.request(*object, access)))
+            .sum()
     }
 }
 
-#[expect(clippy::print_stdout, reason = "memory is no time: criterion does not print it")]
+#[expect(
+    clippy::print_stdout,
+    reason = "memory is no time: criterion does not print it"
+)]
 fn replay(c: &mut Criterion) {
     for trace in std::iter::once(Trace::made()).chain(Trace::of_oracle()) {
         let mut group = c.benchmark_group(trace.name);
-        group.sample_size(10).throughput(Throughput::Elements(trace.requests.len() as u64));
+        group
+            .sample_size(10)
+            .throughput(Throughput::Elements(trace.requests.len() as u64));
         for entry in cache::FAMILY.entries {
             let mut filled = trace.cache(entry.name);
             let misses = trace.misses(&mut filled);
             let ratio = misses as f64 / trace.requests.len() as f64;
             let bytes = filled.metadata_bytes() as f64 / filled.held() as f64;
-            println!("{}/{}: miss ratio {ratio:.4}, {bytes:.0} B of metadata an object", trace.name, entry.name);
-            group.bench_function(entry.name, |b| b.iter(|| trace.misses(&mut trace.cache(black_box(entry.name)))));
+            println!(
+                "{}/{}: miss ratio {ratio:.4}, {bytes:.0} B of metadata an object",
+                trace.name, entry.name
+            );
+            group.bench_function(entry.name, |b| {
+                b.iter(|| trace.misses(&mut trace.cache(black_box(entry.name))))
+            });
         }
         group.finish();
     }

@@ -25,14 +25,19 @@ fn random(i: u64) -> u64 {
 
 /// Key sets: two smooth ones, and uniform random numbers.
 fn sets() -> Vec<(&'static str, Vec<u64>)> {
-    let count = std::env::var("AURA_KEYS").map_or(1_000_000, |count| count.parse().expect("a number of keys"));
+    let count = std::env::var("AURA_KEYS")
+        .map_or(1_000_000, |count| count.parse().expect("a number of keys"));
     let mut uniform: Vec<u64> = (0..count).map(random).collect();
     uniform.sort_unstable();
     let gaps = (0..count).scan(0, |key, i| {
         *key += 1 + random(i) % 1000;
         Some(*key)
     });
-    vec![("square", (1..=count).map(|i| i * i).collect()), ("gaps", gaps.collect()), ("uniform", uniform)]
+    vec![
+        ("square", (1..=count).map(|i| i * i).collect()),
+        ("gaps", gaps.collect()),
+        ("uniform", uniform),
+    ]
 }
 
 fn specs() -> Vec<PolicySpec> {
@@ -40,7 +45,11 @@ fn specs() -> Vec<PolicySpec> {
     for policy in ["cone", "greedy-plr", "pgm", "radix-spline", "rmi"] {
         specs.extend([16, 64].map(|epsilon| PolicySpec::named(policy).with("epsilon", epsilon)));
     }
-    specs.push(PolicySpec::named("pgm").with("epsilon", 16).with("epsilon_internal", 0));
+    specs.push(
+        PolicySpec::named("pgm")
+            .with("epsilon", 16)
+            .with("epsilon_internal", 0),
+    );
     specs
 }
 
@@ -51,28 +60,48 @@ fn trained(spec: &PolicySpec, keys: &[u64]) -> Option<Box<dyn Model>> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the bytes that a time was bought with belong beside it")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the bytes that a time was bought with belong beside it"
+)]
 fn lookups(c: &mut Criterion) {
     for (set, keys) in sets() {
-        let asked: Vec<u64> = (0..1 << 16).map(|i| keys[(random(i) % keys.len() as u64) as usize]).collect();
+        let asked: Vec<u64> = (0..1 << 16)
+            .map(|i| keys[(random(i) % keys.len() as u64) as usize])
+            .collect();
         let mut group = c.benchmark_group(format!("look-up/{set}"));
-        group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+        group
+            .sample_size(10)
+            .warm_up_time(Duration::from_millis(300))
+            .measurement_time(Duration::from_secs(1));
         group.throughput(Throughput::Elements(asked.len() as u64));
         group.bench_function("partition_point", |b| {
-            b.iter(|| asked.iter().map(|key| keys.partition_point(|stored| stored < key)).fold(0, usize::wrapping_add))
+            b.iter(|| {
+                asked
+                    .iter()
+                    .map(|key| keys.partition_point(|stored| stored < key))
+                    .fold(0, usize::wrapping_add)
+            })
         });
         for spec in specs() {
             let Some(model) = trained(&spec, &keys) else {
                 println!("{spec} makes no model of {set}");
                 continue;
             };
-            println!("{spec}: {} pieces, {} bytes for {} keys", model.segments(), model.memory_bytes(), keys.len());
+            println!(
+                "{spec}: {} pieces, {} bytes for {} keys",
+                model.segments(),
+                model.memory_bytes(),
+                keys.len()
+            );
             let find = |key: &u64| {
                 let Window { lo, hi } = model.locate(*key);
                 let (lo, hi) = (lo as usize, (hi as usize).min(keys.len()));
                 lo + keys[lo..hi].partition_point(|stored| stored < key)
             };
-            group.bench_function(spec.to_string(), |b| b.iter(|| asked.iter().map(find).fold(0, usize::wrapping_add)));
+            group.bench_function(spec.to_string(), |b| {
+                b.iter(|| asked.iter().map(find).fold(0, usize::wrapping_add))
+            });
         }
         group.finish();
     }
@@ -81,11 +110,16 @@ fn lookups(c: &mut Criterion) {
 fn training(c: &mut Criterion) {
     for (set, keys) in sets() {
         let mut group = c.benchmark_group(format!("train/{set}"));
-        group.sample_size(10).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_secs(1));
+        group
+            .sample_size(10)
+            .warm_up_time(Duration::from_millis(100))
+            .measurement_time(Duration::from_secs(1));
         group.throughput(Throughput::Elements(keys.len() as u64));
         for spec in specs() {
             let policy = build(&spec).expect("in range");
-            group.bench_function(spec.to_string(), |b| b.iter(|| policy.train(black_box(&keys))));
+            group.bench_function(spec.to_string(), |b| {
+                b.iter(|| policy.train(black_box(&keys)))
+            });
         }
         group.finish();
     }

@@ -23,7 +23,10 @@ pub struct PolicySpec {
 impl PolicySpec {
     /// The policy `name` with every parameter at its default.
     pub fn named(name: &str) -> Self {
-        Self { policy: name.to_owned(), params: Map::new() }
+        Self {
+            policy: name.to_owned(),
+            params: Map::new(),
+        }
     }
 
     /// The same policy with one parameter set.
@@ -40,7 +43,11 @@ impl fmt::Display for PolicySpec {
         if self.params.is_empty() {
             return Ok(());
         }
-        let params: Vec<_> = self.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let params: Vec<_> = self
+            .params
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         write!(f, "({})", params.join(", "))
     }
 }
@@ -48,7 +55,10 @@ impl fmt::Display for PolicySpec {
 impl<'de> Deserialize<'de> for PolicySpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a policy's name, or a table { policy = \"name\", parameter = value, ... }")]
+        #[serde(
+            untagged,
+            expecting = "a policy's name, or a table { policy = \"name\", parameter = value, ... }"
+        )]
         enum Form {
             Name(String),
             Table {
@@ -58,7 +68,10 @@ impl<'de> Deserialize<'de> for PolicySpec {
             },
         }
         Ok(match Form::deserialize(deserializer)? {
-            Form::Name(policy) => Self { policy, params: Map::new() },
+            Form::Name(policy) => Self {
+                policy,
+                params: Map::new(),
+            },
             Form::Table { policy, params } => Self { policy, params },
         })
     }
@@ -114,7 +127,10 @@ impl<B> Family<B> {
                 known: self.entries.iter().map(|entry| entry.name).collect(),
             });
         };
-        let known: Vec<String> = (entry.params)().into_iter().map(|param| param.name).collect();
+        let known: Vec<String> = (entry.params)()
+            .into_iter()
+            .map(|param| param.name)
+            .collect();
         match spec.params.keys().find(|name| !known.contains(name)) {
             Some(name) => Err(PolicyError::UnknownParameter {
                 family: self.name,
@@ -134,7 +150,11 @@ impl<B> Family<B> {
             default: entry.name == self.default,
             params: (entry.params)(),
         };
-        FamilyInfo { name: self.name, question: self.question, policies: self.entries.iter().map(policy).collect() }
+        FamilyInfo {
+            name: self.name,
+            question: self.question,
+            policies: self.entries.iter().map(policy).collect(),
+        }
     }
 
     /// The family's default policy, with its default parameters.
@@ -181,7 +201,10 @@ pub enum PolicyError {
         known: Vec<&'static str>,
     },
     /// The policy has no parameter of that name.
-    #[error("unknown parameter `{parameter}` of {family} policy `{policy}`; {}", known_parameters(known))]
+    #[error(
+        "unknown parameter `{parameter}` of {family} policy `{policy}`; {}",
+        known_parameters(known)
+    )]
     UnknownParameter {
         /// The family asked.
         family: &'static str,
@@ -203,7 +226,11 @@ pub enum PolicyError {
 }
 
 fn known_parameters(known: &[String]) -> String {
-    if known.is_empty() { "it has none".to_owned() } else { format!("known: {}", known.join(", ")) }
+    if known.is_empty() {
+        "it has none".to_owned()
+    } else {
+        format!("known: {}", known.join(", "))
+    }
 }
 
 /// Reads a policy's parameters, with defaults for those left out.
@@ -211,12 +238,16 @@ fn known_parameters(known: &[String]) -> String {
 /// # Errors
 /// [`PolicyError::BadParameter`] when a value has the wrong type.
 pub fn params<P: DeserializeOwned>(spec: &PolicySpec) -> Result<P, PolicyError> {
-    serde_json::from_value(Value::Object(spec.params.clone())).map_err(|error| bad(spec, &error.to_string()))
+    serde_json::from_value(Value::Object(spec.params.clone()))
+        .map_err(|error| bad(spec, &error.to_string()))
 }
 
 /// The error for a parameter of `spec` that is out of range.
 pub fn bad(spec: &PolicySpec, message: &str) -> PolicyError {
-    PolicyError::BadParameter { policy: spec.policy.clone(), message: message.to_owned() }
+    PolicyError::BadParameter {
+        policy: spec.policy.clone(),
+        message: message.to_owned(),
+    }
 }
 
 /// The value of the parameter `name`, if it is in its range.
@@ -232,7 +263,14 @@ pub fn in_range<T: PartialOrd + fmt::Display>(
     if range.contains(&value) {
         return Ok(value);
     }
-    Err(bad(spec, &format!("{name} must be {} to {}, not {value}", range.start(), range.end())))
+    Err(bad(
+        spec,
+        &format!(
+            "{name} must be {} to {}, not {value}",
+            range.start(),
+            range.end()
+        ),
+    ))
 }
 
 /// The documentation of a parameter struct: field docs, types and `Default` values, read from its JSON schema.
@@ -240,14 +278,21 @@ pub fn describe<P: schemars::JsonSchema + Default + Serialize>() -> Vec<ParamDoc
     let schema = schemars::schema_for!(P);
     let defaults = serde_json::to_value(P::default()).unwrap_or(Value::Null);
     let empty = Map::new();
-    let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    let properties = schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
     let docs: BTreeMap<&String, &Value> = properties.iter().collect();
     docs.into_iter()
         .map(|(name, property)| ParamDoc {
             name: name.clone(),
             kind: kind_of(property),
             default: defaults.get(name).cloned().unwrap_or(Value::Null),
-            about: property.get("description").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            about: property
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
         })
         .collect()
 }
@@ -255,9 +300,12 @@ pub fn describe<P: schemars::JsonSchema + Default + Serialize>() -> Vec<ParamDoc
 fn kind_of(property: &Value) -> String {
     match property.get("type") {
         Some(Value::String(kind)) => kind.clone(),
-        Some(Value::Array(kinds)) => {
-            kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect::<Vec<_>>().join(" or ")
-        }
+        Some(Value::Array(kinds)) => kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|kind| *kind != "null")
+            .collect::<Vec<_>>()
+            .join(" or "),
         _ => "value".to_owned(),
     }
 }

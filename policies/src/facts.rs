@@ -64,7 +64,9 @@ impl RunFacts {
 
     /// The tables that overlap `smallest..=largest`. O(log tables + answers).
     pub fn overlapping(&self, smallest: &[u8], largest: &[u8]) -> &[Arc<TableFacts>] {
-        let start = self.tables.partition_point(|table| *table.largest < *smallest);
+        let start = self
+            .tables
+            .partition_point(|table| *table.largest < *smallest);
         let end = start + self.tables[start..].partition_point(|table| *table.smallest <= *largest);
         &self.tables[start..end]
     }
@@ -105,7 +107,10 @@ pub struct TreeShape {
 impl TreeShape {
     /// The deepest level that holds a table; 0 for an empty tree.
     pub fn deepest(&self) -> usize {
-        self.levels.iter().rposition(|level| level.runs.iter().any(|run| !run.tables.is_empty())).unwrap_or(0)
+        self.levels
+            .iter()
+            .rposition(|level| level.runs.iter().any(|run| !run.tables.is_empty()))
+            .unwrap_or(0)
     }
 }
 

@@ -1,7 +1,10 @@
 //! The list of families, and the defaults that the engine starts from.
 
 use crate::entry::{FamilyInfo, PolicySpec};
-use crate::{admission, agent, bound, cache, filter, gc, index, layout, picker, placement, separation, tuner, warming};
+use crate::{
+    admission, agent, bound, cache, filter, gc, index, layout, picker, placement, separation,
+    tuner, warming,
+};
 
 /// The policy that each family uses where a config says nothing.
 #[derive(Clone, Debug)]

@@ -42,7 +42,11 @@ const GUESS_MIN: u64 = 4096;
 impl Population {
     /// That of a cache of `capacity` bytes, none seen yet.
     pub(crate) fn new(capacity: u64) -> Self {
-        Self { capacity, objects: 0, bytes: 0 }
+        Self {
+            capacity,
+            objects: 0,
+            bytes: 0,
+        }
     }
 
     /// Counts an object of `bytes` that missed. Whenever the objects counted have doubled, a new guess: at least 1, and
@@ -53,7 +57,8 @@ impl Population {
         if !self.objects.is_power_of_two() {
             return None;
         }
-        let fitting = u128::from(self.capacity) * u128::from(self.objects) / u128::from(self.bytes.max(1));
+        let fitting =
+            u128::from(self.capacity) * u128::from(self.objects) / u128::from(self.bytes.max(1));
         Some(fitting.clamp(1, u128::from(GUESS_MIN.max(8 * self.objects))) as u64)
     }
 }
@@ -73,7 +78,12 @@ impl FrequencySketch {
     /// For a cache of `capacity` bytes.
     pub(crate) fn new(capacity: u64) -> Self {
         let blocks = vec![[0; BLOCK_WORDS]; BLOCKS_MIN];
-        Self { population: Population::new(capacity), blocks, counted: 0, sample: SAMPLE }
+        Self {
+            population: Population::new(capacity),
+            blocks,
+            counted: 0,
+            sample: SAMPLE,
+        }
     }
 
     /// Counts a request for `key`.
@@ -179,16 +189,32 @@ mod tests {
             sketch.increment(key);
             *counts.entry(key).or_insert(0_u64) += 1;
         }
-        assert!(sketch.counted > 20_000, "{} of 40,000 requests were counted, and no halving came", sketch.counted);
+        assert!(
+            sketch.counted > 20_000,
+            "{} of 40,000 requests were counted, and no halving came",
+            sketch.counted
+        );
         let mut too_high = 0;
         for (key, count) in &counts {
             let estimate = sketch.estimate(*key);
-            assert!(estimate >= (*count).min(15), "key {key}: {estimate}, asked for {count} times");
+            assert!(
+                estimate >= (*count).min(15),
+                "key {key}: {estimate}, asked for {count} times"
+            );
             too_high += u64::from(estimate > (*count).min(15));
         }
         let few = counts.len() as u64 / 20;
-        assert!(too_high < few, "{too_high} of {} keys are estimated too high", counts.len());
-        assert!((1 << 40..(1 << 40) + 1000).filter(|key| sketch.estimate(*key) > 0).count() < 200);
+        assert!(
+            too_high < few,
+            "{too_high} of {} keys are estimated too high",
+            counts.len()
+        );
+        assert!(
+            (1 << 40..(1 << 40) + 1000)
+                .filter(|key| sketch.estimate(*key) > 0)
+                .count()
+                < 200
+        );
     }
 
     #[test]
@@ -198,7 +224,11 @@ mod tests {
             (0..=key).for_each(|_| sketch.increment(key));
         }
         let before: Vec<u64> = (0..15).map(|key| sketch.estimate(key)).collect();
-        assert_eq!(before, (1..=15).collect::<Vec<u64>>(), "15 keys in 1024 words do not collide");
+        assert_eq!(
+            before,
+            (1..=15).collect::<Vec<u64>>(),
+            "15 keys in 1024 words do not collide"
+        );
         assert_eq!(sketch.counted, 120);
         sketch.halve();
         assert_eq!(
@@ -215,7 +245,12 @@ mod tests {
         (0..10_000).for_each(|_| sketch.increment(1));
         assert_eq!((sketch.counted, sketch.estimate(1)), (15, 15));
         (2..2990).for_each(|key| sketch.increment(key));
-        assert!(sketch.counted < 1600 && sketch.estimate(1) == 7, "{}, {}", sketch.counted, sketch.estimate(1));
+        assert!(
+            sketch.counted < 1600 && sketch.estimate(1) == 7,
+            "{}, {}",
+            sketch.counted,
+            sketch.estimate(1)
+        );
     }
 
     #[test]
@@ -228,7 +263,12 @@ mod tests {
         sketch.on_miss(1 << 50, 1);
         assert!(sketch.blocks.len() > 8 * small);
         let after: Vec<u64> = (0..600).map(|key| sketch.estimate(key)).collect();
-        assert!(before.iter().zip(&after).all(|(before, after)| before <= after && *after <= before + 1));
+        assert!(
+            before
+                .iter()
+                .zip(&after)
+                .all(|(before, after)| before <= after && *after <= before + 1)
+        );
     }
 
     #[test]

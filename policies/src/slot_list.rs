@@ -19,7 +19,10 @@ struct Link {
     older: u32,
 }
 
-const UNLINKED: Link = Link { newer: NONE, older: NONE };
+const UNLINKED: Link = Link {
+    newer: NONE,
+    older: NONE,
+};
 
 /// The neighbours of every slot, grown on demand; 8 bytes a slot.
 #[derive(Debug, Default)]
@@ -54,7 +57,11 @@ pub struct SlotList {
 
 impl Default for SlotList {
     fn default() -> Self {
-        Self { newest: NONE, oldest: NONE, len: 0 }
+        Self {
+            newest: NONE,
+            oldest: NONE,
+            len: 0,
+        }
     }
 }
 
@@ -84,7 +91,10 @@ impl SlotList {
         if links.links.len() <= slot as usize {
             links.links.resize(slot as usize + 1, UNLINKED);
         }
-        links.links[slot as usize] = Link { newer: NONE, older: self.newest };
+        links.links[slot as usize] = Link {
+            newer: NONE,
+            older: self.newest,
+        };
         match self.newest {
             NONE => self.oldest = slot,
             newest => links.links[newest as usize].newer = slot,
@@ -136,18 +146,31 @@ impl SlotList {
                 return Err(format!("slot {slot} is listed but has no links"));
             };
             if link.newer != newer {
-                return Err(format!("slot {slot} is older than {newer} but links to {}", link.newer));
+                return Err(format!(
+                    "slot {slot} is older than {newer} but links to {}",
+                    link.newer
+                ));
             }
             slots.push(slot);
             if slots.len() > self.len {
-                return Err(format!("more slots are linked than the {} counted", self.len));
+                return Err(format!(
+                    "more slots are linked than the {} counted",
+                    self.len
+                ));
             }
             (newer, slot) = (slot, link.older);
         }
         match (newer == self.oldest, slots.len() == self.len) {
             (true, true) => Ok(slots),
-            (false, _) => Err(format!("the walk ends at {newer}, the list at {}", self.oldest)),
-            (_, false) => Err(format!("{} slots are linked, {} counted", slots.len(), self.len)),
+            (false, _) => Err(format!(
+                "the walk ends at {newer}, the list at {}",
+                self.oldest
+            )),
+            (_, false) => Err(format!(
+                "{} slots are linked, {} counted",
+                slots.len(),
+                self.len
+            )),
         }
     }
 }
@@ -158,7 +181,8 @@ mod tests {
 
     #[test]
     fn two_lists_share_links() {
-        let (mut links, mut a, mut b) = (Links::default(), SlotList::default(), SlotList::default());
+        let (mut links, mut a, mut b) =
+            (Links::default(), SlotList::default(), SlotList::default());
         for slot in [2, 0, 4] {
             a.push_newest(&mut links, slot);
         }
@@ -166,8 +190,18 @@ mod tests {
         a.unlink(&mut links, 0);
         b.push_newest(&mut links, 0);
         a.touch(&mut links, 2);
-        assert_eq!((a.walk(&links), b.walk(&links)), (Ok(vec![2, 4]), Ok(vec![0])));
-        assert_eq!((a.pop_oldest(&mut links), a.pop_oldest(&mut links), a.pop_oldest(&mut links)), (4, 2, NONE));
+        assert_eq!(
+            (a.walk(&links), b.walk(&links)),
+            (Ok(vec![2, 4]), Ok(vec![0]))
+        );
+        assert_eq!(
+            (
+                a.pop_oldest(&mut links),
+                a.pop_oldest(&mut links),
+                a.pop_oldest(&mut links)
+            ),
+            (4, 2, NONE)
+        );
         assert!(a.is_empty() && b.len() == 1 && b.newest() == 0 && b.oldest() == 0);
         assert!(links.memory_bytes() >= 5 * 8);
     }

@@ -63,14 +63,24 @@ mod tests {
     fn the_stream_is_the_published_one() {
         let mut lots = SplitMix64::new(1_234_567);
         let drawn = [(); 3].map(|()| lots.draw());
-        assert_eq!(drawn, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+        assert_eq!(
+            drawn,
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423
+            ]
+        );
     }
 
     #[test]
     fn lots_fall_as_often_as_asked_for() {
         let mut lots = SplitMix64::new(7);
         let drawn = (0..100_000).filter(|_| lots.chance(0.25)).count();
-        assert!((24_500..25_500).contains(&drawn), "{drawn} of 100,000 at 0.25");
+        assert!(
+            (24_500..25_500).contains(&drawn),
+            "{drawn} of 100,000 at 0.25"
+        );
         assert!(!lots.chance(0.0) && lots.chance(1.0));
     }
 }

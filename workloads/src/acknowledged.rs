@@ -26,7 +26,11 @@ pub struct Acknowledged {
 impl Acknowledged {
     /// The counter of a database that holds the keys `0..records`.
     pub fn new(records: u64) -> Self {
-        Self { next: AtomicU64::new(records), end: AtomicU64::new(records), ahead: Mutex::new(BTreeSet::new()) }
+        Self {
+            next: AtomicU64::new(records),
+            end: AtomicU64::new(records),
+            ahead: Mutex::new(BTreeSet::new()),
+        }
     }
 
     /// Every number below this is in the database.

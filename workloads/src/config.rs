@@ -206,13 +206,19 @@ pub struct ValueConfig {
 
 impl Default for ValueConfig {
     fn default() -> Self {
-        Self { bytes: Length::Constant(1000), compressibility: 0.0 }
+        Self {
+            bytes: Length::Constant(1000),
+            compressibility: 0.0,
+        }
     }
 }
 
 /// A size: constant, or drawn from a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "a number, or a table { min, max, distribution }")]
+#[serde(
+    untagged,
+    expecting = "a number, or a table { min, max, distribution }"
+)]
 pub enum Length {
     /// Always this.
     Constant(u64),

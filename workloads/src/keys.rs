@@ -35,7 +35,11 @@ pub struct KeySpace {
 
 impl Default for KeySpace {
     fn default() -> Self {
-        Self { order: KeyOrder::Hashed, prefix: "user".to_owned(), zero_padding: 1 }
+        Self {
+            order: KeyOrder::Hashed,
+            prefix: "user".to_owned(),
+            zero_padding: 1,
+        }
     }
 }
 
@@ -90,7 +94,9 @@ pub fn fnv_hash(number: u64) -> u64 {
     let hash = number
         .to_le_bytes()
         .into_iter()
-        .fold(OFFSET_BASIS, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(PRIME));
+        .fold(OFFSET_BASIS, |hash, octet| {
+            (hash ^ u64::from(octet)).wrapping_mul(PRIME)
+        });
     hash.cast_signed().unsigned_abs()
 }
 
@@ -120,7 +126,11 @@ mod tests {
 
     #[test]
     fn ordered_names_are_padded_but_never_cut() {
-        let space = |zero_padding| KeySpace { order: KeyOrder::Ordered, prefix: "k".to_owned(), zero_padding };
+        let space = |zero_padding| KeySpace {
+            order: KeyOrder::Ordered,
+            prefix: "k".to_owned(),
+            zero_padding,
+        };
         assert_eq!(spelt(&space(0), 0), "k0");
         assert_eq!(spelt(&space(1), 7), "k7");
         assert_eq!(spelt(&space(4), 42), "k0042");

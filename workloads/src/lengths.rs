@@ -66,9 +66,18 @@ mod tests {
             counts
         };
         let uniform = counts(LengthDistribution::Uniform);
-        assert!(uniform.iter().all(|&count| count.abs_diff(1000) < 200), "{uniform:?}");
+        assert!(
+            uniform.iter().all(|&count| count.abs_diff(1000) < 200),
+            "{uniform:?}"
+        );
         let zipfian = counts(LengthDistribution::Zipfian);
-        assert!(zipfian[0] > 3000 && zipfian[9] > 100 && zipfian[9] < 500, "{zipfian:?}");
-        assert_eq!(Lengths::new(8, 8, LengthDistribution::Zipfian).draw(&mut generator), 8);
+        assert!(
+            zipfian[0] > 3000 && zipfian[9] > 100 && zipfian[9] < 500,
+            "{zipfian:?}"
+        );
+        assert_eq!(
+            Lengths::new(8, 8, LengthDistribution::Zipfian).draw(&mut generator),
+            8
+        );
     }
 }

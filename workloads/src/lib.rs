@@ -64,8 +64,8 @@ pub mod trace;
 
 pub use acknowledged::Acknowledged;
 pub use config::{
-    Direction, Distribution, Drift, Length, LengthRange, Load, Mix, PhaseConfig, ScanConfig, ValueConfig,
-    WorkloadConfig,
+    Direction, Distribution, Drift, Length, LengthRange, Load, Mix, PhaseConfig, ScanConfig,
+    ValueConfig, WorkloadConfig,
 };
 pub use distributions::{GrayZipfian, KeyChooser, Permutation, TrueZipf};
 pub use keys::{KeyOrder, KeySpace, fnv_hash};

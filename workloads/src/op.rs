@@ -3,7 +3,9 @@
 use crate::config::Direction;
 
 /// The kinds of operation, in the order in which a mix lists them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum OpKind {
     /// Get one key.
@@ -22,8 +24,14 @@ pub enum OpKind {
 
 impl OpKind {
     /// All kinds, in the order of their declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Read, Self::Update, Self::Insert, Self::Scan, Self::ReadModifyWrite, Self::Delete];
+    pub const ALL: [Self; 6] = [
+        Self::Read,
+        Self::Update,
+        Self::Insert,
+        Self::Scan,
+        Self::ReadModifyWrite,
+        Self::Delete,
+    ];
 
     /// The name used in configs, metrics and files.
     pub fn name(self) -> &'static str {
@@ -120,9 +128,9 @@ impl<'a> Op<'a> {
     /// The value it writes, if it writes one.
     pub fn value(&self) -> Option<&'a [u8]> {
         match *self {
-            Self::Update { value, .. } | Self::Insert { value, .. } | Self::ReadModifyWrite { value, .. } => {
-                Some(value)
-            }
+            Self::Update { value, .. }
+            | Self::Insert { value, .. }
+            | Self::ReadModifyWrite { value, .. } => Some(value),
             Self::Read { .. } | Self::Scan { .. } | Self::Delete { .. } => None,
         }
     }

@@ -72,7 +72,11 @@ impl Phase {
     pub fn operations_of(&self, client: u32) -> u64 {
         let clients = u64::from(self.clients.max(1));
         let extra = u64::from(u64::from(client) < self.operations % clients);
-        if client < self.clients { self.operations / clients + extra } else { 0 }
+        if client < self.clients {
+            self.operations / clients + extra
+        } else {
+            0
+        }
     }
 
     /// The first record that `client` loads; its records are contiguous, those of the next client follow.
@@ -97,6 +101,9 @@ impl Phase {
 
     /// The node of the seed tree under which all purposes of one client lie.
     pub(crate) fn client_seed(&self, client: u32, root: Seed) -> Seed {
-        root.child("phase").child(&self.name).child("client").numbered(u64::from(client))
+        root.child("phase")
+            .child(&self.name)
+            .child("client")
+            .numbered(u64::from(client))
     }
 }

@@ -29,7 +29,14 @@ pub enum Preset {
 
 impl Preset {
     /// All presets, by name.
-    pub const ALL: [Self; 6] = [Self::YcsbA, Self::YcsbB, Self::YcsbC, Self::YcsbD, Self::YcsbE, Self::YcsbF];
+    pub const ALL: [Self; 6] = [
+        Self::YcsbA,
+        Self::YcsbB,
+        Self::YcsbC,
+        Self::YcsbD,
+        Self::YcsbE,
+        Self::YcsbF,
+    ];
 
     /// The name a config uses.
     pub fn name(self) -> &'static str {
@@ -58,12 +65,35 @@ impl Preset {
     /// Its shares of operations.
     pub fn mix(self) -> Mix {
         match self {
-            Self::YcsbA => Mix { read: 0.5, update: 0.5, ..Mix::default() },
-            Self::YcsbB => Mix { read: 0.95, update: 0.05, ..Mix::default() },
-            Self::YcsbC => Mix { read: 1.0, ..Mix::default() },
-            Self::YcsbD => Mix { read: 0.95, insert: 0.05, ..Mix::default() },
-            Self::YcsbE => Mix { scan: 0.95, insert: 0.05, ..Mix::default() },
-            Self::YcsbF => Mix { read: 0.5, read_modify_write: 0.5, ..Mix::default() },
+            Self::YcsbA => Mix {
+                read: 0.5,
+                update: 0.5,
+                ..Mix::default()
+            },
+            Self::YcsbB => Mix {
+                read: 0.95,
+                update: 0.05,
+                ..Mix::default()
+            },
+            Self::YcsbC => Mix {
+                read: 1.0,
+                ..Mix::default()
+            },
+            Self::YcsbD => Mix {
+                read: 0.95,
+                insert: 0.05,
+                ..Mix::default()
+            },
+            Self::YcsbE => Mix {
+                scan: 0.95,
+                insert: 0.05,
+                ..Mix::default()
+            },
+            Self::YcsbF => Mix {
+                read: 0.5,
+                read_modify_write: 0.5,
+                ..Mix::default()
+            },
         }
     }
 

@@ -28,7 +28,11 @@ pub struct Parameter {
 
 /// The workload presets.
 pub fn presets() -> Vec<Listed> {
-    let listed = |preset: Preset| Listed { name: preset.name(), about: preset.about(), parameters: &[] };
+    let listed = |preset: Preset| Listed {
+        name: preset.name(),
+        about: preset.about(),
+        parameters: &[],
+    };
     Preset::ALL.into_iter().map(listed).collect()
 }
 
@@ -38,14 +42,30 @@ pub fn distributions() -> &'static [Listed] {
 }
 
 const DISTRIBUTIONS: &[Listed] = &[
-    Listed { name: "uniform", about: "every loaded record alike", parameters: &[] },
+    Listed {
+        name: "uniform",
+        about: "every loaded record alike",
+        parameters: &[],
+    },
     Listed {
         name: "zipfian",
         about: "Zipf's law over the keys, exact (rejection-inversion)",
         parameters: &[
-            Parameter { name: "theta", default: "0.99", about: "skew, in (0, 2)" },
-            Parameter { name: "permute", default: "true", about: "scatter the hot keys by a seeded permutation" },
-            Parameter { name: "scatter", default: "0", about: "which permutation: another number, other hot keys" },
+            Parameter {
+                name: "theta",
+                default: "0.99",
+                about: "skew, in (0, 2)",
+            },
+            Parameter {
+                name: "permute",
+                default: "true",
+                about: "scatter the hot keys by a seeded permutation",
+            },
+            Parameter {
+                name: "scatter",
+                default: "0",
+                about: "which permutation: another number, other hot keys",
+            },
         ],
     },
     Listed {
@@ -62,8 +82,16 @@ const DISTRIBUTIONS: &[Listed] = &[
         name: "hotspot",
         about: "a share of the operations on a share of the records; the hot set may move",
         parameters: &[
-            Parameter { name: "data_fraction", default: "0.2", about: "hot records, in [0, 1]" },
-            Parameter { name: "operation_fraction", default: "0.8", about: "operations on hot records, in [0, 1]" },
+            Parameter {
+                name: "data_fraction",
+                default: "0.2",
+                about: "hot records, in [0, 1]",
+            },
+            Parameter {
+                name: "operation_fraction",
+                default: "0.8",
+                about: "operations on hot records, in [0, 1]",
+            },
             Parameter {
                 name: "drift",
                 default: "null",
@@ -87,7 +115,11 @@ const DISTRIBUTIONS: &[Listed] = &[
             },
         ],
     },
-    Listed { name: "sequential", about: "the loaded records in order, again and again", parameters: &[] },
+    Listed {
+        name: "sequential",
+        about: "the loaded records in order, again and again",
+        parameters: &[],
+    },
 ];
 
 #[cfg(test)]
@@ -103,16 +135,28 @@ mod tests {
     #[test]
     fn listings_are_what_configs_accept() {
         for listed in distributions() {
-            let parsed: Distribution = serde_json::from_value(json!({ "kind": listed.name })).unwrap();
-            let Value::Object(mut written) = serde_json::to_value(parsed).unwrap() else { panic!() };
+            let parsed: Distribution =
+                serde_json::from_value(json!({ "kind": listed.name })).unwrap();
+            let Value::Object(mut written) = serde_json::to_value(parsed).unwrap() else {
+                panic!()
+            };
             assert_eq!(written.remove("kind"), Some(json!(listed.name)));
-            let written: BTreeMap<_, _> =
-                written.iter().map(|(name, value)| (name.as_str(), value.to_string())).collect();
-            let documented: BTreeMap<_, _> = listed.parameters.iter().map(|p| (p.name, p.default.to_owned())).collect();
+            let written: BTreeMap<_, _> = written
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.to_string()))
+                .collect();
+            let documented: BTreeMap<_, _> = listed
+                .parameters
+                .iter()
+                .map(|p| (p.name, p.default.to_owned()))
+                .collect();
             assert_eq!(written, documented, "{}", listed.name);
         }
         let schema = serde_json::to_value(schemars::schema_for!(Distribution)).unwrap();
-        assert_eq!(schema["oneOf"].as_array().map(Vec::len), Some(distributions().len()));
+        assert_eq!(
+            schema["oneOf"].as_array().map(Vec::len),
+            Some(distributions().len())
+        );
         for preset in Preset::ALL {
             assert_eq!(serde_json::to_value(preset).unwrap(), json!(preset.name()));
         }

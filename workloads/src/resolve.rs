@@ -2,7 +2,9 @@
 //!
 //! An error names the key as it stands in the config, what it was, and what it may be.
 
-use crate::config::{Distribution, Drift, Length, Load, Mix, PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig};
+use crate::config::{
+    Distribution, Drift, Length, Load, Mix, PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig,
+};
 use crate::distributions::hot_records;
 use crate::keys::ZERO_PADDING_MAX;
 use crate::op::OpKind;
@@ -54,8 +56,18 @@ impl WorkloadConfig {
         let clients = self.clients.unwrap_or(1);
         check("records", records, 1, COUNT_MAX)?;
         check("clients", clients, 1, CLIENTS_MAX)?;
-        check("key.prefix (its length in bytes)", self.key.prefix.len(), 0, PREFIX_BYTES_MAX)?;
-        check("key.zero_padding", self.key.zero_padding, 0, ZERO_PADDING_MAX)?;
+        check(
+            "key.prefix (its length in bytes)",
+            self.key.prefix.len(),
+            0,
+            PREFIX_BYTES_MAX,
+        )?;
+        check(
+            "key.zero_padding",
+            self.key.zero_padding,
+            0,
+            ZERO_PADDING_MAX,
+        )?;
         check("warm_up_operations", self.warm_up_operations, 0, COUNT_MAX)?;
         check("operations", self.operations.unwrap_or(0), 0, COUNT_MAX)?;
 
@@ -78,13 +90,22 @@ impl WorkloadConfig {
             name: LOAD_NAME.to_owned(),
             kind: PhaseKind::Load,
             operations: records,
-            mix: Mix { insert: 1.0, ..Mix::default() },
+            mix: Mix {
+                insert: 1.0,
+                ..Mix::default()
+            },
             distribution: Distribution::Sequential {},
             load: Load::Closed {},
             key_range,
             ..base
         };
-        Ok(Workload { preset: self.preset, records, clients, load, phases })
+        Ok(Workload {
+            preset: self.preset,
+            records,
+            clients,
+            load,
+            phases,
+        })
     }
 
     /// The phase that all others are variations of.
@@ -94,8 +115,17 @@ impl WorkloadConfig {
             kind: PhaseKind::Run,
             operations: self.operations.unwrap_or(OPERATIONS_DEFAULT),
             clients,
-            mix: self.preset.map_or(Mix { read: 0.95, update: 0.05, ..Mix::default() }, |preset| preset.mix()),
-            distribution: self.preset.map_or(Distribution::Uniform {}, |preset| preset.distribution()),
+            mix: self.preset.map_or(
+                Mix {
+                    read: 0.95,
+                    update: 0.05,
+                    ..Mix::default()
+                },
+                |preset| preset.mix(),
+            ),
+            distribution: self
+                .preset
+                .map_or(Distribution::Uniform {}, |preset| preset.distribution()),
             scan: ScanConfig::default(),
             value: ValueConfig::default(),
             load: Load::Closed {},
@@ -117,7 +147,11 @@ impl WorkloadConfig {
 
     fn phases(&self, base: &Phase) -> Result<Vec<Phase>, ConfigError> {
         if self.phases.is_empty() {
-            return Ok(if base.operations == 0 { Vec::new() } else { vec![base.clone()] });
+            return Ok(if base.operations == 0 {
+                Vec::new()
+            } else {
+                vec![base.clone()]
+            });
         }
         let mut phases: Vec<Phase> = Vec::with_capacity(self.phases.len());
         for (at, config) in self.phases.iter().enumerate() {
@@ -126,7 +160,10 @@ impl WorkloadConfig {
             check(&format!("{path}operations"), phase.operations, 1, COUNT_MAX)?;
             let reserved = [LOAD_NAME, WARM_UP_NAME].contains(&phase.name.as_str());
             if reserved || phases.iter().any(|other| other.name == phase.name) {
-                return Err(ConfigError::NameTaken { key: format!("{path}name"), name: phase.name });
+                return Err(ConfigError::NameTaken {
+                    key: format!("{path}name"),
+                    name: phase.name,
+                });
             }
             check(&format!("{path}name (its length)"), phase.name.len(), 1, 64)?;
             phases.push(phase);
@@ -153,12 +190,21 @@ fn varied(base: &Phase, config: &PhaseConfig, path: &str) -> Result<Phase, Confi
         ..base.clone()
     };
     check_mix(&format!("{path}mix"), &phase.mix)?;
-    check_distribution(&format!("{path}distribution"), phase.distribution, phase.records)?;
+    check_distribution(
+        &format!("{path}distribution"),
+        phase.distribution,
+        phase.records,
+    )?;
     check_scan(&format!("{path}scan"), phase.scan)?;
     check_value(&format!("{path}value"), phase.value)?;
     if let Load::Constant { rate } | Load::Poisson { rate } = phase.load {
         let key = format!("{path}load.rate");
-        require(rate > 0.0 && rate <= RATE_MAX, &key, rate, "above 0 and at most 1e9")?;
+        require(
+            rate > 0.0 && rate <= RATE_MAX,
+            &key,
+            rate,
+            "above 0 and at most 1e9",
+        )?;
     }
     Ok(phase)
 }
@@ -167,61 +213,134 @@ fn check_mix(key: &str, mix: &Mix) -> Result<(), ConfigError> {
     for kind in OpKind::ALL {
         let share = mix.share(kind);
         let key = format!("{key}.{}", kind.name());
-        require((0.0..=1e9).contains(&share), &key, share, "a share of at least 0")?;
+        require(
+            (0.0..=1e9).contains(&share),
+            &key,
+            share,
+            "a share of at least 0",
+        )?;
     }
-    require(mix.total() > 1e-9, &format!("{key} (its sum)"), mix.total(), "above 0")
+    require(
+        mix.total() > 1e-9,
+        &format!("{key} (its sum)"),
+        mix.total(),
+        "above 0",
+    )
 }
 
-fn check_distribution(key: &str, distribution: Distribution, records: u64) -> Result<(), ConfigError> {
+fn check_distribution(
+    key: &str,
+    distribution: Distribution,
+    records: u64,
+) -> Result<(), ConfigError> {
     match distribution {
-        Distribution::Uniform {} | Distribution::YcsbZipfian {} | Distribution::Sequential {} => Ok(()),
+        Distribution::Uniform {} | Distribution::YcsbZipfian {} | Distribution::Sequential {} => {
+            Ok(())
+        }
         Distribution::Latest {} => {
             let allowed = "at least 2 when distribution.kind = \"latest\"";
             require(records >= 2, "records", records, allowed)
         }
         Distribution::Zipfian { theta, .. } => {
             let inside = theta > 0.0 && theta < 2.0;
-            require(inside, &format!("{key}.theta"), theta, "between 0 and 2, both excluded")
+            require(
+                inside,
+                &format!("{key}.theta"),
+                theta,
+                "between 0 and 2, both excluded",
+            )
         }
-        Distribution::Hotspot { data_fraction, operation_fraction, drift } => {
+        Distribution::Hotspot {
+            data_fraction,
+            operation_fraction,
+            drift,
+        } => {
             check_hotspot(key, records, data_fraction, operation_fraction)?;
             drift.map_or(Ok(()), |drift| check_drift(&format!("{key}.drift"), drift))
         }
-        Distribution::Exponential { percentile, fraction } => {
+        Distribution::Exponential {
+            percentile,
+            fraction,
+        } => {
             let inside = (1.0..100.0).contains(&percentile);
-            require(inside, &format!("{key}.percentile"), percentile, "in [1, 100)")?;
+            require(
+                inside,
+                &format!("{key}.percentile"),
+                percentile,
+                "in [1, 100)",
+            )?;
             let inside = fraction > 0.0 && fraction <= 1.0;
-            require(inside, &format!("{key}.fraction"), fraction, "above 0 and at most 1")
+            require(
+                inside,
+                &format!("{key}.fraction"),
+                fraction,
+                "above 0 and at most 1",
+            )
         }
     }
 }
 
 /// Both parts must hold a record if operations go there: YCSB divides by zero here.
-fn check_hotspot(key: &str, records: u64, data_fraction: f64, operation_fraction: f64) -> Result<(), ConfigError> {
+fn check_hotspot(
+    key: &str,
+    records: u64,
+    data_fraction: f64,
+    operation_fraction: f64,
+) -> Result<(), ConfigError> {
     let data_key = format!("{key}.data_fraction");
     check(&data_key, data_fraction, 0.0, 1.0)?;
-    check(&format!("{key}.operation_fraction"), operation_fraction, 0.0, 1.0)?;
+    check(
+        &format!("{key}.operation_fraction"),
+        operation_fraction,
+        0.0,
+        1.0,
+    )?;
     let hot = hot_records(records, data_fraction);
     let allowed = format!("large enough for one hot record of {records}");
-    require(hot > 0 || operation_fraction <= 0.0, &data_key, data_fraction, &allowed)?;
+    require(
+        hot > 0 || operation_fraction <= 0.0,
+        &data_key,
+        data_fraction,
+        &allowed,
+    )?;
     let allowed = format!("small enough for one cold record of {records}");
-    require(hot < records || operation_fraction >= 1.0, &data_key, data_fraction, &allowed)
+    require(
+        hot < records || operation_fraction >= 1.0,
+        &data_key,
+        data_fraction,
+        &allowed,
+    )
 }
 
 fn check_drift(key: &str, drift: Drift) -> Result<(), ConfigError> {
     check(&format!("{key}.fraction"), drift.fraction, 0.0, 1.0)?;
-    check(&format!("{key}.every_operations"), drift.every_operations, 1, COUNT_MAX)
+    check(
+        &format!("{key}.every_operations"),
+        drift.every_operations,
+        1,
+        COUNT_MAX,
+    )
 }
 
 fn check_scan(key: &str, scan: ScanConfig) -> Result<(), ConfigError> {
     check(&format!("{key}.min_length"), scan.min_length, 1, u32::MAX)?;
     let allowed = format!("at least min_length = {}", scan.min_length);
     let ordered = scan.max_length >= scan.min_length;
-    require(ordered, &format!("{key}.max_length"), scan.max_length, &allowed)
+    require(
+        ordered,
+        &format!("{key}.max_length"),
+        scan.max_length,
+        &allowed,
+    )
 }
 
 fn check_value(key: &str, value: ValueConfig) -> Result<(), ConfigError> {
-    check(&format!("{key}.compressibility"), value.compressibility, 0.0, 1.0)?;
+    check(
+        &format!("{key}.compressibility"),
+        value.compressibility,
+        0.0,
+        1.0,
+    )?;
     match value.bytes {
         Length::Constant(bytes) => check(&format!("{key}.bytes"), bytes, 0, VALUE_BYTES_MAX),
         Length::Range(range) => {
@@ -231,14 +350,33 @@ fn check_value(key: &str, value: ValueConfig) -> Result<(), ConfigError> {
     }
 }
 
-fn check<T: PartialOrd + std::fmt::Display + Copy>(key: &str, value: T, min: T, max: T) -> Result<(), ConfigError> {
-    require(value >= min && value <= max, key, value, &format!("{min} to {max}"))
+fn check<T: PartialOrd + std::fmt::Display + Copy>(
+    key: &str,
+    value: T,
+    min: T,
+    max: T,
+) -> Result<(), ConfigError> {
+    require(
+        value >= min && value <= max,
+        key,
+        value,
+        &format!("{min} to {max}"),
+    )
 }
 
-fn require(holds: bool, key: &str, value: impl std::fmt::Display, allowed: &str) -> Result<(), ConfigError> {
+fn require(
+    holds: bool,
+    key: &str,
+    value: impl std::fmt::Display,
+    allowed: &str,
+) -> Result<(), ConfigError> {
     if holds {
         return Ok(());
     }
     let (key, value, allowed) = (key.to_owned(), value.to_string(), allowed.to_owned());
-    Err(ConfigError::OutOfRange { key, value, allowed })
+    Err(ConfigError::OutOfRange {
+        key,
+        value,
+        allowed,
+    })
 }

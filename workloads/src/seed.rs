@@ -67,15 +67,27 @@ mod tests {
     /// the published algorithms.
     #[test]
     fn golden_draws() {
-        let seed = Seed(42).child("phase").child("run").numbered(3).child("key");
+        let seed = Seed(42)
+            .child("phase")
+            .child("run")
+            .numbered(3)
+            .child("key");
         let mut generator = seed.generator();
         let drawn: Vec<u64> = (0..4).map(|_| generator.bits()).collect();
         assert_eq!(seed, Seed(8_850_495_788_557_590_530));
         assert_eq!(
             drawn,
-            [6_157_732_315_683_991_744, 5_772_008_405_373_979_087, 5_430_360_168_555_460_828, 332_902_108_893_117_903]
+            [
+                6_157_732_315_683_991_744,
+                5_772_008_405_373_979_087,
+                5_430_360_168_555_460_828,
+                332_902_108_893_117_903
+            ]
         );
-        assert_eq!((0..6).map(|_| generator.below(1000)).collect::<Vec<_>>(), [923, 176, 495, 167, 221, 999]);
+        assert_eq!(
+            (0..6).map(|_| generator.below(1000)).collect::<Vec<_>>(),
+            [923, 176, 495, 167, 221, 999]
+        );
         assert_eq!(generator.unit().to_bits(), 0x3FED_A348_3060_0410);
     }
 
@@ -91,7 +103,10 @@ mod tests {
         for _ in 0..7000 {
             seen[generator.below(7) as usize] += 1;
         }
-        assert!(seen.iter().all(|&count| count.abs_diff(1000) < 150), "{seen:?}");
+        assert!(
+            seen.iter().all(|&count| count.abs_diff(1000) < 150),
+            "{seen:?}"
+        );
         assert_eq!(generator.below(0), 0);
         assert_eq!(generator.below(1), 0);
     }

@@ -37,14 +37,20 @@ enum KeySource {
     /// The load phase: inserts of this number, the next, and so on.
     Load { next: u64 },
     /// Any other: by probability, from the distribution or the shared counter.
-    Mixed { bounds: [f64; OpKind::ALL.len()], chooser: Box<KeyChooser>, generator: Generator },
+    Mixed {
+        bounds: [f64; OpKind::ALL.len()],
+        chooser: Box<KeyChooser>,
+        generator: Generator,
+    },
 }
 
 impl OpStream {
     pub(crate) fn new(phase: &Phase, client: u32, root: Seed) -> Self {
         let seed = phase.client_seed(client, root);
         let keys = match phase.kind {
-            PhaseKind::Load => KeySource::Load { next: phase.load_start(client) },
+            PhaseKind::Load => KeySource::Load {
+                next: phase.load_start(client),
+            },
             PhaseKind::WarmUp | PhaseKind::Run => KeySource::Mixed {
                 bounds: bounds(&phase.mix),
                 chooser: Box::new(KeyChooser::new(phase, client, root)),
@@ -87,12 +93,24 @@ impl OpStream {
         self.remaining = self.remaining.checked_sub(1)?;
         let (kind, number) = self.keys.draw(&mut self.kinds, acknowledged);
         self.key_space.render(number, &mut self.key);
-        if matches!(kind, OpKind::Update | OpKind::Insert | OpKind::ReadModifyWrite) {
+        if matches!(
+            kind,
+            OpKind::Update | OpKind::Insert | OpKind::ReadModifyWrite
+        ) {
             let version = self.value_generator.bits();
             let length = self.value_bytes.draw(&mut self.value_generator) as usize;
-            values::fill(&mut self.value, length, number, version, self.compressibility);
+            values::fill(
+                &mut self.value,
+                length,
+                number,
+                version,
+                self.compressibility,
+            );
         }
-        let key = KeyRef { number, bytes: &self.key };
+        let key = KeyRef {
+            number,
+            bytes: &self.key,
+        };
         let value = self.value.as_slice();
         Some(match kind {
             OpKind::Read => Op::Read { key },
@@ -116,7 +134,11 @@ impl KeySource {
                 *next += 1;
                 (OpKind::Insert, *next - 1)
             }
-            Self::Mixed { bounds, chooser, generator } => {
+            Self::Mixed {
+                bounds,
+                chooser,
+                generator,
+            } => {
                 let u = kinds.unit();
                 let below = bounds.iter().filter(|&&bound| bound <= u).count();
                 let number = match OpKind::ALL[below] {
@@ -132,7 +154,10 @@ impl KeySource {
 /// The upper ends of the kinds' parts of [0, 1). From the last kind with a share on they are infinite, so
 /// that rounding can never pick a kind with none.
 fn bounds(mix: &Mix) -> [f64; OpKind::ALL.len()] {
-    let last = OpKind::ALL.iter().rposition(|&kind| mix.share(kind) > 0.0).unwrap_or(0);
+    let last = OpKind::ALL
+        .iter()
+        .rposition(|&kind| mix.share(kind) > 0.0)
+        .unwrap_or(0);
     let mut end = 0.0;
     std::array::from_fn(|at| {
         end += mix.probability(OpKind::ALL[at]);

@@ -49,7 +49,14 @@ pub fn version_of(value: &[u8], number: u64, compressibility: f64) -> Option<u64
     let mut expected = [0_u8; STRIPE];
     for (index, stripe) in value.chunks(STRIPE).enumerate() {
         let expected = &mut expected[..stripe.len()];
-        fill_stripe(expected, index, value.len(), &mut words, version, compressibility);
+        fill_stripe(
+            expected,
+            index,
+            value.len(),
+            &mut words,
+            version,
+            compressibility,
+        );
         if expected != stripe {
             return None;
         }
@@ -57,7 +64,14 @@ pub fn version_of(value: &[u8], number: u64, compressibility: f64) -> Option<u64
     Some(version)
 }
 
-fn fill_stripe(stripe: &mut [u8], index: usize, length: usize, words: &mut Words, version: u64, compressibility: f64) {
+fn fill_stripe(
+    stripe: &mut [u8],
+    index: usize,
+    length: usize,
+    words: &mut Words,
+    version: u64,
+    compressibility: f64,
+) {
     let random = stripe.len() - (stripe.len() as f64 * compressibility.clamp(0.0, 1.0)) as usize;
     let (random, zeros) = stripe.split_at_mut(random);
     words.write(random);
@@ -116,7 +130,11 @@ mod tests {
                 let value = filled(length, 17, 99, compressibility);
                 assert_eq!(value.len(), length);
                 let version = if length >= CHECKED_MIN { 99 } else { 0 };
-                assert_eq!(version_of(&value, 17, compressibility), Some(version), "{length}");
+                assert_eq!(
+                    version_of(&value, 17, compressibility),
+                    Some(version),
+                    "{length}"
+                );
             }
         }
     }
@@ -131,7 +149,10 @@ mod tests {
             damaged[at] ^= 4;
             assert_eq!(version_of(&damaged, 17, 0.5), None, "byte {at}");
         }
-        assert_eq!(version_of(b"x", 17, 0.5).is_some(), filled(1, 17, 0, 0.5) == b"x");
+        assert_eq!(
+            version_of(b"x", 17, 0.5).is_some(),
+            filled(1, 17, 0, 0.5) == b"x"
+        );
     }
 
     #[test]
@@ -154,7 +175,10 @@ mod tests {
                 let stored = zstd::bulk::compress(&block, 1).unwrap().len() as f64;
                 let left = stored / block.len() as f64;
                 let error = left - (1.0 - compressibility);
-                assert!((-0.01..0.06).contains(&error), "{compressibility}, {length}: {left}");
+                assert!(
+                    (-0.01..0.06).contains(&error),
+                    "{compressibility}, {length}: {left}"
+                );
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Configs: what they become, and how wrong ones are refused.
 
-use aura_workloads::{ConfigError, Direction, Distribution, Length, Load, OpKind, PhaseKind, WorkloadConfig};
+use aura_workloads::{
+    ConfigError, Direction, Distribution, Length, Load, OpKind, PhaseKind, WorkloadConfig,
+};
 use serde_json::{Value, json};
 
 fn parse(config: Value) -> Result<WorkloadConfig, serde_json::Error> {
@@ -12,7 +14,9 @@ fn an_empty_config_is_a_workload() {
     let workload = parse(json!({})).unwrap().resolve().unwrap();
     assert_eq!((workload.records, workload.clients), (1000, 1));
     assert_eq!(workload.load.operations, 1000);
-    let [run] = &workload.phases[..] else { panic!("{:?}", workload.phases) };
+    let [run] = &workload.phases[..] else {
+        panic!("{:?}", workload.phases)
+    };
     assert_eq!((run.name.as_str(), run.operations), ("run", 1000));
     assert_eq!(run.mix.probability(OpKind::Read), 0.95);
     assert_eq!(run.value.bytes, Length::Constant(1000));
@@ -44,27 +48,42 @@ fn phases_override_the_base_and_inherit_the_rest() {
     });
     let parsed = parse(config).unwrap();
     let workload = parsed.resolve().unwrap();
-    let [warm_up, scans, writes] = &workload.phases[..] else { panic!("{:?}", workload.phases) };
+    let [warm_up, scans, writes] = &workload.phases[..] else {
+        panic!("{:?}", workload.phases)
+    };
     assert_eq!((warm_up.kind, warm_up.operations), (PhaseKind::WarmUp, 100));
     assert_eq!(warm_up.mix, scans.mix);
     assert_eq!(scans.operations, 5000);
     assert_eq!(scans.distribution, Distribution::YcsbZipfian {});
-    assert_eq!((scans.scan.max_length, scans.scan.direction), (10, Direction::Reverse));
+    assert_eq!(
+        (scans.scan.max_length, scans.scan.direction),
+        (10, Direction::Reverse)
+    );
     assert_eq!(scans.load, Load::Poisson { rate: 50_000.0 });
     assert_eq!((writes.operations, writes.load), (7, Load::Closed {}));
     assert_eq!(writes.mix.probability(OpKind::Delete), 0.25);
     assert_eq!(writes.mix.probability(OpKind::Scan), 0.0);
     assert_eq!(writes.scan, scans.scan);
     // 2000 records, and room for twice 5 % of 5000 and of 100 inserts.
-    assert_eq!([warm_up, scans, writes].map(|phase| phase.key_range), [2510; 3]);
+    assert_eq!(
+        [warm_up, scans, writes].map(|phase| phase.key_range),
+        [2510; 3]
+    );
 
     let written = serde_json::to_value(&parsed).unwrap();
-    assert_eq!(parse(written).unwrap(), parsed, "a config survives being written and read");
+    assert_eq!(
+        parse(written).unwrap(),
+        parsed,
+        "a config survives being written and read"
+    );
 }
 
 #[test]
 fn no_operations_means_load_only() {
-    let workload = parse(json!({ "operations": 0 })).unwrap().resolve().unwrap();
+    let workload = parse(json!({ "operations": 0 }))
+        .unwrap()
+        .resolve()
+        .unwrap();
     assert!(workload.phases.is_empty());
 }
 
@@ -100,20 +119,44 @@ fn values_out_of_range_are_named() {
         (json!({ "key": { "zero_padding": 65 } }), "key.zero_padding"),
         (json!({ "mix": { "read": 0.0 } }), "mix (its sum)"),
         (json!({ "mix": { "read": 2, "scan": -1 } }), "mix.scan"),
-        (json!({ "distribution": { "kind": "zipfian", "theta": 2 } }), "distribution.theta"),
-        (json!({ "distribution": { "kind": "zipfian", "theta": 0 } }), "distribution.theta"),
-        (json!({ "distribution": { "kind": "latest" }, "records": 1 }), "records"),
-        (json!({ "distribution": { "kind": "exponential", "percentile": 100 } }), "distribution.percentile"),
+        (
+            json!({ "distribution": { "kind": "zipfian", "theta": 2 } }),
+            "distribution.theta",
+        ),
+        (
+            json!({ "distribution": { "kind": "zipfian", "theta": 0 } }),
+            "distribution.theta",
+        ),
+        (
+            json!({ "distribution": { "kind": "latest" }, "records": 1 }),
+            "records",
+        ),
+        (
+            json!({ "distribution": { "kind": "exponential", "percentile": 100 } }),
+            "distribution.percentile",
+        ),
         (hotspot(0.05, 0.5), "distribution.data_fraction"),
         (hotspot(1.0, 0.5), "distribution.data_fraction"),
         (hotspot(0.5, 1.5), "distribution.operation_fraction"),
         (json!({ "scan": { "min_length": 0 } }), "scan.min_length"),
         (json!({ "scan": { "min_length": 101 } }), "scan.max_length"),
-        (json!({ "value": { "bytes": { "min": 2, "max": 1 } } }), "value.bytes.min"),
+        (
+            json!({ "value": { "bytes": { "min": 2, "max": 1 } } }),
+            "value.bytes.min",
+        ),
         (json!({ "value": { "bytes": 268435457 } }), "value.bytes"),
-        (json!({ "value": { "compressibility": 1.1 } }), "value.compressibility"),
-        (json!({ "load": { "arrival": "poisson", "rate": 0 } }), "load.rate"),
-        (phase(json!({ "name": "b", "operations": 0 })), "phases[1].operations"),
+        (
+            json!({ "value": { "compressibility": 1.1 } }),
+            "value.compressibility",
+        ),
+        (
+            json!({ "load": { "arrival": "poisson", "rate": 0 } }),
+            "load.rate",
+        ),
+        (
+            phase(json!({ "name": "b", "operations": 0 })),
+            "phases[1].operations",
+        ),
         (phase(json!({ "name": "" })), "phases[1].name (its length)"),
         (
             phase(json!({ "name": "b", "distribution": { "kind": "zipfian", "theta": 3 } })),
@@ -121,14 +164,25 @@ fn values_out_of_range_are_named() {
         ),
     ] {
         let error = parse(config.clone()).unwrap().resolve().unwrap_err();
-        let ConfigError::OutOfRange { key, .. } = &error else { panic!("{config}: {error}") };
+        let ConfigError::OutOfRange { key, .. } = &error else {
+            panic!("{config}: {error}")
+        };
         assert_eq!(key, expected, "{config}: {error}");
         assert!(error.to_string().contains("must be"), "{error}");
     }
     for name in ["a", "load", "warm-up"] {
-        let error = parse(phase(json!({ "name": name }))).unwrap().resolve().unwrap_err();
+        let error = parse(phase(json!({ "name": name })))
+            .unwrap()
+            .resolve()
+            .unwrap_err();
         let key = "phases[1].name".to_owned();
-        assert_eq!(error, ConfigError::NameTaken { key, name: name.to_owned() });
+        assert_eq!(
+            error,
+            ConfigError::NameTaken {
+                key,
+                name: name.to_owned()
+            }
+        );
     }
 }
 

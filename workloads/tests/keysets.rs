@@ -12,7 +12,10 @@ use aura_workloads::Seed;
 use aura_workloads::keyset::{KeyFormat, KeySet, KeySetError, Keys, StringKeys};
 
 fn words(numbers: &[u64]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    numbers
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect()
 }
 
 fn read(format: KeyFormat, bytes: &[u8]) -> Result<KeySet, KeySetError> {
@@ -28,24 +31,37 @@ fn numbers(set: KeySet) -> Vec<u64> {
 
 /// How numbers are written in each format that holds them.
 fn written(format: KeyFormat, keys: &[u64]) -> Vec<u8> {
-    let deltas =
-        || keys.iter().scan(0, |before, key| Some(key - std::mem::replace(before, *key))).collect::<Vec<u64>>();
+    let deltas = || {
+        keys.iter()
+            .scan(0, |before, key| Some(key - std::mem::replace(before, *key)))
+            .collect::<Vec<u64>>()
+    };
     match format {
         KeyFormat::U64 => words(keys),
         KeyFormat::U64Delta => words(&deltas()),
         KeyFormat::SosdU64 => [words(&[keys.len() as u64]), words(keys)].concat(),
         KeyFormat::SosdU32 => {
             let keys32 = keys.iter().flat_map(|key| (*key as u32).to_le_bytes());
-            words(&[keys.len() as u64]).into_iter().chain(keys32).collect()
+            words(&[keys.len() as u64])
+                .into_iter()
+                .chain(keys32)
+                .collect()
         }
-        KeyFormat::Lines | KeyFormat::Numbers => keys.iter().map(|key| format!("{key}\r\n")).collect::<String>().into(),
+        KeyFormat::Lines | KeyFormat::Numbers => keys
+            .iter()
+            .map(|key| format!("{key}\r\n"))
+            .collect::<String>()
+            .into(),
     }
 }
 
 #[test]
 fn every_format_gives_back_what_was_written() {
     let mut generator = Seed(7).generator();
-    let mut keys: Vec<u64> = (0..3000).map(|_| generator.below(u64::from(u32::MAX))).chain([0, 5]).collect();
+    let mut keys: Vec<u64> = (0..3000)
+        .map(|_| generator.below(u64::from(u32::MAX)))
+        .chain([0, 5])
+        .collect();
     keys.sort_unstable();
     keys.dedup();
     for format in KeyFormat::ALL {
@@ -54,16 +70,32 @@ fn every_format_gives_back_what_was_written() {
         match set.keys {
             Keys::Numbers(found) => assert!(found == keys && set.sorted, "{}", format.name()),
             Keys::Strings(found) => {
-                assert_eq!((found.len(), set.sorted), (keys.len(), false), "decimals of any length")
+                assert_eq!(
+                    (found.len(), set.sorted),
+                    (keys.len(), false),
+                    "decimals of any length"
+                )
             }
         }
-        let limited = format.read(&written(format, &keys)[..], Some(10)).expect("it was just written");
+        let limited = format
+            .read(&written(format, &keys)[..], Some(10))
+            .expect("it was just written");
         assert_eq!(limited.keys.len(), 10, "{}", format.name());
         assert_eq!(KeyFormat::find(format.name()), Some(format));
     }
     let wide = [3, u64::MAX];
-    for format in [KeyFormat::U64, KeyFormat::U64Delta, KeyFormat::SosdU64, KeyFormat::Numbers] {
-        assert_eq!(numbers(read(format, &written(format, &wide)).expect("two keys")), wide, "{}", format.name());
+    for format in [
+        KeyFormat::U64,
+        KeyFormat::U64Delta,
+        KeyFormat::SosdU64,
+        KeyFormat::Numbers,
+    ] {
+        assert_eq!(
+            numbers(read(format, &written(format, &wide)).expect("two keys")),
+            wide,
+            "{}",
+            format.name()
+        );
     }
 }
 
@@ -77,7 +109,10 @@ fn unsorted_keys_are_sorted_and_duplicates_counted() {
     let text = b"pear\n\napple\r\npear\n\xff\xfe\nno end";
     let set = read(KeyFormat::Lines, text).expect("keys");
     let expected: [&[u8]; 4] = [b"apple", b"no end", b"pear", b"\xff\xfe"];
-    assert_eq!(set.keys, Keys::Strings(expected.into_iter().collect::<StringKeys>()));
+    assert_eq!(
+        set.keys,
+        Keys::Strings(expected.into_iter().collect::<StringKeys>())
+    );
     assert_eq!((set.duplicates, set.sorted), (1, false));
 }
 
@@ -88,11 +123,18 @@ fn what_is_no_key_file_is_refused_with_the_place() {
     assert!(says(KeyFormat::U64, &torn).contains("3 of its 8 bytes are there, after 2 whole keys"));
     assert!(says(KeyFormat::U64Delta, &torn).contains("after 2 whole keys"));
     assert!(says(KeyFormat::SosdU64, &words(&[3, 1, 2])).contains("promises 3 keys, and 2 follow"));
-    assert!(says(KeyFormat::SosdU64, &words(&[1, 1, 2])).contains("promises 1 keys, and more follow"));
-    assert!(says(KeyFormat::SosdU64, &words(&[u64::MAX, 1])).contains("promises 18446744073709551615"));
+    assert!(
+        says(KeyFormat::SosdU64, &words(&[1, 1, 2])).contains("promises 1 keys, and more follow")
+    );
+    assert!(
+        says(KeyFormat::SosdU64, &words(&[u64::MAX, 1])).contains("promises 18446744073709551615")
+    );
     assert!(says(KeyFormat::SosdU32, &[2, 0, 0]).contains("3 of its 8 bytes"));
     assert!(says(KeyFormat::U64Delta, &words(&[5, u64::MAX])).contains("up to key 1 "));
-    assert!(says(KeyFormat::Numbers, b"12\n\n-3\n").contains("line 3 is no number from 0 to 2^64 - 1: `-3`"));
+    assert!(
+        says(KeyFormat::Numbers, b"12\n\n-3\n")
+            .contains("line 3 is no number from 0 to 2^64 - 1: `-3`")
+    );
     assert!(says(KeyFormat::Numbers, b"18446744073709551616").contains("line 1"));
     for format in KeyFormat::ALL {
         assert_eq!(says(format, b""), "it holds no key", "{}", format.name());
@@ -100,15 +142,22 @@ fn what_is_no_key_file_is_refused_with_the_place() {
     assert_eq!(says(KeyFormat::SosdU64, &words(&[0])), "it holds no key");
     assert_eq!(says(KeyFormat::Lines, b"\n\r\n\n"), "it holds no key");
     // A binary file taken for text, that never ends a line.
-    let endless = KeyFormat::Lines.read(io::repeat(b'x'), None).expect_err("it never ends");
-    assert!(endless.to_string().starts_with("line 1 is longer"), "{endless}");
+    let endless = KeyFormat::Lines
+        .read(io::repeat(b'x'), None)
+        .expect_err("it never ends");
+    assert!(
+        endless.to_string().starts_with("line 1 is longer"),
+        "{endless}"
+    );
 }
 
 #[test]
 fn garbage_never_panics() {
     let mut generator = Seed(11).generator();
     for _ in 0..2000 {
-        let bytes: Vec<u8> = (0..generator.below(80)).map(|_| generator.bits() as u8 >> generator.below(8)).collect();
+        let bytes: Vec<u8> = (0..generator.below(80))
+            .map(|_| generator.bits() as u8 >> generator.below(8))
+            .collect();
         for format in KeyFormat::ALL {
             if let Ok(set) = read(format, &bytes) {
                 assert!(!set.keys.is_empty());
@@ -158,7 +207,9 @@ fn reference_sets_have_the_stated_ends() {
         let fields: Vec<&str> = row.split(',').collect();
         let file = std::fs::File::open(folder.join(fields[5])).expect("the keys");
         let source = zstd::stream::read::Decoder::new(file).expect("a zstd frame");
-        let set = KeyFormat::U64Delta.read(source, None).expect("a readable set");
+        let set = KeyFormat::U64Delta
+            .read(source, None)
+            .expect("a readable set");
         assert!(set.sorted && set.duplicates == 0, "{row}");
         let keys = numbers(set);
         let found = [keys.len() as u64, keys[0], keys[keys.len() - 1]];

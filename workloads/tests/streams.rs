@@ -3,30 +3,55 @@
 use std::collections::BTreeSet;
 
 use aura_workloads::{
-    Acknowledged, Distribution, Length, LengthRange, Load, Mix, Op, Phase, PhaseConfig, PhaseKind, Preset, Seed,
-    ValueConfig, Workload, WorkloadConfig, values,
+    Acknowledged, Distribution, Length, LengthRange, Load, Mix, Op, Phase, PhaseConfig, PhaseKind,
+    Preset, Seed, ValueConfig, Workload, WorkloadConfig, values,
 };
 
 const DISTRIBUTIONS: [Distribution; 7] = [
     Distribution::Uniform {},
-    Distribution::Zipfian { theta: 1.0, permute: true, scatter: 0 },
+    Distribution::Zipfian {
+        theta: 1.0,
+        permute: true,
+        scatter: 0,
+    },
     Distribution::YcsbZipfian {},
     Distribution::Latest {},
-    Distribution::Hotspot { data_fraction: 0.1, operation_fraction: 0.9, drift: None },
-    Distribution::Exponential { percentile: 95.0, fraction: 0.5 },
+    Distribution::Hotspot {
+        data_fraction: 0.1,
+        operation_fraction: 0.9,
+        drift: None,
+    },
+    Distribution::Exponential {
+        percentile: 95.0,
+        fraction: 0.5,
+    },
     Distribution::Sequential {},
 ];
 
 /// Every kind of operation, values of drawn sizes.
 fn mixed(distribution: Distribution, clients: u32) -> Workload {
-    let range = LengthRange { min: 0, max: 300, distribution: Default::default() };
+    let range = LengthRange {
+        min: 0,
+        max: 300,
+        distribution: Default::default(),
+    };
     let config = WorkloadConfig {
         records: Some(500),
         operations: Some(6000),
         clients: Some(clients),
-        mix: Some(Mix { read: 2.0, update: 1.0, insert: 1.0, scan: 1.0, read_modify_write: 1.0, delete: 1.0 }),
+        mix: Some(Mix {
+            read: 2.0,
+            update: 1.0,
+            insert: 1.0,
+            scan: 1.0,
+            read_modify_write: 1.0,
+            delete: 1.0,
+        }),
         distribution: Some(distribution),
-        value: Some(ValueConfig { bytes: Length::Range(range), compressibility: 0.5 }),
+        value: Some(ValueConfig {
+            bytes: Length::Range(range),
+            compressibility: 0.5,
+        }),
         ..Default::default()
     };
     config.resolve().unwrap()
@@ -35,7 +60,9 @@ fn mixed(distribution: Distribution, clients: u32) -> Workload {
 /// All operations of a phase as text, its clients taking turns, inserts acknowledged at once.
 fn transcript(phase: &Phase, root: Seed) -> Vec<String> {
     let acknowledged = Acknowledged::new(phase.records);
-    let mut streams: Vec<_> = (0..phase.clients).map(|client| phase.stream(client, root)).collect();
+    let mut streams: Vec<_> = (0..phase.clients)
+        .map(|client| phase.stream(client, root))
+        .collect();
     let mut lines = Vec::new();
     loop {
         let before = lines.len();
@@ -68,22 +95,49 @@ fn the_same_seed_gives_the_same_bytes() {
 /// The whole of a stream, pinned: a change here makes old results incomparable.
 #[test]
 fn golden_stream() {
-    let workload = mixed(Distribution::Zipfian { theta: 0.99, permute: true, scatter: 0 }, 2);
+    let workload = mixed(
+        Distribution::Zipfian {
+            theta: 0.99,
+            permute: true,
+            scatter: 0,
+        },
+        2,
+    );
     let lines = transcript(&workload.phases[0], Seed(42));
     let digest = lines
         .iter()
         .flat_map(|line| line.bytes())
-        .fold(0_u64, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(1_099_511_628_211).rotate_left(5));
-    assert_eq!(digest, 3_430_322_035_502_261_716, "first line: {}", lines[0]);
+        .fold(0_u64, |digest, byte| {
+            (digest ^ u64::from(byte))
+                .wrapping_mul(1_099_511_628_211)
+                .rotate_left(5)
+        });
+    assert_eq!(
+        digest, 3_430_322_035_502_261_716,
+        "first line: {}",
+        lines[0]
+    );
 }
 
 #[test]
 fn another_scatter_has_other_hot_keys() {
     let hottest = |scatter| {
-        let workload = mixed(Distribution::Zipfian { theta: 1.2, permute: true, scatter }, 1);
+        let workload = mixed(
+            Distribution::Zipfian {
+                theta: 1.2,
+                permute: true,
+                scatter,
+            },
+            1,
+        );
         let mut counts = std::collections::BTreeMap::<u64, u32>::new();
-        alone(&workload, 0, 2000).into_iter().for_each(|(_, key)| *counts.entry(key).or_default() += 1);
-        counts.into_iter().max_by_key(|(_, count)| *count).map(|(key, _)| key)
+        alone(&workload, 0, 2000)
+            .into_iter()
+            .for_each(|(_, key)| *counts.entry(key).or_default() += 1);
+        counts
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map(|(key, _)| key)
     };
     assert_eq!(hottest(3), hottest(3));
     assert_ne!(hottest(0), hottest(1));
@@ -103,8 +157,22 @@ fn alone(workload: &Workload, client: u32, length: usize) -> Vec<(String, u64)> 
 
 #[test]
 fn more_clients_and_other_purposes_shift_nothing() {
-    let few = mixed(Distribution::Zipfian { theta: 0.99, permute: true, scatter: 0 }, 2);
-    let more = mixed(Distribution::Zipfian { theta: 0.99, permute: true, scatter: 0 }, 5);
+    let few = mixed(
+        Distribution::Zipfian {
+            theta: 0.99,
+            permute: true,
+            scatter: 0,
+        },
+        2,
+    );
+    let more = mixed(
+        Distribution::Zipfian {
+            theta: 0.99,
+            permute: true,
+            scatter: 0,
+        },
+        5,
+    );
     assert_eq!(alone(&few, 1, 1000), alone(&more, 1, 1000));
 
     let mut constant_values = few.clone();
@@ -116,7 +184,10 @@ fn more_clients_and_other_purposes_shift_nothing() {
 
 #[test]
 fn phases_of_one_shape_ask_for_different_keys() {
-    let phase = |name: &str| PhaseConfig { name: name.to_owned(), ..Default::default() };
+    let phase = |name: &str| PhaseConfig {
+        name: name.to_owned(),
+        ..Default::default()
+    };
     let config = WorkloadConfig {
         preset: Some(Preset::YcsbC),
         warm_up_operations: 1000,
@@ -126,7 +197,11 @@ fn phases_of_one_shape_ask_for_different_keys() {
     let workload = config.resolve().unwrap();
     let kinds: Vec<_> = workload.phases.iter().map(|phase| phase.kind).collect();
     assert_eq!(kinds, [PhaseKind::WarmUp, PhaseKind::Run, PhaseKind::Run]);
-    let transcripts: BTreeSet<_> = workload.phases.iter().map(|phase| transcript(phase, Seed(1))).collect();
+    let transcripts: BTreeSet<_> = workload
+        .phases
+        .iter()
+        .map(|phase| transcript(phase, Seed(1)))
+        .collect();
     assert_eq!(transcripts.len(), 3);
 }
 
@@ -155,7 +230,11 @@ fn no_distribution_asks_for_an_unacknowledged_key() {
                 }
             }
             let follows = [1, 2, 3, 5].contains(&index);
-            assert_eq!(newest_asked >= 500, follows, "{distribution:?}: up to {newest_asked}");
+            assert_eq!(
+                newest_asked >= 500,
+                follows,
+                "{distribution:?}: up to {newest_asked}"
+            );
         }
     }
 }
@@ -176,9 +255,18 @@ fn clients_split_the_load_without_gap_or_overlap() {
             }
         }
         assert!(loaded.into_iter().eq(0..500), "{clients} clients");
-        assert_eq!(acknowledged.end(), 500, "the load is acknowledged from the start");
+        assert_eq!(
+            acknowledged.end(),
+            500,
+            "the load is acknowledged from the start"
+        );
         let phase = &workload.phases[0];
-        assert_eq!((0..clients + 2).map(|c| phase.operations_of(c)).sum::<u64>(), 6000);
+        assert_eq!(
+            (0..clients + 2)
+                .map(|c| phase.operations_of(c))
+                .sum::<u64>(),
+            6000
+        );
         assert!(phase.stream(clients, Seed(1)).next(&acknowledged).is_none());
     }
 }
@@ -204,7 +292,13 @@ fn schedules_differ_between_clients_and_repeat() {
     let phase = &mut workload.phases[0];
     assert!(phase.schedule(0, Seed(1)).is_none());
     phase.load = Load::Poisson { rate: 1000.0 };
-    let times = |client| phase.schedule(client, Seed(1)).unwrap().take(100).collect::<Vec<_>>();
+    let times = |client| {
+        phase
+            .schedule(client, Seed(1))
+            .unwrap()
+            .take(100)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(times(0), times(0));
     assert_ne!(times(0), times(1));
 }

@@ -98,15 +98,31 @@ fn guard(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 /// Builds the policies of the shards of a pool of `bytes` bytes. Those that draw lots draw them from `seed`.
-fn policies(config: &CacheConfig, bytes: u64, shards: usize, seed: u64) -> Result<Vec<(u64, Policies)>> {
-    let named = |key: &'static str| move |source| Error::Policy { key: key.to_owned(), source };
+fn policies(
+    config: &CacheConfig,
+    bytes: u64,
+    shards: usize,
+    seed: u64,
+) -> Result<Vec<(u64, Policies)>> {
+    let named = |key: &'static str| {
+        move |source| Error::Policy {
+            key: key.to_owned(),
+            source,
+        }
+    };
     let shard = |index: usize| {
         let (capacity, seed) = (part(bytes, index, shards), seed.wrapping_add(index as u64));
-        let eviction =
-            aura_policies::cache::build(&config.eviction, capacity, seed).map_err(named("cache.eviction"))?;
-        let admission =
-            aura_policies::admission::build(&config.admission, capacity, seed).map_err(named("cache.admission"))?;
-        Ok((capacity, Policies { eviction, admission }))
+        let eviction = aura_policies::cache::build(&config.eviction, capacity, seed)
+            .map_err(named("cache.eviction"))?;
+        let admission = aura_policies::admission::build(&config.admission, capacity, seed)
+            .map_err(named("cache.admission"))?;
+        Ok((
+            capacity,
+            Policies {
+                eviction,
+                admission,
+            },
+        ))
     };
     (0..shards).map(shard).collect()
 }
@@ -156,13 +172,23 @@ impl BlockCache {
     pub(crate) fn new(config: &CacheConfig, seed: u64) -> Result<Self> {
         let pool = |bytes: u64, shards: usize| {
             let policies = policies(config, bytes, shards, seed)?;
-            let shards = policies.into_iter().map(|(capacity, policies)| Mutex::new(Shard::new(capacity, policies)));
-            Ok(Pool { shards: shards.collect() })
+            let shards = policies
+                .into_iter()
+                .map(|(capacity, policies)| Mutex::new(Shard::new(capacity, policies)));
+            Ok(Pool {
+                shards: shards.collect(),
+            })
         };
         let [main, metadata] = pool_bytes(config);
-        let shards = if config.shards == 0 { shards_for(main) } else { config.shards as usize };
+        let shards = if config.shards == 0 {
+            shards_for(main)
+        } else {
+            config.shards as usize
+        };
         let has_metadata = config.metadata == Metadata::Priority;
-        let metadata = has_metadata.then(|| pool(metadata, shards_for(metadata).min(shards))).transpose()?;
+        let metadata = has_metadata
+            .then(|| pool(metadata, shards_for(metadata).min(shards)))
+            .transpose()?;
         Ok(Self {
             main: pool(main, shards)?,
             metadata,
@@ -189,7 +215,10 @@ impl BlockCache {
 
     /// The shard of an object.
     fn shard(&self, name: &Name<'_>, hash: u64) -> MutexGuard<'_, Shard> {
-        let apart = self.metadata.as_ref().filter(|_| matches!(name.kind, Kind::Index | Kind::Filter));
+        let apart = self
+            .metadata
+            .as_ref()
+            .filter(|_| matches!(name.kind, Kind::Index | Kind::Filter));
         apart.unwrap_or(&self.main).shard(hash)
     }
 
@@ -212,7 +241,8 @@ impl BlockCache {
 
     fn insert(&self, name: &Name<'_>, object: Object, cost: u32, entrance: Entrance<'_>) -> bool {
         let hash = name.hash();
-        self.shard_if_on(name, hash).is_some_and(|mut shard| shard.insert(name, hash, object, cost, entrance))
+        self.shard_if_on(name, hash)
+            .is_some_and(|mut shard| shard.insert(name, hash, object, cost, entrance))
     }
 
     /// Offers the object that `get` has just missed. If somebody else has put it in meanwhile, that one stays.
@@ -222,7 +252,10 @@ impl BlockCache {
 
     /// Offers a row that a read which began at `epoch` has found. Whether it is held now.
     pub(crate) fn offer_row(&self, name: &Name<'_>, row: Bytes, cost: u32, epoch: u64) -> bool {
-        let entrance = Entrance::Row { epoch: &self.row_epoch, expected: epoch };
+        let entrance = Entrance::Row {
+            epoch: &self.row_epoch,
+            expected: epoch,
+        };
         self.insert(name, Object::Bytes(row), cost, entrance)
     }
 
@@ -246,7 +279,10 @@ impl BlockCache {
     /// Drops the rows of the keys that `is_old` names, shard by shard; as `remove`, even where the cache is off. O(objects).
     pub(crate) fn remove_rows(&self, is_old: impl Fn(&[u8]) -> bool) {
         // Rows never lie in the metadata's share.
-        self.main.shards.iter().for_each(|shard| guard(shard).remove_rows(&is_old));
+        self.main
+            .shards
+            .iter()
+            .for_each(|shard| guard(shard).remove_rows(&is_old));
     }
 
     /// The number to read before a view is loaded whose rows may be kept; None where no rows are.
@@ -264,7 +300,10 @@ impl BlockCache {
     pub(crate) fn pin(self: &Arc<Self>, bytes: u64) -> Pin {
         self.pinned_bytes.fetch_add(bytes, Ordering::AcqRel);
         self.divide_pinned();
-        Pin { cache: self.clone(), bytes }
+        Pin {
+            cache: self.clone(),
+            bytes,
+        }
     }
 
     fn divide_pinned(&self) {
@@ -272,7 +311,11 @@ impl BlockCache {
         for (index, shard) in shards.iter().enumerate() {
             let mut shard = guard(shard);
             // Read under the lock: whoever comes last sets what is true last.
-            shard.pin(part(self.pinned_bytes.load(Ordering::Acquire), index, shards.len()));
+            shard.pin(part(
+                self.pinned_bytes.load(Ordering::Acquire),
+                index,
+                shards.len(),
+            ));
         }
     }
 
@@ -286,13 +329,19 @@ impl BlockCache {
         if *next == *settings {
             return Ok(());
         }
-        let pools = [Some(&self.main), self.metadata.as_ref()].into_iter().flatten().zip(pool_bytes(next));
+        let pools = [Some(&self.main), self.metadata.as_ref()]
+            .into_iter()
+            .flatten()
+            .zip(pool_bytes(next));
         let mut due = Vec::new();
         for (pool, bytes) in pools {
             due.push((pool, policies(next, bytes, pool.shards.len(), self.seed)?));
         }
         // A cache that is turned off is emptied before nobody looks into it any more, one that is turned on after.
-        self.size.store(self.size.load(Ordering::Relaxed).max(next.size.as_u64()), Ordering::Relaxed);
+        self.size.store(
+            self.size.load(Ordering::Relaxed).max(next.size.as_u64()),
+            Ordering::Relaxed,
+        );
         for (pool, policies) in due {
             for (shard, (capacity, policies)) in pool.shards.iter().zip(policies) {
                 guard(shard).replace(capacity, policies);
@@ -323,7 +372,9 @@ pub(crate) struct Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        self.cache.pinned_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.cache
+            .pinned_bytes
+            .fetch_sub(self.bytes, Ordering::AcqRel);
         self.cache.divide_pinned();
     }
 }

@@ -60,7 +60,14 @@ impl Name<'static> {
 impl<'a> Name<'a> {
     /// A row of `key`, whose hash is `hash`.
     pub(crate) fn row(kind: Kind, key: &'a [u8], hash: u64) -> Self {
-        Self { id: BlockId { file: hash, offset: 0 }, kind, key }
+        Self {
+            id: BlockId {
+                file: hash,
+                offset: 0,
+            },
+            kind,
+            key,
+        }
     }
 
     /// The file and the place in it; None for a row.
@@ -117,7 +124,13 @@ pub(super) struct Held {
 
 impl Held {
     pub(super) fn new(name: &Name<'_>, object: Object, cost: u32) -> Self {
-        Self { id: name.id, object, kind: name.kind, cost, hits: 0 }
+        Self {
+            id: name.id,
+            object,
+            kind: name.kind,
+            cost,
+            hits: 0,
+        }
     }
 
     /// Whether this is the object of that name.
@@ -145,7 +158,13 @@ impl Held {
 
     /// What policies see of it when block `scanned` of a scan asks for it.
     pub(super) fn access(&self, scanned: u32) -> Access {
-        Access { key: self.hash(), bytes: self.charge(), kind: self.kind, cost: self.cost, scanned }
+        Access {
+            key: self.hash(),
+            bytes: self.charge(),
+            kind: self.kind,
+            cost: self.cost,
+            scanned,
+        }
     }
 }
 
@@ -185,7 +204,14 @@ impl RowPlace {
         // A block's address has 32 bits for its length and a tree far fewer levels.
         let bytes = u32::try_from(span.end - span.start).unwrap_or(u32::MAX);
         let level = u32::try_from(level).unwrap_or(u32::MAX);
-        Self { block: BlockId { file: table, offset: span.start }, bytes, level }
+        Self {
+            block: BlockId {
+                file: table,
+                offset: span.start,
+            },
+            bytes,
+            level,
+        }
     }
 
     pub(crate) fn encode(&self) -> [u8; 24] {
@@ -199,7 +225,14 @@ impl RowPlace {
 
     pub(crate) fn decode(content: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(content);
-        let block = BlockId { file: fields.u64()?, offset: fields.u64()? };
-        Some(Self { block, bytes: fields.u32()?, level: fields.u32()? })
+        let block = BlockId {
+            file: fields.u64()?,
+            offset: fields.u64()?,
+        };
+        Some(Self {
+            block,
+            bytes: fields.u32()?,
+            level: fields.u32()?,
+        })
     }
 }

@@ -72,7 +72,10 @@ impl Observer {
     pub(crate) fn tell(&self, key: u64, event: impl FnOnce() -> CacheEvent) {
         // The map and the choice of the shard look at other bits: mixed once more, the sample is spread over both.
         let mixed = (key ^ (key >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        if self.highest.is_some_and(|highest| (mixed ^ (mixed >> 32)) <= highest) {
+        if self
+            .highest
+            .is_some_and(|highest| (mixed ^ (mixed >> 32)) <= highest)
+        {
             self.sink.on_access(&event());
         }
     }

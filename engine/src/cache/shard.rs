@@ -39,7 +39,11 @@ pub(super) struct Policies {
 
 impl Policies {
     fn metadata_bytes(&self) -> u64 {
-        self.eviction.metadata_bytes() + self.admission.as_ref().map_or(0, |admission| admission.metadata_bytes())
+        self.eviction.metadata_bytes()
+            + self
+                .admission
+                .as_ref()
+                .map_or(0, |admission| admission.metadata_bytes())
     }
 }
 
@@ -76,11 +80,20 @@ impl Shard {
 
     fn find(&self, name: &Name<'_>, hash: u64) -> Option<Slot> {
         let slots = &self.slots;
-        self.by_id.find(hash, |slot| held(slots, *slot).is_some_and(|held| held.is(name))).copied()
+        self.by_id
+            .find(hash, |slot| {
+                held(slots, *slot).is_some_and(|held| held.is(name))
+            })
+            .copied()
     }
 
     /// The object and its cost, for the workload.
-    pub(super) fn get(&mut self, name: &Name<'_>, hash: u64, scanned: u32) -> Option<(Object, u32)> {
+    pub(super) fn get(
+        &mut self,
+        name: &Name<'_>,
+        hash: u64,
+        scanned: u32,
+    ) -> Option<(Object, u32)> {
         let slot = self.find(name, hash)?;
         self.policies.eviction.on_hit(slot);
         let held = self.slots.get_mut(slot as usize).and_then(Option::as_mut)?;
@@ -146,7 +159,12 @@ impl Shard {
         });
         self.slots[slot as usize] = Some(held);
         let slots = &self.slots;
-        let rehash = |slot: &Slot| slots.get(*slot as usize).and_then(Option::as_ref).map_or(0, Held::hash);
+        let rehash = |slot: &Slot| {
+            slots
+                .get(*slot as usize)
+                .and_then(Option::as_ref)
+                .map_or(0, Held::hash)
+        };
         self.by_id.insert_unique(hash, slot, rehash);
         self.used_bytes += incoming.bytes;
         self.counts.inserts += 1;
@@ -160,14 +178,22 @@ impl Shard {
     /// Asks the policies, and evicts until `incoming` fits. False where it stays outside.
     fn make_room(&mut self, incoming: &Access, gated: bool) -> bool {
         // Both are told of the miss, whatever the other says.
-        let wanted = !gated || self.policies.admission.as_mut().is_none_or(|admission| admission.admit(incoming));
-        if incoming.bytes > self.room_bytes() || !wanted || !self.policies.eviction.admit(incoming) {
+        let wanted = !gated
+            || self
+                .policies
+                .admission
+                .as_mut()
+                .is_none_or(|admission| admission.admit(incoming));
+        if incoming.bytes > self.room_bytes() || !wanted || !self.policies.eviction.admit(incoming)
+        {
             return false;
         }
         while self.used_bytes > 0 && self.over_budget_with(incoming.bytes) {
             let slot = self.policies.eviction.victim(incoming);
             if gated && let Some(admission) = &mut self.policies.admission {
-                let victim = held(&self.slots, slot).expect("the eviction policy names slots that are held").access(0);
+                let victim = held(&self.slots, slot)
+                    .expect("the eviction policy names slots that are held")
+                    .access(0);
                 if !admission.contest(incoming, &victim) {
                     return false;
                 }
@@ -210,7 +236,9 @@ impl Shard {
         self.capacity_bytes = capacity_bytes;
         let mut waiting = std::mem::take(&mut self.used_bytes);
         for slot in order {
-            let access = held(&self.slots, slot).expect("the old policy named each slot once").access(0);
+            let access = held(&self.slots, slot)
+                .expect("the old policy named each slot once")
+                .access(0);
             waiting -= access.bytes;
             let entered = self.make_room(&access, false);
             self.used_bytes += access.bytes;
@@ -237,7 +265,10 @@ impl Shard {
     /// Drops the rows of the keys that `is_old` names. O(slots).
     pub(super) fn remove_rows(&mut self, is_old: impl Fn(&[u8]) -> bool) {
         for slot in 0..self.slots.len() as Slot {
-            if held(&self.slots, slot).and_then(Held::row_key).is_some_and(&is_old) {
+            if held(&self.slots, slot)
+                .and_then(Held::row_key)
+                .is_some_and(&is_old)
+            {
                 self.policies.eviction.on_remove(slot, Removal::Died);
                 self.release(slot);
             }
@@ -248,7 +279,10 @@ impl Shard {
     fn release(&mut self, slot: Slot) {
         let left = self.slots.get_mut(slot as usize).and_then(Option::take);
         let left = left.expect("the eviction policy names slots that are held");
-        if let Ok(entry) = self.by_id.find_entry(left.hash(), |candidate| *candidate == slot) {
+        if let Ok(entry) = self
+            .by_id
+            .find_entry(left.hash(), |candidate| *candidate == slot)
+        {
             entry.remove();
         }
         self.used_bytes -= left.charge();

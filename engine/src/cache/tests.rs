@@ -12,7 +12,12 @@ use super::*;
 use crate::config::{EngineConfig, Reconfigure};
 
 fn config(policy: &str, bytes: u64, shards: u32) -> CacheConfig {
-    CacheConfig { size: ByteSize(bytes), shards, eviction: small(policy), ..CacheConfig::default() }
+    CacheConfig {
+        size: ByteSize(bytes),
+        shards,
+        eviction: small(policy),
+        ..CacheConfig::default()
+    }
 }
 
 fn cache(policy: &str, bytes: u64, shards: u32) -> BlockCache {
@@ -20,11 +25,17 @@ fn cache(policy: &str, bytes: u64, shards: u32) -> BlockCache {
 }
 
 fn evictions() -> impl Iterator<Item = &'static str> {
-    aura_policies::cache::FAMILY.entries.iter().map(|entry| entry.name)
+    aura_policies::cache::FAMILY
+        .entries
+        .iter()
+        .map(|entry| entry.name)
 }
 
 fn admissions() -> impl Iterator<Item = &'static str> {
-    aura_policies::admission::FAMILY.entries.iter().map(|entry| entry.name)
+    aura_policies::admission::FAMILY
+        .entries
+        .iter()
+        .map(|entry| entry.name)
 }
 
 fn name(file: u64, offset: u64) -> Name<'static> {
@@ -61,12 +72,17 @@ fn small(eviction: &str) -> PolicySpec {
 }
 
 fn audit(cache: &BlockCache) -> Result<(), String> {
-    cache.main.shards.iter().try_for_each(|shard| guard(shard).audit())
+    cache
+        .main
+        .shards
+        .iter()
+        .try_for_each(|shard| guard(shard).audit())
 }
 
 /// An empty cache may owe: to metadata that is there from the start, and to what is pinned.
 fn within_budget(stats: &CacheStats) -> bool {
-    stats.used_bytes == 0 || stats.used_bytes + stats.metadata_bytes + stats.pinned_bytes <= stats.capacity_bytes
+    stats.used_bytes == 0
+        || stats.used_bytes + stats.metadata_bytes + stats.pinned_bytes <= stats.capacity_bytes
 }
 
 /// Looks objects up at random, brings in what is missing, removes some; sometimes something is pinned, and sometimes, where
@@ -74,7 +90,10 @@ fn within_budget(stats: &CacheStats) -> bool {
 /// Makes the changes to the settings that the cache has now.
 fn reconfigure(cache: &BlockCache, change: &Reconfigure) -> crate::Result<()> {
     let cache_settings = cache.settings.lock().unwrap().clone();
-    let mut config = EngineConfig { cache: cache_settings, ..EngineConfig::default() };
+    let mut config = EngineConfig {
+        cache: cache_settings,
+        ..EngineConfig::default()
+    };
     change.apply(&mut config);
     cache.reconfigure(&config.cache)
 }
@@ -93,7 +112,11 @@ fn live(cache: &Arc<BlockCache>, steps: u64, changes: &[Reconfigure], label: &st
                 hits += 1;
                 if chance.random_range(0..20) == 0 {
                     cache.remove(&name);
-                    assert_eq!(get(cache, &name), None, "{label}, step {step}: {at:?} was removed");
+                    assert_eq!(
+                        get(cache, &name),
+                        None,
+                        "{label}, step {step}: {at:?} was removed"
+                    );
                 }
             }
             None => {
@@ -125,16 +148,24 @@ fn every_pair_of_policies_keeps_the_budget_and_gives_back_what_was_put_in() {
         for admission in admissions() {
             let everybody_enters = admission == aura_policies::admission::FAMILY.default;
             for shards in if everybody_enters { 1..=3 } else { 2..=2 } {
-                let config =
-                    CacheConfig { admission: PolicySpec::named(admission), ..config(eviction, 200 << 10, shards) };
+                let config = CacheConfig {
+                    admission: PolicySpec::named(admission),
+                    ..config(eviction, 200 << 10, shards)
+                };
                 let cache = Arc::new(BlockCache::new(&config, 7).unwrap());
                 let label = format!("{eviction} behind {admission}, {shards} shards, seed 11");
                 let hits = live(&cache, 8_000, &[], &label);
                 let stats = cache.stats();
-                assert!(hits > 0 && stats.inserts >= stats.evictions && stats.dead > 0, "{label}: {hits}, {stats:?}");
+                assert!(
+                    hits > 0 && stats.inserts >= stats.evictions && stats.dead > 0,
+                    "{label}: {hits}, {stats:?}"
+                );
                 let busy = hits > 300 && stats.evictions > 50 && stats.entries > 20;
                 // LRB's window may leave a cache of this size no room for the moment.
-                assert!(busy || !everybody_enters || eviction == "lrb", "{label}: {hits} hits, {stats:?}");
+                assert!(
+                    busy || !everybody_enters || eviction == "lrb",
+                    "{label}: {hits} hits, {stats:?}"
+                );
             }
         }
     }
@@ -148,12 +179,19 @@ fn policies_and_size_change_under_what_is_held() {
         cache_size: kib.map(ByteSize::kib),
         ..Reconfigure::default()
     };
-    let mut changes: Vec<_> = evictions().map(|eviction| change(Some(eviction), None, None)).collect();
+    let mut changes: Vec<_> = evictions()
+        .map(|eviction| change(Some(eviction), None, None))
+        .collect();
     changes.extend(admissions().map(|admission| change(None, Some(admission), None)));
     changes.extend([100, 300, 0, 150, 250].map(|kib| change(None, None, Some(kib))));
     for eviction in evictions() {
         let cache = Arc::new(cache(eviction, 200 << 10, 2));
-        let hits = live(&cache, 20_000, &changes, &format!("from {eviction}, seed 11"));
+        let hits = live(
+            &cache,
+            20_000,
+            &changes,
+            &format!("from {eviction}, seed 11"),
+        );
         assert!(hits > 100, "{eviction}: {hits} hits");
     }
 }
@@ -166,7 +204,14 @@ fn a_change_keeps_what_was_worth_most() {
             assert!(put(&cache, &name(1, offset), Bytes::from(vec![1; 1000])));
         }
         assert!(get(&cache, &name(1, 0)).is_some());
-        reconfigure(&cache, &Reconfigure { eviction: Some(small(eviction)), ..Reconfigure::default() }).unwrap();
+        reconfigure(
+            &cache,
+            &Reconfigure {
+                eviction: Some(small(eviction)),
+                ..Reconfigure::default()
+            },
+        )
+        .unwrap();
         assert_eq!(cache.stats().entries, 10, "{eviction}: all fits, all stays");
     }
     let cache = cache("lru", 64 << 10, 1);
@@ -175,12 +220,22 @@ fn a_change_keeps_what_was_worth_most() {
     }
     get(&cache, &name(1, 0)).unwrap();
     let metadata = cache.stats().metadata_bytes;
-    let change = Reconfigure { cache_size: Some(ByteSize(3 * 1128 + metadata)), ..Reconfigure::default() };
+    let change = Reconfigure {
+        cache_size: Some(ByteSize(3 * 1128 + metadata)),
+        ..Reconfigure::default()
+    };
     reconfigure(&cache, &change).unwrap();
-    let held: Vec<_> = (0..10).filter(|offset| cache.peek(&name(1, *offset)).is_some()).collect();
+    let held: Vec<_> = (0..10)
+        .filter(|offset| cache.peek(&name(1, *offset)).is_some())
+        .collect();
     assert_eq!(held, [0, 8, 9], "the last three by recency");
-    let wrong = Reconfigure { eviction: Some(PolicySpec::named("nobody")), ..Reconfigure::default() };
-    assert!(matches!(reconfigure(&cache, &wrong), Err(Error::Policy { key, .. }) if key == "cache.eviction"));
+    let wrong = Reconfigure {
+        eviction: Some(PolicySpec::named("nobody")),
+        ..Reconfigure::default()
+    };
+    assert!(
+        matches!(reconfigure(&cache, &wrong), Err(Error::Policy { key, .. }) if key == "cache.eviction")
+    );
     assert_eq!(cache.stats().entries, 3, "a refused change changes nothing");
 }
 
@@ -189,9 +244,20 @@ fn an_object_larger_than_its_shard_stays_outside() {
     for policy in evictions() {
         let cache = cache(policy, 256 << 10, 1);
         put(&cache, &name(1, 0), Bytes::from_static(b"small"));
-        assert!(!put(&cache, &name(1, 9), Bytes::from(vec![0; 256 << 10])), "{policy}");
-        assert_eq!(get(&cache, &name(1, 0)).as_deref(), Some(&b"small"[..]), "{policy}");
-        assert_eq!((cache.stats().entries, cache.stats().rejected), (1, 1), "{policy}");
+        assert!(
+            !put(&cache, &name(1, 9), Bytes::from(vec![0; 256 << 10])),
+            "{policy}"
+        );
+        assert_eq!(
+            get(&cache, &name(1, 0)).as_deref(),
+            Some(&b"small"[..]),
+            "{policy}"
+        );
+        assert_eq!(
+            (cache.stats().entries, cache.stats().rejected),
+            (1, 1),
+            "{policy}"
+        );
     }
 }
 
@@ -208,24 +274,51 @@ fn putting_an_object_in_twice_keeps_the_first() {
 fn a_cache_of_no_bytes_is_off_but_its_policies_must_exist() {
     let cache = cache("lru", 0, 4);
     assert!(!put(&cache, &name(1, 0), Bytes::from_static(b"x")));
-    assert_eq!((get(&cache, &name(1, 0)), cache.stats()), (None, CacheStats::default()));
+    assert_eq!(
+        (get(&cache, &name(1, 0)), cache.stats()),
+        (None, CacheStats::default())
+    );
     let mut config = config("nobody", 0, 0);
     let error = BlockCache::new(&config, 0).map(drop).unwrap_err();
-    assert!(matches!(error, Error::Policy { ref key, .. } if key == "cache.eviction"), "{error}");
+    assert!(
+        matches!(error, Error::Policy { ref key, .. } if key == "cache.eviction"),
+        "{error}"
+    );
     (config.eviction, config.admission) = (PolicySpec::named("lru"), PolicySpec::named("nobody"));
     let error = BlockCache::new(&config, 0).map(drop).unwrap_err();
-    assert!(matches!(error, Error::Policy { ref key, .. } if key == "cache.admission"), "{error}");
-    reconfigure(&cache, &Reconfigure { cache_size: Some(ByteSize::kib(64)), ..Reconfigure::default() }).unwrap();
-    assert!(put(&cache, &name(1, 0), Bytes::from_static(b"x")), "it can be turned on");
+    assert!(
+        matches!(error, Error::Policy { ref key, .. } if key == "cache.admission"),
+        "{error}"
+    );
+    reconfigure(
+        &cache,
+        &Reconfigure {
+            cache_size: Some(ByteSize::kib(64)),
+            ..Reconfigure::default()
+        },
+    )
+    .unwrap();
+    assert!(
+        put(&cache, &name(1, 0), Bytes::from_static(b"x")),
+        "it can be turned on"
+    );
 }
 
 #[test]
 fn the_size_chooses_the_shards() {
     for (mib, shards) in [(1, 1), (4, 1), (9, 2), (64, 16), (1024, 16)] {
         let cache = cache("lru", mib << 20, 0);
-        assert_eq!((cache.main.shards.len(), cache.stats().capacity_bytes), (shards, mib << 20), "{mib} MiB");
+        assert_eq!(
+            (cache.main.shards.len(), cache.stats().capacity_bytes),
+            (shards, mib << 20),
+            "{mib} MiB"
+        );
     }
-    let config = CacheConfig { metadata: Metadata::Priority, metadata_share: 0.25, ..config("lru", 64 << 20, 0) };
+    let config = CacheConfig {
+        metadata: Metadata::Priority,
+        metadata_share: 0.25,
+        ..config("lru", 64 << 20, 0)
+    };
     let cache = BlockCache::new(&config, 0).unwrap();
     let metadata = cache.metadata.as_ref().unwrap();
     assert_eq!((cache.main.shards.len(), metadata.shards.len()), (12, 4));
@@ -234,13 +327,21 @@ fn the_size_chooses_the_shards() {
 
 #[test]
 fn rows_are_told_apart_and_a_new_epoch_shuts_the_door() {
-    let config = CacheConfig { rows: Rows::Both, ..config("lru", 64 << 10, 2) };
+    let config = CacheConfig {
+        rows: Rows::Both,
+        ..config("lru", 64 << 10, 2)
+    };
     let cache = BlockCache::new(&config, 0).unwrap();
     let epoch = cache.row_epoch().unwrap();
     // The same hash for different keys, as if it were a collision.
     for (key, content) in [(&b"one"[..], &b"1"[..]), (b"two", b"22"), (b"on", b"e1")] {
         for kind in [Kind::KeyValue, Kind::KeyPointer] {
-            assert!(cache.offer_row(&Name::row(kind, key, 77), encode_row(key, content), 3, epoch));
+            assert!(cache.offer_row(
+                &Name::row(kind, key, 77),
+                encode_row(key, content),
+                3,
+                epoch
+            ));
         }
     }
     let content = |kind, key: &'static [u8]| {
@@ -253,8 +354,17 @@ fn rows_are_told_apart_and_a_new_epoch_shuts_the_door() {
     cache.end_row_epoch();
     let late = Name::row(Kind::KeyValue, b"late", 5);
     assert!(!cache.offer_row(&late, encode_row(b"late", b""), 3, epoch));
-    assert!(cache.offer_row(&late, encode_row(b"late", b""), 3, cache.row_epoch().unwrap()));
-    assert_eq!(cache.stats().rejected, 0, "a row that came too late was not judged by its worth");
+    assert!(cache.offer_row(
+        &late,
+        encode_row(b"late", b""),
+        3,
+        cache.row_epoch().unwrap()
+    ));
+    assert_eq!(
+        cache.stats().rejected,
+        0,
+        "a row that came too late was not judged by its worth"
+    );
 }
 
 #[test]
@@ -266,7 +376,11 @@ fn what_is_warmed_is_counted_apart() {
     assert_eq!((stats.inserts, stats.warmed), (2, 1));
     assert_eq!(cache.peek(&name(1, 0)).map(|(_, hits)| hits), Some(0));
     get(&cache, &name(1, 0)).unwrap();
-    assert_eq!(cache.peek(&name(1, 0)).map(|(_, hits)| hits), Some(1), "and hit like any other");
+    assert_eq!(
+        cache.peek(&name(1, 0)).map(|(_, hits)| hits),
+        Some(1),
+        "and hit like any other"
+    );
 }
 
 #[derive(Default)]
@@ -304,7 +418,11 @@ fn an_observer_sees_its_share_of_the_objects_and_always_the_same() {
                 std::mem::take(&mut *log.0.lock().unwrap())
             })
             .collect();
-        assert!(expected.contains(&told[0].len()), "{rate}: {}", told[0].len());
+        assert!(
+            expected.contains(&told[0].len()),
+            "{rate}: {}",
+            told[0].len()
+        );
         assert_eq!(told[0], told[1], "{rate}");
     }
 }

@@ -19,25 +19,40 @@ pub(crate) fn check(tree: &TreeShape, plan: &Plan) -> Result<(), String> {
     if ids.len() != inputs.len() {
         return Err("it names a table twice".to_owned());
     }
-    let smallest = inputs.iter().map(|(_, table)| &table.smallest).min().ok_or("it reads no table")?;
-    let largest = inputs.iter().map(|(_, table)| &table.largest).max().ok_or("it reads no table")?;
+    let smallest = inputs
+        .iter()
+        .map(|(_, table)| &table.smallest)
+        .min()
+        .ok_or("it reads no table")?;
+    let largest = inputs
+        .iter()
+        .map(|(_, table)| &table.largest)
+        .max()
+        .ok_or("it reads no table")?;
     let target = target_position(tree, plan)?;
     for (position, run) in positions(tree) {
         for other in run.iter().filter(|table| !ids.contains(&table.id)) {
             if position == target.at && target.joins && other.overlaps_range(smallest, largest) {
-                return Err(format!("the output would overlap table {} of the run it joins", other.id));
+                return Err(format!(
+                    "the output would overlap table {} of the run it joins",
+                    other.id
+                ));
             }
             let crossed = inputs.iter().find(|(from, input)| {
                 // A new run stands just before the run that has its place now.
                 let passed = if *from <= target.at {
                     *from < position && position < target.at
                 } else {
-                    (target.at < position || (!target.joins && target.at == position)) && position < *from
+                    (target.at < position || (!target.joins && target.at == position))
+                        && position < *from
                 };
                 passed && input.overlaps(other)
             });
             if let Some((_, input)) = crossed {
-                return Err(format!("table {} would pass table {}, which can hold the same keys", input.id, other.id));
+                return Err(format!(
+                    "table {} would pass table {}, which can hold the same keys",
+                    input.id, other.id
+                ));
             }
         }
     }
@@ -49,10 +64,13 @@ type Place = (usize, usize);
 
 /// Every run with its place.
 fn positions(tree: &TreeShape) -> impl Iterator<Item = (Place, &Vec<Arc<TableFacts>>)> {
-    tree.levels
-        .iter()
-        .enumerate()
-        .flat_map(|(level, facts)| facts.runs.iter().enumerate().map(move |(run, it)| ((level, run), &it.tables)))
+    tree.levels.iter().enumerate().flat_map(|(level, facts)| {
+        facts
+            .runs
+            .iter()
+            .enumerate()
+            .map(move |(run, it)| ((level, run), &it.tables))
+    })
 }
 
 struct Target {
@@ -65,12 +83,21 @@ fn target_position(tree: &TreeShape, plan: &Plan) -> Result<Target, String> {
         return Err("level 0 takes flushes only".to_owned());
     }
     match plan.run {
-        OutputRun::New => Ok(Target { at: (plan.level, 0), joins: false }),
+        OutputRun::New => Ok(Target {
+            at: (plan.level, 0),
+            joins: false,
+        }),
         OutputRun::Into(id) => {
-            let runs = tree.levels.get(plan.level).map_or(&[][..], |level| &level.runs);
+            let runs = tree
+                .levels
+                .get(plan.level)
+                .map_or(&[][..], |level| &level.runs);
             let run = runs.iter().position(|run| run.id == id);
             let run = run.ok_or_else(|| format!("level {} has no run {id}", plan.level))?;
-            Ok(Target { at: (plan.level, run), joins: true })
+            Ok(Target {
+                at: (plan.level, run),
+                joins: true,
+            })
         }
     }
 }
@@ -79,7 +106,10 @@ fn target_position(tree: &TreeShape, plan: &Plan) -> Result<Target, String> {
 fn resolve(tree: &TreeShape, plan: &Plan) -> Result<Vec<(Place, Arc<TableFacts>)>, String> {
     let mut tables = Vec::new();
     for input in &plan.inputs {
-        let runs = tree.levels.get(input.level).map_or(&[][..], |level| &level.runs);
+        let runs = tree
+            .levels
+            .get(input.level)
+            .map_or(&[][..], |level| &level.runs);
         let run = runs.iter().position(|run| run.id == input.run);
         let run = run.ok_or_else(|| format!("level {} has no run {}", input.level, input.run))?;
         for id in &input.tables {
@@ -87,7 +117,12 @@ fn resolve(tree: &TreeShape, plan: &Plan) -> Result<Vec<(Place, Arc<TableFacts>)
                 return Err(format!("table {id} is read by a running compaction"));
             }
             let table = runs[run].tables.iter().find(|table| table.id == *id);
-            let table = table.ok_or_else(|| format!("run {} of level {} has no table {id}", input.run, input.level))?;
+            let table = table.ok_or_else(|| {
+                format!(
+                    "run {} of level {} has no table {id}",
+                    input.run, input.level
+                )
+            })?;
             tables.push(((input.level, run), table.clone()));
         }
     }
@@ -126,7 +161,10 @@ mod tests {
             runs: runs.iter().enumerate().map(|it| run(number, it)).collect(),
             runs_max: None,
         };
-        TreeShape { levels: levels.iter().enumerate().map(level).collect(), ..TreeShape::default() }
+        TreeShape {
+            levels: levels.iter().enumerate().map(level).collect(),
+            ..TreeShape::default()
+        }
     }
 
     fn plan(inputs: &[(usize, u64, &[u64])], level: usize, run: OutputRun) -> Plan {
@@ -135,13 +173,25 @@ mod tests {
             run: *run,
             tables: tables.to_vec(),
         };
-        Plan { inputs: inputs.iter().map(input).collect(), level, run, reason: Reason::Manual }
+        Plan {
+            inputs: inputs.iter().map(input).collect(),
+            level,
+            run,
+            reason: Reason::Manual,
+        }
     }
 
     #[test]
     fn lawful_plans_pass() {
-        let tree = tree(&[&[&[(1, "a-m")], &[(2, "c-z")]], &[&[(3, "a-f"), (4, "g-z")], &[(5, "a-z")]]]);
-        let all = plan(&[(0, 0, &[1]), (0, 1, &[2]), (1, 10, &[3, 4])], 1, OutputRun::Into(10));
+        let tree = tree(&[
+            &[&[(1, "a-m")], &[(2, "c-z")]],
+            &[&[(3, "a-f"), (4, "g-z")], &[(5, "a-z")]],
+        ]);
+        let all = plan(
+            &[(0, 0, &[1]), (0, 1, &[2]), (1, 10, &[3, 4])],
+            1,
+            OutputRun::Into(10),
+        );
         assert_eq!(check(&tree, &all), Ok(()));
         let new_run = plan(&[(0, 0, &[1]), (0, 1, &[2])], 1, OutputRun::New);
         assert_eq!(check(&tree, &new_run), Ok(()));
@@ -153,21 +203,47 @@ mod tests {
 
     #[test]
     fn passing_a_table_with_the_same_keys_is_refused() {
-        let tree = tree(&[&[&[(1, "a-m")], &[(2, "c-z")]], &[&[(3, "a-f"), (4, "g-z")], &[(5, "a-z")]]]);
+        let tree = tree(&[
+            &[&[(1, "a-m")], &[(2, "c-z")]],
+            &[&[(3, "a-f"), (4, "g-z")], &[(5, "a-z")]],
+        ]);
         let newest_first = plan(&[(0, 0, &[1])], 1, OutputRun::New);
-        assert!(check(&tree, &newest_first).unwrap_err().contains("table 1 would pass table 2"));
+        assert!(
+            check(&tree, &newest_first)
+                .unwrap_err()
+                .contains("table 1 would pass table 2")
+        );
         let past_a_run = plan(&[(1, 10, &[3])], 2, OutputRun::New);
-        assert!(check(&tree, &past_a_run).unwrap_err().contains("would pass table 5"));
+        assert!(
+            check(&tree, &past_a_run)
+                .unwrap_err()
+                .contains("would pass table 5")
+        );
         let upwards = plan(&[(1, 11, &[5])], 1, OutputRun::New);
-        assert!(check(&tree, &upwards).unwrap_err().contains("table 5 would pass table 3"));
+        assert!(
+            check(&tree, &upwards)
+                .unwrap_err()
+                .contains("table 5 would pass table 3")
+        );
         let into_older = plan(&[(0, 1, &[2]), (1, 11, &[5])], 1, OutputRun::Into(11));
-        assert!(check(&tree, &into_older).unwrap_err().contains("would pass table"));
+        assert!(
+            check(&tree, &into_older)
+                .unwrap_err()
+                .contains("would pass table")
+        );
     }
 
     #[test]
     fn overlapping_a_run_that_is_joined_is_refused() {
-        let tree = tree(&[&[&[(1, "a-c")], &[(2, "x-z")]], &[&[(3, "a-b"), (4, "g-h"), (5, "x-y")]]]);
-        let gap = plan(&[(0, 0, &[1]), (0, 1, &[2]), (1, 10, &[3, 5])], 1, OutputRun::Into(10));
+        let tree = tree(&[
+            &[&[(1, "a-c")], &[(2, "x-z")]],
+            &[&[(3, "a-b"), (4, "g-h"), (5, "x-y")]],
+        ]);
+        let gap = plan(
+            &[(0, 0, &[1]), (0, 1, &[2]), (1, 10, &[3, 5])],
+            1,
+            OutputRun::Into(10),
+        );
         assert!(check(&tree, &gap).unwrap_err().contains("overlap table 4"));
     }
 
@@ -181,6 +257,10 @@ mod tests {
         assert!(check(&tree, &plan(&[(0, 0, &[1])], 1, OutputRun::Into(99))).is_err());
         assert!(check(&tree, &plan(&[(0, 0, &[1])], 0, OutputRun::New)).is_err());
         tree.busy.insert(1);
-        assert!(check(&tree, &plan(&[(0, 0, &[1])], 1, OutputRun::New)).unwrap_err().contains("running"));
+        assert!(
+            check(&tree, &plan(&[(0, 0, &[1])], 1, OutputRun::New))
+                .unwrap_err()
+                .contains("running")
+        );
     }
 }

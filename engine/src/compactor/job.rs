@@ -43,7 +43,11 @@ pub(crate) struct Job {
 impl Job {
     /// Looks up what a lawful plan names.
     pub(crate) fn new(version: &Version, plan: &Plan) -> Self {
-        let ids: Vec<TableId> = plan.inputs.iter().flat_map(|input| input.tables.iter().copied()).collect();
+        let ids: Vec<TableId> = plan
+            .inputs
+            .iter()
+            .flat_map(|input| input.tables.iter().copied())
+            .collect();
         let target = match plan.run {
             OutputRun::Into(id) => Some(id),
             OutputRun::New => None,
@@ -56,13 +60,25 @@ impl Job {
             after_target |= level > plan.level || (level == plan.level && target.is_none());
             for run in &it.runs {
                 after_target |= level == plan.level && target == Some(run.id);
-                let (named, rest): (Vec<_>, Vec<_>) =
-                    run.tables.iter().cloned().partition(|table| ids.contains(&table.facts().id));
+                let (named, rest): (Vec<_>, Vec<_>) = run
+                    .tables
+                    .iter()
+                    .cloned()
+                    .partition(|table| ids.contains(&table.facts().id));
                 if !named.is_empty() {
-                    inputs.push((level, Arc::new(Run { id: run.id, tables: named })));
+                    inputs.push((
+                        level,
+                        Arc::new(Run {
+                            id: run.id,
+                            tables: named,
+                        }),
+                    ));
                 }
                 if after_target && !rest.is_empty() {
-                    below.push(Arc::new(Run { id: run.id, tables: rest }));
+                    below.push(Arc::new(Run {
+                        id: run.id,
+                        tables: rest,
+                    }));
                 }
             }
         }
@@ -88,26 +104,58 @@ impl Job {
         if ranges.is_empty() {
             return None;
         }
-        let oldest = jobs.snapshots.keys().next().copied().unwrap_or(Sequence::MAX);
+        let oldest = jobs
+            .snapshots
+            .keys()
+            .next()
+            .copied()
+            .unwrap_or(Sequence::MAX);
         let is_hidden = |facts: &TableFacts| {
-            facts.separated_bytes == 0 && ranges.covering(&facts.smallest, &facts.largest, oldest) > facts.sequence_max
+            facts.separated_bytes == 0
+                && ranges.covering(&facts.smallest, &facts.largest, oldest) > facts.sequence_max
         };
         let mut inputs = Vec::new();
-        for (level, it) in version.levels.iter().enumerate().filter(|(level, _)| !jobs.busy_levels.contains(level)) {
+        for (level, it) in version
+            .levels
+            .iter()
+            .enumerate()
+            .filter(|(level, _)| !jobs.busy_levels.contains(level))
+        {
             for run in &it.runs {
-                let hidden: Vec<_> = run.tables.iter().filter(|table| is_hidden(table.facts())).cloned().collect();
+                let hidden: Vec<_> = run
+                    .tables
+                    .iter()
+                    .filter(|table| is_hidden(table.facts()))
+                    .cloned()
+                    .collect();
                 if !hidden.is_empty() {
-                    inputs.push((level, Arc::new(Run { id: run.id, tables: hidden })));
+                    inputs.push((
+                        level,
+                        Arc::new(Run {
+                            id: run.id,
+                            tables: hidden,
+                        }),
+                    ));
                 }
             }
         }
         let level = inputs.first()?.0;
-        Some(Self { kind: JobKind::Drop, inputs, level, run: None, reason: Reason::Manual, below: Vec::new(), ranges })
+        Some(Self {
+            kind: JobKind::Drop,
+            inputs,
+            level,
+            run: None,
+            reason: Reason::Manual,
+            below: Vec::new(),
+            ranges,
+        })
     }
 
     /// The tables that are read.
     pub(crate) fn tables(&self) -> impl Iterator<Item = (usize, &Arc<Table>)> {
-        self.inputs.iter().flat_map(|(level, run)| run.tables.iter().map(move |table| (*level, table)))
+        self.inputs
+            .iter()
+            .flat_map(|(level, run)| run.tables.iter().map(move |table| (*level, table)))
     }
 
     /// Bytes of those tables.
@@ -117,7 +165,11 @@ impl Job {
 
     /// Who it goes before when I/O is limited.
     pub(crate) fn priority(&self) -> Priority {
-        if self.inputs.iter().any(|(level, _)| *level == 0) { Priority::Level0 } else { Priority::Deep }
+        if self.inputs.iter().any(|(level, _)| *level == 0) {
+            Priority::Level0
+        } else {
+            Priority::Deep
+        }
     }
 
     /// Whether no older version of `key` can lie outside the merge.

@@ -35,19 +35,27 @@ impl Inner {
     pub(crate) async fn compact_job(&self, job: &Job) -> Result<()> {
         let start_nanos = self.env.clock.now();
         let warming = self.policies().warming.clone();
-        let as_they_are =
-            |tables| Merged { tables, values: Vec::new(), retain: Retain::new(Vec::new(), Default::default()) };
+        let as_they_are = |tables| Merged {
+            tables,
+            values: Vec::new(),
+            retain: Retain::new(Vec::new(), Default::default()),
+        };
         let merged = match job.kind {
             JobKind::Move => as_they_are(job.tables().map(|(_, table)| table.clone()).collect()),
             JobKind::Drop => as_they_are(Vec::new()),
             JobKind::Merge => {
-                let (merged, polled_nanos) = timed(&*self.env.clock, self.merge_tables(job, &warming)).await;
+                let (merged, polled_nanos) =
+                    timed(&*self.env.clock, self.merge_tables(job, &warming)).await;
                 add(&self.counters.mine().compaction_cpu_nanos, polled_nanos);
                 merged?
             }
         };
         let stays = job.kind == JobKind::Move || !warming.drops_dead();
-        let dead = if stays { Vec::new() } else { self.cached_names(job).await };
+        let dead = if stays {
+            Vec::new()
+        } else {
+            self.cached_names(job).await
+        };
         self.swap(job, &merged).await?;
         dead.iter().for_each(|name| self.cache.remove(name));
         let mine = self.counters.mine();
@@ -68,8 +76,17 @@ impl Inner {
         add(&mine.compaction_write_bytes, write_bytes);
         add(&mine.compaction_dropped, merged.retain.dropped);
         let end_nanos = self.env.clock.now();
-        let kind = EventKind::Compaction { reason: job.reason, level: job.level, read_bytes, write_bytes };
-        self.counters.event(Event { start_nanos, end_nanos, kind });
+        let kind = EventKind::Compaction {
+            reason: job.reason,
+            level: job.level,
+            read_bytes,
+            write_bytes,
+        };
+        self.counters.event(Event {
+            start_nanos,
+            end_nanos,
+            kind,
+        });
         Ok(())
     }
 
@@ -85,7 +102,14 @@ impl Inner {
     }
 
     async fn merge_tables(&self, job: &Job, warming: &Arc<dyn Warming>) -> Result<Merged> {
-        let deepest = self.view.load().version.levels.len().saturating_sub(1).max(job.level);
+        let deepest = self
+            .view
+            .load()
+            .version
+            .levels
+            .len()
+            .saturating_sub(1)
+            .max(job.level);
         let mut context = self.context().in_background();
         context.inputs = (warming.asks() == Asks::Overlaps).then(Inputs::default);
         let mut merge = Merge::new(Direction::Forward);
@@ -95,15 +119,28 @@ impl Inner {
         merge.seek(None, &mut context).await?;
         let (writer, last, tables) = (None, None, Vec::new());
         let priority = job.priority();
-        let mut output = Output { inner: self, warming, level: job.level, deepest, priority, writer, last, tables };
+        let mut output = Output {
+            inner: self,
+            warming,
+            level: job.level,
+            deepest,
+            priority,
+            writer,
+            last,
+            tables,
+        };
         let mut values = Values::new(self)?;
         let mut retain = Retain::new(self.snapshots(), job.ranges.clone());
         // What its tables write is granted as they are written.
         let (mut seen, mut granted) = (0u64, 0);
         while let Some(entry) = merge.entry() {
             if retain.keeps(entry, |key| job.nothing_below(key)) {
-                let settled = values.settle(entry, &mut retain.garbage, &mut context).await?;
-                output.add(settled.as_ref().unwrap_or(entry), &mut context).await?;
+                let settled = values
+                    .settle(entry, &mut retain.garbage, &mut context)
+                    .await?;
+                output
+                    .add(settled.as_ref().unwrap_or(entry), &mut context)
+                    .await?;
             }
             merge.step(&mut context).await?;
             seen += 1;
@@ -122,35 +159,66 @@ impl Inner {
         }
         output.end_table(&mut context).await?;
         context.charge();
-        self.limit_io(priority, context.stats.device_read_bytes + values.moved_bytes - granted).await;
-        add(&self.counters.mine().compaction_cpu_nanos, context.charged_nanos);
+        self.limit_io(
+            priority,
+            context.stats.device_read_bytes + values.moved_bytes - granted,
+        )
+        .await;
+        add(
+            &self.counters.mine().compaction_cpu_nanos,
+            context.charged_nanos,
+        );
         let values = values.finish().await?;
         self.sync_directory().await?;
-        Ok(Merged { tables: output.tables, values, retain })
+        Ok(Merged {
+            tables: output.tables,
+            values,
+            retain,
+        })
     }
 
     /// Replaces the inputs by the outputs in one edit.
     async fn swap(&self, job: &Job, merged: &Merged) -> Result<()> {
         let run = job.run.unwrap_or_else(|| self.new_number());
         let mut edit = Edit {
-            removed: job.tables().map(|(level, table)| (level, table.facts().id)).collect(),
+            removed: job
+                .tables()
+                .map(|(level, table)| (level, table.facts().id))
+                .collect(),
             added: merged
                 .tables
                 .iter()
-                .map(|table| AddedTable { level: job.level, run, facts: table.facts().clone() })
+                .map(|table| AddedTable {
+                    level: job.level,
+                    run,
+                    facts: table.facts().clone(),
+                })
                 .collect(),
             values_opened: merged.values.iter().map(|(file, _)| file.number).collect(),
-            values_sealed: merged.values.iter().map(|(file, bytes)| (file.number, *bytes)).collect(),
+            values_sealed: merged
+                .values
+                .iter()
+                .map(|(file, bytes)| (file.number, *bytes))
+                .collect(),
             values_dead: merged.retain.garbage.clone(),
             ..Edit::default()
         };
-        let tables = merged.tables.iter().map(|table| (table.facts().id, table.clone())).collect();
-        let values = merged.values.iter().map(|(file, _)| (file.number, file.clone())).collect();
+        let tables = merged
+            .tables
+            .iter()
+            .map(|table| (table.facts().id, table.clone()))
+            .collect();
+        let values = merged
+            .values
+            .iter()
+            .map(|(file, _)| (file.number, file.clone()))
+            .collect();
         let settled = |before: &Version| {
             edit.settle_ranges(before, &[], merged.retain.swept(), &self.snapshots());
             edit
         };
-        self.commit_edit_with(settled, OpenedFiles { tables, values }, View::with_version).await?;
+        self.commit_edit_with(settled, OpenedFiles { tables, values }, View::with_version)
+            .await?;
         if job.kind != JobKind::Move {
             let now = self.env.clock.now();
             for (level, table) in job.tables() {
@@ -176,21 +244,33 @@ struct Output<'a> {
 
 impl Output<'_> {
     async fn add(&mut self, entry: &Entry, context: &mut ReadContext<'_>) -> Result<()> {
-        let full = self.writer.as_ref().is_some_and(|it| it.bytes() >= self.inner.config().table.size.as_u64());
+        let full = self
+            .writer
+            .as_ref()
+            .is_some_and(|it| it.bytes() >= self.inner.config().table.size.as_u64());
         if full && self.last.as_ref() != Some(&entry.key) {
             self.end_table(context).await?;
         }
         if self.writer.is_none() {
-            self.writer = Some(self.inner.begin_table(self.level, self.deepest, self.warming, self.priority)?);
+            self.writer = Some(self.inner.begin_table(
+                self.level,
+                self.deepest,
+                self.warming,
+                self.priority,
+            )?);
         }
         self.last = Some(entry.key.clone());
         let writer = self.writer.as_mut().expect("just begun");
-        writer.add(self.inner, entry, &mut context.inputs, &mut context.work).await
+        writer
+            .add(self.inner, entry, &mut context.inputs, &mut context.work)
+            .await
     }
 
     async fn end_table(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         if let Some(writer) = self.writer.take() {
-            let (_, table) = writer.finish(self.inner, &mut context.inputs, &mut context.work).await?;
+            let (_, table) = writer
+                .finish(self.inner, &mut context.inputs, &mut context.work)
+                .await?;
             self.tables.push(table);
             context.charge();
         }

@@ -36,9 +36,18 @@ impl<'a> Values<'a> {
         let version = inner.view.load().version.clone();
         let victims = match inner.config().value_log.gc_method {
             GcMethod::Rewrite => BTreeSet::new(),
-            GcMethod::Compaction => inner.gc_victims(&version, true)?.map(|victims| victims.files).unwrap_or_default(),
+            GcMethod::Compaction => inner
+                .gc_victims(&version, true)?
+                .map(|victims| victims.files)
+                .unwrap_or_default(),
         };
-        Ok(Self { inner, version, victims, writers: Vec::new(), moved_bytes: 0 })
+        Ok(Self {
+            inner,
+            version,
+            victims,
+            writers: Vec::new(),
+            moved_bytes: 0,
+        })
     }
 
     /// The entry as it is written; what it no longer points at is `garbage`. A value that does not read back stays where it is,
@@ -49,10 +58,14 @@ impl<'a> Values<'a> {
         garbage: &mut Garbage,
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Entry>> {
-        let Some(pointer) = entry.pointer() else { return Ok(None) };
+        let Some(pointer) = entry.pointer() else {
+            return Ok(None);
+        };
         let policy = &self.inner.policies().separation;
         let settings = &self.inner.config().value_log;
-        let settled = if settings.inline_again && !policy.separate(entry.key.len(), pointer.raw_bytes as usize) {
+        let settled = if settings.inline_again
+            && !policy.separate(entry.key.len(), pointer.raw_bytes as usize)
+        {
             self.inline(entry, &pointer, context).await
         } else {
             self.relocate(entry, &pointer).await
@@ -73,36 +86,63 @@ impl<'a> Values<'a> {
         pointer: &ValuePointer,
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Entry>> {
-        let Some(state) = self.version.value_files.get(&pointer.file) else { return Ok(None) };
+        let Some(state) = self.version.value_files.get(&pointer.file) else {
+            return Ok(None);
+        };
         let value = state.get(&entry.key, pointer, context).await?;
         add(&self.inner.counters.mine().values_inlined, 1);
-        Ok(Some(Entry { kind: Kind::Put, value, ..entry.clone() }))
+        Ok(Some(Entry {
+            kind: Kind::Put,
+            value,
+            ..entry.clone()
+        }))
     }
 
     async fn relocate(&mut self, entry: &Entry, pointer: &ValuePointer) -> Result<Option<Entry>> {
-        let Some(state) = self.version.value_files.get(&pointer.file) else { return Ok(None) };
+        let Some(state) = self.version.value_files.get(&pointer.file) else {
+            return Ok(None);
+        };
         if !self.victims.contains(&state.file.number) {
             return Ok(None);
         }
         let place = state.place(pointer.offset)?;
-        let frame = state.file.read(place, frame_bytes(entry.key.len(), pointer.stored_bytes)).await?;
+        let frame = state
+            .file
+            .read(place, frame_bytes(entry.key.len(), pointer.stored_bytes))
+            .await?;
         decode(&frame, &entry.key, pointer.checksum).ok_or_else(|| {
-            Error::corruption(state.file.path(), place, "the value's frame does not match its pointer")
+            Error::corruption(
+                state.file.path(),
+                place,
+                "the value's frame does not match its pointer",
+            )
         })?;
         let inner = self.inner;
         let full = inner.config().value_log.file.as_u64();
-        if self.writers.last().is_none_or(|writer| writer.bytes() >= full) {
+        if self
+            .writers
+            .last()
+            .is_none_or(|writer| writer.bytes() >= full)
+        {
             let number = inner.new_number();
             let path = FileKind::Values.path(&inner.directory, number);
-            self.writers.push(ValueLogWriter::create(&inner.env, path, number).await?);
+            self.writers
+                .push(ValueLogWriter::create(&inner.env, path, number).await?);
         }
         let writer = self.writers.last_mut().expect("just pushed");
-        let moved = ValuePointer { file: writer.number, offset: writer.bytes(), ..*pointer };
+        let moved = ValuePointer {
+            file: writer.number,
+            offset: writer.bytes(),
+            ..*pointer
+        };
         writer.append(&frame).await?;
         self.moved_bytes += 2 * frame.len() as u64;
         add(&inner.counters.mine().gc_write_bytes, frame.len() as u64);
         add(&inner.counters.mine().values_relocated, 1);
-        Ok(Some(Entry { value: moved.encode().to_vec().into(), ..entry.clone() }))
+        Ok(Some(Entry {
+            value: moved.encode().to_vec().into(),
+            ..entry.clone()
+        }))
     }
 
     /// Makes the files durable that values were written to; with their bytes.
@@ -111,7 +151,12 @@ impl<'a> Values<'a> {
         for mut writer in std::mem::take(&mut self.writers) {
             writer.sync().await?;
             let path = writer.path().to_path_buf();
-            let file = ValueFile::new(writer.number, path, writer.file(), self.inner.env.fs.clone());
+            let file = ValueFile::new(
+                writer.number,
+                path,
+                writer.file(),
+                self.inner.env.fs.clone(),
+            );
             files.push((Arc::new(file), writer.bytes()));
         }
         Ok(files)

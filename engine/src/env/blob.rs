@@ -38,7 +38,10 @@ impl Blob {
 
     /// Exactly `bytes` bytes from `offset`. Nothing is allocated for a range that reaches past the end.
     pub(super) fn read(&self, offset: u64, bytes: usize) -> io::Result<Bytes> {
-        if offset.checked_add(bytes as u64).is_none_or(|end| end > self.bytes) {
+        if offset
+            .checked_add(bytes as u64)
+            .is_none_or(|end| end > self.bytes)
+        {
             return Err(past_the_end(offset, bytes, self.bytes));
         }
         if bytes == 0 {
@@ -46,7 +49,9 @@ impl Blob {
         }
         let (mut chunk, mut start) = position(offset);
         if start + bytes <= CHUNK {
-            return Ok(Bytes::copy_from_slice(&self.chunks[chunk][start..start + bytes]));
+            return Ok(Bytes::copy_from_slice(
+                &self.chunks[chunk][start..start + bytes],
+            ));
         }
         let mut data = BytesMut::with_capacity(bytes);
         while data.len() < bytes {
@@ -88,12 +93,16 @@ impl Blob {
 }
 
 fn position(offset: u64) -> (usize, usize) {
-    ((offset / CHUNK as u64) as usize, (offset % CHUNK as u64) as usize)
+    (
+        (offset / CHUNK as u64) as usize,
+        (offset % CHUNK as u64) as usize,
+    )
 }
 
 /// The error of a read that reaches past the end.
 pub(super) fn past_the_end(offset: u64, bytes: usize, end: u64) -> io::Error {
-    let message = format!("a read of {bytes} bytes at {offset} reaches past the end of the file at {end}");
+    let message =
+        format!("a read of {bytes} bytes at {offset} reaches past the end of the file at {end}");
     io::Error::new(io::ErrorKind::UnexpectedEof, message)
 }
 
@@ -109,14 +118,30 @@ mod tests {
             blob.append(part);
         }
         assert_eq!(blob.bytes(), bytes.len() as u64);
-        for (start, end) in
-            [(0, 1), (CHUNK - 5, CHUNK + 5), (CHUNK, 2 * CHUNK), (7, bytes.len()), (3 * CHUNK, bytes.len())]
-        {
-            assert_eq!(&blob.read(start as u64, end - start).unwrap()[..], &bytes[start..end], "{start}..{end}");
+        for (start, end) in [
+            (0, 1),
+            (CHUNK - 5, CHUNK + 5),
+            (CHUNK, 2 * CHUNK),
+            (7, bytes.len()),
+            (3 * CHUNK, bytes.len()),
+        ] {
+            assert_eq!(
+                &blob.read(start as u64, end - start).unwrap()[..],
+                &bytes[start..end],
+                "{start}..{end}"
+            );
         }
         assert_eq!(blob.read(bytes.len() as u64, 0).unwrap().len(), 0);
-        for (offset, length) in [(bytes.len() as u64, 1), (0, bytes.len() + 1), (u64::MAX, 2), (1, usize::MAX)] {
-            assert_eq!(blob.read(offset, length).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        for (offset, length) in [
+            (bytes.len() as u64, 1),
+            (0, bytes.len() + 1),
+            (u64::MAX, 2),
+            (1, usize::MAX),
+        ] {
+            assert_eq!(
+                blob.read(offset, length).unwrap_err().kind(),
+                io::ErrorKind::UnexpectedEof
+            );
         }
     }
 

@@ -3,7 +3,10 @@
 //! Reads, appends and metadata calls are made inline: what the page cache holds comes back in about a microsecond,
 //! where a thread hop would cost tens. A sync waits for the device and goes to a blocking thread.
 
-#![expect(clippy::disallowed_methods, reason = "this is the one place that reaches files, time and threads")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reaches files, time and threads"
+)]
 
 use std::fs::{self, OpenOptions, TryLockError};
 use std::future::Future;
@@ -25,9 +28,14 @@ const READ_UNCHECKED_MAX: usize = 1 << 20;
 
 /// An [`Env`] over local files whose tasks, timers and syncs run on `runtime`, which must have its time driver enabled.
 pub fn env(runtime: &Handle) -> Env {
-    let clock = DiskClock { start: Instant::now(), runtime: runtime.clone() };
+    let clock = DiskClock {
+        start: Instant::now(),
+        runtime: runtime.clone(),
+    };
     Env {
-        fs: Arc::new(DiskFs { runtime: runtime.clone() }),
+        fs: Arc::new(DiskFs {
+            runtime: runtime.clone(),
+        }),
         clock: Arc::new(clock),
         tasks: Arc::new(Tasks(runtime.clone())),
     }
@@ -47,9 +55,15 @@ impl DiskWorld {
     /// # Errors
     /// If the operating system refuses the threads.
     pub fn new(threads: usize) -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread().worker_threads(threads.max(1)).enable_time().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .enable_time()
+            .build()?;
         let env = env(runtime.handle());
-        Ok(Self { runtime: Some(runtime), env })
+        Ok(Self {
+            runtime: Some(runtime),
+            env,
+        })
     }
 
     /// What the engine is given.
@@ -62,7 +76,10 @@ impl DiskWorld {
     /// # Panics
     /// When called from within an asynchronous task: the thread would block its own runtime.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.runtime.as_ref().expect("the runtime is there until it is dropped").block_on(future)
+        self.runtime
+            .as_ref()
+            .expect("the runtime is there until it is dropped")
+            .block_on(future)
     }
 }
 
@@ -80,19 +97,34 @@ struct DiskFs {
 
 impl DiskFs {
     /// Runs a call that waits for the device on a blocking thread.
-    fn blocking(runtime: &Handle, call: impl FnOnce() -> io::Result<()> + Send + 'static) -> Io<io::Result<()>> {
+    fn blocking(
+        runtime: &Handle,
+        call: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> Io<io::Result<()>> {
         let done = runtime.spawn_blocking(call);
-        Io::pending(async move { done.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped))) })
+        Io::pending(async move {
+            done.await
+                .unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
+        })
     }
 
     fn file(&self, file: fs::File, end: Option<u64>) -> Arc<dyn File> {
-        Arc::new(DiskFile { file: Arc::new(file), end: end.map(Mutex::new), runtime: self.runtime.clone() })
+        Arc::new(DiskFile {
+            file: Arc::new(file),
+            end: end.map(Mutex::new),
+            runtime: self.runtime.clone(),
+        })
     }
 }
 
 impl Fs for DiskFs {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
         Ok(self.file(file, Some(0)))
     }
 
@@ -125,12 +157,18 @@ impl Fs for DiskFs {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        let missing = path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.is_dir());
+        let missing = path
+            .ancestors()
+            .take_while(|above| !above.as_os_str().is_empty() && !above.is_dir());
         let missing: Vec<&Path> = missing.collect();
         fs::create_dir_all(path)?;
         // A file in a directory whose own name a crash may take is not durable, whatever is synced in it.
         for parent in missing.into_iter().rev().filter_map(Path::parent) {
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            let parent = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
             fs::File::open(parent)?.sync_all()?;
         }
         Ok(())
@@ -142,12 +180,17 @@ impl Fs for DiskFs {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Box::new(file)),
-            Err(TryLockError::WouldBlock) => {
-                Err(io::Error::new(io::ErrorKind::WouldBlock, format!("{} is locked", path.display())))
-            }
+            Err(TryLockError::WouldBlock) => Err(io::Error::new(
+                io::ErrorKind::WouldBlock,
+                format!("{} is locked", path.display()),
+            )),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
@@ -164,7 +207,10 @@ impl DiskFile {
     fn read(&self, offset: u64, bytes: usize) -> io::Result<Bytes> {
         if bytes > READ_UNCHECKED_MAX {
             let end = self.bytes()?;
-            if offset.checked_add(bytes as u64).is_none_or(|last| last > end) {
+            if offset
+                .checked_add(bytes as u64)
+                .is_none_or(|last| last > end)
+            {
                 return Err(past_the_end(offset, bytes, end));
             }
         }

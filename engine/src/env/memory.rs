@@ -16,7 +16,10 @@ use super::{Env, File, Fs, Io, lock, opened_for_reading};
 /// An [`Env`] over an empty [`MemoryFs`] whose tasks and timers run on `runtime`, which must have its time driver
 /// enabled.
 pub fn env(runtime: &Handle) -> Env {
-    Env { fs: Arc::new(MemoryFs::default()), ..disk::env(runtime) }
+    Env {
+        fs: Arc::new(MemoryFs::default()),
+        ..disk::env(runtime)
+    }
 }
 
 /// One file system in memory and a tokio runtime of its own; dropped as a [`DiskWorld`] is.
@@ -31,12 +34,18 @@ impl MemoryWorld {
     /// # Errors
     /// If the operating system refuses the threads.
     pub fn new(threads: usize) -> io::Result<Self> {
-        Ok(Self { disk: DiskWorld::new(threads)?, fs: Arc::new(MemoryFs::default()) })
+        Ok(Self {
+            disk: DiskWorld::new(threads)?,
+            fs: Arc::new(MemoryFs::default()),
+        })
     }
 
     /// What the engine is given: each time the same files.
     pub fn env(&self) -> Env {
-        Env { fs: self.fs.clone(), ..self.disk.env() }
+        Env {
+            fs: self.fs.clone(),
+            ..self.disk.env()
+        }
     }
 
     /// Runs `future` to its end on the calling thread, and the tasks beside it on the workers.
@@ -59,11 +68,17 @@ impl Fs for MemoryFs {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let body = Arc::default();
         lock(&self.names).insert(path, Arc::clone(&body))?;
-        Ok(Arc::new(MemoryFile { body, writable: true }))
+        Ok(Arc::new(MemoryFile {
+            body,
+            writable: true,
+        }))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(MemoryFile { body: lock(&self.names).get(path)?, writable: false }))
+        Ok(Arc::new(MemoryFile {
+            body: lock(&self.names).get(path)?,
+            writable: false,
+        }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -60,7 +60,11 @@ impl<T: Unpin> Future for Io<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         match &mut *self {
-            Self::Ready(value) => Poll::Ready(value.take().expect("an Io must not be polled after it was ready")),
+            Self::Ready(value) => Poll::Ready(
+                value
+                    .take()
+                    .expect("an Io must not be polled after it was ready"),
+            ),
             Self::Pending(future) => future.as_mut().poll(context),
         }
     }
@@ -189,7 +193,11 @@ pub(crate) async fn join_all<T>(mut futures: Vec<BoxFuture<'static, T>>) -> Vec<
                 *value = Some(ready);
             }
         }
-        if values.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+        if values.iter().all(Option::is_some) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
     values.into_iter().flatten().collect()
@@ -202,7 +210,9 @@ pub(crate) async fn spawn_all<T: Send + 'static>(
     name: &'static str,
     mut futures: Vec<BoxFuture<'static, Result<T>>>,
 ) -> Vec<Result<T>> {
-    let Some(last) = futures.pop() else { return Vec::new() };
+    let Some(last) = futures.pop() else {
+        return Vec::new();
+    };
     let told: Vec<_> = futures
         .into_iter()
         .map(|future| {
@@ -245,5 +255,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The answer to an append through a handle that [`Fs::open`] gave.
 fn opened_for_reading() -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, "the file was opened for reading")
+    io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "the file was opened for reading",
+    )
 }

@@ -36,15 +36,25 @@ async fn files_law(env: &Env, root: &Path) {
         assert_eq!(handle.read_at(11, 0).await.unwrap().len(), 0);
         for (offset, bytes) in [(11, 1), (0, 12), (1000, 1), (0, 1 << 40)] {
             let error = handle.read_at(offset, bytes).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{bytes} at {offset}: {error}");
+            assert_eq!(
+                error.kind(),
+                ErrorKind::UnexpectedEof,
+                "{bytes} at {offset}: {error}"
+            );
         }
     }
-    assert_eq!(reader.append(b"x").await.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(
+        reader.append(b"x").await.unwrap_err().kind(),
+        ErrorKind::PermissionDenied
+    );
 
     let bulk: Vec<u8> = (0..700_000u32).map(|i| (i % 253) as u8).collect();
     file.append(&bulk).await.unwrap();
     assert_eq!(reader.bytes().unwrap(), 700_011);
-    assert_eq!(&reader.read_at(200_011, 400_000).await.unwrap()[..], &bulk[200_000..600_000]);
+    assert_eq!(
+        &reader.read_at(200_011, 400_000).await.unwrap()[..],
+        &bulk[200_000..600_000]
+    );
 
     let again = env.fs.create(&path).unwrap();
     assert_eq!(again.bytes().unwrap(), 0);
@@ -62,19 +72,34 @@ async fn links_law(env: &Env, root: &Path) {
     file.append(b"one").await.unwrap();
     fs.hard_link(&first, &second).unwrap();
     file.append(b" and two").await.unwrap();
-    assert_eq!(&fs.open(&second).unwrap().read_at(0, 11).await.unwrap()[..], b"one and two");
+    assert_eq!(
+        &fs.open(&second).unwrap().read_at(0, 11).await.unwrap()[..],
+        b"one and two"
+    );
     fs.create(&root.join("third")).unwrap();
     let refused = [
-        (fs.hard_link(&root.join("third"), &second).err(), ErrorKind::AlreadyExists),
-        (fs.hard_link(&root.join("nowhere"), &root.join("x")).err(), ErrorKind::NotFound),
-        (fs.hard_link(&first, &root.join("nowhere/x")).err(), ErrorKind::NotFound),
+        (
+            fs.hard_link(&root.join("third"), &second).err(),
+            ErrorKind::AlreadyExists,
+        ),
+        (
+            fs.hard_link(&root.join("nowhere"), &root.join("x")).err(),
+            ErrorKind::NotFound,
+        ),
+        (
+            fs.hard_link(&first, &root.join("nowhere/x")).err(),
+            ErrorKind::NotFound,
+        ),
     ];
     for (error, kind) in refused {
         assert_eq!(error.map(|error| error.kind()), Some(kind));
     }
     fs.remove(&first).unwrap();
     fs.rename(&root.join("third"), &first).unwrap();
-    assert_eq!(&fs.open(&second).unwrap().read_at(0, 11).await.unwrap()[..], b"one and two");
+    assert_eq!(
+        &fs.open(&second).unwrap().read_at(0, 11).await.unwrap()[..],
+        b"one and two"
+    );
     fs.remove(&first).unwrap();
     fs.remove(&second).unwrap();
 }
@@ -85,7 +110,11 @@ async fn names_law(env: &Env, root: &Path) {
     fs.create_directory(&deep).unwrap();
     fs.create_directory(&deep).unwrap();
     for name in ["b", "c", "a"] {
-        fs.create(&root.join("one").join(name)).unwrap().append(name.as_bytes()).await.unwrap();
+        fs.create(&root.join("one").join(name))
+            .unwrap()
+            .append(name.as_bytes())
+            .await
+            .unwrap();
     }
     fs.create(&deep.join("below")).unwrap();
     assert_eq!(fs.list(&root.join("one")).unwrap(), ["a", "b", "c"]);
@@ -95,7 +124,14 @@ async fn names_law(env: &Env, root: &Path) {
     fs.rename(&root.join("one/a"), &root.join("one/c")).unwrap();
     fs.rename(&root.join("one/b"), &root.join("one/d")).unwrap();
     assert_eq!(fs.list(&root.join("one")).unwrap(), ["c", "d"]);
-    assert_eq!(&fs.open(&root.join("one/c")).unwrap().read_at(0, 1).await.unwrap()[..], b"a");
+    assert_eq!(
+        &fs.open(&root.join("one/c"))
+            .unwrap()
+            .read_at(0, 1)
+            .await
+            .unwrap()[..],
+        b"a"
+    );
 
     let nowhere = root.join("nowhere");
     let missing = [
@@ -109,17 +145,30 @@ async fn names_law(env: &Env, root: &Path) {
         fs.lock(&nowhere.join("x")).err(),
     ];
     for (index, error) in missing.into_iter().enumerate() {
-        assert_eq!(error.map(|error| error.kind()), Some(ErrorKind::NotFound), "call {index}");
+        assert_eq!(
+            error.map(|error| error.kind()),
+            Some(ErrorKind::NotFound),
+            "call {index}"
+        );
     }
-    assert!(fs.create(&deep).is_err(), "a directory is no place for a file");
-    assert!(fs.create_directory(&root.join("one/c/x")).is_err(), "a file is no place for a directory");
+    assert!(
+        fs.create(&deep).is_err(),
+        "a directory is no place for a file"
+    );
+    assert!(
+        fs.create_directory(&root.join("one/c/x")).is_err(),
+        "a file is no place for a directory"
+    );
     assert_eq!(fs.list(&root.join("one")).unwrap(), ["c", "d"]);
 }
 
 fn locks_law(env: &Env, root: &Path) {
     let path = root.join("LOCK");
     let held = env.fs.lock(&path).unwrap();
-    assert_eq!(env.fs.lock(&path).err().map(|error| error.kind()), Some(ErrorKind::WouldBlock));
+    assert_eq!(
+        env.fs.lock(&path).err().map(|error| error.kind()),
+        Some(ErrorKind::WouldBlock)
+    );
     let other = env.fs.lock(&root.join("LOCK2")).unwrap();
     drop(held);
     drop(env.fs.lock(&path).unwrap());
@@ -145,10 +194,15 @@ fn memory_keeps_the_law() {
 #[test]
 fn the_simulation_keeps_the_law_on_every_device() {
     for device in super::sim::profiles() {
-        let world = SimWorld::new(&SimConfig { device, ..SimConfig::default() });
+        let world = SimWorld::new(&SimConfig {
+            device,
+            ..SimConfig::default()
+        });
         let env = world.env();
         env.fs.create_directory(Path::new("/db")).unwrap();
-        world.block_on(file_system_law(&env, Path::new("/db"))).unwrap();
+        world
+            .block_on(file_system_law(&env, Path::new("/db")))
+            .unwrap();
     }
 }
 
@@ -172,7 +226,10 @@ fn the_disk_world_runs_tasks_and_timers_and_can_be_dropped_inside_a_runtime() {
         let task = async move {
             let before = clock.now();
             clock.sleep(1_000_000).await;
-            clock.charge(&Work { operations: 1, ..Work::default() });
+            clock.charge(&Work {
+                operations: 1,
+                ..Work::default()
+            });
             clock.settle().await;
             count.store(clock.now() - before, Ordering::SeqCst);
             send.send(()).unwrap();

@@ -19,7 +19,10 @@ pub(super) struct Tree<F> {
 impl<F> Default for Tree<F> {
     /// The root, and the directory that relative names start from.
     fn default() -> Self {
-        Self { directories: BTreeSet::from([PathBuf::from("/"), PathBuf::new()]), files: BTreeMap::new() }
+        Self {
+            directories: BTreeSet::from([PathBuf::from("/"), PathBuf::new()]),
+            files: BTreeMap::new(),
+        }
     }
 }
 
@@ -27,7 +30,10 @@ impl<F: Clone> Tree<F> {
     /// Refuses a place where no file can be made: its directory is missing, or it is a directory itself.
     fn check_place(&self, path: &Path) -> io::Result<()> {
         if self.directories.contains(path) {
-            return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("{} is a directory", path.display())));
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                format!("{} is a directory", path.display()),
+            ));
         }
         match path.parent() {
             Some(parent) if self.directories.contains(parent) => Ok(()),
@@ -59,38 +65,64 @@ impl<F: Clone> Tree<F> {
         let file = self.get(from)?;
         self.check_place(to)?;
         if self.files.contains_key(to) {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} exists", to.display())));
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{} exists", to.display()),
+            ));
         }
         self.files.insert(to.to_path_buf(), file.clone());
         Ok(file)
     }
 
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
-        self.files.remove(path).map(drop).ok_or_else(|| missing(path))
+        self.files
+            .remove(path)
+            .map(drop)
+            .ok_or_else(|| missing(path))
     }
 
     pub(super) fn check_directory(&self, path: &Path) -> io::Result<()> {
-        if self.directories.contains(path) { Ok(()) } else { Err(missing(path)) }
+        if self.directories.contains(path) {
+            Ok(())
+        } else {
+            Err(missing(path))
+        }
     }
 
     pub(super) fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
         self.check_directory(directory)?;
-        let below = self.files.range(directory.to_path_buf()..).take_while(|(path, _)| path.starts_with(directory));
+        let below = self
+            .files
+            .range(directory.to_path_buf()..)
+            .take_while(|(path, _)| path.starts_with(directory));
         let here = below.filter(|(path, _)| path.parent() == Some(directory));
-        Ok(here.filter_map(|(path, _)| path.file_name()).map(|name| name.to_string_lossy().into_owned()).collect())
+        Ok(here
+            .filter_map(|(path, _)| path.file_name())
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect())
     }
 
     pub(super) fn create_directory(&mut self, path: &Path) -> io::Result<()> {
-        if let Some(file) = path.ancestors().find(|above| self.files.contains_key(*above)) {
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, format!("{} is a file", file.display())));
+        if let Some(file) = path
+            .ancestors()
+            .find(|above| self.files.contains_key(*above))
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::NotADirectory,
+                format!("{} is a file", file.display()),
+            ));
         }
-        self.directories.extend(path.ancestors().map(Path::to_path_buf));
+        self.directories
+            .extend(path.ancestors().map(Path::to_path_buf));
         Ok(())
     }
 
     /// The same directories without any file.
     pub(super) fn without_files<G>(&self) -> Tree<G> {
-        Tree { directories: self.directories.clone(), files: BTreeMap::new() }
+        Tree {
+            directories: self.directories.clone(),
+            files: BTreeMap::new(),
+        }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Path, &F)> {
@@ -99,7 +131,10 @@ impl<F: Clone> Tree<F> {
 }
 
 fn missing(path: &Path) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("{} does not exist", path.display()))
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("{} does not exist", path.display()),
+    )
 }
 
 /// The lock files that are held.
@@ -110,9 +145,15 @@ impl Locks {
     /// Holds `path` until the guard is dropped; [`io::ErrorKind::WouldBlock`] if it is held.
     pub(super) fn take(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         if !lock(&self.0).insert(path.to_path_buf()) {
-            return Err(io::Error::new(io::ErrorKind::WouldBlock, format!("{} is locked", path.display())));
+            return Err(io::Error::new(
+                io::ErrorKind::WouldBlock,
+                format!("{} is locked", path.display()),
+            ));
         }
-        Ok(Box::new(Held { locks: self.clone(), path: path.to_path_buf() }))
+        Ok(Box::new(Held {
+            locks: self.clone(),
+            path: path.to_path_buf(),
+        }))
     }
 }
 

@@ -32,13 +32,23 @@ impl BareIndex {
         gate: IndexGate,
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
-        let policy = aura_policies::index::build(spec)
-            .map_err(|source| Error::Policy { key: "table.index".to_owned(), source })?;
-        let build = IndexBuild { policy: policy.into(), spec: spec.clone(), gate, clock };
+        let policy = aura_policies::index::build(spec).map_err(|source| Error::Policy {
+            key: "table.index".to_owned(),
+            source,
+        })?;
+        let build = IndexBuild {
+            policy: policy.into(),
+            spec: spec.clone(),
+            gate,
+            clock,
+        };
         let (mut images, mut writer, mut properties) = (
             Images::default(),
             IndexWriter::default(),
-            Properties { index: spec.policy.clone(), ..Default::default() },
+            Properties {
+                index: spec.policy.clone(),
+                ..Default::default()
+            },
         );
         let mut last: &[u8] = &[];
         let mut cut = |entries: usize, last: &[u8], images: &mut Images| {
@@ -70,8 +80,16 @@ impl BareIndex {
         properties.largest = Bytes::copy_from_slice(last);
         let (model, facts) = build.train(&images.finish(), &writer, &mut Work::default());
         properties.model = facts;
-        let index = TableIndex::open(&writer.finish(), &properties, model.map(|model| Ok(Bytes::from(model))));
-        Ok(Self { index: index.ok_or_else(|| Error::config("keys", "they are not in order, or have over 4 GiB"))? })
+        let index = TableIndex::open(
+            &writer.finish(),
+            &properties,
+            model.map(|model| Ok(Bytes::from(model))),
+        );
+        Ok(Self {
+            index: index.ok_or_else(|| {
+                Error::config("keys", "they are not in order, or have over 4 GiB")
+            })?,
+        })
     }
 
     /// What it is and takes.
@@ -94,7 +112,11 @@ mod tests {
     #[test]
     fn every_index_leads_to_the_block_of_every_key() {
         let world = MemoryWorld::new(1).unwrap();
-        let any = IndexGate { memory: 1e9, window_blocks: u32::MAX, probes: 1e9 };
+        let any = IndexGate {
+            memory: 1e9,
+            window_blocks: u32::MAX,
+            probes: 1e9,
+        };
         let keys: Vec<[u8; 12]> = (0..5_000u64)
             .map(|number| {
                 let mut key = *b"user........";
@@ -106,13 +128,27 @@ mod tests {
             let spec = PolicySpec::named(entry.name);
             let listed = keys.iter().map(|key| &key[..]);
             let index = BareIndex::build(listed, 30, 4096, &spec, any, world.env().clock).unwrap();
-            assert_eq!((index.report().keys, index.report().blocks), (5_000, 167), "{spec}");
+            assert_eq!(
+                (index.report().keys, index.report().blocks),
+                (5_000, 167),
+                "{spec}"
+            );
             for (rank, key) in keys.iter().enumerate() {
                 let (span, likely) = index.locate(key);
-                assert!(span.contains(&(rank / 30)) && span.contains(&likely), "{spec}: {rank} in {span:?}");
+                assert!(
+                    span.contains(&(rank / 30)) && span.contains(&likely),
+                    "{spec}: {rank} in {span:?}"
+                );
             }
         }
-        let none = BareIndex::build([], 30, 4096, &PolicySpec::named("fence"), any, world.env().clock);
+        let none = BareIndex::build(
+            [],
+            30,
+            4096,
+            &PolicySpec::named("fence"),
+            any,
+            world.env().clock,
+        );
         assert!(matches!(none, Err(Error::Config { .. })));
     }
 }

@@ -23,7 +23,11 @@ pub(super) struct Fences {
 impl Fences {
     /// From what follows the table's prefix in each key.
     pub(super) fn new(suffixes: &[&[u8]]) -> Self {
-        let skip = if suffixes.iter().all(|suffix| suffix.len() >= 8) { 8 } else { 0 };
+        let skip = if suffixes.iter().all(|suffix| suffix.len() >= 8) {
+            8
+        } else {
+            0
+        };
         let mut tails = Vec::with_capacity(suffixes.iter().map(|suffix| suffix.len() - skip).sum());
         let mut ends = Vec::with_capacity(suffixes.len() + 1);
         ends.push(0);
@@ -31,7 +35,12 @@ impl Fences {
             tails.extend_from_slice(&suffix[skip..]);
             ends.push(tails.len() as u64);
         }
-        Self { heads: suffixes.iter().map(|suffix| image(suffix)).collect(), tails, ends: Packed::new(&ends), skip }
+        Self {
+            heads: suffixes.iter().map(|suffix| image(suffix)).collect(),
+            tails,
+            ends: Packed::new(&ends),
+            skip,
+        }
     }
 
     /// Whether fence `index`, whose image is that of the key, is before the key that goes on with `suffix`.
@@ -57,7 +66,8 @@ impl Fences {
         // Of the keys with this image, those before; by halving, as there may be many.
         let mut end = at;
         let mut step = 1;
-        while self.heads.get(end).is_some_and(|head| *head == image) && self.is_before(end, suffix) {
+        while self.heads.get(end).is_some_and(|head| *head == image) && self.is_before(end, suffix)
+        {
             work.comparisons += 1;
             (at, end) = (end + 1, end + step);
             step *= 2;
@@ -97,18 +107,26 @@ mod tests {
             let shortest = [0, 8][round % 2];
             let mut key = || -> Vec<u8> {
                 let bytes = shortest + chance.random_range(0..4);
-                (0..bytes).map(|at| if at < 6 { 0 } else { chance.random_range(0..3) }).collect()
+                (0..bytes)
+                    .map(|at| if at < 6 { 0 } else { chance.random_range(0..3) })
+                    .collect()
             };
             let mut fences: Vec<Vec<u8>> = (0..1 + round % 40).map(|_| key()).collect();
             fences.sort();
             let suffixes: Vec<&[u8]> = fences.iter().map(|fence| &fence[..]).collect();
             let index = Fences::new(&suffixes);
-            let questions: Vec<Vec<u8>> =
-                (0..40).map(|_| key()).chain(fences.iter().cloned()).chain([vec![], vec![0; 3]]).collect();
+            let questions: Vec<Vec<u8>> = (0..40)
+                .map(|_| key())
+                .chain(fences.iter().cloned())
+                .chain([vec![], vec![0; 3]])
+                .collect();
             for key in questions {
                 let expected = fences.partition_point(|fence| *fence < key);
                 let found = index.search(&key, &mut Work::default());
-                assert_eq!(found, expected, "seed {seed}, round {round}: {key:?} among {fences:?}");
+                assert_eq!(
+                    found, expected,
+                    "seed {seed}, round {round}: {key:?} among {fences:?}"
+                );
             }
         }
     }

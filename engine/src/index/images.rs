@@ -70,19 +70,35 @@ mod tests {
         let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
         for round in 0..2_000 {
             let mut keys: Vec<Vec<u8>> = (0..chance.random_range(1..40))
-                .map(|_| (0..chance.random_range(1..30)).map(|_| chance.random_range(0..2u8) * 0xff).collect())
+                .map(|_| {
+                    (0..chance.random_range(1..30))
+                        .map(|_| chance.random_range(0..2u8) * 0xff)
+                        .collect()
+                })
                 .collect();
             keys.sort();
             // Every key, or every third alone.
             for step in [1, 3] {
                 let mut images = Images::default();
                 for (at, key) in keys.iter().enumerate() {
-                    if at % step == 0 { images.push(key) } else { images.note(key) }
+                    if at % step == 0 {
+                        images.push(key)
+                    } else {
+                        images.note(key)
+                    }
                 }
                 let prefix = common_prefix(&keys[0], &keys[keys.len() - 1]);
-                let expected: Vec<u64> = keys.iter().step_by(step).map(|key| image(&key[prefix..])).collect();
+                let expected: Vec<u64> = keys
+                    .iter()
+                    .step_by(step)
+                    .map(|key| image(&key[prefix..]))
+                    .collect();
                 assert!(expected.is_sorted(), "seed {seed}, round {round}");
-                assert_eq!(images.finish(), expected, "seed {seed}, round {round}: {keys:?}");
+                assert_eq!(
+                    images.finish(),
+                    expected,
+                    "seed {seed}, round {round}: {keys:?}"
+                );
             }
         }
     }

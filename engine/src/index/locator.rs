@@ -24,14 +24,23 @@ pub(crate) struct Candidates {
 impl Candidates {
     /// Those of an index that knows: one block, or none for the number of all blocks.
     pub(super) fn exact(block: usize, blocks: usize) -> Self {
-        Self { span: block..(block + 1).min(blocks), likely: block, ranks: None, exact: true }
+        Self {
+            span: block..(block + 1).min(blocks),
+            likely: block,
+            ranks: None,
+            exact: true,
+        }
     }
 
     /// Blocks that a look-up examines to find block `block` among them.
     pub(super) fn probes(&self, block: usize) -> u64 {
         let (mut span, mut next, mut probes) = (self.span.clone(), self.likely, 1);
         while next != block && span.contains(&block) {
-            span = if next < block { next + 1..span.end } else { span.start..next };
+            span = if next < block {
+                next + 1..span.end
+            } else {
+                span.start..next
+            };
             next = Self::middle(&span);
             probes += 1;
         }
@@ -54,7 +63,10 @@ impl Starts {
     /// From those ranks, and the number of entries at the end.
     pub(super) fn new(ranks: &[u64]) -> Self {
         let entries = ranks.last().copied().unwrap_or(0).max(1);
-        Self { blocks_a_rank: (ranks.len() - 1) as f64 / entries as f64, ranks: Packed::new(ranks) }
+        Self {
+            blocks_a_rank: (ranks.len() - 1) as f64 / entries as f64,
+            ranks: Packed::new(ranks),
+        }
     }
 
     /// The block that holds the entry of this rank; the last one for ranks beyond.
@@ -79,8 +91,18 @@ pub(super) struct Locator {
 }
 
 impl Locator {
-    pub(super) fn new(model: Box<dyn Model>, starts: Option<Starts>, ties: Ties, blocks: usize) -> Self {
-        Self { model, starts, ties, blocks }
+    pub(super) fn new(
+        model: Box<dyn Model>,
+        starts: Option<Starts>,
+        ties: Ties,
+        blocks: usize,
+    ) -> Self {
+        Self {
+            model,
+            starts,
+            ties,
+            blocks,
+        }
     }
 
     /// The blocks that can hold the first entry not before a key of this image; for a `point` look-up, which wants the
@@ -102,12 +124,22 @@ impl Locator {
                 let run = if point { run.saturating_sub(1) } else { run };
                 let ranks = (u64::from(lo), u64::from(hi) + u64::from(run));
                 let (first, end) = (starts.block_of(ranks.0), starts.block_of(ranks.1));
-                let likely = if first == end { first } else { starts.block_of(u64::from(middle) + u64::from(run / 2)) };
-                Candidates { span: first..end + 1, likely, ranks: Some(ranks), exact: false }
+                let likely = if first == end {
+                    first
+                } else {
+                    starts.block_of(u64::from(middle) + u64::from(run / 2))
+                };
+                Candidates {
+                    span: first..end + 1,
+                    likely,
+                    ranks: Some(ranks),
+                    exact: false,
+                }
             }
             // The key may come after the last keys of all blocks of the run, though it has their image.
             None => Candidates {
-                span: (lo as usize).min(last)..(hi as usize).saturating_add(run as usize).min(last) + 1,
+                span: (lo as usize).min(last)
+                    ..(hi as usize).saturating_add(run as usize).min(last) + 1,
                 likely: (middle as usize).min(last),
                 ranks: None,
                 exact: false,
@@ -125,7 +157,9 @@ impl Locator {
 
     /// The block of a rank of the model.
     pub(super) fn block_of(&self, rank: usize) -> usize {
-        self.starts.as_ref().map_or(rank, |starts| starts.block_of(rank as u64))
+        self.starts
+            .as_ref()
+            .map_or(rank, |starts| starts.block_of(rank as u64))
     }
 
     /// The model.
@@ -140,7 +174,11 @@ impl Locator {
 
     /// Bytes of memory of all of it.
     pub(super) fn memory_bytes(&self) -> u64 {
-        self.model_bytes() + self.starts.as_ref().map_or(0, |starts| starts.ranks.memory_bytes())
+        self.model_bytes()
+            + self
+                .starts
+                .as_ref()
+                .map_or(0, |starts| starts.ranks.memory_bytes())
     }
 }
 
@@ -151,13 +189,20 @@ mod tests {
     #[test]
     fn a_rank_lies_in_the_block_that_starts_at_it_or_before() {
         let starts = Starts::new(&[0, 1, 100, 103, 200]);
-        let blocks: Vec<usize> = [0, 1, 99, 100, 102, 103, 199, 200, 5_000].map(|rank| starts.block_of(rank)).to_vec();
+        let blocks: Vec<usize> = [0, 1, 99, 100, 102, 103, 199, 200, 5_000]
+            .map(|rank| starts.block_of(rank))
+            .to_vec();
         assert_eq!(blocks, [0, 1, 1, 2, 2, 3, 3, 3, 3]);
     }
 
     #[test]
     fn a_search_among_candidates_halves_them() {
-        let candidates = |span: Range<usize>, likely| Candidates { span, likely, ranks: None, exact: false };
+        let candidates = |span: Range<usize>, likely| Candidates {
+            span,
+            likely,
+            ranks: None,
+            exact: false,
+        };
         assert_eq!(candidates(3..4, 3).probes(3), 1);
         let nine = candidates(0..9, 4);
         let probes: Vec<u64> = (0..9).map(|block| nine.probes(block)).collect();

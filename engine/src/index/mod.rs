@@ -80,7 +80,9 @@ impl Refusal {
     fn of(refused: &str) -> Self {
         let all = [Self::Wrong, Self::TooLarge, Self::TooWide, Self::Unreadable];
         let code = refused.split_once(':').map(|(code, _)| code);
-        all.into_iter().find(|reason| Some(reason.code()) == code).unwrap_or(Self::Declined)
+        all.into_iter()
+            .find(|reason| Some(reason.code()) == code)
+            .unwrap_or(Self::Declined)
     }
 }
 

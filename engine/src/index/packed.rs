@@ -28,8 +28,11 @@ pub(super) struct Packed {
 impl Packed {
     /// Packs numbers that never fall.
     pub(super) fn new(values: &[u64]) -> Self {
-        let mut packed =
-            Self { count: values.len(), frames: Vec::with_capacity(values.len().div_ceil(FRAME)), words: Vec::new() };
+        let mut packed = Self {
+            count: values.len(),
+            frames: Vec::with_capacity(values.len().div_ceil(FRAME)),
+            words: Vec::new(),
+        };
         values.chunks(FRAME).for_each(|chunk| packed.push(chunk));
         packed.words.shrink_to_fit();
         packed
@@ -39,13 +42,16 @@ impl Packed {
         let (first, last) = (chunk[0], chunk[chunk.len() - 1]);
         let slope = (last - first) / (chunk.len() as u64 - 1).max(1);
         // Both lie within the range of the chunk, so their difference fits.
-        let distances =
-            chunk.iter().enumerate().map(|(at, value)| i128::from(*value) - i128::from(first + slope * at as u64));
+        let distances = chunk
+            .iter()
+            .enumerate()
+            .map(|(at, value)| i128::from(*value) - i128::from(first + slope * at as u64));
         let least = distances.clone().min().unwrap_or(0);
         let most = distances.clone().max().unwrap_or(0);
         let width = 64 - ((most - least) as u64).leading_zeros();
         let word = self.words.len();
-        self.words.resize(word + (chunk.len() * width as usize).div_ceil(64), 0);
+        self.words
+            .resize(word + (chunk.len() * width as usize).div_ceil(64), 0);
         for (at, distance) in distances.enumerate().filter(|_| width > 0) {
             let (bits, bit) = ((distance - least) as u64, at * width as usize);
             let (into, shift) = (word + bit / 64, bit % 64);
@@ -55,7 +61,12 @@ impl Packed {
             }
         }
         let base = first.wrapping_add(least as u64);
-        self.frames.push(Frame { base, slope, word: word as u32, width: width as u8 });
+        self.frames.push(Frame {
+            base,
+            slope,
+            word: word as u32,
+            width: width as u8,
+        });
     }
 
     /// How many numbers there are.
@@ -107,7 +118,11 @@ impl Packed {
         // The answer is `lo` or later, and before `hi`; or 0.
         while hi - lo > 1 {
             let middle = lo + (hi - lo) / 2;
-            if self.get(middle) <= value { lo = middle } else { hi = middle }
+            if self.get(middle) <= value {
+                lo = middle
+            } else {
+                hi = middle
+            }
         }
         lo
     }
@@ -132,12 +147,22 @@ mod tests {
         assert_eq!(read, values, "{label}");
         for _ in 0..200 {
             let near = values[chance.random_range(0..values.len())];
-            let value =
-                [near, near.saturating_sub(1), near.saturating_add(1), chance.random()][chance.random_range(0..4)];
+            let value = [
+                near,
+                near.saturating_sub(1),
+                near.saturating_add(1),
+                chance.random(),
+            ][chance.random_range(0..4)];
             let end = chance.random_range(1..=values.len());
-            let expected = values[..end].partition_point(|stored| *stored <= value).saturating_sub(1);
+            let expected = values[..end]
+                .partition_point(|stored| *stored <= value)
+                .saturating_sub(1);
             let guess = chance.random_range(0..values.len() + 3);
-            assert_eq!(packed.floor(value, end, guess), expected, "{label}: {value} of {end} from {guess}");
+            assert_eq!(
+                packed.floor(value, end, guess),
+                expected,
+                "{label}: {value} of {end} from {guess}"
+            );
         }
     }
 
@@ -174,7 +199,11 @@ mod tests {
     fn what_rises_evenly_takes_a_fifth_of_a_byte() {
         let values: Vec<u64> = (0..4097).map(|block| 4109 * block).collect();
         let packed = Packed::new(&values);
-        assert!(packed.memory_bytes() * 5 <= values.len() as u64, "{} B", packed.memory_bytes());
+        assert!(
+            packed.memory_bytes() * 5 <= values.len() as u64,
+            "{} B",
+            packed.memory_bytes()
+        );
         check(&values, &mut Xoshiro256PlusPlus::seed_from_u64(1), "even");
     }
 
@@ -188,6 +217,10 @@ mod tests {
                 sum
             })
             .collect();
-        assert!(Packed::new(&values).memory_bytes() < 2 * 4096, "{} B", Packed::new(&values).memory_bytes());
+        assert!(
+            Packed::new(&values).memory_bytes() < 2 * 4096,
+            "{} B",
+            Packed::new(&values).memory_bytes()
+        );
     }
 }

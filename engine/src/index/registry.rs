@@ -44,7 +44,10 @@ pub(crate) struct Lookups {
 impl Lookups {
     /// Those of a table opened at `now`.
     pub(crate) fn new(now: u64) -> Self {
-        Self { opened_at: now, ..Self::default() }
+        Self {
+            opened_at: now,
+            ..Self::default()
+        }
     }
 
     /// Counts a look-up that examined `probes` blocks.
@@ -53,18 +56,27 @@ impl Lookups {
         let kind = if found { &self.found } else { &self.absent };
         kind.fetch_add(1, Ordering::Relaxed);
         if probes != 1 {
-            self.extra.fetch_add(probes.wrapping_sub(1), Ordering::Relaxed);
+            self.extra
+                .fetch_add(probes.wrapping_sub(1), Ordering::Relaxed);
         }
     }
 
     /// The counts at `now`.
     pub(crate) fn read(&self, now: u64) -> TableLookups {
-        let (found, absent) = (self.found.load(Ordering::Relaxed), self.absent.load(Ordering::Relaxed));
+        let (found, absent) = (
+            self.found.load(Ordering::Relaxed),
+            self.absent.load(Ordering::Relaxed),
+        );
         TableLookups {
             found,
             absent,
-            probes: found.wrapping_add(absent).wrapping_add(self.extra.load(Ordering::Relaxed)),
-            life_nanos: self.lived_before.load(Ordering::Relaxed).saturating_add(now.saturating_sub(self.opened_at)),
+            probes: found
+                .wrapping_add(absent)
+                .wrapping_add(self.extra.load(Ordering::Relaxed)),
+            life_nanos: self
+                .lived_before
+                .load(Ordering::Relaxed)
+                .saturating_add(now.saturating_sub(self.opened_at)),
         }
     }
 
@@ -72,9 +84,12 @@ impl Lookups {
     fn restore(&self, before: &TableLookups) {
         self.found.fetch_add(before.found, Ordering::Relaxed);
         self.absent.fetch_add(before.absent, Ordering::Relaxed);
-        let extra = before.probes.wrapping_sub(before.found.wrapping_add(before.absent));
+        let extra = before
+            .probes
+            .wrapping_sub(before.found.wrapping_add(before.absent));
         self.extra.fetch_add(extra, Ordering::Relaxed);
-        self.lived_before.fetch_add(before.life_nanos, Ordering::Relaxed);
+        self.lived_before
+            .fetch_add(before.life_nanos, Ordering::Relaxed);
     }
 }
 
@@ -133,20 +148,33 @@ pub(crate) fn report(version: &Version, book: &IndexBook, now: u64) -> IndexRegi
         index: table.index_report().clone(),
         lookups: table.lookups().read(now),
     };
-    IndexRegistry { version: VERSION, levels: book.levels(version, now), tables: version.tables().map(model).collect() }
+    IndexRegistry {
+        version: VERSION,
+        levels: book.levels(version, now),
+        tables: version.tables().map(model).collect(),
+    }
 }
 
 /// Reads back what the last close left behind, into the tables of `version` and a new book.
 pub(crate) async fn read_registry(env: &Env, directory: &Path, version: &Version) -> IndexBook {
     let book = IndexBook::default();
-    let Ok(file) = env.fs.open(&directory.join(MODELS)) else { return book };
+    let Ok(file) = env.fs.open(&directory.join(MODELS)) else {
+        return book;
+    };
     let Ok(bytes) = file.bytes() else { return book };
-    let Ok(content) = file.read_at(0, usize::try_from(bytes).unwrap_or(0)).await else { return book };
-    let Ok(before) = serde_json::from_slice::<IndexRegistry>(&content) else { return book };
+    let Ok(content) = file.read_at(0, usize::try_from(bytes).unwrap_or(0)).await else {
+        return book;
+    };
+    let Ok(before) = serde_json::from_slice::<IndexRegistry>(&content) else {
+        return book;
+    };
     if before.version == VERSION {
         book.restore(&before.levels);
-        let before: BTreeMap<TableId, TableLookups> =
-            before.tables.iter().map(|model| (model.table, model.lookups)).collect();
+        let before: BTreeMap<TableId, TableLookups> = before
+            .tables
+            .iter()
+            .map(|model| (model.table, model.lookups))
+            .collect();
         for (_, table) in version.tables() {
             if let Some(lookups) = before.get(&table.facts().id) {
                 table.lookups().restore(lookups);
@@ -157,12 +185,23 @@ pub(crate) async fn read_registry(env: &Env, directory: &Path, version: &Version
 }
 
 /// Leaves the registry in the directory. It is replaced whole, and not synced: what a crash takes is a statistic.
-pub(crate) async fn write_registry(env: &Env, directory: &Path, registry: &IndexRegistry) -> Result<()> {
+pub(crate) async fn write_registry(
+    env: &Env,
+    directory: &Path,
+    registry: &IndexRegistry,
+) -> Result<()> {
     let temporary = directory.join("MODELS.new");
     let content = serde_json::to_vec(registry).expect("a registry is plain data");
-    let file = env.fs.create(&temporary).map_err(|error| Error::io("create", &temporary, error))?;
-    file.append(&content).await.map_err(|error| Error::io("append to", &temporary, error))?;
-    env.fs.rename(&temporary, &directory.join(MODELS)).map_err(|error| Error::io("rename", &temporary, error))
+    let file = env
+        .fs
+        .create(&temporary)
+        .map_err(|error| Error::io("create", &temporary, error))?;
+    file.append(&content)
+        .await
+        .map_err(|error| Error::io("append to", &temporary, error))?;
+    env.fs
+        .rename(&temporary, &directory.join(MODELS))
+        .map_err(|error| Error::io("rename", &temporary, error))
 }
 
 /// The registry of a database that no engine has open. Nothing is changed, but for the lock that is held meanwhile.
@@ -170,9 +209,14 @@ pub(crate) async fn write_registry(env: &Env, directory: &Path, registry: &Index
 /// # Errors
 /// A directory that is not there or in use, I/O errors, a newer format, and corruption with file and offset.
 pub async fn inspect(env: &Env, directory: &Path) -> Result<IndexRegistry> {
-    env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+    env.fs
+        .list(directory)
+        .map_err(|error| Error::io("list", directory, error))?;
     let _guard = take_lock(env, directory)?;
-    let cache = CacheConfig { size: bytesize::ByteSize(0), ..CacheConfig::default() };
+    let cache = CacheConfig {
+        size: bytesize::ByteSize(0),
+        ..CacheConfig::default()
+    };
     let cache = Arc::new(BlockCache::new(&cache, 0)?);
     let version = recover(env, directory, &cache).await?.version;
     let book = read_registry(env, directory, &version).await;
@@ -190,10 +234,26 @@ mod tests {
         first.count(true, 3);
         first.count(false, 0);
         let read = first.read(150);
-        assert_eq!(read, TableLookups { found: 2, absent: 1, probes: 4, life_nanos: 50 });
+        assert_eq!(
+            read,
+            TableLookups {
+                found: 2,
+                absent: 1,
+                probes: 4,
+                life_nanos: 50
+            }
+        );
         let second = Lookups::new(7);
         second.restore(&read);
         second.count(false, 1);
-        assert_eq!(second.read(8), TableLookups { found: 2, absent: 2, probes: 5, life_nanos: 51 });
+        assert_eq!(
+            second.read(8),
+            TableLookups {
+                found: 2,
+                absent: 2,
+                probes: 5,
+                life_nanos: 51
+            }
+        );
     }
 }

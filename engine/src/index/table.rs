@@ -26,7 +26,12 @@ pub(crate) struct IndexWriter {
 
 impl Default for IndexWriter {
     fn default() -> Self {
-        Self { offsets: vec![0], starts: vec![0], key_bytes: 0, body: Vec::new() }
+        Self {
+            offsets: vec![0],
+            starts: vec![0],
+            key_bytes: 0,
+            body: Vec::new(),
+        }
     }
 }
 
@@ -116,7 +121,11 @@ impl<'a> Blocks<'a> {
     fn read(block: &'a [u8], entries: u64, prefix: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(block);
         let blocks = fields.u32()?;
-        let mut read = Self { offsets: vec![0], starts: vec![0], suffixes: Vec::new() };
+        let mut read = Self {
+            offsets: vec![0],
+            starts: vec![0],
+            suffixes: Vec::new(),
+        };
         let (mut end, mut rank) = (0u64, 0u64);
         for _ in 0..blocks {
             end = end.checked_add(fields.varint()?)?;
@@ -149,21 +158,36 @@ pub(crate) struct TableIndex {
 impl TableIndex {
     /// Reads the index block. `model` holds the stored model if the table has one; an error there, or bytes that are no
     /// model, make fence pointers serve. None where the index block is not what [`IndexWriter`] wrote.
-    pub(crate) fn open(block: &[u8], properties: &Properties, model: Option<Result<Bytes, String>>) -> Option<Self> {
-        let prefix = properties.smallest.slice(..common_prefix(&properties.smallest, &properties.largest));
+    pub(crate) fn open(
+        block: &[u8],
+        properties: &Properties,
+        model: Option<Result<Bytes, String>>,
+    ) -> Option<Self> {
+        let prefix = properties
+            .smallest
+            .slice(..common_prefix(&properties.smallest, &properties.largest));
         let blocks = Blocks::read(block, properties.entries, &prefix)?;
-        let (model, refused) = match model.map(|model| model.and_then(|bytes| locator(bytes, properties, &blocks))) {
-            None => (None, properties.model.refused.clone()),
-            Some(Ok(model)) => (Some(model), String::new()),
-            Some(Err(unreadable)) => (None, Refusal::Unreadable.because(&unreadable)),
-        };
+        let (model, refused) =
+            match model.map(|model| model.and_then(|bytes| locator(bytes, properties, &blocks))) {
+                None => (None, properties.model.refused.clone()),
+                Some(Ok(model)) => (Some(model), String::new()),
+                Some(Err(unreadable)) => (None, Refusal::Unreadable.because(&unreadable)),
+            };
         let (offsets, fences) = (Packed::new(&blocks.offsets), Fences::new(&blocks.suffixes));
         let count = blocks.suffixes.len();
-        let key_bytes = blocks.suffixes.iter().map(|suffix| (prefix.len() + suffix.len()) as u64).sum();
+        let key_bytes = blocks
+            .suffixes
+            .iter()
+            .map(|suffix| (prefix.len() + suffix.len()) as u64)
+            .sum();
         let facts = &properties.model;
         let mut report = IndexReport {
             kind: properties.index.clone(),
-            parameters: if facts.parameters.is_empty() { properties.index.clone() } else { facts.parameters.clone() },
+            parameters: if facts.parameters.is_empty() {
+                properties.index.clone()
+            } else {
+                facts.parameters.clone()
+            },
             version: VERSION,
             refusal: (!refused.is_empty()).then(|| Refusal::of(&refused)),
             refused: Some(refused).filter(|why| !why.is_empty()),
@@ -188,11 +212,18 @@ impl TableIndex {
                 (report.error_max, report.error_p99) = (facts.error_max, facts.error_p99);
                 report.error_mean_milli = facts.error_mean_milli;
                 report.longest_run = facts.longest_run;
-                (report.window_blocks, report.probes_milli) = (facts.window_blocks, facts.probes_milli);
+                (report.window_blocks, report.probes_milli) =
+                    (facts.window_blocks, facts.probes_milli);
                 Search::Model(locator)
             }
         };
-        Some(Self { prefix, offsets, search, steps: facts.steps, report })
+        Some(Self {
+            prefix,
+            offsets,
+            search,
+            steps: facts.steps,
+            report,
+        })
     }
 
     /// What it is and takes.
@@ -218,7 +249,9 @@ impl TableIndex {
     /// Where `block` and as many blocks after it lie as `bytes` bytes hold, `block` in any case.
     pub(crate) fn stretch(&self, block: usize, bytes: u64) -> Range<u64> {
         let start = self.offsets.get(block);
-        let end = self.offsets.floor(start.saturating_add(bytes), self.offsets.len(), block + 1);
+        let end = self
+            .offsets
+            .floor(start.saturating_add(bytes), self.offsets.len(), block + 1);
         start..self.offsets.get(end.max(block + 1))
     }
 
@@ -228,8 +261,15 @@ impl TableIndex {
     pub(crate) fn candidates(&self, key: &[u8], point: bool, work: &mut Work) -> Candidates {
         let Some(suffix) = key.strip_prefix(&self.prefix[..]) else {
             work.comparisons += 1;
-            let block = if key < &self.prefix[..] { 0 } else { self.blocks() };
-            return Candidates { span: block..block, ..Candidates::exact(block, self.blocks()) };
+            let block = if key < &self.prefix[..] {
+                0
+            } else {
+                self.blocks()
+            };
+            return Candidates {
+                span: block..block,
+                ..Candidates::exact(block, self.blocks())
+            };
         };
         match &self.search {
             Search::Fence(fences) => Candidates::exact(fences.search(suffix, work), self.blocks()),
@@ -255,10 +295,13 @@ impl TableIndex {
 fn locator(bytes: Bytes, properties: &Properties, blocks: &Blocks<'_>) -> Result<Locator, String> {
     let facts = &properties.model;
     let listed = facts.tie_runs as usize * RUN_BYTES;
-    let ties = bytes.get(..listed).and_then(|runs| Ties::decode(runs, facts.tie_bound));
+    let ties = bytes
+        .get(..listed)
+        .and_then(|runs| Ties::decode(runs, facts.tie_bound));
     let ties = ties.ok_or("the stored list of equal keys is malformed")?;
     let model = aura_policies::index::decode(&properties.index, bytes.slice(listed..));
-    let model = model.ok_or_else(|| format!("the stored model is none of the kind {}", properties.index))?;
+    let model = model
+        .ok_or_else(|| format!("the stored model is none of the kind {}", properties.index))?;
     let starts = (!facts.by_block).then(|| Starts::new(&blocks.starts));
     Ok(Locator::new(model, starts, ties, blocks.suffixes.len()))
 }
@@ -274,7 +317,12 @@ mod tests {
             writer.add(bytes, 1, key.as_bytes());
         }
         let [smallest, largest] = ["a", "d"].map(|key| Bytes::from_static(key.as_bytes()));
-        let properties = Properties { entries: 4, smallest, largest, ..Properties::default() };
+        let properties = Properties {
+            entries: 4,
+            smallest,
+            largest,
+            ..Properties::default()
+        };
         let index = TableIndex::open(&writer.finish(), &properties, None).unwrap();
         let cases = [
             (0, 0, 0..100),
@@ -287,6 +335,9 @@ mod tests {
         for (block, bytes, expected) in cases {
             assert_eq!(index.stretch(block, bytes), expected, "{block} {bytes}");
         }
-        assert_eq!((index.span(3), index.span(4), index.end()), (Some(200..500), None, 500));
+        assert_eq!(
+            (index.span(3), index.span(4), index.end()),
+            (Some(200..500), None, 500)
+        );
     }
 }

@@ -32,9 +32,13 @@ impl Ties {
             lengths[run.len().next_power_of_two().ilog2() as usize] += 1;
         }
         let longer = |power: usize| lengths[power + 1..].iter().sum::<u64>();
-        let power = (0..63).find(|power| longer(*power) * RUN_BYTES as u64 <= bytes).unwrap_or(63);
-        let mut ties =
-            Self { bound: u32::try_from((1usize << power).min(longest)).unwrap_or(u32::MAX), ..Self::default() };
+        let power = (0..63)
+            .find(|power| longer(*power) * RUN_BYTES as u64 <= bytes)
+            .unwrap_or(63);
+        let mut ties = Self {
+            bound: u32::try_from((1usize << power).min(longest)).unwrap_or(u32::MAX),
+            ..Self::default()
+        };
         let mut rank = 0;
         for run in runs() {
             if run.len() > ties.bound as usize {
@@ -52,7 +56,10 @@ impl Ties {
         if self.images.is_empty() {
             return None;
         }
-        self.images.binary_search(&image).ok().map(|at| self.places[at])
+        self.images
+            .binary_search(&image)
+            .ok()
+            .map(|at| self.places[at])
     }
 
     /// How many are listed.
@@ -72,7 +79,10 @@ impl Ties {
     /// Reads back `encode`; None where the bytes are not a list of runs.
     pub(super) fn decode(bytes: &[u8], bound: u32) -> Option<Self> {
         let mut fields = Fields::new(bytes);
-        let mut ties = Self { bound, ..Self::default() };
+        let mut ties = Self {
+            bound,
+            ..Self::default()
+        };
         while !fields.is_empty() {
             ties.images.push(fields.u64()?);
             ties.places.push((fields.u32()?, fields.u32()?));
@@ -98,11 +108,29 @@ mod tests {
         let with = |bytes| Ties::new(&images, bytes).0;
         assert_eq!(Ties::new(&images, 0).1, 100);
         assert_eq!((with(0).bound, with(0).len()), (100, 0));
-        assert_eq!((with(16).bound, with(16).find(5), with(16).find(8)), (16, Some((0, 100)), None));
-        assert_eq!((with(32).bound, with(32).find(8), with(32).find(6)), (4, Some((104, 9)), None));
-        assert_eq!((with(48).bound, with(48).find(6), with(48).find(7)), (1, Some((100, 3)), None));
+        assert_eq!(
+            (with(16).bound, with(16).find(5), with(16).find(8)),
+            (16, Some((0, 100)), None)
+        );
+        assert_eq!(
+            (with(32).bound, with(32).find(8), with(32).find(6)),
+            (4, Some((104, 9)), None)
+        );
+        assert_eq!(
+            (with(48).bound, with(48).find(6), with(48).find(7)),
+            (1, Some((100, 3)), None)
+        );
         assert_eq!(Ties::new(&[], 99), (Ties::default(), 0));
-        assert_eq!(Ties::new(&[1, 2], 99), (Ties { bound: 1, ..Ties::default() }, 1));
+        assert_eq!(
+            Ties::new(&[1, 2], 99),
+            (
+                Ties {
+                    bound: 1,
+                    ..Ties::default()
+                },
+                1
+            )
+        );
         let mut encoded = Vec::new();
         with(48).encode(&mut encoded);
         assert_eq!(Ties::decode(&encoded, 1), Some(with(48)));

@@ -79,15 +79,24 @@ impl IndexBuild {
 
     /// Trains on `images`, with the blocks that `blocks` has seen. The model block, if there is to be one, and what the
     /// table is to say of it. O(entries).
-    pub(crate) fn train(&self, images: &[u64], blocks: &IndexWriter, work: &mut Work) -> (Option<Vec<u8>>, ModelFacts) {
+    pub(crate) fn train(
+        &self,
+        images: &[u64],
+        blocks: &IndexWriter,
+        work: &mut Work,
+    ) -> (Option<Vec<u8>>, ModelFacts) {
         let mut training = Training::default();
         if self.wants().is_some() {
             let (start, mut own) = (self.clock.now(), Work::default());
             training = match self.attempt(images, blocks, &mut own) {
                 Ok(training) => training,
-                Err((reason, what)) => {
-                    Training { facts: ModelFacts { refused: reason.because(&what), ..Default::default() }, block: None }
-                }
+                Err((reason, what)) => Training {
+                    facts: ModelFacts {
+                        refused: reason.because(&what),
+                        ..Default::default()
+                    },
+                    block: None,
+                },
             };
             // A simulated clock stands still while the CPU works: there the work is what time it takes.
             training.facts.training_nanos = self.clock.now() - start + self.clock.cost_nanos(&own);
@@ -97,9 +106,17 @@ impl IndexBuild {
         (training.block, training.facts)
     }
 
-    fn attempt(&self, images: &[u64], blocks: &IndexWriter, work: &mut Work) -> Result<Training, (Refusal, String)> {
+    fn attempt(
+        &self,
+        images: &[u64],
+        blocks: &IndexWriter,
+        work: &mut Work,
+    ) -> Result<Training, (Refusal, String)> {
         if u32::try_from(images.len()).is_err() {
-            return Err((Refusal::Declined, "ranks have 32 bits, and the table has more entries".to_owned()));
+            return Err((
+                Refusal::Declined,
+                "ranks have 32 bits, and the table has more entries".to_owned(),
+            ));
         }
         // A fit takes a step a key, about what asking takes.
         work.model_evaluations += images.len() as u64;
@@ -108,8 +125,14 @@ impl IndexBuild {
             Trained::Refused(why) => return Err((Refusal::Declined, why.to_owned())),
             Trained::Model(encoded) => encoded,
         };
-        let model = aura_policies::index::decode(&self.spec.policy, Bytes::copy_from_slice(&encoded));
-        let model = model.ok_or_else(|| (Refusal::Wrong, "the encoded model does not read back".to_owned()))?;
+        let model =
+            aura_policies::index::decode(&self.spec.policy, Bytes::copy_from_slice(&encoded));
+        let model = model.ok_or_else(|| {
+            (
+                Refusal::Wrong,
+                "the encoded model does not read back".to_owned(),
+            )
+        })?;
         let errors = check(&*model, images, work).map_err(|what| (Refusal::Wrong, what))?;
 
         let by_block = self.policy.ranks() == Ranks::Blocks;
@@ -133,11 +156,15 @@ impl IndexBuild {
         let bytes = locator.memory_bytes() + blocks.address_bytes();
         let packed_bytes = blocks.packed_fence_bytes();
         if bytes as f64 > self.gate.memory * packed_bytes as f64 {
-            let what = format!("{bytes} B, with the addresses of blocks, where fence pointers take {packed_bytes} B");
+            let what = format!(
+                "{bytes} B, with the addresses of blocks, where fence pointers take {packed_bytes} B"
+            );
             return Err((Refusal::TooLarge, what));
         }
         (facts.window_blocks, facts.probes_milli, facts.steps) = measure(&locator, images, work);
-        if facts.window_blocks > self.gate.window_blocks || facts.probes_milli as f64 > 1e3 * self.gate.probes {
+        if facts.window_blocks > self.gate.window_blocks
+            || facts.probes_milli as f64 > 1e3 * self.gate.probes
+        {
             let what = format!(
                 "windows of {} blocks (99th percentile), {:.3} blocks a look-up",
                 facts.window_blocks,
@@ -145,7 +172,10 @@ impl IndexBuild {
             );
             return Err((Refusal::TooWide, what));
         }
-        Ok(Training { block: Some(block), facts })
+        Ok(Training {
+            block: Some(block),
+            facts,
+        })
     }
 }
 
@@ -166,7 +196,11 @@ impl Errors {
         self.max = self.max.max(error);
         self.sum += u64::from(error);
         self.count += 1;
-        let at = if error < FINE { error } else { FINE + error.ilog2() };
+        let at = if error < FINE {
+            error
+        } else {
+            FINE + error.ilog2()
+        };
         self.counts[at as usize] += 1;
     }
 
@@ -191,12 +225,19 @@ impl Errors {
 /// Asks a model for every stored image and both edges of every gap. The errors, or the first broken promise.
 fn check(model: &dyn Model, images: &[u64], work: &mut Work) -> Result<Errors, String> {
     let count = images.len() as u32;
-    let mut errors = Errors { max: 0, sum: 0, count: 0, counts: vec![0; FINE as usize + 32] };
+    let mut errors = Errors {
+        max: 0,
+        sum: 0,
+        count: 0,
+        counts: vec![0; FINE as usize + 32],
+    };
     let mut ask = |image: u64, rank: u32| {
         work.model_evaluations += 1;
         let Window { lo, hi } = model.locate(image);
         if lo > rank || rank > hi || hi > count {
-            return Err(format!("the model says {lo}..={hi} for image {image:#x}, whose rank of {count} is {rank}"));
+            return Err(format!(
+                "the model says {lo}..={hi} for image {image:#x}, whose rank of {count} is {rank}"
+            ));
         }
         errors.add((rank - lo).max(hi - rank));
         Ok(())
@@ -236,7 +277,11 @@ fn measure(locator: &Locator, images: &[u64], work: &mut Work) -> (u32, u64, u32
     let width = widths.get(widths.len() * 99 / 100).copied().unwrap_or(0);
     let asked = (widths.len() as u64).max(1);
     let steps = u32::try_from(steps.div_ceil(asked)).unwrap_or(u32::MAX);
-    (u32::try_from(width).unwrap_or(u32::MAX), 1000 * probes / asked, steps)
+    (
+        u32::try_from(width).unwrap_or(u32::MAX),
+        1000 * probes / asked,
+        steps,
+    )
 }
 
 #[cfg(test)]
@@ -254,9 +299,15 @@ mod tests {
         fn locate(&self, image: u64) -> Window {
             let rank = self.images.partition_point(|stored| *stored < image) as u32;
             if self.wrong_at == Some(image) {
-                return Window { lo: rank + 1, hi: rank + 1 };
+                return Window {
+                    lo: rank + 1,
+                    hi: rank + 1,
+                };
             }
-            Window { lo: rank.saturating_sub(self.slack), hi: (rank + self.slack).min(self.images.len() as u32) }
+            Window {
+                lo: rank.saturating_sub(self.slack),
+                hi: (rank + self.slack).min(self.images.len() as u32),
+            }
         }
 
         fn memory_bytes(&self) -> u64 {
@@ -272,22 +323,46 @@ mod tests {
     fn a_model_is_asked_at_every_key_and_gap_and_its_error_is_measured() {
         let images = vec![3, 3, 3, 8, 9, 40];
         let check_with = |slack, wrong_at| {
-            let scripted = Scripted { images: images.clone(), slack, wrong_at };
+            let scripted = Scripted {
+                images: images.clone(),
+                slack,
+                wrong_at,
+            };
             check(&scripted, &images, &mut Work::default()).map(|errors| errors.max)
         };
         assert_eq!(check_with(0, None), Ok(0));
         assert_eq!(check_with(2, None), Ok(2));
         for edge in [0, 2, 3, 4, 7, 8, 9, 10, 39, 40, 41, u64::MAX] {
-            assert!(check_with(1, Some(edge)).is_err(), "a model that is wrong at {edge} passed");
+            assert!(
+                check_with(1, Some(edge)).is_err(),
+                "a model that is wrong at {edge} passed"
+            );
         }
-        assert_eq!(check_with(1, Some(20)), Ok(1), "the inside of a gap is not asked");
+        assert_eq!(
+            check_with(1, Some(20)),
+            Ok(1),
+            "the inside of a gap is not asked"
+        );
     }
 
     #[test]
     fn quantiles_and_means_are_those_of_the_list() {
-        let mut errors = Errors { max: 0, sum: 0, count: 0, counts: vec![0; FINE as usize + 32] };
+        let mut errors = Errors {
+            max: 0,
+            sum: 0,
+            count: 0,
+            counts: vec![0; FINE as usize + 32],
+        };
         (0..=99).for_each(|error| errors.add(error));
-        assert_eq!((errors.quantile(99), errors.quantile(50), errors.max, errors.mean_milli()), (99, 50, 99, 49_500));
+        assert_eq!(
+            (
+                errors.quantile(99),
+                errors.quantile(50),
+                errors.max,
+                errors.mean_milli()
+            ),
+            (99, 50, 99, 49_500)
+        );
         (0..100).for_each(|_| errors.add(5_000));
         assert_eq!(
             (errors.quantile(99), errors.quantile(40)),
@@ -295,6 +370,9 @@ mod tests {
             "the power of two above, but not the maximum"
         );
         errors.add(u32::MAX);
-        assert_eq!((errors.quantile(99), errors.quantile(100), errors.max), (8_192, u32::MAX, u32::MAX));
+        assert_eq!(
+            (errors.quantile(99), errors.quantile(100), errors.max),
+            (8_192, u32::MAX, u32::MAX)
+        );
     }
 }

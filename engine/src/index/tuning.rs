@@ -24,7 +24,11 @@ pub(crate) struct IndexBook {
 
 /// What was observed of one table.
 fn observed(table: &Table, now: u64) -> Observed {
-    let (facts, index, lookups) = (table.facts(), table.index_report(), table.lookups().read(now));
+    let (facts, index, lookups) = (
+        table.facts(),
+        table.index_report(),
+        table.lookups().read(now),
+    );
     Observed {
         tables: 1,
         models: u64::from(index.used == IndexUse::Model),
@@ -45,24 +49,34 @@ impl IndexBook {
     /// Remembers a table of `level` that a compaction has replaced.
     pub(crate) fn retire(&self, level: usize, table: &Table, now: u64) {
         let kind = (level, table.index_report().parameters.clone());
-        lock(&self.dead).entry(kind).or_default().add(&observed(table, now));
+        lock(&self.dead)
+            .entry(kind)
+            .or_default()
+            .add(&observed(table, now));
     }
 
     /// Takes up what an earlier opening of the directory remembered.
     pub(super) fn restore(&self, levels: &[LevelIndexes]) {
-        let kinds = levels.iter().map(|level| ((level.level, level.kind.index.clone()), level.kind.dead));
+        let kinds = levels
+            .iter()
+            .map(|level| ((level.level, level.kind.index.clone()), level.kind.dead));
         lock(&self.dead).extend(kinds);
     }
 
     /// The sums of each level and index, in that order.
     pub(super) fn levels(&self, version: &Version, now: u64) -> Vec<LevelIndexes> {
-        let mut sums: BTreeMap<Kind, (Observed, Observed)> =
-            lock(&self.dead).iter().map(|(kind, dead)| (kind.clone(), (*dead, Observed::default()))).collect();
+        let mut sums: BTreeMap<Kind, (Observed, Observed)> = lock(&self.dead)
+            .iter()
+            .map(|(kind, dead)| (kind.clone(), (*dead, Observed::default())))
+            .collect();
         for (level, table) in version.tables() {
             let kind = (level, table.index_report().parameters.clone());
             sums.entry(kind).or_default().1.add(&observed(table, now));
         }
-        let sum = |((level, index), (dead, live))| LevelIndexes { level, kind: KindFacts { index, dead, live } };
+        let sum = |((level, index), (dead, live))| LevelIndexes {
+            level,
+            kind: KindFacts { index, dead, live },
+        };
         sums.into_iter().map(sum).collect()
     }
 }
@@ -82,14 +96,37 @@ impl Inner {
         }
         let now = self.env.clock.now();
         let levels = self.index_book.levels(&self.view.load().version, now);
-        let kinds: Vec<KindFacts> = levels.into_iter().filter(|it| it.level == level).map(|it| it.kind).collect();
-        let choice = self.policies().tuner.choose(&IndexFacts { level, deepest, configured, kinds: &kinds });
-        let named = |source| Error::Policy { key: "table.index_tuner".to_owned(), source };
+        let kinds: Vec<KindFacts> = levels
+            .into_iter()
+            .filter(|it| it.level == level)
+            .map(|it| it.kind)
+            .collect();
+        let choice = self.policies().tuner.choose(&IndexFacts {
+            level,
+            deepest,
+            configured,
+            kinds: &kinds,
+        });
+        let named = |source| Error::Policy {
+            key: "table.index_tuner".to_owned(),
+            source,
+        };
         let policy = aura_policies::index::build(&choice.index).map_err(named)?;
-        add(&self.counters.mine().index_tuned, u64::from(choice.index != *configured));
+        add(
+            &self.counters.mine().index_tuned,
+            u64::from(choice.index != *configured),
+        );
         if choice.reason != IndexReason::Configured {
-            let kind = EventKind::Index { level, index: choice.index.to_string(), reason: choice.reason };
-            self.counters.event(Event { start_nanos: now, end_nanos: now, kind });
+            let kind = EventKind::Index {
+                level,
+                index: choice.index.to_string(),
+                reason: choice.reason,
+            };
+            self.counters.event(Event {
+                start_nanos: now,
+                end_nanos: now,
+                kind,
+            });
         }
         Ok(settings(policy.into(), choice.index))
     }

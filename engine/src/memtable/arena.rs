@@ -27,7 +27,10 @@ pub(super) struct Arena<T> {
 
 impl<T> Default for Arena<T> {
     fn default() -> Self {
-        Self { levels: [const { OnceLock::new() }; LEVELS], len: AtomicU32::new(0) }
+        Self {
+            levels: [const { OnceLock::new() }; LEVELS],
+            len: AtomicU32::new(0),
+        }
     }
 }
 
@@ -46,7 +49,8 @@ impl<T: Default> Arena<T> {
     pub(super) fn claim(&self) -> (u32, &T) {
         let number = self.len.load(Ordering::Relaxed);
         let (level, chunk, at) = Self::address(number);
-        let chunks = self.levels[level].get_or_init(|| (0..1 << level).map(|_| OnceLock::new()).collect());
+        let chunks =
+            self.levels[level].get_or_init(|| (0..1 << level).map(|_| OnceLock::new()).collect());
         let chunk = chunks[chunk].get_or_init(|| (0..Self::CHUNK).map(|_| T::default()).collect());
         self.len.store(number + 1, Ordering::Release);
         (number, &chunk[at])
@@ -55,7 +59,9 @@ impl<T: Default> Arena<T> {
     /// A claimed place.
     pub(super) fn get(&self, number: u32) -> &T {
         let (level, chunk, at) = Self::address(number);
-        let chunk = self.levels[level].get().and_then(|chunks| chunks[chunk].get());
+        let chunk = self.levels[level]
+            .get()
+            .and_then(|chunks| chunks[chunk].get());
         &chunk.expect("a place is claimed before its number is known")[at]
     }
 
@@ -80,7 +86,10 @@ impl Entries {
 
     /// The entry of a number that a node names.
     pub(super) fn get(&self, number: u32) -> &Entry {
-        self.arena.get(number).get().expect("an entry is there before its number is in a node")
+        self.arena
+            .get(number)
+            .get()
+            .expect("an entry is there before its number is in a node")
     }
 
     /// Entries held.

@@ -38,7 +38,10 @@ struct Probe<'a> {
 
 impl<'a> Probe<'a> {
     fn new(key: &'a [u8], sequence: Sequence) -> Self {
-        Self { key, inverted: !sequence }
+        Self {
+            key,
+            inverted: !sequence,
+        }
     }
 
     fn of(entry: &'a Entry) -> Self {
@@ -72,7 +75,9 @@ impl<'a> Probe<'a> {
         let bytes = self.key.get(..at)?;
         Some(match bytes.last_chunk() {
             Some(last) => u64::from_be_bytes(*last),
-            None => bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)),
+            None => bytes
+                .iter()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte)),
         })
     }
 
@@ -113,7 +118,13 @@ impl Default for Art {
     fn default() -> Self {
         let nodes = Nodes::default();
         let root = nodes.root().link;
-        Self { nodes, root, entries: Entries::default(), passed: AtomicU64::new(0), writer: Mutex::new(()) }
+        Self {
+            nodes,
+            root,
+            entries: Entries::default(),
+            passed: AtomicU64::new(0),
+            writer: Mutex::new(()),
+        }
     }
 }
 
@@ -126,23 +137,44 @@ impl Art {
     fn first(&self, mut link: Link) -> &Entry {
         loop {
             match self.nodes.follow(link) {
-                Target::Node(node) => link = node.at_or_after(END).map_or(Link::NOTHING, |(_, child)| child),
+                Target::Node(node) => {
+                    link = node
+                        .at_or_after(END)
+                        .map_or(Link::NOTHING, |(_, child)| child)
+                }
                 Target::Entry(number) => return self.entries.get(number),
-                Target::Nothing => unreachable!("every node but the root of an empty tree has children"),
+                Target::Nothing => {
+                    unreachable!("every node but the root of an empty tree has children")
+                }
             }
         }
     }
 
     /// Follows a probe's symbols down to the last node that is no deeper than `depth`, without a look at what nodes skip.
-    fn descend<'a>(&'a self, probe: Probe<'_>, depth: usize, mut pass: impl FnMut(Node<'a>)) -> Way<'a> {
+    fn descend<'a>(
+        &'a self,
+        probe: Probe<'_>,
+        depth: usize,
+        mut pass: impl FnMut(Node<'a>),
+    ) -> Way<'a> {
         let root = self.root();
-        let mut way = Way { above: root, node: root, child: root.child(probe.symbol(0)), sure: true };
+        let mut way = Way {
+            above: root,
+            node: root,
+            child: root.child(probe.symbol(0)),
+            sure: true,
+        };
         pass(root);
         while let Target::Node(node) = self.nodes.follow(way.child)
             && node.depth() <= depth
         {
             let sure = way.sure && probe.has_skipped(node, way.node.depth() + 1);
-            way = Way { above: way.node, node, child: node.child(probe.symbol(node.depth())), sure };
+            way = Way {
+                above: way.node,
+                node,
+                child: node.child(probe.symbol(node.depth())),
+                sure,
+            };
             pass(node);
         }
         way
@@ -151,7 +183,11 @@ impl Art {
     /// An entry that shares with the probe as many symbols as any on its way, unless these are surely just those up to the
     /// way's last node.
     fn nearest(&self, way: &Way<'_>) -> Option<Probe<'_>> {
-        let link = if way.child == Link::NOTHING { way.node.link } else { way.child };
+        let link = if way.child == Link::NOTHING {
+            way.node.link
+        } else {
+            way.child
+        };
         (!way.sure || way.child != Link::NOTHING).then(|| Probe::of(self.first(link)))
     }
 
@@ -160,7 +196,8 @@ impl Art {
         if !way.node.add(symbol, link) {
             let larger = self.nodes.grown(way.node);
             larger.add(symbol, link);
-            way.above.replace(probe.symbol(way.above.depth()), larger.link);
+            way.above
+                .replace(probe.symbol(way.above.depth()), larger.link);
         }
     }
 }
@@ -178,7 +215,12 @@ struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// At the very start of its direction.
     fn new(art: &'a Art, backward: bool) -> Self {
-        Self { art, backward, next: art.root, path: Vec::new() }
+        Self {
+            art,
+            backward,
+            next: art.root,
+            path: Vec::new(),
+        }
     }
 
     /// Next to a position; an entry there is ahead if `at`.
@@ -203,7 +245,12 @@ impl<'a> Cursor<'a> {
                 next = Link::NOTHING;
             }
         }
-        Self { art, backward, next, path }
+        Self {
+            art,
+            backward,
+            next,
+            path,
+        }
     }
 }
 
@@ -213,13 +260,23 @@ impl Iterator for Cursor<'_> {
 
     fn next(&mut self) -> Option<u32> {
         loop {
-            match self.art.nodes.follow(std::mem::replace(&mut self.next, Link::NOTHING)) {
+            match self
+                .art
+                .nodes
+                .follow(std::mem::replace(&mut self.next, Link::NOTHING))
+            {
                 Target::Entry(number) => return Some(number),
-                Target::Node(node) => self.path.push((node, if self.backward { BEYOND } else { END })),
+                Target::Node(node) => self
+                    .path
+                    .push((node, if self.backward { BEYOND } else { END })),
                 Target::Nothing => (),
             }
             let (node, bound) = self.path.last_mut()?;
-            let found = if self.backward { node.last_before(*bound) } else { node.at_or_after(*bound) };
+            let found = if self.backward {
+                node.last_before(*bound)
+            } else {
+                node.at_or_after(*bound)
+            };
             match found {
                 Some((symbol, link)) => {
                     *bound = if self.backward { symbol } else { symbol + 1 };
@@ -238,7 +295,8 @@ impl SortedMap for Art {
         let (probe, link) = (Probe::of(entry), Link::entry(number));
         let mut passed = 0;
         let mut way = self.descend(probe, probe.len() - 1, |_| passed += 1);
-        self.passed.store(self.passed.load(Atomic::Relaxed) + passed, Atomic::Relaxed);
+        self.passed
+            .store(self.passed.load(Atomic::Relaxed) + passed, Atomic::Relaxed);
         let Some(nearest) = self.nearest(&way) else {
             return self.add(&way, probe, link);
         };
@@ -249,7 +307,10 @@ impl SortedMap for Art {
         if shared == way.node.depth() {
             return self.add(&way, probe, link);
         }
-        let children = [(nearest.symbol(shared), way.child), (probe.symbol(shared), link)];
+        let children = [
+            (nearest.symbol(shared), way.child),
+            (probe.symbol(shared), link),
+        ];
         let pair = self.nodes.pair(shared, probe.before(shared), children);
         way.node.replace(probe.symbol(way.node.depth()), pair.link);
     }
@@ -267,11 +328,15 @@ impl SortedMap for Art {
         if newest.sequence <= sequence {
             return Some(newest.clone());
         }
-        self.walk(Start::At(key, sequence), 1).pop().filter(|older| older.key == key)
+        self.walk(Start::At(key, sequence), 1)
+            .pop()
+            .filter(|older| older.key == key)
     }
 
     fn walk(&self, start: Start<'_>, limit: usize) -> Vec<Entry> {
-        let seek = |key, sequence, backward, at| Cursor::seek(self, Probe::new(key, sequence), backward, at);
+        let seek = |key, sequence, backward, at| {
+            Cursor::seek(self, Probe::new(key, sequence), backward, at)
+        };
         let cursor = match start {
             Start::First => Cursor::new(self, false),
             Start::Last => Cursor::new(self, true),
@@ -281,7 +346,10 @@ impl SortedMap for Art {
         };
         let numbers: Vec<u32> = cursor.take(limit).collect();
         // Entries lie where they came: the processor waits for many at once if nothing else is done in between.
-        let entries: Vec<&Entry> = numbers.into_iter().map(|number| self.entries.get(number)).collect();
+        let entries: Vec<&Entry> = numbers
+            .into_iter()
+            .map(|number| self.entries.get(number))
+            .collect();
         entries.into_iter().cloned().collect()
     }
 

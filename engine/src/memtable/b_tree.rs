@@ -63,7 +63,11 @@ struct Child<T> {
 
 impl<T> Clone for Child<T> {
     fn clone(&self) -> Self {
-        Self { key: self.key.clone(), sequence: self.sequence, node: self.node.clone() }
+        Self {
+            key: self.key.clone(),
+            sequence: self.sequence,
+            node: self.node.clone(),
+        }
     }
 }
 
@@ -101,7 +105,11 @@ impl<T> Node<T> {
     /// The first item that is not before `at`; the number of items if there is none.
     fn lower_bound(&self, at: Position<'_>, keys: &impl Keys<T>) -> usize {
         let Some(suffix) = at.0.strip_prefix(&self.prefix[..]) else {
-            return if *at.0 < self.prefix[..] { 0 } else { self.items.len() };
+            return if *at.0 < self.prefix[..] {
+                0
+            } else {
+                self.items.len()
+            };
         };
         let wanted = head(suffix);
         let start = self.items.partition_point(|(head, _)| *head < wanted);
@@ -128,11 +136,20 @@ impl<T: Clone> Node<T> {
     fn replacing(&self, old: std::ops::Range<usize>, new: &[T], keys: &impl Keys<T>) -> Self {
         let mut items = Vec::with_capacity(self.items.len() - old.len() + new.len());
         items.extend_from_slice(&self.items[..old.start]);
-        let prefix = new.iter().map(|item| common_prefix(&self.prefix, keys.key(item).0)).min();
+        let prefix = new
+            .iter()
+            .map(|item| common_prefix(&self.prefix, keys.key(item).0))
+            .min();
         let prefix = prefix.unwrap_or(self.prefix.len());
-        items.extend(new.iter().map(|item| (head(&keys.key(item).0[prefix..]), item.clone())));
+        items.extend(
+            new.iter()
+                .map(|item| (head(&keys.key(item).0[prefix..]), item.clone())),
+        );
         items.extend_from_slice(&self.items[old.end..]);
-        let mut node = Self { prefix: self.prefix.slice(..prefix), items };
+        let mut node = Self {
+            prefix: self.prefix.slice(..prefix),
+            items,
+        };
         if prefix < self.prefix.len() {
             node.set_heads(keys);
         }
@@ -150,11 +167,18 @@ type Inner = Node<Child<u32>>;
 type Root = Node<Child<Child<u32>>>;
 
 fn child_of<T>(node: Node<T>, keys: &impl Keys<T>) -> Child<T> {
-    let (key, sequence) = node.items.first().map_or((Bytes::new(), Sequence::MAX), |(_, item)| {
-        let (key, sequence) = keys.key(item);
-        (key.clone(), sequence)
-    });
-    Child { key, sequence, node: Arc::new(ArcSwap::from_pointee(node)) }
+    let (key, sequence) = node
+        .items
+        .first()
+        .map_or((Bytes::new(), Sequence::MAX), |(_, item)| {
+            let (key, sequence) = keys.key(item);
+            (key.clone(), sequence)
+        });
+    Child {
+        key,
+        sequence,
+        node: Arc::new(ArcSwap::from_pointee(node)),
+    }
 }
 
 /// The map.
@@ -170,7 +194,11 @@ impl Default for BTree {
         let leaf = Leaf::new(std::iter::empty(), &entries);
         let inner = Inner::new(std::iter::once(child_of(leaf, &entries)), &Fences);
         let root = Root::new(std::iter::once(child_of(inner, &Fences)), &Fences);
-        Self { root: ArcSwap::from_pointee(root), entries, writer: Mutex::new(()) }
+        Self {
+            root: ArcSwap::from_pointee(root),
+            entries,
+            writer: Mutex::new(()),
+        }
     }
 }
 
@@ -193,7 +221,13 @@ impl<'a> Cursor<'a> {
         let j = inner.child(position, &Fences);
         let leaf = inner.items[j].1.node.load_full();
         let at = [i, j, leaf.lower_bound(position, &tree.entries)];
-        Self { tree, root, inner, leaf, at }
+        Self {
+            tree,
+            root,
+            inner,
+            leaf,
+            at,
+        }
     }
 
     /// Behind the last entry.
@@ -204,7 +238,13 @@ impl<'a> Cursor<'a> {
         let j = inner.items.len() - 1;
         let leaf = inner.items[j].1.node.load_full();
         let at = [i, j, leaf.items.len()];
-        Self { tree, root, inner, leaf, at }
+        Self {
+            tree,
+            root,
+            inner,
+            leaf,
+            at,
+        }
     }
 
     fn next(&mut self) -> Option<&'a Entry> {
@@ -259,14 +299,17 @@ impl SortedMap for BTree {
             inner.items[j].1.node.store(Arc::new(leaf));
             return;
         }
-        let halves = leaf.halves(&self.entries).map(|half| child_of(half, &self.entries));
+        let halves = leaf
+            .halves(&self.entries)
+            .map(|half| child_of(half, &self.entries));
         let split = inner.replacing(j..j + 1, &halves, &Fences);
         if split.items.len() <= INNER_MAX {
             root.items[i].1.node.store(Arc::new(split));
             return;
         }
         let halves = split.halves(&Fences).map(|half| child_of(half, &Fences));
-        self.root.store(Arc::new(root.replacing(i..i + 1, &halves, &Fences)));
+        self.root
+            .store(Arc::new(root.replacing(i..i + 1, &halves, &Fences)));
     }
 
     fn get(&self, key: &[u8], sequence: Sequence) -> Option<Entry> {
@@ -288,9 +331,9 @@ impl SortedMap for BTree {
         let mut cursor = match start {
             Start::First => Cursor::seek(self, (&[], Sequence::MAX)),
             Start::Last => Cursor::end(self),
-            Start::At(key, sequence) | Start::Before(key, sequence) | Start::After(key, sequence) => {
-                Cursor::seek(self, (key, sequence))
-            }
+            Start::At(key, sequence)
+            | Start::Before(key, sequence)
+            | Start::After(key, sequence) => Cursor::seek(self, (key, sequence)),
         };
         let mut entries = Vec::new();
         while entries.len() < limit {
@@ -299,7 +342,8 @@ impl SortedMap for BTree {
                 _ => cursor.next(),
             };
             let Some(entry) = entry else { break };
-            if !matches!(start, Start::After(key, sequence) if entry.key == key && entry.sequence == sequence) {
+            if !matches!(start, Start::After(key, sequence) if entry.key == key && entry.sequence == sequence)
+            {
                 entries.push(entry.clone());
             }
         }

@@ -103,12 +103,22 @@ impl Memtable {
         };
         let (bytes, logged, separated) = Default::default();
         let (ranges, has_ranges, tails) = Default::default();
-        Self { map, ranges, has_ranges, bytes, logged, separated, tails, wal }
+        Self {
+            map,
+            ranges,
+            has_ranges,
+            bytes,
+            logged,
+            separated,
+            tails,
+            wal,
+        }
     }
 
     /// Adds an entry. O(log entries). One writer at a time.
     pub(crate) fn insert(&self, entry: Entry, work: &mut Work) {
-        let bytes = entry.key.len() as u64 + entry.value.len() as u64 + self.map.entry_overhead_bytes();
+        let bytes =
+            entry.key.len() as u64 + entry.value.len() as u64 + self.map.entry_overhead_bytes();
         work.memtable_inserts += 1;
         work.comparisons += self.map.steps();
         self.map.insert(entry);
@@ -124,7 +134,10 @@ impl Memtable {
         let after = before.changed(tombstones, &BTreeSet::new());
         work.memtable_inserts += tombstones.len() as u64;
         work.bytes_copied += after.bytes();
-        self.bytes.fetch_add(after.bytes().saturating_sub(before.bytes()), Ordering::Relaxed);
+        self.bytes.fetch_add(
+            after.bytes().saturating_sub(before.bytes()),
+            Ordering::Relaxed,
+        );
         self.ranges.store(Arc::new(after));
         // Readers learn of it, as of entries, by the sequence number that is published afterwards.
         self.has_ranges.store(true, Ordering::Relaxed);
@@ -132,7 +145,9 @@ impl Memtable {
 
     /// The range tombstones, if it holds any. Who has read the published sequence number before sees all up to that.
     pub(crate) fn ranges(&self) -> Option<Arc<RangeSet>> {
-        self.has_ranges.load(Ordering::Relaxed).then(|| self.ranges.load_full())
+        self.has_ranges
+            .load(Ordering::Relaxed)
+            .then(|| self.ranges.load_full())
     }
 
     /// The newest entry of `key` that `snapshot` sees.
@@ -196,7 +211,9 @@ impl Memtable {
         std::iter::from_fn(move || {
             if slice.len() == 0 {
                 let last = last.take()?;
-                slice = self.walk(Start::After(&last.key, last.sequence), SLICE).into_iter();
+                slice = self
+                    .walk(Start::After(&last.key, last.sequence), SLICE)
+                    .into_iter();
             }
             last = slice.next();
             last.clone()

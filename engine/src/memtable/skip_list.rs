@@ -58,7 +58,9 @@ impl<'a> Borrow<dyn Position + 'a> for Owned {
 
 impl Ord for dyn Position + '_ {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(other.key()).then(other.sequence().cmp(&self.sequence()))
+        self.key()
+            .cmp(other.key())
+            .then(other.sequence().cmp(&self.sequence()))
     }
 }
 
@@ -100,7 +102,12 @@ type Node<'a> = crossbeam_skiplist::map::Entry<'a, Owned, (Kind, Bytes)>;
 
 fn entry_of(node: &Node<'_>) -> Entry {
     let (kind, value) = node.value();
-    Entry { key: node.key().key.clone(), sequence: node.key().sequence, kind: *kind, value: value.clone() }
+    Entry {
+        key: node.key().key.clone(),
+        sequence: node.key().sequence,
+        kind: *kind,
+        value: value.clone(),
+    }
 }
 
 /// The map.
@@ -111,12 +118,20 @@ pub(super) struct SkipList {
 
 impl SortedMap for SkipList {
     fn insert(&self, entry: Entry) {
-        self.map.insert(Owned { key: entry.key, sequence: entry.sequence }, (entry.kind, entry.value));
+        self.map.insert(
+            Owned {
+                key: entry.key,
+                sequence: entry.sequence,
+            },
+            (entry.kind, entry.value),
+        );
     }
 
     fn get(&self, key: &[u8], sequence: Sequence) -> Option<Entry> {
         let probe = Probe { key, sequence };
-        let node = self.map.lower_bound(Bound::Included(&probe as &dyn Position))?;
+        let node = self
+            .map
+            .lower_bound(Bound::Included(&probe as &dyn Position))?;
         (node.key().key == key).then(|| entry_of(&node))
     }
 
@@ -125,13 +140,15 @@ impl SortedMap for SkipList {
         let mut node = match start {
             Start::First => self.map.front(),
             Start::Last => self.map.back(),
-            Start::At(key, sequence) => self.map.lower_bound(Bound::Included(&probe(key, sequence) as &dyn Position)),
-            Start::After(key, sequence) => {
-                self.map.lower_bound(Bound::Excluded(&probe(key, sequence) as &dyn Position))
-            }
-            Start::Before(key, sequence) => {
-                self.map.upper_bound(Bound::Excluded(&probe(key, sequence) as &dyn Position))
-            }
+            Start::At(key, sequence) => self
+                .map
+                .lower_bound(Bound::Included(&probe(key, sequence) as &dyn Position)),
+            Start::After(key, sequence) => self
+                .map
+                .lower_bound(Bound::Excluded(&probe(key, sequence) as &dyn Position)),
+            Start::Before(key, sequence) => self
+                .map
+                .upper_bound(Bound::Excluded(&probe(key, sequence) as &dyn Position)),
         };
         let backward = matches!(start, Start::Last | Start::Before(..));
         let mut entries = Vec::new();

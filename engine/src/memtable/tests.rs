@@ -10,28 +10,50 @@ use super::*;
 use crate::storage::Kind;
 
 fn entry(key: &[u8], sequence: u64, value: &str) -> Entry {
-    let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value.as_bytes()));
-    Entry { key, sequence, kind: Kind::Put, value }
+    let (key, value) = (
+        Bytes::copy_from_slice(key),
+        Bytes::copy_from_slice(value.as_bytes()),
+    );
+    Entry {
+        key,
+        sequence,
+        kind: Kind::Put,
+        value,
+    }
 }
 
 fn tables() -> impl Iterator<Item = (MemtableStructure, Memtable)> {
-    MemtableStructure::ALL.into_iter().map(|structure| (structure, Memtable::new(structure, 1)))
+    MemtableStructure::ALL
+        .into_iter()
+        .map(|structure| (structure, Memtable::new(structure, 1)))
 }
 
 #[test]
 fn a_get_sees_the_newest_version_of_its_snapshot() {
     for (structure, table) in tables() {
         let mut work = Work::default();
-        for (key, sequence, value) in [("b", 2, "two"), ("a", 1, "one"), ("b", 5, "five"), ("bb", 3, "three")] {
+        for (key, sequence, value) in [
+            ("b", 2, "two"),
+            ("a", 1, "one"),
+            ("b", 5, "five"),
+            ("bb", 3, "three"),
+        ] {
             table.insert(entry(key.as_bytes(), sequence, value), &mut work);
         }
-        let get = |key: &str, at| table.get(key.as_bytes(), at, &mut Work::default()).map(|entry| entry.value);
+        let get = |key: &str, at| {
+            table
+                .get(key.as_bytes(), at, &mut Work::default())
+                .map(|entry| entry.value)
+        };
         assert_eq!(get("b", 9).as_deref(), Some(&b"five"[..]), "{structure:?}");
         assert_eq!(get("b", 4).as_deref(), Some(&b"two"[..]), "{structure:?}");
         assert_eq!(get("b", 1), None, "{structure:?}");
         assert_eq!(get("c", 9), None, "{structure:?}");
         assert_eq!(work.memtable_inserts, 4);
-        assert_eq!(table.bytes(), 4 * table.map.entry_overhead_bytes() + 5 + 3 + 3 + 4 + 5);
+        assert_eq!(
+            table.bytes(),
+            4 * table.map.entry_overhead_bytes() + 5 + 3 + 3 + 4 + 5
+        );
     }
 }
 
@@ -43,12 +65,21 @@ fn walks_go_both_ways_in_internal_order() {
         }
         let show = |start, limit| {
             let text = |e: &Entry| format!("{}{}", String::from_utf8_lossy(&e.key), e.sequence);
-            table.walk(start, limit).iter().map(text).collect::<Vec<_>>().join(" ")
+            table
+                .walk(start, limit)
+                .iter()
+                .map(text)
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         assert_eq!(show(Start::First, 9), "a1 b5 b2 c3", "{structure:?}");
         assert_eq!(show(Start::At(b"b", u64::MAX), 2), "b5 b2", "{structure:?}");
         assert_eq!(show(Start::After(b"b", 5), 9), "b2 c3", "{structure:?}");
-        assert_eq!(show(Start::Before(b"b", u64::MAX), 9), "a1", "{structure:?}");
+        assert_eq!(
+            show(Start::Before(b"b", u64::MAX), 9),
+            "a1",
+            "{structure:?}"
+        );
         assert_eq!(show(Start::Before(b"b", 2), 9), "b5 a1", "{structure:?}");
         assert_eq!(show(Start::Last, 3), "c3 b2 b5", "{structure:?}");
     }
@@ -73,33 +104,80 @@ fn every_structure_is_a_sorted_map() {
         let mut model: BTreeMap<(Vec<u8>, u64), Vec<u8>> = BTreeMap::new();
         for sequence in 1..=15_000u64 {
             let key = random_key(&mut chance);
-            table.insert(entry(&key, sequence, &sequence.to_string()), &mut Work::default());
-            model.insert((key, u64::MAX - sequence), sequence.to_string().into_bytes());
+            table.insert(
+                entry(&key, sequence, &sequence.to_string()),
+                &mut Work::default(),
+            );
+            model.insert(
+                (key, u64::MAX - sequence),
+                sequence.to_string().into_bytes(),
+            );
             if sequence % 31 != 0 {
                 continue;
             }
-            let (key, at) = (random_key(&mut chance), chance.random_range(0..=sequence + 1));
+            let (key, at) = (
+                random_key(&mut chance),
+                chance.random_range(0..=sequence + 1),
+            );
             let position = (key.clone(), u64::MAX - at);
             let limit = chance.random_range(1..80);
             let what = format!("{structure:?}, seed {seed}, {sequence} entries, {key:?} at {at}");
             let show = |entries: Vec<Entry>| -> Vec<(Vec<u8>, u64)> {
-                entries.iter().map(|entry| (entry.key.to_vec(), entry.sequence)).collect()
+                entries
+                    .iter()
+                    .map(|entry| (entry.key.to_vec(), entry.sequence))
+                    .collect()
             };
             let expected = |(key, inverted): &(Vec<u8>, u64)| (key.clone(), u64::MAX - inverted);
 
-            let newest = model.range(position.clone()..).next().filter(|((found, _), _)| *found == key);
+            let newest = model
+                .range(position.clone()..)
+                .next()
+                .filter(|((found, _), _)| *found == key);
             let got = table.get(&key, at, &mut Work::default());
-            assert_eq!(got.map(|entry| entry.value.to_vec()), newest.map(|(_, value)| value.clone()), "{what}");
+            assert_eq!(
+                got.map(|entry| entry.value.to_vec()),
+                newest.map(|(_, value)| value.clone()),
+                "{what}"
+            );
 
-            let forward: Vec<_> = model.range(position.clone()..).take(limit).map(|(k, _)| expected(k)).collect();
-            assert_eq!(show(table.walk(Start::At(&key, at), limit)), forward, "{what}");
-            let after = model.range(position.clone()..).filter(|(k, _)| **k != position);
+            let forward: Vec<_> = model
+                .range(position.clone()..)
+                .take(limit)
+                .map(|(k, _)| expected(k))
+                .collect();
+            assert_eq!(
+                show(table.walk(Start::At(&key, at), limit)),
+                forward,
+                "{what}"
+            );
+            let after = model
+                .range(position.clone()..)
+                .filter(|(k, _)| **k != position);
             let after: Vec<_> = after.take(limit).map(|(k, _)| expected(k)).collect();
-            assert_eq!(show(table.walk(Start::After(&key, at), limit)), after, "{what}");
-            let before: Vec<_> = model.range(..position).rev().take(limit).map(|(k, _)| expected(k)).collect();
-            assert_eq!(show(table.walk(Start::Before(&key, at), limit)), before, "{what}");
+            assert_eq!(
+                show(table.walk(Start::After(&key, at), limit)),
+                after,
+                "{what}"
+            );
+            let before: Vec<_> = model
+                .range(..position)
+                .rev()
+                .take(limit)
+                .map(|(k, _)| expected(k))
+                .collect();
+            assert_eq!(
+                show(table.walk(Start::Before(&key, at), limit)),
+                before,
+                "{what}"
+            );
         }
-        assert!(table.iter().map(|entry| (entry.key.to_vec(), u64::MAX - entry.sequence)).eq(model.into_keys()));
+        assert!(
+            table
+                .iter()
+                .map(|entry| (entry.key.to_vec(), u64::MAX - entry.sequence))
+                .eq(model.into_keys())
+        );
         assert_eq!(table.walk(Start::Last, 1).len(), 1, "{structure:?}");
     }
 }
@@ -109,11 +187,16 @@ fn every_structure_is_a_sorted_map() {
 fn readers_see_everything_published() {
     for (structure, table) in tables() {
         let published = AtomicU64::new(0);
-        let key = |number: u64| format!("key{:08}", number.wrapping_mul(2_654_435_761) % 50_000).into_bytes();
+        let key = |number: u64| {
+            format!("key{:08}", number.wrapping_mul(2_654_435_761) % 50_000).into_bytes()
+        };
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for sequence in 1..=50_000 {
-                    table.insert(entry(&key(sequence), sequence, &sequence.to_string()), &mut Work::default());
+                    table.insert(
+                        entry(&key(sequence), sequence, &sequence.to_string()),
+                        &mut Work::default(),
+                    );
                     published.store(sequence, Ordering::Release);
                 }
             });
@@ -123,9 +206,16 @@ fn readers_see_everything_published() {
                 if seen > 0 {
                     let sequence = chance.random_range(1..=seen);
                     let found = table.get(&key(sequence), sequence, &mut Work::default());
-                    assert_eq!(found.map(|entry| entry.sequence), Some(sequence), "{structure:?}, {seen} published");
+                    assert_eq!(
+                        found.map(|entry| entry.sequence),
+                        Some(sequence),
+                        "{structure:?}, {seen} published"
+                    );
                     let walked = table.walk(Start::At(&key(sequence), sequence), 200);
-                    assert!(walked.is_sorted_by(|a, b| a.order(b).is_lt()), "{structure:?}");
+                    assert!(
+                        walked.is_sorted_by(|a, b| a.order(b).is_lt()),
+                        "{structure:?}"
+                    );
                 }
                 if seen == 50_000 {
                     break;
@@ -139,19 +229,28 @@ fn readers_see_everything_published() {
 #[test]
 fn range_tombstones_count_and_make_it_no_longer_empty() {
     for (structure, table) in tables() {
-        assert!(table.is_empty() && table.ranges().is_none(), "{structure:?}");
+        assert!(
+            table.is_empty() && table.ranges().is_none(),
+            "{structure:?}"
+        );
         let range = |sequence, start: &'static str, end: &'static str| RangeTombstone {
             sequence,
             start: Bytes::from(start),
             end: Bytes::from(end),
         };
-        table.insert_ranges(&[range(4, "a", "c"), range(5, "b", "")], &mut Work::default());
+        table.insert_ranges(
+            &[range(4, "a", "c"), range(5, "b", "")],
+            &mut Work::default(),
+        );
         table.insert_ranges(&[], &mut Work::default());
         let before = table.bytes();
         table.insert_ranges(&[range(6, "x", "y")], &mut Work::default());
         let ranges = table.ranges().unwrap();
         assert_eq!(ranges.sequences(), [4, 5, 6].into(), "{structure:?}");
-        assert!(!table.is_empty() && before > 0 && table.bytes() > before, "{structure:?}");
+        assert!(
+            !table.is_empty() && before > 0 && table.bytes() > before,
+            "{structure:?}"
+        );
         assert_eq!(table.bytes(), ranges.bytes());
         assert_eq!(table.iter().count(), 0);
     }

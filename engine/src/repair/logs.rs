@@ -28,7 +28,11 @@ pub(super) struct Logs {
 impl Logs {
     /// The range tombstones in them.
     pub(super) fn ranges(&self) -> Vec<RangeTombstone> {
-        self.memtables.iter().filter_map(|memtable| memtable.ranges()).flat_map(|set| set.tombstones()).collect()
+        self.memtables
+            .iter()
+            .filter_map(|memtable| memtable.ranges())
+            .flat_map(|set| set.tombstones())
+            .collect()
     }
 }
 
@@ -49,23 +53,42 @@ struct Walk {
 impl Repair<'_> {
     /// Reads the logs. Those of a sound manifest that replay stay; of others, the writes up to the damage are taken.
     /// Writes up to `flushed` are in tables.
-    pub(super) async fn read_logs(&mut self, stored: Option<&Edit>, flushed: Sequence) -> Result<Logs> {
+    pub(super) async fn read_logs(
+        &mut self,
+        stored: Option<&Edit>,
+        flushed: Sequence,
+    ) -> Result<Logs> {
         let wal_min = stored.and_then(|edit| edit.wal_min);
-        let mut wals: Vec<u64> =
-            self.found(FileKind::Wal).into_iter().filter(|wal| *wal >= wal_min.unwrap_or(0)).collect();
+        let mut wals: Vec<u64> = self
+            .found(FileKind::Wal)
+            .into_iter()
+            .filter(|wal| *wal >= wal_min.unwrap_or(0))
+            .collect();
         if let Some(edit) = stored
-            && edit.values_opened.iter().all(|number| self.values.contains_key(number))
+            && edit
+                .values_opened
+                .iter()
+                .all(|number| self.values.contains_key(number))
             && let Some(logs) = self.replay_as_they_are(edit, &wals, flushed).await?
         {
             return Ok(logs);
         }
-        self.discarded.extend(wals.iter().map(|wal| FileKind::Wal.name(*wal)));
+        self.discarded
+            .extend(wals.iter().map(|wal| FileKind::Wal.name(*wal)));
         let filling = Memtable::new(self.config.memtable_structure, 0);
-        let mut walk =
-            Walk { logs: Logs::default(), filling, flushed, rebuilds: stored.is_none(), last: None, stopped: false };
+        let mut walk = Walk {
+            logs: Logs::default(),
+            filling,
+            flushed,
+            rebuilds: stored.is_none(),
+            last: None,
+            stopped: false,
+        };
         if let Some(wal_min) = wal_min.filter(|wal_min| wals.first() != Some(wal_min)) {
             let path = FileKind::Wal.path(self.directory, wal_min);
-            self.report.losses.push(Loss::new(&path, 0, "the log is missing"));
+            self.report
+                .losses
+                .push(Loss::new(&path, 0, "the log is missing"));
             walk.stopped = true;
         }
         let mut chain = 0;
@@ -86,12 +109,20 @@ impl Repair<'_> {
         Ok(walk.logs)
     }
 
-    async fn replay_as_they_are(&self, edit: &Edit, wals: &[u64], sequence: Sequence) -> Result<Option<Logs>> {
+    async fn replay_as_they_are(
+        &self,
+        edit: &Edit,
+        wals: &[u64],
+        sequence: Sequence,
+    ) -> Result<Option<Logs>> {
         if wals.first().copied() != edit.wal_min {
             return Ok(None);
         }
         let recovered = Recovered {
-            version: Version { value_files: self.values.clone(), ..Version::default() },
+            version: Version {
+                value_files: self.values.clone(),
+                ..Version::default()
+            },
             sequence,
             next_number: self.next_number,
             wal_min: edit.wal_min.unwrap_or(0),
@@ -99,22 +130,33 @@ impl Repair<'_> {
             leftovers: Vec::new(),
         };
         match recovery::replay(self.env, self.directory, self.config, &recovered).await {
-            Ok(replayed) => Ok(Some(Logs { stay: true, memtables: replayed.memtables, sequence })),
+            Ok(replayed) => Ok(Some(Logs {
+                stay: true,
+                memtables: replayed.memtables,
+                sequence,
+            })),
             Err(error) if is_damage(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     fn holds_records(&self, wal: u64) -> bool {
-        let bytes = self.env.fs.open(&FileKind::Wal.path(self.directory, wal)).and_then(|file| file.bytes());
+        let bytes = self
+            .env
+            .fs
+            .open(&FileKind::Wal.path(self.directory, wal))
+            .and_then(|file| file.bytes());
         bytes.is_ok_and(|bytes| bytes > FILE_HEADER_BYTES as u64)
     }
 
     /// The first of the logs that lead to the newest one without a gap.
     async fn chain_start(&self, wals: &[u64]) -> Result<u64> {
-        let Some(mut start) = wals.last().copied() else { return Ok(0) };
+        let Some(mut start) = wals.last().copied() else {
+            return Ok(0);
+        };
         loop {
-            let previous = match replay(self.env, &FileKind::Wal.path(self.directory, start)).await {
+            let previous = match replay(self.env, &FileKind::Wal.path(self.directory, start)).await
+            {
                 Ok(log) => log.header().previous,
                 Err(error) if is_damage(&error) => return Ok(start),
                 Err(error) => return Err(error),
@@ -138,17 +180,23 @@ impl Repair<'_> {
             Err(error) => return Err(error),
         };
         let header = log.header();
-        walk.stopped |= walk.last.is_some_and(|(last, bytes)| header.previous != last || header.previous_bytes > bytes);
+        walk.stopped |= walk
+            .last
+            .is_some_and(|(last, bytes)| header.previous != last || header.previous_bytes > bytes);
         if walk.stopped {
             self.tell_cut_off(&path, log, walk.flushed);
             return Ok(());
         }
         let records: Vec<Record> = std::iter::from_fn(|| log.next()).collect();
         // A rebuild that was cut short may have left a table without what these removed, beside those that hold it still.
-        let removes = |entry: &Entry| walk.rebuilds && matches!(entry.kind, Kind::Delete | Kind::DeleteRange);
+        let removes =
+            |entry: &Entry| walk.rebuilds && matches!(entry.kind, Kind::Delete | Kind::DeleteRange);
         let wanted = |record: &Record| {
             let unflushed = last_of(record) > walk.flushed;
-            entries(record).into_iter().filter(|entry| unflushed || removes(entry)).collect::<Vec<_>>()
+            entries(record)
+                .into_iter()
+                .filter(|entry| unflushed || removes(entry))
+                .collect::<Vec<_>>()
         };
         let wanted = records.iter().flat_map(wanted).collect();
         self.take(&path, wanted, walk).await?;
@@ -157,10 +205,20 @@ impl Repair<'_> {
             walk.stopped = true;
             if log.check_torn_at(&path, log.offset()).is_err() {
                 let offset = log.offset();
-                let loss =
-                    Loss::new(&path, offset, "a record that was synced does not read back, nor is what follows kept");
-                let (entries, bytes) = (writes_from(&mut log, walk.flushed), Some(log.bytes() - offset));
-                self.report.losses.push(Loss { bytes, entries: Some(entries), ..loss });
+                let loss = Loss::new(
+                    &path,
+                    offset,
+                    "a record that was synced does not read back, nor is what follows kept",
+                );
+                let (entries, bytes) = (
+                    writes_from(&mut log, walk.flushed),
+                    Some(log.bytes() - offset),
+                );
+                self.report.losses.push(Loss {
+                    bytes,
+                    entries: Some(entries),
+                    ..loss
+                });
             }
         }
         Ok(())
@@ -170,8 +228,16 @@ impl Repair<'_> {
     fn tell_cut_off(&mut self, path: &Path, mut log: Replay, flushed: Sequence) {
         let writes = writes_from(&mut log, flushed);
         if writes > 0 {
-            let loss = Loss::new(path, 0, "the log does not follow on what could be read before it");
-            self.report.losses.push(Loss { bytes: Some(log.bytes()), entries: Some(writes), ..loss });
+            let loss = Loss::new(
+                path,
+                0,
+                "the log does not follow on what could be read before it",
+            );
+            self.report.losses.push(Loss {
+                bytes: Some(log.bytes()),
+                entries: Some(writes),
+                ..loss
+            });
         }
     }
 
@@ -179,9 +245,16 @@ impl Repair<'_> {
     async fn take(&mut self, path: &Path, writes: Vec<Entry>, walk: &mut Walk) -> Result<()> {
         let last = writes.iter().map(|entry| entry.sequence).max();
         walk.logs.sequence = walk.logs.sequence.max(last.unwrap_or(0));
-        let (ranges, writes): (Vec<_>, Vec<_>) = writes.into_iter().partition(|it| it.kind == Kind::DeleteRange);
+        let (ranges, writes): (Vec<_>, Vec<_>) = writes
+            .into_iter()
+            .partition(|it| it.kind == Kind::DeleteRange);
         let copy = Key::copy_from_slice;
-        let tombstone = |Entry { key, sequence, value, .. }: &Entry| RangeTombstone {
+        let tombstone = |Entry {
+                             key,
+                             sequence,
+                             value,
+                             ..
+                         }: &Entry| RangeTombstone {
             sequence: *sequence,
             start: copy(key),
             end: copy(value),
@@ -194,7 +267,9 @@ impl Repair<'_> {
             walk.filling.insert(entry, &mut self.context.work);
             if walk.filling.bytes() >= self.config.memtable.as_u64() {
                 let next = Memtable::new(self.config.memtable_structure, 0);
-                walk.logs.memtables.push(Arc::new(std::mem::replace(&mut walk.filling, next)));
+                walk.logs
+                    .memtables
+                    .push(Arc::new(std::mem::replace(&mut walk.filling, next)));
             }
         }
         Ok(())
@@ -205,7 +280,14 @@ impl Repair<'_> {
 fn entries(record: &Record) -> Vec<Entry> {
     let writes: Option<Vec<_>> = BatchReader::new(record.body.clone()).collect();
     let writes = (record.sequence..).zip(writes.unwrap_or_default());
-    writes.map(|(sequence, (kind, key, value))| Entry { key, sequence, kind, value }).collect()
+    writes
+        .map(|(sequence, (kind, key, value))| Entry {
+            key,
+            sequence,
+            kind,
+            value,
+        })
+        .collect()
 }
 
 fn last_of(record: &Record) -> Sequence {
@@ -215,5 +297,8 @@ fn last_of(record: &Record) -> Sequence {
 /// Writes after `flushed` in the sound records that are left of a log, damage between them passed over.
 fn writes_from(log: &mut Replay, flushed: Sequence) -> u64 {
     let records = std::iter::from_fn(|| log.next_anywhere());
-    records.filter(|record| last_of(record) > flushed).map(|record| u64::from(record.writes)).sum()
+    records
+        .filter(|record| last_of(record) > flushed)
+        .map(|record| u64::from(record.writes))
+        .sum()
 }

@@ -96,9 +96,11 @@ pub struct Loss {
 impl fmt::Display for Loss {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} at offset {}", self.file.display(), self.offset)?;
-        self.bytes.map_or(Ok(()), |bytes| write!(out, ", {bytes} bytes"))?;
+        self.bytes
+            .map_or(Ok(()), |bytes| write!(out, ", {bytes} bytes"))?;
         write!(out, ": {}", self.what)?;
-        self.entries.map_or(Ok(()), |entries| write!(out, "; entries lost: {entries}"))?;
+        self.entries
+            .map_or(Ok(()), |entries| write!(out, "; entries lost: {entries}"))?;
         match (&self.first, &self.last) {
             (None, None) => Ok(()),
             (Some(first), None) => write!(out, "; keys from \"{first}\" on"),
@@ -110,7 +112,12 @@ impl fmt::Display for Loss {
 
 impl Loss {
     fn new(file: &Path, offset: u64, what: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), offset, what: what.into(), ..Self::default() }
+        Self {
+            file: file.to_owned(),
+            offset,
+            what: what.into(),
+            ..Self::default()
+        }
     }
 
     fn of(error: &Error, path: &Path) -> Self {
@@ -131,9 +138,16 @@ impl Loss {
 }
 
 /// Repairs `directory`, or says what a repair would do.
-pub(crate) async fn repair(env: &Env, directory: &Path, config: &EngineConfig, dry_run: bool) -> Result<RepairReport> {
+pub(crate) async fn repair(
+    env: &Env,
+    directory: &Path,
+    config: &EngineConfig,
+    dry_run: bool,
+) -> Result<RepairReport> {
     config.validate()?;
-    env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+    env.fs
+        .list(directory)
+        .map_err(|error| Error::io("list", directory, error))?;
     let _lock = take_lock(env, directory)?;
     let cache = no_cache()?;
     let context = ReadContext::new(&cache, &*env.clock).in_background();
@@ -143,8 +157,14 @@ pub(crate) async fn repair(env: &Env, directory: &Path, config: &EngineConfig, d
         config,
         policies: Policies::build(config)?,
         context,
-        report: RepairReport { dry_run, ..RepairReport::default() },
-        names: env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?,
+        report: RepairReport {
+            dry_run,
+            ..RepairReport::default()
+        },
+        names: env
+            .fs
+            .list(directory)
+            .map_err(|error| Error::io("list", directory, error))?,
         next_number: 0,
         values: BTreeMap::new(),
         merged: Vec::new(),
@@ -177,31 +197,53 @@ impl Repair<'_> {
         self.open_values(stored.as_ref()).await?;
         let listed = match &stored {
             Some(edit) => edit.added.clone(),
-            None => self.found(FileKind::Table).into_iter().map(unlisted).collect(),
+            None => self
+                .found(FileKind::Table)
+                .into_iter()
+                .map(unlisted)
+                .collect(),
         };
         let mut kept: Vec<AddedTable> = Vec::new();
         let mut tables: BTreeMap<u64, Arc<Table>> = BTreeMap::new();
         for listed in listed {
             for table in self.examine(&listed, stored.is_some()).await? {
-                kept.push(AddedTable { facts: table.facts().clone(), ..listed.clone() });
+                kept.push(AddedTable {
+                    facts: table.facts().clone(),
+                    ..listed.clone()
+                });
                 tables.insert(table.facts().id, table);
             }
         }
-        let sequence = tables.values().map(|table| table.facts().sequence_max).max().unwrap_or(0);
-        let sequence = stored.as_ref().and_then(|edit| edit.sequence).unwrap_or(sequence);
+        let sequence = tables
+            .values()
+            .map(|table| table.facts().sequence_max)
+            .max()
+            .unwrap_or(0);
+        let sequence = stored
+            .as_ref()
+            .and_then(|edit| edit.sequence)
+            .unwrap_or(sequence);
         let logs = self.read_logs(stored.as_ref(), sequence).await?;
-        self.report.sound = stored.is_some() && self.discarded.is_empty() && self.report.losses.is_empty();
+        self.report.sound =
+            stored.is_some() && self.discarded.is_empty() && self.report.losses.is_empty();
         if stored.is_none() {
             // Once they are merged, none of them is needed.
-            let tables = self.found(FileKind::Table).into_iter().map(|number| FileKind::Table.name(number));
+            let tables = self
+                .found(FileKind::Table)
+                .into_iter()
+                .map(|number| FileKind::Table.name(number));
             self.discarded.extend(tables);
         }
         if self.report.sound {
             return Ok(());
         }
-        let manifests = self.found(FileKind::Manifest).into_iter().map(|number| FileKind::Manifest.name(number));
+        let manifests = self
+            .found(FileKind::Manifest)
+            .into_iter()
+            .map(|number| FileKind::Manifest.name(number));
         self.discarded.extend(manifests);
-        self.discarded.extend(self.names.iter().filter(|name| *name == CURRENT).cloned());
+        self.discarded
+            .extend(self.names.iter().filter(|name| *name == CURRENT).cloned());
         if self.report.dry_run {
             self.report.moved = self.discarded.iter().cloned().collect();
             return Ok(());
@@ -212,12 +254,26 @@ impl Repair<'_> {
             if stored.is_none() {
                 kept.clear();
             }
-            let inputs = if stored.is_none() { std::mem::take(&mut tables) } else { BTreeMap::new() };
-            let written = inputs.keys().map(|number| FileKind::Table.name(*number)).filter(|name| !self.has(name));
+            let inputs = if stored.is_none() {
+                std::mem::take(&mut tables)
+            } else {
+                BTreeMap::new()
+            };
+            let written = inputs
+                .keys()
+                .map(|number| FileKind::Table.name(*number))
+                .filter(|name| !self.has(name));
             self.merged = written.collect();
             let run = self.number();
-            for table in self.merge(inputs.into_values(), &logs, stored.as_ref(), level).await? {
-                kept.push(AddedTable { level, run, facts: table.facts().clone() });
+            for table in self
+                .merge(inputs.into_values(), &logs, stored.as_ref(), level)
+                .await?
+            {
+                kept.push(AddedTable {
+                    level,
+                    run,
+                    facts: table.facts().clone(),
+                });
                 tables.insert(table.facts().id, table);
             }
         }
@@ -227,7 +283,9 @@ impl Repair<'_> {
     /// The state that the manifest tells; None where it is lost.
     async fn stored(&mut self) -> Result<Option<Edit>> {
         if !self.has(CURRENT) && self.has(UNFINISHED) {
-            return Err(Error::Unfinished { directory: self.directory.to_owned() });
+            return Err(Error::Unfinished {
+                directory: self.directory.to_owned(),
+            });
         }
         let ours = self.names.iter().filter_map(|name| FileKind::parse(name));
         let largest = ours.map(|(_, number)| number).max();
@@ -246,7 +304,11 @@ impl Repair<'_> {
                 let current = self.directory.join(CURRENT);
                 let is_there = self.has(CURRENT);
                 let missing = || Loss::new(&current, 0, "it is missing");
-                self.report.losses.push(if is_there { Loss::of(&error, &current) } else { missing() });
+                self.report.losses.push(if is_there {
+                    Loss::of(&error, &current)
+                } else {
+                    missing()
+                });
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -265,7 +327,10 @@ impl Repair<'_> {
     /// The numbers of the files of a kind that are here, in order.
     fn found(&self, kind: FileKind) -> Vec<u64> {
         let parsed = self.names.iter().filter_map(|name| FileKind::parse(name));
-        let mut numbers: Vec<u64> = parsed.filter(|(of, _)| *of == kind).map(|(_, number)| number).collect();
+        let mut numbers: Vec<u64> = parsed
+            .filter(|(of, _)| *of == kind)
+            .map(|(_, number)| number)
+            .collect();
         numbers.sort_unstable();
         numbers
     }
@@ -281,11 +346,24 @@ impl Repair<'_> {
     ) -> Result<Vec<Arc<Table>>> {
         let mut merge = Merge::new(Direction::Forward);
         for table in tables {
-            merge.add_run(Arc::new(Run { id: 0, tables: vec![table] }), 0, true);
+            merge.add_run(
+                Arc::new(Run {
+                    id: 0,
+                    tables: vec![table],
+                }),
+                0,
+                true,
+            );
         }
-        logs.memtables.iter().for_each(|memtable: &Arc<Memtable>| merge.add_memtable(memtable.clone()));
+        logs.memtables
+            .iter()
+            .for_each(|memtable: &Arc<Memtable>| merge.add_memtable(memtable.clone()));
         merge.seek(None, &mut self.context).await?;
-        let ranges = logs.ranges().into_iter().chain(stored.into_iter().flat_map(|edit| edit.ranges_added.clone()));
+        let ranges = logs.ranges().into_iter().chain(
+            stored
+                .into_iter()
+                .flat_map(|edit| edit.ranges_added.clone()),
+        );
         let ranges = RangeSet::default().changed(&ranges.collect::<Vec<_>>(), &BTreeSet::new());
         let mut retain = Retain::new(Vec::new(), Arc::new(ranges));
         let mut sink = TableSink::new(level);
@@ -312,21 +390,34 @@ impl Repair<'_> {
         let rebuilt = stored.is_none();
         let mut edit = stored.unwrap_or_default();
         edit.added = kept;
-        edit.table_swept.retain(|(table, _)| tables.contains_key(table));
+        edit.table_swept
+            .retain(|(table, _)| tables.contains_key(table));
         if !rebuilt && !logs.stay {
             // They hide what lies in tables still. Where all was merged, nothing is left for them.
             edit.ranges_added.extend(logs.ranges());
         }
         self.book_values(&tables, logs, rebuilt).await?;
-        for values in [&mut edit.values_sealed, &mut edit.values_settled, &mut edit.values_moved] {
+        for values in [
+            &mut edit.values_sealed,
+            &mut edit.values_settled,
+            &mut edit.values_moved,
+        ] {
             values.clear();
         }
         edit.values_opened.clear();
         edit.values_dead.clear();
-        self.values.iter().for_each(|(number, state)| edit.add_value_file(*number, &state.facts));
-        let files = self.values.values().map(|state| (state.file.number, state.file.clone())).collect();
+        self.values
+            .iter()
+            .for_each(|(number, state)| edit.add_value_file(*number, &state.facts));
+        let files = self
+            .values
+            .values()
+            .map(|state| (state.file.number, state.file.clone()))
+            .collect();
         let unlawful = |what| Error::UnlawfulPlan { what };
-        let version = edit.apply(&Version::default(), &tables, &files).map_err(unlawful)?;
+        let version = edit
+            .apply(&Version::default(), &tables, &files)
+            .map_err(unlawful)?;
         let manifest = self.number();
         let wal_min = edit.wal_min.filter(|_| logs.stay).unwrap_or(manifest);
         if wal_min == manifest {
@@ -342,10 +433,17 @@ impl Repair<'_> {
         Manifest::begin(self.env, self.directory, manifest, &version, base).await?;
         for name in self.discarded.iter().filter(|name| *name != CURRENT) {
             let path = self.directory.join(name);
-            self.env.fs.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+            self.env
+                .fs
+                .remove(&path)
+                .map_err(|error| Error::io("remove", &path, error))?;
         }
         // And what an earlier repair, cut short, was writing.
-        for name in self.merged.iter().chain(self.names.iter().filter(|name| name.ends_with(UNWRITTEN))) {
+        for name in self
+            .merged
+            .iter()
+            .chain(self.names.iter().filter(|name| name.ends_with(UNWRITTEN)))
+        {
             let _ = self.env.fs.remove(&self.directory.join(name));
         }
         self.sync(self.directory).await
@@ -354,15 +452,32 @@ impl Repair<'_> {
     /// Gives every discarded file a second name in `lost/`.
     async fn set_aside(&mut self) -> Result<()> {
         let lost = self.directory.join(LOST);
-        self.env.fs.create_directory(&lost).map_err(|error| Error::io("create", &lost, error))?;
-        let mut there: BTreeSet<String> =
-            self.env.fs.list(&lost).map_err(|error| Error::io("list", &lost, error))?.into_iter().collect();
+        self.env
+            .fs
+            .create_directory(&lost)
+            .map_err(|error| Error::io("create", &lost, error))?;
+        let mut there: BTreeSet<String> = self
+            .env
+            .fs
+            .list(&lost)
+            .map_err(|error| Error::io("list", &lost, error))?
+            .into_iter()
+            .collect();
         for name in self.discarded.clone() {
             let from = self.directory.join(&name);
-            let file = self.env.fs.open(&from).map_err(|error| Error::io("open", &from, error))?;
-            let bytes = file.bytes().map_err(|error| Error::io("measure", &from, error))?;
-            let mut names = std::iter::once(name.clone()).chain((1..).map(|more| format!("{name}.{more}")));
-            let free = names.find(|name| !there.contains(name)).expect("there is always a next one");
+            let file = self
+                .env
+                .fs
+                .open(&from)
+                .map_err(|error| Error::io("open", &from, error))?;
+            let bytes = file
+                .bytes()
+                .map_err(|error| Error::io("measure", &from, error))?;
+            let mut names =
+                std::iter::once(name.clone()).chain((1..).map(|more| format!("{name}.{more}")));
+            let free = names
+                .find(|name| !there.contains(name))
+                .expect("there is always a next one");
             link_or_copy(self.env, &from, &lost.join(&free), bytes).await?;
             there.insert(free);
             self.report.moved.push(name);
@@ -373,7 +488,11 @@ impl Repair<'_> {
     }
 
     async fn sync(&self, directory: &Path) -> Result<()> {
-        self.env.fs.sync_directory(directory).await.map_err(|error| Error::io("sync", directory, error))
+        self.env
+            .fs
+            .sync_directory(directory)
+            .await
+            .map_err(|error| Error::io("sync", directory, error))
     }
 }
 
@@ -391,5 +510,9 @@ fn unlisted(id: u64) -> AddedTable {
         sequence_min: 0,
         sequence_max: 0,
     };
-    AddedTable { level: 0, run: 0, facts: Arc::new(facts) }
+    AddedTable {
+        level: 0,
+        run: 0,
+        facts: Arc::new(facts),
+    }
 }

@@ -32,11 +32,20 @@ impl Repair<'_> {
         for (number, facts) in listed {
             let physical = facts.physical;
             if let Entry::Vacant(place) = files.entry(physical) {
-                let opened = self.open_listed(physical, (physical == number).then_some(&facts)).await?;
+                let opened = self
+                    .open_listed(physical, (physical == number).then_some(&facts))
+                    .await?;
                 place.insert(opened.map(Arc::new));
             }
             if let Some(file) = &files[&physical] {
-                self.values.insert(number, ValueFileState { number, facts, file: file.clone() });
+                self.values.insert(
+                    number,
+                    ValueFileState {
+                        number,
+                        facts,
+                        file: file.clone(),
+                    },
+                );
             }
         }
         Ok(())
@@ -44,7 +53,11 @@ impl Repair<'_> {
 
     /// Opens a value file that the manifest names: `facts` where it is none that was collected. None where it is missing, or
     /// its map is lost, without which nothing is found in it.
-    async fn open_listed(&mut self, physical: u64, facts: Option<&ValueFacts>) -> Result<Option<ValueFile>> {
+    async fn open_listed(
+        &mut self,
+        physical: u64,
+        facts: Option<&ValueFacts>,
+    ) -> Result<Option<ValueFile>> {
         let path = FileKind::Values.path(self.directory, physical);
         let opened = match self.open_value_file(physical) {
             Ok((file, _)) if facts.is_none() => file.read_map().await,
@@ -60,18 +73,35 @@ impl Repair<'_> {
             }
             Err(error) => return Err(error),
         };
-        let (bytes, sealed) = (file.bytes()?, facts.and_then(|facts| facts.sealed_bytes).unwrap_or(0));
+        let (bytes, sealed) = (
+            file.bytes()?,
+            facts.and_then(|facts| facts.sealed_bytes).unwrap_or(0),
+        );
         if bytes < sealed {
-            let loss = Loss::new(&path, bytes, format!("the file ends here, and had {sealed} bytes"));
-            self.report.losses.push(Loss { bytes: Some(sealed - bytes), ..loss });
+            let loss = Loss::new(
+                &path,
+                bytes,
+                format!("the file ends here, and had {sealed} bytes"),
+            );
+            self.report.losses.push(Loss {
+                bytes: Some(sealed - bytes),
+                ..loss
+            });
         }
         Ok(Some(file))
     }
 
     fn open_value_file(&self, number: u64) -> Result<(ValueFile, Arc<dyn File>)> {
         let path = FileKind::Values.path(self.directory, number);
-        let file = self.env.fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
-        Ok((ValueFile::new(number, path, file.clone(), self.env.fs.clone()), file))
+        let file = self
+            .env
+            .fs
+            .open(&path)
+            .map_err(|error| Error::io("open", &path, error))?;
+        Ok((
+            ValueFile::new(number, path, file.clone(), self.env.fs.clone()),
+            file,
+        ))
     }
 
     /// Opens every value file that is here. One with a map says of itself which files it holds; where several hold the same
@@ -83,17 +113,27 @@ impl Repair<'_> {
             let path = whole.path().to_path_buf();
             let file = match whole.read_map().await {
                 Ok(collected) => Arc::new(collected),
-                Err(error) if is_damage(&error) => Arc::new(ValueFile::new(number, path, file, self.env.fs.clone())),
+                Err(error) if is_damage(&error) => {
+                    Arc::new(ValueFile::new(number, path, file, self.env.fs.clone()))
+                }
                 Err(error) => return Err(error),
             };
-            let holds = if file.is_collected() { file.files_held() } else { vec![number] };
+            let holds = if file.is_collected() {
+                file.files_held()
+            } else {
+                vec![number]
+            };
             for number in holds {
                 let facts = ValueFacts {
                     physical: file.number,
                     sealed_bytes: Some(file.bytes()?),
                     ..ValueFacts::opened(number)
                 };
-                found.entry(number).or_default().push(ValueFileState { number, facts, file: file.clone() });
+                found.entry(number).or_default().push(ValueFileState {
+                    number,
+                    facts,
+                    file: file.clone(),
+                });
             }
         }
         for (number, mut states) in found {
@@ -121,7 +161,9 @@ impl Repair<'_> {
     ) -> Result<()> {
         let mut traced = Garbage::new();
         for table in tables.values() {
-            table.verify(&mut self.context, |entry| discard(&mut traced, entry)).await?;
+            table
+                .verify(&mut self.context, |entry| discard(&mut traced, entry))
+                .await?;
         }
         let mut kept = BTreeMap::new();
         for (number, mut state) in std::mem::take(&mut self.values) {
@@ -138,20 +180,39 @@ impl Repair<'_> {
                 // What is left of a file that lost its end is all of it.
                 state.facts.sealed_bytes = Some(state.file.bytes()?.max(MAGIC.len() as u64));
             }
-            let runs = if state.is_sealed() { state.runs()? } else { vec![(MAGIC.len() as u64, state.facts.settled)] };
+            let runs = if state.is_sealed() {
+                state.runs()?
+            } else {
+                vec![(MAGIC.len() as u64, state.facts.settled)]
+            };
             let mut live = Extents::default();
             // Where entries point at overlapping frames, which cannot be, all of the file is kept.
-            let dead =
-                if live.add(frames) { runs.iter().flat_map(|run| live.gaps(run.0, run.1)).collect() } else { vec![] };
+            let dead = if live.add(frames) {
+                runs.iter()
+                    .flat_map(|run| live.gaps(run.0, run.1))
+                    .collect()
+            } else {
+                vec![]
+            };
             let mut booked = Extents::default();
             let _is_disjoint = booked.add(dead);
             state.facts.dead = Arc::new(booked);
             kept.insert(number, state);
         }
         if rebuilt {
-            let used = |file: u64| kept.values().any(|state: &ValueFileState| state.file.number == file);
-            let unused = self.found(FileKind::Values).into_iter().filter(|file| !used(*file));
-            self.discarded.extend(unused.map(|file| FileKind::Values.name(file)).collect::<Vec<_>>());
+            let used = |file: u64| {
+                kept.values()
+                    .any(|state: &ValueFileState| state.file.number == file)
+            };
+            let unused = self
+                .found(FileKind::Values)
+                .into_iter()
+                .filter(|file| !used(*file));
+            self.discarded.extend(
+                unused
+                    .map(|file| FileKind::Values.name(file))
+                    .collect::<Vec<_>>(),
+            );
         }
         self.values = kept;
         Ok(())

@@ -34,12 +34,20 @@ struct Writer {
 impl TableSink {
     /// Tables for `level`.
     pub(super) fn new(level: usize) -> Self {
-        Self { level, writer: None, last: None, tables: Vec::new() }
+        Self {
+            level,
+            writer: None,
+            last: None,
+            tables: Vec::new(),
+        }
     }
 
     /// Adds the next entry.
     pub(super) async fn add(&mut self, repair: &mut Repair<'_>, entry: &Entry) -> Result<()> {
-        let full = self.writer.as_ref().is_some_and(|it| it.builder.file_bytes() >= repair.config.table.size.as_u64());
+        let full = self
+            .writer
+            .as_ref()
+            .is_some_and(|it| it.builder.file_bytes() >= repair.config.table.size.as_u64());
         if full && self.last.as_ref() != Some(&entry.key) {
             self.end_table(repair).await?;
         }
@@ -55,7 +63,11 @@ impl TableSink {
         let number = repair.number();
         // No name of a table: what a crash leaves of it is nothing to the next repair.
         let path = repair.directory.join(format!("{number:06}{UNWRITTEN}"));
-        let file = repair.env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let file = repair
+            .env
+            .fs
+            .create(&path)
+            .map_err(|error| Error::io("create", &path, error))?;
         let (table, policies) = (&repair.config.table, &repair.policies);
         let options = TableOptions {
             block_bytes: table.block.as_u64() as usize,
@@ -68,21 +80,44 @@ impl TableSink {
                 gate: table.index_gate,
                 clock: repair.env.clock.clone(),
             },
-            facts: FilterFacts { level: self.level, deepest: self.level.max(1) },
+            facts: FilterFacts {
+                level: self.level,
+                deepest: self.level.max(1),
+            },
             keeps_cuts: false,
         };
         let builder = TableBuilder::new(file.clone(), path.clone(), Arc::new(options));
-        Ok(Writer { number, builder, file, path })
+        Ok(Writer {
+            number,
+            builder,
+            file,
+            path,
+        })
     }
 
     /// Makes the table durable, but for its name, and gives it that.
     async fn end_table(&mut self, repair: &mut Repair<'_>) -> Result<()> {
-        let Some(Writer { number, builder, file, path }) = self.writer.take() else { return Ok(()) };
+        let Some(Writer {
+            number,
+            builder,
+            file,
+            path,
+        }) = self.writer.take()
+        else {
+            return Ok(());
+        };
         builder.finish(&mut repair.context.work).await?;
-        file.sync().await.map_err(|error| Error::io("sync", &path, error))?;
+        file.sync()
+            .await
+            .map_err(|error| Error::io("sync", &path, error))?;
         let named = FileKind::Table.path(repair.directory, number);
-        repair.env.fs.rename(&path, &named).map_err(|error| Error::io("rename", &path, error))?;
-        let table = Table::discover(repair.env.fs.clone(), named, number, &mut repair.context).await?;
+        repair
+            .env
+            .fs
+            .rename(&path, &named)
+            .map_err(|error| Error::io("rename", &path, error))?;
+        let table =
+            Table::discover(repair.env.fs.clone(), named, number, &mut repair.context).await?;
         repair.context.charge();
         self.tables.push(Arc::new(table));
         Ok(())

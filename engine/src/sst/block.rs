@@ -54,7 +54,8 @@ impl BlockBuilder {
         for offset in &self.offsets {
             self.body.extend_from_slice(&offset.to_le_bytes());
         }
-        self.body.extend_from_slice(&(self.offsets.len() as u32).to_le_bytes());
+        self.body
+            .extend_from_slice(&(self.offsets.len() as u32).to_le_bytes());
         let taken = take(&self.body);
         self.body.clear();
         self.offsets.clear();
@@ -84,7 +85,11 @@ impl Block {
         let (rest, count) = data.split_last_chunk::<4>()?;
         let count = u32::from_le_bytes(*count) as usize;
         let entries_end = rest.len().checked_sub(count.checked_mul(4)?)?;
-        (count > 0).then_some(Self { data, entries_end, count })
+        (count > 0).then_some(Self {
+            data,
+            entries_end,
+            count,
+        })
     }
 
     /// Looks at every offset, too: the first is 0, they increase, and all lie before the offsets. O(entries).
@@ -125,7 +130,11 @@ impl Block {
     }
 
     fn tag_at(&self, at: usize) -> Option<u64> {
-        let bytes = self.data.get(..self.entries_end)?.get(at..)?.first_chunk::<8>()?;
+        let bytes = self
+            .data
+            .get(..self.entries_end)?
+            .get(at..)?
+            .first_chunk::<8>()?;
         Some(u64::from_le_bytes(*bytes))
     }
 
@@ -136,7 +145,11 @@ impl Block {
         let (length, used) = get_varint(self.data.get(at..self.entries_end)?)?;
         let start = at + used;
         let end = start.checked_add(usize::try_from(length).ok()?)?;
-        (end <= self.entries_end).then_some(Parts { key, tag, value: (start, end) })
+        (end <= self.entries_end).then_some(Parts {
+            key,
+            tag,
+            value: (start, end),
+        })
     }
 
     /// The key of entry `index`.
@@ -157,7 +170,13 @@ impl Block {
     }
 
     /// Whether entry `index` is before (`key`, `sequence`) in internal order.
-    fn is_before(&self, index: usize, key: &[u8], sequence: Sequence, work: &mut Work) -> Option<bool> {
+    fn is_before(
+        &self,
+        index: usize,
+        key: &[u8],
+        sequence: Sequence,
+        work: &mut Work,
+    ) -> Option<bool> {
         let (start, end) = self.key_at(index)?;
         work.comparisons += 1;
         Some(match self.data.get(start..end)?.cmp(key) {
@@ -168,7 +187,12 @@ impl Block {
     }
 
     /// The first entry not before (`key`, `sequence`) in internal order; the number of entries if all are before.
-    pub(crate) fn lower_bound(&self, key: &[u8], sequence: Sequence, work: &mut Work) -> Option<usize> {
+    pub(crate) fn lower_bound(
+        &self,
+        key: &[u8],
+        sequence: Sequence,
+        work: &mut Work,
+    ) -> Option<usize> {
         self.halve(0..self.count, key, sequence, work)
     }
 
@@ -193,7 +217,13 @@ impl Block {
         Some(found)
     }
 
-    fn halve(&self, among: Range<usize>, key: &[u8], sequence: Sequence, work: &mut Work) -> Option<usize> {
+    fn halve(
+        &self,
+        among: Range<usize>,
+        key: &[u8],
+        sequence: Sequence,
+        work: &mut Work,
+    ) -> Option<usize> {
         let (mut lo, mut hi) = (among.start, among.end);
         while lo < hi {
             let middle = lo + (hi - lo) / 2;
@@ -242,13 +272,29 @@ mod tests {
         let read: Option<Vec<Entry>> = (0..block.len()).map(|index| block.entry(index)).collect();
         assert_eq!(read.as_ref(), Some(&entries));
         assert_eq!(block.entry(4), None);
-        let find = |key: &str, sequence| block.lower_bound(key.as_bytes(), sequence, &mut Work::default()).unwrap();
-        let cases =
-            [("a", 10, 0), ("a", 9, 0), ("a", 8, 1), ("a", 3, 2), ("b", u64::MAX, 2), ("ba", 0, 3), ("c", 0, 4)];
+        let find = |key: &str, sequence| {
+            block
+                .lower_bound(key.as_bytes(), sequence, &mut Work::default())
+                .unwrap()
+        };
+        let cases = [
+            ("a", 10, 0),
+            ("a", 9, 0),
+            ("a", 8, 1),
+            ("a", 3, 2),
+            ("b", u64::MAX, 2),
+            ("ba", 0, 3),
+            ("c", 0, 4),
+        ];
         for (key, sequence, position) in cases {
             assert_eq!(find(key, sequence), position, "{key} {sequence}");
             for within in (0..6).flat_map(|start| (0..6).map(move |end| start..end)) {
-                let hinted = block.lower_bound_in(within.clone(), key.as_bytes(), sequence, &mut Work::default());
+                let hinted = block.lower_bound_in(
+                    within.clone(),
+                    key.as_bytes(),
+                    sequence,
+                    &mut Work::default(),
+                );
                 assert_eq!(hinted, Some(position), "{key} {sequence} within {within:?}");
             }
         }
@@ -271,7 +317,9 @@ mod tests {
                 bad[at] = byte;
                 for data in [Bytes::from(bad.clone()), Bytes::from(bad).slice(..at)] {
                     Block::checked(data.clone());
-                    let Some(block) = Block::new(data) else { continue };
+                    let Some(block) = Block::new(data) else {
+                        continue;
+                    };
                     block.lower_bound(b"b", 3, &mut Work::default());
                     for index in 0..block.len().min(8) {
                         block.entry(index);
@@ -280,6 +328,8 @@ mod tests {
                 }
             }
         }
-        assert!(Block::new(Bytes::new()).is_none() && Block::new(Bytes::from_static(&[0; 4])).is_none());
+        assert!(
+            Block::new(Bytes::new()).is_none() && Block::new(Bytes::from_static(&[0; 4])).is_none()
+        );
     }
 }

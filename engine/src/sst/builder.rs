@@ -195,7 +195,9 @@ impl TableBuilder {
         let properties = &mut self.properties;
         properties.entries += 1;
         properties.deletions += u64::from(entry.kind == Kind::Delete);
-        properties.separated_bytes += entry.pointer().map_or(0, |pointer| pointer.stored_bytes.into());
+        properties.separated_bytes += entry
+            .pointer()
+            .map_or(0, |pointer| pointer.stored_bytes.into());
         properties.sequence_min = properties.sequence_min.min(entry.sequence);
         properties.sequence_max = properties.sequence_max.max(entry.sequence);
         if properties.entries == 1 {
@@ -217,15 +219,25 @@ impl TableBuilder {
         });
         if let Some(data) = kept {
             work.bytes_copied += data.len() as u64;
-            let first = Block::new(data.clone()).and_then(|block| block.key(0).map(Bytes::copy_from_slice));
+            let first =
+                Block::new(data.clone()).and_then(|block| block.key(0).map(Bytes::copy_from_slice));
             let last = Bytes::copy_from_slice(&self.last.0);
-            self.cuts.push(Cut { offset, data, first: first.unwrap_or_default(), last });
+            self.cuts.push(Cut {
+                offset,
+                data,
+                first: first.unwrap_or_default(),
+                last,
+            });
         }
         self.index.add(bytes, entries, &self.last.0);
         if self.ranks == Some(Ranks::Blocks) {
             self.images.push(&self.last.0);
         }
-        if self.pending.len() >= APPEND_BYTES { self.append(work).await } else { Ok(()) }
+        if self.pending.len() >= APPEND_BYTES {
+            self.append(work).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn append(&mut self, work: &mut Work) -> Result<()> {
@@ -241,8 +253,16 @@ impl TableBuilder {
     fn put_block(&mut self, raw: &[u8], work: &mut Work) -> Result<Handle> {
         let offset = self.position();
         let bytes = seal(&mut self.pending, raw, Compression::None, work);
-        let too_large = |_| Error::config("table.size", "the filter, model or index of a table has over 4 GiB");
-        Ok(Handle { offset, bytes: u32::try_from(bytes).map_err(too_large)? })
+        let too_large = |_| {
+            Error::config(
+                "table.size",
+                "the filter, model or index of a table has over 4 GiB",
+            )
+        };
+        Ok(Handle {
+            offset,
+            bytes: u32::try_from(bytes).map_err(too_large)?,
+        })
     }
 
     /// Completes the table.
@@ -251,10 +271,17 @@ impl TableBuilder {
     /// [`Error::Corruption`] for a table without entries, [`Error::Io`] where the file cannot be written.
     pub(crate) async fn finish(mut self, work: &mut Work) -> Result<Built> {
         if self.block.is_empty() {
-            return Err(Error::corruption(&self.path, 0, "a table to be written has no entries"));
+            return Err(Error::corruption(
+                &self.path,
+                0,
+                "a table to be written has no entries",
+            ));
         }
         self.cut_block(work).await?;
-        let filter = self.options.filter.build(&std::mem::take(&mut self.hashes), &self.options.facts);
+        let filter = self
+            .options
+            .filter
+            .build(&std::mem::take(&mut self.hashes), &self.options.facts);
         let images = std::mem::take(&mut self.images).finish();
         let (model, facts) = self.options.index.train(&images, &self.index, work);
         self.properties.largest = Bytes::from(std::mem::take(&mut self.last.0));
@@ -275,10 +302,19 @@ impl TableBuilder {
 
         let model = model.map(|model| Ok(Bytes::from(model)));
         let index = TableIndex::open(&index_block, &self.properties, model);
-        let index =
-            index.ok_or_else(|| Error::corruption(&self.path, footer.index.offset, "the index has over 4 GiB"))?;
-        let Properties { entries, deletions, separated_bytes, smallest, largest, sequence_min, sequence_max, .. } =
-            self.properties;
+        let index = index.ok_or_else(|| {
+            Error::corruption(&self.path, footer.index.offset, "the index has over 4 GiB")
+        })?;
+        let Properties {
+            entries,
+            deletions,
+            separated_bytes,
+            smallest,
+            largest,
+            sequence_min,
+            sequence_max,
+            ..
+        } = self.properties;
         Ok(Built {
             bytes: self.appended,
             entries,

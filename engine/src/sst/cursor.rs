@@ -22,13 +22,22 @@ pub(crate) struct TableCursor {
 impl TableCursor {
     /// A cursor that is nowhere yet and reads block by block through the cache.
     pub(crate) fn new(table: Arc<Table>) -> Self {
-        Self { table, index: None, window: None, position: None, current: None }
+        Self {
+            table,
+            index: None,
+            window: None,
+            position: None,
+            current: None,
+        }
     }
 
     /// A cursor for jobs that read a table from one end to the other: it asks the device for many blocks at a time and
     /// leaves the cache alone, but for the block that a `seek` in the middle looks for.
     pub(crate) fn sequential(table: Arc<Table>) -> Self {
-        Self { window: Some(Window::default()), ..Self::new(table) }
+        Self {
+            window: Some(Window::default()),
+            ..Self::new(table)
+        }
     }
 
     /// The entry it stands at.
@@ -40,10 +49,18 @@ impl TableCursor {
     ///
     /// # Errors
     /// As of all its moves: [`Error::Corruption`](crate::error::Error) or [`Error::Io`](crate::error::Error).
-    pub(crate) async fn seek(&mut self, key: &[u8], sequence: Sequence, context: &mut ReadContext<'_>) -> Result<()> {
+    pub(crate) async fn seek(
+        &mut self,
+        key: &[u8],
+        sequence: Sequence,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
         self.leave();
         let index = self.index(context).await?;
-        let found = self.table.lower_bound(&index, key, sequence, false, context).await?;
+        let found = self
+            .table
+            .lower_bound(&index, key, sequence, false, context)
+            .await?;
         found.map_or(Ok(()), |position| self.arrive(position))
     }
 
@@ -61,10 +78,18 @@ impl TableCursor {
     }
 
     /// Goes to the last entry whose user key is below `key`: the oldest version of the next smaller one.
-    pub(crate) async fn seek_before(&mut self, key: &[u8], context: &mut ReadContext<'_>) -> Result<()> {
+    pub(crate) async fn seek_before(
+        &mut self,
+        key: &[u8],
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
         self.leave();
         let index = self.index(context).await?;
-        match self.table.lower_bound(&index, key, Sequence::MAX, false, context).await? {
+        match self
+            .table
+            .lower_bound(&index, key, Sequence::MAX, false, context)
+            .await?
+        {
             Some(position) => {
                 self.position = Some(position);
                 self.prev(context).await
@@ -75,7 +100,9 @@ impl TableCursor {
 
     /// Goes one entry on.
     pub(crate) async fn next(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
-        let Some(mut position) = self.leave() else { return Ok(()) };
+        let Some(mut position) = self.leave() else {
+            return Ok(());
+        };
         position.entry += 1;
         if position.entry == position.block.len() {
             let number = position.number + 1;
@@ -89,7 +116,9 @@ impl TableCursor {
 
     /// Goes one entry back.
     pub(crate) async fn prev(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
-        let Some(mut position) = self.leave() else { return Ok(()) };
+        let Some(mut position) = self.leave() else {
+            return Ok(());
+        };
         match (position.entry, position.number) {
             (0, 0) => Ok(()),
             (0, number) => self.enter_last(number - 1, context).await,
@@ -121,7 +150,12 @@ impl TableCursor {
             Some(window) => self.table.block_in(&index, window, number, context).await?,
             None => self.table.block(&span, context).await?,
         };
-        Ok(Position { number, span, block, entry: 0 })
+        Ok(Position {
+            number,
+            span,
+            block,
+            entry: 0,
+        })
     }
 
     fn leave(&mut self) -> Option<Position> {

@@ -58,7 +58,12 @@ const ANY_CHECKSUM: bool = cfg!(aura_canary = "checksum");
 
 /// Appends a block of `raw` bytes to `out`: compressed where that makes it smaller, and its trailer. Returns how many
 /// bytes that were.
-pub(crate) fn seal(out: &mut Vec<u8>, raw: &[u8], compression: Compression, work: &mut Work) -> usize {
+pub(crate) fn seal(
+    out: &mut Vec<u8>,
+    raw: &[u8],
+    compression: Compression,
+    work: &mut Work,
+) -> usize {
     let start = out.len();
     let used = match compress(compression, raw, work) {
         Some(packed) => {
@@ -96,7 +101,8 @@ pub(crate) fn unseal(sealed: &Bytes, work: &mut Work) -> Result<Bytes, &'static 
         return Err("a block names an unknown compression");
     };
     let raw_bytes = u32::from_le_bytes(length) as usize;
-    decompress(compression, &sealed.slice(..stored.len()), raw_bytes, work).ok_or("a block does not decompress")
+    decompress(compression, &sealed.slice(..stored.len()), raw_bytes, work)
+        .ok_or("a block does not decompress")
 }
 
 /// Where a block lies, trailer included. No bytes: there is no such block.
@@ -115,7 +121,10 @@ impl Handle {
     }
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
-        Some(Self { offset: fields.u64()?, bytes: fields.u32()? })
+        Some(Self {
+            offset: fields.u64()?,
+            bytes: fields.u32()?,
+        })
     }
 }
 
@@ -136,7 +145,9 @@ impl Footer {
     /// The footer's bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(FOOTER_BYTES);
-        [self.filter, self.model, self.index, self.properties].into_iter().for_each(|handle| handle.put(&mut out));
+        [self.filter, self.model, self.index, self.properties]
+            .into_iter()
+            .for_each(|handle| handle.put(&mut out));
         out.extend_from_slice(&VERSION.to_le_bytes());
         let checksum = crc32c::crc32c(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -151,7 +162,8 @@ impl Footer {
     pub(crate) fn decode(bytes: &[u8], path: &Path, offset: u64) -> Result<Self> {
         let damaged = |what: &str| Error::corruption(path, offset, what);
         let mut end = Fields::new(bytes.get(FOOTER_BYTES - 16..).unwrap_or_default());
-        let (Some(version), Some(checksum), Some(magic), true) = (end.u32(), end.u32(), end.u64(), end.is_empty())
+        let (Some(version), Some(checksum), Some(magic), true) =
+            (end.u32(), end.u32(), end.u64(), end.is_empty())
         else {
             return Err(damaged("the footer is incomplete"));
         };
@@ -162,12 +174,24 @@ impl Footer {
             return Err(damaged("the checksum of the footer is wrong"));
         }
         if version > VERSION {
-            return Err(Error::Format { file: path.to_owned(), found: version, supported: VERSION });
+            return Err(Error::Format {
+                file: path.to_owned(),
+                found: version,
+                supported: VERSION,
+            });
         }
         let mut fields = Fields::new(bytes);
-        let mut handle = || Handle::read(&mut fields).ok_or_else(|| damaged("the footer is incomplete"));
-        let footer = Self { filter: handle()?, model: handle()?, index: handle()?, properties: handle()? };
-        footer.check(offset).ok_or_else(|| damaged("the footer's handles are not those of blocks before it"))?;
+        let mut handle =
+            || Handle::read(&mut fields).ok_or_else(|| damaged("the footer is incomplete"));
+        let footer = Self {
+            filter: handle()?,
+            model: handle()?,
+            index: handle()?,
+            properties: handle()?,
+        };
+        footer
+            .check(offset)
+            .ok_or_else(|| damaged("the footer's handles are not those of blocks before it"))?;
         Ok(footer)
     }
 
@@ -185,7 +209,9 @@ impl Footer {
 
     /// Where the data blocks end.
     pub(crate) fn start(&self) -> u64 {
-        let present = [self.filter, self.model, self.index].into_iter().find(|handle| handle.bytes > 0);
+        let present = [self.filter, self.model, self.index]
+            .into_iter()
+            .find(|handle| handle.bytes > 0);
         present.map_or(self.properties.offset, |handle| handle.offset)
     }
 }
@@ -219,7 +245,13 @@ impl Properties {
     /// The block's bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        for number in [self.entries, self.deletions, self.separated_bytes, self.sequence_min, self.sequence_max] {
+        for number in [
+            self.entries,
+            self.deletions,
+            self.separated_bytes,
+            self.sequence_min,
+            self.sequence_max,
+        ] {
             put_varint(&mut out, number);
         }
         put_bytes(&mut out, &self.smallest);

@@ -42,8 +42,12 @@ impl Table {
         id: TableId,
         context: &mut ReadContext<'_>,
     ) -> Result<Self> {
-        let file = fs.open(&path).map_err(|error| Error::io("open", &path, error))?;
-        let bytes = file.bytes().map_err(|error| Error::io("ask the size of", &path, error))?;
+        let file = fs
+            .open(&path)
+            .map_err(|error| Error::io("open", &path, error))?;
+        let bytes = file
+            .bytes()
+            .map_err(|error| Error::io("ask the size of", &path, error))?;
         let stated = Meta::read(&*file, &path, bytes, context).await?.properties;
         let facts = TableFacts {
             id,
@@ -77,10 +81,24 @@ impl Salvage {
     ///
     /// # Errors
     /// I/O errors, and [`Error::Format`] for a newer format.
-    pub(crate) async fn open(fs: &dyn Fs, path: &Path, context: &mut ReadContext<'_>) -> Result<Self> {
-        let file = fs.open(path).map_err(|error| Error::io("open", path, error))?;
-        let bytes = file.bytes().map_err(|error| Error::io("ask the size of", path, error))?;
-        let mut salvage = Self { file, path: path.to_owned(), bytes, places: Vec::new(), unknown: None };
+    pub(crate) async fn open(
+        fs: &dyn Fs,
+        path: &Path,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Self> {
+        let file = fs
+            .open(path)
+            .map_err(|error| Error::io("open", path, error))?;
+        let bytes = file
+            .bytes()
+            .map_err(|error| Error::io("ask the size of", path, error))?;
+        let mut salvage = Self {
+            file,
+            path: path.to_owned(),
+            bytes,
+            places: Vec::new(),
+            unknown: None,
+        };
         match salvage.indexed(context).await {
             Ok(places) => salvage.places = places,
             Err(Error::Corruption { .. }) => salvage.search(context).await?,
@@ -92,32 +110,60 @@ impl Salvage {
     /// The data blocks that the index lists.
     async fn indexed(&self, context: &mut ReadContext<'_>) -> Result<Vec<Place>> {
         let damaged = |offset, what: &str| Error::corruption(&self.path, offset, what);
-        let end = self.bytes.checked_sub(FOOTER_BYTES as u64).ok_or_else(|| damaged(0, "there is no footer"))?;
-        let footer = context.read(&*self.file, &self.path, end, FOOTER_BYTES).await?;
+        let end = self
+            .bytes
+            .checked_sub(FOOTER_BYTES as u64)
+            .ok_or_else(|| damaged(0, "there is no footer"))?;
+        let footer = context
+            .read(&*self.file, &self.path, end, FOOTER_BYTES)
+            .await?;
         let footer = Footer::decode(&footer, &self.path, end)?;
         let handle = footer.index;
-        let block = context.read(&*self.file, &self.path, handle.offset, handle.bytes as usize).await?;
-        let block = unseal(&block, &mut context.work).map_err(|what| damaged(handle.offset, what))?;
+        let block = context
+            .read(
+                &*self.file,
+                &self.path,
+                handle.offset,
+                handle.bytes as usize,
+            )
+            .await?;
+        let block =
+            unseal(&block, &mut context.work).map_err(|what| damaged(handle.offset, what))?;
         let malformed = || damaged(handle.offset, "the index is malformed");
         let mut fields = Fields::new(&block);
         let mut places = Vec::new();
         let mut start = 0u64;
         for _ in 0..fields.u32().ok_or_else(malformed)? {
-            let (Some(bytes), Some(entries), Some(_)) = (fields.varint(), fields.varint(), fields.bytes()) else {
+            let (Some(bytes), Some(entries), Some(_)) =
+                (fields.varint(), fields.varint(), fields.bytes())
+            else {
                 return Err(malformed());
             };
-            let end = start.checked_add(bytes).filter(|end| *end <= footer.start()).ok_or_else(malformed)?;
-            places.push(Place { span: start..end, entries: Some(entries) });
+            let end = start
+                .checked_add(bytes)
+                .filter(|end| *end <= footer.start())
+                .ok_or_else(malformed)?;
+            places.push(Place {
+                span: start..end,
+                entries: Some(entries),
+            });
             start = end;
         }
-        if start == footer.start() { Ok(places) } else { Err(malformed()) }
+        if start == footer.start() {
+            Ok(places)
+        } else {
+            Err(malformed())
+        }
     }
 
     /// Goes from block to block: each ends where its checksum follows.
     async fn search(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         let mut start = 0;
         while let Some(end) = self.end_of_block(start, context).await? {
-            let place = Place { span: start..end, entries: None };
+            let place = Place {
+                span: start..end,
+                entries: None,
+            };
             // What follows the data blocks is sealed as they are, and holds no entries.
             if self.entries(&place, context).await?.is_none() {
                 break;
@@ -138,7 +184,11 @@ impl Salvage {
                 break;
             }
             let at = start + data.len() as u64;
-            data.extend_from_slice(&context.read(&*self.file, &self.path, at, piece as usize).await?);
+            data.extend_from_slice(
+                &context
+                    .read(&*self.file, &self.path, at, piece as usize)
+                    .await?,
+            );
             while covered + 4 < data.len() {
                 checksum = crc32c::crc32c_append(checksum, &data[covered..=covered]);
                 covered += 1;
@@ -154,16 +204,34 @@ impl Salvage {
     ///
     /// # Errors
     /// I/O errors.
-    pub(crate) async fn entries(&self, place: &Place, context: &mut ReadContext<'_>) -> Result<Option<Vec<Entry>>> {
+    pub(crate) async fn entries(
+        &self,
+        place: &Place,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Option<Vec<Entry>>> {
         let bytes = (place.span.end - place.span.start) as usize;
-        let sealed = match context.read(&*self.file, &self.path, place.span.start, bytes).await {
+        let sealed = match context
+            .read(&*self.file, &self.path, place.span.start, bytes)
+            .await
+        {
             Ok(sealed) => sealed,
             Err(Error::Corruption { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Some(block) = unseal(&sealed, &mut context.work).ok().and_then(Block::checked) else { return Ok(None) };
-        let entries: Option<Vec<Entry>> = (0..block.len()).map(|index| block.entry(index).filter(is_sound)).collect();
-        Ok(entries.filter(|entries| entries.windows(2).all(|pair| pair[0].order(&pair[1]).is_lt())))
+        let Some(block) = unseal(&sealed, &mut context.work)
+            .ok()
+            .and_then(Block::checked)
+        else {
+            return Ok(None);
+        };
+        let entries: Option<Vec<Entry>> = (0..block.len())
+            .map(|index| block.entry(index).filter(is_sound))
+            .collect();
+        Ok(entries.filter(|entries| {
+            entries
+                .windows(2)
+                .all(|pair| pair[0].order(&pair[1]).is_lt())
+        }))
     }
 }
 

@@ -43,9 +43,20 @@ struct Stretch<'a> {
 }
 
 impl<'a> Stretch<'a> {
-    async fn read(file: &dyn File, path: &'a Path, bytes: Range<u64>, context: &mut ReadContext<'_>) -> Result<Self> {
-        let data = context.read(file, path, bytes.start, (bytes.end - bytes.start) as usize).await?;
-        Ok(Self { path, start: bytes.start, data })
+    async fn read(
+        file: &dyn File,
+        path: &'a Path,
+        bytes: Range<u64>,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Self> {
+        let data = context
+            .read(file, path, bytes.start, (bytes.end - bytes.start) as usize)
+            .await?;
+        Ok(Self {
+            path,
+            start: bytes.start,
+            data,
+        })
     }
 
     fn damaged(&self, handle: Handle, what: &str) -> Error {
@@ -58,8 +69,15 @@ impl<'a> Stretch<'a> {
     }
 
     /// The index, and why its model is not used, where the table has one.
-    fn index(&self, footer: &Footer, properties: &Properties, work: &mut Work) -> Result<(TableIndex, Option<Error>)> {
-        let index = self.open(footer.index, work).map_err(|what| self.damaged(footer.index, what))?;
+    fn index(
+        &self,
+        footer: &Footer,
+        properties: &Properties,
+        work: &mut Work,
+    ) -> Result<(TableIndex, Option<Error>)> {
+        let index = self
+            .open(footer.index, work)
+            .map_err(|what| self.damaged(footer.index, what))?;
         // What stays in memory is copied, so as not to hold the fence keys with it.
         let model = (footer.model.bytes > 0).then(|| match self.open(footer.model, work) {
             Ok(model) => Ok(Bytes::copy_from_slice(&model)),
@@ -73,10 +91,23 @@ impl<'a> Stretch<'a> {
         Ok((index, refused.map(|why| self.damaged(footer.model, &why))))
     }
 
-    fn filter(&self, footer: &Footer, properties: &Properties, work: &mut Work) -> Result<Box<dyn Filter>> {
-        let encoded = self.open(footer.filter, work).map_err(|what| self.damaged(footer.filter, what))?;
-        let filter = aura_policies::filter::decode(&properties.filter, Bytes::copy_from_slice(&encoded));
-        filter.ok_or_else(|| self.damaged(footer.filter, "the filter is none of the kind the table names"))
+    fn filter(
+        &self,
+        footer: &Footer,
+        properties: &Properties,
+        work: &mut Work,
+    ) -> Result<Box<dyn Filter>> {
+        let encoded = self
+            .open(footer.filter, work)
+            .map_err(|what| self.damaged(footer.filter, what))?;
+        let filter =
+            aura_policies::filter::decode(&properties.filter, Bytes::copy_from_slice(&encoded));
+        filter.ok_or_else(|| {
+            self.damaged(
+                footer.filter,
+                "the filter is none of the kind the table names",
+            )
+        })
     }
 }
 
@@ -93,21 +124,35 @@ pub(super) struct Meta {
 impl Meta {
     /// Reads it from a file of `bytes` bytes: the footer, and in a second read everything between the data blocks and
     /// the footer.
-    pub(super) async fn read(file: &dyn File, path: &Path, bytes: u64, context: &mut ReadContext<'_>) -> Result<Self> {
-        let footer_at = bytes
-            .checked_sub(FOOTER_BYTES as u64)
-            .ok_or_else(|| Error::corruption(path, 0, "the file is shorter than the footer of a table"))?;
+    pub(super) async fn read(
+        file: &dyn File,
+        path: &Path,
+        bytes: u64,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Self> {
+        let footer_at = bytes.checked_sub(FOOTER_BYTES as u64).ok_or_else(|| {
+            Error::corruption(path, 0, "the file is shorter than the footer of a table")
+        })?;
         let footer = context.read(file, path, footer_at, FOOTER_BYTES).await?;
         let footer = Footer::decode(&footer, path, footer_at)?;
         let stretch = Stretch::read(file, path, footer.start()..footer_at, context).await?;
         let work = &mut context.work;
         let damaged = |what: &str| stretch.damaged(footer.properties, what);
         let properties = stretch.open(footer.properties, work).map_err(damaged)?;
-        let properties = Properties::decode(&properties).ok_or_else(|| damaged("the properties are malformed"))?;
+        let properties = Properties::decode(&properties)
+            .ok_or_else(|| damaged("the properties are malformed"))?;
         let (index, model_fault) = stretch.index(&footer, &properties, work)?;
         let has_filter = footer.filter.bytes > 0;
-        let filter = has_filter.then(|| stretch.filter(&footer, &properties, work)).transpose()?;
-        Ok(Self { footer, properties, index, filter, model_fault })
+        let filter = has_filter
+            .then(|| stretch.filter(&footer, &properties, work))
+            .transpose()?;
+        Ok(Self {
+            footer,
+            properties,
+            index,
+            filter,
+            model_fault,
+        })
     }
 }
 
@@ -204,15 +249,30 @@ impl Table {
         facts: Arc<TableFacts>,
         context: &mut ReadContext<'_>,
     ) -> Result<Self> {
-        let bytes = file.bytes().map_err(|error| Error::io("ask the size of", &path, error))?;
+        let bytes = file
+            .bytes()
+            .map_err(|error| Error::io("ask the size of", &path, error))?;
         if bytes != facts.bytes {
-            let what = format!("the file has {bytes} bytes where the manifest states {}", facts.bytes);
+            let what = format!(
+                "the file has {bytes} bytes where the manifest states {}",
+                facts.bytes
+            );
             return Err(Error::corruption(&path, bytes.min(facts.bytes), what));
         }
-        let Meta { footer, properties, index, filter, model_fault } = Meta::read(&*file, &path, bytes, context).await?;
+        let Meta {
+            footer,
+            properties,
+            index,
+            filter,
+            model_fault,
+        } = Meta::read(&*file, &path, bytes, context).await?;
         context.stats.model_fallbacks += u64::from(model_fault.is_some());
         if !describes(&facts, &properties, bytes) {
-            return Err(Error::corruption(&path, index.end(), "this is not the table that the manifest describes"));
+            return Err(Error::corruption(
+                &path,
+                index.end(),
+                "this is not the table that the manifest describes",
+            ));
         }
         let (index_report, blocks) = (index.report().clone(), index.blocks());
         let filter_bytes = filter.as_ref().map_or(0, |filter| filter.memory_bytes());
@@ -238,9 +298,14 @@ impl Table {
             table.index = Part::Pinned(index);
             table.filter = filter.map(Part::Pinned);
         } else {
-            context.cache.put_metadata(&table.part(Kind::Index, footer.index), Object::Index(index));
+            context
+                .cache
+                .put_metadata(&table.part(Kind::Index, footer.index), Object::Index(index));
             if let Some(filter) = filter {
-                context.cache.put_metadata(&table.part(Kind::Filter, footer.filter), Object::Filter(filter));
+                context.cache.put_metadata(
+                    &table.part(Kind::Filter, footer.filter),
+                    Object::Filter(filter),
+                );
             }
         }
         Ok(table)
@@ -248,7 +313,13 @@ impl Table {
 
     /// The name in the cache of a part of the file.
     fn part(&self, kind: Kind, handle: Handle) -> Name<'static> {
-        Name::part(kind, BlockId { file: self.facts.id, offset: handle.offset })
+        Name::part(
+            kind,
+            BlockId {
+                file: self.facts.id,
+                offset: handle.offset,
+            },
+        )
     }
 
     /// What policies see of it.
@@ -282,7 +353,10 @@ impl Table {
     }
 
     /// What the cache may hold of it: its data blocks, its index and its filter. Reads the index where it is not held.
-    pub(crate) async fn cached_names(&self, context: &mut ReadContext<'_>) -> Result<Vec<Name<'static>>> {
+    pub(crate) async fn cached_names(
+        &self,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Vec<Name<'static>>> {
         let index = self.index(context).await?;
         let spans = (0..index.blocks()).filter_map(|number| index.span(number));
         let mut names: Vec<_> = spans.map(|span| self.data(&span)).collect();
@@ -292,7 +366,10 @@ impl Table {
     }
 
     /// The index.
-    pub(super) async fn index(&self, context: &mut ReadContext<'_>) -> Result<Lent<'_, TableIndex>> {
+    pub(super) async fn index(
+        &self,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Lent<'_, TableIndex>> {
         if let Part::Pinned(index) = &self.index {
             return Ok(Lent::Pinned(index));
         }
@@ -301,7 +378,11 @@ impl Table {
         if let Some((Object::Index(index), _)) = context.ask(&name) {
             return Ok(Lent::Cached(index));
         }
-        let start = if model.bytes > 0 { model.offset } else { index.offset };
+        let start = if model.bytes > 0 {
+            model.offset
+        } else {
+            index.offset
+        };
         let bytes = start..index.offset + u64::from(index.bytes);
         let stretch = Stretch::read(&*self.file, &self.path, bytes, context).await?;
         let (index, _) = stretch.index(&self.footer, &self.properties, &mut context.work)?;
@@ -324,7 +405,9 @@ impl Table {
         }
         let bytes = handle.offset..handle.offset + u64::from(handle.bytes);
         let stretch = Stretch::read(&*self.file, &self.path, bytes, context).await?;
-        let filter: Arc<dyn Filter> = stretch.filter(&self.footer, &self.properties, &mut context.work)?.into();
+        let filter: Arc<dyn Filter> = stretch
+            .filter(&self.footer, &self.properties, &mut context.work)?
+            .into();
         self.offer(&name, &Object::Filter(filter.clone()), context);
         Ok(Some(Lent::Cached(filter)))
     }
@@ -362,11 +445,17 @@ impl Table {
             }
         }
         let index = self.index(context).await?;
-        if let Some(position) = self.lower_bound(&index, key, snapshot, true, context).await? {
+        if let Some(position) = self
+            .lower_bound(&index, key, snapshot, true, context)
+            .await?
+        {
             context.work.comparisons += 1;
             if position.block.key(position.entry) == Some(key) {
                 let entry = self.entry(&position)?;
-                return Ok(Some(Found { entry, span: position.span }));
+                return Ok(Some(Found {
+                    entry,
+                    span: position.span,
+                }));
             }
         }
         context.stats.filter_false_positives += u64::from(self.filter.is_some());
@@ -390,7 +479,13 @@ impl Table {
         if entry == block.len() || block.key(entry) != Some(key) {
             return Ok(None);
         }
-        self.entry(&Position { number: 0, span, block, entry }).map(Some)
+        self.entry(&Position {
+            number: 0,
+            span,
+            block,
+            entry,
+        })
+        .map(Some)
     }
 
     /// The place of the first entry not before (`key`, `sequence`) in internal order; None where all are before. A
@@ -406,9 +501,14 @@ impl Table {
         context.stats.index_lookups += 1;
         let candidates = index.candidates(key, point, &mut context.work);
         let before = context.stats.index_probes;
-        let found = self.examine(index, candidates, key, sequence, point, context).await?;
-        let present = found.as_ref().is_some_and(|it| !point || it.block.key(it.entry) == Some(key));
-        self.lookups.count(present, context.stats.index_probes - before);
+        let found = self
+            .examine(index, candidates, key, sequence, point, context)
+            .await?;
+        let present = found
+            .as_ref()
+            .is_some_and(|it| !point || it.block.key(it.entry) == Some(key));
+        self.lookups
+            .count(present, context.stats.index_probes - before);
         Ok(found)
     }
 
@@ -447,8 +547,17 @@ impl Table {
                     span.end = span.start + 1;
                 }
             } else {
-                let position = Position { number: next, span: bytes, block, entry };
-                if entry == 0 && next <= span.start && !start_is_known && position.block.key(0) != Some(key) {
+                let position = Position {
+                    number: next,
+                    span: bytes,
+                    block,
+                    entry,
+                };
+                if entry == 0
+                    && next <= span.start
+                    && !start_is_known
+                    && position.block.key(0) != Some(key)
+                {
                     // The first entry of all candidates may not be the first of all.
                     span.start = next.saturating_sub(1);
                     start_is_known = next <= 1;
@@ -482,12 +591,24 @@ impl Table {
     ///
     /// # Errors
     /// [`Error::Corruption`] or [`Error::Io`].
-    pub(super) async fn block(&self, span: &Range<u64>, context: &mut ReadContext<'_>) -> Result<Block> {
+    pub(super) async fn block(
+        &self,
+        span: &Range<u64>,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Block> {
         let name = self.data(span);
         if let Some((Object::Bytes(data), _)) = context.ask(&name) {
-            return Block::new(data).ok_or_else(|| self.damaged(span.start, "the cached block is malformed"));
+            return Block::new(data)
+                .ok_or_else(|| self.damaged(span.start, "the cached block is malformed"));
         }
-        let sealed = context.read(&*self.file, &self.path, span.start, (span.end - span.start) as usize).await?;
+        let sealed = context
+            .read(
+                &*self.file,
+                &self.path,
+                span.start,
+                (span.end - span.start) as usize,
+            )
+            .await?;
         let block = self.unseal(span, &sealed, &mut context.work)?;
         self.offer(&name, &Object::Bytes(block.data().clone()), context);
         Ok(block)
@@ -509,7 +630,9 @@ impl Table {
             let bytes = (stretch.end - stretch.start) as usize;
             // The old window's memory goes first, unless entries still share it.
             window.data = Bytes::new();
-            window.data = context.read(&*self.file, &self.path, stretch.start, bytes).await?;
+            window.data = context
+                .read(&*self.file, &self.path, stretch.start, bytes)
+                .await?;
             window.start = stretch.start;
         }
         let at = (span.start - window.start) as usize;
@@ -517,7 +640,10 @@ impl Table {
         let block = self.unseal(&span, &sealed, &mut context.work)?;
         if let Some(inputs) = &mut context.inputs {
             context.work.cache_probes += 1;
-            inputs.add(&block, context.cache.peek(&self.data(&span)).map(|(_, hits)| hits));
+            inputs.add(
+                &block,
+                context.cache.peek(&self.data(&span)).map(|(_, hits)| hits),
+            );
         }
         Ok(block)
     }
@@ -529,11 +655,19 @@ impl Table {
 
     /// Where data block `number` lies.
     pub(super) fn span(&self, index: &TableIndex, number: usize) -> Result<Range<u64>> {
-        index.span(number).ok_or_else(|| self.damaged(index.end(), "the table has no block of that number"))
+        index
+            .span(number)
+            .ok_or_else(|| self.damaged(index.end(), "the table has no block of that number"))
     }
 
     fn data(&self, span: &Range<u64>) -> Name<'static> {
-        Name::part(Kind::Data, BlockId { file: self.facts.id, offset: span.start })
+        Name::part(
+            Kind::Data,
+            BlockId {
+                file: self.facts.id,
+                offset: span.start,
+            },
+        )
     }
 
     /// The error for damage in the data block at `offset`.

@@ -31,30 +31,51 @@ impl Table {
         let mut meta = self.read_meta(context).await?;
         meta.model_fault.take().map_or(Ok(()), Err)?;
         let mut window = Window::default();
-        let mut audit = TableAudit { bytes: self.facts().bytes, ..TableAudit::default() };
+        let mut audit = TableAudit {
+            bytes: self.facts().bytes,
+            ..TableAudit::default()
+        };
         let (mut deletions, mut separated_bytes) = (0, 0);
         let mut last: Option<Entry> = None;
         for number in 0..self.block_count() {
             let at = self.span(&meta.index, number)?.start;
-            let block = self.block_in(&meta.index, &mut window, number, context).await?;
+            let block = self
+                .block_in(&meta.index, &mut window, number, context)
+                .await?;
             audit.blocks += 1;
             for index in 0..block.len() {
-                let entry = block.entry(index).ok_or_else(|| self.damaged(at, "an entry is malformed"))?;
+                let entry = block
+                    .entry(index)
+                    .ok_or_else(|| self.damaged(at, "an entry is malformed"))?;
                 let wrong = self.entry_fault(&meta, number, &entry, last.as_ref(), context);
                 wrong.map_or(Ok(()), |what| Err(self.damaged(at, what)))?;
                 audit.entries += 1;
                 deletions += u64::from(entry.kind == Kind::Delete);
-                separated_bytes += entry.pointer().map_or(0, |pointer| u64::from(pointer.stored_bytes));
+                separated_bytes += entry
+                    .pointer()
+                    .map_or(0, |pointer| u64::from(pointer.stored_bytes));
                 visit(&entry);
                 last = Some(entry);
             }
         }
         let facts = self.facts();
-        let first_and_last = (&meta.properties.smallest, last.map(|entry| entry.key).unwrap_or_default());
+        let first_and_last = (
+            &meta.properties.smallest,
+            last.map(|entry| entry.key).unwrap_or_default(),
+        );
         let found = (audit.entries, deletions, separated_bytes, first_and_last);
-        let stated = (facts.entries, facts.deletions, facts.separated_bytes, (&facts.smallest, facts.largest.clone()));
+        let stated = (
+            facts.entries,
+            facts.deletions,
+            facts.separated_bytes,
+            (&facts.smallest, facts.largest.clone()),
+        );
         if found != stated {
-            return Err(Error::corruption(self.path(), 0, "the entries are not those that the manifest describes"));
+            return Err(Error::corruption(
+                self.path(),
+                0,
+                "the entries are not those that the manifest describes",
+            ));
         }
         Ok(audit)
     }
@@ -83,11 +104,18 @@ impl Table {
         if entry.kind == Kind::Pointer && entry.pointer().is_none() {
             return Some("a pointer does not read back");
         }
-        if meta.filter.as_ref().is_some_and(|filter| !filter.may_contain(hash_key(&entry.key))) {
+        if meta
+            .filter
+            .as_ref()
+            .is_some_and(|filter| !filter.may_contain(hash_key(&entry.key)))
+        {
             return Some("the filter denies a key of the table");
         }
         // Versions of one key may go on in the next blocks, where a look-up follows them.
-        let span = meta.index.candidates(&entry.key, true, &mut context.work).span;
+        let span = meta
+            .index
+            .candidates(&entry.key, true, &mut context.work)
+            .span;
         let continued = last.is_some_and(|last| last.key == entry.key);
         if !(span.contains(&number) || continued && number >= span.end) {
             return Some("the index does not lead to a key of the table");

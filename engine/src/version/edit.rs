@@ -79,17 +79,34 @@ impl Edit {
         }
         let swept_of = |id: TableId| version.swept.get(&id).copied();
         for added in &self.added {
-            self.table_swept.push((added.facts.id, swept_of(added.facts.id).unwrap_or(swept)));
+            self.table_swept
+                .push((added.facts.id, swept_of(added.facts.id).unwrap_or(swept)));
         }
         let removed: BTreeSet<TableId> = self.removed.iter().map(|(_, id)| *id).collect();
-        let stay = version.tables().map(|(_, table)| table.facts()).filter(|facts| !removed.contains(&facts.id));
+        let stay = version
+            .tables()
+            .map(|(_, table)| table.facts())
+            .filter(|facts| !removed.contains(&facts.id));
         let stay = stay.map(|facts| (facts, swept_of(facts.id).unwrap_or(0)));
-        let join = self.added.iter().map(|added| &added.facts).zip(self.table_swept.iter().map(|(_, swept)| *swept));
+        let join = self
+            .added
+            .iter()
+            .map(|added| &added.facts)
+            .zip(self.table_swept.iter().map(|(_, swept)| *swept));
         // A tombstone hides nothing in a table all of which is newer.
-        let applied = stay.chain(join).map(|(it, swept)| (&it.smallest, &it.largest, swept.max(it.sequence_min)));
+        let applied = stay
+            .chain(join)
+            .map(|(it, swept)| (&it.smallest, &it.largest, swept.max(it.sequence_min)));
         let spent = ranges.spent(applied, snapshots);
-        self.ranges_added = fresh.iter().filter(|it| !spent.contains(&it.sequence)).cloned().collect();
-        self.ranges_removed = spent.intersection(&version.ranges.sequences()).copied().collect();
+        self.ranges_added = fresh
+            .iter()
+            .filter(|it| !spent.contains(&it.sequence))
+            .cloned()
+            .collect();
+        self.ranges_removed = spent
+            .intersection(&version.ranges.sequences())
+            .copied()
+            .collect();
     }
 
     /// The version after this change. `tables` and `values` hold the files that join, open; value files by their number on
@@ -104,25 +121,42 @@ impl Edit {
         values: &BTreeMap<u64, Arc<ValueFile>>,
     ) -> Result<Version, String> {
         let mut after = before.clone();
-        let deepest =
-            self.added.iter().map(|table| table.level).chain(self.runs_max.iter().map(|(level, _)| *level)).max();
+        let deepest = self
+            .added
+            .iter()
+            .map(|table| table.level)
+            .chain(self.runs_max.iter().map(|(level, _)| *level))
+            .max();
         let levels = deepest.map_or(0, |level| level + 1).max(after.levels.len());
         after.levels.resize_with(levels, Default::default);
         for (level, id) in &self.removed {
             for run in &mut after.levels[*level].runs {
                 if run.tables.iter().any(|table| table.facts().id == *id) {
-                    Arc::make_mut(run).tables.retain(|table| table.facts().id != *id);
+                    Arc::make_mut(run)
+                        .tables
+                        .retain(|table| table.facts().id != *id);
                 }
             }
         }
         for added in &self.added {
             let runs = &mut after.levels[added.level].runs;
-            let at = runs.iter().position(|run| run.id == added.run).unwrap_or_else(|| {
-                runs.insert(0, Arc::new(Run { id: added.run, tables: Vec::new() }));
-                0
-            });
+            let at = runs
+                .iter()
+                .position(|run| run.id == added.run)
+                .unwrap_or_else(|| {
+                    runs.insert(
+                        0,
+                        Arc::new(Run {
+                            id: added.run,
+                            tables: Vec::new(),
+                        }),
+                    );
+                    0
+                });
             let run = Arc::make_mut(&mut runs[at]);
-            let place = run.tables.partition_point(|table| table.facts().smallest < added.facts.smallest);
+            let place = run
+                .tables
+                .partition_point(|table| table.facts().smallest < added.facts.smallest);
             run.tables.insert(place, tables[&added.facts.id].clone());
         }
         for level in &mut after.levels {
@@ -147,7 +181,8 @@ impl Edit {
             self.values_moved.push((number, facts.physical));
         }
         if facts.dead.bytes() > 0 {
-            self.values_dead.insert(number, facts.dead.ranges().to_vec());
+            self.values_dead
+                .insert(number, facts.dead.ranges().to_vec());
         }
     }
 
@@ -171,23 +206,40 @@ impl Edit {
         };
         let ((one, one_runs), (two, two_runs)) = (normal(self), normal(other));
         if one.added != two.added {
-            let differs = one.added.iter().zip(&two.added).find(|(stated, live)| stated != live);
-            let counts = format!("{} tables where {} are in force", one.added.len(), two.added.len());
+            let differs = one
+                .added
+                .iter()
+                .zip(&two.added)
+                .find(|(stated, live)| stated != live);
+            let counts = format!(
+                "{} tables where {} are in force",
+                one.added.len(),
+                two.added.len()
+            );
             let apart = |(stated, live)| format!("{stated:?} where {live:?} is in force");
             return Some(format!("it states {}", differs.map_or(counts, apart)));
         }
         if one_runs != two_runs {
-            return Some(format!("by level it states the runs {one_runs:?} where {two_runs:?} are in force"));
+            return Some(format!(
+                "by level it states the runs {one_runs:?} where {two_runs:?} are in force"
+            ));
         }
         if (&one.ranges_added, &one.table_swept) != (&two.ranges_added, &two.table_swept) {
-            return Some("its range tombstones, or what they were applied to, are not those in force".to_owned());
+            return Some(
+                "its range tombstones, or what they were applied to, are not those in force"
+                    .to_owned(),
+            );
         }
         (one != two).then(|| "its value files or limits of runs are not those in force".to_owned())
     }
 
     fn apply_ranges(&self, version: &mut Version) {
         if !self.ranges_added.is_empty() || !self.ranges_removed.is_empty() {
-            version.ranges = Arc::new(version.ranges.changed(&self.ranges_added, &self.ranges_removed));
+            version.ranges = Arc::new(
+                version
+                    .ranges
+                    .changed(&self.ranges_added, &self.ranges_removed),
+            );
         }
         for (_, table) in &self.removed {
             version.swept.remove(table);
@@ -204,35 +256,63 @@ impl Edit {
         states: &mut BTreeMap<u64, ValueFileState>,
         files: &BTreeMap<u64, Arc<ValueFile>>,
     ) -> Result<(), String> {
-        let mut facts = states.iter().map(|(number, state)| (*number, state.facts.clone())).collect();
+        let mut facts = states
+            .iter()
+            .map(|(number, state)| (*number, state.facts.clone()))
+            .collect();
         self.change_values(&mut facts)?;
         let state = |(number, facts): (u64, ValueFacts)| {
-            let known = states.get(&number).filter(|state| state.file.number == facts.physical);
-            let file = known.map_or_else(|| files[&facts.physical].clone(), |state| state.file.clone());
-            (number, ValueFileState { number, facts, file })
+            let known = states
+                .get(&number)
+                .filter(|state| state.file.number == facts.physical);
+            let file = known.map_or_else(
+                || files[&facts.physical].clone(),
+                |state| state.file.clone(),
+            );
+            (
+                number,
+                ValueFileState {
+                    number,
+                    facts,
+                    file,
+                },
+            )
         };
         *states = facts.into_iter().map(state).collect();
         Ok(())
     }
 
     /// Makes the changes to value files. What cannot be is said.
-    pub(crate) fn change_values(&self, files: &mut BTreeMap<u64, ValueFacts>) -> Result<(), String> {
-        files.extend(self.values_opened.iter().map(|file| (*file, ValueFacts::opened(*file))));
+    pub(crate) fn change_values(
+        &self,
+        files: &mut BTreeMap<u64, ValueFacts>,
+    ) -> Result<(), String> {
+        files.extend(
+            self.values_opened
+                .iter()
+                .map(|file| (*file, ValueFacts::opened(*file))),
+        );
         let unknown = |file: u64| format!("an edit names value file {file}, which is not there");
         for (file, physical) in &self.values_moved {
             let facts = files.get_mut(file).ok_or_else(|| unknown(*file))?;
             (facts.physical, facts.dead) = (*physical, Arc::default());
         }
         for (file, bytes) in &self.values_sealed {
-            files.get_mut(file).ok_or_else(|| unknown(*file))?.sealed_bytes = Some(*bytes);
+            files
+                .get_mut(file)
+                .ok_or_else(|| unknown(*file))?
+                .sealed_bytes = Some(*bytes);
         }
         for (file, bytes) in &self.values_settled {
             files.get_mut(file).ok_or_else(|| unknown(*file))?.settled = *bytes;
         }
         for (file, parts) in &self.values_dead {
-            let dead: &mut Extents = Arc::make_mut(&mut files.get_mut(file).ok_or_else(|| unknown(*file))?.dead);
+            let dead: &mut Extents =
+                Arc::make_mut(&mut files.get_mut(file).ok_or_else(|| unknown(*file))?.dead);
             if !dead.add(parts.clone()) {
-                return Err(format!("an edit books a part of value file {file} as garbage that is garbage already"));
+                return Err(format!(
+                    "an edit books a part of value file {file} as garbage that is garbage already"
+                ));
             }
         }
         files.retain(|file, _| !self.values_removed.contains(file));

@@ -92,7 +92,12 @@ fn encode_edit(edit: &Edit) -> Vec<u8> {
         put(&mut out, 4, &[*level as u64, *table]);
     }
     for AddedTable { level, run, facts } in &edit.added {
-        let sizes = [facts.bytes, facts.entries, facts.deletions, facts.separated_bytes];
+        let sizes = [
+            facts.bytes,
+            facts.entries,
+            facts.deletions,
+            facts.separated_bytes,
+        ];
         put(&mut out, 5, &[*level as u64, *run, facts.id]);
         sizes.iter().for_each(|size| put_varint(&mut out, *size));
         put_varint(&mut out, facts.sequence_min);
@@ -103,9 +108,15 @@ fn encode_edit(edit: &Edit) -> Vec<u8> {
     for (level, runs) in &edit.runs_max {
         put(&mut out, 6, &[*level as u64, u64::from(*runs)]);
     }
-    edit.values_opened.iter().for_each(|file| put(&mut out, 7, &[*file]));
-    edit.values_sealed.iter().for_each(|(file, bytes)| put(&mut out, 8, &[*file, *bytes]));
-    edit.values_removed.iter().for_each(|file| put(&mut out, 10, &[*file]));
+    edit.values_opened
+        .iter()
+        .for_each(|file| put(&mut out, 7, &[*file]));
+    edit.values_sealed
+        .iter()
+        .for_each(|(file, bytes)| put(&mut out, 8, &[*file, *bytes]));
+    edit.values_removed
+        .iter()
+        .for_each(|file| put(&mut out, 10, &[*file]));
     for (file, parts) in &edit.values_dead {
         put(&mut out, 11, &[*file, parts.len() as u64]);
         let mut parts = parts.clone();
@@ -117,15 +128,28 @@ fn encode_edit(edit: &Edit) -> Vec<u8> {
             end_before = end;
         }
     }
-    edit.values_moved.iter().for_each(|(file, physical)| put(&mut out, 12, &[*file, *physical]));
-    edit.values_settled.iter().for_each(|(file, bytes)| put(&mut out, 13, &[*file, *bytes]));
-    for RangeTombstone { sequence, start, end } in &edit.ranges_added {
+    edit.values_moved
+        .iter()
+        .for_each(|(file, physical)| put(&mut out, 12, &[*file, *physical]));
+    edit.values_settled
+        .iter()
+        .for_each(|(file, bytes)| put(&mut out, 13, &[*file, *bytes]));
+    for RangeTombstone {
+        sequence,
+        start,
+        end,
+    } in &edit.ranges_added
+    {
         put(&mut out, 20, &[*sequence]);
         put_bytes(&mut out, start);
         put_bytes(&mut out, end);
     }
-    edit.ranges_removed.iter().for_each(|sequence| put(&mut out, 21, &[*sequence]));
-    edit.table_swept.iter().for_each(|(table, sequence)| put(&mut out, 22, &[*table, *sequence]));
+    edit.ranges_removed
+        .iter()
+        .for_each(|sequence| put(&mut out, 21, &[*sequence]));
+    edit.table_swept
+        .iter()
+        .for_each(|(table, sequence)| put(&mut out, 22, &[*table, *sequence]));
     out
 }
 
@@ -147,9 +171,13 @@ fn decode_edit(payload: &[u8]) -> Option<Edit> {
             3 => edit.sequence = Some(fields.varint()?),
             4 => edit.removed.push((level(&mut fields)?, fields.varint()?)),
             5 => edit.added.push(decode_added(&mut fields)?),
-            6 => edit.runs_max.push((level(&mut fields)?, u32::try_from(fields.varint()?).ok()?)),
+            6 => edit
+                .runs_max
+                .push((level(&mut fields)?, u32::try_from(fields.varint()?).ok()?)),
             7 => edit.values_opened.push(fields.varint()?),
-            8 => edit.values_sealed.push((fields.varint()?, fields.varint()?)),
+            8 => edit
+                .values_sealed
+                .push((fields.varint()?, fields.varint()?)),
             9 => drop((fields.varint()?, fields.varint()?)),
             10 => edit.values_removed.push(fields.varint()?),
             11 => {
@@ -157,7 +185,9 @@ fn decode_edit(payload: &[u8]) -> Option<Edit> {
                 edit.values_dead.insert(file, parts);
             }
             12 => edit.values_moved.push((fields.varint()?, fields.varint()?)),
-            13 => edit.values_settled.push((fields.varint()?, fields.varint()?)),
+            13 => edit
+                .values_settled
+                .push((fields.varint()?, fields.varint()?)),
             20 => edit.ranges_added.push(decode_range(&mut fields)?),
             21 => drop(edit.ranges_removed.insert(fields.varint()?)),
             22 => edit.table_swept.push((fields.varint()?, fields.varint()?)),
@@ -171,7 +201,10 @@ fn decode_parts(fields: &mut Fields<'_>) -> Option<Vec<(u64, u64)>> {
     let count = fields.varint()?;
     let mut parts: Vec<(u64, u64)> = Vec::new();
     for _ in 0..count {
-        let start = parts.last().map_or(0, |(_, end)| *end).checked_add(fields.varint()?)?;
+        let start = parts
+            .last()
+            .map_or(0, |(_, end)| *end)
+            .checked_add(fields.varint()?)?;
         parts.push((start, start.checked_add(fields.varint()?)?));
     }
     Some(parts)
@@ -179,8 +212,15 @@ fn decode_parts(fields: &mut Fields<'_>) -> Option<Vec<(u64, u64)>> {
 
 fn decode_range(fields: &mut Fields<'_>) -> Option<RangeTombstone> {
     let sequence = fields.varint()?;
-    let (start, end) = (Bytes::copy_from_slice(fields.bytes()?), Bytes::copy_from_slice(fields.bytes()?));
-    (end.is_empty() || start < end).then_some(RangeTombstone { sequence, start, end })
+    let (start, end) = (
+        Bytes::copy_from_slice(fields.bytes()?),
+        Bytes::copy_from_slice(fields.bytes()?),
+    );
+    (end.is_empty() || start < end).then_some(RangeTombstone {
+        sequence,
+        start,
+        end,
+    })
 }
 
 fn decode_added(fields: &mut Fields<'_>) -> Option<AddedTable> {
@@ -196,7 +236,11 @@ fn decode_added(fields: &mut Fields<'_>) -> Option<AddedTable> {
         smallest: Bytes::copy_from_slice(fields.bytes()?),
         largest: Bytes::copy_from_slice(fields.bytes()?),
     };
-    Some(AddedTable { level, run, facts: Arc::new(facts) })
+    Some(AddedTable {
+        level,
+        run,
+        facts: Arc::new(facts),
+    })
 }
 
 /// The content of `CURRENT` for the manifest `name`.
@@ -232,7 +276,11 @@ mod tests {
             next_number: Some(10),
             sequence: Some(300),
             removed: vec![(0, 4)],
-            added: vec![AddedTable { level: 1, run: 8, facts: Arc::new(facts) }],
+            added: vec![AddedTable {
+                level: 1,
+                run: 8,
+                facts: Arc::new(facts),
+            }],
             runs_max: vec![(1, 4)],
             values_opened: vec![6],
             values_sealed: vec![(3, 1000)],
@@ -241,8 +289,16 @@ mod tests {
             values_dead: [(3, vec![(8, 28), (128, 138)])].into(),
             values_removed: vec![2],
             ranges_added: vec![
-                RangeTombstone { sequence: 299, start: Bytes::from_static(b"c"), end: Bytes::from_static(b"c\0") },
-                RangeTombstone { sequence: 300, start: Bytes::new(), end: Bytes::new() },
+                RangeTombstone {
+                    sequence: 299,
+                    start: Bytes::from_static(b"c"),
+                    end: Bytes::from_static(b"c\0"),
+                },
+                RangeTombstone {
+                    sequence: 300,
+                    start: Bytes::new(),
+                    end: Bytes::new(),
+                },
             ],
             ranges_removed: [7].into(),
             table_swept: vec![(9, 300)],
@@ -252,7 +308,10 @@ mod tests {
     #[test]
     fn the_bytes_of_an_edit_are_frozen() {
         let record = encode(&edit());
-        let hex: String = record[4..].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = record[4..]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(
             hex,
             "46000000\

@@ -32,24 +32,54 @@ impl Manifest {
     /// Begins manifest `number` with the whole of `version` and `base`, and makes `CURRENT` name it.
     ///
     /// Until `CURRENT` is renamed into place, a crash leaves the old manifest in force.
-    pub(crate) async fn begin(env: &Env, directory: &Path, number: u64, version: &Version, base: Edit) -> Result<Self> {
+    pub(crate) async fn begin(
+        env: &Env,
+        directory: &Path,
+        number: u64,
+        version: &Version,
+        base: Edit,
+    ) -> Result<Self> {
         let path = FileKind::Manifest.path(directory, number);
-        let file = env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let file = env
+            .fs
+            .create(&path)
+            .map_err(|error| Error::io("create", &path, error))?;
         let mut content = format::header();
         content.extend_from_slice(&format::encode(&snapshot(version, base.clone())));
-        let manifest = Self { file, path, state_bytes: content.len() as u64, edit_bytes: 0, base };
+        let manifest = Self {
+            file,
+            path,
+            state_bytes: content.len() as u64,
+            edit_bytes: 0,
+            base,
+        };
         manifest.append_synced(&content).await?;
 
         let temporary = directory.join("CURRENT.new");
         let current = directory.join(CURRENT);
-        let file = env.fs.create(&temporary).map_err(|error| Error::io("create", &temporary, error))?;
+        let file = env
+            .fs
+            .create(&temporary)
+            .map_err(|error| Error::io("create", &temporary, error))?;
         let content = format::encode_current(&FileKind::Manifest.name(number));
-        file.append(content.as_bytes()).await.map_err(|error| Error::io("append to", &temporary, error))?;
-        file.sync().await.map_err(|error| Error::io("sync", &temporary, error))?;
+        file.append(content.as_bytes())
+            .await
+            .map_err(|error| Error::io("append to", &temporary, error))?;
+        file.sync()
+            .await
+            .map_err(|error| Error::io("sync", &temporary, error))?;
         // The manifest's own entry must be durable before the name that leads to it.
-        env.fs.sync_directory(directory).await.map_err(|error| Error::io("sync", directory, error))?;
-        env.fs.rename(&temporary, &current).map_err(|error| Error::io("rename", &temporary, error))?;
-        env.fs.sync_directory(directory).await.map_err(|error| Error::io("sync", directory, error))?;
+        env.fs
+            .sync_directory(directory)
+            .await
+            .map_err(|error| Error::io("sync", directory, error))?;
+        env.fs
+            .rename(&temporary, &current)
+            .map_err(|error| Error::io("rename", &temporary, error))?;
+        env.fs
+            .sync_directory(directory)
+            .await
+            .map_err(|error| Error::io("sync", directory, error))?;
         Ok(manifest)
     }
 
@@ -70,17 +100,35 @@ impl Manifest {
     }
 
     /// Begins it anew as `number`, the next number of all, with the whole of `version`; its bytes.
-    pub(crate) async fn roll(&mut self, env: &Env, directory: &Path, number: u64, version: &Version) -> Result<u64> {
-        let base = Edit { next_number: Some(number + 1), ..self.base.clone() };
-        let old = std::mem::replace(self, Self::begin(env, directory, number, version, base).await?);
+    pub(crate) async fn roll(
+        &mut self,
+        env: &Env,
+        directory: &Path,
+        number: u64,
+        version: &Version,
+    ) -> Result<u64> {
+        let base = Edit {
+            next_number: Some(number + 1),
+            ..self.base.clone()
+        };
+        let old = std::mem::replace(
+            self,
+            Self::begin(env, directory, number, version, base).await?,
+        );
         // One that cannot be removed now is removed when the directory is next opened.
         let _ = env.fs.remove(&old.path);
         Ok(self.state_bytes)
     }
 
     async fn append_synced(&self, bytes: &[u8]) -> Result<()> {
-        self.file.append(bytes).await.map_err(|error| Error::io("append to", &self.path, error))?;
-        self.file.sync().await.map_err(|error| Error::io("sync", &self.path, error))
+        self.file
+            .append(bytes)
+            .await
+            .map_err(|error| Error::io("append to", &self.path, error))?;
+        self.file
+            .sync()
+            .await
+            .map_err(|error| Error::io("sync", &self.path, error))
     }
 }
 
@@ -89,15 +137,25 @@ pub(crate) fn snapshot(version: &Version, mut base: Edit) -> Edit {
     for (level, state) in version.levels.iter().enumerate() {
         // A run that is not there yet becomes the newest of its level: so the oldest goes first.
         for run in state.runs.iter().rev() {
-            let table = |facts: &Arc<_>| AddedTable { level, run: run.id, facts: Arc::clone(facts) };
-            base.added.extend(run.tables.iter().map(|it| table(it.facts())));
+            let table = |facts: &Arc<_>| AddedTable {
+                level,
+                run: run.id,
+                facts: Arc::clone(facts),
+            };
+            base.added
+                .extend(run.tables.iter().map(|it| table(it.facts())));
         }
-        base.runs_max.extend(state.runs_max.map(|runs| (level, runs)));
+        base.runs_max
+            .extend(state.runs_max.map(|runs| (level, runs)));
     }
     for (number, state) in &version.value_files {
         base.add_value_file(*number, &state.facts);
     }
     base.ranges_added = version.ranges.tombstones();
-    base.table_swept = version.swept.iter().map(|(table, sequence)| (*table, *sequence)).collect();
+    base.table_swept = version
+        .swept
+        .iter()
+        .map(|(table, sequence)| (*table, *sequence))
+        .collect();
     base
 }

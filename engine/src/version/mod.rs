@@ -66,7 +66,9 @@ impl FileKind {
     pub(crate) fn parse(name: &str) -> Option<(Self, u64)> {
         let (number, extension) = name.split_once('.')?;
         let kinds = [Self::Wal, Self::Table, Self::Values, Self::Manifest];
-        let kind = kinds.into_iter().find(|kind| kind.extension() == extension)?;
+        let kind = kinds
+            .into_iter()
+            .find(|kind| kind.extension() == extension)?;
         Some((kind, number.parse().ok()?))
     }
 }
@@ -83,13 +85,24 @@ pub(crate) struct Run {
 impl Run {
     /// The table that can hold `key`, if there is one. O(log tables).
     pub(crate) fn table_for(&self, key: &[u8]) -> Option<&Arc<Table>> {
-        let at = self.tables.partition_point(|table| *table.facts().largest < *key);
-        self.tables.get(at).filter(|table| *table.facts().smallest <= *key)
+        let at = self
+            .tables
+            .partition_point(|table| *table.facts().largest < *key);
+        self.tables
+            .get(at)
+            .filter(|table| *table.facts().smallest <= *key)
     }
 
     /// The facts that policies see.
     pub(crate) fn facts(&self) -> RunFacts {
-        RunFacts { id: self.id, tables: self.tables.iter().map(|table| table.facts().clone()).collect() }
+        RunFacts {
+            id: self.id,
+            tables: self
+                .tables
+                .iter()
+                .map(|table| table.facts().clone())
+                .collect(),
+        }
     }
 }
 
@@ -119,7 +132,9 @@ impl Version {
     /// Every table with its level, the newest data first.
     pub(crate) fn tables(&self) -> impl Iterator<Item = (usize, &Arc<Table>)> {
         self.levels.iter().enumerate().flat_map(|(level, it)| {
-            it.runs.iter().flat_map(move |run| run.tables.iter().map(move |table| (level, table)))
+            it.runs
+                .iter()
+                .flat_map(move |run| run.tables.iter().map(move |table| (level, table)))
         })
     }
 
@@ -128,7 +143,10 @@ impl Version {
         let sealed = edit.values_sealed.iter().map(|(file, _)| file);
         let touched: BTreeSet<&u64> = sealed.chain(edit.values_dead.keys()).collect();
         let mut without = Vec::new();
-        for state in touched.into_iter().filter_map(|file| self.value_files.get(file)) {
+        for state in touched
+            .into_iter()
+            .filter_map(|file| self.value_files.get(file))
+        {
             if state.is_sealed() && state.live_bytes()? == 0 {
                 without.push(state.number);
             }
@@ -138,7 +156,11 @@ impl Version {
 
     /// The value files on disk that `after` does not use any more.
     pub(crate) fn values_gone(&self, after: &Self) -> Vec<Arc<ValueFile>> {
-        let used: BTreeSet<u64> = after.value_files.values().map(|state| state.file.number).collect();
+        let used: BTreeSet<u64> = after
+            .value_files
+            .values()
+            .map(|state| state.file.number)
+            .collect();
         self.values_on_disk()
             .into_iter()
             .filter(|(number, _)| !used.contains(number))
@@ -148,7 +170,10 @@ impl Version {
 
     /// The value files on disk, each once.
     pub(crate) fn values_on_disk(&self) -> BTreeMap<u64, &Arc<ValueFile>> {
-        self.value_files.values().map(|state| (state.file.number, &state.file)).collect()
+        self.value_files
+            .values()
+            .map(|state| (state.file.number, &state.file))
+            .collect()
     }
 
     /// The shape that policies see. O(tables).

@@ -40,12 +40,21 @@ pub(crate) struct Recovered {
 ///
 /// # Errors
 /// I/O errors, [`Error::Format`] for a newer format, and [`Error::Corruption`] with the file and offset.
-pub(crate) async fn recover(env: &Env, directory: &Path, cache: &Arc<BlockCache>) -> Result<Recovered> {
-    let names = env.fs.list(directory).map_err(|error| Error::io("list", directory, error))?;
+pub(crate) async fn recover(
+    env: &Env,
+    directory: &Path,
+    cache: &Arc<BlockCache>,
+) -> Result<Recovered> {
+    let names = env
+        .fs
+        .list(directory)
+        .map_err(|error| Error::io("list", directory, error))?;
     let is_new = !names.iter().any(|name| name == CURRENT);
     let state = if is_new {
         if names.iter().any(|name| name == UNFINISHED) {
-            return Err(Error::Unfinished { directory: directory.to_owned() });
+            return Err(Error::Unfinished {
+                directory: directory.to_owned(),
+            });
         }
         check_new(env, directory, &names)?;
         State::default()
@@ -53,8 +62,15 @@ pub(crate) async fn recover(env: &Env, directory: &Path, cache: &Arc<BlockCache>
         read_manifest(env, directory).await?.1
     };
     let version = state.open_files(env, directory, cache).await?;
-    let files: Vec<_> = names.iter().filter_map(|name| Some((name, FileKind::parse(name)?))).collect();
-    let largest = files.iter().map(|(_, (_, number))| number.saturating_add(1)).max().unwrap_or(1);
+    let files: Vec<_> = names
+        .iter()
+        .filter_map(|name| Some((name, FileKind::parse(name)?)))
+        .collect();
+    let largest = files
+        .iter()
+        .map(|(_, (_, number))| number.saturating_add(1))
+        .max()
+        .unwrap_or(1);
     let mut wals: Vec<u64> = Vec::new();
     let mut leftovers = Vec::new();
     for (name, (kind, number)) in files {
@@ -76,7 +92,14 @@ pub(crate) async fn recover(env: &Env, directory: &Path, cache: &Arc<BlockCache>
         return Err(missing(&FileKind::Wal.path(directory, state.wal_min)));
     }
     let next_number = state.next_number.max(largest);
-    Ok(Recovered { version, sequence: state.sequence, next_number, wal_min: state.wal_min, wals, leftovers })
+    Ok(Recovered {
+        version,
+        sequence: state.sequence,
+        next_number,
+        wal_min: state.wal_min,
+        wals,
+        leftovers,
+    })
 }
 
 /// That a directory without `CURRENT` never had one: nothing is written before it is durable.
@@ -87,12 +110,15 @@ fn check_new(env: &Env, directory: &Path, names: &[String]) -> Result<()> {
             Some((FileKind::Wal, _)) => {
                 let path = directory.join(name);
                 let bytes = env.fs.open(&path).and_then(|file| file.bytes());
-                bytes.map_err(|error| Error::io("measure", &path, error))? > FILE_HEADER_BYTES as u64
+                bytes.map_err(|error| Error::io("measure", &path, error))?
+                    > FILE_HEADER_BYTES as u64
             }
             _ => false,
         };
         if is_old {
-            let what = format!("there is no CURRENT, but {name} is there: the directory lost its manifest");
+            let what = format!(
+                "there is no CURRENT, but {name} is there: the directory lost its manifest"
+            );
             return Err(Error::corruption(&directory.join(CURRENT), 0, what));
         }
     }
@@ -130,18 +156,28 @@ struct State {
 async fn read_manifest(env: &Env, directory: &Path) -> Result<(String, State)> {
     let current = directory.join(CURRENT);
     let content = read_whole(env, &current).await?;
-    let name = format::decode_current(&content)
-        .ok_or_else(|| Error::corruption(&current, 0, "it does not name a manifest, or its checksum is wrong"))?;
+    let name = format::decode_current(&content).ok_or_else(|| {
+        Error::corruption(
+            &current,
+            0,
+            "it does not name a manifest, or its checksum is wrong",
+        )
+    })?;
     let path = directory.join(name);
     let file = read_whole(env, &path).await?;
-    let header: &[u8; format::HEADER_BYTES] =
-        file.first_chunk().ok_or_else(|| Error::corruption(&path, 0, "it ends within its header"))?;
+    let header: &[u8; format::HEADER_BYTES] = file
+        .first_chunk()
+        .ok_or_else(|| Error::corruption(&path, 0, "it ends within its header"))?;
     if header[..8] != *format::MAGIC {
         return Err(Error::corruption(&path, 0, "this is no manifest"));
     }
     let found = u32::from_le_bytes(header[8..].try_into().expect("4 bytes"));
     if found > format::FORMAT {
-        return Err(Error::Format { file: path, found, supported: format::FORMAT });
+        return Err(Error::Format {
+            file: path,
+            found,
+            supported: format::FORMAT,
+        });
     }
     let mut state = State::default();
     let mut at = format::HEADER_BYTES;
@@ -154,7 +190,11 @@ async fn read_manifest(env: &Env, directory: &Path) -> Result<(String, State)> {
         at = next;
     }
     if at == format::HEADER_BYTES {
-        return Err(Error::corruption(&path, at as u64, "its first record does not read back"));
+        return Err(Error::corruption(
+            &path,
+            at as u64,
+            "its first record does not read back",
+        ));
     }
     Ok((name.to_owned(), state))
 }
@@ -165,23 +205,46 @@ async fn read_manifest(env: &Env, directory: &Path) -> Result<(String, State)> {
 /// As [`recover`].
 pub(crate) async fn read_back(env: &Env, directory: &Path) -> Result<(String, Edit)> {
     let (name, state) = read_manifest(env, directory).await?;
-    let (wal_min, next_number, sequence) = (Some(state.wal_min), Some(state.next_number), Some(state.sequence));
-    Ok((name, Edit { wal_min, next_number, sequence, ..state.edit() }))
+    let (wal_min, next_number, sequence) = (
+        Some(state.wal_min),
+        Some(state.next_number),
+        Some(state.sequence),
+    );
+    Ok((
+        name,
+        Edit {
+            wal_min,
+            next_number,
+            sequence,
+            ..state.edit()
+        },
+    ))
 }
 
 /// Every edit is synced before it takes effect, so only the last can be torn: a sound one after it proves damage.
 fn check_torn(path: &Path, file: &[u8], at: usize) -> Result<()> {
-    if (at + 1..file.len()).any(|later| format::decode(file, later).is_some_and(|(edit, _)| edit != Edit::default())) {
-        return Err(Error::corruption(path, at as u64, "an edit before the last does not read back"));
+    if (at + 1..file.len())
+        .any(|later| format::decode(file, later).is_some_and(|(edit, _)| edit != Edit::default()))
+    {
+        return Err(Error::corruption(
+            path,
+            at as u64,
+            "an edit before the last does not read back",
+        ));
     }
     Ok(())
 }
 
 async fn read_whole(env: &Env, path: &Path) -> Result<bytes::Bytes> {
     let file = open_named(&*env.fs, path)?;
-    let bytes = file.bytes().map_err(|error| Error::io("measure", path, error))?;
-    let bytes = usize::try_from(bytes).map_err(|_| Error::corruption(path, 0, "longer than memory"))?;
-    file.read_at(0, bytes).await.map_err(|error| Error::io("read", path, error))
+    let bytes = file
+        .bytes()
+        .map_err(|error| Error::io("measure", path, error))?;
+    let bytes =
+        usize::try_from(bytes).map_err(|_| Error::corruption(path, 0, "longer than memory"))?;
+    file.read_at(0, bytes)
+        .await
+        .map_err(|error| Error::io("read", path, error))
 }
 
 impl State {
@@ -190,10 +253,18 @@ impl State {
         self.next_number = edit.next_number.unwrap_or(self.next_number);
         self.sequence = edit.sequence.unwrap_or(self.sequence);
         if (self.next_number | self.sequence) >> 56 != 0 {
-            return Err(Error::corruption(path, offset as u64, "an edit names a number that is never reached"));
+            return Err(Error::corruption(
+                path,
+                offset as u64,
+                "an edit names a number that is never reached",
+            ));
         }
         for (level, id) in &edit.removed {
-            if self.tables.remove(id).is_none_or(|table| table.level != *level) {
+            if self
+                .tables
+                .remove(id)
+                .is_none_or(|table| table.level != *level)
+            {
                 let what = format!("an edit removes table {id}, which is not in level {level}");
                 return Err(Error::corruption(path, offset as u64, what));
             }
@@ -205,14 +276,24 @@ impl State {
             }
             self.tables.insert(table.facts.id, table.clone());
         }
-        let used: BTreeSet<(usize, u64)> = self.tables.values().map(|table| (table.level, table.run)).collect();
+        let used: BTreeSet<(usize, u64)> = self
+            .tables
+            .values()
+            .map(|table| (table.level, table.run))
+            .collect();
         for (level, runs) in &mut self.runs {
             runs.retain(|run| used.contains(&(*level, *run)));
         }
         self.runs_max.extend(edit.runs_max.iter().copied());
-        edit.change_values(&mut self.values).map_err(|what| Error::corruption(path, offset as u64, what))?;
-        self.ranges.extend(edit.ranges_added.iter().map(|range| (range.sequence, range.clone())));
-        self.ranges.retain(|sequence, _| !edit.ranges_removed.contains(sequence));
+        edit.change_values(&mut self.values)
+            .map_err(|what| Error::corruption(path, offset as u64, what))?;
+        self.ranges.extend(
+            edit.ranges_added
+                .iter()
+                .map(|range| (range.sequence, range.clone())),
+        );
+        self.ranges
+            .retain(|sequence, _| !edit.ranges_removed.contains(sequence));
         for (_, table) in &edit.removed {
             self.swept.remove(table);
         }
@@ -224,18 +305,32 @@ impl State {
     }
 
     /// Opens every live file and makes the version of them.
-    async fn open_files(&self, env: &Env, directory: &Path, cache: &Arc<BlockCache>) -> Result<Version> {
+    async fn open_files(
+        &self,
+        env: &Env,
+        directory: &Path,
+        cache: &Arc<BlockCache>,
+    ) -> Result<Version> {
         let mut context = ReadContext::new(cache, &*env.clock);
         let mut tables = BTreeMap::new();
         for (id, added) in &self.tables {
             let path = FileKind::Table.path(directory, *id);
             let file = open_named(&*env.fs, &path)?;
-            let table = Table::open(env.fs.clone(), file, path, added.facts.clone(), &mut context).await?;
+            let table = Table::open(
+                env.fs.clone(),
+                file,
+                path,
+                added.facts.clone(),
+                &mut context,
+            )
+            .await?;
             tables.insert(*id, Arc::new(table));
         }
         let mut values = BTreeMap::new();
         for (number, facts) in &self.values {
-            let Entry::Vacant(place) = values.entry(facts.physical) else { continue };
+            let Entry::Vacant(place) = values.entry(facts.physical) else {
+                continue;
+            };
             let path = FileKind::Values.path(directory, facts.physical);
             let file = open_named(&*env.fs, &path)?;
             let mut file = ValueFile::new(facts.physical, path, file, env.fs.clone());
@@ -244,7 +339,10 @@ impl State {
             }
             place.insert(Arc::new(file));
         }
-        Ok(self.edit().apply(&Version::default(), &tables, &values).expect("edits were applied one by one"))
+        Ok(self
+            .edit()
+            .apply(&Version::default(), &tables, &values)
+            .expect("edits were applied one by one"))
     }
 
     /// The edit that makes the whole of it out of nothing.
@@ -252,14 +350,27 @@ impl State {
         let mut edit = Edit::default();
         for (level, runs) in &self.runs {
             for run in runs.iter().rev() {
-                let of_run = self.tables.values().filter(|table| (table.level, table.run) == (*level, *run));
+                let of_run = self
+                    .tables
+                    .values()
+                    .filter(|table| (table.level, table.run) == (*level, *run));
                 edit.added.extend(of_run.cloned());
             }
         }
-        edit.runs_max = self.runs_max.iter().map(|(level, runs)| (*level, *runs)).collect();
-        self.values.iter().for_each(|(number, facts)| edit.add_value_file(*number, facts));
+        edit.runs_max = self
+            .runs_max
+            .iter()
+            .map(|(level, runs)| (*level, *runs))
+            .collect();
+        self.values
+            .iter()
+            .for_each(|(number, facts)| edit.add_value_file(*number, facts));
         edit.ranges_added = self.ranges.values().cloned().collect();
-        edit.table_swept = self.swept.iter().map(|(table, sequence)| (*table, *sequence)).collect();
+        edit.table_swept = self
+            .swept
+            .iter()
+            .map(|(table, sequence)| (*table, *sequence))
+            .collect();
         edit
     }
 }

@@ -71,7 +71,10 @@ impl Extents {
     /// What of this set is not in `other`.
     #[must_use]
     pub(crate) fn minus(&self, other: &Self) -> Vec<(u64, u64)> {
-        self.ranges.iter().flat_map(|(start, end)| other.gaps(*start, *end)).collect()
+        self.ranges
+            .iter()
+            .flat_map(|(start, end)| other.gaps(*start, *end))
+            .collect()
     }
 }
 
@@ -88,7 +91,12 @@ mod tests {
         assert!(set.add(vec![(20, 30), (0, 10)]));
         assert!(set.add(vec![(10, 20), (40, 41)]));
         assert_eq!((set.ranges(), set.bytes()), (&[(0, 30), (40, 41)][..], 31));
-        for bad in [vec![(29, 31)], vec![(50, 60), (55, 70)], vec![(9, 9)], vec![(0, 1)]] {
+        for bad in [
+            vec![(29, 31)],
+            vec![(50, 60), (55, 70)],
+            vec![(9, 9)],
+            vec![(0, 1)],
+        ] {
             let before = set.clone();
             assert!(!set.add(bad.clone()), "{bad:?}");
             assert_eq!(set, before);
@@ -110,15 +118,26 @@ mod tests {
                 let start = chance.random_range(0..119_usize);
                 let end = chance.random_range(start + 1..=120);
                 let free = bits[start..end].iter().all(|bit| !bit);
-                assert_eq!(set.add(vec![(start as u64, end as u64)]), free, "seed {seed}");
+                assert_eq!(
+                    set.add(vec![(start as u64, end as u64)]),
+                    free,
+                    "seed {seed}"
+                );
                 if free {
                     bits[start..end].fill(true);
                 }
                 let gaps = set.gaps(7, 101);
                 let in_gap = |at: u64| gaps.iter().any(|(start, end)| (*start..*end).contains(&at));
-                assert!((7..101).all(|at| in_gap(at) != bits[at as usize]), "seed {seed}");
+                assert!(
+                    (7..101).all(|at| in_gap(at) != bits[at as usize]),
+                    "seed {seed}"
+                );
             }
-            assert_eq!(set.bytes(), bits.iter().filter(|bit| **bit).count() as u64, "seed {seed}");
+            assert_eq!(
+                set.bytes(),
+                bits.iter().filter(|bit| **bit).count() as u64,
+                "seed {seed}"
+            );
         }
     }
 }

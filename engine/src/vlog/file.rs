@@ -32,7 +32,15 @@ pub(crate) struct ValueFile {
 impl ValueFile {
     /// A value file that writers fill, open already.
     pub(crate) fn new(number: u64, path: PathBuf, file: Arc<dyn File>, fs: Arc<dyn Fs>) -> Self {
-        Self { number, path, file, fs, sections: Vec::new(), map_start: None, obsolete: AtomicBool::new(false) }
+        Self {
+            number,
+            path,
+            file,
+            fs,
+            sections: Vec::new(),
+            map_start: None,
+            obsolete: AtomicBool::new(false),
+        }
     }
 
     /// A collected file that has just been written.
@@ -48,11 +56,17 @@ impl ValueFile {
     /// I/O errors, and [`Error::Corruption`] where the map does not read back.
     pub(crate) async fn read_map(self) -> Result<Self> {
         let end = self.bytes()?;
-        let damaged = |offset| self.damaged(offset, "the map of a collected file does not read back");
-        let trailer_start = end.checked_sub(TRAILER_BYTES as u64).ok_or_else(|| damaged(0))?;
+        let damaged =
+            |offset| self.damaged(offset, "the map of a collected file does not read back");
+        let trailer_start = end
+            .checked_sub(TRAILER_BYTES as u64)
+            .ok_or_else(|| damaged(0))?;
         let trailer = self.read(trailer_start, TRAILER_BYTES).await?;
-        let map_start = map_bytes(&trailer).and_then(|bytes| trailer_start.checked_sub(bytes as u64));
-        let map_start = map_start.filter(|start| *start >= MAGIC.len() as u64).ok_or_else(|| damaged(trailer_start))?;
+        let map_start =
+            map_bytes(&trailer).and_then(|bytes| trailer_start.checked_sub(bytes as u64));
+        let map_start = map_start
+            .filter(|start| *start >= MAGIC.len() as u64)
+            .ok_or_else(|| damaged(trailer_start))?;
         let map = self.read(map_start, (end - map_start) as usize).await?;
         let sections = decode_map(&map).ok_or_else(|| damaged(map_start))?;
         Ok(self.collected(sections, map_start))
@@ -70,7 +84,9 @@ impl ValueFile {
 
     /// Bytes on disk.
     pub(crate) fn bytes(&self) -> Result<u64> {
-        self.file.bytes().map_err(|error| Error::io("measure", &self.path, error))
+        self.file
+            .bytes()
+            .map_err(|error| Error::io("measure", &self.path, error))
     }
 
     /// Where its frames end.
@@ -100,17 +116,25 @@ impl ValueFile {
 
     /// Makes everything appended so far durable.
     pub(crate) async fn sync(&self) -> Result<()> {
-        self.file.sync().await.map_err(|error| Error::io("sync", &self.path, error))
+        self.file
+            .sync()
+            .await
+            .map_err(|error| Error::io("sync", &self.path, error))
     }
 
     /// Exactly `bytes` bytes at `offset`, past the cache.
     pub(crate) async fn read(&self, offset: u64, bytes: usize) -> Result<bytes::Bytes> {
-        self.file.read_at(offset, bytes).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
-                Error::corruption(&self.path, offset, format!("the file ends before the {bytes} bytes that lie here"))
-            }
-            _ => Error::io("read", &self.path, error),
-        })
+        self.file
+            .read_at(offset, bytes)
+            .await
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => Error::corruption(
+                    &self.path,
+                    offset,
+                    format!("the file ends before the {bytes} bytes that lie here"),
+                ),
+                _ => Error::io("read", &self.path, error),
+            })
     }
 
     /// Nothing points at it any more: it goes when the last reader lets go.
@@ -129,7 +153,13 @@ impl ValueFile {
         place: u64,
         context: &mut ReadContext<'_>,
     ) -> Result<Value> {
-        let name = Name::part(Kind::Value, BlockId { file: pointer.file, offset: pointer.offset });
+        let name = Name::part(
+            Kind::Value,
+            BlockId {
+                file: pointer.file,
+                offset: pointer.offset,
+            },
+        );
         if let Some((Object::Bytes(value), _)) = context.ask(&name) {
             return Ok(value);
         }
@@ -139,8 +169,13 @@ impl ValueFile {
         context.work.bytes_checksummed += bytes as u64;
         let stored = decode(&frame, key, pointer.checksum)
             .ok_or_else(|| damaged("the value's frame does not match its pointer"))?;
-        let value = decompress(pointer.compression, &stored, pointer.raw_bytes as usize, &mut context.work)
-            .ok_or_else(|| damaged("the value does not decompress"))?;
+        let value = decompress(
+            pointer.compression,
+            &stored,
+            pointer.raw_bytes as usize,
+            &mut context.work,
+        )
+        .ok_or_else(|| damaged("the value does not decompress"))?;
         context.offer(&name, &Object::Bytes(value.clone()), 1);
         Ok(value)
     }

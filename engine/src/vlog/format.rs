@@ -42,7 +42,13 @@ pub(crate) fn frame_bytes(key_bytes: usize, stored_bytes: u32) -> usize {
 }
 
 /// Appends a frame; its checksum.
-pub(crate) fn encode(out: &mut Vec<u8>, key: &[u8], stored: &[u8], raw_bytes: u32, compression: Compression) -> u32 {
+pub(crate) fn encode(
+    out: &mut Vec<u8>,
+    key: &[u8],
+    stored: &[u8],
+    raw_bytes: u32,
+    compression: Compression,
+) -> u32 {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&(key.len() as u32).to_le_bytes());
@@ -91,7 +97,12 @@ pub(crate) fn decode(frame: &Bytes, key: &[u8], checksum: u32) -> Option<Bytes> 
 pub(crate) fn encode_map(sections: &[Section]) -> Vec<u8> {
     let mut map = Vec::new();
     for section in sections {
-        let head = [section.file, section.collections.into(), section.start, section.runs().len() as u64];
+        let head = [
+            section.file,
+            section.collections.into(),
+            section.start,
+            section.runs().len() as u64,
+        ];
         head.iter().for_each(|number| put_varint(&mut map, *number));
         let mut end_before = 0;
         for (start, end) in section.runs() {
@@ -117,7 +128,8 @@ pub(crate) fn map_bytes(trailer: &[u8]) -> Option<usize> {
 
 /// Reads back `encode_map`; None where it does not hold.
 pub(crate) fn decode_map(map_and_trailer: &[u8]) -> Option<Vec<Section>> {
-    let (map, trailer) = map_and_trailer.split_at_checked(map_and_trailer.len().checked_sub(TRAILER_BYTES)?)?;
+    let (map, trailer) =
+        map_and_trailer.split_at_checked(map_and_trailer.len().checked_sub(TRAILER_BYTES)?)?;
     let covered = [map, &trailer[4..8]].concat();
     if map_bytes(trailer)? != map.len() || crc32c::crc32c(&covered) != half(trailer, 0) {
         return None;
@@ -129,7 +141,10 @@ pub(crate) fn decode_map(map_and_trailer: &[u8]) -> Option<Vec<Section>> {
         let (start, count) = (fields.varint()?, fields.varint()?);
         let mut runs: Vec<(u64, u64)> = Vec::new();
         for _ in 0..count {
-            let from = runs.last().map_or(0, |(_, end)| *end).checked_add(fields.varint()?)?;
+            let from = runs
+                .last()
+                .map_or(0, |(_, end)| *end)
+                .checked_add(fields.varint()?)?;
             runs.push((from, from.checked_add(fields.varint()?)?));
         }
         sections.push(Section::new(file, collections, start, runs));
@@ -145,28 +160,46 @@ mod tests {
     fn the_bytes_of_a_frame_are_frozen_and_every_flip_is_noticed() {
         let mut bytes = Vec::new();
         let checksum = encode(&mut bytes, b"key", b"value", 5, Compression::None);
-        let hex: String = bytes[4..].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = bytes[4..]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(hex, "030000000500000005000000006b657976616c7565");
         assert_eq!(frame_bytes_of(&bytes), Some(bytes.len()));
         let frame = Bytes::from(bytes.clone());
-        assert_eq!(decode(&frame, b"key", checksum).as_deref(), Some(&b"value"[..]));
+        assert_eq!(
+            decode(&frame, b"key", checksum).as_deref(),
+            Some(&b"value"[..])
+        );
         assert_eq!(decode(&frame, b"kex", checksum), None);
         assert_eq!(decode(&frame, b"key", checksum ^ 1), None);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(decode(&Bytes::from(flipped), b"key", checksum), None, "bit {bit}");
+            assert_eq!(
+                decode(&Bytes::from(flipped), b"key", checksum),
+                None,
+                "bit {bit}"
+            );
         }
     }
 
     #[test]
     fn the_bytes_of_a_map_are_frozen_and_every_flip_is_noticed() {
-        let sections =
-            [Section::new(3, 1, 8, vec![(8, 108), (208, 258)]), Section::new(300, 2, 158, vec![(1008, 1108)])];
+        let sections = [
+            Section::new(3, 1, 8, vec![(8, 108), (208, 258)]),
+            Section::new(300, 2, 158, vec![(1008, 1108)]),
+        ];
         let bytes = encode_map(&sections);
-        let hex: String = bytes[..bytes.len() - TRAILER_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = bytes[..bytes.len() - TRAILER_BYTES]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         assert_eq!(hex, "0301080208646432ac02029e0101f00764");
-        assert_eq!(map_bytes(&bytes[bytes.len() - TRAILER_BYTES..]), Some(bytes.len() - TRAILER_BYTES));
+        assert_eq!(
+            map_bytes(&bytes[bytes.len() - TRAILER_BYTES..]),
+            Some(bytes.len() - TRAILER_BYTES)
+        );
         assert_eq!(decode_map(&bytes).unwrap(), sections);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();

@@ -31,15 +31,29 @@ pub(crate) struct ValueQueues {
 impl ValueQueues {
     /// So many queues, without files.
     pub(crate) fn new(queues: usize) -> Self {
-        Self { active: (0..queues).map(|_| None).collect(), full: Vec::new() }
+        Self {
+            active: (0..queues).map(|_| None).collect(),
+            full: Vec::new(),
+        }
     }
 
     /// The queues that `staged` needs and that have no file yet, or one of `bytes_max` or more, which leaves.
-    pub(crate) fn rotate_for(&mut self, staged: &[&mut StagedValues], bytes_max: u64) -> Vec<usize> {
-        let needed = |queue: usize| staged.iter().any(|values| values.frames.contains_key(&queue));
+    pub(crate) fn rotate_for(
+        &mut self,
+        staged: &[&mut StagedValues],
+        bytes_max: u64,
+    ) -> Vec<usize> {
+        let needed = |queue: usize| {
+            staged
+                .iter()
+                .any(|values| values.frames.contains_key(&queue))
+        };
         let mut due = Vec::new();
         for queue in (0..self.active.len()).filter(|queue| needed(*queue)) {
-            if self.active[queue].as_ref().is_none_or(|it| it.bytes() >= bytes_max) {
+            if self.active[queue]
+                .as_ref()
+                .is_none_or(|it| it.bytes() >= bytes_max)
+            {
                 self.full.extend(self.active[queue].take());
                 due.push(queue);
             }
@@ -54,19 +68,28 @@ impl ValueQueues {
 
     /// Whether file `number` is being filled.
     pub(crate) fn is_active(&self, number: u64) -> bool {
-        self.active.iter().flatten().any(|writer| writer.number == number)
+        self.active
+            .iter()
+            .flatten()
+            .any(|writer| writer.number == number)
     }
 
     /// Appends the values of a group, each queue's in order and the queues in parallel; afterwards their pointers are final.
     /// The bytes appended.
-    pub(crate) async fn append(&mut self, tasks: &dyn Spawn, staged: &mut [&mut StagedValues]) -> Result<u64> {
+    pub(crate) async fn append(
+        &mut self,
+        tasks: &dyn Spawn,
+        staged: &mut [&mut StagedValues],
+    ) -> Result<u64> {
         let mut appends: Vec<BoxFuture<'static, Result<()>>> = Vec::new();
         let (mut total, mut largest) = (0, 0);
         for (queue, writer) in self.active.iter_mut().enumerate() {
             let Some(writer) = writer else { continue };
             let mut pieces = Vec::new();
             for values in staged.iter_mut() {
-                let Some(frames) = values.frames.remove(&queue) else { continue };
+                let Some(frames) = values.frames.remove(&queue) else {
+                    continue;
+                };
                 let start = writer.reserve(frames.len() as u64);
                 for (_, pointer) in values.pointers.iter_mut().filter(|(of, _)| *of == queue) {
                     (pointer.file, pointer.offset) = (writer.number, pointer.offset + start);
@@ -80,7 +103,9 @@ impl ValueQueues {
             (total, largest) = (total + bytes as u64, largest.max(bytes));
             let (file, path) = (writer.file(), writer.path().to_path_buf());
             appends.push(Box::pin(async move {
-                append_pieces(&*file, pieces).await.map_err(|error| Error::io("append to", &path, error))
+                append_pieces(&*file, pieces)
+                    .await
+                    .map_err(|error| Error::io("append to", &path, error))
             }));
         }
         let done = match appends.len() {
@@ -93,17 +118,29 @@ impl ValueQueues {
 
     /// Makes everything appended so far durable, all files in parallel; how many were synced.
     pub(crate) async fn sync(&mut self) -> Result<(DurableValues, u64)> {
-        let dirty =
-            || self.active.iter().flatten().chain(&self.full).filter(|it| it.is_dirty() && !VALUES_STAY_UNSYNCED);
+        let dirty = || {
+            self.active
+                .iter()
+                .flatten()
+                .chain(&self.full)
+                .filter(|it| it.is_dirty() && !VALUES_STAY_UNSYNCED)
+        };
         let syncs: Vec<BoxFuture<'static, Result<()>>> = dirty()
             .map(|writer| {
                 let (file, path): (Arc<dyn File>, _) = (writer.file(), writer.path().to_path_buf());
-                Box::pin(async move { file.sync().await.map_err(|error| Error::io("sync", &path, error)) }) as _
+                Box::pin(async move {
+                    file.sync()
+                        .await
+                        .map_err(|error| Error::io("sync", &path, error))
+                }) as _
             })
             .collect();
         let synced = syncs.len() as u64;
         join_all(syncs).await.into_iter().collect::<Result<()>>()?;
-        self.active.iter_mut().flatten().for_each(ValueLogWriter::set_synced);
+        self.active
+            .iter_mut()
+            .flatten()
+            .for_each(ValueLogWriter::set_synced);
         self.full.clear();
         Ok((DurableValues(()), synced))
     }

@@ -25,7 +25,14 @@ impl Section {
             places.push(at);
             at = at.saturating_add(to - from);
         }
-        Self { file, collections, start, runs, places, bytes: at - start }
+        Self {
+            file,
+            collections,
+            start,
+            runs,
+            places,
+            bytes: at - start,
+        }
     }
 
     /// What was kept, as ranges of the offsets that pointers name.
@@ -53,8 +60,22 @@ mod tests {
     #[test]
     fn offsets_are_found_again_and_others_are_not() {
         let section = Section::new(7, 1, 100, vec![(8, 20), (30, 40)]);
-        let places: Vec<_> = [7, 8, 19, 20, 29, 30, 39, 40].map(|at| section.place(at)).into();
-        assert_eq!(places, [None, Some(100), Some(111), None, None, Some(112), Some(121), None]);
+        let places: Vec<_> = [7, 8, 19, 20, 29, 30, 39, 40]
+            .map(|at| section.place(at))
+            .into();
+        assert_eq!(
+            places,
+            [
+                None,
+                Some(100),
+                Some(111),
+                None,
+                None,
+                Some(112),
+                Some(121),
+                None
+            ]
+        );
         assert_eq!(section.bytes(), 22);
     }
 }

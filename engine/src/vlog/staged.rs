@@ -21,7 +21,11 @@ pub(crate) struct StagedValues {
 impl StagedValues {
     /// No values yet, of about so many bytes with their keys.
     pub(crate) fn with_room(bytes: usize) -> Self {
-        Self { frames: BTreeMap::new(), pointers: Vec::new(), room: bytes + HEADER_BYTES }
+        Self {
+            frames: BTreeMap::new(),
+            pointers: Vec::new(),
+            room: bytes + HEADER_BYTES,
+        }
     }
 
     /// Compresses and frames one value for `queue`; its pointer, as it is until then.
@@ -34,17 +38,31 @@ impl StagedValues {
         work: &mut Work,
     ) -> ValuePointer {
         let packed = compress(compression, value, work);
-        let compression = if packed.is_some() { compression } else { Compression::None };
+        let compression = if packed.is_some() {
+            compression
+        } else {
+            Compression::None
+        };
         let stored = packed.as_deref().unwrap_or(value);
         let room = if packed.is_some() { 0 } else { self.room };
-        let frames = self.frames.entry(queue).or_insert_with(|| Vec::with_capacity(room));
+        let frames = self
+            .frames
+            .entry(queue)
+            .or_insert_with(|| Vec::with_capacity(room));
         let offset = frames.len() as u64;
         let raw_bytes = value.len() as u32;
         let checksum = encode(frames, key, stored, raw_bytes, compression);
         work.bytes_checksummed += stored.len() as u64;
         work.bytes_copied += stored.len() as u64;
         let stored_bytes = stored.len() as u32;
-        let pointer = ValuePointer { file: 0, offset, stored_bytes, raw_bytes, compression, checksum };
+        let pointer = ValuePointer {
+            file: 0,
+            offset,
+            stored_bytes,
+            raw_bytes,
+            compression,
+            checksum,
+        };
         self.pointers.push((queue, pointer));
         pointer
     }

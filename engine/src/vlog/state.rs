@@ -24,7 +24,12 @@ pub(crate) struct ValueFacts {
 impl ValueFacts {
     /// A file that was just created.
     pub(crate) fn opened(number: u64) -> Self {
-        Self { physical: number, sealed_bytes: None, settled: MAGIC.len() as u64, dead: Arc::default() }
+        Self {
+            physical: number,
+            sealed_bytes: None,
+            settled: MAGIC.len() as u64,
+            dead: Arc::default(),
+        }
     }
 }
 
@@ -49,22 +54,33 @@ impl ValueFileState {
     pub(crate) fn runs(&self) -> Result<Vec<(u64, u64)>> {
         Ok(match self.file.section(self.number) {
             Some(section) => section.runs().to_vec(),
-            None => vec![(MAGIC.len() as u64, self.facts.sealed_bytes.map_or_else(|| self.file.bytes(), Ok)?)],
+            None => vec![(
+                MAGIC.len() as u64,
+                self.facts
+                    .sealed_bytes
+                    .map_or_else(|| self.file.bytes(), Ok)?,
+            )],
         })
     }
 
     /// Bytes of those frames.
     pub(crate) fn frames_bytes(&self) -> Result<u64> {
-        Ok(match (self.file.section(self.number), self.facts.sealed_bytes) {
-            (Some(section), _) => section.bytes(),
-            (None, Some(bytes)) => bytes.saturating_sub(MAGIC.len() as u64),
-            (None, None) => self.file.bytes()?.saturating_sub(MAGIC.len() as u64),
-        })
+        Ok(
+            match (self.file.section(self.number), self.facts.sealed_bytes) {
+                (Some(section), _) => section.bytes(),
+                (None, Some(bytes)) => bytes.saturating_sub(MAGIC.len() as u64),
+                (None, None) => self.file.bytes()?.saturating_sub(MAGIC.len() as u64),
+            },
+        )
     }
 
     /// The part of them that something points at.
     pub(crate) fn live_runs(&self) -> Result<Vec<(u64, u64)>> {
-        Ok(self.runs()?.into_iter().flat_map(|(start, end)| self.facts.dead.gaps(start, end)).collect())
+        Ok(self
+            .runs()?
+            .into_iter()
+            .flat_map(|(start, end)| self.facts.dead.gaps(start, end))
+            .collect())
     }
 
     /// Bytes that something points at.
@@ -74,7 +90,9 @@ impl ValueFileState {
 
     /// How often its frames were copied.
     pub(crate) fn collections(&self) -> u32 {
-        self.file.section(self.number).map_or(0, |section| section.collections)
+        self.file
+            .section(self.number)
+            .map_or(0, |section| section.collections)
     }
 
     /// Where in the file on disk the byte lies that pointers know at `offset`.
@@ -82,9 +100,15 @@ impl ValueFileState {
         if !self.file.is_collected() {
             return Ok(offset);
         }
-        let place = self.file.section(self.number).and_then(|section| section.place(offset));
+        let place = self
+            .file
+            .section(self.number)
+            .and_then(|section| section.place(offset));
         place.ok_or_else(|| {
-            let what = format!("a pointer names offset {offset} of value file {}, which was not kept", self.number);
+            let what = format!(
+                "a pointer names offset {offset} of value file {}, which was not kept",
+                self.number
+            );
             Error::corruption(self.file.path(), 0, what)
         })
     }
@@ -93,7 +117,14 @@ impl ValueFileState {
     ///
     /// # Errors
     /// I/O errors, and [`Error::Corruption`] where the frame is not the one the pointer was made for.
-    pub(crate) async fn get(&self, key: &[u8], pointer: &ValuePointer, context: &mut ReadContext<'_>) -> Result<Value> {
-        self.file.get(key, pointer, self.place(pointer.offset)?, context).await
+    pub(crate) async fn get(
+        &self,
+        key: &[u8],
+        pointer: &ValuePointer,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Value> {
+        self.file
+            .get(key, pointer, self.place(pointer.offset)?, context)
+            .await
     }
 }

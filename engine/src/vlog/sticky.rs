@@ -21,7 +21,10 @@ pub(super) struct Sticky {
 impl Sticky {
     /// Wraps a file that nobody has synced yet.
     pub(super) fn wrap(file: Arc<dyn File>) -> Arc<dyn File> {
-        Arc::new(Self { file, failed: Arc::default() })
+        Arc::new(Self {
+            file,
+            failed: Arc::default(),
+        })
     }
 }
 
@@ -39,7 +42,9 @@ impl File for Sticky {
         Io::pending(async move {
             let mut failed = failed.lock().await;
             if *failed {
-                return Err(io::Error::other("an earlier sync of the file failed: what it was for may be lost"));
+                return Err(io::Error::other(
+                    "an earlier sync of the file failed: what it was for may be lost",
+                ));
             }
             // Until it is known to have succeeded: a caller may be dropped meanwhile.
             *failed = true;
@@ -71,7 +76,11 @@ mod tests {
             file.append(b"lost").await.unwrap();
             // The second is asked for before the first is answered.
             let (first, second) = (file.sync(), file.sync());
-            (first.await.is_err(), second.await.is_err(), file.sync().await.is_err())
+            (
+                first.await.is_err(),
+                second.await.is_err(),
+                file.sync().await.is_err(),
+            )
         });
         assert_eq!(answers.unwrap(), (true, true, true));
     }

@@ -42,7 +42,13 @@ pub(crate) struct FrameWalker<'a> {
 impl<'a> FrameWalker<'a> {
     /// Walks from `start`, where a frame begins, to `end`.
     pub(crate) fn new(file: &'a ValueFile, start: u64, end: u64) -> Self {
-        Self { file, at: start, end, window: Bytes::new(), window_start: start }
+        Self {
+            file,
+            at: start,
+            end,
+            window: Bytes::new(),
+            window_start: start,
+        }
     }
 
     /// Where the next frame starts.
@@ -52,7 +58,11 @@ impl<'a> FrameWalker<'a> {
 
     /// `bytes` bytes from the walker's place; None where the part ends before.
     async fn peek(&mut self, bytes: u64) -> Result<Option<Bytes>> {
-        if self.end.checked_sub(self.at).is_none_or(|left| left < bytes) {
+        if self
+            .end
+            .checked_sub(self.at)
+            .is_none_or(|left| left < bytes)
+        {
             return Ok(None);
         }
         if self.at + bytes > self.window_start + self.window.len() as u64 {
@@ -72,11 +82,23 @@ impl<'a> FrameWalker<'a> {
         if self.at >= self.end {
             return Ok(Step::End);
         }
-        let Some(header) = self.peek(HEADER_BYTES as u64).await? else { return Ok(Step::Unsound) };
-        let Some(bytes) = frame_bytes_of(&header) else { return Ok(Step::Unsound) };
-        let Some(frame) = self.peek(bytes as u64).await? else { return Ok(Step::Unsound) };
-        let Some(checksum) = checksum_of(&frame) else { return Ok(Step::Unsound) };
-        let found = Frame { offset: self.at, bytes: bytes as u64, checksum };
+        let Some(header) = self.peek(HEADER_BYTES as u64).await? else {
+            return Ok(Step::Unsound);
+        };
+        let Some(bytes) = frame_bytes_of(&header) else {
+            return Ok(Step::Unsound);
+        };
+        let Some(frame) = self.peek(bytes as u64).await? else {
+            return Ok(Step::Unsound);
+        };
+        let Some(checksum) = checksum_of(&frame) else {
+            return Ok(Step::Unsound);
+        };
+        let found = Frame {
+            offset: self.at,
+            bytes: bytes as u64,
+            checksum,
+        };
         self.at += found.bytes;
         Ok(Step::Frame(found, frame))
     }

@@ -21,10 +21,21 @@ pub(crate) struct ValueLogWriter {
 impl ValueLogWriter {
     /// Creates value file `number`.
     pub(crate) async fn create(env: &Env, path: PathBuf, number: u64) -> Result<Self> {
-        let file = env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let file = env
+            .fs
+            .create(&path)
+            .map_err(|error| Error::io("create", &path, error))?;
         let file = Sticky::wrap(file);
-        file.append(MAGIC).await.map_err(|error| Error::io("append to", &path, error))?;
-        Ok(Self { number, file, path, bytes: MAGIC.len() as u64, synced: 0 })
+        file.append(MAGIC)
+            .await
+            .map_err(|error| Error::io("append to", &path, error))?;
+        Ok(Self {
+            number,
+            file,
+            path,
+            bytes: MAGIC.len() as u64,
+            synced: 0,
+        })
     }
 
     /// The open file, for readers.
@@ -51,7 +62,10 @@ impl ValueLogWriter {
 
     /// Appends `data`.
     pub(crate) async fn append(&mut self, data: &[u8]) -> Result<()> {
-        self.file.append(data).await.map_err(|error| Error::io("append to", &self.path, error))?;
+        self.file
+            .append(data)
+            .await
+            .map_err(|error| Error::io("append to", &self.path, error))?;
         self.bytes += data.len() as u64;
         Ok(())
     }
@@ -68,7 +82,10 @@ impl ValueLogWriter {
 
     /// Makes everything appended so far durable.
     pub(crate) async fn sync(&mut self) -> Result<()> {
-        self.file.sync().await.map_err(|error| Error::io("sync", &self.path, error))?;
+        self.file
+            .sync()
+            .await
+            .map_err(|error| Error::io("sync", &self.path, error))?;
         self.set_synced();
         Ok(())
     }

@@ -56,7 +56,11 @@ impl Header {
             return None;
         }
         let word = |at: usize| u64::from_le_bytes(covered[at..at + 8].try_into().expect("8 bytes"));
-        Some(Self { previous: word(8), previous_bytes: word(16), previous_synced: word(24) })
+        Some(Self {
+            previous: word(8),
+            previous_bytes: word(16),
+            previous_synced: word(24),
+        })
     }
 }
 
@@ -81,7 +85,9 @@ impl Record {
 
     /// The sequence number after its last write; None where that has more than the 56 bits that tables have for it.
     pub(crate) fn end(&self) -> Option<Sequence> {
-        self.sequence.checked_add(self.writes.into()).filter(|end| end >> 56 == 0)
+        self.sequence
+            .checked_add(self.writes.into())
+            .filter(|end| end >> 56 == 0)
     }
 
     /// Appends the encoded record.
@@ -108,7 +114,12 @@ impl Record {
         if crc32c::crc32c(covered) != half(0) {
             return None;
         }
-        Some(Self { sequence: word(8), writes: half(16), synced: word(20), body: file.slice(start..end) })
+        Some(Self {
+            sequence: word(8),
+            writes: half(16),
+            synced: word(20),
+            body: file.slice(start..end),
+        })
     }
 }
 
@@ -123,26 +134,50 @@ mod tests {
         batch.delete(b"gone").unwrap();
         batch.delete_range(&Range::between(b"fro", b"to")).unwrap();
         batch.delete_range(&Range::all()).unwrap();
-        Record { sequence: 7, writes: 4, synced: 8, body: batch.into_body() }
+        Record {
+            sequence: 7,
+            writes: 4,
+            synced: 8,
+            body: batch.into_body(),
+        }
     }
 
     #[test]
     fn the_bytes_of_a_record_are_frozen() {
         let mut bytes = Vec::new();
         record().encode(&mut bytes);
-        let hex: String = bytes[4..].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = bytes[4..]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let writes = "01036b65790576616c7565 0004676f6e65 030366726f02746f 030000".replace(' ', "");
-        assert_eq!(hex, format!("1c0000000700000000000000040000000800000000000000{writes}"));
+        assert_eq!(
+            hex,
+            format!("1c0000000700000000000000040000000800000000000000{writes}")
+        );
         assert_eq!(bytes[..4], crc32c::crc32c(&bytes[4..]).to_le_bytes());
         assert_eq!(Record::decode(&Bytes::from(bytes), 0), Some(record()));
     }
 
     #[test]
     fn the_bytes_of_the_header_are_frozen_and_every_flip_is_noticed() {
-        let header = Header { previous: 3, previous_bytes: 5000, previous_synced: 4096 };
+        let header = Header {
+            previous: 3,
+            previous_bytes: 5000,
+            previous_synced: 4096,
+        };
         let bytes = header.encode();
-        let hex: String = bytes[8..32].iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!((&bytes[..8], hex.as_str()), (&b"AURAWAL1"[..], "030000000000000088130000000000000010000000000000"));
+        let hex: String = bytes[8..32]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            (&bytes[..8], hex.as_str()),
+            (
+                &b"AURAWAL1"[..],
+                "030000000000000088130000000000000010000000000000"
+            )
+        );
         assert_eq!(bytes[32..], crc32c::crc32c(&bytes[..32]).to_le_bytes());
         assert_eq!(Header::decode(&bytes), Some(header));
         for bit in 0..bytes.len() * 8 {
@@ -162,7 +197,11 @@ mod tests {
             assert_eq!(Record::decode(&Bytes::from(flipped), 0), None, "bit {bit}");
         }
         for cut in 0..bytes.len() {
-            assert_eq!(Record::decode(&Bytes::copy_from_slice(&bytes[..cut]), 0), None, "cut {cut}");
+            assert_eq!(
+                Record::decode(&Bytes::copy_from_slice(&bytes[..cut]), 0),
+                None,
+                "cut {cut}"
+            );
         }
     }
 }

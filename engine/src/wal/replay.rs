@@ -21,14 +21,31 @@ pub(crate) struct Replay {
 /// # Errors
 /// I/O errors, and corruption where a log without its header holds records that were synced.
 pub(crate) async fn replay(env: &Env, path: &Path) -> Result<Replay> {
-    let file = env.fs.open(path).map_err(|error| Error::io("open", path, error))?;
-    let bytes = file.bytes().map_err(|error| Error::io("measure", path, error))?;
-    let bytes = usize::try_from(bytes).map_err(|_| Error::corruption(path, 0, "longer than memory"))?;
-    let file = file.read_at(0, bytes).await.map_err(|error| Error::io("read", path, error))?;
+    let file = env
+        .fs
+        .open(path)
+        .map_err(|error| Error::io("open", path, error))?;
+    let bytes = file
+        .bytes()
+        .map_err(|error| Error::io("measure", path, error))?;
+    let bytes =
+        usize::try_from(bytes).map_err(|_| Error::corruption(path, 0, "longer than memory"))?;
+    let file = file
+        .read_at(0, bytes)
+        .await
+        .map_err(|error| Error::io("read", path, error))?;
     match Header::decode(&file) {
-        Some(header) => Ok(Replay { at: FILE_HEADER_BYTES, header, file }),
+        Some(header) => Ok(Replay {
+            at: FILE_HEADER_BYTES,
+            header,
+            file,
+        }),
         None => {
-            let replay = Replay { at: 0, header: Header::default(), file };
+            let replay = Replay {
+                at: 0,
+                header: Header::default(),
+                file,
+            };
             replay.check_torn_at(path, 0)?;
             Ok(replay)
         }
@@ -89,7 +106,11 @@ impl Replay {
         while at < self.file.len() {
             match Record::decode(&self.file, at) {
                 Some(record) if record.synced > offset => {
-                    return Err(Error::corruption(path, offset, "a record that was synced does not read back"));
+                    return Err(Error::corruption(
+                        path,
+                        offset,
+                        "a record that was synced does not read back",
+                    ));
                 }
                 Some(record) => at += record.bytes(),
                 None => at += 1,

@@ -22,17 +22,34 @@ pub(crate) struct WalWriter {
 impl WalWriter {
     /// Creates log `number`, which goes on where `previous` ended. Its directory entry is durable only after the
     /// directory is synced.
-    pub(crate) async fn create(env: &Env, directory: &Path, number: u64, previous: Option<&Self>) -> Result<Self> {
+    pub(crate) async fn create(
+        env: &Env,
+        directory: &Path,
+        number: u64,
+        previous: Option<&Self>,
+    ) -> Result<Self> {
         let path = FileKind::Wal.path(directory, number);
-        let file = env.fs.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        let file = env
+            .fs
+            .create(&path)
+            .map_err(|error| Error::io("create", &path, error))?;
         let header = Header {
             previous: previous.map_or(0, |log| log.number),
             previous_bytes: previous.map_or(0, |log| log.bytes),
             previous_synced: previous.map_or(0, |log| log.synced),
         };
         let buffer = header.encode();
-        file.append(&buffer).await.map_err(|error| Error::io("append to", &path, error))?;
-        Ok(Self { number, file, path, bytes: buffer.len() as u64, buffer: Vec::new(), synced: 0 })
+        file.append(&buffer)
+            .await
+            .map_err(|error| Error::io("append to", &path, error))?;
+        Ok(Self {
+            number,
+            file,
+            path,
+            bytes: buffer.len() as u64,
+            buffer: Vec::new(),
+            synced: 0,
+        })
     }
 
     /// Adds a record to the next append.
@@ -54,7 +71,10 @@ impl WalWriter {
     /// Makes everything appended so far durable. What its records point at is durable: `_values` is the proof.
     pub(crate) async fn sync(&mut self, _values: &DurableValues) -> Result<()> {
         let bytes = self.bytes;
-        self.file.sync().await.map_err(|error| Error::io("sync", &self.path, error))?;
+        self.file
+            .sync()
+            .await
+            .map_err(|error| Error::io("sync", &self.path, error))?;
         self.synced = bytes;
         Ok(())
     }

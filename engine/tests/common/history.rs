@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use aura_engine::env::Env;
 use aura_engine::env::sim::SimWorld;
-use aura_engine::{AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, Error, Range, Value};
+use aura_engine::{
+    AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, Error, Range, Value,
+};
 
 use super::run;
 
@@ -22,7 +24,11 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn new() -> Self {
-        Self { states: vec![Model::new()], acknowledged: 0, durable: 0 }
+        Self {
+            states: vec![Model::new()],
+            acknowledged: 0,
+            durable: 0,
+        }
     }
 
     /// The state after every write so far.
@@ -47,7 +53,10 @@ impl History {
 }
 
 pub(crate) async fn open(env: &Env, config: &EngineConfig) -> Result<AuraEngine, Error> {
-    EngineBuilder::new(env.clone(), "/db").config(config.clone()).open().await
+    EngineBuilder::new(env.clone(), "/db")
+        .config(config.clone())
+        .open()
+        .await
 }
 
 /// Every row of a scan.
@@ -55,7 +64,11 @@ pub(crate) async fn contents(engine: &AuraEngine, direction: Direction) -> Resul
     let mut model = Model::new();
     let mut scan = engine.scan(Range::all(), direction);
     while let Some((key, value)) = scan.next().await? {
-        assert_eq!(model.insert(key.to_vec(), value), None, "a key came twice: {key:?}");
+        assert_eq!(
+            model.insert(key.to_vec(), value),
+            None,
+            "a key came twice: {key:?}"
+        );
     }
     Ok(model)
 }
@@ -70,25 +83,49 @@ pub(crate) fn check_recovery(
 ) {
     let env = world.env();
     let found = run(world, async {
-        let engine = open(&env, config).await.unwrap_or_else(|error| panic!("{}: {error}", what()));
+        let engine = open(&env, config)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", what()));
         let found = contents(&engine, Direction::Forward).await.unwrap();
-        assert_eq!(contents(&engine, Direction::Reverse).await.unwrap(), found, "{}: backwards", what());
+        assert_eq!(
+            contents(&engine, Direction::Reverse).await.unwrap(),
+            found,
+            "{}: backwards",
+            what()
+        );
         for key in history.last().keys().chain(found.keys()) {
             let value = engine.get(key).await.unwrap();
-            assert_eq!(value.as_ref(), found.get(key), "{}: get and scan differ at {key:?}", what());
+            assert_eq!(
+                value.as_ref(),
+                found.get(key),
+                "{}: get and scan differ at {key:?}",
+                what()
+            );
         }
         let report = engine.verify().await.unwrap();
         assert_eq!(report.problems, [] as [String; 0], "{}", what());
         engine.put(b"after", b"the crash").await.unwrap();
         engine.delete(b"after").await.unwrap();
         engine.close().await.unwrap();
-        let engine = open(&env, config).await.unwrap_or_else(|error| panic!("{}, again: {error}", what()));
+        let engine = open(&env, config)
+            .await
+            .unwrap_or_else(|error| panic!("{}, again: {error}", what()));
         let again = contents(&engine, Direction::Forward).await.unwrap();
-        assert_eq!(again, found, "{}: the second open found another state", what());
+        assert_eq!(
+            again,
+            found,
+            "{}: the second open found another state",
+            what()
+        );
         engine.close().await.unwrap();
         found
     });
     let at = history.position(&found);
-    let at = at.unwrap_or_else(|| panic!("{}: {} keys, a state that never was", what(), found.len()));
-    assert!(at >= required, "{}: recovered state {at}, but {required} was promised", what());
+    let at =
+        at.unwrap_or_else(|| panic!("{}: {} keys, a state that never was", what(), found.len()));
+    assert!(
+        at >= required,
+        "{}: recovered state {at}, but {required} was promised",
+        what()
+    );
 }

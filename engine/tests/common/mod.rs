@@ -12,7 +12,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
-use aura_engine::{Compression, EngineConfig, GcMethod, IndexGate, MemtableStructure, Metadata, Rows, SyncPolicy};
+use aura_engine::{
+    Compression, EngineConfig, GcMethod, IndexGate, MemtableStructure, Metadata, Rows, SyncPolicy,
+};
 use aura_policies::{Family, PolicySpec};
 use bytesize::ByteSize;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -37,7 +39,11 @@ impl Chance {
 
 /// The seeds to try: `AURA_SEED` alone where it is set, else `AURA_SEEDS` (or `usual`) of them from `AURA_FIRST_SEED` on.
 pub(crate) fn seeds(usual: u64) -> Vec<u64> {
-    let number = |name| std::env::var(name).ok().map(|it| it.parse::<u64>().expect("a number"));
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .map(|it| it.parse::<u64>().expect("a number"))
+    };
     match number("AURA_SEED") {
         Some(seed) => vec![seed],
         None => {
@@ -50,7 +56,10 @@ pub(crate) fn seeds(usual: u64) -> Vec<u64> {
 /// Runs `test`; where it fails, says how to repeat it.
 pub(crate) fn repeatable(seed: u64, test: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(test)) {
-        #[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
+        #[expect(
+            clippy::print_stderr,
+            reason = "whoever reads the failure needs the seed"
+        )]
         {
             eprintln!("to repeat this failure alone: AURA_SEED={seed}");
         }
@@ -59,7 +68,10 @@ pub(crate) fn repeatable(seed: u64, test: impl FnOnce()) {
 }
 
 /// Prints a line for whoever runs the test with `--nocapture`.
-#[expect(clippy::print_stdout, reason = "figures are for people and for scripts/soak, which adds them up")]
+#[expect(
+    clippy::print_stdout,
+    reason = "figures are for people and for scripts/soak, which adds them up"
+)]
 pub(crate) fn print(line: std::fmt::Arguments<'_>) {
     println!("{line}");
 }
@@ -77,14 +89,20 @@ pub(crate) fn run<T>(world: &SimWorld, future: impl Future<Output = T>) -> T {
     let bound = world.env().clock.sleep(HANGS_AFTER_NANOS);
     let bounded = async {
         let (mut future, mut bound) = (pin!(future), pin!(bound));
-        std::future::poll_fn(|context| match (future.as_mut().poll(context), bound.as_mut().poll(context)) {
-            (Poll::Ready(value), _) => Poll::Ready(value),
-            (Poll::Pending, Poll::Ready(())) => panic!("it hangs: an hour of virtual time has passed"),
-            (Poll::Pending, Poll::Pending) => Poll::Pending,
+        std::future::poll_fn(|context| {
+            match (future.as_mut().poll(context), bound.as_mut().poll(context)) {
+                (Poll::Ready(value), _) => Poll::Ready(value),
+                (Poll::Pending, Poll::Ready(())) => {
+                    panic!("it hangs: an hour of virtual time has passed")
+                }
+                (Poll::Pending, Poll::Pending) => Poll::Pending,
+            }
         })
         .await
     };
-    world.block_on(bounded).unwrap_or_else(|error| panic!("{error}"))
+    world
+        .block_on(bounded)
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A simulated world without device times: only the order of events counts.
@@ -93,12 +111,22 @@ pub(crate) fn sim(seed: u64) -> SimWorld {
 }
 
 pub(crate) fn sim_config(seed: u64) -> SimConfig {
-    let device = DeviceProfile::named(["null", "nvme", "cloud-block"][seed as usize % 3]).expect("known");
-    SimConfig { device, cpu: CpuCosts::FREE, cores: 2, seed }
+    let device =
+        DeviceProfile::named(["null", "nvme", "cloud-block"][seed as usize % 3]).expect("known");
+    SimConfig {
+        device,
+        cpu: CpuCosts::FREE,
+        cores: 2,
+        seed,
+    }
 }
 
 fn named(name: &str, params: &[(&str, serde_json::Value)]) -> PolicySpec {
-    params.iter().fold(PolicySpec::named(name), |spec, (key, value)| spec.with(key, value.clone()))
+    params
+        .iter()
+        .fold(PolicySpec::named(name), |spec, (key, value)| {
+            spec.with(key, value.clone())
+        })
 }
 
 /// Key number `number` of tests whose keys are in the order of their numbers.
@@ -137,23 +165,48 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     config.memtable_structure = chance.pick(&MemtableStructure::ALL);
     config.memtables_sealed_max = 1 + chance.below(3) as u32;
     let interval = SyncPolicy::Interval(Duration::from_micros(500));
-    config.wal.sync =
-        chance.pick(&[SyncPolicy::Always, SyncPolicy::Never, interval, SyncPolicy::Bytes(ByteSize(4096))]);
-    let codecs = [Compression::None, Compression::Lz4, Compression::Zstd, Compression::Snappy];
+    config.wal.sync = chance.pick(&[
+        SyncPolicy::Always,
+        SyncPolicy::Never,
+        interval,
+        SyncPolicy::Bytes(ByteSize(4096)),
+    ]);
+    let codecs = [
+        Compression::None,
+        Compression::Lz4,
+        Compression::Zstd,
+        Compression::Snappy,
+    ];
     config.table.compression = chance.pick(&codecs);
     config.table.block = ByteSize(chance.pick(&[64, 512, 4096]));
     config.table.size = ByteSize(chance.pick(&[4 << 10, 32 << 10]));
-    config.table.filter =
-        chance.pick(&[named("none", &[]), named("bloom", &[]), named("bloom", &[("bits_per_key", 2.into())])]);
-    let indexes: Vec<PolicySpec> =
-        aura_policies::index::FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name)).collect();
+    config.table.filter = chance.pick(&[
+        named("none", &[]),
+        named("bloom", &[]),
+        named("bloom", &[("bits_per_key", 2.into())]),
+    ]);
+    let indexes: Vec<PolicySpec> = aura_policies::index::FAMILY
+        .entries
+        .iter()
+        .map(|entry| PolicySpec::named(entry.name))
+        .collect();
     config.table.index = chance.pick(&indexes);
     config.table.index_tuner = chance.pick(&[
         named("fixed", &[]),
         named("cost-benefit", &[("bootstrap", serde_json::json!([1]))]),
-        named("adaptive", &[("candidates", serde_json::json!(indexes)), ("explore", 1.into())]),
+        named(
+            "adaptive",
+            &[
+                ("candidates", serde_json::json!(indexes)),
+                ("explore", 1.into()),
+            ],
+        ),
     ]);
-    let open = IndexGate { memory: 1e9, window_blocks: u32::MAX, probes: 1e9 };
+    let open = IndexGate {
+        memory: 1e9,
+        window_blocks: u32::MAX,
+        probes: 1e9,
+    };
     config.table.index_gate = chance.pick(&[IndexGate::default(), open, open]);
     config.cache.size = ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]));
     config.cache.shards = chance.below(3) as u32;
@@ -166,16 +219,23 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     config.compaction.layout = chance.pick(&[
         named("leveled", &[("ratio", 3.into())]),
         named("tiered", &[("ratio", 3.into())]),
-        named("flexible", &[("ratio", 4.into()), ("runs", serde_json::json!([3, 1, 2]))]),
+        named(
+            "flexible",
+            &[("ratio", 4.into()), ("runs", serde_json::json!([3, 1, 2]))],
+        ),
     ]);
-    config.compaction.picker =
-        chance.pick(&[named("min-overlap", &[]), named("round-robin", &[]), named("oldest", &[])]);
+    config.compaction.picker = chance.pick(&[
+        named("min-overlap", &[]),
+        named("round-robin", &[]),
+        named("oldest", &[]),
+    ]);
     let steps = serde_json::json!([
         { "at_operations": 200, "level": 1, "runs": 3 },
         { "at_operations": 500, "level": 2, "runs": 2 },
         { "at_operations": 900, "level": 1, "runs": 1 },
     ]);
-    config.compaction.agent = chance.pick(&[named("none", &[]), named("schedule", &[("steps", steps)])]);
+    config.compaction.agent =
+        chance.pick(&[named("none", &[]), named("schedule", &[("steps", steps)])]);
     config.compaction.agent_window = 100;
     config.compaction.base = ByteSize(chance.pick(&[16 << 10, 64 << 10]));
     config.compaction.level0_trigger = 1 + chance.below(4) as u32;
@@ -194,7 +254,11 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     config.value_log.gc = any(chance, &aura_policies::gc::FAMILY);
     config.value_log.gc_method = chance.pick(&GcMethod::ALL);
     let shares = chance.pick(&[(0.0, 0.0, 0.0), (0.1, 0.3, 0.4), (0.2, 0.9, 1.0)]);
-    (config.value_log.gc_low, config.value_log.gc_high, config.value_log.gc_stop) = shares;
+    (
+        config.value_log.gc_low,
+        config.value_log.gc_high,
+        config.value_log.gc_stop,
+    ) = shares;
     config.value_log.inline_again = chance.below(2) == 0;
     config.io_limit = io_limit(chance);
     config

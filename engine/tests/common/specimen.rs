@@ -24,8 +24,13 @@ pub(crate) struct Specimen {
 impl Specimen {
     /// The files of the database and their bytes; the tour has left a copy of it beside it.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let own = self.image.paths().into_iter().filter(|path| path.starts_with("/db"));
-        own.map(|path| (path.clone(), self.image.read(&path).unwrap())).collect()
+        let own = self
+            .image
+            .paths()
+            .into_iter()
+            .filter(|path| path.starts_with("/db"));
+        own.map(|path| (path.clone(), self.image.read(&path).unwrap()))
+            .collect()
     }
 }
 
@@ -40,16 +45,28 @@ pub(crate) fn specimen(seed: u64, young: bool) -> Specimen {
         }
         db.open().await.unwrap();
         let settled = db.history.acknowledged;
-        db.batch(&[(0, Some(700)), (1, Some(20)), (2, None)]).await.unwrap();
+        db.batch(&[(0, Some(700)), (1, Some(20)), (2, None)])
+            .await
+            .unwrap();
         db.put(3, 800).await.unwrap();
         db.together(&[(4, 30), (5, 900)]).await.unwrap();
         db.put(6, 30).await.unwrap();
         settled
     });
     // Under "always" the record of a group says that all groups before it are on the device.
-    let proven = if config.wal.sync == SyncPolicy::Always { db.history.acknowledged - 1 } else { settled };
+    let proven = if config.wal.sync == SyncPolicy::Always {
+        db.history.acknowledged - 1
+    } else {
+        settled
+    };
     let image = world.crash_image(CrashMode::KeepAll, seed).unwrap();
-    Specimen { image, config, history: db.history, settled, proven }
+    Specimen {
+        image,
+        config,
+        history: db.history,
+        settled,
+        proven,
+    }
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<usize> {
@@ -78,37 +95,70 @@ fn table_regions(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
     let footer = bytes.len() - 64;
     let field = |at: usize| word(bytes, footer + at).expect("a footer has 64 bytes");
     let handle = |at: usize| field(at)..field(at) + field(at + 8);
-    let named = [("filter", handle(0)), ("model", handle(12)), ("index", handle(24)), ("properties", handle(36))];
-    let present: Vec<_> = named.into_iter().filter(|(_, range)| !range.is_empty()).collect();
+    let named = [
+        ("filter", handle(0)),
+        ("model", handle(12)),
+        ("index", handle(24)),
+        ("properties", handle(36)),
+    ];
+    let present: Vec<_> = named
+        .into_iter()
+        .filter(|(_, range)| !range.is_empty())
+        .collect();
     let data = 0..present.iter().map(|(_, range)| range.start).min().unwrap();
-    [vec![("data", data)], present, vec![("footer", footer..bytes.len())]].concat()
+    [
+        vec![("data", data)],
+        present,
+        vec![("footer", footer..bytes.len())],
+    ]
+    .concat()
 }
 
 /// The kind of a file, and its regions.
-pub(crate) fn regions(path: &Path, bytes: &[u8]) -> (&'static str, Vec<(&'static str, Range<usize>)>) {
+pub(crate) fn regions(
+    path: &Path,
+    bytes: &[u8],
+) -> (&'static str, Vec<(&'static str, Range<usize>)>) {
     let name = path.file_name().unwrap().to_str().unwrap();
     match name.rsplit('.').next().unwrap() {
         "wal" => {
             let mut found = vec![("header", 0..36)];
-            found.extend(records(bytes, 36, ("record header", 28), ("record body", |it| word(it, 4))));
+            found.extend(records(
+                bytes,
+                36,
+                ("record header", 28),
+                ("record body", |it| word(it, 4)),
+            ));
             ("log", found)
         }
         "vlog" => {
             let mut found = vec![("header", 0..8)];
             let body = |it: &[u8]| Some(word(it, 4)? + word(it, 8)?);
-            found.extend(records(bytes, 8, ("frame header", 17), ("frame body", body)));
+            found.extend(records(
+                bytes,
+                8,
+                ("frame header", 17),
+                ("frame body", body),
+            ));
             ("values", found)
         }
         "sst" => ("table", table_regions(bytes)),
         "manifest" => {
             let mut found = vec![("header", 0..12)];
-            found.extend(records(bytes, 12, ("edit header", 8), ("edit", |it| word(it, 4))));
+            found.extend(records(
+                bytes,
+                12,
+                ("edit header", 8),
+                ("edit", |it| word(it, 4)),
+            ));
             ("manifest", found)
         }
         _ if name == "CURRENT" => ("CURRENT", vec![("all", 0..bytes.len())]),
         "json" => ("json", vec![("all", 0..bytes.len())]),
         _ if name == "LOCK" => ("LOCK", Vec::new()),
-        other => panic!("a file of an unknown kind, {name}: say here what its regions are ({other})"),
+        other => {
+            panic!("a file of an unknown kind, {name}: say here what its regions are ({other})")
+        }
     }
 }
 
@@ -123,8 +173,16 @@ pub(crate) fn reseal(kind: &str, bytes: &mut Vec<u8>) {
         "manifest" => reseal_records(bytes, 12, |it| Some(8 + word(it, 4)?)),
         "table" => reseal_table(bytes).unwrap_or_default(),
         "CURRENT" => {
-            let name = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
-            *bytes = [&name, format!("\n{:08x}\n", crc32c::crc32c(&name)).as_bytes()].concat();
+            let name = bytes
+                .split(|byte| *byte == b'\n')
+                .next()
+                .unwrap_or_default()
+                .to_vec();
+            *bytes = [
+                &name,
+                format!("\n{:08x}\n", crc32c::crc32c(&name)).as_bytes(),
+            ]
+            .concat();
         }
         _ => {}
     }
@@ -132,7 +190,9 @@ pub(crate) fn reseal(kind: &str, bytes: &mut Vec<u8>) {
 
 /// Writes the checksum of `covered` to `at`, where both lie in the file.
 fn seal(bytes: &mut [u8], covered: Range<usize>, at: usize) {
-    let Some(checksum) = bytes.get(covered).map(crc32c::crc32c) else { return };
+    let Some(checksum) = bytes.get(covered).map(crc32c::crc32c) else {
+        return;
+    };
     if let Some(place) = bytes.get_mut(at..at + 4) {
         place.copy_from_slice(&checksum.to_le_bytes());
     }
@@ -170,12 +230,20 @@ fn reseal_table(bytes: &mut [u8]) -> Option<()> {
                 break;
             }
         }
-        rest = if skip { rest.get(usize::try_from(value).ok()?..)? } else { rest };
+        rest = if skip {
+            rest.get(usize::try_from(value).ok()?..)?
+        } else {
+            rest
+        };
         usize::try_from(value).ok()
     };
     for _ in 0..count.min(1000) {
-        let (Some(length), Some(_), Some(_)) = (varint(false), varint(false), varint(true)) else { break };
-        let Some(end) = start.checked_add(length).filter(|end| *end <= footer) else { break };
+        let (Some(length), Some(_), Some(_)) = (varint(false), varint(false), varint(true)) else {
+            break;
+        };
+        let Some(end) = start.checked_add(length).filter(|end| *end <= footer) else {
+            break;
+        };
         blocks.push(start..end);
         start = end;
     }

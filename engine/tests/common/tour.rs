@@ -10,8 +10,8 @@ use std::task::Poll;
 
 use aura_engine::env::Env;
 use aura_engine::{
-    AuraEngine, Batch, Counts, Direction, Engine, EngineBuilder, EngineConfig, Error, Range, Reconfigure, SyncPolicy,
-    Value,
+    AuraEngine, Batch, Counts, Direction, Engine, EngineBuilder, EngineConfig, Error, Range,
+    Reconfigure, SyncPolicy, Value,
 };
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
@@ -33,7 +33,13 @@ pub(crate) struct Recorded {
 
 impl Recorded {
     pub(crate) fn new(env: Env, config: EngineConfig) -> Self {
-        Self { env, config, engine: None, history: History::new(), counts: Vec::new() }
+        Self {
+            env,
+            config,
+            engine: None,
+            history: History::new(),
+            counts: Vec::new(),
+        }
     }
 
     fn engine(&self) -> &AuraEngine {
@@ -153,8 +159,15 @@ impl Recorded {
         let directory = format!("/copy{}", self.history.states.len());
         self.engine().checkpoint(Path::new(&directory)).await?;
         self.history.all_durable();
-        let copy = EngineBuilder::new(self.env.clone(), &directory).config(self.config.clone()).open().await?;
-        assert_eq!(contents(&copy, Direction::Forward).await?, *self.history.visible(), "the copy");
+        let copy = EngineBuilder::new(self.env.clone(), &directory)
+            .config(self.config.clone())
+            .open()
+            .await?;
+        assert_eq!(
+            contents(&copy, Direction::Forward).await?,
+            *self.history.visible(),
+            "the copy"
+        );
         copy.close().await
     }
 
@@ -171,10 +184,18 @@ impl Recorded {
         let (engine, visible) = (self.engine(), self.history.visible());
         for number in 0..KEYS {
             let key = key(number);
-            assert_eq!(engine.get(&key).await?.as_ref(), visible.get(&key), "get {number}");
+            assert_eq!(
+                engine.get(&key).await?.as_ref(),
+                visible.get(&key),
+                "get {number}"
+            );
         }
         for direction in [Direction::Forward, Direction::Reverse] {
-            assert_eq!(contents(engine, direction).await?, *visible, "{direction:?}");
+            assert_eq!(
+                contents(engine, direction).await?,
+                *visible,
+                "{direction:?}"
+            );
         }
         Ok(())
     }
@@ -190,7 +211,11 @@ async fn join<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send>>>) -> V
                 *done = Some(value);
             }
         }
-        if done.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+        if done.iter().all(Option::is_some) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
     done.into_iter().flatten().collect()
@@ -216,8 +241,12 @@ fn value(seed: u64, bytes: usize) -> Value {
 pub(crate) fn tour_config(seed: u64) -> EngineConfig {
     let mut config = random_config(&mut Chance::new(seed));
     let nanos = std::time::Duration::from_micros(200);
-    let policies =
-        [SyncPolicy::Never, SyncPolicy::Always, SyncPolicy::Bytes(ByteSize(2000)), SyncPolicy::Interval(nanos)];
+    let policies = [
+        SyncPolicy::Never,
+        SyncPolicy::Always,
+        SyncPolicy::Bytes(ByteSize(2000)),
+        SyncPolicy::Interval(nanos),
+    ];
     config.wal.sync = policies[seed as usize % policies.len()];
     config.memtable = ByteSize::kib(4);
     config.table.size = ByteSize::kib(4);
@@ -227,11 +256,16 @@ pub(crate) fn tour_config(seed: u64) -> EngineConfig {
     config.compaction.level0_slowdown = 4;
     config.compaction.level0_stop = 6;
     config.compaction.agent_window = 10;
-    config.value_log.separation = PolicySpec::named("threshold").with("bytes", serde_json::json!(500));
+    config.value_log.separation =
+        PolicySpec::named("threshold").with("bytes", serde_json::json!(500));
     config.value_log.file = ByteSize::kib(4);
     // Whatever is garbage is collected, so that every tour comes by a collection.
     config.value_log.gc = PolicySpec::named("greedy").with("garbage", 0.01);
-    (config.value_log.gc_low, config.value_log.gc_high, config.value_log.gc_stop) = (0.0, 0.0, 0.9);
+    (
+        config.value_log.gc_low,
+        config.value_log.gc_high,
+        config.value_log.gc_stop,
+    ) = (0.0, 0.0, 0.9);
     config
 }
 
@@ -242,9 +276,16 @@ pub(crate) async fn tour(db: &mut Recorded) -> Outcome {
         db.put(key, 20).await?;
     }
     db.put(6, LARGE).await?;
-    db.batch(&[(7, Some(LARGE)), (0, None), (1, Some(300)), (8, Some(2 * LARGE))]).await?;
+    db.batch(&[
+        (7, Some(LARGE)),
+        (0, None),
+        (1, Some(300)),
+        (8, Some(2 * LARGE)),
+    ])
+    .await?;
     db.flush().await?;
-    db.together(&[(9, 100), (10, LARGE), (2, 30), (11, 400)]).await?;
+    db.together(&[(9, 100), (10, LARGE), (2, 30), (11, 400)])
+        .await?;
     db.delete(6).await?;
     db.delete(3).await?;
     db.read().await?;
@@ -253,9 +294,21 @@ pub(crate) async fn tour(db: &mut Recorded) -> Outcome {
         db.put(key, 450).await?;
     }
     db.wait_idle().await?;
-    db.reconfigure(&Reconfigure { cache_size: Some(ByteSize::kib(8)), ..Reconfigure::default() }).await?;
+    db.reconfigure(&Reconfigure {
+        cache_size: Some(ByteSize::kib(8)),
+        ..Reconfigure::default()
+    })
+    .await?;
     db.reopen().await?;
-    db.together(&[(12, LARGE), (13, LARGE), (14, LARGE), (15, LARGE), (16, LARGE), (17, LARGE)]).await?;
+    db.together(&[
+        (12, LARGE),
+        (13, LARGE),
+        (14, LARGE),
+        (15, LARGE),
+        (16, LARGE),
+        (17, LARGE),
+    ])
+    .await?;
     db.batch(&[(18, None), (19, None), (20, Some(10))]).await?;
     db.compact().await?;
     db.wait_idle().await?;
@@ -279,8 +332,17 @@ pub(crate) fn check_coverage(counts: &[Counts]) {
     let sum = |count: fn(&Counts) -> u64| counts.iter().map(count).sum::<u64>();
     assert!(sum(|it| it.flushes) >= 4, "flushes");
     assert!(sum(|it| it.compactions) >= 2, "compactions");
-    assert!(sum(|it| it.value_log_bytes) > 8 << 10, "value files were rotated");
-    assert!(sum(|it| it.gc_runs + it.values_relocated) > 0, "collections");
+    assert!(
+        sum(|it| it.value_log_bytes) > 8 << 10,
+        "value files were rotated"
+    );
+    assert!(
+        sum(|it| it.gc_runs + it.values_relocated) > 0,
+        "collections"
+    );
     assert!(sum(|it| it.range_deletes) > 0, "range deletes");
-    assert!(sum(|it| it.batches) > sum(|it| it.groups), "commit groups of several writers");
+    assert!(
+        sum(|it| it.batches) > sum(|it| it.groups),
+        "commit groups of several writers"
+    );
 }

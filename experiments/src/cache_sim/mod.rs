@@ -79,10 +79,14 @@ impl Arm {
     /// How it is called: the eviction policy, and the admission policy where it is not the usual one.
     pub fn name(&self) -> String {
         match self {
-            Self::Policy { eviction, admission } if *admission == admission::FAMILY.default_spec() => {
-                eviction.to_string()
-            }
-            Self::Policy { eviction, admission } => format!("{eviction} + {admission}"),
+            Self::Policy {
+                eviction,
+                admission,
+            } if *admission == admission::FAMILY.default_spec() => eviction.to_string(),
+            Self::Policy {
+                eviction,
+                admission,
+            } => format!("{eviction} + {admission}"),
             Self::Bound(bound) => bound.to_string(),
         }
     }
@@ -138,19 +142,40 @@ pub fn run(name: &str, trace: &Trace, settings: &Settings) -> Vec<SimRow> {
     let simulation = Simulation::new(trace, settings);
     let mut jobs = Vec::new();
     for size in &settings.sizes {
-        jobs.extend(settings.bounds.iter().map(|bound| (size, Arm::Bound(bound.clone()))));
+        jobs.extend(
+            settings
+                .bounds
+                .iter()
+                .map(|bound| (size, Arm::Bound(bound.clone()))),
+        );
         for eviction in &settings.policies {
-            let arm = |admission: &PolicySpec| Arm::Policy { eviction: eviction.clone(), admission: admission.clone() };
-            jobs.extend(settings.admissions.iter().map(|admission| (size, arm(admission))));
+            let arm = |admission: &PolicySpec| Arm::Policy {
+                eviction: eviction.clone(),
+                admission: admission.clone(),
+            };
+            jobs.extend(
+                settings
+                    .admissions
+                    .iter()
+                    .map(|admission| (size, arm(admission))),
+            );
         }
     }
     let progress = Progress::new(jobs.len(), "caches", settings.quiet);
-    let mut outcomes: Vec<_> = jobs.iter().map(|_| Err("it did not run".to_owned())).collect();
+    let mut outcomes: Vec<_> = jobs
+        .iter()
+        .map(|_| Err("it did not run".to_owned()))
+        .collect();
     let take = |at: usize, outcome| {
         outcomes[at] = outcome;
         progress.end(&format!("{} at {}", jobs[at].1.name(), jobs[at].0));
     };
-    side_by_side(&jobs, settings.jobs, |(size, arm)| simulation.run(arm, size), take);
+    side_by_side(
+        &jobs,
+        settings.jobs,
+        |(size, arm)| simulation.run(arm, size),
+        take,
+    );
     progress.finish();
     let row = |((size, arm), outcome): ((&CacheSize, Arm), _)| SimRow {
         trace: name.to_owned(),
@@ -182,7 +207,10 @@ impl<'a> Simulation<'a> {
             Mode::Unit => 1,
             Mode::Bytes => trace.bytes(request),
         };
-        let request = |(at, &object): (usize, &u32)| Request { object, bytes: charged(at) };
+        let request = |(at, &object): (usize, &u32)| Request {
+            object,
+            bytes: charged(at),
+        };
         Self {
             trace,
             mode: settings.mode,
@@ -195,7 +223,9 @@ impl<'a> Simulation<'a> {
                 true => Vec::new(),
                 false => trace.objects().iter().enumerate().map(request).collect(),
             },
-            bytes: (0..trace.objects().len()).map(charged).fold(0, u64::saturating_add),
+            bytes: (0..trace.objects().len())
+                .map(charged)
+                .fold(0, u64::saturating_add),
         }
     }
 
@@ -211,7 +241,9 @@ impl<'a> Simulation<'a> {
     fn run(&self, arm: &Arm, size: &CacheSize) -> Result<Outcome, String> {
         let (_, capacity) = self.capacity(size);
         if size.is_bytes() && self.mode == Mode::Unit {
-            return Err(format!("{size} is a size in bytes, and objects are charged one each"));
+            return Err(format!(
+                "{size} is a size in bytes, and objects are charged one each"
+            ));
         }
         if capacity == 0 {
             return Err("the cache would hold nothing".to_owned());
@@ -220,17 +252,29 @@ impl<'a> Simulation<'a> {
             Arm::Bound(spec) => {
                 let bound = bound::build(spec).map_err(|error| error.to_string())?;
                 let tally = bound.replay(&self.requests, capacity);
-                Ok(self.outcome(&Counted { misses: tally.misses, miss_bytes: tally.miss_bytes, by_object: None }))
+                Ok(self.outcome(&Counted {
+                    misses: tally.misses,
+                    miss_bytes: tally.miss_bytes,
+                    by_object: None,
+                }))
             }
-            Arm::Policy { eviction, admission } => {
+            Arm::Policy {
+                eviction,
+                admission,
+            } => {
                 self.check_sizes(admission)?;
-                let mut replay = self.cache(eviction, admission, capacity).map_err(|error| error.to_string())?;
+                let mut replay = self
+                    .cache(eviction, admission, capacity)
+                    .map_err(|error| error.to_string())?;
                 let (counted, time) = self.replay(&mut replay);
                 let held = replay.held();
                 Ok(Outcome {
-                    accesses_per_s: Some(self.trace.objects().len() as f64 / time.as_secs_f64().max(1e-9)),
+                    accesses_per_s: Some(
+                        self.trace.objects().len() as f64 / time.as_secs_f64().max(1e-9),
+                    ),
                     metadata_bytes: Some(replay.metadata_bytes()),
-                    metadata_bytes_per_object: (held > 0).then(|| replay.metadata_bytes() as f64 / held as f64),
+                    metadata_bytes_per_object: (held > 0)
+                        .then(|| replay.metadata_bytes() as f64 / held as f64),
                     ..self.outcome(&counted)
                 })
             }
@@ -239,20 +283,36 @@ impl<'a> Simulation<'a> {
 
     /// Refuses an admission policy that decides by sizes where there are none.
     fn check_sizes(&self, spec: &PolicySpec) -> Result<(), String> {
-        let entry = admission::FAMILY.find(spec).map_err(|error| error.to_string())?;
+        let entry = admission::FAMILY
+            .find(spec)
+            .map_err(|error| error.to_string())?;
         match (entry.build.needs_sizes, self.trace.has_sizes(), self.mode) {
-            (true, false, _) => Err(format!("{} decides by size, and the trace has no sizes", spec.policy)),
-            (true, true, Mode::Unit) => {
-                Err(format!("{} decides by size, and objects are charged one each", spec.policy))
-            }
+            (true, false, _) => Err(format!(
+                "{} decides by size, and the trace has no sizes",
+                spec.policy
+            )),
+            (true, true, Mode::Unit) => Err(format!(
+                "{} decides by size, and objects are charged one each",
+                spec.policy
+            )),
             _ => Ok(()),
         }
     }
 
-    fn cache(&self, eviction: &PolicySpec, admission: &PolicySpec, capacity: u64) -> Result<Replay, PolicyError> {
+    fn cache(
+        &self,
+        eviction: &PolicySpec,
+        admission: &PolicySpec,
+        capacity: u64,
+    ) -> Result<Replay, PolicyError> {
         let eviction = cache::build(eviction, capacity, self.seed)?;
         let admission = admission::build(admission, capacity, self.seed)?;
-        Ok(Replay::new(eviction, admission, capacity, self.trace.keys().len()))
+        Ok(Replay::new(
+            eviction,
+            admission,
+            capacity,
+            self.trace.keys().len(),
+        ))
     }
 
     /// The replay, by what it must look at: each form is compiled for itself, so that none pays for another's questions.
@@ -266,7 +326,11 @@ impl<'a> Simulation<'a> {
             (Mode::Bytes, true, false) => timed(trace, replay, sized, &mut |_, _| {}),
             _ => {
                 let detailed = |at: usize, object: u32| {
-                    let access = if self.mode == Mode::Unit { unit(at, object) } else { sized(at, object) };
+                    let access = if self.mode == Mode::Unit {
+                        unit(at, object)
+                    } else {
+                        sized(at, object)
+                    };
                     details.get(at).map_or(access, |detail| Access {
                         kind: KINDS[usize::from(detail.kind)],
                         cost: detail.cost,
@@ -284,7 +348,13 @@ impl<'a> Simulation<'a> {
                     *miss_bytes += bytes;
                 };
                 let (counted, time) = timed(trace, replay, detailed, missed);
-                (Counted { by_object: Some(by_object), ..counted }, time)
+                (
+                    Counted {
+                        by_object: Some(by_object),
+                        ..counted
+                    },
+                    time,
+                )
             }
         }
     }
@@ -293,12 +363,25 @@ impl<'a> Simulation<'a> {
         let rate = self.trace.sample_rate();
         // What was asked of the whole trace is known, sampled or not; without sampling these are the counts themselves.
         let (requests, bytes) = match rate < 1.0 {
-            true => (self.trace.requests_read() as f64, self.trace.bytes_read() as f64),
+            true => (
+                self.trace.requests_read() as f64,
+                self.trace.bytes_read() as f64,
+            ),
             false => (self.trace.objects().len() as f64, self.bytes as f64),
         };
-        let ratio = |missed: u64, of: f64| if of > 0.0 { (missed as f64 / (rate * of)).min(1.0) } else { 0.0 };
+        let ratio = |missed: u64, of: f64| {
+            if of > 0.0 {
+                (missed as f64 / (rate * of)).min(1.0)
+            } else {
+                0.0
+            }
+        };
         let error = |part: fn(&(u64, u64)) -> u64, of: f64| {
-            let parts = counted.by_object.as_ref()?.iter().map(|object| part(object) as f64);
+            let parts = counted
+                .by_object
+                .as_ref()?
+                .iter()
+                .map(|object| part(object) as f64);
             Some(Sample::standard_error(rate, parts, of))
         };
         let charged = self.mode == Mode::Bytes;
@@ -308,7 +391,11 @@ impl<'a> Simulation<'a> {
             miss_ratio: ratio(counted.misses, requests),
             standard_error: error(|object| object.0, requests),
             byte_miss_ratio: charged.then(|| ratio(counted.miss_bytes, bytes)),
-            byte_standard_error: if charged { error(|object| object.1, bytes) } else { None },
+            byte_standard_error: if charged {
+                error(|object| object.1, bytes)
+            } else {
+                None
+            },
             ..Outcome::default()
         }
     }
@@ -323,17 +410,31 @@ struct Counted {
 }
 
 /// The kinds of objects, by their numbers in a trace.
-const KINDS: [Kind; 6] = [Kind::Data, Kind::Index, Kind::Filter, Kind::Value, Kind::KeyValue, Kind::KeyPointer];
+const KINDS: [Kind; 6] = [
+    Kind::Data,
+    Kind::Index,
+    Kind::Filter,
+    Kind::Value,
+    Kind::KeyValue,
+    Kind::KeyPointer,
+];
 
 /// The loop that is timed, and nothing else is.
-#[expect(clippy::disallowed_methods, reason = "what is measured is this machine's time, not a world's")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is measured is this machine's time, not a world's"
+)]
 fn timed(
     trace: &Trace,
     replay: &mut Replay,
     access: impl Fn(usize, u32) -> Access,
     missed: &mut impl FnMut(u32, u64),
 ) -> (Counted, Duration) {
-    let mut counted = Counted { misses: 0, miss_bytes: 0, by_object: None };
+    let mut counted = Counted {
+        misses: 0,
+        miss_bytes: 0,
+        by_object: None,
+    };
     let start = Instant::now();
     for (at, &object) in trace.objects().iter().enumerate() {
         let access = access(at, object);
@@ -349,7 +450,9 @@ fn timed(
 /// An object's number as a hash: one to one, so that no two objects are taken for one. (The finish of SplitMix64.)
 #[inline]
 fn mixed(object: u32) -> u64 {
-    let hash = u64::from(object).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let hash = u64::from(object)
+        .wrapping_add(1)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     hash ^ (hash >> 31)

@@ -36,7 +36,10 @@ const COLUMNS: [&str; 18] = [
 /// The row's values in the order of [`COLUMNS`]; null where there is none.
 fn values(row: &SimRow, best: bool) -> [Value; 18] {
     let (arm, policy, admission) = match &row.arm {
-        Arm::Policy { eviction, admission } => ("policy", eviction, json!(admission.to_string())),
+        Arm::Policy {
+            eviction,
+            admission,
+        } => ("policy", eviction, json!(admission.to_string())),
         Arm::Bound(bound) => ("bound", bound, Value::Null),
     };
     let outcome = row.outcome.as_ref().ok();
@@ -65,22 +68,45 @@ fn values(row: &SimRow, best: bool) -> [Value; 18] {
 
 fn all_values(rows: &[SimRow]) -> Vec<[Value; 18]> {
     let best = best(rows);
-    rows.iter().enumerate().map(|(at, row)| values(row, best.contains(&at))).collect()
+    rows.iter()
+        .enumerate()
+        .map(|(at, row)| values(row, best.contains(&at)))
+        .collect()
 }
 
 /// The rows of the policies that miss least at their size.
 pub fn best(rows: &[SimRow]) -> BTreeSet<usize> {
     let misses = |row: &SimRow| row.outcome.as_ref().ok().map(|outcome| outcome.misses);
-    let least =
-        |size: &str| rows.iter().filter(|rival| rival.size == size && !rival.arm.is_bound()).filter_map(misses).min();
-    let is_best = |row: &SimRow| !row.arm.is_bound() && misses(row).is_some_and(|own| Some(own) == least(&row.size));
-    rows.iter().enumerate().filter(|(_, row)| is_best(row)).map(|(at, _)| at).collect()
+    let least = |size: &str| {
+        rows.iter()
+            .filter(|rival| rival.size == size && !rival.arm.is_bound())
+            .filter_map(misses)
+            .min()
+    };
+    let is_best = |row: &SimRow| {
+        !row.arm.is_bound() && misses(row).is_some_and(|own| Some(own) == least(&row.size))
+    };
+    rows.iter()
+        .enumerate()
+        .filter(|(_, row)| is_best(row))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 /// One JSON object a line.
 pub fn json(rows: &[SimRow]) -> String {
-    let object = |values: [Value; 18]| COLUMNS.iter().map(ToString::to_string).zip(values).collect();
-    json_lines(all_values(rows).into_iter().map(|values| Value::Object(object(values))))
+    let object = |values: [Value; 18]| {
+        COLUMNS
+            .iter()
+            .map(ToString::to_string)
+            .zip(values)
+            .collect()
+    };
+    json_lines(
+        all_values(rows)
+            .into_iter()
+            .map(|values| Value::Object(object(values))),
+    )
 }
 
 /// The rows as CSV.
@@ -90,7 +116,10 @@ pub fn to_csv(rows: &[SimRow]) -> String {
         Value::String(text) => text,
         other => other.to_string(),
     };
-    store::csv(COLUMNS, all_values(rows).into_iter().map(|values| values.map(text)))
+    store::csv(
+        COLUMNS,
+        all_values(rows).into_iter().map(|values| values.map(text)),
+    )
 }
 
 /// The rows as a Parquet file.
@@ -105,9 +134,15 @@ pub fn frame_bytes(rows: &[SimRow]) -> Result<Vec<u8>, StoreError> {
             "capacity" | "requests" | "misses" | "metadata_bytes" => {
                 FrameColumn::Integers(of().map(Value::as_u64).collect())
             }
-            "best" => FrameColumn::Flags(of().map(|value| value.as_bool().unwrap_or_default()).collect()),
+            "best" => FrameColumn::Flags(
+                of().map(|value| value.as_bool().unwrap_or_default())
+                    .collect(),
+            ),
             "trace" | "mode" | "arm" | "policy" | "admission" | "size" | "refused" => {
-                FrameColumn::Texts(of().map(|value| value.as_str().map(str::to_owned)).collect())
+                FrameColumn::Texts(
+                    of().map(|value| value.as_str().map(str::to_owned))
+                        .collect(),
+                )
             }
             _ => FrameColumn::Numbers(of().map(Value::as_f64).collect()),
         };
@@ -126,7 +161,9 @@ pub fn table(rows: &[SimRow]) -> String {
     header.extend(["M accesses/s", "metadata B/object"]);
     header.extend(remarks.then_some("refused"));
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header);
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_header(header);
     for at in in_order(rows) {
         let row = &rows[at];
         let capacity = match row.mode {
@@ -140,12 +177,24 @@ pub fn table(rows: &[SimRow]) -> String {
             let error = error.map_or_else(String::new, |error| format!(" \u{b1} {error:.4}"));
             ratio.map_or_else(String::new, |ratio| format!("{ratio:.4}{error}"))
         };
-        cells.push(ratio(outcome.map(|it| it.miss_ratio), outcome.and_then(|it| it.standard_error)) + star);
+        cells.push(
+            ratio(
+                outcome.map(|it| it.miss_ratio),
+                outcome.and_then(|it| it.standard_error),
+            ) + star,
+        );
         if bytes {
-            cells.push(ratio(outcome.and_then(|it| it.byte_miss_ratio), outcome.and_then(|it| it.byte_standard_error)));
+            cells.push(ratio(
+                outcome.and_then(|it| it.byte_miss_ratio),
+                outcome.and_then(|it| it.byte_standard_error),
+            ));
         }
         let shown = |value: Option<f64>| value.map_or_else(String::new, |value| digits(value, 3));
-        cells.push(shown(outcome.and_then(|it| it.accesses_per_s).map(|rate| rate / 1e6)));
+        cells.push(shown(
+            outcome
+                .and_then(|it| it.accesses_per_s)
+                .map(|rate| rate / 1e6),
+        ));
         cells.push(shown(outcome.and_then(|it| it.metadata_bytes_per_object)));
         if remarks {
             cells.push(row.outcome.as_ref().err().cloned().unwrap_or_default());
@@ -161,7 +210,11 @@ pub fn table(rows: &[SimRow]) -> String {
 }
 
 fn shown_name(row: &SimRow) -> String {
-    if row.arm.is_bound() { format!("{} (bound)", row.arm.name()) } else { row.arm.name() }
+    if row.arm.is_bound() {
+        format!("{} (bound)", row.arm.name())
+    } else {
+        row.arm.name()
+    }
 }
 
 /// Rows within a size: bounds, then policies by misses, then what was refused.
@@ -173,8 +226,15 @@ fn in_order(rows: &[SimRow]) -> Vec<usize> {
         }
     }
     let rank = |row: &SimRow| {
-        let misses = row.outcome.as_ref().map_or(u64::MAX, |outcome| outcome.misses);
-        (sizes.iter().position(|size| *size == row.size), !row.arm.is_bound(), misses)
+        let misses = row
+            .outcome
+            .as_ref()
+            .map_or(u64::MAX, |outcome| outcome.misses);
+        (
+            sizes.iter().position(|size| *size == row.size),
+            !row.arm.is_bound(),
+            misses,
+        )
     };
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|at| rank(&rows[*at]));
@@ -191,11 +251,23 @@ pub fn curves(rows: &[SimRow], of_bytes: bool) -> Vec<Curve> {
             false => (Some(outcome.miss_ratio), outcome.standard_error),
         };
         let Some(ratio) = ratio else { continue };
-        let point = CurvePoint { size: row.size.clone(), capacity: row.capacity, ratio, standard_error: error };
+        let point = CurvePoint {
+            size: row.size.clone(),
+            capacity: row.capacity,
+            ratio,
+            standard_error: error,
+        };
         let name = shown_name(row);
-        match curves.iter_mut().find(|curve| curve.name == name && curve.bound == row.arm.is_bound()) {
+        match curves
+            .iter_mut()
+            .find(|curve| curve.name == name && curve.bound == row.arm.is_bound())
+        {
             Some(curve) => curve.points.push(point),
-            None => curves.push(Curve { name, bound: row.arm.is_bound(), points: vec![point] }),
+            None => curves.push(Curve {
+                name,
+                bound: row.arm.is_bound(),
+                points: vec![point],
+            }),
         }
     }
     curves

@@ -16,7 +16,9 @@ pub enum SpecError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// A size is not written as one.
-    #[error("`{0}` is not a size: write a share of the trace (1%), a number of objects (10000) or bytes (64MiB)")]
+    #[error(
+        "`{0}` is not a size: write a share of the trace (1%), a number of objects (10000) or bytes (64MiB)"
+    )]
     Size(String),
     /// Nothing is named.
     #[error("nothing is named")]
@@ -40,18 +42,25 @@ fn parts(list: &str) -> Vec<&str> {
         }
     }
     parts.push(&list[from..]);
-    parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect()
+    parts
+        .into_iter()
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 /// A policy as [`PolicySpec`] prints it: `clock(bits=2)`. A value is JSON; what is none is text.
 fn spec(text: &str) -> Result<PolicySpec, SpecError> {
     let wrong = || SpecError::Form(text.to_owned());
-    let Some((name, rest)) = text.split_once('(') else { return Ok(PolicySpec::named(text)) };
+    let Some((name, rest)) = text.split_once('(') else {
+        return Ok(PolicySpec::named(text));
+    };
     let inner = rest.strip_suffix(')').ok_or_else(wrong)?;
     let mut spec = PolicySpec::named(name.trim());
     for part in parts(inner) {
         let (name, value) = part.split_once('=').ok_or_else(wrong)?;
-        let value = serde_json::from_str(value.trim()).unwrap_or_else(|_| Value::from(value.trim()));
+        let value =
+            serde_json::from_str(value.trim()).unwrap_or_else(|_| Value::from(value.trim()));
         spec = spec.with(name.trim(), value);
     }
     Ok(spec)
@@ -59,7 +68,11 @@ fn spec(text: &str) -> Result<PolicySpec, SpecError> {
 
 /// Every policy of a family, with default parameters.
 pub fn all_of<B>(family: &Family<B>) -> Vec<PolicySpec> {
-    family.entries.iter().map(|entry| PolicySpec::named(entry.name)).collect()
+    family
+        .entries
+        .iter()
+        .map(|entry| PolicySpec::named(entry.name))
+        .collect()
 }
 
 /// The policies that a list names: `all`, or `name,name(parameter=value)`; `none` and nothing else is an empty list. Names
@@ -70,7 +83,11 @@ pub fn all_of<B>(family: &Family<B>) -> Vec<PolicySpec> {
 pub fn specs<B>(family: &Family<B>, list: &str) -> Result<Vec<PolicySpec>, SpecError> {
     let mut found: Vec<PolicySpec> = Vec::new();
     for part in parts(list) {
-        let named = if part == "all" { all_of(family) } else { vec![spec(part)?] };
+        let named = if part == "all" {
+            all_of(family)
+        } else {
+            vec![spec(part)?]
+        };
         for spec in named {
             family.find(&spec)?;
             if !found.contains(&spec) {
@@ -78,7 +95,11 @@ pub fn specs<B>(family: &Family<B>, list: &str) -> Result<Vec<PolicySpec>, SpecE
             }
         }
     }
-    if found.is_empty() { Err(SpecError::Empty) } else { Ok(found) }
+    if found.is_empty() {
+        Err(SpecError::Empty)
+    } else {
+        Ok(found)
+    }
 }
 
 /// The names of a family, for an error message.
@@ -114,7 +135,10 @@ impl CacheSize {
                 Err(_) => Amount::Bytes(text.parse::<ByteSize>().ok()?.as_u64()),
             },
         };
-        Some(Self { text: text.to_owned(), amount })
+        Some(Self {
+            text: text.to_owned(),
+            amount,
+        })
     }
 
     /// The share of a trace's footprint, rounded down; None if it is not a share.
@@ -144,10 +168,14 @@ impl CacheSize {
 fn share(percent: &str) -> Option<Amount> {
     let (integer, fraction) = percent.split_once('.').unwrap_or((percent, ""));
     let digits = format!("{integer}{fraction}");
-    if integer.is_empty() || fraction.len() > 9 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    if integer.is_empty() || fraction.len() > 9 || !digits.bytes().all(|byte| byte.is_ascii_digit())
+    {
         return None;
     }
-    let (part, whole) = (digits.parse::<u64>().ok()?, 100 * 10_u64.pow(fraction.len() as u32));
+    let (part, whole) = (
+        digits.parse::<u64>().ok()?,
+        100 * 10_u64.pow(fraction.len() as u32),
+    );
     (part > 0 && part <= whole).then_some(Amount::Share { part, whole })
 }
 
@@ -169,7 +197,11 @@ pub fn sizes(list: &str) -> Result<Vec<CacheSize>, SpecError> {
             sizes.push(size);
         }
     }
-    if sizes.is_empty() { Err(SpecError::Empty) } else { Ok(sizes) }
+    if sizes.is_empty() {
+        Err(SpecError::Empty)
+    } else {
+        Ok(sizes)
+    }
 }
 
 #[cfg(test)]
@@ -180,12 +212,23 @@ mod tests {
 
     #[test]
     fn a_policy_reads_as_it_prints() {
-        for text in ["lru", "x(bits=2)", "x(a=0.5, b=\"c,d\", e=[1,2])", "x(name=\"word\")"] {
+        for text in [
+            "lru",
+            "x(bits=2)",
+            "x(a=0.5, b=\"c,d\", e=[1,2])",
+            "x(name=\"word\")",
+        ] {
             let read = spec(text).expect("a policy");
             assert_eq!(spec(&read.to_string()).expect("as printed"), read, "{text}");
         }
-        assert_eq!(spec("x(name=word)").expect("text needs no quotes"), PolicySpec::named("x").with("name", "word"));
-        assert_eq!(parts("a, b(c=1,d=2),\"e,f\""), ["a", "b(c=1,d=2)", "\"e,f\""]);
+        assert_eq!(
+            spec("x(name=word)").expect("text needs no quotes"),
+            PolicySpec::named("x").with("name", "word")
+        );
+        assert_eq!(
+            parts("a, b(c=1,d=2),\"e,f\""),
+            ["a", "b(c=1,d=2)", "\"e,f\""]
+        );
         for bad in ["lru(", "lru(bits)", "lru(bits=1"] {
             assert!(matches!(spec(bad), Err(SpecError::Form(_))), "{bad}");
         }
@@ -193,10 +236,22 @@ mod tests {
 
     #[test]
     fn lists_are_checked_against_the_registry() {
-        assert_eq!(specs(&FAMILY, "all").expect("all").len(), FAMILY.entries.len());
-        assert_eq!(specs(&FAMILY, "lru,all,lru").expect("each once").len(), FAMILY.entries.len());
-        assert!(matches!(specs(&FAMILY, "lru,lur"), Err(SpecError::Policy(PolicyError::UnknownPolicy { .. }))));
-        assert!(matches!(specs(&FAMILY, "lru(x=1)"), Err(SpecError::Policy(PolicyError::UnknownParameter { .. }))));
+        assert_eq!(
+            specs(&FAMILY, "all").expect("all").len(),
+            FAMILY.entries.len()
+        );
+        assert_eq!(
+            specs(&FAMILY, "lru,all,lru").expect("each once").len(),
+            FAMILY.entries.len()
+        );
+        assert!(matches!(
+            specs(&FAMILY, "lru,lur"),
+            Err(SpecError::Policy(PolicyError::UnknownPolicy { .. }))
+        ));
+        assert!(matches!(
+            specs(&FAMILY, "lru(x=1)"),
+            Err(SpecError::Policy(PolicyError::UnknownParameter { .. }))
+        ));
         assert!(matches!(specs(&FAMILY, " , "), Err(SpecError::Empty)));
     }
 
@@ -209,9 +264,26 @@ mod tests {
         // The footprint of a public trace and what another program made of it.
         assert_eq!(share("0.1%", 2_029_769_728), Some(2_029_769));
         assert_eq!(share("100%", u64::MAX), Some(u64::MAX));
-        assert_eq!(CacheSize::parse("64MiB").expect("a size").amount(), 64 << 20);
-        assert_eq!(CacheSize::parse("10000").expect("a size").amount, Amount::Plain(10_000));
-        for bad in ["0%", "101%", "%", ".5%", "-1%", "1e3%", "x", "", "1 %%", "0.0000000001%"] {
+        assert_eq!(
+            CacheSize::parse("64MiB").expect("a size").amount(),
+            64 << 20
+        );
+        assert_eq!(
+            CacheSize::parse("10000").expect("a size").amount,
+            Amount::Plain(10_000)
+        );
+        for bad in [
+            "0%",
+            "101%",
+            "%",
+            ".5%",
+            "-1%",
+            "1e3%",
+            "x",
+            "",
+            "1 %%",
+            "0.0000000001%",
+        ] {
             assert_eq!(CacheSize::parse(bad), None, "{bad}");
         }
     }

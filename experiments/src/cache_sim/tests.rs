@@ -29,26 +29,51 @@ fn trace_of(text: &str, options: &ReadOptions) -> Trace {
 
 /// 200,000 requests, P(rank) proportional to 1 / rank over 20,000 keys.
 fn skewed() -> String {
-    let (zipf, mut generator) = (TrueZipf::new(20_000, 1.0), Seed(7).child("trace").generator());
-    (0..200_000).map(|_| format!("{}\n", zipf.draw(&mut generator) * 7919)).collect()
+    let (zipf, mut generator) = (
+        TrueZipf::new(20_000, 1.0),
+        Seed(7).child("trace").generator(),
+    );
+    (0..200_000)
+        .map(|_| format!("{}\n", zipf.draw(&mut generator) * 7919))
+        .collect()
 }
 
 fn found(rows: &[SimRow], name: &str, size: &str) -> Outcome {
-    let row = rows.iter().find(|row| row.arm.name() == name && row.size == size).expect("it was asked for");
-    row.outcome.clone().unwrap_or_else(|reason| panic!("{name} at {size}: {reason}"))
+    let row = rows
+        .iter()
+        .find(|row| row.arm.name() == name && row.size == size)
+        .expect("it was asked for");
+    row.outcome
+        .clone()
+        .unwrap_or_else(|reason| panic!("{name} at {size}: {reason}"))
 }
 
 #[test]
 fn units_and_bytes_are_counted_as_stated() {
     // Objects of 4, 4 and 10 bytes; the last is larger than a cache of 8.
-    let trace = trace_of("time,key,size\n0,1,4\n0,2,4\n0,3,10\n0,1,4\n0,2,4\n", &ReadOptions::default());
+    let trace = trace_of(
+        "time,key,size\n0,1,4\n0,2,4\n0,3,10\n0,1,4\n0,2,4\n",
+        &ReadOptions::default(),
+    );
     let rows = run("x", &trace, &settings(Mode::Bytes, "lru", "8,50%,100%"));
     let small = found(&rows, "lru", "8");
-    assert_eq!((small.requests, small.misses, small.miss_ratio), (5, 3, 0.6));
+    assert_eq!(
+        (small.requests, small.misses, small.miss_ratio),
+        (5, 3, 0.6)
+    );
     assert_eq!(small.byte_miss_ratio, Some(18.0 / 26.0));
-    assert_eq!(rows.iter().map(|row| row.capacity).collect::<Vec<_>>(), [8, 9, 18]);
+    assert_eq!(
+        rows.iter().map(|row| row.capacity).collect::<Vec<_>>(),
+        [8, 9, 18]
+    );
     let rows = run("x", &trace, &settings(Mode::Unit, "lru", "2,70%"));
-    assert_eq!((found(&rows, "lru", "2").misses, found(&rows, "lru", "70%").misses), (5, 5));
+    assert_eq!(
+        (
+            found(&rows, "lru", "2").misses,
+            found(&rows, "lru", "70%").misses
+        ),
+        (5, 5)
+    );
     assert_eq!(found(&rows, "lru", "2").byte_miss_ratio, None);
 }
 
@@ -61,13 +86,20 @@ fn bounds_stand_beside_the_policies_and_lie_below_them() {
     let best_rows = best(&rows);
     for size in ["1%", "5%"] {
         let least = found(&rows, "min-bypass", size).misses;
-        for row in rows.iter().filter(|row| row.size == size && !row.arm.is_bound()) {
+        for row in rows
+            .iter()
+            .filter(|row| row.size == size && !row.arm.is_bound())
+        {
             if let Ok(outcome) = &row.outcome {
                 assert!(outcome.misses >= least, "{} at {size}", row.arm.name());
                 assert!(outcome.accesses_per_s.is_some() && outcome.metadata_bytes.is_some());
             }
         }
-        assert!(best_rows.iter().any(|at| rows[*at].size == size && !rows[*at].arm.is_bound()));
+        assert!(
+            best_rows
+                .iter()
+                .any(|at| rows[*at].size == size && !rows[*at].arm.is_bound())
+        );
     }
     assert!(best_rows.iter().all(|at| !rows[*at].arm.is_bound()));
 }
@@ -76,7 +108,10 @@ fn bounds_stand_beside_the_policies_and_lie_below_them() {
 fn what_cannot_run_is_a_row_with_its_reason() {
     let trace = trace_of("1\n2\n3\n1\n", &ReadOptions::default());
     let rows = run("x", &trace, &settings(Mode::Unit, "lru", "64MiB,1%,2"));
-    let reasons: Vec<_> = rows.iter().map(|row| row.outcome.as_ref().err().map(String::as_str)).collect();
+    let reasons: Vec<_> = rows
+        .iter()
+        .map(|row| row.outcome.as_ref().err().map(String::as_str))
+        .collect();
     let expected = [
         Some("64MiB is a size in bytes, and objects are charged one each"),
         Some("the cache would hold nothing"),
@@ -84,9 +119,15 @@ fn what_cannot_run_is_a_row_with_its_reason() {
     ];
     assert_eq!(reasons, expected);
     let shown = table(&rows);
-    assert!(shown.contains("hold nothing") && shown.contains("refused"), "{shown}");
+    assert!(
+        shown.contains("hold nothing") && shown.contains("refused"),
+        "{shown}"
+    );
     assert_eq!(json(&rows).lines().count(), 3);
-    assert!(to_csv(&rows).contains("x,unit,policy,lru,always,1%,0,,,,,,,,,,false,the cache would hold nothing"));
+    assert!(
+        to_csv(&rows)
+            .contains("x,unit,policy,lru,always,1%,0,,,,,,,,,,false,the cache would hold nothing")
+    );
 }
 
 #[test]
@@ -95,9 +136,22 @@ fn admissions_that_decide_by_size_are_refused_without_sizes() {
     let mut asked = settings(Mode::Unit, "lru", "2");
     asked.admissions = all_of(&admission::FAMILY);
     for row in run("x", &trace, &asked) {
-        let Arm::Policy { admission: spec, .. } = &row.arm else { continue };
-        let needs_sizes = admission::FAMILY.find(spec).expect("listed").build.needs_sizes;
-        let refused = row.outcome.as_ref().err().is_some_and(|reason| reason.contains("the trace has no sizes"));
+        let Arm::Policy {
+            admission: spec, ..
+        } = &row.arm
+        else {
+            continue;
+        };
+        let needs_sizes = admission::FAMILY
+            .find(spec)
+            .expect("listed")
+            .build
+            .needs_sizes;
+        let refused = row
+            .outcome
+            .as_ref()
+            .err()
+            .is_some_and(|reason| reason.contains("the trace has no sizes"));
         assert_eq!(refused, needs_sizes, "{}", row.arm.name());
     }
 }
@@ -106,11 +160,19 @@ fn admissions_that_decide_by_size_are_refused_without_sizes() {
 #[test]
 fn renaming_the_keys_changes_no_count() {
     let text = skewed();
-    let renamed: String =
-        text.lines().map(|key| format!("{}\n", key.parse::<u64>().expect("a key") ^ 0x5555_5555)).collect();
+    let renamed: String = text
+        .lines()
+        .map(|key| format!("{}\n", key.parse::<u64>().expect("a key") ^ 0x5555_5555))
+        .collect();
     let count = |text: &str| {
-        let rows = run("x", &trace_of(text, &ReadOptions::default()), &settings(Mode::Unit, "all", "2%"));
-        rows.into_iter().map(|row| row.outcome.map(|outcome| outcome.misses)).collect::<Vec<_>>()
+        let rows = run(
+            "x",
+            &trace_of(text, &ReadOptions::default()),
+            &settings(Mode::Unit, "all", "2%"),
+        );
+        rows.into_iter()
+            .map(|row| row.outcome.map(|outcome| outcome.misses))
+            .collect::<Vec<_>>()
     };
     assert_eq!(count(&text), count(&renamed));
 }
@@ -124,7 +186,10 @@ fn a_sampled_ratio_is_within_its_stated_error() {
     let mut squares = Vec::new();
     for seed in 1..=12 {
         let sample = Sample::new(0.1, seed);
-        let options = ReadOptions { sample, ..ReadOptions::default() };
+        let options = ReadOptions {
+            sample,
+            ..ReadOptions::default()
+        };
         let sampled = run("x", &trace_of(&text, &options), &settings);
         for name in ["lru", "sieve"] {
             let (truth, guess) = (found(&whole, name, "10%"), found(&sampled, name, "10%"));
@@ -147,25 +212,48 @@ fn a_sampled_ratio_is_within_its_stated_error() {
 
 #[test]
 fn tables_say_the_same_in_every_form() {
-    let trace = trace_of("time,key,size\n0,1,4\n0,2,4\n0,3,10\n0,1,4\n0,2,4\n", &ReadOptions::default());
+    let trace = trace_of(
+        "time,key,size\n0,1,4\n0,2,4\n0,3,10\n0,1,4\n0,2,4\n",
+        &ReadOptions::default(),
+    );
     let mut asked = settings(Mode::Bytes, "lru,sieve", "8,18");
     asked.bounds = specs(&bound::FAMILY, "pfoo-l").expect("a bound");
     let rows = run("x", &trace, &asked);
     let parquet = std::io::Cursor::new(frame_bytes(&rows).expect("a table"));
-    let frame = ParquetReader::new(parquet).finish().expect("it was just written");
+    let frame = ParquetReader::new(parquet)
+        .finish()
+        .expect("it was just written");
     assert_eq!((frame.height(), frame.width()), (rows.len(), 18));
-    let misses = frame.column("misses").and_then(|column| column.u64().cloned()).expect("counts");
+    let misses = frame
+        .column("misses")
+        .and_then(|column| column.u64().cloned())
+        .expect("counts");
     let counted = |row: &SimRow| row.outcome.as_ref().ok().map(|outcome| outcome.misses);
-    assert_eq!(misses.iter().collect::<Vec<_>>(), rows.iter().map(counted).collect::<Vec<_>>());
-    let first: serde_json::Value = serde_json::from_str(json(&rows).lines().next().expect("rows")).expect("JSON");
-    assert_eq!((&first["arm"], &first["policy"]), (&"bound".into(), &"pfoo-l".into()));
+    assert_eq!(
+        misses.iter().collect::<Vec<_>>(),
+        rows.iter().map(counted).collect::<Vec<_>>()
+    );
+    let first: serde_json::Value =
+        serde_json::from_str(json(&rows).lines().next().expect("rows")).expect("JSON");
+    assert_eq!(
+        (&first["arm"], &first["policy"]),
+        (&"bound".into(), &"pfoo-l".into())
+    );
     let drawn = curves(&rows, true);
     assert_eq!(
-        drawn.iter().map(|curve| (curve.bound, curve.points.len())).collect::<Vec<_>>(),
+        drawn
+            .iter()
+            .map(|curve| (curve.bound, curve.points.len()))
+            .collect::<Vec<_>>(),
         [(true, 2), (false, 2), (false, 2)]
     );
     let shown = table(&rows);
-    assert!(shown.contains("pfoo-l (bound)") && shown.contains("byte miss ratio") && shown.contains(" *"), "{shown}");
+    assert!(
+        shown.contains("pfoo-l (bound)")
+            && shown.contains("byte miss ratio")
+            && shown.contains(" *"),
+        "{shown}"
+    );
 }
 
 /// The folder that AURA_ORACLES names; None, with a note, when it names none.
@@ -179,12 +267,15 @@ fn oracles() -> Option<PathBuf> {
 }
 
 fn oracle_trace(path: &Path) -> Trace {
-    traces::read(path, None, &ReadOptions::default()).unwrap_or_else(|error| panic!("{error}")).0
+    traces::read(path, None, &ReadOptions::default())
+        .unwrap_or_else(|error| panic!("{error}"))
+        .0
 }
 
 /// Misses that libCacheSim counted: mode, policy, capacity, misses.
 fn counted(folder: &Path, trace: &str) -> Vec<(Mode, &'static str, u64, u64)> {
-    let text = crate::files::read_to_string(&folder.join("cache/miss_ratios.csv")).expect("the oracle file is there");
+    let text = crate::files::read_to_string(&folder.join("cache/miss_ratios.csv"))
+        .expect("the oracle file is there");
     let mut counted = Vec::new();
     for line in text.lines() {
         let fields: Vec<&str> = line.split(',').collect();
@@ -197,7 +288,11 @@ fn counted(folder: &Path, trace: &str) -> Vec<(Mode, &'static str, u64, u64)> {
         if (fields[0], fields[1]) != ("libCacheSim", trace) {
             continue;
         }
-        let mode = if fields[2] == "unit" { Mode::Unit } else { Mode::Bytes };
+        let mode = if fields[2] == "unit" {
+            Mode::Unit
+        } else {
+            Mode::Bytes
+        };
         let number = |at: usize| fields[at].parse().expect("a count");
         counted.push((mode, policy, number(6), number(9)));
     }
@@ -209,12 +304,22 @@ fn counts_are_those_of_another_simulator_from_either_file() {
     let Some(folder) = oracles() else { return };
     let expected = counted(&folder, "cloudPhysicsIO");
     assert!(expected.len() > 20, "{}", expected.len());
-    for file in ["cloudPhysicsIO.csv.zst", "cloudPhysicsIO.oracleGeneral.bin.zst"] {
+    for file in [
+        "cloudPhysicsIO.csv.zst",
+        "cloudPhysicsIO.oracleGeneral.bin.zst",
+    ] {
         let trace = oracle_trace(&folder.join("cache/traces").join(file));
-        assert_eq!((trace.objects().len(), trace.keys().len()), (113_872, 48_974));
+        assert_eq!(
+            (trace.objects().len(), trace.keys().len()),
+            (113_872, 48_974)
+        );
         for (mode, policy, capacity, misses) in &expected {
             // With sizes our ARC is another variant unless told otherwise: see its module doc.
-            let policy = if *policy == "arc" { "arc(step=one)" } else { *policy };
+            let policy = if *policy == "arc" {
+                "arc(step=one)"
+            } else {
+                *policy
+            };
             let rows = run("x", &trace, &settings(*mode, policy, &capacity.to_string()));
             let count = rows[0].outcome.as_ref().expect("it runs").misses;
             assert_eq!(count, *misses, "{file}, {mode:?}, {policy} at {capacity}");
@@ -229,15 +334,23 @@ fn counts_are_those_of_another_simulator_from_either_file() {
 fn hit_ratios_are_those_of_the_arc_paper() {
     let Some(folder) = oracles() else { return };
     let trace = oracle_trace(&folder.join("papers/OLTP.lis.zst"));
-    assert_eq!((trace.objects().len(), trace.keys().len()), (914_145, 186_880));
-    let text = crate::files::read_to_string(&folder.join("papers/arc_fast03_oltp.csv")).expect("the table is there");
+    assert_eq!(
+        (trace.objects().len(), trace.keys().len()),
+        (914_145, 186_880)
+    );
+    let text = crate::files::read_to_string(&folder.join("papers/arc_fast03_oltp.csv"))
+        .expect("the table is there");
     for line in text.lines().skip(1) {
         let fields: Vec<&str> = line.split(',').collect();
-        let (size, policy, printed): (&str, &str, f64) = (fields[3], fields[4], fields[5].parse().expect("a ratio"));
+        let (size, policy, printed): (&str, &str, f64) =
+            (fields[3], fields[4], fields[5].parse().expect("a ratio"));
         let rows = run("x", &trace, &settings(Mode::Unit, policy, size));
         let ratio = 100.0 * (1.0 - rows[0].outcome.as_ref().expect("it runs").miss_ratio);
         let slack = if policy == "lru" { 0.005 } else { 0.02 };
-        assert!((ratio - printed).abs() < slack + 1e-9, "{policy} at {size}: {ratio}, printed {printed}");
+        assert!(
+            (ratio - printed).abs() < slack + 1e-9,
+            "{policy} at {size}: {ratio}, printed {printed}"
+        );
     }
 }
 
@@ -245,20 +358,36 @@ fn hit_ratios_are_those_of_the_arc_paper() {
 #[test]
 fn a_converted_trace_is_the_one_that_is_shipped() {
     let Some(folder) = oracles() else { return };
-    let options = ReadOptions { times: true, ..ReadOptions::default() };
-    let read = |file: &str| traces::read(&folder.join("cache/traces").join(file), None, &options).expect("a trace").0;
+    let options = ReadOptions {
+        times: true,
+        ..ReadOptions::default()
+    };
+    let read = |file: &str| {
+        traces::read(&folder.join("cache/traces").join(file), None, &options)
+            .expect("a trace")
+            .0
+    };
     let scratch = tempfile::tempdir().expect("a folder");
-    let [from_csv, shipped] =
-        ["cloudPhysicsIO.csv.zst", "cloudPhysicsIO.oracleGeneral.bin.zst"].map(read).map(|trace| {
-            let path = scratch.path().join("out.bin");
-            traces::write(&path, Format::OracleGeneral, &trace).expect("it can be written");
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut crate::files::open(&path).expect("it is there"), &mut bytes)
-                .expect("readable");
-            bytes
-        });
+    let [from_csv, shipped] = [
+        "cloudPhysicsIO.csv.zst",
+        "cloudPhysicsIO.oracleGeneral.bin.zst",
+    ]
+    .map(read)
+    .map(|trace| {
+        let path = scratch.path().join("out.bin");
+        traces::write(&path, Format::OracleGeneral, &trace).expect("it can be written");
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(
+            &mut crate::files::open(&path).expect("it is there"),
+            &mut bytes,
+        )
+        .expect("readable");
+        bytes
+    });
     assert_eq!(from_csv.len(), 24 * 113_872);
     assert!(from_csv == shipped);
-    let packed = crate::files::open(&folder.join("cache/traces/cloudPhysicsIO.oracleGeneral.bin.zst")).expect("there");
+    let packed =
+        crate::files::open(&folder.join("cache/traces/cloudPhysicsIO.oracleGeneral.bin.zst"))
+            .expect("there");
     assert!(zstd::decode_all(packed).expect("a zstd frame") == shipped);
 }

@@ -32,7 +32,11 @@ pub(super) fn cache_sim(global: &Global, arguments: &CacheSimArgs) -> Answer {
         let settings = asked.settings(global, arguments, &trace)?;
         let found = cache_sim::run(&name, &trace, &settings);
         if global.format == Format::Table {
-            rows::print(&format!("{}{}", heading(&name, &trace, settings.mode), cache_sim::table(&found)))?;
+            rows::print(&format!(
+                "{}{}",
+                heading(&name, &trace, settings.mode),
+                cache_sim::table(&found)
+            ))?;
         }
         warn(global, &trace, &found);
         for path in write(folder, &name, &trace, &found)? {
@@ -63,8 +67,9 @@ struct Asked {
 
 impl Asked {
     fn new(arguments: &CacheSimArgs) -> Result<Self, Failure> {
-        let refused =
-            |error: aura_policies::PolicyError| Failure::usage(error, "`aura list policies` tells parameters");
+        let refused = |error: aura_policies::PolicyError| {
+            Failure::usage(error, "`aura list policies` tells parameters")
+        };
         let policies = named(&cache::FAMILY, &arguments.policies)?;
         let admissions = named(&admission::FAMILY, &arguments.admissions)?;
         let bounds = match arguments.bounds.as_deref() {
@@ -73,32 +78,62 @@ impl Asked {
             Some(list) => Some(named(&bound::FAMILY, list)?),
         };
         for spec in &policies {
-            cache::build(spec, TRIAL_CAPACITY, arguments.input.seed).map(drop).map_err(refused)?;
+            cache::build(spec, TRIAL_CAPACITY, arguments.input.seed)
+                .map(drop)
+                .map_err(refused)?;
         }
         for spec in &admissions {
-            admission::build(spec, TRIAL_CAPACITY, arguments.input.seed).map(drop).map_err(refused)?;
+            admission::build(spec, TRIAL_CAPACITY, arguments.input.seed)
+                .map(drop)
+                .map_err(refused)?;
         }
         for spec in bounds.iter().flatten() {
             bound::build(spec).map(drop).map_err(refused)?;
         }
-        let sizes = cache_sim::sizes(&arguments.sizes)
-            .map_err(|error| Failure::usage(format_args!("--sizes: {error}"), "such as --sizes 0.1%,1%,10%"))?;
-        Ok(Self { policies, admissions, bounds, sizes })
+        let sizes = cache_sim::sizes(&arguments.sizes).map_err(|error| {
+            Failure::usage(
+                format_args!("--sizes: {error}"),
+                "such as --sizes 0.1%,1%,10%",
+            )
+        })?;
+        Ok(Self {
+            policies,
+            admissions,
+            bounds,
+            sizes,
+        })
     }
 
-    fn settings(&self, global: &Global, arguments: &CacheSimArgs, trace: &Trace) -> Result<Settings, Failure> {
+    fn settings(
+        &self,
+        global: &Global,
+        arguments: &CacheSimArgs,
+        trace: &Trace,
+    ) -> Result<Settings, Failure> {
         let mode = match (arguments.unit, arguments.bytes, trace.has_sizes()) {
             (true, ..) | (false, false, false) => Mode::Unit,
             (false, _, true) => Mode::Bytes,
-            (false, true, false) => return Err(Failure::usage("--bytes: the trace has no sizes", "try --unit")),
+            (false, true, false) => {
+                return Err(Failure::usage(
+                    "--bytes: the trace has no sizes",
+                    "try --unit",
+                ));
+            }
         };
         // MIN and its kin are bounds for objects of one size only.
-        let usual: &[&str] = if mode == Mode::Unit { &["min", "min-bypass"] } else { &["pfoo-l"] };
+        let usual: &[&str] = if mode == Mode::Unit {
+            &["min", "min-bypass"]
+        } else {
+            &["pfoo-l"]
+        };
         Ok(Settings {
             mode,
             policies: self.policies.clone(),
             admissions: self.admissions.clone(),
-            bounds: self.bounds.clone().unwrap_or_else(|| usual.iter().map(|name| PolicySpec::named(name)).collect()),
+            bounds: self
+                .bounds
+                .clone()
+                .unwrap_or_else(|| usual.iter().map(|name| PolicySpec::named(name)).collect()),
             sizes: self.sizes.clone(),
             seed: arguments.input.seed,
             jobs: jobs(arguments.jobs),
@@ -109,30 +144,52 @@ impl Asked {
 
 fn named<B>(family: &Family<B>, list: &str) -> Result<Vec<PolicySpec>, Failure> {
     cache_sim::specs(family, list).map_err(|error| match error {
-        SpecError::Policy(error) => Failure::usage(error, "`aura list policies` tells names and parameters"),
-        other => Failure::usage(other, &format!("known {} policies: {}", family.name, cache_sim::known(family))),
+        SpecError::Policy(error) => {
+            Failure::usage(error, "`aura list policies` tells names and parameters")
+        }
+        other => Failure::usage(
+            other,
+            &format!(
+                "known {} policies: {}",
+                family.name,
+                cache_sim::known(family)
+            ),
+        ),
     })
 }
 
 /// A folder for each trace.
 fn folders(global: &Global, arguments: &CacheSimArgs) -> Result<Vec<PathBuf>, Failure> {
-    let names: Vec<String> = arguments.traces.iter().map(|path| traces::name_of(path)).collect();
+    let names: Vec<String> = arguments
+        .traces
+        .iter()
+        .map(|path| traces::name_of(path))
+        .collect();
     for (at, name) in names.iter().enumerate() {
         if names[..at].contains(name) {
-            let message = format!("two traces are called {name}, and would write to the same folder");
-            return Err(Failure::usage(message, "simulate them one after the other, with an --out each"));
+            let message =
+                format!("two traces are called {name}, and would write to the same folder");
+            return Err(Failure::usage(
+                message,
+                "simulate them one after the other, with an --out each",
+            ));
         }
     }
     Ok(match &arguments.out {
         Some(out) if names.len() == 1 => vec![out.clone()],
         out => {
-            let below = out.clone().unwrap_or_else(|| global.results.join("cache-sim"));
+            let below = out
+                .clone()
+                .unwrap_or_else(|| global.results.join("cache-sim"));
             names.iter().map(|name| below.join(name)).collect()
         }
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "what is told is how long a person has waited")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is told is how long a person has waited"
+)]
 fn read(global: &Global, reader: &TraceReader, path: &Path) -> Result<Trace, Failure> {
     let start = Instant::now();
     let (trace, format) = reader.read(path)?;
@@ -140,7 +197,10 @@ fn read(global: &Global, reader: &TraceReader, path: &Path) -> Result<Trace, Fai
     let time = start.elapsed().as_secs_f64();
     remark(
         global,
-        &format!("read {} as {format}: {requests} requests for {objects} objects in {time:.2} s", path.display()),
+        &format!(
+            "read {} as {format}: {requests} requests for {objects} objects in {time:.2} s",
+            path.display()
+        ),
     );
     if requests == 0 {
         return Err(Failure::usage(
@@ -156,7 +216,11 @@ fn heading(name: &str, trace: &Trace, mode: Mode) -> String {
 }
 
 fn what(trace: &Trace, mode: Mode) -> String {
-    let charged = if mode == Mode::Unit { "objects charged one each" } else { "objects charged with their bytes" };
+    let charged = if mode == Mode::Unit {
+        "objects charged one each"
+    } else {
+        "objects charged with their bytes"
+    };
     let (requests, objects) = (trace.objects().len(), trace.keys().len());
     let sampled = match trace.sample_rate() {
         rate if rate < 1.0 => format!(", {rate} of the keys of {} requests", trace.requests_read()),
@@ -168,14 +232,24 @@ fn what(trace: &Trace, mode: Mode) -> String {
 /// What one should know before quoting the numbers.
 fn warn(global: &Global, trace: &Trace, rows: &[SimRow]) {
     if trace.removals() > 0 {
-        remark(global, &format!("{} deletions in the trace were left out", trace.removals()));
+        remark(
+            global,
+            &format!("{} deletions in the trace were left out", trace.removals()),
+        );
     }
     if trace.recorded_rate() < 1.0 {
         let rate = trace.recorded_rate();
-        remark(global, &format!("the trace was recorded with {rate} of its keys: absolute sizes are scaled by that"));
+        remark(
+            global,
+            &format!(
+                "the trace was recorded with {rate} of its keys: absolute sizes are scaled by that"
+            ),
+        );
     }
     let rate = trace.sample_rate() * trace.recorded_rate();
-    let small = |row: &&SimRow| row.mode == Mode::Unit && row.capacity as f64 * rate < SAMPLED_OBJECTS_MIN as f64;
+    let small = |row: &&SimRow| {
+        row.mode == Mode::Unit && row.capacity as f64 * rate < SAMPLED_OBJECTS_MIN as f64
+    };
     if rate < 1.0
         && let Some(row) = rows.iter().find(small)
     {
@@ -193,13 +267,20 @@ fn x_label(mode: Mode, rows: &[SimRow]) -> &'static str {
     match (mode, rows.iter().all(|row| row.size.ends_with('%'))) {
         (Mode::Unit, true) => "cache size, share of the trace's objects (logarithmic)",
         (Mode::Unit, false) => "cache size in objects (logarithmic)",
-        (Mode::Bytes, true) => "cache size, share of the bytes of the trace's objects (logarithmic)",
+        (Mode::Bytes, true) => {
+            "cache size, share of the bytes of the trace's objects (logarithmic)"
+        }
         (Mode::Bytes, false) => "cache size in bytes (logarithmic)",
     }
 }
 
 /// Writes tables and curves; what was written.
-fn write(folder: &Path, name: &str, trace: &Trace, found: &[SimRow]) -> Result<Vec<PathBuf>, Failure> {
+fn write(
+    folder: &Path,
+    name: &str,
+    trace: &Trace,
+    found: &[SimRow],
+) -> Result<Vec<PathBuf>, Failure> {
     store::create_folder(folder)?;
     let mut written = vec![folder.join("results.csv"), folder.join("results.parquet")];
     store::replace(&written[0], cache_sim::to_csv(found).as_bytes())?;
@@ -208,14 +289,21 @@ fn write(folder: &Path, name: &str, trace: &Trace, found: &[SimRow]) -> Result<V
     let provenance = format!("aura cache-sim, AuraDB {VERSION}");
     let subtitle = what(trace, mode);
     let baseline = cache::FAMILY.default;
-    for (file, title, of_bytes) in [("miss-ratio", "Miss ratio", false), ("byte-miss-ratio", "Byte miss ratio", true)] {
+    for (file, title, of_bytes) in [
+        ("miss-ratio", "Miss ratio", false),
+        ("byte-miss-ratio", "Byte miss ratio", true),
+    ] {
         let words = CurveWords {
             name: file,
             title: &format!("{title} over cache size, {name}"),
             subtitle: &subtitle,
             provenance: &provenance,
             x_label: x_label(mode, found),
-            y_label: if of_bytes { "bytes missed (%)" } else { "requests missed (%)" },
+            y_label: if of_bytes {
+                "bytes missed (%)"
+            } else {
+                "requests missed (%)"
+            },
             baseline,
         };
         if let Some(figure) = draw_curves(&words, &cache_sim::curves(found, of_bytes))? {

@@ -20,9 +20,10 @@ pub(super) fn compare(global: &Global, arguments: &CompareArgs) -> Answer {
             rows.clone_from(&run.rows);
         } else {
             let name = &run.plan.experiment.name;
-            rows.extend(
-                run.rows.iter().map(|row| TidyRow { variant: format!("{name}/{}", row.variant), ..row.clone() }),
-            );
+            rows.extend(run.rows.iter().map(|row| TidyRow {
+                variant: format!("{name}/{}", row.variant),
+                ..row.clone()
+            }));
         }
     }
     if runs.len() > 1 {
@@ -39,7 +40,10 @@ pub(super) fn compare(global: &Global, arguments: &CompareArgs) -> Answer {
 }
 
 /// Compares, with an error that says what to do.
-pub(super) fn comparison(rows: &[TidyRow], settings: &CompareSettings) -> Result<Comparison, Failure> {
+pub(super) fn comparison(
+    rows: &[TidyRow],
+    settings: &CompareSettings,
+) -> Result<Comparison, Failure> {
     let help = "`aura list metrics` lists metrics; --baseline names another variant";
     compare_rows(rows, settings).map_err(|error| Failure::usage(error, help))
 }
@@ -56,7 +60,13 @@ pub(super) fn show(global: &Global, comparison: &Comparison) -> Result<(), Failu
         remark(global, &format!("warning: {warning}"));
     }
     if !comparison.missing.is_empty() {
-        remark(global, &format!("without a value anywhere: {}", comparison.missing.join(", ")));
+        remark(
+            global,
+            &format!(
+                "without a value anywhere: {}",
+                comparison.missing.join(", ")
+            ),
+        );
     }
     remark(global, &answer(comparison));
     Ok(())

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use aura_engine::env::Env;
 use aura_engine::env::disk::DiskWorld;
-use aura_engine::{Engine, EngineBuilder, EngineConfig, RepairReport, VerifyReport, verify_directory};
+use aura_engine::{
+    Engine, EngineBuilder, EngineConfig, RepairReport, VerifyReport, verify_directory,
+};
 use serde_json::Value;
 
 use super::{Answer, EXIT_CLAIM_FAILED, EXIT_DONE, Failure, remark};
@@ -21,13 +23,23 @@ const EXTENSIONS: [&str; 4] = ["manifest", "sst", "vlog", "wal"];
 /// Refuses a directory without any file of a database.
 pub(super) fn check(env: &Env, directory: &Path) -> Result<(), Failure> {
     let ours = |name: &String| {
-        name == "CURRENT" || name.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
+        name == "CURRENT"
+            || name
+                .rsplit_once('.')
+                .is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
     };
-    if env.fs.list(directory).is_ok_and(|names| names.iter().any(ours)) {
+    if env
+        .fs
+        .list(directory)
+        .is_ok_and(|names| names.iter().any(ours))
+    {
         return Ok(());
     }
     let message = format!("{} is no database", directory.display());
-    Err(Failure::usage(message, "such as a folder below a run's `databases`: `aura run CONFIG --keep`"))
+    Err(Failure::usage(
+        message,
+        "such as a folder below a run's `databases`: `aura run CONFIG --keep`",
+    ))
 }
 
 /// Does `work` in this machine's world, with its bytes counted on standard error while it lasts.
@@ -48,7 +60,10 @@ fn in_world<T>(
 /// The settings that lie beside the database. A database can be read under any.
 async fn settings(env: &Env, directory: &Path) -> Option<EngineConfig> {
     let file = env.fs.open(&directory.join(SETTINGS)).ok()?;
-    let content = file.read_at(0, usize::try_from(file.bytes().ok()?).ok()?).await.ok()?;
+    let content = file
+        .read_at(0, usize::try_from(file.bytes().ok()?).ok()?)
+        .await
+        .ok()?;
     serde_json::from_slice(&content).ok()
 }
 
@@ -67,20 +82,33 @@ pub(super) fn verify(global: &Global, directory: &Path) -> Answer {
             "name a run's folder, its name below --results, or a database's directory",
         ));
     }
-    let report = in_world(global, directory, "read", async |env| verify_directory(&env, directory).await)?;
+    let report = in_world(global, directory, "read", async |env| {
+        verify_directory(&env, directory).await
+    })?;
     rows::print(&verify_rows(&report).text(global.format))?;
     if !report.leftovers.is_empty() {
         let (count, names) = (report.leftovers.len(), report.leftovers.join(", "));
-        remark(global, &format!("{count} files are left over, and go when the database is next opened: {names}"));
+        remark(
+            global,
+            &format!(
+                "{count} files are left over, and go when the database is next opened: {names}"
+            ),
+        );
     }
     if !report.problems.is_empty() {
         remark(
             global,
-            &format!("problems: {}; `aura repair DIR --dry-run` says what can be saved", report.problems.len()),
+            &format!(
+                "problems: {}; `aura repair DIR --dry-run` says what can be saved",
+                report.problems.len()
+            ),
         );
         return Ok(EXIT_CLAIM_FAILED);
     }
-    remark(global, "every checksum, the order of every level, every value and every file is as it should be");
+    remark(
+        global,
+        "every checksum, the order of every level, every value and every file is as it should be",
+    );
     Ok(EXIT_DONE)
 }
 
@@ -121,8 +149,16 @@ fn verify_rows(report: &VerifyReport) -> Rows<16> {
         ratio(report.space_amplification()),
         report.value_disk_bytes().into(),
         ratio(report.value_log_amplification()),
-        files.iter().map(|file| file.garbage_bytes).sum::<u64>().into(),
-        files.iter().map(|file| file.unreadable_bytes).sum::<u64>().into(),
+        files
+            .iter()
+            .map(|file| file.garbage_bytes)
+            .sum::<u64>()
+            .into(),
+        files
+            .iter()
+            .map(|file| file.unreadable_bytes)
+            .sum::<u64>()
+            .into(),
         files.len().into(),
         lines(&report.leftovers),
         lines(&report.problems),
@@ -138,13 +174,28 @@ pub(super) fn checkpoint(global: &Global, directory: &Path, target: &Path) -> An
         engine.close().await?;
         report
     })?;
-    let mut rows = Rows::new(["sequence", "files_linked", "linked_bytes", "files_copied", "copied_bytes"]);
+    let mut rows = Rows::new([
+        "sequence",
+        "files_linked",
+        "linked_bytes",
+        "files_copied",
+        "copied_bytes",
+    ]);
     let linked = [report.files_linked, report.linked_bytes].map(Into::into);
     let copied = [report.files_copied, report.copied_bytes].map(Into::into);
     let ([files_linked, linked_bytes], [files_copied, copied_bytes]) = (linked, copied);
-    rows.push([report.sequence.into(), files_linked, linked_bytes, files_copied, copied_bytes]);
+    rows.push([
+        report.sequence.into(),
+        files_linked,
+        linked_bytes,
+        files_copied,
+        copied_bytes,
+    ]);
     rows::print(&rows.text(global.format))?;
-    remark(global, &format!("{} is a database of its own", target.display()));
+    remark(
+        global,
+        &format!("{} is a database of its own", target.display()),
+    );
     Ok(EXIT_DONE)
 }
 
@@ -152,15 +203,29 @@ pub(super) fn checkpoint(global: &Global, directory: &Path, target: &Path) -> An
 pub(super) fn repair(global: &Global, directory: &Path, dry_run: bool) -> Answer {
     let report = in_world(global, directory, "read and written", async |env| {
         let builder = builder(env, directory).await;
-        if dry_run { builder.plan_repair().await } else { builder.repair().await }
+        if dry_run {
+            builder.plan_repair().await
+        } else {
+            builder.repair().await
+        }
     })?;
     rows::print(&loss_rows(&report).text(global.format))?;
     if report.sound {
         remark(global, "nothing is wrong, and nothing was changed");
         return Ok(EXIT_DONE);
     }
-    let keeps = if dry_run { "a repair would keep" } else { "kept" };
-    let RepairReport { tables_sound, tables_salvaged, entries_kept, log_writes_kept, .. } = report;
+    let keeps = if dry_run {
+        "a repair would keep"
+    } else {
+        "kept"
+    };
+    let RepairReport {
+        tables_sound,
+        tables_salvaged,
+        entries_kept,
+        log_writes_kept,
+        ..
+    } = report;
     remark(
         global,
         &format!(
@@ -175,15 +240,38 @@ pub(super) fn repair(global: &Global, directory: &Path, dry_run: bool) -> Answer
         );
     }
     let moves = if dry_run { "would move" } else { "moved" };
-    remark(global, &format!("{moves} to {}: {}", directory.join("lost").display(), report.moved.join(", ")));
-    Ok(if dry_run { EXIT_CLAIM_FAILED } else { EXIT_DONE })
+    remark(
+        global,
+        &format!(
+            "{moves} to {}: {}",
+            directory.join("lost").display(),
+            report.moved.join(", ")
+        ),
+    );
+    Ok(if dry_run {
+        EXIT_CLAIM_FAILED
+    } else {
+        EXIT_DONE
+    })
 }
 
 fn loss_rows(report: &RepairReport) -> Rows<7> {
-    let mut rows = Rows::new(["file", "offset", "bytes", "entries", "first_key", "last_key", "what"]);
+    let mut rows = Rows::new([
+        "file",
+        "offset",
+        "bytes",
+        "entries",
+        "first_key",
+        "last_key",
+        "what",
+    ]);
     for loss in &report.losses {
-        let number = |number: Option<u64>| number.map_or(Cell::new(Value::Null, String::new()), Cell::from);
-        let text = |text: &Option<String>| text.clone().map_or(Cell::new(Value::Null, String::new()), Cell::from);
+        let number =
+            |number: Option<u64>| number.map_or(Cell::new(Value::Null, String::new()), Cell::from);
+        let text = |text: &Option<String>| {
+            text.clone()
+                .map_or(Cell::new(Value::Null, String::new()), Cell::from)
+        };
         rows.push([
             loss.file.display().to_string().into(),
             loss.offset.into(),

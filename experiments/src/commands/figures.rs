@@ -48,7 +48,10 @@ pub(super) fn plot(global: &Global, run: &Path, kinds: &[String]) -> Answer {
 
 fn unknown_kind(name: &str) -> Failure {
     let known = Kind::ALL.map(Kind::name);
-    let message = format!("unknown kind of figure `{name}`{}", hint(name, known.into_iter()));
+    let message = format!(
+        "unknown kind of figure `{name}`{}",
+        hint(name, known.into_iter())
+    );
     Failure::usage(message, &format!("kinds: {}", known.join(", ")))
 }
 
@@ -96,8 +99,16 @@ impl Material {
             _ => comparison(&run.rows, &record.compare.against(&record.baseline)).ok(),
         };
         let seeds = record.seeds.len();
-        let provenance = format!("{}, {seeds} seeds, content {}, AuraDB {VERSION}", record.name, run.hash);
-        Ok(Self { trials, comparison, provenance, run })
+        let provenance = format!(
+            "{}, {seeds} seeds, content {}, AuraDB {VERSION}",
+            record.name, run.hash
+        );
+        Ok(Self {
+            trials,
+            comparison,
+            provenance,
+            run,
+        })
     }
 
     fn figures(&self, kinds: &[Kind]) -> Result<Figures, Failure> {
@@ -136,18 +147,33 @@ impl Material {
 
 /// In which settings each variant differs from the baseline, at the first point of the sweep.
 fn deltas(plan: &Plan) -> Vec<SettingDelta> {
-    let Some(first) = plan.trials.first() else { return Vec::new() };
+    let Some(first) = plan.trials.first() else {
+        return Vec::new();
+    };
     let settings = |variant: &str| {
-        let trial = plan.trials.iter().find(|trial| trial.variant == variant && trial.point == first.point);
-        trial.map(|trial| config::settings(&trial.config)).unwrap_or_default()
+        let trial = plan
+            .trials
+            .iter()
+            .find(|trial| trial.variant == variant && trial.point == first.point);
+        trial
+            .map(|trial| config::settings(&trial.config))
+            .unwrap_or_default()
     };
     let baseline = settings(&plan.experiment.baseline);
     let mut deltas = Vec::new();
-    for variant in plan.experiment.variants.iter().filter(|variant| variant.name != plan.experiment.baseline) {
+    for variant in plan
+        .experiment
+        .variants
+        .iter()
+        .filter(|variant| variant.name != plan.experiment.baseline)
+    {
         let mine = settings(&variant.name);
-        let keys: std::collections::BTreeSet<&String> = baseline.keys().chain(mine.keys()).collect();
+        let keys: std::collections::BTreeSet<&String> =
+            baseline.keys().chain(mine.keys()).collect();
         let value = |settings: &Point, key: &String| settings.get(key).cloned().unwrap_or_default();
-        let differing = keys.into_iter().filter(|key| baseline.get(*key) != mine.get(*key));
+        let differing = keys
+            .into_iter()
+            .filter(|key| baseline.get(*key) != mine.get(*key));
         deltas.extend(differing.map(|key| SettingDelta {
             variant: variant.name.clone(),
             key: key.clone(),

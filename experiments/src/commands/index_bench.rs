@@ -25,8 +25,14 @@ const BOUND: &str = "oracle";
 impl From<BenchError> for Failure {
     fn from(error: BenchError) -> Self {
         match error {
-            BenchError::Policy(error) => Self::usage(error, "`aura list policies` has the models and their parameters"),
-            wrong => Self { code: EXIT_CLAIM_FAILED, report: miette!("{wrong}") },
+            BenchError::Policy(error) => Self::usage(
+                error,
+                "`aura list policies` has the models and their parameters",
+            ),
+            wrong => Self {
+                code: EXIT_CLAIM_FAILED,
+                report: miette!("{wrong}"),
+            },
         }
     }
 }
@@ -34,8 +40,15 @@ impl From<BenchError> for Failure {
 pub(super) fn index_bench(global: &Global, arguments: &IndexBenchArgs) -> Answer {
     let candidates = index_bench::candidates(&arguments.models, &arguments.epsilon)
         .map_err(|error| Failure::from(BenchError::from(error)))?;
-    let sources = arguments.keys.iter().map(|keys| Source::of(keys, arguments)).collect::<Result<Vec<_>, _>>()?;
-    let out = arguments.out.clone().unwrap_or_else(|| global.results.join("index-bench"));
+    let sources = arguments
+        .keys
+        .iter()
+        .map(|keys| Source::of(keys, arguments))
+        .collect::<Result<Vec<_>, _>>()?;
+    let out = arguments
+        .out
+        .clone()
+        .unwrap_or_else(|| global.results.join("index-bench"));
     let mut all = Vec::new();
     for source in sources {
         let name = source.name();
@@ -68,14 +81,23 @@ impl<'a> Source<'a> {
     fn of(text: &'a str, arguments: &IndexBenchArgs) -> Result<Self, Failure> {
         let path = Path::new(text);
         if !path.is_file() {
-            return GeneratedSet::parse(text).map(Self::Generated).map_err(|error| unknown(text, &error));
+            return GeneratedSet::parse(text)
+                .map(Self::Generated)
+                .map_err(|error| unknown(text, &error));
         }
-        let asked = if arguments.numbers { Some(KeyFormat::Numbers) } else { arguments.key_format };
+        let asked = if arguments.numbers {
+            Some(KeyFormat::Numbers)
+        } else {
+            arguments.key_format
+        };
         match asked.or_else(|| KeyFormat::of_file_name(&packed::plain_name(path))) {
             Some(format) => Ok(Self::File(path, format)),
             None => Err(Failure::usage(
                 format_args!("{text}: the name does not say how its keys are written"),
-                &format!("say so with --key-format: {}", KeyFormat::ALL.map(KeyFormat::name).join(", ")),
+                &format!(
+                    "say so with --key-format: {}",
+                    KeyFormat::ALL.map(KeyFormat::name).join(", ")
+                ),
             )),
         }
     }
@@ -87,7 +109,10 @@ impl<'a> Source<'a> {
             Self::File(path, _) => {
                 let name = packed::plain_name(path);
                 let endings = [".u64d", ".u64", ".sosd", ".txt", ".keys", ".lst"];
-                let stem = endings.iter().find_map(|ending| name.strip_suffix(ending)).filter(|stem| !stem.is_empty());
+                let stem = endings
+                    .iter()
+                    .find_map(|ending| name.strip_suffix(ending))
+                    .filter(|stem| !stem.is_empty());
                 stem.map_or_else(|| name.clone(), str::to_owned)
             }
         }
@@ -98,12 +123,22 @@ impl<'a> Source<'a> {
             Self::Generated(set) => Ok(set.keys(arguments.seed)),
             Self::File(path, format) => {
                 let usage = |error: &dyn std::fmt::Display| {
-                    Failure::usage(error, "another format of key files is named with --key-format")
+                    Failure::usage(
+                        error,
+                        "another format of key files is named with --key-format",
+                    )
                 };
                 let file = files::open(path).map_err(|error| usage(&error))?;
-                let file = packed::open(file, &packed::file_name(path)).map_err(|error| usage(&error))?;
+                let file =
+                    packed::open(file, &packed::file_name(path)).map_err(|error| usage(&error))?;
                 let set = format.read(file, arguments.limit);
-                set.map_err(|error| usage(&format_args!("{}, read as {}: {error}", path.display(), format.name())))
+                set.map_err(|error| {
+                    usage(&format_args!(
+                        "{}, read as {}: {error}",
+                        path.display(),
+                        format.name()
+                    ))
+                })
             }
         }
     }
@@ -114,7 +149,10 @@ fn unknown(text: &str, error: &GeneratedError) -> Failure {
     let known = names.clone().collect::<Vec<_>>().join(", ");
     match error {
         GeneratedError::Unknown(name) => Failure::usage(
-            format_args!("`{text}` is neither a file nor a generated key set{}", hint(name, names)),
+            format_args!(
+                "`{text}` is neither a file nor a generated key set{}",
+                hint(name, names)
+            ),
             &format!("generated sets: {known}; with a count: uniform:100k"),
         ),
         GeneratedError::Count(_) => Failure::usage(error, "such as uniform:100k"),
@@ -123,12 +161,19 @@ fn unknown(text: &str, error: &GeneratedError) -> Failure {
 
 /// Says how many keys there are, and what was not as an index wants it. Of generated keys nobody expects an order.
 fn introduce(global: &Global, name: &str, set: &KeySet, from_file: bool) {
-    let order = if set.sorted || !from_file { "" } else { "; they were not in order" };
+    let order = if set.sorted || !from_file {
+        ""
+    } else {
+        "; they were not in order"
+    };
     let twice = match set.duplicates {
         0 => String::new(),
         count => format!("; {count} duplicates left out"),
     };
-    remark(global, &format!("{name}: {} keys{order}{twice}", set.keys.len()));
+    remark(
+        global,
+        &format!("{name}: {} keys{order}{twice}", set.keys.len()),
+    );
 }
 
 fn measure(
@@ -147,29 +192,51 @@ fn measure(
     };
     let steps = index_bench::steps(candidates.len(), &settings);
     let hidden = global.quiet || !io::stderr().is_terminal();
-    let bar = if hidden { ProgressBar::hidden() } else { ProgressBar::new(steps) };
+    let bar = if hidden {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(steps)
+    };
     let style = ProgressStyle::with_template("{bar:30} {percent} %  {eta} left  {msg}");
     bar.set_style(style.expect("the template is a constant"));
     bar.set_message(name.to_owned());
     let answer = index_bench::bench(name, set, candidates, &settings, &|| bar.inc(1));
     bar.finish_and_clear();
     let answer = answer?;
-    if let Some(Ties { keys, longest_run, prefix }) = answer.ties {
+    if let Some(Ties {
+        keys,
+        longest_run,
+        prefix,
+    }) = answer.ties
+    {
         let tied = match keys {
             0 => "all keys differ in the 8 bytes after it".to_owned(),
-            keys => format!("{keys} keys share the 8 bytes after it with others, at most {longest_run} the same"),
+            keys => format!(
+                "{keys} keys share the 8 bytes after it with others, at most {longest_run} the same"
+            ),
         };
-        remark(global, &format!("{name}: strings with a common prefix of {prefix} bytes; {tied}"));
+        remark(
+            global,
+            &format!("{name}: strings with a common prefix of {prefix} bytes; {tied}"),
+        );
     }
     Ok(answer.rows)
 }
 
-fn draw(arguments: &IndexBenchArgs, name: &str, rows: &[Row], folder: &Path) -> Result<(), Failure> {
+fn draw(
+    arguments: &IndexBenchArgs,
+    name: &str,
+    rows: &[Row],
+    folder: &Path,
+) -> Result<(), Failure> {
     let mut lines: Vec<ParetoLine> = Vec::new();
     let mut weightless = None;
     for row in rows.iter().filter(|row| row.model != BOUND) {
-        let Some(measured) = &row.measured else { continue };
-        let nanos = [measured.warm, measured.cold].map(|latency| latency.map(|latency| latency.median));
+        let Some(measured) = &row.measured else {
+            continue;
+        };
+        let nanos =
+            [measured.warm, measured.cold].map(|latency| latency.map(|latency| latency.median));
         if row.model == WHOLE_ARRAY {
             weightless = Some((WHOLE_ARRAY, nanos));
             continue;
@@ -179,20 +246,34 @@ fn draw(arguments: &IndexBenchArgs, name: &str, rows: &[Row], folder: &Path) -> 
             Some(epsilon) => (row.name(), epsilon.to_string()),
             None => (row.model.clone(), row.params.clone()),
         };
-        let point = ParetoPoint { label, bytes_per_key: measured.bytes_per_key, nanos };
+        let point = ParetoPoint {
+            label,
+            bytes_per_key: measured.bytes_per_key,
+            nanos,
+        };
         match lines.iter_mut().find(|known| known.name == line) {
             Some(known) => known.points.push(point),
-            None => lines.push(ParetoLine { name: line, points: vec![point] }),
+            None => lines.push(ParetoLine {
+                name: line,
+                points: vec![point],
+            }),
         }
     }
     for line in &mut lines {
-        line.points.sort_by(|one, other| one.bytes_per_key.total_cmp(&other.bytes_per_key));
+        line.points
+            .sort_by(|one, other| one.bytes_per_key.total_cmp(&other.bytes_per_key));
     }
     // Lines first: they take the colours that are told apart best.
     lines.sort_by_key(|line| (line.name != FAMILY.default, line.points.len() == 1));
     let keys = rows.first().map_or(0, |row| row.keys);
-    let subtitle = format!("{keys} keys, {} look-ups, half of them of absent keys", arguments.lookups);
-    let provenance = format!("aura index-bench, seed {}, AuraDB {VERSION}", arguments.seed);
+    let subtitle = format!(
+        "{keys} keys, {} look-ups, half of them of absent keys",
+        arguments.lookups
+    );
+    let provenance = format!(
+        "aura index-bench, seed {}, AuraDB {VERSION}",
+        arguments.seed
+    );
     let input = ParetoInput {
         set: name,
         subtitle: &subtitle,

@@ -23,7 +23,9 @@ pub(super) fn list(global: &Global, what: Listing) -> Answer {
 
 /// Names with their defaults as people read them, one a line.
 fn parameters<'a>(data: Value, named: impl Iterator<Item = (&'a str, String, &'a str)>) -> Cell {
-    let lines: Vec<_> = named.map(|(name, default, about)| format!("{name} = {default}: {about}")).collect();
+    let lines: Vec<_> = named
+        .map(|(name, default, about)| format!("{name} = {default}: {about}"))
+        .collect();
     Cell::new(data, lines.join("\n"))
 }
 
@@ -32,11 +34,26 @@ fn policies() -> Rows<5> {
     for family in aura_policies::families() {
         for policy in family.policies {
             let named = |param: &'_ ParamDoc| (param.default.to_string(), param.about.clone());
-            let shown: Vec<_> = policy.params.iter().map(|param| (param.name.as_str(), named(param))).collect();
-            let shown = shown.iter().map(|(name, (default, about))| (*name, default.clone(), about.as_str()));
+            let shown: Vec<_> = policy
+                .params
+                .iter()
+                .map(|param| (param.name.as_str(), named(param)))
+                .collect();
+            let shown = shown
+                .iter()
+                .map(|(name, (default, about))| (*name, default.clone(), about.as_str()));
             let params = parameters(json!(policy.params), shown);
-            let default = Cell::new(policy.default.into(), if policy.default { "*" } else { "" }.to_owned());
-            rows.push([family.name.into(), policy.name.into(), default, policy.about.into(), params]);
+            let default = Cell::new(
+                policy.default.into(),
+                if policy.default { "*" } else { "" }.to_owned(),
+            );
+            rows.push([
+                family.name.into(),
+                policy.name.into(),
+                default,
+                policy.about.into(),
+                params,
+            ]);
         }
     }
     rows
@@ -46,9 +63,22 @@ fn workloads() -> Rows<4> {
     let mut rows = Rows::new(["kind", "name", "about", "parameters"]);
     let presets = aura_workloads::presets();
     let presets = presets.iter().map(|listed| ("preset", listed));
-    for (kind, listed) in presets.chain(aura_workloads::distributions().iter().map(|listed| ("distribution", listed))) {
-        let named = |parameter: &Parameter| (parameter.name, parameter.default.to_owned(), parameter.about);
-        let params = parameters(json!(listed.parameters), listed.parameters.iter().map(named));
+    for (kind, listed) in presets.chain(
+        aura_workloads::distributions()
+            .iter()
+            .map(|listed| ("distribution", listed)),
+    ) {
+        let named = |parameter: &Parameter| {
+            (
+                parameter.name,
+                parameter.default.to_owned(),
+                parameter.about,
+            )
+        };
+        let params = parameters(
+            json!(listed.parameters),
+            listed.parameters.iter().map(named),
+        );
         rows.push([kind.into(), listed.name.into(), listed.about.into(), params]);
     }
     rows
@@ -58,9 +88,17 @@ fn devices() -> Rows<3> {
     let mut rows = Rows::new(["device", "source", "numbers"]);
     for device in profiles() {
         let numbers = json!(device.model);
-        let shown = numbers.as_object().into_iter().flatten().map(|(name, value)| format!("{name} = {value}"));
+        let shown = numbers
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| format!("{name} = {value}"));
         let shown = shown.collect::<Vec<_>>().join("\n");
-        rows.push([device.profile.into(), device.source.into(), Cell::new(numbers, shown)]);
+        rows.push([
+            device.profile.into(),
+            device.source.into(),
+            Cell::new(numbers, shown),
+        ]);
     }
     rows
 }
@@ -70,7 +108,13 @@ fn metrics() -> Rows<5> {
     for metric in metrics::info() {
         let better = json!(metric.direction);
         let about = metric.about.into();
-        rows.push([metric.name.into(), metric.unit.into(), metric.class.into(), better.into(), about]);
+        rows.push([
+            metric.name.into(),
+            metric.unit.into(),
+            metric.class.into(),
+            better.into(),
+            about,
+        ]);
     }
     rows
 }

@@ -44,17 +44,26 @@ pub struct Failure {
 
 impl Failure {
     fn usage(message: impl fmt::Display, help: &str) -> Self {
-        Self { code: EXIT_USAGE, report: miette!(help = help, "{message}") }
+        Self {
+            code: EXIT_USAGE,
+            report: miette!(help = help, "{message}"),
+        }
     }
 
     fn environment(message: impl fmt::Display) -> Self {
-        Self { code: EXIT_ENVIRONMENT, report: miette!("{message}") }
+        Self {
+            code: EXIT_ENVIRONMENT,
+            report: miette!("{message}"),
+        }
     }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self { code: EXIT_USAGE, report: error.into() }
+        Self {
+            code: EXIT_USAGE,
+            report: error.into(),
+        }
     }
 }
 
@@ -63,9 +72,15 @@ impl From<RunError> for Failure {
         match error {
             RunError::Results(_) => Self {
                 code: EXIT_ENVIRONMENT,
-                report: miette!(help = "no trial was run; name another folder with --results", "{error}"),
+                report: miette!(
+                    help = "no trial was run; name another folder with --results",
+                    "{error}"
+                ),
             },
-            RunError::Busy(_) => Self { code: EXIT_TRY_AGAIN, report: miette!("{error}") },
+            RunError::Busy(_) => Self {
+                code: EXIT_TRY_AGAIN,
+                report: miette!("{error}"),
+            },
         }
     }
 }
@@ -80,14 +95,26 @@ impl From<aura_engine::Error> for Failure {
     fn from(error: aura_engine::Error) -> Self {
         use aura_engine::Error;
         let help = match error {
-            Error::Locked { .. } => return Self { code: EXIT_TRY_AGAIN, report: miette!("{error}") },
+            Error::Locked { .. } => {
+                return Self {
+                    code: EXIT_TRY_AGAIN,
+                    report: miette!("{error}"),
+                };
+            }
             Error::Corruption { .. } => {
                 let help = "`aura repair DIR --dry-run` says what can be saved";
-                return Self { code: EXIT_CLAIM_FAILED, report: miette!(help = help, "{error}") };
+                return Self {
+                    code: EXIT_CLAIM_FAILED,
+                    report: miette!(help = help, "{error}"),
+                };
             }
             Error::Format { .. } => "a newer `aura` reads it",
-            Error::Unfinished { .. } => "take the checkpoint again, in another directory or after removing this one",
-            Error::Target { .. } => "name a directory that is absent or empty, outside the database's own",
+            Error::Unfinished { .. } => {
+                "take the checkpoint again, in another directory or after removing this one"
+            }
+            Error::Target { .. } => {
+                "name a directory that is absent or empty, outside the database's own"
+            }
             _ => return Self::environment(error),
         };
         Self::usage(error, help)
@@ -175,13 +202,19 @@ fn child(folder: &Path, id: &str, keep: bool) -> Answer {
 
 /// How many trials run side by side.
 fn jobs(asked: Option<usize>) -> usize {
-    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get)).max(1)
+    asked
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get))
+        .max(1)
 }
 
 /// The folder of a run that is named by its path, or by its name below the results.
 fn run_folder(global: &Global, run: &Path) -> PathBuf {
     let below = global.results.join(run);
-    if !run.join(EXPERIMENT_FILE).is_file() && below.join(EXPERIMENT_FILE).is_file() { below } else { run.to_owned() }
+    if !run.join(EXPERIMENT_FILE).is_file() && below.join(EXPERIMENT_FILE).is_file() {
+        below
+    } else {
+        run.to_owned()
+    }
 }
 
 /// A run read back: its plan, and its finished trials' metrics.
@@ -197,6 +230,11 @@ impl Run {
     fn open(folder: PathBuf) -> Result<Self, Failure> {
         let plan = Plan::read(&folder)?;
         let collected = store::collect(&folder, Some(&plan.ids()))?;
-        Ok(Self { folder, plan, rows: collected.rows, hash: collected.hash })
+        Ok(Self {
+            folder,
+            plan,
+            rows: collected.rows,
+            hash: collected.hash,
+        })
     }
 }

@@ -26,7 +26,13 @@ pub(super) fn run(global: &Global, arguments: &RunArgs) -> Answer {
     let stopper = interrupt.clone();
     ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
     let outcome = crate::run::run(&plan, &options, &interrupt)?;
-    remark(global, &format!("{} trials run, {} were there already", outcome.run, outcome.reused));
+    remark(
+        global,
+        &format!(
+            "{} trials run, {} were there already",
+            outcome.run, outcome.reused
+        ),
+    );
     conclude(global, &outcome)
 }
 
@@ -35,7 +41,11 @@ fn conclude(global: &Global, outcome: &Outcome) -> Answer {
     for (trial, why) in &outcome.failed {
         tell(&format!("failed: {trial}: {why}"));
     }
-    let code = if outcome.failed.is_empty() { EXIT_DONE } else { EXIT_CLAIM_FAILED };
+    let code = if outcome.failed.is_empty() {
+        EXIT_DONE
+    } else {
+        EXIT_CLAIM_FAILED
+    };
     if outcome.run + outcome.reused == 0 {
         return Ok(code);
     }

@@ -19,14 +19,17 @@ impl From<TraceFileError> for Failure {
             TraceFileError::UnknownFormat(_) => {
                 Self::usage(error, &format!("name it with --trace-format: {}", known()))
             }
-            TraceFileError::File(ref file) if file.action == "read" => Self::usage(error, "name a trace file"),
+            TraceFileError::File(ref file) if file.action == "read" => {
+                Self::usage(error, "name a trace file")
+            }
             TraceFileError::File(_) => Self::environment(error),
             TraceFileError::Compression { .. } => {
                 Self::usage(error, "is the file whole, and named for its compression?")
             }
-            TraceFileError::Trace { .. } => {
-                Self::usage(error, "--trace-format names another format, --columns the columns of a CSV file")
-            }
+            TraceFileError::Trace { .. } => Self::usage(
+                error,
+                "--trace-format names another format, --columns the columns of a CSV file",
+            ),
         }
     }
 }
@@ -38,7 +41,10 @@ fn known() -> String {
 fn format_named(name: &str) -> Result<TraceFormat, Failure> {
     TraceFormat::find(name).ok_or_else(|| {
         let near = hint(name, TraceFormat::ALL.map(TraceFormat::name).into_iter());
-        Failure::usage(format_args!("unknown trace format `{name}`{near}"), &format!("formats: {}", known()))
+        Failure::usage(
+            format_args!("unknown trace format `{name}`{near}"),
+            &format!("formats: {}", known()),
+        )
     })
 }
 
@@ -50,8 +56,13 @@ pub(super) struct TraceReader {
 
 impl TraceReader {
     pub(super) fn new(input: &TraceInput, times: bool) -> Result<Self, Failure> {
-        let columns = input.columns.as_deref().map(str::parse::<Columns>).transpose();
-        let columns = columns.map_err(|error| Failure::usage(error, "such as --columns time=1,key=2,size=3"))?;
+        let columns = input
+            .columns
+            .as_deref()
+            .map(str::parse::<Columns>)
+            .transpose();
+        let columns = columns
+            .map_err(|error| Failure::usage(error, "such as --columns time=1,key=2,size=3"))?;
         let sample = match input.sample {
             None => None,
             Some(rate) => Some(Sample::new(rate, input.seed).ok_or_else(|| {
@@ -61,9 +72,21 @@ impl TraceReader {
                 )
             })?),
         };
-        let format = input.trace_format.as_deref().map(format_named).transpose()?;
+        let format = input
+            .trace_format
+            .as_deref()
+            .map(format_named)
+            .transpose()?;
         let columns = columns.unwrap_or_default();
-        Ok(Self { format, options: ReadOptions { columns, limit: input.limit, sample, times } })
+        Ok(Self {
+            format,
+            options: ReadOptions {
+                columns,
+                limit: input.limit,
+                sample,
+                times,
+            },
+        })
     }
 
     pub(super) fn read(&self, path: &Path) -> Result<(Trace, TraceFormat), Failure> {
@@ -73,7 +96,12 @@ impl TraceReader {
 
 pub(super) fn trace(global: &Global, verb: &TraceVerb) -> Answer {
     match verb {
-        TraceVerb::Convert { input, output, to, how } => convert(global, input, output, to.as_deref(), how),
+        TraceVerb::Convert {
+            input,
+            output,
+            to,
+            how,
+        } => convert(global, input, output, to.as_deref(), how),
         TraceVerb::Info { traces, how } => {
             let reader = TraceReader::new(how, true)?;
             let mut rows = Rows::new(["trace", "what", "value"]);
@@ -87,24 +115,42 @@ pub(super) fn trace(global: &Global, verb: &TraceVerb) -> Answer {
     }
 }
 
-fn convert(global: &Global, input: &Path, output: &Path, to: Option<&str>, how: &TraceInput) -> Answer {
+fn convert(
+    global: &Global,
+    input: &Path,
+    output: &Path,
+    to: Option<&str>,
+    how: &TraceInput,
+) -> Answer {
     let reader = TraceReader::new(how, true)?;
     let format = match to {
         Some(name) => format_named(name)?,
         None => traces::format_of(output).ok_or_else(|| {
-            let message = format!("{}: the name does not tell the format to be written", output.display());
-            Failure::usage(message, "end it with .aurat, .csv or .oracleGeneral.bin, or use --to")
+            let message = format!(
+                "{}: the name does not tell the format to be written",
+                output.display()
+            );
+            Failure::usage(
+                message,
+                "end it with .aurat, .csv or .oracleGeneral.bin, or use --to",
+            )
         })?,
     };
     let (trace, from) = reader.read(input)?;
     traces::write(output, format, &trace)?;
     if trace.removals() > 0 {
-        remark(global, &format!("{} deletions in the trace were left out", trace.removals()));
+        remark(
+            global,
+            &format!("{} deletions in the trace were left out", trace.removals()),
+        );
     }
     let (requests, objects) = (trace.objects().len(), trace.keys().len());
     remark(
         global,
-        &format!("wrote {}: {requests} requests for {objects} objects, {from} to {format}", output.display()),
+        &format!(
+            "wrote {}: {requests} requests for {objects} objects, {from} to {format}",
+            output.display()
+        ),
     );
     Ok(EXIT_DONE)
 }
@@ -127,13 +173,25 @@ fn info(name: &str, format: TraceFormat, trace: &Trace, rows: &mut Rows<3>) {
     row("objects", summary.objects.into());
     row("one-hit wonders", summary.one_hit_wonders.into());
     if summary.objects > 0 {
-        row("one-hit wonders over objects", percent(summary.one_hit_wonders as f64 / summary.objects as f64));
+        row(
+            "one-hit wonders over objects",
+            percent(summary.one_hit_wonders as f64 / summary.objects as f64),
+        );
     }
     if let Some(popularity) = summary.popularity {
-        row("requests for the top 1 % of objects", percent(popularity.top_1_percent));
-        row("requests for the top 10 % of objects", percent(popularity.top_10_percent));
+        row(
+            "requests for the top 1 % of objects",
+            percent(popularity.top_1_percent),
+        );
+        row(
+            "requests for the top 10 % of objects",
+            percent(popularity.top_10_percent),
+        );
         if let Some(exponent) = popularity.zipf_exponent {
-            row("Zipf exponent (least squares)", Cell::new(json!(exponent), digits(exponent, 3)));
+            row(
+                "Zipf exponent (least squares)",
+                Cell::new(json!(exponent), digits(exponent, 3)),
+            );
         }
     }
     if let (Some(requested), Some(footprint)) = (summary.request_bytes, summary.object_bytes) {
@@ -150,11 +208,20 @@ fn info(name: &str, format: TraceFormat, trace: &Trace, rows: &mut Rows<3>) {
     }
     if let Some(span_ns) = summary.span_ns {
         let seconds = span_ns as f64 / 1e9;
-        row("span of time", Cell::new(json!(seconds), format!("{} s", digits(seconds, 6))));
+        row(
+            "span of time",
+            Cell::new(json!(seconds), format!("{} s", digits(seconds, 6))),
+        );
     }
     for (kind, requests, hits) in &summary.kinds {
         let text = format!("{kind}: {requests}, of which the recorded cache held {hits}");
-        row("requests by kind", Cell::new(json!({ "kind": kind, "requests": requests, "hits": hits }), text));
+        row(
+            "requests by kind",
+            Cell::new(
+                json!({ "kind": kind, "requests": requests, "hits": hits }),
+                text,
+            ),
+        );
     }
     if !summary.kinds.is_empty() {
         row("requests by scans", summary.scanned.into());
@@ -168,10 +235,16 @@ fn rest(trace: &Trace, row: &mut impl FnMut(&'static str, Cell)) {
         row("deletions, left out", trace.removals().into());
     }
     if trace.sample_rate() < 1.0 {
-        row("share of keys kept", Value::from(trace.sample_rate()).into());
+        row(
+            "share of keys kept",
+            Value::from(trace.sample_rate()).into(),
+        );
         row("requests read", trace.requests_read().into());
     }
     if trace.recorded_rate() < 1.0 {
-        row("share of keys recorded", Value::from(trace.recorded_rate()).into());
+        row(
+            "share of keys recorded",
+            Value::from(trace.recorded_rate()).into(),
+        );
     }
 }

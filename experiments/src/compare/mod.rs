@@ -42,7 +42,12 @@ pub struct CompareSettings {
 impl Default for CompareSettings {
     fn default() -> Self {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Self { baseline: String::new(), primary: names(&["run.throughput_ops"]), also: names(HEADLINE), margin: 0.02 }
+        Self {
+            baseline: String::new(),
+            primary: names(&["run.throughput_ops"]),
+            also: names(HEADLINE),
+            margin: 0.02,
+        }
     }
 }
 
@@ -130,25 +135,40 @@ impl<'a> Index<'a> {
     fn of(rows: &'a [TidyRow]) -> Self {
         let mut index: BTreeMap<_, Values> = BTreeMap::new();
         for row in rows {
-            let key = (row.variant.as_str(), row.phase.as_str(), &row.point, row.metric.as_str());
+            let key = (
+                row.variant.as_str(),
+                row.phase.as_str(),
+                &row.point,
+                row.metric.as_str(),
+            );
             index.entry(key).or_default().insert(row.seed, row.value);
         }
         Self(index)
     }
 
-    fn values<'b>(&'b self, variant: &'b str, side: &'b Side, metric: &'b str) -> Option<&'b Values> {
+    fn values<'b>(
+        &'b self,
+        variant: &'b str,
+        side: &'b Side,
+        metric: &'b str,
+    ) -> Option<&'b Values> {
         self.0.get(&(variant, side.phase, side.point, metric))
     }
 
     /// Whether any seed of the variant was overloaded there.
     fn overloaded(&self, variant: &str, side: &Side) -> bool {
-        self.values(variant, side, "run.overloaded").is_some_and(|values| values.values().any(|value| *value > 0.0))
+        self.values(variant, side, "run.overloaded")
+            .is_some_and(|values| values.values().any(|value| *value > 0.0))
     }
 
     /// The mean debt at the end over the mean bytes written.
     fn debt_share(&self, variant: &str, side: &Side) -> Option<f64> {
         let mean = |metric| {
-            let values: Vec<f64> = self.values(variant, side, metric)?.values().copied().collect();
+            let values: Vec<f64> = self
+                .values(variant, side, metric)?
+                .values()
+                .copied()
+                .collect();
             Some(stats::mean(&values))
         };
         Some(mean("debt.bytes")? / mean("device.write_bytes")?).filter(|share| share.is_finite())
@@ -201,7 +221,11 @@ pub fn compare(rows: &[TidyRow], settings: &CompareSettings) -> Result<Compariso
         return Err(CompareError::Margin(settings.margin));
     }
     let mut asked: Vec<(&MetricDef, bool)> = Vec::new();
-    let named = settings.primary.iter().map(|name| (name, true)).chain(settings.also.iter().map(|name| (name, false)));
+    let named = settings
+        .primary
+        .iter()
+        .map(|name| (name, true))
+        .chain(settings.also.iter().map(|name| (name, false)));
     for (name, primary) in named {
         let metric = metrics::find(name)?;
         if !asked.iter().any(|(other, _)| other.name == metric.name) {
@@ -211,7 +235,10 @@ pub fn compare(rows: &[TidyRow], settings: &CompareSettings) -> Result<Compariso
     let variants = variants(rows);
     let name = settings.baseline.clone();
     if !variants.contains(&name.as_str()) {
-        return Err(CompareError::NoBaseline { name, variants: variants.into_iter().map(str::to_owned).collect() });
+        return Err(CompareError::NoBaseline {
+            name,
+            variants: variants.into_iter().map(str::to_owned).collect(),
+        });
     }
     if variants.len() == 1 {
         return Err(CompareError::OnlyBaseline(name));
@@ -220,17 +247,32 @@ pub fn compare(rows: &[TidyRow], settings: &CompareSettings) -> Result<Compariso
     let noisy = rows.iter().any(|row| row.world == World::Real);
     let mut sides = Vec::new();
     for phase in phases(rows) {
-        sides.extend(points(rows).into_iter().map(|point| Side { phase, point, noisy }));
+        sides.extend(points(rows).into_iter().map(|point| Side {
+            phase,
+            point,
+            noisy,
+        }));
     }
     let mut comparison = Comparison::default();
     for side in &sides {
-        for variant in variants.iter().filter(|variant| **variant != settings.baseline) {
-            comparison.rows.extend(against(&index, side, variant, &asked, settings));
+        for variant in variants
+            .iter()
+            .filter(|variant| **variant != settings.baseline)
+        {
+            comparison
+                .rows
+                .extend(against(&index, side, variant, &asked, settings));
         }
     }
     comparison.warnings = warnings(&index, &variants, &sides, &comparison.rows);
-    let absent = |(metric, _): &&(&MetricDef, bool)| !comparison.rows.iter().any(|row| row.metric == metric.name);
-    comparison.missing = asked.iter().filter(absent).map(|(metric, _)| metric.name.to_owned()).collect();
+    let absent = |(metric, _): &&(&MetricDef, bool)| {
+        !comparison.rows.iter().any(|row| row.metric == metric.name)
+    };
+    comparison.missing = asked
+        .iter()
+        .filter(absent)
+        .map(|(metric, _)| metric.name.to_owned())
+        .collect();
     Ok(comparison)
 }
 
@@ -250,7 +292,10 @@ fn warnings(index: &Index, variants: &[&str], sides: &[Side], rows: &[CompareRow
         ));
     }
     let debt = |variant: &&str| {
-        let most = sides.iter().filter_map(|side| index.debt_share(variant, side)).fold(0.0, f64::max);
+        let most = sides
+            .iter()
+            .filter_map(|side| index.debt_share(variant, side))
+            .fold(0.0, f64::max);
         (most > DEBT_SHARE_MAX).then(|| format!("{variant} {} %", digits(most * 100.0, 2)))
     };
     let debts: Vec<String> = variants.iter().filter_map(debt).collect();
@@ -290,8 +335,11 @@ fn against(
     let mut samples = Vec::new();
     for (metric, primary) in asked {
         let baseline = index.values(&settings.baseline, side, metric.name);
-        if let (Some(baseline), Some(values)) = (baseline, index.values(variant, side, metric.name)) {
-            let shared = baseline.iter().filter_map(|(seed, a)| Some((*a, *values.get(seed)?)));
+        if let (Some(baseline), Some(values)) = (baseline, index.values(variant, side, metric.name))
+        {
+            let shared = baseline
+                .iter()
+                .filter_map(|(seed, a)| Some((*a, *values.get(seed)?)));
             let pairs: Vec<(f64, f64)> = shared.collect();
             if !pairs.is_empty() {
                 samples.push(Sample::of(metric, *primary, &pairs, settings.margin));
@@ -310,7 +358,10 @@ fn against(
         };
         let (mut verdict, mut note) = question.verdict();
         if overloaded && sample.metric.name.contains(".latency_") {
-            (verdict, note) = (Verdict::Undecided, "overloaded: the backlog kept growing".to_owned());
+            (verdict, note) = (
+                Verdict::Undecided,
+                "overloaded: the backlog kept growing".to_owned(),
+            );
         }
         sample.row(side, variant, &settings.baseline, (p, verdict, note))
     };
@@ -321,11 +372,23 @@ fn against(
 fn corrected(samples: &[Sample], noisy: bool) -> Vec<Option<f64>> {
     let mut corrected = vec![None; samples.len()];
     for primary in [true, false] {
-        let family = samples.iter().enumerate().filter(|(_, sample)| sample.primary == primary);
-        let with_p = family.filter_map(|(place, sample)| Some((place, stats::p_value(&sample.differences, noisy)?)));
+        let family = samples
+            .iter()
+            .enumerate()
+            .filter(|(_, sample)| sample.primary == primary);
+        let with_p = family.filter_map(|(place, sample)| {
+            Some((place, stats::p_value(&sample.differences, noisy)?))
+        });
         let (places, p): (Vec<usize>, Vec<f64>) = with_p.unzip();
-        let adjusted = if primary { stats::holm(&p) } else { stats::benjamini_hochberg(&p) };
-        places.into_iter().zip(adjusted).for_each(|(place, p)| corrected[place] = Some(p));
+        let adjusted = if primary {
+            stats::holm(&p)
+        } else {
+            stats::benjamini_hochberg(&p)
+        };
+        places
+            .into_iter()
+            .zip(adjusted)
+            .for_each(|(place, p)| corrected[place] = Some(p));
     }
     corrected
 }
@@ -345,7 +408,11 @@ impl<'a> Sample<'a> {
         let means = (stats::mean(&a), stats::mean(&b));
         // A ratio needs values above zero, which a metric that "cannot be zero" may still fail to have in some run.
         let positive = pairs.iter().all(|(a, b)| *a > 0.0 && *b > 0.0);
-        let scale = if positive { metric.scale } else { Scale::Absolute };
+        let scale = if positive {
+            metric.scale
+        } else {
+            Scale::Absolute
+        };
         let difference = |(a, b): &(f64, f64)| match scale {
             Scale::Relative => (b / a).ln(),
             Scale::Absolute => b - a,
@@ -355,10 +422,23 @@ impl<'a> Sample<'a> {
             (Scale::Absolute, "ratio") => margin,
             (Scale::Absolute, _) => margin * means.0.abs(),
         };
-        Self { metric, primary, scale, differences: pairs.iter().map(difference).collect(), margin, means }
+        Self {
+            metric,
+            primary,
+            scale,
+            differences: pairs.iter().map(difference).collect(),
+            margin,
+            means,
+        }
     }
 
-    fn row(&self, side: &Side, variant: &str, baseline: &str, outcome: (Option<f64>, Verdict, String)) -> CompareRow {
+    fn row(
+        &self,
+        side: &Side,
+        variant: &str,
+        baseline: &str,
+        outcome: (Option<f64>, Verdict, String),
+    ) -> CompareRow {
         let effect = |difference: f64| match self.scale {
             Scale::Relative => difference.exp_m1(),
             Scale::Absolute => difference,
@@ -394,7 +474,13 @@ pub(crate) mod tests {
     use crate::metrics::Measured;
 
     /// One value in phase `run`.
-    pub(crate) fn tidy(variant: &str, seed: u64, world: World, metric: &str, value: f64) -> TidyRow {
+    pub(crate) fn tidy(
+        variant: &str,
+        seed: u64,
+        world: World,
+        metric: &str,
+        value: f64,
+    ) -> TidyRow {
         let def = metrics::find(metric).expect("the test names known metrics");
         TidyRow {
             trial: format!("{variant}-{seed}"),
@@ -412,7 +498,12 @@ pub(crate) mod tests {
 
     fn settings(primary: &[&str], also: &[&str]) -> CompareSettings {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        CompareSettings { baseline: "lru".to_owned(), primary: names(primary), also: names(also), margin: 0.005 }
+        CompareSettings {
+            baseline: "lru".to_owned(),
+            primary: names(primary),
+            also: names(also),
+            margin: 0.005,
+        }
     }
 
     /// `lru` at 0.5 and `sieve` higher by 0.02 and a little by seed.
@@ -420,7 +511,8 @@ pub(crate) mod tests {
         let pair = |seed: u64| {
             let base = 0.5 + 0.01 * seed as f64;
             let better = base + 0.02 + 0.001 * (seed % 3) as f64;
-            [("lru", base), ("sieve", better)].map(|(name, value)| tidy(name, seed, world, "cache.hit_ratio", value))
+            [("lru", base), ("sieve", better)]
+                .map(|(name, value)| tidy(name, seed, world, "cache.hit_ratio", value))
         };
         (0..seeds).flat_map(pair).collect()
     }
@@ -428,9 +520,15 @@ pub(crate) mod tests {
     #[test]
     fn seeds_are_paired_and_the_sentence_says_so() {
         let rows = hit_ratios(10, World::Simulated);
-        let comparison = compare(&rows, &settings(&["cache.hit_ratio"], &[])).expect("two variants");
-        let [row] = comparison.rows.as_slice() else { panic!("one metric, one variant: {comparison:?}") };
-        assert_eq!((row.verdict, row.pairs, row.scale), (Verdict::Better, 10, Scale::Absolute));
+        let comparison =
+            compare(&rows, &settings(&["cache.hit_ratio"], &[])).expect("two variants");
+        let [row] = comparison.rows.as_slice() else {
+            panic!("one metric, one variant: {comparison:?}")
+        };
+        assert_eq!(
+            (row.verdict, row.pairs, row.scale),
+            (Verdict::Better, 10, Scale::Absolute)
+        );
         // Between seeds the base moves by 0.09; within a pair the difference moves by 0.002 only.
         let (low, high) = (row.low.expect("ten pairs"), row.high.expect("ten pairs"));
         assert!(low > 0.02 && high < 0.022, "{low} {high}");
@@ -444,22 +542,45 @@ pub(crate) mod tests {
     #[test]
     fn one_seed_of_a_simulation_is_exact_and_of_the_real_world_is_one_sample() {
         let of = |world| {
-            let comparison = compare(&hit_ratios(1, world), &settings(&["cache.hit_ratio"], &[])).expect("a pair");
+            let comparison = compare(&hit_ratios(1, world), &settings(&["cache.hit_ratio"], &[]))
+                .expect("a pair");
             let row = comparison.rows[0].clone();
             (row.verdict, row.note, row.low, row.p)
         };
-        assert_eq!(of(World::Simulated), (Verdict::Exact, "exact for this seed".to_owned(), None, None));
-        assert_eq!(of(World::Real), (Verdict::Undecided, "one sample".to_owned(), None, None));
+        assert_eq!(
+            of(World::Simulated),
+            (Verdict::Exact, "exact for this seed".to_owned(), None, None)
+        );
+        assert_eq!(
+            of(World::Real),
+            (Verdict::Undecided, "one sample".to_owned(), None, None)
+        );
     }
 
     #[test]
     fn five_pairs_decide_in_a_simulation_and_not_in_the_real_world() {
         let of = |world| {
-            let comparison = compare(&hit_ratios(5, world), &settings(&["cache.hit_ratio"], &[])).expect("pairs");
-            (comparison.rows[0].verdict, comparison.rows[0].note.clone(), comparison.warnings.len())
+            let comparison = compare(&hit_ratios(5, world), &settings(&["cache.hit_ratio"], &[]))
+                .expect("pairs");
+            (
+                comparison.rows[0].verdict,
+                comparison.rows[0].note.clone(),
+                comparison.warnings.len(),
+            )
         };
-        assert_eq!(of(World::Simulated), (Verdict::Better, String::new(), 1), "the warning: p is Student's");
-        assert_eq!(of(World::Real), (Verdict::Undecided, "5 pairs; at least 6 are needed".to_owned(), 0));
+        assert_eq!(
+            of(World::Simulated),
+            (Verdict::Better, String::new(), 1),
+            "the warning: p is Student's"
+        );
+        assert_eq!(
+            of(World::Real),
+            (
+                Verdict::Undecided,
+                "5 pairs; at least 6 are needed".to_owned(),
+                0
+            )
+        );
     }
 
     #[test]
@@ -470,7 +591,8 @@ pub(crate) mod tests {
                 .map(|(name, value)| tidy(name, seed, World::Real, "read.latency_p99_us", value))
         };
         let rows: Vec<TidyRow> = (0..6).flat_map(pair).collect();
-        let comparison = compare(&rows, &settings(&["read.latency_p99_us"], &[])).expect("six pairs");
+        let comparison =
+            compare(&rows, &settings(&["read.latency_p99_us"], &[])).expect("six pairs");
         let row = &comparison.rows[0];
         assert_eq!((row.verdict, row.scale), (Verdict::Worse, Scale::Relative));
         assert!((row.effect - 0.1).abs() < 1e-9, "{}", row.effect);
@@ -481,63 +603,129 @@ pub(crate) mod tests {
     fn primary_metrics_are_corrected_apart_from_the_others() {
         let mut rows = Vec::new();
         for seed in 0..6 {
-            for (metric, effect) in [("cache.hit_ratio", 0.1), ("tree.runs", 1.0), ("stall.count", 2.0)] {
+            for (metric, effect) in [
+                ("cache.hit_ratio", 0.1),
+                ("tree.runs", 1.0),
+                ("stall.count", 2.0),
+            ] {
                 rows.push(tidy("lru", seed, World::Simulated, metric, 0.2));
-                rows.push(tidy("sieve", seed, World::Simulated, metric, 0.2 + effect + 0.001 * seed as f64));
+                rows.push(tidy(
+                    "sieve",
+                    seed,
+                    World::Simulated,
+                    metric,
+                    0.2 + effect + 0.001 * seed as f64,
+                ));
             }
         }
-        let alone = compare(&rows, &settings(&["cache.hit_ratio"], &["tree.runs", "stall.count"])).expect("pairs");
+        let alone = compare(
+            &rows,
+            &settings(&["cache.hit_ratio"], &["tree.runs", "stall.count"]),
+        )
+        .expect("pairs");
         let p: Vec<_> = alone.rows.iter().map(|row| row.p).collect();
         assert_eq!(p, [Some(0.03125), Some(0.03125), Some(0.03125)]);
-        let together = compare(&rows, &settings(&["cache.hit_ratio", "tree.runs"], &[])).expect("pairs");
+        let together =
+            compare(&rows, &settings(&["cache.hit_ratio", "tree.runs"], &[])).expect("pairs");
         assert_eq!(together.rows[0].p, Some(0.0625));
-        assert_eq!(together.rows[0].verdict, Verdict::Undecided, "two claims need more than six pairs");
+        assert_eq!(
+            together.rows[0].verdict,
+            Verdict::Undecided,
+            "two claims need more than six pairs"
+        );
     }
 
     #[test]
     fn an_overloaded_side_gets_no_verdict_on_latency() {
         let mut rows = Vec::new();
         for seed in 0..8 {
-            for (variant, latency, overloaded) in [("lru", 100.0, 0.0), ("sieve", 50.0 + seed as f64, 1.0)] {
-                rows.push(tidy(variant, seed, World::Simulated, "read.latency_p99_us", latency));
-                rows.push(tidy(variant, seed, World::Simulated, "run.overloaded", overloaded));
+            for (variant, latency, overloaded) in
+                [("lru", 100.0, 0.0), ("sieve", 50.0 + seed as f64, 1.0)]
+            {
+                rows.push(tidy(
+                    variant,
+                    seed,
+                    World::Simulated,
+                    "read.latency_p99_us",
+                    latency,
+                ));
+                rows.push(tidy(
+                    variant,
+                    seed,
+                    World::Simulated,
+                    "run.overloaded",
+                    overloaded,
+                ));
             }
         }
         let comparison = compare(&rows, &settings(&["read.latency_p99_us"], &[])).expect("pairs");
         assert_eq!(comparison.rows[0].verdict, Verdict::Undecided);
-        assert!(comparison.warnings[0].contains("length of the run: sieve in phase run."), "{:?}", comparison.warnings);
+        assert!(
+            comparison.warnings[0].contains("length of the run: sieve in phase run."),
+            "{:?}",
+            comparison.warnings
+        );
     }
 
     #[test]
     fn unpaid_debt_is_said() {
         let mut rows = hit_ratios(2, World::Simulated);
         rows.push(tidy("sieve", 0, World::Simulated, "debt.bytes", 30.0));
-        rows.push(tidy("sieve", 0, World::Simulated, "device.write_bytes", 100.0));
+        rows.push(tidy(
+            "sieve",
+            0,
+            World::Simulated,
+            "device.write_bytes",
+            100.0,
+        ));
         let comparison = compare(&rows, &settings(&["cache.hit_ratio"], &[])).expect("pairs");
-        assert!(comparison.warnings[0].contains("at its most): sieve 30 %."), "{:?}", comparison.warnings);
+        assert!(
+            comparison.warnings[0].contains("at its most): sieve 30 %."),
+            "{:?}",
+            comparison.warnings
+        );
     }
 
     #[test]
     fn what_cannot_be_compared_is_said() {
         let rows = hit_ratios(2, World::Simulated);
         let mut wrong = settings(&["cache.hit_ratoi"], &[]);
-        assert!(matches!(compare(&rows, &wrong), Err(CompareError::UnknownMetric(_))));
+        assert!(matches!(
+            compare(&rows, &wrong),
+            Err(CompareError::UnknownMetric(_))
+        ));
         wrong = settings(&["cache.hit_ratio"], &["write.amplification"]);
-        assert_eq!(compare(&rows, &wrong).expect("pairs").missing, ["write.amplification"]);
+        assert_eq!(
+            compare(&rows, &wrong).expect("pairs").missing,
+            ["write.amplification"]
+        );
         wrong.baseline = "arc".to_owned();
-        let error = compare(&rows, &wrong).expect_err("no such variant").to_string();
-        assert_eq!(error, "no finished trial of the baseline \"arc\"; there are lru, sieve");
-        let only: Vec<TidyRow> = rows.iter().filter(|row| row.variant == "lru").cloned().collect();
+        let error = compare(&rows, &wrong)
+            .expect_err("no such variant")
+            .to_string();
+        assert_eq!(
+            error,
+            "no finished trial of the baseline \"arc\"; there are lru, sieve"
+        );
+        let only: Vec<TidyRow> = rows
+            .iter()
+            .filter(|row| row.variant == "lru")
+            .cloned()
+            .collect();
         let error = compare(&only, &settings(&["cache.hit_ratio"], &[])).expect_err("one variant");
         assert_eq!(error, CompareError::OnlyBaseline("lru".to_owned()));
         wrong.margin = f64::NAN;
-        assert!(matches!(compare(&rows, &wrong), Err(CompareError::Margin(_))));
+        assert!(matches!(
+            compare(&rows, &wrong),
+            Err(CompareError::Margin(_))
+        ));
     }
 
     #[test]
     fn load_is_compared_only_where_there_is_nothing_else() {
         let mut rows = hit_ratios(2, World::Simulated);
-        rows.iter_mut().for_each(|row| row.phase = LOAD_PHASE.to_owned());
+        rows.iter_mut()
+            .for_each(|row| row.phase = LOAD_PHASE.to_owned());
         assert_eq!(phases(&rows), [LOAD_PHASE]);
         rows.extend(hit_ratios(2, World::Simulated));
         assert_eq!(phases(&rows), ["run"]);
@@ -548,13 +736,25 @@ pub(crate) mod tests {
         let mut rows = Vec::new();
         for seed in 0..6 {
             for (variant, value) in [("lru", 0.5), ("arc", 0.54), ("sieve", 0.53), ("fifo", 0.5)] {
-                rows.push(tidy(variant, seed, World::Simulated, "cache.hit_ratio", value));
+                rows.push(tidy(
+                    variant,
+                    seed,
+                    World::Simulated,
+                    "cache.hit_ratio",
+                    value,
+                ));
             }
         }
         let comparison = compare(&rows, &settings(&["cache.hit_ratio"], &[])).expect("pairs");
         let said = answer(&comparison);
-        assert!(said.starts_with("On cache.hit_ratio against lru: better: arc +4 pp"), "{said}");
-        assert!(said.contains(", sieve +3 pp") && said.contains("; equivalent: fifo 0 pp"), "{said}");
+        assert!(
+            said.starts_with("On cache.hit_ratio against lru: better: arc +4 pp"),
+            "{said}"
+        );
+        assert!(
+            said.contains(", sieve +3 pp") && said.contains("; equivalent: fifo 0 pp"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -564,7 +764,8 @@ pub(crate) mod tests {
             for seed in 0..6 {
                 for (variant, value) in [("lru", 0.5), ("sieve", 0.5 + gain)] {
                     let mut row = tidy(variant, seed, World::Simulated, "cache.hit_ratio", value);
-                    row.point.insert("engine.cache.size".to_owned(), size.to_owned());
+                    row.point
+                        .insert("engine.cache.size".to_owned(), size.to_owned());
                     rows.push(row);
                 }
             }
@@ -575,9 +776,15 @@ pub(crate) mod tests {
             "On cache.hit_ratio, sieve against lru is better in 1, equivalent in 1 of 2 places: 0 to +3 pp."
         );
         let table = table(&comparison.rows);
-        assert!(table.contains("engine.cache.size=32MiB") && table.contains("equivalent"), "{table}");
+        assert!(
+            table.contains("engine.cache.size=32MiB") && table.contains("equivalent"),
+            "{table}"
+        );
         let csv = to_csv(&comparison.rows);
         assert_eq!(csv.lines().count(), 3);
-        assert!(csv.starts_with("metric,phase,point,baseline,variant,"), "{csv}");
+        assert!(
+            csv.starts_with("metric,phase,point,baseline,variant,"),
+            "{csv}"
+        );
     }
 }

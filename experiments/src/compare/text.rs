@@ -22,8 +22,16 @@ impl CompareRow {
 
     /// A number on the effect's scale as shown, without the unit.
     pub fn shown(&self, effect: f64) -> String {
-        let factor = if matches!(self.effect_unit(), "%" | "pp") { 100.0 } else { 1.0 };
-        format!("{}{}", if effect > 0.0 { "+" } else { "" }, digits(effect * factor, 3))
+        let factor = if matches!(self.effect_unit(), "%" | "pp") {
+            100.0
+        } else {
+            1.0
+        };
+        format!(
+            "{}{}",
+            if effect > 0.0 { "+" } else { "" },
+            digits(effect * factor, 3)
+        )
     }
 
     /// The effect with its unit: `+2.1 %`.
@@ -38,7 +46,9 @@ impl CompareRow {
     pub fn effect_label(&self) -> String {
         let effect = self.effect_with_unit();
         match (self.low, self.high) {
-            (Some(low), Some(high)) => format!("{effect} [{}, {}]", self.shown(low), self.shown(high)),
+            (Some(low), Some(high)) => {
+                format!("{effect} [{}, {}]", self.shown(low), self.shown(high))
+            }
             _ => effect,
         }
     }
@@ -48,7 +58,9 @@ impl CompareRow {
     pub fn percent(&self, effect: f64) -> Option<f64> {
         match (self.scale, self.unit.as_str()) {
             (Scale::Relative, _) | (Scale::Absolute, "ratio") => Some(effect * 100.0),
-            (Scale::Absolute, _) if self.baseline_mean != 0.0 => Some(effect / self.baseline_mean.abs() * 100.0),
+            (Scale::Absolute, _) if self.baseline_mean != 0.0 => {
+                Some(effect / self.baseline_mean.abs() * 100.0)
+            }
             (Scale::Absolute, _) => None,
         }
     }
@@ -74,7 +86,9 @@ pub fn digits(value: f64, count: i32) -> String {
 
 /// A mean as shown with half the width of its interval, where it has a width.
 pub fn shown_mean(mean: f64, half_width: Option<f64>, unit: &str) -> String {
-    let Some(half) = half_width.filter(|half| *half > 0.0) else { return shown(mean, unit) };
+    let Some(half) = half_width.filter(|half| *half > 0.0) else {
+        return shown(mean, unit);
+    };
     match unit {
         "bytes" => format!("{} \u{b1} {}", shown(mean, unit), shown(half, unit)),
         _ => shown(mean, unit).replacen(
@@ -97,26 +111,46 @@ pub fn shown(value: f64, unit: &str) -> String {
 
 /// A p-value as shown.
 pub fn shown_p(p: f64) -> String {
-    if p < 1e-4 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+    if p < 1e-4 {
+        "< 0.0001".to_owned()
+    } else {
+        format!("{p:.4}")
+    }
 }
 
-const HEADER: [&str; 10] =
-    ["metric", "where", "variant", "baseline mean", "variant mean", "effect", "95 % interval", "p", "verdict", "note"];
+const HEADER: [&str; 10] = [
+    "metric",
+    "where",
+    "variant",
+    "baseline mean",
+    "variant mean",
+    "effect",
+    "95 % interval",
+    "p",
+    "verdict",
+    "note",
+];
 
 /// The table for the terminal. Primary metrics carry a star.
 pub fn table(rows: &[CompareRow]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(HEADER);
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_header(HEADER);
     for row in rows {
         let interval = row.low.zip(row.high);
         table.add_row([
             format!("{}{}", row.metric, if row.primary { " *" } else { "" }),
-            format!("{} {}", row.phase, point_label(&row.point)).trim_end().to_owned(),
+            format!("{} {}", row.phase, point_label(&row.point))
+                .trim_end()
+                .to_owned(),
             row.variant.clone(),
             shown(row.baseline_mean, &row.unit),
             shown(row.variant_mean, &row.unit),
             row.effect_with_unit(),
-            interval.map_or_else(String::new, |(low, high)| format!("{} to {}", row.shown(low), row.shown(high))),
+            interval.map_or_else(String::new, |(low, high)| {
+                format!("{} to {}", row.shown(low), row.shown(high))
+            }),
             row.p.map_or_else(String::new, shown_p),
             row.verdict.word().to_owned(),
             row.note.clone(),
@@ -152,7 +186,11 @@ pub fn to_csv(rows: &[CompareRow]) -> String {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     let line = |row: &CompareRow| {
         // Numbers stay unrounded and unscaled: a relative effect is a share, not a percentage.
-        let effect_unit = if row.scale == Scale::Relative { "share" } else { &row.unit };
+        let effect_unit = if row.scale == Scale::Relative {
+            "share"
+        } else {
+            &row.unit
+        };
         [
             row.metric.clone(),
             row.phase.clone(),
@@ -216,11 +254,17 @@ fn by_verdict<'a>(metric: &str, rows: impl Iterator<Item = &'a CompareRow>) -> S
     }
     let group = |verdict: &Verdict| {
         let of = rows.iter().filter(|row| row.verdict == *verdict);
-        let effects: Vec<String> = of.map(|row| format!("{} {}", row.variant, row.effect_label())).collect();
+        let effects: Vec<String> = of
+            .map(|row| format!("{} {}", row.variant, row.effect_label()))
+            .collect();
         format!("{}: {}", verdict.word(), effects.join(", "))
     };
     let groups: Vec<String> = verdicts.iter().map(group).collect();
-    format!("On {metric} against {}: {}.", rows[0].baseline, groups.join("; "))
+    format!(
+        "On {metric} against {}: {}.",
+        rows[0].baseline,
+        groups.join("; ")
+    )
 }
 
 /// What one metric says of one variant, in all places.
@@ -232,26 +276,44 @@ fn clause(rows: &[&CompareRow]) -> String {
             (pairs, "") => format!("{pairs} pairs"),
             (pairs, note) => format!("{pairs} pairs; {note}"),
         };
-        return format!("{variant} is {} ({samples})", relation(row.verdict, baseline, &row.effect_label()));
+        return format!(
+            "{variant} is {} ({samples})",
+            relation(row.verdict, baseline, &row.effect_label())
+        );
     }
     let mut counts: Vec<(Verdict, usize)> = Vec::new();
     for row in rows {
-        match counts.iter_mut().find(|(verdict, _)| *verdict == row.verdict) {
+        match counts
+            .iter_mut()
+            .find(|(verdict, _)| *verdict == row.verdict)
+        {
             Some((_, count)) => *count += 1,
             None => counts.push((row.verdict, 1)),
         }
     }
-    let least = rows.iter().min_by(|a, b| a.effect.total_cmp(&b.effect)).expect("rows are not empty");
-    let most = rows.iter().max_by(|a, b| a.effect.total_cmp(&b.effect)).expect("rows are not empty");
+    let least = rows
+        .iter()
+        .min_by(|a, b| a.effect.total_cmp(&b.effect))
+        .expect("rows are not empty");
+    let most = rows
+        .iter()
+        .max_by(|a, b| a.effect.total_cmp(&b.effect))
+        .expect("rows are not empty");
     let places = match counts.as_slice() {
         [(verdict, count)] => format!("{} in all {count} places", verdict.word()),
         counts => {
-            let counted: Vec<String> =
-                counts.iter().map(|(verdict, count)| format!("{} in {count}", verdict.word())).collect();
+            let counted: Vec<String> = counts
+                .iter()
+                .map(|(verdict, count)| format!("{} in {count}", verdict.word()))
+                .collect();
             format!("{} of {} places", counted.join(", "), rows.len())
         }
     };
-    let (least, most, unit) = (least.shown(least.effect), most.shown(most.effect), most.effect_unit());
+    let (least, most, unit) = (
+        least.shown(least.effect),
+        most.shown(most.effect),
+        most.effect_unit(),
+    );
     match least == most {
         true => format!("{variant} against {baseline} is {places}: {most} {unit}"),
         false => format!("{variant} against {baseline} is {places}: {least} to {most} {unit}"),
@@ -260,7 +322,9 @@ fn clause(rows: &[&CompareRow]) -> String {
 
 fn relation(verdict: Verdict, baseline: &str, effect: &str) -> String {
     match verdict {
-        Verdict::Better | Verdict::Worse => format!("{} than {baseline} by {effect}", verdict.word()),
+        Verdict::Better | Verdict::Worse => {
+            format!("{} than {baseline} by {effect}", verdict.word())
+        }
         Verdict::Equivalent => format!("equivalent to {baseline}: {effect}"),
         Verdict::Different => format!("different from {baseline} by {effect}"),
         Verdict::Undecided => format!("undecided against {baseline}: {effect}"),
@@ -274,16 +338,27 @@ mod tests {
 
     #[test]
     fn numbers_have_four_digits() {
-        for (value, text) in [(0.0, "0"), (123_456.0, "123456"), (1234.56, "1235"), (0.012_345, "0.01235"), (2.0, "2")]
-        {
+        for (value, text) in [
+            (0.0, "0"),
+            (123_456.0, "123456"),
+            (1234.56, "1235"),
+            (0.012_345, "0.01235"),
+            (2.0, "2"),
+        ] {
             assert_eq!(significant(value), text);
         }
         assert_eq!(significant(-12.345), "-12.35");
         assert_eq!(digits(-12.345, 3), "-12.3");
         assert_eq!(shown(1536.0 * 1024.0, "bytes"), "1.5 MiB");
         assert_eq!(shown(12.5, "us"), "12.5 \u{b5}s");
-        assert_eq!(shown_mean(12.5, Some(0.123), "us"), "12.5 \u{b1} 0.12 \u{b5}s");
-        assert_eq!(shown_mean(2048.0, Some(10.0), "bytes"), "2.0 KiB \u{b1} 10 bytes");
+        assert_eq!(
+            shown_mean(12.5, Some(0.123), "us"),
+            "12.5 \u{b1} 0.12 \u{b5}s"
+        );
+        assert_eq!(
+            shown_mean(2048.0, Some(10.0), "bytes"),
+            "2.0 KiB \u{b1} 10 bytes"
+        );
         assert_eq!(shown_mean(3.0, None, "ratio"), "3");
     }
 }

@@ -20,7 +20,12 @@ pub(super) struct Source {
 impl Source {
     /// The line of byte `at`, from 1.
     pub(super) fn line(&self, at: usize) -> usize {
-        self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+        self.text
+            .bytes()
+            .take(at)
+            .filter(|byte| *byte == b'\n')
+            .count()
+            + 1
     }
 }
 
@@ -49,7 +54,12 @@ struct Detail {
 impl ConfigError {
     /// An error that concerns no one place.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self(Box::new(Detail { message: message.into(), help: None, span: None, quoted: None }))
+        Self(Box::new(Detail {
+            message: message.into(),
+            help: None,
+            span: None,
+            quoted: None,
+        }))
     }
 
     /// The same with the place it is about.
@@ -89,11 +99,17 @@ impl Diagnostic for ConfigError {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.0.span.clone()?;
-        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some("here".to_owned()), span))))
+        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(
+            Some("here".to_owned()),
+            span,
+        ))))
     }
 }
 
 /// "; nearest: `x`", for the end of a message about the unknown `name`.
 pub fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(name, known).first().map(|near| format!("; nearest: `{near}`")).unwrap_or_default()
+    nearest(name, known)
+        .first()
+        .map(|near| format!("; nearest: `{near}`"))
+        .unwrap_or_default()
 }

@@ -139,7 +139,13 @@ pub struct WorldConfig {
 impl Default for WorldConfig {
     fn default() -> Self {
         let device = DeviceProfile::named("nvme").expect("nvme is a registered profile");
-        Self { kind: World::Simulated, device, cores: 4, cpu: CpuCosts::default(), directory: None }
+        Self {
+            kind: World::Simulated,
+            device,
+            cores: 4,
+            cpu: CpuCosts::default(),
+            directory: None,
+        }
     }
 }
 
@@ -192,15 +198,33 @@ pub struct CompareConfig {
 impl CompareConfig {
     /// The same with the variant that the others are compared with.
     pub fn against(&self, baseline: &str) -> CompareSettings {
-        let Self { primary, also, margin } = self.clone();
-        CompareSettings { baseline: baseline.to_owned(), primary, also, margin }
+        let Self {
+            primary,
+            also,
+            margin,
+        } = self.clone();
+        CompareSettings {
+            baseline: baseline.to_owned(),
+            primary,
+            also,
+            margin,
+        }
     }
 }
 
 impl Default for CompareConfig {
     fn default() -> Self {
-        let CompareSettings { primary, also, margin, .. } = CompareSettings::default();
-        Self { primary, also, margin }
+        let CompareSettings {
+            primary,
+            also,
+            margin,
+            ..
+        } = CompareSettings::default();
+        Self {
+            primary,
+            also,
+            margin,
+        }
     }
 }
 

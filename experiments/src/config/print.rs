@@ -16,11 +16,22 @@ impl Cell {
         let leaves = self.tree.leaves();
         let settings: Vec<(String, String)> = leaves
             .iter()
-            .map(|(path, node)| (format!("{path} = {}", inline(&node.to_value())), origin(node)))
+            .map(|(path, node)| {
+                (
+                    format!("{path} = {}", inline(&node.to_value())),
+                    origin(node),
+                )
+            })
             .collect();
-        let width = settings.iter().map(|(setting, _)| setting.len()).filter(|length| *length <= 60).max().unwrap_or(0);
+        let width = settings
+            .iter()
+            .map(|(setting, _)| setting.len())
+            .filter(|length| *length <= 60)
+            .max()
+            .unwrap_or(0);
         for (setting, origin) in settings {
-            writeln!(text, "{setting:width$}  # {origin}").expect("writing to a String cannot fail");
+            writeln!(text, "{setting:width$}  # {origin}")
+                .expect("writing to a String cannot fail");
         }
         text
     }
@@ -30,7 +41,10 @@ fn origin(node: &Node) -> String {
     // The file's name without its folder: a result does not depend on where its config lay.
     let line = || match &node.source {
         Some(source) => {
-            let file = Path::new(&source.name).file_name().unwrap_or_default().to_string_lossy();
+            let file = Path::new(&source.name)
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy();
             format!("{file}:{}", source.line(node.span.start))
         }
         None => "default".to_owned(),
@@ -47,9 +61,15 @@ fn origin(node: &Node) -> String {
 /// A value on one line of TOML.
 fn inline(value: &Value) -> String {
     match value {
-        Value::Array(values) => format!("[{}]", values.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        Value::Array(values) => format!(
+            "[{}]",
+            values.iter().map(inline).collect::<Vec<_>>().join(", ")
+        ),
         Value::Object(table) => {
-            let entries: Vec<_> = table.iter().map(|(key, value)| format!("{key} = {}", inline(value))).collect();
+            let entries: Vec<_> = table
+                .iter()
+                .map(|(key, value)| format!("{key} = {}", inline(value)))
+                .collect();
             format!("{{ {} }}", entries.join(", "))
         }
         Value::String(text) => toml::Value::from(text.as_str()).to_string(),

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use aura_engine::EngineConfig;
 use aura_policies::{
-    FamilyInfo, PolicyError, PolicySpec, admission, agent, cache, filter, index, layout, picker, separation, tuner,
-    warming,
+    FamilyInfo, PolicyError, PolicySpec, admission, agent, cache, filter, index, layout, picker,
+    separation, tuner, warming,
 };
 use aura_workloads::ConfigError as WorkloadError;
 use serde::de::DeserializeOwned;
@@ -89,10 +89,17 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
     let command = command(path, sets);
     let layers = Layers::new(file, read_sets(&schema, sets)?);
     let mut whole = layers.base.clone();
-    layers.sets.iter().for_each(|(key, node)| whole.put(key, node.clone()));
+    layers
+        .sets
+        .iter()
+        .for_each(|(key, node)| whole.put(key, node.clone()));
     let head: ExperimentFile = deserialize(&whole)?;
 
-    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = || {
+        path.file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    };
     let name = head.name.clone().unwrap_or_else(stem);
     check_head(&whole, &head, &name)?;
     let variants = layers.variants()?;
@@ -112,7 +119,10 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
         baseline,
         seeds: head.seeds.list(),
         compare: head.compare,
-        variants: variants.iter().map(|variant| (variant.name.clone(), settings(&variant.tree.to_value()))).collect(),
+        variants: variants
+            .iter()
+            .map(|variant| (variant.name.clone(), settings(&variant.tree.to_value())))
+            .collect(),
         sweeps: head.sweep,
         cells,
     })
@@ -121,9 +131,21 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
 /// What a shell is told to run this again.
 fn command(path: &Path, sets: &[String]) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let plain = |text: &str| text.chars().all(|sign| sign.is_ascii_alphanumeric() || "._-=/:".contains(sign));
-    let quoted = |text: &str| if plain(text) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) };
-    let sets: String = sets.iter().map(|set| format!(" -s {}", quoted(set))).collect();
+    let plain = |text: &str| {
+        text.chars()
+            .all(|sign| sign.is_ascii_alphanumeric() || "._-=/:".contains(sign))
+    };
+    let quoted = |text: &str| {
+        if plain(text) {
+            text.to_owned()
+        } else {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
+    };
+    let sets: String = sets
+        .iter()
+        .map(|set| format!(" -s {}", quoted(set)))
+        .collect();
     format!("aura run {}{sets}", quoted(&file))
 }
 
@@ -132,7 +154,8 @@ fn read_sets(schema: &Value, arguments: &[String]) -> Result<Vec<(String, Node)>
     for argument in arguments {
         let (key, node) = source::set(argument)?;
         if ["variant", "sweep"].contains(&key.split('.').next().unwrap_or_default()) {
-            let error = ConfigError::new(format!("`{key}` cannot be set from the command line")).at(node.key_place());
+            let error = ConfigError::new(format!("`{key}` cannot be set from the command line"))
+                .at(node.key_place());
             return Err(error.help("variants and sweeps are written in the file"));
         }
         let mut nested = Node::empty();
@@ -160,7 +183,11 @@ fn show_settings(path: &str, value: &Value, shown: &mut Point) {
     match value.as_object() {
         Some(table) if !table.contains_key("policy") => {
             for (key, value) in table {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
                 show_settings(&path, value, shown);
             }
         }
@@ -172,8 +199,10 @@ fn show_settings(path: &str, value: &Value, shown: &mut Point) {
 fn show(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Object(table) if table.contains_key("policy") => serde_json::from_value::<PolicySpec>(value.clone())
-            .map_or_else(|_| value.to_string(), |spec| spec.to_string()),
+        Value::Object(table) if table.contains_key("policy") => {
+            serde_json::from_value::<PolicySpec>(value.clone())
+                .map_or_else(|_| value.to_string(), |spec| spec.to_string())
+        }
         _ => value.to_string(),
     }
 }
@@ -203,7 +232,12 @@ impl<'a> SweepLayer<'a> {
             _ => &[],
         };
         let node = sweep.child("key")?;
-        Some(Self { key: node.text()?, node, values: list("values"), labels: list("labels") })
+        Some(Self {
+            key: node.text()?,
+            node,
+            values: list("values"),
+            labels: list("labels"),
+        })
     }
 
     fn choices(&self) -> Vec<Choice> {
@@ -226,8 +260,9 @@ struct Layers {
 
 impl Layers {
     fn new(file: Node, sets: Vec<(String, Node)>) -> Self {
-        let mut base =
-            Node::defaults(serde_json::to_value(ExperimentFile::default()).expect("defaults are plain data"));
+        let mut base = Node::defaults(
+            serde_json::to_value(ExperimentFile::default()).expect("defaults are plain data"),
+        );
         base.merge(file);
         Self { base, sets }
     }
@@ -243,9 +278,15 @@ impl Layers {
     fn variants(&self) -> Result<Vec<VariantLayer>, ConfigError> {
         let mut variants: Vec<VariantLayer> = Vec::new();
         for node in self.list("variant") {
-            let name = node.child("name").and_then(Node::text).unwrap_or_default().to_owned();
+            let name = node
+                .child("name")
+                .and_then(Node::text)
+                .unwrap_or_default()
+                .to_owned();
             if name.is_empty() || variants.iter().any(|other| other.name == name) {
-                let error = ConfigError::new(format!("a variant's name must be there and unique, `{name}` is not"));
+                let error = ConfigError::new(format!(
+                    "a variant's name must be there and unique, `{name}` is not"
+                ));
                 return Err(error.at(node.child("name").and_then(Node::place)));
             }
             let layer = Layer::Variant(name.clone());
@@ -256,38 +297,69 @@ impl Layers {
             variants.push(VariantLayer { name, tree });
         }
         if variants.is_empty() {
-            variants.push(VariantLayer { name: "base".to_owned(), tree: Node::empty() });
+            variants.push(VariantLayer {
+                name: "base".to_owned(),
+                tree: Node::empty(),
+            });
         }
         Ok(variants)
     }
 
     fn baseline(&self, whole: &Node, variants: &[VariantLayer]) -> Result<String, ConfigError> {
-        let Some(node) = whole.child("baseline") else { return Ok(variants[0].name.clone()) };
+        let Some(node) = whole.child("baseline") else {
+            return Ok(variants[0].name.clone());
+        };
         let baseline = node.text().unwrap_or_default();
-        let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+        let names: Vec<&str> = variants
+            .iter()
+            .map(|variant| variant.name.as_str())
+            .collect();
         if names.contains(&baseline) {
             return Ok(baseline.to_owned());
         }
-        let message = format!("unknown variant `{baseline}` as baseline{}", hint(baseline, names.iter().copied()));
-        Err(ConfigError::new(message).at(node.place()).help(format!("variants: {}", names.join(", "))))
+        let message = format!(
+            "unknown variant `{baseline}` as baseline{}",
+            hint(baseline, names.iter().copied())
+        );
+        Err(ConfigError::new(message)
+            .at(node.place())
+            .help(format!("variants: {}", names.join(", "))))
     }
 
     fn sweeps(&self) -> Vec<SweepLayer<'_>> {
-        self.list("sweep").iter().filter_map(SweepLayer::of).collect()
+        self.list("sweep")
+            .iter()
+            .filter_map(SweepLayer::of)
+            .collect()
     }
 
     /// A swept key exists, has values, and nothing else sets it: a value that is never used is a misunderstanding.
     fn check_sweeps(&self, schema: &Value, variants: &[VariantLayer]) -> Result<(), ConfigError> {
         let mut seen = BTreeSet::new();
-        for SweepLayer { key, node, values, labels } in self.sweeps() {
+        for SweepLayer {
+            key,
+            node,
+            values,
+            labels,
+        } in self.sweeps()
+        {
             let refuse = |message: String| Err(ConfigError::new(message).at(node.place()));
             let section = key.split('.').next().unwrap_or_default();
             if !SECTIONS.contains(&section) {
-                return refuse(format!("`{key}` cannot be swept: keys begin with {}", SECTIONS.join(", ")));
+                return refuse(format!(
+                    "`{key}` cannot be swept: keys begin with {}",
+                    SECTIONS.join(", ")
+                ));
             }
             if !knows(schema, key) {
                 let mut nested = Node::empty();
-                nested.put(key, Node { key_span: node.span.clone(), ..node.clone() });
+                nested.put(
+                    key,
+                    Node {
+                        key_span: node.span.clone(),
+                        ..node.clone()
+                    },
+                );
                 check_keys(schema, &nested)?;
             }
             if values.is_empty() {
@@ -303,11 +375,19 @@ impl Layers {
             if !seen.insert(key) {
                 return refuse(format!("`{key}` is swept twice"));
             }
-            if let Some(variant) = variants.iter().find(|variant| variant.tree.get(key).is_some()) {
-                return refuse(format!("variant `{}` sets `{key}`, which the sweep would replace", variant.name));
+            if let Some(variant) = variants
+                .iter()
+                .find(|variant| variant.tree.get(key).is_some())
+            {
+                return refuse(format!(
+                    "variant `{}` sets `{key}`, which the sweep would replace",
+                    variant.name
+                ));
             }
             if let Some((_, set)) = self.sets.iter().find(|(set, _)| set == key) {
-                let error = ConfigError::new(format!("`{key}` is swept: --set would make all its points equal"));
+                let error = ConfigError::new(format!(
+                    "`{key}` is swept: --set would make all its points equal"
+                ));
                 return Err(error.at(set.key_place()));
             }
         }
@@ -319,8 +399,13 @@ impl Layers {
         let mut points = vec![Vec::new()];
         for sweep in self.sweeps() {
             let choices = sweep.choices();
-            let with = |point: &Vec<Choice>, choice: &Choice| point.iter().chain([choice]).cloned().collect();
-            points = points.iter().flat_map(|point| choices.iter().map(move |choice| with(point, choice))).collect();
+            let with = |point: &Vec<Choice>, choice: &Choice| {
+                point.iter().chain([choice]).cloned().collect()
+            };
+            points = points
+                .iter()
+                .flat_map(|point| choices.iter().map(move |choice| with(point, choice)))
+                .collect();
         }
         points
     }
@@ -336,15 +421,28 @@ impl Layers {
         for choice in point {
             tree.put(&choice.key, choice.value.clone());
         }
-        let of_trial = |key: &str| SECTIONS.iter().chain(&SCALARS).any(|known| key.split('.').next() == Some(known));
+        let of_trial = |key: &str| {
+            SECTIONS
+                .iter()
+                .chain(&SCALARS)
+                .any(|known| key.split('.').next() == Some(known))
+        };
         for (key, value) in self.sets.iter().filter(|(key, _)| of_trial(key)) {
             tree.put(key, value.clone());
         }
         let config: TrialConfig = deserialize(&tree)?;
         check_trial(&tree, &config)?;
         spell_out_defaults(&mut tree, &config);
-        let point = point.iter().map(|choice| (choice.key.clone(), choice.label.clone())).collect();
-        Ok(Cell { variant: variant.name.clone(), point, config, tree })
+        let point = point
+            .iter()
+            .map(|choice| (choice.key.clone(), choice.label.clone()))
+            .collect();
+        Ok(Cell {
+            variant: variant.name.clone(),
+            point,
+            config,
+            tree,
+        })
     }
 }
 
@@ -353,8 +451,14 @@ fn deserialize<T: DeserializeOwned>(tree: &Node) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(tree.to_value()).map_err(|error| {
         let path = error.path().to_string();
         // What the size type says of a negative number helps nobody.
-        let message = error.inner().to_string().replace("expected integer overflow", "expected a size of 0 or more");
-        let near = message.strip_prefix("unknown").map(hint_of_list).unwrap_or_default();
+        let message = error
+            .inner()
+            .to_string()
+            .replace("expected integer overflow", "expected a size of 0 or more");
+        let near = message
+            .strip_prefix("unknown")
+            .map(hint_of_list)
+            .unwrap_or_default();
         ConfigError::new(format!("`{path}`: {message}{near}")).at(tree.closest(&path).place())
     })
 }
@@ -365,7 +469,10 @@ fn hint_of_list(message: &str) -> String {
     match quoted.as_slice() {
         [name, known @ ..] if !known.is_empty() => hint(name, known.iter().copied()),
         [name] => {
-            let list = message.rsplit_once("there are ").map(|(_, list)| list).unwrap_or_default();
+            let list = message
+                .rsplit_once("there are ")
+                .map(|(_, list)| list)
+                .unwrap_or_default();
             hint(name, list.split(", ").filter(|known| !known.is_empty()))
         }
         _ => String::new(),
@@ -374,25 +481,35 @@ fn hint_of_list(message: &str) -> String {
 
 /// Ranges and names of the settings that concern the whole experiment.
 fn check_head(tree: &Node, head: &ExperimentFile, name: &str) -> Result<(), ConfigError> {
-    let refuse = |key: &str, message: String| Err(ConfigError::new(message).at(tree.closest(key).place()));
+    let refuse =
+        |key: &str, message: String| Err(ConfigError::new(message).at(tree.closest(key).place()));
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
         return refuse("name", format!("`{name}` cannot be the name of a folder"));
     }
     let seeds = head.seeds.list();
     if seeds.is_empty() || seeds.iter().collect::<BTreeSet<_>>().len() != seeds.len() {
-        return refuse("seeds", "`seeds` must hold at least one seed, and none twice".to_owned());
+        return refuse(
+            "seeds",
+            "`seeds` must hold at least one seed, and none twice".to_owned(),
+        );
     }
     if !(0.0..1.0).contains(&head.compare.margin) {
         return refuse(
             "compare.margin",
-            format!("`compare.margin` = {}: must be 0 or more and below 1", head.compare.margin),
+            format!(
+                "`compare.margin` = {}: must be 0 or more and below 1",
+                head.compare.margin
+            ),
         );
     }
-    for (list, names) in [("primary", &head.compare.primary), ("also", &head.compare.also)] {
+    for (list, names) in [
+        ("primary", &head.compare.primary),
+        ("also", &head.compare.also),
+    ] {
         for (at, name) in names.iter().enumerate() {
             if let Err(unknown) = metrics::find(name) {
-                let error =
-                    ConfigError::new(unknown.to_string()).at(tree.closest(&format!("compare.{list}[{at}]")).place());
+                let error = ConfigError::new(unknown.to_string())
+                    .at(tree.closest(&format!("compare.{list}[{at}]")).place());
                 return Err(error.help("`aura list metrics` says what each of them is"));
             }
         }
@@ -402,7 +519,8 @@ fn check_head(tree: &Node, head: &ExperimentFile, name: &str) -> Result<(), Conf
 
 /// Ranges that the types of a trial's settings do not hold.
 fn check_trial(tree: &Node, config: &TrialConfig) -> Result<(), ConfigError> {
-    let refuse = |key: &str, message: String| Err(ConfigError::new(message).at(tree.closest(key).place()));
+    let refuse =
+        |key: &str, message: String| Err(ConfigError::new(message).at(tree.closest(key).place()));
     if let Err(error) = config.workload.resolve() {
         let (WorkloadError::OutOfRange { key, .. } | WorkloadError::NameTaken { key, .. }) = &error;
         return refuse(&format!("workload.{key}"), format!("workload.{error}"));
@@ -412,19 +530,34 @@ fn check_trial(tree: &Node, config: &TrialConfig) -> Result<(), ConfigError> {
     }
     match config.engine.validate() {
         Err(aura_engine::Error::Config { key, message }) => {
-            return refuse(&format!("engine.{key}"), format!("`engine.{key}`: {message}"));
+            return refuse(
+                &format!("engine.{key}"),
+                format!("`engine.{key}`: {message}"),
+            );
         }
         Err(error) => return Err(ConfigError::new(error.to_string())),
         Ok(()) => {}
     }
     if !(1..=1024).contains(&config.world.cores) {
-        return refuse("world.cores", format!("`world.cores` = {}: must be 1 to 1024", config.world.cores));
+        return refuse(
+            "world.cores",
+            format!("`world.cores` = {}: must be 1 to 1024", config.world.cores),
+        );
     }
     if !(1..=10_000).contains(&config.series_points) {
-        return refuse("series_points", format!("`series_points` = {}: must be 1 to 10000", config.series_points));
+        return refuse(
+            "series_points",
+            format!(
+                "`series_points` = {}: must be 1 to 10000",
+                config.series_points
+            ),
+        );
     }
     if !(0.0..=1.0).contains(&config.record.cache) {
-        return refuse("record.cache", format!("`record.cache` = {}: must be 0 to 1", config.record.cache));
+        return refuse(
+            "record.cache",
+            format!("`record.cache` = {}: must be 0 to 1", config.record.cache),
+        );
     }
     Ok(())
 }
@@ -434,16 +567,46 @@ type Build = fn(&PolicySpec) -> Result<(), PolicyError>;
 /// Every policy of an engine's settings: where it stands, what it is, and how its family builds it.
 fn policies(engine: &EngineConfig) -> [(&'static str, &PolicySpec, Build); 10] {
     [
-        ("engine.table.filter", &engine.table.filter, |spec| filter::build(spec).map(drop)),
-        ("engine.table.index", &engine.table.index, |spec| index::build(spec).map(drop)),
-        ("engine.cache.eviction", &engine.cache.eviction, |spec| cache::build(spec, 1 << 20, 0).map(drop)),
-        ("engine.cache.admission", &engine.cache.admission, |spec| admission::build(spec, 1 << 20, 0).map(drop)),
-        ("engine.cache.warming", &engine.cache.warming, |spec| warming::build(spec).map(drop)),
-        ("engine.table.index_tuner", &engine.table.index_tuner, |spec| tuner::build(spec).map(drop)),
-        ("engine.compaction.layout", &engine.compaction.layout, |spec| layout::build(spec).map(drop)),
-        ("engine.compaction.picker", &engine.compaction.picker, |spec| picker::build(spec).map(drop)),
-        ("engine.compaction.agent", &engine.compaction.agent, |spec| agent::build(spec, 0).map(drop)),
-        ("engine.value_log.separation", &engine.value_log.separation, |spec| separation::build(spec).map(drop)),
+        ("engine.table.filter", &engine.table.filter, |spec| {
+            filter::build(spec).map(drop)
+        }),
+        ("engine.table.index", &engine.table.index, |spec| {
+            index::build(spec).map(drop)
+        }),
+        ("engine.cache.eviction", &engine.cache.eviction, |spec| {
+            cache::build(spec, 1 << 20, 0).map(drop)
+        }),
+        ("engine.cache.admission", &engine.cache.admission, |spec| {
+            admission::build(spec, 1 << 20, 0).map(drop)
+        }),
+        ("engine.cache.warming", &engine.cache.warming, |spec| {
+            warming::build(spec).map(drop)
+        }),
+        (
+            "engine.table.index_tuner",
+            &engine.table.index_tuner,
+            |spec| tuner::build(spec).map(drop),
+        ),
+        (
+            "engine.compaction.layout",
+            &engine.compaction.layout,
+            |spec| layout::build(spec).map(drop),
+        ),
+        (
+            "engine.compaction.picker",
+            &engine.compaction.picker,
+            |spec| picker::build(spec).map(drop),
+        ),
+        (
+            "engine.compaction.agent",
+            &engine.compaction.agent,
+            |spec| agent::build(spec, 0).map(drop),
+        ),
+        (
+            "engine.value_log.separation",
+            &engine.value_log.separation,
+            |spec| separation::build(spec).map(drop),
+        ),
     ]
 }
 
@@ -465,15 +628,24 @@ fn families() -> [FamilyInfo; 10] {
 
 fn policy_error(tree: &Node, path: &str, spec: &PolicySpec, error: &PolicyError) -> ConfigError {
     let (place, hint) = match error {
-        PolicyError::UnknownPolicy { policy, known, .. } => {
-            (tree.closest(&format!("{path}.policy")).place(), hint(policy, known.iter().copied()))
-        }
-        PolicyError::UnknownParameter { parameter, known, .. } => {
+        PolicyError::UnknownPolicy { policy, known, .. } => (
+            tree.closest(&format!("{path}.policy")).place(),
+            hint(policy, known.iter().copied()),
+        ),
+        PolicyError::UnknownParameter {
+            parameter, known, ..
+        } => {
             let node = tree.closest(&format!("{path}.{parameter}"));
-            (node.key_place(), hint(parameter, known.iter().map(String::as_str)))
+            (
+                node.key_place(),
+                hint(parameter, known.iter().map(String::as_str)),
+            )
         }
         PolicyError::BadParameter { message, .. } => {
-            let named = spec.params.keys().find(|name| message.contains(name.as_str()));
+            let named = spec
+                .params
+                .keys()
+                .find(|name| message.contains(name.as_str()));
             let at = named.map_or_else(|| path.to_owned(), |name| format!("{path}.{name}"));
             (tree.closest(&at).place(), String::new())
         }
@@ -486,21 +658,36 @@ fn policy_error(tree: &Node, path: &str, spec: &PolicySpec, error: &PolicyError)
 /// trial's id, is all there is.
 fn spell_out_defaults(tree: &mut Node, config: &TrialConfig) {
     for ((path, spec, _), family) in policies(&config.engine).into_iter().zip(families()) {
-        let policy = family.policies.into_iter().find(|policy| policy.name == spec.policy);
-        let left_out = policy.into_iter().flat_map(|policy| policy.params).filter(|param| !param.default.is_null());
+        let policy = family
+            .policies
+            .into_iter()
+            .find(|policy| policy.name == spec.policy);
+        let left_out = policy
+            .into_iter()
+            .flat_map(|policy| policy.params)
+            .filter(|param| !param.default.is_null());
         for param in left_out.filter(|param| !spec.params.contains_key(&param.name)) {
-            tree.put(&format!("{path}.{}", param.name), Node::defaults(param.default));
+            tree.put(
+                &format!("{path}.{}", param.name),
+                Node::defaults(param.default),
+            );
         }
         // A policy without parameters may still be a bare name; as a table it is the same text either way.
         tree.put(path, Node::default_value(Content::Table(BTreeMap::new())));
     }
-    let device = serde_json::to_value(&config.world.device).expect("a device profile is plain data");
-    let Content::Table(fields) = Node::defaults(device).content else { return };
+    let device =
+        serde_json::to_value(&config.world.device).expect("a device profile is plain data");
+    let Content::Table(fields) = Node::defaults(device).content else {
+        return;
+    };
     let written: BTreeSet<String> = match tree.get("world.device").and_then(Node::table) {
         Some(table) => table.keys().cloned().collect(),
         None => BTreeSet::from(["profile".to_owned()]),
     };
-    for (field, node) in fields.into_iter().filter(|(field, _)| !written.contains(field)) {
+    for (field, node) in fields
+        .into_iter()
+        .filter(|(field, _)| !written.contains(field))
+    {
         tree.put(&format!("world.device.{field}"), node);
     }
 }

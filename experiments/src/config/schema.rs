@@ -59,14 +59,19 @@ impl<'a> Checker<'a> {
             Content::Leaf(_) => Ok(()),
             Content::Array(nodes) => {
                 let parts = self.parts(schemas);
-                let items: Vec<&Value> = parts.iter().filter_map(|part| part.get("items")).collect();
+                let items: Vec<&Value> =
+                    parts.iter().filter_map(|part| part.get("items")).collect();
                 let mut places = nodes.iter().enumerate();
                 places.try_for_each(|(at, node)| self.check(&items, node, &format!("{path}[{at}]")))
             }
             Content::Table(table) => {
                 let known = self.known(schemas);
                 for (key, node) in table {
-                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    let path = if path.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{path}.{key}")
+                    };
                     match known.keys.get(key.as_str()) {
                         Some(below) => self.check(below, node, &path)?,
                         None if known.open => {}
@@ -81,11 +86,23 @@ impl<'a> Checker<'a> {
     fn unknown(&self, path: &str, key: &str, node: &Node, known: &Known<'_>) -> ConfigError {
         let names: BTreeSet<&str> = known.keys.keys().copied().collect();
         let parent = path.strip_suffix(key).unwrap_or_default();
-        let near = nearest(key, names.iter().copied()).first().map(|near| format!("{parent}{near}"));
-        let meant: Vec<_> =
-            self.elsewhere(key, parent, known).into_iter().chain(near).map(|meant| format!("`{meant}`")).collect();
-        let hint = if meant.is_empty() { String::new() } else { format!("; nearest: {}", meant.join(", ")) };
-        let place = parent.strip_suffix('.').map_or_else(|| "here".to_owned(), |parent| format!("in `{parent}`"));
+        let near = nearest(key, names.iter().copied())
+            .first()
+            .map(|near| format!("{parent}{near}"));
+        let meant: Vec<_> = self
+            .elsewhere(key, parent, known)
+            .into_iter()
+            .chain(near)
+            .map(|meant| format!("`{meant}`"))
+            .collect();
+        let hint = if meant.is_empty() {
+            String::new()
+        } else {
+            format!("; nearest: {}", meant.join(", "))
+        };
+        let place = parent
+            .strip_suffix('.')
+            .map_or_else(|| "here".to_owned(), |parent| format!("in `{parent}`"));
         let list = names.into_iter().collect::<Vec<_>>().join(", ");
         ConfigError::new(format!("unknown key `{path}`{hint}"))
             .at(node.key_place())
@@ -95,9 +112,16 @@ impl<'a> Checker<'a> {
     /// A key of that name in one of the tables where most settings are: first in those beside it, then in the file's.
     fn elsewhere(&self, key: &str, parent: &str, beside: &Known<'_>) -> Option<String> {
         let find = |known: &Known<'_>, parent: &str| {
-            let has =
-                |section: &&str| known.keys.get(section).is_some_and(|below| self.known(below).keys.contains_key(key));
-            SECTIONS.iter().find(|section| has(section)).map(|section| format!("{parent}{section}.{key}"))
+            let has = |section: &&str| {
+                known
+                    .keys
+                    .get(section)
+                    .is_some_and(|below| self.known(below).keys.contains_key(key))
+            };
+            SECTIONS
+                .iter()
+                .find(|section| has(section))
+                .map(|section| format!("{parent}{section}.{key}"))
         };
         find(beside, parent).or_else(|| find(&self.known(&[self.root]), ""))
     }
@@ -125,10 +149,19 @@ impl<'a> Checker<'a> {
         let mut parts = Vec::new();
         let mut open: Vec<&Value> = schemas.to_vec();
         while let Some(schema) = open.pop() {
-            let reference = schema.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix('#'));
+            let reference = schema
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|text| text.strip_prefix('#'));
             open.extend(reference.and_then(|pointer| self.root.pointer(pointer)));
             for alternatives in ["anyOf", "oneOf", "allOf"] {
-                open.extend(schema.get(alternatives).and_then(Value::as_array).into_iter().flatten());
+                open.extend(
+                    schema
+                        .get(alternatives)
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten(),
+                );
             }
             parts.push(schema);
         }

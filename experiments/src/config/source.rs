@@ -18,10 +18,21 @@ use super::tree::{Content, Layer, Node};
 /// If it cannot be read, or is not in the language; with the place.
 pub(super) fn read(path: &Path) -> Result<Node, ConfigError> {
     let text = crate::files::read_to_string(path).map_err(|error| {
-        ConfigError::new(error.to_string()).help("name a config file, such as `aura run configs/quickstart.toml`")
+        ConfigError::new(error.to_string())
+            .help("name a config file, such as `aura run configs/quickstart.toml`")
     })?;
-    let source = Arc::new(Source { name: path.display().to_string(), text });
-    if path.extension().is_some_and(|extension| extension == "json") { json(&source) } else { toml(&source) }
+    let source = Arc::new(Source {
+        name: path.display().to_string(),
+        text,
+    });
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "json")
+    {
+        json(&source)
+    } else {
+        toml(&source)
+    }
 }
 
 /// Reads a TOML text.
@@ -30,13 +41,23 @@ pub(super) fn read(path: &Path) -> Result<Node, ConfigError> {
 /// At the first place that is not TOML.
 pub(super) fn toml(source: &Arc<Source>) -> Result<Node, ConfigError> {
     let table = DeTable::parse(&source.text).map_err(|error| toml_error(source, 0, &error))?;
-    let reader = TomlReader { source, layer: Layer::File, offset: 0 };
+    let reader = TomlReader {
+        source,
+        layer: Layer::File,
+        offset: 0,
+    };
     Ok(reader.table(table.get_ref(), table.span(), 0..0))
 }
 
 fn toml_error(source: &Arc<Source>, offset: usize, error: &toml::de::Error) -> ConfigError {
-    let span = error.span().map(|span| span.start + offset..span.end + offset).unwrap_or(0..0);
-    ConfigError::new(format!("this is not TOML: {}", error.message())).at(Some(Place { source: source.clone(), span }))
+    let span = error
+        .span()
+        .map(|span| span.start + offset..span.end + offset)
+        .unwrap_or(0..0);
+    ConfigError::new(format!("this is not TOML: {}", error.message())).at(Some(Place {
+        source: source.clone(),
+        span,
+    }))
 }
 
 struct TomlReader<'a> {
@@ -50,11 +71,19 @@ impl TomlReader<'_> {
     fn node(&self, content: Content, span: Range<usize>, key_span: Range<usize>) -> Node {
         let moved = |span: Range<usize>| span.start + self.offset..span.end + self.offset;
         let (span, key_span) = (moved(span), moved(key_span));
-        Node { content, layer: self.layer.clone(), source: Some(self.source.clone()), span, key_span }
+        Node {
+            content,
+            layer: self.layer.clone(),
+            source: Some(self.source.clone()),
+            span,
+            key_span,
+        }
     }
 
     fn table(&self, table: &DeTable<'_>, span: Range<usize>, key_span: Range<usize>) -> Node {
-        let entries = table.iter().map(|(key, value)| (key.get_ref().to_string(), self.value(value, key.span())));
+        let entries = table
+            .iter()
+            .map(|(key, value)| (key.get_ref().to_string(), self.value(value, key.span())));
         self.node(Content::Table(entries.collect()), span, key_span)
     }
 
@@ -62,20 +91,26 @@ impl TomlReader<'_> {
         let leaf = match value.get_ref() {
             DeValue::Table(table) => return self.table(table, value.span(), key_span),
             DeValue::Array(values) => {
-                let nodes = values.iter().map(|value| self.value(value, value.span())).collect();
+                let nodes = values
+                    .iter()
+                    .map(|value| self.value(value, value.span()))
+                    .collect();
                 return self.node(Content::Array(nodes), value.span(), key_span);
             }
             DeValue::String(text) => Value::from(text.as_ref()),
             DeValue::Boolean(truth) => Value::from(*truth),
             DeValue::Integer(integer) => {
-                let signed = i64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from);
-                let number =
-                    signed.or_else(|_| u64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from));
+                let signed =
+                    i64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from);
+                let number = signed.or_else(|_| {
+                    u64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from)
+                });
                 number.unwrap_or_else(|_| Value::from(integer.to_string()))
             }
             // JSON knows neither infinity nor dates: as text they meet the error of whoever expects a number.
             DeValue::Float(float) => float.as_str().parse::<f64>().map_or(Value::Null, |number| {
-                serde_json::Number::from_f64(number).map_or_else(|| Value::from(float.as_str()), Value::Number)
+                serde_json::Number::from_f64(number)
+                    .map_or_else(|| Value::from(float.as_str()), Value::Number)
             }),
             DeValue::Datetime(datetime) => Value::from(datetime.to_string()),
         };
@@ -89,9 +124,17 @@ impl TomlReader<'_> {
 /// At the first place that is not JSON.
 pub(super) fn json(source: &Arc<Source>) -> Result<Node, ConfigError> {
     serde_json::from_str::<Value>(&source.text).map_err(|error| {
-        let before: usize = source.text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+        let before: usize = source
+            .text
+            .split_inclusive('\n')
+            .take(error.line().saturating_sub(1))
+            .map(str::len)
+            .sum();
         let at = (before + error.column().saturating_sub(1)).min(source.text.len());
-        let place = Place { source: source.clone(), span: at..at };
+        let place = Place {
+            source: source.clone(),
+            span: at..at,
+        };
         ConfigError::new(format!("this is not JSON: {error}")).at(Some(place))
     })?;
     let mut scanner = JsonScanner { source, at: 0 };
@@ -108,7 +151,12 @@ impl JsonScanner<'_> {
     fn peek(&mut self) -> u8 {
         let rest = self.source.text.as_bytes().iter().skip(self.at);
         self.at += rest.take_while(|byte| byte.is_ascii_whitespace()).count();
-        self.source.text.as_bytes().get(self.at).copied().unwrap_or_default()
+        self.source
+            .text
+            .as_bytes()
+            .get(self.at)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Whether the next sign is `sign`, which is then stepped over.
@@ -143,7 +191,13 @@ impl JsonScanner<'_> {
         } else {
             Content::Leaf(self.leaf())
         };
-        Node { content, layer: Layer::File, source: Some(self.source.clone()), span: start..self.at, key_span }
+        Node {
+            content,
+            layer: Layer::File,
+            source: Some(self.source.clone()),
+            span: start..self.at,
+            key_span,
+        }
     }
 
     /// A string, a number, or a word.
@@ -158,7 +212,8 @@ impl JsonScanner<'_> {
             });
             end.map_or(rest.len(), |end| end + 2)
         } else {
-            rest.find(|sign: char| ",]}".contains(sign) || sign.is_whitespace()).unwrap_or(rest.len())
+            rest.find(|sign: char| ",]}".contains(sign) || sign.is_whitespace())
+                .unwrap_or(rest.len())
         };
         self.at += length;
         serde_json::from_str(&rest[..length]).unwrap_or_default()
@@ -171,10 +226,17 @@ impl JsonScanner<'_> {
 /// # Errors
 /// Without `=`, or when a quoted or bracketed value is not TOML.
 pub(super) fn set(argument: &str) -> Result<(String, Node), ConfigError> {
-    let source = Arc::new(Source { name: "--set".to_owned(), text: argument.to_owned() });
-    let whole = Place { source: source.clone(), span: 0..argument.len() };
+    let source = Arc::new(Source {
+        name: "--set".to_owned(),
+        text: argument.to_owned(),
+    });
+    let whole = Place {
+        source: source.clone(),
+        span: 0..argument.len(),
+    };
     let Some((key, value)) = argument.split_once('=') else {
-        let error = ConfigError::new(format!("`{argument}` is not of the form key=value")).at(Some(whole));
+        let error =
+            ConfigError::new(format!("`{argument}` is not of the form key=value")).at(Some(whole));
         return Err(error.help("for example `--set engine.cache.size=64MiB`"));
     };
     let key = key.trim();
@@ -184,15 +246,25 @@ pub(super) fn set(argument: &str) -> Result<(String, Node), ConfigError> {
     let offset = argument.len() - value.trim_start().len();
     let value = value.trim();
     let key_span = 0..key.len();
-    let reader = TomlReader { source: &source, layer: Layer::Set, offset: 0 };
+    let reader = TomlReader {
+        source: &source,
+        layer: Layer::Set,
+        offset: 0,
+    };
     let node = match DeValue::parse(value) {
         Ok(parsed) => {
             let mut node = TomlReader { offset, ..reader }.value(&parsed, 0..0);
             node.key_span = key_span;
             node
         }
-        Err(error) if value.starts_with(['[', '{', '"', '\'']) => return Err(toml_error(&source, offset, &error)),
-        Err(_) => reader.node(Content::Leaf(Value::from(value)), offset..argument.len(), key_span),
+        Err(error) if value.starts_with(['[', '{', '"', '\'']) => {
+            return Err(toml_error(&source, offset, &error));
+        }
+        Err(_) => reader.node(
+            Content::Leaf(Value::from(value)),
+            offset..argument.len(),
+            key_span,
+        ),
     };
     Ok((key.to_owned(), node))
 }
@@ -204,7 +276,10 @@ mod tests {
     use super::*;
 
     fn source(text: &str) -> Arc<Source> {
-        Arc::new(Source { name: "test".to_owned(), text: text.to_owned() })
+        Arc::new(Source {
+            name: "test".to_owned(),
+            text: text.to_owned(),
+        })
     }
 
     fn quoted(node: &Node) -> &str {
@@ -220,11 +295,16 @@ mod tests {
 
     #[test]
     fn toml_and_json_give_the_same_tree_and_true_places() {
-        let by_toml =
-            toml(&source("a = { b = [1, \"x\\\"y\"], c = 0x10 }\nd.e = -1.5\n[f]\ng = true\n")).expect("TOML");
-        let by_json = json(&source(r#" {"a": {"b": [1, "x\"y"], "c": 16}, "d" : {"e": -1.5}, "f": {"g": true} } "#))
-            .expect("JSON");
-        let expected = json!({"a": {"b": [1, "x\"y"], "c": 16}, "d": {"e": -1.5}, "f": {"g": true}});
+        let by_toml = toml(&source(
+            "a = { b = [1, \"x\\\"y\"], c = 0x10 }\nd.e = -1.5\n[f]\ng = true\n",
+        ))
+        .expect("TOML");
+        let by_json = json(&source(
+            r#" {"a": {"b": [1, "x\"y"], "c": 16}, "d" : {"e": -1.5}, "f": {"g": true} } "#,
+        ))
+        .expect("JSON");
+        let expected =
+            json!({"a": {"b": [1, "x\"y"], "c": 16}, "d": {"e": -1.5}, "f": {"g": true}});
         for tree in [&by_toml, &by_json] {
             assert_eq!(tree.to_value(), expected);
             assert_eq!(tree.get("d.e").map(quoted), Some("-1.5"));
@@ -235,10 +315,17 @@ mod tests {
 
     #[test]
     fn set_takes_toml_and_bare_words() {
-        let value = |argument| set(argument).map(|(key, node)| (key, node.to_value())).expect("a good argument");
+        let value = |argument| {
+            set(argument)
+                .map(|(key, node)| (key, node.to_value()))
+                .expect("a good argument")
+        };
         assert_eq!(value("a.b=64MiB"), ("a.b".to_owned(), json!("64MiB")));
         assert_eq!(value("a = 1_000"), ("a".to_owned(), json!(1000)));
-        assert_eq!(value("a={ policy = 'x', y = 2 }"), ("a".to_owned(), json!({"policy": "x", "y": 2})));
+        assert_eq!(
+            value("a={ policy = 'x', y = 2 }"),
+            ("a".to_owned(), json!({"policy": "x", "y": 2}))
+        );
         assert_eq!(value("a=b=c"), ("a".to_owned(), json!("b=c")));
         for bad in ["a", "=1", "a..b=1", "a=[1", "a={x=}"] {
             assert!(set(bad).is_err(), "{bad}");

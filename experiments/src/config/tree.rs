@@ -66,7 +66,13 @@ const WORLD: &str = "world";
 impl Node {
     /// A default.
     pub(super) fn default_value(content: Content) -> Self {
-        Self { content, layer: Layer::Default, source: None, span: 0..0, key_span: 0..0 }
+        Self {
+            content,
+            layer: Layer::Default,
+            source: None,
+            span: 0..0,
+            key_span: 0..0,
+        }
     }
 
     /// A table without keys.
@@ -83,7 +89,9 @@ impl Node {
                     .map(|(key, value)| (key, Self::defaults(value)))
                     .collect(),
             ),
-            Value::Array(values) => Content::Array(values.into_iter().map(Self::defaults).collect()),
+            Value::Array(values) => {
+                Content::Array(values.into_iter().map(Self::defaults).collect())
+            }
             leaf => Content::Leaf(leaf),
         })
     }
@@ -111,7 +119,9 @@ impl Node {
 
     /// The node at a dotted path such as `engine.cache.size` or `workload.phases[1].mix`.
     pub(super) fn get(&self, path: &str) -> Option<&Self> {
-        steps(path).into_iter().try_fold(self, |node, step| node.step(step))
+        steps(path)
+            .into_iter()
+            .try_fold(self, |node, step| node.step(step))
     }
 
     /// The node at the path, or the deepest one above it that somebody wrote.
@@ -141,10 +151,17 @@ impl Node {
     /// Puts `node` at a dotted path, below tables made for it where there are none.
     pub(super) fn put(&mut self, path: &str, node: Self) {
         let nested = path.rsplit('.').fold(node, |node, key| {
-            let (layer, source, span) = (node.layer.clone(), node.source.clone(), node.span.clone());
+            let (layer, source, span) =
+                (node.layer.clone(), node.source.clone(), node.span.clone());
             let key_span = node.key_span.clone();
             let content = Content::Table(BTreeMap::from([(key.to_owned(), node)]));
-            Self { content, layer, source, span, key_span }
+            Self {
+                content,
+                layer,
+                source,
+                span,
+                key_span,
+            }
         });
         self.merge(nested);
     }
@@ -159,7 +176,10 @@ impl Node {
             *self = over;
             return;
         };
-        let names_choice = key != WORLD && CHOICE_KEYS.iter().any(|choice| stronger.contains_key(*choice));
+        let names_choice = key != WORLD
+            && CHOICE_KEYS
+                .iter()
+                .any(|choice| stronger.contains_key(*choice));
         self.spell_out(key);
         match &mut self.content {
             Content::Table(table) if !names_choice && !WHOLE_TABLES.contains(&key) => {
@@ -176,7 +196,12 @@ impl Node {
                     self.layer = over.layer;
                 }
             }
-            _ => *self = Self { content: Content::Table(stronger), ..over },
+            _ => {
+                *self = Self {
+                    content: Content::Table(stronger),
+                    ..over
+                }
+            }
         }
     }
 
@@ -195,10 +220,18 @@ impl Node {
         self.layer = layer.clone();
         self.content = match self.content {
             Content::Leaf(value) => Content::Leaf(value),
-            Content::Array(nodes) => Content::Array(nodes.into_iter().map(|node| node.written_by(layer)).collect()),
-            Content::Table(table) => {
-                Content::Table(table.into_iter().map(|(key, node)| (key, node.written_by(layer))).collect())
-            }
+            Content::Array(nodes) => Content::Array(
+                nodes
+                    .into_iter()
+                    .map(|node| node.written_by(layer))
+                    .collect(),
+            ),
+            Content::Table(table) => Content::Table(
+                table
+                    .into_iter()
+                    .map(|(key, node)| (key, node.written_by(layer)))
+                    .collect(),
+            ),
         };
         self
     }
@@ -208,20 +241,29 @@ impl Node {
         match &self.content {
             Content::Leaf(value) => value.clone(),
             Content::Array(nodes) => nodes.iter().map(Self::to_value).collect(),
-            Content::Table(table) => {
-                Value::Object(table.iter().map(|(key, node)| (key.clone(), node.to_value())).collect::<Map<_, _>>())
-            }
+            Content::Table(table) => Value::Object(
+                table
+                    .iter()
+                    .map(|(key, node)| (key.clone(), node.to_value()))
+                    .collect::<Map<_, _>>(),
+            ),
         }
     }
 
     /// Where the value stands.
     pub(super) fn place(&self) -> Option<Place> {
-        self.source.clone().map(|source| Place { source, span: self.span.clone() })
+        self.source.clone().map(|source| Place {
+            source,
+            span: self.span.clone(),
+        })
     }
 
     /// Where its key stands.
     pub(super) fn key_place(&self) -> Option<Place> {
-        self.source.clone().map(|source| Place { source, span: self.key_span.clone() })
+        self.source.clone().map(|source| Place {
+            source,
+            span: self.key_span.clone(),
+        })
     }
 
     /// Every leaf and array that a table leads to, with its dotted path, in order.
@@ -235,7 +277,11 @@ impl Node {
         match &self.content {
             Content::Table(table) => {
                 for (key, node) in table {
-                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    let path = if path.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{path}.{key}")
+                    };
                     node.collect_leaves(&path, leaves);
                 }
             }
@@ -278,7 +324,11 @@ mod tests {
     #[test]
     fn tables_merge_and_choices_start_afresh() {
         let cases = [
-            (json!({"a": {"b": 1, "c": 2}}), json!({"a": {"c": 3}}), json!({"a": {"b": 1, "c": 3}})),
+            (
+                json!({"a": {"b": 1, "c": 2}}),
+                json!({"a": {"c": 3}}),
+                json!({"a": {"b": 1, "c": 3}}),
+            ),
             (
                 json!({"layout": {"policy": "leveled", "ratio": 4}}),
                 json!({"layout": {"policy": "tiered"}}),
@@ -316,7 +366,11 @@ mod tests {
             ),
         ];
         for (below, over, expected) in cases {
-            assert_eq!(merged(below.clone(), over.clone()), expected, "{below} {over}");
+            assert_eq!(
+                merged(below.clone(), over.clone()),
+                expected,
+                "{below} {over}"
+            );
         }
     }
 

@@ -42,20 +42,31 @@ pub fn candidates(models: &[PolicySpec], epsilons: &[u64]) -> Result<Vec<Candida
     let baseline = FAMILY.default_spec();
     let mut specs = vec![baseline.clone()];
     specs.extend(models.iter().filter(|spec| **spec != baseline).cloned());
-    let mut candidates = vec![Candidate { spec: None, epsilon: None }];
+    let mut candidates = vec![Candidate {
+        spec: None,
+        epsilon: None,
+    }];
     for spec in specs {
         let entry = FAMILY.find(&spec)?;
         let has_epsilon = (entry.params)().iter().any(|param| param.name == "epsilon");
         if !has_epsilon || spec.params.contains_key("epsilon") {
             let epsilon = spec.params.get("epsilon").and_then(Value::as_u64);
-            candidates.push(Candidate { spec: Some(spec), epsilon });
+            candidates.push(Candidate {
+                spec: Some(spec),
+                epsilon,
+            });
             continue;
         }
-        let with =
-            |epsilon: &u64| Candidate { spec: Some(spec.clone().with("epsilon", *epsilon)), epsilon: Some(*epsilon) };
+        let with = |epsilon: &u64| Candidate {
+            spec: Some(spec.clone().with("epsilon", *epsilon)),
+            epsilon: Some(*epsilon),
+        };
         candidates.extend(epsilons.iter().map(with));
     }
-    for spec in candidates.iter().filter_map(|candidate| candidate.spec.as_ref()) {
+    for spec in candidates
+        .iter()
+        .filter_map(|candidate| candidate.spec.as_ref())
+    {
         index::build(spec)?;
     }
     Ok(candidates)
@@ -67,23 +78,40 @@ pub fn candidates(models: &[PolicySpec], epsilons: &[u64]) -> Result<Vec<Candida
 /// What the list does not say in this form.
 pub fn parse_models(text: &str) -> Result<Vec<PolicySpec>, String> {
     if text == "all" {
-        return Ok(FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name)).collect());
+        return Ok(FAMILY
+            .entries
+            .iter()
+            .map(|entry| PolicySpec::named(entry.name))
+            .collect());
     }
     let mut specs = Vec::new();
     for part in split_outside(text)? {
         let (name, params) = match part.split_once('(') {
             None => (part, None),
-            Some((name, rest)) => (name, Some(rest.strip_suffix(')').ok_or_else(|| unclosed(part))?)),
+            Some((name, rest)) => (
+                name,
+                Some(rest.strip_suffix(')').ok_or_else(|| unclosed(part))?),
+            ),
         };
         if name.trim().is_empty() {
-            return Err(format!("`{text}` names an empty model; a list is such as `fence,pgm(epsilon=64)`"));
+            return Err(format!(
+                "`{text}` names an empty model; a list is such as `fence,pgm(epsilon=64)`"
+            ));
         }
         let mut spec = PolicySpec::named(name.trim());
-        for param in params.unwrap_or_default().split(',').filter(|param| !param.trim().is_empty()) {
-            let (key, value) =
-                param.split_once('=').ok_or_else(|| format!("`{param}` is not of the form name=value"))?;
+        for param in params
+            .unwrap_or_default()
+            .split(',')
+            .filter(|param| !param.trim().is_empty())
+        {
+            let (key, value) = param
+                .split_once('=')
+                .ok_or_else(|| format!("`{param}` is not of the form name=value"))?;
             let value = value.trim();
-            spec = spec.with(key.trim(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)));
+            spec = spec.with(
+                key.trim(),
+                serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
+            );
         }
         specs.push(spec);
     }
@@ -109,7 +137,11 @@ fn split_outside(text: &str) -> Result<Vec<&str>, String> {
         }
     }
     parts.push(text[start..].trim());
-    if depth == 0 { Ok(parts) } else { Err(unclosed(text)) }
+    if depth == 0 {
+        Ok(parts)
+    } else {
+        Err(unclosed(text))
+    }
 }
 
 /// The epsilons of a list such as `4..256`, which stands for the powers of two between, or `8,32,4..16`; sorted.
@@ -129,7 +161,11 @@ pub fn parse_epsilons(text: &str) -> Result<Vec<u64>, String> {
         };
         let (from, to) = (number(from)?, number(to)?);
         let before = epsilons.len();
-        epsilons.extend((0..u64::BITS).map(|power| 1 << power).filter(|power| (from..=to).contains(power)));
+        epsilons.extend(
+            (0..u64::BITS)
+                .map(|power| 1 << power)
+                .filter(|power| (from..=to).contains(power)),
+        );
         if epsilons.len() == before {
             return Err(format!("`{part}` holds no power of two"));
         }
@@ -145,7 +181,10 @@ mod tests {
 
     #[test]
     fn epsilons_are_powers_of_two_between_and_lists() {
-        assert_eq!(parse_epsilons("4..256"), Ok(vec![4, 8, 16, 32, 64, 128, 256]));
+        assert_eq!(
+            parse_epsilons("4..256"),
+            Ok(vec![4, 8, 16, 32, 64, 128, 256])
+        );
         assert_eq!(parse_epsilons("5..40"), Ok(vec![8, 16, 32]));
         assert_eq!(parse_epsilons("100, 4..8,16,8"), Ok(vec![4, 8, 16, 100]));
         for bad in ["", "0", "x", "4..", "..", "9..15", "256..4", "-4"] {
@@ -155,10 +194,26 @@ mod tests {
 
     #[test]
     fn models_may_carry_parameters() {
-        let spec = PolicySpec::named("rmi").with("leaves", 256).with("root", "linear");
-        assert_eq!(parse_models("fence, rmi(leaves=256, root=linear)"), Ok(vec![PolicySpec::named("fence"), spec]));
-        assert_eq!(parse_models("all").map(|specs| specs.len()), Ok(FAMILY.entries.len()));
-        for bad in ["", "a,,b", "pgm(", "pgm)", "pgm(epsilon)", "pgm(epsilon=4", "pgm(epsilon=4)x"] {
+        let spec = PolicySpec::named("rmi")
+            .with("leaves", 256)
+            .with("root", "linear");
+        assert_eq!(
+            parse_models("fence, rmi(leaves=256, root=linear)"),
+            Ok(vec![PolicySpec::named("fence"), spec])
+        );
+        assert_eq!(
+            parse_models("all").map(|specs| specs.len()),
+            Ok(FAMILY.entries.len())
+        );
+        for bad in [
+            "",
+            "a,,b",
+            "pgm(",
+            "pgm)",
+            "pgm(epsilon)",
+            "pgm(epsilon=4",
+            "pgm(epsilon=4)x",
+        ] {
             assert!(parse_models(bad).is_err(), "{bad}");
         }
     }
@@ -168,9 +223,27 @@ mod tests {
         let models = [PolicySpec::named("fence"), PolicySpec::named("greedy-plr")];
         let swept = candidates(&models, &[4, 8]).expect("known models");
         let named: Vec<_> = swept.iter().map(ToString::to_string).collect();
-        assert_eq!(named, ["binary search", "fence", "greedy-plr(epsilon=4)", "greedy-plr(epsilon=8)"]);
-        let fixed = candidates(&[PolicySpec::named("greedy-plr").with("epsilon", 9)], &[4, 8]).expect("known");
-        assert_eq!(fixed.iter().filter_map(|candidate| candidate.epsilon).collect::<Vec<_>>(), [9]);
+        assert_eq!(
+            named,
+            [
+                "binary search",
+                "fence",
+                "greedy-plr(epsilon=4)",
+                "greedy-plr(epsilon=8)"
+            ]
+        );
+        let fixed = candidates(
+            &[PolicySpec::named("greedy-plr").with("epsilon", 9)],
+            &[4, 8],
+        )
+        .expect("known");
+        assert_eq!(
+            fixed
+                .iter()
+                .filter_map(|candidate| candidate.epsilon)
+                .collect::<Vec<_>>(),
+            [9]
+        );
         assert!(candidates(&[PolicySpec::named("nothing")], &[4]).is_err());
         assert!(candidates(&models, &[1 << 40]).is_err());
     }

@@ -36,7 +36,11 @@ pub(super) struct Missed {
 
 /// Comparisons of a search by halving among `keys`, as the standard library does it.
 fn halvings(keys: usize) -> usize {
-    if keys == 0 { 0 } else { keys.next_power_of_two().ilog2() as usize + 1 }
+    if keys == 0 {
+        0
+    } else {
+        keys.next_power_of_two().ilog2() as usize + 1
+    }
 }
 
 impl<K: SortedKeys> Index<K> {
@@ -76,7 +80,8 @@ impl<K: SortedKeys> Index<K> {
     fn ties(&self, keys: &K, found: usize, end: usize) -> Option<Range<usize>> {
         let model = matches!(self, Self::Model { .. });
         let run = keys.longest_run();
-        (model && run > 1 && found == end && found < keys.len()).then(|| found..(found + run).min(keys.len()))
+        (model && run > 1 && found == end && found < keys.len())
+            .then(|| found..(found + run).min(keys.len()))
     }
 
     /// What [`rank`](Self::rank) does for a query.
@@ -88,8 +93,13 @@ impl<K: SortedKeys> Index<K> {
             comparisons += halvings(fences.len());
         }
         let found = keys.lower_bound(window, query);
-        comparisons += self.ties(keys, found, end).map_or(0, |run| halvings(run.len()));
-        Effort { comparisons, searched }
+        comparisons += self
+            .ties(keys, found, end)
+            .map_or(0, |run| halvings(run.len()));
+        Effort {
+            comparisons,
+            searched,
+        }
     }
 
     pub(super) fn memory_bytes(&self) -> u64 {
@@ -111,15 +121,23 @@ impl<K: SortedKeys> Index<K> {
     /// Asks a model for every key, for what lies just above each, and for the middle of each gap: the rank must be in
     /// the window. Answers how far it was from the window's middle.
     pub(super) fn errors(&self, keys: &K) -> Result<Option<Errors>, Missed> {
-        let Self::Model { model, unit } = self else { return Ok(None) };
+        let Self::Model { model, unit } = self else {
+            return Ok(None);
+        };
         let images = keys.images();
         let (mut max, mut sum, mut stored, mut next_rank) = (0.0_f64, 0.0, 0_u64, 0);
         let mut check = |image: u64, rank: usize| {
             let window = scaled(&**model, *unit, images.len(), image);
             if !(window.start..=window.end).contains(&rank) {
-                return Err(Missed { image, rank, lo: window.start, hi: window.end });
+                return Err(Missed {
+                    image,
+                    rank,
+                    lo: window.start,
+                    hi: window.end,
+                });
             }
-            let distance = (rank as f64 - f64::midpoint(window.start as f64, window.end as f64)).abs();
+            let distance =
+                (rank as f64 - f64::midpoint(window.start as f64, window.end as f64)).abs();
             max = max.max(distance);
             Ok(distance)
         };
@@ -134,7 +152,10 @@ impl<K: SortedKeys> Index<K> {
                 check(image + (next - image) / 2, next_rank)?;
             }
         }
-        Ok(Some(Errors { max, mean: sum / stored.max(1) as f64 }))
+        Ok(Some(Errors {
+            max,
+            mean: sum / stored.max(1) as f64,
+        }))
     }
 }
 
@@ -144,6 +165,11 @@ fn scaled(model: &dyn Model, unit: usize, keys: usize, image: u64) -> Range<usiz
     let window = model.locate(image);
     let (lo, hi) = (window.lo as usize, window.hi as usize);
     // Of entries, the last rank is where the search may end; of blocks, it may be in any of the last block's keys.
-    let end = if unit == 1 { hi } else { hi.saturating_add(1).saturating_mul(unit) }.min(keys);
+    let end = if unit == 1 {
+        hi
+    } else {
+        hi.saturating_add(1).saturating_mul(unit)
+    }
+    .min(keys);
     lo.saturating_mul(unit).min(end)..end
 }

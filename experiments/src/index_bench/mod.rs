@@ -149,10 +149,16 @@ pub fn bench(
     step: &dyn Fn(),
 ) -> Result<Answer, BenchError> {
     let (rows, ties) = match set.keys {
-        Keys::Numbers(keys) => (Bench::of(name, &Numbers::new(keys), settings, step).run(candidates)?, None),
+        Keys::Numbers(keys) => (
+            Bench::of(name, &Numbers::new(keys), settings, step).run(candidates)?,
+            None,
+        ),
         Keys::Strings(keys) => {
             let keys = Strings::new(keys);
-            (Bench::of(name, &keys, settings, step).run(candidates)?, Some(keys.ties()))
+            (
+                Bench::of(name, &keys, settings, step).run(candidates)?,
+                Some(keys.ties()),
+            )
         }
     };
     Ok(Answer { rows, ties })
@@ -178,10 +184,20 @@ struct Contender<K> {
 
 impl<'a, K: SortedKeys> Bench<'a, K> {
     fn of(set: &'a str, keys: &'a K, settings: &'a Settings, step: &'a dyn Fn()) -> Self {
-        let mut generator = Seed(settings.seed).child("index-bench").child("queries").generator();
+        let mut generator = Seed(settings.seed)
+            .child("index-bench")
+            .child("queries")
+            .generator();
         let count = settings.lookups.max(settings.cold_lookups).max(1);
         let queries = sorted::queries(keys, count, &mut generator);
-        Self { set, keys, settings, step, queries, watch: Stopwatch::start() }
+        Self {
+            set,
+            keys,
+            settings,
+            step,
+            queries,
+            watch: Stopwatch::start(),
+        }
     }
 
     fn run(&self, candidates: &[Candidate]) -> Result<Vec<Row>, BenchError> {
@@ -191,7 +207,13 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
             let (row, index) = self.build(candidate)?;
             if let Some(index) = index {
                 let (batches, singles, cold) = (Vec::new(), Vec::new(), Vec::new());
-                contenders.push(Contender { row: rows.len(), index, batches, singles, cold });
+                contenders.push(Contender {
+                    row: rows.len(),
+                    index,
+                    batches,
+                    singles,
+                    cold,
+                });
             }
             rows.push(row);
             (self.step)();
@@ -206,7 +228,10 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
         self.cold(&mut contenders);
         for contender in &mut contenders {
             let latency = |samples: &mut [f64], others: &mut [f64]| {
-                Some(Latency { median: median(samples)?, p99: quantile(others, 0.99)? })
+                Some(Latency {
+                    median: median(samples)?,
+                    p99: quantile(others, 0.99)?,
+                })
             };
             if let Some(measured) = &mut rows[contender.row].measured {
                 measured.warm = latency(&mut contender.batches, &mut contender.singles);
@@ -230,8 +255,16 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
         let blocks = policy.ranks() == Ranks::Blocks;
         let unit = if blocks { self.settings.block_keys } else { 1 };
         row.ranks = Some(if blocks { "blocks" } else { "entries" });
-        let of_blocks = if blocks { self.keys.fences(unit).images().to_vec() } else { Vec::new() };
-        let images = if blocks { &of_blocks } else { self.keys.images() };
+        let of_blocks = if blocks {
+            self.keys.fences(unit).images().to_vec()
+        } else {
+            Vec::new()
+        };
+        let images = if blocks {
+            &of_blocks
+        } else {
+            self.keys.images()
+        };
         let begun = self.watch.now();
         let mut trained = policy.train(images);
         let mut nanos = self.watch.since(begun);
@@ -255,12 +288,21 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
                 let begun = self.watch.now();
                 let fences = self.keys.fences(self.settings.block_keys);
                 nanos += self.watch.since(begun);
-                Index::Fence { fences, block_keys: self.settings.block_keys }
+                Index::Fence {
+                    fences,
+                    block_keys: self.settings.block_keys,
+                }
             }
             Trained::Model(encoded) => {
                 let model = policies::decode(&spec.policy, Bytes::from(encoded));
-                let unreadable = || BenchError::Unreadable { set: self.set.to_owned(), model: candidate.to_string() };
-                Index::Model { model: model.ok_or_else(unreadable)?, unit }
+                let unreadable = || BenchError::Unreadable {
+                    set: self.set.to_owned(),
+                    model: candidate.to_string(),
+                };
+                Index::Model {
+                    model: model.ok_or_else(unreadable)?,
+                    unit,
+                }
             }
         };
         row.measured = Some(self.judge(candidate, &index, nanos)?);
@@ -268,15 +310,22 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
     }
 
     /// Checks an index against every key, every gap and every query, and answers what needs no clock.
-    fn judge(&self, candidate: &Candidate, index: &Index<K>, nanos: u64) -> Result<Measured, BenchError> {
-        let errors = index.errors(self.keys).map_err(|missed| BenchError::Missed {
-            set: self.set.to_owned(),
-            model: candidate.to_string(),
-            query: format!("image {}", missed.image),
-            rank: missed.rank,
-            lo: missed.lo,
-            hi: missed.hi,
-        })?;
+    fn judge(
+        &self,
+        candidate: &Candidate,
+        index: &Index<K>,
+        nanos: u64,
+    ) -> Result<Measured, BenchError> {
+        let errors = index
+            .errors(self.keys)
+            .map_err(|missed| BenchError::Missed {
+                set: self.set.to_owned(),
+                model: candidate.to_string(),
+                query: format!("image {}", missed.image),
+                rank: missed.rank,
+                lo: missed.lo,
+                hi: missed.hi,
+            })?;
         let (mut comparisons, mut searched) = (0, 0);
         for (query, rank) in self.queries.iter() {
             let effort = index.effort(self.keys, query);
@@ -285,7 +334,13 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
             let answer = index.rank(self.keys, query);
             if answer != rank {
                 let (set, model) = (self.set.to_owned(), candidate.to_string());
-                return Err(BenchError::Wrong { set, model, query: K::show(query), answer, rank });
+                return Err(BenchError::Wrong {
+                    set,
+                    model,
+                    query: K::show(query),
+                    answer,
+                    rank,
+                });
             }
         }
         let keys = self.keys.len() as f64;
@@ -316,7 +371,9 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
             for place in start..end {
                 carry = self.look_up(index, place, carry);
             }
-            contender.batches.push(self.watch.net(begun) / (end - start) as f64);
+            contender
+                .batches
+                .push(self.watch.net(begun) / (end - start) as f64);
         }
         for place in slice {
             let begun = self.watch.now();
@@ -355,21 +412,27 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
 
     /// Fills in the fewest segments possible, where the policy that makes them is registered.
     fn optimum(&self, rows: &mut [Row]) -> Result<(), BenchError> {
-        if !policies::FAMILY.entries.iter().any(|entry| entry.name == OPTIMAL) {
+        if !policies::FAMILY
+            .entries
+            .iter()
+            .any(|entry| entry.name == OPTIMAL)
+        {
             return Ok(());
         }
         let mut epsilons: Vec<u64> = rows.iter().filter_map(|row| row.epsilon).collect();
         epsilons.sort_unstable();
         epsilons.dedup();
         for epsilon in epsilons {
-            let fits =
-                |row: &&Row| row.model == OPTIMAL && row.ranks == Some("entries") && row.epsilon == Some(epsilon);
+            let fits = |row: &&Row| {
+                row.model == OPTIMAL && row.ranks == Some("entries") && row.epsilon == Some(epsilon)
+            };
             let known = rows.iter().find(fits);
             let mut fewest = known.and_then(|row| row.measured.as_ref()?.segments);
             if fewest.is_none() && known.is_none() {
                 let policy = policies::build(&PolicySpec::named(OPTIMAL).with("epsilon", epsilon))?;
                 if let Trained::Model(encoded) = policy.train(self.keys.images()) {
-                    fewest = policies::decode(OPTIMAL, Bytes::from(encoded)).map(|model| model.segments());
+                    fewest = policies::decode(OPTIMAL, Bytes::from(encoded))
+                        .map(|model| model.segments());
                 }
             }
             for row in rows.iter_mut().filter(|row| row.epsilon == Some(epsilon)) {

@@ -82,8 +82,14 @@ pub struct Row {
 
 impl Row {
     pub(super) fn new(set: &str, keys: usize, candidate: &Candidate) -> Self {
-        let params = candidate.spec.iter().flat_map(|spec| &spec.params).filter(|(name, _)| *name != "epsilon");
-        let params: Vec<String> = params.map(|(name, value)| format!("{name}={value}")).collect();
+        let params = candidate
+            .spec
+            .iter()
+            .flat_map(|spec| &spec.params)
+            .filter(|(name, _)| *name != "epsilon");
+        let params: Vec<String> = params
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         Self {
             set: set.to_owned(),
             keys: keys as u64,
@@ -99,26 +105,38 @@ impl Row {
 
     /// `pgm`, with the parameters that were given.
     pub fn name(&self) -> String {
-        if self.params.is_empty() { self.model.clone() } else { format!("{} {}", self.model, self.params) }
+        if self.params.is_empty() {
+            self.model.clone()
+        } else {
+            format!("{} {}", self.model, self.params)
+        }
     }
 
     /// Segments over the fewest possible; of models of entries, for those are counted.
     fn segments_ratio(&self) -> Option<f64> {
-        let segments = self.measured.as_ref()?.segments.filter(|_| self.ranks == Some("entries"))?;
+        let segments = self
+            .measured
+            .as_ref()?
+            .segments
+            .filter(|_| self.ranks == Some("entries"))?;
         Some(segments as f64 / self.optimal_segments.filter(|fewest| *fewest > 0)? as f64)
     }
 }
 
 /// Fills in how large and how fast each is against fence pointers in the same table.
 pub(super) fn compare(rows: &mut [Row]) {
-    let fence = rows.iter().find(|row| row.model == FAMILY.default).and_then(|row| row.measured.clone());
+    let fence = rows
+        .iter()
+        .find(|row| row.model == FAMILY.default)
+        .and_then(|row| row.measured.clone());
     let Some(fence) = fence else { return };
     let speed = |base: Option<Latency>, own: Option<Latency>| {
         let (base, own) = (base?.median, own?.median);
         (own > 0.0).then_some(base / own)
     };
     for measured in rows.iter_mut().filter_map(|row| row.measured.as_mut()) {
-        measured.bytes_against_fence = (fence.bytes > 0).then(|| measured.bytes as f64 / fence.bytes as f64);
+        measured.bytes_against_fence =
+            (fence.bytes > 0).then(|| measured.bytes as f64 / fence.bytes as f64);
         measured.speed_warm = speed(fence.warm, measured.warm);
         measured.speed_cold = speed(fence.cold, measured.cold);
     }
@@ -139,11 +157,19 @@ struct Column {
 }
 
 const fn shown(name: &'static str, heading: &'static str, get: Get) -> Column {
-    Column { name, heading: Some(heading), get }
+    Column {
+        name,
+        heading: Some(heading),
+        get,
+    }
 }
 
 const fn kept(name: &'static str, get: Get) -> Column {
-    Column { name, heading: None, get }
+    Column {
+        name,
+        heading: None,
+        get,
+    }
 }
 
 const COLUMNS: [Column; 25] = [
@@ -154,24 +180,90 @@ const COLUMNS: [Column; 25] = [
     shown("index", "index", Get::Text(|row| Some(row.name()))),
     shown("epsilon", "eps", Get::Count(|row| row.epsilon)),
     kept("ranks", Get::Text(|row| row.ranks.map(str::to_owned))),
-    kept("index_bytes", Get::Count(|row| row.measured.as_ref().map(|measured| measured.bytes))),
-    shown("bytes_per_key", "B/key", Get::Number(|_, measured| Some(measured.bytes_per_key))),
-    shown("bytes_against_fence", "/ fence", Get::Number(|_, measured| measured.bytes_against_fence)),
-    shown("build_ns_per_key", "build ns/key", Get::Number(|_, measured| Some(measured.build_ns_per_key))),
-    shown("warm_ns_median", "warm ns", Get::Number(|_, measured| Some(measured.warm?.median))),
-    shown("warm_ns_p99", "p99", Get::Number(|_, measured| Some(measured.warm?.p99))),
-    shown("warm_speed_against_fence", "x fence", Get::Number(|_, measured| measured.speed_warm)),
-    shown("cold_ns_median", "cold ns", Get::Number(|_, measured| Some(measured.cold?.median))),
-    shown("cold_ns_p99", "p99", Get::Number(|_, measured| Some(measured.cold?.p99))),
-    shown("cold_speed_against_fence", "x fence", Get::Number(|_, measured| measured.speed_cold)),
-    shown("comparisons", "probes", Get::Number(|_, measured| Some(measured.comparisons))),
-    kept("window_keys", Get::Number(|_, measured| Some(measured.searched))),
-    shown("error_max", "err max", Get::Number(|_, measured| Some(measured.errors?.max))),
-    shown("error_mean", "mean", Get::Number(|_, measured| Some(measured.errors?.mean))),
-    shown("segments", "segments", Get::Count(|row| row.measured.as_ref()?.segments)),
+    kept(
+        "index_bytes",
+        Get::Count(|row| row.measured.as_ref().map(|measured| measured.bytes)),
+    ),
+    shown(
+        "bytes_per_key",
+        "B/key",
+        Get::Number(|_, measured| Some(measured.bytes_per_key)),
+    ),
+    shown(
+        "bytes_against_fence",
+        "/ fence",
+        Get::Number(|_, measured| measured.bytes_against_fence),
+    ),
+    shown(
+        "build_ns_per_key",
+        "build ns/key",
+        Get::Number(|_, measured| Some(measured.build_ns_per_key)),
+    ),
+    shown(
+        "warm_ns_median",
+        "warm ns",
+        Get::Number(|_, measured| Some(measured.warm?.median)),
+    ),
+    shown(
+        "warm_ns_p99",
+        "p99",
+        Get::Number(|_, measured| Some(measured.warm?.p99)),
+    ),
+    shown(
+        "warm_speed_against_fence",
+        "x fence",
+        Get::Number(|_, measured| measured.speed_warm),
+    ),
+    shown(
+        "cold_ns_median",
+        "cold ns",
+        Get::Number(|_, measured| Some(measured.cold?.median)),
+    ),
+    shown(
+        "cold_ns_p99",
+        "p99",
+        Get::Number(|_, measured| Some(measured.cold?.p99)),
+    ),
+    shown(
+        "cold_speed_against_fence",
+        "x fence",
+        Get::Number(|_, measured| measured.speed_cold),
+    ),
+    shown(
+        "comparisons",
+        "probes",
+        Get::Number(|_, measured| Some(measured.comparisons)),
+    ),
+    kept(
+        "window_keys",
+        Get::Number(|_, measured| Some(measured.searched)),
+    ),
+    shown(
+        "error_max",
+        "err max",
+        Get::Number(|_, measured| Some(measured.errors?.max)),
+    ),
+    shown(
+        "error_mean",
+        "mean",
+        Get::Number(|_, measured| Some(measured.errors?.mean)),
+    ),
+    shown(
+        "segments",
+        "segments",
+        Get::Count(|row| row.measured.as_ref()?.segments),
+    ),
     kept("segments_optimal", Get::Count(|row| row.optimal_segments)),
-    shown("segments_against_optimal", "/ optimal", Get::Number(|row, _| row.segments_ratio())),
-    shown("refused", "refused because", Get::Text(|row| row.refused.clone())),
+    shown(
+        "segments_against_optimal",
+        "/ optimal",
+        Get::Number(|row, _| row.segments_ratio()),
+    ),
+    shown(
+        "refused",
+        "refused because",
+        Get::Text(|row| row.refused.clone()),
+    ),
 ];
 
 /// How many columns a table has.
@@ -197,7 +289,9 @@ impl Column {
         let (data, text) = match self.get {
             Get::Text(get) => get(row).map(|text| (Value::from(text.clone()), text)),
             Get::Count(get) => get(row).map(|count| (Value::from(count), count.to_string())),
-            Get::Number(_) => self.number(row).map(|number| (Value::from(number), digits(number, 3))),
+            Get::Number(_) => self
+                .number(row)
+                .map(|number| (Value::from(number), digits(number, 3))),
         }
         .unwrap_or((Value::Null, String::new()));
         Cell::new(data, text)
@@ -206,19 +300,31 @@ impl Column {
     /// The column as it is in a Parquet file.
     fn column(&self, rows: &[Row]) -> polars::prelude::Column {
         match self.get {
-            Get::Text(get) => store::column(self.name, rows.iter().map(get).collect::<Vec<_>>().as_slice()),
-            Get::Count(get) => store::column(self.name, rows.iter().map(get).collect::<Vec<_>>().as_slice()),
-            Get::Number(_) => {
-                store::column(self.name, rows.iter().map(|row| self.number(row)).collect::<Vec<_>>().as_slice())
-            }
+            Get::Text(get) => store::column(
+                self.name,
+                rows.iter().map(get).collect::<Vec<_>>().as_slice(),
+            ),
+            Get::Count(get) => store::column(
+                self.name,
+                rows.iter().map(get).collect::<Vec<_>>().as_slice(),
+            ),
+            Get::Number(_) => store::column(
+                self.name,
+                rows.iter()
+                    .map(|row| self.number(row))
+                    .collect::<Vec<_>>()
+                    .as_slice(),
+            ),
         }
     }
 }
 
 /// The columns that people read.
 pub fn table(rows: &[Row]) -> Rows<SHOWN> {
-    let shown: Vec<(&'static str, &Column)> =
-        COLUMNS.iter().filter_map(|column| Some((column.heading?, column))).collect();
+    let shown: Vec<(&'static str, &Column)> = COLUMNS
+        .iter()
+        .filter_map(|column| Some((column.heading?, column)))
+        .collect();
     let mut table = Rows::new(std::array::from_fn(|place| shown[place].0));
     for row in rows {
         table.push(std::array::from_fn(|place| shown[place].1.cell(row)));
@@ -241,10 +347,14 @@ pub fn data(rows: &[Row]) -> Rows<{ COLUMNS.len() }> {
 /// If the system refuses.
 pub fn write(folder: &Path, rows: &[Row]) -> Result<(), StoreError> {
     let text = |column: &Column, row: &Row| match column.get {
-        Get::Number(_) => column.number(row).map_or_else(String::new, |number| number.to_string()),
+        Get::Number(_) => column
+            .number(row)
+            .map_or_else(String::new, |number| number.to_string()),
         Get::Text(_) | Get::Count(_) => column.cell(row).text().to_owned(),
     };
-    let lines = rows.iter().map(|row| COLUMNS.each_ref().map(|column| text(column, row)));
+    let lines = rows
+        .iter()
+        .map(|row| COLUMNS.each_ref().map(|column| text(column, row)));
     let csv = store::csv(COLUMNS.each_ref().map(|column| column.name), lines);
     store::replace(&folder.join("index-bench.csv"), csv.as_bytes())?;
     let columns = COLUMNS.iter().map(|column| column.column(rows)).collect();

@@ -89,7 +89,11 @@ impl SortedKeys for Numbers {
     }
 
     fn fences(&self, block_keys: usize) -> Self {
-        Self(last_ranks(self.0.len(), block_keys).map(|rank| self.0[rank]).collect())
+        Self(
+            last_ranks(self.0.len(), block_keys)
+                .map(|rank| self.0[rank])
+                .collect(),
+        )
     }
 
     fn fence_bytes(&self) -> u64 {
@@ -102,7 +106,13 @@ impl SortedKeys for Numbers {
 
     fn absent(&self, rank: usize, generator: &mut Generator) -> Option<u64> {
         let low = self.0[rank];
-        let gap = self.0.get(rank + 1).copied().unwrap_or(u64::MAX).saturating_sub(low).saturating_sub(1);
+        let gap = self
+            .0
+            .get(rank + 1)
+            .copied()
+            .unwrap_or(u64::MAX)
+            .saturating_sub(low)
+            .saturating_sub(1);
         (gap > 0).then(|| low + 1 + generator.below(gap))
     }
 
@@ -124,7 +134,12 @@ impl Strings {
         // The keys are sorted: what the first and the last share, all share.
         let prefix = match keys.len() {
             0 => 0,
-            count => keys.get(0).iter().zip(keys.get(count - 1)).take_while(|(one, other)| one == other).count(),
+            count => keys
+                .get(0)
+                .iter()
+                .zip(keys.get(count - 1))
+                .take_while(|(one, other)| one == other)
+                .count(),
         };
         Self::after(keys, prefix)
     }
@@ -132,13 +147,29 @@ impl Strings {
     /// Some of a set's keys, with its prefix.
     fn after(keys: StringKeys, prefix: usize) -> Self {
         let images: Vec<u64> = keys.iter().map(|key| image(&key[prefix..])).collect();
-        let longest_run = images.chunk_by(|one, other| one == other).map(<[u64]>::len).max().unwrap_or(0);
-        Self { keys, images, prefix, longest_run }
+        let longest_run = images
+            .chunk_by(|one, other| one == other)
+            .map(<[u64]>::len)
+            .max()
+            .unwrap_or(0);
+        Self {
+            keys,
+            images,
+            prefix,
+            longest_run,
+        }
     }
 
     pub(super) fn ties(&self) -> Ties {
-        let runs = self.images.chunk_by(|one, other| one == other).map(<[u64]>::len);
-        Ties { keys: runs.filter(|run| *run > 1).sum(), longest_run: self.longest_run, prefix: self.prefix }
+        let runs = self
+            .images
+            .chunk_by(|one, other| one == other)
+            .map(<[u64]>::len);
+        Ties {
+            keys: runs.filter(|run| *run > 1).sum(),
+            longest_run: self.longest_run,
+            prefix: self.prefix,
+        }
     }
 }
 
@@ -175,13 +206,22 @@ impl SortedKeys for Strings {
         let (mut low, mut high) = (range.start, range.end);
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.keys.get(middle) < &query[..] { low = middle + 1 } else { high = middle }
+            if self.keys.get(middle) < &query[..] {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         low
     }
 
     fn fences(&self, block_keys: usize) -> Self {
-        Self::after(last_ranks(self.keys.len(), block_keys).map(|rank| self.keys.get(rank)).collect(), self.prefix)
+        Self::after(
+            last_ranks(self.keys.len(), block_keys)
+                .map(|rank| self.keys.get(rank))
+                .collect(),
+            self.prefix,
+        )
     }
 
     fn fence_bytes(&self) -> u64 {
@@ -221,7 +261,11 @@ const DRAWS_MAX: usize = 64;
 
 /// Half stored keys, half absent ones from gaps after stored ones; in random order. Where a set has no gap, as consecutive
 /// numbers have none, absent ones become stored ones.
-pub(super) fn queries<K: SortedKeys>(keys: &K, count: usize, generator: &mut Generator) -> Queries<K::Query> {
+pub(super) fn queries<K: SortedKeys>(
+    keys: &K,
+    count: usize,
+    generator: &mut Generator,
+) -> Queries<K::Query> {
     let mut draw = |number: usize| {
         let mut rank = generator.below(keys.len() as u64) as usize;
         if number % 2 == 1 {
@@ -235,7 +279,10 @@ pub(super) fn queries<K: SortedKeys>(keys: &K, count: usize, generator: &mut Gen
         keys.present(rank)
     };
     let queries: Vec<K::Query> = (0..count).map(&mut draw).collect();
-    let ranks = queries.iter().map(|query| keys.lower_bound(0..keys.len(), query)).collect();
+    let ranks = queries
+        .iter()
+        .map(|query| keys.lower_bound(0..keys.len(), query))
+        .collect();
     Queries { queries, ranks }
 }
 

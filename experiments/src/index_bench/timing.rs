@@ -1,5 +1,8 @@
 //! The clock, the walk that empties the caches, and quantiles.
-#![expect(clippy::disallowed_methods, reason = "nanoseconds of this machine's processor are what is measured here")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "nanoseconds of this machine's processor are what is measured here"
+)]
 
 use std::time::Instant;
 
@@ -14,7 +17,10 @@ pub(super) struct Stopwatch {
 
 impl Stopwatch {
     pub(super) fn start() -> Self {
-        let mut watch = Self { start: Instant::now(), cost: 0.0 };
+        let mut watch = Self {
+            start: Instant::now(),
+            cost: 0.0,
+        };
         let mut costs: Vec<f64> = (0..READINGS).map(|_| watch.net(watch.now())).collect();
         watch.cost = median(&mut costs).unwrap_or(0.0);
         watch
@@ -45,7 +51,9 @@ pub(super) struct Walk {
 
 impl Walk {
     pub(super) fn new(bytes: usize) -> Self {
-        Self { buffer: vec![1; bytes] }
+        Self {
+            buffer: vec![1; bytes],
+        }
     }
 
     /// Writes to every cache line.

@@ -48,17 +48,50 @@ const AXIS: f64 = 60.0;
 
 impl BarChart<'_> {
     /// Draws the chart: panels side by side where their bars have room, else below one another.
-    pub(super) fn draw(&self, frame: &Frame, variants: &[&str], styles: &Styles) -> Result<Scene, PlotError> {
-        let bars = |panel: &Panel| panel.groups.iter().map(|group| group.bars.len()).sum::<usize>();
+    pub(super) fn draw(
+        &self,
+        frame: &Frame,
+        variants: &[&str],
+        styles: &Styles,
+    ) -> Result<Scene, PlotError> {
+        let bars = |panel: &Panel| {
+            panel
+                .groups
+                .iter()
+                .map(|group| group.bars.len())
+                .sum::<usize>()
+        };
         let widest = self.panels.iter().map(bars).max().unwrap_or(0);
-        let columns = if widest <= BARS_BESIDE_MAX { self.panels.len() } else { 1 };
+        let columns = if widest <= BARS_BESIDE_MAX {
+            self.panels.len()
+        } else {
+            1
+        };
         let rows = self.panels.len().div_ceil(columns.max(1));
-        let grouped = self.panels.iter().any(|panel| panel.groups.iter().any(|group| !group.label.is_empty()));
+        let grouped = self
+            .panels
+            .iter()
+            .any(|panel| panel.groups.iter().any(|group| !group.label.is_empty()));
         let width = (WIDTH - 2.0 * MARGIN) / columns.max(1) as f64;
-        let lines = |panel: &Panel| panel.groups.iter().map(|group| panel.label_lines(group, width).len()).max();
+        let lines = |panel: &Panel| {
+            panel
+                .groups
+                .iter()
+                .map(|group| panel.label_lines(group, width).len())
+                .max()
+        };
         let lines = self.panels.iter().filter_map(lines).max().unwrap_or(1);
-        let below = if grouped { 12.0 + LINE * lines as f64 } else { 8.0 };
-        let height = 26.0 + if columns > 1 || rows == 1 { BESIDE } else { BELOW_ONE_ANOTHER } + below;
+        let below = if grouped {
+            12.0 + LINE * lines as f64
+        } else {
+            8.0
+        };
+        let height =
+            26.0 + if columns > 1 || rows == 1 {
+                BESIDE
+            } else {
+                BELOW_ONE_ANOTHER
+            } + below;
         let mut trial = Scene::new(WIDTH, 1.0);
         let head = frame.draw(&mut trial);
         let top = legend(&mut trial, head, variants, styles, Sample::Fill);
@@ -69,7 +102,12 @@ impl BarChart<'_> {
         for (number, panel) in self.panels.iter().enumerate() {
             let left = MARGIN + (number % columns) as f64 * width;
             let top = top + (number / columns) as f64 * height;
-            panel.draw(&mut scene, (left, top), (left + width - 10.0, top + height - below), styles);
+            panel.draw(
+                &mut scene,
+                (left, top),
+                (left + width - 10.0, top + height - below),
+                styles,
+            );
         }
         if grouped {
             let at = (WIDTH / 2.0, top + height * rows as f64 + 8.0);
@@ -94,20 +132,41 @@ impl Panel<'_> {
         lines
     }
 
-    fn draw(&self, scene: &mut Scene, (left, top): (f64, f64), (right, bottom): (f64, f64), styles: &Styles) {
+    fn draw(
+        &self,
+        scene: &mut Scene,
+        (left, top): (f64, f64),
+        (right, bottom): (f64, f64),
+        styles: &Styles,
+    ) {
         let width = right + 10.0 - left;
-        scene.text((left, top + 10.0), fitted(&self.title, SMALL, right - left), SMALL, INK, Anchor::Left);
+        scene.text(
+            (left, top + 10.0),
+            fitted(&self.title, SMALL, right - left),
+            SMALL,
+            INK,
+            Anchor::Left,
+        );
         let bars = || self.groups.iter().flat_map(|group| &group.bars);
         let tops = bars().map(|bar| bar.value + bar.half_width.unwrap_or(0.0));
         let largest = tops.chain(self.reference).fold(0.0, f64::max);
         // The labels of values stand above the bars.
         let axis = Axis::linear("", 0.0, largest * 1.08);
         let top = top + 30.0;
-        let widest = axis.ticks.iter().map(|(_, label)| text_width(label, SMALL)).fold(0.0, f64::max);
+        let widest = axis
+            .ticks
+            .iter()
+            .map(|(_, label)| text_width(label, SMALL))
+            .fold(0.0, f64::max);
         let left = left + widest + 8.0;
         let y = |value: f64| bottom - axis.place(value) * (bottom - top);
         for (value, label) in &axis.ticks {
-            scene.line(vec![(left, y(*value)), (right, y(*value))], FAINT, 0.5, None);
+            scene.line(
+                vec![(left, y(*value)), (right, y(*value))],
+                FAINT,
+                0.5,
+                None,
+            );
             scene.text((left - 6.0, y(*value)), label, SMALL, GREY, Anchor::Right);
         }
         let group_width = (right - left) / self.groups.len() as f64;
@@ -120,21 +179,38 @@ impl Panel<'_> {
             }
         }
         if let Some(reference) = self.reference {
-            scene.line(vec![(left, y(reference)), (right, y(reference))], INK, 1.25, Some((5, 4)));
+            scene.line(
+                vec![(left, y(reference)), (right, y(reference))],
+                INK,
+                1.25,
+                Some((5, 4)),
+            );
         }
         scene.line(vec![(left, bottom), (right, bottom)], GREY, 1.0, None);
     }
 }
 
 impl Group<'_> {
-    fn draw(&self, scene: &mut Scene, (from, to): (f64, f64), bottom: f64, y: &dyn Fn(f64) -> f64, styles: &Styles) {
+    fn draw(
+        &self,
+        scene: &mut Scene,
+        (from, to): (f64, f64),
+        bottom: f64,
+        y: &dyn Fn(f64) -> f64,
+        styles: &Styles,
+    ) {
         let room = (to - from) * 0.84;
         let step = (room / self.bars.len() as f64).min(64.0);
         let start = f64::midpoint(from, to) - step * self.bars.len() as f64 / 2.0;
         let labels: Vec<String> = self.bars.iter().map(|bar| digits(bar.value, 3)).collect();
-        let fit = labels.iter().all(|label| text_width(label, SMALL) <= step - 2.0);
+        let fit = labels
+            .iter()
+            .all(|label| text_width(label, SMALL) <= step - 2.0);
         for (number, (bar, label)) in self.bars.iter().zip(labels).enumerate() {
-            let (left, right) = (start + step * (number as f64 + 0.08), start + step * (number as f64 + 0.92));
+            let (left, right) = (
+                start + step * (number as f64 + 0.08),
+                start + step * (number as f64 + 0.92),
+            );
             let style = styles.of(bar.variant);
             scene.rect((left, y(bar.value)), (right, bottom), style.color);
             let middle = f64::midpoint(left, right);

@@ -33,7 +33,10 @@ struct Mean {
 impl Mean {
     fn of(values: &[f64]) -> Option<Self> {
         let half_width = Estimate::of(values).map(|estimate| estimate.half_width(0.95));
-        (!values.is_empty()).then(|| Self { value: stats::mean(values), half_width })
+        (!values.is_empty()).then(|| Self {
+            value: stats::mean(values),
+            half_width,
+        })
     }
 }
 
@@ -41,16 +44,30 @@ impl Mean {
 type Derived<'a> = &'a dyn Fn(&BTreeMap<&str, f64>) -> Option<f64>;
 
 /// The mean over seeds of something derived from metrics, by variant.
-fn means<'a>(rows: &'a [TidyRow], phase: &str, point: &Point, derived: Derived) -> BTreeMap<&'a str, Mean> {
+fn means<'a>(
+    rows: &'a [TidyRow],
+    phase: &str,
+    point: &Point,
+    derived: Derived,
+) -> BTreeMap<&'a str, Mean> {
     let mut trials: BTreeMap<(&str, u64), BTreeMap<&str, f64>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.phase == phase && row.point == *point) {
-        trials.entry((&row.variant, row.seed)).or_default().insert(&row.metric, row.value);
+    for row in rows
+        .iter()
+        .filter(|row| row.phase == phase && row.point == *point)
+    {
+        trials
+            .entry((&row.variant, row.seed))
+            .or_default()
+            .insert(&row.metric, row.value);
     }
     let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for ((variant, _), metrics) in &trials {
         values.entry(variant).or_default().extend(derived(metrics));
     }
-    values.into_iter().filter_map(|(variant, values)| Some((variant, Mean::of(&values)?))).collect()
+    values
+        .into_iter()
+        .filter_map(|(variant, values)| Some((variant, Mean::of(&values)?)))
+        .collect()
 }
 
 fn metric(name: &'static str) -> impl Fn(&BTreeMap<&str, f64>) -> Option<f64> {
@@ -59,7 +76,9 @@ fn metric(name: &'static str) -> impl Fn(&BTreeMap<&str, f64>) -> Option<f64> {
 
 /// What differs between the points of a sweep: the keys, and a point's values.
 fn point_keys(points: &[&Point]) -> String {
-    points.first().map_or_else(String::new, |point| point.keys().cloned().collect::<Vec<_>>().join(", "))
+    points.first().map_or_else(String::new, |point| {
+        point.keys().cloned().collect::<Vec<_>>().join(", ")
+    })
 }
 
 fn point_values(point: &Point) -> String {
@@ -72,14 +91,25 @@ impl<'a> Page<'a> {
     /// The trials of a phase at a point, by variant.
     fn trials(&self, point: &Point) -> BTreeMap<&'a str, Vec<&'a StoredTrial>> {
         let mut trials: BTreeMap<&str, Vec<&StoredTrial>> = BTreeMap::new();
-        for trial in self.input.trials.iter().filter(|trial| trial.manifest.point == *point) {
-            trials.entry(&trial.manifest.variant).or_default().push(trial);
+        for trial in self
+            .input
+            .trials
+            .iter()
+            .filter(|trial| trial.manifest.point == *point)
+        {
+            trials
+                .entry(&trial.manifest.variant)
+                .or_default()
+                .push(trial);
         }
         trials
     }
 
     pub(super) fn forest(&mut self) -> Result<(), PlotError> {
-        let rows = self.input.comparison.map_or(&[][..], |comparison| &comparison.rows);
+        let rows = self
+            .input
+            .comparison
+            .map_or(&[][..], |comparison| &comparison.rows);
         let mut places: Vec<(&str, &Point)> = Vec::new();
         for row in rows {
             if !places.contains(&(row.phase.as_str(), &row.point)) {
@@ -91,8 +121,10 @@ impl<'a> Page<'a> {
         }
         for (phase, point) in places {
             // Variants of a metric stand together.
-            let mut here: Vec<&CompareRow> =
-                rows.iter().filter(|row| row.phase == phase && row.point == *point).collect();
+            let mut here: Vec<&CompareRow> = rows
+                .iter()
+                .filter(|row| row.phase == phase && row.point == *point)
+                .collect();
             if here.len() > FOREST_ROWS_MAX {
                 here.retain(|row| row.primary);
             }
@@ -123,7 +155,10 @@ impl<'a> Page<'a> {
             for point in compare::points(self.input.rows) {
                 let trials = self.trials(point);
                 let slices = |(variant, trials): (&&'a str, &Vec<&'a StoredTrial>)| {
-                    let slices: Vec<_> = trials.iter().filter_map(|trial| trial.series.get(phase)).collect();
+                    let slices: Vec<_> = trials
+                        .iter()
+                        .filter_map(|trial| trial.series.get(phase))
+                        .collect();
                     Some((*variant, over_time(&slices)?))
                 };
                 let series: Vec<(&str, Vec<TimeBin>)> = trials.iter().filter_map(slices).collect();
@@ -138,9 +173,17 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
-    fn throughput_of(&mut self, phase: &str, point: &Point, series: &[(&str, Vec<TimeBin>)]) -> Result<(), PlotError> {
+    fn throughput_of(
+        &mut self,
+        phase: &str,
+        point: &Point,
+        series: &[(&str, Vec<TimeBin>)],
+    ) -> Result<(), PlotError> {
         let bins = || series.iter().flat_map(|(_, bins)| bins);
-        let (end, top) = (bins().map(|bin| bin.to).fold(0.0, f64::max), bins().map(|bin| bin.rate).fold(0.0, f64::max));
+        let (end, top) = (
+            bins().map(|bin| bin.to).fold(0.0, f64::max),
+            bins().map(|bin| bin.rate).fold(0.0, f64::max),
+        );
         let several = series.len() > LINES_MAX;
         let stalled = bins().any(|bin| bin.stalled > 0.0);
         let mut panels: Vec<lines::Panel> = Vec::new();
@@ -148,16 +191,34 @@ impl<'a> Page<'a> {
             if several || panels.is_empty() {
                 panels.push(lines::Panel::default());
             }
-            let point = |bin: &TimeBin| LinePoint { x: bin.middle(), y: bin.rate, half_width: None };
-            let spans = bins.iter().filter(|bin| bin.stalled > 0.0).map(|bin| (bin.from, bin.to, bin.stalled));
+            let point = |bin: &TimeBin| LinePoint {
+                x: bin.middle(),
+                y: bin.rate,
+                half_width: None,
+            };
+            let spans = bins
+                .iter()
+                .filter(|bin| bin.stalled > 0.0)
+                .map(|bin| (bin.from, bin.to, bin.stalled));
             let panel = panels.last_mut().expect("one was just pushed");
-            panel.lines.push(Line { variant, points: bins.iter().map(point).collect(), thin: false });
+            panel.lines.push(Line {
+                variant,
+                points: bins.iter().map(point).collect(),
+                thin: false,
+            });
             if stalled {
-                panel.lanes.push(Lane { variant, spans: spans.collect() });
+                panel.lanes.push(Lane {
+                    variant,
+                    spans: spans.collect(),
+                });
             }
         }
         let seconds = Axis::linear("time (s)", 0.0, end);
-        let ticks = seconds.ticks.into_iter().filter(|(tick, _)| *tick <= end).collect();
+        let ticks = seconds
+            .ticks
+            .into_iter()
+            .filter(|(tick, _)| *tick <= end)
+            .collect();
         let chart = LineChart {
             x: Axis::fixed("time since the phase began (s)", (0.0, end), ticks),
             y: Axis::linear("throughput (ops/s)", 0.0, top),
@@ -209,9 +270,19 @@ impl<'a> Page<'a> {
         for (variant, trials) in self.trials(point) {
             let key = (phase.to_owned(), class);
             for thin in [false, true] {
-                let of = |trial: &&'a StoredTrial| if thin { trial.service.get(&key) } else { trial.latency.get(&key) };
+                let of = |trial: &&'a StoredTrial| {
+                    if thin {
+                        trial.service.get(&key)
+                    } else {
+                        trial.latency.get(&key)
+                    }
+                };
                 if let Some(merged) = merged(trials.iter().filter_map(of)) {
-                    spectra.push(Line { variant, points: spectrum(&merged), thin });
+                    spectra.push(Line {
+                        variant,
+                        points: spectrum(&merged),
+                        thin,
+                    });
                 }
             }
         }
@@ -219,8 +290,13 @@ impl<'a> Page<'a> {
             return Ok(());
         }
         let values = || spectra.iter().flat_map(|line| &line.points);
-        let least = values().map(|point| point.y).fold(f64::INFINITY, f64::min).max(1e-3);
-        let (end, top) = values().fold((1.0_f64, 0.0_f64), |(end, top), at| (end.max(at.x), top.max(at.y)));
+        let least = values()
+            .map(|point| point.y)
+            .fold(f64::INFINITY, f64::min)
+            .max(1e-3);
+        let (end, top) = values().fold((1.0_f64, 0.0_f64), |(end, top), at| {
+            (end.max(at.x), top.max(at.y))
+        });
         let open = spectra.iter().any(|line| line.thin);
         let mut variants: Vec<&str> = spectra.iter().map(|line| line.variant).collect();
         variants.dedup();
@@ -228,7 +304,12 @@ impl<'a> Page<'a> {
             let from = if line.thin { "actual" } else { "intended" };
             line.points.iter().map(move |at| {
                 let quantile = 1.0 - 10_f64.powf(-at.x);
-                [line.variant.to_owned(), from.to_owned(), quantile.to_string(), at.y.to_string()]
+                [
+                    line.variant.to_owned(),
+                    from.to_owned(),
+                    quantile.to_string(),
+                    at.y.to_string(),
+                ]
             })
         });
         let csv = csv(["variant", "start", "quantile", "latency_us"], rows);
@@ -248,7 +329,10 @@ impl<'a> Page<'a> {
         let chart = LineChart {
             x: Axis::nines("percentile (each nine takes the same room)", end),
             y: Axis::logarithmic("latency (\u{b5}s, logarithmic)", least, top),
-            panels: vec![lines::Panel { lines: spectra, ..lines::Panel::default() }],
+            panels: vec![lines::Panel {
+                lines: spectra,
+                ..lines::Panel::default()
+            }],
             marked: false,
         };
         let scene = chart.draw(&self.frame(&words), &variants, &self.styles)?;
@@ -258,9 +342,21 @@ impl<'a> Page<'a> {
 
     pub(super) fn amplification(&mut self) -> Result<(), PlotError> {
         let panels: [(&str, Derived, Option<f64>); 3] = [
-            ("write (bytes written / user bytes)", &metric("write.amplification"), None),
-            ("read (bytes read / user bytes)", &metric("read.amplification"), None),
-            ("space (disk / reachable bytes)", &metric("space.amplification"), None),
+            (
+                "write (bytes written / user bytes)",
+                &metric("write.amplification"),
+                None,
+            ),
+            (
+                "read (bytes read / user bytes)",
+                &metric("read.amplification"),
+                None,
+            ),
+            (
+                "space (disk / reachable bytes)",
+                &metric("space.amplification"),
+                None,
+            ),
         ];
         let caption = format!("Amplification from zero, mean over the seeds. {INTERVALS}");
         self.bars(Kind::Amplification, "Amplification", &caption, &panels)
@@ -274,12 +370,23 @@ impl<'a> Page<'a> {
             }
         };
         let bloom = |metrics: &BTreeMap<&str, f64>| {
-            let bits = metrics.get("filter.bytes_per_key").filter(|bytes| **bytes > 0.0)? * 8.0;
+            let bits = metrics
+                .get("filter.bytes_per_key")
+                .filter(|bytes| **bytes > 0.0)?
+                * 8.0;
             Some(metrics.get("filter.false_positive_ratio")? / BLOOM_BASE.powf(bits))
         };
         let panels: [(&str, Derived, Option<f64>); 3] = [
-            ("device write bandwidth used", &metric("device.write_bandwidth_ratio"), Some(1.0)),
-            ("index bytes / fence pointers", &share("index.bytes_per_key", "index.fence_bytes_per_key"), Some(1.0)),
+            (
+                "device write bandwidth used",
+                &metric("device.write_bandwidth_ratio"),
+                Some(1.0),
+            ),
+            (
+                "index bytes / fence pointers",
+                &share("index.bytes_per_key", "index.fence_bytes_per_key"),
+                Some(1.0),
+            ),
             ("false positives / Bloom's formula", &bloom, Some(1.0)),
         ];
         let caption = format!(
@@ -290,19 +397,41 @@ impl<'a> Page<'a> {
     }
 
     pub(super) fn index(&mut self) -> Result<(), PlotError> {
-        if !self.input.rows.iter().any(|row| row.metric == "index.model_tables" && row.value > 0.0) {
+        if !self
+            .input
+            .rows
+            .iter()
+            .any(|row| row.metric == "index.model_tables" && row.value > 0.0)
+        {
             self.skip(Kind::Index, "no table has a model");
             return Ok(());
         }
         let panels: [(&str, Derived, Option<f64>); 5] = [
-            ("index bytes / plain fence pointers", &metric("index.fence_ratio"), Some(1.0)),
-            ("data blocks examined a look-up", &metric("index.probes_per_lookup"), Some(1.0)),
-            ("reads of files a get", &metric("device.reads_per_get"), None),
+            (
+                "index bytes / plain fence pointers",
+                &metric("index.fence_ratio"),
+                Some(1.0),
+            ),
+            (
+                "data blocks examined a look-up",
+                &metric("index.probes_per_lookup"),
+                Some(1.0),
+            ),
+            (
+                "reads of files a get",
+                &metric("device.reads_per_get"),
+                None,
+            ),
             ("CPU time an operation (ns)", &metric("cpu.ns_per_op"), None),
-            ("training / CPU time of compactions", &metric("index.training_cpu_ratio"), None),
+            (
+                "training / CPU time of compactions",
+                &metric("index.training_cpu_ratio"),
+                None,
+            ),
         ];
-        let caption =
-            format!("What the indexes of tables take and cost; dashed: what they are held against. {INTERVALS}");
+        let caption = format!(
+            "What the indexes of tables take and cost; dashed: what they are held against. {INTERVALS}"
+        );
         self.bars(Kind::Index, "Table indexes", &caption, &panels)
     }
 
@@ -325,11 +454,18 @@ impl<'a> Page<'a> {
                         value: mean.value,
                         half_width: mean.half_width,
                     };
-                    Group { label: point_values(point), bars: bars.map(bar).collect() }
+                    Group {
+                        label: point_values(point),
+                        bars: bars.map(bar).collect(),
+                    }
                 });
                 let groups: Vec<Group> = groups.filter(|group| !group.bars.is_empty()).collect();
                 if !groups.is_empty() {
-                    panels.push(Panel { title: (*name).to_owned(), groups, reference: *reference });
+                    panels.push(Panel {
+                        title: (*name).to_owned(),
+                        groups,
+                        reference: *reference,
+                    });
                 }
             }
             if panels.is_empty() {
@@ -339,9 +475,17 @@ impl<'a> Page<'a> {
             for panel in &panels {
                 for group in &panel.groups {
                     for bar in &group.bars {
-                        let half = bar.half_width.map_or_else(String::new, |half| half.to_string());
+                        let half = bar
+                            .half_width
+                            .map_or_else(String::new, |half| half.to_string());
                         let value = bar.value.to_string();
-                        rows.push([panel.title.clone(), group.label.clone(), bar.variant.to_owned(), value, half]);
+                        rows.push([
+                            panel.title.clone(),
+                            group.label.clone(),
+                            bar.variant.to_owned(),
+                            value,
+                            half,
+                        ]);
                     }
                 }
             }
@@ -353,7 +497,10 @@ impl<'a> Page<'a> {
                 caption: caption.to_owned(),
                 csv: csv(["panel", "point", "variant", "mean", "half_width_95"], rows),
             };
-            let chart = BarChart { panels, groups_label: point_keys(&points) };
+            let chart = BarChart {
+                panels,
+                groups_label: point_keys(&points),
+            };
             let scene = chart.draw(&self.frame(&words), &self.variants, &self.styles)?;
             self.add(words, scene);
         }
@@ -365,14 +512,19 @@ impl<'a> Page<'a> {
 
     pub(super) fn hit_ratio(&mut self) -> Result<(), PlotError> {
         let points = compare::points(self.input.rows);
-        let size = |point: &&Point| point.iter().find_map(|(key, value)| Some((key.clone(), cache_size(key, value)?)));
+        let size = |point: &&Point| {
+            point
+                .iter()
+                .find_map(|(key, value)| Some((key.clone(), cache_size(key, value)?)))
+        };
         let key = points.first().and_then(size).map(|(key, _)| key);
         match key {
             Some(key) if points.len() > 1 => self.hit_ratio_over(&key, &points),
             _ => {
                 let panels: [(&str, Derived, Option<f64>); 1] =
                     [("block cache hit ratio", &metric("cache.hit_ratio"), None)];
-                let caption = format!("Data blocks found in the cache over those asked for. {INTERVALS}");
+                let caption =
+                    format!("Data blocks found in the cache over those asked for. {INTERVALS}");
                 self.bars(Kind::HitRatio, "Cache hit ratio", &caption, &panels)
             }
         }
@@ -395,16 +547,26 @@ impl<'a> Page<'a> {
                 let mut ticks = Vec::new();
                 let mut rows = Vec::new();
                 for point in points.iter().filter(|point| without(point) == *other) {
-                    let Some((label, size)) = point.get(key).and_then(|value| Some((value, cache_size(key, value)?)))
+                    let Some((label, size)) = point
+                        .get(key)
+                        .and_then(|value| Some((value, cache_size(key, value)?)))
                     else {
                         continue;
                     };
                     ticks.push((size, label.clone()));
-                    for (variant, mean) in means(self.input.rows, phase, point, &metric("cache.hit_ratio")) {
+                    for (variant, mean) in
+                        means(self.input.rows, phase, point, &metric("cache.hit_ratio"))
+                    {
                         let half = mean.half_width.map(|half| half * 100.0);
-                        let value = LinePoint { x: size, y: mean.value * 100.0, half_width: half };
+                        let value = LinePoint {
+                            x: size,
+                            y: mean.value * 100.0,
+                            half_width: half,
+                        };
                         lines.entry(variant).or_default().push(value);
-                        let half = mean.half_width.map_or_else(String::new, |half| half.to_string());
+                        let half = mean
+                            .half_width
+                            .map_or_else(String::new, |half| half.to_string());
                         rows.push([
                             variant.to_owned(),
                             point_label(point),
@@ -422,8 +584,19 @@ impl<'a> Page<'a> {
                     part: phase.to_owned(),
                     title: format!("Cache hit ratio over cache size, phase {phase}"),
                     subtitle: self.subtitle(other),
-                    caption: format!("Data blocks found in the cache over those asked for. {INTERVALS}"),
-                    csv: csv(["variant", "point", "cache_bytes", "hit_ratio", "half_width_95"], rows),
+                    caption: format!(
+                        "Data blocks found in the cache over those asked for. {INTERVALS}"
+                    ),
+                    csv: csv(
+                        [
+                            "variant",
+                            "point",
+                            "cache_bytes",
+                            "hit_ratio",
+                            "half_width_95",
+                        ],
+                        rows,
+                    ),
                 };
                 self.hit_ratio_lines(words, key, ticks, lines)?;
             }
@@ -445,13 +618,22 @@ impl<'a> Page<'a> {
             let half = point.half_width.unwrap_or(0.0);
             (point.y - half, point.y + half)
         });
-        let (low, high) = ends.fold((100.0_f64, 0.0_f64), |(low, high), (from, to)| (low.min(from), high.max(to)));
+        let (low, high) = ends.fold((100.0_f64, 0.0_f64), |(low, high), (from, to)| {
+            (low.min(from), high.max(to))
+        });
         let variants: Vec<&str> = lines.keys().copied().collect();
-        let line = |(variant, points)| Line { variant, points, thin: false };
+        let line = |(variant, points)| Line {
+            variant,
+            points,
+            thin: false,
+        };
         let chart = LineChart {
             x: Axis::sizes(format!("{key} (logarithmic)"), ticks),
             y: Axis::linear("block cache hit ratio (%)", low.max(0.0), high.min(100.0)),
-            panels: vec![lines::Panel { lines: lines.into_iter().map(line).collect(), ..lines::Panel::default() }],
+            panels: vec![lines::Panel {
+                lines: lines.into_iter().map(line).collect(),
+                ..lines::Panel::default()
+            }],
             marked: true,
         };
         let scene = chart.draw(&self.frame(&words), &variants, &self.styles)?;

@@ -23,7 +23,10 @@ const MEDIANS_MAX: f64 = 4.0;
 pub(super) fn draw(rows: &[&CompareRow], frame: &Frame) -> Result<Scene, PlotError> {
     let several = rows.iter().any(|row| row.variant != rows[0].variant);
     let limit = limit(rows);
-    let label = format!("change against {} in % (percentage points for shares of one)", rows[0].baseline);
+    let label = format!(
+        "change against {} in % (percentage points for shares of one)",
+        rows[0].baseline
+    );
     let axis = Axis::linear(label, -limit, limit);
     let mut trial = Scene::new(WIDTH, 1.0);
     let top = frame.draw(&mut trial) + 6.0;
@@ -39,28 +42,58 @@ pub(super) fn draw(rows: &[&CompareRow], frame: &Frame) -> Result<Scene, PlotErr
         }
     }
     for (value, label) in &axis.ticks {
-        scene.line(vec![(x(*value), top), (x(*value), bottom)], FAINT, 0.5, None);
-        scene.text((x(*value), bottom + 13.0), label, SMALL, GREY, Anchor::Middle);
+        scene.line(
+            vec![(x(*value), top), (x(*value), bottom)],
+            FAINT,
+            0.5,
+            None,
+        );
+        scene.text(
+            (x(*value), bottom + 13.0),
+            label,
+            SMALL,
+            GREY,
+            Anchor::Middle,
+        );
     }
     scene.line(vec![(x(0.0), top), (x(0.0), bottom)], GREY, 1.0, None);
     for (number, row) in rows.iter().enumerate() {
-        row_of(&mut scene, row, top + ROW * (number as f64 + 0.5), several, &axis);
+        row_of(
+            &mut scene,
+            row,
+            top + ROW * (number as f64 + 0.5),
+            several,
+            &axis,
+        );
     }
     scene.line(vec![(LEFT, bottom), (RIGHT, bottom)], GREY, 1.0, None);
-    scene.text((f64::midpoint(LEFT, RIGHT), bottom + 34.0), &axis.label, SMALL, INK, Anchor::Middle);
+    scene.text(
+        (f64::midpoint(LEFT, RIGHT), bottom + 34.0),
+        &axis.label,
+        SMALL,
+        INK,
+        Anchor::Middle,
+    );
     Ok(scene)
 }
 
 /// Where the axis ends, in percent.
 fn limit(rows: &[&CompareRow]) -> f64 {
     let drawn = |row: &&CompareRow| {
-        let ends = [Some(row.effect), row.low, row.high, Some(row.margin)].into_iter().flatten();
-        ends.filter_map(|end| row.percent(end)).map(f64::abs).fold(0.0, f64::max)
+        let ends = [Some(row.effect), row.low, row.high, Some(row.margin)]
+            .into_iter()
+            .flatten();
+        ends.filter_map(|end| row.percent(end))
+            .map(f64::abs)
+            .fold(0.0, f64::max)
     };
     let mut extents: Vec<f64> = rows.iter().map(drawn).collect();
     extents.sort_by(f64::total_cmp);
     let largest = extents.last().copied().unwrap_or(0.0);
-    largest.min(extents[extents.len() / 2] * MEDIANS_MAX).max(0.01) * 1.05
+    largest
+        .min(extents[extents.len() / 2] * MEDIANS_MAX)
+        .max(0.01)
+        * 1.05
 }
 
 fn row_of(scene: &mut Scene, row: &CompareRow, y: f64, several: bool, axis: &Axis) {
@@ -78,15 +111,20 @@ fn row_of(scene: &mut Scene, row: &CompareRow, y: f64, several: bool, axis: &Axi
         scene.text((MARGIN, second), variant, SMALL, GREY, Anchor::Left);
     }
     if let Some(effect) = row.percent(row.effect) {
-        if let (Some(low), Some(high)) =
-            (row.low.and_then(|low| row.percent(low)), row.high.and_then(|high| row.percent(high)))
-        {
+        if let (Some(low), Some(high)) = (
+            row.low.and_then(|low| row.percent(low)),
+            row.high.and_then(|high| row.percent(high)),
+        ) {
             scene.line(vec![(x(low), y), (x(high), y)], ink, 1.5, None);
             for end in [low, high].into_iter().filter(|end| axis.shows(*end)) {
                 scene.line(vec![(x(end), y - 6.0), (x(end), y + 6.0)], ink, 1.5, None);
             }
         }
-        let marker = if axis.shows(effect) { Marker::Square } else { Marker::Diamond };
+        let marker = if axis.shows(effect) {
+            Marker::Square
+        } else {
+            Marker::Diamond
+        };
         scene.mark((x(effect), y), marker, 3.5, ink);
     }
     let right = RIGHT + 16.0;
@@ -95,5 +133,11 @@ fn row_of(scene: &mut Scene, row: &CompareRow, y: f64, several: bool, axis: &Axi
         verdict => verdict.word().to_owned(),
     };
     scene.text((right, y - 9.0), note, SMALL, ink, Anchor::Left);
-    scene.text((right, y + 9.0), fitted(&row.effect_label(), SMALL, WIDTH - right - 4.0), SMALL, GREY, Anchor::Left);
+    scene.text(
+        (right, y + 9.0),
+        fitted(&row.effect_label(), SMALL, WIDTH - right - 4.0),
+        SMALL,
+        GREY,
+        Anchor::Left,
+    );
 }

@@ -32,7 +32,11 @@ pub struct LevelPanel {
 impl LevelPanel {
     /// One without bars.
     pub fn new(title: &'static str, reference: Option<f64>) -> Self {
-        Self { title, reference, bars: Vec::new() }
+        Self {
+            title,
+            reference,
+            bars: Vec::new(),
+        }
     }
 }
 
@@ -54,30 +58,66 @@ pub struct LevelWords<'a> {
 ///
 /// # Errors
 /// [`PlotError::Drawing`].
-pub fn draw_levels<'a>(words: &LevelWords<'a>, panels: &'a [LevelPanel]) -> Result<Option<Figure>, PlotError> {
+pub fn draw_levels<'a>(
+    words: &LevelWords<'a>,
+    panels: &'a [LevelPanel],
+) -> Result<Option<Figure>, PlotError> {
     if panels.is_empty() {
         return Ok(None);
     }
-    let mut names: Vec<&str> = panels.iter().flat_map(|panel| &panel.bars).map(|bar| bar.index.as_str()).collect();
+    let mut names: Vec<&str> = panels
+        .iter()
+        .flat_map(|panel| &panel.bars)
+        .map(|bar| bar.index.as_str())
+        .collect();
     names.sort_unstable_by_key(|name| (*name != words.baseline, *name));
     names.dedup();
     let styles = Styles::new(&names, words.baseline);
     let drawn = panels.iter().map(|panel| {
         let levels: BTreeSet<usize> = panel.bars.iter().map(|bar| bar.level).collect();
         let group = |level: usize| {
-            let own = |name: &&str| panel.bars.iter().find(|bar| bar.level == level && bar.index == *name);
-            let bar = |bar: &'a LevelBar| Bar { variant: &bar.index, value: bar.value, half_width: None };
-            Group { label: format!("level {level}"), bars: names.iter().filter_map(own).map(bar).collect() }
+            let own = |name: &&str| {
+                panel
+                    .bars
+                    .iter()
+                    .find(|bar| bar.level == level && bar.index == *name)
+            };
+            let bar = |bar: &'a LevelBar| Bar {
+                variant: &bar.index,
+                value: bar.value,
+                half_width: None,
+            };
+            Group {
+                label: format!("level {level}"),
+                bars: names.iter().filter_map(own).map(bar).collect(),
+            }
         };
         let groups = levels.into_iter().map(group).collect();
-        Panel { title: panel.title.to_owned(), groups, reference: panel.reference }
+        Panel {
+            title: panel.title.to_owned(),
+            groups,
+            reference: panel.reference,
+        }
     });
-    let chart = BarChart { panels: drawn.collect(), groups_label: String::new() };
-    let frame = Frame { title: words.title, subtitle: words.subtitle, provenance: words.provenance };
+    let chart = BarChart {
+        panels: drawn.collect(),
+        groups_label: String::new(),
+    };
+    let frame = Frame {
+        title: words.title,
+        subtitle: words.subtitle,
+        provenance: words.provenance,
+    };
     let scene = chart.draw(&frame, &names, &styles)?;
     let rows = panels.iter().flat_map(|panel| {
-        let row =
-            |bar: &LevelBar| [panel.title.to_owned(), bar.level.to_string(), bar.index.clone(), bar.value.to_string()];
+        let row = |bar: &LevelBar| {
+            [
+                panel.title.to_owned(),
+                bar.level.to_string(),
+                bar.index.clone(),
+                bar.value.to_string(),
+            ]
+        };
         panel.bars.iter().map(row)
     });
     Ok(Some(Figure {

@@ -67,28 +67,63 @@ struct Room {
 
 impl LineChart<'_> {
     /// Draws the chart.
-    pub(super) fn draw(&self, frame: &Frame, variants: &[&str], styles: &Styles) -> Result<Scene, PlotError> {
+    pub(super) fn draw(
+        &self,
+        frame: &Frame,
+        variants: &[&str],
+        styles: &Styles,
+    ) -> Result<Scene, PlotError> {
         let several = self.panels.len() > 1;
         let each = if several { PANEL } else { ONE_PANEL };
-        let lanes = self.panels.iter().map(|panel| panel.lanes.len()).max().unwrap_or(0) as f64 * LANE;
+        let lanes = self
+            .panels
+            .iter()
+            .map(|panel| panel.lanes.len())
+            .max()
+            .unwrap_or(0) as f64
+            * LANE;
         let panels = (each + GAP + lanes) * self.panels.len() as f64 - GAP;
         // The legend's height is known once it is drawn: on a page nobody sees.
         let mut trial = Scene::new(WIDTH, 1.0);
         let head = frame.draw(&mut trial);
-        let sample = if self.marked { Sample::MarkedLine } else { Sample::Line };
+        let sample = if self.marked {
+            Sample::MarkedLine
+        } else {
+            Sample::Line
+        };
         // Several panels carry their names themselves.
-        let key = |scene: &mut Scene| if several { head + 24.0 } else { legend(scene, head, variants, styles, sample) };
+        let key = |scene: &mut Scene| {
+            if several {
+                head + 24.0
+            } else {
+                legend(scene, head, variants, styles, sample)
+            }
+        };
         let top = key(&mut trial);
         let mut scene = Scene::new(WIDTH, (top + panels + BELOW).ceil());
         frame.draw(&mut scene);
         key(&mut scene);
-        let widest = self.y.ticks.iter().map(|(_, label)| text_width(label, SMALL)).fold(0.0, f64::max);
+        let widest = self
+            .y
+            .ticks
+            .iter()
+            .map(|(_, label)| text_width(label, SMALL))
+            .fold(0.0, f64::max);
         // "stalls" stands left of the lanes, in the room of the tick labels.
-        let widest = if lanes > 0.0 { widest.max(text_width("stalls", SMALL)) } else { widest };
+        let widest = if lanes > 0.0 {
+            widest.max(text_width("stalls", SMALL))
+        } else {
+            widest
+        };
         let (left, right) = (MARGIN + 24.0 + widest + 6.0, WIDTH - 22.0);
         for (number, panel) in self.panels.iter().enumerate() {
             let top = top + number as f64 * (each + GAP + lanes);
-            let room = Room { left, right, top, bottom: top + each };
+            let room = Room {
+                left,
+                right,
+                top,
+                bottom: top + each,
+            };
             self.panel(&mut scene, room, panel, styles);
             if several {
                 let name = panel.lines.first().map_or("", |line| line.variant);
@@ -97,7 +132,12 @@ impl LineChart<'_> {
         }
         let bottom = top + panels;
         x_labels(&mut scene, &self.x, (left, right), bottom);
-        scene.text_upwards((MARGIN + 6.0, top + panels / 2.0), &self.y.label, SMALL, INK);
+        scene.text_upwards(
+            (MARGIN + 6.0, top + panels / 2.0),
+            &self.y.label,
+            SMALL,
+            INK,
+        );
         Ok(scene)
     }
 
@@ -111,36 +151,75 @@ impl LineChart<'_> {
             scene.area(floor.chain(ends).collect(), SHADE);
         }
         // A low panel has room for every other label only.
-        let every = if height < 30.0 * self.y.ticks.len() as f64 * 0.7 { 2 } else { 1 };
+        let every = if height < 30.0 * self.y.ticks.len() as f64 * 0.7 {
+            2
+        } else {
+            1
+        };
         for (number, (value, label)) in self.y.ticks.iter().enumerate() {
-            scene.line(vec![(room.left, y(*value)), (room.right, y(*value))], FAINT, 0.5, None);
+            scene.line(
+                vec![(room.left, y(*value)), (room.right, y(*value))],
+                FAINT,
+                0.5,
+                None,
+            );
             if number % every == 0 {
-                scene.text((room.left - 6.0, y(*value)), label, SMALL, GREY, Anchor::Right);
+                scene.text(
+                    (room.left - 6.0, y(*value)),
+                    label,
+                    SMALL,
+                    GREY,
+                    Anchor::Right,
+                );
             }
         }
         let lanes_bottom = room.bottom + panel.lanes.len() as f64 * LANE;
         for (value, _) in &self.x.ticks {
-            scene.line(vec![(x(*value), room.top), (x(*value), lanes_bottom)], FAINT, 0.5, None);
+            scene.line(
+                vec![(x(*value), room.top), (x(*value), lanes_bottom)],
+                FAINT,
+                0.5,
+                None,
+            );
         }
         for line in &panel.lines {
             let style = styles.of(line.variant);
-            let points: Vec<Place> = line.points.iter().map(|point| (x(point.x), y(point.y))).collect();
+            let points: Vec<Place> = line
+                .points
+                .iter()
+                .map(|point| (x(point.x), y(point.y)))
+                .collect();
             for (point, at) in line.points.iter().zip(&points) {
                 if let Some(half) = point.half_width {
-                    interval(scene, at.0, y(point.y - half), y(point.y + half), style.color);
+                    interval(
+                        scene,
+                        at.0,
+                        y(point.y - half),
+                        y(point.y + half),
+                        style.color,
+                    );
                 }
                 if self.marked {
                     scene.mark(*at, style.marker, 3.5, style.color);
                 }
             }
-            scene.line(points, style.color, if line.thin { 0.75 } else { 1.75 }, style.dash);
+            scene.line(
+                points,
+                style.color,
+                if line.thin { 0.75 } else { 1.75 },
+                style.dash,
+            );
         }
         for (number, lane) in panel.lanes.iter().enumerate() {
             let top = room.bottom + number as f64 * LANE;
             for (from, to, share) in &lane.spans {
                 let mut color = styles.of(lane.variant).color;
                 color.3 = 0.2 + 0.8 * share.clamp(0.0, 1.0);
-                scene.rect((x(*from), top + 1.5), (x(*to).max(x(*from) + 1.0), top + LANE - 0.5), color);
+                scene.rect(
+                    (x(*from), top + 1.5),
+                    (x(*to).max(x(*from) + 1.0), top + LANE - 0.5),
+                    color,
+                );
             }
         }
         if !panel.lanes.is_empty() {
@@ -149,7 +228,11 @@ impl LineChart<'_> {
             let at = (room.left - 6.0, middle.max(room.bottom + 14.0));
             scene.text(at, "stalls", SMALL, GREY, Anchor::Right);
         }
-        let frame = [(room.left, room.top), (room.left, lanes_bottom), (room.right, lanes_bottom)];
+        let frame = [
+            (room.left, room.top),
+            (room.left, lanes_bottom),
+            (room.right, lanes_bottom),
+        ];
         scene.line(frame.to_vec(), GREY, 1.0, None);
     }
 }
@@ -165,7 +248,13 @@ pub(super) fn x_labels(scene: &mut Scene, axis: &Axis, (left, right): (f64, f64)
             free_from = at + half + 6.0;
         }
     }
-    scene.text((f64::midpoint(left, right), bottom + 34.0), &axis.label, SMALL, INK, Anchor::Middle);
+    scene.text(
+        (f64::midpoint(left, right), bottom + 34.0),
+        &axis.label,
+        SMALL,
+        INK,
+        Anchor::Middle,
+    );
 }
 
 /// An upright interval with its caps.

@@ -54,8 +54,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of a report.
-    pub const ALL: [Self; 7] =
-        [Self::Forest, Self::Throughput, Self::Latency, Self::Amplification, Self::HitRatio, Self::Bound, Self::Index];
+    pub const ALL: [Self; 7] = [
+        Self::Forest,
+        Self::Throughput,
+        Self::Latency,
+        Self::Amplification,
+        Self::HitRatio,
+        Self::Bound,
+        Self::Index,
+    ];
 
     /// The name on the command line and in file names.
     pub fn name(self) -> &'static str {
@@ -134,9 +141,15 @@ impl Figure {
     /// # Errors
     /// See [`PlotError`].
     pub fn save(&self, folder: &Path) -> Result<(), PlotError> {
-        store::replace(&folder.join(format!("{}.svg", self.name)), self.svg()?.as_bytes())?;
+        store::replace(
+            &folder.join(format!("{}.svg", self.name)),
+            self.svg()?.as_bytes(),
+        )?;
         self.scene.png(&folder.join(format!("{}.png", self.name)))?;
-        store::replace(&folder.join(format!("{}.csv", self.name)), self.csv.as_bytes())?;
+        store::replace(
+            &folder.join(format!("{}.csv", self.name)),
+            self.csv.as_bytes(),
+        )?;
         Ok(())
     }
 }
@@ -157,7 +170,12 @@ pub struct Figures {
 pub fn figures(kinds: &[Kind], input: &PlotInput) -> Result<Figures, PlotError> {
     let variants = compare::variants(input.rows);
     let styles = Styles::new(&variants, input.baseline);
-    let mut page = Page { input, variants, styles, figures: Figures::default() };
+    let mut page = Page {
+        input,
+        variants,
+        styles,
+        figures: Figures::default(),
+    };
     for kind in kinds {
         match kind {
             Kind::Forest => page.forest()?,
@@ -194,7 +212,11 @@ struct Words {
 
 impl Page<'_> {
     fn frame<'b>(&'b self, words: &'b Words) -> Frame<'b> {
-        Frame { title: &words.title, subtitle: &words.subtitle, provenance: self.input.provenance }
+        Frame {
+            title: &words.title,
+            subtitle: &words.subtitle,
+            provenance: self.input.provenance,
+        }
     }
 
     /// Takes up a finished figure. Figures of other points of the sweep are told apart by a number in their names.
@@ -203,11 +225,28 @@ impl Page<'_> {
             true => words.kind.name().to_owned(),
             false => format!("{}.{}", words.kind.name(), words.part),
         };
-        let namesakes = |figure: &&Figure| figure.name == stem || figure.name.starts_with(&format!("{stem}.point-"));
+        let namesakes = |figure: &&Figure| {
+            figure.name == stem || figure.name.starts_with(&format!("{stem}.point-"))
+        };
         let number = self.figures.drawn.iter().filter(namesakes).count();
-        let name = if number == 0 { stem } else { format!("{stem}.point-{}", number + 1) };
-        let Words { title, caption, csv, .. } = words;
-        self.figures.drawn.push(Figure { name, title, caption, csv, scene });
+        let name = if number == 0 {
+            stem
+        } else {
+            format!("{stem}.point-{}", number + 1)
+        };
+        let Words {
+            title,
+            caption,
+            csv,
+            ..
+        } = words;
+        self.figures.drawn.push(Figure {
+            name,
+            title,
+            caption,
+            csv,
+            scene,
+        });
     }
 
     fn skip(&mut self, kind: Kind, why: &str) {
@@ -216,8 +255,13 @@ impl Page<'_> {
 
     /// `4 seeds, engine.cache.size=32MiB`.
     fn subtitle(&self, point: &Point) -> String {
-        let seeds: std::collections::BTreeSet<u64> = self.input.rows.iter().map(|row| row.seed).collect();
-        let seeds = if seeds.len() == 1 { "1 seed".to_owned() } else { format!("{} seeds", seeds.len()) };
+        let seeds: std::collections::BTreeSet<u64> =
+            self.input.rows.iter().map(|row| row.seed).collect();
+        let seeds = if seeds.len() == 1 {
+            "1 seed".to_owned()
+        } else {
+            format!("{} seeds", seeds.len())
+        };
         match point.is_empty() {
             true => seeds,
             false => format!("{}, {seeds}", point_label(point)),

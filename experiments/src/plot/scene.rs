@@ -85,11 +85,35 @@ pub(super) enum Marker {
 pub(super) type Place = (f64, f64);
 
 enum Shape {
-    Text { at: Place, text: String, size: f64, color: Color, anchor: Anchor, upwards: bool },
-    Line { points: Vec<Place>, color: Color, width: f64, dash: Option<(u32, u32)> },
-    Rect { from: Place, to: Place, color: Color },
-    Area { corners: Vec<Place>, color: Color },
-    Mark { at: Place, marker: Marker, radius: f64, color: Color },
+    Text {
+        at: Place,
+        text: String,
+        size: f64,
+        color: Color,
+        anchor: Anchor,
+        upwards: bool,
+    },
+    Line {
+        points: Vec<Place>,
+        color: Color,
+        width: f64,
+        dash: Option<(u32, u32)>,
+    },
+    Rect {
+        from: Place,
+        to: Place,
+        color: Color,
+    },
+    Area {
+        corners: Vec<Place>,
+        color: Color,
+    },
+    Mark {
+        at: Place,
+        marker: Marker,
+        radius: f64,
+        color: Color,
+    },
 }
 
 /// A page with shapes on it.
@@ -105,7 +129,10 @@ fn use_font() {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| {
         let font = include_bytes!("../../assets/Arimo-Subset.ttf");
-        assert!(register_font(FONT, FontStyle::Normal, font).is_ok(), "the embedded font is a font");
+        assert!(
+            register_font(FONT, FontStyle::Normal, font).is_ok(),
+            "the embedded font is a font"
+        );
     });
 }
 
@@ -113,7 +140,9 @@ fn use_font() {
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
     use_font();
     let font = (FONT, size * PIXELS * BITMAP_EM).into_font();
-    font.box_size(text).map_or(0.0, |(width, _)| f64::from(width)) / PIXELS
+    font.box_size(text)
+        .map_or(0.0, |(width, _)| f64::from(width))
+        / PIXELS
 }
 
 /// The text, cut with an ellipsis to a width.
@@ -135,22 +164,64 @@ pub(super) fn fitted(text: &str, size: f64, width: f64) -> String {
 impl Scene {
     /// An empty page.
     pub(super) fn new(width: f64, height: f64) -> Self {
-        Self { width, height, shapes: Vec::new() }
+        Self {
+            width,
+            height,
+            shapes: Vec::new(),
+        }
     }
 
     /// Adds a line of text, its middle at `at.1`.
-    pub(super) fn text(&mut self, at: Place, text: impl Into<String>, size: f64, color: Color, anchor: Anchor) {
-        self.shapes.push(Shape::Text { at, text: text.into(), size, color, anchor, upwards: false });
+    pub(super) fn text(
+        &mut self,
+        at: Place,
+        text: impl Into<String>,
+        size: f64,
+        color: Color,
+        anchor: Anchor,
+    ) {
+        self.shapes.push(Shape::Text {
+            at,
+            text: text.into(),
+            size,
+            color,
+            anchor,
+            upwards: false,
+        });
     }
 
     /// Adds text that reads from bottom to top, its middle at `at`.
-    pub(super) fn text_upwards(&mut self, at: Place, text: impl Into<String>, size: f64, color: Color) {
-        self.shapes.push(Shape::Text { at, text: text.into(), size, color, anchor: Anchor::Middle, upwards: true });
+    pub(super) fn text_upwards(
+        &mut self,
+        at: Place,
+        text: impl Into<String>,
+        size: f64,
+        color: Color,
+    ) {
+        self.shapes.push(Shape::Text {
+            at,
+            text: text.into(),
+            size,
+            color,
+            anchor: Anchor::Middle,
+            upwards: true,
+        });
     }
 
     /// Adds a line; `dash` is the length of strokes and of gaps in points.
-    pub(super) fn line(&mut self, points: Vec<Place>, color: Color, width: f64, dash: Option<(u32, u32)>) {
-        self.shapes.push(Shape::Line { points, color, width, dash });
+    pub(super) fn line(
+        &mut self,
+        points: Vec<Place>,
+        color: Color,
+        width: f64,
+        dash: Option<(u32, u32)>,
+    ) {
+        self.shapes.push(Shape::Line {
+            points,
+            color,
+            width,
+            dash,
+        });
     }
 
     /// Adds a filled rectangle.
@@ -165,36 +236,65 @@ impl Scene {
 
     /// Adds a data point.
     pub(super) fn mark(&mut self, at: Place, marker: Marker, radius: f64, color: Color) {
-        self.shapes.push(Shape::Mark { at, marker, radius, color });
+        self.shapes.push(Shape::Mark {
+            at,
+            marker,
+            radius,
+            color,
+        });
     }
 
     /// Pixels in each direction.
     fn pixels(&self) -> (u32, u32) {
-        ((self.width * PIXELS).round() as u32, (self.height * PIXELS).round() as u32)
+        (
+            (self.width * PIXELS).round() as u32,
+            (self.height * PIXELS).round() as u32,
+        )
     }
 
     /// The figure as SVG, `title` as its name for readers that do not see it.
     pub(super) fn svg(&self, title: &str) -> Result<String, PlotError> {
         let (width, height) = self.pixels();
         let mut svg = String::new();
-        self.paint(SVGBackend::with_string(&mut svg, (width, height)), TextMetrics { em: SVG_EM, drop: 0.0 })?;
-        let title = title.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+        self.paint(
+            SVGBackend::with_string(&mut svg, (width, height)),
+            TextMetrics {
+                em: SVG_EM,
+                drop: 0.0,
+            },
+        )?;
+        let title = title
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('"', "&quot;");
         let drawn = format!("<svg width=\"{width}\" height=\"{height}\" ");
-        let shown =
-            format!("<svg width=\"{}\" height=\"{}\" role=\"img\" aria-label=\"{title}\" ", width / 2, height / 2);
+        let shown = format!(
+            "<svg width=\"{}\" height=\"{}\" role=\"img\" aria-label=\"{title}\" ",
+            width / 2,
+            height / 2
+        );
         Ok(svg.replacen(&drawn, &shown, 1))
     }
 
     /// Writes the figure as PNG.
     pub(super) fn png(&self, path: &Path) -> Result<(), PlotError> {
-        self.paint(BitMapBackend::new(path, self.pixels()), TextMetrics { em: BITMAP_EM, drop: BITMAP_DROP })
+        self.paint(
+            BitMapBackend::new(path, self.pixels()),
+            TextMetrics {
+                em: BITMAP_EM,
+                drop: BITMAP_DROP,
+            },
+        )
     }
 
     fn paint<B: DrawingBackend>(&self, backend: B, text: TextMetrics) -> Result<(), PlotError> {
         use_font();
         let area = backend.into_drawing_area();
-        area.fill(&color(0xffffff)).map_err(PlotError::from_drawing)?;
-        self.shapes.iter().try_for_each(|shape| shape.paint(&area, text))?;
+        area.fill(&color(0xffffff))
+            .map_err(PlotError::from_drawing)?;
+        self.shapes
+            .iter()
+            .try_for_each(|shape| shape.paint(&area, text))?;
         area.present().map_err(PlotError::from_drawing)
     }
 }
@@ -204,41 +304,87 @@ fn pixel((x, y): Place) -> (i32, i32) {
 }
 
 fn stroke(color: Color, width: f64) -> ShapeStyle {
-    ShapeStyle { color, filled: false, stroke_width: (width * PIXELS).round() as u32 }
+    ShapeStyle {
+        color,
+        filled: false,
+        stroke_width: (width * PIXELS).round() as u32,
+    }
 }
 
 impl Shape {
-    fn paint<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, metrics: TextMetrics) -> Result<(), PlotError> {
+    fn paint<B: DrawingBackend>(
+        &self,
+        area: &DrawingArea<B, Shift>,
+        metrics: TextMetrics,
+    ) -> Result<(), PlotError> {
         let painted = match self {
-            Self::Text { at, text, size, color, anchor, upwards } => {
+            Self::Text {
+                at,
+                text,
+                size,
+                color,
+                anchor,
+                upwards,
+            } => {
                 let horizontal = match anchor {
                     Anchor::Left => HPos::Left,
                     Anchor::Middle => HPos::Center,
                     Anchor::Right => HPos::Right,
                 };
                 let font = (FONT, size * PIXELS * metrics.em).into_font();
-                let turned = if *upwards { font.transform(FontTransform::Rotate270) } else { font };
-                let style = TextStyle::from(turned).color(color).pos(Pos::new(horizontal, VPos::Center));
+                let turned = if *upwards {
+                    font.transform(FontTransform::Rotate270)
+                } else {
+                    font
+                };
+                let style = TextStyle::from(turned)
+                    .color(color)
+                    .pos(Pos::new(horizontal, VPos::Center));
                 let drop = size * metrics.drop;
-                let at = if *upwards { (at.0 + drop, at.1) } else { (at.0, at.1 + drop) };
+                let at = if *upwards {
+                    (at.0 + drop, at.1)
+                } else {
+                    (at.0, at.1 + drop)
+                };
                 area.draw_text(text, &style, pixel(at))
             }
-            Self::Line { points, color, width, dash } => {
+            Self::Line {
+                points,
+                color,
+                width,
+                dash,
+            } => {
                 let points: Vec<(i32, i32)> = points.iter().copied().map(pixel).collect();
                 let style = stroke(*color, *width);
                 match dash {
                     None => area.draw(&PathElement::new(points, style)),
-                    Some((on, off)) => area.draw(&DashedPathElement::new(points, on * 2, off * 2, style)),
+                    Some((on, off)) => {
+                        area.draw(&DashedPathElement::new(points, on * 2, off * 2, style))
+                    }
                 }
             }
-            Self::Rect { from, to, color } => area.draw(&Rectangle::new([pixel(*from), pixel(*to)], color.filled())),
+            Self::Rect { from, to, color } => {
+                area.draw(&Rectangle::new([pixel(*from), pixel(*to)], color.filled()))
+            }
             Self::Area { corners, color } => {
                 let corners: Vec<(i32, i32)> = corners.iter().copied().map(pixel).collect();
                 area.draw(&Polygon::new(corners, color.filled()))
             }
-            Self::Mark { marker: Marker::None, .. } => Ok(()),
-            Self::Mark { at, marker, radius, color } => match marker.corners(*at, *radius) {
-                None => area.draw(&Circle::new(pixel(*at), (radius * PIXELS).round() as i32, color.filled())),
+            Self::Mark {
+                marker: Marker::None,
+                ..
+            } => Ok(()),
+            Self::Mark {
+                at,
+                marker,
+                radius,
+                color,
+            } => match marker.corners(*at, *radius) {
+                None => area.draw(&Circle::new(
+                    pixel(*at),
+                    (radius * PIXELS).round() as i32,
+                    color.filled(),
+                )),
                 Some(corners) => {
                     let corners: Vec<(i32, i32)> = corners.into_iter().map(pixel).collect();
                     area.draw(&Polygon::new(corners, color.filled()))
@@ -253,7 +399,12 @@ impl Marker {
     /// The corners of a marker; None for a circle, which has none.
     fn corners(self, (x, y): Place, radius: f64) -> Option<Vec<Place>> {
         let turned = |corners: &[(f64, f64)]| {
-            Some(corners.iter().map(|(right, down)| (x + right * radius, y + down * radius)).collect())
+            Some(
+                corners
+                    .iter()
+                    .map(|(right, down)| (x + right * radius, y + down * radius))
+                    .collect(),
+            )
         };
         match self {
             Self::Circle | Self::None => None,

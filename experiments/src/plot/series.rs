@@ -29,9 +29,17 @@ impl TimeBin {
 /// Seeds end at different times and their slices differ in length: equal bins over the longest, each the mean over the
 /// seeds that run throughout it. None without a slice.
 pub(super) fn over_time(seeds: &[&Vec<SeriesPoint>]) -> Option<Vec<TimeBin>> {
-    let end_of = |slices: &Vec<SeriesPoint>| slices.last().map_or(0, |slice| slice.at_nanos + slice.nanos);
+    let end_of = |slices: &Vec<SeriesPoint>| {
+        slices
+            .last()
+            .map_or(0, |slice| slice.at_nanos + slice.nanos)
+    };
     let end = seeds.iter().map(|slices| end_of(slices)).max()?;
-    let bins = seeds.iter().map(|slices| slices.len()).max().filter(|bins| *bins > 0 && end > 0)?;
+    let bins = seeds
+        .iter()
+        .map(|slices| slices.len())
+        .max()
+        .filter(|bins| *bins > 0 && end > 0)?;
     let width = end as f64 / bins as f64;
     let bin = |number: usize| {
         let (from, to) = (number as f64 * width, (number + 1) as f64 * width);
@@ -53,13 +61,20 @@ pub(super) fn over_time(seeds: &[&Vec<SeriesPoint>]) -> Option<Vec<TimeBin>> {
             }
         }
         let mean = |values: &[f64]| (!values.is_empty()).then(|| stats::mean(values));
-        Some(TimeBin { from: from / 1e9, to: to / 1e9, rate: mean(&rates)?, stalled: mean(&stalls)? })
+        Some(TimeBin {
+            from: from / 1e9,
+            to: to / 1e9,
+            rate: mean(&rates)?,
+            stalled: mean(&stalls)?,
+        })
     };
     Some((0..bins).filter_map(bin).collect())
 }
 
 /// All seeds in one histogram; None without a value.
-pub(super) fn merged<'a>(histograms: impl Iterator<Item = &'a Histogram<u64>>) -> Option<Histogram<u64>> {
+pub(super) fn merged<'a>(
+    histograms: impl Iterator<Item = &'a Histogram<u64>>,
+) -> Option<Histogram<u64>> {
     let mut merged: Option<Histogram<u64>> = None;
     for histogram in histograms.filter(|histogram| !histogram.is_empty()) {
         match &mut merged {
@@ -79,7 +94,13 @@ pub(super) fn spectrum(histogram: &Histogram<u64>) -> Vec<LinePoint> {
     let steps = (end / 0.02).floor() as usize;
     let places = (0..=steps).map(|step| step as f64 * 0.02).chain([end]);
     let value = |x: f64| histogram.value_at_quantile(1.0 - 10_f64.powf(-x)) as f64 / 1e3;
-    let mut points: Vec<LinePoint> = places.map(|x| LinePoint { x, y: value(x), half_width: None }).collect();
+    let mut points: Vec<LinePoint> = places
+        .map(|x| LinePoint {
+            x,
+            y: value(x),
+            half_width: None,
+        })
+        .collect();
     points.dedup();
     points
 }
@@ -89,19 +110,38 @@ mod tests {
     use super::*;
 
     fn slice(at: u64, nanos: u64, operations: u64) -> SeriesPoint {
-        SeriesPoint { at_nanos: at, nanos, operations, stall_nanos: nanos / 2, ..SeriesPoint::default() }
+        SeriesPoint {
+            at_nanos: at,
+            nanos,
+            operations,
+            stall_nanos: nanos / 2,
+            ..SeriesPoint::default()
+        }
     }
 
     #[test]
     fn slices_of_unlike_length_are_averaged_by_overlap() {
         const SECOND: u64 = 1_000_000_000;
         let long = vec![slice(0, SECOND, 100), slice(SECOND, SECOND, 300)];
-        let short = vec![slice(0, SECOND / 2, 100), slice(SECOND / 2, SECOND / 2, 200)];
+        let short = vec![
+            slice(0, SECOND / 2, 100),
+            slice(SECOND / 2, SECOND / 2, 200),
+        ];
         let bins = over_time(&[&long, &short]).expect("there are slices");
         // The short seed does 300 operations in the first second and is over in the second one.
         let expected = [
-            TimeBin { from: 0.0, to: 1.0, rate: 200.0, stalled: 0.5 },
-            TimeBin { from: 1.0, to: 2.0, rate: 300.0, stalled: 0.5 },
+            TimeBin {
+                from: 0.0,
+                to: 1.0,
+                rate: 200.0,
+                stalled: 0.5,
+            },
+            TimeBin {
+                from: 1.0,
+                to: 2.0,
+                rate: 300.0,
+                stalled: 0.5,
+            },
         ];
         assert_eq!(bins, expected);
         assert_eq!(over_time(&[&Vec::new()]), None);
@@ -112,9 +152,17 @@ mod tests {
         let mut histogram = Histogram::<u64>::new(3).expect("three digits are allowed");
         (1..=1000).for_each(|value| histogram.record(value * 1000).expect("the histogram grows"));
         let points = spectrum(&histogram);
-        let (last, median) =
-            (points[points.len() - 1], points.iter().find(|point| point.x >= 0.301).expect("the median"));
-        assert!((last.x - 3.0).abs() < 1e-9 && (last.y - 1000.0).abs() < 1.0, "{last:?}");
+        let (last, median) = (
+            points[points.len() - 1],
+            points
+                .iter()
+                .find(|point| point.x >= 0.301)
+                .expect("the median"),
+        );
+        assert!(
+            (last.x - 3.0).abs() < 1e-9 && (last.y - 1000.0).abs() < 1.0,
+            "{last:?}"
+        );
         assert!((median.y - 510.0).abs() < 15.0, "{median:?}");
     }
 }

@@ -22,7 +22,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
-use polars::prelude::{Column, DataFrame, NamedFrom, ParquetReader, ParquetWriter, PolarsError, SerReader, Series};
+use polars::prelude::{
+    Column, DataFrame, NamedFrom, ParquetReader, ParquetWriter, PolarsError, SerReader, Series,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,7 +34,9 @@ use crate::record::World;
 mod table;
 mod trial;
 
-pub use table::{Collected, SummaryRow, TidyRow, collect, content_hash, read_trials, summarise, tidy};
+pub use table::{
+    Collected, SummaryRow, TidyRow, collect, content_hash, read_trials, summarise, tidy,
+};
 pub use trial::{StoredTrial, read_trial, write_trial};
 
 /// A sweep's point: dotted key to value.
@@ -68,8 +72,18 @@ pub enum StoreError {
 }
 
 impl From<FileError> for StoreError {
-    fn from(FileError { action, path, source }: FileError) -> Self {
-        Self::Io { action, path, source }
+    fn from(
+        FileError {
+            action,
+            path,
+            source,
+        }: FileError,
+    ) -> Self {
+        Self::Io {
+            action,
+            path,
+            source,
+        }
     }
 }
 
@@ -77,14 +91,21 @@ type Result<T> = std::result::Result<T, StoreError>;
 
 /// A sweep's point as shown in tables: `engine.cache.size=32MiB`, several keys parted by a space; empty without a sweep.
 pub fn point_label(point: &Point) -> String {
-    point.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+    point
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The order of two points: key by key, values that are numbers or sizes by their amount, others by their letters.
 pub fn order_points(a: &Point, b: &Point) -> Ordering {
     let amount = |value: &str| match value.parse::<f64>() {
         Ok(number) => Some(number),
-        Err(_) => value.parse::<ByteSize>().ok().map(|size| size.as_u64() as f64),
+        Err(_) => value
+            .parse::<ByteSize>()
+            .ok()
+            .map(|size| size.as_u64() as f64),
     };
     for ((key, value), (other_key, other)) in a.iter().zip(b) {
         let by_amount = match (amount(value), amount(other)) {
@@ -100,7 +121,10 @@ pub fn order_points(a: &Point, b: &Point) -> Ordering {
 }
 
 /// A CSV table (RFC 4180, lines ended by a line feed).
-pub fn csv<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub fn csv<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let quoted = |field: &str| match field.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", field.replace('"', "\"\"")),
         false => field.to_owned(),
@@ -142,12 +166,22 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn damaged(path: &Path, message: impl ToString) -> StoreError {
-    StoreError::Damaged { path: path.to_owned(), message: message.to_string() }
+    StoreError::Damaged {
+        path: path.to_owned(),
+        message: message.to_string(),
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "results are files of this machine, not of the engine's world")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "results are files of this machine, not of the engine's world"
+)]
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| StoreError::Io { action: "read", path: path.to_owned(), source })
+    std::fs::read(path).map_err(|source| StoreError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
@@ -165,7 +199,9 @@ fn json_lines(values: &[impl Serialize]) -> Vec<u8> {
     bytes
 }
 
-fn parquet(frame: std::result::Result<DataFrame, PolarsError>) -> std::result::Result<Vec<u8>, PolarsError> {
+fn parquet(
+    frame: std::result::Result<DataFrame, PolarsError>,
+) -> std::result::Result<Vec<u8>, PolarsError> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).finish(&mut frame?)?;
     Ok(bytes)
@@ -198,7 +234,8 @@ pub fn parquet_of(columns: Vec<(&str, FrameColumn)>) -> Result<Vec<u8>> {
         })
         .collect();
     let height = columns.first().map_or(0, Column::len);
-    parquet(DataFrame::new(height, columns)).map_err(|error| damaged(Path::new("results.parquet"), error))
+    parquet(DataFrame::new(height, columns))
+        .map_err(|error| damaged(Path::new("results.parquet"), error))
 }
 
 /// Writes a Parquet file of columns with `height` values each.
@@ -223,16 +260,27 @@ fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
 
 fn frame(path: &Path) -> Result<DataFrame> {
     let bytes = io::Cursor::new(read(path)?);
-    ParquetReader::new(bytes).finish().map_err(|error| damaged(path, error))
+    ParquetReader::new(bytes)
+        .finish()
+        .map_err(|error| damaged(path, error))
 }
 
 fn strings(path: &Path, frame: &DataFrame, name: &str) -> Result<Vec<String>> {
-    let column = frame.column(name).and_then(|column| column.str()).map_err(|error| damaged(path, error))?;
-    Ok(column.iter().map(|value| value.unwrap_or_default().to_owned()).collect())
+    let column = frame
+        .column(name)
+        .and_then(|column| column.str())
+        .map_err(|error| damaged(path, error))?;
+    Ok(column
+        .iter()
+        .map(|value| value.unwrap_or_default().to_owned())
+        .collect())
 }
 
 fn integers(path: &Path, frame: &DataFrame, name: &str) -> Result<Vec<u64>> {
-    let column = frame.column(name).and_then(|column| column.u64()).map_err(|error| damaged(path, error))?;
+    let column = frame
+        .column(name)
+        .and_then(|column| column.u64())
+        .map_err(|error| damaged(path, error))?;
     Ok(column.iter().map(Option::unwrap_or_default).collect())
 }
 
@@ -243,14 +291,27 @@ mod tests {
     #[test]
     fn points_are_ordered_by_amount() {
         let point = |value: &str| Point::from([("engine.cache.size".to_owned(), value.to_owned())]);
-        for (less, more) in [("32MiB", "128MiB"), ("512KiB", "1MiB"), ("9", "10"), ("0.5", "0.75"), ("arc", "lru")] {
-            assert_eq!(order_points(&point(less), &point(more)), Ordering::Less, "{less} {more}");
+        for (less, more) in [
+            ("32MiB", "128MiB"),
+            ("512KiB", "1MiB"),
+            ("9", "10"),
+            ("0.5", "0.75"),
+            ("arc", "lru"),
+        ] {
+            assert_eq!(
+                order_points(&point(less), &point(more)),
+                Ordering::Less,
+                "{less} {more}"
+            );
         }
     }
 
     #[test]
     fn csv_quotes_what_needs_it() {
         let row = ["a,b".to_owned(), "say \"x\"".to_owned()];
-        assert_eq!(csv(["one", "two"], [row]), "one,two\n\"a,b\",\"say \"\"x\"\"\"\n");
+        assert_eq!(
+            csv(["one", "two"], [row]),
+            "one,two\n\"a,b\",\"say \"\"x\"\"\"\n"
+        );
     }
 }

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::trial::{StoredTrial, read_metrics_of, read_trial};
-use super::{Point, Result, StoreError, column, damaged, json, json_lines, parquet, point_label, replace, world_name};
+use super::{
+    Point, Result, StoreError, column, damaged, json, json_lines, parquet, point_label, replace,
+    world_name,
+};
 use crate::files;
 use crate::metrics::{self, Measured};
 use crate::record::{Manifest, MetricRow, World};
@@ -77,8 +80,13 @@ pub struct SummaryRow {
 fn finished(experiment: &Path, wanted: Option<&BTreeSet<String>>) -> Result<Vec<PathBuf>> {
     let trials = experiment.join("trials");
     let is_wanted = |id: &String| wanted.is_none_or(|wanted| wanted.contains(id));
-    let folders = files::names(&trials)?.into_iter().filter(is_wanted).map(|id| trials.join(id));
-    let folders: Vec<_> = folders.filter(|folder| folder.join("DONE").exists()).collect();
+    let folders = files::names(&trials)?
+        .into_iter()
+        .filter(is_wanted)
+        .map(|id| trials.join(id));
+    let folders: Vec<_> = folders
+        .filter(|folder| folder.join("DONE").exists())
+        .collect();
     match folders.is_empty() {
         true => Err(StoreError::NoTrials(experiment.to_owned())),
         false => Ok(folders),
@@ -89,15 +97,26 @@ fn finished(experiment: &Path, wanted: Option<&BTreeSet<String>>) -> Result<Vec<
 ///
 /// # Errors
 /// [`StoreError::NoTrials`], and those of [`read_trial`].
-pub fn read_trials(experiment: &Path, wanted: Option<&BTreeSet<String>>) -> Result<Vec<StoredTrial>> {
+pub fn read_trials(
+    experiment: &Path,
+    wanted: Option<&BTreeSet<String>>,
+) -> Result<Vec<StoredTrial>> {
     let folders = finished(experiment, wanted)?;
-    let mut trials = folders.iter().map(|folder| read_trial(folder)).collect::<Result<Vec<_>>>()?;
+    let mut trials = folders
+        .iter()
+        .map(|folder| read_trial(folder))
+        .collect::<Result<Vec<_>>>()?;
     trials.sort_by(|a, b| order(&a.manifest).cmp(&order(&b.manifest)));
     Ok(trials)
 }
 
 fn order(manifest: &Manifest) -> (&str, &Point, u64, &str) {
-    (&manifest.variant, &manifest.point, manifest.seed, &manifest.id)
+    (
+        &manifest.variant,
+        &manifest.point,
+        manifest.seed,
+        &manifest.id,
+    )
 }
 
 /// Gathers an experiment's finished trials (those in `wanted` only, where it is given: an experiment's folder may hold
@@ -107,11 +126,20 @@ fn order(manifest: &Manifest) -> (&str, &Point, u64, &str) {
 /// [`StoreError::NoTrials`], [`StoreError::Io`] or [`StoreError::Damaged`].
 pub fn collect(experiment: &Path, wanted: Option<&BTreeSet<String>>) -> Result<Collected> {
     let folders = finished(experiment, wanted)?;
-    let mut trials = folders.iter().map(|folder| read_metrics_of(folder)).collect::<Result<Vec<_>>>()?;
+    let mut trials = folders
+        .iter()
+        .map(|folder| read_metrics_of(folder))
+        .collect::<Result<Vec<_>>>()?;
     trials.sort_by(|(a, _), (b, _)| order(a).cmp(&order(b)));
-    let rows: Vec<TidyRow> = trials.iter().flat_map(|(manifest, rows)| tidy(manifest, rows)).collect();
+    let rows: Vec<TidyRow> = trials
+        .iter()
+        .flat_map(|(manifest, rows)| tidy(manifest, rows))
+        .collect();
     let path = experiment.join("metrics.parquet");
-    replace(&path, &parquet(tidy_frame(&rows)).map_err(|error| damaged(&path, error))?)?;
+    replace(
+        &path,
+        &parquet(tidy_frame(&rows)).map_err(|error| damaged(&path, error))?,
+    )?;
     replace(&experiment.join("summary.json"), &json(&summarise(&rows)))?;
     let hash = content_hash(&rows);
     Ok(Collected { rows, hash })
@@ -130,7 +158,9 @@ pub fn tidy(manifest: &Manifest, rows: &[MetricRow]) -> Vec<TidyRow> {
         value: row.value,
         unit: row.unit.clone(),
         // A metric of another version that this one does not know is a count, as far as anybody can tell.
-        class: metrics::find(&row.metric).map_or(Measured::Exact, |metric| metric.class.within(manifest.world)),
+        class: metrics::find(&row.metric).map_or(Measured::Exact, |metric| {
+            metric.class.within(manifest.world)
+        }),
     };
     rows.iter().map(tidy).collect()
 }
@@ -150,7 +180,10 @@ const TEXT: [TextField; 8] = [
 
 /// Sweep keys are dotted, so that their columns never meet a column of [`TEXT`]; one without a dot is in `point` only.
 fn sweep_keys(rows: &[TidyRow]) -> BTreeSet<&String> {
-    rows.iter().flat_map(|row| row.point.keys()).filter(|key| key.contains('.')).collect()
+    rows.iter()
+        .flat_map(|row| row.point.keys())
+        .filter(|key| key.contains('.'))
+        .collect()
 }
 
 fn tidy_frame(rows: &[TidyRow]) -> std::result::Result<DataFrame, PolarsError> {
@@ -164,7 +197,10 @@ fn tidy_frame(rows: &[TidyRow]) -> std::result::Result<DataFrame, PolarsError> {
     columns.push(column("seed", seeds.as_slice()));
     columns.push(column("value", values.as_slice()));
     for key in sweep_keys(rows) {
-        let values: Vec<Option<&str>> = rows.iter().map(|row| row.point.get(key).map(String::as_str)).collect();
+        let values: Vec<Option<&str>> = rows
+            .iter()
+            .map(|row| row.point.get(key).map(String::as_str))
+            .collect();
         columns.push(column(key, values.as_slice()));
     }
     DataFrame::new(rows.len(), columns)
@@ -181,7 +217,12 @@ pub fn summarise(rows: &[TidyRow]) -> Vec<SummaryRow> {
     let mut index: BTreeMap<Key, usize> = BTreeMap::new();
     let mut groups: Vec<(&TidyRow, Vec<f64>)> = Vec::new();
     for row in rows {
-        let key = (row.variant.as_str(), &row.point, row.phase.as_str(), row.metric.as_str());
+        let key = (
+            row.variant.as_str(),
+            &row.point,
+            row.phase.as_str(),
+            row.metric.as_str(),
+        );
         let group = *index.entry(key).or_insert(groups.len());
         if group == groups.len() {
             groups.push((row, Vec::new()));
@@ -212,16 +253,35 @@ mod tests {
 
     #[test]
     fn the_same_results_give_the_same_bytes() {
-        let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let (one, two) = (
+            tempfile::tempdir().expect("a folder"),
+            tempfile::tempdir().expect("a folder"),
+        );
         for temporary in [&one, &two] {
             write_sample(temporary.path(), "lru", 0);
             write_sample(temporary.path(), "sieve", 0);
         }
-        let hashes = [&one, &two].map(|folder| collect(folder.path(), None).expect("two finished trials").hash);
+        let hashes = [&one, &two].map(|folder| {
+            collect(folder.path(), None)
+                .expect("two finished trials")
+                .hash
+        });
         assert_eq!(hashes[0], hashes[1]);
-        let files = ["metrics.parquet", "summary.json", "trials/lru-0/series.parquet", "trials/lru-0/metrics.jsonl"];
-        for file in files.into_iter().chain(["trials/lru-0/latency/run.read.hlog", "trials/lru-0/events.jsonl"]) {
-            assert_eq!(read(&one.path().join(file)).ok(), read(&two.path().join(file)).ok(), "{file}");
+        let files = [
+            "metrics.parquet",
+            "summary.json",
+            "trials/lru-0/series.parquet",
+            "trials/lru-0/metrics.jsonl",
+        ];
+        for file in files.into_iter().chain([
+            "trials/lru-0/latency/run.read.hlog",
+            "trials/lru-0/events.jsonl",
+        ]) {
+            assert_eq!(
+                read(&one.path().join(file)).ok(),
+                read(&two.path().join(file)).ok(),
+                "{file}"
+            );
         }
     }
 
@@ -233,18 +293,27 @@ mod tests {
             write_sample(temporary.path(), "arc", seed);
         }
         let unfinished = write_sample(temporary.path(), "clock", 1);
-        files::rename(&unfinished.join("DONE"), &unfinished.join("UNDONE")).expect("it was written");
+        files::rename(&unfinished.join("DONE"), &unfinished.join("UNDONE"))
+            .expect("it was written");
         let collected = collect(temporary.path(), None).expect("four finished trials");
         let expected = [("arc", 9), ("arc", 10), ("lru", 9), ("lru", 10)];
         let expected: Vec<TidyRow> = expected
             .into_iter()
-            .flat_map(|(variant, seed)| tidy(&sample(variant, seed, 1).manifest, &derive(&sample(variant, seed, 1))))
+            .flat_map(|(variant, seed)| {
+                tidy(
+                    &sample(variant, seed, 1).manifest,
+                    &derive(&sample(variant, seed, 1)),
+                )
+            })
             .collect();
         assert_eq!(collected.rows, expected);
         let wanted = BTreeSet::from(["lru-9".to_owned()]);
         let one = collect(temporary.path(), Some(&wanted)).expect("one trial");
         assert!(one.rows.iter().all(|row| row.trial == "lru-9") && one.hash != collected.hash);
-        assert!(matches!(collect(&temporary.path().join("x"), None), Err(StoreError::NoTrials(_))));
+        assert!(matches!(
+            collect(&temporary.path().join("x"), None),
+            Err(StoreError::NoTrials(_))
+        ));
     }
 
     #[test]
@@ -257,8 +326,14 @@ mod tests {
         assert_eq!(frame.height(), rows.len());
         let sizes = strings(&path, &frame, "engine.cache.size").expect("the sweep's column");
         assert!(sizes.iter().all(|size| size == "32MiB"));
-        assert_eq!(strings(&path, &frame, "point").expect("a column")[0], "engine.cache.size=32MiB");
-        let values = frame.column("value").and_then(|column| column.f64().cloned()).expect("numbers");
+        assert_eq!(
+            strings(&path, &frame, "point").expect("a column")[0],
+            "engine.cache.size=32MiB"
+        );
+        let values = frame
+            .column("value")
+            .and_then(|column| column.f64().cloned())
+            .expect("numbers");
         let values: Vec<f64> = values.iter().flatten().collect();
         assert_eq!(values, rows.iter().map(|row| row.value).collect::<Vec<_>>());
     }
@@ -268,14 +343,25 @@ mod tests {
         let rows = |seeds: &[u64]| -> Vec<TidyRow> {
             seeds
                 .iter()
-                .flat_map(|seed| tidy(&sample("a", *seed, 1).manifest, &derive(&sample("a", *seed, 1))))
+                .flat_map(|seed| {
+                    tidy(
+                        &sample("a", *seed, 1).manifest,
+                        &derive(&sample("a", *seed, 1)),
+                    )
+                })
                 .collect()
         };
         let hits = |seeds: &[u64]| {
             let summary = summarise(&rows(seeds));
-            summary.into_iter().find(|row| row.metric == "cache.hit_ratio").expect("the sample has reads")
+            summary
+                .into_iter()
+                .find(|row| row.metric == "cache.hit_ratio")
+                .expect("the sample has reads")
         };
-        assert_eq!((hits(&[0]).n, hits(&[0]).mean, hits(&[0]).half_width), (1, 0.75, None));
+        assert_eq!(
+            (hits(&[0]).n, hits(&[0]).mean, hits(&[0]).half_width),
+            (1, 0.75, None)
+        );
         let two = hits(&[0, 250]);
         assert_eq!((two.n, two.min, two.max, two.mean), (2, 0.75, 0.8, 0.775));
         // Half-width for two values is t(0.975, 1) = 12.7062 times half their distance.

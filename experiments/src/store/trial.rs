@@ -7,14 +7,16 @@ use std::time::Duration;
 use aura_engine::Event;
 use aura_workloads::trace::{Contents, TraceWriter};
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::interval_log::{IntervalLogIterator, IntervalLogWriterBuilder, LogEntry};
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
+};
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
 use polars::prelude::{DataFrame, PolarsError};
 use serde::Serialize;
 
 use super::{
-    Result, StoreError, column, create_folder, damaged, frame, integers, json, json_lines, parquet, parse, read,
-    strings,
+    Result, StoreError, column, create_folder, damaged, frame, integers, json, json_lines, parquet,
+    parse, read, strings,
 };
 use crate::files;
 use crate::record::{CacheTrace, Manifest, MetricRow, OpClass, SeriesPoint, TrialResult};
@@ -43,16 +45,25 @@ pub fn write_trial(folder: &Path, trial: &TrialResult, rows: &[MetricRow]) -> Re
     files::write(&folder.join("manifest.json"), &json(&trial.manifest))?;
     files::write(&folder.join("metrics.jsonl"), &json_lines(rows))?;
     let path = folder.join("series.parquet");
-    files::write(&path, &parquet(series_frame(trial)).map_err(|error| damaged(&path, error))?)?;
+    files::write(
+        &path,
+        &parquet(series_frame(trial)).map_err(|error| damaged(&path, error))?,
+    )?;
     let mut events = Vec::new();
     for phase in &trial.phases {
         check_phase_name(&phase.name)?;
-        let line = |event| EventLine { phase: &phase.name, event };
-        events.extend(json_lines(&phase.events.iter().map(line).collect::<Vec<_>>()));
+        let line = |event| EventLine {
+            phase: &phase.name,
+            event,
+        };
+        events.extend(json_lines(
+            &phase.events.iter().map(line).collect::<Vec<_>>(),
+        ));
         for (kind, histograms) in [("hlog", &phase.latency), ("service.hlog", &phase.service)] {
             for (class, histogram) in histograms {
                 let path = latency.join(format!("{}.{}.{kind}", phase.name, class.name()));
-                let log = histogram_log(histogram, phase.nanos).map_err(|message| damaged(&path, message))?;
+                let log = histogram_log(histogram, phase.nanos)
+                    .map_err(|message| damaged(&path, message))?;
                 files::write(&path, &log)?;
             }
         }
@@ -67,9 +78,16 @@ pub fn write_trial(folder: &Path, trial: &TrialResult, rows: &[MetricRow]) -> Re
 fn write_cache_trace(path: &Path, recorded: &CacheTrace) -> Result<()> {
     let written = || {
         let output = zstd::Encoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)?;
-        let contents = Contents { sizes: true, times: true, details: true };
+        let contents = Contents {
+            sizes: true,
+            times: true,
+            details: true,
+        };
         let mut writer = TraceWriter::new(output, contents, recorded.rate)?;
-        recorded.records.iter().try_for_each(|record| writer.push(record))?;
+        recorded
+            .records
+            .iter()
+            .try_for_each(|record| writer.push(record))?;
         writer.finish()?.finish()
     };
     let bytes = written().map_err(|error: std::io::Error| damaged(path, error))?;
@@ -91,17 +109,49 @@ fn check_phase_name(name: &str) -> Result<()> {
     }
 }
 
-type SeriesField = (&'static str, fn(&SeriesPoint) -> u64, fn(&mut SeriesPoint, u64));
+type SeriesField = (
+    &'static str,
+    fn(&SeriesPoint) -> u64,
+    fn(&mut SeriesPoint, u64),
+);
 
 /// The columns of `series.parquet` after the phase.
 const SERIES: [SeriesField; 8] = [
-    ("at_nanos", |slice| slice.at_nanos, |slice, value| slice.at_nanos = value),
-    ("nanos", |slice| slice.nanos, |slice, value| slice.nanos = value),
-    ("operations", |slice| slice.operations, |slice, value| slice.operations = value),
-    ("latency_p99_nanos", |slice| slice.latency_p99_nanos, |slice, value| slice.latency_p99_nanos = value),
-    ("stall_nanos", |slice| slice.stall_nanos, |slice, value| slice.stall_nanos = value),
-    ("cache_hits", |slice| slice.cache_hits, |slice, value| slice.cache_hits = value),
-    ("cache_misses", |slice| slice.cache_misses, |slice, value| slice.cache_misses = value),
+    (
+        "at_nanos",
+        |slice| slice.at_nanos,
+        |slice, value| slice.at_nanos = value,
+    ),
+    (
+        "nanos",
+        |slice| slice.nanos,
+        |slice, value| slice.nanos = value,
+    ),
+    (
+        "operations",
+        |slice| slice.operations,
+        |slice, value| slice.operations = value,
+    ),
+    (
+        "latency_p99_nanos",
+        |slice| slice.latency_p99_nanos,
+        |slice, value| slice.latency_p99_nanos = value,
+    ),
+    (
+        "stall_nanos",
+        |slice| slice.stall_nanos,
+        |slice, value| slice.stall_nanos = value,
+    ),
+    (
+        "cache_hits",
+        |slice| slice.cache_hits,
+        |slice, value| slice.cache_hits = value,
+    ),
+    (
+        "cache_misses",
+        |slice| slice.cache_misses,
+        |slice, value| slice.cache_misses = value,
+    ),
     (
         "background_write_bytes",
         |slice| slice.background_write_bytes,
@@ -110,7 +160,12 @@ const SERIES: [SeriesField; 8] = [
 ];
 
 fn series_frame(trial: &TrialResult) -> std::result::Result<DataFrame, PolarsError> {
-    let slices = || trial.phases.iter().flat_map(|phase| phase.series.iter().map(move |slice| (&phase.name, slice)));
+    let slices = || {
+        trial
+            .phases
+            .iter()
+            .flat_map(|phase| phase.series.iter().map(move |slice| (&phase.name, slice)))
+    };
     let phases: Vec<&str> = slices().map(|(phase, _)| phase.as_str()).collect();
     let mut columns = vec![column("phase", phases.as_slice())];
     for (name, get, _) in SERIES {
@@ -140,7 +195,8 @@ fn read_histogram(path: &Path) -> Result<Histogram<u64>> {
         let entry = entry.map_err(|error| damaged(path, format!("{error:?}")))?;
         if let LogEntry::Interval(interval) = entry {
             let encoded = interval.encoded_histogram();
-            let decoded = base64(encoded).ok_or_else(|| damaged(path, "the histogram is not base64"))?;
+            let decoded =
+                base64(encoded).ok_or_else(|| damaged(path, "the histogram is not base64"))?;
             return Deserializer::new()
                 .deserialize(&mut decoded.as_slice())
                 .map_err(|error| damaged(path, format!("{error:?}")));
@@ -189,14 +245,19 @@ pub fn read_trial(folder: &Path) -> Result<StoredTrial> {
     };
     let latency = folder.join("latency");
     for name in files::names(&latency)? {
-        let (stem, map) = match (name.strip_suffix(".service.hlog"), name.strip_suffix(".hlog")) {
+        let (stem, map) = match (
+            name.strip_suffix(".service.hlog"),
+            name.strip_suffix(".hlog"),
+        ) {
             (Some(stem), _) => (stem, &mut trial.service),
             (None, Some(stem)) => (stem, &mut trial.latency),
             (None, None) => continue,
         };
         let path = latency.join(&name);
         let class = |name: &str| OpClass::ALL.into_iter().find(|class| class.name() == name);
-        let key = stem.rsplit_once('.').and_then(|(phase, op)| Some((phase.to_owned(), class(op)?)));
+        let key = stem
+            .rsplit_once('.')
+            .and_then(|(phase, op)| Some((phase.to_owned(), class(op)?)));
         let key = key.ok_or_else(|| damaged(&path, "its name is not <phase>.<operation>.hlog"))?;
         map.insert(key, read_histogram(&path)?);
     }
@@ -204,11 +265,21 @@ pub fn read_trial(folder: &Path) -> Result<StoredTrial> {
 }
 
 pub(super) fn read_metrics_of(folder: &Path) -> Result<(Manifest, Vec<MetricRow>)> {
-    let manifest = parse(&folder.join("manifest.json"), &read(&folder.join("manifest.json"))?)?;
+    let manifest = parse(
+        &folder.join("manifest.json"),
+        &read(&folder.join("manifest.json"))?,
+    )?;
     let path = folder.join("metrics.jsonl");
     let bytes = read(&path)?;
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    Ok((manifest, lines.map(|line| parse(&path, line)).collect::<Result<_>>()?))
+    let lines = bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    Ok((
+        manifest,
+        lines
+            .map(|line| parse(&path, line))
+            .collect::<Result<_>>()?,
+    ))
 }
 
 fn read_series(path: &Path) -> Result<BTreeMap<String, Vec<SeriesPoint>>> {
@@ -217,7 +288,10 @@ fn read_series(path: &Path) -> Result<BTreeMap<String, Vec<SeriesPoint>>> {
     let mut slices = vec![SeriesPoint::default(); phases.len()];
     for (name, _, set) in SERIES {
         let values = integers(path, &frame, name)?;
-        slices.iter_mut().zip(values).for_each(|(slice, value)| set(slice, value));
+        slices
+            .iter_mut()
+            .zip(values)
+            .for_each(|(slice, value)| set(slice, value));
     }
     let mut series: BTreeMap<String, Vec<SeriesPoint>> = BTreeMap::new();
     for (phase, slice) in phases.into_iter().zip(slices) {
@@ -247,14 +321,25 @@ pub(super) mod tests {
     fn a_trial_comes_back_as_it_was() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let trial = sample("lru", 3, 1);
-        let stored = read_trial(&write_sample(temporary.path(), "lru", 3)).expect("it was just written");
+        let stored =
+            read_trial(&write_sample(temporary.path(), "lru", 3)).expect("it was just written");
         assert_eq!(stored.manifest, trial.manifest);
         assert_eq!(stored.rows, derive(&trial));
         assert_eq!(stored.series["run"], trial.phases[0].series);
         for class in OpClass::ALL {
             let key = ("run".to_owned(), class);
-            assert_eq!(stored.latency[&key], trial.phases[0].latency[&class], "{}", class.name());
-            assert_eq!(stored.service[&key], trial.phases[0].service[&class], "{}", class.name());
+            assert_eq!(
+                stored.latency[&key],
+                trial.phases[0].latency[&class],
+                "{}",
+                class.name()
+            );
+            assert_eq!(
+                stored.service[&key],
+                trial.phases[0].service[&class],
+                "{}",
+                class.name()
+            );
         }
     }
 
@@ -262,12 +347,23 @@ pub(super) mod tests {
     fn damage_is_named_and_never_a_panic() {
         let temporary = tempfile::tempdir().expect("a folder");
         let folder = write_sample(temporary.path(), "lru", 0);
-        for file in ["manifest.json", "metrics.jsonl", "series.parquet", "latency/run.read.hlog"] {
+        for file in [
+            "manifest.json",
+            "metrics.jsonl",
+            "series.parquet",
+            "latency/run.read.hlog",
+        ] {
             let path = folder.join(file);
             let whole = read(&path).expect("it was written");
             files::write(&path, &whole[..whole.len() / 2]).expect("it can be cut");
-            let error = read_trial(&folder).map(|_| ()).expect_err("half a file is damage").to_string();
-            assert!(error.contains(file) && error.contains("damaged"), "{file}: {error}");
+            let error = read_trial(&folder)
+                .map(|_| ())
+                .expect_err("half a file is damage")
+                .to_string();
+            assert!(
+                error.contains(file) && error.contains("damaged"),
+                "{file}: {error}"
+            );
             files::write(&path, &whole).expect("it can be mended");
         }
     }
@@ -283,9 +379,18 @@ pub(super) mod tests {
 
     #[test]
     fn base64_agrees_with_the_rfc() {
-        for (text, plain) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYmFy", "foobar")] {
+        for (text, plain) in [
+            ("", ""),
+            ("Zg==", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            ("Zm9vYmFy", "foobar"),
+        ] {
             assert_eq!(base64(text).as_deref(), Some(plain.as_bytes()), "{text}");
         }
-        assert_eq!((base64("Zg="), base64("Zg=!"), base64("====")), (None, None, None));
+        assert_eq!(
+            (base64("Zg="), base64("Zg=!"), base64("====")),
+            (None, None, None)
+        );
     }
 }

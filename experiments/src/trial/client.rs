@@ -41,7 +41,10 @@ pub(super) struct Seen {
 impl Seen {
     /// Adds another client's.
     pub(super) fn merge(&mut self, other: Self) {
-        for (mine, others) in [(&mut self.latency, other.latency), (&mut self.service, other.service)] {
+        for (mine, others) in [
+            (&mut self.latency, other.latency),
+            (&mut self.service, other.service),
+        ] {
             for (class, histogram) in others {
                 match mine.get_mut(&class) {
                     Some(mine) => *mine += histogram,
@@ -79,8 +82,11 @@ impl Backlog {
     /// Whether it grew over the last third of a phase of `nanos`: from part to part, and by more than a hundredth of
     /// that third, so that the jitter of a loop that keeps up does not count.
     pub(super) fn grows(&self, nanos: u64) -> bool {
-        let means: Vec<f64> =
-            self.parts.iter().map(|(sum, operations)| *sum as f64 / (*operations).max(1) as f64).collect();
+        let means: Vec<f64> = self
+            .parts
+            .iter()
+            .map(|(sum, operations)| *sum as f64 / (*operations).max(1) as f64)
+            .collect();
         let third = &means[BACKLOG_PARTS - 3..];
         let rises = third.windows(2).all(|pair| pair[0] < pair[1]);
         rises && third[2] - third[0] > nanos as f64 / 300.0
@@ -95,17 +101,27 @@ struct Recorder {
 
 impl Recorder {
     fn new() -> Self {
-        let empty = || std::array::from_fn(|_| Histogram::new(3).expect("three digits are allowed"));
-        Self { latency: empty(), service: empty() }
+        let empty =
+            || std::array::from_fn(|_| Histogram::new(3).expect("three digits are allowed"));
+        Self {
+            latency: empty(),
+            service: empty(),
+        }
     }
 }
 
 fn record(histograms: &mut [Histogram<u64>], class: OpClass, nanos: u64) {
-    histograms[class as usize].record(nanos).expect("a growing histogram takes every value");
+    histograms[class as usize]
+        .record(nanos)
+        .expect("a growing histogram takes every value");
 }
 
 fn by_class(histograms: [Histogram<u64>; OpClass::ALL.len()]) -> BTreeMap<OpClass, Histogram<u64>> {
-    OpClass::ALL.into_iter().zip(histograms).filter(|(_, histogram)| !histogram.is_empty()).collect()
+    OpClass::ALL
+        .into_iter()
+        .zip(histograms)
+        .filter(|(_, histogram)| !histogram.is_empty())
+        .collect()
 }
 
 /// Does all operations of `stream`, each at its time in `schedule` or as soon as the one before has ended.
@@ -115,10 +131,18 @@ pub(super) async fn run(
     mut schedule: Option<Schedule>,
     slices: usize,
 ) -> Result<Seen, TrialError> {
-    let Shared { engine, clock, acknowledged, sampler, start, .. } = shared;
+    let Shared {
+        engine,
+        clock,
+        acknowledged,
+        sampler,
+        start,
+        ..
+    } = shared;
     let total = stream.remaining();
     let mut recorder = Recorder::new();
-    let (mut slices, mut backlog, mut end, mut done) = (Slices::new(slices), Backlog::default(), 0, 0);
+    let (mut slices, mut backlog, mut end, mut done) =
+        (Slices::new(slices), Backlog::default(), 0, 0);
     while let Some(op) = stream.next(acknowledged) {
         let mut begun = clock.now() - start;
         let mut intended = begun;
@@ -142,7 +166,13 @@ pub(super) async fn run(
         sampler.tick(end, || engine.metrics().counts);
     }
     let (latency, service) = (by_class(recorder.latency), by_class(recorder.service));
-    Ok(Seen { latency, service, slices, backlog, end })
+    Ok(Seen {
+        latency,
+        service,
+        slices,
+        backlog,
+        end,
+    })
 }
 
 async fn perform(shared: &Shared, op: Op<'_>) -> Result<OpClass, TrialError> {
@@ -161,7 +191,11 @@ async fn perform(shared: &Shared, op: Op<'_>) -> Result<OpClass, TrialError> {
             shared.acknowledged.acknowledge(key.number);
             Ok(OpClass::Write)
         }
-        Op::Scan { key, length, direction } => {
+        Op::Scan {
+            key,
+            length,
+            direction,
+        } => {
             scan(engine, key, length, direction).await?;
             Ok(OpClass::Scan)
         }
@@ -180,7 +214,9 @@ async fn perform(shared: &Shared, op: Op<'_>) -> Result<OpClass, TrialError> {
 /// A point read. Streams ask only for keys whose writes were acknowledged, so nothing is a wrong answer.
 async fn read(shared: &Shared, key: KeyRef<'_>) -> Result<(), TrialError> {
     match shared.engine.get(key.bytes).await? {
-        None if !shared.may_miss => Err(TrialError::Lost { key: String::from_utf8_lossy(key.bytes).into_owned() }),
+        None if !shared.may_miss => Err(TrialError::Lost {
+            key: String::from_utf8_lossy(key.bytes).into_owned(),
+        }),
         _ => Ok(()),
     }
 }
@@ -192,8 +228,12 @@ async fn scan(
     direction: aura_workloads::Direction,
 ) -> Result<(), TrialError> {
     let rows = match direction {
-        aura_workloads::Direction::Forward => engine.scan(Range::from(key.bytes), Direction::Forward),
-        aura_workloads::Direction::Reverse => engine.scan(Range::to_inclusive(key.bytes), Direction::Reverse),
+        aura_workloads::Direction::Forward => {
+            engine.scan(Range::from(key.bytes), Direction::Forward)
+        }
+        aura_workloads::Direction::Reverse => {
+            engine.scan(Range::to_inclusive(key.bytes), Direction::Reverse)
+        }
     };
     let mut rows = rows.limit(length as usize);
     while rows.next().await?.is_some() {}
@@ -220,6 +260,13 @@ mod tests {
     fn a_backlog_that_is_worked_off_or_small_is_none() {
         assert!(!backlog(|_| 0).grows(900_000));
         assert!(!backlog(|number| 5 + number % 7).grows(900_000));
-        assert!(!backlog(|number| if number < 500 { number * 1000 } else { (900 - number) * 1000 }).grows(900_000));
+        assert!(
+            !backlog(|number| if number < 500 {
+                number * 1000
+            } else {
+                (900 - number) * 1000
+            })
+            .grows(900_000)
+        );
     }
 }

@@ -76,7 +76,12 @@ pub enum TrialError {
 
 /// Where a real trial has its database: in the config's directory, or else in `databases`.
 pub fn directory(planned: &PlannedTrial, config: &TrialConfig, databases: &Path) -> PathBuf {
-    config.world.directory.as_deref().unwrap_or(databases).join(format!("aura-{}", planned.id))
+    config
+        .world
+        .directory
+        .as_deref()
+        .unwrap_or(databases)
+        .join(format!("aura-{}", planned.id))
 }
 
 /// Runs one trial. `databases` is where a real one makes its directory if its config does not say; it is removed
@@ -84,9 +89,18 @@ pub fn directory(planned: &PlannedTrial, config: &TrialConfig, databases: &Path)
 ///
 /// # Errors
 /// If the engine fails, or gives a wrong answer.
-pub fn run(planned: &PlannedTrial, experiment: &str, databases: &Path, keep: bool) -> Result<TrialResult, TrialError> {
+pub fn run(
+    planned: &PlannedTrial,
+    experiment: &str,
+    databases: &Path,
+    keep: bool,
+) -> Result<TrialResult, TrialError> {
     let config = planned.settings()?;
-    let machine = Machine::new(&config, planned.seed, directory(planned, &config, databases))?;
+    let machine = Machine::new(
+        &config,
+        planned.seed,
+        directory(planned, &config, databases),
+    )?;
     let measured = measure(&machine, &config, planned.seed);
     let fingerprint = machine.fingerprint();
     if !keep {
@@ -101,19 +115,32 @@ pub fn run(planned: &PlannedTrial, experiment: &str, databases: &Path, keep: boo
         point: planned.point.clone(),
         seed: planned.seed,
         world: config.world.kind,
-        device: if simulated { config.world.device.profile.clone() } else { String::new() },
+        device: if simulated {
+            config.world.device.profile.clone()
+        } else {
+            String::new()
+        },
         version: VERSION.to_owned(),
         fingerprint,
     };
     let bandwidth = config.world.device.model.write_bandwidth;
     let device_write_bytes_per_s = (simulated && bandwidth > 0).then_some(bandwidth);
-    Ok(TrialResult { manifest, phases, space, device_write_bytes_per_s, cache_trace })
+    Ok(TrialResult {
+        manifest,
+        phases,
+        space,
+        device_write_bytes_per_s,
+        cache_trace,
+    })
 }
 
 /// The world of one trial.
 enum Machine {
     Simulated(SimWorld),
-    Real { world: DiskWorld, directory: PathBuf },
+    Real {
+        world: DiskWorld,
+        directory: PathBuf,
+    },
 }
 
 impl Machine {
@@ -122,7 +149,12 @@ impl Machine {
         Ok(match world.kind {
             World::Simulated => {
                 let (device, cpu, cores) = (world.device.clone(), world.cpu, world.cores);
-                Self::Simulated(SimWorld::new(&SimConfig { device, cpu, cores, seed }))
+                Self::Simulated(SimWorld::new(&SimConfig {
+                    device,
+                    cpu,
+                    cores,
+                    seed,
+                }))
             }
             World::Real => {
                 files::remove_folder(&directory)?;
@@ -147,7 +179,10 @@ impl Machine {
         }
     }
 
-    fn block_on<T>(&self, future: impl Future<Output = Result<T, TrialError>>) -> Result<T, TrialError> {
+    fn block_on<T>(
+        &self,
+        future: impl Future<Output = Result<T, TrialError>>,
+    ) -> Result<T, TrialError> {
         match self {
             Self::Simulated(world) => world.block_on(future)?,
             Self::Real { world, .. } => world.block_on(future),
@@ -196,7 +231,15 @@ fn measure(machine: &Machine, config: &TrialConfig, seed: u64) -> Result<Measure
     }
     let engine = machine.block_on(async { Ok(builder.open().await?) })?;
     let (slices, may_miss) = (config.series_points as usize, may_miss(&workload));
-    let stage = Stage { machine, engine, root, slices, may_miss, recorder, cache_bytes };
+    let stage = Stage {
+        machine,
+        engine,
+        root,
+        slices,
+        may_miss,
+        recorder,
+        cache_bytes,
+    };
 
     let loaded = Arc::new(Acknowledged::new(0));
     let mut phases = vec![stage.phase(&workload.load, &loaded)?];
@@ -214,16 +257,27 @@ fn measure(machine: &Machine, config: &TrialConfig, seed: u64) -> Result<Measure
         let report = stage.engine.verify().await?;
         stage.engine.close().await?;
         if !report.problems.is_empty() {
-            return Err(TrialError::Damaged { problems: report.problems.join("; ") });
+            return Err(TrialError::Damaged {
+                problems: report.problems.join("; "),
+            });
         }
-        Ok(SpaceMeasure { reachable_bytes: report.reachable_bytes, disk_bytes: report.disk_bytes })
+        Ok(SpaceMeasure {
+            reachable_bytes: report.reachable_bytes,
+            disk_bytes: report.disk_bytes,
+        })
     })?;
-    let trace = stage.recorder.map(|recorder| CacheTrace { rate, records: recorder.take() });
+    let trace = stage.recorder.map(|recorder| CacheTrace {
+        rate,
+        records: recorder.take(),
+    });
     Ok((phases, space, trace))
 }
 
 fn may_miss(workload: &Workload) -> bool {
-    workload.phases.iter().any(|phase| phase.mix.share(OpKind::Delete) > 0.0)
+    workload
+        .phases
+        .iter()
+        .any(|phase| phase.mix.share(OpKind::Delete) > 0.0)
 }
 
 /// What all phases of a trial have in common.
@@ -239,7 +293,11 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn phase(&self, phase: &Phase, acknowledged: &Arc<Acknowledged>) -> Result<PhaseMeasure, TrialError> {
+    fn phase(
+        &self,
+        phase: &Phase,
+        acknowledged: &Arc<Acknowledged>,
+    ) -> Result<PhaseMeasure, TrialError> {
         let env = self.machine.env();
         let engine = &self.engine;
         engine.take_events();
@@ -253,9 +311,14 @@ impl Stage<'_> {
             start,
             may_miss: self.may_miss,
         });
-        let recorded = self.recorder.as_ref().map(|recorder| (recorder, recorder.len()));
+        let recorded = self
+            .recorder
+            .as_ref()
+            .map(|recorder| (recorder, recorder.len()));
         let seen = self.machine.block_on(self.clients(&env, phase, &shared))?;
-        let bound = recorded.map(|(recorder, start)| recorder.bound_since(start, self.cache_bytes)).transpose()?;
+        let bound = recorded
+            .map(|(recorder, start)| recorder.bound_since(start, self.cache_bytes))
+            .transpose()?;
         let (after, device_after) = (engine.metrics(), self.machine.stats());
         let samples = shared.sampler.finish(Sample::new(seen.end, &after.counts));
         let open_loop = !matches!(phase.load, Load::Closed {});
@@ -266,22 +329,38 @@ impl Stage<'_> {
             after,
             device_before,
             device_after,
-            operations: seen.latency.iter().map(|(class, histogram)| (*class, histogram.len())).collect(),
+            operations: seen
+                .latency
+                .iter()
+                .map(|(class, histogram)| (*class, histogram.len()))
+                .collect(),
             overloaded: open_loop && seen.backlog.grows(seen.end),
             open_loop,
             cache_bound: bound,
             series: seen.slices.points(seen.end, &samples),
             latency: seen.latency,
             service: seen.service,
-            events: engine.take_events().into_iter().map(|event| since(event, start)).collect(),
+            events: engine
+                .take_events()
+                .into_iter()
+                .map(|event| since(event, start))
+                .collect(),
         })
     }
 
     /// Starts the clients and waits for them, in their order.
-    async fn clients(&self, env: &Env, phase: &Phase, shared: &Arc<Shared>) -> Result<Seen, TrialError> {
+    async fn clients(
+        &self,
+        env: &Env,
+        phase: &Phase,
+        shared: &Arc<Shared>,
+    ) -> Result<Seen, TrialError> {
         let mut answers = Vec::new();
         for number in 0..phase.clients {
-            let (stream, schedule) = (phase.stream(number, self.root), phase.schedule(number, self.root));
+            let (stream, schedule) = (
+                phase.stream(number, self.root),
+                phase.schedule(number, self.root),
+            );
             let (send, answer) = oneshot::channel();
             let (shared, slices) = (shared.clone(), self.slices);
             let client = async move {

@@ -39,7 +39,11 @@ impl Recorder {
     /// What the best cache of `capacity` bytes could have held of the data blocks asked for since `start` look-ups were
     /// recorded; the capacity is that of the sampled part. What it may have held at the start is not known: as many of the
     /// smallest objects as fit are taken to have been there.
-    pub(super) fn bound_since(&self, start: usize, capacity: u64) -> Result<CacheBound, PolicyError> {
+    pub(super) fn bound_since(
+        &self,
+        start: usize,
+        capacity: u64,
+    ) -> Result<CacheBound, PolicyError> {
         let mut numbers = BTreeMap::new();
         let mut first_bytes = Vec::new();
         let mut number = |record: &TraceRecord| {
@@ -49,11 +53,19 @@ impl Recorder {
             })
         };
         let records = self.records();
-        let blocks = records[start..].iter().filter(|record| record.detail.kind == Kind::Data as u8);
-        let trace: Vec<Request> =
-            blocks.map(|record| Request { object: number(record), bytes: record.bytes }).collect();
+        let blocks = records[start..]
+            .iter()
+            .filter(|record| record.detail.kind == Kind::Data as u8);
+        let trace: Vec<Request> = blocks
+            .map(|record| Request {
+                object: number(record),
+                bytes: record.bytes,
+            })
+            .collect();
         drop(records);
-        let misses = bound::build(&PolicySpec::named(BOUND))?.replay(&trace, capacity).misses;
+        let misses = bound::build(&PolicySpec::named(BOUND))?
+            .replay(&trace, capacity)
+            .misses;
         first_bytes.sort_unstable();
         let there = first_bytes.iter().scan(0, |sum, bytes| {
             *sum += bytes;
@@ -61,7 +73,10 @@ impl Recorder {
         });
         let asked = trace.len() as u64;
         let hits = asked - misses + there.take_while(|sum| *sum <= capacity).count() as u64;
-        Ok(CacheBound { hits: hits.min(asked), asked })
+        Ok(CacheBound {
+            hits: hits.min(asked),
+            asked,
+        })
     }
 }
 
@@ -81,7 +96,12 @@ impl CacheObserver for Recorder {
             scanned: event.scanned,
             hit: event.hit,
         };
-        self.records().push(TraceRecord { at_ns: event.at_ns, key: event.key, bytes: event.bytes, detail });
+        self.records().push(TraceRecord {
+            at_ns: event.at_ns,
+            key: event.key,
+            bytes: event.bytes,
+            detail,
+        });
     }
 }
 
@@ -110,12 +130,24 @@ mod tests {
         let recorder = Recorder::default();
         ask(&recorder, Kind::Data, 1, 10);
         let start = recorder.len();
-        for (kind, key) in [(Kind::Data, 1), (Kind::Filter, 9), (Kind::Data, 2), (Kind::Data, 1), (Kind::Data, 3)] {
+        for (kind, key) in [
+            (Kind::Data, 1),
+            (Kind::Filter, 9),
+            (Kind::Data, 2),
+            (Kind::Data, 1),
+            (Kind::Data, 3),
+        ] {
             ask(&recorder, kind, key, 10);
         }
         // One object fits: it may have been there, and object 1 may be held for its second request.
-        assert_eq!(recorder.bound_since(start, 10), Ok(CacheBound { hits: 2, asked: 4 }));
-        assert_eq!(recorder.bound_since(start, 1000), Ok(CacheBound { hits: 4, asked: 4 }));
+        assert_eq!(
+            recorder.bound_since(start, 10),
+            Ok(CacheBound { hits: 2, asked: 4 })
+        );
+        assert_eq!(
+            recorder.bound_since(start, 1000),
+            Ok(CacheBound { hits: 4, asked: 4 })
+        );
         assert_eq!(recorder.take().len(), 6);
         assert_eq!(recorder.len(), 0);
     }

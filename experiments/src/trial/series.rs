@@ -35,7 +35,11 @@ fn slice() -> Slice {
 impl Slices {
     /// At most `allowed` slices.
     pub(super) fn new(allowed: usize) -> Self {
-        Self { nanos: FIRST_NANOS, allowed, slices: Vec::with_capacity(allowed) }
+        Self {
+            nanos: FIRST_NANOS,
+            allowed,
+            slices: Vec::with_capacity(allowed),
+        }
     }
 
     /// Books an operation that ended `at` nanoseconds after the phase began. O(1) amortised.
@@ -47,7 +51,9 @@ impl Slices {
         if self.slices.len() <= number {
             self.slices.resize_with(number + 1, slice);
         }
-        self.slices[number].record(latency).expect("a growing histogram takes every value");
+        self.slices[number]
+            .record(latency)
+            .expect("a growing histogram takes every value");
     }
 
     /// Merges neighbours.
@@ -90,8 +96,12 @@ impl Slices {
             let at_nanos = number as u64 * self.nanos;
             let end = (at_nanos + self.nanos).min(nanos);
             let after = at_time(samples, end);
-            let [stall_nanos, cache_hits, cache_misses, background_write_bytes] =
-                std::array::from_fn(|counter| after[counter] - before[counter]);
+            let [
+                stall_nanos,
+                cache_hits,
+                cache_misses,
+                background_write_bytes,
+            ] = std::array::from_fn(|counter| after[counter] - before[counter]);
             before = after;
             SeriesPoint {
                 at_nanos,
@@ -121,14 +131,25 @@ pub(super) struct Sample {
 impl Sample {
     pub(super) fn new(at: u64, counts: &Counts) -> Self {
         let background = counts.flush_bytes + counts.compaction_write_bytes;
-        Self { at, shown: [counts.stall_nanos, counts.block_hits, counts.block_misses, background] }
+        Self {
+            at,
+            shown: [
+                counts.stall_nanos,
+                counts.block_hits,
+                counts.block_misses,
+                background,
+            ],
+        }
     }
 }
 
 /// What the counters were at a time: on the line between the samples before and after it.
 fn at_time(samples: &[Sample], at: u64) -> Shown {
     let next = samples.partition_point(|sample| sample.at <= at);
-    match (next.checked_sub(1).map(|before| samples[before]), samples.get(next)) {
+    match (
+        next.checked_sub(1).map(|before| samples[before]),
+        samples.get(next),
+    ) {
         (Some(before), Some(after)) => {
             let (part, whole) = (u128::from(at - before.at), u128::from(after.at - before.at));
             std::array::from_fn(|counter| {
@@ -157,8 +178,15 @@ struct Taken {
 impl Sampler {
     /// Enough samples for `slices` slices; the first was taken at the phase's start.
     pub(super) fn new(slices: usize, first: Sample) -> Self {
-        let taken = Taken { every: FIRST_NANOS, samples: vec![first] };
-        Self { due: AtomicU64::new(FIRST_NANOS), taken: Mutex::new(taken), allowed: slices * SAMPLES_PER_SLICE }
+        let taken = Taken {
+            every: FIRST_NANOS,
+            samples: vec![first],
+        };
+        Self {
+            due: AtomicU64::new(FIRST_NANOS),
+            taken: Mutex::new(taken),
+            allowed: slices * SAMPLES_PER_SLICE,
+        }
     }
 
     /// Takes a sample if one is due. One relaxed load where none is.
@@ -168,7 +196,11 @@ impl Sampler {
         }
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         // Another client may have been faster, or have come from a later moment.
-        if taken.samples.last().is_some_and(|last| at < last.at + taken.every) {
+        if taken
+            .samples
+            .last()
+            .is_some_and(|last| at < last.at + taken.every)
+        {
             return;
         }
         taken.samples.push(Sample::new(at, &counts()));
@@ -204,10 +236,24 @@ mod tests {
             let step = nanos / 10_000;
             (1..=10_000).for_each(|number| slices.record(number * step - 1, number));
             let points = slices.points(10_000 * step, &[]);
-            assert!((30..=60).contains(&points.len()) || nanos < 60 * FIRST_NANOS, "{} of {nanos}", points.len());
-            assert_eq!(points.iter().map(|point| point.operations).sum::<u64>(), 10_000);
-            assert_eq!(points.iter().map(|point| point.nanos).sum::<u64>(), 10_000 * step);
-            assert!(points.windows(2).all(|pair| pair[0].at_nanos + pair[0].nanos == pair[1].at_nanos));
+            assert!(
+                (30..=60).contains(&points.len()) || nanos < 60 * FIRST_NANOS,
+                "{} of {nanos}",
+                points.len()
+            );
+            assert_eq!(
+                points.iter().map(|point| point.operations).sum::<u64>(),
+                10_000
+            );
+            assert_eq!(
+                points.iter().map(|point| point.nanos).sum::<u64>(),
+                10_000 * step
+            );
+            assert!(
+                points
+                    .windows(2)
+                    .all(|pair| pair[0].at_nanos + pair[0].nanos == pair[1].at_nanos)
+            );
         }
     }
 
@@ -225,9 +271,19 @@ mod tests {
 
     #[test]
     fn counters_rise_between_samples() {
-        let sample = |at, hits| Sample { at, shown: [0, hits, 0, 0] };
+        let sample = |at, hits| Sample {
+            at,
+            shown: [0, hits, 0, 0],
+        };
         let samples = [sample(0, 100), sample(10, 200), sample(30, 300)];
-        for (at, hits) in [(0, 100), (5, 150), (10, 200), (20, 250), (30, 300), (99, 300)] {
+        for (at, hits) in [
+            (0, 100),
+            (5, 150),
+            (10, 200),
+            (20, 250),
+            (30, 300),
+            (99, 300),
+        ] {
             assert_eq!(at_time(&samples, at)[1], hits, "{at}");
         }
     }
@@ -236,10 +292,19 @@ mod tests {
     fn samples_thin_out() {
         let sampler = Sampler::new(5, Sample::new(0, &Counts::default()));
         for at in (0..10_000).map(|number| number * FIRST_NANOS) {
-            sampler.tick(at, || Counts { block_hits: at, ..Counts::default() });
+            sampler.tick(at, || Counts {
+                block_hits: at,
+                ..Counts::default()
+            });
         }
         let end = 10_000 * FIRST_NANOS;
-        let samples = sampler.finish(Sample::new(end, &Counts { block_hits: end, ..Counts::default() }));
+        let samples = sampler.finish(Sample::new(
+            end,
+            &Counts {
+                block_hits: end,
+                ..Counts::default()
+            },
+        ));
         assert!((10..=22).contains(&samples.len()), "{}", samples.len());
         assert!(samples.iter().all(|sample| sample.at == sample.shown[1]));
     }

@@ -11,25 +11,50 @@ fn every_config_runs_small() {
     let mut names: Vec<_> = fs::read_dir(&folder)
         .expect("there are configs")
         .map(|entry| entry.expect("a readable folder").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
         .collect();
     names.sort();
     assert!(names.len() >= 5, "{names:?}");
     for path in names {
         let text = fs::read_to_string(&path).expect("a readable config");
-        assert!(text.contains("question = ") && text.contains("hypothesis = "), "{} asks nothing", path.display());
+        assert!(
+            text.contains("question = ") && text.contains("hypothesis = "),
+            "{} asks nothing",
+            path.display()
+        );
         let lab = Lab::new();
         // Phases that name their own number of operations, at a hundredth of it.
         let small = text.replace("0_000\nmix", "00\nmix");
-        let name = path.file_name().and_then(|name| name.to_str()).expect("a plain name");
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("a plain name");
         lab.config(name, &small);
-        let sets = ["workload.records=1500", "workload.operations=1500", "workload.warm_up_operations=100"];
+        let sets = [
+            "workload.records=1500",
+            "workload.operations=1500",
+            "workload.warm_up_operations=100",
+        ];
         let sets: Vec<&str> = sets.iter().flat_map(|set| ["-s", *set]).collect();
         let answer = lab.aura(&[&["run", name, "--seeds", "2"], sets.as_slice()].concat());
         assert_eq!(answer.code, 0, "{name}: {}", answer.errors);
-        assert!(answer.output.lines().count() > 3, "{name} compares nothing:\n{}", answer.output);
+        assert!(
+            answer.output.lines().count() > 3,
+            "{name} compares nothing:\n{}",
+            answer.output
+        );
         let run = lab.path("results").join(name.trim_end_matches(".toml"));
-        for file in ["plan.jsonl", "experiment.json", "metrics.parquet", "summary.json", "report.html", "plots"] {
+        for file in [
+            "plan.jsonl",
+            "experiment.json",
+            "metrics.parquet",
+            "summary.json",
+            "report.html",
+            "plots",
+        ] {
             assert!(run.join(file).exists(), "{name} leaves no {file}");
         }
     }

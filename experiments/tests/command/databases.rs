@@ -22,7 +22,10 @@ fn database(lab: &Lab) -> PathBuf {
             if number == 200 {
                 engine.flush().await.expect("it can be flushed");
             }
-            engine.put(format!("key{number:03}").as_bytes(), &[7; 100]).await.expect("it can be written");
+            engine
+                .put(format!("key{number:03}").as_bytes(), &[7; 100])
+                .await
+                .expect("it can be written");
         }
         engine.close().await.expect("it can be closed");
     });
@@ -36,12 +39,20 @@ fn database(lab: &Lab) -> PathBuf {
 fn json(lab: &Lab, code: i32, arguments: &[&str]) -> Vec<Value> {
     let answer = lab.aura(&[arguments, &["--format", "json"]].concat());
     assert_eq!(answer.code, code, "{}{}", answer.output, answer.errors);
-    answer.output.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    answer
+        .output
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
 }
 
 fn file(directory: &Path, extension: &str) -> PathBuf {
-    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("readable").path());
-    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|it| it == extension)).collect();
+    let entries = fs::read_dir(directory)
+        .expect("a directory")
+        .map(|entry| entry.expect("readable").path());
+    let mut files: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|it| it == extension))
+        .collect();
     files.sort();
     files.remove(0)
 }
@@ -50,56 +61,119 @@ fn file(directory: &Path, extension: &str) -> PathBuf {
 fn a_checkpoint_shares_its_tables_and_is_whole() {
     let lab = Lab::new();
     let directory = database(&lab);
-    let [before] = &json(&lab, 0, &["verify", "db"])[..] else { panic!("one row") };
-    assert_eq!((&before["rows"], &before["entries"], &before["log_records"]), (&210.into(), &200.into(), &10.into()));
-    assert!(before["space_amplification"].as_f64() > Some(1.0), "{before}");
-    let [copied] = &json(&lab, 0, &["checkpoint", "db", "copy"])[..] else { panic!("one row") };
-    assert_eq!((&copied["files_linked"], &copied["sequence"]), (&2.into(), &210.into()), "{copied}");
-    let settings = |directory: &Path| fs::read_to_string(directory.join("SETTINGS.json")).expect("they are there");
-    assert!(settings(&directory).contains("\"seed\": 77"), "it was opened under its own settings");
+    let [before] = &json(&lab, 0, &["verify", "db"])[..] else {
+        panic!("one row")
+    };
+    assert_eq!(
+        (&before["rows"], &before["entries"], &before["log_records"]),
+        (&210.into(), &200.into(), &10.into())
+    );
+    assert!(
+        before["space_amplification"].as_f64() > Some(1.0),
+        "{before}"
+    );
+    let [copied] = &json(&lab, 0, &["checkpoint", "db", "copy"])[..] else {
+        panic!("one row")
+    };
+    assert_eq!(
+        (&copied["files_linked"], &copied["sequence"]),
+        (&2.into(), &210.into()),
+        "{copied}"
+    );
+    let settings = |directory: &Path| {
+        fs::read_to_string(directory.join("SETTINGS.json")).expect("they are there")
+    };
+    assert!(
+        settings(&directory).contains("\"seed\": 77"),
+        "it was opened under its own settings"
+    );
     fs::remove_dir_all(&directory).expect("removable");
-    let [after] = &json(&lab, 0, &["verify", "copy"])[..] else { panic!("one row") };
-    assert_eq!((&after["rows"], &after["reachable_bytes"]), (&before["rows"], &before["reachable_bytes"]));
-    lab.aura(&["checkpoint", "copy", "copy/inside"]).refuses(2, &["inside", "outside the database's own"]);
-    lab.aura(&["checkpoint", "nowhere", "there"]).refuses(2, &["nowhere is no database"]);
+    let [after] = &json(&lab, 0, &["verify", "copy"])[..] else {
+        panic!("one row")
+    };
+    assert_eq!(
+        (&after["rows"], &after["reachable_bytes"]),
+        (&before["rows"], &before["reachable_bytes"])
+    );
+    lab.aura(&["checkpoint", "copy", "copy/inside"])
+        .refuses(2, &["inside", "outside the database's own"]);
+    lab.aura(&["checkpoint", "nowhere", "there"])
+        .refuses(2, &["nowhere is no database"]);
     lab.aura(&["checkpoint", "copy", "again"]);
-    lab.aura(&["checkpoint", "copy", "again"]).refuses(2, &["again cannot take a checkpoint", "not empty"]);
+    lab.aura(&["checkpoint", "copy", "again"])
+        .refuses(2, &["again cannot take a checkpoint", "not empty"]);
 }
 
 #[test]
 fn damage_is_named_and_what_is_sound_is_saved() {
     let lab = Lab::new();
     let directory = database(&lab);
-    assert!(json(&lab, 0, &["repair", "db"]).is_empty(), "nothing is lost");
-    lab.aura(&["repair", "db", "--dry-run"]).refuses(0, &["nothing is wrong"]);
+    assert!(
+        json(&lab, 0, &["repair", "db"]).is_empty(),
+        "nothing is lost"
+    );
+    lab.aura(&["repair", "db", "--dry-run"])
+        .refuses(0, &["nothing is wrong"]);
     let table = file(&directory, "sst");
     let mut bytes = fs::read(&table).expect("it is there");
     bytes[10] ^= 1;
     fs::write(&table, bytes).expect("writable");
-    let name = table.file_name().expect("a name").to_str().expect("a plain name");
+    let name = table
+        .file_name()
+        .expect("a name")
+        .to_str()
+        .expect("a plain name");
     let verified = lab.aura(&["verify", "db"]);
     assert_eq!(verified.code, 1);
-    assert!(verified.output.contains("offset 0") && verified.told().contains("aura repair"), "{}", verified.output);
+    assert!(
+        verified.output.contains("offset 0") && verified.told().contains("aura repair"),
+        "{}",
+        verified.output
+    );
 
     let planned = json(&lab, 1, &["repair", "db", "--dry-run"]);
-    let [loss] = &planned[..] else { panic!("{planned:?}") };
-    assert!(loss["file"].as_str().is_some_and(|file| file.ends_with(name)), "{loss}");
-    assert_eq!((&loss["offset"], &loss["first_key"]), (&0.into(), &"key000".into()));
+    let [loss] = &planned[..] else {
+        panic!("{planned:?}")
+    };
+    assert!(
+        loss["file"]
+            .as_str()
+            .is_some_and(|file| file.ends_with(name)),
+        "{loss}"
+    );
+    assert_eq!(
+        (&loss["offset"], &loss["first_key"]),
+        (&0.into(), &"key000".into())
+    );
     let lost = loss["entries"].as_u64().expect("the index tells");
-    assert!(lost > 10 && table.is_file() && !directory.join("lost").exists(), "a dry run changes nothing");
+    assert!(
+        lost > 10 && table.is_file() && !directory.join("lost").exists(),
+        "a dry run changes nothing"
+    );
     assert_eq!(json(&lab, 0, &["repair", "db"]), planned);
     assert!(directory.join("lost").join(name).is_file() && !table.exists());
-    let [after] = &json(&lab, 0, &["verify", "db"])[..] else { panic!("one row") };
+    let [after] = &json(&lab, 0, &["verify", "db"])[..] else {
+        panic!("one row")
+    };
     assert_eq!(after["rows"], 210 - lost);
 
     fs::remove_file(directory.join("CURRENT")).expect("removable");
     lab.aura(&["verify", "db"]).refuses(1, &["problems"]);
     let rebuilt = lab.aura(&["repair", "db"]);
-    rebuilt.refuses(0, &["the manifest is lost: keys that were deleted before, one by one", "moved to db/lost"]);
-    let [after] = &json(&lab, 0, &["verify", "db"])[..] else { panic!("one row") };
+    rebuilt.refuses(
+        0,
+        &[
+            "the manifest is lost: keys that were deleted before, one by one",
+            "moved to db/lost",
+        ],
+    );
+    let [after] = &json(&lab, 0, &["verify", "db"])[..] else {
+        panic!("one row")
+    };
     assert_eq!(after["rows"], 210 - lost);
     fs::create_dir(lab.path("empty")).expect("a folder");
-    lab.aura(&["repair", "empty"]).refuses(2, &["empty is no database"]);
+    lab.aura(&["repair", "empty"])
+        .refuses(2, &["empty is no database"]);
 }
 
 #[test]
@@ -108,8 +182,15 @@ fn a_database_in_use_is_refused_with_try_again() {
     let directory = database(&lab);
     let world = DiskWorld::new(1).expect("a runtime");
     world.block_on(async {
-        let engine = EngineBuilder::new(world.env(), &directory).open().await.expect("it opens");
-        for arguments in [&["verify", "db"][..], &["checkpoint", "db", "copy"], &["repair", "db"]] {
+        let engine = EngineBuilder::new(world.env(), &directory)
+            .open()
+            .await
+            .expect("it opens");
+        for arguments in [
+            &["verify", "db"][..],
+            &["checkpoint", "db", "copy"],
+            &["repair", "db"],
+        ] {
             lab.aura(arguments).refuses(75, &["is in use"]);
         }
         engine.close().await.expect("it can be closed");

@@ -8,61 +8,132 @@ fn with(line: &str, instead: &str) -> crate::Answer {
     let lab = Lab::new();
     lab.config("exp.toml", &SMALL.replacen(line, instead, 1));
     let answer = lab.aura(&["run", "exp.toml"]);
-    assert!(!lab.path("results").exists(), "nothing is written before the config is known to be right");
+    assert!(
+        !lab.path("results").exists(),
+        "nothing is written before the config is known to be right"
+    );
     answer
 }
 
 #[test]
 fn a_misspelt_key_is_told_with_its_place_and_the_nearest() {
-    with("memtable = ", "memtabel = ")
-        .refuses(2, &["`engine.memtabel`", "nearest: `engine.memtable`", "exp.toml:14:1", "wal"]);
-    with("seeds = 2", "seed = 2").refuses(2, &["`seed`", "nearest: `engine.seed`, `seeds`", "exp.toml:4:1"]);
-    with("engine.cache.eviction = \"sieve\"", "engine.cache.evicton = \"sieve\"")
-        .refuses(2, &["`variant[1].engine.cache.evicton`", "exp.toml:24:"]);
-    with("[compare]", "cache = 1\n[compare]")
-        .refuses(2, &["unknown key `variant[1].cache`", "`variant[1].engine.cache`", "exp.toml:26:1"]);
+    with("memtable = ", "memtabel = ").refuses(
+        2,
+        &[
+            "`engine.memtabel`",
+            "nearest: `engine.memtable`",
+            "exp.toml:14:1",
+            "wal",
+        ],
+    );
+    with("seeds = 2", "seed = 2").refuses(
+        2,
+        &["`seed`", "nearest: `engine.seed`, `seeds`", "exp.toml:4:1"],
+    );
+    with(
+        "engine.cache.eviction = \"sieve\"",
+        "engine.cache.evicton = \"sieve\"",
+    )
+    .refuses(2, &["`variant[1].engine.cache.evicton`", "exp.toml:24:"]);
+    with("[compare]", "cache = 1\n[compare]").refuses(
+        2,
+        &[
+            "unknown key `variant[1].cache`",
+            "`variant[1].engine.cache`",
+            "exp.toml:26:1",
+        ],
+    );
 }
 
 #[test]
 fn a_key_of_another_section_is_found_there() {
-    with("seeds = 2", "memtable = \"1MiB\"")
-        .refuses(2, &["unknown key `memtable`", "nearest: `engine.memtable`", "exp.toml:4:1"]);
+    with("seeds = 2", "memtable = \"1MiB\"").refuses(
+        2,
+        &[
+            "unknown key `memtable`",
+            "nearest: `engine.memtable`",
+            "exp.toml:4:1",
+        ],
+    );
 }
 
 #[test]
 fn an_unknown_policy_is_told_with_those_there_are() {
-    with("engine.cache.eviction = \"sieve\"", "engine.cache.eviction = \"sive\"")
-        .refuses(2, &["unknown cache policy `sive`", "known: 2q, ac-key, arc, ", "nearest: `sieve`", "exp.toml:24:25"]);
+    with(
+        "engine.cache.eviction = \"sieve\"",
+        "engine.cache.eviction = \"sive\"",
+    )
+    .refuses(
+        2,
+        &[
+            "unknown cache policy `sive`",
+            "known: 2q, ac-key, arc, ",
+            "nearest: `sieve`",
+            "exp.toml:24:25",
+        ],
+    );
 }
 
 #[test]
 fn an_unknown_parameter_is_told_with_those_there_are() {
-    with("engine.cache.eviction = \"sieve\"", "engine.compaction.layout = { policy = \"leveled\", ration = 3 }")
-        .refuses(2, &["unknown parameter `ration`", "known: ratio", "nearest: `ratio`", "exp.toml:24:50"]);
-    with("engine.cache.eviction = \"sieve\"", "engine.compaction.layout = { policy = \"leveled\", ratio = 1000 }")
-        .refuses(2, &["ratio must be 2 to 100", "exp.toml:24:58"]);
+    with(
+        "engine.cache.eviction = \"sieve\"",
+        "engine.compaction.layout = { policy = \"leveled\", ration = 3 }",
+    )
+    .refuses(
+        2,
+        &[
+            "unknown parameter `ration`",
+            "known: ratio",
+            "nearest: `ratio`",
+            "exp.toml:24:50",
+        ],
+    );
+    with(
+        "engine.cache.eviction = \"sieve\"",
+        "engine.compaction.layout = { policy = \"leveled\", ratio = 1000 }",
+    )
+    .refuses(2, &["ratio must be 2 to 100", "exp.toml:24:58"]);
 }
 
 #[test]
 fn values_out_of_range_are_pointed_at() {
     with("\"64KiB\"\ncache", "-5\ncache").refuses(2, &["`engine.memtable`", "exp.toml:14:12"]);
-    with("\"64KiB\"\ncache", "\"12B\"\ncache").refuses(2, &["`engine.memtable`", "outside", "exp.toml:14:12"]);
+    with("\"64KiB\"\ncache", "\"12B\"\ncache")
+        .refuses(2, &["`engine.memtable`", "outside", "exp.toml:14:12"]);
     with("records = 2_000", "records = 0").refuses(2, &["workload.records", "exp.toml:8:11"]);
-    with("preset = \"ycsb-a\"", "preset = \"ycsb-x\"").refuses(2, &["`workload.preset`", "ycsb-b", "exp.toml:7:10"]);
+    with("preset = \"ycsb-a\"", "preset = \"ycsb-x\"")
+        .refuses(2, &["`workload.preset`", "ycsb-b", "exp.toml:7:10"]);
     with("clients = 2", "clients = \"two\"").refuses(2, &["`workload.clients`", "exp.toml:10:11"]);
-    with("seeds = 2", "seeds = 0").refuses(2, &["`seeds` must hold at least one seed", "exp.toml:4:9"]);
-    with("seeds = 2", "world = { device = \"nvmee\" }").refuses(2, &["nvmee", "nearest: `nvme`", "exp.toml:4:"]);
+    with("seeds = 2", "seeds = 0")
+        .refuses(2, &["`seeds` must hold at least one seed", "exp.toml:4:9"]);
+    with("seeds = 2", "world = { device = \"nvmee\" }")
+        .refuses(2, &["nvmee", "nearest: `nvme`", "exp.toml:4:"]);
 }
 
 #[test]
 fn names_that_do_not_fit_together_are_told() {
-    with("baseline = \"lru\"", "baseline = \"lur\"")
-        .refuses(2, &["unknown variant `lur`", "nearest: `lru`", "exp.toml:3:12"]);
+    with("baseline = \"lru\"", "baseline = \"lur\"").refuses(
+        2,
+        &["unknown variant `lur`", "nearest: `lru`", "exp.toml:3:12"],
+    );
     with("name = \"sieve\"", "name = \"lru\"").refuses(2, &["unique", "exp.toml:23:8"]);
-    with("[\"cache.hit_ratio\"]", "[\"cache.hitratio\"]")
-        .refuses(2, &["unknown metric cache.hitratio", "cache.hit_ratio", "exp.toml:27:12"]);
+    with("[\"cache.hit_ratio\"]", "[\"cache.hitratio\"]").refuses(
+        2,
+        &[
+            "unknown metric cache.hitratio",
+            "cache.hit_ratio",
+            "exp.toml:27:12",
+        ],
+    );
     let sweep = "[[sweep]]\nkey = \"engine.cache.eviction\"\nvalues = [\"arc\"]\n[compare]";
-    with("[compare]", sweep).refuses(2, &["variant `lru` sets `engine.cache.eviction`", "exp.toml:27:7"]);
+    with("[compare]", sweep).refuses(
+        2,
+        &[
+            "variant `lru` sets `engine.cache.eviction`",
+            "exp.toml:27:7",
+        ],
+    );
 }
 
 #[test]
@@ -70,33 +141,63 @@ fn what_is_no_toml_or_json_is_pointed_at() {
     with("seeds = 2", "seeds = ").refuses(2, &["not TOML", "exp.toml:4:"]);
     let lab = Lab::new();
     lab.config("exp.json", "{\n  \"seeds\": 2,\n  oops\n}\n");
-    lab.aura(&["run", "exp.json"]).refuses(2, &["not JSON", "exp.json:3:"]);
-    lab.config("exp.json", "{\n  \"seeds\": 2,\n  \"engine\": { \"memtabel\": 1 }\n}\n");
-    lab.aura(&["run", "exp.json"]).refuses(2, &["`engine.memtabel`", "nearest: `engine.memtable`", "exp.json:3:15"]);
+    lab.aura(&["run", "exp.json"])
+        .refuses(2, &["not JSON", "exp.json:3:"]);
+    lab.config(
+        "exp.json",
+        "{\n  \"seeds\": 2,\n  \"engine\": { \"memtabel\": 1 }\n}\n",
+    );
+    lab.aura(&["run", "exp.json"]).refuses(
+        2,
+        &[
+            "`engine.memtabel`",
+            "nearest: `engine.memtable`",
+            "exp.json:3:15",
+        ],
+    );
 }
 
 #[test]
 fn a_bad_set_is_told_with_the_argument() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);
-    let refuses = |set: &str, words: &[&str]| lab.aura(&["run", "exp.toml", "-s", set]).refuses(2, words);
-    refuses("engine.memtabel=1", &["unknown key `engine.memtabel`", "nearest: `engine.memtable`", "--set:1:1"]);
+    let refuses =
+        |set: &str, words: &[&str]| lab.aura(&["run", "exp.toml", "-s", set]).refuses(2, words);
+    refuses(
+        "engine.memtabel=1",
+        &[
+            "unknown key `engine.memtabel`",
+            "nearest: `engine.memtable`",
+            "--set:1:1",
+        ],
+    );
     refuses("engine.memtable", &["not of the form key=value"]);
     refuses("engine.memtable=-1", &["`engine.memtable`", "--set:1:17"]);
     refuses("engine.cache={ size = }", &["not TOML", "--set:1:"]);
     refuses("variant=[]", &["`variant` cannot be set"]);
-    refuses("engine.cache.eviction=sive", &["unknown cache policy `sive`", "nearest: `sieve`", "--set:1:23"]);
+    refuses(
+        "engine.cache.eviction=sive",
+        &[
+            "unknown cache policy `sive`",
+            "nearest: `sieve`",
+            "--set:1:23",
+        ],
+    );
 }
 
 #[test]
 fn a_missing_file_is_bad_usage_and_an_unwritable_folder_a_refused_environment() {
     let lab = Lab::new();
-    lab.aura(&["run", "nowhere.toml"]).refuses(2, &["cannot read nowhere.toml"]);
+    lab.aura(&["run", "nowhere.toml"])
+        .refuses(2, &["cannot read nowhere.toml"]);
     lab.config("exp.toml", SMALL);
     lab.config("occupied", "a file where a folder is wanted");
-    lab.aura(&["run", "exp.toml", "--results", "occupied"]).refuses(3, &["results cannot be written", "occupied/exp"]);
-    lab.aura(&["compare", "nowhere"]).refuses(2, &["not the folder of a run", "nowhere"]);
-    lab.aura(&["verify", "nowhere"]).refuses(2, &["neither a run nor a database"]);
+    lab.aura(&["run", "exp.toml", "--results", "occupied"])
+        .refuses(3, &["results cannot be written", "occupied/exp"]);
+    lab.aura(&["compare", "nowhere"])
+        .refuses(2, &["not the folder of a run", "nowhere"]);
+    lab.aura(&["verify", "nowhere"])
+        .refuses(2, &["neither a run nor a database"]);
     assert_eq!(lab.aura(&["runn"]).code, 2);
     assert_eq!(lab.aura(&["run", "exp.toml", "--format", "xml"]).code, 2);
 }

@@ -1,5 +1,8 @@
 //! The `aura` command from outside: what it prints, what it leaves on disk, how it ends.
-#![expect(clippy::disallowed_methods, reason = "tests look at the files that a run leaves")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests look at the files that a run leaves"
+)]
 
 mod configs;
 mod databases;
@@ -23,7 +26,9 @@ struct Lab {
 
 impl Lab {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -38,7 +43,10 @@ impl Lab {
 
     fn aura(&self, arguments: &[&str]) -> Answer {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aura"));
-        command.args(arguments).current_dir(self.folder.path()).env("NO_COLOR", "1");
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("NO_COLOR", "1");
         Answer::of(command.output().expect("the command starts"))
     }
 
@@ -46,7 +54,11 @@ impl Lab {
     fn run(&self, arguments: &[&str]) -> String {
         let answer = self.aura(&[&["run"], arguments].concat());
         assert_eq!(answer.code, 0, "{}", answer.errors);
-        let hash = answer.errors.split("content hash ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let hash = answer
+            .errors
+            .split("content hash ")
+            .nth(1)
+            .and_then(|rest| rest.split_whitespace().next());
         hash.expect("a run ends with its content hash").to_owned()
     }
 }
@@ -69,7 +81,11 @@ impl Answer {
 
     /// Standard error on one line, without the frames of quoted places: messages are wrapped where they please.
     fn told(&self) -> String {
-        let plain: String = self.errors.chars().filter(|sign| !"│╭╰─·".contains(*sign)).collect();
+        let plain: String = self
+            .errors
+            .chars()
+            .filter(|sign| !"│╭╰─·".contains(*sign))
+            .collect();
         plain.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
@@ -78,7 +94,11 @@ impl Answer {
         let told = self.told();
         assert_eq!(self.code, code, "{}", self.errors);
         for word in words {
-            assert!(told.contains(word), "{word:?} is missing in:\n{}", self.errors);
+            assert!(
+                told.contains(word),
+                "{word:?} is missing in:\n{}",
+                self.errors
+            );
         }
     }
 }
@@ -117,7 +137,9 @@ also = ["write.amplification"]
 /// The folders of finished trials.
 fn trials(run: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(run.join("trials")).expect("a run has trials");
-    let mut trials: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
+    let mut trials: Vec<_> = entries
+        .map(|entry| entry.expect("a readable folder").path())
+        .collect();
     trials.sort();
     trials
 }

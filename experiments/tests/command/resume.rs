@@ -28,7 +28,10 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 fn assert_same(one: &Path, two: &Path) {
     let (one, two) = (contents(one), contents(two));
-    assert_eq!(one.keys().collect::<Vec<_>>(), two.keys().collect::<Vec<_>>());
+    assert_eq!(
+        one.keys().collect::<Vec<_>>(),
+        two.keys().collect::<Vec<_>>()
+    );
     for (name, bytes) in &one {
         assert!(*bytes == two[name], "{} differs", name.display());
     }
@@ -60,12 +63,23 @@ fn a_run_that_was_cut_short_ends_as_one_that_was_not() {
     fs::remove_file(run.join("trials/.tmp-0123456789abcdef/DONE")).expect("it is there");
     fs::remove_file(run.join("metrics.parquet")).expect("it is there");
     let answer = lab.aura(&["run", "exp.toml"]);
-    assert!(answer.errors.contains("2 trials run, 2 were there already"), "{}", answer.errors);
+    assert!(
+        answer.errors.contains("2 trials run, 2 were there already"),
+        "{}",
+        answer.errors
+    );
     assert!(answer.errors.contains(&whole), "{}", answer.errors);
-    assert_eq!(before.keys().collect::<Vec<_>>(), contents(&run).keys().collect::<Vec<_>>());
+    assert_eq!(
+        before.keys().collect::<Vec<_>>(),
+        contents(&run).keys().collect::<Vec<_>>()
+    );
     assert!(before == contents(&run), "the same bytes");
     let again = lab.aura(&["run", "exp.toml"]);
-    assert!(again.errors.contains("0 trials run, 4 were there already"), "{}", again.errors);
+    assert!(
+        again.errors.contains("0 trials run, 4 were there already"),
+        "{}",
+        again.errors
+    );
 }
 
 #[test]
@@ -74,21 +88,44 @@ fn a_run_that_is_told_to_stop_says_how_to_go_on() {
     lab.config("exp.toml", SMALL);
     let arguments = ["run", "exp.toml", "--seeds", "300", "--jobs", "1"];
     let mut command = Command::new(env!("CARGO_BIN_EXE_aura"));
-    let command = command.args(arguments).current_dir(lab.path("")).stderr(Stdio::piped()).stdout(Stdio::null());
+    let command = command
+        .args(arguments)
+        .current_dir(lab.path(""))
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null());
     let mut child = command.spawn().expect("the command starts");
-    let mut told = BufReader::new(child.stderr.take().expect("it was piped")).lines().map_while(Result::ok);
-    assert!(told.any(|line| line.starts_with("60/600 trials done")), "a tenth of the trials is told");
-    let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill is there");
+    let mut told = BufReader::new(child.stderr.take().expect("it was piped"))
+        .lines()
+        .map_while(Result::ok);
+    assert!(
+        told.any(|line| line.starts_with("60/600 trials done")),
+        "a tenth of the trials is told"
+    );
+    let stopped = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .expect("kill is there");
     assert!(stopped.success());
     let rest: Vec<String> = told.collect();
     assert_eq!(child.wait().expect("it ends").code(), Some(75), "{rest:?}");
-    assert!(rest.iter().any(|line| line.contains("run the same command to resume")), "{rest:?}");
+    assert!(
+        rest.iter()
+            .any(|line| line.contains("run the same command to resume")),
+        "{rest:?}"
+    );
     let left = trials(&lab.path("results/exp"));
     assert!((60..600).contains(&left.len()));
-    assert!(left.iter().all(|trial| trial.join("DONE").exists()), "nothing is half written");
+    assert!(
+        left.iter().all(|trial| trial.join("DONE").exists()),
+        "nothing is half written"
+    );
     // A shorter plan over the same trials finds its own among them.
     let short = lab.aura(&["run", "exp.toml", "--seeds", "10"]);
-    assert!(short.errors.contains("0 trials run, 20 were there already"), "{}", short.errors);
+    assert!(
+        short.errors.contains("0 trials run, 20 were there already"),
+        "{}",
+        short.errors
+    );
 }
 
 #[test]
@@ -100,14 +137,33 @@ fn a_changed_config_runs_what_is_new_and_forgets_what_is_old() {
     let changed = SMALL
         .replace("name = \"sieve\"", "name = \"sieve-renamed\"")
         .replace("seeds = 2", "seeds = 1")
-        .replace("[compare]", "[[variant]]\nname = \"arc\"\nengine.cache.eviction = \"arc\"\n[compare]");
+        .replace(
+            "[compare]",
+            "[[variant]]\nname = \"arc\"\nengine.cache.eviction = \"arc\"\n[compare]",
+        );
     lab.config("exp.toml", &changed);
     let answer = lab.aura(&["run", "exp.toml"]);
-    assert!(answer.errors.contains("1 trials run, 2 were there already"), "{}", answer.errors);
-    assert!(answer.output.contains("sieve-renamed") && answer.output.contains("arc"), "{}", answer.output);
+    assert!(
+        answer.errors.contains("1 trials run, 2 were there already"),
+        "{}",
+        answer.errors
+    );
+    assert!(
+        answer.output.contains("sieve-renamed") && answer.output.contains("arc"),
+        "{}",
+        answer.output
+    );
     let fresh = lab.run(&["exp.toml", "--results", "fresh"]);
-    assert!(answer.errors.contains(&fresh), "stale trials are not gathered:\n{}", answer.errors);
-    assert_eq!(trials(&lab.path("results/exp")).len(), 5, "but they are left where they are");
+    assert!(
+        answer.errors.contains(&fresh),
+        "stale trials are not gathered:\n{}",
+        answer.errors
+    );
+    assert_eq!(
+        trials(&lab.path("results/exp")).len(),
+        5,
+        "but they are left where they are"
+    );
 }
 
 #[test]
@@ -115,7 +171,10 @@ fn equal_settings_under_two_names_are_two_trials() {
     let lab = Lab::new();
     lab.config(
         "exp.toml",
-        &SMALL.replace("engine.cache.eviction = \"sieve\"", "engine.cache.eviction = { policy = \"lru\" }"),
+        &SMALL.replace(
+            "engine.cache.eviction = \"sieve\"",
+            "engine.cache.eviction = { policy = \"lru\" }",
+        ),
     );
     lab.run(&["exp.toml", "--seeds", "1"]);
     assert_eq!(trials(&lab.path("results/exp")).len(), 2);
@@ -129,13 +188,18 @@ fn resolved_settings_say_where_each_came_from() {
     let trial = &trials(&lab.path("results/exp"))[0];
     let text = fs::read_to_string(trial.join("config.resolved.toml")).expect("it is written");
     let origin = |setting: &str| {
-        let line =
-            text.lines().find(|line| line.starts_with(setting)).unwrap_or_else(|| panic!("{setting} in\n{text}"));
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(setting))
+            .unwrap_or_else(|| panic!("{setting} in\n{text}"));
         line.split("# ").nth(1).unwrap_or_default().to_owned()
     };
     assert_eq!(origin("engine.memtable = \"64KiB\""), "exp.toml:14");
     assert_eq!(origin("engine.compaction.jobs = 2"), "--set");
     assert_eq!(origin("engine.compaction.layout.ratio = 10"), "default");
     assert_eq!(origin("world.device.profile = \"nvme\""), "default");
-    assert!(origin("engine.cache.eviction.policy").starts_with("variant "), "{text}");
+    assert!(
+        origin("engine.cache.eviction.policy").starts_with("variant "),
+        "{text}"
+    );
 }

@@ -11,42 +11,86 @@ use crate::{Answer, Lab};
 
 /// A loop over 30 keys, a scan of 100 others, the loop again: 240 requests with sizes.
 fn requests() -> String {
-    let keys = (0..70).map(|i| i % 30).chain(1000..1100).chain((0..70).map(|i| i % 30));
+    let keys = (0..70)
+        .map(|i| i % 30)
+        .chain(1000..1100)
+        .chain((0..70).map(|i| i % 30));
     let row = |(at, key): (usize, u64)| format!("{at},{key},{}\n", 100 + key % 7);
     "time,key,size\n".to_owned() + &keys.enumerate().map(row).collect::<String>()
 }
 
 fn rows(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.code, 0, "{}", answer.errors);
-    answer.output.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    answer
+        .output
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
 }
 
 #[test]
 fn a_simulation_prints_its_rows_and_leaves_tables_and_figures() {
     let lab = Lab::new();
     lab.config("loop.csv", &requests());
-    let arguments = ["cache-sim", "loop.csv", "--policies", "lru,sieve", "--sizes", "40,20%", "--unit"];
+    let arguments = [
+        "cache-sim",
+        "loop.csv",
+        "--policies",
+        "lru,sieve",
+        "--sizes",
+        "40,20%",
+        "--unit",
+    ];
     let answer = lab.aura(&arguments);
     assert_eq!(answer.code, 0, "{}", answer.errors);
-    for word in
-        ["loop: 240 requests, 130 objects", "lru", "sieve", "min (bound)", "min-bypass (bound)", "M accesses/s", " *"]
-    {
+    for word in [
+        "loop: 240 requests, 130 objects",
+        "lru",
+        "sieve",
+        "min (bound)",
+        "min-bypass (bound)",
+        "M accesses/s",
+        " *",
+    ] {
         assert!(answer.output.contains(word), "{word}:\n{}", answer.output);
     }
     let folder = lab.path("results/cache-sim/loop");
-    for file in ["results.csv", "results.parquet", "miss-ratio.svg", "miss-ratio.png", "miss-ratio.csv"] {
+    for file in [
+        "results.csv",
+        "results.parquet",
+        "miss-ratio.svg",
+        "miss-ratio.png",
+        "miss-ratio.csv",
+    ] {
         assert!(folder.join(file).is_file(), "{file}");
     }
-    assert!(!folder.join("byte-miss-ratio.svg").exists(), "objects were charged one each");
+    assert!(
+        !folder.join("byte-miss-ratio.svg").exists(),
+        "objects were charged one each"
+    );
 
-    let rows = rows(&lab.aura(&[&arguments[..], &["--format", "json", "--out", "elsewhere"]].concat()));
+    let rows =
+        rows(&lab.aura(&[&arguments[..], &["--format", "json", "--out", "elsewhere"]].concat()));
     assert_eq!(rows.len(), 2 * (2 + 2));
     assert!(lab.path("elsewhere/results.csv").is_file());
-    let lru = rows.iter().find(|row| row["policy"] == "lru" && row["size"] == "40").expect("it was asked for");
+    let lru = rows
+        .iter()
+        .find(|row| row["policy"] == "lru" && row["size"] == "40")
+        .expect("it was asked for");
     // The loop fits, the scan evicts it: 30 + 100 + 30 misses.
-    assert_eq!((&lru["misses"], &lru["capacity"], &lru["refused"]), (&160.into(), &40.into(), &Value::Null));
-    assert!(lru["accesses_per_s"].as_f64().is_some_and(|rate| rate > 0.0));
-    let share = rows.iter().find(|row| row["size"] == "20%").expect("it was asked for");
+    assert_eq!(
+        (&lru["misses"], &lru["capacity"], &lru["refused"]),
+        (&160.into(), &40.into(), &Value::Null)
+    );
+    assert!(
+        lru["accesses_per_s"]
+            .as_f64()
+            .is_some_and(|rate| rate > 0.0)
+    );
+    let share = rows
+        .iter()
+        .find(|row| row["size"] == "20%")
+        .expect("it was asked for");
     assert_eq!(share["capacity"], 26);
 }
 
@@ -55,7 +99,11 @@ fn every_compression_is_read_and_written() {
     let lab = Lab::new();
     let text = requests();
     lab.config("plain.csv", &text);
-    fs::write(lab.path("z.csv.zst"), zstd::encode_all(text.as_bytes(), 1).expect("memory")).expect("writable");
+    fs::write(
+        lab.path("z.csv.zst"),
+        zstd::encode_all(text.as_bytes(), 1).expect("memory"),
+    )
+    .expect("writable");
     let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(text.as_bytes()).expect("memory");
     fs::write(lab.path("g.csv.gz"), gzip.finish().expect("memory")).expect("writable");
@@ -67,14 +115,26 @@ fn every_compression_is_read_and_written() {
     fs::write(lab.path("unnamed.csv"), &xz).expect("writable");
     let info = |file: &str| {
         let rows = rows(&lab.aura(&["trace", "info", file, "--format", "json"]));
-        rows.into_iter().map(|row| (row["what"].clone(), row["value"].clone())).collect::<Vec<_>>()
+        rows.into_iter()
+            .map(|row| (row["what"].clone(), row["value"].clone()))
+            .collect::<Vec<_>>()
     };
     let plain = info("plain.csv");
-    assert!(plain.contains(&("requests".into(), 240.into())) && plain.contains(&("objects".into(), 130.into())));
+    assert!(
+        plain.contains(&("requests".into(), 240.into()))
+            && plain.contains(&("objects".into(), 130.into()))
+    );
     for file in ["z.csv.zst", "g.csv.gz", "x.csv.xz", "unnamed.csv"] {
         assert_eq!(info(file), plain, "{file}");
     }
-    for output in ["a.aurat", "a.aurat.zst", "a.aurat.gz", "a.aurat.xz", "b.oracleGeneral.bin.zst", "c.csv.gz"] {
+    for output in [
+        "a.aurat",
+        "a.aurat.zst",
+        "a.aurat.gz",
+        "a.aurat.xz",
+        "b.oracleGeneral.bin.zst",
+        "c.csv.gz",
+    ] {
         let answer = lab.aura(&["trace", "convert", "plain.csv", output]);
         assert_eq!(answer.code, 0, "{}", answer.errors);
         assert_eq!(info(output)[1..], plain[1..], "{output}");
@@ -85,23 +145,55 @@ fn every_compression_is_read_and_written() {
     );
     let cut = fs::read(lab.path("z.csv.zst")).expect("readable");
     fs::write(lab.path("cut.csv.zst"), &cut[..cut.len() / 2]).expect("writable");
-    lab.aura(&["trace", "info", "cut.csv.zst"]).refuses(2, &["cut.csv.zst"]);
+    lab.aura(&["trace", "info", "cut.csv.zst"])
+        .refuses(2, &["cut.csv.zst"]);
 }
 
 #[test]
 fn what_a_policy_cannot_take_is_named_and_not_dropped() {
     let lab = Lab::new();
     lab.config("blocks.lis", "1 30 0 0\n1 30 0 1\n");
-    let arguments = ["cache-sim", "blocks.lis", "--policies", "lru", "--sizes", "64KiB,0.1%,10", "--format", "json"];
+    let arguments = [
+        "cache-sim",
+        "blocks.lis",
+        "--policies",
+        "lru",
+        "--sizes",
+        "64KiB,0.1%,10",
+        "--format",
+        "json",
+    ];
     let answer = lab.aura(&arguments);
-    let refused: Vec<Value> =
-        rows(&answer).into_iter().filter(|row| row["arm"] == "policy").map(|row| row["refused"].clone()).collect();
+    let refused: Vec<Value> = rows(&answer)
+        .into_iter()
+        .filter(|row| row["arm"] == "policy")
+        .map(|row| row["refused"].clone())
+        .collect();
     assert_eq!(refused.len(), 3);
-    assert!(refused[0].as_str().is_some_and(|reason| reason.contains("size in bytes")), "{refused:?}");
-    assert!(refused[1].as_str().is_some_and(|reason| reason.contains("hold nothing")), "{refused:?}");
+    assert!(
+        refused[0]
+            .as_str()
+            .is_some_and(|reason| reason.contains("size in bytes")),
+        "{refused:?}"
+    );
+    assert!(
+        refused[1]
+            .as_str()
+            .is_some_and(|reason| reason.contains("hold nothing")),
+        "{refused:?}"
+    );
     assert_eq!(refused[2], Value::Null);
-    lab.aura(&["cache-sim", "blocks.lis", "--policies", "lru", "--sizes", "0.1%"]).refuses(2, &["nothing ran"]);
-    lab.aura(&["cache-sim", "blocks.lis", "--bytes"]).refuses(2, &["the trace has no sizes"]);
+    lab.aura(&[
+        "cache-sim",
+        "blocks.lis",
+        "--policies",
+        "lru",
+        "--sizes",
+        "0.1%",
+    ])
+    .refuses(2, &["nothing ran"]);
+    lab.aura(&["cache-sim", "blocks.lis", "--bytes"])
+        .refuses(2, &["the trace has no sizes"]);
 }
 
 #[test]
@@ -112,18 +204,51 @@ fn bad_usage_and_bad_traces_are_told_with_their_place() {
     fs::create_dir(lab.path("b")).expect("a folder");
     lab.config("b/bad.csv", "time,key,size\n1,2,3\n");
     for (arguments, words) in [
-        (&["cache-sim", "bad.csv"][..], &["bad.csv", "line 3", "`x`"][..]),
-        (&["cache-sim", "words.txt"], &["words.txt", "--trace-format", "oracle-general"]),
-        (&["cache-sim", "nothing.csv"], &["nothing.csv", "No such file"]),
-        (&["cache-sim", "bad.csv", "b/bad.csv"], &["two traces are called bad"]),
-        (&["cache-sim", "bad.csv", "--policies", "lur"], &["lur", "lru"]),
-        (&["cache-sim", "bad.csv", "--policies", "lru(bits=1)"], &["unknown parameter `bits`"]),
-        (&["cache-sim", "bad.csv", "--sizes", "200%"], &["--sizes", "`200%` is not a size"]),
+        (
+            &["cache-sim", "bad.csv"][..],
+            &["bad.csv", "line 3", "`x`"][..],
+        ),
+        (
+            &["cache-sim", "words.txt"],
+            &["words.txt", "--trace-format", "oracle-general"],
+        ),
+        (
+            &["cache-sim", "nothing.csv"],
+            &["nothing.csv", "No such file"],
+        ),
+        (
+            &["cache-sim", "bad.csv", "b/bad.csv"],
+            &["two traces are called bad"],
+        ),
+        (
+            &["cache-sim", "bad.csv", "--policies", "lur"],
+            &["lur", "lru"],
+        ),
+        (
+            &["cache-sim", "bad.csv", "--policies", "lru(bits=1)"],
+            &["unknown parameter `bits`"],
+        ),
+        (
+            &["cache-sim", "bad.csv", "--sizes", "200%"],
+            &["--sizes", "`200%` is not a size"],
+        ),
         (&["cache-sim", "bad.csv", "--sample", "2"], &["--sample 2"]),
-        (&["cache-sim", "bad.csv", "--columns", "size"], &["map of columns"]),
-        (&["trace", "info", "bad.csv", "--trace-format", "cvs"], &["`cvs`", "nearest: `csv`"]),
-        (&["trace", "convert", "b/bad.csv", "out.txt"], &["out.txt", "--to"]),
-        (&["trace", "convert", "b/bad.csv", "out.lis"], &["lis cannot be written"]),
+        (
+            &["cache-sim", "bad.csv", "--columns", "size"],
+            &["map of columns"],
+        ),
+        (
+            &["trace", "info", "bad.csv", "--trace-format", "cvs"],
+            &["`cvs`", "nearest: `csv`"],
+        ),
+        (
+            &["trace", "convert", "b/bad.csv", "out.txt"],
+            &["out.txt", "--to"],
+        ),
+        (
+            &["trace", "convert", "b/bad.csv", "out.lis"],
+            &["lis cannot be written"],
+        ),
     ] {
         lab.aura(arguments).refuses(2, words);
     }
@@ -133,12 +258,41 @@ fn bad_usage_and_bad_traces_are_told_with_their_place() {
 #[test]
 fn a_sample_is_told_and_its_error_stated() {
     let lab = Lab::new();
-    let keys: String = (0..20_000_u64).map(|i| format!("{}\n", i * i % 3001)).collect();
+    let keys: String = (0..20_000_u64)
+        .map(|i| format!("{}\n", i * i % 3001))
+        .collect();
     lab.config("keys.csv", &keys);
-    let arguments = ["cache-sim", "keys.csv", "--policies", "lru", "--sizes", "30%", "--sample", "0.2", "--seed", "4"];
+    let arguments = [
+        "cache-sim",
+        "keys.csv",
+        "--policies",
+        "lru",
+        "--sizes",
+        "30%",
+        "--sample",
+        "0.2",
+        "--seed",
+        "4",
+    ];
     let rows = rows(&lab.aura(&[&arguments[..], &["--format", "json"]].concat()));
-    let lru = rows.iter().find(|row| row["arm"] == "policy").expect("it was asked for");
-    assert!(lru["standard_error"].as_f64().is_some_and(|error| error > 0.0));
-    assert!(lru["requests"].as_u64().is_some_and(|requests| (1000..9000).contains(&requests)), "{lru}");
-    assert!(lab.aura(&arguments).output.contains("0.2 of the keys of 20000 requests"));
+    let lru = rows
+        .iter()
+        .find(|row| row["arm"] == "policy")
+        .expect("it was asked for");
+    assert!(
+        lru["standard_error"]
+            .as_f64()
+            .is_some_and(|error| error > 0.0)
+    );
+    assert!(
+        lru["requests"]
+            .as_u64()
+            .is_some_and(|requests| (1000..9000).contains(&requests)),
+        "{lru}"
+    );
+    assert!(
+        lab.aura(&arguments)
+            .output
+            .contains("0.2 of the keys of 20000 requests")
+    );
 }

@@ -11,16 +11,26 @@ use crate::{Lab, SMALL, trials};
 #[test]
 fn listings_name_what_configs_accept_in_every_format() {
     let lab = Lab::new();
-    for (what, name) in
-        [("policies", "sieve"), ("workloads", "ycsb-e"), ("devices", "nvme"), ("metrics", "cache.hit_ratio")]
-    {
+    for (what, name) in [
+        ("policies", "sieve"),
+        ("workloads", "ycsb-e"),
+        ("devices", "nvme"),
+        ("metrics", "cache.hit_ratio"),
+    ] {
         for format in ["table", "json", "csv"] {
             let answer = lab.aura(&["list", what, "--format", format]);
             assert_eq!(answer.code, 0, "{}", answer.errors);
-            assert!(answer.output.contains(name), "{what} as {format}:\n{}", answer.output);
+            assert!(
+                answer.output.contains(name),
+                "{what} as {format}:\n{}",
+                answer.output
+            );
         }
         let json = lab.aura(&["list", what, "--format", "json"]).output;
-        assert!(json.lines().all(|line| serde_json::from_str::<Value>(line).is_ok_and(|row| row.is_object())));
+        assert!(
+            json.lines()
+                .all(|line| serde_json::from_str::<Value>(line).is_ok_and(|row| row.is_object()))
+        );
     }
 }
 
@@ -28,7 +38,9 @@ fn listings_name_what_configs_accept_in_every_format() {
 fn the_schema_is_json_and_knows_the_keys() {
     let answer = Lab::new().aura(&["schema"]);
     let schema: Value = serde_json::from_str(&answer.output).expect("it is JSON");
-    for key in ["question", "engine", "workload", "world", "variant", "sweep", "compare"] {
+    for key in [
+        "question", "engine", "workload", "world", "variant", "sweep", "compare",
+    ] {
         let about = &schema["properties"][key];
         assert!(about.is_object(), "{key}");
     }
@@ -40,16 +52,32 @@ fn a_run_can_be_compared_plotted_reported_and_verified() {
     lab.config("exp.toml", SMALL);
     lab.run(&["exp.toml"]);
     let compared = lab.aura(&["compare", "exp", "--format", "json"]);
-    let rows: Vec<Value> = compared.output.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let rows: Vec<Value> = compared
+        .output
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
     assert_eq!(rows.len(), 2);
     assert_eq!(
         (&rows[0]["metric"], &rows[0]["variant"], &rows[0]["pairs"]),
         (&"cache.hit_ratio".into(), &"sieve".into(), &2.into())
     );
-    let turned =
-        lab.aura(&["compare", "results/exp", "--baseline", "sieve", "--metric", "cache.hit_ratio", "--format", "csv"]);
+    let turned = lab.aura(&[
+        "compare",
+        "results/exp",
+        "--baseline",
+        "sieve",
+        "--metric",
+        "cache.hit_ratio",
+        "--format",
+        "csv",
+    ]);
     assert!(
-        turned.output.lines().nth(1).is_some_and(|row| row.starts_with("cache.hit_ratio,run,,sieve,lru,")),
+        turned
+            .output
+            .lines()
+            .nth(1)
+            .is_some_and(|row| row.starts_with("cache.hit_ratio,run,,sieve,lru,")),
         "{}",
         turned.output
     );
@@ -57,14 +85,21 @@ fn a_run_can_be_compared_plotted_reported_and_verified() {
     fs::remove_dir_all(lab.path("results/exp/plots")).expect("a run draws figures");
     assert_eq!(lab.aura(&["plot", "exp", "--kind", "latency"]).code, 0);
     assert!(lab.path("results/exp/plots").is_dir());
-    lab.aura(&["plot", "exp", "--kind", "latencies"]).refuses(2, &["latencies", "latency"]);
+    lab.aura(&["plot", "exp", "--kind", "latencies"])
+        .refuses(2, &["latencies", "latency"]);
     fs::remove_file(lab.path("results/exp/report.html")).expect("a run writes its report");
     assert_eq!(lab.aura(&["report", "exp"]).code, 0);
     assert!(lab.path("results/exp/report.html").is_file());
 
     let verified = lab.aura(&["verify", "exp"]);
     assert_eq!(verified.code, 0, "{}{}", verified.output, verified.errors);
-    assert!(verified.errors.contains("4 of 4 trials gave the same numbers again"), "{}", verified.errors);
+    assert!(
+        verified
+            .errors
+            .contains("4 of 4 trials gave the same numbers again"),
+        "{}",
+        verified.errors
+    );
 }
 
 #[test]
@@ -85,7 +120,10 @@ fn a_number_that_was_changed_is_found() {
 #[test]
 fn a_trial_that_fails_is_named_and_the_others_go_on() {
     let lab = Lab::new();
-    lab.config("exp.toml", &format!("{SMALL}\n[world]\nkind = \"real\"\ndirectory = \"occupied\"\n"));
+    lab.config(
+        "exp.toml",
+        &format!("{SMALL}\n[world]\nkind = \"real\"\ndirectory = \"occupied\"\n"),
+    );
     lab.config("occupied", "a file where a folder is wanted");
     let answer = lab.aura(&["run", "exp.toml", "--seeds", "1"]);
     answer.refuses(1, &["lru, seed 1", "sieve, seed 1", "occupied", "failed"]);
@@ -94,7 +132,10 @@ fn a_trial_that_fails_is_named_and_the_others_go_on() {
 #[test]
 fn the_real_world_works_in_processes_of_its_own_and_cleans_up() {
     let lab = Lab::new();
-    lab.config("exp.toml", &format!("{SMALL}\n[world]\nkind = \"real\"\ncores = 2\n"));
+    lab.config(
+        "exp.toml",
+        &format!("{SMALL}\n[world]\nkind = \"real\"\ncores = 2\n"),
+    );
     let answer = lab.aura(&["run", "exp.toml", "--seeds", "1"]);
     assert_eq!(answer.code, 0, "{}", answer.errors);
     assert!(!lab.path("results/exp/databases").exists());
@@ -118,6 +159,14 @@ fn a_reader_that_goes_away_is_no_error() {
         .expect("the command starts");
     drop(child.stdout.take());
     let mut errors = String::new();
-    child.stderr.take().expect("it was piped").read_to_string(&mut errors).expect("it can be read");
-    assert_eq!((child.wait().expect("it ends").code(), errors.as_str()), (Some(0), ""));
+    child
+        .stderr
+        .take()
+        .expect("it was piped")
+        .read_to_string(&mut errors)
+        .expect("it can be read");
+    assert_eq!(
+        (child.wait().expect("it ends").code(), errors.as_str()),
+        (Some(0), "")
+    );
 }

@@ -98,15 +98,24 @@ impl AdaptSize {
     fn count(&mut self, asked: &Access) {
         let seen = &mut self.seen;
         let (hash, number) = (remix(asked.key), seen.len() as u32);
-        match self.numbers.find(hash, |number| seen[*number as usize].key == asked.key) {
+        match self
+            .numbers
+            .find(hash, |number| seen[*number as usize].key == asked.key)
+        {
             Some(number) => {
                 let object = &mut seen[*number as usize];
                 object.requests += 1;
                 object.bytes = asked.bytes;
             }
             None => {
-                seen.push(Seen { key: asked.key, bytes: asked.bytes, requests: 1, rate: -1.0 });
-                self.numbers.insert_unique(hash, number, |number| remix(seen[*number as usize].key));
+                seen.push(Seen {
+                    key: asked.key,
+                    bytes: asked.bytes,
+                    requests: 1,
+                    rate: -1.0,
+                });
+                self.numbers
+                    .insert_unique(hash, number, |number| remix(seen[*number as usize].key));
             }
         }
         self.requests += 1;
@@ -119,13 +128,20 @@ impl AdaptSize {
     fn end_window(&mut self) {
         for object in &mut self.seen {
             let latest = f64::from(std::mem::take(&mut object.requests));
-            object.rate = if object.rate < 0.0 { latest } else { LATEST * latest + (1.0 - LATEST) * object.rate };
+            object.rate = if object.rate < 0.0 {
+                latest
+            } else {
+                LATEST * latest + (1.0 - LATEST) * object.rate
+            };
         }
         self.seen.retain(|object| object.rate >= RATE_MIN);
         self.numbers.clear();
         for (number, object) in self.seen.iter().enumerate() {
             let seen = &self.seen;
-            self.numbers.insert_unique(remix(object.key), number as u32, |number| remix(seen[*number as usize].key));
+            self.numbers
+                .insert_unique(remix(object.key), number as u32, |number| {
+                    remix(seen[*number as usize].key)
+                });
         }
         self.c = best_c(&classes(&self.seen), self.capacity);
     }
@@ -160,7 +176,9 @@ fn classes(seen: &[Seen]) -> Vec<Class> {
     let mut classes = BTreeMap::<(i32, i32), Class>::new();
     for object in seen {
         let bytes = object.bytes as f64;
-        let class = classes.entry((octaves(bytes), octaves(object.rate))).or_default();
+        let class = classes
+            .entry((octaves(bytes), octaves(object.rate)))
+            .or_default();
         class.objects += 1.0;
         class.bytes += bytes;
         class.rate += object.rate;
@@ -186,14 +204,22 @@ fn best_c(classes: &[Class], capacity: u64) -> f64 {
 
 /// Hits in a window, by the model.
 fn model_hits(classes: &[Class], capacity: f64, c: f64) -> f64 {
-    let admitted: Vec<f64> = classes.iter().map(|class| (-class.bytes / class.objects / c).exp()).collect();
+    let admitted: Vec<f64> = classes
+        .iter()
+        .map(|class| (-class.bytes / class.objects / c).exp())
+        .collect();
     let held = |time: f64| {
         classes.iter().zip(&admitted).map(move |(class, admitted)| {
-            let odds = admitted * ((class.rate / class.objects * time).min(EXPONENT_MAX).exp() - 1.0);
+            let odds =
+                admitted * ((class.rate / class.objects * time).min(EXPONENT_MAX).exp() - 1.0);
             (class, odds / (1.0 + odds))
         })
     };
-    let bytes = |time: f64| held(time).map(|(class, held)| class.bytes * held).sum::<f64>();
+    let bytes = |time: f64| {
+        held(time)
+            .map(|(class, held)| class.bytes * held)
+            .sum::<f64>()
+    };
     // T in windows: doubled until the objects held fill the cache, then halved in. Where they never do, all is held.
     let (mut low, mut high) = (0.0, 1e-6);
     while bytes(high) < capacity && high < EXPONENT_MAX / RATE_MIN {
@@ -215,7 +241,11 @@ mod tests {
     use super::*;
 
     fn class(objects: f64, bytes: f64, rate: f64) -> Class {
-        Class { objects, bytes: objects * bytes, rate: objects * rate }
+        Class {
+            objects,
+            bytes: objects * bytes,
+            rate: objects * rate,
+        }
     }
 
     #[test]
@@ -231,10 +261,18 @@ mod tests {
         let (mut low, mut high): (f64, f64) = (0.0, 10.0);
         for _ in 0..100 {
             let middle = f64::midpoint(low, high);
-            if 2.0 - (-middle).exp() - (-9.0 * middle).exp() < 1.0 { low = middle } else { high = middle }
+            if 2.0 - (-middle).exp() - (-9.0 * middle).exp() < 1.0 {
+                low = middle
+            } else {
+                high = middle
+            }
         }
         let expected = 50.0 * (1.0 - (-high).exp()) + 450.0 * (1.0 - (-9.0 * high).exp());
-        let hits = model_hits(&[class(50.0, 100.0, 1.0), class(50.0, 100.0, 9.0)], 5000.0, 1e12);
+        let hits = model_hits(
+            &[class(50.0, 100.0, 1.0), class(50.0, 100.0, 9.0)],
+            5000.0,
+            1e12,
+        );
         assert!((hits - expected).abs() < 0.1, "{hits}, expected {expected}");
     }
 

@@ -42,7 +42,10 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { bits_per_key: 10.0, window: 4.0 }
+        Self {
+            bits_per_key: 10.0,
+            window: 4.0,
+        }
     }
 }
 
@@ -62,22 +65,33 @@ impl Doorkeeper {
     fn new(capacity: u64, params: Params) -> Self {
         let probes = blocked_bloom::probes_for(params.bits_per_key, PROBES_MAX);
         let population = Population::new(capacity);
-        Self { params, probes, population, blocks: vec![0; BLOCK_BYTES], seen: 0, seen_max: 0 }
+        Self {
+            params,
+            probes,
+            population,
+            blocks: vec![0; BLOCK_BYTES],
+            seen: 0,
+            seen_max: 0,
+        }
     }
 
     /// A filter for `window` times `entries` keys. Keys of the old one stay known where it fits, for a filter of whole
     /// multiples of the old blocks holds each key's bits in one of the copies of its block.
     fn resize(&mut self, entries: u64) {
         self.seen_max = (entries as f64 * self.params.window).ceil().max(1.0) as u64;
-        let blocks =
-            (self.seen_max as f64 * self.params.bits_per_key / (BLOCK_BYTES * 8) as f64).ceil().max(1.0) as usize;
+        let blocks = (self.seen_max as f64 * self.params.bits_per_key / (BLOCK_BYTES * 8) as f64)
+            .ceil()
+            .max(1.0) as usize;
         let before = self.blocks.len() / BLOCK_BYTES;
         if blocks <= before {
             return;
         }
         let copies = blocks.div_ceil(before);
         let old = std::mem::take(&mut self.blocks);
-        self.blocks = old.chunks(BLOCK_BYTES).flat_map(|block| block.repeat(copies)).collect();
+        self.blocks = old
+            .chunks(BLOCK_BYTES)
+            .flat_map(|block| block.repeat(copies))
+            .collect();
     }
 }
 
@@ -115,16 +129,26 @@ mod tests {
     #[test]
     fn the_second_request_enters_also_across_growth() {
         let mut policy = doorkeeper(100_000);
-        let strangers = (0..50_000).filter(|key| policy.admit(&Access::unit(*key))).count();
-        assert!(strangers < 250, "{strangers} of 50,000 strangers were let in");
-        assert!((0..50_000).all(|key| policy.admit(&Access::unit(key))), "each was refused once, or let in");
+        let strangers = (0..50_000)
+            .filter(|key| policy.admit(&Access::unit(*key)))
+            .count();
+        assert!(
+            strangers < 250,
+            "{strangers} of 50,000 strangers were let in"
+        );
+        assert!(
+            (0..50_000).all(|key| policy.admit(&Access::unit(key))),
+            "each was refused once, or let in"
+        );
     }
 
     #[test]
     fn a_clearing_forgets_after_window_times_the_capacity() {
         let mut policy = doorkeeper(100);
         assert!(!policy.admit(&Access::unit(1)) && policy.admit(&Access::unit(1)));
-        let before = (10..409).filter(|key| policy.admit(&Access::unit(*key))).count();
+        let before = (10..409)
+            .filter(|key| policy.admit(&Access::unit(*key)))
+            .count();
         assert_eq!((policy.seen + before as u64, policy.seen_max), (400, 400));
         assert!(policy.admit(&Access::unit(1)));
         assert!((1000..1100).any(|key| !policy.admit(&Access::unit(key))) && policy.seen < 400);

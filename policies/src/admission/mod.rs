@@ -39,7 +39,11 @@ pub struct Build {
     /// Makes the policy for a shard of `capacity` bytes; None where everybody enters. One that draws lots draws them from
     /// `seed`.
     #[expect(clippy::type_complexity, reason = "one signature, used once")]
-    pub make: fn(capacity: u64, seed: u64, spec: &PolicySpec) -> Result<Option<Box<dyn Admission>>, PolicyError>,
+    pub make: fn(
+        capacity: u64,
+        seed: u64,
+        spec: &PolicySpec,
+    ) -> Result<Option<Box<dyn Admission>>, PolicyError>,
 }
 
 /// The family.
@@ -61,7 +65,11 @@ pub const FAMILY: Family<Build> = Family {
 ///
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
-pub fn build(spec: &PolicySpec, capacity: u64, seed: u64) -> Result<Option<Box<dyn Admission>>, PolicyError> {
+pub fn build(
+    spec: &PolicySpec,
+    capacity: u64,
+    seed: u64,
+) -> Result<Option<Box<dyn Admission>>, PolicyError> {
     let entry: &Entry<Build> = FAMILY.find(spec)?;
     (entry.build.make)(capacity, seed, spec)
 }

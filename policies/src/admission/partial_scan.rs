@@ -62,8 +62,13 @@ mod tests {
     use super::*;
 
     fn scan(policy: &mut PartialScan) -> Vec<u32> {
-        let scanned = |n| Access { scanned: n, ..Access::unit(u64::from(n)) };
-        (1..=10_000).filter(|n| policy.admit(&scanned(*n))).collect()
+        let scanned = |n| Access {
+            scanned: n,
+            ..Access::unit(u64::from(n))
+        };
+        (1..=10_000)
+            .filter(|n| policy.admit(&scanned(*n)))
+            .collect()
     }
 
     #[test]
@@ -71,7 +76,11 @@ mod tests {
         let mut policy = PartialScan { a: 100, b: 0.2 };
         let entered = scan(&mut policy);
         assert!(entered.starts_with(&(1..=100).collect::<Vec<_>>()));
-        assert!((1980..2180).contains(&entered.len()), "100 and a fifth of 9900: {}", entered.len());
+        assert!(
+            (1980..2180).contains(&entered.len()),
+            "100 and a fifth of 9900: {}",
+            entered.len()
+        );
         assert_eq!(entered, scan(&mut policy));
     }
 

@@ -35,7 +35,9 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { bytes_max: 64 << 10 }
+        Self {
+            bytes_max: 64 << 10,
+        }
     }
 }
 

@@ -19,8 +19,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: Build {
         needs_sizes: false,
         make: |capacity, _seed, spec| {
-            params::<NoParams>(spec)
-                .map(|NoParams {}| Some(Box::new(TinyLfu { sketch: FrequencySketch::new(capacity) }) as _))
+            params::<NoParams>(spec).map(|NoParams {}| {
+                Some(Box::new(TinyLfu {
+                    sketch: FrequencySketch::new(capacity),
+                }) as _)
+            })
         },
     },
 };
@@ -54,7 +57,9 @@ mod tests {
 
     #[test]
     fn only_more_requests_than_the_victim_win() {
-        let mut policy = TinyLfu { sketch: FrequencySketch::new(1000) };
+        let mut policy = TinyLfu {
+            sketch: FrequencySketch::new(1000),
+        };
         let (held, new) = (Access::unit(1), Access::unit(2));
         assert!(policy.admit(&held) && policy.admit(&new));
         assert!(!policy.contest(&new, &held), "a tie keeps the victim");

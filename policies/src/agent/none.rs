@@ -37,7 +37,13 @@ mod tests {
     fn it_never_acts() {
         assert!(!Idle.is_active());
         assert_eq!(
-            Idle.step(&WindowStats { operations_total: u64::MAX, ..Default::default() }, &TreeShape::default()),
+            Idle.step(
+                &WindowStats {
+                    operations_total: u64::MAX,
+                    ..Default::default()
+                },
+                &TreeShape::default()
+            ),
             []
         );
     }

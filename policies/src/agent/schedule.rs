@@ -18,7 +18,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |_seed, spec: &PolicySpec| {
         let Params { steps } = params(spec)?;
         if let Some(step) = steps.iter().find(|step| step.level == 0 || step.runs == 0) {
-            return Err(bad(spec, &format!("steps: level and runs must be at least 1, not {step:?}")));
+            return Err(bad(
+                spec,
+                &format!("steps: level and runs must be at least 1, not {step:?}"),
+            ));
         }
         if !steps.is_sorted_by_key(|step| step.at_operations) {
             return Err(bad(spec, "steps must be in the order of at_operations"));
@@ -53,7 +56,13 @@ impl Agent for Schedule {
         let waiting = &self.steps[self.taken..];
         let due = waiting.partition_point(|step| step.at_operations <= window.operations_total);
         self.taken += due;
-        waiting[..due].iter().map(|step| Action::SetRuns { level: step.level, runs: step.runs }).collect()
+        waiting[..due]
+            .iter()
+            .map(|step| Action::SetRuns {
+                level: step.level,
+                runs: step.runs,
+            })
+            .collect()
     }
 
     fn is_active(&self) -> bool {
@@ -80,10 +89,22 @@ mod tests {
         ]))
         .unwrap();
         let mut at = |operations_total| {
-            agent.step(&WindowStats { operations_total, ..Default::default() }, &TreeShape::default())
+            agent.step(
+                &WindowStats {
+                    operations_total,
+                    ..Default::default()
+                },
+                &TreeShape::default(),
+            )
         };
         assert_eq!(at(9), []);
-        assert_eq!(at(20), [Action::SetRuns { level: 1, runs: 4 }, Action::SetRuns { level: 2, runs: 1 }]);
+        assert_eq!(
+            at(20),
+            [
+                Action::SetRuns { level: 1, runs: 4 },
+                Action::SetRuns { level: 2, runs: 1 }
+            ]
+        );
         assert_eq!(at(29), []);
         assert_eq!(at(30), [Action::SetRuns { level: 1, runs: 2 }]);
         assert_eq!(at(90), []);

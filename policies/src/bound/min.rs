@@ -57,7 +57,10 @@ impl Held<'_> {
     pub(super) fn evict_farthest(&mut self) {
         // A heap that has only past uses left holds nothing, and the newcomer fits into an empty cache.
         let trace = self.trace;
-        let object = self.useless.pop().or_else(|| self.uses.pop().map(|time| trace[time].object));
+        let object = self
+            .useless
+            .pop()
+            .or_else(|| self.uses.pop().map(|time| trace[time].object));
         if let Some(object) = object {
             self.bytes -= self.sizes[object as usize].take().unwrap_or(0);
         }
@@ -78,8 +81,13 @@ pub(super) fn replay(
     capacity: u64,
     mut make_room: impl FnMut(&mut Held<'_>, Request, usize) -> bool,
 ) -> Tally {
-    let mut held =
-        Held { trace, bytes: 0, sizes: vec![None; objects(trace)], useless: Vec::new(), uses: BinaryHeap::new() };
+    let mut held = Held {
+        trace,
+        bytes: 0,
+        sizes: vec![None; objects(trace)],
+        useless: Vec::new(),
+        uses: BinaryHeap::new(),
+    };
     let mut tally = Tally::default();
     for (request, next) in trace.iter().zip(next_uses(trace)) {
         if held.sizes[request.object as usize].is_some() {

@@ -69,7 +69,11 @@ pub fn build(spec: &PolicySpec) -> Result<Box<dyn Bound>, PolicyError> {
 const NEVER: usize = usize::MAX;
 
 fn objects(trace: &[Request]) -> usize {
-    trace.iter().map(|request| request.object as usize + 1).max().unwrap_or(0)
+    trace
+        .iter()
+        .map(|request| request.object as usize + 1)
+        .max()
+        .unwrap_or(0)
 }
 
 /// For each request, when its object is asked for next.

@@ -33,10 +33,16 @@ impl Bound for PfooL {
         intervals.sort_unstable_by_key(|interval| interval.cost);
         let hits = afforded(&intervals, budget).len() as u64;
         intervals.sort_unstable_by(|a, b| a.cost_per_byte().total_cmp(&b.cost_per_byte()));
-        let hit_bytes: u128 = afforded(&intervals, budget).iter().map(|interval| u128::from(interval.bytes)).sum();
+        let hit_bytes: u128 = afforded(&intervals, budget)
+            .iter()
+            .map(|interval| u128::from(interval.bytes))
+            .sum();
         let bytes: u128 = trace.iter().map(|request| u128::from(request.bytes)).sum();
         let miss_bytes = u64::try_from(bytes - hit_bytes).unwrap_or(u64::MAX);
-        Tally { misses: trace.len() as u64 - hits, miss_bytes }
+        Tally {
+            misses: trace.len() as u64 - hits,
+            miss_bytes,
+        }
     }
 }
 
@@ -67,7 +73,10 @@ fn intervals(trace: &[Request], capacity: u64) -> Vec<Interval> {
         if let Some((since, _)) = *seen
             && smallest <= capacity
         {
-            intervals.push(Interval { cost: u128::from(smallest) * (time - since) as u128, bytes: request.bytes });
+            intervals.push(Interval {
+                cost: u128::from(smallest) * (time - since) as u128,
+                bytes: request.bytes,
+            });
         }
         *seen = Some((time, smallest.min(request.bytes)));
     }

@@ -28,7 +28,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         let params: Params = params(spec)?;
         in_range(spec, "recent", params.recent, 1..=1024)?;
         if !(params.step > 0.0 && params.step <= 1.0) {
-            return Err(bad(spec, &format!("step is {}, not above 0 and at most 1", params.step)));
+            return Err(bad(
+                spec,
+                &format!("step is {}, not above 0 and at most 1", params.step),
+            ));
         }
         Ok(Box::new(AcKey::new(capacity, params)))
     },
@@ -45,7 +48,10 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { recent: 8, step: 0.001 }
+        Self {
+            recent: 8,
+            step: 0.001,
+        }
     }
 }
 
@@ -102,8 +108,14 @@ impl AcKey {
     /// A ghost of `side` is asked for: its side should have been larger.
     fn grow(&mut self, side: u8, efficiency: f64) {
         let mean = self.efficiencies / self.misses;
-        let step = if mean > 0.0 { self.params.step * efficiency / mean } else { 0.0 };
-        let toward = |share: f64, grows: bool| (if grows { share + step } else { share - step }).clamp(0.0, 1.0);
+        let step = if mean > 0.0 {
+            self.params.step * efficiency / mean
+        } else {
+            0.0
+        };
+        let toward = |share: f64, grows: bool| {
+            (if grows { share + step } else { share - step }).clamp(0.0, 1.0)
+        };
         self.point_share = toward(self.point_share, side != BLOCKS);
         if side != BLOCKS {
             self.pair_share = toward(self.pair_share, side == PAIRS);
@@ -113,12 +125,20 @@ impl AcKey {
     /// The side that is over its share once `incoming` is in; one that holds nothing cannot give.
     fn giving_side(&self, incoming: &Access) -> u8 {
         let to = side(incoming.kind);
-        let with = |queue: u8| self.queues.bytes(queue) as f64 + if to == queue { incoming.bytes as f64 } else { 0.0 };
+        let with = |queue: u8| {
+            self.queues.bytes(queue) as f64
+                + if to == queue {
+                    incoming.bytes as f64
+                } else {
+                    0.0
+                }
+        };
         let points_hold = !self.queues.is_empty(PAIRS) || !self.queues.is_empty(POINTERS);
         let target = self.point_share * self.capacity as f64;
         let points_over = with(PAIRS) + with(POINTERS) > target;
         if self.queues.is_empty(BLOCKS) || (points_hold && points_over) {
-            let pairs_over = with(PAIRS) > self.pair_share * target.max(with(PAIRS) + with(POINTERS));
+            let pairs_over =
+                with(PAIRS) > self.pair_share * target.max(with(PAIRS) + with(POINTERS));
             match pairs_over {
                 true if !self.queues.is_empty(PAIRS) => PAIRS,
                 false if !self.queues.is_empty(POINTERS) => POINTERS,
@@ -132,7 +152,9 @@ impl AcKey {
 
     /// Drops ghosts until those of `side` and what it holds are at most the capacity.
     fn trim(&mut self, side: u8) {
-        while self.ghosts.bytes(side) + self.queues.bytes(side) > self.capacity && self.ghosts.drop_oldest(side) {}
+        while self.ghosts.bytes(side) + self.queues.bytes(side) > self.capacity
+            && self.ghosts.drop_oldest(side)
+        {}
     }
 }
 
@@ -166,8 +188,18 @@ impl Eviction for AcKey {
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let queue = side(incoming.kind);
-        let note = Note { cost: incoming.cost };
-        self.queues.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note });
+        let note = Note {
+            cost: incoming.cost,
+        };
+        self.queues.push(
+            slot,
+            Member {
+                key: incoming.key,
+                bytes: incoming.bytes,
+                queue,
+                note,
+            },
+        );
         self.trim(queue);
     }
 
@@ -191,9 +223,13 @@ impl Eviction for AcKey {
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.queues.walk()?, held)?;
         self.ghosts.audit()?;
-        let over = (0..SIDES as u8).find(|side| self.ghosts.bytes(*side) + self.queues.bytes(*side) > self.capacity);
+        let over = (0..SIDES as u8)
+            .find(|side| self.ghosts.bytes(*side) + self.queues.bytes(*side) > self.capacity);
         match over {
-            Some(side) => Err(format!("side {side}: {} B of ghosts", self.ghosts.bytes(side))),
+            Some(side) => Err(format!(
+                "side {side}: {} B of ghosts",
+                self.ghosts.bytes(side)
+            )),
             None => Ok(()),
         }
     }
@@ -212,15 +248,23 @@ mod tests {
     #[test]
     fn with_one_kind_size_and_cost_it_is_lru() {
         for kind in [Kind::Data, Kind::KeyValue, Kind::KeyPointer] {
-            let lru = crate::cache::build(&crate::PolicySpec::named("lru"), 40, 0).expect("it builds");
+            let lru =
+                crate::cache::build(&crate::PolicySpec::named("lru"), 40, 0).expect("it builds");
             let mut lru = Replay::new(lru, None, 40, 100);
             let mut ours = Replay::new(Box::new(policy(40, 8)), None, 40, 100);
             let mut draws = SplitMix64::new(5);
             for request in 0..5000 {
                 let most = 1 + draws.below(100);
                 let object = draws.below(most) as u32;
-                let access = Access { kind, ..Access::unit(u64::from(object)) };
-                assert_eq!(ours.request(object, &access), lru.request(object, &access), "{kind:?}, {request}");
+                let access = Access {
+                    kind,
+                    ..Access::unit(u64::from(object))
+                };
+                assert_eq!(
+                    ours.request(object, &access),
+                    lru.request(object, &access),
+                    "{kind:?}, {request}"
+                );
             }
         }
     }
@@ -230,9 +274,19 @@ mod tests {
         let mut policy = policy(1000, 3);
         let objects = [(10, 1), (40, 3), (20, 1), (500, 1)];
         for (slot, (bytes, cost)) in (0..).zip(objects) {
-            policy.on_insert(slot, &Access { cost, ..Access::sized(u64::from(slot), bytes) });
+            policy.on_insert(
+                slot,
+                &Access {
+                    cost,
+                    ..Access::sized(u64::from(slot), bytes)
+                },
+            );
         }
-        assert_eq!(policy.victim(&Access::sized(9, 600)), 2, "slot 3 is worth less but not among the three");
+        assert_eq!(
+            policy.victim(&Access::sized(9, 600)),
+            2,
+            "slot 3 is worth less but not among the three"
+        );
         policy.on_hit(0);
         assert_eq!(policy.victim(&Access::sized(9, 600)), 3);
     }
@@ -247,7 +301,10 @@ mod tests {
             keys.extend((0..60).map(|i| (1000 + i, kind)));
         }
         for (key, kind) in keys {
-            let access = Access { kind, ..Access::unit(key) };
+            let access = Access {
+                kind,
+                ..Access::unit(key)
+            };
             if let Some(slot) = held.iter().position(|held| *held == Some(key)) {
                 policy.on_hit(slot as Slot);
                 continue;
@@ -261,7 +318,11 @@ mod tests {
             held[slot] = Some(key);
             policy.on_insert(slot as Slot, &access);
             assert_eq!(
-                policy.audit(&(0..100).filter(|slot| held[*slot as usize].is_some()).collect::<Vec<_>>()),
+                policy.audit(
+                    &(0..100)
+                        .filter(|slot| held[*slot as usize].is_some())
+                        .collect::<Vec<_>>()
+                ),
                 Ok(())
             );
         }

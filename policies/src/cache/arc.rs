@@ -20,7 +20,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     about: "recency and frequency lists balanced by ghosts (Megiddo and Modha, FAST 2003)",
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
-        params::<Params>(spec).map(|params| Box::new(AdaptiveReplacement::new(capacity, params.step)) as _)
+        params::<Params>(spec)
+            .map(|params| Box::new(AdaptiveReplacement::new(capacity, params.step)) as _)
     },
 };
 
@@ -100,7 +101,8 @@ impl Eviction for AdaptiveReplacement {
     }
 
     fn victim(&mut self, incoming: &Access) -> Slot {
-        self.recent_full = self.missed_in.is_none() && self.bytes_with_ghosts(RECENT) + incoming.bytes > self.capacity;
+        self.recent_full = self.missed_in.is_none()
+            && self.bytes_with_ghosts(RECENT) + incoming.bytes > self.capacity;
         let recent_bytes = self.cached.bytes(RECENT);
         if recent_bytes > 0 && self.recent_full && self.ghosts.bytes(RECENT) == 0 {
             // T1 alone fills its half of the directory: its oldest leaves, and no ghost.
@@ -109,12 +111,25 @@ impl Eviction for AdaptiveReplacement {
         let over_target = recent_bytes as f64 > self.recent_target
             || (recent_bytes as f64 >= self.recent_target && self.missed_in == Some(FREQUENT));
         let from_recent = self.cached.is_empty(FREQUENT) || (recent_bytes > 0 && over_target);
-        self.cached.oldest(if from_recent { RECENT } else { FREQUENT })
+        self.cached
+            .oldest(if from_recent { RECENT } else { FREQUENT })
     }
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
-        let queue = if self.missed_in.take().is_some() { FREQUENT } else { RECENT };
-        self.cached.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note: () });
+        let queue = if self.missed_in.take().is_some() {
+            FREQUENT
+        } else {
+            RECENT
+        };
+        self.cached.push(
+            slot,
+            Member {
+                key: incoming.key,
+                bytes: incoming.bytes,
+                queue,
+                note: (),
+            },
+        );
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -132,7 +147,8 @@ impl Eviction for AdaptiveReplacement {
             }
             return;
         }
-        let directory = self.bytes_with_ghosts(RECENT) + self.bytes_with_ghosts(FREQUENT) + member.bytes;
+        let directory =
+            self.bytes_with_ghosts(RECENT) + self.bytes_with_ghosts(FREQUENT) + member.bytes;
         if self.missed_in.is_none() && directory >= 2 * self.capacity {
             self.ghosts.drop_oldest(FREQUENT);
         }
@@ -147,7 +163,10 @@ impl Eviction for AdaptiveReplacement {
         check_held(self.cached.walk()?, held)?;
         self.ghosts.audit()?;
         if !(0.0..=self.capacity as f64).contains(&self.recent_target) {
-            return Err(format!("the target {} is outside 0..={}", self.recent_target, self.capacity));
+            return Err(format!(
+                "the target {} is outside 0..={}",
+                self.recent_target, self.capacity
+            ));
         }
         Ok(())
     }
@@ -182,11 +201,36 @@ mod tests {
         let mut arc = policy(2);
         fill(&mut arc, 2);
         arc.on_hit(0);
-        assert_eq!(replace(&mut arc, 7), 1, "T1 is over its target of 0: its only object goes to B1");
-        assert_eq!((arc.recent_target, arc.ghosts.bytes(RECENT), arc.ghosts.bytes(FREQUENT)), (0.0, 1, 0));
-        assert_eq!(replace(&mut arc, 1), 0, "T1 is at its target now, so T2 gives way");
-        assert_eq!((arc.recent_target, arc.ghosts.bytes(RECENT), arc.ghosts.bytes(FREQUENT)), (1.0, 0, 1));
-        assert_eq!((arc.cached.bytes(RECENT), arc.cached.bytes(FREQUENT)), (1, 1));
+        assert_eq!(
+            replace(&mut arc, 7),
+            1,
+            "T1 is over its target of 0: its only object goes to B1"
+        );
+        assert_eq!(
+            (
+                arc.recent_target,
+                arc.ghosts.bytes(RECENT),
+                arc.ghosts.bytes(FREQUENT)
+            ),
+            (0.0, 1, 0)
+        );
+        assert_eq!(
+            replace(&mut arc, 1),
+            0,
+            "T1 is at its target now, so T2 gives way"
+        );
+        assert_eq!(
+            (
+                arc.recent_target,
+                arc.ghosts.bytes(RECENT),
+                arc.ghosts.bytes(FREQUENT)
+            ),
+            (1.0, 0, 1)
+        );
+        assert_eq!(
+            (arc.cached.bytes(RECENT), arc.cached.bytes(FREQUENT)),
+            (1, 1)
+        );
         assert_eq!(arc.audit(&[0, 1]), Ok(()));
     }
 
@@ -211,8 +255,14 @@ mod tests {
                 Some(slot) => arc.on_hit(slot as Slot),
                 None => keys[replace(&mut arc, key) as usize] = key,
             }
-            let (recent, frequent) = (arc.bytes_with_ghosts(RECENT), arc.bytes_with_ghosts(FREQUENT));
-            assert!(recent <= 8 && recent + frequent <= 16, "request {i}: T1 + B1 = {recent}, T2 + B2 = {frequent}");
+            let (recent, frequent) = (
+                arc.bytes_with_ghosts(RECENT),
+                arc.bytes_with_ghosts(FREQUENT),
+            );
+            assert!(
+                recent <= 8 && recent + frequent <= 16,
+                "request {i}: T1 + B1 = {recent}, T2 + B2 = {frequent}"
+            );
         }
         assert_eq!(arc.audit(&[0, 1, 2, 3, 4, 5, 6, 7]), Ok(()));
     }

@@ -91,7 +91,10 @@ impl Cacheus {
             queues: Queues::default(),
             uses: Heap::default(),
             ghosts: Ghosts::default(),
-            stack_limit: capacity - ((capacity as f64 * 0.01).round() as u64).clamp(1, capacity.max(1)).min(capacity),
+            stack_limit: capacity
+                - ((capacity as f64 * 0.01).round() as u64)
+                    .clamp(1, capacity.max(1))
+                    .min(capacity),
             demoted: 0,
             new_ghosts: 0,
             placement: Placement::default(),
@@ -103,7 +106,9 @@ impl Cacheus {
     fn tick(&mut self) {
         self.named = None;
         let objects = self.room.objects();
-        self.learning.get_or_insert_with(|| LearningRate::new(objects)).tick(objects, &mut self.draws);
+        self.learning
+            .get_or_insert_with(|| LearningRate::new(objects))
+            .tick(objects, &mut self.draws);
     }
 
     fn blame(&mut self, ghosts: u8) {
@@ -113,14 +118,22 @@ impl Cacheus {
 
     /// Grows the stack, or the scratch, by objects of `bytes`.
     fn move_boundary(&mut self, to_stack: bool, bytes: u64) {
-        let (for_it, against) =
-            if to_stack { (self.new_ghosts, self.demoted) } else { (self.demoted, self.new_ghosts) };
+        let (for_it, against) = if to_stack {
+            (self.new_ghosts, self.demoted)
+        } else {
+            (self.demoted, self.new_ghosts)
+        };
         let objects = (for_it as f64 / against.max(1) as f64).round().max(1.0) as u64;
         let step = objects.saturating_mul(bytes);
         let most = self.capacity.saturating_sub(1);
         self.stack_limit = match to_stack {
             true => self.stack_limit.saturating_add(step).min(most),
-            false => self.capacity - (self.capacity - self.stack_limit).saturating_add(step).min(most),
+            false => {
+                self.capacity
+                    - (self.capacity - self.stack_limit)
+                        .saturating_add(step)
+                        .min(most)
+            }
         };
     }
 
@@ -131,16 +144,38 @@ impl Cacheus {
                 self.move_boundary(false, incoming.bytes);
             }
             self.blame(ghost.queue);
-            return Placement { queue: STACK, uses: ghost.note.uses, new: false, cut: true };
+            return Placement {
+                queue: STACK,
+                uses: ghost.note.uses,
+                new: false,
+                cut: true,
+            };
         }
         let (stack, scratch) = (self.queues.bytes(STACK), self.queues.bytes(SCRATCH));
         let fits = |held: u64, limit: u64| held.saturating_add(incoming.bytes) <= limit;
         if fits(stack, self.stack_limit) && self.queues.is_empty(SCRATCH) {
-            Placement { queue: STACK, uses: 1, new: false, cut: false }
-        } else if fits(stack + scratch, self.capacity) && fits(scratch, self.capacity - self.stack_limit) {
-            Placement { queue: SCRATCH, uses: 1, new: false, cut: false }
+            Placement {
+                queue: STACK,
+                uses: 1,
+                new: false,
+                cut: false,
+            }
+        } else if fits(stack + scratch, self.capacity)
+            && fits(scratch, self.capacity - self.stack_limit)
+        {
+            Placement {
+                queue: SCRATCH,
+                uses: 1,
+                new: false,
+                cut: false,
+            }
         } else {
-            Placement { queue: SCRATCH, uses: 1, new: true, cut: true }
+            Placement {
+                queue: SCRATCH,
+                uses: 1,
+                new: true,
+                cut: true,
+            }
         }
     }
 
@@ -193,9 +228,26 @@ impl Eviction for Cacheus {
     }
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
-        let Placement { queue, uses, new, cut } = self.placement;
-        let note = Note { uses, demoted: false, new };
-        self.queues.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note });
+        let Placement {
+            queue,
+            uses,
+            new,
+            cut,
+        } = self.placement;
+        let note = Note {
+            uses,
+            demoted: false,
+            new,
+        };
+        self.queues.push(
+            slot,
+            Member {
+                key: incoming.key,
+                bytes: incoming.bytes,
+                queue,
+                note,
+            },
+        );
         self.uses.rank_first(slot, uses as f64);
         while cut && self.queues.bytes(STACK) >= self.stack_limit && !self.queues.is_empty(STACK) {
             self.demote_oldest();
@@ -211,14 +263,18 @@ impl Eviction for Cacheus {
         let note = self.queues.note_mut(slot);
         note.uses += 1;
         self.uses.rank_first(slot, note.uses as f64);
-        let Member { bytes, queue, note, .. } = *self.queues.member(slot);
+        let Member {
+            bytes, queue, note, ..
+        } = *self.queues.member(slot);
         if queue == SCRATCH {
             if note.demoted {
                 self.move_boundary(true, bytes);
                 self.queues.note_mut(slot).demoted = false;
                 self.demoted -= 1;
             }
-            while self.queues.bytes(STACK) + bytes > self.stack_limit && !self.queues.is_empty(STACK) {
+            while self.queues.bytes(STACK) + bytes > self.stack_limit
+                && !self.queues.is_empty(STACK)
+            {
                 self.demote_oldest();
             }
         }
@@ -226,11 +282,21 @@ impl Eviction for Cacheus {
     }
 
     fn on_remove(&mut self, slot: Slot, why: Removal) {
-        let Member { key, bytes, note, .. } = self.queues.take(slot);
+        let Member {
+            key, bytes, note, ..
+        } = self.queues.take(slot);
         self.uses.remove(slot);
         self.demoted -= u64::from(note.demoted);
         if let (Removal::Evicted, Some((_, Some(expert)))) = (why, self.named.take()) {
-            self.remember(Member { key, bytes, queue: expert as u8, note: Past { uses: note.uses, new: note.new } });
+            self.remember(Member {
+                key,
+                bytes,
+                queue: expert as u8,
+                note: Past {
+                    uses: note.uses,
+                    new: note.new,
+                },
+            });
         }
     }
 
@@ -243,15 +309,23 @@ impl Eviction for Cacheus {
         check_held(self.uses.walk()?, held)?;
         self.ghosts.audit()?;
         self.trust.audit()?;
-        let demoted = held.iter().filter(|slot| self.queues.member(**slot).note.demoted).count() as u64;
-        if demoted != self.demoted || self.new_ghosts > self.ghosts.len(Expert::Recency as u8) as u64 {
+        let demoted = held
+            .iter()
+            .filter(|slot| self.queues.member(**slot).note.demoted)
+            .count() as u64;
+        if demoted != self.demoted
+            || self.new_ghosts > self.ghosts.len(Expert::Recency as u8) as u64
+        {
             return Err(format!(
                 "{demoted} objects are demoted, {} counted; {} new ghosts",
                 self.demoted, self.new_ghosts
             ));
         }
         match (0..2).find(|queue| self.ghosts.bytes(*queue) > self.capacity / 2) {
-            Some(queue) => Err(format!("{} B of ghosts in queue {queue}", self.ghosts.bytes(queue))),
+            Some(queue) => Err(format!(
+                "{} B of ghosts in queue {queue}",
+                self.ghosts.bytes(queue)
+            )),
             None => Ok(()),
         }
     }

@@ -20,7 +20,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     name: "car",
     about: "ARC's adaptation over two clocks (Bansal and Modha, FAST 2004)",
     params: describe::<NoParams>,
-    build: |capacity, _seed, spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Car::new(capacity)) as _),
+    build: |capacity, _seed, spec| {
+        params::<NoParams>(spec).map(|NoParams {}| Box::new(Car::new(capacity)) as _)
+    },
 };
 
 /// The clock of objects seen once (T1, B1), and that of those seen again (T2, B2).
@@ -40,14 +42,24 @@ struct Car {
 
 impl Car {
     fn new(capacity: u64) -> Self {
-        Self { capacity, recent_target: 0.0, cached: Queues::default(), ghosts: Ghosts::default(), named: NONE }
+        Self {
+            capacity,
+            recent_target: 0.0,
+            cached: Queues::default(),
+            ghosts: Ghosts::default(),
+            named: NONE,
+        }
     }
 
     /// The oldest of the clock that is over its target, once those before it with their bit set have gone to T2.
     fn sweep(&mut self) -> Slot {
         loop {
             let recent_over = self.cached.bytes(RECENT) as f64 >= self.recent_target.max(1.0);
-            let queue = if recent_over || self.cached.is_empty(FREQUENT) { RECENT } else { FREQUENT };
+            let queue = if recent_over || self.cached.is_empty(FREQUENT) {
+                RECENT
+            } else {
+                FREQUENT
+            };
             let slot = self.cached.oldest(queue);
             if !std::mem::take(self.cached.note_mut(slot)) {
                 return slot;
@@ -99,7 +111,15 @@ impl Eviction for Car {
             self.adapt(ghost, incoming.bytes);
         }
         let queue = if ghost.is_some() { FREQUENT } else { RECENT };
-        self.cached.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note: false });
+        self.cached.push(
+            slot,
+            Member {
+                key: incoming.key,
+                bytes: incoming.bytes,
+                queue,
+                note: false,
+            },
+        );
         self.trim();
     }
 
@@ -122,12 +142,21 @@ impl Eviction for Car {
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.cached.walk()?, held)?;
         self.ghosts.audit()?;
-        let (recent, frequent) = (self.bytes_with_ghosts(RECENT), self.bytes_with_ghosts(FREQUENT));
+        let (recent, frequent) = (
+            self.bytes_with_ghosts(RECENT),
+            self.bytes_with_ghosts(FREQUENT),
+        );
         if recent > self.capacity || recent + frequent > 2 * self.capacity {
-            return Err(format!("T1 + B1 = {recent} B and T2 + B2 = {frequent} B, with c = {} B", self.capacity));
+            return Err(format!(
+                "T1 + B1 = {recent} B and T2 + B2 = {frequent} B, with c = {} B",
+                self.capacity
+            ));
         }
         if !(0.0..=self.capacity as f64).contains(&self.recent_target) {
-            return Err(format!("the target {} is outside 0..={}", self.recent_target, self.capacity));
+            return Err(format!(
+                "the target {} is outside 0..={}",
+                self.recent_target, self.capacity
+            ));
         }
         Ok(())
     }
@@ -153,9 +182,15 @@ mod tests {
             slot
         };
         assert_eq!(replace(&mut car, 7), 1, "0 goes to T2");
-        assert_eq!((car.cached.bytes(FREQUENT), car.ghosts.bytes(RECENT)), (1, 1));
+        assert_eq!(
+            (car.cached.bytes(FREQUENT), car.ghosts.bytes(RECENT)),
+            (1, 1)
+        );
         assert_eq!(replace(&mut car, 1), 2);
-        assert_eq!((car.recent_target, car.cached.member(2).queue), (1.0, FREQUENT));
+        assert_eq!(
+            (car.recent_target, car.cached.member(2).queue),
+            (1.0, FREQUENT)
+        );
         assert_eq!(car.audit(&[0, 1, 2]), Ok(()));
     }
 }

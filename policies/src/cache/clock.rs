@@ -46,7 +46,12 @@ struct Clock {
 impl Clock {
     fn new(bits: u8) -> Self {
         let count_max = u8::MAX >> (8 - bits);
-        Self { links: Links::default(), queue: SlotList::default(), counts: Vec::new(), count_max }
+        Self {
+            links: Links::default(),
+            queue: SlotList::default(),
+            counts: Vec::new(),
+            count_max,
+        }
     }
 }
 
@@ -87,12 +92,20 @@ impl Eviction for Clock {
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.queue.walk(&self.links)?, held)?;
         if let Some(slot) = self.counts.iter().position(|count| *count > self.count_max) {
-            return Err(format!("slot {slot} counts {}, over {}", self.counts[slot], self.count_max));
+            return Err(format!(
+                "slot {slot} counts {}, over {}",
+                self.counts[slot], self.count_max
+            ));
         }
         let counted = self.counts.iter().filter(|count| **count > 0).count();
-        let held_counted = held.iter().filter(|slot| self.counts[**slot as usize] > 0).count();
+        let held_counted = held
+            .iter()
+            .filter(|slot| self.counts[**slot as usize] > 0)
+            .count();
         if counted != held_counted {
-            return Err(format!("{counted} slots have counts, {held_counted} of those held"));
+            return Err(format!(
+                "{counted} slots have counts, {held_counted} of those held"
+            ));
         }
         Ok(())
     }

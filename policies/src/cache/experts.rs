@@ -27,7 +27,11 @@ impl Default for Trust {
 impl Trust {
     /// The expert that decides now.
     pub(super) fn draw(&self, draws: &mut SplitMix64) -> Expert {
-        if draws.fraction() < self.recency { Expert::Recency } else { Expert::Frequency }
+        if draws.fraction() < self.recency {
+            Expert::Recency
+        } else {
+            Expert::Frequency
+        }
     }
 
     /// Multiplies the trust in the expert whose ghost queue is `of` by exp(-`loss`), and scales to a sum of 1.
@@ -59,7 +63,11 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(capacity: u64) -> Self {
-        Self { capacity, missed: 0, missed_bytes: 0 }
+        Self {
+            capacity,
+            missed: 0,
+            missed_bytes: 0,
+        }
     }
 
     pub(super) fn note_miss(&mut self, bytes: u64) {
@@ -81,15 +89,26 @@ mod tests {
     fn blame_moves_trust_within_its_range() {
         let mut trust = Trust::default();
         trust.blame(Expert::Recency as u8, 0.45);
-        assert!((trust.recency - 0.389_360_766_050_778).abs() < 1e-12, "{trust:?}");
+        assert!(
+            (trust.recency - 0.389_360_766_050_778).abs() < 1e-12,
+            "{trust:?}"
+        );
         trust.blame(Expert::Frequency as u8, 0.0);
-        assert!((trust.recency - 0.389_360_766_050_778).abs() < 1e-12, "no loss, no change: {trust:?}");
+        assert!(
+            (trust.recency - 0.389_360_766_050_778).abs() < 1e-12,
+            "no loss, no change: {trust:?}"
+        );
         for _ in 0..100 {
             trust.blame(Expert::Recency as u8, 1.0);
         }
         assert_eq!((trust.recency, trust.audit()), (LEAST_TRUST, Ok(())));
         let mut draws = SplitMix64::new(3);
-        let recency = (0..10_000).filter(|_| trust.draw(&mut draws) == Expert::Recency).count();
-        assert!((60..140).contains(&recency), "{recency} of 10000 draws at 1 %");
+        let recency = (0..10_000)
+            .filter(|_| trust.draw(&mut draws) == Expert::Recency)
+            .count();
+        assert!(
+            (60..140).contains(&recency),
+            "{recency} of 10000 draws at 1 %"
+        );
     }
 }

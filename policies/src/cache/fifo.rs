@@ -15,7 +15,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     name: "fifo",
     about: "the first in is the first out (Belady 1966)",
     params: describe::<NoParams>,
-    build: |_capacity, _seed, spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Fifo::default()) as _),
+    build: |_capacity, _seed, spec| {
+        params::<NoParams>(spec).map(|NoParams {}| Box::new(Fifo::default()) as _)
+    },
 };
 
 #[derive(Default)]

@@ -18,7 +18,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     name: "gdsf",
     about: "the least frequency x cost a byte leaves, with aging (Cherkasova 1998)",
     params: describe::<NoParams>,
-    build: |_capacity, _seed, spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Gdsf::default()) as _),
+    build: |_capacity, _seed, spec| {
+        params::<NoParams>(spec).map(|NoParams {}| Box::new(Gdsf::default()) as _)
+    },
 };
 
 /// Scale of a rank's second term: libCacheSim's, so that rounding is the same.
@@ -41,7 +43,11 @@ struct Gdsf {
 
 impl Gdsf {
     fn rank(&mut self, slot: Slot) {
-        let Worth { bytes, frequency, cost } = self.worths[slot as usize];
+        let Worth {
+            bytes,
+            frequency,
+            cost,
+        } = self.worths[slot as usize];
         let worth = f64::from(frequency) * f64::from(cost) * SCALE / bytes.max(1) as f64;
         self.heap.rank(slot, self.age + worth);
     }
@@ -56,7 +62,11 @@ impl Eviction for Gdsf {
         if self.worths.len() <= slot as usize {
             self.worths.resize(slot as usize + 1, Worth::default());
         }
-        self.worths[slot as usize] = Worth { bytes: incoming.bytes, frequency: 1, cost: incoming.cost };
+        self.worths[slot as usize] = Worth {
+            bytes: incoming.bytes,
+            frequency: 1,
+            cost: incoming.cost,
+        };
         self.rank(slot);
     }
 
@@ -80,7 +90,9 @@ impl Eviction for Gdsf {
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.heap.walk()?, held)?;
         match self.heap.lowest() {
-            Some((slot, rank)) if rank < self.age => Err(format!("slot {slot} ranks {rank}, below L = {}", self.age)),
+            Some((slot, rank)) if rank < self.age => {
+                Err(format!("slot {slot} ranks {rank}, below L = {}", self.age))
+            }
             _ => Ok(()),
         }
     }
@@ -95,14 +107,24 @@ mod tests {
         let mut gdsf = Gdsf::default();
         let any = Access::unit(0);
         for (slot, bytes, cost) in [(0, 100, 1), (1, 10, 1), (2, 50, 4)] {
-            gdsf.on_insert(slot, &Access { cost, ..Access::sized(0, bytes) });
+            gdsf.on_insert(
+                slot,
+                &Access {
+                    cost,
+                    ..Access::sized(0, bytes)
+                },
+            );
         }
         assert_eq!(gdsf.victim(&any), 0);
         [0; 8].into_iter().for_each(|slot| gdsf.on_hit(slot));
         assert_eq!((gdsf.victim(&any), gdsf.victim(&any)), (2, 2));
         gdsf.on_remove(2, Removal::Evicted);
         gdsf.on_insert(2, &Access::sized(0, 50));
-        assert_eq!(gdsf.victim(&any), 0, "the newcomer starts where the last victim was");
+        assert_eq!(
+            gdsf.victim(&any),
+            0,
+            "the newcomer starts where the last victim was"
+        );
         assert_eq!(gdsf.audit(&[0, 1, 2]), Ok(()));
     }
 }

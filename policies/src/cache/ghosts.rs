@@ -19,7 +19,11 @@ pub(super) struct Ghosts<const QUEUES: usize, T = ()> {
 
 impl<const QUEUES: usize, T> Default for Ghosts<QUEUES, T> {
     fn default() -> Self {
-        Self { queues: Queues::default(), numbers: HashTable::new(), free: Vec::new() }
+        Self {
+            queues: Queues::default(),
+            numbers: HashTable::new(),
+            free: Vec::new(),
+        }
     }
 }
 
@@ -46,7 +50,10 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
         self.forget(ghost.key);
         let number = self.free.pop().unwrap_or(self.queues.numbers_end());
         self.queues.push(number, ghost);
-        self.numbers.insert_unique(table_hash(ghost.key), (ghost.key, number), |(key, _)| table_hash(*key));
+        self.numbers
+            .insert_unique(table_hash(ghost.key), (ghost.key, number), |(key, _)| {
+                table_hash(*key)
+            });
     }
 
     /// Remembers an object, once the oldest ghosts of its queue have made room for it in `bytes_max`; one that is larger
@@ -61,7 +68,9 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
 
     /// Forgets the object of that key and tells what was remembered of it.
     pub(super) fn forget(&mut self, key: u64) -> Option<Member<T>> {
-        let found = self.numbers.find_entry(table_hash(key), |(of, _)| *of == key);
+        let found = self
+            .numbers
+            .find_entry(table_hash(key), |(of, _)| *of == key);
         let ((_, number), _) = found.ok()?.remove();
         self.free.push(number);
         Some(self.queues.take(number))
@@ -94,8 +103,14 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
         let queued = self.queues.walk()?;
         for number in &queued {
             let key = self.queues.member(*number).key;
-            if self.numbers.find(table_hash(key), |found| *found == (key, *number)).is_none() {
-                return Err(format!("ghost {number} is queued but not found by its key {key}"));
+            if self
+                .numbers
+                .find(table_hash(key), |found| *found == (key, *number))
+                .is_none()
+            {
+                return Err(format!(
+                    "ghost {number} is queued but not found by its key {key}"
+                ));
             }
         }
         let counted: usize = (0..QUEUES as u8).map(|queue| self.len(queue)).sum();
@@ -112,7 +127,12 @@ mod tests {
     use super::*;
 
     fn ghost(key: u64, queue: u8) -> Member<u8> {
-        Member { key, bytes: 10 + key, queue, note: 7 }
+        Member {
+            key,
+            bytes: 10 + key,
+            queue,
+            note: 7,
+        }
     }
 
     #[test]
@@ -121,8 +141,19 @@ mod tests {
         ghosts.remember(ghost(1, 0));
         ghosts.remember(ghost(2, 0));
         ghosts.remember(ghost(1, 1));
-        assert_eq!((ghosts.len(0), ghosts.len(1), ghosts.bytes(0), ghosts.bytes(1)), (1, 1, 12, 11));
-        assert_eq!((ghosts.forget(1), ghosts.forget(1)), (Some(ghost(1, 1)), None));
+        assert_eq!(
+            (
+                ghosts.len(0),
+                ghosts.len(1),
+                ghosts.bytes(0),
+                ghosts.bytes(1)
+            ),
+            (1, 1, 12, 11)
+        );
+        assert_eq!(
+            (ghosts.forget(1), ghosts.forget(1)),
+            (Some(ghost(1, 1)), None)
+        );
         assert!(ghosts.drop_oldest(0) && !ghosts.drop_oldest(0));
         let memory = ghosts.memory_bytes();
         for key in 0..1000 {
@@ -130,7 +161,14 @@ mod tests {
             assert!(ghosts.len(0) < 3 || ghosts.drop_oldest(0));
         }
         assert_eq!(ghosts.audit(), Ok(()));
-        assert_eq!((ghosts.forget(998), ghosts.bytes(0)), (Some(ghost(998, 0)), 1009));
-        assert!(ghosts.memory_bytes() <= memory + 200, "{} B for two ghosts", ghosts.memory_bytes());
+        assert_eq!(
+            (ghosts.forget(998), ghosts.bytes(0)),
+            (Some(ghost(998, 0)), 1009)
+        );
+        assert!(
+            ghosts.memory_bytes() <= memory + 200,
+            "{} B for two ghosts",
+            ghosts.memory_bytes()
+        );
     }
 }

@@ -35,13 +35,25 @@ impl Heap {
     /// Ranks `slot` by `value`, behind all of the same value so far; whether it is in the heap already does not matter.
     pub(super) fn rank(&mut self, slot: u32, value: f64) {
         self.turns += 1;
-        self.put_in(slot, Rank { value, turn: self.turns });
+        self.put_in(
+            slot,
+            Rank {
+                value,
+                turn: self.turns,
+            },
+        );
     }
 
     /// As [`Self::rank`], but before all of the same value so far.
     pub(super) fn rank_first(&mut self, slot: u32, value: f64) {
         self.turns += 1;
-        self.put_in(slot, Rank { value, turn: -self.turns });
+        self.put_in(
+            slot,
+            Rank {
+                value,
+                turn: -self.turns,
+            },
+        );
     }
 
     fn put_in(&mut self, slot: u32, rank: Rank) {
@@ -94,7 +106,13 @@ impl Heap {
         loop {
             let first = place * CHILDREN + 1;
             let children = first..(first + CHILDREN).min(self.nodes.len());
-            let lowest = children.reduce(|a, b| if self.nodes[b].0.is_below(self.nodes[a].0) { b } else { a });
+            let lowest = children.reduce(|a, b| {
+                if self.nodes[b].0.is_below(self.nodes[a].0) {
+                    b
+                } else {
+                    a
+                }
+            });
             match lowest {
                 Some(child) if self.nodes[child].0.is_below(node.0) => {
                     self.put(place, self.nodes[child]);
@@ -123,7 +141,10 @@ impl Heap {
     pub(super) fn walk(&self) -> Result<Vec<u32>, String> {
         for (place, (rank, slot)) in self.nodes.iter().enumerate() {
             if self.places[*slot as usize] as usize != place {
-                return Err(format!("slot {slot} is at {place}, not at {}", self.places[*slot as usize]));
+                return Err(format!(
+                    "slot {slot} is at {place}, not at {}",
+                    self.places[*slot as usize]
+                ));
             }
             if rank.is_below(self.nodes[place.saturating_sub(1) / CHILDREN].0) {
                 return Err(format!("slot {slot} ranks below its parent"));

@@ -24,7 +24,13 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         let Params { samples } = params(spec)?;
         in_range(spec, "samples", samples, 1..=4096)?;
         let held = HeldSlots::default();
-        Ok(Box::new(Hyperbolic { samples, draws: SplitMix64::new(seed), held, now: 0, named: NONE }))
+        Ok(Box::new(Hyperbolic {
+            samples,
+            draws: SplitMix64::new(seed),
+            held,
+            now: 0,
+            named: NONE,
+        }))
     },
 };
 
@@ -82,7 +88,14 @@ impl Eviction for Hyperbolic {
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let weight = f64::from(incoming.cost.max(1)) / incoming.bytes.max(1) as f64;
-        self.held.insert(slot, Note { entered: self.now, uses: 1.0, weight });
+        self.held.insert(
+            slot,
+            Note {
+                entered: self.now,
+                uses: 1.0,
+                weight,
+            },
+        );
         self.named = NONE;
     }
 
@@ -115,7 +128,10 @@ mod tests {
         let spec = crate::PolicySpec::named("hyperbolic").with("samples", 256);
         let mut policy = crate::cache::build(&spec, 100, 1).expect("it builds");
         for (slot, (bytes, cost, hits)) in (0..).zip(objects) {
-            let access = Access { cost, ..Access::sized(u64::from(slot), bytes) };
+            let access = Access {
+                cost,
+                ..Access::sized(u64::from(slot), bytes)
+            };
             assert!(policy.admit(&access));
             policy.on_insert(slot, &access);
             (0..hits).for_each(|_| policy.on_hit(slot));

@@ -31,7 +31,16 @@ impl LearningRate {
     pub(super) fn new(objects: f64) -> Self {
         let rate = (2.0 * std::f64::consts::LN_2 / objects).sqrt();
         let start = rate.clamp(LEAST, 1.0);
-        Self { rate, start, last: [rate, 0.0], hit_ratio: 0.0, flat: 0, falling: 0, requests: 0, hits: 0 }
+        Self {
+            rate,
+            start,
+            last: [rate, 0.0],
+            hit_ratio: 0.0,
+            flat: 0,
+            falling: 0,
+            requests: 0,
+            hits: 0,
+        }
     }
 
     pub(super) fn rate(&self) -> f64 {
@@ -58,7 +67,11 @@ impl LearningRate {
         let agreement = step * rise;
         if agreement != 0.0 {
             let change = (self.rate * step).abs();
-            self.rate = if agreement > 0.0 { (self.rate + change).min(1.0) } else { (self.rate - change).max(LEAST) };
+            self.rate = if agreement > 0.0 {
+                (self.rate + change).min(1.0)
+            } else {
+                (self.rate - change).max(LEAST)
+            };
             (self.flat, self.falling) = (0, 0);
         } else if rise <= 0.0 {
             self.flat += u32::from(rise < 0.0 || hit_ratio <= 0.0);

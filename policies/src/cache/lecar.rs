@@ -29,7 +29,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |capacity, seed, spec| {
         let Params { learning_rate } = params(spec)?;
         if learning_rate.partial_cmp(&0.0) != Some(Ordering::Greater) || learning_rate > 100.0 {
-            return Err(bad(spec, &format!("learning_rate is {learning_rate}, not above 0 and at most 100")));
+            return Err(bad(
+                spec,
+                &format!("learning_rate is {learning_rate}, not above 0 and at most 100"),
+            ));
         }
         Ok(Box::new(Lecar::new(capacity, seed, learning_rate)))
     },
@@ -44,7 +47,9 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { learning_rate: 0.45 }
+        Self {
+            learning_rate: 0.45,
+        }
     }
 }
 
@@ -101,7 +106,10 @@ impl Eviction for Lecar {
         self.returning = 0;
         if let Some(ghost) = self.ghosts.forget(incoming.key) {
             let away = (self.now - ghost.note.left) as f64;
-            self.trust.blame(ghost.queue, self.learning_rate * 0.005f64.powf(away / self.room.objects()));
+            self.trust.blame(
+                ghost.queue,
+                self.learning_rate * 0.005f64.powf(away / self.room.objects()),
+            );
             self.returning = ghost.note.uses;
         }
         true
@@ -122,7 +130,15 @@ impl Eviction for Lecar {
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let uses = self.returning + 1;
-        self.recent.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue: 0, note: uses });
+        self.recent.push(
+            slot,
+            Member {
+                key: incoming.key,
+                bytes: incoming.bytes,
+                queue: 0,
+                note: uses,
+            },
+        );
         self.uses.rank(slot, uses as f64);
         self.named = None;
     }
@@ -137,12 +153,28 @@ impl Eviction for Lecar {
     }
 
     fn on_remove(&mut self, slot: Slot, why: Removal) {
-        let Member { key, bytes, note: uses, .. } = self.recent.take(slot);
+        let Member {
+            key,
+            bytes,
+            note: uses,
+            ..
+        } = self.recent.take(slot);
         self.uses.remove(slot);
         if let (Removal::Evicted, Some((_, Some(expert)))) = (why, self.named.take()) {
             let queue = expert as u8;
-            let note = Past { uses, left: self.now };
-            self.ghosts.remember_within(self.ghost_bytes, Member { key, bytes, queue, note });
+            let note = Past {
+                uses,
+                left: self.now,
+            };
+            self.ghosts.remember_within(
+                self.ghost_bytes,
+                Member {
+                    key,
+                    bytes,
+                    queue,
+                    note,
+                },
+            );
         }
     }
 
@@ -156,7 +188,10 @@ impl Eviction for Lecar {
         self.ghosts.audit()?;
         self.trust.audit()?;
         match (0..2).find(|queue| self.ghosts.bytes(*queue) > self.ghost_bytes) {
-            Some(queue) => Err(format!("{} B of ghosts in queue {queue}", self.ghosts.bytes(queue))),
+            Some(queue) => Err(format!(
+                "{} B of ghosts in queue {queue}",
+                self.ghosts.bytes(queue)
+            )),
             None => Ok(()),
         }
     }

@@ -16,7 +16,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     name: "lfu",
     about: "the least frequently used leaves, in O(1) (Shah et al. 2010)",
     params: describe::<NoParams>,
-    build: |_capacity, _seed, spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Lfu::new()) as _),
+    build: |_capacity, _seed, spec| {
+        params::<NoParams>(spec).map(|NoParams {}| Box::new(Lfu::new()) as _)
+    },
 };
 
 /// The slots of one frequency.
@@ -41,7 +43,13 @@ struct Lfu {
 
 impl Lfu {
     fn new() -> Self {
-        Self { links: Links::default(), buckets: Vec::new(), free: Vec::new(), lowest: NONE, places: Vec::new() }
+        Self {
+            links: Links::default(),
+            buckets: Vec::new(),
+            free: Vec::new(),
+            lowest: NONE,
+            places: Vec::new(),
+        }
     }
 
     /// The bucket of `frequency`, made between `lower` and `higher`, its neighbours, unless `higher` is it.
@@ -53,7 +61,12 @@ impl Lfu {
             self.buckets.push(Bucket::default());
             self.buckets.len() as u32 - 1
         });
-        self.buckets[made as usize] = Bucket { frequency, slots: SlotList::default(), lower, higher };
+        self.buckets[made as usize] = Bucket {
+            frequency,
+            slots: SlotList::default(),
+            lower,
+            higher,
+        };
         self.join(lower, made);
         self.join(made, higher);
         made
@@ -71,7 +84,9 @@ impl Lfu {
     }
 
     fn push(&mut self, bucket: u32, slot: Slot) {
-        self.buckets[bucket as usize].slots.push_newest(&mut self.links, slot);
+        self.buckets[bucket as usize]
+            .slots
+            .push_newest(&mut self.links, slot);
         self.places[slot as usize] = bucket;
     }
 
@@ -103,7 +118,9 @@ impl Eviction for Lfu {
 
     fn on_hit(&mut self, slot: Slot) {
         let from = self.places[slot as usize];
-        let Bucket { frequency, higher, .. } = self.buckets[from as usize];
+        let Bucket {
+            frequency, higher, ..
+        } = self.buckets[from as usize];
         let bucket = self.bucket_between(from, frequency + 1, higher);
         self.take(slot);
         self.push(bucket, slot);
@@ -125,9 +142,13 @@ impl Eviction for Lfu {
             let bucket = &self.buckets[number as usize];
             let listed = bucket.slots.walk(&self.links)?;
             let after = lower == NONE || self.buckets[lower as usize].frequency < bucket.frequency;
-            let at_home = listed.iter().all(|slot| self.places[*slot as usize] == number);
+            let at_home = listed
+                .iter()
+                .all(|slot| self.places[*slot as usize] == number);
             if listed.is_empty() || bucket.lower != lower || !after || !at_home {
-                return Err(format!("bucket {number} is empty, out of order or holds another's slot: {bucket:?}"));
+                return Err(format!(
+                    "bucket {number} is empty, out of order or holds another's slot: {bucket:?}"
+                ));
             }
             slots.extend(listed);
             (lower, number) = (number, bucket.higher);

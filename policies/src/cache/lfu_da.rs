@@ -18,7 +18,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     name: "lfu-da",
     about: "LFU whose old favourites wear off (Arlitt et al. 2000)",
     params: describe::<NoParams>,
-    build: |_capacity, _seed, spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(LfuDa::default()) as _),
+    build: |_capacity, _seed, spec| {
+        params::<NoParams>(spec).map(|NoParams {}| Box::new(LfuDa::default()) as _)
+    },
 };
 
 #[derive(Default)]
@@ -62,7 +64,9 @@ impl Eviction for LfuDa {
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.heap.walk()?, held)?;
         match self.heap.lowest() {
-            Some((slot, key)) if key < self.age => Err(format!("slot {slot} has key {key}, below L = {}", self.age)),
+            Some((slot, key)) if key < self.age => {
+                Err(format!("slot {slot} has key {key}, below L = {}", self.age))
+            }
             _ => Ok(()),
         }
     }

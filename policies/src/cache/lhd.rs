@@ -47,7 +47,11 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { samples: 32, ages: 20_000, reconfigure: 1 << 20 }
+        Self {
+            samples: 32,
+            ages: 20_000,
+            reconfigure: 1 << 20,
+        }
     }
 }
 
@@ -80,12 +84,21 @@ impl Class {
     /// Before anything is known, an object's density is a guess that rises with its class and falls with its age. The
     /// authors count classes through their applications, of which the default is the second: hence the offset.
     fn new(number: usize, ages: usize) -> Self {
-        let densities = (0..ages).map(|age| (CLASSES + number + 1) as f32 / (age + 1) as f32).collect();
-        Self { hits: vec![0.0; ages], evictions: vec![0.0; ages], densities }
+        let densities = (0..ages)
+            .map(|age| (CLASSES + number + 1) as f32 / (age + 1) as f32)
+            .collect();
+        Self {
+            hits: vec![0.0; ages],
+            evictions: vec![0.0; ages],
+            densities,
+        }
     }
 
     fn decay(&mut self) {
-        self.hits.iter_mut().chain(&mut self.evictions).for_each(|count| *count *= DECAY);
+        self.hits
+            .iter_mut()
+            .chain(&mut self.evictions)
+            .for_each(|count| *count *= DECAY);
     }
 
     fn model(&mut self) {
@@ -114,7 +127,8 @@ fn rescale(counts: &mut [f32], by: i32) {
             counts[last] += count;
         } else {
             let first = age.saturating_mul(factor);
-            (first..first.saturating_add(factor)).for_each(|age| counts[age.min(last)] += count / factor as f32);
+            (first..first.saturating_add(factor))
+                .for_each(|age| counts[age.min(last)] += count / factor as f32);
         }
     }
 }
@@ -145,7 +159,9 @@ impl Lhd {
             params,
             draws: SplitMix64::new(seed),
             held: HeldSlots::default(),
-            classes: (0..CLASSES).map(|number| Class::new(number, ages)).collect(),
+            classes: (0..CLASSES)
+                .map(|number| Class::new(number, ages))
+                .collect(),
             now: 0,
             coarseness: 10,
             reconfigurations: 0,
@@ -168,7 +184,9 @@ impl Lhd {
         match u64::from(last) + u64::from(before) {
             0 => CLASSES - 1,
             age => {
-                let doublings = (0..).take_while(|log| (age << log) < u64::from(self.params.ages)).count();
+                let doublings = (0..)
+                    .take_while(|log| (age << log) < u64::from(self.params.ages))
+                    .count();
                 doublings.min(CLASSES - 1)
             }
         }
@@ -180,11 +198,19 @@ impl Lhd {
             return f32::MIN;
         }
         let density = self.classes[self.class(note)].densities[age as usize] / note.bytes;
-        if note.explorer { density + 1.0 } else { density }
+        if note.explorer {
+            density + 1.0
+        } else {
+            density
+        }
     }
 
     fn draw_victim(&mut self) -> Slot {
-        let samples = if self.reconfigurations > YOUNG { self.params.samples } else { YOUNG_SAMPLES };
+        let samples = if self.reconfigurations > YOUNG {
+            self.params.samples
+        } else {
+            YOUNG_SAMPLES
+        };
         let (mut victim, mut least) = (NONE, f32::INFINITY);
         for _ in 0..samples {
             let (slot, note) = self.held.draw(&mut self.draws);
@@ -255,7 +281,12 @@ impl Eviction for Lhd {
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let bytes = incoming.bytes.max(1) as f32;
         let explorer = self.explores(bytes);
-        let note = Note { used: self.now, hit_ages: [0, self.params.ages], bytes, explorer };
+        let note = Note {
+            used: self.now,
+            hit_ages: [0, self.params.ages],
+            bytes,
+            explorer,
+        };
         if !explorer && self.density(&note) < self.victims {
             self.recent[self.recent_at] = slot;
             self.recent_at = (self.recent_at + 1) % RECENT;
@@ -274,7 +305,12 @@ impl Eviction for Lhd {
         let explorer = self.explores(bytes);
         let used = self.now;
         let note = self.held.note_mut(slot);
-        *note = Note { used, hit_ages: [age, note.hit_ages[0]], bytes, explorer };
+        *note = Note {
+            used,
+            hit_ages: [age, note.hit_ages[0]],
+            bytes,
+            explorer,
+        };
         self.count_use();
     }
 
@@ -287,7 +323,10 @@ impl Eviction for Lhd {
         if note.explorer {
             self.explore += note.bytes as i64;
         }
-        self.recent.iter_mut().filter(|recent| **recent == slot).for_each(|recent| *recent = NONE);
+        self.recent
+            .iter_mut()
+            .filter(|recent| **recent == slot)
+            .for_each(|recent| *recent = NONE);
         self.named = NONE;
     }
 
@@ -298,7 +337,11 @@ impl Eviction for Lhd {
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         self.held.audit(held)?;
-        match self.recent.iter().find(|slot| **slot != NONE && !held.contains(slot)) {
+        match self
+            .recent
+            .iter()
+            .find(|slot| **slot != NONE && !held.contains(slot))
+        {
             Some(slot) => Err(format!("slot {slot} is a candidate but not held")),
             None => Ok(()),
         }

@@ -29,7 +29,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         let Params { hir, ghosts } = params(spec)?;
         in_range(spec, "hir", hir, 0.0..=1.0)?;
         in_range(spec, "ghosts", ghosts, 0.0..=10_000.0)?;
-        Ok(Box::new(Lirs::new((capacity as f64 * (1.0 - hir)) as u64, (capacity as f64 * ghosts) as u64)))
+        Ok(Box::new(Lirs::new(
+            (capacity as f64 * (1.0 - hir)) as u64,
+            (capacity as f64 * ghosts) as u64,
+        )))
     },
 };
 
@@ -44,7 +47,10 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { hir: 0.01, ghosts: 2.0 }
+        Self {
+            hir: 0.01,
+            ghosts: 2.0,
+        }
     }
 }
 
@@ -101,17 +107,23 @@ impl GhostQueue {
     fn push(&mut self, links: &mut Links, node: &Node, number: u32) {
         self.bytes += node.bytes;
         self.order.push_newest(links, number);
-        self.numbers.insert_unique(remix(node.key), (node.key, number), |(key, _)| remix(*key));
+        self.numbers
+            .insert_unique(remix(node.key), (node.key, number), |(key, _)| remix(*key));
     }
 
     fn find(&self, key: u64) -> u32 {
-        self.numbers.find(remix(key), |(of, _)| *of == key).map_or(NONE, |(_, number)| *number)
+        self.numbers
+            .find(remix(key), |(of, _)| *of == key)
+            .map_or(NONE, |(_, number)| *number)
     }
 
     fn take(&mut self, links: &mut Links, node: &Node, number: u32) {
         self.bytes -= node.bytes;
         self.order.unlink(links, number);
-        if let Ok(found) = self.numbers.find_entry(remix(node.key), |(_, of)| *of == number) {
+        if let Ok(found) = self
+            .numbers
+            .find_entry(remix(node.key), |(_, of)| *of == number)
+        {
             found.remove();
         }
     }
@@ -119,8 +131,12 @@ impl GhostQueue {
 
 impl Lirs {
     fn new(hot_bytes_max: u64, ghost_bytes_max: u64) -> Self {
-        let ghosts =
-            GhostQueue { bytes_max: ghost_bytes_max, bytes: 0, order: SlotList::default(), numbers: HashTable::new() };
+        let ghosts = GhostQueue {
+            bytes_max: ghost_bytes_max,
+            bytes: 0,
+            order: SlotList::default(),
+            numbers: HashTable::new(),
+        };
         Self {
             hot_bytes_max,
             hot_bytes: 0,
@@ -173,7 +189,8 @@ impl Lirs {
         if self.returning == number {
             self.returning = NONE;
         } else {
-            self.ghosts.take(&mut self.queue_links, &self.nodes[number as usize], number);
+            self.ghosts
+                .take(&mut self.queue_links, &self.nodes[number as usize], number);
         }
         self.release(number);
     }
@@ -185,7 +202,8 @@ impl Lirs {
         if earlier != NONE {
             self.forget_ghost(earlier);
         }
-        self.ghosts.push(&mut self.queue_links, &self.nodes[number as usize], number);
+        self.ghosts
+            .push(&mut self.queue_links, &self.nodes[number as usize], number);
         while self.ghosts.bytes > self.ghosts.bytes_max {
             self.forget_ghost(self.ghosts.order.oldest());
         }
@@ -232,7 +250,10 @@ impl Lirs {
         if node.status == status {
             Ok(node)
         } else {
-            Err(format!("node {number} is {:?}, not {status:?}", node.status))
+            Err(format!(
+                "node {number} is {:?}, not {status:?}",
+                node.status
+            ))
         }
     }
 }
@@ -245,7 +266,8 @@ impl Eviction for Lirs {
         }
         let ghost = self.ghosts.find(incoming.key);
         if ghost != NONE {
-            self.ghosts.take(&mut self.queue_links, &self.nodes[ghost as usize], ghost);
+            self.ghosts
+                .take(&mut self.queue_links, &self.nodes[ghost as usize], ghost);
             self.returning = ghost;
         }
         true
@@ -261,15 +283,24 @@ impl Eviction for Lirs {
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let returning = std::mem::replace(&mut self.returning, NONE);
-        let number = if returning == NONE { self.new_node() } else { returning };
+        let number = if returning == NONE {
+            self.new_node()
+        } else {
+            returning
+        };
         let node = self.node(number);
-        (node.key, node.bytes, node.slot, node.status) = (incoming.key, incoming.bytes, slot, Status::Cold);
+        (node.key, node.bytes, node.slot, node.status) =
+            (incoming.key, incoming.bytes, slot, Status::Cold);
         if self.node_of.len() <= slot as usize {
             self.node_of.resize(slot as usize + 1, NONE);
         }
         self.node_of[slot as usize] = number;
 
-        let fits = if self.filling { self.hot_bytes + incoming.bytes } else { incoming.bytes } <= self.hot_bytes_max;
+        let fits = if self.filling {
+            self.hot_bytes + incoming.bytes
+        } else {
+            incoming.bytes
+        } <= self.hot_bytes_max;
         if fits && (self.filling || returning != NONE) {
             self.raise(number);
             return self.make_hot(number);
@@ -282,7 +313,12 @@ impl Eviction for Lirs {
 
     fn on_hit(&mut self, slot: Slot) {
         let number = self.node_of[slot as usize];
-        let Node { bytes, status, on_stack, .. } = *self.node(number);
+        let Node {
+            bytes,
+            status,
+            on_stack,
+            ..
+        } = *self.node(number);
         if status == Status::Hot {
             let was_bottom = self.stack.oldest() == number;
             self.raise(number);
@@ -303,7 +339,12 @@ impl Eviction for Lirs {
 
     fn on_remove(&mut self, slot: Slot, why: Removal) {
         let number = std::mem::replace(&mut self.node_of[slot as usize], NONE);
-        let Node { bytes, status, on_stack, .. } = *self.node(number);
+        let Node {
+            bytes,
+            status,
+            on_stack,
+            ..
+        } = *self.node(number);
         if status == Status::Hot {
             self.hot_bytes -= bytes;
             self.release(number);
@@ -327,11 +368,17 @@ impl Eviction for Lirs {
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         let stack = self.stack.walk(&self.stack_links)?;
-        if stack.iter().any(|number| !self.nodes[*number as usize].on_stack) {
+        if stack
+            .iter()
+            .any(|number| !self.nodes[*number as usize].on_stack)
+        {
             return Err("a node on S does not know that it is".to_owned());
         }
-        let hot: Vec<u32> =
-            stack.iter().copied().filter(|number| self.nodes[*number as usize].status == Status::Hot).collect();
+        let hot: Vec<u32> = stack
+            .iter()
+            .copied()
+            .filter(|number| self.nodes[*number as usize].status == Status::Hot)
+            .collect();
         if hot.last() != stack.last() && !hot.is_empty() {
             return Err("the bottom of S is not hot".to_owned());
         }
@@ -351,7 +398,9 @@ impl Eviction for Lirs {
         for number in &ghosts {
             let node = self.check_node(*number, Status::Ghost)?;
             if !node.on_stack || self.ghosts.find(node.key) != *number {
-                return Err(format!("ghost {number} is not on S, or not found by its key"));
+                return Err(format!(
+                    "ghost {number} is not on S, or not found by its key"
+                ));
             }
             ghost_bytes += node.bytes;
         }
@@ -362,7 +411,9 @@ impl Eviction for Lirs {
             ));
         }
         if hot_bytes > self.hot_bytes_max || ghost_bytes > self.ghosts.bytes_max {
-            return Err(format!("{hot_bytes} B are hot and {ghost_bytes} B are ghosts, more than there may be"));
+            return Err(format!(
+                "{hot_bytes} B are hot and {ghost_bytes} B are ghosts, more than there may be"
+            ));
         }
         Ok(())
     }
@@ -398,13 +449,21 @@ mod tests {
         assert_eq!([10, 11, 12].map(|key| replace(&mut lirs, key)), [3, 3, 3]);
         // 11 is a ghost on S: it turns hot, and the oldest hot object, key 0, cold and so the next victim.
         assert_eq!((replace(&mut lirs, 11), replace(&mut lirs, 13)), (3, 0));
-        assert_eq!(lirs.node_of.iter().map(|n| lirs.nodes[*n as usize].key).collect::<Vec<_>>(), [13, 1, 2, 11]);
+        assert_eq!(
+            lirs.node_of
+                .iter()
+                .map(|n| lirs.nodes[*n as usize].key)
+                .collect::<Vec<_>>(),
+            [13, 1, 2, 11]
+        );
     }
 
     #[test]
     fn pruning_forgets_what_lies_below_the_oldest_hot_object() {
         let mut lirs = filled();
-        [10, 11].into_iter().for_each(|key| assert_eq!(replace(&mut lirs, key), 3));
+        [10, 11]
+            .into_iter()
+            .for_each(|key| assert_eq!(replace(&mut lirs, key), 3));
         assert_eq!(lirs.ghosts.numbers.len(), 1, "3 was not on S, 10 is");
         (0..3).for_each(|slot| lirs.on_hit(slot));
         assert_eq!((lirs.ghosts.numbers.len(), lirs.stack.len()), (0, 3));
@@ -421,13 +480,18 @@ mod tests {
         let mut lirs = filled();
         (10..30).for_each(|key| assert_eq!(replace(&mut lirs, key), 3));
         assert_eq!(lirs.ghosts.bytes, 8);
-        assert_eq!((lirs.ghosts.find(20), lirs.ghosts.find(21) != NONE), (NONE, true));
+        assert_eq!(
+            (lirs.ghosts.find(20), lirs.ghosts.find(21) != NONE),
+            (NONE, true)
+        );
     }
 
     #[test]
     fn a_ghost_whose_return_was_refused_is_a_ghost_again() {
         let mut lirs = filled();
-        [10, 11].into_iter().for_each(|key| assert_eq!(replace(&mut lirs, key), 3));
+        [10, 11]
+            .into_iter()
+            .for_each(|key| assert_eq!(replace(&mut lirs, key), 3));
         assert!(lirs.admit(&Access::unit(10)));
         assert_eq!(lirs.ghosts.find(10), NONE);
         assert!(lirs.admit(&Access::unit(50)));

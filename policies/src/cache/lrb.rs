@@ -55,7 +55,11 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { samples: 64, memory: 4, batch: 4096 }
+        Self {
+            samples: 64,
+            memory: 4,
+            batch: 4096,
+        }
     }
 }
 
@@ -92,7 +96,14 @@ struct Note {
 impl Default for Note {
     fn default() -> Self {
         let (gaps, counters) = ([f32::INFINITY; GAPS], [1.0; COUNTERS]);
-        Self { key: 0, used: 0, example: NO_EXAMPLE, size: 0.0, gaps, counters }
+        Self {
+            key: 0,
+            used: 0,
+            example: NO_EXAMPLE,
+            size: 0.0,
+            gaps,
+            counters,
+        }
     }
 }
 
@@ -192,9 +203,18 @@ impl Lrb {
         self.now += 1;
         self.named = NONE;
         let window = self.window();
-        while self.waiting.front().is_some_and(|example| example.labelled || self.now - example.taken > window) {
+        while self
+            .waiting
+            .front()
+            .is_some_and(|example| example.labelled || self.now - example.taken > window)
+        {
             self.first += 1;
-            if let Some(Example { features, labelled: false, .. }) = self.waiting.pop_front() {
+            if let Some(Example {
+                features,
+                labelled: false,
+                ..
+            }) = self.waiting.pop_front()
+            {
                 self.learn(&features, self.beyond());
             }
         }
@@ -203,7 +223,11 @@ impl Lrb {
             if note.example == NO_EXAMPLE {
                 let features = note.features(self.now, self.beyond());
                 self.held.note_mut(slot).example = self.first + self.waiting.len() as u64;
-                self.waiting.push_back(Example { taken: self.now, features, labelled: false });
+                self.waiting.push_back(Example {
+                    taken: self.now,
+                    features,
+                    labelled: false,
+                });
             }
         }
     }
@@ -211,7 +235,9 @@ impl Lrb {
     /// The object of `note` is asked for: labels the example that waited for that.
     fn note_use(&mut self, mut note: Note) -> Note {
         let number = std::mem::replace(&mut note.example, NO_EXAMPLE);
-        let waits = number.checked_sub(self.first).and_then(|at| self.waiting.get_mut(at as usize));
+        let waits = number
+            .checked_sub(self.first)
+            .and_then(|at| self.waiting.get_mut(at as usize));
         if let Some(example) = waits.filter(|_| number != NO_EXAMPLE) {
             example.labelled = true;
             let (features, time) = (example.features, self.now - example.taken);
@@ -244,7 +270,10 @@ impl Lrb {
 impl Eviction for Lrb {
     fn admit(&mut self, incoming: &Access) -> bool {
         self.tick();
-        self.returning = self.past.forget(incoming.key).map(|ghost| self.note_use(ghost.note));
+        self.returning = self
+            .past
+            .forget(incoming.key)
+            .map(|ghost| self.note_use(ghost.note));
         true
     }
 
@@ -256,9 +285,19 @@ impl Eviction for Lrb {
     }
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
-        let new = Note { used: self.now, ..Note::default() };
+        let new = Note {
+            used: self.now,
+            ..Note::default()
+        };
         let known = self.returning.take().unwrap_or(new);
-        self.held.insert(slot, Note { key: incoming.key, size: log(incoming.bytes), ..known });
+        self.held.insert(
+            slot,
+            Note {
+                key: incoming.key,
+                size: log(incoming.bytes),
+                ..known
+            },
+        );
         self.named = NONE;
     }
 
@@ -272,7 +311,12 @@ impl Eviction for Lrb {
         let note = self.held.remove(slot);
         self.named = NONE;
         if why == Removal::Evicted {
-            self.past.remember(Member { key: note.key, bytes: 0, queue: 0, note });
+            self.past.remember(Member {
+                key: note.key,
+                bytes: 0,
+                queue: 0,
+                note,
+            });
         }
         while self.past.len(0) as u64 > self.window() {
             self.past.drop_oldest(0);
@@ -281,19 +325,30 @@ impl Eviction for Lrb {
 
     fn metadata_bytes(&self) -> u64 {
         let waiting = self.waiting.capacity() * size_of::<Example>();
-        self.held.memory_bytes() + self.past.memory_bytes() + self.labelled.memory_bytes() + waiting as u64
+        self.held.memory_bytes()
+            + self.past.memory_bytes()
+            + self.labelled.memory_bytes()
+            + waiting as u64
     }
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         self.held.audit(held)?;
         self.past.audit()?;
         if self.past.len(0) as u64 > self.window() {
-            return Err(format!("{} ghosts, the window is {}", self.past.len(0), self.window()));
+            return Err(format!(
+                "{} ghosts, the window is {}",
+                self.past.len(0),
+                self.window()
+            ));
         }
         match self.waiting.front() {
             // The window shrinks when objects die: examples are let go at the next request.
             Some(example) if self.waiting.len() as u64 > self.now + 1 - example.taken => {
-                Err(format!("{} examples of {} requests", self.waiting.len(), self.now - example.taken))
+                Err(format!(
+                    "{} examples of {} requests",
+                    self.waiting.len(),
+                    self.now - example.taken
+                ))
             }
             _ => Ok(()),
         }

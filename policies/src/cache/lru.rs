@@ -15,7 +15,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     name: "lru",
     about: "the least recently used leaves (Mattson et al. 1970)",
     params: describe::<NoParams>,
-    build: |_capacity, _seed, spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Lru::default()) as _),
+    build: |_capacity, _seed, spec| {
+        params::<NoParams>(spec).map(|NoParams {}| Box::new(Lru::default()) as _)
+    },
 };
 
 #[derive(Default)]

@@ -80,7 +80,13 @@ pub struct Access {
 impl Access {
     /// A point read of an object of `bytes`.
     pub fn sized(key: u64, bytes: u64) -> Self {
-        Self { key, bytes, kind: Kind::Data, cost: 1, scanned: 0 }
+        Self {
+            key,
+            bytes,
+            kind: Kind::Data,
+            cost: 1,
+            scanned: 0,
+        }
     }
 
     /// A point read of an object of one byte, for caches that count objects.
@@ -130,7 +136,8 @@ pub trait Eviction: Send {
 }
 
 /// Makes a policy for a shard of `capacity` bytes; a policy that draws lots draws them from `seed`.
-pub type Build = fn(capacity: u64, seed: u64, spec: &PolicySpec) -> Result<Box<dyn Eviction>, PolicyError>;
+pub type Build =
+    fn(capacity: u64, seed: u64, spec: &PolicySpec) -> Result<Box<dyn Eviction>, PolicyError>;
 
 /// The family.
 pub const FAMILY: Family<Build> = Family {
@@ -165,7 +172,11 @@ pub const FAMILY: Family<Build> = Family {
 ///
 /// # Errors
 /// An unknown name or parameter, a value out of range, or a capacity too small for the policy.
-pub fn build(spec: &PolicySpec, capacity: u64, seed: u64) -> Result<Box<dyn Eviction>, PolicyError> {
+pub fn build(
+    spec: &PolicySpec,
+    capacity: u64,
+    seed: u64,
+) -> Result<Box<dyn Eviction>, PolicyError> {
     let entry: &Entry<Build> = FAMILY.find(spec)?;
     (entry.build)(capacity, seed, spec)
 }
@@ -180,5 +191,11 @@ fn check_held(mut listed: Vec<Slot>, held: &[Slot]) -> Result<(), String> {
     let mut held = held.to_vec();
     listed.sort_unstable();
     held.sort_unstable();
-    if listed == held { Ok(()) } else { Err(format!("the policy orders slots {listed:?}, held are {held:?}")) }
+    if listed == held {
+        Ok(())
+    } else {
+        Err(format!(
+            "the policy orders slots {listed:?}, held are {held:?}"
+        ))
+    }
 }

@@ -27,7 +27,12 @@ pub(super) struct Queues<const QUEUES: usize, T = ()> {
 impl<const QUEUES: usize, T> Default for Queues<QUEUES, T> {
     fn default() -> Self {
         let lists = std::array::from_fn(|_| SlotList::default());
-        Self { links: Links::default(), lists, bytes: [0; QUEUES], members: Vec::new() }
+        Self {
+            links: Links::default(),
+            lists,
+            bytes: [0; QUEUES],
+            members: Vec::new(),
+        }
     }
 }
 
@@ -117,7 +122,11 @@ impl<const QUEUES: usize, T: Copy + Default> Queues<QUEUES, T> {
             let listed = list.walk(&self.links)?;
             let members = listed.iter().map(|number| self.member(*number));
             let bytes: u64 = members.clone().map(|member| member.bytes).sum();
-            if bytes != self.bytes[queue] || members.clone().any(|member| usize::from(member.queue) != queue) {
+            if bytes != self.bytes[queue]
+                || members
+                    .clone()
+                    .any(|member| usize::from(member.queue) != queue)
+            {
                 let counted = self.bytes[queue];
                 return Err(format!(
                     "queue {queue}: {bytes} B listed, {counted} counted, or a member of another queue"

@@ -37,7 +37,15 @@ impl Replay {
         objects: usize,
     ) -> Self {
         let places = vec![NONE; objects];
-        Self { eviction, admission, capacity, used: 0, places, slots: Vec::new(), free: Vec::new() }
+        Self {
+            eviction,
+            admission,
+            capacity,
+            used: 0,
+            places,
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
     }
 
     /// Asks for `object`, which `access` describes; on a miss brings it in where the policies let it. True for a hit.
@@ -56,7 +64,12 @@ impl Replay {
     }
 
     /// As [`Self::request`], and tells the objects evicted.
-    pub fn request_telling(&mut self, object: Object, access: &Access, mut evicted: impl FnMut(Object)) -> bool {
+    pub fn request_telling(
+        &mut self,
+        object: Object,
+        access: &Access,
+        mut evicted: impl FnMut(Object),
+    ) -> bool {
         if self.places[object as usize] != NONE {
             return self.request(object, access);
         }
@@ -66,20 +79,30 @@ impl Replay {
 
     fn miss(&mut self, object: Object, access: &Access, evicted: &mut dyn FnMut(Object)) {
         // Both are told of the miss, whatever the other says.
-        let wanted = self.admission.as_mut().is_none_or(|admission| admission.admit(access));
+        let wanted = self
+            .admission
+            .as_mut()
+            .is_none_or(|admission| admission.admit(access));
         if access.bytes > self.capacity || !wanted || !self.eviction.admit(access) {
             return;
         }
         while self.used + access.bytes > self.capacity {
             let slot = self.eviction.victim(access);
             let victim = self.slots[slot as usize];
-            if self.admission.as_mut().is_some_and(|admission| !admission.contest(access, &victim.access)) {
+            if self
+                .admission
+                .as_mut()
+                .is_some_and(|admission| !admission.contest(access, &victim.access))
+            {
                 return;
             }
             self.leave(slot, Removal::Evicted);
             evicted(victim.object);
         }
-        let held = Held { object, access: *access };
+        let held = Held {
+            object,
+            access: *access,
+        };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = held;
@@ -124,7 +147,11 @@ impl Replay {
 
     /// Bytes of memory that the policies use.
     pub fn metadata_bytes(&self) -> u64 {
-        self.eviction.metadata_bytes() + self.admission.as_ref().map_or(0, |admission| admission.metadata_bytes())
+        self.eviction.metadata_bytes()
+            + self
+                .admission
+                .as_ref()
+                .map_or(0, |admission| admission.metadata_bytes())
     }
 
     /// Checks the budget and the policy's structures. O(slots); for tests.
@@ -136,8 +163,12 @@ impl Replay {
             return Err(format!("{} of {} B are used", self.used, self.capacity));
         }
         let mut holds = vec![true; self.slots.len()];
-        self.free.iter().for_each(|slot| holds[*slot as usize] = false);
-        let held: Vec<Slot> = (0..self.slots.len() as Slot).filter(|slot| holds[*slot as usize]).collect();
+        self.free
+            .iter()
+            .for_each(|slot| holds[*slot as usize] = false);
+        let held: Vec<Slot> = (0..self.slots.len() as Slot)
+            .filter(|slot| holds[*slot as usize])
+            .collect();
         self.eviction.audit(&held)
     }
 }

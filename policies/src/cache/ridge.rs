@@ -18,7 +18,11 @@ pub(super) struct Examples<const N: usize> {
 
 impl<const N: usize> Examples<N> {
     pub(super) fn new(batch: usize) -> Self {
-        Self { features: Vec::with_capacity(batch), labels: Vec::with_capacity(batch), batch }
+        Self {
+            features: Vec::with_capacity(batch),
+            labels: Vec::with_capacity(batch),
+            batch,
+        }
     }
 
     /// Adds an example; true when the batch is full.
@@ -37,16 +41,25 @@ impl<const N: usize> Examples<N> {
             None => 0.0,
         };
         let features = Array2::from_shape_fn((rows + N, N), value);
-        let labels = Array1::from_shape_fn(rows + N, |row| self.labels.get(row).copied().map_or(0.0, f64::from));
+        let labels = Array1::from_shape_fn(rows + N, |row| {
+            self.labels.get(row).copied().map_or(0.0, f64::from)
+        });
         self.features.clear();
         self.labels.clear();
-        let fitted = LinearRegression::new().with_intercept(false).fit(&Dataset::new(features, labels)).ok()?;
+        let fitted = LinearRegression::new()
+            .with_intercept(false)
+            .fit(&Dataset::new(features, labels))
+            .ok()?;
         let weights: [f32; N] = std::array::from_fn(|feature| fitted.params()[feature] as f32);
-        weights.iter().all(|weight| weight.is_finite()).then_some(Model { weights })
+        weights
+            .iter()
+            .all(|weight| weight.is_finite())
+            .then_some(Model { weights })
     }
 
     pub(super) fn memory_bytes(&self) -> u64 {
-        (self.features.capacity() * size_of::<[f32; N]>() + self.labels.capacity() * size_of::<f32>()) as u64
+        (self.features.capacity() * size_of::<[f32; N]>()
+            + self.labels.capacity() * size_of::<f32>()) as u64
     }
 }
 
@@ -58,7 +71,11 @@ pub(super) struct Model<const N: usize> {
 impl<const N: usize> Model<N> {
     #[inline]
     pub(super) fn predict(&self, features: &[f32; N]) -> f32 {
-        self.weights.iter().zip(features).map(|(weight, feature)| weight * feature).sum()
+        self.weights
+            .iter()
+            .zip(features)
+            .map(|(weight, feature)| weight * feature)
+            .sum()
     }
 }
 
@@ -78,6 +95,11 @@ mod tests {
         let model = examples.train().expect("a model");
         let predicted = model.predict(&[1.0, 10.0, 4.0, 0.0]);
         assert!((predicted - 19.0).abs() < 0.01, "{predicted}");
-        assert!(examples.train().is_some_and(|empty| empty.predict(&[1.0; 4]) == 0.0), "nothing was learned from");
+        assert!(
+            examples
+                .train()
+                .is_some_and(|empty| empty.predict(&[1.0; 4]) == 0.0),
+            "nothing was learned from"
+        );
     }
 }

@@ -23,8 +23,15 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
-        if !(params.small > 0.0 && params.small < 1.0 && params.ghost >= 0.0 && params.ghost <= 10.0) {
-            return Err(bad(spec, "small must lie between 0 and 1, ghost in 0 to 10"));
+        if !(params.small > 0.0
+            && params.small < 1.0
+            && params.ghost >= 0.0
+            && params.ghost <= 10.0)
+        {
+            return Err(bad(
+                spec,
+                "small must lie between 0 and 1, ghost in 0 to 10",
+            ));
         }
         in_range(spec, "threshold", params.threshold, 1..=COUNT_MAX)?;
         Ok(Box::new(S3Fifo::new(capacity, &params)))
@@ -44,7 +51,11 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { small: 0.1, ghost: 0.9, threshold: 2 }
+        Self {
+            small: 0.1,
+            ghost: 0.9,
+            threshold: 2,
+        }
     }
 }
 
@@ -125,8 +136,20 @@ impl Eviction for S3Fifo {
     }
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
-        let queue = if std::mem::take(&mut self.missed_ghost) { MAIN } else { SMALL };
-        self.cached.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note: 0 });
+        let queue = if std::mem::take(&mut self.missed_ghost) {
+            MAIN
+        } else {
+            SMALL
+        };
+        self.cached.push(
+            slot,
+            Member {
+                key: incoming.key,
+                bytes: incoming.bytes,
+                queue,
+                note: 0,
+            },
+        );
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -150,10 +173,20 @@ impl Eviction for S3Fifo {
         check_held(self.cached.walk()?, held)?;
         self.ghosts.audit()?;
         if self.ghosts.bytes(0) > self.ghost_bytes_max {
-            return Err(format!("the ghosts remember {} B, over {}", self.ghosts.bytes(0), self.ghost_bytes_max));
+            return Err(format!(
+                "the ghosts remember {} B, over {}",
+                self.ghosts.bytes(0),
+                self.ghost_bytes_max
+            ));
         }
-        match held.iter().find(|slot| self.cached.member(**slot).note > COUNT_MAX) {
-            Some(slot) => Err(format!("slot {slot} counts {} hits", self.cached.member(*slot).note)),
+        match held
+            .iter()
+            .find(|slot| self.cached.member(**slot).note > COUNT_MAX)
+        {
+            Some(slot) => Err(format!(
+                "slot {slot} counts {} hits",
+                self.cached.member(*slot).note
+            )),
             None => Ok(()),
         }
     }
@@ -187,7 +220,10 @@ mod tests {
         [0, 0, 1].into_iter().for_each(|slot| s3.on_hit(slot));
         assert_eq!((replace(&mut s3, 20), s3.cached.bytes(MAIN)), (1, 1));
         assert_eq!((replace(&mut s3, 1), s3.cached.bytes(MAIN)), (2, 2));
-        assert!(!s3.admit(&Access::sized(30, 2)), "larger than the small queue's share");
+        assert!(
+            !s3.admit(&Access::sized(30, 2)),
+            "larger than the small queue's share"
+        );
         assert_eq!(s3.audit(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), Ok(()));
     }
 

@@ -13,7 +13,10 @@ pub(super) struct HeldSlots<T> {
 
 impl<T> Default for HeldSlots<T> {
     fn default() -> Self {
-        Self { entries: Vec::new(), places: Vec::new() }
+        Self {
+            entries: Vec::new(),
+            places: Vec::new(),
+        }
     }
 }
 
@@ -58,7 +61,8 @@ impl<T> HeldSlots<T> {
     }
 
     pub(super) fn memory_bytes(&self) -> u64 {
-        (self.entries.capacity() * size_of::<(Slot, T)>() + self.places.capacity() * size_of::<u32>()) as u64
+        (self.entries.capacity() * size_of::<(Slot, T)>()
+            + self.places.capacity() * size_of::<u32>()) as u64
     }
 
     /// Checks that the entries are the slots `held`, and that each is found at its place. O(slots); for tests.
@@ -67,9 +71,16 @@ impl<T> HeldSlots<T> {
     /// A sentence that names what is wrong.
     pub(super) fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.entries.iter().map(|(slot, _)| *slot).collect(), held)?;
-        let misplaced = self.entries.iter().zip(0..).find(|((slot, _), at)| self.places[*slot as usize] != *at);
+        let misplaced = self
+            .entries
+            .iter()
+            .zip(0..)
+            .find(|((slot, _), at)| self.places[*slot as usize] != *at);
         match misplaced {
-            Some(((slot, _), at)) => Err(format!("slot {slot} is entry {at}, not {}", self.places[*slot as usize])),
+            Some(((slot, _), at)) => Err(format!(
+                "slot {slot} is entry {at}, not {}",
+                self.places[*slot as usize]
+            )),
             None => Ok(()),
         }
     }
@@ -95,6 +106,11 @@ mod tests {
             drawn[slot as usize] += 1;
         }
         assert!(drawn[2] == 0 && drawn[5] == 0, "{drawn:?}");
-        assert!([0, 1, 3, 4].iter().all(|slot| (850..1150).contains(&drawn[*slot])), "{drawn:?}");
+        assert!(
+            [0, 1, 3, 4]
+                .iter()
+                .all(|slot| (850..1150).contains(&drawn[*slot])),
+            "{drawn:?}"
+        );
     }
 }

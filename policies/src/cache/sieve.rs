@@ -16,7 +16,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     name: "sieve",
     about: "lazy promotion and quick demotion with one bit and a hand (Zhang et al., NSDI 2024)",
     params: describe::<NoParams>,
-    build: |_capacity, _seed, spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Sieve::new()) as _),
+    build: |_capacity, _seed, spec| {
+        params::<NoParams>(spec).map(|NoParams {}| Box::new(Sieve::new()) as _)
+    },
 };
 
 struct Sieve {
@@ -28,7 +30,12 @@ struct Sieve {
 
 impl Sieve {
     fn new() -> Self {
-        Self { links: Links::default(), queue: SlotList::default(), visited: Vec::new(), hand: NONE }
+        Self {
+            links: Links::default(),
+            queue: SlotList::default(),
+            visited: Vec::new(),
+            hand: NONE,
+        }
     }
 }
 
@@ -72,12 +79,20 @@ impl Eviction for Sieve {
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.queue.walk(&self.links)?, held)?;
         if self.hand != NONE && !held.contains(&self.hand) {
-            return Err(format!("the hand is at slot {}, which is not held", self.hand));
+            return Err(format!(
+                "the hand is at slot {}, which is not held",
+                self.hand
+            ));
         }
         let visited = self.visited.iter().filter(|visited| **visited).count();
-        let held_visited = held.iter().filter(|slot| self.visited[**slot as usize]).count();
+        let held_visited = held
+            .iter()
+            .filter(|slot| self.visited[**slot as usize])
+            .count();
         if visited != held_visited {
-            return Err(format!("{visited} slots are marked visited, {held_visited} of those held"));
+            return Err(format!(
+                "{visited} slots are marked visited, {held_visited} of those held"
+            ));
         }
         Ok(())
     }

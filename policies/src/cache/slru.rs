@@ -22,7 +22,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
         if !(2..=SEGMENTS_MAX).contains(&params.shares.len()) {
-            return Err(bad(spec, &format!("shares must name 2 to {SEGMENTS_MAX} segments")));
+            return Err(bad(
+                spec,
+                &format!("shares must name 2 to {SEGMENTS_MAX} segments"),
+            ));
         }
         if params.shares.contains(&0) {
             return Err(bad(spec, "shares must be at least 1 each"));
@@ -43,7 +46,10 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { shares: vec![1; 4], fill: Fill::Lowest }
+        Self {
+            shares: vec![1; 4],
+            fill: Fill::Lowest,
+        }
     }
 }
 
@@ -65,13 +71,22 @@ struct SegmentedLru {
 impl SegmentedLru {
     fn new(capacity: u64, params: &Params) -> Self {
         let sum: u64 = params.shares.iter().map(|share| u64::from(*share)).sum();
-        let bytes_max = params.shares.iter().map(|share| (f64::from(*share) / sum as f64 * capacity as f64) as u64);
-        Self { bytes_max: bytes_max.collect(), fill: params.fill, segments: Queues::default() }
+        let bytes_max = params
+            .shares
+            .iter()
+            .map(|share| (f64::from(*share) / sum as f64 * capacity as f64) as u64);
+        Self {
+            bytes_max: bytes_max.collect(),
+            fill: params.fill,
+            segments: Queues::default(),
+        }
     }
 
     /// The segment that an object of `bytes` enters.
     fn entrance(&self, bytes: u64) -> u8 {
-        let has_room = |segment: &u8| self.segments.bytes(*segment) + bytes <= self.bytes_max[usize::from(*segment)];
+        let has_room = |segment: &u8| {
+            self.segments.bytes(*segment) + bytes <= self.bytes_max[usize::from(*segment)]
+        };
         match self.fill {
             Fill::Lowest => 0,
             Fill::Spread => (0..self.bytes_max.len() as u8).find(has_room).unwrap_or(0),
@@ -81,13 +96,22 @@ impl SegmentedLru {
 
 impl Eviction for SegmentedLru {
     fn victim(&mut self, _incoming: &Access) -> Slot {
-        let lowest = (0..self.bytes_max.len() as u8).find(|segment| !self.segments.is_empty(*segment));
+        let lowest =
+            (0..self.bytes_max.len() as u8).find(|segment| !self.segments.is_empty(*segment));
         self.segments.oldest(lowest.unwrap_or(0))
     }
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let queue = self.entrance(incoming.bytes);
-        self.segments.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note: () });
+        self.segments.push(
+            slot,
+            Member {
+                key: incoming.key,
+                bytes: incoming.bytes,
+                queue,
+                note: (),
+            },
+        );
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -96,7 +120,8 @@ impl Eviction for SegmentedLru {
         self.segments.move_to(slot, promoted);
         for segment in (1..=promoted).rev() {
             while self.segments.bytes(segment) > self.bytes_max[usize::from(segment)] {
-                self.segments.move_to(self.segments.oldest(segment), segment - 1);
+                self.segments
+                    .move_to(self.segments.oldest(segment), segment - 1);
             }
         }
     }
@@ -113,7 +138,10 @@ impl Eviction for SegmentedLru {
         check_held(self.segments.walk()?, held)?;
         let over = |segment: &usize| self.segments.bytes(*segment as u8) > self.bytes_max[*segment];
         match (1..self.bytes_max.len()).find(over) {
-            Some(segment) => Err(format!("segment {segment} holds more than its {} B", self.bytes_max[segment])),
+            Some(segment) => Err(format!(
+                "segment {segment} holds more than its {} B",
+                self.bytes_max[segment]
+            )),
             None => Ok(()),
         }
     }
@@ -124,7 +152,13 @@ mod tests {
     use super::*;
 
     fn filled(fill: Fill) -> SegmentedLru {
-        let mut slru = SegmentedLru::new(4, &Params { shares: vec![1, 1], fill });
+        let mut slru = SegmentedLru::new(
+            4,
+            &Params {
+                shares: vec![1, 1],
+                fill,
+            },
+        );
         (0..4).for_each(|slot| slru.on_insert(slot, &Access::unit(0)));
         slru
     }

@@ -20,8 +20,15 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
-        if !(params.recent > 0.0 && params.recent < 1.0 && params.ghost > 0.0 && params.ghost <= 10.0) {
-            return Err(bad(spec, "recent must lie between 0 and 1, ghost be over 0 and at most 10"));
+        if !(params.recent > 0.0
+            && params.recent < 1.0
+            && params.ghost > 0.0
+            && params.ghost <= 10.0)
+        {
+            return Err(bad(
+                spec,
+                "recent must lie between 0 and 1, ghost be over 0 and at most 10",
+            ));
         }
         Ok(Box::new(TwoQueue::new(capacity, &params)))
     },
@@ -38,7 +45,10 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { recent: 0.25, ghost: 0.5 }
+        Self {
+            recent: 0.25,
+            ghost: 0.5,
+        }
     }
 }
 
@@ -73,13 +83,27 @@ impl Eviction for TwoQueue {
     }
 
     fn victim(&mut self, _incoming: &Access) -> Slot {
-        let from_recent = self.cached.bytes(RECENT) > self.recent_bytes_max || self.cached.is_empty(FREQUENT);
-        self.cached.oldest(if from_recent { RECENT } else { FREQUENT })
+        let from_recent =
+            self.cached.bytes(RECENT) > self.recent_bytes_max || self.cached.is_empty(FREQUENT);
+        self.cached
+            .oldest(if from_recent { RECENT } else { FREQUENT })
     }
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
-        let queue = if std::mem::take(&mut self.missed_ghost) { FREQUENT } else { RECENT };
-        self.cached.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note: () });
+        let queue = if std::mem::take(&mut self.missed_ghost) {
+            FREQUENT
+        } else {
+            RECENT
+        };
+        self.cached.push(
+            slot,
+            Member {
+                key: incoming.key,
+                bytes: incoming.bytes,
+                queue,
+                note: (),
+            },
+        );
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -91,7 +115,8 @@ impl Eviction for TwoQueue {
     fn on_remove(&mut self, slot: Slot, why: Removal) {
         let member = self.cached.take(slot);
         if why == Removal::Evicted && member.queue == RECENT {
-            self.ghosts.remember_within(self.ghost_bytes_max, Member { queue: 0, ..member });
+            self.ghosts
+                .remember_within(self.ghost_bytes_max, Member { queue: 0, ..member });
         }
     }
 
@@ -103,7 +128,11 @@ impl Eviction for TwoQueue {
         check_held(self.cached.walk()?, held)?;
         self.ghosts.audit()?;
         if self.ghosts.bytes(0) > self.ghost_bytes_max {
-            return Err(format!("A1out remembers {} B, over {}", self.ghosts.bytes(0), self.ghost_bytes_max));
+            return Err(format!(
+                "A1out remembers {} B, over {}",
+                self.ghosts.bytes(0),
+                self.ghost_bytes_max
+            ));
         }
         Ok(())
     }
@@ -130,10 +159,23 @@ mod tests {
         };
         assert_eq!(replace(&mut two, 10), 0, "a hit in A1in saves nobody");
         assert_eq!(replace(&mut two, 0), 1, "A1in has more than its share of 1");
-        assert_eq!((two.cached.member(1).queue, two.cached.bytes(RECENT)), (FREQUENT, 3));
-        assert_eq!([replace(&mut two, 11), replace(&mut two, 12), replace(&mut two, 13)], [2, 3, 0]);
+        assert_eq!(
+            (two.cached.member(1).queue, two.cached.bytes(RECENT)),
+            (FREQUENT, 3)
+        );
+        assert_eq!(
+            [
+                replace(&mut two, 11),
+                replace(&mut two, 12),
+                replace(&mut two, 13)
+            ],
+            [2, 3, 0]
+        );
         assert_eq!(two.ghosts.bytes(0), 2);
-        assert!(!two.admit(&Access::sized(14, 2)), "larger than A1in's share");
+        assert!(
+            !two.admit(&Access::sized(14, 2)),
+            "larger than A1in's share"
+        );
         assert_eq!(two.audit(&[0, 1, 2, 3]), Ok(()));
     }
 }

@@ -54,7 +54,12 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { window: 0.01, protected: 0.8, adaptive: false, jitter: false }
+        Self {
+            window: 0.01,
+            protected: 0.8,
+            adaptive: false,
+            jitter: false,
+        }
     }
 }
 
@@ -101,7 +106,9 @@ impl WindowTinyLfu {
         policy.set_window(window);
         // The climber takes from the protected what it gives to the window, and leaves probation its share.
         let window_limit = policy.window_bytes_max + policy.protected_bytes_max;
-        policy.climber = params.adaptive.then(|| Climber::new(capacity, policy.window_bytes_max, window_limit));
+        policy.climber = params
+            .adaptive
+            .then(|| Climber::new(capacity, policy.window_bytes_max, window_limit));
         policy
     }
 
@@ -109,7 +116,10 @@ impl WindowTinyLfu {
         self.window_bytes_max = bytes_max.clamp(1, self.capacity.max(1));
         let main = self.capacity.saturating_sub(self.window_bytes_max);
         self.protected_bytes_max = match &self.climber {
-            Some(climber) => climber.window_limit.saturating_sub(self.window_bytes_max).min(self.protected_of(main)),
+            Some(climber) => climber
+                .window_limit
+                .saturating_sub(self.window_bytes_max)
+                .min(self.protected_of(main)),
             None => self.protected_of(main),
         };
     }
@@ -123,12 +133,19 @@ impl WindowTinyLfu {
         let frequency = self.sketch.estimate(candidate);
         frequency > self.sketch.estimate(victim)
             || (frequency >= JITTER_FREQUENCY
-                && self.jitter.as_mut().is_some_and(|jitter| jitter.chance(JITTER_CHANCE)))
+                && self
+                    .jitter
+                    .as_mut()
+                    .is_some_and(|jitter| jitter.chance(JITTER_CHANCE)))
     }
 
     /// The oldest of the first of `regions` that is not empty; NONE if all are.
     fn oldest_of(&self, regions: &[u8]) -> Slot {
-        regions.iter().map(|region| self.queues.oldest(*region)).find(|slot| *slot != NONE).unwrap_or(NONE)
+        regions
+            .iter()
+            .map(|region| self.queues.oldest(*region))
+            .find(|slot| *slot != NONE)
+            .unwrap_or(NONE)
     }
 
     /// Makes room in the window for `incoming_bytes`, and lets whoever leaves it try to stay.
@@ -142,7 +159,12 @@ impl WindowTinyLfu {
             return self.oldest_of(&[PROBATION, CANDIDATES, PROTECTED, WINDOW]);
         }
         let victim = self.queues.oldest(PROBATION);
-        if victim == NONE || !self.beats(self.queues.member(candidate).key, self.queues.member(victim).key) {
+        if victim == NONE
+            || !self.beats(
+                self.queues.member(candidate).key,
+                self.queues.member(victim).key,
+            )
+        {
             return candidate;
         }
         self.winner = candidate;
@@ -158,7 +180,8 @@ impl WindowTinyLfu {
 
     fn demote_protected(&mut self) {
         while self.queues.bytes(PROTECTED) > self.protected_bytes_max {
-            self.queues.move_to(self.queues.oldest(PROTECTED), PROBATION);
+            self.queues
+                .move_to(self.queues.oldest(PROTECTED), PROBATION);
         }
     }
 
@@ -169,7 +192,11 @@ impl WindowTinyLfu {
 
     fn climb(&mut self, hit: bool) {
         let sample = self.sketch.sample();
-        let Some(window) = self.climber.as_mut().and_then(|climber| climber.observe(hit, sample)) else {
+        let Some(window) = self
+            .climber
+            .as_mut()
+            .and_then(|climber| climber.observe(hit, sample))
+        else {
             return;
         };
         self.set_window(window);
@@ -192,7 +219,10 @@ impl Eviction for WindowTinyLfu {
         self.forget_victim();
         self.climb(false);
         self.sketch.on_miss(incoming.key, incoming.bytes);
-        let used: u64 = [WINDOW, CANDIDATES, PROBATION, PROTECTED].map(|region| self.queues.bytes(region)).iter().sum();
+        let used: u64 = [WINDOW, CANDIDATES, PROBATION, PROTECTED]
+            .map(|region| self.queues.bytes(region))
+            .iter()
+            .sum();
         if incoming.bytes <= self.window_bytes_max || used + incoming.bytes <= self.capacity {
             return true;
         }
@@ -216,17 +246,32 @@ impl Eviction for WindowTinyLfu {
         self.forget_victim();
         // There was room for those not compared.
         while !self.queues.is_empty(CANDIDATES) {
-            self.queues.move_to(self.queues.oldest(CANDIDATES), PROBATION);
+            self.queues
+                .move_to(self.queues.oldest(CANDIDATES), PROBATION);
         }
-        let queue = if incoming.bytes <= self.window_bytes_max { WINDOW } else { PROBATION };
-        self.queues.push(slot, Member { key: incoming.key, bytes: incoming.bytes, queue, note: () });
+        let queue = if incoming.bytes <= self.window_bytes_max {
+            WINDOW
+        } else {
+            PROBATION
+        };
+        self.queues.push(
+            slot,
+            Member {
+                key: incoming.key,
+                bytes: incoming.bytes,
+                queue,
+                note: (),
+            },
+        );
         self.drain_window(self.window_bytes_max, PROBATION);
     }
 
     #[inline]
     fn on_hit(&mut self, slot: Slot) {
         self.forget_victim();
-        let Member { key, bytes, queue, .. } = *self.queues.member(slot);
+        let Member {
+            key, bytes, queue, ..
+        } = *self.queues.member(slot);
         self.sketch.increment(key);
         match queue {
             WINDOW | PROTECTED => self.queues.move_to(slot, queue),
@@ -256,11 +301,16 @@ impl Eviction for WindowTinyLfu {
         let (window, protected) = (self.queues.bytes(WINDOW), self.queues.bytes(PROTECTED));
         if window > self.window_bytes_max || protected > self.protected_bytes_max {
             let (window_max, protected_max) = (self.window_bytes_max, self.protected_bytes_max);
-            return Err(format!("window {window} B of {window_max}, protected {protected} B of {protected_max}"));
+            return Err(format!(
+                "window {window} B of {window_max}, protected {protected} B of {protected_max}"
+            ));
         }
         let share = self.protected_of(self.capacity.saturating_sub(self.window_bytes_max));
         if self.protected_bytes_max > share {
-            return Err(format!("{} B may be protected, the share is {share}", self.protected_bytes_max));
+            return Err(format!(
+                "{} B may be protected, the share is {share}",
+                self.protected_bytes_max
+            ));
         }
         Ok(())
     }
@@ -315,7 +365,11 @@ impl Climber {
         if (hit_ratio - self.hit_ratio_before).abs() >= 0.05 {
             self.step = self.step_max;
         }
-        let window = if self.grows { self.window + self.step } else { self.window - self.step };
+        let window = if self.grows {
+            self.window + self.step
+        } else {
+            self.window - self.step
+        };
         self.window = window.clamp(1.0, self.window_limit.max(1) as f64);
         self.step *= 0.98;
         (self.requests, self.hits, self.hit_ratio_before) = (0, 0, hit_ratio);
@@ -336,7 +390,10 @@ mod tests {
     fn filled() -> WindowTinyLfu {
         let mut policy = WindowTinyLfu::new(10, 0, &Params::default());
         (0..10).for_each(|slot| insert(&mut policy, slot, &Access::unit(u64::from(slot))));
-        assert_eq!((policy.window_bytes_max, policy.protected_bytes_max), (1, 7));
+        assert_eq!(
+            (policy.window_bytes_max, policy.protected_bytes_max),
+            (1, 7)
+        );
         policy
     }
 
@@ -345,14 +402,26 @@ mod tests {
         let mut policy = filled();
         let newcomer = Access::unit(100);
         assert!(policy.admit(&newcomer));
-        assert_eq!(policy.victim(&newcomer), 9, "the window's oldest and the oldest on probation are even");
-        assert_eq!(policy.victim(&newcomer), 9, "asked again, the same is named");
+        assert_eq!(
+            policy.victim(&newcomer),
+            9,
+            "the window's oldest and the oldest on probation are even"
+        );
+        assert_eq!(
+            policy.victim(&newcomer),
+            9,
+            "asked again, the same is named"
+        );
         policy.on_remove(9, Removal::Evicted);
         policy.on_insert(9, &newcomer);
         policy.on_hit(9);
         let newcomer = Access::unit(101);
         assert!(policy.admit(&newcomer));
-        assert_eq!(policy.victim(&newcomer), 0, "asked for twice, the candidate wins");
+        assert_eq!(
+            policy.victim(&newcomer),
+            0,
+            "asked for twice, the candidate wins"
+        );
         policy.on_remove(0, Removal::Evicted);
         assert_eq!(policy.queues.member(9).queue, PROBATION);
         policy.on_insert(0, &newcomer);
@@ -363,7 +432,9 @@ mod tests {
     fn what_overflows_the_protected_is_on_probation_again() {
         let mut policy = filled();
         (0..9).for_each(|slot| policy.on_hit(slot));
-        let regions: Vec<u8> = (0..10).map(|slot| policy.queues.member(slot).queue).collect();
+        let regions: Vec<u8> = (0..10)
+            .map(|slot| policy.queues.member(slot).queue)
+            .collect();
         assert_eq!(regions, [2, 2, 3, 3, 3, 3, 3, 3, 3, 0]);
         assert_eq!(policy.audit(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), Ok(()));
     }
@@ -382,7 +453,12 @@ mod tests {
     fn the_climber_goes_on_while_it_gains_and_turns_where_it_loses() {
         let mut climber = Climber::new(1600, 16, 1280);
         climber.cache_is_full = true;
-        let mut sample = |hits: u64| (0..100).filter_map(|i| climber.observe(i < hits, 100)).last().unwrap();
+        let mut sample = |hits: u64| {
+            (0..100)
+                .filter_map(|i| climber.observe(i < hits, 100))
+                .last()
+                .unwrap()
+        };
         assert_eq!(sample(50), 1, "it starts downwards and stops at one byte");
         assert_eq!(sample(49), 99, "worse: a step of 98 up");
         assert_eq!(sample(50), 195, "better: on, by 96.04");

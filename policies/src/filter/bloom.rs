@@ -62,7 +62,9 @@ impl FilterPolicy for Bloom {
             return None;
         }
         // The cast saturates: past 256 GiB the filter only gets worse.
-        let blocks = (hashes.len() as f64 * self.bits_per_key / BLOCK_BITS).ceil().max(1.0) as u32;
+        let blocks = (hashes.len() as f64 * self.bits_per_key / BLOCK_BITS)
+            .ceil()
+            .max(1.0) as u32;
         let probes = blocked_bloom::probes_for(self.bits_per_key, PROBES_MAX);
         let mut encoded = vec![0; blocks as usize * BLOCK_BYTES];
         for hash in hashes {
@@ -106,7 +108,10 @@ mod tests {
     use super::*;
     use crate::splitmix::remix;
 
-    const FACTS: FilterFacts = FilterFacts { level: 1, deepest: 1 };
+    const FACTS: FilterFacts = FilterFacts {
+        level: 1,
+        deepest: 1,
+    };
 
     /// The rate of false positives over 200,000 absent keys, with 100,000 built in.
     fn false_positive_rate(bits_per_key: f64) -> f64 {
@@ -114,20 +119,32 @@ mod tests {
         let hashes: Vec<u64> = (0..100_000).map(hash).collect();
         let encoded = Bloom { bits_per_key }.build(&hashes, &FACTS).unwrap();
         let filter = BlockedBloom::decode(Bytes::from(encoded)).unwrap();
-        (100_000..300_000).filter(|key| filter.may_contain(hash(*key))).count() as f64 / 200_000.0
+        (100_000..300_000)
+            .filter(|key| filter.may_contain(hash(*key)))
+            .count() as f64
+            / 200_000.0
     }
 
     #[test]
     fn false_positives_stay_in_the_stated_band() {
-        for (bits_per_key, low, high) in [(5.0, 0.08, 0.11), (10.0, 0.008, 0.012), (16.0, 0.0005, 0.0015)] {
+        for (bits_per_key, low, high) in [
+            (5.0, 0.08, 0.11),
+            (10.0, 0.008, 0.012),
+            (16.0, 0.0005, 0.0015),
+        ] {
             let rate = false_positive_rate(bits_per_key);
-            assert!((low..high).contains(&rate), "{rate} at {bits_per_key} bits a key");
+            assert!(
+                (low..high).contains(&rate),
+                "{rate} at {bits_per_key} bits a key"
+            );
         }
     }
 
     #[test]
     fn the_size_is_what_was_asked_for() {
-        let encoded = Bloom { bits_per_key: 10.0 }.build(&[7; 1000], &FACTS).unwrap();
+        let encoded = Bloom { bits_per_key: 10.0 }
+            .build(&[7; 1000], &FACTS)
+            .unwrap();
         assert_eq!(encoded.len(), 20 * 64 + 5);
         assert_eq!(Bloom { bits_per_key: 10.0 }.build(&[], &FACTS), None);
     }
@@ -140,18 +157,30 @@ mod tests {
             bytes.push(probes);
             Bytes::from(bytes)
         };
-        for (block_bytes, blocks, probes) in [(0, 0, 6), (64, 0, 6), (64, 2, 6), (65, 1, 6), (64, 1, 0), (64, 1, 25)] {
+        for (block_bytes, blocks, probes) in [
+            (0, 0, 6),
+            (64, 0, 6),
+            (64, 2, 6),
+            (65, 1, 6),
+            (64, 1, 0),
+            (64, 1, 25),
+        ] {
             let filter = BlockedBloom::decode(encoded(block_bytes, blocks, probes));
             assert!(filter.is_none(), "{block_bytes} {blocks} {probes}");
         }
         assert!(BlockedBloom::decode(Bytes::from_static(&[6; 4])).is_none());
-        assert!(BlockedBloom::decode(encoded(64, 1, 6)).is_some_and(|filter| !filter.may_contain(1)));
+        assert!(
+            BlockedBloom::decode(encoded(64, 1, 6)).is_some_and(|filter| !filter.may_contain(1))
+        );
     }
 
     #[test]
     fn bits_per_key_out_of_range_are_refused() {
         for bits in [0.5, 50.5, -1.0] {
-            assert!((ENTRY.build.policy)(&PolicySpec::named("bloom").with("bits_per_key", bits)).is_err());
+            assert!(
+                (ENTRY.build.policy)(&PolicySpec::named("bloom").with("bits_per_key", bits))
+                    .is_err()
+            );
         }
     }
 }

@@ -40,7 +40,11 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { cutoff: 0.25, force: 0.5, least: 0.1 }
+        Self {
+            cutoff: 0.25,
+            force: 0.5,
+            least: 0.1,
+        }
     }
 }
 
@@ -52,7 +56,9 @@ impl GcPolicy for AgeCutoff {
     fn victims(&mut self, log: &ValueLogFacts) -> Vec<u64> {
         let old = (log.files.len() as f64 * self.params.cutoff).ceil() as usize;
         let worth_it = |files: &[ValueFileFacts]| -> Vec<ValueFileFacts> {
-            let enough = |file: &&ValueFileFacts| file.garbage_bytes > 0 && file.garbage_share() >= self.params.least;
+            let enough = |file: &&ValueFileFacts| {
+                file.garbage_bytes > 0 && file.garbage_share() >= self.params.least
+            };
             files.iter().filter(enough).copied().collect()
         };
         let eligible = &log.files[..old.max(1).min(log.files.len())];
@@ -80,13 +86,25 @@ mod tests {
         let mut policy = (ENTRY.build)(&PolicySpec::named("age-cutoff")).unwrap();
         let mut files: Vec<ValueFileFacts> = (1..=8).map(|id| file(id, 90, 0, 0)).collect();
         (files[0].garbage_bytes, files[1].garbage_bytes) = (20, 70);
-        assert_eq!(policy.victims(&log(&files, false)), [0_u64; 0], "90 of 200 bytes are less than half");
+        assert_eq!(
+            policy.victims(&log(&files, false)),
+            [0_u64; 0],
+            "90 of 200 bytes are less than half"
+        );
         files[1].garbage_bytes = 80;
         assert_eq!(policy.victims(&log(&files, false)), [1, 2]);
         files[0].garbage_bytes = 9;
-        assert_eq!(policy.victims(&log(&files, true)), [2], "one with next to no garbage is passed over");
+        assert_eq!(
+            policy.victims(&log(&files, true)),
+            [2],
+            "one with next to no garbage is passed over"
+        );
         files[1].garbage_bytes = 9;
-        assert_eq!(policy.victims(&log(&files, true)), [3, 4, 5, 6, 7, 8], "younger ones, as it is urgent");
+        assert_eq!(
+            policy.victims(&log(&files, true)),
+            [3, 4, 5, 6, 7, 8],
+            "younger ones, as it is urgent"
+        );
         assert_eq!(policy.victims(&log(&files, false)), [0_u64; 0]);
     }
 }

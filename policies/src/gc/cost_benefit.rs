@@ -18,7 +18,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     name: "cost-benefit",
     about: "the most space for the longest time against its cost first (LFS, TOCS 1992)",
     params: describe::<Thresholds>,
-    build: |spec| Ok(Box::new(CostBenefit { thresholds: params::<Thresholds>(spec)?.checked(spec)? })),
+    build: |spec| {
+        Ok(Box::new(CostBenefit {
+            thresholds: params::<Thresholds>(spec)?.checked(spec)?,
+        }))
+    },
 };
 
 struct CostBenefit {
@@ -33,7 +37,10 @@ fn score(file: &ValueFileFacts) -> f64 {
 
 impl GcPolicy for CostBenefit {
     fn victims(&mut self, log: &ValueLogFacts) -> Vec<u64> {
-        filling(&ranked(self.thresholds.worth_it(log), score), log.file_bytes)
+        filling(
+            &ranked(self.thresholds.worth_it(log), score),
+            log.file_bytes,
+        )
     }
 }
 

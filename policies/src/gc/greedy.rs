@@ -15,7 +15,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     name: "greedy",
     about: "the most garbage first, from a given share on (Titan)",
     params: describe::<Thresholds>,
-    build: |spec| Ok(Box::new(Greedy { thresholds: params::<Thresholds>(spec)?.checked(spec)? })),
+    build: |spec| {
+        Ok(Box::new(Greedy {
+            thresholds: params::<Thresholds>(spec)?.checked(spec)?,
+        }))
+    },
 };
 
 struct Greedy {
@@ -25,7 +29,10 @@ struct Greedy {
 impl GcPolicy for Greedy {
     fn victims(&mut self, log: &ValueLogFacts) -> Vec<u64> {
         let files = self.thresholds.worth_it(log);
-        filling(&ranked(files, ValueFileFacts::garbage_share), log.file_bytes)
+        filling(
+            &ranked(files, ValueFileFacts::garbage_share),
+            log.file_bytes,
+        )
     }
 }
 
@@ -38,10 +45,27 @@ mod tests {
     #[test]
     fn the_most_garbage_goes_first_and_too_little_stays() {
         let mut policy = (ENTRY.build)(&PolicySpec::named("greedy")).unwrap();
-        let files = [file(1, 49, 0, 0), file(2, 60, 0, 0), file(3, 70, 0, 0), file(4, 60, 0, 0)];
-        assert_eq!(policy.victims(&log(&files, false)), [3, 2], "30 and 40 bytes fit, 40 more do not");
+        let files = [
+            file(1, 49, 0, 0),
+            file(2, 60, 0, 0),
+            file(3, 70, 0, 0),
+            file(4, 60, 0, 0),
+        ];
+        assert_eq!(
+            policy.victims(&log(&files, false)),
+            [3, 2],
+            "30 and 40 bytes fit, 40 more do not"
+        );
         assert_eq!(policy.victims(&log(&files[..1], false)), [0_u64; 0]);
-        assert_eq!(policy.victims(&log(&files[..1], true)), [1], "less is enough when it is urgent");
-        assert_eq!(policy.victims(&log(&[file(1, 9, 0, 0)], true)), [0_u64; 0], "but not next to nothing");
+        assert_eq!(
+            policy.victims(&log(&files[..1], true)),
+            [1],
+            "less is enough when it is urgent"
+        );
+        assert_eq!(
+            policy.victims(&log(&[file(1, 9, 0, 0)], true)),
+            [0_u64; 0],
+            "but not next to nothing"
+        );
     }
 }

@@ -38,7 +38,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
             in_range(spec, name, value, 0.01..=1.0)?;
         }
         in_range(spec, "dying", params.dying, 1.0..=1e9)?;
-        Ok(Box::new(HotCold { params, past: BTreeMap::new() }))
+        Ok(Box::new(HotCold {
+            params,
+            past: BTreeMap::new(),
+        }))
     },
 };
 
@@ -57,7 +60,12 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { garbage: 0.5, cold_garbage: 0.25, urgent_garbage: 0.1, dying: 2.0 }
+        Self {
+            garbage: 0.5,
+            cold_garbage: 0.25,
+            urgent_garbage: 0.1,
+            dying: 2.0,
+        }
     }
 }
 
@@ -83,14 +91,26 @@ impl HotCold {
     fn look(&mut self, log: &ValueLogFacts) {
         let past = &self.past;
         let seen = |file: &ValueFileFacts| {
-            let new = Past { age_bytes: file.age_bytes, garbage_bytes: file.garbage_bytes, rate: 0.0 };
-            let Some(past) = past.get(&file.id) else { return (file.id, new) };
+            let new = Past {
+                age_bytes: file.age_bytes,
+                garbage_bytes: file.garbage_bytes,
+                rate: 0.0,
+            };
+            let Some(past) = past.get(&file.id) else {
+                return (file.id, new);
+            };
             let written = file.age_bytes.saturating_sub(past.age_bytes);
             if written < log.file_bytes.max(1) {
                 return (file.id, *past);
             }
             let died = file.garbage_bytes.saturating_sub(past.garbage_bytes);
-            (file.id, Past { rate: (past.rate + died as f64 / written as f64) / 2.0, ..new })
+            (
+                file.id,
+                Past {
+                    rate: (past.rate + died as f64 / written as f64) / 2.0,
+                    ..new
+                },
+            )
         };
         self.past = log.files.iter().map(seen).collect();
     }
@@ -111,15 +131,26 @@ impl GcPolicy for HotCold {
         let mean = log.files.iter().map(|file| self.rate(file)).sum::<f64>() / live.max(1) as f64;
         let pace = |file: &ValueFileFacts| self.rate(file) / (mean * file.bytes as f64);
         let worth_it = |file: &&ValueFileFacts| {
-            let threshold = if is_hot(file) { self.params.garbage } else { self.params.cold_garbage };
-            let least = if log.urgent { self.params.urgent_garbage.min(threshold) } else { threshold };
-            let dying = is_hot(file) && pace(file) > self.params.dying * (1.0 - file.garbage_share());
+            let threshold = if is_hot(file) {
+                self.params.garbage
+            } else {
+                self.params.cold_garbage
+            };
+            let least = if log.urgent {
+                self.params.urgent_garbage.min(threshold)
+            } else {
+                threshold
+            };
+            let dying =
+                is_hot(file) && pace(file) > self.params.dying * (1.0 - file.garbage_share());
             file.garbage_bytes > 0 && file.garbage_share() >= least && (log.urgent || !dying)
         };
         let files = log.files.iter().filter(worth_it).copied().collect();
         // A file of which nothing has died lately is not infinitely better than one that is dying slowly. Where nothing
         // dies at all, the pace is no number, of which the maximum is the other one.
-        let mut files = ranked(files, |file| file.garbage_share().powi(2) / pace(file).max(PACE_MIN));
+        let mut files = ranked(files, |file| {
+            file.garbage_share().powi(2) / pace(file).max(PACE_MIN)
+        });
         if let Some(first) = files.first().map(is_hot) {
             files.retain(|file| is_hot(file) == first);
         }
@@ -138,9 +169,23 @@ mod tests {
 
     #[test]
     fn cold_files_are_collected_earlier_and_apart() {
-        let files = [file(1, 30, 0, 1), file(2, 45, 0, 0), file(3, 55, 0, 0), file(4, 70, 0, 3), file(5, 40, 0, 2)];
-        assert_eq!(policy().victims(&log(&files, false)), [4, 5], "30 + 60 bytes are live, 70 more do not fit");
-        assert_eq!(policy().victims(&log(&files[..3], false)), [3], "file 1 is of the other kind");
+        let files = [
+            file(1, 30, 0, 1),
+            file(2, 45, 0, 0),
+            file(3, 55, 0, 0),
+            file(4, 70, 0, 3),
+            file(5, 40, 0, 2),
+        ];
+        assert_eq!(
+            policy().victims(&log(&files, false)),
+            [4, 5],
+            "30 + 60 bytes are live, 70 more do not fit"
+        );
+        assert_eq!(
+            policy().victims(&log(&files[..3], false)),
+            [3],
+            "file 1 is of the other kind"
+        );
         assert_eq!(policy().victims(&log(&files[..2], false)), [1]);
         assert_eq!(policy().victims(&log(&files[1..2], false)), [0_u64; 0]);
         assert_eq!(policy().victims(&log(&files[1..2], true)), [2]);
@@ -149,7 +194,12 @@ mod tests {
     /// Four files after `written` bytes. File 2 has less than half of the live bytes, and most of what dies is in it.
     fn grown(written: u64, hot: u64) -> Vec<ValueFileFacts> {
         let rest = |id, garbage| file(id, garbage, 1000 + written, 0);
-        vec![rest(1, 55 + written / 100), file(2, hot, 500 + written, 0), rest(3, 2), rest(4, 2)]
+        vec![
+            rest(1, 55 + written / 100),
+            file(2, hot, 500 + written, 0),
+            rest(3, 2),
+            rest(4, 2),
+        ]
     }
 
     #[test]
@@ -159,8 +209,17 @@ mod tests {
         assert_eq!(look(0, 10, false), [1]);
         assert_eq!(look(100, 60, false), [1], "60 % garbage, but dying");
         assert_eq!(look(150, 80, false), [1], "a look too soon changes nothing");
-        assert_eq!(look(150, 80, true), [1, 2], "56 % that gain nothing by waiting go before 80 % that do");
-        let waits = (2..20).take_while(|step| look(step * 100, 80, false) == [1]).count();
-        assert!((1..10).contains(&waits), "what has stopped dying is collected, after {waits} more looks");
+        assert_eq!(
+            look(150, 80, true),
+            [1, 2],
+            "56 % that gain nothing by waiting go before 80 % that do"
+        );
+        let waits = (2..20)
+            .take_while(|step| look(step * 100, 80, false) == [1])
+            .count();
+        assert!(
+            (1..10).contains(&waits),
+            "what has stopped dying is collected, after {waits} more looks"
+        );
     }
 }

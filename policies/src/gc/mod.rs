@@ -40,7 +40,11 @@ impl ValueFileFacts {
 
     /// The share of its bytes that is garbage, 0 to 1.
     pub fn garbage_share(&self) -> f64 {
-        if self.bytes == 0 { 0.0 } else { self.garbage_bytes.min(self.bytes) as f64 / self.bytes as f64 }
+        if self.bytes == 0 {
+            0.0
+        } else {
+            self.garbage_bytes.min(self.bytes) as f64 / self.bytes as f64
+        }
     }
 }
 
@@ -69,7 +73,13 @@ pub const FAMILY: Family<Build> = Family {
     name: "gc",
     question: "which value file is collected next?",
     default: "greedy",
-    entries: &[&age_cutoff::ENTRY, &cost_benefit::ENTRY, &greedy::ENTRY, &hot_cold::ENTRY, &never::ENTRY],
+    entries: &[
+        &age_cutoff::ENTRY,
+        &cost_benefit::ENTRY,
+        &greedy::ENTRY,
+        &hot_cold::ENTRY,
+        &never::ENTRY,
+    ],
 };
 
 /// Builds the policy that `spec` names.
@@ -93,7 +103,10 @@ struct Thresholds {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { garbage: 0.5, urgent_garbage: 0.1 }
+        Self {
+            garbage: 0.5,
+            urgent_garbage: 0.1,
+        }
     }
 }
 
@@ -106,17 +119,27 @@ impl Thresholds {
 
     /// The files of `log` with enough garbage, of which there must be some.
     fn worth_it(self, log: &ValueLogFacts) -> Vec<ValueFileFacts> {
-        let least = if log.urgent { self.urgent_garbage.min(self.garbage) } else { self.garbage };
-        let enough = |file: &&ValueFileFacts| file.garbage_bytes > 0 && file.garbage_share() >= least;
+        let least = if log.urgent {
+            self.urgent_garbage.min(self.garbage)
+        } else {
+            self.garbage
+        };
+        let enough =
+            |file: &&ValueFileFacts| file.garbage_bytes > 0 && file.garbage_share() >= least;
         log.files.iter().filter(enough).copied().collect()
     }
 }
 
 /// The files in descending order of `score`; equal ones by their share of garbage, then the oldest first.
-fn ranked(mut files: Vec<ValueFileFacts>, score: impl Fn(&ValueFileFacts) -> f64) -> Vec<ValueFileFacts> {
+fn ranked(
+    mut files: Vec<ValueFileFacts>,
+    score: impl Fn(&ValueFileFacts) -> f64,
+) -> Vec<ValueFileFacts> {
     let order = |a: &ValueFileFacts, b: &ValueFileFacts| -> Ordering {
         let score = score(b).total_cmp(&score(a));
-        score.then(b.garbage_share().total_cmp(&a.garbage_share())).then(a.id.cmp(&b.id))
+        score
+            .then(b.garbage_share().total_cmp(&a.garbage_share()))
+            .then(a.id.cmp(&b.id))
     };
     files.sort_by(order);
     files
@@ -129,7 +152,12 @@ fn filling(files: &[ValueFileFacts], file_bytes: u64) -> Vec<u64> {
         live = live.saturating_add(file.live_bytes());
         *place == 0 || live <= file_bytes
     };
-    files.iter().enumerate().take_while(fits).map(|(_, file)| file.id).collect()
+    files
+        .iter()
+        .enumerate()
+        .take_while(fits)
+        .map(|(_, file)| file.id)
+        .collect()
 }
 
 #[cfg(test)]
@@ -137,26 +165,57 @@ mod tests {
     use super::*;
 
     /// A file of 100 bytes.
-    pub(super) fn file(id: u64, garbage_bytes: u64, age_bytes: u64, collections: u32) -> ValueFileFacts {
-        ValueFileFacts { id, bytes: 100, garbage_bytes, age_bytes, collections }
+    pub(super) fn file(
+        id: u64,
+        garbage_bytes: u64,
+        age_bytes: u64,
+        collections: u32,
+    ) -> ValueFileFacts {
+        ValueFileFacts {
+            id,
+            bytes: 100,
+            garbage_bytes,
+            age_bytes,
+            collections,
+        }
     }
 
     pub(super) fn log(files: &[ValueFileFacts], urgent: bool) -> ValueLogFacts {
-        ValueLogFacts { files: files.to_vec(), file_bytes: 100, urgent }
+        ValueLogFacts {
+            files: files.to_vec(),
+            file_bytes: 100,
+            urgent,
+        }
     }
 
     #[test]
     fn a_job_ends_before_the_file_that_does_not_fit() {
-        let files = [file(1, 60, 0, 0), file(2, 40, 0, 0), file(3, 0, 0, 0), file(4, 100, 0, 0)];
+        let files = [
+            file(1, 60, 0, 0),
+            file(2, 40, 0, 0),
+            file(3, 0, 0, 0),
+            file(4, 100, 0, 0),
+        ];
         assert_eq!(filling(&files, 100), [1, 2]);
-        assert_eq!(filling(&files, 99), [1], "a smaller one further on is not looked for");
-        assert_eq!(filling(&files, 10), [1], "the first is taken whatever its size");
+        assert_eq!(
+            filling(&files, 99),
+            [1],
+            "a smaller one further on is not looked for"
+        );
+        assert_eq!(
+            filling(&files, 10),
+            [1],
+            "the first is taken whatever its size"
+        );
         assert_eq!(filling(&[], 100), [0_u64; 0]);
     }
 
     #[test]
     fn more_garbage_than_bytes_is_all_garbage() {
-        let odd = ValueFileFacts { garbage_bytes: 300, ..file(1, 0, 0, 0) };
+        let odd = ValueFileFacts {
+            garbage_bytes: 300,
+            ..file(1, 0, 0, 0)
+        };
         assert_eq!((odd.live_bytes(), odd.garbage_share()), (0, 1.0));
         assert!(ValueFileFacts::default().garbage_share() < f64::EPSILON);
     }

@@ -34,19 +34,29 @@ struct Cone {
 
 impl Cone {
     fn new(epsilon: u32) -> Self {
-        Self { epsilon: i64::from(epsilon), first: Point::default(), slopes: None }
+        Self {
+            epsilon: i64::from(epsilon),
+            first: Point::default(),
+            slopes: None,
+        }
     }
 }
 
 impl Fit for Cone {
     fn start(&mut self, image: u64, rank: u32) {
-        self.first = Point { x: image, y: i64::from(rank) };
+        self.first = Point {
+            x: image,
+            y: i64::from(rank),
+        };
         self.slopes = None;
     }
 
     fn extend(&mut self, image: u64, rank: u32) -> bool {
         let slope_to = |y| self.first.slope_to(Point { x: image, y });
-        let (below, above) = (slope_to(i64::from(rank) - self.epsilon), slope_to(i64::from(rank) + self.epsilon));
+        let (below, above) = (
+            slope_to(i64::from(rank) - self.epsilon),
+            slope_to(i64::from(rank) + self.epsilon),
+        );
         let Some((low, high)) = &mut self.slopes else {
             self.slopes = Some((below, above));
             return true;

@@ -82,7 +82,11 @@ impl Tree {
         }
         // All rows but the last are full: a search leaves below the last row, or beside it, right of its nodes.
         let row = 1 << halvings(self.len());
-        let rank = if node >= row { node - row } else { node - row / 2 + (self.nodes.len() - row / 2) };
+        let rank = if node >= row {
+            node - row
+        } else {
+            node - row / 2 + (self.nodes.len() - row / 2)
+        };
         rank as u32
     }
 }

@@ -37,7 +37,14 @@ struct Cone {
 
 impl Cone {
     fn new(epsilon: u32) -> Self {
-        Self { epsilon: f64::from(epsilon), first_image: 0, first_rank: 0, pivot: None, low: 0.0, high: 0.0 }
+        Self {
+            epsilon: f64::from(epsilon),
+            first_image: 0,
+            first_rank: 0,
+            pivot: None,
+            low: 0.0,
+            high: 0.0,
+        }
     }
 }
 
@@ -48,7 +55,10 @@ impl Fit for Cone {
     }
 
     fn extend(&mut self, image: u64, rank: u32) -> bool {
-        let (x, y) = ((image - self.first_image) as f64, f64::from(rank - self.first_rank));
+        let (x, y) = (
+            (image - self.first_image) as f64,
+            f64::from(rank - self.first_rank),
+        );
         let Some((pivot_x, pivot_y)) = self.pivot else {
             self.pivot = Some((x / 2.0, y / 2.0));
             (self.low, self.high) = ((y - 2.0 * self.epsilon) / x, (y + 2.0 * self.epsilon) / x);

@@ -25,5 +25,10 @@ pub(super) fn encode(images: &[u64]) -> Result<Vec<u8>, &'static str> {
 pub(super) fn decode(mut encoded: Bytes) -> Option<Vec<u64>> {
     let count = encoded.try_get_u32_le().ok()? as usize;
     let fits = count > 0 && encoded.len().is_multiple_of(8) && encoded.len() / 8 == count;
-    fits.then(|| encoded.chunks_exact(8).map(|mut image| image.get_u64_le()).collect())
+    fits.then(|| {
+        encoded
+            .chunks_exact(8)
+            .map(|mut image| image.get_u64_le())
+            .collect()
+    })
 }

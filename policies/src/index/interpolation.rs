@@ -21,7 +21,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         policy: |spec: &PolicySpec| {
             let Params { uniform_cv } = params(spec)?;
             if !(uniform_cv >= 0.0 && uniform_cv.is_finite()) {
-                return Err(bad(spec, &format!("uniform_cv must be 0 or more, not {uniform_cv}")));
+                return Err(bad(
+                    spec,
+                    &format!("uniform_cv must be 0 or more, not {uniform_cv}"),
+                ));
             }
             Ok(Box::new(Interpolation { uniform_cv }))
         },
@@ -68,7 +71,11 @@ fn variation(images: &[u64]) -> f64 {
     let count = images.len().saturating_sub(1) as f64;
     let mean = gaps().sum::<f64>() / count;
     let variance = gaps().map(|gap| (gap - mean).powi(2)).sum::<f64>() / count;
-    if mean > 0.0 { variance.sqrt() / mean } else { f64::INFINITY }
+    if mean > 0.0 {
+        variance.sqrt() / mean
+    } else {
+        f64::INFINITY
+    }
 }
 
 /// Windows of so many images are not worth a division.
@@ -85,7 +92,10 @@ impl Sorted {
     fn decode(bytes: &Bytes) -> Option<Self> {
         let (even, images) = bytes.split_last()?;
         let images = images::decode(bytes.slice_ref(images))?;
-        (*even <= 1).then_some(Self { images, even: *even == 1 })
+        (*even <= 1).then_some(Self {
+            images,
+            even: *even == 1,
+        })
     }
 
     /// The number of images below this one, and the probes that it took.
@@ -118,7 +128,10 @@ impl Sorted {
 impl Model for Sorted {
     fn locate(&self, image: u64) -> Window {
         let (rank, _) = self.search(image);
-        Window { lo: rank as u32, hi: rank as u32 }
+        Window {
+            lo: rank as u32,
+            hi: rank as u32,
+        }
     }
 
     fn memory_bytes(&self) -> u64 {

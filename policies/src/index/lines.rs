@@ -48,8 +48,14 @@ impl Lines {
     pub(super) fn draw(images: &[u64], pieces: &[Piece]) -> Self {
         let firsts: Vec<u64> = pieces.iter().map(|piece| piece.first).collect();
         let mut lines = Vec::with_capacity(pieces.len() + 1);
-        lines.extend(pieces.iter().map(|piece| Line { slope: piece.slope.clamp(0.0, 1e9) as f32, base: i32::MIN }));
-        lines.push(Line { slope: 0.0, base: images.len() as i32 });
+        lines.extend(pieces.iter().map(|piece| Line {
+            slope: piece.slope.clamp(0.0, 1e9) as f32,
+            base: i32::MIN,
+        }));
+        lines.push(Line {
+            slope: 0.0,
+            base: images.len() as i32,
+        });
         let mut residuals = vec![(i64::MAX, i64::MIN); pieces.len()];
         walk(&firsts, images, |piece, image, rank| {
             let residual = i64::from(rank) - lines[piece].rise(image - firsts[piece]);
@@ -81,13 +87,16 @@ impl Lines {
 
     /// How many ranks there are.
     pub(super) fn ranks(&self) -> u32 {
-        self.lines.last().map_or(0, |line| line.base.max(0).unsigned_abs())
+        self.lines
+            .last()
+            .map_or(0, |line| line.base.max(0).unsigned_abs())
     }
 
     /// What `piece` says of an image: at most the number of ranks.
     pub(super) fn predict(&self, piece: usize, image: u64) -> u32 {
         let (line, next) = (self.lines[piece], self.lines[piece + 1]);
-        let rank = i64::from(line.base).saturating_add(line.rise(image.saturating_sub(self.firsts[piece])));
+        let rank = i64::from(line.base)
+            .saturating_add(line.rise(image.saturating_sub(self.firsts[piece])));
         rank.clamp(0, i64::from(next.base.max(0))) as u32
     }
 
@@ -124,16 +133,25 @@ impl Lines {
         for _ in 0..pieces {
             firsts.push(encoded.get_u64_le());
             let slope = encoded.get_f32_le();
-            lines.push(Line { slope, base: encoded.get_i32_le() });
+            lines.push(Line {
+                slope,
+                base: encoded.get_i32_le(),
+            });
         }
-        lines.push(Line { slope: 0.0, base: i32::try_from(ranks).ok()? });
+        lines.push(Line {
+            slope: 0.0,
+            base: i32::try_from(ranks).ok()?,
+        });
         let ordered = firsts.is_sorted() && lines.is_sorted_by_key(|line| line.base);
-        let rising = lines.iter().all(|line| line.slope.is_finite() && line.slope >= 0.0);
+        let rising = lines
+            .iter()
+            .all(|line| line.slope.is_finite() && line.slope >= 0.0);
         (ordered && rising).then_some(Self { firsts, lines })
     }
 
     pub(super) fn memory_bytes(&self) -> u64 {
-        (self.firsts.capacity() * size_of::<u64>() + self.lines.capacity() * size_of::<Line>()) as u64
+        (self.firsts.capacity() * size_of::<u64>() + self.lines.capacity() * size_of::<Line>())
+            as u64
     }
 }
 

@@ -38,7 +38,9 @@ struct Known {
 
 impl Known {
     fn decode(bytes: Bytes) -> Option<Self> {
-        images::decode(bytes).map(|images| Self { tree: Tree::new(&images) })
+        images::decode(bytes).map(|images| Self {
+            tree: Tree::new(&images),
+        })
     }
 }
 

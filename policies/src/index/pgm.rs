@@ -22,7 +22,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: Build {
         policy: |spec: &PolicySpec| {
-            let Params { epsilon, epsilon_internal, over } = params(spec)?;
+            let Params {
+                epsilon,
+                epsilon_internal,
+                over,
+            } = params(spec)?;
             Ok(Box::new(Pgm {
                 epsilon: in_range(spec, "epsilon", epsilon, 0..=4096)?,
                 epsilon_internal: in_range(spec, "epsilon_internal", epsilon_internal, 0..=4096)?,
@@ -46,7 +50,11 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { epsilon: 16, epsilon_internal: 4, over: Ranks::Entries }
+        Self {
+            epsilon: 16,
+            epsilon_internal: 4,
+            over: Ranks::Entries,
+        }
     }
 }
 
@@ -62,8 +70,14 @@ impl IndexPolicy for Pgm {
     }
 
     fn train(&self, images: &[u64]) -> Trained {
-        let mut internal = Some(Hull::new(self.epsilon_internal)).filter(|_| self.epsilon_internal > 0);
-        train(images, self.over, &mut Hull::new(self.epsilon), internal.as_mut())
+        let mut internal =
+            Some(Hull::new(self.epsilon_internal)).filter(|_| self.epsilon_internal > 0);
+        train(
+            images,
+            self.over,
+            &mut Hull::new(self.epsilon),
+            internal.as_mut(),
+        )
     }
 }
 
@@ -133,11 +147,23 @@ impl Hull {
     /// The point raised and lowered.
     fn gate(&self, image: u64, rank: u32) -> (Point, Point) {
         let y = i64::from(rank);
-        (Point { x: image, y: y + self.epsilon }, Point { x: image, y: y - self.epsilon })
+        (
+            Point {
+                x: image,
+                y: y + self.epsilon,
+            },
+            Point {
+                x: image,
+                y: y - self.epsilon,
+            },
+        )
     }
 
     fn slopes(&self) -> (Slope, Slope) {
-        (self.least.0.slope_to(self.least.1), self.largest.0.slope_to(self.largest.1))
+        (
+            self.least.0.slope_to(self.least.1),
+            self.largest.0.slope_to(self.largest.1),
+        )
     }
 }
 
@@ -163,7 +189,9 @@ impl Fit for Hull {
         }
         let (least, largest) = self.slopes();
         // Both lines are asked at the new point: the least may not pass above the gate, nor the largest below it.
-        if self.least.1.slope_to(raised).less_than(least) || largest.less_than(self.largest.1.slope_to(lowered)) {
+        if self.least.1.slope_to(raised).less_than(least)
+            || largest.less_than(self.largest.1.slope_to(lowered))
+        {
             return false;
         }
         if self.largest.1.slope_to(raised).less_than(largest) {
@@ -196,15 +224,28 @@ mod tests {
     /// where all intervals [(dy - 2 epsilon) / dx, (dy + 2 epsilon) / dx] of slopes meet.
     fn exhaustive(images: &[u64], epsilon: i64) -> Vec<u64> {
         let mut points = Vec::new();
-        each_point(images, |x, rank| points.push(Point { x, y: i64::from(rank) }));
+        each_point(images, |x, rank| {
+            points.push(Point {
+                x,
+                y: i64::from(rank),
+            })
+        });
         let mut firsts = Vec::new();
         let (mut start, mut low, mut high): (usize, Option<Slope>, Option<Slope>) = (0, None, None);
         for (end, point) in points.iter().enumerate() {
             for before in &points[start..end] {
-                let slope = |spare: i64| before.slope_to(Point { x: point.x, y: point.y + spare });
+                let slope = |spare: i64| {
+                    before.slope_to(Point {
+                        x: point.x,
+                        y: point.y + spare,
+                    })
+                };
                 let (least, largest) = (slope(-2 * epsilon), slope(2 * epsilon));
                 low = Some(low.filter(|low| !low.less_than(least)).unwrap_or(least));
-                high = Some(high.filter(|high| !largest.less_than(*high)).unwrap_or(largest));
+                high = Some(
+                    high.filter(|high| !largest.less_than(*high))
+                        .unwrap_or(largest),
+                );
             }
             if end == 0 || low.zip(high).is_some_and(|(low, high)| high.less_than(low)) {
                 firsts.push(point.x);
@@ -219,7 +260,9 @@ mod tests {
         for seed in 0..300u64 {
             let mut state = seed;
             let mut random = || {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 state.rotate_left(31)
             };
             let count = 2 + random() % 200;
@@ -234,24 +277,39 @@ mod tests {
                 .collect();
             images.sort_unstable();
             for epsilon in [0, 1, 2, 5, 16] {
-                let found: Vec<u64> = cut(&mut Hull::new(epsilon), &images).iter().map(|piece| piece.first).collect();
-                assert_eq!(found, exhaustive(&images, i64::from(epsilon)), "seed {seed}, epsilon {epsilon}");
+                let found: Vec<u64> = cut(&mut Hull::new(epsilon), &images)
+                    .iter()
+                    .map(|piece| piece.first)
+                    .collect();
+                assert_eq!(
+                    found,
+                    exhaustive(&images, i64::from(epsilon)),
+                    "seed {seed}, epsilon {epsilon}"
+                );
             }
         }
     }
 
     #[test]
     fn levels_are_added_until_few_segments_are_left_to_search() {
-        let mut images: Vec<u64> =
-            (0..100_000u64).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_pow(3) >> 1).collect();
+        let mut images: Vec<u64> = (0..100_000u64)
+            .map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_pow(3) >> 1)
+            .collect();
         images.sort_unstable();
         let probes = |epsilon_internal| {
-            let policy = Pgm { epsilon: 4, epsilon_internal, over: Ranks::Blocks };
+            let policy = Pgm {
+                epsilon: 4,
+                epsilon_internal,
+                over: Ranks::Blocks,
+            };
             let Trained::Model(encoded) = policy.train(&images) else {
                 panic!("a model pays");
             };
             let model = PiecewiseLinear::decode(encoded.into()).unwrap();
-            (model.segments(), images.iter().map(|image| model.probes(*image)).max())
+            (
+                model.segments(),
+                images.iter().map(|image| model.probes(*image)).max(),
+            )
         };
         let (flat, levels) = (probes(0), probes(4));
         assert_eq!(flat.0, levels.0);

@@ -30,7 +30,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: Build {
         policy: |spec: &PolicySpec| {
-            let Params { epsilon, radix_bits, over } = params(spec)?;
+            let Params {
+                epsilon,
+                radix_bits,
+                over,
+            } = params(spec)?;
             Ok(Box::new(RadixSpline {
                 epsilon: in_range(spec, "epsilon", epsilon, 1..=4096)?,
                 radix_bits: in_range(spec, "radix_bits", radix_bits, 1..=18)?,
@@ -54,7 +58,11 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { epsilon: 16, radix_bits: 8, over: Ranks::Entries }
+        Self {
+            epsilon: 16,
+            radix_bits: 8,
+            over: Ranks::Entries,
+        }
     }
 }
 
@@ -70,7 +78,13 @@ impl RadixSpline {
         let (xs, ys) = knots(images, i64::from(self.epsilon));
         let radix_bits = self.radix_bits.min(xs.len().ilog2());
         let bounds = Bounds::default();
-        let mut spline = Spline { keys, bounds, radix: Radix::new(&xs, radix_bits), xs, ys };
+        let mut spline = Spline {
+            keys,
+            bounds,
+            radix: Radix::new(&xs, radix_bits),
+            xs,
+            ys,
+        };
         spline.measure(images);
         affordable(spline.memory_bytes() as usize, images.len(), self.over)?;
         Ok(spline.encode(radix_bits))
@@ -83,7 +97,8 @@ impl IndexPolicy for RadixSpline {
     }
 
     fn train(&self, images: &[u64]) -> Trained {
-        self.spline(images).map_or_else(Trained::Refused, Trained::Model)
+        self.spline(images)
+            .map_or_else(Trained::Refused, Trained::Model)
     }
 }
 
@@ -99,7 +114,10 @@ fn knots(images: &[u64], epsilon: i64) -> (Vec<u64>, Vec<u32>) {
     let mut corridor: Option<(Slope, Slope)> = None;
     let mut first = true;
     each_point(images, |image, rank| {
-        let point = Point { x: image, y: i64::from(rank) };
+        let point = Point {
+            x: image,
+            y: i64::from(rank),
+        };
         if std::mem::take(&mut first) {
             push(point);
             (knot, last) = (point, point);
@@ -116,7 +134,11 @@ fn knots(images: &[u64], epsilon: i64) -> (Vec<u64>, Vec<u32>) {
                 let (below, above) = gate(knot);
                 Some((
                     if least.less_than(below) { below } else { least },
-                    if above.less_than(largest) { above } else { largest },
+                    if above.less_than(largest) {
+                        above
+                    } else {
+                        largest
+                    },
                 ))
             }
             Some(_) => {
@@ -175,7 +197,10 @@ impl Spline {
     /// The knots that an image's prefix leaves to search, for an image between the first and the last.
     fn candidates(&self, image: u64) -> (usize, usize) {
         let prefix = ((image - self.xs[0]) >> self.radix.shift) as usize;
-        (self.radix.starts[prefix] as usize, self.radix.starts[prefix + 1] as usize)
+        (
+            self.radix.starts[prefix] as usize,
+            self.radix.starts[prefix + 1] as usize,
+        )
     }
 
     /// How many knots are not above an image.
@@ -220,7 +245,12 @@ impl Spline {
 
     fn encode(&self, radix_bits: u32) -> Vec<u8> {
         let mut encoded = Vec::with_capacity(HEADER_BYTES + self.xs.len() * KNOT_BYTES);
-        for number in [self.keys, self.bounds.above, self.bounds.below, self.xs.len() as u32] {
+        for number in [
+            self.keys,
+            self.bounds.above,
+            self.bounds.below,
+            self.xs.len() as u32,
+        ] {
             encoded.put_u32_le(number);
         }
         encoded.put_u8(radix_bits as u8);
@@ -237,14 +267,23 @@ impl Spline {
         let radix_bits = u32::from(encoded.get_u8());
         let fits = knots >= 2 && body as u64 == u64::from(knots) * KNOT_BYTES as u64;
         (fits && (1..=18).contains(&radix_bits)).then_some(())?;
-        let (mut xs, mut ys) = (Vec::with_capacity(knots as usize), Vec::with_capacity(knots as usize));
+        let (mut xs, mut ys) = (
+            Vec::with_capacity(knots as usize),
+            Vec::with_capacity(knots as usize),
+        );
         for _ in 0..knots {
             xs.push(encoded.get_u64_le());
             ys.push(encoded.get_u32_le());
         }
         let ordered = xs.is_sorted_by(|a, b| a < b) && ys.is_sorted() && *ys.last()? <= keys;
         let bounds = Bounds { above, below };
-        ordered.then(|| Self { keys, bounds, radix: Radix::new(&xs, radix_bits), xs, ys })
+        ordered.then(|| Self {
+            keys,
+            bounds,
+            radix: Radix::new(&xs, radix_bits),
+            xs,
+            ys,
+        })
     }
 }
 
@@ -255,7 +294,10 @@ impl Model for Spline {
         };
         let rank = self.interpolate(knot, image);
         let hi = rank.saturating_add(self.bounds.above).min(self.keys);
-        Window { lo: rank.saturating_sub(self.bounds.below), hi }
+        Window {
+            lo: rank.saturating_sub(self.bounds.below),
+            hi,
+        }
     }
 
     fn memory_bytes(&self) -> u64 {
@@ -273,7 +315,11 @@ impl Model for Spline {
             return 2;
         }
         let (start, end) = self.candidates(image);
-        let searched = if end - start < SCANNED_MAX { (end - start) as u32 } else { halvings(end - start) };
+        let searched = if end - start < SCANNED_MAX {
+            (end - start) as u32
+        } else {
+            halvings(end - start)
+        };
         // Two entries of the table, and one line.
         3 + searched
     }

@@ -34,9 +34,19 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: Build {
         policy: |spec: &PolicySpec| {
-            let Params { epsilon, leaves, root, over } = params(spec)?;
+            let Params {
+                epsilon,
+                leaves,
+                root,
+                over,
+            } = params(spec)?;
             let epsilon = in_range(spec, "epsilon", epsilon, 1..=4096)?;
-            Ok(Box::new(Rmi { epsilon, leaves: in_range(spec, "leaves", leaves, 0..=1 << 24)?, root, over }))
+            Ok(Box::new(Rmi {
+                epsilon,
+                leaves: in_range(spec, "leaves", leaves, 0..=1 << 24)?,
+                root,
+                over,
+            }))
         },
         decode: |bytes| Layers::decode(bytes).map(|layers| Box::new(layers) as _),
     },
@@ -57,11 +67,18 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { epsilon: 16, leaves: 0, root: RootKind::Cubic, over: Ranks::Entries }
+        Self {
+            epsilon: 16,
+            leaves: 0,
+            root: RootKind::Cubic,
+            over: Ranks::Entries,
+        }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 enum RootKind {
     Linear,
@@ -81,7 +98,11 @@ impl Rmi {
         let most = (images.len() / 10).max(1) as u32;
         let target = f64::from(self.epsilon);
         // On uniform random images, a leaf of m keys is wrong by about half the root of m.
-        let mut leaves = if self.leaves > 0 { self.leaves } else { (keys / (8 * self.epsilon.pow(2))).clamp(1, most) };
+        let mut leaves = if self.leaves > 0 {
+            self.leaves
+        } else {
+            (keys / (8 * self.epsilon.pow(2))).clamp(1, most)
+        };
         loop {
             let root = Root::fit(images, leaves, self.root);
             let (layers, error) = Layers::fit(images, root);
@@ -103,14 +124,18 @@ impl IndexPolicy for Rmi {
     }
 
     fn train(&self, images: &[u64]) -> Trained {
-        self.layers(images).map_or_else(Trained::Refused, Trained::Model)
+        self.layers(images)
+            .map_or_else(Trained::Refused, Trained::Model)
     }
 }
 
 /// A line, plane or the like by least squares; None where the points do not determine one.
 fn regress(features: Array2<f64>, targets: Array1<f64>) -> Option<FittedLinearRegression<f64>> {
-    let fitted = LinearRegression::new().fit(&Dataset::new(features, targets)).ok()?;
-    let finite = fitted.intercept().is_finite() && fitted.params().iter().all(|number| number.is_finite());
+    let fitted = LinearRegression::new()
+        .fit(&Dataset::new(features, targets))
+        .ok()?;
+    let finite =
+        fitted.intercept().is_finite() && fitted.params().iter().all(|number| number.is_finite());
     finite.then_some(fitted)
 }
 
@@ -134,18 +159,39 @@ impl Root {
     fn fit(images: &[u64], leaves: u32, kind: RootKind) -> Self {
         let (first, last) = (images[0], images[images.len() - 1]);
         let scale = 1.0 / (last - first) as f64;
-        let flat = Self { first, scale, mirrored: false, constant: 0.0, coefficients: [0.0; 3], leaves };
+        let flat = Self {
+            first,
+            scale,
+            mirrored: false,
+            constant: 0.0,
+            coefficients: [0.0; 3],
+            leaves,
+        };
         let (degree, mirrors): (_, &[bool]) = match kind {
             RootKind::Linear => (1, &[false]),
             RootKind::Cubic => (3, &[false, true]),
         };
         let step = images.len().div_ceil(SAMPLE_MAX);
         let share = f64::from(leaves) / images.len() as f64;
-        let sample: Vec<(u64, f64)> =
-            (0..images.len()).step_by(step).map(|rank| (images[rank], rank as f64 * share)).collect();
-        let fits = mirrors.iter().map(|mirrored| Self { mirrored: *mirrored, ..flat }.fitted(&sample, degree));
-        let squares = |root: &Self| sample.iter().map(|(image, leaf)| (root.value(*image) - leaf).powi(2)).sum::<f64>();
-        fits.min_by(|a, b| squares(a).total_cmp(&squares(b))).unwrap_or(flat)
+        let sample: Vec<(u64, f64)> = (0..images.len())
+            .step_by(step)
+            .map(|rank| (images[rank], rank as f64 * share))
+            .collect();
+        let fits = mirrors.iter().map(|mirrored| {
+            Self {
+                mirrored: *mirrored,
+                ..flat
+            }
+            .fitted(&sample, degree)
+        });
+        let squares = |root: &Self| {
+            sample
+                .iter()
+                .map(|(image, leaf)| (root.value(*image) - leaf).powi(2))
+                .sum::<f64>()
+        };
+        fits.min_by(|a, b| squares(a).total_cmp(&squares(b)))
+            .unwrap_or(flat)
     }
 
     /// The least squares polynomial without the powers whose coefficients come out negative; the worst goes first.
@@ -157,11 +203,15 @@ impl Root {
                 self.position(sample[row].0).powi(powers[column])
             });
             let sign = if self.mirrored { -1.0 } else { 1.0 };
-            let Some(fit) = regress(features, sample.iter().map(|(_, leaf)| leaf * sign).collect()) else {
+            let Some(fit) = regress(
+                features,
+                sample.iter().map(|(_, leaf)| leaf * sign).collect(),
+            ) else {
                 powers.pop();
                 continue;
             };
-            let worst = (0..powers.len()).min_by(|a, b| fit.params()[*a].total_cmp(&fit.params()[*b]));
+            let worst =
+                (0..powers.len()).min_by(|a, b| fit.params()[*a].total_cmp(&fit.params()[*b]));
             if let Some(worst) = worst.filter(|worst| fit.params()[*worst] < 0.0) {
                 powers.remove(worst);
                 continue;
@@ -178,7 +228,11 @@ impl Root {
     /// Where between the ends: from the first image on, or back from the last if mirrored.
     fn position(&self, image: u64) -> f64 {
         let along = image.saturating_sub(self.first) as f64 * self.scale;
-        if self.mirrored { (1.0 - along).max(0.0) } else { along }
+        if self.mirrored {
+            (1.0 - along).max(0.0)
+        } else {
+            along
+        }
     }
 
     fn value(&self, image: u64) -> f64 {
@@ -207,9 +261,19 @@ impl Root {
         let (first, scale) = (encoded.get_u64_le(), encoded.get_f64_le());
         let (mirrored, constant) = (encoded.get_u8(), encoded.get_f64_le());
         let coefficients = [(); 3].map(|()| encoded.get_f64_le());
-        let rising = [scale].iter().chain(&coefficients).all(|number| number.is_finite() && *number >= 0.0);
+        let rising = [scale]
+            .iter()
+            .chain(&coefficients)
+            .all(|number| number.is_finite() && *number >= 0.0);
         let sound = leaves > 0 && mirrored <= 1 && constant.is_finite() && rising;
-        sound.then_some(Self { first, scale, mirrored: mirrored == 1, constant, coefficients, leaves })
+        sound.then_some(Self {
+            first,
+            scale,
+            mirrored: mirrored == 1,
+            constant,
+            coefficients,
+            leaves,
+        })
     }
 }
 
@@ -236,17 +300,38 @@ impl Layers {
             starts.resize(starts.len().max(root.leaf(*image) + 1), rank);
         }
         starts.push(images.len());
-        let leaf = |ends: &[usize]| Piece { first: images[ends[0]], slope: slope(&images[ends[0]..ends[1]]) };
+        let leaf = |ends: &[usize]| Piece {
+            first: images[ends[0]],
+            slope: slope(&images[ends[0]..ends[1]]),
+        };
         let pieces: Vec<Piece> = starts.windows(2).map(leaf).collect();
         let lines = Lines::draw(images, &pieces);
         let bounds = lines.bounds(images);
-        let unit = bounds.iter().map(|leaf| leaf.above.max(leaf.below)).max().unwrap_or(0).div_ceil(65_535).max(1);
+        let unit = bounds
+            .iter()
+            .map(|leaf| leaf.above.max(leaf.below))
+            .max()
+            .unwrap_or(0)
+            .div_ceil(65_535)
+            .max(1);
         let in_units = |error: u32| error.div_ceil(unit) as u16;
-        let errors = bounds.iter().map(|leaf| (in_units(leaf.above), in_units(leaf.below))).collect();
+        let errors = bounds
+            .iter()
+            .map(|leaf| (in_units(leaf.above), in_units(leaf.below)))
+            .collect();
         let widths = bounds.iter().zip(starts.windows(2));
-        let widths = widths.map(|(leaf, ends)| f64::from(leaf.above + leaf.below) * (ends[1] - ends[0]) as f64);
+        let widths = widths
+            .map(|(leaf, ends)| f64::from(leaf.above + leaf.below) * (ends[1] - ends[0]) as f64);
         let error = widths.sum::<f64>() / 2.0 / images.len() as f64;
-        (Self { root, lines, errors, unit }, error)
+        (
+            Self {
+                root,
+                lines,
+                errors,
+                unit,
+            },
+            error,
+        )
     }
 
     fn encoded_bytes(&self) -> usize {
@@ -277,7 +362,12 @@ impl Layers {
             errors.push((encoded.get_u16_le(), encoded.get_u16_le()));
         }
         let lines = Lines::decode(&mut encoded, leaves as usize, ranks)?;
-        Some(Self { root, lines, errors, unit })
+        Some(Self {
+            root,
+            lines,
+            errors,
+            unit,
+        })
     }
 }
 
@@ -290,9 +380,13 @@ fn slope(images: &[u64]) -> f64 {
         return 0.0;
     }
     let span = (last - first) as f64;
-    let offsets = images.iter().map(|image| (image - first) as f64 / span).collect::<Array1<f64>>();
+    let offsets = images
+        .iter()
+        .map(|image| (image - first) as f64 / span)
+        .collect::<Array1<f64>>();
     let ranks = (0..images.len()).map(|rank| rank as f64).collect();
-    let rise = regress(offsets.insert_axis(Axis(1)), ranks).map_or((images.len() - 1) as f64, |fit| fit.params()[0]);
+    let rise = regress(offsets.insert_axis(Axis(1)), ranks)
+        .map_or((images.len() - 1) as f64, |fit| fit.params()[0]);
     rise.max(0.0) / span
 }
 
@@ -305,7 +399,10 @@ impl Model for Layers {
         let rank = self.lines.predict(leaf, image);
         let (above, below) = self.errors[leaf];
         let [above, below] = [above, below].map(|units| u32::from(units).saturating_mul(self.unit));
-        Window { lo: rank.saturating_sub(below), hi: rank.saturating_add(above).min(self.lines.ranks()) }
+        Window {
+            lo: rank.saturating_sub(below),
+            hi: rank.saturating_add(above).min(self.lines.ranks()),
+        }
     }
 
     fn memory_bytes(&self) -> u64 {
@@ -331,7 +428,9 @@ mod tests {
     fn roots(images: &[u64]) -> Vec<Root> {
         [1, 7, 1000]
             .into_iter()
-            .flat_map(|leaves| [RootKind::Linear, RootKind::Cubic].map(|kind| Root::fit(images, leaves, kind)))
+            .flat_map(|leaves| {
+                [RootKind::Linear, RootKind::Cubic].map(|kind| Root::fit(images, leaves, kind))
+            })
             .collect()
     }
 
@@ -339,14 +438,25 @@ mod tests {
     fn roots_never_fall() {
         let sets: [Vec<u64>; 4] = [
             (0..5000).map(|i| i * i * i).collect(),
-            (0..5000).map(|i| ((i as f64).sqrt() * 1e15) as u64).collect(),
+            (0..5000)
+                .map(|i| ((i as f64).sqrt() * 1e15) as u64)
+                .collect(),
             (0..5000).map(|i| (1 << 63) + (i << (i / 200))).collect(),
-            [0].into_iter().chain((0..5000).map(|i| (1 << 63) + i)).chain([u64::MAX]).collect(),
+            [0].into_iter()
+                .chain((0..5000).map(|i| (1 << 63) + i))
+                .chain([u64::MAX])
+                .collect(),
         ];
         for images in sets {
             for root in roots(&images) {
                 let (first, last) = (images[0], images[images.len() - 1]);
-                let near = |image: &u64| [image.saturating_sub(1).max(first), *image, image.saturating_add(1)];
+                let near = |image: &u64| {
+                    [
+                        image.saturating_sub(1).max(first),
+                        *image,
+                        image.saturating_add(1),
+                    ]
+                };
                 let mut asked: Vec<u64> = images.iter().flat_map(near).collect();
                 asked.sort_unstable();
                 let step = (last - first) / 20_000;
@@ -362,11 +472,19 @@ mod tests {
     #[test]
     fn a_curved_root_suits_curved_images() {
         let concave: Vec<u64> = (0..10_000).map(|i| i * i * i).collect();
-        let convex: Vec<u64> = concave.iter().rev().map(|image| concave[9999] - image).collect();
+        let convex: Vec<u64> = concave
+            .iter()
+            .rev()
+            .map(|image| concave[9999] - image)
+            .collect();
         for images in [concave, convex] {
             let error = |kind| Layers::fit(&images, Root::fit(&images, 100, kind)).1;
             let (cubic, linear) = (error(RootKind::Cubic), error(RootKind::Linear));
-            assert!(cubic < linear, "{cubic} and {linear}: {:?}", Root::fit(&images, 100, RootKind::Cubic));
+            assert!(
+                cubic < linear,
+                "{cubic} and {linear}: {:?}",
+                Root::fit(&images, 100, RootKind::Cubic)
+            );
         }
     }
 
@@ -379,7 +497,10 @@ mod tests {
             assert!(error <= if step == 1 { 0.0 } else { 0.5 }, "{error}");
             for (rank, image) in images.iter().enumerate() {
                 let window = layers.locate(*image);
-                assert!((window.lo..=window.hi).contains(&(rank as u32)) && window.hi - window.lo <= 1, "{window:?}");
+                assert!(
+                    (window.lo..=window.hi).contains(&(rank as u32)) && window.hi - window.lo <= 1,
+                    "{window:?}"
+                );
             }
         }
     }

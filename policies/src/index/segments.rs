@@ -35,12 +35,18 @@ pub(super) fn cut(fit: &mut impl Fit, images: &[u64]) -> Vec<Piece> {
             if fit.extend(image, rank) {
                 return;
             }
-            pieces.push(Piece { first, slope: fit.slope() });
+            pieces.push(Piece {
+                first,
+                slope: fit.slope(),
+            });
         }
         open = Some(image);
         fit.start(image, rank);
     });
-    pieces.extend(open.map(|first| Piece { first, slope: fit.slope() }));
+    pieces.extend(open.map(|first| Piece {
+        first,
+        slope: fit.slope(),
+    }));
     pieces
 }
 
@@ -56,7 +62,10 @@ pub(super) struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { epsilon: 16, over: Ranks::Entries }
+        Self {
+            epsilon: 16,
+            over: Ranks::Entries,
+        }
     }
 }
 
@@ -87,14 +96,23 @@ pub(super) fn one_level<F: Fit + 'static>(
     fit: fn(u32) -> F,
 ) -> Result<Box<dyn IndexPolicy>, PolicyError> {
     let Params { epsilon, over } = params(spec)?;
-    Ok(Box::new(OneLevel { epsilon: in_range(spec, "epsilon", epsilon, least..=4096)?, over, fit }))
+    Ok(Box::new(OneLevel {
+        epsilon: in_range(spec, "epsilon", epsilon, least..=4096)?,
+        over,
+        fit,
+    }))
 }
 
 /// Up to so many first images are searched without a level above them.
 const SEARCHED_MAX: usize = 32;
 
 /// Trains a model of one level, or of more if there is a fit to cut the first images of each level with.
-pub(super) fn train<F: Fit>(images: &[u64], over: Ranks, leaf: &mut F, internal: Option<&mut F>) -> Trained {
+pub(super) fn train<F: Fit>(
+    images: &[u64],
+    over: Ranks,
+    leaf: &mut F,
+    internal: Option<&mut F>,
+) -> Trained {
     train_levels(images, over, leaf, internal).map_or_else(Trained::Refused, Trained::Model)
 }
 
@@ -130,15 +148,23 @@ struct Level {
 impl Level {
     fn draw(images: &[u64], pieces: &[Piece]) -> Self {
         let lines = Lines::draw(images, pieces);
-        let bounds = lines.bounds(images).into_iter().fold(Bounds::default(), Bounds::or);
+        let bounds = lines
+            .bounds(images)
+            .into_iter()
+            .fold(Bounds::default(), Bounds::or);
         Self { lines, bounds }
     }
 
     /// The window of an image that the segment `piece` answers for.
     fn window(&self, piece: usize, image: u64) -> Window {
         let rank = self.lines.predict(piece, image);
-        let hi = rank.saturating_add(self.bounds.above).min(self.lines.ranks());
-        Window { lo: rank.saturating_sub(self.bounds.below), hi }
+        let hi = rank
+            .saturating_add(self.bounds.above)
+            .min(self.lines.ranks());
+        Window {
+            lo: rank.saturating_sub(self.bounds.below),
+            hi,
+        }
     }
 }
 
@@ -151,7 +177,11 @@ pub(super) struct PiecewiseLinear {
 
 impl PiecewiseLinear {
     fn encoded_bytes(&self) -> usize {
-        8 + self.levels.iter().map(|level| 12 + level.lines.len() * PIECE_BYTES).sum::<usize>()
+        8 + self
+            .levels
+            .iter()
+            .map(|level| 12 + level.lines.len() * PIECE_BYTES)
+            .sum::<usize>()
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -177,7 +207,10 @@ impl PiecewiseLinear {
             let above = encoded.try_get_u32_le().ok()?;
             let below = encoded.try_get_u32_le().ok()?;
             let lines = Lines::decode(&mut encoded, segments as usize, ranks)?;
-            levels.push(Level { lines, bounds: Bounds { above, below } });
+            levels.push(Level {
+                lines,
+                bounds: Bounds { above, below },
+            });
             ranks = segments;
         }
         levels.shrink_to_fit();
@@ -186,7 +219,10 @@ impl PiecewiseLinear {
 
     /// Goes down the levels: at each, shows `visit` how many first images are searched. The window among the images.
     fn descend(&self, image: u64, mut visit: impl FnMut(usize)) -> Window {
-        let mut window = Window { lo: 0, hi: u32::MAX };
+        let mut window = Window {
+            lo: 0,
+            hi: u32::MAX,
+        };
         for level in self.levels.iter().rev() {
             let firsts = level.lines.firsts();
             // The window holds the first that is not below the image; the one sought starts there or is the one before.
@@ -210,7 +246,12 @@ impl Model for PiecewiseLinear {
 
     fn memory_bytes(&self) -> u64 {
         let levels = self.levels.capacity() * size_of::<Level>();
-        (size_of::<Self>() + levels) as u64 + self.levels.iter().map(|level| level.lines.memory_bytes()).sum::<u64>()
+        (size_of::<Self>() + levels) as u64
+            + self
+                .levels
+                .iter()
+                .map(|level| level.lines.memory_bytes())
+                .sum::<u64>()
     }
 
     /// Those over the images.

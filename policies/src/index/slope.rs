@@ -13,7 +13,10 @@ pub(super) struct Point {
 impl Point {
     /// The slope of the line to a point further right.
     pub(super) fn slope_to(self, right: Self) -> Slope {
-        Slope { dx: right.x - self.x, dy: right.y - self.y }
+        Slope {
+            dx: right.x - self.x,
+            dy: right.y - self.y,
+        }
     }
 }
 

@@ -22,7 +22,12 @@ pub(super) fn each_run(images: &[u64], mut visit: impl FnMut(Run)) {
         while images.get(end) == Some(&image) {
             end += 1;
         }
-        visit(Run { image, rank: rank as u32, end: end as u32, next: images.get(end).copied() });
+        visit(Run {
+            image,
+            rank: rank as u32,
+            end: end as u32,
+            next: images.get(end).copied(),
+        });
         rank = end;
     }
 }
@@ -52,7 +57,9 @@ pub(super) fn each_edge(images: &[u64], mut visit: impl FnMut(u64, u32)) {
 }
 
 fn gap_above(run: &Run) -> Option<u64> {
-    run.image.checked_add(1).filter(|above| run.next.is_none_or(|next| *above < next))
+    run.image
+        .checked_add(1)
+        .filter(|above| run.next.is_none_or(|next| *above < next))
 }
 
 /// How far the true rank can be above a prediction, and below it.
@@ -71,7 +78,10 @@ impl Bounds {
 
     /// What holds where either holds.
     pub(super) fn or(self, other: Self) -> Self {
-        Self { above: self.above.max(other.above), below: self.below.max(other.below) }
+        Self {
+            above: self.above.max(other.above),
+            below: self.below.max(other.below),
+        }
     }
 }
 
@@ -83,7 +93,9 @@ pub(super) fn trainable(images: &[u64]) -> Result<u32, &'static str> {
     if images.first() == images.last() {
         return Err("fewer than two distinct images");
     }
-    i32::try_from(images.len()).map(i32::unsigned_abs).map_err(|_| "more than 2^31 - 1 images")
+    i32::try_from(images.len())
+        .map(i32::unsigned_abs)
+        .map_err(|_| "more than 2^31 - 1 images")
 }
 
 /// Whether a model of `bytes` pays: at most 2 bytes an entry, or 8 bytes a block, for which their images can be kept.

@@ -21,9 +21,16 @@ pub(super) const ENTRY: Entry<Build> = Entry {
             return Err(bad(spec, "runs must name at least one level's limit"));
         };
         if let Some(limit) = runs.iter().find(|limit| !(1..=ratio).contains(limit)) {
-            return Err(bad(spec, &format!("runs must each be 1 to {ratio} (the ratio), not {limit}")));
+            return Err(bad(
+                spec,
+                &format!("runs must each be 1 to {ratio} (the ratio), not {limit}"),
+            ));
         }
-        Ok(Box::new(Flexible { ratio, runs, deeper }))
+        Ok(Box::new(Flexible {
+            ratio,
+            runs,
+            deeper,
+        }))
     },
 };
 
@@ -38,7 +45,10 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { ratio: RATIO_DEFAULT, runs: vec![1] }
+        Self {
+            ratio: RATIO_DEFAULT,
+            runs: vec![1],
+        }
     }
 }
 
@@ -54,7 +64,10 @@ impl Layout for Flexible {
     }
 
     fn runs_max(&self, level: usize, _deepest: usize) -> u32 {
-        self.runs.get(level.saturating_sub(1)).copied().unwrap_or(self.deeper)
+        self.runs
+            .get(level.saturating_sub(1))
+            .copied()
+            .unwrap_or(self.deeper)
     }
 }
 
@@ -63,13 +76,18 @@ mod tests {
     use super::*;
 
     fn spec(ratio: u32, runs: &[u32]) -> PolicySpec {
-        PolicySpec::named("flexible").with("ratio", ratio).with("runs", runs.to_vec())
+        PolicySpec::named("flexible")
+            .with("ratio", ratio)
+            .with("runs", runs.to_vec())
     }
 
     #[test]
     fn the_last_limit_repeats() {
         let layout = (ENTRY.build)(&spec(5, &[5, 3, 1])).unwrap();
-        assert_eq!([1, 2, 3, 4, 9].map(|level| layout.runs_max(level, 4)), [5, 3, 1, 1, 1]);
+        assert_eq!(
+            [1, 2, 3, 4, 9].map(|level| layout.runs_max(level, 4)),
+            [5, 3, 1, 1, 1]
+        );
     }
 
     #[test]

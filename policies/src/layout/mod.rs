@@ -35,7 +35,8 @@ pub trait Layout: Send + Sync {
     /// C_i in bytes: the capacity of `level` (>= 1).
     fn capacity_bytes(&self, tree: &TreeShape, level: usize) -> u64 {
         let steps = u32::try_from(level.saturating_sub(1)).unwrap_or(u32::MAX);
-        tree.base_bytes.saturating_mul(u64::from(self.ratio()).saturating_pow(steps))
+        tree.base_bytes
+            .saturating_mul(u64::from(self.ratio()).saturating_pow(steps))
     }
 }
 

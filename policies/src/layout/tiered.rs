@@ -30,7 +30,9 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { ratio: RATIO_DEFAULT }
+        Self {
+            ratio: RATIO_DEFAULT,
+        }
     }
 }
 
@@ -55,7 +57,10 @@ mod tests {
     #[test]
     fn the_run_limit_is_the_ratio() {
         let layout = (ENTRY.build)(&PolicySpec::named("tiered").with("ratio", 4)).unwrap();
-        assert_eq!((layout.ratio(), layout.runs_max(1, 3), layout.runs_max(9, 3)), (4, 4, 4));
+        assert_eq!(
+            (layout.ratio(), layout.runs_max(1, 3), layout.runs_max(9, 3)),
+            (4, 4, 4)
+        );
         assert!((ENTRY.build)(&PolicySpec::named("tiered").with("ratio", 1)).is_err());
     }
 }

@@ -68,6 +68,9 @@ mod tests {
     }
 
     pub(super) fn run(tables: &[TableFacts]) -> RunFacts {
-        RunFacts { id: 1, tables: tables.iter().cloned().map(Arc::new).collect() }
+        RunFacts {
+            id: 1,
+            tables: tables.iter().cloned().map(Arc::new).collect(),
+        }
     }
 }

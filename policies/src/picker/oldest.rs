@@ -21,7 +21,9 @@ struct Oldest;
 impl Picker for Oldest {
     fn pick(&mut self, candidates: &Candidates<'_>) -> usize {
         let tables = candidates.tables.iter().enumerate();
-        tables.min_by_key(|(_, table)| table.sequence_max).map_or(0, |(index, _)| index)
+        tables
+            .min_by_key(|(_, table)| table.sequence_max)
+            .map_or(0, |(index, _)| index)
     }
 }
 
@@ -37,6 +39,13 @@ mod tests {
             table.sequence_max = sequence_max;
         }
         let [a, b, c] = &tables;
-        assert_eq!(Oldest.pick(&Candidates { level: 1, tables: &[a, b, c], next: &run(&[]) }), 1);
+        assert_eq!(
+            Oldest.pick(&Candidates {
+                level: 1,
+                tables: &[a, b, c],
+                next: &run(&[])
+            }),
+            1
+        );
     }
 }

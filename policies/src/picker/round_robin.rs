@@ -34,7 +34,8 @@ impl Picker for RoundRobin {
         };
         let index = if after < tables.len() { after } else { 0 };
         if let Some(table) = tables.get(index) {
-            self.cursors.insert(candidates.level, table.smallest.clone());
+            self.cursors
+                .insert(candidates.level, table.smallest.clone());
         }
         index
     }
@@ -50,7 +51,13 @@ mod tests {
         let (a, b, c) = (table(1, 0, 9, 1), table(2, 10, 19, 1), table(3, 20, 29, 1));
         let next = run(&[]);
         let mut picker = RoundRobin::default();
-        let mut pick = |level, tables: &[&_]| picker.pick(&Candidates { level, tables, next: &next });
+        let mut pick = |level, tables: &[&_]| {
+            picker.pick(&Candidates {
+                level,
+                tables,
+                next: &next,
+            })
+        };
         assert_eq!(pick(1, &[&a, &b, &c]), 0);
         assert_eq!(pick(2, &[&a, &b]), 0);
         assert_eq!(pick(1, &[&b, &c]), 0);

@@ -36,7 +36,10 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { smallest: 16 << 10, ratio: 4 }
+        Self {
+            smallest: 16 << 10,
+            ratio: 4,
+        }
     }
 }
 
@@ -62,12 +65,26 @@ mod tests {
 
     #[test]
     fn bounds_grow_by_the_ratio_and_the_last_queue_takes_the_rest() {
-        let spec = PolicySpec::named("size-class").with("smallest", 100).with("ratio", 10);
+        let spec = PolicySpec::named("size-class")
+            .with("smallest", 100)
+            .with("ratio", 10);
         let policy = (ENTRY.build)(&spec).unwrap();
-        let queue = |bytes, queues| policy.queue(&ValueFacts { bytes, ..ValueFacts::default() }, queues);
+        let queue = |bytes, queues| {
+            policy.queue(
+                &ValueFacts {
+                    bytes,
+                    ..ValueFacts::default()
+                },
+                queues,
+            )
+        };
         let at = [0, 99, 100, 999, 1000, 9999, 10_000, u64::MAX];
         assert_eq!(at.map(|bytes| queue(bytes, 4)), [0, 0, 1, 1, 2, 2, 3, 3]);
         assert_eq!(at.map(|bytes| queue(bytes, 2)), [0, 0, 1, 1, 1, 1, 1, 1]);
-        assert_eq!(queue(u64::MAX, u32::MAX), 18, "the bound of class 18 is above 2^64");
+        assert_eq!(
+            queue(u64::MAX, u32::MAX),
+            18,
+            "the bound of class 18 is above 2^64"
+        );
     }
 }

@@ -25,8 +25,14 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         let params: Params = params(spec)?;
         params.prices().check(spec)?;
         let weights = [params.training_weight, params.memory_nanos];
-        if !weights.iter().all(|weight| weight.is_finite() && *weight >= 0.0) {
-            return Err(bad(spec, "training_weight and memory_nanos must be numbers not below 0"));
+        if !weights
+            .iter()
+            .all(|weight| weight.is_finite() && *weight >= 0.0)
+        {
+            return Err(bad(
+                spec,
+                "training_weight and memory_nanos must be numbers not below 0",
+            ));
         }
         for candidate in &params.candidates {
             index::build(candidate).map_err(|error| bad(spec, &format!("candidates: {error}")))?;
@@ -70,7 +76,11 @@ impl Default for Params {
 
 impl Params {
     fn prices(&self) -> Prices {
-        Prices { comparison_nanos: self.comparison_nanos, model_nanos: self.model_nanos, block_nanos: self.block_nanos }
+        Prices {
+            comparison_nanos: self.comparison_nanos,
+            model_nanos: self.model_nanos,
+            block_nanos: self.block_nanos,
+        }
     }
 }
 
@@ -107,7 +117,10 @@ impl IndexTuner for Adaptive {
             return IndexChoice::configured(facts, IndexReason::Configured);
         }
         if let Some(index) = pool().find(|index| facts.of(index).tables < self.params.explore) {
-            return IndexChoice { index: index.clone(), reason: IndexReason::Explore };
+            return IndexChoice {
+                index: index.clone(),
+                reason: IndexReason::Explore,
+            };
         }
         let mut best = (f64::INFINITY, facts.configured);
         for index in pool() {
@@ -116,7 +129,10 @@ impl IndexTuner for Adaptive {
                 best = (cost, index);
             }
         }
-        IndexChoice { index: best.1.clone(), reason: IndexReason::Cheapest }
+        IndexChoice {
+            index: best.1.clone(),
+            reason: IndexReason::Cheapest,
+        }
     }
 }
 
@@ -144,36 +160,77 @@ mod tests {
 
     fn choose(with: &[(&str, serde_json::Value)], kinds: &[(&str, Observed)]) -> IndexChoice {
         let spec = PolicySpec::named("adaptive").with("candidates", json!(["fence"]));
-        let spec = with.iter().fold(spec, |spec, (name, value)| spec.with(name, value.clone()));
+        let spec = with
+            .iter()
+            .fold(spec, |spec, (name, value)| spec.with(name, value.clone()));
         let live = Observed::default();
-        let kinds: Vec<KindFacts> =
-            kinds.iter().map(|(index, dead)| KindFacts { index: (*index).to_owned(), dead: *dead, live }).collect();
+        let kinds: Vec<KindFacts> = kinds
+            .iter()
+            .map(|(index, dead)| KindFacts {
+                index: (*index).to_owned(),
+                dead: *dead,
+                live,
+            })
+            .collect();
         let configured = PolicySpec::named("learned");
-        let facts = IndexFacts { level: 1, deepest: 3, configured: &configured, kinds: &kinds };
+        let facts = IndexFacts {
+            level: 1,
+            deepest: 3,
+            configured: &configured,
+            kinds: &kinds,
+        };
         (ENTRY.build)(&spec).unwrap().choose(&facts)
     }
 
     #[test]
     fn each_candidate_is_tried_and_then_the_cheapest_stays() {
         let explored = choose(&[], &[("learned", tables(4, 100_000, 0, 0))]);
-        assert_eq!((&explored.index.policy[..], explored.reason), ("fence", IndexReason::Explore));
+        assert_eq!(
+            (&explored.index.policy[..], explored.reason),
+            ("fence", IndexReason::Explore)
+        );
         let fence = ("fence", tables(0, 100_000, 30_000, 0));
         let by = |learned| choose(&[], &[("learned", learned), fence]).index.policy;
-        assert_eq!(by(tables(4, 100_000, 1_000, 400_000)), "learned", "44 ns saved 2.5 times a key, 10 ns to train it");
-        assert_eq!(by(tables(4, 110_000, 1_000, 400_000)), "fence", "one look-up in ten examines a second block");
-        assert_eq!(by(tables(4, 100_000, 1_000, 9_000_000)), "fence", "training at 225 ns a key");
-        assert_eq!(by(tables(0, 100_000, 30_000, 400_000)), "fence", "trained and refused");
+        assert_eq!(
+            by(tables(4, 100_000, 1_000, 400_000)),
+            "learned",
+            "44 ns saved 2.5 times a key, 10 ns to train it"
+        );
+        assert_eq!(
+            by(tables(4, 110_000, 1_000, 400_000)),
+            "fence",
+            "one look-up in ten examines a second block"
+        );
+        assert_eq!(
+            by(tables(4, 100_000, 1_000, 9_000_000)),
+            "fence",
+            "training at 225 ns a key"
+        );
+        assert_eq!(
+            by(tables(0, 100_000, 30_000, 400_000)),
+            "fence",
+            "trained and refused"
+        );
     }
 
     #[test]
     fn memory_has_its_price() {
-        let kinds = [("learned", tables(4, 110_000, 100, 0)), ("fence", tables(0, 100_000, 4_000_000, 0))];
+        let kinds = [
+            ("learned", tables(4, 110_000, 100, 0)),
+            ("fence", tables(0, 100_000, 4_000_000, 0)),
+        ];
         assert_eq!(choose(&[], &kinds).index.policy, "fence");
-        assert_eq!(choose(&[("memory_nanos", json!(1.0))], &kinds).index.policy, "learned");
+        assert_eq!(
+            choose(&[("memory_nanos", json!(1.0))], &kinds).index.policy,
+            "learned"
+        );
     }
 
     #[test]
     fn a_candidate_that_is_no_index_is_refused() {
-        assert!((ENTRY.build)(&PolicySpec::named("adaptive").with("candidates", json!(["no such"]))).is_err());
+        assert!(
+            (ENTRY.build)(&PolicySpec::named("adaptive").with("candidates", json!(["no such"])))
+                .is_err()
+        );
     }
 }

@@ -11,7 +11,9 @@
 //! Invariants: the configured index, or the one that trains nothing.
 //! Weak where: the workload turns: the dead tell of the past.
 
-use super::{Build, IndexChoice, IndexFacts, IndexReason, IndexTuner, Observed, Prices, ratio, untrained};
+use super::{
+    Build, IndexChoice, IndexFacts, IndexReason, IndexTuner, Observed, Prices, ratio, untrained,
+};
 use crate::entry::{Entry, PolicySpec, bad, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -22,7 +24,13 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         let params: Params = params(spec)?;
         params.prices().check(spec)?;
         if !(params.threshold.is_finite() && params.threshold >= 0.0) {
-            return Err(bad(spec, &format!("threshold must be a number not below 0, not {}", params.threshold)));
+            return Err(bad(
+                spec,
+                &format!(
+                    "threshold must be a number not below 0, not {}",
+                    params.threshold
+                ),
+            ));
         }
         Ok(Box::new(CostBenefit { params }))
     },
@@ -64,7 +72,11 @@ impl Default for Params {
 
 impl Params {
     fn prices(&self) -> Prices {
-        Prices { comparison_nanos: self.comparison_nanos, model_nanos: self.model_nanos, block_nanos: self.block_nanos }
+        Prices {
+            comparison_nanos: self.comparison_nanos,
+            model_nanos: self.model_nanos,
+            block_nanos: self.block_nanos,
+        }
     }
 }
 
@@ -76,28 +88,46 @@ impl CostBenefit {
     /// Nanoseconds that a model saves over a table's life, for each byte of the table.
     fn score(&self, facts: &IndexFacts<'_>, dead: &Observed) -> f64 {
         let prices = self.params.prices();
-        let saved =
-            prices.halving(dead) - prices.model_nanos - prices.block_nanos * facts.of(facts.configured).extra_probes();
-        let counted = [dead.found, dead.absent].into_iter().filter(|lookups| *lookups >= self.params.lookups_min);
+        let saved = prices.halving(dead)
+            - prices.model_nanos
+            - prices.block_nanos * facts.of(facts.configured).extra_probes();
+        let counted = [dead.found, dead.absent]
+            .into_iter()
+            .filter(|lookups| *lookups >= self.params.lookups_min);
         saved * counted.sum::<u64>() as f64 / (dead.table_bytes.max(1) as f64)
     }
 }
 
 impl IndexTuner for CostBenefit {
     fn choose(&self, facts: &IndexFacts<'_>) -> IndexChoice {
-        let Params { bootstrap, wait_millis, threshold, .. } = &self.params;
+        let Params {
+            bootstrap,
+            wait_millis,
+            threshold,
+            ..
+        } = &self.params;
         let dead = facts.dead();
-        let enough = bootstrap.get(facts.level).or(bootstrap.last()).copied().unwrap_or(0);
+        let enough = bootstrap
+            .get(facts.level)
+            .or(bootstrap.last())
+            .copied()
+            .unwrap_or(0);
         if dead.tables < enough {
             return IndexChoice::configured(facts, IndexReason::Bootstrap);
         }
         if dead.tables > 0 && ratio(dead.life_nanos, dead.tables) < *wait_millis as f64 * 1e6 {
-            return IndexChoice { index: untrained(), reason: IndexReason::ShortLived };
+            return IndexChoice {
+                index: untrained(),
+                reason: IndexReason::ShortLived,
+            };
         }
         if self.score(facts, &dead) > *threshold {
             return IndexChoice::configured(facts, IndexReason::Pays);
         }
-        IndexChoice { index: untrained(), reason: IndexReason::DoesNotPay }
+        IndexChoice {
+            index: untrained(),
+            reason: IndexReason::DoesNotPay,
+        }
     }
 }
 
@@ -109,8 +139,17 @@ mod tests {
     fn choose(level: usize, dead: Observed) -> (bool, IndexReason) {
         let configured = PolicySpec::named("learned");
         let tuner = (ENTRY.build)(&PolicySpec::named("cost-benefit")).unwrap();
-        let kinds = [KindFacts { index: "learned".to_owned(), dead, live: Observed::default() }];
-        let choice = tuner.choose(&IndexFacts { level, deepest: 6, configured: &configured, kinds: &kinds });
+        let kinds = [KindFacts {
+            index: "learned".to_owned(),
+            dead,
+            live: Observed::default(),
+        }];
+        let choice = tuner.choose(&IndexFacts {
+            level,
+            deepest: 6,
+            configured: &configured,
+            kinds: &kinds,
+        });
         (choice.index == configured, choice.reason)
     }
 
@@ -127,8 +166,26 @@ mod tests {
 
     #[test]
     fn a_level_is_trained_until_enough_of_its_tables_have_died() {
-        assert_eq!(choose(0, Observed { tables: 9, ..twenty() }), (true, IndexReason::Bootstrap));
-        assert_eq!(choose(1, Observed { tables: 19, ..twenty() }), (true, IndexReason::Bootstrap));
+        assert_eq!(
+            choose(
+                0,
+                Observed {
+                    tables: 9,
+                    ..twenty()
+                }
+            ),
+            (true, IndexReason::Bootstrap)
+        );
+        assert_eq!(
+            choose(
+                1,
+                Observed {
+                    tables: 19,
+                    ..twenty()
+                }
+            ),
+            (true, IndexReason::Bootstrap)
+        );
         assert_eq!(choose(1, twenty()), (false, IndexReason::DoesNotPay));
         assert_eq!(choose(5, twenty()), (true, IndexReason::Bootstrap));
         assert_eq!(choose(60, twenty()), (true, IndexReason::Bootstrap));
@@ -136,21 +193,57 @@ mod tests {
 
     #[test]
     fn short_lives_and_few_look_ups_are_not_worth_it() {
-        let short = Observed { life_nanos: 20 * 49_000_000, found: 1 << 40, probes: 1 << 40, ..twenty() };
+        let short = Observed {
+            life_nanos: 20 * 49_000_000,
+            found: 1 << 40,
+            probes: 1 << 40,
+            ..twenty()
+        };
         assert_eq!(choose(1, short), (false, IndexReason::ShortLived));
         // 44 ns * look-ups / 20 MB > 10 ns a byte from 4,545,455 look-ups on.
-        let asked = |found| choose(1, Observed { found, probes: found, ..twenty() });
+        let asked = |found| {
+            choose(
+                1,
+                Observed {
+                    found,
+                    probes: found,
+                    ..twenty()
+                },
+            )
+        };
         assert_eq!(asked(4_545_454), (false, IndexReason::DoesNotPay));
         assert_eq!(asked(4_545_455), (true, IndexReason::Pays));
-        let rare = Observed { found: 4_545_000, absent: 499, probes: 4_545_499, ..twenty() };
-        assert_eq!(choose(1, rare), (false, IndexReason::DoesNotPay), "499 of a kind count for nothing");
-        let both = Observed { found: 4_545_000, absent: 500, probes: 4_545_500, ..twenty() };
+        let rare = Observed {
+            found: 4_545_000,
+            absent: 499,
+            probes: 4_545_499,
+            ..twenty()
+        };
+        assert_eq!(
+            choose(1, rare),
+            (false, IndexReason::DoesNotPay),
+            "499 of a kind count for nothing"
+        );
+        let both = Observed {
+            found: 4_545_000,
+            absent: 500,
+            probes: 4_545_500,
+            ..twenty()
+        };
         assert_eq!(choose(1, both), (true, IndexReason::Pays));
     }
 
     #[test]
     fn further_blocks_eat_the_gain_up() {
-        let wide = Observed { found: 1 << 40, probes: (1 << 40) + (1 << 37), ..twenty() };
-        assert_eq!(choose(1, wide), (false, IndexReason::DoesNotPay), "an eighth of 500 ns is more than 44 ns");
+        let wide = Observed {
+            found: 1 << 40,
+            probes: (1 << 40) + (1 << 37),
+            ..twenty()
+        };
+        assert_eq!(
+            choose(1, wide),
+            (false, IndexReason::DoesNotPay),
+            "an eighth of 500 ns is more than 44 ns"
+        );
     }
 }

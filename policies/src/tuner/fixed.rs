@@ -36,7 +36,18 @@ mod tests {
     #[test]
     fn it_says_what_the_settings_say() {
         let configured = PolicySpec::named("anything").with("epsilon", 3);
-        let choice = Fixed.choose(&IndexFacts { level: 2, deepest: 4, configured: &configured, kinds: &[] });
-        assert_eq!(choice, IndexChoice { index: configured, reason: IndexReason::Configured });
+        let choice = Fixed.choose(&IndexFacts {
+            level: 2,
+            deepest: 4,
+            configured: &configured,
+            kinds: &[],
+        });
+        assert_eq!(
+            choice,
+            IndexChoice {
+                index: configured,
+                reason: IndexReason::Configured
+            }
+        );
     }
 }

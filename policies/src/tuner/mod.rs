@@ -73,7 +73,11 @@ impl Observed {
 
 /// A quotient; 0 of nothing.
 fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 /// The tables of a level that were built under one index.
@@ -103,10 +107,12 @@ pub struct IndexFacts<'a> {
 impl IndexFacts<'_> {
     /// The sum over the tables that are gone.
     fn dead(&self) -> Observed {
-        self.kinds.iter().fold(Observed::default(), |mut sum, kind| {
-            sum.add(&kind.dead);
-            sum
-        })
+        self.kinds
+            .iter()
+            .fold(Observed::default(), |mut sum, kind| {
+                sum.add(&kind.dead);
+                sum
+            })
     }
 
     /// The sum over all tables of one index.
@@ -152,7 +158,10 @@ pub struct IndexChoice {
 
 impl IndexChoice {
     fn configured(facts: &IndexFacts<'_>, reason: IndexReason) -> Self {
-        Self { index: facts.configured.clone(), reason }
+        Self {
+            index: facts.configured.clone(),
+            reason,
+        }
     }
 }
 
@@ -183,15 +192,25 @@ struct Prices {
 impl Prices {
     fn check(&self, spec: &PolicySpec) -> Result<(), PolicyError> {
         let prices = [self.comparison_nanos, self.model_nanos, self.block_nanos];
-        if prices.iter().all(|price| price.is_finite() && *price >= 0.0) {
+        if prices
+            .iter()
+            .all(|price| price.is_finite() && *price >= 0.0)
+        {
             return Ok(());
         }
-        Err(crate::entry::bad(spec, "comparison_nanos, model_nanos and block_nanos must be numbers not below 0"))
+        Err(crate::entry::bad(
+            spec,
+            "comparison_nanos, model_nanos and block_nanos must be numbers not below 0",
+        ))
     }
 
     /// Nanoseconds in which fence pointers find a block of a table like those observed.
     fn halving(&self, observed: &Observed) -> f64 {
-        self.comparison_nanos * ratio(observed.blocks, observed.tables).max(1.0).log2().ceil()
+        self.comparison_nanos
+            * ratio(observed.blocks, observed.tables)
+                .max(1.0)
+                .log2()
+                .ceil()
     }
 }
 

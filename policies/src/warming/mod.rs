@@ -70,7 +70,13 @@ pub const FAMILY: Family<Build> = Family {
     name: "warming",
     question: "what does the cache keep when tables are rewritten?",
     default: "evict-dead",
-    entries: &[&evict_dead::ENTRY, &nothing::ENTRY, &predicted_hot::ENTRY, &warm_all::ENTRY, &warm_flush::ENTRY],
+    entries: &[
+        &evict_dead::ENTRY,
+        &nothing::ENTRY,
+        &predicted_hot::ENTRY,
+        &warm_all::ENTRY,
+        &warm_flush::ENTRY,
+    ],
 };
 
 /// Builds the policy that `spec` names.

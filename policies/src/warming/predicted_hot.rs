@@ -43,7 +43,11 @@ struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { share: 0.5, hits: 1, dry_run: false }
+        Self {
+            share: 0.5,
+            hits: 1,
+            dry_run: false,
+        }
     }
 }
 

@@ -12,19 +12,30 @@ use crate::cache_frequency::skewed;
 
 /// An empty cache for the objects `0..objects`.
 fn replay(eviction: &str, gate: &PolicySpec, capacity: u64, objects: usize, seed: u64) -> Replay {
-    let eviction = cache::build(&PolicySpec::named(eviction), capacity, seed).expect("the eviction policy builds");
+    let eviction = cache::build(&PolicySpec::named(eviction), capacity, seed)
+        .expect("the eviction policy builds");
     let gate = admission::build(gate, capacity, seed).expect("the admission policy builds");
     Replay::new(eviction, gate, capacity, objects)
 }
 
 /// Hits of objects of the size that `bytes` gives.
-fn hits(cache: &mut Replay, objects: impl IntoIterator<Item = Object>, bytes: impl Fn(Object) -> u64) -> u64 {
+fn hits(
+    cache: &mut Replay,
+    objects: impl IntoIterator<Item = Object>,
+    bytes: impl Fn(Object) -> u64,
+) -> u64 {
     let access = |object| Access::sized(u64::from(object), bytes(object));
-    objects.into_iter().map(|object| u64::from(cache.request(object, &access(object)))).sum()
+    objects
+        .into_iter()
+        .map(|object| u64::from(cache.request(object, &access(object))))
+        .sum()
 }
 
 fn gates() -> impl Iterator<Item = PolicySpec> {
-    admission::FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name))
+    admission::FAMILY
+        .entries
+        .iter()
+        .map(|entry| PolicySpec::named(entry.name))
 }
 
 #[test]
@@ -36,19 +47,34 @@ fn books_balance_whoever_admits_and_whoever_evicts() {
                 let mut cache = replay(eviction.name, &gate, capacity, 400, seed);
                 let mut random = SplitMix64(seed);
                 for event in 0..3000 {
-                    let object = if random.below(2) == 0 { random.below(20) } else { random.below(400) } as Object;
+                    let object = if random.below(2) == 0 {
+                        random.below(20)
+                    } else {
+                        random.below(400)
+                    } as Object;
                     if random.below(10) == 0 {
                         cache.remove(object);
                     } else {
-                        let scanned = if random.below(3) == 0 { random.below(40) as u32 } else { 0 };
+                        let scanned = if random.below(3) == 0 {
+                            random.below(40) as u32
+                        } else {
+                            0
+                        };
                         let access = Access::sized(u64::from(object), 1 + random.below(bytes_max));
                         cache.request(object, &Access { scanned, ..access });
                     }
                     if let Err(broken) = cache.audit() {
-                        panic!("{gate} before {}, seed {seed}, {capacity} B, event {event}: {broken}", eviction.name);
+                        panic!(
+                            "{gate} before {}, seed {seed}, {capacity} B, event {event}: {broken}",
+                            eviction.name
+                        );
                     }
                 }
-                assert!(cache.held() > 0, "{gate} before {}: nothing was ever let in", eviction.name);
+                assert!(
+                    cache.held() > 0,
+                    "{gate} before {}: nothing was ever let in",
+                    eviction.name
+                );
             }
         }
     }
@@ -59,7 +85,13 @@ fn the_same_seed_admits_the_same() {
     let trace = skewed();
     let trace = || trace[..50_000].iter().copied();
     for gate in gates() {
-        let run = || hits(&mut replay("lru", &gate, 100_000, 20_000, 5), trace(), |object| 1 + u64::from(object) % 500);
+        let run = || {
+            hits(
+                &mut replay("lru", &gate, 100_000, 20_000, 5),
+                trace(),
+                |object| 1 + u64::from(object) % 500,
+            )
+        };
         assert_eq!(run(), run(), "{gate}");
     }
 }
@@ -69,9 +101,19 @@ fn tinylfu_before_lru_beats_lru_on_the_skewed_trace() {
     let trace = skewed();
     let trace = || trace.iter().copied();
     for capacity in [100, 500, 2000, 8000] {
-        let found = ["always", "tinylfu"]
-            .map(|gate| hits(&mut replay("lru", &PolicySpec::named(gate), capacity, 20_000, 0), trace(), |_| 1));
-        assert!(found[1] > found[0] + found[0] / 10, "{capacity} objects: {} hits, without it {}", found[1], found[0]);
+        let found = ["always", "tinylfu"].map(|gate| {
+            hits(
+                &mut replay("lru", &PolicySpec::named(gate), capacity, 20_000, 0),
+                trace(),
+                |_| 1,
+            )
+        });
+        assert!(
+            found[1] > found[0] + found[0] / 10,
+            "{capacity} objects: {} hits, without it {}",
+            found[1],
+            found[0]
+        );
     }
 }
 
@@ -79,7 +121,13 @@ fn tinylfu_before_lru_beats_lru_on_the_skewed_trace() {
 fn the_doorkeeper_refuses_objects_asked_for_once() {
     let mut cache = replay("lru", &PolicySpec::named("doorkeeper"), 1000, 100_000, 0);
     // Every third request is for one of 500 hot objects, the others are for objects that never come again.
-    let trace = |i: Object| if i.is_multiple_of(3) { i / 3 % 500 } else { 1000 + i };
+    let trace = |i: Object| {
+        if i.is_multiple_of(3) {
+            i / 3 % 500
+        } else {
+            1000 + i
+        }
+    };
     let entered: BTreeSet<Object> = (0..90_000)
         .filter(|i| {
             let object = trace(*i);
@@ -89,8 +137,14 @@ fn the_doorkeeper_refuses_objects_asked_for_once() {
         .map(trace)
         .collect();
     let strangers = entered.iter().filter(|object| **object >= 1000).count();
-    assert!((0..500).all(|object| entered.contains(&object)), "all hot objects got in");
-    assert!(strangers < 600, "{strangers} of 60,000 objects asked for once got in");
+    assert!(
+        (0..500).all(|object| entered.contains(&object)),
+        "all hot objects got in"
+    );
+    assert!(
+        strangers < 600,
+        "{strangers} of 60,000 objects asked for once got in"
+    );
 }
 
 #[test]
@@ -100,32 +154,63 @@ fn adaptsize_keeps_large_objects_rarely_asked_for_out() {
     let trace = || {
         let mut random = SplitMix64(1);
         (0..300_000).map(move |_| {
-            if random.below(10) > 0 { random.below(2000) as Object } else { 2000 + random.below(20_000) as Object }
+            if random.below(10) > 0 {
+                random.below(2000) as Object
+            } else {
+                2000 + random.below(20_000) as Object
+            }
         })
     };
-    let found = ["always", "adaptsize"]
-        .map(|gate| hits(&mut replay("lru", &PolicySpec::named(gate), 2_000_000, 22_000, 0), trace(), bytes));
-    assert!(found[1] > 2 * found[0], "{} hits, without it {}", found[1], found[0]);
-    assert!(found[1] > 200_000, "{} of 270,000 requests for small objects hit, which all fit", found[1]);
+    let found = ["always", "adaptsize"].map(|gate| {
+        hits(
+            &mut replay("lru", &PolicySpec::named(gate), 2_000_000, 22_000, 0),
+            trace(),
+            bytes,
+        )
+    });
+    assert!(
+        found[1] > 2 * found[0],
+        "{} hits, without it {}",
+        found[1],
+        found[0]
+    );
+    assert!(
+        found[1] > 200_000,
+        "{} of 270,000 requests for small objects hit, which all fit",
+        found[1]
+    );
 }
 
 #[test]
 fn the_size_threshold_lets_in_what_is_no_larger() {
     let gate = PolicySpec::named("size-threshold").with("bytes_max", 100);
     let mut cache = replay("lru", &gate, 1_000_000, 200, 0);
-    assert_eq!(hits(&mut cache, (0..200).chain(0..200), |object| 1 + u64::from(object)), 100);
+    assert_eq!(
+        hits(&mut cache, (0..200).chain(0..200), |object| 1 + u64::from(
+            object
+        )),
+        100
+    );
     assert_eq!(cache.held(), 100);
 }
 
 #[test]
 fn scans_kept_out_leave_the_cache_as_it_was() {
     for eviction in cache::FAMILY.entries {
-        let gate = PolicySpec::named("partial-scan").with("a", 0).with("b", 0.0);
+        let gate = PolicySpec::named("partial-scan")
+            .with("a", 0)
+            .with("b", 0.0);
         let mut cache = replay(eviction.name, &gate, 100, 2000, 0);
         hits(&mut cache, (0..100).chain(0..100), |_| 1);
         for scanned in 1..1500 {
             let object = 100 + scanned;
-            assert!(!cache.request(object, &Access { scanned, ..Access::unit(u64::from(object)) }));
+            assert!(!cache.request(
+                object,
+                &Access {
+                    scanned,
+                    ..Access::unit(u64::from(object))
+                }
+            ));
         }
         assert_eq!(hits(&mut cache, 0..100, |_| 1), 100, "{}", eviction.name);
     }
@@ -133,8 +218,12 @@ fn scans_kept_out_leave_the_cache_as_it_was() {
 
 #[test]
 fn only_policies_that_look_at_sizes_need_them() {
-    let needy: Vec<&str> =
-        admission::FAMILY.entries.iter().filter(|entry| entry.build.needs_sizes).map(|entry| entry.name).collect();
+    let needy: Vec<&str> = admission::FAMILY
+        .entries
+        .iter()
+        .filter(|entry| entry.build.needs_sizes)
+        .map(|entry| entry.name)
+        .collect();
     assert_eq!(needy, ["adaptsize", "size-threshold"]);
 }
 

@@ -8,10 +8,14 @@ use serde_json::json;
 use crate::SplitMix64;
 
 fn specs() -> Vec<PolicySpec> {
-    let steps =
-        json!([{ "at_operations": 500, "level": 1, "runs": 3 }, { "at_operations": 900, "level": 2, "runs": 1 }]);
+    let steps = json!([{ "at_operations": 500, "level": 1, "runs": 3 }, { "at_operations": 900, "level": 2, "runs": 1 }]);
     let schedule = PolicySpec::named("schedule").with("steps", steps);
-    FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name)).chain([schedule]).collect()
+    FAMILY
+        .entries
+        .iter()
+        .map(|entry| PolicySpec::named(entry.name))
+        .chain([schedule])
+        .collect()
 }
 
 /// What an agent does over a run of random windows.
@@ -20,7 +24,8 @@ fn actions(spec: &PolicySpec, seed: u64) -> Vec<Vec<Action>> {
     let mut random = SplitMix64(seed);
     let mut window = WindowStats::default();
     let mut step = || {
-        (window.gets, window.writes, window.scans) = (random.below(100), random.below(100), random.below(10));
+        (window.gets, window.writes, window.scans) =
+            (random.below(100), random.below(100), random.below(10));
         window.operations_total += window.gets + window.writes + window.scans;
         window.device_write_bytes = random.below(1 << 20);
         window.nanos = 1 + random.below(1 << 30);
@@ -33,7 +38,11 @@ fn actions(spec: &PolicySpec, seed: u64) -> Vec<Vec<Action>> {
 fn the_same_seed_acts_the_same() {
     for spec in specs() {
         for seed in 0..5 {
-            assert_eq!(actions(&spec, seed), actions(&spec, seed), "{spec}, seed {seed}");
+            assert_eq!(
+                actions(&spec, seed),
+                actions(&spec, seed),
+                "{spec}, seed {seed}"
+            );
         }
     }
 }

@@ -12,15 +12,31 @@ use crate::cache_trace::{Trace, skewed};
 use crate::oracle::oracle_text;
 
 fn replay(name: &str, trace: &[Request], capacity: u64) -> Tally {
-    bound::build(&PolicySpec::named(name)).expect("it builds").replay(trace, capacity)
+    bound::build(&PolicySpec::named(name))
+        .expect("it builds")
+        .replay(trace, capacity)
 }
 
 fn sized(trace: &Trace) -> Vec<Request> {
-    trace.requests().iter().map(|(object, access)| Request { object: *object, bytes: access.bytes }).collect()
+    trace
+        .requests()
+        .iter()
+        .map(|(object, access)| Request {
+            object: *object,
+            bytes: access.bytes,
+        })
+        .collect()
 }
 
 fn unit(trace: &Trace) -> Vec<Request> {
-    trace.requests().iter().map(|(object, _)| Request { object: *object, bytes: 1 }).collect()
+    trace
+        .requests()
+        .iter()
+        .map(|(object, _)| Request {
+            object: *object,
+            bytes: 1,
+        })
+        .collect()
 }
 
 fn misses<const N: usize>(name: &str, trace: &[Request], capacities: [u64; N]) -> [u64; N] {
@@ -31,43 +47,95 @@ fn misses<const N: usize>(name: &str, trace: &[Request], capacities: [u64; N]) -
 fn misses_on_the_skewed_trace() {
     let trace = unit(&Trace::of_keys(skewed()));
     let slots = [100, 500, 2000, 8000];
-    assert_eq!(misses("min", &trace, slots), [174_007, 143_152, 96_087, 35_081]);
-    assert_eq!(misses("min-bypass", &trace, slots), [173_892, 143_114, 96_073, 35_080]);
+    assert_eq!(
+        misses("min", &trace, slots),
+        [174_007, 143_152, 96_087, 35_081]
+    );
+    assert_eq!(
+        misses("min-bypass", &trace, slots),
+        [173_892, 143_114, 96_073, 35_080]
+    );
 }
 
 fn cycle(objects: u32, rounds: u32) -> Vec<Request> {
-    (0..objects * rounds).map(|i| Request { object: i % objects, bytes: 1 }).collect()
+    (0..objects * rounds)
+        .map(|i| Request {
+            object: i % objects,
+            bytes: 1,
+        })
+        .collect()
 }
 
 #[test]
 fn misses_on_cycles() {
     let slots = [100, 500, 900, 999, 1000];
-    assert_eq!(misses("min", &cycle(1000, 20), slots), [18_100, 10_500, 2900, 1019, 1000]);
+    assert_eq!(
+        misses("min", &cycle(1000, 20), slots),
+        [18_100, 10_500, 2900, 1019, 1000]
+    );
     assert_eq!(misses("min", &cycle(10, 5), [3]), [40]);
-    for (objects, rounds, slots) in [(10, 5, 3), (1000, 20, 100), (1000, 20, 999), (7, 2, 1), (50, 3, 50)] {
+    for (objects, rounds, slots) in [
+        (10, 5, 3),
+        (1000, 20, 100),
+        (1000, 20, 999),
+        (7, 2, 1),
+        (50, 3, 50),
+    ] {
         let expected = u64::from(objects) + u64::from(rounds - 1) * (u64::from(objects) - slots);
-        assert_eq!(misses("min-bypass", &cycle(objects, rounds), [slots]), [expected], "{objects} {rounds} {slots}");
+        assert_eq!(
+            misses("min-bypass", &cycle(objects, rounds), [slots]),
+            [expected],
+            "{objects} {rounds} {slots}"
+        );
     }
 }
 
 #[test]
 fn belady_s_anomaly_is_not_min_s() {
-    let trace: Vec<Request> =
-        [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5].into_iter().map(|object| Request { object, bytes: 1 }).collect();
+    let trace: Vec<Request> = [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5]
+        .into_iter()
+        .map(|object| Request { object, bytes: 1 })
+        .collect();
     assert_eq!(misses("min", &trace, [3, 4]), [7, 6]);
 }
 
 #[test]
 fn nothing_and_too_much() {
     for entry in bound::FAMILY.entries {
-        assert_eq!(replay(entry.name, &[], 10), Tally::default(), "{}", entry.name);
-        let trace: Vec<Request> = (0..6).map(|i| Request { object: i % 2, bytes: u64::MAX }).collect();
+        assert_eq!(
+            replay(entry.name, &[], 10),
+            Tally::default(),
+            "{}",
+            entry.name
+        );
+        let trace: Vec<Request> = (0..6)
+            .map(|i| Request {
+                object: i % 2,
+                bytes: u64::MAX,
+            })
+            .collect();
         for capacity in [0, 1, u64::MAX - 1] {
-            let all = Tally { misses: 6, miss_bytes: u64::MAX };
-            assert_eq!(replay(entry.name, &trace, capacity), all, "{} at {capacity}", entry.name);
+            let all = Tally {
+                misses: 6,
+                miss_bytes: u64::MAX,
+            };
+            assert_eq!(
+                replay(entry.name, &trace, capacity),
+                all,
+                "{} at {capacity}",
+                entry.name
+            );
         }
-        let once = Tally { misses: 1, miss_bytes: u64::MAX };
-        assert_eq!(replay(entry.name, &[trace[0]; 3], u64::MAX), once, "{}", entry.name);
+        let once = Tally {
+            misses: 1,
+            miss_bytes: u64::MAX,
+        };
+        assert_eq!(
+            replay(entry.name, &[trace[0]; 3], u64::MAX),
+            once,
+            "{}",
+            entry.name
+        );
     }
 }
 
@@ -77,10 +145,18 @@ fn misses_on_cloud_physics() {
         return;
     };
     let slots = [500, 1000, 2000, 4000, 8000, 16_000];
-    assert_eq!(misses("min", &unit(&trace), slots), [90_175, 87_025, 81_870, 74_311, 64_766, 55_843]);
-    assert_eq!(misses("min-bypass", &unit(&trace), slots), [90_168, 87_019, 81_866, 74_308, 64_764, 55_842]);
+    assert_eq!(
+        misses("min", &unit(&trace), slots),
+        [90_175, 87_025, 81_870, 74_311, 64_766, 55_843]
+    );
+    assert_eq!(
+        misses("min-bypass", &unit(&trace), slots),
+        [90_168, 87_019, 81_866, 74_308, 64_764, 55_842]
+    );
     let bytes = [1, 2, 3, 4, 5, 6, 7, 8].map(|step| step << 27);
-    let expected = [79_256, 70_724, 65_481, 61_594, 59_645, 57_599, 50_873, 48_974];
+    let expected = [
+        79_256, 70_724, 65_481, 61_594, 59_645, 57_599, 50_873, 48_974,
+    ];
     assert_eq!(misses("min", &sized(&trace), bytes), expected);
 }
 
@@ -101,7 +177,10 @@ fn belady_s_counts_of_another_program() {
             }
             let trace = if fields[2] == "bytes" { &sized } else { &unit };
             let number = |column: usize| fields[column].parse::<u64>().expect("a number");
-            let expected = Tally { misses: number(9), miss_bytes: number(12) };
+            let expected = Tally {
+                misses: number(9),
+                miss_bytes: number(12),
+            };
             assert_eq!(replay("min", trace, number(6)), expected, "{line}");
             compared += 1;
         }
@@ -118,8 +197,17 @@ fn keep_least(states: &mut States, held: Vec<Option<u64>>, cost: u64) {
 }
 
 /// The least cost of all ways to run a cache, where a missed request costs `cost`.
-fn optimum(trace: &[Request], capacity: u64, may_refuse: bool, cost: impl Fn(&Request) -> u64) -> u64 {
-    let objects = trace.iter().map(|request| request.object as usize + 1).max().unwrap_or(0);
+fn optimum(
+    trace: &[Request],
+    capacity: u64,
+    may_refuse: bool,
+    cost: impl Fn(&Request) -> u64,
+) -> u64 {
+    let objects = trace
+        .iter()
+        .map(|request| request.object as usize + 1)
+        .max()
+        .unwrap_or(0);
     let mut states = States::from([(vec![None; objects], 0)]);
     for request in trace {
         let mut after = States::new();
@@ -135,7 +223,10 @@ fn optimum(trace: &[Request], capacity: u64, may_refuse: bool, cost: impl Fn(&Re
             }
             for kept in 0..1u32 << objects {
                 let mut then: Vec<Option<u64>> = held.clone();
-                then.iter_mut().enumerate().filter(|(at, _)| kept >> at & 1 == 0).for_each(|(_, size)| *size = None);
+                then.iter_mut()
+                    .enumerate()
+                    .filter(|(at, _)| kept >> at & 1 == 0)
+                    .for_each(|(_, size)| *size = None);
                 then[object] = Some(request.bytes);
                 if then.iter().flatten().sum::<u64>() <= capacity {
                     keep_least(&mut after, then, spent);
@@ -151,21 +242,45 @@ fn optimum(trace: &[Request], capacity: u64, may_refuse: bool, cost: impl Fn(&Re
 fn exhaustive_search_finds_nothing_better() {
     let mut random = SplitMix64(11);
     for round in 0..300 {
-        let (objects, bytes_max, length) = (1 + random.below(4), 1 + random.below(4), random.below(11));
+        let (objects, bytes_max, length) =
+            (1 + random.below(4), 1 + random.below(4), random.below(11));
         let capacity = 1 + random.below(6);
         let mut draw = || (random.below(objects) as u32, 1 + random.below(bytes_max));
-        let sized: Vec<Request> =
-            (0..length).map(|_| draw()).map(|(object, bytes)| Request { object, bytes }).collect();
+        let sized: Vec<Request> = (0..length)
+            .map(|_| draw())
+            .map(|(object, bytes)| Request { object, bytes })
+            .collect();
         let lower = replay("pfoo-l", &sized, capacity);
         let fewest = optimum(&sized, capacity, true, |_| 1);
         let least = optimum(&sized, capacity, true, |request| request.bytes);
-        assert!(lower.misses <= fewest && lower.miss_bytes <= least, "{round}: {sized:?} at {capacity}: {lower:?}");
+        assert!(
+            lower.misses <= fewest && lower.miss_bytes <= least,
+            "{round}: {sized:?} at {capacity}: {lower:?}"
+        );
 
-        let unit: Vec<Request> = sized.iter().map(|request| Request { bytes: 1, ..*request }).collect();
-        let [forced, free] = [false, true].map(|may_refuse| optimum(&unit, capacity, may_refuse, |_| 1));
-        assert_eq!(replay("min", &unit, capacity).misses, forced, "{round}: {unit:?} at {capacity}");
-        assert_eq!(replay("min-bypass", &unit, capacity).misses, free, "{round}: {unit:?} at {capacity}");
-        assert!(replay("pfoo-l", &unit, capacity).misses <= free, "{round}: {unit:?} at {capacity}");
+        let unit: Vec<Request> = sized
+            .iter()
+            .map(|request| Request {
+                bytes: 1,
+                ..*request
+            })
+            .collect();
+        let [forced, free] =
+            [false, true].map(|may_refuse| optimum(&unit, capacity, may_refuse, |_| 1));
+        assert_eq!(
+            replay("min", &unit, capacity).misses,
+            forced,
+            "{round}: {unit:?} at {capacity}"
+        );
+        assert_eq!(
+            replay("min-bypass", &unit, capacity).misses,
+            free,
+            "{round}: {unit:?} at {capacity}"
+        );
+        assert!(
+            replay("pfoo-l", &unit, capacity).misses <= free,
+            "{round}: {unit:?} at {capacity}"
+        );
     }
 }
 
@@ -208,13 +323,19 @@ fn no_policy_beats_the_best_on_objects_of_one_size() {
     for seed in 0..3 {
         let trace = mixed(seed, 4000, 1);
         for capacity in [1, 5, 40, 150] {
-            let [forced, free] = ["min", "min-bypass"].map(|name| replay(name, &unit(&trace), capacity).misses);
+            let [forced, free] =
+                ["min", "min-bypass"].map(|name| replay(name, &unit(&trace), capacity).misses);
             let lower = replay("pfoo-l", &unit(&trace), capacity).misses;
             assert!(lower <= free && free <= forced, "{lower} {free} {forced}");
             for entry in cache::FAMILY.entries {
-                let (Tally { misses, .. }, refused) = run(&PolicySpec::named(entry.name), &trace, capacity, seed);
+                let (Tally { misses, .. }, refused) =
+                    run(&PolicySpec::named(entry.name), &trace, capacity, seed);
                 let least = if refused { free } else { forced };
-                assert!(misses >= least, "{}, seed {seed}, {capacity} slots: {misses}, not {least}", entry.name);
+                assert!(
+                    misses >= least,
+                    "{}, seed {seed}, {capacity} slots: {misses}, not {least}",
+                    entry.name
+                );
             }
         }
     }
@@ -229,7 +350,10 @@ fn no_policy_beats_the_lower_bound_on_objects_of_any_size() {
             for entry in cache::FAMILY.entries {
                 let (found, _) = run(&PolicySpec::named(entry.name), &trace, capacity, seed);
                 let name = entry.name;
-                assert!(found.misses >= lower.misses, "{name}, seed {seed}, {capacity} B: {found:?}, {lower:?}");
+                assert!(
+                    found.misses >= lower.misses,
+                    "{name}, seed {seed}, {capacity} B: {found:?}, {lower:?}"
+                );
                 assert!(
                     found.miss_bytes >= lower.miss_bytes,
                     "{name}, seed {seed}, {capacity} B: {found:?}, {lower:?}"

@@ -24,7 +24,11 @@ enum Event {
 fn churn(seed: u64, events: u64, bytes_max: u64) -> Vec<Event> {
     let mut random = SplitMix64(seed);
     let event = |_| {
-        let key = if random.below(2) == 0 { random.below(20) } else { random.below(400) };
+        let key = if random.below(2) == 0 {
+            random.below(20)
+        } else {
+            random.below(400)
+        };
         if random.below(10) == 0 {
             Event::Death(key)
         } else {
@@ -53,12 +57,17 @@ fn books_balance_after_every_event() {
                 for (number, event) in churn(seed, 3000, bytes_max).into_iter().enumerate() {
                     apply(&mut driver, event);
                     if let Err(broken) = driver.audit() {
-                        panic!("{policy}, seed {seed}, {capacity} B, sizes to {bytes_max}, event {number}: {broken}");
+                        panic!(
+                            "{policy}, seed {seed}, {capacity} B, sizes to {bytes_max}, event {number}: {broken}"
+                        );
                     }
                 }
                 // A policy may refuse whatever is larger than a part of the cache.
                 let all_fit = bytes_max <= capacity / 6;
-                assert!(!all_fit || !driver.evicted.is_empty(), "{policy}, seed {seed}: nothing was ever evicted");
+                assert!(
+                    !all_fit || !driver.evicted.is_empty(),
+                    "{policy}, seed {seed}: nothing was ever evicted"
+                );
             }
         }
     }
@@ -87,11 +96,18 @@ fn a_gate_that_refuses_at_random_breaks_no_books() {
         for seed in 8..14 {
             for (capacity, bytes_max) in SHAPES {
                 let gate = Box::new(Lots(SplitMix64(seed)));
-                let mut driver = CacheDriver::with_admission(&PolicySpec::named(policy), Some(gate), capacity, seed);
+                let mut driver = CacheDriver::with_admission(
+                    &PolicySpec::named(policy),
+                    Some(gate),
+                    capacity,
+                    seed,
+                );
                 for (number, event) in churn(seed, 3000, bytes_max).into_iter().enumerate() {
                     apply(&mut driver, event);
                     if let Err(broken) = driver.audit() {
-                        panic!("{policy}, seed {seed}, {capacity} B, sizes to {bytes_max}, event {number}: {broken}");
+                        panic!(
+                            "{policy}, seed {seed}, {capacity} B, sizes to {bytes_max}, event {number}: {broken}"
+                        );
                     }
                 }
             }
@@ -110,9 +126,16 @@ fn what_is_found_or_evicted_was_held() {
                 match event {
                     Event::Request(access) => {
                         let hit = driver.request(access);
-                        assert_eq!(hit, held.contains(&access.key), "{policy}, seed {seed}: {access:?}");
+                        assert_eq!(
+                            hit,
+                            held.contains(&access.key),
+                            "{policy}, seed {seed}: {access:?}"
+                        );
                         for key in &driver.evicted[evicted_before..] {
-                            assert!(held.remove(key), "{policy}, seed {seed}: {key} is evicted but was not held");
+                            assert!(
+                                held.remove(key),
+                                "{policy}, seed {seed}: {key} is evicted but was not held"
+                            );
                         }
                         if driver.held() > held.len() {
                             held.insert(access.key);
@@ -123,7 +146,11 @@ fn what_is_found_or_evicted_was_held() {
                         held.remove(&key);
                     }
                 }
-                assert_eq!(driver.held(), held.len(), "{policy}, seed {seed}: {event:?}");
+                assert_eq!(
+                    driver.held(),
+                    held.len(),
+                    "{policy}, seed {seed}: {event:?}"
+                );
             }
         }
     }
@@ -146,7 +173,9 @@ fn the_same_seed_evicts_the_same() {
     for policy in policies() {
         let victims = || {
             let mut driver = CacheDriver::new(policy, 300, 7);
-            churn(7, 5000, 50).into_iter().for_each(|event| apply(&mut driver, event));
+            churn(7, 5000, 50)
+                .into_iter()
+                .for_each(|event| apply(&mut driver, event));
             driver.evicted
         };
         assert_eq!(victims(), victims(), "{policy}");
@@ -162,19 +191,28 @@ fn only_equality_of_keys_matters() {
         for seed in 0..5 {
             // SplitMix64's output is a permutation of its state.
             let renamed = |key: u64| SplitMix64(key ^ (seed << 32)).next();
-            let (mut plain, mut other) = (CacheDriver::new(policy, 300, 7), CacheDriver::new(policy, 300, 7));
+            let (mut plain, mut other) = (
+                CacheDriver::new(policy, 300, 7),
+                CacheDriver::new(policy, 300, 7),
+            );
             for event in churn(seed, 5000, 50) {
                 apply(&mut plain, event);
                 apply(
                     &mut other,
                     match event {
-                        Event::Request(access) => Event::Request(Access { key: renamed(access.key), ..access }),
+                        Event::Request(access) => Event::Request(Access {
+                            key: renamed(access.key),
+                            ..access
+                        }),
                         Event::Death(key) => Event::Death(renamed(key)),
                     },
                 );
             }
             assert_eq!(plain.misses, other.misses, "{policy}, seed {seed}");
-            assert!(plain.evicted.into_iter().map(renamed).eq(other.evicted), "{policy}, seed {seed}");
+            assert!(
+                plain.evicted.into_iter().map(renamed).eq(other.evicted),
+                "{policy}, seed {seed}"
+            );
         }
     }
 }
@@ -183,13 +221,18 @@ fn only_equality_of_keys_matters() {
 fn a_larger_lru_never_misses_more() {
     for seed in 0..5 {
         let mut random = SplitMix64(seed);
-        let keys: Vec<u64> = (0..5000).map(|_| random.below(8) * random.below(8)).collect();
+        let keys: Vec<u64> = (0..5000)
+            .map(|_| random.below(8) * random.below(8))
+            .collect();
         let misses = (1..60).map(|capacity| {
             let mut driver = CacheDriver::new("lru", capacity, 0);
             driver.request_units(keys.iter().copied());
             driver.misses
         });
-        assert!(misses.is_sorted_by(|smaller, larger| smaller >= larger), "seed {seed}");
+        assert!(
+            misses.is_sorted_by(|smaller, larger| smaller >= larger),
+            "seed {seed}"
+        );
     }
 }
 
@@ -200,7 +243,10 @@ fn a_larger_fifo_may_miss_more() {
         driver.request_units([1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5]);
         driver.misses
     };
-    assert_eq!(["fifo", "lru"].map(|policy| [misses(policy, 3), misses(policy, 4)]), [[9, 10], [10, 8]]);
+    assert_eq!(
+        ["fifo", "lru"].map(|policy| [misses(policy, 3), misses(policy, 4)]),
+        [[9, 10], [10, 8]]
+    );
 }
 
 #[test]
@@ -219,13 +265,19 @@ fn metadata_is_counted_and_bounded() {
         let empty = driver.metadata_bytes();
         driver.request_units(0..10_000);
         let per_slot = (driver.metadata_bytes() - empty) / 10_000;
-        assert!((4..200).contains(&per_slot), "{policy}: {per_slot} B a slot");
+        assert!(
+            (4..200).contains(&per_slot),
+            "{policy}: {per_slot} B a slot"
+        );
 
         // Ghosts may come on top, but not without end.
         driver.request_units((10_000..100_000).chain((0..100_000).map(|key| key * 7 % 30_000)));
         let early = driver.metadata_bytes();
         driver.request_units((100_000..200_000).chain((0..100_000).map(|key| key * 7 % 30_000)));
         let late = driver.metadata_bytes();
-        assert!(late <= early + early / 2, "{policy}: {early} B, then {late} B");
+        assert!(
+            late <= early + early / 2,
+            "{policy}: {early} B, then {late} B"
+        );
     }
 }

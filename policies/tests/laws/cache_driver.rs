@@ -32,7 +32,10 @@ impl CacheDriver {
         seed: u64,
     ) -> Self {
         let eviction = cache::build(policy, capacity, seed).expect("the policy builds");
-        let watched = Box::new(Watched { eviction, named: None });
+        let watched = Box::new(Watched {
+            eviction,
+            named: None,
+        });
         Self {
             cache: Replay::new(watched, admission, capacity, OBJECTS),
             objects: BTreeMap::new(),
@@ -53,8 +56,15 @@ impl CacheDriver {
     /// Asks for an object and, on a miss, brings it in if the policy admits it. True for a hit.
     pub(crate) fn request(&mut self, access: Access) -> bool {
         let object = self.object(access.key);
-        let Self { cache, evicted, keys, .. } = self;
-        let hit = cache.request_telling(object, &access, |object| evicted.push(keys[object as usize]));
+        let Self {
+            cache,
+            evicted,
+            keys,
+            ..
+        } = self;
+        let hit = cache.request_telling(object, &access, |object| {
+            evicted.push(keys[object as usize])
+        });
         self.misses += u64::from(!hit);
         hit
     }
@@ -98,7 +108,11 @@ impl Eviction for Watched {
 
     fn victim(&mut self, incoming: &Access) -> Slot {
         let slot = self.eviction.victim(incoming);
-        assert_eq!(self.eviction.victim(incoming), slot, "asked again, it names the same slot");
+        assert_eq!(
+            self.eviction.victim(incoming),
+            slot,
+            "asked again, it names the same slot"
+        );
         self.named = Some(slot);
         slot
     }
@@ -112,7 +126,10 @@ impl Eviction for Watched {
     }
 
     fn on_remove(&mut self, slot: Slot, why: Removal) {
-        assert!(why == Removal::Died || self.named == Some(slot), "the mechanism evicts the victim named");
+        assert!(
+            why == Removal::Died || self.named == Some(slot),
+            "the mechanism evicts the victim named"
+        );
         self.eviction.on_remove(slot, why);
     }
 

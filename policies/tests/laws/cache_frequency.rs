@@ -16,7 +16,10 @@ fn misses(spec: &PolicySpec, capacity: u64, objects: &[Object]) -> u64 {
     let eviction = cache::build(spec, capacity, 1).expect("the policy builds");
     let count = objects.iter().max().map_or(0, |last| *last as usize + 1);
     let mut cache = Replay::new(eviction, None, capacity, count);
-    objects.iter().map(|object| u64::from(!cache.request(*object, &Access::unit(u64::from(*object))))).sum()
+    objects
+        .iter()
+        .map(|object| u64::from(!cache.request(*object, &Access::unit(u64::from(*object)))))
+        .sum()
 }
 
 fn w_tinylfu() -> PolicySpec {
@@ -25,16 +28,27 @@ fn w_tinylfu() -> PolicySpec {
 
 /// The skewed trace, whose keys are numbers of objects.
 pub(crate) fn skewed() -> Vec<Object> {
-    cache_trace::skewed().into_iter().map(|key| key as Object).collect()
+    cache_trace::skewed()
+        .into_iter()
+        .map(|key| key as Object)
+        .collect()
 }
 
 /// The counts are libCacheSim's, which bounds LIRS's ghosts more tightly and sometimes evicts on a hit: within 1.5 %.
 #[test]
 fn lirs_misses_on_the_skewed_trace() {
     let trace = skewed();
-    for (capacity, theirs) in [(100, 196_547), (500, 184_965), (2000, 151_674), (8000, 66_590)] {
+    for (capacity, theirs) in [
+        (100, 196_547),
+        (500, 184_965),
+        (2000, 151_674),
+        (8000, 66_590),
+    ] {
         let found = misses(&PolicySpec::named("lirs"), capacity, &trace);
-        assert!(found.abs_diff(theirs) * 1000 < theirs * 15, "{capacity} objects: {found} misses, theirs {theirs}");
+        assert!(
+            found.abs_diff(theirs) * 1000 < theirs * 15,
+            "{capacity} objects: {found} misses, theirs {theirs}"
+        );
     }
 }
 
@@ -51,9 +65,16 @@ fn w_tinylfu_beats_lru_on_the_skewed_trace() {
     let trace = skewed();
     for capacity in [100, 500, 2000, 8000] {
         let lru = misses(&PolicySpec::named("lru"), capacity, &trace);
-        for spec in [w_tinylfu(), w_tinylfu().with("jitter", true), w_tinylfu().with("adaptive", true)] {
+        for spec in [
+            w_tinylfu(),
+            w_tinylfu().with("jitter", true),
+            w_tinylfu().with("adaptive", true),
+        ] {
             let found = misses(&spec, capacity, &trace);
-            assert!(found < lru - lru / 200, "{spec}, {capacity} objects: {found} misses, LRU {lru}");
+            assert!(
+                found < lru - lru / 200,
+                "{spec}, {capacity} objects: {found} misses, LRU {lru}"
+            );
         }
     }
 }
@@ -84,9 +105,15 @@ fn w_tinylfu_that_is_all_window_is_lru() {
 fn an_adaptive_window_finds_a_load_of_recency() {
     // Each object is asked for again 1, 20 and 100 objects later, and never more: the larger the window, the more hits.
     let delay = |i: Object| [0, 1, 20, 100][i as usize % 4];
-    let recent: Vec<Object> = (0..400_000).map(|i| (i / 4_u32).saturating_sub(delay(i))).collect();
-    let [fixed, adaptive] = [w_tinylfu(), w_tinylfu().with("adaptive", true)].map(|spec| misses(&spec, 1000, &recent));
-    assert!(adaptive * 10 < fixed * 8, "{adaptive} misses, with a fixed window {fixed}");
+    let recent: Vec<Object> = (0..400_000)
+        .map(|i| (i / 4_u32).saturating_sub(delay(i)))
+        .collect();
+    let [fixed, adaptive] =
+        [w_tinylfu(), w_tinylfu().with("adaptive", true)].map(|spec| misses(&spec, 1000, &recent));
+    assert!(
+        adaptive * 10 < fixed * 8,
+        "{adaptive} misses, with a fixed window {fixed}"
+    );
 }
 
 /// Caffeine's simulator, row by row. LIRS is the same policy and exact, so also inside the bands of the independent
@@ -101,14 +128,22 @@ fn misses_of_caffeines_simulator() {
     let mut checked = 0;
     for trace in ["cloudPhysicsIO", "zipf_1.0", "arc_oltp"] {
         let objects = oracle_objects(trace);
-        for row in rows.lines().filter(|row| row.starts_with(&format!("caffeine-simulator,{trace},unit,"))) {
-            let (left, right): (Vec<&str>, Vec<&str>) = (row.splitn(5, ',').collect(), row.rsplit(',').collect());
+        for row in rows
+            .lines()
+            .filter(|row| row.starts_with(&format!("caffeine-simulator,{trace},unit,")))
+        {
+            let (left, right): (Vec<&str>, Vec<&str>) =
+                (row.splitn(5, ',').collect(), row.rsplit(',').collect());
             let (spec, higher, lower) = match left[3] {
                 "LIRS" => (PolicySpec::named("lirs"), 0.0, 0.0),
                 "W-TinyLFU-1%" => (w_tinylfu(), 0.005, 0.035),
                 "W-TinyLFU-1%-jitter" => (w_tinylfu().with("jitter", true), 0.005, 0.035),
                 "W-TinyLFU-10%" => (w_tinylfu().with("window", 0.1), 0.005, 0.035),
-                "W-TinyLFU-climber" => (w_tinylfu().with("jitter", true).with("adaptive", true), 0.015, 0.035),
+                "W-TinyLFU-climber" => (
+                    w_tinylfu().with("jitter", true).with("adaptive", true),
+                    0.015,
+                    0.035,
+                ),
                 _ => continue,
             };
             let number = |column: usize| -> u64 { right[column].parse().expect("a count") };
@@ -127,10 +162,15 @@ fn misses_of_caffeines_simulator() {
 
 /// The objects that a trace of the oracles asks for, numbered as they come.
 fn oracle_objects(trace: &str) -> Vec<Object> {
-    let text = oracle_text(&format!("cache/traces/{trace}.csv.zst")).expect("the folder was there before");
+    let text =
+        oracle_text(&format!("cache/traces/{trace}.csv.zst")).expect("the folder was there before");
     let mut numbers = BTreeMap::new();
     let number = |line: &str| {
-        let key: u64 = line.split(',').nth(1).and_then(|key| key.parse().ok()).expect("time,key,size");
+        let key: u64 = line
+            .split(',')
+            .nth(1)
+            .and_then(|key| key.parse().ok())
+            .expect("time,key,size");
         let next = numbers.len() as Object;
         *numbers.entry(key).or_insert(next)
     };

@@ -15,7 +15,10 @@ fn named(name: &str) -> PolicySpec {
 #[test]
 fn the_skewed_trace_is_the_one_counted() {
     let trace = skewed();
-    assert_eq!(trace[..10], [8496, 5452, 264, 8669, 678, 2979, 424, 12121, 1262, 4057]);
+    assert_eq!(
+        trace[..10],
+        [8496, 5452, 264, 8669, 678, 2979, 424, 12121, 1262, 4057]
+    );
     assert_eq!(trace.iter().sum::<u64>(), 1_000_988_552);
 }
 
@@ -27,14 +30,21 @@ fn misses_on_the_skewed_trace() {
         (named("clock"), [197_976, 189_973, 161_388, 72_539]),
         (named("sieve"), [196_771, 185_551, 150_678, 64_294]),
         (named("s3-fifo"), [196_212, 183_884, 149_253, 66_939]),
-        (named("s3-fifo").with("threshold", 1), [196_247, 183_834, 149_329, 66_252]),
+        (
+            named("s3-fifo").with("threshold", 1),
+            [196_247, 183_834, 149_329, 66_252],
+        ),
         (named("2q"), [196_807, 185_742, 153_182, 74_607]),
         (named("arc"), [196_654, 185_162, 151_948, 70_448]),
         (named("lfu"), [197_062, 185_978, 151_001, 64_305]),
     ];
     let trace = Trace::of_keys(skewed());
     for (policy, expected) in golden {
-        assert_eq!(misses(&policy, &trace, [100, 500, 2000, 8000]), expected, "{policy}");
+        assert_eq!(
+            misses(&policy, &trace, [100, 500, 2000, 8000]),
+            expected,
+            "{policy}"
+        );
     }
 }
 
@@ -50,7 +60,11 @@ fn a_loop_larger_than_the_cache_always_misses_unless_ghosts_break_it() {
         ("lfu", [20_000, 20_000, 20_000, 20_000, 1000]),
         ("s3-fifo", [20_000, 20_000, 5418, 2437, 1000]),
     ] {
-        assert_eq!(misses(&named(policy), &cycle, [100, 500, 900, 999, 1000]), expected, "{policy}");
+        assert_eq!(
+            misses(&named(policy), &cycle, [100, 500, 900, 999, 1000]),
+            expected,
+            "{policy}"
+        );
     }
 }
 
@@ -75,7 +89,10 @@ fn one_scan_through_a_cache_with_room_for_the_hot_keys() {
 fn with_one_size_and_cost_gdsf_is_lfu_with_aging() {
     let trace = Trace::of_keys(skewed());
     let slots = [100, 500, 2000, 8000];
-    assert_eq!(misses(&named("gdsf"), &trace, slots), misses(&named("lfu-da"), &trace, slots));
+    assert_eq!(
+        misses(&named("gdsf"), &trace, slots),
+        misses(&named("lfu-da"), &trace, slots)
+    );
 }
 
 #[test]
@@ -85,19 +102,53 @@ fn misses_on_cloud_physics() {
     };
     assert_eq!(trace.len(), 113_872);
     let golden = [
-        (named("lru"), [95_398, 94_823, 94_189, 92_816, 87_740, 75_013]),
-        (named("fifo"), [96_483, 95_520, 94_588, 92_910, 87_596, 72_732]),
-        (named("clock"), [95_293, 94_727, 94_081, 92_747, 87_731, 74_923]),
-        (named("sieve"), [94_379, 93_975, 93_411, 91_547, 84_794, 69_601]),
-        (named("s3-fifo"), [94_551, 94_017, 92_455, 87_644, 80_658, 70_641]),
-        (named("2q"), [94_565, 94_117, 93_075, 89_423, 82_104, 72_175]),
-        (named("arc"), [94_218, 94_027, 92_829, 90_159, 82_230, 67_162]),
-        (named("lfu"), [96_651, 95_562, 93_707, 91_547, 84_794, 69_601]),
-        (named("slru").with("fill", "spread"), [94_579, 94_084, 93_636, 91_778, 85_035, 66_674]),
-        (named("gdsf"), [94_697, 94_176, 93_645, 92_469, 87_633, 73_466]),
+        (
+            named("lru"),
+            [95_398, 94_823, 94_189, 92_816, 87_740, 75_013],
+        ),
+        (
+            named("fifo"),
+            [96_483, 95_520, 94_588, 92_910, 87_596, 72_732],
+        ),
+        (
+            named("clock"),
+            [95_293, 94_727, 94_081, 92_747, 87_731, 74_923],
+        ),
+        (
+            named("sieve"),
+            [94_379, 93_975, 93_411, 91_547, 84_794, 69_601],
+        ),
+        (
+            named("s3-fifo"),
+            [94_551, 94_017, 92_455, 87_644, 80_658, 70_641],
+        ),
+        (
+            named("2q"),
+            [94_565, 94_117, 93_075, 89_423, 82_104, 72_175],
+        ),
+        (
+            named("arc"),
+            [94_218, 94_027, 92_829, 90_159, 82_230, 67_162],
+        ),
+        (
+            named("lfu"),
+            [96_651, 95_562, 93_707, 91_547, 84_794, 69_601],
+        ),
+        (
+            named("slru").with("fill", "spread"),
+            [94_579, 94_084, 93_636, 91_778, 85_035, 66_674],
+        ),
+        (
+            named("gdsf"),
+            [94_697, 94_176, 93_645, 92_469, 87_633, 73_466],
+        ),
     ];
     for (policy, expected) in golden {
-        assert_eq!(misses(&policy, &trace, [500, 1000, 2000, 4000, 8000, 16_000]), expected, "{policy}");
+        assert_eq!(
+            misses(&policy, &trace, [500, 1000, 2000, 4000, 8000, 16_000]),
+            expected,
+            "{policy}"
+        );
     }
 }
 
@@ -107,11 +158,22 @@ fn misses_on_cloud_physics_with_sizes() {
         return;
     };
     let golden = [
-        (named("lru"), [93_374, 89_783, 83_572, 81_722, 72_494, 72_104, 71_972, 71_704]),
-        (named("arc").with("step", "one"), [90_252, 85_861, 78_168, 74_297, 67_381, 65_685, 64_439, 64_772]),
+        (
+            named("lru"),
+            [
+                93_374, 89_783, 83_572, 81_722, 72_494, 72_104, 71_972, 71_704,
+            ],
+        ),
+        (
+            named("arc").with("step", "one"),
+            [
+                90_252, 85_861, 78_168, 74_297, 67_381, 65_685, 64_439, 64_772,
+            ],
+        ),
     ];
     for (policy, expected) in golden {
-        let found = [1, 2, 3, 4, 5, 6, 7, 8].map(|steps| trace.misses_in_bytes(&policy, steps << 27));
+        let found =
+            [1, 2, 3, 4, 5, 6, 7, 8].map(|steps| trace.misses_in_bytes(&policy, steps << 27));
         assert_eq!(found, expected, "{policy}");
     }
 }

@@ -32,9 +32,27 @@ fn named(name: &str) -> PolicySpec {
 }
 
 const SAME: &[Same] = &[
-    Same { spec: || named("fifo"), source: LIBCACHESIM, policy: "FIFO", unit: EXACT, bytes: EXACT },
-    Same { spec: || named("lru"), source: LIBCACHESIM, policy: "LRU", unit: EXACT, bytes: EXACT },
-    Same { spec: || named("clock"), source: LIBCACHESIM, policy: "CLOCK", unit: EXACT, bytes: EXACT },
+    Same {
+        spec: || named("fifo"),
+        source: LIBCACHESIM,
+        policy: "FIFO",
+        unit: EXACT,
+        bytes: EXACT,
+    },
+    Same {
+        spec: || named("lru"),
+        source: LIBCACHESIM,
+        policy: "LRU",
+        unit: EXACT,
+        bytes: EXACT,
+    },
+    Same {
+        spec: || named("clock"),
+        source: LIBCACHESIM,
+        policy: "CLOCK",
+        unit: EXACT,
+        bytes: EXACT,
+    },
     Same {
         spec: || named("clock").with("bits", 2),
         source: LIBCACHESIM,
@@ -42,13 +60,49 @@ const SAME: &[Same] = &[
         unit: EXACT,
         bytes: EXACT,
     },
-    Same { spec: || named("sieve"), source: LIBCACHESIM, policy: "SIEVE", unit: EXACT, bytes: EXACT },
-    Same { spec: || named("lfu"), source: LIBCACHESIM, policy: "LFU", unit: EXACT, bytes: EXACT },
-    Same { spec: || named("gdsf"), source: LIBCACHESIM, policy: "GDSF", unit: EXACT, bytes: EXACT },
+    Same {
+        spec: || named("sieve"),
+        source: LIBCACHESIM,
+        policy: "SIEVE",
+        unit: EXACT,
+        bytes: EXACT,
+    },
+    Same {
+        spec: || named("lfu"),
+        source: LIBCACHESIM,
+        policy: "LFU",
+        unit: EXACT,
+        bytes: EXACT,
+    },
+    Same {
+        spec: || named("gdsf"),
+        source: LIBCACHESIM,
+        policy: "GDSF",
+        unit: EXACT,
+        bytes: EXACT,
+    },
     // libCacheSim keeps Am within what A1in leaves it even while there is room: 4 misses of 2,000,000 differ.
-    Same { spec: || named("2q"), source: LIBCACHESIM, policy: "2Q", unit: EXACT, bytes: Some(0.00001) },
-    Same { spec: || named("2q").with("recent", 0.2), source: CAFFEINE, policy: "2Q-20:50", unit: EXACT, bytes: None },
-    Same { spec: || named("s3-fifo"), source: LIBCACHESIM, policy: "S3-FIFO", unit: EXACT, bytes: EXACT },
+    Same {
+        spec: || named("2q"),
+        source: LIBCACHESIM,
+        policy: "2Q",
+        unit: EXACT,
+        bytes: Some(0.00001),
+    },
+    Same {
+        spec: || named("2q").with("recent", 0.2),
+        source: CAFFEINE,
+        policy: "2Q-20:50",
+        unit: EXACT,
+        bytes: None,
+    },
+    Same {
+        spec: || named("s3-fifo"),
+        source: LIBCACHESIM,
+        policy: "S3-FIFO",
+        unit: EXACT,
+        bytes: EXACT,
+    },
     Same {
         spec: || named("s3-fifo").with("threshold", 1),
         source: LIBCACHESIM,
@@ -57,10 +111,34 @@ const SAME: &[Same] = &[
         bytes: EXACT,
     },
     // With sizes the target's steps differ by design.
-    Same { spec: || named("arc"), source: LIBCACHESIM, policy: "ARC", unit: EXACT, bytes: Some(0.025) },
-    Same { spec: || named("arc").with("step", "one"), source: LIBCACHESIM, policy: "ARC", unit: None, bytes: EXACT },
-    Same { spec: || named("car"), source: CAFFEINE, policy: "CAR", unit: EXACT, bytes: None },
-    Same { spec: || named("slru"), source: CAFFEINE, policy: "S4LRU", unit: EXACT, bytes: None },
+    Same {
+        spec: || named("arc"),
+        source: LIBCACHESIM,
+        policy: "ARC",
+        unit: EXACT,
+        bytes: Some(0.025),
+    },
+    Same {
+        spec: || named("arc").with("step", "one"),
+        source: LIBCACHESIM,
+        policy: "ARC",
+        unit: None,
+        bytes: EXACT,
+    },
+    Same {
+        spec: || named("car"),
+        source: CAFFEINE,
+        policy: "CAR",
+        unit: EXACT,
+        bytes: None,
+    },
+    Same {
+        spec: || named("slru"),
+        source: CAFFEINE,
+        policy: "S4LRU",
+        unit: EXACT,
+        bytes: None,
+    },
     Same {
         spec: || named("slru").with("shares", vec![1, 4]),
         source: CAFFEINE,
@@ -77,7 +155,11 @@ const SAME: &[Same] = &[
         bytes: Some(0.006),
     },
     Same {
-        spec: || named("slru").with("fill", "spread").with("shares", vec![1, 4]),
+        spec: || {
+            named("slru")
+                .with("fill", "spread")
+                .with("shares", vec![1, 4])
+        },
         source: LIBCACHESIM,
         policy: "SLRU-20:80",
         unit: Some(0.002),
@@ -94,7 +176,11 @@ const FAMILIES: &[InFamily] = &[
     (|| named("s3-fifo"), "S3-FIFO", 0.0),
     (|| named("sieve"), "SIEVE", 0.0),
     (|| named("slru"), "SLRU-4", 0.0),
-    (|| named("slru").with("shares", vec![1, 4]), "SLRU-20:80", 0.0),
+    (
+        || named("slru").with("shares", vec![1, 4]),
+        "SLRU-20:80",
+        0.0,
+    ),
 ];
 
 /// The bands are rounded to six digits.
@@ -113,8 +199,12 @@ fn program_counts(trace: &str) -> Option<Counts> {
         let right: Vec<&str> = line.rsplitn(11, ',').collect();
         if left[1] == trace {
             let misses = right[6].parse().expect("misses");
-            let key =
-                (left[0].to_owned(), left[3].to_owned(), left[2] == "bytes", right[9].parse().expect("a capacity"));
+            let key = (
+                left[0].to_owned(),
+                left[3].to_owned(),
+                left[2] == "bytes",
+                right[9].parse().expect("a capacity"),
+            );
             let (least, most) = counts.entry(key).or_insert((misses, misses));
             (*least, *most) = (misses.min(*least), misses.max(*most));
         }
@@ -131,9 +221,16 @@ struct Counted {
 impl Counted {
     fn misses(&mut self, spec: &PolicySpec, in_bytes: bool, capacity: u64) -> u64 {
         let trace = &self.trace;
-        *self.misses.entry((spec.to_string(), in_bytes, capacity)).or_insert_with(|| {
-            if in_bytes { trace.misses_in_bytes(spec, capacity) } else { trace.misses(spec, capacity) }
-        })
+        *self
+            .misses
+            .entry((spec.to_string(), in_bytes, capacity))
+            .or_insert_with(|| {
+                if in_bytes {
+                    trace.misses_in_bytes(spec, capacity)
+                } else {
+                    trace.misses(spec, capacity)
+                }
+            })
     }
 }
 
@@ -142,12 +239,21 @@ fn compare(name: &str, slots: &[u64], bytes: &[u64]) {
     let (Some(trace), Some(counts)) = (Trace::of_oracle(name), program_counts(name)) else {
         return;
     };
-    let mut counted = Counted { trace, misses: BTreeMap::new() };
+    let mut counted = Counted {
+        trace,
+        misses: BTreeMap::new(),
+    };
     for line in SAME {
         for (in_bytes, capacities, band) in [(false, slots, line.unit), (true, bytes, line.bytes)] {
             let Some(band) = band else { continue };
             for capacity in capacities {
-                same_misses(name, &mut counted, &counts, line, (in_bytes, *capacity, band));
+                same_misses(
+                    name,
+                    &mut counted,
+                    &counts,
+                    line,
+                    (in_bytes, *capacity, band),
+                );
             }
         }
     }
@@ -162,8 +268,15 @@ fn same_misses(
     (in_bytes, capacity, band): (bool, u64, f64),
 ) {
     let spec = (line.spec)();
-    let key = (line.source.to_owned(), line.policy.to_owned(), in_bytes, capacity);
-    let (least, most) = *counts.get(&key).unwrap_or_else(|| panic!("{name} has no line for {key:?}"));
+    let key = (
+        line.source.to_owned(),
+        line.policy.to_owned(),
+        in_bytes,
+        capacity,
+    );
+    let (least, most) = *counts
+        .get(&key)
+        .unwrap_or_else(|| panic!("{name} has no line for {key:?}"));
     let found = counted.misses(&spec, in_bytes, capacity);
     let outside = (least.saturating_sub(found)).max(found.saturating_sub(most));
     assert!(
@@ -184,7 +297,8 @@ fn within_the_bands(name: &str, counted: &mut Counted, slots: &[u64]) {
             if fields[0] != name || fields[2] != *family || !slots.contains(&capacity) {
                 continue;
             }
-            let [low, high] = [6, 7].map(|column| fields[column].parse::<f64>().expect("a miss ratio"));
+            let [low, high] =
+                [6, 7].map(|column| fields[column].parse::<f64>().expect("a miss ratio"));
             let ratio = counted.misses(&spec, false, capacity) as f64 / counted.trace.len() as f64;
             assert!(
                 (low - slack - ROUNDING..=high + slack + ROUNDING).contains(&ratio),
@@ -198,8 +312,19 @@ fn within_the_bands(name: &str, counted: &mut Counted, slots: &[u64]) {
 
 #[test]
 fn cloud_physics() {
-    let bytes = [2_029_769, 20_297_697, 101_488_486, 202_976_972, 405_953_945, 811_907_891];
-    compare("cloudPhysicsIO", &[48, 489, 2448, 4897, 9794, 19_589], &bytes);
+    let bytes = [
+        2_029_769,
+        20_297_697,
+        101_488_486,
+        202_976_972,
+        405_953_945,
+        811_907_891,
+    ];
+    compare(
+        "cloudPhysicsIO",
+        &[48, 489, 2448, 4897, 9794, 19_589],
+        &bytes,
+    );
 }
 
 #[test]
@@ -214,7 +339,10 @@ fn oltp() {
 
 #[test]
 fn the_table_of_the_arc_paper() {
-    let (Some(trace), Some(table)) = (Trace::of_oracle("arc_oltp"), oracle_text("papers/arc_fast03_oltp.csv")) else {
+    let (Some(trace), Some(table)) = (
+        Trace::of_oracle("arc_oltp"),
+        oracle_text("papers/arc_fast03_oltp.csv"),
+    ) else {
         return;
     };
     for line in table.lines().skip(1) {
@@ -225,6 +353,9 @@ fn the_table_of_the_arc_paper() {
         let misses = trace.misses(&named(policy), pages);
         let found = 100.0 * (1.0 - misses as f64 / trace.len() as f64);
         let band = if policy == "lru" { 0.005 } else { 0.02 };
-        assert!((found - printed).abs() <= band, "{policy} at {pages} pages: {found:.3} %, the paper {printed} %");
+        assert!(
+            (found - printed).abs() <= band,
+            "{policy} at {pages} pages: {found:.3} %, the paper {printed} %"
+        );
     }
 }

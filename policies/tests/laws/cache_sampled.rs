@@ -15,22 +15,51 @@ struct Drawn {
 
 const DRAWN: &[Drawn] = &[
     // The program draws buckets of its hash table, so that its lots are not even.
-    Drawn { policy: "hyperbolic", source: "libCacheSim", theirs: "Hyperbolic", band: 0.01 },
-    Drawn { policy: "lhd", source: "libCacheSim", theirs: "LHD", band: 0.003 },
+    Drawn {
+        policy: "hyperbolic",
+        source: "libCacheSim",
+        theirs: "Hyperbolic",
+        band: 0.01,
+    },
+    Drawn {
+        policy: "lhd",
+        source: "libCacheSim",
+        theirs: "LHD",
+        band: 0.003,
+    },
     // Among equal use counts the program takes the lower block number, ours the less recent.
-    Drawn { policy: "lecar", source: "cacheus-authors", theirs: "LeCaR", band: 0.045 },
-    Drawn { policy: "cacheus", source: "cacheus-authors", theirs: "Cacheus", band: 0.02 },
+    Drawn {
+        policy: "lecar",
+        source: "cacheus-authors",
+        theirs: "LeCaR",
+        band: 0.045,
+    },
+    Drawn {
+        policy: "cacheus",
+        source: "cacheus-authors",
+        theirs: "Cacheus",
+        band: 0.02,
+    },
 ];
 
 /// No two seeds' miss ratios differ by more. Widest apart is CACHEUS, whose learning rate wanders by lot.
 const SPREAD: f64 = 0.02;
 
 fn compare(name: &str, slots: &[u64], seeds: u64) {
-    let (Some(trace), Some(table)) = (Trace::of_oracle(name), oracle_text("cache/miss_ratios_summary.csv")) else {
+    let (Some(trace), Some(table)) = (
+        Trace::of_oracle(name),
+        oracle_text("cache/miss_ratios_summary.csv"),
+    ) else {
         return;
     };
     let mut outside = Vec::new();
-    for Drawn { policy, source, theirs, band } in DRAWN {
+    for Drawn {
+        policy,
+        source,
+        theirs,
+        band,
+    } in DRAWN
+    {
         let mut compared = 0;
         for line in table.lines() {
             // source,trace,mode,policy,fraction,capacity,runs,miss_ratio_mean,miss_ratio_min,miss_ratio_max,...
@@ -40,12 +69,18 @@ fn compare(name: &str, slots: &[u64], seeds: u64) {
                 continue;
             }
             let spec = PolicySpec::named(policy);
-            let ratio = |seed| trace.misses_drawn(&spec, capacity, seed) as f64 / trace.len() as f64;
+            let ratio =
+                |seed| trace.misses_drawn(&spec, capacity, seed) as f64 / trace.len() as f64;
             let ratios: Vec<f64> = (1..=seeds).map(ratio).collect();
-            let (least, most) = ratios.iter().fold((1.0f64, 0.0f64), |(least, most), r| (least.min(*r), most.max(*r)));
-            let [low, high] = [8, 9].map(|column| fields[column].parse::<f64>().expect("a miss ratio"));
+            let (least, most) = ratios.iter().fold((1.0f64, 0.0f64), |(least, most), r| {
+                (least.min(*r), most.max(*r))
+            });
+            let [low, high] =
+                [8, 9].map(|column| fields[column].parse::<f64>().expect("a miss ratio"));
             if least < low - band || most > high + band || most - least > SPREAD {
-                outside.push(format!("{policy} on {name} at {capacity}: {ratios:?}, {source} {low}..={high}"));
+                outside.push(format!(
+                    "{policy} on {name} at {capacity}: {ratios:?}, {source} {low}..={high}"
+                ));
             }
             compared += 1;
         }
@@ -67,7 +102,9 @@ fn oltp() {
 #[test]
 fn on_a_skewed_trace_they_beat_lru_and_not_min() {
     let trace = Trace::of_keys(skewed());
-    let misses = |policy: &str| [500, 2000, 8000].map(|slots| trace.misses(&PolicySpec::named(policy), slots));
+    let misses = |policy: &str| {
+        [500, 2000, 8000].map(|slots| trace.misses(&PolicySpec::named(policy), slots))
+    };
     let (lru, min) = ([190_086, 162_485, 75_216], [143_152, 96_087, 35_081]);
     for policy in ["hyperbolic", "lecar", "cacheus", "lrb"] {
         let found = misses(policy);

@@ -23,7 +23,10 @@ impl Trace {
             (*numbers.entry(access.key).or_insert(next), access)
         };
         let requests = requests.into_iter().map(number).collect();
-        Self { requests, objects: numbers.len() }
+        Self {
+            requests,
+            objects: numbers.len(),
+        }
     }
 
     pub(crate) fn of_keys(keys: impl IntoIterator<Item = u64>) -> Self {
@@ -34,8 +37,14 @@ impl Trace {
     pub(crate) fn of_oracle(name: &str) -> Option<Self> {
         let text = oracle_text(&format!("cache/traces/{name}.csv.zst"))?;
         let access = |line: &str| {
-            let mut fields = line.split(',').skip(1).map(|field| field.parse().expect("time,key,size"));
-            Access::sized(fields.next().expect("a key"), fields.next().expect("a size"))
+            let mut fields = line
+                .split(',')
+                .skip(1)
+                .map(|field| field.parse().expect("time,key,size"));
+            Access::sized(
+                fields.next().expect("a key"),
+                fields.next().expect("a size"),
+            )
         };
         Some(Self::new(text.lines().skip(1).map(access)))
     }
@@ -68,10 +77,19 @@ impl Trace {
         self.replay(spec, bytes, 1, |access| *access)
     }
 
-    fn replay(&self, spec: &PolicySpec, capacity: u64, seed: u64, charge: impl Fn(&Access) -> Access) -> u64 {
+    fn replay(
+        &self,
+        spec: &PolicySpec,
+        capacity: u64,
+        seed: u64,
+        charge: impl Fn(&Access) -> Access,
+    ) -> u64 {
         let eviction = cache::build(spec, capacity, seed).expect("the policy builds");
         let mut cache = Replay::new(eviction, None, capacity, self.objects);
-        self.requests.iter().map(|(object, access)| u64::from(!cache.request(*object, &charge(access)))).sum()
+        self.requests
+            .iter()
+            .map(|(object, access)| u64::from(!cache.request(*object, &charge(access))))
+            .sum()
     }
 }
 

@@ -6,7 +6,10 @@ use bytes::Bytes;
 
 use crate::SplitMix64;
 
-const FACTS: FilterFacts = FilterFacts { level: 2, deepest: 3 };
+const FACTS: FilterFacts = FilterFacts {
+    level: 2,
+    deepest: 3,
+};
 
 fn hashes(seed: u64, count: usize) -> Vec<u64> {
     let mut random = SplitMix64(seed);
@@ -17,14 +20,20 @@ fn hashes(seed: u64, count: usize) -> Vec<u64> {
 fn no_key_built_in_is_denied() {
     for entry in FAMILY.entries {
         let policy = build(&PolicySpec::named(entry.name)).expect("defaults build");
-        let mut sets: Vec<Vec<u64>> = [1, 2, 51, 52, 1000, 30_000].iter().map(|count| hashes(7, *count)).collect();
+        let mut sets: Vec<Vec<u64>> = [1, 2, 51, 52, 1000, 30_000]
+            .iter()
+            .map(|count| hashes(7, *count))
+            .collect();
         // Hashes that differ in their low or high bits alone, and the ends.
         sets.push((0..1000).collect());
         sets.push((0..1000).map(|i| i << 54).collect());
         sets.push(vec![0, u64::MAX]);
         for set in sets {
-            let Some(encoded) = policy.build(&set, &FACTS) else { continue };
-            let filter = decode(entry.name, Bytes::from(encoded)).expect("what was encoded decodes");
+            let Some(encoded) = policy.build(&set, &FACTS) else {
+                continue;
+            };
+            let filter =
+                decode(entry.name, Bytes::from(encoded)).expect("what was encoded decodes");
             assert!(filter.memory_bytes() > 0, "{}", entry.name);
             let denied = set.iter().find(|hash| !filter.may_contain(**hash));
             assert_eq!(denied, None, "{}, {} keys", entry.name, set.len());
@@ -35,7 +44,11 @@ fn no_key_built_in_is_denied() {
 #[test]
 fn the_same_keys_give_the_same_filter() {
     for entry in FAMILY.entries {
-        let build = || build(&PolicySpec::named(entry.name)).expect("defaults build").build(&hashes(1, 500), &FACTS);
+        let build = || {
+            build(&PolicySpec::named(entry.name))
+                .expect("defaults build")
+                .build(&hashes(1, 500), &FACTS)
+        };
         assert_eq!(build(), build(), "{}", entry.name);
     }
 }
@@ -46,7 +59,11 @@ fn broken_bytes_do_no_harm() {
         let policy = build(&PolicySpec::named(entry.name)).expect("defaults build");
         let encoded = Bytes::from(policy.build(&hashes(3, 300), &FACTS).unwrap_or_default());
         for length in 0..encoded.len() {
-            assert!(decode(entry.name, encoded.slice(..length)).is_none(), "{}: {length} bytes", entry.name);
+            assert!(
+                decode(entry.name, encoded.slice(..length)).is_none(),
+                "{}: {length} bytes",
+                entry.name
+            );
         }
         let mut random = SplitMix64(9);
         for _ in 0..2000 {

@@ -36,19 +36,35 @@ fn random_log(chance: &mut SplitMix64) -> ValueLogFacts {
             collections: chance.below(4) as u32,
         }
     });
-    ValueLogFacts { files: files.collect(), file_bytes, urgent: chance.below(3) == 0 }
+    ValueLogFacts {
+        files: files.collect(),
+        file_bytes,
+        urgent: chance.below(3) == 0,
+    }
 }
 
 fn check(log: &ValueLogFacts, victims: &[u64], what: &str) {
     let distinct: BTreeSet<u64> = victims.iter().copied().collect();
     assert_eq!(distinct.len(), victims.len(), "{what}: {victims:?}");
-    let file =
-        |id: &u64| log.files.iter().find(|file| file.id == *id).unwrap_or_else(|| panic!("{what}: no file {id}"));
+    let file = |id: &u64| {
+        log.files
+            .iter()
+            .find(|file| file.id == *id)
+            .unwrap_or_else(|| panic!("{what}: no file {id}"))
+    };
     let files: Vec<&ValueFileFacts> = victims.iter().map(file).collect();
-    assert!(files.iter().all(|file| file.garbage_bytes > 0), "{what}: {files:?}");
+    assert!(
+        files.iter().all(|file| file.garbage_bytes > 0),
+        "{what}: {files:?}"
+    );
     let live: u64 = files.iter().map(|file| file.live_bytes()).sum();
-    let most = log.file_bytes.max(files.first().map_or(0, |file| file.live_bytes()));
-    assert!(live <= most, "{what}: {live} bytes are live of at most {most}");
+    let most = log
+        .file_bytes
+        .max(files.first().map_or(0, |file| file.live_bytes()));
+    assert!(
+        live <= most,
+        "{what}: {live} bytes are live of at most {most}"
+    );
 }
 
 #[test]
@@ -63,10 +79,19 @@ fn victims_are_files_with_garbage_whose_survivors_fit_one_file() {
                 let victims = one.victims(&log);
                 let what = format!("{}, seed {seed}, step {step}", entry.name);
                 check(&log, &victims, &what);
-                assert_eq!(victims, other.victims(&log), "{what}: the same facts, the same victims");
+                assert_eq!(
+                    victims,
+                    other.victims(&log),
+                    "{what}: the same facts, the same victims"
+                );
                 named += victims.len();
             }
-            assert_eq!(named == 0, entry.name == NONE, "{}, seed {seed}", entry.name);
+            assert_eq!(
+                named == 0,
+                entry.name == NONE,
+                "{}, seed {seed}",
+                entry.name
+            );
         }
     }
 }
@@ -78,20 +103,51 @@ fn a_clean_log_has_no_victims_and_an_urgent_one_with_garbage_has() {
             let what = format!("{}, seed {seed}", entry.name);
             let mut chance = SplitMix64(seed);
             let mut log = random_log(&mut chance);
-            log.files.push(ValueFileFacts { id: 1000, bytes: log.file_bytes, ..ValueFileFacts::default() });
+            log.files.push(ValueFileFacts {
+                id: 1000,
+                bytes: log.file_bytes,
+                ..ValueFileFacts::default()
+            });
             for urgent in [false, true] {
-                let clean = log.files.iter().map(|file| ValueFileFacts { garbage_bytes: 0, ..*file }).collect();
-                let clean = ValueLogFacts { files: clean, urgent, ..log };
-                assert_eq!(policy(&PolicySpec::named(entry.name)).victims(&clean), [0_u64; 0], "{what}");
+                let clean = log
+                    .files
+                    .iter()
+                    .map(|file| ValueFileFacts {
+                        garbage_bytes: 0,
+                        ..*file
+                    })
+                    .collect();
+                let clean = ValueLogFacts {
+                    files: clean,
+                    urgent,
+                    ..log
+                };
+                assert_eq!(
+                    policy(&PolicySpec::named(entry.name)).victims(&clean),
+                    [0_u64; 0],
+                    "{what}"
+                );
             }
             // One file with a fifth of garbage, wherever it stands, is enough.
             let dirty = chance.below(log.files.len() as u64) as usize;
             for (place, file) in log.files.iter_mut().enumerate() {
-                file.garbage_bytes = if place == dirty { file.bytes.div_ceil(5) } else { 0 };
+                file.garbage_bytes = if place == dirty {
+                    file.bytes.div_ceil(5)
+                } else {
+                    0
+                };
             }
             log.urgent = true;
-            let expected = if entry.name == NONE { vec![] } else { vec![log.files[dirty].id] };
-            assert_eq!(policy(&PolicySpec::named(entry.name)).victims(&log), expected, "{what}");
+            let expected = if entry.name == NONE {
+                vec![]
+            } else {
+                vec![log.files[dirty].id]
+            };
+            assert_eq!(
+                policy(&PolicySpec::named(entry.name)).victims(&log),
+                expected,
+                "{what}"
+            );
         }
     }
 }
@@ -101,8 +157,14 @@ fn cost_benefit_is_greedy_where_ages_are_equal() {
     for seed in 0..2000 {
         let mut chance = SplitMix64(seed);
         let mut log = random_log(&mut chance);
-        let age_bytes = if chance.below(4) == 0 { 0 } else { chance.below(1 << 40) };
-        log.files.iter_mut().for_each(|file| file.age_bytes = age_bytes);
+        let age_bytes = if chance.below(4) == 0 {
+            0
+        } else {
+            chance.below(1 << 40)
+        };
+        log.files
+            .iter_mut()
+            .for_each(|file| file.age_bytes = age_bytes);
         let [greedy, cost_benefit] =
             ["greedy", "cost-benefit"].map(|name| policy(&PolicySpec::named(name)).victims(&log));
         assert_eq!(greedy, cost_benefit, "seed {seed}");
@@ -116,13 +178,21 @@ fn balance(alpha: f64) -> f64 {
     let (mut low, mut high) = (1e-9_f64, 1.0 - 1e-9);
     for _ in 0..100 {
         let middle = f64::midpoint(low, high);
-        if (middle - 1.0) / middle.ln() < alpha { low = middle } else { high = middle }
+        if (middle - 1.0) / middle.ln() < alpha {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     low
 }
 
 /// Overwrites keys as `draw` says, ten times as many as there are before what counts and ten times in it.
-fn steady(log: &mut Log, mut write: impl FnMut(&mut Log, u32), mut draw: impl FnMut() -> u32) -> Done {
+fn steady(
+    log: &mut Log,
+    mut write: impl FnMut(&mut Log, u32),
+    mut draw: impl FnMut() -> u32,
+) -> Done {
     for _ in 0..10 * KEYS {
         write(log, draw());
     }
@@ -143,8 +213,15 @@ fn uniform(seed: u64) -> impl FnMut() -> u32 {
 fn skewed(seed: u64) -> impl FnMut() -> u32 {
     let mut chance = SplitMix64(seed);
     move || {
-        let (hot, lot) = (chance.below(10) > 0, chance.below(u64::from(KEYS) / 10) as u32);
-        if hot { lot * 10 } else { lot * 10 + 1 + chance.below(9) as u32 }
+        let (hot, lot) = (
+            chance.below(10) > 0,
+            chance.below(u64::from(KEYS) / 10) as u32,
+        );
+        if hot {
+            lot * 10
+        } else {
+            lot * 10 + 1 + chance.below(9) as u32
+        }
     }
 }
 
@@ -159,11 +236,21 @@ fn write_amplification_is_what_the_victims_live_share_says() {
         for garbage in [0.2, 0.35, 0.5, 0.7] {
             let mut policy = policy(&PolicySpec::named(name).with("garbage", garbage));
             let mut log = Log::loaded(KEYS, FILE_BYTES);
-            let done = steady(&mut log, |log, key| log.write(key, &mut *policy), uniform(7));
+            let done = steady(
+                &mut log,
+                |log, key| log.write(key, &mut *policy),
+                uniform(7),
+            );
             let (u, amplification) = (done.victims_live(), done.write_amplification());
-            assert!(near(amplification, 1.0 / (1.0 - u), 0.05), "{name}, {garbage}: {amplification} at {u}");
+            assert!(
+                near(amplification, 1.0 / (1.0 - u), 0.05),
+                "{name}, {garbage}: {amplification} at {u}"
+            );
             let early = 1.0 - garbage - u;
-            assert!((0.0..0.03).contains(&early), "{name}: {u} is live of what is collected at {garbage}");
+            assert!(
+                (0.0..0.03).contains(&early),
+                "{name}: {u} is live of what is collected at {garbage}"
+            );
         }
     }
 }
@@ -173,7 +260,11 @@ fn within(spec: &PolicySpec, alpha: f64, draw: impl FnMut() -> u32) -> Done {
     let mut policy = policy(spec);
     let mut log = Log::loaded(KEYS, FILE_BYTES);
     let space = (f64::from(KEYS) / alpha) as u64;
-    steady(&mut log, |log, key| log.write_within(space, key, &mut *policy), draw)
+    steady(
+        &mut log,
+        |log, key| log.write_within(space, key, &mut *policy),
+        draw,
+    )
 }
 
 #[test]
@@ -182,14 +273,26 @@ fn under_uniform_overwrites_the_live_share_follows_from_the_space() {
         let done = |name| within(&PolicySpec::named(name), alpha, uniform(3));
         let (oldest, greedy) = (done("age-cutoff"), done("greedy"));
         for (name, done) in [("age-cutoff", oldest), ("greedy", greedy)] {
-            let (u, expected) = (done.victims_live(), balance(1.0 / done.space_amplification(KEYS)));
-            assert!((u - expected).abs() < 0.01, "{name}, {alpha}: {u} is live, {expected} in theory");
-            assert!(near(done.write_amplification(), 1.0 / (1.0 - u), 0.05), "{name}, {alpha}: {done:?}");
+            let (u, expected) = (
+                done.victims_live(),
+                balance(1.0 / done.space_amplification(KEYS)),
+            );
+            assert!(
+                (u - expected).abs() < 0.01,
+                "{name}, {alpha}: {u} is live, {expected} in theory"
+            );
+            assert!(
+                near(done.write_amplification(), 1.0 / (1.0 - u), 0.05),
+                "{name}, {alpha}: {done:?}"
+            );
         }
         // What looks at more than garbage cannot win where there is no more to know, and should not lose much.
         for (name, most) in [("hot-cold", 1.02), ("cost-benefit", 1.35)] {
             let times = done(name).write_amplification() / greedy.write_amplification();
-            assert!((0.97..most).contains(&times), "{name}, {alpha}: {times} times the writes of greedy");
+            assert!(
+                (0.97..most).contains(&times),
+                "{name}, {alpha}: {times} times the writes of greedy"
+            );
         }
     }
 }
@@ -203,8 +306,14 @@ fn under_skew_it_pays_to_tell_hot_from_cold() {
             let one = done(name);
             let times = one.write_amplification() / greedy.write_amplification();
             let space = [one, greedy].map(|done| done.space_amplification(KEYS));
-            assert!(times < most, "{name}, {alpha}: {times} times the writes of greedy");
-            assert!(space[0] < space[1] + 0.01, "{name}, {alpha}: space {space:?}");
+            assert!(
+                times < most,
+                "{name}, {alpha}: {times} times the writes of greedy"
+            );
+            assert!(
+                space[0] < space[1] + 0.01,
+                "{name}, {alpha}: space {space:?}"
+            );
         }
     }
 }

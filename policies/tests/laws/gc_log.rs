@@ -111,7 +111,11 @@ impl Log {
             age_bytes: self.appended - file.born,
             collections: file.collections,
         };
-        ValueLogFacts { files: self.sealed.iter().map(fact).collect(), file_bytes: self.file_bytes, urgent }
+        ValueLogFacts {
+            files: self.sealed.iter().map(fact).collect(),
+            file_bytes: self.file_bytes,
+            urgent,
+        }
     }
 
     fn collect(&mut self, victims: &[u64]) {
@@ -141,7 +145,12 @@ impl Log {
 
     /// Files in which everything is dead go without a collection.
     fn drop_dead(&mut self) {
-        let dead: u64 = self.sealed.values().filter(|file| file.live == 0).map(|file| file.keys.len() as u64).sum();
+        let dead: u64 = self
+            .sealed
+            .values()
+            .filter(|file| file.live == 0)
+            .map(|file| file.keys.len() as u64)
+            .sum();
         self.bytes -= dead;
         self.done.collected += dead;
         self.sealed.retain(|_, file| file.live > 0);
@@ -174,7 +183,11 @@ impl Log {
         self.drop_dead();
         while self.bytes > space_max {
             let victims = policy.victims(&self.facts(true));
-            assert!(!victims.is_empty(), "{} bytes of {space_max}, and nothing is worth it", self.bytes);
+            assert!(
+                !victims.is_empty(),
+                "{} bytes of {space_max}, and nothing is worth it",
+                self.bytes
+            );
             self.collect(&victims);
         }
     }
@@ -183,10 +196,19 @@ impl Log {
     pub(crate) fn audit(&self) {
         let files = || self.sealed.iter().chain([(&self.active.0, &self.active.1)]);
         for (key, (id, place)) in self.newest.iter().enumerate() {
-            let file = files().find(|(other, _)| *other == id).expect("its file is there").1;
+            let file = files()
+                .find(|(other, _)| *other == id)
+                .expect("its file is there")
+                .1;
             assert_eq!(file.keys[*place as usize] as usize, key);
         }
-        assert_eq!(files().map(|(_, file)| file.live).sum::<u64>(), self.newest.len() as u64);
-        assert_eq!(files().map(|(_, file)| file.keys.len() as u64).sum::<u64>(), self.bytes);
+        assert_eq!(
+            files().map(|(_, file)| file.live).sum::<u64>(),
+            self.newest.len() as u64
+        );
+        assert_eq!(
+            files().map(|(_, file)| file.keys.len() as u64).sum::<u64>(),
+            self.bytes
+        );
     }
 }

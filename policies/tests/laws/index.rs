@@ -12,14 +12,23 @@ fn check(name: &str, model: &dyn Model, images: &[u64], image: u64) {
     let window = model.locate(image);
     let (lo, hi) = (window.lo as usize, window.hi as usize);
     let rank = images.partition_point(|stored| *stored < image);
-    assert!(lo <= rank && rank <= hi, "{name}: {image} has rank {rank}, not in {window:?}");
-    assert!(hi <= images.len(), "{name}: {window:?} of {} keys", images.len());
+    assert!(
+        lo <= rank && rank <= hi,
+        "{name}: {image} has rank {rank}, not in {window:?}"
+    );
+    assert!(
+        hi <= images.len(),
+        "{name}: {window:?} of {} keys",
+        images.len()
+    );
 }
 
 /// A policy's model of `images` with every parameter at its default but those given; None where it makes none.
 fn trained(spec: &PolicySpec, images: &[u64]) -> Option<Box<dyn Model>> {
     match build(spec).expect("in range").train(images) {
-        Trained::Model(encoded) => Some(decode(&spec.policy, Bytes::from(encoded)).expect("what was encoded decodes")),
+        Trained::Model(encoded) => {
+            Some(decode(&spec.policy, Bytes::from(encoded)).expect("what was encoded decodes"))
+        }
         Trained::Refused(reason) => {
             assert!(!reason.is_empty(), "{spec}");
             None
@@ -30,16 +39,26 @@ fn trained(spec: &PolicySpec, images: &[u64]) -> Option<Box<dyn Model>> {
 
 /// Every registered policy, and more of those with parameters that change what a model looks like.
 fn specs() -> Vec<PolicySpec> {
-    let mut specs: Vec<PolicySpec> = FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name)).collect();
+    let mut specs: Vec<PolicySpec> = FAMILY
+        .entries
+        .iter()
+        .map(|entry| PolicySpec::named(entry.name))
+        .collect();
     for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
         let spec = PolicySpec::named(policy);
         specs.extend([1, 3, 64, 4096].map(|epsilon| spec.clone().with("epsilon", epsilon)));
         specs.push(spec.with("over", "blocks").with("epsilon", 1));
     }
     for policy in ["cone", "pgm"] {
-        specs.push(PolicySpec::named(policy).with("over", "blocks").with("epsilon", 0));
+        specs.push(
+            PolicySpec::named(policy)
+                .with("over", "blocks")
+                .with("epsilon", 0),
+        );
     }
-    let pgm = PolicySpec::named("pgm").with("over", "blocks").with("epsilon", 1);
+    let pgm = PolicySpec::named("pgm")
+        .with("over", "blocks")
+        .with("epsilon", 1);
     specs.extend([0, 1, 64].map(|internal| pgm.clone().with("epsilon_internal", internal)));
     let spline = PolicySpec::named("radix-spline").with("epsilon", 2);
     specs.extend([1, 18].map(|bits| spline.clone().with("radix_bits", bits)));
@@ -63,7 +82,10 @@ fn the_rank_lies_in_the_window_for_every_key_and_every_gap() {
             };
             let name = format!("{spec}, {set}");
             models += 1;
-            assert!(model.memory_bytes() > 0 && model.segments() > 0 && model.probes(images[0]) > 0, "{name}");
+            assert!(
+                model.memory_bytes() > 0 && model.segments() > 0 && model.probes(images[0]) > 0,
+                "{name}"
+            );
             for image in images {
                 for near in [image.saturating_sub(1), *image, image.saturating_add(1)] {
                     check(&name, &*model, images, near);
@@ -76,7 +98,10 @@ fn the_rank_lies_in_the_window_for_every_key_and_every_gap() {
                 check(&name, &*model, images, end);
             }
         }
-        assert!(spec.policy == FAMILY.default || models >= 5, "{spec}: {models} models");
+        assert!(
+            spec.policy == FAMILY.default || models >= 5,
+            "{spec}: {models} models"
+        );
     }
 }
 
@@ -84,7 +109,8 @@ fn the_rank_lies_in_the_window_for_every_key_and_every_gap() {
 #[test]
 #[expect(clippy::print_stderr, reason = "the soak says what it tried")]
 fn no_window_misses_a_random_image() {
-    let lookups = std::env::var("AURA_LOOKUPS").map_or(2000, |count| count.parse::<u64>().expect("a number"));
+    let lookups =
+        std::env::var("AURA_LOOKUPS").map_or(2000, |count| count.parse::<u64>().expect("a number"));
     let names = ["square", "uniform44", "gaps", "clusters", "linear"];
     let mut sets: Vec<(&str, Vec<u64>)> = names.map(|name| (name, golden(name))).into();
     sets.extend(hard().into_iter().filter(|(_, images)| !images.is_empty()));
@@ -111,7 +137,10 @@ fn no_window_misses_a_random_image() {
             }
         }
     }
-    eprintln!("{} look-ups on {models} models: no window missed", models * lookups);
+    eprintln!(
+        "{} look-ups on {models} models: no window missed",
+        models * lookups
+    );
 }
 
 #[test]
@@ -119,9 +148,16 @@ fn exact_models_have_windows_of_one_rank() {
     for policy in ["binary", "eytzinger", "interpolation", "oracle"] {
         for (set, images) in hard().iter().filter(|(_, images)| !images.is_empty()) {
             let model = trained(&PolicySpec::named(policy), images).expect("never refused");
-            for image in images.iter().flat_map(|image| [*image, image.saturating_add(1)]) {
+            for image in images
+                .iter()
+                .flat_map(|image| [*image, image.saturating_add(1)])
+            {
                 let rank = images.partition_point(|stored| *stored < image) as u32;
-                assert_eq!(model.locate(image), Window { lo: rank, hi: rank }, "{policy}, {set}, {image}");
+                assert_eq!(
+                    model.locate(image),
+                    Window { lo: rank, hi: rank },
+                    "{policy}, {set}, {image}"
+                );
             }
         }
     }
@@ -130,9 +166,16 @@ fn exact_models_have_windows_of_one_rank() {
 #[test]
 fn windows_are_about_two_epsilon_wide() {
     for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
-        for (set, epsilon) in [("square", 8), ("uniform44", 16), ("gaps", 64), ("clusters", 32), ("linear", 4)] {
+        for (set, epsilon) in [
+            ("square", 8),
+            ("uniform44", 16),
+            ("gaps", 64),
+            ("clusters", 32),
+            ("linear", 4),
+        ] {
             let images = golden(set);
-            let model = trained(&PolicySpec::named(policy).with("epsilon", epsilon), &images).expect("it pays");
+            let model = trained(&PolicySpec::named(policy).with("epsilon", epsilon), &images)
+                .expect("it pays");
             let width = |image: &u64| model.locate(*image).hi - model.locate(*image).lo;
             let widest = images.iter().map(width).max().unwrap_or(0);
             assert!(widest <= 2 * epsilon + 2, "{policy}, {set}: {widest}");
@@ -144,9 +187,14 @@ fn windows_are_about_two_epsilon_wide() {
 fn over_blocks_whose_last_keys_lie_on_a_line_a_window_is_two_blocks_at_most() {
     let last_keys: Vec<u64> = golden("linear").into_iter().skip(39).step_by(40).collect();
     for policy in ["cone", "pgm"] {
-        let spec = PolicySpec::named(policy).with("over", "blocks").with("epsilon", 0);
+        let spec = PolicySpec::named(policy)
+            .with("over", "blocks")
+            .with("epsilon", 0);
         let model = trained(&spec, &last_keys).expect("it pays");
-        for image in last_keys.iter().flat_map(|image| [image - 100, *image, image + 1]) {
+        for image in last_keys
+            .iter()
+            .flat_map(|image| [image - 100, *image, image + 1])
+        {
             let window = model.locate(image);
             assert!(window.hi - window.lo <= 1, "{spec}, {image}: {window:?}");
         }
@@ -159,10 +207,14 @@ fn long_runs_of_equal_images_widen_no_other_window() {
     images.extend([50_000; 500]);
     images.sort_unstable();
     for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
-        let model = trained(&PolicySpec::named(policy).with("epsilon", 8), &images).expect("it pays");
+        let model =
+            trained(&PolicySpec::named(policy).with("epsilon", 8), &images).expect("it pays");
         for image in [5, 49_990, 50_000, 50_001, 50_010, 99_990] {
             let window = model.locate(image);
-            assert!(window.hi - window.lo <= 2 * 8 + 2, "{policy}, {image}: {window:?}");
+            assert!(
+                window.hi - window.lo <= 2 * 8 + 2,
+                "{policy}, {image}: {window:?}"
+            );
         }
     }
 }
@@ -173,7 +225,11 @@ fn an_outlier_costs_no_segment_model_more_than_a_segment() {
     let smooth: Vec<u64> = (0..50_000).map(|i| i * i).collect();
     let with_outlier: Vec<u64> = smooth.iter().copied().chain([u64::MAX - 5]).collect();
     for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
-        let segments = |images| trained(&PolicySpec::named(policy), images).expect("it pays").segments();
+        let segments = |images| {
+            trained(&PolicySpec::named(policy), images)
+                .expect("it pays")
+                .segments()
+        };
         assert!(segments(&with_outlier) <= segments(&smooth) + 1, "{policy}");
     }
 }
@@ -183,9 +239,13 @@ fn models_of_smooth_sets_are_a_hundredth_of_a_plain_array() {
     for set in ["square", "gaps", "linear"] {
         let images = golden(set);
         for policy in ["cone", "greedy-plr", "pgm", "radix-spline", "rmi"] {
-            let bytes =
-                trained(&PolicySpec::named(policy).with("epsilon", 32), &images).expect("it pays").memory_bytes();
-            assert!(bytes <= 8 * images.len() as u64 / 100, "{policy}, {set}: {bytes} bytes");
+            let bytes = trained(&PolicySpec::named(policy).with("epsilon", 32), &images)
+                .expect("it pays")
+                .memory_bytes();
+            assert!(
+                bytes <= 8 * images.len() as u64 / 100,
+                "{policy}, {set}: {bytes} bytes"
+            );
         }
     }
 }
@@ -195,14 +255,27 @@ fn what_would_not_pay_is_refused() {
     let mut random = SplitMix64(3);
     let mut noise: Vec<u64> = (0..1000).map(|_| random.next()).collect();
     noise.sort_unstable();
-    for (policy, epsilon) in [("cone", 0), ("greedy-plr", 1), ("pgm", 0), ("radix-spline", 1), ("rmi", 1)] {
+    for (policy, epsilon) in [
+        ("cone", 0),
+        ("greedy-plr", 1),
+        ("pgm", 0),
+        ("radix-spline", 1),
+        ("rmi", 1),
+    ] {
         let spec = PolicySpec::named(policy).with("epsilon", epsilon);
         for images in [&[][..], &[7], &[7, 7, 7], &[1, 2, 3], &noise] {
-            assert!(trained(&spec, images).is_none(), "{spec}: {} images", images.len());
+            assert!(
+                trained(&spec, images).is_none(),
+                "{spec}: {} images",
+                images.len()
+            );
         }
     }
     for policy in ["binary", "eytzinger", "interpolation", "oracle"] {
-        assert!(trained(&PolicySpec::named(policy), &[]).is_none(), "{policy}");
+        assert!(
+            trained(&PolicySpec::named(policy), &[]).is_none(),
+            "{policy}"
+        );
     }
 }
 
@@ -225,7 +298,10 @@ fn parameters_out_of_range_are_refused() {
     ];
     for (policy, parameter, value) in wrong {
         let spec = PolicySpec::named(policy).with(parameter, value);
-        assert!(matches!(build(&spec), Err(PolicyError::BadParameter { .. })), "{spec}");
+        assert!(
+            matches!(build(&spec), Err(PolicyError::BadParameter { .. })),
+            "{spec}"
+        );
     }
 }
 
@@ -237,7 +313,11 @@ fn ranks_are_of_entries_or_blocks_as_asked() {
     }
     for policy in ["cone", "greedy-plr", "pgm", "radix-spline", "rmi"] {
         assert_eq!(ranks(PolicySpec::named(policy)), Ranks::Entries, "{policy}");
-        assert_eq!(ranks(PolicySpec::named(policy).with("over", "blocks")), Ranks::Blocks, "{policy}");
+        assert_eq!(
+            ranks(PolicySpec::named(policy).with("over", "blocks")),
+            Ranks::Blocks,
+            "{policy}"
+        );
     }
 }
 
@@ -251,7 +331,11 @@ fn broken_bytes_do_no_harm() {
             Trained::Fence | Trained::Refused(_) => Bytes::new(),
         };
         for length in 0..encoded.len() {
-            assert!(decode(entry.name, encoded.slice(..length)).is_none(), "{}: {length} bytes", entry.name);
+            assert!(
+                decode(entry.name, encoded.slice(..length)).is_none(),
+                "{}: {length} bytes",
+                entry.name
+            );
         }
         let mut random = SplitMix64(11);
         for _ in 0..5000 {

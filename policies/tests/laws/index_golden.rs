@@ -12,7 +12,9 @@ use crate::index_sets::{golden, oracle, oracle_keys};
 fn pieces(policy: &str, epsilon: u32, images: &[u64]) -> u64 {
     let spec = PolicySpec::named(policy).with("epsilon", epsilon);
     match build(&spec).expect("in range").train(images) {
-        Trained::Model(encoded) => decode(policy, Bytes::from(encoded)).expect("it reads back").segments(),
+        Trained::Model(encoded) => decode(policy, Bytes::from(encoded))
+            .expect("it reads back")
+            .segments(),
         other => panic!("{spec}: {other:?}"),
     }
 }
@@ -42,9 +44,21 @@ const GOLDEN: [(&str, u32, [u64; 4]); 17] = [
 fn pieces_are_those_counted_before() {
     for (set, epsilon, [optimal, greedy, cone, knots]) in GOLDEN {
         let images = golden(set);
-        assert_eq!(pieces("pgm", epsilon, &images), optimal, "optimal, {set}, {epsilon}");
-        for (policy, counted) in [("greedy-plr", greedy), ("cone", cone), ("radix-spline", knots)] {
-            assert_eq!(pieces(policy, epsilon, &images), counted, "{policy}, {set}, {epsilon}");
+        assert_eq!(
+            pieces("pgm", epsilon, &images),
+            optimal,
+            "optimal, {set}, {epsilon}"
+        );
+        for (policy, counted) in [
+            ("greedy-plr", greedy),
+            ("cone", cone),
+            ("radix-spline", knots),
+        ] {
+            assert_eq!(
+                pieces(policy, epsilon, &images),
+                counted,
+                "{policy}, {set}, {epsilon}"
+            );
         }
     }
 }
@@ -57,9 +71,15 @@ fn the_optimum_falls_with_epsilon_and_is_never_beaten() {
         for epsilon in [4, 5, 8, 13, 32, 64, 200, 1000] {
             let optimal = pieces("pgm", epsilon, &images);
             let greedy = ["greedy-plr", "cone"].map(|policy| pieces(policy, epsilon, &images));
-            assert!(optimal <= before && greedy.iter().all(|greedy| optimal <= *greedy), "{set}, {epsilon}");
+            assert!(
+                optimal <= before && greedy.iter().all(|greedy| optimal <= *greedy),
+                "{set}, {epsilon}"
+            );
             // Each but the last spans at least 2 epsilon ranks.
-            assert!((optimal - 1) * 2 * u64::from(epsilon) <= images.len() as u64, "{set}, {epsilon}");
+            assert!(
+                (optimal - 1) * 2 * u64::from(epsilon) <= images.len() as u64,
+                "{set}, {epsilon}"
+            );
             before = optimal;
         }
     }
@@ -70,7 +90,11 @@ fn rows(name: &str) -> Option<Vec<BTreeMap<String, String>>> {
     let text = String::from_utf8(oracle(name)?).expect("text");
     let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned));
     let header: Vec<String> = lines.next().expect("a header").collect();
-    Some(lines.map(|fields| header.iter().cloned().zip(fields).collect()).collect())
+    Some(
+        lines
+            .map(|fields| header.iter().cloned().zip(fields).collect())
+            .collect(),
+    )
 }
 
 #[test]
@@ -82,7 +106,9 @@ fn the_optimum_is_the_oracles() {
     let mut keys: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for row in &rows {
         let dataset = row["dataset"].as_str();
-        let images = keys.entry(dataset).or_insert_with(|| oracle_keys(dataset).expect("the folder is set"));
+        let images = keys
+            .entry(dataset)
+            .or_insert_with(|| oracle_keys(dataset).expect("the folder is set"));
         assert_eq!(images.len().to_string(), row["n"], "{dataset}");
         let found = pieces("pgm", row["epsilon"].parse().expect("a number"), images);
         assert_eq!(found.to_string(), row["segments"], "{row:?}");
@@ -97,7 +123,11 @@ fn the_optimum_is_the_exhaustive_one() {
     assert_eq!(rows.len(), 56);
     for row in rows {
         let images = oracle_keys(&row["dataset"]).expect("the folder is set");
-        let step = if row["subset"] == "head" { 1 } else { images.len() / 2000 };
+        let step = if row["subset"] == "head" {
+            1
+        } else {
+            images.len() / 2000
+        };
         let subset: Vec<u64> = images.into_iter().step_by(step).take(2000).collect();
         let found = pieces("pgm", row["epsilon"].parse().expect("a number"), &subset);
         assert_eq!(found.to_string(), row["segments_bruteforce"], "{row:?}");

@@ -20,7 +20,9 @@ pub(crate) fn golden(name: &str) -> Vec<u64> {
                 Some(*sum)
             })
             .collect(),
-        "clusters" => (0..100_000).map(|i| ((splitmix(i / 1000) >> 24) << 10) + i % 1000).collect(),
+        "clusters" => (0..100_000)
+            .map(|i| ((splitmix(i / 1000) >> 24) << 10) + i % 1000)
+            .collect(),
         "linear" => (0..100_000).map(|i| 1000 + 7 * i).collect(),
         other => panic!("no set {other}"),
     };
@@ -31,7 +33,11 @@ pub(crate) fn golden(name: &str) -> Vec<u64> {
 /// Sorted images of many kinds, with a name each.
 pub(crate) fn hard() -> Vec<(&'static str, Vec<u64>)> {
     let mut random = SplitMix64(5);
-    let mut drawn = |count: usize, bound: u64| (0..count).map(|_| random.below(bound)).collect::<Vec<u64>>();
+    let mut drawn = |count: usize, bound: u64| {
+        (0..count)
+            .map(|_| random.below(bound))
+            .collect::<Vec<u64>>()
+    };
     let mut sets = vec![
         ("random", drawn(20_000, u64::MAX)),
         ("random, narrow", drawn(20_000, 1 << 44)),
@@ -39,21 +45,60 @@ pub(crate) fn hard() -> Vec<(&'static str, Vec<u64>)> {
         ("few images", drawn(5000, 3)),
         (
             "clustered",
-            drawn(50, u64::MAX).into_iter().flat_map(|start| (0..400).map(move |i| start.saturating_add(i))).collect(),
+            drawn(50, u64::MAX)
+                .into_iter()
+                .flat_map(|start| (0..400).map(move |i| start.saturating_add(i)))
+                .collect(),
         ),
         (
             "clusters of ties",
-            drawn(100, 1 << 60).into_iter().flat_map(|start| (0..200).map(move |i| start + i / 7)).collect(),
+            drawn(100, 1 << 60)
+                .into_iter()
+                .flat_map(|start| (0..200).map(move |i| start + i / 7))
+                .collect(),
         ),
-        ("one long run", (0..10_000).map(|i| i * 10).chain([50_000; 500]).collect()),
+        (
+            "one long run",
+            (0..10_000).map(|i| i * 10).chain([50_000; 500]).collect(),
+        ),
         ("consecutive", (0..10_000).collect()),
-        ("consecutive at the top", (u64::MAX - 9999..=u64::MAX).collect()),
-        ("far neighbours", [0].into_iter().chain((0..5000).map(|i| (1 << 63) + i)).collect()),
-        ("one far outlier", drawn(20_000, 1 << 30).into_iter().chain([u64::MAX - 1]).collect()),
-        ("ends", [0, u64::MAX].into_iter().chain((0..5000).map(|i| i * 1_000_003)).collect()),
-        ("ties at the ends", [0; 500].into_iter().chain([u64::MAX; 500]).chain((0..5000).map(|i| i << 50)).collect()),
+        (
+            "consecutive at the top",
+            (u64::MAX - 9999..=u64::MAX).collect(),
+        ),
+        (
+            "far neighbours",
+            [0].into_iter()
+                .chain((0..5000).map(|i| (1 << 63) + i))
+                .collect(),
+        ),
+        (
+            "one far outlier",
+            drawn(20_000, 1 << 30)
+                .into_iter()
+                .chain([u64::MAX - 1])
+                .collect(),
+        ),
+        (
+            "ends",
+            [0, u64::MAX]
+                .into_iter()
+                .chain((0..5000).map(|i| i * 1_000_003))
+                .collect(),
+        ),
+        (
+            "ties at the ends",
+            [0; 500]
+                .into_iter()
+                .chain([u64::MAX; 500])
+                .chain((0..5000).map(|i| i << 50))
+                .collect(),
+        ),
         ("squares", (0..10_000).map(|i| i * i).collect()),
-        ("cubes at the top", (0..10_000).map(|i| u64::MAX - i * i * i).collect()),
+        (
+            "cubes at the top",
+            (0..10_000).map(|i| u64::MAX - i * i * i).collect(),
+        ),
         ("powers", (0..64).map(|i| 1 << i).collect()),
         ("two", vec![3, 9]),
         ("one", vec![3]),
@@ -74,7 +119,9 @@ pub(crate) fn oracle(name: &str) -> Option<Vec<u8>> {
 /// The keys of an oracle's data set: stored as differences.
 pub(crate) fn oracle_keys(dataset: &str) -> Option<Vec<u64>> {
     let differences = oracle(&format!("keys/{dataset}.u64d.zst"))?;
-    let differences = differences.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")));
+    let differences = differences
+        .chunks_exact(8)
+        .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")));
     Some(
         differences
             .scan(0, |key, difference| {
@@ -87,9 +134,17 @@ pub(crate) fn oracle_keys(dataset: &str) -> Option<Vec<u64>> {
 
 #[test]
 fn the_golden_sets_are_the_ones_counted() {
-    let ends = |name| golden(name).first().copied().zip(golden(name).last().copied());
+    let ends = |name| {
+        golden(name)
+            .first()
+            .copied()
+            .zip(golden(name).last().copied())
+    };
     assert_eq!(ends("square"), Some((1, 10_000_000_000)));
     assert_eq!(ends("uniform44"), Some((18_313_327, 17_591_822_471_410)));
     assert_eq!(ends("gaps"), Some((425, 25_018_686)));
-    assert_eq!(ends("clusters"), Some((16_879_511_702_528, 1_093_115_928_759_271)));
+    assert_eq!(
+        ends("clusters"),
+        Some((16_879_511_702_528, 1_093_115_928_759_271))
+    );
 }

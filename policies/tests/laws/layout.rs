@@ -18,12 +18,17 @@ fn tree() -> Tree {
 }
 
 fn flexible(ratio: u32, runs: &[u32]) -> PolicySpec {
-    PolicySpec::named("flexible").with("ratio", ratio).with("runs", runs.to_vec())
+    PolicySpec::named("flexible")
+        .with("ratio", ratio)
+        .with("runs", runs.to_vec())
 }
 
 /// Every layout with its defaults, and some that are neither leveled nor tiered.
 fn layouts() -> Vec<PolicySpec> {
-    let registered = layout::FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name));
+    let registered = layout::FAMILY
+        .entries
+        .iter()
+        .map(|entry| PolicySpec::named(entry.name));
     let mixed = [
         flexible(4, &[4, 2, 1]),
         flexible(3, &[1, 3]),
@@ -36,7 +41,10 @@ fn layouts() -> Vec<PolicySpec> {
 }
 
 fn pickers() -> impl Iterator<Item = PolicySpec> {
-    picker::FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name))
+    picker::FAMILY
+        .entries
+        .iter()
+        .map(|entry| PolicySpec::named(entry.name))
 }
 
 /// Carries out plans until there is none; `each` sees every plan before it is carried out.
@@ -64,7 +72,10 @@ fn settle(
         tree.apply(&plan);
         assert_eq!(tree.bytes(), bytes, "{context}");
     }
-    panic!("{context}: still not in shape after {steps_max} plans: {:?}", tree.shape);
+    panic!(
+        "{context}: still not in shape after {steps_max} plans: {:?}",
+        tree.shape
+    );
 }
 
 /// What a settled tree must look like.
@@ -76,10 +87,19 @@ fn assert_in_shape(tree: &Tree, layout: &dyn Layout, context: &str) {
             assert!(runs < LEVEL0_RUNS, "{context}: {runs} runs in level 0");
             continue;
         }
-        let runs_max = facts.runs_max.unwrap_or_else(|| layout.runs_max(level, deepest)).clamp(1, layout.ratio());
+        let runs_max = facts
+            .runs_max
+            .unwrap_or_else(|| layout.runs_max(level, deepest))
+            .clamp(1, layout.ratio());
         let (bytes, capacity) = (facts.bytes(), layout.capacity_bytes(&tree.shape, level));
-        assert!(runs <= runs_max, "{context}: {runs} runs in level {level}, at most {runs_max} allowed");
-        assert!(bytes < capacity || (runs_max == 1 && bytes == capacity), "{context}: level {level} is full");
+        assert!(
+            runs <= runs_max,
+            "{context}: {runs} runs in level {level}, at most {runs_max} allowed"
+        );
+        assert!(
+            bytes < capacity || (runs_max == 1 && bytes == capacity),
+            "{context}: level {level} is full"
+        );
     }
 }
 
@@ -98,7 +118,10 @@ fn plans_are_lawful_and_end() {
                     settle(&mut tree, &*layout, &mut *picker, &context, |_, _| {});
                     assert_in_shape(&tree, &*layout, &context);
                 }
-                assert!(tree.shape.deepest() >= 2, "{context}: the tree stayed shallow");
+                assert!(
+                    tree.shape.deepest() >= 2,
+                    "{context}: the tree stayed shallow"
+                );
             }
         }
     }
@@ -110,7 +133,8 @@ fn plans_stay_lawful_when_an_agent_changes_the_limits() {
         for seed in 0..5 {
             let context = format!("{spec}, seed {seed}");
             let layout = layout::build(&spec).expect("the layout builds");
-            let mut picker = picker::build(&picker::FAMILY.default_spec()).expect("the picker builds");
+            let mut picker =
+                picker::build(&picker::FAMILY.default_spec()).expect("the picker builds");
             let (mut tree, mut random) = (tree(), SplitMix64(seed));
             for _ in 0..400 {
                 let bytes = 1 + random.below(2 * FLUSH_BYTES);
@@ -118,7 +142,8 @@ fn plans_stay_lawful_when_an_agent_changes_the_limits() {
                 if random.below(10) == 0 {
                     let level = random.below(tree.shape.levels.len() as u64) as usize;
                     // Also limits out of range, which are cut to 1..=T.
-                    tree.shape.levels[level].runs_max = Some(random.below(2 * u64::from(layout.ratio())) as u32);
+                    tree.shape.levels[level].runs_max =
+                        Some(random.below(2 * u64::from(layout.ratio())) as u32);
                 }
                 settle(&mut tree, &*layout, &mut *picker, &context, |_, _| {});
                 assert_in_shape(&tree, &*layout, &context);
@@ -134,17 +159,26 @@ fn no_plan_names_a_busy_table() {
         for seed in 0..5 {
             let context = format!("{spec}, seed {seed}");
             let layout = layout::build(&spec).expect("the layout builds");
-            let mut picker = picker::build(&picker::FAMILY.default_spec()).expect("the picker builds");
+            let mut picker =
+                picker::build(&picker::FAMILY.default_spec()).expect("the picker builds");
             let (mut tree, mut random) = (tree(), SplitMix64(seed));
             for _ in 0..1000 {
                 tree.flush(&mut random, FLUSH_BYTES);
                 // A running compaction: what is planned beside it must leave its inputs alone.
                 let running = layout.plan(&tree.shape, &mut *picker);
-                for table in running.iter().flat_map(|plan| &plan.inputs).flat_map(|input| &input.tables) {
+                for table in running
+                    .iter()
+                    .flat_map(|plan| &plan.inputs)
+                    .flat_map(|input| &input.tables)
+                {
                     tree.shape.busy.insert(*table);
                 }
-                let a_few: Vec<u64> =
-                    tree.tables().iter().map(|table| table.id).filter(|_| random.below(20) == 0).collect();
+                let a_few: Vec<u64> = tree
+                    .tables()
+                    .iter()
+                    .map(|table| table.id)
+                    .filter(|_| random.below(20) == 0)
+                    .collect();
                 tree.shape.busy.extend(a_few);
                 if let Some(plan) = layout.plan(&tree.shape, &mut *picker) {
                     assert_eq!(tree.check(&plan), Ok(()), "{context}: {plan:?}");
@@ -158,7 +192,10 @@ fn no_plan_names_a_busy_table() {
             }
         }
     }
-    assert!(beside > 1000, "only {beside} plans were found beside a running one");
+    assert!(
+        beside > 1000,
+        "only {beside} plans were found beside a running one"
+    );
 }
 
 #[test]
@@ -170,28 +207,52 @@ fn one_run_a_level_moves_single_tables_and_several_move_whole_levels() {
         let (mut partial, mut whole, mut runs_most) = (0, 0, 0);
         for _ in 0..1000 {
             tree.flush(&mut random, FLUSH_BYTES);
-            settle(&mut tree, &*layout, &mut *picker, &spec.to_string(), |tree, plan| {
-                let from = plan.inputs[0].level;
-                let moved: usize =
-                    plan.inputs.iter().filter(|input| input.level == from).map(|input| input.tables.len()).sum();
-                let there: usize = tree.shape.levels[from].runs.iter().map(|run| run.tables.len()).sum();
-                if from > 0 && moved < there {
-                    partial += 1;
-                } else if from > 0 {
-                    whole += 1;
-                }
-                runs_most = runs_most.max(tree.shape.levels.get(1).map_or(0, |level| level.runs.len()));
-            });
+            settle(
+                &mut tree,
+                &*layout,
+                &mut *picker,
+                &spec.to_string(),
+                |tree, plan| {
+                    let from = plan.inputs[0].level;
+                    let moved: usize = plan
+                        .inputs
+                        .iter()
+                        .filter(|input| input.level == from)
+                        .map(|input| input.tables.len())
+                        .sum();
+                    let there: usize = tree.shape.levels[from]
+                        .runs
+                        .iter()
+                        .map(|run| run.tables.len())
+                        .sum();
+                    if from > 0 && moved < there {
+                        partial += 1;
+                    } else if from > 0 {
+                        whole += 1;
+                    }
+                    runs_most =
+                        runs_most.max(tree.shape.levels.get(1).map_or(0, |level| level.runs.len()));
+                },
+            );
         }
         (partial, whole, runs_most)
     };
     let (partial, whole, runs_most) = moves(&PolicySpec::named("leveled"));
-    assert!(partial > 100 && whole == 0 && runs_most == 1, "leveled: {partial} {whole} {runs_most}");
+    assert!(
+        partial > 100 && whole == 0 && runs_most == 1,
+        "leveled: {partial} {whole} {runs_most}"
+    );
     let (partial, whole, runs_most) = moves(&PolicySpec::named("tiered"));
-    assert!(partial == 0 && whole > 10 && runs_most == 10, "tiered: {partial} {whole} {runs_most}");
+    assert!(
+        partial == 0 && whole > 10 && runs_most == 10,
+        "tiered: {partial} {whole} {runs_most}"
+    );
     // With half as many runs, each takes twice the data: the level still fills in ten arrivals.
     let (partial, whole, runs_most) = moves(&flexible(10, &[5]));
-    assert!(partial == 0 && whole > 10 && runs_most == 5, "flexible: {partial} {whole} {runs_most}");
+    assert!(
+        partial == 0 && whole > 10 && runs_most == 5,
+        "flexible: {partial} {whole} {runs_most}"
+    );
 }
 
 #[test]
@@ -199,9 +260,13 @@ fn flexible_spans_from_leveled_to_tiered() {
     for ratio in [2, 4, 10] {
         let ends = [("leveled", 1), ("tiered", ratio)];
         for (name, runs) in ends {
-            let layouts = [PolicySpec::named(name).with("ratio", ratio), flexible(ratio, &[runs])]
-                .map(|spec| layout::build(&spec).expect("the layout builds"));
-            let mut pickers = [0, 1].map(|_| picker::build(&picker::FAMILY.default_spec()).expect("the picker builds"));
+            let layouts = [
+                PolicySpec::named(name).with("ratio", ratio),
+                flexible(ratio, &[runs]),
+            ]
+            .map(|spec| layout::build(&spec).expect("the layout builds"));
+            let mut pickers = [0, 1]
+                .map(|_| picker::build(&picker::FAMILY.default_spec()).expect("the picker builds"));
             let (mut tree, mut random) = (tree(), SplitMix64(u64::from(ratio)));
             for _ in 0..500 {
                 let bytes = 1 + random.below(2 * FLUSH_BYTES);
@@ -209,7 +274,10 @@ fn flexible_spans_from_leveled_to_tiered() {
                 let [end, span] = &layouts;
                 let [end_picker, span_picker] = &mut pickers;
                 settle(&mut tree, &**end, &mut **end_picker, name, |tree, plan| {
-                    assert_eq!(span.plan(&tree.shape, &mut **span_picker).as_ref(), Some(plan));
+                    assert_eq!(
+                        span.plan(&tree.shape, &mut **span_picker).as_ref(),
+                        Some(plan)
+                    );
                     assert_eq!(span.debt_bytes(&tree.shape), end.debt_bytes(&tree.shape));
                 });
                 assert_eq!(span.plan(&tree.shape, &mut **span_picker), None);
@@ -228,13 +296,27 @@ fn everything_merges_into_one_run_once() {
         for flushes in [1, 50, 300] {
             for _ in 0..flushes {
                 tree.flush(&mut random, FLUSH_BYTES);
-                settle(&mut tree, &*layout, &mut *picker, &spec.to_string(), |_, _| {});
+                settle(
+                    &mut tree,
+                    &*layout,
+                    &mut *picker,
+                    &spec.to_string(),
+                    |_, _| {},
+                );
             }
             let plan = plan_everything(&tree.shape).expect("there is something to merge");
             assert_eq!(tree.check(&plan), Ok(()), "{spec}");
-            let named: BTreeSet<u64> = plan.inputs.iter().flat_map(|input| input.tables.iter().copied()).collect();
+            let named: BTreeSet<u64> = plan
+                .inputs
+                .iter()
+                .flat_map(|input| input.tables.iter().copied())
+                .collect();
             assert_eq!(named.len(), tree.tables().len(), "{spec}");
-            assert_eq!((plan.level, plan.reason), (tree.shape.deepest().max(1), Reason::Manual), "{spec}");
+            assert_eq!(
+                (plan.level, plan.reason),
+                (tree.shape.deepest().max(1), Reason::Manual),
+                "{spec}"
+            );
             tree.apply(&plan);
             assert_eq!(plan_everything(&tree.shape), None, "{spec}");
         }

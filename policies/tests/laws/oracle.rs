@@ -4,14 +4,21 @@ use std::path::Path;
 
 /// A file, unpacked if it ends in `.zst`; None, with a note, where no folder is named.
 #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-#[expect(clippy::disallowed_methods, reason = "the oracles are files outside the engine's storage")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the oracles are files outside the engine's storage"
+)]
 pub(crate) fn oracle_bytes(name: &str) -> Option<Vec<u8>> {
     let Some(folder) = std::env::var_os("AURA_ORACLES") else {
         eprintln!("skipped: AURA_ORACLES is not set");
         return None;
     };
     let bytes = std::fs::read(Path::new(&folder).join(name)).expect("the oracle file is there");
-    if name.ends_with(".zst") { Some(zstd::decode_all(&bytes[..]).expect("a zstd frame")) } else { Some(bytes) }
+    if name.ends_with(".zst") {
+        Some(zstd::decode_all(&bytes[..]).expect("a zstd frame"))
+    } else {
+        Some(bytes)
+    }
 }
 
 /// A file of text.

@@ -32,7 +32,10 @@ fn run(random: &mut SplitMix64, tables: u64) -> RunFacts {
         }
         .into()
     };
-    RunFacts { id: 1, tables: (0..tables).map(&mut table).collect() }
+    RunFacts {
+        id: 1,
+        tables: (0..tables).map(&mut table).collect(),
+    }
 }
 
 #[test]
@@ -46,8 +49,17 @@ fn the_choice_is_a_candidate() {
                 let (run, next) = (run(&mut random, tables), run(&mut random, below));
                 let tables: Vec<&TableFacts> = run.tables.iter().map(AsRef::as_ref).collect();
                 let level = 1 + random.below(3) as usize;
-                let picked = picker.pick(&Candidates { level, tables: &tables, next: &next });
-                assert!(picked < tables.len(), "{}, seed {seed}: {picked} of {}", entry.name, tables.len());
+                let picked = picker.pick(&Candidates {
+                    level,
+                    tables: &tables,
+                    next: &next,
+                });
+                assert!(
+                    picked < tables.len(),
+                    "{}, seed {seed}: {picked} of {}",
+                    entry.name,
+                    tables.len()
+                );
             }
         }
     }
@@ -60,7 +72,13 @@ fn round_robin_visits_every_table_once_a_cycle() {
     let tables: Vec<&TableFacts> = run.tables.iter().map(AsRef::as_ref).collect();
     let next = RunFacts::default();
     for cycle in 0..3 {
-        let picks = (0..37).map(|_| picker.pick(&Candidates { level: 1, tables: &tables, next: &next }));
+        let picks = (0..37).map(|_| {
+            picker.pick(&Candidates {
+                level: 1,
+                tables: &tables,
+                next: &next,
+            })
+        });
         assert_eq!(picks.collect::<BTreeSet<_>>().len(), 37, "cycle {cycle}");
     }
 }

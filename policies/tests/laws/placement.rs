@@ -12,7 +12,11 @@ fn policy(name: &str) -> Box<dyn Placement> {
 /// The value after `number` others, of up to 2^32 bytes, all sizes being about as likely in powers of two.
 fn random_value(chance: &mut SplitMix64, number: u64) -> ValueFacts {
     let bytes = chance.below(1 << 32) >> chance.below(33);
-    ValueFacts { key_hash: chance.next(), bytes, number }
+    ValueFacts {
+        key_hash: chance.next(),
+        bytes,
+        number,
+    }
 }
 
 #[test]
@@ -30,10 +34,22 @@ fn a_queue_exists_and_the_same_value_goes_to_the_same() {
             }
         }
         let edges = [0, u64::MAX];
-        for (key_hash, bytes, number) in
-            edges.iter().flat_map(|a| edges.iter().flat_map(|b| edges.map(|c| (*a, *b, c))))
+        for (key_hash, bytes, number) in edges
+            .iter()
+            .flat_map(|a| edges.iter().flat_map(|b| edges.map(|c| (*a, *b, c))))
         {
-            assert!(one.queue(&ValueFacts { key_hash, bytes, number }, 3) < 3, "{}", entry.name);
+            assert!(
+                one.queue(
+                    &ValueFacts {
+                        key_hash,
+                        bytes,
+                        number
+                    },
+                    3
+                ) < 3,
+                "{}",
+                entry.name
+            );
         }
     }
 }
@@ -45,7 +61,10 @@ fn round_robin_is_even_within_one() {
         let mut counts = vec![0_u32; queues as usize];
         for number in 1000..2000 {
             counts[policy.queue(&random_value(&mut chance, number), queues) as usize] += 1;
-            let (least, most) = (counts.iter().min().unwrap_or(&0), counts.iter().max().unwrap_or(&0));
+            let (least, most) = (
+                counts.iter().min().unwrap_or(&0),
+                counts.iter().max().unwrap_or(&0),
+            );
             assert!(most - least <= 1, "{counts:?}");
         }
     }
@@ -56,23 +75,41 @@ fn a_key_keeps_its_queue_and_keys_are_spread() {
     let (policy, mut chance) = (policy("key-hash"), SplitMix64(2));
     let mut counts = [0_u32; 8];
     for key_hash in 0..80_000 {
-        let values = [0, 1].map(|number| ValueFacts { key_hash, ..random_value(&mut chance, number) });
+        let values = [0, 1].map(|number| ValueFacts {
+            key_hash,
+            ..random_value(&mut chance, number)
+        });
         let [first, second] = values.map(|value| policy.queue(&value, 8));
         assert_eq!(first, second, "seed 2: key {key_hash}");
         counts[first as usize] += 1;
     }
-    assert!(counts.iter().all(|count| (9_500..10_500).contains(count)), "{counts:?} of 80,000");
+    assert!(
+        counts.iter().all(|count| (9_500..10_500).contains(count)),
+        "{counts:?} of 80,000"
+    );
 }
 
 #[test]
 fn a_larger_value_never_goes_to_an_earlier_queue() {
     let (policy, mut chance) = (policy("size-class"), SplitMix64(3));
-    let mut values: Vec<ValueFacts> = (0..10_000).map(|number| random_value(&mut chance, number)).collect();
+    let mut values: Vec<ValueFacts> = (0..10_000)
+        .map(|number| random_value(&mut chance, number))
+        .collect();
     values.sort_by_key(|value| value.bytes);
     for queues in [1, 2, 5, 64] {
-        let placed: Vec<u32> = values.iter().map(|value| policy.queue(value, queues)).collect();
+        let placed: Vec<u32> = values
+            .iter()
+            .map(|value| policy.queue(value, queues))
+            .collect();
         assert!(placed.is_sorted(), "seed 3, {queues} queues");
         let expected = if queues == 1 { 1 } else { 2 };
-        assert!(placed.iter().collect::<std::collections::BTreeSet<_>>().len() >= expected, "{queues} queues are used");
+        assert!(
+            placed
+                .iter()
+                .collect::<std::collections::BTreeSet<_>>()
+                .len()
+                >= expected,
+            "{queues} queues are used"
+        );
     }
 }

@@ -26,9 +26,17 @@ fn number(key: &[u8]) -> u64 {
 
 impl Tree {
     pub(crate) fn new(base_bytes: u64, level0_runs_trigger: u32) -> Self {
-        let shape =
-            TreeShape { levels: vec![LevelFacts::default()], level0_runs_trigger, base_bytes, busy: BTreeSet::new() };
-        Self { shape, next_id: 0, sequence: 0 }
+        let shape = TreeShape {
+            levels: vec![LevelFacts::default()],
+            level0_runs_trigger,
+            base_bytes,
+            busy: BTreeSet::new(),
+        };
+        Self {
+            shape,
+            next_id: 0,
+            sequence: 0,
+        }
     }
 
     fn id(&mut self) -> u64 {
@@ -56,14 +64,27 @@ impl Tree {
         let (a, b) = (random.below(KEYS), random.below(KEYS));
         let table = self.table(a.min(b), a.max(b), bytes);
         let id = self.id();
-        self.shape.levels[0].runs.insert(0, RunFacts { id, tables: vec![table] });
+        self.shape.levels[0].runs.insert(
+            0,
+            RunFacts {
+                id,
+                tables: vec![table],
+            },
+        );
     }
 
     fn inputs(&self, plan: &Plan) -> Result<Vec<(usize, usize, Arc<TableFacts>)>, String> {
         let mut inputs = Vec::new();
         for input in &plan.inputs {
-            let runs = self.shape.levels.get(input.level).map_or(&[][..], |level| &level.runs);
-            let position = runs.iter().position(|run| run.id == input.run).ok_or("an input run is not in its level")?;
+            let runs = self
+                .shape
+                .levels
+                .get(input.level)
+                .map_or(&[][..], |level| &level.runs);
+            let position = runs
+                .iter()
+                .position(|run| run.id == input.run)
+                .ok_or("an input run is not in its level")?;
             for id in &input.tables {
                 let table = runs[position].tables.iter().find(|table| table.id == *id);
                 let table = table.ok_or("an input table is not in its run")?;
@@ -87,12 +108,19 @@ impl Tree {
     pub(crate) fn check(&self, plan: &Plan) -> Result<(), String> {
         let inputs = self.inputs(plan)?;
         let named: BTreeSet<u64> = inputs.iter().map(|(_, _, table)| table.id).collect();
-        let runs = self.shape.levels.get(plan.level).map_or(&[][..], |level| &level.runs);
+        let runs = self
+            .shape
+            .levels
+            .get(plan.level)
+            .map_or(&[][..], |level| &level.runs);
         // Places count double so that a new run has one before the first run of its level.
         let target = match plan.run {
             OutputRun::New => (plan.level, 0),
             OutputRun::Into(id) => {
-                let position = runs.iter().position(|run| run.id == id).ok_or("the output run is not in its level")?;
+                let position = runs
+                    .iter()
+                    .position(|run| run.id == id)
+                    .ok_or("the output run is not in its level")?;
                 (plan.level, 2 * position + 1)
             }
         };
@@ -102,16 +130,22 @@ impl Tree {
                 for staying in run.tables.iter().filter(|table| !named.contains(&table.id)) {
                     let crosses = |(level, position, _): &&(usize, usize, Arc<TableFacts>)| {
                         let from = (*level, 2 * position + 1);
-                        place == target || (from < place && place < target) || (target < place && place < from)
+                        place == target
+                            || (from < place && place < target)
+                            || (target < place && place < from)
                     };
                     let crossing = || inputs.iter().filter(crosses).map(|(_, _, table)| table);
-                    let (smallest, largest) =
-                        (crossing().map(|table| &table.smallest).min(), crossing().map(|table| &table.largest).max());
-                    if smallest
-                        .zip(largest)
-                        .is_some_and(|(smallest, largest)| staying.overlaps_range(smallest, largest))
-                    {
-                        return Err(format!("inputs cross or meet table {}, which stays", staying.id));
+                    let (smallest, largest) = (
+                        crossing().map(|table| &table.smallest).min(),
+                        crossing().map(|table| &table.largest).max(),
+                    );
+                    if smallest.zip(largest).is_some_and(|(smallest, largest)| {
+                        staying.overlaps_range(smallest, largest)
+                    }) {
+                        return Err(format!(
+                            "inputs cross or meet table {}, which stays",
+                            staying.id
+                        ));
                     }
                 }
             }
@@ -124,15 +158,30 @@ impl Tree {
         let inputs = self.inputs(plan).expect("the plan was checked");
         let named: BTreeSet<u64> = inputs.iter().map(|(_, _, table)| table.id).collect();
         let bytes: u64 = inputs.iter().map(|(_, _, table)| table.bytes).sum();
-        let smallest = inputs.iter().map(|(_, _, table)| number(&table.smallest)).min().expect("inputs");
-        let largest = inputs.iter().map(|(_, _, table)| number(&table.largest)).max().expect("inputs");
+        let smallest = inputs
+            .iter()
+            .map(|(_, _, table)| number(&table.smallest))
+            .min()
+            .expect("inputs");
+        let largest = inputs
+            .iter()
+            .map(|(_, _, table)| number(&table.largest))
+            .max()
+            .expect("inputs");
 
         let span = largest - smallest + 1;
-        let pieces = bytes.div_ceil((self.shape.base_bytes / 4).max(1)).clamp(1, span);
-        let cut = |total: u64, piece: u64| (u128::from(total) * u128::from(piece) / u128::from(pieces)) as u64;
+        let pieces = bytes
+            .div_ceil((self.shape.base_bytes / 4).max(1))
+            .clamp(1, span);
+        let cut = |total: u64, piece: u64| {
+            (u128::from(total) * u128::from(piece) / u128::from(pieces)) as u64
+        };
         let output: Vec<_> = (0..pieces)
             .map(|piece| {
-                let (from, to) = (smallest + cut(span, piece), smallest + cut(span, piece + 1) - 1);
+                let (from, to) = (
+                    smallest + cut(span, piece),
+                    smallest + cut(span, piece + 1) - 1,
+                );
                 self.table(from, to, cut(bytes, piece + 1) - cut(bytes, piece))
             })
             .collect();
@@ -143,14 +192,19 @@ impl Tree {
             }
         }
         if self.shape.levels.len() <= plan.level {
-            self.shape.levels.resize(plan.level + 1, LevelFacts::default());
+            self.shape
+                .levels
+                .resize(plan.level + 1, LevelFacts::default());
         }
         let id = self.id();
         let runs = &mut self.shape.levels[plan.level].runs;
         match plan.run {
             OutputRun::New => runs.insert(0, RunFacts { id, tables: output }),
             OutputRun::Into(id) => {
-                let run = runs.iter_mut().find(|run| run.id == id).expect("the plan was checked");
+                let run = runs
+                    .iter_mut()
+                    .find(|run| run.id == id)
+                    .expect("the plan was checked");
                 run.tables.extend(output);
                 run.tables.sort_by(|a, b| a.smallest.cmp(&b.smallest));
             }
@@ -165,6 +219,12 @@ impl Tree {
     }
 
     pub(crate) fn tables(&self) -> Vec<Arc<TableFacts>> {
-        self.shape.levels.iter().flat_map(|level| &level.runs).flat_map(|run| &run.tables).cloned().collect()
+        self.shape
+            .levels
+            .iter()
+            .flat_map(|level| &level.runs)
+            .flat_map(|run| &run.tables)
+            .cloned()
+            .collect()
     }
 }

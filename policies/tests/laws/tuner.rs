@@ -27,13 +27,32 @@ fn observed(random: &mut SplitMix64) -> Observed {
 
 /// Every tuner with what it may choose beside the configured index, and some that are set neutral.
 fn specs() -> Vec<(PolicySpec, bool)> {
-    let registered = FAMILY.entries.iter().map(|entry| PolicySpec::named(entry.name));
-    let prices = ["comparison_nanos", "model_nanos", "block_nanos", "training_weight", "memory_nanos"];
-    let free = PolicySpec::named("adaptive").with("candidates", json!(["greedy-plr", "fence"])).with("explore", 0);
+    let registered = FAMILY
+        .entries
+        .iter()
+        .map(|entry| PolicySpec::named(entry.name));
+    let prices = [
+        "comparison_nanos",
+        "model_nanos",
+        "block_nanos",
+        "training_weight",
+        "memory_nanos",
+    ];
+    let free = PolicySpec::named("adaptive")
+        .with("candidates", json!(["greedy-plr", "fence"]))
+        .with("explore", 0);
     let free = prices.iter().fold(free, |spec, price| spec.with(price, 0));
     let eager = PolicySpec::named("adaptive").with("candidates", json!(["fence"]));
-    let neutral = [PolicySpec::named("fixed"), PolicySpec::named("adaptive"), free];
-    registered.chain([eager]).map(|spec| (spec, false)).chain(neutral.map(|spec| (spec, true))).collect()
+    let neutral = [
+        PolicySpec::named("fixed"),
+        PolicySpec::named("adaptive"),
+        free,
+    ];
+    registered
+        .chain([eager])
+        .map(|spec| (spec, false))
+        .chain(neutral.map(|spec| (spec, true)))
+        .collect()
 }
 
 #[test]
@@ -41,19 +60,36 @@ fn a_choice_can_be_built_depends_on_the_facts_alone_and_is_the_settings_where_al
     let mut random = SplitMix64(23);
     for _ in 0..200 {
         let configured = PolicySpec::named("greedy-plr").with("epsilon", 1 + random.below(100));
-        let names = [configured.to_string(), "greedy-plr".to_owned(), "fence".to_owned()];
+        let names = [
+            configured.to_string(),
+            "greedy-plr".to_owned(),
+            "fence".to_owned(),
+        ];
         let count = random.below(4) as usize;
         let kinds: Vec<KindFacts> = names
             .iter()
             .take(count)
-            .map(|index| KindFacts { index: index.clone(), dead: observed(&mut random), live: observed(&mut random) })
+            .map(|index| KindFacts {
+                index: index.clone(),
+                dead: observed(&mut random),
+                live: observed(&mut random),
+            })
             .collect();
         let level = random.below(9) as usize;
-        let facts = IndexFacts { level, deepest: 9, configured: &configured, kinds: &kinds };
+        let facts = IndexFacts {
+            level,
+            deepest: 9,
+            configured: &configured,
+            kinds: &kinds,
+        };
         for (spec, neutral) in specs() {
             let choice = build(&spec).expect("it builds").choose(&facts);
             assert!(index::build(&choice.index).is_ok(), "{spec}: {choice:?}");
-            assert_eq!(build(&spec).expect("it builds").choose(&facts), choice, "{spec}");
+            assert_eq!(
+                build(&spec).expect("it builds").choose(&facts),
+                choice,
+                "{spec}"
+            );
             assert!(!neutral || choice.index == configured, "{spec}: {choice:?}");
         }
     }
@@ -66,14 +102,30 @@ fn one_that_says_it_is_idle_never_leaves_the_settings() {
     for (spec, _) in specs() {
         let tuner = build(&spec).expect("it builds");
         for _ in 0..100 {
-            let kinds = [KindFacts { index: "x".to_owned(), dead: observed(&mut random), live: observed(&mut random) }];
-            let facts = IndexFacts { level: 1, deepest: 2, configured: &configured, kinds: &kinds };
-            assert!(tuner.is_active() || tuner.choose(&facts).index == configured, "{spec}");
+            let kinds = [KindFacts {
+                index: "x".to_owned(),
+                dead: observed(&mut random),
+                live: observed(&mut random),
+            }];
+            let facts = IndexFacts {
+                level: 1,
+                deepest: 2,
+                configured: &configured,
+                kinds: &kinds,
+            };
+            assert!(
+                tuner.is_active() || tuner.choose(&facts).index == configured,
+                "{spec}"
+            );
         }
     }
 }
 
 #[test]
 fn what_trains_nothing_wants_no_images() {
-    assert!(!index::build(&untrained()).expect("it builds").wants_images());
+    assert!(
+        !index::build(&untrained())
+            .expect("it builds")
+            .wants_images()
+    );
 }

@@ -7,24 +7,54 @@ use crate::SplitMix64;
 
 fn random_block(chance: &mut SplitMix64) -> OutputBlock {
     let from_flush = chance.below(3) == 0;
-    let overlapped_blocks = if from_flush { 0 } else { chance.below(5) as u32 };
+    let overlapped_blocks = if from_flush {
+        0
+    } else {
+        chance.below(5) as u32
+    };
     let overlapped_bytes = u64::from(overlapped_blocks) * 4096;
-    let resident_bytes = if overlapped_bytes == 0 { 0 } else { chance.below(overlapped_bytes + 1) };
+    let resident_bytes = if overlapped_bytes == 0 {
+        0
+    } else {
+        chance.below(overlapped_bytes + 1)
+    };
     OutputBlock {
-        level: if from_flush { 0 } else { 1 + chance.below(5) as usize },
+        level: if from_flush {
+            0
+        } else {
+            1 + chance.below(5) as usize
+        },
         from_flush,
         bytes: 1 + chance.below(8192),
         overlapped_blocks,
         overlapped_bytes,
         resident_bytes,
-        hits: if resident_bytes == 0 { 0 } else { chance.below(4) },
+        hits: if resident_bytes == 0 {
+            0
+        } else {
+            chance.below(4)
+        },
     }
 }
 
 /// What a policy sees that asked for less than everything.
 fn cut_down(block: OutputBlock, asks: Asks) -> OutputBlock {
-    let OutputBlock { level, from_flush, bytes, .. } = block;
-    if asks == Asks::Overlaps { block } else { OutputBlock { level, from_flush, bytes, ..OutputBlock::default() } }
+    let OutputBlock {
+        level,
+        from_flush,
+        bytes,
+        ..
+    } = block;
+    if asks == Asks::Overlaps {
+        block
+    } else {
+        OutputBlock {
+            level,
+            from_flush,
+            bytes,
+            ..OutputBlock::default()
+        }
+    }
 }
 
 fn policy(spec: &PolicySpec) -> Box<dyn Warming> {
@@ -34,18 +64,40 @@ fn policy(spec: &PolicySpec) -> Box<dyn Warming> {
 #[test]
 fn decisions_are_repeated_and_rest_on_what_was_asked_for() {
     for entry in FAMILY.entries {
-        let (one, other) = (policy(&PolicySpec::named(entry.name)), policy(&PolicySpec::named(entry.name)));
+        let (one, other) = (
+            policy(&PolicySpec::named(entry.name)),
+            policy(&PolicySpec::named(entry.name)),
+        );
         let mut chance = SplitMix64(3);
         let mut warmed = 0;
         for step in 0..10_000 {
             let block = random_block(&mut chance);
             let warms = one.warms(&block);
             warmed += u64::from(warms);
-            assert_eq!(warms, other.warms(&block), "{}, seed 3, step {step}", entry.name);
-            assert_eq!(warms, one.warms(&cut_down(block, one.asks())), "{}, seed 3, step {step}", entry.name);
+            assert_eq!(
+                warms,
+                other.warms(&block),
+                "{}, seed 3, step {step}",
+                entry.name
+            );
+            assert_eq!(
+                warms,
+                one.warms(&cut_down(block, one.asks())),
+                "{}, seed 3, step {step}",
+                entry.name
+            );
         }
-        assert_eq!(warmed > 0, one.asks() != Asks::Nothing, "{}: only who asks warms, and who asks does", entry.name);
-        assert!(one.drops_dead() || warmed == 0, "{}: who fills the cache does not leave the dead in it", entry.name);
+        assert_eq!(
+            warmed > 0,
+            one.asks() != Asks::Nothing,
+            "{}: only who asks warms, and who asks does",
+            entry.name
+        );
+        assert!(
+            one.drops_dead() || warmed == 0,
+            "{}: who fills the cache does not leave the dead in it",
+            entry.name
+        );
     }
 }
 
@@ -55,7 +107,9 @@ fn each_warms_what_its_name_says() {
         let policy = policy(spec);
         let mut chance = SplitMix64(4);
         let blocks = (0..5_000).map(|_| random_block(&mut chance));
-        blocks.filter(|block| policy.warms(block)).collect::<Vec<_>>()
+        blocks
+            .filter(|block| policy.warms(block))
+            .collect::<Vec<_>>()
     };
     assert_eq!(warmed(&PolicySpec::named("warm-all")).len(), 5_000);
     let flushed = warmed(&PolicySpec::named("warm-flush"));
@@ -63,13 +117,20 @@ fn each_warms_what_its_name_says() {
     let hot = PolicySpec::named("predicted-hot");
     let half = warmed(&hot);
     assert!(!half.is_empty());
-    assert!(half.iter().all(|block| 2 * block.resident_bytes >= block.overlapped_bytes && block.hits > 0), "{half:?}");
+    assert!(
+        half.iter()
+            .all(|block| 2 * block.resident_bytes >= block.overlapped_bytes && block.hits > 0),
+        "{half:?}"
+    );
     let whole = warmed(&hot.clone().with("share", 1.0).with("hits", 0));
     assert!(whole.iter().all(|block| block.resident_bytes == block.overlapped_bytes && block.resident_bytes > 0));
     assert!(warmed(&hot.clone().with("share", 0.1)).len() > half.len());
     assert_eq!(warmed(&hot.clone().with("dry_run", true)), []);
     for share in [0.0, 1.5] {
         let refused = build(&hot.clone().with("share", share)).map(drop);
-        assert!(matches!(refused, Err(PolicyError::BadParameter { .. })), "{share}");
+        assert!(
+            matches!(refused, Err(PolicyError::BadParameter { .. })),
+            "{share}"
+        );
     }
 }

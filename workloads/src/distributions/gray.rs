@@ -86,13 +86,20 @@ const ZETA_SUMMED: u64 = 32;
 
 impl Zeta {
     fn new(theta: f64) -> Self {
-        let mut zeta = Self { theta, constant: 0.0 };
+        let mut zeta = Self {
+            theta,
+            constant: 0.0,
+        };
         zeta.constant = zeta.summed(ZETA_SUMMED) - zeta.smooth(ZETA_SUMMED);
         zeta
     }
 
     fn at(&self, n: u64) -> f64 {
-        if n <= ZETA_SUMMED { self.summed(n) } else { self.constant + self.smooth(n) }
+        if n <= ZETA_SUMMED {
+            self.summed(n)
+        } else {
+            self.constant + self.smooth(n)
+        }
     }
 
     fn summed(&self, n: u64) -> f64 {
@@ -119,13 +126,29 @@ mod tests {
     #[test]
     fn zeta_is_the_sum() {
         let zeta = Zeta::new(YCSB_THETA);
-        for (n, known) in [(1_000, 7.729), (1_000_000, 15.392), (10_000_000, 18.066), (100_000_000, 20.803)] {
-            assert!((zeta.at(n) - known).abs() < 5e-4, "zeta({n}) = {}", zeta.at(n));
+        for (n, known) in [
+            (1_000, 7.729),
+            (1_000_000, 15.392),
+            (10_000_000, 18.066),
+            (100_000_000, 20.803),
+        ] {
+            assert!(
+                (zeta.at(n) - known).abs() < 5e-4,
+                "zeta({n}) = {}",
+                zeta.at(n)
+            );
         }
-        assert!((zeta.at(SCRAMBLED) - 26.469_028_201_783_02).abs() < 1e-7, "{}", zeta.at(SCRAMBLED));
+        assert!(
+            (zeta.at(SCRAMBLED) - 26.469_028_201_783_02).abs() < 1e-7,
+            "{}",
+            zeta.at(SCRAMBLED)
+        );
         for n in [1, 2, 31, 32, 33, 100, 5_000] {
             let difference = zeta.at(n) - zeta.summed(n);
-            assert!(difference.abs() < 1e-12, "zeta({n}) differs by {difference}");
+            assert!(
+                difference.abs() < 1e-12,
+                "zeta({n}) differs by {difference}"
+            );
         }
     }
 
@@ -140,7 +163,10 @@ mod tests {
             (zipfian.eta, 0.074_806_086_706_898_05),
             (zipfian.zeta_two, 1.503_477_775_028_359_4),
         ] {
-            assert!((ours / theirs - 1.0).abs() < 1e-12, "{ours} instead of {theirs}");
+            assert!(
+                (ours / theirs - 1.0).abs() < 1e-12,
+                "{ours} instead of {theirs}"
+            );
         }
     }
 

@@ -37,13 +37,29 @@ pub struct KeyChooser {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Uniform { records: u64 },
-    Zipfian { zipf: TrueZipf, permutation: Option<Permutation> },
-    YcsbZipfian { zipfian: GrayZipfian, range: u64 },
-    Latest { zipfian: GrayZipfian },
+    Uniform {
+        records: u64,
+    },
+    Zipfian {
+        zipf: TrueZipf,
+        permutation: Option<Permutation>,
+    },
+    YcsbZipfian {
+        zipfian: GrayZipfian,
+        range: u64,
+    },
+    Latest {
+        zipfian: GrayZipfian,
+    },
     Hotspot(Hotspot),
-    Exponential { mean: f64 },
-    Sequential { position: u64, step: u64, records: u64 },
+    Exponential {
+        mean: f64,
+    },
+    Sequential {
+        position: u64,
+        step: u64,
+        records: u64,
+    },
 }
 
 impl KeyChooser {
@@ -53,7 +69,11 @@ impl KeyChooser {
         let records = phase.records;
         let kind = match phase.distribution {
             Distribution::Uniform {} => Kind::Uniform { records },
-            Distribution::Zipfian { theta, permute, scatter } => {
+            Distribution::Zipfian {
+                theta,
+                permute,
+                scatter,
+            } => {
                 let seed = match (root.child("permutation"), scatter) {
                     (seed, 0) => seed,
                     (seed, scatter) => seed.numbered(scatter),
@@ -68,13 +88,29 @@ impl KeyChooser {
                 // YCSB's bounds are both inclusive: with no inserts the last number is always redrawn.
                 range: phase.key_range + 1,
             },
-            Distribution::Latest {} => Kind::Latest { zipfian: GrayZipfian::new(records - 1, YCSB_THETA) },
-            Distribution::Hotspot { data_fraction, operation_fraction, drift } => {
+            Distribution::Latest {} => Kind::Latest {
+                zipfian: GrayZipfian::new(records - 1, YCSB_THETA),
+            },
+            Distribution::Hotspot {
+                data_fraction,
+                operation_fraction,
+                drift,
+            } => {
                 let hot = hot_records(records, data_fraction);
                 let clients = u64::from(phase.clients);
-                Kind::Hotspot(Hotspot { records, hot, operation_fraction, drift, clients, drawn: 0 })
+                Kind::Hotspot(Hotspot {
+                    records,
+                    hot,
+                    operation_fraction,
+                    drift,
+                    clients,
+                    drawn: 0,
+                })
             }
-            Distribution::Exponential { percentile, fraction } => {
+            Distribution::Exponential {
+                percentile,
+                fraction,
+            } => {
                 let gamma = -libm::log(1.0 - percentile / 100.0) / (records as f64 * fraction);
                 Kind::Exponential { mean: 1.0 / gamma }
             }
@@ -93,9 +129,13 @@ impl KeyChooser {
             Kind::Uniform { records } => generator.below(*records),
             Kind::Zipfian { zipf, permutation } => redrawn(end, || {
                 let rank = zipf.draw(generator);
-                permutation.as_ref().map_or(rank, |permutation| permutation.apply(rank))
+                permutation
+                    .as_ref()
+                    .map_or(rank, |permutation| permutation.apply(rank))
             }),
-            Kind::YcsbZipfian { zipfian, range } => redrawn(end, || fnv_hash(zipfian.draw(generator)) % *range),
+            Kind::YcsbZipfian { zipfian, range } => {
+                redrawn(end, || fnv_hash(zipfian.draw(generator)) % *range)
+            }
             Kind::Latest { zipfian } => {
                 let last = end - 1;
                 last - zipfian.draw_growing(generator, last).min(last)
@@ -106,7 +146,11 @@ impl KeyChooser {
                 let back = (-libm::log(1.0 - generator.unit()) * *mean) as u64;
                 (end - 1).wrapping_sub(back.min(end))
             }),
-            Kind::Sequential { position, step, records } => {
+            Kind::Sequential {
+                position,
+                step,
+                records,
+            } => {
                 let chosen = *position;
                 *position = (chosen + *step) % *records;
                 chosen
@@ -150,11 +194,14 @@ impl Hotspot {
         } else {
             self.hot + generator.below(self.records - self.hot)
         };
-        let Some(drift) = self.drift else { return chosen };
+        let Some(drift) = self.drift else {
+            return chosen;
+        };
         // The clients keep about the same pace, so one's own count tells how far all of them are.
         let moves = self.drawn * self.clients / drift.every_operations;
         self.drawn += 1;
         let shift = (drift.fraction * self.records as f64) as u64;
-        ((u128::from(chosen) + u128::from(moves) * u128::from(shift)) % u128::from(self.records)) as u64
+        ((u128::from(chosen) + u128::from(moves) * u128::from(shift)) % u128::from(self.records))
+            as u64
     }
 }

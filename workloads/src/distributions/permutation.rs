@@ -31,9 +31,17 @@ impl Permutation {
     pub fn new(n: u64, seed: Seed) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
         let mut generator = seed.generator();
-        let mut round = || Round { odd: generator.bits() | 1, add: generator.bits() };
+        let mut round = || Round {
+            odd: generator.bits() | 1,
+            add: generator.bits(),
+        };
         let mask = 1_u64.checked_shl(bits).map_or(u64::MAX, |power| power - 1);
-        Self { n, mask, shift: bits.div_ceil(2).max(1), rounds: [round(), round(), round()] }
+        Self {
+            n,
+            mask,
+            shift: bits.div_ceil(2).max(1),
+            rounds: [round(), round(), round()],
+        }
     }
 
     /// Where `number` goes. Numbers outside `0..n` stay where they are.
@@ -63,7 +71,9 @@ mod tests {
 
     #[test]
     fn is_a_bijection() {
-        for n in [1, 2, 3, 4, 5, 7, 8, 9, 100, 127, 128, 129, 1000, 4097, 65_536] {
+        for n in [
+            1, 2, 3, 4, 5, 7, 8, 9, 100, 127, 128, 129, 1000, 4097, 65_536,
+        ] {
             for seed in 0..4 {
                 let permutation = Permutation::new(n, Seed(seed));
                 let mut seen = vec![false; n as usize];
@@ -85,8 +95,13 @@ mod tests {
         for number in 0..1000 {
             tenths[(one.apply(number) * 10 / N) as usize] += 1;
         }
-        assert!(tenths.iter().all(|count| (50..200).contains(count)), "{tenths:?}");
-        let equal = (0..1000).filter(|&number| one.apply(number) == two.apply(number)).count();
+        assert!(
+            tenths.iter().all(|count| (50..200).contains(count)),
+            "{tenths:?}"
+        );
+        let equal = (0..1000)
+            .filter(|&number| one.apply(number) == two.apply(number))
+            .count();
         assert!(equal < 5, "{equal}");
     }
 }

@@ -23,7 +23,13 @@ pub struct TrueZipf {
 impl TrueZipf {
     /// Over `n` ranks, at least one is assumed, with exponent `theta` above 0.
     pub fn new(n: u64, theta: f64) -> Self {
-        let mut zipf = Self { n: n.max(1) as f64, theta, area_last: 0.0, area_first: 0.0, squeeze: 0.0 };
+        let mut zipf = Self {
+            n: n.max(1) as f64,
+            theta,
+            area_last: 0.0,
+            area_first: 0.0,
+            squeeze: 0.0,
+        };
         zipf.area_last = zipf.area(zipf.n + 0.5);
         zipf.area_first = zipf.area(1.5) - 1.0;
         zipf.squeeze = 2.0 - zipf.area_inverse(zipf.area(2.5) - zipf.weight(2.0));
@@ -61,12 +67,20 @@ impl TrueZipf {
 
 /// (e^x - 1) / x, with its limit at 0.
 fn expm1_ratio(x: f64) -> f64 {
-    if x.abs() > 1e-8 { libm::expm1(x) / x } else { 1.0 + x / 2.0 }
+    if x.abs() > 1e-8 {
+        libm::expm1(x) / x
+    } else {
+        1.0 + x / 2.0
+    }
 }
 
 /// ln(1 + x) / x, with its limit at 0.
 fn log1p_ratio(x: f64) -> f64 {
-    if x.abs() > 1e-8 { libm::log1p(x) / x } else { 1.0 - x / 2.0 }
+    if x.abs() > 1e-8 {
+        libm::log1p(x) / x
+    } else {
+        1.0 - x / 2.0
+    }
 }
 
 #[cfg(test)]
@@ -96,7 +110,10 @@ mod tests {
                 .sum();
             let degrees = (N - 1) as f64;
             let bound = degrees + 4.5 * (2.0 * degrees).sqrt();
-            assert!(chi_square < bound, "theta {theta}: chi-square {chi_square} of {degrees}");
+            assert!(
+                chi_square < bound,
+                "theta {theta}: chi-square {chi_square} of {degrees}"
+            );
         }
     }
 

@@ -43,7 +43,9 @@ pub enum KeySetError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It ends within a number.
-    #[error("it ends within a number: {bytes} of its {wanted} bytes are there, after {keys} whole keys")]
+    #[error(
+        "it ends within a number: {bytes} of its {wanted} bytes are there, after {keys} whole keys"
+    )]
     Torn {
         /// Whole keys before.
         keys: u64,
@@ -72,7 +74,9 @@ pub enum KeySetError {
         text: String,
     },
     /// A line does not end.
-    #[error("line {0} is longer than {LINE_BYTES_MAX} bytes: this is no text file with one key a line")]
+    #[error(
+        "line {0} is longer than {LINE_BYTES_MAX} bytes: this is no text file with one key a line"
+    )]
     LongLine(u64),
     /// More keys than ranks.
     #[error("it holds more than {KEYS_MAX} keys, the most that an index can number")]
@@ -86,7 +90,14 @@ type Result<T> = std::result::Result<T, KeySetError>;
 
 impl KeyFormat {
     /// Every format.
-    pub const ALL: [Self; 6] = [Self::U64, Self::U64Delta, Self::SosdU64, Self::SosdU32, Self::Lines, Self::Numbers];
+    pub const ALL: [Self; 6] = [
+        Self::U64,
+        Self::U64Delta,
+        Self::SosdU64,
+        Self::SosdU32,
+        Self::Lines,
+        Self::Numbers,
+    ];
 
     /// Its name on a command line.
     pub fn name(self) -> &'static str {
@@ -129,11 +140,17 @@ impl KeyFormat {
             Self::U64 => KeySet::numbers(plain(source, limit)?),
             Self::U64Delta => KeySet::numbers(deltas(source, limit)?),
             Self::SosdU64 => KeySet::numbers(sosd(source, limit, u64::from_le_bytes)?),
-            Self::SosdU32 => KeySet::numbers(sosd(source, limit, |bytes| u64::from(u32::from_le_bytes(bytes)))?),
+            Self::SosdU32 => KeySet::numbers(sosd(source, limit, |bytes| {
+                u64::from(u32::from_le_bytes(bytes))
+            })?),
             Self::Lines => KeySet::strings(strings(source, limit)?),
             Self::Numbers => KeySet::numbers(numbers(source, limit)?),
         };
-        if set.keys.is_empty() { Err(KeySetError::Empty) } else { Ok(set) }
+        if set.keys.is_empty() {
+            Err(KeySetError::Empty)
+        } else {
+            Ok(set)
+        }
     }
 }
 
@@ -144,7 +161,13 @@ fn word<const W: usize>(source: &mut impl Read, keys: u64) -> Result<Option<[u8;
     while filled < W {
         match source.read(&mut bytes[filled..]) {
             Ok(0) if filled == 0 => return Ok(None),
-            Ok(0) => return Err(KeySetError::Torn { keys, bytes: filled, wanted: W }),
+            Ok(0) => {
+                return Err(KeySetError::Torn {
+                    keys,
+                    bytes: filled,
+                    wanted: W,
+                });
+            }
             Ok(read) => filled += read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
@@ -181,12 +204,20 @@ fn deltas(mut source: impl Read, limit: Option<u64>) -> Result<Vec<u64>> {
             break;
         }
         let before = keys.last().copied().unwrap_or(0);
-        keys.push(before.checked_add(u64::from_le_bytes(bytes)).ok_or(KeySetError::Overflow(count))?);
+        keys.push(
+            before
+                .checked_add(u64::from_le_bytes(bytes))
+                .ok_or(KeySetError::Overflow(count))?,
+        );
     }
     Ok(keys)
 }
 
-fn sosd<const W: usize>(mut source: impl Read, limit: Option<u64>, key: fn([u8; W]) -> u64) -> Result<Vec<u64>> {
+fn sosd<const W: usize>(
+    mut source: impl Read,
+    limit: Option<u64>,
+    key: fn([u8; W]) -> u64,
+) -> Result<Vec<u64>> {
     let promised = u64::from_le_bytes(word(&mut source, 0)?.ok_or(KeySetError::Empty)?);
     let mut keys = Vec::new();
     loop {
@@ -196,8 +227,18 @@ fn sosd<const W: usize>(mut source: impl Read, limit: Option<u64>, key: fn([u8; 
         }
         match word(&mut source, found)? {
             Some(bytes) if found < promised => keys.push(key(bytes)),
-            Some(_) => return Err(KeySetError::Count { promised, found: "more".to_owned() }),
-            None if found < promised => return Err(KeySetError::Count { promised, found: found.to_string() }),
+            Some(_) => {
+                return Err(KeySetError::Count {
+                    promised,
+                    found: "more".to_owned(),
+                });
+            }
+            None if found < promised => {
+                return Err(KeySetError::Count {
+                    promised,
+                    found: found.to_string(),
+                });
+            }
             None => return Ok(keys),
         }
     }
@@ -241,9 +282,14 @@ fn numbers(source: impl BufRead, limit: Option<u64>) -> Result<Vec<u64>> {
     lines(source, |line, text| {
         let wanted = wanted(keys.len() as u64, limit)?;
         if wanted {
-            let number = std::str::from_utf8(text.trim_ascii()).ok().and_then(|text| text.parse().ok());
+            let number = std::str::from_utf8(text.trim_ascii())
+                .ok()
+                .and_then(|text| text.parse().ok());
             let shown = || String::from_utf8_lossy(&text[..text.len().min(40)]).into_owned();
-            keys.push(number.ok_or_else(|| KeySetError::NotANumber { line, text: shown() })?);
+            keys.push(number.ok_or_else(|| KeySetError::NotANumber {
+                line,
+                text: shown(),
+            })?);
         }
         Ok(wanted)
     })?;

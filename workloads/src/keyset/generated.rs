@@ -25,9 +25,17 @@ pub const GENERATED: &[GeneratedKind] = &[
     GeneratedKind {
         name: "clusters",
         about: "runs of 1,000 consecutive numbers at random places",
-        make: |count, seed| numbers(count, |i| ((splitmix(seed, i / 1000) >> 24) << 10) + i % 1000),
+        make: |count, seed| {
+            numbers(count, |i| {
+                ((splitmix(seed, i / 1000) >> 24) << 10) + i % 1000
+            })
+        },
     },
-    GeneratedKind { name: "gaps", about: "random gaps of 1 to 1,000, the small ones likelier", make: gaps },
+    GeneratedKind {
+        name: "gaps",
+        about: "random gaps of 1 to 1,000, the small ones likelier",
+        make: gaps,
+    },
     GeneratedKind {
         name: "linear",
         about: "every seventh number: one line fits all",
@@ -94,12 +102,16 @@ impl GeneratedSet {
     /// # Errors
     /// See [`GeneratedError`].
     pub fn parse(text: &str) -> Result<Self, GeneratedError> {
-        let (name, count) = text.split_once(':').map_or((text, None), |(name, count)| (name, Some(count)));
+        let (name, count) = text
+            .split_once(':')
+            .map_or((text, None), |(name, count)| (name, Some(count)));
         let kind = GENERATED.iter().find(|kind| kind.name == name);
         let kind = kind.ok_or_else(|| GeneratedError::Unknown(name.to_owned()))?;
         let count = match count {
             None => COUNT_DEFAULT,
-            Some(text) => parse_count(text).ok_or_else(|| GeneratedError::Count(text.to_owned()))?,
+            Some(text) => {
+                parse_count(text).ok_or_else(|| GeneratedError::Count(text.to_owned()))?
+            }
         };
         Ok(Self { kind, count })
     }
@@ -119,9 +131,15 @@ impl GeneratedSet {
 fn parse_count(text: &str) -> Option<u64> {
     let (digits, unit) = match text.strip_suffix(['k', 'K']) {
         Some(digits) => (digits, 1000),
-        None => text.strip_suffix(['m', 'M']).map_or((text, 1), |digits| (digits, 1_000_000)),
+        None => text
+            .strip_suffix(['m', 'M'])
+            .map_or((text, 1), |digits| (digits, 1_000_000)),
     };
-    let count = digits.replace('_', "").parse::<u64>().ok()?.checked_mul(unit)?;
+    let count = digits
+        .replace('_', "")
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(unit)?;
     (1..=COUNT_MAX).contains(&count).then_some(count)
 }
 
@@ -156,7 +174,11 @@ fn gaps(count: u64, seed: u64) -> KeySet {
 fn seq_gaps(count: u64, seed: u64) -> KeySet {
     sums(count, 1_000_000, |i| {
         let drawn = splitmix(seed, i);
-        if (drawn >> 32).is_multiple_of(100) { 2 + (drawn & 0xffff_ffff) % 998 } else { 1 }
+        if (drawn >> 32).is_multiple_of(100) {
+            2 + (drawn & 0xffff_ffff) % 998
+        } else {
+            1
+        }
     })
 }
 
@@ -164,7 +186,8 @@ fn lognormal(count: u64, seed: u64) -> KeySet {
     let unit = |i| ((splitmix(seed, i) >> 11) as f64 + 0.5) * (1.0 / (1_u64 << 53) as f64);
     numbers(count, |i| {
         // Box and Muller's, one of the two that it gives.
-        let normal = libm::sqrt(-2.0 * libm::log(unit(2 * i))) * libm::cos(std::f64::consts::TAU * unit(2 * i + 1));
+        let normal = libm::sqrt(-2.0 * libm::log(unit(2 * i)))
+            * libm::cos(std::f64::consts::TAU * unit(2 * i + 1));
         (libm::exp(2.0 * normal) * 1e9) as u64
     })
 }
@@ -187,18 +210,29 @@ mod tests {
 
     fn ends(text: &str) -> (usize, u64, u64) {
         let set = GeneratedSet::parse(text).expect("a known name").keys(0);
-        let Keys::Numbers(keys) = set.keys else { panic!("{text} has strings") };
+        let Keys::Numbers(keys) = set.keys else {
+            panic!("{text} has strings")
+        };
         (keys.len(), keys[0], keys[keys.len() - 1])
     }
 
     #[test]
     fn the_sets_are_the_ones_with_known_segment_counts() {
         assert_eq!(ends("square:100k"), (100_000, 1, 10_000_000_000));
-        assert_eq!(ends("uniform44:100k"), (100_000, 18_313_327, 17_591_822_471_410));
+        assert_eq!(
+            ends("uniform44:100k"),
+            (100_000, 18_313_327, 17_591_822_471_410)
+        );
         assert_eq!(ends("gaps:100_000"), (100_000, 425, 25_018_686));
-        assert_eq!(ends("clusters:100k"), (100_000, 16_879_511_702_528, 1_093_115_928_759_271));
+        assert_eq!(
+            ends("clusters:100k"),
+            (100_000, 16_879_511_702_528, 1_093_115_928_759_271)
+        );
         assert_eq!(ends("linear:100k"), (100_000, 1000, 1000 + 7 * 99_999));
-        assert_eq!(ends("ycsb:1M"), (1_000_000, 15_884_423_385_449, 9_223_362_679_096_262_390));
+        assert_eq!(
+            ends("ycsb:1M"),
+            (1_000_000, 15_884_423_385_449, 9_223_362_679_096_262_390)
+        );
     }
 
     #[test]
@@ -207,10 +241,16 @@ mod tests {
         for kind in GENERATED {
             let set = GeneratedSet { kind, count: 5000 };
             let (zero, one) = (set.keys(0), set.keys(1));
-            assert!(zero.keys.len() as u64 + zero.duplicates == 5000 && zero.duplicates < 10, "{}", kind.name);
+            assert!(
+                zero.keys.len() as u64 + zero.duplicates == 5000 && zero.duplicates < 10,
+                "{}",
+                kind.name
+            );
             match &zero.keys {
                 Keys::Numbers(keys) => assert!(keys.is_sorted_by(|a, b| a < b), "{}", kind.name),
-                Keys::Strings(keys) => assert!(keys.iter().is_sorted_by(|a, b| a < b), "{}", kind.name),
+                Keys::Strings(keys) => {
+                    assert!(keys.iter().is_sorted_by(|a, b| a < b), "{}", kind.name)
+                }
             }
             let drawn = !["linear", "square", "user-names", "ycsb"].contains(&kind.name);
             assert_eq!(zero != one, drawn, "{}", kind.name);
@@ -223,9 +263,15 @@ mod tests {
         let name = |text: &str| GeneratedSet::parse(text).map(|set| set.name());
         assert_eq!(name("uniform"), Ok("uniform-1000000".to_owned()));
         assert_eq!(name("ycsb:2k"), Ok("ycsb-2000".to_owned()));
-        assert_eq!(name("uniforn:1M"), Err(GeneratedError::Unknown("uniforn".to_owned())));
+        assert_eq!(
+            name("uniforn:1M"),
+            Err(GeneratedError::Unknown("uniforn".to_owned()))
+        );
         for count in ["", "0", "-1", "1.5M", "1001M", "99999999999999999999M", "k"] {
-            assert_eq!(name(&format!("gaps:{count}")), Err(GeneratedError::Count(count.to_owned())));
+            assert_eq!(
+                name(&format!("gaps:{count}")),
+                Err(GeneratedError::Count(count.to_owned()))
+            );
         }
     }
 }

@@ -64,7 +64,11 @@ impl KeySet {
         }
         let given = keys.len();
         keys.dedup();
-        Self { duplicates: (given - keys.len()) as u64, sorted, keys: Keys::Numbers(keys) }
+        Self {
+            duplicates: (given - keys.len()) as u64,
+            sorted,
+            keys: Keys::Numbers(keys),
+        }
     }
 
     /// A set of strings, in any order.
@@ -72,6 +76,10 @@ impl KeySet {
         let sorted = keys.iter().is_sorted();
         let given = keys.len();
         let keys = keys.into_sorted_distinct(sorted);
-        Self { duplicates: (given - keys.len()) as u64, sorted, keys: Keys::Strings(keys) }
+        Self {
+            duplicates: (given - keys.len()) as u64,
+            sorted,
+            keys: Keys::Strings(keys),
+        }
     }
 }

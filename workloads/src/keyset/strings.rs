@@ -48,7 +48,10 @@ impl StringKeys {
         if !sorted {
             order.sort_unstable_by(|one, other| self.get(*one).cmp(self.get(*other)));
         }
-        let mut keys = Self { bytes: Vec::with_capacity(self.bytes.len()), ends: Vec::with_capacity(self.ends.len()) };
+        let mut keys = Self {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            ends: Vec::with_capacity(self.ends.len()),
+        };
         for place in order {
             let key = self.get(place);
             if keys.is_empty() || keys.get(keys.len() - 1) != key {
@@ -69,6 +72,8 @@ impl<'a> FromIterator<&'a [u8]> for StringKeys {
 
 impl fmt::Debug for StringKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter().map(|key| key.escape_ascii().to_string())).finish()
+        f.debug_list()
+            .entries(self.iter().map(|key| key.escape_ascii().to_string()))
+            .finish()
     }
 }

@@ -41,7 +41,14 @@ const CHUNK_BYTES: usize = 1 << 16;
 const RECORD_BYTES_MAX: usize = 64;
 
 /// What a record can be of, by its number.
-pub const KINDS: [&str; 6] = ["data", "index", "filter", "value", "key-value", "key-pointer"];
+pub const KINDS: [&str; 6] = [
+    "data",
+    "index",
+    "filter",
+    "value",
+    "key-value",
+    "key-pointer",
+];
 
 /// What a trace's records say beside the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +90,9 @@ impl<W: Write> TraceWriter<W> {
     /// # Errors
     /// If the output refuses.
     pub fn new(mut output: W, contents: Contents, sample_rate: f64) -> io::Result<Self> {
-        let flags = u16::from(contents.sizes) | u16::from(contents.times) << 1 | u16::from(contents.details) << 2;
+        let flags = u16::from(contents.sizes)
+            | u16::from(contents.times) << 1
+            | u16::from(contents.details) << 2;
         let mut header = [0; HEADER];
         header[..8].copy_from_slice(&MAGIC);
         header[8..10].copy_from_slice(&VERSION.to_le_bytes());
@@ -92,7 +101,14 @@ impl<W: Write> TraceWriter<W> {
         let checksum = xxh3_64(&header[..24]);
         header[24..].copy_from_slice(&checksum.to_le_bytes());
         output.write_all(&header)?;
-        Ok(Self { output, contents, chunk: Vec::new(), in_chunk: 0, written: 0, last_ns: 0 })
+        Ok(Self {
+            output,
+            contents,
+            chunk: Vec::new(),
+            in_chunk: 0,
+            written: 0,
+            last_ns: 0,
+        })
     }
 
     /// Adds a request; the last three bits of its kind are kept.
@@ -104,7 +120,10 @@ impl<W: Write> TraceWriter<W> {
             push_detail(&mut self.chunk, &record.detail);
         }
         if self.contents.times {
-            push_varint(&mut self.chunk, zigzag(record.at_ns.wrapping_sub(self.last_ns) as i64));
+            push_varint(
+                &mut self.chunk,
+                zigzag(record.at_ns.wrapping_sub(self.last_ns) as i64),
+            );
             self.last_ns = record.at_ns;
         }
         self.chunk.extend(record.key.to_le_bytes());
@@ -113,7 +132,11 @@ impl<W: Write> TraceWriter<W> {
         }
         self.in_chunk += 1;
         self.written += 1;
-        if self.chunk.len() >= CHUNK_BYTES { self.close_chunk() } else { Ok(()) }
+        if self.chunk.len() >= CHUNK_BYTES {
+            self.close_chunk()
+        } else {
+            Ok(())
+        }
     }
 
     fn close_chunk(&mut self) -> io::Result<()> {
@@ -145,13 +168,30 @@ impl<W: Write> TraceWriter<W> {
 }
 
 fn push_detail(chunk: &mut Vec<u8>, detail: &Detail) {
-    let flags = [detail.hit, detail.level.is_some(), detail.file != 0, detail.cost != 1, detail.scanned != 0];
-    let flags =
-        flags.into_iter().enumerate().fold(detail.kind & 7, |bits, (at, flag)| bits | u8::from(flag) << (at + 3));
+    let flags = [
+        detail.hit,
+        detail.level.is_some(),
+        detail.file != 0,
+        detail.cost != 1,
+        detail.scanned != 0,
+    ];
+    let flags = flags
+        .into_iter()
+        .enumerate()
+        .fold(detail.kind & 7, |bits, (at, flag)| {
+            bits | u8::from(flag) << (at + 3)
+        });
     chunk.extend([flags, detail.caller]);
     chunk.extend(detail.level);
-    let numbers = [(detail.file, 0), (u64::from(detail.cost), 1), (u64::from(detail.scanned), 0)];
-    for (number, _) in numbers.into_iter().filter(|(number, usual)| number != usual) {
+    let numbers = [
+        (detail.file, 0),
+        (u64::from(detail.cost), 1),
+        (u64::from(detail.scanned), 0),
+    ];
+    for (number, _) in numbers
+        .into_iter()
+        .filter(|(number, usual)| number != usual)
+    {
         push_varint(chunk, number);
     }
 }
@@ -174,10 +214,18 @@ fn unzigzag(number: u64) -> i64 {
 
 pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
     let details = !trace.details().is_empty();
-    let contents = Contents { sizes: trace.has_sizes(), times: !trace.times().is_empty(), details };
+    let contents = Contents {
+        sizes: trace.has_sizes(),
+        times: !trace.times().is_empty(),
+        details,
+    };
     let rate = trace.sample_rate() * trace.recorded_rate();
     let write = || {
-        let mut writer = TraceWriter::new(BufWriter::with_capacity(CHUNK_BYTES, output), contents, rate)?;
+        let mut writer = TraceWriter::new(
+            BufWriter::with_capacity(CHUNK_BYTES, output),
+            contents,
+            rate,
+        )?;
         for (request, &object) in trace.objects().iter().enumerate() {
             writer.push(&TraceRecord {
                 at_ns: trace.times().get(request).copied().unwrap_or_default(),
@@ -197,12 +245,19 @@ pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()>
     let mut chunk = Vec::new();
     loop {
         let count = read_chunk(&mut input, offset, &mut chunk)?;
-        let mut records = Decoder { rest: &chunk, chunk: &chunk, offset: offset + CHUNK_HEADER as u64 };
+        let mut records = Decoder {
+            rest: &chunk,
+            chunk: &chunk,
+            offset: offset + CHUNK_HEADER as u64,
+        };
         if count == 0 {
             let place = Place::Byte(offset);
             return match chunk.first_chunk() {
                 Some(total) if chunk.len() == 8 && u64::from_le_bytes(*total) == found => Ok(()),
-                _ => Err(TraceError::malformed(place, format!("the trace should end here, after {found} records"))),
+                _ => Err(TraceError::malformed(
+                    place,
+                    format!("the trace should end here, after {found} records"),
+                )),
             };
         }
         let mut at_ns = 0;
@@ -228,16 +283,26 @@ fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Conten
     if read < HEADER {
         return Err(TraceError::Truncated { place });
     }
-    let (version, flags) = (u16::from_le_bytes(bytes_at(&header, 8)), u16::from_le_bytes(bytes_at(&header, 10)));
+    let (version, flags) = (
+        u16::from_le_bytes(bytes_at(&header, 8)),
+        u16::from_le_bytes(bytes_at(&header, 10)),
+    );
     let rate = f64::from_le_bytes(bytes_at(&header, 16));
     if !header.starts_with(&MAGIC) {
-        return Err(TraceError::malformed(place, "not a trace of AuraDB's own format"));
+        return Err(TraceError::malformed(
+            place,
+            "not a trace of AuraDB's own format",
+        ));
     }
     if xxh3_64(&header[..24]) != u64::from_le_bytes(bytes_at(&header, 24)) {
-        return Err(TraceError::malformed(place, "the header's checksum is wrong"));
+        return Err(TraceError::malformed(
+            place,
+            "the header's checksum is wrong",
+        ));
     }
     if version != VERSION || flags > 7 || !(rate > 0.0 && rate <= 1.0) {
-        let message = format!("version {version} with flags {flags} and rate {rate} is not known here");
+        let message =
+            format!("version {version} with flags {flags} and rate {rate} is not known here");
         return Err(TraceError::malformed(place, message));
     }
     builder.recorded_at(rate);
@@ -247,7 +312,11 @@ fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Conten
     if flags & 2 != 0 {
         builder.has_times();
     }
-    Ok(Contents { sizes: flags & 1 != 0, times: flags & 2 != 0, details: flags & 4 != 0 })
+    Ok(Contents {
+        sizes: flags & 1 != 0,
+        times: flags & 2 != 0,
+        details: flags & 4 != 0,
+    })
 }
 
 /// Reads the chunk at `offset` and answers how many records it holds.
@@ -260,14 +329,22 @@ fn read_chunk(input: &mut impl BufRead, offset: u64, chunk: &mut Vec<u8>) -> Res
     }
     let length = u32::from_le_bytes(bytes_at(&header, 0)) as usize;
     if length >= CHUNK_BYTES + RECORD_BYTES_MAX {
-        return Err(TraceError::malformed(place, format!("a chunk of {length} bytes is too long")));
+        return Err(TraceError::malformed(
+            place,
+            format!("a chunk of {length} bytes is too long"),
+        ));
     }
     chunk.resize(length, 0);
     if fill(input, chunk).map_err(failed)? < length {
         return Err(TraceError::Truncated { place });
     }
-    if xxh3_64_with_seed(chunk, u64::from_le_bytes(bytes_at(&header, 0))) != u64::from_le_bytes(bytes_at(&header, 8)) {
-        return Err(TraceError::malformed(place, "the chunk's checksum is wrong"));
+    if xxh3_64_with_seed(chunk, u64::from_le_bytes(bytes_at(&header, 0)))
+        != u64::from_le_bytes(bytes_at(&header, 8))
+    {
+        return Err(TraceError::malformed(
+            place,
+            "the chunk's checksum is wrong",
+        ));
     }
     Ok(u32::from_le_bytes(bytes_at(&header, 4)))
 }
@@ -281,17 +358,29 @@ struct Decoder<'a> {
 
 impl Decoder<'_> {
     fn malformed(&self, message: &str) -> TraceError {
-        TraceError::malformed(Place::Byte(self.offset + (self.chunk.len() - self.rest.len()) as u64), message)
+        TraceError::malformed(
+            Place::Byte(self.offset + (self.chunk.len() - self.rest.len()) as u64),
+            message,
+        )
     }
 
     fn record(&mut self, contents: Contents, at_ns: &mut u64) -> Result<TraceRecord> {
-        let detail = if contents.details { self.detail()? } else { Detail::default() };
+        let detail = if contents.details {
+            self.detail()?
+        } else {
+            Detail::default()
+        };
         if contents.times {
             *at_ns = at_ns.wrapping_add(unzigzag(self.varint()?) as u64);
         }
         let key = u64::from_le_bytes(self.take()?);
         let bytes = if contents.sizes { self.varint()? } else { 1 };
-        Ok(TraceRecord { at_ns: *at_ns, key, bytes, detail })
+        Ok(TraceRecord {
+            at_ns: *at_ns,
+            key,
+            bytes,
+            detail,
+        })
     }
 
     fn detail(&mut self) -> Result<Detail> {
@@ -301,11 +390,23 @@ impl Decoder<'_> {
             return Err(self.malformed("an unknown kind of object"));
         }
         let has = |bit: u8| flags & (1 << bit) != 0;
-        let level = if has(4) { Some(self.take::<1>()?[0]) } else { None };
+        let level = if has(4) {
+            Some(self.take::<1>()?[0])
+        } else {
+            None
+        };
         let file = if has(5) { self.varint()? } else { 0 };
         let cost = if has(6) { self.small()? } else { 1 };
         let scanned = if has(7) { self.small()? } else { 0 };
-        Ok(Detail { kind, level, file, caller, cost, scanned, hit: has(3) })
+        Ok(Detail {
+            kind,
+            level,
+            file,
+            caller,
+            cost,
+            scanned,
+            hit: has(3),
+        })
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {

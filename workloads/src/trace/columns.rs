@@ -23,7 +23,9 @@ impl Column {
     pub(super) fn place(&self, header: &[String]) -> Option<usize> {
         match self {
             Self::Numbered(number) => Some(number - 1),
-            Self::Named(name) => header.iter().position(|known| known.eq_ignore_ascii_case(name)),
+            Self::Named(name) => header
+                .iter()
+                .position(|known| known.eq_ignore_ascii_case(name)),
         }
     }
 }
@@ -56,7 +58,10 @@ pub struct ColumnsError(String);
 impl Columns {
     /// Whether a column is named by the header.
     pub(super) fn needs_header(&self) -> bool {
-        [&self.time, &self.key, &self.size].into_iter().flatten().any(|column| matches!(column, Column::Named(_)))
+        [&self.time, &self.key, &self.size]
+            .into_iter()
+            .flatten()
+            .any(|column| matches!(column, Column::Named(_)))
     }
 }
 
@@ -71,7 +76,11 @@ impl FromStr for Columns {
             let Some((what, value)) = part.split_once('=') else {
                 return Err(ColumnsError(format!("`{part}` is not of the form key=2")));
             };
-            let value = if what.trim() == "delimiter" { value } else { value.trim() };
+            let value = if what.trim() == "delimiter" {
+                value
+            } else {
+                value.trim()
+            };
             match what.trim() {
                 "time" => columns.time = Some(Column::parse(value)?),
                 "key" => columns.key = Some(Column::parse(value)?),
@@ -79,7 +88,9 @@ impl FromStr for Columns {
                 "header" => columns.header = Some(yes_or_no(value)?),
                 "delimiter" => columns.delimiter = Some(delimiter(value)?),
                 other => {
-                    return Err(ColumnsError(format!("`{other}` is none of time, key, size, header, delimiter")));
+                    return Err(ColumnsError(format!(
+                        "`{other}` is none of time, key, size, header, delimiter"
+                    )));
                 }
             }
         }
@@ -100,8 +111,12 @@ fn delimiter(value: &str) -> Result<u8, ColumnsError> {
         ("comma", _) => Ok(b','),
         ("tab" | "\\t", _) => Ok(b'\t'),
         ("space", _) => Ok(b' '),
-        (_, [one]) if !one.is_ascii_alphanumeric() && !matches!(one, b'"' | b'\n' | b'\r') => Ok(*one),
-        _ => Err(ColumnsError(format!("`{value}` is not a delimiter: give one sign, or comma, tab or space"))),
+        (_, [one]) if !one.is_ascii_alphanumeric() && !matches!(one, b'"' | b'\n' | b'\r') => {
+            Ok(*one)
+        }
+        _ => Err(ColumnsError(format!(
+            "`{value}` is not a delimiter: give one sign, or comma, tab or space"
+        ))),
     }
 }
 
@@ -111,12 +126,31 @@ mod tests {
 
     #[test]
     fn maps_name_columns_by_number_or_name() {
-        let columns: Columns = "time=1, key=obj_id,header=yes,delimiter=;".parse().expect("a map");
+        let columns: Columns = "time=1, key=obj_id,header=yes,delimiter=;"
+            .parse()
+            .expect("a map");
         assert_eq!(columns.time, Some(Column::Numbered(1)));
         assert_eq!(columns.key, Some(Column::Named("obj_id".to_owned())));
-        assert_eq!((columns.size, columns.header, columns.delimiter), (None, Some(true), Some(b';')));
-        assert_eq!("delimiter=tab".parse::<Columns>().map(|columns| columns.delimiter), Ok(Some(b'\t')));
-        for bad in ["", "key", "key=0", "keys=1", "header=maybe", "delimiter=ab", "delimiter=x", "delimiter="] {
+        assert_eq!(
+            (columns.size, columns.header, columns.delimiter),
+            (None, Some(true), Some(b';'))
+        );
+        assert_eq!(
+            "delimiter=tab"
+                .parse::<Columns>()
+                .map(|columns| columns.delimiter),
+            Ok(Some(b'\t'))
+        );
+        for bad in [
+            "",
+            "key",
+            "key=0",
+            "keys=1",
+            "header=maybe",
+            "delimiter=ab",
+            "delimiter=x",
+            "delimiter=",
+        ] {
             assert!(bad.parse::<Columns>().is_err(), "{bad}");
         }
     }

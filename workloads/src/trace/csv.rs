@@ -22,8 +22,25 @@ use super::{Place, Result, TraceError};
 const SECOND_NS: u64 = 1_000_000_000;
 
 const TIME_NAMES: [&str; 5] = ["time", "timestamp", "clock_time", "op_time", "ts"];
-const KEY_NAMES: [&str; 8] = ["key", "obj_id", "object_id", "object", "obj", "id", "lbn", "block"];
-const SIZE_NAMES: [&str; 7] = ["size", "bytes", "obj_size", "object_size", "length", "len", "value_size"];
+const KEY_NAMES: [&str; 8] = [
+    "key",
+    "obj_id",
+    "object_id",
+    "object",
+    "obj",
+    "id",
+    "lbn",
+    "block",
+];
+const SIZE_NAMES: [&str; 7] = [
+    "size",
+    "bytes",
+    "obj_size",
+    "object_size",
+    "length",
+    "len",
+    "value_size",
+];
 
 /// The rows of a file.
 pub(super) struct Rows<R> {
@@ -35,8 +52,16 @@ pub(super) struct Rows<R> {
 impl<R: Read> Rows<R> {
     pub(super) fn new(input: R, delimiter: u8, quoting: bool) -> Self {
         let mut form = ReaderBuilder::new();
-        form.has_headers(false).flexible(true).delimiter(delimiter).quoting(quoting).buffer_capacity(1 << 16);
-        Self { reader: form.from_reader(input), row: ByteRecord::new(), pending: false }
+        form.has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .quoting(quoting)
+            .buffer_capacity(1 << 16);
+        Self {
+            reader: form.from_reader(input),
+            row: ByteRecord::new(),
+            pending: false,
+        }
     }
 
     /// The next row; None at the end.
@@ -120,9 +145,14 @@ impl Layout {
             }
             _ => 0,
         };
-        let count = self.count.map_or(Ok(1), |place| whole(row, place, "count"))?;
+        let count = self
+            .count
+            .map_or(Ok(1), |place| whole(row, place, "count"))?;
         if count > COUNT_MAX {
-            return Err(TraceError::malformed(place_of(row), format!("{count} repetitions are too many")));
+            return Err(TraceError::malformed(
+                place_of(row),
+                format!("{count} repetitions are too many"),
+            ));
         }
         for _ in 0..count {
             if !builder.push(key, bytes, at_ns)? {
@@ -139,7 +169,11 @@ fn place_of(row: &ByteRecord) -> Place {
 
 fn field<'a>(row: &'a ByteRecord, place: usize, what: &str) -> Result<&'a [u8]> {
     row.get(place).map(<[u8]>::trim_ascii).ok_or_else(|| {
-        let message = format!("the {what} is column {}, but the row has {}", place + 1, row.len());
+        let message = format!(
+            "the {what} is column {}, but the row has {}",
+            place + 1,
+            row.len()
+        );
         TraceError::malformed(place_of(row), message)
     })
 }
@@ -151,7 +185,10 @@ fn whole(row: &ByteRecord, place: usize, what: &str) -> Result<u64> {
 
 fn no_number(row: &ByteRecord, what: &str, text: &[u8]) -> TraceError {
     let shown: String = String::from_utf8_lossy(text).chars().take(40).collect();
-    TraceError::malformed(place_of(row), format!("the {what} `{shown}` is no number in its range"))
+    TraceError::malformed(
+        place_of(row),
+        format!("the {what} `{shown}` is no number in its range"),
+    )
 }
 
 /// The key that a text stands for.
@@ -164,21 +201,36 @@ fn key_of(text: &[u8]) -> u64 {
 
 /// Decimal seconds; digits beyond the nanosecond are cut off.
 fn nanoseconds(text: &[u8]) -> Option<u64> {
-    let dot = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let dot = text
+        .iter()
+        .position(|byte| *byte == b'.')
+        .unwrap_or(text.len());
     let seconds = number(&text[..dot])?.checked_mul(SECOND_NS)?;
     let fraction = text.get(dot + 1..).unwrap_or_default();
     if !fraction.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let digits = fraction.iter().copied().chain(std::iter::repeat(b'0')).take(9);
+    let digits = fraction
+        .iter()
+        .copied()
+        .chain(std::iter::repeat(b'0'))
+        .take(9);
     seconds.checked_add(digits.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
 pub(super) fn read(input: impl BufRead, columns: &Columns, builder: &mut Builder) -> Result<()> {
     let mut rows = Rows::new(input, columns.delimiter.unwrap_or(b','), true);
-    let Some(first) = rows.peek()? else { return Ok(()) };
-    let has_header = columns.header.unwrap_or_else(|| columns.needs_header() || is_header(first, columns));
-    let layout = if has_header { by_header(first, columns)? } else { by_number(first, columns)? };
+    let Some(first) = rows.peek()? else {
+        return Ok(());
+    };
+    let has_header = columns
+        .header
+        .unwrap_or_else(|| columns.needs_header() || is_header(first, columns));
+    let layout = if has_header {
+        by_header(first, columns)?
+    } else {
+        by_number(first, columns)?
+    };
     if has_header {
         rows.skip();
     }
@@ -187,7 +239,9 @@ pub(super) fn read(input: impl BufRead, columns: &Columns, builder: &mut Builder
 
 /// The names of a header.
 pub(super) fn names(row: &ByteRecord) -> Vec<String> {
-    row.iter().map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase()).collect()
+    row.iter()
+        .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
+        .collect()
 }
 
 /// Whether a first row names columns: it has a name that keys go by, or a word where a number should be.
@@ -196,42 +250,72 @@ fn is_header(row: &ByteRecord, columns: &Columns) -> bool {
         let text = column.place(&[]).and_then(|place| row.get(place));
         text.is_some_and(|text| nanoseconds(text.trim_ascii()).is_none())
     };
-    names(row).iter().any(|name| KEY_NAMES.contains(&name.as_str()))
-        || [&columns.time, &columns.size].into_iter().flatten().any(is_word)
+    names(row)
+        .iter()
+        .any(|name| KEY_NAMES.contains(&name.as_str()))
+        || [&columns.time, &columns.size]
+            .into_iter()
+            .flatten()
+            .any(is_word)
 }
 
 fn by_header(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
     let header = names(row);
     let find = |asked: &Option<Column>, common: &[&str]| match asked {
-        None => Ok(header.iter().position(|name| common.contains(&name.as_str()))),
+        None => Ok(header
+            .iter()
+            .position(|name| common.contains(&name.as_str()))),
         Some(column) => match column.place(&header) {
             None => Err(TraceError::malformed(
                 place_of(row),
-                format!("the header has no column {column}; it has {}", header.join(", ")),
+                format!(
+                    "the header has no column {column}; it has {}",
+                    header.join(", ")
+                ),
             )),
             place => Ok(place),
         },
     };
     let key = find(&columns.key, &KEY_NAMES)?.ok_or_else(|| {
-        let message = format!("none of the columns {} is called like a key; name it: key=...", header.join(", "));
+        let message = format!(
+            "none of the columns {} is called like a key; name it: key=...",
+            header.join(", ")
+        );
         TraceError::malformed(place_of(row), message)
     })?;
     let size = find(&columns.size, &SIZE_NAMES)?;
-    Ok(Layout { time: find(&columns.time, &TIME_NAMES)?, key, sizes: [size, None], ..Layout::default() })
+    Ok(Layout {
+        time: find(&columns.time, &TIME_NAMES)?,
+        key,
+        sizes: [size, None],
+        ..Layout::default()
+    })
 }
 
 fn by_number(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
     let place = |column: &Option<Column>| column.as_ref().and_then(|column| column.place(&[]));
     if let Some(key) = place(&columns.key) {
         let sizes = [place(&columns.size), None];
-        return Ok(Layout { time: place(&columns.time), key, sizes, ..Layout::default() });
+        return Ok(Layout {
+            time: place(&columns.time),
+            key,
+            sizes,
+            ..Layout::default()
+        });
     }
     match row.len() {
         1 => Ok(Layout::default()),
-        3 => Ok(Layout { time: Some(0), key: 1, sizes: [Some(2), None], ..Layout::default() }),
+        3 => Ok(Layout {
+            time: Some(0),
+            key: 1,
+            sizes: [Some(2), None],
+            ..Layout::default()
+        }),
         other => Err(TraceError::malformed(
             place_of(row),
-            format!("{other} columns without a header: say what they are, such as time=1,key=2,size=3"),
+            format!(
+                "{other} columns without a header: say what they are, such as time=1,key=2,size=3"
+            ),
         )),
     }
 }
@@ -248,7 +332,9 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
     for request in 0..trace.objects().len() {
         written = written.and_then(|()| write_row(trace, request, &mut output));
     }
-    written.and_then(|()| output.flush()).map_err(TraceError::Write)
+    written
+        .and_then(|()| output.flush())
+        .map_err(TraceError::Write)
 }
 
 fn write_row(trace: &Trace, request: usize, output: &mut impl Write) -> std::io::Result<()> {
@@ -259,7 +345,11 @@ fn write_row(trace: &Trace, request: usize, output: &mut impl Write) -> std::io:
             _ => write!(output, "{seconds}.{rest:09},")?,
         }
     }
-    write!(output, "{}", trace.keys()[trace.objects()[request] as usize])?;
+    write!(
+        output,
+        "{}",
+        trace.keys()[trace.objects()[request] as usize]
+    )?;
     if trace.has_sizes() {
         write!(output, ",{}", trace.bytes(request))?;
     }
@@ -280,7 +370,14 @@ mod tests {
         assert_eq!(nanoseconds(b"12"), Some(12_000_000_000));
         assert_eq!(nanoseconds(b"12.0000000019"), Some(12_000_000_001));
         assert_eq!(nanoseconds(b"0.5"), Some(500_000_000));
-        for bad in [&b""[..], b".", b"-1", b"1.x", b"99999999999999999999", b"20000000000"] {
+        for bad in [
+            &b""[..],
+            b".",
+            b"-1",
+            b"1.x",
+            b"99999999999999999999",
+            b"20000000000",
+        ] {
             assert_eq!(nanoseconds(bad), None, "{}", String::from_utf8_lossy(bad));
         }
     }

@@ -16,7 +16,11 @@ pub(super) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, buffer: Vec::new(), line: 0 }
+        Self {
+            input,
+            buffer: Vec::new(),
+            line: 0,
+        }
     }
 
     /// The next line without its end, and its place; None at the end.
@@ -28,7 +32,10 @@ impl<R: BufRead> Lines<R> {
         let read = bounded.read_until(b'\n', &mut self.buffer);
         let read = read.map_err(|source| TraceError::Io { place, source })?;
         if read as u64 == LINE_BYTES_MAX {
-            return Err(TraceError::malformed(place, format!("it is longer than {LINE_BYTES_MAX} bytes")));
+            return Err(TraceError::malformed(
+                place,
+                format!("it is longer than {LINE_BYTES_MAX} bytes"),
+            ));
         }
         Ok((read > 0).then(|| (self.buffer.trim_ascii_end(), place)))
     }
@@ -99,12 +106,17 @@ pub(super) fn number(text: &[u8]) -> Option<u64> {
     for &byte in safe {
         number = number * 10 + digit(byte)?;
     }
-    rest.iter().try_fold(number, |number: u64, &byte| number.checked_mul(10)?.checked_add(digit(byte)?))
+    rest.iter().try_fold(number, |number: u64, &byte| {
+        number.checked_mul(10)?.checked_add(digit(byte)?)
+    })
 }
 
 /// Whether the first bytes of a file look like text.
 pub(super) fn is_text(head: &[u8]) -> bool {
-    !head.is_empty() && head.iter().all(|byte| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r'))
+    !head.is_empty()
+        && head
+            .iter()
+            .all(|byte| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r'))
 }
 
 #[cfg(test)]
@@ -117,8 +129,16 @@ mod tests {
         assert_eq!(number(largest.as_bytes()), Some(u64::MAX));
         assert_eq!(number(b"0"), Some(0));
         assert_eq!(number(b"007"), Some(7));
-        for bad in ["", "18446744073709551616", "99999999999999999999", "000000000000000000001", "-1", "+1", "1.5", "a"]
-        {
+        for bad in [
+            "",
+            "18446744073709551616",
+            "99999999999999999999",
+            "000000000000000000001",
+            "-1",
+            "+1",
+            "1.5",
+            "a",
+        ] {
             assert_eq!(number(bad.as_bytes()), None, "{bad}");
         }
     }
@@ -126,20 +146,46 @@ mod tests {
     #[test]
     fn lines_know_their_numbers_and_have_an_end() {
         let mut lines = Lines::new(&b"a\r\n\nb"[..]);
-        assert_eq!(lines.next().expect("memory"), Some((&b"a"[..], Place::Line(1))));
-        assert_eq!(lines.next().expect("memory"), Some((&b""[..], Place::Line(2))));
-        assert_eq!(lines.next().expect("memory"), Some((&b"b"[..], Place::Line(3))));
+        assert_eq!(
+            lines.next().expect("memory"),
+            Some((&b"a"[..], Place::Line(1)))
+        );
+        assert_eq!(
+            lines.next().expect("memory"),
+            Some((&b""[..], Place::Line(2)))
+        );
+        assert_eq!(
+            lines.next().expect("memory"),
+            Some((&b"b"[..], Place::Line(3)))
+        );
         assert_eq!(lines.next().expect("memory"), None);
         let endless = vec![b'x'; 1 << 17];
-        assert!(matches!(Lines::new(&endless[..]).next(), Err(TraceError::Malformed { place: Place::Line(1), .. })));
+        assert!(matches!(
+            Lines::new(&endless[..]).next(),
+            Err(TraceError::Malformed {
+                place: Place::Line(1),
+                ..
+            })
+        ));
     }
 
     #[test]
     fn a_record_may_lie_across_two_reads_but_not_across_the_end() {
         let halves = (&[1, 2, 3][..]).chain(&[4, 5, 6, 7, 8, 9][..]);
         let mut records = Records::<_, 4>::new(halves);
-        assert_eq!(records.next().expect("memory"), Some(([1, 2, 3, 4], Place::Byte(0))));
-        assert_eq!(records.next().expect("memory"), Some(([5, 6, 7, 8], Place::Byte(4))));
-        assert!(matches!(records.next(), Err(TraceError::Truncated { place: Place::Byte(8) })));
+        assert_eq!(
+            records.next().expect("memory"),
+            Some(([1, 2, 3, 4], Place::Byte(0)))
+        );
+        assert_eq!(
+            records.next().expect("memory"),
+            Some(([5, 6, 7, 8], Place::Byte(4)))
+        );
+        assert!(matches!(
+            records.next(),
+            Err(TraceError::Truncated {
+                place: Place::Byte(8)
+            })
+        ));
     }
 }

@@ -26,7 +26,10 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
             continue;
         }
         let Some([start, count, ..]) = fields(line) else {
-            return Err(TraceError::malformed(place, "expected four numbers: start, count, ignored, request"));
+            return Err(TraceError::malformed(
+                place,
+                "expected four numbers: start, count, ignored, request",
+            ));
         };
         if count > RANGE_MAX || start.checked_add(count).is_none() {
             return Err(TraceError::malformed(
@@ -44,8 +47,16 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
 }
 
 fn fields(line: &[u8]) -> Option<[u64; 4]> {
-    let mut fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty()).map(number);
-    let four = [fields.next()??, fields.next()??, fields.next()??, fields.next()??];
+    let mut fields = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|field| !field.is_empty())
+        .map(number);
+    let four = [
+        fields.next()??,
+        fields.next()??,
+        fields.next()??,
+        fields.next()??,
+    ];
     fields.next().is_none().then_some(four)
 }
 

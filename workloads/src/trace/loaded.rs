@@ -67,7 +67,11 @@ impl Trace {
     #[inline]
     pub fn bytes(&self, request: usize) -> u64 {
         match self.sizes.get(request) {
-            Some(&LARGE) => self.large.get(&request).copied().unwrap_or(u64::from(LARGE)),
+            Some(&LARGE) => self
+                .large
+                .get(&request)
+                .copied()
+                .unwrap_or(u64::from(LARGE)),
             Some(&size) => u64::from(size.max(1)),
             None => 1,
         }
@@ -136,7 +140,11 @@ impl Builder {
     pub(super) fn new(options: &ReadOptions) -> Self {
         let sample_rate = options.sample.map_or(1.0, |sample| sample.rate());
         Self {
-            trace: Trace { sample_rate, recorded_rate: 1.0, ..Trace::default() },
+            trace: Trace {
+                sample_rate,
+                recorded_rate: 1.0,
+                ..Trace::default()
+            },
             numbers: HashTable::new(),
             limit: options.limit.unwrap_or(u64::MAX),
             sample: options.sample,
@@ -178,7 +186,13 @@ impl Builder {
 
     /// As [`Self::push`], with all that AuraDB's own traces say.
     #[inline]
-    pub(super) fn push_detailed(&mut self, key: u64, bytes: u64, at_ns: u64, detail: Option<Detail>) -> Result<bool> {
+    pub(super) fn push_detailed(
+        &mut self,
+        key: u64,
+        bytes: u64,
+        at_ns: u64,
+        detail: Option<Detail>,
+    ) -> Result<bool> {
         if self.trace.read >= self.limit {
             return Ok(false);
         }
@@ -215,7 +229,8 @@ impl Builder {
             return Err(TraceError::TooManyObjects);
         }
         self.trace.keys.push(key);
-        self.numbers.insert_unique(hash, (key, object as u32), |(known, _)| mixed(*known));
+        self.numbers
+            .insert_unique(hash, (key, object as u32), |(known, _)| mixed(*known));
         Ok(object as u32)
     }
 
@@ -253,22 +268,55 @@ mod tests {
 
     #[test]
     fn objects_are_numbered_by_their_first_request() {
-        let trace = built(&ReadOptions::default(), &[(70, 3), (5, 0), (70, 9), (u64::MAX, 1 << 40), (5, 7)]);
+        let trace = built(
+            &ReadOptions::default(),
+            &[(70, 3), (5, 0), (70, 9), (u64::MAX, 1 << 40), (5, 7)],
+        );
         assert_eq!(trace.objects(), [0, 1, 0, 2, 1]);
         assert_eq!(trace.keys(), [70, 5, u64::MAX]);
-        assert_eq!((0..5).map(|request| trace.bytes(request)).collect::<Vec<_>>(), [3, 1, 9, 1 << 40, 7]);
+        assert_eq!(
+            (0..5)
+                .map(|request| trace.bytes(request))
+                .collect::<Vec<_>>(),
+            [3, 1, 9, 1 << 40, 7]
+        );
         assert_eq!(trace.first_sizes(), [3, 1, 1 << 40]);
-        assert_eq!((trace.requests_read(), trace.bytes_read()), (5, 20 + (1 << 40)));
+        assert_eq!(
+            (trace.requests_read(), trace.bytes_read()),
+            (5, 20 + (1 << 40))
+        );
     }
 
     #[test]
     fn a_limit_counts_requests_before_sampling() {
         let requests: Vec<(u64, u64)> = (0..1000).map(|key| (key, 1)).collect();
         let sample = Sample::new(0.25, 1).expect("a rate");
-        let trace = built(&ReadOptions { limit: Some(400), sample: Some(sample), ..Default::default() }, &requests);
+        let trace = built(
+            &ReadOptions {
+                limit: Some(400),
+                sample: Some(sample),
+                ..Default::default()
+            },
+            &requests,
+        );
         assert_eq!(trace.requests_read(), 400);
-        assert!((60..140).contains(&trace.objects().len()), "{}", trace.objects().len());
+        assert!(
+            (60..140).contains(&trace.objects().len()),
+            "{}",
+            trace.objects().len()
+        );
         assert!(trace.keys().iter().all(|key| sample.keeps(*key)));
-        assert_eq!(built(&ReadOptions { limit: Some(0), ..Default::default() }, &requests).objects().len(), 0);
+        assert_eq!(
+            built(
+                &ReadOptions {
+                    limit: Some(0),
+                    ..Default::default()
+                },
+                &requests
+            )
+            .objects()
+            .len(),
+            0
+        );
     }
 }

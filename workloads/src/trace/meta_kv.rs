@@ -23,7 +23,9 @@ const WITHOUT_HEADER: [&str; 6] = ["key", "op", "size", "op_count", "key_size", 
 
 pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
     let mut rows = Rows::new(input, b',', false);
-    let Some(first) = rows.peek()? else { return Ok(()) };
+    let Some(first) = rows.peek()? else {
+        return Ok(());
+    };
     let header = names(first);
     let known = |names: &[String]| {
         let place = |name: &str| names.iter().position(|known| known == name);
@@ -39,15 +41,24 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
         rows.skip();
         return layout.read(&mut rows, builder);
     }
-    let usual: Vec<String> = WITHOUT_HEADER.into_iter().take(header.len()).map(str::to_owned).collect();
+    let usual: Vec<String> = WITHOUT_HEADER
+        .into_iter()
+        .take(header.len())
+        .map(str::to_owned)
+        .collect();
     match known(&usual) {
         Some(layout) => layout.read(&mut rows, builder),
-        None => Err(TraceError::malformed(Place::Line(1), "the columns key, op and size must be there")),
+        None => Err(TraceError::malformed(
+            Place::Line(1),
+            "the columns key, op and size must be there",
+        )),
     }
 }
 
 /// Whether a line is the header of this format.
 pub(super) fn is_header(line: &[u8]) -> bool {
     let names: Vec<&[u8]> = line.trim_ascii().split(|byte| *byte == b',').collect();
-    [&b"key"[..], b"op", b"size"].iter().all(|name| names.contains(name))
+    [&b"key"[..], b"op", b"size"]
+        .iter()
+        .all(|name| names.contains(name))
 }

@@ -58,8 +58,16 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 8] =
-        [Self::Aurat, Self::Csv, Self::Keys, Self::Lis, Self::MetaKv, Self::OracleGeneral, Self::Twitter, Self::Vscsi];
+    pub const ALL: [Self; 8] = [
+        Self::Aurat,
+        Self::Csv,
+        Self::Keys,
+        Self::Lis,
+        Self::MetaKv,
+        Self::OracleGeneral,
+        Self::Twitter,
+        Self::Vscsi,
+    ];
 
     /// The name on a command line.
     pub fn name(self) -> &'static str {
@@ -180,7 +188,10 @@ pub enum TraceError {
 
 impl TraceError {
     fn malformed(place: Place, message: impl Into<String>) -> Self {
-        Self::Malformed { place, message: message.into() }
+        Self::Malformed {
+            place,
+            message: message.into(),
+        }
     }
 }
 
@@ -229,7 +240,8 @@ pub fn write(trace: &Trace, format: Format, output: impl io::Write) -> Result<()
         Format::Csv => csv::write(trace, output),
         _ => Err(TraceError::CannotSay {
             format,
-            message: "it is read only; traces are written as aurat, csv or oracle-general".to_owned(),
+            message: "it is read only; traces are written as aurat, csv or oracle-general"
+                .to_owned(),
         }),
     }
 }

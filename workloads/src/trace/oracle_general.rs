@@ -39,16 +39,24 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
 
 pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
     let mut output = BufWriter::with_capacity(1 << 16, output);
-    let cannot_say = |message| TraceError::CannotSay { format: Format::OracleGeneral, message };
+    let cannot_say = |message| TraceError::CannotSay {
+        format: Format::OracleGeneral,
+        message,
+    };
     for (request, next) in next_requests(trace).into_iter().enumerate() {
         let at_ns = trace.times().get(request).copied().unwrap_or(0);
-        let seconds = u32::try_from(at_ns / SECOND_NS)
-            .map_err(|_| cannot_say(format!("request {} is {at_ns} ns after the start", request + 1)))?;
+        let seconds = u32::try_from(at_ns / SECOND_NS).map_err(|_| {
+            cannot_say(format!(
+                "request {} is {at_ns} ns after the start",
+                request + 1
+            ))
+        })?;
         let bytes = u32::try_from(trace.bytes(request))
             .map_err(|_| cannot_say(format!("request {} is for 4 GiB or more", request + 1)))?;
         let mut record = [0; RECORD];
         record[..4].copy_from_slice(&seconds.to_le_bytes());
-        record[4..12].copy_from_slice(&trace.keys()[trace.objects()[request] as usize].to_le_bytes());
+        record[4..12]
+            .copy_from_slice(&trace.keys()[trace.objects()[request] as usize].to_le_bytes());
         record[12..16].copy_from_slice(&bytes.to_le_bytes());
         record[16..].copy_from_slice(&next.to_le_bytes());
         output.write_all(&record).map_err(TraceError::Write)?;

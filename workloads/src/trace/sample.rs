@@ -23,7 +23,11 @@ impl Sample {
     /// Keeps the share `rate` of the keys, which ones is drawn from `seed`; None if the rate is not above 0 and at most 1.
     pub fn new(rate: f64, seed: u64) -> Option<Self> {
         // 2^64 as a float; the conversion back ends at the largest integer.
-        (rate > 0.0 && rate <= 1.0).then_some(Self { rate, below: (rate * 18_446_744_073_709_551_616.0) as u64, seed })
+        (rate > 0.0 && rate <= 1.0).then_some(Self {
+            rate,
+            below: (rate * 18_446_744_073_709_551_616.0) as u64,
+            seed,
+        })
     }
 
     /// The share of keys that is kept.
@@ -64,7 +68,10 @@ mod tests {
 
     #[test]
     fn nothing_left_out_is_no_error() {
-        assert_eq!(Sample::standard_error(1.0, [3.0, 4.0].into_iter(), 10.0), 0.0);
+        assert_eq!(
+            Sample::standard_error(1.0, [3.0, 4.0].into_iter(), 10.0),
+            0.0
+        );
         let half = Sample::standard_error(0.5, [3.0, 4.0].into_iter(), 10.0);
         assert!((half - (0.5_f64 * 25.0).sqrt() / 5.0).abs() < 1e-12);
     }

@@ -70,11 +70,16 @@ impl Summary {
         }
         let one_hit_wonders = counts.iter().filter(|count| **count == 1).count() as u64;
         counts.sort_unstable_by(|one, other| other.cmp(one));
-        let mut first = if trace.has_sizes() { trace.first_sizes() } else { Vec::new() };
+        let mut first = if trace.has_sizes() {
+            trace.first_sizes()
+        } else {
+            Vec::new()
+        };
         let changing = changing(trace, &first);
         first.sort_unstable();
         let sum = |sizes: &mut dyn Iterator<Item = u64>| sizes.fold(0, u64::saturating_add);
-        let request_bytes = || sum(&mut (0..trace.objects().len()).map(|request| trace.bytes(request)));
+        let request_bytes =
+            || sum(&mut (0..trace.objects().len()).map(|request| trace.bytes(request)));
         let ends = trace.times().iter().min().zip(trace.times().iter().max());
         Self {
             requests: trace.objects().len() as u64,
@@ -87,7 +92,11 @@ impl Summary {
             span_ns: ends.map(|(first, last)| last - first),
             popularity: popularity(&counts, trace.objects().len()),
             kinds: kinds(trace),
-            scanned: trace.details().iter().filter(|detail| detail.scanned > 0).count() as u64,
+            scanned: trace
+                .details()
+                .iter()
+                .filter(|detail| detail.scanned > 0)
+                .count() as u64,
         }
     }
 }
@@ -95,7 +104,10 @@ impl Summary {
 fn changing(trace: &Trace, first: &[u64]) -> u64 {
     let mut changes = vec![false; first.len()];
     for (request, &object) in trace.objects().iter().enumerate() {
-        if first.get(object as usize).is_some_and(|first| *first != trace.bytes(request)) {
+        if first
+            .get(object as usize)
+            .is_some_and(|first| *first != trace.bytes(request))
+        {
             changes[object as usize] = true;
         }
     }
@@ -105,7 +117,13 @@ fn changing(trace: &Trace, first: &[u64]) -> u64 {
 fn quantiles(sorted: &[u64]) -> Option<SizeQuantiles> {
     let at = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1];
     let (min, max) = (*sorted.first()?, *sorted.last()?);
-    Some(SizeQuantiles { min, p50: at(50), p90: at(90), p99: at(99), max })
+    Some(SizeQuantiles {
+        min,
+        p50: at(50),
+        p90: at(90),
+        p99: at(99),
+        max,
+    })
 }
 
 /// Of counts from the most popular object down.
@@ -115,9 +133,17 @@ fn popularity(counts: &[u32], requests: usize) -> Option<Popularity> {
     }
     let share = |percent: usize| {
         let top = (counts.len() * percent).div_ceil(100);
-        counts[..top].iter().map(|count| u64::from(*count)).sum::<u64>() as f64 / requests as f64
+        counts[..top]
+            .iter()
+            .map(|count| u64::from(*count))
+            .sum::<u64>() as f64
+            / requests as f64
     };
-    Some(Popularity { top_1_percent: share(1), top_10_percent: share(10), zipf_exponent: zipf_exponent(counts) })
+    Some(Popularity {
+        top_1_percent: share(1),
+        top_10_percent: share(10),
+        zipf_exponent: zipf_exponent(counts),
+    })
 }
 
 fn zipf_exponent(counts: &[u32]) -> Option<f64> {
@@ -125,17 +151,27 @@ fn zipf_exponent(counts: &[u32]) -> Option<f64> {
     let mut points: Vec<(f64, f64)> = Vec::new();
     let mut rank = 1;
     while rank <= fitted {
-        points.push((libm::log(rank as f64), libm::log(f64::from(counts[rank - 1]))));
+        points.push((
+            libm::log(rank as f64),
+            libm::log(f64::from(counts[rank - 1])),
+        ));
         // A quarter further each time; one further where that is less.
         rank += (rank / 4).max(1);
     }
     if points.len() < 3 {
         return None;
     }
-    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
+    let mean =
+        |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
     let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-    let products: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
-    let squares: f64 = points.iter().map(|point| (point.0 - x) * (point.0 - x)).sum();
+    let products: f64 = points
+        .iter()
+        .map(|point| (point.0 - x) * (point.1 - y))
+        .sum();
+    let squares: f64 = points
+        .iter()
+        .map(|point| (point.0 - x) * (point.0 - x))
+        .sum();
     Some(-products / squares)
 }
 
@@ -146,7 +182,10 @@ fn kinds(trace: &Trace) -> Vec<(&'static str, u64, u64)> {
         kind.1 += 1;
         kind.2 += u64::from(detail.hit);
     }
-    kinds.into_iter().filter(|(_, requests, _)| *requests > 0).collect()
+    kinds
+        .into_iter()
+        .filter(|(_, requests, _)| *requests > 0)
+        .collect()
 }
 
 #[cfg(test)]
@@ -156,16 +195,33 @@ mod tests {
     #[test]
     fn quantiles_are_values_that_occur() {
         assert_eq!(quantiles(&[]), None);
-        let one = SizeQuantiles { min: 7, p50: 7, p90: 7, p99: 7, max: 7 };
+        let one = SizeQuantiles {
+            min: 7,
+            p50: 7,
+            p90: 7,
+            p99: 7,
+            max: 7,
+        };
         assert_eq!(quantiles(&[7]), Some(one));
         let hundred: Vec<u64> = (1..=100).collect();
-        assert_eq!(quantiles(&hundred), Some(SizeQuantiles { min: 1, p50: 50, p90: 90, p99: 99, max: 100 }));
+        assert_eq!(
+            quantiles(&hundred),
+            Some(SizeQuantiles {
+                min: 1,
+                p50: 50,
+                p90: 90,
+                p99: 99,
+                max: 100
+            })
+        );
     }
 
     #[test]
     fn an_exact_law_gives_its_exponent() {
         for theta in [0.6, 1.0] {
-            let counts: Vec<u32> = (1..=2000).map(|rank| (1e6 * f64::from(rank).powf(-theta)).round() as u32).collect();
+            let counts: Vec<u32> = (1..=2000)
+                .map(|rank| (1e6 * f64::from(rank).powf(-theta)).round() as u32)
+                .collect();
             let found = zipf_exponent(&counts).expect("enough ranks");
             assert!((found - theta).abs() < 0.01, "{found} for {theta}");
         }

@@ -4,7 +4,10 @@ use super::*;
 use crate::seed::Seed;
 
 fn with_times() -> ReadOptions {
-    ReadOptions { times: true, ..ReadOptions::default() }
+    ReadOptions {
+        times: true,
+        ..ReadOptions::default()
+    }
 }
 
 fn loaded(format: Format, bytes: &[u8]) -> Trace {
@@ -12,15 +15,23 @@ fn loaded(format: Format, bytes: &[u8]) -> Trace {
 }
 
 fn keys(trace: &Trace) -> Vec<u64> {
-    trace.objects().iter().map(|object| trace.keys()[*object as usize]).collect()
+    trace
+        .objects()
+        .iter()
+        .map(|object| trace.keys()[*object as usize])
+        .collect()
 }
 
 fn sizes(trace: &Trace) -> Vec<u64> {
-    (0..trace.objects().len()).map(|request| trace.bytes(request)).collect()
+    (0..trace.objects().len())
+        .map(|request| trace.bytes(request))
+        .collect()
 }
 
 fn refused(format: Format, bytes: &[u8]) -> String {
-    read(bytes, format, &with_times()).expect_err("it is garbage").to_string()
+    read(bytes, format, &with_times())
+        .expect_err("it is garbage")
+        .to_string()
 }
 
 fn written(trace: &Trace, format: Format) -> Vec<u8> {
@@ -38,44 +49,81 @@ fn lis_ranges_are_written_out() {
         refused(Format::Lis, b"1 1 0 1\n2 x 0 2\n"),
         "line 2: expected four numbers: start, count, ignored, request"
     );
-    for bad in ["1 1 0", "1 1 0 0 0", "1 1048577 0 0", "18446744073709551615 1 0 0", "-1 1 0 0"] {
-        assert!(refused(Format::Lis, bad.as_bytes()).starts_with("line 1: "), "{bad}");
+    for bad in [
+        "1 1 0",
+        "1 1 0 0 0",
+        "1 1048577 0 0",
+        "18446744073709551615 1 0 0",
+        "-1 1 0 0",
+    ] {
+        assert!(
+            refused(Format::Lis, bad.as_bytes()).starts_with("line 1: "),
+            "{bad}"
+        );
     }
 }
 
 /// The bytes that libCacheSim's own trace begins with, and what its next accesses would be.
 #[test]
 fn oracle_general_records_are_24_bytes() {
-    let trace = loaded(Format::Csv, b"5633898,42932745,512\n5633898,42932746,512\n5633899,42932745,1024\n");
+    let trace = loaded(
+        Format::Csv,
+        b"5633898,42932745,512\n5633898,42932746,512\n5633899,42932745,1024\n",
+    );
     let bytes = written(&trace, Format::OracleGeneral);
-    let first = [0x6a, 0xf7, 0x55, 0x00, 0x09, 0x1a, 0x8f, 0x02, 0, 0, 0, 0, 0, 2, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0];
+    let first = [
+        0x6a, 0xf7, 0x55, 0x00, 0x09, 0x1a, 0x8f, 0x02, 0, 0, 0, 0, 0, 2, 0, 0, 3, 0, 0, 0, 0, 0,
+        0, 0,
+    ];
     assert_eq!(bytes.len(), 72);
     assert_eq!(bytes[..24], first);
     assert_eq!(bytes[40..48], [0xff; 8], "the second key never comes again");
     let back = loaded(Format::OracleGeneral, &bytes);
     assert_eq!((keys(&back), sizes(&back)), (keys(&trace), sizes(&trace)));
     assert_eq!(back.times(), trace.times());
-    assert_eq!(refused(Format::OracleGeneral, &bytes[..50]), "byte 48: the trace ends within a record");
+    assert_eq!(
+        refused(Format::OracleGeneral, &bytes[..50]),
+        "byte 48: the trace ends within a record"
+    );
     let late = loaded(Format::Csv, b"4294967296,1,1\n");
-    assert!(matches!(write(&late, Format::OracleGeneral, Vec::new()), Err(TraceError::CannotSay { .. })));
+    assert!(matches!(
+        write(&late, Format::OracleGeneral, Vec::new()),
+        Err(TraceError::CannotSay { .. })
+    ));
 }
 
 #[test]
 fn csv_finds_its_columns_by_name_number_or_number_of_columns() {
     let mapped = |map: &str, text: &str| {
-        let options = ReadOptions { columns: map.parse().expect("a map"), ..with_times() };
-        read(text.as_bytes(), Format::Csv, &options).unwrap_or_else(|error| panic!("{map}: {error}"))
+        let options = ReadOptions {
+            columns: map.parse().expect("a map"),
+            ..with_times()
+        };
+        read(text.as_bytes(), Format::Csv, &options)
+            .unwrap_or_else(|error| panic!("{map}: {error}"))
     };
     let plain = loaded(Format::Csv, b"time,key,size\n1,10,100\n2.5,11,200\n");
-    assert_eq!((keys(&plain), sizes(&plain)), (vec![10, 11], vec![100, 200]));
+    assert_eq!(
+        (keys(&plain), sizes(&plain)),
+        (vec![10, 11], vec![100, 200])
+    );
     assert_eq!(plain.times(), [1_000_000_000, 2_500_000_000]);
-    assert_eq!(keys(&loaded(Format::Csv, b"1,10,100\n2,11,200\n")), [10, 11]);
+    assert_eq!(
+        keys(&loaded(Format::Csv, b"1,10,100\n2,11,200\n")),
+        [10, 11]
+    );
     assert_eq!(keys(&loaded(Format::Csv, b"10\n11\n")), [10, 11]);
-    let named = mapped("key=url,size=len,delimiter=;", "len;url;ignored\n5;\"a;b\";x\n6;7;y\n");
+    let named = mapped(
+        "key=url,size=len,delimiter=;",
+        "len;url;ignored\n5;\"a;b\";x\n6;7;y\n",
+    );
     assert_eq!(keys(&named), [xxhash_rust::xxh3::xxh3_64(b"a;b"), 7]);
     assert_eq!(sizes(&named), [5, 6]);
     let numbered = mapped("key=2,size=1,header=no", "5,7\n6,7\n");
-    assert_eq!((keys(&numbered), sizes(&numbered)), (vec![7, 7], vec![5, 6]));
+    assert_eq!(
+        (keys(&numbered), sizes(&numbered)),
+        (vec![7, 7], vec![5, 6])
+    );
     // A word where a number should be makes the first row a header.
     assert_eq!(keys(&mapped("key=2,size=1", "len,url\n6,7\n")), [7]);
     assert!(!mapped("key=1", "7,x\n").has_sizes());
@@ -85,26 +133,54 @@ fn csv_finds_its_columns_by_name_number_or_number_of_columns() {
 #[test]
 fn csv_tells_line_and_field_of_what_is_wrong() {
     for (text, told) in [
-        ("time,key,size\n1,2,3\n1,2,x\n", "line 3: the size `x` is no number in its range"),
-        ("1,2,3\n1,2\n", "line 2: the size is column 3, but the row has 2"),
-        ("1,2\n", "line 1: 2 columns without a header: say what they are, such as time=1,key=2,size=3"),
-        ("time,key,size\n-1,2,3\n", "line 2: the time in seconds `-1` is no number in its range"),
+        (
+            "time,key,size\n1,2,3\n1,2,x\n",
+            "line 3: the size `x` is no number in its range",
+        ),
+        (
+            "1,2,3\n1,2\n",
+            "line 2: the size is column 3, but the row has 2",
+        ),
+        (
+            "1,2\n",
+            "line 1: 2 columns without a header: say what they are, such as time=1,key=2,size=3",
+        ),
+        (
+            "time,key,size\n-1,2,3\n",
+            "line 2: the time in seconds `-1` is no number in its range",
+        ),
     ] {
         assert_eq!(refused(Format::Csv, text.as_bytes()), told);
     }
-    let options = ReadOptions { columns: "key=url".parse().expect("a map"), ..ReadOptions::default() };
-    let error = read(&b"a,b\n1,2\n"[..], Format::Csv, &options).expect_err("no such column").to_string();
+    let options = ReadOptions {
+        columns: "key=url".parse().expect("a map"),
+        ..ReadOptions::default()
+    };
+    let error = read(&b"a,b\n1,2\n"[..], Format::Csv, &options)
+        .expect_err("no such column")
+        .to_string();
     assert_eq!(error, "line 1: the header has no column `url`; it has a, b");
 }
 
 fn vscsi_record(version: u8, block: u64) -> Vec<u8> {
     let mut record = Vec::new();
-    let (number, bytes, entries) = (1_u32.to_le_bytes(), 4096_u32.to_le_bytes(), 1_u32.to_le_bytes());
-    let (command, version_field) = (0x28_u16.to_le_bytes(), (u16::from(version) << 8 | 3).to_le_bytes());
+    let (number, bytes, entries) = (
+        1_u32.to_le_bytes(),
+        4096_u32.to_le_bytes(),
+        1_u32.to_le_bytes(),
+    );
+    let (command, version_field) = (
+        0x28_u16.to_le_bytes(),
+        (u16::from(version) << 8 | 3).to_le_bytes(),
+    );
     if version == 1 {
-        [&number[..], &bytes, &entries, &command, &version_field].iter().for_each(|part| record.extend(*part));
+        [&number[..], &bytes, &entries, &command, &version_field]
+            .iter()
+            .for_each(|part| record.extend(*part));
     } else {
-        [&command[..], &version_field, &number, &bytes, &entries].iter().for_each(|part| record.extend(*part));
+        [&command[..], &version_field, &number, &bytes, &entries]
+            .iter()
+            .for_each(|part| record.extend(*part));
     }
     record.extend(block.to_le_bytes());
     record.extend(1_500_000_u64.to_le_bytes());
@@ -117,13 +193,23 @@ fn vscsi_record(version: u8, block: u64) -> Vec<u8> {
 #[test]
 fn vscsi_has_two_layouts_told_from_the_records() {
     for (version, length) in [(1, 32), (2, 40)] {
-        let bytes: Vec<u8> = [9, 8, 9].into_iter().flat_map(|block| vscsi_record(version, block)).collect();
+        let bytes: Vec<u8> = [9, 8, 9]
+            .into_iter()
+            .flat_map(|block| vscsi_record(version, block))
+            .collect();
         assert_eq!(bytes.len(), 3 * length);
         assert_eq!(Format::detect("trace.bin", &bytes), Some(Format::Vscsi));
         let trace = loaded(Format::Vscsi, &bytes);
-        assert_eq!((keys(&trace), sizes(&trace)), (vec![9, 8, 9], vec![4096; 3]));
+        assert_eq!(
+            (keys(&trace), sizes(&trace)),
+            (vec![9, 8, 9], vec![4096; 3])
+        );
         assert_eq!(trace.times()[0], 1_500_000_000);
-        assert_eq!(keys(&loaded(Format::Vscsi, &bytes[..length])), [9], "one record alone");
+        assert_eq!(
+            keys(&loaded(Format::Vscsi, &bytes[..length])),
+            [9],
+            "one record alone"
+        );
         assert_eq!(
             refused(Format::Vscsi, &bytes[..2 * length + 5]),
             format!("byte {}: the trace ends within a record", 2 * length)
@@ -132,7 +218,10 @@ fn vscsi_has_two_layouts_told_from_the_records() {
         mixed[2 * length + if version == 1 { 15 } else { 3 }] = 9;
         assert_eq!(
             refused(Format::Vscsi, &mixed),
-            format!("byte {}: not a vscsi record of version {version}", 2 * length)
+            format!(
+                "byte {}: not a vscsi record of version {version}",
+                2 * length
+            )
         );
     }
     assert!(refused(Format::Vscsi, &[0; 100]).starts_with("byte 0: neither"));
@@ -142,29 +231,52 @@ fn vscsi_has_two_layouts_told_from_the_records() {
 #[test]
 fn twitter_sizes_are_key_and_value_and_deletions_are_left_out() {
     let text = b"0,nz:u:a,27,96,40,get,0\n1,nz:u:b,3,5,40,set,3600\n2,nz:u:b,3,0,40,delete,0\n3,nz:u:a,27,0,9,gets,0\n";
-    assert_eq!(Format::detect("cluster52.sort", text), Some(Format::Twitter));
+    assert_eq!(
+        Format::detect("cluster52.sort", text),
+        Some(Format::Twitter)
+    );
     let trace = loaded(Format::Twitter, text);
     assert_eq!(trace.objects(), [0, 1, 0]);
     assert_eq!(sizes(&trace), [123, 8, 27]);
-    assert_eq!((trace.removals(), trace.requests_read(), trace.times()[2]), (1, 3, 3_000_000_000));
-    assert_eq!(refused(Format::Twitter, b"0,a,27,96,40,get\n"), "line 1: a row has 7 columns, this one 6");
-    assert!(refused(Format::Twitter, b"0,a,2,9,4,get,0\n0,a,2\n").starts_with("line 2: the operation is column 6"));
+    assert_eq!(
+        (trace.removals(), trace.requests_read(), trace.times()[2]),
+        (1, 3, 3_000_000_000)
+    );
+    assert_eq!(
+        refused(Format::Twitter, b"0,a,27,96,40,get\n"),
+        "line 1: a row has 7 columns, this one 6"
+    );
+    assert!(
+        refused(Format::Twitter, b"0,a,2,9,4,get,0\n0,a,2\n")
+            .starts_with("line 2: the operation is column 6")
+    );
 }
 
 #[test]
 fn meta_columns_are_found_by_name_and_rows_repeat() {
     let old =
         b"key,op,size,op_count,key_size\n101,GET,50,3,10\n102,SET,7,1,10\n101,DELETE,0,1,10\n101,GET_LEASE,50,1,10\n";
-    assert_eq!(Format::detect("kvcache_traces_1.csv", old), Some(Format::MetaKv));
+    assert_eq!(
+        Format::detect("kvcache_traces_1.csv", old),
+        Some(Format::MetaKv)
+    );
     let trace = loaded(Format::MetaKv, old);
-    assert_eq!((keys(&trace), sizes(&trace)), (vec![101, 101, 101, 102, 101], vec![60, 60, 60, 17, 60]));
+    assert_eq!(
+        (keys(&trace), sizes(&trace)),
+        (vec![101, 101, 101, 102, 101], vec![60, 60, 60, 17, 60])
+    );
     assert_eq!(trace.removals(), 1);
     let new = b"op_time,key,key_size,op,op_count,size,cache_hits,ttl,usecase,sub_usecase\n9,k1,2,GET,1,8,1,0,u,s\n";
     let trace = loaded(Format::MetaKv, new);
-    assert_eq!((sizes(&trace), trace.times()), (vec![10], &[9_000_000_000][..]));
+    assert_eq!(
+        (sizes(&trace), trace.times()),
+        (vec![10], &[9_000_000_000][..])
+    );
     let bare = loaded(Format::MetaKv, b"101,GET,50,2,10,0\n");
     assert_eq!(sizes(&bare), [60, 60]);
-    assert!(refused(Format::MetaKv, b"101,GET\n").starts_with("line 1: the columns key, op and size"));
+    assert!(
+        refused(Format::MetaKv, b"101,GET\n").starts_with("line 1: the columns key, op and size")
+    );
     assert_eq!(
         refused(Format::MetaKv, b"key,op,size,op_count\n1,GET,5,65536\n"),
         "line 2: 65536 repetitions are too many"
@@ -173,33 +285,68 @@ fn meta_columns_are_found_by_name_and_rows_repeat() {
 
 #[test]
 fn plain_keys_are_eight_bytes_each() {
-    let bytes: Vec<u8> = [5_u64, u64::MAX, 5].iter().flat_map(|key| key.to_le_bytes()).collect();
+    let bytes: Vec<u8> = [5_u64, u64::MAX, 5]
+        .iter()
+        .flat_map(|key| key.to_le_bytes())
+        .collect();
     let trace = loaded(Format::Keys, &bytes);
     assert_eq!(keys(&trace), [5, u64::MAX, 5]);
-    assert_eq!(refused(Format::Keys, &bytes[..17]), "byte 16: the trace ends within a record");
+    assert_eq!(
+        refused(Format::Keys, &bytes[..17]),
+        "byte 16: the trace ends within a record"
+    );
 }
 
 const RECORD: TraceRecord = TraceRecord {
     at_ns: 1000,
     key: 0x0102_0304_0506_0708,
     bytes: 4096,
-    detail: Detail { kind: 1, level: Some(3), file: 300, caller: 9, cost: 1, scanned: 0, hit: true },
+    detail: Detail {
+        kind: 1,
+        level: Some(3),
+        file: 300,
+        caller: 9,
+        cost: 1,
+        scanned: 0,
+        hit: true,
+    },
 };
 
 /// A change of these bytes is a new version of the format.
 #[test]
 fn aurat_golden_bytes() {
-    let contents = Contents { sizes: true, times: true, details: true };
+    let contents = Contents {
+        sizes: true,
+        times: true,
+        details: true,
+    };
     let mut writer = TraceWriter::new(Vec::new(), contents, 0.5).expect("memory");
     writer.push(&RECORD).expect("memory");
-    let scan = Detail { scanned: 2, cost: 5, ..Detail::default() };
-    writer.push(&TraceRecord { at_ns: 999, key: 1, bytes: 1, detail: scan }).expect("memory");
+    let scan = Detail {
+        scanned: 2,
+        cost: 5,
+        ..Detail::default()
+    };
+    writer
+        .push(&TraceRecord {
+            at_ns: 999,
+            key: 1,
+            bytes: 1,
+            detail: scan,
+        })
+        .expect("memory");
     let bytes = writer.finish().expect("memory");
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, AURAT_GOLDEN.concat());
     let trace = loaded(Format::Aurat, &bytes);
-    assert_eq!((keys(&trace), sizes(&trace)), (vec![RECORD.key, 1], vec![4096, 1]));
-    assert_eq!((trace.times(), trace.details()), (&[1000, 999][..], &[RECORD.detail, scan][..]));
+    assert_eq!(
+        (keys(&trace), sizes(&trace)),
+        (vec![RECORD.key, 1], vec![4096, 1])
+    );
+    assert_eq!(
+        (trace.times(), trace.details()),
+        (&[1000, 999][..], &[RECORD.detail, scan][..])
+    );
     assert_eq!((trace.recorded_rate(), trace.sample_rate()), (0.5, 1.0));
 }
 
@@ -240,9 +387,15 @@ fn aurat_keeps_everything_through_chunks_and_extremes() {
             },
         })
         .collect();
-    let contents = Contents { sizes: true, times: true, details: true };
+    let contents = Contents {
+        sizes: true,
+        times: true,
+        details: true,
+    };
     let mut writer = TraceWriter::new(Vec::new(), contents, 1.0).expect("memory");
-    records.iter().for_each(|record| writer.push(record).expect("memory"));
+    records
+        .iter()
+        .for_each(|record| writer.push(record).expect("memory"));
     let bytes = writer.finish().expect("memory");
     assert!(bytes.len() > 3 << 16, "several chunks");
     let trace = loaded(Format::Aurat, &bytes);
@@ -255,7 +408,11 @@ fn aurat_keeps_everything_through_chunks_and_extremes() {
         })
         .collect();
     assert!(found == records);
-    assert_eq!(written(&trace, Format::Aurat), bytes, "read and written again");
+    assert_eq!(
+        written(&trace, Format::Aurat),
+        bytes,
+        "read and written again"
+    );
 }
 
 #[test]
@@ -263,14 +420,23 @@ fn aurat_refuses_what_was_cut_or_changed() {
     let trace = loaded(Format::Csv, b"1,10,100\n2,11,200\n1,10,300\n");
     let bytes = written(&trace, Format::Aurat);
     let again = loaded(Format::Aurat, &bytes);
-    assert_eq!((keys(&again), sizes(&again), again.times()), (keys(&trace), sizes(&trace), trace.times()));
+    assert_eq!(
+        (keys(&again), sizes(&again), again.times()),
+        (keys(&trace), sizes(&trace), trace.times())
+    );
     for length in 0..bytes.len() {
-        assert!(read(&bytes[..length], Format::Aurat, &with_times()).is_err(), "cut at {length}");
+        assert!(
+            read(&bytes[..length], Format::Aurat, &with_times()).is_err(),
+            "cut at {length}"
+        );
     }
     for at in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[at] ^= 0x10;
-        assert!(read(&changed[..], Format::Aurat, &with_times()).is_err(), "changed at {at}");
+        assert!(
+            read(&changed[..], Format::Aurat, &with_times()).is_err(),
+            "changed at {at}"
+        );
     }
     let unsized_trace = loaded(Format::Lis, b"5 2 0 0\n");
     assert!(!loaded(Format::Aurat, &written(&unsized_trace, Format::Aurat)).has_sizes());
@@ -283,14 +449,21 @@ fn csv_is_written_as_it_is_read() {
     let timeless = loaded(Format::Lis, b"5 2 0 0\n");
     assert_eq!(Summary::of(&timeless).span_ns, None);
     assert_eq!(written(&timeless, Format::Csv), b"key\n5\n6\n");
-    assert!(matches!(write(&timeless, Format::Lis, Vec::new()), Err(TraceError::CannotSay { .. })));
+    assert!(matches!(
+        write(&timeless, Format::Lis, Vec::new()),
+        Err(TraceError::CannotSay { .. })
+    ));
 }
 
 #[test]
 fn names_and_first_bytes_tell_the_format() {
     for (name, head, format) in [
         ("OLTP.lis", &b""[..], Some(Format::Lis)),
-        ("w96.oracleGeneral.bin", b"\x6a\xf7\x55\x00", Some(Format::OracleGeneral)),
+        (
+            "w96.oracleGeneral.bin",
+            b"\x6a\xf7\x55\x00",
+            Some(Format::OracleGeneral),
+        ),
         ("w96.oracleGeneral", b"", Some(Format::OracleGeneral)),
         ("trace.csv", b"time,key,size\n1,2,3\n", Some(Format::Csv)),
         ("trace", b"1,2,3\n", Some(Format::Csv)),
@@ -303,7 +476,11 @@ fn names_and_first_bytes_tell_the_format() {
     ] {
         assert_eq!(Format::detect(name, head), format, "{name}");
     }
-    assert!(Format::ALL.into_iter().all(|format| Format::find(format.name()) == Some(format)));
+    assert!(
+        Format::ALL
+            .into_iter()
+            .all(|format| Format::find(format.name()) == Some(format))
+    );
 }
 
 /// Random bytes, and formats' own bytes with some changed: an error or a trace, but an end.
@@ -319,7 +496,9 @@ fn garbage_is_an_error_or_a_trace_and_never_a_panic() {
         let mut generator = Seed(seed).child("garbage").generator();
         let mut bytes: Vec<u8> = match sound.get(generator.below(6) as usize) {
             Some(sound) => sound.to_vec(),
-            None => (0..generator.below(300)).map(|_| generator.bits() as u8).collect(),
+            None => (0..generator.below(300))
+                .map(|_| generator.bits() as u8)
+                .collect(),
         };
         for _ in 0..generator.below(4) {
             if !bytes.is_empty() {
@@ -340,11 +519,39 @@ fn garbage_is_an_error_or_a_trace_and_never_a_panic() {
 
 #[test]
 fn a_summary_counts_what_is_there() {
-    let summary = Summary::of(&loaded(Format::Csv, b"10,1,100\n12,2,50\n11,1,100\n20,3,7\n21,3,8\n"));
-    assert_eq!((summary.requests, summary.objects, summary.one_hit_wonders), (5, 3, 1));
-    assert_eq!((summary.request_bytes, summary.object_bytes, summary.changing), (Some(265), Some(157), 1));
-    assert_eq!(summary.sizes, Some(SizeQuantiles { min: 7, p50: 50, p90: 100, p99: 100, max: 100 }));
-    assert_eq!((summary.span_ns, summary.kinds.len()), (Some(11_000_000_000), 0));
+    let summary = Summary::of(&loaded(
+        Format::Csv,
+        b"10,1,100\n12,2,50\n11,1,100\n20,3,7\n21,3,8\n",
+    ));
+    assert_eq!(
+        (summary.requests, summary.objects, summary.one_hit_wonders),
+        (5, 3, 1)
+    );
+    assert_eq!(
+        (
+            summary.request_bytes,
+            summary.object_bytes,
+            summary.changing
+        ),
+        (Some(265), Some(157), 1)
+    );
+    assert_eq!(
+        summary.sizes,
+        Some(SizeQuantiles {
+            min: 7,
+            p50: 50,
+            p90: 100,
+            p99: 100,
+            max: 100
+        })
+    );
+    assert_eq!(
+        (summary.span_ns, summary.kinds.len()),
+        (Some(11_000_000_000), 0)
+    );
     let empty = Summary::of(&loaded(Format::Csv, b""));
-    assert_eq!((empty.requests, empty.sizes, empty.popularity), (0, None, None));
+    assert_eq!(
+        (empty.requests, empty.sizes, empty.popularity),
+        (0, None, None)
+    );
 }

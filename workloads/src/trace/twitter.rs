@@ -19,12 +19,19 @@ use super::input::number;
 use super::loaded::Builder;
 use super::{Place, TraceError};
 
-const OPERATIONS: [&[u8]; 11] =
-    [b"get", b"gets", b"set", b"add", b"replace", b"cas", b"append", b"prepend", b"delete", b"incr", b"decr"];
+const OPERATIONS: [&[u8]; 11] = [
+    b"get", b"gets", b"set", b"add", b"replace", b"cas", b"append", b"prepend", b"delete", b"incr",
+    b"decr",
+];
 
 pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
-    let layout =
-        Layout { time: Some(0), key: 1, sizes: [Some(2), Some(3)], count: None, removal: Some((5, b"delete")) };
+    let layout = Layout {
+        time: Some(0),
+        key: 1,
+        sizes: [Some(2), Some(3)],
+        count: None,
+        removal: Some((5, b"delete")),
+    };
     let mut rows = Rows::new(input, b',', false);
     if let Some(first) = rows.peek()?
         && first.len() != 7
@@ -39,6 +46,8 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
 pub(super) fn is_row(line: &[u8]) -> bool {
     let fields: Vec<&[u8]> = line.trim_ascii().split(|byte| *byte == b',').collect();
     fields.len() == 7
-        && [0, 2, 3, 6].into_iter().all(|place| number(fields[place]).is_some())
+        && [0, 2, 3, 6]
+            .into_iter()
+            .all(|place| number(fields[place]).is_some())
         && OPERATIONS.contains(&fields[5])
 }

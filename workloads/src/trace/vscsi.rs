@@ -49,7 +49,10 @@ impl Version {
 
     fn push(self, record: &[u8], place: Place, builder: &mut Builder) -> Result<bool> {
         if !self.says(record) {
-            return Err(TraceError::malformed(place, format!("not a vscsi record of version {}", self as u16 + 1)));
+            return Err(TraceError::malformed(
+                place,
+                format!("not a vscsi record of version {}", self as u16 + 1),
+            ));
         }
         let bytes = u32::from_le_bytes(bytes_at(record, self.layout().1));
         let block = u64::from_le_bytes(bytes_at(record, 16));
@@ -62,7 +65,11 @@ impl Version {
 pub(super) fn version(head: &[u8]) -> Option<Version> {
     [Version::Two, Version::One].into_iter().find(|version| {
         let (.., length) = version.layout();
-        head.len() >= length && head.chunks_exact(length).take(2).all(|record| version.says(record))
+        head.len() >= length
+            && head
+                .chunks_exact(length)
+                .take(2)
+                .all(|record| version.says(record))
     })
 }
 
@@ -80,11 +87,18 @@ pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()>
     match version(head) {
         Some(Version::One) => records::<FIRST>(Version::One, input, builder),
         Some(Version::Two) => records::<SECOND>(Version::Two, input, builder),
-        None => Err(TraceError::malformed(place, "neither a vscsi record of version 1 nor one of version 2")),
+        None => Err(TraceError::malformed(
+            place,
+            "neither a vscsi record of version 1 nor one of version 2",
+        )),
     }
 }
 
-fn records<const N: usize>(version: Version, input: impl BufRead, builder: &mut Builder) -> Result<()> {
+fn records<const N: usize>(
+    version: Version,
+    input: impl BufRead,
+    builder: &mut Builder,
+) -> Result<()> {
     let mut records = Records::<_, N>::new(input);
     while let Some((record, place)) = records.next()? {
         if !version.push(&record, place, builder)? {

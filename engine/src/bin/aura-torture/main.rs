@@ -16,8 +16,15 @@ use std::io::Write;
 use aura_engine::env::disk::DiskWorld;
 use aura_engine::{Batch, Engine, EngineBuilder, EngineConfig};
 
-async fn torture(world: &DiskWorld, directory: &str, config: EngineConfig) -> Result<(), Box<dyn Error>> {
-    let engine = EngineBuilder::new(world.env(), directory).config(config).open().await?;
+async fn torture(
+    world: &DiskWorld,
+    directory: &str,
+    config: EngineConfig,
+) -> Result<(), Box<dyn Error>> {
+    let engine = EngineBuilder::new(world.env(), directory)
+        .config(config)
+        .open()
+        .await?;
     let count = engine.get(workload::COUNT).await?;
     let before = count.map_or(Ok(0), |count| count[..].try_into().map(u64::from_le_bytes))?;
     let mut out = std::io::stdout().lock();
@@ -38,7 +45,9 @@ async fn torture(world: &DiskWorld, directory: &str, config: EngineConfig) -> Re
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [directory, settings] = &arguments[..] else { return Err("usage: aura-torture DIRECTORY SETTINGS".into()) };
+    let [directory, settings] = &arguments[..] else {
+        return Err("usage: aura-torture DIRECTORY SETTINGS".into());
+    };
     let world = DiskWorld::new(2)?;
     world.block_on(torture(&world, directory, serde_json::from_str(settings)?))
 }

@@ -25,7 +25,9 @@ pub(crate) fn changes(number: u64) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
             4 => 0,
             other => other * 20,
         };
-        let value = (0..bytes / 8 + 1).flat_map(|word| mix(chance ^ word).to_le_bytes()).take(bytes as usize);
+        let value = (0..bytes / 8 + 1)
+            .flat_map(|word| mix(chance ^ word).to_le_bytes())
+            .take(bytes as usize);
         (key, Some(value.collect()))
     };
     (0..1 + number % 3).map(change).collect()

@@ -49,7 +49,11 @@ pub(super) struct Agenda {
 impl Agenda {
     pub(super) fn schedule(&mut self, time: u64, what: What) {
         self.scheduled += 1;
-        self.events.push(Reverse(Event { time, sequence: self.scheduled, what }));
+        self.events.push(Reverse(Event {
+            time,
+            sequence: self.scheduled,
+            what,
+        }));
     }
 
     /// When the next event happens.
@@ -74,7 +78,8 @@ impl Agenda {
         self.happened += 1;
         for word in [time, sequence] {
             // FxHash's step: a rotation, an exclusive or, and the multiplier 2^64 / pi.
-            self.fingerprint = (self.fingerprint.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+            self.fingerprint =
+                (self.fingerprint.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
         }
     }
 

@@ -135,7 +135,11 @@ impl Prices {
 
     /// Picoseconds that `work` takes: right below half a year of work, and wrapped beyond, as nothing is checked here.
     pub(super) fn picos(&self, work: &Work) -> u64 {
-        let each = self.0.iter().zip(counts(work)).map(|(price, count)| price.wrapping_mul(count));
+        let each = self
+            .0
+            .iter()
+            .zip(counts(work))
+            .map(|(price, count)| price.wrapping_mul(count));
         each.fold(0, u64::wrapping_add)
     }
 }
@@ -146,7 +150,9 @@ pub(super) fn non_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     if number.is_finite() && number >= 0.0 {
         return Ok(number);
     }
-    Err(serde::de::Error::custom(format_args!("{number} must be a number not below zero")))
+    Err(serde::de::Error::custom(format_args!(
+        "{number} must be a number not below zero"
+    )))
 }
 
 /// The cores: each takes up the work that is given to it in turn.
@@ -161,7 +167,12 @@ pub(super) struct Cores {
 
 impl Cores {
     pub(super) fn new(cores: u32) -> Self {
-        Self { free_at: vec![0; cores.clamp(1, 65_536) as usize], last: 0, busy_nanos: 0, wait_nanos: 0 }
+        Self {
+            free_at: vec![0; cores.clamp(1, 65_536) as usize],
+            last: 0,
+            busy_nanos: 0,
+            wait_nanos: 0,
+        }
     }
 
     /// Gives work that is ready at `start` and takes `nanos` to a core that is free then, or else to the one that is
@@ -169,7 +180,11 @@ impl Cores {
     pub(super) fn run(&mut self, start: u64, nanos: u64) -> u64 {
         // All that are free are alike: if the last is, there is no need to look at the others.
         if self.free_at[self.last] > start {
-            let first = self.free_at.iter().enumerate().min_by_key(|(_, free_at)| **free_at);
+            let first = self
+                .free_at
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, free_at)| **free_at);
             self.last = first.map_or(0, |(core, _)| core);
         }
         let begin = start.max(self.free_at[self.last]);
@@ -217,16 +232,34 @@ mod tests {
         };
         let prices = Prices::new(&costs);
         assert_eq!(prices.picos(&work), 4_095_000);
-        assert_eq!(prices.picos(&Work { comparisons: 5, bytes_copied: 2, ..Work::default() }), 2_058_000);
+        assert_eq!(
+            prices.picos(&Work {
+                comparisons: 5,
+                bytes_copied: 2,
+                ..Work::default()
+            }),
+            2_058_000
+        );
         assert_eq!(Prices::new(&CpuCosts::FREE).picos(&work), 0);
     }
 
     #[test]
     fn a_config_overrides_single_costs_and_refuses_nonsense() {
         let costs: CpuCosts = serde_json::from_str(r#"{"comparison_ns": 3}"#).unwrap();
-        assert_eq!(costs, CpuCosts { comparison_ns: 3.0, ..CpuCosts::default() });
-        for (text, word) in [(r#"{"comparison": 3}"#, "unknown field"), (r#"{"comparison_ns": -1}"#, "below zero")] {
-            let error = serde_json::from_str::<CpuCosts>(text).unwrap_err().to_string();
+        assert_eq!(
+            costs,
+            CpuCosts {
+                comparison_ns: 3.0,
+                ..CpuCosts::default()
+            }
+        );
+        for (text, word) in [
+            (r#"{"comparison": 3}"#, "unknown field"),
+            (r#"{"comparison_ns": -1}"#, "below zero"),
+        ] {
+            let error = serde_json::from_str::<CpuCosts>(text)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(word), "{error}");
         }
     }
@@ -234,7 +267,15 @@ mod tests {
     #[test]
     fn work_waits_for_the_core_that_is_free_first() {
         let mut cores = Cores::new(2);
-        assert_eq!([cores.run(0, 100), cores.run(0, 60), cores.run(10, 5), cores.run(200, 1)], [100, 60, 65, 201]);
+        assert_eq!(
+            [
+                cores.run(0, 100),
+                cores.run(0, 60),
+                cores.run(10, 5),
+                cores.run(200, 1)
+            ],
+            [100, 60, 65, 201]
+        );
         assert_eq!((cores.busy_nanos, cores.wait_nanos), (166, 50));
     }
 }

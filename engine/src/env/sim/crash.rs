@@ -29,7 +29,12 @@ pub enum CrashMode {
 
 impl CrashMode {
     /// All modes.
-    pub const ALL: [Self; 4] = [Self::DropUnsynced, Self::KeepAll, Self::Torn, Self::Reordered];
+    pub const ALL: [Self; 4] = [
+        Self::DropUnsynced,
+        Self::KeepAll,
+        Self::Torn,
+        Self::Reordered,
+    ];
 }
 
 /// The files that a crash left, to start another world with.
@@ -41,7 +46,10 @@ pub struct FsImage {
 impl FsImage {
     /// The paths of all files, sorted.
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.tree.iter().map(|(path, _)| path.to_path_buf()).collect()
+        self.tree
+            .iter()
+            .map(|(path, _)| path.to_path_buf())
+            .collect()
     }
 
     /// The content of a file.
@@ -79,7 +87,9 @@ pub(super) fn survive(
     // A file with several names has one fate.
     let mut fates: BTreeMap<u32, Blob> = BTreeMap::new();
     for (path, body) in names.iter() {
-        let fate = fates.entry(body.number).or_insert_with(|| remains(body, mode, &mut random));
+        let fate = fates
+            .entry(body.number)
+            .or_insert_with(|| remains(body, mode, &mut random));
         tree.insert(path, fate.clone())?;
     }
     Ok(FsImage { tree })

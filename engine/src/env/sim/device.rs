@@ -141,21 +141,42 @@ impl Device {
     }
 
     /// Starts a read; the answer is the ticket it completes.
-    pub(super) fn read(&mut self, agenda: &mut Agenda, now: u64, file: u32, offset: u64, bytes: u64) -> u32 {
+    pub(super) fn read(
+        &mut self,
+        agenda: &mut Agenda,
+        now: u64,
+        file: u32,
+        offset: u64,
+        bytes: u64,
+    ) -> u32 {
         self.counts.reads += 1;
         self.counts.read_bytes += bytes;
         let ticket = agenda.open_ticket();
-        let (first, last) = (offset / self.timing.stripe, (offset + bytes - 1) / self.timing.stripe);
-        let read = self.reads.insert(Read { parts_left: (last - first + 1) as u32, ticket });
+        let (first, last) = (
+            offset / self.timing.stripe,
+            (offset + bytes - 1) / self.timing.stripe,
+        );
+        let read = self.reads.insert(Read {
+            parts_left: (last - first + 1) as u32,
+            ticket,
+        });
         for stripe in first..=last {
             let start = offset.max(stripe * self.timing.stripe);
-            let end = (offset + bytes).min(stripe.saturating_add(1).saturating_mul(self.timing.stripe));
+            let end =
+                (offset + bytes).min(stripe.saturating_add(1).saturating_mul(self.timing.stripe));
             let arrival = self.admit(now, end - start) + self.timing.base;
             let unit = (scatter(file).wrapping_add(stripe) % self.units.len() as u64) as usize;
-            let busy = self.timing.read.draw(&mut self.random) + self.heads(address(file, start), end - start, false);
+            let busy = self.timing.read.draw(&mut self.random)
+                + self.heads(address(file, start), end - start, false);
             let done = self.serve(unit, arrival, busy);
             self.counts.wait_nanos += arrival - now - self.timing.base;
-            agenda.schedule(done, What::Device(Stage::ReadAtLink { read, bytes: end - start }));
+            agenda.schedule(
+                done,
+                What::Device(Stage::ReadAtLink {
+                    read,
+                    bytes: end - start,
+                }),
+            );
         }
         ticket
     }
@@ -169,11 +190,16 @@ impl Device {
             return;
         }
         loop {
-            let piece_end = (state.queued / self.timing.write_bytes + 1).saturating_mul(self.timing.write_bytes);
+            let piece_end = (state.queued / self.timing.write_bytes + 1)
+                .saturating_mul(self.timing.write_bytes);
             if piece_end > end {
                 break;
             }
-            self.behind.push_back(Piece { body: body.clone(), start: state.queued, end: piece_end });
+            self.behind.push_back(Piece {
+                body: body.clone(),
+                start: state.queued,
+                end: piece_end,
+            });
             self.dirty_bytes += piece_end - state.queued;
             state.queued = piece_end;
         }
@@ -199,12 +225,17 @@ impl Device {
         if state.issued < state.queued {
             // What stands in the long queue would be overtaken by the tail otherwise, and the sync wait for others.
             let of_body = |piece: &Piece| Arc::ptr_eq(&piece.body, body);
-            let (own, others): (VecDeque<_>, VecDeque<_>) = self.behind.drain(..).partition(of_body);
+            let (own, others): (VecDeque<_>, VecDeque<_>) =
+                self.behind.drain(..).partition(of_body);
             self.behind = others;
             self.urgent.extend(own);
         }
         if state.queued < end {
-            self.urgent.push_back(Piece { body: body.clone(), start: state.queued, end });
+            self.urgent.push_back(Piece {
+                body: body.clone(),
+                start: state.queued,
+                end,
+            });
             self.dirty_bytes += end - state.queued;
             state.queued = end;
         }
@@ -235,10 +266,14 @@ impl Device {
     /// Moves a request on.
     pub(super) fn advance(&mut self, agenda: &mut Agenda, now: u64, stage: Stage) {
         match stage {
-            Stage::ReadAtLink { read, bytes } => match self.transfer(now, bytes, self.timing.read_bandwidth) {
-                done if done > now => agenda.schedule(done, What::Device(Stage::ReadDone { read })),
-                _ => self.finish_part(agenda, read),
-            },
+            Stage::ReadAtLink { read, bytes } => {
+                match self.transfer(now, bytes, self.timing.read_bandwidth) {
+                    done if done > now => {
+                        agenda.schedule(done, What::Device(Stage::ReadDone { read }))
+                    }
+                    _ => self.finish_part(agenda, read),
+                }
+            }
             Stage::ReadDone { read } => self.finish_part(agenda, read),
             Stage::WriteAtLink { piece } => {
                 let bytes = self.piece(piece).bytes();
@@ -256,11 +291,16 @@ impl Device {
     }
 
     fn piece(&mut self, number: u32) -> &mut Piece {
-        self.pieces.get_mut(number).expect("a piece is kept until it has left the queue")
+        self.pieces
+            .get_mut(number)
+            .expect("a piece is kept until it has left the queue")
     }
 
     fn finish_part(&mut self, agenda: &mut Agenda, number: u32) {
-        let read = self.reads.get_mut(number).expect("a read is kept until its last part is there");
+        let read = self
+            .reads
+            .get_mut(number)
+            .expect("a read is kept until its last part is there");
         read.parts_left -= 1;
         if read.parts_left == 0 {
             agenda.complete(read.ticket);
@@ -292,14 +332,24 @@ impl Device {
         let (address, bytes) = (self.piece(number).address(), self.piece(number).bytes());
         let busy = self.timing.program + self.heads(address, bytes, true);
         let programmed = self.serve(unit, now, busy);
-        let acknowledged = if self.timing.write_cache { now } else { programmed };
+        let acknowledged = if self.timing.write_cache {
+            now
+        } else {
+            programmed
+        };
         let acknowledged = acknowledged + self.timing.write.draw(&mut self.random);
         // In the order of the file, so that "written back so far" is one number.
         let body = self.piece(number).body.clone();
         let mut state = lock(&body.state);
         state.written_at = state.written_at.max(acknowledged);
-        agenda.schedule(state.written_at, What::Device(Stage::Written { piece: number }));
-        agenda.schedule(programmed.max(state.written_at), What::Device(Stage::Programmed { piece: number }));
+        agenda.schedule(
+            state.written_at,
+            What::Device(Stage::Written { piece: number }),
+        );
+        agenda.schedule(
+            programmed.max(state.written_at),
+            What::Device(Stage::Programmed { piece: number }),
+        );
     }
 
     fn acknowledge(&mut self, agenda: &mut Agenda, now: u64, number: u32) {
@@ -315,13 +365,17 @@ impl Device {
         });
         self.dirty_bytes -= bytes;
         if self.dirty_bytes <= self.timing.dirty_limit {
-            self.throttled.drain(..).for_each(|ticket| agenda.complete(ticket));
+            self.throttled
+                .drain(..)
+                .for_each(|ticket| agenda.complete(ticket));
         }
     }
 
     /// When a volume lets a request of `bytes` begin.
     fn admit(&mut self, now: u64, bytes: u64) -> u64 {
-        self.requests.take(now, 1).max(self.throughput.take(now, bytes))
+        self.requests
+            .take(now, 1)
+            .max(self.throughput.take(now, bytes))
     }
 
     /// Keeps a unit busy for `nanos` once it is free; answers when it is done.
@@ -352,8 +406,16 @@ impl Device {
         }
         let distance = self.heads_at.abs_diff(address);
         self.heads_at = address.saturating_add(bytes);
-        let bandwidth = if write { timing.write_bandwidth } else { timing.read_bandwidth };
-        let way = if distance == 0 { 0 } else { timing.seek(distance) + timing.rotation / 2 };
+        let bandwidth = if write {
+            timing.write_bandwidth
+        } else {
+            timing.read_bandwidth
+        };
+        let way = if distance == 0 {
+            0
+        } else {
+            timing.seek(distance) + timing.rotation / 2
+        };
         way + nanos_at(bytes, bandwidth)
     }
 }
@@ -365,7 +427,10 @@ fn scatter(file: u32) -> u64 {
 
 /// Nanoseconds that `bytes` take at so many bytes a second; 0 is unlimited.
 fn nanos_at(bytes: u64, bandwidth: u64) -> u64 {
-    bytes.saturating_mul(1_000_000_000).checked_div(bandwidth).unwrap_or(0)
+    bytes
+        .saturating_mul(1_000_000_000)
+        .checked_div(bandwidth)
+        .unwrap_or(0)
 }
 
 fn nanos(us: f64) -> u64 {
@@ -408,7 +473,11 @@ impl Timing {
             ..DeviceModel::NULL
         };
         Self {
-            stripe: if model.stripe == 0 { u64::MAX } else { model.stripe },
+            stripe: if model.stripe == 0 {
+                u64::MAX
+            } else {
+                model.stripe
+            },
             base: nanos(model.base_us),
             read: Draw::new(&model.read_us),
             write: Draw::new(&model.write_us),
@@ -431,7 +500,8 @@ impl Timing {
 
     /// A seek grows with the root of its distance, from the shortest to the longest.
     fn seek(&self, distance: u64) -> u64 {
-        let share = ((u128::from(distance) << 32) / u128::from(self.seek_capacity)).min(1 << 32) as u64;
+        let share =
+            ((u128::from(distance) << 32) / u128::from(self.seek_capacity)).min(1 << 32) as u64;
         self.seek_min + ((self.seek_max.saturating_sub(self.seek_min) * share.isqrt()) >> 16)
     }
 }
@@ -442,11 +512,20 @@ struct Draw {
 }
 
 /// The probabilities of the quantiles, in 2^-32.
-const PROBABILITIES: [u64; 6] = [0, 1 << 31, 3_865_470_566, 4_252_017_623, 4_290_672_329, 1 << 32];
+const PROBABILITIES: [u64; 6] = [
+    0,
+    1 << 31,
+    3_865_470_566,
+    4_252_017_623,
+    4_290_672_329,
+    1 << 32,
+];
 
 impl Draw {
     fn new(latency: &Latency) -> Self {
-        Self { quantiles: latency.quantiles().map(nanos) }
+        Self {
+            quantiles: latency.quantiles().map(nanos),
+        }
     }
 
     fn draw(&self, random: &mut Xoshiro256PlusPlus) -> u64 {
@@ -458,7 +537,10 @@ impl Draw {
 
     /// The latency below which lies a share of `probability` x 2^-32, which is below one.
     fn at(&self, probability: u64) -> u64 {
-        let above = PROBABILITIES[1..5].iter().position(|&next| probability < next).map_or(5, |index| index + 1);
+        let above = PROBABILITIES[1..5]
+            .iter()
+            .position(|&next| probability < next)
+            .map_or(5, |index| index + 1);
         let (low, high) = (self.quantiles[above - 1], self.quantiles[above]);
         let width = PROBABILITIES[above] - PROBABILITIES[above - 1];
         let share = ((probability - PROBABILITIES[above - 1]) << 32) / width;
@@ -477,7 +559,11 @@ struct Bucket {
 
 impl Bucket {
     fn new(rate: u64, burst: u64) -> Self {
-        Self { rate, burst, paid_until: 0 }
+        Self {
+            rate,
+            burst,
+            paid_until: 0,
+        }
     }
 
     /// Takes `tokens`; answers when they may be used.
@@ -497,17 +583,34 @@ mod tests {
 
     #[test]
     fn latencies_are_drawn_between_their_quantiles() {
-        let latency = Latency { min: 10.0, p50: 20.0, p90: 60.0, p99: 100.0, p999: 200.0, max: 1000.0 };
+        let latency = Latency {
+            min: 10.0,
+            p50: 20.0,
+            p90: 60.0,
+            p99: 100.0,
+            p999: 200.0,
+            max: 1000.0,
+        };
         let draw = Draw::new(&latency);
-        assert_eq!([draw.at(0), draw.at(1 << 30), draw.at(1 << 31)], [10_000, 15_000, 20_000]);
-        assert_eq!([draw.at(PROBABILITIES[2]), draw.at(PROBABILITIES[3])], [60_000, 100_000]);
+        assert_eq!(
+            [draw.at(0), draw.at(1 << 30), draw.at(1 << 31)],
+            [10_000, 15_000, 20_000]
+        );
+        assert_eq!(
+            [draw.at(PROBABILITIES[2]), draw.at(PROBABILITIES[3])],
+            [60_000, 100_000]
+        );
         assert!(draw.at((1 << 32) - 1) <= 1_000_000);
         let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
         let mut drawn: Vec<u64> = (0..100_000).map(|_| draw.draw(&mut random)).collect();
         drawn.sort_unstable();
         // Three standard errors of the median: 3 x 0.5 / sqrt(100,000) of the share, over a slope of 80 us a share.
         assert!(drawn[50_000].abs_diff(20_000) < 400, "{}", drawn[50_000]);
-        assert!(drawn[99_000].abs_diff(100_000) < 10_000, "{}", drawn[99_000]);
+        assert!(
+            drawn[99_000].abs_diff(100_000) < 10_000,
+            "{}",
+            drawn[99_000]
+        );
     }
 
     #[test]

@@ -81,8 +81,16 @@ struct Runner {
 
 impl Runner {
     fn new(task: u32, ready: &Arc<Ready>) -> Self {
-        let alarm = Arc::new(Alarm { task, rung: AtomicBool::new(false), ready: ready.clone() });
-        Self { waker: alarm.clone().into(), alarm, account: Account::default() }
+        let alarm = Arc::new(Alarm {
+            task,
+            rung: AtomicBool::new(false),
+            ready: ready.clone(),
+        });
+        Self {
+            waker: alarm.clone().into(),
+            alarm,
+            account: Account::default(),
+        }
     }
 }
 
@@ -171,7 +179,10 @@ impl Core {
     /// Adds to the running task's account. A plain load and store: there is one thread.
     pub(super) fn charge(&self, work: &Work) {
         let charged = self.charged.load(Ordering::Relaxed);
-        self.charged.store(charged.saturating_add(self.prices.picos(work)), Ordering::Relaxed);
+        self.charged.store(
+            charged.saturating_add(self.prices.picos(work)),
+            Ordering::Relaxed,
+        );
     }
 
     /// Nanoseconds that `work` takes.
@@ -210,11 +221,18 @@ impl Core {
 
     /// A ticket as a future.
     pub(super) fn ticket(self: &Arc<Self>, number: u32) -> Ticket {
-        Ticket { core: self.clone(), number, out: true }
+        Ticket {
+            core: self.clone(),
+            number,
+            out: true,
+        }
     }
 
     /// Starts something at the device that completes a ticket.
-    pub(super) fn request(self: &Arc<Self>, start: impl FnOnce(&mut Device, &mut Agenda, u64) -> u32) -> Ticket {
+    pub(super) fn request(
+        self: &Arc<Self>,
+        start: impl FnOnce(&mut Device, &mut Agenda, u64) -> u32,
+    ) -> Ticket {
         let mut state = self.state();
         let State { agenda, device, .. } = &mut *state;
         let number = start(device, agenda, self.now());
@@ -229,7 +247,10 @@ impl Core {
             drop(state);
             return drop(future);
         }
-        let number = state.tasks.insert(Task { name, running: None });
+        let number = state.tasks.insert(Task {
+            name,
+            running: None,
+        });
         let runner = Runner::new(number, &self.ready);
         let alarm = runner.alarm.clone();
         if let Some(task) = state.tasks.get_mut(number) {
@@ -255,15 +276,23 @@ impl Core {
                 }
             }
             if !self.next_event(&mut woken) {
-                return Err(SimError::Deadlock { tasks: self.task_names() });
+                return Err(SimError::Deadlock {
+                    tasks: self.task_names(),
+                });
             }
         }
     }
 
-    fn poll<F: Future + ?Sized>(&self, future: Pin<&mut F>, runner: &mut Runner) -> Poll<F::Output> {
+    fn poll<F: Future + ?Sized>(
+        &self,
+        future: Pin<&mut F>,
+        runner: &mut Runner,
+    ) -> Poll<F::Output> {
         runner.alarm.rung.store(false, Ordering::Relaxed);
-        self.charged.store(runner.account.charged, Ordering::Relaxed);
-        self.busy_until.store(runner.account.busy_until, Ordering::Relaxed);
+        self.charged
+            .store(runner.account.charged, Ordering::Relaxed);
+        self.busy_until
+            .store(runner.account.busy_until, Ordering::Relaxed);
         let poll = future.poll(&mut Context::from_waker(&runner.waker));
         runner.account.charged = self.charged.load(Ordering::Relaxed);
         runner.account.busy_until = self.busy_until.load(Ordering::Relaxed);
@@ -271,9 +300,15 @@ impl Core {
     }
 
     fn run_task(&self, number: u32) {
-        let taken = self.state().tasks.get_mut(number).and_then(|task| task.running.take());
+        let taken = self
+            .state()
+            .tasks
+            .get_mut(number)
+            .and_then(|task| task.running.take());
         // A finished task may have been woken once more.
-        let Some((mut future, mut runner)) = taken else { return };
+        let Some((mut future, mut runner)) = taken else {
+            return;
+        };
         let finished = self.poll(future.as_mut(), &mut runner).is_ready();
         if finished {
             self.state().tasks.remove(number);
@@ -286,7 +321,9 @@ impl Core {
     fn next_event(&self, woken: &mut Vec<Waker>) -> bool {
         let mut state = self.state();
         let State { agenda, device, .. } = &mut *state;
-        let Some((time, what)) = agenda.next() else { return false };
+        let Some((time, what)) = agenda.next() else {
+            return false;
+        };
         self.now.store(time, Ordering::Relaxed);
         match what {
             What::Ticket(number) => agenda.complete(number),
@@ -318,7 +355,11 @@ struct Entered<'a>(&'a AtomicBool);
 
 impl<'a> Entered<'a> {
     fn new(running: &'a AtomicBool) -> Result<Self, SimError> {
-        if running.swap(true, Ordering::Acquire) { Err(SimError::Reentered) } else { Ok(Self(running)) }
+        if running.swap(true, Ordering::Acquire) {
+            Err(SimError::Reentered)
+        } else {
+            Ok(Self(running))
+        }
     }
 }
 
@@ -340,7 +381,13 @@ impl Future for Ticket {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.out && !self.core.state().agenda.poll_ticket(self.number, context.waker()) {
+        if self.out
+            && !self
+                .core
+                .state()
+                .agenda
+                .poll_ticket(self.number, context.waker())
+        {
             return Poll::Pending;
         }
         self.out = false;

@@ -106,11 +106,21 @@ impl Faults {
     }
 
     pub(super) fn fail(&self, kind: FaultKind, nth: u64, times: u64) {
-        self.add(Rule { kind, effect: Effect::Fail, passing: nth.saturating_sub(1), times });
+        self.add(Rule {
+            kind,
+            effect: Effect::Fail,
+            passing: nth.saturating_sub(1),
+            times,
+        });
     }
 
     pub(super) fn delay(&self, kind: FaultKind, nth: u64, times: u64, nanos: u64) {
-        self.add(Rule { kind, effect: Effect::Delay(nanos), passing: nth.saturating_sub(1), times });
+        self.add(Rule {
+            kind,
+            effect: Effect::Delay(nanos),
+            passing: nth.saturating_sub(1),
+            times,
+        });
     }
 
     fn add(&self, rule: Rule) {
@@ -136,7 +146,11 @@ impl Faults {
 
     /// Refuses whatever comes after the crash.
     pub(super) fn check(&self) -> io::Result<()> {
-        if self.crashed() { Err(io::Error::other("the simulated machine has crashed")) } else { Ok(()) }
+        if self.crashed() {
+            Err(io::Error::other("the simulated machine has crashed"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Lets a call begin; answers by how many nanoseconds it is delayed.
@@ -149,7 +163,11 @@ impl Faults {
             }
         }
         self.check()?;
-        if self.armed.load(Ordering::Relaxed) { self.meet(call) } else { Ok(0) }
+        if self.armed.load(Ordering::Relaxed) {
+            self.meet(call)
+        } else {
+            Ok(0)
+        }
     }
 
     /// Applies every rule that this call is the turn of.
@@ -174,14 +192,17 @@ impl Faults {
             }
             rule.times > 0
         });
-        self.failed.fetch_add(u64::from(failure.is_some()), Ordering::Relaxed);
+        self.failed
+            .fetch_add(u64::from(failure.is_some()), Ordering::Relaxed);
         match failure {
-            Some(FaultKind::NoSpace) => {
-                Err(io::Error::new(io::ErrorKind::StorageFull, "injected fault: no space left on the device"))
-            }
-            Some(FaultKind::Link) => {
-                Err(io::Error::new(io::ErrorKind::CrossesDevices, "injected fault: the link crosses devices"))
-            }
+            Some(FaultKind::NoSpace) => Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "injected fault: no space left on the device",
+            )),
+            Some(FaultKind::Link) => Err(io::Error::new(
+                io::ErrorKind::CrossesDevices,
+                "injected fault: the link crosses devices",
+            )),
             Some(kind) => Err(io::Error::other(format!("injected fault: {kind:?} failed"))),
             None => Ok(delay),
         }

@@ -8,7 +8,10 @@ use super::*;
 
 fn world() -> SimWorld {
     let device = DeviceProfile::named("nvme").unwrap();
-    let world = SimWorld::new(&SimConfig { device, ..SimConfig::default() });
+    let world = SimWorld::new(&SimConfig {
+        device,
+        ..SimConfig::default()
+    });
     world.env().fs.create_directory(Path::new("db")).unwrap();
     world
 }
@@ -29,7 +32,11 @@ fn half_synced() -> SimWorld {
 }
 
 fn left(world: &SimWorld, mode: CrashMode, seed: u64) -> Vec<u8> {
-    world.crash_image(mode, seed).unwrap().read(Path::new("db/f")).unwrap()
+    world
+        .crash_image(mode, seed)
+        .unwrap()
+        .read(Path::new("db/f"))
+        .unwrap()
 }
 
 #[test]
@@ -42,20 +49,40 @@ fn synced_bytes_survive_and_others_by_the_mode() {
     let mut patterns = BTreeSet::new();
     for seed in 0..50 {
         let torn = left(&world, CrashMode::Torn, seed);
-        assert!(torn.len() >= 5000 && whole.starts_with(&torn), "seed {seed}");
+        assert!(
+            torn.len() >= 5000 && whole.starts_with(&torn),
+            "seed {seed}"
+        );
         lengths.insert(torn.len());
 
         let reordered = left(&world, CrashMode::Reordered, seed);
         assert_eq!(reordered[..5000], whole[..5000], "seed {seed}");
         // From 5120 on, whole sectors are there or zero.
         for sector in reordered[5120.min(reordered.len())..].chunks(512) {
-            assert!(sector.iter().all(|&byte| byte == sector[0]) && [0, 2].contains(&sector[0]), "seed {seed}");
+            assert!(
+                sector.iter().all(|&byte| byte == sector[0]) && [0, 2].contains(&sector[0]),
+                "seed {seed}"
+            );
         }
         patterns.insert(reordered);
-        assert_eq!(left(&world, CrashMode::Torn, seed), torn, "seed {seed}: not repeated");
+        assert_eq!(
+            left(&world, CrashMode::Torn, seed),
+            torn,
+            "seed {seed}: not repeated"
+        );
     }
-    assert!(lengths.len() > 40 && patterns.len() > 40, "{} lengths, {} patterns", lengths.len(), patterns.len());
-    assert!(patterns.iter().any(|bytes| bytes.len() == 25_000 && bytes[5000..].contains(&0)), "no hole was made");
+    assert!(
+        lengths.len() > 40 && patterns.len() > 40,
+        "{} lengths, {} patterns",
+        lengths.len(),
+        patterns.len()
+    );
+    assert!(
+        patterns
+            .iter()
+            .any(|bytes| bytes.len() == 25_000 && bytes[5000..].contains(&0)),
+        "no hole was made"
+    );
 }
 
 #[test]
@@ -66,7 +93,12 @@ fn an_image_starts_another_world_in_which_all_of_it_is_durable() {
     assert_eq!(next.env().fs.list(Path::new("db")).unwrap(), ["f"]);
     assert_eq!(left(&next, CrashMode::DropUnsynced, 0), bytes);
     let file = next.env().fs.open(Path::new("db/f")).unwrap();
-    assert_eq!(next.block_on(file.read_at(0, bytes.len())).unwrap().unwrap(), bytes);
+    assert_eq!(
+        next.block_on(file.read_at(0, bytes.len()))
+            .unwrap()
+            .unwrap(),
+        bytes
+    );
     assert!(next.now() > 20_000, "its bytes are read from the device");
 }
 
@@ -76,15 +108,26 @@ fn names_survive_once_their_directory_is_synced() {
     let env = world.env();
     let names = |mode, seed| -> Vec<String> {
         let image = world.crash_image(mode, seed).unwrap();
-        image.paths().iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+        image
+            .paths()
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect()
     };
     let work = async {
         for name in ["db/old", "db/gone"] {
             env.fs.create(Path::new(name)).unwrap();
         }
         env.fs.sync_directory(Path::new("db")).await.unwrap();
-        env.fs.create(Path::new("db/new.tmp")).unwrap().sync().await.unwrap();
-        env.fs.rename(Path::new("db/new.tmp"), Path::new("db/old")).unwrap();
+        env.fs
+            .create(Path::new("db/new.tmp"))
+            .unwrap()
+            .sync()
+            .await
+            .unwrap();
+        env.fs
+            .rename(Path::new("db/new.tmp"), Path::new("db/old"))
+            .unwrap();
         env.fs.remove(Path::new("db/gone")).unwrap();
     };
     world.block_on(work).unwrap();
@@ -92,12 +135,33 @@ fn names_survive_once_their_directory_is_synced() {
     assert_eq!(names(CrashMode::KeepAll, 0), ["old"]);
     // In order: created, renamed, removed; or each by itself, where a rename is whole.
     let in_order: BTreeSet<_> = (0..100).map(|seed| names(CrashMode::Torn, seed)).collect();
-    assert_eq!(in_order, BTreeSet::from([vec!["gone", "old"], vec!["gone", "new.tmp", "old"], vec!["old"]].map(owned)));
-    let any: BTreeSet<_> = (0..100).map(|seed| names(CrashMode::Reordered, seed)).collect();
-    assert!(any.is_superset(&in_order) && any.contains(&owned(vec!["new.tmp", "old"])), "{any:?}");
-    assert!(any.iter().all(|names| names.contains(&"old".to_owned())), "{any:?}");
+    assert_eq!(
+        in_order,
+        BTreeSet::from(
+            [
+                vec!["gone", "old"],
+                vec!["gone", "new.tmp", "old"],
+                vec!["old"]
+            ]
+            .map(owned)
+        )
+    );
+    let any: BTreeSet<_> = (0..100)
+        .map(|seed| names(CrashMode::Reordered, seed))
+        .collect();
+    assert!(
+        any.is_superset(&in_order) && any.contains(&owned(vec!["new.tmp", "old"])),
+        "{any:?}"
+    );
+    assert!(
+        any.iter().all(|names| names.contains(&"old".to_owned())),
+        "{any:?}"
+    );
 
-    world.block_on(env.fs.sync_directory(Path::new("db"))).unwrap().unwrap();
+    world
+        .block_on(env.fs.sync_directory(Path::new("db")))
+        .unwrap()
+        .unwrap();
     for mode in CrashMode::ALL {
         assert_eq!(names(mode, 5), ["old"], "{mode:?}");
     }
@@ -122,7 +186,13 @@ fn what_is_changed_during_a_sync_is_not_part_of_it() {
         sync.await.unwrap();
     };
     world.block_on(work).unwrap();
-    assert_eq!(world.crash_image(CrashMode::DropUnsynced, 0).unwrap().paths(), [Path::new("db/f")]);
+    assert_eq!(
+        world
+            .crash_image(CrashMode::DropUnsynced, 0)
+            .unwrap()
+            .paths(),
+        [Path::new("db/f")]
+    );
     assert_eq!(left(&world, CrashMode::DropUnsynced, 0), [1; 10]);
 }
 
@@ -171,14 +241,27 @@ fn the_nth_call_of_a_kind_fails_so_many_times() {
 
         world.fail_nth(FaultKind::Read, 1, 1);
         let error = file.read_at(0, 1).await.unwrap_err();
-        assert!(error.to_string().contains("injected fault: Read"), "{error}");
+        assert!(
+            error.to_string().contains("injected fault: Read"),
+            "{error}"
+        );
         assert!(file.read_at(0, 1).await.is_ok());
 
         world.fail_nth(FaultKind::NoSpace, 1, 2);
-        assert_eq!(file.append(b"cdef").await.unwrap_err().kind(), ErrorKind::StorageFull);
-        assert_eq!(&file.read_at(6, 2).await.unwrap()[..], b"cd", "a full disk takes what fits");
+        assert_eq!(
+            file.append(b"cdef").await.unwrap_err().kind(),
+            ErrorKind::StorageFull
+        );
+        assert_eq!(
+            &file.read_at(6, 2).await.unwrap()[..],
+            b"cd",
+            "a full disk takes what fits"
+        );
         let refused = env.fs.create(Path::new("db/g"));
-        assert_eq!(refused.err().map(|error| error.kind()), Some(ErrorKind::StorageFull));
+        assert_eq!(
+            refused.err().map(|error| error.kind()),
+            Some(ErrorKind::StorageFull)
+        );
 
         for kind in [FaultKind::Create, FaultKind::Rename, FaultKind::Remove] {
             world.fail_nth(kind, 1, 1);
@@ -186,7 +269,11 @@ fn the_nth_call_of_a_kind_fails_so_many_times() {
         assert!(env.fs.create(Path::new("db/g")).is_err());
         assert!(env.fs.rename(Path::new("db/f"), Path::new("db/g")).is_err());
         assert!(env.fs.remove(Path::new("db/f")).is_err());
-        assert_eq!(env.fs.list(Path::new("db")).unwrap(), ["f"], "what failed has changed nothing");
+        assert_eq!(
+            env.fs.list(Path::new("db")).unwrap(),
+            ["f"],
+            "what failed has changed nothing"
+        );
         env.fs.rename(Path::new("db/f"), Path::new("db/g")).unwrap();
         env.fs.remove(Path::new("db/g")).unwrap();
     };
@@ -238,9 +325,18 @@ fn files_at_rest_are_damaged() {
     world.flip_bit(path, 4999, 3).unwrap();
     world.truncate(path, 5001).unwrap();
     let left = left(&world, CrashMode::KeepAll, 0);
-    assert_eq!((left.len(), left[4998], left[4999], left[5000]), (5001, 1, 9, 2));
-    assert_eq!(world.flip_bit(path, 5001, 0).unwrap_err().kind(), ErrorKind::InvalidInput);
-    assert_eq!(world.truncate(Path::new("db/none"), 0).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        (left.len(), left[4998], left[4999], left[5000]),
+        (5001, 1, 9, 2)
+    );
+    assert_eq!(
+        world.flip_bit(path, 5001, 0).unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
+    assert_eq!(
+        world.truncate(Path::new("db/none"), 0).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[test]
@@ -249,18 +345,34 @@ fn a_link_is_durable_with_its_directory_and_both_names_have_one_fate() {
     let fs = world.env().fs;
     fs.create_directory(Path::new("copy")).unwrap();
     world.fail_nth(FaultKind::Link, 1, 1);
-    let refused = fs.hard_link(Path::new("db/f"), Path::new("copy/f")).unwrap_err();
+    let refused = fs
+        .hard_link(Path::new("db/f"), Path::new("copy/f"))
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::CrossesDevices);
     let calls = world.io_count();
-    fs.hard_link(Path::new("db/f"), Path::new("copy/f")).unwrap();
+    fs.hard_link(Path::new("db/f"), Path::new("copy/f"))
+        .unwrap();
     assert_eq!(world.io_count(), calls + 1);
-    let copy = |mode, seed| world.crash_image(mode, seed).unwrap().read(Path::new("copy/f")).ok();
+    let copy = |mode, seed| {
+        world
+            .crash_image(mode, seed)
+            .unwrap()
+            .read(Path::new("copy/f"))
+            .ok()
+    };
     assert_eq!(copy(CrashMode::DropUnsynced, 0), None);
-    world.block_on(fs.sync_directory(Path::new("copy"))).unwrap().unwrap();
+    world
+        .block_on(fs.sync_directory(Path::new("copy")))
+        .unwrap()
+        .unwrap();
     assert_eq!(copy(CrashMode::DropUnsynced, 0), Some(vec![1; 5000]));
     for seed in 0..20 {
         for mode in [CrashMode::Torn, CrashMode::Reordered] {
-            assert_eq!(copy(mode, seed), Some(left(&world, mode, seed)), "{mode:?} {seed}");
+            assert_eq!(
+                copy(mode, seed),
+                Some(left(&world, mode, seed)),
+                "{mode:?} {seed}"
+            );
         }
     }
     fs.remove(Path::new("db/f")).unwrap();

@@ -50,8 +50,18 @@ pub(super) struct BodyState {
 impl Body {
     fn durable(number: u32, blob: Blob) -> Arc<Self> {
         let end = blob.bytes();
-        let state = BodyState { blob, synced: end, queued: end, issued: end, written: end, ..BodyState::default() };
-        Arc::new(Self { number, state: Mutex::new(state) })
+        let state = BodyState {
+            blob,
+            synced: end,
+            queued: end,
+            issued: end,
+            written: end,
+            ..BodyState::default()
+        };
+        Arc::new(Self {
+            number,
+            state: Mutex::new(state),
+        })
     }
 }
 
@@ -100,7 +110,10 @@ impl Names {
 
     fn change(&mut self, removed: Option<&Path>, added: Option<(&Path, Arc<Body>)>) {
         let place = added.as_ref().map(|(path, _)| *path).or(removed);
-        let directory = place.and_then(Path::parent).unwrap_or(Path::new("")).to_path_buf();
+        let directory = place
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(""))
+            .to_path_buf();
         let added = added.map(|(path, body)| (path.to_path_buf(), body));
         self.changes.push(Change {
             number: self.changes_made,
@@ -114,10 +127,14 @@ impl Names {
     /// Makes durable what was changed in `directory` before change number `end`.
     fn make_durable(&mut self, directory: &Path, end: u64) -> io::Result<()> {
         let synced = |change: &Change| change.directory == directory && change.number < end;
-        let (synced, left) = std::mem::take(&mut self.changes).into_iter().partition(synced);
+        let (synced, left) = std::mem::take(&mut self.changes)
+            .into_iter()
+            .partition(synced);
         self.changes = left;
         let synced: Vec<Change> = synced;
-        synced.iter().try_for_each(|change| change.apply(&mut self.durable))
+        synced
+            .iter()
+            .try_for_each(|change| change.apply(&mut self.durable))
     }
 
     fn create(&mut self, path: &Path) -> io::Result<Arc<Body>> {
@@ -166,7 +183,14 @@ impl Shared {
 
 impl SimFs {
     pub(super) fn new(core: Arc<Core>, faults: Arc<Faults>) -> Self {
-        Self { shared: Arc::new(Shared { core, faults, names: Mutex::default(), locks: Locks::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                core,
+                faults,
+                names: Mutex::default(),
+                locks: Locks::default(),
+            }),
+        }
     }
 
     /// Starts with what a crash left.
@@ -191,7 +215,10 @@ impl SimFs {
         if lock(&body.state).blob.flip_bit(offset, bit) {
             return Ok(());
         }
-        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("there is no bit {bit} of a byte at {offset}")))
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("there is no bit {bit} of a byte at {offset}"),
+        ))
     }
 
     pub(super) fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()> {
@@ -204,7 +231,11 @@ impl SimFs {
     }
 
     fn file(&self, body: Arc<Body>, writable: bool) -> Arc<dyn File> {
-        Arc::new(SimFile { shared: self.shared.clone(), body, writable })
+        Arc::new(SimFile {
+            shared: self.shared.clone(),
+            body,
+            writable,
+        })
     }
 
     /// The names, once a call may begin.
@@ -269,7 +300,8 @@ impl Fs for SimFs {
             Err(error) => return Io::ready(Err(error)),
         };
         let path = path.to_path_buf();
-        let synced = shared.device_call(delay, |device, agenda, now| device.sync_names(agenda, now));
+        let synced =
+            shared.device_call(delay, |device, agenda, now| device.sync_names(agenda, now));
         Io::pending(async move {
             synced.await?;
             lock(&shared.names).make_durable(&path, end)
@@ -298,7 +330,10 @@ impl SimFile {
         let delay = self.shared.faults.begin(Call::Read)?;
         let state = lock(&self.body.state);
         let data = state.blob.read(offset, bytes)?;
-        let on_device = state.written.min(offset + bytes as u64).saturating_sub(offset);
+        let on_device = state
+            .written
+            .min(offset + bytes as u64)
+            .saturating_sub(offset);
         Ok((data, delay, on_device))
     }
 
@@ -378,7 +413,9 @@ impl File for SimFile {
         };
         let body = self.body.clone();
         let synced = body.clone();
-        let done = self.shared.device_call(delay, move |device, agenda, now| device.sync(agenda, now, &body));
+        let done = self.shared.device_call(delay, move |device, agenda, now| {
+            device.sync(agenda, now, &body)
+        });
         Io::pending(async move {
             done.await?;
             let mut state = lock(&synced.state);

@@ -62,7 +62,12 @@ pub struct SimConfig {
 impl Default for SimConfig {
     /// An NVMe drive and eight cores.
     fn default() -> Self {
-        Self { device: profile::nvme(), cpu: CpuCosts::default(), cores: 8, seed: 0 }
+        Self {
+            device: profile::nvme(),
+            cpu: CpuCosts::default(),
+            cores: 8,
+            seed: 0,
+        }
     }
 }
 
@@ -117,7 +122,11 @@ impl SimWorld {
     pub fn new(config: &SimConfig) -> Self {
         let core = Arc::new(Core::new(config));
         let faults = Arc::new(Faults::new());
-        Self { fs: Arc::new(SimFs::new(core.clone(), faults.clone())), core, faults }
+        Self {
+            fs: Arc::new(SimFs::new(core.clone(), faults.clone())),
+            core,
+            faults,
+        }
     }
 
     /// A machine that starts with what a crash left of another.
@@ -133,7 +142,11 @@ impl SimWorld {
     /// What the engine is given. Its futures are to be polled inside [`SimWorld::block_on`] only.
     pub fn env(&self) -> Env {
         let machine = Arc::new(Machine(self.core.clone()));
-        Env { fs: self.fs.clone(), clock: machine.clone(), tasks: machine }
+        Env {
+            fs: self.fs.clone(),
+            clock: machine.clone(),
+            tasks: machine,
+        }
     }
 
     /// Runs `future` until it is ready. Tasks that have not ended by then go on in the next call.
@@ -244,7 +257,11 @@ impl Clock for Machine {
     }
 
     fn sleep(&self, nanos: u64) -> Io<()> {
-        if nanos == 0 { Io::ready(()) } else { Io::pending(self.0.sleep(nanos)) }
+        if nanos == 0 {
+            Io::ready(())
+        } else {
+            Io::pending(self.0.sleep(nanos))
+        }
     }
 
     fn charge(&self, work: &Work) {

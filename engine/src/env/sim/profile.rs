@@ -35,7 +35,14 @@ pub struct Latency {
 impl Latency {
     /// Always the same.
     pub const fn constant(us: f64) -> Self {
-        Self { min: us, p50: us, p90: us, p99: us, p999: us, max: us }
+        Self {
+            min: us,
+            p50: us,
+            p90: us,
+            p99: us,
+            p999: us,
+            max: us,
+        }
     }
 
     /// In ascending order.
@@ -46,7 +53,10 @@ impl Latency {
 
 /// A [`Latency`] as it is written in a config.
 #[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected microseconds, or a table of min, p50, p90, p99, p999 and max")]
+#[serde(
+    untagged,
+    expecting = "expected microseconds, or a table of min, p50, p90, p99, p999 and max"
+)]
 enum LatencyForm {
     Constant(f64),
     Quantiles(Quantiles),
@@ -69,9 +79,21 @@ impl TryFrom<LatencyForm> for Latency {
     fn try_from(form: LatencyForm) -> Result<Self, Self::Error> {
         let latency = match form {
             LatencyForm::Constant(us) => Self::constant(us),
-            LatencyForm::Quantiles(Quantiles { min, p50, p90, p99, p999, max }) => {
-                Self { min, p50, p90, p99, p999, max }
-            }
+            LatencyForm::Quantiles(Quantiles {
+                min,
+                p50,
+                p90,
+                p99,
+                p999,
+                max,
+            }) => Self {
+                min,
+                p50,
+                p90,
+                p99,
+                p999,
+                max,
+            },
         };
         let quantiles = latency.quantiles();
         if quantiles.iter().all(|us| us.is_finite() && *us >= 0.0) && quantiles.is_sorted() {
@@ -84,8 +106,26 @@ impl TryFrom<LatencyForm> for Latency {
 
 impl From<Latency> for LatencyForm {
     fn from(latency: Latency) -> Self {
-        let Latency { min, p50, p90, p99, p999, max } = latency;
-        if min == max { Self::Constant(min) } else { Self::Quantiles(Quantiles { min, p50, p90, p99, p999, max }) }
+        let Latency {
+            min,
+            p50,
+            p90,
+            p99,
+            p999,
+            max,
+        } = latency;
+        if min == max {
+            Self::Constant(min)
+        } else {
+            Self::Quantiles(Quantiles {
+                min,
+                p50,
+                p90,
+                p99,
+                p999,
+                max,
+            })
+        }
     }
 }
 
@@ -187,7 +227,10 @@ impl DeviceModel {
     /// Refuses counts that no device has.
     fn check(&self) -> Result<(), String> {
         if !(1..=UNITS_MAX).contains(&self.units) {
-            return Err(format!("`units` is {}: it must be 1 to {UNITS_MAX}", self.units));
+            return Err(format!(
+                "`units` is {}: it must be 1 to {UNITS_MAX}",
+                self.units
+            ));
         }
         if self.write_depth == 0 || self.write_bytes == 0 {
             return Err("`write_depth` and `write_bytes` must be at least 1".to_owned());
@@ -230,14 +273,21 @@ impl DeviceProfile {
     /// # Errors
     /// A message that lists the known names.
     pub fn named(name: &str) -> Result<Self, String> {
-        profiles().into_iter().find(|known| known.profile == name).ok_or_else(|| {
-            let names = profiles().map(|known| known.profile).join(", ");
-            format!("unknown device profile `{name}`; there are {names}")
-        })
+        profiles()
+            .into_iter()
+            .find(|known| known.profile == name)
+            .ok_or_else(|| {
+                let names = profiles().map(|known| known.profile).join(", ");
+                format!("unknown device profile `{name}`; there are {names}")
+            })
     }
 
     fn new(profile: &str, source: &str, model: DeviceModel) -> Self {
-        Self { profile: profile.to_owned(), source: source.to_owned(), model }
+        Self {
+            profile: profile.to_owned(),
+            source: source.to_owned(),
+            model,
+        }
     }
 
     /// The profile that a table names, with what the table overrides.
@@ -247,16 +297,22 @@ impl DeviceProfile {
             Some(_) => Err(format!("`{key}` must be a string")),
             None => Ok(None),
         };
-        let name = text("profile")?.ok_or("a device table must name the `profile` that it starts from")?;
+        let name =
+            text("profile")?.ok_or("a device table must name the `profile` that it starts from")?;
         let source = text("source")?;
         let known = Self::named(&name)?;
         let mut numbers = serde_json::to_value(&known.model).map_err(|error| error.to_string())?;
         if let Some(numbers) = numbers.as_object_mut() {
             numbers.extend(table);
         }
-        let model: DeviceModel = serde_json::from_value(numbers).map_err(|error| error.to_string())?;
+        let model: DeviceModel =
+            serde_json::from_value(numbers).map_err(|error| error.to_string())?;
         model.check()?;
-        Ok(Self { profile: name, source: source.unwrap_or(known.source), model })
+        Ok(Self {
+            profile: name,
+            source: source.unwrap_or(known.source),
+            model,
+        })
     }
 }
 
@@ -297,14 +353,21 @@ impl JsonSchema for DeviceProfile {
         table.insert("required".to_owned(), ["profile"].as_slice().into());
         if let Some(properties) = table.get_mut("properties").and_then(Value::as_object_mut) {
             properties.insert("profile".to_owned(), name.clone().to_value());
-            properties.insert("source".to_owned(), json_schema!({ "type": "string" }).to_value());
+            properties.insert(
+                "source".to_owned(),
+                json_schema!({ "type": "string" }).to_value(),
+            );
         }
         json_schema!({ "anyOf": [name, table] })
     }
 }
 
 fn null() -> DeviceProfile {
-    DeviceProfile::new("null", "by definition: a device that takes no time", DeviceModel::NULL)
+    DeviceProfile::new(
+        "null",
+        "by definition: a device that takes no time",
+        DeviceModel::NULL,
+    )
 }
 
 /// Samsung 970 Pro as NVMeVirt models it (snu-csl/nvmevirt, `ssd_config.h`): 8 channels of 2 dies, 32 KiB flash pages,
@@ -312,13 +375,19 @@ fn null() -> DeviceProfile {
 /// pages a die, 3360 MB/s over PCIe. The spread inside the read's range is taken to be even; a sync is taken to be one
 /// command and one program. Garbage collection is not modelled.
 pub(super) fn nvme() -> DeviceProfile {
-    let source =
-        "NVMeVirt ssd_config.h, Samsung 970 Pro; assumed: sync = firmware + one program; no garbage collection";
+    let source = "NVMeVirt ssd_config.h, Samsung 970 Pro; assumed: sync = firmware + one program; no garbage collection";
     let model = DeviceModel {
         units: 16,
         stripe: 32 << 10,
         base_us: 21.5,
-        read_us: Latency { min: 29.76, p50: 35.76, p90: 40.56, p99: 41.64, p999: 41.748, max: 41.76 },
+        read_us: Latency {
+            min: 29.76,
+            p50: 35.76,
+            p90: 40.56,
+            p99: 41.64,
+            p999: 41.748,
+            max: 41.76,
+        },
         write_us: Latency::constant(4.0),
         program_us: 185.0,
         write_bytes: 32 << 10,
@@ -337,11 +406,19 @@ pub(super) fn nvme() -> DeviceProfile {
 /// programmed together. Where the quantiles lie in the range is assumed, and so is a sync of one program and one
 /// command.
 fn sata_ssd() -> DeviceProfile {
-    let source = "class figures of SATA drives, MQSim ssdconfig.xml; assumed: quantiles, write cache, sync";
+    let source =
+        "class figures of SATA drives, MQSim ssdconfig.xml; assumed: quantiles, write cache, sync";
     let model = DeviceModel {
         units: 8,
         stripe: 64 << 10,
-        read_us: Latency { min: 80.0, p50: 90.0, p90: 120.0, p99: 160.0, p999: 200.0, max: 200.0 },
+        read_us: Latency {
+            min: 80.0,
+            p50: 90.0,
+            p90: 120.0,
+            p99: 160.0,
+            p999: 200.0,
+            max: 200.0,
+        },
         write_us: Latency::constant(20.0),
         program_us: 750.0,
         write_bytes: 64 << 10,
@@ -359,8 +436,7 @@ fn sata_ssd() -> DeviceProfile {
 /// (arXiv 2102.11198 and class figures), which the two ends of the seek curve are chosen to give: over even random
 /// places the mean root of the distance is 8/15, so 0.5 + 7 x 8/15 + 4.17 = 8.4 ms. A sync waits for one rotation.
 fn hdd() -> DeviceProfile {
-    let source =
-        "arXiv 2102.11198 and class figures of 7200 rpm disks; assumed: ends of the seek curve, sync = one rotation";
+    let source = "arXiv 2102.11198 and class figures of 7200 rpm disks; assumed: ends of the seek curve, sync = one rotation";
     let model = DeviceModel {
         write_bytes: 1 << 20,
         sync_us: Latency::constant(8333.0),
@@ -379,9 +455,15 @@ fn hdd() -> DeviceProfile {
 /// 256 KiB counts as several. Latency is documented as single-digit milliseconds; the quantiles are assumed within that.
 /// The volume acknowledges durable writes, so a sync costs nothing more.
 fn cloud_block() -> DeviceProfile {
-    let source =
-        "AWS EBS documentation, gp3 at its base; assumed: quantiles within single-digit milliseconds, no burst";
-    let latency = Latency { min: 500.0, p50: 1000.0, p90: 2000.0, p99: 5000.0, p999: 9000.0, max: 9900.0 };
+    let source = "AWS EBS documentation, gp3 at its base; assumed: quantiles within single-digit milliseconds, no burst";
+    let latency = Latency {
+        min: 500.0,
+        p50: 1000.0,
+        p90: 2000.0,
+        p99: 5000.0,
+        p999: 9000.0,
+        max: 9900.0,
+    };
     let model = DeviceModel {
         units: 128,
         stripe: 256 << 10,
@@ -410,7 +492,10 @@ mod tests {
         for profile in profiles() {
             assert!(!profile.source.is_empty());
             assert_eq!(parse(&format!("{:?}", profile.profile)).unwrap(), profile);
-            assert_eq!(parse(&serde_json::to_string(&profile).unwrap()).unwrap(), profile);
+            assert_eq!(
+                parse(&serde_json::to_string(&profile).unwrap()).unwrap(),
+                profile
+            );
         }
     }
 
@@ -434,7 +519,10 @@ mod tests {
             (r#"{"profile": 3}"#, "must be a string"),
             (r#"{"profile": "hdd", "base_us": -4}"#, "below zero"),
             (r#"{"profile": "hdd", "read_us": -4}"#, "below zero"),
-            (r#"{"profile": "hdd", "read_us": "fast"}"#, "expected microseconds"),
+            (
+                r#"{"profile": "hdd", "read_us": "fast"}"#,
+                "expected microseconds",
+            ),
             (
                 r#"{"profile": "hdd", "sync_us": {"min": 2, "p50": 1, "p90": 3, "p99": 3, "p999": 3, "max": 3}}"#,
                 "descend",
@@ -452,7 +540,10 @@ mod tests {
     fn the_schema_names_the_profiles_and_requires_no_number() {
         let schema = schemars::schema_for!(DeviceProfile).to_value();
         assert_eq!(schema["anyOf"][0]["enum"][1], "hdd");
-        assert_eq!(schema["anyOf"][1]["required"], serde_json::json!(["profile"]));
+        assert_eq!(
+            schema["anyOf"][1]["required"],
+            serde_json::json!(["profile"])
+        );
         assert!(schema["anyOf"][1]["properties"]["read_us"].is_object());
     }
 }

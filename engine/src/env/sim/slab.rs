@@ -8,7 +8,10 @@ pub(super) struct Slab<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), free: Vec::new() }
+        Self {
+            values: Vec::new(),
+            free: Vec::new(),
+        }
     }
 }
 

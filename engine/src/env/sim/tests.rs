@@ -31,15 +31,27 @@ fn two_units() -> DeviceModel {
 }
 
 fn config(model: DeviceModel) -> SimConfig {
-    let device = DeviceProfile { profile: "test".to_owned(), source: "by hand".to_owned(), model };
-    SimConfig { device, cpu: CpuCosts::FREE, cores: 2, seed: 1 }
+    let device = DeviceProfile {
+        profile: "test".to_owned(),
+        source: "by hand".to_owned(),
+        model,
+    };
+    SimConfig {
+        device,
+        cpu: CpuCosts::FREE,
+        cores: 2,
+        seed: 1,
+    }
 }
 
 /// A world with one file of so many pages at rest, open for reading.
 fn world_with_file(config: &SimConfig, pages: usize) -> (SimWorld, Arc<dyn File>) {
     let maker = SimWorld::new(&self::config(DeviceModel::NULL));
     let file = maker.env().fs.create(Path::new("f")).unwrap();
-    maker.block_on(file.append(&vec![7; pages * PAGE])).unwrap().unwrap();
+    maker
+        .block_on(file.append(&vec![7; pages * PAGE]))
+        .unwrap()
+        .unwrap();
     let image = maker.crash_image(CrashMode::KeepAll, 0).unwrap();
     let world = SimWorld::with_image(config, &image).unwrap();
     let file = world.env().fs.open(Path::new("f")).unwrap();
@@ -58,7 +70,11 @@ where
                 *done = Some(env.clock.now());
             }
         }
-        if waiting.iter().all(|(_, done)| done.is_some()) { Poll::Ready(()) } else { Poll::Pending }
+        if waiting.iter().all(|(_, done)| done.is_some()) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
     waiting.into_iter().filter_map(|(_, done)| done).collect()
@@ -66,7 +82,9 @@ where
 
 fn read_times(config: &SimConfig, pages: usize, reads: &[(u64, usize)]) -> Vec<u64> {
     let (world, file) = world_with_file(config, pages);
-    let reads = reads.iter().map(|&(page, pages)| file.read_at(page * PAGE as u64, pages * PAGE));
+    let reads = reads
+        .iter()
+        .map(|&(page, pages)| file.read_at(page * PAGE as u64, pages * PAGE));
     world.block_on(join(&world.env(), reads)).unwrap()
 }
 
@@ -92,23 +110,48 @@ fn a_slow_unit_does_not_hold_the_link() {
 
 #[test]
 fn sixteen_reads_on_sixteen_units_take_one_latency() {
-    let model = DeviceModel { units: 16, read_bandwidth: 0, ..two_units() };
+    let model = DeviceModel {
+        units: 16,
+        read_bandwidth: 0,
+        ..two_units()
+    };
     let spread: Vec<_> = (0..16).map(|page| (page, 1)).collect();
-    assert_eq!(read_times(&config(model.clone()), 64, &spread), [11_000; 16]);
+    assert_eq!(
+        read_times(&config(model.clone()), 64, &spread),
+        [11_000; 16]
+    );
     let one_unit: Vec<_> = (0..4).map(|page| (page * 16, 1)).collect();
-    assert_eq!(read_times(&config(model), 64, &one_unit), [11_000, 21_000, 31_000, 41_000]);
+    assert_eq!(
+        read_times(&config(model), 64, &one_unit),
+        [11_000, 21_000, 31_000, 41_000]
+    );
 }
 
 #[test]
 fn a_volume_admits_so_many_requests_and_bytes_a_second() {
-    let model = DeviceModel { iops: 1000, read_bandwidth: 0, units: 16, ..two_units() };
+    let model = DeviceModel {
+        iops: 1000,
+        read_bandwidth: 0,
+        units: 16,
+        ..two_units()
+    };
     let reads: Vec<_> = (0..5).map(|page| (page, 1)).collect();
     let every_ms: Vec<u64> = (0..5).map(|i| i * 1_000_000 + 11_000).collect();
     assert_eq!(read_times(&config(model.clone()), 16, &reads), every_ms);
     // 2 ms of credit: the first three go at once.
-    let burst = DeviceModel { burst_ms: 2.0, ..model.clone() };
-    assert_eq!(read_times(&config(burst), 16, &reads), [11_000, 11_000, 11_000, 1_011_000, 2_011_000]);
-    let bytes = DeviceModel { iops: 0, throughput: 4_096_000, ..model };
+    let burst = DeviceModel {
+        burst_ms: 2.0,
+        ..model.clone()
+    };
+    assert_eq!(
+        read_times(&config(burst), 16, &reads),
+        [11_000, 11_000, 11_000, 1_011_000, 2_011_000]
+    );
+    let bytes = DeviceModel {
+        iops: 0,
+        throughput: 4_096_000,
+        ..model
+    };
     assert_eq!(read_times(&config(bytes), 16, &reads), every_ms);
 }
 
@@ -126,7 +169,13 @@ fn heads_seek_unless_they_are_there() {
     let env = world.env();
     world
         .block_on(async {
-            for (page, expected) in [(0, 1_000), (1, 2_000), (40, 5_003_000), (41, 5_004_000), (0, 10_005_000)] {
+            for (page, expected) in [
+                (0, 1_000),
+                (1, 2_000),
+                (40, 5_003_000),
+                (41, 5_004_000),
+                (0, 10_005_000),
+            ] {
                 file.read_at(page * PAGE as u64, PAGE).await.unwrap();
                 assert_eq!(env.clock.now(), expected, "page {page}");
             }
@@ -157,7 +206,10 @@ fn a_sync_waits_for_the_write_back() {
     assert_eq!(sync_time(two_units(), 100), 54_024);
     // Without a write cache a piece is acknowledged once programmed: 1 + 100 + 4; the third piece goes at 105, waits
     // for its transfer (106) and its program (206).
-    let plain = DeviceModel { write_cache: false, ..two_units() };
+    let plain = DeviceModel {
+        write_cache: false,
+        ..two_units()
+    };
     assert_eq!(sync_time(plain.clone(), PAGE), 155_000);
     assert_eq!(sync_time(plain, 3 * PAGE), 260_000);
     assert_eq!(sync_time(DeviceModel::NULL, 3 * PAGE), 0);
@@ -167,7 +219,10 @@ fn a_sync_waits_for_the_write_back() {
 fn a_synced_file_overtakes_the_write_back_of_others() {
     let world = SimWorld::new(&config(two_units()));
     let fs = world.env().fs;
-    let (table, log) = (fs.create(Path::new("table")).unwrap(), fs.create(Path::new("log")).unwrap());
+    let (table, log) = (
+        fs.create(Path::new("table")).unwrap(),
+        fs.create(Path::new("log")).unwrap(),
+    );
     world
         .block_on(async {
             table.append(&vec![1; 100 * PAGE]).await.unwrap();
@@ -183,7 +238,10 @@ fn a_synced_file_overtakes_the_write_back_of_others() {
 fn the_pieces_of_a_synced_file_keep_their_order() {
     let world = SimWorld::new(&config(two_units()));
     let fs = world.env().fs;
-    let (table, log) = (fs.create(Path::new("table")).unwrap(), fs.create(Path::new("log")).unwrap());
+    let (table, log) = (
+        fs.create(Path::new("table")).unwrap(),
+        fs.create(Path::new("log")).unwrap(),
+    );
     world
         .block_on(async {
             table.append(&vec![1; 10 * PAGE]).await.unwrap();
@@ -197,15 +255,34 @@ fn the_pieces_of_a_synced_file_keep_their_order() {
 
 #[test]
 fn an_append_waits_while_too_much_is_dirty() {
-    let world = SimWorld::new(&config(DeviceModel { dirty_limit: 2 * PAGE as u64, ..two_units() }));
+    let world = SimWorld::new(&config(DeviceModel {
+        dirty_limit: 2 * PAGE as u64,
+        ..two_units()
+    }));
     let file = world.env().fs.create(Path::new("f")).unwrap();
-    world.block_on(file.append(&vec![1; 2 * PAGE])).unwrap().unwrap();
+    world
+        .block_on(file.append(&vec![1; 2 * PAGE]))
+        .unwrap()
+        .unwrap();
     assert_eq!(world.now(), 0);
     // Six pages are dirty; those acknowledged at 5, 6, 106 and 107 us make room.
-    world.block_on(file.append(&vec![1; 4 * PAGE])).unwrap().unwrap();
+    world
+        .block_on(file.append(&vec![1; 4 * PAGE]))
+        .unwrap()
+        .unwrap();
     assert_eq!(world.now(), 107_000);
-    assert_eq!(&world.block_on(file.read_at(5 * PAGE as u64, 3)).unwrap().unwrap()[..], &[1; 3]);
-    assert_eq!(world.now(), 107_000, "bytes that are not written back are in memory");
+    assert_eq!(
+        &world
+            .block_on(file.read_at(5 * PAGE as u64, 3))
+            .unwrap()
+            .unwrap()[..],
+        &[1; 3]
+    );
+    assert_eq!(
+        world.now(),
+        107_000,
+        "bytes that are not written back are in memory"
+    );
 }
 
 #[test]
@@ -224,20 +301,40 @@ fn reads_wait_behind_programs() {
     assert_eq!(world.now(), 112_000);
     let stats = world.stats();
     assert_eq!((stats.device_reads, stats.device_read_bytes), (1, 4096));
-    assert_eq!((stats.device_writes, stats.device_write_bytes, stats.device_syncs), (2, 8192, 0));
-    assert_eq!((stats.device_busy_nanos, stats.device_wait_nanos), (210_000, 90_000));
+    assert_eq!(
+        (
+            stats.device_writes,
+            stats.device_write_bytes,
+            stats.device_syncs
+        ),
+        (2, 8192, 0)
+    );
+    assert_eq!(
+        (stats.device_busy_nanos, stats.device_wait_nanos),
+        (210_000, 90_000)
+    );
 }
 
 #[test]
 fn cores_are_shared_and_fractions_are_kept() {
-    let cpu = CpuCosts { operation_ns: 100.0, comparison_ns: 0.4, ..CpuCosts::FREE };
-    let world = SimWorld::new(&SimConfig { cpu, ..config(two_units()) });
+    let cpu = CpuCosts {
+        operation_ns: 100.0,
+        comparison_ns: 0.4,
+        ..CpuCosts::FREE
+    };
+    let world = SimWorld::new(&SimConfig {
+        cpu,
+        ..config(two_units())
+    });
     let env = world.env();
     let ends = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..5 {
         let (clock, ends) = (env.clock.clone(), ends.clone());
         let task = async move {
-            clock.charge(&Work { operations: 1, ..Work::default() });
+            clock.charge(&Work {
+                operations: 1,
+                ..Work::default()
+            });
             clock.settle().await;
             lock(&ends).push(clock.now());
         };
@@ -245,12 +342,18 @@ fn cores_are_shared_and_fractions_are_kept() {
     }
     world.block_on(env.clock.sleep(1000)).unwrap();
     assert_eq!(*lock(&ends), [100, 100, 200, 200, 300]);
-    assert_eq!((world.stats().cpu_nanos, world.stats().cpu_wait_nanos), (500, 400));
+    assert_eq!(
+        (world.stats().cpu_nanos, world.stats().cpu_wait_nanos),
+        (500, 400)
+    );
 
     world
         .block_on(async {
             for expected in [1000, 1000, 1001, 1001, 1002] {
-                env.clock.charge(&Work { comparisons: 1, ..Work::default() });
+                env.clock.charge(&Work {
+                    comparisons: 1,
+                    ..Work::default()
+                });
                 env.clock.settle().await;
                 assert_eq!(env.clock.now(), expected);
             }
@@ -260,19 +363,29 @@ fn cores_are_shared_and_fractions_are_kept() {
 
 #[test]
 fn a_request_starts_after_the_work_charged_before_it() {
-    let cpu = CpuCosts { operation_ns: 500.0, ..CpuCosts::FREE };
-    let config = SimConfig { cpu, ..config(two_units()) };
+    let cpu = CpuCosts {
+        operation_ns: 500.0,
+        ..CpuCosts::FREE
+    };
+    let config = SimConfig {
+        cpu,
+        ..config(two_units())
+    };
     for beside in [false, true] {
         let (world, file) = world_with_file(&config, 8);
         let env = world.env();
         if beside {
             // An event in between: the clock cannot move in place.
             let clock = env.clock.clone();
-            env.tasks.spawn("sleeper", Box::pin(async move { clock.sleep(100).await }));
+            env.tasks
+                .spawn("sleeper", Box::pin(async move { clock.sleep(100).await }));
         }
         world
             .block_on(async {
-                env.clock.charge(&Work { operations: 1, ..Work::default() });
+                env.clock.charge(&Work {
+                    operations: 1,
+                    ..Work::default()
+                });
                 file.read_at(0, PAGE).await.unwrap();
                 assert_eq!(env.clock.now(), 12_500);
                 env.clock.settle().await;
@@ -298,14 +411,22 @@ fn sleeps_are_exact_and_ties_keep_their_order() {
         env.tasks.spawn(name, Box::pin(task));
     }
     world.block_on(env.clock.sleep(2_000_000_000)).unwrap();
-    let second = [("a", 1_000_000_012), ("b", 1_000_000_012), ("c", 1_000_000_014), ("d", 1_000_000_014)];
+    let second = [
+        ("a", 1_000_000_012),
+        ("b", 1_000_000_012),
+        ("c", 1_000_000_014),
+        ("d", 1_000_000_014),
+    ];
     assert_eq!(lock(&log)[..4], [("a", 5), ("b", 5), ("c", 7), ("d", 7)]);
     assert_eq!(lock(&log)[4..], second);
 }
 
 /// Some tasks that read, write, sync and compute; the fingerprint, the time and the statistics.
 fn busy_run(seed: u64) -> (u64, u64, SimStats) {
-    let world = SimWorld::new(&SimConfig { seed, ..SimConfig::default() });
+    let world = SimWorld::new(&SimConfig {
+        seed,
+        ..SimConfig::default()
+    });
     let env = world.env();
     let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
     for number in 0..6u64 {
@@ -314,7 +435,11 @@ fn busy_run(seed: u64) -> (u64, u64, SimStats) {
             let file = env.fs.create(Path::new(&format!("f{number}"))).unwrap();
             for round in 0..40u64 {
                 file.append(&vec![number as u8; 9000]).await.unwrap();
-                env.clock.charge(&Work { operations: 1, comparisons: round, ..Work::default() });
+                env.clock.charge(&Work {
+                    operations: 1,
+                    comparisons: round,
+                    ..Work::default()
+                });
                 env.clock.settle().await;
                 if round % 5 == number % 5 {
                     file.sync().await.unwrap();
@@ -348,12 +473,23 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
 fn a_deadlock_is_told_with_the_names_of_those_who_wait() {
     let world = SimWorld::new(&config(DeviceModel::NULL));
     let (_send, receive) = tokio::sync::oneshot::channel::<()>();
-    world.env().tasks.spawn("flusher", Box::pin(async move { drop(receive.await) }));
+    world
+        .env()
+        .tasks
+        .spawn("flusher", Box::pin(async move { drop(receive.await) }));
     world.env().tasks.spawn("done", Box::pin(async {}));
     let error = world.block_on(std::future::pending::<()>()).unwrap_err();
-    assert_eq!(error, SimError::Deadlock { tasks: vec!["flusher"] });
+    assert_eq!(
+        error,
+        SimError::Deadlock {
+            tasks: vec!["flusher"]
+        }
+    );
     assert!(error.to_string().contains("flusher"));
-    assert_eq!(world.block_on(async { world.block_on(async {}) }).unwrap(), Err(SimError::Reentered));
+    assert_eq!(
+        world.block_on(async { world.block_on(async {}) }).unwrap(),
+        Err(SimError::Reentered)
+    );
 }
 
 #[test]
@@ -377,6 +513,11 @@ fn tasks_go_on_in_the_next_block_on_and_end_with_the_world() {
     drop(world);
     assert_eq!(Arc::strong_count(&alive), 1, "the task was dropped");
     let late = alive.clone();
-    env.tasks.spawn("late", Box::pin(async move { *lock(&late) += 1 }));
-    assert_eq!(Arc::strong_count(&alive), 1, "nothing starts in a world that is gone");
+    env.tasks
+        .spawn("late", Box::pin(async move { *lock(&late) += 1 }));
+    assert_eq!(
+        Arc::strong_count(&alive),
+        1,
+        "nothing starts in a world that is gone"
+    );
 }

@@ -134,7 +134,10 @@ impl<const WORDS: usize, const N: usize> Default for Listed<WORDS, N> {
 impl<const WORDS: usize, const N: usize> Listed<WORDS, N> {
     fn bytes(&self) -> impl Iterator<Item = u8> {
         let len = self.len.load(Ordering::Acquire) as usize;
-        self.keys.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).take(len)
+        self.keys
+            .iter()
+            .flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes())
+            .take(len)
     }
 }
 
@@ -153,7 +156,11 @@ impl<const WORDS: usize, const N: usize> Children for Listed<WORDS, N> {
             if found != 0 {
                 // Unused bytes are zero, too, but behind; their places may be filled already.
                 let slot = 8 * number + found.trailing_zeros() as usize / 8;
-                return if slot < len { self.places.get(slot) } else { None };
+                return if slot < len {
+                    self.places.get(slot)
+                } else {
+                    None
+                };
             }
         }
         None
@@ -166,7 +173,10 @@ impl<const WORDS: usize, const N: usize> Children for Listed<WORDS, N> {
         }
         self.places[len].store(link);
         let word = &self.keys[len / 8];
-        word.store(word.load(Ordering::Relaxed) | u64::from(byte) << (8 * (len % 8)), Ordering::Relaxed);
+        word.store(
+            word.load(Ordering::Relaxed) | u64::from(byte) << (8 * (len % 8)),
+            Ordering::Relaxed,
+        );
         self.len.store(len as u32 + 1, Ordering::Release);
         true
     }
@@ -187,7 +197,10 @@ struct Present([AtomicU64; 4]);
 impl Present {
     fn insert(&self, byte: u8) {
         let word = &self.0[usize::from(byte) / 64];
-        word.store(word.load(Ordering::Relaxed) | 1 << (byte % 64), Ordering::Release);
+        word.store(
+            word.load(Ordering::Relaxed) | 1 << (byte % 64),
+            Ordering::Release,
+        );
     }
 
     fn at_or_after(&self, byte: u8) -> Option<u8> {
@@ -228,7 +241,13 @@ struct Indexed {
 impl Default for Indexed {
     fn default() -> Self {
         let slots = [const { AtomicU8::new(0) }; 256];
-        Self { header: Header::default(), len: AtomicU32::new(0), present: Present::default(), slots, places: places() }
+        Self {
+            header: Header::default(),
+            len: AtomicU32::new(0),
+            present: Present::default(),
+            slots,
+            places: places(),
+        }
     }
 }
 
@@ -268,7 +287,11 @@ struct Direct {
 
 impl Default for Direct {
     fn default() -> Self {
-        Self { header: Header::default(), present: Present::default(), places: places() }
+        Self {
+            header: Header::default(),
+            present: Present::default(),
+            places: places(),
+        }
     }
 }
 
@@ -349,7 +372,9 @@ impl<'a> Node<'a> {
 
     /// Puts another in the place of a child that is there.
     pub(super) fn replace(&self, symbol: Symbol, link: Link) {
-        self.place(symbol).expect("a child is replaced where there is one").store(link);
+        self.place(symbol)
+            .expect("a child is replaced where there is one")
+            .store(link);
     }
 
     /// Adds a child where there is none; false if there is no room.
@@ -435,7 +460,11 @@ impl Nodes {
                 (&node.header, Sized::All(node))
             }
         };
-        Node { link, header, sized }
+        Node {
+            link,
+            header,
+            sized,
+        }
     }
 
     fn make(&self, kind: u32, depth: usize, before: Option<u64>) -> Node<'_> {
@@ -446,8 +475,13 @@ impl Nodes {
             _ => self.all.claim().0,
         };
         let node = self.node(Link::new(kind, number));
-        node.header.depth.store(2 * depth as u32 + u32::from(before.is_none()), Ordering::Relaxed);
-        node.header.before.store(before.unwrap_or_default(), Ordering::Relaxed);
+        node.header.depth.store(
+            2 * depth as u32 + u32::from(before.is_none()),
+            Ordering::Relaxed,
+        );
+        node.header
+            .before
+            .store(before.unwrap_or_default(), Ordering::Relaxed);
         node
     }
 
@@ -457,7 +491,12 @@ impl Nodes {
     }
 
     /// A node of two children.
-    pub(super) fn pair(&self, depth: usize, before: Option<u64>, children: [(Symbol, Link); 2]) -> Node<'_> {
+    pub(super) fn pair(
+        &self,
+        depth: usize,
+        before: Option<u64>,
+        children: [(Symbol, Link); 2],
+    ) -> Node<'_> {
         let node = self.make(NODE_4, depth, before);
         for (symbol, link) in children {
             node.add(symbol, link);

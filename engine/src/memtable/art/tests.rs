@@ -9,7 +9,12 @@ use super::*;
 use crate::storage::Kind;
 
 fn entry(key: impl Into<Bytes>, sequence: Sequence) -> Entry {
-    Entry { key: key.into(), sequence, kind: Kind::Put, value: Bytes::new() }
+    Entry {
+        key: key.into(),
+        sequence,
+        kind: Kind::Put,
+        value: Bytes::new(),
+    }
 }
 
 /// A tree of these positions, inserted in a random order.
@@ -26,19 +31,57 @@ fn tree(positions: &[(Vec<u8>, Sequence)], seed: u64) -> Art {
 /// Asks a tree for every position it holds and everything beside them.
 fn check(art: &Art, mut positions: Vec<(Vec<u8>, Sequence)>, what: &str) {
     let show = |entries: Vec<Entry>| -> Vec<(Vec<u8>, Sequence)> {
-        entries.into_iter().map(|entry| (entry.key.to_vec(), entry.sequence)).collect()
+        entries
+            .into_iter()
+            .map(|entry| (entry.key.to_vec(), entry.sequence))
+            .collect()
     };
     positions.sort_by(|one, other| one.0.cmp(&other.0).then(other.1.cmp(&one.1)));
-    assert!(show(art.walk(Start::First, usize::MAX)) == positions, "{what}: forward");
-    assert!(show(art.walk(Start::Last, usize::MAX)).iter().eq(positions.iter().rev()), "{what}: backward");
+    assert!(
+        show(art.walk(Start::First, usize::MAX)) == positions,
+        "{what}: forward"
+    );
+    assert!(
+        show(art.walk(Start::Last, usize::MAX))
+            .iter()
+            .eq(positions.iter().rev()),
+        "{what}: backward"
+    );
     for (at, (key, sequence)) in positions.iter().enumerate() {
         let what = format!("{what}, {} bytes, sequence {sequence}", key.len());
-        assert_eq!(art.get(key, *sequence).map(|found| found.sequence), Some(*sequence), "{what}");
-        let next = |from: usize| positions[from.min(positions.len())..].iter().take(2).cloned().collect::<Vec<_>>();
-        let previous = positions[..at].iter().rev().take(2).cloned().collect::<Vec<_>>();
-        assert_eq!(show(art.walk(Start::At(key, *sequence), 2)), next(at), "{what}");
-        assert_eq!(show(art.walk(Start::After(key, *sequence), 2)), next(at + 1), "{what}");
-        assert_eq!(show(art.walk(Start::Before(key, *sequence), 2)), previous, "{what}");
+        assert_eq!(
+            art.get(key, *sequence).map(|found| found.sequence),
+            Some(*sequence),
+            "{what}"
+        );
+        let next = |from: usize| {
+            positions[from.min(positions.len())..]
+                .iter()
+                .take(2)
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let previous = positions[..at]
+            .iter()
+            .rev()
+            .take(2)
+            .cloned()
+            .collect::<Vec<_>>();
+        assert_eq!(
+            show(art.walk(Start::At(key, *sequence), 2)),
+            next(at),
+            "{what}"
+        );
+        assert_eq!(
+            show(art.walk(Start::After(key, *sequence), 2)),
+            next(at + 1),
+            "{what}"
+        );
+        assert_eq!(
+            show(art.walk(Start::Before(key, *sequence), 2)),
+            previous,
+            "{what}"
+        );
     }
 }
 
@@ -48,8 +91,16 @@ fn check_absent(art: &Art, keys: &[Vec<u8>], absent: &[u8]) {
     let next = keys.iter().filter(|key| ***key > *absent).min();
     let previous = keys.iter().filter(|key| ***key < *absent).max();
     let found = |start| art.walk(start, 1).pop().map(|entry| entry.key.to_vec());
-    assert_eq!(found(Start::At(absent, 5)).as_ref(), next, "after {absent:?}");
-    assert_eq!(found(Start::Before(absent, 5)).as_ref(), previous, "before {absent:?}");
+    assert_eq!(
+        found(Start::At(absent, 5)).as_ref(),
+        next,
+        "after {absent:?}"
+    );
+    assert_eq!(
+        found(Start::Before(absent, 5)).as_ref(),
+        previous,
+        "before {absent:?}"
+    );
 }
 
 /// How many nodes of each size were made.
@@ -70,12 +121,21 @@ fn a_key_may_be_a_prefix_of_others() {
     keys.sort();
     keys.dedup();
     for seed in 0..8 {
-        let (there, absent): (Vec<_>, Vec<_>) = keys.iter().cloned().enumerate().partition(|(at, _)| at % 3 != 0);
+        let (there, absent): (Vec<_>, Vec<_>) = keys
+            .iter()
+            .cloned()
+            .enumerate()
+            .partition(|(at, _)| at % 3 != 0);
         let there: Vec<Vec<u8>> = there.into_iter().map(|(_, key)| key).collect();
-        let positions: Vec<_> = there.iter().flat_map(|key| [(key.clone(), 2), (key.clone(), 1)]).collect();
+        let positions: Vec<_> = there
+            .iter()
+            .flat_map(|key| [(key.clone(), 2), (key.clone(), 1)])
+            .collect();
         let art = tree(&positions, seed);
         check(&art, positions, &format!("seed {seed}"));
-        absent.iter().for_each(|(_, key)| check_absent(&art, &there, key));
+        absent
+            .iter()
+            .for_each(|(_, key)| check_absent(&art, &there, key));
     }
 }
 
@@ -84,7 +144,10 @@ fn a_key_may_be_a_prefix_of_others() {
 fn nodes_part_anywhere_in_what_they_skip() {
     for length in [1, 7, 8, 9, 10, 16, 17, 40, 1000] {
         let stem: Vec<u8> = (0..length).map(|at| at as u8 | 1).collect();
-        let leaves = [0, 0, 1, 1].iter().zip([0, 9, 0, 9]).map(|(a, b)| [&stem[..], &[*a, 7, 7, b]].concat());
+        let leaves = [0, 0, 1, 1]
+            .iter()
+            .zip([0, 9, 0, 9])
+            .map(|(a, b)| [&stem[..], &[*a, 7, 7, b]].concat());
         let mut keys: Vec<Vec<u8>> = leaves.collect();
         let strays: Vec<Vec<u8>> = (0..length)
             .flat_map(|at| [-1, 1].map(|by| (at, by)))
@@ -94,12 +157,26 @@ fn nodes_part_anywhere_in_what_they_skip() {
                 key
             })
             .collect();
-        let art = tree(&keys.iter().map(|key| (key.clone(), 1)).collect::<Vec<_>>(), 1);
+        let art = tree(
+            &keys.iter().map(|key| (key.clone(), 1)).collect::<Vec<_>>(),
+            1,
+        );
         strays.iter().for_each(|key| check_absent(&art, &keys, key));
-        strays.iter().step_by(3).for_each(|key| art.insert(entry(key.clone(), 1)));
+        strays
+            .iter()
+            .step_by(3)
+            .for_each(|key| art.insert(entry(key.clone(), 1)));
         keys.extend(strays.iter().step_by(3).cloned());
-        check(&art, keys.iter().map(|key| (key.clone(), 1)).collect(), &format!("{length} bytes shared"));
-        strays.iter().skip(1).step_by(3).for_each(|key| check_absent(&art, &keys, key));
+        check(
+            &art,
+            keys.iter().map(|key| (key.clone(), 1)).collect(),
+            &format!("{length} bytes shared"),
+        );
+        strays
+            .iter()
+            .skip(1)
+            .step_by(3)
+            .for_each(|key| check_absent(&art, &keys, key));
     }
 }
 
@@ -112,12 +189,21 @@ fn a_node_grows_through_all_sizes() {
     art.insert(entry(b"stem".to_vec(), 1));
     for (number, byte) in (1..).zip(bytes) {
         // Keys that end here take no room.
-        let nodes = [1, (number > 4).into(), (number > 16).into(), 1 + usize::from(number > 48)];
+        let nodes = [
+            1,
+            (number > 4).into(),
+            (number > 16).into(),
+            1 + usize::from(number > 48),
+        ];
         keys.push([b"stem".to_vec(), vec![byte]].concat());
         art.insert(entry(keys[number].clone(), 1));
         assert_eq!(made(&art), nodes, "{number} children");
         if [1, 4, 5, 15, 16, 17, 47, 48, 49, 255, 256].contains(&number) {
-            check(&art, keys.iter().map(|key| (key.clone(), 1)).collect(), &format!("{number} children"));
+            check(
+                &art,
+                keys.iter().map(|key| (key.clone(), 1)).collect(),
+                &format!("{number} children"),
+            );
         }
         let absent = [b"stem".to_vec(), vec![byte, 0]].concat();
         check_absent(&art, &keys, &absent);
@@ -127,17 +213,32 @@ fn a_node_grows_through_all_sizes() {
 #[test]
 fn versions_come_in_any_order() {
     let key = b"key".to_vec();
-    let sequences = (0..3000).map(|number| number * number + 7).chain([1 << 40, 1 << 62, Sequence::MAX]);
-    let mut positions: Vec<(Vec<u8>, Sequence)> = sequences.map(|sequence| (key.clone(), sequence)).collect();
-    let near = [(b"ke".to_vec(), 9), (b"key\0".to_vec(), 9), (b"key\0\0\0\0\0\0\0\0\0".to_vec(), 9)];
+    let sequences =
+        (0..3000)
+            .map(|number| number * number + 7)
+            .chain([1 << 40, 1 << 62, Sequence::MAX]);
+    let mut positions: Vec<(Vec<u8>, Sequence)> =
+        sequences.map(|sequence| (key.clone(), sequence)).collect();
+    let near = [
+        (b"ke".to_vec(), 9),
+        (b"key\0".to_vec(), 9),
+        (b"key\0\0\0\0\0\0\0\0\0".to_vec(), 9),
+    ];
     positions.extend(near);
     for seed in 0..2 {
         let art = tree(&positions, seed);
         check(&art, positions.clone(), &format!("seed {seed}"));
         assert_eq!(art.get(&key, 6), None, "seed {seed}");
-        assert_eq!(art.get(&key, 9).map(|found| found.sequence), Some(8), "seed {seed}");
+        assert_eq!(
+            art.get(&key, 9).map(|found| found.sequence),
+            Some(8),
+            "seed {seed}"
+        );
         assert_eq!(art.get(b"ke", 8), None, "seed {seed}");
-        let before_all = art.walk(Start::At(&key, 6), 1).pop().map(|found| found.key.to_vec());
+        let before_all = art
+            .walk(Start::At(&key, 6), 1)
+            .pop()
+            .map(|found| found.key.to_vec());
         assert_eq!(before_all, Some(b"key\0".to_vec()), "seed {seed}");
     }
 }
@@ -151,17 +252,31 @@ fn keys_of_few_bytes_are_kept_apart() {
         let mut key = || -> Vec<u8> {
             let likely = chance.random_range(0..3usize);
             let length = chance.random_range(0..=longest);
-            (0..length).map(|_| [0, 1, 0xff][if chance.random_bool(0.8) { likely } else { length % 3 }]).collect()
+            (0..length)
+                .map(|_| {
+                    [0, 1, 0xff][if chance.random_bool(0.8) {
+                        likely
+                    } else {
+                        length % 3
+                    }]
+                })
+                .collect()
         };
         let mut keys: Vec<Vec<u8>> = (0..100).map(|_| key()).collect();
-        let strangers: Vec<Vec<u8>> = (0..50).map(|_| key()).filter(|key| !keys.contains(key)).collect();
+        let strangers: Vec<Vec<u8>> = (0..50)
+            .map(|_| key())
+            .filter(|key| !keys.contains(key))
+            .collect();
         keys.sort();
         keys.dedup();
-        let versions = |key: &Vec<u8>| [0, 1, 255, 256, 1 << 24].map(|sequence| (key.clone(), sequence));
+        let versions =
+            |key: &Vec<u8>| [0, 1, 255, 256, 1 << 24].map(|sequence| (key.clone(), sequence));
         let positions: Vec<_> = keys.iter().flat_map(versions).collect();
         let art = tree(&positions, seed);
         check(&art, positions, &format!("seed {seed}"));
-        strangers.iter().for_each(|key| check_absent(&art, &keys, key));
+        strangers
+            .iter()
+            .for_each(|key| check_absent(&art, &keys, key));
     }
 }
 
@@ -175,15 +290,23 @@ fn a_walk_holds_its_course_while_the_tree_changes() {
         let mut sequence = 0;
         let mut insert = |chance: &mut Xoshiro256PlusPlus| {
             sequence += 1;
-            let key: Vec<u8> = (0..chance.random_range(0..4)).map(|_| chance.random_range(0..6)).collect();
+            let key: Vec<u8> = (0..chance.random_range(0..4))
+                .map(|_| chance.random_range(0..6))
+                .collect();
             art.insert(entry(key, sequence));
         };
         (0..seed % 60).for_each(|_| insert(&mut chance));
-        let start: Vec<u8> = (0..chance.random_range(0..4)).map(|_| chance.random_range(0..6)).collect();
+        let start: Vec<u8> = (0..chance.random_range(0..4))
+            .map(|_| chance.random_range(0..6))
+            .collect();
         let at = Probe::new(&start, chance.random_range(0..60));
         let backward = chance.random();
-        let is_ahead = |one: &Entry| ((&one.key[..], !one.sequence) < (at.key, at.inverted)) == backward;
-        let mut due = art.walk(if backward { Start::Last } else { Start::First }, usize::MAX);
+        let is_ahead =
+            |one: &Entry| ((&one.key[..], !one.sequence) < (at.key, at.inverted)) == backward;
+        let mut due = art.walk(
+            if backward { Start::Last } else { Start::First },
+            usize::MAX,
+        );
         due.retain(is_ahead);
 
         let mut cursor = Cursor::seek(&art, at, backward, !backward);
@@ -193,9 +316,18 @@ fn a_walk_holds_its_course_while_the_tree_changes() {
             walked.extend(cursor.next().map(|number| art.entries.get(number)));
         }
         walked.extend(cursor.map(|number| art.entries.get(number)));
-        assert!(walked.iter().all(|one| is_ahead(one)), "seed {seed}: {at:?}, {walked:?}");
-        assert!(walked.is_sorted_by(|a, b| a.order(b).is_gt() == backward), "seed {seed}: {at:?}, {walked:?}");
-        assert!(due.iter().all(|one| walked.contains(&one)), "seed {seed}: {at:?}, {walked:?}, not {due:?}");
+        assert!(
+            walked.iter().all(|one| is_ahead(one)),
+            "seed {seed}: {at:?}, {walked:?}"
+        );
+        assert!(
+            walked.is_sorted_by(|a, b| a.order(b).is_gt() == backward),
+            "seed {seed}: {at:?}, {walked:?}"
+        );
+        assert!(
+            due.iter().all(|one| walked.contains(&one)),
+            "seed {seed}: {at:?}, {walked:?}, not {due:?}"
+        );
     }
 }
 
@@ -206,17 +338,38 @@ fn depth_takes_no_stack() {
         let long = Bytes::from(vec![b'x'; 64 << 10]);
         let art = Art::default();
         art.insert(entry(long.clone(), 1));
-        (1..20_000).rev().for_each(|length| art.insert(entry(long.slice(..length), 2)));
+        (1..20_000)
+            .rev()
+            .for_each(|length| art.insert(entry(long.slice(..length), 2)));
         assert_eq!(made(&art), [19_999, 0, 0, 1]);
         assert_eq!(art.get(&long, 9).map(|found| found.sequence), Some(1));
-        assert_eq!(art.get(&long[..19_999], 9).map(|found| found.sequence), Some(2));
+        assert_eq!(
+            art.get(&long[..19_999], 9).map(|found| found.sequence),
+            Some(2)
+        );
         assert_eq!(art.get(&long[..20_000], 9), None);
-        let lengths = |start| art.walk(start, 20_000).iter().map(|entry| entry.key.len()).collect::<Vec<_>>();
-        assert!(lengths(Start::First).into_iter().eq((1..20_000).chain([64 << 10])));
-        assert!(lengths(Start::Last).into_iter().eq([64 << 10].into_iter().chain((1..20_000).rev())));
+        let lengths = |start| {
+            art.walk(start, 20_000)
+                .iter()
+                .map(|entry| entry.key.len())
+                .collect::<Vec<_>>()
+        };
+        assert!(
+            lengths(Start::First)
+                .into_iter()
+                .eq((1..20_000).chain([64 << 10]))
+        );
+        assert!(
+            lengths(Start::Last)
+                .into_iter()
+                .eq([64 << 10].into_iter().chain((1..20_000).rev()))
+        );
         assert_eq!(lengths(Start::Before(&long[..20_000], 1))[0], 19_999);
     };
-    let thread = std::thread::Builder::new().stack_size(128 << 10).spawn(deep).expect("a thread");
+    let thread = std::thread::Builder::new()
+        .stack_size(128 << 10)
+        .spawn(deep)
+        .expect("a thread");
     thread.join().expect("no panic");
 }
 
@@ -229,17 +382,27 @@ fn memory_is_counted() {
     }
     let shapes: [Shape; 3] = [
         ("dense", |number| format!("user{number:019}").into_bytes()),
-        ("hashed", |number| format!("user{:019}", scattered(number) / 2).into_bytes()),
+        ("hashed", |number| {
+            format!("user{:019}", scattered(number) / 2).into_bytes()
+        }),
         ("random", |number| scattered(number).to_be_bytes().to_vec()),
     ];
     for (shape, key) in shapes {
         for entries in [10_000, 100_000] {
             let art = Art::default();
             (0..entries).for_each(|number| art.insert(entry(key(number), number)));
-            let nodes: usize = art.nodes.made().iter().map(|(number, size)| number * size).sum();
+            let nodes: usize = art
+                .nodes
+                .made()
+                .iter()
+                .map(|(number, size)| number * size)
+                .sum();
             let taken = nodes as u64 / entries + size_of::<std::sync::OnceLock<Entry>>() as u64;
             let off = taken.abs_diff(art.entry_overhead_bytes());
-            assert!(off <= 12, "{taken} bytes an entry taken, {shape} keys, {entries} entries");
+            assert!(
+                off <= 12,
+                "{taken} bytes an entry taken, {shape} keys, {entries} entries"
+            );
         }
     }
 }

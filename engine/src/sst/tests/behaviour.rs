@@ -11,7 +11,10 @@ use crate::storage::{KEY_BYTES_MAX, ValuePointer};
 fn a_present_key_costs_one_block_and_a_second_look_no_device() {
     let world = World::new(4 << 20);
     let entries = even_numbers(5_000);
-    let table = world.table(&options(Compression::None, "fence", "bloom", 4096), &entries);
+    let table = world.table(
+        &options(Compression::None, "fence", "bloom", 4096),
+        &entries,
+    );
     let mut context = world.context();
     for round in 0..2 {
         for entry in &entries {
@@ -21,13 +24,21 @@ fn a_present_key_costs_one_block_and_a_second_look_no_device() {
         let blocks = table.block_count() as u64;
         let stats = context.stats;
         assert_eq!(stats.index_probes, 5_000 * (round + 1));
-        assert_eq!((stats.device_reads, stats.block_misses), (blocks, blocks), "round {round}");
+        assert_eq!(
+            (stats.device_reads, stats.block_misses),
+            (blocks, blocks),
+            "round {round}"
+        );
         assert_eq!(stats.block_hits, stats.index_probes - blocks);
     }
     // A cached value is no copy: both reads give the same memory.
     let mut value = || {
         let key = &entries[77].key;
-        get(&table, key, u64::MAX, &mut context).unwrap().unwrap().value.as_ptr()
+        get(&table, key, u64::MAX, &mut context)
+            .unwrap()
+            .unwrap()
+            .value
+            .as_ptr()
     };
     assert_eq!(value(), value());
 }
@@ -35,16 +46,31 @@ fn a_present_key_costs_one_block_and_a_second_look_no_device() {
 #[test]
 fn work_is_charged_before_the_device_is_asked() {
     let world = World::new(0);
-    let table = world.table(&options(Compression::None, "fence", "bloom", 256), &even_numbers(100));
+    let table = world.table(
+        &options(Compression::None, "fence", "bloom", 256),
+        &even_numbers(100),
+    );
     world.clock.charged.lock().unwrap().clear();
     let mut context = world.context();
     let key = 4u64.to_be_bytes();
     get(&table, &key, u64::MAX, &mut context).unwrap().unwrap();
     let charged = world.clock.charged.lock().unwrap();
-    let [before] = charged[..] else { panic!("one device read charges once, not {charged:?}") };
-    assert_eq!((before.filter_probes, before.cache_probes, before.system_calls), (1, 1, 1));
+    let [before] = charged[..] else {
+        panic!("one device read charges once, not {charged:?}")
+    };
+    assert_eq!(
+        (
+            before.filter_probes,
+            before.cache_probes,
+            before.system_calls
+        ),
+        (1, 1, 1)
+    );
     assert!(before.comparisons > 0 && before.bytes_checksummed == 0);
-    assert!(context.work.bytes_checksummed > 200 && context.work.comparisons > 0, "what follows is not charged yet");
+    assert!(
+        context.work.bytes_checksummed > 200 && context.work.comparisons > 0,
+        "what follows is not charged yet"
+    );
 }
 
 #[test]
@@ -61,43 +87,82 @@ fn a_sequential_cursor_reads_far_ahead_and_leaves_the_cache_alone() {
     }
     let reads = context.stats.device_reads;
     assert_eq!(world.cache.stats().entries, 0);
-    assert!(reads >= 5 && reads <= table.facts().bytes / (200 << 10), "{reads} reads for {} B", table.facts().bytes);
-    assert!(context.stats.device_read_bytes < table.facts().bytes, "no block is read twice");
+    assert!(
+        reads >= 5 && reads <= table.facts().bytes / (200 << 10),
+        "{reads} reads for {} B",
+        table.facts().bytes
+    );
+    assert!(
+        context.stats.device_read_bytes < table.facts().bytes,
+        "no block is read twice"
+    );
 }
 
 #[test]
 fn a_model_keeps_less_in_memory_than_fences_and_says_how_far_it_may_err() {
     let world = World::new(4 << 20);
     let entries = even_numbers(20_000);
-    let by_fence = world.build(&options(Compression::None, "fence", "none", 1024), &entries).unwrap().index;
-    assert_eq!((by_fence.used, by_fence.segments, by_fence.error_max), (IndexUse::Fence, 0, 0));
+    let by_fence = world
+        .build(&options(Compression::None, "fence", "none", 1024), &entries)
+        .unwrap()
+        .index;
+    assert_eq!(
+        (by_fence.used, by_fence.segments, by_fence.error_max),
+        (IndexUse::Fence, 0, 0)
+    );
     assert_eq!((by_fence.kind.as_str(), by_fence.keys), ("fence", 20_000));
-    assert_eq!((by_fence.memory_bytes, by_fence.refused.as_deref()), (by_fence.packed_fence_bytes, None));
+    assert_eq!(
+        (by_fence.memory_bytes, by_fence.refused.as_deref()),
+        (by_fence.packed_fence_bytes, None)
+    );
     // Plainly: a key of 8 B, its end and the address for each block. Packed: the key, and a fifth of a byte twice.
     assert_eq!(by_fence.fence_bytes, by_fence.blocks * (8 + 4 + 8) + 8);
-    assert!(by_fence.packed_fence_bytes < by_fence.blocks * 11, "{by_fence:?}");
+    assert!(
+        by_fence.packed_fence_bytes < by_fence.blocks * 11,
+        "{by_fence:?}"
+    );
 
-    let built = world.build(&options(Compression::None, "greedy-plr", "none", 1024), &entries).unwrap();
+    let built = world
+        .build(
+            &options(Compression::None, "greedy-plr", "none", 1024),
+            &entries,
+        )
+        .unwrap();
     let report = built.index.clone();
-    assert_eq!((report.used, report.refused.as_deref()), (IndexUse::Model, None));
+    assert_eq!(
+        (report.used, report.refused.as_deref()),
+        (IndexUse::Model, None)
+    );
     assert!(report.segments >= 1 && report.error_max < 100, "{report:?}");
     assert_eq!(report.fence_bytes, by_fence.fence_bytes);
     assert_eq!(report.packed_fence_bytes, by_fence.packed_fence_bytes);
     assert!(report.memory_bytes * 10 <= report.fence_bytes, "{report:?}");
 
     let table = world.open_as(facts(&built)).unwrap();
-    assert_eq!(table.index_report(), &report, "what is read back is what was built");
+    assert_eq!(
+        table.index_report(),
+        &report,
+        "what is read back is what was built"
+    );
     assert_eq!(table.index_bytes(), report.memory_bytes);
     let mut context = world.context();
     for entry in &entries {
-        get(&table, &entry.key, u64::MAX, &mut context).unwrap().unwrap();
+        get(&table, &entry.key, u64::MAX, &mut context)
+            .unwrap()
+            .unwrap();
     }
     let probes = context.stats.index_probes as f64 / entries.len() as f64;
     assert!(probes < 1.5, "{probes} blocks a look-up");
     let counted = table.lookups().read(0);
-    assert_eq!((counted.found, counted.absent, counted.probes), (20_000, 0, context.stats.index_probes));
+    assert_eq!(
+        (counted.found, counted.absent, counted.probes),
+        (20_000, 0, context.stats.index_probes)
+    );
     let measured = report.probes_milli as f64 / 1e3;
-    assert!((measured - probes).abs() < 0.05, "{measured} blocks a look-up were measured, {probes} examined");
+    assert!(
+        (measured - probes).abs() < 0.05,
+        "{measured} blocks a look-up were measured, {probes} examined"
+    );
 }
 
 /// Trains a real model on other numbers than it is asked about.
@@ -131,7 +196,13 @@ fn a_wrong_model_is_refused_with_a_reason_and_fences_serve() {
     let table = world.table(&Arc::new(mistaken), &entries);
     let report = table.index_report();
     assert_eq!(report.used, IndexUse::Fence);
-    assert!(report.refused.as_ref().is_some_and(|why| why.contains("rank")), "{report:?}");
+    assert!(
+        report
+            .refused
+            .as_ref()
+            .is_some_and(|why| why.contains("rank")),
+        "{report:?}"
+    );
     assert_eq!(report.refusal, Some(Refusal::Wrong));
     let mut context = world.context();
     for entry in &entries {
@@ -141,8 +212,16 @@ fn a_wrong_model_is_refused_with_a_reason_and_fences_serve() {
 }
 
 fn world_with(metadata: Metadata, cache_bytes: u64) -> World {
-    let config = CacheConfig { size: ByteSize(cache_bytes), shards: 1, metadata, ..CacheConfig::default() };
-    World { cache: Arc::new(BlockCache::new(&config, 0).unwrap()), ..World::new(0) }
+    let config = CacheConfig {
+        size: ByteSize(cache_bytes),
+        shards: 1,
+        metadata,
+        ..CacheConfig::default()
+    };
+    World {
+        cache: Arc::new(BlockCache::new(&config, 0).unwrap()),
+        ..World::new(0)
+    }
 }
 
 #[test]
@@ -152,26 +231,62 @@ fn index_and_filter_may_live_in_the_cache() {
         for metadata in [Metadata::Normal, Metadata::Priority] {
             let world = world_with(metadata, 4 << 20);
             let table = world.table(&options(Compression::None, index, "bloom", 1024), &entries);
-            assert_eq!((world.cache.stats().entries, world.cache.stats().pinned_bytes), (2, 0), "put in when opened");
+            assert_eq!(
+                (
+                    world.cache.stats().entries,
+                    world.cache.stats().pinned_bytes
+                ),
+                (2, 0),
+                "put in when opened"
+            );
             let mut context = world.context();
             for entry in &entries {
-                assert_eq!(get(&table, &entry.key, u64::MAX, &mut context).unwrap().as_ref(), Some(entry));
+                assert_eq!(
+                    get(&table, &entry.key, u64::MAX, &mut context)
+                        .unwrap()
+                        .as_ref(),
+                    Some(entry)
+                );
             }
             let stats = context.stats;
-            assert_eq!((stats.index_hits, stats.index_misses), (5_000, 0), "{index}, {metadata:?}");
-            assert_eq!((stats.filter_hits, stats.filter_misses), (5_000, 0), "{index}, {metadata:?}");
+            assert_eq!(
+                (stats.index_hits, stats.index_misses),
+                (5_000, 0),
+                "{index}, {metadata:?}"
+            );
+            assert_eq!(
+                (stats.filter_hits, stats.filter_misses),
+                (5_000, 0),
+                "{index}, {metadata:?}"
+            );
 
             // What was lost is read again, by a point read and by a cursor, and found to be what it was.
             let names = ready(table.cached_names(&mut world.context())).unwrap();
             names.iter().for_each(|name| world.cache.remove(name));
             let mut context = world.context();
-            assert_eq!(get(&table, &entries[9].key, u64::MAX, &mut context).unwrap().as_ref(), Some(&entries[9]));
+            assert_eq!(
+                get(&table, &entries[9].key, u64::MAX, &mut context)
+                    .unwrap()
+                    .as_ref(),
+                Some(&entries[9])
+            );
             let stats = context.stats;
-            assert_eq!((stats.index_misses, stats.filter_misses, stats.block_misses), (1, 1, stats.index_probes));
-            assert_eq!(stats.device_reads, 2 + stats.block_misses, "{index}, {metadata:?}");
+            assert_eq!(
+                (stats.index_misses, stats.filter_misses, stats.block_misses),
+                (1, 1, stats.index_probes)
+            );
+            assert_eq!(
+                stats.device_reads,
+                2 + stats.block_misses,
+                "{index}, {metadata:?}"
+            );
             let mut cursor = TableCursor::new(Arc::clone(&table));
             ready(cursor.seek_first(&mut context)).unwrap();
-            assert_eq!((cursor.entry(), context.stats.index_hits), (Some(&entries[0]), 1), "{index}, {metadata:?}");
+            assert_eq!(
+                (cursor.entry(), context.stats.index_hits),
+                (Some(&entries[0]), 1),
+                "{index}, {metadata:?}"
+            );
         }
     }
 }
@@ -182,9 +297,17 @@ fn a_cache_smaller_than_the_metadata_serves_all_the_same() {
     for metadata in [Metadata::Pinned, Metadata::Normal, Metadata::Priority] {
         let world = world_with(metadata, 2 << 10);
         let table = world.table(&options(Compression::None, "fence", "bloom", 512), &entries);
-        let pinned = if metadata == Metadata::Pinned { table.index_bytes() + table.filter_bytes() } else { 0 };
+        let pinned = if metadata == Metadata::Pinned {
+            table.index_bytes() + table.filter_bytes()
+        } else {
+            0
+        };
         let stats = world.cache.stats();
-        assert_eq!((stats.pinned_bytes, stats.capacity_bytes), (pinned, 2 << 10), "{metadata:?}");
+        assert_eq!(
+            (stats.pinned_bytes, stats.capacity_bytes),
+            (pinned, 2 << 10),
+            "{metadata:?}"
+        );
         for entry in entries.iter().step_by(50) {
             let found = get(&table, &entry.key, u64::MAX, &mut world.context()).unwrap();
             assert_eq!(found.as_ref(), Some(entry), "{metadata:?}");
@@ -192,7 +315,11 @@ fn a_cache_smaller_than_the_metadata_serves_all_the_same() {
         if metadata == Metadata::Pinned {
             assert_eq!(world.cache.stats().entries, 0, "the budget is spent");
             drop(table);
-            assert_eq!(world.cache.stats().pinned_bytes, 0, "given back with the table");
+            assert_eq!(
+                world.cache.stats().pinned_bytes,
+                0,
+                "given back with the table"
+            );
         }
     }
 }
@@ -201,14 +328,22 @@ fn a_cache_smaller_than_the_metadata_serves_all_the_same() {
 fn versions_of_one_key_may_fill_many_blocks() {
     let world = World::new(1 << 20);
     let mut entries = vec![put(b"a", 1, b"x")];
-    entries.extend((1..=2_000u64).rev().map(|sequence| put(b"k", sequence, &sequence.to_le_bytes())));
+    entries.extend(
+        (1..=2_000u64)
+            .rev()
+            .map(|sequence| put(b"k", sequence, &sequence.to_le_bytes())),
+    );
     entries.push(put(b"z", 1, b"y"));
     for index in ["fence", "greedy-plr"] {
         let table = world.table(&options(Compression::None, index, "bloom", 128), &entries);
         let mut context = world.context();
         for snapshot in (0..2_100).step_by(7) {
             let found = get(&table, b"k", snapshot, &mut context).unwrap();
-            assert_eq!(found.as_ref(), newest(&entries, b"k", snapshot), "{index} at {snapshot}");
+            assert_eq!(
+                found.as_ref(),
+                newest(&entries, b"k", snapshot),
+                "{index} at {snapshot}"
+            );
         }
     }
 }
@@ -227,14 +362,25 @@ fn a_builder_counts_what_it_was_given() {
     let mut separated = put(b"c", 12, &pointer.encode());
     separated.kind = Kind::Pointer;
     let entries = [put(b"a", 30, b"1"), delete(b"a", 4), separated];
-    let built = world.build(&options(Compression::None, "fence", "none", 4096), &entries).unwrap();
-    assert_eq!((built.entries, built.deletions, built.separated_bytes), (3, 1, 1_000));
-    assert_eq!((&built.smallest[..], &built.largest[..]), (&b"a"[..], &b"c"[..]));
+    let built = world
+        .build(&options(Compression::None, "fence", "none", 4096), &entries)
+        .unwrap();
+    assert_eq!(
+        (built.entries, built.deletions, built.separated_bytes),
+        (3, 1, 1_000)
+    );
+    assert_eq!(
+        (&built.smallest[..], &built.largest[..]),
+        (&b"a"[..], &b"c"[..])
+    );
     assert_eq!((built.sequence_min, built.sequence_max), (4, 30));
     assert_eq!(built.bytes, world.contents().len() as u64);
     let table = world.open_as(facts(&built)).unwrap();
     let mut pointers = Vec::new();
-    ready(table.verify(&mut world.context(), |entry| pointers.extend(entry.pointer()))).unwrap();
+    ready(table.verify(&mut world.context(), |entry| {
+        pointers.extend(entry.pointer())
+    }))
+    .unwrap();
     assert_eq!(pointers, [pointer]);
 }
 
@@ -254,7 +400,10 @@ fn entries_that_cannot_be_stored_are_refused() {
     ];
     for entries in bad {
         let error = world.build(&options, &entries).unwrap_err();
-        assert!(matches!(error, Error::Corruption { .. }), "{entries:?}: {error}");
+        assert!(
+            matches!(error, Error::Corruption { .. }),
+            "{entries:?}: {error}"
+        );
     }
     for key in [vec![], vec![0; KEY_BYTES_MAX + 1]] {
         let error = world.build(&options, &[put(&key, 1, b"")]).unwrap_err();
@@ -270,7 +419,9 @@ fn an_obsolete_table_is_read_to_the_end_and_then_removed() {
     let table = world.table(&options, &entries);
     let reader = Arc::clone(&table);
     let names = ready(table.cached_names(&mut world.context())).unwrap();
-    get(&table, &entries[0].key, u64::MAX, &mut world.context()).unwrap().unwrap();
+    get(&table, &entries[0].key, u64::MAX, &mut world.context())
+        .unwrap()
+        .unwrap();
     assert!(world.cache.peek(&names[0]).is_some());
     names.iter().for_each(|name| world.cache.remove(name));
 
@@ -281,9 +432,16 @@ fn an_obsolete_table_is_read_to_the_end_and_then_removed() {
         let found = get(&reader, &entry.key, u64::MAX, &mut context).unwrap();
         assert_eq!(found.as_ref(), Some(entry));
     }
-    assert_eq!(world.cache.stats().entries, 0, "blocks of a dead table do not enter the cache");
+    assert_eq!(
+        world.cache.stats().entries,
+        0,
+        "blocks of a dead table do not enter the cache"
+    );
     drop(reader);
-    assert!(world.fs.open(path()).is_err(), "the file goes with the last reader");
+    assert!(
+        world.fs.open(path()).is_err(),
+        "the file goes with the last reader"
+    );
 
     let kept = world.table(&options, &entries);
     drop(kept);

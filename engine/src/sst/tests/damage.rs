@@ -15,7 +15,10 @@ fn question(world: &World, table: &Arc<Table>, entries: &[Entry], label: &str) -
     let mut judge = |answer: Result<Option<Entry>>, expected: Option<&Entry>| match answer {
         Ok(found) => assert_eq!(found.as_ref(), expected, "{label}"),
         Err(error) => {
-            assert!(names_the_place(&error, table.facts().bytes as usize), "{label}: {error}");
+            assert!(
+                names_the_place(&error, table.facts().bytes as usize),
+                "{label}: {error}"
+            );
             errors += 1;
         }
     };
@@ -43,7 +46,9 @@ fn question(world: &World, table: &Arc<Table>, entries: &[Entry], label: &str) -
 fn small_table(compression: Compression) -> (World, Vec<Entry>, TableFacts, Vec<u8>) {
     let world = World::new(0);
     let entries = even_numbers(40);
-    let built = world.build(&options(compression, "greedy-plr", "bloom", 300), &entries).unwrap();
+    let built = world
+        .build(&options(compression, "greedy-plr", "bloom", 300), &entries)
+        .unwrap();
     assert_eq!(built.index.used, IndexUse::Model, "{:?}", built.index);
     let contents = world.contents();
     (world, entries, facts(&built), contents)
@@ -58,7 +63,12 @@ fn every_flipped_bit_is_noticed_or_does_no_harm() {
             let mut damaged = contents.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             world.overwrite(&damaged);
-            let label = format!("{compression:?}, bit {} of byte {} of {}", bit % 8, bit / 8, contents.len());
+            let label = format!(
+                "{compression:?}, bit {} of byte {} of {}",
+                bit % 8,
+                bit / 8,
+                contents.len()
+            );
             let mut context = world.context();
             let table = match world.open_counting(facts.clone(), &mut context) {
                 Ok(table) => Arc::new(table),
@@ -70,7 +80,11 @@ fn every_flipped_bit_is_noticed_or_does_no_harm() {
             };
             let errors = question(&world, &table, &entries, &label);
             if context.stats.model_fallbacks == 1 {
-                assert_eq!((errors, table.index_report().used), (0, IndexUse::Fence), "{label}");
+                assert_eq!(
+                    (errors, table.index_report().used),
+                    (0, IndexUse::Fence),
+                    "{label}"
+                );
                 assert!(table.index_report().refused.is_some(), "{label}");
                 fell_back += 1;
             } else {
@@ -93,9 +107,19 @@ fn every_truncation_is_refused() {
     for bytes in 0..contents.len() {
         world.overwrite(&contents[..bytes]);
         for stated in [contents.len(), bytes] {
-            let facts = TableFacts { bytes: stated as u64, ..facts.clone() };
-            let error = world.open_as(facts).map(drop).expect_err("a truncated table was opened");
-            assert!(names_the_place(&error, contents.len()), "{bytes} of {}: {error}", contents.len());
+            let facts = TableFacts {
+                bytes: stated as u64,
+                ..facts.clone()
+            };
+            let error = world
+                .open_as(facts)
+                .map(drop)
+                .expect_err("a truncated table was opened");
+            assert!(
+                names_the_place(&error, contents.len()),
+                "{bytes} of {}: {error}",
+                contents.len()
+            );
         }
     }
 }
@@ -103,10 +127,22 @@ fn every_truncation_is_refused() {
 #[test]
 fn another_table_in_its_place_is_refused() {
     let (world, _, facts, _) = small_table(Compression::None);
-    let wrong = TableFacts { entries: facts.entries + 1, ..facts.clone() };
-    assert!(names_the_place(&world.open_as(wrong).map(drop).unwrap_err(), facts.bytes as usize));
-    let wrong = TableFacts { largest: Bytes::from_static(b"zzz"), ..facts.clone() };
-    assert!(names_the_place(&world.open_as(wrong).map(drop).unwrap_err(), facts.bytes as usize));
+    let wrong = TableFacts {
+        entries: facts.entries + 1,
+        ..facts.clone()
+    };
+    assert!(names_the_place(
+        &world.open_as(wrong).map(drop).unwrap_err(),
+        facts.bytes as usize
+    ));
+    let wrong = TableFacts {
+        largest: Bytes::from_static(b"zzz"),
+        ..facts.clone()
+    };
+    assert!(names_the_place(
+        &world.open_as(wrong).map(drop).unwrap_err(),
+        facts.bytes as usize
+    ));
     assert!(world.open_as(facts).is_ok());
 }
 
@@ -120,5 +156,15 @@ fn a_newer_format_is_told_from_damage() {
     contents[version + 4..version + 8].copy_from_slice(&checksum.to_le_bytes());
     world.overwrite(&contents);
     let error = world.open_as(facts).map(drop).unwrap_err();
-    assert!(matches!(error, Error::Format { found: 3, supported: 2, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::Format {
+                found: 3,
+                supported: 2,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }

@@ -7,7 +7,10 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
 }
 
 fn entries() -> [Entry; 3] {
@@ -17,7 +20,9 @@ fn entries() -> [Entry; 3] {
 #[test]
 fn the_bytes_of_a_table_are_those_of_version_2() {
     let world = World::new(0);
-    let built = world.build(&options(Compression::None, "fence", "none", 32), &entries()).unwrap();
+    let built = world
+        .build(&options(Compression::None, "fence", "none", 32), &entries())
+        .unwrap();
     let contents = world.contents();
     let mut rest = &contents[..];
     let mut parts = Vec::new();
@@ -36,10 +41,19 @@ fn the_bytes_of_a_table_are_those_of_version_2() {
 #[test]
 fn a_table_of_version_1_is_read() {
     let world = World::new(0);
-    let built = world.build(&options(Compression::None, "fence", "none", 32), &entries()).unwrap();
-    let contents: Vec<u8> = DATA.iter().chain(&END_1).flat_map(|(_, part)| unhex(part)).collect();
+    let built = world
+        .build(&options(Compression::None, "fence", "none", 32), &entries())
+        .unwrap();
+    let contents: Vec<u8> = DATA
+        .iter()
+        .chain(&END_1)
+        .flat_map(|(_, part)| unhex(part))
+        .collect();
     world.overwrite(&contents);
-    let stated = TableFacts { bytes: contents.len() as u64, ..facts(&built) };
+    let stated = TableFacts {
+        bytes: contents.len() as u64,
+        ..facts(&built)
+    };
     let table = Arc::new(world.open_as(stated).unwrap());
     ready(table.verify(&mut world.context(), |_| {})).unwrap();
     for entry in entries() {
@@ -50,10 +64,22 @@ fn a_table_of_version_1_is_read() {
 
 /// Written down from the drawing in `format`, the checksums by a table-driven CRC32C of another hand.
 const DATA: [(&str, &str); 4] = [
-    ("data block 0", "02616201030000000000000378797a000000000100000000170000004b4b764d"),
-    ("data block 1", "0261620002000000000000000000000001000000001400000012d8e3e1"),
-    ("data block 2", "0162010900000000000000000000000100000000130000006ea1560d"),
-    ("index block", "0300000020010261621d010261621c010162001200000022b30f6f"),
+    (
+        "data block 0",
+        "02616201030000000000000378797a000000000100000000170000004b4b764d",
+    ),
+    (
+        "data block 1",
+        "0261620002000000000000000000000001000000001400000012d8e3e1",
+    ),
+    (
+        "data block 2",
+        "0162010900000000000000000000000100000000130000006ea1560d",
+    ),
+    (
+        "index block",
+        "0300000020010261621d010261621c010162001200000022b30f6f",
+    ),
 ];
 
 const END_2: [(&str, &str); 2] = [
@@ -68,7 +94,10 @@ const END_2: [(&str, &str); 2] = [
 ];
 
 const END_1: [(&str, &str); 2] = [
-    ("properties block", "03010002090261620162046e6f6e650566656e6365000200001800000099ebeb05"),
+    (
+        "properties block",
+        "03010002090261620162046e6f6e650566656e6365000200001800000099ebeb05",
+    ),
     (
         "footer",
         "00000000000000000000000000000000000000000000000059000000000000001b00000074000000000000002100000001000000244e5d78617572612e737374",

@@ -25,36 +25,103 @@ fn a_model_that_does_not_pay_is_refused_and_the_reason_kept() {
     let entries = even_numbers(20_000);
     let plr = |epsilon: u32| PolicySpec::named("greedy-plr").with("epsilon", epsilon);
     let cases = [
-        (plr(16), IndexGate { memory: 0.01, ..any_model() }, Some(Refusal::TooLarge)),
-        (plr(16), IndexGate { memory: 0.15, ..any_model() }, None),
-        (plr(256), IndexGate { window_blocks: 2, ..any_model() }, None),
+        (
+            plr(16),
+            IndexGate {
+                memory: 0.01,
+                ..any_model()
+            },
+            Some(Refusal::TooLarge),
+        ),
+        (
+            plr(16),
+            IndexGate {
+                memory: 0.15,
+                ..any_model()
+            },
+            None,
+        ),
+        (
+            plr(256),
+            IndexGate {
+                window_blocks: 2,
+                ..any_model()
+            },
+            None,
+        ),
         (plr(16), IndexGate::default(), None),
     ];
     for (spec, gate, expected) in cases {
         let built = world.build(&gated(&spec, gate), &entries).unwrap();
-        assert_eq!(built.index.refusal, expected, "{spec} {gate:?}: {:?}", built.index);
-        let used = if expected.is_some() { IndexUse::Fence } else { IndexUse::Model };
+        assert_eq!(
+            built.index.refusal, expected,
+            "{spec} {gate:?}: {:?}",
+            built.index
+        );
+        let used = if expected.is_some() {
+            IndexUse::Fence
+        } else {
+            IndexUse::Model
+        };
         assert_eq!(built.index.used, used, "{spec}");
         let smallest = built.index.memory_bytes * 10 <= built.index.fence_bytes;
-        assert!(expected.is_some() || smallest, "a tenth of plain fence pointers: {:?}", built.index);
+        assert!(
+            expected.is_some() || smallest,
+            "a tenth of plain fence pointers: {:?}",
+            built.index
+        );
         let table = world.open_as(facts(&built)).unwrap();
-        assert_eq!(table.index_report(), &built.index, "the reason is read back");
+        assert_eq!(
+            table.index_report(),
+            &built.index,
+            "the reason is read back"
+        );
         assert_eq!(table.index_report().parameters, spec.to_string());
-        assert_eq!(newest(&table, &entries[7_777].key, &mut world.context()), Some(entries[7_777].clone()));
+        assert_eq!(
+            newest(&table, &entries[7_777].key, &mut world.context()),
+            Some(entries[7_777].clone())
+        );
     }
     // The square roots of where keys lie are even: a line errs by as much as it may.
-    let squares: Vec<Entry> = (0..20_000u64).map(|i| put(&(i * i).to_be_bytes(), 1, b"0123456789")).collect();
+    let squares: Vec<Entry> = (0..20_000u64)
+        .map(|i| put(&(i * i).to_be_bytes(), 1, b"0123456789"))
+        .collect();
     for (gate, expected) in [
-        (IndexGate { window_blocks: 3, ..any_model() }, Some(Refusal::TooWide)),
-        (IndexGate { probes: 1.5, ..any_model() }, Some(Refusal::TooWide)),
+        (
+            IndexGate {
+                window_blocks: 3,
+                ..any_model()
+            },
+            Some(Refusal::TooWide),
+        ),
+        (
+            IndexGate {
+                probes: 1.5,
+                ..any_model()
+            },
+            Some(Refusal::TooWide),
+        ),
         (any_model(), None),
     ] {
-        let index = world.build(&gated(&plr(512), gate), &squares).unwrap().index;
+        let index = world
+            .build(&gated(&plr(512), gate), &squares)
+            .unwrap()
+            .index;
         assert_eq!(index.refusal, expected, "{gate:?}: {index:?}");
-        assert!(expected.is_some() || index.window_blocks > 3 && index.probes_milli > 1_500, "{index:?}");
+        assert!(
+            expected.is_some() || index.window_blocks > 3 && index.probes_milli > 1_500,
+            "{index:?}"
+        );
     }
     let one = [put(b"key", 1, b"")];
-    assert_eq!(world.build(&gated(&plr(16), any_model()), &one).unwrap().index.refusal, Some(Refusal::Declined));
+    assert_eq!(
+        world
+            .build(&gated(&plr(16), any_model()), &one)
+            .unwrap()
+            .index
+            .refusal,
+        Some(Refusal::Declined)
+    );
 }
 
 /// Encodes nothing readable.
@@ -71,9 +138,20 @@ fn a_model_that_does_not_read_back_is_refused() {
     let world = World::new(0);
     for entry in aura_policies::index::FAMILY.entries {
         let build = index_build(&PolicySpec::named(entry.name), any_model());
-        let build = IndexBuild { policy: Arc::new(Garbage), ..build };
-        let index = world.build(&with_index(build), &even_numbers(100)).unwrap().index;
-        assert_eq!((index.used, index.refusal), (IndexUse::Fence, Some(Refusal::Wrong)), "{}", entry.name);
+        let build = IndexBuild {
+            policy: Arc::new(Garbage),
+            ..build
+        };
+        let index = world
+            .build(&with_index(build), &even_numbers(100))
+            .unwrap()
+            .index;
+        assert_eq!(
+            (index.used, index.refusal),
+            (IndexUse::Fence, Some(Refusal::Wrong)),
+            "{}",
+            entry.name
+        );
     }
 }
 
@@ -94,7 +172,13 @@ impl IndexPolicy for ByBlock {
 fn with_ties() -> Vec<Entry> {
     let mut entries = even_numbers(4_000);
     entries.retain(|entry| entry.key[..] != 4_000u64.to_be_bytes());
-    entries.extend((0..1_000u16).map(|i| put(&[&4_000u64.to_be_bytes()[..], &i.to_be_bytes()].concat(), 5, b"tie")));
+    entries.extend((0..1_000u16).map(|i| {
+        put(
+            &[&4_000u64.to_be_bytes()[..], &i.to_be_bytes()].concat(),
+            5,
+            b"tie",
+        )
+    }));
     entries.extend((1..=100).map(|version| put(&5_001u64.to_be_bytes(), version, b"version")));
     // Nothing in common: the first byte differs.
     entries.push(put(&[0xff; 12], 1, b"last"));
@@ -105,7 +189,10 @@ fn with_ties() -> Vec<Entry> {
 #[test]
 fn one_long_run_of_ties_widens_its_own_window_only() {
     let entries = with_ties();
-    let plr = index_build(&PolicySpec::named("greedy-plr").with("epsilon", 4), any_model());
+    let plr = index_build(
+        &PolicySpec::named("greedy-plr").with("epsilon", 4),
+        any_model(),
+    );
     let by_block = IndexBuild {
         policy: Arc::new(ByBlock(plr.policy.clone())),
         ..index_build(&PolicySpec::named("greedy-plr"), any_model())
@@ -122,7 +209,10 @@ fn one_long_run_of_ties_widens_its_own_window_only() {
             newest(&table, &entry.key, &mut context);
         }
         let probes = context.stats.index_probes as f64 / 2_000.0;
-        assert!(probes < 2.5, "{probes} blocks a look-up of keys beside the ties");
+        assert!(
+            probes < 2.5,
+            "{probes} blocks a look-up of keys beside the ties"
+        );
         let mut context = world.context();
         let mut cursor = TableCursor::new(Arc::clone(&table));
         for entry in &entries {
@@ -135,7 +225,11 @@ fn one_long_run_of_ties_widens_its_own_window_only() {
         for suffix in [&[][..], &[0], &[0, 0, 1], &[1, 200, 9], &[9]] {
             let key = [&4_000u64.to_be_bytes()[..], suffix].concat();
             ready(cursor.seek(&key, u64::MAX, &mut context)).unwrap();
-            assert_eq!(cursor.entry(), entries.iter().find(|entry| entry.key[..] >= key[..]), "{key:?}");
+            assert_eq!(
+                cursor.entry(),
+                entries.iter().find(|entry| entry.key[..] >= key[..]),
+                "{key:?}"
+            );
             assert_eq!(newest(&table, &key, &mut context), None, "{key:?}");
         }
         let probes = context.stats.index_probes as f64 / context.stats.index_lookups as f64;
@@ -167,13 +261,29 @@ fn wrong_candidates_cost_blocks_and_no_seek_its_answer() {
         let end = chance.random_range(start + 1..=blocks);
         let (lo, likely) = (chance.random_range(0..350), chance.random_range(start..end));
         let ranks = Some((lo, lo + chance.random_range(0..50)));
-        let candidates = Candidates { span: start..end, likely, ranks, exact: false };
+        let candidates = Candidates {
+            span: start..end,
+            likely,
+            ranks,
+            exact: false,
+        };
         let index = ready(table.index(&mut context)).unwrap();
-        let found = table.examine(&index, candidates.clone(), &key, u64::MAX, false, &mut context);
+        let found = table.examine(
+            &index,
+            candidates.clone(),
+            &key,
+            u64::MAX,
+            false,
+            &mut context,
+        );
         let found = ready(found).unwrap();
         let found = found.map(|position| table.entry(&position).unwrap());
         let expected = entries.iter().find(|entry| entry.key[..] >= key[..]);
-        assert_eq!(found.as_ref(), expected, "seed {seed}, round {round}: {key:?} among {candidates:?} of {blocks}");
+        assert_eq!(
+            found.as_ref(),
+            expected,
+            "seed {seed}, round {round}: {key:?} among {candidates:?} of {blocks}"
+        );
     }
 }
 
@@ -184,7 +294,11 @@ fn training_is_timed_and_a_policy_that_wants_no_images_is_not_trained() {
     let mut work = [Work::default(); 2];
     for (index, work) in ["fence", "greedy-plr"].into_iter().zip(&mut work) {
         let file = world.fs.create(path()).unwrap();
-        let mut builder = TableBuilder::new(file, path().to_owned(), options(Compression::None, index, "none", 1024));
+        let mut builder = TableBuilder::new(
+            file,
+            path().to_owned(),
+            options(Compression::None, index, "none", 1024),
+        );
         for entry in &entries {
             ready(builder.add(entry, work)).unwrap();
         }
@@ -192,5 +306,8 @@ fn training_is_timed_and_a_policy_that_wants_no_images_is_not_trained() {
     }
     assert_eq!(work[0].model_evaluations, 0);
     // A step a key to train, an answer for each key and the edges of its gap, and a thousand keys that are measured.
-    assert_eq!(work[1].model_evaluations, 1_000 + (1_000 + 999 * 2 + 2) + 1_000);
+    assert_eq!(
+        work[1].model_evaluations,
+        1_000 + (1_000 + 999 * 2 + 2) + 1_000
+    );
 }

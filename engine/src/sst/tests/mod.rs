@@ -63,8 +63,16 @@ struct World {
 
 impl World {
     fn new(cache_bytes: u64) -> Self {
-        let config = CacheConfig { size: ByteSize(cache_bytes), shards: 1, ..CacheConfig::default() };
-        Self { fs: Arc::default(), clock: Still::default(), cache: Arc::new(BlockCache::new(&config, 0).unwrap()) }
+        let config = CacheConfig {
+            size: ByteSize(cache_bytes),
+            shards: 1,
+            ..CacheConfig::default()
+        };
+        Self {
+            fs: Arc::default(),
+            clock: Still::default(),
+            cache: Arc::new(BlockCache::new(&config, 0).unwrap()),
+        }
     }
 
     fn context(&self) -> ReadContext<'_> {
@@ -89,7 +97,13 @@ impl World {
 
     fn open_counting(&self, facts: TableFacts, context: &mut ReadContext<'_>) -> Result<Table> {
         let file = self.fs.open(path()).unwrap();
-        ready(Table::open(self.fs.clone(), file, path().to_owned(), Arc::new(facts), context))
+        ready(Table::open(
+            self.fs.clone(),
+            file,
+            path().to_owned(),
+            Arc::new(facts),
+            context,
+        ))
     }
 
     fn table(&self, options: &Arc<TableOptions>, entries: &[Entry]) -> Arc<Table> {
@@ -99,7 +113,9 @@ impl World {
 
     fn contents(&self) -> Vec<u8> {
         let file = self.fs.open(path()).unwrap();
-        ready(file.read_at(0, file.bytes().unwrap() as usize)).unwrap().to_vec()
+        ready(file.read_at(0, file.bytes().unwrap() as usize))
+            .unwrap()
+            .to_vec()
     }
 
     fn overwrite(&self, contents: &[u8]) {
@@ -108,7 +124,12 @@ impl World {
 }
 
 /// A point read.
-fn get(table: &Table, key: &[u8], snapshot: u64, context: &mut ReadContext<'_>) -> Result<Option<Entry>> {
+fn get(
+    table: &Table,
+    key: &[u8],
+    snapshot: u64,
+    context: &mut ReadContext<'_>,
+) -> Result<Option<Entry>> {
     Ok(ready(table.get(key, hash_key(key), snapshot, context))?.map(|found| found.entry))
 }
 
@@ -140,41 +161,80 @@ fn facts(built: &Built) -> TableFacts {
 
 /// A gate that lets every model through that is right.
 fn any_model() -> IndexGate {
-    IndexGate { memory: 1e9, window_blocks: u32::MAX, probes: 1e9 }
+    IndexGate {
+        memory: 1e9,
+        window_blocks: u32::MAX,
+        probes: 1e9,
+    }
 }
 
 fn index_build(spec: &PolicySpec, gate: IndexGate) -> IndexBuild {
     let policy = aura_policies::index::build(spec).unwrap().into();
-    IndexBuild { policy, spec: spec.clone(), gate, clock: Arc::new(Still::default()) }
+    IndexBuild {
+        policy,
+        spec: spec.clone(),
+        gate,
+        clock: Arc::new(Still::default()),
+    }
 }
 
-fn options(compression: Compression, index: &str, filter: &str, block_bytes: usize) -> Arc<TableOptions> {
+fn options(
+    compression: Compression,
+    index: &str,
+    filter: &str,
+    block_bytes: usize,
+) -> Arc<TableOptions> {
     Arc::new(TableOptions {
         block_bytes,
         compression,
-        filter: aura_policies::filter::build(&PolicySpec::named(filter)).unwrap().into(),
+        filter: aura_policies::filter::build(&PolicySpec::named(filter))
+            .unwrap()
+            .into(),
         filter_name: filter.to_owned(),
         index: index_build(&PolicySpec::named(index), any_model()),
-        facts: FilterFacts { level: 1, deepest: 3 },
+        facts: FilterFacts {
+            level: 1,
+            deepest: 3,
+        },
         keeps_cuts: false,
     })
 }
 
 fn put(key: &[u8], sequence: u64, value: &[u8]) -> Entry {
     let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
-    Entry { key, sequence, kind: Kind::Put, value }
+    Entry {
+        key,
+        sequence,
+        kind: Kind::Put,
+        value,
+    }
 }
 
 fn delete(key: &[u8], sequence: u64) -> Entry {
-    Entry { key: Bytes::copy_from_slice(key), sequence, kind: Kind::Delete, value: Bytes::new() }
+    Entry {
+        key: Bytes::copy_from_slice(key),
+        sequence,
+        kind: Kind::Delete,
+        value: Bytes::new(),
+    }
 }
 
 /// Numbers 0, 2, 4, .. as 8-byte keys.
 fn even_numbers(count: u64) -> Vec<Entry> {
-    (0..count).map(|i| put(&(2 * i).to_be_bytes(), i + 1, format!("value {i}").as_bytes())).collect()
+    (0..count)
+        .map(|i| {
+            put(
+                &(2 * i).to_be_bytes(),
+                i + 1,
+                format!("value {i}").as_bytes(),
+            )
+        })
+        .collect()
 }
 
 /// The entry a table must give for `key` as of `snapshot`: found by looking at all of them.
 fn newest<'a>(entries: &'a [Entry], key: &[u8], snapshot: u64) -> Option<&'a Entry> {
-    entries.iter().find(|entry| entry.key == key && entry.sequence <= snapshot)
+    entries
+        .iter()
+        .find(|entry| entry.key == key && entry.sequence <= snapshot)
 }

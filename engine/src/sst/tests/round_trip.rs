@@ -23,10 +23,14 @@ const SHAPES: [Shape; 4] = [Shape::Binary, Shape::Numbers, Shape::Crowded, Shape
 
 fn random_key(shape: Shape, chance: &mut Xoshiro256PlusPlus) -> Vec<u8> {
     match shape {
-        Shape::Binary => {
-            (0..chance.random_range(1..7)).map(|_| [0, 1, b'a', 0xff][chance.random_range(0..4)]).collect()
-        }
-        Shape::Numbers => chance.random_range(0..4_000u64).pow(2).to_be_bytes().to_vec(),
+        Shape::Binary => (0..chance.random_range(1..7))
+            .map(|_| [0, 1, b'a', 0xff][chance.random_range(0..4)])
+            .collect(),
+        Shape::Numbers => chance
+            .random_range(0..4_000u64)
+            .pow(2)
+            .to_be_bytes()
+            .to_vec(),
         Shape::Crowded => {
             let mut key = vec![b'p'; 100];
             key.extend_from_slice(&chance.random_range(0..6u64).to_be_bytes());
@@ -43,7 +47,11 @@ fn random_key(shape: Shape, chance: &mut Xoshiro256PlusPlus) -> Vec<u8> {
 
 /// Sorted entries: most keys with one version, some with a few, some with a hundred.
 fn random_entries(shape: Shape, chance: &mut Xoshiro256PlusPlus) -> Vec<Entry> {
-    let keys = if matches!(shape, Shape::Huge) { 8 } else { chance.random_range(1..160) };
+    let keys = if matches!(shape, Shape::Huge) {
+        8
+    } else {
+        chance.random_range(1..160)
+    };
     let mut entries = Vec::new();
     for _ in 0..keys {
         let key = random_key(shape, chance);
@@ -57,7 +65,11 @@ fn random_entries(shape: Shape, chance: &mut Xoshiro256PlusPlus) -> Vec<Entry> {
             let bytes = [0, 3, 20, 20, 90][chance.random_range(0..5)];
             let value = vec![chance.random_range(0..5u8); bytes];
             let tombstone = chance.random_range(0..5) == 0;
-            entries.push(if tombstone { delete(&key, sequence) } else { put(&key, sequence, &value) });
+            entries.push(if tombstone {
+                delete(&key, sequence)
+            } else {
+                put(&key, sequence, &value)
+            });
         }
     }
     entries.sort_by(Entry::order);
@@ -94,24 +106,40 @@ struct Trial {
 impl Trial {
     /// Point reads, and seeks both ways, for every question at several snapshots.
     fn ask(&self, keys: &[Vec<u8>]) {
-        let Self { world, table, entries, label } = self;
+        let Self {
+            world,
+            table,
+            entries,
+            label,
+        } = self;
         let mut context = world.context();
         let mut cursor = TableCursor::new(Arc::clone(table));
         for key in keys {
             for snapshot in SNAPSHOTS {
                 let found = get(table, key, snapshot, &mut context).unwrap();
-                assert_eq!(found.as_ref(), newest(entries, key, snapshot), "{label}: get {key:?} at {snapshot}");
+                assert_eq!(
+                    found.as_ref(),
+                    newest(entries, key, snapshot),
+                    "{label}: get {key:?} at {snapshot}"
+                );
                 let target = put(key, snapshot, b"");
                 ready(cursor.seek(key, snapshot, &mut context)).unwrap();
                 let expected = entries.iter().find(|entry| entry.order(&target).is_ge());
-                assert_eq!(cursor.entry(), expected, "{label}: seek {key:?} at {snapshot}");
+                assert_eq!(
+                    cursor.entry(),
+                    expected,
+                    "{label}: seek {key:?} at {snapshot}"
+                );
             }
             ready(cursor.seek_before(key, &mut context)).unwrap();
             let expected = entries.iter().rfind(|entry| entry.key[..] < key[..]);
             assert_eq!(cursor.entry(), expected, "{label}: seek before {key:?}");
         }
         let stats = context.stats;
-        assert_eq!(stats.filter_probes, stats.filter_negatives + self.passes(keys) + stats.filter_false_positives);
+        assert_eq!(
+            stats.filter_probes,
+            stats.filter_negatives + self.passes(keys) + stats.filter_false_positives
+        );
     }
 
     /// Point reads of `ask` that a filter, if there is one, must let through.
@@ -120,16 +148,27 @@ impl Trial {
             return 0;
         }
         let found = |key: &Vec<u8>| {
-            SNAPSHOTS.iter().filter(|snapshot| newest(&self.entries, key, **snapshot).is_some()).count() as u64
+            SNAPSHOTS
+                .iter()
+                .filter(|snapshot| newest(&self.entries, key, **snapshot).is_some())
+                .count() as u64
         };
         keys.iter().map(found).sum()
     }
 
     /// From end to end, both ways, and to and fro.
     fn walk(&self, chance: &mut Xoshiro256PlusPlus) {
-        let Self { world, table, entries, label } = self;
+        let Self {
+            world,
+            table,
+            entries,
+            label,
+        } = self;
         let mut context = world.context();
-        for mut cursor in [TableCursor::new(Arc::clone(table)), TableCursor::sequential(Arc::clone(table))] {
+        for mut cursor in [
+            TableCursor::new(Arc::clone(table)),
+            TableCursor::sequential(Arc::clone(table)),
+        ] {
             ready(cursor.seek_first(&mut context)).unwrap();
             for entry in entries {
                 assert_eq!(cursor.entry(), Some(entry), "{label}: forward");
@@ -145,7 +184,11 @@ impl Trial {
             let mut at = chance.random_range(0..entries.len());
             ready(cursor.seek(&entries[at].key, entries[at].sequence, &mut context)).unwrap();
             for step in 0..200 {
-                assert_eq!(cursor.entry(), Some(&entries[at]), "{label}: step {step} of to and fro");
+                assert_eq!(
+                    cursor.entry(),
+                    Some(&entries[at]),
+                    "{label}: step {step} of to and fro"
+                );
                 if chance.random_range(0..2) == 0 && at + 1 < entries.len() {
                     at += 1;
                     ready(cursor.next(&mut context)).unwrap();
@@ -159,10 +202,19 @@ impl Trial {
 
     fn verify(&self) {
         let mut seen = Vec::new();
-        let audit = ready(self.table.verify(&mut self.world.context(), |entry| seen.push(entry.clone()))).unwrap();
+        let audit = ready(
+            self.table
+                .verify(&mut self.world.context(), |entry| seen.push(entry.clone())),
+        )
+        .unwrap();
         assert_eq!(seen, self.entries, "{}", self.label);
         assert_eq!(audit.entries, self.entries.len() as u64, "{}", self.label);
-        assert_eq!(audit.blocks, self.table.block_count() as u64, "{}", self.label);
+        assert_eq!(
+            audit.blocks,
+            self.table.block_count() as u64,
+            "{}",
+            self.label
+        );
     }
 }
 
@@ -174,7 +226,12 @@ fn names<B>(family: &aura_policies::Family<B>) -> Vec<&'static str> {
 fn random_tables_answer_as_the_list_they_were_made_of() {
     let mut with_model = 0;
     let mut seed = 0;
-    for compression in [Compression::None, Compression::Lz4, Compression::Zstd, Compression::Snappy] {
+    for compression in [
+        Compression::None,
+        Compression::Lz4,
+        Compression::Zstd,
+        Compression::Snappy,
+    ] {
         for index in names(&aura_policies::index::FAMILY) {
             for filter in names(&aura_policies::filter::FAMILY) {
                 for block_bytes in [64, 300, 4096] {
@@ -184,12 +241,19 @@ fn random_tables_answer_as_the_list_they_were_made_of() {
                         let world = World::new([0, 20 << 10, 1 << 20][chance.random_range(0..3)]);
                         let entries = random_entries(shape, &mut chance);
                         let keys = questions(shape, &entries, &mut chance);
-                        let table = world.table(&options(compression, index, filter, block_bytes), &entries);
-                        with_model += u32::from(table.index_report().used == crate::index::IndexUse::Model);
+                        let table = world
+                            .table(&options(compression, index, filter, block_bytes), &entries);
+                        with_model +=
+                            u32::from(table.index_report().used == crate::index::IndexUse::Model);
                         let label = format!(
                             "seed {seed}: {shape:?}, {compression:?}, {index}, {filter}, blocks of {block_bytes} B"
                         );
-                        let trial = Trial { world, table, entries, label };
+                        let trial = Trial {
+                            world,
+                            table,
+                            entries,
+                            label,
+                        };
                         trial.verify();
                         trial.ask(&keys);
                         trial.walk(&mut chance);
@@ -198,5 +262,8 @@ fn random_tables_answer_as_the_list_they_were_made_of() {
             }
         }
     }
-    assert!(with_model > 30, "only {with_model} tables were searched through a model");
+    assert!(
+        with_model > 30,
+        "only {with_model} tables were searched through a model"
+    );
 }
