@@ -12,7 +12,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::index::{self, IndexRegistry, IndexUse};
 use crate::metrics::{Event, LevelState, Metrics};
-use crate::open::open;
+use crate::open::{open, open_read_only};
 use crate::recovery::RecoveryReport;
 use crate::repair::{RepairReport, repair};
 use crate::scan::Scan;
@@ -22,6 +22,10 @@ use crate::storage::{Batch, Direction, Range, Value};
 use crate::verify::VerifyReport;
 
 /// An ordered key-value store. AuraDB implements it, and so can what it is compared with.
+///
+/// Every future may be dropped at any poll, by a timeout or by `select!`. It then has no effect but
+/// that its own write, flush, merge, checkpoint, change of settings or closing may happen all the
+/// same, whole. Work that others depend on goes on in tasks of the engine.
 ///
 /// Keys are 1 B to 64 KiB, values up to 256 MiB; every method refuses others with a typed error and no effect.
 pub trait Engine: Send + Sync + 'static {
@@ -58,7 +62,8 @@ pub trait Engine: Send + Sync + 'static {
     fn checkpoint(&self, directory: &Path)
     -> impl Future<Output = Result<CheckpointReport>> + Send;
 
-    /// Waits for background work and releases the directory. Later calls fail; closing twice is no error.
+    /// Waits for background work, makes every write durable and releases the directory. Later calls
+    /// fail. It may be called again, and returns the same result once the directory is released.
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
@@ -96,15 +101,36 @@ impl EngineBuilder {
         self
     }
 
-    /// Opens the directory, creating it where it is not there; recovers what a crash left.
+    /// Opens the directory, creating it if it is not there; recovers what a crash left.
+    ///
+    /// Dropping the future leaves the directory as the end of the process would: it can be opened
+    /// again at once, and nothing that was acknowledged is lost.
     ///
     /// # Errors
-    /// Settings out of range, a directory in use, I/O errors, a newer format, and corruption with file and offset.
+    /// Settings out of range, a directory in use, I/O errors, a newer format, and corruption with
+    /// file and offset.
     pub async fn open(self) -> Result<AuraEngine> {
         let inner = open(self.env, self.directory, self.config, self.observer).await?;
-        Ok(AuraEngine {
-            handle: Arc::new(Handle { inner }),
-        })
+        Ok(AuraEngine::new(inner))
+    }
+
+    /// Opens the directory to read what it holds now, and changes nothing in it: it may lie on a full
+    /// disk or on media that cannot be written. Writes, flushes, merges, checkpoints and changes of
+    /// settings fail with [`Error::ReadOnly`](crate::Error::ReadOnly).
+    ///
+    /// Engines that would write to the directory are kept out meanwhile. If one has it open already,
+    /// the state of one moment is read beside it; a file that is read for the first time after that
+    /// engine has removed it is reported as missing, and the directory is to be opened again.
+    ///
+    /// What the logs hold is kept in memory, at most the bytes of the logs and the overhead of
+    /// memtables.
+    ///
+    /// # Errors
+    /// Settings out of range, a directory without a database, I/O errors, a newer format, and
+    /// corruption with file and offset.
+    pub async fn open_read_only(self) -> Result<AuraEngine> {
+        let inner = open_read_only(self.env, self.directory, self.config, self.observer).await?;
+        Ok(AuraEngine::new(inner))
     }
 }
 
@@ -149,6 +175,12 @@ impl Drop for Handle {
 }
 
 impl AuraEngine {
+    fn new(inner: Arc<Inner>) -> Self {
+        Self {
+            handle: Arc::new(Handle { inner }),
+        }
+    }
+
     fn inner(&self) -> &Arc<Inner> {
         &self.handle.inner
     }
@@ -242,7 +274,6 @@ impl Engine for AuraEngine {
     }
 
     async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
-        self.inner().check_open()?;
         self.inner().reconfigure(change).await
     }
 

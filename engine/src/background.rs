@@ -12,33 +12,56 @@ use crate::config::SyncPolicy;
 use crate::error::{Error, Result};
 use crate::index::write_registry;
 use crate::metrics::{AgentAction, Counts, Event, EventKind, add};
-use crate::state::{Inner, Jobs, OpenedFiles, lock};
+use crate::state::{Inner, Jobs, OpenedFiles, Uncut, lock};
+use crate::tasks::Task;
 use crate::version::{Edit, FileKind};
+use crate::wal::LogPart;
+use crate::wal::format::FILE_HEADER_BYTES;
 
 impl Inner {
     /// Starts the tasks of an engine.
-    pub(crate) fn start(self: &Arc<Self>) {
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if the engine is being closed.
+    pub(crate) fn start(self: &Arc<Self>) -> Result<()> {
         self.refresh_debt();
         self.limiter.set_rate(self.config().io_limit.as_u64());
-        let spawn = |name, task: crate::env::BoxFuture<'static, ()>| {
-            lock(&self.jobs).tasks += 1;
-            self.env.tasks.spawn(name, task);
-        };
-        spawn("flush", Box::pin(run(self.clone(), flushes)));
+        self.start_loop("flush", flushes)?;
         for _ in 0..self.config().compaction.jobs {
-            spawn("compaction", Box::pin(run(self.clone(), compactions)));
+            self.start_loop("compaction", compactions)?;
         }
-        spawn("collection", Box::pin(run(self.clone(), collections)));
+        self.start_loop("collection", collections)?;
         if self.policies().agent_is_active {
-            spawn("agent", Box::pin(run(self.clone(), agent)));
+            self.start_loop("agent", agent)?;
         }
         if let SyncPolicy::Interval(interval) = self.config().wal.sync {
             let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
-            // A timer outlives a closed engine by at most one interval: nobody waits for it.
-            self.env
-                .tasks
-                .spawn("sync", Box::pin(sync_by_timer(Arc::downgrade(self), nanos)));
+            // A timer outlives a closed engine by at most one interval: closing does not wait.
+            let timer = sync_by_timer(Arc::downgrade(self), nanos);
+            self.env.tasks.spawn("sync", Box::pin(timer));
         }
+        Ok(())
+    }
+
+    /// Starts a task that runs until the engine is closed. A failure stops writes, not reads.
+    fn start_loop<F>(self: &Arc<Self>, name: &'static str, work: fn(Arc<Self>) -> F) -> Result<()>
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let task = Task::begin(self)?;
+        let inner = self.clone();
+        let run = async move {
+            let _task = task;
+            let uncut = Uncut::new(&inner, name);
+            if let Err(error) = work(inner.clone()).await
+                && !matches!(error, Error::Closed)
+            {
+                inner.set_poison(&error);
+            }
+            uncut.ended();
+        };
+        self.env.tasks.spawn(name, Box::pin(run));
+        Ok(())
     }
 
     /// Flushes the oldest sealed memtable, if there is one.
@@ -150,6 +173,9 @@ impl Inner {
 
     /// Waits until nothing is left to flush or compact.
     pub(crate) async fn wait_idle(&self) -> Result<()> {
+        if self.read_only {
+            return self.check_open();
+        }
         self.wait_until(|| self.is_idle()).await
     }
 
@@ -167,34 +193,48 @@ impl Inner {
     }
 
     /// Seals the active memtable and waits until everything sealed is flushed.
-    pub(crate) async fn flush(&self) -> Result<()> {
+    pub(crate) async fn flush(self: &Arc<Self>) -> Result<()> {
         self.check_writable()?;
-        {
-            let mut log = self.log.lock().await;
-            if !self.view.load().active.is_empty() {
-                self.seal(&mut log)
-                    .await
-                    .inspect_err(|error| self.set_poison(error))?;
-            }
+        let sealed = self.in_task("seal", |inner| async move { inner.seal_active().await });
+        let newest = sealed.await?;
+        self.wait_until_flushed(newest).await
+    }
+
+    /// Seals the active memtable, unless it is empty. Returns the number of the log of the newest
+    /// memtable that is sealed.
+    pub(crate) async fn seal_active(&self) -> Result<u64> {
+        let mut log = self.log.lock().await;
+        self.check_writable()?;
+        if !self.view.load().active.is_empty() {
+            self.seal(&mut log)
+                .await
+                .inspect_err(|error| self.set_poison(error))?;
         }
-        self.wait_until(|| self.view.load().sealed.is_empty() && !lock(&self.jobs).flushing)
-            .await
+        let view = self.view.load();
+        Ok(view.sealed.first().map_or(0, |memtable| memtable.wal))
+    }
+
+    /// Waits until the memtables whose logs have numbers up to `newest` are flushed.
+    pub(crate) async fn wait_until_flushed(&self, newest: u64) -> Result<()> {
+        self.wait_until(|| {
+            let view = self.view.load();
+            let is_flushed = view.sealed.iter().all(|memtable| memtable.wal > newest);
+            is_flushed && !lock(&self.jobs).flushing
+        })
+        .await
     }
 
     /// Flushes, then merges everything into one run.
-    pub(crate) async fn compact(&self) -> Result<()> {
-        self.flush().await?;
-        // Let go of even when the caller is dropped meanwhile: no compaction would start any more.
-        struct Exclusive<'a>(&'a Inner);
-        impl Drop for Exclusive<'_> {
-            fn drop(&mut self) {
-                lock(&self.0.jobs).exclusive = false;
-                self.0.work_due.notify_waiters();
-            }
-        }
-        lock(&self.jobs).exclusive = true;
-        let _exclusive = Exclusive(self);
-        self.compact_everything().await
+    pub(crate) async fn compact(self: &Arc<Self>) -> Result<()> {
+        self.check_writable()?;
+        self.in_task("compact", |inner| async move {
+            let _one_at_a_time = inner.merging_all.lock().await;
+            let newest = inner.seal_active().await?;
+            inner.wait_until_flushed(newest).await?;
+            let _exclusive = Exclusive::new(&inner);
+            inner.compact_everything().await
+        })
+        .await
     }
 
     async fn compact_everything(&self) -> Result<()> {
@@ -221,18 +261,29 @@ impl Inner {
         result
     }
 
-    /// Stops the background tasks and waits for them; makes the logs durable. After a failure it cannot, and says so.
-    pub(crate) async fn close(&self) -> Result<()> {
-        if self.closing.swap(true, Ordering::AcqRel) {
-            return Ok(());
+    /// Stops the background tasks, waits for them, makes the logs durable and releases the
+    /// directory. After a failure the logs cannot be made durable, and the error says so.
+    pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
+        let mut closed = self.closed.subscribe();
+        if !self.closing.swap(true, Ordering::AcqRel) {
+            self.wake_all();
+            let closing = Closing(self.clone());
+            self.env.tasks.spawn("close", Box::pin(closing.run()));
         }
-        self.wake_all();
-        // Whoever leads a commit group has the logs: after this lock no group is half written.
+        let lost = || Error::Interrupted { work: "closing" };
+        let ended = closed.wait_for(Option::is_some).await;
+        let ended = ended.map_err(|_| lost())?;
+        ended.clone().unwrap_or_else(|| Err(lost()))
+    }
+
+    /// Waits for the tasks and makes the logs durable.
+    async fn shut_down(&self) -> Result<()> {
+        // Who leads a commit group has the logs: after this lock no group is half written.
         let synced = {
             let mut log = self.log.lock().await;
             match self.check_sound() {
-                Ok(()) => self.sync_log(&mut log).await,
-                failed => failed,
+                Ok(()) if !self.read_only => self.sync_log(&mut log).await,
+                otherwise => otherwise,
             }
         };
         loop {
@@ -240,27 +291,41 @@ impl Inner {
             tokio::pin!(progress);
             progress.as_mut().enable();
             if lock(&self.jobs).tasks == 0 {
-                let synced = match synced {
-                    Ok(()) => self.sync_sealed_logs().await,
-                    failed => failed,
-                };
-                // A statistic: that it cannot be written is no failure.
-                let _ = write_registry(&self.env, &self.directory, &self.index_registry()).await;
-                lock(&self.directory_lock).take();
-                return synced;
+                break;
             }
             progress.await;
         }
-    }
-
-    /// Makes the logs durable whose memtables nobody flushes any more: under `sync = never` no seal did.
-    async fn sync_sealed_logs(&self) -> Result<()> {
-        // A flush that failed has left its log behind, too.
+        synced?;
+        // A task that failed has left its log behind, too.
         self.check_sound()?;
-        let view = self.view.load_full();
-        if view.sealed.is_empty() {
+        if self.read_only {
             return Ok(());
         }
+        let sealed = self.sync_sealed_logs().await?;
+        self.remember_logs(sealed).await
+    }
+
+    /// Notes in the manifest how far the logs are durable, if they hold anything: damage to them is
+    /// not taken for a torn end.
+    async fn remember_logs(&self, sealed: Vec<LogPart>) -> Result<()> {
+        let mut parts = sealed;
+        parts.push(*lock(&self.log_durable));
+        parts.retain(|part| part.bytes > FILE_HEADER_BYTES as u64);
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let edit = Edit {
+            logs_durable: parts,
+            ..Edit::default()
+        };
+        self.commit_edit(edit, OpenedFiles::default()).await
+    }
+
+    /// Makes the logs durable whose memtables will not be flushed: under `sync = never` no seal did.
+    /// Returns how long they are.
+    async fn sync_sealed_logs(&self) -> Result<Vec<LogPart>> {
+        let view = self.view.load_full();
+        let mut parts = Vec::new();
         for memtable in view.sealed.iter().rev() {
             let path = FileKind::Wal.path(&self.directory, memtable.wal);
             let file = self
@@ -268,11 +333,21 @@ impl Inner {
                 .fs
                 .open(&path)
                 .map_err(|error| Error::io("open", &path, error))?;
+            let bytes = file
+                .bytes()
+                .map_err(|error| Error::io("measure", &path, error))?;
             file.sync()
                 .await
                 .map_err(|error| Error::io("sync", &path, error))?;
+            parts.push(LogPart {
+                log: memtable.wal,
+                bytes,
+            });
         }
-        self.sync_directory().await
+        if !parts.is_empty() {
+            self.sync_directory().await?;
+        }
+        Ok(parts)
     }
 
     /// Wakes every task, so that it sees that the engine is closing.
@@ -281,6 +356,52 @@ impl Inner {
         self.work_due.notify_waiters();
         self.window_ended.notify_one();
         self.progress.notify_waiters();
+    }
+}
+
+/// Holds compactions back while everything is merged.
+struct Exclusive<'a>(&'a Inner);
+
+impl<'a> Exclusive<'a> {
+    fn new(inner: &'a Inner) -> Self {
+        lock(&inner.jobs).exclusive = true;
+        Self(inner)
+    }
+}
+
+impl Drop for Exclusive<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.jobs).exclusive = false;
+        self.0.work_due.notify_waiters();
+    }
+}
+
+/// Closing an engine, which ends even when its task does not come to its end.
+struct Closing(Arc<Inner>);
+
+impl Closing {
+    async fn run(self) {
+        let ended = self.0.shut_down().await;
+        if !self.0.read_only {
+            // A statistic: an engine that cannot write it is closed all the same.
+            let registry = self.0.index_registry();
+            let _ = write_registry(&self.0.env, &self.0.directory, &registry).await;
+        }
+        lock(&self.0.directory_lock).take();
+        self.0.closed.send_replace(Some(ended));
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let lost = Err(Error::Interrupted { work: "closing" });
+        self.0.closed.send_if_modified(|closed| {
+            let is_lost = closed.is_none();
+            if is_lost {
+                *closed = Some(lost);
+            }
+            is_lost
+        });
     }
 }
 
@@ -312,17 +433,6 @@ fn reserve(jobs: &mut Jobs, job: Job) -> Job {
     jobs.busy_levels.insert(job.level);
     jobs.compactions += 1;
     job
-}
-
-/// Runs a task's loop; a failure stops writes, not reads.
-async fn run<F: Future<Output = Result<()>>>(inner: Arc<Inner>, task: fn(Arc<Inner>) -> F) {
-    if let Err(error) = task(inner.clone()).await
-        && !matches!(error, Error::Closed)
-    {
-        inner.set_poison(&error);
-    }
-    lock(&inner.jobs).tasks -= 1;
-    inner.progress.notify_waiters();
 }
 
 async fn flushes(inner: Arc<Inner>) -> Result<()> {

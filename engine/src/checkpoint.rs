@@ -55,8 +55,17 @@ struct Moment {
 
 impl Inner {
     /// Makes a copy of the database in `target`.
-    pub(crate) async fn checkpoint(&self, target: &Path) -> Result<CheckpointReport> {
+    pub(crate) async fn checkpoint(self: &Arc<Self>, target: &Path) -> Result<CheckpointReport> {
         self.check_writable()?;
+        let target = target.to_owned();
+        self.in_task(
+            "checkpoint",
+            |inner| async move { inner.copy_to(&target).await },
+        )
+        .await
+    }
+
+    async fn copy_to(&self, target: &Path) -> Result<CheckpointReport> {
         if normal(target).starts_with(normal(&self.directory)) {
             return Err(refused(
                 target,
@@ -67,7 +76,8 @@ impl Inner {
         if let Ok(names) = &existing {
             check_empty(target, names)?;
         }
-        self.flush().await?;
+        let newest = self.seal_active().await?;
+        self.wait_until_flushed(newest).await?;
         self.env
             .fs
             .create_directory(target)
@@ -81,16 +91,20 @@ impl Inner {
         check_empty(target, &names)?;
         let made = self.fill(target).await;
         if made.is_err() {
-            // Whatever is there was made here. What cannot be removed is told by the mark, which goes last.
-            let mut names = self.env.fs.list(target).unwrap_or_default();
-            names.retain(|name| name != LOCK);
-            // Without its first file it is no database, with its last it is known to be none.
-            names.sort_by_key(|name| (name == UNFINISHED, name != CURRENT));
-            let _ = names
-                .iter()
-                .try_for_each(|name| self.env.fs.remove(&target.join(name)));
+            self.remove_copy(target);
         }
         made
+    }
+
+    /// Removes what was copied. What cannot be removed is marked, and the mark goes last.
+    fn remove_copy(&self, target: &Path) {
+        let mut names = self.env.fs.list(target).unwrap_or_default();
+        names.retain(|name| name != LOCK);
+        // Without its first file it is no database, with its last it is known to be none.
+        names.sort_by_key(|name| (name == UNFINISHED, name != CURRENT));
+        let _ = names
+            .iter()
+            .try_for_each(|name| self.env.fs.remove(&target.join(name)));
     }
 
     async fn fill(&self, target: &Path) -> Result<CheckpointReport> {
@@ -104,6 +118,7 @@ impl Inner {
         let version = &moment.view.version;
         let mut report = CheckpointReport::default();
         for (_, table) in version.tables() {
+            self.check_open()?;
             let (path, bytes) = (table.path(), table.facts().bytes);
             report.book(
                 link_or_copy(env, path, &to(target, path), bytes).await?,
@@ -112,6 +127,7 @@ impl Inner {
             report.sequence = report.sequence.max(table.facts().sequence_max);
         }
         for (number, file) in version.values_on_disk() {
+            self.check_open()?;
             let path = file.path();
             if let Some(bytes) = moment.growing.get(&number) {
                 copy(env, path, &to(target, path), *bytes).await?;
@@ -127,7 +143,7 @@ impl Inner {
         report.sequence = report.sequence.max(flushed_ranges(version));
         write_settings(env, target, &self.config.load_full()).await?;
         let number = moment.next_number;
-        WalWriter::create(env, target, number, None).await?;
+        WalWriter::create(env, target, number, report.sequence + 1, None).await?;
         let base = Edit {
             wal_min: Some(number),
             next_number: Some(number + 1),

@@ -464,6 +464,10 @@ pub struct EngineConfig {
     /// (64 KiB or more); 0 is no limit. Recovery is not limited.
     #[schemars(with = "String")]
     pub io_limit: ByteSize,
+    /// Files that may be open at a time (16 or more); 0 takes half of what the process may have open.
+    /// Files that are written to stay open, beyond this number if need be. A file that is read again
+    /// after it was closed costs one more call to the system.
+    pub max_open_files: u32,
     /// What policies that draw lots draw from.
     pub seed: u64,
 }
@@ -480,6 +484,7 @@ impl Default for EngineConfig {
             compaction: CompactionConfig::default(),
             value_log: ValueLogConfig::default(),
             io_limit: ByteSize::b(0),
+            max_open_files: 0,
             seed: 0,
         }
     }
@@ -520,6 +525,9 @@ impl EngineConfig {
             1,
             64,
         )?;
+        if self.max_open_files != 0 {
+            count("max_open_files", self.max_open_files.into(), 16, u64::MAX)?;
+        }
         bytes("table.block", self.table.block, 64, 16 << 20)?;
         bytes("table.size", self.table.size, 4 << 10, 8 << 30)?;
         let gate = &self.table.index_gate;

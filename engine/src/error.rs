@@ -63,6 +63,12 @@ pub enum Error {
         /// The directory.
         directory: PathBuf,
     },
+    /// A directory that is opened to read holds no database.
+    #[error("{} holds no database", directory.display())]
+    NoDatabase {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// A key is empty or longer than 64 KiB.
     #[error("a key has 1 to 65,536 bytes, this one {bytes}")]
     KeySize {
@@ -96,6 +102,21 @@ pub enum Error {
     Poisoned {
         /// The earlier failure.
         cause: Arc<Error>,
+    },
+    /// The engine was opened to read.
+    #[error("the engine was opened to read only")]
+    ReadOnly,
+    /// The runtime that ran a task of the engine ended before the task did.
+    #[error("{work} was cut short: the runtime of the engine's tasks has ended")]
+    Interrupted {
+        /// What the task did.
+        work: &'static str,
+    },
+    /// A batch is too long to be logged as one record.
+    #[error("a batch has at most 4,294,967,295 bytes; with this write it would have {bytes}")]
+    BatchSize {
+        /// Bytes of the batch with the write that was refused.
+        bytes: u64,
     },
     /// The engine was closed.
     #[error("the engine is closed")]

@@ -1,7 +1,7 @@
 //! A sealed memtable becomes a table of level 0, and its range tombstones become the version's.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aura_policies::facts::{TableFacts, TableId};
@@ -14,6 +14,7 @@ use crate::index::{IndexUse, Refusal};
 use crate::limiter::Priority;
 use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::{Event, EventKind, add};
+use crate::new_files::{NewFile, NewTables};
 use crate::ranges::RangeTombstone;
 use crate::retain::{Garbage, Retain};
 use crate::sst::{Built, Table, TableBuilder, TableOptions};
@@ -32,7 +33,9 @@ pub(crate) struct TableWriter {
     from_flush: bool,
     warming: Arc<dyn Warming>,
     builder: TableBuilder,
+    path: PathBuf,
     file: Arc<dyn crate::env::File>,
+    unfinished: NewFile,
     /// Who asks for its I/O, and the bytes that were granted.
     priority: Priority,
     granted: u64,
@@ -54,6 +57,7 @@ impl Inner {
             .fs
             .create(&path)
             .map_err(|error| Error::io("create", &path, error))?;
+        let unfinished = NewFile::new(&self.env.fs, &path);
         let table = &self.config().table;
         let options = TableOptions {
             block_bytes: table.block.as_u64() as usize,
@@ -64,7 +68,7 @@ impl Inner {
             facts: FilterFacts { level, deepest },
             keeps_cuts: warming.asks() != Asks::Nothing,
         };
-        let builder = TableBuilder::new(file.clone(), path, Arc::new(options));
+        let builder = TableBuilder::new(file.clone(), path.clone(), Arc::new(options));
         // Compactions never write to level 0: a plan that would is refused.
         let (from_flush, warming) = (level == 0, warming.clone());
         Ok(TableWriter {
@@ -73,7 +77,9 @@ impl Inner {
             from_flush,
             warming,
             builder,
+            path,
             file,
+            unfinished,
             priority,
             granted: 0,
         })
@@ -119,14 +125,14 @@ impl Inner {
             sequence: newest,
             ..Edit::default()
         };
-        let mut opened = OpenedFiles::default();
+        let mut tables = NewTables::default();
         let mut swept = Sequence::MAX;
         for memtable in memtables {
             let mut retain = Retain::new(self.snapshots(), ranges.clone());
             if let Some(table) = self.write_table(memtable, &mut retain).await? {
                 let facts = table.facts().clone();
                 edit.sequence = edit.sequence.max(Some(facts.sequence_max));
-                opened.tables.insert(facts.id, table);
+                tables.push(table);
                 edit.added.push(AddedTable {
                     level: 0,
                     run: self.new_number(),
@@ -138,6 +144,11 @@ impl Inner {
                 edit.values_dead.entry(file).or_default().extend(parts);
             }
         }
+        let tables = tables.keep().into_iter();
+        let opened = OpenedFiles {
+            tables: tables.map(|table| (table.facts().id, table)).collect(),
+            ..OpenedFiles::default()
+        };
         self.settle_values(tails, &mut edit).await?;
         self.sync_directory().await?;
         let flushed =
@@ -289,7 +300,7 @@ impl TableWriter {
         inputs: &mut Option<Inputs>,
         work: &mut Work,
     ) -> Result<(Arc<TableFacts>, Arc<Table>)> {
-        let path = FileKind::Table.path(&inner.directory, self.id);
+        let path = self.path;
         let built: Built = self.builder.finish(work).await?;
         inner
             .limit_io(self.priority, built.bytes - self.granted)
@@ -305,6 +316,7 @@ impl TableWriter {
             .sync()
             .await
             .map_err(|error| Error::io("sync", &path, error))?;
+        self.file.finish();
         let mine = inner.counters.mine();
         if built.index.used == IndexUse::Model || built.index.refusal.is_some() {
             add(&mine.index_trained_keys, built.index.keys);
@@ -341,6 +353,7 @@ impl TableWriter {
         )
         .await?;
         context.charge();
+        self.unfinished.keep();
         Ok((facts, Arc::new(table)))
     }
 }

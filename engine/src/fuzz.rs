@@ -21,6 +21,7 @@ use crate::sst::format as sst;
 use crate::storage::{Batch, BatchReader, Entry, Kind, ValuePointer};
 use crate::version::{AddedTable, Edit, format as version};
 use crate::vlog::{Section, format as vlog};
+use crate::wal::LogPart;
 use crate::wal::format as wal;
 
 /// A seeded generator of numbers, bytes and mutations.
@@ -172,40 +173,56 @@ fn batches_and_pointers() {
     });
 }
 
+/// Puts right the checksum over `covered` after `salt`, so that a decoder looks behind it.
+fn reseal(bytes: &mut [u8], salt: u64, covered: std::ops::Range<usize>, at: usize) {
+    if let Some(covered) = bytes.get(covered) {
+        let salted = crc32c::crc32c(&salt.to_le_bytes());
+        let checksum = crc32c::crc32c_append(salted, covered);
+        bytes[at..at + 4].copy_from_slice(&checksum.to_le_bytes());
+    }
+}
+
 #[test]
 fn log_headers_and_records() {
     each_input(|chance| {
         let header = wal::Header {
+            log: chance.number(),
             previous: chance.number(),
             previous_bytes: chance.number(),
             previous_synced: chance.number(),
+            first_sequence: Some(chance.number()),
         };
-        assert_eq!(wal::Header::decode(&header.encode()), Some(header));
-        let _ = wal::Header::decode(&chance.mutated(&header.encode()));
-        let (sequence, writes, synced) = (chance.number(), chance.half(), chance.number());
+        let log = header.log;
+        let layout = wal::Layout::Current { log };
+        assert_eq!(
+            wal::Header::decode(&header.encode(), log),
+            Some((header, layout))
+        );
+        let _ = wal::Header::decode(&chance.mutated(&header.encode()), log);
         let record = wal::Record {
-            sequence,
-            writes,
-            synced,
+            sequence: chance.number() >> 8,
+            writes: chance.half(),
+            synced: chance.number(),
             body: chance.bytes(100),
         };
         let mut bytes = Vec::new();
-        record.encode(&mut bytes);
+        record.encode(log, &mut bytes);
+        let end = bytes.len();
         assert_eq!(
-            wal::Record::decode(&Bytes::from(bytes.clone()), 0),
-            Some(record)
+            layout.record_at(&Bytes::from(bytes.clone()), 0),
+            Some((record, end))
         );
         let mut mutated = chance.mutated(&bytes).to_vec();
-        if let Some((checksum, covered)) = mutated.split_first_chunk_mut::<4>() {
-            *checksum = crc32c::crc32c(covered).to_le_bytes();
-        }
-        let Some(read) = wal::Record::decode(&Bytes::from(mutated.clone()), 0) else {
+        reseal(&mut mutated, log, 4..wal::HEADER_BYTES, 0);
+        let mutated = Bytes::from(mutated);
+        let _ = wal::Layout::Version1.record_at(&mutated, 0);
+        let Some((read, end)) = layout.record_at(&mutated, 0) else {
             return;
         };
         let _ = read.end();
         let mut again = Vec::new();
-        read.encode(&mut again);
-        assert_eq!(again, mutated);
+        read.encode(log, &mut again);
+        assert_eq!(again, mutated[..end]);
     });
 }
 
@@ -343,15 +360,30 @@ fn manifest_edits_and_current() {
             });
         }
         edit.ranges_removed = (0..chance.below(3)).map(|_| chance.number()).collect();
-        let bytes = version::encode(&edit);
-        assert_eq!(version::decode(&bytes, 0), Some((edit, bytes.len())));
+        edit.logs_durable = pairs(chance)
+            .into_iter()
+            .map(|(log, bytes)| LogPart { log, bytes })
+            .collect();
+        let manifest = chance.number();
+        let layout = version::Layout::Current { manifest };
+        let bytes = version::encode(&edit, manifest);
+        assert_eq!(
+            version::decode(&bytes, 0, layout),
+            Some((edit, bytes.len()))
+        );
         let mut mutated = chance.mutated(&bytes).to_vec();
-        if let Some((checksum, covered)) = mutated.split_first_chunk_mut::<4>() {
-            *checksum = crc32c::crc32c(covered).to_le_bytes();
+        if let Some(payload) = mutated.get(12..) {
+            let checksum = crc32c::crc32c(payload);
+            mutated[4..8].copy_from_slice(&checksum.to_le_bytes());
         }
-        if let Some((read, _)) = version::decode(&mutated, 0) {
-            let again = version::encode(&read);
-            assert_eq!(version::decode(&again, 0), Some((read, again.len())));
+        reseal(&mut mutated, manifest, 4..12, 0);
+        let _ = version::decode(&mutated, 0, version::Layout::Format2);
+        if let Some((read, _)) = version::decode(&mutated, 0, layout) {
+            let again = version::encode(&read, manifest);
+            assert_eq!(
+                version::decode(&again, 0, layout),
+                Some((read, again.len()))
+            );
         }
         let current = version::encode_current("000001.manifest");
         let mutated = chance.mutated(current.as_bytes());

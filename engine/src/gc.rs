@@ -25,6 +25,7 @@ use crate::env::Work;
 use crate::error::{Error, Result};
 use crate::limiter::Priority;
 use crate::metrics::{Event, EventKind, add};
+use crate::new_files::NewFile;
 use crate::retain::Garbage;
 use crate::state::{Inner, OpenedFiles, View, lock};
 use crate::version::{Edit, FileKind, Version};
@@ -265,9 +266,7 @@ impl Inner {
     async fn collect(&self, collection: &Collection) -> Result<()> {
         let start_nanos = self.env.clock.now();
         let number = self.new_number();
-        let path = FileKind::Values.path(&self.directory, number);
-        let copied = self.copy_live(collection, number).await;
-        let file = copied.inspect_err(|_| self.remove_file(&path))?;
+        let file = self.copy_live(collection, number).await?;
         let live_bytes = file.frames_end()?.saturating_sub(MAGIC.len() as u64);
         let opened = OpenedFiles {
             values: [(number, Arc::new(file))].into(),
@@ -321,6 +320,7 @@ impl Inner {
     /// Copies the live frames of the victims to value file `number`; it is durable.
     async fn copy_live(&self, collection: &Collection, number: u64) -> Result<ValueFile> {
         let path = FileKind::Values.path(&self.directory, number);
+        let unfinished = NewFile::new(&self.env.fs, &path);
         let mut writer = ValueLogWriter::create(&self.env, path.clone(), number).await?;
         let mut sections = Vec::new();
         for state in &collection.states {
@@ -339,6 +339,8 @@ impl Inner {
         writer.append(&encode_map(&sections)).await?;
         writer.sync().await?;
         self.sync_directory().await?;
+        writer.file().finish();
+        unfinished.keep();
         Ok(
             ValueFile::new(number, path, writer.file(), self.env.fs.clone())
                 .collected(sections, map_start),

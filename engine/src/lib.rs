@@ -23,6 +23,7 @@ mod error;
 
 mod codec;
 mod state;
+mod tasks;
 
 mod open;
 mod recovery;
@@ -37,6 +38,7 @@ mod memtable;
 mod stall;
 
 mod flush;
+mod new_files;
 mod ranges;
 mod retain;
 

@@ -1,32 +1,123 @@
-//! Opening a directory: read the set of files back, recover what the logs hold, start the tasks.
+//! Opening a directory: read the set of live files, recover what the logs hold, start the tasks.
+//!
+//! Opening to write goes in this order, so that a crash at any point, or a future that is dropped,
+//! leaves a directory that opens again:
+//!
+//! 1. The lock, the manifest, the live files; the logs are read into memtables. Nothing is written.
+//! 2. What an earlier failure left goes, before anything new takes room on the disk.
+//! 3. A new log, a new manifest with the same state, the settings.
+//! 4. One edit makes the memtables tables and lets the old logs go.
+//!
+//! Opening to read does the first step only, and serves the memtables as they are. It works on a
+//! full disk and on media that cannot be written, and beside an engine that has the directory open
+//! to write: it takes the state of one moment, and tries again if files left meanwhile.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::cache::{BlockCache, Observer};
 use crate::config::EngineConfig;
-use crate::env::Env;
+use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
-use crate::index::read_registry;
+use crate::index::{IndexBook, read_registry};
 use crate::limiter::Limiter;
 use crate::memtable::Memtable;
 use crate::metrics::Counters;
-use crate::recovery::{RecoveryReport, replay};
+use crate::recovery::{RecoveryReport, Replayed, replay};
 use crate::state::{Inner, Jobs, Policies, View, lock};
-use crate::version::{Edit, Manifest, recover};
+use crate::storage::Sequence;
+use crate::verify::is_damage;
+use crate::version::{Edit, Manifest, Recovered, recover};
 use crate::vlog::ValueQueues;
-use crate::wal::WalWriter;
+use crate::wal::{LogPart, WalWriter};
 use crate::write::{CommitQueue, Log};
 
 /// The file that keeps other engines out.
 pub(crate) const LOCK: &str = "LOCK";
 const SETTINGS: &str = "SETTINGS.json";
 
-/// Opens `directory`, creating it where it is not there.
+/// How often opening to read tries to find the files of one moment, beside an engine that replaces
+/// them.
+const ATTEMPTS_MAX: u32 = 20;
+
+/// Nanoseconds between two attempts.
+const ATTEMPTS_APART_NANOS: u64 = 5_000_000;
+
+/// What an engine is made of, before it is.
+struct Parts {
+    env: Env,
+    directory: PathBuf,
+    config: EngineConfig,
+    policies: Policies,
+    cache: Arc<BlockCache>,
+    index_book: IndexBook,
+    view: View,
+    sequence: Sequence,
+    next_number: u64,
+    wal: WalWriter,
+    manifest: Manifest,
+    guard: Option<Box<dyn Send + Sync>>,
+    read_only: bool,
+}
+
+impl Parts {
+    fn assemble(self) -> Arc<Inner> {
+        let log = Log {
+            values: ValueQueues::new(self.config.value_log.queues as usize),
+            sequence: self.sequence,
+            synced_at: self.env.clock.now(),
+            wal: self.wal,
+        };
+        Arc::new(Inner {
+            policies: ArcSwap::from_pointee(self.policies),
+            reconfiguring: tokio::sync::Mutex::new(()),
+            cache: self.cache,
+            counters: Counters::default(),
+            limiter: Limiter::default(),
+            index_book: self.index_book,
+            view: ArcSwap::from_pointee(self.view),
+            published: AtomicU64::new(self.sequence),
+            next_number: AtomicU64::new(self.next_number),
+            queue: Mutex::new(CommitQueue::default()),
+            separated: AtomicU64::new(0),
+            recovery: Mutex::new(RecoveryReport::default()),
+            log: tokio::sync::Mutex::new(log),
+            manifest: tokio::sync::Mutex::new(self.manifest),
+            jobs: Mutex::new(Jobs::default()),
+            work_due: Notify::new(),
+            progress: Notify::new(),
+            window_ended: Notify::new(),
+            debt_bytes: AtomicU64::new(0),
+            garbage_ppm: AtomicU64::new(0),
+            changes: AtomicU64::new(1),
+            gc_looked: AtomicU64::new(0),
+            operations: AtomicU64::new(0),
+            merging_all: tokio::sync::Mutex::new(()),
+            log_durable: Mutex::new(LogPart::default()),
+            read_only: self.read_only,
+            closing: AtomicBool::new(false),
+            closed: watch::Sender::new(None),
+            poison: Mutex::new(None),
+            poisoned: AtomicBool::new(false),
+            directory_lock: Mutex::new(self.guard),
+            env: self.env,
+            directory: self.directory,
+            config: ArcSwap::from_pointee(self.config),
+        })
+    }
+}
+
+fn new_cache(config: &EngineConfig, observer: Option<Observer>) -> Result<Arc<BlockCache>> {
+    let mut cache = BlockCache::new(&config.cache, config.seed)?;
+    cache.observer = observer;
+    Ok(Arc::new(cache))
+}
+
+/// Opens `directory`, creating it if it is not there.
 pub(crate) async fn open(
     env: Env,
     directory: PathBuf,
@@ -35,9 +126,8 @@ pub(crate) async fn open(
 ) -> Result<Arc<Inner>> {
     config.validate()?;
     let policies = Policies::build(&config)?;
-    let mut cache = BlockCache::new(&config.cache, config.seed)?;
-    cache.observer = observer;
-    let cache = Arc::new(cache);
+    let cache = new_cache(&config, observer)?;
+    let env = bounded(&env, u64::from(config.max_open_files));
     env.fs
         .create_directory(&directory)
         .map_err(|error| Error::io("create", &directory, error))?;
@@ -45,78 +135,209 @@ pub(crate) async fn open(
     let started = env.clock.now();
     let recovered = recover(&env, &directory, &cache).await?;
     let replayed = replay(&env, &directory, &config, &recovered).await?;
+    remove_leftovers(&env, &directory, &recovered).await?;
 
-    let mut next_number = recovered.next_number;
-    let mut number = || {
-        next_number += 1;
-        next_number - 1
-    };
-    let (wal_number, manifest_number) = (number(), number());
-    let wal = WalWriter::create(&env, &directory, wal_number, None).await?;
+    let wal_number = recovered.next_number;
+    let next_number = wal_number + 2;
     let sequence = replayed.sequence.max(recovered.sequence);
+    let wal = WalWriter::create(&env, &directory, wal_number, sequence + 1, None).await?;
     let base = Edit {
-        // Until the replayed memtables are flushed their logs are needed: a crash now must find them again.
+        // The old logs are needed until the memtables made of them are flushed: a crash now must find
+        // them again.
         wal_min: Some(recovered.wals.first().copied().unwrap_or(wal_number)),
         next_number: Some(next_number),
         sequence: Some(recovered.sequence),
+        logs_durable: durable_parts(&recovered),
         ..Edit::default()
     };
     let version = recovered.version;
     let index_book = read_registry(&env, &directory, &version).await;
-    let manifest = Manifest::begin(&env, &directory, manifest_number, &version, base).await?;
+    let manifest = Manifest::begin(&env, &directory, wal_number + 1, &version, base).await?;
+    if let Some(old) = &recovered.manifest {
+        // One that cannot be removed now is removed by the next opening.
+        let _ = env.fs.remove(old);
+    }
     write_settings(&env, &directory, &config).await?;
 
-    let view = View::new(
-        Memtable::new(config.memtable_structure, wal_number),
-        &replayed.memtables,
-        version,
-    );
-    let synced_at = env.clock.now();
-    let values = ValueQueues::new(config.value_log.queues as usize);
-    let inner = Arc::new(Inner {
-        policies: ArcSwap::from_pointee(policies),
-        reconfiguring: tokio::sync::Mutex::new(()),
-        cache,
-        counters: Counters::default(),
-        limiter: Limiter::default(),
-        index_book,
-        view: ArcSwap::from_pointee(view),
-        published: AtomicU64::new(sequence),
-        next_number: AtomicU64::new(next_number),
-        queue: Mutex::new(CommitQueue::default()),
-        separated: AtomicU64::new(0),
-        recovery: Mutex::new(RecoveryReport::default()),
-        log: tokio::sync::Mutex::new(Log {
-            wal,
-            values,
-            sequence,
-            synced_at,
-        }),
-        manifest: tokio::sync::Mutex::new(manifest),
-        jobs: Mutex::new(Jobs::default()),
-        work_due: Notify::new(),
-        progress: Notify::new(),
-        window_ended: Notify::new(),
-        debt_bytes: AtomicU64::new(0),
-        garbage_ppm: AtomicU64::new(0),
-        changes: AtomicU64::new(1),
-        gc_looked: AtomicU64::new(0),
-        operations: AtomicU64::new(0),
-        closing: AtomicBool::new(false),
-        poison: Mutex::new(None),
-        poisoned: AtomicBool::new(false),
-        directory_lock: Mutex::new(Some(guard)),
+    let active = Memtable::new(config.memtable_structure, wal_number);
+    let parts = Parts {
+        view: View::new(active, &replayed.memtables, version),
         env,
         directory,
-        config: ArcSwap::from_pointee(config),
-    });
-    let mut report = inner
-        .settle_recovery(replayed, &recovered.wals, &recovered.leftovers)
-        .await?;
+        config,
+        policies,
+        cache,
+        index_book,
+        sequence,
+        next_number,
+        wal,
+        manifest,
+        guard: Some(guard),
+        read_only: false,
+    };
+    let inner = parts.assemble();
+    let mut report = inner.settle_recovery(replayed, &recovered.wals).await?;
     report.nanos = inner.env.clock.now() - started;
     *lock(&inner.recovery) = report;
-    inner.start();
+    inner.start()?;
     Ok(inner)
+}
+
+fn durable_parts(recovered: &Recovered) -> Vec<LogPart> {
+    let part = |(log, bytes): (&u64, &u64)| LogPart {
+        log: *log,
+        bytes: *bytes,
+    };
+    recovered.logs_durable.iter().map(part).collect()
+}
+
+/// Removes what earlier openings and crashes left, so that what they failed to finish does not take
+/// the room that this one needs.
+async fn remove_leftovers(env: &Env, directory: &Path, recovered: &Recovered) -> Result<()> {
+    if recovered.leftovers.is_empty() {
+        return Ok(());
+    }
+    if let Some(path) = &recovered.manifest {
+        // It may have been read from memory: on the device an older state may be in force, which
+        // names these files.
+        let manifest = env
+            .fs
+            .open(path)
+            .map_err(|error| Error::io("open", path, error))?;
+        manifest
+            .sync()
+            .await
+            .map_err(|error| Error::io("sync", path, error))?;
+        env.fs
+            .sync_directory(directory)
+            .await
+            .map_err(|error| Error::io("sync", directory, error))?;
+    }
+    for name in &recovered.leftovers {
+        // What cannot be removed now may be removed by the next opening.
+        let _ = env.fs.remove(&directory.join(name));
+    }
+    Ok(())
+}
+
+/// Opens `directory` to read what it holds now. Nothing in it is changed.
+pub(crate) async fn open_read_only(
+    env: Env,
+    directory: PathBuf,
+    config: EngineConfig,
+    observer: Option<Observer>,
+) -> Result<Arc<Inner>> {
+    config.validate()?;
+    let policies = Policies::build(&config)?;
+    let cache = new_cache(&config, observer)?;
+    let env = bounded(&env, u64::from(config.max_open_files));
+    let started = env.clock.now();
+    let access = read_access(&env, &directory)?;
+    let moment = read_moment(&env, &directory, &config, &cache, &access).await?;
+    let Moment {
+        recovered,
+        replayed,
+    } = moment;
+    let manifest = recovered
+        .manifest
+        .as_ref()
+        .ok_or_else(|| Error::NoDatabase {
+            directory: directory.clone(),
+        })?;
+    let last_log = recovered.wals.last().copied().unwrap_or(recovered.wal_min);
+    let index_book = read_registry(&env, &directory, &recovered.version).await;
+    let active = Memtable::new(config.memtable_structure, last_log);
+    let parts = Parts {
+        wal: WalWriter::open_to_read(&env, &directory, last_log)?,
+        manifest: Manifest::open_to_read(&env, manifest)?,
+        view: View::new(active, &replayed.memtables, recovered.version),
+        sequence: replayed.sequence.max(recovered.sequence),
+        next_number: recovered.next_number,
+        env,
+        directory,
+        config,
+        policies,
+        cache,
+        index_book,
+        guard: access.guard,
+        read_only: true,
+    };
+    let inner = parts.assemble();
+    let mut report = replayed.report();
+    report.nanos = inner.env.clock.now() - started;
+    *lock(&inner.recovery) = report;
+    Ok(inner)
+}
+
+/// What a directory held at one moment.
+pub(crate) struct Moment {
+    pub(crate) recovered: Recovered,
+    pub(crate) replayed: Replayed,
+}
+
+/// Reads the live files and the logs of one moment. Beside a running engine files may leave between
+/// the look at the manifest and the look at them; then the moment has passed, and another is taken.
+pub(crate) async fn read_moment(
+    env: &Env,
+    directory: &Path,
+    config: &EngineConfig,
+    cache: &Arc<BlockCache>,
+    access: &ReadAccess,
+) -> Result<Moment> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let read = async {
+            let recovered = recover(env, directory, cache).await?;
+            let replayed = replay(env, directory, config, &recovered).await?;
+            Ok(Moment {
+                recovered,
+                replayed,
+            })
+        };
+        match read.await {
+            Err(error) if access.is_shared && is_damage(&error) && attempts < ATTEMPTS_MAX => {
+                env.clock.sleep(ATTEMPTS_APART_NANOS).await;
+            }
+            read => return read,
+        }
+    }
+}
+
+/// How a reader shares a directory with others.
+pub(crate) struct ReadAccess {
+    /// Keeps engines that write out; None if there is one already, or nobody can lock the directory.
+    guard: Option<Box<dyn Send + Sync>>,
+    /// Whether an engine has the directory open to write.
+    pub(crate) is_shared: bool,
+}
+
+impl ReadAccess {
+    /// The access of one who has locked the directory.
+    pub(crate) fn of_owner() -> Self {
+        Self {
+            guard: None,
+            is_shared: false,
+        }
+    }
+}
+
+/// Prepares to read `directory`: engines that would write are kept out, unless there is one already.
+pub(crate) fn read_access(env: &Env, directory: &Path) -> Result<ReadAccess> {
+    env.fs
+        .list(directory)
+        .map_err(|error| Error::io("list", directory, error))?;
+    Ok(match env.fs.lock_shared(&directory.join(LOCK)) {
+        Ok(guard) => ReadAccess {
+            guard: Some(guard),
+            is_shared: false,
+        },
+        // Without a lock file, or where it cannot be locked, nobody can be known to write.
+        Err(error) => ReadAccess {
+            guard: None,
+            is_shared: error.kind() == std::io::ErrorKind::WouldBlock,
+        },
+    })
 }
 
 /// Keeps other engines out of `directory` for as long as the guard is held.

@@ -4,6 +4,7 @@
 //!    to their last sound frame, each in a task of its own; the logs are read meanwhile.
 //! 2. The logs are replayed in order. The first record that is torn, or points at a value that is not there, ends history:
 //!    a prefix, never a hole. Below what was known to be synced it is corruption, and the directory is not opened.
+//!    Sequence numbers follow on one another, and logs do (see [`Chain`]); what does not is corruption, too.
 //! 3. One edit makes the replayed writes tables, seals the value files, books as garbage every frame that nothing points at
 //!    and every byte after the last sound frame, and lets the logs go. A crash before it finds the same logs and files again,
 //!    and recovers the same.
@@ -26,7 +27,7 @@ use crate::version::{FileKind, Recovered};
 use crate::vlog::format::{MAGIC, frame_bytes};
 use crate::vlog::{Frame, FrameWalker, Step, ValueFileState};
 use crate::wal::format::Record;
-use crate::wal::{self, Replay};
+use crate::wal::{Chain, Link, Replay};
 use crate::write::insert;
 
 /// What opening a directory found and did.
@@ -99,6 +100,11 @@ impl FoundValues {
         (frame.checksum == pointer.checksum && frame.bytes == bytes).then_some(at)
     }
 
+    /// Bytes of the sound frames.
+    fn sound_bytes(&self) -> u64 {
+        self.frames.iter().map(|(frame, _)| frame.bytes).sum()
+    }
+
     /// What nothing points at.
     fn garbage(&self) -> Vec<(u64, u64)> {
         let unclaimed = self.frames.iter().filter(|(_, claimed)| !claimed);
@@ -130,11 +136,11 @@ async fn read_parts(env: &Env, directory: &Path, recovered: &Recovered) -> Resul
         }));
     }
     for wal in recovered.wals.iter().copied() {
-        let (env, path) = (env.clone(), FileKind::Wal.path(directory, wal));
+        let env = env.clone();
+        let directory = directory.to_owned();
         parts.push(Box::pin(async move {
-            wal::replay(&env, &path)
-                .await
-                .map(|log| Part::Log(wal, log))
+            let log = Replay::open(&env, &directory, wal).await?;
+            Ok(Part::Log(wal, log))
         }));
     }
     spawn_all(&*env.tasks, "recovery", parts)
@@ -164,76 +170,68 @@ pub(crate) async fn replay(
             Part::Values(found) => drop(replayed.values.insert(found.file, found)),
         }
     }
-    // Where the last log read ended; its place is the first log's until one was read. A log that is missing, or shorter
-    // than the next one remembers, ends history as a torn record does.
-    let mut last = (recovered.wal_min, 0);
-    let mut stopped = false;
+    let mut chain = Chain::new(
+        directory,
+        recovered.logs_durable.clone(),
+        Some(recovered.sequence),
+    );
+    let mut dangling = None;
     for (wal, mut log) in logs {
-        let header = log.header();
-        let follows = header.previous == last.0;
-        stopped |= if last.1 == 0 {
-            wal != last.0
-        } else {
-            !follows || header.previous_bytes > last.1
-        };
-        if stopped {
-            if follows && header.previous_synced > last.1 {
-                let path = FileKind::Wal.path(directory, last.0);
-                return Err(Error::corruption(
-                    &path,
-                    last.1,
-                    "a record that was synced does not read back",
-                ));
-            }
-            break;
+        // What ended history is the better reason for what is wrong with the next log.
+        let link = chain.link(wal, &mut log);
+        match link.map_err(|error| dangling.clone().unwrap_or(error))? {
+            Link::Follows => {}
+            Link::Orphan => continue,
+            Link::CutOff => break,
         }
-        let dangling = replayed.take_log(env, directory, config, recovered, (wal, &mut log))?;
-        stopped = dangling.is_some() || !log.is_complete();
-        last = (wal, log.offset());
-        if stopped {
-            let torn = log.check_torn_at(&FileKind::Wal.path(directory, wal), log.offset());
-            torn.map_err(|error| dangling.unwrap_or(error))?;
+        dangling = replayed.take_log(env, directory, config, recovered, &mut log)?;
+        chain.add(wal, &log);
+        if !log.is_complete() {
+            log.check_torn()
+                .map_err(|error| dangling.clone().unwrap_or(error))?;
         }
     }
+    chain
+        .check_durable()
+        .map_err(|error| dangling.unwrap_or(error))?;
     Ok(replayed)
 }
 
 impl Replayed {
-    /// Takes the sound records of a log, up to the first whose values are not there, which is told. The log is left at it.
+    /// Takes the sound records of a log, up to the first whose values are not there; returns what is
+    /// wrong with those. The log is left at that record.
     fn take_log(
         &mut self,
         env: &Env,
         directory: &Path,
         config: &EngineConfig,
         recovered: &Recovered,
-        (wal, log): (u64, &mut Replay),
+        log: &mut Replay,
     ) -> Result<Option<Error>> {
+        let wal = log.number();
         let path = FileKind::Wal.path(directory, wal);
         let mut memtable = Memtable::new(config.memtable_structure, wal);
         let mut work = Work::default();
         let mut dangling = None;
         loop {
             let offset = log.offset();
-            let Some(record) = log.next() else { break };
-            let damaged = |what: &str| Error::corruption(&path, offset, what);
-            let end = record
-                .end()
-                .ok_or_else(|| damaged("a record's checksum holds but its number is none"))?;
+            let Some(record) = log.next()? else { break };
             dangling = self.claim_values(&record, recovered, &path, offset)?;
             if dangling.is_some() {
                 log.go_back_to(offset);
                 break;
             }
-            insert(&memtable, &record, &mut work)
-                .ok_or_else(|| damaged("a record's checksum holds but it is no batch"))?;
+            insert(&memtable, &record, &mut work).ok_or_else(|| {
+                let what = "a record's checksum holds, but it is not a batch";
+                Error::corruption(&path, offset, what)
+            })?;
             self.report.batches += 1;
             self.report.writes += u64::from(record.writes);
+            let end = record.sequence + u64::from(record.writes);
             self.sequence = self.sequence.max(end.saturating_sub(1));
             if memtable.bytes() >= config.memtable.as_u64() {
-                self.push(mem::replace(
-                    &mut memtable,
-                    Memtable::new(config.memtable_structure, wal),
-                ));
+                let next = Memtable::new(config.memtable_structure, wal);
+                self.push(mem::replace(&mut memtable, next));
             }
         }
         env.clock.charge(&work);
@@ -241,6 +239,19 @@ impl Replayed {
         self.report.logs += 1;
         self.report.log_bytes += log.offset();
         Ok(dangling)
+    }
+
+    /// What was found, before anything is done about it.
+    pub(crate) fn report(&self) -> RecoveryReport {
+        let mut report = self.report.clone();
+        for found in self.values.values() {
+            report.value_files += 1;
+            report.value_bytes += found.sound_bytes();
+            let garbage = found.garbage();
+            report.value_garbage_bytes +=
+                garbage.iter().map(|(start, end)| end - start).sum::<u64>();
+        }
+        report
     }
 
     fn push(&mut self, memtable: Memtable) {
@@ -293,14 +304,13 @@ impl Replayed {
 }
 
 impl Inner {
-    /// Makes what the logs held tables, and books what a crash left in value files; the logs and other leftovers go.
+    /// Makes what the logs held tables, and books what a crash left in value files; the logs go.
     pub(crate) async fn settle_recovery(
         &self,
         replayed: Replayed,
         wals: &[u64],
-        leftovers: &[String],
     ) -> Result<RecoveryReport> {
-        let mut report = replayed.report;
+        let report = replayed.report();
         let mut garbage = Garbage::new();
         let mut tails = Vec::new();
         for found in replayed.values.values() {
@@ -310,13 +320,6 @@ impl Inner {
                 full: true,
             });
             let parts = found.garbage();
-            report.value_files += 1;
-            report.value_bytes += found
-                .frames
-                .iter()
-                .map(|(frame, _)| frame.bytes)
-                .sum::<u64>();
-            report.value_garbage_bytes += parts.iter().map(|(start, end)| end - start).sum::<u64>();
             if !parts.is_empty() {
                 garbage.insert(found.file, parts);
             }
@@ -327,9 +330,6 @@ impl Inner {
         }
         for wal in wals {
             self.remove_file(&FileKind::Wal.path(&self.directory, *wal));
-        }
-        for name in leftovers {
-            self.remove_file(&self.directory.join(name));
         }
         Ok(report)
     }

@@ -17,7 +17,7 @@ use aura_policies::placement::Placement;
 use aura_policies::separation::Separation;
 use aura_policies::tuner::IndexTuner;
 use aura_policies::warming::Warming;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::cache::BlockCache;
 use crate::config::{EngineConfig, Reconfigure};
@@ -34,6 +34,7 @@ use crate::recovery::RecoveryReport;
 use crate::storage::Sequence;
 use crate::version::{Edit, Manifest, Version};
 use crate::vlog::ValueFile;
+use crate::wal::LogPart;
 use crate::write::{CommitQueue, Log};
 
 /// What a reader sees: swapped whole, never changed.
@@ -236,8 +237,17 @@ pub(crate) struct Inner {
     /// Operations since the engine was opened; counted only when an agent listens.
     pub(crate) operations: AtomicU64,
 
+    /// Held by the task that merges everything, so that one does at a time.
+    pub(crate) merging_all: tokio::sync::Mutex<()>,
+    /// How far the log that is being written is known to be on the device.
+    pub(crate) log_durable: Mutex<LogPart>,
+
+    /// Whether nothing is ever written.
+    pub(crate) read_only: bool,
     /// The engine is being closed.
     pub(crate) closing: AtomicBool,
+    /// How closing ended, once it has.
+    pub(crate) closed: watch::Sender<Option<Result<()>>>,
     /// The failure after which no write is taken.
     pub(crate) poison: Mutex<Option<Arc<Error>>>,
     /// Whether `poison` is set: what the write path looks at.
@@ -284,8 +294,18 @@ impl Inner {
     ///
     /// # Errors
     /// A policy that cannot be built, a value out of range, or I/O errors; then nothing has changed.
-    pub(crate) async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
-        let _one_at_a_time = self.reconfiguring.lock().await;
+    pub(crate) async fn reconfigure(self: &Arc<Self>, change: &Reconfigure) -> Result<()> {
+        self.check_open()?;
+        self.check_not_read_only()?;
+        let change = change.clone();
+        self.in_task("reconfigure", |inner| async move {
+            let _one_at_a_time = inner.reconfiguring.lock().await;
+            inner.take_settings(&change).await
+        })
+        .await
+    }
+
+    async fn take_settings(&self, change: &Reconfigure) -> Result<()> {
         let config = self.config.load_full();
         let mut next = EngineConfig::clone(&config);
         change.apply(&mut next);
@@ -347,6 +367,10 @@ impl Inner {
         let before = self.view.load().version.clone();
         let mut edit = edit(&before);
         edit.next_number = Some(self.next_number.load(Ordering::Relaxed));
+        let durable = *lock(&self.log_durable);
+        if durable.bytes > 0 && edit.logs_durable.is_empty() {
+            edit.logs_durable.push(durable);
+        }
         let unlawful = |what| Error::UnlawfulPlan { what };
         let mut after = edit
             .apply(&before, &opened.tables, &opened.values)
@@ -355,6 +379,8 @@ impl Inner {
         edit.values_removed
             .iter()
             .for_each(|file| drop(after.value_files.remove(file)));
+        // If this is cut short, memory and manifest tell two stories.
+        let uncut = Uncut::new(self, "an edit of the manifest");
         let written = self.log_edit(&mut manifest, &edit, &after).await;
         add(
             &self.counters.mine().manifest_bytes,
@@ -366,7 +392,14 @@ impl Inner {
         gone.extend(opened.values.values().filter(unused).cloned());
         let reclaimed = gone.iter().map(|file| file.bytes().unwrap_or(0)).sum();
         add(&self.counters.mine().gc_reclaimed_bytes, reclaimed);
+        let sealed: Vec<Arc<ValueFile>> = edit
+            .values_sealed
+            .iter()
+            .filter_map(|(number, _)| Some(after.value_files.get(number)?.file.clone()))
+            .collect();
         self.change_view(|view| change(view, after));
+        uncut.ended();
+        sealed.iter().for_each(|file| file.finish());
         // They go when their last reader lets go.
         gone.iter().for_each(|file| file.set_obsolete());
         Ok(())
@@ -392,8 +425,9 @@ impl Inner {
         self.progress.notify_waiters();
     }
 
-    /// Refuses writes after a failure or a close.
+    /// Refuses writes after a failure or a close, and if the engine only reads.
     pub(crate) fn check_writable(&self) -> Result<()> {
+        self.check_not_read_only()?;
         self.check_sound()?;
         self.check_open()
     }
@@ -403,6 +437,14 @@ impl Inner {
         if self.poisoned.load(Ordering::Acquire) {
             let cause = lock(&self.poison).clone().expect("set before the flag");
             return Err(Error::Poisoned { cause });
+        }
+        Ok(())
+    }
+
+    /// Refuses changes if the engine only reads.
+    pub(crate) fn check_not_read_only(&self) -> Result<()> {
+        if self.read_only {
+            return Err(Error::ReadOnly);
         }
         Ok(())
     }
@@ -464,4 +506,37 @@ pub(crate) struct OpenedFiles {
     pub(crate) tables: BTreeMap<TableId, Arc<crate::sst::Table>>,
     /// Value files by number on disk.
     pub(crate) values: BTreeMap<u64, Arc<ValueFile>>,
+}
+
+/// Poisons the engine if work is cut short that must not be: when the runtime that runs its task
+/// ends while the engine lives on.
+pub(crate) struct Uncut<'a> {
+    inner: &'a Inner,
+    work: &'static str,
+    ended: bool,
+}
+
+impl<'a> Uncut<'a> {
+    /// Work that begins now.
+    pub(crate) fn new(inner: &'a Inner, work: &'static str) -> Self {
+        Self {
+            inner,
+            work,
+            ended: false,
+        }
+    }
+
+    /// The work has come to its end.
+    pub(crate) fn ended(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Uncut<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.inner
+                .set_poison(&Error::Interrupted { work: self.work });
+        }
+    }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::codec::{get_varint, put_varint};
 use crate::config::Compression;
 use crate::error::{Error, Result};
+use crate::wal::format::BODY_BYTES_MAX;
 
 /// A user key: 1 B to 64 KiB, ordered bytewise.
 pub type Key = Bytes;
@@ -71,6 +72,14 @@ impl ValuePointer {
             checksum: half(25),
         })
     }
+}
+
+/// Refuses a batch that is longer than a record of the log can be.
+pub(crate) fn check_batch_bytes(bytes: u64) -> Result<()> {
+    if bytes > BODY_BYTES_MAX as u64 {
+        return Err(Error::BatchSize { bytes });
+    }
+    Ok(())
 }
 
 /// How many bytes two keys share at their start.
@@ -290,6 +299,7 @@ impl Batch {
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         check_key(key)?;
         check_value(value)?;
+        self.check_room(key.len(), value.len())?;
         self.push(Kind::Put, key, Some(value));
         Ok(())
     }
@@ -297,9 +307,10 @@ impl Batch {
     /// Removes `key`.
     ///
     /// # Errors
-    /// [`Error::KeySize`]; the batch is unchanged.
+    /// [`Error::KeySize`] or [`Error::BatchSize`]; the batch is unchanged.
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
         check_key(key)?;
+        self.check_room(key.len(), 0)?;
         self.push(Kind::Delete, key, None);
         Ok(())
     }
@@ -308,7 +319,7 @@ impl Batch {
     /// put into the batch. A range without keys is no error, and adds nothing.
     ///
     /// # Errors
-    /// [`Error::KeySize`] for a bound that is too long; the batch is unchanged.
+    /// [`Error::KeySize`] for a bound that is too long, or [`Error::BatchSize`]; the batch is unchanged.
     pub fn delete_range(&mut self, range: &Range) -> Result<()> {
         for bound in [&range.start, &range.end] {
             if let Bound::Included(key) | Bound::Excluded(key) = bound
@@ -318,6 +329,7 @@ impl Batch {
             }
         }
         if let Some((start, end)) = range.half_open() {
+            self.check_room(start.len(), end.len())?;
             self.push(Kind::DeleteRange, &start, Some(&end));
         }
         Ok(())
@@ -348,6 +360,13 @@ impl Batch {
             self.body.extend_from_slice(value);
         }
         self.count += 1;
+    }
+
+    /// Refuses a write with which the batch would be longer than a record of the log can be.
+    fn check_room(&self, key_bytes: usize, value_bytes: usize) -> Result<()> {
+        // A tag, and two lengths of at most five bytes each.
+        let bytes = self.body.len() as u64 + (key_bytes + value_bytes + 11) as u64;
+        check_batch_bytes(bytes)
     }
 
     /// How many writes it holds.

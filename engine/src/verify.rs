@@ -2,8 +2,9 @@
 //! are.
 //!
 //! One moment is checked: a view, the logs of its memtables, the manifest, and the names in the directory, all taken
-//! between two commit groups. An open engine goes on meanwhile; its view keeps the files. A directory that nobody has open
-//! is read as opening it would, and left as it is.
+//! between two commit groups. An open engine goes on meanwhile; its view keeps the files. A directory is read as opening
+//! it to read would, and left as it is. Beside an engine that has it open, what is missing of files that this engine has
+//! replaced meanwhile is no problem, and leftovers are not looked for: it may be writing them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,20 +17,19 @@ use serde::Serialize;
 use crate::cache::BlockCache;
 use crate::config::{CacheConfig, EngineConfig};
 use crate::context::ReadContext;
-use crate::env::Env;
+use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::gc::audit;
 use crate::memtable::Memtable;
 use crate::merge::Merge;
-use crate::open::take_lock;
-use crate::recovery::replay;
+use crate::open::{self, ReadAccess, read_access, read_moment};
 use crate::retain::{Garbage, discard};
 use crate::state::{Inner, View};
 use crate::storage::{Direction, Key, Kind, Sequence, ValuePointer};
-use crate::version::{Edit, FileKind, Version, read_back, recover, snapshot};
+use crate::version::{Edit, FileKind, Version, read_back, snapshot};
 use crate::vlog::format::MAGIC;
 use crate::vlog::{FrameWalker, Step, ValueFile, ValueFileState};
-use crate::wal;
+use crate::wal::{Chain, Link, Replay};
 
 /// Where the first frame of a value file starts.
 const FRAMES_START: u64 = MAGIC.len() as u64;
@@ -60,6 +60,11 @@ pub struct VerifyReport {
     /// Files that nothing refers to: a crash left them, and the next opening removes them. In an open engine a job may be
     /// writing one, or a reader may hold it.
     pub leftovers: Vec<String>,
+    /// Logs behind the place where a crash ended history. What they hold was never known to be
+    /// durable and is not part of the database; the next opening removes them.
+    pub logs_cut_off: Vec<String>,
+    /// Whether an engine had the directory open to write. Then what it was doing may be missing.
+    pub in_use: bool,
     /// What is wrong, each with its file and place. Empty: all is sound.
     pub problems: Vec<String>,
 }
@@ -115,36 +120,49 @@ pub(crate) fn no_cache() -> Result<Arc<BlockCache>> {
     Ok(Arc::new(BlockCache::new(&cache, 0)?))
 }
 
-/// Checks a database that nobody has open, and changes nothing but for the lock that is held meanwhile. Damage that keeps
-/// it from being opened is the one problem of the report.
+/// Checks the database in `directory`, and changes nothing. Engines that would write to it are kept
+/// out meanwhile; beside one that has it open already, the state of one moment is checked. Damage
+/// that keeps it from being opened is the one problem of the report.
 ///
 /// # Errors
-/// A directory that is not there or in use, one that is no database, a newer format, and I/O errors.
+/// A directory that is not there or holds no database, a newer format, and I/O errors.
 pub async fn verify_directory(env: &Env, directory: &Path) -> Result<VerifyReport> {
-    env.fs
-        .list(directory)
-        .map_err(|error| Error::io("list", directory, error))?;
-    let _lock = take_lock(env, directory)?;
+    let env = bounded(env, 0);
+    let access = read_access(&env, directory)?;
+    check_directory(&env, directory, &access).await
+}
+
+/// Checks a database that the caller may read.
+pub(crate) async fn check_directory(
+    env: &Env,
+    directory: &Path,
+    access: &ReadAccess,
+) -> Result<VerifyReport> {
+    let config = EngineConfig::default();
     let names = env
         .fs
         .list(directory)
         .map_err(|error| Error::io("list", directory, error))?;
-    let config = EngineConfig::default();
-    let opened = async {
-        let recovered = recover(env, directory, &no_cache()?).await?;
-        let replayed = replay(env, directory, &config, &recovered).await?;
-        Ok((recovered, replayed, read_back(env, directory).await))
-    };
-    let (recovered, replayed, stored) = match opened.await {
-        Ok(opened) => opened,
+    let read = read_moment(env, directory, &config, &no_cache()?, access).await;
+    let open::Moment {
+        recovered,
+        replayed,
+    } = match read {
+        Ok(read) => read,
         Err(error) if is_damage(&error) => {
             return Ok(VerifyReport {
                 problems: vec![error.to_string()],
+                in_use: access.is_shared,
                 ..VerifyReport::default()
             });
         }
         Err(error) => return Err(error),
     };
+    if recovered.manifest.is_none() {
+        return Err(Error::NoDatabase {
+            directory: directory.to_owned(),
+        });
+    }
     let view = View::new(
         Memtable::new(config.memtable_structure, 0),
         &replayed.memtables,
@@ -153,7 +171,11 @@ pub async fn verify_directory(env: &Env, directory: &Path) -> Result<VerifyRepor
     // A log may end in what a crash has torn: its replay has told that from damage.
     let logs = recovered.wals.iter().map(|wal| (*wal, 0)).collect();
     let ends = ends(&view)?;
-    let stored = Some(stored);
+    // Beside an engine, the manifest goes on.
+    let stored = match access.is_shared {
+        true => None,
+        false => Some(read_back(env, directory).await),
+    };
     let moment = Moment {
         env,
         directory,
@@ -166,7 +188,43 @@ pub async fn verify_directory(env: &Env, directory: &Path) -> Result<VerifyRepor
     };
     let mut report = moment.check().await?;
     moment.check_logs(&mut report).await;
+    if access.is_shared {
+        report.in_use = true;
+        report.leftovers.clear();
+        forget_replaced(env, directory, &mut report).await;
+    }
     Ok(report)
+}
+
+/// Forgets problems with files that an engine has replaced since they were found.
+async fn forget_replaced(env: &Env, directory: &Path, report: &mut VerifyReport) {
+    let Ok((_, live)) = read_back(env, directory).await else {
+        return;
+    };
+    let mut values = BTreeMap::new();
+    let tables: BTreeSet<u64> = live.added.iter().map(|table| table.facts.id).collect();
+    if live.change_values(&mut values).is_err() {
+        return;
+    }
+    let values: BTreeSet<u64> = values.values().map(|facts| facts.physical).collect();
+    let is_live = |name: &str| match FileKind::parse(name) {
+        Some((FileKind::Table, number)) => tables.contains(&number),
+        Some((FileKind::Values, number)) => values.contains(&number),
+        Some((FileKind::Wal, number)) => live.wal_min.is_none_or(|first| number >= first),
+        _ => true,
+    };
+    // Each problem names its file.
+    let file = |problem: &str| {
+        let words = problem.split_whitespace();
+        let mut names = words.filter_map(|word| Path::new(word.trim_end_matches(':')).file_name());
+        names.find_map(|name| {
+            let name = name.to_string_lossy();
+            FileKind::parse(&name).map(|_| name.into_owned())
+        })
+    };
+    report
+        .problems
+        .retain(|problem| file(problem).is_none_or(|name| is_live(&name)));
 }
 
 /// Whether an error tells of damage to the files, rather than of a device that fails.
@@ -182,39 +240,25 @@ impl Inner {
     /// Reads everything and checks it. The cache is left as it is.
     pub(crate) async fn verify(self: &Arc<Self>) -> Result<VerifyReport> {
         self.check_open()?;
-        let moment = {
-            // In the order in which a writer takes them.
-            let log = self.log.lock().await;
-            let manifest = self.manifest.lock().await;
-            let view = self.view.load_full();
-            // After a failure the manifest may hold an edit that never took effect.
-            let sound = self.check_writable().is_ok();
-            let stored = if sound {
-                Some(read_back(&self.env, &self.directory).await)
-            } else {
-                None
-            };
-            let names = self.env.fs.list(&self.directory);
-            let names = names.map_err(|error| Error::io("list", &self.directory, error))?;
-            let ends = ends(&view)?;
-            let mut logs: BTreeMap<u64, u64> = view
-                .sealed
-                .iter()
-                .map(|memtable| (memtable.wal, u64::MAX))
-                .collect();
-            logs.insert(view.active.wal, log.wal.bytes());
-            drop(manifest);
-            let (env, directory) = (&self.env, self.directory.as_path());
-            Moment {
-                env,
-                directory,
-                view,
-                sequence: log.sequence,
-                ends,
-                logs,
-                stored,
-                names,
-            }
+        // In a task: writers wait while the moment is taken.
+        let taken = self.in_task("verify", |inner| async move { inner.take_moment().await });
+        let Taken {
+            view,
+            sequence,
+            ends,
+            logs,
+            stored,
+            names,
+        } = taken.await?;
+        let moment = Moment {
+            env: &self.env,
+            directory: &self.directory,
+            view,
+            sequence,
+            ends,
+            logs,
+            stored,
+            names,
         };
         let still_there = |wal: u64| {
             self.view
@@ -231,6 +275,48 @@ impl Inner {
         }
         Ok(report)
     }
+
+    async fn take_moment(&self) -> Result<Taken> {
+        // In the order in which a writer takes them.
+        let log = self.log.lock().await;
+        let manifest = self.manifest.lock().await;
+        let view = self.view.load_full();
+        // After a failure the manifest may hold an edit that never took effect.
+        let sound = self.check_sound().is_ok() && !self.read_only;
+        let stored = if sound {
+            Some(read_back(&self.env, &self.directory).await)
+        } else {
+            None
+        };
+        let names = self.env.fs.list(&self.directory);
+        let names = names.map_err(|error| Error::io("list", &self.directory, error))?;
+        let ends = ends(&view)?;
+        let mut logs: BTreeMap<u64, u64> = BTreeMap::new();
+        if !self.read_only {
+            let sealed = view.sealed.iter();
+            logs.extend(sealed.map(|memtable| (memtable.wal, u64::MAX)));
+            logs.insert(view.active.wal, log.wal.bytes());
+        }
+        drop(manifest);
+        Ok(Taken {
+            view,
+            sequence: log.sequence,
+            ends,
+            logs,
+            stored,
+            names,
+        })
+    }
+}
+
+/// What a moment consists of, without the directory.
+struct Taken {
+    view: Arc<View>,
+    sequence: Sequence,
+    ends: BTreeMap<u64, u64>,
+    logs: BTreeMap<u64, u64>,
+    stored: Option<Result<(PathBuf, Edit)>>,
+    names: Vec<String>,
 }
 
 /// What is checked.
@@ -244,8 +330,8 @@ struct Moment<'a> {
     ends: BTreeMap<u64, u64>,
     /// The logs, and up to where each must read back; `u64::MAX` is its end.
     logs: BTreeMap<u64, u64>,
-    /// The manifest's name and the state it tells.
-    stored: Option<Result<(String, Edit)>>,
+    /// The manifest's path and the state it states.
+    stored: Option<Result<(PathBuf, Edit)>>,
     names: Vec<String>,
 }
 
@@ -286,14 +372,14 @@ impl Moment<'_> {
 
     /// Holds what the manifest tells against the version.
     fn check_manifest(&self, report: &mut VerifyReport) {
-        let (name, stored) = match &self.stored {
+        let (path, stored) = match &self.stored {
             Some(Ok(stored)) => stored,
             Some(Err(error)) => return report.problem(error),
             None => return,
         };
         let live = snapshot(&self.view.version, Edit::default());
         if let Some(what) = stored.difference(&live) {
-            report.problem(&Error::corruption(&self.directory.join(name), 0, what));
+            report.problem(&Error::corruption(path, 0, what));
         }
     }
 
@@ -327,7 +413,7 @@ impl Moment<'_> {
                 .map(|wal| FileKind::Wal.path(self.directory, *wal)),
         );
         if let Some(Ok((manifest, _))) = &self.stored {
-            known.insert(self.directory.join(manifest));
+            known.insert(manifest.clone());
         }
         let ours = self
             .names
@@ -518,36 +604,54 @@ impl Moment<'_> {
         Ok(())
     }
 
-    /// Reads the logs back; those that do not, and why.
+    /// Reads the logs back; returns what is wrong, with the number of the log.
     async fn check_logs(&self, report: &mut VerifyReport) -> Vec<(u64, Error)> {
         let mut faults = Vec::new();
+        let mut chain = Chain::new(self.directory, BTreeMap::new(), None);
         for (number, end) in &self.logs {
-            let path = FileKind::Wal.path(self.directory, *number);
-            let mut log = match wal::replay(self.env, &path).await {
+            let mut log = match Replay::open(self.env, self.directory, *number).await {
                 Ok(log) => log,
                 Err(error) => {
+                    // Without it nobody can say what follows.
+                    chain = Chain::new(self.directory, BTreeMap::new(), None);
                     faults.push((*number, error));
                     continue;
                 }
             };
-            report.logs += 1;
-            while log.next().is_some() {
-                report.log_records += 1;
+            match chain.link(*number, &mut log) {
+                Ok(Link::Follows) => {}
+                Ok(Link::Orphan) => continue,
+                Ok(Link::CutOff) => {
+                    report.logs_cut_off.push(FileKind::Wal.name(*number));
+                    continue;
+                }
+                Err(error) => {
+                    faults.push((*number, error));
+                    continue;
+                }
             }
-            let whole = if *end == u64::MAX {
-                log.is_complete()
-            } else {
-                log.offset() >= *end
+            report.logs += 1;
+            if let Err(error) = count_records(&mut log, report) {
+                faults.push((*number, error));
+            }
+            chain.add(*number, &log);
+            let whole = match *end {
+                u64::MAX => log.is_complete(),
+                end => log.offset() >= end,
             };
             if !whole {
-                faults.push((
-                    *number,
-                    Error::corruption(&path, log.offset(), "a record does not read back"),
-                ));
+                faults.push((*number, log.damaged("a record does not read back")));
             }
         }
         faults
     }
+}
+
+fn count_records(log: &mut Replay, report: &mut VerifyReport) -> Result<()> {
+    while log.next()?.is_some() {
+        report.log_records += 1;
+    }
+    Ok(())
 }
 
 /// Checks that the tables of every run follow each other.

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use aura_policies::placement::ValueFacts;
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::add;
 use crate::ranges::RangeTombstone;
 use crate::sst::hash_key;
-use crate::state::{Inner, OpenedFiles, View, lock};
+use crate::state::{Inner, OpenedFiles, Uncut, View, lock};
 use crate::storage::{Batch, BatchReader, Entry, Key, Kind, Sequence, check_key, check_value};
 use crate::version::{Edit, FileKind};
 use crate::vlog::{StagedValues, ValueFile, ValueFileState, ValueLogWriter, ValueQueues};
@@ -121,20 +122,6 @@ impl Staged {
     }
 }
 
-/// Finishes the commit it leads even when its writer is dropped: the others wait for it.
-struct Leading {
-    commit: Option<BoxFuture<'static, ()>>,
-    inner: Arc<Inner>,
-}
-
-impl Drop for Leading {
-    fn drop(&mut self) {
-        if let Some(commit) = self.commit.take() {
-            self.inner.env.tasks.spawn("commit", commit);
-        }
-    }
-}
-
 impl Inner {
     /// Commits a batch.
     pub(crate) async fn write(self: &Arc<Self>, batch: Batch) -> Result<()> {
@@ -193,20 +180,26 @@ impl Inner {
             !mem::replace(&mut queue.led, true)
         };
         if leads {
-            self.lead_to_the_end().await;
+            self.begin_commit().await;
         }
         (0..writes).for_each(|_| self.count_operation());
         // Every request is answered; a sender is lost only when the commit's task was killed with its runtime.
         told.await.unwrap_or(Err(Error::Closed))
     }
 
-    async fn lead_to_the_end(self: &Arc<Self>) {
-        let mut guard = Leading {
-            commit: Some(leading(self)),
-            inner: self.clone(),
-        };
-        guard.commit.as_mut().expect("just put there").await;
-        guard.commit = None;
+    /// Commits the groups that wait. What can be done without waiting is done here; the rest belongs
+    /// to a task: the writer may be dropped, or not be polled, while others wait for the group.
+    async fn begin_commit(self: &Arc<Self>) {
+        let mut commit = Some(leading(self));
+        std::future::poll_fn(|context| {
+            if let Some(mut begun) = commit.take()
+                && begun.as_mut().poll(context).is_pending()
+            {
+                self.env.tasks.spawn("commit", begun);
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// A batch of nothing yet, with room for frames of so many bytes.
@@ -280,7 +273,9 @@ impl Inner {
             self.sync_log(log).await?;
         }
         let number = self.new_number();
-        let wal = WalWriter::create(&self.env, &self.directory, number, Some(&log.wal)).await?;
+        let first = log.sequence + 1;
+        let wal =
+            WalWriter::create(&self.env, &self.directory, number, first, Some(&log.wal)).await?;
         if syncs {
             self.sync_directory().await?;
         }
@@ -325,6 +320,7 @@ impl Inner {
         add(&self.counters.mine().value_log_syncs, files);
         if log.wal.unsynced_bytes() > 0 {
             log.wal.sync(&durable).await?;
+            *lock(&self.log_durable) = log.wal.durable_part();
             add(&self.counters.mine().wal_syncs, 1);
         }
         log.synced_at = self.env.clock.now();
@@ -397,14 +393,22 @@ impl Inner {
 
     async fn commit(&self, group: &mut [Request]) -> Result<()> {
         let mut log = self.log.lock().await;
+        // If this is cut short, nobody knows what of the group is in the log.
+        let uncut = Uncut::new(self, "a commit");
+        let committed = self.commit_to(&mut log, group).await;
+        uncut.ended();
+        committed
+    }
+
+    async fn commit_to(&self, log: &mut Log, group: &mut [Request]) -> Result<()> {
         // Under the lock: a close that came first has taken it already.
         self.check_writable()?;
         let bytes = group
             .iter()
             .map(|request| request.staged.bytes() as u64)
             .sum();
-        self.make_room(&mut log, bytes).await?;
-        self.append_values(&mut log, group).await?;
+        self.make_room(log, bytes).await?;
+        self.append_values(log, group).await?;
         let mut logged = Vec::with_capacity(group.len());
         for request in group.iter_mut() {
             let staged = mem::take(&mut request.staged);
@@ -430,8 +434,8 @@ impl Inner {
         let appended = log.wal.append().await?;
         add(&self.counters.mine().wal_bytes, appended);
         self.view.load().active.add_logged(appended);
-        if self.must_sync(&log) {
-            self.sync_log(&mut log).await?;
+        if self.must_sync(log) {
+            self.sync_log(log).await?;
         }
         let mut work = Work {
             system_calls: 1,

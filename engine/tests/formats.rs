@@ -3,15 +3,23 @@
 //! Each `format.rs` has its own frozen bytes beside it and says what they mean. Where a change is wanted, raise the
 //! format's version, see that the old one is still read or refused by name, and take over what the failure prints.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "databases of older formats are read from the tests' own folder"
+)]
+
 mod common;
 
 use std::path::Path;
 
 use aura_engine::env::sim::{CpuCosts, CrashMode, DeviceProfile, SimConfig, SimWorld};
-use aura_engine::{Batch, Engine, EngineConfig, Error, IndexGate};
+use aura_engine::{
+    AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Error, IndexGate,
+    verify_directory,
+};
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
-use common::history::open;
+use common::history::{contents, open};
 use common::run;
 use serde_json::json;
 use xxhash_rust::xxh3::xxh3_64;
@@ -22,8 +30,8 @@ const FROZEN: &str = "\
 000005.sst 6087 1d4b795b9b3c5db4
 000008.vlog 230 ffd0bb7c429862cd
 000010.sst 360 8f6fe07e80339f7a
-000012.wal 121 2d16734a016a2731
-000013.manifest 123 a939a82dcde02d3a
+000012.wal 141 e7e5a1c4985c84a2
+000013.manifest 135 5a6a4d5df22f71d0
 000014.vlog 330 ef7a3847b6c50606
 CURRENT 25 abed58a456855fb4
 LOCK 0 2d06800538d394c2
@@ -92,4 +100,77 @@ fn the_bytes_of_every_file_are_frozen() {
         })
         .collect();
     assert!(found == FROZEN, "frozen:\n{FROZEN}\nfound:\n{found}");
+}
+
+/// A database that [`write`] made when logs had version 1 and manifests format 2; its last log is
+/// not replayed yet.
+fn database_of_format_2() -> SimWorld {
+    let world = SimWorld::new(&SimConfig::default());
+    let env = world.env();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-2");
+    run(&world, async {
+        env.fs.create_directory(Path::new("/db")).unwrap();
+        for file in std::fs::read_dir(&golden).unwrap() {
+            let file = file.unwrap().path();
+            let copy = Path::new("/db").join(file.file_name().unwrap());
+            let copy = env.fs.create(&copy).unwrap();
+            copy.append(&std::fs::read(&file).unwrap()).await.unwrap();
+            copy.sync().await.unwrap();
+        }
+        env.fs.sync_directory(Path::new("/db")).await.unwrap();
+    });
+    world
+}
+
+async fn check_rows(engine: &AuraEngine) {
+    let rows = contents(engine, Direction::Forward).await.unwrap();
+    assert_eq!(rows.len(), 201);
+    for number in 0..200u32 {
+        let key = format!("key{number:04}").into_bytes();
+        let expected = (!(7..9).contains(&number)).then(|| number.to_le_bytes().to_vec());
+        assert_eq!(rows.get(&key).map(|value| value.to_vec()), expected);
+    }
+    assert_eq!(rows[&b"large"[..]], [8; 200][..]);
+    assert_eq!(rows[&b"new"[..]], b"value"[..]);
+    assert_eq!(rows[&b"other"[..]], [9; 300][..]);
+}
+
+#[test]
+fn older_formats_are_read_and_written_in_the_present_one() {
+    let world = database_of_format_2();
+    let env = world.env();
+    run(&world, async {
+        let report = verify_directory(&env, Path::new("/db")).await.unwrap();
+        assert_eq!(report.problems, [] as [String; 0]);
+        let engine = EngineBuilder::new(env.clone(), "/db");
+        let engine = engine.open_read_only().await.unwrap();
+        check_rows(&engine).await;
+        engine.close().await.unwrap();
+        for _ in 0..2 {
+            let engine = open(&env, &config()).await.unwrap();
+            check_rows(&engine).await;
+            engine.close().await.unwrap();
+        }
+    });
+    let image = world.crash_image(CrashMode::KeepAll, 1).unwrap();
+    for path in image.paths() {
+        let bytes = image.read(&path).unwrap();
+        let name = path.to_string_lossy();
+        assert!(!name.ends_with(".wal") || bytes.starts_with(b"AURAWAL2"));
+        assert!(!name.ends_with(".manifest") || bytes[8..12] == 3u32.to_le_bytes());
+    }
+}
+
+#[test]
+fn a_torn_end_of_an_older_log_is_told_from_damage() {
+    let world = database_of_format_2();
+    let env = world.env();
+    let log = Path::new("/db/000012.wal");
+    world.truncate(log, 120).unwrap();
+    run(&world, async {
+        let engine = open(&env, &config()).await.unwrap();
+        assert_eq!(engine.get(b"new").await.unwrap(), None);
+        assert!(engine.get(b"key0008").await.unwrap().is_some());
+        engine.close().await.unwrap();
+    });
 }

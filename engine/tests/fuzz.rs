@@ -174,7 +174,7 @@ fn fuzz(seed: u64, inputs: u64) {
             let mut bytes = sound.clone();
             mutate(&mut bytes, other, &mut chance);
             if chance.below(8) > 0 {
-                reseal(kind, &mut bytes);
+                reseal(kind, path, &mut bytes);
             }
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| try_file(&specimen, path, &bytes)))
             {

@@ -769,7 +769,7 @@ fn of_a_damaged_log_the_sound_prefix_stays() {
     let (image, model) = built(&config());
     let log = files(&image, "wal").remove(0);
     let bytes = image.read(&log).unwrap().len() as u64;
-    for offset in [40, bytes / 2, bytes - 300] {
+    for offset in [60, bytes / 2, bytes - 300] {
         let world = world_of(&image);
         flip(&world, &log, offset);
         let env = world.env();

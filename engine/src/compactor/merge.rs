@@ -14,6 +14,7 @@ use crate::flush::{ENTRIES_A_SLICE, TableWriter};
 use crate::limiter::Priority;
 use crate::merge::Merge;
 use crate::metrics::{Event, EventKind, add};
+use crate::new_files::NewTables;
 use crate::retain::Retain;
 use crate::sst::Table;
 use crate::state::{Inner, OpenedFiles, View};
@@ -117,7 +118,7 @@ impl Inner {
             merge.add_run(run.clone(), *level, true);
         }
         merge.seek(None, &mut context).await?;
-        let (writer, last, tables) = (None, None, Vec::new());
+        let (writer, last, tables) = (None, None, NewTables::default());
         let priority = job.priority();
         let mut output = Output {
             inner: self,
@@ -151,8 +152,6 @@ impl Inner {
                 self.limit_io(priority, used - granted).await;
                 granted = used;
                 if self.is_closing() {
-                    output.abandon();
-                    values.abandon();
                     return Err(crate::Error::Closed);
                 }
             }
@@ -171,7 +170,7 @@ impl Inner {
         let values = values.finish().await?;
         self.sync_directory().await?;
         Ok(Merged {
-            tables: output.tables,
+            tables: output.tables.keep(),
             values,
             retain,
         })
@@ -239,7 +238,7 @@ struct Output<'a> {
     priority: Priority,
     writer: Option<TableWriter>,
     last: Option<crate::Key>,
-    tables: Vec<Arc<Table>>,
+    tables: NewTables,
 }
 
 impl Output<'_> {
@@ -275,10 +274,5 @@ impl Output<'_> {
             context.charge();
         }
         Ok(())
-    }
-
-    /// Gives up what was written.
-    fn abandon(self) {
-        self.tables.iter().for_each(|table| table.mark_obsolete());
     }
 }

@@ -12,6 +12,7 @@ use crate::config::GcMethod;
 use crate::context::ReadContext;
 use crate::error::{Error, Result};
 use crate::metrics::add;
+use crate::new_files::NewFile;
 use crate::retain::{Garbage, discard};
 use crate::state::Inner;
 use crate::storage::{Entry, Kind, ValuePointer};
@@ -25,7 +26,7 @@ pub(crate) struct Values<'a> {
     version: Arc<Version>,
     /// Files on disk whose values are written anew.
     victims: BTreeSet<u64>,
-    writers: Vec<ValueLogWriter>,
+    writers: Vec<(ValueLogWriter, NewFile)>,
     /// Bytes read and written so far to write values anew.
     pub(crate) moved_bytes: u64,
 }
@@ -122,14 +123,15 @@ impl<'a> Values<'a> {
         if self
             .writers
             .last()
-            .is_none_or(|writer| writer.bytes() >= full)
+            .is_none_or(|(writer, _)| writer.bytes() >= full)
         {
             let number = inner.new_number();
             let path = FileKind::Values.path(&inner.directory, number);
-            self.writers
-                .push(ValueLogWriter::create(&inner.env, path, number).await?);
+            let unfinished = NewFile::new(&inner.env.fs, &path);
+            let writer = ValueLogWriter::create(&inner.env, path, number).await?;
+            self.writers.push((writer, unfinished));
         }
-        let writer = self.writers.last_mut().expect("just pushed");
+        let (writer, _) = self.writers.last_mut().expect("just pushed");
         let moved = ValuePointer {
             file: writer.number,
             offset: writer.bytes(),
@@ -145,27 +147,19 @@ impl<'a> Values<'a> {
         }))
     }
 
-    /// Makes the files durable that values were written to; with their bytes.
+    /// Makes the files durable that values were written to, and returns them with their bytes.
     pub(crate) async fn finish(&mut self) -> Result<Vec<(Arc<ValueFile>, u64)>> {
-        let mut files = Vec::new();
-        for mut writer in std::mem::take(&mut self.writers) {
+        for (writer, _) in &mut self.writers {
             writer.sync().await?;
+        }
+        let mut files = Vec::new();
+        for (writer, unfinished) in std::mem::take(&mut self.writers) {
             let path = writer.path().to_path_buf();
-            let file = ValueFile::new(
-                writer.number,
-                path,
-                writer.file(),
-                self.inner.env.fs.clone(),
-            );
+            let fs = self.inner.env.fs.clone();
+            let file = ValueFile::new(writer.number, path, writer.file(), fs);
             files.push((Arc::new(file), writer.bytes()));
+            unfinished.keep();
         }
         Ok(files)
-    }
-
-    /// Gives up what was written.
-    pub(crate) fn abandon(&mut self) {
-        for writer in self.writers.drain(..) {
-            self.inner.remove_file(writer.path());
-        }
     }
 }

@@ -17,10 +17,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::blob::past_the_end;
-use super::{BoxFuture, Clock, Env, File, Fs, Io, Spawn, Work, lock, opened_for_reading};
+use super::{
+    BoxFuture, Clock, Env, File, Fs, Io, Spawn, Work, earlier_sync_failed, lock, opened_for_reading,
+};
 
 /// Reads longer than this are compared with the file's length before memory is allocated for them, so that a damaged
 /// length cannot ask for more memory than there is.
@@ -112,6 +115,7 @@ impl DiskFs {
         Arc::new(DiskFile {
             file: Arc::new(file),
             end: end.map(Mutex::new),
+            sync_failed: Arc::default(),
             runtime: self.runtime.clone(),
         })
     }
@@ -148,7 +152,14 @@ impl Fs for DiskFs {
         let mut names = Vec::new();
         for entry in fs::read_dir(directory)? {
             let entry = entry?;
-            if entry.file_type()?.is_file() {
+            let kind = entry.file_type()?;
+            let is_file = if kind.is_symlink() {
+                // One that leads nowhere takes the name all the same.
+                fs::metadata(entry.path()).map_or(true, |file| file.is_file())
+            } else {
+                kind.is_file()
+            };
+            if is_file {
                 names.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
@@ -185,14 +196,51 @@ impl Fs for DiskFs {
             .create(true)
             .truncate(false)
             .open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(file)),
-            Err(TryLockError::WouldBlock) => Err(io::Error::new(
-                io::ErrorKind::WouldBlock,
-                format!("{} is locked", path.display()),
-            )),
-            Err(TryLockError::Error(error)) => Err(error),
+        let locked = file.try_lock();
+        locked_file(path, file, locked)
+    }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        let file = fs::File::open(path)?;
+        let locked = file.try_lock_shared();
+        locked_file(path, file, locked)
+    }
+
+    fn open_files_max(&self) -> Option<u64> {
+        getrlimit(Resource::Nofile).current
+    }
+}
+
+/// The guard of a lock file, if it could be taken.
+fn locked_file(
+    path: &Path,
+    file: fs::File,
+    locked: Result<(), TryLockError>,
+) -> io::Result<Box<dyn Send + Sync>> {
+    match locked {
+        Ok(()) => Ok(Box::new(file)),
+        Err(TryLockError::WouldBlock) => {
+            let message = format!("{} is locked", path.display());
+            Err(io::Error::new(io::ErrorKind::WouldBlock, message))
         }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Raises the number of files that this process may have open to what the system allows it, and
+/// returns that number; None if there is no limit. Programs call it at their start: an engine
+/// bounds its open files by this number ([`EngineConfig::max_open_files`]).
+///
+/// [`EngineConfig::max_open_files`]: crate::EngineConfig::max_open_files
+pub fn raise_open_files_max() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
     }
 }
 
@@ -200,6 +248,8 @@ struct DiskFile {
     file: Arc<fs::File>,
     /// Where the next append goes; none for a file opened for reading.
     end: Option<Mutex<u64>>,
+    /// Whether a sync has failed; held while one runs, so that they go one after the other.
+    sync_failed: Arc<Mutex<bool>>,
     runtime: Handle,
 }
 
@@ -244,7 +294,17 @@ impl File for DiskFile {
 
     fn sync(&self) -> Io<io::Result<()>> {
         let file = self.file.clone();
-        DiskFs::blocking(&self.runtime, move || file.sync_data())
+        let failed = self.sync_failed.clone();
+        // The answer is kept here, too: the caller may be gone when it comes.
+        DiskFs::blocking(&self.runtime, move || {
+            let mut failed = lock(&failed);
+            if *failed {
+                return Err(earlier_sync_failed());
+            }
+            let synced = file.sync_data();
+            *failed = synced.is_err();
+            synced
+        })
     }
 
     fn bytes(&self) -> io::Result<u64> {

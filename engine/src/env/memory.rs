@@ -112,6 +112,11 @@ impl Fs for MemoryFs {
         }
         self.locks.take(path)
     }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        lock(&self.names).get(path)?;
+        self.locks.take_shared(path)
+    }
 }
 
 struct MemoryFile {

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 
 mod blob;
+mod pool;
 mod tree;
 
 pub mod disk;
@@ -80,10 +81,19 @@ pub trait File: Send + Sync {
     fn append(&self, data: &[u8]) -> Io<io::Result<()>>;
 
     /// Makes everything appended so far survive a crash of the machine.
+    ///
+    /// After a sync that failed, every later sync through this handle fails, even if the caller of
+    /// the first one was dropped before it had the answer. A system reports bytes that could not be
+    /// written back once; to the next who asks it says that all is well (Rebello et al., "Can
+    /// Applications Recover from fsync Failures?", ATC 2020).
     fn sync(&self) -> Io<io::Result<()>>;
 
     /// Bytes in the file.
     fn bytes(&self) -> io::Result<u64>;
+
+    /// Says that no append and no sync will follow: the descriptor may be closed, and opened again
+    /// for a later read.
+    fn finish(&self) {}
 }
 
 /// A file system.
@@ -104,7 +114,8 @@ pub trait Fs: Send + Sync {
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// The names of the files in a directory, sorted.
+    /// The names of the files in a directory, sorted. A symbolic link to a file is a file, and so is
+    /// one that leads nowhere: the name is taken.
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
 
     /// Creates a directory and those above it, durably; one that exists is no error.
@@ -116,6 +127,19 @@ pub trait Fs: Send + Sync {
     /// Takes the exclusive lock file at `path` until the guard is dropped (or the process ends);
     /// [`io::ErrorKind::WouldBlock`] if somebody holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>>;
+
+    /// Takes the lock file at `path`, which must exist, together with others that only read, until
+    /// the guard is dropped; [`io::ErrorKind::WouldBlock`] if somebody holds it exclusively.
+    /// Nothing is written.
+    fn lock_shared(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// How many files the process may have open at a time; None if there is no limit.
+    fn open_files_max(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// CPU work done, in counts: what a simulation charges time for, and what `metrics` reports.
@@ -251,6 +275,13 @@ pub struct Env {
 /// that cannot fail half-way.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) use pool::bounded;
+
+/// The answer to a sync after one that failed.
+fn earlier_sync_failed() -> io::Error {
+    io::Error::other("an earlier sync of the file failed: what it was for may be lost")
 }
 
 /// The answer to an append through a handle that [`Fs::open`] gave.

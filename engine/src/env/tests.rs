@@ -173,6 +173,17 @@ fn locks_law(env: &Env, root: &Path) {
     drop(held);
     drop(env.fs.lock(&path).unwrap());
     drop(other);
+    let kind = |lock: std::io::Result<Box<dyn Send + Sync>>| lock.err().map(|error| error.kind());
+    let missing = env.fs.lock_shared(&root.join("LOCK3"));
+    assert_eq!(kind(missing), Some(ErrorKind::NotFound));
+    let first = env.fs.lock_shared(&path).unwrap();
+    let second = env.fs.lock_shared(&path).unwrap();
+    drop(first);
+    assert_eq!(kind(env.fs.lock(&path)), Some(ErrorKind::WouldBlock));
+    drop(second);
+    let held = env.fs.lock(&path).unwrap();
+    assert_eq!(kind(env.fs.lock_shared(&path)), Some(ErrorKind::WouldBlock));
+    drop(held);
     assert_eq!(env.fs.list(root).unwrap(), ["LOCK", "LOCK2"]);
 }
 
@@ -181,6 +192,21 @@ fn the_disk_keeps_the_law() {
     let directory = tempfile::tempdir().unwrap();
     let world = DiskWorld::new(2).unwrap();
     world.block_on(file_system_law(&world.env(), directory.path()));
+}
+
+#[test]
+fn symbolic_links_to_files_are_files_and_dangling_ones_take_the_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("elsewhere");
+    let world = DiskWorld::new(1).unwrap();
+    let fs = world.env().fs;
+    fs.create_directory(&target).unwrap();
+    fs.create(&target.join("file")).unwrap();
+    for (name, leads_to) in [("a", "file"), ("b", "nothing"), ("c", "")] {
+        let link = directory.path().join(name);
+        std::os::unix::fs::symlink(target.join(leads_to), link).unwrap();
+    }
+    assert_eq!(fs.list(directory.path()).unwrap(), ["a", "b"]);
 }
 
 #[test]

@@ -139,31 +139,67 @@ fn missing(path: &Path) -> io::Error {
 
 /// The lock files that are held.
 #[derive(Clone, Default)]
-pub(super) struct Locks(Arc<Mutex<BTreeSet<PathBuf>>>);
+pub(super) struct Locks(Arc<Mutex<BTreeMap<PathBuf, Holders>>>);
+
+/// Who holds a lock file.
+enum Holders {
+    One,
+    Shared(usize),
+}
 
 impl Locks {
-    /// Holds `path` until the guard is dropped; [`io::ErrorKind::WouldBlock`] if it is held.
+    /// Holds `path` alone until the guard is dropped; [`io::ErrorKind::WouldBlock`] if it is held.
     pub(super) fn take(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
-        if !lock(&self.0).insert(path.to_path_buf()) {
-            return Err(io::Error::new(
-                io::ErrorKind::WouldBlock,
-                format!("{} is locked", path.display()),
-            ));
+        let mut locks = lock(&self.0);
+        if locks.contains_key(path) {
+            return Err(locked(path));
         }
-        Ok(Box::new(Held {
+        locks.insert(path.to_path_buf(), Holders::One);
+        Ok(self.guard(path))
+    }
+
+    /// Holds `path` together with others until the guard is dropped; [`io::ErrorKind::WouldBlock`]
+    /// if one holds it alone.
+    pub(super) fn take_shared(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        let mut locks = lock(&self.0);
+        let holders = locks
+            .entry(path.to_path_buf())
+            .or_insert(Holders::Shared(0));
+        match holders {
+            Holders::One => return Err(locked(path)),
+            Holders::Shared(count) => *count += 1,
+        }
+        Ok(self.guard(path))
+    }
+
+    fn guard(&self, path: &Path) -> Box<dyn Send + Sync> {
+        Box::new(Guard {
             locks: self.clone(),
             path: path.to_path_buf(),
-        }))
+        })
+    }
+
+    fn release(&self, path: &Path) {
+        let mut locks = lock(&self.0);
+        match locks.get_mut(path) {
+            Some(Holders::Shared(count)) if *count > 1 => *count -= 1,
+            _ => drop(locks.remove(path)),
+        }
     }
 }
 
-struct Held {
+fn locked(path: &Path) -> io::Error {
+    let message = format!("{} is locked", path.display());
+    io::Error::new(io::ErrorKind::WouldBlock, message)
+}
+
+struct Guard {
     locks: Locks,
     path: PathBuf,
 }
 
-impl Drop for Held {
+impl Drop for Guard {
     fn drop(&mut self) {
-        lock(&self.locks.0).remove(&self.path);
+        self.locks.release(&self.path);
     }
 }

@@ -1,5 +1,6 @@
 //! What a repair takes from the logs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::storage::{BatchReader, Entry, Key, Kind, Sequence};
 use crate::verify::is_damage;
 use crate::version::{Edit, FileKind, Recovered, Version};
 use crate::wal::format::{FILE_HEADER_BYTES, Record};
-use crate::wal::{Replay, replay};
+use crate::wal::{Chain, Link, Replay};
 
 /// What the logs hold.
 #[derive(Default)]
@@ -44,8 +45,8 @@ struct Walk {
     flushed: Sequence,
     /// Whether the manifest was lost.
     rebuilds: bool,
-    /// The last log read, and where it ended.
-    last: Option<(u64, u64)>,
+    /// How the logs read so far follow on one another.
+    chain: Chain,
     /// Whether what follows is cut off from what was read.
     stopped: bool,
 }
@@ -81,7 +82,11 @@ impl Repair<'_> {
             filling,
             flushed,
             rebuilds: stored.is_none(),
-            last: None,
+            chain: Chain::new(
+                self.directory,
+                stored.map(durable_bytes).unwrap_or_default(),
+                stored.map(|_| flushed),
+            ),
             stopped: false,
         };
         if let Some(wal_min) = wal_min.filter(|wal_min| wals.first() != Some(wal_min)) {
@@ -127,7 +132,9 @@ impl Repair<'_> {
             next_number: self.next_number,
             wal_min: edit.wal_min.unwrap_or(0),
             wals: wals.to_vec(),
+            logs_durable: durable_bytes(edit),
             leftovers: Vec::new(),
+            manifest: None,
         };
         match recovery::replay(self.env, self.directory, self.config, &recovered).await {
             Ok(replayed) => Ok(Some(Logs {
@@ -155,8 +162,7 @@ impl Repair<'_> {
             return Ok(0);
         };
         loop {
-            let previous = match replay(self.env, &FileKind::Wal.path(self.directory, start)).await
-            {
+            let previous = match Replay::open(self.env, self.directory, start).await {
                 Ok(log) => log.header().previous,
                 Err(error) if is_damage(&error) => return Ok(start),
                 Err(error) => return Err(error),
@@ -170,7 +176,7 @@ impl Repair<'_> {
 
     async fn read_log(&mut self, wal: u64, walk: &mut Walk) -> Result<()> {
         let path = FileKind::Wal.path(self.directory, wal);
-        let mut log = match replay(self.env, &path).await {
+        let mut log = match Replay::open(self.env, self.directory, wal).await {
             Ok(log) => log,
             Err(error) if is_damage(&error) => {
                 self.report.losses.push(Loss::of(&error, &path));
@@ -179,16 +185,31 @@ impl Repair<'_> {
             }
             Err(error) => return Err(error),
         };
-        let header = log.header();
-        walk.stopped |= walk
-            .last
-            .is_some_and(|(last, bytes)| header.previous != last || header.previous_bytes > bytes);
+        if !walk.stopped {
+            match walk.chain.link(wal, &mut log) {
+                Ok(Link::Follows) => {}
+                Ok(Link::Orphan) => return Ok(()),
+                Ok(Link::CutOff) => walk.stopped = true,
+                Err(error) => {
+                    self.report.losses.push(Loss::of(&error, &path));
+                    walk.stopped = true;
+                }
+            }
+        }
         if walk.stopped {
-            self.tell_cut_off(&path, log, walk.flushed);
+            self.report_cut_off(&path, log, walk.flushed);
             return Ok(());
         }
-        let records: Vec<Record> = std::iter::from_fn(|| log.next()).collect();
-        // A rebuild that was cut short may have left a table without what these removed, beside those that hold it still.
+        let mut records = Vec::new();
+        let hole = loop {
+            match log.next() {
+                Ok(Some(record)) => records.push(record),
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        // A rebuild that was cut short may have left a table without what these removed, beside
+        // those that hold it still.
         let removes =
             |entry: &Entry| walk.rebuilds && matches!(entry.kind, Kind::Delete | Kind::DeleteRange);
         let wanted = |record: &Record| {
@@ -200,23 +221,19 @@ impl Repair<'_> {
         };
         let wanted = records.iter().flat_map(wanted).collect();
         self.take(&path, wanted, walk).await?;
-        walk.last = Some((wal, log.offset()));
+        walk.chain.add(wal, &log);
         if !log.is_complete() {
             walk.stopped = true;
-            if log.check_torn_at(&path, log.offset()).is_err() {
-                let offset = log.offset();
-                let loss = Loss::new(
-                    &path,
-                    offset,
-                    "a record that was synced does not read back, nor is what follows kept",
-                );
-                let (entries, bytes) = (
-                    writes_from(&mut log, walk.flushed),
-                    Some(log.bytes() - offset),
-                );
+            let damage = hole.or_else(|| log.check_torn().err());
+            let damage = damage.or_else(|| walk.chain.check_durable_of(wal).err());
+            if let Some(error) = damage {
+                let loss = Loss::of(&error, &path);
+                let bytes = Some(log.bytes() - log.offset());
+                let entries = Some(writes_from(&mut log, walk.flushed));
                 self.report.losses.push(Loss {
+                    what: format!("{}; nothing that follows is kept", loss.what),
                     bytes,
-                    entries: Some(entries),
+                    entries,
                     ..loss
                 });
             }
@@ -224,8 +241,8 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Tells of a log that does not follow on what was read, unless all of it is in tables.
-    fn tell_cut_off(&mut self, path: &Path, mut log: Replay, flushed: Sequence) {
+    /// Reports a log that does not follow what was read, unless all of it is in tables.
+    fn report_cut_off(&mut self, path: &Path, mut log: Replay, flushed: Sequence) {
         let writes = writes_from(&mut log, flushed);
         if writes > 0 {
             let loss = Loss::new(
@@ -288,6 +305,11 @@ fn entries(record: &Record) -> Vec<Entry> {
             value,
         })
         .collect()
+}
+
+fn durable_bytes(edit: &Edit) -> BTreeMap<u64, u64> {
+    let parts = edit.logs_durable.iter();
+    parts.map(|part| (part.log, part.bytes)).collect()
 }
 
 fn last_of(record: &Record) -> Sequence {

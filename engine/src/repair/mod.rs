@@ -24,17 +24,17 @@ use serde::Serialize;
 use crate::checkpoint::{UNFINISHED, link_or_copy};
 use crate::config::EngineConfig;
 use crate::context::ReadContext;
-use crate::env::Env;
+use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::merge::Merge;
-use crate::open::take_lock;
+use crate::open::{ReadAccess, take_lock};
 use crate::ranges::RangeSet;
 use crate::retain::Retain;
 use crate::sst::Table;
 use crate::state::Policies;
 use crate::storage::{Direction, Key, Sequence};
-use crate::verify::{is_damage, no_cache};
+use crate::verify::{check_directory, is_damage, no_cache};
 use crate::version::{AddedTable, CURRENT, Edit, FileKind, Manifest, Run, Version, read_back};
 use crate::vlog::ValueFileState;
 use crate::wal::WalWriter;
@@ -72,6 +72,8 @@ pub struct RepairReport {
     pub losses: Vec<Loss>,
     /// Files that were moved to `lost/`, or would be.
     pub moved: Vec<String>,
+    /// What a verification still finds wrong after the repair. Empty: the database is lawful.
+    pub problems: Vec<String>,
 }
 
 /// Something lost.
@@ -137,7 +139,7 @@ impl Loss {
     }
 }
 
-/// Repairs `directory`, or says what a repair would do.
+/// Repairs `directory`, or says what a repair would do. The result is verified.
 pub(crate) async fn repair(
     env: &Env,
     directory: &Path,
@@ -145,12 +147,44 @@ pub(crate) async fn repair(
     dry_run: bool,
 ) -> Result<RepairReport> {
     config.validate()?;
+    let env = &bounded(env, u64::from(config.max_open_files));
     env.fs
         .list(directory)
         .map_err(|error| Error::io("list", directory, error))?;
     let _lock = take_lock(env, directory)?;
+    let mut report = repair_once(env, directory, config, dry_run, Vec::new()).await?;
+    if report.sound {
+        // Each file is sound. Together they may not be.
+        let problems = check(env, directory).await?;
+        if problems.is_empty() {
+            return Ok(report);
+        }
+        report = repair_once(env, directory, config, dry_run, problems).await?;
+    }
+    if !dry_run {
+        report.problems = check(env, directory).await?;
+    }
+    Ok(report)
+}
+
+/// What a verification finds wrong.
+async fn check(env: &Env, directory: &Path) -> Result<Vec<String>> {
+    let report = check_directory(env, directory, &ReadAccess::of_owner()).await?;
+    Ok(report.problems)
+}
+
+/// Repairs each file, and writes the state again if anything was wrong: with a file, or with what
+/// files say together, which is `problems`.
+async fn repair_once(
+    env: &Env,
+    directory: &Path,
+    config: &EngineConfig,
+    dry_run: bool,
+    problems: Vec<String>,
+) -> Result<RepairReport> {
     let cache = no_cache()?;
     let context = ReadContext::new(&cache, &*env.clock).in_background();
+    let loss = |what: String| Loss::new(directory, 0, what);
     let mut repair = Repair {
         env,
         directory,
@@ -159,6 +193,7 @@ pub(crate) async fn repair(
         context,
         report: RepairReport {
             dry_run,
+            losses: problems.into_iter().map(loss).collect(),
             ..RepairReport::default()
         },
         names: env
@@ -295,8 +330,13 @@ impl Repair<'_> {
         }
         self.next_number = largest.unwrap_or(0) + 1;
         match read_back(self.env, self.directory).await {
-            Ok((_, edit)) => {
+            Ok((path, edit)) => {
                 self.next_number = self.next_number.max(edit.next_number.unwrap_or(0));
+                if let Some(what) = overlap(&edit) {
+                    self.report.rebuilt = true;
+                    self.report.losses.push(Loss::new(&path, 0, what));
+                    return Ok(None);
+                }
                 Ok(Some(edit))
             }
             Err(error) if is_damage(&error) => {
@@ -389,6 +429,7 @@ impl Repair<'_> {
     ) -> Result<()> {
         let rebuilt = stored.is_none();
         let mut edit = stored.unwrap_or_default();
+        let durable = std::mem::take(&mut edit.logs_durable);
         edit.added = kept;
         edit.table_swept
             .retain(|(table, _)| tables.contains_key(table));
@@ -421,13 +462,15 @@ impl Repair<'_> {
         let manifest = self.number();
         let wal_min = edit.wal_min.filter(|_| logs.stay).unwrap_or(manifest);
         if wal_min == manifest {
-            WalWriter::create(self.env, self.directory, manifest, None).await?;
+            let first = sequence + 1;
+            WalWriter::create(self.env, self.directory, manifest, first, None).await?;
         }
         self.set_aside().await?;
         let base = Edit {
             wal_min: Some(wal_min),
             next_number: Some(self.next_number),
             sequence: Some(sequence),
+            logs_durable: if logs.stay { durable } else { Vec::new() },
             ..Edit::default()
         };
         Manifest::begin(self.env, self.directory, manifest, &version, base).await?;
@@ -494,6 +537,27 @@ impl Repair<'_> {
             .await
             .map_err(|error| Error::io("sync", directory, error))
     }
+}
+
+/// Says which tables of one run hold the same keys; None if none do.
+fn overlap(edit: &Edit) -> Option<String> {
+    let mut runs: BTreeMap<(usize, u64), Vec<&TableFacts>> = BTreeMap::new();
+    for table in &edit.added {
+        let run = runs.entry((table.level, table.run)).or_default();
+        run.push(&*table.facts);
+    }
+    for ((level, _), tables) in &mut runs {
+        tables.sort_by(|one, other| one.smallest.cmp(&other.smallest));
+        for pair in tables.windows(2) {
+            if pair[0].largest >= pair[1].smallest {
+                let (one, other) = (pair[0].id, pair[1].id);
+                return Some(format!(
+                    "in level {level} tables {one} and {other} overlap in one run"
+                ));
+            }
+        }
+    }
+    None
 }
 
 /// A table that no manifest lists: what is known of it is its number.

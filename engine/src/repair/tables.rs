@@ -32,24 +32,21 @@ impl Repair<'_> {
                 }
             }
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                let facts = &listed.facts;
-                let loss = Loss {
-                    entries: Some(facts.entries),
-                    ..Loss::new(&path, 0, "the table is missing")
-                };
-                let loss = Loss {
-                    bytes: Some(facts.bytes),
-                    ..loss
-                };
-                self.report
-                    .losses
-                    .push(loss.keys(Some(&facts.smallest), Some(&facts.largest)));
+                let loss = lost_table(&path, &listed.facts, "the table is missing");
+                self.report.losses.push(loss);
                 return Ok(Vec::new());
             }
             Err(error) if is_damage(&error) => {}
             Err(error) => return Err(error),
         }
         self.discarded.insert(FileKind::Table.name(id));
+        if known && self.is_another_table(listed).await? {
+            let what = "the file holds another table, whole; the one that belongs here is lost";
+            self.report
+                .losses
+                .push(lost_table(&path, &listed.facts, what));
+            return Ok(Vec::new());
+        }
         self.report.tables_salvaged += 1;
         self.salvage(&path, known.then_some(&*listed.facts)).await
     }
@@ -77,6 +74,17 @@ impl Repair<'_> {
             })
             .await?;
         Ok((Arc::new(table), values))
+    }
+
+    /// Whether the file of a listed table is a sound one that the manifest does not mean here.
+    async fn is_another_table(&mut self, listed: &AddedTable) -> Result<bool> {
+        let id = listed.facts.id;
+        let path = FileKind::Table.path(self.directory, id);
+        match Table::discover(self.env.fs.clone(), path, id, &mut self.context).await {
+            Ok(table) => Ok(**table.facts() != *listed.facts),
+            Err(error) if is_damage(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The entries of `values` whose values are not there, by value file.
@@ -183,8 +191,10 @@ impl Repair<'_> {
         for place in &salvage.places {
             let entries = salvage.entries(place, &mut self.context).await?;
             let follows = |entries: &Vec<Entry>| {
-                last.as_ref()
-                    .is_none_or(|last| last.order(&entries[0]).is_lt())
+                let in_order = last
+                    .as_ref()
+                    .is_none_or(|last| last.order(&entries[0]).is_lt());
+                in_order && facts.is_none_or(|facts| belong_to(entries, facts))
             };
             let Some(entries) = entries.filter(follows) else {
                 let loss = Loss::new(path, place.span.start, "a data block does not read back");
@@ -239,6 +249,26 @@ impl Repair<'_> {
             .extend(lost.into_iter().map(|loss| loss.keys(before, after)));
         sink.finish(self).await
     }
+}
+
+/// Whether entries can be of the table that `facts` describe: others are of another table, whose
+/// bytes came into its file.
+fn belong_to(entries: &[Entry], facts: &TableFacts) -> bool {
+    let sequences = facts.sequence_min..=facts.sequence_max;
+    entries.iter().all(|entry| {
+        (&facts.smallest..=&facts.largest).contains(&&entry.key)
+            && sequences.contains(&entry.sequence)
+    })
+}
+
+/// The loss of a whole table.
+fn lost_table(path: &Path, facts: &TableFacts, what: &str) -> Loss {
+    let loss = Loss {
+        entries: Some(facts.entries),
+        bytes: Some(facts.bytes),
+        ..Loss::new(path, 0, what)
+    };
+    loss.keys(Some(&facts.smallest), Some(&facts.largest))
 }
 
 /// The entry in memory of its own, not its block's.

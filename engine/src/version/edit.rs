@@ -11,6 +11,7 @@ use crate::retain::Garbage;
 use crate::sst::Table;
 use crate::storage::Sequence;
 use crate::vlog::{Extents, ValueFacts, ValueFile, ValueFileState};
+use crate::wal::LogPart;
 
 /// A table that joins a run. A run that is not there yet becomes the newest of its level.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub(crate) struct Edit {
     pub(crate) next_number: Option<u64>,
     /// Every write up to this one is in the tables and range tombstones, none after it is.
     pub(crate) sequence: Option<Sequence>,
+    /// How far logs are known to be on the device.
+    pub(crate) logs_durable: Vec<LogPart>,
     /// Tables that leave, with their level.
     pub(crate) removed: Vec<(usize, TableId)>,
     /// Tables that join.
@@ -191,7 +194,10 @@ impl Edit {
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         let normal = |edit: &Self| {
             let mut edit = edit.clone();
-            (edit.wal_min, edit.next_number, edit.sequence) = (None, None, None);
+            edit.wal_min = None;
+            edit.next_number = None;
+            edit.sequence = None;
+            edit.logs_durable.clear();
             // In a run tables stand in the order of their keys, whatever the order in which they joined.
             let mut runs: BTreeMap<usize, Vec<RunId>> = BTreeMap::new();
             for table in &edit.added {

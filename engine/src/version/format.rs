@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file     "AURAMAN1" | format u32 | record | record | ...
-//! record   checksum u32 | bytes u32 | edit
+//! record   header checksum u32 | checksum u32 | bytes u32 | edit
 //! edit     field | field | ...
 //! field    tag u8, then by tag (every number a varint, `bytes` a varint length and the bytes):
 //!   1 wal_min       number
@@ -18,6 +18,7 @@
 //!  11 values_dead     file, count, then for each part: its start less the end of the part before, its bytes
 //!  12 values_moved    file, file on disk
 //!  13 values_settled  file, bytes
+//!  14 logs_durable    log, bytes
 //!  20 ranges_added    sequence, start bytes, end bytes (empty: no end)
 //!  21 ranges_removed  sequence
 //!  22 table_swept     table, sequence
@@ -25,9 +26,13 @@
 //! CURRENT  the manifest's file name | "\n" | its CRC32C in hexadecimal | "\n"
 //! ```
 //!
-//! The checksum is CRC32C over the bytes and the edit. The first record of a manifest is the whole state when it was
-//! begun, so that older manifests are never needed. Format 1 knew garbage only as a sum of bytes (tag 9): it is read, and that
-//! garbage stays where it is, for nobody knows which bytes it was.
+//! Checksums are CRC32C: one over the edit, one over the number of the manifest and the header
+//! after it, so that a scan for records behind damage looks at each byte once. The first record of
+//! a manifest is the whole state when it was begun, so older manifests are never needed.
+//!
+//! Older formats are read. Formats 1 and 2 have one checksum, over the bytes and the edit. Format 1
+//! knew garbage only as a sum of bytes (tag 9): that garbage stays where it is, because nobody
+//! knows which bytes it was.
 
 use std::sync::Arc;
 
@@ -37,12 +42,13 @@ use bytes::Bytes;
 use super::edit::{AddedTable, Edit};
 use crate::codec::{Fields, put_bytes, put_varint};
 use crate::ranges::RangeTombstone;
+use crate::wal::LogPart;
 
 /// The first bytes of a manifest.
 pub(crate) const MAGIC: &[u8; 8] = b"AURAMAN1";
 
 /// The format written here; a larger one is refused.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// Bytes before the first record.
 pub(crate) const HEADER_BYTES: usize = 12;
@@ -54,26 +60,75 @@ pub(crate) fn header() -> Vec<u8> {
     out
 }
 
-/// A record.
-pub(crate) fn encode(edit: &Edit) -> Vec<u8> {
+/// How the records of a file are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// As drawn at the head of this file.
+    Current {
+        /// The number of the manifest, which the checksums of its records cover.
+        manifest: u64,
+    },
+    /// As formats 1 and 2 wrote it.
+    Format2,
+}
+
+impl Layout {
+    /// The layout of manifest `number` in `format`; None if the format is newer.
+    pub(crate) fn of(format: u32, number: u64) -> Option<Self> {
+        match format {
+            FORMAT => Some(Self::Current { manifest: number }),
+            1 | 2 => Some(Self::Format2),
+            _ => None,
+        }
+    }
+}
+
+fn header_checksum(manifest: u64, header: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&manifest.to_le_bytes()), header)
+}
+
+fn half(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
+}
+
+/// A record of manifest `number`.
+pub(crate) fn encode(edit: &Edit, number: u64) -> Vec<u8> {
     let payload = encode_edit(edit);
     let mut out = vec![0; 4];
+    out.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
     out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    out.extend_from_slice(&payload);
-    let checksum = crc32c::crc32c(&out[4..]);
+    let checksum = header_checksum(number, &out[4..]);
     out[..4].copy_from_slice(&checksum.to_le_bytes());
+    out.extend_from_slice(&payload);
     out
 }
 
-/// The record that starts at `offset` of a whole file, and where the next one starts; None where there is no sound one.
-pub(crate) fn decode(file: &[u8], offset: usize) -> Option<(Edit, usize)> {
-    let header: &[u8; 8] = file.get(offset..)?.first_chunk()?;
-    let half = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("4 bytes"));
-    let end = (offset + 8).checked_add(half(4) as usize)?;
-    if crc32c::crc32c(file.get(offset + 4..end)?) != half(0) {
-        return None;
+/// The record that starts at `offset` of a whole file, and where the next one starts; None if
+/// there is no sound one.
+pub(crate) fn decode(file: &[u8], offset: usize, layout: Layout) -> Option<(Edit, usize)> {
+    match layout {
+        Layout::Current { manifest } => {
+            let header: &[u8; 12] = file.get(offset..)?.first_chunk()?;
+            if half(header, 0) != header_checksum(manifest, &header[4..]) {
+                return None;
+            }
+            let start = offset + 12;
+            let end = start.checked_add(half(header, 8) as usize)?;
+            let payload = file.get(start..end)?;
+            let sound = crc32c::crc32c(payload) == half(header, 4);
+            Some((decode_edit(payload).filter(|_| sound)?, end))
+        }
+        Layout::Format2 => {
+            let header: &[u8; 8] = file.get(offset..)?.first_chunk()?;
+            let start = offset + 8;
+            let end = start.checked_add(half(header, 4) as usize)?;
+            let payload = file.get(start..end)?;
+            // Bytes that are no edit are found out after a few of them, without the checksum.
+            let edit = decode_edit(payload)?;
+            let sound = crc32c::crc32c(&file[offset + 4..end]) == half(header, 0);
+            sound.then_some((edit, end))
+        }
     }
-    Some((decode_edit(&file[offset + 8..end])?, end))
 }
 
 fn put(out: &mut Vec<u8>, tag: u8, numbers: &[u64]) {
@@ -134,6 +189,9 @@ fn encode_edit(edit: &Edit) -> Vec<u8> {
     edit.values_settled
         .iter()
         .for_each(|(file, bytes)| put(&mut out, 13, &[*file, *bytes]));
+    edit.logs_durable
+        .iter()
+        .for_each(|part| put(&mut out, 14, &[part.log, part.bytes]));
     for RangeTombstone {
         sequence,
         start,
@@ -188,6 +246,10 @@ fn decode_edit(payload: &[u8]) -> Option<Edit> {
             13 => edit
                 .values_settled
                 .push((fields.varint()?, fields.varint()?)),
+            14 => edit.logs_durable.push(LogPart {
+                log: fields.varint()?,
+                bytes: fields.varint()?,
+            }),
             20 => edit.ranges_added.push(decode_range(&mut fields)?),
             21 => drop(edit.ranges_removed.insert(fields.varint()?)),
             22 => edit.table_swept.push((fields.varint()?, fields.varint()?)),
@@ -275,6 +337,7 @@ mod tests {
             wal_min: Some(5),
             next_number: Some(10),
             sequence: Some(300),
+            logs_durable: vec![LogPart { log: 5, bytes: 400 }],
             removed: vec![(0, 4)],
             added: vec![AddedTable {
                 level: 1,
@@ -305,34 +368,77 @@ mod tests {
         }
     }
 
+    const MANIFEST: u64 = 3;
+    const LAYOUT: Layout = Layout::Current { manifest: MANIFEST };
+
+    /// The bytes of `edit()`, in format 2 without the durable logs.
+    fn payload(durable_logs: &str) -> String {
+        format!(
+            "0105020a03ac020400040501080980201e020001ac02016101 7a0601040706 0803e8070a02\
+             0b03020814640a 0c0309 0d06c801 {durable_logs}\
+             14ab0201630263001 4ac0200001507 1609ac02"
+        )
+        .replace(' ', "")
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     #[test]
     fn the_bytes_of_an_edit_are_frozen() {
-        let record = encode(&edit());
-        let hex: String = record[4..]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        assert_eq!(
-            hex,
-            "46000000\
-             0105020a03ac020400040501080980201e020001ac02016101 7a0601040706 0803e8070a02\
-             0b03020814640a 0c0309 0d06c801\
-             14ab0201630263001 4ac0200001507 1609ac02"
-                .replace(' ', "")
-        );
-        assert_eq!(decode(&record, 0), Some((edit(), record.len())));
+        let record = encode(&edit(), MANIFEST);
+        assert_eq!(hex(&record[8..12]), "4a000000");
+        assert_eq!(hex(&record[12..]), payload("0e059003"));
+        assert_eq!(record[4..8], crc32c::crc32c(&record[12..]).to_le_bytes());
+        let mut salted = MANIFEST.to_le_bytes().to_vec();
+        salted.extend_from_slice(&record[4..12]);
+        assert_eq!(record[..4], crc32c::crc32c(&salted).to_le_bytes());
+        assert_eq!(decode(&record, 0, LAYOUT), Some((edit(), record.len())));
+        let other = Layout::Current { manifest: 4 };
+        assert_eq!(decode(&record, 0, other), None, "another manifest's");
+    }
+
+    /// `edit()` without what format 2 did not know, as format 2 wrote it.
+    fn format_2() -> (Edit, Vec<u8>) {
+        let edit = Edit {
+            logs_durable: Vec::new(),
+            ..edit()
+        };
+        let payload = encode_edit(&edit);
+        let mut record = vec![0; 4];
+        record.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        record.extend_from_slice(&payload);
+        let checksum = crc32c::crc32c(&record[4..]);
+        record[..4].copy_from_slice(&checksum.to_le_bytes());
+        (edit, record)
+    }
+
+    #[test]
+    fn format_2_is_read() {
+        let (edit, record) = format_2();
+        assert_eq!(hex(&record[4..8]), "46000000");
+        assert_eq!(hex(&record[8..]), payload(""));
+        let end = record.len();
+        assert_eq!(decode(&record, 0, Layout::Format2), Some((edit, end)));
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
-        let record = encode(&edit());
-        for bit in 0..record.len() * 8 {
-            let mut flipped = record.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(decode(&flipped, 0), None, "bit {bit}");
-        }
-        for cut in 0..record.len() {
-            assert_eq!(decode(&record[..cut], 0), None, "cut {cut}");
+        let old = (format_2().1, Layout::Format2);
+        for (record, layout) in [(encode(&edit(), MANIFEST), LAYOUT), old] {
+            for bit in 0..record.len() * 8 {
+                let mut flipped = record.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(decode(&flipped, 0, layout), None, "{layout:?}, bit {bit}");
+            }
+            for cut in 0..record.len() {
+                assert_eq!(
+                    decode(&record[..cut], 0, layout),
+                    None,
+                    "{layout:?}, cut {cut}"
+                );
+            }
         }
     }
 

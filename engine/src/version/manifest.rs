@@ -18,6 +18,7 @@ const ROLL_FACTOR: u64 = 2;
 /// An open manifest: edits are appended and synced one by one. It is begun anew when its edits have grown large against the
 /// state that they lead to.
 pub(crate) struct Manifest {
+    number: u64,
     file: Arc<dyn File>,
     path: PathBuf,
     /// Bytes of its first record, the whole state then.
@@ -45,8 +46,9 @@ impl Manifest {
             .create(&path)
             .map_err(|error| Error::io("create", &path, error))?;
         let mut content = format::header();
-        content.extend_from_slice(&format::encode(&snapshot(version, base.clone())));
+        content.extend_from_slice(&format::encode(&snapshot(version, base.clone()), number));
         let manifest = Self {
+            number,
             file,
             path,
             state_bytes: content.len() as u64,
@@ -83,13 +85,34 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Opens the manifest at `path` in place of one to write to: every edit fails. For an engine that
+    /// only reads.
+    pub(crate) fn open_to_read(env: &Env, path: &Path) -> Result<Self> {
+        let file = env
+            .fs
+            .open(path)
+            .map_err(|error| Error::io("open", path, error))?;
+        Ok(Self {
+            number: 0,
+            file,
+            path: path.to_owned(),
+            state_bytes: 0,
+            edit_bytes: 0,
+            base: Edit::default(),
+        })
+    }
+
     /// Makes an edit durable; its bytes.
     pub(crate) async fn append(&mut self, edit: &Edit) -> Result<u64> {
-        let record = format::encode(edit);
+        let record = format::encode(edit, self.number);
         self.append_synced(&record).await?;
         self.base.wal_min = edit.wal_min.or(self.base.wal_min);
         self.base.next_number = edit.next_number.or(self.base.next_number);
         self.base.sequence = edit.sequence.or(self.base.sequence);
+        let durable = &mut self.base.logs_durable;
+        durable.retain(|part| edit.logs_durable.iter().all(|other| other.log != part.log));
+        durable.extend_from_slice(&edit.logs_durable);
+        durable.retain(|part| Some(part.log) >= self.base.wal_min);
         self.edit_bytes += record.len() as u64;
         Ok(record.len() as u64)
     }

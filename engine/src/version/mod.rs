@@ -62,14 +62,15 @@ impl FileKind {
         format!("{number:06}.{}", self.extension())
     }
 
-    /// Reads back `name`.
+    /// The kind and number that `name` stands for; None for a name that the engine does not give.
     pub(crate) fn parse(name: &str) -> Option<(Self, u64)> {
         let (number, extension) = name.split_once('.')?;
         let kinds = [Self::Wal, Self::Table, Self::Values, Self::Manifest];
         let kind = kinds
             .into_iter()
             .find(|kind| kind.extension() == extension)?;
-        Some((kind, number.parse().ok()?))
+        let number: u64 = number.parse().ok()?;
+        (number >> 56 == 0 && kind.name(number) == name).then_some((kind, number))
     }
 }
 

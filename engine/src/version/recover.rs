@@ -3,10 +3,11 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::edit::{AddedTable, Edit};
+use super::format::Layout;
 use super::manifest::CURRENT;
 use super::{FileKind, Version, format};
 use crate::cache::BlockCache;
@@ -18,7 +19,12 @@ use crate::ranges::RangeTombstone;
 use crate::sst::Table;
 use crate::storage::Sequence;
 use crate::vlog::{ValueFacts, ValueFile};
+use crate::wal::LogPart;
 use crate::wal::format::FILE_HEADER_BYTES;
+
+/// A file whose number lies so far beyond the next one was not made by the engine. It is left where
+/// it is: numbers that go on behind it would soon be at their end.
+const STRAY_DISTANCE: u64 = 1 << 32;
 
 /// What a directory held.
 pub(crate) struct Recovered {
@@ -32,8 +38,12 @@ pub(crate) struct Recovered {
     pub(crate) wal_min: u64,
     /// Logs that hold writes which are in no table, the oldest first.
     pub(crate) wals: Vec<u64>,
+    /// How many bytes of logs are known to have been on the device, by the number of the log.
+    pub(crate) logs_durable: BTreeMap<u64, u64>,
     /// Files that nothing refers to: what a crash left behind.
     pub(crate) leftovers: Vec<String>,
+    /// The manifest in force; None in an empty directory.
+    pub(crate) manifest: Option<PathBuf>,
 }
 
 /// Reads the set of live files of `directory`; an empty directory holds an empty set.
@@ -49,26 +59,32 @@ pub(crate) async fn recover(
         .fs
         .list(directory)
         .map_err(|error| Error::io("list", directory, error))?;
-    let is_new = !names.iter().any(|name| name == CURRENT);
-    let state = if is_new {
+    let manifest = if names.iter().any(|name| name == CURRENT) {
+        Some(read_manifest(env, directory).await?)
+    } else {
         if names.iter().any(|name| name == UNFINISHED) {
             return Err(Error::Unfinished {
                 directory: directory.to_owned(),
             });
         }
         check_new(env, directory, &names)?;
-        State::default()
-    } else {
-        read_manifest(env, directory).await?.1
+        None
+    };
+    let is_new = manifest.is_none();
+    let (manifest, state) = match manifest {
+        Some(StoredManifest { path, state }) => (Some(path), state),
+        None => (None, State::default()),
     };
     let version = state.open_files(env, directory, cache).await?;
+    let ours = |number: u64| number < state.next_number.saturating_add(STRAY_DISTANCE);
     let files: Vec<_> = names
         .iter()
         .filter_map(|name| Some((name, FileKind::parse(name)?)))
+        .filter(|(_, (_, number))| ours(*number))
         .collect();
     let largest = files
         .iter()
-        .map(|(_, (_, number))| number.saturating_add(1))
+        .map(|(_, (_, number))| number + 1)
         .max()
         .unwrap_or(1);
     let mut wals: Vec<u64> = Vec::new();
@@ -78,7 +94,7 @@ pub(crate) async fn recover(
             FileKind::Wal => number >= state.wal_min,
             FileKind::Table => state.tables.contains_key(&number),
             FileKind::Values => state.values.values().any(|facts| facts.physical == number),
-            FileKind::Manifest => false,
+            FileKind::Manifest => manifest == Some(FileKind::Manifest.path(directory, number)),
         };
         match kind {
             FileKind::Wal if live => wals.push(number),
@@ -98,7 +114,9 @@ pub(crate) async fn recover(
         next_number,
         wal_min: state.wal_min,
         wals,
+        logs_durable: state.logs_durable,
         leftovers,
+        manifest,
     })
 }
 
@@ -138,10 +156,18 @@ fn open_named(fs: &dyn Fs, path: &Path) -> Result<Arc<dyn File>> {
     })
 }
 
+/// A manifest that was read back.
+struct StoredManifest {
+    path: PathBuf,
+    state: State,
+}
+
 /// The sum of a manifest's edits, as plain data.
 #[derive(Default)]
 struct State {
     wal_min: u64,
+    /// Bytes of logs that are on the device; only of logs that are needed.
+    logs_durable: BTreeMap<u64, u64>,
     next_number: u64,
     sequence: Sequence,
     tables: BTreeMap<u64, AddedTable>,
@@ -153,16 +179,17 @@ struct State {
     swept: BTreeMap<u64, Sequence>,
 }
 
-async fn read_manifest(env: &Env, directory: &Path) -> Result<(String, State)> {
+async fn read_manifest(env: &Env, directory: &Path) -> Result<StoredManifest> {
     let current = directory.join(CURRENT);
     let content = read_whole(env, &current).await?;
-    let name = format::decode_current(&content).ok_or_else(|| {
-        Error::corruption(
-            &current,
-            0,
-            "it does not name a manifest, or its checksum is wrong",
-        )
-    })?;
+    let unnamed = || {
+        let what = "it does not name a manifest, or its checksum is wrong";
+        Error::corruption(&current, 0, what)
+    };
+    let name = format::decode_current(&content).ok_or_else(unnamed)?;
+    let Some((FileKind::Manifest, number)) = FileKind::parse(name) else {
+        return Err(unnamed());
+    };
     let path = directory.join(name);
     let file = read_whole(env, &path).await?;
     let header: &[u8; format::HEADER_BYTES] = file
@@ -172,65 +199,54 @@ async fn read_manifest(env: &Env, directory: &Path) -> Result<(String, State)> {
         return Err(Error::corruption(&path, 0, "this is no manifest"));
     }
     let found = u32::from_le_bytes(header[8..].try_into().expect("4 bytes"));
-    if found > format::FORMAT {
+    let Some(layout) = Layout::of(found, number) else {
         return Err(Error::Format {
             file: path,
             found,
             supported: format::FORMAT,
         });
-    }
+    };
     let mut state = State::default();
     let mut at = format::HEADER_BYTES;
     while at < file.len() {
-        let Some((edit, next)) = format::decode(&file, at) else {
-            check_torn(&path, &file, at)?;
+        let Some((edit, next)) = format::decode(&file, at, layout) else {
+            check_torn(&path, &file, at, layout)?;
             break;
         };
         state.add(&path, at, &edit)?;
         at = next;
     }
     if at == format::HEADER_BYTES {
-        return Err(Error::corruption(
-            &path,
-            at as u64,
-            "its first record does not read back",
-        ));
+        let what = "its first record does not read back";
+        return Err(Error::corruption(&path, at as u64, what));
     }
-    Ok((name.to_owned(), state))
+    Ok(StoredManifest { path, state })
 }
 
-/// The name of the manifest in force, and the set of live files that it tells.
+/// The path of the manifest in force, and the set of live files that it states.
 ///
 /// # Errors
 /// As [`recover`].
-pub(crate) async fn read_back(env: &Env, directory: &Path) -> Result<(String, Edit)> {
-    let (name, state) = read_manifest(env, directory).await?;
-    let (wal_min, next_number, sequence) = (
-        Some(state.wal_min),
-        Some(state.next_number),
-        Some(state.sequence),
-    );
-    Ok((
-        name,
-        Edit {
-            wal_min,
-            next_number,
-            sequence,
-            ..state.edit()
-        },
-    ))
+pub(crate) async fn read_back(env: &Env, directory: &Path) -> Result<(PathBuf, Edit)> {
+    let StoredManifest { path, state } = read_manifest(env, directory).await?;
+    let edit = Edit {
+        wal_min: Some(state.wal_min),
+        next_number: Some(state.next_number),
+        sequence: Some(state.sequence),
+        logs_durable: state.durable_parts(),
+        ..state.edit()
+    };
+    Ok((path, edit))
 }
 
-/// Every edit is synced before it takes effect, so only the last can be torn: a sound one after it proves damage.
-fn check_torn(path: &Path, file: &[u8], at: usize) -> Result<()> {
-    if (at + 1..file.len())
-        .any(|later| format::decode(file, later).is_some_and(|(edit, _)| edit != Edit::default()))
-    {
-        return Err(Error::corruption(
-            path,
-            at as u64,
-            "an edit before the last does not read back",
-        ));
+/// Every edit is synced before it takes effect, so only the last can be torn: a sound one after it
+/// proves damage. O(bytes of the file).
+fn check_torn(path: &Path, file: &[u8], at: usize, layout: Layout) -> Result<()> {
+    let is_edit =
+        |at| format::decode(file, at, layout).is_some_and(|(edit, _)| edit != Edit::default());
+    if (at + 1..file.len()).any(is_edit) {
+        let what = "an edit before the last does not read back";
+        return Err(Error::corruption(path, at as u64, what));
     }
     Ok(())
 }
@@ -252,6 +268,9 @@ impl State {
         self.wal_min = edit.wal_min.unwrap_or(self.wal_min);
         self.next_number = edit.next_number.unwrap_or(self.next_number);
         self.sequence = edit.sequence.unwrap_or(self.sequence);
+        let durable = edit.logs_durable.iter().map(|part| (part.log, part.bytes));
+        self.logs_durable.extend(durable);
+        self.logs_durable = self.logs_durable.split_off(&self.wal_min);
         if (self.next_number | self.sequence) >> 56 != 0 {
             return Err(Error::corruption(
                 path,
@@ -343,6 +362,14 @@ impl State {
             .edit()
             .apply(&Version::default(), &tables, &values)
             .expect("edits were applied one by one"))
+    }
+
+    fn durable_parts(&self) -> Vec<LogPart> {
+        let part = |(log, bytes): (&u64, &u64)| LogPart {
+            log: *log,
+            bytes: *bytes,
+        };
+        self.logs_durable.iter().map(part).collect()
     }
 
     /// The edit that makes the whole of it out of nothing.

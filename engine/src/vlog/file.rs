@@ -122,6 +122,11 @@ impl ValueFile {
             .map_err(|error| Error::io("sync", &self.path, error))
     }
 
+    /// Says that nothing more is written to it.
+    pub(crate) fn finish(&self) {
+        self.file.finish();
+    }
+
     /// Exactly `bytes` bytes at `offset`, past the cache.
     pub(crate) async fn read(&self, offset: u64, bytes: usize) -> Result<bytes::Bytes> {
         self.file

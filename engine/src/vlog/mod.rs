@@ -7,7 +7,6 @@
 //!
 //! - [`mod@format`] draws the files; [`staged`] frames values; [`queues`] appends them, several files in parallel.
 //! - [`mod@file`] is a file on disk, [`state`] what the set of live files knows of it; [`walk`] reads frames one after the other.
-//! - [`sticky`] remembers a sync that failed.
 //! - [`extents`] is what became garbage, [`section`] where the frames of a collected file lie now.
 
 pub(crate) mod extents;
@@ -18,7 +17,6 @@ mod queues;
 mod section;
 mod staged;
 mod state;
-mod sticky;
 mod walk;
 mod writer;
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::MAGIC;
-use super::sticky::Sticky;
 use crate::env::{Env, File};
 use crate::error::{Error, Result};
 
@@ -25,7 +24,6 @@ impl ValueLogWriter {
             .fs
             .create(&path)
             .map_err(|error| Error::io("create", &path, error))?;
-        let file = Sticky::wrap(file);
         file.append(MAGIC)
             .await
             .map_err(|error| Error::io("append to", &path, error))?;

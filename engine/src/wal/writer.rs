@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::format::{Header, Record};
 use crate::env::{Env, File};
 use crate::error::{Error, Result};
+use crate::storage::Sequence;
 use crate::version::FileKind;
 use crate::vlog::DurableValues;
 
@@ -20,12 +21,13 @@ pub(crate) struct WalWriter {
 }
 
 impl WalWriter {
-    /// Creates log `number`, which goes on where `previous` ended. Its directory entry is durable only after the
-    /// directory is synced.
+    /// Creates log `number`, whose first record will have the sequence number `first_sequence`. It
+    /// follows `previous`. Its directory entry is durable only after the directory is synced.
     pub(crate) async fn create(
         env: &Env,
         directory: &Path,
         number: u64,
+        first_sequence: Sequence,
         previous: Option<&Self>,
     ) -> Result<Self> {
         let path = FileKind::Wal.path(directory, number);
@@ -34,9 +36,11 @@ impl WalWriter {
             .create(&path)
             .map_err(|error| Error::io("create", &path, error))?;
         let header = Header {
+            log: number,
             previous: previous.map_or(0, |log| log.number),
             previous_bytes: previous.map_or(0, |log| log.bytes),
             previous_synced: previous.map_or(0, |log| log.synced),
+            first_sequence: Some(first_sequence),
         };
         let buffer = header.encode();
         file.append(&buffer)
@@ -52,10 +56,31 @@ impl WalWriter {
         })
     }
 
+    /// Opens log `number` in place of a log to write to: every append fails. For an engine that only
+    /// reads.
+    pub(crate) fn open_to_read(env: &Env, directory: &Path, number: u64) -> Result<Self> {
+        let path = FileKind::Wal.path(directory, number);
+        let file = env
+            .fs
+            .open(&path)
+            .map_err(|error| Error::io("open", &path, error))?;
+        let bytes = file
+            .bytes()
+            .map_err(|error| Error::io("measure", &path, error))?;
+        Ok(Self {
+            number,
+            file,
+            path,
+            bytes,
+            buffer: Vec::new(),
+            synced: bytes,
+        })
+    }
+
     /// Adds a record to the next append.
     pub(crate) fn stage(&mut self, mut record: Record) {
         record.synced = self.synced;
-        record.encode(&mut self.buffer);
+        record.encode(self.number, &mut self.buffer);
     }
 
     /// Hands the staged records to the operating system in one append; their bytes.
@@ -68,7 +93,8 @@ impl WalWriter {
         Ok(bytes)
     }
 
-    /// Makes everything appended so far durable. What its records point at is durable: `_values` is the proof.
+    /// Makes everything appended so far durable. What its records point at is durable: `_values`
+    /// is the proof.
     pub(crate) async fn sync(&mut self, _values: &DurableValues) -> Result<()> {
         let bytes = self.bytes;
         self.file
@@ -88,4 +114,21 @@ impl WalWriter {
     pub(crate) fn unsynced_bytes(&self) -> u64 {
         self.bytes - self.synced
     }
+
+    /// How far it is known to be on the device.
+    pub(crate) fn durable_part(&self) -> LogPart {
+        LogPart {
+            log: self.number,
+            bytes: self.synced,
+        }
+    }
+}
+
+/// The first bytes of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogPart {
+    /// The number of the log.
+    pub(crate) log: u64,
+    /// How many bytes.
+    pub(crate) bytes: u64,
 }

@@ -69,6 +69,14 @@ pub(crate) fn specimen(seed: u64, young: bool) -> Specimen {
     }
 }
 
+/// Bytes of the header of a log, and of the header of each of its records.
+const LOG_HEADER: usize = 52;
+const LOG_RECORD_HEADER: usize = 32;
+
+/// Bytes of the header of a manifest, and of the header of each of its edits.
+const MANIFEST_HEADER: usize = 12;
+const EDIT_HEADER: usize = 12;
+
 fn word(bytes: &[u8], at: usize) -> Option<usize> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize)
 }
@@ -122,12 +130,12 @@ pub(crate) fn regions(
     let name = path.file_name().unwrap().to_str().unwrap();
     match name.rsplit('.').next().unwrap() {
         "wal" => {
-            let mut found = vec![("header", 0..36)];
+            let mut found = vec![("header", 0..LOG_HEADER)];
             found.extend(records(
                 bytes,
-                36,
-                ("record header", 28),
-                ("record body", |it| word(it, 4)),
+                LOG_HEADER,
+                ("record header", LOG_RECORD_HEADER),
+                ("record body", |it| word(it, 8)),
             ));
             ("log", found)
         }
@@ -144,12 +152,12 @@ pub(crate) fn regions(
         }
         "sst" => ("table", table_regions(bytes)),
         "manifest" => {
-            let mut found = vec![("header", 0..12)];
+            let mut found = vec![("header", 0..MANIFEST_HEADER)];
             found.extend(records(
                 bytes,
-                12,
-                ("edit header", 8),
-                ("edit", |it| word(it, 4)),
+                MANIFEST_HEADER,
+                ("edit header", EDIT_HEADER),
+                ("edit", |it| word(it, 8)),
             ));
             ("manifest", found)
         }
@@ -162,15 +170,23 @@ pub(crate) fn regions(
     }
 }
 
-/// Puts right every checksum of a file of this kind that was tampered with, so that what reads it goes past them.
-pub(crate) fn reseal(kind: &str, bytes: &mut Vec<u8>) {
+/// Puts right every checksum of a file of this kind that was tampered with, so that what reads it
+/// goes past them.
+pub(crate) fn reseal(kind: &str, path: &Path, bytes: &mut Vec<u8>) {
     match kind {
         "log" => {
-            seal(bytes, 0..32, 32);
-            reseal_records(bytes, 36, |it| Some(28 + word(it, 4)?));
+            seal(bytes, 0..LOG_HEADER - 4, LOG_HEADER - 4);
+            let number = bytes.get(8..16).map_or(0, |word| {
+                u64::from_le_bytes(word.try_into().expect("8 bytes"))
+            });
+            reseal_headed(bytes, number, LOG_HEADER, LOG_RECORD_HEADER);
         }
         "values" => reseal_records(bytes, 8, |it| Some(17 + word(it, 4)? + word(it, 8)?)),
-        "manifest" => reseal_records(bytes, 12, |it| Some(8 + word(it, 4)?)),
+        "manifest" => {
+            let number = path.file_stem().unwrap().to_str().unwrap();
+            let number = number.parse().unwrap();
+            reseal_headed(bytes, number, MANIFEST_HEADER, EDIT_HEADER);
+        }
         "table" => reseal_table(bytes).unwrap_or_default(),
         "CURRENT" => {
             let name = bytes
@@ -204,6 +220,21 @@ fn reseal_records(bytes: &mut [u8], mut at: usize, length: impl Fn(&[u8]) -> Opt
         && end <= bytes.len()
     {
         seal(bytes, at + 4..end, at);
+        at = end;
+    }
+}
+
+/// Records with a checksum of the body in their header, and one of the header and the number of the
+/// file.
+fn reseal_headed(bytes: &mut [u8], number: u64, mut at: usize, header: usize) {
+    while let Some(body) = bytes.get(at..).and_then(|record| word(record, 8))
+        && let Some(end) = (at + header).checked_add(body)
+        && end <= bytes.len()
+    {
+        seal(bytes, at + header..end, at + 4);
+        let salt = crc32c::crc32c(&number.to_le_bytes());
+        let checksum = crc32c::crc32c_append(salt, &bytes[at + 4..at + header]);
+        bytes[at..at + 4].copy_from_slice(&checksum.to_le_bytes());
         at = end;
     }
 }

@@ -13,8 +13,8 @@ pub enum FaultKind {
     Read,
     /// Appends; one that fails writes nothing.
     Write,
-    /// Syncs of files and directories. As on Linux, bytes whose sync failed are given up: later syncs of the file
-    /// succeed and make nothing durable.
+    /// Syncs of files and directories. As on Linux, bytes whose sync failed are given up: later syncs of
+    /// the file through another handle succeed and make nothing durable.
     Sync,
     /// Renames.
     Rename,

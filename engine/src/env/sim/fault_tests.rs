@@ -291,8 +291,13 @@ fn bytes_whose_sync_failed_never_become_durable() {
         file.sync().await.unwrap();
         file.append(b"def").await.unwrap();
         world.fail_nth(FaultKind::Sync, 1, 1);
+        // The caller may be gone when the answer comes.
+        drop(file.sync());
         assert!(file.sync().await.is_err());
-        file.sync().await.unwrap();
+        // Another handle is told that all is well.
+        let other = env.fs.open(Path::new("db/f")).unwrap();
+        other.sync().await.unwrap();
+        assert!(file.sync().await.is_err());
     };
     world.block_on(work).unwrap();
     assert_eq!(left(&world, CrashMode::DropUnsynced, 0), b"abc");

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use super::executor::Core;
 use super::fault::{Call, Faults};
 use crate::env::blob::Blob;
 use crate::env::tree::{Locks, Tree};
-use crate::env::{File, Fs, Io, lock, opened_for_reading};
+use crate::env::{File, Fs, Io, earlier_sync_failed, lock, opened_for_reading};
 
 /// A file, by whatever name.
 pub(super) struct Body {
@@ -235,6 +236,7 @@ impl SimFs {
             shared: self.shared.clone(),
             body,
             writable,
+            sync_failed: AtomicBool::new(false),
         })
     }
 
@@ -315,12 +317,19 @@ impl Fs for SimFs {
         }
         self.shared.locks.take(path)
     }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        self.names(Call::Ask)?.live.get(path)?;
+        self.shared.locks.take_shared(path)
+    }
 }
 
 struct SimFile {
     shared: Arc<Shared>,
     body: Arc<Body>,
     writable: bool,
+    /// A sync through this handle has failed.
+    sync_failed: AtomicBool,
 }
 
 impl SimFile {
@@ -357,12 +366,16 @@ impl SimFile {
     /// The delay of a sync, and up to which byte it goes; none if all is durable.
     fn begin_sync(&self) -> io::Result<(u64, Option<u64>)> {
         let begun = self.shared.faults.begin(Call::Sync);
+        if self.sync_failed.load(Ordering::Relaxed) {
+            return Err(earlier_sync_failed());
+        }
         let mut state = lock(&self.body.state);
         let end = state.blob.bytes();
         match begun {
             Ok(delay) => Ok((delay, (state.synced < end).then_some(end))),
             Err(error) => {
                 state.given_up = true;
+                self.sync_failed.store(true, Ordering::Relaxed);
                 Err(error)
             }
         }

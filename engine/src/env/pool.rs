@@ -1,0 +1,524 @@
+//! A bound on open files.
+//!
+//! A database has a file for each table and value file, and a process may have only so many open.
+//! Here a file keeps its descriptor while it is written to; after [`File::finish`], and if it was
+//! opened to read, the descriptor is closed when others need the room, and the file is opened again
+//! for its next read. Who makes room is found by CLOCK: a hand goes round the open files, and
+//! closes the first that was not read since the hand last passed it, nor a second time since it was
+//! opened.
+//!
+//! A file must keep its name for as long as it is read, which tables and value files do: their
+//! names go with their last reader. RocksDB's table cache (`max_open_files`) serves the same end.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use rustix::io::Errno;
+
+use super::{Env, File, Fs, Io, lock};
+
+/// The part of the files a process may have open that an engine takes by default.
+const DEFAULT_SHARE: u64 = 2;
+
+/// Returns `env` with at most `max` files open at a time; 0 takes half of what the process may have
+/// open. Files that are written to count, and stay open even beyond the bound.
+pub(crate) fn bounded(env: &Env, max: u64) -> Env {
+    let max = match (max, env.fs.open_files_max()) {
+        (0, None) => return env.clone(),
+        (0, Some(limit)) => limit / DEFAULT_SHARE,
+        (max, _) => max,
+    };
+    let pool = Pool {
+        fs: env.fs.clone(),
+        ring: Mutex::new(Ring {
+            max: usize::try_from(max).unwrap_or(usize::MAX),
+            ..Ring::default()
+        }),
+    };
+    Env {
+        fs: Arc::new(PooledFs(Arc::new(pool))),
+        ..env.clone()
+    }
+}
+
+/// The descriptor of a file, while it has one.
+struct Slot {
+    handle: ArcSwapOption<Arc<dyn File>>,
+    /// Whether it was used since the hand last passed it.
+    used: AtomicBool,
+    /// Whether it is written to, and must stay open.
+    writing: AtomicBool,
+}
+
+/// The files that there are, open or not.
+#[derive(Default)]
+struct Ring {
+    max: usize,
+    open: usize,
+    slots: Vec<Option<Arc<Slot>>>,
+    free: Vec<usize>,
+    hand: usize,
+}
+
+impl Ring {
+    /// Closes files until fewer than `max` are open, or none is left that may be closed.
+    fn make_room(&mut self, max: usize) {
+        // After one round every mark is cleared, so a second finds a file if there is one.
+        let mut steps_left = 2 * self.slots.len();
+        while self.open >= max.max(1) && steps_left > 0 {
+            steps_left -= 1;
+            self.hand = (self.hand + 1) % self.slots.len();
+            let Some(slot) = &self.slots[self.hand] else {
+                continue;
+            };
+            let stays = slot.writing.load(Ordering::Acquire)
+                || slot.handle.load().is_none()
+                || slot.used.swap(false, Ordering::Relaxed);
+            if !stays {
+                slot.handle.store(None);
+                self.open -= 1;
+            }
+        }
+    }
+
+    fn insert(&mut self, slot: Arc<Slot>) -> usize {
+        self.open += 1;
+        match self.free.pop() {
+            Some(number) => {
+                self.slots[number] = Some(slot);
+                number
+            }
+            None => {
+                self.slots.push(Some(slot));
+                self.slots.len() - 1
+            }
+        }
+    }
+
+    fn remove(&mut self, number: usize) {
+        let slot = self.slots[number].take();
+        self.free.push(number);
+        if slot.is_some_and(|slot| slot.handle.load().is_some()) {
+            self.open -= 1;
+        }
+    }
+}
+
+struct Pool {
+    fs: Arc<dyn Fs>,
+    ring: Mutex<Ring>,
+}
+
+impl Pool {
+    /// Opens a file by `open`, once there is room. If the process has no descriptor left all the
+    /// same, because others use them, half of those here are closed.
+    fn open_with(
+        &self,
+        ring: &mut Ring,
+        open: impl Fn() -> io::Result<Arc<dyn File>>,
+    ) -> io::Result<Arc<dyn File>> {
+        ring.make_room(ring.max);
+        match open() {
+            Err(error) if is_out_of_descriptors(&error) => {
+                ring.max = (ring.open / 2).max(1);
+                ring.make_room(ring.max);
+                open().map_err(|error| self.explain(error, ring.open))
+            }
+            opened => opened,
+        }
+    }
+
+    fn explain(&self, error: io::Error, open: usize) -> io::Error {
+        if !is_out_of_descriptors(&error) {
+            return error;
+        }
+        let allowed = match self.fs.open_files_max() {
+            Some(limit) => limit.to_string(),
+            None => "unlimited".to_owned(),
+        };
+        let message = format!(
+            "{error}: the process may have {allowed} files open, of which the engine holds {open}; \
+             raise the limit (ulimit -n), or close other files of the process"
+        );
+        io::Error::new(error.kind(), message)
+    }
+
+    fn file(
+        self: &Arc<Self>,
+        path: &Path,
+        writing: bool,
+        open: impl Fn() -> io::Result<Arc<dyn File>>,
+    ) -> io::Result<Arc<dyn File>> {
+        let mut ring = lock(&self.ring);
+        let file = self.open_with(&mut ring, open)?;
+        let slot = Arc::new(Slot {
+            handle: ArcSwapOption::from_pointee(file),
+            used: AtomicBool::new(false),
+            writing: AtomicBool::new(writing),
+        });
+        let number = ring.insert(slot.clone());
+        Ok(Arc::new(PooledFile {
+            pool: self.clone(),
+            path: path.to_path_buf(),
+            slot,
+            number,
+        }))
+    }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+struct PooledFs(Arc<Pool>);
+
+impl Fs for PooledFs {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.0.file(path, true, || self.0.fs.create(path))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.0.file(path, false, || self.0.fs.open(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.fs.rename(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.fs.hard_link(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.fs.remove(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        self.0.fs.list(directory)
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        self.0.fs.create_directory(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {
+        self.0.fs.sync_directory(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        self.0.fs.lock(path)
+    }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        self.0.fs.lock_shared(path)
+    }
+
+    fn open_files_max(&self) -> Option<u64> {
+        self.0.fs.open_files_max()
+    }
+}
+
+struct PooledFile {
+    pool: Arc<Pool>,
+    path: PathBuf,
+    slot: Arc<Slot>,
+    number: usize,
+}
+
+impl PooledFile {
+    /// Makes a call to the file, which is opened again if its descriptor was closed.
+    fn call<T>(&self, call: impl FnOnce(&dyn File) -> T) -> io::Result<T> {
+        if let Some(file) = &*self.slot.handle.load() {
+            // Readers share this line of memory: it is written to only when that changes it.
+            if !self.slot.used.load(Ordering::Relaxed) {
+                self.slot.used.store(true, Ordering::Relaxed);
+            }
+            return Ok(call(&***file));
+        }
+        self.reopened().map(|file| call(&*file))
+    }
+
+    fn reopened(&self) -> io::Result<Arc<dyn File>> {
+        let mut ring = lock(&self.pool.ring);
+        if let Some(file) = &*self.slot.handle.load() {
+            return Ok(Arc::clone(file));
+        }
+        let file = self
+            .pool
+            .open_with(&mut ring, || self.pool.fs.open(&self.path))?;
+        self.slot.handle.store(Some(Arc::new(file.clone())));
+        ring.open += 1;
+        Ok(file)
+    }
+}
+
+impl File for PooledFile {
+    fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>> {
+        self.call(|file| file.read_at(offset, bytes))
+            .unwrap_or_else(|error| Io::ready(Err(error)))
+    }
+
+    fn append(&self, data: &[u8]) -> Io<io::Result<()>> {
+        self.call(|file| file.append(data))
+            .unwrap_or_else(|error| Io::ready(Err(error)))
+    }
+
+    fn sync(&self) -> Io<io::Result<()>> {
+        self.call(|file| file.sync())
+            .unwrap_or_else(|error| Io::ready(Err(error)))
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        self.call(|file| file.bytes())?
+    }
+
+    fn finish(&self) {
+        self.slot.writing.store(false, Ordering::Release);
+    }
+}
+
+impl Drop for PooledFile {
+    fn drop(&mut self) {
+        lock(&self.pool.ring).remove(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::env::memory::MemoryWorld;
+
+    /// A file system that counts its open files, and has no more than `limit`.
+    struct Counting {
+        fs: Arc<dyn Fs>,
+        open: Arc<AtomicUsize>,
+        limit: usize,
+    }
+
+    struct Counted {
+        file: Arc<dyn File>,
+        open: Arc<AtomicUsize>,
+    }
+
+    impl Counting {
+        fn count(&self, file: Arc<dyn File>) -> io::Result<Arc<dyn File>> {
+            if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit {
+                self.open.fetch_sub(1, Ordering::Relaxed);
+                return Err(Errno::MFILE.into());
+            }
+            Ok(Arc::new(Counted {
+                file,
+                open: self.open.clone(),
+            }))
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Fs for Counting {
+        fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+            self.count(self.fs.create(path)?)
+        }
+
+        fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+            self.count(self.fs.open(path)?)
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.fs.rename(from, to)
+        }
+
+        fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.fs.hard_link(from, to)
+        }
+
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            self.fs.remove(path)
+        }
+
+        fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+            self.fs.list(directory)
+        }
+
+        fn create_directory(&self, path: &Path) -> io::Result<()> {
+            self.fs.create_directory(path)
+        }
+
+        fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {
+            self.fs.sync_directory(path)
+        }
+
+        fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+            self.fs.lock(path)
+        }
+
+        fn open_files_max(&self) -> Option<u64> {
+            Some(self.limit as u64)
+        }
+    }
+
+    impl File for Counted {
+        fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>> {
+            self.file.read_at(offset, bytes)
+        }
+
+        fn append(&self, data: &[u8]) -> Io<io::Result<()>> {
+            self.file.append(data)
+        }
+
+        fn sync(&self) -> Io<io::Result<()>> {
+            self.file.sync()
+        }
+
+        fn bytes(&self) -> io::Result<u64> {
+            self.file.bytes()
+        }
+    }
+
+    struct Setup {
+        world: MemoryWorld,
+        env: Env,
+        open: Arc<AtomicUsize>,
+    }
+
+    /// An env whose system allows `limit` open files, bounded to `max`.
+    fn setup(limit: usize, max: u64) -> Setup {
+        let world = MemoryWorld::new(1).unwrap();
+        let open = Arc::new(AtomicUsize::new(0));
+        let counting = Counting {
+            fs: world.env().fs,
+            open: open.clone(),
+            limit,
+        };
+        let env = Env {
+            fs: Arc::new(counting),
+            ..world.env()
+        };
+        Setup {
+            env: bounded(&env, max),
+            world,
+            open,
+        }
+    }
+
+    async fn write(env: &Env, number: usize) -> Arc<dyn File> {
+        let path = PathBuf::from(format!("/{number}"));
+        let file = env.fs.create(&path).unwrap();
+        file.append(&number.to_le_bytes()).await.unwrap();
+        file.sync().await.unwrap();
+        file.finish();
+        file
+    }
+
+    async fn check(file: &Arc<dyn File>, number: usize) {
+        assert_eq!(file.read_at(0, 8).await.unwrap()[..], number.to_le_bytes());
+    }
+
+    #[test]
+    fn many_files_are_read_through_few_descriptors() {
+        let setup = setup(64, 0);
+        setup.world.block_on(async {
+            let mut files = Vec::new();
+            for number in 0..500 {
+                files.push(write(&setup.env, number).await);
+                assert!(setup.open.load(Ordering::Relaxed) <= 32);
+            }
+            for step in 0..5000 {
+                let number = step * 7919 % files.len();
+                check(&files[number], number).await;
+                assert!(setup.open.load(Ordering::Relaxed) <= 32);
+            }
+            assert!(files.iter().all(|file| file.bytes().unwrap() == 8));
+            files.clear();
+            assert_eq!(setup.open.load(Ordering::Relaxed), 0);
+        });
+    }
+
+    #[test]
+    fn a_file_that_is_read_again_and_again_stays_open() {
+        let setup = setup(usize::MAX, 4);
+        setup.world.block_on(async {
+            let mut files = Vec::new();
+            for number in 0..10 {
+                files.push(write(&setup.env, number).await);
+            }
+            check(&files[0], 0).await;
+            check(&files[0], 0).await;
+            // Its name is gone: only the descriptor that it has can still read it.
+            setup.env.fs.remove(Path::new("/0")).unwrap();
+            for number in (1..10).chain(1..10) {
+                check(&files[number], number).await;
+                check(&files[0], 0).await;
+            }
+        });
+    }
+
+    #[test]
+    fn files_that_are_written_to_stay_open_beyond_the_bound() {
+        let setup = setup(usize::MAX, 2);
+        setup.world.block_on(async {
+            let files: Vec<_> = (0..5)
+                .map(|number| {
+                    setup
+                        .env
+                        .fs
+                        .create(Path::new(&format!("/{number}")))
+                        .unwrap()
+                })
+                .collect();
+            assert_eq!(setup.open.load(Ordering::Relaxed), 5);
+            for file in &files {
+                file.append(b"data").await.unwrap();
+            }
+            files.iter().for_each(|file| file.finish());
+            let more = setup.env.fs.open(Path::new("/0")).unwrap();
+            assert_eq!(setup.open.load(Ordering::Relaxed), 2);
+            assert_eq!(more.bytes().unwrap(), 4);
+        });
+    }
+
+    #[test]
+    fn when_the_process_has_no_descriptor_left_some_are_closed() {
+        let setup = setup(20, 100);
+        setup.world.block_on(async {
+            let mut files = Vec::new();
+            for number in 0..100 {
+                files.push(write(&setup.env, number).await);
+            }
+            for (number, file) in files.iter().enumerate() {
+                check(file, number).await;
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_needed_is_said_when_nothing_can_be_closed() {
+        let setup = setup(3, 100);
+        let files: Vec<_> = (0..3)
+            .map(|number| {
+                setup
+                    .env
+                    .fs
+                    .create(Path::new(&format!("/{number}")))
+                    .unwrap()
+            })
+            .collect();
+        let error = setup.env.fs.create(Path::new("/more")).err().unwrap();
+        let message = error.to_string();
+        assert!(message.contains("may have 3 files open"), "{message}");
+        assert!(message.contains("ulimit -n"), "{message}");
+        assert_eq!(files.len(), 3);
+    }
+}
