@@ -6,10 +6,13 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use aura_engine::env::sim::{CrashMode, FaultKind, FsImage, SimWorld};
-use aura_engine::{Batch, Engine, EngineConfig, Error, Range};
+use aura_engine::{Batch, Direction, Engine, EngineConfig, Error, Range};
 use bytesize::ByteSize;
-use common::history::{check_recovery, open};
+use common::cancel::{Calls, Cut, GivenUp};
+use common::history::{check_recovery, contents, open};
 use common::tour::{Recorded, check_coverage, tour, tour_config};
 use common::{Chance, random_config, repeatable, run, seeds, sim, sim_config, tried};
 
@@ -247,6 +250,29 @@ fn fail_somewhere(seed: u64) {
     }
 }
 
+fn is_typed(error: &Error) -> bool {
+    matches!(error, Error::Io { .. } | Error::Poisoned { .. })
+}
+
+/// What can be read is what was acknowledged, or with it what a caller gave up.
+fn check_possible(world: &SimWorld, db: &Recorded, what: &dyn Fn() -> String) {
+    let Some(engine) = db.engine.clone() else {
+        return;
+    };
+    run(world, async {
+        match contents(&engine, Direction::Forward).await {
+            Ok(found) => {
+                let possible = &db.history.states[db.history.acknowledged..];
+                assert!(possible.contains(&found), "{}: a wrong answer", what());
+            }
+            Err(error) => assert!(is_typed(&error), "{}: {error}", what()),
+        }
+        if let Err(error) = engine.close().await {
+            assert!(is_typed(&error), "{}: {error}", what());
+        }
+    });
+}
+
 /// What failed has failed with its reason; what was acknowledged can still be read, but where reads themselves fail.
 fn check_failure(
     world: &SimWorld,
@@ -255,7 +281,6 @@ fn check_failure(
     reads_fail: bool,
     what: &dyn Fn() -> String,
 ) {
-    let is_typed = |error: &Error| matches!(error, Error::Io { .. } | Error::Poisoned { .. });
     let Err(error) = ended else { return };
     assert!(is_typed(&error), "{}: {error}", what());
     let Some(engine) = db.engine.clone() else {
@@ -337,6 +362,148 @@ fn fail_everywhere(seed: u64) {
 fn every_call_of_the_tour_may_fail_once_or_for_ever_and_costs_no_acknowledged_write() {
     for seed in seeds(2) {
         repeatable(seed, || fail_everywhere(seed));
+    }
+}
+
+/// What happens right after a caller has given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// Everything goes on.
+    GoesOn,
+    /// The machine crashes at the n-th I/O call from then on.
+    Crash(u64),
+    /// The next call of a kind fails.
+    Fault(FaultKind),
+}
+
+/// One tour in which a caller gives up.
+struct GivenUpTour {
+    world: Arc<SimWorld>,
+    calls: Arc<Calls>,
+    db: Recorded,
+    ended: Result<(), Error>,
+}
+
+fn tour_with(seed: u64, config: &EngineConfig, cut: Cut, after: After) -> GivenUpTour {
+    let world = Arc::new(sim(seed));
+    let happens = world.clone();
+    let calls = Calls::cut(cut, move || match after {
+        After::GoesOn => {}
+        After::Crash(nth) => happens.crash_at(happens.io_count() + nth),
+        After::Fault(kind) => happens.fail_nth(kind, 1, 1),
+    });
+    let mut db = Recorded::with_calls(world.env(), config.clone(), calls.clone());
+    let ended = run(&world, tour(&mut db));
+    GivenUpTour {
+        world,
+        calls,
+        db,
+        ended,
+    }
+}
+
+/// Checks what a tour has come to in which a caller gave up.
+fn check_given_up(seed: u64, config: &EngineConfig, tour: GivenUpTour, after: After, what: &str) {
+    let GivenUpTour {
+        world, db, ended, ..
+    } = tour;
+    let what = || what.to_owned();
+    match after {
+        After::GoesOn => {
+            ended.unwrap_or_else(|error| panic!("{}: {error}", what()));
+            check_remains(&world, seed, config, &db, &what);
+        }
+        After::Crash(_) => {
+            for mode in CrashMode::ALL {
+                let image = world.crash_image(mode, seed).unwrap();
+                let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
+                let history = &db.history;
+                let required = match mode {
+                    CrashMode::KeepAll => history.acknowledged,
+                    _ => history.durable,
+                };
+                check_recovery(&world, config, history, required, &|| {
+                    format!("{}, {mode:?}", what())
+                });
+            }
+        }
+        After::Fault(_) => {
+            if let Err(error) = ended {
+                assert!(is_typed(&error), "{}: {error}", what());
+                check_possible(&world, &db, &what);
+            }
+            check_remains(&world, seed, config, &db, &what);
+        }
+    }
+}
+
+/// Every call of the tour is given up after its n-th poll, for every n. Of `afters` each time
+/// `afters_each` are tried, in turn.
+fn give_up_everywhere(seed: u64, given_up: GivenUp, afters: &[After], afters_each: usize) {
+    let config = tour_config(seed);
+    let calls = Arc::<Calls>::default();
+    let world = sim(seed);
+    let mut db = Recorded::with_calls(world.env(), config.clone(), calls.clone());
+    run(&world, tour(&mut db)).unwrap();
+    let mut turn = afters.iter().cycle().skip(seed as usize);
+    for call in 1..=calls.made() {
+        for polls in 0.. {
+            let cut = Cut {
+                call,
+                polls,
+                given_up,
+            };
+            let mut was_cut = false;
+            for after in turn.by_ref().take(afters_each) {
+                let tour = tour_with(seed, &config, cut, *after);
+                was_cut = tour.calls.was_cut();
+                if !was_cut {
+                    break;
+                }
+                let what = format!("seed {seed}, {cut:?}, then {after:?}");
+                tried("operations", tour.db.history.acknowledged as u64);
+                check_given_up(seed, &config, tour, *after, &what);
+                tried("drops", 1);
+            }
+            if !was_cut {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn every_call_of_the_tour_may_be_dropped_after_any_poll() {
+    for seed in seeds(4) {
+        repeatable(seed, || {
+            give_up_everywhere(seed, GivenUp::Dropped, &[After::GoesOn], 1)
+        });
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_call_that_is_not_polled_any_more() {
+    for seed in seeds(2) {
+        repeatable(seed, || {
+            give_up_everywhere(seed, GivenUp::Held, &[After::GoesOn], 1)
+        });
+    }
+}
+
+#[test]
+fn a_crash_or_a_fault_right_after_a_drop_costs_no_acknowledged_write() {
+    let crashes = [After::Crash(1), After::Crash(2), After::Crash(3)];
+    let faults = FAULTS.map(After::Fault);
+    let afters = [&crashes[..], &faults[..]].concat();
+    // In the suite a slice; `AURA_SEEDS` asks for all of them.
+    let each = match std::env::var("AURA_SEEDS") {
+        Ok(_) => afters.len(),
+        Err(_) => 3,
+    };
+    for seed in seeds(1) {
+        repeatable(seed, || {
+            give_up_everywhere(seed, GivenUp::Dropped, &afters, each)
+        });
     }
 }
 

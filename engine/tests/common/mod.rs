@@ -1,6 +1,7 @@
 //! Seeded chance, random settings, and simulated worlds, for the tests that draw.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub(crate) mod cancel;
 pub(crate) mod history;
 pub(crate) mod specimen;
 pub(crate) mod tour;

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::path::Path;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use aura_engine::env::Env;
@@ -16,6 +16,7 @@ use aura_engine::{
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
 
+use super::cancel::{Call, Calls};
 use super::history::{History, Model, contents, open};
 use super::{Chance, random_config};
 
@@ -29,16 +30,23 @@ pub(crate) struct Recorded {
     pub(crate) history: History,
     /// The counters of the engines that were closed.
     pub(crate) counts: Vec<Counts>,
+    /// The calls to the engine, one of which may be given up.
+    calls: Arc<Calls>,
 }
 
 impl Recorded {
     pub(crate) fn new(env: Env, config: EngineConfig) -> Self {
+        Self::with_calls(env, config, Arc::default())
+    }
+
+    pub(crate) fn with_calls(env: Env, config: EngineConfig, calls: Arc<Calls>) -> Self {
         Self {
             env,
             config,
             engine: None,
             history: History::new(),
             counts: Vec::new(),
+            calls,
         }
     }
 
@@ -46,13 +54,38 @@ impl Recorded {
         self.engine.as_ref().expect("it is open")
     }
 
+    /// Makes a call to the engine. Returns None if the caller gave up.
+    async fn call<T, F>(&self, call: impl FnOnce(AuraEngine) -> F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let future = Box::pin(call(self.engine().clone()));
+        self.calls.clone().call(future).await
+    }
+
     pub(crate) async fn open(&mut self) -> Outcome {
-        self.engine = Some(open(&self.env, &self.config).await?);
+        let env = self.env.clone();
+        let config = self.config.clone();
+        let opening = Box::pin(async move { open(&env, &config).await });
+        let engine = match self.calls.clone().call_alone(opening).await {
+            Some(opened) => opened?,
+            // An opening that was given up keeps nobody out.
+            None => open(&self.env, &self.config).await?,
+        };
+        self.engine = Some(engine);
         Ok(())
     }
 
     pub(crate) async fn close(&mut self) -> Outcome {
-        self.engine().close().await?;
+        match self
+            .call(|engine| async move { engine.close().await })
+            .await
+        {
+            Some(closed) => closed?,
+            // It goes on; who asks again has its result.
+            None => self.engine().close().await?,
+        }
         self.counts.push(self.engine().metrics().counts);
         self.engine = None;
         self.history.all_durable();
@@ -64,11 +97,34 @@ impl Recorded {
         self.open().await
     }
 
-    /// Commits a batch that makes `next` of the last state. Where it fails, that is a possible state, too.
+    /// Commits a batch that makes `next` of the last state. If it fails, that is a possible state, too.
     pub(crate) async fn commit(&mut self, batch: Batch, next: Model) -> Outcome {
         self.history.states.push(next);
-        let answer = self.engine().write(batch).await;
-        self.answered(self.history.states.len() - 1, answer)
+        let state = self.history.states.len() - 1;
+        let write = |engine: AuraEngine| async move { engine.write(batch).await };
+        match self.call(write).await {
+            Some(answer) => self.answered(state, answer),
+            None => self.find_out(&[state - 1, state]).await,
+        }
+    }
+
+    /// Finds out which of the states `possible` a write has led to that was given up: after the next
+    /// acknowledged one it has happened or never will.
+    async fn find_out(&mut self, possible: &[usize]) -> Outcome {
+        let first = self.history.states.len();
+        let mark = Value::copy_from_slice(&first.to_le_bytes());
+        for state in possible {
+            let mut marked = self.history.states[*state].clone();
+            marked.insert(b"mark".to_vec(), mark.clone());
+            self.history.states.push(marked);
+        }
+        self.engine().put(b"mark", &mark).await?;
+        let found = contents(self.engine(), Direction::Forward).await?;
+        let marked = self.history.states.split_off(first);
+        let one = marked.into_iter().find(|state| *state == found);
+        let one = one.expect("a write that was given up has happened in part, or others are lost");
+        self.history.states.push(one);
+        self.answered(first, Ok(()))
     }
 
     fn answered(&mut self, state: usize, answer: Outcome) -> Outcome {
@@ -94,62 +150,79 @@ impl Recorded {
         let mut next = self.history.last().clone();
         next.retain(|key, _| *key < start || *key >= end);
         let mut batch = Batch::new();
-        batch.delete_range(&Range::between(&start, &end)).unwrap();
+        batch
+            .delete_range(&Range::between(&start, &end))
+            .unwrap();
         self.commit(batch, next).await
     }
 
     /// Sets keys to values of so many bytes, or removes them, together.
     pub(crate) async fn batch(&mut self, changes: &[(u64, Option<usize>)]) -> Outcome {
         let mut next = self.history.last().clone();
-        let batch = self.changes(&mut next, changes);
+        let salt = self.history.states.len() as u64;
+        let batch = make_changes(salt, &mut next, changes);
         self.commit(batch, next).await
-    }
-
-    fn changes(&self, model: &mut Model, changes: &[(u64, Option<usize>)]) -> Batch {
-        let mut batch = Batch::new();
-        for (number, bytes) in changes {
-            let key = key(*number);
-            match bytes {
-                None => {
-                    batch.delete(&key).unwrap();
-                    model.remove(&key);
-                }
-                Some(bytes) => {
-                    let value = value(self.history.states.len() as u64 * 1000 + number, *bytes);
-                    batch.put(&key, &value).unwrap();
-                    model.insert(key, value);
-                }
-            }
-        }
-        batch
     }
 
     /// Writers at the same time: the first leads, the others form its next group, in this order.
     pub(crate) async fn together(&mut self, puts: &[(u64, usize)]) -> Outcome {
-        let engine = self.engine().clone();
-        let mut writers: Vec<Pin<Box<dyn Future<Output = Outcome> + Send>>> = Vec::new();
-        let first = self.history.states.len();
+        let before = self.history.states.len() - 1;
+        let mut writers: Vec<Call<Option<Outcome>>> = Vec::new();
         for (key, bytes) in puts {
             let mut next = self.history.last().clone();
-            let batch = self.changes(&mut next, &[(*key, Some(*bytes))]);
+            let salt = self.history.states.len() as u64;
+            let batch = make_changes(salt, &mut next, &[(*key, Some(*bytes))]);
             self.history.states.push(next);
-            let engine = engine.clone();
-            writers.push(Box::pin(async move { engine.write(batch).await }));
+            let engine = self.engine().clone();
+            let write = Box::pin(async move { engine.write(batch).await });
+            writers.push(Box::pin(self.calls.clone().call(write)));
         }
-        for (at, answer) in join(writers).await.into_iter().enumerate() {
-            self.answered(first + at, answer)?;
+        let answers = join(writers).await;
+        let Some(given_up) = answers.iter().position(Option::is_none) else {
+            for (at, answer) in answers.into_iter().flatten().enumerate() {
+                self.answered(before + 1 + at, answer)?;
+            }
+            return Ok(());
+        };
+        // The others may have come as far as each of these without it.
+        let with = self.history.states.len() - 1;
+        self.history.acknowledged = before;
+        let mut without = self.history.states[before].clone();
+        for (at, (number, _)) in puts.iter().enumerate() {
+            if at != given_up {
+                let key = key(*number);
+                let value = self.history.states[before + 1 + at][&key].clone();
+                without.insert(key, value);
+                self.history.states.push(without.clone());
+            }
         }
-        Ok(())
+        let without = self.history.states.len() - 1;
+        for answer in answers.into_iter().flatten() {
+            answer?;
+        }
+        self.find_out(&[with, without]).await
     }
 
     pub(crate) async fn flush(&mut self) -> Outcome {
-        self.engine().flush().await?;
+        match self
+            .call(|engine| async move { engine.flush().await })
+            .await
+        {
+            Some(flushed) => flushed?,
+            None => return Ok(()),
+        }
         self.history.all_durable();
         Ok(())
     }
 
     pub(crate) async fn compact(&mut self) -> Outcome {
-        self.engine().compact().await?;
+        match self
+            .call(|engine| async move { engine.compact().await })
+            .await
+        {
+            Some(compacted) => compacted?,
+            None => return Ok(()),
+        }
         self.history.all_durable();
         Ok(())
     }
@@ -157,12 +230,17 @@ impl Recorded {
     /// Makes a copy and opens it: it holds what was acknowledged.
     pub(crate) async fn checkpoint(&mut self) -> Outcome {
         let directory = format!("/copy{}", self.history.states.len());
-        self.engine().checkpoint(Path::new(&directory)).await?;
+        let target = directory.clone();
+        let copying = |engine: AuraEngine| async move {
+            engine.checkpoint(Path::new(&target)).await
+        };
+        match self.call(copying).await {
+            Some(copied) => drop(copied?),
+            None => return Ok(()),
+        }
         self.history.all_durable();
-        let copy = EngineBuilder::new(self.env.clone(), &directory)
-            .config(self.config.clone())
-            .open()
-            .await?;
+        let copy = EngineBuilder::new(self.env.clone(), &directory);
+        let copy = copy.config(self.config.clone()).open().await?;
         assert_eq!(
             contents(&copy, Direction::Forward).await?,
             *self.history.visible(),
@@ -172,36 +250,80 @@ impl Recorded {
     }
 
     pub(crate) async fn wait_idle(&mut self) -> Outcome {
-        self.engine().wait_idle().await
+        let waiting = self.call(|engine| async move { engine.wait_idle().await });
+        waiting.await.unwrap_or(Ok(()))
     }
 
     pub(crate) async fn reconfigure(&mut self, change: &Reconfigure) -> Outcome {
-        self.engine().reconfigure(change).await
+        let change = change.clone();
+        let changing = self.call(|engine| async move { engine.reconfigure(&change).await });
+        changing.await.unwrap_or(Ok(()))
     }
 
-    /// Reads everything, by keys and both ways: the answers are the acknowledged ones, or the error is told.
-    pub(crate) async fn read(&self) -> Outcome {
-        let (engine, visible) = (self.engine(), self.history.visible());
-        for number in 0..KEYS {
-            let key = key(number);
-            assert_eq!(
-                engine.get(&key).await?.as_ref(),
-                visible.get(&key),
-                "get {number}"
-            );
-        }
-        for direction in [Direction::Forward, Direction::Reverse] {
-            assert_eq!(
-                contents(engine, direction).await?,
-                *visible,
-                "{direction:?}"
-            );
+    pub(crate) async fn verify(&mut self) -> Outcome {
+        match self
+            .call(|engine| async move { engine.verify().await })
+            .await
+        {
+            Some(report) => {
+                // A read that is made to fail is reported as a problem.
+                let mut problems = report?.problems;
+                problems.retain(|problem| !problem.contains("injected fault"));
+                assert_eq!(problems, [] as [String; 0]);
+            }
+            None => return Ok(()),
         }
         Ok(())
     }
+
+    /// Reads everything, by keys and both ways: the answers are the acknowledged ones, or an error.
+    pub(crate) async fn read(&self) -> Outcome {
+        let visible = self.history.visible().clone();
+        let reading = self.call(|engine| async move { read_all(&engine, &visible).await });
+        reading.await.unwrap_or(Ok(()))
+    }
 }
 
-async fn join<T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + Send>>>) -> Vec<T> {
+async fn read_all(engine: &AuraEngine, visible: &Model) -> Outcome {
+    for number in 0..KEYS {
+        let key = key(number);
+        assert_eq!(
+            engine.get(&key).await?.as_ref(),
+            visible.get(&key),
+            "get {number}"
+        );
+    }
+    for direction in [Direction::Forward, Direction::Reverse] {
+        assert_eq!(
+            contents(engine, direction).await?,
+            *visible,
+            "{direction:?}"
+        );
+    }
+    Ok(())
+}
+
+/// A batch of changes, made to `model` as well. Values depend on `salt`.
+fn make_changes(salt: u64, model: &mut Model, changes: &[(u64, Option<usize>)]) -> Batch {
+    let mut batch = Batch::new();
+    for (number, bytes) in changes {
+        let key = key(*number);
+        match bytes {
+            None => {
+                batch.delete(&key).unwrap();
+                model.remove(&key);
+            }
+            Some(bytes) => {
+                let value = value(salt * 1000 + number, *bytes);
+                batch.put(&key, &value).unwrap();
+                model.insert(key, value);
+            }
+        }
+    }
+    batch
+}
+
+async fn join<T>(mut futures: Vec<Call<T>>) -> Vec<T> {
     let mut done: Vec<Option<T>> = futures.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {
         for (future, done) in futures.iter_mut().zip(&mut done) {
@@ -312,6 +434,7 @@ pub(crate) async fn tour(db: &mut Recorded) -> Outcome {
     db.batch(&[(18, None), (19, None), (20, Some(10))]).await?;
     db.compact().await?;
     db.wait_idle().await?;
+    db.verify().await?;
     db.delete_range(3, 6).await?;
     db.put(4, 10).await?;
     db.put(21, LARGE).await?;
