@@ -18,9 +18,9 @@ use crate::version::{Edit, FileKind};
 use crate::wal::LogPart;
 use crate::wal::format::FILE_HEADER_BYTES;
 
-/// Whether this build seals memtables in the caller's future, which may be dropped: a canary, for
+/// Whether this build merges everything in the caller's future, which may be dropped: a canary, for
 /// `scripts/canary`, which demands that the tests fail.
-const CALLER_SEALS: bool = cfg!(aura_canary = "caller-seals");
+const CALLER_MERGES: bool = cfg!(aura_canary = "caller-merges");
 
 impl Inner {
     /// Starts the tasks of an engine.
@@ -199,12 +199,8 @@ impl Inner {
     /// Seals the active memtable and waits until everything sealed is flushed.
     pub(crate) async fn flush(self: &Arc<Self>) -> Result<()> {
         self.check_writable()?;
-        let newest = if CALLER_SEALS {
-            self.seal_active().await?
-        } else {
-            let sealing = self.in_task("seal", |inner| async move { inner.seal_active().await });
-            sealing.await?
-        };
+        let sealing = self.in_task("seal", |inner| async move { inner.seal_active().await });
+        let newest = sealing.await?;
         self.wait_until_flushed(newest).await
     }
 
@@ -235,14 +231,22 @@ impl Inner {
     /// Flushes, then merges everything into one run.
     pub(crate) async fn compact(self: &Arc<Self>) -> Result<()> {
         self.check_writable()?;
-        self.in_task("compact", |inner| async move {
-            let _one_at_a_time = inner.merging_all.lock().await;
-            let newest = inner.seal_active().await?;
-            inner.wait_until_flushed(newest).await?;
-            let _exclusive = Exclusive::new(&inner);
-            inner.compact_everything().await
-        })
+        if CALLER_MERGES {
+            return self.flush_and_merge().await;
+        }
+        self.in_task(
+            "compact",
+            |inner| async move { inner.flush_and_merge().await },
+        )
         .await
+    }
+
+    async fn flush_and_merge(&self) -> Result<()> {
+        let _one_at_a_time = self.merging_all.lock().await;
+        let newest = self.seal_active().await?;
+        self.wait_until_flushed(newest).await?;
+        let _exclusive = Exclusive::new(self);
+        self.compact_everything().await
     }
 
     async fn compact_everything(&self) -> Result<()> {

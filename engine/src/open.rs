@@ -31,14 +31,13 @@ use crate::recovery::{RecoveryReport, Replayed, replay};
 use crate::state::{Inner, Jobs, Policies, View, lock};
 use crate::storage::Sequence;
 use crate::verify::is_damage;
-use crate::version::{Edit, Manifest, Recovered, recover};
+use crate::version::{Edit, FileKind, Manifest, Recovered, SETTINGS, recover, temporary};
 use crate::vlog::ValueQueues;
 use crate::wal::{LogPart, WalWriter};
 use crate::write::{CommitQueue, Log};
 
 /// The file that keeps other engines out.
 pub(crate) const LOCK: &str = "LOCK";
-const SETTINGS: &str = "SETTINGS.json";
 
 /// How often opening to read tries to find the files of one moment, beside an engine that replaces
 /// them.
@@ -135,7 +134,7 @@ pub(crate) async fn open(
     let started = env.clock.now();
     let recovered = recover(&env, &directory, &cache).await?;
     let replayed = replay(&env, &directory, &config, &recovered).await?;
-    remove_leftovers(&env, &directory, &recovered).await?;
+    remove_leftovers(&env, &directory, &recovered, &replayed).await?;
 
     let wal_number = recovered.next_number;
     let next_number = wal_number + 2;
@@ -193,8 +192,16 @@ fn durable_parts(recovered: &Recovered) -> Vec<LogPart> {
 
 /// Removes what earlier openings and crashes left, so that what they failed to finish does not take
 /// the room that this one needs.
-async fn remove_leftovers(env: &Env, directory: &Path, recovered: &Recovered) -> Result<()> {
-    if recovered.leftovers.is_empty() {
+async fn remove_leftovers(
+    env: &Env,
+    directory: &Path,
+    recovered: &Recovered,
+    replayed: &Replayed,
+) -> Result<()> {
+    let orphans = replayed.orphans.iter();
+    let orphans = orphans.map(|wal| FileKind::Wal.name(*wal));
+    let names: Vec<String> = recovered.leftovers.iter().cloned().chain(orphans).collect();
+    if names.is_empty() {
         return Ok(());
     }
     if let Some(path) = &recovered.manifest {
@@ -213,7 +220,7 @@ async fn remove_leftovers(env: &Env, directory: &Path, recovered: &Recovered) ->
             .await
             .map_err(|error| Error::io("sync", directory, error))?;
     }
-    for name in &recovered.leftovers {
+    for name in &names {
         // What cannot be removed now may be removed by the next opening.
         let _ = env.fs.remove(&directory.join(name));
     }
@@ -275,8 +282,7 @@ pub(crate) struct Moment {
     pub(crate) replayed: Replayed,
 }
 
-/// Reads the live files and the logs of one moment. Beside a running engine files may leave between
-/// the look at the manifest and the look at them; then the moment has passed, and another is taken.
+/// Reads the live files and the logs of one moment.
 pub(crate) async fn read_moment(
     env: &Env,
     directory: &Path,
@@ -284,24 +290,16 @@ pub(crate) async fn read_moment(
     cache: &Arc<BlockCache>,
     access: &ReadAccess,
 ) -> Result<Moment> {
-    let mut attempts = 0;
-    loop {
-        attempts += 1;
-        let read = async {
+    access
+        .read(env, async || {
             let recovered = recover(env, directory, cache).await?;
             let replayed = replay(env, directory, config, &recovered).await?;
             Ok(Moment {
                 recovered,
                 replayed,
             })
-        };
-        match read.await {
-            Err(error) if access.is_shared && is_damage(&error) && attempts < ATTEMPTS_MAX => {
-                env.clock.sleep(ATTEMPTS_APART_NANOS).await;
-            }
-            read => return read,
-        }
-    }
+        })
+        .await
 }
 
 /// How a reader shares a directory with others.
@@ -319,6 +317,23 @@ impl ReadAccess {
             guard: None,
             is_shared: false,
         }
+    }
+
+    /// Reads something by `read`. Beside a running engine files may leave between the look at the
+    /// manifest and the look at them; then the moment has passed, and another is taken.
+    ///
+    /// # Errors
+    /// Those of the last attempt.
+    pub(crate) async fn read<T>(&self, env: &Env, read: impl AsyncFn() -> Result<T>) -> Result<T> {
+        for _ in 1..ATTEMPTS_MAX {
+            match read().await {
+                Err(error) if self.is_shared && is_damage(&error) => {
+                    env.clock.sleep(ATTEMPTS_APART_NANOS).await;
+                }
+                answer => return answer,
+            }
+        }
+        read().await
     }
 }
 
@@ -357,7 +372,7 @@ pub(crate) async fn write_settings(
     directory: &Path,
     config: &EngineConfig,
 ) -> Result<()> {
-    let temporary = directory.join("SETTINGS.new");
+    let temporary = directory.join(temporary(SETTINGS));
     let settings = serde_json::to_vec_pretty(config).expect("settings are plain data");
     let file = env
         .fs

@@ -57,6 +57,8 @@ pub(crate) struct Replayed {
     pub(crate) memtables: Vec<Arc<Memtable>>,
     /// The largest sequence number.
     pub(crate) sequence: Sequence,
+    /// Logs that hold nothing and that no other log follows.
+    pub(crate) orphans: Vec<u64>,
     /// The value files that were not sealed.
     values: BTreeMap<u64, FoundValues>,
     report: RecoveryReport,
@@ -159,6 +161,7 @@ pub(crate) async fn replay(
     let (sequence, report) = (recovered.sequence, RecoveryReport::default());
     let mut replayed = Replayed {
         memtables: Vec::new(),
+        orphans: Vec::new(),
         sequence,
         values: BTreeMap::new(),
         report,
@@ -181,7 +184,10 @@ pub(crate) async fn replay(
         let link = chain.link(wal, &mut log);
         match link.map_err(|error| dangling.clone().unwrap_or(error))? {
             Link::Follows => {}
-            Link::Orphan => continue,
+            Link::Orphan => {
+                replayed.orphans.push(wal);
+                continue;
+            }
             Link::CutOff => break,
         }
         dangling = replayed.take_log(env, directory, config, recovered, &mut log)?;

@@ -7,12 +7,14 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::path::Path;
 
 use aura_engine::env::Env;
 use aura_engine::{
     AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Reconfigure, Snapshot,
 };
 use bytesize::ByteSize;
+use common::cancel::{Call, poll_at_most};
 use common::{Chance, any, io_limit, random_config, repeatable, seeds, sim, tried};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -100,8 +102,48 @@ impl Checked {
         }
     }
 
+    /// A caller gives up a call after some polls, and finds out what has come of it.
+    async fn give_up(&mut self) {
+        let engine = self.engine.clone();
+        let polls = self.chance.below(6);
+        let before = self.model.clone();
+        let call: Call<()> = match self.chance.below(8) {
+            0 => Box::pin(async move { engine.flush().await.unwrap() }),
+            1 => Box::pin(async move { engine.compact().await.unwrap() }),
+            2 => Box::pin(async move { engine.wait_idle().await.unwrap() }),
+            3 => Box::pin(async move { drop(engine.verify().await.unwrap()) }),
+            4 => {
+                let target = format!("/copy{}", self.chance.below(1 << 40));
+                Box::pin(async move {
+                    engine.checkpoint(Path::new(&target)).await.unwrap();
+                })
+            }
+            _ => {
+                let batch = self.random_batch();
+                Box::pin(async move { engine.write(batch).await.unwrap() })
+            }
+        };
+        if poll_at_most(call, polls).await.is_ok() {
+            return;
+        }
+        // After the next acknowledged write it has happened or never will.
+        self.engine.put(b"mark", b"").await.unwrap();
+        let mut found = Model::new();
+        let mut scan = self.engine.scan(Range::all(), Direction::Forward);
+        while let Some((key, value)) = scan.next().await.unwrap() {
+            found.insert(key.to_vec(), value.to_vec());
+        }
+        let mark = |mut model: Model| {
+            model.insert(b"mark".to_vec(), Vec::new());
+            model
+        };
+        let possible = [mark(before), mark(self.model.clone())];
+        assert!(possible.contains(&found), "neither with nor without it");
+        self.model = found;
+    }
+
     async fn step(&mut self) {
-        match self.chance.below(100) {
+        match self.chance.below(104) {
             0..=39 => {
                 let (key, value) = (self.key(), self.value());
                 self.engine.put(&key, &value).await.unwrap();
@@ -144,11 +186,18 @@ impl Checked {
                 0 => self.engine.compact().await.unwrap(),
                 _ => self.engine.wait_idle().await.unwrap(),
             },
-            _ => self.reopen().await,
+            99 => self.reopen().await,
+            _ => self.give_up().await,
         }
     }
 
     async fn batch(&mut self) {
+        let batch = self.random_batch();
+        self.engine.write(batch).await.unwrap();
+    }
+
+    /// A batch, made to the model as well.
+    fn random_batch(&mut self) -> Batch {
         let mut batch = Batch::new();
         for _ in 0..self.chance.below(8) {
             let key = self.key();
@@ -169,7 +218,7 @@ impl Checked {
                 }
             }
         }
-        self.engine.write(batch).await.unwrap();
+        batch
     }
 
     fn scan_arguments(&mut self) -> (Bounds, Direction, usize) {
@@ -263,10 +312,26 @@ impl Checked {
 
     async fn reopen(&mut self) {
         self.snapshots.clear();
-        self.engine.close().await.unwrap();
+        // At times who closes gives up, and another closes again.
+        let engine = self.engine.clone();
+        let polls = self.chance.below(8);
+        let close: Call<()> = Box::pin(async move { engine.close().await.unwrap() });
+        if poll_at_most(close, polls).await.is_err() {
+            self.engine.close().await.unwrap();
+        }
         // A directory is not tied to the settings it was written with.
         self.config = random_config(&mut self.chance);
-        self.engine = open(&self.env, &self.config).await;
+        let env = self.env.clone();
+        let config = self.config.clone();
+        let polls = self.chance.below(40);
+        let opening: Call<AuraEngine> = Box::pin(async move { open(&env, &config).await });
+        self.engine = match poll_at_most(opening, polls).await {
+            Ok(engine) => engine,
+            Err(opening) => {
+                drop(opening);
+                open(&self.env, &self.config).await
+            }
+        };
     }
 
     async fn check_everything(&mut self) {

@@ -15,16 +15,12 @@ use aura_policies::tuner::KindFacts;
 use serde::{Deserialize, Serialize};
 
 use super::{IndexBook, IndexReport};
-use crate::cache::BlockCache;
-use crate::config::CacheConfig;
-use crate::env::Env;
+use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
-use crate::open::take_lock;
+use crate::open::read_access;
 use crate::sst::Table;
-use crate::version::{Version, recover};
-
-/// The file's name in the database directory.
-const MODELS: &str = "MODELS.json";
+use crate::verify::no_cache;
+use crate::version::{MODELS, Version, recover, temporary};
 
 /// The newest version of the file known here.
 const VERSION: u32 = 1;
@@ -190,7 +186,7 @@ pub(crate) async fn write_registry(
     directory: &Path,
     registry: &IndexRegistry,
 ) -> Result<()> {
-    let temporary = directory.join("MODELS.new");
+    let temporary = directory.join(temporary(MODELS));
     let content = serde_json::to_vec(registry).expect("a registry is plain data");
     let file = env
         .fs
@@ -204,23 +200,20 @@ pub(crate) async fn write_registry(
         .map_err(|error| Error::io("rename", &temporary, error))
 }
 
-/// The registry of a database that no engine has open. Nothing is changed, but for the lock that is held meanwhile.
+/// Reads the registry of the database in `directory`. Nothing is changed. An engine may have it open
+/// meanwhile: then the tables are those of one moment, and the counts those of its last opening.
 ///
 /// # Errors
-/// A directory that is not there or in use, I/O errors, a newer format, and corruption with file and offset.
+/// A directory that is not there, I/O errors, a newer format, and corruption with file and offset.
 pub async fn inspect(env: &Env, directory: &Path) -> Result<IndexRegistry> {
-    env.fs
-        .list(directory)
-        .map_err(|error| Error::io("list", directory, error))?;
-    let _guard = take_lock(env, directory)?;
-    let cache = CacheConfig {
-        size: bytesize::ByteSize(0),
-        ..CacheConfig::default()
-    };
-    let cache = Arc::new(BlockCache::new(&cache, 0)?);
-    let version = recover(env, directory, &cache).await?.version;
-    let book = read_registry(env, directory, &version).await;
-    Ok(report(&version, &book, env.clock.now()))
+    let env = &bounded(env, 0);
+    let access = read_access(env, directory)?;
+    let cache = no_cache()?;
+    let recovered = access
+        .read(env, async || recover(env, directory, &cache).await)
+        .await?;
+    let book = read_registry(env, directory, &recovered.version).await;
+    Ok(report(&recovered.version, &book, env.clock.now()))
 }
 
 #[cfg(test)]

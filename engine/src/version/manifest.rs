@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::edit::{AddedTable, Edit};
-use super::{FileKind, Version, format};
+use super::{FileKind, Version, format, temporary};
 use crate::env::{Env, File};
 use crate::error::{Error, Result};
 
@@ -57,7 +57,7 @@ impl Manifest {
         };
         manifest.append_synced(&content).await?;
 
-        let temporary = directory.join("CURRENT.new");
+        let temporary = directory.join(temporary(CURRENT));
         let current = directory.join(CURRENT);
         let file = env
             .fs

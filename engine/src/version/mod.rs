@@ -29,6 +29,20 @@ pub(crate) use edit::{AddedTable, Edit};
 pub(crate) use manifest::{CURRENT, Manifest, snapshot};
 pub(crate) use recover::{Recovered, read_back, recover};
 
+/// The name of a file whose content is about to take the place of `name`.
+pub(crate) fn temporary(name: &str) -> String {
+    format!("{name}.new")
+}
+
+/// Files that are replaced whole: a new one is written under a temporary name, and renamed.
+pub(crate) const REPLACED: [&str; 3] = [CURRENT, SETTINGS, MODELS];
+
+/// The settings, for people and tools.
+pub(crate) const SETTINGS: &str = "SETTINGS.json";
+
+/// What was observed of indexes.
+pub(crate) const MODELS: &str = "MODELS.json";
+
 /// What kind of file a number names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {

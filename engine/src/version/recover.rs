@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::edit::{AddedTable, Edit};
 use super::format::Layout;
 use super::manifest::CURRENT;
-use super::{FileKind, Version, format};
+use super::{FileKind, REPLACED, Version, format, temporary};
 use crate::cache::BlockCache;
 use crate::checkpoint::UNFINISHED;
 use crate::context::ReadContext;
@@ -102,6 +102,13 @@ pub(crate) async fn recover(
             _ => leftovers.push(name.clone()),
         }
     }
+    let cut_short = REPLACED.map(temporary);
+    leftovers.extend(
+        names
+            .iter()
+            .filter(|name| cut_short.contains(name))
+            .cloned(),
+    );
     wals.sort_unstable();
     // A log's name is durable before an edit says that history goes on there, and goes only after a later edit.
     if !is_new && wals.first() != Some(&state.wal_min) {

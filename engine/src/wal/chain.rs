@@ -136,11 +136,11 @@ impl Chain {
 
     /// Judges a log that does not follow what was read.
     fn link_apart(&mut self, number: u64, log: &Replay) -> Result<Link> {
-        if self.ended {
-            return Ok(Link::CutOff);
-        }
         if log.is_empty() {
             return Ok(Link::Orphan);
+        }
+        if self.ended {
+            return Ok(Link::CutOff);
         }
         let header = log.header();
         let last = self.read.last().map_or(0, |log| log.number);

@@ -150,9 +150,7 @@ impl Recorded {
         let mut next = self.history.last().clone();
         next.retain(|key, _| *key < start || *key >= end);
         let mut batch = Batch::new();
-        batch
-            .delete_range(&Range::between(&start, &end))
-            .unwrap();
+        batch.delete_range(&Range::between(&start, &end)).unwrap();
         self.commit(batch, next).await
     }
 
@@ -231,9 +229,8 @@ impl Recorded {
     pub(crate) async fn checkpoint(&mut self) -> Outcome {
         let directory = format!("/copy{}", self.history.states.len());
         let target = directory.clone();
-        let copying = |engine: AuraEngine| async move {
-            engine.checkpoint(Path::new(&target)).await
-        };
+        let copying =
+            |engine: AuraEngine| async move { engine.checkpoint(Path::new(&target)).await };
         match self.call(copying).await {
             Some(copied) => drop(copied?),
             None => return Ok(()),

@@ -3,11 +3,14 @@
 /// The key that holds the number of the last write.
 pub(crate) const COUNT: &[u8] = b"count";
 
+/// A key that is set after a write was given up.
+pub(crate) const MARK: &[u8] = b"mark";
+
 /// Keys written beside it.
 const KEYS: u64 = 150;
 
 /// Spreads a number over 64 bits (SplitMix64).
-fn mix(number: u64) -> u64 {
+pub(crate) fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
