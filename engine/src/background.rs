@@ -280,7 +280,9 @@ impl Inner {
         if !self.closing.swap(true, Ordering::AcqRel) {
             self.wake_all();
             let closing = Closing(self.clone());
-            self.env.tasks.spawn("close", Box::pin(closing.run()));
+            self.env
+                .tasks
+                .spawn_on_thread("close", Box::pin(closing.run()));
         }
         let lost = || Error::Interrupted { work: "closing" };
         let ended = closed.wait_for(Option::is_some).await;

@@ -1,7 +1,8 @@
 //! Work that belongs to the engine, not to who asked for it.
 //!
 //! A caller may be dropped at any poll: by a timeout, by `select!`. What others depend on must go on
-//! all the same, so it runs in a task of the engine, and the caller waits for the result. Closing
+//! all the same, so it runs in a task of the engine, and the caller waits for the result. It has a
+//! thread of its own where there are threads: the workers may all be busy with compactions. Closing
 //! waits for these tasks as it does for the background's.
 
 use std::sync::Arc;
@@ -66,7 +67,7 @@ impl Inner {
             // The caller may be gone.
             let _ = tx.send(result);
         };
-        self.env.tasks.spawn(name, Box::pin(run));
+        self.env.tasks.spawn_on_thread(name, Box::pin(run));
         rx.await.unwrap_or(Err(Error::Interrupted { work: name }))
     }
 }

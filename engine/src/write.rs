@@ -190,12 +190,16 @@ impl Inner {
     /// Commits the groups that wait. What can be done without waiting is done here; the rest belongs
     /// to a task: the writer may be dropped, or not be polled, while others wait for the group.
     async fn begin_commit(self: &Arc<Self>) {
-        let mut commit = Some(leading(self));
+        if self.config().wal.sync == SyncPolicy::Always {
+            let commit = leading(self, usize::MAX);
+            return self.env.tasks.spawn_on_thread("commit", commit);
+        }
+        let mut commit = Some(leading(self, GROUPS_LED_MAX));
         std::future::poll_fn(|context| {
             if let Some(mut begun) = commit.take()
                 && begun.as_mut().poll(context).is_pending()
             {
-                self.env.tasks.spawn("commit", begun);
+                self.env.tasks.spawn_on_thread("commit", begun);
             }
             Poll::Ready(())
         })
@@ -483,27 +487,25 @@ pub(crate) fn insert(memtable: &Memtable, record: &Record, work: &mut Work) -> O
     Some(())
 }
 
-/// Groups that one leader commits at the most: those that form meanwhile cost it less than waking another leader, but its
-/// own writer waits for them.
+/// Groups that a writer commits at most before a task goes on: those that form meanwhile cost it less
+/// than another leader, but its own caller waits for them.
 const GROUPS_LED_MAX: usize = 16;
 
-/// The work of a leader.
-fn leading(inner: &Arc<Inner>) -> BoxFuture<'static, ()> {
-    Box::pin(lead(inner.clone()))
-}
-
-/// Commits groups while writers wait, and passes the lead on.
-async fn lead(inner: Arc<Inner>) {
-    for _ in 0..GROUPS_LED_MAX {
-        lead_group(&inner).await;
-        let mut queue = lock(&inner.queue);
-        if queue.waiting.is_empty() {
-            queue.led = false;
-            return;
+/// Commits groups while writers wait; after `groups_max` of them another task goes on.
+fn leading(inner: &Arc<Inner>, groups_max: usize) -> BoxFuture<'static, ()> {
+    let inner = inner.clone();
+    Box::pin(async move {
+        for _ in 0..groups_max {
+            lead_group(&inner).await;
+            let mut queue = lock(&inner.queue);
+            if queue.waiting.is_empty() {
+                queue.led = false;
+                return;
+            }
         }
-    }
-    // The next leader gets a task of its own. A waiting writer's would save a switch, but it may be dropped at any moment.
-    inner.env.tasks.spawn("commit", leading(&inner));
+        let next = leading(&inner, usize::MAX);
+        inner.env.tasks.spawn_on_thread("commit", next);
+    })
 }
 
 /// Commits the writers that wait, as one group.

@@ -8,6 +8,7 @@
     reason = "this is the one place that reaches files, time and threads"
 )]
 
+use std::cell::Cell;
 use std::fs::{self, OpenOptions, TryLockError};
 use std::future::Future;
 use std::io;
@@ -94,16 +95,24 @@ impl Drop for DiskWorld {
     }
 }
 
+thread_local! {
+    /// Whether the thread runs a task that [`Spawn::spawn_on_thread`] started.
+    static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
+}
+
 struct DiskFs {
     runtime: Handle,
 }
 
 impl DiskFs {
-    /// Runs a call that waits for the device on a blocking thread.
+    /// Runs a call that waits for the device on a blocking thread, which may be the present one.
     fn blocking(
         runtime: &Handle,
         call: impl FnOnce() -> io::Result<()> + Send + 'static,
     ) -> Io<io::Result<()>> {
+        if MAY_BLOCK.get() {
+            return Io::ready(call());
+        }
         let done = runtime.spawn_blocking(call);
         Io::pending(async move {
             done.await
@@ -343,5 +352,15 @@ struct Tasks(Handle);
 impl Spawn for Tasks {
     fn spawn(&self, _name: &'static str, task: BoxFuture<'static, ()>) {
         self.0.spawn(task);
+    }
+
+    fn spawn_on_thread(&self, _name: &'static str, task: BoxFuture<'static, ()>) {
+        let runtime = self.0.clone();
+        self.0.spawn_blocking(move || {
+            MAY_BLOCK.set(true);
+            runtime.block_on(task);
+            // The thread is used again, for other calls.
+            MAY_BLOCK.set(false);
+        });
     }
 }

@@ -258,6 +258,13 @@ pub(crate) async fn spawn_all<T: Send + 'static>(
 pub trait Spawn: Send + Sync {
     /// Runs `task` beside the caller. `name` is for debuggers.
     fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>);
+
+    /// Runs `task` as [`spawn`](Self::spawn) does, but on a thread of its own where the world has
+    /// threads: it waits for no worker that is busy with a long job, and its syncs are made on that
+    /// thread, so that none costs a switch to another one and back.
+    fn spawn_on_thread(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+        self.spawn(name, task);
+    }
 }
 
 /// A world to run in.
