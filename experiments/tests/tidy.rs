@@ -1,5 +1,5 @@
-//! The house rules that no compiler checks: the arrows between the crates, the form of a policy file, and that a policy is
-//! one file and one line.
+//! The house rules that no compiler checks: the arrows between the crates, the form of a policy
+//! file, and that a policy is one file and one line.
 #![expect(
     clippy::disallowed_methods,
     reason = "it reads the project's own sources"
@@ -139,8 +139,8 @@ fn file_of(policy: &str) -> String {
     }
 }
 
-/// The registry is the only place that knows the set of policies: no file but its own names one. Families may use the same
-/// name, each in a file of its own.
+/// The registry is the only place that knows the set of policies: no file but its own names one.
+/// Families may use the same name, each in a file of its own.
 #[test]
 fn no_other_file_of_policies_names_a_policy() {
     let folder = root().join("policies/src");
