@@ -32,5 +32,6 @@ def series(run: str | Path) -> pl.DataFrame:
         if (trial / "DONE").exists():
             manifest = json.loads((trial / "manifest.json").read_text())
             frame = pl.read_parquet(trial / "series.parquet")
-            frames.append(frame.with_columns(variant=pl.lit(manifest["variant"]), seed=pl.lit(manifest["seed"])))
+            variant, seed = pl.lit(manifest["variant"]), pl.lit(manifest["seed"])
+            frames.append(frame.with_columns(variant=variant, seed=seed))
     return pl.concat(frames)
