@@ -66,7 +66,7 @@ pub struct Settings {
     pub quiet: bool,
 }
 
-/// What stands in a row: a cache or a bound.
+/// What a row is about: a cache or a bound.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Arm {
     /// A cache.

@@ -45,7 +45,7 @@ Examples:
   aura cache-sim zipf.csv.zst
       all policies at 0.1 %, 1 % and 10 % of the trace, with bounds; writes results/cache-sim/zipf/
   aura cache-sim OLTP.lis --policies lru,arc,'clock(bits=2)' --sizes 1000,2000,5000
-      a policy's parameters stand in brackets; sizes in objects, for this format has no bytes
+      a policy's parameters are in brackets; sizes are in objects, as this format has no bytes
   aura cache-sim cluster52.sort.zst --sizes 64MiB,1GiB --admissions always,doorkeeper
       every admission policy with every eviction policy
   aura cache-sim w96.oracleGeneral.bin.zst --sizes 0.1%,1%,10% --sample 0.01

@@ -85,7 +85,7 @@ pub(super) struct TraceInput {
     /// The traces' format. Default: detected from name and contents.
     #[arg(long, value_name = "FORMAT")]
     trace_format: Option<String>,
-    /// What stands in which column of a CSV file, by number or name:
+    /// What each column of a CSV file holds, by number or name:
     /// time=1,key=2,size=bytes,header=yes,delimiter=tab.
     #[arg(long, value_name = "MAP")]
     columns: Option<String>,

@@ -189,7 +189,7 @@ impl<'a> SweepLayer<'a> {
     }
 }
 
-/// The list at a key of a table; empty if there is none.
+/// The list at a key of a table; empty if the key is missing.
 fn list<'a>(node: &'a Node, key: &str) -> &'a [Node] {
     match node.child(key).map(|node| &node.content) {
         Some(Content::Array(nodes)) => nodes,

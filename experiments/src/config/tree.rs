@@ -29,14 +29,14 @@ pub(super) enum Layer {
     Set,
 }
 
-/// A value, who wrote it, and where it stands.
+/// A value, who wrote it, and where.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     /// The value.
     pub(super) content: Content,
     /// Who wrote it.
     pub(super) layer: Layer,
-    /// The text it stands in; `None` for defaults.
+    /// The text that holds it; `None` for defaults.
     pub(super) source: Option<Arc<Source>>,
     /// Its bytes in the source.
     pub(super) span: Range<usize>,
@@ -81,7 +81,7 @@ impl Node {
         Self::default_value(Content::Table(BTreeMap::new()))
     }
 
-    /// A tree of defaults. Null is left out: it stands for an absent optional value.
+    /// A tree of defaults. Null is left out: it means an absent optional value.
     pub(super) fn defaults(value: Value) -> Self {
         Self::default_value(match value {
             Value::Object(map) => Content::Table(
