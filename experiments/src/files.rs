@@ -1,5 +1,7 @@
-//! The one place of this crate that touches the file system: results are files of this machine, written beside the
-//! engine's world, not within it. Every error says which file.
+//! Files of this machine: configs, results, traces and key files.
+//!
+//! This is the only place of the crate that touches the file system directly. Databases do not go
+//! through it: they live in an engine's world (`aura_engine::env`). Every error names its file.
 
 #![expect(
     clippy::disallowed_methods,
@@ -10,7 +12,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What the system refused, and where.
+/// A call that the operating system refused, with the file it was about.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
 pub struct FileError {
@@ -22,6 +24,8 @@ pub struct FileError {
     pub source: io::Error,
 }
 
+type Result<T> = std::result::Result<T, FileError>;
+
 fn because(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
     move |source| FileError {
         action,
@@ -30,103 +34,126 @@ fn because(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileE
     }
 }
 
-/// The text of a file.
+/// Reads a whole text file.
 ///
 /// # Errors
-/// If it is not there, cannot be read, or is not UTF-8.
-pub fn read_to_string(path: &Path) -> Result<String, FileError> {
+/// [`FileError`] if it is missing, cannot be read, or is not UTF-8.
+pub fn read_to_string(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(because("read", path))
 }
 
-/// A file to be read.
+/// Reads a whole file.
 ///
 /// # Errors
-/// If it is not there or must not be read.
-pub fn open(path: &Path) -> Result<fs::File, FileError> {
+/// [`FileError`] if it is missing or cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(because("read", path))
+}
+
+/// Opens a file for reading.
+///
+/// # Errors
+/// [`FileError`] if it is missing or cannot be read.
+pub fn open(path: &Path) -> Result<fs::File> {
     fs::File::open(path).map_err(because("read", path))
 }
 
-/// A file to be written, empty.
+/// Creates an empty file for writing, in place of an existing one.
 ///
 /// # Errors
-/// If the system refuses.
-pub fn create(path: &Path) -> Result<fs::File, FileError> {
+/// [`FileError`] if the system refuses.
+pub fn create(path: &Path) -> Result<fs::File> {
     fs::File::create(path).map_err(because("write", path))
 }
 
-/// Removes a file; one that is not there is no error.
+/// Writes a whole file. A reader may see half of it meanwhile; [`replace`] avoids that.
 ///
 /// # Errors
-/// If the system refuses.
-pub fn remove(path: &Path) -> Result<(), FileError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(because("remove", path)(error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes a whole file.
-///
-/// # Errors
-/// If the system refuses.
-pub fn write(path: &Path, contents: &[u8]) -> Result<(), FileError> {
+/// [`FileError`] if the system refuses.
+pub fn write(path: &Path, contents: &[u8]) -> Result<()> {
     fs::write(path, contents).map_err(because("write", path))
 }
 
-/// Gives a file or folder another name.
+/// Writes a file under a temporary name and renames it, so that readers see all of it or nothing.
 ///
 /// # Errors
-/// If the system refuses.
-pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+/// [`FileError`] if the system refuses.
+pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
+    let part = part_of(path);
+    write(&part, contents)?;
+    rename(&part, path)
+}
+
+/// The temporary name under which `path` is written until it is complete.
+pub fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+/// Renames a file or folder.
+///
+/// # Errors
+/// [`FileError`] if the system refuses.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(because("rename", from))
 }
 
-/// Creates a folder and those above it.
+/// Removes a file. A missing file is no error.
 ///
 /// # Errors
-/// If the system refuses.
-pub fn create_folder(path: &Path) -> Result<(), FileError> {
+/// [`FileError`] if the system refuses.
+pub fn remove(path: &Path) -> Result<()> {
+    ignore_missing(fs::remove_file(path)).map_err(because("remove", path))
+}
+
+/// Creates a folder and its missing parents.
+///
+/// # Errors
+/// [`FileError`] if the system refuses.
+pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(because("create", path))
 }
 
-/// Removes a folder and all in it; one that is not there is no error.
+/// Removes a folder with everything in it. A missing folder is no error.
 ///
 /// # Errors
-/// If the system refuses.
-pub fn remove_folder(path: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(because("remove", path)(error))
-        }
-        _ => Ok(()),
+/// [`FileError`] if the system refuses.
+pub fn remove_folder(path: &Path) -> Result<()> {
+    ignore_missing(fs::remove_dir_all(path)).map_err(because("remove", path))
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
-/// The names in a folder, sorted; none if it is not there.
+/// Lists the names in a folder, sorted; empty if the folder is missing.
 ///
 /// # Errors
-/// If it cannot be read.
-pub fn names(path: &Path) -> Result<Vec<String>, FileError> {
+/// [`FileError`] if the folder cannot be read.
+pub fn names(path: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(because("read", path))?,
     };
-    let names =
-        entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
-    let mut names = names
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(because("read", path))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(because("read", path))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
     names.sort();
     Ok(names)
 }
 
-/// Takes the exclusive lock of a file until the answer is dropped or the process ends; None if somebody holds it.
+/// Takes the exclusive lock of a file, creating it if needed. The lock is held until the returned
+/// file is dropped or the process ends. Returns `None` if another process holds it.
 ///
 /// # Errors
-/// If the file cannot be made.
-pub fn lock(path: &Path) -> Result<Option<fs::File>, FileError> {
+/// [`FileError`] if the file cannot be created.
+pub fn lock(path: &Path) -> Result<Option<fs::File>> {
     let file = fs::File::create(path).map_err(because("create", path))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

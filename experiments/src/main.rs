@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-use aura_experiments::{cli::Cli, commands};
-use clap::Parser;
-
 fn main() -> ExitCode {
-    commands::execute(Cli::parse())
+    aura_experiments::commands::main()
 }

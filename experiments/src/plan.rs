@@ -1,11 +1,12 @@
 //! The plan: every trial of an experiment, frozen before the first one runs.
 //!
-//! Trials come in blocks of one seed; a block holds every variant at every point, so that a run that is cut short has
-//! compared everything with few seeds rather than half of it with many. In the real world the order within a block is
-//! shuffled by its seed, so that no variant always follows the same other one on a machine that warms up.
+//! Trials come in blocks of one seed. A block holds every variant at every sweep point, so that a
+//! run that is cut short has compared everything with few seeds rather than half of it with many.
+//! In the real world the order within a block is shuffled by its seed, so that no variant always
+//! follows the same other one on a machine that warms up.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::PathBuf;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -14,56 +15,56 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::config::{Cell, CompareConfig, Experiment, Point, Sweep, TrialConfig};
+use crate::config::{Case, CompareConfig, Experiment, Sweep, TrialConfig, VariantSettings};
 use crate::files::{self, FileError};
+use crate::folders::RunFolder;
+use crate::formats::{json, json_lines};
+use crate::point::Point;
 use crate::record::World;
 
 /// The version of AuraDB; a part of every trial's id.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The plan's file in an experiment's folder.
-pub const PLAN_FILE: &str = "plan.jsonl";
-
-/// The file in an experiment's folder that says what was asked.
-pub const EXPERIMENT_FILE: &str = "experiment.json";
-
-/// The folder of trials in an experiment's folder.
-pub const TRIALS_FOLDER: &str = "trials";
-
 /// One trial to run: a line of `plan.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedTrial {
-    /// What it depends on, hashed: its settings, the version and the seed; not the names of variant and experiment.
+    /// The hash of what the trial depends on: settings, version and seed. The names of variant and
+    /// experiment are not part of it.
     pub id: String,
     /// The variant's name.
     pub variant: String,
-    /// The sweep's point.
+    /// The sweep point.
     pub point: Point,
     /// The seed.
     pub seed: u64,
     /// All settings.
     pub config: Value,
-    /// The same as TOML, with where each value came from.
+    /// All settings as TOML, with where each value came from.
     pub resolved: String,
 }
 
 impl PlannedTrial {
-    /// The settings, typed.
+    /// Returns the settings, typed.
     ///
     /// # Errors
-    /// If another version wrote them.
+    /// The JSON error if another version wrote them.
     pub fn settings(&self) -> Result<TrialConfig, serde_json::Error> {
         serde_json::from_value(self.config.clone())
     }
 
-    /// The trial as messages name it.
+    /// Whether the trial runs in `world`.
+    pub fn runs_in(&self, world: World) -> bool {
+        self.settings()
+            .is_ok_and(|config| config.world.kind == world)
+    }
+
+    /// The trial's name in messages.
     pub fn label(&self) -> String {
-        let point: String = self
-            .point
-            .iter()
-            .map(|(key, value)| format!(", {key}={value}"))
-            .collect();
-        format!("{}{point}, seed {}", self.variant, self.seed)
+        let mut label = self.variant.clone();
+        for (key, value) in &self.point {
+            label += &format!(", {key}={value}");
+        }
+        format!("{label}, seed {}", self.seed)
     }
 }
 
@@ -72,7 +73,7 @@ impl PlannedTrial {
 pub struct ExperimentRecord {
     /// The name.
     pub name: String,
-    /// The command that runs it, from the folder in which the config lies.
+    /// The command that runs it, from the folder of the config.
     pub command: String,
     /// The question.
     pub question: String,
@@ -95,10 +96,36 @@ pub struct ExperimentRecord {
 /// One variant of `experiment.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VariantRecord {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// What it sets: dotted key to value, as shown in tables.
+    /// What it sets: dotted key to value, as tables show it.
     pub overrides: Point,
+}
+
+impl VariantRecord {
+    fn of(variant: &VariantSettings) -> Self {
+        Self {
+            name: variant.name.clone(),
+            overrides: variant.settings.clone(),
+        }
+    }
+}
+
+impl ExperimentRecord {
+    fn of(experiment: &Experiment) -> Self {
+        Self {
+            name: experiment.name.clone(),
+            command: experiment.command.clone(),
+            question: experiment.question.clone(),
+            hypothesis: experiment.hypothesis.clone(),
+            baseline: experiment.baseline.clone(),
+            compare: experiment.compare.clone(),
+            seeds: experiment.seeds.clone(),
+            variants: experiment.variants.iter().map(VariantRecord::of).collect(),
+            sweeps: experiment.sweeps.clone(),
+            version: VERSION.to_owned(),
+        }
+    }
 }
 
 /// An experiment's plan.
@@ -111,42 +138,29 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Every cell under every seed.
+    /// Plans every case under every seed.
     pub fn new(experiment: &Experiment) -> Self {
-        let identities = identities(&experiment.cells);
-        let mut trials = Vec::with_capacity(experiment.seeds.len() * experiment.cells.len());
+        let cases = &experiment.cases;
+        let identities = identities(cases);
+        let real = cases
+            .iter()
+            .any(|case| case.config.world.kind == World::Real);
+        let mut trials = Vec::with_capacity(experiment.seeds.len() * cases.len());
         for seed in &experiment.seeds {
-            let cells = experiment.cells.iter().zip(&identities);
-            let mut block: Vec<_> = cells
-                .map(|(cell, identity)| planned(cell, identity, *seed))
-                .collect();
-            if experiment
-                .cells
+            let mut block: Vec<_> = cases
                 .iter()
-                .any(|cell| cell.config.world.kind == World::Real)
-            {
+                .zip(&identities)
+                .map(|(case, identity)| planned(case, identity, *seed))
+                .collect();
+            if real {
                 block.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(*seed));
             }
             trials.extend(block);
         }
-        let variants = experiment.variants.iter();
-        let variant = |(name, overrides): &(String, Point)| VariantRecord {
-            name: name.clone(),
-            overrides: overrides.clone(),
-        };
-        let experiment = ExperimentRecord {
-            name: experiment.name.clone(),
-            command: experiment.command.clone(),
-            question: experiment.question.clone(),
-            hypothesis: experiment.hypothesis.clone(),
-            baseline: experiment.baseline.clone(),
-            compare: experiment.compare.clone(),
-            seeds: experiment.seeds.clone(),
-            variants: variants.map(variant).collect(),
-            sweeps: experiment.sweeps.clone(),
-            version: VERSION.to_owned(),
-        };
-        Self { experiment, trials }
+        Self {
+            experiment: ExperimentRecord::of(experiment),
+            trials,
+        }
     }
 
     /// The ids of all trials.
@@ -154,93 +168,77 @@ impl Plan {
         self.trials.iter().map(|trial| trial.id.clone()).collect()
     }
 
-    /// Freezes the plan in an experiment's folder, in place of the one that stands there.
+    /// Freezes the plan in an experiment's folder, in place of an older one.
     ///
     /// # Errors
-    /// If it cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), FileError> {
-        let lines: String = self
-            .trials
-            .iter()
-            .map(|trial| format!("{}\n", json_line(trial)))
-            .collect();
-        let mut record =
-            serde_json::to_string_pretty(&self.experiment).expect("a record is plain data");
-        record.push('\n');
-        files::write(&folder.join(PLAN_FILE), lines.as_bytes())?;
-        files::write(&folder.join(EXPERIMENT_FILE), record.as_bytes())
+    /// [`FileError`] if it cannot be written.
+    pub fn write(&self, folder: &RunFolder) -> Result<(), FileError> {
+        files::write(&folder.plan(), json_lines(&self.trials).as_bytes())?;
+        files::write(&folder.experiment(), json(&self.experiment).as_bytes())
     }
 
-    /// Reads back what [`Plan::write`] wrote.
+    /// Reads the plan of an experiment's folder.
     ///
     /// # Errors
-    /// If the folder holds no plan, or one of another version.
-    pub fn read(folder: &Path) -> Result<Self, PlanError> {
-        let read = |name: &str| files::read_to_string(&folder.join(name));
-        let bad = |name: &str| {
-            let path = folder.join(name).display().to_string();
-            move |source| PlanError::Format { path, source }
-        };
-        let experiment =
-            serde_json::from_str(&read(EXPERIMENT_FILE)?).map_err(bad(EXPERIMENT_FILE))?;
-        let trials = read(PLAN_FILE)?
+    /// [`PlanError`] if the folder holds no plan, or one of another version.
+    pub fn read(folder: &RunFolder) -> Result<Self, PlanError> {
+        let path = folder.experiment();
+        let experiment = serde_json::from_str(&files::read_to_string(&path)?)
+            .map_err(|source| PlanError::Format { path, source })?;
+        let path = folder.plan();
+        let trials = files::read_to_string(&path)?
             .lines()
             .map(serde_json::from_str)
-            .collect::<Result<_, _>>();
-        Ok(Self {
-            experiment,
-            trials: trials.map_err(bad(PLAN_FILE))?,
-        })
+            .collect::<Result<_, _>>()
+            .map_err(|source| PlanError::Format { path, source })?;
+        Ok(Self { experiment, trials })
     }
 }
 
 /// A plan that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// It is not there.
+    /// The folder holds no plan.
     #[error("this is not the folder of a run: {0}")]
     File(#[from] FileError),
-    /// It is not a plan of this version.
-    #[error("{path} was not written by this version: {source}")]
+    /// The plan is not one of this version.
+    #[error("{} was not written by this version: {source}", path.display())]
     Format {
         /// The file.
-        path: String,
+        path: PathBuf,
         /// What does not fit.
         source: serde_json::Error,
     },
 }
 
-fn json_line(trial: &PlannedTrial) -> String {
-    serde_json::to_string(trial).expect("a planned trial is plain data")
-}
-
-/// What each cell's ids are made of: its settings. Where two variants have the same settings, which tells how far chance
-/// alone takes them apart, the later one's name is added, so that each has trials of its own.
-fn identities(cells: &[Cell]) -> Vec<String> {
+/// Returns what each case's ids are made of: its settings.
+///
+/// Two variants may have equal settings, to show how far chance alone takes them apart. The later
+/// one's name is then added, so that each has trials of its own.
+fn identities(cases: &[Case]) -> Vec<String> {
     let mut seen = BTreeSet::new();
-    let mut identity = |cell: &Cell| {
-        let canonical = cell.canonical();
+    let mut identities = Vec::with_capacity(cases.len());
+    for case in cases {
+        let canonical = case.canonical();
         if seen.insert(canonical.clone()) {
-            canonical
+            identities.push(canonical);
         } else {
-            format!("{canonical}\n{}", cell.variant)
+            identities.push(format!("{canonical}\n{}", case.variant));
         }
-    };
-    cells.iter().map(&mut identity).collect()
+    }
+    identities
 }
 
-fn planned(cell: &Cell, identity: &str, seed: u64) -> PlannedTrial {
-    let mut id = format!(
-        "{:032x}",
-        xxh3_128(format!("{identity}\n{VERSION}\n{seed}").as_bytes())
-    );
+fn planned(case: &Case, identity: &str, seed: u64) -> PlannedTrial {
+    let hash = xxh3_128(format!("{identity}\n{VERSION}\n{seed}").as_bytes());
+    let mut id = format!("{hash:032x}");
     id.truncate(16);
     PlannedTrial {
         id,
-        variant: cell.variant.clone(),
-        point: cell.point.clone(),
+        variant: case.variant.clone(),
+        point: case.point.clone(),
         seed,
-        config: cell.values(),
-        resolved: cell.to_toml(),
+        config: case.values(),
+        resolved: case.to_toml(),
     }
 }

@@ -1,7 +1,9 @@
-//! What a trial leaves behind, as plain data: the seam between running an experiment and reading it.
+//! What a trial leaves behind, as plain data: the seam between running an experiment and reading
+//! it.
 //!
-//! `results/<experiment>/trials/<id>/` holds `manifest.json`, `config.resolved.toml`, `metrics.jsonl`, `series.parquet`,
-//! `latency/<phase>.<op>.hlog`, `events.jsonl`, and `DONE`, written last.
+//! Everything before this module makes these values (`config`, `plan`, `run`, `trial`); everything
+//! after it only reads them (`metrics`, `store`, `compare`, `plot`, `report`). [`crate::folders`]
+//! says in which files they lie.
 
 use std::collections::BTreeMap;
 
@@ -12,113 +14,97 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The kinds of operation whose latency is told apart. The order is the order of tables and legends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OpClass {
-    /// A point read.
-    Read,
-    /// A put of a key that may exist (an update or an insert).
-    Write,
-    /// A range scan.
-    Scan,
-    /// A read followed by a write of the same key.
-    ReadModifyWrite,
-    /// A delete.
-    Delete,
-}
+use crate::names::named_enum;
+use crate::point::Point;
 
-impl OpClass {
-    /// Every class, in order.
-    pub const ALL: [Self; 5] = [
-        Self::Read,
-        Self::Write,
-        Self::Scan,
-        Self::ReadModifyWrite,
-        Self::Delete,
-    ];
-
-    /// The name in metric names and file names.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Scan => "scan",
-            Self::ReadModifyWrite => "rmw",
-            Self::Delete => "delete",
-        }
+named_enum! {
+    /// A class of operations whose latencies are kept apart.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+    pub enum OpClass {
+        /// A point read.
+        Read = "read",
+        /// A put of a key that may exist: an update or an insert.
+        Write = "write",
+        /// A range scan.
+        Scan = "scan",
+        /// A read followed by a write of the same key.
+        ReadModifyWrite = "rmw",
+        /// A delete.
+        Delete = "delete",
     }
 }
 
-/// Which world a trial ran in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum World {
-    /// Virtual time on a device model: metrics are exact.
-    Simulated,
-    /// This machine: times are noisy.
-    Real,
+named_enum! {
+    /// The world a trial runs in.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    pub enum World {
+        /// Virtual time on a device model: every number is exact.
+        Simulated = "simulated",
+        /// This machine: times are noisy.
+        Real = "real",
+    }
 }
 
 /// What a trial was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The hash of the resolved config, the engine version and the seed.
+    /// The trial's id: a hash of the resolved config, the version of AuraDB and the seed.
     pub id: String,
     /// The experiment's name.
     pub experiment: String,
     /// The variant's name.
     pub variant: String,
-    /// The sweep's point: dotted key to value, as shown in tables; empty without a sweep.
-    pub point: BTreeMap<String, String>,
+    /// The sweep point.
+    pub point: Point,
     /// The seed.
     pub seed: u64,
-    /// The world.
+    /// The world it ran in.
     pub world: World,
     /// The device profile's name; empty in the real world.
     pub device: String,
     /// The version of AuraDB that ran it.
     pub version: String,
-    /// The simulation's fingerprint over all its events; two runs of one trial must agree. None in the real world.
+    /// The simulation's fingerprint over all its events; equal for two runs of one trial. `None` in
+    /// the real world.
     pub fingerprint: Option<u64>,
 }
 
-/// One measured phase of a trial: everything metrics are derived from.
+/// One measured phase of a trial: everything that metrics are derived from.
 pub struct PhaseMeasure {
     /// The phase's name.
     pub name: String,
-    /// Nanoseconds from its start to the end of its last operation.
+    /// Nanoseconds from the phase's start to the end of its last operation.
     pub nanos: u64,
-    /// Engine state at its start (after warm-up).
+    /// The engine's state at the phase's start (after any warm-up).
     pub before: Metrics,
-    /// Engine state at its end.
+    /// The engine's state at the phase's end.
     pub after: Metrics,
-    /// Simulated device and CPU at its start; None in the real world.
+    /// The simulated device and CPU at the phase's start; `None` in the real world.
     pub device_before: Option<SimStats>,
-    /// Simulated device and CPU at its end.
+    /// The simulated device and CPU at the phase's end.
     pub device_after: Option<SimStats>,
     /// Operations done, by class.
     pub operations: BTreeMap<OpClass, u64>,
-    /// Latency in nanoseconds from an operation's (intended) start to its end, by class.
+    /// Latency by class: nanoseconds from an operation's (intended) start to its end.
     pub latency: BTreeMap<OpClass, Histogram<u64>>,
-    /// In an open loop: the same from the actual start; empty in a closed loop.
+    /// Service time by class: nanoseconds from the actual start to the end. Empty in a closed loop.
     pub service: BTreeMap<OpClass, Histogram<u64>>,
     /// Whether operations came at a given rate (open loop).
     pub open_loop: bool,
-    /// In an open loop: whether the backlog kept growing over the last third.
+    /// Whether the backlog of an open loop kept growing over the last third.
     pub overloaded: bool,
-    /// The most that a cache of the size could have held; None where accesses were not recorded.
+    /// The most hits that a cache of this size could have had; `None` without a recorded trace.
     pub cache_bound: Option<CacheBound>,
-    /// Equal slices of the phase, for the plot over time.
+    /// The phase in equal slices of time.
     pub series: Vec<SeriesPoint>,
-    /// What happened in the background meanwhile; times are nanoseconds from the phase's start.
+    /// What happened in the background; times are nanoseconds from the phase's start.
     pub events: Vec<Event>,
 }
 
-/// What the best cache of a size could have held.
+/// The most hits that any cache of a size could have had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheBound {
-    /// Recorded requests for data blocks that it could have answered.
+    /// Recorded requests for data blocks that the best cache answers.
     pub hits: u64,
     /// Recorded requests for data blocks.
     pub asked: u64,
@@ -126,30 +112,30 @@ pub struct CacheBound {
 
 /// The accesses to the cache that a trial recorded.
 pub struct CacheTrace {
-    /// The share of the objects that was recorded.
+    /// The share of the cached objects that was recorded, in (0, 1].
     pub rate: f64,
-    /// One access after the other.
+    /// The accesses, in order.
     pub records: Vec<TraceRecord>,
 }
 
 /// One slice of a phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SeriesPoint {
-    /// Where the slice starts, in nanoseconds from the phase's start.
+    /// The slice's start, in nanoseconds from the phase's start.
     pub at_nanos: u64,
-    /// How long it is.
+    /// The slice's length.
     pub nanos: u64,
     /// Operations that ended in it.
     pub operations: u64,
-    /// The 99th percentile of their latencies in nanoseconds.
+    /// The 99th percentile of their latencies, in nanoseconds.
     pub latency_p99_nanos: u64,
-    /// Nanoseconds that writers stalled in it.
+    /// Nanoseconds that writers stalled, summed over them.
     pub stall_nanos: u64,
     /// Block cache hits.
     pub cache_hits: u64,
     /// Block cache misses.
     pub cache_misses: u64,
-    /// Bytes that compactions and flushes wrote.
+    /// Bytes that flushes and compactions wrote.
     pub background_write_bytes: u64,
 }
 
@@ -164,27 +150,27 @@ pub struct SpaceMeasure {
 
 /// A finished trial in memory.
 pub struct TrialResult {
-    /// What it was.
+    /// What the trial was.
     pub manifest: Manifest,
     /// Its measured phases, the load first.
     pub phases: Vec<PhaseMeasure>,
-    /// Bytes at the end, before the tree was settled.
+    /// Bytes at the end, with whatever debt is left.
     pub space: SpaceMeasure,
-    /// Device bandwidth of the profile, for the distance to the bound; None in the real world.
+    /// The simulated device's write bandwidth; `None` in the real world or if it has no limit.
     pub device_write_bytes_per_s: Option<u64>,
-    /// What its cache was asked for; None where that was not recorded.
+    /// The accesses to the cache; `None` if they were not recorded.
     pub cache_trace: Option<CacheTrace>,
 }
 
-/// One row of `metrics.jsonl`, and with variant and seed of `metrics.parquet`.
+/// One value of one metric: a row of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricRow {
     /// The phase.
     pub phase: String,
     /// The metric's dotted name.
     pub metric: String,
-    /// Its value.
+    /// The value.
     pub value: f64,
-    /// Its unit.
+    /// The metric's unit.
     pub unit: String,
 }

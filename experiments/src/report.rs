@@ -1,16 +1,22 @@
-//! The report: one page of HTML that stands alone, from the question to the command that repeats it.
+//! The report: one page of HTML that stands alone, from the question to the command that repeats
+//! it.
 //!
-//! Style and figures are inside the page; it has no script, needs no network, and reads on paper as on a dark screen.
+//! Style and figures are inside the page. It has no script, needs no network, and reads on paper as
+//! on a dark screen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Environment, Value, context};
 
-use crate::compare::{self, CompareRow, Comparison, shown, shown_mean, shown_p};
+use crate::compare::{self, CompareRow, Comparison};
+use crate::formats::{shown, shown_mean, shown_p};
 use crate::metrics;
 use crate::plot::{Figure, PlotError};
+use crate::point::{self, Point};
 use crate::record::Manifest;
-use crate::store::{self, SummaryRow, TidyRow, point_label};
+use crate::store::{self, SummaryRow, TidyRow};
+
+const TEMPLATE: &str = "report.html";
 
 /// One setting in which a variant differs from the baseline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +27,7 @@ pub struct SettingDelta {
     pub key: String,
     /// The baseline's value as written in a config.
     pub baseline: String,
-    /// The variant's value.
+    /// The variant's value as written in a config.
     pub value: String,
 }
 
@@ -35,7 +41,7 @@ pub struct ReportInput<'a> {
     pub hypothesis: &'a str,
     /// The baseline's name.
     pub baseline: &'a str,
-    /// The comparison; None with one variant.
+    /// The comparison; `None` with one variant.
     pub comparison: Option<&'a Comparison>,
     /// The gathered metrics.
     pub rows: &'a [TidyRow],
@@ -45,7 +51,7 @@ pub struct ReportInput<'a> {
     pub figures: &'a [Figure],
     /// What could not be drawn.
     pub skipped: &'a [String],
-    /// In what the variants differ from the baseline.
+    /// The settings in which variants differ from the baseline.
     pub deltas: &'a [SettingDelta],
     /// The trials' manifests.
     pub manifests: &'a [&'a Manifest],
@@ -67,37 +73,19 @@ pub enum ReportError {
 /// Writes the report.
 ///
 /// # Errors
-/// See [`ReportError`].
+/// [`ReportError`].
 pub fn render(input: &ReportInput) -> Result<String, ReportError> {
     let mut environment = Environment::new();
-    environment.add_template("report.html", include_str!("report.html"))?;
-    let empty = Comparison::default();
-    let comparison = input.comparison.unwrap_or(&empty);
-    let block = |figure: &Figure| -> Result<Value, PlotError> {
-        let svg = Value::from_safe_string(figure.svg()?);
-        Ok(context! { name => figure.name.as_str(), caption => figure.caption.as_str(), svg })
-    };
-    let delta = |delta: &SettingDelta| {
-        context! { variant => delta.variant.as_str(), key => delta.key.as_str(), baseline => delta.baseline.as_str(), value => delta.value.as_str() }
-    };
+    environment.add_template(TEMPLATE, include_str!("report.html"))?;
+    let no_comparison = Comparison::default();
+    let comparison = input.comparison.unwrap_or(&no_comparison);
     let figures = input
         .figures
         .iter()
-        .map(block)
+        .map(figure_block)
         .collect::<Result<Vec<_>, _>>()?;
-    let trials: Vec<_> = input
-        .manifests
-        .iter()
-        .map(|manifest| trial(manifest))
-        .collect();
-    let lines = |primary: bool| -> Vec<Value> {
-        comparison
-            .rows
-            .iter()
-            .filter(|row| row.primary == primary)
-            .map(verdict_line)
-            .collect()
-    };
+    let deltas: Vec<_> = input.deltas.iter().map(delta_line).collect();
+    let trials: Vec<_> = input.manifests.iter().map(|it| trial_line(it)).collect();
     let page = context! {
         experiment => input.experiment,
         question => input.question,
@@ -105,140 +93,188 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
         baseline => input.baseline,
         swept => input.rows.iter().any(|row| !row.point.is_empty()),
         answer => input.comparison.map(compare::answer),
-        primary => lines(true),
-        exploratory => lines(false),
+        primary => verdict_lines(comparison, true),
+        exploratory => verdict_lines(comparison, false),
         warnings => comparison.warnings.clone(),
         missing => comparison.missing.clone(),
         figures,
         skipped => input.skipped.to_vec(),
         tables => metric_tables(input.rows, comparison),
-        deltas => input.deltas.iter().map(delta).collect::<Vec<_>>(),
+        deltas,
         facts => facts(input),
         trials,
         command => input.command,
     };
-    Ok(environment.get_template("report.html")?.render(page)?)
+    Ok(environment.get_template(TEMPLATE)?.render(page)?)
 }
 
+fn figure_block(figure: &Figure) -> Result<Value, PlotError> {
+    let svg = Value::from_safe_string(figure.svg()?);
+    Ok(context! {
+        name => figure.name.as_str(),
+        caption => figure.caption.as_str(),
+        svg,
+    })
+}
+
+fn delta_line(delta: &SettingDelta) -> Value {
+    context! {
+        variant => delta.variant.as_str(),
+        key => delta.key.as_str(),
+        baseline => delta.baseline.as_str(),
+        value => delta.value.as_str(),
+    }
+}
+
+/// What a metric is; empty for one that this version does not know.
 fn about(metric: &str) -> &'static str {
     metrics::find(metric).map_or("", |metric| metric.about)
 }
 
+fn verdict_lines(comparison: &Comparison, primary: bool) -> Vec<Value> {
+    let rows = comparison.rows.iter();
+    rows.filter(|row| row.primary == primary)
+        .map(verdict_line)
+        .collect()
+}
+
 fn verdict_line(row: &CompareRow) -> Value {
-    let interval = row.low.zip(row.high);
+    let place = if row.point.is_empty() {
+        row.phase.clone()
+    } else {
+        format!("{}, {}", row.phase, point::label(&row.point))
+    };
     context! {
         metric => row.metric.as_str(),
         about => about(&row.metric),
-        place => if row.point.is_empty() { row.phase.clone() } else { format!("{}, {}", row.phase, point_label(&row.point)) },
+        place,
         variant => row.variant.as_str(),
         baseline_mean => shown(row.baseline_mean, &row.unit),
         variant_mean => shown(row.variant_mean, &row.unit),
         effect => row.effect_with_unit(),
-        interval => interval.map(|(low, high)| format!("{} to {}", row.shown(low), row.shown(high))),
+        interval => row.interval_label(),
         p => row.p.map(shown_p),
         pairs => row.pairs,
-        verdict => row.verdict.word(),
+        verdict => row.verdict.name(),
         note => row.note.as_str(),
     }
 }
 
-/// `variant, point, seed 3: 0123abcd`.
-fn trial(manifest: &Manifest) -> String {
-    let point = match manifest.point.is_empty() {
-        true => String::new(),
-        false => format!(" at {}", point_label(&manifest.point)),
-    };
-    format!(
-        "{}{point}, seed {}: {}",
-        manifest.variant, manifest.seed, manifest.id
-    )
+/// `variant at point, seed 3: 0123abcd`.
+fn trial_line(manifest: &Manifest) -> String {
+    let Manifest {
+        variant, seed, id, ..
+    } = manifest;
+    if manifest.point.is_empty() {
+        return format!("{variant}, seed {seed}: {id}");
+    }
+    let point = point::label(&manifest.point);
+    format!("{variant} at {point}, seed {seed}: {id}")
 }
 
-/// A table a phase: a line a metric and point, a cell a variant.
+/// One table per phase: a line per metric and sweep point, a cell per variant.
 fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
-    let variants: Vec<String> = compare::variants(rows)
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
     let summary = store::summarise(rows);
+    let tables = MetricTables {
+        variants: compare::variants(rows)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        points: compare::points(rows),
+        summary: &summary,
+        comparison,
+    };
     let mut phases: Vec<&str> = Vec::new();
     for row in &summary {
         if !phases.contains(&row.phase.as_str()) {
             phases.push(&row.phase);
         }
     }
-    // Where a metric stands in the comparison, primary ones first; the others follow in the registry's order.
-    let compared = |metric: &str| comparison.rows.iter().position(|row| row.metric == metric);
-    let table = |phase: &&str| {
-        let mut names: BTreeSet<(usize, usize, &str)> = BTreeSet::new();
-        for row in summary.iter().filter(|row| row.phase == **phase) {
-            names.insert((
-                compared(&row.metric).unwrap_or(usize::MAX),
-                metrics::rank(&row.metric),
-                &row.metric,
-            ));
-        }
-        let mut lines = Vec::new();
-        for (place, _, metric) in names {
-            for point in compare::points(rows) {
-                let here = |row: &&SummaryRow| {
-                    row.phase == **phase && row.metric == metric && row.point == *point
-                };
-                let cells: BTreeMap<&str, String> = summary
-                    .iter()
-                    .filter(here)
-                    .map(|row| {
-                        (
-                            row.variant.as_str(),
-                            shown_mean(row.mean, row.half_width, &row.unit),
-                        )
-                    })
-                    .collect();
-                if cells.is_empty() {
-                    continue;
-                }
-                let of = |name: &String| cells.get(name.as_str()).cloned().unwrap_or_default();
-                lines.push(context! {
-                    metric,
-                    about => about(metric),
-                    point => point_label(point),
-                    compared => place != usize::MAX,
-                    cells => variants.iter().map(of).collect::<Vec<_>>(),
-                });
-            }
-        }
-        context! { phase => *phase, variants => variants.clone(), lines }
-    };
-    phases.iter().map(table).collect()
+    phases.into_iter().map(|phase| tables.of(phase)).collect()
 }
 
-fn facts(input: &ReportInput) -> Vec<Value> {
-    let all = |of: &dyn Fn(&Manifest) -> String| {
-        let values: BTreeSet<String> = input
-            .manifests
+/// What all tables of metrics share.
+struct MetricTables<'a> {
+    variants: Vec<String>,
+    points: Vec<&'a Point>,
+    summary: &'a [SummaryRow],
+    comparison: &'a Comparison,
+}
+
+/// A metric in the order of a table: compared ones first, by their place in the comparison; the
+/// others in the registry's order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct RankedMetric<'a> {
+    compared: usize,
+    rank: usize,
+    name: &'a str,
+}
+
+impl MetricTables<'_> {
+    fn of(&self, phase: &str) -> Value {
+        let rows: Vec<&SummaryRow> = self
+            .summary
             .iter()
-            .map(|manifest| of(manifest))
+            .filter(|row| row.phase == phase)
             .collect();
+        let metrics: BTreeSet<RankedMetric> =
+            rows.iter().map(|row| self.ranked(&row.metric)).collect();
+        let mut lines = Vec::new();
+        for metric in &metrics {
+            for point in &self.points {
+                lines.extend(self.line(&rows, metric, point));
+            }
+        }
+        context! { phase => phase, variants => self.variants.clone(), lines }
+    }
+
+    fn ranked<'b>(&self, metric: &'b str) -> RankedMetric<'b> {
+        let mut compared = self.comparison.rows.iter();
+        RankedMetric {
+            compared: compared
+                .position(|row| row.metric == metric)
+                .unwrap_or(usize::MAX),
+            rank: metrics::rank(metric),
+            name: metric,
+        }
+    }
+
+    /// `None` if no variant has a value.
+    fn line(&self, rows: &[&SummaryRow], metric: &RankedMetric, point: &Point) -> Option<Value> {
+        let mut cells: BTreeMap<&str, String> = BTreeMap::new();
+        for row in rows {
+            if row.metric == metric.name && row.point == *point {
+                let cell = shown_mean(row.mean, row.half_width, &row.unit);
+                cells.insert(&row.variant, cell);
+            }
+        }
+        if cells.is_empty() {
+            return None;
+        }
+        let cell = |variant: &String| cells.get(variant.as_str()).cloned().unwrap_or_default();
+        Some(context! {
+            metric => metric.name,
+            about => about(metric.name),
+            point => point::label(point),
+            compared => metric.compared != usize::MAX,
+            cells => self.variants.iter().map(cell).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// How the experiment was run: names and values; without those that are empty.
+fn facts(input: &ReportInput) -> Vec<Value> {
+    let all = |of: fn(&Manifest) -> String| {
+        let values: BTreeSet<String> = input.manifests.iter().map(|it| of(it)).collect();
         values.into_iter().collect::<Vec<_>>().join(", ")
     };
-    let seeds: BTreeSet<u64> = input
-        .manifests
-        .iter()
-        .map(|manifest| manifest.seed)
-        .collect();
-    let seeds = seeds
-        .iter()
-        .map(u64::to_string)
-        .collect::<Vec<_>>()
-        .join(", ");
+    let seeds: BTreeSet<u64> = input.manifests.iter().map(|it| it.seed).collect();
+    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let facts = [
-        (
-            "World",
-            all(&|manifest| store::world_name(manifest.world).to_owned()),
-        ),
-        ("Device", all(&|manifest| manifest.device.clone())),
-        ("AuraDB", all(&|manifest| manifest.version.clone())),
-        ("Seeds", seeds),
+        ("World", all(|manifest| manifest.world.name().to_owned())),
+        ("Device", all(|manifest| manifest.device.clone())),
+        ("AuraDB", all(|manifest| manifest.version.clone())),
+        ("Seeds", seeds.join(", ")),
         ("Trials", input.manifests.len().to_string()),
         ("Content hash", input.hash.to_owned()),
     ];
@@ -253,19 +289,18 @@ fn facts(input: &ReportInput) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::compare::{CompareSettings, compare};
-    use crate::metrics::{derive, tests::sample};
     use crate::plot::tests::drawn;
-    use crate::store::{content_hash, tidy};
+    use crate::store::content_hash;
+    use crate::testing::{rows_of, sample_trial};
 
     fn page(question: &str) -> String {
-        let trials: Vec<_> = [("lru", 2), ("sieve", 1)]
-            .into_iter()
-            .flat_map(|(name, f)| (0..3).map(move |seed| sample(name, seed, f)))
-            .collect();
-        let rows: Vec<TidyRow> = trials
-            .iter()
-            .flat_map(|trial| tidy(&trial.manifest, &derive(trial)))
-            .collect();
+        let mut trials = Vec::new();
+        for (variant, factor) in [("lru", 2), ("sieve", 1)] {
+            for seed in 0..3 {
+                trials.push(sample_trial(variant, seed, factor));
+            }
+        }
+        let rows = rows_of(&trials);
         let settings = CompareSettings {
             baseline: "lru".to_owned(),
             ..CompareSettings::default()
@@ -330,9 +365,9 @@ mod tests {
         for outside in ["<script", "<link", "<img", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
         }
-        let links = page.matches("http").count();
+        let addresses = page.matches("http").count();
         assert_eq!(
-            links,
+            addresses,
             page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count(),
             "no address but SVG's name"
         );

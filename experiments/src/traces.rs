@@ -1,17 +1,24 @@
-//! Cache traces in files: plain, or compressed with zstd, gzip or xz.
+//! Cache traces in files, plain or compressed.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aura_workloads::trace::{self, Format, ReadOptions, Trace, TraceError};
-use flate2::write::GzEncoder;
-use liblzma::write::XzEncoder;
 
+use crate::compression::{self, Compression, Compressor, Peeked, file_name, peek, plain_name};
 use crate::files::{self, FileError};
-use crate::packed::{self, Compression, file_name, peek, plain_name};
 
-const GZIP_LEVEL: u32 = 6;
-const XZ_LEVEL: u32 = 6;
+/// Extensions that say a trace's format, in the order in which they are taken off a name.
+const EXTENSIONS: [&str; 8] = [
+    ".bin",
+    ".oracleGeneral",
+    ".aurat",
+    ".csv",
+    ".lis",
+    ".vscsi",
+    ".u64",
+    ".keys",
+];
 
 /// Why a trace file was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +26,7 @@ pub enum TraceFileError {
     /// The system refused.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The file does not hold a trace of its format, or cannot hold one.
+    /// The file holds no trace of its format, or its format has no room for the trace.
     #[error("{}: {source}", path.display())]
     Trace {
         /// The file.
@@ -27,10 +34,10 @@ pub enum TraceFileError {
         /// What is wrong, and where.
         source: TraceError,
     },
-    /// Neither name nor contents tell the format.
-    #[error("{}: neither the name nor the first bytes tell the trace's format", .0.display())]
+    /// Neither name nor contents say the format.
+    #[error("{}: neither the name nor the first bytes say the trace's format", .0.display())]
     UnknownFormat(PathBuf),
-    /// A compressed file could not be opened or ended.
+    /// A compressed file is damaged, or could not be finished.
     #[error("{}: {source}", path.display())]
     Compression {
         /// The file.
@@ -40,60 +47,71 @@ pub enum TraceFileError {
     },
 }
 
+impl TraceFileError {
+    fn trace(path: &Path, source: TraceError) -> Self {
+        Self::Trace {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    fn compression(path: &Path, source: io::Error) -> Self {
+        Self::Compression {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
 type Result<T> = std::result::Result<T, TraceFileError>;
 
-/// What a trace is called: its file's name without endings that tell compression and format.
+/// A trace, and the format it was read as.
+pub struct ReadTrace {
+    /// The trace.
+    pub trace: Trace,
+    /// Its format.
+    pub format: Format,
+}
+
+/// Returns a trace's name: that of its file, without extensions of compression and format.
 pub fn name_of(path: &Path) -> String {
     let mut name = plain_name(path);
-    for ending in [
-        ".bin",
-        ".oracleGeneral",
-        ".aurat",
-        ".csv",
-        ".lis",
-        ".vscsi",
-        ".u64",
-        ".keys",
-    ] {
-        if name.len() > ending.len() && name.ends_with(ending) {
-            name.truncate(name.len() - ending.len());
+    for extension in EXTENSIONS {
+        if name.len() > extension.len() && name.ends_with(extension) {
+            name.truncate(name.len() - extension.len());
         }
     }
     name
 }
 
-/// Reads a trace from a file whose format is told, or is told by its name or contents.
+/// Reads a trace from a file. Without a `format` it is detected from the name or the contents.
 ///
 /// # Errors
-/// See [`TraceFileError`].
-pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Result<(Trace, Format)> {
-    let failed = |source| TraceFileError::Compression {
-        path: path.to_owned(),
-        source,
-    };
-    let plain = packed::open(files::open(path)?, &file_name(path)).map_err(failed)?;
-    let (head, input) = peek(plain).map_err(failed)?;
+/// [`TraceFileError`].
+pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Result<ReadTrace> {
+    let failed = |source| TraceFileError::compression(path, source);
+    let plain = compression::open(files::open(path)?, &file_name(path)).map_err(failed)?;
+    let Peeked { head, input } = peek(plain).map_err(failed)?;
     let format = format
         .or_else(|| Format::detect(&plain_name(path), &head))
         .ok_or_else(|| TraceFileError::UnknownFormat(path.to_owned()))?;
-    let trace = trace::read(input, format, options).map_err(|source| TraceFileError::Trace {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok((trace, format))
+    let trace = trace::read(input, format, options)
+        .map_err(|source| TraceFileError::trace(path, source))?;
+    Ok(ReadTrace { trace, format })
 }
 
-/// Writes a trace to a file, compressed as its name's ending says. The file appears whole or not at all.
+/// Writes a trace to a file, compressed as its extension says. The file appears whole or not at
+/// all.
 ///
 /// # Errors
-/// See [`TraceFileError`].
+/// [`TraceFileError`].
 pub fn write(path: &Path, format: Format, trace: &Trace) -> Result<()> {
-    let part = path.with_file_name(format!("{}.part", file_name(path)));
-    let written = write_to(&part, Compression::of_name(&file_name(path)), format, trace);
-    match written {
+    let part = files::part_of(path);
+    let compression = Compression::of_name(&file_name(path));
+    match write_to(&part, compression, format, trace) {
         Ok(()) => Ok(files::rename(&part, path)?),
         Err(error) => {
-            // The first error is the one to be told.
+            // The first error is the one to report.
             drop(files::remove(&part));
             Err(error)
         }
@@ -106,49 +124,17 @@ fn write_to(
     format: Format,
     trace: &Trace,
 ) -> Result<()> {
-    let failed = |source| TraceFileError::Compression {
-        path: part.to_owned(),
-        source,
-    };
-    let told = |source| TraceFileError::Trace {
-        path: part.to_owned(),
-        source,
-    };
-    let mut file = files::create(part)?;
-    match compression {
-        None => trace::write(trace, format, &mut file).map_err(told),
-        Some(Compression::Zstd) => {
-            let mut output =
-                zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(failed)?;
-            trace::write(trace, format, &mut output).map_err(told)?;
-            output
-                .finish()
-                .and_then(|mut file| file.flush())
-                .map_err(failed)
-        }
-        Some(Compression::Gzip) => {
-            let mut output = GzEncoder::new(file, flate2::Compression::new(GZIP_LEVEL));
-            trace::write(trace, format, &mut output).map_err(told)?;
-            output
-                .finish()
-                .and_then(|mut file| file.flush())
-                .map_err(failed)
-        }
-        Some(Compression::Xz) => {
-            let mut output = XzEncoder::new(file, XZ_LEVEL);
-            trace::write(trace, format, &mut output).map_err(told)?;
-            output
-                .finish()
-                .and_then(|mut file| file.flush())
-                .map_err(failed)
-        }
-    }
+    let failed = |source| TraceFileError::compression(part, source);
+    let mut output = Compressor::new(files::create(part)?, compression).map_err(failed)?;
+    trace::write(trace, format, &mut output)
+        .map_err(|source| TraceFileError::trace(part, source))?;
+    output.finish().map_err(failed)
 }
 
-/// The format that a file to be written is named for.
+/// Returns the format that the name of a file to be written says.
 pub fn format_of(path: &Path) -> Option<Format> {
-    Format::detect(&plain_name(path), b"")
-        .or_else(|| plain_name(path).ends_with(".csv").then_some(Format::Csv))
+    let name = plain_name(path);
+    Format::detect(&name, b"").or_else(|| name.ends_with(".csv").then_some(Format::Csv))
 }
 
 #[cfg(test)]
@@ -156,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lose_their_endings() {
+    fn names_lose_their_extensions() {
         for (file, name) in [
             ("a/zipf_1.0.csv.zst", "zipf_1.0"),
             ("cloud.oracleGeneral.bin.xz", "cloud"),
@@ -169,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_is_of_the_format_that_its_name_says() {
+    fn an_output_has_the_format_that_its_name_says() {
         for (file, format) in [
             ("x.aurat.zst", Some(Format::Aurat)),
             ("x.oracleGeneral.gz", Some(Format::OracleGeneral)),

@@ -3,78 +3,113 @@
 use std::collections::BTreeSet;
 
 use bytesize::ByteSize;
-use comfy_table::{CellAlignment, Table, presets};
-use serde_json::{Value, json};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Map, Value};
 
 use super::{Arm, Mode, Outcome, SimRow};
-use crate::compare::digits;
+use crate::formats::parquet::{self, DataColumn, ParquetError, Read};
+use crate::formats::{csv, digits, json_lines};
 use crate::plot::{Curve, CurvePoint};
-use crate::rows::json_lines;
-use crate::store::{self, FrameColumn, StoreError};
 
-const COLUMNS: [&str; 18] = [
-    "trace",
-    "mode",
-    "arm",
-    "policy",
-    "admission",
-    "size",
-    "capacity",
-    "requests",
-    "misses",
-    "miss_ratio",
-    "standard_error",
-    "byte_miss_ratio",
-    "byte_standard_error",
-    "accesses_per_s",
-    "metadata_bytes",
-    "metadata_bytes_per_object",
-    "best",
-    "refused",
-];
+/// A row, and whether it is the best policy at its size.
+struct Ranked<'a> {
+    row: &'a SimRow,
+    best: bool,
+}
 
-/// The row's values in the order of [`COLUMNS`]; null where there is none.
-fn values(row: &SimRow, best: bool) -> [Value; 18] {
-    let (arm, policy, admission) = match &row.arm {
-        Arm::Policy {
-            eviction,
-            admission,
-        } => ("policy", eviction, json!(admission.to_string())),
-        Arm::Bound(bound) => ("bound", bound, Value::Null),
-    };
-    let outcome = row.outcome.as_ref().ok();
-    let of = |get: &dyn Fn(&Outcome) -> Value| outcome.map_or(Value::Null, get);
+impl Ranked<'_> {
+    fn outcome(&self) -> Option<&Outcome> {
+        self.row.outcome.as_ref().ok()
+    }
+}
+
+const fn text<'a>(
+    name: &'static str,
+    read: fn(&Ranked<'a>) -> Option<String>,
+) -> DataColumn<Ranked<'a>> {
+    DataColumn {
+        name,
+        read: Read::Text(read),
+    }
+}
+
+const fn count<'a>(
+    name: &'static str,
+    read: fn(&Ranked<'a>) -> Option<u64>,
+) -> DataColumn<Ranked<'a>> {
+    DataColumn {
+        name,
+        read: Read::Count(read),
+    }
+}
+
+const fn number<'a>(
+    name: &'static str,
+    read: fn(&Ranked<'a>) -> Option<f64>,
+) -> DataColumn<Ranked<'a>> {
+    DataColumn {
+        name,
+        read: Read::Number(read),
+    }
+}
+
+/// How many columns files have.
+const COLUMNS: usize = 18;
+
+/// The columns of files.
+fn columns<'a>() -> [DataColumn<Ranked<'a>>; COLUMNS] {
     [
-        json!(row.trace),
-        json!(row.mode),
-        json!(arm),
-        json!(policy.to_string()),
-        admission,
-        json!(row.size),
-        json!(row.capacity),
-        of(&|outcome| json!(outcome.requests)),
-        of(&|outcome| json!(outcome.misses)),
-        of(&|outcome| json!(outcome.miss_ratio)),
-        of(&|outcome| json!(outcome.standard_error)),
-        of(&|outcome| json!(outcome.byte_miss_ratio)),
-        of(&|outcome| json!(outcome.byte_standard_error)),
-        of(&|outcome| json!(outcome.accesses_per_s)),
-        of(&|outcome| json!(outcome.metadata_bytes)),
-        of(&|outcome| json!(outcome.metadata_bytes_per_object)),
-        json!(best),
-        json!(row.outcome.as_ref().err()),
+        text("trace", |it| Some(it.row.trace.clone())),
+        text("mode", |it| Some(it.row.mode.name().to_owned())),
+        text("arm", |it| {
+            let arm = if it.row.arm.is_bound() {
+                "bound"
+            } else {
+                "policy"
+            };
+            Some(arm.to_owned())
+        }),
+        text("policy", |it| match &it.row.arm {
+            Arm::Policy { eviction, .. } => Some(eviction.to_string()),
+            Arm::Bound(bound) => Some(bound.to_string()),
+        }),
+        text("admission", |it| match &it.row.arm {
+            Arm::Policy { admission, .. } => Some(admission.to_string()),
+            Arm::Bound(_) => None,
+        }),
+        text("size", |it| Some(it.row.size.clone())),
+        count("capacity", |it| Some(it.row.capacity)),
+        count("requests", |it| Some(it.outcome()?.requests)),
+        count("misses", |it| Some(it.outcome()?.misses)),
+        number("miss_ratio", |it| Some(it.outcome()?.miss_ratio)),
+        number("standard_error", |it| it.outcome()?.standard_error),
+        number("byte_miss_ratio", |it| it.outcome()?.byte_miss_ratio),
+        number("byte_standard_error", |it| {
+            it.outcome()?.byte_standard_error
+        }),
+        number("accesses_per_s", |it| it.outcome()?.accesses_per_s),
+        count("metadata_bytes", |it| it.outcome()?.metadata_bytes),
+        number("metadata_bytes_per_object", |it| {
+            it.outcome()?.metadata_bytes_per_object
+        }),
+        DataColumn {
+            name: "best",
+            read: Read::Flag(|it| it.best),
+        },
+        text("refused", |it| it.row.outcome.as_ref().err().cloned()),
     ]
 }
 
-fn all_values(rows: &[SimRow]) -> Vec<[Value; 18]> {
+fn ranked(rows: &[SimRow]) -> Vec<Ranked<'_>> {
     let best = best(rows);
-    rows.iter()
-        .enumerate()
-        .map(|(at, row)| values(row, best.contains(&at)))
-        .collect()
+    let ranked = |(at, row)| Ranked {
+        row,
+        best: best.contains(&at),
+    };
+    rows.iter().enumerate().map(ranked).collect()
 }
 
-/// The rows of the policies that miss least at their size.
+/// Returns the places of the policies that miss least at their size.
 pub fn best(rows: &[SimRow]) -> BTreeSet<usize> {
     let misses = |row: &SimRow| row.outcome.as_ref().ok().map(|outcome| outcome.misses);
     let least = |size: &str| {
@@ -83,130 +118,142 @@ pub fn best(rows: &[SimRow]) -> BTreeSet<usize> {
             .filter_map(misses)
             .min()
     };
-    let is_best = |row: &SimRow| {
-        !row.arm.is_bound() && misses(row).is_some_and(|own| Some(own) == least(&row.size))
-    };
-    rows.iter()
-        .enumerate()
-        .filter(|(_, row)| is_best(row))
-        .map(|(at, _)| at)
-        .collect()
+    let mut best = BTreeSet::new();
+    for (at, row) in rows.iter().enumerate() {
+        let own = misses(row);
+        if !row.arm.is_bound() && own.is_some() && own == least(&row.size) {
+            best.insert(at);
+        }
+    }
+    best
 }
 
-/// One JSON object a line.
+/// Writes one JSON object a line.
 pub fn json(rows: &[SimRow]) -> String {
-    let object = |values: [Value; 18]| {
-        COLUMNS
-            .iter()
-            .map(ToString::to_string)
-            .zip(values)
-            .collect()
-    };
-    json_lines(
-        all_values(rows)
-            .into_iter()
-            .map(|values| Value::Object(object(values))),
-    )
+    let columns = columns();
+    let mut objects = Vec::new();
+    for row in ranked(rows) {
+        let mut object = Map::new();
+        for column in &columns {
+            object.insert(column.name.to_owned(), column.value(&row));
+        }
+        objects.push(Value::Object(object));
+    }
+    json_lines(objects)
 }
 
-/// The rows as CSV.
+/// Writes the rows as CSV.
 pub fn to_csv(rows: &[SimRow]) -> String {
-    let text = |value: Value| match value {
+    let columns = columns();
+    let field = |value: Value| match value {
         Value::Null => String::new(),
         Value::String(text) => text,
         other => other.to_string(),
     };
-    store::csv(
-        COLUMNS,
-        all_values(rows).into_iter().map(|values| values.map(text)),
-    )
+    let mut lines = Vec::new();
+    for row in ranked(rows) {
+        lines.push(columns.each_ref().map(|column| field(column.value(&row))));
+    }
+    csv(columns.each_ref().map(|column| column.name), lines)
 }
 
-/// The rows as a Parquet file.
+/// Returns the bytes of the rows as a Parquet file.
 ///
 /// # Errors
-/// If the library refuses.
-pub fn frame_bytes(rows: &[SimRow]) -> Result<Vec<u8>, StoreError> {
-    let values = all_values(rows);
-    let columns = COLUMNS.iter().enumerate().map(|(at, name)| {
-        let of = || values.iter().map(move |row| &row[at]);
-        let column = match *name {
-            "capacity" | "requests" | "misses" | "metadata_bytes" => {
-                FrameColumn::Integers(of().map(Value::as_u64).collect())
-            }
-            "best" => FrameColumn::Flags(
-                of().map(|value| value.as_bool().unwrap_or_default())
-                    .collect(),
-            ),
-            "trace" | "mode" | "arm" | "policy" | "admission" | "size" | "refused" => {
-                FrameColumn::Texts(
-                    of().map(|value| value.as_str().map(str::to_owned))
-                        .collect(),
-                )
-            }
-            _ => FrameColumn::Numbers(of().map(Value::as_f64).collect()),
-        };
-        (*name, column)
-    });
-    store::parquet_of(columns.collect())
+/// [`ParquetError`] if the library refuses.
+pub fn frame_bytes(rows: &[SimRow]) -> Result<Vec<u8>, ParquetError> {
+    parquet::write_rows(&columns(), &ranked(rows))
 }
 
-/// The rows as a table: by size, bounds first, then the policies from the one that misses least. A star marks the best.
+/// Draws the rows as a table: by size, bounds first, then the policies from the one that misses
+/// least. A star marks the best.
 pub fn table(rows: &[SimRow]) -> String {
     let best = best(rows);
-    let bytes = rows.iter().any(|row| row.mode == Mode::Bytes);
-    let remarks = rows.iter().any(|row| row.outcome.is_err());
-    let mut header = vec!["size", "cache", "policy", "miss ratio"];
-    header.extend(bytes.then_some("byte miss ratio"));
-    header.extend(["M accesses/s", "metadata B/object"]);
-    header.extend(remarks.then_some("refused"));
+    let layout = TableLayout {
+        bytes: rows.iter().any(|row| row.mode == Mode::Bytes),
+        refusals: rows.iter().any(|row| row.outcome.is_err()),
+    };
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_header(header);
+        .set_header(layout.header())
+        .set_content_arrangement(ContentArrangement::Dynamic);
     for at in in_order(rows) {
-        let row = &rows[at];
+        table.add_row(layout.cells(&rows[at], best.contains(&at)));
+    }
+    let numbers = if layout.bytes { 4 } else { 3 };
+    for column in table.column_iter_mut().skip(3).take(numbers) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!("{table}\n")
+}
+
+/// Which columns a table has.
+struct TableLayout {
+    /// Byte miss ratios.
+    bytes: bool,
+    /// Reasons why a policy did not run.
+    refusals: bool,
+}
+
+impl TableLayout {
+    fn header(&self) -> Vec<&'static str> {
+        let mut header = vec!["size", "cache", "policy", "miss ratio"];
+        if self.bytes {
+            header.push("byte miss ratio");
+        }
+        header.extend(["M accesses/s", "metadata B/object"]);
+        if self.refusals {
+            header.push("refused");
+        }
+        header
+    }
+
+    fn cells(&self, row: &SimRow, best: bool) -> Vec<String> {
         let capacity = match row.mode {
             Mode::Unit => row.capacity.to_string(),
             Mode::Bytes => ByteSize(row.capacity).display().iec().to_string(),
         };
-        let mut cells = vec![row.size.clone(), capacity, shown_name(row)];
+        // What did not run has empty cells.
         let outcome = row.outcome.as_ref().ok();
-        let star = if best.contains(&at) { " *" } else { "" };
-        let ratio = |ratio: Option<f64>, error: Option<f64>| {
-            let error = error.map_or_else(String::new, |error| format!(" \u{b1} {error:.4}"));
-            ratio.map_or_else(String::new, |ratio| format!("{ratio:.4}{error}"))
-        };
-        cells.push(
-            ratio(
-                outcome.map(|it| it.miss_ratio),
-                outcome.and_then(|it| it.standard_error),
-            ) + star,
-        );
-        if bytes {
-            cells.push(ratio(
-                outcome.and_then(|it| it.byte_miss_ratio),
-                outcome.and_then(|it| it.byte_standard_error),
-            ));
+        let miss_ratio = outcome.map(|outcome| outcome.miss_ratio);
+        let error = outcome.and_then(|outcome| outcome.standard_error);
+        let star = if best { " *" } else { "" };
+        let mut cells = vec![
+            row.size.clone(),
+            capacity,
+            shown_name(row),
+            ratio_with_error(miss_ratio, error) + star,
+        ];
+        if self.bytes {
+            let miss_ratio = outcome.and_then(|outcome| outcome.byte_miss_ratio);
+            let error = outcome.and_then(|outcome| outcome.byte_standard_error);
+            cells.push(ratio_with_error(miss_ratio, error));
         }
-        let shown = |value: Option<f64>| value.map_or_else(String::new, |value| digits(value, 3));
-        cells.push(shown(
-            outcome
-                .and_then(|it| it.accesses_per_s)
-                .map(|rate| rate / 1e6),
+        let rate = outcome.and_then(|outcome| outcome.accesses_per_s);
+        cells.push(three_digits(rate.map(|rate| rate / 1e6)));
+        cells.push(three_digits(
+            outcome.and_then(|outcome| outcome.metadata_bytes_per_object),
         ));
-        cells.push(shown(outcome.and_then(|it| it.metadata_bytes_per_object)));
-        if remarks {
+        if self.refusals {
             cells.push(row.outcome.as_ref().err().cloned().unwrap_or_default());
         }
-        table.add_row(cells);
+        cells
     }
-    let numbers = if bytes { 4 } else { 3 };
-    for column in table.column_iter_mut().skip(3).take(numbers) {
-        column.set_cell_alignment(CellAlignment::Right);
+}
+
+fn ratio_with_error(ratio: Option<f64>, error: Option<f64>) -> String {
+    let Some(ratio) = ratio else {
+        return String::new();
+    };
+    match error {
+        Some(error) => format!("{ratio:.4} \u{b1} {error:.4}"),
+        None => format!("{ratio:.4}"),
     }
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    format!("{table}\n")
+}
+
+fn three_digits(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| digits(value, 3))
 }
 
 fn shown_name(row: &SimRow) -> String {
@@ -217,7 +264,7 @@ fn shown_name(row: &SimRow) -> String {
     }
 }
 
-/// Rows within a size: bounds, then policies by misses, then what was refused.
+/// The places of rows in a table: within a size bounds, then policies by misses, then refusals.
 fn in_order(rows: &[SimRow]) -> Vec<usize> {
     let mut sizes: Vec<&str> = Vec::new();
     for row in rows {
@@ -226,49 +273,56 @@ fn in_order(rows: &[SimRow]) -> Vec<usize> {
         }
     }
     let rank = |row: &SimRow| {
-        let misses = row
-            .outcome
-            .as_ref()
-            .map_or(u64::MAX, |outcome| outcome.misses);
-        (
-            sizes.iter().position(|size| *size == row.size),
-            !row.arm.is_bound(),
-            misses,
-        )
+        let size = sizes.iter().position(|size| *size == row.size);
+        let misses = match &row.outcome {
+            Ok(outcome) => outcome.misses,
+            Err(_) => u64::MAX,
+        };
+        (size, !row.arm.is_bound(), misses)
     };
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|at| rank(&rows[*at]));
     order
 }
 
-/// Each arm's miss ratio over the size of the cache; of bytes where that is asked for.
+/// Returns each arm's miss ratio over the size of the cache, or its byte miss ratio.
 pub fn curves(rows: &[SimRow], of_bytes: bool) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     for row in rows {
         let Ok(outcome) = &row.outcome else { continue };
-        let (ratio, error) = match of_bytes {
-            true => (outcome.byte_miss_ratio, outcome.byte_standard_error),
-            false => (Some(outcome.miss_ratio), outcome.standard_error),
-        };
-        let Some(ratio) = ratio else { continue };
-        let point = CurvePoint {
-            size: row.size.clone(),
-            capacity: row.capacity,
-            ratio,
-            standard_error: error,
+        let Some(point) = curve_point(row, outcome, of_bytes) else {
+            continue;
         };
         let name = shown_name(row);
-        match curves
+        let bound = row.arm.is_bound();
+        let known = curves
             .iter_mut()
-            .find(|curve| curve.name == name && curve.bound == row.arm.is_bound())
-        {
+            .find(|curve| curve.name == name && curve.bound == bound);
+        match known {
             Some(curve) => curve.points.push(point),
             None => curves.push(Curve {
                 name,
-                bound: row.arm.is_bound(),
+                bound,
                 points: vec![point],
             }),
         }
     }
     curves
+}
+
+fn curve_point(row: &SimRow, outcome: &Outcome, of_bytes: bool) -> Option<CurvePoint> {
+    let point = CurvePoint {
+        size: row.size.clone(),
+        capacity: row.capacity,
+        ratio: outcome.miss_ratio,
+        standard_error: outcome.standard_error,
+    };
+    if !of_bytes {
+        return Some(point);
+    }
+    Some(CurvePoint {
+        ratio: outcome.byte_miss_ratio?,
+        standard_error: outcome.byte_standard_error,
+        ..point
+    })
 }

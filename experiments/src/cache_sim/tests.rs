@@ -1,19 +1,21 @@
-//! Simulations of small traces, and of the oracles' where they are.
+//! Simulations of small traces, and of the oracles' traces if they are there.
 
 use std::path::{Path, PathBuf};
 
 use aura_policies::{admission, bound, cache};
-use aura_workloads::trace::{Format, ReadOptions};
+use aura_workloads::trace::{Format, ReadOptions, Sample};
 use aura_workloads::{Seed, TrueZipf};
-use polars::prelude::{ParquetReader, SerReader};
 
 use super::*;
+use crate::files;
+use crate::formats::parquet::Frame;
+use crate::specs::{all_of, parse_list};
 use crate::traces;
 
 fn settings(mode: Mode, policies: &str, sizes_asked: &str) -> Settings {
     Settings {
         mode,
-        policies: specs(&cache::FAMILY, policies).expect("policies"),
+        policies: parse_list(&cache::FAMILY, policies).expect("policies"),
         admissions: vec![admission::FAMILY.default_spec()],
         bounds: Vec::new(),
         sizes: sizes(sizes_asked).expect("sizes"),
@@ -29,10 +31,8 @@ fn trace_of(text: &str, options: &ReadOptions) -> Trace {
 
 /// 200,000 requests, P(rank) proportional to 1 / rank over 20,000 keys.
 fn skewed() -> String {
-    let (zipf, mut generator) = (
-        TrueZipf::new(20_000, 1.0),
-        Seed(7).child("trace").generator(),
-    );
+    let zipf = TrueZipf::new(20_000, 1.0);
+    let mut generator = Seed(7).child("trace").generator();
     (0..200_000)
         .map(|_| format!("{}\n", zipf.draw(&mut generator) * 7919))
         .collect()
@@ -57,24 +57,19 @@ fn units_and_bytes_are_counted_as_stated() {
     );
     let rows = run("x", &trace, &settings(Mode::Bytes, "lru", "8,50%,100%"));
     let small = found(&rows, "lru", "8");
-    assert_eq!(
-        (small.requests, small.misses, small.miss_ratio),
-        (5, 3, 0.6)
-    );
+    assert_eq!(small.requests, 5);
+    assert_eq!(small.misses, 3);
+    assert_eq!(small.miss_ratio, 0.6);
     assert_eq!(small.byte_miss_ratio, Some(18.0 / 26.0));
     assert_eq!(
         rows.iter().map(|row| row.capacity).collect::<Vec<_>>(),
         [8, 9, 18]
     );
     let rows = run("x", &trace, &settings(Mode::Unit, "lru", "2,70%"));
-    assert_eq!(
-        (
-            found(&rows, "lru", "2").misses,
-            found(&rows, "lru", "70%").misses
-        ),
-        (5, 5)
-    );
-    assert_eq!(found(&rows, "lru", "2").byte_miss_ratio, None);
+    let small = found(&rows, "lru", "2");
+    assert_eq!(small.misses, 5);
+    assert_eq!(small.byte_miss_ratio, None);
+    assert_eq!(found(&rows, "lru", "70%").misses, 5);
 }
 
 #[test]
@@ -156,7 +151,7 @@ fn admissions_that_decide_by_size_are_refused_without_sizes() {
     }
 }
 
-/// Names of keys do not matter, not even to those who hash them.
+/// The names of keys do not matter, not even to policies that hash them.
 #[test]
 fn renaming_the_keys_changes_no_count() {
     let text = skewed();
@@ -177,7 +172,8 @@ fn renaming_the_keys_changes_no_count() {
     assert_eq!(count(&text), count(&renamed));
 }
 
-/// Over several draws of keys the error must be as stated: none beyond four standard errors, and on the whole no larger.
+/// Over several samples of keys the error must be as stated: never beyond four standard errors, and
+/// on the whole no larger than one.
 #[test]
 fn a_sampled_ratio_is_within_its_stated_error() {
     let text = skewed();
@@ -192,7 +188,8 @@ fn a_sampled_ratio_is_within_its_stated_error() {
         };
         let sampled = run("x", &trace_of(&text, &options), &settings);
         for name in ["lru", "sieve"] {
-            let (truth, guess) = (found(&whole, name, "10%"), found(&sampled, name, "10%"));
+            let truth = found(&whole, name, "10%");
+            let guess = found(&sampled, name, "10%");
             let error = guess.standard_error.expect("keys were sampled");
             assert!(error > 0.0 && error < 0.03, "{error}");
             let off = (guess.miss_ratio - truth.miss_ratio) / error;
@@ -217,28 +214,20 @@ fn tables_say_the_same_in_every_form() {
         &ReadOptions::default(),
     );
     let mut asked = settings(Mode::Bytes, "lru,sieve", "8,18");
-    asked.bounds = specs(&bound::FAMILY, "pfoo-l").expect("a bound");
+    asked.bounds = parse_list(&bound::FAMILY, "pfoo-l").expect("a bound");
     let rows = run("x", &trace, &asked);
-    let parquet = std::io::Cursor::new(frame_bytes(&rows).expect("a table"));
-    let frame = ParquetReader::new(parquet)
-        .finish()
-        .expect("it was just written");
-    assert_eq!((frame.height(), frame.width()), (rows.len(), 18));
-    let misses = frame
-        .column("misses")
-        .and_then(|column| column.u64().cloned())
-        .expect("counts");
+    let frame = Frame::from_bytes(frame_bytes(&rows).expect("a table")).expect("it reads back");
+    assert_eq!(frame.height(), rows.len());
+    assert_eq!(frame.width(), 18);
     let counted = |row: &SimRow| row.outcome.as_ref().ok().map(|outcome| outcome.misses);
     assert_eq!(
-        misses.iter().collect::<Vec<_>>(),
+        frame.counts("misses").expect("counts"),
         rows.iter().map(counted).collect::<Vec<_>>()
     );
     let first: serde_json::Value =
         serde_json::from_str(json(&rows).lines().next().expect("rows")).expect("JSON");
-    assert_eq!(
-        (&first["arm"], &first["policy"]),
-        (&"bound".into(), &"pfoo-l".into())
-    );
+    assert_eq!(first["arm"], "bound");
+    assert_eq!(first["policy"], "pfoo-l");
     let drawn = curves(&rows, true);
     assert_eq!(
         drawn
@@ -256,7 +245,7 @@ fn tables_say_the_same_in_every_form() {
     );
 }
 
-/// The folder that AURA_ORACLES names; None, with a note, when it names none.
+/// The folder that AURA_ORACLES names; without it a test says that it was skipped, and passes.
 #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
 fn oracles() -> Option<PathBuf> {
     let folder = std::env::var_os("AURA_ORACLES").map(PathBuf::from);
@@ -269,12 +258,19 @@ fn oracles() -> Option<PathBuf> {
 fn oracle_trace(path: &Path) -> Trace {
     traces::read(path, None, &ReadOptions::default())
         .unwrap_or_else(|error| panic!("{error}"))
-        .0
+        .trace
 }
 
-/// Misses that libCacheSim counted: mode, policy, capacity, misses.
-fn counted(folder: &Path, trace: &str) -> Vec<(Mode, &'static str, u64, u64)> {
-    let text = crate::files::read_to_string(&folder.join("cache/miss_ratios.csv"))
+/// What libCacheSim counted.
+struct Counted {
+    mode: Mode,
+    policy: &'static str,
+    capacity: u64,
+    misses: u64,
+}
+
+fn counted(folder: &Path, trace: &str) -> Vec<Counted> {
+    let text = files::read_to_string(&folder.join("cache/miss_ratios.csv"))
         .expect("the oracle file is there");
     let mut counted = Vec::new();
     for line in text.lines() {
@@ -294,7 +290,12 @@ fn counted(folder: &Path, trace: &str) -> Vec<(Mode, &'static str, u64, u64)> {
             Mode::Bytes
         };
         let number = |at: usize| fields[at].parse().expect("a count");
-        counted.push((mode, policy, number(6), number(9)));
+        counted.push(Counted {
+            mode,
+            policy,
+            capacity: number(6),
+            misses: number(9),
+        });
     }
     counted
 }
@@ -313,8 +314,14 @@ fn counts_are_those_of_another_simulator_from_either_file() {
             (trace.objects().len(), trace.keys().len()),
             (113_872, 48_974)
         );
-        for (mode, policy, capacity, misses) in &expected {
-            // With sizes our ARC is another variant unless told otherwise: see its module doc.
+        for Counted {
+            mode,
+            policy,
+            capacity,
+            misses,
+        } in &expected
+        {
+            // With sizes our ARC is another variant by default: its module doc says why.
             let policy = if *policy == "arc" {
                 "arc(step=one)"
             } else {
@@ -324,7 +331,7 @@ fn counts_are_those_of_another_simulator_from_either_file() {
             let count = rows[0].outcome.as_ref().expect("it runs").misses;
             assert_eq!(count, *misses, "{file}, {mode:?}, {policy} at {capacity}");
         }
-        // Shares are taken as there, too.
+        // Shares are rounded as there, too.
         let rows = run("x", &trace, &settings(Mode::Bytes, "lru", "0.1%"));
         assert_eq!(rows[0].capacity, 2_029_769);
     }
@@ -338,12 +345,13 @@ fn hit_ratios_are_those_of_the_arc_paper() {
         (trace.objects().len(), trace.keys().len()),
         (914_145, 186_880)
     );
-    let text = crate::files::read_to_string(&folder.join("papers/arc_fast03_oltp.csv"))
+    let text = files::read_to_string(&folder.join("papers/arc_fast03_oltp.csv"))
         .expect("the table is there");
     for line in text.lines().skip(1) {
         let fields: Vec<&str> = line.split(',').collect();
-        let (size, policy, printed): (&str, &str, f64) =
-            (fields[3], fields[4], fields[5].parse().expect("a ratio"));
+        let size = fields[3];
+        let policy = fields[4];
+        let printed: f64 = fields[5].parse().expect("a ratio");
         let rows = run("x", &trace, &settings(Mode::Unit, policy, size));
         let ratio = 100.0 * (1.0 - rows[0].outcome.as_ref().expect("it runs").miss_ratio);
         let slack = if policy == "lru" { 0.005 } else { 0.02 };
@@ -354,7 +362,8 @@ fn hit_ratios_are_those_of_the_arc_paper() {
     }
 }
 
-/// What is written with next accesses computed is, byte for byte, the file that the trace's project ships.
+/// With next accesses computed, the written file is byte for byte the one that the trace's project
+/// ships.
 #[test]
 fn a_converted_trace_is_the_one_that_is_shipped() {
     let Some(folder) = oracles() else { return };
@@ -365,7 +374,7 @@ fn a_converted_trace_is_the_one_that_is_shipped() {
     let read = |file: &str| {
         traces::read(&folder.join("cache/traces").join(file), None, &options)
             .expect("a trace")
-            .0
+            .trace
     };
     let scratch = tempfile::tempdir().expect("a folder");
     let [from_csv, shipped] = [
@@ -376,18 +385,11 @@ fn a_converted_trace_is_the_one_that_is_shipped() {
     .map(|trace| {
         let path = scratch.path().join("out.bin");
         traces::write(&path, Format::OracleGeneral, &trace).expect("it can be written");
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(
-            &mut crate::files::open(&path).expect("it is there"),
-            &mut bytes,
-        )
-        .expect("readable");
-        bytes
+        files::read(&path).expect("it is there")
     });
     assert_eq!(from_csv.len(), 24 * 113_872);
     assert!(from_csv == shipped);
-    let packed =
-        crate::files::open(&folder.join("cache/traces/cloudPhysicsIO.oracleGeneral.bin.zst"))
-            .expect("there");
-    assert!(zstd::decode_all(packed).expect("a zstd frame") == shipped);
+    let compressed = files::open(&folder.join("cache/traces/cloudPhysicsIO.oracleGeneral.bin.zst"))
+        .expect("it is there");
+    assert!(zstd::decode_all(compressed).expect("a zstd frame") == shipped);
 }

@@ -1,73 +1,106 @@
 //! `aura compare`: the variants of one run, or of several side by side.
 
-use crate::cli::{CompareArgs, Global};
-use crate::compare::{CompareSettings, Comparison, answer, compare as compare_rows, table, to_csv};
-use crate::rows::{self, Format, json_lines};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::opened_run::comparison;
+use super::{CommandResult, Failure, Global, OpenedRun, run_folder};
+use crate::compare::{Comparison, answer, table, to_csv};
+use crate::exit::Exit;
+use crate::formats::{Format, json_lines, print};
 use crate::store::TidyRow;
 
-use super::{Answer, EXIT_DONE, Failure, Run, remark, run_folder};
+/// Compare the variants of runs: effect, interval and verdict by metric.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  aura compare quickstart
+  aura compare quickstart --baseline sieve-leveled --metric cache.hit_ratio
+  aura compare quickstart smaller-cache --format csv
 
-pub(super) fn compare(global: &Global, arguments: &CompareArgs) -> Answer {
-    let mut runs = Vec::new();
-    for run in &arguments.runs {
-        runs.push(Run::open(run_folder(global, run))?);
-    }
-    let record = &runs[0].plan.experiment;
-    let mut settings = record.compare.against(&record.baseline);
-    let mut rows = Vec::new();
-    for run in &runs {
-        if runs.len() == 1 {
-            rows.clone_from(&run.rows);
-        } else {
-            let name = &run.plan.experiment.name;
-            rows.extend(run.rows.iter().map(|row| TidyRow {
-                variant: format!("{name}/{}", row.variant),
-                ..row.clone()
-            }));
+Of several runs, variants are named run/variant, and the first run's baseline is the baseline.
+
+Prints one row per metric, sweep point, phase and variant; a star marks a primary metric. Effects
+are relative (%), or differences for shares of one (percentage points, pp). The answer in words and
+warnings follow on standard error. JSON and CSV have unrounded numbers, and effects as shares.
+
+Exit codes: 0 compared, whatever the verdicts; 2 there is nothing to compare, or a name is unknown;
+3 the results cannot be read.")]
+pub(super) struct Arguments {
+    /// The runs: folders, or their names below the results.
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    /// The variant that the others are compared with. Default: the config's.
+    #[arg(long, value_name = "VARIANT")]
+    baseline: Option<String>,
+    /// The metrics to look at, instead of the config's.
+    #[arg(long, value_name = "METRIC")]
+    metric: Vec<String>,
+    /// The relative difference that does not matter. Default: the config's.
+    #[arg(long, value_name = "SHARE")]
+    margin: Option<f64>,
+}
+
+impl Arguments {
+    pub(super) fn run(&self, global: &Global) -> CommandResult {
+        let mut runs = Vec::new();
+        for run in &self.runs {
+            runs.push(OpenedRun::open(run_folder(global, run))?);
         }
+        let mut settings = runs[0].compare_settings();
+        let rows = if let [run] = &runs[..] {
+            run.rows.clone()
+        } else {
+            settings.baseline = qualified(&runs[0], &settings.baseline);
+            runs.iter().flat_map(qualified_rows).collect()
+        };
+        if let Some(baseline) = &self.baseline {
+            settings.baseline.clone_from(baseline);
+        }
+        if let Some(margin) = self.margin {
+            settings.margin = margin;
+        }
+        if !self.metric.is_empty() {
+            settings.primary.clone_from(&self.metric);
+            settings.also.clear();
+        }
+        show(global, &comparison(&rows, &settings)?)?;
+        Ok(Exit::Done)
     }
-    if runs.len() > 1 {
-        settings.baseline = format!("{}/{}", record.name, record.baseline);
-    }
-    settings.baseline = arguments.baseline.clone().unwrap_or(settings.baseline);
-    settings.margin = arguments.margin.unwrap_or(settings.margin);
-    if !arguments.metric.is_empty() {
-        settings.primary.clone_from(&arguments.metric);
-        settings.also.clear();
-    }
-    show(global, &comparison(&rows, &settings)?)?;
-    Ok(EXIT_DONE)
 }
 
-/// Compares, with an error that says what to do.
-pub(super) fn comparison(
-    rows: &[TidyRow],
-    settings: &CompareSettings,
-) -> Result<Comparison, Failure> {
-    let help = "`aura list metrics` lists metrics; --baseline names another variant";
-    compare_rows(rows, settings).map_err(|error| Failure::usage(error, help))
+/// A variant's name among several runs.
+fn qualified(run: &OpenedRun, variant: &str) -> String {
+    format!("{}/{variant}", run.plan.experiment.name)
 }
 
-/// The rows, then in words what they say.
-pub(super) fn show(global: &Global, comparison: &Comparison) -> Result<(), Failure> {
-    let text = match global.format {
-        Format::Table => format!("{}\n", table(&comparison.rows)),
-        Format::Csv => to_csv(&comparison.rows),
-        Format::Json => json_lines(comparison.rows.iter().map(|row| serde_json::json!(row))),
+fn qualified_rows(run: &OpenedRun) -> Vec<TidyRow> {
+    let qualified = |row: &TidyRow| TidyRow {
+        variant: qualified(run, &row.variant),
+        ..row.clone()
     };
-    rows::print(&text)?;
+    run.rows.iter().map(qualified).collect()
+}
+
+/// Prints the rows, then in words what they say.
+pub(super) fn show(global: &Global, comparison: &Comparison) -> Result<(), Failure> {
+    let rows = &comparison.rows;
+    let text = match global.format {
+        Format::Table => format!("{}\n", table(rows)),
+        Format::Csv => to_csv(rows),
+        // Through a JSON value, so that keys are in the order of the alphabet.
+        Format::Json => json_lines(rows.iter().map(|row| json!(row))),
+    };
+    print(&text)?;
     for warning in &comparison.warnings {
-        remark(global, &format!("warning: {warning}"));
+        global.remark(&format!("warning: {warning}"));
     }
     if !comparison.missing.is_empty() {
-        remark(
-            global,
-            &format!(
-                "without a value anywhere: {}",
-                comparison.missing.join(", ")
-            ),
-        );
+        let missing = comparison.missing.join(", ");
+        global.remark(&format!("without a value anywhere: {missing}"));
     }
-    remark(global, &answer(comparison));
+    global.remark(&answer(comparison));
     Ok(())
 }

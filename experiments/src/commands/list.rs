@@ -1,120 +1,159 @@
 //! `aura list`: what configs can name, from the registries.
 
-use aura_engine::env::sim::profiles;
-use aura_policies::ParamDoc;
-use aura_workloads::Parameter;
+use aura_engine::env::sim::{DeviceProfile, profiles};
+use aura_policies::PolicyInfo;
+use aura_workloads::Listed;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{Answer, EXIT_DONE};
-use crate::cli::{Global, Listing};
-use crate::metrics;
-use crate::rows::{self, Cell, Rows};
+use super::{CommandResult, Global};
+use crate::exit::Exit;
+use crate::formats::{Cell, Table, column, print};
+use crate::metrics::{self, MetricDef};
 
-pub(super) fn list(global: &Global, what: Listing) -> Answer {
-    let text = match what {
-        Listing::Policies => policies().text(global.format),
-        Listing::Workloads => workloads().text(global.format),
-        Listing::Devices => devices().text(global.format),
-        Listing::Metrics => metrics().text(global.format),
-    };
-    rows::print(&text)?;
-    Ok(EXIT_DONE)
+/// List what configs can name: policies, workloads, devices, metrics.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  aura list policies
+  aura list policies --format json
+  aura list metrics --format csv > metrics.csv
+
+Prints one row per policy, workload, device or metric, with its meaning and, for the first three,
+its parameters and their defaults. A star marks a family's default policy.
+
+Exit codes: 0 done; 2 bad usage; 3 standard output cannot be written.")]
+pub(super) struct Arguments {
+    /// What to list.
+    #[arg(value_enum)]
+    what: Listing,
 }
 
-/// Names with their defaults as people read them, one a line.
-fn parameters<'a>(data: Value, named: impl Iterator<Item = (&'a str, String, &'a str)>) -> Cell {
-    let lines: Vec<_> = named
-        .map(|(name, default, about)| format!("{name} = {default}: {about}"))
-        .collect();
-    Cell::new(data, lines.join("\n"))
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Listing {
+    /// The families of policies.
+    Policies,
+    /// Presets and key distributions.
+    Workloads,
+    /// Simulated devices.
+    Devices,
+    /// What is measured.
+    Metrics,
 }
 
-fn policies() -> Rows<5> {
-    let mut rows = Rows::new(["family", "policy", "default", "about", "parameters"]);
+impl Arguments {
+    pub(super) fn run(&self, global: &Global) -> CommandResult {
+        let table = match self.what {
+            Listing::Policies => policies(),
+            Listing::Workloads => workloads(),
+            Listing::Devices => devices(),
+            Listing::Metrics => metrics(),
+        };
+        print(&table.text(global.format))?;
+        Ok(Exit::Done)
+    }
+}
+
+/// A policy of a family.
+struct Policy {
+    family: &'static str,
+    policy: PolicyInfo,
+}
+
+fn policies() -> Table {
+    let mut rows = Vec::new();
     for family in aura_policies::families() {
         for policy in family.policies {
-            let named = |param: &'_ ParamDoc| (param.default.to_string(), param.about.clone());
-            let shown: Vec<_> = policy
-                .params
-                .iter()
-                .map(|param| (param.name.as_str(), named(param)))
-                .collect();
-            let shown = shown
-                .iter()
-                .map(|(name, (default, about))| (*name, default.clone(), about.as_str()));
-            let params = parameters(json!(policy.params), shown);
-            let default = Cell::new(
-                policy.default.into(),
-                if policy.default { "*" } else { "" }.to_owned(),
-            );
-            rows.push([
-                family.name.into(),
-                policy.name.into(),
-                default,
-                policy.about.into(),
-                params,
-            ]);
+            rows.push(Policy {
+                family: family.name,
+                policy,
+            });
         }
     }
-    rows
+    let columns = [
+        column("family", |row: &Policy| row.family.into()),
+        column("policy", |row| row.policy.name.into()),
+        column("default", |row| {
+            let star = if row.policy.default { "*" } else { "" };
+            Cell::new(row.policy.default, star.to_owned())
+        }),
+        column("about", |row| row.policy.about.into()),
+        column("parameters", |row| {
+            let params = &row.policy.params;
+            let lines = params
+                .iter()
+                .map(|param| format!("{} = {}: {}", param.name, param.default, param.about));
+            parameters(json!(params), lines)
+        }),
+    ];
+    Table::of(&columns, &rows)
 }
 
-fn workloads() -> Rows<4> {
-    let mut rows = Rows::new(["kind", "name", "about", "parameters"]);
+/// A preset or distribution.
+struct Workload<'a> {
+    kind: &'static str,
+    listed: &'a Listed,
+}
+
+fn workloads() -> Table {
     let presets = aura_workloads::presets();
-    let presets = presets.iter().map(|listed| ("preset", listed));
-    for (kind, listed) in presets.chain(
-        aura_workloads::distributions()
-            .iter()
-            .map(|listed| ("distribution", listed)),
-    ) {
-        let named = |parameter: &Parameter| {
-            (
-                parameter.name,
-                parameter.default.to_owned(),
-                parameter.about,
-            )
-        };
-        let params = parameters(
-            json!(listed.parameters),
-            listed.parameters.iter().map(named),
-        );
-        rows.push([kind.into(), listed.name.into(), listed.about.into(), params]);
+    let mut rows = Vec::new();
+    for listed in &presets {
+        rows.push(Workload {
+            kind: "preset",
+            listed,
+        });
     }
-    rows
+    for listed in aura_workloads::distributions() {
+        rows.push(Workload {
+            kind: "distribution",
+            listed,
+        });
+    }
+    let columns = [
+        column("kind", |row: &Workload| row.kind.into()),
+        column("name", |row| row.listed.name.into()),
+        column("about", |row| row.listed.about.into()),
+        column("parameters", |row| {
+            let params = row.listed.parameters;
+            let lines = params
+                .iter()
+                .map(|param| format!("{} = {}: {}", param.name, param.default, param.about));
+            parameters(json!(params), lines)
+        }),
+    ];
+    Table::of(&columns, &rows)
 }
 
-fn devices() -> Rows<3> {
-    let mut rows = Rows::new(["device", "source", "numbers"]);
-    for device in profiles() {
-        let numbers = json!(device.model);
-        let shown = numbers
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| format!("{name} = {value}"));
-        let shown = shown.collect::<Vec<_>>().join("\n");
-        rows.push([
-            device.profile.into(),
-            device.source.into(),
-            Cell::new(numbers, shown),
-        ]);
-    }
-    rows
+fn devices() -> Table {
+    let columns = [
+        column("device", |row: &DeviceProfile| row.profile.clone().into()),
+        column("source", |row| row.source.clone().into()),
+        column("numbers", |row| {
+            let numbers = json!(row.model);
+            let fields = numbers.as_object().into_iter().flatten();
+            let lines: Vec<_> = fields
+                .map(|(name, value)| format!("{name} = {value}"))
+                .collect();
+            parameters(numbers.clone(), lines.into_iter())
+        }),
+    ];
+    Table::of(&columns, &profiles())
 }
 
-fn metrics() -> Rows<5> {
-    let mut rows = Rows::new(["metric", "unit", "class", "better", "about"]);
-    for metric in metrics::info() {
-        let better = json!(metric.direction);
-        let about = metric.about.into();
-        rows.push([
-            metric.name.into(),
-            metric.unit.into(),
-            metric.class.into(),
-            better.into(),
-            about,
-        ]);
-    }
-    rows
+fn metrics() -> Table {
+    let columns = [
+        column("metric", |row: &MetricDef| row.name.into()),
+        column("unit", |row| row.unit.into()),
+        column("class", |row| row.class.name().into()),
+        column("better", |row| row.direction.name().into()),
+        column("about", |row| row.about.into()),
+    ];
+    Table::of(&columns, metrics::all())
+}
+
+/// Parameters with their defaults; people read one a line.
+fn parameters(data: Value, lines: impl Iterator<Item = String>) -> Cell {
+    Cell::new(data, lines.collect::<Vec<_>>().join("\n"))
 }

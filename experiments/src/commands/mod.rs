@@ -1,240 +1,219 @@
-//! What each verb does. Rows go to standard output, everything else to standard error.
+//! The command `aura`: one file per command, with its arguments, its help and its work.
+//!
+//! To add a command, add its file (a struct `Arguments` with a method `run`), its `mod` line, and
+//! its line in `commands!`. The tests demand that its help has examples, says what is printed, and
+//! lists exit codes.
+//!
+//! Rows go to standard output, everything else to standard error.
+
+mod failure;
+mod opened_run;
 
 mod cache_sim;
+mod checkpoint;
 mod compare;
 mod database;
-mod figures;
 mod index_bench;
 mod index_inspect;
 mod list;
+mod plot;
+mod repair;
+mod report;
 mod run;
+mod schema;
 mod trace;
+mod trial;
 mod verify;
 
-use std::fmt;
 use std::io::{self, Write};
-use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use miette::{MietteHandlerOpts, Report, miette};
+use clap::{Args, Parser, Subcommand};
 
-use crate::cli::{Cli, Global, Verb};
-use crate::config::{self, ConfigError};
-use crate::plan::{EXPERIMENT_FILE, Plan, PlanError};
-use crate::rows;
-use crate::run::{EXIT_TRY_AGAIN, RunError, run_as_child};
-use crate::store::{self, StoreError, TidyRow};
+use crate::formats::Format;
+use crate::parallel;
 
-/// Done.
-pub const EXIT_DONE: u8 = 0;
-/// A trial failed, or a re-run differs.
-pub const EXIT_CLAIM_FAILED: u8 = 1;
-/// Bad usage or config.
-pub const EXIT_USAGE: u8 = 2;
-/// The environment is refused: results cannot be written.
-pub const EXIT_ENVIRONMENT: u8 = 3;
+use failure::{CommandResult, Failure};
+use opened_run::{OpenedRun, run_folder};
 
-/// Why a verb stopped, and the exit code that says so.
-#[derive(Debug)]
-pub struct Failure {
-    code: u8,
-    report: Report,
-}
-
-impl Failure {
-    fn usage(message: impl fmt::Display, help: &str) -> Self {
-        Self {
-            code: EXIT_USAGE,
-            report: miette!(help = help, "{message}"),
+/// Declares the commands, in the order of the help: one line each.
+macro_rules! commands {
+    ($($command:ident in $module:ident,)+) => {
+        #[derive(Debug, Subcommand)]
+        enum Command {
+            $($command($module::Arguments),)+
         }
-    }
 
-    fn environment(message: impl fmt::Display) -> Self {
-        Self {
-            code: EXIT_ENVIRONMENT,
-            report: miette!("{message}"),
+        impl Command {
+            fn run(&self, global: &Global) -> CommandResult {
+                match self {
+                    $(Self::$command(arguments) => arguments.run(global),)+
+                }
+            }
         }
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self {
-            code: EXIT_USAGE,
-            report: error.into(),
-        }
-    }
-}
-
-impl From<RunError> for Failure {
-    fn from(error: RunError) -> Self {
-        match error {
-            RunError::Results(_) => Self {
-                code: EXIT_ENVIRONMENT,
-                report: miette!(
-                    help = "no trial was run; name another folder with --results",
-                    "{error}"
-                ),
-            },
-            RunError::Busy(_) => Self {
-                code: EXIT_TRY_AGAIN,
-                report: miette!("{error}"),
-            },
-        }
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Self::environment(error)
-    }
-}
-
-impl From<aura_engine::Error> for Failure {
-    fn from(error: aura_engine::Error) -> Self {
-        use aura_engine::Error;
-        let help = match error {
-            Error::Locked { .. } => {
-                return Self {
-                    code: EXIT_TRY_AGAIN,
-                    report: miette!("{error}"),
-                };
-            }
-            Error::Corruption { .. } => {
-                let help = "`aura repair DIR --dry-run` says what can be saved";
-                return Self {
-                    code: EXIT_CLAIM_FAILED,
-                    report: miette!(help = help, "{error}"),
-                };
-            }
-            Error::Format { .. } => "a newer `aura` reads it",
-            Error::Unfinished { .. } => {
-                "take the checkpoint again, in another directory or after removing this one"
-            }
-            Error::Target { .. } => {
-                "name a directory that is absent or empty, outside the database's own"
-            }
-            _ => return Self::environment(error),
-        };
-        Self::usage(error, help)
-    }
-}
-
-impl From<PlanError> for Failure {
-    fn from(error: PlanError) -> Self {
-        Self::usage(error, "name a run's folder, or its name below --results")
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::environment(format_args!("cannot write to standard output: {error}"))
-    }
-}
-
-type Answer = Result<u8, Failure>;
-
-/// Carries out a command line.
-pub fn execute(cli: Cli) -> ExitCode {
-    let global = &cli.global;
-    dress_errors(global);
-    let answer = match cli.verb {
-        Verb::Run(arguments) => run::run(global, &arguments),
-        Verb::List { what } => list::list(global, what),
-        Verb::Compare(arguments) => compare::compare(global, &arguments),
-        Verb::Plot { run, kind } => figures::plot(global, &run, &kind),
-        Verb::Report { run } => figures::report(global, &run),
-        Verb::Schema { what: _ } => schema(),
-        Verb::Verify { run, sample, jobs } => verify::verify(global, &run, sample, jobs),
-        Verb::Checkpoint { directory, target } => database::checkpoint(global, &directory, &target),
-        Verb::Repair { directory, dry_run } => database::repair(global, &directory, dry_run),
-        Verb::CacheSim(arguments) => cache_sim::cache_sim(global, &arguments),
-        Verb::Trace { verb } => trace::trace(global, &verb),
-        Verb::IndexBench(arguments) => index_bench::index_bench(global, &arguments),
-        Verb::IndexInspect(arguments) => index_inspect::index_inspect(global, &arguments),
-        Verb::Trial { id, folder, keep } => child(&folder, &id, keep),
     };
-    let code = answer.unwrap_or_else(|failure| {
-        tell(&format!("{:?}", failure.report));
-        failure.code
-    });
-    ExitCode::from(code)
 }
 
-/// How errors look: with the place quoted, in colour where that is wanted.
-fn dress_errors(global: &Global) {
-    let plain = global.no_color;
-    let hooked = miette::set_hook(Box::new(move |_| {
-        let options = MietteHandlerOpts::new().force_graphical(true).width(120);
-        Box::new(if plain { options.color(false) } else { options }.build())
-    }));
-    hooked.expect("the hook is set once, before the first error");
+commands! {
+    Run in run,
+    List in list,
+    Compare in compare,
+    Plot in plot,
+    Report in report,
+    Schema in schema,
+    Verify in verify,
+    Checkpoint in checkpoint,
+    Repair in repair,
+    CacheSim in cache_sim,
+    Trace in trace,
+    IndexBench in index_bench,
+    IndexInspect in index_inspect,
+    Trial in trial,
 }
 
-/// A line for people.
-fn tell(line: &str) {
-    // Whoever closed standard error does not want to know.
+/// Experiments on storage policies: from a config to a verdict.
+#[derive(Debug, Parser)]
+#[command(
+    name = "aura",
+    version,
+    after_help = "\
+A first experiment, in under two minutes:
+  aura run experiments/configs/quickstart.toml
+
+Then change a setting, and look at what a config may say:
+  aura run experiments/configs/quickstart.toml -s engine.cache.size=1MiB -s name=smaller-cache
+  aura list policies
+  aura compare quickstart smaller-cache
+
+Caches alone, on a trace of yours:
+  aura cache-sim requests.csv.zst --policies all --sizes 0.1%,1%,10%
+
+A database: is it whole, a copy of it, what can be saved of it:
+  aura verify DIR
+  aura checkpoint DIR TARGET
+  aura repair DIR --dry-run
+
+Every command prints its rows on standard output, as --format says, and everything else on standard
+error. `aura COMMAND --help` explains a command, with examples.
+
+Exit codes:
+  0   done
+  1   the claim failed: a trial failed, a repeated trial differs, or a database is damaged
+  2   bad usage or config
+  3   the environment is refused: files cannot be read or written
+  75  interrupted, or in use by another process: try again"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+// No doc comment: clap would show it as the description of the whole command.
+#[derive(Clone, Debug, Args)]
+struct Global {
+    /// The folder of all results.
+    #[arg(long, global = true, default_value = "results", value_name = "DIR")]
+    results: PathBuf,
+    /// How rows are written to standard output.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    format: Format,
+    /// Print no progress and no remarks on standard error; errors are still printed.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Print no colours, as with the variable NO_COLOR.
+    #[arg(long, global = true)]
+    no_color: bool,
+}
+
+impl Global {
+    /// Prints a remark on standard error, unless it is to be quiet.
+    fn remark(&self, line: &str) {
+        if !self.quiet {
+            complain(line);
+        }
+    }
+}
+
+/// Prints a line on standard error, whether quiet or not.
+fn complain(line: &str) {
+    // If standard error is closed, nobody reads it.
     drop(writeln!(io::stderr(), "{line}"));
 }
 
-/// A remark that `--quiet` silences.
-fn remark(global: &Global, line: &str) {
-    if !global.quiet {
-        tell(line);
+/// How many jobs run in parallel: as asked, or one per core.
+fn jobs(asked: Option<usize>) -> usize {
+    asked.unwrap_or_else(parallel::cores).max(1)
+}
+
+/// Carries out this process's command line, and returns its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    failure::set_look(cli.global.no_color);
+    let exit = match cli.command.run(&cli.global) {
+        Ok(exit) => exit,
+        Err(Failure { exit, report }) => {
+            complain(&format!("{report:?}"));
+            exit
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Every command that help lists, and the commands below it, with the words that call it.
+    fn commands(command: &clap::Command, call: &str) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for command in command.get_subcommands().filter(|it| !it.is_hide_set()) {
+            let call = format!("{call} {}", command.get_name());
+            let help = command.get_after_long_help().or(command.get_after_help());
+            found.push((
+                call.clone(),
+                help.map(ToString::to_string).unwrap_or_default(),
+            ));
+            found.extend(commands(command, &call));
+        }
+        found
     }
-}
 
-fn schema() -> Answer {
-    rows::print(&format!("{:#}\n", config::schema()))?;
-    Ok(EXIT_DONE)
-}
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 
-fn child(folder: &Path, id: &str, keep: bool) -> Answer {
-    match run_as_child(folder, id, keep) {
-        Ok(()) => Ok(EXIT_DONE),
-        Err(message) => {
-            rows::print(&message)?;
-            Ok(EXIT_CLAIM_FAILED)
+    #[test]
+    fn every_command_teaches_with_examples_output_and_exit_codes() {
+        let commands = commands(&Cli::command(), "aura");
+        assert!(commands.len() > 12, "{commands:?}");
+        for (call, help) in commands {
+            assert!(help.contains(&call), "{call} has no example");
+            for part in ["Example", "Prints", "Exit codes:"] {
+                assert!(help.contains(part), "the help of {call} lacks {part:?}");
+            }
+            for line in help.lines() {
+                assert!(line.chars().count() <= 100, "{call}: {line}");
+            }
         }
     }
-}
 
-/// How many trials run side by side.
-fn jobs(asked: Option<usize>) -> usize {
-    asked
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZero::get))
-        .max(1)
-}
-
-/// The folder of a run that is named by its path, or by its name below the results.
-fn run_folder(global: &Global, run: &Path) -> PathBuf {
-    let below = global.results.join(run);
-    if !run.join(EXPERIMENT_FILE).is_file() && below.join(EXPERIMENT_FILE).is_file() {
-        below
-    } else {
-        run.to_owned()
-    }
-}
-
-/// A run read back: its plan, and its finished trials' metrics.
-struct Run {
-    folder: PathBuf,
-    plan: Plan,
-    rows: Vec<TidyRow>,
-    hash: String,
-}
-
-impl Run {
-    /// Gathers the finished trials of the plan that stands in the folder.
-    fn open(folder: PathBuf) -> Result<Self, Failure> {
-        let plan = Plan::read(&folder)?;
-        let collected = store::collect(&folder, Some(&plan.ids()))?;
-        Ok(Self {
-            folder,
-            plan,
-            rows: collected.rows,
-            hash: collected.hash,
-        })
+    #[test]
+    fn every_command_says_what_it_does() {
+        for command in Cli::command().get_subcommands() {
+            let about = command.get_about().map(ToString::to_string);
+            assert!(about.is_some_and(|about| about.len() > 20), "{command}");
+        }
     }
 }

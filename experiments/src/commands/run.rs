@@ -1,68 +1,115 @@
 //! `aura run`: from a config to a verdict.
 
-use super::compare::{comparison, show};
-use super::{Answer, EXIT_CLAIM_FAILED, EXIT_DONE, Failure, Run, figures, jobs, remark, tell};
-use crate::cli::{Global, RunArgs};
-use crate::config;
-use crate::plan::Plan;
-use crate::run::{Interrupt, Outcome, RunOptions};
+use std::path::PathBuf;
 
-pub(super) fn run(global: &Global, arguments: &RunArgs) -> Answer {
-    let mut sets = arguments.set.clone();
-    sets.extend(arguments.seeds.map(|seeds| format!("seeds={seeds}")));
-    let experiment = config::load(&arguments.config, &sets)?;
-    let plan = Plan::new(&experiment);
-    let options = RunOptions {
-        results: global.results.clone(),
-        jobs: jobs(arguments.jobs),
-        quiet: global.quiet,
-        force: arguments.force,
-        keep: arguments.keep,
-    };
-    if !plan.experiment.question.is_empty() {
-        remark(global, &format!("question: {}", plan.experiment.question));
-    }
-    let interrupt = Interrupt::default();
-    let stopper = interrupt.clone();
-    ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
-    let outcome = crate::run::run(&plan, &options, &interrupt)?;
-    remark(
-        global,
-        &format!(
+use clap::Args;
+
+use super::opened_run::comparison;
+use super::{CommandResult, Failure, Global, OpenedRun, compare, complain, jobs, plot};
+use crate::config;
+use crate::exit::Exit;
+use crate::plan::Plan;
+use crate::run::{Interrupt, RunOptions, RunReport};
+
+/// Run an experiment: plan, run, compare, plot and report. The same command resumes one that was
+/// interrupted.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  aura run experiments/configs/quickstart.toml
+  aura run quickstart.toml -s workload.records=50000 -s engine.cache.size=512KiB --seeds 3
+  aura run quickstart.toml -s 'engine.compaction.layout={ policy = \"leveled\", ratio = 4 }'
+  aura run quickstart.toml -s world.kind=real -s world.directory=/mnt/nvme --results /data/results
+
+Everything is checked and frozen in results/<name>/plan.jsonl before the first trial. Finished
+trials are kept: after a change of the config, only what is new is run.
+
+Prints one row per metric and variant: both means, the effect with its 95 % interval, the p-value
+and the verdict. The answer in words, warnings and the content hash follow on standard error.
+Figures and report.html are in results/<name>/.
+
+Exit codes:
+  0   every trial has a result
+  1   a trial failed; the others were run
+  2   the config is wrong; nothing was run
+  3   results cannot be written
+  75  interrupted, or another `aura run` is at work there: run the same command again")]
+pub(super) struct Arguments {
+    /// The experiment: a TOML or JSON file.
+    config: PathBuf,
+    /// Set a key of the config, over everything the file says; the value is TOML, a bare word is
+    /// text.
+    #[arg(long, short, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// How many simulated trials run in parallel. Default: one per core. Real ones run one after
+    /// the other.
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<usize>,
+    /// Short for `--set seeds=N`: the seeds 1 to N.
+    #[arg(long, value_name = "N")]
+    seeds: Option<u32>,
+    /// Run finished trials again.
+    #[arg(long)]
+    force: bool,
+    /// Real world: keep the databases, for `aura verify`.
+    #[arg(long)]
+    keep: bool,
+}
+
+impl Arguments {
+    pub(super) fn run(&self, global: &Global) -> CommandResult {
+        let mut sets = self.set.clone();
+        sets.extend(self.seeds.map(|seeds| format!("seeds={seeds}")));
+        let experiment = config::load(&self.config, &sets)?;
+        let plan = Plan::new(&experiment);
+        let options = RunOptions {
+            results: global.results.clone(),
+            jobs: jobs(self.jobs),
+            quiet: global.quiet,
+            force: self.force,
+            keep: self.keep,
+        };
+        if !plan.experiment.question.is_empty() {
+            global.remark(&format!("question: {}", plan.experiment.question));
+        }
+        let interrupt = Interrupt::default();
+        let stopper = interrupt.clone();
+        ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
+        let report = crate::run::run(&plan, &options, &interrupt)?;
+        global.remark(&format!(
             "{} trials run, {} were there already",
-            outcome.run, outcome.reused
-        ),
-    );
-    conclude(global, &outcome)
+            report.run, report.reused
+        ));
+        conclude(global, &report)
+    }
 }
 
 /// Gathers, compares, plots and reports what there is.
-fn conclude(global: &Global, outcome: &Outcome) -> Answer {
-    for (trial, why) in &outcome.failed {
-        tell(&format!("failed: {trial}: {why}"));
+fn conclude(global: &Global, report: &RunReport) -> CommandResult {
+    for failed in &report.failed {
+        complain(&format!("failed: {}: {}", failed.trial, failed.why));
     }
-    let code = if outcome.failed.is_empty() {
-        EXIT_DONE
+    let exit = if report.failed.is_empty() {
+        Exit::Done
     } else {
-        EXIT_CLAIM_FAILED
+        Exit::ClaimFailed
     };
-    if outcome.run + outcome.reused == 0 {
-        return Ok(code);
+    if report.run + report.reused == 0 {
+        return Ok(exit);
     }
-    let run = Run::open(outcome.folder.clone())?;
-    let record = &run.plan.experiment;
-    if record.variants.len() > 1 {
-        match comparison(&run.rows, &record.compare.against(&record.baseline)) {
-            Ok(comparison) => show(global, &comparison)?,
-            // With trials missing there may be nothing to compare; their failure has been told.
-            Err(failure) if code == EXIT_DONE => return Err(failure),
+    let run = OpenedRun::open(report.folder.clone())?;
+    if run.has_variants() {
+        match comparison(&run.rows, &run.compare_settings()) {
+            Ok(comparison) => compare::show(global, &comparison)?,
+            // With trials missing there may be nothing to compare; their failure was printed.
+            Err(failure) if exit == Exit::Done => return Err(failure),
             Err(_) => {}
         }
     }
     let hash = run.hash.clone();
-    for path in figures::write_all(run)? {
-        remark(global, &format!("wrote {}", path.display()));
+    for path in plot::write_all(run)? {
+        global.remark(&format!("wrote {}", path.display()));
     }
-    remark(global, &format!("content hash {hash}"));
-    Ok(code)
+    global.remark(&format!("content hash {hash}"));
+    Ok(exit)
 }

@@ -1,17 +1,104 @@
 //! `aura trace`: traces converted and summed up.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aura_workloads::trace::{Columns, Format as TraceFormat, ReadOptions, Sample, Summary, Trace};
 use bytesize::ByteSize;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Answer, EXIT_DONE, Failure, remark};
-use crate::cli::{Global, TraceInput, TraceVerb};
-use crate::compare::digits;
-use crate::config::hint;
-use crate::rows::{self, Cell, Rows};
-use crate::traces::{self, TraceFileError};
+use super::{CommandResult, Failure, Global};
+use crate::exit::Exit;
+use crate::formats::{Cell, Table, column, digits, print};
+use crate::nearest::hint;
+use crate::traces::{self, ReadTrace, TraceFileError};
+
+/// Convert cache traces, or sum up what they hold.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  aura trace info cluster52.sort.zst
+  aura trace convert OLTP.lis.zst oltp.oracleGeneral.bin.zst
+
+Prints what `aura trace info` finds, one fact a row; `convert` writes a file.
+
+Exit codes: 0 done; 2 bad usage, or a trace that cannot be read as its format; 3 a file cannot be
+written.")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Convert(Convert),
+    Info(Info),
+}
+
+/// Write a trace in another format, compressed as the output's extension says.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  aura trace convert OLTP.lis oltp.aurat.zst
+  aura trace convert requests.csv out.oracleGeneral.bin.zst --columns time=ts,key=url,size=bytes
+  aura trace convert big.oracleGeneral.zst small.csv --sample 0.01 --limit 1000000000
+
+Formats that can be written: aurat, csv, oracle-general (with each request's next access computed).
+
+Prints on standard error how many requests and objects were written.
+
+Exit codes: 0 the file is complete; 2 bad usage, or the trace cannot be read or has no place in the
+format; 3 the file cannot be written.")]
+struct Convert {
+    /// The trace.
+    input: PathBuf,
+    /// The file to be written.
+    output: PathBuf,
+    /// The output's format. Default: as its name says.
+    #[arg(long, value_name = "FORMAT")]
+    to: Option<String>,
+    #[command(flatten)]
+    how: TraceInput,
+}
+
+/// Sum up traces: requests, objects, bytes, sizes, popularity, time, kinds.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  aura trace info cluster52.sort.zst
+  aura trace info a.lis b.oracleGeneral.zst --format json
+
+Prints one fact a row: the trace, what it is, and its value.
+
+Exit codes: 0 done; 2 bad usage, or a trace that cannot be read as its format.")]
+struct Info {
+    /// The traces.
+    #[arg(required = true, value_name = "TRACE")]
+    traces: Vec<PathBuf>,
+    #[command(flatten)]
+    how: TraceInput,
+}
+
+// No doc comment: clap would show it as the description of the whole command.
+#[derive(Clone, Debug, Args)]
+pub(super) struct TraceInput {
+    /// The traces' format. Default: detected from name and contents.
+    #[arg(long, value_name = "FORMAT")]
+    trace_format: Option<String>,
+    /// What each column of a CSV file holds, by number or name:
+    /// time=1,key=2,size=bytes,header=yes,delimiter=tab.
+    #[arg(long, value_name = "MAP")]
+    columns: Option<String>,
+    /// Read the first N requests only.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Keep this share of the keys, by their hash, with all their requests (SHARDS).
+    #[arg(long, value_name = "RATE")]
+    sample: Option<f64>,
+    /// The seed of sampling, and of policies that draw lots.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(super) seed: u64,
+}
 
 impl From<TraceFileError> for Failure {
     fn from(error: TraceFileError) -> Self {
@@ -55,14 +142,14 @@ pub(super) struct TraceReader {
 }
 
 impl TraceReader {
+    /// Checks the arguments. `times` keeps the requests' times, for 8 bytes each.
     pub(super) fn new(input: &TraceInput, times: bool) -> Result<Self, Failure> {
-        let columns = input
-            .columns
-            .as_deref()
-            .map(str::parse::<Columns>)
-            .transpose();
-        let columns = columns
-            .map_err(|error| Failure::usage(error, "such as --columns time=1,key=2,size=3"))?;
+        let columns = match &input.columns {
+            None => Columns::default(),
+            Some(columns) => columns
+                .parse()
+                .map_err(|error| Failure::usage(error, "such as --columns time=1,key=2,size=3"))?,
+        };
         let sample = match input.sample {
             None => None,
             Some(rate) => Some(Sample::new(rate, input.seed).ok_or_else(|| {
@@ -72,12 +159,10 @@ impl TraceReader {
                 )
             })?),
         };
-        let format = input
-            .trace_format
-            .as_deref()
-            .map(format_named)
-            .transpose()?;
-        let columns = columns.unwrap_or_default();
+        let format = match &input.trace_format {
+            None => None,
+            Some(name) => Some(format_named(name)?),
+        };
         Ok(Self {
             format,
             options: ReadOptions {
@@ -89,162 +174,178 @@ impl TraceReader {
         })
     }
 
-    pub(super) fn read(&self, path: &Path) -> Result<(Trace, TraceFormat), Failure> {
+    pub(super) fn read(&self, path: &Path) -> Result<ReadTrace, Failure> {
         Ok(traces::read(path, self.format, &self.options)?)
     }
 }
 
-pub(super) fn trace(global: &Global, verb: &TraceVerb) -> Answer {
-    match verb {
-        TraceVerb::Convert {
-            input,
-            output,
-            to,
-            how,
-        } => convert(global, input, output, to.as_deref(), how),
-        TraceVerb::Info { traces, how } => {
-            let reader = TraceReader::new(how, true)?;
-            let mut rows = Rows::new(["trace", "what", "value"]);
-            for path in traces {
-                let (trace, format) = reader.read(path)?;
-                info(&traces::name_of(path), format, &trace, &mut rows);
-            }
-            rows::print(&rows.text(global.format))?;
-            Ok(EXIT_DONE)
+impl Arguments {
+    pub(super) fn run(&self, global: &Global) -> CommandResult {
+        match &self.command {
+            Command::Convert(convert) => convert.run(global),
+            Command::Info(info) => info.run(global),
         }
     }
 }
 
-fn convert(
-    global: &Global,
-    input: &Path,
-    output: &Path,
-    to: Option<&str>,
-    how: &TraceInput,
-) -> Answer {
-    let reader = TraceReader::new(how, true)?;
-    let format = match to {
-        Some(name) => format_named(name)?,
-        None => traces::format_of(output).ok_or_else(|| {
-            let message = format!(
-                "{}: the name does not tell the format to be written",
-                output.display()
-            );
+impl Convert {
+    fn run(&self, global: &Global) -> CommandResult {
+        let reader = TraceReader::new(&self.how, true)?;
+        let format = self.format()?;
+        let read = reader.read(&self.input)?;
+        let trace = &read.trace;
+        traces::write(&self.output, format, trace)?;
+        say_removals(global, trace);
+        let requests = trace.objects().len();
+        let objects = trace.keys().len();
+        global.remark(&format!(
+            "wrote {}: {requests} requests for {objects} objects, {} to {format}",
+            self.output.display(),
+            read.format
+        ));
+        Ok(Exit::Done)
+    }
+
+    /// The format to be written.
+    fn format(&self) -> Result<TraceFormat, Failure> {
+        if let Some(name) = &self.to {
+            return format_named(name);
+        }
+        traces::format_of(&self.output).ok_or_else(|| {
+            let output = self.output.display();
             Failure::usage(
-                message,
+                format_args!("{output}: the name does not say the format to be written"),
                 "end it with .aurat, .csv or .oracleGeneral.bin, or use --to",
             )
-        })?,
-    };
-    let (trace, from) = reader.read(input)?;
-    traces::write(output, format, &trace)?;
-    if trace.removals() > 0 {
-        remark(
-            global,
-            &format!("{} deletions in the trace were left out", trace.removals()),
-        );
+        })
     }
-    let (requests, objects) = (trace.objects().len(), trace.keys().len());
-    remark(
-        global,
-        &format!(
-            "wrote {}: {requests} requests for {objects} objects, {from} to {format}",
-            output.display()
-        ),
-    );
-    Ok(EXIT_DONE)
 }
 
-/// A number of bytes, as people read it.
+/// Says how many deletions of a trace were left out.
+pub(super) fn say_removals(global: &Global, trace: &Trace) {
+    let removals = trace.removals();
+    if removals > 0 {
+        global.remark(&format!("{removals} deletions in the trace were left out"));
+    }
+}
+
+/// One row of `aura trace info`.
+struct Fact {
+    trace: String,
+    what: &'static str,
+    value: Cell,
+}
+
+impl Info {
+    fn run(&self, global: &Global) -> CommandResult {
+        let reader = TraceReader::new(&self.how, true)?;
+        let mut facts = Vec::new();
+        for path in &self.traces {
+            let read = reader.read(path)?;
+            let mut list = FactList {
+                trace: traces::name_of(path),
+                facts: &mut facts,
+            };
+            list.add("format", read.format.name());
+            list.add_summary(&Summary::of(&read.trace));
+            list.add_omissions(&read.trace);
+        }
+        let columns = [
+            column("trace", |fact: &Fact| fact.trace.as_str().into()),
+            column("what", |fact| fact.what.into()),
+            column("value", |fact| fact.value.clone()),
+        ];
+        print(&Table::of(&columns, &facts).text(global.format))?;
+        Ok(Exit::Done)
+    }
+}
+
+/// A number of bytes.
 fn bytes(amount: u64) -> Cell {
-    Cell::new(json!(amount), ByteSize(amount).display().iec().to_string())
+    Cell::new(amount, ByteSize(amount).display().iec().to_string())
 }
 
-/// A share, as people read it.
+/// A share.
 fn percent(ratio: f64) -> Cell {
-    Cell::new(json!(ratio), format!("{} %", digits(ratio * 100.0, 3)))
+    Cell::new(ratio, format!("{} %", digits(ratio * 100.0, 3)))
 }
 
-fn info(name: &str, format: TraceFormat, trace: &Trace, rows: &mut Rows<3>) {
-    let summary = Summary::of(trace);
-    let mut row = |what: &'static str, value: Cell| rows.push([name.into(), what.into(), value]);
-    row("format", format.name().into());
-    row("requests", summary.requests.into());
-    row("objects", summary.objects.into());
-    row("one-hit wonders", summary.one_hit_wonders.into());
-    if summary.objects > 0 {
-        row(
-            "one-hit wonders over objects",
-            percent(summary.one_hit_wonders as f64 / summary.objects as f64),
-        );
+/// The facts of one trace.
+struct FactList<'a> {
+    trace: String,
+    facts: &'a mut Vec<Fact>,
+}
+
+impl FactList<'_> {
+    fn add(&mut self, what: &'static str, value: impl Into<Cell>) {
+        self.facts.push(Fact {
+            trace: self.trace.clone(),
+            what,
+            value: value.into(),
+        });
     }
-    if let Some(popularity) = summary.popularity {
-        row(
-            "requests for the top 1 % of objects",
-            percent(popularity.top_1_percent),
-        );
-        row(
-            "requests for the top 10 % of objects",
-            percent(popularity.top_10_percent),
-        );
-        if let Some(exponent) = popularity.zipf_exponent {
-            row(
-                "Zipf exponent (least squares)",
-                Cell::new(json!(exponent), digits(exponent, 3)),
-            );
+
+    fn add_summary(&mut self, summary: &Summary) {
+        self.add("requests", summary.requests);
+        self.add("objects", summary.objects);
+        self.add("one-hit wonders", summary.one_hit_wonders);
+        if summary.objects > 0 {
+            let share = summary.one_hit_wonders as f64 / summary.objects as f64;
+            self.add("one-hit wonders over objects", percent(share));
+        }
+        if let Some(popularity) = &summary.popularity {
+            let top_1 = percent(popularity.top_1_percent);
+            let top_10 = percent(popularity.top_10_percent);
+            self.add("requests for the top 1 % of objects", top_1);
+            self.add("requests for the top 10 % of objects", top_10);
+            if let Some(exponent) = popularity.zipf_exponent {
+                let exponent = Cell::number(exponent);
+                self.add("Zipf exponent (least squares)", exponent);
+            }
+        }
+        if let (Some(requested), Some(footprint)) = (summary.request_bytes, summary.object_bytes) {
+            self.add("bytes requested", bytes(requested));
+            self.add("bytes of distinct objects", bytes(footprint));
+            self.add("objects that change their size", summary.changing);
+        }
+        if let Some(sizes) = &summary.sizes {
+            self.add("smallest object", bytes(sizes.min));
+            self.add("median object", bytes(sizes.p50));
+            self.add("object at 90 %", bytes(sizes.p90));
+            self.add("object at 99 %", bytes(sizes.p99));
+            self.add("largest object", bytes(sizes.max));
+        }
+        if let Some(span_ns) = summary.span_ns {
+            let seconds = span_ns as f64 / 1e9;
+            let span = Cell::new(seconds, format!("{} s", digits(seconds, 6)));
+            self.add("span of time", span);
+        }
+        self.add_kinds(summary);
+    }
+
+    fn add_kinds(&mut self, summary: &Summary) {
+        for (kind, requests, hits) in &summary.kinds {
+            let data = json!({ "kind": kind, "requests": requests, "hits": hits });
+            let text = format!("{kind}: {requests}, of which the recorded cache held {hits}");
+            self.add("requests by kind", Cell::new(data, text));
+        }
+        if !summary.kinds.is_empty() {
+            self.add("requests by scans", summary.scanned);
         }
     }
-    if let (Some(requested), Some(footprint)) = (summary.request_bytes, summary.object_bytes) {
-        row("bytes requested", bytes(requested));
-        row("bytes of distinct objects", bytes(footprint));
-        row("objects that change their size", summary.changing.into());
-    }
-    if let Some(sizes) = summary.sizes {
-        row("smallest object", bytes(sizes.min));
-        row("median object", bytes(sizes.p50));
-        row("object at 90 %", bytes(sizes.p90));
-        row("object at 99 %", bytes(sizes.p99));
-        row("largest object", bytes(sizes.max));
-    }
-    if let Some(span_ns) = summary.span_ns {
-        let seconds = span_ns as f64 / 1e9;
-        row(
-            "span of time",
-            Cell::new(json!(seconds), format!("{} s", digits(seconds, 6))),
-        );
-    }
-    for (kind, requests, hits) in &summary.kinds {
-        let text = format!("{kind}: {requests}, of which the recorded cache held {hits}");
-        row(
-            "requests by kind",
-            Cell::new(
-                json!({ "kind": kind, "requests": requests, "hits": hits }),
-                text,
-            ),
-        );
-    }
-    if !summary.kinds.is_empty() {
-        row("requests by scans", summary.scanned.into());
-    }
-    rest(trace, &mut row);
-}
 
-/// What was left out of a trace.
-fn rest(trace: &Trace, row: &mut impl FnMut(&'static str, Cell)) {
-    if trace.removals() > 0 {
-        row("deletions, left out", trace.removals().into());
-    }
-    if trace.sample_rate() < 1.0 {
-        row(
-            "share of keys kept",
-            Value::from(trace.sample_rate()).into(),
-        );
-        row("requests read", trace.requests_read().into());
-    }
-    if trace.recorded_rate() < 1.0 {
-        row(
-            "share of keys recorded",
-            Value::from(trace.recorded_rate()).into(),
-        );
+    /// What was left out of a trace.
+    fn add_omissions(&mut self, trace: &Trace) {
+        if trace.removals() > 0 {
+            self.add("deletions, left out", trace.removals());
+        }
+        if trace.sample_rate() < 1.0 {
+            self.add("share of keys kept", Value::from(trace.sample_rate()));
+            self.add("requests read", trace.requests_read());
+        }
+        if trace.recorded_rate() < 1.0 {
+            let rate = Value::from(trace.recorded_rate());
+            self.add("share of keys recorded", rate);
+        }
     }
 }

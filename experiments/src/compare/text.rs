@@ -1,17 +1,17 @@
-//! A comparison in words, numbers and tables.
+//! A comparison in words, tables and CSV.
 
 use std::collections::BTreeMap;
 
-use bytesize::ByteSize;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::{CompareRow, Comparison};
+use crate::formats::{csv, digits, shown, shown_p};
 use crate::metrics::Scale;
-use crate::stats::Verdict;
-use crate::store::{csv, point_label};
+use crate::point;
+use crate::stats::verdict::Verdict;
 
 impl CompareRow {
-    /// The unit of the effect as shown: `%`, `pp` (percentage points) or the metric's own.
+    /// The unit of the effect: `%`, `pp` (percentage points) or the metric's own.
     pub fn effect_unit(&self) -> &str {
         match (self.scale, self.unit.as_str()) {
             (Scale::Relative, _) => "%",
@@ -20,18 +20,12 @@ impl CompareRow {
         }
     }
 
-    /// A number on the effect's scale as shown, without the unit.
+    /// Writes a number on the effect's scale with its sign, without the unit.
     pub fn shown(&self, effect: f64) -> String {
-        let factor = if matches!(self.effect_unit(), "%" | "pp") {
-            100.0
-        } else {
-            1.0
-        };
-        format!(
-            "{}{}",
-            if effect > 0.0 { "+" } else { "" },
-            digits(effect * factor, 3)
-        )
+        let in_percent = matches!(self.effect_unit(), "%" | "pp");
+        let factor = if in_percent { 100.0 } else { 1.0 };
+        let sign = if effect > 0.0 { "+" } else { "" };
+        format!("{sign}{}", digits(effect * factor, 3))
     }
 
     /// The effect with its unit: `+2.1 %`.
@@ -53,8 +47,15 @@ impl CompareRow {
         }
     }
 
-    /// A number on the effect's scale in percent of the baseline (percentage points for shares of one); None where the
-    /// baseline is zero.
+    /// The interval: `+1.8 to +2.4`; `None` with one pair.
+    pub fn interval_label(&self) -> Option<String> {
+        let low = self.shown(self.low?);
+        let high = self.shown(self.high?);
+        Some(format!("{low} to {high}"))
+    }
+
+    /// Converts a number on the effect's scale to percent of the baseline (percentage points for
+    /// shares of one). `None` if the baseline is zero.
     pub fn percent(&self, effect: f64) -> Option<f64> {
         match (self.scale, self.unit.as_str()) {
             (Scale::Relative, _) | (Scale::Absolute, "ratio") => Some(effect * 100.0),
@@ -66,155 +67,115 @@ impl CompareRow {
     }
 }
 
-/// A number with four significant digits, or with all of its integer digits.
-pub fn significant(value: f64) -> String {
-    digits(value, 4)
+/// A column of the table on a terminal.
+struct Shown {
+    heading: &'static str,
+    alignment: CellAlignment,
+    text: fn(&CompareRow) -> String,
 }
 
-/// A number with `count` significant digits, or with all of its integer digits.
-pub fn digits(value: f64, count: i32) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return "0".to_owned();
-    }
-    let decimals = count - 1 - value.abs().log10().floor() as i32;
-    let text = format!("{value:.*}", usize::try_from(decimals.min(9)).unwrap_or(0));
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
+const fn words(heading: &'static str, text: fn(&CompareRow) -> String) -> Shown {
+    Shown {
+        heading,
+        alignment: CellAlignment::Left,
+        text,
     }
 }
 
-/// A mean as shown with half the width of its interval, where it has a width.
-pub fn shown_mean(mean: f64, half_width: Option<f64>, unit: &str) -> String {
-    let Some(half) = half_width.filter(|half| *half > 0.0) else {
-        return shown(mean, unit);
-    };
-    match unit {
-        "bytes" => format!("{} \u{b1} {}", shown(mean, unit), shown(half, unit)),
-        _ => shown(mean, unit).replacen(
-            &significant(mean),
-            &format!("{} \u{b1} {}", significant(mean), digits(half, 2)),
-            1,
-        ),
+const fn number(heading: &'static str, text: fn(&CompareRow) -> String) -> Shown {
+    Shown {
+        heading,
+        alignment: CellAlignment::Right,
+        text,
     }
 }
 
-/// A value of a metric as shown, with its unit where it has one.
-pub fn shown(value: f64, unit: &str) -> String {
-    match unit {
-        "ratio" | "count" => significant(value),
-        "us" => format!("{} \u{b5}s", significant(value)),
-        "bytes" if value >= 1024.0 => ByteSize(value as u64).display().iec().to_string(),
-        _ => format!("{} {unit}", significant(value)),
-    }
-}
-
-/// A p-value as shown.
-pub fn shown_p(p: f64) -> String {
-    if p < 1e-4 {
-        "< 0.0001".to_owned()
-    } else {
-        format!("{p:.4}")
-    }
-}
-
-const HEADER: [&str; 10] = [
-    "metric",
-    "where",
-    "variant",
-    "baseline mean",
-    "variant mean",
-    "effect",
-    "95 % interval",
-    "p",
-    "verdict",
-    "note",
+const SHOWN: [Shown; 10] = [
+    words("metric", |row| {
+        let star = if row.primary { " *" } else { "" };
+        format!("{}{star}", row.metric)
+    }),
+    words("where", |row| {
+        let place = format!("{} {}", row.phase, point::label(&row.point));
+        place.trim_end().to_owned()
+    }),
+    words("variant", |row| row.variant.clone()),
+    number("baseline mean", |row| shown(row.baseline_mean, &row.unit)),
+    number("variant mean", |row| shown(row.variant_mean, &row.unit)),
+    number("effect", CompareRow::effect_with_unit),
+    number("95 % interval", |row| {
+        row.interval_label().unwrap_or_default()
+    }),
+    number("p", |row| row.p.map_or_else(String::new, shown_p)),
+    words("verdict", |row| row.verdict.name().to_owned()),
+    words("note", |row| row.note.clone()),
 ];
 
-/// The table for the terminal. Primary metrics carry a star.
+/// Draws the rows as a table for a terminal. Primary metrics carry a star.
 pub fn table(rows: &[CompareRow]) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_header(HEADER);
+        .set_header(SHOWN.each_ref().map(|column| column.heading));
     for row in rows {
-        let interval = row.low.zip(row.high);
-        table.add_row([
-            format!("{}{}", row.metric, if row.primary { " *" } else { "" }),
-            format!("{} {}", row.phase, point_label(&row.point))
-                .trim_end()
-                .to_owned(),
-            row.variant.clone(),
-            shown(row.baseline_mean, &row.unit),
-            shown(row.variant_mean, &row.unit),
-            row.effect_with_unit(),
-            interval.map_or_else(String::new, |(low, high)| {
-                format!("{} to {}", row.shown(low), row.shown(high))
-            }),
-            row.p.map_or_else(String::new, shown_p),
-            row.verdict.word().to_owned(),
-            row.note.clone(),
-        ]);
+        table.add_row(SHOWN.each_ref().map(|column| (column.text)(row)));
     }
-    for column in table.column_iter_mut().skip(3).take(5) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for (column, shown) in table.column_iter_mut().zip(&SHOWN) {
+        if shown.alignment == CellAlignment::Right {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     table.to_string()
 }
 
-/// The rows as CSV.
-pub fn to_csv(rows: &[CompareRow]) -> String {
-    let header = [
-        "metric",
-        "phase",
-        "point",
-        "baseline",
-        "variant",
-        "primary",
-        "pairs",
-        "baseline_mean",
-        "variant_mean",
-        "unit",
-        "effect",
-        "low",
-        "high",
-        "effect_unit",
-        "p",
-        "verdict",
-        "note",
-    ];
-    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    let line = |row: &CompareRow| {
-        // Numbers stay unrounded and unscaled: a relative effect is a share, not a percentage.
-        let effect_unit = if row.scale == Scale::Relative {
-            "share"
-        } else {
-            &row.unit
-        };
-        [
-            row.metric.clone(),
-            row.phase.clone(),
-            point_label(&row.point),
-            row.baseline.clone(),
-            row.variant.clone(),
-            row.primary.to_string(),
-            row.pairs.to_string(),
-            row.baseline_mean.to_string(),
-            row.variant_mean.to_string(),
-            row.unit.clone(),
-            row.effect.to_string(),
-            number(row.low),
-            number(row.high),
-            effect_unit.to_owned(),
-            number(row.p),
-            row.verdict.word().to_owned(),
-            row.note.clone(),
-        ]
-    };
-    csv(header, rows.iter().map(line))
+/// A column of the CSV.
+struct Field {
+    name: &'static str,
+    text: fn(&CompareRow) -> String,
 }
 
-/// What the primary metrics say, a line each.
+const fn field(name: &'static str, text: fn(&CompareRow) -> String) -> Field {
+    Field { name, text }
+}
+
+/// Numbers stay unrounded and unscaled: a relative effect is a share, not a percentage.
+const FIELDS: [Field; 17] = [
+    field("metric", |row| row.metric.clone()),
+    field("phase", |row| row.phase.clone()),
+    field("point", |row| point::label(&row.point)),
+    field("baseline", |row| row.baseline.clone()),
+    field("variant", |row| row.variant.clone()),
+    field("primary", |row| row.primary.to_string()),
+    field("pairs", |row| row.pairs.to_string()),
+    field("baseline_mean", |row| row.baseline_mean.to_string()),
+    field("variant_mean", |row| row.variant_mean.to_string()),
+    field("unit", |row| row.unit.clone()),
+    field("effect", |row| row.effect.to_string()),
+    field("low", |row| optional(row.low)),
+    field("high", |row| optional(row.high)),
+    field("effect_unit", |row| match row.scale {
+        Scale::Relative => "share".to_owned(),
+        Scale::Absolute => row.unit.clone(),
+    }),
+    field("p", |row| optional(row.p)),
+    field("verdict", |row| row.verdict.name().to_owned()),
+    field("note", |row| row.note.clone()),
+];
+
+fn optional(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+/// Writes the rows as CSV.
+pub fn to_csv(rows: &[CompareRow]) -> String {
+    let line = |row: &CompareRow| FIELDS.each_ref().map(|field| (field.text)(row));
+    csv(
+        FIELDS.each_ref().map(|field| field.name),
+        rows.iter().map(line),
+    )
+}
+
+/// Says in words what the primary metrics show, one metric a line.
 pub fn answer(comparison: &Comparison) -> String {
     let primary: Vec<&CompareRow> = comparison.rows.iter().filter(|row| row.primary).collect();
     let mut metrics: Vec<&str> = Vec::new();
@@ -223,43 +184,42 @@ pub fn answer(comparison: &Comparison) -> String {
             metrics.push(&row.metric);
         }
     }
-    let sentences = metrics.into_iter().map(|metric| {
-        let mut by_variant: BTreeMap<&str, Vec<&CompareRow>> = BTreeMap::new();
-        for row in primary.iter().filter(|row| row.metric == metric) {
-            by_variant.entry(&row.variant).or_default().push(row);
-        }
-        match by_variant.values().all(|rows| rows.len() == 1) && by_variant.len() > 1 {
-            true => by_verdict(metric, by_variant.values().map(|rows| rows[0])),
-            false => {
-                let clauses: Vec<String> = by_variant.values().map(|rows| clause(rows)).collect();
-                format!("On {metric}, {}.", clauses.join("; "))
-            }
-        }
-    });
-    match primary.is_empty() {
-        true => "No primary metric has a value under the baseline and a variant.".to_owned(),
-        false => sentences.collect::<Vec<_>>().join("\n"),
+    if metrics.is_empty() {
+        return "No primary metric has a value under the baseline and a variant.".to_owned();
     }
+    let lines: Vec<String> = metrics
+        .into_iter()
+        .map(|metric| answer_of(metric, &primary))
+        .collect();
+    lines.join("\n")
 }
 
-/// What one metric says of several variants in one place: the verdicts in turn, the largest effects first.
+fn answer_of(metric: &str, primary: &[&CompareRow]) -> String {
+    let mut by_variant: BTreeMap<&str, Vec<&CompareRow>> = BTreeMap::new();
+    for row in primary.iter().filter(|row| row.metric == metric) {
+        by_variant.entry(&row.variant).or_default().push(row);
+    }
+    let one_place = by_variant.values().all(|rows| rows.len() == 1);
+    if one_place && by_variant.len() > 1 {
+        return by_verdict(metric, by_variant.values().map(|rows| rows[0]));
+    }
+    let clauses: Vec<String> = by_variant.values().map(|rows| clause(rows)).collect();
+    format!("On {metric}, {}.", clauses.join("; "))
+}
+
+/// Several variants in one place: the verdicts in turn, the largest effects first.
 fn by_verdict<'a>(metric: &str, rows: impl Iterator<Item = &'a CompareRow>) -> String {
     let mut rows: Vec<&CompareRow> = rows.collect();
     rows.sort_by(|a, b| b.effect.abs().total_cmp(&a.effect.abs()));
-    let mut verdicts: Vec<Verdict> = Vec::new();
-    for row in &rows {
-        if !verdicts.contains(&row.verdict) {
-            verdicts.push(row.verdict);
-        }
-    }
-    let group = |verdict: &Verdict| {
-        let of = rows.iter().filter(|row| row.verdict == *verdict);
-        let effects: Vec<String> = of
+    let group = |counted: &Counted| {
+        let effects: Vec<String> = rows
+            .iter()
+            .filter(|row| row.verdict == counted.verdict)
             .map(|row| format!("{} {}", row.variant, row.effect_label()))
             .collect();
-        format!("{}: {}", verdict.word(), effects.join(", "))
+        format!("{}: {}", counted.verdict.name(), effects.join(", "))
     };
-    let groups: Vec<String> = verdicts.iter().map(group).collect();
+    let groups: Vec<String> = count_verdicts(&rows).iter().map(group).collect();
     format!(
         "On {metric} against {}: {}.",
         rows[0].baseline,
@@ -267,98 +227,84 @@ fn by_verdict<'a>(metric: &str, rows: impl Iterator<Item = &'a CompareRow>) -> S
     )
 }
 
-/// What one metric says of one variant, in all places.
-fn clause(rows: &[&CompareRow]) -> String {
-    let (variant, baseline) = (&rows[0].variant, &rows[0].baseline);
-    if let [row] = rows {
-        let samples = match (row.pairs, row.note.as_str()) {
-            (1, note) => note.to_owned(),
-            (pairs, "") => format!("{pairs} pairs"),
-            (pairs, note) => format!("{pairs} pairs; {note}"),
-        };
-        return format!(
-            "{variant} is {} ({samples})",
-            relation(row.verdict, baseline, &row.effect_label())
-        );
-    }
-    let mut counts: Vec<(Verdict, usize)> = Vec::new();
+/// A verdict, and how many rows have it.
+struct Counted {
+    verdict: Verdict,
+    count: usize,
+}
+
+/// Counts verdicts, in the order in which they first appear.
+fn count_verdicts(rows: &[&CompareRow]) -> Vec<Counted> {
+    let mut counts: Vec<Counted> = Vec::new();
     for row in rows {
         match counts
             .iter_mut()
-            .find(|(verdict, _)| *verdict == row.verdict)
+            .find(|counted| counted.verdict == row.verdict)
         {
-            Some((_, count)) => *count += 1,
-            None => counts.push((row.verdict, 1)),
+            Some(counted) => counted.count += 1,
+            None => counts.push(Counted {
+                verdict: row.verdict,
+                count: 1,
+            }),
         }
     }
-    let least = rows
-        .iter()
-        .min_by(|a, b| a.effect.total_cmp(&b.effect))
-        .expect("rows are not empty");
-    let most = rows
-        .iter()
-        .max_by(|a, b| a.effect.total_cmp(&b.effect))
-        .expect("rows are not empty");
-    let places = match counts.as_slice() {
-        [(verdict, count)] => format!("{} in all {count} places", verdict.word()),
+    counts
+}
+
+/// One variant in all places.
+fn clause(rows: &[&CompareRow]) -> String {
+    match rows {
+        [row] => clause_of_one(row),
+        rows => clause_of_many(rows),
+    }
+}
+
+fn clause_of_one(row: &CompareRow) -> String {
+    let samples = match (row.pairs, row.note.as_str()) {
+        (1, note) => note.to_owned(),
+        (pairs, "") => format!("{pairs} pairs"),
+        (pairs, note) => format!("{pairs} pairs; {note}"),
+    };
+    let relation = relation(row.verdict, &row.baseline, &row.effect_label());
+    format!("{} is {relation} ({samples})", row.variant)
+}
+
+fn clause_of_many(rows: &[&CompareRow]) -> String {
+    let places = match count_verdicts(rows).as_slice() {
+        [only] => format!("{} in all {} places", only.verdict.name(), only.count),
         counts => {
             let counted: Vec<String> = counts
                 .iter()
-                .map(|(verdict, count)| format!("{} in {count}", verdict.word()))
+                .map(|counted| format!("{} in {}", counted.verdict.name(), counted.count))
                 .collect();
             format!("{} of {} places", counted.join(", "), rows.len())
         }
     };
-    let (least, most, unit) = (
-        least.shown(least.effect),
-        most.shown(most.effect),
-        most.effect_unit(),
-    );
-    match least == most {
-        true => format!("{variant} against {baseline} is {places}: {most} {unit}"),
-        false => format!("{variant} against {baseline} is {places}: {least} to {most} {unit}"),
-    }
+    let by_effect = |a: &&&CompareRow, b: &&&CompareRow| a.effect.total_cmp(&b.effect);
+    let least = rows.iter().min_by(by_effect).expect("there are rows");
+    let most = rows.iter().max_by(by_effect).expect("there are rows");
+    let unit = most.effect_unit();
+    let least = least.shown(least.effect);
+    let most = most.shown(most.effect);
+    let range = if least == most {
+        most
+    } else {
+        format!("{least} to {most}")
+    };
+    let CompareRow {
+        variant, baseline, ..
+    } = rows[0];
+    format!("{variant} against {baseline} is {places}: {range} {unit}")
 }
 
 fn relation(verdict: Verdict, baseline: &str, effect: &str) -> String {
     match verdict {
         Verdict::Better | Verdict::Worse => {
-            format!("{} than {baseline} by {effect}", verdict.word())
+            format!("{} than {baseline} by {effect}", verdict.name())
         }
         Verdict::Equivalent => format!("equivalent to {baseline}: {effect}"),
         Verdict::Different => format!("different from {baseline} by {effect}"),
         Verdict::Undecided => format!("undecided against {baseline}: {effect}"),
         Verdict::Exact => format!("at {effect} against {baseline}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_four_digits() {
-        for (value, text) in [
-            (0.0, "0"),
-            (123_456.0, "123456"),
-            (1234.56, "1235"),
-            (0.012_345, "0.01235"),
-            (2.0, "2"),
-        ] {
-            assert_eq!(significant(value), text);
-        }
-        assert_eq!(significant(-12.345), "-12.35");
-        assert_eq!(digits(-12.345, 3), "-12.3");
-        assert_eq!(shown(1536.0 * 1024.0, "bytes"), "1.5 MiB");
-        assert_eq!(shown(12.5, "us"), "12.5 \u{b5}s");
-        assert_eq!(
-            shown_mean(12.5, Some(0.123), "us"),
-            "12.5 \u{b1} 0.12 \u{b5}s"
-        );
-        assert_eq!(
-            shown_mean(2048.0, Some(10.0), "bytes"),
-            "2.0 KiB \u{b1} 10 bytes"
-        );
-        assert_eq!(shown_mean(3.0, None, "ratio"), "3");
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a config, shown where it stands.
+//! Config errors, shown at the place in the text where they stand.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
-use crate::metrics::nearest;
-
-/// A text that configs are read from: a file, or one `--set` argument.
+/// A text that settings are read from: a file, or one `--set` argument.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Source {
     /// The file's path, or `--set`.
@@ -18,28 +16,25 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The line of byte `at`, from 1.
+    /// The line of byte `at`, counted from 1.
     pub(super) fn line(&self, at: usize) -> usize {
-        self.text
-            .bytes()
-            .take(at)
-            .filter(|byte| *byte == b'\n')
-            .count()
-            + 1
+        let before = self.text.bytes().take(at);
+        before.filter(|byte| *byte == b'\n').count() + 1
     }
 }
 
 /// A place in a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// The text.
     pub(super) source: Arc<Source>,
     /// The bytes meant.
     pub(super) span: Range<usize>,
 }
 
-/// A config that cannot be run: what is wrong, where it stands, and what to write instead. A thin pointer, for it is
-/// the rare half of many results.
+/// A config that cannot be run: what is wrong, where it stands, and what to write instead.
+///
+/// A thin pointer, because errors are the rare half of many results.
 #[derive(Debug)]
 pub struct ConfigError(Box<Detail>);
 
@@ -52,7 +47,7 @@ struct Detail {
 }
 
 impl ConfigError {
-    /// An error that concerns no one place.
+    /// An error without a place.
     pub(super) fn new(message: impl Into<String>) -> Self {
         Self(Box::new(Detail {
             message: message.into(),
@@ -62,17 +57,17 @@ impl ConfigError {
         }))
     }
 
-    /// The same with the place it is about.
+    /// Adds the place that the error is about.
     #[must_use]
-    pub(super) fn at(mut self, place: Option<Place>) -> Self {
-        if let Some(Place { source, span }) = place {
+    pub(super) fn at(mut self, location: Option<Location>) -> Self {
+        if let Some(Location { source, span }) = location {
             self.0.quoted = Some(NamedSource::new(&source.name, source.text.clone()));
             self.0.span = Some(span);
         }
         self
     }
 
-    /// The same with advice.
+    /// Adds advice.
     #[must_use]
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.0.help = Some(help.into());
@@ -99,17 +94,7 @@ impl Diagnostic for ConfigError {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.0.span.clone()?;
-        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(
-            Some("here".to_owned()),
-            span,
-        ))))
+        let label = LabeledSpan::new_with_span(Some("here".to_owned()), span);
+        Some(Box::new(std::iter::once(label)))
     }
-}
-
-/// "; nearest: `x`", for the end of a message about the unknown `name`.
-pub fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(name, known)
-        .first()
-        .map(|near| format!("; nearest: `{near}`"))
-        .unwrap_or_default()
 }

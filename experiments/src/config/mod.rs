@@ -2,12 +2,16 @@
 //!
 //! ```text
 //!   file (TOML or JSON) --source--> tree with places --schema--> every key is known
-//!        defaults < file < variant < sweep point < --set  --resolve-->  one Cell a variant and point, checked
+//!        defaults < file < variant < sweep point < --set  --layers-->  one tree per case
+//!        --check--> every value is in range  --policies--> every default is spelt out
 //! ```
 //!
 //! Whatever is wrong is an error before the first trial, and says where it stands.
 
+mod check;
 mod error;
+mod layers;
+mod policies;
 mod print;
 mod resolve;
 mod schema;
@@ -23,14 +27,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use error::{ConfigError, hint};
-pub use resolve::{Cell, Experiment, load, settings};
+pub use error::ConfigError;
+pub use layers::{VariantSettings, settings};
+pub use resolve::{Case, Experiment, load, parse};
 
 use crate::compare::CompareSettings;
 use crate::record::World;
-pub use crate::store::Point;
 
-/// The JSON schema of experiment files.
+/// Returns the JSON schema of experiment files.
 pub fn schema() -> Value {
     schema::schema()
 }
@@ -39,31 +43,33 @@ pub fn schema() -> Value {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExperimentFile {
-    /// The folder in the results. Default: the file's name without its ending.
+    /// The folder in the results. Default: the file's name without its extension.
     pub name: Option<String>,
-    /// What the experiment shall answer.
+    /// What the experiment is to answer.
     pub question: String,
     /// What is expected, written down before the run.
     pub hypothesis: String,
     /// The variant that the others are compared with. Default: the first.
     pub baseline: Option<String>,
-    /// How often everything is repeated with other random numbers: `10` stands for the seeds 1 to 10; or a list.
+    /// How often everything is repeated with other random numbers: `10` means the seeds 1 to 10;
+    /// or a list of seeds.
     pub seeds: Seeds,
     /// Where trials run.
     pub world: WorldConfig,
     /// What is done to the database.
     pub workload: WorkloadConfig,
-    /// How the database is set.
+    /// The database's settings.
     pub engine: EngineConfig,
-    /// Whether a trial waits, between the load and the first phase, until no background work is left.
+    /// Whether a trial waits, between the load and the first phase, until no background work is
+    /// left.
     pub settle: bool,
     /// The most points of a series over time, per phase.
     pub series_points: u32,
-    /// What is written down beside the measurements.
+    /// What is recorded beside the measurements.
     pub record: RecordConfig,
-    /// What is compared. Without any there is one, named `base`.
+    /// What is compared. Without any there is one variant, named `base`.
     pub variant: Vec<Variant>,
-    /// Settings that take several values; with more than one sweep, every combination is run.
+    /// Settings that take several values. With more than one sweep, every combination is run.
     pub sweep: Vec<Sweep>,
     /// By which metrics variants are compared.
     pub compare: CompareConfig,
@@ -90,12 +96,13 @@ impl Default for ExperimentFile {
     }
 }
 
-/// What a trial writes down beside the measurements.
+/// What a trial records beside the measurements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecordConfig {
-    /// The share of the cache's objects whose accesses are recorded, in [0, 1], chosen by hash: `cache.aurat.zst` in the
-    /// trial's folder, for `aura cache-sim`, and the bound beside the hit ratio. 0 records nothing.
+    /// The share of cached objects whose accesses are recorded, in [0, 1], chosen by hash. A trial
+    /// then leaves `cache.aurat.zst` for `aura cache-sim`, and its hit ratio gets a bound. 0
+    /// records nothing.
     pub cache: f64,
 }
 
@@ -103,9 +110,9 @@ pub struct RecordConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a number of seeds, or a list of them")]
 pub enum Seeds {
-    /// 1 to this.
+    /// The seeds 1 to this number.
     Count(u32),
-    /// These.
+    /// These seeds.
     List(Vec<u64>),
 }
 
@@ -123,15 +130,18 @@ impl Seeds {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorldConfig {
-    /// `"simulated"`: virtual time on a model of a device, the same numbers on any machine. `"real"`: this machine.
+    /// `"simulated"`: virtual time on a model of a device, the same numbers on any machine.
+    /// `"real"`: this machine.
     pub kind: World,
-    /// The simulated device: a profile's name, or a table with a `profile` and what differs from it.
+    /// The simulated device: a profile's name, or a table with a `profile` and what differs from
+    /// it.
     pub device: DeviceProfile,
-    /// The simulated cores that work side by side; in the real world the threads.
+    /// Simulated cores that work in parallel; threads in the real world.
     pub cores: u32,
     /// What CPU work costs in the simulation.
     pub cpu: CpuCosts,
-    /// Real world: where the databases are made, on the disk to be measured. Default: in the results folder.
+    /// Real world: where the databases are made, on the disk to be measured. Default: in the
+    /// results folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
 }
@@ -153,7 +163,7 @@ impl Default for WorldConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
-    /// Its name in tables and plots; unique.
+    /// The name in tables and plots; unique.
     pub name: String,
     /// Settings of the workload that differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,9 +185,9 @@ pub struct Variant {
 pub struct Sweep {
     /// The setting's dotted key in `workload`, `engine` or `world`, such as `"engine.cache.size"`.
     pub key: String,
-    /// Its values, at least one. A table sets several keys at once.
+    /// The values, at least one. A table sets several keys at once.
     pub values: Vec<Value>,
-    /// What each value is called in tables and plots. Default: the value itself.
+    /// The names of the values in tables and plots. Default: the values themselves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
 }
@@ -186,17 +196,18 @@ pub struct Sweep {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CompareConfig {
-    /// The metrics that answer the question, named before the run; verdicts are corrected for their number. Default:
-    /// `run.throughput_ops`.
+    /// The metrics that answer the question, named before the run. Their p-values are corrected
+    /// for being several. Default: `run.throughput_ops`.
     pub primary: Vec<String>,
     /// Further metrics to look at; verdicts on them are exploratory. Default: the headline metrics.
     pub also: Vec<String>,
-    /// A relative difference smaller than this does not matter: "equivalent". For shares of one, the difference itself.
+    /// The relative difference that does not matter: anything smaller is "equivalent". For shares
+    /// of one, the difference itself.
     pub margin: f64,
 }
 
 impl CompareConfig {
-    /// The same with the variant that the others are compared with.
+    /// Adds the variant that the others are compared with.
     pub fn against(&self, baseline: &str) -> CompareSettings {
         let Self {
             primary,
@@ -215,10 +226,10 @@ impl CompareConfig {
 impl Default for CompareConfig {
     fn default() -> Self {
         let CompareSettings {
+            baseline: _,
             primary,
             also,
             margin,
-            ..
         } = CompareSettings::default();
         Self {
             primary,
@@ -228,21 +239,21 @@ impl Default for CompareConfig {
     }
 }
 
-/// All that a trial depends on, beside its seed and the version.
+/// Everything that a trial depends on, beside its seed and the version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrialConfig {
     /// What is done.
     pub workload: WorkloadConfig,
-    /// How the database is set.
+    /// The database's settings.
     pub engine: EngineConfig,
     /// Where it runs.
     pub world: WorldConfig,
     /// Whether it waits for background work after the load.
     pub settle: bool,
-    /// The most points of a series.
+    /// The most points of a series over time, per phase.
     pub series_points: u32,
-    /// What is written down beside.
+    /// What is recorded beside the measurements.
     #[serde(default)]
     pub record: RecordConfig,
 }

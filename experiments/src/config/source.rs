@@ -1,4 +1,5 @@
-//! Text to tree: TOML and JSON files, and `--set` arguments. Every value keeps its place.
+//! Text to tree: TOML and JSON files, and `--set` arguments. Every value keeps its place in the
+//! text.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,20 +8,28 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
-use super::error::{ConfigError, Place, Source};
+use super::error::{ConfigError, Location, Source};
 use super::tree::{Content, Layer, Node};
+use crate::files;
 
-/// Reads a file; its name says which language it is in.
+/// Reads the text of a file.
 ///
 /// # Errors
-/// If it cannot be read, or is not in the language; with the place.
-pub(super) fn read(path: &Path) -> Result<Node, ConfigError> {
-    let text = crate::files::read_to_string(path).map_err(|error| {
+/// [`ConfigError`] if the file cannot be read.
+pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
+    files::read_to_string(path).map_err(|error| {
         ConfigError::new(error.to_string())
             .help("name a config file, such as `aura run configs/quickstart.toml`")
-    })?;
+    })
+}
+
+/// Parses the text of the file at `path`: JSON if its extension is `json`, else TOML.
+///
+/// # Errors
+/// [`ConfigError`] with the first place that is not in the language.
+pub(super) fn parse(path: &Path, text: String) -> Result<Node, ConfigError> {
     let source = Arc::new(Source {
         name: path.display().to_string(),
         text,
@@ -35,11 +44,8 @@ pub(super) fn read(path: &Path) -> Result<Node, ConfigError> {
     }
 }
 
-/// Reads a TOML text.
-///
-/// # Errors
-/// At the first place that is not TOML.
-pub(super) fn toml(source: &Arc<Source>) -> Result<Node, ConfigError> {
+/// Parses TOML.
+fn toml(source: &Arc<Source>) -> Result<Node, ConfigError> {
     let table = DeTable::parse(&source.text).map_err(|error| toml_error(source, 0, &error))?;
     let reader = TomlReader {
         source,
@@ -54,7 +60,7 @@ fn toml_error(source: &Arc<Source>, offset: usize, error: &toml::de::Error) -> C
         .span()
         .map(|span| span.start + offset..span.end + offset)
         .unwrap_or(0..0);
-    ConfigError::new(format!("this is not TOML: {}", error.message())).at(Some(Place {
+    ConfigError::new(format!("this is not TOML: {}", error.message())).at(Some(Location {
         source: source.clone(),
         span,
     }))
@@ -63,20 +69,19 @@ fn toml_error(source: &Arc<Source>, offset: usize, error: &toml::de::Error) -> C
 struct TomlReader<'a> {
     source: &'a Arc<Source>,
     layer: Layer,
-    /// Where in the source the text that was parsed begins.
+    /// The byte of the source at which the parsed text begins.
     offset: usize,
 }
 
 impl TomlReader<'_> {
     fn node(&self, content: Content, span: Range<usize>, key_span: Range<usize>) -> Node {
         let moved = |span: Range<usize>| span.start + self.offset..span.end + self.offset;
-        let (span, key_span) = (moved(span), moved(key_span));
         Node {
             content,
             layer: self.layer.clone(),
             source: Some(self.source.clone()),
-            span,
-            key_span,
+            span: moved(span),
+            key_span: moved(key_span),
         }
     }
 
@@ -99,30 +104,40 @@ impl TomlReader<'_> {
             }
             DeValue::String(text) => Value::from(text.as_ref()),
             DeValue::Boolean(truth) => Value::from(*truth),
-            DeValue::Integer(integer) => {
-                let signed =
-                    i64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from);
-                let number = signed.or_else(|_| {
-                    u64::from_str_radix(integer.as_str(), integer.radix()).map(Value::from)
-                });
-                number.unwrap_or_else(|_| Value::from(integer.to_string()))
-            }
-            // JSON knows neither infinity nor dates: as text they meet the error of whoever expects a number.
-            DeValue::Float(float) => float.as_str().parse::<f64>().map_or(Value::Null, |number| {
-                serde_json::Number::from_f64(number)
-                    .map_or_else(|| Value::from(float.as_str()), Value::Number)
-            }),
+            DeValue::Integer(integer) => integer_value(integer),
+            DeValue::Float(float) => float_value(float),
+            // JSON has no dates: as text they are refused where a number is expected.
             DeValue::Datetime(datetime) => Value::from(datetime.to_string()),
         };
         self.node(Content::Leaf(leaf), value.span(), key_span)
     }
 }
 
-/// Reads a JSON text.
-///
-/// # Errors
-/// At the first place that is not JSON.
-pub(super) fn json(source: &Arc<Source>) -> Result<Node, ConfigError> {
+fn integer_value(integer: &DeInteger<'_>) -> Value {
+    let digits = integer.as_str();
+    let radix = integer.radix();
+    if let Ok(signed) = i64::from_str_radix(digits, radix) {
+        return Value::from(signed);
+    }
+    match u64::from_str_radix(digits, radix) {
+        Ok(unsigned) => Value::from(unsigned),
+        Err(_) => Value::from(integer.to_string()),
+    }
+}
+
+/// JSON has no infinity: as text it is refused where a number is expected.
+fn float_value(float: &DeFloat<'_>) -> Value {
+    let Ok(number) = float.as_str().parse::<f64>() else {
+        return Value::Null;
+    };
+    match serde_json::Number::from_f64(number) {
+        Some(number) => Value::Number(number),
+        None => Value::from(float.as_str()),
+    }
+}
+
+/// Parses JSON.
+fn json(source: &Arc<Source>) -> Result<Node, ConfigError> {
     serde_json::from_str::<Value>(&source.text).map_err(|error| {
         let before: usize = source
             .text
@@ -131,23 +146,24 @@ pub(super) fn json(source: &Arc<Source>) -> Result<Node, ConfigError> {
             .map(str::len)
             .sum();
         let at = (before + error.column().saturating_sub(1)).min(source.text.len());
-        let place = Place {
+        let location = Location {
             source: source.clone(),
             span: at..at,
         };
-        ConfigError::new(format!("this is not JSON: {error}")).at(Some(place))
+        ConfigError::new(format!("this is not JSON: {error}")).at(Some(location))
     })?;
     let mut scanner = JsonScanner { source, at: 0 };
     Ok(scanner.value(0..0))
 }
 
-/// Finds the places of values in a text that is known to be JSON.
+/// Finds the places of values in a text that was parsed as JSON before.
 struct JsonScanner<'a> {
     source: &'a Arc<Source>,
     at: usize,
 }
 
 impl JsonScanner<'_> {
+    /// The next character after white space, which is skipped.
     fn peek(&mut self) -> u8 {
         let rest = self.source.text.as_bytes().iter().skip(self.at);
         self.at += rest.take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -159,28 +175,18 @@ impl JsonScanner<'_> {
             .unwrap_or_default()
     }
 
-    /// Whether the next sign is `sign`, which is then stepped over.
-    fn take(&mut self, sign: u8) -> bool {
-        let there = self.peek() == sign;
-        self.at += usize::from(there);
-        there
+    /// Steps over the next character if it is `expected`.
+    fn take(&mut self, expected: u8) -> bool {
+        let found = self.peek() == expected;
+        self.at += usize::from(found);
+        found
     }
 
     fn value(&mut self, key_span: Range<usize>) -> Node {
         self.peek();
         let start = self.at;
         let content = if self.take(b'{') {
-            let mut table = BTreeMap::new();
-            while !self.take(b'}') {
-                self.peek();
-                let key_start = self.at;
-                let key = self.leaf().as_str().unwrap_or_default().to_owned();
-                let key_span = key_start..self.at;
-                self.take(b':');
-                table.insert(key, self.value(key_span));
-                self.take(b',');
-            }
-            Content::Table(table)
+            Content::Table(self.entries())
         } else if self.take(b'[') {
             let mut nodes = Vec::new();
             while !self.take(b']') {
@@ -200,6 +206,21 @@ impl JsonScanner<'_> {
         }
     }
 
+    /// Keys and values up to the closing brace.
+    fn entries(&mut self) -> BTreeMap<String, Node> {
+        let mut table = BTreeMap::new();
+        while !self.take(b'}') {
+            self.peek();
+            let key_start = self.at;
+            let key = self.leaf().as_str().unwrap_or_default().to_owned();
+            let key_span = key_start..self.at;
+            self.take(b':');
+            table.insert(key, self.value(key_span));
+            self.take(b',');
+        }
+        table
+    }
+
     /// A string, a number, or a word.
     fn leaf(&mut self) -> Value {
         let rest = &self.source.text[self.at..];
@@ -212,7 +233,7 @@ impl JsonScanner<'_> {
             });
             end.map_or(rest.len(), |end| end + 2)
         } else {
-            rest.find(|sign: char| ",]}".contains(sign) || sign.is_whitespace())
+            rest.find(|next: char| ",]}".contains(next) || next.is_whitespace())
                 .unwrap_or(rest.len())
         };
         self.at += length;
@@ -220,17 +241,25 @@ impl JsonScanner<'_> {
     }
 }
 
-/// One `--set key=value`: the dotted key, and a tree that holds the value there. The value is TOML; a word that is not
-/// is text.
+/// One `--set key=value` argument.
+#[derive(Clone, Debug)]
+pub(super) struct SetArgument {
+    /// The dotted key.
+    pub(super) key: String,
+    /// The value.
+    pub(super) node: Node,
+}
+
+/// Parses one `--set key=value`. The value is TOML; a bare word is text.
 ///
 /// # Errors
-/// Without `=`, or when a quoted or bracketed value is not TOML.
-pub(super) fn set(argument: &str) -> Result<(String, Node), ConfigError> {
+/// [`ConfigError`] without `=`, or if a quoted or bracketed value is not TOML.
+pub(super) fn set(argument: &str) -> Result<SetArgument, ConfigError> {
     let source = Arc::new(Source {
         name: "--set".to_owned(),
         text: argument.to_owned(),
     });
-    let whole = Place {
+    let whole = Location {
         source: source.clone(),
         span: 0..argument.len(),
     };
@@ -266,7 +295,10 @@ pub(super) fn set(argument: &str) -> Result<(String, Node), ConfigError> {
             key_span,
         ),
     };
-    Ok((key.to_owned(), node))
+    Ok(SetArgument {
+        key: key.to_owned(),
+        node,
+    })
 }
 
 #[cfg(test)]
@@ -294,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn toml_and_json_give_the_same_tree_and_true_places() {
+    fn toml_and_json_give_equal_trees_and_true_places() {
         let by_toml = toml(&source(
             "a = { b = [1, \"x\\\"y\"], c = 0x10 }\nd.e = -1.5\n[f]\ng = true\n",
         ))
@@ -315,27 +347,29 @@ mod tests {
 
     #[test]
     fn set_takes_toml_and_bare_words() {
-        let value = |argument| {
-            set(argument)
-                .map(|(key, node)| (key, node.to_value()))
-                .expect("a good argument")
-        };
-        assert_eq!(value("a.b=64MiB"), ("a.b".to_owned(), json!("64MiB")));
-        assert_eq!(value("a = 1_000"), ("a".to_owned(), json!(1000)));
-        assert_eq!(
-            value("a={ policy = 'x', y = 2 }"),
-            ("a".to_owned(), json!({"policy": "x", "y": 2}))
-        );
-        assert_eq!(value("a=b=c"), ("a".to_owned(), json!("b=c")));
+        for (argument, key, value) in [
+            ("a.b=64MiB", "a.b", json!("64MiB")),
+            ("a = 1_000", "a", json!(1000)),
+            (
+                "a={ policy = 'x', y = 2 }",
+                "a",
+                json!({"policy": "x", "y": 2}),
+            ),
+            ("a=b=c", "a", json!("b=c")),
+        ] {
+            let set = set(argument).expect("a good argument");
+            assert_eq!(set.key, key, "{argument}");
+            assert_eq!(set.node.to_value(), value, "{argument}");
+        }
         for bad in ["a", "=1", "a..b=1", "a=[1", "a={x=}"] {
             assert!(set(bad).is_err(), "{bad}");
         }
-        let (_, node) = set("a.b= [1, 2]").expect("a good argument");
+        let node = set("a.b= [1, 2]").expect("a good argument").node;
         assert_eq!(quoted(node.get("[1]").expect("two values")), "2");
     }
 
     #[test]
-    fn bad_json_is_pointed_at() {
+    fn bad_json_is_reported_at_its_place() {
         let error = json(&source("{\n  \"a\": 1,\n  b\n}")).expect_err("not JSON");
         assert!(error.to_string().contains("line 3"), "{error}");
     }

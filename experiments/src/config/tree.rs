@@ -1,9 +1,10 @@
 //! A config as a tree in which every value knows who wrote it.
 //!
-//! Layers are merged from the weakest to the strongest: default, file, variant, sweep point, `--set`. Tables are merged
-//! key by key. A table that is a choice starts afresh where it names the choice (a policy, a distribution, a device, ...),
-//! so that the parameters of `{ policy = "leveled", ratio = 4 }` do not leak into `{ policy = "tiered" }`; without the
-//! name it adjusts what was chosen before.
+//! Layers are merged from the weakest to the strongest: default, file, variant, sweep point,
+//! `--set`. Tables are merged key by key. A table that is a choice replaces the weaker one if it
+//! names the choice (a policy, a distribution, a device, ...), so that the parameters of `{ policy
+//! = "leveled", ratio = 4 }` do not leak into `{ policy = "tiered" }`. Without the name it adjusts
+//! what was chosen before.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,31 +12,31 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::error::{Place, Source};
+use super::error::{Location, Source};
 
 /// Who wrote a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Layer {
-    /// Nobody: it is the default.
+    /// No one: it is the default.
     Default,
     /// The file.
     File,
     /// A variant.
     Variant(String),
-    /// A sweep's point.
+    /// A sweep.
     Sweep,
     /// `--set`.
     Set,
 }
 
-/// A value, and where it stands.
+/// A value, who wrote it, and where.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     /// The value.
     pub(super) content: Content,
     /// Who wrote it.
     pub(super) layer: Layer,
-    /// The text it stands in; None for defaults.
+    /// The text that holds it; `None` for defaults.
     pub(super) source: Option<Arc<Source>>,
     /// Its bytes in the source.
     pub(super) span: Range<usize>,
@@ -46,7 +47,7 @@ pub(super) struct Node {
 /// What a node holds.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    /// A number, text or truth value.
+    /// A number, a text or a boolean.
     Leaf(Value),
     /// A list.
     Array(Vec<Node>),
@@ -54,17 +55,17 @@ pub(super) enum Content {
     Table(BTreeMap<String, Node>),
 }
 
-/// The keys by which a table says which choice it is.
+/// The keys by which a table names a choice.
 const CHOICE_KEYS: [&str; 4] = ["policy", "kind", "arrival", "profile"];
 
-/// Tables whose keys mean something only together.
+/// Tables whose keys mean something only together: a stronger layer replaces all of them.
 const WHOLE_TABLES: [&str; 2] = ["mix", "sync"];
 
-/// The one table with a `kind` whose other keys mean the same under every kind.
+/// The one table with a `kind` whose other keys mean the same under every kind: it is merged.
 const WORLD: &str = "world";
 
 impl Node {
-    /// A default.
+    /// A node that no one wrote.
     pub(super) fn default_value(content: Content) -> Self {
         Self {
             content,
@@ -80,7 +81,7 @@ impl Node {
         Self::default_value(Content::Table(BTreeMap::new()))
     }
 
-    /// A tree of defaults; what is null is left out, for that is how an absent optional value is written.
+    /// A tree of defaults. Null is left out: it means an absent optional value.
     pub(super) fn defaults(value: Value) -> Self {
         Self::default_value(match value {
             Value::Object(map) => Content::Table(
@@ -96,7 +97,7 @@ impl Node {
         })
     }
 
-    /// The keys and values, if it is a table.
+    /// The keys and values of a table.
     pub(super) fn table(&self) -> Option<&BTreeMap<String, Self>> {
         match &self.content {
             Content::Table(table) => Some(table),
@@ -104,7 +105,7 @@ impl Node {
         }
     }
 
-    /// The text, if it is one.
+    /// The text of a string.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Leaf(Value::String(text)) => Some(text),
@@ -112,19 +113,19 @@ impl Node {
         }
     }
 
-    /// The child of that key.
+    /// The value of a key of a table.
     pub(super) fn child(&self, key: &str) -> Option<&Self> {
         self.table()?.get(key)
     }
 
-    /// The node at a dotted path such as `engine.cache.size` or `workload.phases[1].mix`.
+    /// Finds the node at a dotted path such as `engine.cache.size` or `workload.phases[1].mix`.
     pub(super) fn get(&self, path: &str) -> Option<&Self> {
         steps(path)
             .into_iter()
             .try_fold(self, |node, step| node.step(step))
     }
 
-    /// The node at the path, or the deepest one above it that somebody wrote.
+    /// Finds the node at the path, or the deepest one above it that somebody wrote.
     pub(super) fn closest(&self, path: &str) -> &Self {
         let mut node = self;
         let mut closest = self;
@@ -148,20 +149,14 @@ impl Node {
         }
     }
 
-    /// Puts `node` at a dotted path, below tables made for it where there are none.
+    /// Puts `node` at a dotted path, creating the tables above it.
     pub(super) fn put(&mut self, path: &str, node: Self) {
-        let nested = path.rsplit('.').fold(node, |node, key| {
-            let (layer, source, span) =
-                (node.layer.clone(), node.source.clone(), node.span.clone());
-            let key_span = node.key_span.clone();
-            let content = Content::Table(BTreeMap::from([(key.to_owned(), node)]));
-            Self {
-                content,
-                layer,
-                source,
-                span,
-                key_span,
-            }
+        let nested = path.rsplit('.').fold(node, |node, key| Self {
+            layer: node.layer.clone(),
+            source: node.source.clone(),
+            span: node.span.clone(),
+            key_span: node.key_span.clone(),
+            content: Content::Table(BTreeMap::from([(key.to_owned(), node)])),
         });
         self.merge(nested);
     }
@@ -205,7 +200,8 @@ impl Node {
         }
     }
 
-    /// Turns a choice written as its bare name into its table: `"leveled"` into `{ policy = "leveled" }`.
+    /// Turns a choice written as a bare name into its table: `"leveled"` into
+    /// `{ policy = "leveled" }`.
     fn spell_out(&mut self, key: &str) {
         if self.text().is_some() {
             let choice = if key == "device" { "profile" } else { "policy" };
@@ -214,7 +210,7 @@ impl Node {
         }
     }
 
-    /// Says that a layer wrote all of it.
+    /// Marks all of it as written by a layer.
     #[must_use]
     pub(super) fn written_by(mut self, layer: &Layer) -> Self {
         self.layer = layer.clone();
@@ -236,7 +232,7 @@ impl Node {
         self
     }
 
-    /// The plain value. Keys are in order, so that its text is canonical.
+    /// Returns the plain value. Its keys are in order, so that its text is canonical.
     pub(super) fn to_value(&self) -> Value {
         match &self.content {
             Content::Leaf(value) => value.clone(),
@@ -250,23 +246,23 @@ impl Node {
         }
     }
 
-    /// Where the value stands.
-    pub(super) fn place(&self) -> Option<Place> {
-        self.source.clone().map(|source| Place {
-            source,
+    /// Where the value stands; `None` for defaults.
+    pub(super) fn location(&self) -> Option<Location> {
+        Some(Location {
+            source: self.source.clone()?,
             span: self.span.clone(),
         })
     }
 
-    /// Where its key stands.
-    pub(super) fn key_place(&self) -> Option<Place> {
-        self.source.clone().map(|source| Place {
-            source,
+    /// Where the value's key stands; `None` for defaults.
+    pub(super) fn key_location(&self) -> Option<Location> {
+        Some(Location {
+            source: self.source.clone()?,
             span: self.key_span.clone(),
         })
     }
 
-    /// Every leaf and array that a table leads to, with its dotted path, in order.
+    /// Lists every leaf and array below, with its dotted path, in order.
     pub(super) fn leaves(&self) -> Vec<(String, &Self)> {
         let mut leaves = Vec::new();
         self.collect_leaves("", &mut leaves);
@@ -277,12 +273,7 @@ impl Node {
         match &self.content {
             Content::Table(table) => {
                 for (key, node) in table {
-                    let path = if path.is_empty() {
-                        key.clone()
-                    } else {
-                        format!("{path}.{key}")
-                    };
-                    node.collect_leaves(&path, leaves);
+                    node.collect_leaves(&child_path(path, key), leaves);
                 }
             }
             _ => leaves.push((path.to_owned(), self)),
@@ -290,13 +281,24 @@ impl Node {
     }
 }
 
+/// The dotted path of a key below `path`.
+pub(super) fn child_path(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+/// One step of a path.
 #[derive(Clone, Copy)]
 enum Step<'a> {
     Key(&'a str),
     Index(usize),
 }
 
-/// `phases[1].mix` as phases, 1, mix. What follows a key's name after a space is an explanation, not part of the path.
+/// Splits `phases[1].mix` into phases, 1, mix. Whatever follows a space is an explanation, not part
+/// of the path.
 fn steps(path: &str) -> Vec<Step<'_>> {
     let path = path.split_whitespace().next().unwrap_or_default();
     let mut steps = Vec::new();
@@ -315,61 +317,65 @@ mod tests {
 
     use super::*;
 
-    fn merged(below: Value, over: Value) -> Value {
-        let mut tree = Node::defaults(below);
-        tree.merge(Node::defaults(over));
-        tree.to_value()
-    }
-
     #[test]
-    fn tables_merge_and_choices_start_afresh() {
+    fn tables_merge_and_named_choices_replace() {
+        struct Case {
+            weaker: Value,
+            stronger: Value,
+            merged: Value,
+        }
+        let leveled = || json!({"layout": {"policy": "leveled", "ratio": 4}});
         let cases = [
-            (
-                json!({"a": {"b": 1, "c": 2}}),
-                json!({"a": {"c": 3}}),
-                json!({"a": {"b": 1, "c": 3}}),
-            ),
-            (
-                json!({"layout": {"policy": "leveled", "ratio": 4}}),
-                json!({"layout": {"policy": "tiered"}}),
-                json!({"layout": {"policy": "tiered"}}),
-            ),
-            (
-                json!({"layout": {"policy": "leveled", "ratio": 4}}),
-                json!({"layout": {"ratio": 8}}),
-                json!({"layout": {"policy": "leveled", "ratio": 8}}),
-            ),
-            (
-                json!({"layout": "leveled"}),
-                json!({"layout": {"ratio": 8}}),
-                json!({"layout": {"policy": "leveled", "ratio": 8}}),
-            ),
-            (
-                json!({"layout": {"policy": "leveled", "ratio": 4}}),
-                json!({"layout": "tiered"}),
-                json!({"layout": "tiered"}),
-            ),
-            (
-                json!({"device": "nvme"}),
-                json!({"device": {"read_channels": 1}}),
-                json!({"device": {"profile": "nvme", "read_channels": 1}}),
-            ),
-            (
-                json!({"mix": {"read": 0.5, "update": 0.5}}),
-                json!({"mix": {"read": 1.0}}),
-                json!({"mix": {"read": 1.0}}),
-            ),
-            (
-                json!({"world": {"kind": "simulated", "cores": 2}}),
-                json!({"world": {"kind": "real"}}),
-                json!({"world": {"kind": "real", "cores": 2}}),
-            ),
+            Case {
+                weaker: json!({"a": {"b": 1, "c": 2}}),
+                stronger: json!({"a": {"c": 3}}),
+                merged: json!({"a": {"b": 1, "c": 3}}),
+            },
+            Case {
+                weaker: leveled(),
+                stronger: json!({"layout": {"policy": "tiered"}}),
+                merged: json!({"layout": {"policy": "tiered"}}),
+            },
+            Case {
+                weaker: leveled(),
+                stronger: json!({"layout": {"ratio": 8}}),
+                merged: json!({"layout": {"policy": "leveled", "ratio": 8}}),
+            },
+            Case {
+                weaker: json!({"layout": "leveled"}),
+                stronger: json!({"layout": {"ratio": 8}}),
+                merged: json!({"layout": {"policy": "leveled", "ratio": 8}}),
+            },
+            Case {
+                weaker: leveled(),
+                stronger: json!({"layout": "tiered"}),
+                merged: json!({"layout": "tiered"}),
+            },
+            Case {
+                weaker: json!({"device": "nvme"}),
+                stronger: json!({"device": {"read_channels": 1}}),
+                merged: json!({"device": {"profile": "nvme", "read_channels": 1}}),
+            },
+            Case {
+                weaker: json!({"mix": {"read": 0.5, "update": 0.5}}),
+                stronger: json!({"mix": {"read": 1.0}}),
+                merged: json!({"mix": {"read": 1.0}}),
+            },
+            Case {
+                weaker: json!({"world": {"kind": "simulated", "cores": 2}}),
+                stronger: json!({"world": {"kind": "real"}}),
+                merged: json!({"world": {"kind": "real", "cores": 2}}),
+            },
         ];
-        for (below, over, expected) in cases {
+        for case in cases {
+            let mut tree = Node::defaults(case.weaker.clone());
+            tree.merge(Node::defaults(case.stronger.clone()));
             assert_eq!(
-                merged(below.clone(), over.clone()),
-                expected,
-                "{below} {over}"
+                tree.to_value(),
+                case.merged,
+                "{} {}",
+                case.weaker,
+                case.stronger
             );
         }
     }

@@ -7,13 +7,17 @@ use aura_policies::{PolicyError, PolicySpec};
 use serde_json::Value;
 
 use super::WHOLE_ARRAY;
+use crate::specs;
+
+/// The parameter that bounds a model's error.
+const EPSILON: &str = "epsilon";
 
 /// One index to measure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// The policy with its parameters; None for a search of the whole array.
+    /// The policy with its parameters; `None` for a search of the whole array.
     pub spec: Option<PolicySpec>,
-    /// The error bound, of models that have one.
+    /// The error bound; `None` for models without one.
     pub epsilon: Option<u64>,
 }
 
@@ -33,11 +37,13 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// The candidates that models and epsilons give: the two baselines (the whole array, and the family's default), then each
-/// model, those with a parameter `epsilon` once for each value unless they set it themselves.
+/// Combines models and epsilons.
+///
+/// The two baselines come first: a search of the whole array, and the family's default. A model
+/// with a parameter `epsilon` is returned once for each value, unless it sets the parameter itself.
 ///
 /// # Errors
-/// An unknown model or parameter, or a value out of range.
+/// [`PolicyError`] for an unknown model or parameter, or a value out of range.
 pub fn candidates(models: &[PolicySpec], epsilons: &[u64]) -> Result<Vec<Candidate>, PolicyError> {
     let baseline = FAMILY.default_spec();
     let mut specs = vec![baseline.clone()];
@@ -47,132 +53,83 @@ pub fn candidates(models: &[PolicySpec], epsilons: &[u64]) -> Result<Vec<Candida
         epsilon: None,
     }];
     for spec in specs {
-        let entry = FAMILY.find(&spec)?;
-        let has_epsilon = (entry.params)().iter().any(|param| param.name == "epsilon");
-        if !has_epsilon || spec.params.contains_key("epsilon") {
-            let epsilon = spec.params.get("epsilon").and_then(Value::as_u64);
-            candidates.push(Candidate {
-                spec: Some(spec),
-                epsilon,
-            });
-            continue;
-        }
-        let with = |epsilon: &u64| Candidate {
-            spec: Some(spec.clone().with("epsilon", *epsilon)),
-            epsilon: Some(*epsilon),
-        };
-        candidates.extend(epsilons.iter().map(with));
+        candidates.extend(with_epsilons(spec, epsilons)?);
     }
-    for spec in candidates
-        .iter()
-        .filter_map(|candidate| candidate.spec.as_ref())
-    {
-        index::build(spec)?;
+    for candidate in &candidates {
+        if let Some(spec) = &candidate.spec {
+            index::build(spec)?;
+        }
     }
     Ok(candidates)
 }
 
-/// The models that `all`, or a list such as `pgm,rmi(leaves=256)`, stands for.
+/// One model at each epsilon.
+fn with_epsilons(spec: PolicySpec, epsilons: &[u64]) -> Result<Vec<Candidate>, PolicyError> {
+    let entry = FAMILY.find(&spec)?;
+    let has_epsilon = (entry.params)().iter().any(|param| param.name == EPSILON);
+    if !has_epsilon || spec.params.contains_key(EPSILON) {
+        let epsilon = spec.params.get(EPSILON).and_then(Value::as_u64);
+        return Ok(vec![Candidate {
+            spec: Some(spec),
+            epsilon,
+        }]);
+    }
+    let with = |epsilon: &u64| Candidate {
+        spec: Some(spec.clone().with(EPSILON, *epsilon)),
+        epsilon: Some(*epsilon),
+    };
+    Ok(epsilons.iter().map(with).collect())
+}
+
+/// Reads a list of models: `all`, or names with parameters such as `pgm,rmi(leaves=256)`.
 ///
 /// # Errors
-/// What the list does not say in this form.
+/// A message about the first part that is not written as a model.
 pub fn parse_models(text: &str) -> Result<Vec<PolicySpec>, String> {
     if text == "all" {
-        return Ok(FAMILY
-            .entries
-            .iter()
-            .map(|entry| PolicySpec::named(entry.name))
-            .collect());
+        return Ok(specs::all_of(&FAMILY));
     }
-    let mut specs = Vec::new();
-    for part in split_outside(text)? {
-        let (name, params) = match part.split_once('(') {
-            None => (part, None),
-            Some((name, rest)) => (
-                name,
-                Some(rest.strip_suffix(')').ok_or_else(|| unclosed(part))?),
-            ),
-        };
-        if name.trim().is_empty() {
-            return Err(format!(
-                "`{text}` names an empty model; a list is such as `fence,pgm(epsilon=64)`"
-            ));
-        }
-        let mut spec = PolicySpec::named(name.trim());
-        for param in params
-            .unwrap_or_default()
-            .split(',')
-            .filter(|param| !param.trim().is_empty())
-        {
-            let (key, value) = param
-                .split_once('=')
-                .ok_or_else(|| format!("`{param}` is not of the form name=value"))?;
-            let value = value.trim();
-            spec = spec.with(
-                key.trim(),
-                serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)),
-            );
-        }
-        specs.push(spec);
-    }
-    Ok(specs)
+    let parts = specs::split(text).into_iter();
+    parts
+        .map(|part| specs::parse(part).map_err(|error| error.to_string()))
+        .collect()
 }
 
-fn unclosed(part: &str) -> String {
-    format!("`{part}`: parentheses do not match")
-}
-
-/// The parts between commas that stand in no parentheses.
-fn split_outside(text: &str) -> Result<Vec<&str>, String> {
-    let (mut parts, mut depth, mut start) = (Vec::new(), 0_u32, 0);
-    for (place, sign) in text.char_indices() {
-        match sign {
-            '(' => depth += 1,
-            ')' => depth = depth.checked_sub(1).ok_or_else(|| unclosed(text))?,
-            ',' if depth == 0 => {
-                parts.push(text[start..place].trim());
-                start = place + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(text[start..].trim());
-    if depth == 0 {
-        Ok(parts)
-    } else {
-        Err(unclosed(text))
-    }
-}
-
-/// The epsilons of a list such as `4..256`, which stands for the powers of two between, or `8,32,4..16`; sorted.
+/// Reads a list of epsilons, sorted: `8,32`, or `4..256` for the powers of two between.
 ///
 /// # Errors
-/// What is no such list.
+/// A message about the first part that is no epsilon.
 pub fn parse_epsilons(text: &str) -> Result<Vec<u64>, String> {
-    let number = |text: &str| match text.trim().parse::<u64>() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(format!("`{text}` is no epsilon: a whole number from 1 on")),
-    };
     let mut epsilons = Vec::new();
     for part in text.split(',') {
-        let Some((from, to)) = part.split_once("..") else {
-            epsilons.push(number(part)?);
-            continue;
-        };
-        let (from, to) = (number(from)?, number(to)?);
-        let before = epsilons.len();
-        epsilons.extend(
-            (0..u64::BITS)
-                .map(|power| 1 << power)
-                .filter(|power| (from..=to).contains(power)),
-        );
-        if epsilons.len() == before {
-            return Err(format!("`{part}` holds no power of two"));
+        match part.split_once("..") {
+            Some((from, to)) => {
+                let powers = powers_of_two(epsilon(from)?, epsilon(to)?);
+                if powers.is_empty() {
+                    return Err(format!("`{part}` holds no power of two"));
+                }
+                epsilons.extend(powers);
+            }
+            None => epsilons.push(epsilon(part)?),
         }
     }
     epsilons.sort_unstable();
     epsilons.dedup();
     Ok(epsilons)
+}
+
+fn epsilon(text: &str) -> Result<u64, String> {
+    match text.trim().parse::<u64>() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(format!(
+            "`{text}` is no epsilon: a whole number of 1 or more"
+        )),
+    }
+}
+
+fn powers_of_two(from: u64, to: u64) -> Vec<u64> {
+    let powers = (0..u64::BITS).map(|power| 1 << power);
+    powers.filter(|power| (from..=to).contains(power)).collect()
 }
 
 #[cfg(test)]
@@ -194,17 +151,15 @@ mod tests {
 
     #[test]
     fn models_may_carry_parameters() {
-        let spec = PolicySpec::named("rmi")
+        let rmi = PolicySpec::named("rmi")
             .with("leaves", 256)
             .with("root", "linear");
         assert_eq!(
             parse_models("fence, rmi(leaves=256, root=linear)"),
-            Ok(vec![PolicySpec::named("fence"), spec])
+            Ok(vec![PolicySpec::named("fence"), rmi])
         );
-        assert_eq!(
-            parse_models("all").map(|specs| specs.len()),
-            Ok(FAMILY.entries.len())
-        );
+        let all = parse_models("all").expect("all models");
+        assert_eq!(all.len(), FAMILY.entries.len());
         for bad in [
             "",
             "a,,b",
@@ -222,9 +177,9 @@ mod tests {
     fn only_models_with_an_epsilon_are_swept() {
         let models = [PolicySpec::named("fence"), PolicySpec::named("greedy-plr")];
         let swept = candidates(&models, &[4, 8]).expect("known models");
-        let named: Vec<_> = swept.iter().map(ToString::to_string).collect();
+        let names: Vec<_> = swept.iter().map(ToString::to_string).collect();
         assert_eq!(
-            named,
+            names,
             [
                 "binary search",
                 "fence",
@@ -232,18 +187,13 @@ mod tests {
                 "greedy-plr(epsilon=8)"
             ]
         );
-        let fixed = candidates(
-            &[PolicySpec::named("greedy-plr").with("epsilon", 9)],
-            &[4, 8],
-        )
-        .expect("known");
-        assert_eq!(
-            fixed
-                .iter()
-                .filter_map(|candidate| candidate.epsilon)
-                .collect::<Vec<_>>(),
-            [9]
-        );
+        let fixed = [PolicySpec::named("greedy-plr").with("epsilon", 9)];
+        let fixed = candidates(&fixed, &[4, 8]).expect("a known model");
+        let epsilons: Vec<_> = fixed
+            .iter()
+            .filter_map(|candidate| candidate.epsilon)
+            .collect();
+        assert_eq!(epsilons, [9]);
         assert!(candidates(&[PolicySpec::named("nothing")], &[4]).is_err());
         assert!(candidates(&models, &[1 << 40]).is_err());
     }

@@ -7,19 +7,19 @@ use aura_workloads::keyset::StringKeys;
 
 use super::Ties;
 
-/// Where the model's part of a look-up is decided.
-pub(super) enum Place {
-    /// Below all keys, by their common prefix.
+/// What a model must find for a query.
+pub(super) enum Target {
+    /// The query is below all keys, by their common prefix.
     Below,
-    /// The model decides, by this image.
+    /// The query has this image.
     Image(u64),
-    /// Above all keys.
+    /// The query is above all keys, by their common prefix.
     Above,
 }
 
 /// Sorted, distinct keys.
 pub(super) trait SortedKeys {
-    /// What is looked for.
+    /// What can be looked for.
     type Query;
 
     fn len(&self) -> usize {
@@ -29,16 +29,17 @@ pub(super) trait SortedKeys {
     /// The keys' images, in their order.
     fn images(&self) -> &[u64];
 
-    /// The most keys with the same image.
-    fn longest_run(&self) -> usize;
+    /// The most keys with one image.
+    fn largest_tie(&self) -> usize;
 
-    /// What a model is asked for.
-    fn place(&self, query: &Self::Query) -> Place;
+    /// What a model must find for a query.
+    fn target(&self, query: &Self::Query) -> Target;
 
-    /// The first of `range` not below the query, its end if all are. By halving.
+    /// Returns the first rank of `range` whose key is not below the query, or the range's end. By
+    /// binary search.
     fn lower_bound(&self, range: Range<usize>, query: &Self::Query) -> usize;
 
-    /// The last key of every `block_keys` ones.
+    /// The last key of every block of `block_keys` keys.
     fn fences(&self, block_keys: usize) -> Self;
 
     /// The bytes that these keys take as fence pointers.
@@ -47,10 +48,10 @@ pub(super) trait SortedKeys {
     /// A stored key.
     fn present(&self, rank: usize) -> Self::Query;
 
-    /// Something drawn from the gap after a key; None where the draw hits a key.
+    /// Draws a query from the gap after a key; `None` if the draw hits a key.
     fn absent(&self, rank: usize, generator: &mut Generator) -> Option<Self::Query>;
 
-    /// A query in messages.
+    /// Writes a query for messages.
     fn show(query: &Self::Query) -> String;
 }
 
@@ -75,25 +76,22 @@ impl SortedKeys for Numbers {
         &self.0
     }
 
-    fn longest_run(&self) -> usize {
+    fn largest_tie(&self) -> usize {
         1
     }
 
-    fn place(&self, query: &u64) -> Place {
-        Place::Image(*query)
+    fn target(&self, query: &u64) -> Target {
+        Target::Image(*query)
     }
 
     fn lower_bound(&self, range: Range<usize>, query: &u64) -> usize {
-        // The standard library's halving compiles to conditional moves.
+        // The standard library's binary search compiles to conditional moves.
         range.start + self.0[range].partition_point(|key| key < query)
     }
 
     fn fences(&self, block_keys: usize) -> Self {
-        Self(
-            last_ranks(self.0.len(), block_keys)
-                .map(|rank| self.0[rank])
-                .collect(),
-        )
+        let ranks = last_ranks(self.0.len(), block_keys);
+        Self(ranks.map(|rank| self.0[rank]).collect())
     }
 
     fn fence_bytes(&self) -> u64 {
@@ -106,13 +104,8 @@ impl SortedKeys for Numbers {
 
     fn absent(&self, rank: usize, generator: &mut Generator) -> Option<u64> {
         let low = self.0[rank];
-        let gap = self
-            .0
-            .get(rank + 1)
-            .copied()
-            .unwrap_or(u64::MAX)
-            .saturating_sub(low)
-            .saturating_sub(1);
+        let next = self.0.get(rank + 1).copied().unwrap_or(u64::MAX);
+        let gap = next.saturating_sub(low).saturating_sub(1);
         (gap > 0).then(|| low + 1 + generator.below(gap))
     }
 
@@ -125,8 +118,9 @@ impl SortedKeys for Numbers {
 pub(super) struct Strings {
     keys: StringKeys,
     images: Vec<u64>,
+    /// Bytes that all keys begin with.
     prefix: usize,
-    longest_run: usize,
+    largest_tie: usize,
 }
 
 impl Strings {
@@ -134,46 +128,44 @@ impl Strings {
         // The keys are sorted: what the first and the last share, all share.
         let prefix = match keys.len() {
             0 => 0,
-            count => keys
-                .get(0)
-                .iter()
-                .zip(keys.get(count - 1))
-                .take_while(|(one, other)| one == other)
-                .count(),
+            count => common_prefix(keys.get(0), keys.get(count - 1)),
         };
-        Self::after(keys, prefix)
+        Self::with_prefix(keys, prefix)
     }
 
-    /// Some of a set's keys, with its prefix.
-    fn after(keys: StringKeys, prefix: usize) -> Self {
+    /// Some of a set's keys, with the set's prefix.
+    fn with_prefix(keys: StringKeys, prefix: usize) -> Self {
         let images: Vec<u64> = keys.iter().map(|key| image(&key[prefix..])).collect();
-        let longest_run = images
-            .chunk_by(|one, other| one == other)
-            .map(<[u64]>::len)
-            .max()
-            .unwrap_or(0);
+        let largest_tie = tie_sizes(&images).max().unwrap_or(0);
         Self {
             keys,
             images,
             prefix,
-            longest_run,
+            largest_tie,
         }
     }
 
     pub(super) fn ties(&self) -> Ties {
-        let runs = self
-            .images
-            .chunk_by(|one, other| one == other)
-            .map(<[u64]>::len);
         Ties {
-            keys: runs.filter(|run| *run > 1).sum(),
-            longest_run: self.longest_run,
+            keys: tie_sizes(&self.images).filter(|size| *size > 1).sum(),
+            largest: self.largest_tie,
             prefix: self.prefix,
         }
     }
 }
 
-/// The first 8 bytes as a big-endian number, zeros where they are fewer.
+/// How many keys have each image.
+fn tie_sizes(images: &[u64]) -> impl Iterator<Item = usize> {
+    let ties = images.chunk_by(|one, other| one == other);
+    ties.map(<[u64]>::len)
+}
+
+fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    let pairs = one.iter().zip(other);
+    pairs.take_while(|(one, other)| one == other).count()
+}
+
+/// The first 8 bytes as a big-endian number, filled up with zeros.
 fn image(suffix: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     let known = suffix.len().min(8);
@@ -188,44 +180,42 @@ impl SortedKeys for Strings {
         &self.images
     }
 
-    /// A query may share its image with a key that is told from it by later bytes: that is a run of two.
-    fn longest_run(&self) -> usize {
-        self.longest_run.max(2)
+    /// At least two: a query may share its image with a key that differs from it in later bytes.
+    fn largest_tie(&self) -> usize {
+        self.largest_tie.max(2)
     }
 
-    fn place(&self, query: &Vec<u8>) -> Place {
+    fn target(&self, query: &Vec<u8>) -> Target {
         let prefix = &self.keys.get(0)[..self.prefix];
         match query.strip_prefix(prefix) {
-            Some(suffix) => Place::Image(image(suffix)),
-            None if query[..] < *prefix => Place::Below,
-            None => Place::Above,
+            Some(suffix) => Target::Image(image(suffix)),
+            None if query[..] < *prefix => Target::Below,
+            None => Target::Above,
         }
     }
 
     fn lower_bound(&self, range: Range<usize>, query: &Vec<u8>) -> usize {
-        let (mut low, mut high) = (range.start, range.end);
+        let mut low = range.start;
+        let mut high = range.end;
         while low < high {
             let middle = low + (high - low) / 2;
             if self.keys.get(middle) < &query[..] {
-                low = middle + 1
+                low = middle + 1;
             } else {
-                high = middle
+                high = middle;
             }
         }
         low
     }
 
     fn fences(&self, block_keys: usize) -> Self {
-        Self::after(
-            last_ranks(self.keys.len(), block_keys)
-                .map(|rank| self.keys.get(rank))
-                .collect(),
-            self.prefix,
-        )
+        let ranks = last_ranks(self.keys.len(), block_keys);
+        let keys = ranks.map(|rank| self.keys.get(rank)).collect();
+        Self::with_prefix(keys, self.prefix)
     }
 
     fn fence_bytes(&self) -> u64 {
-        // The bytes of the keys, and where each ends.
+        // The bytes of the keys, and the end of each.
         (self.keys.total_bytes() + self.keys.len() * size_of::<u32>()) as u64
     }
 
@@ -233,7 +223,7 @@ impl SortedKeys for Strings {
         self.keys.get(rank).to_vec()
     }
 
-    /// A key with one more letter, or cut off and changed in its last byte.
+    /// Draws a key with one more letter, or cut short with another last byte.
     fn absent(&self, rank: usize, generator: &mut Generator) -> Option<Vec<u8>> {
         let mut query = self.keys.get(rank).to_vec();
         if generator.below(2) == 1 {
@@ -256,11 +246,11 @@ pub(super) struct Queries<Q> {
     ranks: Vec<usize>,
 }
 
-/// Draws before a set is taken to have no gaps where they fall.
+/// Draws after which a set is assumed to have no gaps.
 const DRAWS_MAX: usize = 64;
 
-/// Half stored keys, half absent ones from gaps after stored ones; in random order. Where a set has no gap, as consecutive
-/// numbers have none, absent ones become stored ones.
+/// Draws queries: half stored keys, half absent ones from gaps after stored ones, in random order.
+/// In a set without gaps, such as consecutive numbers, all are stored.
 pub(super) fn queries<K: SortedKeys>(
     keys: &K,
     count: usize,
@@ -299,7 +289,7 @@ impl<Q> Queries<Q> {
         self.queries.iter().zip(self.ranks.iter().copied())
     }
 
-    /// The part of the first `of` queries that belongs to one of `rounds` rounds.
+    /// The places, among the first `of` queries, that belong to one of `rounds` rounds.
     pub(super) fn slice(&self, round: usize, rounds: usize, of: usize) -> Range<usize> {
         of * round / rounds..of * (round + 1) / rounds
     }

@@ -6,12 +6,16 @@
 
 use std::time::Instant;
 
-/// Readings by which the clock's own cost is found.
+/// Readings from which the clock's own cost is computed.
 const READINGS: usize = 10_001;
+
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
 
 /// A clock that knows what reading it costs.
 pub(super) struct Stopwatch {
     start: Instant,
+    /// Nanoseconds of one reading.
     cost: f64,
 }
 
@@ -37,14 +41,14 @@ impl Stopwatch {
         self.now() - begun
     }
 
-    /// Nanoseconds since a reading, without those of the reading.
+    /// Nanoseconds since a reading, less the cost of reading.
     #[inline]
     pub(super) fn net(&self, begun: u64) -> f64 {
         ((self.now() - begun) as f64 - self.cost).max(0.0)
     }
 }
 
-/// Memory that takes the place of everything else in the caches.
+/// Memory that replaces everything else in the caches.
 pub(super) struct Walk {
     buffer: Vec<u8>,
 }
@@ -58,22 +62,24 @@ impl Walk {
 
     /// Writes to every cache line.
     pub(super) fn go(&mut self) {
-        for byte in self.buffer.iter_mut().step_by(64) {
+        for byte in self.buffer.iter_mut().step_by(LINE_BYTES) {
             *byte = byte.wrapping_add(1);
         }
         std::hint::black_box(&mut self.buffer);
     }
 }
 
-/// The middle value; None of none.
+/// The middle value; `None` without samples.
 pub(super) fn median(samples: &mut [f64]) -> Option<f64> {
     quantile(samples, 0.5)
 }
 
-/// The value below which a share of the samples lies; None without samples.
+/// The sample below which a share of the samples lies; `None` without samples.
 pub(super) fn quantile(samples: &mut [f64], share: f64) -> Option<f64> {
-    let place = ((samples.len() as f64 * share) as usize).min(samples.len().checked_sub(1)?);
-    Some(*samples.select_nth_unstable_by(place, f64::total_cmp).1)
+    let last = samples.len().checked_sub(1)?;
+    let place = ((samples.len() as f64 * share) as usize).min(last);
+    let (_, quantile, _) = samples.select_nth_unstable_by(place, f64::total_cmp);
+    Some(*quantile)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! A tree's levels side by side: panels of bars, one a level and index.
+//! The levels of a tree side by side: panels of bars, one per level and index.
 
 use std::collections::BTreeSet;
 
-use super::bars::{Bar, BarChart, Group, Panel};
-use super::style::{Frame, Styles};
-use super::{Figure, PlotError};
-use crate::store::csv;
+use super::Figure;
+use super::chart::bars::{Bar, BarChart, Group, Panel};
+use super::chart::style::{Frame, Styles};
+use crate::formats::csv;
 
 /// A level's value under one index.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ pub struct LevelPanel {
 }
 
 impl LevelPanel {
-    /// One without bars.
+    /// A panel without bars.
     pub fn new(title: &'static str, reference: Option<f64>) -> Self {
         Self {
             title,
@@ -38,9 +38,36 @@ impl LevelPanel {
             bars: Vec::new(),
         }
     }
+
+    /// The panel of a chart: one group per level, in it the indexes in the order of `names`.
+    fn chart_panel<'a>(&'a self, names: &[&str]) -> Panel<'a> {
+        let levels: BTreeSet<usize> = self.bars.iter().map(|bar| bar.level).collect();
+        let mut groups = Vec::new();
+        for level in levels {
+            let mut bars = Vec::new();
+            for name in names {
+                let mut own = self.bars.iter();
+                let own = own.find(|bar| bar.level == level && bar.index == *name);
+                bars.extend(own.map(|bar| Bar {
+                    variant: &bar.index,
+                    value: bar.value,
+                    half_width: None,
+                }));
+            }
+            groups.push(Group {
+                label: format!("level {level}"),
+                bars,
+            });
+        }
+        Panel {
+            title: self.title.to_owned(),
+            groups,
+            reference: self.reference,
+        }
+    }
 }
 
-/// The words of a figure.
+/// The words of a figure of levels.
 pub struct LevelWords<'a> {
     /// The name of its files.
     pub name: &'a str,
@@ -54,53 +81,20 @@ pub struct LevelWords<'a> {
     pub baseline: &'a str,
 }
 
-/// Draws levels; None without a panel.
-///
-/// # Errors
-/// [`PlotError::Drawing`].
-pub fn draw_levels<'a>(
-    words: &LevelWords<'a>,
-    panels: &'a [LevelPanel],
-) -> Result<Option<Figure>, PlotError> {
+/// Draws levels; `None` without a panel.
+pub fn draw_levels(words: &LevelWords, panels: &[LevelPanel]) -> Option<Figure> {
     if panels.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let mut names: Vec<&str> = panels
-        .iter()
-        .flat_map(|panel| &panel.bars)
-        .map(|bar| bar.index.as_str())
-        .collect();
+    let bars = panels.iter().flat_map(|panel| &panel.bars);
+    let mut names: Vec<&str> = bars.map(|bar| bar.index.as_str()).collect();
     names.sort_unstable_by_key(|name| (*name != words.baseline, *name));
     names.dedup();
-    let styles = Styles::new(&names, words.baseline);
-    let drawn = panels.iter().map(|panel| {
-        let levels: BTreeSet<usize> = panel.bars.iter().map(|bar| bar.level).collect();
-        let group = |level: usize| {
-            let own = |name: &&str| {
-                panel
-                    .bars
-                    .iter()
-                    .find(|bar| bar.level == level && bar.index == *name)
-            };
-            let bar = |bar: &'a LevelBar| Bar {
-                variant: &bar.index,
-                value: bar.value,
-                half_width: None,
-            };
-            Group {
-                label: format!("level {level}"),
-                bars: names.iter().filter_map(own).map(bar).collect(),
-            }
-        };
-        let groups = levels.into_iter().map(group).collect();
-        Panel {
-            title: panel.title.to_owned(),
-            groups,
-            reference: panel.reference,
-        }
-    });
     let chart = BarChart {
-        panels: drawn.collect(),
+        panels: panels
+            .iter()
+            .map(|panel| panel.chart_panel(&names))
+            .collect(),
         groups_label: String::new(),
     };
     let frame = Frame {
@@ -108,23 +102,29 @@ pub fn draw_levels<'a>(
         subtitle: words.subtitle,
         provenance: words.provenance,
     };
-    let scene = chart.draw(&frame, &names, &styles)?;
-    let rows = panels.iter().flat_map(|panel| {
-        let row = |bar: &LevelBar| {
-            [
+    let styles = Styles::new(&names, words.baseline);
+    Some(Figure {
+        name: words.name.to_owned(),
+        title: words.title.to_owned(),
+        caption: "Bars: the sum over the tables of a level that share an index; dashed: the least \
+                  possible."
+            .to_owned(),
+        csv: numbers(panels),
+        scene: chart.draw(&frame, &names, &styles),
+    })
+}
+
+fn numbers(panels: &[LevelPanel]) -> String {
+    let mut rows = Vec::new();
+    for panel in panels {
+        for bar in &panel.bars {
+            rows.push([
                 panel.title.to_owned(),
                 bar.level.to_string(),
                 bar.index.clone(),
                 bar.value.to_string(),
-            ]
-        };
-        panel.bars.iter().map(row)
-    });
-    Ok(Some(Figure {
-        name: words.name.to_owned(),
-        title: words.title.to_owned(),
-        caption: "Bars: the sum over the tables of a level that share an index; dashed: the least possible.".to_owned(),
-        csv: csv(["panel", "level", "index", "value"], rows),
-        scene,
-    }))
+            ]);
+        }
+    }
+    csv(["panel", "level", "index", "value"], rows)
 }

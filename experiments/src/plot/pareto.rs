@@ -1,22 +1,33 @@
-//! Size against time: one panel for warm and one for cold look-ups, a line a model, and the front of those that no other
-//! beats in both.
+//! Size against time: one panel for warm and one for cold look-ups, a line per model, and the front
+//! of the indexes that no other beats in both.
 
-use super::axis::Axis;
-use super::lines::x_labels;
-use super::scene::{Anchor, Color, FAINT, GREY, INK, Place, SMALL, Scene, color, text_width};
-use super::style::{Frame, MARGIN, Sample, Styles, legend};
-use super::{Figure, PlotError};
-use crate::store::csv;
+use super::Figure;
+use super::chart::axis::Axis;
+use super::chart::lines::{BELOW, RIGHT, WIDTH, x_labels};
+use super::chart::scene::{
+    Anchor, Color, FAINT, GREY, INK, Place, Room, SMALL, Scene, at, color, dash, text_width,
+};
+use super::chart::style::{Frame, MARGIN, Sample, Styles, legend};
+use crate::formats::csv;
+
+/// The median look-ups of an index, in nanoseconds; `None` if they were not measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nanos {
+    /// With warm caches.
+    pub warm: Option<f64>,
+    /// With cold caches.
+    pub cold: Option<f64>,
+}
 
 /// One index.
 #[derive(Clone, Debug)]
 pub struct ParetoPoint {
-    /// What tells it from others of its line, such as its epsilon.
+    /// What distinguishes it from others of its line, such as its epsilon.
     pub label: String,
     /// Its size.
     pub bytes_per_key: f64,
-    /// The median look-up in each panel; None where it was not measured.
-    pub nanos: [Option<f64>; 2],
+    /// Its look-ups.
+    pub nanos: Nanos,
 }
 
 /// One model, its points in the order of their sizes.
@@ -28,37 +39,80 @@ pub struct ParetoLine {
     pub points: Vec<ParetoPoint>,
 }
 
+/// An index of no bytes, which has no place on a logarithmic axis.
+#[derive(Clone, Copy, Debug)]
+pub struct Weightless<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// Its look-ups.
+    pub nanos: Nanos,
+}
+
 /// What the figure is drawn from.
 pub struct ParetoInput<'a> {
     /// The key set.
     pub set: &'a str,
     /// How it was measured.
     pub subtitle: &'a str,
-    /// What it rests on.
+    /// What the numbers rest on.
     pub provenance: &'a str,
     /// The line drawn in grey.
     pub baseline: &'a str,
     /// The models.
     pub lines: &'a [ParetoLine],
-    /// An index of no bytes, which a logarithmic axis has no place for: its name and times.
-    pub weightless: Option<(&'a str, [Option<f64>; 2])>,
+    /// An index of no bytes, drawn as a horizontal line.
+    pub weightless: Option<Weightless<'a>>,
 }
 
-const WIDTH: f64 = 720.0;
+/// The look-ups that a panel shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caches {
+    Warm,
+    Cold,
+}
+
+impl Caches {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Warm => "warm look-up (ns, median)",
+            Self::Cold => "cold look-up (ns, median)",
+        }
+    }
+
+    fn of(self, nanos: &Nanos) -> Option<f64> {
+        match self {
+            Self::Warm => nanos.warm,
+            Self::Cold => nanos.cold,
+        }
+    }
+}
+
+/// A point as one panel shows it.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    line: &'a ParetoLine,
+    point: &'a ParetoPoint,
+    nanos: f64,
+}
+
+/// The height of a panel.
 const PANEL: f64 = 236.0;
+/// The height between panels.
 const GAP: f64 = 30.0;
-const BELOW: f64 = 74.0;
-const TITLES: [&str; 2] = ["warm look-up (ns, median)", "cold look-up (ns, median)"];
+/// The left end of the x axis.
+const LEFT: f64 = MARGIN + 70.0;
+/// The colour of the front.
 const FRONT: Color = color(0xf0d878);
+/// The size of labels beside points.
 const TINY: f64 = 11.0;
 
+const CAPTION: &str = "Each point is an index; a line joins a model's points over epsilon. The \
+    band marks the front: no other index is both smaller and faster.";
+
 /// Draws the figure.
-///
-/// # Errors
-/// [`PlotError::Drawing`].
-pub fn pareto(input: &ParetoInput) -> Result<Figure, PlotError> {
-    let measured = |panel: &usize| points(input.lines, *panel).next().is_some();
-    let panels: Vec<usize> = (0..TITLES.len()).filter(measured).collect();
+pub fn pareto(input: &ParetoInput) -> Figure {
+    let mut panels = vec![Caches::Warm, Caches::Cold];
+    panels.retain(|caches| !shown(input.lines, *caches).is_empty());
     let title = format!("Index size against look-up time: {}", input.set);
     let frame = Frame {
         title: &title,
@@ -67,23 +121,7 @@ pub fn pareto(input: &ParetoInput) -> Result<Figure, PlotError> {
     };
     let names: Vec<&str> = input.lines.iter().map(|line| line.name.as_str()).collect();
     let styles = Styles::new(&names, input.baseline);
-    let sizes = || {
-        input
-            .lines
-            .iter()
-            .flat_map(|line| &line.points)
-            .map(|point| point.bytes_per_key)
-    };
-    let (least, most) = (
-        sizes().fold(f64::INFINITY, f64::min),
-        sizes().fold(0.0, f64::max),
-    );
-    // Room on both sides, for labels.
-    let x = Axis::logarithmic(
-        "index size (bytes per key, logarithmic)",
-        least / 1.25,
-        most * 1.25,
-    );
+    let x = size_axis(input.lines);
     let head = |scene: &mut Scene| {
         let top = frame.draw(scene);
         let below = legend(scene, top, &names, &styles, Sample::MarkedLine);
@@ -93,303 +131,348 @@ pub fn pareto(input: &ParetoInput) -> Result<Figure, PlotError> {
     let height = (PANEL + GAP) * panels.len() as f64 - GAP;
     let mut scene = Scene::new(WIDTH, (top + height + BELOW).ceil());
     head(&mut scene);
-    for (number, panel) in panels.iter().enumerate() {
+    for (number, caches) in panels.into_iter().enumerate() {
         let top = top + number as f64 * (PANEL + GAP);
-        Panel {
-            input,
-            x: &x,
-            styles: &styles,
-            panel: *panel,
-            top,
-        }
-        .draw(&mut scene);
+        let panel = Panel::new(input, &x, &styles, caches, top);
+        panel.draw(&mut scene);
     }
-    x_labels(&mut scene, &x, (LEFT, RIGHT), top + height);
-    Ok(Figure {
+    x_labels(&mut scene, &x, LEFT, top + height);
+    Figure {
         name: "pareto".to_owned(),
         caption: CAPTION.to_owned(),
         csv: numbers(input),
         title,
         scene,
-    })
+    }
 }
 
-const CAPTION: &str = "Each point is an index; a line joins a model's points over epsilon. The band marks the front: no \
-    other index is both smaller and faster.";
+fn size_axis(lines: &[ParetoLine]) -> Axis {
+    let points = || lines.iter().flat_map(|line| &line.points);
+    let sizes = || points().map(|point| point.bytes_per_key);
+    let least = sizes().fold(f64::INFINITY, f64::min);
+    let most = sizes().fold(0.0, f64::max);
+    // Room on both sides, for labels.
+    Axis::logarithmic(
+        "index size (bytes per key, logarithmic)",
+        least / 1.25,
+        most * 1.25,
+    )
+}
 
-const LEFT: f64 = MARGIN + 70.0;
-const RIGHT: f64 = WIDTH - 22.0;
-
-/// Says what the band means; answers where it ends.
+/// Says what the band means; returns the end of the text.
 fn front_key(scene: &mut Scene, top: f64) -> f64 {
-    let y = top;
-    scene.line(vec![(MARGIN, y), (MARGIN + 30.0, y)], FRONT, 5.0, None);
+    scene.stroke(at(MARGIN, top), at(MARGIN + 30.0, top), FRONT, 5.0);
     let text = "front: none is both smaller and faster; its points are labelled with their epsilon";
-    scene.text((MARGIN + 36.0, y), text, SMALL, INK, Anchor::Left);
-    y + 24.0
+    let beside = at(MARGIN + 36.0, top);
+    scene.text(beside, text, SMALL, INK, Anchor::Left);
+    top + 24.0
 }
 
-/// The points that a panel shows: line, label, bytes and nanoseconds.
-fn points(
-    lines: &[ParetoLine],
-    panel: usize,
-) -> impl Iterator<Item = (&ParetoLine, &ParetoPoint, f64)> {
-    lines.iter().flat_map(move |line| {
-        line.points
-            .iter()
-            .filter_map(move |point| Some((line, point, point.nanos[panel]?)))
-    })
+/// The points that a panel shows.
+fn shown(lines: &[ParetoLine], caches: Caches) -> Vec<Shown<'_>> {
+    let mut points = Vec::new();
+    for line in lines {
+        for point in &line.points {
+            if let Some(nanos) = caches.of(&point.nanos) {
+                points.push(Shown { line, point, nanos });
+            }
+        }
+    }
+    points
 }
 
 /// The points that no other beats in both size and time, by size.
-fn front(lines: &[ParetoLine], panel: usize) -> Vec<(&ParetoLine, &ParetoPoint, f64)> {
-    let mut all: Vec<_> = points(lines, panel).collect();
-    all.sort_by(|(_, a, one), (_, b, other)| {
-        a.bytes_per_key
-            .total_cmp(&b.bytes_per_key)
-            .then(one.total_cmp(other))
+fn front(lines: &[ParetoLine], caches: Caches) -> Vec<Shown<'_>> {
+    let mut front = shown(lines, caches);
+    let size = |shown: &Shown| shown.point.bytes_per_key;
+    front.sort_by(|a, b| {
+        size(a)
+            .total_cmp(&size(b))
+            .then(a.nanos.total_cmp(&b.nanos))
     });
     let mut fastest = f64::INFINITY;
-    all.retain(|(_, _, nanos)| {
-        let better = *nanos < fastest;
-        fastest = fastest.min(*nanos);
+    front.retain(|shown| {
+        let better = shown.nanos < fastest;
+        fastest = fastest.min(shown.nanos);
         better
     });
-    all
+    front
 }
 
 struct Panel<'a> {
     input: &'a ParetoInput<'a>,
     x: &'a Axis,
+    y: Axis,
     styles: &'a Styles,
-    panel: usize,
-    top: f64,
+    caches: Caches,
+    room: Room,
 }
 
-impl Panel<'_> {
+impl<'a> Panel<'a> {
+    fn new(
+        input: &'a ParetoInput<'a>,
+        x: &'a Axis,
+        styles: &'a Styles,
+        caches: Caches,
+        top: f64,
+    ) -> Self {
+        let points = shown(input.lines, caches);
+        let weightless = input.weightless.and_then(|it| caches.of(&it.nanos));
+        let nanos = points.iter().map(|shown| shown.nanos).chain(weightless);
+        let slowest = nanos.fold(0.0, f64::max);
+        Self {
+            input,
+            x,
+            y: Axis::linear(caches.title(), 0.0, slowest),
+            styles,
+            caches,
+            room: Room {
+                left: LEFT,
+                right: RIGHT,
+                top,
+                bottom: top + PANEL,
+            },
+        }
+    }
+
+    fn place(&self, bytes: f64, nanos: f64) -> Place {
+        at(
+            LEFT + self.x.place(bytes) * (RIGHT - LEFT),
+            self.room.bottom - self.y.place(nanos) * PANEL,
+        )
+    }
+
     fn draw(&self, scene: &mut Scene) {
-        let weightless = self
-            .input
-            .weightless
-            .and_then(|(name, nanos)| Some((name, nanos[self.panel]?)));
-        let slowest = points(self.input.lines, self.panel)
-            .map(|(.., nanos)| nanos)
-            .chain(weightless.map(|(_, ns)| ns));
-        let y = Axis::linear(TITLES[self.panel], 0.0, slowest.fold(0.0, f64::max));
-        let bottom = self.top + PANEL;
-        let at = |bytes: f64, nanos: f64| -> Place {
-            (
-                LEFT + self.x.place(bytes) * (RIGHT - LEFT),
-                bottom - y.place(nanos) * PANEL,
-            )
-        };
-        for (value, label) in &y.ticks {
-            let height = at(0.0, *value).1;
-            scene.line(vec![(LEFT, height), (RIGHT, height)], FAINT, 0.5, None);
-            scene.text((LEFT - 6.0, height), label, SMALL, GREY, Anchor::Right);
-        }
-        for (value, _) in &self.x.ticks {
-            let across = at(*value, 0.0).0;
-            scene.line(vec![(across, self.top), (across, bottom)], FAINT, 0.5, None);
-        }
-        let front = front(self.input.lines, self.panel);
-        let steps = front
+        self.draw_grid(scene);
+        let front = front(self.input.lines, self.caches);
+        let steps: Vec<Place> = front
             .iter()
-            .map(|(_, point, nanos)| at(point.bytes_per_key, *nanos))
-            .collect::<Vec<_>>();
-        scene.line(staircase(&steps, RIGHT), FRONT, 5.0, None);
-        if let Some((name, nanos)) = weightless {
-            let height = at(0.0, nanos).1;
-            scene.line(
-                vec![(LEFT, height), (RIGHT, height)],
-                GREY,
-                1.0,
-                Some((5, 4)),
-            );
-            scene.text(
-                (RIGHT - 4.0, height - 9.0),
-                format!("{name}, 0 bytes"),
-                TINY,
-                GREY,
-                Anchor::Right,
-            );
-        }
+            .map(|shown| self.place(shown.point.bytes_per_key, shown.nanos))
+            .collect();
+        scene.line(staircase(&steps), FRONT, 5.0, None);
+        self.draw_weightless(scene);
         for line in self.input.lines {
-            let style = self.styles.of(&line.name);
-            let places: Vec<Place> = line
-                .points
-                .iter()
-                .filter_map(|point| Some(at(point.bytes_per_key, point.nanos[self.panel]?)))
-                .collect();
-            for place in &places {
-                scene.mark(*place, style.marker, 4.0, style.color);
-            }
-            if places.len() > 1 {
-                scene.line(places, style.color, 1.5, style.dash);
+            self.draw_line(scene, line);
+        }
+        let label = |(shown, place): (&Shown<'a>, &Place)| Label {
+            place: *place,
+            text: &shown.point.label,
+            color: self.styles.of(&shown.line.name).color,
+        };
+        let labels: Vec<Label> = front.iter().zip(&steps).map(label).collect();
+        write_labels(scene, &labels);
+        let room = self.room;
+        let axes = vec![
+            at(LEFT, room.top),
+            at(LEFT, room.bottom),
+            at(RIGHT, room.bottom),
+        ];
+        scene.line(axes, GREY, 1.0, None);
+        let middle = at(MARGIN + 8.0, f64::midpoint(room.top, room.bottom));
+        scene.text_upwards(middle, &self.y.label, SMALL, INK);
+    }
+
+    fn draw_grid(&self, scene: &mut Scene) {
+        for tick in &self.y.ticks {
+            let y = self.place(0.0, tick.value).y;
+            scene.stroke(at(LEFT, y), at(RIGHT, y), FAINT, 0.5);
+            let beside = at(LEFT - 6.0, y);
+            scene.text(beside, &tick.label, SMALL, GREY, Anchor::Right);
+        }
+        for tick in &self.x.ticks {
+            let x = self.place(tick.value, 0.0).x;
+            let top = at(x, self.room.top);
+            scene.stroke(top, at(x, self.room.bottom), FAINT, 0.5);
+        }
+    }
+
+    fn draw_weightless(&self, scene: &mut Scene) {
+        let Some(weightless) = self.input.weightless else {
+            return;
+        };
+        let Some(nanos) = self.caches.of(&weightless.nanos) else {
+            return;
+        };
+        let y = self.place(0.0, nanos).y;
+        scene.line(vec![at(LEFT, y), at(RIGHT, y)], GREY, 1.0, dash(5, 4));
+        let text = format!("{}, 0 bytes", weightless.name);
+        let above = at(RIGHT - 4.0, y - 9.0);
+        scene.text(above, text, TINY, GREY, Anchor::Right);
+    }
+
+    fn draw_line(&self, scene: &mut Scene, line: &ParetoLine) {
+        let style = self.styles.of(&line.name);
+        let mut places = Vec::new();
+        for point in &line.points {
+            if let Some(nanos) = self.caches.of(&point.nanos) {
+                let place = self.place(point.bytes_per_key, nanos);
+                scene.mark(place, style.marker, 4.0, style.color);
+                places.push(place);
             }
         }
-        let labels = front.iter().zip(&steps).map(|((line, point, _), place)| {
-            (
-                *place,
-                point.label.as_str(),
-                self.styles.of(&line.name).color,
-            )
-        });
-        label(scene, labels);
-        scene.line(
-            vec![(LEFT, self.top), (LEFT, bottom), (RIGHT, bottom)],
-            GREY,
-            1.0,
-            None,
-        );
-        scene.text_upwards(
-            (MARGIN + 8.0, f64::midpoint(self.top, bottom)),
-            &y.label,
-            SMALL,
-            INK,
-        );
+        if places.len() > 1 {
+            scene.line(places, style.color, 1.5, style.dash);
+        }
     }
 }
 
-/// From point to point of the front, never below what is reached: flat to the next point's size, then down to it.
-fn staircase(front: &[Place], right: f64) -> Vec<Place> {
+/// From point to point of the front, never below what is reached: flat to the next point's size,
+/// then down to it.
+fn staircase(front: &[Place]) -> Vec<Place> {
     let mut steps = Vec::new();
     for (number, place) in front.iter().enumerate() {
         steps.push(*place);
-        let next = front.get(number + 1).map_or(right, |next| next.0);
-        steps.push((next, place.1));
+        let next = front.get(number + 1).map_or(RIGHT, |next| next.x);
+        steps.push(at(next, place.y));
     }
     steps
 }
 
-/// Writes labels below their points where they have room, and leaves out those that would cover another.
-fn label<'a>(scene: &mut Scene, labels: impl Iterator<Item = (Place, &'a str, Color)>) {
-    let mut taken: Vec<(Place, Place)> = Vec::new();
-    for ((x, y), text, color) in labels.filter(|(_, text, _)| !text.is_empty()) {
-        let half = text_width(text, TINY) / 2.0 + 2.0;
-        for middle in [y + 13.0, y - 13.0] {
-            let (from, to) = ((x - half, middle - 7.0), (x + half, middle + 7.0));
-            let free = taken.iter().all(|(low, high)| {
-                to.0 < low.0 || from.0 > high.0 || to.1 < low.1 || from.1 > high.1
-            });
-            if free {
-                scene.text((x, middle), text, TINY, color, Anchor::Middle);
-                taken.push((from, to));
-                break;
+/// A text to write near a point.
+struct Label<'a> {
+    place: Place,
+    text: &'a str,
+    color: Color,
+}
+
+/// Writes labels below or above their points if they have room; those that would cover another one
+/// are left out.
+fn write_labels(scene: &mut Scene, labels: &[Label]) {
+    let mut taken: Vec<Room> = Vec::new();
+    for label in labels.iter().filter(|label| !label.text.is_empty()) {
+        let half = text_width(label.text, TINY) / 2.0 + 2.0;
+        for middle in [label.place.y + 13.0, label.place.y - 13.0] {
+            let room = Room {
+                left: label.place.x - half,
+                right: label.place.x + half,
+                top: middle - 7.0,
+                bottom: middle + 7.0,
+            };
+            if taken.iter().any(|other| overlaps(&room, other)) {
+                continue;
             }
+            let place = at(label.place.x, middle);
+            scene.text(place, label.text, TINY, label.color, Anchor::Middle);
+            taken.push(room);
+            break;
         }
     }
 }
 
+fn overlaps(a: &Room, b: &Room) -> bool {
+    a.right >= b.left && a.left <= b.right && a.bottom >= b.top && a.top <= b.bottom
+}
+
 fn numbers(input: &ParetoInput) -> String {
-    let fronts = [0, 1].map(|panel| front(input.lines, panel));
+    let text = |nanos: Option<f64>| nanos.map_or_else(String::new, |nanos| nanos.to_string());
+    let warm_front = front(input.lines, Caches::Warm);
+    let cold_front = front(input.lines, Caches::Cold);
+    let is_on = |front: &[Shown], point: &ParetoPoint| {
+        let on = front.iter().any(|shown| std::ptr::eq(shown.point, point));
+        on.to_string()
+    };
     let mut rows = Vec::new();
     for line in input.lines {
         for point in &line.points {
-            let nanos = point
-                .nanos
-                .map(|nanos| nanos.map_or_else(String::new, |nanos| nanos.to_string()));
-            let on = fronts.each_ref().map(|front| {
-                front
-                    .iter()
-                    .any(|(_, other, _)| std::ptr::eq(*other, point))
-            });
-            let [warm, cold] = nanos;
-            let [on_warm, on_cold] = on.map(|on| on.to_string());
-            let size = point.bytes_per_key.to_string();
             rows.push([
                 line.name.clone(),
                 point.label.clone(),
-                size,
-                warm,
-                cold,
-                on_warm,
-                on_cold,
+                point.bytes_per_key.to_string(),
+                text(point.nanos.warm),
+                text(point.nanos.cold),
+                is_on(&warm_front, point),
+                is_on(&cold_front, point),
             ]);
         }
     }
-    if let Some((name, nanos)) = input.weightless {
-        let [warm, cold] =
-            nanos.map(|nanos| nanos.map_or_else(String::new, |nanos| nanos.to_string()));
-        let none = String::new;
+    if let Some(Weightless { name, nanos }) = input.weightless {
         rows.push([
             name.to_owned(),
-            none(),
+            String::new(),
             "0".to_owned(),
-            warm,
-            cold,
-            none(),
-            none(),
+            text(nanos.warm),
+            text(nanos.cold),
+            String::new(),
+            String::new(),
         ]);
     }
-    csv(
-        [
-            "index",
-            "point",
-            "bytes_per_key",
-            "warm_ns",
-            "cold_ns",
-            "front_warm",
-            "front_cold",
-        ],
-        rows,
-    )
+    let header = [
+        "index",
+        "point",
+        "bytes_per_key",
+        "warm_ns",
+        "cold_ns",
+        "front_warm",
+        "front_cold",
+    ];
+    csv(header, rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn line(name: &str, points: &[(&str, f64, f64)]) -> ParetoLine {
-        let point = |(label, bytes_per_key, nanos): &(&str, f64, f64)| ParetoPoint {
-            label: (*label).to_owned(),
-            bytes_per_key: *bytes_per_key,
-            nanos: [Some(*nanos), None],
-        };
+    /// An index measured with warm caches only.
+    fn warm(label: &str, bytes_per_key: f64, nanos: f64) -> ParetoPoint {
+        ParetoPoint {
+            label: label.to_owned(),
+            bytes_per_key,
+            nanos: Nanos {
+                warm: Some(nanos),
+                cold: None,
+            },
+        }
+    }
+
+    fn line(name: &str, points: Vec<ParetoPoint>) -> ParetoLine {
         ParetoLine {
             name: name.to_owned(),
-            points: points.iter().map(point).collect(),
+            points,
         }
     }
 
     #[test]
     fn the_front_holds_what_nothing_beats_in_both() {
-        let lines = [
-            line(
-                "a",
-                &[("64", 0.01, 90.0), ("16", 0.1, 70.0), ("4", 1.0, 75.0)],
-            ),
-            line("b", &[("", 0.1, 80.0)]),
+        let a = [
+            warm("64", 0.01, 90.0),
+            warm("16", 0.1, 70.0),
+            warm("4", 1.0, 75.0),
         ];
-        let found: Vec<(&str, &str)> = front(&lines, 0)
+        let lines = [line("a", a.to_vec()), line("b", vec![warm("", 0.1, 80.0)])];
+        let found: Vec<String> = front(&lines, Caches::Warm)
             .iter()
-            .map(|(line, point, _)| (line.name.as_str(), point.label.as_str()))
+            .map(|shown| format!("{} {}", shown.line.name, shown.point.label))
             .collect();
-        assert_eq!(found, [("a", "64"), ("a", "16")]);
-        assert!(front(&lines, 1).is_empty());
+        assert_eq!(found, ["a 64", "a 16"]);
+        assert!(front(&lines, Caches::Cold).is_empty());
     }
 
     #[test]
     fn a_figure_has_its_numbers_and_no_panel_without_data() {
-        let lines = [
-            line("fence", &[("", 0.25, 100.0)]),
-            line("pgm", &[("64", 0.01, 90.0), ("16", 0.1, 70.0)]),
-        ];
-        let weightless = Some(("binary search", [Some(150.0), None]));
+        let pgm = vec![warm("64", 0.01, 90.0), warm("16", 0.1, 70.0)];
+        let lines = [line("fence", vec![warm("", 0.25, 100.0)]), line("pgm", pgm)];
         let input = ParetoInput {
             set: "s",
             subtitle: "",
             provenance: "made up",
             baseline: "fence",
             lines: &lines,
-            weightless,
+            weightless: Some(Weightless {
+                name: "binary search",
+                nanos: Nanos {
+                    warm: Some(150.0),
+                    cold: None,
+                },
+            }),
         };
-        let figure = pareto(&input).expect("it can be drawn");
+        let figure = pareto(&input);
         let svg = figure.svg().expect("it can be drawn");
-        assert!(
-            svg.contains("warm look-up") && !svg.contains("cold look-up") && !svg.contains("NaN")
-        );
-        assert!(svg.contains("binary search, 0 bytes") && svg.contains("made up"));
+        for word in ["warm look-up", "binary search, 0 bytes", "made up"] {
+            assert!(svg.contains(word), "{word}");
+        }
+        for word in ["cold look-up", "NaN"] {
+            assert!(!svg.contains(word), "{word}");
+        }
         assert_eq!(
             figure.csv.lines().nth(2),
             Some("pgm,64,0.01,90,,true,false")

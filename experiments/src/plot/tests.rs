@@ -4,157 +4,146 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::compare::{CompareSettings, compare};
-use crate::metrics::{derive, tests::sample};
-use crate::record::OpClass;
-use crate::store::tidy;
+use crate::metrics::derive;
+use crate::record::TrialResult;
+use crate::store::HistogramKey;
+use crate::testing::{rows_of, sample_trial};
 
 /// Two variants, three seeds, two cache sizes.
-fn trials() -> Vec<StoredTrial> {
+fn trials() -> Vec<TrialResult> {
     let mut trials = Vec::new();
     for (variant, factor) in [("lru", 2), ("sieve", 1)] {
         for seed in 0..3 {
             for size in ["32MiB", "128MiB"] {
-                let mut result = sample(variant, seed, factor);
-                result
-                    .manifest
-                    .point
-                    .insert("engine.cache.size".to_owned(), size.to_owned());
-                let phase = &result.phases[0];
-                let key = |class: &OpClass| ("run".to_owned(), *class);
-                trials.push(StoredTrial {
-                    rows: derive(&result),
-                    series: BTreeMap::from([("run".to_owned(), phase.series.clone())]),
-                    latency: phase
-                        .latency
-                        .iter()
-                        .map(|(class, of)| (key(class), of.clone()))
-                        .collect(),
-                    service: BTreeMap::new(),
-                    manifest: result.manifest,
-                });
+                let mut trial = sample_trial(variant, seed, factor);
+                let point = &mut trial.manifest.point;
+                point.insert("engine.cache.size".to_owned(), size.to_owned());
+                trials.push(trial);
             }
         }
     }
     trials
 }
 
-fn rows(trials: &[StoredTrial]) -> Vec<TidyRow> {
-    trials
-        .iter()
-        .flat_map(|trial| tidy(&trial.manifest, &trial.rows))
-        .collect()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "figures are files of this machine"
-)]
-fn read(path: &Path) -> Vec<u8> {
-    std::fs::read(path).expect("it was written")
+/// A trial as it reads back from disk, but without service times.
+fn stored(trial: &TrialResult) -> StoredTrial {
+    let phase = &trial.phases[0];
+    let mut latency = BTreeMap::new();
+    for (class, histogram) in &phase.latency {
+        let key = HistogramKey {
+            phase: phase.name.clone(),
+            class: *class,
+        };
+        latency.insert(key, histogram.clone());
+    }
+    StoredTrial {
+        manifest: trial.manifest.clone(),
+        rows: derive(trial),
+        series: BTreeMap::from([(phase.name.clone(), phase.series.clone())]),
+        latency,
+        service: BTreeMap::new(),
+    }
 }
 
 /// The figures of [`trials`].
 pub(crate) fn drawn() -> Figures {
     let trials = trials();
-    let rows = rows(&trials);
+    let rows = rows_of(&trials);
     let settings = CompareSettings {
         baseline: "lru".to_owned(),
         ..CompareSettings::default()
     };
     let comparison = compare(&rows, &settings).expect("two variants");
-    let provenance = "sample, 3 seeds";
     let input = PlotInput {
         rows: &rows,
-        trials: &trials,
+        trials: &trials.iter().map(stored).collect::<Vec<_>>(),
         comparison: Some(&comparison),
         baseline: "lru",
-        provenance,
+        provenance: "sample, 3 seeds",
     };
-    figures(&Kind::ALL, &input).expect("they can be drawn")
+    figures(&FigureKind::ALL, &input)
 }
 
 #[test]
 fn every_kind_is_drawn_once_a_phase_operation_and_point() {
     let drawn = drawn();
     assert!(drawn.skipped.is_empty(), "{:?}", drawn.skipped);
-    let is = |figure: &Figure, kind: Kind| figure.name.split('.').next() == Some(kind.name());
-    let count = |kind| drawn.drawn.iter().filter(|figure| is(figure, kind)).count();
-    let counts = Kind::ALL.map(count);
-    // Forest and throughput: a point each; latency: five classes at two points; the others show all points in one.
-    assert_eq!(counts, [2, 2, 10, 1, 1, 1, 1]);
-    let mut names: Vec<&str> = drawn
-        .drawn
-        .iter()
-        .map(|figure| figure.name.as_str())
-        .collect();
-    assert!(
-        names.contains(&"throughput.run") && names.contains(&"throughput.run.point-2"),
-        "{names:?}"
-    );
-    let all = names.len();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), all, "two figures would share a file");
+    for (kind, expected) in [
+        // A figure per point.
+        (FigureKind::Forest, 2),
+        (FigureKind::Throughput, 2),
+        // Five classes at two points.
+        (FigureKind::Latency, 10),
+        // All points in one figure.
+        (FigureKind::Amplification, 1),
+        (FigureKind::HitRatio, 1),
+        (FigureKind::Bound, 1),
+        (FigureKind::Index, 1),
+    ] {
+        let is_kind = |figure: &&Figure| figure.name.split('.').next() == Some(kind.name());
+        let count = drawn.drawn.iter().filter(is_kind).count();
+        assert_eq!(count, expected, "{}", kind.name());
+    }
 }
 
 #[test]
-fn the_same_results_give_the_same_figures() {
-    let folders = [
-        tempfile::tempdir().expect("a folder"),
-        tempfile::tempdir().expect("a folder"),
-    ];
+fn no_two_figures_share_a_file() {
+    let drawn = drawn().drawn;
+    let mut names: Vec<&str> = drawn.iter().map(|figure| figure.name.as_str()).collect();
+    for name in ["throughput.run", "throughput.run.point-2"] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}
+
+#[test]
+fn equal_results_give_equal_figures() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
     let names = folders.each_ref().map(|folder| {
-        let drawn = drawn().drawn;
-        drawn
-            .iter()
-            .for_each(|figure| figure.save(folder.path()).expect("it can be written"));
-        crate::files::names(folder.path()).expect("it was just written")
+        for figure in drawn().drawn {
+            figure.save(folder.path()).expect("it can be written");
+        }
+        files::names(folder.path()).expect("it was just written")
     });
     assert_eq!(names[0], names[1]);
     assert_eq!(names[0].len(), 18 * 3, "SVG, PNG and CSV of each");
     for name in &names[0] {
-        let bytes = folders
+        let [one, two] = folders
             .each_ref()
-            .map(|folder| read(&folder.path().join(name)));
-        assert!(bytes[0] == bytes[1], "{name}");
+            .map(|folder| files::read(&folder.path().join(name)).expect("it was written"));
+        assert!(one == two, "{name}");
     }
 }
 
 #[test]
 fn figures_carry_their_words_and_no_broken_number() {
     for figure in drawn().drawn {
+        let name = &figure.name;
         let svg = figure.svg().expect("it can be drawn");
         assert!(
             svg.starts_with("<svg width=\"720\" height=\""),
             "{}",
             &svg[..80]
         );
-        assert!(
-            svg.contains(&figure.title) && svg.contains("sample, 3 seeds"),
-            "{}",
-            figure.name
-        );
-        assert!(
-            !svg.contains("NaN") && !svg.contains("inf"),
-            "{}",
-            figure.name
-        );
-        assert!(
-            figure.csv.lines().count() > 1,
-            "{}: {}",
-            figure.name,
-            figure.csv
-        );
-        assert!(
-            svg.contains("Arimo, Liberation Sans, Arial"),
-            "{}",
-            figure.name
-        );
+        for words in [
+            figure.title.as_str(),
+            "sample, 3 seeds",
+            "Arimo, Liberation Sans, Arial",
+        ] {
+            assert!(svg.contains(words), "{words:?} in {name}");
+        }
+        for broken in ["NaN", "inf"] {
+            assert!(!svg.contains(broken), "{name}");
+        }
+        assert!(figure.csv.lines().count() > 1, "{name}: {}", figure.csv);
     }
 }
 
 #[test]
-fn what_has_no_data_is_skipped_with_a_message() {
+fn a_figure_without_data_is_skipped_with_a_message() {
     let input = PlotInput {
         rows: &[],
         trials: &[],
@@ -162,14 +151,14 @@ fn what_has_no_data_is_skipped_with_a_message() {
         baseline: "lru",
         provenance: "",
     };
-    let figures = figures(&Kind::ALL, &input).expect("nothing is drawn");
+    let figures = figures(&FigureKind::ALL, &input);
     assert!(figures.drawn.is_empty());
     let kinds: Vec<&str> = figures
         .skipped
         .iter()
         .filter_map(|message| message.split(':').next())
         .collect();
-    assert_eq!(kinds, Kind::ALL.map(Kind::name));
+    assert_eq!(kinds, FigureKind::ALL.map(FigureKind::name));
 }
 
 #[test]
@@ -190,10 +179,8 @@ fn a_hit_ratio_over_sizes_is_ordered_by_size() {
 
 #[test]
 fn kinds_are_found_by_their_names() {
-    assert!(
-        Kind::ALL
-            .iter()
-            .all(|kind| Kind::find(kind.name()) == Some(*kind))
-    );
-    assert_eq!(Kind::find("pie"), None);
+    for kind in FigureKind::ALL {
+        assert_eq!(FigureKind::find(kind.name()), Some(kind));
+    }
+    assert_eq!(FigureKind::find("pie"), None);
 }

@@ -1,6 +1,7 @@
-//! One trial's folder.
+//! One trial's folder: written after the trial, read for figures and comparisons.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,89 +12,75 @@ use hdrhistogram::serialization::interval_log::{
     IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
 };
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
-use polars::prelude::{DataFrame, PolarsError};
 use serde::Serialize;
 
-use super::{
-    Result, StoreError, column, create_folder, damaged, frame, integers, json, json_lines, parquet,
-    parse, read, strings,
-};
+use super::{Result, StoreError, damaged, parquet_error, parse, read_json};
 use crate::files;
-use crate::record::{CacheTrace, Manifest, MetricRow, OpClass, SeriesPoint, TrialResult};
+use crate::folders::{HistogramName, TrialFolder};
+use crate::formats::parquet::{self, Frame, ParquetError, Values};
+use crate::formats::{json, json_lines};
+use crate::record::{
+    CacheTrace, Manifest, MetricRow, OpClass, PhaseMeasure, SeriesPoint, TrialResult,
+};
 
 /// A trial read back.
 pub struct StoredTrial {
-    /// What it was.
+    /// What the trial was.
     pub manifest: Manifest,
     /// Its metrics.
     pub rows: Vec<MetricRow>,
-    /// Its slices by phase.
+    /// Its slices of time, by phase.
     pub series: BTreeMap<String, Vec<SeriesPoint>>,
-    /// Latency in nanoseconds from the intended start, by phase and class.
-    pub latency: BTreeMap<(String, OpClass), Histogram<u64>>,
-    /// Latency in nanoseconds from the actual start; empty in a closed loop.
-    pub service: BTreeMap<(String, OpClass), Histogram<u64>>,
+    /// Latencies in nanoseconds from the intended start.
+    pub latency: BTreeMap<HistogramKey, Histogram<u64>>,
+    /// Latencies in nanoseconds from the actual start; empty in a closed loop.
+    pub service: BTreeMap<HistogramKey, Histogram<u64>>,
 }
 
-/// Writes a trial's results into `folder`, which must exist; `DONE` is the caller's.
+/// A phase and a class of operations.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HistogramKey {
+    /// The phase.
+    pub phase: String,
+    /// The class.
+    pub class: OpClass,
+}
+
+/// A trial's metrics read back, without its series and histograms.
+pub(super) struct StoredMetrics {
+    pub(super) manifest: Manifest,
+    pub(super) rows: Vec<MetricRow>,
+}
+
+/// Writes a trial's results into `folder`, which must exist. The caller writes the mark `DONE`.
 ///
 /// # Errors
-/// [`StoreError::PhaseName`], or [`StoreError::Io`].
-pub fn write_trial(folder: &Path, trial: &TrialResult, rows: &[MetricRow]) -> Result<()> {
-    let latency = folder.join("latency");
-    create_folder(&latency)?;
-    files::write(&folder.join("manifest.json"), &json(&trial.manifest))?;
-    files::write(&folder.join("metrics.jsonl"), &json_lines(rows))?;
-    let path = folder.join("series.parquet");
-    files::write(
-        &path,
-        &parquet(series_frame(trial)).map_err(|error| damaged(&path, error))?,
-    )?;
-    let mut events = Vec::new();
+/// [`StoreError::PhaseName`], or [`StoreError::File`].
+pub fn write_trial(folder: &TrialFolder, trial: &TrialResult, rows: &[MetricRow]) -> Result<()> {
+    files::create_folder(&folder.latency())?;
+    files::write(&folder.manifest(), json(&trial.manifest).as_bytes())?;
+    files::write(&folder.metrics(), json_lines(rows).as_bytes())?;
+    let path = folder.series();
+    let series = series_parquet(trial).map_err(|error| parquet_error(&path, error))?;
+    files::write(&path, &series)?;
+    let mut events = String::new();
     for phase in &trial.phases {
         check_phase_name(&phase.name)?;
         let line = |event| EventLine {
             phase: &phase.name,
             event,
         };
-        events.extend(json_lines(
-            &phase.events.iter().map(line).collect::<Vec<_>>(),
-        ));
-        for (kind, histograms) in [("hlog", &phase.latency), ("service.hlog", &phase.service)] {
-            for (class, histogram) in histograms {
-                let path = latency.join(format!("{}.{}.{kind}", phase.name, class.name()));
-                let log = histogram_log(histogram, phase.nanos)
-                    .map_err(|message| damaged(&path, message))?;
-                files::write(&path, &log)?;
-            }
-        }
+        events += &json_lines(phase.events.iter().map(line));
+        write_histograms(folder, phase)?;
     }
-    files::write(&folder.join("events.jsonl"), &events)?;
+    files::write(&folder.events(), events.as_bytes())?;
     match &trial.cache_trace {
-        Some(recorded) => write_cache_trace(&folder.join("cache.aurat.zst"), recorded),
+        Some(recorded) => write_cache_trace(&folder.cache_trace(), recorded),
         None => Ok(()),
     }
 }
 
-fn write_cache_trace(path: &Path, recorded: &CacheTrace) -> Result<()> {
-    let written = || {
-        let output = zstd::Encoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)?;
-        let contents = Contents {
-            sizes: true,
-            times: true,
-            details: true,
-        };
-        let mut writer = TraceWriter::new(output, contents, recorded.rate)?;
-        recorded
-            .records
-            .iter()
-            .try_for_each(|record| writer.push(record))?;
-        writer.finish()?.finish()
-    };
-    let bytes = written().map_err(|error: std::io::Error| damaged(path, error))?;
-    Ok(files::write(path, &bytes)?)
-}
-
+/// One line of `events.jsonl`.
 #[derive(Serialize)]
 struct EventLine<'a> {
     phase: &'a str,
@@ -103,79 +90,130 @@ struct EventLine<'a> {
 
 fn check_phase_name(name: &str) -> Result<()> {
     let lawful = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    match (1..=64).contains(&name.len()) && name.bytes().all(lawful) {
-        true => Ok(()),
-        false => Err(StoreError::PhaseName(name.to_owned())),
+    if (1..=64).contains(&name.len()) && name.bytes().all(lawful) {
+        Ok(())
+    } else {
+        Err(StoreError::PhaseName(name.to_owned()))
     }
 }
 
-type SeriesField = (
-    &'static str,
-    fn(&SeriesPoint) -> u64,
-    fn(&mut SeriesPoint, u64),
-);
+fn write_histograms(folder: &TrialFolder, phase: &PhaseMeasure) -> Result<()> {
+    for (service, histograms) in [(false, &phase.latency), (true, &phase.service)] {
+        for (class, histogram) in histograms {
+            let path = folder.histogram(&HistogramName {
+                phase: phase.name.clone(),
+                class: *class,
+                service,
+            });
+            let log =
+                histogram_log(histogram, phase.nanos).map_err(|message| damaged(&path, message))?;
+            files::write(&path, &log)?;
+        }
+    }
+    Ok(())
+}
 
-/// The columns of `series.parquet` after the phase.
-const SERIES: [SeriesField; 8] = [
-    (
-        "at_nanos",
-        |slice| slice.at_nanos,
-        |slice, value| slice.at_nanos = value,
-    ),
-    (
-        "nanos",
-        |slice| slice.nanos,
-        |slice, value| slice.nanos = value,
-    ),
-    (
-        "operations",
-        |slice| slice.operations,
-        |slice, value| slice.operations = value,
-    ),
-    (
-        "latency_p99_nanos",
-        |slice| slice.latency_p99_nanos,
-        |slice, value| slice.latency_p99_nanos = value,
-    ),
-    (
-        "stall_nanos",
-        |slice| slice.stall_nanos,
-        |slice, value| slice.stall_nanos = value,
-    ),
-    (
-        "cache_hits",
-        |slice| slice.cache_hits,
-        |slice, value| slice.cache_hits = value,
-    ),
-    (
-        "cache_misses",
-        |slice| slice.cache_misses,
-        |slice, value| slice.cache_misses = value,
-    ),
-    (
-        "background_write_bytes",
-        |slice| slice.background_write_bytes,
-        |slice, value| slice.background_write_bytes = value,
-    ),
+fn write_cache_trace(path: &Path, recorded: &CacheTrace) -> Result<()> {
+    let bytes = cache_trace_bytes(recorded).map_err(|error| damaged(path, error))?;
+    Ok(files::write(path, &bytes)?)
+}
+
+fn cache_trace_bytes(recorded: &CacheTrace) -> io::Result<Vec<u8>> {
+    let output = zstd::Encoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)?;
+    let contents = Contents {
+        sizes: true,
+        times: true,
+        details: true,
+    };
+    let mut writer = TraceWriter::new(output, contents, recorded.rate)?;
+    for record in &recorded.records {
+        writer.push(record)?;
+    }
+    writer.finish()?.finish()
+}
+
+/// A column of `series.parquet`: its name, and the field of a slice.
+struct SeriesColumn {
+    name: &'static str,
+    field: fn(&mut SeriesPoint) -> &mut u64,
+}
+
+/// The columns of `series.parquet` after `phase`.
+const SERIES: [SeriesColumn; 8] = [
+    SeriesColumn {
+        name: "at_nanos",
+        field: |slice| &mut slice.at_nanos,
+    },
+    SeriesColumn {
+        name: "nanos",
+        field: |slice| &mut slice.nanos,
+    },
+    SeriesColumn {
+        name: "operations",
+        field: |slice| &mut slice.operations,
+    },
+    SeriesColumn {
+        name: "latency_p99_nanos",
+        field: |slice| &mut slice.latency_p99_nanos,
+    },
+    SeriesColumn {
+        name: "stall_nanos",
+        field: |slice| &mut slice.stall_nanos,
+    },
+    SeriesColumn {
+        name: "cache_hits",
+        field: |slice| &mut slice.cache_hits,
+    },
+    SeriesColumn {
+        name: "cache_misses",
+        field: |slice| &mut slice.cache_misses,
+    },
+    SeriesColumn {
+        name: "background_write_bytes",
+        field: |slice| &mut slice.background_write_bytes,
+    },
 ];
 
-fn series_frame(trial: &TrialResult) -> std::result::Result<DataFrame, PolarsError> {
-    let slices = || {
-        trial
-            .phases
-            .iter()
-            .flat_map(|phase| phase.series.iter().map(move |slice| (&phase.name, slice)))
-    };
-    let phases: Vec<&str> = slices().map(|(phase, _)| phase.as_str()).collect();
-    let mut columns = vec![column("phase", phases.as_slice())];
-    for (name, get, _) in SERIES {
-        let values: Vec<u64> = slices().map(|(_, slice)| get(slice)).collect();
-        columns.push(column(name, values.as_slice()));
+fn series_parquet(trial: &TrialResult) -> std::result::Result<Vec<u8>, ParquetError> {
+    let mut phases: Vec<String> = Vec::new();
+    let mut slices: Vec<SeriesPoint> = Vec::new();
+    for phase in &trial.phases {
+        for slice in &phase.series {
+            phases.push(phase.name.clone());
+            slices.push(*slice);
+        }
     }
-    DataFrame::new(phases.len(), columns)
+    let mut columns = vec![("phase", Values::texts(phases.into_iter()))];
+    for SeriesColumn { name, field } in SERIES {
+        let values = slices.iter_mut().map(|slice| *field(slice));
+        columns.push((name, Values::counts(values)));
+    }
+    parquet::write(&columns)
 }
 
-/// One interval that starts at 0, so that the bytes do not depend on when the trial ran.
+fn read_series(path: &Path) -> Result<BTreeMap<String, Vec<SeriesPoint>>> {
+    let mut series: BTreeMap<String, Vec<SeriesPoint>> = BTreeMap::new();
+    let rows = read_slices(path).map_err(|error| parquet_error(path, error))?;
+    for (phase, slice) in rows {
+        series.entry(phase).or_default().push(slice);
+    }
+    Ok(series)
+}
+
+fn read_slices(path: &Path) -> std::result::Result<Vec<(String, SeriesPoint)>, ParquetError> {
+    let frame = Frame::read(path)?;
+    let phases = frame.texts("phase")?;
+    let mut slices = vec![SeriesPoint::default(); phases.len()];
+    for SeriesColumn { name, field } in SERIES {
+        for (slice, value) in slices.iter_mut().zip(frame.counts(name)?) {
+            *field(slice) = value.unwrap_or_default();
+        }
+    }
+    Ok(phases.into_iter().zip(slices).collect())
+}
+
+/// Encodes a histogram as a log of one interval that starts at 0, so that the bytes do not depend
+/// on when the trial ran.
 fn histogram_log(histogram: &Histogram<u64>, nanos: u64) -> std::result::Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
@@ -190,13 +228,12 @@ fn histogram_log(histogram: &Histogram<u64>, nanos: u64) -> std::result::Result<
 }
 
 fn read_histogram(path: &Path) -> Result<Histogram<u64>> {
-    let bytes = read(path)?;
+    let bytes = files::read(path)?;
     for entry in IntervalLogIterator::new(&bytes) {
         let entry = entry.map_err(|error| damaged(path, format!("{error:?}")))?;
         if let LogEntry::Interval(interval) = entry {
-            let encoded = interval.encoded_histogram();
-            let decoded =
-                base64(encoded).ok_or_else(|| damaged(path, "the histogram is not base64"))?;
+            let decoded = base64(interval.encoded_histogram())
+                .ok_or_else(|| damaged(path, "the histogram is not base64"))?;
             return Deserializer::new()
                 .deserialize(&mut decoded.as_slice())
                 .map_err(|error| damaged(path, format!("{error:?}")));
@@ -233,128 +270,107 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 /// Reads a trial back.
 ///
 /// # Errors
-/// [`StoreError::Io`] or [`StoreError::Damaged`].
-pub fn read_trial(folder: &Path) -> Result<StoredTrial> {
-    let (manifest, rows) = read_metrics_of(folder)?;
+/// [`StoreError::File`] or [`StoreError::Damaged`].
+pub fn read_trial(folder: &TrialFolder) -> Result<StoredTrial> {
+    let StoredMetrics { manifest, rows } = read_metrics(folder)?;
     let mut trial = StoredTrial {
         manifest,
         rows,
-        series: read_series(&folder.join("series.parquet"))?,
+        series: read_series(&folder.series())?,
         latency: BTreeMap::new(),
         service: BTreeMap::new(),
     };
-    let latency = folder.join("latency");
-    for name in files::names(&latency)? {
-        let (stem, map) = match (
-            name.strip_suffix(".service.hlog"),
-            name.strip_suffix(".hlog"),
-        ) {
-            (Some(stem), _) => (stem, &mut trial.service),
-            (None, Some(stem)) => (stem, &mut trial.latency),
-            (None, None) => continue,
+    for file in files::names(&folder.latency())? {
+        if !file.ends_with(".hlog") {
+            continue;
+        }
+        let path = folder.latency().join(&file);
+        let name = HistogramName::parse(&file)
+            .ok_or_else(|| damaged(&path, "its name is not <phase>.<operation>.hlog"))?;
+        let histograms = if name.service {
+            &mut trial.service
+        } else {
+            &mut trial.latency
         };
-        let path = latency.join(&name);
-        let class = |name: &str| OpClass::ALL.into_iter().find(|class| class.name() == name);
-        let key = stem
-            .rsplit_once('.')
-            .and_then(|(phase, op)| Some((phase.to_owned(), class(op)?)));
-        let key = key.ok_or_else(|| damaged(&path, "its name is not <phase>.<operation>.hlog"))?;
-        map.insert(key, read_histogram(&path)?);
+        let key = HistogramKey {
+            phase: name.phase,
+            class: name.class,
+        };
+        histograms.insert(key, read_histogram(&path)?);
     }
     Ok(trial)
 }
 
-pub(super) fn read_metrics_of(folder: &Path) -> Result<(Manifest, Vec<MetricRow>)> {
-    let manifest = parse(
-        &folder.join("manifest.json"),
-        &read(&folder.join("manifest.json"))?,
-    )?;
-    let path = folder.join("metrics.jsonl");
-    let bytes = read(&path)?;
-    let lines = bytes
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty());
-    Ok((
-        manifest,
-        lines
-            .map(|line| parse(&path, line))
-            .collect::<Result<_>>()?,
-    ))
-}
-
-fn read_series(path: &Path) -> Result<BTreeMap<String, Vec<SeriesPoint>>> {
-    let frame = frame(path)?;
-    let phases = strings(path, &frame, "phase")?;
-    let mut slices = vec![SeriesPoint::default(); phases.len()];
-    for (name, _, set) in SERIES {
-        let values = integers(path, &frame, name)?;
-        slices
-            .iter_mut()
-            .zip(values)
-            .for_each(|(slice, value)| set(slice, value));
+/// Reads a trial's manifest and metrics.
+pub(super) fn read_metrics(folder: &TrialFolder) -> Result<StoredMetrics> {
+    let path = folder.metrics();
+    let mut rows = Vec::new();
+    for line in files::read(&path)?.split(|byte| *byte == b'\n') {
+        if !line.is_empty() {
+            rows.push(parse(&path, line)?);
+        }
     }
-    let mut series: BTreeMap<String, Vec<SeriesPoint>> = BTreeMap::new();
-    for (phase, slice) in phases.into_iter().zip(slices) {
-        series.entry(phase).or_default().push(slice);
-    }
-    Ok(series)
+    Ok(StoredMetrics {
+        manifest: read_json(&folder.manifest())?,
+        rows,
+    })
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::path::PathBuf;
-
     use super::*;
-    use crate::metrics::{derive, tests::sample};
+    use crate::folders::RunFolder;
+    use crate::metrics::derive;
+    use crate::testing::sample_trial;
 
     /// Writes a finished trial.
-    pub(in crate::store) fn write_sample(experiment: &Path, variant: &str, seed: u64) -> PathBuf {
-        let trial = sample(variant, seed, 1);
-        let folder = experiment.join("trials").join(&trial.manifest.id);
-        create_folder(&folder).expect("a temporary folder");
+    pub(in crate::store) fn write_sample(
+        experiment: &RunFolder,
+        variant: &str,
+        seed: u64,
+    ) -> TrialFolder {
+        let trial = sample_trial(variant, seed, 1);
+        let folder = experiment.trial(&trial.manifest.id);
+        files::create_folder(folder.path()).expect("a temporary folder");
         write_trial(&folder, &trial, &derive(&trial)).expect("results are written");
-        files::write(&folder.join("DONE"), b"").expect("results are written");
+        files::write(&folder.done(), b"").expect("results are written");
         folder
     }
 
     #[test]
-    fn a_trial_comes_back_as_it_was() {
+    fn a_trial_reads_back_as_it_was() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
-        let trial = sample("lru", 3, 1);
-        let stored =
-            read_trial(&write_sample(temporary.path(), "lru", 3)).expect("it was just written");
+        let experiment = RunFolder::new(temporary.path());
+        let trial = sample_trial("lru", 3, 1);
+        let folder = write_sample(&experiment, "lru", 3);
+        let stored = read_trial(&folder).expect("it was just written");
         assert_eq!(stored.manifest, trial.manifest);
         assert_eq!(stored.rows, derive(&trial));
-        assert_eq!(stored.series["run"], trial.phases[0].series);
+        let phase = &trial.phases[0];
+        assert_eq!(stored.series["run"], phase.series);
         for class in OpClass::ALL {
-            let key = ("run".to_owned(), class);
-            assert_eq!(
-                stored.latency[&key],
-                trial.phases[0].latency[&class],
-                "{}",
-                class.name()
-            );
-            assert_eq!(
-                stored.service[&key],
-                trial.phases[0].service[&class],
-                "{}",
-                class.name()
-            );
+            let key = HistogramKey {
+                phase: "run".to_owned(),
+                class,
+            };
+            let name = class.name();
+            assert_eq!(stored.latency[&key], phase.latency[&class], "{name}");
+            assert_eq!(stored.service[&key], phase.service[&class], "{name}");
         }
     }
 
     #[test]
     fn damage_is_named_and_never_a_panic() {
         let temporary = tempfile::tempdir().expect("a folder");
-        let folder = write_sample(temporary.path(), "lru", 0);
+        let folder = write_sample(&RunFolder::new(temporary.path()), "lru", 0);
         for file in [
             "manifest.json",
             "metrics.jsonl",
             "series.parquet",
             "latency/run.read.hlog",
         ] {
-            let path = folder.join(file);
-            let whole = read(&path).expect("it was written");
+            let path = folder.path().join(file);
+            let whole = files::read(&path).expect("it was written");
             files::write(&path, &whole[..whole.len() / 2]).expect("it can be cut");
             let error = read_trial(&folder)
                 .map(|_| ())
@@ -369,11 +385,12 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_phase_that_is_no_file_name_is_refused() {
+    fn a_phase_whose_name_is_a_path_is_refused() {
         let temporary = tempfile::tempdir().expect("a folder");
-        let mut trial = sample("lru", 0, 1);
+        let mut trial = sample_trial("lru", 0, 1);
         trial.phases[0].name = "../run".to_owned();
-        let error = write_trial(temporary.path(), &trial, &[]).expect_err("a path is no name");
+        let error = write_trial(&TrialFolder::new(temporary.path()), &trial, &[])
+            .expect_err("a path is no name");
         assert!(matches!(error, StoreError::PhaseName(name) if name == "../run"));
     }
 
@@ -388,9 +405,8 @@ pub(super) mod tests {
         ] {
             assert_eq!(base64(text).as_deref(), Some(plain.as_bytes()), "{text}");
         }
-        assert_eq!(
-            (base64("Zg="), base64("Zg=!"), base64("====")),
-            (None, None, None)
-        );
+        for bad in ["Zg=", "Zg=!", "===="] {
+            assert_eq!(base64(bad), None, "{bad}");
+        }
     }
 }

@@ -5,181 +5,195 @@ use std::sync::Arc;
 
 use aura_engine::env::Clock;
 use aura_engine::{AuraEngine, Direction, Engine, Range};
-use aura_workloads::{Acknowledged, KeyRef, Op, OpStream, Schedule};
+use aura_workloads::{Acknowledged, Direction as ScanDirection, KeyRef, Op, OpStream, Schedule};
 use hdrhistogram::Histogram;
 
 use super::TrialError;
 use super::series::{Sampler, Slices};
 use crate::record::OpClass;
 
-/// Into how many parts an open loop's operations are cut to see whether its backlog grows: the last three are its last
-/// third.
+/// Parts into which an open loop's operations are divided, to see whether its backlog grows.
 const BACKLOG_PARTS: usize = 9;
 
+/// The parts that are the last third.
+const LAST_THIRD: usize = BACKLOG_PARTS / 3;
+
 /// What the clients of a phase share.
-pub(super) struct Shared {
+pub(super) struct PhaseContext {
     pub(super) engine: AuraEngine,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) acknowledged: Arc<Acknowledged>,
     pub(super) sampler: Sampler,
-    /// When the phase began, by the clock.
+    /// The clock at the phase's start.
     pub(super) start: u64,
     /// Whether a read may find nothing: some phase deletes.
     pub(super) may_miss: bool,
 }
 
-/// What a client has seen.
-pub(super) struct Seen {
+impl PhaseContext {
+    /// Nanoseconds since the phase's start.
+    fn now(&self) -> u64 {
+        self.clock.now() - self.start
+    }
+}
+
+/// What a client measured.
+pub(super) struct ClientReport {
     pub(super) latency: BTreeMap<OpClass, Histogram<u64>>,
     pub(super) service: BTreeMap<OpClass, Histogram<u64>>,
     pub(super) slices: Slices,
     pub(super) backlog: Backlog,
-    /// When its last operation ended, in nanoseconds since the phase began.
+    /// The end of its last operation, in nanoseconds from the phase's start.
     pub(super) end: u64,
 }
 
-impl Seen {
-    /// Adds another client's.
+impl ClientReport {
+    /// Adds the report of another client.
     pub(super) fn merge(&mut self, other: Self) {
-        for (mine, others) in [
-            (&mut self.latency, other.latency),
-            (&mut self.service, other.service),
-        ] {
-            for (class, histogram) in others {
-                match mine.get_mut(&class) {
-                    Some(mine) => *mine += histogram,
-                    None => drop(mine.insert(class, histogram)),
-                }
-            }
-        }
+        merge_histograms(&mut self.latency, other.latency);
+        merge_histograms(&mut self.service, other.service);
         self.slices.merge(other.slices);
         self.backlog.merge(&other.backlog);
         self.end = self.end.max(other.end);
     }
 }
 
+fn merge_histograms(
+    mine: &mut BTreeMap<OpClass, Histogram<u64>>,
+    others: BTreeMap<OpClass, Histogram<u64>>,
+) {
+    for (class, histogram) in others {
+        match mine.get_mut(&class) {
+            Some(mine) => *mine += histogram,
+            None => drop(mine.insert(class, histogram)),
+        }
+    }
+}
+
 /// How far an open loop's clients are behind, over the course of the phase.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Backlog {
-    /// For each part of the operations: nanoseconds behind, summed, and how many operations.
-    parts: [(u128, u64); BACKLOG_PARTS],
+    parts: [BacklogPart; BACKLOG_PARTS],
+}
+
+/// The backlog over one part of the operations.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct BacklogPart {
+    /// Nanoseconds behind, summed over the operations.
+    behind: u128,
+    operations: u64,
+}
+
+impl BacklogPart {
+    fn mean(&self) -> f64 {
+        self.behind as f64 / self.operations.max(1) as f64
+    }
 }
 
 impl Backlog {
+    /// Notes how far behind the operation after the first `done` of `total` begins.
     fn record(&mut self, done: u64, total: u64, behind: u64) {
         let part = (u128::from(done) * BACKLOG_PARTS as u128 / u128::from(total.max(1))) as usize;
-        let (sum, operations) = &mut self.parts[part.min(BACKLOG_PARTS - 1)];
-        *sum += u128::from(behind);
-        *operations += 1;
+        let part = &mut self.parts[part.min(BACKLOG_PARTS - 1)];
+        part.behind += u128::from(behind);
+        part.operations += 1;
     }
 
     fn merge(&mut self, other: &Self) {
         for (mine, others) in self.parts.iter_mut().zip(&other.parts) {
-            *mine = (mine.0 + others.0, mine.1 + others.1);
+            mine.behind += others.behind;
+            mine.operations += others.operations;
         }
     }
 
-    /// Whether it grew over the last third of a phase of `nanos`: from part to part, and by more than a hundredth of
-    /// that third, so that the jitter of a loop that keeps up does not count.
+    /// Whether the backlog grew over the last third of a phase of `nanos`: from part to part, and
+    /// by more than a hundredth of that third, so that the jitter of a loop that keeps up does not
+    /// count.
     pub(super) fn grows(&self, nanos: u64) -> bool {
-        let means: Vec<f64> = self
-            .parts
-            .iter()
-            .map(|(sum, operations)| *sum as f64 / (*operations).max(1) as f64)
-            .collect();
-        let third = &means[BACKLOG_PARTS - 3..];
-        let rises = third.windows(2).all(|pair| pair[0] < pair[1]);
-        rises && third[2] - third[0] > nanos as f64 / 300.0
+        let third = &self.parts[BACKLOG_PARTS - LAST_THIRD..];
+        let rises = third.windows(2).all(|pair| pair[0].mean() < pair[1].mean());
+        let growth = third[LAST_THIRD - 1].mean() - third[0].mean();
+        rises && growth > nanos as f64 / 300.0
     }
 }
 
-/// Latencies by class, in an array while the client runs: the map is made at the end.
-struct Recorder {
-    latency: [Histogram<u64>; OpClass::ALL.len()],
-    service: [Histogram<u64>; OpClass::ALL.len()],
-}
+/// Latencies by class, in an array while the client runs; the map is made at the end.
+struct Latencies([Histogram<u64>; OpClass::ALL.len()]);
 
-impl Recorder {
+impl Latencies {
     fn new() -> Self {
-        let empty =
-            || std::array::from_fn(|_| Histogram::new(3).expect("three digits are allowed"));
-        Self {
-            latency: empty(),
-            service: empty(),
-        }
+        Self(std::array::from_fn(|_| {
+            Histogram::new(3).expect("three digits are allowed")
+        }))
+    }
+
+    fn record(&mut self, class: OpClass, nanos: u64) {
+        self.0[class as usize]
+            .record(nanos)
+            .expect("a growing histogram takes every value");
+    }
+
+    fn by_class(self) -> BTreeMap<OpClass, Histogram<u64>> {
+        OpClass::ALL
+            .into_iter()
+            .zip(self.0)
+            .filter(|(_, histogram)| !histogram.is_empty())
+            .collect()
     }
 }
 
-fn record(histograms: &mut [Histogram<u64>], class: OpClass, nanos: u64) {
-    histograms[class as usize]
-        .record(nanos)
-        .expect("a growing histogram takes every value");
-}
-
-fn by_class(histograms: [Histogram<u64>; OpClass::ALL.len()]) -> BTreeMap<OpClass, Histogram<u64>> {
-    OpClass::ALL
-        .into_iter()
-        .zip(histograms)
-        .filter(|(_, histogram)| !histogram.is_empty())
-        .collect()
-}
-
-/// Does all operations of `stream`, each at its time in `schedule` or as soon as the one before has ended.
+/// Does all operations of `stream`, each at its time in `schedule`, or without one as soon as the
+/// last has ended.
 pub(super) async fn run(
-    shared: &Shared,
+    context: &PhaseContext,
     mut stream: OpStream,
     mut schedule: Option<Schedule>,
     slices: usize,
-) -> Result<Seen, TrialError> {
-    let Shared {
-        engine,
-        clock,
-        acknowledged,
-        sampler,
-        start,
-        ..
-    } = shared;
+) -> Result<ClientReport, TrialError> {
     let total = stream.remaining();
-    let mut recorder = Recorder::new();
-    let (mut slices, mut backlog, mut end, mut done) =
-        (Slices::new(slices), Backlog::default(), 0, 0);
-    while let Some(op) = stream.next(acknowledged) {
-        let mut begun = clock.now() - start;
+    let mut latency = Latencies::new();
+    let mut service = Latencies::new();
+    let mut slices = Slices::new(slices);
+    let mut backlog = Backlog::default();
+    let mut end = 0;
+    let mut done = 0;
+    while let Some(op) = stream.next(&context.acknowledged) {
+        let mut begun = context.now();
         let mut intended = begun;
         if let Some(time) = schedule.as_mut().and_then(Iterator::next) {
             intended = time;
             if intended > begun {
-                clock.sleep(intended - begun).await;
-                begun = clock.now() - start;
+                context.clock.sleep(intended - begun).await;
+                begun = context.now();
             }
             backlog.record(done, total, begun.saturating_sub(intended));
         }
-        let class = perform(shared, op).await?;
-        clock.settle().await;
-        end = clock.now() - start;
+        let class = perform(context, op).await?;
+        context.clock.settle().await;
+        end = context.now();
         done += 1;
-        record(&mut recorder.latency, class, end.saturating_sub(intended));
+        latency.record(class, end.saturating_sub(intended));
         if schedule.is_some() {
-            record(&mut recorder.service, class, end - begun);
+            service.record(class, end - begun);
         }
         slices.record(end, end.saturating_sub(intended));
-        sampler.tick(end, || engine.metrics().counts);
+        let counts = || context.engine.metrics().counts;
+        context.sampler.tick(end, counts);
     }
-    let (latency, service) = (by_class(recorder.latency), by_class(recorder.service));
-    Ok(Seen {
-        latency,
-        service,
+    Ok(ClientReport {
+        latency: latency.by_class(),
+        service: service.by_class(),
         slices,
         backlog,
         end,
     })
 }
 
-async fn perform(shared: &Shared, op: Op<'_>) -> Result<OpClass, TrialError> {
-    let engine = &shared.engine;
+async fn perform(context: &PhaseContext, op: Op<'_>) -> Result<OpClass, TrialError> {
+    let engine = &context.engine;
     match op {
         Op::Read { key } => {
-            read(shared, key).await?;
+            read(context, key).await?;
             Ok(OpClass::Read)
         }
         Op::Update { key, value } => {
@@ -188,7 +202,7 @@ async fn perform(shared: &Shared, op: Op<'_>) -> Result<OpClass, TrialError> {
         }
         Op::Insert { key, value } => {
             engine.put(key.bytes, value).await?;
-            shared.acknowledged.acknowledge(key.number);
+            context.acknowledged.acknowledge(key.number);
             Ok(OpClass::Write)
         }
         Op::Scan {
@@ -200,7 +214,7 @@ async fn perform(shared: &Shared, op: Op<'_>) -> Result<OpClass, TrialError> {
             Ok(OpClass::Scan)
         }
         Op::ReadModifyWrite { key, value } => {
-            read(shared, key).await?;
+            read(context, key).await?;
             engine.put(key.bytes, value).await?;
             Ok(OpClass::ReadModifyWrite)
         }
@@ -211,29 +225,27 @@ async fn perform(shared: &Shared, op: Op<'_>) -> Result<OpClass, TrialError> {
     }
 }
 
-/// A point read. Streams ask only for keys whose writes were acknowledged, so nothing is a wrong answer.
-async fn read(shared: &Shared, key: KeyRef<'_>) -> Result<(), TrialError> {
-    match shared.engine.get(key.bytes).await? {
-        None if !shared.may_miss => Err(TrialError::Lost {
-            key: String::from_utf8_lossy(key.bytes).into_owned(),
-        }),
-        _ => Ok(()),
+/// Does a point read. Streams read only keys whose writes were acknowledged, so finding nothing is
+/// a wrong answer.
+async fn read(context: &PhaseContext, key: KeyRef<'_>) -> Result<(), TrialError> {
+    let found = context.engine.get(key.bytes).await?.is_some();
+    if found || context.may_miss {
+        return Ok(());
     }
+    Err(TrialError::Lost {
+        key: String::from_utf8_lossy(key.bytes).into_owned(),
+    })
 }
 
 async fn scan(
     engine: &AuraEngine,
     key: KeyRef<'_>,
     length: u32,
-    direction: aura_workloads::Direction,
+    direction: ScanDirection,
 ) -> Result<(), TrialError> {
     let rows = match direction {
-        aura_workloads::Direction::Forward => {
-            engine.scan(Range::from(key.bytes), Direction::Forward)
-        }
-        aura_workloads::Direction::Reverse => {
-            engine.scan(Range::to_inclusive(key.bytes), Direction::Reverse)
-        }
+        ScanDirection::Forward => engine.scan(Range::from(key.bytes), Direction::Forward),
+        ScanDirection::Reverse => engine.scan(Range::to_inclusive(key.bytes), Direction::Reverse),
     };
     let mut rows = rows.limit(length as usize);
     while rows.next().await?.is_some() {}
@@ -244,29 +256,26 @@ async fn scan(
 mod tests {
     use super::*;
 
+    /// The backlog of 900 operations, a microsecond apart.
     fn backlog(behind: impl Fn(u64) -> u64) -> Backlog {
         let mut backlog = Backlog::default();
-        (0..900).for_each(|number| backlog.record(number, 900, behind(number)));
+        for number in 0..900 {
+            backlog.record(number, 900, behind(number));
+        }
         backlog
     }
 
     #[test]
     fn a_backlog_that_grows_to_the_end_is_an_overload() {
-        // 900 operations a microsecond apart, each of which takes 3 % longer than that.
+        // Each operation takes 3 % longer than the pause to the next one.
         assert!(backlog(|number| number * 30).grows(900_000));
     }
 
     #[test]
-    fn a_backlog_that_is_worked_off_or_small_is_none() {
+    fn a_backlog_that_is_worked_off_or_small_is_no_overload() {
         assert!(!backlog(|_| 0).grows(900_000));
         assert!(!backlog(|number| 5 + number % 7).grows(900_000));
-        assert!(
-            !backlog(|number| if number < 500 {
-                number * 1000
-            } else {
-                (900 - number) * 1000
-            })
-            .grows(900_000)
-        );
+        let rises_and_falls = |number: u64| number.min(900 - number) * 1000;
+        assert!(!backlog(rises_and_falls).grows(900_000));
     }
 }

@@ -1,25 +1,27 @@
-//! A phase over time, in equal slices, though nobody knows beforehand how long it takes.
+//! A phase over time, in equal slices, though its length is unknown beforehand.
 //!
-//! Slices start short. When there would be too many, neighbours are merged and all are twice as long; so any phase ends
-//! with between half of the allowed number and all of it. Each client keeps slices of its own, without a lock; engine
-//! counters are sampled by whichever client is the first to end an operation after a sample is due.
+//! Slices start short. When there are too many, neighbours are merged and all become twice as long,
+//! so any phase ends with between half of the allowed number and all of it. Each client keeps
+//! slices of its own, without a lock. The engine's counters are sampled by whichever client first
+//! ends an operation after a sample is due.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aura_engine::Counts;
 use hdrhistogram::Histogram;
 
 use crate::record::SeriesPoint;
 
-/// How long slices and the pauses between samples are at first: a few operations.
+/// The length of slices, and of the pauses between samples, at first: a few operations.
 const FIRST_NANOS: u64 = 1 << 16;
 
-/// Samples of counters for every slice, so that one lies near each slice's end.
+/// Samples of counters per slice, so that one lies near each slice's end.
 const SAMPLES_PER_SLICE: usize = 4;
 
 /// One client's slices.
 pub(super) struct Slices {
+    /// The length of each.
     nanos: u64,
     allowed: usize,
     slices: Vec<Slice>,
@@ -33,7 +35,7 @@ fn slice() -> Slice {
 }
 
 impl Slices {
-    /// At most `allowed` slices.
+    /// Starts with no slice; at most `allowed` will be kept.
     pub(super) fn new(allowed: usize) -> Self {
         Self {
             nanos: FIRST_NANOS,
@@ -42,7 +44,7 @@ impl Slices {
         }
     }
 
-    /// Books an operation that ended `at` nanoseconds after the phase began. O(1) amortised.
+    /// Adds an operation that ended `at` nanoseconds after the phase's start. O(1) amortised.
     pub(super) fn record(&mut self, at: u64, latency: u64) {
         while at / self.nanos >= self.allowed as u64 {
             self.fold();
@@ -68,7 +70,7 @@ impl Slices {
         }
     }
 
-    /// Adds another client's.
+    /// Adds the slices of another client.
     pub(super) fn merge(&mut self, mut other: Self) {
         while self.nanos < other.nanos {
             self.fold();
@@ -84,144 +86,170 @@ impl Slices {
         }
     }
 
-    /// The series of a phase of `nanos`, whose counters went as `samples` say.
+    /// Returns the series of a phase of `nanos`, with the counters that `samples` give.
     pub(super) fn points(mut self, nanos: u64, samples: &[Sample]) -> Vec<SeriesPoint> {
         while nanos.div_ceil(self.nanos) > self.allowed as u64 {
             self.fold();
         }
         let number = nanos.div_ceil(self.nanos) as usize;
         self.slices.resize_with(number, slice);
-        let mut before = at_time(samples, 0);
-        let point = |(number, slice): (usize, &Slice)| {
+        let mut before = Counters::at_time(samples, 0);
+        let mut points = Vec::with_capacity(number);
+        for (number, slice) in self.slices.iter().enumerate() {
             let at_nanos = number as u64 * self.nanos;
             let end = (at_nanos + self.nanos).min(nanos);
-            let after = at_time(samples, end);
-            let [
-                stall_nanos,
-                cache_hits,
-                cache_misses,
-                background_write_bytes,
-            ] = std::array::from_fn(|counter| after[counter] - before[counter]);
-            before = after;
-            SeriesPoint {
+            let after = Counters::at_time(samples, end);
+            points.push(SeriesPoint {
                 at_nanos,
                 nanos: end - at_nanos,
                 operations: slice.len(),
                 latency_p99_nanos: slice.value_at_quantile(0.99),
-                stall_nanos,
-                cache_hits,
-                cache_misses,
-                background_write_bytes,
-            }
-        };
-        self.slices.iter().enumerate().map(point).collect()
+                stall_nanos: after.stall_nanos - before.stall_nanos,
+                cache_hits: after.cache_hits - before.cache_hits,
+                cache_misses: after.cache_misses - before.cache_misses,
+                background_write_bytes: after.background_write_bytes
+                    - before.background_write_bytes,
+            });
+            before = after;
+        }
+        points
     }
 }
 
-/// The counters that a series shows: stalled nanoseconds, cache hits, cache misses, background bytes written.
-type Shown = [u64; 4];
+/// The counters of the engine that a series shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counters {
+    stall_nanos: u64,
+    cache_hits: u64,
+    cache_misses: u64,
+    background_write_bytes: u64,
+}
 
-/// What the counters were at a time since the phase began.
+impl Counters {
+    fn of(counts: &Counts) -> Self {
+        Self {
+            stall_nanos: counts.stall_nanos,
+            cache_hits: counts.block_hits,
+            cache_misses: counts.block_misses,
+            background_write_bytes: counts.flush_bytes + counts.compaction_write_bytes,
+        }
+    }
+
+    /// The counters at a time: on the line between the samples before and after it.
+    fn at_time(samples: &[Sample], at: u64) -> Self {
+        let next = samples.partition_point(|sample| sample.at <= at);
+        let before = next.checked_sub(1).map(|before| samples[before]);
+        match (before, samples.get(next)) {
+            (Some(before), Some(after)) => Self::between(&before, after, at),
+            (Some(last), None) => last.counters,
+            (None, Some(first)) => first.counters,
+            (None, None) => Self::default(),
+        }
+    }
+
+    fn between(before: &Sample, after: &Sample, at: u64) -> Self {
+        let part = u128::from(at - before.at);
+        let whole = u128::from(after.at - before.at);
+        let on_the_line = |from: u64, to: u64| {
+            let rise = u128::from(to - from);
+            from + (rise * part / whole) as u64
+        };
+        let from = &before.counters;
+        let to = &after.counters;
+        Self {
+            stall_nanos: on_the_line(from.stall_nanos, to.stall_nanos),
+            cache_hits: on_the_line(from.cache_hits, to.cache_hits),
+            cache_misses: on_the_line(from.cache_misses, to.cache_misses),
+            background_write_bytes: on_the_line(
+                from.background_write_bytes,
+                to.background_write_bytes,
+            ),
+        }
+    }
+}
+
+/// The counters at a time since the phase's start.
 #[derive(Clone, Copy)]
 pub(super) struct Sample {
     at: u64,
-    shown: Shown,
+    counters: Counters,
 }
 
 impl Sample {
     pub(super) fn new(at: u64, counts: &Counts) -> Self {
-        let background = counts.flush_bytes + counts.compaction_write_bytes;
         Self {
             at,
-            shown: [
-                counts.stall_nanos,
-                counts.block_hits,
-                counts.block_misses,
-                background,
-            ],
+            counters: Counters::of(counts),
         }
     }
 }
 
-/// What the counters were at a time: on the line between the samples before and after it.
-fn at_time(samples: &[Sample], at: u64) -> Shown {
-    let next = samples.partition_point(|sample| sample.at <= at);
-    match (
-        next.checked_sub(1).map(|before| samples[before]),
-        samples.get(next),
-    ) {
-        (Some(before), Some(after)) => {
-            let (part, whole) = (u128::from(at - before.at), u128::from(after.at - before.at));
-            std::array::from_fn(|counter| {
-                let rise = u128::from(after.shown[counter] - before.shown[counter]);
-                before.shown[counter] + (rise * part / whole) as u64
-            })
-        }
-        (Some(last), None) => last.shown,
-        (None, first) => first.map(|first| first.shown).unwrap_or_default(),
-    }
-}
-
-/// The samples of a phase, taken by all its clients.
+/// Takes the samples of a phase, for all its clients.
 pub(super) struct Sampler {
-    /// When the next sample is due, in nanoseconds since the phase began.
+    /// The time of the next sample, in nanoseconds from the phase's start.
     due: AtomicU64,
     taken: Mutex<Taken>,
     allowed: usize,
 }
 
 struct Taken {
+    /// The pause between samples.
     every: u64,
     samples: Vec<Sample>,
 }
 
 impl Sampler {
-    /// Enough samples for `slices` slices; the first was taken at the phase's start.
+    /// Takes enough samples for `slices` slices; `first` is that of the phase's start.
     pub(super) fn new(slices: usize, first: Sample) -> Self {
-        let taken = Taken {
-            every: FIRST_NANOS,
-            samples: vec![first],
-        };
         Self {
             due: AtomicU64::new(FIRST_NANOS),
-            taken: Mutex::new(taken),
+            taken: Mutex::new(Taken {
+                every: FIRST_NANOS,
+                samples: vec![first],
+            }),
             allowed: slices * SAMPLES_PER_SLICE,
         }
     }
 
-    /// Takes a sample if one is due. One relaxed load where none is.
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a sample if one is due. Costs one relaxed load if not.
     pub(super) fn tick(&self, at: u64, counts: impl FnOnce() -> Counts) {
         if at < self.due.load(Ordering::Relaxed) {
             return;
         }
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another client may have been faster, or have come from a later moment.
-        if taken
-            .samples
-            .last()
-            .is_some_and(|last| at < last.at + taken.every)
-        {
+        let mut taken = self.taken();
+        // Another client may have been faster, or may be at a later time.
+        let last = taken.samples.last();
+        if last.is_some_and(|last| at < last.at + taken.every) {
             return;
         }
         taken.samples.push(Sample::new(at, &counts()));
         if taken.samples.len() > self.allowed {
-            let mut number = 0;
-            taken.samples.retain(|_| {
-                number += 1;
-                number % 2 == 1
-            });
-            taken.every *= 2;
+            taken.drop_every_second();
         }
         self.due.store(at + taken.every, Ordering::Relaxed);
     }
 
-    /// All samples, and the last one, taken at the phase's end.
+    /// Returns all samples, and `last`, which was taken at the phase's end.
     pub(super) fn finish(&self, last: Sample) -> Vec<Sample> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut samples = std::mem::take(&mut taken.samples);
+        let mut samples = std::mem::take(&mut self.taken().samples);
         samples.retain(|sample| sample.at < last.at);
         samples.push(last);
         samples
+    }
+}
+
+impl Taken {
+    fn drop_every_second(&mut self) {
+        let mut keep = false;
+        self.samples.retain(|_| {
+            keep = !keep;
+            keep
+        });
+        self.every *= 2;
     }
 }
 
@@ -234,34 +262,33 @@ mod tests {
         for nanos in [1_000_000, 77_777_777, 5_000_000_000, 1_000_000_000_000] {
             let mut slices = Slices::new(60);
             let step = nanos / 10_000;
-            (1..=10_000).for_each(|number| slices.record(number * step - 1, number));
+            for number in 1..=10_000 {
+                slices.record(number * step - 1, number);
+            }
             let points = slices.points(10_000 * step, &[]);
             assert!(
                 (30..=60).contains(&points.len()) || nanos < 60 * FIRST_NANOS,
                 "{} of {nanos}",
                 points.len()
             );
-            assert_eq!(
-                points.iter().map(|point| point.operations).sum::<u64>(),
-                10_000
-            );
-            assert_eq!(
-                points.iter().map(|point| point.nanos).sum::<u64>(),
-                10_000 * step
-            );
-            assert!(
-                points
-                    .windows(2)
-                    .all(|pair| pair[0].at_nanos + pair[0].nanos == pair[1].at_nanos)
-            );
+            let operations: u64 = points.iter().map(|point| point.operations).sum();
+            assert_eq!(operations, 10_000);
+            let length: u64 = points.iter().map(|point| point.nanos).sum();
+            assert_eq!(length, 10_000 * step);
+            for pair in points.windows(2) {
+                assert_eq!(pair[0].at_nanos + pair[0].nanos, pair[1].at_nanos);
+            }
         }
     }
 
     #[test]
     fn clients_of_different_pace_add_up() {
-        let (mut quick, mut slow) = (Slices::new(10), Slices::new(10));
-        (0..10).for_each(|number| quick.record(number * FIRST_NANOS, 100));
-        (0..10).for_each(|number| slow.record(number * 8 * FIRST_NANOS, 1_000_000));
+        let mut quick = Slices::new(10);
+        let mut slow = Slices::new(10);
+        for number in 0..10 {
+            quick.record(number * FIRST_NANOS, 100);
+            slow.record(number * 8 * FIRST_NANOS, 1_000_000);
+        }
         quick.merge(slow);
         let points = quick.points(80 * FIRST_NANOS, &[]);
         assert_eq!(points.len(), 10);
@@ -271,9 +298,12 @@ mod tests {
 
     #[test]
     fn counters_rise_between_samples() {
-        let sample = |at, hits| Sample {
+        let sample = |at, cache_hits| Sample {
             at,
-            shown: [0, hits, 0, 0],
+            counters: Counters {
+                cache_hits,
+                ..Counters::default()
+            },
         };
         let samples = [sample(0, 100), sample(10, 200), sample(30, 300)];
         for (at, hits) in [
@@ -284,28 +314,26 @@ mod tests {
             (30, 300),
             (99, 300),
         ] {
-            assert_eq!(at_time(&samples, at)[1], hits, "{at}");
+            assert_eq!(Counters::at_time(&samples, at).cache_hits, hits, "{at}");
         }
     }
 
     #[test]
     fn samples_thin_out() {
-        let sampler = Sampler::new(5, Sample::new(0, &Counts::default()));
-        for at in (0..10_000).map(|number| number * FIRST_NANOS) {
-            sampler.tick(at, || Counts {
-                block_hits: at,
-                ..Counts::default()
-            });
+        let counts = |block_hits| Counts {
+            block_hits,
+            ..Counts::default()
+        };
+        let sampler = Sampler::new(5, Sample::new(0, &counts(0)));
+        for number in 0..10_000 {
+            let at = number * FIRST_NANOS;
+            sampler.tick(at, || counts(at));
         }
         let end = 10_000 * FIRST_NANOS;
-        let samples = sampler.finish(Sample::new(
-            end,
-            &Counts {
-                block_hits: end,
-                ..Counts::default()
-            },
-        ));
+        let samples = sampler.finish(Sample::new(end, &counts(end)));
         assert!((10..=22).contains(&samples.len()), "{}", samples.len());
-        assert!(samples.iter().all(|sample| sample.at == sample.shown[1]));
+        for sample in samples {
+            assert_eq!(sample.at, sample.counters.cache_hits);
+        }
     }
 }

@@ -26,7 +26,7 @@ fn every_config_runs_small() {
             path.display()
         );
         let lab = Lab::new();
-        // Phases that name their own number of operations, at a hundredth of it.
+        // Phases with a number of operations of their own do a hundredth of it.
         let small = text.replace("0_000\nmix", "00\nmix");
         let name = path
             .file_name()
@@ -39,12 +39,12 @@ fn every_config_runs_small() {
             "workload.warm_up_operations=100",
         ];
         let sets: Vec<&str> = sets.iter().flat_map(|set| ["-s", *set]).collect();
-        let answer = lab.aura(&[&["run", name, "--seeds", "2"], sets.as_slice()].concat());
-        assert_eq!(answer.code, 0, "{name}: {}", answer.errors);
+        let ended = lab.aura(&[&["run", name, "--seeds", "2"], sets.as_slice()].concat());
+        assert_eq!(ended.code, 0, "{name}: {}", ended.errors);
         assert!(
-            answer.output.lines().count() > 3,
+            ended.output.lines().count() > 3,
             "{name} compares nothing:\n{}",
-            answer.output
+            ended.output
         );
         let run = lab.path("results").join(name.trim_end_matches(".toml"));
         for file in [

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::Lab;
 
-/// A database of 200 keys in one table, and 10 that are in its log alone.
+/// A database with 200 keys in one table, and 10 in its log only.
 fn database(lab: &Lab) -> PathBuf {
     let directory = lab.path("db");
     let world = DiskWorld::new(1).expect("a runtime");
@@ -29,30 +29,30 @@ fn database(lab: &Lab) -> PathBuf {
         }
         engine.close().await.expect("it can be closed");
     });
-    // A process that another test starts at this moment has the lock's file open until it becomes the command.
+    // A process that another test starts at this moment holds the lock's file open until it becomes
+    // the command.
     while world.env().fs.lock(&directory.join("LOCK")).is_err() {
         std::thread::yield_now();
     }
     directory
 }
 
-fn json(lab: &Lab, code: i32, arguments: &[&str]) -> Vec<Value> {
-    let answer = lab.aura(&[arguments, &["--format", "json"]].concat());
-    assert_eq!(answer.code, code, "{}{}", answer.output, answer.errors);
-    answer
-        .output
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect()
+/// The only row of a command that must end with 0.
+fn row(lab: &Lab, arguments: &[&str]) -> Value {
+    let mut rows = lab.json(0, arguments);
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    rows.remove(0)
 }
 
+/// The first file with an extension.
 fn file(directory: &Path, extension: &str) -> PathBuf {
-    let entries = fs::read_dir(directory)
-        .expect("a directory")
-        .map(|entry| entry.expect("readable").path());
-    let mut files: Vec<PathBuf> = entries
-        .filter(|path| path.extension().is_some_and(|it| it == extension))
-        .collect();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_some_and(|it| it == extension) {
+            files.push(path);
+        }
+    }
     files.sort();
     files.remove(0)
 }
@@ -61,40 +61,27 @@ fn file(directory: &Path, extension: &str) -> PathBuf {
 fn a_checkpoint_shares_its_tables_and_is_whole() {
     let lab = Lab::new();
     let directory = database(&lab);
-    let [before] = &json(&lab, 0, &["verify", "db"])[..] else {
-        panic!("one row")
-    };
-    assert_eq!(
-        (&before["rows"], &before["entries"], &before["log_records"]),
-        (&210.into(), &200.into(), &10.into())
-    );
+    let before = row(&lab, &["verify", "db"]);
+    assert_eq!(before["rows"], 210);
+    assert_eq!(before["entries"], 200);
+    assert_eq!(before["log_records"], 10);
     assert!(
         before["space_amplification"].as_f64() > Some(1.0),
         "{before}"
     );
-    let [copied] = &json(&lab, 0, &["checkpoint", "db", "copy"])[..] else {
-        panic!("one row")
-    };
-    assert_eq!(
-        (&copied["files_linked"], &copied["sequence"]),
-        (&2.into(), &210.into()),
-        "{copied}"
-    );
-    let settings = |directory: &Path| {
-        fs::read_to_string(directory.join("SETTINGS.json")).expect("they are there")
-    };
+    let copied = row(&lab, &["checkpoint", "db", "copy"]);
+    assert_eq!(copied["files_linked"], 2, "{copied}");
+    assert_eq!(copied["sequence"], 210, "{copied}");
+    let settings = fs::read_to_string(directory.join("SETTINGS.json")).expect("they are there");
     assert!(
-        settings(&directory).contains("\"seed\": 77"),
+        settings.contains("\"seed\": 77"),
         "it was opened under its own settings"
     );
     fs::remove_dir_all(&directory).expect("removable");
-    let [after] = &json(&lab, 0, &["verify", "copy"])[..] else {
-        panic!("one row")
-    };
-    assert_eq!(
-        (&after["rows"], &after["reachable_bytes"]),
-        (&before["rows"], &before["reachable_bytes"])
-    );
+    let after = row(&lab, &["verify", "copy"]);
+    for column in ["rows", "reachable_bytes"] {
+        assert_eq!(after[column], before[column], "{column}");
+    }
     lab.aura(&["checkpoint", "copy", "copy/inside"])
         .refuses(2, &["inside", "outside the database's own"]);
     lab.aura(&["checkpoint", "nowhere", "there"])
@@ -108,10 +95,7 @@ fn a_checkpoint_shares_its_tables_and_is_whole() {
 fn damage_is_named_and_what_is_sound_is_saved() {
     let lab = Lab::new();
     let directory = database(&lab);
-    assert!(
-        json(&lab, 0, &["repair", "db"]).is_empty(),
-        "nothing is lost"
-    );
+    assert!(lab.json(0, &["repair", "db"]).is_empty(), "nothing is lost");
     lab.aura(&["repair", "db", "--dry-run"])
         .refuses(0, &["nothing is wrong"]);
     let table = file(&directory, "sst");
@@ -126,12 +110,12 @@ fn damage_is_named_and_what_is_sound_is_saved() {
     let verified = lab.aura(&["verify", "db"]);
     assert_eq!(verified.code, 1);
     assert!(
-        verified.output.contains("offset 0") && verified.told().contains("aura repair"),
+        verified.output.contains("offset 0") && verified.said().contains("aura repair"),
         "{}",
         verified.output
     );
 
-    let planned = json(&lab, 1, &["repair", "db", "--dry-run"]);
+    let planned = lab.json(1, &["repair", "db", "--dry-run"]);
     let [loss] = &planned[..] else {
         panic!("{planned:?}")
     };
@@ -141,21 +125,16 @@ fn damage_is_named_and_what_is_sound_is_saved() {
             .is_some_and(|file| file.ends_with(name)),
         "{loss}"
     );
-    assert_eq!(
-        (&loss["offset"], &loss["first_key"]),
-        (&0.into(), &"key000".into())
-    );
-    let lost = loss["entries"].as_u64().expect("the index tells");
-    assert!(
-        lost > 10 && table.is_file() && !directory.join("lost").exists(),
-        "a dry run changes nothing"
-    );
-    assert_eq!(json(&lab, 0, &["repair", "db"]), planned);
-    assert!(directory.join("lost").join(name).is_file() && !table.exists());
-    let [after] = &json(&lab, 0, &["verify", "db"])[..] else {
-        panic!("one row")
-    };
-    assert_eq!(after["rows"], 210 - lost);
+    assert_eq!(loss["offset"], 0);
+    assert_eq!(loss["first_key"], "key000");
+    let lost = loss["entries"].as_u64().expect("the index knows");
+    assert!(lost > 10, "{loss}");
+    assert!(table.is_file(), "a dry run changes nothing");
+    assert!(!directory.join("lost").exists(), "a dry run moves nothing");
+    assert_eq!(lab.json(0, &["repair", "db"]), planned);
+    assert!(directory.join("lost").join(name).is_file());
+    assert!(!table.exists());
+    assert_eq!(row(&lab, &["verify", "db"])["rows"], 210 - lost);
 
     fs::remove_file(directory.join("CURRENT")).expect("removable");
     lab.aura(&["verify", "db"]).refuses(1, &["problems"]);
@@ -167,10 +146,7 @@ fn damage_is_named_and_what_is_sound_is_saved() {
             "moved to db/lost",
         ],
     );
-    let [after] = &json(&lab, 0, &["verify", "db"])[..] else {
-        panic!("one row")
-    };
-    assert_eq!(after["rows"], 210 - lost);
+    assert_eq!(row(&lab, &["verify", "db"])["rows"], 210 - lost);
     fs::create_dir(lab.path("empty")).expect("a folder");
     lab.aura(&["repair", "empty"])
         .refuses(2, &["empty is no database"]);

@@ -1,22 +1,22 @@
-//! What is wrong is said before anything runs: where it stands, and what was probably meant.
+//! Errors are reported before anything runs: where they stand, and what was probably meant.
 
 use crate::{Lab, SMALL};
 
-/// Runs `SMALL` with one line put in place of another.
-fn with(line: &str, instead: &str) -> crate::Answer {
+/// Runs `SMALL` with one line replaced by another.
+fn with(line: &str, instead: &str) -> crate::Ended {
     assert!(SMALL.contains(line), "{line}");
     let lab = Lab::new();
     lab.config("exp.toml", &SMALL.replacen(line, instead, 1));
-    let answer = lab.aura(&["run", "exp.toml"]);
+    let ended = lab.aura(&["run", "exp.toml"]);
     assert!(
         !lab.path("results").exists(),
-        "nothing is written before the config is known to be right"
+        "nothing is written before the config is checked"
     );
-    answer
+    ended
 }
 
 #[test]
-fn a_misspelt_key_is_told_with_its_place_and_the_nearest() {
+fn a_misspelt_key_is_reported_with_its_place_and_the_nearest() {
     with("memtable = ", "memtabel = ").refuses(
         2,
         &[
@@ -58,7 +58,7 @@ fn a_key_of_another_section_is_found_there() {
 }
 
 #[test]
-fn an_unknown_policy_is_told_with_those_there_are() {
+fn an_unknown_policy_is_reported_with_the_known_ones() {
     with(
         "engine.cache.eviction = \"sieve\"",
         "engine.cache.eviction = \"sive\"",
@@ -75,7 +75,7 @@ fn an_unknown_policy_is_told_with_those_there_are() {
 }
 
 #[test]
-fn an_unknown_parameter_is_told_with_those_there_are() {
+fn an_unknown_parameter_is_reported_with_the_known_ones() {
     with(
         "engine.cache.eviction = \"sieve\"",
         "engine.compaction.layout = { policy = \"leveled\", ration = 3 }",
@@ -97,7 +97,7 @@ fn an_unknown_parameter_is_told_with_those_there_are() {
 }
 
 #[test]
-fn values_out_of_range_are_pointed_at() {
+fn values_out_of_range_are_shown_at_their_place() {
     with("\"64KiB\"\ncache", "-5\ncache").refuses(2, &["`engine.memtable`", "exp.toml:14:12"]);
     with("\"64KiB\"\ncache", "\"12B\"\ncache")
         .refuses(2, &["`engine.memtable`", "outside", "exp.toml:14:12"]);
@@ -112,7 +112,7 @@ fn values_out_of_range_are_pointed_at() {
 }
 
 #[test]
-fn names_that_do_not_fit_together_are_told() {
+fn names_that_do_not_fit_together_are_reported() {
     with("baseline = \"lru\"", "baseline = \"lur\"").refuses(
         2,
         &["unknown variant `lur`", "nearest: `lru`", "exp.toml:3:12"],
@@ -137,7 +137,7 @@ fn names_that_do_not_fit_together_are_told() {
 }
 
 #[test]
-fn what_is_no_toml_or_json_is_pointed_at() {
+fn what_is_no_toml_or_json_is_shown_at_its_place() {
     with("seeds = 2", "seeds = ").refuses(2, &["not TOML", "exp.toml:4:"]);
     let lab = Lab::new();
     lab.config("exp.json", "{\n  \"seeds\": 2,\n  oops\n}\n");
@@ -158,7 +158,7 @@ fn what_is_no_toml_or_json_is_pointed_at() {
 }
 
 #[test]
-fn a_bad_set_is_told_with_the_argument() {
+fn a_bad_set_is_reported_with_the_argument() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);
     let refuses =

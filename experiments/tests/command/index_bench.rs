@@ -6,9 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{Answer, Lab};
+use crate::{Ended, Lab};
 
-/// Few look-ups, and a buffer that no cache would notice.
+/// Few look-ups, and a buffer that fits every cache.
 const QUICK: [&str; 6] = [
     "--lookups",
     "400",
@@ -18,20 +18,24 @@ const QUICK: [&str; 6] = [
     "64KiB",
 ];
 
-fn bench(lab: &Lab, arguments: &[&str]) -> Answer {
+fn bench(lab: &Lab, arguments: &[&str]) -> Ended {
     lab.aura(&[&["index-bench"], arguments, &QUICK].concat())
 }
 
-/// The rows, as JSON.
-fn rows(lab: &Lab, arguments: &[&str]) -> (Vec<Value>, String) {
-    let answer = bench(lab, &[arguments, &["--format", "json"]].concat());
-    assert_eq!(answer.code, 0, "{}", answer.errors);
-    let rows = answer
-        .output
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
-    (rows, answer.told())
+/// What a command that succeeded printed.
+struct Measured {
+    rows: Vec<Value>,
+    /// Its remarks.
+    said: String,
+}
+
+fn measured(lab: &Lab, arguments: &[&str]) -> Measured {
+    let ended = bench(lab, &[arguments, &["--format", "json"]].concat());
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    Measured {
+        rows: ended.rows(),
+        said: ended.said(),
+    }
 }
 
 fn words(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
@@ -46,7 +50,7 @@ fn every_model_is_measured_or_refused_with_a_reason_on_every_generated_set() {
         .map(|kind| format!("{}:3000", kind.name))
         .collect();
     let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
-    let (rows, _) = rows(&lab, &[&sets[..], &["--epsilon", "8,32"]].concat());
+    let rows = measured(&lab, &[&sets[..], &["--epsilon", "8,32"]].concat()).rows;
     for set in &sets {
         let folder = set.replace(':', "-");
         let here: Vec<&Value> = rows.iter().filter(|row| row["set"] == *folder).collect();
@@ -63,14 +67,11 @@ fn every_model_is_measured_or_refused_with_a_reason_on_every_generated_set() {
             );
         }
         for row in here {
-            let (refused, warm) = (row["refused"].as_str(), row["warm_ns_median"].as_f64());
-            assert!(
-                refused.is_some_and(|why| !why.is_empty()) != warm.is_some(),
-                "{row}"
-            );
-            if row["model"] == "greedy-plr" && refused.is_none() {
-                let (epsilon, error) = (row["epsilon"].as_f64(), row["error_max"].as_f64());
-                assert!(error <= epsilon.map(|epsilon| epsilon + 2.0), "{row}");
+            let refused = row["refused"].as_str().is_some_and(|why| !why.is_empty());
+            assert_ne!(refused, row["warm_ns_median"].is_f64(), "{row}");
+            if row["model"] == "greedy-plr" && !refused {
+                let allowed = row["epsilon"].as_f64().map(|epsilon| epsilon + 2.0);
+                assert!(row["error_max"].as_f64() <= allowed, "{row}");
             }
         }
         for file in [
@@ -93,134 +94,102 @@ fn every_model_is_measured_or_refused_with_a_reason_on_every_generated_set() {
 #[test]
 fn the_numbers_without_a_clock_are_those_of_the_arithmetic() {
     let lab = Lab::new();
-    let (rows, _) = rows(
-        &lab,
-        &[
-            "linear:3200",
-            "--models",
-            "greedy-plr",
-            "--epsilon",
-            "16",
-            "--block-keys",
-            "32",
-        ],
-    );
-    assert_eq!(rows.len(), 3, "two baselines and a model");
-    assert_eq!(
-        (&rows[0]["index_bytes"], &rows[0]["comparisons"]),
-        (&0.into(), &13.0.into()),
-        "a search among 3200"
-    );
+    let arguments = [
+        "linear:3200",
+        "--models",
+        "greedy-plr",
+        "--epsilon",
+        "16",
+        "--block-keys",
+        "32",
+    ];
+    let rows = measured(&lab, &arguments).rows;
+    let [whole, fence, plr] = &rows[..] else {
+        panic!("two baselines and a model: {rows:?}")
+    };
+    assert_eq!(whole["index_bytes"], 0);
+    assert_eq!(whole["comparisons"], 13.0, "a search among 3200");
     // A hundred blocks, 8 bytes each; a search among 100, and one among the 32 of a block.
-    assert_eq!(
-        (&rows[1]["index_bytes"], &rows[1]["bytes_per_key"]),
-        (&800.into(), &0.25.into())
-    );
-    assert_eq!(
-        (&rows[1]["model"], &rows[1]["warm_speed_against_fence"]),
-        (&"fence".into(), &1.0.into())
-    );
-    // 8 and 6 comparisons; those above the last block have only the first.
-    assert!(
-        rows[1]["comparisons"]
-            .as_f64()
-            .is_some_and(|mean| mean > 13.5 && mean <= 14.0),
-        "{}",
-        rows[1]
-    );
-    assert_eq!(
-        (&rows[2]["segments"], &rows[2]["epsilon"], &rows[2]["keys"]),
-        (&1.into(), &16.into(), &3200.into())
-    );
+    assert_eq!(fence["model"], "fence");
+    assert_eq!(fence["index_bytes"], 800);
+    assert_eq!(fence["bytes_per_key"], 0.25);
+    assert_eq!(fence["warm_speed_against_fence"], 1.0);
+    // 8 and 6 comparisons; queries above the last block need only the first.
+    let comparisons = fence["comparisons"].as_f64().expect("a mean");
+    assert!(comparisons > 13.5 && comparisons <= 14.0, "{fence}");
+    assert_eq!(plr["segments"], 1);
+    assert_eq!(plr["epsilon"], 16);
+    assert_eq!(plr["keys"], 3200);
 }
 
 #[test]
 fn files_of_every_kind_are_read() {
     let lab = Lab::new();
+    let write = |name: &str, bytes: &[u8]| fs::write(lab.path(name), bytes).expect("writable");
     let plain = words((0..900).map(|i| 5 * i * i));
-    fs::write(lab.path("a.u64"), &plain).expect("writable");
-    fs::write(
-        lab.path("b.u64d.zst"),
-        zstd::encode_all(&words([3; 900])[..], 1).expect("it compresses"),
-    )
-    .expect("writable");
-    fs::write(lab.path("c_uint64"), [words([900]), plain].concat()).expect("writable");
-    let lines: String = (0..900).rev().map(|i| format!("{}\n", i / 2 * 7)).collect();
-    fs::write(lab.path("d.txt"), lines).expect("writable");
-    let packed = Command::new("gzip")
-        .arg("-k")
-        .arg(lab.path("d.txt"))
-        .status();
-    let text = if packed.is_ok_and(|status| status.success()) {
-        "d.txt.gz"
-    } else {
-        "d.txt"
-    };
+    write("a.u64", &plain);
+    let differences = words([3; 900]);
+    let compressed = zstd::encode_all(&differences[..], 1).expect("it compresses");
+    write("b.u64d.zst", &compressed);
+    write("c_uint64", &[words([900]), plain].concat());
     let models = ["--models", "greedy-plr", "--epsilon", "16"];
-    let (found, told) = rows(
-        &lab,
-        &[
-            &["a.u64", "b.u64d.zst", "c_uint64", text, "--numbers"][3..],
-            &models,
-        ]
-        .concat(),
-    );
-    assert!(
-        found
-            .iter()
-            .all(|row| row["keys"] == 450 && row["set"] == "d"),
-        "{found:?}"
-    );
-    assert!(
-        told.contains("d: 450 keys; they were not in order; 450 duplicates left out"),
-        "{told}"
-    );
-    let (found, _) = rows(
-        &lab,
-        &[
-            &["a.u64", "b.u64d.zst", "c_uint64", "--out", "there"][..],
-            &models,
-        ]
-        .concat(),
-    );
-    let sets: BTreeSet<&str> = found.iter().filter_map(|row| row["set"].as_str()).collect();
+    let files = ["a.u64", "b.u64d.zst", "c_uint64", "--out", "there"];
+    let rows = measured(&lab, &[&files[..], &models].concat()).rows;
+    let sets: BTreeSet<&str> = rows.iter().filter_map(|row| row["set"].as_str()).collect();
     assert_eq!(sets, BTreeSet::from(["a", "b", "c_uint64"]));
-    assert!(found.iter().all(|row| row["keys"] == 900));
+    assert!(rows.iter().all(|row| row["keys"] == 900));
     assert!(lab.path("there/b/pareto.svg").is_file());
-    let (limited, _) = rows(&lab, &[&["a.u64", "--limit", "100"][..], &models].concat());
+    let limited = measured(&lab, &[&["a.u64", "--limit", "100"][..], &models].concat()).rows;
     assert!(limited.iter().all(|row| row["keys"] == 100));
 }
 
 #[test]
-fn strings_that_tie_in_eight_bytes_are_found() {
+fn a_text_of_numbers_is_sorted_and_loses_its_duplicates() {
     let lab = Lab::new();
-    // Nine letters tell five of them apart only behind the image.
+    let lines: String = (0..900).rev().map(|i| format!("{}\n", i / 2 * 7)).collect();
+    fs::write(lab.path("d.txt"), lines).expect("writable");
+    let gzip = Command::new("gzip")
+        .arg("-k")
+        .arg(lab.path("d.txt"))
+        .status();
+    let has_gzip = gzip.is_ok_and(|status| status.success());
+    let text = if has_gzip { "d.txt.gz" } else { "d.txt" };
+    let arguments = [text, "--numbers", "--models", "greedy-plr"];
+    let Measured { rows, said } = measured(&lab, &[&arguments[..], &["--epsilon", "16"]].concat());
+    for row in &rows {
+        assert_eq!(row["keys"], 450, "{row}");
+        assert_eq!(row["set"], "d", "{row}");
+    }
+    assert!(
+        said.contains("d: 450 keys; they were not in order; 450 duplicates left out"),
+        "{said}"
+    );
+}
+
+#[test]
+fn strings_that_differ_only_after_the_image_are_found() {
+    let lab = Lab::new();
+    let endings = ["", "a", "ab", "b", "\u{e9}"];
     let lines: String = (0..500)
-        .map(|i| {
-            format!(
-                "user/{:08}{}\n",
-                i / 5 * 3,
-                ["", "a", "ab", "b", "\u{e9}"][i % 5]
-            )
-        })
+        .map(|i| format!("user/{:08}{}\n", i / 5 * 3, endings[i % 5]))
         .collect();
     fs::write(lab.path("names.keys"), lines).expect("writable");
-    let (found, told) = rows(&lab, &["names.keys", "--epsilon", "4..16"]);
-    assert!(found.iter().all(|row| row["keys"] == 500));
-    // "user/00000" is common to all, so that three letters are left in the image beside the number's end.
+    let Measured { rows, said } = measured(&lab, &["names.keys", "--epsilon", "4..16"]);
+    assert!(rows.iter().all(|row| row["keys"] == 500));
+    // All begin with "user/00000", so that the image has room for the number's end and the ending.
     assert!(
-        told.contains("names: strings with a common prefix of 10 bytes; all keys differ"),
-        "{told}"
+        said.contains("names: strings with a common prefix of 10 bytes; all keys differ"),
+        "{said}"
     );
     let lines: String = (0..500)
         .map(|i| format!("{:04}-----{}\n", i / 5 * 3, i % 5))
         .collect();
     fs::write(lab.path("ties.keys"), lines).expect("writable");
-    let (found, told) = rows(&lab, &["ties.keys", "--epsilon", "4..16"]);
-    assert!(found.iter().all(|row| row["keys"] == 500));
+    let Measured { rows, said } = measured(&lab, &["ties.keys", "--epsilon", "4..16"]);
+    assert!(rows.iter().all(|row| row["keys"] == 500));
     assert!(
-        told.contains("500 keys share the 8 bytes after it with others, at most 5 the same"),
-        "{told}"
+        said.contains("500 keys share the 8 bytes after it with others, at most 5 the same"),
+        "{said}"
     );
 }
 

@@ -4,6 +4,7 @@
     reason = "tests look at the files that a run leaves"
 )]
 
+mod commands;
 mod configs;
 mod databases;
 mod errors;
@@ -11,15 +12,15 @@ mod index_bench;
 mod index_inspect;
 mod resume;
 mod traces;
-mod verbs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder of its own, and the command run in it.
+/// A folder of its own, in which the command runs.
 struct Lab {
     folder: TempDir,
 }
@@ -35,42 +36,46 @@ impl Lab {
         self.folder.path().join(name)
     }
 
-    /// Writes a config and returns its name.
+    /// Writes a file and returns its name.
     fn config<'a>(&self, name: &'a str, text: &str) -> &'a str {
-        fs::write(self.path(name), text).expect("a config can be written");
+        fs::write(self.path(name), text).expect("a file can be written");
         name
     }
 
-    fn aura(&self, arguments: &[&str]) -> Answer {
+    fn aura(&self, arguments: &[&str]) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aura"));
         command
             .args(arguments)
             .current_dir(self.folder.path())
             .env("NO_COLOR", "1");
-        Answer::of(command.output().expect("the command starts"))
+        Ended::of(command.output().expect("the command starts"))
+    }
+
+    /// Runs a command that must end with `code`, and returns its rows.
+    fn json(&self, code: i32, arguments: &[&str]) -> Vec<Value> {
+        let ended = self.aura(&[arguments, &["--format", "json"]].concat());
+        assert_eq!(ended.code, code, "{}{}", ended.output, ended.errors);
+        ended.rows()
     }
 
     /// Runs a config that must succeed, and returns the content hash that it prints.
     fn run(&self, arguments: &[&str]) -> String {
-        let answer = self.aura(&[&["run"], arguments].concat());
-        assert_eq!(answer.code, 0, "{}", answer.errors);
-        let hash = answer
-            .errors
-            .split("content hash ")
-            .nth(1)
-            .and_then(|rest| rest.split_whitespace().next());
+        let ended = self.aura(&[&["run"], arguments].concat());
+        assert_eq!(ended.code, 0, "{}", ended.errors);
+        let hash = ended.errors.split("content hash ").nth(1);
+        let hash = hash.and_then(|rest| rest.split_whitespace().next());
         hash.expect("a run ends with its content hash").to_owned()
     }
 }
 
-/// How the command ended.
-struct Answer {
+/// How a command ended.
+struct Ended {
     code: i32,
     output: String,
     errors: String,
 }
 
-impl Answer {
+impl Ended {
     fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
@@ -79,23 +84,30 @@ impl Answer {
         }
     }
 
-    /// Standard error on one line, without the frames of quoted places: messages are wrapped where they please.
-    fn told(&self) -> String {
+    /// Standard error on one line, without the frames of quoted places and the breaks of lines.
+    fn said(&self) -> String {
         let plain: String = self
             .errors
             .chars()
-            .filter(|sign| !"│╭╰─·".contains(*sign))
+            .filter(|letter| !"│╭╰─·".contains(*letter))
             .collect();
         plain.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// Asserts the exit code and that all of `words` were told.
+    /// Standard output as JSON, one value a line.
+    fn rows(&self) -> Vec<Value> {
+        let lines = self.output.lines();
+        let row = |line| serde_json::from_str(line).expect("JSON");
+        lines.map(row).collect()
+    }
+
+    /// Asserts the exit code, and that all of `words` are on standard error.
     fn refuses(&self, code: i32, words: &[&str]) {
-        let told = self.told();
+        let said = self.said();
         assert_eq!(self.code, code, "{}", self.errors);
         for word in words {
             assert!(
-                told.contains(word),
+                said.contains(word),
                 "{word:?} is missing in:\n{}",
                 self.errors
             );
@@ -103,7 +115,7 @@ impl Answer {
     }
 }
 
-/// Two caches, two sizes, in less than a second.
+/// Two caches, in less than a second.
 const SMALL: &str = r#"
 question = "Is SIEVE better than LRU?"
 baseline = "lru"

@@ -1,4 +1,4 @@
-//! A run is a function of its config: neither threads, nor folders, nor being cut short change what comes out.
+//! A run is a function of its config: threads, folders and interruptions do not change the results.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::{Lab, SMALL, trials};
 
-/// Every file below a folder, but for the page and the figures, which are made anew from these.
+/// The contents of every file below a folder.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut contents = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
@@ -50,25 +50,25 @@ fn threads_and_folders_do_not_change_a_byte() {
 }
 
 #[test]
-fn a_run_that_was_cut_short_ends_as_one_that_was_not() {
+fn an_interrupted_run_ends_with_the_bytes_of_a_whole_one() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);
     let whole = lab.run(&["exp.toml"]);
     let run = lab.path("results/exp");
     let before = contents(&run);
-    // What a kill leaves: some trials not begun, one half written, none of the gathered files.
+    // A kill leaves some trials not begun, one half written, and no gathered file.
     let finished = trials(&run);
     fs::remove_dir_all(&finished[0]).expect("it is there");
     fs::rename(&finished[1], run.join("trials/.tmp-0123456789abcdef")).expect("it is there");
     fs::remove_file(run.join("trials/.tmp-0123456789abcdef/DONE")).expect("it is there");
     fs::remove_file(run.join("metrics.parquet")).expect("it is there");
-    let answer = lab.aura(&["run", "exp.toml"]);
+    let ended = lab.aura(&["run", "exp.toml"]);
     assert!(
-        answer.errors.contains("2 trials run, 2 were there already"),
+        ended.errors.contains("2 trials run, 2 were there already"),
         "{}",
-        answer.errors
+        ended.errors
     );
-    assert!(answer.errors.contains(&whole), "{}", answer.errors);
+    assert!(ended.errors.contains(&whole), "{}", ended.errors);
     assert_eq!(
         before.keys().collect::<Vec<_>>(),
         contents(&run).keys().collect::<Vec<_>>()
@@ -83,7 +83,7 @@ fn a_run_that_was_cut_short_ends_as_one_that_was_not() {
 }
 
 #[test]
-fn a_run_that_is_told_to_stop_says_how_to_go_on() {
+fn a_run_that_is_stopped_says_how_to_resume() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);
     let arguments = ["run", "exp.toml", "--seeds", "300", "--jobs", "1"];
@@ -94,19 +94,19 @@ fn a_run_that_is_told_to_stop_says_how_to_go_on() {
         .stderr(Stdio::piped())
         .stdout(Stdio::null());
     let mut child = command.spawn().expect("the command starts");
-    let mut told = BufReader::new(child.stderr.take().expect("it was piped"))
+    let mut lines = BufReader::new(child.stderr.take().expect("it was piped"))
         .lines()
         .map_while(Result::ok);
     assert!(
-        told.any(|line| line.starts_with("60/600 trials done")),
-        "a tenth of the trials is told"
+        lines.any(|line| line.starts_with("60/600 trials done")),
+        "a tenth of the trials is reported"
     );
     let stopped = Command::new("kill")
         .args(["-TERM", &child.id().to_string()])
         .status()
         .expect("kill is there");
     assert!(stopped.success());
-    let rest: Vec<String> = told.collect();
+    let rest: Vec<String> = lines.collect();
     assert_eq!(child.wait().expect("it ends").code(), Some(75), "{rest:?}");
     assert!(
         rest.iter()
@@ -142,22 +142,22 @@ fn a_changed_config_runs_what_is_new_and_forgets_what_is_old() {
             "[[variant]]\nname = \"arc\"\nengine.cache.eviction = \"arc\"\n[compare]",
         );
     lab.config("exp.toml", &changed);
-    let answer = lab.aura(&["run", "exp.toml"]);
+    let ended = lab.aura(&["run", "exp.toml"]);
     assert!(
-        answer.errors.contains("1 trials run, 2 were there already"),
+        ended.errors.contains("1 trials run, 2 were there already"),
         "{}",
-        answer.errors
+        ended.errors
     );
     assert!(
-        answer.output.contains("sieve-renamed") && answer.output.contains("arc"),
+        ended.output.contains("sieve-renamed") && ended.output.contains("arc"),
         "{}",
-        answer.output
+        ended.output
     );
     let fresh = lab.run(&["exp.toml", "--results", "fresh"]);
     assert!(
-        answer.errors.contains(&fresh),
+        ended.errors.contains(&fresh),
         "stale trials are not gathered:\n{}",
-        answer.errors
+        ended.errors
     );
     assert_eq!(
         trials(&lab.path("results/exp")).len(),

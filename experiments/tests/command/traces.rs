@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use liblzma::write::XzEncoder;
 use serde_json::Value;
 
-use crate::{Answer, Lab};
+use crate::{Ended, Lab};
 
 /// A loop over 30 keys, a scan of 100 others, the loop again: 240 requests with sizes.
 fn requests() -> String {
@@ -19,13 +19,10 @@ fn requests() -> String {
     "time,key,size\n".to_owned() + &keys.enumerate().map(row).collect::<String>()
 }
 
-fn rows(answer: &Answer) -> Vec<Value> {
-    assert_eq!(answer.code, 0, "{}", answer.errors);
-    answer
-        .output
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect()
+/// The rows of a command that must have succeeded.
+fn rows(ended: &Ended) -> Vec<Value> {
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    ended.rows()
 }
 
 #[test]
@@ -41,8 +38,8 @@ fn a_simulation_prints_its_rows_and_leaves_tables_and_figures() {
         "40,20%",
         "--unit",
     ];
-    let answer = lab.aura(&arguments);
-    assert_eq!(answer.code, 0, "{}", answer.errors);
+    let ended = lab.aura(&arguments);
+    assert_eq!(ended.code, 0, "{}", ended.errors);
     for word in [
         "loop: 240 requests, 130 objects",
         "lru",
@@ -52,7 +49,7 @@ fn a_simulation_prints_its_rows_and_leaves_tables_and_figures() {
         "M accesses/s",
         " *",
     ] {
-        assert!(answer.output.contains(word), "{word}:\n{}", answer.output);
+        assert!(ended.output.contains(word), "{word}:\n{}", ended.output);
     }
     let folder = lab.path("results/cache-sim/loop");
     for file in [
@@ -78,10 +75,9 @@ fn a_simulation_prints_its_rows_and_leaves_tables_and_figures() {
         .find(|row| row["policy"] == "lru" && row["size"] == "40")
         .expect("it was asked for");
     // The loop fits, the scan evicts it: 30 + 100 + 30 misses.
-    assert_eq!(
-        (&lru["misses"], &lru["capacity"], &lru["refused"]),
-        (&160.into(), &40.into(), &Value::Null)
-    );
+    assert_eq!(lru["misses"], 160);
+    assert_eq!(lru["capacity"], 40);
+    assert_eq!(lru["refused"], Value::Null);
     assert!(
         lru["accesses_per_s"]
             .as_f64()
@@ -111,7 +107,7 @@ fn every_compression_is_read_and_written() {
     xz.write_all(text.as_bytes()).expect("memory");
     let xz = xz.finish().expect("memory");
     fs::write(lab.path("x.csv.xz"), &xz).expect("writable");
-    // Its first bytes tell what its name does not.
+    // Its first bytes say what its name does not.
     fs::write(lab.path("unnamed.csv"), &xz).expect("writable");
     let info = |file: &str| {
         let rows = rows(&lab.aura(&["trace", "info", file, "--format", "json"]));
@@ -135,8 +131,8 @@ fn every_compression_is_read_and_written() {
         "b.oracleGeneral.bin.zst",
         "c.csv.gz",
     ] {
-        let answer = lab.aura(&["trace", "convert", "plain.csv", output]);
-        assert_eq!(answer.code, 0, "{}", answer.errors);
+        let ended = lab.aura(&["trace", "convert", "plain.csv", output]);
+        assert_eq!(ended.code, 0, "{}", ended.errors);
         assert_eq!(info(output)[1..], plain[1..], "{output}");
     }
     assert!(
@@ -163,8 +159,8 @@ fn what_a_policy_cannot_take_is_named_and_not_dropped() {
         "--format",
         "json",
     ];
-    let answer = lab.aura(&arguments);
-    let refused: Vec<Value> = rows(&answer)
+    let ended = lab.aura(&arguments);
+    let refused: Vec<Value> = rows(&ended)
         .into_iter()
         .filter(|row| row["arm"] == "policy")
         .map(|row| row["refused"].clone())
@@ -197,7 +193,7 @@ fn what_a_policy_cannot_take_is_named_and_not_dropped() {
 }
 
 #[test]
-fn bad_usage_and_bad_traces_are_told_with_their_place() {
+fn bad_usage_and_bad_traces_are_reported_with_their_place() {
     let lab = Lab::new();
     lab.config("bad.csv", "time,key,size\n1,2,3\n1,2,x\n");
     lab.config("words.txt", "no trace at all\n");
@@ -256,7 +252,7 @@ fn bad_usage_and_bad_traces_are_told_with_their_place() {
 }
 
 #[test]
-fn a_sample_is_told_and_its_error_stated() {
+fn a_sample_is_reported_and_its_error_stated() {
     let lab = Lab::new();
     let keys: String = (0..20_000_u64)
         .map(|i| format!("{}\n", i * i % 3001))

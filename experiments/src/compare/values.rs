@@ -1,0 +1,92 @@
+//! The values of a run, found by variant, site and metric.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::point::{self, Point};
+use crate::stats;
+use crate::store::TidyRow;
+
+/// Where a comparison is made: one phase at one sweep point.
+pub(super) struct Site<'a> {
+    pub(super) phase: &'a str,
+    pub(super) point: &'a Point,
+    /// Whether the world adds noise of its own.
+    pub(super) noisy: bool,
+}
+
+impl fmt::Display for Site<'_> {
+    /// `in phase run at engine.cache.size=32MiB`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "in phase {}", self.phase)?;
+        if self.point.is_empty() {
+            return Ok(());
+        }
+        write!(f, " at {}", point::label(self.point))
+    }
+}
+
+/// Values by seed.
+pub(super) type Values = BTreeMap<u64, f64>;
+
+/// What an entry of the index is found by.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Key<'a> {
+    variant: &'a str,
+    phase: &'a str,
+    point: &'a Point,
+    metric: &'a str,
+}
+
+/// Every value of a run.
+pub(super) struct ValueIndex<'a>(BTreeMap<Key<'a>, Values>);
+
+impl<'a> ValueIndex<'a> {
+    pub(super) fn of(rows: &'a [TidyRow]) -> Self {
+        let mut index: BTreeMap<Key, Values> = BTreeMap::new();
+        for row in rows {
+            let key = Key {
+                variant: &row.variant,
+                phase: &row.phase,
+                point: &row.point,
+                metric: &row.metric,
+            };
+            index.entry(key).or_default().insert(row.seed, row.value);
+        }
+        Self(index)
+    }
+
+    /// The values of a metric, by seed.
+    pub(super) fn values<'b>(
+        &'b self,
+        variant: &'b str,
+        site: &'b Site,
+        metric: &'b str,
+    ) -> Option<&'b Values> {
+        self.0.get(&Key {
+            variant,
+            phase: site.phase,
+            point: site.point,
+            metric,
+        })
+    }
+
+    /// Whether any seed of the variant was overloaded at the site.
+    pub(super) fn overloaded(&self, variant: &str, site: &Site) -> bool {
+        self.values(variant, site, "run.overloaded")
+            .is_some_and(|values| values.values().any(|value| *value > 0.0))
+    }
+
+    /// The mean debt at the end of the phase over the mean bytes written in it.
+    pub(super) fn debt_share(&self, variant: &str, site: &Site) -> Option<f64> {
+        let debt = self.mean(variant, site, "debt.bytes")?;
+        let written = self.mean(variant, site, "device.write_bytes")?;
+        Some(debt / written).filter(|share| share.is_finite())
+    }
+
+    fn mean(&self, variant: &str, site: &Site, metric: &str) -> Option<f64> {
+        let values = self.values(variant, site, metric)?;
+        let values: Vec<f64> = values.values().copied().collect();
+        Some(stats::mean(&values))
+    }
+}

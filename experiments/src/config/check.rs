@@ -1,0 +1,92 @@
+//! Ranges and names that the types of the settings do not check.
+
+use std::collections::BTreeSet;
+
+use aura_workloads::ConfigError as WorkloadError;
+
+use super::error::ConfigError;
+use super::policies;
+use super::tree::Node;
+use super::{ExperimentFile, TrialConfig};
+use crate::metrics;
+
+/// The error of a value that is out of range.
+fn refused(tree: &Node, key: &str, message: impl Into<String>) -> ConfigError {
+    ConfigError::new(message).at(tree.closest(key).location())
+}
+
+/// Checks the settings that concern the whole experiment.
+///
+/// # Errors
+/// [`ConfigError`] with the place of the first one that is refused.
+pub(super) fn check_head(
+    tree: &Node,
+    head: &ExperimentFile,
+    name: &str,
+) -> Result<(), ConfigError> {
+    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
+        let message = format!("`{name}` cannot be the name of a folder");
+        return Err(refused(tree, "name", message));
+    }
+    let seeds = head.seeds.list();
+    let distinct: BTreeSet<&u64> = seeds.iter().collect();
+    if seeds.is_empty() || distinct.len() != seeds.len() {
+        let message = "`seeds` must hold at least one seed, and none twice";
+        return Err(refused(tree, "seeds", message));
+    }
+    let margin = head.compare.margin;
+    if !(0.0..1.0).contains(&margin) {
+        let message = format!("`compare.margin` = {margin}: must be 0 or more and below 1");
+        return Err(refused(tree, "compare.margin", message));
+    }
+    check_metrics(tree, "compare.primary", &head.compare.primary)?;
+    check_metrics(tree, "compare.also", &head.compare.also)
+}
+
+/// Checks that metrics exist.
+fn check_metrics(tree: &Node, key: &str, names: &[String]) -> Result<(), ConfigError> {
+    for (at, name) in names.iter().enumerate() {
+        if let Err(unknown) = metrics::find(name) {
+            let error = refused(tree, &format!("{key}[{at}]"), unknown.to_string());
+            return Err(error.help("`aura list metrics` says what each metric is"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the settings of a trial.
+///
+/// # Errors
+/// [`ConfigError`] with the place of the first one that is refused.
+pub(super) fn check_trial(tree: &Node, config: &TrialConfig) -> Result<(), ConfigError> {
+    if let Err(error) = config.workload.resolve() {
+        let (WorkloadError::OutOfRange { key, .. } | WorkloadError::NameTaken { key, .. }) = &error;
+        let key = format!("workload.{key}");
+        return Err(refused(tree, &key, format!("workload.{error}")));
+    }
+    policies::check(tree, &config.engine)?;
+    match config.engine.validate() {
+        Err(aura_engine::Error::Config { key, message }) => {
+            let key = format!("engine.{key}");
+            return Err(refused(tree, &key, format!("`{key}`: {message}")));
+        }
+        Err(error) => return Err(ConfigError::new(error.to_string())),
+        Ok(()) => {}
+    }
+    let cores = config.world.cores;
+    if !(1..=1024).contains(&cores) {
+        let message = format!("`world.cores` = {cores}: must be 1 to 1024");
+        return Err(refused(tree, "world.cores", message));
+    }
+    let points = config.series_points;
+    if !(1..=10_000).contains(&points) {
+        let message = format!("`series_points` = {points}: must be 1 to 10000");
+        return Err(refused(tree, "series_points", message));
+    }
+    let rate = config.record.cache;
+    if !(0.0..=1.0).contains(&rate) {
+        let message = format!("`record.cache` = {rate}: must be 0 to 1");
+        return Err(refused(tree, "record.cache", message));
+    }
+    Ok(())
+}

@@ -1,0 +1,357 @@
+//! The layers of a config, and how they are merged into one tree per case.
+
+use std::collections::BTreeSet;
+
+use aura_policies::PolicySpec;
+use serde_json::Value;
+
+use super::ExperimentFile;
+use super::error::ConfigError;
+use super::schema::{check_keys, knows};
+use super::source::{self, SetArgument};
+use super::tree::{Content, Layer, Node, child_path};
+use crate::nearest::hint;
+use crate::point::Point;
+
+/// The sections that variants and sweeps may set.
+const SECTIONS: [&str; 3] = ["workload", "engine", "world"];
+
+/// The other settings of a trial.
+const SCALARS: [&str; 3] = ["settle", "series_points", "record"];
+
+/// The name of the only variant of an experiment without variants.
+const ONLY_VARIANT: &str = "base";
+
+/// A variant, and what it sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VariantSettings {
+    /// The name.
+    pub name: String,
+    /// What it sets: dotted key to value, as tables show it.
+    pub settings: Point,
+}
+
+/// Flattens settings as tables show them: dotted key to value, a policy with its parameters as one.
+pub fn settings(value: &Value) -> Point {
+    let mut shown = Point::new();
+    flatten("", value, &mut shown);
+    shown
+}
+
+fn flatten(path: &str, value: &Value, shown: &mut Point) {
+    match value.as_object() {
+        Some(table) if !table.contains_key("policy") => {
+            for (key, value) in table {
+                flatten(&child_path(path, key), value, shown);
+            }
+        }
+        _ => drop(shown.insert(path.to_owned(), show(value))),
+    }
+}
+
+/// Writes a value as tables show it: text without quotes, a policy as `name(parameter=value)`.
+fn show(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(table) if table.contains_key("policy") => {
+            match serde_json::from_value::<PolicySpec>(value.clone()) {
+                Ok(spec) => spec.to_string(),
+                Err(_) => value.to_string(),
+            }
+        }
+        _ => value.to_string(),
+    }
+}
+
+/// The first key of a dotted path.
+fn section_of(path: &str) -> &str {
+    path.split('.').next().unwrap_or_default()
+}
+
+/// The layers of a config, not yet merged.
+pub(super) struct Layers {
+    /// Defaults and file.
+    base: Node,
+    /// The `--set` arguments, in order.
+    sets: Vec<SetArgument>,
+}
+
+/// A variant's name, and the tree of what it sets.
+pub(super) struct VariantLayer {
+    pub(super) name: String,
+    pub(super) tree: Node,
+}
+
+impl VariantLayer {
+    /// The variant as tables show it.
+    pub(super) fn shown(&self) -> VariantSettings {
+        VariantSettings {
+            name: self.name.clone(),
+            settings: settings(&self.tree.to_value()),
+        }
+    }
+}
+
+/// A sweep in the file.
+struct SweepLayer<'a> {
+    key: &'a str,
+    /// Where the key stands.
+    node: &'a Node,
+    values: &'a [Node],
+    labels: &'a [Node],
+}
+
+/// One value of a sweep.
+#[derive(Clone)]
+pub(super) struct Choice {
+    pub(super) key: String,
+    pub(super) value: Node,
+    /// The value as tables show it.
+    pub(super) label: String,
+}
+
+impl<'a> SweepLayer<'a> {
+    fn of(sweep: &'a Node) -> Option<Self> {
+        let node = sweep.child("key")?;
+        Some(Self {
+            key: node.text()?,
+            node,
+            values: list(sweep, "values"),
+            labels: list(sweep, "labels"),
+        })
+    }
+
+    fn choices(&self) -> Vec<Choice> {
+        let choice = |(at, value): (usize, &Node)| Choice {
+            key: self.key.to_owned(),
+            value: value.clone().written_by(&Layer::Sweep),
+            label: show(&self.labels.get(at).unwrap_or(value).to_value()),
+        };
+        self.values.iter().enumerate().map(choice).collect()
+    }
+
+    fn refused(&self, message: String) -> ConfigError {
+        ConfigError::new(message).at(self.node.location())
+    }
+
+    /// Checks that the key exists and takes the listed values.
+    fn check(&self, schema: &Value) -> Result<(), ConfigError> {
+        let key = self.key;
+        if !SECTIONS.contains(&section_of(key)) {
+            return Err(self.refused(format!(
+                "`{key}` cannot be swept: keys begin with {}",
+                SECTIONS.join(", ")
+            )));
+        }
+        if !knows(schema, key) {
+            let mut nested = Node::empty();
+            let at_the_key = Node {
+                key_span: self.node.span.clone(),
+                ..self.node.clone()
+            };
+            nested.put(key, at_the_key);
+            check_keys(schema, &nested)?;
+        }
+        let values = self.values.len();
+        let labels = self.labels.len();
+        if values == 0 {
+            return Err(self.refused(format!("the sweep over `{key}` has no values")));
+        }
+        if labels != 0 && labels != values {
+            return Err(self.refused(format!(
+                "the sweep over `{key}` has {values} values and {labels} labels"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Checks that nothing else sets the key: a value that is never used is a misunderstanding.
+    fn check_alone(
+        &self,
+        variants: &[VariantLayer],
+        sets: &[SetArgument],
+    ) -> Result<(), ConfigError> {
+        let key = self.key;
+        let setter = variants
+            .iter()
+            .find(|variant| variant.tree.get(key).is_some());
+        if let Some(variant) = setter {
+            return Err(self.refused(format!(
+                "variant `{}` sets `{key}`, which the sweep would replace",
+                variant.name
+            )));
+        }
+        if let Some(set) = sets.iter().find(|set| set.key == key) {
+            let message = format!("`{key}` is swept: --set would make all its points equal");
+            return Err(ConfigError::new(message).at(set.node.key_location()));
+        }
+        Ok(())
+    }
+}
+
+/// The list at a key of a table; empty if the key is missing.
+fn list<'a>(node: &'a Node, key: &str) -> &'a [Node] {
+    match node.child(key).map(|node| &node.content) {
+        Some(Content::Array(nodes)) => nodes,
+        _ => &[],
+    }
+}
+
+/// Parses `--set` arguments and checks their keys.
+fn read_sets(schema: &Value, arguments: &[String]) -> Result<Vec<SetArgument>, ConfigError> {
+    let mut sets = Vec::new();
+    for argument in arguments {
+        let set = source::set(argument)?;
+        if ["variant", "sweep"].contains(&section_of(&set.key)) {
+            let message = format!("`{}` cannot be set from the command line", set.key);
+            return Err(ConfigError::new(message)
+                .at(set.node.key_location())
+                .help("variants and sweeps are written in the file"));
+        }
+        let mut nested = Node::empty();
+        nested.put(&set.key, set.node.clone());
+        check_keys(schema, &nested)?;
+        sets.push(set);
+    }
+    Ok(sets)
+}
+
+impl Layers {
+    /// Lays `file` over the defaults, and keeps the `--set` arguments for later.
+    pub(super) fn new(schema: &Value, file: Node, sets: &[String]) -> Result<Self, ConfigError> {
+        check_keys(schema, &file)?;
+        let defaults = ExperimentFile::default();
+        let defaults = serde_json::to_value(defaults).expect("defaults are plain data");
+        let mut base = Node::defaults(defaults);
+        base.merge(file);
+        Ok(Self {
+            base,
+            sets: read_sets(schema, sets)?,
+        })
+    }
+
+    /// The file and the `--set` arguments, without variants and sweeps.
+    pub(super) fn whole(&self) -> Node {
+        let mut whole = self.base.clone();
+        for set in &self.sets {
+            whole.put(&set.key, set.node.clone());
+        }
+        whole
+    }
+
+    /// The variants in order; without any, one that sets nothing.
+    pub(super) fn variants(&self) -> Result<Vec<VariantLayer>, ConfigError> {
+        let mut variants: Vec<VariantLayer> = Vec::new();
+        for node in list(&self.base, "variant") {
+            let name_node = node.child("name");
+            let name = name_node.and_then(Node::text).unwrap_or_default();
+            if name.is_empty() {
+                return Err(ConfigError::new("a variant needs a name").at(node.location()));
+            }
+            if variants.iter().any(|other| other.name == name) {
+                let message = format!("two variants are named `{name}`: names must be unique");
+                return Err(ConfigError::new(message).at(name_node.and_then(Node::location)));
+            }
+            let mut tree = node.clone().written_by(&Layer::Variant(name.to_owned()));
+            if let Content::Table(table) = &mut tree.content {
+                table.remove("name");
+            }
+            variants.push(VariantLayer {
+                name: name.to_owned(),
+                tree,
+            });
+        }
+        if variants.is_empty() {
+            variants.push(VariantLayer {
+                name: ONLY_VARIANT.to_owned(),
+                tree: Node::empty(),
+            });
+        }
+        Ok(variants)
+    }
+
+    /// The baseline's name: the config's, or the first variant's.
+    pub(super) fn baseline(
+        &self,
+        whole: &Node,
+        variants: &[VariantLayer],
+    ) -> Result<String, ConfigError> {
+        let Some(node) = whole.child("baseline") else {
+            return Ok(variants[0].name.clone());
+        };
+        let baseline = node.text().unwrap_or_default();
+        let names: Vec<&str> = variants
+            .iter()
+            .map(|variant| variant.name.as_str())
+            .collect();
+        if names.contains(&baseline) {
+            return Ok(baseline.to_owned());
+        }
+        let hint = hint(baseline, names.iter().copied());
+        let message = format!("unknown variant `{baseline}` as baseline{hint}");
+        Err(ConfigError::new(message)
+            .at(node.location())
+            .help(format!("variants: {}", names.join(", "))))
+    }
+
+    fn sweeps(&self) -> Vec<SweepLayer<'_>> {
+        let sweeps = list(&self.base, "sweep").iter();
+        sweeps.filter_map(SweepLayer::of).collect()
+    }
+
+    /// Checks that every swept key exists, has values, and is set by nothing else.
+    pub(super) fn check_sweeps(
+        &self,
+        schema: &Value,
+        variants: &[VariantLayer],
+    ) -> Result<(), ConfigError> {
+        let mut seen = BTreeSet::new();
+        for sweep in self.sweeps() {
+            sweep.check(schema)?;
+            if !seen.insert(sweep.key) {
+                return Err(sweep.refused(format!("`{}` is swept twice", sweep.key)));
+            }
+            sweep.check_alone(variants, &self.sets)?;
+        }
+        Ok(())
+    }
+
+    /// Every combination of the sweeps' values; the last sweep changes fastest.
+    pub(super) fn points(&self) -> Vec<Vec<Choice>> {
+        let mut points: Vec<Vec<Choice>> = vec![Vec::new()];
+        for sweep in self.sweeps() {
+            let choices = sweep.choices();
+            let mut longer = Vec::new();
+            for point in &points {
+                for choice in &choices {
+                    let mut point = point.clone();
+                    point.push(choice.clone());
+                    longer.push(point);
+                }
+            }
+            points = longer;
+        }
+        points
+    }
+
+    /// The settings of a trial: base, variant, sweep point and `--set`, in this order.
+    pub(super) fn case(&self, variant: &VariantLayer, point: &[Choice]) -> Node {
+        let mut tree = Node::empty();
+        for key in SECTIONS.into_iter().chain(SCALARS) {
+            if let Some(node) = self.base.child(key) {
+                tree.put(key, node.clone());
+            }
+        }
+        tree.merge(variant.tree.clone());
+        for choice in point {
+            tree.put(&choice.key, choice.value.clone());
+        }
+        for set in &self.sets {
+            let section = section_of(&set.key);
+            if SECTIONS.contains(&section) || SCALARS.contains(&section) {
+                tree.put(&set.key, set.node.clone());
+            }
+        }
+        tree
+    }
+}

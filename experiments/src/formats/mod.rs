@@ -1,0 +1,13 @@
+//! How values are written: numbers for people, CSV, JSON, Parquet and tables on a terminal.
+
+mod csv;
+mod json;
+mod numbers;
+mod table;
+
+pub mod parquet;
+
+pub use csv::csv;
+pub use json::{json, json_lines};
+pub use numbers::{digits, shown, shown_mean, shown_p, significant};
+pub use table::{Cell, Column, Format, Table, column, print};

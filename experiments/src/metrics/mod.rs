@@ -1,0 +1,163 @@
+//! What is measured: the registry of metrics, and how each is computed from a phase of a trial.
+//!
+//! A metric's name is dotted, with the unit last (`read.latency_p99_us`). Comparing and plotting
+//! obey its class (is it counted or timed?), its direction (is more better?) and its scale (are two
+//! values compared by their ratio or by their difference?). A metric that is undefined in a phase,
+//! such as a hit ratio without requests, has no row there.
+//!
+//! To add a metric, add one entry to `registry.rs`: its value is a function of [`PhaseFacts`].
+
+mod phase;
+mod recovery;
+mod registry;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::named_enum;
+use crate::nearest::nearest;
+use crate::record::{MetricRow, TrialResult, World};
+
+pub use phase::PhaseFacts;
+pub use registry::HEADLINE;
+use registry::REGISTRY;
+
+/// Where a metric's values come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A counter.
+    Counted,
+    /// A clock.
+    Timed,
+}
+
+impl Class {
+    /// How exact the metric is in a world.
+    pub fn within(self, world: World) -> Exactness {
+        match (self, world) {
+            (Self::Counted, _) => Exactness::Exact,
+            (Self::Timed, World::Simulated) => Exactness::Simulated,
+            (Self::Timed, World::Real) => Exactness::Noisy,
+        }
+    }
+
+    /// The class in listings: how exact the metric is in a simulation, and in the real world if
+    /// that differs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counted => "exact",
+            Self::Timed => "simulated or noisy",
+        }
+    }
+}
+
+named_enum! {
+    /// How exact a metric's values are in the world of their trial.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+    pub enum Exactness {
+        /// A count.
+        Exact = "exact",
+        /// Virtual time: the same in every run of a seed.
+        Simulated = "simulated",
+        /// Wall time.
+        Noisy = "noisy",
+    }
+}
+
+named_enum! {
+    /// Whether more is better.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+    pub enum Direction {
+        /// More is better.
+        Higher = "higher",
+        /// Less is better.
+        Lower = "lower",
+        /// Neither is better.
+        Neutral = "neutral",
+    }
+}
+
+named_enum! {
+    /// How two values are compared.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub enum Scale {
+        /// By their ratio: values are positive.
+        Relative = "relative",
+        /// By their difference: values may be zero, or are shares of one.
+        Absolute = "absolute",
+    }
+}
+
+/// One metric: what it means, how it is compared, and how it is computed.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricDef {
+    /// The dotted name.
+    pub name: &'static str,
+    /// The unit of its values.
+    pub unit: &'static str,
+    /// Counted or timed.
+    pub class: Class,
+    /// Whether more is better.
+    pub direction: Direction,
+    /// How two values are compared.
+    pub scale: Scale,
+    /// What it is, in a sentence.
+    pub about: &'static str,
+    /// Computes the value in a phase; `None` if it is undefined there.
+    pub value: fn(&PhaseFacts) -> Option<f64>,
+}
+
+/// A metric's name that is not in the registry.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("unknown metric {name}; nearest: {}", nearest.join(", "))]
+pub struct UnknownMetric {
+    /// The unknown name.
+    pub name: String,
+    /// The known names most like it.
+    pub nearest: Vec<&'static str>,
+}
+
+/// Iterates over every metric, in the order of tables.
+pub fn all() -> impl Iterator<Item = &'static MetricDef> {
+    REGISTRY.iter().copied().flatten()
+}
+
+/// Finds a metric by its name.
+///
+/// # Errors
+/// [`UnknownMetric`] with the three nearest names.
+pub fn find(name: &str) -> Result<&'static MetricDef, UnknownMetric> {
+    all()
+        .find(|metric| metric.name == name)
+        .ok_or_else(|| UnknownMetric {
+            name: name.to_owned(),
+            nearest: nearest(name, all().map(|metric| metric.name)),
+        })
+}
+
+/// Returns a metric's position in the registry; unknown ones come last.
+pub fn rank(name: &str) -> usize {
+    all()
+        .position(|metric| metric.name == name)
+        .unwrap_or(usize::MAX)
+}
+
+/// Computes a trial's metrics: phases in order, and within each the registry's order.
+pub fn derive(trial: &TrialResult) -> Vec<MetricRow> {
+    let mut rows = Vec::new();
+    for phase in PhaseFacts::of(trial) {
+        for metric in all() {
+            let Some(value) = (metric.value)(&phase).filter(|value| value.is_finite()) else {
+                continue;
+            };
+            rows.push(MetricRow {
+                phase: phase.measure.name.clone(),
+                metric: metric.name.to_owned(),
+                value,
+                unit: metric.unit.to_owned(),
+            });
+        }
+    }
+    rows
+}

@@ -1,0 +1,186 @@
+//! One phase as metrics see it, and the arithmetic that several of them share.
+
+use aura_engine::Counts;
+use aura_engine::env::sim::SimStats;
+use hdrhistogram::Histogram;
+
+use super::recovery::operations_to_recover;
+use crate::record::{OpClass, PhaseMeasure, SpaceMeasure, TrialResult};
+
+/// What a metric is computed from: one phase of a trial.
+pub struct PhaseFacts<'a> {
+    /// What the trial measured.
+    pub measure: &'a PhaseMeasure,
+    /// The engine's counters over the phase: those at its end less those at its start.
+    pub counts: Counts,
+    /// Bytes at the end of the trial; `None` in all phases but the last.
+    pub space: Option<SpaceMeasure>,
+    /// The simulated device's write bandwidth; `None` in the real world or if it has no limit.
+    pub device_write_bytes_per_s: Option<u64>,
+}
+
+/// A statistic of a latency histogram.
+#[derive(Clone, Copy)]
+pub(super) enum Statistic {
+    Mean,
+    Quantile(f64),
+    Max,
+}
+
+/// Hits and misses of one kind of request to the cache.
+#[derive(Clone, Copy)]
+pub(super) struct Hits {
+    pub(super) hits: u64,
+    pub(super) misses: u64,
+}
+
+impl Hits {
+    /// Hits over requests; `None` without a request.
+    pub(super) fn ratio(self) -> Option<f64> {
+        ratio(self.hits, self.hits + self.misses)
+    }
+}
+
+/// `part / whole`; `None` if the whole is zero.
+pub(super) fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// A count, which is always defined.
+pub(super) fn count(value: u64) -> Option<f64> {
+    Some(value as f64)
+}
+
+impl<'a> PhaseFacts<'a> {
+    /// The facts of a trial's phases, in order.
+    pub fn of(trial: &'a TrialResult) -> Vec<Self> {
+        let last = trial.phases.len().saturating_sub(1);
+        let facts = |(number, measure): (usize, &'a PhaseMeasure)| Self {
+            measure,
+            counts: measure.after.counts.since(&measure.before.counts),
+            space: (number == last).then_some(trial.space),
+            device_write_bytes_per_s: trial.device_write_bytes_per_s,
+        };
+        trial.phases.iter().enumerate().map(facts).collect()
+    }
+
+    /// Operations of all classes.
+    pub(super) fn operations(&self) -> u64 {
+        self.measure.operations.values().sum()
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        self.measure.nanos as f64 / 1e9
+    }
+
+    /// `operations` a second; `None` if there were none.
+    pub(super) fn rate(&self, operations: u64) -> Option<f64> {
+        (operations > 0).then(|| operations as f64 / self.seconds())
+    }
+
+    /// Operations of one class a second.
+    pub(super) fn throughput(&self, class: OpClass) -> Option<f64> {
+        self.rate(*self.measure.operations.get(&class)?)
+    }
+
+    /// Microseconds from the (intended) start to the end.
+    pub(super) fn latency(&self, class: OpClass, statistic: Statistic) -> Option<f64> {
+        micros(self.measure.latency.get(&class)?, statistic)
+    }
+
+    /// Microseconds from the actual start to the end.
+    pub(super) fn service(&self, class: OpClass, statistic: Statistic) -> Option<f64> {
+        micros(self.measure.service.get(&class)?, statistic)
+    }
+
+    /// A share of the phase's time.
+    pub(super) fn of_time(&self, nanos: u64) -> Option<f64> {
+        ratio(nanos, self.measure.nanos)
+    }
+
+    /// What a counter of the simulated device or CPU rose by; `None` in the real world.
+    pub(super) fn simulated(&self, counter: fn(&SimStats) -> u64) -> Option<u64> {
+        let before = self.measure.device_before.as_ref()?;
+        let after = self.measure.device_after.as_ref()?;
+        Some(counter(after) - counter(before))
+    }
+
+    /// Bytes written a second over the device's write bandwidth.
+    pub(super) fn write_bandwidth_ratio(&self) -> Option<f64> {
+        let bandwidth = self.device_write_bytes_per_s?;
+        let written = self.counts.device_write_bytes();
+        Some(written as f64 * 1e9 / self.measure.nanos as f64 / bandwidth as f64)
+    }
+
+    /// A value over the entries in tables at the end.
+    pub(super) fn per_entry(&self, bytes: u64) -> Option<f64> {
+        ratio(bytes, self.measure.after.table_entries())
+    }
+
+    /// Hits of cached rows, whether they hold values or pointers.
+    pub(super) fn row_hits(&self) -> Hits {
+        let counts = &self.counts;
+        Hits {
+            hits: counts.key_value_hits + counts.key_pointer_hits,
+            misses: counts.key_value_misses + counts.key_pointer_misses,
+        }
+    }
+
+    /// Hits of scans, of every kind of object.
+    pub(super) fn scan_hits(&self) -> Hits {
+        Hits {
+            hits: self.counts.scan_hits,
+            misses: self.counts.scan_misses,
+        }
+    }
+
+    /// Hits of point reads, of every kind of object: all hits but those of scans.
+    pub(super) fn point_hits(&self) -> Hits {
+        let counts = &self.counts;
+        let rows = self.row_hits();
+        let hits = counts.block_hits
+            + counts.value_hits
+            + counts.index_hits
+            + counts.filter_hits
+            + rows.hits;
+        let misses = counts.block_misses
+            + counts.value_misses
+            + counts.index_misses
+            + counts.filter_misses
+            + rows.misses;
+        Hits {
+            hits: hits - counts.scan_hits,
+            misses: misses - counts.scan_misses,
+        }
+    }
+
+    /// The hit ratio of data, index and filter blocks of one level.
+    pub(super) fn level_hit_ratio(&self, level: usize) -> Option<f64> {
+        let hits = self.counts.level_hits[level];
+        let misses = self.counts.level_misses[level];
+        Hits { hits, misses }.ratio()
+    }
+
+    /// What a counter of the cache rose by.
+    pub(super) fn cache_rise(&self, counter: fn(&aura_engine::CacheStats) -> u64) -> Option<f64> {
+        let before = counter(&self.measure.before.cache);
+        let after = counter(&self.measure.after.cache);
+        count(after.saturating_sub(before))
+    }
+
+    pub(super) fn recovery_operations(&self) -> Option<f64> {
+        count(operations_to_recover(&self.measure.series)?)
+    }
+}
+
+fn micros(histogram: &Histogram<u64>, statistic: Statistic) -> Option<f64> {
+    if histogram.is_empty() {
+        return None;
+    }
+    let nanos = match statistic {
+        Statistic::Mean => histogram.mean(),
+        Statistic::Quantile(quantile) => histogram.value_at_quantile(quantile) as f64,
+        Statistic::Max => histogram.max() as f64,
+    };
+    Some(nanos / 1e3)
+}

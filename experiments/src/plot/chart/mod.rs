@@ -1,0 +1,7 @@
+//! Charts: axes, lines, bars and legends on a page of shapes.
+
+pub(crate) mod axis;
+pub(crate) mod bars;
+pub(crate) mod lines;
+pub(crate) mod scene;
+pub(crate) mod style;

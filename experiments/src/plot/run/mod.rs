@@ -1,0 +1,201 @@
+//! Which numbers of a run go into which figure.
+
+mod forest;
+mod hit_ratio;
+mod latency;
+mod panels;
+mod series;
+mod throughput;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::chart::scene::Scene;
+use super::chart::style::{Frame, Styles};
+use super::{Figure, FigureKind, Figures, PlotInput};
+use crate::compare;
+use crate::point::{self, Point};
+use crate::stats::{self, CONFIDENCE, Estimate};
+use crate::store::{StoredTrial, TidyRow};
+
+/// What whiskers are, for captions.
+const INTERVALS: &str = "Whiskers are 95 % Student intervals over the seeds.";
+
+/// Draws figures of the kinds asked for.
+pub fn figures(kinds: &[FigureKind], input: &PlotInput) -> Figures {
+    let variants = compare::variants(input.rows);
+    let styles = Styles::new(&variants, input.baseline);
+    let mut page = Page {
+        input,
+        variants,
+        styles,
+        figures: Figures::default(),
+    };
+    for kind in kinds {
+        match kind {
+            FigureKind::Forest => page.forest(),
+            FigureKind::Throughput => page.throughput(),
+            FigureKind::Latency => page.latency(),
+            FigureKind::Amplification => page.amplification(),
+            FigureKind::HitRatio => page.hit_ratio(),
+            FigureKind::Bound => page.bound(),
+            FigureKind::Index => page.index(),
+        }
+    }
+    page.figures
+}
+
+/// The figures being drawn, and what all of them share.
+struct Page<'a> {
+    input: &'a PlotInput<'a>,
+    variants: Vec<&'a str>,
+    styles: Styles,
+    figures: Figures,
+}
+
+/// The words and numbers of one figure.
+struct Words {
+    kind: FigureKind,
+    /// What distinguishes it from others of its kind, in file names: phase, operation.
+    part: String,
+    title: String,
+    /// The sweep point, and the number of seeds.
+    subtitle: String,
+    caption: String,
+    csv: String,
+}
+
+impl<'a> Page<'a> {
+    fn frame<'b>(&'b self, words: &'b Words) -> Frame<'b> {
+        Frame {
+            title: &words.title,
+            subtitle: &words.subtitle,
+            provenance: self.input.provenance,
+        }
+    }
+
+    /// Adds a finished figure. The figures of further sweep points get a number in their names.
+    fn add(&mut self, words: Words, scene: Scene) {
+        let kind = words.kind.name();
+        let stem = if words.part.is_empty() {
+            kind.to_owned()
+        } else {
+            format!("{kind}.{}", words.part)
+        };
+        let numbered = format!("{stem}.point-");
+        let is_namesake =
+            |figure: &&Figure| figure.name == stem || figure.name.starts_with(&numbered);
+        let name = match self.figures.drawn.iter().filter(is_namesake).count() {
+            0 => stem,
+            namesakes => format!("{numbered}{}", namesakes + 1),
+        };
+        self.figures.drawn.push(Figure {
+            name,
+            title: words.title,
+            caption: words.caption,
+            csv: words.csv,
+            scene,
+        });
+    }
+
+    fn skip(&mut self, kind: FigureKind, why: &str) {
+        self.figures.skipped.push(format!("{}: {why}", kind.name()));
+    }
+
+    /// Notes that a kind has no data, unless figures were added after the first `before`.
+    fn skip_if_none(&mut self, kind: FigureKind, before: usize, why: &str) {
+        if self.figures.drawn.len() == before {
+            self.skip(kind, why);
+        }
+    }
+
+    /// The phases worth a figure, in the order of the trial.
+    fn phases(&self) -> Vec<&'a str> {
+        compare::phases(self.input.rows)
+    }
+
+    /// The sweep points in order.
+    fn points(&self) -> Vec<&'a Point> {
+        compare::points(self.input.rows)
+    }
+
+    /// The trials at a point, by variant.
+    fn trials(&self, point: &Point) -> BTreeMap<&'a str, Vec<&'a StoredTrial>> {
+        let mut trials: BTreeMap<&str, Vec<&StoredTrial>> = BTreeMap::new();
+        for trial in self.input.trials {
+            let manifest = &trial.manifest;
+            if manifest.point == *point {
+                trials.entry(&manifest.variant).or_default().push(trial);
+            }
+        }
+        trials
+    }
+
+    /// `engine.cache.size=32MiB, 4 seeds`.
+    fn subtitle(&self, point: &Point) -> String {
+        let seeds: BTreeSet<u64> = self.input.rows.iter().map(|row| row.seed).collect();
+        let seeds = if seeds.len() == 1 {
+            "1 seed".to_owned()
+        } else {
+            format!("{} seeds", seeds.len())
+        };
+        if point.is_empty() {
+            seeds
+        } else {
+            format!("{}, {seeds}", point::label(point))
+        }
+    }
+}
+
+/// A mean over seeds, with half the width of its interval.
+#[derive(Clone, Copy)]
+struct Mean {
+    value: f64,
+    half_width: Option<f64>,
+}
+
+impl Mean {
+    /// The mean of values; `None` without one.
+    fn of(values: &[f64]) -> Option<Self> {
+        if values.is_empty() {
+            return None;
+        }
+        Some(Self {
+            value: stats::mean(values),
+            half_width: Estimate::of(values).map(|estimate| estimate.half_width(CONFIDENCE)),
+        })
+    }
+
+    /// Half the width in a CSV; empty with one seed.
+    fn half_width_field(&self) -> String {
+        self.half_width
+            .map_or_else(String::new, |half| half.to_string())
+    }
+}
+
+/// The metrics of one trial in one phase, by name.
+type Metrics<'a> = BTreeMap<&'a str, f64>;
+
+/// A quantity derived from a trial's metrics.
+type Derived = fn(&Metrics) -> Option<f64>;
+
+/// Returns the mean over seeds of a derived quantity, by variant.
+fn means<'a>(
+    rows: &'a [TidyRow],
+    phase: &str,
+    point: &Point,
+    derived: Derived,
+) -> BTreeMap<&'a str, Mean> {
+    let mut trials: BTreeMap<(&str, u64), Metrics> = BTreeMap::new();
+    for row in rows {
+        if row.phase == phase && row.point == *point {
+            let metrics = trials.entry((&row.variant, row.seed)).or_default();
+            metrics.insert(&row.metric, row.value);
+        }
+    }
+    let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for ((variant, _), metrics) in &trials {
+        values.entry(variant).or_default().extend(derived(metrics));
+    }
+    let mean = |(variant, values): (&'a str, Vec<f64>)| Some((variant, Mean::of(&values)?));
+    values.into_iter().filter_map(mean).collect()
+}

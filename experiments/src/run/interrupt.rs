@@ -1,0 +1,53 @@
+//! Ending a run early without leaving half of anything.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::Child;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::remove_unfinished;
+use crate::exit::Exit;
+use crate::files;
+use crate::folders::RunFolder;
+
+/// What must be cleaned up when the process is asked to stop.
+#[derive(Default)]
+pub(super) struct State {
+    /// The experiment whose trials run.
+    pub(super) folder: Option<RunFolder>,
+    /// The process of the trial that runs.
+    pub(super) child: Option<Child>,
+    /// The database of that trial.
+    pub(super) database: Option<PathBuf>,
+}
+
+/// Ends a run early. The trials that are running are given up; finished ones stay.
+#[derive(Clone, Default)]
+pub struct Interrupt {
+    state: Arc<Mutex<State>>,
+}
+
+impl Interrupt {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the process once no file is half written.
+    pub fn stop(&self) -> ! {
+        let mut state = self.state();
+        if let Some(mut child) = state.child.take() {
+            drop(child.kill().and_then(|()| child.wait()));
+        }
+        if let Some(database) = state.database.take() {
+            drop(files::remove_folder(&database));
+        }
+        if let Some(folder) = state.folder.take() {
+            drop(remove_unfinished(&folder));
+        }
+        drop(writeln!(
+            io::stderr(),
+            "interrupted: finished trials are kept; run the same command to resume"
+        ));
+        Exit::TryAgain.now()
+    }
+}

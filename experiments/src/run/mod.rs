@@ -1,0 +1,344 @@
+//! Carrying out a plan: trials on threads or in processes, each result written whole or not at all.
+//!
+//! A trial is written under a temporary name and renamed when it is complete
+//! ([`RunFolder`]); a killed run leaves at most temporary folders, which the next run removes.
+//! Simulated trials are independent and run on several threads. Real ones run one after the other,
+//! each in a process of its own, so that no trial finds memory or caches as another left them.
+
+mod interrupt;
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::exit::Exit;
+use crate::files::{self, FileError};
+use crate::folders::RunFolder;
+use crate::formats::json;
+use crate::metrics;
+use crate::parallel;
+use crate::plan::{Plan, PlannedTrial};
+use crate::progress::Progress;
+use crate::record::{Manifest, TrialResult, World};
+use crate::store::{self, StoreError};
+use crate::trial::{self, Databases, TrialError};
+
+pub use interrupt::Interrupt;
+
+/// How trials are run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The folder of all results.
+    pub results: PathBuf,
+    /// How many simulated trials run in parallel.
+    pub jobs: usize,
+    /// No progress on standard error.
+    pub quiet: bool,
+    /// Run finished trials again.
+    pub force: bool,
+    /// Real world: keep the databases.
+    pub keep: bool,
+}
+
+/// What became of a plan.
+#[derive(Debug)]
+pub struct RunReport {
+    /// The experiment's folder.
+    pub folder: RunFolder,
+    /// Trials that were run.
+    pub run: usize,
+    /// Trials that had been finished before.
+    pub reused: usize,
+    /// Trials without a result.
+    pub failed: Vec<FailedTrial>,
+}
+
+/// A trial without a result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedTrial {
+    /// The trial's label.
+    pub trial: String,
+    /// Why it has no result.
+    pub why: String,
+}
+
+/// Why no trial was run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The results cannot be written.
+    #[error("results cannot be written: {0}")]
+    Results(#[from] FileError),
+    /// Another process runs trials there.
+    #[error("another `aura run` is at work in {}", .0.display())]
+    Busy(PathBuf),
+}
+
+/// Why a trial has no result.
+#[derive(Debug, thiserror::Error)]
+enum TrialFailure {
+    #[error(transparent)]
+    Trial(#[from] TrialError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("it panicked: {0}")]
+    Panic(String),
+    #[error("its process could not be started: {0}")]
+    Process(io::Error),
+    #[error("{0}")]
+    Child(String),
+}
+
+/// Freezes the plan in the experiment's folder, and runs its trials that are not finished yet.
+///
+/// # Errors
+/// [`RunError`] if the results cannot be written, or another process runs trials there. A trial
+/// that fails is no error: it is in the report.
+pub fn run(
+    plan: &Plan,
+    options: &RunOptions,
+    interrupt: &Interrupt,
+) -> Result<RunReport, RunError> {
+    let folder = RunFolder::new(options.results.join(&plan.experiment.name));
+    files::create_folder(&folder.trials())?;
+    let Some(_lock) = files::lock(&folder.lock())? else {
+        return Err(RunError::Busy(folder.path().to_owned()));
+    };
+    remove_unfinished(&folder)?;
+    plan.write(&folder)?;
+    let mut pending = Vec::new();
+    for trial in &plan.trials {
+        if options.force || !reuse(&folder, trial, &plan.experiment.name) {
+            pending.push(trial);
+        }
+    }
+    interrupt.state().folder = Some(folder.clone());
+    let progress = Progress::new(pending.len(), "trials", options.quiet);
+    let mut runner = Runner {
+        folder: &folder,
+        experiment: &plan.experiment.name,
+        keep: options.keep,
+        interrupt,
+        progress: &progress,
+        failed: Vec::new(),
+    };
+    if pending.iter().any(|trial| trial.runs_in(World::Real)) {
+        runner.in_processes(&pending);
+    } else {
+        runner.on_threads(&pending, options.jobs);
+    }
+    let failed = runner.failed;
+    progress.finish();
+    interrupt.state().folder = None;
+    Ok(RunReport {
+        run: pending.len() - failed.len(),
+        reused: plan.trials.len() - pending.len(),
+        failed,
+        folder,
+    })
+}
+
+/// Returns whether the trial's result is there. If it was run under other names, its manifest gets
+/// the present ones.
+fn reuse(folder: &RunFolder, trial: &PlannedTrial, experiment: &str) -> bool {
+    let folder = folder.trial(&trial.id);
+    if !folder.is_done() {
+        return false;
+    }
+    let path = folder.manifest();
+    let Ok(text) = files::read_to_string(&path) else {
+        return false;
+    };
+    let Ok(manifest) = serde_json::from_str::<Manifest>(&text) else {
+        return false;
+    };
+    let renamed = Manifest {
+        experiment: experiment.to_owned(),
+        variant: trial.variant.clone(),
+        point: trial.point.clone(),
+        ..manifest.clone()
+    };
+    renamed == manifest || files::replace(&path, json(&renamed).as_bytes()).is_ok()
+}
+
+/// Removes the folders of trials that a killed run left.
+fn remove_unfinished(folder: &RunFolder) -> Result<(), FileError> {
+    let trials = folder.trials();
+    for name in files::names(&trials)? {
+        if RunFolder::is_unfinished(&name) {
+            files::remove_folder(&trials.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs the trials of an experiment, and notes which failed.
+struct Runner<'a> {
+    folder: &'a RunFolder,
+    experiment: &'a str,
+    keep: bool,
+    interrupt: &'a Interrupt,
+    progress: &'a Progress,
+    failed: Vec<FailedTrial>,
+}
+
+impl Runner<'_> {
+    fn on_threads(&mut self, pending: &[&PlannedTrial], jobs: usize) {
+        let folder = self.folder;
+        let experiment = self.experiment;
+        let interrupt = self.interrupt;
+        let databases = databases(folder, self.keep);
+        parallel::for_each(
+            pending,
+            jobs,
+            |trial| run_here(folder, trial, experiment, &databases, interrupt),
+            |at, result| self.note(pending[at], result),
+        );
+    }
+
+    fn in_processes(&mut self, pending: &[&PlannedTrial]) {
+        for trial in pending {
+            self.progress.begin(&trial.label());
+            let result = self.run_in_process(trial);
+            self.note(trial, result);
+        }
+        // Empty by now: trials remove their databases.
+        if !self.keep {
+            drop(files::remove_folder(&self.folder.databases()));
+        }
+    }
+
+    fn note(&mut self, trial: &PlannedTrial, result: Result<(), TrialFailure>) {
+        let label = trial.label();
+        if let Err(failure) = result {
+            let id = &trial.id;
+            self.progress
+                .say(&format!("trial {id} ({label}) failed: {failure}"));
+            self.failed.push(FailedTrial {
+                trial: label.clone(),
+                why: failure.to_string(),
+            });
+        }
+        self.progress.end(&label);
+    }
+
+    /// Runs a trial in a process of its own, which writes its result.
+    fn run_in_process(&self, trial: &PlannedTrial) -> Result<(), TrialFailure> {
+        let program = std::env::current_exe().map_err(TrialFailure::Process)?;
+        let mut command = Command::new(program);
+        command
+            .args(["trial", &trial.id])
+            .arg(self.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        if self.keep {
+            command.arg("--keep");
+        }
+        let mut child = command.spawn().map_err(TrialFailure::Process)?;
+        let output = child.stdout.take();
+        {
+            let databases = databases(self.folder, self.keep);
+            let mut state = self.interrupt.state();
+            state.child = Some(child);
+            state.database = trial
+                .settings()
+                .ok()
+                .map(|config| databases.directory(&trial.id, &config));
+        }
+        let mut message = String::new();
+        if let Some(mut output) = output {
+            // Returns when the process ends.
+            output
+                .read_to_string(&mut message)
+                .map_err(TrialFailure::Process)?;
+        }
+        let mut state = self.interrupt.state();
+        state.database = None;
+        let Some(mut child) = state.child.take() else {
+            return Err(TrialFailure::Child("it was stopped".to_owned()));
+        };
+        let status = child.wait().map_err(TrialFailure::Process)?;
+        match (status.success(), message.trim()) {
+            (true, _) => Ok(()),
+            (false, "") => Err(TrialFailure::Child(format!(
+                "its process ended with {status}"
+            ))),
+            (false, message) => Err(TrialFailure::Child(message.to_owned())),
+        }
+    }
+}
+
+/// Runs a trial in this process and writes its result.
+fn run_here(
+    folder: &RunFolder,
+    trial: &PlannedTrial,
+    experiment: &str,
+    databases: &Databases,
+    interrupt: &Interrupt,
+) -> Result<(), TrialFailure> {
+    let run = || trial::run(trial, experiment, databases);
+    let result = catch_unwind(AssertUnwindSafe(run))
+        .map_err(|panic| TrialFailure::Panic(panic_message(&*panic)))??;
+    // Held while files are written: an interrupt waits for it, and finds nothing half written.
+    let _writing = interrupt.state();
+    store_result(folder, trial, &result)
+}
+
+/// Runs the one trial that a parent process asks for. The process ends when its parent does.
+///
+/// # Errors
+/// Why the trial has no result, in words.
+pub fn run_as_child(folder: &RunFolder, id: &str, keep: bool) -> Result<(), String> {
+    let plan = Plan::read(folder).map_err(|error| error.to_string())?;
+    let trial = plan
+        .trials
+        .iter()
+        .find(|trial| trial.id == id)
+        .ok_or("the plan holds no such trial")?;
+    let watch = std::thread::Builder::new().spawn(|| {
+        // The parent never writes: this returns when it is gone, and no one needs the result.
+        drop(io::copy(&mut io::stdin(), &mut io::sink()));
+        Exit::TryAgain.now()
+    });
+    watch.map_err(|error| error.to_string())?;
+    let result = trial::run(trial, &plan.experiment.name, &databases(folder, keep))
+        .map_err(|error| error.to_string())?;
+    store_result(folder, trial, &result).map_err(|failure| failure.to_string())
+}
+
+fn databases(folder: &RunFolder, keep: bool) -> Databases {
+    Databases {
+        folder: folder.databases(),
+        keep,
+    }
+}
+
+/// Writes a trial's folder: under a temporary name, which becomes its own when all is written.
+fn store_result(
+    folder: &RunFolder,
+    trial: &PlannedTrial,
+    result: &TrialResult,
+) -> Result<(), TrialFailure> {
+    let unfinished = folder.unfinished_trial(&trial.id);
+    let finished = folder.trial(&trial.id);
+    files::remove_folder(unfinished.path())?;
+    files::create_folder(unfinished.path())?;
+    store::write_trial(&unfinished, result, &metrics::derive(result))?;
+    files::write(&unfinished.config(), trial.resolved.as_bytes())?;
+    files::write(&unfinished.done(), b"")?;
+    files::remove_folder(finished.path())?;
+    files::rename(unfinished.path(), finished.path())?;
+    Ok(())
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "without a message".to_owned()
+    }
+}

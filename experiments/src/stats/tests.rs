@@ -1,0 +1,254 @@
+//! Statistics against hand-computed values and simulated samples.
+
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::verdict::{Judgement, Question, Verdict};
+use super::*;
+use crate::metrics::Direction;
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-6 * b.abs().max(1e-9)
+}
+
+/// Uniform in (0, 1).
+fn uniform(generator: &mut Xoshiro256PlusPlus) -> f64 {
+    ((generator.next_u64() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
+}
+
+/// A normal draw, by Box and Muller.
+fn normal(generator: &mut Xoshiro256PlusPlus) -> f64 {
+    let radius = (-2.0 * uniform(generator).ln()).sqrt();
+    radius * (std::f64::consts::TAU * uniform(generator)).cos()
+}
+
+#[test]
+fn intervals_agree_with_hand_computed_ones() {
+    // 1..=5: mean 3, sd sqrt(2.5), standard error 0.7071068, t(0.975, 4) = 2.7764451.
+    let estimate = Estimate::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).expect("five pairs");
+    let Interval { low, high } = estimate.interval(0.95);
+    assert!(close(low, 3.0 - 1.963_243_1), "{low}");
+    assert!(close(high, 3.0 + 1.963_243_1), "{high}");
+    // t(0.95, 4) = 2.1318468.
+    assert!(
+        close(estimate.half_width(0.9), 1.507_443_3),
+        "{}",
+        estimate.half_width(0.9)
+    );
+    // Two pairs: t(0.975, 1) = 12.7062047; 1 and 3 have standard error 1.
+    let two = Estimate::of(&[1.0, 3.0]).expect("two pairs");
+    assert!(
+        close(two.half_width(0.95), 12.706_204_7),
+        "{}",
+        two.half_width(0.95)
+    );
+    // t = 3 / 0.7071068 = 4.2426407 with 4 degrees of freedom: p = 0.0132356.
+    assert!(
+        (estimate.student_p() - 0.013_235_6).abs() < 1e-6,
+        "{}",
+        estimate.student_p()
+    );
+}
+
+#[test]
+fn the_smallest_sign_flip_p_is_two_over_two_to_the_n() {
+    for (pairs, p) in [(4, 0.125), (5, 0.0625), (6, 0.03125), (8, 0.0078125)] {
+        let sample: Vec<f64> = (1..=pairs).map(|i| 0.1 * f64::from(i)).collect();
+        assert_eq!(sign_flip_p(&sample), p, "{pairs} pairs");
+    }
+    // Of the 8 sums of +-1 +-2 +-4, all but +-1 reach 3 in size; 5 and 7 and 3 make six.
+    assert_eq!(sign_flip_p(&[1.0, -2.0, 4.0]), 0.75);
+    assert_eq!(sign_flip_p(&[0.0, 0.0]), 1.0);
+}
+
+#[test]
+fn drawn_flips_agree_with_enumerated_ones() {
+    let mut generator = Xoshiro256PlusPlus::seed_from_u64(7);
+    let sample: Vec<f64> = (0..20).map(|_| 0.4 + normal(&mut generator)).collect();
+    let exact = sign_flip_p(&sample);
+    let mut longer = sample.clone();
+    longer.push(0.0);
+    let drawn = sign_flip_p(&longer);
+    assert!(
+        (exact - drawn).abs() < 0.005,
+        "a zero changes no sum: {exact} {drawn}"
+    );
+}
+
+#[test]
+fn holm_and_benjamini_hochberg_agree_with_worked_examples() {
+    let p = [0.01, 0.04, 0.03, 0.005];
+    let expected = [0.03, 0.06, 0.06, 0.02];
+    assert!(
+        holm(&p).iter().zip(expected).all(|(a, b)| close(*a, b)),
+        "{:?}",
+        holm(&p)
+    );
+    // R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "BH").
+    let expected = [0.02, 0.04, 0.04, 0.02];
+    let adjusted = benjamini_hochberg(&p);
+    assert!(
+        adjusted.iter().zip(expected).all(|(a, b)| close(*a, b)),
+        "{adjusted:?}"
+    );
+    assert_eq!(holm(&[0.5, 0.9]), [1.0, 1.0]);
+    assert!(holm(&[]).is_empty() && benjamini_hochberg(&[]).is_empty());
+}
+
+#[test]
+fn pairs_to_decide_follow_the_power_of_the_t_test() {
+    // Spread, difference, pairs for 90 % power at 5 %; six is the floor. The quantile formula is
+    // within one pair.
+    for (sd, mean, pairs) in [
+        (0.01, 0.01, 13),
+        (0.01, 0.02, 6),
+        (0.02, 0.01, 44),
+        (0.04, 0.01, 171),
+    ] {
+        let estimate = Estimate { n: 6, mean, sd };
+        let found = estimate
+            .pairs_to_decide(0.0)
+            .expect("a difference can be found");
+        assert!(
+            found.abs_diff(pairs) <= 1,
+            "sd {sd}, difference {mean}: {found}"
+        );
+    }
+    let no_difference = Estimate {
+        n: 6,
+        mean: 0.0,
+        sd: 0.01,
+    };
+    assert_eq!(no_difference.pairs_to_decide(0.0), None);
+    assert_eq!(no_difference.pairs_to_decide(0.02), Some(6));
+}
+
+/// A normal draw, one in twenty of which is five times as large.
+fn with_outliers(generator: &mut Xoshiro256PlusPlus) -> f64 {
+    let draw = normal(generator);
+    let factor = if uniform(generator) < 0.05 { 5.0 } else { 1.0 };
+    draw * factor
+}
+
+#[test]
+fn intervals_cover_the_truth_with_outliers() {
+    let mut generator = Xoshiro256PlusPlus::seed_from_u64(2026);
+    for n in [5, 10, 20, 30] {
+        let mut covered = 0;
+        for _ in 0..4000 {
+            let sample: Vec<f64> = (0..n).map(|_| with_outliers(&mut generator)).collect();
+            let estimate = Estimate::of(&sample).expect("a sample");
+            covered += usize::from(!estimate.interval(CONFIDENCE).excludes_zero());
+        }
+        let coverage = f64::from(covered as u32) / 4000.0;
+        assert!(coverage >= 0.94, "seed 2026, n {n}: {coverage}");
+    }
+}
+
+/// The share of significant results between equal sides, in interleaved pairs of random order under
+/// `drift`.
+fn false_positives(seed: u64, mut drift: impl FnMut(usize, f64) -> f64) -> f64 {
+    const PAIRS: usize = 10;
+    const REPETITIONS: usize = 4000;
+    let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut significant = 0;
+    for _ in 0..REPETITIONS {
+        let mut runs = Vec::with_capacity(2 * PAIRS);
+        for step in 0..2 * PAIRS {
+            let drifted = drift(step, normal(&mut generator));
+            runs.push(drifted + 0.01 * normal(&mut generator));
+        }
+        let mut sample = Vec::with_capacity(PAIRS);
+        for pair in runs.chunks(2) {
+            let difference = pair[1] - pair[0];
+            let in_order = generator.next_u64() & 1 == 0;
+            sample.push(if in_order { difference } else { -difference });
+        }
+        significant += usize::from(sign_flip_p(&sample) < LEVEL);
+    }
+    significant as f64 / REPETITIONS as f64
+}
+
+#[test]
+fn drift_causes_no_more_false_positives_than_promised() {
+    let linear = false_positives(1, |step, _| 0.04 * step as f64 / 20.0);
+    let mut level = 0.0;
+    let autoregressive = false_positives(2, |_, shock| {
+        level = 0.9 * level + 0.01 * shock;
+        level
+    });
+    let step = false_positives(3, |step, _| if step >= 9 { 0.05 } else { 0.0 });
+    for (name, rate) in [
+        ("linear", linear),
+        ("AR(1)", autoregressive),
+        ("step", step),
+    ] {
+        assert!(rate <= 0.06, "{name}: {rate}");
+    }
+}
+
+fn judge(sample: &[f64], direction: Direction, noisy: bool, margin: f64) -> Judgement {
+    let p = p_value(sample, noisy).unwrap_or(1.0);
+    Question {
+        sample,
+        p,
+        margin,
+        direction,
+        noisy,
+    }
+    .judge()
+}
+
+#[test]
+fn one_pair_decides_nothing() {
+    assert_eq!(
+        judge(&[0.5], Direction::Higher, true, 0.02),
+        Judgement::new(Verdict::Undecided, "one sample")
+    );
+    assert_eq!(
+        judge(&[0.5], Direction::Higher, false, 0.02),
+        Judgement::new(Verdict::Exact, "exact for this seed")
+    );
+    assert_eq!(p_value(&[0.5], false), None);
+}
+
+#[test]
+fn noise_needs_six_pairs_and_seeds_two() {
+    let five = [0.1, 0.11, 0.1, 0.105, 0.1];
+    let noisy = judge(&five, Direction::Higher, true, 0.02);
+    assert_eq!(noisy.verdict, Verdict::Undecided);
+    assert!(noisy.note.contains("at least 6"), "{}", noisy.note);
+    let exact = judge(&five, Direction::Higher, false, 0.02);
+    assert_eq!(exact.verdict, Verdict::Better);
+
+    let six = [0.1, 0.11, 0.1, 0.105, 0.1, 0.1];
+    for (direction, verdict) in [
+        (Direction::Higher, Verdict::Better),
+        (Direction::Lower, Verdict::Worse),
+        (Direction::Neutral, Verdict::Different),
+    ] {
+        assert_eq!(judge(&six, direction, true, 0.02).verdict, verdict);
+    }
+}
+
+#[test]
+fn a_difference_inside_the_margin_is_equivalent() {
+    let small = [0.001, 0.0012, 0.0011, 0.0009, 0.001, 0.001];
+    let within = judge(&small, Direction::Higher, true, 0.02);
+    assert_eq!(within.verdict, Verdict::Equivalent);
+    let without_margin = judge(&small, Direction::Higher, true, 0.0);
+    assert_eq!(without_margin.verdict, Verdict::Better);
+    let identical = judge(&[0.0; 3], Direction::Higher, false, 0.0);
+    assert_eq!(identical.note, "identical in every pair");
+}
+
+#[test]
+fn an_undecided_difference_says_how_many_pairs_would_decide() {
+    let wide = [0.1, -0.1, 0.2, -0.15, 0.05, 0.0];
+    let Judgement { verdict, note } = judge(&wide, Direction::Higher, true, 0.02);
+    assert_eq!(verdict, Verdict::Undecided);
+    assert!(
+        note.starts_with("about ") && note.ends_with(" pairs would decide"),
+        "{note}"
+    );
+}

@@ -1,0 +1,164 @@
+//! The commands beside `run`.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::{Lab, SMALL, trials};
+
+#[test]
+fn listings_name_what_configs_accept_in_every_format() {
+    let lab = Lab::new();
+    for (what, name) in [
+        ("policies", "sieve"),
+        ("workloads", "ycsb-e"),
+        ("devices", "nvme"),
+        ("metrics", "cache.hit_ratio"),
+    ] {
+        for format in ["table", "json", "csv"] {
+            let ended = lab.aura(&["list", what, "--format", format]);
+            assert_eq!(ended.code, 0, "{}", ended.errors);
+            assert!(
+                ended.output.contains(name),
+                "{what} as {format}:\n{}",
+                ended.output
+            );
+        }
+        let json = lab.aura(&["list", what, "--format", "json"]).output;
+        assert!(
+            json.lines()
+                .all(|line| serde_json::from_str::<Value>(line).is_ok_and(|row| row.is_object()))
+        );
+    }
+}
+
+#[test]
+fn the_schema_is_json_and_knows_the_keys() {
+    let ended = Lab::new().aura(&["schema"]);
+    let schema: Value = serde_json::from_str(&ended.output).expect("it is JSON");
+    for key in [
+        "question", "engine", "workload", "world", "variant", "sweep", "compare",
+    ] {
+        let about = &schema["properties"][key];
+        assert!(about.is_object(), "{key}");
+    }
+}
+
+#[test]
+fn a_run_can_be_compared_plotted_reported_and_verified() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    lab.run(&["exp.toml"]);
+    let rows = lab.json(0, &["compare", "exp"]);
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0]["metric"], "cache.hit_ratio");
+    assert_eq!(rows[0]["variant"], "sieve");
+    assert_eq!(rows[0]["pairs"], 2);
+    let turned = lab.aura(&[
+        "compare",
+        "results/exp",
+        "--baseline",
+        "sieve",
+        "--metric",
+        "cache.hit_ratio",
+        "--format",
+        "csv",
+    ]);
+    assert!(
+        turned
+            .output
+            .lines()
+            .nth(1)
+            .is_some_and(|row| row.starts_with("cache.hit_ratio,run,,sieve,lru,")),
+        "{}",
+        turned.output
+    );
+
+    fs::remove_dir_all(lab.path("results/exp/plots")).expect("a run draws figures");
+    assert_eq!(lab.aura(&["plot", "exp", "--kind", "latency"]).code, 0);
+    assert!(lab.path("results/exp/plots").is_dir());
+    lab.aura(&["plot", "exp", "--kind", "latencies"])
+        .refuses(2, &["latencies", "latency"]);
+    fs::remove_file(lab.path("results/exp/report.html")).expect("a run writes its report");
+    assert_eq!(lab.aura(&["report", "exp"]).code, 0);
+    assert!(lab.path("results/exp/report.html").is_file());
+
+    let verified = lab.aura(&["verify", "exp"]);
+    assert_eq!(verified.code, 0, "{}{}", verified.output, verified.errors);
+    assert!(
+        verified
+            .errors
+            .contains("4 of 4 trials gave the same numbers again"),
+        "{}",
+        verified.errors
+    );
+}
+
+#[test]
+fn a_number_that_was_changed_is_found() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    lab.run(&["exp.toml", "--seeds", "1"]);
+    let file = trials(&lab.path("results/exp"))[0].join("metrics.jsonl");
+    let text = fs::read_to_string(&file).expect("metrics are written");
+    let changed = text.replacen("\"value\":3000.0", "\"value\":3000.0000000000005", 1);
+    assert_ne!(text, changed, "the run phase has 3000 operations");
+    fs::write(&file, changed).expect("metrics can be changed");
+    let verified = lab.aura(&["verify", "exp"]);
+    assert_eq!(verified.code, 1);
+    assert!(verified.output.contains("different"), "{}", verified.output);
+}
+
+#[test]
+fn a_trial_that_fails_is_named_and_the_others_go_on() {
+    let lab = Lab::new();
+    lab.config(
+        "exp.toml",
+        &format!("{SMALL}\n[world]\nkind = \"real\"\ndirectory = \"occupied\"\n"),
+    );
+    lab.config("occupied", "a file where a folder is wanted");
+    let ended = lab.aura(&["run", "exp.toml", "--seeds", "1"]);
+    ended.refuses(1, &["lru, seed 1", "sieve, seed 1", "occupied", "failed"]);
+}
+
+#[test]
+fn the_real_world_works_in_processes_of_its_own_and_cleans_up() {
+    let lab = Lab::new();
+    lab.config(
+        "exp.toml",
+        &format!("{SMALL}\n[world]\nkind = \"real\"\ncores = 2\n"),
+    );
+    let ended = lab.aura(&["run", "exp.toml", "--seeds", "1"]);
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    assert!(!lab.path("results/exp/databases").exists());
+    let kept = lab.aura(&["run", "exp.toml", "--seeds", "1", "--force", "--keep"]);
+    assert_eq!(kept.code, 0, "{}", kept.errors);
+    let databases = fs::read_dir(lab.path("results/exp/databases")).expect("they were kept");
+    for database in databases {
+        let path = database.expect("a readable folder").path();
+        let verified = lab.aura(&["verify", path.to_str().expect("a plain path")]);
+        assert_eq!(verified.code, 0, "{}", verified.errors);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_aura"))
+        .arg("schema")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    drop(child.stdout.take());
+    let mut errors = String::new();
+    child
+        .stderr
+        .take()
+        .expect("it was piped")
+        .read_to_string(&mut errors)
+        .expect("it can be read");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(errors, "");
+}
