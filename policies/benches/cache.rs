@@ -98,17 +98,17 @@ fn replay(c: &mut Criterion) {
         group
             .sample_size(10)
             .throughput(Throughput::Elements(trace.requests.len() as u64));
-        for entry in cache::FAMILY.entries {
-            let mut filled = trace.cache(entry.name);
+        for name in cache::FAMILY.names() {
+            let mut filled = trace.cache(name);
             let misses = trace.misses(&mut filled);
             let ratio = misses as f64 / trace.requests.len() as f64;
             let bytes = filled.metadata_bytes() as f64 / filled.held() as f64;
             println!(
                 "{}/{}: miss ratio {ratio:.4}, {bytes:.0} B of metadata an object",
-                trace.name, entry.name
+                trace.name, name
             );
-            group.bench_function(entry.name, |b| {
-                b.iter(|| trace.misses(&mut trace.cache(black_box(entry.name))))
+            group.bench_function(name, |b| {
+                b.iter(|| trace.misses(&mut trace.cache(black_box(name))))
             });
         }
         group.finish();

@@ -45,7 +45,13 @@ pub mod gc;
 pub mod placement;
 pub mod separation;
 
+mod error;
 mod families;
+mod family;
+mod spec;
 
-pub use entry::{Entry, Family, FamilyInfo, ParamDoc, PolicyError, PolicyInfo, PolicySpec};
-pub use families::{Defaults, defaults, families};
+pub use entry::{Entry, ParamDoc};
+pub use error::{PolicyError, RegisterError};
+pub use families::{Defaults, FAMILIES, defaults, families};
+pub use family::{AnyFamily, Family, FamilyInfo, PolicyInfo};
+pub use spec::PolicySpec;

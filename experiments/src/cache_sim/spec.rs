@@ -69,7 +69,7 @@ fn spec(text: &str) -> Result<PolicySpec, SpecError> {
 /// Every policy of a family, with default parameters.
 pub fn all_of<B>(family: &Family<B>) -> Vec<PolicySpec> {
     family
-        .entries
+        .entries()
         .iter()
         .map(|entry| PolicySpec::named(entry.name))
         .collect()
@@ -104,7 +104,7 @@ pub fn specs<B>(family: &Family<B>, list: &str) -> Result<Vec<PolicySpec>, SpecE
 
 /// The names of a family, for an error message.
 pub fn known<B>(family: &Family<B>) -> String {
-    let names: Vec<_> = family.entries.iter().map(|entry| entry.name).collect();
+    let names: Vec<_> = family.names();
     names.join(", ")
 }
 
@@ -238,11 +238,11 @@ mod tests {
     fn lists_are_checked_against_the_registry() {
         assert_eq!(
             specs(&FAMILY, "all").expect("all").len(),
-            FAMILY.entries.len()
+            FAMILY.entries().len()
         );
         assert_eq!(
             specs(&FAMILY, "lru,all,lru").expect("each once").len(),
-            FAMILY.entries.len()
+            FAMILY.entries().len()
         );
         assert!(matches!(
             specs(&FAMILY, "lru,lur"),

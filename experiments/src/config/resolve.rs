@@ -641,12 +641,12 @@ fn policy_error(tree: &Node, path: &str, spec: &PolicySpec, error: &PolicyError)
                 hint(parameter, known.iter().map(String::as_str)),
             )
         }
-        PolicyError::BadParameter { message, .. } => {
-            let named = spec
-                .params
-                .keys()
-                .find(|name| message.contains(name.as_str()));
-            let at = named.map_or_else(|| path.to_owned(), |name| format!("{path}.{name}"));
+        PolicyError::BadParameter { parameter, .. } => {
+            let at = if spec.params.contains_key(parameter) {
+                format!("{path}.{parameter}")
+            } else {
+                path.to_owned()
+            };
             (tree.closest(&at).place(), String::new())
         }
     };

@@ -413,7 +413,7 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
     /// Fills in the fewest segments possible, where the policy that makes them is registered.
     fn optimum(&self, rows: &mut [Row]) -> Result<(), BenchError> {
         if !policies::FAMILY
-            .entries
+            .entries()
             .iter()
             .any(|entry| entry.name == OPTIMAL)
         {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aura_engine::{CacheEvent, CacheObserver, Caller};
 use aura_policies::bound::{self, Object, Request};
-use aura_policies::cache::Kind;
+use aura_policies::cache::BlockKind;
 use aura_policies::{PolicyError, PolicySpec};
 use aura_workloads::trace::{Detail, TraceRecord};
 
@@ -55,7 +55,7 @@ impl Recorder {
         let records = self.records();
         let blocks = records[start..]
             .iter()
-            .filter(|record| record.detail.kind == Kind::Data as u8);
+            .filter(|record| record.detail.kind == BlockKind::Data as u8);
         let trace: Vec<Request> = blocks
             .map(|record| Request {
                 object: number(record),
@@ -109,7 +109,7 @@ impl CacheObserver for Recorder {
 mod tests {
     use super::*;
 
-    fn ask(recorder: &Recorder, kind: Kind, key: u64, bytes: u64) {
+    fn ask(recorder: &Recorder, kind: BlockKind, key: u64, bytes: u64) {
         recorder.on_access(&CacheEvent {
             at_ns: 7,
             key,
@@ -128,14 +128,14 @@ mod tests {
     #[test]
     fn the_bound_is_on_the_blocks_of_a_phase() {
         let recorder = Recorder::default();
-        ask(&recorder, Kind::Data, 1, 10);
+        ask(&recorder, BlockKind::Data, 1, 10);
         let start = recorder.len();
         for (kind, key) in [
-            (Kind::Data, 1),
-            (Kind::Filter, 9),
-            (Kind::Data, 2),
-            (Kind::Data, 1),
-            (Kind::Data, 3),
+            (BlockKind::Data, 1),
+            (BlockKind::Filter, 9),
+            (BlockKind::Data, 2),
+            (BlockKind::Data, 1),
+            (BlockKind::Data, 3),
         ] {
             ask(&recorder, kind, key, 10);
         }

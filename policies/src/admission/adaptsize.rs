@@ -18,7 +18,7 @@ use hashbrown::HashTable;
 
 use super::{Admission, Build};
 use crate::cache::Access;
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::splitmix::{SplitMix64, remix};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -29,9 +29,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         needs_sizes: true,
         make: |capacity, seed, spec| {
             let Params { window } = params(spec)?;
-            if window == 0 {
-                return Err(bad(spec, "window must be at least 1"));
-            }
+            in_range(spec, "window", window, 1..)?;
             Ok(Some(Box::new(AdaptSize::new(capacity, seed, window))))
         },
     },

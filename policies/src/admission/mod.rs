@@ -6,7 +6,8 @@
 //! turn, and those it has won against are gone even if it loses to a later one. Any admission goes with any eviction.
 
 use crate::cache::Access;
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, PROBE_CAPACITY_BYTES, PROBE_SEED, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod adaptsize;
 mod always;
@@ -47,11 +48,11 @@ pub struct Build {
 }
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "admission",
     question: "who enters the cache?",
     default: "always",
-    entries: &[
+    built_in: &[
         &adaptsize::ENTRY,
         &always::ENTRY,
         &doorkeeper::ENTRY,
@@ -59,6 +60,8 @@ pub const FAMILY: Family<Build> = Family {
         &size_threshold::ENTRY,
         &tinylfu::ENTRY,
     ],
+    probe: |build, spec| (build.make)(PROBE_CAPACITY_BYTES, PROBE_SEED, spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names; None where everybody enters.
@@ -70,6 +73,6 @@ pub fn build(
     capacity: u64,
     seed: u64,
 ) -> Result<Option<Box<dyn Admission>>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build.make)(capacity, seed, spec)
 }

@@ -8,7 +8,7 @@
 
 use super::{Admission, Build};
 use crate::cache::Access;
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "size-threshold",
@@ -18,9 +18,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         needs_sizes: true,
         make: |_capacity, _seed, spec| {
             let Params { bytes_max } = params(spec)?;
-            if bytes_max == 0 {
-                return Err(bad(spec, "bytes_max must be at least 1, or nothing enters"));
-            }
+            in_range(spec, "bytes_max", bytes_max, 1..)?;
             Ok(Some(Box::new(SizeThreshold { bytes_max })))
         },
     },

@@ -1,7 +1,8 @@
 //! Compaction agents: should the layout change as the workload changes?
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
 use crate::facts::{TreeShape, WindowStats};
+use crate::family::{Family, PROBE_SEED, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod none;
 mod schedule;
@@ -34,11 +35,13 @@ pub trait Agent: Send {
 pub type Build = fn(seed: u64, spec: &PolicySpec) -> Result<Box<dyn Agent>, PolicyError>;
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "agent",
     question: "should the layout change as the workload changes?",
     default: "none",
-    entries: &[&none::ENTRY, &schedule::ENTRY],
+    built_in: &[&none::ENTRY, &schedule::ENTRY],
+    probe: |build, spec| build(PROBE_SEED, spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
@@ -46,6 +49,6 @@ pub const FAMILY: Family<Build> = Family {
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec, seed: u64) -> Result<Box<dyn Agent>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(seed, spec)
 }

@@ -8,7 +8,8 @@
 //! Weak where: the workload is not known beforehand.
 
 use super::{Action, Agent, Build};
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, bad, describe, params};
 use crate::facts::{TreeShape, WindowStats};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -18,13 +19,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |_seed, spec: &PolicySpec| {
         let Params { steps } = params(spec)?;
         if let Some(step) = steps.iter().find(|step| step.level == 0 || step.runs == 0) {
-            return Err(bad(
-                spec,
-                &format!("steps: level and runs must be at least 1, not {step:?}"),
-            ));
+            let message = format!("level and runs must be at least 1, not {step:?}");
+            return Err(bad(spec, "steps", &message));
         }
         if !steps.is_sorted_by_key(|step| step.at_operations) {
-            return Err(bad(spec, "steps must be in the order of at_operations"));
+            return Err(bad(spec, "steps", "must be in the order of at_operations"));
         }
         Ok(Box::new(Schedule { steps, taken: 0 }))
     },
@@ -76,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    fn build(steps: serde_json::Value) -> Result<Box<dyn Agent>, crate::entry::PolicyError> {
+    fn build(steps: serde_json::Value) -> Result<Box<dyn Agent>, crate::PolicyError> {
         (ENTRY.build)(0, &PolicySpec::named("schedule").with("steps", steps))
     }
 

@@ -6,7 +6,8 @@
 //! policy says so. Rules of the replay, as [`crate::cache::replay`] has them: the cache starts empty; an object
 //! keeps the size it came in with; one larger than the capacity is missed and not inserted.
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 pub use crate::cache::replay::Object;
 
@@ -49,11 +50,13 @@ pub trait Bound: Send + Sync {
 pub type Build = fn(&PolicySpec) -> Result<Box<dyn Bound>, PolicyError>;
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "bound",
     question: "what could the best cache have done?",
     default: "min",
-    entries: &[&min::ENTRY, &min_bypass::ENTRY, &pfoo_l::ENTRY],
+    built_in: &[&min::ENTRY, &min_bypass::ENTRY, &pfoo_l::ENTRY],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the bound that `spec` names.
@@ -61,7 +64,7 @@ pub const FAMILY: Family<Build> = Family {
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn Bound>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }
 

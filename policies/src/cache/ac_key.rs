@@ -14,10 +14,12 @@
 //! Invariants: both shares are between 0 and 1; ghosts as said.
 //! Weak where: scans: E-LRU keeps a scan's objects as long as any; and one kind of object only.
 
+use std::ops::Bound::{Excluded, Included};
+
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
-use super::{Access, Build, Eviction, Kind, Removal, Slot, check_held};
-use crate::entry::{Entry, bad, describe, in_range, params};
+use super::{Access, BlockKind, Build, Eviction, Removal, Slot, check_held};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::NONE;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -27,12 +29,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
         in_range(spec, "recent", params.recent, 1..=1024)?;
-        if !(params.step > 0.0 && params.step <= 1.0) {
-            return Err(bad(
-                spec,
-                &format!("step is {}, not above 0 and at most 1", params.step),
-            ));
-        }
+        in_range(spec, "step", params.step, (Excluded(0.0), Included(1.0)))?;
         Ok(Box::new(AcKey::new(capacity, params)))
     },
 };
@@ -60,11 +57,11 @@ const PAIRS: u8 = 1;
 const POINTERS: u8 = 2;
 const SIDES: usize = 3;
 
-fn side(kind: Kind) -> u8 {
+fn side(kind: BlockKind) -> u8 {
     match kind {
-        Kind::KeyValue => PAIRS,
-        Kind::KeyPointer => POINTERS,
-        Kind::Data | Kind::Index | Kind::Filter | Kind::Value => BLOCKS,
+        BlockKind::KeyValue => PAIRS,
+        BlockKind::KeyPointer => POINTERS,
+        BlockKind::Data | BlockKind::Index | BlockKind::Filter | BlockKind::Value => BLOCKS,
     }
 }
 
@@ -247,7 +244,7 @@ mod tests {
 
     #[test]
     fn with_one_kind_size_and_cost_it_is_lru() {
-        for kind in [Kind::Data, Kind::KeyValue, Kind::KeyPointer] {
+        for kind in [BlockKind::Data, BlockKind::KeyValue, BlockKind::KeyPointer] {
             let lru =
                 crate::cache::build(&crate::PolicySpec::named("lru"), 40, 0).expect("it builds");
             let mut lru = Replay::new(lru, None, 40, 100);
@@ -292,9 +289,10 @@ mod tests {
     }
 
     /// A load that loops over more objects of `kind` than there is room for, after a load of `before`.
-    fn shares_after_a_loop(before: Kind, kind: Kind) -> (f64, f64) {
+    fn shares_after_a_loop(before: BlockKind, kind: BlockKind) -> (f64, f64) {
         let mut policy = policy(100, 1);
-        let mut keys: std::collections::VecDeque<(u64, Kind)> = std::collections::VecDeque::new();
+        let mut keys: std::collections::VecDeque<(u64, BlockKind)> =
+            std::collections::VecDeque::new();
         let mut held: Vec<Option<u64>> = vec![None; 100];
         keys.extend((0..100).map(|i| (i, before)));
         for _ in 0..100 {
@@ -331,11 +329,11 @@ mod tests {
 
     #[test]
     fn the_side_whose_ghosts_return_grows_until_they_fit() {
-        let (points, _) = shares_after_a_loop(Kind::KeyValue, Kind::Data);
+        let (points, _) = shares_after_a_loop(BlockKind::KeyValue, BlockKind::Data);
         assert!(points <= 0.4, "60 blocks of 100 objects fit: {points}");
-        let (points, _) = shares_after_a_loop(Kind::Filter, Kind::KeyPointer);
+        let (points, _) = shares_after_a_loop(BlockKind::Filter, BlockKind::KeyPointer);
         assert!(points >= 0.6, "{points}");
-        let (points, pairs) = shares_after_a_loop(Kind::KeyPointer, Kind::KeyValue);
+        let (points, pairs) = shares_after_a_loop(BlockKind::KeyPointer, BlockKind::KeyValue);
         assert!(points * pairs >= 0.2 && pairs > 0.5, "{points} {pairs}");
     }
 }

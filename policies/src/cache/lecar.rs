@@ -11,14 +11,14 @@
 //! Invariants: each expert's trust is between 0.01 and 0.99; an expert's ghosts are at most half the capacity.
 //! Weak where: neither expert fits, such as a loop a little larger than the cache.
 
-use std::cmp::Ordering;
+use std::ops::Bound::{Excluded, Included};
 
 use super::experts::{Expert, Room, Trust};
 use super::ghosts::Ghosts;
 use super::heap::Heap;
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;
 
@@ -28,12 +28,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |capacity, seed, spec| {
         let Params { learning_rate } = params(spec)?;
-        if learning_rate.partial_cmp(&0.0) != Some(Ordering::Greater) || learning_rate > 100.0 {
-            return Err(bad(
-                spec,
-                &format!("learning_rate is {learning_rate}, not above 0 and at most 100"),
-            ));
-        }
+        let range = (Excluded(0.0), Included(100.0));
+        in_range(spec, "learning_rate", learning_rate, range)?;
         Ok(Box::new(Lecar::new(capacity, seed, learning_rate)))
     },
 };

@@ -15,7 +15,7 @@
 
 use super::sampling::HeldSlots;
 use super::{Access, Build, Eviction, Removal, Slot};
-use crate::entry::{Entry, bad, describe, in_range, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;
 
@@ -27,9 +27,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         let params: Params = params(spec)?;
         in_range(spec, "samples", params.samples, 1..=4096)?;
         in_range(spec, "ages", params.ages, 16..=1_000_000)?;
-        if params.reconfigure == 0 {
-            return Err(bad(spec, "reconfigure is 0, not at least 1"));
-        }
+        in_range(spec, "reconfigure", params.reconfigure, 1..)?;
         Ok(Box::new(Lhd::new(capacity, seed, params)))
     },
 };

@@ -17,7 +17,8 @@
 use hashbrown::HashTable;
 
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::{Links, NONE, SlotList};
 use crate::splitmix::remix;
 

@@ -7,7 +7,8 @@
 //! victim was named: then nothing more happens, and the victim stays. [`Removal`] tells being evicted from dying (the
 //! object's table was compacted away).
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, PROBE_CAPACITY_BYTES, PROBE_SEED, Registered};
+use crate::{PolicyError, PolicySpec};
 
 pub mod replay;
 
@@ -46,7 +47,7 @@ pub type Slot = u32;
 /// What an object is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum BlockKind {
     /// A table's data block.
     #[default]
     Data,
@@ -70,7 +71,7 @@ pub struct Access {
     /// Bytes the object is charged with; at least 1.
     pub bytes: u64,
     /// What the object is.
-    pub kind: Kind,
+    pub kind: BlockKind,
     /// Device reads that a later hit on the object saves; 1 for a block.
     pub cost: u32,
     /// Which object of a scan this is, from 1; 0 for a point read.
@@ -83,7 +84,7 @@ impl Access {
         Self {
             key,
             bytes,
-            kind: Kind::Data,
+            kind: BlockKind::Data,
             cost: 1,
             scanned: 0,
         }
@@ -140,11 +141,11 @@ pub type Build =
     fn(capacity: u64, seed: u64, spec: &PolicySpec) -> Result<Box<dyn Eviction>, PolicyError>;
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "cache",
     question: "who leaves the cache?",
     default: "lru",
-    entries: &[
+    built_in: &[
         &two_queue::ENTRY,
         &ac_key::ENTRY,
         &arc::ENTRY,
@@ -166,6 +167,8 @@ pub const FAMILY: Family<Build> = Family {
         &slru::ENTRY,
         &w_tinylfu::ENTRY,
     ],
+    probe: |build, spec| build(PROBE_CAPACITY_BYTES, PROBE_SEED, spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
@@ -177,7 +180,7 @@ pub fn build(
     capacity: u64,
     seed: u64,
 ) -> Result<Box<dyn Eviction>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(capacity, seed, spec)
 }
 
@@ -186,8 +189,12 @@ fn share(capacity: u64, of_one: f64) -> u64 {
     ((capacity as f64 * of_one) as u64).max(1)
 }
 
-/// Whether `listed`, the slots a policy orders, are the slots `held`, each once.
-fn check_held(mut listed: Vec<Slot>, held: &[Slot]) -> Result<(), String> {
+/// Checks that `listed`, the slots that a policy orders, are the slots `held`, each once: what most
+/// policies' [`Eviction::audit`] begins with. O(slots log slots).
+///
+/// # Errors
+/// Both lists, if they differ.
+pub fn check_held(mut listed: Vec<Slot>, held: &[Slot]) -> Result<(), String> {
     let mut held = held.to_vec();
     listed.sort_unstable();
     held.sort_unstable();

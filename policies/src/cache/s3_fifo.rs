@@ -11,10 +11,12 @@
 //! Invariants: counts are at most 3; the ghosts hold at most their share of bytes.
 //! Weak where: an object is asked for once more only after it left the small queue: it always misses twice.
 
+use std::ops::Bound::Excluded;
+
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held, share};
-use crate::entry::{Entry, bad, describe, in_range, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::NONE;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -23,16 +25,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
-        if !(params.small > 0.0
-            && params.small < 1.0
-            && params.ghost >= 0.0
-            && params.ghost <= 10.0)
-        {
-            return Err(bad(
-                spec,
-                "small must lie between 0 and 1, ghost in 0 to 10",
-            ));
-        }
+        in_range(spec, "small", params.small, (Excluded(0.0), Excluded(1.0)))?;
+        in_range(spec, "ghost", params.ghost, 0.0..=10.0)?;
         in_range(spec, "threshold", params.threshold, 1..=COUNT_MAX)?;
         Ok(Box::new(S3Fifo::new(capacity, &params)))
     },

@@ -22,13 +22,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
         if !(2..=SEGMENTS_MAX).contains(&params.shares.len()) {
-            return Err(bad(
-                spec,
-                &format!("shares must name 2 to {SEGMENTS_MAX} segments"),
-            ));
+            let message = format!("must name 2 to {SEGMENTS_MAX} segments");
+            return Err(bad(spec, "shares", &message));
         }
         if params.shares.contains(&0) {
-            return Err(bad(spec, "shares must be at least 1 each"));
+            return Err(bad(spec, "shares", "must be at least 1 each"));
         }
         Ok(Box::new(SegmentedLru::new(capacity, &params)))
     },

@@ -9,10 +9,12 @@
 //! Invariants: A1out holds at most its share of bytes; somebody leaves A1in only while it has more than its share.
 //! Weak where: what is asked for again soon and then again later, which must miss once more to enter Am.
 
+use std::ops::Bound::{Excluded, Included};
+
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held, share};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "2q",
@@ -20,16 +22,13 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
-        if !(params.recent > 0.0
-            && params.recent < 1.0
-            && params.ghost > 0.0
-            && params.ghost <= 10.0)
-        {
-            return Err(bad(
-                spec,
-                "recent must lie between 0 and 1, ghost be over 0 and at most 10",
-            ));
-        }
+        in_range(
+            spec,
+            "recent",
+            params.recent,
+            (Excluded(0.0), Excluded(1.0)),
+        )?;
+        in_range(spec, "ghost", params.ghost, (Excluded(0.0), Included(10.0)))?;
         Ok(Box::new(TwoQueue::new(capacity, &params)))
     },
 };

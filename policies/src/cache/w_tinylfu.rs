@@ -21,7 +21,8 @@
 
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 use crate::sketch::FrequencySketch;
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;

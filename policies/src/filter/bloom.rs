@@ -17,8 +17,9 @@
 use bytes::Bytes;
 
 use super::{Build, Filter, FilterFacts, FilterPolicy};
+use crate::PolicySpec;
 use crate::blocked_bloom::{self, BLOCK_BYTES};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "bloom",

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod bloom;
 mod none;
@@ -40,11 +41,13 @@ pub struct Build {
 }
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "filter",
     question: "how many bits, and of which kind, say whether a table can hold a key?",
     default: "bloom",
-    entries: &[&bloom::ENTRY, &none::ENTRY],
+    built_in: &[&bloom::ENTRY, &none::ENTRY],
+    probe: |build, spec| (build.policy)(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
@@ -52,12 +55,12 @@ pub const FAMILY: Family<Build> = Family {
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn FilterPolicy>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build.policy)(spec)
 }
 
 /// Reads back a filter of the kind `name`; None when the kind is unknown or the bytes are not a filter of it.
 pub fn decode(name: &str, bytes: Bytes) -> Option<Box<dyn Filter>> {
-    let entry = FAMILY.entries.iter().find(|entry| entry.name == name)?;
+    let entry = FAMILY.get(name)?;
     (entry.build.decode)(bytes)
 }

@@ -12,7 +12,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Build, GcPolicy, ValueFileFacts, ValueLogFacts, filling};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "age-cutoff",

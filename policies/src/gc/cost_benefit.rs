@@ -48,7 +48,7 @@ impl GcPolicy for CostBenefit {
 mod tests {
     use super::super::tests::{file, log};
     use super::*;
-    use crate::entry::PolicySpec;
+    use crate::PolicySpec;
 
     #[test]
     fn an_old_file_with_less_garbage_goes_first() {

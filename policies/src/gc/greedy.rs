@@ -40,7 +40,7 @@ impl GcPolicy for Greedy {
 mod tests {
     use super::super::tests::{file, log};
     use super::*;
-    use crate::entry::PolicySpec;
+    use crate::PolicySpec;
 
     #[test]
     fn the_most_garbage_goes_first_and_too_little_stays() {

@@ -22,7 +22,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Build, GcPolicy, ValueFileFacts, ValueLogFacts, filling, ranked};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "hot-cold",

@@ -9,7 +9,9 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec, in_range};
+use crate::entry::in_range;
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod age_cutoff;
 mod cost_benefit;
@@ -69,17 +71,19 @@ pub trait GcPolicy: Send {
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn GcPolicy>, PolicyError>;
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "gc",
     question: "which value file is collected next?",
     default: "greedy",
-    entries: &[
+    built_in: &[
         &age_cutoff::ENTRY,
         &cost_benefit::ENTRY,
         &greedy::ENTRY,
         &hot_cold::ENTRY,
         &never::ENTRY,
     ],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
@@ -87,7 +91,7 @@ pub const FAMILY: Family<Build> = Family {
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn GcPolicy>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }
 

@@ -11,7 +11,8 @@
 use bytes::{BufMut, Bytes};
 
 use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings, images};
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "interpolation",
@@ -20,12 +21,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: Build {
         policy: |spec: &PolicySpec| {
             let Params { uniform_cv } = params(spec)?;
-            if !(uniform_cv >= 0.0 && uniform_cv.is_finite()) {
-                return Err(bad(
-                    spec,
-                    &format!("uniform_cv must be 0 or more, not {uniform_cv}"),
-                ));
-            }
+            in_range(spec, "uniform_cv", uniform_cv, 0.0..)?;
             Ok(Box::new(Interpolation { uniform_cv }))
         },
         decode: |bytes| Sorted::decode(&bytes).map(|sorted| Box::new(sorted) as _),

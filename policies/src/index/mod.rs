@@ -11,7 +11,8 @@
 
 use bytes::Bytes;
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod binary;
 mod cone;
@@ -119,11 +120,11 @@ pub struct Build {
 }
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "index",
     question: "where in this table is the key?",
     default: "fence",
-    entries: &[
+    built_in: &[
         &binary::ENTRY,
         &cone::ENTRY,
         &eytzinger::ENTRY,
@@ -135,6 +136,8 @@ pub const FAMILY: Family<Build> = Family {
         &radix_spline::ENTRY,
         &rmi::ENTRY,
     ],
+    probe: |build, spec| (build.policy)(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
@@ -142,12 +145,12 @@ pub const FAMILY: Family<Build> = Family {
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn IndexPolicy>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build.policy)(spec)
 }
 
 /// Reads back a model of the kind `name`; None when the kind is unknown or the bytes are not a model of it.
 pub fn decode(name: &str, bytes: Bytes) -> Option<Box<dyn Model>> {
-    let entry = FAMILY.entries.iter().find(|entry| entry.name == name)?;
+    let entry = FAMILY.get(name)?;
     (entry.build.decode)(bytes)
 }

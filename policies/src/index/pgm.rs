@@ -14,7 +14,8 @@
 use super::segments::{Fit, PiecewiseLinear, train};
 use super::slope::{Point, Slope, between};
 use super::{Build, IndexPolicy, Ranks, Trained};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "pgm",

@@ -22,7 +22,8 @@ use bytes::{Buf, BufMut, Bytes};
 use super::slope::{Point, Slope};
 use super::stairs::{Bounds, affordable, each_edge, each_point, trainable};
 use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "radix-spline",

@@ -26,7 +26,8 @@ use ndarray::{Array1, Array2, Axis};
 use super::lines::{Lines, PIECE_BYTES, Piece};
 use super::stairs::{affordable, trainable};
 use super::{Build, IndexPolicy, Model, Ranks, Trained, Window};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "rmi",

@@ -12,7 +12,8 @@ use bytes::{Buf, BufMut, Bytes};
 use super::lines::{Lines, PIECE_BYTES, Piece};
 use super::stairs::{Bounds, affordable, each_point, trainable};
 use super::{IndexPolicy, Model, Ranks, Trained, Window, halvings};
-use crate::entry::{PolicyError, PolicySpec, in_range, params};
+use crate::entry::{in_range, params};
+use crate::{PolicyError, PolicySpec};
 
 /// How images are cut into segments: one is stretched from point to point as long as a line stays within epsilon.
 pub(super) trait Fit {

@@ -7,7 +7,8 @@
 //! Invariants: 1 <= K_i <= T. With all K_i = 1 it plans as `leveled`, with all K_i = T as `tiered`.
 //! Weak where: the limits are guessed; it is meant for an agent that sets them.
 
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, bad, describe, params};
 use crate::layout::{Build, Layout, RATIO_DEFAULT, check_ratio};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -18,13 +19,15 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         let Params { ratio, runs } = params(spec)?;
         check_ratio(spec, ratio)?;
         let Some(&deeper) = runs.last() else {
-            return Err(bad(spec, "runs must name at least one level's limit"));
-        };
-        if let Some(limit) = runs.iter().find(|limit| !(1..=ratio).contains(limit)) {
             return Err(bad(
                 spec,
-                &format!("runs must each be 1 to {ratio} (the ratio), not {limit}"),
+                "runs",
+                "must hold the limit of at least one level",
             ));
+        };
+        if let Some(limit) = runs.iter().find(|limit| !(1..=ratio).contains(limit)) {
+            let message = format!("must each be 1 to {ratio} (the ratio), not {limit}");
+            return Err(bad(spec, "runs", &message));
         }
         Ok(Box::new(Flexible {
             ratio,

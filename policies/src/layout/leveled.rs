@@ -6,7 +6,8 @@
 //! Invariants: K_i = 1 for every level.
 //! Weak where: writes dominate.
 
-use crate::entry::{Entry, PolicySpec, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, params};
 use crate::layout::{Build, Layout, RATIO_DEFAULT, check_ratio};
 
 pub(super) const ENTRY: Entry<Build> = Entry {

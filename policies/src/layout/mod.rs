@@ -4,9 +4,11 @@
 //! 1 <= K_i <= T). K = 1 is leveling, K = T tiering. A layout answers K_i; the plan that follows from K, C and the tree
 //! is worked out by the shared planner in `planner.rs`, which a layout of another kind may replace by overriding `plan`.
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec, in_range};
+use crate::entry::in_range;
 use crate::facts::{Plan, TreeShape};
+use crate::family::{Family, Registered};
 use crate::picker::Picker;
+use crate::{PolicyError, PolicySpec};
 
 mod planner;
 
@@ -23,7 +25,7 @@ pub trait Layout: Send + Sync {
     fn runs_max(&self, level: usize, deepest: usize) -> u32;
 
     /// The most urgent compaction, or None when the tree is in shape. Pure; O(tables).
-    fn plan(&self, tree: &TreeShape, picker: &mut dyn Picker) -> Option<Plan> {
+    fn plan(&self, tree: &TreeShape, picker: &dyn Picker) -> Option<Plan> {
         planner::plan(self, tree, picker)
     }
 
@@ -44,11 +46,13 @@ pub trait Layout: Send + Sync {
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn Layout>, PolicyError>;
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "layout",
     question: "how many runs may a level hold?",
     default: "leveled",
-    entries: &[&flexible::ENTRY, &leveled::ENTRY, &tiered::ENTRY],
+    built_in: &[&flexible::ENTRY, &leveled::ENTRY, &tiered::ENTRY],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
@@ -56,7 +60,7 @@ pub const FAMILY: Family<Build> = Family {
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn Layout>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }
 

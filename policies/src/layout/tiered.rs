@@ -7,7 +7,8 @@
 //! Weak where: reads and scans dominate, space is short (old versions wait in up to T runs), or latency must be even:
 //! whole levels merge at once.
 
-use crate::entry::{Entry, PolicySpec, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, params};
 use crate::layout::{Build, Layout, RATIO_DEFAULT, check_ratio};
 
 pub(super) const ENTRY: Entry<Build> = Entry {

@@ -3,7 +3,8 @@
 //! The value log has several queues, each with a file that it appends to. Queues are written in parallel; and values that
 //! share a queue share files, so that what dies together may be put together.
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod key_hash;
 mod round_robin;
@@ -30,11 +31,13 @@ pub trait Placement: Send + Sync {
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn Placement>, PolicyError>;
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "placement",
     question: "which queue of the value log does a value go to?",
     default: "round-robin",
-    entries: &[&key_hash::ENTRY, &round_robin::ENTRY, &size_class::ENTRY],
+    built_in: &[&key_hash::ENTRY, &round_robin::ENTRY, &size_class::ENTRY],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
@@ -42,6 +45,6 @@ pub const FAMILY: Family<Build> = Family {
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn Placement>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }

@@ -11,7 +11,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Build, Placement, ValueFacts};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "size-class",

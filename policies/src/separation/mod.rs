@@ -1,6 +1,7 @@
 //! Key-value separation: does this value go to the value log?
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod never;
 mod threshold;
@@ -15,11 +16,13 @@ pub trait Separation: Send + Sync {
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn Separation>, PolicyError>;
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "separation",
     question: "does this value go to the value log?",
     default: "never",
-    entries: &[&never::ENTRY, &threshold::ENTRY],
+    built_in: &[&never::ENTRY, &threshold::ENTRY],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
@@ -27,6 +30,6 @@ pub const FAMILY: Family<Build> = Family {
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn Separation>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }

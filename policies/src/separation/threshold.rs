@@ -7,7 +7,8 @@
 //! Weak where: separated values are scanned (each is one random read) or overwritten often (the log must be collected).
 
 use super::{Build, Separation};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "threshold",

@@ -14,7 +14,8 @@
 //! Weak where: there are few tables a level, or the workload turns faster than tables die: sums never forget.
 
 use super::{Build, IndexChoice, IndexFacts, IndexReason, IndexTuner, Observed, Prices, ratio};
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, bad, describe, in_range, params};
 use crate::index;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -24,18 +25,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |spec: &PolicySpec| {
         let params: Params = params(spec)?;
         params.prices().check(spec)?;
-        let weights = [params.training_weight, params.memory_nanos];
-        if !weights
-            .iter()
-            .all(|weight| weight.is_finite() && *weight >= 0.0)
-        {
-            return Err(bad(
-                spec,
-                "training_weight and memory_nanos must be numbers not below 0",
-            ));
-        }
+        in_range(spec, "training_weight", params.training_weight, 0.0..)?;
+        in_range(spec, "memory_nanos", params.memory_nanos, 0.0..)?;
         for candidate in &params.candidates {
-            index::build(candidate).map_err(|error| bad(spec, &format!("candidates: {error}")))?;
+            index::build(candidate).map_err(|error| bad(spec, "candidates", &error.to_string()))?;
         }
         Ok(Box::new(Adaptive { params }))
     },

@@ -14,7 +14,8 @@
 use super::{
     Build, IndexChoice, IndexFacts, IndexReason, IndexTuner, Observed, Prices, ratio, untrained,
 };
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "cost-benefit",
@@ -23,15 +24,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |spec: &PolicySpec| {
         let params: Params = params(spec)?;
         params.prices().check(spec)?;
-        if !(params.threshold.is_finite() && params.threshold >= 0.0) {
-            return Err(bad(
-                spec,
-                &format!(
-                    "threshold must be a number not below 0, not {}",
-                    params.threshold
-                ),
-            ));
-        }
+        in_range(spec, "threshold", params.threshold, 0.0..)?;
         Ok(Box::new(CostBenefit { params }))
     },
 };

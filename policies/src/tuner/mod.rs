@@ -6,8 +6,10 @@
 
 use serde::Serialize;
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::entry::in_range;
+use crate::family::{Family, Registered};
 use crate::index;
+use crate::{PolicyError, PolicySpec};
 
 mod adaptive;
 mod cost_benefit;
@@ -191,17 +193,10 @@ struct Prices {
 
 impl Prices {
     fn check(&self, spec: &PolicySpec) -> Result<(), PolicyError> {
-        let prices = [self.comparison_nanos, self.model_nanos, self.block_nanos];
-        if prices
-            .iter()
-            .all(|price| price.is_finite() && *price >= 0.0)
-        {
-            return Ok(());
-        }
-        Err(crate::entry::bad(
-            spec,
-            "comparison_nanos, model_nanos and block_nanos must be numbers not below 0",
-        ))
+        in_range(spec, "comparison_nanos", self.comparison_nanos, 0.0..)?;
+        in_range(spec, "model_nanos", self.model_nanos, 0.0..)?;
+        in_range(spec, "block_nanos", self.block_nanos, 0.0..)?;
+        Ok(())
     }
 
     /// Nanoseconds in which fence pointers find a block of a table like those observed.
@@ -218,11 +213,13 @@ impl Prices {
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn IndexTuner>, PolicyError>;
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "tuner",
     question: "which index does the next table get?",
     default: "fixed",
-    entries: &[&adaptive::ENTRY, &cost_benefit::ENTRY, &fixed::ENTRY],
+    built_in: &[&adaptive::ENTRY, &cost_benefit::ENTRY, &fixed::ENTRY],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
@@ -230,6 +227,6 @@ pub const FAMILY: Family<Build> = Family {
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn IndexTuner>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }

@@ -6,7 +6,8 @@
 //! policy alone: the admission policy is told nothing, for nobody has asked for the block. It is counted apart from what
 //! the workload brings in, and its hits are the workload's.
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod evict_dead;
 mod nothing;
@@ -66,17 +67,19 @@ pub trait Warming: Send + Sync {
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn Warming>, PolicyError>;
 
 /// The family.
-pub const FAMILY: Family<Build> = Family {
+pub static FAMILY: Family<Build> = Family {
     name: "warming",
     question: "what does the cache keep when tables are rewritten?",
     default: "evict-dead",
-    entries: &[
+    built_in: &[
         &evict_dead::ENTRY,
         &nothing::ENTRY,
         &predicted_hot::ENTRY,
         &warm_all::ENTRY,
         &warm_flush::ENTRY,
     ],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
@@ -84,6 +87,6 @@ pub const FAMILY: Family<Build> = Family {
 /// # Errors
 /// An unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn Warming>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }

@@ -12,10 +12,12 @@
 //! Weak where: the hot set moves faster than compactions come, and a scan has just filled the cache (`hits` guards against
 //! that: a scanned block is held but was not hit).
 
+use std::ops::Bound::{Excluded, Included};
+
 use serde::{Deserialize, Serialize};
 
 use super::{Asks, Build, OutputBlock, Warming};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "predicted-hot",
@@ -23,9 +25,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |spec| {
         let params: Params = params(spec)?;
-        if !(0.0..=1.0).contains(&params.share) || params.share == 0.0 {
-            return Err(bad(spec, "share must be above 0 and at most 1"));
-        }
+        in_range(spec, "share", params.share, (Excluded(0.0), Included(1.0)))?;
         Ok(Box::new(PredictedHot { params }))
     },
 };

@@ -32,19 +32,16 @@ fn hits(
 }
 
 fn gates() -> impl Iterator<Item = PolicySpec> {
-    admission::FAMILY
-        .entries
-        .iter()
-        .map(|entry| PolicySpec::named(entry.name))
+    admission::FAMILY.names().into_iter().map(PolicySpec::named)
 }
 
 #[test]
 fn books_balance_whoever_admits_and_whoever_evicts() {
     for gate in gates() {
-        for eviction in cache::FAMILY.entries {
+        for eviction in cache::FAMILY.names() {
             for (capacity, bytes_max) in [(40, 1), (300, 50)] {
                 let seed = 11;
-                let mut cache = replay(eviction.name, &gate, capacity, 400, seed);
+                let mut cache = replay(eviction, &gate, capacity, 400, seed);
                 let mut random = SplitMix64(seed);
                 for event in 0..3000 {
                     let object = if random.below(2) == 0 {
@@ -66,14 +63,14 @@ fn books_balance_whoever_admits_and_whoever_evicts() {
                     if let Err(broken) = cache.audit() {
                         panic!(
                             "{gate} before {}, seed {seed}, {capacity} B, event {event}: {broken}",
-                            eviction.name
+                            eviction
                         );
                     }
                 }
                 assert!(
                     cache.held() > 0,
                     "{gate} before {}: nothing was ever let in",
-                    eviction.name
+                    eviction
                 );
             }
         }
@@ -196,11 +193,11 @@ fn the_size_threshold_lets_in_what_is_no_larger() {
 
 #[test]
 fn scans_kept_out_leave_the_cache_as_it_was() {
-    for eviction in cache::FAMILY.entries {
+    for eviction in cache::FAMILY.names() {
         let gate = PolicySpec::named("partial-scan")
             .with("a", 0)
             .with("b", 0.0);
-        let mut cache = replay(eviction.name, &gate, 100, 2000, 0);
+        let mut cache = replay(eviction, &gate, 100, 2000, 0);
         hits(&mut cache, (0..100).chain(0..100), |_| 1);
         for scanned in 1..1500 {
             let object = 100 + scanned;
@@ -212,14 +209,14 @@ fn scans_kept_out_leave_the_cache_as_it_was() {
                 }
             ));
         }
-        assert_eq!(hits(&mut cache, 0..100, |_| 1), 100, "{}", eviction.name);
+        assert_eq!(hits(&mut cache, 0..100, |_| 1), 100, "{}", eviction);
     }
 }
 
 #[test]
 fn only_policies_that_look_at_sizes_need_them() {
     let needy: Vec<&str> = admission::FAMILY
-        .entries
+        .entries()
         .iter()
         .filter(|entry| entry.build.needs_sizes)
         .map(|entry| entry.name)

@@ -11,9 +11,9 @@ fn specs() -> Vec<PolicySpec> {
     let steps = json!([{ "at_operations": 500, "level": 1, "runs": 3 }, { "at_operations": 900, "level": 2, "runs": 1 }]);
     let schedule = PolicySpec::named("schedule").with("steps", steps);
     FAMILY
-        .entries
-        .iter()
-        .map(|entry| PolicySpec::named(entry.name))
+        .names()
+        .into_iter()
+        .map(PolicySpec::named)
         .chain([schedule])
         .collect()
 }

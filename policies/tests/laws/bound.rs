@@ -101,13 +101,8 @@ fn belady_s_anomaly_is_not_min_s() {
 
 #[test]
 fn nothing_and_too_much() {
-    for entry in bound::FAMILY.entries {
-        assert_eq!(
-            replay(entry.name, &[], 10),
-            Tally::default(),
-            "{}",
-            entry.name
-        );
+    for name in bound::FAMILY.names() {
+        assert_eq!(replay(name, &[], 10), Tally::default(), "{}", name);
         let trace: Vec<Request> = (0..6)
             .map(|i| Request {
                 object: i % 2,
@@ -120,22 +115,17 @@ fn nothing_and_too_much() {
                 miss_bytes: u64::MAX,
             };
             assert_eq!(
-                replay(entry.name, &trace, capacity),
+                replay(name, &trace, capacity),
                 all,
                 "{} at {capacity}",
-                entry.name
+                name
             );
         }
         let once = Tally {
             misses: 1,
             miss_bytes: u64::MAX,
         };
-        assert_eq!(
-            replay(entry.name, &[trace[0]; 3], u64::MAX),
-            once,
-            "{}",
-            entry.name
-        );
+        assert_eq!(replay(name, &[trace[0]; 3], u64::MAX), once, "{}", name);
     }
 }
 
@@ -327,14 +317,14 @@ fn no_policy_beats_the_best_on_objects_of_one_size() {
                 ["min", "min-bypass"].map(|name| replay(name, &unit(&trace), capacity).misses);
             let lower = replay("pfoo-l", &unit(&trace), capacity).misses;
             assert!(lower <= free && free <= forced, "{lower} {free} {forced}");
-            for entry in cache::FAMILY.entries {
+            for name in cache::FAMILY.names() {
                 let (Tally { misses, .. }, refused) =
-                    run(&PolicySpec::named(entry.name), &trace, capacity, seed);
+                    run(&PolicySpec::named(name), &trace, capacity, seed);
                 let least = if refused { free } else { forced };
                 assert!(
                     misses >= least,
                     "{}, seed {seed}, {capacity} slots: {misses}, not {least}",
-                    entry.name
+                    name
                 );
             }
         }
@@ -347,9 +337,8 @@ fn no_policy_beats_the_lower_bound_on_objects_of_any_size() {
         let trace = mixed(seed, 4000, 50);
         for capacity in [60, 400, 3000] {
             let lower = replay("pfoo-l", &sized(&trace), capacity);
-            for entry in cache::FAMILY.entries {
-                let (found, _) = run(&PolicySpec::named(entry.name), &trace, capacity, seed);
-                let name = entry.name;
+            for name in cache::FAMILY.names() {
+                let (found, _) = run(&PolicySpec::named(name), &trace, capacity, seed);
                 assert!(
                     found.misses >= lower.misses,
                     "{name}, seed {seed}, {capacity} B: {found:?}, {lower:?}"

@@ -10,7 +10,7 @@ use crate::SplitMix64;
 use crate::cache_driver::CacheDriver;
 
 fn policies() -> impl Iterator<Item = &'static str> {
-    FAMILY.entries.iter().map(|entry| entry.name)
+    FAMILY.names().into_iter()
 }
 
 /// What a test does to a cache.

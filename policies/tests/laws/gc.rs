@@ -69,15 +69,15 @@ fn check(log: &ValueLogFacts, victims: &[u64], what: &str) {
 
 #[test]
 fn victims_are_files_with_garbage_whose_survivors_fit_one_file() {
-    for entry in FAMILY.entries {
-        let spec = PolicySpec::named(entry.name);
+    for name in FAMILY.names() {
+        let spec = PolicySpec::named(name);
         for seed in 0..20 {
             let (mut one, mut other) = (policy(&spec), policy(&spec));
             let (mut chance, mut named) = (SplitMix64(seed), 0);
             for step in 0..300 {
                 let log = random_log(&mut chance);
                 let victims = one.victims(&log);
-                let what = format!("{}, seed {seed}, step {step}", entry.name);
+                let what = format!("{}, seed {seed}, step {step}", name);
                 check(&log, &victims, &what);
                 assert_eq!(
                     victims,
@@ -86,21 +86,16 @@ fn victims_are_files_with_garbage_whose_survivors_fit_one_file() {
                 );
                 named += victims.len();
             }
-            assert_eq!(
-                named == 0,
-                entry.name == NONE,
-                "{}, seed {seed}",
-                entry.name
-            );
+            assert_eq!(named == 0, name == NONE, "{}, seed {seed}", name);
         }
     }
 }
 
 #[test]
 fn a_clean_log_has_no_victims_and_an_urgent_one_with_garbage_has() {
-    for entry in FAMILY.entries {
+    for name in FAMILY.names() {
         for seed in 0..200 {
-            let what = format!("{}, seed {seed}", entry.name);
+            let what = format!("{}, seed {seed}", name);
             let mut chance = SplitMix64(seed);
             let mut log = random_log(&mut chance);
             log.files.push(ValueFileFacts {
@@ -123,7 +118,7 @@ fn a_clean_log_has_no_victims_and_an_urgent_one_with_garbage_has() {
                     ..log
                 };
                 assert_eq!(
-                    policy(&PolicySpec::named(entry.name)).victims(&clean),
+                    policy(&PolicySpec::named(name)).victims(&clean),
                     [0_u64; 0],
                     "{what}"
                 );
@@ -138,13 +133,13 @@ fn a_clean_log_has_no_victims_and_an_urgent_one_with_garbage_has() {
                 };
             }
             log.urgent = true;
-            let expected = if entry.name == NONE {
+            let expected = if name == NONE {
                 vec![]
             } else {
                 vec![log.files[dirty].id]
             };
             assert_eq!(
-                policy(&PolicySpec::named(entry.name)).victims(&log),
+                policy(&PolicySpec::named(name)).victims(&log),
                 expected,
                 "{what}"
             );

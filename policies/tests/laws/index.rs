@@ -39,11 +39,7 @@ fn trained(spec: &PolicySpec, images: &[u64]) -> Option<Box<dyn Model>> {
 
 /// Every registered policy, and more of those with parameters that change what a model looks like.
 fn specs() -> Vec<PolicySpec> {
-    let mut specs: Vec<PolicySpec> = FAMILY
-        .entries
-        .iter()
-        .map(|entry| PolicySpec::named(entry.name))
-        .collect();
+    let mut specs: Vec<PolicySpec> = FAMILY.names().into_iter().map(PolicySpec::named).collect();
     for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
         let spec = PolicySpec::named(policy);
         specs.extend([1, 3, 64, 4096].map(|epsilon| spec.clone().with("epsilon", epsilon)));
@@ -117,13 +113,13 @@ fn no_window_misses_a_random_image() {
     let seed = 17;
     let mut random = SplitMix64(seed);
     let mut models = 0;
-    for entry in FAMILY.entries {
+    for name in FAMILY.names() {
         for (set, images) in &sets {
-            let Some(model) = trained(&PolicySpec::named(entry.name), images) else {
+            let Some(model) = trained(&PolicySpec::named(name), images) else {
                 continue;
             };
             models += 1;
-            let name = format!("{}, {set}, seed {seed}", entry.name);
+            let name = format!("{}, {set}, seed {seed}", name);
             let (first, last) = (images[0], images[images.len() - 1]);
             for lookup in 0..lookups {
                 let stored = images[random.below(images.len() as u64) as usize];
@@ -323,8 +319,8 @@ fn ranks_are_of_entries_or_blocks_as_asked() {
 
 #[test]
 fn broken_bytes_do_no_harm() {
-    for entry in FAMILY.entries {
-        let policy = build(&PolicySpec::named(entry.name)).expect("defaults build");
+    for name in FAMILY.names() {
+        let policy = build(&PolicySpec::named(name)).expect("defaults build");
         let images: Vec<u64> = (0..2000).map(|i| i * i).collect();
         let encoded = match policy.train(&images) {
             Trained::Model(encoded) => Bytes::from(encoded),
@@ -332,9 +328,9 @@ fn broken_bytes_do_no_harm() {
         };
         for length in 0..encoded.len() {
             assert!(
-                decode(entry.name, encoded.slice(..length)).is_none(),
+                decode(name, encoded.slice(..length)).is_none(),
                 "{}: {length} bytes",
-                entry.name
+                name
             );
         }
         let mut random = SplitMix64(11);
@@ -346,10 +342,10 @@ fn broken_bytes_do_no_harm() {
                     length => garbage[random.below(length) as usize] = random.next() as u8,
                 }
             }
-            if let Some(model) = decode(entry.name, Bytes::from(garbage)) {
+            if let Some(model) = decode(name, Bytes::from(garbage)) {
                 for image in [0, 1, random.next(), u64::MAX] {
                     let window = model.locate(image);
-                    assert!(window.lo <= window.hi, "{}: {window:?}", entry.name);
+                    assert!(window.lo <= window.hi, "{}: {window:?}", name);
                 }
             }
         }

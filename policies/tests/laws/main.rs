@@ -13,6 +13,7 @@ mod cache_trace;
 mod warming;
 
 mod layout;
+mod layout_golden;
 mod tree;
 
 mod agent;

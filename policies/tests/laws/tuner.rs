@@ -27,10 +27,7 @@ fn observed(random: &mut SplitMix64) -> Observed {
 
 /// Every tuner with what it may choose beside the configured index, and some that are set neutral.
 fn specs() -> Vec<(PolicySpec, bool)> {
-    let registered = FAMILY
-        .entries
-        .iter()
-        .map(|entry| PolicySpec::named(entry.name));
+    let registered = FAMILY.names().into_iter().map(PolicySpec::named);
     let prices = [
         "comparison_nanos",
         "model_nanos",
