@@ -4,8 +4,9 @@
 //! cargo bench -p aura-policies --bench cache
 //! ```
 //!
-//! The cache holds a tenth of the keys. `zipf` is made here: one million requests over 200,000 keys, key k with a
-//! probability of about 1/k. `zipf_1.0` is the oracles' trace, where `AURA_ORACLES` names their folder.
+//! The cache holds a tenth of the keys. `zipf` is made here: one million requests over 200,000
+//! keys, key k with a probability of about 1/k. `zipf_1.0` is the oracles' trace, where
+//! `AURA_ORACLES` names their folder.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -42,7 +43,8 @@ impl Trace {
         }
     }
 
-    /// 200,000^u for a uniform u is Zipf's law with exponent 1; u is a Weyl sequence's mixed output.
+    /// 200,000^u for a uniform u is Zipf's law with exponent 1; u is a Weyl sequence's mixed
+    /// output.
     fn made() -> Self {
         let key = |request: u64| {
             let mixed = request.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -1,11 +1,12 @@
-//! Nanoseconds a look-up (the model, then the search of its window in the sorted keys) and a key trained.
+//! Nanoseconds a look-up (the model, then the search of its window in the sorted keys) and a key
+//! trained.
 //!
 //! ```text
 //! AURA_KEYS=10000000 cargo bench -p aura-policies --bench index -- 'look-up/gaps'
 //! ```
 //!
-//! `AURA_KEYS` is 1,000,000 if not set. The baselines search all keys: `partition_point` the sorted array, without a
-//! branch to mispredict; `eytzinger` their breadth-first order.
+//! `AURA_KEYS` is 1,000,000 if not set. The baselines search all keys: `partition_point` the sorted
+//! array, without a branch to mispredict; `eytzinger` their breadth-first order.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! What a policy registers: an [`Entry`] with its name, its parameters and its builder.
 //!
 //! A policy declares its parameters as a struct with serde's and schemars' derives, a `Default` and
-//! a doc comment for each field. [`describe`] turns that struct into help texts and [`params`] reads
-//! it from a config, so names, types, defaults and descriptions are written once.
+//! a doc comment for each field. [`describe`] turns that struct into help texts and [`params`]
+//! reads it from a config, so names, types, defaults and descriptions are written once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +26,8 @@ pub struct Entry<B: 'static> {
     pub about: &'static str,
     /// Lists the parameters; usually [`describe`] of the policy's parameter struct.
     pub params: fn() -> Vec<ParamDoc>,
-    /// Builds the policy. The type is the family's, for example [`cache::Build`](crate::cache::Build).
+    /// Builds the policy. The type is the family's, for example
+    /// [`cache::Build`](crate::cache::Build).
     pub build: B,
 }
 

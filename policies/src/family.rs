@@ -1,8 +1,8 @@
 //! A family: one question, and the policies that answer it.
 //!
 //! A family's `mod.rs` lists the policies of this crate in one visible slice. A program may add
-//! policies of its own at start-up ([`Family::register`]). Configs, error messages, listings and the
-//! law tests read both through [`Family::entries`].
+//! policies of its own at start-up ([`Family::register`]). Configs, error messages, listings and
+//! the law tests read both through [`Family::entries`].
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -122,8 +122,8 @@ impl<B> Family<B> {
 
     /// Adds a policy of another crate, for the rest of the program's life.
     ///
-    /// Register before configs are read: in `main`, or at the start of a test. Listings are sorted by
-    /// name, so that the order of registrations changes nothing.
+    /// Register before configs are read: in `main`, or at the start of a test. Listings are sorted
+    /// by name, so that the order of registrations changes nothing.
     ///
     /// A whole policy, which evicts the object that entered last. It needs the crates `serde` and
     /// `schemars` only where it has parameters (see [`entry`](crate::entry)).
@@ -184,8 +184,8 @@ impl<B> Family<B> {
     /// ```
     ///
     /// # Errors
-    /// [`RegisterError`] if the name is taken or cannot be written in a config, or if the policy does
-    /// not build with its default parameters.
+    /// [`RegisterError`] if the name is taken or cannot be written in a config, or if the policy
+    /// does not build with its default parameters.
     pub fn register(&self, entry: &'static Entry<B>) -> Result<(), RegisterError> {
         let (family, policy) = (self.name, entry.name);
         if !is_name(policy) {
@@ -275,12 +275,12 @@ pub trait AnyFamily: Sync {
     /// A policy that depends on a capacity may still refuse one that is too small for it.
     ///
     /// # Errors
-    /// What [`Family::find`] reports, and [`PolicyError::BadParameter`] for a parameter that has the
-    /// wrong type or lies outside its range.
+    /// What [`Family::find`] reports, and [`PolicyError::BadParameter`] for a parameter that has
+    /// the wrong type or lies outside its range.
     fn check(&self, spec: &PolicySpec) -> Result<(), PolicyError>;
 
-    /// `spec` with every parameter that it leaves out set to its default. Parameters whose default is
-    /// null stay out. Values are not checked.
+    /// `spec` with every parameter that it leaves out set to its default. Parameters whose default
+    /// is null stay out. Values are not checked.
     ///
     /// # Errors
     /// What [`Family::find`] reports.

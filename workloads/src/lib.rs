@@ -46,13 +46,15 @@ mod registry;
 mod resolve;
 
 mod phase;
-
-mod op;
 mod stream;
+
+mod mix;
+mod op;
 
 mod acknowledged;
 mod distributions;
 mod keys;
+mod laws;
 mod lengths;
 mod pacing;
 mod seed;
@@ -63,18 +65,18 @@ pub mod keyset;
 pub mod trace;
 
 pub use acknowledged::Acknowledged;
-pub use config::{
-    Direction, Distribution, Drift, Length, LengthRange, Load, Mix, PhaseConfig, ScanConfig,
-    ValueConfig, WorkloadConfig,
+pub use config::{PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig};
+pub use distributions::{
+    Distribution, Drift, GrayZipfian, KeyChooser, KeyNumbers, Permutation, TrueZipf,
 };
-pub use distributions::{GrayZipfian, KeyChooser, Permutation, TrueZipf};
 pub use keys::{KeyOrder, KeySpace, fnv_hash};
-pub use lengths::{LengthDistribution, Lengths};
-pub use op::{KeyRef, Op, OpKind};
-pub use pacing::Schedule;
+pub use lengths::{Length, LengthDistribution, LengthRange, Lengths};
+pub use mix::Mix;
+pub use op::{Direction, KeyRef, Op, OpKind};
+pub use pacing::{Load, Schedule};
 pub use phase::{Phase, PhaseKind, Workload};
 pub use preset::Preset;
-pub use registry::{Listed, Parameter, distributions, presets};
+pub use registry::{Listed, Parameter, REQUIRED, arrivals, distributions, lengths, presets};
 pub use resolve::ConfigError;
 pub use seed::{Generator, Seed};
 pub use stream::OpStream;

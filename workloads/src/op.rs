@@ -1,6 +1,7 @@
 //! What a stream yields: one operation, borrowing its bytes from the stream.
 
-use crate::config::Direction;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The kinds of operation, in the order in which a mix lists them.
 #[derive(
@@ -44,6 +45,17 @@ impl OpKind {
             Self::Delete => "delete",
         }
     }
+}
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// To larger keys.
+    #[default]
+    Forward,
+    /// To smaller keys.
+    Reverse,
 }
 
 /// A key, as a number of the workload and as the bytes that the engine is given.

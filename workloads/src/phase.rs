@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use crate::config::{Distribution, Load, Mix, ScanConfig, ValueConfig};
+use crate::config::{ScanConfig, ValueConfig};
+use crate::distributions::{Distribution, KeyChooser, KeyNumbers};
 use crate::keys::KeySpace;
-use crate::pacing::Schedule;
+use crate::mix::Mix;
+use crate::pacing::{Load, Schedule};
 use crate::preset::Preset;
 use crate::seed::Seed;
-use crate::stream::OpStream;
 
 /// A resolved workload.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -86,10 +87,14 @@ impl Phase {
         before * (self.operations / clients) + before.min(self.operations % clients)
     }
 
-    /// The operations of `client` (counted from 0), the same for the same root seed as long as inserts
-    /// are acknowledged in the same order.
-    pub fn stream(&self, client: u32, root: Seed) -> OpStream {
-        OpStream::new(self, client, root)
+    /// Chooses the keys of `client`, counted from 0.
+    pub fn key_chooser(&self, client: u32, root: Seed) -> KeyChooser {
+        let keys = KeyNumbers {
+            records: self.records,
+            key_range: self.key_range,
+            clients: self.clients,
+        };
+        KeyChooser::new(self.distribution, keys, client, root)
     }
 
     /// When the operations of `client` are meant to start, in nanoseconds since the phase began; `None` in

@@ -2,12 +2,13 @@
 //!
 //! An error names the key as it stands in the config, what it was, and what it may be.
 
-use crate::config::{
-    Distribution, Drift, Length, Load, Mix, PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig,
-};
-use crate::distributions::hot_records;
+use crate::config::{PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig};
+use crate::distributions::{Distribution, Drift, hot_records};
 use crate::keys::ZERO_PADDING_MAX;
+use crate::lengths::{Length, LengthDistribution};
+use crate::mix::Mix;
 use crate::op::OpKind;
+use crate::pacing::Load;
 use crate::phase::{Phase, PhaseKind, Workload};
 
 /// Why a workload config cannot be run. Keys are relative to the workload's table.
@@ -42,6 +43,8 @@ const CLIENTS_MAX: u32 = 65_536;
 const PREFIX_BYTES_MAX: usize = 1024;
 const VALUE_BYTES_MAX: u64 = 256 << 20;
 const RATE_MAX: f64 = 1e9;
+/// The largest median or scale of a law of lengths.
+const LENGTH_MAX: f64 = 1e12;
 const LOAD_NAME: &str = "load";
 const WARM_UP_NAME: &str = "warm-up";
 const RUN_NAME: &str = "run";
@@ -197,15 +200,7 @@ fn varied(base: &Phase, config: &PhaseConfig, path: &str) -> Result<Phase, Confi
     )?;
     check_scan(&format!("{path}scan"), phase.scan)?;
     check_value(&format!("{path}value"), phase.value)?;
-    if let Load::Constant { rate } | Load::Poisson { rate } = phase.load {
-        let key = format!("{path}load.rate");
-        require(
-            rate > 0.0 && rate <= RATE_MAX,
-            &key,
-            rate,
-            "above 0 and at most 1e9",
-        )?;
-    }
+    check_load(&format!("{path}load"), phase.load)?;
     Ok(phase)
 }
 
@@ -280,6 +275,54 @@ fn check_distribution(
     }
 }
 
+fn check_load(key: &str, load: Load) -> Result<(), ConfigError> {
+    if let Some(rate) = load.rate() {
+        let inside = rate > 0.0 && rate <= RATE_MAX;
+        require(
+            inside,
+            &format!("{key}.rate"),
+            rate,
+            "above 0 and at most 1e9",
+        )?;
+    }
+    match load {
+        Load::Closed {} | Load::Constant { .. } | Load::Poisson { .. } => Ok(()),
+        Load::Gamma { shape, .. } => check(&format!("{key}.shape"), shape, 0.01, 1000.0),
+        Load::Weibull { shape, .. } => check(&format!("{key}.shape"), shape, 0.1, 1000.0),
+        Load::Lognormal { sigma, .. } => check(&format!("{key}.sigma"), sigma, 0.01, 4.0),
+        Load::Pareto { shape, .. } => check(&format!("{key}.shape"), shape, 1.01, 1000.0),
+    }
+}
+
+/// Checks the parameters of a law of lengths.
+fn check_lengths(key: &str, distribution: LengthDistribution) -> Result<(), ConfigError> {
+    let positive = |name: &str, value: f64, max: f64| {
+        let inside = value > 0.0 && value <= max;
+        let allowed = format!("above 0 and at most {max}");
+        require(inside, &format!("{key}.{name}"), value, &allowed)
+    };
+    match distribution {
+        LengthDistribution::Uniform | LengthDistribution::Zipfian => Ok(()),
+        LengthDistribution::Zipf { theta } => positive("zipf.theta", theta, 10.0),
+        LengthDistribution::Lognormal { median, sigma } => {
+            positive("lognormal.median", median, LENGTH_MAX)?;
+            positive("lognormal.sigma", sigma, 10.0)
+        }
+        LengthDistribution::Pareto { scale, shape } => {
+            positive("pareto.scale", scale, LENGTH_MAX)?;
+            positive("pareto.shape", shape, 1000.0)
+        }
+        LengthDistribution::Gamma { shape, scale } => {
+            positive("gamma.shape", shape, 1000.0)?;
+            positive("gamma.scale", scale, LENGTH_MAX)
+        }
+        LengthDistribution::Weibull { shape, scale } => {
+            positive("weibull.shape", shape, 1000.0)?;
+            positive("weibull.scale", scale, LENGTH_MAX)
+        }
+    }
+}
+
 /// Both parts must hold a record if operations go there: YCSB divides by zero here.
 fn check_hotspot(
     key: &str,
@@ -326,11 +369,11 @@ fn check_scan(key: &str, scan: ScanConfig) -> Result<(), ConfigError> {
     check(&format!("{key}.min_length"), scan.min_length, 1, u32::MAX)?;
     let allowed = format!("at least min_length = {}", scan.min_length);
     let ordered = scan.max_length >= scan.min_length;
-    require(
-        ordered,
-        &format!("{key}.max_length"),
-        scan.max_length,
-        &allowed,
+    let max_key = format!("{key}.max_length");
+    require(ordered, &max_key, scan.max_length, &allowed)?;
+    check_lengths(
+        &format!("{key}.length_distribution"),
+        scan.length_distribution,
     )
 }
 
@@ -345,7 +388,8 @@ fn check_value(key: &str, value: ValueConfig) -> Result<(), ConfigError> {
         Length::Constant(bytes) => check(&format!("{key}.bytes"), bytes, 0, VALUE_BYTES_MAX),
         Length::Range(range) => {
             check(&format!("{key}.bytes.max"), range.max, 0, VALUE_BYTES_MAX)?;
-            check(&format!("{key}.bytes.min"), range.min, 0, range.max)
+            check(&format!("{key}.bytes.min"), range.min, 0, range.max)?;
+            check_lengths(&format!("{key}.bytes.distribution"), range.distribution)
         }
     }
 }

@@ -41,6 +41,11 @@ impl Generator {
         self.0.next_u64()
     }
 
+    /// The generator underneath, for samplers of rand_distr.
+    pub(crate) fn bit_source(&mut self) -> &mut impl Rng {
+        &mut self.0
+    }
+
     /// A multiple of 2^-53 in [0, 1).
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)

@@ -5,11 +5,11 @@
 //! nanosecond a value byte.
 
 use crate::acknowledged::Acknowledged;
-use crate::config::{Direction, Length, Mix};
 use crate::distributions::KeyChooser;
 use crate::keys::KeySpace;
-use crate::lengths::{LengthDistribution, Lengths};
-use crate::op::{KeyRef, Op, OpKind};
+use crate::lengths::{Length, LengthDistribution, Lengths};
+use crate::mix::Mix;
+use crate::op::{Direction, KeyRef, Op, OpKind};
 use crate::phase::{Phase, PhaseKind};
 use crate::seed::{Generator, Seed};
 use crate::values;
@@ -44,8 +44,39 @@ enum KeySource {
     },
 }
 
+impl Phase {
+    /// The operations of `client`, counted from 0. The same root seed gives the same operations, as
+    /// long as inserts are acknowledged in the same order.
+    ///
+    /// ```
+    /// use aura_workloads::{Acknowledged, OpKind, Preset, Seed, WorkloadConfig};
+    ///
+    /// let config = WorkloadConfig {
+    ///     preset: Some(Preset::YcsbB),
+    ///     records: Some(1000),
+    ///     operations: Some(500),
+    ///     ..Default::default()
+    /// };
+    /// let workload = config.resolve()?;
+    /// let acknowledged = Acknowledged::new(workload.records);
+    /// let mut stream = workload.phases[0].stream(0, Seed(7));
+    /// let mut reads = 0;
+    /// while let Some(op) = stream.next(&acknowledged) {
+    ///     assert!(op.key().bytes.starts_with(b"user"));
+    ///     if op.kind() == OpKind::Read {
+    ///         reads += 1;
+    ///     }
+    /// }
+    /// assert!((450..500).contains(&reads), "95 % of 500");
+    /// # Ok::<(), aura_workloads::ConfigError>(())
+    /// ```
+    pub fn stream(&self, client: u32, root: Seed) -> OpStream {
+        OpStream::new(self, client, root)
+    }
+}
+
 impl OpStream {
-    pub(crate) fn new(phase: &Phase, client: u32, root: Seed) -> Self {
+    fn new(phase: &Phase, client: u32, root: Seed) -> Self {
         let seed = phase.client_seed(client, root);
         let keys = match phase.kind {
             PhaseKind::Load => KeySource::Load {
@@ -53,7 +84,7 @@ impl OpStream {
             },
             PhaseKind::WarmUp | PhaseKind::Run => KeySource::Mixed {
                 bounds: bounds(&phase.mix),
-                chooser: Box::new(KeyChooser::new(phase, client, root)),
+                chooser: Box::new(phase.key_chooser(client, root)),
                 generator: seed.child("key").generator(),
             },
         };

@@ -62,12 +62,16 @@ fn policies() -> Rows<5> {
 fn workloads() -> Rows<4> {
     let mut rows = Rows::new(["kind", "name", "about", "parameters"]);
     let presets = aura_workloads::presets();
-    let presets = presets.iter().map(|listed| ("preset", listed));
-    for (kind, listed) in presets.chain(
-        aura_workloads::distributions()
-            .iter()
-            .map(|listed| ("distribution", listed)),
-    ) {
+    let kinds = [
+        ("preset", presets.as_slice()),
+        ("distribution", aura_workloads::distributions()),
+        ("length", aura_workloads::lengths()),
+        ("arrival", aura_workloads::arrivals()),
+    ];
+    let listed = kinds
+        .iter()
+        .flat_map(|(kind, names)| names.iter().map(move |listed| (*kind, listed)));
+    for (kind, listed) in listed {
         let named = |parameter: &Parameter| {
             (
                 parameter.name,

@@ -1,10 +1,12 @@
-//! Size threshold: objects no larger than a fixed size enter.
+//! Size threshold: objects up to a fixed size enter.
 //!
-//! Source: the rule of many web caches (Abrams et al., "Caching Proxies: Limitations and Potentials", 1995, as LRU-Threshold).
+//! Source: LRU-Threshold of many web caches (Abrams et al., "Caching Proxies: Limitations and
+//! Potentials", 1995).
 //! State: none.
 //! Cost: one comparison a miss.
-//! Invariants: no object larger than the threshold is in the cache.
-//! Weak where: the best threshold moves with the load; and a large object asked for often is never held.
+//! Invariants: no object above the threshold is in the cache.
+//! Weak where: the best threshold changes with the workload; a large object requested often is
+//! never held.
 
 use super::{Admission, Build};
 use crate::cache::Access;
@@ -12,7 +14,7 @@ use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "size-threshold",
-    about: "objects no larger than a fixed size enter (Abrams et al. 1995)",
+    about: "objects up to a fixed size enter (Abrams et al. 1995)",
     params: describe::<Params>,
     build: Build {
         needs_sizes: true,

@@ -1,11 +1,12 @@
 //! Schedule: sets run limits at given operation counts.
 //!
-//! Source: the oracle of the learned-tuning literature: whoever knows the workload's phases writes down the best layout
-//! for each.
-//! State: the list of steps and how many were taken.
-//! Cost: O(steps taken) once a window.
-//! Invariants: steps are taken in order, each once, in the first window that ends at or after its operation count.
-//! Weak where: the workload is not known beforehand.
+//! Source: the oracle of the literature on learned tuning: an expert who knows the phases of a
+//! workload writes down the best layout for each.
+//! State: the list of steps, and how many were taken.
+//! Cost: O(steps taken) a window.
+//! Invariants: steps are taken in order and once each, in the first window that ends at or after
+//! their operation count.
+//! Weak where: the workload is not known in advance.
 
 use super::{Action, Agent, Build};
 use crate::PolicySpec;
@@ -32,8 +33,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// What to set and when: tables { at_operations (operations since the database was opened), level (at least 1), runs
-    /// (the level's new run limit, at least 1) }, in the order of at_operations.
+    /// The steps, in the order of at_operations: tables { at_operations (operations since the
+    /// database was opened), level (at least 1), runs (the level's new run limit, at least 1) }.
     steps: Vec<Step>,
 }
 

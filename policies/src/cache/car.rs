@@ -1,14 +1,16 @@
-//! CAR: ARC with clocks for lists, so that a hit moves nothing.
+//! CAR: ARC with clocks in place of lists, so that a hit moves nothing.
 //!
 //! Source: Bansal and Modha, "CAR: Clock with Adaptive Replacement", FAST 2004, Figure 2.
-//! Variant: the ratio of the ghost lists is rounded down, as in Caffeine's simulator. With sizes, lengths are bytes, the
-//! adaptation step is the object's size times that, and ghosts are dropped until the bounds hold. With objects of one byte
-//! it is the paper's CAR.
-//! State: the clocks T1 and T2 with a reference bit: 40 B a slot. Their ghosts B1 and B2: about 60 B a key. The target p
-//! for the bytes of T1.
-//! Cost: a hit sets a bit; `victim` O(1) amortised, for each slot it moves was hit before; a miss probes the ghosts once.
-//! Invariants: T1 + B1 <= c; T1 + T2 + B1 + B2 <= 2c; 0 <= p <= c; no key is in a ghost list twice.
-//! Weak where: two hits in quick succession count as proof of worth, as in ARC; a loop larger than the cache.
+//! Variant: the ratio of the ghost lists is rounded down, as in Caffeine's simulator. With sizes,
+//! lengths are bytes, the adaptation step is the object's size times the ratio, and ghosts are
+//! dropped until the bounds hold. With objects of one byte it is the paper's CAR.
+//! State: the clocks T1 and T2 with a reference bit, 40 B a slot; their ghosts B1 and B2, about 60
+//! B a key; the target p for the bytes of T1.
+//! Cost: a hit sets a bit; a miss probes the ghost table once; `victim` is O(1) amortised, because
+//! each slot it moves was hit before.
+//! Invariants: T1 + B1 <= c; T1 + T2 + B1 + B2 <= 2c; 0 <= p <= c; no key is in two ghost lists.
+//! Weak where: two hits in quick succession count as proof of worth, as in ARC; a loop larger than
+//! the cache.
 
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
@@ -25,7 +27,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     },
 };
 
-/// The clock of objects seen once (T1, B1), and that of those seen again (T2, B2).
+/// The clock of objects seen once (T1, B1) and that of objects seen again (T2, B2).
 const RECENT: u8 = 0;
 const FREQUENT: u8 = 1;
 
@@ -33,10 +35,10 @@ struct Car {
     capacity: u64,
     /// p: the bytes that T1 should have.
     recent_target: f64,
-    /// Each with its reference bit.
+    /// The objects held, each with its reference bit.
     cached: Queues<2, bool>,
     ghosts: Ghosts<2, bool>,
-    /// The victim named for the object last missed, or NONE.
+    /// The victim named for the object last missed, or `NONE`.
     named: Slot,
 }
 
@@ -51,7 +53,8 @@ impl Car {
         }
     }
 
-    /// The oldest of the clock that is over its target, once those before it with their bit set have gone to T2.
+    /// Returns the oldest object of the clock that is over its target. Older ones whose bit is set
+    /// go to T2 first.
     fn sweep(&mut self) -> Slot {
         loop {
             let recent_over = self.cached.bytes(RECENT) as f64 >= self.recent_target.max(1.0);
@@ -68,7 +71,8 @@ impl Car {
         }
     }
 
-    /// A ghost was asked for, so its side deserves more room. The lengths in the ratio still count it.
+    /// A ghost was requested, so its side deserves more room. The lengths in the ratio still count
+    /// the ghost.
     fn adapt(&mut self, ghost: &Member<bool>, bytes: u64) {
         let own = self.ghosts.bytes(ghost.queue) + ghost.bytes;
         let other = self.ghosts.bytes(1 - ghost.queue);
@@ -85,7 +89,7 @@ impl Car {
         {}
     }
 
-    /// Bytes of a clock and of its ghosts.
+    /// The bytes of a clock and of its ghosts.
     fn bytes_with_ghosts(&self, queue: u8) -> u64 {
         self.cached.bytes(queue) + self.ghosts.bytes(queue)
     }
@@ -104,7 +108,7 @@ impl Eviction for Car {
         self.named
     }
 
-    /// Only now the target moves: the paper makes room first.
+    /// The target moves here and not earlier: the paper makes room first.
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let ghost = self.ghosts.forget(incoming.key);
         if let Some(ghost) = &ghost {

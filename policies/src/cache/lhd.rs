@@ -1,17 +1,24 @@
-//! LHD: of a few held objects drawn at random, the one with the least expected hits for the room it will yet take.
+//! LHD: of a random sample of held objects, the one with the fewest expected hits for the space and
+//! time it will still take leaves.
 //!
-//! Objects fall into classes by how soon they were hit the last two times. A class counts, by age since the last use, how
-//! many objects were hit and how many evicted. From that, hit density at an age = the hits to come at that age or later,
-//! over the requests that those objects will yet stay: one sweep from the oldest age. It is divided by the object's size.
-//! Variant: the authors' simulator: a few of the objects that came in last with a low density are always candidates;
-//! one use in 32 makes an object an explorer, which is kept while explorers take at most 1 % of the cache; until the
-//! 50th reconfiguration 8 objects are drawn instead of all `samples`. It has no classes by application here, and ages are
-//! made coarser or finer at every reconfiguration at which they are wrong by more than a factor of two.
-//! Source: Beckmann, Chen and Cidon, "LHD: Improving Cache Hit Rate by Maximizing Hit Density", NSDI 2018.
+//! Objects fall into classes by how soon their last two hits came. For each age since the last use,
+//! a class counts how many objects were hit and how many were evicted. The hit density at an age is
+//! the hits still to come at that age or later, divided by the requests that those objects will
+//! still stay; one sweep from the oldest age computes it. It is divided by the object's size.
+//!
+//! Variant: the authors' simulator. A few of the objects that entered last with a low density are
+//! always candidates. One use in 32 makes an object an explorer, which is kept as long as explorers
+//! take at most 1 % of the cache. Until the 50th reconfiguration 8 objects are drawn instead of
+//! `samples`. Unlike there, there are no classes by application, and ages are made coarser or finer
+//! at every reconfiguration at which they are wrong by more than a factor of two.
+//! Source: Beckmann, Chen and Cidon, "LHD: Improving Cache Hit Rate by Maximizing Hit Density",
+//! NSDI 2018.
 //! State: 36 B a slot, and 16 classes of three numbers an age: 3.8 MB at 20,000 ages.
-//! Cost: `on_hit`, `on_insert`, `on_remove` O(1), but for one in `reconfigure`, which costs O(ages); `victim` O(samples).
-//! Invariants: explorers never take more than their share of the cache by more than one object.
-//! Weak where: fewer requests were seen than `reconfigure` asks for: until then it acts on a guess, uses by age.
+//! Cost: `on_hit`, `on_insert` and `on_remove` O(1), except that one call in `reconfigure` costs
+//! O(ages); `victim` O(samples).
+//! Invariants: explorers exceed their share of the cache by at most one object.
+//! Weak where: the trace has fewer requests than `reconfigure`, since until then it guesses: use
+//! counts divided by age.
 
 use super::sampling::HeldSlots;
 use super::{Access, Build, Eviction, Removal, Slot};
@@ -35,11 +42,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// Held objects drawn for each victim, 1 to 4096.
+    /// Held objects drawn for each victim (1 to 4096).
     samples: u32,
-    /// Ages told apart, 16 to 1000000; together they span about 100 times the objects held, in uses.
+    /// Distinct ages (16 to 1000000). Together they span about 100 times the objects held, in uses.
     ages: u32,
-    /// Uses between two computations of the densities, at least 1.
+    /// Uses between two computations of the densities (at least 1).
     reconfigure: u64,
 }
 
@@ -54,16 +61,16 @@ impl Default for Params {
 }
 
 const CLASSES: usize = 16;
-/// Objects that came in last and are always candidates.
+/// Objects that entered last and are always candidates.
 const RECENT: usize = 8;
-/// Objects drawn, and explorers allowed, while the densities are young.
+/// Objects drawn, and explorers allowed, during the first reconfigurations.
 const YOUNG_SAMPLES: u32 = 8;
 const YOUNG: u32 = 50;
 const EXPLORE_ONE_IN: usize = 32;
 const DECAY: f32 = 0.9;
 
 struct Note {
-    /// When it was last used, in uses.
+    /// The time of its last use, in uses.
     used: u64,
     /// The ages of its last two hits.
     hit_ages: [u32; 2],
@@ -71,7 +78,7 @@ struct Note {
     explorer: bool,
 }
 
-/// What happened at each age to the objects of one class.
+/// What happened to the objects of one class at each age.
 struct Class {
     hits: Vec<f32>,
     evictions: Vec<f32>,
@@ -79,8 +86,9 @@ struct Class {
 }
 
 impl Class {
-    /// Before anything is known, an object's density is a guess that rises with its class and falls with its age. The
-    /// authors count classes through their applications, of which the default is the second: hence the offset.
+    /// Until something is known, an object's density is a guess that rises with its class and falls
+    /// with its age. The authors number classes across their applications, of which the default is
+    /// the second: hence the offset.
     fn new(number: usize, ages: usize) -> Self {
         let densities = (0..ages)
             .map(|age| (CLASSES + number + 1) as f32 / (age + 1) as f32)
@@ -110,7 +118,7 @@ impl Class {
     }
 }
 
-/// Rescales counts by age to ages of which one is worth 2^`by` as many uses as before.
+/// Rescales counts by age, where a new age is worth 2^`by` as many uses as an old one.
 fn rescale(counts: &mut [f32], by: i32) {
     let Some(last) = counts.len().checked_sub(1) else {
         return;
@@ -136,7 +144,7 @@ struct Lhd {
     draws: SplitMix64,
     held: HeldSlots<Note>,
     classes: Vec<Class>,
-    /// Uses so far, and how many of their low bits an age drops.
+    /// Uses so far. An age drops the lowest `coarseness` bits of a time.
     now: u64,
     coarseness: u32,
     reconfigurations: u32,
@@ -144,7 +152,7 @@ struct Lhd {
     recent_at: usize,
     /// The usual density of victims.
     victims: f32,
-    /// Bytes that explorers may yet take.
+    /// Bytes that explorers may still take.
     explore: i64,
     /// The victim, once drawn.
     named: Slot,
@@ -227,7 +235,7 @@ impl Lhd {
         victim
     }
 
-    /// Whether an object of `bytes` is to be kept for what can be learned from it.
+    /// Whether an object of `bytes` is kept to learn from it.
     fn explores(&mut self, bytes: f32) -> bool {
         let lot = self.draws.below(EXPLORE_ONE_IN) == 0;
         let explores = lot && self.explore > 0 && self.reconfigurations < YOUNG;
@@ -353,11 +361,11 @@ mod tests {
     #[test]
     fn the_density_is_hits_to_come_over_time_to_stay() {
         let mut class = Class::new(0, 4);
-        // Of ten objects, six are hit at age 1 and four evicted at age 3.
+        // Of ten objects, six are hit at age 1 and four are evicted at age 3.
         class.hits[1] = 6.0;
         class.evictions[3] = 4.0;
         class.model();
-        // At age 0: 6 hits; 10 objects stay ages 0 and 1, 4 of them ages 2 and 3 too.
+        // At age 0: 6 hits. Ten objects stay for ages 0 and 1, four of them for ages 2 and 3 too.
         assert_eq!(class.densities, [6.0 / 28.0, 6.0 / 18.0, 0.0, 0.0]);
     }
 

@@ -1,13 +1,16 @@
-//! 2Q: newcomers pass a FIFO queue; only those asked for again after they left it enter the LRU list.
+//! 2Q: new objects pass through a FIFO queue. Only objects requested again after leaving it enter
+//! the LRU list.
 //!
-//! Source: Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer Management Replacement Algorithm", VLDB 1994,
-//! the full version.
-//! Variant: a ghost asked for is forgotten before anybody leaves; A1in may fill what Am does not use; objects larger than
-//! A1in's share are refused, as in libCacheSim.
-//! State: A1in (FIFO) and Am (LRU): 32 B a slot. A1out, the ghosts of A1in: about 60 B a key.
-//! Cost: every call O(1); a miss probes the ghosts once; a hit in A1in does nothing.
-//! Invariants: A1out holds at most its share of bytes; somebody leaves A1in only while it has more than its share.
-//! Weak where: what is asked for again soon and then again later, which must miss once more to enter Am.
+//! Source: Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer Management Replacement
+//! Algorithm", VLDB 1994, the full version.
+//! Variant: a ghost that is requested is forgotten before any object leaves. A1in may use what Am
+//! does not. Objects larger than A1in's share are refused, as in libCacheSim.
+//! State: A1in (FIFO) and Am (LRU), 32 B a slot; A1out, the ghosts of A1in, about 60 B a key.
+//! Cost: every call O(1); a miss probes the ghost table once; a hit in A1in does nothing.
+//! Invariants: A1out holds at most its share of bytes; an object leaves A1in only while A1in has
+//! more than its share.
+//! Weak where: objects are requested again soon and then again later, since they must miss once
+//! more to enter Am.
 
 use std::ops::Bound::{Excluded, Included};
 
@@ -18,7 +21,7 @@ use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "2q",
-    about: "a FIFO queue for newcomers, an LRU list for those that come back (Johnson and Shasha, VLDB 1994)",
+    about: "a FIFO for new objects, an LRU list for those that return (Johnson and Shasha, VLDB 1994)",
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
@@ -36,9 +39,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// Kin: the share of the capacity that newcomers (A1in) are kept in.
+    /// Kin: the share of the capacity for new objects, A1in (above 0, below 1).
     recent: f64,
-    /// Kout: how much the ghosts (A1out) remember, as a share of the capacity.
+    /// Kout: how much the ghosts, A1out, remember, in capacities (above 0, at most 10).
     ghost: f64,
 }
 
@@ -142,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_comes_back_after_leaving_enters_the_lru_list() {
+    fn only_an_object_that_returns_after_leaving_enters_the_lru_list() {
         let mut two = TwoQueue::new(4, &Params::default());
         for slot in 0..4 {
             assert!(two.admit(&Access::unit(u64::from(slot))));
@@ -156,7 +159,7 @@ mod tests {
             two.on_insert(slot, &Access::unit(key));
             slot
         };
-        assert_eq!(replace(&mut two, 10), 0, "a hit in A1in saves nobody");
+        assert_eq!(replace(&mut two, 10), 0, "a hit in A1in changes nothing");
         assert_eq!(replace(&mut two, 0), 1, "A1in has more than its share of 1");
         assert_eq!(
             (two.cached.member(1).queue, two.cached.bytes(RECENT)),

@@ -1,7 +1,8 @@
-//! Plain data that the engine shows its policies: the shape of the tree, plans, and windows of work.
+//! Plain data that the engine shows its policies: the shape of the tree, plans, and windows of
+//! work.
 //!
-//! Nothing here refers to a file, a lock or a clock, so a decision can be replayed from the facts it
-//! rested on. A tree can be drawn and read as text ([`TreeShape`]'s `Display` and `FromStr`).
+//! Nothing here refers to a file, a lock or a clock, so a decision can be replayed from the facts
+//! it rested on. A tree can be drawn and read as text ([`TreeShape`]'s `Display` and `FromStr`).
 
 mod text;
 
@@ -50,7 +51,10 @@ impl TableFacts {
     /// use aura_policies::facts::{TableFacts, key_of_number};
     ///
     /// let a = TableFacts::sized(1, key_of_number(10), key_of_number(19), 4096);
-    /// let b = TableFacts { deletions: 7, ..TableFacts::sized(2, key_of_number(19), key_of_number(30), 4096) };
+    /// let b = TableFacts {
+    ///     deletions: 7,
+    ///     ..TableFacts::sized(2, key_of_number(19), key_of_number(30), 4096)
+    /// };
     /// assert!(a.overlaps(&b));
     /// ```
     pub fn sized(id: TableId, smallest: Bytes, largest: Bytes, bytes: u64) -> Self {
@@ -135,10 +139,10 @@ impl LevelFacts {
 /// | `L1#7 ...` | the run's number is 7 | that of its first table |
 /// | `3[10]=5` | a table of one key | |
 /// | `3*[10-19]=5` | a table that a running compaction reads | not busy |
-/// | `3[10-19]=5,deletions=2,sequence=4-9` | further facts; also `entries`, `separated` | see [`TableFacts::sized`] |
+/// | `3[10-19]=5,deletions=2,sequence=4-9` | also `entries`, `separated` | [`TableFacts::sized`] |
 ///
-/// A key that consists of digits is a number ([`key_of_number`]); any other is its own bytes, without
-/// `-` and `]`.
+/// A key that consists of digits is a number ([`key_of_number`]); any other is its own bytes,
+/// without `-` and `]`.
 ///
 /// ```
 /// use aura_policies::facts::TreeShape;

@@ -1,15 +1,20 @@
-//! PGM-index: as few line segments as any model with this error can have, found again by smaller models of themselves.
+//! PGM-index: as few line segments as any model with this error can have, found by smaller models
+//! of themselves.
 //!
-//! Source: Ferragina and Vinciguerra, "The PGM-index", PVLDB 13(8), 2020; the fit is O'Rourke, "An on-line algorithm for
-//! fitting straight lines between data ranges", CACM 24(9), 1981. The one-level variant counts what the optimum counts:
-//! unlike the library it adds no point behind the last key, since the measured errors cover what lies there. Slopes are
-//! compared as exact fractions; each line is then drawn where its measured error is least.
-//! State: 16 bytes a segment (see `segments.rs`), a few more for the levels above, and the largest errors measured.
-//! Cost: training O(n), with a convex hull per open segment; a look-up one search among about 2 epsilon_internal first
-//! images a level.
-//! Invariants: the number of segments is the least possible; each but the last spans at least 2 epsilon ranks; the errors
-//! measured bound all errors, those of rounding slopes to 32 bits included.
-//! Weak where: segments are few, when levels only add steps; keys are clustered with large jumps, one segment each.
+//! Source: Ferragina and Vinciguerra, "The PGM-index", PVLDB 13(8), 2020; the fit is O'Rourke, "An
+//! on-line algorithm for fitting straight lines between data ranges", CACM 24(9), 1981. With one
+//! level it has the optimal number of segments: unlike the library it adds no point after the last
+//! key, because the measured errors cover what lies there. Slopes are compared as exact fractions;
+//! each line is then drawn where its measured error is least.
+//! State: 16 bytes a segment (see `segments.rs`), a few more for the levels above, and the largest
+//! errors measured.
+//! Cost: training O(n), with a convex hull for the open segment; a look-up searches about 2
+//! epsilon_internal first images in each level.
+//! Invariants: the number of segments is the least possible; each but the last spans at least 2
+//! epsilon ranks; the measured errors bound all errors, those of rounding slopes to 32 bits
+//! included.
+//! Weak where: segments are few, since levels only add steps; keys are clustered with large jumps,
+//! since each cluster needs a segment.
 
 use super::segments::{Fit, PiecewiseLinear, train};
 use super::slope::{Point, Slope, between};
@@ -43,9 +48,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Params {
     /// How far a segment's line may be from a key's rank, in ranks (0 to 4096).
     epsilon: u32,
-    /// The same for the levels above, in segments (1 to 4096); 0 for none, and a binary search over all segments.
+    /// How far a line of the levels above may be from a segment's number, in segments (1 to 4096).
+    /// 0 means no levels, and a binary search over all segments.
     epsilon_internal: u32,
-    /// What has the ranks: `entries` or `blocks`.
+    /// What the ranks count: `entries` or `blocks`.
     over: Ranks,
 }
 
@@ -82,21 +88,21 @@ impl IndexPolicy for Pgm {
     }
 }
 
-/// The lines that pass between every point raised by epsilon and the same point lowered by it.
+/// The lines that pass between every point raised by epsilon and the same point lowered by epsilon.
 struct Hull {
     epsilon: i64,
     points: u32,
-    /// The line of the least slope goes from a raised point to a lowered one further right, that of the largest from a
-    /// lowered point to a raised one.
+    /// The line of the least slope goes from a raised point to a lowered one further right; that of
+    /// the largest slope from a lowered point to a raised one.
     least: (Point, Point),
     largest: (Point, Point),
-    /// The lower hull of the raised points and the upper hull of the lowered ones, as far as extreme lines can turn
-    /// about them.
+    /// The lower hull of the raised points and the upper hull of the lowered points, as far as
+    /// extreme lines can still turn about them.
     raised: Chain,
     lowered: Chain,
 }
 
-/// A convex chain of points whose head is dropped as lines turn past it.
+/// A convex chain of points. Its head is dropped as lines turn past it.
 #[derive(Default)]
 struct Chain {
     points: Vec<Point>,
@@ -110,8 +116,9 @@ impl Chain {
         self.head = 0;
     }
 
-    /// Adds the rightmost point, dropping those that it makes no corner of the hull: the lower hull if `turns_up` says
-    /// that the second slope is larger, the upper if it says that it is less.
+    /// Adds the rightmost point, and drops points that are then no corners of the hull. `turns`
+    /// compares the slope before a point with the slope after it: the second is larger in a lower
+    /// hull, and smaller in an upper hull.
     fn push(&mut self, point: Point, turns: impl Fn(Slope, Slope) -> bool) {
         while let [.., a, b] = self.points[self.head..]
             && !turns(a.slope_to(b), a.slope_to(point))
@@ -121,8 +128,8 @@ impl Chain {
         self.points.push(point);
     }
 
-    /// The point from which the slope to `right` is the most extreme; those before it are dropped. Along the chain the
-    /// slopes first get better, then worse.
+    /// The point from which the slope to `right` is the most extreme. Points before it are dropped.
+    /// Along the chain slopes first get better, then worse.
     fn tangent(&mut self, right: Point, better: impl Fn(Slope, Slope) -> bool) -> Point {
         while let [a, b, ..] = self.points[self.head..]
             && !better(a.slope_to(right), b.slope_to(right))
@@ -145,7 +152,7 @@ impl Hull {
         }
     }
 
-    /// The point raised and lowered.
+    /// The point raised by epsilon and lowered by epsilon.
     fn gate(&self, image: u64, rank: u32) -> (Point, Point) {
         let y = i64::from(rank);
         (
@@ -189,7 +196,8 @@ impl Fit for Hull {
             return true;
         }
         let (least, largest) = self.slopes();
-        // Both lines are asked at the new point: the least may not pass above the gate, nor the largest below it.
+        // Both lines are compared at the new point: the least may not pass above the gate, nor the
+        // largest below it.
         if self.least.1.slope_to(raised).less_than(least)
             || largest.less_than(self.largest.1.slope_to(lowered))
         {
@@ -221,8 +229,9 @@ mod tests {
     use crate::index::segments::cut;
     use crate::index::{Model, stairs::each_point};
 
-    /// The fewest segments, by asking each pair of points of a segment: a line within epsilon of all of them exists just
-    /// where all intervals [(dy - 2 epsilon) / dx, (dy + 2 epsilon) / dx] of slopes meet.
+    /// The fewest segments, by comparing each pair of points of a segment. A line within epsilon of
+    /// all points exists exactly if all intervals [(dy - 2 epsilon) / dx, (dy + 2 epsilon) / dx] of
+    /// slopes meet.
     fn exhaustive(images: &[u64], epsilon: i64) -> Vec<u64> {
         let mut points = Vec::new();
         each_point(images, |x, rank| {
@@ -267,7 +276,7 @@ mod tests {
                 state.rotate_left(31)
             };
             let count = 2 + random() % 200;
-            // From tight ties to all 64 bits, and clusters at the top.
+            // From many ties to all 64 bits, and clusters at the top.
             let shift = random() % 64;
             let mut images: Vec<u64> = (0..count)
                 .map(|_| match seed % 3 {

@@ -1,11 +1,13 @@
 //! Flexible: each level has a run limit of its own, between leveling (1) and tiering (T).
 //!
-//! Source: Yu et al., "Learning to Optimize LSM-trees" (RusKey's FLSM-tree), PACMMOD 1(2), 2023; the limits K_i of Dayan
-//! and Idreos, "Dostoevsky", SIGMOD 2018.
+//! Source: Yu et al., "Learning to Optimize LSM-trees" (RusKey's FLSM-tree), PACMMOD 1(2), 2023;
+//! the limits K_i of Dayan and Idreos, "Dostoevsky", SIGMOD 2018.
 //! State: the list of limits.
-//! Cost: at level i each entry is rewritten about T / K_i times, and a read looks at up to K_i runs.
-//! Invariants: 1 <= K_i <= T. With all K_i = 1 it plans as `leveled`, with all K_i = T as `tiered`.
-//! Weak where: the limits are guessed; it is meant for an agent that sets them.
+//! Cost: at level i each entry is rewritten about T / K_i times, and a read looks at up to K_i
+//! runs.
+//! Invariants: 1 <= K_i <= T. With all K_i = 1 it plans like `leveled`, with all K_i = T like
+//! `tiered`.
+//! Weak where: the limits are guesses; it is meant for an agent that sets them.
 
 use crate::PolicySpec;
 use crate::entry::{Entry, bad, describe, params};
@@ -42,7 +44,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Params {
     /// T: how many times larger each level is than the one above (2 to 100).
     ratio: u32,
-    /// K_i: the most runs that levels 1, 2, ... may hold (1 to ratio each); the last holds for all deeper levels.
+    /// K_i: the most runs that levels 1, 2, ... may hold (1 to ratio each). The last limit holds
+    /// for all deeper levels.
     runs: Vec<u32>,
 }
 

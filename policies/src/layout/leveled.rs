@@ -1,8 +1,9 @@
 //! Leveled: every level below level 0 is one run.
 //!
-//! Source: O'Neil et al., "The log-structured merge-tree", Acta Informatica 33, 1996; partial compaction as in LevelDB.
+//! Source: O'Neil et al., "The log-structured merge-tree", Acta Informatica 33, 1996; partial
+//! compaction as in LevelDB.
 //! State: none.
-//! Cost: each entry is rewritten about T/2 to T times a level; a read looks at one run a level.
+//! Cost: each entry is rewritten about T / 2 to T times a level; a read looks at one run a level.
 //! Invariants: K_i = 1 for every level.
 //! Weak where: writes dominate.
 

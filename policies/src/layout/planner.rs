@@ -8,13 +8,13 @@
 //! - Level 0 is due at `level0_runs_trigger` runs. All of it merges into level 1.
 //! - A level with K = 1 is due above its capacity. A level with K > 1 is due at its capacity, or
 //!   above K runs.
-//! - Between two levels with K = 1, one table moves at a time; the picker chooses it. All other moves
-//!   take whole levels. A level below its capacity with too many runs is merged into one run in
-//!   place.
+//! - Between two levels with K = 1, one table moves at a time; the picker chooses it. All other
+//!   moves take whole levels. A level below its capacity with too many runs is merged into one run
+//!   in place.
 //! - Data that arrives in a level joins its newest run if K = 1 or if that run stays within C / K.
 //!   Otherwise it starts a new run.
-//! - The most urgent level is tried first. Its score is runs / trigger for level 0, and the larger of
-//!   bytes / C and runs / K for the others. No plan names a busy table.
+//! - The most urgent level is tried first. Its score is runs / trigger for level 0, and the larger
+//!   of bytes / C and runs / K for the others. No plan names a busy table.
 //!
 //! Every plan moves data down a level or lowers a level's number of runs, so planning ends when
 //! writes end.

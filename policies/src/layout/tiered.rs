@@ -1,11 +1,12 @@
-//! Tiered: a level gathers T runs, then merges them into one run of the next.
+//! Tiered: a level gathers T runs, then merges them into one run of the next level.
 //!
-//! Source: Jagadish et al., "Incremental organization for data recording and warehousing", VLDB 1997.
+//! Source: Jagadish et al., "Incremental organization for data recording and warehousing", VLDB
+//! 1997.
 //! State: none.
 //! Cost: each entry is rewritten once a level; a read looks at up to T runs a level.
 //! Invariants: K_i = T for every level.
-//! Weak where: reads and scans dominate, space is short (old versions wait in up to T runs), or latency must be even:
-//! whole levels merge at once.
+//! Weak where: reads and scans dominate; space is short, since old versions wait in up to T runs;
+//! latency must be even, since whole levels merge at once.
 
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, params};
@@ -25,7 +26,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// T: how many runs a level holds, and how many times larger it is than the one above (2 to 100).
+    /// T: how many runs a level holds, and how many times larger it is than the one above (2 to
+    /// 100).
     ratio: u32,
 }
 

@@ -1,11 +1,13 @@
 //! Minimum overlap: the table whose move rewrites the least of the next level for each byte moved.
 //!
-//! Source: RocksDB's kMinOverlappingRatio; Sarkar et al., "Constructing and Analyzing the LSM Compaction Design Space",
-//! PVLDB 14(11), 2021 (least overlap with the parent level).
+//! Source: RocksDB's kMinOverlappingRatio; Sarkar et al., "Constructing and Analyzing the LSM
+//! Compaction Design Space", PVLDB 14(11), 2021 (least overlap with the parent level).
 //! State: none.
-//! Cost: O(tables of the level + of the next), once a partial compaction.
-//! Invariants: no candidate has a smaller ratio of overlapping bytes to own bytes; of equal ones, the smallest key wins.
-//! Weak where: a skewed queue leaves dead data in the tables that overlap most; deletions wait as long.
+//! Cost: O(tables of the level and of the next) a partial compaction.
+//! Invariants: no candidate has a smaller ratio of overlapping bytes to own bytes; of equal ones,
+//! the smallest key wins.
+//! Weak where: updates are skewed, since dead data stays in the tables that overlap most;
+//! tombstones wait as long.
 
 use std::cmp::Ordering;
 
@@ -15,7 +17,7 @@ use crate::facts::TableFacts;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "min-overlap",
-    about: "the smallest overlap with the next level for each byte moved (RocksDB's kMinOverlappingRatio)",
+    about: "the least overlap with the next level for each byte moved (kMinOverlappingRatio)",
     params: describe::<NoParams>,
     build: |spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(MinOverlap) as _),
 };
@@ -32,7 +34,7 @@ impl Picker for MinOverlap {
             }
         };
         let ratios: Vec<Ratio> = candidates.tables.iter().map(|table| ratio(table)).collect();
-        // The first of equal ones.
+        // Of equal ratios, `min_by` returns the first.
         (0..ratios.len())
             .min_by(|&a, &b| ratios[a].cmp(&ratios[b]))
             .unwrap_or(0)

@@ -1,4 +1,7 @@
 //! Compaction picking: which table of a full level moves down next?
+//!
+//! A picker is asked whenever a partial compaction could be due, and learns of a move only when it
+//! is carried out. So asking is free, and may happen at any time.
 
 use crate::facts::{Plan, RunFacts, TableFacts, TreeShape};
 use crate::family::{Family, Registered};
@@ -15,17 +18,17 @@ pub struct Candidates<'a> {
     pub level: usize,
     /// The tables that may be chosen, in key order; never empty.
     pub tables: &'a [&'a TableFacts],
-    /// The run of the next level that the choice is merged into; empty when that level is.
+    /// The run of the next level that the chosen table merges into; empty if that level is.
     pub next: &'a RunFacts,
 }
 
 /// Chooses the table that a partial compaction moves down a level.
 ///
-/// Choosing changes nothing: an engine may ask which compaction is due without starting it. A picker
-/// that remembers what was moved does so in [`Picker::on_moved`].
+/// Choosing changes nothing: an engine may ask which compaction is due without starting it. A
+/// picker that remembers what was moved does so in [`Picker::on_moved`].
 pub trait Picker: Send {
-    /// The index in `candidates.tables` of the table to move down. Asked again with the same
-    /// candidates and no move in between, it is the same.
+    /// Returns the index in `candidates.tables` of the table to move down. Asked again with the
+    /// same candidates and no move in between, it returns the same index.
     fn pick(&self, candidates: &Candidates<'_>) -> usize;
 
     /// `table`, which [`Picker::pick`] has chosen in `level`, is now being moved down.
@@ -50,10 +53,10 @@ pub fn report_move(picker: &mut dyn Picker, tree: &TreeShape, plan: &Plan) {
     }
 }
 
-/// Makes a picker.
+/// How a picker is built.
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn Picker>, PolicyError>;
 
-/// The family.
+/// The pickers.
 pub static FAMILY: Family<Build> = Family {
     name: "picker",
     question: "which table of a full level moves down next?",
@@ -63,10 +66,32 @@ pub static FAMILY: Family<Build> = Family {
     registered: Registered::new(),
 };
 
-/// Builds the policy that `spec` names.
+/// Builds the picker that `spec` names.
+///
+/// ```
+/// use aura_policies::facts::{TableFacts, TreeShape};
+/// use aura_policies::picker::{self, Candidates};
+/// use aura_policies::PolicySpec;
+///
+/// let tree: TreeShape = "
+///     L1  1[0-4]=60  2[5-9]=60
+///     L2  5[0-4]=50
+/// "
+/// .parse()?;
+/// let run = &tree.levels[1].runs[0];
+/// let tables: Vec<&TableFacts> = run.tables.iter().map(AsRef::as_ref).collect();
+/// let candidates = Candidates { level: 1, tables: &tables, next: &tree.levels[2].runs[0] };
+///
+/// let mut picker = picker::build(&PolicySpec::named("round-robin"))?;
+/// assert_eq!(picker.pick(&candidates), 0);
+/// assert_eq!(picker.pick(&candidates), 0, "nothing has moved");
+/// picker.on_moved(1, tables[0]);
+/// assert_eq!(picker.pick(&candidates), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// An unknown name or parameter, or a value out of range.
+/// [`PolicyError`] for an unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn Picker>, PolicyError> {
     let entry = FAMILY.find(spec)?;
     (entry.build)(spec)

@@ -1,10 +1,12 @@
-//! Oldest: the table whose newest entry is the oldest, so that data untouched longest moves down first.
+//! Oldest: the table whose newest entry is the oldest, so that data untouched longest moves down
+//! first.
 //!
 //! Source: RocksDB's kOldestLargestSeqFirst ("oldest largest sequence number first").
 //! State: none.
-//! Cost: O(tables of the level), once a partial compaction.
-//! Invariants: no candidate has a smaller largest sequence number; of equal ones, the smallest key wins.
-//! Weak where: updates are uniform: it does not look at what the move rewrites.
+//! Cost: O(tables of the level) a partial compaction.
+//! Invariants: no candidate has a smaller largest sequence number; of equal ones, the smallest key
+//! wins.
+//! Weak where: updates are uniform, since it ignores what the move rewrites.
 
 use super::{Build, Candidates, Picker};
 use crate::entry::{Entry, NoParams, describe, params};

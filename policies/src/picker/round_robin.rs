@@ -1,10 +1,12 @@
 //! Round robin: a cursor goes through each level's key space, again and again.
 //!
 //! Source: LevelDB's compact_pointer_; RocksDB's kRoundRobin.
-//! State: the smallest key of the table that was moved last, one a level.
-//! Cost: O(log tables of the level), once a partial compaction.
-//! Invariants: the choice is the first table that begins after the cursor, or the first of all when there is none.
-//! Weak where: some key ranges are hotter than others: each is moved equally often. The cursor starts anew on reopening.
+//! State: for each level, the smallest key of the table that was moved last.
+//! Cost: O(log tables of the level) a partial compaction.
+//! Invariants: the choice is the first table that begins after the cursor, or the first of all if
+//! there is none.
+//! Weak where: some key ranges are hotter than others, since each is moved equally often. The
+//! cursors are lost when the database is closed.
 
 use std::collections::BTreeMap;
 

@@ -117,7 +117,8 @@ fn tinylfu_before_lru_beats_lru_on_the_skewed_trace() {
 #[test]
 fn the_doorkeeper_refuses_objects_asked_for_once() {
     let mut cache = replay("lru", &PolicySpec::named("doorkeeper"), 1000, 100_000, 0);
-    // Every third request is for one of 500 hot objects, the others are for objects that never come again.
+    // Every third request is for one of 500 hot objects, the others are for objects that never come
+    // again.
     let trace = |i: Object| {
         if i.is_multiple_of(3) {
             i / 3 % 500

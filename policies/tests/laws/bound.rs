@@ -1,4 +1,5 @@
-//! Laws of the offline bounds: what other programs count, what exhaustive search finds, and that no policy does better.
+//! Laws of the offline bounds: what other programs count, what exhaustive search finds, and that no
+//! policy does better.
 
 use std::collections::BTreeMap;
 
@@ -299,7 +300,7 @@ fn run(spec: &PolicySpec, trace: &Trace, capacity: u64, seed: u64) -> (Tally, bo
     let (mut tally, mut refused) = (Tally::default(), false);
     for (object, access) in trace.requests() {
         let (held, mut evicted) = (cache.held(), 0);
-        if !cache.request_telling(*object, access, |_| evicted += 1) {
+        if !cache.request_reporting(*object, access, |_| evicted += 1) {
             tally.misses += 1;
             tally.miss_bytes += access.bytes;
             refused |= cache.held() + evicted == held && access.bytes <= capacity;

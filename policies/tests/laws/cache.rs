@@ -20,7 +20,8 @@ enum Event {
     Death(u64),
 }
 
-/// Requests of a few hot and many cold keys, each with one size up to `bytes_max`, and one death in ten events.
+/// Requests of a few hot and many cold keys, each with one size up to `bytes_max`, and one death in
+/// ten events.
 fn churn(seed: u64, events: u64, bytes_max: u64) -> Vec<Event> {
     let mut random = SplitMix64(seed);
     let event = |_| {

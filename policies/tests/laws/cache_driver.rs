@@ -1,4 +1,5 @@
-//! Requests by key: numbers the keys for [`Replay`], asks for each victim twice and writes down what left.
+//! Requests by key: numbers the keys for [`Replay`], asks for each victim twice and writes down
+//! what left.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +63,7 @@ impl CacheDriver {
             keys,
             ..
         } = self;
-        let hit = cache.request_telling(object, &access, |object| {
+        let hit = cache.request_reporting(object, &access, |object| {
             evicted.push(keys[object as usize])
         });
         self.misses += u64::from(!hit);

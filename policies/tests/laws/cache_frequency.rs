@@ -1,4 +1,5 @@
-//! LIRS and W-TinyLFU against what their authors' and others' programs count, and W-TinyLFU's own laws.
+//! LIRS and W-TinyLFU against what their authors' and others' programs count, and W-TinyLFU's own
+//! laws.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,8 @@ pub(crate) fn skewed() -> Vec<Object> {
         .collect()
 }
 
-/// The counts are libCacheSim's, which bounds LIRS's ghosts more tightly and sometimes evicts on a hit: within 1.5 %.
+/// The counts are libCacheSim's, which bounds LIRS's ghosts more tightly and sometimes evicts on a
+/// hit: within 1.5 %.
 #[test]
 fn lirs_misses_on_the_skewed_trace() {
     let trace = skewed();
@@ -103,7 +105,8 @@ fn w_tinylfu_that_is_all_window_is_lru() {
 
 #[test]
 fn an_adaptive_window_finds_a_load_of_recency() {
-    // Each object is asked for again 1, 20 and 100 objects later, and never more: the larger the window, the more hits.
+    // Each object is asked for again 1, 20 and 100 objects later, and never more: the larger the
+    // window, the more hits.
     let delay = |i: Object| [0, 1, 20, 100][i as usize % 4];
     let recent: Vec<Object> = (0..400_000)
         .map(|i| (i / 4_u32).saturating_sub(delay(i)))
@@ -116,10 +119,11 @@ fn an_adaptive_window_finds_a_load_of_recency() {
     );
 }
 
-/// Caffeine's simulator, row by row. LIRS is the same policy and exact, so also inside the bands of the independent
-/// programs. W-TinyLFU's keys collide elsewhere in its sketch, which lives by the capacity, not by the table's size: over
-/// all capacities here its miss ratio is at most 0.005 higher, and at most 0.035 lower (on `arc_oltp`, where the table
-/// is 75 % larger than the cache). The climber's course depends on each sample: at most 0.015 higher.
+/// Caffeine's simulator, row by row. LIRS is the same policy and exact, so also inside the bands of
+/// the independent programs. W-TinyLFU's keys collide elsewhere in its sketch, which lives by the
+/// capacity, not by the table's size: over all capacities here its miss ratio is at most 0.005
+/// higher, and at most 0.035 lower (on `arc_oltp`, where the table is 75 % larger than the cache).
+/// The climber's course depends on each sample: at most 0.015 higher.
 #[test]
 fn misses_of_caffeines_simulator() {
     let Some(rows) = oracle_text("cache/miss_ratios.csv") else {

@@ -1,8 +1,9 @@
-//! Miss counts that public programs gave on public traces, from the folder that `AURA_ORACLES` names.
+//! Miss counts that public programs gave on public traces, from the folder that `AURA_ORACLES`
+//! names.
 //!
-//! A line of [`SAME`] claims that a policy of ours is a program's policy: its misses are the program's. A line of
-//! [`FAMILIES`] claims only that it lies where the independent programs for its family lie. Both with a band: the miss ratio
-//! may be as far outside.
+//! A line of [`SAME`] claims that a policy of ours is a program's policy: its misses are the
+//! program's. A line of [`FAMILIES`] claims only that it lies where the independent programs for
+//! its family lie. Both with a band: the miss ratio may be as far outside.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,8 @@ struct Same {
     spec: fn() -> PolicySpec,
     source: &'static str,
     policy: &'static str,
-    /// How far the miss ratio may be outside the program's (over its seeds), counting objects; None: not compared.
+    /// How far the miss ratio may be outside the program's (over its seeds), counting objects;
+    /// None: not compared.
     unit: Option<f64>,
     /// The same, counting bytes.
     bytes: Option<f64>,
@@ -81,7 +83,8 @@ const SAME: &[Same] = &[
         unit: EXACT,
         bytes: EXACT,
     },
-    // libCacheSim keeps Am within what A1in leaves it even while there is room: 4 misses of 2,000,000 differ.
+    // libCacheSim keeps Am within what A1in leaves it even while there is room: 4 misses of
+    // 2,000,000 differ.
     Same {
         spec: || named("2q"),
         source: LIBCACHESIM,
@@ -194,7 +197,8 @@ fn program_counts(trace: &str) -> Option<Counts> {
     let text = oracle_text("cache/miss_ratios.csv")?;
     let mut counts = Counts::new();
     for line in text.lines().skip(1) {
-        // source,trace,mode,policy,params,fraction,capacity,seed,requests,misses,...: only the params may contain commas.
+        // source,trace,mode,policy,params,fraction,capacity,seed,requests,misses,...: only the
+        // params may contain commas.
         let left: Vec<&str> = line.splitn(5, ',').collect();
         let right: Vec<&str> = line.rsplitn(11, ',').collect();
         if left[1] == trace {

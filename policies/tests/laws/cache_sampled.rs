@@ -1,11 +1,13 @@
-//! Policies that draw lots, against the counts of public programs: within a band, for their generators differ.
+//! Policies that draw lots, against the counts of public programs: within a band, for their
+//! generators differ.
 
 use aura_policies::PolicySpec;
 
 use crate::cache_trace::{Trace, skewed};
 use crate::oracle::oracle_text;
 
-/// A policy of ours, whose it is, and how far the miss ratio may be outside that program's over its seeds.
+/// A policy of ours, whose it is, and how far the miss ratio may be outside that program's over its
+/// seeds.
 struct Drawn {
     policy: &'static str,
     source: &'static str,
@@ -42,7 +44,8 @@ const DRAWN: &[Drawn] = &[
     },
 ];
 
-/// No two seeds' miss ratios differ by more. Widest apart is CACHEUS, whose learning rate wanders by lot.
+/// No two seeds' miss ratios differ by more. Widest apart is CACHEUS, whose learning rate wanders
+/// by lot.
 const SPREAD: f64 = 0.02;
 
 fn compare(name: &str, slots: &[u64], seeds: u64) {

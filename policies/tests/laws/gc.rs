@@ -1,4 +1,5 @@
-//! Laws of the collection of the value log: which victims are lawful, and what collecting them costs.
+//! Laws of the collection of the value log: which victims are lawful, and what collecting them
+//! costs.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,8 @@ fn policy(spec: &PolicySpec) -> Box<dyn GcPolicy> {
     build(spec).expect("the policy builds")
 }
 
-/// A log whose files are of many sizes, some larger than they should be, some without garbage and some without else.
+/// A log whose files are of many sizes, some larger than they should be, some without garbage and
+/// some without else.
 fn random_log(chance: &mut SplitMix64) -> ValueLogFacts {
     let file_bytes = 1 + chance.below(2000);
     let mut id = 0;
@@ -166,9 +168,10 @@ fn cost_benefit_is_greedy_where_ages_are_equal() {
     }
 }
 
-/// The live share of the victims at which a log whose live share is `alpha` is in balance under uniform overwrites, if
-/// the files are collected in the order in which they were written: alpha = (u - 1) / ln u. Greedy does the same when
-/// files hold many values, as all then lose their values at the same pace.
+/// The live share of the victims at which a log whose live share is `alpha` is in balance under
+/// uniform overwrites, if the files are collected in the order in which they were written: alpha =
+/// (u - 1) / ln u. Greedy does the same when files hold many values, as all then lose their values
+/// at the same pace.
 fn balance(alpha: f64) -> f64 {
     let (mut low, mut high) = (1e-9_f64, 1.0 - 1e-9);
     for _ in 0..100 {
@@ -182,7 +185,8 @@ fn balance(alpha: f64) -> f64 {
     low
 }
 
-/// Overwrites keys as `draw` says, ten times as many as there are before what counts and ten times in it.
+/// Overwrites keys as `draw` says, ten times as many as there are before what counts and ten times
+/// in it.
 fn steady(
     log: &mut Log,
     mut write: impl FnMut(&mut Log, u32),
@@ -281,7 +285,8 @@ fn under_uniform_overwrites_the_live_share_follows_from_the_space() {
                 "{name}, {alpha}: {done:?}"
             );
         }
-        // What looks at more than garbage cannot win where there is no more to know, and should not lose much.
+        // What looks at more than garbage cannot win where there is no more to know, and should not
+        // lose much.
         for (name, most) in [("hot-cold", 1.02), ("cost-benefit", 1.35)] {
             let times = done(name).write_amplification() / greedy.write_amplification();
             assert!(

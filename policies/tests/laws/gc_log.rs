@@ -1,5 +1,5 @@
-//! A value log of nothing but numbers: values of one byte, each the newest of its key or garbage, in files that a victim
-//! policy collects.
+//! A value log of nothing but numbers: values of one byte, each the newest of its key or garbage,
+//! in files that a victim policy collects.
 
 use std::collections::BTreeMap;
 
@@ -173,7 +173,8 @@ impl Log {
         }
     }
 
-    /// Overwrites `key`; the policy is asked, and told that it is urgent, while the log is larger than `space_max`.
+    /// Overwrites `key`; the policy is asked, and told that it is urgent, while the log is larger
+    /// than `space_max`.
     pub(crate) fn write_within(&mut self, space_max: u64, key: u32, policy: &mut dyn GcPolicy) {
         let sealed = self.active.0;
         self.append(key);

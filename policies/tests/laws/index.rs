@@ -23,7 +23,8 @@ fn check(name: &str, model: &dyn Model, images: &[u64], image: u64) {
     );
 }
 
-/// A policy's model of `images` with every parameter at its default but those given; None where it makes none.
+/// A policy's model of `images` with every parameter at its default but those given; None where it
+/// makes none.
 fn trained(spec: &PolicySpec, images: &[u64]) -> Option<Box<dyn Model>> {
     match build(spec).expect("in range").train(images) {
         Trained::Model(encoded) => {
@@ -215,7 +216,8 @@ fn long_runs_of_equal_images_widen_no_other_window() {
     }
 }
 
-/// One key far from all others costs no model its answers, and those without a root to stretch nothing else either.
+/// One key far from all others costs no model its answers, and those without a root to stretch
+/// nothing else either.
 #[test]
 fn an_outlier_costs_no_segment_model_more_than_a_segment() {
     let smooth: Vec<u64> = (0..50_000).map(|i| i * i).collect();

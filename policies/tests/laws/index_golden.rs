@@ -1,4 +1,5 @@
-//! How many pieces the models need: counts that other programs gave for the same keys, and exhaustive search.
+//! How many pieces the models need: counts that other programs gave for the same keys, and
+//! exhaustive search.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Key sets for table indexes: the ones that golden counts were taken from, defined by arithmetic, and hard ones.
+//! Key sets for table indexes: the ones that golden counts were taken from, defined by arithmetic,
+//! and hard ones.
 
 use crate::SplitMix64;
 use crate::oracle::oracle_bytes;

@@ -1,13 +1,13 @@
 //! Decisions of layouts, pickers and agents, as text.
 //!
-//! `tests/golden/layout/*.txt` hold cases: an input, a line `----`, and what comes out, up to the next
-//! blank line. To add a case, write its input and `----`, and let `AURA_UPDATE=1 cargo test -p
-//! aura-policies --test laws golden` write the rest. Read what it wrote: it is the expectation.
-//! Lines that begin with `#` are comments.
+//! `tests/golden/layout/*.txt` hold cases: an input, a line `----`, and what comes out, up to the
+//! next blank line. To add a case, write its input and `----`, and let
+//! `AURA_UPDATE=1 cargo test -p aura-policies --test laws golden` write the rest. Read what it
+//! wrote: it is the expectation. Lines that begin with `#` are comments.
 //!
-//! Settings, the tree and what the picker and the agent remember stay from case to case until a line
-//! changes them. A file begins with an empty tree, `layout leveled`, `picker min-overlap` and `agent
-//! none`.
+//! Settings, the tree and what the picker and the agent remember stay from case to case until a
+//! line changes them. A file begins with an empty tree, `layout leveled`, `picker min-overlap` and
+//! `agent none`.
 //!
 //! | line | effect |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! The laws of each policy family, over every policy registered in it: being listed is being tested.
+//! The laws of each policy family, over every policy registered in it: being listed is being
+//! tested.
 
 mod admission;
 mod bound;

@@ -1,4 +1,5 @@
-//! Laws of the warming policies: decisions are functions of the facts, and facts that were not asked for play no part.
+//! Laws of the warming policies: decisions are functions of the facts, and facts that were not
+//! asked for play no part.
 
 use aura_policies::warming::{Asks, FAMILY, OutputBlock, Warming, build};
 use aura_policies::{PolicyError, PolicySpec};

@@ -6,19 +6,19 @@
 //!
 //! No answer names a key whose insert is not yet acknowledged.
 
+mod config;
 mod gray;
 mod permutation;
 mod zipf;
 
+pub use config::{Distribution, Drift};
 pub use gray::GrayZipfian;
 pub use permutation::Permutation;
 pub use zipf::TrueZipf;
 
 pub(crate) use gray::YCSB_THETA;
 
-use crate::config::{Distribution, Drift};
 use crate::keys::fnv_hash;
-use crate::phase::Phase;
 use crate::seed::{Generator, Seed};
 
 /// YCSB draws its scrambled zipfian from 0..=10^10 whatever the number of keys, and ships this zeta.
@@ -62,12 +62,23 @@ enum Kind {
     },
 }
 
+/// The key numbers of a phase, and the clients that share them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyNumbers {
+    /// Records loaded before the phases; at least 1.
+    pub records: u64,
+    /// Key numbers that the zipfian distributions draw from; at least `records`.
+    pub key_range: u64,
+    /// How many clients the phase has; at least 1.
+    pub clients: u32,
+}
+
 impl KeyChooser {
-    /// The chooser of `client` in `phase`. Only the permutation of `zipfian` depends on `root`: the
-    /// hot keys are the same for all clients, and for all phases of one `scatter`.
-    pub fn new(phase: &Phase, client: u32, root: Seed) -> Self {
-        let records = phase.records;
-        let kind = match phase.distribution {
+    /// Chooses the keys of `client`. Only the permutation of `zipfian` depends on `root`: the hot
+    /// keys are the same for all clients, and for all phases with the same `scatter`.
+    pub fn new(distribution: Distribution, keys: KeyNumbers, client: u32, root: Seed) -> Self {
+        let records = keys.records;
+        let kind = match distribution {
             Distribution::Uniform {} => Kind::Uniform { records },
             Distribution::Zipfian {
                 theta,
@@ -79,14 +90,14 @@ impl KeyChooser {
                     (seed, scatter) => seed.numbered(scatter),
                 };
                 Kind::Zipfian {
-                    zipf: TrueZipf::new(phase.key_range, theta),
-                    permutation: permute.then(|| Permutation::new(phase.key_range, seed)),
+                    zipf: TrueZipf::new(keys.key_range, theta),
+                    permutation: permute.then(|| Permutation::new(keys.key_range, seed)),
                 }
             }
             Distribution::YcsbZipfian {} => Kind::YcsbZipfian {
                 zipfian: GrayZipfian::with_zeta(SCRAMBLED_ITEMS, YCSB_THETA, SCRAMBLED_ZETA),
                 // YCSB's bounds are both inclusive: with no inserts the last number is always redrawn.
-                range: phase.key_range + 1,
+                range: keys.key_range + 1,
             },
             Distribution::Latest {} => Kind::Latest {
                 zipfian: GrayZipfian::new(records - 1, YCSB_THETA),
@@ -97,7 +108,7 @@ impl KeyChooser {
                 drift,
             } => {
                 let hot = hot_records(records, data_fraction);
-                let clients = u64::from(phase.clients);
+                let clients = u64::from(keys.clients);
                 Kind::Hotspot(Hotspot {
                     records,
                     hot,
@@ -116,7 +127,7 @@ impl KeyChooser {
             }
             Distribution::Sequential {} => Kind::Sequential {
                 position: u64::from(client) % records,
-                step: u64::from(phase.clients) % records,
+                step: u64::from(keys.clients) % records,
                 records,
             },
         };
