@@ -15,16 +15,16 @@ pub struct Mix {
     pub update: f64,
     /// Puts of new keys.
     pub insert: f64,
-    /// Range reads.
+    /// Scans.
     pub scan: f64,
     /// A get and a put of the same key, timed as one.
     pub read_modify_write: f64,
-    /// Deletes of keys chosen like those of reads, so that later ones may miss.
+    /// Deletes. Their keys are chosen like those of reads, so later reads may miss.
     pub delete: f64,
 }
 
 impl Mix {
-    /// The share of one kind as written, not yet divided by the sum.
+    /// The share of `kind` as written, not divided by the sum.
     pub fn share(&self, kind: OpKind) -> f64 {
         match kind {
             OpKind::Read => self.read,
@@ -41,7 +41,7 @@ impl Mix {
         OpKind::ALL.iter().map(|&kind| self.share(kind)).sum()
     }
 
-    /// The probability of one kind; the mix of a resolved phase has a positive sum.
+    /// The probability of `kind`. The mix of a resolved phase has a positive sum.
     pub fn probability(&self, kind: OpKind) -> f64 {
         self.share(kind) / self.total()
     }

@@ -1,6 +1,6 @@
-//! From what was written to what will run: presets and defaults filled in, every value checked.
+//! From what was written to what will run: fills in presets and defaults, and checks every value.
 //!
-//! An error names the key as it stands in the config, what it was, and what it may be.
+//! An error names the key as it stands in the config, its value, and the values allowed.
 
 use crate::config::{PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig};
 use crate::distributions::{Distribution, Drift, hot_records};
@@ -19,13 +19,13 @@ pub enum ConfigError {
     OutOfRange {
         /// The path of the key, for example `phases[1].distribution.theta`.
         key: String,
-        /// What it was.
+        /// Its value.
         value: String,
-        /// What it may be.
+        /// The values allowed.
         allowed: String,
     },
-    /// A phase's name is taken by another phase or by the harness; seeds are derived from names, so two
-    /// phases of one name would ask for the same keys.
+    /// Another phase, or the harness, has this name. Seeds are derived from names, so two phases of
+    /// one name would request the same keys.
     #[error("{key} = \"{name}\": the name is already taken; names of phases are unique")]
     NameTaken {
         /// The path of the key.
@@ -37,7 +37,7 @@ pub enum ConfigError {
 
 const RECORDS_DEFAULT: u64 = 1000;
 const OPERATIONS_DEFAULT: u64 = 1000;
-/// Far beyond any run, and small enough for exact sums in 64 bits and in `f64`.
+/// Beyond any workload, and small enough for exact sums in 64 bits and in `f64`.
 const COUNT_MAX: u64 = 1_000_000_000_000;
 const CLIENTS_MAX: u32 = 65_536;
 const PREFIX_BYTES_MAX: usize = 1024;
@@ -50,10 +50,10 @@ const WARM_UP_NAME: &str = "warm-up";
 const RUN_NAME: &str = "run";
 
 impl WorkloadConfig {
-    /// The workload this config describes.
+    /// Fills in what this config leaves out.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first value that cannot be.
+    /// [`ConfigError`] for the first value that is not allowed.
     pub fn resolve(&self) -> Result<Workload, ConfigError> {
         let records = self.records.unwrap_or(RECORDS_DEFAULT);
         let clients = self.clients.unwrap_or(1);
@@ -180,7 +180,7 @@ fn room_for_inserts(phase: &Phase) -> u64 {
     (phase.operations as f64 * phase.mix.probability(OpKind::Insert) * 2.0) as u64
 }
 
-/// `base` with what `config` gives instead; `path` is where `config` stands.
+/// `base` with the settings of `config`, which stands at `path`.
 fn varied(base: &Phase, config: &PhaseConfig, path: &str) -> Result<Phase, ConfigError> {
     let phase = Phase {
         name: config.name.clone(),
@@ -323,7 +323,7 @@ fn check_lengths(key: &str, distribution: LengthDistribution) -> Result<(), Conf
     }
 }
 
-/// Both parts must hold a record if operations go there: YCSB divides by zero here.
+/// Both parts must hold a record if operations go there. YCSB divides by zero here.
 fn check_hotspot(
     key: &str,
     records: u64,

@@ -1,8 +1,8 @@
 //! The operations of one client in one phase.
 //!
-//! Key and value buffers belong to the stream and are used again for every operation, so that an operation
-//! allocates nothing once the buffers have grown. Cost: 50 to 150 ns by distribution, and a fifth of a
-//! nanosecond a value byte.
+//! The stream owns the buffers of keys and values and uses them again, so that an operation
+//! allocates nothing once the buffers have grown. Cost: 50 to 150 ns by distribution, and a fifth
+//! of a nanosecond for each byte of a value.
 
 use crate::acknowledged::Acknowledged;
 use crate::distributions::KeyChooser;
@@ -14,7 +14,7 @@ use crate::phase::{Phase, PhaseKind};
 use crate::seed::{Generator, Seed};
 use crate::values;
 
-/// An iterator that lends each operation; made by [`Phase::stream`].
+/// Lends one operation after the other; [`Phase::stream`] makes it.
 #[derive(Clone, Debug)]
 pub struct OpStream {
     remaining: u64,
@@ -36,7 +36,8 @@ pub struct OpStream {
 enum KeySource {
     /// The load phase: inserts of this number, the next, and so on.
     Load { next: u64 },
-    /// Any other: by probability, from the distribution or the shared counter.
+    /// Any other phase: kinds by probability, key numbers from the distribution or the shared
+    /// counter.
     Mixed {
         bounds: [f64; OpKind::ALL.len()],
         chooser: Box<KeyChooser>,
@@ -113,13 +114,13 @@ impl OpStream {
         }
     }
 
-    /// How many operations are left.
+    /// Operations that are left.
     pub fn remaining(&self) -> u64 {
         self.remaining
     }
 
-    /// The next operation; `None` when all are done. `acknowledged` is the trial's one counter, shared by all
-    /// clients and phases; whoever carries out an [`Op::Insert`] acknowledges it there.
+    /// The next operation; `None` if all are done. `acknowledged` is the one counter of the trial,
+    /// shared by all clients and phases. The caller acknowledges each [`Op::Insert`] there.
     pub fn next(&mut self, acknowledged: &Acknowledged) -> Option<Op<'_>> {
         self.remaining = self.remaining.checked_sub(1)?;
         let (kind, number) = self.keys.draw(&mut self.kinds, acknowledged);
@@ -182,8 +183,8 @@ impl KeySource {
     }
 }
 
-/// The upper ends of the kinds' parts of [0, 1). From the last kind with a share on they are infinite, so
-/// that rounding can never pick a kind with none.
+/// The upper ends of the kinds' parts of [0, 1). From the last kind with a share on they are
+/// infinite, so that rounding can never choose a kind without one.
 fn bounds(mix: &Mix) -> [f64; OpKind::ALL.len()] {
     let last = OpKind::ALL
         .iter()

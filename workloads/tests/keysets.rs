@@ -133,7 +133,7 @@ fn what_is_no_key_file_is_refused_with_the_place() {
     assert!(says(KeyFormat::U64Delta, &words(&[5, u64::MAX])).contains("up to key 1 "));
     assert!(
         says(KeyFormat::Numbers, b"12\n\n-3\n")
-            .contains("line 3 is no number from 0 to 2^64 - 1: `-3`")
+            .contains("line 3 is not a number from 0 to 2^64 - 1: `-3`")
     );
     assert!(says(KeyFormat::Numbers, b"18446744073709551616").contains("line 1"));
     for format in KeyFormat::ALL {

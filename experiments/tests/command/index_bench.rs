@@ -235,7 +235,7 @@ fn what_cannot_be_read_is_bad_usage() {
             "nearest: `uniform`",
         ],
     );
-    refuses(&["uniform:many"], &["`many` is no number of keys"]);
+    refuses(&["uniform:many"], &["`many` is not a number of keys"]);
     fs::write(lab.path("torn.u64"), [0; 12]).expect("writable");
     refuses(
         &["torn.u64"],

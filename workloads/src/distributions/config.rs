@@ -3,53 +3,57 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which existing key an operation touches.
+/// Which existing keys are requested.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Distribution {
-    /// Every loaded record alike; keys inserted during the run are not asked for, as in YCSB.
+    /// Every loaded record is equally likely. Keys inserted by the phases are not requested, as in
+    /// YCSB.
     Uniform {},
     /// Zipf's law over the keys.
     Zipfian {
-        /// The skew, in (0, 2). Default 0.99.
+        /// The skew (above 0, below 2). Default 0.99.
         #[serde(default = "theta_default")]
         theta: f64,
-        /// Scatter the hot keys over the key numbers by a seeded permutation; otherwise key 0 is the hottest.
-        /// Default true.
+        /// Scatter the hot keys over the key numbers by a seeded permutation. Otherwise key 0 is
+        /// the hottest. Default true.
         #[serde(default = "permute_default")]
         permute: bool,
-        /// Which of the seed's permutations scatters them: a phase with another number has other hot keys. Default 0.
+        /// Which of the seed's permutations scatters them: a phase with another number has other
+        /// hot keys. Default 0.
         #[serde(default)]
         scatter: u64,
     },
-    /// What YCSB calls zipfian: drawn from 10^10 virtual items and folded onto the keys by a hash, so much
-    /// less skewed on few keys.
+    /// YCSB's zipfian: drawn from 10^10 virtual items and folded onto the keys by a hash, so it is
+    /// much less skewed on few keys.
     YcsbZipfian {},
     /// YCSB's skewed latest: the most recently inserted keys are the hottest.
     Latest {},
-    /// A share of the operations goes to a share of the loaded records, uniformly in both parts.
+    /// A share of the operations goes to a share of the loaded records, uniformly within both
+    /// parts.
     Hotspot {
-        /// The hot part of the records, in [0, 1]. Default 0.2.
+        /// The hot part of the records (0 to 1). Default 0.2.
         #[serde(default = "data_fraction_default")]
         data_fraction: f64,
-        /// The part of the operations that go there, in [0, 1]. Default 0.8.
+        /// The part of the operations that goes to hot records (0 to 1). Default 0.8.
         #[serde(default = "operation_fraction_default")]
         operation_fraction: f64,
         /// How the hot part moves. Default: it stays.
         #[serde(default)]
         drift: Option<Drift>,
     },
-    /// Recent keys are likelier, exponentially: `percentile` % of the draws fall on the newest `fraction` of
-    /// the records.
+    /// Recent keys are likelier, exponentially: `percentile` % of the draws fall on the newest
+    /// `fraction` of the records.
     Exponential {
-        /// In [1, 100). Default 95.
+        /// Draws that fall on the newest part, in % (1 to below 100). Default 95.
         #[serde(default = "percentile_default")]
         percentile: f64,
-        /// In (0, 1]. Default 6/7, as in YCSB.
+        /// The newest part, as a share of the records (above 0, at most 1). Default 6/7, as in
+        /// YCSB.
         #[serde(default = "fraction_default")]
         fraction: f64,
     },
-    /// The loaded records in the order of their numbers, again and again; the clients take turns.
+    /// The loaded records in the order of their numbers, again and again. The clients take turns.
     Sequential {},
 }
 
@@ -81,8 +85,8 @@ fn fraction_default() -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drift {
-    /// How far it moves at a time, as a share of the records, in [0, 1].
+    /// How far it moves each time, as a share of the records (0 to 1).
     pub fraction: f64,
-    /// After how many requests for existing keys it moves, all clients together; at least 1.
+    /// Requests for existing keys between two moves, all clients together (at least 1).
     pub every_operations: u64,
 }

@@ -8,9 +8,9 @@
 //!   op_time,key,key_size,op,op_count,size,cache_hits,ttl,usecase,sub_usecase          2024
 //! ```
 //!
-//! Columns are found by the header's names; `key`, `op` and `size` must be there. A row stands for `op_count` requests
-//! one after the other. An object's size is that of its key, where it is told, and its value together. Every operation but
-//! `DELETE` is a request; deletions are counted and left out.
+//! Columns are found by the header's names; `key`, `op` and `size` must be there. A row stands for
+//! `op_count` requests, one after the other. An object's size is that of its value and, if given,
+//! its key. Every operation but `DELETE` is a request; deletions are counted and left out.
 
 use std::io::BufRead;
 

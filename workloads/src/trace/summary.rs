@@ -1,9 +1,9 @@
-//! What a trace is like, in a few numbers.
+//! A trace described by a few numbers.
 
 use super::aurat::KINDS;
 use super::loaded::Trace;
 
-/// Sizes of distinct objects, each at its first request.
+/// The sizes of distinct objects, each at its first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeQuantiles {
     /// The smallest.
@@ -21,48 +21,49 @@ pub struct SizeQuantiles {
 /// How unequally the requests are spread over the objects.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Popularity {
-    /// The share of requests that the most popular hundredth of the objects gets.
+    /// The share of requests for the most popular hundredth of the objects.
     pub top_1_percent: f64,
-    /// The share that the most popular tenth gets.
+    /// The share of requests for the most popular tenth.
     pub top_10_percent: f64,
-    /// The exponent of the law of Zipf that fits best: the least-squares line through logarithms of rank and count, at
-    /// ranks that are evenly spread by their logarithm and have at least [`FITTED_COUNT_MIN`] requests. None with fewer than
-    /// three such ranks.
+    /// The exponent of the best fitting Zipf law. It is the slope of the least-squares line through
+    /// the logarithms of rank and count, at ranks that are evenly spread by their logarithm and
+    /// have at least [`FITTED_COUNT_MIN`] requests. `None` if there are fewer than three such
+    /// ranks.
     pub zipf_exponent: Option<f64>,
 }
 
-/// Ranks with fewer requests say more of chance than of the law.
+/// Ranks with fewer requests say more about chance than about the law.
 pub const FITTED_COUNT_MIN: u32 = 10;
 
-/// The summary.
+/// A summary of a trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// Requests, after sampling.
     pub requests: u64,
     /// Distinct objects.
     pub objects: u64,
-    /// Objects asked for exactly once.
+    /// Objects requested exactly once.
     pub one_hit_wonders: u64,
-    /// Bytes of all requests; None without sizes.
+    /// Bytes of all requests; `None` without sizes.
     pub request_bytes: Option<u64>,
-    /// Bytes of all distinct objects, each at its first size; None without sizes.
+    /// Bytes of all distinct objects, each at its first size; `None` without sizes.
     pub object_bytes: Option<u64>,
     /// Objects whose size changes.
     pub changing: u64,
-    /// Sizes of objects; None without sizes or objects.
+    /// Sizes of objects; `None` without sizes or objects.
     pub sizes: Option<SizeQuantiles>,
-    /// From the earliest to the latest request in nanoseconds; None without times.
+    /// Nanoseconds from the earliest to the latest request; `None` without times.
     pub span_ns: Option<u64>,
-    /// None without requests.
+    /// How requests are spread over objects; `None` without requests.
     pub popularity: Option<Popularity>,
-    /// By kind of object: its name, requests, and those that the recorded cache held. Empty where the format does not say.
+    /// Requests by kind of object; empty if the format has no kinds.
     pub kinds: Vec<(&'static str, u64, u64)>,
     /// Requests made by scans.
     pub scanned: u64,
 }
 
 impl Summary {
-    /// Sums a trace up. O(requests + objects log objects).
+    /// Summarises a trace. O(requests + objects log objects).
     pub fn of(trace: &Trace) -> Self {
         let mut counts = vec![0_u32; trace.keys().len()];
         for &object in trace.objects() {
@@ -126,7 +127,7 @@ fn quantiles(sorted: &[u64]) -> Option<SizeQuantiles> {
     })
 }
 
-/// Of counts from the most popular object down.
+/// The popularity of objects with these counts, the most popular first.
 fn popularity(counts: &[u32], requests: usize) -> Option<Popularity> {
     if counts.is_empty() {
         return None;
@@ -155,7 +156,7 @@ fn zipf_exponent(counts: &[u32]) -> Option<f64> {
             libm::log(rank as f64),
             libm::log(f64::from(counts[rank - 1])),
         ));
-        // A quarter further each time; one further where that is less.
+        // Goes on by a quarter each time, and by at least one.
         rank += (rank / 4).max(1);
     }
     if points.len() < 3 {

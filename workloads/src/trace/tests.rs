@@ -1,4 +1,4 @@
-//! Every format: its bytes, its way there and back, and what it makes of garbage.
+//! Every format: its bytes, reading what was written, and what garbage gives.
 
 use super::*;
 use crate::seed::Seed;
@@ -63,7 +63,7 @@ fn lis_ranges_are_written_out() {
     }
 }
 
-/// The bytes that libCacheSim's own trace begins with, and what its next accesses would be.
+/// The first bytes of libCacheSim's own trace, and what its next accesses would be.
 #[test]
 fn oracle_general_records_are_24_bytes() {
     let trace = loaded(
@@ -135,7 +135,7 @@ fn csv_tells_line_and_field_of_what_is_wrong() {
     for (text, told) in [
         (
             "time,key,size\n1,2,3\n1,2,x\n",
-            "line 3: the size `x` is no number in its range",
+            "line 3: the size `x` is not a number in range",
         ),
         (
             "1,2,3\n1,2\n",
@@ -147,7 +147,7 @@ fn csv_tells_line_and_field_of_what_is_wrong() {
         ),
         (
             "time,key,size\n-1,2,3\n",
-            "line 2: the time in seconds `-1` is no number in its range",
+            "line 2: the time in seconds `-1` is not a number in range",
         ),
     ] {
         assert_eq!(refused(Format::Csv, text.as_bytes()), told);
@@ -350,7 +350,7 @@ fn aurat_golden_bytes() {
     assert_eq!((trace.recorded_rate(), trace.sample_rate()), (0.5, 1.0));
 }
 
-/// Worked out by hand from the layout, but for the three checksums.
+/// Worked out by hand from the layout, except for the three checksums.
 const AURAT_GOLDEN: [&str; 9] = [
     // Header: magic, version 1, all contents, a rate of 0.5, checksum.
     "4155524154524143010007000000000000000000",
@@ -358,7 +358,7 @@ const AURAT_GOLDEN: [&str; 9] = [
     // A chunk of 31 bytes and two records.
     "1f00000002000000",
     "56c97b2932b3d0de",
-    // An index block held, caller 9, level 3, file 300, at 1000 ns, key, 4096 bytes.
+    // An index block that was held, caller 9, level 3, file 300, at 1000 ns, key, 4096 bytes.
     "390903ac02d00f08070605040302018020",
     // The second object of a scan, caller 0, cost 5, 1 ns earlier, key 1, one byte.
     "c00005020101000000000000000",
@@ -483,7 +483,8 @@ fn names_and_first_bytes_tell_the_format() {
     );
 }
 
-/// Random bytes, and formats' own bytes with some changed: an error or a trace, but an end.
+/// Random bytes, and formats' own bytes with some changed: an error or a trace, and never an
+/// endless loop.
 #[test]
 fn garbage_is_an_error_or_a_trace_and_never_a_panic() {
     let sound: [&[u8]; 4] = [
@@ -506,7 +507,7 @@ fn garbage_is_an_error_or_a_trace_and_never_a_panic() {
                 bytes[at] = generator.bits() as u8;
             }
         }
-        // Whatever it answers.
+        // Any answer will do, but no panic.
         let _ = Format::detect("x", &bytes);
         for format in Format::ALL {
             if let Ok(trace) = read(&bytes[..], format, &with_times()) {

@@ -8,8 +8,8 @@
 //!   0,nz:u:eeW511W3dcH3de3d15ec,27,96,40,get,0
 //! ```
 //!
-//! Seconds and bytes. An object's size is that of its key and its value together. Every operation but `delete` is a
-//! request; deletions are counted and left out.
+//! Times are seconds, sizes bytes. An object's size is that of its key and its value together.
+//! Every operation but `delete` is a request; deletions are counted and left out.
 
 use std::io::BufRead;
 

@@ -1,7 +1,7 @@
 //! vscsi: SCSI commands as CloudPhysics recorded them.
 //!
-//! Source: Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015 (whose traces these are); the two layouts
-//! as libCacheSim reads them (`traceReader/customizedReader/vscsi.h`).
+//! Source: Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015 (the traces);
+//! libCacheSim (`traceReader/customizedReader/vscsi.h`, the two layouts).
 //!
 //! ```text
 //!   version 1, 32 bytes, little-endian      version 2, 40 bytes
@@ -15,8 +15,8 @@
 //!                                           32  u64  response time
 //! ```
 //!
-//! A request is for its first block, with its bytes; reads and writes are not told apart. Which version a file has is seen
-//! from its first two records; each later one must say the same.
+//! A request is for its first block, with its bytes; reads and writes are treated alike. The first
+//! two records show which version a file has, and each later record must have the same.
 
 use std::io::{BufRead, Read};
 
@@ -35,7 +35,7 @@ pub(super) enum Version {
 }
 
 impl Version {
-    /// Where the version, the bytes, and the length of a record.
+    /// The positions of the version and of the bytes, and the length of a record.
     fn layout(self) -> (usize, usize, usize) {
         match self {
             Self::One => (14, 4, FIRST),
