@@ -97,7 +97,8 @@ fn lookups(c: &mut Criterion) {
             );
             let find = |key: &u64| {
                 let Window { lo, hi } = model.locate(*key);
-                let (lo, hi) = (lo as usize, (hi as usize).min(keys.len()));
+                let lo = lo as usize;
+                let hi = (hi as usize).min(keys.len());
                 lo + keys[lo..hi].partition_point(|stored| stored < key)
             };
             group.bench_function(spec.to_string(), |b| {

@@ -187,7 +187,8 @@ impl<B> Family<B> {
     /// [`RegisterError`] if the name is taken or cannot be written in a config, or if the policy
     /// does not build with its default parameters.
     pub fn register(&self, entry: &'static Entry<B>) -> Result<(), RegisterError> {
-        let (family, policy) = (self.name, entry.name);
+        let family = self.name;
+        let policy = entry.name;
         if !is_name(policy) {
             return Err(RegisterError::BadName { family, policy });
         }

@@ -190,7 +190,8 @@ mod tests {
     #[test]
     fn estimates_are_live_and_never_too_low_between_halvings() {
         let mut sketch = grown(4096);
-        let (mut lots, mut counts) = (SplitMix64::new(3), BTreeMap::new());
+        let mut lots = SplitMix64::new(3);
+        let mut counts = BTreeMap::new();
         for _ in 0..40_000 {
             let key = lots.draw() % 100 * (lots.draw() % 60);
             sketch.increment(key);

@@ -157,7 +157,8 @@ impl SlotList {
     /// A sentence that names the wrong link.
     pub fn walk(&self, links: &Links) -> Result<Vec<u32>, String> {
         let mut slots = Vec::with_capacity(self.len);
-        let (mut newer, mut slot) = (NONE, self.newest);
+        let mut newer = NONE;
+        let mut slot = self.newest;
         while slot != NONE {
             let Some(link) = links.links.get(slot as usize) else {
                 return Err(format!("slot {slot} is listed but has no links"));
@@ -175,7 +176,8 @@ impl SlotList {
                     self.len
                 ));
             }
-            (newer, slot) = (slot, link.older);
+            newer = slot;
+            slot = link.older;
         }
         match (newer == self.oldest, slots.len() == self.len) {
             (true, true) => Ok(slots),
@@ -225,7 +227,8 @@ mod tests {
 
     #[test]
     fn the_walk_finds_a_broken_link() {
-        let (mut links, mut list) = (Links::default(), SlotList::default());
+        let mut links = Links::default();
+        let mut list = SlotList::default();
         for slot in 0..4 {
             list.push_newest(&mut links, slot);
         }

@@ -417,7 +417,9 @@ fn require(
     if holds {
         return Ok(());
     }
-    let (key, value, allowed) = (key.to_owned(), value.to_string(), allowed.to_owned());
+    let key = key.to_owned();
+    let value = value.to_string();
+    let allowed = allowed.to_owned();
     Err(ConfigError::OutOfRange {
         key,
         value,

@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn versions_differ_everywhere_but_repeat_exactly() {
-        let (one, two) = (filled(4096, 1, 1, 0.0), filled(4096, 1, 2, 0.0));
+        let one = filled(4096, 1, 1, 0.0);
+        let two = filled(4096, 1, 2, 0.0);
         assert_eq!(one, filled(4096, 1, 1, 0.0));
         let equal = std::iter::zip(&one, &two).filter(|(a, b)| a == b).count();
         assert!(equal < 64, "{equal} of 4096 bytes are equal");

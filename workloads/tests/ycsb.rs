@@ -61,7 +61,8 @@ fn assert_same_law(ours: &[u64], file: &str) {
     let mut chi_square = 0.0;
     let mut degrees = -1.0;
     for (value, (&ours, &theirs)) in ours.iter().zip(&theirs).enumerate() {
-        let (difference, total) = (ours.abs_diff(theirs) as f64, (ours + theirs) as f64);
+        let difference = ours.abs_diff(theirs) as f64;
+        let total = (ours + theirs) as f64;
         assert!(
             difference <= 5.0 * total.sqrt(),
             "{file}, value {value}: {ours}, {theirs}"
@@ -245,7 +246,8 @@ fn the_other_distributions_have_their_shapes() {
     let sequential = counts(Distribution::Sequential {});
     assert!(sequential.iter().all(|&count| count == 200));
 
-    let (data_fraction, operation_fraction) = (0.2, 0.8);
+    let data_fraction = 0.2;
+    let operation_fraction = 0.8;
     let hotspot = counts(Distribution::Hotspot {
         data_fraction,
         operation_fraction,

@@ -103,7 +103,8 @@ impl AdaptSize {
 
     fn count(&mut self, asked: &Access) {
         let seen = &mut self.seen;
-        let (hash, number) = (remix(asked.key), seen.len() as u32);
+        let hash = remix(asked.key);
+        let number = seen.len() as u32;
         match self
             .numbers
             .find(hash, |number| seen[*number as usize].key == asked.key)
@@ -230,9 +231,11 @@ fn model_hits(classes: &[Class], capacity: f64, c: f64) -> f64 {
     };
     // T in windows. It is doubled until the objects held fill the cache, then bisected. If they
     // never fill it, all of them are held.
-    let (mut low, mut high) = (0.0, 1e-6);
+    let mut low = 0.0;
+    let mut high = 1e-6;
     while bytes(high) < capacity && high < EXPONENT_MAX / RATE_MIN {
-        (low, high) = (high, 2.0 * high);
+        low = high;
+        high = 2.0 * high;
     }
     for _ in 0..30 {
         let middle = f64::midpoint(low, high);

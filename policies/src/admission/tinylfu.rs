@@ -63,7 +63,8 @@ mod tests {
         let mut policy = TinyLfu {
             sketch: FrequencySketch::new(1000),
         };
-        let (held, new) = (Access::unit(1), Access::unit(2));
+        let held = Access::unit(1);
+        let new = Access::unit(2);
         assert!(policy.admit(&held) && policy.admit(&new));
         assert!(!policy.contest(&new, &held), "a tie keeps the victim");
         assert!(policy.admit(&new) && policy.contest(&new, &held));

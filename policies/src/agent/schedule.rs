@@ -115,10 +115,8 @@ mod tests {
         assert!(build(json!([{ "at_operations": 1, "level": 0, "runs": 1 }])).is_err());
         assert!(build(json!([{ "at_operations": 1, "level": 1, "runs": 0 }])).is_err());
         assert!(build(json!([{ "at_operations": 1, "level": 1, "runs": 1, "run": 1 }])).is_err());
-        let (late, early) = (
-            json!({ "at_operations": 2, "level": 1, "runs": 1 }),
-            json!({ "at_operations": 1, "level": 1, "runs": 1 }),
-        );
+        let late = json!({ "at_operations": 2, "level": 1, "runs": 1 });
+        let early = json!({ "at_operations": 1, "level": 1, "runs": 1 });
         assert!(build(json!([late, early])).is_err());
     }
 }

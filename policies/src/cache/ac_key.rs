@@ -177,7 +177,8 @@ impl Eviction for AcKey {
 
     fn victim(&mut self, incoming: &Access) -> Slot {
         let mut slot = self.queues.oldest(self.giving_side(incoming));
-        let (mut victim, mut least) = (slot, f64::INFINITY);
+        let mut victim = slot;
+        let mut least = f64::INFINITY;
         for _ in 0..self.params.recent {
             if slot == NONE {
                 break;
@@ -185,7 +186,8 @@ impl Eviction for AcKey {
             let member = self.queues.member(slot);
             let worth = efficiency(member.bytes, member.note.cost);
             if worth < least {
-                (victim, least) = (slot, worth);
+                victim = slot;
+                least = worth;
             }
             slot = self.queues.newer(slot);
         }

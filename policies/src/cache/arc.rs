@@ -264,10 +264,8 @@ mod tests {
                 Some(slot) => arc.on_hit(slot as Slot),
                 None => keys[replace(&mut arc, key) as usize] = key,
             }
-            let (recent, frequent) = (
-                arc.bytes_with_ghosts(RECENT),
-                arc.bytes_with_ghosts(FREQUENT),
-            );
+            let recent = arc.bytes_with_ghosts(RECENT);
+            let frequent = arc.bytes_with_ghosts(FREQUENT);
             assert!(
                 recent <= 8 && recent + frequent <= 16,
                 "request {i}: T1 + B1 = {recent}, T2 + B2 = {frequent}"

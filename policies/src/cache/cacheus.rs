@@ -157,7 +157,8 @@ impl Cacheus {
                 cut: true,
             };
         }
-        let (stack, scratch) = (self.queues.bytes(STACK), self.queues.bytes(SCRATCH));
+        let stack = self.queues.bytes(STACK);
+        let scratch = self.queues.bytes(SCRATCH);
         let fits = |held: u64, limit: u64| held.saturating_add(incoming.bytes) <= limit;
         if fits(stack, self.stack_limit) && self.queues.is_empty(SCRATCH) {
             Placement {

@@ -146,10 +146,8 @@ impl Eviction for Car {
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.cached.walk()?, held)?;
         self.ghosts.audit()?;
-        let (recent, frequent) = (
-            self.bytes_with_ghosts(RECENT),
-            self.bytes_with_ghosts(FREQUENT),
-        );
+        let recent = self.bytes_with_ghosts(RECENT);
+        let frequent = self.bytes_with_ghosts(FREQUENT);
         if recent > self.capacity || recent + frequent > 2 * self.capacity {
             return Err(format!(
                 "T1 + B1 = {recent} B and T2 + B2 = {frequent} B, with c = {} B",

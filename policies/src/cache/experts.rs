@@ -38,7 +38,8 @@ impl Trust {
     /// Multiplies the trust in the expert with ghost queue `of` by exp(-`loss`), then scales both
     /// to a sum of 1.
     pub(super) fn blame(&mut self, of: u8, loss: f64) {
-        let (mut recency, mut frequency) = (self.recency, 1.0 - self.recency);
+        let mut recency = self.recency;
+        let mut frequency = 1.0 - self.recency;
         match of == Expert::Recency as u8 {
             true => recency *= (-loss).exp(),
             false => frequency *= (-loss).exp(),

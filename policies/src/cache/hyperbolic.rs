@@ -85,7 +85,8 @@ impl Eviction for Hyperbolic {
                 let age = (self.now - note.entered).max(1) as f64;
                 let priority = note.uses * note.weight / age;
                 if priority < least {
-                    (self.named, least) = (slot, priority);
+                    self.named = slot;
+                    least = priority;
                 }
             }
         }

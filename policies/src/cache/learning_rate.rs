@@ -57,7 +57,8 @@ impl LearningRate {
         if self.requests as f64 >= objects {
             let hit_ratio = rounded(self.hits as f64 / self.requests as f64);
             self.learn(hit_ratio, draws);
-            (self.requests, self.hits) = (0, 0);
+            self.requests = 0;
+            self.hits = 0;
         }
     }
 
@@ -72,7 +73,8 @@ impl LearningRate {
             } else {
                 (self.rate - change).max(LEAST)
             };
-            (self.flat, self.falling) = (0, 0);
+            self.flat = 0;
+            self.falling = 0;
         } else if rise <= 0.0 {
             self.flat += u32::from(rise < 0.0 || hit_ratio <= 0.0);
             self.falling += u32::from(rise < 0.0);

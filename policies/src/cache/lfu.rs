@@ -99,7 +99,8 @@ impl Lfu {
         let bucket = &mut self.buckets[number as usize];
         bucket.slots.unlink(&mut self.links, slot);
         if bucket.slots.is_empty() {
-            let (lower, higher) = (bucket.lower, bucket.higher);
+            let lower = bucket.lower;
+            let higher = bucket.higher;
             self.join(lower, higher);
             self.free.push(number);
         }
@@ -140,7 +141,9 @@ impl Eviction for Lfu {
     }
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
-        let (mut slots, mut lower, mut number) = (Vec::new(), NONE, self.lowest);
+        let mut slots = Vec::new();
+        let mut lower = NONE;
+        let mut number = self.lowest;
         while number != NONE {
             let bucket = &self.buckets[number as usize];
             let listed = bucket.slots.walk(&self.links)?;
@@ -154,7 +157,8 @@ impl Eviction for Lfu {
                 ));
             }
             slots.extend(listed);
-            (lower, number) = (number, bucket.higher);
+            lower = number;
+            number = bucket.higher;
         }
         check_held(slots, held)
     }

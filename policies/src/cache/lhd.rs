@@ -108,7 +108,9 @@ impl Class {
     }
 
     fn model(&mut self) {
-        let (mut hits, mut events, mut lifetime) = (0.0, 0.0, 0.0);
+        let mut hits = 0.0;
+        let mut events = 0.0;
+        let mut lifetime = 0.0;
         for age in (0..self.densities.len()).rev() {
             hits += self.hits[age];
             events += self.hits[age] + self.evictions[age];
@@ -217,18 +219,21 @@ impl Lhd {
         } else {
             YOUNG_SAMPLES
         };
-        let (mut victim, mut least) = (NONE, f32::INFINITY);
+        let mut victim = NONE;
+        let mut least = f32::INFINITY;
         for _ in 0..samples {
             let (slot, note) = self.held.draw(&mut self.draws);
             let density = self.density(note);
             if density < least {
-                (victim, least) = (slot, density);
+                victim = slot;
+                least = density;
             }
         }
         for slot in self.recent.into_iter().filter(|slot| *slot != NONE) {
             let density = self.density(self.held.note(slot));
             if density < least {
-                (victim, least) = (slot, density);
+                victim = slot;
+                least = density;
             }
         }
         self.victims = DECAY * self.victims + (1.0 - DECAY) * least;
@@ -303,7 +308,9 @@ impl Eviction for Lhd {
 
     fn on_hit(&mut self, slot: Slot) {
         let note = self.held.note(slot);
-        let (age, class, bytes) = (self.age(note), self.class(note), note.bytes);
+        let age = self.age(note);
+        let class = self.class(note);
+        let bytes = note.bytes;
         self.classes[class].hits[age as usize] += 1.0;
         if note.explorer {
             self.explore += bytes as i64;
@@ -323,7 +330,8 @@ impl Eviction for Lhd {
     fn on_remove(&mut self, slot: Slot, why: Removal) {
         let note = self.held.remove(slot);
         if why == Removal::Evicted {
-            let (age, class) = (self.age(&note), self.class(&note));
+            let age = self.age(&note);
+            let class = self.class(&note);
             self.classes[class].evictions[age as usize] += 1.0;
         }
         if note.explorer {

@@ -103,7 +103,8 @@ struct Note {
 
 impl Default for Note {
     fn default() -> Self {
-        let (gaps, counters) = ([f32::INFINITY; GAPS], [1.0; COUNTERS]);
+        let gaps = [f32::INFINITY; GAPS];
+        let counters = [1.0; COUNTERS];
         Self {
             key: 0,
             used: 0,
@@ -135,7 +136,9 @@ impl Note {
         let age = log(now - self.used);
         let last = self.gaps[0].min(longest);
         let mut features = [1.0; FEATURES];
-        (features[1], features[2], features[3]) = (self.size, age, (age - last).max(0.0));
+        features[1] = self.size;
+        features[2] = age;
+        features[3] = (age - last).max(0.0);
         for (feature, gap) in features[4..].iter_mut().zip(self.gaps) {
             *feature = gap.min(longest);
         }
@@ -249,7 +252,8 @@ impl Lrb {
             .and_then(|at| self.waiting.get_mut(at as usize));
         if let Some(example) = waits.filter(|_| number != NO_EXAMPLE) {
             example.labelled = true;
-            let (features, time) = (example.features, self.now - example.taken);
+            let features = example.features;
+            let time = self.now - example.taken;
             self.learn(&features, log(time));
         }
         note.note_use(self.now);
@@ -257,8 +261,10 @@ impl Lrb {
     }
 
     fn draw_victim(&mut self) -> Slot {
-        let (boundary, longest) = (log(self.window()), self.beyond());
-        let (mut victim, mut latest) = (NONE, f32::NEG_INFINITY);
+        let boundary = log(self.window());
+        let longest = self.beyond();
+        let mut victim = NONE;
+        let mut latest = f32::NEG_INFINITY;
         for _ in 0..self.params.samples {
             let (slot, note) = self.held.draw(&mut self.draws);
             let next = match &self.model {
@@ -266,7 +272,8 @@ impl Lrb {
                 None => log(self.now - note.used),
             };
             if next > latest || victim == NONE {
-                (victim, latest) = (slot, next);
+                victim = slot;
+                latest = next;
             }
             if self.model.is_some() && next > boundary {
                 break;

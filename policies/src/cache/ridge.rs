@@ -35,7 +35,8 @@ impl<const N: usize> Examples<N> {
     /// Returns the model that fits the batch best and empties the batch; `None` if no finite model
     /// was found.
     pub(super) fn train(&mut self) -> Option<Model<N>> {
-        let (rows, ridge) = (self.labels.len(), RIDGE.sqrt());
+        let rows = self.labels.len();
+        let ridge = RIDGE.sqrt();
         let value = |(row, column): (usize, usize)| match self.features.get(row) {
             Some(features) => f64::from(features[column]),
             None if row - rows == column => ridge,
@@ -88,7 +89,8 @@ mod tests {
     fn a_line_is_found_and_a_constant_feature_does_no_harm() {
         let mut examples: Examples<4> = Examples::new(1000);
         for i in 0..1000u16 {
-            let (x, y) = (f32::from(i % 37), f32::from(i % 11));
+            let x = f32::from(i % 37);
+            let y = f32::from(i % 11);
             // The last feature is always zero, the first always one.
             let full = examples.push(&[1.0, x, y, 0.0], 3.0 + 2.0 * x - y);
             assert_eq!(full, i == 999);

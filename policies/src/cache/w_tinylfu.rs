@@ -199,7 +199,8 @@ impl WindowTinyLfu {
 
     /// Something happened: the next victim is decided again.
     fn forget_victim(&mut self) {
-        (self.named, self.winner) = (NONE, NONE);
+        self.named = NONE;
+        self.winner = NONE;
     }
 
     fn climb(&mut self, hit: bool) {
@@ -310,9 +311,11 @@ impl Eviction for WindowTinyLfu {
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.queues.walk()?, held)?;
-        let (window, protected) = (self.queues.bytes(WINDOW), self.queues.bytes(PROTECTED));
+        let window = self.queues.bytes(WINDOW);
+        let protected = self.queues.bytes(PROTECTED);
         if window > self.window_bytes_max || protected > self.protected_bytes_max {
-            let (window_max, protected_max) = (self.window_bytes_max, self.protected_bytes_max);
+            let window_max = self.window_bytes_max;
+            let protected_max = self.protected_bytes_max;
             return Err(format!(
                 "window {window} B of {window_max}, protected {protected} B of {protected_max}"
             ));
@@ -384,7 +387,9 @@ impl Climber {
         };
         self.window = window.clamp(1.0, self.window_limit.max(1) as f64);
         self.step *= 0.98;
-        (self.requests, self.hits, self.hit_ratio_before) = (0, 0, hit_ratio);
+        self.requests = 0;
+        self.hits = 0;
+        self.hit_ratio_before = hit_ratio;
         Some(self.window as u64)
     }
 }

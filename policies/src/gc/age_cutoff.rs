@@ -90,7 +90,8 @@ mod tests {
     fn old_files_go_when_they_hold_enough_garbage_together() {
         let mut policy = (ENTRY.build)(&PolicySpec::named("age-cutoff")).unwrap();
         let mut files: Vec<ValueFileFacts> = (1..=8).map(|id| file(id, 90, 0, 0)).collect();
-        (files[0].garbage_bytes, files[1].garbage_bytes) = (20, 70);
+        files[0].garbage_bytes = 20;
+        files[1].garbage_bytes = 70;
         assert_eq!(
             policy.victims(&log(&files, false)),
             [0_u64; 0],

@@ -58,9 +58,11 @@ mod tests {
         let spec = PolicySpec::named("cost-benefit").with("garbage", 0.1);
         let mut policy = (ENTRY.build)(&spec).unwrap();
         // 0.25 * 600 / 1.75 = 85.7 and 0.85 * 100 / 1.15 = 73.9.
-        let (cold, hot) = (file(1, 25, 600, 1), file(2, 85, 100, 0));
+        let cold = file(1, 25, 600, 1);
+        let hot = file(2, 85, 100, 0);
         assert_eq!(policy.victims(&log(&[cold, hot], false)), [1, 2]);
-        let (cold, hot) = (file(1, 25, 500, 1), file(2, 85, 100, 0));
+        let cold = file(1, 25, 500, 1);
+        let hot = file(2, 85, 100, 0);
         assert_eq!(policy.victims(&log(&[cold, hot], false)), [2, 1]);
     }
 }

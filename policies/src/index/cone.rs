@@ -58,10 +58,8 @@ impl Fit for Cone {
 
     fn extend(&mut self, image: u64, rank: u32) -> bool {
         let slope_to = |y| self.first.slope_to(Point { x: image, y });
-        let (below, above) = (
-            slope_to(i64::from(rank) - self.epsilon),
-            slope_to(i64::from(rank) + self.epsilon),
-        );
+        let below = slope_to(i64::from(rank) - self.epsilon);
+        let above = slope_to(i64::from(rank) + self.epsilon);
         let Some((low, high)) = &mut self.slopes else {
             self.slopes = Some((below, above));
             return true;

@@ -55,21 +55,24 @@ impl Cone {
 
 impl Fit for Cone {
     fn start(&mut self, image: u64, rank: u32) {
-        (self.first_image, self.first_rank, self.pivot) = (image, rank, None);
-        (self.low, self.high) = (0.0, 0.0);
+        self.first_image = image;
+        self.first_rank = rank;
+        self.pivot = None;
+        self.low = 0.0;
+        self.high = 0.0;
     }
 
     fn extend(&mut self, image: u64, rank: u32) -> bool {
-        let (x, y) = (
-            (image - self.first_image) as f64,
-            f64::from(rank - self.first_rank),
-        );
+        let x = (image - self.first_image) as f64;
+        let y = f64::from(rank - self.first_rank);
         let Some((pivot_x, pivot_y)) = self.pivot else {
             self.pivot = Some((x / 2.0, y / 2.0));
-            (self.low, self.high) = ((y - 2.0 * self.epsilon) / x, (y + 2.0 * self.epsilon) / x);
+            self.low = (y - 2.0 * self.epsilon) / x;
+            self.high = (y + 2.0 * self.epsilon) / x;
             return true;
         };
-        let (x, y) = (x - pivot_x, y - pivot_y);
+        let x = x - pivot_x;
+        let y = y - pivot_y;
         if y <= self.low * x || y >= self.high * x {
             return false;
         }

@@ -101,17 +101,21 @@ impl Sorted {
 
     /// The number of images below `image`, and the probes that the search took.
     fn search(&self, image: u64) -> (usize, u32) {
-        let (mut lo, mut hi) = (0, self.images.len());
-        let (mut probes, mut poor) = (0, 0);
+        let mut lo = 0;
+        let mut hi = self.images.len();
+        let mut probes = 0;
+        let mut poor = 0;
         while self.even && hi - lo > INTERPOLATED_MIN && poor < POOR_PROBES_MAX {
-            let (first, last) = (self.images[lo], self.images[hi - 1]);
+            let first = self.images[lo];
+            let last = self.images[hi - 1];
             if image <= first {
                 return (lo, probes + 1);
             }
             if image > last {
                 return (hi, probes + 1);
             }
-            let (size, share) = (hi - lo, (image - first) as f64 / (last - first) as f64);
+            let size = hi - lo;
+            let share = (image - first) as f64 / (last - first) as f64;
             let guess = lo + ((share * (size - 1) as f64) as usize).min(size - 1);
             if self.images[guess] < image {
                 lo = guess + 1;

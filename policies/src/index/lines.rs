@@ -63,7 +63,8 @@ impl Lines {
         walk(&firsts, images, |piece, image, rank| {
             let residual = i64::from(rank) - lines[piece].rise(image - firsts[piece]);
             let (low, high) = &mut residuals[piece];
-            (*low, *high) = ((*low).min(residual), (*high).max(residual));
+            *low = (*low).min(residual);
+            *high = (*high).max(residual);
         });
         let mut base = images.len() as i64;
         for (line, (low, high)) in lines.iter_mut().zip(residuals).rev() {
@@ -97,7 +98,8 @@ impl Lines {
 
     /// The prediction of `piece` for `image`, at most the number of ranks.
     pub(super) fn predict(&self, piece: usize, image: u64) -> u32 {
-        let (line, next) = (self.lines[piece], self.lines[piece + 1]);
+        let line = self.lines[piece];
+        let next = self.lines[piece + 1];
         let rank = i64::from(line.base)
             .saturating_add(line.rise(image.saturating_sub(self.firsts[piece])));
         rank.clamp(0, i64::from(next.base.max(0))) as u32

@@ -179,7 +179,8 @@ impl Fit for Hull {
     fn start(&mut self, image: u64, rank: u32) {
         let (raised, lowered) = self.gate(image, rank);
         self.points = 1;
-        (self.least.0, self.largest.0) = (raised, lowered);
+        self.least.0 = raised;
+        self.largest.0 = lowered;
         self.raised.restart(raised);
         self.lowered.restart(lowered);
     }
@@ -190,7 +191,8 @@ impl Fit for Hull {
         let flatter = |a: Slope, b: Slope| b.less_than(a);
         if self.points == 1 {
             self.points = 2;
-            (self.least.1, self.largest.1) = (lowered, raised);
+            self.least.1 = lowered;
+            self.largest.1 = raised;
             self.raised.push(raised, steeper);
             self.lowered.push(lowered, flatter);
             return true;
@@ -250,7 +252,8 @@ mod tests {
                         y: point.y + spare,
                     })
                 };
-                let (least, largest) = (slope(-2 * epsilon), slope(2 * epsilon));
+                let least = slope(-2 * epsilon);
+                let largest = slope(2 * epsilon);
                 low = Some(low.filter(|low| !low.less_than(least)).unwrap_or(least));
                 high = Some(
                     high.filter(|high| !largest.less_than(*high))
@@ -259,7 +262,9 @@ mod tests {
             }
             if end == 0 || low.zip(high).is_some_and(|(low, high)| high.less_than(low)) {
                 firsts.push(point.x);
-                (start, low, high) = (end, None, None);
+                start = end;
+                low = None;
+                high = None;
             }
         }
         firsts
@@ -321,7 +326,8 @@ mod tests {
                 images.iter().map(|image| model.probes(*image)).max(),
             )
         };
-        let (flat, levels) = (probes(0), probes(4));
+        let flat = probes(0);
+        let levels = probes(4);
         assert_eq!(flat.0, levels.0);
         assert!(flat.0 > 1000 && flat != levels, "{flat:?} {levels:?}");
     }

@@ -109,12 +109,14 @@ impl IndexPolicy for RadixSpline {
 /// The images and ranks of the knots, at least two. The line from each to the next stays within
 /// epsilon of all points between.
 fn knots(images: &[u64], epsilon: i64) -> (Vec<u64>, Vec<u32>) {
-    let (mut xs, mut ys) = (Vec::new(), Vec::new());
+    let mut xs = Vec::new();
+    let mut ys = Vec::new();
     let mut push = |knot: Point| {
         xs.push(knot.x);
         ys.push(knot.y as u32);
     };
-    let (mut knot, mut last) = (Point::default(), Point::default());
+    let mut knot = Point::default();
+    let mut last = Point::default();
     // The least and the largest slope from the knot; `None` right after the first.
     let mut corridor: Option<(Slope, Slope)> = None;
     let mut first = true;
@@ -125,7 +127,8 @@ fn knots(images: &[u64], epsilon: i64) -> (Vec<u64>, Vec<u32>) {
         };
         if std::mem::take(&mut first) {
             push(point);
-            (knot, last) = (point, point);
+            knot = point;
+            last = point;
             return;
         }
         let gate = |knot: Point| {
@@ -229,7 +232,8 @@ impl Spline {
     /// The spline's rank at an image that is not below knot `knot`, and below the next if there is
     /// one.
     fn interpolate(&self, knot: usize, image: u64) -> u32 {
-        let (x, y) = (self.xs[knot], self.ys[knot]);
+        let x = self.xs[knot];
+        let y = self.ys[knot];
         let (Some(next_x), Some(next_y)) = (self.xs.get(knot + 1), self.ys.get(knot + 1)) else {
             return y;
         };
@@ -239,7 +243,8 @@ impl Spline {
     }
 
     fn measure(&mut self, images: &[u64]) {
-        let (mut bounds, mut knot) = (Bounds::default(), 0);
+        let mut bounds = Bounds::default();
+        let mut knot = 0;
         each_edge(images, |image, rank| {
             while self.xs.get(knot + 1).is_some_and(|x| *x <= image) {
                 knot += 1;
@@ -273,10 +278,8 @@ impl Spline {
         let radix_bits = u32::from(encoded.get_u8());
         let fits = knots >= 2 && body as u64 == u64::from(knots) * KNOT_BYTES as u64;
         (fits && (1..=18).contains(&radix_bits)).then_some(())?;
-        let (mut xs, mut ys) = (
-            Vec::with_capacity(knots as usize),
-            Vec::with_capacity(knots as usize),
-        );
+        let mut xs = Vec::with_capacity(knots as usize);
+        let mut ys = Vec::with_capacity(knots as usize);
         for _ in 0..knots {
             xs.push(encoded.get_u64_le());
             ys.push(encoded.get_u32_le());

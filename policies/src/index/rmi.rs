@@ -165,7 +165,8 @@ const SAMPLE_MAX: usize = 1024;
 impl Root {
     /// The fitting polynomial of the least squared error, curved one way or the other.
     fn fit(images: &[u64], leaves: u32, kind: RootKind) -> Self {
-        let (first, last) = (images[0], images[images.len() - 1]);
+        let first = images[0];
+        let last = images[images.len() - 1];
         let scale = 1.0 / (last - first) as f64;
         let flat = Self {
             first,
@@ -267,8 +268,10 @@ impl Root {
     }
 
     fn decode(encoded: &mut Bytes, leaves: u32) -> Option<Self> {
-        let (first, scale) = (encoded.get_u64_le(), encoded.get_f64_le());
-        let (mirrored, constant) = (encoded.get_u8(), encoded.get_f64_le());
+        let first = encoded.get_u64_le();
+        let scale = encoded.get_f64_le();
+        let mirrored = encoded.get_u8();
+        let constant = encoded.get_f64_le();
         let coefficients = [(); 3].map(|()| encoded.get_f64_le());
         let rising = [scale]
             .iter()
@@ -458,7 +461,8 @@ mod tests {
         ];
         for images in sets {
             for root in roots(&images) {
-                let (first, last) = (images[0], images[images.len() - 1]);
+                let first = images[0];
+                let last = images[images.len() - 1];
                 let near = |image: &u64| {
                     [
                         image.saturating_sub(1).max(first),
@@ -488,7 +492,8 @@ mod tests {
             .collect();
         for images in [concave, convex] {
             let error = |kind| Layers::fit(&images, Root::fit(&images, 100, kind)).1;
-            let (cubic, linear) = (error(RootKind::Cubic), error(RootKind::Linear));
+            let cubic = error(RootKind::Cubic);
+            let linear = error(RootKind::Linear);
             assert!(
                 cubic < linear,
                 "{cubic} and {linear}: {:?}",

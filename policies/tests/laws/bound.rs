@@ -158,7 +158,8 @@ fn belady_s_counts_of_another_program() {
     };
     for name in ["cloudPhysicsIO", "zipf_1.0", "arc_oltp"] {
         let trace = Trace::of_oracle(name).expect("the trace lies beside the table");
-        let (unit, sized) = (unit(&trace), sized(&trace));
+        let unit = unit(&trace);
+        let sized = sized(&trace);
         let mut compared = 0;
         for line in table.lines() {
             // source,trace,mode,policy,params,fraction,capacity,seed,requests,misses,miss_ratio,request_bytes,miss_bytes
@@ -297,9 +298,11 @@ fn mixed(seed: u64, requests: u32, bytes_max: u64) -> Trace {
 fn run(spec: &PolicySpec, trace: &Trace, capacity: u64, seed: u64) -> (Tally, bool) {
     let eviction = cache::build(spec, capacity, seed).expect("it builds");
     let mut cache = Replay::new(eviction, None, capacity, trace.objects());
-    let (mut tally, mut refused) = (Tally::default(), false);
+    let mut tally = Tally::default();
+    let mut refused = false;
     for (object, access) in trace.requests() {
-        let (held, mut evicted) = (cache.held(), 0);
+        let held = cache.held();
+        let mut evicted = 0;
         if !cache.request_reporting(*object, access, |_| evicted += 1) {
             tally.misses += 1;
             tally.miss_bytes += access.bytes;

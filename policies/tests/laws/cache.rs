@@ -192,10 +192,8 @@ fn only_equality_of_keys_matters() {
         for seed in 0..5 {
             // SplitMix64's output is a permutation of its state.
             let renamed = |key: u64| SplitMix64(key ^ (seed << 32)).next();
-            let (mut plain, mut other) = (
-                CacheDriver::new(policy, 300, 7),
-                CacheDriver::new(policy, 300, 7),
-            );
+            let mut plain = CacheDriver::new(policy, 300, 7);
+            let mut other = CacheDriver::new(policy, 300, 7);
             for event in churn(seed, 5000, 50) {
                 apply(&mut plain, event);
                 apply(

@@ -151,7 +151,8 @@ fn misses_of_caffeines_simulator() {
                 _ => continue,
             };
             let number = |column: usize| -> u64 { right[column].parse().expect("a count") };
-            let (capacity, theirs) = (number(9), number(6));
+            let capacity = number(9);
+            let theirs = number(6);
             let found = misses(&spec, capacity, &objects);
             let difference = (found as f64 - theirs as f64) / objects.len() as f64;
             checked += 1;

@@ -210,7 +210,8 @@ fn program_counts(trace: &str) -> Option<Counts> {
                 right[9].parse().expect("a capacity"),
             );
             let (least, most) = counts.entry(key).or_insert((misses, misses));
-            (*least, *most) = (misses.min(*least), misses.max(*most));
+            *least = misses.min(*least);
+            *most = misses.max(*most);
         }
     }
     Some(counts)
@@ -352,7 +353,8 @@ fn the_table_of_the_arc_paper() {
     for line in table.lines().skip(1) {
         // trace,requests,unique,cache_pages,policy,hit_ratio_percent
         let fields: Vec<&str> = line.split(',').collect();
-        let (pages, policy) = (fields[3].parse().expect("pages"), fields[4]);
+        let pages = fields[3].parse().expect("pages");
+        let policy = fields[4];
         let printed: f64 = fields[5].parse().expect("per cent");
         let misses = trace.misses(&named(policy), pages);
         let found = 100.0 * (1.0 - misses as f64 / trace.len() as f64);

@@ -108,7 +108,8 @@ fn on_a_skewed_trace_they_beat_lru_and_not_min() {
     let misses = |policy: &str| {
         [500, 2000, 8000].map(|slots| trace.misses(&PolicySpec::named(policy), slots))
     };
-    let (lru, min) = ([190_086, 162_485, 75_216], [143_152, 96_087, 35_081]);
+    let lru = [190_086, 162_485, 75_216];
+    let min = [143_152, 96_087, 35_081];
     for policy in ["hyperbolic", "lecar", "cacheus", "lrb"] {
         let found = misses(policy);
         let between = (0..3).all(|at| min[at] <= found[at] && found[at] <= lru[at]);

@@ -74,8 +74,10 @@ fn victims_are_files_with_garbage_whose_survivors_fit_one_file() {
     for name in FAMILY.names() {
         let spec = PolicySpec::named(name);
         for seed in 0..20 {
-            let (mut one, mut other) = (policy(&spec), policy(&spec));
-            let (mut chance, mut named) = (SplitMix64(seed), 0);
+            let mut one = policy(&spec);
+            let mut other = policy(&spec);
+            let mut chance = SplitMix64(seed);
+            let mut named = 0;
             for step in 0..300 {
                 let log = random_log(&mut chance);
                 let victims = one.victims(&log);
@@ -173,7 +175,8 @@ fn cost_benefit_is_greedy_where_ages_are_equal() {
 /// (u - 1) / ln u. Greedy does the same when files hold many values, as all then lose their values
 /// at the same pace.
 fn balance(alpha: f64) -> f64 {
-    let (mut low, mut high) = (1e-9_f64, 1.0 - 1e-9);
+    let mut low = 1e-9_f64;
+    let mut high = 1.0 - 1e-9;
     for _ in 0..100 {
         let middle = f64::midpoint(low, high);
         if (middle - 1.0) / middle.ln() < alpha {
@@ -212,10 +215,8 @@ fn uniform(seed: u64) -> impl FnMut() -> u32 {
 fn skewed(seed: u64) -> impl FnMut() -> u32 {
     let mut chance = SplitMix64(seed);
     move || {
-        let (hot, lot) = (
-            chance.below(10) > 0,
-            chance.below(u64::from(KEYS) / 10) as u32,
-        );
+        let hot = chance.below(10) > 0;
+        let lot = chance.below(u64::from(KEYS) / 10) as u32;
         if hot {
             lot * 10
         } else {
@@ -240,7 +241,8 @@ fn write_amplification_is_what_the_victims_live_share_says() {
                 |log, key| log.write(key, &mut *policy),
                 uniform(7),
             );
-            let (u, amplification) = (done.victims_live(), done.write_amplification());
+            let u = done.victims_live();
+            let amplification = done.write_amplification();
             assert!(
                 near(amplification, 1.0 / (1.0 - u), 0.05),
                 "{name}, {garbage}: {amplification} at {u}"
@@ -270,12 +272,11 @@ fn within(spec: &PolicySpec, alpha: f64, draw: impl FnMut() -> u32) -> Done {
 fn under_uniform_overwrites_the_live_share_follows_from_the_space() {
     for alpha in [0.5, 0.6, 0.7, 0.8, 0.9] {
         let done = |name| within(&PolicySpec::named(name), alpha, uniform(3));
-        let (oldest, greedy) = (done("age-cutoff"), done("greedy"));
+        let oldest = done("age-cutoff");
+        let greedy = done("greedy");
         for (name, done) in [("age-cutoff", oldest), ("greedy", greedy)] {
-            let (u, expected) = (
-                done.victims_live(),
-                balance(1.0 / done.space_amplification(KEYS)),
-            );
+            let u = done.victims_live();
+            let expected = balance(1.0 / done.space_amplification(KEYS));
             assert!(
                 (u - expected).abs() < 0.01,
                 "{name}, {alpha}: {u} is live, {expected} in theory"

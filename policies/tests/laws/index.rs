@@ -10,7 +10,8 @@ use crate::index_sets::{golden, hard};
 
 fn check(name: &str, model: &dyn Model, images: &[u64], image: u64) {
     let window = model.locate(image);
-    let (lo, hi) = (window.lo as usize, window.hi as usize);
+    let lo = window.lo as usize;
+    let hi = window.hi as usize;
     let rank = images.partition_point(|stored| *stored < image);
     assert!(
         lo <= rank && rank <= hi,
@@ -121,7 +122,8 @@ fn no_window_misses_a_random_image() {
             };
             models += 1;
             let name = format!("{}, {set}, seed {seed}", name);
-            let (first, last) = (images[0], images[images.len() - 1]);
+            let first = images[0];
+            let last = images[images.len() - 1];
             for lookup in 0..lookups {
                 let stored = images[random.below(images.len() as u64) as usize];
                 let image = match lookup % 4 {

@@ -16,7 +16,8 @@ pub(crate) fn golden(name: &str) -> Vec<u64> {
         "uniform44" => (0..100_000).map(|i| splitmix(i) >> 20).collect(),
         "gaps" => (0..100_000)
             .scan(0, |sum, i| {
-                let (a, b) = (splitmix(i) >> 32, splitmix(i) & 0xffff_ffff);
+                let a = splitmix(i) >> 32;
+                let b = splitmix(i) & 0xffff_ffff;
                 *sum += 1 + ((((a * b) >> 32) * 1000) >> 32);
                 Some(*sum)
             })

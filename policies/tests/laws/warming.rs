@@ -65,10 +65,8 @@ fn policy(spec: &PolicySpec) -> Box<dyn Warming> {
 #[test]
 fn decisions_are_repeated_and_rest_on_what_was_asked_for() {
     for name in FAMILY.names() {
-        let (one, other) = (
-            policy(&PolicySpec::named(name)),
-            policy(&PolicySpec::named(name)),
-        );
+        let one = policy(&PolicySpec::named(name));
+        let other = policy(&PolicySpec::named(name));
         let mut chance = SplitMix64(3);
         let mut warmed = 0;
         for step in 0..10_000 {

@@ -111,7 +111,8 @@ impl Zeta {
 
     /// The integral, half of the last term, and the corrections with Bernoulli numbers, all at n.
     fn smooth(&self, n: u64) -> f64 {
-        let (n, t) = (n as f64, self.theta);
+        let n = n as f64;
+        let t = self.theta;
         let term = libm::pow(n, -t);
         let square = n * n;
         let first = -t / 12.0 / n;

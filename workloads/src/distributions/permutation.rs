@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn spreads_the_first_numbers_and_depends_on_the_seed() {
         const N: u64 = 1_000_000;
-        let (one, two) = (Permutation::new(N, Seed(1)), Permutation::new(N, Seed(2)));
+        let one = Permutation::new(N, Seed(1));
+        let two = Permutation::new(N, Seed(2));
         let mut tenths = [0_u32; 10];
         for number in 0..1000 {
             tenths[(one.apply(number) * 10 / N) as usize] += 1;

@@ -54,9 +54,7 @@ pub enum KeySetError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It ends within a number.
-    #[error(
-        "it ends within a number, with {bytes} of its {wanted} bytes, after {keys} whole keys"
-    )]
+    #[error("it ends within a number, with {bytes} of its {wanted} bytes, after {keys} whole keys")]
     Torn {
         /// Whole keys before it.
         keys: u64,
@@ -85,9 +83,7 @@ pub enum KeySetError {
         text: String,
     },
     /// A line is too long.
-    #[error(
-        "line {0} is over {LINE_BYTES_MAX} bytes: this is not a text file with one key a line"
-    )]
+    #[error("line {0} is over {LINE_BYTES_MAX} bytes: this is not a text file with one key a line")]
     LongLine(u64),
     /// It holds more keys than there are ranks.
     #[error("it holds more than {KEYS_MAX} keys, the most that an index can number")]

@@ -255,7 +255,8 @@ mod tests {
         assert!(GENERATED.is_sorted_by(|a, b| a.name < b.name));
         for kind in GENERATED {
             let set = GeneratedSet { kind, count: 5000 };
-            let (zero, one) = (set.keys(0), set.keys(1));
+            let zero = set.keys(0);
+            let one = set.keys(1);
             assert!(
                 zero.keys.len() as u64 + zero.duplicates == 5000 && zero.duplicates < 10,
                 "{}",

@@ -165,7 +165,8 @@ impl<W: Write> TraceWriter<W> {
         self.output.write_all(&header)?;
         self.output.write_all(&self.chunk)?;
         self.chunk.clear();
-        (self.in_chunk, self.last_ns) = (0, 0);
+        self.in_chunk = 0;
+        self.last_ns = 0;
         Ok(())
     }
 
@@ -258,7 +259,8 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
 
 pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()> {
     let contents = read_header(&mut input, builder)?;
-    let (mut offset, mut found) = (HEADER as u64, 0);
+    let mut offset = HEADER as u64;
+    let mut found = 0;
     let mut chunk = Vec::new();
     loop {
         let count = read_chunk(&mut input, offset, &mut chunk)?;
@@ -300,10 +302,8 @@ fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Conten
     if read < HEADER {
         return Err(TraceError::Truncated { place });
     }
-    let (version, flags) = (
-        u16::from_le_bytes(bytes_at(&header, 8)),
-        u16::from_le_bytes(bytes_at(&header, 10)),
-    );
+    let version = u16::from_le_bytes(bytes_at(&header, 8));
+    let flags = u16::from_le_bytes(bytes_at(&header, 10));
     let rate = f64::from_le_bytes(bytes_at(&header, 16));
     if !header.starts_with(&MAGIC) {
         return Err(TraceError::malformed(

@@ -342,7 +342,8 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
 
 fn write_row(trace: &Trace, request: usize, output: &mut impl Write) -> std::io::Result<()> {
     if let Some(at_ns) = trace.times().get(request) {
-        let (seconds, rest) = (at_ns / SECOND_NS, at_ns % SECOND_NS);
+        let seconds = at_ns / SECOND_NS;
+        let rest = at_ns % SECOND_NS;
         match rest {
             0 => write!(output, "{seconds},")?,
             _ => write!(output, "{seconds}.{rest:09},")?,

@@ -117,7 +117,8 @@ fn changing(trace: &Trace, first: &[u64]) -> u64 {
 
 fn quantiles(sorted: &[u64]) -> Option<SizeQuantiles> {
     let at = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1];
-    let (min, max) = (*sorted.first()?, *sorted.last()?);
+    let min = *sorted.first()?;
+    let max = *sorted.last()?;
     Some(SizeQuantiles {
         min,
         p50: at(50),
@@ -164,7 +165,8 @@ fn zipf_exponent(counts: &[u32]) -> Option<f64> {
     }
     let mean =
         |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
-    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let x = mean(|point| point.0);
+    let y = mean(|point| point.1);
     let products: f64 = points
         .iter()
         .map(|point| (point.0 - x) * (point.1 - y))

@@ -164,15 +164,11 @@ fn csv_tells_line_and_field_of_what_is_wrong() {
 
 fn vscsi_record(version: u8, block: u64) -> Vec<u8> {
     let mut record = Vec::new();
-    let (number, bytes, entries) = (
-        1_u32.to_le_bytes(),
-        4096_u32.to_le_bytes(),
-        1_u32.to_le_bytes(),
-    );
-    let (command, version_field) = (
-        0x28_u16.to_le_bytes(),
-        (u16::from(version) << 8 | 3).to_le_bytes(),
-    );
+    let number = 1_u32.to_le_bytes();
+    let bytes = 4096_u32.to_le_bytes();
+    let entries = 1_u32.to_le_bytes();
+    let command = 0x28_u16.to_le_bytes();
+    let version_field = (u16::from(version) << 8 | 3).to_le_bytes();
     if version == 1 {
         [&number[..], &bytes, &entries, &command, &version_field]
             .iter()
