@@ -1,12 +1,12 @@
-//! Accesses a second of each eviction policy, and the memory it uses an object.
+//! Accesses a second of each eviction policy, and its memory for each object.
 //!
 //! ```text
 //! cargo bench -p aura-policies --bench cache
 //! ```
 //!
 //! The cache holds a tenth of the keys. `zipf` is made here: one million requests over 200,000
-//! keys, key k with a probability of about 1/k. `zipf_1.0` is the oracles' trace, where
-//! `AURA_ORACLES` names their folder.
+//! keys, key k with a probability of about 1/k. `zipf_1.0` is the oracles' trace, if `AURA_ORACLES`
+//! names their folder.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -17,7 +17,7 @@ use aura_policies::cache::replay::{Object, Replay};
 use aura_policies::cache::{self, Access};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-/// Requests by object number, and how many objects there are.
+/// The object numbers of the requests, and how many objects there are.
 struct Trace {
     name: &'static str,
     requests: Vec<(Object, Access)>,
@@ -43,8 +43,8 @@ impl Trace {
         }
     }
 
-    /// 200,000^u for a uniform u is Zipf's law with exponent 1; u is a Weyl sequence's mixed
-    /// output.
+    /// 200,000^u for a uniform u is Zipf's law with exponent 1. Here u is the mixed output of a
+    /// Weyl sequence.
     fn made() -> Self {
         let key = |request: u64| {
             let mixed = request.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -28,10 +28,10 @@
 //! 2. `cache/sieve.rs`: how a policy looks. A module doc with source, state, cost, invariants and
 //!    weaknesses; an [`Entry`]; the state; the trait's implementation; unit tests.
 //! 3. [`Family`]: how a name in a config becomes a policy.
-//! 4. `facts/mod.rs`: what the engine shows of its tree. `layout/planner.rs`: the one planner behind
-//!    all layouts.
-//! 5. `tests/laws/`: what every policy of a family must obey. A registered policy is tested by being
-//!    registered.
+//! 4. `facts/mod.rs`: what the engine shows of its tree. `layout/planner.rs`: the one planner
+//!    behind all layouts.
+//! 5. `tests/laws/`: what every policy of a family must obey. A registered policy is tested by
+//!    being registered.
 //!
 //! # Using policies
 //!
@@ -47,17 +47,22 @@
 //! // Replay a trace of 300 objects of 10 bytes, in a cache that holds 100 of them.
 //! let mut cache = Replay::new(policy, None, capacity_bytes, 300);
 //! let trace = (0..10_000_u32).map(|i| if i % 2 == 0 { i % 80 } else { i % 300 });
-//! let hits = trace.filter(|object| cache.request(*object, &Access::sized(u64::from(*object), 10)));
-//! assert!(hits.count() > 5000);
+//! let mut hits = 0;
+//! for object in trace {
+//!     if cache.request(object, &Access::sized(u64::from(object), 10)) {
+//!         hits += 1;
+//!     }
+//! }
+//! assert!(hits > 5000);
 //! # Ok::<(), aura_policies::PolicyError>(())
 //! ```
 //!
 //! # Adding a policy
 //!
 //! To this crate: write one file in the family's folder, with a module doc that says *Source*,
-//! *State*, *Cost*, *Invariants* and *Weak where*. In the family's `mod.rs`, add `mod my_policy;` and
-//! one line to the list. `aura list policies`, the config parser, its error messages, the family's
-//! laws and the engine's tests with random settings then have it.
+//! *State*, *Cost*, *Invariants* and *Weak where*. In the family's `mod.rs`, add `mod my_policy;`
+//! and one line to the list. `aura list policies`, the config parser, its error messages, the
+//! family's laws and the engine's tests with random settings then have it.
 //!
 //! From another crate: implement the family's trait, and pass an [`Entry`] to [`Family::register`]
 //! before configs are read. Its documentation has a whole policy as an example. [`entry`] reads and
@@ -66,9 +71,9 @@
 //!
 //! # Adding a family
 //!
-//! Write a folder with a trait, a `Build` type, `FAMILY` and `build`, and laws in `tests/laws/`. List
-//! the family in [`FAMILIES`] and, if the engine uses it, its default in [`Defaults`]. Listings and
-//! the registry's laws follow from [`FAMILIES`].
+//! Write a folder with a trait, a `Build` type, `FAMILY` and `build`, and laws in `tests/laws/`.
+//! List the family in [`FAMILIES`] and, if the engine uses it, its default in [`Defaults`].
+//! Listings and the registry's laws follow from [`FAMILIES`].
 
 pub mod entry;
 pub mod facts;

@@ -213,14 +213,9 @@ mod tests {
             (a.walk(&links), b.walk(&links)),
             (Ok(vec![2, 4]), Ok(vec![0]))
         );
-        assert_eq!(
-            (
-                a.pop_oldest(&mut links),
-                a.pop_oldest(&mut links),
-                a.pop_oldest(&mut links)
-            ),
-            (4, 2, NONE)
-        );
+        assert_eq!(a.pop_oldest(&mut links), 4);
+        assert_eq!(a.pop_oldest(&mut links), 2);
+        assert_eq!(a.pop_oldest(&mut links), NONE);
         assert!(a.is_empty() && b.len() == 1 && b.newest() == 0 && b.oldest() == 0);
         assert!(links.memory_bytes() >= 5 * 8);
     }

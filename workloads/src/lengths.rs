@@ -35,8 +35,8 @@ pub struct LengthRange {
 
 /// How lengths spread over their range.
 ///
-/// Draws of the laws with parameters are rounded; those below the range count as its smallest length,
-/// those above as its largest.
+/// Draws of the laws with parameters are rounded; those below the range count as its smallest
+/// length, those above as its largest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LengthDistribution {

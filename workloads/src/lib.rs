@@ -1,7 +1,7 @@
 //! Streams of storage operations from a seed, traces of cache requests, and sets of keys.
 //!
 //! ```text
-//!   WorkloadConfig --resolve()--> Workload --> load phase: inserts every record, split between clients
+//!   WorkloadConfig --resolve()--> Workload --> load phase: inserts every record, split by client
 //!   (what a user writes)          |
 //!                                 +----------> phases: warm-up, then one or more, each with a mix
 //!                                                |     and a distribution
@@ -14,13 +14,13 @@
 //! ```
 //!
 //! To make an operation, a stream asks in this order: the [`Mix`] (which kind?), the
-//! [`Distribution`] (which key number?), the [`KeySpace`] (how is it spelt?), and for writes the value
-//! size and [`values`] (which bytes?). Each question draws from a generator of its own, whose seed is
-//! derived by name from the root seed, so that no answer changes another.
+//! [`Distribution`] (which key number?), the [`KeySpace`] (how is it spelt?), and for writes the
+//! value size and [`values`] (which bytes?). Each question draws from a generator of its own, whose
+//! seed is derived by name from the root seed, so that no answer changes another.
 //!
 //! Clients share one [`Acknowledged`] counter. It hands out the numbers of new keys, and says up to
-//! which number every insert has been acknowledged. Nothing here reads a file or a clock, or starts a
-//! thread.
+//! which number every insert has been acknowledged. Nothing here reads a file or a clock, or starts
+//! a thread.
 //!
 //! # What to read first
 //!
@@ -28,8 +28,8 @@
 //! 2. `stream.rs`: how an operation is made. `distributions/`: which key; `lengths.rs`: which size;
 //!    `pacing.rs`: when.
 //! 3. `seed.rs`: why the same seed gives the same operations everywhere.
-//! 4. [`trace`]: recorded requests to caches, in this and other projects' formats, one file a format.
-//!    [`keyset`]: sets of keys to build an index on.
+//! 4. [`trace`]: recorded requests to caches, in this and other projects' formats, one file a
+//!    format. [`keyset`]: sets of keys to build an index on.
 //!
 //! # A YCSB stream
 //!
@@ -55,8 +55,9 @@
 //!
 //! Of keys: a variant of [`Distribution`], its check in `resolve.rs`, its draw in
 //! `distributions/mod.rs`, and an entry in `registry.rs`. Of lengths or arrivals: a variant of
-//! [`LengthDistribution`] or [`Load`], its law in `laws.rs` if rand_distr has it, its check, its entry,
-//! and golden draws in `tests/laws.rs`. The registry's tests fail until the listing is complete.
+//! [`LengthDistribution`] or [`Load`], its law in `laws.rs` if rand_distr has it, its check, its
+//! entry, and golden draws in `tests/laws.rs`. The registry's tests fail until the listing is
+//! complete.
 
 mod config;
 mod preset;

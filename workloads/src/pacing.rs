@@ -1,8 +1,8 @@
 //! When operations are meant to start: closed loop, or open loop at a given rate.
 //!
-//! In an open loop the times follow from the rate alone, never from how the engine does. An operation
-//! that has to wait for a slow one was still meant for its own time, and its latency counts from
-//! there.
+//! In an open loop the times follow from the rate alone, never from how the engine does. An
+//! operation that has to wait for a slow one was still meant for its own time, and its latency
+//! counts from there.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,14 @@ use crate::seed::{Generator, Seed};
 
 /// When operations start.
 ///
-/// In an open loop a client does not wait for its operations to end. `gamma`, `weibull`, `lognormal`
-/// and `pareto` draw the gaps between a client's operations, rounded to nanoseconds, so that each
-/// client is bursty by itself; several clients together are smoother.
+/// In an open loop a client does not wait for its operations to end. `gamma`, `weibull`,
+/// `lognormal` and `pareto` draw the gaps between a client's operations, rounded to nanoseconds, so
+/// that each client is bursty by itself; several clients together are smoother.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "arrival", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Load {
-    /// Closed loop: when the client's previous operation has ended. Latencies then leave out queueing.
+    /// Closed loop: when the client's previous operation has ended. Latencies then leave out
+    /// queueing.
     Closed {},
     /// Open loop, evenly spaced.
     Constant {
@@ -128,8 +129,9 @@ enum Kind {
 }
 
 impl Schedule {
-    /// The times of `client`, one of `clients`; `None` in a closed loop, where an operation starts when
-    /// the previous one has ended, and for parameters out of range. Gaps are drawn from `seed`.
+    /// The times of `client`, one of `clients`; `None` in a closed loop, where an operation starts
+    /// when the previous one has ended, and for parameters out of range. Gaps are drawn from
+    /// `seed`.
     pub fn new(load: Load, client: u32, clients: u32, seed: Seed) -> Option<Self> {
         let kind = match load {
             Load::Closed {} => return None,

@@ -271,7 +271,8 @@ mod tests {
     use crate::lengths::LengthDistribution;
     use crate::pacing::Load;
 
-    /// The listing and the config cannot disagree: each name parses, and has these defaults and no others.
+    /// The listing and the config cannot disagree: each name parses, and has these defaults and no
+    /// others.
     #[test]
     fn listings_are_what_configs_accept() {
         for listed in distributions() {

@@ -1,4 +1,4 @@
-//! Configs: what they become, and how wrong ones are refused.
+//! Configs: how they are resolved, and how wrong ones are refused.
 
 use aura_workloads::{
     ConfigError, Direction, Distribution, Length, Load, OpKind, PhaseKind, WorkloadConfig,

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use aura_workloads::trace::{Columns, Format as TraceFormat, ReadOptions, Sample, Summary, Trace};
+use aura_workloads::trace::{
+    Columns, Format as TraceFormat, KindCount, ReadOptions, Sample, Summary, Trace,
+};
 use bytesize::ByteSize;
 use serde_json::{Value, json};
 
@@ -213,7 +215,12 @@ fn info(name: &str, format: TraceFormat, trace: &Trace, rows: &mut Rows<3>) {
             Cell::new(json!(seconds), format!("{} s", digits(seconds, 6))),
         );
     }
-    for (kind, requests, hits) in &summary.kinds {
+    for KindCount {
+        kind,
+        requests,
+        hits,
+    } in &summary.kinds
+    {
         let text = format!("{kind}: {requests}, of which the recorded cache held {hits}");
         row(
             "requests by kind",

@@ -272,7 +272,8 @@ mod tests {
         assert!((model_hits(&[class(100.0, 1000.0, 10.0)], 200_000.0, 1e6) - 1000.0).abs() < 0.1);
         // Two rates, all admitted: Che's approximation. T solves (1 - e^-T) + (1 - e^-9T) = 1 for
         // 50 objects each.
-        let (mut low, mut high): (f64, f64) = (0.0, 10.0);
+        let mut low: f64 = 0.0;
+        let mut high: f64 = 10.0;
         for _ in 0..100 {
             let middle = f64::midpoint(low, high);
             if 2.0 - (-middle).exp() - (-9.0 * middle).exp() < 1.0 {

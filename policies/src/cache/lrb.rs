@@ -39,7 +39,7 @@ use crate::splitmix::SplitMix64;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "lrb",
-    about: "a learned model of the next request's time, relaxed Belady (after Song et al., NSDI 2020)",
+    about: "relaxed Belady by a learned model of the next request (after Song et al., NSDI 2020)",
     params: describe::<Params>,
     build: |_capacity, seed, spec| {
         let params: Params = params(spec)?;

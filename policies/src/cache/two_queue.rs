@@ -21,7 +21,7 @@ use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "2q",
-    about: "a FIFO for new objects, an LRU list for those that return (Johnson and Shasha, VLDB 1994)",
+    about: "a FIFO for new objects, an LRU list for returning ones (Johnson and Shasha, VLDB 1994)",
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;

@@ -94,12 +94,31 @@ struct Hull {
     points: u32,
     /// The line of the least slope goes from a raised point to a lowered one further right; that of
     /// the largest slope from a lowered point to a raised one.
-    least: (Point, Point),
-    largest: (Point, Point),
+    least: Line,
+    largest: Line,
     /// The lower hull of the raised points and the upper hull of the lowered points, as far as
     /// extreme lines can still turn about them.
     raised: Chain,
     lowered: Chain,
+}
+
+/// A line through two points.
+#[derive(Clone, Copy, Default)]
+struct Line {
+    from: Point,
+    to: Point,
+}
+
+impl Line {
+    fn slope(self) -> Slope {
+        self.from.slope_to(self.to)
+    }
+}
+
+/// A point raised by epsilon, and lowered by epsilon: lines must pass between.
+struct Gate {
+    raised: Point,
+    lowered: Point,
 }
 
 /// A convex chain of points. Its head is dropped as lines turn past it.
@@ -145,72 +164,71 @@ impl Hull {
         Self {
             epsilon: i64::from(epsilon),
             points: 0,
-            least: Default::default(),
-            largest: Default::default(),
+            least: Line::default(),
+            largest: Line::default(),
             raised: Chain::default(),
             lowered: Chain::default(),
         }
     }
 
-    /// The point raised by epsilon and lowered by epsilon.
-    fn gate(&self, image: u64, rank: u32) -> (Point, Point) {
+    fn gate(&self, image: u64, rank: u32) -> Gate {
         let y = i64::from(rank);
-        (
-            Point {
+        Gate {
+            raised: Point {
                 x: image,
                 y: y + self.epsilon,
             },
-            Point {
+            lowered: Point {
                 x: image,
                 y: y - self.epsilon,
             },
-        )
-    }
-
-    fn slopes(&self) -> (Slope, Slope) {
-        (
-            self.least.0.slope_to(self.least.1),
-            self.largest.0.slope_to(self.largest.1),
-        )
+        }
     }
 }
 
 impl Fit for Hull {
     fn start(&mut self, image: u64, rank: u32) {
-        let (raised, lowered) = self.gate(image, rank);
+        let Gate { raised, lowered } = self.gate(image, rank);
         self.points = 1;
-        self.least.0 = raised;
-        self.largest.0 = lowered;
+        self.least.from = raised;
+        self.largest.from = lowered;
         self.raised.restart(raised);
         self.lowered.restart(lowered);
     }
 
     fn extend(&mut self, image: u64, rank: u32) -> bool {
-        let (raised, lowered) = self.gate(image, rank);
+        let Gate { raised, lowered } = self.gate(image, rank);
         let steeper = |a: Slope, b: Slope| a.less_than(b);
         let flatter = |a: Slope, b: Slope| b.less_than(a);
         if self.points == 1 {
             self.points = 2;
-            self.least.1 = lowered;
-            self.largest.1 = raised;
+            self.least.to = lowered;
+            self.largest.to = raised;
             self.raised.push(raised, steeper);
             self.lowered.push(lowered, flatter);
             return true;
         }
-        let (least, largest) = self.slopes();
+        let least = self.least.slope();
+        let largest = self.largest.slope();
         // Both lines are compared at the new point: the least may not pass above the gate, nor the
         // largest below it.
-        if self.least.1.slope_to(raised).less_than(least)
-            || largest.less_than(self.largest.1.slope_to(lowered))
+        if self.least.to.slope_to(raised).less_than(least)
+            || largest.less_than(self.largest.to.slope_to(lowered))
         {
             return false;
         }
-        if self.largest.1.slope_to(raised).less_than(largest) {
-            self.largest = (self.lowered.tangent(raised, steeper), raised);
+        if self.largest.to.slope_to(raised).less_than(largest) {
+            self.largest = Line {
+                from: self.lowered.tangent(raised, steeper),
+                to: raised,
+            };
             self.raised.push(raised, steeper);
         }
-        if least.less_than(self.least.1.slope_to(lowered)) {
-            self.least = (self.raised.tangent(lowered, flatter), lowered);
+        if least.less_than(self.least.to.slope_to(lowered)) {
+            self.least = Line {
+                from: self.raised.tangent(lowered, flatter),
+                to: lowered,
+            };
             self.lowered.push(lowered, flatter);
         }
         true
@@ -220,7 +238,8 @@ impl Fit for Hull {
         if self.points < 2 {
             return 0.0;
         }
-        let (least, largest) = self.slopes();
+        let least = self.least.slope();
+        let largest = self.largest.slope();
         between(least, largest)
     }
 }
@@ -243,7 +262,9 @@ mod tests {
             })
         });
         let mut firsts = Vec::new();
-        let (mut start, mut low, mut high): (usize, Option<Slope>, Option<Slope>) = (0, None, None);
+        let mut start = 0;
+        let mut low: Option<Slope> = None;
+        let mut high: Option<Slope> = None;
         for (end, point) in points.iter().enumerate() {
             for before in &points[start..end] {
                 let slope = |spare: i64| {

@@ -8,7 +8,7 @@
 //! State: 12 bytes a knot, 4 bytes an entry of the radix table, and the largest errors measured:
 //!
 //! ```text
-//! keys u32 | above u32 | below u32 | knots u32 | radix bits u8 | knot | knot | ...   (little-endian)
+//! keys u32 | above u32 | below u32 | knots u32 | radix bits u8 | knot | knot | ... (little-endian)
 //! knot: image u64 | rank u32
 //! ```
 //!

@@ -60,10 +60,9 @@ mod tests {
     #[test]
     fn the_run_limit_is_the_ratio() {
         let layout = (ENTRY.build)(&PolicySpec::named("tiered").with("ratio", 4)).unwrap();
-        assert_eq!(
-            (layout.ratio(), layout.runs_max(1, 3), layout.runs_max(9, 3)),
-            (4, 4, 4)
-        );
+        assert_eq!(layout.ratio(), 4);
+        assert_eq!(layout.runs_max(1, 3), 4);
+        assert_eq!(layout.runs_max(9, 3), 4);
         assert!((ENTRY.build)(&PolicySpec::named("tiered").with("ratio", 1)).is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! Laws of the offline bounds: what other programs count, what exhaustive search finds, and that no
-//! policy does better.
+//! Laws of the offline bounds: they agree with the counts of other programs and with exhaustive
+//! search, and no policy beats them.
 
 use std::collections::BTreeMap;
 
@@ -162,7 +162,8 @@ fn belady_s_counts_of_another_program() {
         let sized = sized(&trace);
         let mut compared = 0;
         for line in table.lines() {
-            // source,trace,mode,policy,params,fraction,capacity,seed,requests,misses,miss_ratio,request_bytes,miss_bytes
+            // source,trace,mode,policy,params,fraction,capacity,seed,requests,misses,miss_ratio,
+            // request_bytes,miss_bytes
             let fields: Vec<&str> = line.split(',').collect();
             if fields[1] != name || fields[3] != "Belady" {
                 continue;
@@ -180,7 +181,7 @@ fn belady_s_counts_of_another_program() {
     }
 }
 
-/// What is held, with the sizes it came in with, and the least that this can have cost so far.
+/// The objects held, with the sizes they entered with, and the least cost of reaching that state.
 type States = BTreeMap<Vec<Option<u64>>, u64>;
 
 fn keep_least(states: &mut States, held: Vec<Option<u64>>, cost: u64) {
@@ -276,7 +277,7 @@ fn exhaustive_search_finds_nothing_better() {
     }
 }
 
-/// Hot and cold objects, a loop, and scans between.
+/// Hot and cold objects, a loop, and scans between them.
 fn mixed(seed: u64, requests: u32, bytes_max: u64) -> Trace {
     let mut random = SplitMix64(seed);
     let sizes: Vec<u64> = (0..1000).map(|_| 1 + random.below(bytes_max)).collect();
@@ -294,7 +295,7 @@ fn mixed(seed: u64, requests: u32, bytes_max: u64) -> Trace {
     }))
 }
 
-/// What `spec` missed, and whether it ever kept an object out.
+/// What `spec` missed, and whether it ever refused an object.
 fn run(spec: &PolicySpec, trace: &Trace, capacity: u64, seed: u64) -> (Tally, bool) {
     let eviction = cache::build(spec, capacity, seed).expect("it builds");
     let mut cache = Replay::new(eviction, None, capacity, trace.objects());

@@ -24,7 +24,7 @@ fn no_key_built_in_is_denied() {
             .iter()
             .map(|count| hashes(7, *count))
             .collect();
-        // Hashes that differ in their low or high bits alone, and the ends.
+        // Hashes that differ in their low or high bits alone, and the ends of the range.
         sets.push((0..1000).collect());
         sets.push((0..1000).map(|i| i << 54).collect());
         sets.push(vec![0, u64::MAX]);
@@ -53,7 +53,7 @@ fn the_same_keys_give_the_same_filter() {
 }
 
 #[test]
-fn broken_bytes_do_no_harm() {
+fn broken_bytes_cause_no_panic() {
     for name in FAMILY.names() {
         let policy = build(&PolicySpec::named(name)).expect("defaults build");
         let encoded = Bytes::from(policy.build(&hashes(3, 300), &FACTS).unwrap_or_default());

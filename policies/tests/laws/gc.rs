@@ -1,5 +1,4 @@
-//! Laws of the collection of the value log: which victims are lawful, and what collecting them
-//! costs.
+//! Laws of the value log's collection: which victims are lawful, and what collecting them costs.
 
 use std::collections::BTreeSet;
 
@@ -17,8 +16,8 @@ fn policy(spec: &PolicySpec) -> Box<dyn GcPolicy> {
     build(spec).expect("the policy builds")
 }
 
-/// A log whose files are of many sizes, some larger than they should be, some without garbage and
-/// some without else.
+/// A log with files of many sizes, some larger than they should be, some without garbage and some
+/// with nothing else.
 fn random_log(chance: &mut SplitMix64) -> ValueLogFacts {
     let file_bytes = 1 + chance.below(2000);
     let mut id = 0;
@@ -127,7 +126,7 @@ fn a_clean_log_has_no_victims_and_an_urgent_one_with_garbage_has() {
                     "{what}"
                 );
             }
-            // One file with a fifth of garbage, wherever it stands, is enough.
+            // One file with a fifth of garbage is enough, wherever it stands.
             let dirty = chance.below(log.files.len() as u64) as usize;
             for (place, file) in log.files.iter_mut().enumerate() {
                 file.garbage_bytes = if place == dirty {
@@ -170,9 +169,9 @@ fn cost_benefit_is_greedy_where_ages_are_equal() {
     }
 }
 
-/// The live share of the victims at which a log whose live share is `alpha` is in balance under
-/// uniform overwrites, if the files are collected in the order in which they were written: alpha =
-/// (u - 1) / ln u. Greedy does the same when files hold many values, as all then lose their values
+/// The live share of the victims at which a log with live share `alpha` is in balance under uniform
+/// overwrites, if files are collected in the order in which they were written: alpha = (u - 1) / ln
+/// u. It holds for greedy too if files hold many values, because all files then lose their values
 /// at the same pace.
 fn balance(alpha: f64) -> f64 {
     let mut low = 1e-9_f64;
@@ -188,8 +187,8 @@ fn balance(alpha: f64) -> f64 {
     low
 }
 
-/// Overwrites keys as `draw` says, ten times as many as there are before what counts and ten times
-/// in it.
+/// Overwrites the keys that `draw` returns: ten times as many as there are before measuring, and
+/// ten times while measuring.
 fn steady(
     log: &mut Log,
     mut write: impl FnMut(&mut Log, u32),
@@ -225,7 +224,7 @@ fn skewed(seed: u64) -> impl FnMut() -> u32 {
     }
 }
 
-/// Within `tolerance` of `expected`, relatively.
+/// Whether `measured` is within `tolerance` of `expected`, relatively.
 fn near(measured: f64, expected: f64, tolerance: f64) -> bool {
     (measured / expected - 1.0).abs() < tolerance
 }
@@ -256,7 +255,7 @@ fn write_amplification_is_what_the_victims_live_share_says() {
     }
 }
 
-/// Writes as `draw` says into a log of at most `KEYS / alpha` bytes, that `spec` collects.
+/// Writes what `draw` returns into a log of at most `KEYS / alpha` bytes, which `spec` collects.
 fn within(spec: &PolicySpec, alpha: f64, draw: impl FnMut() -> u32) -> Done {
     let mut policy = policy(spec);
     let mut log = Log::loaded(KEYS, FILE_BYTES);
@@ -286,8 +285,8 @@ fn under_uniform_overwrites_the_live_share_follows_from_the_space() {
                 "{name}, {alpha}: {done:?}"
             );
         }
-        // What looks at more than garbage cannot win where there is no more to know, and should not
-        // lose much.
+        // A policy that looks at more than garbage cannot win where there is no more to know, and
+        // should not lose much.
         for (name, most) in [("hot-cold", 1.02), ("cost-benefit", 1.35)] {
             let times = done(name).write_amplification() / greedy.write_amplification();
             assert!(
@@ -299,7 +298,7 @@ fn under_uniform_overwrites_the_live_share_follows_from_the_space() {
 }
 
 #[test]
-fn under_skew_it_pays_to_tell_hot_from_cold() {
+fn under_skew_it_pays_to_separate_hot_from_cold() {
     for (alpha, most) in [(0.5, 0.9), (0.6, 0.8), (0.7, 0.8), (0.8, 0.85), (0.9, 0.85)] {
         let done = |name| within(&PolicySpec::named(name), alpha, skewed(3));
         let greedy = done("greedy");

@@ -24,7 +24,7 @@ fn check(name: &str, model: &dyn Model, images: &[u64], image: u64) {
     );
 }
 
-/// A policy's model of `images` with every parameter at its default but those given; None where it
+/// A policy's model of `images`, with parameters at their defaults except those given; `None` if it
 /// makes none.
 fn trained(spec: &PolicySpec, images: &[u64]) -> Option<Box<dyn Model>> {
     match build(spec).expect("in range").train(images) {
@@ -39,7 +39,7 @@ fn trained(spec: &PolicySpec, images: &[u64]) -> Option<Box<dyn Model>> {
     }
 }
 
-/// Every registered policy, and more of those with parameters that change what a model looks like.
+/// Every registered policy, and some with parameters that change the form of a model.
 fn specs() -> Vec<PolicySpec> {
     let mut specs: Vec<PolicySpec> = FAMILY.names().into_iter().map(PolicySpec::named).collect();
     for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
@@ -103,7 +103,7 @@ fn the_rank_lies_in_the_window_for_every_key_and_every_gap() {
     }
 }
 
-/// Look-ups of stored and of any images, `AURA_LOOKUPS` for each model and set.
+/// Look-ups of stored and of arbitrary images, `AURA_LOOKUPS` of them for each model and set.
 #[test]
 #[expect(clippy::print_stderr, reason = "the soak says what it tried")]
 fn no_window_misses_a_random_image() {
@@ -201,7 +201,7 @@ fn over_blocks_whose_last_keys_lie_on_a_line_a_window_is_two_blocks_at_most() {
 }
 
 #[test]
-fn long_runs_of_equal_images_widen_no_other_window() {
+fn many_ties_widen_no_other_window() {
     let mut images: Vec<u64> = (0..10_000).map(|i| i * 10).collect();
     images.extend([50_000; 500]);
     images.sort_unstable();
@@ -218,7 +218,7 @@ fn long_runs_of_equal_images_widen_no_other_window() {
     }
 }
 
-/// One key far from all others costs no model its answers, and those without a root to stretch
+/// One key far from all others costs no model its answers. Models without a root to stretch lose
 /// nothing else either.
 #[test]
 fn an_outlier_costs_no_segment_model_more_than_a_segment() {
@@ -251,7 +251,7 @@ fn models_of_smooth_sets_are_a_hundredth_of_a_plain_array() {
 }
 
 #[test]
-fn what_would_not_pay_is_refused() {
+fn a_model_that_would_not_pay_is_refused() {
     let mut random = SplitMix64(3);
     let mut noise: Vec<u64> = (0..1000).map(|_| random.next()).collect();
     noise.sort_unstable();
@@ -322,7 +322,7 @@ fn ranks_are_of_entries_or_blocks_as_asked() {
 }
 
 #[test]
-fn broken_bytes_do_no_harm() {
+fn broken_bytes_cause_no_panic() {
     for name in FAMILY.names() {
         let policy = build(&PolicySpec::named(name)).expect("defaults build");
         let images: Vec<u64> = (0..2000).map(|i| i * i).collect();

@@ -1,10 +1,9 @@
-//! Key sets for table indexes: the ones that golden counts were taken from, defined by arithmetic,
-//! and hard ones.
+//! Key sets for table indexes: those of the golden counts, defined by arithmetic, and hard ones.
 
 use crate::SplitMix64;
 use crate::oracle::oracle_bytes;
 
-/// The i-th output of SplitMix64 seeded with 0.
+/// Output `i` of SplitMix64 seeded with 0.
 fn splitmix(i: u64) -> u64 {
     SplitMix64(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).next()
 }
@@ -32,7 +31,7 @@ pub(crate) fn golden(name: &str) -> Vec<u64> {
     images
 }
 
-/// Sorted images of many kinds, with a name each.
+/// Sorted images of many kinds, each with a name.
 pub(crate) fn hard() -> Vec<(&'static str, Vec<u64>)> {
     let mut random = SplitMix64(5);
     let mut drawn = |count: usize, bound: u64| {
@@ -60,7 +59,7 @@ pub(crate) fn hard() -> Vec<(&'static str, Vec<u64>)> {
                 .collect(),
         ),
         (
-            "one long run",
+            "many ties",
             (0..10_000).map(|i| i * 10).chain([50_000; 500]).collect(),
         ),
         ("consecutive", (0..10_000).collect()),
@@ -118,7 +117,7 @@ pub(crate) fn oracle(name: &str) -> Option<Vec<u8>> {
     oracle_bytes(&format!("learned_index/{name}"))
 }
 
-/// The keys of an oracle's data set: stored as differences.
+/// The keys of an oracle's data set, which is stored as differences.
 pub(crate) fn oracle_keys(dataset: &str) -> Option<Vec<u64>> {
     let differences = oracle(&format!("keys/{dataset}.u64d.zst"))?;
     let differences = differences

@@ -15,7 +15,7 @@
 //! | `picker oldest` | sets the picker, which remembers nothing |
 //! | `agent schedule steps=[...]` | sets the agent |
 //! | `base 100`, `trigger 2` | set the capacity of level 1, and level 0's limit of runs |
-//! | `L1  1[0-3]=60  2[5-9]=60` | a run of tables; the grammar stands at [`TreeShape`]. The first such line of a case begins a new tree |
+//! | `L1  1[0-3]=60  2[5-9]=60` | a sorted run, as [`TreeShape`] draws it |
 //! | `limit L1 2` | the agent's limit of runs for a level |
 //! | `busy 1 2` / `idle` | tables that a running compaction reads / none |
 //! | `plan` | prints the most urgent compaction |
@@ -26,7 +26,7 @@
 //! | `move L1` | the same, and the chosen table is moved as far as the picker knows |
 //! | `window 1000` | asks the agent after the 1000th operation, prints and applies its actions |
 //!
-//! Each plan is asked for twice, must be lawful, and debt is owed exactly when one is due.
+//! The first `L` line of a case begins a new tree. Each plan is asked for twice, must be lawful, and debt is owed exactly when one is due.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -9,8 +9,8 @@ fn policy(name: &str) -> Box<dyn Placement> {
     build(&PolicySpec::named(name)).expect("defaults build")
 }
 
-/// The value after `number` others, of up to 2^32 bytes, all sizes being about as likely in powers
-/// of two.
+/// The value after `number` others, of up to 2^32 bytes. All powers of two are about equally
+/// likely.
 fn random_value(chance: &mut SplitMix64, number: u64) -> ValueFacts {
     let bytes = chance.below(1 << 32) >> chance.below(33);
     ValueFacts {

@@ -1,5 +1,5 @@
 //! Laws of the warming policies: decisions are functions of the facts, and facts that were not
-//! asked for play no part.
+//! requested play no part.
 
 use aura_policies::warming::{Asks, FAMILY, OutputBlock, Warming, build};
 use aura_policies::{PolicyError, PolicySpec};
@@ -38,7 +38,7 @@ fn random_block(chance: &mut SplitMix64) -> OutputBlock {
     }
 }
 
-/// What a policy sees that asked for less than everything.
+/// What a policy sees that asked for fewer facts.
 fn cut_down(block: OutputBlock, asks: Asks) -> OutputBlock {
     let OutputBlock {
         level,
@@ -84,12 +84,12 @@ fn decisions_are_repeated_and_rest_on_what_was_asked_for() {
         assert_eq!(
             warmed > 0,
             one.asks() != Asks::Nothing,
-            "{}: only who asks warms, and who asks does",
+            "{}: a policy warms if and only if it asks",
             name
         );
         assert!(
             one.drops_dead() || warmed == 0,
-            "{}: who fills the cache does not leave the dead in it",
+            "{}: a policy that fills the cache drops dead blocks",
             name
         );
     }
@@ -117,7 +117,10 @@ fn each_warms_what_its_name_says() {
         "{half:?}"
     );
     let whole = warmed(&hot.clone().with("share", 1.0).with("hits", 0));
-    assert!(whole.iter().all(|block| block.resident_bytes == block.overlapped_bytes && block.resident_bytes > 0));
+    for block in whole {
+        assert!(block.resident_bytes > 0);
+        assert_eq!(block.resident_bytes, block.overlapped_bytes);
+    }
     assert!(warmed(&hot.clone().with("share", 0.1)).len() > half.len());
     assert_eq!(warmed(&hot.clone().with("dry_run", true)), []);
     for share in [0.0, 1.5] {

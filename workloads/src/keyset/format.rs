@@ -3,8 +3,8 @@
 //! ```text
 //! u64        key u64 | key u64 | ...                              (all numbers little-endian)
 //! u64d       smallest key u64 | difference u64 | difference u64 | ...
-//! sosd-u64   count u64 | key u64 | key u64 | ...                  (SOSD's data sets named *_uint64)
-//! sosd-u32   count u64 | key u32 | key u32 | ...                  (SOSD's data sets named *_uint32)
+//! sosd-u64   count u64 | key u64 | key u64 | ...           (SOSD's data sets named *_uint64)
+//! sosd-u32   count u64 | key u32 | key u32 | ...           (SOSD's data sets named *_uint32)
 //! lines      one key a line, any bytes
 //! numbers    one decimal number a line
 //! ```

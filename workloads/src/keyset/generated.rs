@@ -223,31 +223,48 @@ mod tests {
     use super::*;
     use crate::keyset::Keys;
 
-    fn ends(text: &str) -> (usize, u64, u64) {
+    /// What identifies a set.
+    #[derive(Debug, PartialEq)]
+    struct Ends {
+        count: usize,
+        first: u64,
+        last: u64,
+    }
+
+    fn ends(text: &str) -> Ends {
         let set = GeneratedSet::parse(text).expect("a known name").keys(0);
         let Keys::Numbers(keys) = set.keys else {
             panic!("{text} has strings")
         };
-        (keys.len(), keys[0], keys[keys.len() - 1])
+        Ends {
+            count: keys.len(),
+            first: keys[0],
+            last: keys[keys.len() - 1],
+        }
     }
 
     #[test]
     fn the_sets_are_the_ones_with_known_segment_counts() {
-        assert_eq!(ends("square:100k"), (100_000, 1, 10_000_000_000));
-        assert_eq!(
-            ends("uniform44:100k"),
-            (100_000, 18_313_327, 17_591_822_471_410)
-        );
-        assert_eq!(ends("gaps:100_000"), (100_000, 425, 25_018_686));
-        assert_eq!(
-            ends("clusters:100k"),
-            (100_000, 16_879_511_702_528, 1_093_115_928_759_271)
-        );
-        assert_eq!(ends("linear:100k"), (100_000, 1000, 1000 + 7 * 99_999));
-        assert_eq!(
-            ends("ycsb:1M"),
-            (1_000_000, 15_884_423_385_449, 9_223_362_679_096_262_390)
-        );
+        let of = |count, first, last| Ends { count, first, last };
+        for (text, expected) in [
+            ("square:100k", of(100_000, 1, 10_000_000_000)),
+            (
+                "uniform44:100k",
+                of(100_000, 18_313_327, 17_591_822_471_410),
+            ),
+            ("gaps:100_000", of(100_000, 425, 25_018_686)),
+            (
+                "clusters:100k",
+                of(100_000, 16_879_511_702_528, 1_093_115_928_759_271),
+            ),
+            ("linear:100k", of(100_000, 1000, 1000 + 7 * 99_999)),
+            (
+                "ycsb:1M",
+                of(1_000_000, 15_884_423_385_449, 9_223_362_679_096_262_390),
+            ),
+        ] {
+            assert_eq!(ends(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   bytes --KeyFormat::read()--+
-//!                              +--> KeySet: sorted, distinct; how many were read, how many were there before
+//!                              +--> KeySet: sorted and distinct keys, and what was done to them
 //!   name:count --keys(seed)----+
 //! ```
 //!

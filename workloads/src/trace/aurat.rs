@@ -7,14 +7,16 @@
 //!   header, 32 bytes                                chunk: 16 bytes, then its records
 //!    0  [u8; 8]  "AURATRAC"                          0  u32  bytes of the records
 //!    8  u16      version: 1                          4  u32  number of records
-//!   10  u16      1 sizes, 2 times, 4 details         8  u64  XXH3 of the records, seeded with the 8 bytes before
+//!   10  u16      1 sizes, 2 times, 4 details         8  u64  XXH3 of the records, seeded with
+//!                                                            the 8 bytes before
 //!   12  u32      0
-//!   16  f64      share of the keys that is kept     last chunk: 0 records in 8 bytes, the number of records in the file
-//!   24  u64      XXH3 of the bytes before
+//!   16  f64      share of the keys that is kept     last chunk: 0 records in 8 bytes, the
+//!   24  u64      XXH3 of the bytes before           number of records in the file
 //!
 //!   record: with details   u8 flags (0-2 kind, 3 hit, 4 level, 5 file, 6 cost, 7 scanned), u8 caller,
-//!                          [u8 level] [varint file] [varint cost] [varint scanned]       each where its flag is set
-//!           with times     zigzag varint: nanoseconds since the record before, in the chunk's first since 0
+//!                          [u8 level] [varint file] [varint cost] [varint scanned], if flagged
+//!           with times     zigzag varint: nanoseconds since the record before; since 0 in
+//!                          the chunk's first record
 //!           always         u64 key
 //!           with sizes     varint bytes
 //! ```

@@ -142,10 +142,9 @@ mod tests {
             .expect("a map");
         assert_eq!(columns.time, Some(Column::Numbered(1)));
         assert_eq!(columns.key, Some(Column::Named("obj_id".to_owned())));
-        assert_eq!(
-            (columns.size, columns.header, columns.delimiter),
-            (None, Some(true), Some(b';'))
-        );
+        assert_eq!(columns.size, None);
+        assert_eq!(columns.header, Some(true));
+        assert_eq!(columns.delimiter, Some(b';'));
         assert_eq!(
             "delimiter=tab"
                 .parse::<Columns>()

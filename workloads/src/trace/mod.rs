@@ -48,7 +48,7 @@ pub use aurat::{Contents, KINDS, TraceRecord, TraceWriter};
 pub use columns::{Columns, ColumnsError};
 pub use loaded::{Detail, Trace};
 pub use sample::Sample;
-pub use summary::{FITTED_COUNT_MIN, Popularity, SizeQuantiles, Summary};
+pub use summary::{FITTED_COUNT_MIN, KindCount, Popularity, SizeQuantiles, Summary};
 
 use loaded::Builder;
 

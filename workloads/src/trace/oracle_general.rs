@@ -8,7 +8,7 @@
 //!    0  u32  time in seconds
 //!    4  u64  key
 //!   12  u32  bytes
-//!   16  i64  number of the next request for the key, counted from 1; -1 (or the largest number): never
+//!   16  i64  number of the next request for the key, from 1; -1 or the largest number: never
 //! ```
 //!
 //! The last field is ignored when reading, because bounds compute the future themselves. It is

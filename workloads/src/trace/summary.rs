@@ -35,6 +35,17 @@ pub struct Popularity {
 /// Ranks with fewer requests say more about chance than about the law.
 pub const FITTED_COUNT_MIN: u32 = 10;
 
+/// Requests for one kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KindCount {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// Requests for it.
+    pub requests: u64,
+    /// Requests that the recorded cache held.
+    pub hits: u64,
+}
+
 /// A summary of a trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
@@ -57,7 +68,7 @@ pub struct Summary {
     /// How requests are spread over objects; `None` without requests.
     pub popularity: Option<Popularity>,
     /// Requests by kind of object; empty if the format has no kinds.
-    pub kinds: Vec<(&'static str, u64, u64)>,
+    pub kinds: Vec<KindCount>,
     /// Requests made by scans.
     pub scanned: u64,
 }
@@ -178,17 +189,19 @@ fn zipf_exponent(counts: &[u32]) -> Option<f64> {
     Some(-products / squares)
 }
 
-fn kinds(trace: &Trace) -> Vec<(&'static str, u64, u64)> {
-    let mut kinds = KINDS.map(|name| (name, 0, 0));
+fn kinds(trace: &Trace) -> Vec<KindCount> {
+    let mut counts = KINDS.map(|kind| KindCount {
+        kind,
+        requests: 0,
+        hits: 0,
+    });
     for detail in trace.details() {
-        let kind = &mut kinds[usize::from(detail.kind)];
-        kind.1 += 1;
-        kind.2 += u64::from(detail.hit);
+        let count = &mut counts[usize::from(detail.kind)];
+        count.requests += 1;
+        count.hits += u64::from(detail.hit);
     }
-    kinds
-        .into_iter()
-        .filter(|(_, requests, _)| *requests > 0)
-        .collect()
+    let occurring = counts.into_iter().filter(|count| count.requests > 0);
+    occurring.collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Twitter's cluster traces.
 //!
-//! Source: `twitter/cache-trace`; Yang, Yue and Rashmi, "A large scale analysis of hundreds of in-memory cache clusters at
-//! Twitter", OSDI 2020.
+//! Source: `twitter/cache-trace`; Yang, Yue and Rashmi, "A large scale analysis of hundreds of
+//! in-memory cache clusters at Twitter", OSDI 2020.
 //!
 //! ```text
 //!   timestamp,anonymised key,key size,value size,client,operation,TTL        no header, no quoting
