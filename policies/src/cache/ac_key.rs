@@ -199,15 +199,7 @@ impl Eviction for AcKey {
         let note = Note {
             cost: incoming.cost,
         };
-        self.queues.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note,
-            },
-        );
+        self.queues.push(slot, Member::of(incoming, queue, note));
         self.trim(queue);
     }
 

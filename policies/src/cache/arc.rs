@@ -130,15 +130,7 @@ impl Eviction for AdaptiveReplacement {
         } else {
             RECENT
         };
-        self.cached.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: (),
-            },
-        );
+        self.cached.push(slot, Member::of(incoming, queue, ()));
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -184,25 +176,10 @@ impl Eviction for AdaptiveReplacement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::testing::{fill, replace};
 
     fn policy(capacity: u64) -> AdaptiveReplacement {
         AdaptiveReplacement::new(capacity, Step::Object)
-    }
-
-    fn fill(arc: &mut AdaptiveReplacement, slots: Slot) {
-        for slot in 0..slots {
-            assert!(arc.admit(&Access::unit(u64::from(slot))));
-            arc.on_insert(slot, &Access::unit(u64::from(slot)));
-        }
-    }
-
-    /// Misses `key` in a full cache and puts it into the victim's slot.
-    fn replace(arc: &mut AdaptiveReplacement, key: u64) -> Slot {
-        assert!(arc.admit(&Access::unit(key)));
-        let slot = arc.victim(&Access::unit(key));
-        arc.on_remove(slot, Removal::Evicted);
-        arc.on_insert(slot, &Access::unit(key));
-        slot
     }
 
     #[test]

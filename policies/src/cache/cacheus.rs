@@ -246,15 +246,7 @@ impl Eviction for Cacheus {
             demoted: false,
             new,
         };
-        self.queues.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note,
-            },
-        );
+        self.queues.push(slot, Member::of(incoming, queue, note));
         self.uses.rank_first(slot, uses as f64);
         while cut && self.queues.bytes(STACK) >= self.stack_limit && !self.queues.is_empty(STACK) {
             self.demote_oldest();

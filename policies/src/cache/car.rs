@@ -115,15 +115,7 @@ impl Eviction for Car {
             self.adapt(ghost, incoming.bytes);
         }
         let queue = if ghost.is_some() { FREQUENT } else { RECENT };
-        self.cached.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: false,
-            },
-        );
+        self.cached.push(slot, Member::of(incoming, queue, false));
         self.trim();
     }
 
@@ -167,22 +159,13 @@ impl Eviction for Car {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::testing::{fill, replace};
 
     #[test]
     fn a_bit_leads_to_the_second_clock_and_a_ghost_moves_the_target() {
         let mut car = Car::new(3);
-        for slot in 0..3 {
-            assert!(car.admit(&Access::unit(u64::from(slot))));
-            car.on_insert(slot, &Access::unit(u64::from(slot)));
-        }
+        fill(&mut car, 3);
         car.on_hit(0);
-        let replace = |car: &mut Car, key| {
-            assert!(car.admit(&Access::unit(key)));
-            let slot = car.victim(&Access::unit(key));
-            car.on_remove(slot, Removal::Evicted);
-            car.on_insert(slot, &Access::unit(key));
-            slot
-        };
         assert_eq!(replace(&mut car, 7), 1, "0 goes to T2");
         assert_eq!(
             (car.cached.bytes(FREQUENT), car.ghosts.bytes(RECENT)),

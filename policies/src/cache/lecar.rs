@@ -131,15 +131,7 @@ impl Eviction for Lecar {
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let uses = self.returning + 1;
-        self.recent.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue: 0,
-                note: uses,
-            },
-        );
+        self.recent.push(slot, Member::of(incoming, 0, uses));
         self.uses.rank(slot, uses as f64);
         self.named = None;
     }

@@ -433,24 +433,19 @@ impl Eviction for Lirs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::testing;
 
     /// Room for three hot objects and one cold one, filled with the keys 0 to 3 in the slots of the
     /// same numbers.
     fn filled() -> Lirs {
         let mut lirs = Lirs::new(3, 8);
-        for slot in 0..4 {
-            assert!(lirs.admit(&Access::unit(u64::from(slot))));
-            lirs.on_insert(slot, &Access::unit(u64::from(slot)));
-        }
+        testing::fill(&mut lirs, 4);
         lirs
     }
 
     /// Misses `key` in the full cache and puts it into the victim's slot.
     fn replace(lirs: &mut Lirs, key: u64) -> Slot {
-        assert!(lirs.admit(&Access::unit(key)));
-        let slot = lirs.victim(&Access::unit(key));
-        lirs.on_remove(slot, Removal::Evicted);
-        lirs.on_insert(slot, &Access::unit(key));
+        let slot = testing::replace(lirs, key);
         assert_eq!(lirs.audit(&[0, 1, 2, 3]), Ok(()));
         slot
     }

@@ -233,3 +233,33 @@ pub fn check_held(mut listed: Vec<Slot>, held: &[Slot]) -> Result<(), String> {
         ))
     }
 }
+
+/// What the unit tests of policies share.
+#[cfg(test)]
+mod testing {
+    use super::{Access, Eviction, Removal, Slot};
+
+    /// Inserts the objects `0..slots`, of one byte each, into the slots of the same numbers.
+    pub(super) fn fill(policy: &mut dyn Eviction, slots: Slot) {
+        for slot in 0..slots {
+            let access = Access::unit(u64::from(slot));
+            assert!(policy.admit(&access));
+            policy.on_insert(slot, &access);
+        }
+    }
+
+    /// Misses `key` in a full cache, puts it into the victim's slot, and returns that slot.
+    pub(super) fn replace(policy: &mut dyn Eviction, key: u64) -> Slot {
+        let access = Access::unit(key);
+        assert!(policy.admit(&access));
+        let slot = policy.victim(&access);
+        assert_eq!(
+            slot,
+            policy.victim(&access),
+            "asked again, it names the same"
+        );
+        policy.on_remove(slot, Removal::Evicted);
+        policy.on_insert(slot, &access);
+        slot
+    }
+}

@@ -1,6 +1,7 @@
 //! Queues over one set of numbers, with the bytes of each: most policies order slots, and ghosts,
 //! with them.
 
+use super::Access;
 use crate::slot_list::{Links, NONE, SlotList};
 
 /// An object in one of the queues, or a ghost.
@@ -14,6 +15,19 @@ pub(super) struct Member<T> {
     pub(super) queue: u8,
     /// The policy's note on it.
     pub(super) note: T,
+}
+
+impl<T> Member<T> {
+    /// The object that `incoming` requests, in `queue`.
+    #[inline]
+    pub(super) fn of(incoming: &Access, queue: u8, note: T) -> Self {
+        Self {
+            key: incoming.key,
+            bytes: incoming.bytes,
+            queue,
+            note,
+        }
+    }
 }
 
 /// `QUEUES` queues; a number is in at most one of them. 24 B a number, and the note.

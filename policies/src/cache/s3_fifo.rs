@@ -139,15 +139,7 @@ impl Eviction for S3Fifo {
         } else {
             SMALL
         };
-        self.cached.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: 0,
-            },
-        );
+        self.cached.push(slot, Member::of(incoming, queue, 0));
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -193,23 +185,12 @@ impl Eviction for S3Fifo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::testing::{fill, replace};
 
     fn filled() -> S3Fifo {
         let mut s3 = S3Fifo::new(10, &Params::default());
-        for slot in 0..10 {
-            assert!(s3.admit(&Access::unit(u64::from(slot))));
-            s3.on_insert(slot, &Access::unit(u64::from(slot)));
-        }
+        fill(&mut s3, 10);
         s3
-    }
-
-    fn replace(s3: &mut S3Fifo, key: u64) -> Slot {
-        assert!(s3.admit(&Access::unit(key)));
-        let slot = s3.victim(&Access::unit(key));
-        assert_eq!(slot, s3.victim(&Access::unit(key)));
-        s3.on_remove(slot, Removal::Evicted);
-        s3.on_insert(slot, &Access::unit(key));
-        slot
     }
 
     #[test]

@@ -107,15 +107,7 @@ impl Eviction for SegmentedLru {
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let queue = self.entry_segment(incoming.bytes);
-        self.segments.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: (),
-            },
-        );
+        self.segments.push(slot, Member::of(incoming, queue, ()));
     }
 
     fn on_hit(&mut self, slot: Slot) {

@@ -97,15 +97,7 @@ impl Eviction for TwoQueue {
         } else {
             RECENT
         };
-        self.cached.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: (),
-            },
-        );
+        self.cached.push(slot, Member::of(incoming, queue, ()));
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -143,22 +135,13 @@ impl Eviction for TwoQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::testing::{fill, replace};
 
     #[test]
     fn only_an_object_that_returns_after_leaving_enters_the_lru_list() {
         let mut two = TwoQueue::new(4, &Params::default());
-        for slot in 0..4 {
-            assert!(two.admit(&Access::unit(u64::from(slot))));
-            two.on_insert(slot, &Access::unit(u64::from(slot)));
-        }
+        fill(&mut two, 4);
         two.on_hit(0);
-        let replace = |two: &mut TwoQueue, key| {
-            assert!(two.admit(&Access::unit(key)));
-            let slot = two.victim(&Access::unit(key));
-            two.on_remove(slot, Removal::Evicted);
-            two.on_insert(slot, &Access::unit(key));
-            slot
-        };
         assert_eq!(replace(&mut two, 10), 0, "a hit in A1in changes nothing");
         assert_eq!(replace(&mut two, 0), 1, "A1in has more than its share of 1");
         assert_eq!(

@@ -267,15 +267,7 @@ impl Eviction for WindowTinyLfu {
         } else {
             PROBATION
         };
-        self.queues.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: (),
-            },
-        );
+        self.queues.push(slot, Member::of(incoming, queue, ()));
         self.drain_window(self.window_bytes_max, PROBATION);
     }
 

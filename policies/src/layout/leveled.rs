@@ -9,33 +9,18 @@
 
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, params};
-use crate::layout::{Build, Layout, RATIO_DEFAULT, check_ratio};
+use crate::layout::{Build, Layout, RatioParams, check_ratio};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "leveled",
     about: "one run a level, tables move down one at a time (O'Neil et al. 1996; LevelDB)",
-    params: describe::<Params>,
+    params: describe::<RatioParams>,
     build: |spec: &PolicySpec| {
-        let Params { ratio } = params(spec)?;
+        let RatioParams { ratio } = params(spec)?;
         check_ratio(spec, ratio)?;
         Ok(Box::new(Leveled { ratio }))
     },
 };
-
-#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Params {
-    /// T: how many times larger each level is than the one above (2 to 100).
-    ratio: u32,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self {
-            ratio: RATIO_DEFAULT,
-        }
-    }
-}
 
 struct Leveled {
     ratio: u32,

@@ -99,3 +99,19 @@ const RATIO_DEFAULT: u32 = 10;
 fn check_ratio(spec: &PolicySpec, ratio: u32) -> Result<(), PolicyError> {
     in_range(spec, "ratio", ratio, 2..=100).map(drop)
 }
+
+/// The parameters of a layout that follows from its ratio alone.
+#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct RatioParams {
+    /// T: how many times larger each level is than the one above (2 to 100).
+    ratio: u32,
+}
+
+impl Default for RatioParams {
+    fn default() -> Self {
+        Self {
+            ratio: RATIO_DEFAULT,
+        }
+    }
+}

@@ -25,7 +25,7 @@ use crate::facts::{
 use crate::layout::Layout;
 use crate::picker::{Candidates, Picker};
 
-/// See [`Layout::plan`].
+/// Plans by the rules of this module: the default of [`Layout::plan`].
 pub(super) fn plan<L: Layout + ?Sized>(
     layout: &L,
     tree: &TreeShape,
@@ -44,7 +44,8 @@ pub(super) fn plan<L: Layout + ?Sized>(
     })
 }
 
-/// See [`Layout::debt_bytes`]. A byte that is read and written again counts once.
+/// Estimates what the rules of this module still cost: the default of [`Layout::debt_bytes`]. A byte
+/// that is read and written again counts once.
 pub(super) fn debt_bytes<L: Layout + ?Sized>(layout: &L, tree: &TreeShape) -> u64 {
     let limits = Limits::new(layout, tree);
     let mut debt = 0_u64;
@@ -70,7 +71,7 @@ pub(super) fn debt_bytes<L: Layout + ?Sized>(layout: &L, tree: &TreeShape) -> u6
     debt
 }
 
-/// See [`super::plan_everything`].
+/// Merges everything; [`super::plan_everything`] says how.
 pub(super) fn plan_everything(tree: &TreeShape) -> Option<Plan> {
     let target = tree.deepest().max(1);
     let inputs: Vec<PlanInput> = (0..tree.levels.len())

@@ -10,34 +10,18 @@
 
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, params};
-use crate::layout::{Build, Layout, RATIO_DEFAULT, check_ratio};
+use crate::layout::{Build, Layout, RatioParams, check_ratio};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "tiered",
     about: "T runs a level, merged all at once into the next (Jagadish et al., VLDB 1997)",
-    params: describe::<Params>,
+    params: describe::<RatioParams>,
     build: |spec: &PolicySpec| {
-        let Params { ratio } = params(spec)?;
+        let RatioParams { ratio } = params(spec)?;
         check_ratio(spec, ratio)?;
         Ok(Box::new(Tiered { ratio }))
     },
 };
-
-#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Params {
-    /// T: how many runs a level holds, and how many times larger it is than the one above (2 to
-    /// 100).
-    ratio: u32,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self {
-            ratio: RATIO_DEFAULT,
-        }
-    }
-}
 
 struct Tiered {
     ratio: u32,

@@ -100,7 +100,7 @@ impl FromStr for Columns {
                 "delimiter" => columns.delimiter = Some(delimiter(value)?),
                 other => {
                     return Err(ColumnsError(format!(
-                        "`{other}` is none of time, key, size, header, delimiter"
+                        "`{other}` is not one of time, key, size, header, delimiter"
                     )));
                 }
             }

@@ -132,7 +132,7 @@ fn csv_finds_its_columns_by_name_number_or_number_of_columns() {
 
 #[test]
 fn csv_tells_line_and_field_of_what_is_wrong() {
-    for (text, told) in [
+    for (text, expected) in [
         (
             "time,key,size\n1,2,3\n1,2,x\n",
             "line 3: the size `x` is not a number in range",
@@ -150,7 +150,7 @@ fn csv_tells_line_and_field_of_what_is_wrong() {
             "line 2: the time in seconds `-1` is not a number in range",
         ),
     ] {
-        assert_eq!(refused(Format::Csv, text.as_bytes()), told);
+        assert_eq!(refused(Format::Csv, text.as_bytes()), expected);
     }
     let options = ReadOptions {
         columns: "key=url".parse().expect("a map"),
