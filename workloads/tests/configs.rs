@@ -170,11 +170,13 @@ fn values_out_of_range_are_named() {
         assert_eq!(key, expected, "{config}: {error}");
         assert!(error.to_string().contains("must be"), "{error}");
     }
+}
+
+#[test]
+fn a_phase_needs_a_name_of_its_own() {
     for name in ["a", "load", "warm-up"] {
-        let error = parse(phase(json!({ "name": name })))
-            .unwrap()
-            .resolve()
-            .unwrap_err();
+        let config = json!({ "phases": [{ "name": "a" }, { "name": name }] });
+        let error = parse(config).unwrap().resolve().unwrap_err();
         let key = "phases[1].name".to_owned();
         assert_eq!(
             error,

@@ -235,7 +235,7 @@ fn model_hits(classes: &[Class], capacity: f64, c: f64) -> f64 {
     let mut high = 1e-6;
     while bytes(high) < capacity && high < EXPONENT_MAX / RATE_MIN {
         low = high;
-        high = 2.0 * high;
+        high *= 2.0;
     }
     for _ in 0..30 {
         let middle = f64::midpoint(low, high);
