@@ -241,7 +241,7 @@ fn what_cannot_be_read_is_bad_usage() {
         &["torn.u64"],
         &[
             "torn.u64, read as u64",
-            "4 of its 8 bytes are there, after 1 whole keys",
+            "4 of its 8 bytes, after 1 whole keys",
         ],
     );
     fs::write(lab.path("nameless"), [0; 16]).expect("writable");
