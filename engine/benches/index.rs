@@ -43,9 +43,9 @@ fn keys(set: &str, count: u64) -> Vec<Key> {
 /// Every registered index, and the segments at the sizes of a block.
 fn specs() -> Vec<PolicySpec> {
     let registered = aura_policies::index::FAMILY
-        .entries
-        .iter()
-        .map(|entry| PolicySpec::named(entry.name));
+        .names()
+        .into_iter()
+        .map(PolicySpec::named);
     registered
         .chain([PolicySpec::named("greedy-plr").with("epsilon", 8)])
         .collect()

@@ -79,11 +79,7 @@ fn gets(c: &mut Criterion) {
     group
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    for eviction in aura_policies::cache::FAMILY
-        .entries
-        .iter()
-        .map(|entry| entry.name)
-    {
+    for eviction in aura_policies::cache::FAMILY.names().into_iter() {
         let world = MemoryWorld::new(2).unwrap();
         let engine = world.block_on(loaded(world.env(), config(eviction)));
         let mut at = 0;

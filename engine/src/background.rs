@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use aura_policies::agent::Action;
 use aura_policies::facts::{OutputRun, Plan, PlanInput, Reason, TreeShape, WindowStats};
+use aura_policies::picker::report_move;
 use tokio::sync::futures::Notified;
 
 use crate::compactor::{Job, check};
@@ -101,10 +102,9 @@ impl Inner {
             return Some(reserve(&mut jobs, job));
         }
         let shape = self.shape(&version, &jobs);
-        let plan = self
-            .policies()
-            .layout
-            .plan(&shape, lock(&self.policies().picker).as_mut())?;
+        let policies = self.policies();
+        let mut picker = lock(&policies.picker);
+        let plan = policies.layout.plan(&shape, &**picker)?;
         if let Err(what) = check(&shape, &plan) {
             add(&self.counters.mine().plans_refused, 1);
             debug_assert!(false, "{}: {plan:?}", Error::UnlawfulPlan { what });
@@ -114,6 +114,7 @@ impl Inner {
         if jobs.busy_levels.contains(&plan.level) {
             return None;
         }
+        report_move(&mut **picker, &shape, &plan);
         Some(reserve(&mut jobs, Job::new(&version, &plan)))
     }
 
@@ -171,7 +172,7 @@ impl Inner {
         let due = self
             .policies()
             .layout
-            .plan(&shape, lock(&self.policies().picker).as_mut());
+            .plan(&shape, lock(&self.policies().picker).as_ref());
         due.is_none_or(|plan| check(&shape, &plan).is_err())
     }
 
@@ -436,6 +437,7 @@ fn plan_again(shape: &TreeShape) -> Option<Plan> {
         level,
         run: OutputRun::New,
         reason: Reason::Manual,
+        picked: None,
     })
 }
 

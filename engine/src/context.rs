@@ -5,7 +5,7 @@ use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
-use aura_policies::cache::Kind;
+use aura_policies::cache::BlockKind as Kind;
 use bytes::Bytes;
 use serde::Serialize;
 

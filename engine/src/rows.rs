@@ -24,7 +24,7 @@
 //! Compactions change no answer, but they move versions: a key-pointer row is used only where the reader's own view has the
 //! table in the level that the row names, and dropped otherwise.
 
-use aura_policies::cache::Kind;
+use aura_policies::cache::BlockKind as Kind;
 
 use crate::cache::{Name, Object, RowPlace, encode_row, row_content};
 use crate::config::Rows;

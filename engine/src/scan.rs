@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use aura_policies::cache::Kind as CacheKind;
+use aura_policies::cache::BlockKind as CacheKind;
 
 use crate::cache::{BlockId, Caller, Name};
 use crate::context::ReadContext;

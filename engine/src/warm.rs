@@ -4,7 +4,7 @@
 //! written, before the edit that makes its table readable; should that edit fail, the engine is poisoned and the block
 //! ages out.
 
-use aura_policies::cache::Kind;
+use aura_policies::cache::BlockKind as Kind;
 use aura_policies::facts::TableId;
 use aura_policies::warming::{OutputBlock, Warming};
 use bytes::Bytes;

@@ -11,7 +11,7 @@ use aura_engine::{
     Metadata, Metrics, Range, Rows,
 };
 use aura_policies::PolicySpec;
-use aura_policies::cache::Kind;
+use aura_policies::cache::BlockKind as Kind;
 use bytesize::ByteSize;
 use common::{compacted_by_hand, key, sim};
 

@@ -123,7 +123,7 @@ fn every_index_gives_the_answers_of_the_first() {
     for seed in seeds(5) {
         repeatable(seed, || {
             let mut expected = None;
-            for entry in aura_policies::index::FAMILY.entries {
+            for entry in aura_policies::index::FAMILY.entries() {
                 let world = sim(seed);
                 let config = small_config(PolicySpec::named(entry.name));
                 let found = world

@@ -69,7 +69,7 @@ pub fn parse(text: &str) -> Result<PolicySpec, SpecError> {
 
 /// Every policy of a family, with default parameters.
 pub fn all_of<B>(family: &Family<B>) -> Vec<PolicySpec> {
-    let names = family.entries.iter().map(|entry| entry.name);
+    let names = family.names().into_iter();
     names.map(PolicySpec::named).collect()
 }
 
@@ -101,8 +101,7 @@ pub fn parse_list<B>(family: &Family<B>, list: &str) -> Result<Vec<PolicySpec>, 
 
 /// The names of a family, for an error message.
 pub fn known<B>(family: &Family<B>) -> String {
-    let names: Vec<_> = family.entries.iter().map(|entry| entry.name).collect();
-    names.join(", ")
+    family.names().join(", ")
 }
 
 #[cfg(test)]
@@ -153,7 +152,7 @@ mod tests {
 
     #[test]
     fn lists_are_checked_against_the_registry() {
-        let all = FAMILY.entries.len();
+        let all = FAMILY.entries().len();
         assert_eq!(parse_list(&FAMILY, "all").expect("all").len(), all);
         let twice = parse_list(&FAMILY, "lru,all,lru").expect("each once");
         assert_eq!(twice.len(), all);

@@ -1,11 +1,12 @@
-//! Accesses a second of each eviction policy, and the memory it uses an object.
+//! Accesses a second of each eviction policy, and its memory for each object.
 //!
 //! ```text
 //! cargo bench -p aura-policies --bench cache
 //! ```
 //!
-//! The cache holds a tenth of the keys. `zipf` is made here: one million requests over 200,000 keys, key k with a
-//! probability of about 1/k. `zipf_1.0` is the oracles' trace, where `AURA_ORACLES` names their folder.
+//! The cache holds a tenth of the keys. `zipf` is made here: one million requests over 200,000
+//! keys, key k with a probability of about 1/k. `zipf_1.0` is the oracles' trace, if `AURA_ORACLES`
+//! names their folder.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -16,7 +17,7 @@ use aura_policies::cache::replay::{Object, Replay};
 use aura_policies::cache::{self, Access};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-/// Requests by object number, and how many objects there are.
+/// The object numbers of the requests, and how many objects there are.
 struct Trace {
     name: &'static str,
     requests: Vec<(Object, Access)>,
@@ -42,7 +43,8 @@ impl Trace {
         }
     }
 
-    /// 200,000^u for a uniform u is Zipf's law with exponent 1; u is a Weyl sequence's mixed output.
+    /// 200,000^u for a uniform u is Zipf's law with exponent 1. Here u is the mixed output of a
+    /// Weyl sequence.
     fn made() -> Self {
         let key = |request: u64| {
             let mixed = request.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -98,17 +100,17 @@ fn replay(c: &mut Criterion) {
         group
             .sample_size(10)
             .throughput(Throughput::Elements(trace.requests.len() as u64));
-        for entry in cache::FAMILY.entries {
-            let mut filled = trace.cache(entry.name);
+        for name in cache::FAMILY.names() {
+            let mut filled = trace.cache(name);
             let misses = trace.misses(&mut filled);
             let ratio = misses as f64 / trace.requests.len() as f64;
             let bytes = filled.metadata_bytes() as f64 / filled.held() as f64;
             println!(
                 "{}/{}: miss ratio {ratio:.4}, {bytes:.0} B of metadata an object",
-                trace.name, entry.name
+                trace.name, name
             );
-            group.bench_function(entry.name, |b| {
-                b.iter(|| trace.misses(&mut trace.cache(black_box(entry.name))))
+            group.bench_function(name, |b| {
+                b.iter(|| trace.misses(&mut trace.cache(black_box(name))))
             });
         }
         group.finish();

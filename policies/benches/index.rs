@@ -1,11 +1,12 @@
-//! Nanoseconds a look-up (the model, then the search of its window in the sorted keys) and a key trained.
+//! Nanoseconds for a look-up (the model, then the search of its window in the sorted keys) and for
+//! training a key.
 //!
 //! ```text
 //! AURA_KEYS=10000000 cargo bench -p aura-policies --bench index -- 'look-up/gaps'
 //! ```
 //!
-//! `AURA_KEYS` is 1,000,000 if not set. The baselines search all keys: `partition_point` the sorted array, without a
-//! branch to mispredict; `eytzinger` their breadth-first order.
+//! `AURA_KEYS` is 1,000,000 if not set. The baselines search all keys: `partition_point` the sorted
+//! array, without a branch to mispredict; `eytzinger` the keys in breadth-first order.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use aura_policies::index::{Model, Trained, Window, build, decode};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-/// SplitMix64 (Steele et al., OOPSLA 2014), its i-th output.
+/// Output `i` of SplitMix64 (Steele et al., OOPSLA 2014).
 fn random(i: u64) -> u64 {
     let z = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -62,7 +63,7 @@ fn trained(spec: &PolicySpec, keys: &[u64]) -> Option<Box<dyn Model>> {
 
 #[expect(
     clippy::print_stdout,
-    reason = "the bytes that a time was bought with belong beside it"
+    reason = "a time means little without the bytes that it costs"
 )]
 fn lookups(c: &mut Criterion) {
     for (set, keys) in sets() {
@@ -96,7 +97,8 @@ fn lookups(c: &mut Criterion) {
             );
             let find = |key: &u64| {
                 let Window { lo, hi } = model.locate(*key);
-                let (lo, hi) = (lo as usize, (hi as usize).min(keys.len()));
+                let lo = lo as usize;
+                let hi = (hi as usize).min(keys.len());
                 lo + keys[lo..hi].partition_point(|stored| stored < key)
             };
             group.bench_function(spec.to_string(), |b| {

@@ -1,23 +1,65 @@
-//! The list of families, and the defaults that the engine starts from.
+//! The table of all families, and what follows from it: listings, and the engine's defaults.
 
-use crate::entry::{FamilyInfo, PolicySpec};
+use crate::family::{AnyFamily, FamilyInfo};
+use crate::spec::PolicySpec;
 use crate::{
     admission, agent, bound, cache, filter, gc, index, layout, picker, placement, separation,
     tuner, warming,
 };
 
-/// The policy that each family uses where a config says nothing.
+/// Every policy family.
+///
+/// ```
+/// use aura_policies::{FAMILIES, PolicySpec};
+///
+/// let cache = FAMILIES.iter().find(|family| family.name() == "cache").expect("the family");
+/// assert_eq!(cache.default_spec(), PolicySpec::named("lru"));
+/// for family in FAMILIES {
+///     assert_eq!(family.check(&family.default_spec()), Ok(()));
+/// }
+/// ```
+pub static FAMILIES: &[&dyn AnyFamily] = &[
+    &cache::FAMILY,
+    &admission::FAMILY,
+    &bound::FAMILY,
+    &warming::FAMILY,
+    &layout::FAMILY,
+    &picker::FAMILY,
+    &agent::FAMILY,
+    &index::FAMILY,
+    &tuner::FAMILY,
+    &filter::FAMILY,
+    &separation::FAMILY,
+    &placement::FAMILY,
+    &gc::FAMILY,
+];
+
+/// Every family with its policies, for listings.
+///
+/// ```
+/// for family in aura_policies::families() {
+///     println!("{}: {}", family.name, family.question);
+///     for policy in family.policies {
+///         println!("    {:16} {}", policy.name, policy.about);
+///     }
+/// }
+/// ```
+pub fn families() -> Vec<FamilyInfo> {
+    FAMILIES.iter().map(|family| family.info()).collect()
+}
+
+/// The default policy of each family that the engine uses.
 #[derive(Clone, Debug)]
 pub struct Defaults {
     /// Cache eviction.
     pub eviction: PolicySpec,
     /// Cache admission.
     pub admission: PolicySpec,
-    /// What the cache keeps when tables are rewritten.
+    /// Cache warming.
     pub warming: PolicySpec,
     /// Compaction layout.
     pub layout: PolicySpec,
-    /// Compaction file picking.
+    /// Compaction picking.
     pub picker: PolicySpec,
     /// Compaction agent.
     pub agent: PolicySpec,
@@ -27,7 +69,7 @@ pub struct Defaults {
     pub tuner: PolicySpec,
     /// Table filter.
     pub filter: PolicySpec,
-    /// Value separation.
+    /// Key-value separation.
     pub separation: PolicySpec,
     /// Placement in the value log.
     pub placement: PolicySpec,
@@ -35,7 +77,7 @@ pub struct Defaults {
     pub gc: PolicySpec,
 }
 
-/// The defaults of every family; the engine names no policy itself.
+/// The engine's default policies; the engine itself names none.
 pub fn defaults() -> Defaults {
     Defaults {
         eviction: cache::FAMILY.default_spec(),
@@ -51,23 +93,4 @@ pub fn defaults() -> Defaults {
         placement: placement::FAMILY.default_spec(),
         gc: gc::FAMILY.default_spec(),
     }
-}
-
-/// Every family with its policies, for listings.
-pub fn families() -> Vec<FamilyInfo> {
-    vec![
-        cache::FAMILY.info(),
-        admission::FAMILY.info(),
-        bound::FAMILY.info(),
-        warming::FAMILY.info(),
-        layout::FAMILY.info(),
-        picker::FAMILY.info(),
-        agent::FAMILY.info(),
-        index::FAMILY.info(),
-        tuner::FAMILY.info(),
-        filter::FAMILY.info(),
-        separation::FAMILY.info(),
-        placement::FAMILY.info(),
-        gc::FAMILY.info(),
-    ]
 }

@@ -1,18 +1,22 @@
-//! TinyLFU's memory: how often each key was asked for lately, in four bits, for keys present and absent.
+//! The frequency sketch of TinyLFU: how often each key was requested lately, in four bits, for keys
+//! present and absent.
 //!
 //! ```text
-//! block of 64 bytes:  part 0   part 1   part 2   part 3        a key's four counters lie in one block, one in each part
-//!                     2 words  2 words  2 words  2 words       16 counters of 4 bits a word
+//! block of 64 bytes:  part 0   part 1   part 2   part 3     a key has one counter in each part
+//!                     2 words  2 words  2 words  2 words    16 counters of 4 bits a word
 //! ```
 //!
-//! Source: Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM ToS 13(4), 2017; the
-//! layout and the reset as in Caffeine's FrequencySketch: a count-min sketch (Cormode and Muthukrishnan 2005) with plain
-//! increments, a word for each object that the cache can hold. Unlike Caffeine's it learns from the objects' sizes how
-//! many those are, and keeps its counts when it grows: both halves of the larger table start as the smaller one.
-//! State: the table, 8 to 16 B for each object that the cache can hold.
-//! Cost: one cache line a call; a halving O(table) once in ten requests for each object that the cache can hold.
-//! Invariants: an estimate is at most 15 and, between two halvings, never less than the requests counted up to 15.
-//! Weak where: fresh popularity is worth no more than stale until the next halving.
+//! Source: Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM
+//! ToS 13(4), 2017. The layout and the reset are those of Caffeine's FrequencySketch: a count-min
+//! sketch (Cormode and Muthukrishnan 2005) with plain increments, and a word for each object that
+//! fits in the cache. Unlike Caffeine's, it learns from the objects' sizes how many fit, and keeps
+//! its counts when it grows: both halves of the larger table start as the smaller one.
+//! State: the table, 8 to 16 B for each object that fits in the cache.
+//! Cost: one cache line a call; O(table) once in ten requests for each object that fits.
+//! Invariants: an estimate is at most 15 and, between two halvings, never less than the requests
+//! counted, up to 15.
+//! Weak where: popularity changes, since old requests count as much as new ones until the next
+//! halving.
 
 use crate::splitmix::remix;
 
@@ -25,10 +29,10 @@ const COUNTER_MAX: u64 = 15;
 const ONES: u64 = 0x1111_1111_1111_1111;
 /// All bits of each counter but the highest.
 const HALVES: u64 = 0x7777_7777_7777_7777;
-/// Requests between two halvings, for each object that the cache can hold.
+/// Requests between two halvings, for each object that fits in the cache.
 const SAMPLE: u64 = 10;
 
-/// How many objects a cache can hold, judged by the mean size of those that missed.
+/// How many objects fit in a cache, judged by the mean size of those missed.
 #[derive(Debug)]
 pub(crate) struct Population {
     capacity: u64,
@@ -36,11 +40,11 @@ pub(crate) struct Population {
     bytes: u64,
 }
 
-/// Guesses from few objects may be as large as this.
+/// Estimates from few objects may be as large as this.
 const GUESS_MIN: u64 = 4096;
 
 impl Population {
-    /// That of a cache of `capacity` bytes, none seen yet.
+    /// The estimate for a cache of `capacity` bytes that has seen no object.
     pub(crate) fn new(capacity: u64) -> Self {
         Self {
             capacity,
@@ -49,8 +53,9 @@ impl Population {
         }
     }
 
-    /// Counts an object of `bytes` that missed. Whenever the objects counted have doubled, a new guess: at least 1, and
-    /// at most a small multiple of them, so that memory follows use.
+    /// Counts an object of `bytes` that was missed. Whenever the number of objects counted has
+    /// doubled, returns a new estimate: at least 1, and at most a small multiple of that number, so
+    /// that memory follows use.
     pub(crate) fn see(&mut self, bytes: u64) -> Option<u64> {
         self.objects += 1;
         self.bytes = self.bytes.saturating_add(bytes);
@@ -68,14 +73,14 @@ impl Population {
 pub(crate) struct FrequencySketch {
     population: Population,
     blocks: Vec<[u64; BLOCK_WORDS]>,
-    /// Requests counted since the last halving, less what that one took from them.
+    /// Requests counted since the last halving, minus those that it took away.
     counted: u64,
-    /// At how many all counters are halved.
+    /// The count at which all counters are halved.
     sample: u64,
 }
 
 impl FrequencySketch {
-    /// For a cache of `capacity` bytes.
+    /// A sketch for a cache of `capacity` bytes.
     pub(crate) fn new(capacity: u64) -> Self {
         let blocks = vec![[0; BLOCK_WORDS]; BLOCKS_MIN];
         Self {
@@ -99,7 +104,7 @@ impl FrequencySketch {
             block[word] += u64::from(below) << shift;
             added |= below;
         }
-        // Requests for the most popular keys would otherwise age all others.
+        // Otherwise requests for the most popular keys would age all others.
         self.counted += u64::from(added);
         if self.counted >= self.sample {
             self.halve();
@@ -117,7 +122,7 @@ impl FrequencySketch {
         self.increment(key);
     }
 
-    /// How often `key` was asked for, at most 15; too much where other keys share all its counters.
+    /// How often `key` was requested, at most 15. Too high if other keys share all its counters.
     #[inline]
     pub(crate) fn estimate(&self, key: u64) -> u64 {
         let hash = remix(key);
@@ -139,13 +144,14 @@ impl FrequencySketch {
         (self.blocks.capacity() * size_of::<[u64; BLOCK_WORDS]>()) as u64
     }
 
-    /// The upper half of the hash picks the block, the lower the counters.
+    /// The upper half of the hash chooses the block, the lower half the counters.
     #[inline]
     fn block_of(&self, hash: u64) -> usize {
         (hash >> 32) as usize & (self.blocks.len() - 1)
     }
 
-    /// Ages all keys. An odd counter loses half a request in rounding; each request stands in four counters.
+    /// Halves all counters. An odd counter loses half a request in rounding; each request is in
+    /// four counters.
     fn halve(&mut self) {
         let mut odd = 0;
         for word in self.blocks.as_flattened_mut() {
@@ -156,7 +162,8 @@ impl FrequencySketch {
     }
 }
 
-/// The word within the block, and the shift within the word, of the counter of `hash` in `part`: five bits of the hash.
+/// The word in the block, and the shift in the word, of the counter of `hash` in `part`: five bits
+/// of the hash.
 #[inline]
 fn counter(hash: u64, part: usize) -> (usize, u32) {
     let bits = (hash >> (8 * part)) as usize;
@@ -170,7 +177,7 @@ mod tests {
     use super::*;
     use crate::splitmix::SplitMix64;
 
-    /// A sketch for a cache of `objects` objects of one byte, which has learned that.
+    /// A sketch for a cache of `objects` objects of one byte, which has learned that many fit.
     fn grown(objects: u64) -> FrequencySketch {
         let mut sketch = FrequencySketch::new(objects);
         (0..objects).for_each(|key| sketch.on_miss(u64::MAX - key, 1));
@@ -183,7 +190,8 @@ mod tests {
     #[test]
     fn estimates_are_live_and_never_too_low_between_halvings() {
         let mut sketch = grown(4096);
-        let (mut lots, mut counts) = (SplitMix64::new(3), BTreeMap::new());
+        let mut lots = SplitMix64::new(3);
+        let mut counts = BTreeMap::new();
         for _ in 0..40_000 {
             let key = lots.draw() % 100 * (lots.draw() % 60);
             sketch.increment(key);
@@ -199,7 +207,7 @@ mod tests {
             let estimate = sketch.estimate(*key);
             assert!(
                 estimate >= (*count).min(15),
-                "key {key}: {estimate}, asked for {count} times"
+                "key {key}: {estimate}, asked for {count} requests"
             );
             too_high += u64::from(estimate > (*count).min(15));
         }
@@ -240,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn halvings_come_after_ten_requests_an_object_and_saturated_keys_do_not_hasten_them() {
+    fn a_halving_comes_after_ten_requests_an_object_and_saturated_keys_do_not_count() {
         let mut sketch = grown(300);
         (0..10_000).for_each(|_| sketch.increment(1));
         assert_eq!((sketch.counted, sketch.estimate(1)), (15, 15));

@@ -1,4 +1,4 @@
-//! Doubly linked lists over slot numbers, without pointers: the order that cache policies keep.
+//! Doubly linked lists over slot numbers, without pointers: the orders that cache policies keep.
 //!
 //! ```text
 //! SlotList { newest: 4, oldest: 2, len: 3 }      4 <-> 0 <-> 2
@@ -7,10 +7,26 @@
 //!            older  2            -      NONE         -      0
 //! ```
 //!
-//! A slot is in one list at most, so that several lists share one [`Links`]: moving a slot from one to the other
-//! touches no allocator. Every operation but the walks is O(1).
+//! A slot is in at most one list, so several lists share one [`Links`], and moving a slot between
+//! lists allocates nothing. Every operation but [`SlotList::walk`] is O(1).
+//!
+//! ```
+//! use aura_policies::slot_list::{Links, SlotList};
+//!
+//! let mut links = Links::default();
+//! let mut young = SlotList::default();
+//! let mut old = SlotList::default();
+//! for slot in [2, 0, 4] {
+//!     young.push_newest(&mut links, slot);
+//! }
+//! young.touch(&mut links, 2);
+//! let slot = young.pop_oldest(&mut links);
+//! old.push_newest(&mut links, slot);
+//! assert_eq!(young.walk(&links), Ok(vec![2, 4]), "the newest first");
+//! assert_eq!(old.newest(), 0);
+//! ```
 
-/// No slot: the end of a list.
+/// Stands for no slot: the end of a list.
 pub const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +40,7 @@ const UNLINKED: Link = Link {
     older: NONE,
 };
 
-/// The neighbours of every slot, grown on demand; 8 bytes a slot.
+/// The neighbours of every slot; grows on demand, 8 bytes a slot.
 #[derive(Debug, Default)]
 pub struct Links {
     links: Vec<Link>,
@@ -47,7 +63,7 @@ impl Links {
     }
 }
 
-/// The two ends of one list; its links lie in a [`Links`], which every call must be given.
+/// The two ends of one list. Its links are in a [`Links`], which every call needs.
 #[derive(Debug)]
 pub struct SlotList {
     newest: u32,
@@ -71,7 +87,7 @@ impl SlotList {
         self.len
     }
 
-    /// Whether it holds none.
+    /// Whether it holds no slot.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -103,7 +119,7 @@ impl SlotList {
         self.len += 1;
     }
 
-    /// Takes `slot`, which is in this list, out of it.
+    /// Removes `slot`, which is in this list.
     pub fn unlink(&mut self, links: &mut Links, slot: u32) {
         let Link { newer, older } = std::mem::replace(&mut links.links[slot as usize], UNLINKED);
         match newer {
@@ -117,7 +133,7 @@ impl SlotList {
         self.len -= 1;
     }
 
-    /// Takes out the oldest slot; [`NONE`] from an empty list.
+    /// Removes the oldest slot and returns it; [`NONE`] if the list is empty.
     pub fn pop_oldest(&mut self, links: &mut Links) -> u32 {
         let slot = self.oldest;
         if slot != NONE {
@@ -134,13 +150,15 @@ impl SlotList {
         }
     }
 
-    /// The slots from newest to oldest, once both directions and the length are known to agree. O(slots).
+    /// Returns the slots from newest to oldest, after checking both directions and the length.
+    /// O(slots).
     ///
     /// # Errors
-    /// A sentence that names the link that is wrong.
+    /// A sentence that names the wrong link.
     pub fn walk(&self, links: &Links) -> Result<Vec<u32>, String> {
         let mut slots = Vec::with_capacity(self.len);
-        let (mut newer, mut slot) = (NONE, self.newest);
+        let mut newer = NONE;
+        let mut slot = self.newest;
         while slot != NONE {
             let Some(link) = links.links.get(slot as usize) else {
                 return Err(format!("slot {slot} is listed but has no links"));
@@ -158,7 +176,8 @@ impl SlotList {
                     self.len
                 ));
             }
-            (newer, slot) = (slot, link.older);
+            newer = slot;
+            slot = link.older;
         }
         match (newer == self.oldest, slots.len() == self.len) {
             (true, true) => Ok(slots),
@@ -194,21 +213,17 @@ mod tests {
             (a.walk(&links), b.walk(&links)),
             (Ok(vec![2, 4]), Ok(vec![0]))
         );
-        assert_eq!(
-            (
-                a.pop_oldest(&mut links),
-                a.pop_oldest(&mut links),
-                a.pop_oldest(&mut links)
-            ),
-            (4, 2, NONE)
-        );
+        assert_eq!(a.pop_oldest(&mut links), 4);
+        assert_eq!(a.pop_oldest(&mut links), 2);
+        assert_eq!(a.pop_oldest(&mut links), NONE);
         assert!(a.is_empty() && b.len() == 1 && b.newest() == 0 && b.oldest() == 0);
         assert!(links.memory_bytes() >= 5 * 8);
     }
 
     #[test]
     fn the_walk_finds_a_broken_link() {
-        let (mut links, mut list) = (Links::default(), SlotList::default());
+        let mut links = Links::default();
+        let mut list = SlotList::default();
         for slot in 0..4 {
             list.push_newest(&mut links, slot);
         }

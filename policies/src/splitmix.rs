@@ -1,4 +1,7 @@
-//! SplitMix64: the one mixing function of the crate, and the lots that policies draw.
+//! SplitMix64: the mixing function of this crate, and the generator of random choices.
+//!
+//! Policies that choose at random draw from a generator of their own, seeded by the engine, so that
+//! a run of the engine can be repeated.
 //!
 //! Source: Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014.
 
@@ -6,51 +9,60 @@ const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A bijection that spreads what varies in `hash` over all bits.
 #[inline]
-pub(crate) fn remix(hash: u64) -> u64 {
+pub fn remix(hash: u64) -> u64 {
     let z = hash.wrapping_add(GAMMA);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
 
-/// A number of 0.0 to 1.0, the latter excluded, from the upper 53 bits of `mixed`.
+/// A number in [0, 1) from the upper 53 bits of `mixed`.
 #[inline]
-pub(crate) fn unit(mixed: u64) -> f64 {
+pub fn unit(mixed: u64) -> f64 {
     (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// The generator: the same lots from the same seed.
+/// A seeded generator: the same seed gives the same numbers on every machine.
+///
+/// ```
+/// use aura_policies::splitmix::SplitMix64;
+///
+/// let mut draws = SplitMix64::new(7);
+/// let die = 1 + draws.below(6);
+/// assert!((1..=6).contains(&die));
+/// assert_eq!(SplitMix64::new(7).below(6), die - 1);
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SplitMix64(u64);
+pub struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// The stream of `seed`.
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The generator with this seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// The next 64 bits.
     #[inline]
-    pub(crate) fn draw(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         let drawn = remix(self.0);
         self.0 = self.0.wrapping_add(GAMMA);
         drawn
     }
 
-    /// A number less than `bound`.
+    /// A number below `bound`.
     #[inline]
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         ((u128::from(self.draw()) * bound as u128) >> 64) as usize
     }
 
     /// A number in [0, 1).
-    pub(crate) fn fraction(&mut self) -> f64 {
+    pub fn fraction(&mut self) -> f64 {
         unit(self.draw())
     }
 
-    /// True with `probability`.
+    /// True with this probability.
     #[inline]
-    pub(crate) fn chance(&mut self, probability: f64) -> bool {
+    pub fn chance(&mut self, probability: f64) -> bool {
         unit(self.draw()) < probability
     }
 }
@@ -61,8 +73,8 @@ mod tests {
 
     #[test]
     fn the_stream_is_the_published_one() {
-        let mut lots = SplitMix64::new(1_234_567);
-        let drawn = [(); 3].map(|()| lots.draw());
+        let mut draws = SplitMix64::new(1_234_567);
+        let drawn = [(); 3].map(|()| draws.draw());
         assert_eq!(
             drawn,
             [
@@ -74,13 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn lots_fall_as_often_as_asked_for() {
-        let mut lots = SplitMix64::new(7);
-        let drawn = (0..100_000).filter(|_| lots.chance(0.25)).count();
+    fn chances_come_true_as_often_as_they_should() {
+        let mut draws = SplitMix64::new(7);
+        let drawn = (0..100_000).filter(|_| draws.chance(0.25)).count();
         assert!(
             (24_500..25_500).contains(&drawn),
             "{drawn} of 100,000 at 0.25"
         );
-        assert!(!lots.chance(0.0) && lots.chance(1.0));
+        assert!(!draws.chance(0.0) && draws.chance(1.0));
     }
 }

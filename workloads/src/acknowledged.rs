@@ -1,20 +1,34 @@
-//! The counter of inserted keys that clients of a trial share.
+//! The counter of inserted keys that the clients of a trial share.
 //!
-//! A key may be asked for only when its insert, and every insert before it, has been acknowledged:
-//! otherwise "the latest keys" would contain holes, and reads would miss for no fault of the engine.
+//! A key may be requested only when its insert, and every insert before it, has been acknowledged.
+//! Otherwise "the latest keys" would contain holes, and reads would miss through no fault of the
+//! engine.
 //!
-//! Source: YCSB `AcknowledgedCounterGenerator`. Its window of 2^20 unacknowledged numbers, which
-//! throws when a slow insert lets it overrun (YCSB#409), is a set here, so that nothing overruns.
-//!
-//! Cost: `end` one atomic load; `acknowledge` one uncontended lock, and O(log gaps) out of order.
+//! Source: YCSB `AcknowledgedCounterGenerator`. It has a window of 2^20 unacknowledged numbers and
+//! throws when a slow insert lets the window overrun (YCSB#409). Here it is a set, which cannot
+//! overrun.
+//! Cost: `end` is one atomic load; `acknowledge` takes one uncontended lock, and O(log gaps) out of
+//! order.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Hands out key numbers and publishes the contiguous prefix of those acknowledged.
+/// Hands out key numbers, and publishes the end of the contiguous prefix that is acknowledged.
 ///
-/// Deterministic when one thread drives all clients; safe to share when several do.
+/// It is deterministic when one thread drives all clients, and safe to share between threads.
+///
+/// ```
+/// use aura_workloads::Acknowledged;
+///
+/// let acknowledged = Acknowledged::new(100);
+/// let first = acknowledged.take();
+/// let second = acknowledged.take();
+/// acknowledged.acknowledge(second);
+/// assert_eq!(acknowledged.end(), 100, "the first insert is still under way");
+/// acknowledged.acknowledge(first);
+/// assert_eq!(acknowledged.end(), 102);
+/// ```
 #[derive(Debug)]
 pub struct Acknowledged {
     next: AtomicU64,
@@ -33,19 +47,19 @@ impl Acknowledged {
         }
     }
 
-    /// Every number below this is in the database.
+    /// Every number below this one is in the database.
     pub fn end(&self) -> u64 {
         self.end.load(Ordering::Acquire)
     }
 
-    /// The number of the next key to insert; each is handed out once.
+    /// The number of the next key to insert; each number is handed out once.
     pub fn take(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Says that the insert of `number` is over. A client that gives an insert up says so too, as in
-    /// YCSB: a number never acknowledged would hold back all later ones. Numbers already covered
-    /// (those of the load phase, for one) change nothing.
+    /// Records that the insert of `number` is over. A client that gives up an insert must
+    /// acknowledge it too, as in YCSB: otherwise it would hold back all later numbers. Numbers
+    /// below [`Self::end`], such as those of the load phase, change nothing.
     pub fn acknowledge(&self, number: u64) {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         let mut end = self.end.load(Ordering::Acquire);

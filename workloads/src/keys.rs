@@ -1,35 +1,47 @@
-//! How a key number becomes key bytes, as YCSB does it.
+//! How a key number becomes key bytes, as in YCSB.
 //!
-//! A key is a prefix and a decimal number, zeros in front up to `zero_padding` digits. In hashed
-//! order the number is YCSB's hash of the key number, so that records inserted one after the other
-//! lie far apart; in ordered order it is the key number itself.
+//! A key is a prefix and a decimal number, with zeros in front up to `zero_padding` digits. In
+//! hashed order the number is YCSB's hash of the key number, so that records inserted one after the
+//! other lie far apart. In ordered order it is the key number itself.
 //!
 //! Source: YCSB `CoreWorkload.buildKeyName` and `Utils.fnvhash64`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Whether neighbours in time are neighbours in key order.
+/// Whether keys that are inserted one after the other are neighbours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyOrder {
     /// Scattered by a hash of the key number (YCSB's `insertorder=hashed`).
     #[default]
     Hashed,
-    /// The key number itself (YCSB's `insertorder=ordered`); give `zero_padding` enough digits if the
-    /// order of bytes is to be the order of numbers.
+    /// The key number itself (YCSB's `insertorder=ordered`). For bytes to sort like numbers,
+    /// `zero_padding` must cover all digits.
     Ordered,
 }
 
 /// How keys are spelt.
+///
+/// ```
+/// use aura_workloads::{KeyOrder, KeySpace};
+///
+/// let mut key = Vec::new();
+/// KeySpace::default().render(0, &mut key);
+/// assert_eq!(key, b"user6284781860667377211");
+///
+/// let ordered = KeySpace { order: KeyOrder::Ordered, prefix: "k".to_owned(), zero_padding: 6 };
+/// ordered.render(42, &mut key);
+/// assert_eq!(key, b"k000042");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeySpace {
-    /// Order of the keys relative to the order of insertion.
+    /// The order of the keys, compared with the order of insertion.
     pub order: KeyOrder,
-    /// What every key begins with.
+    /// The beginning of every key.
     pub prefix: String,
-    /// Least number of decimal digits; shorter numbers get zeros in front. At most 64.
+    /// The least number of decimal digits; shorter numbers get zeros in front (at most 64).
     pub zero_padding: usize,
 }
 
@@ -43,7 +55,7 @@ impl Default for KeySpace {
     }
 }
 
-/// More than any `u64` has, and little enough for a buffer on the stack.
+/// More digits than a `u64` has, and few enough for a buffer on the stack.
 pub(crate) const ZERO_PADDING_MAX: usize = 64;
 
 impl KeySpace {
@@ -62,7 +74,8 @@ impl KeySpace {
     }
 }
 
-/// 00 to 99, so that a division yields two digits: a hashed key has nineteen, and every operation a key.
+/// 00 to 99, so that one division yields two digits. A hashed key has nineteen, and every operation
+/// has a key.
 const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
     let mut at = 0;
@@ -73,7 +86,7 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// Writes `number` right-aligned, in front of which are zeros, and says where it starts.
+/// Writes `number` right-aligned into zeros, and returns where it starts.
 fn write_decimal(mut number: u64, digits: &mut [u8; ZERO_PADDING_MAX]) -> usize {
     let mut start = ZERO_PADDING_MAX;
     while number > 0 {
@@ -81,13 +94,13 @@ fn write_decimal(mut number: u64, digits: &mut [u8; ZERO_PADDING_MAX]) -> usize 
         digits[start..start + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
         number /= 100;
     }
-    // The first pair may begin with a zero too many, and zero itself has written nothing.
+    // The first pair may begin with a zero too many. Zero itself has no digit yet.
     let leading = start < ZERO_PADDING_MAX && digits[start] == b'0';
     (start + usize::from(leading)).min(ZERO_PADDING_MAX - 1)
 }
 
-/// YCSB's hash of a number: 64-bit FNV over its eight octets, lowest first, each xor-ed in before the
-/// multiplication, and the absolute value of the signed result.
+/// YCSB's hash of a number: 64-bit FNV over its eight bytes, lowest first, each xor-ed in before
+/// the multiplication; then the absolute value of the signed result.
 pub fn fnv_hash(number: u64) -> u64 {
     const OFFSET_BASIS: u64 = 0xCBF2_9CE4_8422_2325;
     const PRIME: u64 = 1_099_511_628_211;

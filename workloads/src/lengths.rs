@@ -3,49 +3,145 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::distributions::{GrayZipfian, YCSB_THETA};
+use crate::distributions::{GrayZipfian, TrueZipf, YCSB_THETA};
+use crate::laws::Law;
 use crate::seed::Generator;
 
+/// A size: constant, or drawn from a range.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "a number, or a table { min, max, distribution }"
+)]
+pub enum Length {
+    /// Always this size.
+    Constant(u64),
+    /// Drawn for each value.
+    Range(LengthRange),
+}
+
+/// The range of a size.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LengthRange {
+    /// The smallest size.
+    pub min: u64,
+    /// The largest size, at least `min`.
+    pub max: u64,
+    /// How sizes spread between them. Default uniform.
+    #[serde(default)]
+    pub distribution: LengthDistribution,
+}
+
 /// How lengths spread over their range.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+///
+/// Draws of the laws with parameters are rounded; those below the range count as its smallest
+/// length, those above as its largest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LengthDistribution {
     /// Every length is equally likely.
     #[default]
     Uniform,
-    /// Short ones are likelier: YCSB's zipfian over the lengths, shortest first.
+    /// Short lengths are likelier: YCSB's zipfian over the lengths, the shortest first.
     Zipfian,
+    /// Zipf's law over the lengths, exact, the shortest first.
+    Zipf {
+        /// The skew (above 0, at most 10).
+        theta: f64,
+    },
+    /// The logarithm of a length is normal: many small values and few large ones.
+    Lognormal {
+        /// Half of the lengths are below (above 0).
+        median: f64,
+        /// The standard deviation of the natural logarithm (above 0, at most 10).
+        sigma: f64,
+    },
+    /// A power law: the tail that key-value sizes in production often have.
+    Pareto {
+        /// The smallest length drawn (above 0).
+        scale: f64,
+        /// The tail's exponent: the smaller, the heavier (above 0, at most 1000).
+        shape: f64,
+    },
+    /// Gamma: a hump with an exponential tail.
+    Gamma {
+        /// The coefficient of variation is 1 / sqrt(shape) (above 0, at most 1000).
+        shape: f64,
+        /// The mean is shape * scale (above 0).
+        scale: f64,
+    },
+    /// Weibull: exponential at shape 1, heavier below, narrower above.
+    Weibull {
+        /// The exponent (above 0, at most 1000).
+        shape: f64,
+        /// About 63 % of the lengths are below (above 0).
+        scale: f64,
+    },
 }
 
-/// A sampler of lengths in `min..=max`.
+/// Draws lengths in `min..=max`.
+///
+/// ```
+/// use aura_workloads::{LengthDistribution, Lengths, Seed};
+///
+/// let law = LengthDistribution::Lognormal { median: 400.0, sigma: 1.0 };
+/// let mut lengths = Lengths::new(1, 65_536, law);
+/// let mut generator = Seed(7).child("value").generator();
+/// let small = (0..10_000).filter(|_| lengths.draw(&mut generator) < 400).count();
+/// assert!((4_800..5_200).contains(&small));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Lengths {
     min: u64,
     span: u64,
-    zipfian: Option<GrayZipfian>,
+    law: Spread,
+}
+
+#[derive(Clone, Debug)]
+enum Spread {
+    Uniform,
+    Zipfian(GrayZipfian),
+    Zipf(TrueZipf),
+    /// `None` where the parameters are out of range.
+    Law(Option<Law>),
 }
 
 impl Lengths {
-    /// Lengths from `min` to `max`, both included; a `max` below `min` counts as `min`.
+    /// Lengths from `min` to `max`, both included. A `max` below `min` counts as `min`. A law whose
+    /// parameters are out of range draws `min` only.
     pub fn new(min: u64, max: u64, distribution: LengthDistribution) -> Self {
         let span = max.saturating_sub(min) + 1;
-        let zipfian = match distribution {
-            LengthDistribution::Uniform => None,
-            LengthDistribution::Zipfian => Some(GrayZipfian::new(span, YCSB_THETA)),
+        let law = match distribution {
+            LengthDistribution::Uniform => Spread::Uniform,
+            LengthDistribution::Zipfian => Spread::Zipfian(GrayZipfian::new(span, YCSB_THETA)),
+            LengthDistribution::Zipf { theta } => Spread::Zipf(TrueZipf::new(span, theta)),
+            LengthDistribution::Lognormal { median, sigma } => {
+                Spread::Law(Law::lognormal(median, sigma))
+            }
+            LengthDistribution::Pareto { scale, shape } => Spread::Law(Law::pareto(scale, shape)),
+            LengthDistribution::Gamma { shape, scale } => Spread::Law(Law::gamma(shape, scale)),
+            LengthDistribution::Weibull { shape, scale } => Spread::Law(Law::weibull(shape, scale)),
         };
-        Self { min, span, zipfian }
+        Self { min, span, law }
     }
 
-    /// One length. A constant one costs no draw.
+    /// One length. If there is only one, nothing is drawn from `generator`.
     pub fn draw(&mut self, generator: &mut Generator) -> u64 {
         if self.span == 1 {
             return self.min;
         }
-        let above = match &mut self.zipfian {
-            None => generator.below(self.span),
-            Some(zipfian) => zipfian.draw(generator),
-        };
-        self.min + above
+        match &mut self.law {
+            Spread::Uniform => self.min + generator.below(self.span),
+            Spread::Zipfian(zipfian) => self.min + zipfian.draw(generator),
+            Spread::Zipf(zipf) => self.min + zipf.draw(generator),
+            Spread::Law(None) => self.min,
+            Spread::Law(Some(law)) => {
+                // The cast saturates.
+                let drawn = libm::round(law.draw(generator)) as u64;
+                drawn.clamp(self.min, self.min + (self.span - 1))
+            }
+        }
     }
 }
 
@@ -75,9 +171,39 @@ mod tests {
             zipfian[0] > 3000 && zipfian[9] > 100 && zipfian[9] < 500,
             "{zipfian:?}"
         );
+        // The probability of the shortest of ten is 1 / (1 + 1/2 + ... + 1/10) = 0.341.
+        let zipf = counts(LengthDistribution::Zipf { theta: 1.0 });
+        assert!(zipf[0].abs_diff(3410) < 200, "{zipf:?}");
         assert_eq!(
             Lengths::new(8, 8, LengthDistribution::Zipfian).draw(&mut generator),
             8
         );
+    }
+
+    #[test]
+    fn a_law_is_cut_to_its_range() {
+        let mut generator = Seed(4).generator();
+        let law = LengthDistribution::Pareto {
+            scale: 10.0,
+            shape: 0.5,
+        };
+        let mut lengths = Lengths::new(20, 1000, law);
+        let drawn: Vec<u64> = (0..10_000).map(|_| lengths.draw(&mut generator)).collect();
+        // 1 - (10 / 20.5)^0.5 = 30 % lie below 20.5, and (10 / 999.5)^0.5 = 10 % above 999.5.
+        let least = drawn.iter().filter(|length| **length == 20).count();
+        let most = drawn.iter().filter(|length| **length == 1000).count();
+        assert!(least.abs_diff(3016) < 200, "{least}");
+        assert!(most.abs_diff(1000) < 200, "{most}");
+        assert!(drawn.iter().all(|length| (20..=1000).contains(length)));
+    }
+
+    #[test]
+    fn parameters_out_of_range_draw_the_smallest_length() {
+        let mut generator = Seed(5).generator();
+        let law = LengthDistribution::Gamma {
+            shape: -1.0,
+            scale: 1.0,
+        };
+        assert_eq!(Lengths::new(5, 9, law).draw(&mut generator), 5);
     }
 }

@@ -1,10 +1,10 @@
-//! Streams of storage operations from a seed, and traces of cache requests.
+//! Streams of storage operations from a seed, traces of cache requests, and sets of keys.
 //!
 //! ```text
-//!   WorkloadConfig --resolve()--> Workload --> load phase: inserts every record, split between the clients
+//!   WorkloadConfig --resolve()--> Workload --> load phase: inserts every record, split by client
 //!   (what a user writes)          |
-//!                                 +----------> phases: warm-up, then one or more with a mix and a distribution each
-//!                                                |
+//!                                 +----------> phases: warm-up, then one or more, each with a mix
+//!                                                |     and a distribution
 //!                       phase.stream(client, seed)      phase.schedule(client, seed)
 //!                                |                                |
 //!                            OpStream                         Schedule
@@ -13,25 +13,36 @@
 //!            Op { key and value borrowed from the stream's buffers }
 //! ```
 //!
-//! An operation of a stream is made by asking, in this order: the [`Mix`] (which kind?), the
+//! To make an operation, a stream asks in this order: the [`Mix`] (which kind?), the
 //! [`Distribution`] (which key number?), the [`KeySpace`] (how is it spelt?), and for writes the
 //! value size and [`values`] (which bytes?). Each question draws from a generator of its own, whose
-//! seed is derived by name from the root seed, so that no answer shifts another.
+//! seed is derived by name from the root seed, so that no answer changes another.
 //!
-//! What clients share is one [`Acknowledged`] counter: it hands out numbers of new keys and says up
-//! to which number every insert has been acknowledged. Nothing here reads a file or a clock, or
-//! starts a thread.
+//! Clients share one [`Acknowledged`] counter. It hands out the numbers of new keys, and says up to
+//! which number every insert has been acknowledged. Nothing here reads a file or a clock, or starts
+//! a thread.
 //!
-//! Recorded requests to caches, in this and other projects' formats, are [`trace`].
+//! # What to read first
+//!
+//! 1. `config.rs`: what a user may write. `resolve.rs`: defaults and checks.
+//! 2. `stream.rs`: how an operation is made. `distributions/`: which key; `lengths.rs`: which size;
+//!    `pacing.rs`: when.
+//! 3. `seed.rs`: why the same seed gives the same operations everywhere.
+//! 4. [`trace`]: recorded requests to caches, in this and other projects' formats, one file a
+//!    format. [`keyset`]: sets of keys to build an index on.
+//!
+//! # A YCSB stream
 //!
 //! ```
 //! use aura_workloads::{Acknowledged, Op, Preset, Seed, WorkloadConfig};
 //!
-//! let workload = WorkloadConfig { preset: Some(Preset::YcsbD), ..Default::default() }.resolve()?;
+//! let config = WorkloadConfig { preset: Some(Preset::YcsbD), ..Default::default() };
+//! let workload = config.resolve()?;
 //! let acknowledged = Acknowledged::new(workload.records);
 //! for phase in &workload.phases {
 //!     let mut stream = phase.stream(0, Seed(7));
 //!     while let Some(op) = stream.next(&acknowledged) {
+//!         // Carry out the operation here. An insert that is done must be acknowledged.
 //!         if let Op::Insert { key, .. } = op {
 //!             acknowledged.acknowledge(key.number);
 //!         }
@@ -39,6 +50,14 @@
 //! }
 //! # Ok::<(), aura_workloads::ConfigError>(())
 //! ```
+//!
+//! # Adding a distribution
+//!
+//! Of keys: a variant of [`Distribution`], its check in `resolve.rs`, its draw in
+//! `distributions/mod.rs`, and an entry in `registry.rs`. Of lengths or arrivals: a variant of
+//! [`LengthDistribution`] or [`Load`], its law in `laws.rs` if rand_distr has it, its check, its
+//! entry, and golden draws in `tests/laws.rs`. The registry's tests fail until the listing is
+//! complete.
 
 mod config;
 mod preset;
@@ -46,13 +65,15 @@ mod registry;
 mod resolve;
 
 mod phase;
-
-mod op;
 mod stream;
+
+mod mix;
+mod op;
 
 mod acknowledged;
 mod distributions;
 mod keys;
+mod laws;
 mod lengths;
 mod pacing;
 mod seed;
@@ -63,18 +84,18 @@ pub mod keyset;
 pub mod trace;
 
 pub use acknowledged::Acknowledged;
-pub use config::{
-    Direction, Distribution, Drift, Length, LengthRange, Load, Mix, PhaseConfig, ScanConfig,
-    ValueConfig, WorkloadConfig,
+pub use config::{PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig};
+pub use distributions::{
+    Distribution, Drift, GrayZipfian, KeyChooser, KeyNumbers, Permutation, TrueZipf,
 };
-pub use distributions::{GrayZipfian, KeyChooser, Permutation, TrueZipf};
 pub use keys::{KeyOrder, KeySpace, fnv_hash};
-pub use lengths::{LengthDistribution, Lengths};
-pub use op::{KeyRef, Op, OpKind};
-pub use pacing::Schedule;
+pub use lengths::{Length, LengthDistribution, LengthRange, Lengths};
+pub use mix::Mix;
+pub use op::{Direction, KeyRef, Op, OpKind};
+pub use pacing::{Load, Schedule};
 pub use phase::{Phase, PhaseKind, Workload};
 pub use preset::Preset;
-pub use registry::{Listed, Parameter, distributions, presets};
+pub use registry::{Listed, Parameter, REQUIRED, arrivals, distributions, lengths, presets};
 pub use resolve::ConfigError;
 pub use seed::{Generator, Seed};
 pub use stream::OpStream;

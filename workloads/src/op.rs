@@ -1,6 +1,7 @@
-//! What a stream yields: one operation, borrowing its bytes from the stream.
+//! Operations, as streams yield them. Their bytes are borrowed from the stream.
 
-use crate::config::Direction;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The kinds of operation, in the order in which a mix lists them.
 #[derive(
@@ -12,9 +13,9 @@ pub enum OpKind {
     Read,
     /// Put a new value for a chosen key.
     Update,
-    /// Put a key that was never there.
+    /// Put a new key.
     Insert,
-    /// Read some records in key order from a chosen key.
+    /// Read some records in key order, from a chosen key on.
     Scan,
     /// Get a key, then put a new value for it; timed as one operation.
     ReadModifyWrite,
@@ -46,16 +47,27 @@ impl OpKind {
     }
 }
 
-/// A key, as a number of the workload and as the bytes that the engine is given.
+/// The direction of a scan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// To larger keys.
+    #[default]
+    Forward,
+    /// To smaller keys.
+    Reverse,
+}
+
+/// A key: its number in the workload, and the bytes that the engine gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyRef<'a> {
-    /// Records are numbered from 0 in the order of their insertion.
+    /// Records are numbered from 0, in the order of their insertion.
     pub number: u64,
     /// The number as [`KeySpace`](crate::KeySpace) spells it.
     pub bytes: &'a [u8],
 }
 
-/// One operation; its bytes live until the stream is asked for the next.
+/// One operation. Its bytes live until the stream is asked for the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op<'a> {
     /// Get `key`.
@@ -70,20 +82,20 @@ pub enum Op<'a> {
         /// Its new value.
         value: &'a [u8],
     },
-    /// Put a new key. The caller acknowledges the number when the write has been acknowledged.
+    /// Put a new key. The caller acknowledges the key's number when the write is acknowledged.
     Insert {
         /// The new key.
         key: KeyRef<'a>,
         /// Its value.
         value: &'a [u8],
     },
-    /// Read `length` records (or to the end), starting at `key`.
+    /// Read up to `length` records, starting at `key`.
     Scan {
-        /// Where to start, inclusive.
+        /// Where to start (inclusive).
         key: KeyRef<'a>,
-        /// How many records, at least 1.
+        /// The most records to read (at least 1).
         length: u32,
-        /// Which way.
+        /// The direction.
         direction: Direction,
     },
     /// Get `key`, then put `value` for it.
@@ -113,7 +125,7 @@ impl<'a> Op<'a> {
         }
     }
 
-    /// The key it touches, or a scan's first.
+    /// The key it touches; the first key of a scan.
     pub fn key(&self) -> KeyRef<'a> {
         match *self {
             Self::Read { key }

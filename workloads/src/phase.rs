@@ -1,26 +1,27 @@
-//! A workload with nothing left open: what the trial loop runs.
+//! A workload with every setting decided: what a trial runs.
 
 use serde::Serialize;
 
-use crate::config::{Distribution, Load, Mix, ScanConfig, ValueConfig};
+use crate::config::{ScanConfig, ValueConfig};
+use crate::distributions::{Distribution, KeyChooser, KeyNumbers};
 use crate::keys::KeySpace;
-use crate::pacing::Schedule;
+use crate::mix::Mix;
+use crate::pacing::{Load, Schedule};
 use crate::preset::Preset;
 use crate::seed::Seed;
-use crate::stream::OpStream;
 
-/// A resolved workload.
+/// A resolved workload: a load phase, then phases of operations.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Workload {
     /// The preset it began with.
     pub preset: Option<Preset>,
-    /// How many records the load phase inserts.
+    /// Records that the load phase inserts.
     pub records: u64,
-    /// How many clients each phase has.
+    /// Clients of each phase.
     pub clients: u32,
     /// Inserts every record once, in the order of key numbers.
     pub load: Phase,
-    /// What follows, in order: the warm-up if there is one, then the phases.
+    /// The phases after it, in order: the warm-up if there is one, then the measured phases.
     pub phases: Vec<Phase>,
 }
 
@@ -28,11 +29,11 @@ pub struct Workload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PhaseKind {
-    /// Fills the database; a number of each record, no distribution.
+    /// Fills the database: inserts each record number, without a distribution.
     Load,
-    /// Like the first phase, but not measured.
+    /// Does the operations of the first phase, but is not measured.
     WarmUp,
-    /// Measured.
+    /// Is measured.
     Run,
 }
 
@@ -45,15 +46,15 @@ pub struct Phase {
     pub kind: PhaseKind,
     /// Operations of all clients together.
     pub operations: u64,
-    /// How many clients share them.
+    /// Clients that share them.
     pub clients: u32,
     /// Shares of the kinds of operation; their sum is positive.
     pub mix: Mix,
-    /// Which keys are asked for.
+    /// Which keys are requested.
     pub distribution: Distribution,
-    /// How long scans are, and which way they go.
+    /// How long scans are, and in which direction they go.
     pub scan: ScanConfig,
-    /// What values look like.
+    /// Size and compressibility of values.
     pub value: ValueConfig,
     /// When operations start.
     pub load: Load,
@@ -61,14 +62,14 @@ pub struct Phase {
     pub key: KeySpace,
     /// Records loaded before the phases.
     pub records: u64,
-    /// Key numbers that the zipfian distributions draw from: the records, and room for twice the inserts
-    /// expected in all phases. Fixed, so that inserts do not move the hot keys; numbers not yet
-    /// acknowledged are redrawn. (YCSB's rule.)
+    /// Key numbers that the zipfian distributions draw from: the records, and room for twice the
+    /// inserts expected in all phases. The number is fixed, so that inserts do not move the hot
+    /// keys; numbers not yet acknowledged are drawn again. This is YCSB's rule.
     pub key_range: u64,
 }
 
 impl Phase {
-    /// How many operations `client` does; 0 for one that does not exist.
+    /// Operations of `client`; 0 for a client that does not exist.
     pub fn operations_of(&self, client: u32) -> u64 {
         let clients = u64::from(self.clients.max(1));
         let extra = u64::from(u64::from(client) < self.operations % clients);
@@ -79,27 +80,32 @@ impl Phase {
         }
     }
 
-    /// The first record that `client` loads; its records are contiguous, those of the next client follow.
+    /// The first record that `client` loads. Its records are contiguous; those of the next client
+    /// follow.
     pub(crate) fn load_start(&self, client: u32) -> u64 {
         let clients = u64::from(self.clients.max(1));
         let before = u64::from(client);
         before * (self.operations / clients) + before.min(self.operations % clients)
     }
 
-    /// The operations of `client` (counted from 0), the same for the same root seed as long as inserts
-    /// are acknowledged in the same order.
-    pub fn stream(&self, client: u32, root: Seed) -> OpStream {
-        OpStream::new(self, client, root)
+    /// Chooses the keys of `client`, counted from 0.
+    pub fn key_chooser(&self, client: u32, root: Seed) -> KeyChooser {
+        let keys = KeyNumbers {
+            records: self.records,
+            key_range: self.key_range,
+            clients: self.clients,
+        };
+        KeyChooser::new(self.distribution, keys, client, root)
     }
 
-    /// When the operations of `client` are meant to start, in nanoseconds since the phase began; `None` in
-    /// a closed loop.
+    /// When the operations of `client` are meant to start, in nanoseconds since the phase began;
+    /// `None` in a closed loop.
     pub fn schedule(&self, client: u32, root: Seed) -> Option<Schedule> {
         let seed = self.client_seed(client, root).child("arrival");
         Schedule::new(self.load, client, self.clients, seed)
     }
 
-    /// The node of the seed tree under which all purposes of one client lie.
+    /// The node of the seed tree above all seeds of one client.
     pub(crate) fn client_seed(&self, client: u32, root: Seed) -> Seed {
         root.child("phase")
             .child(&self.name)

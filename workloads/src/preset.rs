@@ -1,13 +1,15 @@
 //! The six core workloads of YCSB.
 //!
-//! Source: YCSB `workloads/workloada` to `workloadf`. All insert in hashed key order; records, operations
-//! and the value size (YCSB: 1000, 1000, ten fields of 100 bytes) are the config's defaults. YCSB's updates
-//! write one of the ten fields; a key-value engine has no fields, and an update writes the whole value.
+//! Source: YCSB `workloads/workloada` to `workloadf`. All insert in hashed key order. Records,
+//! operations and the value size (YCSB: 1000, 1000, ten fields of 100 bytes) are the config's
+//! defaults. YCSB's updates write one of the ten fields. A key-value engine has no fields, so an
+//! update writes the whole value.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Distribution, Mix};
+use crate::distributions::Distribution;
+use crate::mix::Mix;
 
 /// A named mix and distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -50,7 +52,7 @@ impl Preset {
         }
     }
 
-    /// One line: what it does, and the story YCSB tells of it.
+    /// One line: what it does, and the application that YCSB has in mind.
     pub fn about(self) -> &'static str {
         match self {
             Self::YcsbA => "50 % reads, 50 % updates, ycsb-zipfian (session store)",
@@ -97,7 +99,7 @@ impl Preset {
         }
     }
 
-    /// Which keys it asks for.
+    /// Which keys it requests.
     pub fn distribution(self) -> Distribution {
         match self {
             Self::YcsbD => Distribution::Latest {},

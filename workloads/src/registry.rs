@@ -1,4 +1,4 @@
-//! What there is, as plain data: for listings, error messages and documentation.
+//! The names that a config may use, as plain data: for listings, error messages and documentation.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::preset::Preset;
 pub struct Listed {
     /// The name.
     pub name: &'static str,
-    /// One line.
+    /// One line: what it means.
     pub about: &'static str,
     /// What can be set.
     pub parameters: &'static [Parameter],
@@ -20,57 +20,75 @@ pub struct Listed {
 pub struct Parameter {
     /// The key.
     pub name: &'static str,
-    /// Its default, as it is written in a config.
+    /// Its default as a config would write it, or [`REQUIRED`].
     pub default: &'static str,
     /// What it means, and its range.
     pub about: &'static str,
 }
 
-/// The workload presets.
+/// Stands for the default of a parameter that a config must set.
+pub const REQUIRED: &str = "required";
+
+/// The workload presets: `preset = "ycsb-a"`.
+///
+/// ```
+/// let presets = aura_workloads::presets();
+/// assert_eq!(presets[0].name, "ycsb-a");
+/// ```
 pub fn presets() -> Vec<Listed> {
-    let listed = |preset: Preset| Listed {
-        name: preset.name(),
-        about: preset.about(),
-        parameters: &[],
-    };
-    Preset::ALL.into_iter().map(listed).collect()
+    let mut listed = Vec::new();
+    for preset in Preset::ALL {
+        listed.push(Listed {
+            name: preset.name(),
+            about: preset.about(),
+            parameters: &[],
+        });
+    }
+    listed
 }
 
-/// The key distributions.
+/// The key distributions: `distribution = { kind = "zipfian", theta = 0.9 }`.
 pub fn distributions() -> &'static [Listed] {
     DISTRIBUTIONS
+}
+
+/// The distributions of lengths over a range: `value.bytes = { min = 1, max = 65536, distribution =
+/// { lognormal = { median = 400, sigma = 1.0 } } }`, and `scan.length_distribution`.
+pub fn lengths() -> &'static [Listed] {
+    LENGTHS
+}
+
+/// The arrivals: `load = { arrival = "gamma", rate = 1000, shape = 0.5 }`.
+pub fn arrivals() -> &'static [Listed] {
+    ARRIVALS
 }
 
 const DISTRIBUTIONS: &[Listed] = &[
     Listed {
         name: "uniform",
-        about: "every loaded record alike",
+        about: "every loaded record is equally likely",
         parameters: &[],
     },
     Listed {
         name: "zipfian",
         about: "Zipf's law over the keys, exact (rejection-inversion)",
         parameters: &[
-            Parameter {
-                name: "theta",
-                default: "0.99",
-                about: "skew, in (0, 2)",
-            },
-            Parameter {
-                name: "permute",
-                default: "true",
-                about: "scatter the hot keys by a seeded permutation",
-            },
-            Parameter {
-                name: "scatter",
-                default: "0",
-                about: "which permutation: another number, other hot keys",
-            },
+            parameter("theta", "0.99", "skew, in (0, 2)"),
+            parameter(
+                "permute",
+                "true",
+                "scatter the hot keys by a seeded permutation",
+            ),
+            parameter(
+                "scatter",
+                "0",
+                "which permutation: another number, other hot keys",
+            ),
         ],
     },
     Listed {
         name: "ycsb-zipfian",
-        about: "what YCSB calls zipfian: 10^10 virtual items folded by a hash; less skewed on few keys",
+        about: "YCSB's zipfian: 10^10 virtual items folded by a hash; less skewed on few keys",
         parameters: &[],
     },
     Listed {
@@ -82,37 +100,33 @@ const DISTRIBUTIONS: &[Listed] = &[
         name: "hotspot",
         about: "a share of the operations on a share of the records; the hot set may move",
         parameters: &[
-            Parameter {
-                name: "data_fraction",
-                default: "0.2",
-                about: "hot records, in [0, 1]",
-            },
-            Parameter {
-                name: "operation_fraction",
-                default: "0.8",
-                about: "operations on hot records, in [0, 1]",
-            },
-            Parameter {
-                name: "drift",
-                default: "null",
-                about: "{ fraction, every_operations }: how far the hot set moves, and how often",
-            },
+            parameter("data_fraction", "0.2", "hot records, in [0, 1]"),
+            parameter(
+                "operation_fraction",
+                "0.8",
+                "operations on hot records, in [0, 1]",
+            ),
+            parameter(
+                "drift",
+                "null",
+                "{ fraction, every_operations }: how far the hot set moves, and how often",
+            ),
         ],
     },
     Listed {
         name: "exponential",
         about: "newer keys are likelier, exponentially",
         parameters: &[
-            Parameter {
-                name: "percentile",
-                default: "95.0",
-                about: "draws, in %, that fall on the newest part, in [1, 100)",
-            },
-            Parameter {
-                name: "fraction",
-                default: "0.8571428571",
-                about: "the newest part, as a share of the records, in (0, 1]",
-            },
+            parameter(
+                "percentile",
+                "95.0",
+                "draws, in %, that fall on the newest part, in [1, 100)",
+            ),
+            parameter(
+                "fraction",
+                "0.8571428571",
+                "the newest part, as a share of the records, in (0, 1]",
+            ),
         ],
     },
     Listed {
@@ -122,6 +136,130 @@ const DISTRIBUTIONS: &[Listed] = &[
     },
 ];
 
+const LENGTHS: &[Listed] = &[
+    Listed {
+        name: "uniform",
+        about: "every length of the range is equally likely",
+        parameters: &[],
+    },
+    Listed {
+        name: "zipfian",
+        about: "YCSB's zipfian over the lengths, the shortest first",
+        parameters: &[],
+    },
+    Listed {
+        name: "zipf",
+        about: "Zipf's law over the lengths, exact, the shortest first",
+        parameters: &[parameter("theta", REQUIRED, "skew, above 0, at most 10")],
+    },
+    Listed {
+        name: "lognormal",
+        about: "many short lengths and few long ones",
+        parameters: &[
+            parameter("median", REQUIRED, "half of the lengths are below; above 0"),
+            parameter(
+                "sigma",
+                REQUIRED,
+                "standard deviation of the natural logarithm; above 0, at most 10",
+            ),
+        ],
+    },
+    Listed {
+        name: "pareto",
+        about: "a power law with a heavy tail",
+        parameters: &[
+            parameter("scale", REQUIRED, "the smallest length drawn; above 0"),
+            parameter(
+                "shape",
+                REQUIRED,
+                "the tail's exponent; above 0, at most 1000",
+            ),
+        ],
+    },
+    Listed {
+        name: "gamma",
+        about: "a hump with an exponential tail; the mean is shape * scale",
+        parameters: &[
+            parameter("shape", REQUIRED, "above 0, at most 1000"),
+            parameter("scale", REQUIRED, "above 0"),
+        ],
+    },
+    Listed {
+        name: "weibull",
+        about: "exponential at shape 1, heavier below, narrower above",
+        parameters: &[
+            parameter("shape", REQUIRED, "above 0, at most 1000"),
+            parameter(
+                "scale",
+                REQUIRED,
+                "about 63 % of the lengths are below; above 0",
+            ),
+        ],
+    },
+];
+
+const RATE: Parameter = parameter(
+    "rate",
+    REQUIRED,
+    "operations a second on average, all clients together; above 0, at most 1e9",
+);
+
+const ARRIVALS: &[Listed] = &[
+    Listed {
+        name: "closed",
+        about: "closed loop: when the client's previous operation has ended",
+        parameters: &[],
+    },
+    Listed {
+        name: "constant",
+        about: "open loop, evenly spaced",
+        parameters: &[RATE],
+    },
+    Listed {
+        name: "poisson",
+        about: "open loop, a Poisson process",
+        parameters: &[RATE],
+    },
+    Listed {
+        name: "gamma",
+        about: "open loop with gamma gaps: bursts if shape is below 1",
+        parameters: &[RATE, parameter("shape", REQUIRED, "0.01 to 1000")],
+    },
+    Listed {
+        name: "weibull",
+        about: "open loop with Weibull gaps: bursts if shape is below 1",
+        parameters: &[RATE, parameter("shape", REQUIRED, "0.1 to 1000")],
+    },
+    Listed {
+        name: "lognormal",
+        about: "open loop with lognormal gaps",
+        parameters: &[
+            RATE,
+            parameter(
+                "sigma",
+                REQUIRED,
+                "standard deviation of the gaps' natural logarithm, 0.01 to 4",
+            ),
+        ],
+    },
+    Listed {
+        name: "pareto",
+        about: "open loop with Pareto gaps: long silences between bursts",
+        parameters: &[
+            RATE,
+            parameter("shape", REQUIRED, "the tail's exponent, 1.01 to 1000"),
+        ],
+    },
+];
+
+const fn parameter(name: &'static str, default: &'static str, about: &'static str) -> Parameter {
+    Parameter {
+        name,
+        default,
+        about,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -129,9 +267,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::config::Distribution;
+    use crate::distributions::Distribution;
+    use crate::lengths::LengthDistribution;
+    use crate::pacing::Load;
 
-    /// The listing and the config cannot disagree: each name parses, and has these defaults and no others.
+    /// The listing and the config cannot disagree: each name parses, and has these defaults and no
+    /// others.
     #[test]
     fn listings_are_what_configs_accept() {
         for listed in distributions() {
@@ -160,5 +301,54 @@ mod tests {
         for preset in Preset::ALL {
             assert_eq!(serde_json::to_value(preset).unwrap(), json!(preset.name()));
         }
+    }
+
+    /// A value for every parameter of `listed`, all of them required.
+    fn ones(listed: &Listed) -> serde_json::Map<String, Value> {
+        let mut values = serde_json::Map::new();
+        for parameter in listed.parameters {
+            assert_eq!(parameter.default, REQUIRED, "{}", listed.name);
+            values.insert(parameter.name.to_owned(), json!(1.0));
+        }
+        values
+    }
+
+    fn alternatives<T: schemars::JsonSchema>() -> usize {
+        let schema = serde_json::to_value(schemars::schema_for!(T)).unwrap();
+        let alternatives = schema["oneOf"].as_array().expect("an enum");
+        // The schema puts variants without fields together, or has one constant for each.
+        alternatives
+            .iter()
+            .map(|one| one["enum"].as_array().map_or(1, Vec::len))
+            .sum()
+    }
+
+    #[test]
+    fn listed_lengths_are_what_configs_accept() {
+        for listed in lengths() {
+            let parameters = ones(listed);
+            let written = if parameters.is_empty() {
+                json!(listed.name)
+            } else {
+                json!({ listed.name: parameters })
+            };
+            let parsed: LengthDistribution = serde_json::from_value(written.clone()).unwrap();
+            assert_eq!(serde_json::to_value(parsed).unwrap(), written);
+        }
+        assert_eq!(alternatives::<LengthDistribution>(), lengths().len());
+    }
+
+    #[test]
+    fn listed_arrivals_are_what_configs_accept() {
+        for listed in arrivals() {
+            let mut written = ones(listed);
+            written.insert("arrival".to_owned(), json!(listed.name));
+            let parsed: Load = serde_json::from_value(Value::Object(written.clone())).unwrap();
+            assert_eq!(
+                serde_json::to_value(parsed).unwrap(),
+                Value::Object(written)
+            );
+        }
+        assert_eq!(alternatives::<Load>(), arrivals().len());
     }
 }

@@ -1,13 +1,14 @@
-//! From what was written to what will run: presets and defaults filled in, every value checked.
+//! From what was written to what will run: fills in presets and defaults, and checks every value.
 //!
-//! An error names the key as it stands in the config, what it was, and what it may be.
+//! An error names the key as it stands in the config, its value, and the values allowed.
 
-use crate::config::{
-    Distribution, Drift, Length, Load, Mix, PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig,
-};
-use crate::distributions::hot_records;
+use crate::config::{PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig};
+use crate::distributions::{Distribution, Drift, hot_records};
 use crate::keys::ZERO_PADDING_MAX;
+use crate::lengths::{Length, LengthDistribution};
+use crate::mix::Mix;
 use crate::op::OpKind;
+use crate::pacing::Load;
 use crate::phase::{Phase, PhaseKind, Workload};
 
 /// Why a workload config cannot be run. Keys are relative to the workload's table.
@@ -18,13 +19,13 @@ pub enum ConfigError {
     OutOfRange {
         /// The path of the key, for example `phases[1].distribution.theta`.
         key: String,
-        /// What it was.
+        /// Its value.
         value: String,
-        /// What it may be.
+        /// The values allowed.
         allowed: String,
     },
-    /// A phase's name is taken by another phase or by the harness; seeds are derived from names, so two
-    /// phases of one name would ask for the same keys.
+    /// Another phase, or the harness, has this name. Seeds are derived from names, so two phases of
+    /// one name would request the same keys.
     #[error("{key} = \"{name}\": the name is already taken; names of phases are unique")]
     NameTaken {
         /// The path of the key.
@@ -36,21 +37,23 @@ pub enum ConfigError {
 
 const RECORDS_DEFAULT: u64 = 1000;
 const OPERATIONS_DEFAULT: u64 = 1000;
-/// Far beyond any run, and small enough for exact sums in 64 bits and in `f64`.
+/// Beyond any workload, and small enough for exact sums in 64 bits and in `f64`.
 const COUNT_MAX: u64 = 1_000_000_000_000;
 const CLIENTS_MAX: u32 = 65_536;
 const PREFIX_BYTES_MAX: usize = 1024;
 const VALUE_BYTES_MAX: u64 = 256 << 20;
 const RATE_MAX: f64 = 1e9;
+/// The largest median or scale of a law of lengths.
+const LENGTH_MAX: f64 = 1e12;
 const LOAD_NAME: &str = "load";
 const WARM_UP_NAME: &str = "warm-up";
 const RUN_NAME: &str = "run";
 
 impl WorkloadConfig {
-    /// The workload this config describes.
+    /// Fills in what this config leaves out.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first value that cannot be.
+    /// [`ConfigError`] for the first value that is not allowed.
     pub fn resolve(&self) -> Result<Workload, ConfigError> {
         let records = self.records.unwrap_or(RECORDS_DEFAULT);
         let clients = self.clients.unwrap_or(1);
@@ -177,7 +180,7 @@ fn room_for_inserts(phase: &Phase) -> u64 {
     (phase.operations as f64 * phase.mix.probability(OpKind::Insert) * 2.0) as u64
 }
 
-/// `base` with what `config` gives instead; `path` is where `config` stands.
+/// `base` with the settings of `config`, which stands at `path`.
 fn varied(base: &Phase, config: &PhaseConfig, path: &str) -> Result<Phase, ConfigError> {
     let phase = Phase {
         name: config.name.clone(),
@@ -197,15 +200,7 @@ fn varied(base: &Phase, config: &PhaseConfig, path: &str) -> Result<Phase, Confi
     )?;
     check_scan(&format!("{path}scan"), phase.scan)?;
     check_value(&format!("{path}value"), phase.value)?;
-    if let Load::Constant { rate } | Load::Poisson { rate } = phase.load {
-        let key = format!("{path}load.rate");
-        require(
-            rate > 0.0 && rate <= RATE_MAX,
-            &key,
-            rate,
-            "above 0 and at most 1e9",
-        )?;
-    }
+    check_load(&format!("{path}load"), phase.load)?;
     Ok(phase)
 }
 
@@ -280,7 +275,55 @@ fn check_distribution(
     }
 }
 
-/// Both parts must hold a record if operations go there: YCSB divides by zero here.
+fn check_load(key: &str, load: Load) -> Result<(), ConfigError> {
+    if let Some(rate) = load.rate() {
+        let inside = rate > 0.0 && rate <= RATE_MAX;
+        require(
+            inside,
+            &format!("{key}.rate"),
+            rate,
+            "above 0 and at most 1e9",
+        )?;
+    }
+    match load {
+        Load::Closed {} | Load::Constant { .. } | Load::Poisson { .. } => Ok(()),
+        Load::Gamma { shape, .. } => check(&format!("{key}.shape"), shape, 0.01, 1000.0),
+        Load::Weibull { shape, .. } => check(&format!("{key}.shape"), shape, 0.1, 1000.0),
+        Load::Lognormal { sigma, .. } => check(&format!("{key}.sigma"), sigma, 0.01, 4.0),
+        Load::Pareto { shape, .. } => check(&format!("{key}.shape"), shape, 1.01, 1000.0),
+    }
+}
+
+/// Checks the parameters of a law of lengths.
+fn check_lengths(key: &str, distribution: LengthDistribution) -> Result<(), ConfigError> {
+    let positive = |name: &str, value: f64, max: f64| {
+        let inside = value > 0.0 && value <= max;
+        let allowed = format!("above 0 and at most {max}");
+        require(inside, &format!("{key}.{name}"), value, &allowed)
+    };
+    match distribution {
+        LengthDistribution::Uniform | LengthDistribution::Zipfian => Ok(()),
+        LengthDistribution::Zipf { theta } => positive("zipf.theta", theta, 10.0),
+        LengthDistribution::Lognormal { median, sigma } => {
+            positive("lognormal.median", median, LENGTH_MAX)?;
+            positive("lognormal.sigma", sigma, 10.0)
+        }
+        LengthDistribution::Pareto { scale, shape } => {
+            positive("pareto.scale", scale, LENGTH_MAX)?;
+            positive("pareto.shape", shape, 1000.0)
+        }
+        LengthDistribution::Gamma { shape, scale } => {
+            positive("gamma.shape", shape, 1000.0)?;
+            positive("gamma.scale", scale, LENGTH_MAX)
+        }
+        LengthDistribution::Weibull { shape, scale } => {
+            positive("weibull.shape", shape, 1000.0)?;
+            positive("weibull.scale", scale, LENGTH_MAX)
+        }
+    }
+}
+
+/// Both parts must hold a record if operations go there. YCSB divides by zero here.
 fn check_hotspot(
     key: &str,
     records: u64,
@@ -326,11 +369,11 @@ fn check_scan(key: &str, scan: ScanConfig) -> Result<(), ConfigError> {
     check(&format!("{key}.min_length"), scan.min_length, 1, u32::MAX)?;
     let allowed = format!("at least min_length = {}", scan.min_length);
     let ordered = scan.max_length >= scan.min_length;
-    require(
-        ordered,
-        &format!("{key}.max_length"),
-        scan.max_length,
-        &allowed,
+    let max_key = format!("{key}.max_length");
+    require(ordered, &max_key, scan.max_length, &allowed)?;
+    check_lengths(
+        &format!("{key}.length_distribution"),
+        scan.length_distribution,
     )
 }
 
@@ -345,7 +388,8 @@ fn check_value(key: &str, value: ValueConfig) -> Result<(), ConfigError> {
         Length::Constant(bytes) => check(&format!("{key}.bytes"), bytes, 0, VALUE_BYTES_MAX),
         Length::Range(range) => {
             check(&format!("{key}.bytes.max"), range.max, 0, VALUE_BYTES_MAX)?;
-            check(&format!("{key}.bytes.min"), range.min, 0, range.max)
+            check(&format!("{key}.bytes.min"), range.min, 0, range.max)?;
+            check_lengths(&format!("{key}.bytes.distribution"), range.distribution)
         }
     }
 }
@@ -373,7 +417,9 @@ fn require(
     if holds {
         return Ok(());
     }
-    let (key, value, allowed) = (key.to_owned(), value.to_string(), allowed.to_owned());
+    let key = key.to_owned();
+    let value = value.to_string();
+    let allowed = allowed.to_owned();
     Err(ConfigError::OutOfRange {
         key,
         value,

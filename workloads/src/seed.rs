@@ -1,25 +1,35 @@
-//! The seed tree and the one generator.
+//! The tree of seeds, and the one generator.
 //!
-//! Every random decision has a seed derived from the root by names: phase, client, purpose. A new
-//! consumer takes a new name and shifts nobody else's draws. The generator is named, xoshiro256++
-//! (Blackman and Vigna, 2019), and the samplers on top of it are written here, because a library's
-//! "standard" generator and samplers may change with its version; golden draws are pinned below.
+//! Every random decision has a seed that is derived from the root by names: phase, client, purpose.
+//! A new consumer takes a new name and leaves all other draws alone. The generator is xoshiro256++
+//! (Blackman and Vigna, 2019), fixed by its name, because a library's "standard" generator may
+//! change with a version. So may its samplers: those of YCSB's distributions are written in this
+//! crate, and those that come from rand_distr have golden draws in `tests/laws.rs`.
 
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// A node of the seed tree; the root is what a user gives.
+/// A node of the tree of seeds. Users give the root.
+///
+/// ```
+/// use aura_workloads::Seed;
+///
+/// let keys = Seed(7).child("phase").child("run").numbered(3).child("key");
+/// let mut generator = keys.generator();
+/// assert!(generator.below(100) < 100);
+/// assert!(generator.unit() < 1.0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Seed(pub u64);
 
 impl Seed {
-    /// The seed of the consumer `name` below this one (XXH3 of the name, keyed by this seed).
+    /// The seed of the consumer `name` below this node (XXH3 of the name, keyed by this seed).
     #[must_use]
     pub fn child(self, name: &str) -> Self {
         Self(xxh3_64_with_seed(name.as_bytes(), self.0))
     }
 
-    /// The seed of the `number`-th of many like consumers below this one.
+    /// The seed of consumer `number` below this node.
     #[must_use]
     pub fn numbered(self, number: u64) -> Self {
         Self(xxh3_64_with_seed(&number.to_le_bytes(), self.0))
@@ -41,13 +51,18 @@ impl Generator {
         self.0.next_u64()
     }
 
+    /// The generator itself, for the samplers of rand_distr.
+    pub(crate) fn bit_source(&mut self) -> &mut impl Rng {
+        &mut self.0
+    }
+
     /// A multiple of 2^-53 in [0, 1).
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
     }
 
-    /// A number in `0..n`, without bias; 0 when `n` is 0. (Lemire, "Fast Random Integer Generation in
-    /// an Interval", 2019: a multiplication, and a division only when the low half is below `n`.)
+    /// A number in `0..n` without bias; 0 if `n` is 0. (Lemire, "Fast Random Integer Generation in
+    /// an Interval", 2019: one multiplication, and a division only if the low half is below `n`.)
     pub fn below(&mut self, n: u64) -> u64 {
         loop {
             let product = u128::from(self.bits()) * u128::from(n);
@@ -63,8 +78,8 @@ impl Generator {
 mod tests {
     use super::*;
 
-    /// These draws define every published result. Those after the seed were computed by another program, from
-    /// the published algorithms.
+    /// These draws define every published result. Those after the seed were computed by another
+    /// program, from the published algorithms.
     #[test]
     fn golden_draws() {
         let seed = Seed(42)

@@ -1,20 +1,20 @@
 //! The operations of one client in one phase.
 //!
-//! Key and value buffers belong to the stream and are used again for every operation, so that an operation
-//! allocates nothing once the buffers have grown. Cost: 50 to 150 ns by distribution, and a fifth of a
-//! nanosecond a value byte.
+//! The stream owns the buffers of keys and values and uses them again, so that an operation
+//! allocates nothing once the buffers have grown. Cost: 50 to 150 ns by distribution, and a fifth
+//! of a nanosecond for each byte of a value.
 
 use crate::acknowledged::Acknowledged;
-use crate::config::{Direction, Length, Mix};
 use crate::distributions::KeyChooser;
 use crate::keys::KeySpace;
-use crate::lengths::{LengthDistribution, Lengths};
-use crate::op::{KeyRef, Op, OpKind};
+use crate::lengths::{Length, LengthDistribution, Lengths};
+use crate::mix::Mix;
+use crate::op::{Direction, KeyRef, Op, OpKind};
 use crate::phase::{Phase, PhaseKind};
 use crate::seed::{Generator, Seed};
 use crate::values;
 
-/// An iterator that lends each operation; made by [`Phase::stream`].
+/// Lends one operation after the other; [`Phase::stream`] makes it.
 #[derive(Clone, Debug)]
 pub struct OpStream {
     remaining: u64,
@@ -36,7 +36,8 @@ pub struct OpStream {
 enum KeySource {
     /// The load phase: inserts of this number, the next, and so on.
     Load { next: u64 },
-    /// Any other: by probability, from the distribution or the shared counter.
+    /// Any other phase: kinds by probability, key numbers from the distribution or the shared
+    /// counter.
     Mixed {
         bounds: [f64; OpKind::ALL.len()],
         chooser: Box<KeyChooser>,
@@ -44,8 +45,39 @@ enum KeySource {
     },
 }
 
+impl Phase {
+    /// The operations of `client`, counted from 0. The same root seed gives the same operations, as
+    /// long as inserts are acknowledged in the same order.
+    ///
+    /// ```
+    /// use aura_workloads::{Acknowledged, OpKind, Preset, Seed, WorkloadConfig};
+    ///
+    /// let config = WorkloadConfig {
+    ///     preset: Some(Preset::YcsbB),
+    ///     records: Some(1000),
+    ///     operations: Some(500),
+    ///     ..Default::default()
+    /// };
+    /// let workload = config.resolve()?;
+    /// let acknowledged = Acknowledged::new(workload.records);
+    /// let mut stream = workload.phases[0].stream(0, Seed(7));
+    /// let mut reads = 0;
+    /// while let Some(op) = stream.next(&acknowledged) {
+    ///     assert!(op.key().bytes.starts_with(b"user"));
+    ///     if op.kind() == OpKind::Read {
+    ///         reads += 1;
+    ///     }
+    /// }
+    /// assert!((450..500).contains(&reads), "95 % of 500");
+    /// # Ok::<(), aura_workloads::ConfigError>(())
+    /// ```
+    pub fn stream(&self, client: u32, root: Seed) -> OpStream {
+        OpStream::new(self, client, root)
+    }
+}
+
 impl OpStream {
-    pub(crate) fn new(phase: &Phase, client: u32, root: Seed) -> Self {
+    fn new(phase: &Phase, client: u32, root: Seed) -> Self {
         let seed = phase.client_seed(client, root);
         let keys = match phase.kind {
             PhaseKind::Load => KeySource::Load {
@@ -53,7 +85,7 @@ impl OpStream {
             },
             PhaseKind::WarmUp | PhaseKind::Run => KeySource::Mixed {
                 bounds: bounds(&phase.mix),
-                chooser: Box::new(KeyChooser::new(phase, client, root)),
+                chooser: Box::new(phase.key_chooser(client, root)),
                 generator: seed.child("key").generator(),
             },
         };
@@ -82,13 +114,13 @@ impl OpStream {
         }
     }
 
-    /// How many operations are left.
+    /// Operations that are left.
     pub fn remaining(&self) -> u64 {
         self.remaining
     }
 
-    /// The next operation; `None` when all are done. `acknowledged` is the trial's one counter, shared by all
-    /// clients and phases; whoever carries out an [`Op::Insert`] acknowledges it there.
+    /// The next operation; `None` if all are done. `acknowledged` is the one counter of the trial,
+    /// shared by all clients and phases. The caller acknowledges each [`Op::Insert`] there.
     pub fn next(&mut self, acknowledged: &Acknowledged) -> Option<Op<'_>> {
         self.remaining = self.remaining.checked_sub(1)?;
         let (kind, number) = self.keys.draw(&mut self.kinds, acknowledged);
@@ -151,8 +183,8 @@ impl KeySource {
     }
 }
 
-/// The upper ends of the kinds' parts of [0, 1). From the last kind with a share on they are infinite, so
-/// that rounding can never pick a kind with none.
+/// The upper ends of the kinds' parts of [0, 1). From the last kind with a share on they are
+/// infinite, so that rounding can never choose a kind without one.
 fn bounds(mix: &Mix) -> [f64; OpKind::ALL.len()] {
     let last = OpKind::ALL
         .iter()

@@ -9,15 +9,25 @@
 //!    endian        of each 128-byte stripe
 //! ```
 //!
-//! The random bytes follow from the key number and the version, which the value itself carries: who
-//! reads a value back can tell whether it is one that was written for this key, and which. Values
-//! shorter than [`CHECKED_MIN`] carry no version; they follow from the key number alone.
+//! The random bytes follow from the key number and the version, which the value itself carries. A
+//! reader can check that a value was written for its key, and in which version. Values shorter than
+//! [`CHECKED_MIN`] carry no version; they follow from the key number alone.
 //!
-//! A compressor sees about (1 - compressibility) of the bytes left, and a few bytes a stripe.
+//! A compressor leaves about (1 - compressibility) of the bytes, and a few bytes a stripe.
 //!
-//! The random words are wyrand's (a counter, multiplied and folded; Wang Yi's wyhash, public domain): one
-//! multiplication for eight bytes. A pool of random bytes, as `db_bench` has, would repeat itself inside
-//! large values.
+//! The random words are wyrand's (a counter, multiplied and folded; Wang Yi's wyhash, public
+//! domain): one multiplication for eight bytes. A pool of random bytes, as in `db_bench`, would
+//! repeat itself inside large values.
+//!
+//! ```
+//! use aura_workloads::values;
+//!
+//! let mut value = Vec::new();
+//! values::fill(&mut value, 1000, 17, 5, 0.5);
+//! assert_eq!(values::version_of(&value, 17, 0.5), Some(5));
+//! value[999] ^= 1;
+//! assert_eq!(values::version_of(&value, 17, 0.5), None, "it is damaged");
+//! ```
 
 use crate::seed::Seed;
 
@@ -27,10 +37,10 @@ pub const CHECKED_MIN: usize = 16;
 const STRIPE: usize = 128;
 const VERSION: usize = 8;
 
-/// Replaces the contents of `value` by the `length` bytes written as `version` of the key `number`.
-/// `compressibility` lies in 0..=1.
+/// Replaces the contents of `value` by `length` bytes: `version` of the key `number`.
+/// `compressibility` is 0 to 1.
 pub fn fill(value: &mut Vec<u8>, length: usize, number: u64, version: u64, compressibility: f64) {
-    // Only growth needs bytes to stand in; those kept are overwritten below.
+    // Only growth needs filler: the bytes kept are overwritten below.
     value.resize(length, 0);
     let mut words = Words::of(number, version, length);
     for (index, stripe) in value.chunks_mut(STRIPE).enumerate() {
@@ -38,8 +48,8 @@ pub fn fill(value: &mut Vec<u8>, length: usize, number: u64, version: u64, compr
     }
 }
 
-/// Which version of the key `number` this is: `None` when no [`fill`] of this key and compressibility made
-/// these bytes. A value shorter than [`CHECKED_MIN`] reports version 0.
+/// The version of the key `number` that `value` is; `None` if [`fill`] did not make it for this key
+/// and compressibility. The version of a value shorter than [`CHECKED_MIN`] is 0.
 pub fn version_of(value: &[u8], number: u64, compressibility: f64) -> Option<u64> {
     let version = match value.first_chunk::<VERSION>() {
         Some(&version) if value.len() >= CHECKED_MIN => u64::from_le_bytes(version),
@@ -75,7 +85,7 @@ fn fill_stripe(
     let random = stripe.len() - (stripe.len() as f64 * compressibility.clamp(0.0, 1.0)) as usize;
     let (random, zeros) = stripe.split_at_mut(random);
     words.write(random);
-    // Asked first, because a fill of nothing is a call all the same.
+    // Checked first, because filling nothing is a call, too.
     if !zeros.is_empty() {
         zeros.fill(0);
     }
@@ -93,7 +103,7 @@ impl Words {
         Self(Seed(number).numbered(version).0)
     }
 
-    /// Fills `bytes` with the next words; of the last, as much as there is room for.
+    /// Fills `bytes` with the next words, the last of them cut to the room left.
     fn write(&mut self, bytes: &mut [u8]) {
         // A copy, so that the counter stays in a register.
         let mut counter = self.0;
@@ -157,7 +167,8 @@ mod tests {
 
     #[test]
     fn versions_differ_everywhere_but_repeat_exactly() {
-        let (one, two) = (filled(4096, 1, 1, 0.0), filled(4096, 1, 2, 0.0));
+        let one = filled(4096, 1, 1, 0.0);
+        let two = filled(4096, 1, 2, 0.0);
         assert_eq!(one, filled(4096, 1, 1, 0.0));
         let equal = std::iter::zip(&one, &two).filter(|(a, b)| a == b).count();
         assert!(equal < 64, "{equal} of 4096 bytes are equal");

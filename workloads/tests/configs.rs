@@ -1,4 +1,4 @@
-//! Configs: what they become, and how wrong ones are refused.
+//! Configs: how they are resolved, and how wrong ones are refused.
 
 use aura_workloads::{
     ConfigError, Direction, Distribution, Length, Load, OpKind, PhaseKind, WorkloadConfig,
@@ -170,11 +170,13 @@ fn values_out_of_range_are_named() {
         assert_eq!(key, expected, "{config}: {error}");
         assert!(error.to_string().contains("must be"), "{error}");
     }
+}
+
+#[test]
+fn a_phase_needs_a_name_of_its_own() {
     for name in ["a", "load", "warm-up"] {
-        let error = parse(phase(json!({ "name": name })))
-            .unwrap()
-            .resolve()
-            .unwrap_err();
+        let config = json!({ "phases": [{ "name": "a" }, { "name": name }] });
+        let error = parse(config).unwrap().resolve().unwrap_err();
         let key = "phases[1].name".to_owned();
         assert_eq!(
             error,
@@ -197,5 +199,111 @@ fn an_empty_hot_set_is_fine_when_nothing_goes_there() {
         while let Some(op) = stream.next(&acknowledged) {
             assert!(op.key().number < 1000);
         }
+    }
+}
+
+#[test]
+fn laws_of_lengths_and_arrivals_are_read_from_configs_and_change_the_stream() {
+    let config = parse(json!({
+        "records": 100,
+        "operations": 2000,
+        "mix": { "update": 1, "scan": 1 },
+        "value": { "bytes": {
+            "min": 10, "max": 5000, "distribution": { "lognormal": { "median": 200, "sigma": 1 } } } },
+        "scan": { "length_distribution": { "zipf": { "theta": 2.5 } } },
+        "load": { "arrival": "gamma", "rate": 1000, "shape": 0.5 },
+    }))
+    .unwrap();
+    let written = serde_json::to_value(&config).unwrap();
+    assert_eq!(parse(written).unwrap(), config);
+
+    let workload = config.resolve().unwrap();
+    let phase = &workload.phases[0];
+    let acknowledged = aura_workloads::Acknowledged::new(100);
+    let mut stream = phase.stream(0, aura_workloads::Seed(3));
+    let mut values = Vec::new();
+    let mut scans = Vec::new();
+    while let Some(op) = stream.next(&acknowledged) {
+        match op {
+            aura_workloads::Op::Update { value, .. } => values.push(value.len()),
+            aura_workloads::Op::Scan { length, .. } => scans.push(length),
+            other => panic!("{other:?}"),
+        }
+    }
+    values.sort_unstable();
+    assert!((150..250).contains(&values[values.len() / 2]), "{values:?}");
+    assert!(
+        values[0] >= 10 && values[values.len() - 1] > 1500,
+        "{values:?}"
+    );
+    // The shortest of 100 lengths has 1 / zeta(2.5) = 75 % of the draws.
+    let ones = scans.iter().filter(|length| **length == 1).count() as f64;
+    let share = ones / scans.len() as f64;
+    assert!((0.70..0.80).contains(&share), "{share}");
+    let times = phase
+        .schedule(0, aura_workloads::Seed(3))
+        .expect("an open loop");
+    assert!(times.take(100).is_sorted());
+}
+
+#[test]
+fn parameters_of_laws_out_of_range_are_named() {
+    let sized =
+        |law: Value| json!({ "value": { "bytes": { "min": 1, "max": 9, "distribution": law } } });
+    for (config, expected) in [
+        (
+            sized(json!({ "zipf": { "theta": 0 } })),
+            "value.bytes.distribution.zipf.theta",
+        ),
+        (
+            sized(json!({ "lognormal": { "median": 0, "sigma": 1 } })),
+            "value.bytes.distribution.lognormal.median",
+        ),
+        (
+            sized(json!({ "lognormal": { "median": 5, "sigma": 11 } })),
+            "value.bytes.distribution.lognormal.sigma",
+        ),
+        (
+            sized(json!({ "pareto": { "scale": 1, "shape": 0 } })),
+            "value.bytes.distribution.pareto.shape",
+        ),
+        (
+            sized(json!({ "gamma": { "scale": -1, "shape": 1 } })),
+            "value.bytes.distribution.gamma.scale",
+        ),
+        (
+            sized(json!({ "weibull": { "scale": 1, "shape": 1001 } })),
+            "value.bytes.distribution.weibull.shape",
+        ),
+        (
+            json!({ "scan": { "length_distribution": { "zipf": { "theta": 11 } } } }),
+            "scan.length_distribution.zipf.theta",
+        ),
+        (
+            json!({ "load": { "arrival": "pareto", "rate": 1, "shape": 1 } }),
+            "load.shape",
+        ),
+        (
+            json!({ "load": { "arrival": "lognormal", "rate": 1, "sigma": 5 } }),
+            "load.sigma",
+        ),
+        (
+            json!({ "load": { "arrival": "weibull", "rate": 0, "shape": 1 } }),
+            "load.rate",
+        ),
+    ] {
+        let error = parse(config.clone()).unwrap().resolve().unwrap_err();
+        let ConfigError::OutOfRange { key, .. } = &error else {
+            panic!("{config}: {error}")
+        };
+        assert_eq!(key, expected, "{config}: {error}");
+    }
+    for config in [
+        sized(json!("lognormal")),
+        sized(json!({ "lognormal": { "median": 5 } })),
+        sized(json!({ "uniform": { "min": 5 } })),
+        json!({ "load": { "arrival": "gamma", "rate": 5 } }),
+    ] {
+        assert!(parse(config.clone()).is_err(), "{config}");
     }
 }

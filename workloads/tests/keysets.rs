@@ -1,4 +1,4 @@
-//! Key files: each format read back, and what is no such file refused.
+//! Key files: every format is read back, and broken files are refused.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -117,10 +117,10 @@ fn unsorted_keys_are_sorted_and_duplicates_counted() {
 }
 
 #[test]
-fn what_is_no_key_file_is_refused_with_the_place() {
+fn a_file_that_holds_no_keys_is_refused_with_the_place() {
     let says = |format, bytes: &[u8]| read(format, bytes).expect_err("it is broken").to_string();
     let torn = [words(&[1, 2]), vec![0; 3]].concat();
-    assert!(says(KeyFormat::U64, &torn).contains("3 of its 8 bytes are there, after 2 whole keys"));
+    assert!(says(KeyFormat::U64, &torn).contains("3 of its 8 bytes, after 2 whole keys"));
     assert!(says(KeyFormat::U64Delta, &torn).contains("after 2 whole keys"));
     assert!(says(KeyFormat::SosdU64, &words(&[3, 1, 2])).contains("promises 3 keys, and 2 follow"));
     assert!(
@@ -133,7 +133,7 @@ fn what_is_no_key_file_is_refused_with_the_place() {
     assert!(says(KeyFormat::U64Delta, &words(&[5, u64::MAX])).contains("up to key 1 "));
     assert!(
         says(KeyFormat::Numbers, b"12\n\n-3\n")
-            .contains("line 3 is no number from 0 to 2^64 - 1: `-3`")
+            .contains("line 3 is not a number from 0 to 2^64 - 1: `-3`")
     );
     assert!(says(KeyFormat::Numbers, b"18446744073709551616").contains("line 1"));
     for format in KeyFormat::ALL {
@@ -141,12 +141,12 @@ fn what_is_no_key_file_is_refused_with_the_place() {
     }
     assert_eq!(says(KeyFormat::SosdU64, &words(&[0])), "it holds no key");
     assert_eq!(says(KeyFormat::Lines, b"\n\r\n\n"), "it holds no key");
-    // A binary file taken for text, that never ends a line.
+    // A binary file read as text, with a line that never ends.
     let endless = KeyFormat::Lines
         .read(io::repeat(b'x'), None)
         .expect_err("it never ends");
     assert!(
-        endless.to_string().starts_with("line 1 is longer"),
+        endless.to_string().starts_with("line 1 is over"),
         "{endless}"
     );
 }
@@ -167,7 +167,7 @@ fn garbage_never_panics() {
 }
 
 #[test]
-fn a_failing_source_is_told() {
+fn a_failing_source_is_reported() {
     struct Failing;
     impl Read for Failing {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -181,7 +181,7 @@ fn a_failing_source_is_told() {
 }
 
 #[test]
-fn names_of_files_speak_for_their_format() {
+fn names_of_files_suggest_their_format() {
     for (name, format) in [
         ("books_200M_uint64", Some(KeyFormat::SosdU64)),
         ("books_200M_uint32", Some(KeyFormat::SosdU32)),
@@ -194,7 +194,7 @@ fn names_of_files_speak_for_their_format() {
     }
 }
 
-/// The reference key sets, which state their size and ends.
+/// The reference key sets, whose sizes and ends are stated beside them.
 #[test]
 fn reference_sets_have_the_stated_ends() {
     let Some(folder) = std::env::var_os("AURA_ORACLES") else {

@@ -1,4 +1,4 @@
-//! What holds for every stream: repeatable, independent of its siblings, and never ahead of the inserts.
+//! Laws of streams: they repeat, do not depend on each other, and never get ahead of the inserts.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ fn mixed(distribution: Distribution, clients: u32) -> Workload {
     config.resolve().unwrap()
 }
 
-/// All operations of a phase as text, its clients taking turns, inserts acknowledged at once.
+/// All operations of a phase as text. The clients take turns, and inserts are acknowledged at once.
 fn transcript(phase: &Phase, root: Seed) -> Vec<String> {
     let acknowledged = Acknowledged::new(phase.records);
     let mut streams: Vec<_> = (0..phase.clients)
@@ -92,7 +92,7 @@ fn the_same_seed_gives_the_same_bytes() {
     }
 }
 
-/// The whole of a stream, pinned: a change here makes old results incomparable.
+/// The whole of a stream is pinned: a change makes old results incomparable.
 #[test]
 fn golden_stream() {
     let workload = mixed(
@@ -144,7 +144,7 @@ fn another_scatter_has_other_hot_keys() {
     assert_ne!(hottest(1), hottest(2));
 }
 
-/// Kinds and keys of one client, when no insert is acknowledged and so nothing is shared.
+/// Kinds and keys of one client, while no insert is acknowledged and so nothing is shared.
 fn alone(workload: &Workload, client: u32, length: usize) -> Vec<(String, u64)> {
     let acknowledged = Acknowledged::new(workload.records);
     let mut stream = workload.phases[0].stream(client, Seed(8));
@@ -183,7 +183,7 @@ fn more_clients_and_other_purposes_shift_nothing() {
 }
 
 #[test]
-fn phases_of_one_shape_ask_for_different_keys() {
+fn phases_with_the_same_settings_request_different_keys() {
     let phase = |name: &str| PhaseConfig {
         name: name.to_owned(),
         ..Default::default()
@@ -205,9 +205,10 @@ fn phases_of_one_shape_ask_for_different_keys() {
     assert_eq!(transcripts.len(), 3);
 }
 
-/// Inserts are acknowledged late and out of order, and no key beyond the prefix is ever asked for.
+/// Inserts are acknowledged late and out of order. No key beyond the acknowledged prefix is
+/// requested.
 #[test]
-fn no_distribution_asks_for_an_unacknowledged_key() {
+fn no_distribution_requests_an_unacknowledged_key() {
     for (index, distribution) in DISTRIBUTIONS.into_iter().enumerate() {
         for seed in 0..5 {
             let workload = mixed(distribution, 1);

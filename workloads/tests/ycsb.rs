@@ -1,4 +1,5 @@
-//! The workloads against YCSB's own figures: proportions, top keys, and the counts of its generators.
+//! The workloads against YCSB's own figures: proportions, hottest keys, and the counts of its
+//! generators.
 //!
 //! Files of counts are read from the folder that `AURA_ORACLES` names.
 
@@ -35,7 +36,7 @@ fn read_counts(distribution: Distribution, records: u64, draws: u64) -> Vec<u64>
     counts
 }
 
-/// The fields of an oracle file's lines; `None` when the folder is not given.
+/// The fields of an oracle file's lines; `None` if no folder is named.
 #[expect(
     clippy::disallowed_methods,
     reason = "expected figures are files outside the workspace"
@@ -52,7 +53,8 @@ fn oracle(file: &str) -> Option<Vec<Vec<String>>> {
     Some(text.lines().skip(1).map(fields).collect())
 }
 
-/// Two samples of one law: no value further apart than five sigma, and chi-square as large as chance has it.
+/// Checks that two samples follow one law: no value is further apart than five sigma, and
+/// chi-square is as large as chance makes it.
 fn assert_same_law(ours: &[u64], file: &str) {
     let Some(rows) = oracle(file) else { return };
     let theirs: Vec<u64> = rows.iter().map(|row| row[1].parse().unwrap()).collect();
@@ -61,7 +63,8 @@ fn assert_same_law(ours: &[u64], file: &str) {
     let mut chi_square = 0.0;
     let mut degrees = -1.0;
     for (value, (&ours, &theirs)) in ours.iter().zip(&theirs).enumerate() {
-        let (difference, total) = (ours.abs_diff(theirs) as f64, (ours + theirs) as f64);
+        let difference = ours.abs_diff(theirs) as f64;
+        let total = (ours + theirs) as f64;
         assert!(
             difference <= 5.0 * total.sqrt(),
             "{file}, value {value}: {ours}, {theirs}"
@@ -157,8 +160,8 @@ fn the_two_zipfs_have_their_own_top_keys() {
             },
             [0.129, 0.38, 0.78],
         ),
-        // YCSB's bounds are inclusive: it folds onto 1001 numbers and redraws the last. Folded onto 1000, the
-        // shares would be 13.1 % and 39.3 %.
+        // YCSB's bounds are inclusive: it folds onto 1001 numbers and draws the last one again.
+        // Folded onto 1000, the shares would be 13.1 % and 39.3 %.
         (Distribution::YcsbZipfian {}, [0.039, 0.1265, 0.401]),
     ] {
         let (hottest, shares) = shares(distribution);
@@ -245,7 +248,8 @@ fn the_other_distributions_have_their_shapes() {
     let sequential = counts(Distribution::Sequential {});
     assert!(sequential.iter().all(|&count| count == 200));
 
-    let (data_fraction, operation_fraction) = (0.2, 0.8);
+    let data_fraction = 0.2;
+    let operation_fraction = 0.8;
     let hotspot = counts(Distribution::Hotspot {
         data_fraction,
         operation_fraction,
@@ -268,7 +272,7 @@ fn the_other_distributions_have_their_shapes() {
         "all were hot once"
     );
 
-    // Truncated at the oldest key: of the whole curve, 1 - 0.05^(7/6) lies on the records.
+    // It is cut at the oldest key: of the whole curve, 1 - 0.05^(7/6) lies on the records.
     let exponential = counts(Distribution::Exponential {
         percentile: 95.0,
         fraction: 0.857_142_857_1,

@@ -14,7 +14,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aura_policies::cache::Kind;
+use aura_policies::cache::BlockKind as Kind;
 use bytes::Bytes;
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use aura_policies::cache::{Access, Kind};
+use aura_policies::cache::{Access, BlockKind as Kind};
 use aura_policies::facts::TableId;
 use aura_policies::filter::Filter;
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aura_policies::cache::Kind;
+use aura_policies::cache::BlockKind as Kind;
 use serde::Serialize;
 
 /// What asks for an object.

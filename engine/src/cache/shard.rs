@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aura_policies::admission::Admission;
-use aura_policies::cache::{Access, Eviction, Kind, Removal, Slot};
+use aura_policies::cache::{Access, BlockKind as Kind, Eviction, Removal, Slot};
 use hashbrown::HashTable;
 
 use super::CacheStats;

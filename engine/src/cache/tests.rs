@@ -25,17 +25,11 @@ fn cache(policy: &str, bytes: u64, shards: u32) -> BlockCache {
 }
 
 fn evictions() -> impl Iterator<Item = &'static str> {
-    aura_policies::cache::FAMILY
-        .entries
-        .iter()
-        .map(|entry| entry.name)
+    aura_policies::cache::FAMILY.names().into_iter()
 }
 
 fn admissions() -> impl Iterator<Item = &'static str> {
-    aura_policies::admission::FAMILY
-        .entries
-        .iter()
-        .map(|entry| entry.name)
+    aura_policies::admission::FAMILY.names().into_iter()
 }
 
 fn name(file: u64, offset: u64) -> Name<'static> {

@@ -178,6 +178,7 @@ mod tests {
             level,
             run,
             reason: Reason::Manual,
+            picked: None,
         }
     }
 

@@ -124,7 +124,7 @@ mod tests {
                 key
             })
             .collect();
-        for entry in aura_policies::index::FAMILY.entries {
+        for entry in aura_policies::index::FAMILY.entries() {
             let spec = PolicySpec::named(entry.name);
             let listed = keys.iter().map(|key| &key[..]);
             let index = BareIndex::build(listed, 30, 4096, &spec, any, world.env().clock).unwrap();

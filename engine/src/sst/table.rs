@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aura_policies::cache::Kind;
+use aura_policies::cache::BlockKind as Kind;
 use aura_policies::facts::TableFacts;
 use aura_policies::filter::Filter;
 use bytes::Bytes;

@@ -150,7 +150,7 @@ pub(crate) fn compacted_by_hand(table: ByteSize) -> EngineConfig {
 
 /// Any policy of a family.
 pub(crate) fn any<B>(chance: &mut Chance, family: &Family<B>) -> PolicySpec {
-    let names: Vec<&str> = family.entries.iter().map(|entry| entry.name).collect();
+    let names: Vec<&str> = family.names();
     PolicySpec::named(chance.pick(&names))
 }
 
@@ -187,9 +187,9 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
         named("bloom", &[("bits_per_key", 2.into())]),
     ]);
     let indexes: Vec<PolicySpec> = aura_policies::index::FAMILY
-        .entries
-        .iter()
-        .map(|entry| PolicySpec::named(entry.name))
+        .names()
+        .into_iter()
+        .map(PolicySpec::named)
         .collect();
     config.table.index = chance.pick(&indexes);
     config.table.index_tuner = chance.pick(&[

@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 use aura_policies::admission;
 use aura_policies::bound::{self, Request};
 use aura_policies::cache::replay::Replay;
-use aura_policies::cache::{self, Access, Kind};
+use aura_policies::cache::{self, Access, BlockKind};
 use aura_policies::{PolicyError, PolicySpec};
 use aura_workloads::trace::{Sample, Trace};
 
 use super::{Arm, CacheSize, Mode, Outcome, Settings};
 
 /// The kinds of objects, by their numbers in a trace.
-const KINDS: [Kind; 6] = [
-    Kind::Data,
-    Kind::Index,
-    Kind::Filter,
-    Kind::Value,
-    Kind::KeyValue,
-    Kind::KeyPointer,
+const KINDS: [BlockKind; 6] = [
+    BlockKind::Data,
+    BlockKind::Index,
+    BlockKind::Filter,
+    BlockKind::Value,
+    BlockKind::KeyValue,
+    BlockKind::KeyPointer,
 ];
 
 /// A trace to be replayed, and what all its replays share.

@@ -99,17 +99,13 @@ struct Workload<'a> {
 fn workloads() -> Table {
     let presets = aura_workloads::presets();
     let mut rows = Vec::new();
-    for listed in &presets {
-        rows.push(Workload {
-            kind: "preset",
-            listed,
-        });
-    }
-    for listed in aura_workloads::distributions() {
-        rows.push(Workload {
-            kind: "distribution",
-            listed,
-        });
+    for (kind, listed) in [
+        ("preset", presets.as_slice()),
+        ("distribution", aura_workloads::distributions()),
+        ("length", aura_workloads::lengths()),
+        ("arrival", aura_workloads::arrivals()),
+    ] {
+        rows.extend(listed.iter().map(|listed| Workload { kind, listed }));
     }
     let columns = [
         column("kind", |row: &Workload| row.kind.into()),

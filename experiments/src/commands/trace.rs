@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aura_workloads::trace::{Columns, Format as TraceFormat, ReadOptions, Sample, Summary, Trace};
+use aura_workloads::trace::{Columns, Format as TraceFormat, KindCount, ReadOptions, Sample, Summary, Trace};
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -324,7 +324,12 @@ impl FactList<'_> {
     }
 
     fn add_kinds(&mut self, summary: &Summary) {
-        for (kind, requests, hits) in &summary.kinds {
+        for KindCount {
+            kind,
+            requests,
+            hits,
+        } in &summary.kinds
+        {
             let data = json!({ "kind": kind, "requests": requests, "hits": hits });
             let text = format!("{kind}: {requests}, of which the recorded cache held {hits}");
             self.add("requests by kind", Cell::new(data, text));

@@ -118,11 +118,11 @@ impl Slot<'_> {
                 let known = known.iter().map(String::as_str);
                 (node.key_location(), hint(parameter, known))
             }
-            PolicyError::BadParameter { message, .. } => {
-                let mut names = self.spec.params.keys();
-                let path = match names.find(|name| message.contains(name.as_str())) {
-                    Some(name) => format!("{key}.{name}"),
-                    None => key.to_owned(),
+            PolicyError::BadParameter { parameter, .. } => {
+                let path = if self.spec.params.contains_key(parameter) {
+                    format!("{key}.{parameter}")
+                } else {
+                    key.to_owned()
                 };
                 (tree.closest(&path).location(), String::new())
             }

@@ -316,8 +316,7 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
 
     /// Fills in the fewest segments possible, if the policy that makes them is registered.
     fn fill_in_optimum(&self, rows: &mut [Row]) -> Result<(), BenchError> {
-        let mut entries = policies::FAMILY.entries.iter();
-        if !entries.any(|entry| entry.name == OPTIMAL) {
+        if policies::FAMILY.get(OPTIMAL).is_none() {
             return Ok(());
         }
         let mut epsilons: Vec<u64> = rows.iter().filter_map(|row| row.epsilon).collect();

@@ -159,7 +159,7 @@ mod tests {
             Ok(vec![PolicySpec::named("fence"), rmi])
         );
         let all = parse_models("all").expect("all models");
-        assert_eq!(all.len(), FAMILY.entries.len());
+        assert_eq!(all.len(), FAMILY.entries().len());
         for bad in [
             "",
             "a,,b",

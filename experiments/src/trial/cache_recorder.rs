@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aura_engine::{CacheEvent, CacheObserver, Caller};
 use aura_policies::bound::{self, Object, Request};
-use aura_policies::cache::Kind;
+use aura_policies::cache::BlockKind;
 use aura_policies::{PolicyError, PolicySpec};
 use aura_workloads::trace::{Detail, TraceRecord};
 
@@ -75,7 +75,7 @@ impl CacheRecorder {
         let mut numbers: BTreeMap<u64, Object> = BTreeMap::new();
         let mut blocks = DataBlocks::default();
         for record in &self.records()[start..] {
-            if record.detail.kind != Kind::Data as u8 {
+            if record.detail.kind != BlockKind::Data as u8 {
                 continue;
             }
             let object = *numbers.entry(record.key).or_insert_with(|| {
@@ -128,7 +128,7 @@ impl CacheObserver for CacheRecorder {
 mod tests {
     use super::*;
 
-    fn request(recorder: &CacheRecorder, kind: Kind, key: u64) {
+    fn request(recorder: &CacheRecorder, kind: BlockKind, key: u64) {
         recorder.on_access(&CacheEvent {
             at_ns: 7,
             key,
@@ -147,13 +147,13 @@ mod tests {
     #[test]
     fn the_bound_is_on_the_data_blocks_of_a_phase() {
         let recorder = CacheRecorder::default();
-        request(&recorder, Kind::Data, 1);
+        request(&recorder, BlockKind::Data, 1);
         let start = recorder.len();
-        request(&recorder, Kind::Data, 1);
-        request(&recorder, Kind::Filter, 9);
-        request(&recorder, Kind::Data, 2);
-        request(&recorder, Kind::Data, 1);
-        request(&recorder, Kind::Data, 3);
+        request(&recorder, BlockKind::Data, 1);
+        request(&recorder, BlockKind::Filter, 9);
+        request(&recorder, BlockKind::Data, 2);
+        request(&recorder, BlockKind::Data, 1);
+        request(&recorder, BlockKind::Data, 3);
         // One object fits: it may have been there, and object 1 may be held for its second request.
         assert_eq!(
             recorder.bound_since(start, 10),

@@ -93,7 +93,13 @@ fn an_unknown_parameter_is_reported_with_the_known_ones() {
         "engine.cache.eviction = \"sieve\"",
         "engine.compaction.layout = { policy = \"leveled\", ratio = 1000 }",
     )
-    .refuses(2, &["ratio must be 2 to 100", "exp.toml:24:58"]);
+    .refuses(
+        2,
+        &[
+            "`ratio` of policy `leveled`: must be 2 to 100",
+            "exp.toml:24:58",
+        ],
+    );
 }
 
 #[test]

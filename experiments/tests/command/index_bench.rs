@@ -59,7 +59,7 @@ fn every_model_is_measured_or_refused_with_a_reason_on_every_generated_set() {
             .filter_map(|row| row["model"].as_str())
             .collect();
         assert!(named.contains("binary search"), "{named:?}");
-        for entry in aura_policies::index::FAMILY.entries {
+        for entry in aura_policies::index::FAMILY.entries() {
             assert!(
                 named.contains(entry.name),
                 "{} is missing for {set}",
@@ -204,13 +204,13 @@ fn what_cannot_be_read_is_bad_usage() {
             "nearest: `uniform`",
         ],
     );
-    refuses(&["uniform:many"], &["`many` is no number of keys"]);
+    refuses(&["uniform:many"], &["`many` is not a number of keys"]);
     fs::write(lab.path("torn.u64"), [0; 12]).expect("writable");
     refuses(
         &["torn.u64"],
         &[
             "torn.u64, read as u64",
-            "4 of its 8 bytes are there, after 1 whole keys",
+            "4 of its 8 bytes, after 1 whole keys",
         ],
     );
     fs::write(lab.path("nameless"), [0; 16]).expect("writable");

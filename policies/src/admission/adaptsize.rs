@@ -1,16 +1,24 @@
-//! AdaptSize: a smaller object enters more likely, with exp(-size / c), and c is what a model of the cache says is best.
+//! AdaptSize: an object of size s enters with probability exp(-s / c), and a model of the cache
+//! chooses c.
 //!
-//! Source: Berger, Sitaraman and Harchol-Balter, "AdaptSize: Orchestrating the Hot Object Memory Cache in a Content Delivery
-//! Network", NSDI 2017. After each `window` requests c is chosen anew by the paper's Markov model of a cache that evicts the
-//! least recently used: an object of size s, asked for at rate r, is held with probability p (e^(rT) - 1) / (1 + p (e^(rT) -
-//! 1)), where p = exp(-s / c) and the time T that an object stays unasked for is such that the objects held fill the
-//! capacity. c is the one, of four to the octave from 1 B to four times the capacity, with the highest model hit ratio;
-//! at a tie the largest. Rates are averaged over windows, the latest counting 0.3. For speed objects of alike size and
-//! rate (an eighth of an octave) are one class in the model. Not libCacheSim's policy of that name, a fixed threshold.
-//! State: 24 B and a table entry of 18 B for each object asked for lately.
-//! Cost: a request one table probe; a new c about 160 model evaluations over some hundreds of classes, tens of ms.
-//! Invariants: before the first window ends c is four times the capacity, so that nearly everybody enters.
-//! Weak where: bytes count, not objects, for it trades large hits for more small ones; or the load shifts within a window.
+//! After each `window` requests, c is chosen by the paper's Markov model of an LRU cache. An object
+//! of size s, requested at rate r, is held with probability p (e^(rT) - 1) / (1 + p (e^(rT) - 1)),
+//! where p = exp(-s / c). T is the time that an object stays without requests; it is such that the
+//! objects held fill the capacity. Four values of c for each doubling are tried, from 1 B to four
+//! times the capacity. The one with the highest modelled hit ratio wins; of equal ones, the
+//! largest. Rates are averaged over windows, of which the latest counts 0.3. Objects whose sizes
+//! and rates differ by less than an eighth of a doubling form one class of the model, for speed.
+//!
+//! Source: Berger, Sitaraman and Harchol-Balter, "AdaptSize: Orchestrating the Hot Object Memory
+//! Cache in a Content Delivery Network", NSDI 2017. libCacheSim's policy of this name is another
+//! one, a fixed threshold.
+//! State: 24 B and a table entry of 18 B for each object requested lately.
+//! Cost: one table probe a request. A new c takes about 160 evaluations of the model over some
+//! hundreds of classes, which is tens of milliseconds.
+//! Invariants: until the first window ends, c is four times the capacity, so nearly every object
+//! enters.
+//! Weak where: bytes count rather than objects, since it gives up large hits for more small ones;
+//! the workload changes within a window.
 
 use std::collections::BTreeMap;
 
@@ -18,20 +26,18 @@ use hashbrown::HashTable;
 
 use super::{Admission, Build};
 use crate::cache::Access;
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::splitmix::{SplitMix64, remix};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "adaptsize",
-    about: "small objects enter more likely, how much so by a model of the hit ratio (Berger et al., NSDI 2017)",
+    about: "small objects are likelier to enter; a model sets how much (Berger et al., NSDI 2017)",
     params: describe::<Params>,
     build: Build {
         needs_sizes: true,
         make: |capacity, seed, spec| {
             let Params { window } = params(spec)?;
-            if window == 0 {
-                return Err(bad(spec, "window must be at least 1"));
-            }
+            in_range(spec, "window", window, 1..)?;
             Ok(Some(Box::new(AdaptSize::new(capacity, seed, window))))
         },
     },
@@ -40,7 +46,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// Requests after which c is chosen anew (at least 1).
+    /// Requests after which c is chosen again (at least 1).
     window: u64,
 }
 
@@ -50,25 +56,25 @@ impl Default for Params {
     }
 }
 
-/// How much the latest window counts in a rate.
+/// The weight of the latest window in a rate.
 const LATEST: f64 = 0.3;
-/// Objects of a lower rate, in requests a window, are forgotten.
+/// An object with fewer requests a window is forgotten.
 const RATE_MIN: f64 = 0.1;
 /// Values of c tried for each doubling.
 const STEPS_PER_OCTAVE: u32 = 4;
 /// Classes of size, and of rate, for each doubling.
 const CLASSES_PER_OCTAVE: f64 = 8.0;
-/// Beyond this e^x is only larger, never more held.
+/// A larger exponent changes nothing: the object is held with certainty.
 const EXPONENT_MAX: f64 = 500.0;
 
-/// An object asked for lately.
+/// An object requested lately.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     key: u64,
     bytes: u64,
     /// Requests in this window.
     requests: u32,
-    /// Requests a window, as averaged over those before; negative for an object new in this one.
+    /// Average requests a window before this one; negative for an object first seen in this one.
     rate: f64,
 }
 
@@ -97,7 +103,8 @@ impl AdaptSize {
 
     fn count(&mut self, asked: &Access) {
         let seen = &mut self.seen;
-        let (hash, number) = (remix(asked.key), seen.len() as u32);
+        let hash = remix(asked.key);
+        let number = seen.len() as u32;
         match self
             .numbers
             .find(hash, |number| seen[*number as usize].key == asked.key)
@@ -166,7 +173,7 @@ impl Admission for AdaptSize {
 #[derive(Clone, Copy, Debug, Default)]
 struct Class {
     objects: f64,
-    /// Sums over the objects.
+    /// The sum over the objects, as `rate` is.
     bytes: f64,
     rate: f64,
 }
@@ -186,20 +193,22 @@ fn classes(seen: &[Seen]) -> Vec<Class> {
     classes.into_values().collect()
 }
 
-/// The c with the highest model hit ratio, the largest at a tie.
+/// The c with the highest modelled hit ratio; of equal ones, the largest.
 fn best_c(classes: &[Class], capacity: u64) -> f64 {
     let octaves = 2 + u64::BITS - capacity.leading_zeros();
-    let everybody = 4.0 * capacity as f64;
-    let mut best = (everybody, model_hits(classes, capacity as f64, everybody));
+    let admits_all = 4.0 * capacity as f64;
+    let mut best_c = admits_all;
+    let mut best_hits = model_hits(classes, capacity as f64, admits_all);
     for step in (0..=octaves * STEPS_PER_OCTAVE).rev() {
         let c = (f64::from(step) / f64::from(STEPS_PER_OCTAVE)).exp2();
         let hits = model_hits(classes, capacity as f64, c);
-        // What rounding adds is no reason to refuse anybody.
-        if hits > best.1 * (1.0 + 1e-9) {
-            best = (c, hits);
+        // A gain within rounding error is no reason to refuse objects.
+        if hits > best_hits * (1.0 + 1e-9) {
+            best_c = c;
+            best_hits = hits;
         }
     }
-    best.0
+    best_c
 }
 
 /// Hits in a window, by the model.
@@ -220,10 +229,13 @@ fn model_hits(classes: &[Class], capacity: f64, c: f64) -> f64 {
             .map(|(class, held)| class.bytes * held)
             .sum::<f64>()
     };
-    // T in windows: doubled until the objects held fill the cache, then halved in. Where they never do, all is held.
-    let (mut low, mut high) = (0.0, 1e-6);
+    // T in windows. It is doubled until the objects held fill the cache, then bisected. If they
+    // never fill it, all of them are held.
+    let mut low = 0.0;
+    let mut high = 1e-6;
     while bytes(high) < capacity && high < EXPONENT_MAX / RATE_MIN {
-        (low, high) = (high, 2.0 * high);
+        low = high;
+        high *= 2.0;
     }
     for _ in 0..30 {
         let middle = f64::midpoint(low, high);
@@ -250,15 +262,18 @@ mod tests {
 
     #[test]
     fn the_model_gives_the_known_hit_ratios() {
-        // 100 objects of equal size and rate, room for 25: a quarter of the requests hit, whatever c is.
+        // 100 objects of equal size and rate, room for 25: a quarter of the requests hit, whatever
+        // c is.
         for c in [1000.0, 1e6] {
             let hits = model_hits(&[class(100.0, 1000.0, 10.0)], 25_000.0, c);
             assert!((hits - 250.0).abs() < 0.1, "{hits} at c = {c}");
         }
         // With room for all, all requests hit.
         assert!((model_hits(&[class(100.0, 1000.0, 10.0)], 200_000.0, 1e6) - 1000.0).abs() < 0.1);
-        // Two rates, all admitted: Che's approximation. T solves (1 - e^-T) + (1 - e^-9T) = 1 for 50 objects each.
-        let (mut low, mut high): (f64, f64) = (0.0, 10.0);
+        // Two rates, all admitted: Che's approximation. T solves (1 - e^-T) + (1 - e^-9T) = 1 for
+        // 50 objects each.
+        let mut low: f64 = 0.0;
+        let mut high: f64 = 10.0;
         for _ in 0..100 {
             let middle = f64::midpoint(low, high);
             if 2.0 - (-middle).exp() - (-9.0 * middle).exp() < 1.0 {
@@ -277,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn large_objects_rarely_asked_for_are_kept_out_and_nobody_where_all_fit() {
+    fn large_objects_rarely_requested_are_refused_and_none_where_all_fit() {
         let mixed = [class(1000.0, 1000.0, 5.0), class(1000.0, 100_000.0, 1.0)];
         let c = best_c(&mixed, 1_000_000);
         assert!((2000.0..60_000.0).contains(&c), "c = {c}");

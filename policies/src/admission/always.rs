@@ -1,10 +1,10 @@
 //! Always: every object enters.
 //!
-//! Source: the default of every cache; the baseline of the family.
+//! Source: the default of every cache, and the baseline of this family.
 //! State: none.
-//! Cost: none, the mechanism does not even ask.
+//! Cost: none; the mechanism does not ask.
 //! Invariants: no object is refused.
-//! Weak where: most objects are asked for once (a scan, a long tail), and each costs another its place.
+//! Weak where: most objects are requested once (a scan, a long tail), and each evicts another.
 
 use super::Build;
 use crate::entry::{Entry, NoParams, describe, params};

@@ -1,13 +1,15 @@
-//! Doorkeeper: an object enters when it is asked for again.
+//! Doorkeeper: an object enters when it is requested for the second time.
 //!
-//! Source: Maggs and Sitaraman, "Algorithmic Nuggets in Content Delivery", SIGCOMM CCR 45(3), 2015 (cache on second hit);
-//! the name and the clearing as in TinyLFU (Einziger et al. 2017), whose sketch it precedes there. Here it decides alone.
-//! State: a blocked Bloom filter of `bits_per_key` for each key remembered, which are at most `window` times the objects
-//! that the cache can hold, judged by the sizes of those missed.
-//! Cost: a miss one cache line; a clearing O(filter).
-//! Invariants: whoever was refused since the last clearing enters; a key never seen is let in only by the filter's false
-//! positives, about one in a hundred of those at 10 bits a key and less before the filter is full.
-//! Weak where: objects asked for again soon: each costs one more miss. And at a clearing, which forgets everybody at once.
+//! Source: Maggs and Sitaraman, "Algorithmic Nuggets in Content Delivery", SIGCOMM CCR 45(3), 2015
+//! (cache on second hit). The name and the clearing are TinyLFU's (Einziger et al. 2017), where it
+//! stands before the sketch; here it decides alone.
+//! State: a blocked Bloom filter of `bits_per_key` for each key remembered. At most `window` times
+//! as many keys are remembered as objects fit in the cache, judged by the sizes of those missed.
+//! Cost: one cache line a miss; O(filter) a clearing.
+//! Invariants: an object refused since the last clearing enters. A key never seen enters only as a
+//! false positive of the filter: about 1 % at 10 bits a key, and less before the filter is full.
+//! Weak where: objects are requested again soon, since each costs one more miss; and after a
+//! clearing, which forgets all keys at once.
 
 use super::{Admission, Build};
 use crate::blocked_bloom::{self, BLOCK_BYTES};
@@ -18,7 +20,7 @@ use crate::splitmix::remix;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "doorkeeper",
-    about: "who was asked for before enters, by a Bloom filter (Maggs and Sitaraman, CCR 2015)",
+    about: "an object enters at its second request (Maggs and Sitaraman, CCR 2015)",
     params: describe::<Params>,
     build: Build {
         needs_sizes: false,
@@ -36,7 +38,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Params {
     /// Bits of filter for each key remembered (1 to 50).
     bits_per_key: f64,
-    /// Keys remembered before all are forgotten, in objects that the cache can hold (0.1 to 1000).
+    /// Keys remembered until all are forgotten, in objects that fit in the cache (0.1 to 1000).
     window: f64,
 }
 
@@ -56,7 +58,7 @@ struct Doorkeeper {
     probes: u8,
     population: Population,
     blocks: Vec<u8>,
-    /// Keys since the last clearing, and at how many comes the next.
+    /// Keys added since the last clearing. The next clearing comes at `seen_max`.
     seen: u64,
     seen_max: u64,
 }
@@ -75,8 +77,9 @@ impl Doorkeeper {
         }
     }
 
-    /// A filter for `window` times `entries` keys. Keys of the old one stay known where it fits, for a filter of whole
-    /// multiples of the old blocks holds each key's bits in one of the copies of its block.
+    /// Makes room for `window` times `entries` keys. If the filter grows, it grows to a multiple of
+    /// its blocks and keeps its keys: each key's block has a copy wherever the key may now be
+    /// looked for.
     fn resize(&mut self, entries: u64) {
         self.seen_max = (entries as f64 * self.params.window).ceil().max(1.0) as u64;
         let blocks = (self.seen_max as f64 * self.params.bits_per_key / (BLOCK_BYTES * 8) as f64)
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_request_enters_also_across_growth() {
+    fn the_second_request_enters_even_if_the_filter_has_grown() {
         let mut policy = doorkeeper(100_000);
         let strangers = (0..50_000)
             .filter(|key| policy.admit(&Access::unit(*key)))

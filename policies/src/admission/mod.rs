@@ -1,12 +1,14 @@
 //! Cache admission: who enters?
 //!
-//! The mechanism tells an admission policy every request, and asks it twice on a miss: whether the object may enter at
-//! all ([`Admission::admit`]), and, when that costs another its place, which of the two is worth more
-//! ([`Admission::contest`]). With sizes, one object may cost several others their places: it must win against each in
-//! turn, and those it has won against are gone even if it loses to a later one. Any admission goes with any eviction.
+//! The mechanism reports every request to the admission policy. On a miss it asks twice: whether
+//! the object may enter at all ([`Admission::admit`]) and, if another must leave for it, which of
+//! the two is worth more ([`Admission::contest`]). A large object may displace several others. It
+//! must win against each in turn; those it has won against are gone even if it loses to a later
+//! one. Every admission policy works with every eviction policy.
 
 use crate::cache::Access;
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, PROBE_CAPACITY_BYTES, PROBE_SEED, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod adaptsize;
 mod always;
@@ -15,12 +17,12 @@ mod partial_scan;
 mod size_threshold;
 mod tinylfu;
 
-/// The gate of one cache shard.
+/// Decides for one cache shard which objects enter.
 pub trait Admission: Send {
-    /// The object was asked for and is held.
+    /// The object requested is held.
     fn on_hit(&mut self, _asked: &Access) {}
 
-    /// The object was asked for and is not held: may it enter? Asked once a miss.
+    /// Whether the object requested, which is not held, may enter. Asked once a miss.
     fn admit(&mut self, incoming: &Access) -> bool;
 
     /// Whether `incoming` may take the place of `victim`, which the eviction policy has named.
@@ -28,16 +30,16 @@ pub trait Admission: Send {
         true
     }
 
-    /// Bytes of memory the policy itself uses.
+    /// Bytes of memory that the policy itself uses.
     fn metadata_bytes(&self) -> u64;
 }
 
-/// How an admission policy is made.
+/// How an admission policy is built.
 pub struct Build {
-    /// Whether it decides by the objects' sizes, so that a trace without sizes says nothing to it.
+    /// Whether it decides by the objects' sizes. Without sizes, such a policy has nothing to go by.
     pub needs_sizes: bool,
-    /// Makes the policy for a shard of `capacity` bytes; None where everybody enters. One that draws lots draws them from
-    /// `seed`.
+    /// Builds the policy for a shard of `capacity` bytes; `None` if every object enters. Random
+    /// choices are drawn from `seed`.
     #[expect(clippy::type_complexity, reason = "one signature, used once")]
     pub make: fn(
         capacity: u64,
@@ -46,12 +48,12 @@ pub struct Build {
     ) -> Result<Option<Box<dyn Admission>>, PolicyError>,
 }
 
-/// The family.
-pub const FAMILY: Family<Build> = Family {
+/// The admission policies.
+pub static FAMILY: Family<Build> = Family {
     name: "admission",
     question: "who enters the cache?",
     default: "always",
-    entries: &[
+    built_in: &[
         &adaptsize::ENTRY,
         &always::ENTRY,
         &doorkeeper::ENTRY,
@@ -59,17 +61,32 @@ pub const FAMILY: Family<Build> = Family {
         &size_threshold::ENTRY,
         &tinylfu::ENTRY,
     ],
+    probe: |build, spec| (build.make)(PROBE_CAPACITY_BYTES, PROBE_SEED, spec).map(drop),
+    registered: Registered::new(),
 };
 
-/// Builds the policy that `spec` names; None where everybody enters.
+/// Builds the policy that `spec` names for a shard of `capacity` bytes; `None` if every object
+/// enters. Random choices are drawn from `seed`.
+///
+/// ```
+/// use aura_policies::cache::Access;
+/// use aura_policies::{PolicySpec, admission};
+///
+/// let spec = PolicySpec::named("size-threshold").with("bytes_max", 4096);
+/// let mut policy = admission::build(&spec, 1 << 20, 7)?.expect("it does not admit every object");
+/// assert!(policy.admit(&Access::sized(1, 4096)));
+/// assert!(!policy.admit(&Access::sized(2, 4097)));
+/// assert!(admission::build(&PolicySpec::named("always"), 1 << 20, 7)?.is_none());
+/// # Ok::<(), aura_policies::PolicyError>(())
+/// ```
 ///
 /// # Errors
-/// An unknown name or parameter, or a value out of range.
+/// [`PolicyError`] for an unknown name or parameter, or a value out of range.
 pub fn build(
     spec: &PolicySpec,
     capacity: u64,
     seed: u64,
 ) -> Result<Option<Box<dyn Admission>>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build.make)(capacity, seed, spec)
 }

@@ -1,12 +1,13 @@
-//! Partial scan: the first objects of a scan enter, and of the later ones a share.
+//! Partial scan: the first objects of a scan enter, and a share of the later ones.
 //!
-//! Source: after AdCache (EDBT 2026), where a scan of l objects admits all if l < a, else b (l - a) of them, and a learner
-//! sets a and b. Here both are fixed, and the decision is made object by object, for no one knows how long a scan will be.
+//! Source: after AdCache (EDBT 2026). There a scan of l objects admits all if l < a, else b (l - a)
+//! of them, and a learner sets a and b. Here both are fixed, and each object is decided on its own,
+//! because a scan's length is not known in advance.
 //! State: none.
-//! Cost: a miss of a scan one hash; a point read one comparison.
-//! Invariants: an object read by itself enters; with a = b = 0 a scan leaves the cache as it was. The share is one of keys,
-//! chosen by their hash: a scan repeated finds what it left.
-//! Weak where: scans are the load, and the cache could hold what they read.
+//! Cost: one hash for a miss of a scan; one comparison for a point read.
+//! Invariants: an object read by itself enters. With a = b = 0 a scan leaves the cache unchanged.
+//! The share is one of keys, chosen by their hash, so a repeated scan finds what it left.
+//! Weak where: scans are the workload, and the cache could hold what they read.
 
 use super::{Admission, Build};
 use crate::cache::Access;
@@ -15,7 +16,7 @@ use crate::splitmix::{remix, unit};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "partial-scan",
-    about: "the first objects of a scan enter, and a share of the others (after AdCache, EDBT 2026)",
+    about: "a scan's first objects enter, and a share of the others (after AdCache, EDBT 2026)",
     params: describe::<Params>,
     build: Build {
         needs_sizes: false,

@@ -1,26 +1,26 @@
-//! Size threshold: objects no larger than a fixed size enter.
+//! Size threshold: objects up to a fixed size enter.
 //!
-//! Source: the rule of many web caches (Abrams et al., "Caching Proxies: Limitations and Potentials", 1995, as LRU-Threshold).
+//! Source: LRU-Threshold of many web caches (Abrams et al., "Caching Proxies: Limitations and
+//! Potentials", 1995).
 //! State: none.
 //! Cost: one comparison a miss.
-//! Invariants: no object larger than the threshold is in the cache.
-//! Weak where: the best threshold moves with the load; and a large object asked for often is never held.
+//! Invariants: no object above the threshold is in the cache.
+//! Weak where: the best threshold changes with the workload; a large object requested often is
+//! never held.
 
 use super::{Admission, Build};
 use crate::cache::Access;
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "size-threshold",
-    about: "objects no larger than a fixed size enter (Abrams et al. 1995)",
+    about: "objects up to a fixed size enter (Abrams et al. 1995)",
     params: describe::<Params>,
     build: Build {
         needs_sizes: true,
         make: |_capacity, _seed, spec| {
             let Params { bytes_max } = params(spec)?;
-            if bytes_max == 0 {
-                return Err(bad(spec, "bytes_max must be at least 1, or nothing enters"));
-            }
+            in_range(spec, "bytes_max", bytes_max, 1..)?;
             Ok(Some(Box::new(SizeThreshold { bytes_max })))
         },
     },

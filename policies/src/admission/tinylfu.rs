@@ -1,11 +1,14 @@
-//! TinyLFU: an object enters if it was asked for more often, of late, than the one whose place it takes.
+//! TinyLFU: an object enters if it was requested more often lately than the object it displaces.
 //!
-//! Source: Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM ToS 13(4), 2017, without
-//! its doorkeeper; the sketch and its aging are Caffeine's, see `sketch.rs`.
+//! Source: Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM
+//! ToS 13(4), 2017, without its doorkeeper. The sketch and its aging are Caffeine's; see
+//! `sketch.rs`.
 //! State: the sketch, 8 to 16 B for each object that fits.
-//! Cost: every request one cache line of the sketch; a contest two more.
-//! Invariants: a tie keeps the victim, so that a scan displaces nobody asked for since the last halving.
-//! Weak where: new objects are popular at once: each is refused until it was asked for more often than the victim.
+//! Cost: one cache line of the sketch a request; two more a contest.
+//! Invariants: the victim stays in a tie, so a scan displaces no object that was requested since
+//! the last halving.
+//! Weak where: new objects are popular at once, since each is refused until it was requested more
+//! often than the victim.
 
 use super::{Admission, Build};
 use crate::cache::Access;
@@ -14,7 +17,7 @@ use crate::sketch::FrequencySketch;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "tinylfu",
-    about: "who was asked for more often than the victim enters (Einziger et al., ToS 2017)",
+    about: "an object enters if requested more often than the victim (Einziger et al., ToS 2017)",
     params: describe::<NoParams>,
     build: Build {
         needs_sizes: false,
@@ -60,7 +63,8 @@ mod tests {
         let mut policy = TinyLfu {
             sketch: FrequencySketch::new(1000),
         };
-        let (held, new) = (Access::unit(1), Access::unit(2));
+        let held = Access::unit(1);
+        let new = Access::unit(2);
         assert!(policy.admit(&held) && policy.admit(&new));
         assert!(!policy.contest(&new, &held), "a tie keeps the victim");
         assert!(policy.admit(&new) && policy.contest(&new, &held));

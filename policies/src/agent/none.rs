@@ -1,8 +1,8 @@
-//! None: the layout stays as it was configured.
+//! None: the layout stays as configured.
 //!
 //! Source: the baseline that every agent is compared with.
 //! State: none.
-//! Cost: none; an engine need not gather windows.
+//! Cost: none; the engine need not measure windows.
 //! Invariants: it never acts.
 //! Weak where: the workload changes.
 

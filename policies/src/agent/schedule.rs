@@ -1,14 +1,16 @@
 //! Schedule: sets run limits at given operation counts.
 //!
-//! Source: the oracle of the learned-tuning literature: whoever knows the workload's phases writes down the best layout
-//! for each.
-//! State: the list of steps and how many were taken.
-//! Cost: O(steps taken) once a window.
-//! Invariants: steps are taken in order, each once, in the first window that ends at or after its operation count.
-//! Weak where: the workload is not known beforehand.
+//! Source: the oracle of the literature on learned tuning: an expert who knows the phases of a
+//! workload writes down the best layout for each.
+//! State: the list of steps, and how many were taken.
+//! Cost: O(steps taken) a window.
+//! Invariants: steps are taken in order and once each, in the first window that ends at or after
+//! their operation count.
+//! Weak where: the workload is not known in advance.
 
 use super::{Action, Agent, Build};
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, bad, describe, params};
 use crate::facts::{TreeShape, WindowStats};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -18,13 +20,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |_seed, spec: &PolicySpec| {
         let Params { steps } = params(spec)?;
         if let Some(step) = steps.iter().find(|step| step.level == 0 || step.runs == 0) {
-            return Err(bad(
-                spec,
-                &format!("steps: level and runs must be at least 1, not {step:?}"),
-            ));
+            let message = format!("level and runs must be at least 1, not {step:?}");
+            return Err(bad(spec, "steps", &message));
         }
         if !steps.is_sorted_by_key(|step| step.at_operations) {
-            return Err(bad(spec, "steps must be in the order of at_operations"));
+            return Err(bad(spec, "steps", "must be in the order of at_operations"));
         }
         Ok(Box::new(Schedule { steps, taken: 0 }))
     },
@@ -33,8 +33,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// What to set and when: tables { at_operations (operations since the database was opened), level (at least 1), runs
-    /// (the level's new run limit, at least 1) }, in the order of at_operations.
+    /// The steps, in the order of at_operations: tables { at_operations (operations since the
+    /// database was opened), level (at least 1), runs (the level's new run limit, at least 1) }.
     steps: Vec<Step>,
 }
 
@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    fn build(steps: serde_json::Value) -> Result<Box<dyn Agent>, crate::entry::PolicyError> {
+    fn build(steps: serde_json::Value) -> Result<Box<dyn Agent>, crate::PolicyError> {
         (ENTRY.build)(0, &PolicySpec::named("schedule").with("steps", steps))
     }
 
@@ -115,10 +115,8 @@ mod tests {
         assert!(build(json!([{ "at_operations": 1, "level": 0, "runs": 1 }])).is_err());
         assert!(build(json!([{ "at_operations": 1, "level": 1, "runs": 0 }])).is_err());
         assert!(build(json!([{ "at_operations": 1, "level": 1, "runs": 1, "run": 1 }])).is_err());
-        let (late, early) = (
-            json!({ "at_operations": 2, "level": 1, "runs": 1 }),
-            json!({ "at_operations": 1, "level": 1, "runs": 1 }),
-        );
+        let late = json!({ "at_operations": 2, "level": 1, "runs": 1 });
+        let early = json!({ "at_operations": 1, "level": 1, "runs": 1 });
         assert!(build(json!([late, early])).is_err());
     }
 }

@@ -1,13 +1,16 @@
-//! MIN (Belady): on a miss the objects whose next use is farthest leave until the newcomer fits; it is always inserted.
+//! MIN (Belady): on a miss the objects with the farthest next use leave until the new one fits. It
+//! is always inserted.
 //!
-//! Source: Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems Journal 5(2), 1966.
-//! State: a heap of the held objects' next uses, and a list of the held objects that are never used again. Which of
-//! these leaves first changes no count: they all leave before any object of use does.
-//! Cost: O(n log n) time, O(n) memory for n requests.
-//! Invariants: the held bytes never exceed the capacity; with objects of one size no cache that inserts every object it
-//! misses has fewer misses.
-//! Weak where: objects differ in size, which it ignores: then it is no bound; and a cache that may refuse an object can
-//! beat it (see `min-bypass`).
+//! Source: Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems
+//! Journal 5(2), 1966.
+//! State: a heap of the next uses of the held objects, and a list of those that are never used
+//! again. The order in which these leave changes no count: all of them leave before any object with
+//! a next use.
+//! Cost: O(n log n) time and O(n) memory for n requests.
+//! Invariants: the held bytes never exceed the capacity. If all objects have one size, no cache
+//! that inserts every object it misses has fewer misses.
+//! Weak where: objects differ in size, which it ignores, so it is not a bound; a cache that may
+//! refuse an object can have fewer misses (see `min-bypass`).
 
 use std::collections::BinaryHeap;
 
@@ -16,7 +19,7 @@ use crate::entry::{Entry, NoParams, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "min",
-    about: "the farthest next use leaves, every newcomer enters (Belady, 1966); a bound for objects of one size",
+    about: "the farthest next use leaves, all enter; a bound if sizes are equal (Belady 1966)",
     params: describe::<NoParams>,
     build: |spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Min) as _),
 };
@@ -34,19 +37,20 @@ impl Bound for Min {
     }
 }
 
-/// What is held, by next use.
+/// The objects held, by their next use.
 pub(super) struct Held<'a> {
     trace: &'a [Request],
     pub(super) bytes: u64,
     /// The size of each object held.
     sizes: Vec<Option<u64>>,
     useless: Vec<Object>,
-    /// Next uses of held objects, and past ones of objects that were hit: these are older than all others.
+    /// Next uses of held objects, and past uses of objects that were hit. Past uses are smaller
+    /// than all others.
     uses: BinaryHeap<usize>,
 }
 
 impl Held<'_> {
-    /// The next use of the object that [`Self::evict_farthest`] takes; None where nothing is held.
+    /// The next use of the object that [`Self::evict_farthest`] takes; `None` if nothing is held.
     pub(super) fn farthest(&self) -> Option<usize> {
         match self.useless.is_empty() {
             true => self.uses.peek().copied(),
@@ -55,7 +59,7 @@ impl Held<'_> {
     }
 
     pub(super) fn evict_farthest(&mut self) {
-        // A heap that has only past uses left holds nothing, and the newcomer fits into an empty cache.
+        // A heap with nothing but past uses means an empty cache, in which the new object fits.
         let trace = self.trace;
         let object = self
             .useless
@@ -74,8 +78,8 @@ impl Held<'_> {
     }
 }
 
-/// Runs a cache that evicts by next use; `make_room` evicts for a newcomer, of which the next use is given, and says
-/// whether it enters.
+/// Replays a trace in a cache that evicts by next use. `make_room` receives the next use of a
+/// missed object, evicts for it, and returns whether it enters.
 pub(super) fn replay(
     trace: &[Request],
     capacity: u64,

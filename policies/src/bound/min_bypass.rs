@@ -1,12 +1,15 @@
-//! MIN with bypass: as `min`, but the newcomer is a candidate too, and is not inserted if its own next use is farthest.
+//! MIN with bypass: `min`, but the missed object is a candidate too, and stays out if its own next
+//! use is the farthest.
 //!
-//! Source: Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems Journal 5(2), 1966,
-//! with the newcomer among the candidates, as in McFarling, "Cache replacement with dynamic exclusion", ISCA 1992.
-//! State: as `min`.
-//! Cost: O(n log n) time, O(n) memory for n requests.
-//! Invariants: the held bytes never exceed the capacity; with objects of one size no cache has fewer misses, whatever it
-//! refuses. On a cycle of N objects through c < N places, R rounds cost N + (R - 1)(N - c) misses exactly.
-//! Weak where: objects differ in size, which it ignores: then it is no bound (see `pfoo-l`).
+//! Source: Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems
+//! Journal 5(2), 1966; the missed object as a candidate is from McFarling, "Cache replacement with
+//! dynamic exclusion", ISCA 1992.
+//! State: that of `min`.
+//! Cost: O(n log n) time and O(n) memory for n requests.
+//! Invariants: the held bytes never exceed the capacity. If all objects have one size, no cache has
+//! fewer misses, whatever it refuses. R rounds over a cycle of N objects with room for c < N cost
+//! exactly N + (R - 1)(N - c) misses.
+//! Weak where: objects differ in size, which it ignores, so it is not a bound (see `pfoo-l`).
 
 use super::min::replay;
 use super::{Bound, Build, Request, Tally};
@@ -14,7 +17,7 @@ use crate::entry::{Entry, NoParams, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "min-bypass",
-    about: "MIN that may also refuse the newcomer: the bound for every policy on objects of one size",
+    about: "MIN that may refuse an object: the bound for every policy if sizes are equal",
     params: describe::<NoParams>,
     build: |spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(MinBypass) as _),
 };

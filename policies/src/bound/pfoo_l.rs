@@ -1,25 +1,28 @@
-//! PFOO-L: a count of misses that no cache can fall below, whatever the objects' sizes.
+//! PFOO-L: a count of misses that no cache can fall below, whatever the sizes of the objects.
 //!
-//! A hit needs its object held since the object's last request: an interval that costs bytes times requests. The cache
-//! has capacity times requests of that to spend. Spent on the cheapest intervals first, it buys more hits than any cache
-//! can have, for at some moments the intervals bought may together exceed the capacity. The interval that exhausts the
-//! budget counts whole. Missed bytes are counted on their own, by the intervals that save most bytes for their cost: the
-//! two numbers need not come from one cache.
+//! A hit needs its object held since the object's previous request. That interval costs bytes times
+//! requests, and the cache has capacity times requests to spend. Spent on the cheapest intervals
+//! first, this budget buys at least as many hits as any cache can have, because at some moments the
+//! intervals bought may exceed the capacity. The interval that exhausts the budget counts whole.
+//! Missed bytes are counted separately, by the intervals that save the most bytes for their cost,
+//! so the two numbers need not come from one cache.
 //!
-//! Source: Berger, Beckmann and Harchol-Balter, "Practical Bounds on Optimal Caching with Variable Object Sizes",
-//! SIGMETRICS 2018, the lower bound PFOO-L.
+//! Source: the lower bound PFOO-L of Berger, Beckmann and Harchol-Balter, "Practical Bounds on
+//! Optimal Caching with Variable Object Sizes", SIGMETRICS 2018.
 //! State: one entry of 32 bytes an interval.
-//! Cost: O(n log n) time, O(n) memory for n requests.
-//! Invariants: `misses` and `miss_bytes` are each at most those of every cache. Where an object's requests disagree on
-//! its size, an interval costs the smallest size so far: no copy that is still held can be smaller.
-//! Weak where: the load is uneven over time: budget left over in quiet times pays for busy ones, and the bound is loose.
+//! Cost: O(n log n) time and O(n) memory for n requests.
+//! Invariants: `misses` and `miss_bytes` are each at most those of every cache. If the requests for
+//! an object disagree on its size, an interval costs the smallest size so far, because no copy
+//! still held can be smaller.
+//! Weak where: the load is uneven over time, since budget left over in quiet times pays for busy
+//! ones and the bound is loose.
 
 use super::{Bound, Build, Request, Tally, objects};
 use crate::entry::{Entry, NoParams, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "pfoo-l",
-    about: "a lower bound on misses for objects of any size: the cheapest intervals first (Berger et al., 2018)",
+    about: "a lower bound for any sizes: the cheapest intervals first (Berger et al. 2018)",
     params: describe::<NoParams>,
     build: |spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(PfooL) as _),
 };
@@ -46,7 +49,7 @@ impl Bound for PfooL {
     }
 }
 
-/// From one request of an object to the next.
+/// The time from one request of an object to the next.
 struct Interval {
     /// Bytes held, times requests.
     cost: u128,
@@ -83,7 +86,7 @@ fn intervals(trace: &[Request], capacity: u64) -> Vec<Interval> {
     intervals
 }
 
-/// The intervals from the first on that `budget` pays for, the last perhaps only in part.
+/// The first intervals that `budget` pays for; for the last one perhaps only in part.
 fn afforded(intervals: &[Interval], budget: u128) -> &[Interval] {
     let mut spent = 0;
     let whole = intervals.iter().take_while(|interval| {

@@ -1,38 +1,41 @@
-//! After AC-Key: one budget over blocks, key-value pairs and key pointers, divided by what each side's ghosts are worth.
+//! After AC-Key: one budget for blocks, key-value pairs and key pointers, divided by what the
+//! ghosts of each side are worth.
 //!
-//! Two boundaries, as ARC's target: between objects found by key and blocks (data, index, filter, and values of the value
-//! log), and among the former between pairs and pointers. A returning ghost moves its boundary in its favour by k * b/s:
-//! the device reads b that a hit saves for each of its s bytes. On a side, of the `recent` least recent objects the
-//! one with the least b/s leaves. Costs come with the access; what enters as a pointer and when it becomes a
-//! pair is up to the mechanism. k is such that a ghost of average b/s moves the boundary by `step` of the
-//! capacity: the paper's own value is not known to us.
-//! Variant: after the paper, not a reproduction: we know it from notes on it. With objects of one kind there is no
-//! boundary, and it orders them as E-LRU; with objects of one kind, size and cost it is LRU.
+//! There are two boundaries, each moved like ARC's target: one between objects found by key and
+//! blocks (data, index, filter, and values of the value log), and within the former one between
+//! pairs and pointers. A ghost that is requested again moves its boundary in its favour by k * b /
+//! s, where a hit saves b device reads for an object of s bytes. The factor k is such that a ghost
+//! of average b / s moves the boundary by `step` of the capacity; the paper's own value is not
+//! known to us. The victim is, of the `recent` least recent objects of a side, the one with the
+//! least b / s. The cost of an object comes with the access. What enters as a pointer, and when a
+//! pointer becomes a pair, is up to the mechanism.
+//!
+//! Variant: written from notes on the paper; not a reproduction. With objects of one kind there is
+//! no boundary, and the order is that of E-LRU; with one kind, size and cost it is that of LRU.
 //! Source: Wu et al., "AC-Key: Adaptive Caching for LSM-based Key-Value Stores", USENIX ATC 2020.
-//! State: 32 B a slot, about 80 B a ghost; the ghosts of a side and what it holds are at most the capacity.
-//! Cost: `on_hit`, `on_insert`, `on_remove` O(1) amortised; `victim` O(recent).
-//! Invariants: both shares are between 0 and 1; ghosts as said.
-//! Weak where: scans: E-LRU keeps a scan's objects as long as any; and one kind of object only.
+//! State: 32 B a slot and about 80 B a ghost.
+//! Cost: `on_hit`, `on_insert` and `on_remove` O(1) amortised; `victim` O(recent).
+//! Invariants: both shares are between 0 and 1; what a side holds and its ghosts are at most the
+//! capacity.
+//! Weak where: scans, since E-LRU keeps a scan's objects as long as any others; only one kind of
+//! object is cached.
+
+use std::ops::Bound::{Excluded, Included};
 
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
-use super::{Access, Build, Eviction, Kind, Removal, Slot, check_held};
-use crate::entry::{Entry, bad, describe, in_range, params};
+use super::{Access, BlockKind, Build, Eviction, Removal, Slot, check_held};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::NONE;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "ac-key",
-    about: "one budget for blocks, pairs and key pointers, moved by ghosts (after Wu et al., ATC 2020)",
+    about: "one budget for blocks, pairs and pointers, moved by ghosts (after Wu et al., ATC 2020)",
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
         in_range(spec, "recent", params.recent, 1..=1024)?;
-        if !(params.step > 0.0 && params.step <= 1.0) {
-            return Err(bad(
-                spec,
-                &format!("step is {}, not above 0 and at most 1", params.step),
-            ));
-        }
+        in_range(spec, "step", params.step, (Excluded(0.0), Included(1.0)))?;
         Ok(Box::new(AcKey::new(capacity, params)))
     },
 };
@@ -40,9 +43,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// How many of the least recent objects of a side are compared for each victim, 1 to 1024.
+    /// The least recent objects of a side that are compared for each victim (1 to 1024).
     recent: u32,
-    /// How far a ghost of average efficiency moves the boundary, as a share of the capacity; above 0, at most 1.
+    /// How far a ghost of average efficiency moves the boundary, as a share of the capacity (above
+    /// 0, at most 1).
     step: f64,
 }
 
@@ -60,11 +64,11 @@ const PAIRS: u8 = 1;
 const POINTERS: u8 = 2;
 const SIDES: usize = 3;
 
-fn side(kind: Kind) -> u8 {
+fn side(kind: BlockKind) -> u8 {
     match kind {
-        Kind::KeyValue => PAIRS,
-        Kind::KeyPointer => POINTERS,
-        Kind::Data | Kind::Index | Kind::Filter | Kind::Value => BLOCKS,
+        BlockKind::KeyValue => PAIRS,
+        BlockKind::KeyPointer => POINTERS,
+        BlockKind::Data | BlockKind::Index | BlockKind::Filter | BlockKind::Value => BLOCKS,
     }
 }
 
@@ -73,7 +77,7 @@ struct Note {
     cost: u32,
 }
 
-/// Device reads saved by a hit, for each byte held.
+/// Device reads that a hit saves, for each byte held.
 fn efficiency(bytes: u64, cost: u32) -> f64 {
     f64::from(cost) / bytes.max(1) as f64
 }
@@ -83,10 +87,11 @@ struct AcKey {
     capacity: u64,
     queues: Queues<SIDES, Note>,
     ghosts: Ghosts<SIDES, Note>,
-    /// What pairs and pointers should have of the capacity, and pairs of that.
+    /// The share of the capacity meant for pairs and pointers, and the share of that meant for
+    /// pairs.
     point_share: f64,
     pair_share: f64,
-    /// Misses, and the sum of their efficiencies.
+    /// The number of misses, and the sum of the missed objects' efficiencies.
     misses: f64,
     efficiencies: f64,
 }
@@ -105,7 +110,7 @@ impl AcKey {
         }
     }
 
-    /// A ghost of `side` is asked for: its side should have been larger.
+    /// A ghost of `side` is requested: the side should have been larger.
     fn grow(&mut self, side: u8, efficiency: f64) {
         let mean = self.efficiencies / self.misses;
         let step = if mean > 0.0 {
@@ -122,7 +127,8 @@ impl AcKey {
         }
     }
 
-    /// The side that is over its share once `incoming` is in; one that holds nothing cannot give.
+    /// The side that is over its share once `incoming` is in. A side that holds nothing cannot
+    /// give.
     fn giving_side(&self, incoming: &Access) -> u8 {
         let to = side(incoming.kind);
         let with = |queue: u8| {
@@ -150,7 +156,7 @@ impl AcKey {
         }
     }
 
-    /// Drops ghosts until those of `side` and what it holds are at most the capacity.
+    /// Drops ghosts until those of `side` and the objects it holds are at most the capacity.
     fn trim(&mut self, side: u8) {
         while self.ghosts.bytes(side) + self.queues.bytes(side) > self.capacity
             && self.ghosts.drop_oldest(side)
@@ -171,7 +177,8 @@ impl Eviction for AcKey {
 
     fn victim(&mut self, incoming: &Access) -> Slot {
         let mut slot = self.queues.oldest(self.giving_side(incoming));
-        let (mut victim, mut least) = (slot, f64::INFINITY);
+        let mut victim = slot;
+        let mut least = f64::INFINITY;
         for _ in 0..self.params.recent {
             if slot == NONE {
                 break;
@@ -179,7 +186,8 @@ impl Eviction for AcKey {
             let member = self.queues.member(slot);
             let worth = efficiency(member.bytes, member.note.cost);
             if worth < least {
-                (victim, least) = (slot, worth);
+                victim = slot;
+                least = worth;
             }
             slot = self.queues.newer(slot);
         }
@@ -191,15 +199,7 @@ impl Eviction for AcKey {
         let note = Note {
             cost: incoming.cost,
         };
-        self.queues.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note,
-            },
-        );
+        self.queues.push(slot, Member::of(incoming, queue, note));
         self.trim(queue);
     }
 
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn with_one_kind_size_and_cost_it_is_lru() {
-        for kind in [Kind::Data, Kind::KeyValue, Kind::KeyPointer] {
+        for kind in [BlockKind::Data, BlockKind::KeyValue, BlockKind::KeyPointer] {
             let lru =
                 crate::cache::build(&crate::PolicySpec::named("lru"), 40, 0).expect("it builds");
             let mut lru = Replay::new(lru, None, 40, 100);
@@ -291,10 +291,11 @@ mod tests {
         assert_eq!(policy.victim(&Access::sized(9, 600)), 3);
     }
 
-    /// A load that loops over more objects of `kind` than there is room for, after a load of `before`.
-    fn shares_after_a_loop(before: Kind, kind: Kind) -> (f64, f64) {
+    /// The shares after a load of `before` and a loop over more objects of `kind` than fit.
+    fn shares_after_a_loop(before: BlockKind, kind: BlockKind) -> (f64, f64) {
         let mut policy = policy(100, 1);
-        let mut keys: std::collections::VecDeque<(u64, Kind)> = std::collections::VecDeque::new();
+        let mut keys: std::collections::VecDeque<(u64, BlockKind)> =
+            std::collections::VecDeque::new();
         let mut held: Vec<Option<u64>> = vec![None; 100];
         keys.extend((0..100).map(|i| (i, before)));
         for _ in 0..100 {
@@ -331,11 +332,11 @@ mod tests {
 
     #[test]
     fn the_side_whose_ghosts_return_grows_until_they_fit() {
-        let (points, _) = shares_after_a_loop(Kind::KeyValue, Kind::Data);
+        let (points, _) = shares_after_a_loop(BlockKind::KeyValue, BlockKind::Data);
         assert!(points <= 0.4, "60 blocks of 100 objects fit: {points}");
-        let (points, _) = shares_after_a_loop(Kind::Filter, Kind::KeyPointer);
+        let (points, _) = shares_after_a_loop(BlockKind::Filter, BlockKind::KeyPointer);
         assert!(points >= 0.6, "{points}");
-        let (points, pairs) = shares_after_a_loop(Kind::KeyPointer, Kind::KeyValue);
+        let (points, pairs) = shares_after_a_loop(BlockKind::KeyPointer, BlockKind::KeyValue);
         assert!(points * pairs >= 0.2 && pairs > 0.5, "{points} {pairs}");
     }
 }

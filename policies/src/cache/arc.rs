@@ -1,14 +1,21 @@
-//! ARC: two LRU lists, seen once and seen again, whose sizes follow the ghosts of what each has lost.
+//! ARC: two LRU lists, of objects seen once and seen again, whose sizes follow the ghosts of each
+//! list.
 //!
-//! Source: Megiddo and Modha, "ARC: A Self-Tuning, Low Overhead Replacement Cache", FAST 2003, Figure 4.
-//! Variant: the target is a real number. With sizes, lengths are bytes and the bounds are kept as libCacheSim keeps them,
-//! one ghost dropped for each object that leaves. The adaptation step is at least the object's size; `step = "one"` takes
-//! the paper's floor of 1 to be a byte, as libCacheSim does, and lets the target crawl. At one size both are the paper's.
-//! State: T1 and T2: 32 B a slot. Their ghosts B1 and B2: about 60 B a key. The target p for the bytes of T1.
-//! Cost: a hit O(1) without allocation; a miss one probe of the ghost table and O(1) list steps for each object moved.
-//! Invariants: 0 <= p <= c; no key is in a ghost list twice; with objects of one size T1 + B1 <= c and
-//! T1 + T2 + B1 + B2 <= 2c. With sizes, the number of ghosts rises only while the bytes are within those bounds.
-//! Weak where: a loop a little larger than the cache, as with LRU; sizes enter the lists but not the choice of victim.
+//! Source: Megiddo and Modha, "ARC: A Self-Tuning, Low Overhead Replacement Cache", FAST 2003,
+//! Figure 4.
+//! Variant: the target is a real number. With sizes, lengths are bytes, and the bounds are kept as
+//! in libCacheSim: one ghost is dropped for each object that leaves. The adaptation step is at
+//! least the object's size. With `step = "one"` the paper's floor of 1 is one byte, as in
+//! libCacheSim, and the target moves very slowly. With objects of one byte both are the paper's.
+//! State: the lists T1 and T2, 32 B a slot; their ghosts B1 and B2, about 60 B a key; the target p
+//! for the bytes of T1.
+//! Cost: a hit is O(1) without allocation. A miss probes the ghost table once and takes O(1) list
+//! steps for each object moved.
+//! Invariants: 0 <= p <= c; no key is in two ghost lists. With objects of one size, T1 + B1 <= c
+//! and T1 + T2 + B1 + B2 <= 2c. With sizes, the number of ghosts grows only while the bytes are
+//! within those bounds.
+//! Weak where: a loop a little larger than the cache, as with LRU; sizes enter the lists but not
+//! the choice of the victim.
 
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
@@ -28,7 +35,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// The least step of the target at a ghost hit: `object`, the size of the object asked for, or `one` byte.
+    /// The least step of the target at a ghost hit: `object`, the size of the object requested, or
+    /// `one` byte.
     #[schemars(with = "String")]
     step: Step,
 }
@@ -41,7 +49,7 @@ enum Step {
     One,
 }
 
-/// The queue of objects seen once (T1, B1), and that of those seen again (T2, B2).
+/// The queue of objects seen once (T1, B1) and that of objects seen again (T2, B2).
 const RECENT: u8 = 0;
 const FREQUENT: u8 = 1;
 
@@ -54,7 +62,7 @@ struct AdaptiveReplacement {
     ghosts: Ghosts<2>,
     /// The ghost list in which the object last missed was found.
     missed_in: Option<u8>,
-    /// T1 + B1 has no room for the object last missed, which would enter T1.
+    /// Whether T1 + B1 has no room for the object last missed, which would enter T1.
     recent_full: bool,
 }
 
@@ -71,12 +79,13 @@ impl AdaptiveReplacement {
         }
     }
 
-    /// Bytes of a list and of its ghosts.
+    /// The bytes of a list and of its ghosts.
     fn bytes_with_ghosts(&self, queue: u8) -> u64 {
         self.cached.bytes(queue) + self.ghosts.bytes(queue)
     }
 
-    /// Cases II and III: a ghost was asked for, so its side deserves more room. The lengths in the ratio still count it.
+    /// Cases II and III: a ghost was requested, so its side deserves more room. The lengths in the
+    /// ratio still count the ghost.
     fn adapt(&mut self, ghost: &Member<()>, bytes: u64) {
         let own = self.ghosts.bytes(ghost.queue) + ghost.bytes;
         let other = self.ghosts.bytes(1 - ghost.queue);
@@ -105,7 +114,7 @@ impl Eviction for AdaptiveReplacement {
             && self.bytes_with_ghosts(RECENT) + incoming.bytes > self.capacity;
         let recent_bytes = self.cached.bytes(RECENT);
         if recent_bytes > 0 && self.recent_full && self.ghosts.bytes(RECENT) == 0 {
-            // T1 alone fills its half of the directory: its oldest leaves, and no ghost.
+            // T1 alone fills its half of the directory: its oldest object leaves, and no ghost.
             return self.cached.oldest(RECENT);
         }
         let over_target = recent_bytes as f64 > self.recent_target
@@ -121,15 +130,7 @@ impl Eviction for AdaptiveReplacement {
         } else {
             RECENT
         };
-        self.cached.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: (),
-            },
-        );
+        self.cached.push(slot, Member::of(incoming, queue, ()));
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -175,25 +176,10 @@ impl Eviction for AdaptiveReplacement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::testing::{fill, replace};
 
     fn policy(capacity: u64) -> AdaptiveReplacement {
         AdaptiveReplacement::new(capacity, Step::Object)
-    }
-
-    fn fill(arc: &mut AdaptiveReplacement, slots: Slot) {
-        for slot in 0..slots {
-            assert!(arc.admit(&Access::unit(u64::from(slot))));
-            arc.on_insert(slot, &Access::unit(u64::from(slot)));
-        }
-    }
-
-    /// Misses `key` in a full cache and puts it where the victim was.
-    fn replace(arc: &mut AdaptiveReplacement, key: u64) -> Slot {
-        assert!(arc.admit(&Access::unit(key)));
-        let slot = arc.victim(&Access::unit(key));
-        arc.on_remove(slot, Removal::Evicted);
-        arc.on_insert(slot, &Access::unit(key));
-        slot
     }
 
     #[test]
@@ -206,27 +192,17 @@ mod tests {
             1,
             "T1 is over its target of 0: its only object goes to B1"
         );
-        assert_eq!(
-            (
-                arc.recent_target,
-                arc.ghosts.bytes(RECENT),
-                arc.ghosts.bytes(FREQUENT)
-            ),
-            (0.0, 1, 0)
-        );
+        assert_eq!(arc.recent_target, 0.0);
+        assert_eq!(arc.ghosts.bytes(RECENT), 1);
+        assert_eq!(arc.ghosts.bytes(FREQUENT), 0);
         assert_eq!(
             replace(&mut arc, 1),
             0,
             "T1 is at its target now, so T2 gives way"
         );
-        assert_eq!(
-            (
-                arc.recent_target,
-                arc.ghosts.bytes(RECENT),
-                arc.ghosts.bytes(FREQUENT)
-            ),
-            (1.0, 0, 1)
-        );
+        assert_eq!(arc.recent_target, 1.0);
+        assert_eq!(arc.ghosts.bytes(RECENT), 0);
+        assert_eq!(arc.ghosts.bytes(FREQUENT), 1);
         assert_eq!(
             (arc.cached.bytes(RECENT), arc.cached.bytes(FREQUENT)),
             (1, 1)
@@ -255,10 +231,8 @@ mod tests {
                 Some(slot) => arc.on_hit(slot as Slot),
                 None => keys[replace(&mut arc, key) as usize] = key,
             }
-            let (recent, frequent) = (
-                arc.bytes_with_ghosts(RECENT),
-                arc.bytes_with_ghosts(FREQUENT),
-            );
+            let recent = arc.bytes_with_ghosts(RECENT);
+            let frequent = arc.bytes_with_ghosts(FREQUENT);
             assert!(
                 recent <= 8 && recent + frequent <= 16,
                 "request {i}: T1 + B1 = {recent}, T2 + B2 = {frequent}"

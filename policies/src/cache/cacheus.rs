@@ -1,18 +1,24 @@
-//! CACHEUS: two experts, scan-resistant LRU and churn-resistant LFU, drawn by a trust whose learning rate adapts.
+//! CACHEUS: two experts, scan-resistant LRU and churn-resistant LFU, drawn by a trust whose
+//! learning rate adapts.
 //!
-//! SR-LRU keeps objects that were reused in a stack and new ones, with those the stack demoted, in a scratch queue, from
-//! which it evicts. The scratch grows when an object evicted while new returns, the stack when a demoted one is hit.
-//! CR-LFU evicts the least used, the most recent among equals: of a loop too large it keeps a part. Once in c requests
-//! (c = the objects the cache holds) the learning rate moves on in the direction that last raised the hit ratio.
-//! Variant: the authors' program, which differs from the paper in details: a returning object keeps its use count
-//! without the new use, and the queues of ghosts hold half the capacity each.
-//! Byte sizes: limits and ghosts are counted in bytes, a boundary moves by the size of the object that moves it.
+//! SR-LRU keeps reused objects in a stack. New objects, and those that the stack demotes, are in a
+//! scratch queue, from which it evicts. The scratch queue grows when an object that was evicted
+//! while new returns; the stack grows when a demoted object is hit. CR-LFU evicts the least used
+//! object, and of equal ones the most recent, so it keeps a part of a loop that does not fit. Once
+//! in c requests, where c objects fit in the cache, the learning rate moves on in the direction
+//! that last raised the hit ratio.
+//!
+//! Variant: the authors' program, which differs from the paper in details. A returning object keeps
+//! its use count without the new use, and each queue of ghosts holds half the capacity. With sizes,
+//! limits and ghosts are counted in bytes, and a boundary moves by the size of the object that
+//! moves it.
 //! Source: Rodriguez et al., "Learning Cache Replacement with CACHEUS", FAST 2021.
-//! State: 76 B a slot, about 80 B a ghost; ghosts of at most the capacity.
+//! State: 76 B a slot and about 80 B a ghost; the ghosts are at most the capacity.
 //! Cost: O(log slots) an event.
-//! Invariants: each expert's trust is between 0.01 and 0.99; the learning rate between 0.001 and 1 once it has moved;
-//! `demoted` and `new_ghosts` are the number of objects and ghosts so marked.
-//! Weak where: the cache is large and the trace short: it learns once in c requests.
+//! Invariants: the trust in each expert is between 0.01 and 0.99, and the learning rate between
+//! 0.001 and 1 once it has moved. `demoted` and `new_ghosts` are the numbers of objects and ghosts
+//! so marked.
+//! Weak where: the cache is large and the trace short, since it learns once in c requests.
 
 use super::experts::{Expert, Room, Trust};
 use super::ghosts::Ghosts;
@@ -33,7 +39,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     },
 };
 
-/// The queue of the objects that were reused.
+/// The queue of reused objects.
 const STACK: u8 = 0;
 /// The queue of new and demoted objects.
 const SCRATCH: u8 = 1;
@@ -42,7 +48,7 @@ const SCRATCH: u8 = 1;
 struct Note {
     uses: u64,
     demoted: bool,
-    /// It came in while the scratch was full, and not from a ghost.
+    /// Whether it entered while the scratch queue was full, and not from a ghost.
     new: bool,
 }
 
@@ -52,7 +58,7 @@ struct Past {
     new: bool,
 }
 
-/// Where the missing object will go.
+/// The place that the missing object will get.
 #[derive(Clone, Copy, Debug, Default)]
 struct Placement {
     queue: u8,
@@ -69,14 +75,14 @@ struct Cacheus {
     room: Room,
     learning: Option<LearningRate>,
     queues: Queues<2, Note>,
-    /// By use count, the most recent first among equals.
+    /// By use count; of equal ones, the most recent first.
     uses: Heap,
     ghosts: Ghosts<2, Past>,
     stack_limit: u64,
     demoted: u64,
     new_ghosts: u64,
     placement: Placement,
-    /// The victim, once drawn, and the expert that answers for it.
+    /// The victim, once drawn, and the expert responsible for it.
     named: Option<(Slot, Option<Expert>)>,
 }
 
@@ -116,7 +122,7 @@ impl Cacheus {
         self.trust.blame(ghosts, loss);
     }
 
-    /// Grows the stack, or the scratch, by objects of `bytes`.
+    /// Moves the boundary in favour of the stack or of the scratch queue, by `bytes`.
     fn move_boundary(&mut self, to_stack: bool, bytes: u64) {
         let (for_it, against) = if to_stack {
             (self.new_ghosts, self.demoted)
@@ -151,7 +157,8 @@ impl Cacheus {
                 cut: true,
             };
         }
-        let (stack, scratch) = (self.queues.bytes(STACK), self.queues.bytes(SCRATCH));
+        let stack = self.queues.bytes(STACK);
+        let scratch = self.queues.bytes(SCRATCH);
         let fits = |held: u64, limit: u64| held.saturating_add(incoming.bytes) <= limit;
         if fits(stack, self.stack_limit) && self.queues.is_empty(SCRATCH) {
             Placement {
@@ -239,15 +246,7 @@ impl Eviction for Cacheus {
             demoted: false,
             new,
         };
-        self.queues.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note,
-            },
-        );
+        self.queues.push(slot, Member::of(incoming, queue, note));
         self.uses.rank_first(slot, uses as f64);
         while cut && self.queues.bytes(STACK) >= self.stack_limit && !self.queues.is_empty(STACK) {
             self.demote_oldest();

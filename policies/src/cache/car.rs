@@ -1,14 +1,16 @@
-//! CAR: ARC with clocks for lists, so that a hit moves nothing.
+//! CAR: ARC with clocks in place of lists, so that a hit moves nothing.
 //!
 //! Source: Bansal and Modha, "CAR: Clock with Adaptive Replacement", FAST 2004, Figure 2.
-//! Variant: the ratio of the ghost lists is rounded down, as in Caffeine's simulator. With sizes, lengths are bytes, the
-//! adaptation step is the object's size times that, and ghosts are dropped until the bounds hold. With objects of one byte
-//! it is the paper's CAR.
-//! State: the clocks T1 and T2 with a reference bit: 40 B a slot. Their ghosts B1 and B2: about 60 B a key. The target p
-//! for the bytes of T1.
-//! Cost: a hit sets a bit; `victim` O(1) amortised, for each slot it moves was hit before; a miss probes the ghosts once.
-//! Invariants: T1 + B1 <= c; T1 + T2 + B1 + B2 <= 2c; 0 <= p <= c; no key is in a ghost list twice.
-//! Weak where: two hits in quick succession count as proof of worth, as in ARC; a loop larger than the cache.
+//! Variant: the ratio of the ghost lists is rounded down, as in Caffeine's simulator. With sizes,
+//! lengths are bytes, the adaptation step is the object's size times the ratio, and ghosts are
+//! dropped until the bounds hold. With objects of one byte it is the paper's CAR.
+//! State: the clocks T1 and T2 with a reference bit, 40 B a slot; their ghosts B1 and B2, about 60
+//! B a key; the target p for the bytes of T1.
+//! Cost: a hit sets a bit; a miss probes the ghost table once; `victim` is O(1) amortised, because
+//! each slot it moves was hit before.
+//! Invariants: T1 + B1 <= c; T1 + T2 + B1 + B2 <= 2c; 0 <= p <= c; no key is in two ghost lists.
+//! Weak where: two hits in quick succession count as proof of worth, as in ARC; a loop larger than
+//! the cache.
 
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
@@ -25,7 +27,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     },
 };
 
-/// The clock of objects seen once (T1, B1), and that of those seen again (T2, B2).
+/// The clock of objects seen once (T1, B1) and that of objects seen again (T2, B2).
 const RECENT: u8 = 0;
 const FREQUENT: u8 = 1;
 
@@ -33,10 +35,10 @@ struct Car {
     capacity: u64,
     /// p: the bytes that T1 should have.
     recent_target: f64,
-    /// Each with its reference bit.
+    /// The objects held, each with its reference bit.
     cached: Queues<2, bool>,
     ghosts: Ghosts<2, bool>,
-    /// The victim named for the object last missed, or NONE.
+    /// The victim named for the object last missed, or `NONE`.
     named: Slot,
 }
 
@@ -51,7 +53,8 @@ impl Car {
         }
     }
 
-    /// The oldest of the clock that is over its target, once those before it with their bit set have gone to T2.
+    /// Returns the oldest object of the clock that is over its target. Older ones whose bit is set
+    /// go to T2 first.
     fn sweep(&mut self) -> Slot {
         loop {
             let recent_over = self.cached.bytes(RECENT) as f64 >= self.recent_target.max(1.0);
@@ -68,7 +71,8 @@ impl Car {
         }
     }
 
-    /// A ghost was asked for, so its side deserves more room. The lengths in the ratio still count it.
+    /// A ghost was requested, so its side deserves more room. The lengths in the ratio still count
+    /// the ghost.
     fn adapt(&mut self, ghost: &Member<bool>, bytes: u64) {
         let own = self.ghosts.bytes(ghost.queue) + ghost.bytes;
         let other = self.ghosts.bytes(1 - ghost.queue);
@@ -85,7 +89,7 @@ impl Car {
         {}
     }
 
-    /// Bytes of a clock and of its ghosts.
+    /// The bytes of a clock and of its ghosts.
     fn bytes_with_ghosts(&self, queue: u8) -> u64 {
         self.cached.bytes(queue) + self.ghosts.bytes(queue)
     }
@@ -104,22 +108,14 @@ impl Eviction for Car {
         self.named
     }
 
-    /// Only now the target moves: the paper makes room first.
+    /// The target moves here and not earlier: the paper makes room first.
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let ghost = self.ghosts.forget(incoming.key);
         if let Some(ghost) = &ghost {
             self.adapt(ghost, incoming.bytes);
         }
         let queue = if ghost.is_some() { FREQUENT } else { RECENT };
-        self.cached.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: false,
-            },
-        );
+        self.cached.push(slot, Member::of(incoming, queue, false));
         self.trim();
     }
 
@@ -142,10 +138,8 @@ impl Eviction for Car {
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.cached.walk()?, held)?;
         self.ghosts.audit()?;
-        let (recent, frequent) = (
-            self.bytes_with_ghosts(RECENT),
-            self.bytes_with_ghosts(FREQUENT),
-        );
+        let recent = self.bytes_with_ghosts(RECENT);
+        let frequent = self.bytes_with_ghosts(FREQUENT);
         if recent > self.capacity || recent + frequent > 2 * self.capacity {
             return Err(format!(
                 "T1 + B1 = {recent} B and T2 + B2 = {frequent} B, with c = {} B",
@@ -165,22 +159,13 @@ impl Eviction for Car {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::testing::{fill, replace};
 
     #[test]
     fn a_bit_leads_to_the_second_clock_and_a_ghost_moves_the_target() {
         let mut car = Car::new(3);
-        for slot in 0..3 {
-            assert!(car.admit(&Access::unit(u64::from(slot))));
-            car.on_insert(slot, &Access::unit(u64::from(slot)));
-        }
+        fill(&mut car, 3);
         car.on_hit(0);
-        let replace = |car: &mut Car, key| {
-            assert!(car.admit(&Access::unit(key)));
-            let slot = car.victim(&Access::unit(key));
-            car.on_remove(slot, Removal::Evicted);
-            car.on_insert(slot, &Access::unit(key));
-            slot
-        };
         assert_eq!(replace(&mut car, 7), 1, "0 goes to T2");
         assert_eq!(
             (car.cached.bytes(FREQUENT), car.ghosts.bytes(RECENT)),

@@ -1,12 +1,15 @@
-//! CLOCK: a FIFO queue that gives those asked for another round.
+//! CLOCK: a FIFO queue that gives requested objects another round.
 //!
-//! Source: Corbato, "A paging experiment with the Multics system", MIT MAC-M-384, 1968; the counter of more than one bit
-//! is the generalized CLOCK of Smith, "Sequentiality and prefetching in database systems", ACM TODS 3(3), 1978.
-//! Variant: a new object's count is 0; a survivor goes to the newest end with its count decreased by one.
-//! State: two links (8 B) and one byte a slot; nothing is moved on a hit.
-//! Cost: `on_hit`, `on_insert`, `on_remove` O(1); `victim` O(1) amortised, for each round of a survivor takes back one hit.
+//! Source: Corbato, "A paging experiment with the Multics system", MIT MAC-M-384, 1968. The counter
+//! of more than one bit is the generalized CLOCK of Smith, "Sequentiality and prefetching in
+//! database systems", ACM TODS 3(3), 1978.
+//! Variant: a new object's count is 0. A survivor goes to the newest end, and its count falls by
+//! one.
+//! State: two links (8 B) and one byte a slot; a hit moves nothing.
+//! Cost: `on_hit`, `on_insert` and `on_remove` O(1); `victim` O(1) amortised, because each round of
+//! a survivor uses up one hit.
 //! Invariants: a count is at most 2^bits - 1, and 0 for every slot not held.
-//! Weak where: a scan, which takes a whole round to pass; with many bits it is slow to forget.
+//! Weak where: a scan, which takes a whole round to pass; with many bits it forgets slowly.
 
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::entry::{Entry, describe, in_range, params};
@@ -14,7 +17,7 @@ use crate::slot_list::{Links, SlotList};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "clock",
-    about: "FIFO with another chance for each hit counted (Corbato 1968)",
+    about: "FIFO with another round for each hit counted (Corbato 1968)",
     params: describe::<Params>,
     build: |_capacity, _seed, spec| {
         let Params { bits } = params(spec)?;

@@ -1,18 +1,19 @@
-//! Two experts, one for recency and one for frequency, each blamed for what it evicted and is asked for again.
+//! Two experts, one for recency and one for frequency. Each is blamed when an object that it
+//! evicted is requested again.
 
 use crate::splitmix::SplitMix64;
 
-/// Who named a victim; as a number, the queue of its ghosts.
+/// The expert that named a victim; as a number, the queue of its ghosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expert {
     Recency = 0,
     Frequency = 1,
 }
 
-/// No expert is trusted less than this, so that it can come back.
+/// The least trust in an expert, so that it can recover.
 const LEAST_TRUST: f64 = 0.01;
 
-/// How far each expert is trusted; the two sum to 1.
+/// The trust in each expert; the two sum to 1.
 #[derive(Debug)]
 pub(super) struct Trust {
     recency: f64,
@@ -25,7 +26,7 @@ impl Default for Trust {
 }
 
 impl Trust {
-    /// The expert that decides now.
+    /// Draws the expert that decides now.
     pub(super) fn draw(&self, draws: &mut SplitMix64) -> Expert {
         if draws.fraction() < self.recency {
             Expert::Recency
@@ -34,9 +35,11 @@ impl Trust {
         }
     }
 
-    /// Multiplies the trust in the expert whose ghost queue is `of` by exp(-`loss`), and scales to a sum of 1.
+    /// Multiplies the trust in the expert with ghost queue `of` by exp(-`loss`), then scales both
+    /// to a sum of 1.
     pub(super) fn blame(&mut self, of: u8, loss: f64) {
-        let (mut recency, mut frequency) = (self.recency, 1.0 - self.recency);
+        let mut recency = self.recency;
+        let mut frequency = 1.0 - self.recency;
         match of == Expert::Recency as u8 {
             true => recency *= (-loss).exp(),
             false => frequency *= (-loss).exp(),
@@ -44,7 +47,7 @@ impl Trust {
         self.recency = (recency / (recency + frequency)).clamp(LEAST_TRUST, 1.0 - LEAST_TRUST);
     }
 
-    /// Whether the trust lies in its range.
+    /// Checks that the trust lies in its range.
     pub(super) fn audit(&self) -> Result<(), String> {
         match (LEAST_TRUST..=1.0 - LEAST_TRUST).contains(&self.recency) {
             true => Ok(()),
@@ -53,7 +56,8 @@ impl Trust {
     }
 }
 
-/// How many objects the cache holds when full: its capacity over the mean size of those that missed so far.
+/// How many objects the cache holds when full: its capacity divided by the mean size of those
+/// missed so far.
 #[derive(Debug)]
 pub(super) struct Room {
     capacity: u64,
@@ -75,7 +79,7 @@ impl Room {
         self.missed_bytes = self.missed_bytes.saturating_add(bytes);
     }
 
-    /// At least 1. With objects of one byte it is the capacity.
+    /// The number of objects, at least 1. With objects of one byte it is the capacity.
     pub(super) fn objects(&self) -> f64 {
         (self.capacity as f64 * self.missed as f64 / self.missed_bytes.max(1) as f64).max(1.0)
     }

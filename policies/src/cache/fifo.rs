@@ -1,11 +1,12 @@
-//! FIFO: whoever entered longest ago leaves.
+//! FIFO: the object that entered longest ago leaves.
 //!
-//! Source: Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems Journal 5(2), 1966.
+//! Source: Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems
+//! Journal 5(2), 1966.
 //! State: two links (8 B) a slot.
-//! Cost: every call O(1); a hit does nothing at all.
-//! Invariants: the list holds exactly the held slots, by the time they entered. Not a stack policy: a larger cache may
-//! miss more.
-//! Weak where: some objects are asked for again and again; they leave like all others.
+//! Cost: every call O(1); a hit does nothing.
+//! Invariants: the list holds exactly the held slots, in the order in which they entered. It is not
+//! a stack policy: a larger cache may have more misses.
+//! Weak where: some objects are requested again and again, since they leave like all others.
 
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::entry::{Entry, NoParams, describe, params};
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hit_saves_nobody() {
+    fn a_hit_changes_nothing() {
         let mut fifo = Fifo::default();
         let any = Access::unit(0);
         for slot in [1, 0, 2] {

@@ -1,13 +1,16 @@
-//! GDSF: what a byte of an object has saved so far decides, and time wears it off.
+//! GDSF: the object that saved the least for each of its bytes leaves; what it saved loses weight
+//! over time.
 //!
-//! Source: Cherkasova, "Improving WWW Proxies Performance with Greedy-Dual-Size-Frequency Caching Policy", HP Labs
-//! HPL-98-69R1, 1998.
-//! Variant: rank = L + frequency x cost x 10^6 / size with L the rank of the last victim; a rank is fixed when the object
-//! enters or is hit; among equal ranks the least recently used leaves; frequency counts only while the object is held.
+//! Source: Cherkasova, "Improving WWW Proxies Performance with Greedy-Dual-Size-Frequency Caching
+//! Policy", HP Labs HPL-98-69R1, 1998.
+//! Variant: rank = L + frequency * cost * 10^6 / size, where L is the rank of the last victim. A
+//! rank is fixed when the object enters or is hit. Of equal ranks the least recently used leaves.
+//! Frequency counts only while the object is held.
 //! State: 44 B a slot.
-//! Cost: a hit, an insertion and a removal O(log slots).
+//! Cost: O(log slots) a hit, an insertion and a removal.
 //! Invariants: L never falls; no rank is below L.
-//! Weak where: bytes are what misses cost, for it keeps small objects; with one size and cost it is LFU with aging.
+//! Weak where: misses cost by the byte, since it keeps small objects. With one size and cost it is
+//! LFU with aging.
 
 use super::heap::Heap;
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
@@ -16,14 +19,14 @@ use crate::slot_list::NONE;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "gdsf",
-    about: "the least frequency x cost a byte leaves, with aging (Cherkasova 1998)",
+    about: "the least frequency * cost / size leaves, with aging (Cherkasova 1998)",
     params: describe::<NoParams>,
     build: |_capacity, _seed, spec| {
         params::<NoParams>(spec).map(|NoParams {}| Box::new(Gdsf::default()) as _)
     },
 };
 
-/// Scale of a rank's second term: libCacheSim's, so that rounding is the same.
+/// Scales a rank's second term. It is libCacheSim's, so that rounding is the same.
 const SCALE: f64 = 1e6;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,7 +126,7 @@ mod tests {
         assert_eq!(
             gdsf.victim(&any),
             0,
-            "the newcomer starts where the last victim was"
+            "a new object starts at the last victim's rank"
         );
         assert_eq!(gdsf.audit(&[0, 1, 2]), Ok(()));
     }

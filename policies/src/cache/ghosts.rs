@@ -1,15 +1,16 @@
-//! Ghosts: keys of objects that left, in one or more queues, found by key.
+//! Ghosts: the keys of objects that left, in one or more queues, found by key.
 //!
-//! What ARC, CAR, 2Q and S3-FIFO remember. The table holds the key beside the ghost's number, so that asking for a key that
-//! is not there, the common case, reads the table only. A key is in one queue at most. Numbers of forgotten ghosts are used
-//! again: memory follows the largest number of ghosts at a time, which the policy bounds.
+//! ARC, CAR, 2Q, S3-FIFO and others remember them. The table holds the key beside the ghost's
+//! number, so looking for a key that is not there, the common case, reads the table only. A key is
+//! in at most one queue. The numbers of forgotten ghosts are used again: memory follows the largest
+//! number of ghosts at a time, which the policy bounds.
 
 use hashbrown::HashTable;
 
 use super::queues::{Member, Queues};
 use crate::slot_list::NONE;
 
-/// `QUEUES` queues of ghosts; each carries a note of type `T`. About 60 B a ghost.
+/// `QUEUES` queues of ghosts, each ghost with a note of type `T`. About 60 B a ghost.
 #[derive(Debug)]
 pub(super) struct Ghosts<const QUEUES: usize, T = ()> {
     queues: Queues<QUEUES, T>,
@@ -27,13 +28,14 @@ impl<const QUEUES: usize, T> Default for Ghosts<QUEUES, T> {
     }
 }
 
-/// Keys are hashes already; the multiplication spreads what varies in them to the bits the table looks at.
+/// Keys are hashes already. The multiplication spreads what varies in them to the bits that the
+/// table looks at.
 fn table_hash(key: u64) -> u64 {
     key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
-    /// Bytes that the objects remembered in `queue` had.
+    /// The bytes of the objects remembered in `queue`.
     #[inline]
     pub(super) fn bytes(&self, queue: u8) -> u64 {
         self.queues.bytes(queue)
@@ -44,8 +46,8 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
         self.queues.len(queue)
     }
 
-    /// Remembers an object as the newest of the queue that `ghost` names. Two objects may share a key: the later ghost
-    /// replaces the earlier.
+    /// Remembers an object as the newest of the queue that `ghost` names. Of two objects with one
+    /// key, the later ghost replaces the earlier.
     pub(super) fn remember(&mut self, ghost: Member<T>) {
         self.forget(ghost.key);
         let number = self.free.pop().unwrap_or(self.queues.numbers_end());
@@ -56,8 +58,8 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
             });
     }
 
-    /// Remembers an object, once the oldest ghosts of its queue have made room for it in `bytes_max`; one that is larger
-    /// alone is not remembered.
+    /// Remembers an object after dropping the oldest ghosts of its queue until it fits in
+    /// `bytes_max`. An object larger than that is not remembered.
     pub(super) fn remember_within(&mut self, bytes_max: u64, ghost: Member<T>) {
         self.forget(ghost.key);
         while self.bytes(ghost.queue) + ghost.bytes > bytes_max && self.drop_oldest(ghost.queue) {}
@@ -66,7 +68,7 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
         }
     }
 
-    /// Forgets the object of that key and tells what was remembered of it.
+    /// Forgets the object with `key` and returns what was remembered of it.
     pub(super) fn forget(&mut self, key: u64) -> Option<Member<T>> {
         let found = self
             .numbers
@@ -81,7 +83,7 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
         self.pop_oldest(queue).is_some()
     }
 
-    /// Forgets the oldest ghost of `queue` and tells what was remembered of it.
+    /// Forgets the oldest ghost of `queue` and returns what was remembered of it.
     pub(super) fn pop_oldest(&mut self, queue: u8) -> Option<Member<T>> {
         match self.queues.oldest(queue) {
             NONE => None,
@@ -95,10 +97,10 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
         self.queues.memory_bytes() + (free + self.numbers.allocation_size()) as u64
     }
 
-    /// Checks that what is queued is what can be found. O(ghosts); for tests.
+    /// Checks that the ghosts queued are those that can be found. O(ghosts); for tests.
     ///
     /// # Errors
-    /// A sentence that names what is wrong.
+    /// A sentence that names the broken invariant.
     pub(super) fn audit(&self) -> Result<(), String> {
         let queued = self.queues.walk()?;
         for number in &queued {
@@ -141,15 +143,10 @@ mod tests {
         ghosts.remember(ghost(1, 0));
         ghosts.remember(ghost(2, 0));
         ghosts.remember(ghost(1, 1));
-        assert_eq!(
-            (
-                ghosts.len(0),
-                ghosts.len(1),
-                ghosts.bytes(0),
-                ghosts.bytes(1)
-            ),
-            (1, 1, 12, 11)
-        );
+        assert_eq!(ghosts.len(0), 1);
+        assert_eq!(ghosts.len(1), 1);
+        assert_eq!(ghosts.bytes(0), 12);
+        assert_eq!(ghosts.bytes(1), 11);
         assert_eq!(
             (ghosts.forget(1), ghosts.forget(1)),
             (Some(ghost(1, 1)), None)

@@ -1,8 +1,8 @@
-//! Held slots by rank: a heap that knows where each slot is, so that any slot's rank can change.
+//! A heap of slots by rank that knows where each slot is, so that any slot's rank can change.
 
 use crate::slot_list::NONE;
 
-/// The lowest leaves first; among equal values the one ranked first.
+/// The rank of a slot. The lowest value leaves first; of equal values, the one ranked first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Rank {
     value: f64,
@@ -15,11 +15,12 @@ impl Rank {
     }
 }
 
-/// The heap; 28 B a slot, O(log slots) a change. Four children a node: it is half as deep as a binary one.
+/// The heap: 28 B a slot, O(log slots) a change. A node has four children, so it is half as deep as
+/// a binary heap.
 #[derive(Debug, Default)]
 pub(super) struct Heap {
     nodes: Vec<(Rank, u32)>,
-    /// Where in `nodes` a slot is, or NONE.
+    /// The position of each slot in `nodes`, or `NONE`.
     places: Vec<u32>,
     turns: i64,
 }
@@ -27,12 +28,12 @@ pub(super) struct Heap {
 const CHILDREN: usize = 4;
 
 impl Heap {
-    /// The slot ranked lowest and its value; None from an empty heap.
+    /// The slot ranked lowest and its value; `None` if the heap is empty.
     pub(super) fn lowest(&self) -> Option<(u32, f64)> {
         self.nodes.first().map(|(rank, slot)| (*slot, rank.value))
     }
 
-    /// Ranks `slot` by `value`, behind all of the same value so far; whether it is in the heap already does not matter.
+    /// Ranks `slot` by `value`, after all slots of that value. The slot may be in the heap already.
     pub(super) fn rank(&mut self, slot: u32, value: f64) {
         self.turns += 1;
         self.put_in(
@@ -44,7 +45,8 @@ impl Heap {
         );
     }
 
-    /// As [`Self::rank`], but before all of the same value so far.
+    /// Ranks `slot` by `value`, before all slots of that value. The slot may be in the heap
+    /// already.
     pub(super) fn rank_first(&mut self, slot: u32, value: f64) {
         self.turns += 1;
         self.put_in(
@@ -72,7 +74,7 @@ impl Heap {
         }
     }
 
-    /// Takes `slot`, which is in the heap, out of it and tells its value.
+    /// Removes `slot`, which must be in the heap, and returns its value.
     pub(super) fn remove(&mut self, slot: u32) -> f64 {
         let place = std::mem::replace(&mut self.places[slot as usize], NONE) as usize;
         let (rank, _) = self.nodes.swap_remove(place);
@@ -134,10 +136,10 @@ impl Heap {
         (nodes + self.places.capacity() * size_of::<u32>()) as u64
     }
 
-    /// All slots in the heap, once their order and places are known to be right. O(slots).
+    /// Returns all slots in the heap, after checking their order and positions. O(slots).
     ///
     /// # Errors
-    /// A sentence that names what is wrong.
+    /// A sentence that names the broken invariant.
     pub(super) fn walk(&self) -> Result<Vec<u32>, String> {
         for (place, (rank, slot)) in self.nodes.iter().enumerate() {
             if self.places[*slot as usize] as usize != place {

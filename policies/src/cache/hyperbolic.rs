@@ -1,14 +1,20 @@
-//! Hyperbolic caching: of a few held objects drawn at random, the one used least often for the time it has been held.
+//! Hyperbolic caching: of a random sample of held objects, the one used least for the time it has
+//! been held leaves.
 //!
-//! An object's priority is cost * uses / (age * bytes), with the age in requests since it came in: it falls as a
-//! hyperbola, so that the order of two objects changes without an event and no list or heap can keep it; hence the
-//! sampling. Variant: the paper's priority with cost and size; simulators often leave both out. With objects of one
-//! size and cost the two are the same.
-//! Source: Blankstein, Sen and Freedman, "Hyperbolic Caching: Flexible Caching for Web Applications", USENIX ATC 2017.
+//! An object's priority is cost * uses / (age * bytes), where its age is counted in requests since
+//! it entered. Priorities fall as hyperbolas, so the order of two objects changes without any
+//! event. No list or heap can keep such an order, hence the sample.
+//!
+//! Variant: the paper's priority with cost and size, which simulators often leave out. With objects
+//! of one size and cost the two are the same.
+//! Source: Blankstein, Sen and Freedman, "Hyperbolic Caching: Flexible Caching for Web
+//! Applications", USENIX ATC 2017.
 //! State: 36 B a slot.
-//! Cost: `on_hit`, `on_insert`, `on_remove` O(1); `victim` O(samples).
-//! Invariants: uses are at least 1 and ages at least 1 when compared; nothing is remembered of objects that left.
-//! Weak where: popularity changes: an object used much long ago keeps its place until its age has caught up.
+//! Cost: `on_hit`, `on_insert` and `on_remove` O(1); `victim` O(samples).
+//! Invariants: uses and ages are at least 1 when compared; nothing is remembered of objects that
+//! left.
+//! Weak where: popularity changes, since an object used much long ago stays until its age has
+//! caught up.
 
 use super::sampling::HeldSlots;
 use super::{Access, Build, Eviction, Removal, Slot};
@@ -37,7 +43,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// Held objects drawn for each victim, 1 to 4096.
+    /// Held objects drawn for each victim (1 to 4096).
     samples: u32,
 }
 
@@ -50,7 +56,7 @@ impl Default for Params {
 struct Note {
     entered: u64,
     uses: f64,
-    /// Cost over bytes.
+    /// Cost divided by bytes.
     weight: f64,
 }
 
@@ -79,7 +85,8 @@ impl Eviction for Hyperbolic {
                 let age = (self.now - note.entered).max(1) as f64;
                 let priority = note.uses * note.weight / age;
                 if priority < least {
-                    (self.named, least) = (slot, priority);
+                    self.named = slot;
+                    least = priority;
                 }
             }
         }
@@ -123,7 +130,8 @@ impl Eviction for Hyperbolic {
 mod tests {
     use super::*;
 
-    /// Three objects that differ in one thing; a sample of 256 of three slots holds each of them.
+    /// The victim of three objects that differ in one property. A sample of 256 of three slots
+    /// holds each of them.
     fn victim(objects: [(u64, u32, u32); 3]) -> Slot {
         let spec = crate::PolicySpec::named("hyperbolic").with("samples", 256);
         let mut policy = crate::cache::build(&spec, 100, 1).expect("it builds");

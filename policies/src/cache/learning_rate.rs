@@ -2,17 +2,17 @@
 
 use crate::splitmix::SplitMix64;
 
-/// The rate never falls below this.
+/// The lowest rate.
 const LEAST: f64 = 0.001;
 
-/// Flat or falling windows in a row after which the rate starts again.
+/// Windows in a row without a rise of the hit ratio after which the rate starts again.
 const PATIENCE: u32 = 10;
 
 #[derive(Debug)]
 pub(super) struct LearningRate {
     rate: f64,
     start: f64,
-    /// The rates after the last window and the one before it.
+    /// The rates after the last window and after the one before it.
     last: [f64; 2],
     hit_ratio: f64,
     flat: u32,
@@ -21,13 +21,13 @@ pub(super) struct LearningRate {
     hits: u64,
 }
 
-/// To three decimals: smaller changes are no change.
+/// Rounds to three decimals: smaller changes do not count.
 fn rounded(x: f64) -> f64 {
     (x * 1000.0).round() / 1000.0
 }
 
 impl LearningRate {
-    /// For a cache of so many objects.
+    /// The learning rate for a cache that holds `objects` objects.
     pub(super) fn new(objects: f64) -> Self {
         let rate = (2.0 * std::f64::consts::LN_2 / objects).sqrt();
         let start = rate.clamp(LEAST, 1.0);
@@ -51,13 +51,14 @@ impl LearningRate {
         self.hits += 1;
     }
 
-    /// A request begins; the one that completes a window of `objects` requests moves the rate.
+    /// A request begins. The one that completes a window of `objects` requests moves the rate.
     pub(super) fn tick(&mut self, objects: f64, draws: &mut SplitMix64) {
         self.requests += 1;
         if self.requests as f64 >= objects {
             let hit_ratio = rounded(self.hits as f64 / self.requests as f64);
             self.learn(hit_ratio, draws);
-            (self.requests, self.hits) = (0, 0);
+            self.requests = 0;
+            self.hits = 0;
         }
     }
 
@@ -72,7 +73,8 @@ impl LearningRate {
             } else {
                 (self.rate - change).max(LEAST)
             };
-            (self.flat, self.falling) = (0, 0);
+            self.flat = 0;
+            self.falling = 0;
         } else if rise <= 0.0 {
             self.flat += u32::from(rise < 0.0 || hit_ratio <= 0.0);
             self.falling += u32::from(rise < 0.0);
@@ -110,7 +112,8 @@ mod tests {
         let mut learning = LearningRate::new(100.0);
         let start = learning.rate();
         assert!((start - 0.117_741_002_251_547_47).abs() < 1e-12, "{start}");
-        // The first step is the rate itself: up with a hit ratio that rises, by a share of the step.
+        // The first step is the rate itself: up, by a share of the step, with a hit ratio that
+        // rises.
         learning.learn(0.5, &mut draws);
         let higher = learning.rate();
         assert!((higher - start * 1.118).abs() < 1e-12, "{higher}");

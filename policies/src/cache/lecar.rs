@@ -1,24 +1,28 @@
-//! LeCaR: two experts, LRU and LFU, drawn by a trust that each loses when what it evicted is asked for again.
+//! LeCaR: two experts, LRU and LFU, drawn by a trust that each loses when an object that it evicted
+//! is requested again.
 //!
-//! A ghost of an expert, asked for t requests after it left, costs that expert exp(-rate * d^t) of its trust, d =
-//! 0.005^(1/c) with c the objects the cache holds; the other gains by scaling. The returning object keeps its use count.
-//! Variant: the authors' program (ghosts of half the capacity an expert; no ghost when both experts name the same
-//! object), except that among equal use counts the least recently used is the LFU's victim, where the program
-//! compares block numbers.
+//! A ghost that is requested t requests after it left costs its expert a factor of exp(-rate * d^t)
+//! of its trust, where d = 0.005^(1/c) and c objects fit in the cache. The other expert gains by
+//! scaling. The returning object keeps its use count.
+//!
+//! Variant: the authors' program: the ghosts of an expert are half the capacity, and there is no
+//! ghost when both experts name the same object. One difference: of equal use counts the least
+//! recently used is the LFU's victim, where the program compares block numbers.
 //! Source: Vietri et al., "Driving Cache Replacement with ML-based LeCaR", HotStorage 2018.
-//! State: 68 B a slot, about 80 B a ghost; ghosts of at most the capacity.
+//! State: 68 B a slot and about 80 B a ghost; the ghosts are at most the capacity.
 //! Cost: O(log slots) an event.
-//! Invariants: each expert's trust is between 0.01 and 0.99; an expert's ghosts are at most half the capacity.
-//! Weak where: neither expert fits, such as a loop a little larger than the cache.
+//! Invariants: the trust in each expert is between 0.01 and 0.99; an expert's ghosts are at most
+//! half the capacity.
+//! Weak where: neither expert fits, such as for a loop a little larger than the cache.
 
-use std::cmp::Ordering;
+use std::ops::Bound::{Excluded, Included};
 
 use super::experts::{Expert, Room, Trust};
 use super::ghosts::Ghosts;
 use super::heap::Heap;
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;
 
@@ -28,12 +32,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |capacity, seed, spec| {
         let Params { learning_rate } = params(spec)?;
-        if learning_rate.partial_cmp(&0.0) != Some(Ordering::Greater) || learning_rate > 100.0 {
-            return Err(bad(
-                spec,
-                &format!("learning_rate is {learning_rate}, not above 0 and at most 100"),
-            ));
-        }
+        let range = (Excluded(0.0), Included(100.0));
+        in_range(spec, "learning_rate", learning_rate, range)?;
         Ok(Box::new(Lecar::new(capacity, seed, learning_rate)))
     },
 };
@@ -41,7 +41,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// How much trust the freshest of ghosts costs: a factor of exp(-learning_rate); above 0, at most 100.
+    /// How much trust the newest ghost costs: a factor of exp(-learning_rate) (above 0, at most
+    /// 100).
     learning_rate: f64,
 }
 
@@ -67,16 +68,16 @@ struct Lecar {
     room: Room,
     /// Requests so far.
     now: u64,
-    /// By recency.
+    /// The objects held, by recency; the note is the use count.
     recent: Queues<1, u64>,
-    /// By use count, which the queue notes, and among equals by last use.
+    /// The objects held, by use count; of equal ones, by last use.
     uses: Heap,
-    /// A queue an expert.
+    /// One queue for each expert.
     ghosts: Ghosts<2, Past>,
     ghost_bytes: u64,
     /// Uses of the missing object before it left.
     returning: u64,
-    /// The victim, once drawn, and the expert that answers for it.
+    /// The victim, once drawn, and the expert responsible for it.
     named: Option<(Slot, Option<Expert>)>,
 }
 
@@ -130,15 +131,7 @@ impl Eviction for Lecar {
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         let uses = self.returning + 1;
-        self.recent.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue: 0,
-                note: uses,
-            },
-        );
+        self.recent.push(slot, Member::of(incoming, 0, uses));
         self.uses.rank(slot, uses as f64);
         self.named = None;
     }

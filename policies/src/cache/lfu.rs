@@ -1,12 +1,14 @@
-//! LFU: whoever was asked for least often leaves.
+//! LFU: the object requested least often leaves.
 //!
-//! Source: the rule is folklore (Denning's survey of 1970 has it); the buckets are Shah, Mitra and Matani, "An O(1)
-//! algorithm for implementing the LFU cache eviction scheme", 2010.
-//! Variant: frequency counts only while the object is held; among equal frequencies the one that reached it first leaves.
-//! State: two links (8 B) and a bucket number (4 B) a slot, and 36 B for each frequency that occurs.
+//! Source: the rule is folklore (it is in Denning's survey of 1970). The buckets are from Shah,
+//! Mitra and Matani, "An O(1) algorithm for implementing the LFU cache eviction scheme", 2010.
+//! Variant: frequency counts only while the object is held. Of equal frequencies, the object that
+//! reached it first leaves.
+//! State: two links (8 B) and a bucket number (4 B) a slot, and 36 B for each frequency that
+//! occurs.
 //! Cost: every call O(1).
-//! Invariants: buckets are in order of frequency, none is empty; each held slot is in one.
-//! Weak where: what was asked for often once stays for long after its time.
+//! Invariants: buckets are in order of frequency and not empty; each held slot is in one.
+//! Weak where: objects once requested often stay long after their time.
 
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::entry::{Entry, NoParams, describe, params};
@@ -26,7 +28,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Bucket {
     frequency: u64,
     slots: SlotList,
-    /// The buckets of the next lower and the next higher frequency, or NONE.
+    /// The buckets of the next lower and the next higher frequency, or `NONE`.
     lower: u32,
     higher: u32,
 }
@@ -35,7 +37,7 @@ struct Lfu {
     links: Links,
     buckets: Vec<Bucket>,
     free: Vec<u32>,
-    /// The bucket of the lowest frequency, or NONE.
+    /// The bucket of the lowest frequency, or `NONE`.
     lowest: u32,
     /// The bucket that each slot is in.
     places: Vec<u32>,
@@ -52,7 +54,8 @@ impl Lfu {
         }
     }
 
-    /// The bucket of `frequency`, made between `lower` and `higher`, its neighbours, unless `higher` is it.
+    /// The bucket of `frequency`: `higher` if it has that frequency, else a new one between the
+    /// neighbours `lower` and `higher`.
     fn bucket_between(&mut self, lower: u32, frequency: u64, higher: u32) -> u32 {
         if higher != NONE && self.buckets[higher as usize].frequency == frequency {
             return higher;
@@ -72,7 +75,7 @@ impl Lfu {
         made
     }
 
-    /// Makes two buckets neighbours; either may be NONE, the end.
+    /// Makes two buckets neighbours. Either may be `NONE`, the end.
     fn join(&mut self, lower: u32, higher: u32) {
         match lower {
             NONE => self.lowest = higher,
@@ -90,13 +93,14 @@ impl Lfu {
         self.places[slot as usize] = bucket;
     }
 
-    /// Takes `slot` out of its bucket, which goes when it is empty.
+    /// Takes `slot` out of its bucket, and drops a bucket that is then empty.
     fn take(&mut self, slot: Slot) {
         let number = self.places[slot as usize];
         let bucket = &mut self.buckets[number as usize];
         bucket.slots.unlink(&mut self.links, slot);
         if bucket.slots.is_empty() {
-            let (lower, higher) = (bucket.lower, bucket.higher);
+            let lower = bucket.lower;
+            let higher = bucket.higher;
             self.join(lower, higher);
             self.free.push(number);
         }
@@ -137,7 +141,9 @@ impl Eviction for Lfu {
     }
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
-        let (mut slots, mut lower, mut number) = (Vec::new(), NONE, self.lowest);
+        let mut slots = Vec::new();
+        let mut lower = NONE;
+        let mut number = self.lowest;
         while number != NONE {
             let bucket = &self.buckets[number as usize];
             let listed = bucket.slots.walk(&self.links)?;
@@ -151,7 +157,8 @@ impl Eviction for Lfu {
                 ));
             }
             slots.extend(listed);
-            (lower, number) = (number, bucket.higher);
+            lower = number;
+            number = bucket.higher;
         }
         check_held(slots, held)
     }

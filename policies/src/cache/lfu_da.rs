@@ -1,13 +1,14 @@
-//! LFU-DA: LFU with dynamic aging: newcomers start from the key of the last victim.
+//! LFU-DA: LFU with dynamic aging. New objects start from the key of the last victim.
 //!
-//! Source: Arlitt et al., "Evaluating content management techniques for Web proxy caches", ACM SIGMETRICS Performance
-//! Evaluation Review 27(4), 2000.
-//! Variant: the textbook's: key = frequency + L, fixed when the object enters or is hit, L the key of the last victim;
-//! among equal keys the least recently used leaves.
+//! Source: Arlitt et al., "Evaluating content management techniques for Web proxy caches", ACM
+//! SIGMETRICS Performance Evaluation Review 27(4), 2000.
+//! Variant: the textbook's: key = frequency + L, fixed when the object enters or is hit, where L is
+//! the key of the last victim. Of equal keys the least recently used leaves.
 //! State: 32 B a slot.
-//! Cost: a hit, an insertion and a removal O(log slots), for a key may jump over many others.
+//! Cost: O(log slots) a hit, an insertion and a removal, because a key may pass many others.
 //! Invariants: L never falls; no key is below L.
-//! Weak where: a scan, which raises L by little and so still competes with what is asked for rarely but always.
+//! Weak where: a scan, which raises L only a little and so still competes with objects requested
+//! rarely but always.
 
 use super::heap::Heap;
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
@@ -16,7 +17,7 @@ use crate::slot_list::NONE;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "lfu-da",
-    about: "LFU whose old favourites wear off (Arlitt et al. 2000)",
+    about: "LFU with aging: new objects start at the last victim's key (Arlitt et al. 2000)",
     params: describe::<NoParams>,
     build: |_capacity, _seed, spec| {
         params::<NoParams>(spec).map(|NoParams {}| Box::new(LfuDa::default()) as _)
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_old_favourite_wears_off() {
+    fn an_object_once_requested_often_leaves_in_time() {
         let mut lfu = LfuDa::default();
         let any = Access::unit(0);
         (0..3).for_each(|slot| lfu.on_insert(slot, &any));
@@ -88,7 +89,8 @@ mod tests {
             lfu.on_insert(slot, &any);
             slot
         });
-        // Keys 4, 1, 1: newcomers get 2, 2, then 3, 3, then 4, 4, and then 0 is the least recently used of those with 4.
+        // Keys 4, 1, 1: new objects get 2, 2, then 3, 3, then 4, 4. After that slot 0 is the least
+        // recently used of those with 4.
         assert_eq!(turns.collect::<Vec<_>>(), [1, 2, 1, 2, 1, 2, 0, 1, 2, 0]);
         assert_eq!(lfu.audit(&[0, 1, 2]), Ok(()));
     }

@@ -1,21 +1,28 @@
-//! LHD: of a few held objects drawn at random, the one with the least expected hits for the room it will yet take.
+//! LHD: of a random sample of held objects, the one with the fewest expected hits for the space and
+//! time it will still take leaves.
 //!
-//! Objects fall into classes by how soon they were hit the last two times. A class counts, by age since the last use, how
-//! many objects were hit and how many evicted. From that, hit density at an age = the hits to come at that age or later,
-//! over the requests that those objects will yet stay: one sweep from the oldest age. It is divided by the object's size.
-//! Variant: the authors' simulator: a few of the objects that came in last with a low density are always candidates;
-//! one use in 32 makes an object an explorer, which is kept while explorers take at most 1 % of the cache; until the
-//! 50th reconfiguration 8 objects are drawn instead of all `samples`. It has no classes by application here, and ages are
-//! made coarser or finer at every reconfiguration at which they are wrong by more than a factor of two.
-//! Source: Beckmann, Chen and Cidon, "LHD: Improving Cache Hit Rate by Maximizing Hit Density", NSDI 2018.
+//! Objects fall into classes by how soon their last two hits came. For each age since the last use,
+//! a class counts how many objects were hit and how many were evicted. The hit density at an age is
+//! the hits still to come at that age or later, divided by the requests that those objects will
+//! still stay; one sweep from the oldest age computes it. It is divided by the object's size.
+//!
+//! Variant: the authors' simulator. A few of the objects that entered last with a low density are
+//! always candidates. One use in 32 makes an object an explorer, which is kept as long as explorers
+//! take at most 1 % of the cache. Until the 50th reconfiguration 8 objects are drawn instead of
+//! `samples`. Unlike there, there are no classes by application, and ages are made coarser or finer
+//! at every reconfiguration at which they are wrong by more than a factor of two.
+//! Source: Beckmann, Chen and Cidon, "LHD: Improving Cache Hit Rate by Maximizing Hit Density",
+//! NSDI 2018.
 //! State: 36 B a slot, and 16 classes of three numbers an age: 3.8 MB at 20,000 ages.
-//! Cost: `on_hit`, `on_insert`, `on_remove` O(1), but for one in `reconfigure`, which costs O(ages); `victim` O(samples).
-//! Invariants: explorers never take more than their share of the cache by more than one object.
-//! Weak where: fewer requests were seen than `reconfigure` asks for: until then it acts on a guess, uses by age.
+//! Cost: `on_hit`, `on_insert` and `on_remove` O(1), except that one call in `reconfigure` costs
+//! O(ages); `victim` O(samples).
+//! Invariants: explorers exceed their share of the cache by at most one object.
+//! Weak where: the trace has fewer requests than `reconfigure`, since until then it guesses: use
+//! counts divided by age.
 
 use super::sampling::HeldSlots;
 use super::{Access, Build, Eviction, Removal, Slot};
-use crate::entry::{Entry, bad, describe, in_range, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;
 
@@ -27,9 +34,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         let params: Params = params(spec)?;
         in_range(spec, "samples", params.samples, 1..=4096)?;
         in_range(spec, "ages", params.ages, 16..=1_000_000)?;
-        if params.reconfigure == 0 {
-            return Err(bad(spec, "reconfigure is 0, not at least 1"));
-        }
+        in_range(spec, "reconfigure", params.reconfigure, 1..)?;
         Ok(Box::new(Lhd::new(capacity, seed, params)))
     },
 };
@@ -37,11 +42,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// Held objects drawn for each victim, 1 to 4096.
+    /// Held objects drawn for each victim (1 to 4096).
     samples: u32,
-    /// Ages told apart, 16 to 1000000; together they span about 100 times the objects held, in uses.
+    /// Distinct ages (16 to 1000000). Together they span about 100 times the objects held, in uses.
     ages: u32,
-    /// Uses between two computations of the densities, at least 1.
+    /// Uses between two computations of the densities (at least 1).
     reconfigure: u64,
 }
 
@@ -56,16 +61,16 @@ impl Default for Params {
 }
 
 const CLASSES: usize = 16;
-/// Objects that came in last and are always candidates.
+/// Objects that entered last and are always candidates.
 const RECENT: usize = 8;
-/// Objects drawn, and explorers allowed, while the densities are young.
+/// Objects drawn, and explorers allowed, during the first reconfigurations.
 const YOUNG_SAMPLES: u32 = 8;
 const YOUNG: u32 = 50;
 const EXPLORE_ONE_IN: usize = 32;
 const DECAY: f32 = 0.9;
 
 struct Note {
-    /// When it was last used, in uses.
+    /// The time of its last use, in uses.
     used: u64,
     /// The ages of its last two hits.
     hit_ages: [u32; 2],
@@ -73,7 +78,7 @@ struct Note {
     explorer: bool,
 }
 
-/// What happened at each age to the objects of one class.
+/// What happened to the objects of one class at each age.
 struct Class {
     hits: Vec<f32>,
     evictions: Vec<f32>,
@@ -81,8 +86,9 @@ struct Class {
 }
 
 impl Class {
-    /// Before anything is known, an object's density is a guess that rises with its class and falls with its age. The
-    /// authors count classes through their applications, of which the default is the second: hence the offset.
+    /// Until something is known, an object's density is a guess that rises with its class and falls
+    /// with its age. The authors number classes across their applications, of which the default is
+    /// the second: hence the offset.
     fn new(number: usize, ages: usize) -> Self {
         let densities = (0..ages)
             .map(|age| (CLASSES + number + 1) as f32 / (age + 1) as f32)
@@ -102,7 +108,9 @@ impl Class {
     }
 
     fn model(&mut self) {
-        let (mut hits, mut events, mut lifetime) = (0.0, 0.0, 0.0);
+        let mut hits = 0.0;
+        let mut events = 0.0;
+        let mut lifetime = 0.0;
         for age in (0..self.densities.len()).rev() {
             hits += self.hits[age];
             events += self.hits[age] + self.evictions[age];
@@ -112,7 +120,7 @@ impl Class {
     }
 }
 
-/// Rescales counts by age to ages of which one is worth 2^`by` as many uses as before.
+/// Rescales counts by age, where a new age is worth 2^`by` as many uses as an old one.
 fn rescale(counts: &mut [f32], by: i32) {
     let Some(last) = counts.len().checked_sub(1) else {
         return;
@@ -138,7 +146,7 @@ struct Lhd {
     draws: SplitMix64,
     held: HeldSlots<Note>,
     classes: Vec<Class>,
-    /// Uses so far, and how many of their low bits an age drops.
+    /// Uses so far. An age drops the lowest `coarseness` bits of a time.
     now: u64,
     coarseness: u32,
     reconfigurations: u32,
@@ -146,7 +154,7 @@ struct Lhd {
     recent_at: usize,
     /// The usual density of victims.
     victims: f32,
-    /// Bytes that explorers may yet take.
+    /// Bytes that explorers may still take.
     explore: i64,
     /// The victim, once drawn.
     named: Slot,
@@ -211,25 +219,28 @@ impl Lhd {
         } else {
             YOUNG_SAMPLES
         };
-        let (mut victim, mut least) = (NONE, f32::INFINITY);
+        let mut victim = NONE;
+        let mut least = f32::INFINITY;
         for _ in 0..samples {
             let (slot, note) = self.held.draw(&mut self.draws);
             let density = self.density(note);
             if density < least {
-                (victim, least) = (slot, density);
+                victim = slot;
+                least = density;
             }
         }
         for slot in self.recent.into_iter().filter(|slot| *slot != NONE) {
             let density = self.density(self.held.note(slot));
             if density < least {
-                (victim, least) = (slot, density);
+                victim = slot;
+                least = density;
             }
         }
         self.victims = DECAY * self.victims + (1.0 - DECAY) * least;
         victim
     }
 
-    /// Whether an object of `bytes` is to be kept for what can be learned from it.
+    /// Whether an object of `bytes` is kept to learn from it.
     fn explores(&mut self, bytes: f32) -> bool {
         let lot = self.draws.below(EXPLORE_ONE_IN) == 0;
         let explores = lot && self.explore > 0 && self.reconfigurations < YOUNG;
@@ -297,7 +308,9 @@ impl Eviction for Lhd {
 
     fn on_hit(&mut self, slot: Slot) {
         let note = self.held.note(slot);
-        let (age, class, bytes) = (self.age(note), self.class(note), note.bytes);
+        let age = self.age(note);
+        let class = self.class(note);
+        let bytes = note.bytes;
         self.classes[class].hits[age as usize] += 1.0;
         if note.explorer {
             self.explore += bytes as i64;
@@ -317,7 +330,8 @@ impl Eviction for Lhd {
     fn on_remove(&mut self, slot: Slot, why: Removal) {
         let note = self.held.remove(slot);
         if why == Removal::Evicted {
-            let (age, class) = (self.age(&note), self.class(&note));
+            let age = self.age(&note);
+            let class = self.class(&note);
             self.classes[class].evictions[age as usize] += 1.0;
         }
         if note.explorer {
@@ -355,11 +369,11 @@ mod tests {
     #[test]
     fn the_density_is_hits_to_come_over_time_to_stay() {
         let mut class = Class::new(0, 4);
-        // Of ten objects, six are hit at age 1 and four evicted at age 3.
+        // Of ten objects, six are hit at age 1 and four are evicted at age 3.
         class.hits[1] = 6.0;
         class.evictions[3] = 4.0;
         class.model();
-        // At age 0: 6 hits; 10 objects stay ages 0 and 1, 4 of them ages 2 and 3 too.
+        // At age 0: 6 hits. Ten objects stay for ages 0 and 1, four of them for ages 2 and 3 too.
         assert_eq!(class.densities, [6.0 / 28.0, 6.0 / 18.0, 0.0, 0.0]);
     }
 

@@ -1,29 +1,38 @@
-//! LIRS: who is asked for again soon after the last time stays; the others share a hundredth of the cache.
+//! LIRS: an object requested again soon after the last time stays. The others share a hundredth of
+//! the cache.
 //!
-//! Source: Jiang and Zhang, "LIRS: An Efficient Low Inter-reference Recency Set Replacement Policy to Improve Buffer Cache
-//! Performance", SIGMETRICS 2002. Stack S holds, by recency, the hot objects (LIR) and all cold ones (HIR) younger than
-//! the oldest hot one, also those that left (ghosts); queue Q holds the cold objects in the cache. The paper does
-//! not bound the ghosts. Variant: that of Caffeine's simulator, request for request with objects of one byte: ghosts worth
-//! `ghosts` times the capacity, the oldest forgotten first; a cold object that is already on top of S is not made
-//! hot by one more hit; until the first eviction cold objects are not put on S. libCacheSim and the CACHEUS authors bound
-//! the whole of S by twice the capacity instead; the LIRS authors' program in effect not at all.
-//! With sizes, all shares are bytes: as many of the oldest hot objects turn cold as the new hot one needs; an object larger
-//! than the hot share stays cold; after the first eviction only a return makes hot.
+//! Stack S holds, by recency, the hot objects (LIR) and all cold ones (HIR) younger than the oldest
+//! hot one, those that left (ghosts) included. Queue Q holds the cold objects in the cache. The
+//! paper does not bound the ghosts.
+//!
+//! Source: Jiang and Zhang, "LIRS: An Efficient Low Inter-reference Recency Set Replacement Policy
+//! to Improve Buffer Cache Performance", SIGMETRICS 2002.
+//! Variant: Caffeine's simulator, request for request with objects of one byte. Ghosts take
+//! `ghosts` times the capacity, and the oldest is forgotten first. A cold object that is already on
+//! top of S does not become hot by one more hit. Until the first eviction cold objects are not put
+//! on S. libCacheSim and the authors of CACHEUS bound the whole of S by twice the capacity instead;
+//! the program of the LIRS authors in effect does not bound it. With sizes, all shares are bytes:
+//! as many of the oldest hot objects turn cold as the new hot one needs room for, an object larger
+//! than the hot share stays cold, and after the first eviction only a return makes an object hot.
 //! State: a node of 28 B, its links in both orders (16 B) and 4 B a slot; 50 to 70 B a ghost.
-//! Cost: O(1) list steps a call, amortised: what pruning takes off S was once put on it; a miss probes the ghost table.
-//! Invariants: the bottom of S is hot; hot bytes <= their share; ghost bytes <= their bound; a ghost is on S.
-//! Weak where: the hot set changes at once: newcomers must come back within the cold hundredth or as ghosts.
+//! Cost: O(1) list steps a call, amortised, because what pruning takes off S was put on it once; a
+//! miss probes the ghost table.
+//! Invariants: the bottom of S is hot; hot bytes and ghost bytes stay within their bounds; every
+//! ghost is on S.
+//! Weak where: the hot set changes at once, since new objects must return while in the cold
+//! hundredth or as ghosts.
 
 use hashbrown::HashTable;
 
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::{Links, NONE, SlotList};
 use crate::splitmix::remix;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "lirs",
-    about: "short distances between two requests stay, with ghosts that remember them (Jiang and Zhang, SIGMETRICS 2002)",
+    about: "objects with short gaps between requests stay (Jiang and Zhang, SIGMETRICS 2002)",
     params: describe::<Params>,
     build: |capacity, _seed, spec: &PolicySpec| {
         let Params { hir, ghosts } = params(spec)?;
@@ -41,7 +50,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Params {
     /// Share of the cache for cold objects (0 to 1).
     hir: f64,
-    /// Bytes of the objects remembered after they left, in capacities (0 to 10000).
+    /// Bytes of the ghosts, in capacities (0 to 10000).
     ghosts: f64,
 }
 
@@ -56,7 +65,7 @@ impl Default for Params {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Status {
-    /// In the cache, on S, not in Q.
+    /// In the cache and on S, not in Q.
     #[default]
     Hot,
     /// In the cache and in Q, perhaps on S.
@@ -65,7 +74,7 @@ enum Status {
     Ghost,
 }
 
-/// An object in the cache, or the memory of one.
+/// An object in the cache, or a ghost.
 #[derive(Clone, Copy, Debug, Default)]
 struct Node {
     key: u64,
@@ -84,18 +93,19 @@ struct Lirs {
     stack_links: Links,
     /// S.
     stack: SlotList,
-    /// Of Q and of the ghosts: no node is in both.
+    /// The links of Q and of the ghosts: no node is in both.
     queue_links: Links,
     /// Q.
     queue: SlotList,
     ghosts: GhostQueue,
-    /// The ghost of the object last missed, taken off the ghosts until it is back or the next miss.
+    /// The ghost of the object last missed. It is not among the ghosts until the object has entered
+    /// or the next miss comes.
     returning: u32,
     /// Whether the cache has not been full yet.
     filling: bool,
 }
 
-/// The ghosts in the order they left, and by key.
+/// The ghosts, in the order in which they left and by key.
 struct GhostQueue {
     bytes_max: u64,
     bytes: u64,
@@ -164,7 +174,7 @@ impl Lirs {
         })
     }
 
-    /// Puts a node on top of S, where it may already be on it.
+    /// Puts a node on top of S. It may be on S already.
     fn raise(&mut self, number: u32) {
         if std::mem::replace(&mut self.node(number).on_stack, true) {
             self.stack.touch(&mut self.stack_links, number);
@@ -179,7 +189,7 @@ impl Lirs {
         }
     }
 
-    /// Forgets a node that is in neither Q nor the ghosts.
+    /// Frees a node that is in neither Q nor the ghosts.
     fn release(&mut self, number: u32) {
         self.off_stack(number);
         self.free.push(number);
@@ -195,7 +205,7 @@ impl Lirs {
         self.release(number);
     }
 
-    /// Makes a node a ghost; two objects may share a key, then the later ghost replaces the earlier.
+    /// Makes a node a ghost. Of two objects with one key, the later ghost replaces the earlier.
     fn remember(&mut self, number: u32) {
         self.node(number).status = Status::Ghost;
         let earlier = self.ghosts.find(self.nodes[number as usize].key);
@@ -209,7 +219,8 @@ impl Lirs {
         }
     }
 
-    /// Takes off S what lies below its oldest hot object: it could not be hot before that one is cold.
+    /// Takes off S what lies below its oldest hot object: it could not become hot before that one
+    /// turns cold.
     fn prune(&mut self) {
         loop {
             let bottom = self.stack.oldest();
@@ -224,7 +235,7 @@ impl Lirs {
         }
     }
 
-    /// The node on top of S becomes hot, and the oldest hot ones cold where there is no room for all.
+    /// Makes the node on top of S hot, and the oldest hot ones cold if there is not room for all.
     fn make_hot(&mut self, number: u32) {
         let node = self.node(number);
         node.status = Status::Hot;
@@ -372,7 +383,7 @@ impl Eviction for Lirs {
             .iter()
             .any(|number| !self.nodes[*number as usize].on_stack)
         {
-            return Err("a node on S does not know that it is".to_owned());
+            return Err("a node on S is not marked as being there".to_owned());
         }
         let hot: Vec<u32> = stack
             .iter()
@@ -407,12 +418,12 @@ impl Eviction for Lirs {
         let counted = (self.hot_bytes, self.ghosts.bytes, self.ghosts.numbers.len());
         if counted != (hot_bytes, ghost_bytes, ghosts.len()) {
             return Err(format!(
-                "hot bytes, ghost bytes, ghosts: {counted:?} counted, {hot_bytes}, {ghost_bytes} listed"
+                "{counted:?} hot bytes, ghost bytes and ghosts, not {hot_bytes}, {ghost_bytes}"
             ));
         }
         if hot_bytes > self.hot_bytes_max || ghost_bytes > self.ghosts.bytes_max {
             return Err(format!(
-                "{hot_bytes} B are hot and {ghost_bytes} B are ghosts, more than there may be"
+                "{hot_bytes} B are hot and {ghost_bytes} B are ghosts, which is over a bound"
             ));
         }
         Ok(())
@@ -422,23 +433,19 @@ impl Eviction for Lirs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::testing;
 
-    /// Room for three hot objects and one cold, filled with the keys 0 to 3 in the slots of the same number.
+    /// Room for three hot objects and one cold one, filled with the keys 0 to 3 in the slots of the
+    /// same numbers.
     fn filled() -> Lirs {
         let mut lirs = Lirs::new(3, 8);
-        for slot in 0..4 {
-            assert!(lirs.admit(&Access::unit(u64::from(slot))));
-            lirs.on_insert(slot, &Access::unit(u64::from(slot)));
-        }
+        testing::fill(&mut lirs, 4);
         lirs
     }
 
-    /// Misses `key` in the full cache and puts it where the victim was.
+    /// Misses `key` in the full cache and puts it into the victim's slot.
     fn replace(lirs: &mut Lirs, key: u64) -> Slot {
-        assert!(lirs.admit(&Access::unit(key)));
-        let slot = lirs.victim(&Access::unit(key));
-        lirs.on_remove(slot, Removal::Evicted);
-        lirs.on_insert(slot, &Access::unit(key));
+        let slot = testing::replace(lirs, key);
         assert_eq!(lirs.audit(&[0, 1, 2, 3]), Ok(()));
         slot
     }
@@ -447,7 +454,8 @@ mod tests {
     fn a_scan_passes_through_the_cold_slot_and_a_return_turns_hot() {
         let mut lirs = filled();
         assert_eq!([10, 11, 12].map(|key| replace(&mut lirs, key)), [3, 3, 3]);
-        // 11 is a ghost on S: it turns hot, and the oldest hot object, key 0, cold and so the next victim.
+        // 11 is a ghost on S: it becomes hot, and the oldest hot object, key 0, turns cold and is
+        // the next victim.
         assert_eq!((replace(&mut lirs, 11), replace(&mut lirs, 13)), (3, 0));
         assert_eq!(
             lirs.node_of
@@ -500,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn deaths_leave_room_and_a_large_object_stays_cold() {
+    fn a_removal_leaves_room_and_a_large_object_stays_cold() {
         let mut lirs = filled();
         lirs.on_remove(0, Removal::Died);
         lirs.on_remove(3, Removal::Died);

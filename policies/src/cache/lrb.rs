@@ -1,22 +1,30 @@
-//! LRB: a model learns how long until an object is asked for; of a sample, one that it expects later than the memory
-//! window reaches leaves ("relaxed Belady"), or else the one it expects last.
+//! LRB: a model learns how long it takes until an object is requested again. Of a sample, an object
+//! expected beyond the memory window leaves ("relaxed Belady"), otherwise the one expected last.
 //!
-//! The memory window is `memory` times the objects held, in requests: the Belady boundary, beyond which all objects are
-//! equally good to evict, and the time after which a training example not asked for is labelled as beyond. Features: the
-//! logarithms of the gaps between the object's last requests, of six counters of its requests that decay at different
-//! speeds, of its size, of the time since its last request, and how far that exceeds its last gap. Examples are held
-//! objects drawn at random, one in four requests; every `batch` labelled ones train a new model and are dropped.
+//! The memory window is `memory` times the objects held, in requests. It is the Belady boundary,
+//! beyond which all objects are equally good victims, and the time after which a training example
+//! without a request is labelled as beyond. The features are logarithms: of the gaps between the
+//! object's last requests, of six counters of its requests that decay at different speeds, of its
+//! size, of the time since its last request, and of how far that exceeds its last gap. Examples are
+//! held objects drawn at random, one in four requests. Every `batch` labelled examples train a new
+//! model and are dropped.
 //!
-//! Variant: much smaller than the paper's. The model is linear, least squares with a ridge (linfa), where the paper
-//! boosts 32 trees: it predicts the logarithm of the time, so products of powers of the features can be learned,
-//! and no interaction else. 6 gaps and 6 counters for 32 and 10. Examples are drawn from held objects, not from all of the window. The window
-//! follows the cache's size where the paper tunes it per trace. Until the first model the least recent of the sample leaves.
-//! Source: Song et al., "Learning Relaxed Belady for Content Distribution Network Caching", NSDI 2020.
-//! State: 92 B a slot, about 150 B for each of the last `memory` x slots objects that left, 88 B an example.
-//! Cost: `on_hit`, `on_insert`, `on_remove` O(features), but for one in four `batch`, which trains: O(batch * features^2);
-//! `victim` O(samples * features).
-//! Invariants: examples waiting for a label are no older than the window; ghosts are at most the window's length.
-//! Weak where: objects differ much in size, which is a feature but not a goal; the trace is shorter than a few windows.
+//! Variant: much smaller than the paper's. The model is linear, fitted by ridge regression (linfa),
+//! where the paper boosts 32 trees. It predicts the logarithm of the time, so it can learn products
+//! of powers of the features, but no other interactions. 6 gaps and 6 counters; the paper has 32
+//! and 10. Examples are drawn from held objects, not from the whole window. The window follows the
+//! cache's size, where the paper tunes it for each trace. Until there is a model, the least recent
+//! object of the sample leaves.
+//! Source: Song et al., "Learning Relaxed Belady for Content Distribution Network Caching", NSDI
+//! 2020.
+//! State: 92 B a slot, about 150 B for each of the last `memory` * slots objects that left, and 88
+//! B an example.
+//! Cost: `on_hit`, `on_insert` and `on_remove` O(features), except that one call in four `batch`
+//! trains: O(batch * features^2); `victim` O(samples * features).
+//! Invariants: an example waits for its label no longer than the window; the ghosts are no more
+//! than the window is long.
+//! Weak where: objects differ much in size, which is a feature but not a goal; the trace is shorter
+//! than a few windows.
 
 use std::collections::VecDeque;
 
@@ -31,7 +39,7 @@ use crate::splitmix::SplitMix64;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "lrb",
-    about: "a learned model of the time to the next request, relaxed Belady (after Song et al., NSDI 2020)",
+    about: "relaxed Belady by a learned model of the next request (after Song et al., NSDI 2020)",
     params: describe::<Params>,
     build: |_capacity, seed, spec| {
         let params: Params = params(spec)?;
@@ -45,11 +53,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// Held objects drawn for each victim, 1 to 4096.
+    /// Held objects drawn for each victim (1 to 4096).
     samples: u32,
-    /// The memory window and Belady boundary, in requests for each object held, 1 to 64.
+    /// The memory window and Belady boundary, in requests for each object held (1 to 64).
     memory: u32,
-    /// Labelled examples that train a model, 64 to 1048576.
+    /// Labelled examples that train a model (64 to 1048576).
     batch: u32,
 }
 
@@ -65,37 +73,38 @@ impl Default for Params {
 
 const GAPS: usize = 6;
 const COUNTERS: usize = 6;
-/// One, the size, the age and the excess over the last gap; the gaps; the counters.
+/// One constant, the size, the age, and the excess over the last gap; the gaps; the counters.
 const FEATURES: usize = 4 + GAPS + COUNTERS;
 type Features = [f32; FEATURES];
 
-/// No window is shorter, in requests.
+/// The shortest window, in requests.
 const LEAST_WINDOW: u64 = 256;
-/// Requests for one example.
+/// Requests for each example.
 const EXAMPLE_EVERY: u64 = 4;
 
-/// No example.
+/// Stands for no example.
 const NO_EXAMPLE: u64 = u64::MAX;
 
 /// What is known of an object.
 #[derive(Clone, Copy, Debug)]
 struct Note {
     key: u64,
-    /// When it was last asked for, in requests.
+    /// The time of its last request, in requests.
     used: u64,
     /// The number of the example that waits for its next request.
     example: u64,
-    /// Logarithms, as all below: of the size.
+    /// The logarithm of the size.
     size: f32,
-    /// The last first; infinite where there was none.
+    /// The logarithms of the gaps, the last first; infinite where there was none.
     gaps: [f32; GAPS],
-    /// Not logarithms: counters of half-lives of 2^10, 2^12 ... 2^20 requests.
+    /// Counters with half-lives of 2^10, 2^12, ... 2^20 requests. These are not logarithms.
     counters: [f32; COUNTERS],
 }
 
 impl Default for Note {
     fn default() -> Self {
-        let (gaps, counters) = ([f32::INFINITY; GAPS], [1.0; COUNTERS]);
+        let gaps = [f32::INFINITY; GAPS];
+        let counters = [1.0; COUNTERS];
         Self {
             key: 0,
             used: 0,
@@ -122,12 +131,14 @@ impl Note {
         self.used = now;
     }
 
-    /// `longest` stands for gaps that are not known.
+    /// The features at `now`; `longest` stands for unknown gaps.
     fn features(&self, now: u64, longest: f32) -> Features {
         let age = log(now - self.used);
         let last = self.gaps[0].min(longest);
         let mut features = [1.0; FEATURES];
-        (features[1], features[2], features[3]) = (self.size, age, (age - last).max(0.0));
+        features[1] = self.size;
+        features[2] = age;
+        features[3] = (age - last).max(0.0);
         for (feature, gap) in features[4..].iter_mut().zip(self.gaps) {
             *feature = gap.min(longest);
         }
@@ -138,7 +149,7 @@ impl Note {
     }
 }
 
-/// Waits for its label.
+/// An example that waits for its label.
 struct Example {
     taken: u64,
     features: Features,
@@ -151,9 +162,9 @@ struct Lrb {
     /// Requests so far.
     now: u64,
     held: HeldSlots<Note>,
-    /// Notes on objects that left, in the order they left.
+    /// Notes on objects that left, in the order in which they left.
     past: Ghosts<1, Note>,
-    /// Examples by number, the oldest first; the first one's number.
+    /// The examples in the order of their numbers; the first has the number `first`.
     waiting: VecDeque<Example>,
     first: u64,
     labelled: Examples<FEATURES>,
@@ -186,19 +197,20 @@ impl Lrb {
         (self.held.len() as u64 * u64::from(self.params.memory)).max(LEAST_WINDOW)
     }
 
-    /// What a time beyond the window counts as.
+    /// The label of a time beyond the window.
     fn beyond(&self) -> f32 {
         log(2 * self.window())
     }
 
     fn learn(&mut self, features: &Features, label: f32) {
         if self.labelled.push(features, label) {
-            // Too little variety to learn from leaves the old model.
+            // With too little variety to learn from, the old model stays.
             self.model = self.labelled.train().or(self.model.take());
         }
     }
 
-    /// A request begins: labels what waited too long, and takes an example now and then.
+    /// A request begins: labels the example that waited too long, and takes an example now and
+    /// then.
     fn tick(&mut self) {
         self.now += 1;
         self.named = NONE;
@@ -232,7 +244,7 @@ impl Lrb {
         }
     }
 
-    /// The object of `note` is asked for: labels the example that waited for that.
+    /// The object of `note` is requested: labels the example that waited for it.
     fn note_use(&mut self, mut note: Note) -> Note {
         let number = std::mem::replace(&mut note.example, NO_EXAMPLE);
         let waits = number
@@ -240,7 +252,8 @@ impl Lrb {
             .and_then(|at| self.waiting.get_mut(at as usize));
         if let Some(example) = waits.filter(|_| number != NO_EXAMPLE) {
             example.labelled = true;
-            let (features, time) = (example.features, self.now - example.taken);
+            let features = example.features;
+            let time = self.now - example.taken;
             self.learn(&features, log(time));
         }
         note.note_use(self.now);
@@ -248,8 +261,10 @@ impl Lrb {
     }
 
     fn draw_victim(&mut self) -> Slot {
-        let (boundary, longest) = (log(self.window()), self.beyond());
-        let (mut victim, mut latest) = (NONE, f32::NEG_INFINITY);
+        let boundary = log(self.window());
+        let longest = self.beyond();
+        let mut victim = NONE;
+        let mut latest = f32::NEG_INFINITY;
         for _ in 0..self.params.samples {
             let (slot, note) = self.held.draw(&mut self.draws);
             let next = match &self.model {
@@ -257,7 +272,8 @@ impl Lrb {
                 None => log(self.now - note.used),
             };
             if next > latest || victim == NONE {
-                (victim, latest) = (slot, next);
+                victim = slot;
+                latest = next;
             }
             if self.model.is_some() && next > boundary {
                 break;
@@ -342,7 +358,7 @@ impl Eviction for Lrb {
             ));
         }
         match self.waiting.front() {
-            // The window shrinks when objects die: examples are let go at the next request.
+            // The window shrinks when objects die; its examples are dropped at the next request.
             Some(example) if self.waiting.len() as u64 > self.now + 1 - example.taken => {
                 Err(format!(
                     "{} examples of {} requests",

@@ -1,11 +1,12 @@
-//! LRU: whoever was asked for longest ago leaves.
+//! LRU: the object requested longest ago leaves.
 //!
-//! Source: Mattson et al., "Evaluation techniques for storage hierarchies", IBM Systems Journal 9(2), 1970.
+//! Source: Mattson et al., "Evaluation techniques for storage hierarchies", IBM Systems Journal
+//! 9(2), 1970.
 //! State: two links (8 B) a slot.
 //! Cost: every call O(1); a hit writes up to six links.
-//! Invariants: the list holds exactly the held slots, by the time of their last access. A stack policy: a larger
-//! cache never misses more.
-//! Weak where: one long scan, or a loop a little larger than the cache, evicts everything of use.
+//! Invariants: the list holds exactly the held slots, in the order of their last access. It is a
+//! stack policy: a larger cache never has more misses.
+//! Weak where: one long scan, or a loop a little larger than the cache, evicts everything useful.
 
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::entry::{Entry, NoParams, describe, params};
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hit_saves_and_the_order_decides() {
+    fn a_hit_makes_the_object_the_newest() {
         let mut lru = Lru::default();
         let any = Access::unit(0);
         for slot in 0..3 {

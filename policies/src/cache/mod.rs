@@ -1,13 +1,19 @@
 //! Cache eviction: who leaves?
 //!
-//! The mechanism owns the objects, their bytes and the map from keys to *slots*; a policy orders slot numbers. Contract:
-//! on a miss the mechanism calls [`Eviction::admit`] once; if admitted, it asks for a [`Eviction::victim`] and removes it
-//! until the object fits, then calls [`Eviction::on_insert`]. A slot is inserted only when absent, and hit or removed only
-//! when present. An admission policy (see [`crate::admission`]) may keep the object out at either step, even after a
-//! victim was named: then nothing more happens, and the victim stays. [`Removal`] tells being evicted from dying (the
-//! object's table was compacted away).
+//! The mechanism owns the objects, their bytes and the map from keys to *slots*. A policy orders
+//! slot numbers. On a miss the mechanism calls
+//!
+//! 1. [`Eviction::admit`] once, which may refuse the object;
+//! 2. [`Eviction::victim`] and then [`Eviction::on_remove`], until the object fits;
+//! 3. [`Eviction::on_insert`].
+//!
+//! A slot is inserted only while it is absent, and hit or removed only while it is present. An
+//! admission policy ([`crate::admission`]) may keep the object out at step 1 and at step 2, even
+//! after a victim was named: then nothing more happens, and the victim stays. [`Removal`]
+//! distinguishes eviction from death, as when an object's table was compacted away.
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, PROBE_CAPACITY_BYTES, PROBE_SEED, Registered};
+use crate::{PolicyError, PolicySpec};
 
 pub mod replay;
 
@@ -40,19 +46,19 @@ mod slru;
 mod two_queue;
 mod w_tinylfu;
 
-/// A place in the cache, reused after its object left. The numbers are dense from 0.
+/// The number of a place in the cache, used again after its object left. Numbers are dense from 0.
 pub type Slot = u32;
 
-/// What an object is.
+/// What a cached object is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// A table's data block.
+pub enum BlockKind {
+    /// A data block of a table.
     #[default]
     Data,
-    /// A table's index: its fence pointers or its model.
+    /// The index of a table: its fence pointers or its model.
     Index,
-    /// A table's filter.
+    /// The filter of a table.
     Filter,
     /// A value of the value log.
     Value,
@@ -62,18 +68,18 @@ pub enum Kind {
     KeyPointer,
 }
 
-/// What a policy sees of an object that is asked for.
+/// One request for an object, as policies see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     /// The object's identity, hashed: what a ghost list remembers.
     pub key: u64,
-    /// Bytes the object is charged with; at least 1.
+    /// Bytes that the object is charged with; at least 1.
     pub bytes: u64,
     /// What the object is.
-    pub kind: Kind,
+    pub kind: BlockKind,
     /// Device reads that a later hit on the object saves; 1 for a block.
     pub cost: u32,
-    /// Which object of a scan this is, from 1; 0 for a point read.
+    /// The position of the object in a scan, from 1; 0 for a point read.
     pub scanned: u32,
 }
 
@@ -83,7 +89,7 @@ impl Access {
         Self {
             key,
             bytes,
-            kind: Kind::Data,
+            kind: BlockKind::Data,
             cost: 1,
             scanned: 0,
         }
@@ -100,32 +106,34 @@ impl Access {
 pub enum Removal {
     /// It was the victim.
     Evicted,
-    /// It is of no use to anybody any more.
+    /// It is of no more use to any reader.
     Died,
 }
 
 /// The replacement order of one cache shard.
 pub trait Eviction: Send {
-    /// News of a miss, and the question whether the missing object may enter. Asked once a miss, before `victim`.
+    /// Reports a miss, and asks whether the missing object may enter. Called once a miss, before
+    /// `victim`.
     fn admit(&mut self, _incoming: &Access) -> bool {
         true
     }
 
-    /// Names a held slot to give up for `incoming`. The order may change meanwhile (a hand moves, a queue turns), but the
-    /// slot is held until `on_remove`; asked again before any other event, it is named again. Called only when a slot is
-    /// held.
+    /// Names a held slot to give up for `incoming`. Called only while a slot is held.
+    ///
+    /// The order may change meanwhile (a hand moves, a queue turns), but the slot is held until
+    /// `on_remove`. Asked again before any other event, the policy names it again.
     fn victim(&mut self, incoming: &Access) -> Slot;
 
-    /// `incoming` now lies in `slot`.
+    /// `incoming` is now in `slot`.
     fn on_insert(&mut self, slot: Slot, incoming: &Access);
 
-    /// The object in `slot` was asked for.
+    /// The object in `slot` was requested.
     fn on_hit(&mut self, slot: Slot);
 
-    /// The object in `slot` is gone. An evicted one is the last `victim`.
+    /// The object in `slot` is gone. If it was evicted, it is the last `victim`.
     fn on_remove(&mut self, slot: Slot, why: Removal);
 
-    /// Bytes of memory the policy itself uses.
+    /// Bytes of memory that the policy itself uses.
     fn metadata_bytes(&self) -> u64;
 
     /// Checks the policy's structures against the slots held. O(slots); for tests.
@@ -135,16 +143,16 @@ pub trait Eviction: Send {
     fn audit(&self, held: &[Slot]) -> Result<(), String>;
 }
 
-/// Makes a policy for a shard of `capacity` bytes; a policy that draws lots draws them from `seed`.
+/// Builds a policy for a shard of `capacity` bytes; random choices are drawn from `seed`.
 pub type Build =
     fn(capacity: u64, seed: u64, spec: &PolicySpec) -> Result<Box<dyn Eviction>, PolicyError>;
 
-/// The family.
-pub const FAMILY: Family<Build> = Family {
+/// The eviction policies.
+pub static FAMILY: Family<Build> = Family {
     name: "cache",
     question: "who leaves the cache?",
     default: "lru",
-    entries: &[
+    built_in: &[
         &two_queue::ENTRY,
         &ac_key::ENTRY,
         &arc::ENTRY,
@@ -166,18 +174,40 @@ pub const FAMILY: Family<Build> = Family {
         &slru::ENTRY,
         &w_tinylfu::ENTRY,
     ],
+    probe: |build, spec| build(PROBE_CAPACITY_BYTES, PROBE_SEED, spec).map(drop),
+    registered: Registered::new(),
 };
 
-/// Builds the policy that `spec` names.
+/// Builds the policy that `spec` names for a shard of `capacity` bytes; random choices are drawn
+/// from `seed`.
+///
+/// ```
+/// use aura_policies::cache::{self, Access, Removal};
+/// use aura_policies::PolicySpec;
+///
+/// let mut lru = cache::build(&PolicySpec::named("lru"), 4096, 7)?;
+/// for slot in [0, 1] {
+///     let block = Access::sized(u64::from(slot), 2048);
+///     assert!(lru.admit(&block));
+///     lru.on_insert(slot, &block);
+/// }
+/// lru.on_hit(0);
+/// let incoming = Access::sized(2, 2048);
+/// assert!(lru.admit(&incoming));
+/// assert_eq!(lru.victim(&incoming), 1, "slot 0 was used later");
+/// lru.on_remove(1, Removal::Evicted);
+/// lru.on_insert(1, &incoming);
+/// # Ok::<(), aura_policies::PolicyError>(())
+/// ```
 ///
 /// # Errors
-/// An unknown name or parameter, a value out of range, or a capacity too small for the policy.
+/// [`PolicyError`] for an unknown name or parameter, or a value out of range.
 pub fn build(
     spec: &PolicySpec,
     capacity: u64,
     seed: u64,
 ) -> Result<Box<dyn Eviction>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(capacity, seed, spec)
 }
 
@@ -186,8 +216,12 @@ fn share(capacity: u64, of_one: f64) -> u64 {
     ((capacity as f64 * of_one) as u64).max(1)
 }
 
-/// Whether `listed`, the slots a policy orders, are the slots `held`, each once.
-fn check_held(mut listed: Vec<Slot>, held: &[Slot]) -> Result<(), String> {
+/// Checks that `listed`, the slots that a policy orders, are the slots `held`, each once: what most
+/// policies' [`Eviction::audit`] begins with. O(slots log slots).
+///
+/// # Errors
+/// Both lists, if they differ.
+pub fn check_held(mut listed: Vec<Slot>, held: &[Slot]) -> Result<(), String> {
     let mut held = held.to_vec();
     listed.sort_unstable();
     held.sort_unstable();
@@ -197,5 +231,35 @@ fn check_held(mut listed: Vec<Slot>, held: &[Slot]) -> Result<(), String> {
         Err(format!(
             "the policy orders slots {listed:?}, held are {held:?}"
         ))
+    }
+}
+
+/// What the unit tests of policies share.
+#[cfg(test)]
+mod testing {
+    use super::{Access, Eviction, Removal, Slot};
+
+    /// Inserts the objects `0..slots`, of one byte each, into the slots of the same numbers.
+    pub(super) fn fill(policy: &mut dyn Eviction, slots: Slot) {
+        for slot in 0..slots {
+            let access = Access::unit(u64::from(slot));
+            assert!(policy.admit(&access));
+            policy.on_insert(slot, &access);
+        }
+    }
+
+    /// Misses `key` in a full cache, puts it into the victim's slot, and returns that slot.
+    pub(super) fn replace(policy: &mut dyn Eviction, key: u64) -> Slot {
+        let access = Access::unit(key);
+        assert!(policy.admit(&access));
+        let slot = policy.victim(&access);
+        assert_eq!(
+            slot,
+            policy.victim(&access),
+            "asked again, it names the same"
+        );
+        policy.on_remove(slot, Removal::Evicted);
+        policy.on_insert(slot, &access);
+        slot
     }
 }

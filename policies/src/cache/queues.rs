@@ -1,8 +1,10 @@
-//! Queues over one set of numbers, with the bytes of each: what most policies order slots, and ghosts, by.
+//! Queues over one set of numbers, with the bytes of each: most policies order slots, and ghosts,
+//! with them.
 
+use super::Access;
 use crate::slot_list::{Links, NONE, SlotList};
 
-/// An object in one of the queues, or the memory of one.
+/// An object in one of the queues, or a ghost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Member<T> {
     /// The object's identity.
@@ -11,11 +13,24 @@ pub(super) struct Member<T> {
     pub(super) bytes: u64,
     /// The queue it is in.
     pub(super) queue: u8,
-    /// What the policy notes on it.
+    /// The policy's note on it.
     pub(super) note: T,
 }
 
-/// `QUEUES` queues; a number is in one of them at most. 24 B a number, and the note.
+impl<T> Member<T> {
+    /// The object that `incoming` requests, in `queue`.
+    #[inline]
+    pub(super) fn of(incoming: &Access, queue: u8, note: T) -> Self {
+        Self {
+            key: incoming.key,
+            bytes: incoming.bytes,
+            queue,
+            note,
+        }
+    }
+}
+
+/// `QUEUES` queues; a number is in at most one of them. 24 B a number, and the note.
 #[derive(Debug)]
 pub(super) struct Queues<const QUEUES: usize, T = ()> {
     links: Links,
@@ -37,7 +52,7 @@ impl<const QUEUES: usize, T> Default for Queues<QUEUES, T> {
 }
 
 impl<const QUEUES: usize, T: Copy + Default> Queues<QUEUES, T> {
-    /// Bytes of the objects in `queue`.
+    /// The bytes of the objects in `queue`.
     #[inline]
     pub(super) fn bytes(&self, queue: u8) -> u64 {
         self.bytes[usize::from(queue)]
@@ -48,7 +63,7 @@ impl<const QUEUES: usize, T: Copy + Default> Queues<QUEUES, T> {
         self.lists[usize::from(queue)].len()
     }
 
-    /// The number pushed first to `queue`, or [`NONE`].
+    /// The number that was pushed to `queue` first, or [`NONE`].
     #[inline]
     pub(super) fn oldest(&self, queue: u8) -> u32 {
         self.lists[usize::from(queue)].oldest()
@@ -59,12 +74,12 @@ impl<const QUEUES: usize, T: Copy + Default> Queues<QUEUES, T> {
         self.links.newer(number)
     }
 
-    /// The numbers used so far are less than this.
+    /// All numbers used so far are below this one.
     pub(super) fn numbers_end(&self) -> u32 {
         self.members.len() as u32
     }
 
-    /// What is in `number`.
+    /// The member with `number`.
     #[inline]
     pub(super) fn member(&self, number: u32) -> &Member<T> {
         &self.members[number as usize]
@@ -94,7 +109,7 @@ impl<const QUEUES: usize, T: Copy + Default> Queues<QUEUES, T> {
         member
     }
 
-    /// Moves `number` to the newest end of `queue`, which may be the one it is in.
+    /// Moves `number` to the newest end of `queue`, which may be the queue it is in.
     pub(super) fn move_to(&mut self, number: u32, queue: u8) {
         let member = &mut self.members[number as usize];
         let from = std::mem::replace(&mut member.queue, queue);
@@ -112,10 +127,10 @@ impl<const QUEUES: usize, T: Copy + Default> Queues<QUEUES, T> {
         self.links.memory_bytes() + (self.members.capacity() * size_of::<Member<T>>()) as u64
     }
 
-    /// All numbers queued, once the byte counts are known to be right. O(numbers).
+    /// Returns all numbers queued, after checking the byte counts. O(numbers).
     ///
     /// # Errors
-    /// A sentence that names what is wrong.
+    /// A sentence that names the broken invariant.
     pub(super) fn walk(&self) -> Result<Vec<u32>, String> {
         let mut numbers = Vec::new();
         for (queue, list) in self.lists.iter().enumerate() {
@@ -129,7 +144,7 @@ impl<const QUEUES: usize, T: Copy + Default> Queues<QUEUES, T> {
             {
                 let counted = self.bytes[queue];
                 return Err(format!(
-                    "queue {queue}: {bytes} B listed, {counted} counted, or a member of another queue"
+                    "queue {queue}: {bytes} B listed, {counted} counted, or a foreign member"
                 ));
             }
             numbers.extend(listed);
@@ -137,7 +152,7 @@ impl<const QUEUES: usize, T: Copy + Default> Queues<QUEUES, T> {
         Ok(numbers)
     }
 
-    /// Whether there is nothing in `queue`.
+    /// Whether `queue` holds nothing.
     #[inline]
     pub(super) fn is_empty(&self, queue: u8) -> bool {
         self.oldest(queue) == NONE

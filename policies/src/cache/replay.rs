@@ -1,8 +1,9 @@
-//! A cache of nothing but names: what a trace would have done to a cache under a policy.
+//! A cache without contents: it says which requests of a trace would have hit under a policy.
 //!
-//! The smallest mechanism that keeps the contracts of eviction and admission. Objects are numbered densely, so that the map
-//! from object to slot is an array: what is timed here is the policy. Budget: the objects' bytes, without metadata, as
-//! the field's simulators count; an object keeps the size it entered with.
+//! It is the smallest mechanism that keeps the contracts of eviction and admission. Objects are
+//! numbered densely, so that the map from object to slot is an array and measured time is the
+//! policy's. The budget counts the objects' bytes without metadata, as the field's simulators do.
+//! An object keeps the size it entered with.
 
 use super::{Access, Eviction, Removal, Slot};
 use crate::admission::Admission;
@@ -17,7 +18,24 @@ struct Held {
     access: Access,
 }
 
-/// The cache.
+/// A cache without contents, under an eviction policy and perhaps an admission policy.
+///
+/// ```
+/// use aura_policies::cache::{self, Access, replay::Replay};
+/// use aura_policies::PolicySpec;
+///
+/// let capacity_bytes = 3;
+/// let sieve = cache::build(&PolicySpec::named("sieve"), capacity_bytes, 7)?;
+/// let mut cache = Replay::new(sieve, None, capacity_bytes, 10);
+/// let mut hits = 0;
+/// for object in [0, 1, 0, 2, 3, 0, 1] {
+///     if cache.request(object, &Access::unit(u64::from(object))) {
+///         hits += 1;
+///     }
+/// }
+/// assert_eq!(hits, 2, "object 0 was hit before object 3 came in, so 1 left");
+/// # Ok::<(), aura_policies::PolicyError>(())
+/// ```
 pub struct Replay {
     eviction: Box<dyn Eviction>,
     admission: Option<Box<dyn Admission>>,
@@ -29,7 +47,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// An empty cache of `capacity` bytes for objects `0..objects`.
+    /// An empty cache of `capacity` bytes for the objects `0..objects`.
     pub fn new(
         eviction: Box<dyn Eviction>,
         admission: Option<Box<dyn Admission>>,
@@ -48,7 +66,8 @@ impl Replay {
         }
     }
 
-    /// Asks for `object`, which `access` describes; on a miss brings it in where the policies let it. True for a hit.
+    /// Requests `object`, which `access` describes. On a miss the object enters if the policies let
+    /// it. Returns whether it was a hit.
     #[inline]
     pub fn request(&mut self, object: Object, access: &Access) -> bool {
         let slot = self.places[object as usize];
@@ -63,22 +82,23 @@ impl Replay {
         true
     }
 
-    /// As [`Self::request`], and tells the objects evicted.
-    pub fn request_telling(
+    /// Requests `object` like [`Self::request`], and passes each object evicted for it to
+    /// `on_evicted`.
+    pub fn request_reporting(
         &mut self,
         object: Object,
         access: &Access,
-        mut evicted: impl FnMut(Object),
+        mut on_evicted: impl FnMut(Object),
     ) -> bool {
         if self.places[object as usize] != NONE {
             return self.request(object, access);
         }
-        self.miss(object, access, &mut evicted);
+        self.miss(object, access, &mut on_evicted);
         false
     }
 
-    fn miss(&mut self, object: Object, access: &Access, evicted: &mut dyn FnMut(Object)) {
-        // Both are told of the miss, whatever the other says.
+    fn miss(&mut self, object: Object, access: &Access, on_evicted: &mut dyn FnMut(Object)) {
+        // Both policies learn of the miss, whatever the other one decides.
         let wanted = self
             .admission
             .as_mut()
@@ -97,7 +117,7 @@ impl Replay {
                 return;
             }
             self.leave(slot, Removal::Evicted);
-            evicted(victim.object);
+            on_evicted(victim.object);
         }
         let held = Held {
             object,
@@ -127,7 +147,7 @@ impl Replay {
         self.free.push(slot);
     }
 
-    /// `object` dies, if it is held.
+    /// Removes `object`, if it is held, because it died.
     pub fn remove(&mut self, object: Object) {
         match self.places[object as usize] {
             NONE => {}
@@ -135,7 +155,7 @@ impl Replay {
         }
     }
 
-    /// Objects held.
+    /// How many objects are held.
     pub fn held(&self) -> usize {
         self.slots.len() - self.free.len()
     }

@@ -5,8 +5,8 @@ use linfa::traits::Fit;
 use linfa_linear::LinearRegression;
 use ndarray::{Array1, Array2};
 
-/// The ridge: so much of an example that each weight is zero. It makes every batch solvable, also one in which features
-/// are constant or agree.
+/// The ridge: each weight is pulled towards zero as by this fraction of an example. It makes every
+/// batch solvable, also one in which features are constant or agree.
 const RIDGE: f64 = 0.1;
 
 /// Examples with their labels, up to a batch.
@@ -25,16 +25,18 @@ impl<const N: usize> Examples<N> {
         }
     }
 
-    /// Adds an example; true when the batch is full.
+    /// Adds an example. Returns whether the batch is full.
     pub(super) fn push(&mut self, features: &[f32; N], label: f32) -> bool {
         self.features.push(*features);
         self.labels.push(label);
         self.labels.len() >= self.batch
     }
 
-    /// The model that fits the batch best, and an empty batch; None where no finite one was found.
+    /// Returns the model that fits the batch best and empties the batch; `None` if no finite model
+    /// was found.
     pub(super) fn train(&mut self) -> Option<Model<N>> {
-        let (rows, ridge) = (self.labels.len(), RIDGE.sqrt());
+        let rows = self.labels.len();
+        let ridge = RIDGE.sqrt();
         let value = |(row, column): (usize, usize)| match self.features.get(row) {
             Some(features) => f64::from(features[column]),
             None if row - rows == column => ridge,
@@ -63,7 +65,7 @@ impl<const N: usize> Examples<N> {
     }
 }
 
-/// A weight a feature.
+/// One weight for each feature.
 pub(super) struct Model<const N: usize> {
     weights: [f32; N],
 }
@@ -87,7 +89,8 @@ mod tests {
     fn a_line_is_found_and_a_constant_feature_does_no_harm() {
         let mut examples: Examples<4> = Examples::new(1000);
         for i in 0..1000u16 {
-            let (x, y) = (f32::from(i % 37), f32::from(i % 11));
+            let x = f32::from(i % 37);
+            let y = f32::from(i % 11);
             // The last feature is always zero, the first always one.
             let full = examples.push(&[1.0, x, y, 0.0], 3.0 + 2.0 * x - y);
             assert_eq!(full, i == 999);
@@ -99,7 +102,7 @@ mod tests {
             examples
                 .train()
                 .is_some_and(|empty| empty.predict(&[1.0; 4]) == 0.0),
-            "nothing was learned from"
+            "the batch was not emptied"
         );
     }
 }

@@ -1,20 +1,24 @@
-//! S3-FIFO: a small FIFO queue that most objects leave at once, a main one with counters, and ghosts.
+//! S3-FIFO: a small FIFO queue that most objects leave soon, a main queue with counters, and
+//! ghosts.
 //!
 //! Source: Yang et al., "FIFO queues are all you need for cache eviction", SOSP 2023, Algorithm 1.
-//! Variant: as in libCacheSim: an object moves to the main queue with at least `threshold` hits (2; the paper's text
-//! and Caffeine's simulator: 1) and starts there with a count of 0; the small queue may fill the whole cache until the
-//! first object leaves; objects larger than the small queue's share are refused. The ghosts are bounded in bytes of what
-//! they remember.
-//! State: 32 B a slot with its 2-bit count; ghosts about 60 B a key.
-//! Cost: a hit is one counter; `victim` is O(1) amortised, for each object it moves was hit before; a miss probes the
-//! ghosts once.
+//! Variant: libCacheSim's. An object moves to the main queue with at least `threshold` hits (2; the
+//! paper's text and Caffeine's simulator have 1) and starts there with a count of 0. The small
+//! queue may fill the whole cache until the first object leaves. Objects larger than the small
+//! queue's share are refused. The ghosts are bounded by the bytes of the objects they remember.
+//! State: 32 B a slot with its 2-bit count; about 60 B a ghost.
+//! Cost: a hit changes one counter; a miss probes the ghost table once; `victim` is O(1) amortised,
+//! because each object it moves was hit before.
 //! Invariants: counts are at most 3; the ghosts hold at most their share of bytes.
-//! Weak where: an object is asked for once more only after it left the small queue: it always misses twice.
+//! Weak where: objects are requested for the second time only after they left the small queue: each
+//! misses twice.
+
+use std::ops::Bound::Excluded;
 
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held, share};
-use crate::entry::{Entry, bad, describe, in_range, params};
+use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::NONE;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -23,16 +27,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
-        if !(params.small > 0.0
-            && params.small < 1.0
-            && params.ghost >= 0.0
-            && params.ghost <= 10.0)
-        {
-            return Err(bad(
-                spec,
-                "small must lie between 0 and 1, ghost in 0 to 10",
-            ));
-        }
+        in_range(spec, "small", params.small, (Excluded(0.0), Excluded(1.0)))?;
+        in_range(spec, "ghost", params.ghost, 0.0..=10.0)?;
         in_range(spec, "threshold", params.threshold, 1..=COUNT_MAX)?;
         Ok(Box::new(S3Fifo::new(capacity, &params)))
     },
@@ -41,9 +37,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// The small queue's share of the capacity.
+    /// The small queue's share of the capacity (above 0, below 1).
     small: f64,
-    /// How much the ghosts remember, as a share of the capacity.
+    /// How much the ghosts remember, in capacities (0 to 10).
     ghost: f64,
     /// Hits with which an object moves from the small to the main queue (1 to 3).
     threshold: u8,
@@ -69,11 +65,11 @@ struct S3Fifo {
     main_bytes_max: u64,
     ghost_bytes_max: u64,
     threshold: u8,
-    /// Each with its count of hits.
+    /// The objects held, each with its count of hits.
     cached: Queues<2, u8>,
     ghosts: Ghosts<1, u8>,
     missed_ghost: bool,
-    /// The victim named for the object last missed, or NONE.
+    /// The victim named for the object last missed, or `NONE`.
     named: Slot,
 }
 
@@ -92,7 +88,8 @@ impl S3Fifo {
         }
     }
 
-    /// The small queue's oldest with too few hits, once those before it have moved; NONE if all have.
+    /// Returns the small queue's oldest object with too few hits, after moving those before it;
+    /// `NONE` if all have enough.
     fn small_victim(&mut self) -> Slot {
         loop {
             let slot = self.cached.oldest(SMALL);
@@ -104,7 +101,8 @@ impl S3Fifo {
         }
     }
 
-    /// The main queue's oldest without hits, once those before it have gone another round.
+    /// Returns the main queue's oldest object without hits, after sending those before it another
+    /// round.
     fn main_victim(&mut self) -> Slot {
         loop {
             let slot = self.cached.oldest(MAIN);
@@ -141,15 +139,7 @@ impl Eviction for S3Fifo {
         } else {
             SMALL
         };
-        self.cached.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: 0,
-            },
-        );
+        self.cached.push(slot, Member::of(incoming, queue, 0));
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -195,23 +185,12 @@ impl Eviction for S3Fifo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::testing::{fill, replace};
 
     fn filled() -> S3Fifo {
         let mut s3 = S3Fifo::new(10, &Params::default());
-        for slot in 0..10 {
-            assert!(s3.admit(&Access::unit(u64::from(slot))));
-            s3.on_insert(slot, &Access::unit(u64::from(slot)));
-        }
+        fill(&mut s3, 10);
         s3
-    }
-
-    fn replace(s3: &mut S3Fifo, key: u64) -> Slot {
-        assert!(s3.admit(&Access::unit(key)));
-        let slot = s3.victim(&Access::unit(key));
-        assert_eq!(slot, s3.victim(&Access::unit(key)));
-        s3.on_remove(slot, Removal::Evicted);
-        s3.on_insert(slot, &Access::unit(key));
-        slot
     }
 
     #[test]
@@ -234,7 +213,8 @@ mod tests {
         assert_eq!(replace(&mut s3, 20), 9);
         s3.on_hit(9);
         s3.on_hit(9);
-        // Now the small queue is empty once 9 has moved: the main one gives up its oldest, which has no hits there.
+        // The small queue is empty once 9 has moved. The main queue gives up its oldest, which has
+        // no hits there.
         assert_eq!(replace(&mut s3, 21), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Drawing lots: the held slots in an array, so that each is drawn equally often.
+//! Random samples: the held slots in an array, so that each is drawn equally often.
 
 use super::{Slot, check_held};
 use crate::slot_list::NONE;
@@ -7,7 +7,7 @@ use crate::splitmix::SplitMix64;
 /// The held slots, dense and in no order, each with the policy's note on it.
 pub(super) struct HeldSlots<T> {
     entries: Vec<(Slot, T)>,
-    /// Where in `entries` each slot is.
+    /// The position of each slot in `entries`.
     places: Vec<u32>,
 }
 
@@ -33,7 +33,7 @@ impl<T> HeldSlots<T> {
         self.entries.push((slot, note));
     }
 
-    /// Takes `slot`, which is held, out; the last entry moves to its place.
+    /// Removes `slot`, which must be held. The last entry moves to its position.
     pub(super) fn remove(&mut self, slot: Slot) -> T {
         let place = std::mem::replace(&mut self.places[slot as usize], NONE);
         let (_, note) = self.entries.swap_remove(place as usize);
@@ -53,7 +53,7 @@ impl<T> HeldSlots<T> {
         &mut self.entries[self.places[slot as usize] as usize].1
     }
 
-    /// One of the held slots, of which there is one at least.
+    /// One of the held slots, of which there must be one.
     #[inline]
     pub(super) fn draw(&self, draws: &mut SplitMix64) -> (Slot, &T) {
         let (slot, note) = &self.entries[draws.below(self.entries.len())];
@@ -65,10 +65,11 @@ impl<T> HeldSlots<T> {
             + self.places.capacity() * size_of::<u32>()) as u64
     }
 
-    /// Checks that the entries are the slots `held`, and that each is found at its place. O(slots); for tests.
+    /// Checks that the entries are the slots `held`, and that each is found at its position.
+    /// O(slots); for tests.
     ///
     /// # Errors
-    /// A sentence that names what is wrong.
+    /// A sentence that names the broken invariant.
     pub(super) fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.entries.iter().map(|(slot, _)| *slot).collect(), held)?;
         let misplaced = self
@@ -96,7 +97,9 @@ mod tests {
         for slot in 0..6 {
             held.insert(slot, slot * 10);
         }
-        assert_eq!((held.remove(2), held.remove(5), held.len()), (20, 50, 4));
+        assert_eq!(held.remove(2), 20);
+        assert_eq!(held.remove(5), 50);
+        assert_eq!(held.len(), 4);
         assert_eq!(held.audit(&[0, 1, 3, 4]), Ok(()));
         let mut draws = SplitMix64::new(1);
         let mut drawn = [0; 6];

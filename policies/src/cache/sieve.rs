@@ -1,12 +1,13 @@
-//! SIEVE: a FIFO queue, one "visited since I last looked" bit a slot, and a hand that sweeps.
+//! SIEVE: a FIFO queue, one bit a slot that says "visited since the hand last passed", and a hand
+//! that sweeps.
 //!
 //! Source: Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024, Algorithm 1.
-//! State: two links (8 B) and one byte a slot; nothing is moved on a hit.
-//! Cost: `on_hit`, `on_insert`, `on_remove` O(1); `victim` O(1) amortised, for each step of the sweep clears a bit that
-//! one hit had set.
-//! Invariants: the hand is NONE or a held slot; `visited` is false for every slot not held.
-//! Weak where: objects differ much in size, which it does not look at; and it is not scan resistant in general, for a
-//! scan's objects are swept only when the hand reaches them.
+//! State: two links (8 B) and one byte a slot; a hit moves nothing.
+//! Cost: `on_hit`, `on_insert` and `on_remove` O(1); `victim` O(1) amortised, because each step of
+//! the sweep clears a bit that one hit had set.
+//! Invariants: the hand is `NONE` or a held slot; `visited` is false for every slot not held.
+//! Weak where: objects differ much in size, which it ignores. It is not scan resistant in general,
+//! because the objects of a scan stay until the hand reaches them.
 
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::entry::{Entry, NoParams, describe, params};
@@ -122,7 +123,7 @@ mod tests {
         sieve.on_hit(0);
         sieve.on_hit(2);
         assert_eq!(evict(&mut sieve), 1);
-        // The hand goes on from 2: 0 is not looked at again before the end of the queue.
+        // The hand goes on from 2: slot 0 is not looked at again before the end of the queue.
         assert_eq!([(); 4].map(|()| evict(&mut sieve)), [3, 4, 0, 2]);
     }
 

@@ -1,15 +1,19 @@
-//! SLRU: LRU segments of growing trust: a hit promotes by one, who is crowded out falls by one.
+//! SLRU: LRU segments of growing trust. A hit promotes an object by one segment; overflow demotes
+//! by one.
 //!
-//! Source: Karedla, Love and Wherry, "Caching strategies to improve disk system performance", IEEE Computer 27(3), 1994
-//! (two segments); Huang et al., "An analysis of Facebook photo caching", SOSP 2013 (S4LRU: four equal ones).
-//! Variant: new objects enter the lowest segment, which may use what the others leave free. `fill = "spread"` is
-//! libCacheSim's: they enter the lowest segment with room for them, so that a cache that fills trusts its first objects.
-//! (libCacheSim also evicts on a hit when the lowest segment overflows; here nobody leaves without need, so that counts
-//! are equal only where the segments' sizes are whole and add up to the capacity.)
+//! Source: Karedla, Love and Wherry, "Caching strategies to improve disk system performance", IEEE
+//! Computer 27(3), 1994 (two segments); Huang et al., "An analysis of Facebook photo caching", SOSP
+//! 2013 (S4LRU: four equal segments).
+//! Variant: new objects enter the lowest segment, which may use what the others leave free.
+//! `fill = "spread"` is libCacheSim's: they enter the lowest segment that has room, so a cache that
+//! is filling trusts its first objects. libCacheSim also evicts on a hit when the lowest segment
+//! overflows. Here no object leaves unless room is needed, so counts are equal only if the
+//! segments' sizes are whole and add up to the capacity.
 //! State: 32 B a slot.
-//! Cost: a hit O(segments) list steps with objects of one size; all else O(1).
+//! Cost: a hit takes O(segments) list steps with objects of one size; every other call O(1).
 //! Invariants: each segment but the lowest holds at most its share of bytes.
-//! Weak where: the working set drifts: what was trusted must fall through all segments; loops larger than the cache.
+//! Weak where: the working set drifts, since trusted objects must fall through all segments; loops
+//! larger than the cache.
 
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
@@ -17,18 +21,16 @@ use crate::entry::{Entry, bad, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "slru",
-    about: "LRU segments, a hit promotes by one (Karedla et al. 1994; S4LRU: Huang et al., SOSP 2013)",
+    about: "LRU segments; a hit promotes by one (Karedla et al. 1994; Huang et al., SOSP 2013)",
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
         if !(2..=SEGMENTS_MAX).contains(&params.shares.len()) {
-            return Err(bad(
-                spec,
-                &format!("shares must name 2 to {SEGMENTS_MAX} segments"),
-            ));
+            let message = format!("must name 2 to {SEGMENTS_MAX} segments");
+            return Err(bad(spec, "shares", &message));
         }
         if params.shares.contains(&0) {
-            return Err(bad(spec, "shares must be at least 1 each"));
+            return Err(bad(spec, "shares", "must be at least 1 each"));
         }
         Ok(Box::new(SegmentedLru::new(capacity, &params)))
     },
@@ -37,9 +39,11 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// The sizes of the segments in proportion to each other, the lowest first (2 to 16 segments).
+    /// The sizes of the segments in proportion to each other, the lowest first (2 to 16 segments,
+    /// each at least 1).
     shares: Vec<u32>,
-    /// Where new objects enter: the `lowest` segment, or `spread`, the lowest that has room for them.
+    /// Where new objects enter: the `lowest` segment, or `spread`: the lowest segment that has
+    /// room.
     #[schemars(with = "String")]
     fill: Fill,
 }
@@ -83,7 +87,7 @@ impl SegmentedLru {
     }
 
     /// The segment that an object of `bytes` enters.
-    fn entrance(&self, bytes: u64) -> u8 {
+    fn entry_segment(&self, bytes: u64) -> u8 {
         let has_room = |segment: &u8| {
             self.segments.bytes(*segment) + bytes <= self.bytes_max[usize::from(*segment)]
         };
@@ -102,16 +106,8 @@ impl Eviction for SegmentedLru {
     }
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
-        let queue = self.entrance(incoming.bytes);
-        self.segments.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: (),
-            },
-        );
+        let queue = self.entry_segment(incoming.bytes);
+        self.segments.push(slot, Member::of(incoming, queue, ()));
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -173,14 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hit_promotes_and_the_crowded_out_fall() {
+    fn a_hit_promotes_and_overflow_demotes() {
         let mut slru = filled(Fill::Lowest);
         [0, 1, 0, 2].into_iter().for_each(|slot| slru.on_hit(slot));
         assert_eq!(victims(slru), [3, 1, 0, 2]);
     }
 
     #[test]
-    fn a_cache_that_fills_may_trust_its_newcomers() {
+    fn a_cache_that_is_filling_may_trust_new_objects() {
         assert_eq!(victims(filled(Fill::Lowest)), [0, 1, 2, 3]);
         let mut slru = filled(Fill::Spread);
         slru.on_hit(0);

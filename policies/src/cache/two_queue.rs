@@ -1,35 +1,37 @@
-//! 2Q: newcomers pass a FIFO queue; only those asked for again after they left it enter the LRU list.
+//! 2Q: new objects pass through a FIFO queue. Only objects requested again after leaving it enter
+//! the LRU list.
 //!
-//! Source: Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer Management Replacement Algorithm", VLDB 1994,
-//! the full version.
-//! Variant: a ghost asked for is forgotten before anybody leaves; A1in may fill what Am does not use; objects larger than
-//! A1in's share are refused, as in libCacheSim.
-//! State: A1in (FIFO) and Am (LRU): 32 B a slot. A1out, the ghosts of A1in: about 60 B a key.
-//! Cost: every call O(1); a miss probes the ghosts once; a hit in A1in does nothing.
-//! Invariants: A1out holds at most its share of bytes; somebody leaves A1in only while it has more than its share.
-//! Weak where: what is asked for again soon and then again later, which must miss once more to enter Am.
+//! Source: Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer Management Replacement
+//! Algorithm", VLDB 1994, the full version.
+//! Variant: a ghost that is requested is forgotten before any object leaves. A1in may use what Am
+//! does not. Objects larger than A1in's share are refused, as in libCacheSim.
+//! State: A1in (FIFO) and Am (LRU), 32 B a slot; A1out, the ghosts of A1in, about 60 B a key.
+//! Cost: every call O(1); a miss probes the ghost table once; a hit in A1in does nothing.
+//! Invariants: A1out holds at most its share of bytes; an object leaves A1in only while A1in has
+//! more than its share.
+//! Weak where: objects are requested again soon and then again later, since they must miss once
+//! more to enter Am.
+
+use std::ops::Bound::{Excluded, Included};
 
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held, share};
-use crate::entry::{Entry, bad, describe, params};
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "2q",
-    about: "a FIFO queue for newcomers, an LRU list for those that come back (Johnson and Shasha, VLDB 1994)",
+    about: "a FIFO for new objects, an LRU list for returning ones (Johnson and Shasha, VLDB 1994)",
     params: describe::<Params>,
     build: |capacity, _seed, spec| {
         let params: Params = params(spec)?;
-        if !(params.recent > 0.0
-            && params.recent < 1.0
-            && params.ghost > 0.0
-            && params.ghost <= 10.0)
-        {
-            return Err(bad(
-                spec,
-                "recent must lie between 0 and 1, ghost be over 0 and at most 10",
-            ));
-        }
+        in_range(
+            spec,
+            "recent",
+            params.recent,
+            (Excluded(0.0), Excluded(1.0)),
+        )?;
+        in_range(spec, "ghost", params.ghost, (Excluded(0.0), Included(10.0)))?;
         Ok(Box::new(TwoQueue::new(capacity, &params)))
     },
 };
@@ -37,9 +39,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// Kin: the share of the capacity that newcomers (A1in) are kept in.
+    /// Kin: the share of the capacity for new objects, A1in (above 0, below 1).
     recent: f64,
-    /// Kout: how much the ghosts (A1out) remember, as a share of the capacity.
+    /// Kout: how much the ghosts, A1out, remember, in capacities (above 0, at most 10).
     ghost: f64,
 }
 
@@ -95,15 +97,7 @@ impl Eviction for TwoQueue {
         } else {
             RECENT
         };
-        self.cached.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: (),
-            },
-        );
+        self.cached.push(slot, Member::of(incoming, queue, ()));
     }
 
     fn on_hit(&mut self, slot: Slot) {
@@ -141,23 +135,14 @@ impl Eviction for TwoQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::testing::{fill, replace};
 
     #[test]
-    fn only_who_comes_back_after_leaving_enters_the_lru_list() {
+    fn only_an_object_that_returns_after_leaving_enters_the_lru_list() {
         let mut two = TwoQueue::new(4, &Params::default());
-        for slot in 0..4 {
-            assert!(two.admit(&Access::unit(u64::from(slot))));
-            two.on_insert(slot, &Access::unit(u64::from(slot)));
-        }
+        fill(&mut two, 4);
         two.on_hit(0);
-        let replace = |two: &mut TwoQueue, key| {
-            assert!(two.admit(&Access::unit(key)));
-            let slot = two.victim(&Access::unit(key));
-            two.on_remove(slot, Removal::Evicted);
-            two.on_insert(slot, &Access::unit(key));
-            slot
-        };
-        assert_eq!(replace(&mut two, 10), 0, "a hit in A1in saves nobody");
+        assert_eq!(replace(&mut two, 10), 0, "a hit in A1in changes nothing");
         assert_eq!(replace(&mut two, 0), 1, "A1in has more than its share of 1");
         assert_eq!(
             (two.cached.member(1).queue, two.cached.bytes(RECENT)),

@@ -1,34 +1,42 @@
-//! W-TinyLFU: a small LRU window, then a segmented LRU that admits from the window whoever was asked for more often than
-//! the one it would displace.
+//! W-TinyLFU: a small LRU window, then a segmented LRU. An object leaves the window for the
+//! segmented LRU only if it was requested more often than the object it would displace.
 //!
-//! Source: Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM ToS 13(4), 2017; the
-//! rules as in Caffeine: an object enters the window; the window's oldest moves on probation as a candidate; in a full
-//! cache the candidate and the oldest on probation are compared, and the candidate stays only if its estimate is
-//! strictly greater. A hit on probation is protected; what overflows there is on probation again. `jitter` is Caffeine's
-//! defence against hash flooding: a candidate of frequency 6 or more that lost is still let in once in 128.
-//! `adaptive` is its simple hill climber: after each ten requests an object held the window moves by 6.25 % of the
-//! capacity; on in the same direction while the hit ratio does not fall, else back; each step 2 % smaller, and a full
-//! one again when the hit ratio moves by five points. Another variant: libCacheSim's, which does not count hits in
-//! the window.
-//! With sizes, shares are bytes, and an object larger than the window is its own candidate, against the first
-//! victim it would need.
-//! State: a key, a size, a region and two links (32 B) a slot; the sketch, 8 to 16 B for each object that fits.
-//! Cost: a hit one cache line of the sketch and O(1) links; a miss the same and two estimates.
-//! Invariants: window <= its share; protected <= its share, which is <= `protected` of main; no candidates between misses
-//! unless an admission policy has refused the object that asked.
-//! Weak where: new objects are popular at once and briefly, with a small fixed window; and without jitter, where a set
-//! once popular meets no candidate that is strictly more so.
+//! An object enters the window. The window's oldest object goes on probation as a candidate. In a
+//! full cache, the candidate is compared with the oldest object on probation; it stays only if its
+//! estimated frequency is strictly greater. A hit on probation protects an object; what overflows
+//! the protected segment goes back on probation. These rules are Caffeine's. `jitter` is Caffeine's
+//! defence against hash flooding: a losing candidate of frequency 6 or more is still let in once in
+//! 128. `adaptive` is its simple hill climber: after each ten requests for each object held, the
+//! window moves by 6.25 % of the capacity, in the same direction while the hit ratio does not fall,
+//! else back. Each step is 2 % smaller than the last; when the hit ratio changes by five points,
+//! the next is a full one.
+//!
+//! Source: Einziger, Friedman and Manes, "TinyLFU: A Highly Efficient Cache Admission Policy", ACM
+//! ToS 13(4), 2017.
+//! Variant: Caffeine's; libCacheSim's does not count hits in the window. With sizes, shares are
+//! bytes, and an object larger than the window is its own candidate, against the first victim it
+//! would need.
+//! State: a key, a size, a region and two links (32 B) a slot; the sketch, 8 to 16 B for each
+//! object that fits.
+//! Cost: a hit reads one cache line of the sketch and changes O(1) links; a miss costs the same and
+//! two estimates.
+//! Invariants: the window and the protected segment stay within their shares. There are no
+//! candidates between misses unless an admission policy refused the missing object.
+//! Weak where: new objects are popular at once and briefly, with a small fixed window. Without
+//! jitter, also where a set that was once popular never meets a candidate of strictly greater
+//! frequency.
 
 use super::queues::{Member, Queues};
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 use crate::sketch::FrequencySketch;
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "w-tinylfu",
-    about: "an LRU window before a segmented LRU guarded by a frequency sketch (Einziger et al., ToS 2017; Caffeine)",
+    about: "an LRU window, then a segmented LRU guarded by a sketch (Einziger et al., ToS 2017)",
     params: describe::<Params>,
     build: |capacity, seed, spec: &PolicySpec| {
         let params: Params = params(spec)?;
@@ -42,13 +50,15 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// Share of the cache that is the window (0 to 1; at least one byte): where it starts, if adaptive.
+    /// Share of the cache that is the window (0 to 1; at least one byte). If adaptive, its share at
+    /// the start.
     window: f64,
     /// Share of the rest that is protected (0 to 1).
     protected: f64,
     /// Whether the window's share follows the hit ratio.
     adaptive: bool,
-    /// Whether a popular candidate that lost is still let in once in 128, drawn from the seed.
+    /// Whether a losing candidate of high frequency is still let in once in 128, drawn from the
+    /// seed.
     jitter: bool,
 }
 
@@ -64,12 +74,13 @@ impl Default for Params {
 }
 
 const WINDOW: u8 = 0;
-/// Those that left the window for the miss at hand, until they are compared: the newest end of probation.
+/// Objects that left the window for the current miss, until they are compared: the newest end of
+/// probation.
 const CANDIDATES: u8 = 1;
 const PROBATION: u8 = 2;
 const PROTECTED: u8 = 3;
 
-/// From what frequency on a candidate that lost may be let in by lot, and how often.
+/// The frequency from which a losing candidate may still be let in, and how often.
 const JITTER_FREQUENCY: u64 = 6;
 const JITTER_CHANCE: f64 = 1.0 / 128.0;
 
@@ -104,7 +115,8 @@ impl WindowTinyLfu {
             winner: NONE,
         };
         policy.set_window(window);
-        // The climber takes from the protected what it gives to the window, and leaves probation its share.
+        // The climber gives the window what it takes from the protected segment, and leaves
+        // probation its share.
         let window_limit = policy.window_bytes_max + policy.protected_bytes_max;
         policy.climber = params
             .adaptive
@@ -139,7 +151,7 @@ impl WindowTinyLfu {
                     .is_some_and(|jitter| jitter.chance(JITTER_CHANCE)))
     }
 
-    /// The oldest of the first of `regions` that is not empty; NONE if all are.
+    /// The oldest object of the first of `regions` that is not empty; `NONE` if all are empty.
     fn oldest_of(&self, regions: &[u8]) -> Slot {
         regions
             .iter()
@@ -148,7 +160,7 @@ impl WindowTinyLfu {
             .unwrap_or(NONE)
     }
 
-    /// Makes room in the window for `incoming_bytes`, and lets whoever leaves it try to stay.
+    /// Makes room in the window for `incoming_bytes`. The objects that leave it become candidates.
     fn name_victim(&mut self, incoming_bytes: u64) -> Slot {
         let enters_window = incoming_bytes <= self.window_bytes_max;
         if enters_window {
@@ -171,7 +183,7 @@ impl WindowTinyLfu {
         victim
     }
 
-    /// Moves the window's oldest to `region` until the window has no more than `bytes_max`.
+    /// Moves the window's oldest objects to `region` until the window has at most `bytes_max`.
     fn drain_window(&mut self, bytes_max: u64, region: u8) {
         while self.queues.bytes(WINDOW) > bytes_max {
             self.queues.move_to(self.queues.oldest(WINDOW), region);
@@ -185,9 +197,10 @@ impl WindowTinyLfu {
         }
     }
 
-    /// Something happened: the next victim is another question.
+    /// Something happened: the next victim is decided again.
     fn forget_victim(&mut self) {
-        (self.named, self.winner) = (NONE, NONE);
+        self.named = NONE;
+        self.winner = NONE;
     }
 
     fn climb(&mut self, hit: bool) {
@@ -214,7 +227,7 @@ impl WindowTinyLfu {
 }
 
 impl Eviction for WindowTinyLfu {
-    /// Refuses an object larger than the window that would displace one asked for as often.
+    /// Refuses an object larger than the window if it would displace one requested as often.
     fn admit(&mut self, incoming: &Access) -> bool {
         self.forget_victim();
         self.climb(false);
@@ -244,7 +257,7 @@ impl Eviction for WindowTinyLfu {
 
     fn on_insert(&mut self, slot: Slot, incoming: &Access) {
         self.forget_victim();
-        // There was room for those not compared.
+        // Those not compared fitted in.
         while !self.queues.is_empty(CANDIDATES) {
             self.queues
                 .move_to(self.queues.oldest(CANDIDATES), PROBATION);
@@ -254,15 +267,7 @@ impl Eviction for WindowTinyLfu {
         } else {
             PROBATION
         };
-        self.queues.push(
-            slot,
-            Member {
-                key: incoming.key,
-                bytes: incoming.bytes,
-                queue,
-                note: (),
-            },
-        );
+        self.queues.push(slot, Member::of(incoming, queue, ()));
         self.drain_window(self.window_bytes_max, PROBATION);
     }
 
@@ -298,9 +303,11 @@ impl Eviction for WindowTinyLfu {
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         check_held(self.queues.walk()?, held)?;
-        let (window, protected) = (self.queues.bytes(WINDOW), self.queues.bytes(PROTECTED));
+        let window = self.queues.bytes(WINDOW);
+        let protected = self.queues.bytes(PROTECTED);
         if window > self.window_bytes_max || protected > self.protected_bytes_max {
-            let (window_max, protected_max) = (self.window_bytes_max, self.protected_bytes_max);
+            let window_max = self.window_bytes_max;
+            let protected_max = self.protected_bytes_max;
             return Err(format!(
                 "window {window} B of {window_max}, protected {protected} B of {protected_max}"
             ));
@@ -316,7 +323,7 @@ impl Eviction for WindowTinyLfu {
     }
 }
 
-/// Moves the window's size and watches what that does to the hit ratio.
+/// Moves the window's size and watches the hit ratio.
 #[derive(Debug)]
 struct Climber {
     window: f64,
@@ -324,7 +331,7 @@ struct Climber {
     step: f64,
     step_max: f64,
     grows: bool,
-    /// A cache that is still filling says nothing.
+    /// Whether the cache has been full: before that the hit ratio says nothing.
     cache_is_full: bool,
     requests: u64,
     hits: u64,
@@ -347,7 +354,7 @@ impl Climber {
         }
     }
 
-    /// Counts a request; after `sample` of them, the size the window should have.
+    /// Counts a request. After `sample` requests, returns the size that the window should have.
     #[inline]
     fn observe(&mut self, hit: bool, sample: u64) -> Option<u64> {
         if !self.cache_is_full {
@@ -372,7 +379,9 @@ impl Climber {
         };
         self.window = window.clamp(1.0, self.window_limit.max(1) as f64);
         self.step *= 0.98;
-        (self.requests, self.hits, self.hit_ratio_before) = (0, 0, hit_ratio);
+        self.requests = 0;
+        self.hits = 0;
+        self.hit_ratio_before = hit_ratio;
         Some(self.window as u64)
     }
 }
@@ -386,7 +395,7 @@ mod tests {
         policy.on_insert(slot, access);
     }
 
-    /// Ten objects: a window of one, and of the nine others seven may be protected.
+    /// Ten objects: a window of one; of the nine others seven may be protected.
     fn filled() -> WindowTinyLfu {
         let mut policy = WindowTinyLfu::new(10, 0, &Params::default());
         (0..10).for_each(|slot| insert(&mut policy, slot, &Access::unit(u64::from(slot))));
@@ -398,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_candidate_must_have_been_asked_for_more_often_than_the_victim() {
+    fn a_candidate_must_have_been_requested_more_often_than_the_victim() {
         let mut policy = filled();
         let newcomer = Access::unit(100);
         assert!(policy.admit(&newcomer));
@@ -410,7 +419,7 @@ mod tests {
         assert_eq!(
             policy.victim(&newcomer),
             9,
-            "asked again, the same is named"
+            "asked again, it names the same victim"
         );
         policy.on_remove(9, Removal::Evicted);
         policy.on_insert(9, &newcomer);
@@ -420,7 +429,7 @@ mod tests {
         assert_eq!(
             policy.victim(&newcomer),
             0,
-            "asked for twice, the candidate wins"
+            "requested twice, the candidate wins"
         );
         policy.on_remove(0, Removal::Evicted);
         assert_eq!(policy.queues.member(9).queue, PROBATION);
@@ -429,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overflows_the_protected_is_on_probation_again() {
+    fn what_overflows_the_protected_segment_goes_back_on_probation() {
         let mut policy = filled();
         (0..9).for_each(|slot| policy.on_hit(slot));
         let regions: Vec<u8> = (0..10)
@@ -444,8 +453,8 @@ mod tests {
         let mut policy = WindowTinyLfu::new(1000, 0, &Params::default());
         (0..10).for_each(|slot| insert(&mut policy, slot, &Access::sized(u64::from(slot), 100)));
         let large = Access::sized(50, 300);
-        assert!(!policy.admit(&large), "asked for as often as its victim");
-        assert!(policy.admit(&large), "asked for more often");
+        assert!(!policy.admit(&large), "requested as often as its victim");
+        assert!(policy.admit(&large), "requested more often");
         assert_eq!(policy.victim(&large), 0);
     }
 

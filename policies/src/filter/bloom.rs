@@ -1,24 +1,26 @@
-//! Blocked Bloom: a key's bits all lie in one 64-byte block, so that a probe touches one cache line.
+//! Blocked Bloom: all bits of a key lie in one 64-byte block, so a probe touches one cache line.
 //!
-//! Source: Bloom, CACM 13(7), 1970; Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters", WEA
-//! 2007 (blocks); RocksDB's FastLocalBloom (fewer probes than an unblocked filter would take).
-//! State: the encoded bits, not copied when decoded:
+//! Source: Bloom, CACM 13(7), 1970; blocks from Putze, Sanders and Singler, "Cache-, Hash- and
+//! Space-Efficient Bloom Filters", WEA 2007; fewer probes than an unblocked filter makes, from
+//! RocksDB's FastLocalBloom.
+//! State: the encoded bits, which decoding does not copy. `blocked_bloom.rs` says which bits belong
+//! to a hash.
 //!
 //! ```text
 //! block 0 (64 bytes) | block 1 | ... | blocks u32 (little-endian) | probes u8
 //! ```
 //!
-//! Which bits are a hash's is told in `blocked_bloom.rs`.
-//! Cost: building O(keys * probes); a look-up one cache line and at most `probes` bit tests.
-//! Invariants: a hash built in has all its bits set.
-//! Weak where: many bits a key are asked for. Blocks fill unevenly, so that more absent keys pass than in an unblocked
-//! filter: 0.97 % at 10 bits a key (unblocked 0.82 %), 0.020 % at 20 bits (0.007 %).
+//! Cost: O(keys * probes) to build; one cache line and at most `probes` bit tests a look-up.
+//! Invariants: all bits of a hash built in are set.
+//! Weak where: many bits a key are wanted. Blocks fill unevenly, so more absent keys pass than in
+//! an unblocked filter: 0.97 % at 10 bits a key (0.82 %), 0.020 % at 20 bits (0.007 %).
 
 use bytes::Bytes;
 
 use super::{Build, Filter, FilterFacts, FilterPolicy};
+use crate::PolicySpec;
 use crate::blocked_bloom::{self, BLOCK_BYTES};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "bloom",
@@ -61,7 +63,7 @@ impl FilterPolicy for Bloom {
         if hashes.is_empty() {
             return None;
         }
-        // The cast saturates: past 256 GiB the filter only gets worse.
+        // The cast saturates: a filter over 256 GiB only has more false positives.
         let blocks = (hashes.len() as f64 * self.bits_per_key / BLOCK_BITS)
             .ceil()
             .max(1.0) as u32;
@@ -113,7 +115,7 @@ mod tests {
         deepest: 1,
     };
 
-    /// The rate of false positives over 200,000 absent keys, with 100,000 built in.
+    /// The rate of false positives over 200,000 absent keys, with 100,000 keys built in.
     fn false_positive_rate(bits_per_key: f64) -> f64 {
         let hash = |key: u64| remix(key.wrapping_mul(0x2545_f491_4f6c_dd1d));
         let hashes: Vec<u64> = (0..100_000).map(hash).collect();

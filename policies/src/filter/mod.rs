@@ -1,8 +1,12 @@
 //! Table filter: can this table hold the key, and how many bits is the answer worth?
+//!
+//! A filter policy encodes a filter when a table is built. The engine stores the bytes in the table
+//! with the policy's name, and reads the filter back with [`decode`].
 
 use bytes::Bytes;
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod bloom;
 mod none;
@@ -16,48 +20,64 @@ pub struct FilterFacts {
     pub deepest: usize,
 }
 
-/// How a table's filter is made.
+/// Builds the filters of tables.
 pub trait FilterPolicy: Send + Sync {
-    /// The encoded filter over the 64-bit hashes of a table's distinct keys; None for a table without one. O(n).
+    /// Encodes a filter over the 64-bit hashes of a table's distinct keys; `None` if the table gets
+    /// none. O(keys).
     fn build(&self, hashes: &[u64], facts: &FilterFacts) -> Option<Vec<u8>>;
 }
 
-/// A filter: no false negative, ever.
+/// A filter. It has no false negatives.
 pub trait Filter: Send + Sync {
-    /// False only if no key with this hash was built in. Never panics.
+    /// Whether a key with this hash may have been built in; false is certain. Never panics.
     fn may_contain(&self, hash: u64) -> bool;
 
     /// Bytes of memory it uses.
     fn memory_bytes(&self) -> u64;
 }
 
-/// How a filter kind is made and read back.
+/// How a kind of filter is built and read back.
 pub struct Build {
-    /// Makes the policy.
+    /// Builds the policy.
     pub policy: fn(spec: &PolicySpec) -> Result<Box<dyn FilterPolicy>, PolicyError>,
-    /// Reads back a filter that the policy encoded; None when the bytes are not one.
+    /// Reads back a filter that the policy encoded; `None` if the bytes are not one.
     pub decode: fn(bytes: Bytes) -> Option<Box<dyn Filter>>,
 }
 
-/// The family.
-pub const FAMILY: Family<Build> = Family {
+/// The filters.
+pub static FAMILY: Family<Build> = Family {
     name: "filter",
     question: "how many bits, and of which kind, say whether a table can hold a key?",
     default: "bloom",
-    entries: &[&bloom::ENTRY, &none::ENTRY],
+    built_in: &[&bloom::ENTRY, &none::ENTRY],
+    probe: |build, spec| (build.policy)(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
 ///
+/// ```
+/// use aura_policies::filter::{self, FilterFacts};
+/// use aura_policies::PolicySpec;
+///
+/// let spec = PolicySpec::named("bloom").with("bits_per_key", 12.0);
+/// let facts = FilterFacts { level: 2, deepest: 4 };
+/// let encoded = filter::build(&spec)?.build(&[11, 22, 33], &facts).expect("a filter");
+/// let filter = filter::decode("bloom", encoded.into()).expect("what was encoded");
+/// assert!(filter.may_contain(22));
+/// # Ok::<(), aura_policies::PolicyError>(())
+/// ```
+///
 /// # Errors
-/// An unknown name or parameter, or a value out of range.
+/// [`PolicyError`] for an unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn FilterPolicy>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build.policy)(spec)
 }
 
-/// Reads back a filter of the kind `name`; None when the kind is unknown or the bytes are not a filter of it.
+/// Reads back a filter of the kind `name`; `None` if there is no such kind or the bytes are not
+/// one.
 pub fn decode(name: &str, bytes: Bytes) -> Option<Box<dyn Filter>> {
-    let entry = FAMILY.entries.iter().find(|entry| entry.name == name)?;
+    let entry = FAMILY.get(name)?;
     (entry.build.decode)(bytes)
 }

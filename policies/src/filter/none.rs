@@ -1,10 +1,10 @@
-//! None: no filter; every table whose key range fits is read.
+//! None: no filter. Every table whose key range fits is read.
 //!
 //! Source: the baseline.
 //! State: none.
-//! Cost: no memory, and a block read for every run that does not hold the key.
-//! Invariants: nothing is encoded, so nothing decodes.
-//! Weak where: point reads look for keys in more than one run.
+//! Cost: no memory, and a block read for every sorted run that does not hold the key.
+//! Invariants: nothing is encoded, and nothing can be decoded.
+//! Weak where: point reads look for keys in more than one sorted run.
 
 use super::{Build, FilterFacts, FilterPolicy};
 use crate::entry::{Entry, NoParams, describe, params};

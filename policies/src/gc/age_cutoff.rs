@@ -1,18 +1,23 @@
-//! Age cutoff: only the oldest files are collected, the oldest first, once they hold enough garbage together.
+//! Age cutoff: only the oldest files are collected, the oldest first, once they hold enough garbage
+//! together.
 //!
-//! Source: RocksDB's BlobDB (`blob_garbage_collection_age_cutoff`, 0.25; `blob_garbage_collection_force_threshold`, which is
-//! off there). BlobDB moves live values out of old files whenever a compaction meets them; here a job of its own does, when
-//! the garbage of the old files together reaches the threshold. Files age by their numbers, so that survivors, which get a
-//! new file, start anew.
+//! Source: RocksDB's BlobDB (`blob_garbage_collection_age_cutoff`, 0.25;
+//! `blob_garbage_collection_force_threshold`, which is off there). BlobDB moves live values out of
+//! old files whenever a compaction meets them. Here a separate job does, when the garbage of the
+//! old files together reaches the threshold. Files age by their numbers, so survivors, which get a
+//! new file, are young again.
 //! State: none.
 //! Cost: O(files) a job.
-//! Invariants: what is taken is old, and no file that is left and has enough garbage is older than one that is taken.
-//! Weak where: garbage is in young files: it waits until they are old, and cold values are copied round and round.
+//! Invariants: every victim is old, and no file that stays and has enough garbage is older than a
+//! victim.
+//! Weak where: the garbage is in young files. It waits until they are old, and cold values are
+//! copied again and again.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Build, GcPolicy, ValueFileFacts, ValueLogFacts, filling};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "age-cutoff",
@@ -30,9 +35,9 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// The share of files, the oldest, that may be collected (0 to 1); it is at least one file.
+    /// The oldest share of files, which may be collected (0 to 1); at least one file.
     cutoff: f64,
-    /// The share of garbage in those together at which one is collected (0 to 1).
+    /// The share of garbage in the old files together at which one is collected (0 to 1).
     force: f64,
     /// The share of garbage below which a file is passed over (0 to 1).
     least: f64,
@@ -82,10 +87,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_old_ones_go_when_they_hold_enough_together() {
+    fn old_files_go_when_they_hold_enough_garbage_together() {
         let mut policy = (ENTRY.build)(&PolicySpec::named("age-cutoff")).unwrap();
         let mut files: Vec<ValueFileFacts> = (1..=8).map(|id| file(id, 90, 0, 0)).collect();
-        (files[0].garbage_bytes, files[1].garbage_bytes) = (20, 70);
+        files[0].garbage_bytes = 20;
+        files[1].garbage_bytes = 70;
         assert_eq!(
             policy.victims(&log(&files, false)),
             [0_u64; 0],
@@ -97,13 +103,13 @@ mod tests {
         assert_eq!(
             policy.victims(&log(&files, true)),
             [2],
-            "one with next to no garbage is passed over"
+            "a file with almost no garbage is passed over"
         );
         files[1].garbage_bytes = 9;
         assert_eq!(
             policy.victims(&log(&files, true)),
             [3, 4, 5, 6, 7, 8],
-            "younger ones, as it is urgent"
+            "younger files, because it is urgent"
         );
         assert_eq!(policy.victims(&log(&files, false)), [0_u64; 0]);
     }

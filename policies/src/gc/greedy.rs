@@ -1,12 +1,14 @@
 //! Greedy: the files with the most garbage are collected first, once they have enough of it.
 //!
-//! Source: Titan's picker (tikv/titan, `blob_gc_picker.cc`): files whose share of garbage reaches 0.5, in descending order,
-//! until the survivors fill one output file. While the log's garbage is above its high threshold, less garbage is enough.
+//! Source: Titan's picker (tikv/titan, `blob_gc_picker.cc`): files whose share of garbage reaches
+//! 0.5, in descending order, until the survivors fill one output file. While the log's garbage is
+//! above its high threshold, less garbage is enough.
 //! State: none.
 //! Cost: O(files log files) a job.
-//! Invariants: no file that is left has a larger share of garbage than one that is taken.
-//! Weak where: some keys are overwritten far more often than others. Files of cold values then stay just below the
-//! threshold, and files of hot ones are taken that would soon have had no live value at all.
+//! Invariants: no file that stays has a larger share of garbage than a victim.
+//! Weak where: some keys are overwritten far more often than others. Files of cold values then stay
+//! just below the threshold, and files of hot values are taken that would soon have held no live
+//! value.
 
 use super::{Build, GcPolicy, Thresholds, ValueFileFacts, ValueLogFacts, filling, ranked};
 use crate::entry::{Entry, describe, params};
@@ -40,7 +42,7 @@ impl GcPolicy for Greedy {
 mod tests {
     use super::super::tests::{file, log};
     use super::*;
-    use crate::entry::PolicySpec;
+    use crate::PolicySpec;
 
     #[test]
     fn the_most_garbage_goes_first_and_too_little_stays() {
@@ -60,12 +62,12 @@ mod tests {
         assert_eq!(
             policy.victims(&log(&files[..1], true)),
             [1],
-            "less is enough when it is urgent"
+            "less garbage is enough when it is urgent"
         );
         assert_eq!(
             policy.victims(&log(&[file(1, 9, 0, 0)], true)),
             [0_u64; 0],
-            "but not next to nothing"
+            "but almost none is not"
         );
     }
 }

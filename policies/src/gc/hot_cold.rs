@@ -1,28 +1,38 @@
-//! Hot-cold: what users wrote and what was copied before are judged apart, and files that are dying are left to die.
+//! Hot-cold: files that users wrote and files of survivors are judged separately, and files whose
+//! values are dying fast are left alone.
 //!
-//! Source: after HashKV (Chan et al., ATC 2018), which takes values not overwritten since their last collection for cold
-//! and keeps them in a log of their own, and DiffKV (Li et al., ATC 2021), where a flush goes to a hot log and what a
-//! collection copies to a cold one; the order is after the declining cost of Lomet and Luo, "Efficiently Reclaiming Space in
-//! a Log Structured Store", ICDE 2021. None is reproduced; this is what is done. The *pace* of a file is how many of its
-//! bytes become garbage for a byte written, on average over some file sizes of writing, over what a file would have that
-//! is live throughout and dies like the mean of the log. A file that users wrote is hot and collected from `garbage` on,
-//! unless it is dying: its live bytes become garbage more than `dying` times as fast as the log's. A file of survivors is
-//! cold and collected from `cold_garbage` on. While the log's garbage is above its high threshold, `urgent_garbage` is
-//! enough for either, and dying files count. In order, files go by garbage share ^ 2 / pace: the cost of a byte gained,
-//! live bytes over garbage, declines by pace / share ^ 2 a byte written, and a file whose cost declines fast gains by
-//! waiting. The files of one job are of one kind, so that what was copied stays apart from what was not.
-//! State: the age and garbage of each file at the last look that counted, and its smoothed rate.
-//! Cost: O(files log files) a look.
-//! Invariants: never hot and cold files in one job; a dying file only if it is urgent.
-//! Weak where: the hot set moves faster than files fill, so that the pace of yesterday says nothing; garbage is booked late
-//! and in heaps; or overwrites are uniform and space is plenty: survivors are no colder, and are copied too early.
+//! The *pace* of a file is how fast its live bytes become garbage, relative to the log. It is the
+//! bytes that die for each byte written, averaged over some file sizes of writing, divided by what
+//! they would be in a file that is wholly live and dies like the mean of the log. A file that users
+//! wrote is hot and is collected from `garbage` on, unless it is dying: its pace is above `dying`.
+//! A file of survivors is cold and is collected from `cold_garbage` on. While the log's garbage is
+//! above its high threshold, `urgent_garbage` is enough for either kind, and dying files are
+//! collected too.
+//!
+//! Files are ordered by (garbage share)^2 / pace. The cost of a byte gained is live bytes /
+//! garbage. It falls by pace / share^2 for each byte written, and a file whose cost falls fast
+//! gains by waiting. The files of one job are of one kind, so that what was copied before stays
+//! apart from what was not.
+//!
+//! Source: after HashKV (Chan et al., ATC 2018), which keeps values not overwritten since their
+//! last collection in a log of their own; after DiffKV (Li et al., ATC 2021), where a flush goes to
+//! a hot log and a collection copies to a cold one; the order after the declining cost of Lomet and
+//! Luo, "Efficiently Reclaiming Space in a Log Structured Store", ICDE 2021. It reproduces none of
+//! them.
+//! State: the age and garbage of each file when it was last measured, and its smoothed rate.
+//! Cost: O(files log files) a call.
+//! Invariants: a job never mixes hot and cold files; a dying file is a victim only if it is urgent.
+//! Weak where: the hot set moves faster than files fill, so that past paces predict nothing;
+//! garbage is booked late and in bulk; overwrites are uniform and space is plenty, since survivors
+//! are then no colder and are copied too early.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Build, GcPolicy, ValueFileFacts, ValueLogFacts, filling, ranked};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "hot-cold",
@@ -48,13 +58,15 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// The least share of garbage of a file that users wrote and that is collected (0.01 to 1).
+    /// The least share of garbage at which a file that users wrote is collected (0.01 to 1).
     garbage: f64,
-    /// The same of a file of survivors (0.01 to 1).
+    /// The least share of garbage at which a file of survivors is collected (0.01 to 1).
     cold_garbage: f64,
-    /// The same of either while the log's garbage is above its high threshold (0.01 to 1).
+    /// The least share of garbage of either kind while the log's garbage is above its high
+    /// threshold (0.01 to 1).
     urgent_garbage: f64,
-    /// How many times as fast as the log's the live bytes of a file die that is left to die (1 to 1e9).
+    /// The pace above which a file that users wrote is left alone: how many times as fast as the
+    /// log's its live bytes die (1 to 1e9).
     dying: f64,
 }
 
@@ -69,16 +81,16 @@ impl Default for Params {
     }
 }
 
-/// A file as it was at the last look that counted.
+/// A file as it was when it was last measured.
 #[derive(Clone, Copy)]
 struct Past {
     age_bytes: u64,
     garbage_bytes: u64,
-    /// Bytes that died for each byte written, smoothed over looks.
+    /// Bytes that died for each byte written, smoothed over measurements.
     rate: f64,
 }
 
-/// The least pace that the order of files makes a difference of: half the mean of the log.
+/// Smaller paces count as this one in the order of files: half the mean of the log.
 const PACE_MIN: f64 = 0.5;
 
 struct HotCold {
@@ -87,7 +99,8 @@ struct HotCold {
 }
 
 impl HotCold {
-    /// Looks at the files. A look counts for a file once a file size was written since its last, so that rates are means.
+    /// Measures the files. A file is measured again once a file size was written since its last
+    /// measurement, so that rates are means.
     fn look(&mut self, log: &ValueLogFacts) {
         let past = &self.past;
         let seen = |file: &ValueFileFacts| {
@@ -146,8 +159,8 @@ impl GcPolicy for HotCold {
             file.garbage_bytes > 0 && file.garbage_share() >= least && (log.urgent || !dying)
         };
         let files = log.files.iter().filter(worth_it).copied().collect();
-        // A file of which nothing has died lately is not infinitely better than one that is dying slowly. Where nothing
-        // dies at all, the pace is no number, of which the maximum is the other one.
+        // A file in which nothing has died lately is not infinitely better than one that is dying
+        // slowly. If nothing dies at all, the pace is NaN, and `max` returns the other number.
         let mut files = ranked(files, |file| {
             file.garbage_share().powi(2) / pace(file).max(PACE_MIN)
         });
@@ -191,7 +204,8 @@ mod tests {
         assert_eq!(policy().victims(&log(&files[1..2], true)), [2]);
     }
 
-    /// Four files after `written` bytes. File 2 has less than half of the live bytes, and most of what dies is in it.
+    /// Four files after `written` bytes. File 2 has less than half of the live bytes, and most of
+    /// what dies is in it.
     fn grown(written: u64, hot: u64) -> Vec<ValueFileFacts> {
         let rest = |id, garbage| file(id, garbage, 1000 + written, 0);
         vec![

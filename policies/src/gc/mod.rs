@@ -1,15 +1,18 @@
 //! Garbage collection of the value log: which value file is collected next?
 //!
-//! An overwritten or deleted value stays in its file, as garbage, until the file is collected: its live values are copied
-//! to a new file, and the old one goes. The mechanism books the garbage of each file and asks for victims; collecting
-//! files of which a share u is live writes 1/(1-u) bytes for each byte that users write. The files of one job are
-//! collected together, into one output.
+//! An overwritten or deleted value stays in its file, as garbage, until the file is collected: its
+//! live values are copied to a new file, and the old file is deleted. The mechanism books the
+//! garbage of each file and asks for victims. Collecting files of which a share u is live writes 1
+//! / (1 - u) bytes for each byte that users write. The files of one job are collected together,
+//! into one output file.
 
 use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec, in_range};
+use crate::entry::in_range;
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod age_cutoff;
 mod cost_benefit;
@@ -24,7 +27,7 @@ pub struct ValueFileFacts {
     pub id: u64,
     /// Bytes of frames when it was sealed, or last collected.
     pub bytes: u64,
-    /// Bytes of those that nothing points at.
+    /// The part of `bytes` that no pointer refers to.
     pub garbage_bytes: u64,
     /// Bytes appended to the value log after this file's data: its age, in bytes of writing.
     pub age_bytes: u64,
@@ -33,12 +36,12 @@ pub struct ValueFileFacts {
 }
 
 impl ValueFileFacts {
-    /// Bytes that something points at.
+    /// Bytes that pointers refer to.
     pub fn live_bytes(&self) -> u64 {
         self.bytes.saturating_sub(self.garbage_bytes)
     }
 
-    /// The share of its bytes that is garbage, 0 to 1.
+    /// The share of its bytes that is garbage (0 to 1).
     pub fn garbage_share(&self) -> f64 {
         if self.bytes == 0 {
             0.0
@@ -51,7 +54,7 @@ impl ValueFileFacts {
 /// The value log at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ValueLogFacts {
-    /// The files that are sealed and not being collected, in order of their ids.
+    /// The files that are sealed and not being collected, in the order of their ids.
     pub files: Vec<ValueFileFacts>,
     /// The size at which a file is sealed.
     pub file_bytes: u64,
@@ -59,35 +62,58 @@ pub struct ValueLogFacts {
     pub urgent: bool,
 }
 
-/// A victim policy.
+/// Chooses the value files to collect.
 pub trait GcPolicy: Send {
-    /// The files to collect together in one job: their live bytes should fit one output file. None: none is worth it.
+    /// The ids of the files to collect together in one job; empty if no file is worth it. Their
+    /// live bytes should fit in one output file.
     fn victims(&mut self, log: &ValueLogFacts) -> Vec<u64>;
 }
 
-/// Makes a policy.
+/// How a victim policy is built.
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn GcPolicy>, PolicyError>;
 
-/// The family.
-pub const FAMILY: Family<Build> = Family {
+/// The victim policies.
+pub static FAMILY: Family<Build> = Family {
     name: "gc",
     question: "which value file is collected next?",
     default: "greedy",
-    entries: &[
+    built_in: &[
         &age_cutoff::ENTRY,
         &cost_benefit::ENTRY,
         &greedy::ENTRY,
         &hot_cold::ENTRY,
         &never::ENTRY,
     ],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
 ///
+/// ```
+/// use aura_policies::PolicySpec;
+/// use aura_policies::gc::{self, ValueFileFacts, ValueLogFacts};
+///
+/// let file = |id, garbage_bytes| ValueFileFacts {
+///     id,
+///     bytes: 100,
+///     garbage_bytes,
+///     ..ValueFileFacts::default()
+/// };
+/// let log = ValueLogFacts {
+///     files: vec![file(1, 10), file(2, 90), file(3, 60)],
+///     file_bytes: 100,
+///     urgent: false,
+/// };
+/// let mut greedy = gc::build(&PolicySpec::named("greedy"))?;
+/// assert_eq!(greedy.victims(&log), [2, 3]);
+/// # Ok::<(), aura_policies::PolicyError>(())
+/// ```
+///
 /// # Errors
-/// An unknown name or parameter, or a value out of range.
+/// [`PolicyError`] for an unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn GcPolicy>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }
 
@@ -95,9 +121,9 @@ pub fn build(spec: &PolicySpec) -> Result<Box<dyn GcPolicy>, PolicyError> {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Thresholds {
-    /// The least share of garbage of a file that is collected (0 to 1).
+    /// The least share of garbage at which a file is collected (0 to 1).
     garbage: f64,
-    /// The same while the log's garbage is above its high threshold (0 to 1).
+    /// The least share while the log's garbage is above its high threshold (0 to 1).
     urgent_garbage: f64,
 }
 
@@ -117,7 +143,7 @@ impl Thresholds {
         Ok(self)
     }
 
-    /// The files of `log` with enough garbage, of which there must be some.
+    /// The files of `log` with enough garbage; a file without any never has.
     fn worth_it(self, log: &ValueLogFacts) -> Vec<ValueFileFacts> {
         let least = if log.urgent {
             self.urgent_garbage.min(self.garbage)
@@ -130,7 +156,8 @@ impl Thresholds {
     }
 }
 
-/// The files in descending order of `score`; equal ones by their share of garbage, then the oldest first.
+/// The files in descending order of `score`; of equal ones, by share of garbage and then the oldest
+/// first.
 fn ranked(
     mut files: Vec<ValueFileFacts>,
     score: impl Fn(&ValueFileFacts) -> f64,
@@ -145,7 +172,7 @@ fn ranked(
     files
 }
 
-/// The first file, and those after it up to the one whose live bytes no longer fit one output with the others'.
+/// The first file, and those after it until their live bytes no longer fit in one output file.
 fn filling(files: &[ValueFileFacts], file_bytes: u64) -> Vec<u64> {
     let mut live = 0_u64;
     let fits = |(place, file): &(usize, &ValueFileFacts)| {
@@ -200,7 +227,7 @@ mod tests {
         assert_eq!(
             filling(&files, 99),
             [1],
-            "a smaller one further on is not looked for"
+            "a smaller file further on is not considered"
         );
         assert_eq!(
             filling(&files, 10),

@@ -1,17 +1,18 @@
-//! Never: no file is collected; one goes when everything in it is dead.
+//! Never: no file is collected. A file is deleted when all its values are dead.
 //!
-//! Source: SurrealKV, which drops whole files and relocates nothing; the null of the family.
+//! Source: SurrealKV, which drops whole files and relocates nothing; the null policy of this
+//! family.
 //! State: none.
-//! Cost: none; space, without bound.
+//! Cost: no writes; space without bound.
 //! Invariants: no victims.
-//! Weak where: anything is overwritten: one live value keeps its file.
+//! Weak where: values are overwritten, since one live value keeps its file.
 
 use super::{Build, GcPolicy, ValueLogFacts};
 use crate::entry::{Entry, NoParams, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "never",
-    about: "no file is collected: one goes when all in it is dead",
+    about: "no file is collected: it is deleted when all its values are dead",
     params: describe::<NoParams>,
     build: |spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Never) as _),
 };

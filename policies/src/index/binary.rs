@@ -1,12 +1,14 @@
-//! Binary: halving over the 8-byte images of the blocks' last keys, and no model.
+//! Binary: a binary search over the 8-byte images of the blocks' last keys, and no model.
 //!
-//! Source: the plain baseline of every study of learned indexes (Marcus et al., "Benchmarking Learned Indexes", PVLDB
-//! 14, 2020); the standard library's `partition_point`, which selects instead of branching.
+//! Source: the plain baseline of every study of learned indexes (Marcus et al., "Benchmarking
+//! Learned Indexes", PVLDB 14, 2020); the standard library's `partition_point`, which selects
+//! instead of branching.
 //! State: 8 bytes a block.
-//! Cost: training a copy; a look-up O(log blocks) comparisons, each of them a cache miss while the array is cold.
+//! Cost: training copies the images; a look-up takes O(log blocks) comparisons, each a cache miss
+//! while the array is cold.
 //! Invariants: windows are exact: one rank.
-//! Weak where: blocks are many, for 8 bytes a block is what a model has to beat; and on keys of more than 8 bytes that
-//! differ late, whose images tie.
+//! Weak where: blocks are many, since a model takes less than 8 bytes a block; keys are longer than
+//! 8 bytes and differ late, since their images are equal.
 
 use bytes::Bytes;
 

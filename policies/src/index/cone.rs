@@ -1,13 +1,18 @@
-//! Shrinking cone: line segments pinned to their first point, each stretched while the next key lies in the cone of slopes
-//! that stay within epsilon of every key before.
+//! Shrinking cone: line segments through their first point. A segment grows while the next key lies
+//! in the cone of slopes that stay within epsilon of every key before.
 //!
-//! Source: Galakatos et al., "FITing-Tree: A Data-aware Index Structure", SIGMOD 2019. The paper's variant: a key outside
-//! the cone closes the segment even where a line within epsilon is left. In exact arithmetic, with a sorted array of
-//! segments instead of a B+-tree; each line is then drawn where its measured error is least.
-//! State: 16 bytes a segment (see `segments.rs`), and the largest errors measured; two slopes while training.
-//! Cost: training O(n), the simplest of its kind; a look-up a binary search over the segments and one multiplication.
-//! Invariants: every segment but the last spans more than epsilon ranks; the errors measured bound all errors.
-//! Weak where: an optimal fit needs far fewer segments (1.4 to 3.5 times fewer on smooth sets): no factor bounds it.
+//! Source: Galakatos et al., "FITing-Tree: A Data-aware Index Structure", SIGMOD 2019. As in the
+//! paper, a key outside the cone closes the segment even if another line within epsilon exists.
+//! Unlike there, arithmetic is exact, a sorted array of segments replaces the B+-tree, and each
+//! line is then drawn where its measured error is least.
+//! State: 16 bytes a segment (see `segments.rs`), and the largest errors measured; two slopes while
+//! training.
+//! Cost: training O(n), the simplest of its kind; a look-up is a binary search over the segments
+//! and one multiplication.
+//! Invariants: every segment but the last spans more than epsilon ranks; the measured errors bound
+//! all errors.
+//! Weak where: an optimal fit needs far fewer segments (1.4 to 3.5 times fewer on smooth sets); no
+//! factor bounds the difference.
 
 use super::Build;
 use super::segments::{Fit, Params, PiecewiseLinear, one_level};
@@ -28,7 +33,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Cone {
     epsilon: i64,
     first: Point,
-    /// The least and the largest; None while there is one point.
+    /// The least and the largest slope; `None` while there is one point.
     slopes: Option<(Slope, Slope)>,
 }
 
@@ -53,10 +58,8 @@ impl Fit for Cone {
 
     fn extend(&mut self, image: u64, rank: u32) -> bool {
         let slope_to = |y| self.first.slope_to(Point { x: image, y });
-        let (below, above) = (
-            slope_to(i64::from(rank) - self.epsilon),
-            slope_to(i64::from(rank) + self.epsilon),
-        );
+        let below = slope_to(i64::from(rank) - self.epsilon);
+        let above = slope_to(i64::from(rank) + self.epsilon);
         let Some((low, high)) = &mut self.slopes else {
             self.slopes = Some((below, above));
             return true;

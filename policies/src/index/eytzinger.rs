@@ -1,13 +1,14 @@
-//! Eytzinger: the images of the blocks' last keys in breadth-first order, so that a search's first steps share cache
-//! lines and its address needs no branch.
+//! Eytzinger: the images of the blocks' last keys in breadth-first order. The first steps of a
+//! search share cache lines, and the next address needs no branch.
 //!
 //! Source: Khuong and Morin, "Array Layouts for Comparison-Based Searching", ACM JEA 22, 2017.
-//! State: 8 bytes a block: the node k has its children at 2k and 2k + 1; no ranks are stored, for the place where a
-//! search leaves the tree tells the rank.
-//! Cost: training one O(blocks) walk; a look-up O(log blocks) comparisons without a branch to mispredict.
+//! State: 8 bytes a block. The children of node k are 2k and 2k + 1. Ranks are not stored: the
+//! place where a search leaves the tree gives the rank.
+//! Cost: training is one walk, O(blocks); a look-up takes O(log blocks) comparisons without a
+//! branch to mispredict.
 //! Invariants: windows are exact: one rank.
-//! Weak where: the array fits the first cache level, where plain halving is as fast; without prefetching (which needs
-//! `unsafe`) its advantage is smaller than in the paper.
+//! Weak where: the array fits in the first cache level, where a plain binary search is as fast.
+//! Without prefetching, which needs `unsafe`, the gain is smaller than in the paper.
 
 use bytes::Bytes;
 
@@ -16,7 +17,7 @@ use crate::entry::{Entry, NoParams, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "eytzinger",
-    about: "8 bytes of the last key of every block in breadth-first order (Khuong and Morin, JEA 2017)",
+    about: "8 bytes of every block's last key, in breadth-first order (Khuong and Morin, JEA 2017)",
     params: describe::<NoParams>,
     build: Build {
         policy: |spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Eytzinger) as _),
@@ -38,7 +39,7 @@ impl IndexPolicy for Eytzinger {
 
 /// Sorted images in breadth-first order.
 pub(super) struct Tree {
-    /// Node k is at k; nothing is at 0.
+    /// Node k is at k; position 0 is unused.
     nodes: Vec<u64>,
 }
 
@@ -46,7 +47,8 @@ impl Tree {
     /// Lays out sorted images.
     pub(super) fn new(images: &[u64]) -> Self {
         let mut nodes = vec![0; images.len() + 1];
-        // In order: from the leftmost node on, down to the left of the right child, or up past all left turns.
+        // In order: from the leftmost node on, down to the leftmost node of the right subtree, or
+        // up past all right turns.
         let mut node = 1;
         while node * 2 < nodes.len() {
             node *= 2;
@@ -74,13 +76,14 @@ impl Tree {
         self.nodes.len() - 1
     }
 
-    /// How many images are below this one.
+    /// How many images are below `image`.
     pub(super) fn rank(&self, image: u64) -> u32 {
         let mut node = 1;
         while let Some(stored) = self.nodes.get(node) {
             node = 2 * node + usize::from(*stored < image);
         }
-        // All rows but the last are full: a search leaves below the last row, or beside it, right of its nodes.
+        // All rows but the last are full. A search leaves the tree below the last row, or beside
+        // it, right of its nodes.
         let row = 1 << halvings(self.len());
         let rank = if node >= row {
             node - row

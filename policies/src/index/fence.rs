@@ -1,10 +1,11 @@
-//! Fence: the engine's own block index (the first key of every block, searched by halving), and no model.
+//! Fence: a binary search over the engine's own block index, which has the first key of every
+//! block, and no model.
 //!
 //! Source: the index block of every LSM engine since LevelDB; the baseline of learned indexes.
 //! State: none here; the engine keeps the fence keys.
-//! Cost: training nothing, a look-up O(log blocks) key comparisons.
+//! Cost: no training; a look-up takes O(log blocks) key comparisons.
 //! Invariants: always `Trained::Fence`.
-//! Weak where: keys are many and simple enough that a few lines find them with less memory.
+//! Weak where: keys are many and so regular that a few lines find them with less memory.
 
 use super::{Build, IndexPolicy, Trained};
 use crate::entry::{Entry, NoParams, describe, params};

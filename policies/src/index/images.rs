@@ -1,12 +1,12 @@
-//! Plain arrays of images, as stored by the policies that search them: `images u32 | image u64 | image u64 | ...`
-//! (little-endian).
+//! Plain arrays of images, as stored by the policies that search them:
+//! `images u32 | image u64 | image u64 | ...` (little-endian).
 
 use bytes::{Buf, BufMut, Bytes};
 
-/// The stored form.
+/// Encodes `images`.
 ///
 /// # Errors
-/// Why there is none.
+/// The reason why they cannot be stored.
 pub(super) fn encode(images: &[u64]) -> Result<Vec<u8>, &'static str> {
     let count = u32::try_from(images.len()).map_err(|_| "more than 2^32 - 1 images")?;
     if count == 0 {
@@ -20,8 +20,8 @@ pub(super) fn encode(images: &[u64]) -> Result<Vec<u8>, &'static str> {
     Ok(encoded)
 }
 
-/// The array back, not empty; None where the bytes are none. Their order is not checked: a search in an array of any
-/// order ends at one of its ranks.
+/// Reads an array back; `None` if the bytes are not one, or if it is empty. The order is not
+/// checked: a search in an array of any order ends at one of its ranks.
 pub(super) fn decode(mut encoded: Bytes) -> Option<Vec<u64>> {
     let count = encoded.try_get_u32_le().ok()? as usize;
     let fits = count > 0 && encoded.len().is_multiple_of(8) && encoded.len() / 8 == count;

@@ -1,31 +1,31 @@
-//! Interpolation search over the images of the blocks' last keys, where these are even enough; else binary search.
+//! Interpolation search over the images of the blocks' last keys if these are even enough,
+//! otherwise binary search.
 //!
-//! Source: Peterson, "Addressing for Random-Access Storage", IBM Journal 1(2), 1957; the guard and the choice are
-//! RocksDB's (its index block search): fall back after 8 probes in a row that did not halve the window; choose by the
-//! coefficient of variation of the gaps between neighbours, where its release notes give 0.2 as the default threshold.
+//! Source: Peterson, "Addressing for Random-Access Storage", IBM Journal 1(2), 1957. The guard and
+//! the choice are those of RocksDB's index block search: it falls back after 8 probes in a row that
+//! did not halve the window, and it chooses by the coefficient of variation of the gaps between
+//! neighbours, for which its release notes give 0.2 as the default threshold.
 //! State: 8 bytes a block, and which search to use.
-//! Cost: training O(blocks); a look-up O(log log blocks) probes on even keys, at most 8 in each halving on others.
+//! Cost: training O(blocks); a look-up takes O(log log blocks) probes on even keys, and at most 8
+//! for each halving on others.
 //! Invariants: windows are exact: one rank.
-//! Weak where: gaps are even on average but not locally; each probe is a cache miss and a division.
+//! Weak where: gaps are even on average but not locally, since each probe is a cache miss and a
+//! division.
 
 use bytes::{BufMut, Bytes};
 
 use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings, images};
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "interpolation",
-    about: "interpolation search over 8 bytes of the last key of every block, if these are even (RocksDB's rule)",
+    about: "interpolation search over 8 bytes of every block's last key, if even (RocksDB's rule)",
     params: describe::<Params>,
     build: Build {
         policy: |spec: &PolicySpec| {
             let Params { uniform_cv } = params(spec)?;
-            if !(uniform_cv >= 0.0 && uniform_cv.is_finite()) {
-                return Err(bad(
-                    spec,
-                    &format!("uniform_cv must be 0 or more, not {uniform_cv}"),
-                ));
-            }
+            in_range(spec, "uniform_cv", uniform_cv, 0.0..)?;
             Ok(Box::new(Interpolation { uniform_cv }))
         },
         decode: |bytes| Sorted::decode(&bytes).map(|sorted| Box::new(sorted) as _),
@@ -35,7 +35,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// The largest coefficient of variation of the gaps between neighbours with which they count as even (0 or more).
+    /// The largest coefficient of variation of the gaps between neighbours that counts as even (0
+    /// or more).
     uniform_cv: f64,
 }
 
@@ -65,7 +66,7 @@ impl IndexPolicy for Interpolation {
     }
 }
 
-/// The coefficient of variation of the gaps between neighbours; infinite where all are 0.
+/// The coefficient of variation of the gaps between neighbours; infinite if all gaps are 0.
 fn variation(images: &[u64]) -> f64 {
     let gaps = || images.windows(2).map(|pair| (pair[1] - pair[0]) as f64);
     let count = images.len().saturating_sub(1) as f64;
@@ -78,7 +79,7 @@ fn variation(images: &[u64]) -> f64 {
     }
 }
 
-/// Windows of so many images are not worth a division.
+/// Smaller windows are not worth a division.
 const INTERPOLATED_MIN: usize = 8;
 /// Probes in a row that may fail to halve the window.
 const POOR_PROBES_MAX: u32 = 8;
@@ -98,19 +99,23 @@ impl Sorted {
         })
     }
 
-    /// The number of images below this one, and the probes that it took.
+    /// The number of images below `image`, and the probes that the search took.
     fn search(&self, image: u64) -> (usize, u32) {
-        let (mut lo, mut hi) = (0, self.images.len());
-        let (mut probes, mut poor) = (0, 0);
+        let mut lo = 0;
+        let mut hi = self.images.len();
+        let mut probes = 0;
+        let mut poor = 0;
         while self.even && hi - lo > INTERPOLATED_MIN && poor < POOR_PROBES_MAX {
-            let (first, last) = (self.images[lo], self.images[hi - 1]);
+            let first = self.images[lo];
+            let last = self.images[hi - 1];
             if image <= first {
                 return (lo, probes + 1);
             }
             if image > last {
                 return (hi, probes + 1);
             }
-            let (size, share) = (hi - lo, (image - first) as f64 / (last - first) as f64);
+            let size = hi - lo;
+            let share = (image - first) as f64 / (last - first) as f64;
             let guess = lo + ((share * (size - 1) as f64) as usize).min(size - 1);
             if self.images[guess] < image {
                 lo = guess + 1;

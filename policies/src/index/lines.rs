@@ -1,8 +1,10 @@
-//! Pieces of line over the images: what every model made of lines predicts with, and how it is stored.
+//! Line pieces over the images: the predictions of every model made of lines, and their stored
+//! form.
 //!
-//! A piece is 16 bytes: its first image, a slope, and an integer base, the prediction at that first image. Predictions
-//! never fall as images grow: in a piece because its slope is not below 0, and from piece to piece because bases do not
-//! fall and a piece's predictions are cut at the base of the next.
+//! A piece is 16 bytes: its first image, a slope, and an integer base, which is the prediction at
+//! that image. Predictions never fall as images grow: within a piece because its slope is not
+//! negative, and between pieces because bases do not fall and a piece's predictions are capped at
+//! the base of the next.
 
 use bytes::{Buf, BufMut};
 
@@ -13,7 +15,7 @@ use super::stairs::{Bounds, each_edge};
 pub(super) struct Piece {
     /// The first image it answers for.
     pub(super) first: u64,
-    /// Ranks an image, not below 0.
+    /// Ranks for each image; not negative.
     pub(super) slope: f64,
 }
 
@@ -24,7 +26,7 @@ struct Line {
 }
 
 impl Line {
-    /// How much higher than the base. The cast rounds down and saturates, so that it keeps the order.
+    /// How much higher than the base. The cast rounds down and saturates, so it keeps the order.
     fn rise(self, offset: u64) -> i64 {
         (f64::from(self.slope) * offset as f64) as i64
     }
@@ -36,15 +38,16 @@ pub(super) const PIECE_BYTES: usize = 16;
 /// Pieces in the order of their first images.
 #[derive(Debug)]
 pub(super) struct Lines {
-    /// Apart from the lines: a search touches nothing else.
+    /// Kept apart from the lines, because a search reads nothing else.
     firsts: Vec<u64>,
-    /// One for each piece; and one whose base is the number of ranks.
+    /// One line for each piece, and one whose base is the number of ranks.
     lines: Vec<Line>,
 }
 
 impl Lines {
-    /// Draws each piece where its largest error over the images is least, given the slope it is stored with. Where
-    /// pieces share their first image, the images are the last one's, and the others are flat at its base.
+    /// Draws each piece, with the slope as it is stored, where its largest error over the images is
+    /// least. If pieces share their first image, the images belong to the last one, and the others
+    /// are flat at its base.
     pub(super) fn draw(images: &[u64], pieces: &[Piece]) -> Self {
         let firsts: Vec<u64> = pieces.iter().map(|piece| piece.first).collect();
         let mut lines = Vec::with_capacity(pieces.len() + 1);
@@ -60,7 +63,8 @@ impl Lines {
         walk(&firsts, images, |piece, image, rank| {
             let residual = i64::from(rank) - lines[piece].rise(image - firsts[piece]);
             let (low, high) = &mut residuals[piece];
-            (*low, *high) = ((*low).min(residual), (*high).max(residual));
+            *low = (*low).min(residual);
+            *high = (*high).max(residual);
         });
         let mut base = images.len() as i64;
         for (line, (low, high)) in lines.iter_mut().zip(residuals).rev() {
@@ -92,23 +96,26 @@ impl Lines {
             .map_or(0, |line| line.base.max(0).unsigned_abs())
     }
 
-    /// What `piece` says of an image: at most the number of ranks.
+    /// The prediction of `piece` for `image`, at most the number of ranks.
     pub(super) fn predict(&self, piece: usize, image: u64) -> u32 {
-        let (line, next) = (self.lines[piece], self.lines[piece + 1]);
+        let line = self.lines[piece];
+        let next = self.lines[piece + 1];
         let rank = i64::from(line.base)
             .saturating_add(line.rise(image.saturating_sub(self.firsts[piece])));
         rank.clamp(0, i64::from(next.base.max(0))) as u32
     }
 
-    /// The error bounds of each piece, for all that it can be asked: images up to the next piece's first, and below its
-    /// own first if they are above all images of the pieces before.
+    /// The error bounds of each piece over all images it may be asked for: those up to the next
+    /// piece's first image, and those below its own first image that are above all images of the
+    /// pieces before.
     pub(super) fn bounds(&self, images: &[u64]) -> Vec<Bounds> {
         let mut bounds = vec![Bounds::default(); self.len()];
         let mut last = 0;
         walk(&self.firsts, images, |piece, image, rank| {
             let predicted = self.predict(piece, image);
             bounds[piece].widen(rank, predicted);
-            // Here a further piece starts. The one before may predict up to its base, those without images do.
+            // Another piece starts here. The piece before may predict up to the new base; pieces
+            // without images do.
             for before in &mut bounds[last..piece] {
                 before.widen(rank, predicted);
             }
@@ -125,7 +132,7 @@ impl Lines {
         }
     }
 
-    /// Reads `pieces` pieces over `ranks` ranks; None where they are not in order.
+    /// Reads `pieces` pieces over `ranks` ranks; `None` if they are not in order.
     pub(super) fn decode(encoded: &mut impl Buf, pieces: usize, ranks: u32) -> Option<Self> {
         (pieces > 0 && encoded.remaining() / PIECE_BYTES >= pieces).then_some(())?;
         let mut firsts = Vec::with_capacity(pieces);
@@ -155,7 +162,8 @@ impl Lines {
     }
 }
 
-/// Shows each edge of the images' stairs with the piece that answers for it: the last one that starts there or before.
+/// Passes each edge of the images' stairs to `visit`, with the piece that answers for it: the last
+/// that starts there or before.
 fn walk(firsts: &[u64], images: &[u64], mut visit: impl FnMut(usize, u64, u32)) {
     let mut piece = 0;
     each_edge(images, |image, rank| {

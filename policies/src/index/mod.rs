@@ -1,17 +1,21 @@
 //! Table index: where in this table is the key?
 //!
-//! The engine turns each user key into a 64-bit *image* (the 8 bytes after the table's common prefix, big-endian), a
-//! monotone map. A model maps an image to a window of ranks. Contract (lower bound): for any image q, stored or absent,
-//! the rank of the first stored image >= q lies in `lo..=hi`; `hi` may be the number of keys. Equal images count as one
-//! run and its first rank is meant; the engine widens the window for the rest of the run. The engine checks each model
-//! against every key and every gap when the table is built, and falls back to fence pointers if it is wrong or refused.
+//! The engine turns each user key into a 64-bit *image*: the 8 bytes after the table's common
+//! prefix, big-endian. Images keep the order of keys, but keys may tie. A model maps an image to a
+//! window of ranks. For any image q, stored or not, the rank of the first stored image >= q must
+//! lie in `lo..=hi`, where `hi` may be the number of keys. Of tied images the first rank is meant;
+//! the engine widens the window for the other ties. The engine checks each model against every key
+//! and every gap when the table is built, and falls back to fence pointers if a model is wrong or
+//! refused.
 //!
-//! Ranks count the table's entries, or its data blocks where a policy says so ([`Ranks::Blocks`]): then the images are those
-//! of each block's last key, and the rank is that of the first block that can hold the key.
+//! Ranks count the table's entries or, if a policy says so ([`Ranks::Blocks`]), its data blocks.
+//! Then the images are those of the blocks' last keys, and the rank is that of the first block that
+//! can hold the key.
 
 use bytes::Bytes;
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod binary;
 mod cone;
@@ -30,12 +34,12 @@ mod segments;
 mod slope;
 mod stairs;
 
-/// A window of ranks, both ends inclusive.
+/// A window of ranks; both ends belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The smallest rank possible.
+    /// The smallest possible rank.
     pub lo: u32,
-    /// The largest rank possible.
+    /// The largest possible rank.
     pub hi: u32,
 }
 
@@ -56,40 +60,40 @@ pub enum Ranks {
     /// The table's entries.
     #[default]
     Entries,
-    /// Its data blocks, each by its last key.
+    /// Its data blocks, each represented by its last key.
     Blocks,
 }
 
-/// What training gave.
+/// The result of training.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trained {
     /// Fence pointers, on purpose: the policy wants no model.
     Fence,
     /// A model, encoded for [`decode`].
     Model(Vec<u8>),
-    /// A model would not pay; the table uses fence pointers and counts the reason.
+    /// A model would not pay. The table uses fence pointers and counts this reason.
     Refused(&'static str),
 }
 
-/// How a table's index is made.
+/// Trains the indexes of tables.
 pub trait IndexPolicy: Send + Sync {
-    /// What the images it wants are of.
+    /// What the images it wants belong to.
     fn ranks(&self) -> Ranks {
         Ranks::Entries
     }
 
-    /// Whether it ever makes a model: images are collected only for one that does.
+    /// Whether it ever makes a model. If not, images are not collected.
     fn wants_images(&self) -> bool {
         true
     }
 
-    /// Trains on sorted (not strictly) images; the i-th image has rank i. O(n).
+    /// Trains on `images`, which are sorted and may tie; the i-th has rank i. O(n).
     fn train(&self, images: &[u64]) -> Trained;
 }
 
 /// A trained model.
 pub trait Model: Send + Sync {
-    /// The window for `image`; see the module's contract. Never panics.
+    /// The window for `image`, by the contract of the module. Never panics.
     fn locate(&self, image: u64) -> Window;
 
     /// Bytes of memory it uses.
@@ -98,8 +102,9 @@ pub trait Model: Send + Sync {
     /// How many pieces it is made of.
     fn segments(&self) -> u64;
 
-    /// How many of its numbers [`Model::locate`] compares with `image`, or computes with: the steps that the engine's CPU
-    /// model is charged. Unless a model knows better, those of a binary search over its pieces, and one line.
+    /// How many of its numbers [`Model::locate`] compares with `image` or computes with. The
+    /// engine's CPU model charges one step for each. By default, a binary search over its pieces
+    /// and one line.
     fn probes(&self, _image: u64) -> u32 {
         halvings(self.segments() as usize) + 1
     }
@@ -110,20 +115,20 @@ fn halvings(count: usize) -> u32 {
     usize::BITS - count.leading_zeros()
 }
 
-/// How an index kind is made and read back.
+/// How a kind of index is built and read back.
 pub struct Build {
-    /// Makes the policy.
+    /// Builds the policy.
     pub policy: fn(spec: &PolicySpec) -> Result<Box<dyn IndexPolicy>, PolicyError>,
-    /// Reads back a model that the policy encoded; None when the bytes are not one.
+    /// Reads back a model that the policy encoded; `None` if the bytes are not one.
     pub decode: fn(bytes: Bytes) -> Option<Box<dyn Model>>,
 }
 
-/// The family.
-pub const FAMILY: Family<Build> = Family {
+/// The table indexes.
+pub static FAMILY: Family<Build> = Family {
     name: "index",
     question: "where in this table is the key?",
     default: "fence",
-    entries: &[
+    built_in: &[
         &binary::ENTRY,
         &cone::ENTRY,
         &eytzinger::ENTRY,
@@ -135,19 +140,36 @@ pub const FAMILY: Family<Build> = Family {
         &radix_spline::ENTRY,
         &rmi::ENTRY,
     ],
+    probe: |build, spec| (build.policy)(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
 ///
+/// ```
+/// use aura_policies::PolicySpec;
+/// use aura_policies::index::{self, Trained};
+///
+/// let images: Vec<u64> = (0..10_000).map(|i| 7 * i).collect();
+/// let pgm = index::build(&PolicySpec::named("pgm").with("epsilon", 8))?;
+/// let Trained::Model(encoded) = pgm.train(&images) else {
+///     panic!("a straight line pays")
+/// };
+/// let model = index::decode("pgm", encoded.into()).expect("what was encoded");
+/// let window = model.locate(7 * 5000);
+/// assert!(window.lo <= 5000 && 5000 <= window.hi);
+/// # Ok::<(), aura_policies::PolicyError>(())
+/// ```
+///
 /// # Errors
-/// An unknown name or parameter, or a value out of range.
+/// [`PolicyError`] for an unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn IndexPolicy>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build.policy)(spec)
 }
 
-/// Reads back a model of the kind `name`; None when the kind is unknown or the bytes are not a model of it.
+/// Reads back a model of the kind `name`; `None` if there is no such kind or the bytes are not one.
 pub fn decode(name: &str, bytes: Bytes) -> Option<Box<dyn Model>> {
-    let entry = FAMILY.entries.iter().find(|entry| entry.name == name)?;
+    let entry = FAMILY.get(name)?;
     (entry.build.decode)(bytes)
 }

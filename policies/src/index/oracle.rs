@@ -1,12 +1,14 @@
-//! Oracle: knows the rank of every image. A bound on what any index can save, not an index.
+//! Oracle: knows the rank of every image. It bounds what any index can save; it is not an index.
 //!
-//! Source: the perfect oracle that learned indexes are measured against (the SOSD benchmark).
-//! State: every image, in the order of `eytzinger`, NOT CHARGED: `memory_bytes` says only what the empty structure
-//! takes, for the bound is an index that costs nothing. Never compare its memory.
-//! Cost: charged as one probe; the simulated CPU sees no search. (In truth O(log entries), so that its time on a real
-//! clock is no bound.)
+//! Source: the perfect oracle that learned indexes are compared with (the SOSD benchmark).
+//! State: every image, in the order of `eytzinger`. This memory is NOT CHARGED: `memory_bytes`
+//! reports only the empty structure, because the bound is an index that costs nothing. Never
+//! compare its memory.
+//! Cost: charged as one probe, so the simulated CPU sees no search. It really takes O(log entries),
+//! so its time on a real clock is not a bound.
 //! Invariants: windows are exact: one entry, hence one block.
-//! Weak where: anywhere but in an experiment: it holds 8 bytes an entry, in memory and in the table.
+//! Weak where: anywhere but in an experiment, since it holds 8 bytes an entry in memory and in the
+//! table.
 
 use bytes::Bytes;
 

@@ -1,20 +1,26 @@
-//! PGM-index: as few line segments as any model with this error can have, found again by smaller models of themselves.
+//! PGM-index: as few line segments as any model with this error can have, found by smaller models
+//! of themselves.
 //!
-//! Source: Ferragina and Vinciguerra, "The PGM-index", PVLDB 13(8), 2020; the fit is O'Rourke, "An on-line algorithm for
-//! fitting straight lines between data ranges", CACM 24(9), 1981. The one-level variant counts what the optimum counts:
-//! unlike the library it adds no point behind the last key, since the measured errors cover what lies there. Slopes are
-//! compared as exact fractions; each line is then drawn where its measured error is least.
-//! State: 16 bytes a segment (see `segments.rs`), a few more for the levels above, and the largest errors measured.
-//! Cost: training O(n), with a convex hull per open segment; a look-up one search among about 2 epsilon_internal first
-//! images a level.
-//! Invariants: the number of segments is the least possible; each but the last spans at least 2 epsilon ranks; the errors
-//! measured bound all errors, those of rounding slopes to 32 bits included.
-//! Weak where: segments are few, when levels only add steps; keys are clustered with large jumps, one segment each.
+//! Source: Ferragina and Vinciguerra, "The PGM-index", PVLDB 13(8), 2020; the fit is O'Rourke, "An
+//! on-line algorithm for fitting straight lines between data ranges", CACM 24(9), 1981. With one
+//! level it has the optimal number of segments: unlike the library it adds no point after the last
+//! key, because the measured errors cover what lies there. Slopes are compared as exact fractions;
+//! each line is then drawn where its measured error is least.
+//! State: 16 bytes a segment (see `segments.rs`), a few more for the levels above, and the largest
+//! errors measured.
+//! Cost: training O(n), with a convex hull for the open segment; a look-up searches about 2
+//! epsilon_internal first images in each level.
+//! Invariants: the number of segments is the least possible; each but the last spans at least 2
+//! epsilon ranks; the measured errors bound all errors, those of rounding slopes to 32 bits
+//! included.
+//! Weak where: segments are few, since levels only add steps; keys are clustered with large jumps,
+//! since each cluster needs a segment.
 
 use super::segments::{Fit, PiecewiseLinear, train};
 use super::slope::{Point, Slope, between};
 use super::{Build, IndexPolicy, Ranks, Trained};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "pgm",
@@ -42,9 +48,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Params {
     /// How far a segment's line may be from a key's rank, in ranks (0 to 4096).
     epsilon: u32,
-    /// The same for the levels above, in segments (1 to 4096); 0 for none, and a binary search over all segments.
+    /// How far a line of the levels above may be from a segment's number, in segments (1 to 4096).
+    /// 0 means no levels, and a binary search over all segments.
     epsilon_internal: u32,
-    /// What has the ranks: `entries` or `blocks`.
+    /// What the ranks count: `entries` or `blocks`.
     over: Ranks,
 }
 
@@ -81,21 +88,40 @@ impl IndexPolicy for Pgm {
     }
 }
 
-/// The lines that pass between every point raised by epsilon and the same point lowered by it.
+/// The lines that pass between every point raised by epsilon and the same point lowered by epsilon.
 struct Hull {
     epsilon: i64,
     points: u32,
-    /// The line of the least slope goes from a raised point to a lowered one further right, that of the largest from a
-    /// lowered point to a raised one.
-    least: (Point, Point),
-    largest: (Point, Point),
-    /// The lower hull of the raised points and the upper hull of the lowered ones, as far as extreme lines can turn
-    /// about them.
+    /// The line of the least slope goes from a raised point to a lowered one further right; that of
+    /// the largest slope from a lowered point to a raised one.
+    least: Line,
+    largest: Line,
+    /// The lower hull of the raised points and the upper hull of the lowered points, as far as
+    /// extreme lines can still turn about them.
     raised: Chain,
     lowered: Chain,
 }
 
-/// A convex chain of points whose head is dropped as lines turn past it.
+/// A line through two points.
+#[derive(Clone, Copy, Default)]
+struct Line {
+    from: Point,
+    to: Point,
+}
+
+impl Line {
+    fn slope(self) -> Slope {
+        self.from.slope_to(self.to)
+    }
+}
+
+/// A point raised by epsilon, and lowered by epsilon: lines must pass between.
+struct Gate {
+    raised: Point,
+    lowered: Point,
+}
+
+/// A convex chain of points. Its head is dropped as lines turn past it.
 #[derive(Default)]
 struct Chain {
     points: Vec<Point>,
@@ -109,8 +135,9 @@ impl Chain {
         self.head = 0;
     }
 
-    /// Adds the rightmost point, dropping those that it makes no corner of the hull: the lower hull if `turns_up` says
-    /// that the second slope is larger, the upper if it says that it is less.
+    /// Adds the rightmost point, and drops points that are then no corners of the hull. `turns`
+    /// compares the slope before a point with the slope after it: the second is larger in a lower
+    /// hull, and smaller in an upper hull.
     fn push(&mut self, point: Point, turns: impl Fn(Slope, Slope) -> bool) {
         while let [.., a, b] = self.points[self.head..]
             && !turns(a.slope_to(b), a.slope_to(point))
@@ -120,8 +147,8 @@ impl Chain {
         self.points.push(point);
     }
 
-    /// The point from which the slope to `right` is the most extreme; those before it are dropped. Along the chain the
-    /// slopes first get better, then worse.
+    /// The point from which the slope to `right` is the most extreme. Points before it are dropped.
+    /// Along the chain slopes first get better, then worse.
     fn tangent(&mut self, right: Point, better: impl Fn(Slope, Slope) -> bool) -> Point {
         while let [a, b, ..] = self.points[self.head..]
             && !better(a.slope_to(right), b.slope_to(right))
@@ -137,69 +164,71 @@ impl Hull {
         Self {
             epsilon: i64::from(epsilon),
             points: 0,
-            least: Default::default(),
-            largest: Default::default(),
+            least: Line::default(),
+            largest: Line::default(),
             raised: Chain::default(),
             lowered: Chain::default(),
         }
     }
 
-    /// The point raised and lowered.
-    fn gate(&self, image: u64, rank: u32) -> (Point, Point) {
+    fn gate(&self, image: u64, rank: u32) -> Gate {
         let y = i64::from(rank);
-        (
-            Point {
+        Gate {
+            raised: Point {
                 x: image,
                 y: y + self.epsilon,
             },
-            Point {
+            lowered: Point {
                 x: image,
                 y: y - self.epsilon,
             },
-        )
-    }
-
-    fn slopes(&self) -> (Slope, Slope) {
-        (
-            self.least.0.slope_to(self.least.1),
-            self.largest.0.slope_to(self.largest.1),
-        )
+        }
     }
 }
 
 impl Fit for Hull {
     fn start(&mut self, image: u64, rank: u32) {
-        let (raised, lowered) = self.gate(image, rank);
+        let Gate { raised, lowered } = self.gate(image, rank);
         self.points = 1;
-        (self.least.0, self.largest.0) = (raised, lowered);
+        self.least.from = raised;
+        self.largest.from = lowered;
         self.raised.restart(raised);
         self.lowered.restart(lowered);
     }
 
     fn extend(&mut self, image: u64, rank: u32) -> bool {
-        let (raised, lowered) = self.gate(image, rank);
+        let Gate { raised, lowered } = self.gate(image, rank);
         let steeper = |a: Slope, b: Slope| a.less_than(b);
         let flatter = |a: Slope, b: Slope| b.less_than(a);
         if self.points == 1 {
             self.points = 2;
-            (self.least.1, self.largest.1) = (lowered, raised);
+            self.least.to = lowered;
+            self.largest.to = raised;
             self.raised.push(raised, steeper);
             self.lowered.push(lowered, flatter);
             return true;
         }
-        let (least, largest) = self.slopes();
-        // Both lines are asked at the new point: the least may not pass above the gate, nor the largest below it.
-        if self.least.1.slope_to(raised).less_than(least)
-            || largest.less_than(self.largest.1.slope_to(lowered))
+        let least = self.least.slope();
+        let largest = self.largest.slope();
+        // Both lines are compared at the new point: the least may not pass above the gate, nor the
+        // largest below it.
+        if self.least.to.slope_to(raised).less_than(least)
+            || largest.less_than(self.largest.to.slope_to(lowered))
         {
             return false;
         }
-        if self.largest.1.slope_to(raised).less_than(largest) {
-            self.largest = (self.lowered.tangent(raised, steeper), raised);
+        if self.largest.to.slope_to(raised).less_than(largest) {
+            self.largest = Line {
+                from: self.lowered.tangent(raised, steeper),
+                to: raised,
+            };
             self.raised.push(raised, steeper);
         }
-        if least.less_than(self.least.1.slope_to(lowered)) {
-            self.least = (self.raised.tangent(lowered, flatter), lowered);
+        if least.less_than(self.least.to.slope_to(lowered)) {
+            self.least = Line {
+                from: self.raised.tangent(lowered, flatter),
+                to: lowered,
+            };
             self.lowered.push(lowered, flatter);
         }
         true
@@ -209,7 +238,8 @@ impl Fit for Hull {
         if self.points < 2 {
             return 0.0;
         }
-        let (least, largest) = self.slopes();
+        let least = self.least.slope();
+        let largest = self.largest.slope();
         between(least, largest)
     }
 }
@@ -220,8 +250,9 @@ mod tests {
     use crate::index::segments::cut;
     use crate::index::{Model, stairs::each_point};
 
-    /// The fewest segments, by asking each pair of points of a segment: a line within epsilon of all of them exists just
-    /// where all intervals [(dy - 2 epsilon) / dx, (dy + 2 epsilon) / dx] of slopes meet.
+    /// The fewest segments, by comparing each pair of points of a segment. A line within epsilon of
+    /// all points exists exactly if all intervals [(dy - 2 epsilon) / dx, (dy + 2 epsilon) / dx] of
+    /// slopes meet.
     fn exhaustive(images: &[u64], epsilon: i64) -> Vec<u64> {
         let mut points = Vec::new();
         each_point(images, |x, rank| {
@@ -231,7 +262,9 @@ mod tests {
             })
         });
         let mut firsts = Vec::new();
-        let (mut start, mut low, mut high): (usize, Option<Slope>, Option<Slope>) = (0, None, None);
+        let mut start = 0;
+        let mut low: Option<Slope> = None;
+        let mut high: Option<Slope> = None;
         for (end, point) in points.iter().enumerate() {
             for before in &points[start..end] {
                 let slope = |spare: i64| {
@@ -240,7 +273,8 @@ mod tests {
                         y: point.y + spare,
                     })
                 };
-                let (least, largest) = (slope(-2 * epsilon), slope(2 * epsilon));
+                let least = slope(-2 * epsilon);
+                let largest = slope(2 * epsilon);
                 low = Some(low.filter(|low| !low.less_than(least)).unwrap_or(least));
                 high = Some(
                     high.filter(|high| !largest.less_than(*high))
@@ -249,7 +283,9 @@ mod tests {
             }
             if end == 0 || low.zip(high).is_some_and(|(low, high)| high.less_than(low)) {
                 firsts.push(point.x);
-                (start, low, high) = (end, None, None);
+                start = end;
+                low = None;
+                high = None;
             }
         }
         firsts
@@ -266,7 +302,7 @@ mod tests {
                 state.rotate_left(31)
             };
             let count = 2 + random() % 200;
-            // From tight ties to all 64 bits, and clusters at the top.
+            // From many ties to all 64 bits, and clusters at the top.
             let shift = random() % 64;
             let mut images: Vec<u64> = (0..count)
                 .map(|_| match seed % 3 {
@@ -311,7 +347,8 @@ mod tests {
                 images.iter().map(|image| model.probes(*image)).max(),
             )
         };
-        let (flat, levels) = (probes(0), probes(4));
+        let flat = probes(0);
+        let levels = probes(4);
         assert_eq!(flat.0, levels.0);
         assert!(flat.0 > 1000 && flat != levels, "{flat:?} {levels:?}");
     }

@@ -1,28 +1,31 @@
-//! RadixSpline: a continuous line from knot to knot, and a table from the leading bits of an image to its knots.
+//! RadixSpline: a continuous line from knot to knot, and a table from the leading bits of an image
+//! to its knots.
 //!
-//! Source: Kipf et al., "RadixSpline: A Single-Pass Learned Index", aiDM 2020; the spline is Neumann and Michel, "Smooth
-//! Interpolating Histograms with Error Guarantees", BNCOD 2008, in its greedy form, here with exact slopes. The variant
-//! for tables: few radix bits (the paper's 18 take a megabyte), and no more than there are knots to tell apart.
-//! State: 12 bytes a knot, 4 bytes an entry of the radix table, the largest errors measured:
+//! Source: Kipf et al., "RadixSpline: A Single-Pass Learned Index", aiDM 2020. The spline is the
+//! greedy form of Neumann and Michel, "Smooth Interpolating Histograms with Error Guarantees",
+//! BNCOD 2008, with exact slopes. For tables it has few radix bits (the paper's 18 take a
+//! megabyte), and no more than knots need.
+//! State: 12 bytes a knot, 4 bytes an entry of the radix table, and the largest errors measured:
 //!
 //! ```text
-//! keys u32 | above u32 | below u32 | knots u32 | radix bits u8 | knot | knot | ...          (little-endian)
+//! keys u32 | above u32 | below u32 | knots u32 | radix bits u8 | knot | knot | ... (little-endian)
 //! knot: image u64 | rank u32
 //! ```
 //!
-//! Cost: training O(n), one pass and one to measure; a look-up two table entries, a scan of under 32 knots or a binary
-//! search of more, one division.
-//! Invariants: predictions never fall as images grow, for ranks of knots do not and rounding keeps the order: the errors
-//! measured bound all errors.
-//! Weak where: a far outlier stretches the span, so that most keys share one entry of the table; keys are clustered, for
-//! a continuous line needs two knots a cluster.
+//! Cost: training O(n), one pass and one to measure; a look-up reads two table entries, scans under
+//! 32 knots or searches more by halving, and divides once.
+//! Invariants: predictions never fall as images grow, because ranks of knots do not and rounding
+//! keeps the order; so the measured errors bound all errors.
+//! Weak where: a far outlier stretches the span, so that most keys share one entry of the table;
+//! keys are clustered, since a continuous line needs two knots a cluster.
 
 use bytes::{Buf, BufMut, Bytes};
 
 use super::slope::{Point, Slope};
 use super::stairs::{Bounds, affordable, each_edge, each_point, trainable};
 use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "radix-spline",
@@ -50,9 +53,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Params {
     /// How far the spline may be from a key's rank, in ranks (1 to 4096).
     epsilon: u32,
-    /// Leading bits of an image that the radix table tells apart, at most (1 to 18): fewer where knots are fewer.
+    /// The most leading bits of an image that the radix table uses (1 to 18); fewer if knots are
+    /// fewer.
     radix_bits: u32,
-    /// What has the ranks: `entries` or `blocks`.
+    /// What the ranks count: `entries` or `blocks`.
     over: Ranks,
 }
 
@@ -102,15 +106,18 @@ impl IndexPolicy for RadixSpline {
     }
 }
 
-/// The images and ranks of the knots, at least two: from each the line to the next stays within epsilon of all between.
+/// The images and ranks of the knots, at least two. The line from each to the next stays within
+/// epsilon of all points between.
 fn knots(images: &[u64], epsilon: i64) -> (Vec<u64>, Vec<u32>) {
-    let (mut xs, mut ys) = (Vec::new(), Vec::new());
+    let mut xs = Vec::new();
+    let mut ys = Vec::new();
     let mut push = |knot: Point| {
         xs.push(knot.x);
         ys.push(knot.y as u32);
     };
-    let (mut knot, mut last) = (Point::default(), Point::default());
-    // The least and the largest slope from the knot; None right after the first.
+    let mut knot = Point::default();
+    let mut last = Point::default();
+    // The least and the largest slope from the knot; `None` right after the first.
     let mut corridor: Option<(Slope, Slope)> = None;
     let mut first = true;
     each_point(images, |image, rank| {
@@ -120,7 +127,8 @@ fn knots(images: &[u64], epsilon: i64) -> (Vec<u64>, Vec<u32>) {
         };
         if std::mem::take(&mut first) {
             push(point);
-            (knot, last) = (point, point);
+            knot = point;
+            last = point;
             return;
         }
         let gate = |knot: Point| {
@@ -163,7 +171,7 @@ struct Radix {
 }
 
 impl Radix {
-    /// For knots in order, at least one.
+    /// The table for `xs`, which are in order and not empty.
     fn new(xs: &[u64], bits: u32) -> Self {
         let span = xs[xs.len() - 1] - xs[0];
         let shift = (u64::BITS - span.leading_zeros()).saturating_sub(bits);
@@ -187,14 +195,14 @@ struct Spline {
     ys: Vec<u32>,
 }
 
-/// Fewer knots are scanned.
+/// Fewer knots than this are scanned.
 const SCANNED_MAX: usize = 32;
 /// Bytes before the first knot, and of each.
 const HEADER_BYTES: usize = 17;
 const KNOT_BYTES: usize = 12;
 
 impl Spline {
-    /// The knots that an image's prefix leaves to search, for an image between the first and the last.
+    /// The knots that remain to be searched for an image between the first and the last knot.
     fn candidates(&self, image: u64) -> (usize, usize) {
         let prefix = ((image - self.xs[0]) >> self.radix.shift) as usize;
         (
@@ -203,7 +211,7 @@ impl Spline {
         )
     }
 
-    /// How many knots are not above an image.
+    /// How many knots are not above `image`.
     fn knots_up_to(&self, image: u64) -> usize {
         if image < self.xs[0] {
             return 0;
@@ -221,9 +229,11 @@ impl Spline {
             }
     }
 
-    /// The spline's rank at an image not below knot `knot` and below the next, if there is one.
+    /// The spline's rank at an image that is not below knot `knot`, and below the next if there is
+    /// one.
     fn interpolate(&self, knot: usize, image: u64) -> u32 {
-        let (x, y) = (self.xs[knot], self.ys[knot]);
+        let x = self.xs[knot];
+        let y = self.ys[knot];
         let (Some(next_x), Some(next_y)) = (self.xs.get(knot + 1), self.ys.get(knot + 1)) else {
             return y;
         };
@@ -233,7 +243,8 @@ impl Spline {
     }
 
     fn measure(&mut self, images: &[u64]) {
-        let (mut bounds, mut knot) = (Bounds::default(), 0);
+        let mut bounds = Bounds::default();
+        let mut knot = 0;
         each_edge(images, |image, rank| {
             while self.xs.get(knot + 1).is_some_and(|x| *x <= image) {
                 knot += 1;
@@ -267,10 +278,8 @@ impl Spline {
         let radix_bits = u32::from(encoded.get_u8());
         let fits = knots >= 2 && body as u64 == u64::from(knots) * KNOT_BYTES as u64;
         (fits && (1..=18).contains(&radix_bits)).then_some(())?;
-        let (mut xs, mut ys) = (
-            Vec::with_capacity(knots as usize),
-            Vec::with_capacity(knots as usize),
-        );
+        let mut xs = Vec::with_capacity(knots as usize);
+        let mut ys = Vec::with_capacity(knots as usize);
         for _ in 0..knots {
             xs.push(encoded.get_u64_le());
             ys.push(encoded.get_u32_le());

@@ -1,21 +1,27 @@
-//! RMI: a root model sends an image to one of many leaves, whose line predicts the rank; two layers.
+//! RMI: a root model sends an image to one of many leaves, whose line predicts the rank.
 //!
-//! Source: Kraska et al., "The Case for Learned Index Structures", SIGMOD 2018; Marcus et al., "CDFShop", SIGMOD 2020.
-//! The variant whose root rises whatever rounding does (a polynomial without negative coefficients, of the distance from
-//! one end), whose leaves are least squares in slope and centred in height, and whose errors hold for absent images too;
-//! leaves see their own images only. Without `leaves` their number is raised fourfold until windows reach the target.
+//! Source: Kraska et al., "The Case for Learned Index Structures", SIGMOD 2018; Marcus et al.,
+//! "CDFShop", SIGMOD 2020. Here the root never falls whatever rounding does: it is a polynomial
+//! without negative coefficients, of the distance from one end. Leaves have the slope of least
+//! squares and are centred in height; they are fitted to their own images only. Errors hold for
+//! absent images too. Without `leaves`, their number is raised fourfold until windows reach the
+//! target.
 //! State: 20 bytes a leaf:
 //!
 //! ```text
-//! keys u32 | leaves u32 | unit u32 | first image u64 | scale f64 | mirrored u8 | constant f64 | coefficient f64 * 3 |
-//! error above u16, below u16 (in units) of each leaf | leaf | leaf | ...                      (little-endian)
+//! keys u32 | leaves u32 | unit u32 | first image u64 | scale f64 | mirrored u8 | constant f64 |
+//! coefficient f64 * 3 |
+//! error above u16, below u16 (in units) of each leaf | leaf | leaf | ...   (little-endian)
 //! leaf: first image u64 | slope f32 | base i32
 //! ```
 //!
-//! Cost: training O(n) for each number of leaves tried; a look-up two polynomials and no search.
-//! Invariants: the root is monotone, so that a leaf's images are a range; a leaf without images predicts the rank of the
-//! next stored image; every leaf's errors are measured over its images and the gaps it can be asked for.
-//! Weak where: a few outliers stretch the root, so that most images share a leaf; the error cannot be set, only sought.
+//! Cost: training O(n) for each number of leaves tried; a look-up evaluates two polynomials and
+//! searches nothing.
+//! Invariants: the root never falls, so the images of a leaf are a range; a leaf without images
+//! predicts the rank of the next stored image; each leaf's errors are measured over its images and
+//! the gaps it may be asked for.
+//! Weak where: a few outliers stretch the root, so that most images share a leaf; the error cannot
+//! be set, only sought.
 
 use bytes::{Buf, BufMut, Bytes};
 use linfa::Dataset;
@@ -26,7 +32,8 @@ use ndarray::{Array1, Array2, Axis};
 use super::lines::{Lines, PIECE_BYTES, Piece};
 use super::stairs::{affordable, trainable};
 use super::{Build, IndexPolicy, Model, Ranks, Trained, Window};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "rmi",
@@ -55,13 +62,13 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// Half the window, in ranks, that leaves are added for until the mean key has it (1 to 4096).
+    /// Half the window of the mean key, in ranks; leaves are added until it is reached (1 to 4096).
     epsilon: u32,
-    /// How many leaves (1 to 2^24); 0 for as many as `epsilon` needs.
+    /// The number of leaves (1 to 2^24); 0 means as many as `epsilon` needs.
     leaves: u32,
-    /// What sends images to leaves: `linear` or `cubic`.
+    /// The root that sends images to leaves: `linear` or `cubic`.
     root: RootKind,
-    /// What has the ranks: `entries` or `blocks`.
+    /// What the ranks count: `entries` or `blocks`.
     over: Ranks,
 }
 
@@ -129,7 +136,7 @@ impl IndexPolicy for Rmi {
     }
 }
 
-/// A line, plane or the like by least squares; None where the points do not determine one.
+/// A fit of least squares; `None` if the points do not determine one.
 fn regress(features: Array2<f64>, targets: Array1<f64>) -> Option<FittedLinearRegression<f64>> {
     let fitted = LinearRegression::new()
         .fit(&Dataset::new(features, targets))
@@ -139,8 +146,9 @@ fn regress(features: Array2<f64>, targets: Array1<f64>) -> Option<FittedLinearRe
     finite.then_some(fitted)
 }
 
-/// A polynomial that never falls: of u = (image - first) * scale if not mirrored, else 1 minus one of 1 - u. Its terms
-/// have no negative coefficient, and rounding keeps the order of each sum and product.
+/// A polynomial that never falls. Its variable is u = (image - first) * scale; if it is mirrored, it
+/// is one minus a polynomial of 1 - u. Its terms have no negative coefficient, and rounding keeps the
+/// order of each sum and product.
 #[derive(Clone, Copy, Debug)]
 struct Root {
     first: u64,
@@ -151,13 +159,14 @@ struct Root {
     leaves: u32,
 }
 
-/// The root is fitted to so many images at most, at even ranks.
+/// The root is fitted to at most this many images, at even ranks.
 const SAMPLE_MAX: usize = 1024;
 
 impl Root {
     /// The fitting polynomial of the least squared error, curved one way or the other.
     fn fit(images: &[u64], leaves: u32, kind: RootKind) -> Self {
-        let (first, last) = (images[0], images[images.len() - 1]);
+        let first = images[0];
+        let last = images[images.len() - 1];
         let scale = 1.0 / (last - first) as f64;
         let flat = Self {
             first,
@@ -194,7 +203,8 @@ impl Root {
             .unwrap_or(flat)
     }
 
-    /// The least squares polynomial without the powers whose coefficients come out negative; the worst goes first.
+    /// The polynomial of least squares without the powers whose coefficients are negative; the
+    /// worst is dropped first.
     fn fitted(self, sample: &[(u64, f64)], degree: i32) -> Self {
         let mut powers: Vec<i32> = (1..=degree).collect();
         let mut fitted = self;
@@ -225,7 +235,7 @@ impl Root {
         fitted
     }
 
-    /// Where between the ends: from the first image on, or back from the last if mirrored.
+    /// The position between the ends: from the first image on or, if mirrored, back from the last.
     fn position(&self, image: u64) -> f64 {
         let along = image.saturating_sub(self.first) as f64 * self.scale;
         if self.mirrored {
@@ -258,8 +268,10 @@ impl Root {
     }
 
     fn decode(encoded: &mut Bytes, leaves: u32) -> Option<Self> {
-        let (first, scale) = (encoded.get_u64_le(), encoded.get_f64_le());
-        let (mirrored, constant) = (encoded.get_u8(), encoded.get_f64_le());
+        let first = encoded.get_u64_le();
+        let scale = encoded.get_f64_le();
+        let mirrored = encoded.get_u8();
+        let constant = encoded.get_f64_le();
         let coefficients = [(); 3].map(|()| encoded.get_f64_le());
         let rising = [scale]
             .iter()
@@ -285,15 +297,15 @@ const ERROR_BYTES: usize = 4;
 struct Layers {
     root: Root,
     lines: Lines,
-    /// Of each leaf, above and below, in units of `unit` ranks.
+    /// The errors of each leaf, above and below, in units of `unit` ranks.
     errors: Vec<(u16, u16)>,
     unit: u32,
 }
 
 impl Layers {
-    /// Fits the leaves that the root asks for. Also half the window of the mean key.
+    /// Fits the leaves that the root uses. Returns also half the window of the mean key.
     fn fit(images: &[u64], mut root: Root) -> (Self, f64) {
-        // No leaf behind that of the last image: what lies there belongs to it as well.
+        // There is no leaf after that of the last image, which also answers for all larger images.
         root.leaves = root.leaf(images[images.len() - 1]) as u32 + 1;
         let mut starts = Vec::with_capacity(root.leaves as usize + 1);
         for (rank, image) in images.iter().enumerate() {
@@ -371,7 +383,7 @@ impl Layers {
     }
 }
 
-/// Ranks an image, by least squares over a leaf's images; 0 where they do not differ.
+/// Ranks for each image, by least squares over a leaf's images; 0 if these do not differ.
 fn slope(images: &[u64]) -> f64 {
     let (Some(first), Some(last)) = (images.first(), images.last()) else {
         return 0.0;
@@ -449,7 +461,8 @@ mod tests {
         ];
         for images in sets {
             for root in roots(&images) {
-                let (first, last) = (images[0], images[images.len() - 1]);
+                let first = images[0];
+                let last = images[images.len() - 1];
                 let near = |image: &u64| {
                     [
                         image.saturating_sub(1).max(first),
@@ -479,7 +492,8 @@ mod tests {
             .collect();
         for images in [concave, convex] {
             let error = |kind| Layers::fit(&images, Root::fit(&images, 100, kind)).1;
-            let (cubic, linear) = (error(RootKind::Cubic), error(RootKind::Linear));
+            let cubic = error(RootKind::Cubic);
+            let linear = error(RootKind::Linear);
             assert!(
                 cubic < linear,
                 "{cubic} and {linear}: {:?}",
@@ -493,7 +507,8 @@ mod tests {
         for step in [1, 7] {
             let images: Vec<u64> = (0..100_000).map(|i| 1000 + step * i).collect();
             let (layers, error) = Layers::fit(&images, Root::fit(&images, 1, RootKind::Cubic));
-            // Between two stored images the rank is the next one's: a prediction is the one or the other.
+            // Between two stored images the rank is that of the next one. A prediction is that of
+            // one of them.
             assert!(error <= if step == 1 { 0.0 } else { 0.5 }, "{error}");
             for (rank, image) in images.iter().enumerate() {
                 let window = layers.locate(*image);

@@ -1,8 +1,9 @@
-//! Piecewise linear models: one level of segments over the images, and as many levels over their first images as make
-//! the search for a segment short. Shared by the policies that differ in how they cut the images into segments.
+//! Piecewise linear models: one level of segments over the images and, if wanted, levels over the
+//! first images below until the search for a segment is short. Policies that differ in how they cut
+//! the images into segments share it.
 //!
 //! ```text
-//! keys u32 | levels u32 | level | level | ...          (little-endian, the level over the images first)
+//! keys u32 | levels u32 | level | level | ...   (little-endian, the level over the images first)
 //! level:   segments u32 | above u32 | below u32 | segment | segment | ...
 //! segment: first image u64 | slope f32 | base i32
 //! ```
@@ -12,17 +13,19 @@ use bytes::{Buf, BufMut, Bytes};
 use super::lines::{Lines, PIECE_BYTES, Piece};
 use super::stairs::{Bounds, affordable, each_point, trainable};
 use super::{IndexPolicy, Model, Ranks, Trained, Window, halvings};
-use crate::entry::{PolicyError, PolicySpec, in_range, params};
+use crate::entry::{in_range, params};
+use crate::{PolicyError, PolicySpec};
 
-/// How images are cut into segments: one is stretched from point to point as long as a line stays within epsilon.
+/// How images are cut into segments: a segment grows from point to point as long as a line stays
+/// within epsilon.
 pub(super) trait Fit {
     /// Opens a segment at a point.
     fn start(&mut self, image: u64, rank: u32);
 
-    /// Takes in a further point; false, and no change, when no line would do.
+    /// Takes in another point. Returns false, and changes nothing, if no line would do.
     fn extend(&mut self, image: u64, rank: u32) -> bool;
 
-    /// The slope of a line that does, not below 0.
+    /// The slope of a line that does; not negative.
     fn slope(&self) -> f64;
 }
 
@@ -54,9 +57,9 @@ pub(super) fn cut(fit: &mut impl Fit, images: &[u64]) -> Vec<Piece> {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Params {
-    /// How far a segment's line may be from a key's rank, in ranks (up to 4096).
+    /// How far a segment's line may be from a key's rank, in ranks (at most 4096).
     epsilon: u32,
-    /// What has the ranks: `entries` or `blocks`.
+    /// What the ranks count: `entries` or `blocks`.
     over: Ranks,
 }
 
@@ -103,10 +106,11 @@ pub(super) fn one_level<F: Fit + 'static>(
     }))
 }
 
-/// Up to so many first images are searched without a level above them.
+/// Up to this many first images are searched without a level above them.
 const SEARCHED_MAX: usize = 32;
 
-/// Trains a model of one level, or of more if there is a fit to cut the first images of each level with.
+/// Trains a model of one level or, if there is a fit to cut the first images of each level, of
+/// several.
 pub(super) fn train<F: Fit>(
     images: &[u64],
     over: Ranks,
@@ -171,7 +175,7 @@ impl Level {
 /// A model made of segments.
 #[derive(Debug)]
 pub(super) struct PiecewiseLinear {
-    /// That over the images, then each over the first images of the one before.
+    /// The level over the images, then each over the first images of the level before.
     levels: Vec<Level>,
 }
 
@@ -197,7 +201,7 @@ impl PiecewiseLinear {
         encoded
     }
 
-    /// Reads a model; None where the bytes are none.
+    /// Reads a model; `None` if the bytes are not one.
     pub(super) fn decode(mut encoded: Bytes) -> Option<Self> {
         let mut ranks = encoded.try_get_u32_le().ok()?;
         let count = encoded.try_get_u32_le().ok()?;
@@ -217,7 +221,8 @@ impl PiecewiseLinear {
         (!levels.is_empty() && encoded.is_empty()).then_some(Self { levels })
     }
 
-    /// Goes down the levels: at each, shows `visit` how many first images are searched. The window among the images.
+    /// Goes down the levels, and passes to `visit` how many first images are searched in each.
+    /// Returns the window among the images.
     fn descend(&self, image: u64, mut visit: impl FnMut(usize)) -> Window {
         let mut window = Window {
             lo: 0,
@@ -225,7 +230,8 @@ impl PiecewiseLinear {
         };
         for level in self.levels.iter().rev() {
             let firsts = level.lines.firsts();
-            // The window holds the first that is not below the image; the one sought starts there or is the one before.
+            // The window holds the first image that is not below the one sought. The segment sought
+            // starts there, or is the one before.
             let end = firsts.len().min(window.hi as usize + 1);
             let start = end.min(window.lo as usize);
             visit(end - start);
@@ -254,7 +260,7 @@ impl Model for PiecewiseLinear {
                 .sum::<u64>()
     }
 
-    /// Those over the images.
+    /// The segments over the images.
     fn segments(&self) -> u64 {
         self.levels[0].lines.len() as u64
     }

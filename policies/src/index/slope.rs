@@ -1,9 +1,10 @@
 //! Exact slopes between points whose x is an image and whose y is a rank.
 //!
-//! A difference of images has 64 bits, one of ranks 34: their product fits 128 bits, so that comparing two fractions by
-//! cross-multiplication never rounds. Doubles would tell images beyond 2^53 apart no more.
+//! A difference of images has 64 bits and one of ranks 34. Their product fits 128 bits, so
+//! comparing two fractions by cross-multiplication never rounds. Doubles could not distinguish
+//! images beyond 2^53.
 
-/// A point; x grows from each to the next that it is compared with.
+/// A point. x grows from each point to those it is compared with.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Point {
     pub(super) x: u64,
@@ -38,8 +39,8 @@ impl Slope {
     }
 }
 
-/// A slope between two others and not below 0: where their mean is below, the flat line is between them as well, for
-/// ranks grow.
+/// A slope between two others that is not negative. If their mean is, the flat line lies between
+/// them too, because ranks grow.
 pub(super) fn between(low: Slope, high: Slope) -> f64 {
     f64::midpoint(low.value(), high.value()).max(0.0)
 }

@@ -1,28 +1,30 @@
-//! The function a model has to follow: the rank of the first image not below q, a flight of stairs over all q.
+//! The function that a model follows: the rank of the first image not below q, a flight of stairs
+//! over all q.
 //!
-//! Its steps are where images are stored: at an image it is the image's first rank, just above it the rank after the
-//! image and its equals. A prediction that never falls as q grows is wrong by the most at an edge of a step: so errors
-//! measured there bound the errors everywhere, whatever rounding did.
+//! Steps are where images are stored. At an image the function has the image's first rank; just
+//! above it, the rank after the image and its ties. A prediction that never falls as q grows is
+//! most wrong at an edge of a step. So errors measured there bound the errors everywhere, whatever
+//! rounding did.
 
 use super::Ranks;
 
-/// Images that are equal: their first rank, the rank after them, and the image there.
-pub(super) struct Run {
+/// Tied images: their first rank, the rank after them, and the next image there is.
+pub(super) struct Ties {
     pub(super) image: u64,
     pub(super) rank: u32,
     pub(super) end: u32,
     pub(super) next: Option<u64>,
 }
 
-/// Shows each run of equal images, in order. The images are fewer than 2^32.
-pub(super) fn each_run(images: &[u64], mut visit: impl FnMut(Run)) {
+/// Passes each group of tied images to `visit`, in order. There are fewer than 2^32 images.
+pub(super) fn each_ties(images: &[u64], mut visit: impl FnMut(Ties)) {
     let mut rank = 0;
     while let Some(image) = images.get(rank).copied() {
         let mut end = rank + 1;
         while images.get(end) == Some(&image) {
             end += 1;
         }
-        visit(Run {
+        visit(Ties {
             image,
             rank: rank as u32,
             end: end as u32,
@@ -32,37 +34,39 @@ pub(super) fn each_run(images: &[u64], mut visit: impl FnMut(Run)) {
     }
 }
 
-/// Shows what a line is fitted to: the distinct images with their first ranks; and, above a run of several, the next
-/// image there could be with the rank after the run, for that is where a search for it lands.
+/// Passes to `visit` what a line is fitted to: the distinct images with their first ranks and,
+/// above several ties, the next possible image with the rank after them, because that is where a
+/// search for it ends.
 pub(super) fn each_point(images: &[u64], mut visit: impl FnMut(u64, u32)) {
-    each_run(images, |run| {
-        visit(run.image, run.rank);
-        if run.end - run.rank > 1
-            && let Some(above) = gap_above(&run)
+    each_ties(images, |ties| {
+        visit(ties.image, ties.rank);
+        if ties.end - ties.rank > 1
+            && let Some(above) = gap_above(&ties)
         {
-            visit(above, run.end);
+            visit(above, ties.end);
         }
     });
 }
 
-/// Shows both edges of each step: the distinct images with their first ranks, and the lowest image of each gap with the
-/// rank after it. (The highest image of a gap is no edge: the prediction there is at most that at the next image.)
+/// Passes both edges of each step to `visit`: the distinct images with their first ranks, and the
+/// lowest image of each gap with the rank after it. The highest image of a gap is not an edge: the
+/// prediction there is at most that at the next image.
 pub(super) fn each_edge(images: &[u64], mut visit: impl FnMut(u64, u32)) {
-    each_run(images, |run| {
-        visit(run.image, run.rank);
-        if let Some(above) = gap_above(&run) {
-            visit(above, run.end);
+    each_ties(images, |ties| {
+        visit(ties.image, ties.rank);
+        if let Some(above) = gap_above(&ties) {
+            visit(above, ties.end);
         }
     });
 }
 
-fn gap_above(run: &Run) -> Option<u64> {
-    run.image
+fn gap_above(ties: &Ties) -> Option<u64> {
+    ties.image
         .checked_add(1)
-        .filter(|above| run.next.is_none_or(|next| *above < next))
+        .filter(|above| ties.next.is_none_or(|next| *above < next))
 }
 
-/// How far the true rank can be above a prediction, and below it.
+/// How far the true rank may be above a prediction, and below it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bounds {
     pub(super) above: u32,
@@ -70,13 +74,13 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Takes in that the rank is `rank` where `predicted` was.
+    /// Widens the bounds for a place where the rank is `rank` and the prediction `predicted`.
     pub(super) fn widen(&mut self, rank: u32, predicted: u32) {
         self.above = self.above.max(rank.saturating_sub(predicted));
         self.below = self.below.max(predicted.saturating_sub(rank));
     }
 
-    /// What holds where either holds.
+    /// The bounds that hold where either does.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
             above: self.above.max(other.above),
@@ -88,7 +92,7 @@ impl Bounds {
 /// The number of images.
 ///
 /// # Errors
-/// Why no line can be fitted to them.
+/// The reason why no line can be fitted to them.
 pub(super) fn trainable(images: &[u64]) -> Result<u32, &'static str> {
     if images.first() == images.last() {
         return Err("fewer than two distinct images");
@@ -98,7 +102,8 @@ pub(super) fn trainable(images: &[u64]) -> Result<u32, &'static str> {
         .map_err(|_| "more than 2^31 - 1 images")
 }
 
-/// Whether a model of `bytes` pays: at most 2 bytes an entry, or 8 bytes a block, for which their images can be kept.
+/// Checks that a model of `bytes` pays: at most 2 bytes an entry, or 8 bytes a block, for which its
+/// image could be kept.
 ///
 /// # Errors
 /// That it does not.

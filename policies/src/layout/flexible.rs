@@ -1,13 +1,16 @@
 //! Flexible: each level has a run limit of its own, between leveling (1) and tiering (T).
 //!
-//! Source: Yu et al., "Learning to Optimize LSM-trees" (RusKey's FLSM-tree), PACMMOD 1(2), 2023; the limits K_i of Dayan
-//! and Idreos, "Dostoevsky", SIGMOD 2018.
+//! Source: Yu et al., "Learning to Optimize LSM-trees" (RusKey's FLSM-tree), PACMMOD 1(2), 2023;
+//! the limits K_i of Dayan and Idreos, "Dostoevsky", SIGMOD 2018.
 //! State: the list of limits.
-//! Cost: at level i each entry is rewritten about T / K_i times, and a read looks at up to K_i runs.
-//! Invariants: 1 <= K_i <= T. With all K_i = 1 it plans as `leveled`, with all K_i = T as `tiered`.
-//! Weak where: the limits are guessed; it is meant for an agent that sets them.
+//! Cost: at level i each entry is rewritten about T / K_i times, and a read looks at up to K_i
+//! runs.
+//! Invariants: 1 <= K_i <= T. With all K_i = 1 it plans like `leveled`, with all K_i = T like
+//! `tiered`.
+//! Weak where: the limits are guesses; it is meant for an agent that sets them.
 
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, bad, describe, params};
 use crate::layout::{Build, Layout, RATIO_DEFAULT, check_ratio};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -18,13 +21,15 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         let Params { ratio, runs } = params(spec)?;
         check_ratio(spec, ratio)?;
         let Some(&deeper) = runs.last() else {
-            return Err(bad(spec, "runs must name at least one level's limit"));
-        };
-        if let Some(limit) = runs.iter().find(|limit| !(1..=ratio).contains(limit)) {
             return Err(bad(
                 spec,
-                &format!("runs must each be 1 to {ratio} (the ratio), not {limit}"),
+                "runs",
+                "must hold the limit of at least one level",
             ));
+        };
+        if let Some(limit) = runs.iter().find(|limit| !(1..=ratio).contains(limit)) {
+            let message = format!("must each be 1 to {ratio} (the ratio), not {limit}");
+            return Err(bad(spec, "runs", &message));
         }
         Ok(Box::new(Flexible {
             ratio,
@@ -39,7 +44,8 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Params {
     /// T: how many times larger each level is than the one above (2 to 100).
     ratio: u32,
-    /// K_i: the most runs that levels 1, 2, ... may hold (1 to ratio each); the last holds for all deeper levels.
+    /// K_i: the most runs that levels 1, 2, ... may hold (1 to ratio each). The last limit holds
+    /// for all deeper levels.
     runs: Vec<u32>,
 }
 

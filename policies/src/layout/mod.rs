@@ -1,12 +1,15 @@
-//! Compaction layout: how many runs may a level hold, and which merge is due?
+//! Compaction layout: how many sorted runs may a level hold, and which merge is due?
 //!
-//! Every level i >= 1 has a capacity C_i = base * ratio^(i-1) and a run limit K_i (the run being filled included,
-//! 1 <= K_i <= T). K = 1 is leveling, K = T tiering. A layout answers K_i; the plan that follows from K, C and the tree
-//! is worked out by the shared planner in `planner.rs`, which a layout of another kind may replace by overriding `plan`.
+//! Every level i >= 1 has a capacity C_i = base * ratio^(i-1) and a run limit K_i, which counts the
+//! run being filled, with 1 <= K_i <= T. K = 1 is leveling, K = T is tiering. A layout answers K_i.
+//! The shared planner in `planner.rs` derives the plan from K, C and the tree; a layout of another
+//! kind may override `plan`.
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec, in_range};
+use crate::entry::in_range;
 use crate::facts::{Plan, TreeShape};
+use crate::family::{Family, Registered};
 use crate::picker::Picker;
+use crate::{PolicyError, PolicySpec};
 
 mod planner;
 
@@ -14,7 +17,7 @@ mod flexible;
 mod leveled;
 mod tiered;
 
-/// A data layout.
+/// A data layout: how many sorted runs each level may hold.
 pub trait Layout: Send + Sync {
     /// T: how many times larger each level is than the one above.
     fn ratio(&self) -> u32;
@@ -22,12 +25,13 @@ pub trait Layout: Send + Sync {
     /// K_i: how many runs `level` (>= 1) may hold in a tree whose deepest level is `deepest`.
     fn runs_max(&self, level: usize, deepest: usize) -> u32;
 
-    /// The most urgent compaction, or None when the tree is in shape. Pure; O(tables).
-    fn plan(&self, tree: &TreeShape, picker: &mut dyn Picker) -> Option<Plan> {
+    /// The most urgent compaction; `None` if the tree is in shape. It changes nothing: ask again,
+    /// and the plan is the same. O(tables).
+    fn plan(&self, tree: &TreeShape, picker: &dyn Picker) -> Option<Plan> {
         planner::plan(self, tree, picker)
     }
 
-    /// Bytes that must still be read and written by compactions until the tree is in shape. O(tables).
+    /// Bytes that compactions must still read and write until the tree is in shape. O(tables).
     fn debt_bytes(&self, tree: &TreeShape) -> u64 {
         planner::debt_bytes(self, tree)
     }
@@ -40,35 +44,74 @@ pub trait Layout: Send + Sync {
     }
 }
 
-/// Makes a layout.
+/// How a layout is built.
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn Layout>, PolicyError>;
 
-/// The family.
-pub const FAMILY: Family<Build> = Family {
+/// The layouts.
+pub static FAMILY: Family<Build> = Family {
     name: "layout",
     question: "how many runs may a level hold?",
     default: "leveled",
-    entries: &[&flexible::ENTRY, &leveled::ENTRY, &tiered::ENTRY],
+    built_in: &[&flexible::ENTRY, &leveled::ENTRY, &tiered::ENTRY],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
-/// Builds the policy that `spec` names.
+/// Builds the layout that `spec` names.
+///
+/// ```
+/// use aura_policies::facts::TreeShape;
+/// use aura_policies::{PolicySpec, layout, picker};
+///
+/// let tree: TreeShape = "
+///     base 100
+///     trigger 2
+///     L0  9[5-6]=1
+///     L0  8[3-4]=1
+///     L1  1[0-2]=10  2[4]=10  3[7-9]=10
+/// "
+/// .parse()?;
+/// let leveled = layout::build(&PolicySpec::named("leveled"))?;
+/// let picker = picker::build(&picker::FAMILY.default_spec())?;
+/// let plan = leveled.plan(&tree, &*picker).expect("level 0 is full");
+/// assert_eq!(plan.inputs.len(), 3, "both runs of level 0, and table 2, which they overlap");
+/// assert_eq!(plan.level, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// An unknown name or parameter, or a value out of range.
+/// [`PolicyError`] for an unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn Layout>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }
 
-/// The plan that merges every table into one run of the deepest level (level 1 at least); None when the tree is such a
-/// run already, or empty. It looks past `tree.busy`: the caller lets running compactions end first. O(tables).
+/// The plan that merges every table into one run of the deepest level, at least level 1; `None` if
+/// the tree is empty or one such run already. It ignores `tree.busy`: let running compactions end
+/// first. O(tables).
 pub fn plan_everything(tree: &TreeShape) -> Option<Plan> {
     planner::plan_everything(tree)
 }
 
-/// The ratio that every layout takes when a config says nothing, so that their defaults compare.
+/// The ratio of every layout where a config says nothing, so that their defaults compare.
 const RATIO_DEFAULT: u32 = 10;
 
 fn check_ratio(spec: &PolicySpec, ratio: u32) -> Result<(), PolicyError> {
     in_range(spec, "ratio", ratio, 2..=100).map(drop)
+}
+
+/// The parameters of a layout that follows from its ratio alone.
+#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct RatioParams {
+    /// T: how many times larger each level is than the one above (2 to 100).
+    ratio: u32,
+}
+
+impl Default for RatioParams {
+    fn default() -> Self {
+        Self {
+            ratio: RATIO_DEFAULT,
+        }
+    }
 }

@@ -1,40 +1,27 @@
-//! Tiered: a level gathers T runs, then merges them into one run of the next.
+//! Tiered: a level gathers T runs, then merges them into one run of the next level.
 //!
-//! Source: Jagadish et al., "Incremental organization for data recording and warehousing", VLDB 1997.
+//! Source: Jagadish et al., "Incremental organization for data recording and warehousing", VLDB
+//! 1997.
 //! State: none.
 //! Cost: each entry is rewritten once a level; a read looks at up to T runs a level.
 //! Invariants: K_i = T for every level.
-//! Weak where: reads and scans dominate, space is short (old versions wait in up to T runs), or latency must be even:
-//! whole levels merge at once.
+//! Weak where: reads and scans dominate; space is short, since old versions wait in up to T runs;
+//! latency must be even, since whole levels merge at once.
 
-use crate::entry::{Entry, PolicySpec, describe, params};
-use crate::layout::{Build, Layout, RATIO_DEFAULT, check_ratio};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, params};
+use crate::layout::{Build, Layout, RatioParams, check_ratio};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "tiered",
     about: "T runs a level, merged all at once into the next (Jagadish et al., VLDB 1997)",
-    params: describe::<Params>,
+    params: describe::<RatioParams>,
     build: |spec: &PolicySpec| {
-        let Params { ratio } = params(spec)?;
+        let RatioParams { ratio } = params(spec)?;
         check_ratio(spec, ratio)?;
         Ok(Box::new(Tiered { ratio }))
     },
 };
-
-#[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Params {
-    /// T: how many runs a level holds, and how many times larger it is than the one above (2 to 100).
-    ratio: u32,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        Self {
-            ratio: RATIO_DEFAULT,
-        }
-    }
-}
 
 struct Tiered {
     ratio: u32,
@@ -57,10 +44,9 @@ mod tests {
     #[test]
     fn the_run_limit_is_the_ratio() {
         let layout = (ENTRY.build)(&PolicySpec::named("tiered").with("ratio", 4)).unwrap();
-        assert_eq!(
-            (layout.ratio(), layout.runs_max(1, 3), layout.runs_max(9, 3)),
-            (4, 4, 4)
-        );
+        assert_eq!(layout.ratio(), 4);
+        assert_eq!(layout.runs_max(1, 3), 4);
+        assert_eq!(layout.runs_max(9, 3), 4);
         assert!((ENTRY.build)(&PolicySpec::named("tiered").with("ratio", 1)).is_err());
     }
 }

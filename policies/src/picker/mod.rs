@@ -1,7 +1,11 @@
 //! Compaction picking: which table of a full level moves down next?
+//!
+//! A picker is asked whenever a partial compaction could be due, and learns of a move only when it
+//! is carried out. So asking is free, and may happen at any time.
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
-use crate::facts::{RunFacts, TableFacts};
+use crate::facts::{Plan, RunFacts, TableFacts, TreeShape};
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod min_overlap;
 mod oldest;
@@ -14,63 +18,81 @@ pub struct Candidates<'a> {
     pub level: usize,
     /// The tables that may be chosen, in key order; never empty.
     pub tables: &'a [&'a TableFacts],
-    /// The run of the next level that the choice is merged into; empty when that level is.
+    /// The run of the next level that the chosen table merges into; empty if that level is.
     pub next: &'a RunFacts,
 }
 
-/// A data-movement policy for partial compactions.
+/// Chooses the table that a partial compaction moves down a level.
+///
+/// Choosing changes nothing: an engine may ask which compaction is due without starting it. A
+/// picker that remembers what was moved does so in [`Picker::on_moved`].
 pub trait Picker: Send {
-    /// The index in `candidates.tables` of the table to move down.
-    fn pick(&mut self, candidates: &Candidates<'_>) -> usize;
+    /// Returns the index in `candidates.tables` of the table to move down. Asked again with the
+    /// same candidates and no move in between, it returns the same index.
+    fn pick(&self, candidates: &Candidates<'_>) -> usize;
+
+    /// `table`, which [`Picker::pick`] has chosen in `level`, is now being moved down.
+    fn on_moved(&mut self, _level: usize, _table: &TableFacts) {}
 }
 
-/// Makes a picker.
+/// Calls [`Picker::on_moved`] if `plan`, which is about to be carried out in `tree`, moves a table
+/// that `picker` chose. O(tables of the level).
+pub fn report_move(picker: &mut dyn Picker, tree: &TreeShape, plan: &Plan) {
+    let Some(picked) = plan.picked else {
+        return;
+    };
+    for input in &plan.inputs {
+        let Some(level) = tree.levels.get(input.level) else {
+            continue;
+        };
+        let mut tables = level.runs.iter().flat_map(|run| &run.tables);
+        if let Some(table) = tables.find(|table| table.id == picked) {
+            picker.on_moved(input.level, table);
+            return;
+        }
+    }
+}
+
+/// How a picker is built.
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn Picker>, PolicyError>;
 
-/// The family.
-pub const FAMILY: Family<Build> = Family {
+/// The pickers.
+pub static FAMILY: Family<Build> = Family {
     name: "picker",
     question: "which table of a full level moves down next?",
     default: "min-overlap",
-    entries: &[&min_overlap::ENTRY, &oldest::ENTRY, &round_robin::ENTRY],
+    built_in: &[&min_overlap::ENTRY, &oldest::ENTRY, &round_robin::ENTRY],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
-/// Builds the policy that `spec` names.
+/// Builds the picker that `spec` names.
+///
+/// ```
+/// use aura_policies::facts::{TableFacts, TreeShape};
+/// use aura_policies::picker::{self, Candidates};
+/// use aura_policies::PolicySpec;
+///
+/// let tree: TreeShape = "
+///     L1  1[0-4]=60  2[5-9]=60
+///     L2  5[0-4]=50
+/// "
+/// .parse()?;
+/// let run = &tree.levels[1].runs[0];
+/// let tables: Vec<&TableFacts> = run.tables.iter().map(AsRef::as_ref).collect();
+/// let candidates = Candidates { level: 1, tables: &tables, next: &tree.levels[2].runs[0] };
+///
+/// let mut picker = picker::build(&PolicySpec::named("round-robin"))?;
+/// assert_eq!(picker.pick(&candidates), 0);
+/// assert_eq!(picker.pick(&candidates), 0, "nothing has moved");
+/// picker.on_moved(1, tables[0]);
+/// assert_eq!(picker.pick(&candidates), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
-/// An unknown name or parameter, or a value out of range.
+/// [`PolicyError`] for an unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn Picker>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use bytes::Bytes;
-
-    use crate::facts::{RunFacts, TableFacts};
-
-    /// A table of the keys `smallest..=largest`, one byte each.
-    pub(super) fn table(id: u64, smallest: u8, largest: u8, bytes: u64) -> TableFacts {
-        TableFacts {
-            id,
-            bytes,
-            entries: bytes,
-            deletions: 0,
-            separated_bytes: 0,
-            smallest: Bytes::copy_from_slice(&[smallest]),
-            largest: Bytes::copy_from_slice(&[largest]),
-            sequence_min: 0,
-            sequence_max: 0,
-        }
-    }
-
-    pub(super) fn run(tables: &[TableFacts]) -> RunFacts {
-        RunFacts {
-            id: 1,
-            tables: tables.iter().cloned().map(Arc::new).collect(),
-        }
-    }
 }

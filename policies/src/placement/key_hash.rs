@@ -1,10 +1,11 @@
 //! Key hash: all values of a key go to one queue.
 //!
-//! Source: the hash partitions of HashKV (Chan et al., ATC 2018), there one segment group a partition.
+//! Source: the hash partitions of HashKV (Chan et al., ATC 2018), where a partition is a group of
+//! segments.
 //! State: none.
 //! Cost: O(1).
-//! Invariants: the same key, the same queue, while the number of queues is the same.
-//! Weak where: a few keys get most of the writes: their queue is the bottleneck.
+//! Invariants: a key keeps its queue while the number of queues stays the same.
+//! Weak where: a few keys get most of the writes, since their queue is the bottleneck.
 
 use super::{Build, Placement, ValueFacts};
 use crate::entry::{Entry, NoParams, describe, params};
@@ -21,7 +22,7 @@ struct KeyHash;
 
 impl Placement for KeyHash {
     fn queue(&self, value: &ValueFacts, queues: u32) -> u32 {
-        // Mixed, so that the choice owes nothing to what else the hash is used for.
+        // Mixed again, so that the choice is independent of other uses of the hash.
         ((u128::from(remix(value.key_hash)) * u128::from(queues)) >> 64) as u32
     }
 }

@@ -1,9 +1,11 @@
 //! Placement: which queue of the value log does a value go to?
 //!
-//! The value log has several queues, each with a file that it appends to. Queues are written in parallel; and values that
-//! share a queue share files, so that what dies together may be put together.
+//! The value log has several queues, each with a file that it appends to. Queues are written in
+//! parallel. Values that share a queue share files, so a policy can keep values together that die
+//! together.
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::family::{Family, Registered};
+use crate::{PolicyError, PolicySpec};
 
 mod key_hash;
 mod round_robin;
@@ -20,28 +22,40 @@ pub struct ValueFacts {
     pub number: u64,
 }
 
-/// A placement policy: asked once a separated value, by any thread.
+/// Chooses the queue of each separated value. Any thread may ask.
 pub trait Placement: Send + Sync {
-    /// The queue, less than `queues`, which is at least 1.
+    /// Returns the queue, below `queues`, which is at least 1.
     fn queue(&self, value: &ValueFacts, queues: u32) -> u32;
 }
 
-/// Makes a policy.
+/// How a placement policy is built.
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn Placement>, PolicyError>;
 
-/// The family.
-pub const FAMILY: Family<Build> = Family {
+/// The placement policies.
+pub static FAMILY: Family<Build> = Family {
     name: "placement",
     question: "which queue of the value log does a value go to?",
     default: "round-robin",
-    entries: &[&key_hash::ENTRY, &round_robin::ENTRY, &size_class::ENTRY],
+    built_in: &[&key_hash::ENTRY, &round_robin::ENTRY, &size_class::ENTRY],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
 /// Builds the policy that `spec` names.
 ///
+/// ```
+/// use aura_policies::PolicySpec;
+/// use aura_policies::placement::{self, ValueFacts};
+///
+/// let policy = placement::build(&PolicySpec::named("round-robin"))?;
+/// let value = ValueFacts { number: 5, ..ValueFacts::default() };
+/// assert_eq!(policy.queue(&value, 4), 1);
+/// # Ok::<(), aura_policies::PolicyError>(())
+/// ```
+///
 /// # Errors
-/// An unknown name or parameter, or a value out of range.
+/// [`PolicyError`] for an unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn Placement>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }

@@ -1,10 +1,11 @@
 //! Round robin: each value goes to the next queue.
 //!
-//! Source: the default of RocksDB's blob direct write (2026), where the queues are called partitions.
+//! Source: the default of RocksDB's blob direct write (2026), where queues are called partitions.
 //! State: none; the mechanism numbers the values.
 //! Cost: O(1).
 //! Invariants: of any successive values, the queues get numbers that differ by at most one.
-//! Weak where: sizes differ much: queues get equal numbers, not equal bytes. Hot and cold values share files.
+//! Weak where: sizes differ much, since queues get equal numbers of values, not equal bytes. Hot
+//! and cold values share files.
 
 use super::{Build, Placement, ValueFacts};
 use crate::entry::{Entry, NoParams, describe, params};

@@ -1,21 +1,23 @@
-//! Size class: values of like size share a queue.
+//! Size class: values of similar size share a queue.
 //!
-//! Source: the size classes of slab allocators (Bonwick, USENIX 1994); DiffKV (Li et al., ATC 2021) splits values by size,
-//! too, though not within the log.
+//! Source: the size classes of slab allocators (Bonwick, USENIX 1994). DiffKV (Li et al., ATC 2021)
+//! divides values by size too, though not within the log.
 //! State: the parameters.
-//! Cost: O(queues) at the most.
-//! Invariants: a larger value never goes to an earlier queue. Queue 0 holds values below `smallest`, each next one
-//! values below `ratio` times the bound before, the last one the rest.
-//! Weak where: values are of one size: one queue gets them all.
+//! Cost: O(queues) at most.
+//! Invariants: a larger value never goes to an earlier queue. Queue 0 holds values below
+//! `smallest`, each further queue values below `ratio` times the bound before, and the last queue
+//! the rest.
+//! Weak where: values are of one size, since one queue gets them all.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Build, Placement, ValueFacts};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "size-class",
-    about: "values of like size share a queue (after slab allocators)",
+    about: "values of similar size share a queue (after slab allocators)",
     params: describe::<Params>,
     build: |spec: &PolicySpec| {
         let params: Params = params(spec)?;
@@ -30,7 +32,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Params {
     /// Bytes below which a value goes to the first queue (1 to 1 TiB).
     smallest: u64,
-    /// How many times as large the values of the next queue may be (2 to 2^20).
+    /// The factor between the bounds of two queues (2 to 2^20).
     ratio: u64,
 }
 

@@ -1,17 +1,17 @@
-//! Never: every value lies with its key.
+//! Never: every value stays with its key.
 //!
 //! Source: the classic LSM-tree, the baseline of key-value separation.
 //! State: none.
 //! Cost: O(1).
 //! Invariants: always false.
-//! Weak where: values are large: each compaction rewrites them.
+//! Weak where: values are large, since each compaction rewrites them.
 
 use super::{Build, Separation};
 use crate::entry::{Entry, NoParams, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "never",
-    about: "every value lies with its key",
+    about: "every value stays with its key",
     params: describe::<NoParams>,
     build: |spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Never) as _),
 };

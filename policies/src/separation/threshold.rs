@@ -1,13 +1,16 @@
-//! Threshold: values of at least so many bytes go to the value log.
+//! Threshold: values of a given size or larger go to the value log.
 //!
-//! Source: Lu et al., "WiscKey", FAST 2016; the size threshold of RocksDB's BlobDB (`min_blob_size`).
+//! Source: Lu et al., "WiscKey", FAST 2016; the size threshold of RocksDB's BlobDB
+//! (`min_blob_size`).
 //! State: the threshold.
 //! Cost: O(1).
-//! Invariants: larger values are never treated worse: what is true for a size is true for every larger one.
-//! Weak where: separated values are scanned (each is one random read) or overwritten often (the log must be collected).
+//! Invariants: if a value is separated, so is every larger one.
+//! Weak where: separated values are scanned (each costs a random read) or overwritten often (the
+//! log must be collected).
 
 use super::{Build, Separation};
-use crate::entry::{Entry, PolicySpec, describe, in_range, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "threshold",
@@ -23,7 +26,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 #[derive(Debug, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Params {
-    /// The smallest value that is separated, in bytes (1 to 1 GiB).
+    /// Bytes of the smallest value that is separated (1 to 1 GiB).
     bytes: usize,
 }
 

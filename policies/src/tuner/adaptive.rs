@@ -1,41 +1,37 @@
-//! Adaptive: per level, the index that has cost least for each key so far.
+//! Adaptive: for each level, the index that has cost the least for each key so far.
 //!
-//! Source: own; the cost is the one that the learned-index surveys report side by side (look-up time, blocks touched,
-//! training, memory), added up with stated prices.
+//! Source: our own. The cost adds up, with stated prices, what surveys of learned indexes report
+//! side by side: look-up time, blocks touched, training and memory.
 //!
 //! ```text
-//! cost a key = look-ups a key * (search + further blocks * block price) + training + bytes * seconds lived * memory price
+//! cost a key = look-ups a key * (search + further blocks * block price) + training + bytes *
+//! seconds lived * memory price
 //! ```
 //!
-//! State: none; everything comes with the question.
+//! State: none; all facts come with the call.
 //! Cost: O(candidates * kinds of index on the level) a table.
-//! Invariants: the configured index or a candidate; without candidates, or with all prices 0 and nothing to explore,
-//! always the configured one. Among equals the configured one, then the first listed.
-//! Weak where: there are few tables a level, or the workload turns faster than tables die: sums never forget.
+//! Invariants: the answer is the configured index or a candidate. Without candidates, or with all
+//! prices 0 and nothing to explore, it is the configured one. Of equal costs the configured index
+//! wins, then the first listed.
+//! Weak where: a level has few tables, or the workload changes faster than tables die, since sums
+//! never forget.
 
 use super::{Build, IndexChoice, IndexFacts, IndexReason, IndexTuner, Observed, Prices, ratio};
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, bad, describe, in_range, params};
 use crate::index;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "adaptive",
-    about: "per level the index that has cost least: look-ups, further blocks, training, memory",
+    about: "for each level the index that cost least: look-ups, further blocks, training, memory",
     params: describe::<Params>,
     build: |spec: &PolicySpec| {
         let params: Params = params(spec)?;
         params.prices().check(spec)?;
-        let weights = [params.training_weight, params.memory_nanos];
-        if !weights
-            .iter()
-            .all(|weight| weight.is_finite() && *weight >= 0.0)
-        {
-            return Err(bad(
-                spec,
-                "training_weight and memory_nanos must be numbers not below 0",
-            ));
-        }
+        in_range(spec, "training_weight", params.training_weight, 0.0..)?;
+        in_range(spec, "memory_nanos", params.memory_nanos, 0.0..)?;
         for candidate in &params.candidates {
-            index::build(candidate).map_err(|error| bad(spec, &format!("candidates: {error}")))?;
+            index::build(candidate).map_err(|error| bad(spec, "candidates", &error.to_string()))?;
         }
         Ok(Box::new(Adaptive { params }))
     },
@@ -46,17 +42,17 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Params {
     /// Indexes to choose from, beside the configured one.
     candidates: Vec<PolicySpec>,
-    /// Tables of a level that each is given before it is judged.
+    /// Tables of a level that each index gets before it is judged.
     explore: u64,
-    /// Nanoseconds of one step of the search over fence pointers.
+    /// Nanoseconds of one step of the search over fence pointers (0 or more).
     comparison_nanos: f64,
-    /// Nanoseconds in which a model answers.
+    /// Nanoseconds in which a model answers (0 or more).
     model_nanos: f64,
-    /// Nanoseconds of examining one more data block.
+    /// Nanoseconds of examining another data block (0 or more).
     block_nanos: f64,
-    /// What a nanosecond of training counts, where one of a look-up counts 1 (0 or more).
+    /// The weight of a nanosecond of training, where one of a look-up weighs 1 (0 or more).
     training_weight: f64,
-    /// What a byte of memory counts for a second, in nanoseconds of look-ups (0 or more).
+    /// The price of a byte of memory for a second, in nanoseconds of look-ups (0 or more).
     memory_nanos: f64,
 }
 
@@ -89,7 +85,8 @@ struct Adaptive {
 }
 
 impl Adaptive {
-    /// Nanoseconds that a key of tables like those of `kind` costs; infinite where there are none.
+    /// Nanoseconds that a key of tables like those of `kind` costs; infinite if there are no such
+    /// tables.
     fn cost(&self, level: &Observed, kind: &Observed) -> f64 {
         if kind.tables == 0 {
             return f64::INFINITY;

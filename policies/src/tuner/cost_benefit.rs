@@ -1,20 +1,22 @@
-//! Cost-benefit: a table is trained where the look-ups that such tables had are worth it.
+//! Cost-benefit: a table is trained where the look-ups of the level's past tables were worth it.
 //!
-//! Source: the cost-benefit analyzer of Dai et al., "From WiscKey to Bourbon", OSDI 2020, with the thresholds of its code:
-//! score = (time saved a look-up that finds * such look-ups a table + the same for those that do not) / table bytes, and
-//! a table is learned above 10 ns a byte. Two things differ, and make the variant. Bourbon trains a file that has lived
-//! for the waiting time; here a table is trained when it is built, and not at all where the mean life of the level's dead
-//! tables is below the waiting time. Bourbon times look-ups; here counts are priced, so that a simulation decides as a
-//! real machine does, and there is no minimum of timed look-ups.
-//! State: none; everything comes with the question.
+//! Source: the cost-benefit analyzer of Dai et al., "From WiscKey to Bourbon", OSDI 2020, with the
+//! thresholds of its code: score = (time saved by a look-up that finds * such look-ups a table +
+//! the same for those that do not find) / table bytes, and a table is learned above 10 ns a byte.
+//! Variant: Bourbon trains a file that has lived for the waiting time. Here a table is trained when
+//! it is built, or not at all if the mean life of the level's dead tables is below the waiting
+//! time. Bourbon times look-ups. Here counts are priced, so that a simulation decides like a real
+//! machine, and there is no minimum of timed look-ups.
+//! State: none; all facts come with the call.
 //! Cost: O(kinds of index on the level) a table.
-//! Invariants: the configured index, or the one that trains nothing.
-//! Weak where: the workload turns: the dead tell of the past.
+//! Invariants: the answer is the configured index, or the one that trains nothing.
+//! Weak where: the workload changes, since dead tables describe the past.
 
 use super::{
     Build, IndexChoice, IndexFacts, IndexReason, IndexTuner, Observed, Prices, ratio, untrained,
 };
-use crate::entry::{Entry, PolicySpec, bad, describe, params};
+use crate::PolicySpec;
+use crate::entry::{Entry, describe, in_range, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "cost-benefit",
@@ -23,15 +25,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     build: |spec: &PolicySpec| {
         let params: Params = params(spec)?;
         params.prices().check(spec)?;
-        if !(params.threshold.is_finite() && params.threshold >= 0.0) {
-            return Err(bad(
-                spec,
-                &format!(
-                    "threshold must be a number not below 0, not {}",
-                    params.threshold
-                ),
-            ));
-        }
+        in_range(spec, "threshold", params.threshold, 0.0..)?;
         Ok(Box::new(CostBenefit { params }))
     },
 };
@@ -41,18 +35,18 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Params {
     /// Mean life, in milliseconds, below which the tables of a level are not trained.
     wait_millis: u64,
-    /// Nanoseconds saved a byte of table above which one is trained (0 or more).
+    /// Nanoseconds saved for each byte of a table above which it is trained (0 or more).
     threshold: f64,
-    /// Dead tables of each level, from level 0 on, below which its tables are trained anyway; the last holds for deeper
-    /// levels too, and no entry means 0.
+    /// Dead tables of levels 0, 1, ... below which a level's tables are trained anyway. The last
+    /// number holds for all deeper levels; an empty list means 0.
     bootstrap: Vec<u64>,
-    /// Look-ups of a kind (that found, or did not) below which the kind counts for nothing.
+    /// Look-ups of a kind (that found, or did not) below which the kind is ignored.
     lookups_min: u64,
-    /// Nanoseconds of one step of the search over fence pointers.
+    /// Nanoseconds of one step of the search over fence pointers (0 or more).
     comparison_nanos: f64,
-    /// Nanoseconds in which a model answers.
+    /// Nanoseconds in which a model answers (0 or more).
     model_nanos: f64,
-    /// Nanoseconds of examining one more data block.
+    /// Nanoseconds of examining another data block (0 or more).
     block_nanos: f64,
 }
 
@@ -222,7 +216,7 @@ mod tests {
         assert_eq!(
             choose(1, rare),
             (false, IndexReason::DoesNotPay),
-            "499 of a kind count for nothing"
+            "499 look-ups of a kind are ignored"
         );
         let both = Observed {
             found: 4_545_000,
@@ -234,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn further_blocks_eat_the_gain_up() {
+    fn examining_further_blocks_can_cost_more_than_a_model_saves() {
         let wide = Observed {
             found: 1 << 40,
             probes: (1 << 40) + (1 << 37),

@@ -1,17 +1,17 @@
-//! Fixed: every table gets the index of the settings.
+//! Fixed: every table gets the configured index.
 //!
 //! Source: the null policy that tuners are compared with.
 //! State: none.
-//! Cost: nothing.
+//! Cost: none.
 //! Invariants: always the configured index, whatever was observed.
-//! Weak where: levels differ in how long their tables live and how often they are asked.
+//! Weak where: levels differ in how long their tables live and how often they are read.
 
 use super::{Build, IndexChoice, IndexFacts, IndexReason, IndexTuner};
 use crate::entry::{Entry, NoParams, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "fixed",
-    about: "the index of the settings, for every table",
+    about: "the configured index, for every table",
     params: describe::<NoParams>,
     build: |spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Fixed) as _),
 };
@@ -34,7 +34,7 @@ mod tests {
     use crate::PolicySpec;
 
     #[test]
-    fn it_says_what_the_settings_say() {
+    fn the_configured_index_is_chosen() {
         let configured = PolicySpec::named("anything").with("epsilon", 3);
         let choice = Fixed.choose(&IndexFacts {
             level: 2,

@@ -1,27 +1,30 @@
 //! Index tuning: which index does the next table get?
 //!
-//! Asked when a table is begun, before a key is known. What it is shown are sums over the tables of one level: those that
-//! are gone, whose lives are known, and those that live. Tables are trained when they are built, so that "wait before
-//! learning" means here: expect of the next table the life that the last ones had.
+//! A tuner is asked when a table is begun, before any of its keys is known. It sees sums over the
+//! tables of one level: dead tables, whose lives are over, and live ones. Tables are trained when
+//! they are built, so Bourbon's "wait before learning" becomes: expect of the next table the life
+//! that the last ones had.
 
 use serde::Serialize;
 
-use crate::entry::{Entry, Family, PolicyError, PolicySpec};
+use crate::entry::in_range;
+use crate::family::{Family, Registered};
 use crate::index;
+use crate::{PolicyError, PolicySpec};
 
 mod adaptive;
 mod cost_benefit;
 mod fixed;
 
-/// Sums over tables that were built under one index.
+/// Sums over the tables that were built with one index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Observed {
     /// Tables.
     pub tables: u64,
-    /// Those of them that a model serves.
+    /// Tables served by a model.
     pub models: u64,
-    /// Those of them whose model was refused.
+    /// Tables whose model was refused.
     pub refused: u64,
     /// Entries.
     pub keys: u64,
@@ -44,7 +47,8 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Adds other tables. The counts may come from a damaged file, and a statistic stops nobody.
+    /// Adds other tables. It saturates, because counts may come from a damaged file and a statistic
+    /// must not fail.
     pub fn add(&mut self, other: &Self) {
         self.tables = self.tables.saturating_add(other.tables);
         self.models = self.models.saturating_add(other.models);
@@ -71,7 +75,7 @@ impl Observed {
     }
 }
 
-/// A quotient; 0 of nothing.
+/// `part` divided by `whole`; 0 if `whole` is 0.
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 {
         0.0
@@ -80,32 +84,32 @@ fn ratio(part: u64, whole: u64) -> f64 {
     }
 }
 
-/// The tables of a level that were built under one index.
+/// The tables of a level that were built with one index.
 #[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
 pub struct KindFacts {
     /// The index, as a [`PolicySpec`] prints itself.
     pub index: String,
     /// Tables that compactions have replaced.
     pub dead: Observed,
-    /// Tables that are there.
+    /// Tables that are in the tree.
     pub live: Observed,
 }
 
-/// What a tuner is shown.
+/// What a tuner sees.
 #[derive(Clone, Copy, Debug)]
 pub struct IndexFacts<'a> {
-    /// The level that the table will lie in.
+    /// The level that the table will be in.
     pub level: usize,
     /// The deepest level of the tree.
     pub deepest: usize,
-    /// The index of the settings.
+    /// The configured index.
     pub configured: &'a PolicySpec,
     /// The level's tables so far, by index.
     pub kinds: &'a [KindFacts],
 }
 
 impl IndexFacts<'_> {
-    /// The sum over the tables that are gone.
+    /// The sum over the tables that were replaced.
     fn dead(&self) -> Observed {
         self.kinds
             .iter()
@@ -131,19 +135,19 @@ impl IndexFacts<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IndexReason {
-    /// It is the one of the settings.
+    /// It is the configured one.
     Configured,
-    /// Too little is known of the level to judge.
+    /// Too little is known of the level.
     Bootstrap,
     /// Tables of the level die before a model could pay.
     ShortLived,
     /// The look-ups expected are worth a model.
     Pays,
-    /// They are not.
+    /// The look-ups expected are not worth a model.
     DoesNotPay,
     /// To learn what it costs.
     Explore,
-    /// Of all that were tried it costs least.
+    /// It costs the least of all that were tried.
     Cheapest,
 }
 
@@ -152,7 +156,7 @@ pub enum IndexReason {
 pub struct IndexChoice {
     /// The index to build.
     pub index: PolicySpec,
-    /// Why.
+    /// Why it was chosen.
     pub reason: IndexReason,
 }
 
@@ -165,23 +169,23 @@ impl IndexChoice {
     }
 }
 
-/// The index that trains nothing: the default of its family, as a law holds.
+/// The index that trains nothing: the default of its family.
 pub fn untrained() -> PolicySpec {
     index::FAMILY.default_spec()
 }
 
-/// A tuner. It keeps no state: the same facts give the same choice.
+/// Chooses the index of each new table. It keeps no state: the same facts give the same choice.
 pub trait IndexTuner: Send + Sync {
     /// The index for the next table.
     fn choose(&self, facts: &IndexFacts<'_>) -> IndexChoice;
 
-    /// Whether it looks at more than the settings: facts need not be gathered for one that does not.
+    /// Whether it uses more than the configured index. If not, the engine need not gather facts.
     fn is_active(&self) -> bool {
         true
     }
 }
 
-/// What look-ups are taken to cost. Prices turn counts, which are the same on every machine, into time.
+/// What look-ups cost. Prices turn counts, which are the same on every machine, into time.
 #[derive(Clone, Copy, Debug)]
 struct Prices {
     comparison_nanos: f64,
@@ -191,17 +195,10 @@ struct Prices {
 
 impl Prices {
     fn check(&self, spec: &PolicySpec) -> Result<(), PolicyError> {
-        let prices = [self.comparison_nanos, self.model_nanos, self.block_nanos];
-        if prices
-            .iter()
-            .all(|price| price.is_finite() && *price >= 0.0)
-        {
-            return Ok(());
-        }
-        Err(crate::entry::bad(
-            spec,
-            "comparison_nanos, model_nanos and block_nanos must be numbers not below 0",
-        ))
+        in_range(spec, "comparison_nanos", self.comparison_nanos, 0.0..)?;
+        in_range(spec, "model_nanos", self.model_nanos, 0.0..)?;
+        in_range(spec, "block_nanos", self.block_nanos, 0.0..)?;
+        Ok(())
     }
 
     /// Nanoseconds in which fence pointers find a block of a table like those observed.
@@ -214,22 +211,37 @@ impl Prices {
     }
 }
 
-/// Makes a tuner.
+/// How a tuner is built.
 pub type Build = fn(spec: &PolicySpec) -> Result<Box<dyn IndexTuner>, PolicyError>;
 
-/// The family.
-pub const FAMILY: Family<Build> = Family {
+/// The index tuners.
+pub static FAMILY: Family<Build> = Family {
     name: "tuner",
     question: "which index does the next table get?",
     default: "fixed",
-    entries: &[&adaptive::ENTRY, &cost_benefit::ENTRY, &fixed::ENTRY],
+    built_in: &[&adaptive::ENTRY, &cost_benefit::ENTRY, &fixed::ENTRY],
+    probe: |build, spec| build(spec).map(drop),
+    registered: Registered::new(),
 };
 
-/// Builds the policy that `spec` names.
+/// Builds the tuner that `spec` names.
+///
+/// ```
+/// use aura_policies::tuner::{self, IndexFacts, IndexReason};
+/// use aura_policies::PolicySpec;
+///
+/// let configured = PolicySpec::named("pgm");
+/// let fixed = tuner::build(&PolicySpec::named("fixed"))?;
+/// let facts = IndexFacts { level: 1, deepest: 3, configured: &configured, kinds: &[] };
+/// let choice = fixed.choose(&facts);
+/// assert_eq!(choice.index, configured);
+/// assert_eq!(choice.reason, IndexReason::Configured);
+/// # Ok::<(), aura_policies::PolicyError>(())
+/// ```
 ///
 /// # Errors
-/// An unknown name or parameter, or a value out of range.
+/// [`PolicyError`] for an unknown name or parameter, or a value out of range.
 pub fn build(spec: &PolicySpec) -> Result<Box<dyn IndexTuner>, PolicyError> {
-    let entry: &Entry<Build> = FAMILY.find(spec)?;
+    let entry = FAMILY.find(spec)?;
     (entry.build)(spec)
 }

@@ -1,17 +1,19 @@
-//! Nothing: a compaction leaves the cache as it is. Blocks of replaced tables stay until they are evicted.
+//! Nothing: a compaction does not touch the cache. Blocks of replaced tables stay until they are
+//! evicted.
 //!
-//! Source: what a cache keyed by file does by itself (LevelDB); the null of the family.
+//! Source: what a cache keyed by file does by itself (LevelDB); the null policy of this family.
 //! State: none.
-//! Cost: none; the dead blocks' bytes are lost to live ones until eviction finds them.
-//! Invariants: no output block enters, no dead block leaves early.
-//! Weak where: compactions are frequent against the cache's turnover, so that much of it is dead.
+//! Cost: none; the bytes of dead blocks are lost to live ones until eviction finds them.
+//! Invariants: no output block enters, and no dead block leaves early.
+//! Weak where: compactions are frequent compared with the cache's turnover, since much of the cache
+//! is then dead.
 
 use super::{Build, Warming};
 use crate::entry::{Entry, NoParams, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "nothing",
-    about: "dead blocks stay until they are evicted, new ones wait to be asked for",
+    about: "dead blocks stay until they are evicted; new blocks enter when requested",
     params: describe::<NoParams>,
     build: |spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(Nothing) as _),
 };

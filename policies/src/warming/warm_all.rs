@@ -1,18 +1,19 @@
-//! Warm all: whatever a flush or a compaction writes enters the cache.
+//! Warm all: every block that a flush or a compaction writes enters the cache. Dead blocks leave at
+//! once.
 //!
-//! Source: RocksDB, `prepopulate_block_cache = kFlushAndCompaction`. Dead blocks leave at once.
+//! Source: RocksDB, `prepopulate_block_cache = kFlushAndCompaction`.
 //! State: none.
 //! Cost: one insertion into the cache for each block written.
 //! Invariants: every output block is offered to the eviction policy.
-//! Weak where: the cache is smaller than a few compactions' output, which then washes the working set out. It wins where
-//! the whole database fits.
+//! Weak where: the cache is smaller than the output of a few compactions, which then evict the
+//! working set. It wins where the whole database fits.
 
 use super::{Asks, Build, OutputBlock, Warming};
 use crate::entry::{Entry, NoParams, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "warm-all",
-    about: "what a flush or a compaction writes enters the cache",
+    about: "every block that a flush or a compaction writes enters",
     params: describe::<NoParams>,
     build: |spec| params::<NoParams>(spec).map(|NoParams {}| Box::new(WarmAll) as _),
 };

@@ -1,4 +1,4 @@
-//! Laws of cache admission, each with the eviction policies that it meets.
+//! Laws of cache admission, each policy with the eviction policies that it works with.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ fn replay(eviction: &str, gate: &PolicySpec, capacity: u64, objects: usize, seed
     Replay::new(eviction, gate, capacity, objects)
 }
 
-/// Hits of objects of the size that `bytes` gives.
+/// Hits of objects whose sizes `bytes` gives.
 fn hits(
     cache: &mut Replay,
     objects: impl IntoIterator<Item = Object>,
@@ -32,19 +32,16 @@ fn hits(
 }
 
 fn gates() -> impl Iterator<Item = PolicySpec> {
-    admission::FAMILY
-        .entries
-        .iter()
-        .map(|entry| PolicySpec::named(entry.name))
+    admission::FAMILY.names().into_iter().map(PolicySpec::named)
 }
 
 #[test]
-fn books_balance_whoever_admits_and_whoever_evicts() {
+fn books_balance_under_every_pair_of_admission_and_eviction() {
     for gate in gates() {
-        for eviction in cache::FAMILY.entries {
+        for eviction in cache::FAMILY.names() {
             for (capacity, bytes_max) in [(40, 1), (300, 50)] {
                 let seed = 11;
-                let mut cache = replay(eviction.name, &gate, capacity, 400, seed);
+                let mut cache = replay(eviction, &gate, capacity, 400, seed);
                 let mut random = SplitMix64(seed);
                 for event in 0..3000 {
                     let object = if random.below(2) == 0 {
@@ -66,14 +63,14 @@ fn books_balance_whoever_admits_and_whoever_evicts() {
                     if let Err(broken) = cache.audit() {
                         panic!(
                             "{gate} before {}, seed {seed}, {capacity} B, event {event}: {broken}",
-                            eviction.name
+                            eviction
                         );
                     }
                 }
                 assert!(
                     cache.held() > 0,
-                    "{gate} before {}: nothing was ever let in",
-                    eviction.name
+                    "{gate} before {}: no object ever entered",
+                    eviction
                 );
             }
         }
@@ -118,9 +115,10 @@ fn tinylfu_before_lru_beats_lru_on_the_skewed_trace() {
 }
 
 #[test]
-fn the_doorkeeper_refuses_objects_asked_for_once() {
+fn the_doorkeeper_refuses_objects_requested_once() {
     let mut cache = replay("lru", &PolicySpec::named("doorkeeper"), 1000, 100_000, 0);
-    // Every third request is for one of 500 hot objects, the others are for objects that never come again.
+    // Every third request is for one of 500 hot objects. The others are for objects that never come
+    // again.
     let trace = |i: Object| {
         if i.is_multiple_of(3) {
             i / 3 % 500
@@ -139,16 +137,16 @@ fn the_doorkeeper_refuses_objects_asked_for_once() {
     let strangers = entered.iter().filter(|object| **object >= 1000).count();
     assert!(
         (0..500).all(|object| entered.contains(&object)),
-        "all hot objects got in"
+        "all hot objects entered"
     );
     assert!(
         strangers < 600,
-        "{strangers} of 60,000 objects asked for once got in"
+        "{strangers} of 60,000 objects requested once entered"
     );
 }
 
 #[test]
-fn adaptsize_keeps_large_objects_rarely_asked_for_out() {
+fn adaptsize_refuses_large_objects_rarely_requested() {
     // Nine requests of ten are for 2000 small objects, the tenth is for one of 20,000 large ones.
     let bytes = |object: Object| if object < 2000 { 1000 } else { 100_000 };
     let trace = || {
@@ -176,13 +174,13 @@ fn adaptsize_keeps_large_objects_rarely_asked_for_out() {
     );
     assert!(
         found[1] > 200_000,
-        "{} of 270,000 requests for small objects hit, which all fit",
+        "{} of 270,000 requests for small objects hit, though all fit",
         found[1]
     );
 }
 
 #[test]
-fn the_size_threshold_lets_in_what_is_no_larger() {
+fn objects_up_to_the_size_threshold_enter() {
     let gate = PolicySpec::named("size-threshold").with("bytes_max", 100);
     let mut cache = replay("lru", &gate, 1_000_000, 200, 0);
     assert_eq!(
@@ -195,12 +193,12 @@ fn the_size_threshold_lets_in_what_is_no_larger() {
 }
 
 #[test]
-fn scans_kept_out_leave_the_cache_as_it_was() {
-    for eviction in cache::FAMILY.entries {
+fn scans_that_are_refused_leave_the_cache_unchanged() {
+    for eviction in cache::FAMILY.names() {
         let gate = PolicySpec::named("partial-scan")
             .with("a", 0)
             .with("b", 0.0);
-        let mut cache = replay(eviction.name, &gate, 100, 2000, 0);
+        let mut cache = replay(eviction, &gate, 100, 2000, 0);
         hits(&mut cache, (0..100).chain(0..100), |_| 1);
         for scanned in 1..1500 {
             let object = 100 + scanned;
@@ -212,14 +210,14 @@ fn scans_kept_out_leave_the_cache_as_it_was() {
                 }
             ));
         }
-        assert_eq!(hits(&mut cache, 0..100, |_| 1), 100, "{}", eviction.name);
+        assert_eq!(hits(&mut cache, 0..100, |_| 1), 100, "{}", eviction);
     }
 }
 
 #[test]
 fn only_policies_that_look_at_sizes_need_them() {
     let needy: Vec<&str> = admission::FAMILY
-        .entries
+        .entries()
         .iter()
         .filter(|entry| entry.build.needs_sizes)
         .map(|entry| entry.name)

@@ -8,17 +8,20 @@ use serde_json::json;
 use crate::SplitMix64;
 
 fn specs() -> Vec<PolicySpec> {
-    let steps = json!([{ "at_operations": 500, "level": 1, "runs": 3 }, { "at_operations": 900, "level": 2, "runs": 1 }]);
+    let steps = json!([
+        { "at_operations": 500, "level": 1, "runs": 3 },
+        { "at_operations": 900, "level": 2, "runs": 1 },
+    ]);
     let schedule = PolicySpec::named("schedule").with("steps", steps);
     FAMILY
-        .entries
-        .iter()
-        .map(|entry| PolicySpec::named(entry.name))
+        .names()
+        .into_iter()
+        .map(PolicySpec::named)
         .chain([schedule])
         .collect()
 }
 
-/// What an agent does over a run of random windows.
+/// What an agent does in fifty random windows.
 fn actions(spec: &PolicySpec, seed: u64) -> Vec<Vec<Action>> {
     let mut agent = build(spec, seed).expect("the agent builds");
     let mut random = SplitMix64(seed);
@@ -48,7 +51,7 @@ fn the_same_seed_acts_the_same() {
 }
 
 #[test]
-fn actions_name_levels_and_runs_that_can_be() {
+fn actions_name_possible_levels_and_run_limits() {
     for spec in specs() {
         for action in actions(&spec, 1).into_iter().flatten() {
             let Action::SetRuns { level, runs } = action;

@@ -1,4 +1,5 @@
-//! Laws of the offline bounds: what other programs count, what exhaustive search finds, and that no policy does better.
+//! Laws of the offline bounds: they agree with the counts of other programs and with exhaustive
+//! search, and no policy beats them.
 
 use std::collections::BTreeMap;
 
@@ -101,13 +102,8 @@ fn belady_s_anomaly_is_not_min_s() {
 
 #[test]
 fn nothing_and_too_much() {
-    for entry in bound::FAMILY.entries {
-        assert_eq!(
-            replay(entry.name, &[], 10),
-            Tally::default(),
-            "{}",
-            entry.name
-        );
+    for name in bound::FAMILY.names() {
+        assert_eq!(replay(name, &[], 10), Tally::default(), "{}", name);
         let trace: Vec<Request> = (0..6)
             .map(|i| Request {
                 object: i % 2,
@@ -120,22 +116,17 @@ fn nothing_and_too_much() {
                 miss_bytes: u64::MAX,
             };
             assert_eq!(
-                replay(entry.name, &trace, capacity),
+                replay(name, &trace, capacity),
                 all,
                 "{} at {capacity}",
-                entry.name
+                name
             );
         }
         let once = Tally {
             misses: 1,
             miss_bytes: u64::MAX,
         };
-        assert_eq!(
-            replay(entry.name, &[trace[0]; 3], u64::MAX),
-            once,
-            "{}",
-            entry.name
-        );
+        assert_eq!(replay(name, &[trace[0]; 3], u64::MAX), once, "{}", name);
     }
 }
 
@@ -167,10 +158,12 @@ fn belady_s_counts_of_another_program() {
     };
     for name in ["cloudPhysicsIO", "zipf_1.0", "arc_oltp"] {
         let trace = Trace::of_oracle(name).expect("the trace lies beside the table");
-        let (unit, sized) = (unit(&trace), sized(&trace));
+        let unit = unit(&trace);
+        let sized = sized(&trace);
         let mut compared = 0;
         for line in table.lines() {
-            // source,trace,mode,policy,params,fraction,capacity,seed,requests,misses,miss_ratio,request_bytes,miss_bytes
+            // source,trace,mode,policy,params,fraction,capacity,seed,requests,misses,miss_ratio,
+            // request_bytes,miss_bytes
             let fields: Vec<&str> = line.split(',').collect();
             if fields[1] != name || fields[3] != "Belady" {
                 continue;
@@ -188,7 +181,7 @@ fn belady_s_counts_of_another_program() {
     }
 }
 
-/// What is held, with the sizes it came in with, and the least that this can have cost so far.
+/// The objects held, with the sizes they entered with, and the least cost of reaching that state.
 type States = BTreeMap<Vec<Option<u64>>, u64>;
 
 fn keep_least(states: &mut States, held: Vec<Option<u64>>, cost: u64) {
@@ -284,7 +277,7 @@ fn exhaustive_search_finds_nothing_better() {
     }
 }
 
-/// Hot and cold objects, a loop, and scans between.
+/// Hot and cold objects, a loop, and scans between them.
 fn mixed(seed: u64, requests: u32, bytes_max: u64) -> Trace {
     let mut random = SplitMix64(seed);
     let sizes: Vec<u64> = (0..1000).map(|_| 1 + random.below(bytes_max)).collect();
@@ -302,14 +295,16 @@ fn mixed(seed: u64, requests: u32, bytes_max: u64) -> Trace {
     }))
 }
 
-/// What `spec` missed, and whether it ever kept an object out.
+/// What `spec` missed, and whether it ever refused an object.
 fn run(spec: &PolicySpec, trace: &Trace, capacity: u64, seed: u64) -> (Tally, bool) {
     let eviction = cache::build(spec, capacity, seed).expect("it builds");
     let mut cache = Replay::new(eviction, None, capacity, trace.objects());
-    let (mut tally, mut refused) = (Tally::default(), false);
+    let mut tally = Tally::default();
+    let mut refused = false;
     for (object, access) in trace.requests() {
-        let (held, mut evicted) = (cache.held(), 0);
-        if !cache.request_telling(*object, access, |_| evicted += 1) {
+        let held = cache.held();
+        let mut evicted = 0;
+        if !cache.request_reporting(*object, access, |_| evicted += 1) {
             tally.misses += 1;
             tally.miss_bytes += access.bytes;
             refused |= cache.held() + evicted == held && access.bytes <= capacity;
@@ -327,14 +322,14 @@ fn no_policy_beats_the_best_on_objects_of_one_size() {
                 ["min", "min-bypass"].map(|name| replay(name, &unit(&trace), capacity).misses);
             let lower = replay("pfoo-l", &unit(&trace), capacity).misses;
             assert!(lower <= free && free <= forced, "{lower} {free} {forced}");
-            for entry in cache::FAMILY.entries {
+            for name in cache::FAMILY.names() {
                 let (Tally { misses, .. }, refused) =
-                    run(&PolicySpec::named(entry.name), &trace, capacity, seed);
+                    run(&PolicySpec::named(name), &trace, capacity, seed);
                 let least = if refused { free } else { forced };
                 assert!(
                     misses >= least,
                     "{}, seed {seed}, {capacity} slots: {misses}, not {least}",
-                    entry.name
+                    name
                 );
             }
         }
@@ -347,9 +342,8 @@ fn no_policy_beats_the_lower_bound_on_objects_of_any_size() {
         let trace = mixed(seed, 4000, 50);
         for capacity in [60, 400, 3000] {
             let lower = replay("pfoo-l", &sized(&trace), capacity);
-            for entry in cache::FAMILY.entries {
-                let (found, _) = run(&PolicySpec::named(entry.name), &trace, capacity, seed);
-                let name = entry.name;
+            for name in cache::FAMILY.names() {
+                let (found, _) = run(&PolicySpec::named(name), &trace, capacity, seed);
                 assert!(
                     found.misses >= lower.misses,
                     "{name}, seed {seed}, {capacity} B: {found:?}, {lower:?}"

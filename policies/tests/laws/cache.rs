@@ -10,7 +10,7 @@ use crate::SplitMix64;
 use crate::cache_driver::CacheDriver;
 
 fn policies() -> impl Iterator<Item = &'static str> {
-    FAMILY.entries.iter().map(|entry| entry.name)
+    FAMILY.names().into_iter()
 }
 
 /// What a test does to a cache.
@@ -20,7 +20,8 @@ enum Event {
     Death(u64),
 }
 
-/// Requests of a few hot and many cold keys, each with one size up to `bytes_max`, and one death in ten events.
+/// Requests for a few hot and many cold keys, each key with one size up to `bytes_max`. One event
+/// in ten is a death.
 fn churn(seed: u64, events: u64, bytes_max: u64) -> Vec<Event> {
     let mut random = SplitMix64(seed);
     let event = |_| {
@@ -58,11 +59,11 @@ fn books_balance_after_every_event() {
                     apply(&mut driver, event);
                     if let Err(broken) = driver.audit() {
                         panic!(
-                            "{policy}, seed {seed}, {capacity} B, sizes to {bytes_max}, event {number}: {broken}"
+                            "{policy}, seed {seed}, {capacity} B, to {bytes_max}, event {number}: {broken}"
                         );
                     }
                 }
-                // A policy may refuse whatever is larger than a part of the cache.
+                // A policy may refuse objects larger than a part of the cache.
                 let all_fit = bytes_max <= capacity / 6;
                 assert!(
                     !all_fit || !driver.evicted.is_empty(),
@@ -73,10 +74,10 @@ fn books_balance_after_every_event() {
     }
 }
 
-/// Refuses some objects at the door, and lets the victim named win now and then.
-struct Lots(SplitMix64);
+/// Refuses some objects at once, and sometimes lets the victim stay.
+struct RandomGate(SplitMix64);
 
-impl Admission for Lots {
+impl Admission for RandomGate {
     fn admit(&mut self, _incoming: &Access) -> bool {
         self.0.below(5) > 0
     }
@@ -91,11 +92,11 @@ impl Admission for Lots {
 }
 
 #[test]
-fn a_gate_that_refuses_at_random_breaks_no_books() {
+fn books_balance_when_objects_are_refused_at_random() {
     for policy in policies() {
         for seed in 8..14 {
             for (capacity, bytes_max) in SHAPES {
-                let gate = Box::new(Lots(SplitMix64(seed)));
+                let gate = Box::new(RandomGate(SplitMix64(seed)));
                 let mut driver = CacheDriver::with_admission(
                     &PolicySpec::named(policy),
                     Some(gate),
@@ -106,7 +107,7 @@ fn a_gate_that_refuses_at_random_breaks_no_books() {
                     apply(&mut driver, event);
                     if let Err(broken) = driver.audit() {
                         panic!(
-                            "{policy}, seed {seed}, {capacity} B, sizes to {bytes_max}, event {number}: {broken}"
+                            "{policy}, seed {seed}, {capacity} B, to {bytes_max}, event {number}: {broken}"
                         );
                     }
                 }
@@ -191,10 +192,8 @@ fn only_equality_of_keys_matters() {
         for seed in 0..5 {
             // SplitMix64's output is a permutation of its state.
             let renamed = |key: u64| SplitMix64(key ^ (seed << 32)).next();
-            let (mut plain, mut other) = (
-                CacheDriver::new(policy, 300, 7),
-                CacheDriver::new(policy, 300, 7),
-            );
+            let mut plain = CacheDriver::new(policy, 300, 7);
+            let mut other = CacheDriver::new(policy, 300, 7);
             for event in churn(seed, 5000, 50) {
                 apply(&mut plain, event);
                 apply(
@@ -270,7 +269,7 @@ fn metadata_is_counted_and_bounded() {
             "{policy}: {per_slot} B a slot"
         );
 
-        // Ghosts may come on top, but not without end.
+        // Ghosts may be added, but not without end.
         driver.request_units((10_000..100_000).chain((0..100_000).map(|key| key * 7 % 30_000)));
         let early = driver.metadata_bytes();
         driver.request_units((100_000..200_000).chain((0..100_000).map(|key| key * 7 % 30_000)));

@@ -1,4 +1,5 @@
-//! Requests by key: numbers the keys for [`Replay`], asks for each victim twice and writes down what left.
+//! Requests by key: numbers the keys for [`Replay`], asks for each victim twice, and records what
+//! left.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +14,11 @@ pub(crate) struct CacheDriver {
     keys: Vec<u64>,
     /// The keys evicted so far, in order.
     pub(crate) evicted: Vec<u64>,
-    /// Requests that found nothing.
+    /// Requests for objects that were not held.
     pub(crate) misses: u64,
 }
 
-/// More distinct keys than any test asks for.
+/// More distinct keys than any test uses.
 const OBJECTS: usize = 1 << 20;
 
 impl CacheDriver {
@@ -53,7 +54,8 @@ impl CacheDriver {
         })
     }
 
-    /// Asks for an object and, on a miss, brings it in if the policy admits it. True for a hit.
+    /// Requests an object. On a miss it enters if the policy admits it. Returns whether it was a
+    /// hit.
     pub(crate) fn request(&mut self, access: Access) -> bool {
         let object = self.object(access.key);
         let Self {
@@ -62,21 +64,21 @@ impl CacheDriver {
             keys,
             ..
         } = self;
-        let hit = cache.request_telling(object, &access, |object| {
+        let hit = cache.request_reporting(object, &access, |object| {
             evicted.push(keys[object as usize])
         });
         self.misses += u64::from(!hit);
         hit
     }
 
-    /// Asks for objects of one byte each.
+    /// Requests objects of one byte each.
     pub(crate) fn request_units(&mut self, keys: impl IntoIterator<Item = u64>) {
         for key in keys {
             self.request(Access::unit(key));
         }
     }
 
-    /// The object of that key dies, if it is held.
+    /// The object with this key dies, if it is held.
     pub(crate) fn remove(&mut self, key: u64) {
         let object = self.object(key);
         self.cache.remove(object);
@@ -95,7 +97,8 @@ impl CacheDriver {
     }
 }
 
-/// A policy held to its word: the victim named is named again, and is the one that is evicted.
+/// Checks that a policy keeps its contract: asked again, it names the same victim, and that one is
+/// evicted.
 struct Watched {
     eviction: Box<dyn Eviction>,
     named: Option<Slot>,

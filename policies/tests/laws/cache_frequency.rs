@@ -1,4 +1,4 @@
-//! LIRS and W-TinyLFU against what their authors' and others' programs count, and W-TinyLFU's own laws.
+//! LIRS and W-TinyLFU against the counts of other programs, and W-TinyLFU's own laws.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,8 @@ pub(crate) fn skewed() -> Vec<Object> {
         .collect()
 }
 
-/// The counts are libCacheSim's, which bounds LIRS's ghosts more tightly and sometimes evicts on a hit: within 1.5 %.
+/// The counts are libCacheSim's, which bounds LIRS's ghosts more tightly and sometimes evicts on a
+/// hit: they agree within 1.5 %.
 #[test]
 fn lirs_misses_on_the_skewed_trace() {
     let trace = skewed();
@@ -103,7 +104,8 @@ fn w_tinylfu_that_is_all_window_is_lru() {
 
 #[test]
 fn an_adaptive_window_finds_a_load_of_recency() {
-    // Each object is asked for again 1, 20 and 100 objects later, and never more: the larger the window, the more hits.
+    // Each object is requested again 1, 20 and 100 objects later, and then never: the larger the
+    // window, the more hits.
     let delay = |i: Object| [0, 1, 20, 100][i as usize % 4];
     let recent: Vec<Object> = (0..400_000)
         .map(|i| (i / 4_u32).saturating_sub(delay(i)))
@@ -116,10 +118,11 @@ fn an_adaptive_window_finds_a_load_of_recency() {
     );
 }
 
-/// Caffeine's simulator, row by row. LIRS is the same policy and exact, so also inside the bands of the independent
-/// programs. W-TinyLFU's keys collide elsewhere in its sketch, which lives by the capacity, not by the table's size: over
-/// all capacities here its miss ratio is at most 0.005 higher, and at most 0.035 lower (on `arc_oltp`, where the table
-/// is 75 % larger than the cache). The climber's course depends on each sample: at most 0.015 higher.
+/// Caffeine's simulator, row by row. LIRS is the same policy and agrees exactly. W-TinyLFU's keys
+/// collide elsewhere in its sketch, which follows the capacity and not the table's size: over all
+/// capacities here its miss ratio is at most 0.005 higher, and at most 0.035 lower (on `arc_oltp`,
+/// where the table is 75 % larger than the cache). The climber's course depends on each sample: at
+/// most 0.015 higher.
 #[test]
 fn misses_of_caffeines_simulator() {
     let Some(rows) = oracle_text("cache/miss_ratios.csv") else {
@@ -147,7 +150,8 @@ fn misses_of_caffeines_simulator() {
                 _ => continue,
             };
             let number = |column: usize| -> u64 { right[column].parse().expect("a count") };
-            let (capacity, theirs) = (number(9), number(6));
+            let capacity = number(9);
+            let theirs = number(6);
             let found = misses(&spec, capacity, &objects);
             let difference = (found as f64 - theirs as f64) / objects.len() as f64;
             checked += 1;
@@ -160,10 +164,9 @@ fn misses_of_caffeines_simulator() {
     assert!(checked > 80, "{checked} rows were found");
 }
 
-/// The objects that a trace of the oracles asks for, numbered as they come.
+/// The objects that a trace of the oracles requests, numbered in the order of their first requests.
 fn oracle_objects(trace: &str) -> Vec<Object> {
-    let text =
-        oracle_text(&format!("cache/traces/{trace}.csv.zst")).expect("the folder was there before");
+    let text = oracle_text(&format!("cache/traces/{trace}.csv.zst")).expect("the folder was there");
     let mut numbers = BTreeMap::new();
     let number = |line: &str| {
         let key: u64 = line

@@ -1,4 +1,4 @@
-//! Miss counts that other programs gave for the same policies: exact, for the policies are.
+//! Miss counts that other programs gave for the same policies: they agree exactly.
 
 use aura_policies::PolicySpec;
 

@@ -1,8 +1,8 @@
-//! Miss counts that public programs gave on public traces, from the folder that `AURA_ORACLES` names.
+//! Miss counts of public programs on public traces, from the folder that `AURA_ORACLES` names.
 //!
-//! A line of [`SAME`] claims that a policy of ours is a program's policy: its misses are the program's. A line of
-//! [`FAMILIES`] claims only that it lies where the independent programs for its family lie. Both with a band: the miss ratio
-//! may be as far outside.
+//! A line of [`SAME`] claims that a policy of ours is a program's policy: it has the program's
+//! misses. A line of [`IN_BANDS`] claims only that it lies where the independent programs for its
+//! family lie. Each line has a band, by which the miss ratio may lie outside.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,15 @@ use aura_policies::PolicySpec;
 use crate::cache_trace::Trace;
 use crate::oracle::oracle_text;
 
-/// A policy of ours and whose it is.
+/// A policy of ours, and the program's policy that it is.
 struct Same {
     spec: fn() -> PolicySpec,
     source: &'static str,
     policy: &'static str,
-    /// How far the miss ratio may be outside the program's (over its seeds), counting objects; None: not compared.
+    /// How far the miss ratio may lie outside the program's (over its seeds), counting objects;
+    /// `None` if it is not compared.
     unit: Option<f64>,
-    /// The same, counting bytes.
+    /// The same band, counting bytes.
     bytes: Option<f64>,
 }
 
@@ -81,7 +82,8 @@ const SAME: &[Same] = &[
         unit: EXACT,
         bytes: EXACT,
     },
-    // libCacheSim keeps Am within what A1in leaves it even while there is room: 4 misses of 2,000,000 differ.
+    // libCacheSim keeps Am within what A1in leaves it even while there is room: 4 misses of
+    // 2,000,000 differ.
     Same {
         spec: || named("2q"),
         source: LIBCACHESIM,
@@ -146,7 +148,7 @@ const SAME: &[Same] = &[
         unit: EXACT,
         bytes: None,
     },
-    // libCacheSim also evicts on hits where rounding or sizes leave the lowest segment no room.
+    // libCacheSim also evicts on hits if rounding or sizes leave the lowest segment no room.
     Same {
         spec: || named("slru").with("fill", "spread"),
         source: LIBCACHESIM,
@@ -167,70 +169,108 @@ const SAME: &[Same] = &[
     },
 ];
 
-/// A policy, its family in the bands, and how far outside the miss ratio may be, counting objects.
-type InFamily = (fn() -> PolicySpec, &'static str, f64);
+/// A policy that other programs have too, and its row in the bands.
+struct InBand {
+    spec: fn() -> PolicySpec,
+    /// The name that the bands give to the family of programs.
+    family: &'static str,
+    /// How far outside the band the miss ratio may lie, counting objects.
+    slack: f64,
+}
 
-const FAMILIES: &[InFamily] = &[
-    (|| named("arc"), "ARC", 0.0),
-    (|| named("clock"), "CLOCK", 0.0),
-    (|| named("s3-fifo"), "S3-FIFO", 0.0),
-    (|| named("sieve"), "SIEVE", 0.0),
-    (|| named("slru"), "SLRU-4", 0.0),
-    (
-        || named("slru").with("shares", vec![1, 4]),
-        "SLRU-20:80",
-        0.0,
-    ),
+const IN_BANDS: &[InBand] = &[
+    within(|| named("arc"), "ARC"),
+    within(|| named("clock"), "CLOCK"),
+    within(|| named("s3-fifo"), "S3-FIFO"),
+    within(|| named("sieve"), "SIEVE"),
+    within(|| named("slru"), "SLRU-4"),
+    within(|| named("slru").with("shares", vec![1, 4]), "SLRU-20:80"),
 ];
+
+const fn within(spec: fn() -> PolicySpec, family: &'static str) -> InBand {
+    InBand {
+        spec,
+        family,
+        slack: 0.0,
+    }
+}
 
 /// The bands are rounded to six digits.
 const ROUNDING: f64 = 1e-6;
 
-/// The least and the most misses that one program counted, over its seeds.
-type Counts = BTreeMap<(String, String, bool, u64), (u64, u64)>;
+/// A count that a program made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct CountKey {
+    source: String,
+    policy: String,
+    in_bytes: bool,
+    capacity: u64,
+}
 
-/// What the programs counted on `trace`, by source, policy, whether in bytes, and capacity.
+/// The misses that a program counted, over its seeds.
+#[derive(Clone, Copy)]
+struct Misses {
+    least: u64,
+    most: u64,
+}
+
+type Counts = BTreeMap<CountKey, Misses>;
+
+/// What the programs counted on `trace`.
 fn program_counts(trace: &str) -> Option<Counts> {
     let text = oracle_text("cache/miss_ratios.csv")?;
     let mut counts = Counts::new();
     for line in text.lines().skip(1) {
-        // source,trace,mode,policy,params,fraction,capacity,seed,requests,misses,...: only the params may contain commas.
+        // source,trace,mode,policy,params,fraction,capacity,seed,requests,misses,...: only the
+        // params may contain commas.
         let left: Vec<&str> = line.splitn(5, ',').collect();
         let right: Vec<&str> = line.rsplitn(11, ',').collect();
         if left[1] == trace {
             let misses = right[6].parse().expect("misses");
-            let key = (
-                left[0].to_owned(),
-                left[3].to_owned(),
-                left[2] == "bytes",
-                right[9].parse().expect("a capacity"),
-            );
-            let (least, most) = counts.entry(key).or_insert((misses, misses));
-            (*least, *most) = (misses.min(*least), misses.max(*most));
+            let key = CountKey {
+                source: left[0].to_owned(),
+                policy: left[3].to_owned(),
+                in_bytes: left[2] == "bytes",
+                capacity: right[9].parse().expect("a capacity"),
+            };
+            let counted = counts.entry(key).or_insert(Misses {
+                least: misses,
+                most: misses,
+            });
+            counted.least = misses.min(counted.least);
+            counted.most = misses.max(counted.most);
         }
     }
     Some(counts)
 }
 
+/// A cache to count in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Size {
+    in_bytes: bool,
+    capacity: u64,
+}
+
 /// A trace and the misses counted on it so far: a policy may be in several lines.
 struct Counted {
     trace: Trace,
-    misses: BTreeMap<(String, bool, u64), u64>,
+    misses: BTreeMap<(String, Size), u64>,
 }
 
 impl Counted {
-    fn misses(&mut self, spec: &PolicySpec, in_bytes: bool, capacity: u64) -> u64 {
+    fn misses(&mut self, spec: &PolicySpec, size: Size) -> u64 {
         let trace = &self.trace;
+        let count = || {
+            if size.in_bytes {
+                trace.misses_in_bytes(spec, size.capacity)
+            } else {
+                trace.misses(spec, size.capacity)
+            }
+        };
         *self
             .misses
-            .entry((spec.to_string(), in_bytes, capacity))
-            .or_insert_with(|| {
-                if in_bytes {
-                    trace.misses_in_bytes(spec, capacity)
-                } else {
-                    trace.misses(spec, capacity)
-                }
-            })
+            .entry((spec.to_string(), size))
+            .or_insert_with(count)
     }
 }
 
@@ -246,13 +286,27 @@ fn compare(name: &str, slots: &[u64], bytes: &[u64]) {
     for line in SAME {
         for (in_bytes, capacities, band) in [(false, slots, line.unit), (true, bytes, line.bytes)] {
             let Some(band) = band else { continue };
-            for capacity in capacities {
-                same_misses(
-                    name,
-                    &mut counted,
-                    &counts,
-                    line,
-                    (in_bytes, *capacity, band),
+            for &capacity in capacities {
+                let size = Size { in_bytes, capacity };
+                let key = CountKey {
+                    source: line.source.to_owned(),
+                    policy: line.policy.to_owned(),
+                    in_bytes,
+                    capacity,
+                };
+                let theirs = counts.get(&key);
+                let theirs = *theirs.unwrap_or_else(|| panic!("{name} has no line for {key:?}"));
+                let spec = (line.spec)();
+                let ours = counted.misses(&spec, size);
+                let outside = theirs
+                    .least
+                    .saturating_sub(ours)
+                    .max(ours.saturating_sub(theirs.most));
+                assert!(
+                    outside as f64 <= band * counted.trace.len() as f64,
+                    "{spec} on {name}: {ours} misses, {} to {} in {key:?}",
+                    theirs.least,
+                    theirs.most
                 );
             }
         }
@@ -260,34 +314,14 @@ fn compare(name: &str, slots: &[u64], bytes: &[u64]) {
     within_the_bands(name, &mut counted, slots);
 }
 
-fn same_misses(
-    name: &str,
-    counted: &mut Counted,
-    counts: &Counts,
-    line: &Same,
-    (in_bytes, capacity, band): (bool, u64, f64),
-) {
-    let spec = (line.spec)();
-    let key = (
-        line.source.to_owned(),
-        line.policy.to_owned(),
-        in_bytes,
-        capacity,
-    );
-    let (least, most) = *counts
-        .get(&key)
-        .unwrap_or_else(|| panic!("{name} has no line for {key:?}"));
-    let found = counted.misses(&spec, in_bytes, capacity);
-    let outside = (least.saturating_sub(found)).max(found.saturating_sub(most));
-    assert!(
-        outside as f64 <= band * counted.trace.len() as f64,
-        "{spec} on {name}: {found} misses, {least} to {most} in {key:?}"
-    );
-}
-
 fn within_the_bands(name: &str, counted: &mut Counted, slots: &[u64]) {
     let text = oracle_text("cache/bands.csv").expect("the bands lie beside the counts");
-    for (spec, family, slack) in FAMILIES {
+    for InBand {
+        spec,
+        family,
+        slack,
+    } in IN_BANDS
+    {
         let spec = spec();
         let mut compared = 0;
         for line in text.lines() {
@@ -299,7 +333,11 @@ fn within_the_bands(name: &str, counted: &mut Counted, slots: &[u64]) {
             }
             let [low, high] =
                 [6, 7].map(|column| fields[column].parse::<f64>().expect("a miss ratio"));
-            let ratio = counted.misses(&spec, false, capacity) as f64 / counted.trace.len() as f64;
+            let size = Size {
+                in_bytes: false,
+                capacity,
+            };
+            let ratio = counted.misses(&spec, size) as f64 / counted.trace.len() as f64;
             assert!(
                 (low - slack - ROUNDING..=high + slack + ROUNDING).contains(&ratio),
                 "{spec} on {name} at {capacity}: {ratio}, {family} {low}..={high}"
@@ -348,7 +386,8 @@ fn the_table_of_the_arc_paper() {
     for line in table.lines().skip(1) {
         // trace,requests,unique,cache_pages,policy,hit_ratio_percent
         let fields: Vec<&str> = line.split(',').collect();
-        let (pages, policy) = (fields[3].parse().expect("pages"), fields[4]);
+        let pages = fields[3].parse().expect("pages");
+        let policy = fields[4];
         let printed: f64 = fields[5].parse().expect("per cent");
         let misses = trace.misses(&named(policy), pages);
         let found = 100.0 * (1.0 - misses as f64 / trace.len() as f64);

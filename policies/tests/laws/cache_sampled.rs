@@ -1,11 +1,13 @@
-//! Policies that draw lots, against the counts of public programs: within a band, for their generators differ.
+//! Policies that choose at random, against the counts of public programs: within a band, because
+//! their generators differ.
 
 use aura_policies::PolicySpec;
 
 use crate::cache_trace::{Trace, skewed};
 use crate::oracle::oracle_text;
 
-/// A policy of ours, whose it is, and how far the miss ratio may be outside that program's over its seeds.
+/// A policy of ours, the program's policy that it is, and how far the miss ratio may lie outside
+/// that program's over its seeds.
 struct Drawn {
     policy: &'static str,
     source: &'static str,
@@ -14,7 +16,7 @@ struct Drawn {
 }
 
 const DRAWN: &[Drawn] = &[
-    // The program draws buckets of its hash table, so that its lots are not even.
+    // The program draws buckets of its hash table, so its draws are not even.
     Drawn {
         policy: "hyperbolic",
         source: "libCacheSim",
@@ -27,7 +29,7 @@ const DRAWN: &[Drawn] = &[
         theirs: "LHD",
         band: 0.003,
     },
-    // Among equal use counts the program takes the lower block number, ours the less recent.
+    // Of equal use counts the program takes the lower block number, ours the less recent.
     Drawn {
         policy: "lecar",
         source: "cacheus-authors",
@@ -42,7 +44,8 @@ const DRAWN: &[Drawn] = &[
     },
 ];
 
-/// No two seeds' miss ratios differ by more. Widest apart is CACHEUS, whose learning rate wanders by lot.
+/// The largest difference between the miss ratios of two seeds. CACHEUS has it: its learning rate
+/// wanders at random.
 const SPREAD: f64 = 0.02;
 
 fn compare(name: &str, slots: &[u64], seeds: u64) {
@@ -62,7 +65,8 @@ fn compare(name: &str, slots: &[u64], seeds: u64) {
     {
         let mut compared = 0;
         for line in table.lines() {
-            // source,trace,mode,policy,fraction,capacity,runs,miss_ratio_mean,miss_ratio_min,miss_ratio_max,...
+            // source,trace,mode,policy,fraction,capacity,runs,miss_ratio_mean,miss_ratio_min,
+            // miss_ratio_max,...
             let fields: Vec<&str> = line.split(',').collect();
             let capacity = fields[5].parse().unwrap_or(0);
             if fields[..4] != [*source, name, "unit", *theirs] || !slots.contains(&capacity) {
@@ -105,7 +109,8 @@ fn on_a_skewed_trace_they_beat_lru_and_not_min() {
     let misses = |policy: &str| {
         [500, 2000, 8000].map(|slots| trace.misses(&PolicySpec::named(policy), slots))
     };
-    let (lru, min) = ([190_086, 162_485, 75_216], [143_152, 96_087, 35_081]);
+    let lru = [190_086, 162_485, 75_216];
+    let min = [143_152, 96_087, 35_081];
     for policy in ["hyperbolic", "lecar", "cacheus", "lrb"] {
         let found = misses(policy);
         let between = (0..3).all(|at| min[at] <= found[at] && found[at] <= lru[at]);

@@ -1,4 +1,4 @@
-//! Traces whose counts are known.
+//! Traces with known counts.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ impl Trace {
         &self.requests
     }
 
-    /// How many objects it asks for.
+    /// How many objects it requests.
     pub(crate) fn objects(&self) -> usize {
         self.objects
     }
@@ -67,7 +67,7 @@ impl Trace {
         self.misses_drawn(spec, slots, 1)
     }
 
-    /// The same, of a policy that draws lots from `seed`.
+    /// Misses with a capacity of `slots` objects, of a policy that draws from `seed`.
     pub(crate) fn misses_drawn(&self, spec: &PolicySpec, slots: u64, seed: u64) -> u64 {
         self.replay(spec, slots, seed, |access| Access::unit(access.key))
     }

@@ -1,4 +1,4 @@
-//! Laws of the collection of the value log: which victims are lawful, and what collecting them costs.
+//! Laws of the value log's collection: which victims are lawful, and what collecting them costs.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,8 @@ fn policy(spec: &PolicySpec) -> Box<dyn GcPolicy> {
     build(spec).expect("the policy builds")
 }
 
-/// A log whose files are of many sizes, some larger than they should be, some without garbage and some without else.
+/// A log with files of many sizes, some larger than they should be, some without garbage and some
+/// with nothing else.
 fn random_log(chance: &mut SplitMix64) -> ValueLogFacts {
     let file_bytes = 1 + chance.below(2000);
     let mut id = 0;
@@ -69,15 +70,17 @@ fn check(log: &ValueLogFacts, victims: &[u64], what: &str) {
 
 #[test]
 fn victims_are_files_with_garbage_whose_survivors_fit_one_file() {
-    for entry in FAMILY.entries {
-        let spec = PolicySpec::named(entry.name);
+    for name in FAMILY.names() {
+        let spec = PolicySpec::named(name);
         for seed in 0..20 {
-            let (mut one, mut other) = (policy(&spec), policy(&spec));
-            let (mut chance, mut named) = (SplitMix64(seed), 0);
+            let mut one = policy(&spec);
+            let mut other = policy(&spec);
+            let mut chance = SplitMix64(seed);
+            let mut named = 0;
             for step in 0..300 {
                 let log = random_log(&mut chance);
                 let victims = one.victims(&log);
-                let what = format!("{}, seed {seed}, step {step}", entry.name);
+                let what = format!("{}, seed {seed}, step {step}", name);
                 check(&log, &victims, &what);
                 assert_eq!(
                     victims,
@@ -86,21 +89,16 @@ fn victims_are_files_with_garbage_whose_survivors_fit_one_file() {
                 );
                 named += victims.len();
             }
-            assert_eq!(
-                named == 0,
-                entry.name == NONE,
-                "{}, seed {seed}",
-                entry.name
-            );
+            assert_eq!(named == 0, name == NONE, "{}, seed {seed}", name);
         }
     }
 }
 
 #[test]
 fn a_clean_log_has_no_victims_and_an_urgent_one_with_garbage_has() {
-    for entry in FAMILY.entries {
+    for name in FAMILY.names() {
         for seed in 0..200 {
-            let what = format!("{}, seed {seed}", entry.name);
+            let what = format!("{}, seed {seed}", name);
             let mut chance = SplitMix64(seed);
             let mut log = random_log(&mut chance);
             log.files.push(ValueFileFacts {
@@ -123,12 +121,12 @@ fn a_clean_log_has_no_victims_and_an_urgent_one_with_garbage_has() {
                     ..log
                 };
                 assert_eq!(
-                    policy(&PolicySpec::named(entry.name)).victims(&clean),
+                    policy(&PolicySpec::named(name)).victims(&clean),
                     [0_u64; 0],
                     "{what}"
                 );
             }
-            // One file with a fifth of garbage, wherever it stands, is enough.
+            // One file with a fifth of garbage is enough, wherever it stands.
             let dirty = chance.below(log.files.len() as u64) as usize;
             for (place, file) in log.files.iter_mut().enumerate() {
                 file.garbage_bytes = if place == dirty {
@@ -138,13 +136,13 @@ fn a_clean_log_has_no_victims_and_an_urgent_one_with_garbage_has() {
                 };
             }
             log.urgent = true;
-            let expected = if entry.name == NONE {
+            let expected = if name == NONE {
                 vec![]
             } else {
                 vec![log.files[dirty].id]
             };
             assert_eq!(
-                policy(&PolicySpec::named(entry.name)).victims(&log),
+                policy(&PolicySpec::named(name)).victims(&log),
                 expected,
                 "{what}"
             );
@@ -171,11 +169,13 @@ fn cost_benefit_is_greedy_where_ages_are_equal() {
     }
 }
 
-/// The live share of the victims at which a log whose live share is `alpha` is in balance under uniform overwrites, if
-/// the files are collected in the order in which they were written: alpha = (u - 1) / ln u. Greedy does the same when
-/// files hold many values, as all then lose their values at the same pace.
+/// The live share of the victims at which a log with live share `alpha` is in balance under uniform
+/// overwrites, if files are collected in the order in which they were written: alpha = (u - 1) / ln
+/// u. It holds for greedy too if files hold many values, because all files then lose their values
+/// at the same pace.
 fn balance(alpha: f64) -> f64 {
-    let (mut low, mut high) = (1e-9_f64, 1.0 - 1e-9);
+    let mut low = 1e-9_f64;
+    let mut high = 1.0 - 1e-9;
     for _ in 0..100 {
         let middle = f64::midpoint(low, high);
         if (middle - 1.0) / middle.ln() < alpha {
@@ -187,7 +187,8 @@ fn balance(alpha: f64) -> f64 {
     low
 }
 
-/// Overwrites keys as `draw` says, ten times as many as there are before what counts and ten times in it.
+/// Overwrites the keys that `draw` returns: ten times as many as there are before measuring, and
+/// ten times while measuring.
 fn steady(
     log: &mut Log,
     mut write: impl FnMut(&mut Log, u32),
@@ -213,10 +214,8 @@ fn uniform(seed: u64) -> impl FnMut() -> u32 {
 fn skewed(seed: u64) -> impl FnMut() -> u32 {
     let mut chance = SplitMix64(seed);
     move || {
-        let (hot, lot) = (
-            chance.below(10) > 0,
-            chance.below(u64::from(KEYS) / 10) as u32,
-        );
+        let hot = chance.below(10) > 0;
+        let lot = chance.below(u64::from(KEYS) / 10) as u32;
         if hot {
             lot * 10
         } else {
@@ -225,7 +224,7 @@ fn skewed(seed: u64) -> impl FnMut() -> u32 {
     }
 }
 
-/// Within `tolerance` of `expected`, relatively.
+/// Whether `measured` is within `tolerance` of `expected`, relatively.
 fn near(measured: f64, expected: f64, tolerance: f64) -> bool {
     (measured / expected - 1.0).abs() < tolerance
 }
@@ -241,7 +240,8 @@ fn write_amplification_is_what_the_victims_live_share_says() {
                 |log, key| log.write(key, &mut *policy),
                 uniform(7),
             );
-            let (u, amplification) = (done.victims_live(), done.write_amplification());
+            let u = done.victims_live();
+            let amplification = done.write_amplification();
             assert!(
                 near(amplification, 1.0 / (1.0 - u), 0.05),
                 "{name}, {garbage}: {amplification} at {u}"
@@ -255,7 +255,7 @@ fn write_amplification_is_what_the_victims_live_share_says() {
     }
 }
 
-/// Writes as `draw` says into a log of at most `KEYS / alpha` bytes, that `spec` collects.
+/// Writes what `draw` returns into a log of at most `KEYS / alpha` bytes, which `spec` collects.
 fn within(spec: &PolicySpec, alpha: f64, draw: impl FnMut() -> u32) -> Done {
     let mut policy = policy(spec);
     let mut log = Log::loaded(KEYS, FILE_BYTES);
@@ -271,12 +271,11 @@ fn within(spec: &PolicySpec, alpha: f64, draw: impl FnMut() -> u32) -> Done {
 fn under_uniform_overwrites_the_live_share_follows_from_the_space() {
     for alpha in [0.5, 0.6, 0.7, 0.8, 0.9] {
         let done = |name| within(&PolicySpec::named(name), alpha, uniform(3));
-        let (oldest, greedy) = (done("age-cutoff"), done("greedy"));
+        let oldest = done("age-cutoff");
+        let greedy = done("greedy");
         for (name, done) in [("age-cutoff", oldest), ("greedy", greedy)] {
-            let (u, expected) = (
-                done.victims_live(),
-                balance(1.0 / done.space_amplification(KEYS)),
-            );
+            let u = done.victims_live();
+            let expected = balance(1.0 / done.space_amplification(KEYS));
             assert!(
                 (u - expected).abs() < 0.01,
                 "{name}, {alpha}: {u} is live, {expected} in theory"
@@ -286,7 +285,8 @@ fn under_uniform_overwrites_the_live_share_follows_from_the_space() {
                 "{name}, {alpha}: {done:?}"
             );
         }
-        // What looks at more than garbage cannot win where there is no more to know, and should not lose much.
+        // A policy that looks at more than garbage cannot win where there is no more to know, and
+        // should not lose much.
         for (name, most) in [("hot-cold", 1.02), ("cost-benefit", 1.35)] {
             let times = done(name).write_amplification() / greedy.write_amplification();
             assert!(
@@ -298,7 +298,7 @@ fn under_uniform_overwrites_the_live_share_follows_from_the_space() {
 }
 
 #[test]
-fn under_skew_it_pays_to_tell_hot_from_cold() {
+fn under_skew_it_pays_to_separate_hot_from_cold() {
     for (alpha, most) in [(0.5, 0.9), (0.6, 0.8), (0.7, 0.8), (0.8, 0.85), (0.9, 0.85)] {
         let done = |name| within(&PolicySpec::named(name), alpha, skewed(3));
         let greedy = done("greedy");

@@ -1,5 +1,5 @@
-//! A value log of nothing but numbers: values of one byte, each the newest of its key or garbage, in files that a victim
-//! policy collects.
+//! A value log of numbers only: values of one byte, each the newest of its key or garbage, in files
+//! that a victim policy collects.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ struct File {
     /// The key of each value.
     keys: Vec<u32>,
     live: u64,
-    /// Bytes appended by users when its youngest value was.
+    /// Bytes that users had appended when its youngest value was written.
     born: u64,
     collections: u32,
 }
@@ -18,7 +18,7 @@ struct File {
 /// A log after a bulk load, and what was done to it since [`Log::measure`].
 pub(crate) struct Log {
     file_bytes: u64,
-    /// The file and place of each key's newest value.
+    /// The file of each key's newest value, and its position there.
     newest: Vec<(u64, u32)>,
     sealed: BTreeMap<u64, File>,
     active: (u64, File),
@@ -48,7 +48,7 @@ impl Done {
         self.copied as f64 / self.collected as f64
     }
 
-    /// The mean of the log's bytes over those of `keys` values.
+    /// The log's mean bytes, divided by those of `keys` values.
     pub(crate) fn space_amplification(&self, keys: u32) -> f64 {
         self.space as f64 / self.written as f64 / f64::from(keys)
     }
@@ -143,7 +143,7 @@ impl Log {
         }
     }
 
-    /// Files in which everything is dead go without a collection.
+    /// Deletes files in which everything is dead, without a collection.
     fn drop_dead(&mut self) {
         let dead: u64 = self
             .sealed
@@ -156,7 +156,7 @@ impl Log {
         self.sealed.retain(|_, file| file.live > 0);
     }
 
-    /// Overwrites `key`; after each sealed file the policy is asked until it names no victim.
+    /// Overwrites `key`. After each sealed file the policy is asked until it names no victim.
     pub(crate) fn write(&mut self, key: u32, policy: &mut dyn GcPolicy) {
         let sealed = self.active.0;
         self.append(key);
@@ -173,7 +173,8 @@ impl Log {
         }
     }
 
-    /// Overwrites `key`; the policy is asked, and told that it is urgent, while the log is larger than `space_max`.
+    /// Overwrites `key`. While the log is larger than `space_max` the policy is asked, with
+    /// `urgent` set.
     pub(crate) fn write_within(&mut self, space_max: u64, key: u32, policy: &mut dyn GcPolicy) {
         let sealed = self.active.0;
         self.append(key);
@@ -192,7 +193,7 @@ impl Log {
         }
     }
 
-    /// Whether each key's newest value is where the log says, and the books are right.
+    /// Checks that each key's newest value is where the log says, and that the books are right.
     pub(crate) fn audit(&self) {
         let files = || self.sealed.iter().chain([(&self.active.0, &self.active.1)]);
         for (key, (id, place)) in self.newest.iter().enumerate() {

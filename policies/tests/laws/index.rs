@@ -10,7 +10,8 @@ use crate::index_sets::{golden, hard};
 
 fn check(name: &str, model: &dyn Model, images: &[u64], image: u64) {
     let window = model.locate(image);
-    let (lo, hi) = (window.lo as usize, window.hi as usize);
+    let lo = window.lo as usize;
+    let hi = window.hi as usize;
     let rank = images.partition_point(|stored| *stored < image);
     assert!(
         lo <= rank && rank <= hi,
@@ -23,7 +24,8 @@ fn check(name: &str, model: &dyn Model, images: &[u64], image: u64) {
     );
 }
 
-/// A policy's model of `images` with every parameter at its default but those given; None where it makes none.
+/// A policy's model of `images`, with parameters at their defaults except those given; `None` if it
+/// makes none.
 fn trained(spec: &PolicySpec, images: &[u64]) -> Option<Box<dyn Model>> {
     match build(spec).expect("in range").train(images) {
         Trained::Model(encoded) => {
@@ -37,13 +39,9 @@ fn trained(spec: &PolicySpec, images: &[u64]) -> Option<Box<dyn Model>> {
     }
 }
 
-/// Every registered policy, and more of those with parameters that change what a model looks like.
+/// Every registered policy, and some with parameters that change the form of a model.
 fn specs() -> Vec<PolicySpec> {
-    let mut specs: Vec<PolicySpec> = FAMILY
-        .entries
-        .iter()
-        .map(|entry| PolicySpec::named(entry.name))
-        .collect();
+    let mut specs: Vec<PolicySpec> = FAMILY.names().into_iter().map(PolicySpec::named).collect();
     for policy in ["cone", "greedy-plr", "pgm", "radix-spline"] {
         let spec = PolicySpec::named(policy);
         specs.extend([1, 3, 64, 4096].map(|epsilon| spec.clone().with("epsilon", epsilon)));
@@ -105,7 +103,7 @@ fn the_rank_lies_in_the_window_for_every_key_and_every_gap() {
     }
 }
 
-/// Look-ups of stored and of any images, `AURA_LOOKUPS` for each model and set.
+/// Look-ups of stored and of arbitrary images, `AURA_LOOKUPS` of them for each model and set.
 #[test]
 #[expect(clippy::print_stderr, reason = "the soak says what it tried")]
 fn no_window_misses_a_random_image() {
@@ -117,14 +115,15 @@ fn no_window_misses_a_random_image() {
     let seed = 17;
     let mut random = SplitMix64(seed);
     let mut models = 0;
-    for entry in FAMILY.entries {
+    for name in FAMILY.names() {
         for (set, images) in &sets {
-            let Some(model) = trained(&PolicySpec::named(entry.name), images) else {
+            let Some(model) = trained(&PolicySpec::named(name), images) else {
                 continue;
             };
             models += 1;
-            let name = format!("{}, {set}, seed {seed}", entry.name);
-            let (first, last) = (images[0], images[images.len() - 1]);
+            let name = format!("{}, {set}, seed {seed}", name);
+            let first = images[0];
+            let last = images[images.len() - 1];
             for lookup in 0..lookups {
                 let stored = images[random.below(images.len() as u64) as usize];
                 let image = match lookup % 4 {
@@ -202,7 +201,7 @@ fn over_blocks_whose_last_keys_lie_on_a_line_a_window_is_two_blocks_at_most() {
 }
 
 #[test]
-fn long_runs_of_equal_images_widen_no_other_window() {
+fn many_ties_widen_no_other_window() {
     let mut images: Vec<u64> = (0..10_000).map(|i| i * 10).collect();
     images.extend([50_000; 500]);
     images.sort_unstable();
@@ -219,7 +218,8 @@ fn long_runs_of_equal_images_widen_no_other_window() {
     }
 }
 
-/// One key far from all others costs no model its answers, and those without a root to stretch nothing else either.
+/// One key far from all others costs no model its answers. Models without a root to stretch lose
+/// nothing else either.
 #[test]
 fn an_outlier_costs_no_segment_model_more_than_a_segment() {
     let smooth: Vec<u64> = (0..50_000).map(|i| i * i).collect();
@@ -251,7 +251,7 @@ fn models_of_smooth_sets_are_a_hundredth_of_a_plain_array() {
 }
 
 #[test]
-fn what_would_not_pay_is_refused() {
+fn a_model_that_would_not_pay_is_refused() {
     let mut random = SplitMix64(3);
     let mut noise: Vec<u64> = (0..1000).map(|_| random.next()).collect();
     noise.sort_unstable();
@@ -322,9 +322,9 @@ fn ranks_are_of_entries_or_blocks_as_asked() {
 }
 
 #[test]
-fn broken_bytes_do_no_harm() {
-    for entry in FAMILY.entries {
-        let policy = build(&PolicySpec::named(entry.name)).expect("defaults build");
+fn broken_bytes_cause_no_panic() {
+    for name in FAMILY.names() {
+        let policy = build(&PolicySpec::named(name)).expect("defaults build");
         let images: Vec<u64> = (0..2000).map(|i| i * i).collect();
         let encoded = match policy.train(&images) {
             Trained::Model(encoded) => Bytes::from(encoded),
@@ -332,9 +332,9 @@ fn broken_bytes_do_no_harm() {
         };
         for length in 0..encoded.len() {
             assert!(
-                decode(entry.name, encoded.slice(..length)).is_none(),
+                decode(name, encoded.slice(..length)).is_none(),
                 "{}: {length} bytes",
-                entry.name
+                name
             );
         }
         let mut random = SplitMix64(11);
@@ -346,10 +346,10 @@ fn broken_bytes_do_no_harm() {
                     length => garbage[random.below(length) as usize] = random.next() as u8,
                 }
             }
-            if let Some(model) = decode(entry.name, Bytes::from(garbage)) {
+            if let Some(model) = decode(name, Bytes::from(garbage)) {
                 for image in [0, 1, random.next(), u64::MAX] {
                     let window = model.locate(image);
-                    assert!(window.lo <= window.hi, "{}: {window:?}", entry.name);
+                    assert!(window.lo <= window.hi, "{}: {window:?}", name);
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! How many pieces the models need: counts that other programs gave for the same keys, and exhaustive search.
+//! How many pieces the models need: counts of other programs for the same keys, and exhaustive
+//! search.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 
 use crate::index_sets::{golden, oracle, oracle_keys};
 
-/// The pieces that a policy cuts `images` into; the model must be made.
+/// The pieces that a policy cuts `images` into. It must make a model.
 fn pieces(policy: &str, epsilon: u32, images: &[u64]) -> u64 {
     let spec = PolicySpec::named(policy).with("epsilon", epsilon);
     match build(&spec).expect("in range").train(images) {
@@ -75,7 +76,7 @@ fn the_optimum_falls_with_epsilon_and_is_never_beaten() {
                 optimal <= before && greedy.iter().all(|greedy| optimal <= *greedy),
                 "{set}, {epsilon}"
             );
-            // Each but the last spans at least 2 epsilon ranks.
+            // Each piece but the last spans at least 2 epsilon ranks.
             assert!(
                 (optimal - 1) * 2 * u64::from(epsilon) <= images.len() as u64,
                 "{set}, {epsilon}"
@@ -98,7 +99,7 @@ fn rows(name: &str) -> Option<Vec<BTreeMap<String, String>>> {
 }
 
 #[test]
-fn the_optimum_is_the_oracles() {
+fn the_optimum_agrees_with_the_oracles() {
     let Some(rows) = rows("pla_segments.csv") else {
         return;
     };
@@ -116,7 +117,7 @@ fn the_optimum_is_the_oracles() {
 }
 
 #[test]
-fn the_optimum_is_the_exhaustive_one() {
+fn the_optimum_agrees_with_exhaustive_search() {
     let Some(rows) = rows("pla_bruteforce_n2000.csv") else {
         return;
     };

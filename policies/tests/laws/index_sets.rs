@@ -1,9 +1,9 @@
-//! Key sets for table indexes: the ones that golden counts were taken from, defined by arithmetic, and hard ones.
+//! Key sets for table indexes: those of the golden counts, defined by arithmetic, and hard ones.
 
 use crate::SplitMix64;
 use crate::oracle::oracle_bytes;
 
-/// The i-th output of SplitMix64 seeded with 0.
+/// Output `i` of SplitMix64 seeded with 0.
 fn splitmix(i: u64) -> u64 {
     SplitMix64(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).next()
 }
@@ -15,7 +15,8 @@ pub(crate) fn golden(name: &str) -> Vec<u64> {
         "uniform44" => (0..100_000).map(|i| splitmix(i) >> 20).collect(),
         "gaps" => (0..100_000)
             .scan(0, |sum, i| {
-                let (a, b) = (splitmix(i) >> 32, splitmix(i) & 0xffff_ffff);
+                let a = splitmix(i) >> 32;
+                let b = splitmix(i) & 0xffff_ffff;
                 *sum += 1 + ((((a * b) >> 32) * 1000) >> 32);
                 Some(*sum)
             })
@@ -30,70 +31,62 @@ pub(crate) fn golden(name: &str) -> Vec<u64> {
     images
 }
 
-/// Sorted images of many kinds, with a name each.
-pub(crate) fn hard() -> Vec<(&'static str, Vec<u64>)> {
+/// Images with a name.
+type Set = (&'static str, Vec<u64>);
+
+/// Sorted images of many kinds, each with a name.
+pub(crate) fn hard() -> Vec<Set> {
+    let mut sets = drawn_sets();
+    sets.extend(computed_sets());
+    for (_, images) in &mut sets {
+        images.sort_unstable();
+    }
+    sets
+}
+
+fn drawn_sets() -> Vec<Set> {
     let mut random = SplitMix64(5);
-    let mut drawn = |count: usize, bound: u64| {
-        (0..count)
-            .map(|_| random.below(bound))
-            .collect::<Vec<u64>>()
+    let mut drawn = |count: usize, bound: u64| -> Vec<u64> {
+        (0..count).map(|_| random.below(bound)).collect()
     };
     let mut sets = vec![
         ("random", drawn(20_000, u64::MAX)),
         ("random, narrow", drawn(20_000, 1 << 44)),
         ("ties", drawn(20_000, 5000)),
         ("few images", drawn(5000, 3)),
-        (
-            "clustered",
-            drawn(50, u64::MAX)
-                .into_iter()
-                .flat_map(|start| (0..400).map(move |i| start.saturating_add(i)))
-                .collect(),
-        ),
-        (
-            "clusters of ties",
-            drawn(100, 1 << 60)
-                .into_iter()
-                .flat_map(|start| (0..200).map(move |i| start + i / 7))
-                .collect(),
-        ),
-        (
-            "one long run",
-            (0..10_000).map(|i| i * 10).chain([50_000; 500]).collect(),
-        ),
+    ];
+    let mut clustered = Vec::new();
+    for start in drawn(50, u64::MAX) {
+        clustered.extend((0..400).map(|i| start.saturating_add(i)));
+    }
+    sets.push(("clustered", clustered));
+    let mut ties = Vec::new();
+    for start in drawn(100, 1 << 60) {
+        ties.extend((0..200).map(|i| start + i / 7));
+    }
+    sets.push(("clusters of ties", ties));
+    let mut outlier = drawn(20_000, 1 << 30);
+    outlier.push(u64::MAX - 1);
+    sets.push(("one far outlier", outlier));
+    sets
+}
+
+fn computed_sets() -> Vec<Set> {
+    let many = |ties: &[u64], others: &[u64]| [ties, others].concat();
+    let every = |step: u64| -> Vec<u64> { (0..5000).map(|i| i * step).collect() };
+    let far: Vec<u64> = (0..5000).map(|i| (1 << 63) + i).collect();
+    let tens: Vec<u64> = (0..10_000).map(|i| i * 10).collect();
+    let ends = [[0; 500], [u64::MAX; 500]].concat();
+    vec![
+        ("many ties", many(&[50_000; 500], &tens)),
         ("consecutive", (0..10_000).collect()),
         (
             "consecutive at the top",
             (u64::MAX - 9999..=u64::MAX).collect(),
         ),
-        (
-            "far neighbours",
-            [0].into_iter()
-                .chain((0..5000).map(|i| (1 << 63) + i))
-                .collect(),
-        ),
-        (
-            "one far outlier",
-            drawn(20_000, 1 << 30)
-                .into_iter()
-                .chain([u64::MAX - 1])
-                .collect(),
-        ),
-        (
-            "ends",
-            [0, u64::MAX]
-                .into_iter()
-                .chain((0..5000).map(|i| i * 1_000_003))
-                .collect(),
-        ),
-        (
-            "ties at the ends",
-            [0; 500]
-                .into_iter()
-                .chain([u64::MAX; 500])
-                .chain((0..5000).map(|i| i << 50))
-                .collect(),
-        ),
+        ("far neighbours", many(&[0], &far)),
+        ("ends", many(&[0, u64::MAX], &every(1_000_003))),
+        ("ties at the ends", many(&ends, &every(1 << 50))),
         ("squares", (0..10_000).map(|i| i * i).collect()),
         (
             "cubes at the top",
@@ -104,11 +97,7 @@ pub(crate) fn hard() -> Vec<(&'static str, Vec<u64>)> {
         ("one", vec![3]),
         ("one, often", vec![3; 100]),
         ("none", Vec::new()),
-    ];
-    for (_, images) in &mut sets {
-        images.sort_unstable();
-    }
-    sets
+    ]
 }
 
 /// A file of the learned indexes' oracles.
@@ -116,7 +105,7 @@ pub(crate) fn oracle(name: &str) -> Option<Vec<u8>> {
     oracle_bytes(&format!("learned_index/{name}"))
 }
 
-/// The keys of an oracle's data set: stored as differences.
+/// The keys of an oracle's data set, which is stored as differences.
 pub(crate) fn oracle_keys(dataset: &str) -> Option<Vec<u64>> {
     let differences = oracle(&format!("keys/{dataset}.u64d.zst"))?;
     let differences = differences

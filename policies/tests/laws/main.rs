@@ -1,4 +1,5 @@
-//! The laws of each policy family, over every policy registered in it: being listed is being tested.
+//! The laws of each policy family, over every policy registered in it: a policy is tested by being
+//! listed.
 
 mod admission;
 mod bound;
@@ -13,6 +14,7 @@ mod cache_trace;
 mod warming;
 
 mod layout;
+mod layout_golden;
 mod tree;
 
 mod agent;
@@ -32,7 +34,8 @@ mod tuner;
 mod oracle;
 mod registry;
 
-/// SplitMix64 (Steele et al., OOPSLA 2014): the stream that the golden traces are defined by.
+/// SplitMix64 (Steele et al., OOPSLA 2014). The golden traces are defined by its stream, so it is
+/// written here and not taken from the crate under test.
 pub(crate) struct SplitMix64(pub(crate) u64);
 
 impl SplitMix64 {
@@ -43,7 +46,7 @@ impl SplitMix64 {
         z ^ (z >> 31)
     }
 
-    /// A number less than `bound`.
+    /// A number below `bound`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }

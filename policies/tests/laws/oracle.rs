@@ -1,8 +1,9 @@
-//! Files of the folder that `AURA_ORACLES` names: results of other people's programs.
+//! Files of the folder that `AURA_ORACLES` names: results of other programs.
 
 use std::path::Path;
 
-/// A file, unpacked if it ends in `.zst`; None, with a note, where no folder is named.
+/// The contents of a file, decompressed if it ends in `.zst`; `None`, with a note, if no folder is
+/// named.
 #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
 #[expect(
     clippy::disallowed_methods,
@@ -21,7 +22,7 @@ pub(crate) fn oracle_bytes(name: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// A file of text.
+/// The text of a file.
 pub(crate) fn oracle_text(name: &str) -> Option<String> {
     oracle_bytes(name).map(|bytes| String::from_utf8(bytes).expect("text"))
 }

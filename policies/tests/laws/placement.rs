@@ -9,7 +9,8 @@ fn policy(name: &str) -> Box<dyn Placement> {
     build(&PolicySpec::named(name)).expect("defaults build")
 }
 
-/// The value after `number` others, of up to 2^32 bytes, all sizes being about as likely in powers of two.
+/// The value after `number` others, of up to 2^32 bytes. All powers of two are about equally
+/// likely.
 fn random_value(chance: &mut SplitMix64, number: u64) -> ValueFacts {
     let bytes = chance.below(1 << 32) >> chance.below(33);
     ValueFacts {
@@ -21,14 +22,15 @@ fn random_value(chance: &mut SplitMix64, number: u64) -> ValueFacts {
 
 #[test]
 fn a_queue_exists_and_the_same_value_goes_to_the_same() {
-    for entry in FAMILY.entries {
-        let (one, other) = (policy(entry.name), policy(entry.name));
+    for name in FAMILY.names() {
+        let one = policy(name);
+        let other = policy(name);
         let mut chance = SplitMix64(5);
         for number in 0..10_000 {
             let value = random_value(&mut chance, number);
             for queues in [1, 2, 3, 8, 1000, u32::MAX] {
                 let queue = one.queue(&value, queues);
-                let what = format!("{}, seed 5: {value:?}", entry.name);
+                let what = format!("{}, seed 5: {value:?}", name);
                 assert!(queue < queues, "{what}: queue {queue} of {queues}");
                 assert_eq!(queue, other.queue(&value, queues), "{what}");
             }
@@ -48,7 +50,7 @@ fn a_queue_exists_and_the_same_value_goes_to_the_same() {
                     3
                 ) < 3,
                 "{}",
-                entry.name
+                name
             );
         }
     }
@@ -56,15 +58,14 @@ fn a_queue_exists_and_the_same_value_goes_to_the_same() {
 
 #[test]
 fn round_robin_is_even_within_one() {
-    let (policy, mut chance) = (policy("round-robin"), SplitMix64(1));
+    let policy = policy("round-robin");
+    let mut chance = SplitMix64(1);
     for queues in [1, 2, 3, 7] {
         let mut counts = vec![0_u32; queues as usize];
         for number in 1000..2000 {
             counts[policy.queue(&random_value(&mut chance, number), queues) as usize] += 1;
-            let (least, most) = (
-                counts.iter().min().unwrap_or(&0),
-                counts.iter().max().unwrap_or(&0),
-            );
+            let least = counts.iter().min().unwrap_or(&0);
+            let most = counts.iter().max().unwrap_or(&0);
             assert!(most - least <= 1, "{counts:?}");
         }
     }
@@ -72,7 +73,8 @@ fn round_robin_is_even_within_one() {
 
 #[test]
 fn a_key_keeps_its_queue_and_keys_are_spread() {
-    let (policy, mut chance) = (policy("key-hash"), SplitMix64(2));
+    let policy = policy("key-hash");
+    let mut chance = SplitMix64(2);
     let mut counts = [0_u32; 8];
     for key_hash in 0..80_000 {
         let values = [0, 1].map(|number| ValueFacts {
@@ -91,7 +93,8 @@ fn a_key_keeps_its_queue_and_keys_are_spread() {
 
 #[test]
 fn a_larger_value_never_goes_to_an_earlier_queue() {
-    let (policy, mut chance) = (policy("size-class"), SplitMix64(3));
+    let policy = policy("size-class");
+    let mut chance = SplitMix64(3);
     let mut values: Vec<ValueFacts> = (0..10_000)
         .map(|number| random_value(&mut chance, number))
         .collect();

@@ -1,106 +1,144 @@
-//! Laws of the registries themselves.
+//! Laws of the registries, over every family of [`FAMILIES`].
 
-use aura_policies::entry::Family;
+use std::collections::BTreeSet;
+
 use aura_policies::{
-    PolicyError, PolicySpec, admission, agent, bound, cache, filter, gc, index, layout, picker,
-    placement, separation, tuner, warming,
+    AnyFamily, Defaults, FAMILIES, ParamDoc, PolicyError, PolicyInfo, PolicySpec, cache, defaults,
 };
 use serde_json::json;
 
-fn check_family<B>(family: &Family<B>, build: impl Fn(&PolicySpec) -> Result<(), PolicyError>) {
-    let names: Vec<&str> = family.entries.iter().map(|entry| entry.name).collect();
-    assert!(
-        names.is_sorted_by(|a, b| a < b),
-        "{}: {names:?} are unique and sorted",
-        family.name
-    );
-    assert!(
-        names.contains(&family.default),
-        "{}: {} is registered",
-        family.name,
-        family.default
-    );
-    assert!(!family.question.is_empty(), "{}", family.name);
-
-    let unknown =
-        build(&PolicySpec::named("no such policy")).expect_err("an unknown policy is refused");
-    let expected = format!(
-        "unknown {} policy `no such policy`; known: {}",
-        family.name,
-        names.join(", ")
-    );
-    assert_eq!(unknown.to_string(), expected);
-
-    for entry in family.entries {
-        let name = entry.name;
-        let spec = PolicySpec::named(name);
-        assert_eq!(build(&spec), Ok(()), "{name} builds with its defaults");
-        assert!(!entry.about.is_empty(), "{name}");
-
-        let params = (entry.params)();
-        let known: Vec<String> = params.iter().map(|param| param.name.clone()).collect();
-        let error = build(&spec.clone().with("no_such_parameter", 1))
-            .expect_err("an unknown parameter is refused");
-        let expected = PolicyError::UnknownParameter {
-            family: family.name,
-            policy: name,
-            parameter: "no_such_parameter".to_owned(),
-            known: known.clone(),
-        };
-        assert_eq!(error, expected);
-        assert!(
-            known.iter().all(|known| error.to_string().contains(known)),
-            "{error}"
-        );
-
-        for param in params {
-            let what = format!("{} of {name}", param.name);
-            assert!(!param.about.is_empty(), "{what} is documented");
-            assert!(
-                !param.default.is_null() && !param.kind.is_empty(),
-                "{what}: {param:?}"
-            );
+#[test]
+fn names_are_unique_and_sorted_and_one_is_the_default() {
+    for family in FAMILIES {
+        let info = family.info();
+        let names: Vec<&str> = info.policies.iter().map(|policy| policy.name).collect();
+        assert!(names.is_sorted_by(|a, b| a < b), "{}: {names:?}", info.name);
+        let default = family.default_spec();
+        for policy in &info.policies {
             assert_eq!(
-                build(&spec.clone().with(&param.name, param.default.clone())),
-                Ok(()),
-                "{what}"
+                policy.default,
+                policy.name == default.policy,
+                "{}",
+                policy.name
             );
-            let error = build(&spec.clone().with(&param.name, json!({ "wrong": true })));
+        }
+        assert!(
+            names.contains(&&*default.policy),
+            "{}: {default}",
+            info.name
+        );
+        assert_eq!(info.name, family.name());
+        assert!(!info.question.is_empty(), "{}", info.name);
+    }
+}
+
+#[test]
+fn an_unknown_policy_is_refused_with_the_known_names() {
+    for family in FAMILIES {
+        let info = family.info();
+        let names: Vec<&str> = info.policies.iter().map(|policy| policy.name).collect();
+        let unknown = PolicySpec::named("no such policy");
+        let error = family.check(&unknown).expect_err("there is no such policy");
+        let expected = format!(
+            "unknown {} policy `no such policy`; known: {}",
+            info.name,
+            names.join(", ")
+        );
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(family.complete(&unknown), Err(error));
+    }
+}
+
+#[test]
+fn every_policy_builds_with_its_defaults_and_knows_its_parameters() {
+    for family in FAMILIES {
+        for policy in family.info().policies {
+            let name = policy.name;
+            let spec = PolicySpec::named(name);
+            assert_eq!(family.check(&spec), Ok(()), "{name}");
+            assert!(!policy.about.is_empty(), "{name}");
+
+            let known: Vec<String> = policy.params.iter().map(|p| p.name.clone()).collect();
+            assert!(known.is_sorted_by(|a, b| a < b), "{name}: {known:?}");
+            let unknown = spec.with("no_such_parameter", 1);
+            let error = family
+                .check(&unknown)
+                .expect_err("there is no such parameter");
             assert!(
-                matches!(error, Err(PolicyError::BadParameter { .. })),
-                "{what}: {error:?}"
+                known.iter().all(|known| error.to_string().contains(known)),
+                "{error}"
             );
+            let expected = PolicyError::UnknownParameter {
+                family: family.name(),
+                policy: name,
+                parameter: "no_such_parameter".to_owned(),
+                known,
+            };
+            assert_eq!(error, expected);
+            assert_eq!(family.complete(&unknown), Err(expected));
         }
     }
 }
 
 #[test]
-fn every_registry_is_in_order() {
-    check_family(&cache::FAMILY, |spec| {
-        cache::build(spec, 1 << 20, 0).map(drop)
-    });
-    check_family(&admission::FAMILY, |spec| {
-        admission::build(spec, 1 << 20, 0).map(drop)
-    });
-    check_family(&bound::FAMILY, |spec| bound::build(spec).map(drop));
-    check_family(&warming::FAMILY, |spec| warming::build(spec).map(drop));
-    check_family(&layout::FAMILY, |spec| layout::build(spec).map(drop));
-    check_family(&picker::FAMILY, |spec| picker::build(spec).map(drop));
-    check_family(&agent::FAMILY, |spec| agent::build(spec, 0).map(drop));
-    check_family(&index::FAMILY, |spec| index::build(spec).map(drop));
-    check_family(&tuner::FAMILY, |spec| tuner::build(spec).map(drop));
-    check_family(&filter::FAMILY, |spec| filter::build(spec).map(drop));
-    check_family(&separation::FAMILY, |spec| {
-        separation::build(spec).map(drop)
-    });
-    check_family(&placement::FAMILY, |spec| placement::build(spec).map(drop));
-    check_family(&gc::FAMILY, |spec| gc::build(spec).map(drop));
+fn every_parameter_is_documented_and_checked() {
+    for family in FAMILIES {
+        for policy in family.info().policies {
+            for param in &policy.params {
+                check_parameter(*family, &policy, param);
+            }
+        }
+    }
+}
+
+fn check_parameter(family: &dyn AnyFamily, policy: &PolicyInfo, param: &ParamDoc) {
+    let what = format!("{} of {}", param.name, policy.name);
+    assert!(!param.about.is_empty(), "{what} is documented");
+    assert!(!param.default.is_null(), "{what}: {param:?}");
+    assert!(!param.kind.is_empty(), "{what}: {param:?}");
+
+    let spec = PolicySpec::named(policy.name);
+    let same = spec.clone().with(&param.name, param.default.clone());
+    assert_eq!(family.check(&same), Ok(()), "{what}");
+    let wrong = spec.with(&param.name, json!({ "wrong": true }));
+    match family.check(&wrong) {
+        Err(PolicyError::BadParameter {
+            policy: named,
+            parameter,
+            ..
+        }) => {
+            assert_eq!(named, policy.name);
+            assert_eq!(
+                parameter, param.name,
+                "the error says which parameter is wrong"
+            );
+        }
+        other => panic!("{what}: {other:?}"),
+    }
 }
 
 #[test]
-fn the_listing_names_each_family_and_one_default_in_it() {
-    let families = aura_policies::families();
-    let names: Vec<&str> = families.iter().map(|family| family.name).collect();
+fn a_complete_spec_sets_every_parameter_and_keeps_those_that_were_set() {
+    for family in FAMILIES {
+        for policy in family.info().policies {
+            let spec = PolicySpec::named(policy.name);
+            let complete = family.complete(&spec).expect("a known policy");
+            assert_eq!(complete.params.len(), policy.params.len(), "{complete}");
+            for param in &policy.params {
+                assert_eq!(complete.params[&param.name], param.default, "{complete}");
+            }
+            assert_eq!(family.check(&complete), Ok(()), "{complete}");
+            assert_eq!(family.complete(&complete), Ok(complete));
+        }
+    }
+    let spec = PolicySpec::named("2q").with("recent", 0.5);
+    let complete = AnyFamily::complete(&cache::FAMILY, &spec).expect("a known policy");
+    assert_eq!(complete.params["recent"], 0.5);
+}
+
+#[test]
+fn the_table_holds_each_family_once() {
+    let names: Vec<&str> = FAMILIES.iter().map(|family| family.name()).collect();
     let expected = [
         "cache",
         "admission",
@@ -117,18 +155,51 @@ fn the_listing_names_each_family_and_one_default_in_it() {
         "gc",
     ];
     assert_eq!(names, expected);
-    for family in families {
-        assert_eq!(
-            family
-                .policies
-                .iter()
-                .filter(|policy| policy.default)
-                .count(),
-            1,
-            "{}",
-            family.name
-        );
+    let listed: Vec<&str> = aura_policies::families()
+        .iter()
+        .map(|family| family.name)
+        .collect();
+    assert_eq!(listed, expected);
+}
+
+/// An engine uses every family but the bounds, which need the whole trace at once.
+#[test]
+fn the_engines_defaults_are_those_of_the_families() {
+    let Defaults {
+        eviction,
+        admission,
+        warming,
+        layout,
+        picker,
+        agent,
+        index,
+        tuner,
+        filter,
+        separation,
+        placement,
+        gc,
+    } = defaults();
+    let of_engine = [
+        ("cache", eviction),
+        ("admission", admission),
+        ("warming", warming),
+        ("layout", layout),
+        ("picker", picker),
+        ("agent", agent),
+        ("index", index),
+        ("tuner", tuner),
+        ("filter", filter),
+        ("separation", separation),
+        ("placement", placement),
+        ("gc", gc),
+    ];
+    let mut unused: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name()).collect();
+    for (name, spec) in of_engine {
+        let family = FAMILIES.iter().find(|family| family.name() == name);
+        assert_eq!(family.expect("a family").default_spec(), spec);
+        unused.remove(name);
     }
+    assert_eq!(unused, BTreeSet::from(["bound"]));
 }
 
 #[test]

@@ -25,12 +25,10 @@ fn observed(random: &mut SplitMix64) -> Observed {
     }
 }
 
-/// Every tuner with what it may choose beside the configured index, and some that are set neutral.
+/// Every tuner, some of them set so that nothing favours another index, and whether it may leave
+/// the configured one.
 fn specs() -> Vec<(PolicySpec, bool)> {
-    let registered = FAMILY
-        .entries
-        .iter()
-        .map(|entry| PolicySpec::named(entry.name));
+    let registered = FAMILY.names().into_iter().map(PolicySpec::named);
     let prices = [
         "comparison_nanos",
         "model_nanos",
@@ -56,7 +54,7 @@ fn specs() -> Vec<(PolicySpec, bool)> {
 }
 
 #[test]
-fn a_choice_can_be_built_depends_on_the_facts_alone_and_is_the_settings_where_all_is_neutral() {
+fn a_choice_can_be_built_depends_on_the_facts_alone_and_is_the_configured_one_if_all_is_neutral() {
     let mut random = SplitMix64(23);
     for _ in 0..200 {
         let configured = PolicySpec::named("greedy-plr").with("epsilon", 1 + random.below(100));
@@ -96,7 +94,7 @@ fn a_choice_can_be_built_depends_on_the_facts_alone_and_is_the_settings_where_al
 }
 
 #[test]
-fn one_that_says_it_is_idle_never_leaves_the_settings() {
+fn an_idle_tuner_always_chooses_the_configured_index() {
     let configured = PolicySpec::named("greedy-plr");
     let mut random = SplitMix64(29);
     for (spec, _) in specs() {

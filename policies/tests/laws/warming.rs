@@ -1,4 +1,5 @@
-//! Laws of the warming policies: decisions are functions of the facts, and facts that were not asked for play no part.
+//! Laws of the warming policies: decisions are functions of the facts, and facts that were not
+//! requested play no part.
 
 use aura_policies::warming::{Asks, FAMILY, OutputBlock, Warming, build};
 use aura_policies::{PolicyError, PolicySpec};
@@ -37,7 +38,7 @@ fn random_block(chance: &mut SplitMix64) -> OutputBlock {
     }
 }
 
-/// What a policy sees that asked for less than everything.
+/// What a policy sees that asked for fewer facts.
 fn cut_down(block: OutputBlock, asks: Asks) -> OutputBlock {
     let OutputBlock {
         level,
@@ -63,40 +64,33 @@ fn policy(spec: &PolicySpec) -> Box<dyn Warming> {
 
 #[test]
 fn decisions_are_repeated_and_rest_on_what_was_asked_for() {
-    for entry in FAMILY.entries {
-        let (one, other) = (
-            policy(&PolicySpec::named(entry.name)),
-            policy(&PolicySpec::named(entry.name)),
-        );
+    for name in FAMILY.names() {
+        let one = policy(&PolicySpec::named(name));
+        let other = policy(&PolicySpec::named(name));
         let mut chance = SplitMix64(3);
         let mut warmed = 0;
         for step in 0..10_000 {
             let block = random_block(&mut chance);
             let warms = one.warms(&block);
             warmed += u64::from(warms);
-            assert_eq!(
-                warms,
-                other.warms(&block),
-                "{}, seed 3, step {step}",
-                entry.name
-            );
+            assert_eq!(warms, other.warms(&block), "{}, seed 3, step {step}", name);
             assert_eq!(
                 warms,
                 one.warms(&cut_down(block, one.asks())),
                 "{}, seed 3, step {step}",
-                entry.name
+                name
             );
         }
         assert_eq!(
             warmed > 0,
             one.asks() != Asks::Nothing,
-            "{}: only who asks warms, and who asks does",
-            entry.name
+            "{}: a policy warms if and only if it asks",
+            name
         );
         assert!(
             one.drops_dead() || warmed == 0,
-            "{}: who fills the cache does not leave the dead in it",
-            entry.name
+            "{}: a policy that fills the cache drops dead blocks",
+            name
         );
     }
 }
@@ -123,7 +117,10 @@ fn each_warms_what_its_name_says() {
         "{half:?}"
     );
     let whole = warmed(&hot.clone().with("share", 1.0).with("hits", 0));
-    assert!(whole.iter().all(|block| block.resident_bytes == block.overlapped_bytes && block.resident_bytes > 0));
+    for block in whole {
+        assert!(block.resident_bytes > 0);
+        assert_eq!(block.resident_bytes, block.overlapped_bytes);
+    }
     assert!(warmed(&hot.clone().with("share", 0.1)).len() > half.len());
     assert_eq!(warmed(&hot.clone().with("dry_run", true)), []);
     for share in [0.0, 1.5] {

@@ -1,17 +1,17 @@
-//! YCSB's zipfian generator: Gray's approximation of Zipf's law over a number of items that may grow.
+//! YCSB's zipfian generator: Gray's approximation of Zipf's law, over a number of items that may
+//! grow.
 //!
-//! Source: Gray et al., "Quickly Generating Billion-Record Synthetic Databases", SIGMOD 1994, as in YCSB
-//! `ZipfianGenerator`. It is not exact: at 1,000 items the third comes 17 % too often. Use
-//! [`TrueZipf`](super::TrueZipf) where the law itself matters.
-//!
-//! Cost: a logarithm and an exponential a draw; a power when the number of items has grown, by whatever.
+//! Source: Gray et al., "Quickly Generating Billion-Record Synthetic Databases", SIGMOD 1994, as in
+//! YCSB `ZipfianGenerator`. It is not exact: of 1,000 items the third comes 17 % too often. Use
+//! [`TrueZipf`](super::TrueZipf) if the law itself matters.
+//! Cost: a logarithm and an exponential a draw; a power when the number of items has grown.
 
 use crate::seed::Generator;
 
-/// The skew that YCSB hard-wires.
+/// The skew that is fixed in YCSB.
 pub(crate) const YCSB_THETA: f64 = 0.99;
 
-/// Draws of 0 (the likeliest), 1, 2, ... below the number of items.
+/// Draws 0 (the likeliest), 1, 2, ... below the number of items.
 #[derive(Clone, Debug)]
 pub struct GrayZipfian {
     items: u64,
@@ -24,12 +24,13 @@ pub struct GrayZipfian {
 }
 
 impl GrayZipfian {
-    /// Over `items`, with exponent `theta`, which must not be 1.
+    /// Draws from `items`, with exponent `theta`, which must not be 1.
     pub fn new(items: u64, theta: f64) -> Self {
         Self::with_zeta(items, theta, Zeta::new(theta).at(items))
     }
 
-    /// The same with zeta(`items`) given rather than computed; YCSB does that for its 10^10 items.
+    /// Draws from `items` with a given zeta(`items`), which is not computed. YCSB does this for its
+    /// 10^10 items.
     pub fn with_zeta(items: u64, theta: f64, zeta_items: f64) -> Self {
         let mut zipfian = Self {
             items,
@@ -38,14 +39,14 @@ impl GrayZipfian {
             zeta_two: 1.0 + libm::pow(0.5, theta),
             alpha: 1.0 / (1.0 - theta),
             eta: 0.0,
-            // YCSB keeps this for the first number of items, also after growth.
+            // YCSB keeps the value for the first number of items, even after growth.
             eta_numerator: 1.0 - libm::pow(2.0 / items as f64, 1.0 - theta),
         };
         zipfian.eta = zipfian.eta_numerator / (1.0 - zipfian.zeta_two / zeta_items);
         zipfian
     }
 
-    /// One of the items; 0 when there are none.
+    /// Draws an item; 0 if there are no items.
     pub fn draw(&mut self, generator: &mut Generator) -> u64 {
         let u = generator.unit();
         let at = u * self.zeta_items;
@@ -54,14 +55,15 @@ impl GrayZipfian {
         } else if at < self.zeta_two {
             1
         } else {
-            // The base is positive: logarithm and exponential do for half of what a power costs.
+            // The base is positive, so a logarithm and an exponential do, for half the cost of a
+            // power.
             let power = libm::exp(self.alpha * libm::log(self.eta * u - self.eta + 1.0));
             (self.items as f64 * power) as u64
         };
         item.min(self.items.saturating_sub(1))
     }
 
-    /// One of `items`; a smaller number than before is ignored, as in YCSB.
+    /// Draws one of `items`. A smaller number than before is ignored, as in YCSB.
     pub fn draw_growing(&mut self, generator: &mut Generator, items: u64) -> u64 {
         if items > self.items {
             self.items = items;
@@ -72,16 +74,17 @@ impl GrayZipfian {
     }
 }
 
-/// zeta(n) = sum of i^-theta for i in 1..=n, in constant time: the first terms summed, the rest by the
-/// Euler-Maclaurin formula. The error is below 1e-13, less than that of a summation.
+/// zeta(n), the sum of i^-theta for i in 1..=n, in constant time: the first terms are summed, the
+/// rest comes from the Euler-Maclaurin formula. The error is below 1e-13, less than that of a
+/// summation.
 #[derive(Clone, Debug)]
 struct Zeta {
     theta: f64,
-    /// What does not depend on n.
+    /// The part that does not depend on n.
     constant: f64,
 }
 
-/// Terms summed one by one: enough for the fourth correction to be the last that shows.
+/// Terms that are summed: enough for the fourth correction to be the last that matters.
 const ZETA_SUMMED: u64 = 32;
 
 impl Zeta {
@@ -106,9 +109,10 @@ impl Zeta {
         (1..=n).map(|i| libm::pow(i as f64, -self.theta)).sum()
     }
 
-    /// Integral, half of the last term, and the corrections with Bernoulli numbers, all at n.
+    /// The integral, half of the last term, and the corrections with Bernoulli numbers, all at n.
     fn smooth(&self, n: u64) -> f64 {
-        let (n, t) = (n as f64, self.theta);
+        let n = n as f64;
+        let t = self.theta;
         let term = libm::pow(n, -t);
         let square = n * n;
         let first = -t / 12.0 / n;
@@ -165,7 +169,7 @@ mod tests {
         ] {
             assert!(
                 (ours / theirs - 1.0).abs() < 1e-12,
-                "{ours} instead of {theirs}"
+                "{ours}, YCSB has {theirs}"
             );
         }
     }

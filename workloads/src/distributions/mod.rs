@@ -1,35 +1,47 @@
-//! Which key number next?
+//! Key distributions: which key number is next?
 //!
-//! A [`KeyChooser`] answers for one client and one phase. Two of its kinds bear the name of Zipf and
-//! differ much: `ycsb-zipfian` is what YCSB does (at 1,000 keys the hottest gets 3.9 % of the
+//! A [`KeyChooser`] answers for one client and one phase. Two of its kinds are named after Zipf and
+//! differ much: `ycsb-zipfian` is what YCSB does (of 1,000 keys the hottest gets 3.9 % of the
 //! requests), `zipfian` is Zipf's law over the keys (12.9 %).
 //!
-//! No answer names a key whose insert is not yet acknowledged.
+//! A chooser never returns a key whose insert is not yet acknowledged.
 
+mod config;
 mod gray;
 mod permutation;
 mod zipf;
 
+pub use config::{Distribution, Drift};
 pub use gray::GrayZipfian;
 pub use permutation::Permutation;
 pub use zipf::TrueZipf;
 
 pub(crate) use gray::YCSB_THETA;
 
-use crate::config::{Distribution, Drift};
 use crate::keys::fnv_hash;
-use crate::phase::Phase;
 use crate::seed::{Generator, Seed};
 
-/// YCSB draws its scrambled zipfian from 0..=10^10 whatever the number of keys, and ships this zeta.
+/// YCSB draws its scrambled zipfian from 0..=10^10 whatever the number of keys, and ships this
+/// zeta.
 const SCRAMBLED_ITEMS: u64 = 10_000_000_001;
 const SCRAMBLED_ZETA: f64 = 26.469_028_201_783_02;
 
-/// A draw above the acknowledged keys is redrawn, as in YCSB, but not for ever: a workload that will
-/// multiply its few records by a million would spin. Past this many, the draw is folded instead.
+/// A draw above the acknowledged keys is repeated, as in YCSB, but not for ever: a workload that
+/// will multiply its few records by a million would spin. After this many tries the draw is folded.
 const REDRAWS_MAX: u32 = 4096;
 
 /// Chooses key numbers for one client of a phase.
+///
+/// ```
+/// use aura_workloads::{Distribution, KeyChooser, KeyNumbers, Seed};
+///
+/// let keys = KeyNumbers { records: 1000, key_range: 1000, clients: 1 };
+/// let law = Distribution::Zipfian { theta: 0.99, permute: false, scatter: 0 };
+/// let mut chooser = KeyChooser::new(law, keys, 0, Seed(7));
+/// let mut generator = Seed(7).child("key").generator();
+/// let hottest = (0..10_000).filter(|_| chooser.draw(&mut generator, 1000) == 0).count();
+/// assert!((1_200..1_400).contains(&hottest), "12.9 %");
+/// ```
 #[derive(Clone, Debug)]
 pub struct KeyChooser {
     kind: Kind,
@@ -62,12 +74,23 @@ enum Kind {
     },
 }
 
+/// The key numbers of a phase, and the clients that share them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyNumbers {
+    /// Records loaded before the phases (at least 1).
+    pub records: u64,
+    /// Key numbers that the zipfian distributions draw from (at least `records`).
+    pub key_range: u64,
+    /// Clients of the phase (at least 1).
+    pub clients: u32,
+}
+
 impl KeyChooser {
-    /// The chooser of `client` in `phase`. Only the permutation of `zipfian` depends on `root`: the
-    /// hot keys are the same for all clients, and for all phases of one `scatter`.
-    pub fn new(phase: &Phase, client: u32, root: Seed) -> Self {
-        let records = phase.records;
-        let kind = match phase.distribution {
+    /// Chooses the keys of `client`. Only the permutation of `zipfian` depends on `root`: the hot
+    /// keys are the same for all clients, and for all phases with the same `scatter`.
+    pub fn new(distribution: Distribution, keys: KeyNumbers, client: u32, root: Seed) -> Self {
+        let records = keys.records;
+        let kind = match distribution {
             Distribution::Uniform {} => Kind::Uniform { records },
             Distribution::Zipfian {
                 theta,
@@ -79,14 +102,15 @@ impl KeyChooser {
                     (seed, scatter) => seed.numbered(scatter),
                 };
                 Kind::Zipfian {
-                    zipf: TrueZipf::new(phase.key_range, theta),
-                    permutation: permute.then(|| Permutation::new(phase.key_range, seed)),
+                    zipf: TrueZipf::new(keys.key_range, theta),
+                    permutation: permute.then(|| Permutation::new(keys.key_range, seed)),
                 }
             }
             Distribution::YcsbZipfian {} => Kind::YcsbZipfian {
                 zipfian: GrayZipfian::with_zeta(SCRAMBLED_ITEMS, YCSB_THETA, SCRAMBLED_ZETA),
-                // YCSB's bounds are both inclusive: with no inserts the last number is always redrawn.
-                range: phase.key_range + 1,
+                // YCSB's bounds are both inclusive: without inserts the last number is always drawn
+                // again.
+                range: keys.key_range + 1,
             },
             Distribution::Latest {} => Kind::Latest {
                 zipfian: GrayZipfian::new(records - 1, YCSB_THETA),
@@ -97,7 +121,7 @@ impl KeyChooser {
                 drift,
             } => {
                 let hot = hot_records(records, data_fraction);
-                let clients = u64::from(phase.clients);
+                let clients = u64::from(keys.clients);
                 Kind::Hotspot(Hotspot {
                     records,
                     hot,
@@ -116,14 +140,14 @@ impl KeyChooser {
             }
             Distribution::Sequential {} => Kind::Sequential {
                 position: u64::from(client) % records,
-                step: u64::from(phase.clients) % records,
+                step: u64::from(keys.clients) % records,
                 records,
             },
         };
         Self { kind }
     }
 
-    /// The next key number, below `end`, the end of the acknowledged keys.
+    /// Draws a key number below `end`, the end of the acknowledged keys.
     pub fn draw(&mut self, generator: &mut Generator, end: u64) -> u64 {
         match &mut self.kind {
             Kind::Uniform { records } => generator.below(*records),
@@ -142,7 +166,8 @@ impl KeyChooser {
             }
             Kind::Hotspot(hotspot) => hotspot.draw(generator),
             Kind::Exponential { mean } => redrawn(end, || {
-                // 1 - u lies in (0, 1]: its logarithm is finite. Below zero wraps to above `end`.
+                // 1 - u lies in (0, 1], so its logarithm is finite. A number below zero wraps to
+                // one above `end`.
                 let back = (-libm::log(1.0 - generator.unit()) * *mean) as u64;
                 (end - 1).wrapping_sub(back.min(end))
             }),
@@ -197,7 +222,7 @@ impl Hotspot {
         let Some(drift) = self.drift else {
             return chosen;
         };
-        // The clients keep about the same pace, so one's own count tells how far all of them are.
+        // Clients progress at about the same pace, so one client's count stands for all.
         let moves = self.drawn * self.clients / drift.every_operations;
         self.drawn += 1;
         let shift = (drift.fraction * self.records as f64) as u64;

@@ -1,10 +1,9 @@
 //! A seeded permutation of 0..n that needs no table.
 //!
-//! Rounds of steps that can each be undone (multiply by an odd number, add, xor with the own upper
-//! half) permute the numbers of b bits, where 2^b is the next power of two; a number that falls
-//! outside 0..n walks on along its cycle until it is inside (Black and Rogaway, "Ciphers with Arbitrary
-//! Finite Domains", 2002), which keeps it a permutation.
-//!
+//! Rounds of reversible steps (multiply by an odd number, add, xor with the own upper half) permute
+//! the numbers of b bits, where 2^b is the next power of two. A number that falls outside 0..n goes
+//! on along its cycle until it is inside, which keeps it a permutation (Black and Rogaway, "Ciphers
+//! with Arbitrary Finite Domains", 2002).
 //! Cost: under two walks of three rounds on average.
 
 use crate::seed::Seed;
@@ -27,7 +26,7 @@ struct Round {
 }
 
 impl Permutation {
-    /// The permutation of `0..n` that `seed` names.
+    /// The permutation of `0..n` of this seed.
     pub fn new(n: u64, seed: Seed) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
         let mut generator = seed.generator();
@@ -44,7 +43,7 @@ impl Permutation {
         }
     }
 
-    /// Where `number` goes. Numbers outside `0..n` stay where they are.
+    /// The image of `number`. Numbers outside `0..n` are their own image.
     pub fn apply(&self, number: u64) -> u64 {
         if number >= self.n {
             return number;
@@ -90,7 +89,8 @@ mod tests {
     #[test]
     fn spreads_the_first_numbers_and_depends_on_the_seed() {
         const N: u64 = 1_000_000;
-        let (one, two) = (Permutation::new(N, Seed(1)), Permutation::new(N, Seed(2)));
+        let one = Permutation::new(N, Seed(1));
+        let two = Permutation::new(N, Seed(2));
         let mut tenths = [0_u32; 10];
         for number in 0..1000 {
             tenths[(one.apply(number) * 10 / N) as usize] += 1;

@@ -1,14 +1,23 @@
-//! Zipf's law itself: rank k of n is drawn with a probability proportional to k^-theta.
+//! Zipf's law: rank k of n is drawn with a probability proportional to k^-theta.
 //!
 //! Source: Hörmann and Derflinger, "Rejection-inversion to generate variates from monotone discrete
 //! distributions", ACM TOMACS 6(3), 1996. The area under the continuous curve is inverted, and the
-//! little that rounding to an integer gets wrong is rejected: exact for every theta above 0, 1 included.
-//!
-//! State: six numbers, whatever n. Cost: O(1); under 1.1 tries a draw on average.
+//! small error of rounding to an integer is rejected. It is exact for every theta above 0, 1
+//! included.
+//! State: six numbers, whatever n.
+//! Cost: O(1); under 1.1 tries a draw on average.
 
 use crate::seed::Generator;
 
-/// Draws ranks 0 (the hottest) to n - 1.
+/// Draws ranks 0 (the hottest) to n - 1, by Zipf's law.
+///
+/// ```
+/// use aura_workloads::{Seed, TrueZipf};
+///
+/// let zipf = TrueZipf::new(1_000_000, 0.99);
+/// let mut generator = Seed(7).generator();
+/// assert!(zipf.draw(&mut generator) < 1_000_000);
+/// ```
 #[derive(Clone, Debug)]
 pub struct TrueZipf {
     n: f64,
@@ -16,12 +25,12 @@ pub struct TrueZipf {
     /// The area up to half a unit beyond the last rank, and down to the edge of the first.
     area_last: f64,
     area_first: f64,
-    /// Within this distance above the drawn abscissa a rank is accepted unseen.
+    /// A rank within this distance above the drawn abscissa is accepted without a test.
     squeeze: f64,
 }
 
 impl TrueZipf {
-    /// Over `n` ranks, at least one is assumed, with exponent `theta` above 0.
+    /// Draws from `n` ranks, at least one, with exponent `theta` above 0.
     pub fn new(n: u64, theta: f64) -> Self {
         let mut zipf = Self {
             n: n.max(1) as f64,
@@ -36,7 +45,7 @@ impl TrueZipf {
         zipf
     }
 
-    /// One rank.
+    /// Draws a rank.
     pub fn draw(&self, generator: &mut Generator) -> u64 {
         loop {
             let area = self.area_last + generator.unit() * (self.area_first - self.area_last);
@@ -52,7 +61,7 @@ impl TrueZipf {
         libm::exp(-self.theta * libm::log(x))
     }
 
-    /// The integral of t^-theta from 1 to x; written so that theta = 1 is no exception.
+    /// The integral of t^-theta from 1 to x, written so that theta = 1 needs no exception.
     fn area(&self, x: f64) -> f64 {
         let log = libm::log(x);
         expm1_ratio((1.0 - self.theta) * log) * log
@@ -65,7 +74,7 @@ impl TrueZipf {
     }
 }
 
-/// (e^x - 1) / x, with its limit at 0.
+/// (e^x - 1) / x, and its limit at 0.
 fn expm1_ratio(x: f64) -> f64 {
     if x.abs() > 1e-8 {
         libm::expm1(x) / x
@@ -74,7 +83,7 @@ fn expm1_ratio(x: f64) -> f64 {
     }
 }
 
-/// ln(1 + x) / x, with its limit at 0.
+/// ln(1 + x) / x, and its limit at 0.
 fn log1p_ratio(x: f64) -> f64 {
     if x.abs() > 1e-8 {
         libm::log1p(x) / x
@@ -88,7 +97,7 @@ mod tests {
     use super::*;
     use crate::seed::Seed;
 
-    /// Chi-square of each theta's draws against the law, computed by summation.
+    /// Chi-square of the draws for each theta against the law, computed by summation.
     #[test]
     fn follows_the_law() {
         const N: usize = 100;

@@ -1,16 +1,17 @@
-//! Key files, as streams of bytes.
+//! Files of keys, read as streams of bytes.
 //!
 //! ```text
 //! u64        key u64 | key u64 | ...                              (all numbers little-endian)
 //! u64d       smallest key u64 | difference u64 | difference u64 | ...
-//! sosd-u64   count u64 | key u64 | key u64 | ...                  (SOSD's data sets named *_uint64)
-//! sosd-u32   count u64 | key u32 | key u32 | ...                  (SOSD's data sets named *_uint32)
+//! sosd-u64   count u64 | key u64 | key u64 | ...           (SOSD's data sets named *_uint64)
+//! sosd-u32   count u64 | key u32 | key u32 | ...           (SOSD's data sets named *_uint32)
 //! lines      one key a line, any bytes
 //! numbers    one decimal number a line
 //! ```
 //!
-//! Nothing is trusted: a count is checked against what follows before memory is taken for it, a sum that leaves 64 bits,
-//! a torn key and an endless line are errors that say where.
+//! Nothing in a file is trusted. A count is checked against what follows before memory is allocated
+//! for it. A sum over 64 bits, an incomplete key and an endless line are errors that name the
+//! place.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -20,11 +21,21 @@ use super::{KEYS_MAX, KeySet, StringKeys};
 const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// How keys are written in a file.
+///
+/// ```
+/// use aura_workloads::keyset::{KeyFormat, Keys};
+///
+/// let set = KeyFormat::Numbers.read(&b"30\n10\n20\n10\n"[..], None)?;
+/// assert_eq!(set.keys, Keys::Numbers(vec![10, 20, 30]));
+/// assert_eq!(set.duplicates, 1);
+/// assert!(!set.sorted);
+/// # Ok::<(), aura_workloads::keyset::KeySetError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFormat {
     /// 64-bit little-endian numbers.
     U64,
-    /// The first number, then the difference of each to the one before.
+    /// The first number, then the difference of each number to the one before.
     U64Delta,
     /// SOSD's: a 64-bit count, then 64-bit numbers.
     SosdU64,
@@ -36,52 +47,48 @@ pub enum KeyFormat {
     Numbers,
 }
 
-/// What is wrong with a key file.
+/// Why a file of keys cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySetError {
-    /// It could not be read, or not be decompressed.
+    /// It cannot be read or decompressed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It ends within a number.
-    #[error(
-        "it ends within a number: {bytes} of its {wanted} bytes are there, after {keys} whole keys"
-    )]
+    #[error("it ends within a number, with {bytes} of its {wanted} bytes, after {keys} whole keys")]
     Torn {
-        /// Whole keys before.
+        /// Whole keys before it.
         keys: u64,
         /// Bytes after them.
         bytes: usize,
-        /// The size of a number.
+        /// Bytes of a number.
         wanted: usize,
     },
-    /// The header does not fit what follows.
+    /// The header does not match what follows.
     #[error("its header promises {promised} keys, and {found} follow")]
     Count {
         /// The header's number.
         promised: u64,
-        /// What is there, as far as was read.
+        /// The number found, as far as the file was read.
         found: String,
     },
-    /// Differences add up to more than 64 bits hold.
-    #[error("the differences up to key {0} (counted from 0) add up to more than 64 bits hold")]
+    /// Differences add up to more than 64 bits.
+    #[error("the differences up to key {0} (counted from 0) add up to more than 64 bits")]
     Overflow(u64),
-    /// A line holds no number.
-    #[error("line {line} is no number from 0 to 2^64 - 1: `{text}`")]
+    /// A line does not hold a number.
+    #[error("line {line} is not a number from 0 to 2^64 - 1: `{text}`")]
     NotANumber {
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: u64,
         /// Its beginning.
         text: String,
     },
-    /// A line does not end.
-    #[error(
-        "line {0} is longer than {LINE_BYTES_MAX} bytes: this is no text file with one key a line"
-    )]
+    /// A line is too long.
+    #[error("line {0} is over {LINE_BYTES_MAX} bytes: this is not a text file with one key a line")]
     LongLine(u64),
-    /// More keys than ranks.
+    /// It holds more keys than there are ranks.
     #[error("it holds more than {KEYS_MAX} keys, the most that an index can number")]
     TooMany,
-    /// No key.
+    /// It holds no key.
     #[error("it holds no key")]
     Empty,
 }
@@ -111,12 +118,12 @@ impl KeyFormat {
         }
     }
 
-    /// The format of a name.
+    /// The format with this name.
     pub fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// The format that a file's name, without the ending of its compression, speaks for.
+    /// The format that a file's name suggests, without the ending of its compression.
     pub fn of_file_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
@@ -130,10 +137,10 @@ impl KeyFormat {
         }
     }
 
-    /// Reads keys, the first `limit` of the file at most.
+    /// Reads keys, at most the first `limit` of the file.
     ///
     /// # Errors
-    /// See [`KeySetError`].
+    /// [`KeySetError`].
     pub fn read(self, source: impl Read, limit: Option<u64>) -> Result<KeySet> {
         let source = BufReader::with_capacity(1 << 16, source);
         let set = match self {
@@ -154,7 +161,7 @@ impl KeyFormat {
     }
 }
 
-/// The next `W` bytes; None at the end. `keys` is for the error.
+/// The next `W` bytes; `None` at the end. `keys` is for the error.
 fn word<const W: usize>(source: &mut impl Read, keys: u64) -> Result<Option<[u8; W]>> {
     let mut bytes = [0; W];
     let mut filled = 0;
@@ -244,7 +251,8 @@ fn sosd<const W: usize>(
     }
 }
 
-/// Calls `take` with each line that is not empty, and its number from 1, until it wants no more.
+/// Calls `take` with each line that is not empty and its number, counted from 1, until `take`
+/// returns false.
 fn lines(mut source: impl BufRead, mut take: impl FnMut(u64, &[u8]) -> Result<bool>) -> Result<()> {
     let mut line = Vec::new();
     for number in 1.. {

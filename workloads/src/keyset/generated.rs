@@ -1,8 +1,10 @@
-//! Key sets that need no file: arithmetic on the outputs of SplitMix64 (Steele, Lea and Flood, "Fast Splittable
-//! Pseudorandom Number Generators", 2014), so that any program can make the same ones.
+//! Key sets that need no file: arithmetic on the outputs of SplitMix64 (Steele, Lea and Flood,
+//! "Fast Splittable Pseudorandom Number Generators", 2014), so that any program can make the same
+//! sets.
 //!
-//! With seed 0, `square`, `uniform44`, `gaps`, `clusters` and `linear` at 100,000 keys are the sets for which segment
-//! counts of published programs are known, and `ycsb:1M` are YCSB's own hashed keys.
+//! With seed 0 and 100,000 keys, `square`, `uniform44`, `gaps`, `clusters` and `linear` are the
+//! sets for which segment counts of published programs are known. `ycsb:1M` are YCSB's own hashed
+//! keys.
 
 use super::{KeySet, StringKeys};
 use crate::keys::{KeySpace, fnv_hash};
@@ -13,7 +15,7 @@ const COUNT_DEFAULT: u64 = 1_000_000;
 
 /// A kind of generated set.
 pub struct GeneratedKind {
-    /// The name.
+    /// Its name.
     pub name: &'static str,
     /// What the keys are.
     pub about: &'static str,
@@ -24,7 +26,7 @@ pub struct GeneratedKind {
 pub const GENERATED: &[GeneratedKind] = &[
     GeneratedKind {
         name: "clusters",
-        about: "runs of 1,000 consecutive numbers at random places",
+        about: "1,000 consecutive numbers at each of many random places",
         make: |count, seed| {
             numbers(count, |i| {
                 ((splitmix(seed, i / 1000) >> 24) << 10) + i % 1000
@@ -43,7 +45,7 @@ pub const GENERATED: &[GeneratedKind] = &[
     },
     GeneratedKind {
         name: "lognormal",
-        about: "lognormal(0, 2) times 10^9: dense at the start, ever sparser",
+        about: "lognormal(0, 2) times 10^9: dense at the start, then sparser and sparser",
         make: lognormal,
     },
     GeneratedKind {
@@ -78,29 +80,41 @@ pub const GENERATED: &[GeneratedKind] = &[
     },
 ];
 
-/// A kind with its number of keys.
+/// A kind, and a number of keys.
+///
+/// ```
+/// use aura_workloads::keyset::{GeneratedSet, Keys};
+///
+/// let set = GeneratedSet::parse("uniform:10k")?;
+/// let Keys::Numbers(keys) = set.keys(7).keys else {
+///     panic!("they are numbers")
+/// };
+/// assert_eq!(keys.len(), 10_000);
+/// assert!(keys.is_sorted());
+/// # Ok::<(), aura_workloads::keyset::GeneratedError>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct GeneratedSet {
     kind: &'static GeneratedKind,
     count: u64,
 }
 
-/// What is wrong with the name of a generated set.
+/// A name that is not that of a generated set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GeneratedError {
-    /// No such kind.
+    /// There is no such kind.
     #[error("no generated key set is called `{0}`")]
     Unknown(String),
-    /// No number of keys.
-    #[error("`{0}` is no number of keys: 1 to 1000M, such as 5000, 100k or 10M")]
+    /// It is not a number of keys.
+    #[error("`{0}` is not a number of keys: 1 to 1000M, such as 5000, 100k or 10M")]
     Count(String),
 }
 
 impl GeneratedSet {
-    /// The set that `name` or `name:count` stands for; a million keys where no count is given.
+    /// Reads `name` or `name:count`; the count is a million if it is left out.
     ///
     /// # Errors
-    /// See [`GeneratedError`].
+    /// [`GeneratedError`].
     pub fn parse(text: &str) -> Result<Self, GeneratedError> {
         let (name, count) = text
             .split_once(':')
@@ -116,18 +130,18 @@ impl GeneratedSet {
         Ok(Self { kind, count })
     }
 
-    /// `uniform-1000000`.
+    /// The name and the count, such as `uniform-1000000`.
     pub fn name(&self) -> String {
         format!("{}-{}", self.kind.name, self.count)
     }
 
-    /// The keys; fewer than asked for where the same number came twice.
+    /// The keys for `seed`. There are fewer than `count` if numbers repeat.
     pub fn keys(&self, seed: u64) -> KeySet {
         (self.kind.make)(self.count, seed)
     }
 }
 
-/// `100_000`, `100k` or `1M`.
+/// Reads a count such as `100_000`, `100k` or `1M`.
 fn parse_count(text: &str) -> Option<u64> {
     let (digits, unit) = match text.strip_suffix(['k', 'K']) {
         Some(digits) => (digits, 1000),
@@ -143,7 +157,7 @@ fn parse_count(text: &str) -> Option<u64> {
     (1..=COUNT_MAX).contains(&count).then_some(count)
 }
 
-/// The i-th output of SplitMix64, counted from 0, of the generator that starts at `seed`.
+/// Output `i`, counted from 0, of the SplitMix64 generator that starts at `seed`.
 fn splitmix(seed: u64, i: u64) -> u64 {
     let z = seed.wrapping_add((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -155,7 +169,8 @@ fn numbers(count: u64, key: impl Fn(u64) -> u64) -> KeySet {
     KeySet::numbers((0..count).map(key).collect())
 }
 
-/// Running sums of `gap(i)`, the first of them added to `from`.
+/// Sums of the gaps so far: each key is the one before plus `gap(i)`, the first one `from` plus
+/// `gap(0)`.
 fn sums(count: u64, from: u64, gap: impl Fn(u64) -> u64) -> KeySet {
     let sum = |sum: &mut u64, i| {
         *sum += gap(i);
@@ -185,7 +200,7 @@ fn seq_gaps(count: u64, seed: u64) -> KeySet {
 fn lognormal(count: u64, seed: u64) -> KeySet {
     let unit = |i| ((splitmix(seed, i) >> 11) as f64 + 0.5) * (1.0 / (1_u64 << 53) as f64);
     numbers(count, |i| {
-        // Box and Muller's, one of the two that it gives.
+        // Box and Muller's transform, of which one of two results is used.
         let normal = libm::sqrt(-2.0 * libm::log(unit(2 * i)))
             * libm::cos(std::f64::consts::TAU * unit(2 * i + 1));
         (libm::exp(2.0 * normal) * 1e9) as u64
@@ -208,31 +223,48 @@ mod tests {
     use super::*;
     use crate::keyset::Keys;
 
-    fn ends(text: &str) -> (usize, u64, u64) {
+    /// What identifies a set.
+    #[derive(Debug, PartialEq)]
+    struct Ends {
+        count: usize,
+        first: u64,
+        last: u64,
+    }
+
+    fn ends(text: &str) -> Ends {
         let set = GeneratedSet::parse(text).expect("a known name").keys(0);
         let Keys::Numbers(keys) = set.keys else {
             panic!("{text} has strings")
         };
-        (keys.len(), keys[0], keys[keys.len() - 1])
+        Ends {
+            count: keys.len(),
+            first: keys[0],
+            last: keys[keys.len() - 1],
+        }
     }
 
     #[test]
     fn the_sets_are_the_ones_with_known_segment_counts() {
-        assert_eq!(ends("square:100k"), (100_000, 1, 10_000_000_000));
-        assert_eq!(
-            ends("uniform44:100k"),
-            (100_000, 18_313_327, 17_591_822_471_410)
-        );
-        assert_eq!(ends("gaps:100_000"), (100_000, 425, 25_018_686));
-        assert_eq!(
-            ends("clusters:100k"),
-            (100_000, 16_879_511_702_528, 1_093_115_928_759_271)
-        );
-        assert_eq!(ends("linear:100k"), (100_000, 1000, 1000 + 7 * 99_999));
-        assert_eq!(
-            ends("ycsb:1M"),
-            (1_000_000, 15_884_423_385_449, 9_223_362_679_096_262_390)
-        );
+        let of = |count, first, last| Ends { count, first, last };
+        for (text, expected) in [
+            ("square:100k", of(100_000, 1, 10_000_000_000)),
+            (
+                "uniform44:100k",
+                of(100_000, 18_313_327, 17_591_822_471_410),
+            ),
+            ("gaps:100_000", of(100_000, 425, 25_018_686)),
+            (
+                "clusters:100k",
+                of(100_000, 16_879_511_702_528, 1_093_115_928_759_271),
+            ),
+            ("linear:100k", of(100_000, 1000, 1000 + 7 * 99_999)),
+            (
+                "ycsb:1M",
+                of(1_000_000, 15_884_423_385_449, 9_223_362_679_096_262_390),
+            ),
+        ] {
+            assert_eq!(ends(text), expected, "{text}");
+        }
     }
 
     #[test]
@@ -240,7 +272,8 @@ mod tests {
         assert!(GENERATED.is_sorted_by(|a, b| a.name < b.name));
         for kind in GENERATED {
             let set = GeneratedSet { kind, count: 5000 };
-            let (zero, one) = (set.keys(0), set.keys(1));
+            let zero = set.keys(0);
+            let one = set.keys(1);
             assert!(
                 zero.keys.len() as u64 + zero.duplicates == 5000 && zero.duplicates < 10,
                 "{}",

@@ -3,6 +3,16 @@
 use std::fmt;
 
 /// Strings of bytes, one after the other in one buffer.
+///
+/// ```
+/// use aura_workloads::keyset::StringKeys;
+///
+/// let mut keys = StringKeys::default();
+/// keys.push(b"user1");
+/// keys.push(b"user22");
+/// assert_eq!(keys.get(1), b"user22");
+/// assert_eq!(keys.total_bytes(), 11);
+/// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StringKeys {
     bytes: Vec<u8>,
@@ -16,33 +26,33 @@ impl StringKeys {
         self.ends.push(self.bytes.len());
     }
 
-    /// The string at a place; panics where there is none, like a slice.
+    /// The string at a position. Panics if there is none, like a slice.
     pub fn get(&self, place: usize) -> &[u8] {
         let start = if place == 0 { 0 } else { self.ends[place - 1] };
         &self.bytes[start..self.ends[place]]
     }
 
-    /// How many.
+    /// How many strings there are.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no strings.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// The strings in their order.
+    /// The strings, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).map(|place| self.get(place))
     }
 
-    /// The bytes of all strings together.
+    /// Bytes of all strings together.
     pub fn total_bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The same strings in order, each once; `sorted` says that they are in order already.
+    /// The strings in order and each once; `sorted` means that they are in order already.
     pub(super) fn into_sorted_distinct(self, sorted: bool) -> Self {
         let mut order: Vec<usize> = (0..self.len()).collect();
         if !sorted {

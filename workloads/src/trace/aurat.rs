@@ -1,26 +1,29 @@
 //! `.aurat`: AuraDB's own traces, as its caches record them.
 //!
-//! Source: this file. All numbers little-endian; a varint is 7 bits a byte, least first, the top bit says that more follow;
-//! zigzag maps 0, -1, 1, -2 to 0, 1, 2, 3.
+//! Source: this file. All numbers are little-endian. A varint has 7 bits a byte, the lowest first;
+//! the top bit means that more follow. Zigzag maps 0, -1, 1, -2 to 0, 1, 2, 3.
 //!
 //! ```text
 //!   header, 32 bytes                                chunk: 16 bytes, then its records
 //!    0  [u8; 8]  "AURATRAC"                          0  u32  bytes of the records
 //!    8  u16      version: 1                          4  u32  number of records
-//!   10  u16      1 sizes, 2 times, 4 details         8  u64  XXH3 of the records, seeded with the 8 bytes before
+//!   10  u16      1 sizes, 2 times, 4 details         8  u64  XXH3 of the records, seeded with
+//!                                                            the 8 bytes before
 //!   12  u32      0
-//!   16  f64      share of the keys that is kept     last chunk: 0 records in 8 bytes, the number of records in the file
-//!   24  u64      XXH3 of the bytes before
+//!   16  f64      share of the keys that is kept     last chunk: 0 records in 8 bytes, the
+//!   24  u64      XXH3 of the bytes before           number of records in the file
 //!
 //!   record: with details   u8 flags (0-2 kind, 3 hit, 4 level, 5 file, 6 cost, 7 scanned), u8 caller,
-//!                          [u8 level] [varint file] [varint cost] [varint scanned]       each where its flag is set
-//!           with times     zigzag varint: nanoseconds since the record before, in the chunk's first since 0
+//!                          [u8 level] [varint file] [varint cost] [varint scanned], if flagged
+//!           with times     zigzag varint: nanoseconds since the record before; since 0 in
+//!                          the chunk's first record
 //!           always         u64 key
 //!           with sizes     varint bytes
 //! ```
 //!
-//! Left out, a file is 0, a cost 1 and a scan's place 0. A recorder that dies leaves no last chunk: what it has written is
-//! then read up to there and refused with the place, so that half a trace is never taken for a whole one.
+//! If left out, a file is 0, a cost 1, and a position in a scan 0. A recorder that dies writes no
+//! last chunk. Such a trace is read up to there and then refused, with the place, so that half a
+//! trace is never taken for a whole one.
 
 use std::io::{self, BufRead, BufWriter, Write};
 
@@ -35,12 +38,12 @@ const VERSION: u16 = 1;
 const HEADER: usize = 32;
 const CHUNK_HEADER: usize = 16;
 
-/// A chunk is closed once its records have so many bytes.
+/// A chunk is closed when its records have this many bytes.
 const CHUNK_BYTES: usize = 1 << 16;
-/// No record is longer.
+/// The most bytes of a record.
 const RECORD_BYTES_MAX: usize = 64;
 
-/// What a record can be of, by its number.
+/// The kinds of objects that records may name, by their numbers.
 pub const KINDS: [&str; 6] = [
     "data",
     "index",
@@ -50,31 +53,47 @@ pub const KINDS: [&str; 6] = [
     "key-pointer",
 ];
 
-/// What a trace's records say beside the key.
+/// What the records of a trace hold beside the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contents {
-    /// How large objects are.
+    /// The sizes of objects.
     pub sizes: bool,
-    /// When requests were made.
+    /// The times of requests.
     pub times: bool,
-    /// What they were.
+    /// The details of requests.
     pub details: bool,
 }
 
 /// One request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TraceRecord {
-    /// When, in nanoseconds since a start of the recorder's choice.
+    /// Its time, in nanoseconds since a start that the recorder chose.
     pub at_ns: u64,
     /// The object's identity.
     pub key: u64,
-    /// Its bytes.
+    /// The object's bytes.
     pub bytes: u64,
-    /// What it was.
+    /// Further details.
     pub detail: Detail,
 }
 
-/// Writes a trace record by record.
+/// Writes a trace record by record, in [`Format::Aurat`](super::Format::Aurat).
+///
+/// ```
+/// use aura_workloads::trace::{self, Contents, Format, ReadOptions, TraceRecord, TraceWriter};
+///
+/// let contents = Contents { sizes: true, times: false, details: false };
+/// let mut writer = TraceWriter::new(Vec::new(), contents, 1.0)?;
+/// for key in [7, 8, 7] {
+///     writer.push(&TraceRecord { key, bytes: 4096, ..TraceRecord::default() })?;
+/// }
+/// let bytes = writer.finish()?;
+///
+/// let read = trace::read(&bytes[..], Format::Aurat, &ReadOptions::default())?;
+/// assert_eq!(read.objects(), [0, 1, 0]);
+/// assert_eq!(read.keys(), [7, 8]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TraceWriter<W: Write> {
     output: W,
     contents: Contents,
@@ -88,7 +107,7 @@ impl<W: Write> TraceWriter<W> {
     /// Begins a trace in which the share `sample_rate` of the keys is kept.
     ///
     /// # Errors
-    /// If the output refuses.
+    /// An error of the output.
     pub fn new(mut output: W, contents: Contents, sample_rate: f64) -> io::Result<Self> {
         let flags = u16::from(contents.sizes)
             | u16::from(contents.times) << 1
@@ -111,10 +130,10 @@ impl<W: Write> TraceWriter<W> {
         })
     }
 
-    /// Adds a request; the last three bits of its kind are kept.
+    /// Adds a request. Only the lowest three bits of its kind are kept.
     ///
     /// # Errors
-    /// If the output refuses.
+    /// An error of the output.
     pub fn push(&mut self, record: &TraceRecord) -> io::Result<()> {
         if self.contents.details {
             push_detail(&mut self.chunk, &record.detail);
@@ -148,14 +167,15 @@ impl<W: Write> TraceWriter<W> {
         self.output.write_all(&header)?;
         self.output.write_all(&self.chunk)?;
         self.chunk.clear();
-        (self.in_chunk, self.last_ns) = (0, 0);
+        self.in_chunk = 0;
+        self.last_ns = 0;
         Ok(())
     }
 
-    /// Ends the trace and gives the output back, flushed.
+    /// Ends the trace, flushes the output and returns it.
     ///
     /// # Errors
-    /// If the output refuses.
+    /// An error of the output.
     pub fn finish(mut self) -> io::Result<W> {
         if self.in_chunk > 0 {
             self.close_chunk()?;
@@ -241,7 +261,8 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
 
 pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()> {
     let contents = read_header(&mut input, builder)?;
-    let (mut offset, mut found) = (HEADER as u64, 0);
+    let mut offset = HEADER as u64;
+    let mut found = 0;
     let mut chunk = Vec::new();
     loop {
         let count = read_chunk(&mut input, offset, &mut chunk)?;
@@ -269,7 +290,7 @@ pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()>
             }
         }
         if !records.rest.is_empty() {
-            return Err(records.malformed("bytes are left over after the chunk's last record"));
+            return Err(records.malformed("bytes follow the chunk's last record"));
         }
         found += u64::from(count);
         offset += (CHUNK_HEADER + chunk.len()) as u64;
@@ -283,15 +304,13 @@ fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Conten
     if read < HEADER {
         return Err(TraceError::Truncated { place });
     }
-    let (version, flags) = (
-        u16::from_le_bytes(bytes_at(&header, 8)),
-        u16::from_le_bytes(bytes_at(&header, 10)),
-    );
+    let version = u16::from_le_bytes(bytes_at(&header, 8));
+    let flags = u16::from_le_bytes(bytes_at(&header, 10));
     let rate = f64::from_le_bytes(bytes_at(&header, 16));
     if !header.starts_with(&MAGIC) {
         return Err(TraceError::malformed(
             place,
-            "not a trace of AuraDB's own format",
+            "this is not a trace in AuraDB's own format",
         ));
     }
     if xxh3_64(&header[..24]) != u64::from_le_bytes(bytes_at(&header, 24)) {
@@ -319,7 +338,7 @@ fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Conten
     })
 }
 
-/// Reads the chunk at `offset` and answers how many records it holds.
+/// Reads the chunk at `offset` and returns how many records it holds.
 fn read_chunk(input: &mut impl BufRead, offset: u64, chunk: &mut Vec<u8>) -> Result<u32> {
     let place = Place::Byte(offset);
     let failed = |source| TraceError::Io { place, source };
@@ -349,7 +368,7 @@ fn read_chunk(input: &mut impl BufRead, offset: u64, chunk: &mut Vec<u8>) -> Res
     Ok(u32::from_le_bytes(bytes_at(&header, 4)))
 }
 
-/// Takes records off a chunk.
+/// Reads records from a chunk.
 struct Decoder<'a> {
     rest: &'a [u8],
     chunk: &'a [u8],

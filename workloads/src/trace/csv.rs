@@ -1,13 +1,15 @@
 //! CSV: one request a row, with a map of columns.
 //!
-//! Source: RFC 4180 for the quoting; the common form `time,key,size` is that of libCacheSim's CSV reader.
+//! Source: RFC 4180 for the quoting; the common form `time,key,size` is that of libCacheSim's CSV
+//! reader.
 //!
 //! ```text
-//!   time,key,size        a header may be there or not, and names the columns where it is
+//! time,key,size        a header is optional; if there is one, it names the columns
 //!   0,159161,1568        seconds (a fraction is allowed), key, bytes
 //! ```
 //!
-//! A key that is a decimal number below 2^64 without leading zeros is that number; any other is hashed (XXH3, 64 bits).
+//! A key that is a decimal number below 2^64 without leading zeros is that number. Any other key is
+//! hashed (XXH3, 64 bits).
 
 use std::io::{BufRead, BufWriter, Read, Write};
 
@@ -64,7 +66,7 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// The next row; None at the end.
+    /// The next row; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<&ByteRecord>> {
         if !std::mem::take(&mut self.pending) {
             let read = self.reader.read_byte_record(&mut self.row);
@@ -80,37 +82,37 @@ impl<R: Read> Rows<R> {
         Ok(Some(&self.row))
     }
 
-    /// The first row, which will be given again by [`Self::next`] unless it is skipped.
+    /// The first row. [`Self::next`] returns it again unless it is skipped.
     pub(super) fn peek(&mut self) -> Result<Option<&ByteRecord>> {
         let more = self.next()?.is_some();
         self.pending = more;
         Ok(more.then_some(&self.row))
     }
 
-    /// Passes over the row last peeked at.
+    /// Skips the row that was peeked at last.
     pub(super) fn skip(&mut self) {
         self.pending = false;
     }
 }
 
-/// What stands in which place of a row, from 0.
+/// The position of each field in a row, counted from 0.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layout {
     pub(super) time: Option<usize>,
     pub(super) key: usize,
-    /// The request's bytes are the sum of these.
+    /// The request's bytes are the sum of these fields.
     pub(super) sizes: [Option<usize>; 2],
-    /// How often the request is made; once, without.
+    /// How often the request is made; once if there is no such field.
     pub(super) count: Option<usize>,
-    /// What is done, and what it is called when it takes the object away.
+    /// The operation's field, and the operation that removes the object.
     pub(super) removal: Option<(usize, &'static [u8])>,
 }
 
-/// A request is not repeated more often: CacheBench keeps the number in 16 bits.
+/// The most repetitions of a request: CacheBench stores the number in 16 bits.
 const COUNT_MAX: u64 = 0xffff;
 
 impl Layout {
-    /// Takes up all rows.
+    /// Adds all rows to `builder`.
     pub(super) fn read(&self, rows: &mut Rows<impl Read>, builder: &mut Builder) -> Result<()> {
         if self.sizes.iter().any(Option::is_some) {
             builder.has_sizes();
@@ -187,11 +189,11 @@ fn no_number(row: &ByteRecord, what: &str, text: &[u8]) -> TraceError {
     let shown: String = String::from_utf8_lossy(text).chars().take(40).collect();
     TraceError::malformed(
         place_of(row),
-        format!("the {what} `{shown}` is no number in its range"),
+        format!("the {what} `{shown}` is not a number in range"),
     )
 }
 
-/// The key that a text stands for.
+/// The key that `text` stands for.
 fn key_of(text: &[u8]) -> u64 {
     match number(text) {
         Some(key) if text[0] != b'0' || text.len() == 1 => key,
@@ -199,7 +201,7 @@ fn key_of(text: &[u8]) -> u64 {
     }
 }
 
-/// Decimal seconds; digits beyond the nanosecond are cut off.
+/// Reads decimal seconds. Digits beyond the nanosecond are cut off.
 fn nanoseconds(text: &[u8]) -> Option<u64> {
     let dot = text
         .iter()
@@ -244,7 +246,8 @@ pub(super) fn names(row: &ByteRecord) -> Vec<String> {
         .collect()
 }
 
-/// Whether a first row names columns: it has a name that keys go by, or a word where a number should be.
+/// Whether the first row is a header: it has a common name for keys, or a word where a number
+/// should be.
 fn is_header(row: &ByteRecord, columns: &Columns) -> bool {
     let is_word = |column: &Column| {
         let text = column.place(&[]).and_then(|place| row.get(place));
@@ -278,7 +281,7 @@ fn by_header(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
     };
     let key = find(&columns.key, &KEY_NAMES)?.ok_or_else(|| {
         let message = format!(
-            "none of the columns {} is called like a key; name it: key=...",
+            "none of the columns {} has a common name for keys; name it: key=...",
             header.join(", ")
         );
         TraceError::malformed(place_of(row), message)
@@ -339,7 +342,8 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
 
 fn write_row(trace: &Trace, request: usize, output: &mut impl Write) -> std::io::Result<()> {
     if let Some(at_ns) = trace.times().get(request) {
-        let (seconds, rest) = (at_ns / SECOND_NS, at_ns % SECOND_NS);
+        let seconds = at_ns / SECOND_NS;
+        let rest = at_ns % SECOND_NS;
         match rest {
             0 => write!(output, "{seconds},")?,
             _ => write!(output, "{seconds}.{rest:09},")?,

@@ -4,7 +4,8 @@ use std::io::{BufRead, Read};
 
 use super::{Place, Result, TraceError};
 
-/// No line of a trace is longer; without an end, the garbage of a binary file would be read as one.
+/// The longest line of a trace. Without a limit, the garbage of a binary file would be read as one
+/// line.
 const LINE_BYTES_MAX: u64 = 1 << 16;
 
 /// The lines of a text.
@@ -23,7 +24,7 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// The next line without its end, and its place; None at the end.
+    /// The next line without its end, and its place; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<(&[u8], Place)>> {
         self.line += 1;
         let place = Place::Line(self.line);
@@ -52,7 +53,7 @@ impl<R: BufRead, const N: usize> Records<R, N> {
         Self { input, offset: 0 }
     }
 
-    /// The next record and its place; None at the end.
+    /// The next record and its place; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<([u8; N], Place)>> {
         let place = Place::Byte(self.offset);
         let failed = |source| TraceError::Io { place, source };
@@ -73,7 +74,7 @@ impl<R: BufRead, const N: usize> Records<R, N> {
     }
 }
 
-/// Reads until `buffer` is full or the input ends; the bytes read.
+/// Reads until `buffer` is full or the input ends, and returns the number of bytes read.
 pub(super) fn fill(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -87,14 +88,14 @@ pub(super) fn fill(input: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<
     Ok(filled)
 }
 
-/// A number of N bytes from `at` on, little-endian.
+/// N bytes from `at` on.
 pub(super) fn bytes_at<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
     let mut bytes = [0; N];
     bytes.copy_from_slice(&record[at..at + N]);
     bytes
 }
 
-/// A number in decimal digits and nothing else; None if it is none or too large.
+/// Reads a number that consists of decimal digits only; `None` if it does not, or is too large.
 pub(super) fn number(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 20 {
         return None;

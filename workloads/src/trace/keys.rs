@@ -1,7 +1,7 @@
 //! Plain keys: one little-endian u64 a request, and nothing else.
 //!
-//! Source: the form in which key sets are commonly passed between benchmarks; libCacheSim reads it as a binary trace of the
-//! format `<Q`. No header, no sizes, no times.
+//! Source: the form in which benchmarks commonly exchange key sets; libCacheSim reads it as a
+//! binary trace of the format `<Q`. There is no header, size or time.
 
 use std::io::BufRead;
 

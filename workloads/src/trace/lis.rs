@@ -1,14 +1,15 @@
 //! `.lis`: ranges of blocks, one a line.
 //!
-//! Source: the traces of N. Megiddo and D. S. Modha, "ARC: A Self-Tuning, Low Overhead Replacement Cache", FAST 2003, as
-//! they are distributed by their authors and by `moka-rs/cache-trace`.
+//! Source: the traces of N. Megiddo and D. S. Modha, "ARC: A Self-Tuning, Low Overhead Replacement
+//! Cache", FAST 2003, as distributed by their authors and by `moka-rs/cache-trace`.
 //!
 //! ```text
 //!   start count ignored request
-//!      42     3       0       1      blocks 42, 43 and 44 are asked for
+//! 42     3       0       1      blocks 42, 43 and 44 are requested
 //! ```
 //!
-//! Decimal, parted by blanks. Every block of a range is one request. No sizes, no times.
+//! Numbers are decimal and separated by blanks. Every block of a range is one request. There are no
+//! sizes and no times.
 
 use std::io::BufRead;
 
@@ -16,7 +17,7 @@ use super::input::{Lines, number};
 use super::loaded::Builder;
 use super::{Result, TraceError};
 
-/// No line asks for more blocks: a larger count is garbage.
+/// The most blocks of a line: a larger count is garbage.
 const RANGE_MAX: u64 = 1 << 20;
 
 pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {

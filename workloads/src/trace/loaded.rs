@@ -1,6 +1,8 @@
-//! A trace in memory: requests over objects that are numbered from 0, by their first request.
+//! A trace in memory: requests for objects that are numbered from 0, in the order of their first
+//! requests.
 //!
-//! Four bytes a request, four more with sizes, eight with times; eight an object. Nothing is hashed after loading.
+//! It takes four bytes a request, four more with sizes and eight with times, and eight an object.
+//! Nothing is hashed after loading.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +10,23 @@ use hashbrown::HashTable;
 
 use super::{ReadOptions, Result, Sample, TraceError};
 
-/// A size of this or more stands in [`Trace::large`].
+/// A size of this or more is stored in [`Trace::large`].
 const LARGE: u32 = u32::MAX;
 
 /// What AuraDB's own traces say of a request beyond key, bytes and time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Detail {
-    /// What was asked for: a place in [`super::KINDS`].
+    /// What was requested: a position in [`super::KINDS`].
     pub kind: u8,
-    /// The level of the table, where it is a table's.
+    /// The level of the table, if it belongs to a table.
     pub level: Option<u8>,
-    /// The number of the file it lies in; 0 without one.
+    /// The number of the file that holds it; 0 if none does.
     pub file: u64,
-    /// Who asked, by the recorder's own numbers.
+    /// The caller, by the recorder's own numbers.
     pub caller: u8,
     /// Device reads that a hit saves.
     pub cost: u32,
-    /// Which object of a scan this is, from 1; 0 for a point read.
+    /// The object's position in a scan, from 1; 0 for a point read.
     pub scanned: u32,
     /// Whether the recorded cache held it.
     pub hit: bool,
@@ -58,12 +60,12 @@ impl Trace {
         &self.keys
     }
 
-    /// Whether the format says how large objects are.
+    /// Whether the format has the sizes of objects.
     pub fn has_sizes(&self) -> bool {
         self.has_sizes
     }
 
-    /// The bytes asked for by a request; 1 where the trace does not say or says 0.
+    /// The bytes of a request; 1 if the trace does not say, or says 0.
     #[inline]
     pub fn bytes(&self, request: usize) -> u64 {
         match self.sizes.get(request) {
@@ -89,49 +91,50 @@ impl Trace {
         sizes
     }
 
-    /// The requests' times in nanoseconds; none where the format has none or they were not asked for.
+    /// The times of the requests, in nanoseconds; empty if the format has none or they were not
+    /// wanted.
     pub fn times(&self) -> &[u64] {
         &self.times
     }
 
-    /// What each request was, where the format says; else none.
+    /// The details of the requests; empty if the format has none.
     pub fn details(&self) -> &[Detail] {
         &self.details
     }
 
-    /// Requests read, those left out by sampling included.
+    /// Requests read, including those left out by sampling.
     pub fn requests_read(&self) -> u64 {
         self.read
     }
 
-    /// The bytes of all requests read, those left out by sampling included.
+    /// Bytes of all requests read, including those left out by sampling.
     pub fn bytes_read(&self) -> u64 {
         self.read_bytes
     }
 
-    /// Lines that tell of a removal, and were left out: they ask for nothing.
+    /// Lines that describe a removal. They are left out, because they request nothing.
     pub fn removals(&self) -> u64 {
         self.removals
     }
 
-    /// Which share of the keys was kept when the trace was read.
+    /// The share of the keys that was kept when the trace was read.
     pub fn sample_rate(&self) -> f64 {
         self.sample_rate
     }
 
-    /// Which share of the keys had been kept when the trace was recorded.
+    /// The share of the keys that was kept when the trace was recorded.
     pub fn recorded_rate(&self) -> f64 {
         self.recorded_rate
     }
 }
 
-/// Takes up a trace request by request.
+/// Builds a trace request by request.
 pub(super) struct Builder {
     trace: Trace,
     numbers: HashTable<(u64, u32)>,
     limit: u64,
     sample: Option<Sample>,
-    /// Whether times are asked for, and whether they come.
+    /// Whether times are wanted, and whether the format has them.
     times_wanted: bool,
     times: bool,
 }
@@ -153,38 +156,39 @@ impl Builder {
         }
     }
 
-    /// The requests to come have times.
+    /// The following requests have times.
     pub(super) fn has_times(&mut self) {
         self.times = self.times_wanted;
     }
 
-    /// Whether times are worth being read.
+    /// Whether times need to be read.
     pub(super) fn wants_times(&self) -> bool {
         self.times
     }
 
-    /// The requests to come have sizes.
+    /// The following requests have sizes.
     pub(super) fn has_sizes(&mut self) {
         self.trace.has_sizes = true;
     }
 
-    /// The recorder had kept this share of the keys only.
+    /// The recorder kept only this share of the keys.
     pub(super) fn recorded_at(&mut self, rate: f64) {
         self.trace.recorded_rate = rate;
     }
 
-    /// A line told of a removal.
+    /// A line described a removal.
     pub(super) fn removal(&mut self) {
         self.trace.removals += 1;
     }
 
-    /// Takes up a request. False when no further one is wanted.
+    /// Adds a request. Returns false when no more requests are wanted.
     #[inline]
     pub(super) fn push(&mut self, key: u64, bytes: u64, at_ns: u64) -> Result<bool> {
         self.push_detailed(key, bytes, at_ns, None)
     }
 
-    /// As [`Self::push`], with all that AuraDB's own traces say.
+    /// Adds a request with all that AuraDB's own traces say of it. Returns false when no more
+    /// requests are wanted.
     #[inline]
     pub(super) fn push_detailed(
         &mut self,
@@ -216,7 +220,7 @@ impl Builder {
         Ok(self.trace.read < self.limit)
     }
 
-    /// The number of the object of a key.
+    /// The number of the object with this key.
     #[inline]
     fn number(&mut self, key: u64) -> Result<u32> {
         let hash = mixed(key);
@@ -244,7 +248,8 @@ impl Builder {
     }
 }
 
-/// A hash good enough for a table that is never iterated: both halves of a product with an odd constant.
+/// A hash good enough for a table that is never iterated: both halves of a product with an odd
+/// constant.
 #[inline]
 fn mixed(key: u64) -> u64 {
     let product = u128::from(key ^ 0x9E37_79B9_7F4A_7C15) * 0xD6E8_FEB8_6659_FD93;

@@ -4,13 +4,13 @@
 //! (`cachebench/workload/KVReplayGenerator.h`).
 //!
 //! ```text
-//!   key,op,size,op_count,key_size                                                     2022; without a header, this order
-//!   op_time,key,key_size,op,op_count,size,cache_hits,ttl,usecase,sub_usecase          2024
+//!   key,op,size,op_count,key_size                                               2022; the default order
+//!   op_time,key,key_size,op,op_count,size,cache_hits,ttl,usecase,sub_usecase    2024
 //! ```
 //!
-//! Columns are found by the header's names; `key`, `op` and `size` must be there. A row stands for `op_count` requests
-//! one after the other. An object's size is that of its key, where it is told, and its value together. Every operation but
-//! `DELETE` is a request; deletions are counted and left out.
+//! Columns are found by the header's names; `key`, `op` and `size` must be there. A row stands for
+//! `op_count` requests, one after the other. An object's size is that of its value and, if given,
+//! its key. Every operation but `DELETE` is a request; deletions are counted and left out.
 
 use std::io::BufRead;
 

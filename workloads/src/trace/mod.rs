@@ -1,4 +1,5 @@
-//! Traces of cache requests: their formats, read and written over any `Read` and `Write`, and their form in memory.
+//! Traces of cache requests: their formats, read and written over any `Read` and `Write`, and their
+//! form in memory.
 //!
 //! ```text
 //!   bytes --Format::detect()--> format --read()--> Trace: requests over objects numbered from 0
@@ -6,8 +7,24 @@
 //!                          one file a format         +--> Summary, or another format's writer
 //! ```
 //!
-//! A reader checks all that it reads: garbage is an error that names the line or the byte, never a panic. While reading, a
-//! [`Sample`] may keep some of the keys only, so that a trace larger than the memory can be studied.
+//! A reader checks everything it reads: garbage is an error that names the line or the byte, never
+//! a panic. A [`Sample`] keeps only some of the keys while reading, so that a trace larger than
+//! memory can be studied.
+//!
+//! ```
+//! use aura_workloads::trace::{self, Format, ReadOptions, Summary};
+//!
+//! let text = "time,key,size\n0,a,100\n1,b,300\n2,a,100\n";
+//! let format = Format::detect("requests.csv", text.as_bytes()).expect("by its name");
+//! let read = trace::read(text.as_bytes(), format, &ReadOptions::default())?;
+//! assert_eq!(read.objects(), [0, 1, 0]);
+//! assert_eq!(Summary::of(&read).request_bytes, Some(500));
+//!
+//! let mut binary = Vec::new();
+//! trace::write(&read, Format::OracleGeneral, &mut binary)?;
+//! assert_eq!(binary.len(), 3 * 24);
+//! # Ok::<(), aura_workloads::trace::TraceError>(())
+//! ```
 
 use std::fmt;
 use std::io::{self, BufRead};
@@ -31,11 +48,11 @@ pub use aurat::{Contents, KINDS, TraceRecord, TraceWriter};
 pub use columns::{Columns, ColumnsError};
 pub use loaded::{Detail, Trace};
 pub use sample::Sample;
-pub use summary::{FITTED_COUNT_MIN, Popularity, SizeQuantiles, Summary};
+pub use summary::{FITTED_COUNT_MIN, KindCount, Popularity, SizeQuantiles, Summary};
 
 use loaded::Builder;
 
-/// How a trace is written down.
+/// The format of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// The ARC authors' block ranges.
@@ -52,7 +69,7 @@ pub enum Format {
     MetaKv,
     /// Plain 64-bit keys.
     Keys,
-    /// AuraDB's own.
+    /// AuraDB's own traces.
     Aurat,
 }
 
@@ -83,13 +100,13 @@ impl Format {
         }
     }
 
-    /// The format of a name.
+    /// The format with this name.
     pub fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// The format of a file by its name, from which the ending of a compression has been taken, and its first bytes: some
-    /// thousand, or all there are. None if neither tells.
+    /// The format of a file, by its name without the ending of a compression, and by its first
+    /// bytes: some thousand, or all of them. `None` if neither says.
     pub fn detect(name: &str, head: &[u8]) -> Option<Self> {
         let name = name.to_ascii_lowercase();
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
@@ -127,12 +144,12 @@ impl fmt::Display for Format {
     }
 }
 
-/// A place in a trace's (uncompressed) bytes.
+/// A place in the uncompressed bytes of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A line, from 1.
+    /// A line, counted from 1.
     Line(u64),
-    /// A byte, from 0.
+    /// A byte, counted from 0.
     Byte(u64),
 }
 
@@ -145,13 +162,13 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a trace cannot be read.
+/// Why a trace cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// The bytes do not follow the format.
     #[error("{place}: {message}")]
     Malformed {
-        /// Where.
+        /// The place.
         place: Place,
         /// What is wrong.
         message: String,
@@ -159,29 +176,29 @@ pub enum TraceError {
     /// The trace ends within a record.
     #[error("{place}: the trace ends within a record")]
     Truncated {
-        /// Where the record begins.
+        /// The place where the record begins.
         place: Place,
     },
     /// The source of the bytes failed.
     #[error("{place}: {source}")]
     Io {
-        /// Up to where it had been read.
+        /// The end of what was read.
         place: Place,
         /// The error.
         source: io::Error,
     },
-    /// There are more distinct keys than can be numbered.
+    /// There are more distinct keys than numbers for them.
     #[error("more than {} distinct keys: sample them", u32::MAX - 1)]
     TooManyObjects,
-    /// The output refused.
+    /// The output failed.
     #[error("the trace cannot be written: {0}")]
     Write(#[source] io::Error),
-    /// The format cannot say what the trace holds.
+    /// The format cannot hold what is in the trace.
     #[error("{format} cannot be written: {message}")]
     CannotSay {
         /// The format.
         format: Format,
-        /// What it has no room for.
+        /// What it cannot hold.
         message: String,
     },
 }
@@ -200,20 +217,20 @@ type Result<T> = std::result::Result<T, TraceError>;
 /// What is read of a trace.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
-    /// Where a CSV file has what; ignored by other formats.
+    /// The columns of a CSV file; ignored by other formats.
     pub columns: Columns,
-    /// Only so many requests, counted before sampling.
+    /// The most requests to read, counted before sampling.
     pub limit: Option<u64>,
-    /// Only some of the keys.
+    /// Which keys are kept; all if `None`.
     pub sample: Option<Sample>,
-    /// Whether the requests' times are kept: 8 bytes a request.
+    /// Whether the times of requests are kept, at 8 bytes a request.
     pub times: bool,
 }
 
 /// Reads a whole trace.
 ///
 /// # Errors
-/// See [`TraceError`].
+/// [`TraceError`].
 pub fn read(input: impl BufRead, format: Format, options: &ReadOptions) -> Result<Trace> {
     let mut builder = Builder::new(options);
     match format {
@@ -229,10 +246,11 @@ pub fn read(input: impl BufRead, format: Format, options: &ReadOptions) -> Resul
     Ok(builder.finish())
 }
 
-/// Writes a trace: to [`Format::Aurat`], [`Format::OracleGeneral`] or [`Format::Csv`].
+/// Writes a trace as [`Format::Aurat`], [`Format::OracleGeneral`] or [`Format::Csv`].
 ///
 /// # Errors
-/// [`TraceError::CannotSay`] for another format or a value it has no room for; [`TraceError::Io`].
+/// [`TraceError::CannotSay`] for another format, or for a value that the format cannot hold;
+/// [`TraceError::Io`].
 pub fn write(trace: &Trace, format: Format, output: impl io::Write) -> Result<()> {
     match format {
         Format::Aurat => aurat::write(trace, output),

@@ -1,4 +1,5 @@
-//! oracleGeneral: libCacheSim's binary format, in which each request knows the next one for its object.
+//! oracleGeneral: libCacheSim's binary format, in which each request knows the next request for its
+//! object.
 //!
 //! Source: libCacheSim, `traceReader/customizedReader/oracle/oracleGeneralBin.h`.
 //!
@@ -7,10 +8,11 @@
 //!    0  u32  time in seconds
 //!    4  u64  key
 //!   12  u32  bytes
-//!   16  i64  number of the next request for the key, counted from 1; -1 (or the largest number): never
+//!   16  i64  number of the next request for the key, from 1; -1 or the largest number: never
 //! ```
 //!
-//! Read, the last field is ignored: whoever needs the future computes it. Written, it is computed.
+//! The last field is ignored when reading, because bounds compute the future themselves. It is
+//! computed when writing.
 
 use std::io::{BufRead, BufWriter, Write};
 
@@ -64,7 +66,8 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
     output.flush().map_err(TraceError::Write)
 }
 
-/// The number of each request's next request for the same object, from 1; -1 where there is none.
+/// The number of each request's next request for the same object, counted from 1; -1 if there is
+/// none.
 fn next_requests(trace: &Trace) -> Vec<i64> {
     let mut later = vec![NEVER; trace.keys().len()];
     let mut next = vec![NEVER; trace.objects().len()];

@@ -1,17 +1,29 @@
 //! Spatially hashed sampling: some keys with all their requests, the others not at all.
 //!
-//! Source: Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015; for policies other than LRU,
-//! Waldspurger et al., "Cache Modeling and Optimization using Miniature Simulations", ATC 2017.
-//! A key is kept when its hash lies below the rate's share of all hashes; a cache of the rate's share of the capacity then
-//! behaves like the whole one. Misses are scaled by the rate and set against the requests of the whole trace (the paper's
-//! adjustment: the requests of the hottest keys, which hit anyhow, are known exactly and not estimated).
-//! Error: keys are drawn independently, so that the misses are a sum over keys and its variance can be estimated from the
-//! sample (Horvitz and Thompson); see [`Sample::standard_error`]. It does not cover that the small cache differs from
-//! the large one, which counts where it holds fewer than some hundred objects.
+//! A key is kept if its hash lies below the rate's share of all hashes. A cache with the rate's
+//! share of the capacity then behaves like the whole one. Misses are scaled by the rate and divided
+//! by the requests of the whole trace. (The paper's adjustment: the requests of the hottest keys,
+//! which hit anyway, are known exactly and not estimated.)
+//!
+//! Source: Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015; for policies
+//! other than LRU, Waldspurger et al., "Cache Modeling and Optimization using Miniature
+//! Simulations", ATC 2017.
+//! Error: keys are drawn independently, so the misses are a sum over keys whose variance can be
+//! estimated from the sample (Horvitz and Thompson); see [`Sample::standard_error`]. It does not
+//! cover the difference between the small and the large cache, which matters if the small one holds
+//! fewer than some hundred objects.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Which keys are kept.
+///
+/// ```
+/// use aura_workloads::trace::Sample;
+///
+/// let sample = Sample::new(0.1, 7).expect("a rate above 0 and at most 1");
+/// let kept = (0..100_000).filter(|key| sample.keeps(*key)).count();
+/// assert!((9_500..10_500).contains(&kept));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     rate: f64,
@@ -20,9 +32,10 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Keeps the share `rate` of the keys, which ones is drawn from `seed`; None if the rate is not above 0 and at most 1.
+    /// Keeps the share `rate` of the keys, chosen by `seed`; `None` if the rate is not above 0 and
+    /// at most 1.
     pub fn new(rate: f64, seed: u64) -> Option<Self> {
-        // 2^64 as a float; the conversion back ends at the largest integer.
+        // 2^64 as a float. The conversion back saturates.
         (rate > 0.0 && rate <= 1.0).then_some(Self {
             rate,
             below: (rate * 18_446_744_073_709_551_616.0) as u64,
@@ -30,7 +43,7 @@ impl Sample {
         })
     }
 
-    /// The share of keys that is kept.
+    /// The share of the keys that is kept.
     pub fn rate(self) -> f64 {
         self.rate
     }
@@ -41,8 +54,9 @@ impl Sample {
         self.below == u64::MAX || xxh3_64_with_seed(&key.to_le_bytes(), self.seed) < self.below
     }
 
-    /// The standard error of a ratio that is estimated as the sum of `parts` over the sampled keys, divided by `rate` and
-    /// by the known `whole`. A part is what one key adds to the sum, such as its misses.
+    /// The standard error of a ratio that is estimated as the sum of `parts` over the sampled keys,
+    /// divided by `rate` and by the known `whole`. A part is what one key adds to the sum, such as
+    /// its misses.
     pub fn standard_error(rate: f64, parts: impl Iterator<Item = f64>, whole: f64) -> f64 {
         let squares: f64 = parts.map(|part| part * part).sum();
         ((1.0 - rate).max(0.0) * squares).sqrt() / (rate * whole)

@@ -1,9 +1,9 @@
-//! What a trace is like, in a few numbers.
+//! A trace described by a few numbers.
 
 use super::aurat::KINDS;
 use super::loaded::Trace;
 
-/// Sizes of distinct objects, each at its first request.
+/// The sizes of distinct objects, each at its first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SizeQuantiles {
     /// The smallest.
@@ -21,48 +21,60 @@ pub struct SizeQuantiles {
 /// How unequally the requests are spread over the objects.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Popularity {
-    /// The share of requests that the most popular hundredth of the objects gets.
+    /// The share of requests for the most popular hundredth of the objects.
     pub top_1_percent: f64,
-    /// The share that the most popular tenth gets.
+    /// The share of requests for the most popular tenth.
     pub top_10_percent: f64,
-    /// The exponent of the law of Zipf that fits best: the least-squares line through logarithms of rank and count, at
-    /// ranks that are evenly spread by their logarithm and have at least [`FITTED_COUNT_MIN`] requests. None with fewer than
-    /// three such ranks.
+    /// The exponent of the best fitting Zipf law. It is the slope of the least-squares line through
+    /// the logarithms of rank and count, at ranks that are evenly spread by their logarithm and
+    /// have at least [`FITTED_COUNT_MIN`] requests. `None` if there are fewer than three such
+    /// ranks.
     pub zipf_exponent: Option<f64>,
 }
 
-/// Ranks with fewer requests say more of chance than of the law.
+/// Ranks with fewer requests say more about chance than about the law.
 pub const FITTED_COUNT_MIN: u32 = 10;
 
-/// The summary.
+/// Requests for one kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KindCount {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// Requests for it.
+    pub requests: u64,
+    /// Requests that the recorded cache held.
+    pub hits: u64,
+}
+
+/// A summary of a trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// Requests, after sampling.
     pub requests: u64,
     /// Distinct objects.
     pub objects: u64,
-    /// Objects asked for exactly once.
+    /// Objects requested exactly once.
     pub one_hit_wonders: u64,
-    /// Bytes of all requests; None without sizes.
+    /// Bytes of all requests; `None` without sizes.
     pub request_bytes: Option<u64>,
-    /// Bytes of all distinct objects, each at its first size; None without sizes.
+    /// Bytes of all distinct objects, each at its first size; `None` without sizes.
     pub object_bytes: Option<u64>,
     /// Objects whose size changes.
     pub changing: u64,
-    /// Sizes of objects; None without sizes or objects.
+    /// Sizes of objects; `None` without sizes or objects.
     pub sizes: Option<SizeQuantiles>,
-    /// From the earliest to the latest request in nanoseconds; None without times.
+    /// Nanoseconds from the earliest to the latest request; `None` without times.
     pub span_ns: Option<u64>,
-    /// None without requests.
+    /// How requests are spread over objects; `None` without requests.
     pub popularity: Option<Popularity>,
-    /// By kind of object: its name, requests, and those that the recorded cache held. Empty where the format does not say.
-    pub kinds: Vec<(&'static str, u64, u64)>,
+    /// Requests by kind of object; empty if the format has no kinds.
+    pub kinds: Vec<KindCount>,
     /// Requests made by scans.
     pub scanned: u64,
 }
 
 impl Summary {
-    /// Sums a trace up. O(requests + objects log objects).
+    /// Summarises a trace. O(requests + objects log objects).
     pub fn of(trace: &Trace) -> Self {
         let mut counts = vec![0_u32; trace.keys().len()];
         for &object in trace.objects() {
@@ -116,7 +128,8 @@ fn changing(trace: &Trace, first: &[u64]) -> u64 {
 
 fn quantiles(sorted: &[u64]) -> Option<SizeQuantiles> {
     let at = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1];
-    let (min, max) = (*sorted.first()?, *sorted.last()?);
+    let min = *sorted.first()?;
+    let max = *sorted.last()?;
     Some(SizeQuantiles {
         min,
         p50: at(50),
@@ -126,7 +139,7 @@ fn quantiles(sorted: &[u64]) -> Option<SizeQuantiles> {
     })
 }
 
-/// Of counts from the most popular object down.
+/// The popularity of objects with these counts, the most popular first.
 fn popularity(counts: &[u32], requests: usize) -> Option<Popularity> {
     if counts.is_empty() {
         return None;
@@ -155,7 +168,7 @@ fn zipf_exponent(counts: &[u32]) -> Option<f64> {
             libm::log(rank as f64),
             libm::log(f64::from(counts[rank - 1])),
         ));
-        // A quarter further each time; one further where that is less.
+        // Goes on by a quarter each time, and by at least one.
         rank += (rank / 4).max(1);
     }
     if points.len() < 3 {
@@ -163,7 +176,8 @@ fn zipf_exponent(counts: &[u32]) -> Option<f64> {
     }
     let mean =
         |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
-    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let x = mean(|point| point.0);
+    let y = mean(|point| point.1);
     let products: f64 = points
         .iter()
         .map(|point| (point.0 - x) * (point.1 - y))
@@ -175,17 +189,19 @@ fn zipf_exponent(counts: &[u32]) -> Option<f64> {
     Some(-products / squares)
 }
 
-fn kinds(trace: &Trace) -> Vec<(&'static str, u64, u64)> {
-    let mut kinds = KINDS.map(|name| (name, 0, 0));
+fn kinds(trace: &Trace) -> Vec<KindCount> {
+    let mut counts = KINDS.map(|kind| KindCount {
+        kind,
+        requests: 0,
+        hits: 0,
+    });
     for detail in trace.details() {
-        let kind = &mut kinds[usize::from(detail.kind)];
-        kind.1 += 1;
-        kind.2 += u64::from(detail.hit);
+        let count = &mut counts[usize::from(detail.kind)];
+        count.requests += 1;
+        count.hits += u64::from(detail.hit);
     }
-    kinds
-        .into_iter()
-        .filter(|(_, requests, _)| *requests > 0)
-        .collect()
+    let occurring = counts.into_iter().filter(|count| count.requests > 0);
+    occurring.collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Every format: its bytes, its way there and back, and what it makes of garbage.
+//! Every format: its bytes, reading what was written, and what garbage gives.
 
 use super::*;
 use crate::seed::Seed;
@@ -63,7 +63,7 @@ fn lis_ranges_are_written_out() {
     }
 }
 
-/// The bytes that libCacheSim's own trace begins with, and what its next accesses would be.
+/// The first bytes of libCacheSim's own trace, and what its next accesses would be.
 #[test]
 fn oracle_general_records_are_24_bytes() {
     let trace = loaded(
@@ -132,10 +132,10 @@ fn csv_finds_its_columns_by_name_number_or_number_of_columns() {
 
 #[test]
 fn csv_tells_line_and_field_of_what_is_wrong() {
-    for (text, told) in [
+    for (text, expected) in [
         (
             "time,key,size\n1,2,3\n1,2,x\n",
-            "line 3: the size `x` is no number in its range",
+            "line 3: the size `x` is not a number in range",
         ),
         (
             "1,2,3\n1,2\n",
@@ -147,10 +147,10 @@ fn csv_tells_line_and_field_of_what_is_wrong() {
         ),
         (
             "time,key,size\n-1,2,3\n",
-            "line 2: the time in seconds `-1` is no number in its range",
+            "line 2: the time in seconds `-1` is not a number in range",
         ),
     ] {
-        assert_eq!(refused(Format::Csv, text.as_bytes()), told);
+        assert_eq!(refused(Format::Csv, text.as_bytes()), expected);
     }
     let options = ReadOptions {
         columns: "key=url".parse().expect("a map"),
@@ -164,15 +164,11 @@ fn csv_tells_line_and_field_of_what_is_wrong() {
 
 fn vscsi_record(version: u8, block: u64) -> Vec<u8> {
     let mut record = Vec::new();
-    let (number, bytes, entries) = (
-        1_u32.to_le_bytes(),
-        4096_u32.to_le_bytes(),
-        1_u32.to_le_bytes(),
-    );
-    let (command, version_field) = (
-        0x28_u16.to_le_bytes(),
-        (u16::from(version) << 8 | 3).to_le_bytes(),
-    );
+    let number = 1_u32.to_le_bytes();
+    let bytes = 4096_u32.to_le_bytes();
+    let entries = 1_u32.to_le_bytes();
+    let command = 0x28_u16.to_le_bytes();
+    let version_field = (u16::from(version) << 8 | 3).to_le_bytes();
     if version == 1 {
         [&number[..], &bytes, &entries, &command, &version_field]
             .iter()
@@ -230,7 +226,10 @@ fn vscsi_has_two_layouts_told_from_the_records() {
 
 #[test]
 fn twitter_sizes_are_key_and_value_and_deletions_are_left_out() {
-    let text = b"0,nz:u:a,27,96,40,get,0\n1,nz:u:b,3,5,40,set,3600\n2,nz:u:b,3,0,40,delete,0\n3,nz:u:a,27,0,9,gets,0\n";
+    let text = b"0,nz:u:a,27,96,40,get,0\n\
+                 1,nz:u:b,3,5,40,set,3600\n\
+                 2,nz:u:b,3,0,40,delete,0\n\
+                 3,nz:u:a,27,0,9,gets,0\n";
     assert_eq!(
         Format::detect("cluster52.sort", text),
         Some(Format::Twitter)
@@ -238,10 +237,9 @@ fn twitter_sizes_are_key_and_value_and_deletions_are_left_out() {
     let trace = loaded(Format::Twitter, text);
     assert_eq!(trace.objects(), [0, 1, 0]);
     assert_eq!(sizes(&trace), [123, 8, 27]);
-    assert_eq!(
-        (trace.removals(), trace.requests_read(), trace.times()[2]),
-        (1, 3, 3_000_000_000)
-    );
+    assert_eq!(trace.removals(), 1);
+    assert_eq!(trace.requests_read(), 3);
+    assert_eq!(trace.times()[2], 3_000_000_000);
     assert_eq!(
         refused(Format::Twitter, b"0,a,27,96,40,get\n"),
         "line 1: a row has 7 columns, this one 6"
@@ -254,8 +252,11 @@ fn twitter_sizes_are_key_and_value_and_deletions_are_left_out() {
 
 #[test]
 fn meta_columns_are_found_by_name_and_rows_repeat() {
-    let old =
-        b"key,op,size,op_count,key_size\n101,GET,50,3,10\n102,SET,7,1,10\n101,DELETE,0,1,10\n101,GET_LEASE,50,1,10\n";
+    let old = b"key,op,size,op_count,key_size\n\
+          101,GET,50,3,10\n\
+          102,SET,7,1,10\n\
+          101,DELETE,0,1,10\n\
+          101,GET_LEASE,50,1,10\n";
     assert_eq!(
         Format::detect("kvcache_traces_1.csv", old),
         Some(Format::MetaKv)
@@ -266,7 +267,8 @@ fn meta_columns_are_found_by_name_and_rows_repeat() {
         (vec![101, 101, 101, 102, 101], vec![60, 60, 60, 17, 60])
     );
     assert_eq!(trace.removals(), 1);
-    let new = b"op_time,key,key_size,op,op_count,size,cache_hits,ttl,usecase,sub_usecase\n9,k1,2,GET,1,8,1,0,u,s\n";
+    let new = b"op_time,key,key_size,op,op_count,size,cache_hits,ttl,usecase,sub_usecase\n\
+        9,k1,2,GET,1,8,1,0,u,s\n";
     let trace = loaded(Format::MetaKv, new);
     assert_eq!(
         (sizes(&trace), trace.times()),
@@ -350,7 +352,7 @@ fn aurat_golden_bytes() {
     assert_eq!((trace.recorded_rate(), trace.sample_rate()), (0.5, 1.0));
 }
 
-/// Worked out by hand from the layout, but for the three checksums.
+/// Worked out by hand from the layout, except for the three checksums.
 const AURAT_GOLDEN: [&str; 9] = [
     // Header: magic, version 1, all contents, a rate of 0.5, checksum.
     "4155524154524143010007000000000000000000",
@@ -358,7 +360,7 @@ const AURAT_GOLDEN: [&str; 9] = [
     // A chunk of 31 bytes and two records.
     "1f00000002000000",
     "56c97b2932b3d0de",
-    // An index block held, caller 9, level 3, file 300, at 1000 ns, key, 4096 bytes.
+    // An index block that was held, caller 9, level 3, file 300, at 1000 ns, key, 4096 bytes.
     "390903ac02d00f08070605040302018020",
     // The second object of a scan, caller 0, cost 5, 1 ns earlier, key 1, one byte.
     "c00005020101000000000000000",
@@ -420,10 +422,9 @@ fn aurat_refuses_what_was_cut_or_changed() {
     let trace = loaded(Format::Csv, b"1,10,100\n2,11,200\n1,10,300\n");
     let bytes = written(&trace, Format::Aurat);
     let again = loaded(Format::Aurat, &bytes);
-    assert_eq!(
-        (keys(&again), sizes(&again), again.times()),
-        (keys(&trace), sizes(&trace), trace.times())
-    );
+    assert_eq!(keys(&again), keys(&trace));
+    assert_eq!(sizes(&again), sizes(&trace));
+    assert_eq!(again.times(), trace.times());
     for length in 0..bytes.len() {
         assert!(
             read(&bytes[..length], Format::Aurat, &with_times()).is_err(),
@@ -483,7 +484,8 @@ fn names_and_first_bytes_tell_the_format() {
     );
 }
 
-/// Random bytes, and formats' own bytes with some changed: an error or a trace, but an end.
+/// Random bytes, and formats' own bytes with some changed: an error or a trace, and never an
+/// endless loop.
 #[test]
 fn garbage_is_an_error_or_a_trace_and_never_a_panic() {
     let sound: [&[u8]; 4] = [
@@ -506,7 +508,7 @@ fn garbage_is_an_error_or_a_trace_and_never_a_panic() {
                 bytes[at] = generator.bits() as u8;
             }
         }
-        // Whatever it answers.
+        // Any answer will do, but no panic.
         let _ = Format::detect("x", &bytes);
         for format in Format::ALL {
             if let Ok(trace) = read(&bytes[..], format, &with_times()) {
@@ -523,18 +525,12 @@ fn a_summary_counts_what_is_there() {
         Format::Csv,
         b"10,1,100\n12,2,50\n11,1,100\n20,3,7\n21,3,8\n",
     ));
-    assert_eq!(
-        (summary.requests, summary.objects, summary.one_hit_wonders),
-        (5, 3, 1)
-    );
-    assert_eq!(
-        (
-            summary.request_bytes,
-            summary.object_bytes,
-            summary.changing
-        ),
-        (Some(265), Some(157), 1)
-    );
+    assert_eq!(summary.requests, 5);
+    assert_eq!(summary.objects, 3);
+    assert_eq!(summary.one_hit_wonders, 1);
+    assert_eq!(summary.request_bytes, Some(265));
+    assert_eq!(summary.object_bytes, Some(157));
+    assert_eq!(summary.changing, 1);
     assert_eq!(
         summary.sizes,
         Some(SizeQuantiles {
@@ -550,8 +546,7 @@ fn a_summary_counts_what_is_there() {
         (Some(11_000_000_000), 0)
     );
     let empty = Summary::of(&loaded(Format::Csv, b""));
-    assert_eq!(
-        (empty.requests, empty.sizes, empty.popularity),
-        (0, None, None)
-    );
+    assert_eq!(empty.requests, 0);
+    assert_eq!(empty.sizes, None);
+    assert_eq!(empty.popularity, None);
 }

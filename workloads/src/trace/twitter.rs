@@ -1,15 +1,15 @@
 //! Twitter's cluster traces.
 //!
-//! Source: `twitter/cache-trace`; Yang, Yue and Rashmi, "A large scale analysis of hundreds of in-memory cache clusters at
-//! Twitter", OSDI 2020.
+//! Source: `twitter/cache-trace`; Yang, Yue and Rashmi, "A large scale analysis of hundreds of
+//! in-memory cache clusters at Twitter", OSDI 2020.
 //!
 //! ```text
 //!   timestamp,anonymised key,key size,value size,client,operation,TTL        no header, no quoting
 //!   0,nz:u:eeW511W3dcH3de3d15ec,27,96,40,get,0
 //! ```
 //!
-//! Seconds and bytes. An object's size is that of its key and its value together. Every operation but `delete` is a
-//! request; deletions are counted and left out.
+//! Times are seconds, sizes bytes. An object's size is that of its key and its value together.
+//! Every operation but `delete` is a request; deletions are counted and left out.
 
 use std::io::BufRead;
 

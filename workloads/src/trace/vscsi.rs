@@ -1,7 +1,7 @@
 //! vscsi: SCSI commands as CloudPhysics recorded them.
 //!
-//! Source: Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015 (whose traces these are); the two layouts
-//! as libCacheSim reads them (`traceReader/customizedReader/vscsi.h`).
+//! Source: Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015 (the traces);
+//! libCacheSim (`traceReader/customizedReader/vscsi.h`, the two layouts).
 //!
 //! ```text
 //!   version 1, 32 bytes, little-endian      version 2, 40 bytes
@@ -15,8 +15,8 @@
 //!                                           32  u64  response time
 //! ```
 //!
-//! A request is for its first block, with its bytes; reads and writes are not told apart. Which version a file has is seen
-//! from its first two records; each later one must say the same.
+//! A request is for its first block, with its bytes; reads and writes are treated alike. The first
+//! two records show which version a file has, and each later record must have the same.
 
 use std::io::{BufRead, Read};
 
@@ -34,17 +34,32 @@ pub(super) enum Version {
     Two,
 }
 
+/// Where a record has its fields.
+struct Layout {
+    version_at: usize,
+    bytes_at: usize,
+    record_bytes: usize,
+}
+
 impl Version {
-    /// Where the version, the bytes, and the length of a record.
-    fn layout(self) -> (usize, usize, usize) {
+    fn layout(self) -> Layout {
         match self {
-            Self::One => (14, 4, FIRST),
-            Self::Two => (2, 8, SECOND),
+            Self::One => Layout {
+                version_at: 14,
+                bytes_at: 4,
+                record_bytes: FIRST,
+            },
+            Self::Two => Layout {
+                version_at: 2,
+                bytes_at: 8,
+                record_bytes: SECOND,
+            },
         }
     }
 
     fn says(self, record: &[u8]) -> bool {
-        u16::from_le_bytes(bytes_at(record, self.layout().0)) >> 8 == self as u16 + 1
+        let field = u16::from_le_bytes(bytes_at(record, self.layout().version_at));
+        field >> 8 == self as u16 + 1
     }
 
     fn push(self, record: &[u8], place: Place, builder: &mut Builder) -> Result<bool> {
@@ -54,7 +69,7 @@ impl Version {
                 format!("not a vscsi record of version {}", self as u16 + 1),
             ));
         }
-        let bytes = u32::from_le_bytes(bytes_at(record, self.layout().1));
+        let bytes = u32::from_le_bytes(bytes_at(record, self.layout().bytes_at));
         let block = u64::from_le_bytes(bytes_at(record, 16));
         let microseconds = u64::from_le_bytes(bytes_at(record, 24));
         builder.push(block, u64::from(bytes), microseconds.saturating_mul(1000))
@@ -64,7 +79,7 @@ impl Version {
 /// The version of a file that begins with `head`.
 pub(super) fn version(head: &[u8]) -> Option<Version> {
     [Version::Two, Version::One].into_iter().find(|version| {
-        let (.., length) = version.layout();
+        let length = version.layout().record_bytes;
         head.len() >= length
             && head
                 .chunks_exact(length)

@@ -136,7 +136,7 @@ impl IndexPolicy for Garbage {
 #[test]
 fn a_model_that_does_not_read_back_is_refused() {
     let world = World::new(0);
-    for entry in aura_policies::index::FAMILY.entries {
+    for entry in aura_policies::index::FAMILY.entries() {
         let build = index_build(&PolicySpec::named(entry.name), any_model());
         let build = IndexBuild {
             policy: Arc::new(Garbage),

@@ -219,7 +219,7 @@ impl Trial {
 }
 
 fn names<B>(family: &aura_policies::Family<B>) -> Vec<&'static str> {
-    family.entries.iter().map(|entry| entry.name).collect()
+    family.names()
 }
 
 #[test]

@@ -1,4 +1,10 @@
-//! Plain data the engine shows its policies: the tree's shape, and windows of what the workload did.
+//! Plain data that the engine shows its policies: the shape of the tree, plans, and windows of
+//! work.
+//!
+//! Nothing here refers to a file, a lock or a clock, so a decision can be replayed from the facts
+//! it rested on. A tree can be drawn and read as text ([`TreeShape`]'s `Display` and `FromStr`).
+
+mod text;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,10 +12,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 
+pub use text::{DrawingError, key_of_number, number_of_key};
+
 /// A table's number, unique in a database directory.
 pub type TableId = u64;
 
-/// A run's number, unique in a database directory. A run is a sequence of tables with disjoint key ranges.
+/// The number of a sorted run, unique in a database directory.
 pub type RunId = u64;
 
 /// One immutable table.
@@ -36,6 +44,33 @@ pub struct TableFacts {
 }
 
 impl TableFacts {
+    /// A table of one-byte entries without tombstones or separated values, all written at the
+    /// sequence number `id`: for tests, which set what differs.
+    ///
+    /// ```
+    /// use aura_policies::facts::{TableFacts, key_of_number};
+    ///
+    /// let a = TableFacts::sized(1, key_of_number(10), key_of_number(19), 4096);
+    /// let b = TableFacts {
+    ///     deletions: 7,
+    ///     ..TableFacts::sized(2, key_of_number(19), key_of_number(30), 4096)
+    /// };
+    /// assert!(a.overlaps(&b));
+    /// ```
+    pub fn sized(id: TableId, smallest: Bytes, largest: Bytes, bytes: u64) -> Self {
+        Self {
+            id,
+            bytes,
+            entries: bytes,
+            deletions: 0,
+            separated_bytes: 0,
+            smallest,
+            largest,
+            sequence_min: id,
+            sequence_max: id,
+        }
+    }
+
     /// Whether some key could lie in both tables.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.smallest <= other.largest && other.smallest <= self.largest
@@ -47,7 +82,7 @@ impl TableFacts {
     }
 }
 
-/// A sorted run: tables in key order, no two overlapping.
+/// A sorted run: tables in key order, no two of which overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RunFacts {
     /// Its number.
@@ -90,8 +125,42 @@ impl LevelFacts {
 
 /// The shape of the whole tree at one moment, with the limits the engine was configured with.
 ///
-/// Everything in a shallower level is newer than everything with the same key in a deeper one; within a level, an
-/// earlier run is newer than a later one.
+/// Of two entries with one key, the one in the shallower level is newer; within a level, the one in
+/// the earlier run.
+///
+/// As text, a line is a sorted run: its level, then its tables as `id[smallest-largest]=bytes`. The
+/// newest run of a level comes first. Further lines set the limits.
+///
+/// | written | meaning | default |
+/// |---|---|---|
+/// | `base 100` | [`base_bytes`](Self::base_bytes) | 0 |
+/// | `trigger 4` | [`level0_runs_trigger`](Self::level0_runs_trigger) | 0 |
+/// | `L1 limit 2` | [`runs_max`](LevelFacts::runs_max) of level 1 | none |
+/// | `L1#7 ...` | the run's number is 7 | that of its first table |
+/// | `3[10]=5` | a table of one key | |
+/// | `3*[10-19]=5` | a table that a running compaction reads | not busy |
+/// | `3[10-19]=5,deletions=2,sequence=4-9` | also `entries`, `separated` | [`TableFacts::sized`] |
+///
+/// A key that consists of digits is a number ([`key_of_number`]); any other is its own bytes,
+/// without `-` and `]`.
+///
+/// ```
+/// use aura_policies::facts::TreeShape;
+///
+/// let tree: TreeShape = "
+///     base 100
+///     trigger 2
+///     L0  9[5-6]=1
+///     L0  8[3-4]=1
+///     L1  1[0-2]=10  2*[4]=10  3[7-9]=10
+/// "
+/// .parse()?;
+/// assert_eq!(tree.levels[0].runs.len(), 2);
+/// assert_eq!(tree.levels[1].bytes(), 30);
+/// assert!(tree.busy.contains(&2));
+/// assert_eq!(tree.to_string().parse(), Ok(tree));
+/// # Ok::<(), aura_policies::facts::DrawingError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TreeShape {
     /// The levels; level 0 receives flushed memtables, each a run of its own.
@@ -130,7 +199,7 @@ pub struct PlanInput {
 pub enum OutputRun {
     /// A new run, the newest of the level.
     New,
-    /// An existing run of the level, whose tables that overlap the output are inputs of the plan.
+    /// An existing run of the level. Its tables that overlap the output are inputs of the plan.
     Into(RunId),
 }
 
@@ -144,7 +213,7 @@ pub enum Reason {
     LevelBytes,
     /// A level holds more runs than its limit.
     LevelRuns,
-    /// The user asked.
+    /// The user asked for it.
     Manual,
 }
 
@@ -157,8 +226,10 @@ pub struct Plan {
     pub level: usize,
     /// The run the output goes to.
     pub run: OutputRun,
-    /// Why.
+    /// Why it is due.
     pub reason: Reason,
+    /// The table that a picker chose; `None` if the plan takes whole levels.
+    pub picked: Option<TableId>,
 }
 
 /// What happened since the last window, for agents.

@@ -1,0 +1,48 @@
+//! The shares of the kinds of operation in a workload.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::op::OpKind;
+
+/// Shares of the kinds of operation, relative to their sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mix {
+    /// Gets.
+    pub read: f64,
+    /// Puts of keys that exist.
+    pub update: f64,
+    /// Puts of new keys.
+    pub insert: f64,
+    /// Scans.
+    pub scan: f64,
+    /// A get and a put of the same key, timed as one.
+    pub read_modify_write: f64,
+    /// Deletes. Their keys are chosen like those of reads, so later reads may miss.
+    pub delete: f64,
+}
+
+impl Mix {
+    /// The share of `kind` as written, not divided by the sum.
+    pub fn share(&self, kind: OpKind) -> f64 {
+        match kind {
+            OpKind::Read => self.read,
+            OpKind::Update => self.update,
+            OpKind::Insert => self.insert,
+            OpKind::Scan => self.scan,
+            OpKind::ReadModifyWrite => self.read_modify_write,
+            OpKind::Delete => self.delete,
+        }
+    }
+
+    /// The sum of all shares.
+    pub fn total(&self) -> f64 {
+        OpKind::ALL.iter().map(|&kind| self.share(kind)).sum()
+    }
+
+    /// The probability of `kind`. The mix of a resolved phase has a positive sum.
+    pub fn probability(&self, kind: OpKind) -> f64 {
+        self.share(kind) / self.total()
+    }
+}
