@@ -107,18 +107,10 @@ impl Inner {
         garbage: Garbage,
     ) -> Result<()> {
         let start = self.env.clock.now();
-        let fresh: Vec<RangeTombstone> = memtables
-            .iter()
-            .filter_map(|memtable| memtable.ranges())
-            .flat_map(|ranges| ranges.tombstones())
-            .collect();
-        let ranges = Arc::new(
-            self.view
-                .load()
-                .version
-                .ranges
-                .changed(&fresh, &BTreeSet::new()),
-        );
+        let ranges = memtables.iter().filter_map(|memtable| memtable.ranges());
+        let fresh: Vec<RangeTombstone> = ranges.flat_map(|ranges| ranges.tombstones()).collect();
+        let before = self.view.load().version.ranges.clone();
+        let ranges = Arc::new(before.changed(&fresh, &BTreeSet::new()));
         let newest = fresh.iter().map(|tombstone| tombstone.sequence).max();
         let mut edit = Edit {
             values_dead: garbage,
@@ -153,13 +145,10 @@ impl Inner {
         self.sync_directory().await?;
         let flushed =
             |memtable: &Arc<Memtable>| memtables.iter().any(|other| Arc::ptr_eq(other, memtable));
-        edit.wal_min = self
-            .view
-            .load()
-            .memtables()
-            .filter(|memtable| !flushed(memtable))
-            .map(|other| other.wal)
-            .min();
+        let view = self.view.load();
+        let others = view.memtables().filter(|memtable| !flushed(memtable));
+        edit.wal_min = others.map(|other| other.wal).min();
+        drop(view);
         let sizes: Vec<u64> = edit.added.iter().map(|table| table.facts.bytes).collect();
         let settled = |before: &Version| {
             edit.settle_ranges(before, &fresh, swept, &self.snapshots());

@@ -311,59 +311,64 @@ fn maps_of_collected_value_files() {
     });
 }
 
+/// Any edit.
+fn edit(chance: &mut Chance) -> Edit {
+    let pairs = |chance: &mut Chance| {
+        (0..chance.below(3))
+            .map(|_| (chance.number(), chance.number()))
+            .collect()
+    };
+    let files = |chance: &mut Chance| (0..chance.below(3)).map(|_| chance.number()).collect();
+    let some = |chance: &mut Chance| (chance.below(2) == 0).then(|| chance.number());
+    let mut edit = Edit::default();
+    (edit.wal_min, edit.next_number, edit.sequence) = (some(chance), some(chance), some(chance));
+    edit.removed = (0..chance.below(3))
+        .map(|_| (chance.below(9) as usize, chance.number()))
+        .collect();
+    for _ in 0..chance.below(3) {
+        let (level, run) = (chance.below(9) as usize, chance.number());
+        edit.added.push(AddedTable {
+            level,
+            run,
+            facts: table_facts(chance),
+        });
+    }
+    edit.runs_max = (0..chance.below(3))
+        .map(|_| (chance.below(9) as usize, chance.half()))
+        .collect();
+    (edit.values_opened, edit.values_removed) = (files(chance), files(chance));
+    (edit.values_sealed, edit.values_settled) = (pairs(chance), pairs(chance));
+    (edit.values_moved, edit.table_swept) = (pairs(chance), pairs(chance));
+    for _ in 0..chance.below(3) {
+        let mut at = 0;
+        let mut part = || {
+            let start = at + chance.below(1 << 40);
+            at = start + 1 + chance.below(1 << 40);
+            (start, at)
+        };
+        let parts = vec![part(), part()];
+        edit.values_dead.insert(chance.number(), parts);
+    }
+    for _ in 0..chance.below(3) {
+        let (sequence, start, end) = (chance.number(), chance.key(), Bytes::new());
+        edit.ranges_added.push(RangeTombstone {
+            sequence,
+            start,
+            end,
+        });
+    }
+    edit.ranges_removed = (0..chance.below(3)).map(|_| chance.number()).collect();
+    edit.logs_durable = pairs(chance)
+        .into_iter()
+        .map(|(log, bytes)| LogPart { log, bytes })
+        .collect();
+    edit
+}
+
 #[test]
 fn manifest_edits_and_current() {
     each_input(|chance| {
-        let pairs = |chance: &mut Chance| {
-            (0..chance.below(3))
-                .map(|_| (chance.number(), chance.number()))
-                .collect()
-        };
-        let files = |chance: &mut Chance| (0..chance.below(3)).map(|_| chance.number()).collect();
-        let some = |chance: &mut Chance| (chance.below(2) == 0).then(|| chance.number());
-        let mut edit = Edit::default();
-        (edit.wal_min, edit.next_number, edit.sequence) =
-            (some(chance), some(chance), some(chance));
-        edit.removed = (0..chance.below(3))
-            .map(|_| (chance.below(9) as usize, chance.number()))
-            .collect();
-        for _ in 0..chance.below(3) {
-            let (level, run) = (chance.below(9) as usize, chance.number());
-            edit.added.push(AddedTable {
-                level,
-                run,
-                facts: table_facts(chance),
-            });
-        }
-        edit.runs_max = (0..chance.below(3))
-            .map(|_| (chance.below(9) as usize, chance.half()))
-            .collect();
-        (edit.values_opened, edit.values_removed) = (files(chance), files(chance));
-        (edit.values_sealed, edit.values_settled) = (pairs(chance), pairs(chance));
-        (edit.values_moved, edit.table_swept) = (pairs(chance), pairs(chance));
-        for _ in 0..chance.below(3) {
-            let mut at = 0;
-            let mut part = || {
-                let start = at + chance.below(1 << 40);
-                at = start + 1 + chance.below(1 << 40);
-                (start, at)
-            };
-            let parts = vec![part(), part()];
-            edit.values_dead.insert(chance.number(), parts);
-        }
-        for _ in 0..chance.below(3) {
-            let (sequence, start, end) = (chance.number(), chance.key(), Bytes::new());
-            edit.ranges_added.push(RangeTombstone {
-                sequence,
-                start,
-                end,
-            });
-        }
-        edit.ranges_removed = (0..chance.below(3)).map(|_| chance.number()).collect();
-        edit.logs_durable = pairs(chance)
-            .into_iter()
-            .map(|(log, bytes)| LogPart { log, bytes })
-            .collect();
+        let edit = edit(chance);
         let manifest = chance.number();
         let layout = version::Layout::Current { manifest };
         let bytes = version::encode(&edit, manifest);

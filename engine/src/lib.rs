@@ -86,8 +86,8 @@ pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
 pub use checkpoint::CheckpointReport;
 pub use config::{
     CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate,
-    MemtableStructure, Metadata, Reconfigure, Rows, SyncPolicy, TableConfig, ValueLogConfig,
-    WalConfig,
+    MemtableStructure, Metadata, PolicySlot, Reconfigure, Rows, SyncPolicy, TableConfig,
+    ValueLogConfig, WalConfig,
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
 pub use error::{Error, Result};

@@ -2,13 +2,14 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aura_engine::env::memory::MemoryWorld;
 use aura_engine::{
-    AuraEngine, CacheEvent, CacheObserver, Caller, Direction, Engine, EngineBuilder, EngineConfig,
-    Metadata, Metrics, Range, Rows,
+    AuraEngine, CacheEvent, CacheObserver, Caller, Counts, Direction, Engine, EngineBuilder,
+    EngineConfig, Metadata, Metrics, Range, Rows,
 };
 use aura_policies::PolicySpec;
 use aura_policies::cache::BlockKind as Kind;
@@ -417,86 +418,17 @@ fn observed(rate: f64, metadata: Metadata) -> (Vec<CacheEvent>, Metrics) {
 fn an_observer_is_told_what_is_counted_and_the_same_in_every_run() {
     for metadata in [Metadata::Pinned, Metadata::Priority, Metadata::Normal] {
         let (events, metrics) = observed(1.0, metadata);
-        let counts = metrics.counts;
-        let told = |kind: Kind, hit: bool| {
-            events
-                .iter()
-                .filter(|it| (it.kind, it.hit) == (kind, hit))
-                .count() as u64
-        };
-        assert_eq!(
-            (told(Kind::Data, true), told(Kind::Data, false)),
-            (counts.block_hits, counts.block_misses)
-        );
-        assert_eq!(
-            (told(Kind::Index, true), told(Kind::Index, false)),
-            (counts.index_hits, counts.index_misses)
-        );
-        assert_eq!(
-            (told(Kind::Filter, true), told(Kind::Filter, false)),
-            (counts.filter_hits, counts.filter_misses)
-        );
-        assert_eq!(
-            (told(Kind::Value, true), told(Kind::Value, false)),
-            (counts.value_hits, counts.value_misses)
-        );
-        assert_eq!(told(Kind::KeyValue, true), counts.key_value_hits);
-        assert_eq!(told(Kind::KeyPointer, true), counts.key_pointer_hits);
-        assert!(
-            counts.block_hits > 200 && counts.value_misses > 0 && counts.key_value_hits > 100,
-            "{counts:?}"
-        );
-        assert_eq!(
-            counts.index_hits > 0,
-            metadata != Metadata::Pinned,
-            "{counts:?}"
-        );
-
-        let scanned: Vec<_> = events
-            .iter()
-            .filter(|event| event.caller == Caller::Scan)
-            .collect();
-        let hits = scanned.iter().filter(|event| event.hit).count() as u64;
-        assert_eq!(
-            (hits, scanned.len() as u64 - hits),
-            (counts.scan_hits, counts.scan_misses)
-        );
-        assert!(
-            scanned.iter().all(|event| event.scanned > 0) && scanned.len() > 500,
-            "{}",
-            scanned.len()
-        );
-        assert!(
-            events
-                .iter()
-                .all(|event| event.caller != Caller::Background)
-        );
-        assert!(
-            events
-                .iter()
-                .filter(|event| event.caller == Caller::Get)
-                .all(|event| event.scanned == 0)
-        );
-        assert!(
-            events
-                .iter()
-                .all(|event| event.level.is_some() == (event.kind < Kind::Value)),
-            "tables have levels"
-        );
-        assert!(events.is_sorted_by_key(|event| event.at_ns));
-
+        check_told(&events, &metrics.counts, metadata);
+        check_callers(&events, &metrics.counts);
         assert_eq!(
             (events.clone(), metrics),
             observed(1.0, metadata),
             "the same in every run"
         );
         let (sampled, _) = observed(0.3, metadata);
-        let keys: std::collections::BTreeSet<u64> = sampled.iter().map(|event| event.key).collect();
-        let expected: Vec<_> = events
-            .iter()
-            .filter(|event| keys.contains(&event.key))
-            .copied()
-            .collect();
+        let keys: BTreeSet<u64> = sampled.iter().map(|event| event.key).collect();
+        let of_them = events.iter().filter(|event| keys.contains(&event.key));
+        let expected: Vec<_> = of_them.copied().collect();
         assert_eq!(
             sampled, expected,
             "every look-up of a sampled object, and of no other"
@@ -504,4 +436,46 @@ fn an_observer_is_told_what_is_counted_and_the_same_in_every_run() {
         let share = sampled.len() as f64 / events.len() as f64;
         assert!((0.1..0.6).contains(&share), "{share}");
     }
+}
+
+/// The observer is told of each hit and miss that is counted, by kind.
+fn check_told(events: &[CacheEvent], counts: &Counts, metadata: Metadata) {
+    let told = |kind: Kind, hit: bool| {
+        let told = events.iter().filter(|it| it.kind == kind && it.hit == hit);
+        told.count() as u64
+    };
+    let both = |kind| (told(kind, true), told(kind, false));
+    let counted = [
+        (Kind::Data, counts.block_hits, counts.block_misses),
+        (Kind::Index, counts.index_hits, counts.index_misses),
+        (Kind::Filter, counts.filter_hits, counts.filter_misses),
+        (Kind::Value, counts.value_hits, counts.value_misses),
+    ];
+    for (kind, hits, misses) in counted {
+        assert_eq!(both(kind), (hits, misses), "{kind:?}");
+    }
+    assert_eq!(told(Kind::KeyValue, true), counts.key_value_hits);
+    assert_eq!(told(Kind::KeyPointer, true), counts.key_pointer_hits);
+    let busy = counts.block_hits > 200 && counts.value_misses > 0 && counts.key_value_hits > 100;
+    assert!(busy, "{counts:?}");
+    let metadata_is_cached = metadata != Metadata::Pinned;
+    assert_eq!(counts.index_hits > 0, metadata_is_cached, "{counts:?}");
+}
+
+/// The observer is told who asks, and for what.
+fn check_callers(events: &[CacheEvent], counts: &Counts) {
+    let scanned = events.iter().filter(|event| event.caller == Caller::Scan);
+    let scanned: Vec<_> = scanned.collect();
+    let hits = scanned.iter().filter(|event| event.hit).count() as u64;
+    let misses = scanned.len() as u64 - hits;
+    assert_eq!((hits, misses), (counts.scan_hits, counts.scan_misses));
+    assert!(scanned.len() > 500, "{}", scanned.len());
+    assert!(scanned.iter().all(|event| event.scanned > 0));
+    for event in events {
+        assert_ne!(event.caller, Caller::Background);
+        assert!(event.caller != Caller::Get || event.scanned == 0);
+        let is_of_a_table = event.kind < Kind::Value;
+        assert_eq!(event.level.is_some(), is_of_a_table, "tables have levels");
+    }
+    assert!(events.is_sorted_by_key(|event| event.at_ns));
 }

@@ -925,6 +925,15 @@ fn a_rebuild_knows_what_a_collection_had_come_to() {
     }
 }
 
+/// Ways for an I/O call of a repair to fail.
+const REPAIR_FAULTS: [FaultKind; 5] = [
+    FaultKind::Read,
+    FaultKind::Write,
+    FaultKind::Sync,
+    FaultKind::Rename,
+    FaultKind::Create,
+];
+
 #[test]
 fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
     let ((plain, _), (with_collections, ..)) = (built(&config()), built_with_collections());
@@ -962,53 +971,38 @@ fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
         let damaged = world_of(image);
         damage(&damaged);
         let damaged = damaged.crash_image(CrashMode::KeepAll, 0).unwrap();
-        let world = world_of(&damaged);
-        world
-            .block_on(repair(&world.env(), false))
-            .unwrap()
-            .unwrap();
-        let calls = world.io_count();
-        assert!(calls > 10, "{calls}");
-        for call in 1..=calls {
-            for mode in CrashMode::ALL {
-                let what = format!("case {case}, {mode:?} at call {call} of {calls}");
+        cut_short_by_crashes(case, &damaged, &expected);
+        for kind in REPAIR_FAULTS {
+            for nth in 1..=8 {
+                let what = format!("case {case}, {kind:?} {nth} fails");
                 let world = world_of(&damaged);
-                world.crash_at(call);
-                let cut = world.block_on(repair(&world.env(), false)).unwrap();
-                assert!(cut.is_err(), "{what}");
-                repair_again(
-                    &damaged,
-                    &world.crash_image(mode, call).unwrap(),
-                    &expected,
-                    &what,
-                );
+                world.fail_nth(kind, nth, 1);
+                let ended = world.block_on(repair(&world.env(), false)).unwrap();
+                let ends_well = matches!(ended, Ok(_) | Err(Error::Io { .. }));
+                assert!(ends_well, "{what}: {ended:?}");
+                let left = world.crash_image(CrashMode::KeepAll, nth).unwrap();
+                repair_again(&damaged, &left, &expected, &what);
             }
         }
-        let kinds = [
-            FaultKind::Read,
-            FaultKind::Write,
-            FaultKind::Sync,
-            FaultKind::Rename,
-            FaultKind::Create,
-        ];
-        for (kind, nth) in kinds
-            .into_iter()
-            .flat_map(|kind| (1..=8).map(move |nth| (kind, nth)))
-        {
-            let what = format!("case {case}, {kind:?} {nth} fails");
-            let world = world_of(&damaged);
-            world.fail_nth(kind, nth, 1);
-            let ended = world.block_on(repair(&world.env(), false)).unwrap();
-            assert!(
-                matches!(ended, Ok(_) | Err(Error::Io { .. })),
-                "{what}: {ended:?}"
-            );
-            repair_again(
-                &damaged,
-                &world.crash_image(CrashMode::KeepAll, nth).unwrap(),
-                &expected,
-                &what,
-            );
+    }
+}
+
+/// A crash at every I/O call of a repair.
+fn cut_short_by_crashes(case: usize, damaged: &FsImage, expected: &Model) {
+    let world = world_of(damaged);
+    let whole = world.block_on(repair(&world.env(), false));
+    whole.unwrap().unwrap();
+    let calls = world.io_count();
+    assert!(calls > 10, "{calls}");
+    for call in 1..=calls {
+        for mode in CrashMode::ALL {
+            let what = format!("case {case}, {mode:?} at call {call} of {calls}");
+            let world = world_of(damaged);
+            world.crash_at(call);
+            let cut = world.block_on(repair(&world.env(), false)).unwrap();
+            assert!(cut.is_err(), "{what}");
+            let left = world.crash_image(mode, call).unwrap();
+            repair_again(damaged, &left, expected, &what);
         }
     }
 }

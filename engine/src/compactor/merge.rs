@@ -103,14 +103,8 @@ impl Inner {
     }
 
     async fn merge_tables(&self, job: &Job, warming: &Arc<dyn Warming>) -> Result<Merged> {
-        let deepest = self
-            .view
-            .load()
-            .version
-            .levels
-            .len()
-            .saturating_sub(1)
-            .max(job.level);
+        let levels = self.view.load().version.levels.len();
+        let deepest = levels.saturating_sub(1).max(job.level);
         let mut context = self.context().in_background();
         context.inputs = (warming.asks() == Asks::Overlaps).then(Inputs::default);
         let mut merge = Merge::new(Direction::Forward);
@@ -136,12 +130,10 @@ impl Inner {
         let (mut seen, mut granted) = (0u64, 0);
         while let Some(entry) = merge.entry() {
             if retain.keeps(entry, |key| job.nothing_below(key)) {
-                let settled = values
-                    .settle(entry, &mut retain.garbage, &mut context)
-                    .await?;
-                output
-                    .add(settled.as_ref().unwrap_or(entry), &mut context)
-                    .await?;
+                let garbage = &mut retain.garbage;
+                let settled = values.settle(entry, garbage, &mut context).await?;
+                let entry = settled.as_ref().unwrap_or(entry);
+                output.add(entry, &mut context).await?;
             }
             merge.step(&mut context).await?;
             seen += 1;
@@ -158,15 +150,10 @@ impl Inner {
         }
         output.end_table(&mut context).await?;
         context.charge();
-        self.limit_io(
-            priority,
-            context.stats.device_read_bytes + values.moved_bytes - granted,
-        )
-        .await;
-        add(
-            &self.counters.mine().compaction_cpu_nanos,
-            context.charged_nanos,
-        );
+        let used = context.stats.device_read_bytes + values.moved_bytes;
+        self.limit_io(priority, used - granted).await;
+        let cpu_nanos = context.charged_nanos;
+        add(&self.counters.mine().compaction_cpu_nanos, cpu_nanos);
         let values = values.finish().await?;
         self.sync_directory().await?;
         Ok(Merged {

@@ -96,12 +96,58 @@ fn random_key(chance: &mut Xoshiro256PlusPlus) -> Vec<u8> {
     }
 }
 
+/// Values by key and inverted sequence number, which is the order of a memtable.
+type Model = BTreeMap<(Vec<u8>, u64), Vec<u8>>;
+
+/// What the table says of a position is what the model says.
+fn check_around(
+    table: &Memtable,
+    model: &Model,
+    (key, at): (Vec<u8>, u64),
+    limit: usize,
+    what: &str,
+) {
+    let position = (key.clone(), u64::MAX - at);
+    let shown = |start| -> Vec<(Vec<u8>, u64)> {
+        let entries = table.walk(start, limit);
+        let shown = entries.iter().map(|it| (it.key.to_vec(), it.sequence));
+        shown.collect()
+    };
+    let expected = |keys: &mut dyn Iterator<Item = &(Vec<u8>, u64)>| -> Vec<(Vec<u8>, u64)> {
+        keys.take(limit)
+            .map(|(key, inverted)| (key.clone(), u64::MAX - inverted))
+            .collect()
+    };
+
+    let newest = model.range(position.clone()..).next();
+    let newest = newest.filter(|((found, _), _)| *found == key);
+    let got = table.get(&key, at, &mut Work::default());
+    let got = got.map(|entry| entry.value.to_vec());
+    assert_eq!(got, newest.map(|(_, value)| value.clone()), "{what}");
+
+    let mut from = model.range(position.clone()..).map(|(key, _)| key);
+    assert_eq!(shown(Start::At(&key, at)), expected(&mut from), "{what}");
+    let from = model.range(position.clone()..).map(|(key, _)| key);
+    let mut after = from.filter(|key| **key != position);
+    assert_eq!(
+        shown(Start::After(&key, at)),
+        expected(&mut after),
+        "{what}"
+    );
+    let mut before = model.range(..position).rev().map(|(key, _)| key);
+    assert_eq!(
+        shown(Start::Before(&key, at)),
+        expected(&mut before),
+        "{what}"
+    );
+}
+
 #[test]
 fn every_structure_is_a_sorted_map() {
     for (structure, table) in tables() {
         let seed = 3;
         let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let mut model: BTreeMap<(Vec<u8>, u64), Vec<u8>> = BTreeMap::new();
+        let mut model = Model::new();
         for sequence in 1..=15_000u64 {
             let key = random_key(&mut chance);
             table.insert(
@@ -115,62 +161,11 @@ fn every_structure_is_a_sorted_map() {
             if sequence % 31 != 0 {
                 continue;
             }
-            let (key, at) = (
-                random_key(&mut chance),
-                chance.random_range(0..=sequence + 1),
-            );
-            let position = (key.clone(), u64::MAX - at);
+            let key = random_key(&mut chance);
+            let at = chance.random_range(0..=sequence + 1);
             let limit = chance.random_range(1..80);
             let what = format!("{structure:?}, seed {seed}, {sequence} entries, {key:?} at {at}");
-            let show = |entries: Vec<Entry>| -> Vec<(Vec<u8>, u64)> {
-                entries
-                    .iter()
-                    .map(|entry| (entry.key.to_vec(), entry.sequence))
-                    .collect()
-            };
-            let expected = |(key, inverted): &(Vec<u8>, u64)| (key.clone(), u64::MAX - inverted);
-
-            let newest = model
-                .range(position.clone()..)
-                .next()
-                .filter(|((found, _), _)| *found == key);
-            let got = table.get(&key, at, &mut Work::default());
-            assert_eq!(
-                got.map(|entry| entry.value.to_vec()),
-                newest.map(|(_, value)| value.clone()),
-                "{what}"
-            );
-
-            let forward: Vec<_> = model
-                .range(position.clone()..)
-                .take(limit)
-                .map(|(k, _)| expected(k))
-                .collect();
-            assert_eq!(
-                show(table.walk(Start::At(&key, at), limit)),
-                forward,
-                "{what}"
-            );
-            let after = model
-                .range(position.clone()..)
-                .filter(|(k, _)| **k != position);
-            let after: Vec<_> = after.take(limit).map(|(k, _)| expected(k)).collect();
-            assert_eq!(
-                show(table.walk(Start::After(&key, at), limit)),
-                after,
-                "{what}"
-            );
-            let before: Vec<_> = model
-                .range(..position)
-                .rev()
-                .take(limit)
-                .map(|(k, _)| expected(k))
-                .collect();
-            assert_eq!(
-                show(table.walk(Start::Before(&key, at), limit)),
-                before,
-                "{what}"
-            );
+            check_around(&table, &model, (key, at), limit, &what);
         }
         assert!(
             table

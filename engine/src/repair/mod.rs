@@ -226,11 +226,67 @@ struct Repair<'a> {
     discarded: BTreeSet<String>,
 }
 
+/// The tables that a repair keeps.
+#[derive(Default)]
+struct Tree {
+    /// Their places, as the manifest will list them.
+    listed: Vec<AddedTable>,
+    /// The same tables, open, by number.
+    tables: BTreeMap<u64, Arc<Table>>,
+}
+
+impl Tree {
+    fn add_run(&mut self, level: usize, run: u64, tables: Vec<Arc<Table>>) {
+        for table in tables {
+            let facts = table.facts().clone();
+            self.tables.insert(facts.id, table);
+            self.listed.push(AddedTable { level, run, facts });
+        }
+    }
+}
+
 impl Repair<'_> {
     async fn run(&mut self) -> Result<()> {
         let stored = self.stored().await?;
         self.open_values(stored.as_ref()).await?;
-        let listed = match &stored {
+        let mut tree = self.sound_tables(stored.as_ref()).await?;
+        let written = tree.tables.values().map(|table| table.facts().sequence_max);
+        let written = written.max().unwrap_or(0);
+        let known = stored.as_ref().and_then(|edit| edit.sequence);
+        let sequence = known.unwrap_or(written);
+        let logs = self.read_logs(stored.as_ref(), sequence).await?;
+        self.report.sound =
+            stored.is_some() && self.discarded.is_empty() && self.report.losses.is_empty();
+        if self.report.sound {
+            return Ok(());
+        }
+        if stored.is_none() {
+            // Once they are merged, none of them is needed.
+            self.discard(FileKind::Table);
+        }
+        self.discard(FileKind::Manifest);
+        let current = self.names.iter().filter(|name| *name == CURRENT);
+        self.discarded.extend(current.cloned());
+        if self.report.dry_run {
+            self.report.moved = self.discarded.iter().cloned().collect();
+            return Ok(());
+        }
+        if stored.is_none() {
+            self.merge_all(&mut tree, &logs).await?;
+        } else if !logs.stay {
+            let inputs = std::iter::empty();
+            let run = self.number();
+            let tables = self.merge(inputs, &logs, stored.as_ref(), 0).await?;
+            tree.add_run(0, run, tables);
+        }
+        let sequence = sequence.max(logs.sequence);
+        let Tree { listed, tables } = tree;
+        self.commit(stored, listed, tables, &logs, sequence).await
+    }
+
+    /// The tables that can be kept. Without a manifest every table that is there is tried.
+    async fn sound_tables(&mut self, stored: Option<&Edit>) -> Result<Tree> {
+        let listed = match stored {
             Some(edit) => edit.added.clone(),
             None => self
                 .found(FileKind::Table)
@@ -238,81 +294,31 @@ impl Repair<'_> {
                 .map(unlisted)
                 .collect(),
         };
-        let mut kept: Vec<AddedTable> = Vec::new();
-        let mut tables: BTreeMap<u64, Arc<Table>> = BTreeMap::new();
+        let mut tree = Tree::default();
         for listed in listed {
-            for table in self.examine(&listed, stored.is_some()).await? {
-                kept.push(AddedTable {
-                    facts: table.facts().clone(),
-                    ..listed.clone()
-                });
-                tables.insert(table.facts().id, table);
-            }
+            let tables = self.examine(&listed, stored.is_some()).await?;
+            tree.add_run(listed.level, listed.run, tables);
         }
-        let sequence = tables
-            .values()
-            .map(|table| table.facts().sequence_max)
-            .max()
-            .unwrap_or(0);
-        let sequence = stored
-            .as_ref()
-            .and_then(|edit| edit.sequence)
-            .unwrap_or(sequence);
-        let logs = self.read_logs(stored.as_ref(), sequence).await?;
-        self.report.sound =
-            stored.is_some() && self.discarded.is_empty() && self.report.losses.is_empty();
-        if stored.is_none() {
-            // Once they are merged, none of them is needed.
-            let tables = self
-                .found(FileKind::Table)
-                .into_iter()
-                .map(|number| FileKind::Table.name(number));
-            self.discarded.extend(tables);
-        }
-        if self.report.sound {
-            return Ok(());
-        }
-        let manifests = self
-            .found(FileKind::Manifest)
-            .into_iter()
-            .map(|number| FileKind::Manifest.name(number));
-        self.discarded.extend(manifests);
-        self.discarded
-            .extend(self.names.iter().filter(|name| *name == CURRENT).cloned());
-        if self.report.dry_run {
-            self.report.moved = self.discarded.iter().cloned().collect();
-            return Ok(());
-        }
-        let sequence = sequence.max(logs.sequence);
-        if stored.is_none() || !logs.stay {
-            let level = usize::from(stored.is_none());
-            if stored.is_none() {
-                kept.clear();
-            }
-            let inputs = if stored.is_none() {
-                std::mem::take(&mut tables)
-            } else {
-                BTreeMap::new()
-            };
-            let written = inputs
-                .keys()
-                .map(|number| FileKind::Table.name(*number))
-                .filter(|name| !self.has(name));
-            self.merged = written.collect();
-            let run = self.number();
-            for table in self
-                .merge(inputs.into_values(), &logs, stored.as_ref(), level)
-                .await?
-            {
-                kept.push(AddedTable {
-                    level,
-                    run,
-                    facts: table.facts().clone(),
-                });
-                tables.insert(table.facts().id, table);
-            }
-        }
-        self.commit(stored, kept, tables, &logs, sequence).await
+        Ok(tree)
+    }
+
+    /// Merges every table and every log into one run of level 1: nobody knows their order.
+    async fn merge_all(&mut self, tree: &mut Tree, logs: &Logs) -> Result<()> {
+        let inputs = std::mem::take(tree).tables;
+        let names = inputs.keys().map(|number| FileKind::Table.name(*number));
+        let written = names.filter(|name| !self.has(name));
+        self.merged = written.collect();
+        let run = self.number();
+        let tables = self.merge(inputs.into_values(), logs, None, 1).await?;
+        tree.add_run(1, run, tables);
+        Ok(())
+    }
+
+    /// Moves every file of a kind to `lost/` in the end.
+    fn discard(&mut self, kind: FileKind) {
+        let numbers = self.found(kind).into_iter();
+        let names: Vec<_> = numbers.map(|number| kind.name(number)).collect();
+        self.discarded.extend(names);
     }
 
     /// The state that the manifest tells; None where it is lost.

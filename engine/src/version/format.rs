@@ -136,79 +136,115 @@ fn put(out: &mut Vec<u8>, tag: u8, numbers: &[u64]) {
     numbers.iter().for_each(|number| put_varint(out, *number));
 }
 
+/// The tags of fields, as drawn at the head of this file.
+mod tag {
+    pub(super) const WAL_MIN: u8 = 1;
+    pub(super) const NEXT_NUMBER: u8 = 2;
+    pub(super) const SEQUENCE: u8 = 3;
+    pub(super) const REMOVED: u8 = 4;
+    pub(super) const ADDED: u8 = 5;
+    pub(super) const RUNS_MAX: u8 = 6;
+    pub(super) const VALUES_OPENED: u8 = 7;
+    pub(super) const VALUES_SEALED: u8 = 8;
+    /// Format 1 only: a sum of garbage bytes.
+    pub(super) const VALUES_GARBAGE: u8 = 9;
+    pub(super) const VALUES_REMOVED: u8 = 10;
+    pub(super) const VALUES_DEAD: u8 = 11;
+    pub(super) const VALUES_MOVED: u8 = 12;
+    pub(super) const VALUES_SETTLED: u8 = 13;
+    pub(super) const LOGS_DURABLE: u8 = 14;
+    pub(super) const RANGES_ADDED: u8 = 20;
+    pub(super) const RANGES_REMOVED: u8 = 21;
+    pub(super) const TABLE_SWEPT: u8 = 22;
+}
+
 fn encode_edit(edit: &Edit) -> Vec<u8> {
     let mut out = Vec::new();
-    for (tag, number) in [(1, edit.wal_min), (2, edit.next_number), (3, edit.sequence)] {
+    let numbers = [
+        (tag::WAL_MIN, edit.wal_min),
+        (tag::NEXT_NUMBER, edit.next_number),
+        (tag::SEQUENCE, edit.sequence),
+    ];
+    for (tag, number) in numbers {
         if let Some(number) = number {
             put(&mut out, tag, &[number]);
         }
     }
+    encode_tables(edit, &mut out);
+    encode_values(edit, &mut out);
+    for part in &edit.logs_durable {
+        put(&mut out, tag::LOGS_DURABLE, &[part.log, part.bytes]);
+    }
+    encode_ranges(edit, &mut out);
+    out
+}
+
+fn encode_tables(edit: &Edit, out: &mut Vec<u8>) {
     for (level, table) in &edit.removed {
-        put(&mut out, 4, &[*level as u64, *table]);
+        put(out, tag::REMOVED, &[*level as u64, *table]);
     }
     for AddedTable { level, run, facts } in &edit.added {
-        let sizes = [
+        let numbers = [
+            *level as u64,
+            *run,
+            facts.id,
             facts.bytes,
             facts.entries,
             facts.deletions,
             facts.separated_bytes,
+            facts.sequence_min,
+            facts.sequence_max,
         ];
-        put(&mut out, 5, &[*level as u64, *run, facts.id]);
-        sizes.iter().for_each(|size| put_varint(&mut out, *size));
-        put_varint(&mut out, facts.sequence_min);
-        put_varint(&mut out, facts.sequence_max);
-        put_bytes(&mut out, &facts.smallest);
-        put_bytes(&mut out, &facts.largest);
+        put(out, tag::ADDED, &numbers);
+        put_bytes(out, &facts.smallest);
+        put_bytes(out, &facts.largest);
     }
     for (level, runs) in &edit.runs_max {
-        put(&mut out, 6, &[*level as u64, u64::from(*runs)]);
+        put(out, tag::RUNS_MAX, &[*level as u64, u64::from(*runs)]);
     }
-    edit.values_opened
-        .iter()
-        .for_each(|file| put(&mut out, 7, &[*file]));
-    edit.values_sealed
-        .iter()
-        .for_each(|(file, bytes)| put(&mut out, 8, &[*file, *bytes]));
-    edit.values_removed
-        .iter()
-        .for_each(|file| put(&mut out, 10, &[*file]));
+}
+
+fn encode_values(edit: &Edit, out: &mut Vec<u8>) {
+    for file in &edit.values_opened {
+        put(out, tag::VALUES_OPENED, &[*file]);
+    }
+    for (file, bytes) in &edit.values_sealed {
+        put(out, tag::VALUES_SEALED, &[*file, *bytes]);
+    }
+    for file in &edit.values_removed {
+        put(out, tag::VALUES_REMOVED, &[*file]);
+    }
     for (file, parts) in &edit.values_dead {
-        put(&mut out, 11, &[*file, parts.len() as u64]);
+        put(out, tag::VALUES_DEAD, &[*file, parts.len() as u64]);
         let mut parts = parts.clone();
         parts.sort_unstable();
         let mut end_before = 0;
         for (start, end) in parts {
-            put_varint(&mut out, start - end_before);
-            put_varint(&mut out, end - start);
+            put_varint(out, start - end_before);
+            put_varint(out, end - start);
             end_before = end;
         }
     }
-    edit.values_moved
-        .iter()
-        .for_each(|(file, physical)| put(&mut out, 12, &[*file, *physical]));
-    edit.values_settled
-        .iter()
-        .for_each(|(file, bytes)| put(&mut out, 13, &[*file, *bytes]));
-    edit.logs_durable
-        .iter()
-        .for_each(|part| put(&mut out, 14, &[part.log, part.bytes]));
-    for RangeTombstone {
-        sequence,
-        start,
-        end,
-    } in &edit.ranges_added
-    {
-        put(&mut out, 20, &[*sequence]);
-        put_bytes(&mut out, start);
-        put_bytes(&mut out, end);
+    for (file, physical) in &edit.values_moved {
+        put(out, tag::VALUES_MOVED, &[*file, *physical]);
     }
-    edit.ranges_removed
-        .iter()
-        .for_each(|sequence| put(&mut out, 21, &[*sequence]));
-    edit.table_swept
-        .iter()
-        .for_each(|(table, sequence)| put(&mut out, 22, &[*table, *sequence]));
-    out
+    for (file, bytes) in &edit.values_settled {
+        put(out, tag::VALUES_SETTLED, &[*file, *bytes]);
+    }
+}
+
+fn encode_ranges(edit: &Edit, out: &mut Vec<u8>) {
+    for range in &edit.ranges_added {
+        put(out, tag::RANGES_ADDED, &[range.sequence]);
+        put_bytes(out, &range.start);
+        put_bytes(out, &range.end);
+    }
+    for sequence in &edit.ranges_removed {
+        put(out, tag::RANGES_REMOVED, &[*sequence]);
+    }
+    for (table, sequence) in &edit.table_swept {
+        put(out, tag::TABLE_SWEPT, &[*table, *sequence]);
+    }
 }
 
 /// Levels a manifest may name: far more than a tree of any size has, so that damage cannot ask for terabytes of memory.
@@ -224,35 +260,35 @@ fn decode_edit(payload: &[u8]) -> Option<Edit> {
     let mut fields = Fields::new(payload);
     while !fields.is_empty() {
         match fields.byte()? {
-            1 => edit.wal_min = Some(fields.varint()?),
-            2 => edit.next_number = Some(fields.varint()?),
-            3 => edit.sequence = Some(fields.varint()?),
-            4 => edit.removed.push((level(&mut fields)?, fields.varint()?)),
-            5 => edit.added.push(decode_added(&mut fields)?),
-            6 => edit
+            tag::WAL_MIN => edit.wal_min = Some(fields.varint()?),
+            tag::NEXT_NUMBER => edit.next_number = Some(fields.varint()?),
+            tag::SEQUENCE => edit.sequence = Some(fields.varint()?),
+            tag::REMOVED => edit.removed.push((level(&mut fields)?, fields.varint()?)),
+            tag::ADDED => edit.added.push(decode_added(&mut fields)?),
+            tag::RUNS_MAX => edit
                 .runs_max
                 .push((level(&mut fields)?, u32::try_from(fields.varint()?).ok()?)),
-            7 => edit.values_opened.push(fields.varint()?),
-            8 => edit
+            tag::VALUES_OPENED => edit.values_opened.push(fields.varint()?),
+            tag::VALUES_SEALED => edit
                 .values_sealed
                 .push((fields.varint()?, fields.varint()?)),
-            9 => drop((fields.varint()?, fields.varint()?)),
-            10 => edit.values_removed.push(fields.varint()?),
-            11 => {
+            tag::VALUES_GARBAGE => drop((fields.varint()?, fields.varint()?)),
+            tag::VALUES_REMOVED => edit.values_removed.push(fields.varint()?),
+            tag::VALUES_DEAD => {
                 let (file, parts) = (fields.varint()?, decode_parts(&mut fields)?);
                 edit.values_dead.insert(file, parts);
             }
-            12 => edit.values_moved.push((fields.varint()?, fields.varint()?)),
-            13 => edit
+            tag::VALUES_MOVED => edit.values_moved.push((fields.varint()?, fields.varint()?)),
+            tag::VALUES_SETTLED => edit
                 .values_settled
                 .push((fields.varint()?, fields.varint()?)),
-            14 => edit.logs_durable.push(LogPart {
+            tag::LOGS_DURABLE => edit.logs_durable.push(LogPart {
                 log: fields.varint()?,
                 bytes: fields.varint()?,
             }),
-            20 => edit.ranges_added.push(decode_range(&mut fields)?),
-            21 => drop(edit.ranges_removed.insert(fields.varint()?)),
-            22 => edit.table_swept.push((fields.varint()?, fields.varint()?)),
+            tag::RANGES_ADDED => edit.ranges_added.push(decode_range(&mut fields)?),
+            tag::RANGES_REMOVED => drop(edit.ranges_removed.insert(fields.varint()?)),
+            tag::TABLE_SWEPT => edit.table_swept.push((fields.varint()?, fields.varint()?)),
             _ => return None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,55 +77,33 @@ pub(crate) async fn recover(
         None => (None, State::default()),
     };
     let version = state.open_files(env, directory, cache).await?;
-    let ours = |number: u64| number < state.next_number.saturating_add(STRAY_DISTANCE);
-    let files: Vec<_> = names
-        .iter()
-        .filter_map(|name| Some((name, FileKind::parse(name)?)))
-        .filter(|(_, (_, number))| ours(*number))
-        .collect();
-    let largest = files
-        .iter()
-        .map(|(_, (_, number))| number + 1)
-        .max()
-        .unwrap_or(1);
-    let mut wals: Vec<u64> = Vec::new();
-    let mut leftovers = Vec::new();
-    for (name, (kind, number)) in files {
-        let live = match kind {
-            FileKind::Wal => number >= state.wal_min,
-            FileKind::Table => state.tables.contains_key(&number),
-            FileKind::Values => state.values.values().any(|facts| facts.physical == number),
-            FileKind::Manifest => manifest == Some(FileKind::Manifest.path(directory, number)),
-        };
-        match kind {
-            FileKind::Wal if live => wals.push(number),
-            _ if live => {}
-            _ => leftovers.push(name.clone()),
-        }
-    }
-    let cut_short = REPLACED.map(temporary);
-    leftovers.extend(
-        names
-            .iter()
-            .filter(|name| cut_short.contains(name))
-            .cloned(),
-    );
-    wals.sort_unstable();
-    // A log's name is durable before an edit says that history goes on there, and goes only after a later edit.
-    if !is_new && wals.first() != Some(&state.wal_min) {
+    let in_force = manifest.as_deref().and_then(Path::file_name);
+    let sorted = state.sort_files(&names, in_force);
+    // A log's name is durable before an edit says that history goes on there, and goes only after
+    // a later edit.
+    if !is_new && sorted.wals.first() != Some(&state.wal_min) {
         return Err(missing(&FileKind::Wal.path(directory, state.wal_min)));
     }
-    let next_number = state.next_number.max(largest);
     Ok(Recovered {
         version,
         sequence: state.sequence,
-        next_number,
+        next_number: state.next_number.max(sorted.next_number),
         wal_min: state.wal_min,
-        wals,
+        wals: sorted.wals,
         logs_durable: state.logs_durable,
-        leftovers,
+        leftovers: sorted.leftovers,
         manifest,
     })
+}
+
+/// The files of a directory, by what the manifest makes of them.
+struct SortedFiles {
+    /// Logs that are needed, the oldest first.
+    wals: Vec<u64>,
+    /// Files that nothing refers to.
+    leftovers: Vec<String>,
+    /// No file has this number or a larger one.
+    next_number: u64,
 }
 
 /// That a directory without `CURRENT` never had one: nothing is written before it is durable.
@@ -271,6 +250,40 @@ async fn read_whole(env: &Env, path: &Path) -> Result<bytes::Bytes> {
 }
 
 impl State {
+    /// Sorts the files of the directory. `in_force` is the name of the manifest in force. Files
+    /// that are not the engine's are left out.
+    fn sort_files(&self, names: &[String], in_force: Option<&OsStr>) -> SortedFiles {
+        let mut sorted = SortedFiles {
+            wals: Vec::new(),
+            leftovers: Vec::new(),
+            next_number: 1,
+        };
+        let stray = self.next_number.saturating_add(STRAY_DISTANCE);
+        for name in names {
+            let Some((kind, number)) = FileKind::parse(name).filter(|(_, number)| *number < stray)
+            else {
+                continue;
+            };
+            sorted.next_number = sorted.next_number.max(number + 1);
+            let live = match kind {
+                FileKind::Wal => number >= self.wal_min,
+                FileKind::Table => self.tables.contains_key(&number),
+                FileKind::Values => self.values.values().any(|facts| facts.physical == number),
+                FileKind::Manifest => in_force == Some(OsStr::new(name)),
+            };
+            match kind {
+                FileKind::Wal if live => sorted.wals.push(number),
+                _ if live => {}
+                _ => sorted.leftovers.push(name.clone()),
+            }
+        }
+        let cut_short = REPLACED.map(temporary);
+        let temporaries = names.iter().filter(|name| cut_short.contains(name));
+        sorted.leftovers.extend(temporaries.cloned());
+        sorted.wals.sort_unstable();
+        sorted
+    }
+
     fn add(&mut self, path: &Path, offset: usize, edit: &Edit) -> Result<()> {
         self.wal_min = edit.wal_min.unwrap_or(self.wal_min);
         self.next_number = edit.next_number.unwrap_or(self.next_number);

@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
 use aura_engine::{
-    Compression, EngineConfig, GcMethod, IndexGate, MemtableStructure, Metadata, Rows, SyncPolicy,
+    CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate,
+    MemtableStructure, Metadata, Rows, SyncPolicy, TableConfig, ValueLogConfig,
 };
-use aura_policies::{Family, PolicySpec};
+use aura_policies::{AnyFamily, PolicySpec};
 use bytesize::ByteSize;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -149,8 +150,9 @@ pub(crate) fn compacted_by_hand(table: ByteSize) -> EngineConfig {
 }
 
 /// Any policy of a family.
-pub(crate) fn any<B>(chance: &mut Chance, family: &Family<B>) -> PolicySpec {
-    let names: Vec<&str> = family.names();
+pub(crate) fn any(chance: &mut Chance, family: &dyn AnyFamily) -> PolicySpec {
+    let policies = family.info().policies;
+    let names: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
     PolicySpec::named(chance.pick(&names))
 }
 
@@ -159,7 +161,8 @@ pub(crate) fn io_limit(chance: &mut Chance) -> ByteSize {
     ByteSize(chance.pick(&[0, 0, 1 << 20, 32 << 20]))
 }
 
-/// Small settings, so that a few thousand operations flush and compact many times; every policy drawn at random.
+/// Small settings, so that a few thousand operations flush and compact many times; every policy
+/// drawn at random.
 pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     let mut config = EngineConfig::default();
     config.memtable = ByteSize(chance.pick(&[4 << 10, 16 << 10, 64 << 10]));
@@ -172,95 +175,106 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
         interval,
         SyncPolicy::Bytes(ByteSize(4096)),
     ]);
-    let codecs = [
-        Compression::None,
-        Compression::Lz4,
-        Compression::Zstd,
-        Compression::Snappy,
-    ];
-    config.table.compression = chance.pick(&codecs);
-    config.table.block = ByteSize(chance.pick(&[64, 512, 4096]));
-    config.table.size = ByteSize(chance.pick(&[4 << 10, 32 << 10]));
-    config.table.filter = chance.pick(&[
-        named("none", &[]),
-        named("bloom", &[]),
-        named("bloom", &[("bits_per_key", 2.into())]),
-    ]);
-    let indexes: Vec<PolicySpec> = aura_policies::index::FAMILY
-        .names()
-        .into_iter()
-        .map(PolicySpec::named)
-        .collect();
-    config.table.index = chance.pick(&indexes);
-    config.table.index_tuner = chance.pick(&[
-        named("fixed", &[]),
-        named("cost-benefit", &[("bootstrap", serde_json::json!([1]))]),
-        named(
-            "adaptive",
-            &[
-                ("candidates", serde_json::json!(indexes)),
-                ("explore", 1.into()),
-            ],
-        ),
-    ]);
+    draw_tables(chance, &mut config.table);
+    draw_cache(chance, &mut config.cache);
+    draw_compaction(chance, &mut config.compaction);
+    draw_value_log(chance, &mut config.value_log);
+    for slot in config.policies_mut() {
+        *slot.spec = draw_policy(chance, slot.key, slot.family);
+    }
+    config.io_limit = io_limit(chance);
+    config
+}
+
+const CODECS: [Compression; 4] = [
+    Compression::None,
+    Compression::Lz4,
+    Compression::Zstd,
+    Compression::Snappy,
+];
+
+fn draw_tables(chance: &mut Chance, table: &mut TableConfig) {
+    table.compression = chance.pick(&CODECS);
+    table.block = ByteSize(chance.pick(&[64, 512, 4096]));
+    table.size = ByteSize(chance.pick(&[4 << 10, 32 << 10]));
     let open = IndexGate {
         memory: 1e9,
         window_blocks: u32::MAX,
         probes: 1e9,
     };
-    config.table.index_gate = chance.pick(&[IndexGate::default(), open, open]);
-    config.cache.size = ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]));
-    config.cache.shards = chance.below(3) as u32;
-    config.cache.eviction = any(chance, &aura_policies::cache::FAMILY);
-    config.cache.admission = any(chance, &aura_policies::admission::FAMILY);
-    config.cache.warming = any(chance, &aura_policies::warming::FAMILY);
-    config.cache.metadata = chance.pick(&[Metadata::Pinned, Metadata::Priority, Metadata::Normal]);
-    config.cache.metadata_share = chance.pick(&[0.0, 0.3, 1.0]);
-    config.cache.rows = chance.pick(&[Rows::None, Rows::KeyValue, Rows::KeyPointer, Rows::Both]);
-    config.compaction.layout = chance.pick(&[
-        named("leveled", &[("ratio", 3.into())]),
-        named("tiered", &[("ratio", 3.into())]),
-        named(
-            "flexible",
-            &[("ratio", 4.into()), ("runs", serde_json::json!([3, 1, 2]))],
-        ),
-    ]);
-    config.compaction.picker = chance.pick(&[
-        named("min-overlap", &[]),
-        named("round-robin", &[]),
-        named("oldest", &[]),
-    ]);
+    table.index_gate = chance.pick(&[IndexGate::default(), open, open]);
+}
+
+fn draw_cache(chance: &mut Chance, cache: &mut CacheConfig) {
+    cache.size = ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]));
+    cache.shards = chance.below(3) as u32;
+    cache.metadata = chance.pick(&[Metadata::Pinned, Metadata::Priority, Metadata::Normal]);
+    cache.metadata_share = chance.pick(&[0.0, 0.3, 1.0]);
+    cache.rows = chance.pick(&[Rows::None, Rows::KeyValue, Rows::KeyPointer, Rows::Both]);
+}
+
+fn draw_compaction(chance: &mut Chance, compaction: &mut CompactionConfig) {
+    compaction.agent_window = 100;
+    compaction.base = ByteSize(chance.pick(&[16 << 10, 64 << 10]));
+    compaction.level0_trigger = 1 + chance.below(4) as u32;
+    compaction.level0_slowdown = compaction.level0_trigger + 2;
+    compaction.level0_stop = compaction.level0_trigger + 4;
+    compaction.jobs = 1 + chance.below(3) as u32;
+}
+
+fn draw_value_log(chance: &mut Chance, value_log: &mut ValueLogConfig) {
+    value_log.compression = chance.pick(&CODECS);
+    value_log.file = ByteSize(chance.pick(&[4 << 10, 16 << 10, 256 << 10]));
+    value_log.queues = 1 + chance.below(3) as u32;
+    value_log.gc_method = chance.pick(&GcMethod::ALL);
+    let shares = [[0.0, 0.0, 0.0], [0.1, 0.3, 0.4], [0.2, 0.9, 1.0]];
+    let [low, high, stop] = chance.pick(&shares);
+    value_log.gc_low = low;
+    value_log.gc_high = high;
+    value_log.gc_stop = stop;
+    value_log.inline_again = chance.below(2) == 0;
+}
+
+/// A policy for a setting: any of its family, or one whose parameters suit a small tree.
+fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> PolicySpec {
+    let indexes = aura_policies::index::FAMILY.names();
     let steps = serde_json::json!([
         { "at_operations": 200, "level": 1, "runs": 3 },
         { "at_operations": 500, "level": 2, "runs": 2 },
         { "at_operations": 900, "level": 1, "runs": 1 },
     ]);
-    config.compaction.agent =
-        chance.pick(&[named("none", &[]), named("schedule", &[("steps", steps)])]);
-    config.compaction.agent_window = 100;
-    config.compaction.base = ByteSize(chance.pick(&[16 << 10, 64 << 10]));
-    config.compaction.level0_trigger = 1 + chance.below(4) as u32;
-    config.compaction.level0_slowdown = config.compaction.level0_trigger + 2;
-    config.compaction.level0_stop = config.compaction.level0_trigger + 4;
-    config.compaction.jobs = 1 + chance.below(3) as u32;
-    config.value_log.separation = chance.pick(&[
-        named("never", &[]),
-        named("threshold", &[("bytes", 1.into())]),
-        named("threshold", &[("bytes", 512.into())]),
-    ]);
-    config.value_log.compression = chance.pick(&codecs);
-    config.value_log.file = ByteSize(chance.pick(&[4 << 10, 16 << 10, 256 << 10]));
-    config.value_log.queues = 1 + chance.below(3) as u32;
-    config.value_log.placement = any(chance, &aura_policies::placement::FAMILY);
-    config.value_log.gc = any(chance, &aura_policies::gc::FAMILY);
-    config.value_log.gc_method = chance.pick(&GcMethod::ALL);
-    let shares = chance.pick(&[(0.0, 0.0, 0.0), (0.1, 0.3, 0.4), (0.2, 0.9, 1.0)]);
-    (
-        config.value_log.gc_low,
-        config.value_log.gc_high,
-        config.value_log.gc_stop,
-    ) = shares;
-    config.value_log.inline_again = chance.below(2) == 0;
-    config.io_limit = io_limit(chance);
-    config
+    let suited = match key {
+        "table.filter" => vec![
+            named("none", &[]),
+            named("bloom", &[]),
+            named("bloom", &[("bits_per_key", 2.into())]),
+        ],
+        "table.index_tuner" => vec![
+            named("fixed", &[]),
+            named("cost-benefit", &[("bootstrap", serde_json::json!([1]))]),
+            named(
+                "adaptive",
+                &[
+                    ("candidates", serde_json::json!(indexes)),
+                    ("explore", 1.into()),
+                ],
+            ),
+        ],
+        "compaction.layout" => vec![
+            named("leveled", &[("ratio", 3.into())]),
+            named("tiered", &[("ratio", 3.into())]),
+            named(
+                "flexible",
+                &[("ratio", 4.into()), ("runs", serde_json::json!([3, 1, 2]))],
+            ),
+        ],
+        "compaction.agent" => vec![named("none", &[]), named("schedule", &[("steps", steps)])],
+        "value_log.separation" => vec![
+            named("never", &[]),
+            named("threshold", &[("bytes", 1.into())]),
+            named("threshold", &[("bytes", 512.into())]),
+        ],
+        _ => return any(chance, family),
+    };
+    chance.pick(&suited)
 }

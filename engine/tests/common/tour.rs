@@ -232,7 +232,9 @@ impl Recorded {
         let copying =
             |engine: AuraEngine| async move { engine.checkpoint(Path::new(&target)).await };
         match self.call(copying).await {
-            Some(copied) => drop(copied?),
+            Some(copied) => {
+                copied?;
+            }
             None => return Ok(()),
         }
         self.history.all_durable();

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use aura_workloads::trace::{Columns, Format as TraceFormat, KindCount, ReadOptions, Sample, Summary, Trace};
+use aura_workloads::trace::{
+    Columns, Format as TraceFormat, KindCount, ReadOptions, Sample, Summary, Trace,
+};
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};

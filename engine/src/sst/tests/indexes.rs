@@ -19,109 +19,80 @@ fn newest(table: &Table, key: &[u8], context: &mut ReadContext<'_>) -> Option<En
     get(table, key, u64::MAX, context).unwrap()
 }
 
+/// The error-bounded lines, with a bound of `epsilon` ranks.
+fn lines(epsilon: u32) -> PolicySpec {
+    PolicySpec::named("greedy-plr").with("epsilon", epsilon)
+}
+
 #[test]
 fn a_model_that_does_not_pay_is_refused_and_the_reason_kept() {
     let world = World::new(1 << 20);
     let entries = even_numbers(20_000);
-    let plr = |epsilon: u32| PolicySpec::named("greedy-plr").with("epsilon", epsilon);
+    let memory = |memory| IndexGate {
+        memory,
+        ..any_model()
+    };
+    let narrow = IndexGate {
+        window_blocks: 2,
+        ..any_model()
+    };
     let cases = [
-        (
-            plr(16),
-            IndexGate {
-                memory: 0.01,
-                ..any_model()
-            },
-            Some(Refusal::TooLarge),
-        ),
-        (
-            plr(16),
-            IndexGate {
-                memory: 0.15,
-                ..any_model()
-            },
-            None,
-        ),
-        (
-            plr(256),
-            IndexGate {
-                window_blocks: 2,
-                ..any_model()
-            },
-            None,
-        ),
-        (plr(16), IndexGate::default(), None),
+        (lines(16), memory(0.01), Some(Refusal::TooLarge)),
+        (lines(16), memory(0.15), None),
+        (lines(256), narrow, None),
+        (lines(16), IndexGate::default(), None),
     ];
     for (spec, gate, expected) in cases {
         let built = world.build(&gated(&spec, gate), &entries).unwrap();
-        assert_eq!(
-            built.index.refusal, expected,
-            "{spec} {gate:?}: {:?}",
-            built.index
-        );
-        let used = if expected.is_some() {
-            IndexUse::Fence
-        } else {
-            IndexUse::Model
+        let index = &built.index;
+        assert_eq!(index.refusal, expected, "{spec} {gate:?}: {index:?}");
+        let used = match expected {
+            Some(_) => IndexUse::Fence,
+            None => IndexUse::Model,
         };
-        assert_eq!(built.index.used, used, "{spec}");
-        let smallest = built.index.memory_bytes * 10 <= built.index.fence_bytes;
+        assert_eq!(index.used, used, "{spec}");
+        let small = index.memory_bytes * 10 <= index.fence_bytes;
         assert!(
-            expected.is_some() || smallest,
-            "a tenth of plain fence pointers: {:?}",
-            built.index
+            expected.is_some() || small,
+            "a tenth of plain fence pointers: {index:?}"
         );
         let table = world.open_as(facts(&built)).unwrap();
-        assert_eq!(
-            table.index_report(),
-            &built.index,
-            "the reason is read back"
-        );
+        assert_eq!(table.index_report(), index, "the reason is read back");
         assert_eq!(table.index_report().parameters, spec.to_string());
-        assert_eq!(
-            newest(&table, &entries[7_777].key, &mut world.context()),
-            Some(entries[7_777].clone())
-        );
+        let found = newest(&table, &entries[7_777].key, &mut world.context());
+        assert_eq!(found, Some(entries[7_777].clone()));
     }
+    let one = [put(b"key", 1, b"")];
+    let built = world.build(&gated(&lines(16), any_model()), &one).unwrap();
+    assert_eq!(built.index.refusal, Some(Refusal::Declined));
+}
+
+#[test]
+fn a_model_whose_windows_are_too_wide_is_refused() {
+    let world = World::new(1 << 20);
     // The square roots of where keys lie are even: a line errs by as much as it may.
     let squares: Vec<Entry> = (0..20_000u64)
         .map(|i| put(&(i * i).to_be_bytes(), 1, b"0123456789"))
         .collect();
+    let narrow = IndexGate {
+        window_blocks: 3,
+        ..any_model()
+    };
+    let few_probes = IndexGate {
+        probes: 1.5,
+        ..any_model()
+    };
     for (gate, expected) in [
-        (
-            IndexGate {
-                window_blocks: 3,
-                ..any_model()
-            },
-            Some(Refusal::TooWide),
-        ),
-        (
-            IndexGate {
-                probes: 1.5,
-                ..any_model()
-            },
-            Some(Refusal::TooWide),
-        ),
+        (narrow, Some(Refusal::TooWide)),
+        (few_probes, Some(Refusal::TooWide)),
         (any_model(), None),
     ] {
-        let index = world
-            .build(&gated(&plr(512), gate), &squares)
-            .unwrap()
-            .index;
+        let built = world.build(&gated(&lines(512), gate), &squares).unwrap();
+        let index = built.index;
         assert_eq!(index.refusal, expected, "{gate:?}: {index:?}");
-        assert!(
-            expected.is_some() || index.window_blocks > 3 && index.probes_milli > 1_500,
-            "{index:?}"
-        );
+        let wide = index.window_blocks > 3 && index.probes_milli > 1_500;
+        assert!(expected.is_some() || wide, "{index:?}");
     }
-    let one = [put(b"key", 1, b"")];
-    assert_eq!(
-        world
-            .build(&gated(&plr(16), any_model()), &one)
-            .unwrap()
-            .index
-            .refusal,
-        Some(Refusal::Declined)
-    );
 }
 
 /// Encodes nothing readable.

@@ -7,7 +7,10 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+mod slots;
+mod validate;
+
+pub use slots::PolicySlot;
 
 /// How bytes are compressed; the numbers are on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -491,136 +494,6 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
-    /// Checks every range that the types do not.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with the setting's dotted name and its range.
-    pub fn validate(&self) -> Result<()> {
-        let bytes = |key: &str, value: ByteSize, min: u64, max: u64| {
-            if (min..=max).contains(&value.as_u64()) {
-                return Ok(());
-            }
-            let range = format!(
-                "{} is outside {} to {}",
-                value,
-                ByteSize(min),
-                ByteSize(max)
-            );
-            Err(Error::config(key, range))
-        };
-        let count = |key: &str, value: u64, min: u64, max: u64| {
-            if (min..=max).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::config(
-                key,
-                format!("{value} is outside {min} to {max}"),
-            ))
-        };
-        let compaction = &self.compaction;
-        bytes("memtable", self.memtable, 4 << 10, 16 << 30)?;
-        count(
-            "memtables_sealed_max",
-            self.memtables_sealed_max.into(),
-            1,
-            64,
-        )?;
-        if self.max_open_files != 0 {
-            count("max_open_files", self.max_open_files.into(), 16, u64::MAX)?;
-        }
-        bytes("table.block", self.table.block, 64, 16 << 20)?;
-        bytes("table.size", self.table.size, 4 << 10, 8 << 30)?;
-        let gate = &self.table.index_gate;
-        count(
-            "table.index_gate.window_blocks",
-            gate.window_blocks.into(),
-            1,
-            u32::MAX.into(),
-        )?;
-        if !(gate.memory.is_finite() && gate.memory > 0.0) {
-            return Err(Error::config(
-                "table.index_gate.memory",
-                format!("{} is no number above 0", gate.memory),
-            ));
-        }
-        if !(gate.probes.is_finite() && gate.probes >= 1.0) {
-            return Err(Error::config(
-                "table.index_gate.probes",
-                format!("{} is no number from 1 on", gate.probes),
-            ));
-        }
-        count("cache.shards", self.cache.shards.into(), 0, 1024)?;
-        let share = self.cache.metadata_share;
-        if !(0.0..=1.0).contains(&share) {
-            return Err(Error::config(
-                "cache.metadata_share",
-                format!("{share} is outside 0 to 1"),
-            ));
-        }
-        count(
-            "compaction.level0_trigger",
-            compaction.level0_trigger.into(),
-            1,
-            1000,
-        )?;
-        let trigger = u64::from(compaction.level0_trigger);
-        count(
-            "compaction.level0_slowdown",
-            compaction.level0_slowdown.into(),
-            trigger,
-            10_000,
-        )?;
-        let slowdown = u64::from(compaction.level0_slowdown);
-        count(
-            "compaction.level0_stop",
-            compaction.level0_stop.into(),
-            slowdown + 1,
-            10_001,
-        )?;
-        count("compaction.jobs", compaction.jobs.into(), 1, 64)?;
-        count(
-            "compaction.agent_window",
-            compaction.agent_window,
-            1,
-            u64::MAX,
-        )?;
-        bytes(
-            "compaction.debt_slowdown",
-            compaction.debt_slowdown,
-            1,
-            u64::MAX / 4,
-        )?;
-        bytes("value_log.file", self.value_log.file, 4 << 10, 64 << 30)?;
-        check_io_limit(self.io_limit)?;
-        count("value_log.queues", self.value_log.queues.into(), 1, 64)?;
-        let ValueLogConfig {
-            gc_low,
-            gc_high,
-            gc_stop,
-            ..
-        } = self.value_log;
-        for (key, share, least) in [
-            ("gc_low", gc_low, 0.0),
-            ("gc_high", gc_high, gc_low),
-            ("gc_stop", gc_stop, gc_high),
-        ] {
-            if !(least..=1.0).contains(&share) {
-                return Err(Error::config(
-                    &format!("value_log.{key}"),
-                    format!("{share} is outside {least} to 1"),
-                ));
-            }
-        }
-        match self.wal.sync {
-            SyncPolicy::Interval(interval) if interval.is_zero() => Err(Error::config(
-                "wal.sync.interval",
-                "0s is outside 1ns to any time; say \"always\"",
-            )),
-            SyncPolicy::Bytes(size) => bytes("wal.sync.bytes", size, 1, u64::MAX),
-            _ => Ok(()),
-        }
-    }
-
     /// The capacity of level 1 in bytes.
     pub fn base_bytes(&self) -> u64 {
         match self.compaction.base.as_u64() {
@@ -628,21 +501,4 @@ impl EngineConfig {
             base => base,
         }
     }
-}
-
-/// The least limit: with less a table takes minutes.
-const IO_LIMIT_MIN: ByteSize = ByteSize::kib(64);
-
-/// Checks the range of [`EngineConfig::io_limit`].
-///
-/// # Errors
-/// [`Error::Config`], with the range.
-pub(crate) fn check_io_limit(limit: ByteSize) -> Result<()> {
-    if limit.as_u64() == 0 || limit >= IO_LIMIT_MIN {
-        return Ok(());
-    }
-    Err(Error::config(
-        "io_limit",
-        format!("{limit} is neither 0 nor {IO_LIMIT_MIN} or more"),
-    ))
 }
