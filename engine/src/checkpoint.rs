@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::open::{LOCK, take_lock, write_settings};
-use crate::state::{Inner, View};
+use crate::state::{Inner, ReadState};
 use crate::storage::Sequence;
 use crate::version::{CURRENT, Edit, Manifest, Version};
 use crate::wal::WalWriter;
@@ -47,7 +47,7 @@ pub struct CheckpointReport {
 
 /// The state that is copied.
 struct Moment {
-    view: Arc<View>,
+    view: Arc<ReadState>,
     /// The value files that are not sealed, by number on disk, with their lengths.
     growing: BTreeMap<u64, u64>,
     next_number: u64,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::config::Compression;
-use crate::env::Work;
+use crate::env::CpuWork;
 
 /// Appends `value` in LEB128: seven bits a byte, the lowest first.
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -96,7 +96,11 @@ impl<'a> Fields<'a> {
 }
 
 /// Compresses `raw`; None where that would not make it smaller, so that it is stored as it is.
-pub(crate) fn compress(compression: Compression, raw: &[u8], work: &mut Work) -> Option<Vec<u8>> {
+pub(crate) fn compress(
+    compression: Compression,
+    raw: &[u8],
+    work: &mut CpuWork,
+) -> Option<Vec<u8>> {
     let packed = match compression {
         Compression::None => return None,
         Compression::Lz4 => lz4_flex::block::compress(raw),
@@ -115,7 +119,7 @@ pub(crate) fn decompress(
     compression: Compression,
     packed: &Bytes,
     raw_bytes: usize,
-    work: &mut Work,
+    work: &mut CpuWork,
 ) -> Option<Bytes> {
     let raw = match compression {
         Compression::None => return (packed.len() == raw_bytes).then(|| packed.clone()),
@@ -168,7 +172,7 @@ mod tests {
     fn every_codec_gives_the_bytes_back_and_refuses_garbage() {
         let raw: Vec<u8> = (0..10_000u32).map(|i| (i / 50) as u8).collect();
         for compression in [Compression::Lz4, Compression::Zstd, Compression::Snappy] {
-            let mut work = Work::default();
+            let mut work = CpuWork::default();
             let packed = Bytes::from(compress(compression, &raw, &mut work).expect("compressible"));
             assert_eq!(
                 decompress(compression, &packed, raw.len(), &mut work).as_deref(),
@@ -190,7 +194,7 @@ mod tests {
             assert_eq!(work.bytes_compressed, raw.len() as u64);
         }
         assert_eq!(
-            compress(Compression::None, &raw, &mut Work::default()),
+            compress(Compression::None, &raw, &mut CpuWork::default()),
             None
         );
     }

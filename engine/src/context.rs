@@ -5,12 +5,12 @@ use std::mem;
 use std::path::Path;
 use std::sync::Arc;
 
-use aura_policies::cache::BlockKind as Kind;
+use aura_policies::cache::BlockKind;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::cache::{BlockCache, CacheEvent, Caller, Name, Object};
-use crate::env::{Clock, File, Work};
+use crate::cache::{BlockCache, CacheEvent, CacheKey, Caller, Object};
+use crate::env::{Clock, CpuWork, File};
 use crate::error::{Error, Result};
 use crate::warm::Inputs;
 
@@ -108,20 +108,20 @@ impl ReadStats {
     }
 
     /// The counter of hits, or of misses, of objects of that kind.
-    fn look_ups(&mut self, kind: Kind, hit: bool) -> &mut u64 {
+    fn look_ups(&mut self, kind: BlockKind, hit: bool) -> &mut u64 {
         match (kind, hit) {
-            (Kind::Data, true) => &mut self.block_hits,
-            (Kind::Data, false) => &mut self.block_misses,
-            (Kind::Index, true) => &mut self.index_hits,
-            (Kind::Index, false) => &mut self.index_misses,
-            (Kind::Filter, true) => &mut self.filter_hits,
-            (Kind::Filter, false) => &mut self.filter_misses,
-            (Kind::Value, true) => &mut self.value_hits,
-            (Kind::Value, false) => &mut self.value_misses,
-            (Kind::KeyValue, true) => &mut self.key_value_hits,
-            (Kind::KeyValue, false) => &mut self.key_value_misses,
-            (Kind::KeyPointer, true) => &mut self.key_pointer_hits,
-            (Kind::KeyPointer, false) => &mut self.key_pointer_misses,
+            (BlockKind::Data, true) => &mut self.block_hits,
+            (BlockKind::Data, false) => &mut self.block_misses,
+            (BlockKind::Index, true) => &mut self.index_hits,
+            (BlockKind::Index, false) => &mut self.index_misses,
+            (BlockKind::Filter, true) => &mut self.filter_hits,
+            (BlockKind::Filter, false) => &mut self.filter_misses,
+            (BlockKind::Value, true) => &mut self.value_hits,
+            (BlockKind::Value, false) => &mut self.value_misses,
+            (BlockKind::KeyValue, true) => &mut self.key_value_hits,
+            (BlockKind::KeyValue, false) => &mut self.key_value_misses,
+            (BlockKind::KeyPointer, true) => &mut self.key_pointer_hits,
+            (BlockKind::KeyPointer, false) => &mut self.key_pointer_misses,
         }
     }
 }
@@ -133,7 +133,7 @@ pub(crate) struct ReadContext<'a> {
     /// Whom CPU work is charged to.
     pub clock: &'a dyn Clock,
     /// CPU work not yet charged.
-    pub work: Work,
+    pub work: CpuWork,
     /// What was done.
     pub stats: ReadStats,
     /// Nanoseconds that the work charged so far takes in a simulation.
@@ -156,7 +156,7 @@ impl<'a> ReadContext<'a> {
         Self {
             cache,
             clock,
-            work: Work::default(),
+            work: CpuWork::default(),
             stats: ReadStats::default(),
             charged_nanos: 0,
             fill_cache: true,
@@ -176,7 +176,7 @@ impl<'a> ReadContext<'a> {
 
     /// Looks an object up in the cache; where it is not there, it is to be read and [offered](Self::offer). Returns its
     /// cost, too.
-    pub(crate) fn ask(&mut self, name: &Name<'_>) -> Option<(Object, u32)> {
+    pub(crate) fn ask(&mut self, name: &CacheKey<'_>) -> Option<(Object, u32)> {
         self.work.cache_probes += 1;
         if self.caller == Caller::Background {
             return self.cache.peek(name).map(|(object, _)| (object, 0));
@@ -190,8 +190,8 @@ impl<'a> ReadContext<'a> {
     /// As [`Self::ask`], for a row that counts as missing, and leaves, where it is not `usable`.
     pub(crate) fn ask_for_row(
         &mut self,
-        name: &Name<'_>,
-        usable: impl FnOnce(&Object, &mut Work) -> bool,
+        name: &CacheKey<'_>,
+        usable: impl FnOnce(&Object, &mut CpuWork) -> bool,
     ) -> Option<(Object, u32)> {
         self.work.cache_probes += 1;
         let mut found = self.cache.get(name, 0);
@@ -207,7 +207,7 @@ impl<'a> ReadContext<'a> {
     }
 
     /// Counts a look-up of the workload; tells of it, if it was a hit.
-    fn count(&mut self, name: &Name<'_>, found: Option<&(Object, u32)>) {
+    fn count(&mut self, name: &CacheKey<'_>, found: Option<&(Object, u32)>) {
         let hit = found.is_some();
         *self.stats.look_ups(name.kind, hit) += 1;
         if self.caller == Caller::Scan {
@@ -231,7 +231,7 @@ impl<'a> ReadContext<'a> {
     }
 
     /// Brings in what the last [`Self::ask`] has missed.
-    pub(crate) fn offer(&mut self, name: &Name<'_>, object: &Object, cost: u32) {
+    pub(crate) fn offer(&mut self, name: &CacheKey<'_>, object: &Object, cost: u32) {
         self.tell(name, object, cost, false);
         if self.fill_cache {
             self.cache.offer(name, object.clone(), cost, self.scanned);
@@ -239,18 +239,24 @@ impl<'a> ReadContext<'a> {
     }
 
     /// As [`Self::offer`], for a row found by a read that began at `epoch`. Whether it is held now.
-    pub(crate) fn offer_row(&mut self, name: &Name<'_>, row: Bytes, cost: u32, epoch: u64) -> bool {
+    pub(crate) fn offer_row(
+        &mut self,
+        name: &CacheKey<'_>,
+        row: Bytes,
+        cost: u32,
+        epoch: u64,
+    ) -> bool {
         self.tell(name, &Object::Bytes(row.clone()), cost, false);
         self.cache.offer_row(name, row, cost, epoch)
     }
 
-    fn level_of(&self, kind: Kind) -> Option<u8> {
+    fn level_of(&self, kind: BlockKind) -> Option<u8> {
         self.level
-            .filter(|_| matches!(kind, Kind::Data | Kind::Index | Kind::Filter))
+            .filter(|_| matches!(kind, BlockKind::Data | BlockKind::Index | BlockKind::Filter))
     }
 
     /// Tells the observer, if there is one.
-    fn tell(&self, name: &Name<'_>, object: &Object, cost: u32, hit: bool) {
+    fn tell(&self, name: &CacheKey<'_>, object: &Object, cost: u32, hit: bool) {
         let Some(observer) = self
             .cache
             .observer
@@ -313,13 +319,13 @@ impl<'a> ReadContext<'a> {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 6] = [
-        Kind::Data,
-        Kind::Index,
-        Kind::Filter,
-        Kind::Value,
-        Kind::KeyValue,
-        Kind::KeyPointer,
+    const KINDS: [BlockKind; 6] = [
+        BlockKind::Data,
+        BlockKind::Index,
+        BlockKind::Filter,
+        BlockKind::Value,
+        BlockKind::KeyValue,
+        BlockKind::KeyPointer,
     ];
 
     #[test]

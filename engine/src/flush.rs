@@ -8,7 +8,7 @@ use aura_policies::facts::{TableFacts, TableId};
 use aura_policies::filter::FilterFacts;
 use aura_policies::warming::{Asks, Warming};
 
-use crate::env::Work;
+use crate::env::CpuWork;
 use crate::error::{Error, Result};
 use crate::index::{IndexUse, Refusal};
 use crate::limiter::Priority;
@@ -16,9 +16,9 @@ use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::{Event, EventKind, add};
 use crate::new_files::{NewFile, NewTables};
 use crate::ranges::RangeTombstone;
-use crate::retain::{Garbage, Retain};
+use crate::retain::{Garbage, VersionFilter};
 use crate::sst::{Built, Table, TableBuilder, TableOptions};
-use crate::state::{Inner, OpenedFiles, View};
+use crate::state::{Inner, OpenedFiles, ReadState};
 use crate::storage::{Entry, Sequence};
 use crate::version::{AddedTable, Edit, FileKind, Version};
 use crate::warm::{Inputs, warm};
@@ -120,7 +120,7 @@ impl Inner {
         let mut tables = NewTables::default();
         let mut swept = Sequence::MAX;
         for memtable in memtables {
-            let mut retain = Retain::new(self.snapshots(), ranges.clone());
+            let mut retain = VersionFilter::new(self.snapshots(), ranges.clone());
             if let Some(table) = self.write_table(memtable, &mut retain).await? {
                 let facts = table.facts().clone();
                 edit.sequence = edit.sequence.max(Some(facts.sequence_max));
@@ -141,7 +141,7 @@ impl Inner {
             tables: tables.map(|table| (table.facts().id, table)).collect(),
             ..OpenedFiles::default()
         };
-        self.settle_values(tails, &mut edit).await?;
+        self.seal_tails(tails, &mut edit).await?;
         self.sync_directory().await?;
         let flushed =
             |memtable: &Arc<Memtable>| memtables.iter().any(|other| Arc::ptr_eq(other, memtable));
@@ -154,7 +154,7 @@ impl Inner {
             edit.settle_ranges(before, &fresh, swept, &self.snapshots());
             edit
         };
-        let without = |view: &View, version| View {
+        let without = |view: &ReadState, version| ReadState {
             active: view.active.clone(),
             sealed: view
                 .sealed
@@ -183,7 +183,7 @@ impl Inner {
     }
 
     /// Makes durable what the tables of a flush may point at, which outlive the log; and books how far the files are settled.
-    async fn settle_values(&self, tails: &[ValueTail], edit: &mut Edit) -> Result<()> {
+    async fn seal_tails(&self, tails: &[ValueTail], edit: &mut Edit) -> Result<()> {
         let version = self.view.load().version.clone();
         let files = tails
             .iter()
@@ -206,11 +206,11 @@ impl Inner {
     async fn write_table(
         &self,
         memtable: &Memtable,
-        retain: &mut Retain,
+        retain: &mut VersionFilter,
     ) -> Result<Option<Arc<Table>>> {
         let deepest = self.view.load().version.levels.len().saturating_sub(1);
         let mut writer = None;
-        let mut work = Work::default();
+        let mut work = CpuWork::default();
         for (entries, entry) in (1..).zip(memtable.iter()) {
             // Level 0 lies above everything: a tombstone stays.
             if retain.keeps(&entry, |_| false) {
@@ -258,7 +258,7 @@ impl TableWriter {
         inner: &Inner,
         entry: &Entry,
         inputs: &mut Option<Inputs>,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> Result<()> {
         self.builder.add(entry, work).await?;
         let appended = self.builder.appended_bytes();
@@ -287,7 +287,7 @@ impl TableWriter {
         self,
         inner: &Inner,
         inputs: &mut Option<Inputs>,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> Result<(Arc<TableFacts>, Arc<Table>)> {
         let path = self.path;
         let built: Built = self.builder.finish(work).await?;

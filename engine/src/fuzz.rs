@@ -14,11 +14,11 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::codec::{compress, decompress};
 use crate::config::Compression;
-use crate::env::Work;
+use crate::env::CpuWork;
 use crate::ranges::RangeTombstone;
 use crate::sst::block::{Block, BlockBuilder};
 use crate::sst::format as sst;
-use crate::storage::{Batch, BatchReader, Entry, Kind, ValuePointer};
+use crate::storage::{Batch, BatchReader, Entry, EntryKind, ValuePointer};
 use crate::version::{AddedTable, Edit, format as version};
 use crate::vlog::{Section, format as vlog};
 use crate::wal::LogPart;
@@ -92,16 +92,16 @@ fn each_input(check: impl Fn(&mut Chance)) {
     }
 }
 
-type Writes = Option<Vec<(Kind, Bytes, Bytes)>>;
+type Writes = Option<Vec<(EntryKind, Bytes, Bytes)>>;
 
-fn batch(writes: &[(Kind, Bytes, Bytes)]) -> Batch {
+fn batch(writes: &[(EntryKind, Bytes, Bytes)]) -> Batch {
     let mut batch = Batch::new();
     for (kind, key, value) in writes {
         match kind {
-            Kind::Delete => batch.delete(key).unwrap(),
-            Kind::Put => batch.put(key, value).unwrap(),
-            Kind::DeleteRange => batch.copy(*kind, key, value),
-            Kind::Pointer => match ValuePointer::decode(value) {
+            EntryKind::Delete => batch.delete(key).unwrap(),
+            EntryKind::Put => batch.put(key, value).unwrap(),
+            EntryKind::DeleteRange => batch.copy(*kind, key, value),
+            EntryKind::Pointer => match ValuePointer::decode(value) {
                 Some(pointer) => assert!(batch.put_pointer(key, &pointer) > 0),
                 None => continue,
             },
@@ -121,13 +121,13 @@ fn pointer(chance: &mut Chance) -> ValuePointer {
     }
 }
 
-fn writes(chance: &mut Chance) -> Vec<(Kind, Bytes, Bytes)> {
+fn writes(chance: &mut Chance) -> Vec<(EntryKind, Bytes, Bytes)> {
     let write = |chance: &mut Chance| match chance.below(4) {
         3 => {
             let (start, more) = (chance.key(), chance.key());
             let end = [&start[..], &more[..]].concat().into();
             (
-                Kind::DeleteRange,
+                EntryKind::DeleteRange,
                 start,
                 if chance.below(3) == 0 {
                     Bytes::new()
@@ -136,10 +136,10 @@ fn writes(chance: &mut Chance) -> Vec<(Kind, Bytes, Bytes)> {
                 },
             )
         }
-        0 => (Kind::Delete, chance.key(), Bytes::new()),
-        1 => (Kind::Put, chance.key(), chance.bytes(200)),
+        0 => (EntryKind::Delete, chance.key(), Bytes::new()),
+        1 => (EntryKind::Put, chance.key(), chance.bytes(200)),
         _ => (
-            Kind::Pointer,
+            EntryKind::Pointer,
             chance.key(),
             Bytes::copy_from_slice(&pointer(chance).encode()),
         ),
@@ -163,7 +163,7 @@ fn batches_and_pointers() {
         let sound: Vec<_> = read
             .into_iter()
             .filter(|(kind, _, value)| {
-                *kind != Kind::Pointer || ValuePointer::decode(value).is_some()
+                *kind != EntryKind::Pointer || ValuePointer::decode(value).is_some()
             })
             .collect();
         assert_eq!(
@@ -250,7 +250,7 @@ fn compressed_bytes() {
     each_input(|chance| {
         let unit = chance.bytes(10);
         let raw = unit.repeat(chance.below(100) as usize);
-        let (codec, mut work) = (chance.codec(), Work::default());
+        let (codec, mut work) = (chance.codec(), CpuWork::default());
         let Some(packed) = compress(codec, &raw, &mut work) else {
             return;
         };
@@ -404,7 +404,7 @@ fn table_blocks_footers_and_properties() {
     each_input(|chance| {
         let mut builder = BlockBuilder::default();
         for sequence in 0..1 + chance.below(8) {
-            let kind = Kind::from_tag(chance.below(3) as u8).expect("there are three");
+            let kind = EntryKind::from_tag(chance.below(3) as u8).expect("there are three");
             builder.add(&Entry {
                 key: chance.key(),
                 sequence,
@@ -412,7 +412,7 @@ fn table_blocks_footers_and_properties() {
                 value: chance.bytes(50),
             });
         }
-        let (codec, mut work) = (chance.codec(), Work::default());
+        let (codec, mut work) = (chance.codec(), CpuWork::default());
         let raw = builder.finish(Bytes::copy_from_slice);
         let mut sealed = Vec::new();
         sst::seal(&mut sealed, &raw, codec, &mut work);

@@ -21,13 +21,13 @@ use std::sync::atomic::Ordering;
 use aura_policies::gc::{ValueFileFacts, ValueLogFacts};
 
 use crate::config::GcMethod;
-use crate::env::Work;
+use crate::env::CpuWork;
 use crate::error::{Error, Result};
 use crate::limiter::Priority;
 use crate::metrics::{Event, EventKind, add};
 use crate::new_files::NewFile;
 use crate::retain::Garbage;
-use crate::state::{Inner, OpenedFiles, View, lock};
+use crate::state::{Inner, OpenedFiles, ReadState, lock};
 use crate::version::{Edit, FileKind, Version};
 use crate::vlog::format::{MAGIC, encode_map};
 use crate::vlog::{Extents, FrameWalker, Section, Step, ValueFile, ValueFileState, ValueLogWriter};
@@ -286,7 +286,7 @@ impl Inner {
             }
             edit
         };
-        self.commit_edit_with(swap, opened, View::with_version)
+        self.commit_edit_with(swap, opened, ReadState::with_version)
             .await?;
         let files: BTreeMap<u64, &Arc<ValueFile>> = collection
             .states
@@ -365,11 +365,11 @@ impl Inner {
             let ended = !matches!(step, Step::Frame(..));
             if ended || piece.len() >= PIECE_BYTES {
                 let bytes = piece.len() as u64;
-                let work = Work {
+                let work = CpuWork {
                     bytes_checksummed: bytes,
                     bytes_copied: bytes,
                     system_calls: 2,
-                    ..Work::default()
+                    ..CpuWork::default()
                 };
                 self.env.clock.charge(&work);
                 self.env.clock.settle().await;

@@ -101,7 +101,7 @@ pub use repair::{Loss, RepairReport};
 pub use scan::Scan;
 pub use snapshot::Snapshot;
 pub use storage::{
-    Batch, Direction, KEY_BYTES_MAX, Key, Kind, Range, Sequence, VALUE_BYTES_MAX, Value,
+    Batch, Direction, EntryKind, KEY_BYTES_MAX, Key, Range, Sequence, VALUE_BYTES_MAX, Value,
     ValuePointer,
 };
 pub use verify::{ValueFileAudit, VerifyReport, verify_directory};

@@ -260,14 +260,14 @@ impl Source {
 }
 
 /// Sources merged in internal order, or in its reverse. A binary heap of those that have an entry, the next one on top.
-pub(crate) struct Merge {
+pub(crate) struct MergingIterator {
     direction: Direction,
     sources: Vec<Source>,
     /// Numbers of sources, as a heap.
     heap: Vec<usize>,
 }
 
-impl Merge {
+impl MergingIterator {
     /// A merge of nothing yet.
     pub(crate) fn new(direction: Direction) -> Self {
         Self {

@@ -28,7 +28,7 @@ use crate::limiter::Limiter;
 use crate::memtable::Memtable;
 use crate::metrics::Counters;
 use crate::recovery::{RecoveryReport, Replayed, replay};
-use crate::state::{Inner, Jobs, Policies, View, lock};
+use crate::state::{Inner, Jobs, Policies, ReadState, lock};
 use crate::storage::Sequence;
 use crate::verify::is_damage;
 use crate::version::{Edit, FileKind, Manifest, Recovered, SETTINGS, recover, temporary};
@@ -54,7 +54,7 @@ struct Parts {
     policies: Policies,
     cache: Arc<BlockCache>,
     index_book: IndexBook,
-    view: View,
+    view: ReadState,
     sequence: Sequence,
     next_number: u64,
     wal: WalWriter,
@@ -160,7 +160,7 @@ pub(crate) async fn open(
 
     let active = Memtable::new(config.memtable_structure, wal_number);
     let parts = Parts {
-        view: View::new(active, &replayed.memtables, version),
+        view: ReadState::new(active, &replayed.memtables, version),
         env,
         directory,
         config,
@@ -257,7 +257,7 @@ pub(crate) async fn open_read_only(
     let parts = Parts {
         wal: WalWriter::open_to_read(&env, &directory, last_log)?,
         manifest: Manifest::open_to_read(&env, manifest)?,
-        view: View::new(active, &replayed.memtables, recovered.version),
+        view: ReadState::new(active, &replayed.memtables, recovered.version),
         sequence: replayed.sequence.max(recovered.sequence),
         next_number: recovered.next_number,
         env,

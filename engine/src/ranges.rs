@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::env::Work;
+use crate::env::CpuWork;
 use crate::storage::{Key, Sequence};
 
 /// One range delete.
@@ -366,7 +366,7 @@ impl RangeView {
         &self,
         key: &[u8],
         snapshot: Sequence,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> Option<(Sequence, &Fragment)> {
         let mut newest = None;
         for set in &self.sets {
@@ -586,7 +586,7 @@ mod tests {
             assert_eq!(view.contains(&key), !over.is_empty(), "{what}: {key:?}");
             for at in 0..next {
                 let newest = view
-                    .newest(&key, at, &mut Work::default())
+                    .newest(&key, at, &mut CpuWork::default())
                     .map(|(sequence, _)| sequence);
                 assert_eq!(
                     newest,

@@ -13,8 +13,8 @@ use crate::context::ReadContext;
 use crate::error::{Error, Result};
 use crate::metrics::add;
 use crate::sst::{Found, hash_key};
-use crate::state::{Inner, View};
-use crate::storage::{Entry, Kind, Sequence, Value, check_key};
+use crate::state::{Inner, ReadState};
+use crate::storage::{Entry, EntryKind, Sequence, Value, check_key};
 use crate::version::Version;
 
 impl Inner {
@@ -60,7 +60,7 @@ impl Inner {
 
     async fn look_up(
         &self,
-        view: &View,
+        view: &ReadState,
         key: &[u8],
         snapshot: Sequence,
         epoch: Option<u64>,
@@ -134,10 +134,10 @@ impl Inner {
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Value>> {
         match entry.kind {
-            Kind::Put => Ok(Some(entry.value)),
+            EntryKind::Put => Ok(Some(entry.value)),
             // No entry is a range delete.
-            Kind::Delete | Kind::DeleteRange => Ok(None),
-            Kind::Pointer => {
+            EntryKind::Delete | EntryKind::DeleteRange => Ok(None),
+            EntryKind::Pointer => {
                 let pointer = entry.pointer().ok_or_else(|| {
                     Error::corruption(
                         &self.directory,

@@ -17,12 +17,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::config::EngineConfig;
-use crate::env::{BoxFuture, Env, Work, spawn_all};
+use crate::env::{BoxFuture, CpuWork, Env, spawn_all};
 use crate::error::{Error, Result};
 use crate::memtable::{Memtable, ValueTail};
 use crate::retain::Garbage;
 use crate::state::Inner;
-use crate::storage::{BatchReader, Kind, Sequence, ValuePointer};
+use crate::storage::{BatchReader, EntryKind, Sequence, ValuePointer};
 use crate::version::{FileKind, Recovered};
 use crate::vlog::format::{MAGIC, frame_bytes};
 use crate::vlog::{Frame, FrameWalker, Step, ValueFileState};
@@ -217,7 +217,7 @@ impl Replayed {
         let wal = log.number();
         let path = FileKind::Wal.path(directory, wal);
         let mut memtable = Memtable::new(config.memtable_structure, wal);
-        let mut work = Work::default();
+        let mut work = CpuWork::default();
         let mut dangling = None;
         loop {
             let offset = log.offset();
@@ -279,7 +279,7 @@ impl Replayed {
         let damaged = |what: &str| Error::corruption(path, offset, what);
         let mut places = Vec::new();
         for write in BatchReader::new(record.body.clone()) {
-            let Some((Kind::Pointer, key, value)) = write else {
+            let Some((EntryKind::Pointer, key, value)) = write else {
                 continue;
             };
             let Some(pointer) = ValuePointer::decode(&value) else {

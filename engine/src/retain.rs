@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ranges::RangeSet;
-use crate::storage::{Entry, Key, Kind, Sequence};
+use crate::storage::{Entry, EntryKind, Key, Sequence};
 use crate::vlog::format::frame_bytes;
 
 /// Parts of value files, by file: start and end of each frame.
@@ -26,7 +26,7 @@ pub(crate) fn discard(garbage: &mut Garbage, entry: &Entry) {
 }
 
 /// Told the entries of a merge in internal order, says which stay, and books what their values leave as garbage.
-pub(crate) struct Retain {
+pub(crate) struct VersionFilter {
     /// The snapshots held, in order.
     snapshots: Vec<Sequence>,
     /// The range tombstones in force.
@@ -39,7 +39,7 @@ pub(crate) struct Retain {
     pub(crate) garbage: Garbage,
 }
 
-impl Retain {
+impl VersionFilter {
     /// Keeps what `snapshots` (in order) and readers of the newest state can see past `ranges`. These are read before the
     /// snapshots are: a snapshot made later sees them all.
     pub(crate) fn new(snapshots: Vec<Sequence>, ranges: Arc<RangeSet>) -> Self {
@@ -80,7 +80,8 @@ impl Retain {
             .is_some_and(|it| self.stripe(it) == stripe);
         let same_key = self.last.as_ref().filter(|(key, _)| *key == entry.key);
         let shadowed = same_key.is_some_and(|(_, newer)| *newer == stripe);
-        let is_last_trace = entry.kind == Kind::Delete && stripe == 0 && nothing_below(&entry.key);
+        let is_last_trace =
+            entry.kind == EntryKind::Delete && stripe == 0 && nothing_below(&entry.key);
         let keeps = !shadowed && !hidden && !is_last_trace;
         self.last = Some((entry.key.clone(), stripe));
         if !keeps {
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
     use crate::ranges::RangeTombstone;
 
-    fn kept(snapshots: &[u64], bottom: bool, versions: &[(u64, Kind)]) -> Vec<u64> {
+    fn kept(snapshots: &[u64], bottom: bool, versions: &[(u64, EntryKind)]) -> Vec<u64> {
         kept_under(&[], snapshots, bottom, versions)
     }
 
@@ -107,7 +108,7 @@ mod tests {
         ranges: &[u64],
         snapshots: &[u64],
         bottom: bool,
-        versions: &[(u64, Kind)],
+        versions: &[(u64, EntryKind)],
     ) -> Vec<u64> {
         let tombstone = |sequence: &u64| RangeTombstone {
             sequence: *sequence,
@@ -116,8 +117,8 @@ mod tests {
         };
         let ranges: Vec<_> = ranges.iter().map(tombstone).collect();
         let ranges = RangeSet::default().changed(&ranges, &Default::default());
-        let mut retain = Retain::new(snapshots.to_vec(), Arc::new(ranges));
-        let entry = |(sequence, kind): &(u64, Kind)| Entry {
+        let mut retain = VersionFilter::new(snapshots.to_vec(), Arc::new(ranges));
+        let entry = |(sequence, kind): &(u64, EntryKind)| Entry {
             key: Bytes::from_static(b"k"),
             sequence: *sequence,
             kind: *kind,
@@ -136,11 +137,11 @@ mod tests {
     #[test]
     fn one_version_a_stripe_stays() {
         let puts = [
-            (9, Kind::Put),
-            (7, Kind::Put),
-            (5, Kind::Put),
-            (3, Kind::Put),
-            (1, Kind::Put),
+            (9, EntryKind::Put),
+            (7, EntryKind::Put),
+            (5, EntryKind::Put),
+            (3, EntryKind::Put),
+            (1, EntryKind::Put),
         ];
         assert_eq!(kept(&[], true, &puts), [9]);
         assert_eq!(kept(&[5], true, &puts), [9, 5]);
@@ -152,10 +153,10 @@ mod tests {
     #[test]
     fn what_a_range_tombstone_hides_from_everybody_goes() {
         let puts = [
-            (9, Kind::Put),
-            (7, Kind::Put),
-            (5, Kind::Put),
-            (3, Kind::Delete),
+            (9, EntryKind::Put),
+            (7, EntryKind::Put),
+            (5, EntryKind::Put),
+            (3, EntryKind::Delete),
         ];
         assert_eq!(kept_under(&[10], &[], false, &puts), [] as [u64; 0]);
         assert_eq!(kept_under(&[8], &[], false, &puts), [9]);
@@ -187,17 +188,21 @@ mod tests {
             end: Bytes::new(),
         };
         let ranges = Arc::new(RangeSet::default().changed([&tombstone], &Default::default()));
-        let swept = |snapshots: &[u64]| Retain::new(snapshots.to_vec(), ranges.clone()).swept();
+        let swept =
+            |snapshots: &[u64]| VersionFilter::new(snapshots.to_vec(), ranges.clone()).swept();
         assert_eq!(
             [swept(&[]), swept(&[9]), swept(&[7, 9]), swept(&[8])],
             [8, 8, 7, 8]
         );
-        assert_eq!(Retain::new(Vec::new(), Default::default()).swept(), 0);
+        assert_eq!(
+            VersionFilter::new(Vec::new(), Default::default()).swept(),
+            0
+        );
     }
 
     #[test]
     fn a_tombstone_stays_while_something_can_lie_below_or_a_snapshot_sees_past_it() {
-        let deleted = [(9, Kind::Delete), (7, Kind::Put)];
+        let deleted = [(9, EntryKind::Delete), (7, EntryKind::Put)];
         assert_eq!(kept(&[], true, &deleted), [] as [u64; 0]);
         assert_eq!(kept(&[], false, &deleted), [9]);
         assert_eq!(kept(&[8], true, &deleted), [9, 7]);

@@ -24,17 +24,17 @@
 //! Compactions change no answer, but they move versions: a key-pointer row is used only where the reader's own view has the
 //! table in the level that the row names, and dropped otherwise.
 
-use aura_policies::cache::BlockKind as Kind;
+use aura_policies::cache::BlockKind;
 
-use crate::cache::{Name, Object, RowPlace, encode_row, row_content};
+use crate::cache::{CacheKey, Object, RowPlace, encode_row, row_content};
 use crate::config::Rows;
 use crate::context::ReadContext;
-use crate::env::Work;
+use crate::env::CpuWork;
 use crate::error::Result;
 use crate::memtable::Memtable;
 use crate::sst::{Found, Table, hash_key};
 use crate::state::Inner;
-use crate::storage::{Entry, Kind as Write, Sequence, Value};
+use crate::storage::{Entry, EntryKind, Sequence, Value};
 use crate::version::Version;
 
 /// Device reads that a key-value row saves where `tables` tables have to be asked, as AC-Key estimates them: f(m) = m + 2.
@@ -48,7 +48,7 @@ fn table_at<'a>(
     version: &'a Version,
     place: &RowPlace,
     key: &[u8],
-    work: &mut Work,
+    work: &mut CpuWork,
 ) -> Option<&'a Table> {
     let runs = &version.levels.get(place.level as usize)?.runs;
     work.comparisons += runs
@@ -75,7 +75,7 @@ impl Inner {
         let rows = self.cache.rows();
         if rows != Rows::KeyPointer
             && let Some((Object::Bytes(row), _)) =
-                context.ask(&Name::row(Kind::KeyValue, key, hash))
+                context.ask(&CacheKey::row(BlockKind::KeyValue, key, hash))
         {
             return Ok(Some(row_content(&row, key.len())));
         }
@@ -86,9 +86,10 @@ impl Inner {
             if rows == Rows::Both
                 && let Some(value) = &value
             {
-                let name = Name::row(Kind::KeyValue, key, hash);
+                let name = CacheKey::row(BlockKind::KeyValue, key, hash);
                 if context.offer_row(&name, encode_row(key, value), cost.saturating_add(1), epoch) {
-                    self.cache.remove(&Name::row(Kind::KeyPointer, key, hash));
+                    self.cache
+                        .remove(&CacheKey::row(BlockKind::KeyPointer, key, hash));
                 }
             }
             return Ok(value);
@@ -100,19 +101,19 @@ impl Inner {
             return Ok(None);
         };
         let Found { entry, span } = found;
-        if entry.kind == Write::Delete {
+        if entry.kind == EntryKind::Delete {
             return Ok(None);
         }
         let value = self.value_of(version, entry, context).await?;
         let cost = key_value_cost(context.stats.tables_probed);
         if rows == Rows::KeyValue {
             if let Some(value) = &value {
-                let name = Name::row(Kind::KeyValue, key, hash);
+                let name = CacheKey::row(BlockKind::KeyValue, key, hash);
                 context.offer_row(&name, encode_row(key, value), cost, epoch);
             }
         } else {
             let place = RowPlace::new(table, &span);
-            let name = Name::row(Kind::KeyPointer, key, hash);
+            let name = CacheKey::row(BlockKind::KeyPointer, key, hash);
             context.offer_row(&name, encode_row(key, &place.encode()), cost - 1, epoch);
         }
         Ok(value)
@@ -127,12 +128,12 @@ impl Inner {
         hash: u64,
         context: &mut ReadContext<'_>,
     ) -> Result<Option<(Entry, u32)>> {
-        let name = Name::row(Kind::KeyPointer, key, hash);
+        let name = CacheKey::row(BlockKind::KeyPointer, key, hash);
         let place_of = |object: &Object| match object {
             Object::Bytes(row) => RowPlace::decode(&row_content(row, key.len())),
             Object::Index(_) | Object::Filter(_) => None,
         };
-        let usable = |object: &Object, work: &mut Work| {
+        let usable = |object: &Object, work: &mut CpuWork| {
             place_of(object).is_some_and(|place| table_at(version, &place, key, work).is_some())
         };
         let Some((object, cost)) = context.ask_for_row(&name, usable) else {
@@ -151,7 +152,7 @@ impl Inner {
 
     /// Drops the rows of every key of `memtable`, which is about to leave the view, and of those its range tombstones cover;
     /// none comes back by a read that has begun already.
-    pub(crate) fn forget_rows(&self, memtable: &Memtable, work: &mut Work) {
+    pub(crate) fn forget_rows(&self, memtable: &Memtable, work: &mut CpuWork) {
         if self.cache.rows() == Rows::None {
             return;
         }
@@ -165,9 +166,9 @@ impl Inner {
                 continue;
             }
             let hash = hash_key(&entry.key);
-            for kind in [Kind::KeyValue, Kind::KeyPointer] {
+            for kind in [BlockKind::KeyValue, BlockKind::KeyPointer] {
                 work.cache_probes += 1;
-                self.cache.remove(&Name::row(kind, &entry.key, hash));
+                self.cache.remove(&CacheKey::row(kind, &entry.key, hash));
             }
             last = Some(entry.key);
         }

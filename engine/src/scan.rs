@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use aura_policies::cache::BlockKind as CacheKind;
 
-use crate::cache::{BlockId, Caller, Name};
+use crate::cache::{BlockId, CacheKey, Caller};
 use crate::context::ReadContext;
 use crate::env::{BoxFuture, spawn_all};
 use crate::error::Result;
-use crate::merge::Merge;
+use crate::merge::MergingIterator;
 use crate::metrics::add;
 use crate::ranges::RangeView;
 use crate::snapshot::Pin;
-use crate::state::{Inner, View};
-use crate::storage::{Direction, Entry, Key, Kind, Range, Sequence, Value, successor};
+use crate::state::{Inner, ReadState};
+use crate::storage::{Direction, Entry, EntryKind, Key, Range, Sequence, Value, successor};
 
 /// Rows in a row that a range delete hides before a scan looks for a way past the rest: a seek costs as much as some steps.
 const HIDDEN_ROWS_MAX: u32 = 8;
@@ -30,7 +30,7 @@ const AHEAD_BYTES_MAX: u64 = 4 << 20;
 /// memtables and tables it reads.
 pub struct Scan {
     inner: Arc<Inner>,
-    view: Arc<View>,
+    view: Arc<ReadState>,
     snapshot: Sequence,
     ranges: RangeView,
     /// Keeps the versions of an explicit snapshot from being dropped while the scan reads.
@@ -40,7 +40,7 @@ pub struct Scan {
     fill_cache: bool,
     /// Objects it has asked the cache for.
     scanned: u32,
-    merge: Merge,
+    merge: MergingIterator,
     started: bool,
     /// Rows that were read ahead.
     ahead: VecDeque<Result<(Key, Value)>>,
@@ -58,11 +58,11 @@ impl Scan {
         inner: Arc<Inner>,
         snapshot: Sequence,
         pin: Option<Arc<Pin>>,
-        view: Arc<View>,
+        view: Arc<ReadState>,
         range: Range,
         direction: Direction,
     ) -> Self {
-        let mut merge = Merge::new(direction);
+        let mut merge = MergingIterator::new(direction);
         view.memtables()
             .for_each(|memtable| merge.add_memtable(memtable.clone()));
         for (number, level) in view.version.levels.iter().enumerate() {
@@ -202,7 +202,7 @@ impl Scan {
             let Some(pointer) = entry.pointer() else {
                 continue;
             };
-            let name = Name::part(
+            let name = CacheKey::part(
                 CacheKind::Value,
                 BlockId {
                     file: pointer.file,
@@ -268,7 +268,7 @@ impl Scan {
                 continue;
             }
             hidden = 0;
-            if entry.kind != Kind::Delete {
+            if entry.kind != EntryKind::Delete {
                 return Ok(Some(entry));
             }
         }

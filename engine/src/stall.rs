@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::error::Result;
 use crate::memtable::Memtable;
 use crate::metrics::{Event, EventKind, StallCause, add};
-use crate::state::{Inner, View};
+use crate::state::{Inner, ReadState};
 use crate::write::Log;
 
 /// Bytes a second let through where slowing down begins; it falls linearly to a sixteenth of this at the stop.
@@ -61,7 +61,7 @@ impl Inner {
         self.seal(log).await
     }
 
-    fn pressure(&self, view: &View) -> Pressure {
+    fn pressure(&self, view: &ReadState) -> Pressure {
         let limits = &self.config().compaction;
         let runs = view
             .version

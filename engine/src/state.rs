@@ -38,7 +38,7 @@ use crate::wal::LogPart;
 use crate::write::{CommitQueue, Log};
 
 /// What a reader sees: swapped whole, never changed.
-pub(crate) struct View {
+pub(crate) struct ReadState {
     /// The memtable that takes writes.
     pub(crate) active: Arc<Memtable>,
     /// Full memtables that wait for their flush, the newest first.
@@ -47,7 +47,7 @@ pub(crate) struct View {
     pub(crate) version: Arc<Version>,
 }
 
-impl View {
+impl ReadState {
     /// An empty memtable over the `sealed` ones, the oldest first, and those over the files.
     pub(crate) fn new(active: Memtable, sealed: &[Arc<Memtable>], version: Version) -> Self {
         let sealed = sealed.iter().rev().cloned().collect();
@@ -202,7 +202,7 @@ pub(crate) struct Inner {
     pub(crate) index_book: IndexBook,
 
     /// What readers see.
-    pub(crate) view: ArcSwap<View>,
+    pub(crate) view: ArcSwap<ReadState>,
     /// The largest sequence number that readers see.
     pub(crate) published: AtomicU64,
     /// The next number of a file or run.
@@ -269,7 +269,7 @@ impl Inner {
     }
 
     /// The view of now and the largest sequence number published: the view covers all of it, and every file that it points at.
-    pub(crate) fn view_of_now(&self) -> (Arc<View>, Sequence) {
+    pub(crate) fn view_of_now(&self) -> (Arc<ReadState>, Sequence) {
         loop {
             // The sequence number afterwards: it covers all that the view's tables hold.
             let view = self.view.load_full();
@@ -334,7 +334,7 @@ impl Inner {
     }
 
     /// Replaces the view. Callers hold the manifest lock or lead the commit group, and both go through `jobs`.
-    pub(crate) fn change_view(&self, change: impl FnOnce(&View) -> View) {
+    pub(crate) fn change_view(&self, change: impl FnOnce(&ReadState) -> ReadState) {
         let _serial = lock(&self.jobs);
         let next = change(&self.view.load());
         self.view.store(Arc::new(next));
@@ -345,7 +345,7 @@ impl Inner {
     /// # Errors
     /// As [`Self::commit_edit_with`].
     pub(crate) async fn commit_edit(&self, edit: Edit, opened: OpenedFiles) -> Result<()> {
-        self.commit_edit_with(|_| edit, opened, View::with_version)
+        self.commit_edit_with(|_| edit, opened, ReadState::with_version)
             .await
     }
 
@@ -358,7 +358,7 @@ impl Inner {
         &self,
         edit: impl FnOnce(&Version) -> Edit,
         opened: OpenedFiles,
-        change: impl FnOnce(&View, Version) -> View,
+        change: impl FnOnce(&ReadState, Version) -> ReadState,
     ) -> Result<()> {
         let mut manifest = self.manifest.lock().await;
         // An edit after one that failed would lie behind a torn record, where nothing is read back.

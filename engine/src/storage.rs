@@ -101,7 +101,7 @@ pub(crate) fn head(suffix: &[u8]) -> u64 {
 /// What kind of write an entry is; the numbers are on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kind {
+pub enum EntryKind {
     /// The key has no value any more.
     Delete = 0,
     /// The value follows.
@@ -112,7 +112,7 @@ pub enum Kind {
     DeleteRange = 3,
 }
 
-impl Kind {
+impl EntryKind {
     /// Reads back the number on disk.
     pub fn from_tag(tag: u8) -> Option<Self> {
         match tag {
@@ -133,7 +133,7 @@ pub(crate) struct Entry {
     /// Its version.
     pub(crate) sequence: Sequence,
     /// What kind of write it was.
-    pub(crate) kind: Kind,
+    pub(crate) kind: EntryKind,
     /// The value, the encoded pointer, or nothing.
     pub(crate) value: Bytes,
 }
@@ -148,7 +148,7 @@ impl Entry {
 
     /// The value file and the stored frame bytes this entry points at, if it does.
     pub(crate) fn pointer(&self) -> Option<ValuePointer> {
-        (self.kind == Kind::Pointer)
+        (self.kind == EntryKind::Pointer)
             .then(|| ValuePointer::decode(&self.value))
             .flatten()
     }
@@ -300,7 +300,7 @@ impl Batch {
         check_key(key)?;
         check_value(value)?;
         self.check_room(key.len(), value.len())?;
-        self.push(Kind::Put, key, Some(value));
+        self.push(EntryKind::Put, key, Some(value));
         Ok(())
     }
 
@@ -311,7 +311,7 @@ impl Batch {
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
         check_key(key)?;
         self.check_room(key.len(), 0)?;
-        self.push(Kind::Delete, key, None);
+        self.push(EntryKind::Delete, key, None);
         Ok(())
     }
 
@@ -330,19 +330,19 @@ impl Batch {
         }
         if let Some((start, end)) = range.half_open() {
             self.check_room(start.len(), end.len())?;
-            self.push(Kind::DeleteRange, &start, Some(&end));
+            self.push(EntryKind::DeleteRange, &start, Some(&end));
         }
         Ok(())
     }
 
     /// Adds a write of another batch as it is.
-    pub(crate) fn copy(&mut self, kind: Kind, key: &[u8], value: &[u8]) {
-        self.push(kind, key, (kind != Kind::Delete).then_some(value));
+    pub(crate) fn copy(&mut self, kind: EntryKind, key: &[u8], value: &[u8]) {
+        self.push(kind, key, (kind != EntryKind::Delete).then_some(value));
     }
 
     /// Sets `key` to a value in the value log; where the pointer lies in the encoded form.
     pub(crate) fn put_pointer(&mut self, key: &[u8], pointer: &ValuePointer) -> usize {
-        self.push(Kind::Pointer, key, Some(&pointer.encode()));
+        self.push(EntryKind::Pointer, key, Some(&pointer.encode()));
         self.body.len() - ValuePointer::ENCODED_BYTES
     }
 
@@ -351,7 +351,7 @@ impl Batch {
         self.body[place..place + ValuePointer::ENCODED_BYTES].copy_from_slice(&pointer.encode());
     }
 
-    fn push(&mut self, kind: Kind, key: &[u8], value: Option<&[u8]>) {
+    fn push(&mut self, kind: EntryKind, key: &[u8], value: Option<&[u8]>) {
         self.body.push(kind as u8);
         put_varint(&mut self.body, key.len() as u64);
         self.body.extend_from_slice(key);
@@ -438,16 +438,16 @@ impl BatchReader {
     }
 
     /// The next write; `Some(None)` where the bytes are not a batch.
-    fn step(&mut self) -> Option<(Kind, Key, Bytes)> {
-        let kind = Kind::from_tag(*self.body.get(self.at)?)?;
+    fn step(&mut self) -> Option<(EntryKind, Key, Bytes)> {
+        let kind = EntryKind::from_tag(*self.body.get(self.at)?)?;
         self.at += 1;
         let key = self.take()?;
-        let value = if kind == Kind::Delete {
+        let value = if kind == EntryKind::Delete {
             Bytes::new()
         } else {
             self.take()?
         };
-        let sound = if kind == Kind::DeleteRange {
+        let sound = if kind == EntryKind::DeleteRange {
             let longest = key.len().max(value.len());
             longest <= KEY_BYTES_MAX + 1 && (value.is_empty() || key < value)
         } else {
@@ -459,7 +459,7 @@ impl BatchReader {
 
 impl Iterator for BatchReader {
     /// A write, or None inside where the bytes are malformed.
-    type Item = Option<(Kind, Key, Bytes)>;
+    type Item = Option<(EntryKind, Key, Bytes)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.body.len() {
@@ -494,16 +494,24 @@ mod tests {
         let writes = writes.unwrap();
         assert_eq!(
             writes[0],
-            (Kind::Put, Key::from_static(b"a"), Bytes::from_static(b"1"))
+            (
+                EntryKind::Put,
+                Key::from_static(b"a"),
+                Bytes::from_static(b"1")
+            )
         );
         assert_eq!(
             writes[1],
-            (Kind::Delete, Key::from_static(b"b"), Bytes::new())
+            (EntryKind::Delete, Key::from_static(b"b"), Bytes::new())
         );
         assert_eq!(writes[2].2.len(), 300);
         assert_eq!(
             writes[3],
-            (Kind::DeleteRange, Key::from_static(b"d\0"), Bytes::new())
+            (
+                EntryKind::DeleteRange,
+                Key::from_static(b"d\0"),
+                Bytes::new()
+            )
         );
     }
 

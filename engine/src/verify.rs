@@ -21,11 +21,11 @@ use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::gc::audit;
 use crate::memtable::Memtable;
-use crate::merge::Merge;
+use crate::merge::MergingIterator;
 use crate::open::{self, ReadAccess, read_access, read_moment};
 use crate::retain::{Garbage, discard};
-use crate::state::{Inner, View};
-use crate::storage::{Direction, Key, Kind, Sequence, ValuePointer};
+use crate::state::{Inner, ReadState};
+use crate::storage::{Direction, EntryKind, Key, Sequence, ValuePointer};
 use crate::version::{Edit, FileKind, Version, read_back, snapshot};
 use crate::vlog::format::MAGIC;
 use crate::vlog::{FrameWalker, Step, ValueFile, ValueFileState};
@@ -163,7 +163,7 @@ pub(crate) async fn check_directory(
             directory: directory.to_owned(),
         });
     }
-    let view = View::new(
+    let view = ReadState::new(
         Memtable::new(config.memtable_structure, 0),
         &replayed.memtables,
         recovered.version,
@@ -311,7 +311,7 @@ impl Inner {
 
 /// What a moment consists of, without the directory.
 struct Taken {
-    view: Arc<View>,
+    view: Arc<ReadState>,
     sequence: Sequence,
     ends: BTreeMap<u64, u64>,
     logs: BTreeMap<u64, u64>,
@@ -323,7 +323,7 @@ struct Taken {
 struct Moment<'a> {
     env: &'a Env,
     directory: &'a Path,
-    view: Arc<View>,
+    view: Arc<ReadState>,
     /// The last write that belongs to it.
     sequence: Sequence,
     /// Where each value file on disk ends.
@@ -572,7 +572,7 @@ impl Moment<'_> {
 
     /// Counts the rows that can be reached, and the bytes of their keys and values.
     async fn reach(&self, report: &mut VerifyReport, context: &mut ReadContext<'_>) -> Result<()> {
-        let mut merge = Merge::new(Direction::Forward);
+        let mut merge = MergingIterator::new(Direction::Forward);
         self.view
             .memtables()
             .for_each(|memtable| merge.add_memtable(memtable.clone()));
@@ -590,7 +590,7 @@ impl Moment<'_> {
                 let separated = entry.pointer().map(|pointer| u64::from(pointer.raw_bytes));
                 let bytes = entry.key.len() as u64 + separated.unwrap_or(entry.value.len() as u64);
                 let hidden = ranges.newest(&entry.key, self.sequence, &mut context.work);
-                if entry.kind != Kind::Delete
+                if entry.kind != EntryKind::Delete
                     && hidden.is_none_or(|(newest, _)| newest < entry.sequence)
                 {
                     report.rows += 1;
@@ -670,7 +670,7 @@ fn check_order(version: &Version, report: &mut VerifyReport) {
 }
 
 /// Where each value file on disk ends.
-fn ends(view: &View) -> Result<BTreeMap<u64, u64>> {
+fn ends(view: &ReadState) -> Result<BTreeMap<u64, u64>> {
     let end = |state: &ValueFileState| match state
         .facts
         .sealed_bytes

@@ -4,13 +4,13 @@
 //! written, before the edit that makes its table readable; should that edit fail, the engine is poisoned and the block
 //! ages out.
 
-use aura_policies::cache::BlockKind as Kind;
+use aura_policies::cache::BlockKind;
 use aura_policies::facts::TableId;
 use aura_policies::warming::{OutputBlock, Warming};
 use bytes::Bytes;
 
-use crate::cache::{BlockCache, BlockId, Name};
-use crate::sst::Cut;
+use crate::cache::{BlockCache, BlockId, CacheKey};
+use crate::sst::FinishedBlock;
 use crate::sst::block::Block;
 
 struct Input {
@@ -61,7 +61,7 @@ pub(crate) fn warm(
     cache: &BlockCache,
     policy: &dyn Warming,
     (id, level, from_flush): (TableId, usize, bool),
-    cuts: Vec<Cut>,
+    cuts: Vec<FinishedBlock>,
     inputs: &mut Option<Inputs>,
 ) {
     for cut in cuts {
@@ -76,8 +76,8 @@ pub(crate) fn warm(
         }
         if policy.warms(&facts) {
             cache.warm(
-                &Name::part(
-                    Kind::Data,
+                &CacheKey::part(
+                    BlockKind::Data,
                     BlockId {
                         file: id,
                         offset: cut.offset,
@@ -93,7 +93,7 @@ pub(crate) fn warm(
 mod tests {
     use super::*;
     use crate::sst::block::BlockBuilder;
-    use crate::storage::{Entry, Kind as Write};
+    use crate::storage::{Entry, EntryKind};
 
     fn block(keys: &[&'static str]) -> Block {
         let mut builder = BlockBuilder::default();
@@ -102,7 +102,7 @@ mod tests {
             builder.add(&Entry {
                 key,
                 sequence,
-                kind: Write::Put,
+                kind: EntryKind::Put,
                 value: Bytes::new(),
             });
         }

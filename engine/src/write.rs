@@ -20,14 +20,14 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::config::{Compression, SyncPolicy};
-use crate::env::{BoxFuture, Work};
+use crate::env::{BoxFuture, CpuWork};
 use crate::error::{Error, Result};
 use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::add;
 use crate::ranges::RangeTombstone;
 use crate::sst::hash_key;
-use crate::state::{Inner, OpenedFiles, Uncut, View, lock};
-use crate::storage::{Batch, BatchReader, Entry, Key, Kind, Sequence, check_key, check_value};
+use crate::state::{Inner, OpenedFiles, ReadState, Uncut, lock};
+use crate::storage::{Batch, BatchReader, Entry, EntryKind, Key, Sequence, check_key, check_value};
 use crate::version::{Edit, FileKind};
 use crate::vlog::{StagedValues, ValueFile, ValueFileState, ValueLogWriter, ValueQueues};
 use crate::wal::WalWriter;
@@ -88,7 +88,7 @@ impl Separated {
         key: &[u8],
         value: &[u8],
         compression: Compression,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) {
         let pointer = self.values.push(queue, key, value, compression, work);
         self.places.push(self.batch.put_pointer(key, &pointer));
@@ -129,9 +129,9 @@ impl Inner {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut work = Work {
+        let mut work = CpuWork {
             operations: 1,
-            ..Work::default()
+            ..CpuWork::default()
         };
         let staged = self.stage(batch, &mut work);
         self.commit_staged(staged, &work).await
@@ -147,9 +147,9 @@ impl Inner {
         self.check_writable()?;
         check_key(key)?;
         check_value(value)?;
-        let mut work = Work {
+        let mut work = CpuWork {
             operations: 1,
-            ..Work::default()
+            ..CpuWork::default()
         };
         let mut separated = self.separate(key.len() + value.len());
         let compression = self.config().value_log.compression;
@@ -170,7 +170,7 @@ impl Inner {
         self.commit_staged(staged, &work).await
     }
 
-    async fn commit_staged(self: &Arc<Self>, staged: Staged, work: &Work) -> Result<()> {
+    async fn commit_staged(self: &Arc<Self>, staged: Staged, work: &CpuWork) -> Result<()> {
         let writes = staged.writes;
         self.env.clock.charge(work);
         let (tell, told) = oneshot::channel();
@@ -216,7 +216,7 @@ impl Inner {
     }
 
     /// Compresses and frames the values that go to the value log.
-    fn stage(&self, batch: Batch, work: &mut Work) -> Staged {
+    fn stage(&self, batch: Batch, work: &mut CpuWork) -> Staged {
         let (writes, body) = (batch.len() as u32, batch.into_body());
         let mut staged = Staged {
             body: body.clone(),
@@ -227,9 +227,9 @@ impl Inner {
         for (index, write) in BatchReader::new(body.clone()).enumerate() {
             let (kind, key, value) = write.expect("a batch is well formed");
             staged.user_bytes += (key.len() + value.len()) as u64;
-            staged.deletes += u32::from(kind == Kind::Delete);
-            staged.range_deletes += u32::from(kind == Kind::DeleteRange);
-            if kind == Kind::Put && policies.separation.separate(key.len(), value.len()) {
+            staged.deletes += u32::from(kind == EntryKind::Delete);
+            staged.range_deletes += u32::from(kind == EntryKind::DeleteRange);
+            if kind == EntryKind::Put && policies.separation.separate(key.len(), value.len()) {
                 // The writes before the first such one stay as they are.
                 let separated = staged.separated.get_or_insert_with(|| {
                     let mut separated = self.separate(body.len());
@@ -289,7 +289,7 @@ impl Inner {
         self.change_view(|view| {
             let mut sealed = vec![view.active.clone()];
             sealed.extend(view.sealed.iter().cloned());
-            View {
+            ReadState {
                 active,
                 sealed,
                 version: view.version.clone(),
@@ -441,11 +441,11 @@ impl Inner {
         if self.must_sync(log) {
             self.sync_log(log).await?;
         }
-        let mut work = Work {
+        let mut work = CpuWork {
             system_calls: 1,
             bytes_checksummed: appended,
             bytes_copied: appended,
-            ..Work::default()
+            ..CpuWork::default()
         };
         let view = self.view.load();
         for record in logged {
@@ -458,12 +458,13 @@ impl Inner {
 }
 
 /// Puts a record's writes into a memtable; None where its body is not a batch.
-pub(crate) fn insert(memtable: &Memtable, record: &Record, work: &mut Work) -> Option<()> {
-    let writes: Option<Vec<(Kind, Key, Bytes)>> = BatchReader::new(record.body.clone()).collect();
+pub(crate) fn insert(memtable: &Memtable, record: &Record, work: &mut CpuWork) -> Option<()> {
+    let writes: Option<Vec<(EntryKind, Key, Bytes)>> =
+        BatchReader::new(record.body.clone()).collect();
     let writes = writes.filter(|writes| writes.len() == record.writes as usize)?;
     let mut ranges = Vec::new();
     for (sequence, (kind, key, value)) in (record.sequence..).zip(writes) {
-        if kind == Kind::DeleteRange {
+        if kind == EntryKind::DeleteRange {
             // Copies: a range tombstone may live long, and a slice would hold the whole batch.
             let (start, end) = (Key::copy_from_slice(&key), Key::copy_from_slice(&value));
             ranges.push(RangeTombstone {

@@ -12,7 +12,7 @@ use aura_engine::{
     EngineConfig, Metadata, Metrics, Range, Rows,
 };
 use aura_policies::PolicySpec;
-use aura_policies::cache::BlockKind as Kind;
+use aura_policies::cache::BlockKind;
 use bytesize::ByteSize;
 use common::{compacted_by_hand, key, sim};
 
@@ -440,22 +440,22 @@ fn an_observer_is_told_what_is_counted_and_the_same_in_every_run() {
 
 /// The observer is told of each hit and miss that is counted, by kind.
 fn check_told(events: &[CacheEvent], counts: &Counts, metadata: Metadata) {
-    let told = |kind: Kind, hit: bool| {
+    let told = |kind: BlockKind, hit: bool| {
         let told = events.iter().filter(|it| it.kind == kind && it.hit == hit);
         told.count() as u64
     };
     let both = |kind| (told(kind, true), told(kind, false));
     let counted = [
-        (Kind::Data, counts.block_hits, counts.block_misses),
-        (Kind::Index, counts.index_hits, counts.index_misses),
-        (Kind::Filter, counts.filter_hits, counts.filter_misses),
-        (Kind::Value, counts.value_hits, counts.value_misses),
+        (BlockKind::Data, counts.block_hits, counts.block_misses),
+        (BlockKind::Index, counts.index_hits, counts.index_misses),
+        (BlockKind::Filter, counts.filter_hits, counts.filter_misses),
+        (BlockKind::Value, counts.value_hits, counts.value_misses),
     ];
     for (kind, hits, misses) in counted {
         assert_eq!(both(kind), (hits, misses), "{kind:?}");
     }
-    assert_eq!(told(Kind::KeyValue, true), counts.key_value_hits);
-    assert_eq!(told(Kind::KeyPointer, true), counts.key_pointer_hits);
+    assert_eq!(told(BlockKind::KeyValue, true), counts.key_value_hits);
+    assert_eq!(told(BlockKind::KeyPointer, true), counts.key_pointer_hits);
     let busy = counts.block_hits > 200 && counts.value_misses > 0 && counts.key_value_hits > 100;
     assert!(busy, "{counts:?}");
     let metadata_is_cached = metadata != Metadata::Pinned;
@@ -474,7 +474,7 @@ fn check_callers(events: &[CacheEvent], counts: &Counts) {
     for event in events {
         assert_ne!(event.caller, Caller::Background);
         assert!(event.caller != Caller::Get || event.scanned == 0);
-        let is_of_a_table = event.kind < Kind::Value;
+        let is_of_a_table = event.kind < BlockKind::Value;
         assert_eq!(event.level.is_some(), is_of_a_table, "tables have levels");
     }
     assert!(events.is_sorted_by_key(|event| event.at_ns));

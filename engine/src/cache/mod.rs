@@ -14,7 +14,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aura_policies::cache::BlockKind as Kind;
+use aura_policies::cache::BlockKind;
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -28,10 +28,10 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use object::{BlockId, Name, Object, RowPlace, encode_row, row_content};
+pub(crate) use object::{BlockId, CacheKey, Object, RowPlace, encode_row, row_content};
 pub(crate) use observe::Observer;
 pub use observe::{CacheEvent, CacheObserver, Caller};
-use shard::{Entrance, Policies, Shard};
+use shard::{InsertOrigin, Policies, Shard};
 
 /// The cache's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -214,45 +214,57 @@ impl BlockCache {
     }
 
     /// The shard of an object.
-    fn shard(&self, name: &Name<'_>, hash: u64) -> MutexGuard<'_, Shard> {
+    fn shard(&self, name: &CacheKey<'_>, hash: u64) -> MutexGuard<'_, Shard> {
         let apart = self
             .metadata
             .as_ref()
-            .filter(|_| matches!(name.kind, Kind::Index | Kind::Filter));
+            .filter(|_| matches!(name.kind, BlockKind::Index | BlockKind::Filter));
         apart.unwrap_or(&self.main).shard(hash)
     }
 
     /// The same; None where the cache is off.
-    fn shard_if_on(&self, name: &Name<'_>, hash: u64) -> Option<MutexGuard<'_, Shard>> {
+    fn shard_if_on(&self, name: &CacheKey<'_>, hash: u64) -> Option<MutexGuard<'_, Shard>> {
         (self.size.load(Ordering::Relaxed) > 0).then(|| self.shard(name, hash))
     }
 
     /// The object of that name and its cost, if it is held. `scanned` says which object of a scan it is.
-    pub(crate) fn get(&self, name: &Name<'_>, scanned: u32) -> Option<(Object, u32)> {
+    pub(crate) fn get(&self, name: &CacheKey<'_>, scanned: u32) -> Option<(Object, u32)> {
         let hash = name.hash();
         self.shard_if_on(name, hash)?.get(name, hash, scanned)
     }
 
     /// The object of that name and the hits it has had, if it is held. Policies and counters learn nothing of it.
-    pub(crate) fn peek(&self, name: &Name<'_>) -> Option<(Object, u32)> {
+    pub(crate) fn peek(&self, name: &CacheKey<'_>) -> Option<(Object, u32)> {
         let hash = name.hash();
         self.shard_if_on(name, hash)?.peek(name, hash)
     }
 
-    fn insert(&self, name: &Name<'_>, object: Object, cost: u32, entrance: Entrance<'_>) -> bool {
+    fn insert(
+        &self,
+        name: &CacheKey<'_>,
+        object: Object,
+        cost: u32,
+        entrance: InsertOrigin<'_>,
+    ) -> bool {
         let hash = name.hash();
         self.shard_if_on(name, hash)
             .is_some_and(|mut shard| shard.insert(name, hash, object, cost, entrance))
     }
 
     /// Offers the object that `get` has just missed. If somebody else has put it in meanwhile, that one stays.
-    pub(crate) fn offer(&self, name: &Name<'_>, object: Object, cost: u32, scanned: u32) -> bool {
-        self.insert(name, object, cost, Entrance::Miss { scanned })
+    pub(crate) fn offer(
+        &self,
+        name: &CacheKey<'_>,
+        object: Object,
+        cost: u32,
+        scanned: u32,
+    ) -> bool {
+        self.insert(name, object, cost, InsertOrigin::Miss { scanned })
     }
 
     /// Offers a row that a read which began at `epoch` has found. Whether it is held now.
-    pub(crate) fn offer_row(&self, name: &Name<'_>, row: Bytes, cost: u32, epoch: u64) -> bool {
-        let entrance = Entrance::Row {
+    pub(crate) fn offer_row(&self, name: &CacheKey<'_>, row: Bytes, cost: u32, epoch: u64) -> bool {
+        let entrance = InsertOrigin::Row {
             epoch: &self.row_epoch,
             expected: epoch,
         };
@@ -260,18 +272,18 @@ impl BlockCache {
     }
 
     /// Puts in a data block that was just written.
-    pub(crate) fn warm(&self, name: &Name<'_>, block: Bytes) {
-        self.insert(name, Object::Bytes(block), 1, Entrance::Warmed);
+    pub(crate) fn warm(&self, name: &CacheKey<'_>, block: Bytes) {
+        self.insert(name, Object::Bytes(block), 1, InsertOrigin::Warmed);
     }
 
     /// Puts in the index or filter of a table that was just opened.
-    pub(crate) fn put_metadata(&self, name: &Name<'_>, object: Object) {
-        self.insert(name, object, 1, Entrance::Opened);
+    pub(crate) fn put_metadata(&self, name: &CacheKey<'_>, object: Object) {
+        self.insert(name, object, 1, InsertOrigin::Opened);
     }
 
     /// Drops an object that is of no use any more. Does not ask whether the cache is off: a row that has become old must go
     /// even where it is being turned on at this moment.
-    pub(crate) fn remove(&self, name: &Name<'_>) {
+    pub(crate) fn remove(&self, name: &CacheKey<'_>) {
         let hash = name.hash();
         self.shard(name, hash).remove(name, hash);
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use aura_policies::cache::{Access, BlockKind as Kind};
+use aura_policies::cache::{Access, BlockKind};
 use aura_policies::facts::TableId;
 use aura_policies::filter::Filter;
 use bytes::Bytes;
@@ -35,31 +35,31 @@ impl BlockId {
 }
 
 /// Whether objects of that kind are rows: named by a user key, not by a place in a file.
-fn is_row(kind: Kind) -> bool {
-    matches!(kind, Kind::KeyValue | Kind::KeyPointer)
+fn is_row(kind: BlockKind) -> bool {
+    matches!(kind, BlockKind::KeyValue | BlockKind::KeyPointer)
 }
 
 /// An object's name and kind.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Name<'a> {
+pub(crate) struct CacheKey<'a> {
     /// Where it lies; of a row, the hash of its key.
     id: BlockId,
     /// What it is.
-    pub kind: Kind,
+    pub kind: BlockKind,
     /// The user key of a row, empty otherwise.
     key: &'a [u8],
 }
 
-impl Name<'static> {
+impl CacheKey<'static> {
     /// A part of a file.
-    pub(crate) fn part(kind: Kind, id: BlockId) -> Self {
+    pub(crate) fn part(kind: BlockKind, id: BlockId) -> Self {
         Self { id, kind, key: &[] }
     }
 }
 
-impl<'a> Name<'a> {
+impl<'a> CacheKey<'a> {
     /// A row of `key`, whose hash is `hash`.
-    pub(crate) fn row(kind: Kind, key: &'a [u8], hash: u64) -> Self {
+    pub(crate) fn row(kind: BlockKind, key: &'a [u8], hash: u64) -> Self {
         Self {
             id: BlockId {
                 file: hash,
@@ -81,10 +81,10 @@ impl<'a> Name<'a> {
     }
 }
 
-fn hash_of(id: BlockId, kind: Kind) -> u64 {
+fn hash_of(id: BlockId, kind: BlockKind) -> u64 {
     match kind {
-        Kind::KeyValue => id.file,
-        Kind::KeyPointer => id.file ^ 1,
+        BlockKind::KeyValue => id.file,
+        BlockKind::KeyPointer => id.file ^ 1,
         _ => id.hash(),
     }
 }
@@ -112,18 +112,18 @@ impl Object {
 }
 
 /// An object in its slot.
-pub(super) struct Held {
+pub(super) struct CacheEntry {
     id: BlockId,
     pub(super) object: Object,
-    kind: Kind,
+    kind: BlockKind,
     /// See [`Access::cost`].
     cost: u32,
     /// Hits of the workload since it entered.
     pub(super) hits: u32,
 }
 
-impl Held {
-    pub(super) fn new(name: &Name<'_>, object: Object, cost: u32) -> Self {
+impl CacheEntry {
+    pub(super) fn new(name: &CacheKey<'_>, object: Object, cost: u32) -> Self {
         Self {
             id: name.id,
             object,
@@ -134,7 +134,7 @@ impl Held {
     }
 
     /// Whether this is the object of that name.
-    pub(super) fn is(&self, name: &Name<'_>) -> bool {
+    pub(super) fn is(&self, name: &CacheKey<'_>) -> bool {
         let same = self.id == name.id && self.kind == name.kind;
         same && self.row_key().is_none_or(|key| key == name.key)
     }

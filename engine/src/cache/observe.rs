@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aura_policies::cache::BlockKind as Kind;
+use aura_policies::cache::BlockKind;
 use serde::Serialize;
 
 /// What asks for an object.
@@ -32,7 +32,7 @@ pub struct CacheEvent {
     /// Bytes of the object in memory, without the cache's bookkeeping.
     pub bytes: u64,
     /// What it is.
-    pub kind: Kind,
+    pub kind: BlockKind,
     /// The level of its table; None for a value and a row.
     pub level: Option<u8>,
     /// What asked for it: a get or a scan.

@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aura_policies::admission::Admission;
-use aura_policies::cache::{Access, BlockKind as Kind, Eviction, Removal, Slot};
+use aura_policies::cache::{Access, BlockKind, Eviction, Removal, Slot};
 use hashbrown::HashTable;
 
 use super::CacheStats;
-use super::object::{Held, Name, Object};
+use super::object::{CacheEntry, CacheKey, Object};
 
 /// How an object comes in.
 #[derive(Clone, Copy)]
-pub(super) enum Entrance<'a> {
+pub(super) enum InsertOrigin<'a> {
     /// The workload has asked for it and missed it.
     Miss {
         /// See [`Access::scanned`].
@@ -59,7 +59,7 @@ pub(super) struct Shard {
     used_bytes: u64,
     counts: CacheStats,
     by_id: HashTable<Slot>,
-    slots: Vec<Option<Held>>,
+    slots: Vec<Option<CacheEntry>>,
     free: Vec<Slot>,
     policies: Policies,
 }
@@ -78,7 +78,7 @@ impl Shard {
         }
     }
 
-    fn find(&self, name: &Name<'_>, hash: u64) -> Option<Slot> {
+    fn find(&self, name: &CacheKey<'_>, hash: u64) -> Option<Slot> {
         let slots = &self.slots;
         self.by_id
             .find(hash, |slot| {
@@ -90,7 +90,7 @@ impl Shard {
     /// The object and its cost, for the workload.
     pub(super) fn get(
         &mut self,
-        name: &Name<'_>,
+        name: &CacheKey<'_>,
         hash: u64,
         scanned: u32,
     ) -> Option<(Object, u32)> {
@@ -108,7 +108,7 @@ impl Shard {
     }
 
     /// The object, for somebody whose interest says nothing of the workload's, and how often that has hit it.
-    pub(super) fn peek(&self, name: &Name<'_>, hash: u64) -> Option<(Object, u32)> {
+    pub(super) fn peek(&self, name: &CacheKey<'_>, hash: u64) -> Option<(Object, u32)> {
         let held = held(&self.slots, self.find(name, hash)?)?;
         Some((held.object.clone(), held.hits))
     }
@@ -126,13 +126,13 @@ impl Shard {
     /// Whether the object is held afterwards.
     pub(super) fn insert(
         &mut self,
-        name: &Name<'_>,
+        name: &CacheKey<'_>,
         hash: u64,
         object: Object,
         cost: u32,
-        entrance: Entrance<'_>,
+        entrance: InsertOrigin<'_>,
     ) -> bool {
-        if let Entrance::Row { epoch, expected } = entrance
+        if let InsertOrigin::Row { epoch, expected } = entrance
             && epoch.load(Ordering::Acquire) != expected
         {
             return false;
@@ -140,11 +140,11 @@ impl Shard {
         if self.find(name, hash).is_some() {
             return true;
         }
-        let held = Held::new(name, object, cost);
+        let held = CacheEntry::new(name, object, cost);
         let (scanned, gated) = match entrance {
-            Entrance::Miss { scanned } => (scanned, true),
-            Entrance::Row { .. } => (0, true),
-            Entrance::Warmed | Entrance::Opened => (0, false),
+            InsertOrigin::Miss { scanned } => (scanned, true),
+            InsertOrigin::Row { .. } => (0, true),
+            InsertOrigin::Warmed | InsertOrigin::Opened => (0, false),
         };
         let incoming = held.access(scanned);
         if !self.make_room(&incoming, gated) {
@@ -163,12 +163,12 @@ impl Shard {
             slots
                 .get(*slot as usize)
                 .and_then(Option::as_ref)
-                .map_or(0, Held::hash)
+                .map_or(0, CacheEntry::hash)
         };
         self.by_id.insert_unique(hash, slot, rehash);
         self.used_bytes += incoming.bytes;
         self.counts.inserts += 1;
-        self.counts.warmed += u64::from(matches!(entrance, Entrance::Warmed));
+        self.counts.warmed += u64::from(matches!(entrance, InsertOrigin::Warmed));
         self.policies.eviction.on_insert(slot, &incoming);
         // The policy may have grown its own tables for the new slot, and give up the newcomer for them.
         self.trim(&incoming);
@@ -254,11 +254,14 @@ impl Shard {
     }
 
     /// Drops an object that is of no use any more.
-    pub(super) fn remove(&mut self, name: &Name<'_>, hash: u64) {
+    pub(super) fn remove(&mut self, name: &CacheKey<'_>, hash: u64) {
         if let Some(slot) = self.find(name, hash) {
             self.policies.eviction.on_remove(slot, Removal::Died);
             self.release(slot);
-            self.counts.dead += u64::from(!matches!(name.kind, Kind::KeyValue | Kind::KeyPointer));
+            self.counts.dead += u64::from(!matches!(
+                name.kind,
+                BlockKind::KeyValue | BlockKind::KeyPointer
+            ));
         }
     }
 
@@ -266,7 +269,7 @@ impl Shard {
     pub(super) fn remove_rows(&mut self, is_old: impl Fn(&[u8]) -> bool) {
         for slot in 0..self.slots.len() as Slot {
             if held(&self.slots, slot)
-                .and_then(Held::row_key)
+                .and_then(CacheEntry::row_key)
                 .is_some_and(&is_old)
             {
                 self.policies.eviction.on_remove(slot, Removal::Died);
@@ -307,6 +310,6 @@ impl Shard {
     }
 }
 
-fn held(slots: &[Option<Held>], slot: Slot) -> Option<&Held> {
+fn held(slots: &[Option<CacheEntry>], slot: Slot) -> Option<&CacheEntry> {
     slots.get(slot as usize).and_then(Option::as_ref)
 }

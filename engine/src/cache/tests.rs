@@ -32,8 +32,8 @@ fn admissions() -> impl Iterator<Item = &'static str> {
     aura_policies::admission::FAMILY.names().into_iter()
 }
 
-fn name(file: u64, offset: u64) -> Name<'static> {
-    Name::part(Kind::Data, BlockId { file, offset })
+fn name(file: u64, offset: u64) -> CacheKey<'static> {
+    CacheKey::part(BlockKind::Data, BlockId { file, offset })
 }
 
 /// What an object holds is a function of its address and version, so that a mix-up shows.
@@ -44,14 +44,14 @@ fn object((file, offset): (u64, u64), version: u64) -> Bytes {
     Bytes::from(data)
 }
 
-fn get(cache: &BlockCache, name: &Name<'_>) -> Option<Bytes> {
+fn get(cache: &BlockCache, name: &CacheKey<'_>) -> Option<Bytes> {
     cache.get(name, 0).map(|(object, _)| match object {
         Object::Bytes(data) => data,
         Object::Index(_) | Object::Filter(_) => panic!("{name:?} is no index or filter"),
     })
 }
 
-fn put(cache: &BlockCache, name: &Name<'_>, data: Bytes) -> bool {
+fn put(cache: &BlockCache, name: &CacheKey<'_>, data: Bytes) -> bool {
     cache.offer(name, Object::Bytes(data), 1, 0)
 }
 
@@ -329,9 +329,9 @@ fn rows_are_told_apart_and_a_new_epoch_shuts_the_door() {
     let epoch = cache.row_epoch().unwrap();
     // The same hash for different keys, as if it were a collision.
     for (key, content) in [(&b"one"[..], &b"1"[..]), (b"two", b"22"), (b"on", b"e1")] {
-        for kind in [Kind::KeyValue, Kind::KeyPointer] {
+        for kind in [BlockKind::KeyValue, BlockKind::KeyPointer] {
             assert!(cache.offer_row(
-                &Name::row(kind, key, 77),
+                &CacheKey::row(kind, key, 77),
                 encode_row(key, content),
                 3,
                 epoch
@@ -339,14 +339,14 @@ fn rows_are_told_apart_and_a_new_epoch_shuts_the_door() {
         }
     }
     let content = |kind, key: &'static [u8]| {
-        get(&cache, &Name::row(kind, key, 77)).map(|row| row_content(&row, key.len()).to_vec())
+        get(&cache, &CacheKey::row(kind, key, 77)).map(|row| row_content(&row, key.len()).to_vec())
     };
-    assert_eq!(content(Kind::KeyValue, b"one"), Some(b"1".to_vec()));
-    assert_eq!(content(Kind::KeyPointer, b"two"), Some(b"22".to_vec()));
-    assert_eq!(content(Kind::KeyValue, b"on"), Some(b"e1".to_vec()));
-    assert_eq!(content(Kind::KeyValue, b"o"), None);
+    assert_eq!(content(BlockKind::KeyValue, b"one"), Some(b"1".to_vec()));
+    assert_eq!(content(BlockKind::KeyPointer, b"two"), Some(b"22".to_vec()));
+    assert_eq!(content(BlockKind::KeyValue, b"on"), Some(b"e1".to_vec()));
+    assert_eq!(content(BlockKind::KeyValue, b"o"), None);
     cache.end_row_epoch();
-    let late = Name::row(Kind::KeyValue, b"late", 5);
+    let late = CacheKey::row(BlockKind::KeyValue, b"late", 5);
     assert!(!cache.offer_row(&late, encode_row(b"late", b""), 3, epoch));
     assert!(cache.offer_row(
         &late,
@@ -401,7 +401,7 @@ fn an_observer_sees_its_share_of_the_objects_and_always_the_same() {
                         file: None,
                         offset: None,
                         bytes: 1,
-                        kind: Kind::Data,
+                        kind: BlockKind::Data,
                         level: None,
                         caller: Caller::Get,
                         scanned: 0,

@@ -6,18 +6,18 @@ use aura_policies::warming::{Asks, Warming};
 
 use super::job::{Job, JobKind};
 use super::values::Values;
-use crate::cache::Name;
+use crate::cache::CacheKey;
 use crate::context::ReadContext;
 use crate::env::timed;
 use crate::error::Result;
 use crate::flush::{ENTRIES_A_SLICE, TableWriter};
 use crate::limiter::Priority;
-use crate::merge::Merge;
+use crate::merge::MergingIterator;
 use crate::metrics::{Event, EventKind, add};
 use crate::new_files::NewTables;
-use crate::retain::Retain;
+use crate::retain::VersionFilter;
 use crate::sst::Table;
-use crate::state::{Inner, OpenedFiles, View};
+use crate::state::{Inner, OpenedFiles, ReadState};
 use crate::storage::{Direction, Entry};
 use crate::version::{AddedTable, Edit, Version};
 use crate::vlog::ValueFile;
@@ -28,7 +28,7 @@ struct Merged {
     tables: Vec<Arc<Table>>,
     /// Value files, with their bytes.
     values: Vec<(Arc<ValueFile>, u64)>,
-    retain: Retain,
+    retain: VersionFilter,
 }
 
 impl Inner {
@@ -39,7 +39,7 @@ impl Inner {
         let as_they_are = |tables| Merged {
             tables,
             values: Vec::new(),
-            retain: Retain::new(Vec::new(), Default::default()),
+            retain: VersionFilter::new(Vec::new(), Default::default()),
         };
         let merged = match job.kind {
             JobKind::Move => as_they_are(job.tables().map(|(_, table)| table.clone()).collect()),
@@ -92,7 +92,7 @@ impl Inner {
     }
 
     /// What the cache may hold of the tables that are read. One whose index cannot be read ages out.
-    async fn cached_names(&self, job: &Job) -> Vec<Name<'static>> {
+    async fn cached_names(&self, job: &Job) -> Vec<CacheKey<'static>> {
         let mut context = self.context().in_background();
         let mut names = Vec::new();
         for (_, table) in job.tables() {
@@ -107,7 +107,7 @@ impl Inner {
         let deepest = levels.saturating_sub(1).max(job.level);
         let mut context = self.context().in_background();
         context.inputs = (warming.asks() == Asks::Overlaps).then(Inputs::default);
-        let mut merge = Merge::new(Direction::Forward);
+        let mut merge = MergingIterator::new(Direction::Forward);
         for (level, run) in &job.inputs {
             merge.add_run(run.clone(), *level, true);
         }
@@ -125,7 +125,7 @@ impl Inner {
             tables,
         };
         let mut values = Values::new(self)?;
-        let mut retain = Retain::new(self.snapshots(), job.ranges.clone());
+        let mut retain = VersionFilter::new(self.snapshots(), job.ranges.clone());
         // What its tables write is granted as they are written.
         let (mut seen, mut granted) = (0u64, 0);
         while let Some(entry) = merge.entry() {
@@ -203,8 +203,12 @@ impl Inner {
             edit.settle_ranges(before, &[], merged.retain.swept(), &self.snapshots());
             edit
         };
-        self.commit_edit_with(settled, OpenedFiles { tables, values }, View::with_version)
-            .await?;
+        self.commit_edit_with(
+            settled,
+            OpenedFiles { tables, values },
+            ReadState::with_version,
+        )
+        .await?;
         if job.kind != JobKind::Move {
             let now = self.env.clock.now();
             for (level, table) in job.tables() {

@@ -15,7 +15,7 @@ use crate::metrics::add;
 use crate::new_files::NewFile;
 use crate::retain::{Garbage, discard};
 use crate::state::Inner;
-use crate::storage::{Entry, Kind, ValuePointer};
+use crate::storage::{Entry, EntryKind, ValuePointer};
 use crate::version::{FileKind, Version};
 use crate::vlog::format::{decode, frame_bytes};
 use crate::vlog::{ValueFile, ValueLogWriter};
@@ -93,7 +93,7 @@ impl<'a> Values<'a> {
         let value = state.get(&entry.key, pointer, context).await?;
         add(&self.inner.counters.mine().values_inlined, 1);
         Ok(Some(Entry {
-            kind: Kind::Put,
+            kind: EntryKind::Put,
             value,
             ..entry.clone()
         }))

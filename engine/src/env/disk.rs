@@ -23,7 +23,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::blob::past_the_end;
 use super::{
-    BoxFuture, Clock, Env, File, Fs, Io, Spawn, Work, earlier_sync_failed, lock, opened_for_reading,
+    BoxFuture, Clock, CpuWork, Env, File, Fs, MaybeReady, Spawn, earlier_sync_failed, lock,
+    opened_for_reading,
 };
 
 /// Reads longer than this are compared with the file's length before memory is allocated for them, so that a damaged
@@ -109,12 +110,12 @@ impl DiskFs {
     fn blocking(
         runtime: &Handle,
         call: impl FnOnce() -> io::Result<()> + Send + 'static,
-    ) -> Io<io::Result<()>> {
+    ) -> MaybeReady<io::Result<()>> {
         if MAY_BLOCK.get() {
-            return Io::ready(call());
+            return MaybeReady::ready(call());
         }
         let done = runtime.spawn_blocking(call);
-        Io::pending(async move {
+        MaybeReady::pending(async move {
             done.await
                 .unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
         })
@@ -194,7 +195,7 @@ impl Fs for DiskFs {
         Ok(())
     }
 
-    fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {
+    fn sync_directory(&self, path: &Path) -> MaybeReady<io::Result<()>> {
         let path = path.to_path_buf();
         Self::blocking(&self.runtime, move || fs::File::open(path)?.sync_all())
     }
@@ -293,15 +294,15 @@ impl DiskFile {
 }
 
 impl File for DiskFile {
-    fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>> {
-        Io::ready(self.read(offset, bytes))
+    fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>> {
+        MaybeReady::ready(self.read(offset, bytes))
     }
 
-    fn append(&self, data: &[u8]) -> Io<io::Result<()>> {
-        Io::ready(self.write(data))
+    fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {
+        MaybeReady::ready(self.write(data))
     }
 
-    fn sync(&self) -> Io<io::Result<()>> {
+    fn sync(&self) -> MaybeReady<io::Result<()>> {
         let file = self.file.clone();
         let failed = self.sync_failed.clone();
         // The answer is kept here, too: the caller may be gone when it comes.
@@ -334,16 +335,16 @@ impl Clock for DiskClock {
         self.start.elapsed().as_nanos() as u64
     }
 
-    fn sleep(&self, nanos: u64) -> Io<()> {
+    fn sleep(&self, nanos: u64) -> MaybeReady<()> {
         // The timer belongs to the runtime that is entered here, so it may be waited for on any thread.
         let _entered = self.runtime.enter();
-        Io::pending(tokio::time::sleep(Duration::from_nanos(nanos)))
+        MaybeReady::pending(tokio::time::sleep(Duration::from_nanos(nanos)))
     }
 
-    fn charge(&self, _work: &Work) {}
+    fn charge(&self, _work: &CpuWork) {}
 
-    fn settle(&self) -> Io<()> {
-        Io::ready(())
+    fn settle(&self) -> MaybeReady<()> {
+        MaybeReady::ready(())
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::blob::Blob;
 use super::disk::{self, DiskWorld};
 use super::tree::{Locks, Tree};
-use super::{Env, File, Fs, Io, lock, opened_for_reading};
+use super::{Env, File, Fs, MaybeReady, lock, opened_for_reading};
 
 /// An [`Env`] over an empty [`MemoryFs`] whose tasks and timers run on `runtime`, which must have its time driver
 /// enabled.
@@ -101,8 +101,8 @@ impl Fs for MemoryFs {
         lock(&self.names).create_directory(path)
     }
 
-    fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {
-        Io::ready(lock(&self.names).check_directory(path))
+    fn sync_directory(&self, path: &Path) -> MaybeReady<io::Result<()>> {
+        MaybeReady::ready(lock(&self.names).check_directory(path))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
@@ -125,20 +125,20 @@ struct MemoryFile {
 }
 
 impl File for MemoryFile {
-    fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>> {
-        Io::ready(lock(&self.body).read(offset, bytes))
+    fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>> {
+        MaybeReady::ready(lock(&self.body).read(offset, bytes))
     }
 
-    fn append(&self, data: &[u8]) -> Io<io::Result<()>> {
+    fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {
         if !self.writable {
-            return Io::ready(Err(opened_for_reading()));
+            return MaybeReady::ready(Err(opened_for_reading()));
         }
         lock(&self.body).append(data);
-        Io::ready(Ok(()))
+        MaybeReady::ready(Ok(()))
     }
 
-    fn sync(&self) -> Io<io::Result<()>> {
-        Io::ready(Ok(()))
+    fn sync(&self) -> MaybeReady<io::Result<()>> {
+        MaybeReady::ready(Ok(()))
     }
 
     fn bytes(&self) -> io::Result<u64> {

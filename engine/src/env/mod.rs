@@ -37,14 +37,14 @@ mod tests;
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The answer of a call that may have to wait: ready in place, or a boxed future.
-pub enum Io<T> {
+pub enum MaybeReady<T> {
     /// The answer, until it is taken by the first poll.
     Ready(Option<T>),
     /// Still to come.
     Pending(BoxFuture<'static, T>),
 }
 
-impl<T> Io<T> {
+impl<T> MaybeReady<T> {
     /// An answer that is there.
     pub fn ready(value: T) -> Self {
         Self::Ready(Some(value))
@@ -56,7 +56,7 @@ impl<T> Io<T> {
     }
 }
 
-impl<T: Unpin> Future for Io<T> {
+impl<T: Unpin> Future for MaybeReady<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -74,11 +74,11 @@ impl<T: Unpin> Future for Io<T> {
 /// One file: append-only while it is written, read at any position at any time.
 pub trait File: Send + Sync {
     /// Exactly `bytes` bytes from `offset`; fewer left is [`io::ErrorKind::UnexpectedEof`].
-    fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>>;
+    fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>>;
 
     /// Adds `data` at the end, to the operating system and no further: a crash of the machine may lose it, a crash of
     /// the process may not. The data is taken over before the call returns.
-    fn append(&self, data: &[u8]) -> Io<io::Result<()>>;
+    fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>>;
 
     /// Makes everything appended so far survive a crash of the machine.
     ///
@@ -86,7 +86,7 @@ pub trait File: Send + Sync {
     /// the first one was dropped before it had the answer. A system reports bytes that could not be
     /// written back once; to the next who asks it says that all is well (Rebello et al., "Can
     /// Applications Recover from fsync Failures?", ATC 2020).
-    fn sync(&self) -> Io<io::Result<()>>;
+    fn sync(&self) -> MaybeReady<io::Result<()>>;
 
     /// Bytes in the file.
     fn bytes(&self) -> io::Result<u64>;
@@ -122,7 +122,7 @@ pub trait Fs: Send + Sync {
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the creations, links, renames and removals in a directory survive a crash of the machine.
-    fn sync_directory(&self, path: &Path) -> Io<io::Result<()>>;
+    fn sync_directory(&self, path: &Path) -> MaybeReady<io::Result<()>>;
 
     /// Takes the exclusive lock file at `path` until the guard is dropped (or the process ends);
     /// [`io::ErrorKind::WouldBlock`] if somebody holds it.
@@ -144,7 +144,7 @@ pub trait Fs: Send + Sync {
 
 /// CPU work done, in counts: what a simulation charges time for, and what `metrics` reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Work {
+pub struct CpuWork {
     /// Operations begun (the fixed cost of a call).
     pub operations: u64,
     /// Key comparisons.
@@ -177,19 +177,19 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> u64;
 
     /// Waits for `nanos`.
-    fn sleep(&self, nanos: u64) -> Io<()>;
+    fn sleep(&self, nanos: u64) -> MaybeReady<()>;
 
     /// Charges `work` to the running task. It takes effect at the task's next wait for a device, or at `settle`.
     /// Costs nothing in the real world.
-    fn charge(&self, work: &Work);
+    fn charge(&self, work: &CpuWork);
 
     /// Nanoseconds that `work` takes where it is charged for; 0 where the clock goes on while work is done.
-    fn cost_nanos(&self, _work: &Work) -> u64 {
+    fn cost_nanos(&self, _work: &CpuWork) -> u64 {
         0
     }
 
     /// Waits until the CPU has done the work charged so far. Ready at once in the real world.
-    fn settle(&self) -> Io<()>;
+    fn settle(&self) -> MaybeReady<()>;
 }
 
 /// What `work` gives, and the nanoseconds that it took without those it waited: the CPU's, and those of calls to the

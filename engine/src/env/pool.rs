@@ -19,7 +19,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use rustix::io::Errno;
 
-use super::{Env, File, Fs, Io, lock};
+use super::{Env, File, Fs, MaybeReady, lock};
 
 /// The part of the files a process may have open that an engine takes by default.
 const DEFAULT_SHARE: u64 = 2;
@@ -207,7 +207,7 @@ impl Fs for PooledFs {
         self.0.fs.create_directory(path)
     }
 
-    fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {
+    fn sync_directory(&self, path: &Path) -> MaybeReady<io::Result<()>> {
         self.0.fs.sync_directory(path)
     }
 
@@ -259,19 +259,19 @@ impl PooledFile {
 }
 
 impl File for PooledFile {
-    fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>> {
+    fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>> {
         self.call(|file| file.read_at(offset, bytes))
-            .unwrap_or_else(|error| Io::ready(Err(error)))
+            .unwrap_or_else(|error| MaybeReady::ready(Err(error)))
     }
 
-    fn append(&self, data: &[u8]) -> Io<io::Result<()>> {
+    fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {
         self.call(|file| file.append(data))
-            .unwrap_or_else(|error| Io::ready(Err(error)))
+            .unwrap_or_else(|error| MaybeReady::ready(Err(error)))
     }
 
-    fn sync(&self) -> Io<io::Result<()>> {
+    fn sync(&self) -> MaybeReady<io::Result<()>> {
         self.call(|file| file.sync())
-            .unwrap_or_else(|error| Io::ready(Err(error)))
+            .unwrap_or_else(|error| MaybeReady::ready(Err(error)))
     }
 
     fn bytes(&self) -> io::Result<u64> {
@@ -356,7 +356,7 @@ mod tests {
             self.fs.create_directory(path)
         }
 
-        fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {
+        fn sync_directory(&self, path: &Path) -> MaybeReady<io::Result<()>> {
             self.fs.sync_directory(path)
         }
 
@@ -370,15 +370,15 @@ mod tests {
     }
 
     impl File for Counted {
-        fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>> {
+        fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>> {
             self.file.read_at(offset, bytes)
         }
 
-        fn append(&self, data: &[u8]) -> Io<io::Result<()>> {
+        fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {
             self.file.append(data)
         }
 
-        fn sync(&self) -> Io<io::Result<()>> {
+        fn sync(&self) -> MaybeReady<io::Result<()>> {
             self.file.sync()
         }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::disk::DiskWorld;
 use super::memory::MemoryWorld;
 use super::sim::{SimConfig, SimWorld};
-use super::{Env, Work};
+use super::{CpuWork, Env};
 
 /// What every file system does, in an empty directory `root` that exists.
 async fn file_system_law(env: &Env, root: &Path) {
@@ -252,9 +252,9 @@ fn the_disk_world_runs_tasks_and_timers_and_can_be_dropped_inside_a_runtime() {
         let task = async move {
             let before = clock.now();
             clock.sleep(1_000_000).await;
-            clock.charge(&Work {
+            clock.charge(&CpuWork {
                 operations: 1,
-                ..Work::default()
+                ..CpuWork::default()
             });
             clock.settle().await;
             count.store(clock.now() - before, Ordering::SeqCst);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
 use crate::config::IndexGate;
-use crate::env::{Clock, Work};
+use crate::env::{Clock, CpuWork};
 use crate::error::{Error, Result};
 use crate::sst::format::Properties;
 
@@ -78,7 +78,7 @@ impl BareIndex {
         }
         cut(held, last, &mut images);
         properties.largest = Bytes::copy_from_slice(last);
-        let (model, facts) = build.train(&images.finish(), &writer, &mut Work::default());
+        let (model, facts) = build.train(&images.finish(), &writer, &mut CpuWork::default());
         properties.model = facts;
         let index = TableIndex::open(
             &writer.finish(),
@@ -99,7 +99,7 @@ impl BareIndex {
 
     /// The blocks to look in for `key`, and the one to begin with.
     pub fn locate(&self, key: &[u8]) -> (Range<usize>, usize) {
-        let candidates = self.index.candidates(key, true, &mut Work::default());
+        let candidates = self.index.candidates(key, true, &mut CpuWork::default());
         (candidates.span, candidates.likely)
     }
 }

@@ -5,7 +5,7 @@
 
 use super::images::image;
 use super::packed::Packed;
-use crate::env::Work;
+use crate::env::CpuWork;
 
 /// The last keys of a table's blocks.
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Fences {
 
     /// The first fence not before the key that goes on with `suffix` after the table's prefix; their number if there is
     /// none.
-    pub(super) fn search(&self, suffix: &[u8], work: &mut Work) -> usize {
+    pub(super) fn search(&self, suffix: &[u8], work: &mut CpuWork) -> usize {
         let image = image(suffix);
         let mut left = self.heads.len();
         let mut at = 0;
@@ -122,7 +122,7 @@ mod tests {
                 .collect();
             for key in questions {
                 let expected = fences.partition_point(|fence| *fence < key);
-                let found = index.search(&key, &mut Work::default());
+                let found = index.search(&key, &mut CpuWork::default());
                 assert_eq!(
                     found, expected,
                     "seed {seed}, round {round}: {key:?} among {fences:?}"

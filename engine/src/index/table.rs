@@ -11,7 +11,7 @@ use super::packed::Packed;
 use super::ties::{RUN_BYTES, Ties};
 use super::{IndexReport, IndexUse, Refusal};
 use crate::codec::{Fields, put_bytes, put_varint};
-use crate::env::Work;
+use crate::env::CpuWork;
 use crate::sst::format::{Properties, VERSION};
 
 /// Writes the index block, drawn in [`crate::sst::format`].
@@ -258,7 +258,7 @@ impl TableIndex {
     /// The blocks that can hold the first entry not before `key`; where they are none, or all that they hold is before,
     /// it is the first entry after them. For a `point` look-up, which wants `key` itself, they may be fewer: those
     /// that can hold it.
-    pub(crate) fn candidates(&self, key: &[u8], point: bool, work: &mut Work) -> Candidates {
+    pub(crate) fn candidates(&self, key: &[u8], point: bool, work: &mut CpuWork) -> Candidates {
         let Some(suffix) = key.strip_prefix(&self.prefix[..]) else {
             work.comparisons += 1;
             let block = if key < &self.prefix[..] {

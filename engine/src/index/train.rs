@@ -14,7 +14,7 @@ use super::locator::{Locator, Starts};
 use super::table::IndexWriter;
 use super::ties::Ties;
 use crate::config::IndexGate;
-use crate::env::{Clock, Work};
+use crate::env::{Clock, CpuWork};
 
 /// Keys on which windows and probes are measured.
 const SAMPLE: usize = 4096;
@@ -83,11 +83,11 @@ impl IndexBuild {
         &self,
         images: &[u64],
         blocks: &IndexWriter,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> (Option<Vec<u8>>, ModelFacts) {
         let mut training = Training::default();
         if self.wants().is_some() {
-            let (start, mut own) = (self.clock.now(), Work::default());
+            let (start, mut own) = (self.clock.now(), CpuWork::default());
             training = match self.attempt(images, blocks, &mut own) {
                 Ok(training) => training,
                 Err((reason, what)) => Training {
@@ -110,7 +110,7 @@ impl IndexBuild {
         &self,
         images: &[u64],
         blocks: &IndexWriter,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> Result<Training, (Refusal, String)> {
         if u32::try_from(images.len()).is_err() {
             return Err((
@@ -223,7 +223,7 @@ impl Errors {
 }
 
 /// Asks a model for every stored image and both edges of every gap. The errors, or the first broken promise.
-fn check(model: &dyn Model, images: &[u64], work: &mut Work) -> Result<Errors, String> {
+fn check(model: &dyn Model, images: &[u64], work: &mut CpuWork) -> Result<Errors, String> {
     let count = images.len() as u32;
     let mut errors = Errors {
         max: 0,
@@ -263,7 +263,7 @@ fn check(model: &dyn Model, images: &[u64], work: &mut Work) -> Result<Errors, S
 
 /// The 99th percentile of the blocks in a window, the mean blocks of a look-up in thousandths, and the mean steps of the
 /// model, over some stored keys.
-fn measure(locator: &Locator, images: &[u64], work: &mut Work) -> (u32, u64, u32) {
+fn measure(locator: &Locator, images: &[u64], work: &mut CpuWork) -> (u32, u64, u32) {
     let stride = images.len().div_ceil(SAMPLE).max(1);
     let (mut widths, mut probes, mut steps) = (Vec::with_capacity(SAMPLE), 0, 0);
     for rank in (0..images.len()).step_by(stride) {
@@ -328,7 +328,7 @@ mod tests {
                 slack,
                 wrong_at,
             };
-            check(&scripted, &images, &mut Work::default()).map(|errors| errors.max)
+            check(&scripted, &images, &mut CpuWork::default()).map(|errors| errors.max)
         };
         assert_eq!(check_with(0, None), Ok(0));
         assert_eq!(check_with(2, None), Ok(2));

@@ -14,12 +14,12 @@ use crate::state::{Inner, lock};
 use crate::version::Version;
 
 /// A level, and an index as the settings print it.
-type Kind = (usize, String);
+type LevelModel = (usize, String);
 
 /// What is remembered of tables that are gone.
 #[derive(Default)]
 pub(crate) struct IndexBook {
-    dead: Mutex<BTreeMap<Kind, Observed>>,
+    dead: Mutex<BTreeMap<LevelModel, Observed>>,
 }
 
 /// What was observed of one table.
@@ -65,7 +65,7 @@ impl IndexBook {
 
     /// The sums of each level and index, in that order.
     pub(super) fn levels(&self, version: &Version, now: u64) -> Vec<LevelIndexes> {
-        let mut sums: BTreeMap<Kind, (Observed, Observed)> = lock(&self.dead)
+        let mut sums: BTreeMap<LevelModel, (Observed, Observed)> = lock(&self.dead)
             .iter()
             .map(|(kind, dead)| (kind.clone(), (*dead, Observed::default())))
             .collect();

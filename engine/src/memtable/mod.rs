@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 
 use crate::config::MemtableStructure;
-use crate::env::Work;
+use crate::env::CpuWork;
 use crate::ranges::{RangeSet, RangeTombstone};
 use crate::storage::{Entry, Sequence};
 
@@ -116,7 +116,7 @@ impl Memtable {
     }
 
     /// Adds an entry. O(log entries). One writer at a time.
-    pub(crate) fn insert(&self, entry: Entry, work: &mut Work) {
+    pub(crate) fn insert(&self, entry: Entry, work: &mut CpuWork) {
         let bytes =
             entry.key.len() as u64 + entry.value.len() as u64 + self.map.entry_overhead_bytes();
         work.memtable_inserts += 1;
@@ -126,7 +126,7 @@ impl Memtable {
     }
 
     /// Adds range tombstones. O(those it holds). One writer at a time.
-    pub(crate) fn insert_ranges(&self, tombstones: &[RangeTombstone], work: &mut Work) {
+    pub(crate) fn insert_ranges(&self, tombstones: &[RangeTombstone], work: &mut CpuWork) {
         if tombstones.is_empty() {
             return;
         }
@@ -151,7 +151,7 @@ impl Memtable {
     }
 
     /// The newest entry of `key` that `snapshot` sees.
-    pub(crate) fn get(&self, key: &[u8], snapshot: Sequence, work: &mut Work) -> Option<Entry> {
+    pub(crate) fn get(&self, key: &[u8], snapshot: Sequence, work: &mut CpuWork) -> Option<Entry> {
         if self.map.len() == 0 {
             return None;
         }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
 
 use super::{SortedMap, Start};
-use crate::storage::{Entry, Key, Kind, Sequence};
+use crate::storage::{Entry, EntryKind, Key, Sequence};
 
 /// The node, its tower, two `Bytes` handles and the trailer.
 const ENTRY_OVERHEAD_BYTES: u64 = 120;
@@ -98,7 +98,7 @@ impl PartialEq for Owned {
 
 impl Eq for Owned {}
 
-type Node<'a> = crossbeam_skiplist::map::Entry<'a, Owned, (Kind, Bytes)>;
+type Node<'a> = crossbeam_skiplist::map::Entry<'a, Owned, (EntryKind, Bytes)>;
 
 fn entry_of(node: &Node<'_>) -> Entry {
     let (kind, value) = node.value();
@@ -113,7 +113,7 @@ fn entry_of(node: &Node<'_>) -> Entry {
 /// The map.
 #[derive(Default)]
 pub(super) struct SkipList {
-    map: SkipMap<Owned, (Kind, Bytes)>,
+    map: SkipMap<Owned, (EntryKind, Bytes)>,
 }
 
 impl SortedMap for SkipList {

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
-use crate::storage::Kind;
+use crate::storage::EntryKind;
 
 fn entry(key: &[u8], sequence: u64, value: &str) -> Entry {
     let (key, value) = (
@@ -17,7 +17,7 @@ fn entry(key: &[u8], sequence: u64, value: &str) -> Entry {
     Entry {
         key,
         sequence,
-        kind: Kind::Put,
+        kind: EntryKind::Put,
         value,
     }
 }
@@ -31,7 +31,7 @@ fn tables() -> impl Iterator<Item = (MemtableStructure, Memtable)> {
 #[test]
 fn a_get_sees_the_newest_version_of_its_snapshot() {
     for (structure, table) in tables() {
-        let mut work = Work::default();
+        let mut work = CpuWork::default();
         for (key, sequence, value) in [
             ("b", 2, "two"),
             ("a", 1, "one"),
@@ -42,7 +42,7 @@ fn a_get_sees_the_newest_version_of_its_snapshot() {
         }
         let get = |key: &str, at| {
             table
-                .get(key.as_bytes(), at, &mut Work::default())
+                .get(key.as_bytes(), at, &mut CpuWork::default())
                 .map(|entry| entry.value)
         };
         assert_eq!(get("b", 9).as_deref(), Some(&b"five"[..]), "{structure:?}");
@@ -61,7 +61,7 @@ fn a_get_sees_the_newest_version_of_its_snapshot() {
 fn walks_go_both_ways_in_internal_order() {
     for (structure, table) in tables() {
         for (key, sequence) in [("a", 1), ("b", 2), ("b", 5), ("c", 3)] {
-            table.insert(entry(key.as_bytes(), sequence, ""), &mut Work::default());
+            table.insert(entry(key.as_bytes(), sequence, ""), &mut CpuWork::default());
         }
         let show = |start, limit| {
             let text = |e: &Entry| format!("{}{}", String::from_utf8_lossy(&e.key), e.sequence);
@@ -121,7 +121,7 @@ fn check_around(
 
     let newest = model.range(position.clone()..).next();
     let newest = newest.filter(|((found, _), _)| *found == key);
-    let got = table.get(&key, at, &mut Work::default());
+    let got = table.get(&key, at, &mut CpuWork::default());
     let got = got.map(|entry| entry.value.to_vec());
     assert_eq!(got, newest.map(|(_, value)| value.clone()), "{what}");
 
@@ -152,7 +152,7 @@ fn every_structure_is_a_sorted_map() {
             let key = random_key(&mut chance);
             table.insert(
                 entry(&key, sequence, &sequence.to_string()),
-                &mut Work::default(),
+                &mut CpuWork::default(),
             );
             model.insert(
                 (key, u64::MAX - sequence),
@@ -190,7 +190,7 @@ fn readers_see_everything_published() {
                 for sequence in 1..=50_000 {
                     table.insert(
                         entry(&key(sequence), sequence, &sequence.to_string()),
-                        &mut Work::default(),
+                        &mut CpuWork::default(),
                     );
                     published.store(sequence, Ordering::Release);
                 }
@@ -200,7 +200,7 @@ fn readers_see_everything_published() {
                 let seen = published.load(Ordering::Acquire);
                 if seen > 0 {
                     let sequence = chance.random_range(1..=seen);
-                    let found = table.get(&key(sequence), sequence, &mut Work::default());
+                    let found = table.get(&key(sequence), sequence, &mut CpuWork::default());
                     assert_eq!(
                         found.map(|entry| entry.sequence),
                         Some(sequence),
@@ -235,11 +235,11 @@ fn range_tombstones_count_and_make_it_no_longer_empty() {
         };
         table.insert_ranges(
             &[range(4, "a", "c"), range(5, "b", "")],
-            &mut Work::default(),
+            &mut CpuWork::default(),
         );
-        table.insert_ranges(&[], &mut Work::default());
+        table.insert_ranges(&[], &mut CpuWork::default());
         let before = table.bytes();
-        table.insert_ranges(&[range(6, "x", "y")], &mut Work::default());
+        table.insert_ranges(&[range(6, "x", "y")], &mut CpuWork::default());
         let ranges = table.ranges().unwrap();
         assert_eq!(ranges.sequences(), [4, 5, 6].into(), "{structure:?}");
         assert!(

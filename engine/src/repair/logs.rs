@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::memtable::Memtable;
 use crate::ranges::RangeTombstone;
 use crate::recovery;
-use crate::storage::{BatchReader, Entry, Key, Kind, Sequence};
+use crate::storage::{BatchReader, Entry, EntryKind, Key, Sequence};
 use crate::verify::is_damage;
 use crate::version::{Edit, FileKind, Recovered, Version};
 use crate::wal::format::{FILE_HEADER_BYTES, Record};
@@ -210,8 +210,9 @@ impl Repair<'_> {
         };
         // A rebuild that was cut short may have left a table without what these removed, beside
         // those that hold it still.
-        let removes =
-            |entry: &Entry| walk.rebuilds && matches!(entry.kind, Kind::Delete | Kind::DeleteRange);
+        let removes = |entry: &Entry| {
+            walk.rebuilds && matches!(entry.kind, EntryKind::Delete | EntryKind::DeleteRange)
+        };
         let wanted = |record: &Record| {
             let unflushed = last_of(record) > walk.flushed;
             entries(record)
@@ -264,7 +265,7 @@ impl Repair<'_> {
         walk.logs.sequence = walk.logs.sequence.max(last.unwrap_or(0));
         let (ranges, writes): (Vec<_>, Vec<_>) = writes
             .into_iter()
-            .partition(|it| it.kind == Kind::DeleteRange);
+            .partition(|it| it.kind == EntryKind::DeleteRange);
         let copy = Key::copy_from_slice;
         let tombstone = |Entry {
                              key,

@@ -27,10 +27,10 @@ use crate::context::ReadContext;
 use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
-use crate::merge::Merge;
+use crate::merge::MergingIterator;
 use crate::open::{ReadAccess, take_lock};
 use crate::ranges::RangeSet;
-use crate::retain::Retain;
+use crate::retain::VersionFilter;
 use crate::sst::Table;
 use crate::state::Policies;
 use crate::storage::{Direction, Key, Sequence};
@@ -390,7 +390,7 @@ impl Repair<'_> {
         stored: Option<&Edit>,
         level: usize,
     ) -> Result<Vec<Arc<Table>>> {
-        let mut merge = Merge::new(Direction::Forward);
+        let mut merge = MergingIterator::new(Direction::Forward);
         for table in tables {
             merge.add_run(
                 Arc::new(Run {
@@ -411,7 +411,7 @@ impl Repair<'_> {
                 .flat_map(|edit| edit.ranges_added.clone()),
         );
         let ranges = RangeSet::default().changed(&ranges.collect::<Vec<_>>(), &BTreeSet::new());
-        let mut retain = Retain::new(Vec::new(), Arc::new(ranges));
+        let mut retain = VersionFilter::new(Vec::new(), Arc::new(ranges));
         let mut sink = TableSink::new(level);
         while let Some(entry) = merge.entry() {
             // In level 0 older versions may lie below.

@@ -9,8 +9,8 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::codec::{get_varint, put_bytes};
-use crate::env::Work;
-use crate::storage::{Entry, Kind, Sequence};
+use crate::env::CpuWork;
+use crate::storage::{Entry, EntryKind, Sequence};
 
 /// Fills a block.
 #[derive(Default)]
@@ -164,7 +164,8 @@ impl Block {
         Some(Entry {
             key: self.data.slice(parts.key.0..parts.key.1),
             sequence: parts.tag >> 8,
-            kind: Kind::from_tag(parts.tag as u8).filter(|kind| *kind != Kind::DeleteRange)?,
+            kind: EntryKind::from_tag(parts.tag as u8)
+                .filter(|kind| *kind != EntryKind::DeleteRange)?,
             value: self.data.slice(parts.value.0..parts.value.1),
         })
     }
@@ -175,7 +176,7 @@ impl Block {
         index: usize,
         key: &[u8],
         sequence: Sequence,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> Option<bool> {
         let (start, end) = self.key_at(index)?;
         work.comparisons += 1;
@@ -191,7 +192,7 @@ impl Block {
         &self,
         key: &[u8],
         sequence: Sequence,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> Option<usize> {
         self.halve(0..self.count, key, sequence, work)
     }
@@ -202,7 +203,7 @@ impl Block {
         within: Range<usize>,
         key: &[u8],
         sequence: Sequence,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> Option<usize> {
         let lo = within.start.min(self.count);
         let hi = within.end.clamp(lo, self.count);
@@ -222,7 +223,7 @@ impl Block {
         among: Range<usize>,
         key: &[u8],
         sequence: Sequence,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> Option<usize> {
         let (mut lo, mut hi) = (among.start, among.end);
         while lo < hi {
@@ -258,10 +259,10 @@ mod tests {
             value: Bytes::from_static(value.as_bytes()),
         };
         vec![
-            entry("a", 9, Kind::Put, "one"),
-            entry("a", 4, Kind::Delete, ""),
-            entry("b", 7, Kind::Put, ""),
-            entry("bb", 1, Kind::Put, "two"),
+            entry("a", 9, EntryKind::Put, "one"),
+            entry("a", 4, EntryKind::Delete, ""),
+            entry("b", 7, EntryKind::Put, ""),
+            entry("bb", 1, EntryKind::Put, "two"),
         ]
     }
 
@@ -274,7 +275,7 @@ mod tests {
         assert_eq!(block.entry(4), None);
         let find = |key: &str, sequence| {
             block
-                .lower_bound(key.as_bytes(), sequence, &mut Work::default())
+                .lower_bound(key.as_bytes(), sequence, &mut CpuWork::default())
                 .unwrap()
         };
         let cases = [
@@ -293,7 +294,7 @@ mod tests {
                     within.clone(),
                     key.as_bytes(),
                     sequence,
-                    &mut Work::default(),
+                    &mut CpuWork::default(),
                 );
                 assert_eq!(hinted, Some(position), "{key} {sequence} within {within:?}");
             }
@@ -320,7 +321,7 @@ mod tests {
                     let Some(block) = Block::new(data) else {
                         continue;
                     };
-                    block.lower_bound(b"b", 3, &mut Work::default());
+                    block.lower_bound(b"b", 3, &mut CpuWork::default());
                     for index in 0..block.len().min(8) {
                         block.entry(index);
                         block.key(index);

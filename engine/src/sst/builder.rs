@@ -11,10 +11,10 @@ use super::block::{Block, BlockBuilder};
 use super::format::{Footer, Handle, Properties, seal};
 use super::hash_key;
 use crate::config::Compression;
-use crate::env::{File, Work};
+use crate::env::{CpuWork, File};
 use crate::error::{Error, Result};
 use crate::index::{Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
-use crate::storage::{Entry, Kind, check_key};
+use crate::storage::{Entry, EntryKind, check_key};
 
 /// Bytes collected before the file is appended to.
 const APPEND_BYTES: usize = 256 << 10;
@@ -42,7 +42,7 @@ pub(crate) struct TableOptions {
 
 /// A data block just written, as it is before compression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cut {
+pub(crate) struct FinishedBlock {
     /// Where in the file it lies.
     pub offset: u64,
     /// Its bytes.
@@ -75,7 +75,7 @@ pub(crate) struct Built {
     /// What its index is.
     pub index: IndexReport,
     /// The last data blocks, where somebody wants them: those not yet taken.
-    pub cuts: Vec<Cut>,
+    pub cuts: Vec<FinishedBlock>,
 }
 
 /// Writes one table. Nothing is synced: that is the caller's part, once it is finished.
@@ -95,7 +95,7 @@ pub(crate) struct TableBuilder {
     /// The last key and its sequence number.
     last: (Vec<u8>, u64),
     /// Data blocks that nobody has taken yet.
-    cuts: Vec<Cut>,
+    cuts: Vec<FinishedBlock>,
     /// Bytes not yet appended to the file, and how many were.
     pending: Vec<u8>,
     appended: u64,
@@ -146,7 +146,7 @@ impl TableBuilder {
     /// # Errors
     /// [`Error::Corruption`] where the entry is not after the last one in internal order, or is malformed;
     /// [`Error::KeySize`]; [`Error::Io`] where the file cannot be written. The table is to be given up then.
-    pub(crate) async fn add(&mut self, entry: &Entry, work: &mut Work) -> Result<()> {
+    pub(crate) async fn add(&mut self, entry: &Entry, work: &mut CpuWork) -> Result<()> {
         self.check(entry, work)?;
         let room = self.options.block_bytes.saturating_sub(self.block.bytes());
         if !self.block.is_empty() && BlockBuilder::bytes_of(entry) > room {
@@ -169,7 +169,7 @@ impl TableBuilder {
         Ok(())
     }
 
-    fn check(&self, entry: &Entry, work: &mut Work) -> Result<()> {
+    fn check(&self, entry: &Entry, work: &mut CpuWork) -> Result<()> {
         check_key(&entry.key)?;
         let refuse = |what: &str| Err(Error::corruption(&self.path, self.position(), what));
         work.comparisons += 1;
@@ -185,7 +185,7 @@ impl TableBuilder {
         if entry.sequence > SEQUENCE_MAX {
             return refuse("an entry to be written has a sequence number of more than 56 bits");
         }
-        if entry.kind == Kind::Pointer && entry.pointer().is_none() {
+        if entry.kind == EntryKind::Pointer && entry.pointer().is_none() {
             return refuse("an entry to be written is a pointer that does not read back");
         }
         Ok(())
@@ -194,7 +194,7 @@ impl TableBuilder {
     fn count(&mut self, entry: &Entry) {
         let properties = &mut self.properties;
         properties.entries += 1;
-        properties.deletions += u64::from(entry.kind == Kind::Delete);
+        properties.deletions += u64::from(entry.kind == EntryKind::Delete);
         properties.separated_bytes += entry
             .pointer()
             .map_or(0, |pointer| pointer.stored_bytes.into());
@@ -206,11 +206,11 @@ impl TableBuilder {
     }
 
     /// The data blocks written since the last call; none where nobody wants them.
-    pub(crate) fn take_cuts(&mut self) -> Vec<Cut> {
+    pub(crate) fn take_cuts(&mut self) -> Vec<FinishedBlock> {
         std::mem::take(&mut self.cuts)
     }
 
-    async fn cut_block(&mut self, work: &mut Work) -> Result<()> {
+    async fn cut_block(&mut self, work: &mut CpuWork) -> Result<()> {
         let (entries, offset) = (self.block.len(), self.position());
         let mut kept = None;
         let bytes = self.block.finish(|raw| {
@@ -222,7 +222,7 @@ impl TableBuilder {
             let first =
                 Block::new(data.clone()).and_then(|block| block.key(0).map(Bytes::copy_from_slice));
             let last = Bytes::copy_from_slice(&self.last.0);
-            self.cuts.push(Cut {
+            self.cuts.push(FinishedBlock {
                 offset,
                 data,
                 first: first.unwrap_or_default(),
@@ -240,7 +240,7 @@ impl TableBuilder {
         }
     }
 
-    async fn append(&mut self, work: &mut Work) -> Result<()> {
+    async fn append(&mut self, work: &mut CpuWork) -> Result<()> {
         work.system_calls += 1;
         let written = self.file.append(&self.pending).await;
         written.map_err(|error| Error::io("append to", &self.path, error))?;
@@ -250,7 +250,7 @@ impl TableBuilder {
     }
 
     /// Adds a block that is no data block.
-    fn put_block(&mut self, raw: &[u8], work: &mut Work) -> Result<Handle> {
+    fn put_block(&mut self, raw: &[u8], work: &mut CpuWork) -> Result<Handle> {
         let offset = self.position();
         let bytes = seal(&mut self.pending, raw, Compression::None, work);
         let too_large = |_| {
@@ -269,7 +269,7 @@ impl TableBuilder {
     ///
     /// # Errors
     /// [`Error::Corruption`] for a table without entries, [`Error::Io`] where the file cannot be written.
-    pub(crate) async fn finish(mut self, work: &mut Work) -> Result<Built> {
+    pub(crate) async fn finish(mut self, work: &mut CpuWork) -> Result<Built> {
         if self.block.is_empty() {
             return Err(Error::corruption(
                 &self.path,

@@ -40,7 +40,7 @@ use bytes::Bytes;
 
 use crate::codec::{Fields, compress, decompress, put_bytes, put_varint};
 use crate::config::Compression;
-use crate::env::Work;
+use crate::env::CpuWork;
 use crate::error::{Error, Result};
 use crate::index::ModelFacts;
 
@@ -62,7 +62,7 @@ pub(crate) fn seal(
     out: &mut Vec<u8>,
     raw: &[u8],
     compression: Compression,
-    work: &mut Work,
+    work: &mut CpuWork,
 ) -> usize {
     let start = out.len();
     let used = match compress(compression, raw, work) {
@@ -85,7 +85,7 @@ pub(crate) fn seal(
 }
 
 /// Undoes [`seal`], given all it appended. The error says what is wrong.
-pub(crate) fn unseal(sealed: &Bytes, work: &mut Work) -> Result<Bytes, &'static str> {
+pub(crate) fn unseal(sealed: &Bytes, work: &mut CpuWork) -> Result<Bytes, &'static str> {
     let Some((body, checksum)) = sealed.split_last_chunk::<4>() else {
         return Err("a block is shorter than its trailer");
     };

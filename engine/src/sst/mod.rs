@@ -22,7 +22,7 @@ pub(crate) mod verify;
 
 pub(crate) mod salvage;
 
-pub(crate) use builder::{Built, Cut, TableBuilder, TableOptions};
+pub(crate) use builder::{Built, FinishedBlock, TableBuilder, TableOptions};
 pub(crate) use cursor::TableCursor;
 pub(crate) use salvage::Salvage;
 pub(crate) use table::{Found, Table, hash_key};

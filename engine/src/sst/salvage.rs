@@ -14,7 +14,7 @@ use crate::codec::Fields;
 use crate::context::ReadContext;
 use crate::env::{File, Fs};
 use crate::error::{Error, Result};
-use crate::storage::{Entry, Kind, check_key};
+use crate::storage::{Entry, EntryKind, check_key};
 
 /// Bytes that are looked through for the end of one block, where no index tells it.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
@@ -236,5 +236,5 @@ impl Salvage {
 }
 
 fn is_sound(entry: &Entry) -> bool {
-    check_key(&entry.key).is_ok() && (entry.kind != Kind::Pointer || entry.pointer().is_some())
+    check_key(&entry.key).is_ok() && (entry.kind != EntryKind::Pointer || entry.pointer().is_some())
 }

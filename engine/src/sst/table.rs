@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aura_policies::cache::BlockKind as Kind;
+use aura_policies::cache::BlockKind;
 use aura_policies::facts::TableFacts;
 use aura_policies::filter::Filter;
 use bytes::Bytes;
@@ -19,10 +19,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::block::Block;
 use super::format::{FOOTER_BYTES, Footer, Handle, Properties, unseal};
-use crate::cache::{BlockId, Name, Object, Pin, RowPlace};
+use crate::cache::{BlockId, CacheKey, Object, Pin, RowPlace};
 use crate::config::Metadata;
 use crate::context::ReadContext;
-use crate::env::{File, Fs, Work};
+use crate::env::{CpuWork, File, Fs};
 use crate::error::{Error, Result};
 use crate::index::{Candidates, IndexReport, Lookups, TableIndex};
 use crate::storage::{Entry, Sequence};
@@ -63,7 +63,7 @@ impl<'a> Stretch<'a> {
         Error::corruption(self.path, handle.offset, what)
     }
 
-    fn open(&self, handle: Handle, work: &mut Work) -> Result<Bytes, &'static str> {
+    fn open(&self, handle: Handle, work: &mut CpuWork) -> Result<Bytes, &'static str> {
         let at = (handle.offset - self.start) as usize;
         unseal(&self.data.slice(at..at + handle.bytes as usize), work)
     }
@@ -73,7 +73,7 @@ impl<'a> Stretch<'a> {
         &self,
         footer: &Footer,
         properties: &Properties,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> Result<(TableIndex, Option<Error>)> {
         let index = self
             .open(footer.index, work)
@@ -95,7 +95,7 @@ impl<'a> Stretch<'a> {
         &self,
         footer: &Footer,
         properties: &Properties,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> Result<Box<dyn Filter>> {
         let encoded = self
             .open(footer.filter, work)
@@ -298,12 +298,13 @@ impl Table {
             table.index = Part::Pinned(index);
             table.filter = filter.map(Part::Pinned);
         } else {
-            context
-                .cache
-                .put_metadata(&table.part(Kind::Index, footer.index), Object::Index(index));
+            context.cache.put_metadata(
+                &table.part(BlockKind::Index, footer.index),
+                Object::Index(index),
+            );
             if let Some(filter) = filter {
                 context.cache.put_metadata(
-                    &table.part(Kind::Filter, footer.filter),
+                    &table.part(BlockKind::Filter, footer.filter),
                     Object::Filter(filter),
                 );
             }
@@ -312,8 +313,8 @@ impl Table {
     }
 
     /// The name in the cache of a part of the file.
-    fn part(&self, kind: Kind, handle: Handle) -> Name<'static> {
-        Name::part(
+    fn part(&self, kind: BlockKind, handle: Handle) -> CacheKey<'static> {
+        CacheKey::part(
             kind,
             BlockId {
                 file: self.facts.id,
@@ -356,12 +357,12 @@ impl Table {
     pub(crate) async fn cached_names(
         &self,
         context: &mut ReadContext<'_>,
-    ) -> Result<Vec<Name<'static>>> {
+    ) -> Result<Vec<CacheKey<'static>>> {
         let index = self.index(context).await?;
         let spans = (0..index.blocks()).filter_map(|number| index.span(number));
         let mut names: Vec<_> = spans.map(|span| self.data(&span)).collect();
-        names.push(self.part(Kind::Index, self.footer.index));
-        names.push(self.part(Kind::Filter, self.footer.filter));
+        names.push(self.part(BlockKind::Index, self.footer.index));
+        names.push(self.part(BlockKind::Filter, self.footer.filter));
         Ok(names)
     }
 
@@ -374,7 +375,7 @@ impl Table {
             return Ok(Lent::Pinned(index));
         }
         let Footer { model, index, .. } = self.footer;
-        let name = self.part(Kind::Index, index);
+        let name = self.part(BlockKind::Index, index);
         if let Some((Object::Index(index), _)) = context.ask(&name) {
             return Ok(Lent::Cached(index));
         }
@@ -399,7 +400,7 @@ impl Table {
             Some(Part::Cached) => {}
         }
         let handle = self.footer.filter;
-        let name = self.part(Kind::Filter, handle);
+        let name = self.part(BlockKind::Filter, handle);
         if let Some((Object::Filter(filter), _)) = context.ask(&name) {
             return Ok(Some(Lent::Cached(filter)));
         }
@@ -413,7 +414,7 @@ impl Table {
     }
 
     /// Offers the cache what was just read, unless no version holds the table any more.
-    fn offer(&self, name: &Name<'_>, object: &Object, context: &mut ReadContext<'_>) {
+    fn offer(&self, name: &CacheKey<'_>, object: &Object, context: &mut ReadContext<'_>) {
         if !self.obsolete.load(Ordering::Acquire) {
             context.offer(name, object, 1);
         }
@@ -648,7 +649,7 @@ impl Table {
         Ok(block)
     }
 
-    fn unseal(&self, span: &Range<u64>, sealed: &Bytes, work: &mut Work) -> Result<Block> {
+    fn unseal(&self, span: &Range<u64>, sealed: &Bytes, work: &mut CpuWork) -> Result<Block> {
         let data = unseal(sealed, work).map_err(|what| self.damaged(span.start, what))?;
         Block::checked(data).ok_or_else(|| self.damaged(span.start, "it is malformed"))
     }
@@ -660,9 +661,9 @@ impl Table {
             .ok_or_else(|| self.damaged(index.end(), "the table has no block of that number"))
     }
 
-    fn data(&self, span: &Range<u64>) -> Name<'static> {
-        Name::part(
-            Kind::Data,
+    fn data(&self, span: &Range<u64>) -> CacheKey<'static> {
+        CacheKey::part(
+            BlockKind::Data,
             BlockId {
                 file: self.facts.id,
                 offset: span.start,

@@ -4,7 +4,7 @@ use super::hash_key;
 use super::table::{Meta, Table, Window};
 use crate::context::ReadContext;
 use crate::error::{Error, Result};
-use crate::storage::{Entry, Kind};
+use crate::storage::{Entry, EntryKind};
 
 /// What a check of a table found in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Table {
                 let wrong = self.entry_fault(&meta, number, &entry, last.as_ref(), context);
                 wrong.map_or(Ok(()), |what| Err(self.damaged(at, what)))?;
                 audit.entries += 1;
-                deletions += u64::from(entry.kind == Kind::Delete);
+                deletions += u64::from(entry.kind == EntryKind::Delete);
                 separated_bytes += entry
                     .pointer()
                     .map_or(0, |pointer| u64::from(pointer.stored_bytes));
@@ -101,7 +101,7 @@ impl Table {
         if !(facts.sequence_min..=facts.sequence_max).contains(&entry.sequence) {
             return Some("a sequence number is outside the table's range");
         }
-        if entry.kind == Kind::Pointer && entry.pointer().is_none() {
+        if entry.kind == EntryKind::Pointer && entry.pointer().is_none() {
             return Some("a pointer does not read back");
         }
         if meta

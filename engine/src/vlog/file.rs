@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aura_policies::cache::BlockKind as Kind;
+use aura_policies::cache::BlockKind;
 
 use super::Section;
 use super::format::{MAGIC, TRAILER_BYTES, decode, decode_map, frame_bytes, map_bytes};
-use crate::cache::{BlockId, Name, Object};
+use crate::cache::{BlockId, CacheKey, Object};
 use crate::codec::decompress;
 use crate::context::ReadContext;
 use crate::env::{File, Fs};
@@ -158,8 +158,8 @@ impl ValueFile {
         place: u64,
         context: &mut ReadContext<'_>,
     ) -> Result<Value> {
-        let name = Name::part(
-            Kind::Value,
+        let name = CacheKey::part(
+            BlockKind::Value,
             BlockId {
                 file: pointer.file,
                 offset: pointer.offset,

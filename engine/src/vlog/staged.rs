@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::format::{HEADER_BYTES, encode};
 use crate::codec::compress;
 use crate::config::Compression;
-use crate::env::Work;
+use crate::env::CpuWork;
 use crate::storage::ValuePointer;
 
 /// Values of one batch, framed and ready to append. Until then their pointers count from the start of their queue's frames.
@@ -35,7 +35,7 @@ impl StagedValues {
         key: &[u8],
         value: &[u8],
         compression: Compression,
-        work: &mut Work,
+        work: &mut CpuWork,
     ) -> ValuePointer {
         let packed = compress(compression, value, work);
         let compression = if packed.is_some() {

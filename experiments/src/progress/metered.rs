@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aura_engine::env::{Env, File, Fs, Io};
+use aura_engine::env::{Env, File, Fs, MaybeReady};
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
@@ -98,7 +98,7 @@ impl Fs for MeteredFs {
         self.fs.create_directory(path)
     }
 
-    fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {
+    fn sync_directory(&self, path: &Path) -> MaybeReady<io::Result<()>> {
         self.fs.sync_directory(path)
     }
 
@@ -113,17 +113,17 @@ struct MeteredFile {
 }
 
 impl File for MeteredFile {
-    fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>> {
+    fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>> {
         self.meter.count(bytes);
         self.file.read_at(offset, bytes)
     }
 
-    fn append(&self, data: &[u8]) -> Io<io::Result<()>> {
+    fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {
         self.meter.count(data.len());
         self.file.append(data)
     }
 
-    fn sync(&self) -> Io<io::Result<()>> {
+    fn sync(&self) -> MaybeReady<io::Result<()>> {
         self.file.sync()
     }
 

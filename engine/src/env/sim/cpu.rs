@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::env::Work;
+use crate::env::CpuWork;
 
-/// Nanoseconds of one core for each kind of [`Work`].
+/// Nanoseconds of one core for each kind of [`CpuWork`].
 ///
 /// The defaults are stated, not measured: plausible figures for a 3 GHz core with the working set in memory, so a
 /// memtable step is a cache miss and a byte copied is bandwidth. Overridable one by one in a config.
@@ -108,7 +108,7 @@ impl CpuCosts {
 const KINDS: usize = 12;
 
 /// The counts of `work` in the order of the costs.
-fn counts(work: &Work) -> [u64; KINDS] {
+fn counts(work: &CpuWork) -> [u64; KINDS] {
     [
         work.operations,
         work.comparisons,
@@ -134,7 +134,7 @@ impl Prices {
     }
 
     /// Picoseconds that `work` takes: right below half a year of work, and wrapped beyond, as nothing is checked here.
-    pub(super) fn picos(&self, work: &Work) -> u64 {
+    pub(super) fn picos(&self, work: &CpuWork) -> u64 {
         let each = self
             .0
             .iter()
@@ -216,7 +216,7 @@ mod tests {
             byte_copied_ns: 1024.0,
             system_call_ns: 2048.0,
         };
-        let work = Work {
+        let work = CpuWork {
             operations: 1,
             comparisons: 1,
             memtable_steps: 1,
@@ -233,10 +233,10 @@ mod tests {
         let prices = Prices::new(&costs);
         assert_eq!(prices.picos(&work), 4_095_000);
         assert_eq!(
-            prices.picos(&Work {
+            prices.picos(&CpuWork {
                 comparisons: 5,
                 bytes_copied: 2,
-                ..Work::default()
+                ..CpuWork::default()
             }),
             2_058_000
         );

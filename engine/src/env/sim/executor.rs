@@ -17,7 +17,7 @@ use super::device::Device;
 use super::fs::Body;
 use super::slab::Slab;
 use super::{SimConfig, SimError};
-use crate::env::{BoxFuture, Work, lock};
+use crate::env::{BoxFuture, CpuWork, lock};
 
 const PICOS: u64 = 1000;
 
@@ -177,7 +177,7 @@ impl Core {
     }
 
     /// Adds to the running task's account. A plain load and store: there is one thread.
-    pub(super) fn charge(&self, work: &Work) {
+    pub(super) fn charge(&self, work: &CpuWork) {
         let charged = self.charged.load(Ordering::Relaxed);
         self.charged.store(
             charged.saturating_add(self.prices.picos(work)),
@@ -186,7 +186,7 @@ impl Core {
     }
 
     /// Nanoseconds that `work` takes.
-    pub(super) fn cost_nanos(&self, work: &Work) -> u64 {
+    pub(super) fn cost_nanos(&self, work: &CpuWork) -> u64 {
         self.prices.picos(work) / PICOS
     }
 

@@ -19,7 +19,7 @@ use super::executor::Core;
 use super::fault::{Call, Faults};
 use crate::env::blob::Blob;
 use crate::env::tree::{Locks, Tree};
-use crate::env::{File, Fs, Io, earlier_sync_failed, lock, opened_for_reading};
+use crate::env::{File, Fs, MaybeReady, earlier_sync_failed, lock, opened_for_reading};
 
 /// A file, by whatever name.
 pub(super) struct Body {
@@ -289,7 +289,7 @@ impl Fs for SimFs {
         names.durable.create_directory(path)
     }
 
-    fn sync_directory(&self, path: &Path) -> Io<io::Result<()>> {
+    fn sync_directory(&self, path: &Path) -> MaybeReady<io::Result<()>> {
         let shared = self.shared.clone();
         let begin = || {
             let delay = shared.faults.begin(Call::Sync)?;
@@ -299,12 +299,12 @@ impl Fs for SimFs {
         };
         let (delay, end) = match begin() {
             Ok(begun) => begun,
-            Err(error) => return Io::ready(Err(error)),
+            Err(error) => return MaybeReady::ready(Err(error)),
         };
         let path = path.to_path_buf();
         let synced =
             shared.device_call(delay, |device, agenda, now| device.sync_names(agenda, now));
-        Io::pending(async move {
+        MaybeReady::pending(async move {
             synced.await?;
             lock(&shared.names).make_durable(&path, end)
         })
@@ -383,31 +383,31 @@ impl SimFile {
 }
 
 impl File for SimFile {
-    fn read_at(&self, offset: u64, bytes: usize) -> Io<io::Result<Bytes>> {
+    fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>> {
         let (data, delay, on_device) = match self.begin_read(offset, bytes) {
             Ok(begun) => begun,
-            Err(error) => return Io::ready(Err(error)),
+            Err(error) => return MaybeReady::ready(Err(error)),
         };
         if delay == 0 && (on_device == 0 || self.shared.core.is_instant()) {
-            return Io::ready(Ok(data));
+            return MaybeReady::ready(Ok(data));
         }
         let number = self.body.number;
         let read = move |device: &mut Device, agenda: &mut Agenda, now: u64| {
             device.read(agenda, now, number, offset, on_device)
         };
         let done = self.shared.device_call(delay, read);
-        Io::pending(async move { done.await.map(|()| data) })
+        MaybeReady::pending(async move { done.await.map(|()| data) })
     }
 
-    fn append(&self, data: &[u8]) -> Io<io::Result<()>> {
+    fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {
         let (delay, ticket) = match self.begin_append(data) {
-            Ok((0, None)) => return Io::ready(Ok(())),
+            Ok((0, None)) => return MaybeReady::ready(Ok(())),
             Ok(begun) => begun,
-            Err(error) => return Io::ready(Err(error)),
+            Err(error) => return MaybeReady::ready(Err(error)),
         };
         let shared = self.shared.clone();
         let ticket = ticket.map(|number| shared.core.ticket(number));
-        Io::pending(async move {
+        MaybeReady::pending(async move {
             if let Some(ticket) = ticket {
                 ticket.await;
             }
@@ -418,18 +418,18 @@ impl File for SimFile {
         })
     }
 
-    fn sync(&self) -> Io<io::Result<()>> {
+    fn sync(&self) -> MaybeReady<io::Result<()>> {
         let (delay, end) = match self.begin_sync() {
-            Ok((0, None)) => return Io::ready(Ok(())),
+            Ok((0, None)) => return MaybeReady::ready(Ok(())),
             Ok((delay, end)) => (delay, end.unwrap_or(0)),
-            Err(error) => return Io::ready(Err(error)),
+            Err(error) => return MaybeReady::ready(Err(error)),
         };
         let body = self.body.clone();
         let synced = body.clone();
         let done = self.shared.device_call(delay, move |device, agenda, now| {
             device.sync(agenda, now, &body)
         });
-        Io::pending(async move {
+        MaybeReady::pending(async move {
             done.await?;
             let mut state = lock(&synced.state);
             if !state.given_up {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BoxFuture, Clock, Env, Io, Spawn, Work};
+use super::{BoxFuture, Clock, CpuWork, Env, MaybeReady, Spawn};
 
 mod agenda;
 mod cpu;
@@ -256,24 +256,26 @@ impl Clock for Machine {
         self.0.now()
     }
 
-    fn sleep(&self, nanos: u64) -> Io<()> {
+    fn sleep(&self, nanos: u64) -> MaybeReady<()> {
         if nanos == 0 {
-            Io::ready(())
+            MaybeReady::ready(())
         } else {
-            Io::pending(self.0.sleep(nanos))
+            MaybeReady::pending(self.0.sleep(nanos))
         }
     }
 
-    fn charge(&self, work: &Work) {
+    fn charge(&self, work: &CpuWork) {
         self.0.charge(work);
     }
 
-    fn cost_nanos(&self, work: &Work) -> u64 {
+    fn cost_nanos(&self, work: &CpuWork) -> u64 {
         self.0.cost_nanos(work)
     }
 
-    fn settle(&self) -> Io<()> {
-        self.0.settle().map_or_else(|| Io::ready(()), Io::pending)
+    fn settle(&self) -> MaybeReady<()> {
+        self.0
+            .settle()
+            .map_or_else(|| MaybeReady::ready(()), MaybeReady::pending)
     }
 }
 

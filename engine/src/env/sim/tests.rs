@@ -59,7 +59,7 @@ fn world_with_file(config: &SimConfig, pages: usize) -> (SimWorld, Arc<dyn File>
 }
 
 /// Waits for all; answers when each was ready.
-async fn join<T>(env: &Env, futures: impl IntoIterator<Item = Io<T>>) -> Vec<u64>
+async fn join<T>(env: &Env, futures: impl IntoIterator<Item = MaybeReady<T>>) -> Vec<u64>
 where
     T: Unpin,
 {
@@ -331,9 +331,9 @@ fn cores_are_shared_and_fractions_are_kept() {
     for _ in 0..5 {
         let (clock, ends) = (env.clock.clone(), ends.clone());
         let task = async move {
-            clock.charge(&Work {
+            clock.charge(&CpuWork {
                 operations: 1,
-                ..Work::default()
+                ..CpuWork::default()
             });
             clock.settle().await;
             lock(&ends).push(clock.now());
@@ -350,9 +350,9 @@ fn cores_are_shared_and_fractions_are_kept() {
     world
         .block_on(async {
             for expected in [1000, 1000, 1001, 1001, 1002] {
-                env.clock.charge(&Work {
+                env.clock.charge(&CpuWork {
                     comparisons: 1,
-                    ..Work::default()
+                    ..CpuWork::default()
                 });
                 env.clock.settle().await;
                 assert_eq!(env.clock.now(), expected);
@@ -382,9 +382,9 @@ fn a_request_starts_after_the_work_charged_before_it() {
         }
         world
             .block_on(async {
-                env.clock.charge(&Work {
+                env.clock.charge(&CpuWork {
                     operations: 1,
-                    ..Work::default()
+                    ..CpuWork::default()
                 });
                 file.read_at(0, PAGE).await.unwrap();
                 assert_eq!(env.clock.now(), 12_500);
@@ -435,10 +435,10 @@ fn busy_run(seed: u64) -> (u64, u64, SimStats) {
             let file = env.fs.create(Path::new(&format!("f{number}"))).unwrap();
             for round in 0..40u64 {
                 file.append(&vec![number as u8; 9000]).await.unwrap();
-                env.clock.charge(&Work {
+                env.clock.charge(&CpuWork {
                     operations: 1,
                     comparisons: round,
-                    ..Work::default()
+                    ..CpuWork::default()
                 });
                 env.clock.settle().await;
                 if round % 5 == number % 5 {

@@ -6,13 +6,13 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
-use crate::storage::Kind;
+use crate::storage::EntryKind;
 
 fn entry(key: impl Into<Bytes>, sequence: Sequence) -> Entry {
     Entry {
         key: key.into(),
         sequence,
-        kind: Kind::Put,
+        kind: EntryKind::Put,
         value: Bytes::new(),
     }
 }

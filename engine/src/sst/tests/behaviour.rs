@@ -360,7 +360,7 @@ fn a_builder_counts_what_it_was_given() {
         checksum: 1,
     };
     let mut separated = put(b"c", 12, &pointer.encode());
-    separated.kind = Kind::Pointer;
+    separated.kind = EntryKind::Pointer;
     let entries = [put(b"a", 30, b"1"), delete(b"a", 4), separated];
     let built = world
         .build(&options(Compression::None, "fence", "none", 4096), &entries)
@@ -389,7 +389,7 @@ fn entries_that_cannot_be_stored_are_refused() {
     let world = World::new(0);
     let options = options(Compression::None, "fence", "bloom", 4096);
     let mut torn = put(b"a", 1, b"short");
-    torn.kind = Kind::Pointer;
+    torn.kind = EntryKind::Pointer;
     let bad = [
         vec![],
         vec![put(b"b", 1, b""), put(b"a", 2, b"")],

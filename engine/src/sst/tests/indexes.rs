@@ -262,7 +262,7 @@ fn wrong_candidates_cost_blocks_and_no_seek_its_answer() {
 fn training_is_timed_and_a_policy_that_wants_no_images_is_not_trained() {
     let world = World::new(0);
     let entries = even_numbers(1_000);
-    let mut work = [Work::default(); 2];
+    let mut work = [CpuWork::default(); 2];
     for (index, work) in ["fence", "greedy-plr"].into_iter().zip(&mut work) {
         let file = world.fs.create(path()).unwrap();
         let mut builder = TableBuilder::new(

@@ -19,10 +19,10 @@ use crate::cache::BlockCache;
 use crate::config::{CacheConfig, Compression, IndexGate};
 use crate::context::ReadContext;
 use crate::env::memory::MemoryFs;
-use crate::env::{Clock, Fs, Io, Work};
+use crate::env::{Clock, CpuWork, Fs, MaybeReady};
 use crate::error::{Error, Result};
 use crate::index::IndexBuild;
-use crate::storage::{Entry, Kind};
+use crate::storage::{Entry, EntryKind};
 
 mod behaviour;
 mod damage;
@@ -33,7 +33,7 @@ mod round_trip;
 /// A clock that stands still and remembers what it was charged.
 #[derive(Default)]
 struct Still {
-    charged: Mutex<Vec<Work>>,
+    charged: Mutex<Vec<CpuWork>>,
 }
 
 impl Clock for Still {
@@ -41,16 +41,16 @@ impl Clock for Still {
         0
     }
 
-    fn sleep(&self, _nanos: u64) -> Io<()> {
-        Io::ready(())
+    fn sleep(&self, _nanos: u64) -> MaybeReady<()> {
+        MaybeReady::ready(())
     }
 
-    fn charge(&self, work: &Work) {
+    fn charge(&self, work: &CpuWork) {
         self.charged.lock().unwrap().push(*work);
     }
 
-    fn settle(&self) -> Io<()> {
-        Io::ready(())
+    fn settle(&self) -> MaybeReady<()> {
+        MaybeReady::ready(())
     }
 }
 
@@ -81,7 +81,7 @@ impl World {
 
     fn build(&self, options: &Arc<TableOptions>, entries: &[Entry]) -> Result<Built> {
         let file = self.fs.create(path()).unwrap();
-        let mut work = Work::default();
+        let mut work = CpuWork::default();
         let mut builder = TableBuilder::new(file, path().to_owned(), Arc::clone(options));
         for entry in entries {
             let before = builder.file_bytes();
@@ -205,7 +205,7 @@ fn put(key: &[u8], sequence: u64, value: &[u8]) -> Entry {
     Entry {
         key,
         sequence,
-        kind: Kind::Put,
+        kind: EntryKind::Put,
         value,
     }
 }
@@ -214,7 +214,7 @@ fn delete(key: &[u8], sequence: u64) -> Entry {
     Entry {
         key: Bytes::copy_from_slice(key),
         sequence,
-        kind: Kind::Delete,
+        kind: EntryKind::Delete,
         value: Bytes::new(),
     }
 }
