@@ -10,10 +10,10 @@ pub enum Exit {
     ClaimFailed = 1,
     /// Bad usage or config.
     Usage = 2,
-    /// The environment is refused: results or databases cannot be read or written.
+    /// The environment is refused: files cannot be read or written, or another process uses them.
     Environment = 3,
-    /// Interrupted, or something is in use by another process: the same command may succeed later.
-    TryAgain = 75,
+    /// Interrupted: the same command goes on where this one ended.
+    Interrupted = 75,
 }
 
 impl Exit {

@@ -31,8 +31,7 @@ Exit codes:
   0   the copy is complete
   1   the database is damaged
   2   there is no database, or the target cannot take the copy
-  3   files cannot be read or written
-  75  the database is in use")]
+  3   files cannot be read or written, or the database is in use")]
 pub(super) struct Arguments {
     /// The database's directory.
     directory: PathBuf,

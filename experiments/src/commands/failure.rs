@@ -83,7 +83,7 @@ impl From<RunError> for Failure {
                 error,
                 "no trial was run; name another folder with --results",
             ),
-            RunError::Busy(_) => Self::new(Exit::TryAgain, error),
+            RunError::Busy(_) => Self::environment(error),
         }
     }
 }
@@ -92,7 +92,13 @@ impl From<aura_engine::Error> for Failure {
     fn from(error: aura_engine::Error) -> Self {
         use aura_engine::Error;
         match error {
-            Error::Locked { .. } => Self::new(Exit::TryAgain, error),
+            Error::Locked { .. } => Self::with_help(
+                Exit::Environment,
+                error,
+                "wait until the other process closes it; `aura verify` and `aura index-inspect` \
+                 read beside it",
+            ),
+            Error::NoDatabase { .. } => Self::usage(error, "name a database's directory"),
             Error::Corruption { .. } => Self::with_help(
                 Exit::ClaimFailed,
                 error,

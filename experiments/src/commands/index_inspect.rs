@@ -1,4 +1,4 @@
-//! `aura index-inspect`: the indexes of a database that is not in use.
+//! `aura index-inspect`: the indexes of a database.
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,7 @@ use crate::index_inspect::{PLAIN_FENCE, levels, panels, tables};
 use crate::plan::VERSION;
 use crate::plot::{LevelWords, draw_levels};
 
-/// Show the indexes of a database that is not in use: each table's index, and what was observed of
-/// it.
+/// Show the indexes of a database: each table's index, and what was observed of it.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +22,7 @@ Examples:
   aura index-inspect /mnt/nvme/db --by level
   aura index-inspect /mnt/nvme/db --format json | jq 'select(.refused)'
 
-Nothing is changed; the database is locked meanwhile. The counts of look-ups, and everything about
+Nothing is written: the directory may be read-only, and an engine may have it open. The counts of look-ups, and everything about
 tables that compactions have replaced, are as of the last time the database was closed: a crash
 loses what came after.
 
@@ -41,8 +40,7 @@ Exit codes:
   0   done
   1   the database is damaged
   2   there is no database, or a newer `aura` wrote it
-  3   files cannot be read or written
-  75  the database is in use")]
+  3   files cannot be read or written")]
 pub(super) struct Arguments {
     /// The database's directory.
     directory: PathBuf,

@@ -29,6 +29,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use aura_engine::env::disk::raise_open_files_max;
 use clap::{Args, Parser, Subcommand};
 
 use crate::formats::Format;
@@ -101,8 +102,8 @@ Exit codes:
   0   done
   1   the claim failed: a trial failed, a repeated trial differs, or a database is damaged
   2   bad usage or config
-  3   the environment is refused: files cannot be read or written
-  75  interrupted, or in use by another process: try again"
+  3   the environment is refused: files cannot be read or written, or are in use
+  75  interrupted: the same command goes on where this one ended"
 )]
 struct Cli {
     #[command(flatten)]
@@ -157,6 +158,7 @@ fn jobs(asked: Option<usize>) -> usize {
 /// Carries out this process's command line, and returns its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    raise_open_files_max();
     failure::set_look(cli.global.no_color);
     let exit = match cli.command.run(&cli.global) {
         Ok(exit) => exit,

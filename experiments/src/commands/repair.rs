@@ -25,6 +25,8 @@ entries. Among them are tables that a compaction had replaced and a crash kept f
 deleted keys may be there again. So may keys that were deleted by a range: only the range deletes
 that are still in the logs are known.
 
+After a repair everything is verified: what is still wrong is reported, and the exit code is 1.
+
 Nothing is deleted: files that are damaged or no longer needed move to DIR/lost, which you may
 remove. If nothing is wrong, nothing is changed. An interrupted repair can be run again.
 
@@ -33,10 +35,9 @@ lay, as far as they are known.
 
 Exit codes:
   0   repaired, or nothing was wrong
-  1   with --dry-run: something is wrong
+  1   with --dry-run: something is wrong; else: something is still wrong after the repair
   2   there is no database, or a newer `aura` wrote it
-  3   files cannot be read or written
-  75  the database is in use")]
+  3   files cannot be read or written, or the database is in use")]
 pub(super) struct Arguments {
     /// The database's directory.
     directory: PathBuf,
@@ -72,7 +73,10 @@ impl Arguments {
             return Ok(Exit::Done);
         }
         self.say_what_is_saved(global, &report);
-        if self.dry_run {
+        for problem in &report.problems {
+            global.remark(&format!("still wrong: {problem}"));
+        }
+        if self.dry_run || !report.problems.is_empty() {
             Ok(Exit::ClaimFailed)
         } else {
             Ok(Exit::Done)

@@ -33,7 +33,7 @@ Exit codes:
   1   a trial failed; the others were run
   2   the config is wrong; nothing was run
   3   results cannot be written
-  75  interrupted, or another `aura run` is at work there: run the same command again")]
+  75  interrupted: run the same command again")]
 pub(super) struct Arguments {
     /// The experiment: a TOML or JSON file.
     config: PathBuf,

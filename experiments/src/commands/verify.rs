@@ -30,15 +30,16 @@ Examples:
 Prints one row per repeated trial of a run. A difference means that one config and seed no longer
 give the same numbers, so that no comparison with older results can be trusted.
 
-Of a database that is not in use, everything is checked and nothing is changed; it is locked
-meanwhile:
+Of a database everything is checked, and nothing is written, so that the directory may be read-only:
   every checksum of tables, value files, logs and manifest
   the order of entries, tables and levels
   that filters and indexes find every key
   that every pointer leads to its value
   that the files are those of the manifest, with the recorded lengths
   that live values and garbage fit into each value file
-What a crash left is read as the next opening would read it.
+What a crash left is read as the next opening would read it. If an engine has the database open, the
+answer is about one moment: `in_use` says so, and what the engine is writing may be missing.
+Problems with files that it has replaced meanwhile are not reported.
 
 Prints one row for a database: what was found, and each problem with file and offset.
 `space_amplification` is the bytes on disk over the bytes of all reachable rows,
@@ -50,8 +51,7 @@ Exit codes:
   0   every number repeats, or the database is whole
   1   a number differs, or the database is damaged
   2   there is no such run or database
-  3   files cannot be read
-  75  the database is in use")]
+  3   files cannot be read")]
 pub(super) struct Arguments {
     /// The run, or the directory of a database.
     run: PathBuf,
@@ -193,7 +193,7 @@ fn shown(row: &MetricRow) -> String {
     format!("{}/{} = {}", row.phase, row.metric, row.value)
 }
 
-const DATABASE_COLUMNS: [Column<VerifyReport>; 16] = [
+const DATABASE_COLUMNS: [Column<VerifyReport>; 18] = [
     column("tables", |it| it.tables.into()),
     column("entries", |it| it.entries.into()),
     column("values", |it| it.values.into()),
@@ -216,7 +216,9 @@ const DATABASE_COLUMNS: [Column<VerifyReport>; 16] = [
         unreadable.sum::<u64>().into()
     }),
     column("value_files", |it| it.value_files.len().into()),
+    column("in_use", |it| it.in_use.into()),
     column("leftovers", |it| Cell::lines(&it.leftovers)),
+    column("logs_cut_off", |it| Cell::lines(&it.logs_cut_off)),
     column("problems", |it| Cell::lines(&it.problems)),
 ];
 
@@ -244,6 +246,16 @@ fn verify_database(global: &Global, directory: &Path) -> CommandResult {
         global.remark(&format!(
             "{count} files are left over, and go when the database is next opened: {names}"
         ));
+    }
+    if !report.logs_cut_off.is_empty() {
+        let names = report.logs_cut_off.join(", ");
+        global.remark(&format!(
+            "a crash ended history before these logs, whose writes were never known to be \
+             durable; the next opening removes them: {names}"
+        ));
+    }
+    if report.in_use {
+        global.remark("an engine has the database open: what it is doing may be missing");
     }
     if !report.problems.is_empty() {
         let count = report.problems.len();

@@ -105,6 +105,14 @@ impl Fs for MeteredFs {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         self.fs.lock(path)
     }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
+        self.fs.lock_shared(path)
+    }
+
+    fn open_files_max(&self) -> Option<u64> {
+        self.fs.open_files_max()
+    }
 }
 
 struct MeteredFile {
@@ -129,5 +137,9 @@ impl File for MeteredFile {
 
     fn bytes(&self) -> io::Result<u64> {
         self.file.bytes()
+    }
+
+    fn finish(&self) {
+        self.file.finish();
     }
 }

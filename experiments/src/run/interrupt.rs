@@ -48,6 +48,6 @@ impl Interrupt {
             io::stderr(),
             "interrupted: finished trials are kept; run the same command to resume"
         ));
-        Exit::TryAgain.now()
+        Exit::Interrupted.now()
     }
 }

@@ -300,7 +300,7 @@ pub fn run_as_child(folder: &RunFolder, id: &str, keep: bool) -> Result<(), Stri
     let watch = std::thread::Builder::new().spawn(|| {
         // The parent never writes: this returns when it is gone, and no one needs the result.
         drop(io::copy(&mut io::stdin(), &mut io::sink()));
-        Exit::TryAgain.now()
+        Exit::Interrupted.now()
     });
     watch.map_err(|error| error.to_string())?;
     let result = trial::run(trial, &plan.experiment.name, &databases(folder, keep))

@@ -94,7 +94,7 @@ fn every_table_and_level_is_a_row_with_what_was_observed() {
 }
 
 #[test]
-fn what_is_no_database_or_in_use_or_newer_is_refused() {
+fn what_is_no_database_or_newer_is_refused() {
     let lab = Lab::new();
     lab.aura(&["index-inspect", "nowhere"])
         .refuses(2, &["nowhere is no database", "--keep"]);
@@ -106,8 +106,8 @@ fn what_is_no_database_or_in_use_or_newer_is_refused() {
             .open()
             .await
             .expect("a new database");
-        lab.aura(&["index-inspect", path])
-            .refuses(75, &["is in use"]);
+        let beside = lab.aura(&["index-inspect", path, "--format", "csv"]);
+        assert_eq!(beside.code, 0, "{}", beside.errors);
         engine.close().await.expect("it can be closed");
     });
     let empty = lab.aura(&["index-inspect", path, "--format", "csv"]);
