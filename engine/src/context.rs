@@ -9,10 +9,9 @@ use aura_policies::cache::BlockKind;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::cache::{BlockCache, CacheEvent, CacheKey, Caller, Object};
+use crate::cache::{BlockCache, CacheEvent, CacheKey, Caller, Inputs, Object};
 use crate::env::{Clock, CpuWork, File};
 use crate::error::{Error, Result};
-use crate::warm::Inputs;
 
 /// Levels whose hits and misses are counted apart.
 pub const LEVELS_COUNTED: usize = 8;

@@ -130,6 +130,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the files are damaged, rather than the device failing: corruption, or a file that
+    /// is missing.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Corruption { .. } => true,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// An I/O error with its place.
     pub fn io(action: &'static str, file: &Path, source: io::Error) -> Self {
         Self::Io {

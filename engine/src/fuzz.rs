@@ -15,14 +15,13 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use crate::codec::{compress, decompress};
 use crate::config::Compression;
 use crate::env::CpuWork;
+use crate::manifest::{AddedTable, Edit, format as version};
 use crate::ranges::RangeTombstone;
-use crate::sst::block::{Block, BlockBuilder};
-use crate::sst::format as sst;
 use crate::storage::{Batch, BatchReader, Entry, EntryKind, ValuePointer};
-use crate::version::{AddedTable, Edit, format as version};
-use crate::vlog::{Section, format as vlog};
-use crate::wal::LogPart;
-use crate::wal::format as wal;
+use crate::table::block::{Block, BlockBuilder};
+use crate::table::format as sst;
+use crate::values::{Section, format as vlog};
+use crate::wal::{LogPart, format as wal};
 
 /// A seeded generator of numbers, bytes and mutations.
 struct Chance(Xoshiro256PlusPlus);

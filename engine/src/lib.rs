@@ -15,93 +15,55 @@
 //! top to bottom. Everything outside the process is behind [`mod@env`]: the same code runs on a real disk and in a
 //! deterministic simulation.
 
-mod api;
-mod config;
-mod storage;
-
-mod error;
-
-mod codec;
-mod state;
-mod tasks;
-
-mod open;
-mod recovery;
-mod write;
-
-mod vlog;
-
-mod wal;
-
-mod memtable;
-
-mod stall;
-
-mod flush;
-mod new_files;
-mod ranges;
-mod retain;
-
-mod sst;
-
-mod compactor;
-
-mod version;
-
-mod gc;
-
-mod read;
-mod rows;
-
-mod index;
-
+mod admin;
 mod cache;
-mod warm;
-
+mod codec;
+mod compaction;
+mod config;
 mod context;
-
-mod scan;
-
-mod merge;
-
-mod snapshot;
-
-mod verify;
-
-mod checkpoint;
-mod repair;
-
-mod background;
-mod limiter;
-
+mod db;
+mod directory;
 pub mod env;
-
+mod error;
+mod index;
+mod limiter;
+mod manifest;
+mod memtable;
 mod metrics;
+mod models;
+mod ranges;
+mod read;
+mod recovery;
+mod state;
+mod storage;
+mod sync;
+mod table;
+mod values;
+mod wal;
+mod write;
 
 #[cfg(test)]
 mod fuzz;
 
-pub use api::{AuraEngine, Engine, EngineBuilder};
+pub use admin::checkpoint::CheckpointReport;
+pub use admin::repair::{Loss, RepairReport};
+pub use admin::verify::{ValueFileAudit, VerifyReport, verify_directory};
 pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
-pub use checkpoint::CheckpointReport;
 pub use config::{
     CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate,
     MemtableStructure, Metadata, PolicySlot, Reconfigure, Rows, SyncPolicy, TableConfig,
     ValueLogConfig, WalConfig,
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
+pub use db::api::{AuraEngine, Engine, EngineBuilder};
 pub use error::{Error, Result};
-pub use index::{
-    BareIndex, IndexRegistry, IndexReport, IndexUse, LevelIndexes, Refusal, TableLookups,
-    TableModel, inspect as inspect_indexes,
-};
+pub use index::{IndexReport, IndexUse, Refusal, TableLookups};
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
+pub use models::{IndexRegistry, LevelIndexes, TableModel, inspect as inspect_indexes};
+pub use read::{Scan, Snapshot};
 pub use recovery::RecoveryReport;
-pub use repair::{Loss, RepairReport};
-pub use scan::Scan;
-pub use snapshot::Snapshot;
 pub use storage::{
     Batch, Direction, EntryKind, KEY_BYTES_MAX, Key, Range, Sequence, VALUE_BYTES_MAX, Value,
     ValuePointer,
 };
-pub use verify::{ValueFileAudit, VerifyReport, verify_directory};
+pub use table::BareIndex;

@@ -20,7 +20,8 @@ use tokio::sync::Notify;
 
 use crate::env::Clock;
 use crate::metrics::add;
-use crate::state::{Inner, lock};
+use crate::state::Inner;
+use crate::sync::lock;
 
 /// Who goes first, the most urgent on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

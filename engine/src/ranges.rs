@@ -3,7 +3,7 @@
 //! A *range tombstone* hides every older entry of its keys. It is never written into a table. Those of recent writes are
 //! kept beside their memtable's sorted map; a flush moves them into the version, where they stay, in memory and in the
 //! manifest, until every table that could hold something they hide has been rewritten without it (`table_swept` in
-//! [`version::format`](crate::version::format)) or dropped.
+//! [`version::format`](crate::manifest::format)) or dropped.
 //!
 //! Overlapping tombstones are cut at each other's bounds into *fragments*, which are sorted and disjoint, each with the
 //! sequence numbers of all tombstones that cover it. So a look-up is one binary search, however many there are.

@@ -16,19 +16,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::cache::BlockCache;
 use crate::config::EngineConfig;
+use crate::directory::{FileKind, ReadAccess};
 use crate::env::{BoxFuture, CpuWork, Env, spawn_all};
 use crate::error::{Error, Result};
+use crate::manifest::{Recovered, recover};
 use crate::memtable::{Memtable, ValueTail};
-use crate::retain::Garbage;
 use crate::state::Inner;
 use crate::storage::{BatchReader, EntryKind, Sequence, ValuePointer};
-use crate::version::{FileKind, Recovered};
-use crate::vlog::format::{MAGIC, frame_bytes};
-use crate::vlog::{Frame, FrameWalker, Step, ValueFileState};
+use crate::values::format::{MAGIC, frame_bytes};
+use crate::values::{Frame, FrameWalker, Garbage, Step, ValueFileState};
 use crate::wal::format::Record;
 use crate::wal::{Chain, Link, Replay};
-use crate::write::insert;
 
 /// What opening a directory found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -227,7 +227,9 @@ impl Replayed {
                 log.go_back_to(offset);
                 break;
             }
-            insert(&memtable, &record, &mut work).ok_or_else(|| {
+            let inserted =
+                memtable.insert_batch(record.sequence, record.writes, record.body, &mut work);
+            inserted.ok_or_else(|| {
                 let what = "a record's checksum holds, but it is not a batch";
                 Error::corruption(&path, offset, what)
             })?;
@@ -307,6 +309,32 @@ impl Replayed {
         }
         Ok(None)
     }
+}
+
+/// What a directory held at one moment.
+pub(crate) struct Moment {
+    pub(crate) recovered: Recovered,
+    pub(crate) replayed: Replayed,
+}
+
+/// Reads the live files and the logs of one moment.
+pub(crate) async fn read_moment(
+    env: &Env,
+    directory: &Path,
+    config: &EngineConfig,
+    cache: &Arc<BlockCache>,
+    access: &ReadAccess,
+) -> Result<Moment> {
+    access
+        .read(env, async || {
+            let recovered = recover(env, directory, cache).await?;
+            let replayed = replay(env, directory, config, &recovered).await?;
+            Ok(Moment {
+                recovered,
+                replayed,
+            })
+        })
+        .await
 }
 
 impl Inner {

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use crate::codec::{get_varint, put_varint};
 use crate::config::Compression;
 use crate::error::{Error, Result};
-use crate::wal::format::BODY_BYTES_MAX;
 
 /// A user key: 1 B to 64 KiB, ordered bytewise.
 pub type Key = Bytes;
@@ -74,9 +73,12 @@ impl ValuePointer {
     }
 }
 
+/// Largest number of bytes of a batch, which is logged as the body of one record.
+pub(crate) const BATCH_BYTES_MAX: usize = u32::MAX as usize;
+
 /// Refuses a batch that is longer than a record of the log can be.
 pub(crate) fn check_batch_bytes(bytes: u64) -> Result<()> {
-    if bytes > BODY_BYTES_MAX as u64 {
+    if bytes > BATCH_BYTES_MAX as u64 {
         return Err(Error::BatchSize { bytes });
     }
     Ok(())

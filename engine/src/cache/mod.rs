@@ -12,15 +12,18 @@
 //! flush that forgets rows and a compaction that drops blocks hold a reader up for no longer than one shard's turn.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use aura_policies::cache::BlockKind;
 use bytes::Bytes;
+use bytesize::ByteSize;
 use serde::Serialize;
 
 use crate::config::{CacheConfig, Metadata, Rows};
 use crate::error::{Error, Result};
+use crate::sync::lock;
 
+mod inputs;
 mod object;
 mod observe;
 mod shard;
@@ -28,6 +31,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use inputs::Inputs;
 pub(crate) use object::{BlockId, CacheKey, Object, RowPlace, encode_row, row_content};
 pub(crate) use observe::Observer;
 pub use observe::{CacheEvent, CacheObserver, Caller};
@@ -88,13 +92,8 @@ impl Pool {
     /// The shard that `hash` belongs to. Its middle bits choose, for the map looks at the two ends.
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
         let index = (u64::from((hash >> 16) as u32) * self.shards.len() as u64) >> 32;
-        guard(&self.shards[index as usize])
+        lock(&self.shards[index as usize])
     }
-}
-
-/// A panic of another thread inside a shard is that thread's; what the shard holds was read from a file.
-fn guard(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Builds the policies of the shards of a pool of `bytes` bytes. Those that draw lots draw them from `seed`.
@@ -294,7 +293,7 @@ impl BlockCache {
         self.main
             .shards
             .iter()
-            .for_each(|shard| guard(shard).remove_rows(&is_old));
+            .for_each(|shard| lock(shard).remove_rows(&is_old));
     }
 
     /// The number to read before a view is loaded whose rows may be kept; None where no rows are.
@@ -321,7 +320,7 @@ impl BlockCache {
     fn divide_pinned(&self) {
         let shards = &self.main.shards;
         for (index, shard) in shards.iter().enumerate() {
-            let mut shard = guard(shard);
+            let mut shard = lock(shard);
             // Read under the lock: whoever comes last sets what is true last.
             shard.pin(part(
                 self.pinned_bytes.load(Ordering::Acquire),
@@ -337,7 +336,7 @@ impl BlockCache {
     /// # Errors
     /// [`Error::Policy`] where a policy cannot be built, [`Error::Config`]; then nothing has changed.
     pub(crate) fn reconfigure(&self, next: &CacheConfig) -> Result<()> {
-        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settings = lock(&self.settings);
         if *next == *settings {
             return Ok(());
         }
@@ -356,7 +355,7 @@ impl BlockCache {
         );
         for (pool, policies) in due {
             for (shard, (capacity, policies)) in pool.shards.iter().zip(policies) {
-                guard(shard).replace(capacity, policies);
+                lock(shard).replace(capacity, policies);
             }
         }
         self.size.store(next.size.as_u64(), Ordering::Relaxed);
@@ -369,7 +368,7 @@ impl BlockCache {
         let mut stats = CacheStats::default();
         let pools = [Some(&self.main), self.metadata.as_ref()];
         for shard in pools.into_iter().flatten().flat_map(|pool| &pool.shards) {
-            stats.add(&guard(shard).stats());
+            stats.add(&lock(shard).stats());
         }
         stats.pinned_bytes = self.pinned_bytes.load(Ordering::Acquire);
         stats
@@ -389,4 +388,13 @@ impl Drop for Pin {
             .fetch_sub(self.bytes, Ordering::AcqRel);
         self.cache.divide_pinned();
     }
+}
+
+/// A cache that holds nothing: what is checked comes from the device.
+pub(crate) fn no_cache() -> Result<Arc<BlockCache>> {
+    let cache = CacheConfig {
+        size: ByteSize(0),
+        ..CacheConfig::default()
+    };
+    Ok(Arc::new(BlockCache::new(&cache, 0)?))
 }

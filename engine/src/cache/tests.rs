@@ -70,7 +70,7 @@ fn audit(cache: &BlockCache) -> Result<(), String> {
         .main
         .shards
         .iter()
-        .try_for_each(|shard| guard(shard).audit())
+        .try_for_each(|shard| lock(shard).audit())
 }
 
 /// An empty cache may owe: to metadata that is there from the start, and to what is pinned.

@@ -15,12 +15,13 @@ use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
+use crate::sync::lock;
 
 mod blob;
 mod pool;
@@ -276,12 +277,6 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// Tasks.
     pub tasks: Arc<dyn Spawn>,
-}
-
-/// Locks `mutex`. A holder that panicked has left the data whole: everything kept under these locks is changed in steps
-/// that cannot fail half-way.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) use pool::bounded;

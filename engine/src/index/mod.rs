@@ -5,33 +5,28 @@
 //!   it into blocks; [`ties`] are keys that a model cannot tell apart, [`images`] what it sees of a key.
 //! - [`train`] makes a model, checks it and measures it, and refuses one that does not pay.
 //! - [`table`] is the index block, written and read; [`packed`] keeps where blocks start in a few bits each.
-//! - [`registry`] says what every table's index is and what was observed of it; [`tuning`] asks which one is next;
-//!   [`bare`] is an index without a table, to measure.
+//! - [`lookups`] counts what is asked of it.
 //!
 //! The rank of an entry is its number in the table, versions counted one by one. A table stores the fence keys either way:
 //! they serve where the policy makes no model, where its model is refused, and where a stored model cannot be read.
 
 use serde::{Deserialize, Serialize};
 
-mod bare;
 mod fences;
 mod images;
 mod locator;
+mod lookups;
 mod packed;
-mod registry;
 mod table;
 mod ties;
 mod train;
-mod tuning;
 
-pub use bare::BareIndex;
 pub(crate) use images::Images;
 pub(crate) use locator::Candidates;
-pub use registry::{IndexRegistry, LevelIndexes, TableLookups, TableModel, inspect};
-pub(crate) use registry::{Lookups, read_registry, report, write_registry};
-pub(crate) use table::{IndexWriter, TableIndex};
+pub(crate) use lookups::Lookups;
+pub use lookups::TableLookups;
+pub(crate) use table::{IndexWriter, IndexedTable, TableIndex};
 pub(crate) use train::{IndexBuild, ModelFacts};
-pub(crate) use tuning::IndexBook;
 
 /// What searches a table's index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

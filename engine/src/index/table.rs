@@ -9,12 +9,11 @@ use super::images::{common_prefix, image};
 use super::locator::{Candidates, Locator, Starts};
 use super::packed::Packed;
 use super::ties::{RUN_BYTES, Ties};
-use super::{IndexReport, IndexUse, Refusal};
+use super::{IndexReport, IndexUse, ModelFacts, Refusal};
 use crate::codec::{Fields, put_bytes, put_varint};
 use crate::env::CpuWork;
-use crate::sst::format::{Properties, VERSION};
 
-/// Writes the index block, drawn in [`crate::sst::format`].
+/// Writes the index block, drawn in [`crate::table::format`].
 pub(crate) struct IndexWriter {
     /// Where each block starts, and where the last ends.
     offsets: Vec<u64>,
@@ -107,6 +106,23 @@ impl IndexWriter {
     }
 }
 
+/// What a table says of itself, as far as its index is concerned.
+#[derive(Clone, Copy)]
+pub(crate) struct IndexedTable<'a> {
+    /// The version of the table's format.
+    pub(crate) version: u32,
+    /// Entries, tombstones included.
+    pub(crate) entries: u64,
+    /// The smallest user key.
+    pub(crate) smallest: &'a Bytes,
+    /// The largest user key.
+    pub(crate) largest: &'a Bytes,
+    /// The index policy that was asked for a model.
+    pub(crate) index: &'a str,
+    /// What is known of its model.
+    pub(crate) model: &'a ModelFacts,
+}
+
 /// What an index block says.
 struct Blocks<'a> {
     offsets: Vec<u64>,
@@ -160,16 +176,16 @@ impl TableIndex {
     /// model, make fence pointers serve. None where the index block is not what [`IndexWriter`] wrote.
     pub(crate) fn open(
         block: &[u8],
-        properties: &Properties,
+        table: &IndexedTable<'_>,
         model: Option<Result<Bytes, String>>,
     ) -> Option<Self> {
-        let prefix = properties
+        let prefix = table
             .smallest
-            .slice(..common_prefix(&properties.smallest, &properties.largest));
-        let blocks = Blocks::read(block, properties.entries, &prefix)?;
+            .slice(..common_prefix(table.smallest, table.largest));
+        let blocks = Blocks::read(block, table.entries, &prefix)?;
         let (model, refused) =
-            match model.map(|model| model.and_then(|bytes| locator(bytes, properties, &blocks))) {
-                None => (None, properties.model.refused.clone()),
+            match model.map(|model| model.and_then(|bytes| locator(bytes, table, &blocks))) {
+                None => (None, table.model.refused.clone()),
                 Some(Ok(model)) => (Some(model), String::new()),
                 Some(Err(unreadable)) => (None, Refusal::Unreadable.because(&unreadable)),
             };
@@ -180,18 +196,18 @@ impl TableIndex {
             .iter()
             .map(|suffix| (prefix.len() + suffix.len()) as u64)
             .sum();
-        let facts = &properties.model;
+        let facts = table.model;
         let mut report = IndexReport {
-            kind: properties.index.clone(),
+            kind: table.index.to_owned(),
             parameters: if facts.parameters.is_empty() {
-                properties.index.clone()
+                table.index.to_owned()
             } else {
                 facts.parameters.clone()
             },
-            version: VERSION,
+            version: table.version,
             refusal: (!refused.is_empty()).then(|| Refusal::of(&refused)),
             refused: Some(refused).filter(|why| !why.is_empty()),
-            keys: properties.entries,
+            keys: table.entries,
             blocks: count as u64,
             fence_bytes: plain_fence_bytes(count, key_bytes),
             packed_fence_bytes: offsets.memory_bytes() + fences.memory_bytes(),
@@ -292,16 +308,16 @@ impl TableIndex {
 }
 
 /// Reads a model block back.
-fn locator(bytes: Bytes, properties: &Properties, blocks: &Blocks<'_>) -> Result<Locator, String> {
-    let facts = &properties.model;
+fn locator(bytes: Bytes, table: &IndexedTable<'_>, blocks: &Blocks<'_>) -> Result<Locator, String> {
+    let facts = table.model;
     let listed = facts.tie_runs as usize * RUN_BYTES;
     let ties = bytes
         .get(..listed)
         .and_then(|runs| Ties::decode(runs, facts.tie_bound));
     let ties = ties.ok_or("the stored list of equal keys is malformed")?;
-    let model = aura_policies::index::decode(&properties.index, bytes.slice(listed..));
-    let model = model
-        .ok_or_else(|| format!("the stored model is none of the kind {}", properties.index))?;
+    let model = aura_policies::index::decode(table.index, bytes.slice(listed..));
+    let model =
+        model.ok_or_else(|| format!("the stored model is none of the kind {}", table.index))?;
     let starts = (!facts.by_block).then(|| Starts::new(&blocks.starts));
     Ok(Locator::new(model, starts, ties, blocks.suffixes.len()))
 }
@@ -317,13 +333,15 @@ mod tests {
             writer.add(bytes, 1, key.as_bytes());
         }
         let [smallest, largest] = ["a", "d"].map(|key| Bytes::from_static(key.as_bytes()));
-        let properties = Properties {
+        let table = IndexedTable {
+            version: 1,
             entries: 4,
-            smallest,
-            largest,
-            ..Properties::default()
+            smallest: &smallest,
+            largest: &largest,
+            index: "",
+            model: &ModelFacts::default(),
         };
-        let index = TableIndex::open(&writer.finish(), &properties, None).unwrap();
+        let index = TableIndex::open(&writer.finish(), &table, None).unwrap();
         let cases = [
             (0, 0, 0..100),
             (0, 149, 0..100),

@@ -21,11 +21,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 
 use crate::config::MemtableStructure;
 use crate::env::CpuWork;
 use crate::ranges::{RangeSet, RangeTombstone};
-use crate::storage::{Entry, Sequence};
+use crate::storage::{BatchReader, Entry, EntryKind, Key, Sequence};
 
 /// Entries taken from a memtable at a time by a walk over all of it.
 const SLICE: usize = 256;
@@ -141,6 +142,40 @@ impl Memtable {
         self.ranges.store(Arc::new(after));
         // Readers learn of it, as of entries, by the sequence number that is published afterwards.
         self.has_ranges.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts the `writes` writes of a batch in; `first` is the sequence number of the first. Returns
+    /// None if `body` is not such a batch.
+    pub(crate) fn insert_batch(
+        &self,
+        first: Sequence,
+        writes: u32,
+        body: Bytes,
+        work: &mut CpuWork,
+    ) -> Option<()> {
+        let read: Option<Vec<(EntryKind, Key, Bytes)>> = BatchReader::new(body).collect();
+        let read = read.filter(|read| read.len() == writes as usize)?;
+        let mut ranges = Vec::new();
+        for (sequence, (kind, key, value)) in (first..).zip(read) {
+            if kind == EntryKind::DeleteRange {
+                // Copies: a range tombstone may live long, and a slice would hold the whole batch.
+                ranges.push(RangeTombstone {
+                    sequence,
+                    start: Key::copy_from_slice(&key),
+                    end: Key::copy_from_slice(&value),
+                });
+            } else {
+                let entry = Entry {
+                    key,
+                    sequence,
+                    kind,
+                    value,
+                };
+                self.insert(entry, work);
+            }
+        }
+        self.insert_ranges(&ranges, work);
+        Some(())
     }
 
     /// The range tombstones, if it holds any. Who has read the published sequence number before sees all up to that.

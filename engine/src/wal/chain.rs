@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Replay;
+use crate::directory::FileKind;
 use crate::error::{Error, Result};
 use crate::storage::Sequence;
-use crate::version::FileKind;
 
 /// The logs read so far, the oldest first.
 pub(crate) struct Chain {

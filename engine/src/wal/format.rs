@@ -27,7 +27,7 @@
 
 use bytes::Bytes;
 
-use crate::storage::Sequence;
+use crate::storage::{BATCH_BYTES_MAX, Sequence};
 
 /// The first bytes of a log file of the version that is written.
 pub(crate) const MAGIC: &[u8; 8] = b"AURAWAL2";
@@ -46,9 +46,6 @@ pub(crate) const FILE_HEADER_BYTES: usize = 52;
 
 /// Bytes of the header in version 1.
 const FILE_HEADER_BYTES_1: usize = 36;
-
-/// Largest number of bytes in the body of a record.
-pub(crate) const BODY_BYTES_MAX: usize = u32::MAX as usize;
 
 fn half(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
@@ -147,10 +144,10 @@ impl Record {
     }
 
     /// Appends the record as it is written in log `log`. The body has at most
-    /// [`BODY_BYTES_MAX`] bytes.
+    /// [`BATCH_BYTES_MAX`] bytes.
     pub(crate) fn encode(&self, log: u64, out: &mut Vec<u8>) {
         debug_assert!(
-            self.body.len() <= BODY_BYTES_MAX,
+            self.body.len() <= BATCH_BYTES_MAX,
             "the body is too long for its length"
         );
         let start = out.len();

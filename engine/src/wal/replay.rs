@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::format::{Header, Layout, Record};
+use crate::directory::FileKind;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::storage::Sequence;
-use crate::version::FileKind;
 
 /// A log read whole, and a place in it.
 pub(crate) struct Replay {

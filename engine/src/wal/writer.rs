@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::{Header, Record};
+use crate::directory::FileKind;
 use crate::env::{Env, File};
 use crate::error::{Error, Result};
 use crate::storage::Sequence;
-use crate::version::FileKind;
-use crate::vlog::DurableValues;
+use crate::values::DurableValues;
 
 /// An open log file.
 pub(crate) struct WalWriter {

@@ -1,0 +1,589 @@
+//! Repair: what is sound of a damaged directory is kept, what is lost is told, nothing is destroyed.
+//!
+//! - With its manifest, a directory keeps its tree. A table that does not verify is written again from the blocks that do;
+//!   a file that is missing is dropped; logs that do not replay give what they hold up to the damage.
+//! - Without, every table found is merged with what the logs hold into one run. Entries carry their sequence numbers, so
+//!   their versions sort rightly. But what a compaction had replaced, and a crash kept from being removed, is found too: a
+//!   key that was deleted may be there again. So may keys that were deleted by a range: range deletes that were flushed stand
+//!   in the manifest only.
+//! - A value file that was collected is lost with its map: where its frames belong is written nowhere else.
+//! - An entry whose value is lost is dropped. Where an older version of its key is left, that one is seen.
+//!
+//! Files that are damaged or no longer needed get a second name in `lost/` before the manifest that does without them takes
+//! effect, and lose the first after. New tables have names that nothing takes for a table's until they are whole. So a
+//! repair that is cut short leaves all there was, and can be run again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aura_policies::facts::TableFacts;
+use serde::Serialize;
+
+use crate::admin::checkpoint::link_or_copy;
+use crate::admin::verify::check_directory;
+use crate::cache::no_cache;
+use crate::compaction::VersionFilter;
+use crate::config::EngineConfig;
+use crate::context::ReadContext;
+use crate::directory::{CURRENT, FileKind, ReadAccess, UNFINISHED, take_lock};
+use crate::env::{Env, bounded};
+use crate::error::{Error, Result};
+use crate::manifest::{AddedTable, Edit, Manifest, Run, Version, read_back};
+use crate::memtable::Memtable;
+use crate::ranges::RangeSet;
+use crate::read::MergingIterator;
+use crate::state::Policies;
+use crate::storage::{Direction, Key, Sequence};
+use crate::table::Table;
+use crate::values::ValueFileState;
+use crate::wal::WalWriter;
+
+mod logs;
+mod tables;
+mod values;
+mod write;
+
+use logs::Logs;
+use write::{TableSink, UNWRITTEN};
+
+/// The directory, inside the database's, that takes what is damaged or no longer needed.
+pub(crate) const LOST: &str = "lost";
+
+/// What a repair found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RepairReport {
+    /// Whether it only looked: nothing was changed.
+    pub dry_run: bool,
+    /// Whether nothing was wrong: nothing was changed.
+    pub sound: bool,
+    /// Whether the manifest was lost, so that the tree was put together from the tables found: keys that were deleted
+    /// before, one by one or by a range, may be there again.
+    pub rebuilt: bool,
+    /// Tables without fault.
+    pub tables_sound: u64,
+    /// Tables that were written again from their sound blocks and entries.
+    pub tables_salvaged: u64,
+    /// Entries of tables that are kept.
+    pub entries_kept: u64,
+    /// Writes that were taken from damaged logs, or from all logs where the manifest was lost.
+    pub log_writes_kept: u64,
+    /// What is lost.
+    pub losses: Vec<Loss>,
+    /// Files that were moved to `lost/`, or would be.
+    pub moved: Vec<String>,
+    /// What a verification still finds wrong after the repair. Empty: the database is lawful.
+    pub problems: Vec<String>,
+}
+
+/// Something lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// The file that is missing or damaged.
+    pub file: PathBuf,
+    /// Where the damage starts.
+    pub offset: u64,
+    /// How far it reaches, where that is known.
+    pub bytes: Option<u64>,
+    /// How many entries are lost with it, where that is known.
+    pub entries: Option<u64>,
+    /// All lost keys are larger than this one, or equal; escaped as in a string.
+    pub first: Option<String>,
+    /// All lost keys are smaller than this one, or equal.
+    pub last: Option<String>,
+    /// What happened.
+    pub what: String,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} at offset {}", self.file.display(), self.offset)?;
+        self.bytes
+            .map_or(Ok(()), |bytes| write!(out, ", {bytes} bytes"))?;
+        write!(out, ": {}", self.what)?;
+        self.entries
+            .map_or(Ok(()), |entries| write!(out, "; entries lost: {entries}"))?;
+        match (&self.first, &self.last) {
+            (None, None) => Ok(()),
+            (Some(first), None) => write!(out, "; keys from \"{first}\" on"),
+            (None, Some(last)) => write!(out, "; keys up to \"{last}\""),
+            (Some(first), Some(last)) => write!(out, "; keys from \"{first}\" to \"{last}\""),
+        }
+    }
+}
+
+impl Loss {
+    fn new(file: &Path, offset: u64, what: impl Into<String>) -> Self {
+        Self {
+            file: file.to_owned(),
+            offset,
+            what: what.into(),
+            ..Self::default()
+        }
+    }
+
+    fn of(error: &Error, path: &Path) -> Self {
+        match error {
+            Error::Corruption { file, offset, what } => Self::new(file, *offset, what),
+            Error::Io { source, file, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Self::new(file, 0, "it is missing")
+            }
+            other => Self::new(path, 0, other.to_string()),
+        }
+    }
+
+    fn keys(mut self, first: Option<&Key>, last: Option<&Key>) -> Self {
+        let text = |key: &Key| key.escape_ascii().to_string();
+        (self.first, self.last) = (first.map(text), last.map(text));
+        self
+    }
+}
+
+/// Repairs `directory`, or says what a repair would do. The result is verified.
+pub(crate) async fn repair(
+    env: &Env,
+    directory: &Path,
+    config: &EngineConfig,
+    dry_run: bool,
+) -> Result<RepairReport> {
+    config.validate()?;
+    let env = &bounded(env, u64::from(config.max_open_files));
+    env.fs
+        .list(directory)
+        .map_err(|error| Error::io("list", directory, error))?;
+    let _lock = take_lock(env, directory)?;
+    let mut report = repair_once(env, directory, config, dry_run, Vec::new()).await?;
+    if report.sound {
+        // Each file is sound. Together they may not be.
+        let problems = check(env, directory).await?;
+        if problems.is_empty() {
+            return Ok(report);
+        }
+        report = repair_once(env, directory, config, dry_run, problems).await?;
+    }
+    if !dry_run {
+        report.problems = check(env, directory).await?;
+    }
+    Ok(report)
+}
+
+/// What a verification finds wrong.
+async fn check(env: &Env, directory: &Path) -> Result<Vec<String>> {
+    let report = check_directory(env, directory, &ReadAccess::of_owner()).await?;
+    Ok(report.problems)
+}
+
+/// Repairs each file, and writes the state again if anything was wrong: with a file, or with what
+/// files say together, which is `problems`.
+async fn repair_once(
+    env: &Env,
+    directory: &Path,
+    config: &EngineConfig,
+    dry_run: bool,
+    problems: Vec<String>,
+) -> Result<RepairReport> {
+    let cache = no_cache()?;
+    let context = ReadContext::new(&cache, &*env.clock).in_background();
+    let loss = |what: String| Loss::new(directory, 0, what);
+    let mut repair = Repair {
+        env,
+        directory,
+        config,
+        policies: Policies::build(config)?,
+        context,
+        report: RepairReport {
+            dry_run,
+            losses: problems.into_iter().map(loss).collect(),
+            ..RepairReport::default()
+        },
+        names: env
+            .fs
+            .list(directory)
+            .map_err(|error| Error::io("list", directory, error))?,
+        next_number: 0,
+        values: BTreeMap::new(),
+        merged: Vec::new(),
+        discarded: BTreeSet::new(),
+    };
+    repair.run().await?;
+    Ok(repair.report)
+}
+
+struct Repair<'a> {
+    env: &'a Env,
+    directory: &'a Path,
+    config: &'a EngineConfig,
+    policies: Policies,
+    context: ReadContext<'a>,
+    report: RepairReport,
+    names: Vec<String>,
+    next_number: u64,
+    /// The value files, by the number that pointers name.
+    values: BTreeMap<u64, ValueFileState>,
+    /// Names of tables that were written on the way, and that others have taken the place of.
+    merged: Vec<String>,
+    /// Names of files that move to `lost/`.
+    discarded: BTreeSet<String>,
+}
+
+/// The tables that a repair keeps.
+#[derive(Default)]
+struct Tree {
+    /// Their places, as the manifest will list them.
+    listed: Vec<AddedTable>,
+    /// The same tables, open, by number.
+    tables: BTreeMap<u64, Arc<Table>>,
+}
+
+impl Tree {
+    fn add_run(&mut self, level: usize, run: u64, tables: Vec<Arc<Table>>) {
+        for table in tables {
+            let facts = table.facts().clone();
+            self.tables.insert(facts.id, table);
+            self.listed.push(AddedTable { level, run, facts });
+        }
+    }
+}
+
+impl Repair<'_> {
+    async fn run(&mut self) -> Result<()> {
+        let stored = self.stored().await?;
+        self.open_values(stored.as_ref()).await?;
+        let mut tree = self.sound_tables(stored.as_ref()).await?;
+        let written = tree.tables.values().map(|table| table.facts().sequence_max);
+        let written = written.max().unwrap_or(0);
+        let known = stored.as_ref().and_then(|edit| edit.sequence);
+        let sequence = known.unwrap_or(written);
+        let logs = self.read_logs(stored.as_ref(), sequence).await?;
+        self.report.sound =
+            stored.is_some() && self.discarded.is_empty() && self.report.losses.is_empty();
+        if self.report.sound {
+            return Ok(());
+        }
+        if stored.is_none() {
+            // Once they are merged, none of them is needed.
+            self.discard(FileKind::Table);
+        }
+        self.discard(FileKind::Manifest);
+        let current = self.names.iter().filter(|name| *name == CURRENT);
+        self.discarded.extend(current.cloned());
+        if self.report.dry_run {
+            self.report.moved = self.discarded.iter().cloned().collect();
+            return Ok(());
+        }
+        if stored.is_none() {
+            self.merge_all(&mut tree, &logs).await?;
+        } else if !logs.stay {
+            let inputs = std::iter::empty();
+            let run = self.number();
+            let tables = self.merge(inputs, &logs, stored.as_ref(), 0).await?;
+            tree.add_run(0, run, tables);
+        }
+        let sequence = sequence.max(logs.sequence);
+        let Tree { listed, tables } = tree;
+        self.commit(stored, listed, tables, &logs, sequence).await
+    }
+
+    /// The tables that can be kept. Without a manifest every table that is there is tried.
+    async fn sound_tables(&mut self, stored: Option<&Edit>) -> Result<Tree> {
+        let listed = match stored {
+            Some(edit) => edit.added.clone(),
+            None => self
+                .found(FileKind::Table)
+                .into_iter()
+                .map(unlisted)
+                .collect(),
+        };
+        let mut tree = Tree::default();
+        for listed in listed {
+            let tables = self.examine(&listed, stored.is_some()).await?;
+            tree.add_run(listed.level, listed.run, tables);
+        }
+        Ok(tree)
+    }
+
+    /// Merges every table and every log into one run of level 1: nobody knows their order.
+    async fn merge_all(&mut self, tree: &mut Tree, logs: &Logs) -> Result<()> {
+        let inputs = std::mem::take(tree).tables;
+        let names = inputs.keys().map(|number| FileKind::Table.name(*number));
+        let written = names.filter(|name| !self.has(name));
+        self.merged = written.collect();
+        let run = self.number();
+        let tables = self.merge(inputs.into_values(), logs, None, 1).await?;
+        tree.add_run(1, run, tables);
+        Ok(())
+    }
+
+    /// Moves every file of a kind to `lost/` in the end.
+    fn discard(&mut self, kind: FileKind) {
+        let numbers = self.found(kind).into_iter();
+        let names: Vec<_> = numbers.map(|number| kind.name(number)).collect();
+        self.discarded.extend(names);
+    }
+
+    /// The state that the manifest tells; None where it is lost.
+    async fn stored(&mut self) -> Result<Option<Edit>> {
+        if !self.has(CURRENT) && self.has(UNFINISHED) {
+            return Err(Error::Unfinished {
+                directory: self.directory.to_owned(),
+            });
+        }
+        let ours = self.names.iter().filter_map(|name| FileKind::parse(name));
+        let largest = ours.map(|(_, number)| number).max();
+        if largest.is_none() && !self.has(CURRENT) {
+            let what = "no file of a database is here";
+            return Err(Error::corruption(&self.directory.join(CURRENT), 0, what));
+        }
+        self.next_number = largest.unwrap_or(0) + 1;
+        match read_back(self.env, self.directory).await {
+            Ok((path, edit)) => {
+                self.next_number = self.next_number.max(edit.next_number.unwrap_or(0));
+                if let Some(what) = overlap(&edit) {
+                    self.report.rebuilt = true;
+                    self.report.losses.push(Loss::new(&path, 0, what));
+                    return Ok(None);
+                }
+                Ok(Some(edit))
+            }
+            Err(error) if error.is_damage() => {
+                self.report.rebuilt = true;
+                let current = self.directory.join(CURRENT);
+                let is_there = self.has(CURRENT);
+                let missing = || Loss::new(&current, 0, "it is missing");
+                self.report.losses.push(if is_there {
+                    Loss::of(&error, &current)
+                } else {
+                    missing()
+                });
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|it| it == name)
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number - 1
+    }
+
+    /// The numbers of the files of a kind that are here, in order.
+    fn found(&self, kind: FileKind) -> Vec<u64> {
+        let parsed = self.names.iter().filter_map(|name| FileKind::parse(name));
+        let mut numbers: Vec<u64> = parsed
+            .filter(|(of, _)| *of == kind)
+            .map(|(_, number)| number)
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// Merges tables and what the logs held into a run for `level`, but for what range tombstones hide: those of the logs,
+    /// and those stored.
+    async fn merge(
+        &mut self,
+        tables: impl Iterator<Item = Arc<Table>>,
+        logs: &Logs,
+        stored: Option<&Edit>,
+        level: usize,
+    ) -> Result<Vec<Arc<Table>>> {
+        let mut merge = MergingIterator::new(Direction::Forward);
+        for table in tables {
+            merge.add_run(
+                Arc::new(Run {
+                    id: 0,
+                    tables: vec![table],
+                }),
+                0,
+                true,
+            );
+        }
+        logs.memtables
+            .iter()
+            .for_each(|memtable: &Arc<Memtable>| merge.add_memtable(memtable.clone()));
+        merge.seek(None, &mut self.context).await?;
+        let ranges = logs.ranges().into_iter().chain(
+            stored
+                .into_iter()
+                .flat_map(|edit| edit.ranges_added.clone()),
+        );
+        let ranges = RangeSet::default().changed(&ranges.collect::<Vec<_>>(), &BTreeSet::new());
+        let mut retain = VersionFilter::new(Vec::new(), Arc::new(ranges));
+        let mut sink = TableSink::new(level);
+        while let Some(entry) = merge.entry() {
+            // In level 0 older versions may lie below.
+            if retain.keeps(entry, |_| level > 0) {
+                let entry = entry.clone();
+                sink.add(self, &entry).await?;
+            }
+            merge.step(&mut self.context).await?;
+        }
+        sink.finish(self).await
+    }
+
+    /// Puts the new state into effect.
+    async fn commit(
+        &mut self,
+        stored: Option<Edit>,
+        kept: Vec<AddedTable>,
+        tables: BTreeMap<u64, Arc<Table>>,
+        logs: &Logs,
+        sequence: Sequence,
+    ) -> Result<()> {
+        let rebuilt = stored.is_none();
+        let mut edit = stored.unwrap_or_default();
+        let durable = std::mem::take(&mut edit.logs_durable);
+        edit.added = kept;
+        edit.table_swept
+            .retain(|(table, _)| tables.contains_key(table));
+        if !rebuilt && !logs.stay {
+            // They hide what lies in tables still. Where all was merged, nothing is left for them.
+            edit.ranges_added.extend(logs.ranges());
+        }
+        self.book_values(&tables, logs, rebuilt).await?;
+        for values in [
+            &mut edit.values_sealed,
+            &mut edit.values_settled,
+            &mut edit.values_moved,
+        ] {
+            values.clear();
+        }
+        edit.values_opened.clear();
+        edit.values_dead.clear();
+        self.values
+            .iter()
+            .for_each(|(number, state)| edit.add_value_file(*number, &state.facts));
+        let files = self
+            .values
+            .values()
+            .map(|state| (state.file.number, state.file.clone()))
+            .collect();
+        let unlawful = |what| Error::UnlawfulPlan { what };
+        let version = edit
+            .apply(&Version::default(), &tables, &files)
+            .map_err(unlawful)?;
+        let manifest = self.number();
+        let wal_min = edit.wal_min.filter(|_| logs.stay).unwrap_or(manifest);
+        if wal_min == manifest {
+            let first = sequence + 1;
+            WalWriter::create(self.env, self.directory, manifest, first, None).await?;
+        }
+        self.set_aside().await?;
+        let base = Edit {
+            wal_min: Some(wal_min),
+            next_number: Some(self.next_number),
+            sequence: Some(sequence),
+            logs_durable: if logs.stay { durable } else { Vec::new() },
+            ..Edit::default()
+        };
+        Manifest::begin(self.env, self.directory, manifest, &version, base).await?;
+        for name in self.discarded.iter().filter(|name| *name != CURRENT) {
+            let path = self.directory.join(name);
+            self.env
+                .fs
+                .remove(&path)
+                .map_err(|error| Error::io("remove", &path, error))?;
+        }
+        // And what an earlier repair, cut short, was writing.
+        for name in self
+            .merged
+            .iter()
+            .chain(self.names.iter().filter(|name| name.ends_with(UNWRITTEN)))
+        {
+            let _ = self.env.fs.remove(&self.directory.join(name));
+        }
+        self.sync(self.directory).await
+    }
+
+    /// Gives every discarded file a second name in `lost/`.
+    async fn set_aside(&mut self) -> Result<()> {
+        let lost = self.directory.join(LOST);
+        self.env
+            .fs
+            .create_directory(&lost)
+            .map_err(|error| Error::io("create", &lost, error))?;
+        let mut there: BTreeSet<String> = self
+            .env
+            .fs
+            .list(&lost)
+            .map_err(|error| Error::io("list", &lost, error))?
+            .into_iter()
+            .collect();
+        for name in self.discarded.clone() {
+            let from = self.directory.join(&name);
+            let file = self
+                .env
+                .fs
+                .open(&from)
+                .map_err(|error| Error::io("open", &from, error))?;
+            let bytes = file
+                .bytes()
+                .map_err(|error| Error::io("measure", &from, error))?;
+            let mut names =
+                std::iter::once(name.clone()).chain((1..).map(|more| format!("{name}.{more}")));
+            let free = names
+                .find(|name| !there.contains(name))
+                .expect("there is always a next one");
+            link_or_copy(self.env, &from, &lost.join(&free), bytes).await?;
+            there.insert(free);
+            self.report.moved.push(name);
+        }
+        self.sync(&lost).await?;
+        // The new tables' names, too, before a manifest names them.
+        self.sync(self.directory).await
+    }
+
+    async fn sync(&self, directory: &Path) -> Result<()> {
+        self.env
+            .fs
+            .sync_directory(directory)
+            .await
+            .map_err(|error| Error::io("sync", directory, error))
+    }
+}
+
+/// Says which tables of one run hold the same keys; None if none do.
+fn overlap(edit: &Edit) -> Option<String> {
+    let mut runs: BTreeMap<(usize, u64), Vec<&TableFacts>> = BTreeMap::new();
+    for table in &edit.added {
+        let run = runs.entry((table.level, table.run)).or_default();
+        run.push(&*table.facts);
+    }
+    for ((level, _), tables) in &mut runs {
+        tables.sort_by(|one, other| one.smallest.cmp(&other.smallest));
+        for pair in tables.windows(2) {
+            if pair[0].largest >= pair[1].smallest {
+                let (one, other) = (pair[0].id, pair[1].id);
+                return Some(format!(
+                    "in level {level} tables {one} and {other} overlap in one run"
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// A table that no manifest lists: what is known of it is its number.
+fn unlisted(id: u64) -> AddedTable {
+    let (smallest, largest) = (Key::new(), Key::new());
+    let facts = TableFacts {
+        id,
+        bytes: 0,
+        entries: 0,
+        deletions: 0,
+        separated_bytes: 0,
+        smallest,
+        largest,
+        sequence_min: 0,
+        sequence_max: 0,
+    };
+    AddedTable {
+        level: 0,
+        run: 0,
+        facts: Arc::new(facts),
+    }
+}

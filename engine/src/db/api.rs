@@ -1,0 +1,343 @@
+//! The engine as its users see it.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::admin::checkpoint::CheckpointReport;
+use crate::admin::repair::{RepairReport, repair};
+use crate::admin::verify::VerifyReport;
+use crate::cache::{CacheObserver, Observer};
+use crate::config::{EngineConfig, Reconfigure};
+use crate::db::open::{open, open_read_only};
+use crate::env::Env;
+use crate::error::Result;
+use crate::index::IndexUse;
+use crate::metrics::{Event, LevelState, Metrics};
+use crate::models::{IndexRegistry, report};
+use crate::read::{Scan, Snapshot};
+use crate::recovery::RecoveryReport;
+use crate::state::Inner;
+use crate::storage::{Batch, Direction, Range, Value};
+use crate::sync::lock;
+
+/// An ordered key-value store. AuraDB implements it, and so can what it is compared with.
+///
+/// Every future may be dropped at any poll, by a timeout or by `select!`. It then has no effect but
+/// that its own write, flush, merge, checkpoint, change of settings or closing may happen all the
+/// same, whole. Work that others depend on goes on in tasks of the engine.
+///
+/// Keys are 1 B to 64 KiB, values up to 256 MiB; every method refuses others with a typed error and no effect.
+pub trait Engine: Send + Sync + 'static {
+    /// The value of `key`, or None. Shares the memory it was read from.
+    fn get(&self, key: &[u8]) -> impl Future<Output = Result<Option<Value>>> + Send;
+
+    /// Sets `key` to `value`; visible, and as durable as the sync policy says, when it returns.
+    fn put(&self, key: &[u8], value: &[u8]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes `key`; removing what is not there is no error.
+    fn delete(&self, key: &[u8]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes every key of `range`, in one write whatever their number; a range without keys is no error.
+    fn delete_range(&self, range: Range) -> impl Future<Output = Result<()>> + Send;
+
+    /// Commits the writes of `batch` together: all are visible and recovered, or none.
+    fn write(&self, batch: Batch) -> impl Future<Output = Result<()>> + Send;
+
+    /// The rows of `range`, as of now.
+    fn scan(&self, range: Range, direction: Direction) -> Scan;
+
+    /// Writes what is in memory to tables.
+    fn flush(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Merges everything into one sorted run.
+    fn compact(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Takes other settings and goes on. Calls that run see the old ones or the new ones; no answer depends on which.
+    fn reconfigure(&self, change: &Reconfigure) -> impl Future<Output = Result<()>> + Send;
+
+    /// Makes an openable copy of the database in `directory`, which is absent or empty: its state at one moment of the call
+    /// or after its beginning, every write acknowledged before the call included. Files that never change again are shared
+    /// by hard links where the file system can. Writes go on meanwhile.
+    fn checkpoint(&self, directory: &Path)
+    -> impl Future<Output = Result<CheckpointReport>> + Send;
+
+    /// Waits for background work, makes every write durable and releases the directory. Later calls
+    /// fail. It may be called again, and returns the same result once the directory is released.
+    fn close(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Opens engines: settings and components in, an engine out.
+pub struct EngineBuilder {
+    env: Env,
+    directory: PathBuf,
+    config: EngineConfig,
+    observer: Option<Observer>,
+}
+
+impl EngineBuilder {
+    /// An engine in `directory` of the world `env`, with default settings.
+    pub fn new(env: Env, directory: impl Into<PathBuf>) -> Self {
+        Self {
+            env,
+            directory: directory.into(),
+            config: EngineConfig::default(),
+            observer: None,
+        }
+    }
+
+    /// Takes other settings.
+    #[must_use]
+    pub fn config(mut self, config: EngineConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Tells `observer` of every look-up of the workload in the cache that falls on a sampled object. `rate` is the part of
+    /// all objects, from 0 to 1, whose look-ups it is told of: of those all, of the others none.
+    #[must_use]
+    pub fn cache_observer(mut self, observer: Arc<dyn CacheObserver>, rate: f64) -> Self {
+        self.observer = Some(Observer::new(observer, rate));
+        self
+    }
+
+    /// Opens the directory, creating it if it is not there; recovers what a crash left.
+    ///
+    /// Dropping the future leaves the directory as the end of the process would: it can be opened
+    /// again at once, and nothing that was acknowledged is lost.
+    ///
+    /// # Errors
+    /// Settings out of range, a directory in use, I/O errors, a newer format, and corruption with
+    /// file and offset.
+    pub async fn open(self) -> Result<AuraEngine> {
+        let inner = open(self.env, self.directory, self.config, self.observer).await?;
+        Ok(AuraEngine::new(inner))
+    }
+
+    /// Opens the directory to read what it holds now, and changes nothing in it: it may lie on a full
+    /// disk or on media that cannot be written. Writes, flushes, merges, checkpoints and changes of
+    /// settings fail with [`Error::ReadOnly`](crate::Error::ReadOnly).
+    ///
+    /// Engines that would write to the directory are kept out meanwhile. If one has it open already,
+    /// the state of one moment is read beside it; a file that is read for the first time after that
+    /// engine has removed it is reported as missing, and the directory is to be opened again.
+    ///
+    /// What the logs hold is kept in memory, at most the bytes of the logs and the overhead of
+    /// memtables.
+    ///
+    /// # Errors
+    /// Settings out of range, a directory without a database, I/O errors, a newer format, and
+    /// corruption with file and offset.
+    pub async fn open_read_only(self) -> Result<AuraEngine> {
+        let inner = open_read_only(self.env, self.directory, self.config, self.observer).await?;
+        Ok(AuraEngine::new(inner))
+    }
+}
+
+impl EngineBuilder {
+    /// Keeps what is sound of a damaged database that nobody has open, and tells what is lost. Files that are damaged or no
+    /// longer needed move to `lost/` inside the directory; nothing is deleted. Where nothing is wrong, nothing is changed.
+    ///
+    /// Without the manifest the tree is put together from all tables found. Among them may be some that a compaction had
+    /// replaced and a crash kept from being removed: a key that was deleted may be there again. Range deletes are lost with
+    /// the manifest, but for those that are still in the logs: so may be the keys that they removed.
+    ///
+    /// # Errors
+    /// Settings out of range, a directory that is not there, in use, or no database, a newer format, and I/O errors.
+    pub async fn repair(self) -> Result<RepairReport> {
+        repair(&self.env, &self.directory, &self.config, false).await
+    }
+
+    /// Says what [`repair`](Self::repair) would do, and changes nothing.
+    ///
+    /// # Errors
+    /// As of the repair.
+    pub async fn plan_repair(self) -> Result<RepairReport> {
+        repair(&self.env, &self.directory, &self.config, true).await
+    }
+}
+
+/// An open AuraDB engine. Clones share it; dropping the last one stops its background work, and `close` waits for that.
+#[derive(Clone)]
+pub struct AuraEngine {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    inner: Arc<Inner>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.inner.closing.store(true, Ordering::Release);
+        self.inner.wake_all();
+    }
+}
+
+impl AuraEngine {
+    fn new(inner: Arc<Inner>) -> Self {
+        Self {
+            handle: Arc::new(Handle { inner }),
+        }
+    }
+
+    fn inner(&self) -> &Arc<Inner> {
+        &self.handle.inner
+    }
+
+    /// The state of this moment, readable for as long as it is held.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self.inner().clone())
+    }
+
+    /// Waits until nothing is left to flush or compact. The active memtable stays as it is.
+    ///
+    /// # Errors
+    /// The failure that stopped background work.
+    pub async fn wait_idle(&self) -> Result<()> {
+        self.inner().wait_idle().await
+    }
+
+    /// A copy of the counters and the tree's state. O(tables).
+    pub fn metrics(&self) -> Metrics {
+        self.inner().metrics()
+    }
+
+    /// What every table's index is, what it was measured at when it was built and what was observed of it since; and the
+    /// sums of each level, over tables that are gone too. O(tables).
+    pub fn index_registry(&self) -> IndexRegistry {
+        self.inner().index_registry()
+    }
+
+    /// What opening the directory found and did.
+    pub fn recovery(&self) -> RecoveryReport {
+        lock(&self.inner().recovery).clone()
+    }
+
+    /// The events since the last call.
+    pub fn take_events(&self) -> Vec<Event> {
+        self.inner().counters.take_events()
+    }
+
+    /// The settings of now.
+    pub fn config(&self) -> Arc<EngineConfig> {
+        self.inner().config.load_full()
+    }
+
+    /// Checks every checksum, the order of every level and every value pointer, and measures what can be reached.
+    /// Reads the whole database.
+    ///
+    /// # Errors
+    /// A closed engine; what is damaged is in the report.
+    pub async fn verify(&self) -> Result<VerifyReport> {
+        self.inner().verify().await
+    }
+}
+
+impl Engine for AuraEngine {
+    async fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.inner().get(key, None).await
+    }
+
+    async fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.inner().put(key, value).await
+    }
+
+    async fn delete(&self, key: &[u8]) -> Result<()> {
+        let mut batch = Batch::with_capacity(key.len() + 8);
+        batch.delete(key)?;
+        self.inner().write(batch).await
+    }
+
+    async fn delete_range(&self, range: Range) -> Result<()> {
+        let mut batch = Batch::new();
+        batch.delete_range(&range)?;
+        self.inner().write(batch).await
+    }
+
+    async fn write(&self, batch: Batch) -> Result<()> {
+        self.inner().write(batch).await
+    }
+
+    fn scan(&self, range: Range, direction: Direction) -> Scan {
+        let inner = self.inner();
+        let (view, snapshot) = inner.view_of_now();
+        Scan::new(inner.clone(), snapshot, None, view, range, direction)
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.inner().flush().await
+    }
+
+    async fn compact(&self) -> Result<()> {
+        self.inner().compact().await
+    }
+
+    async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
+        self.inner().reconfigure(change).await
+    }
+
+    async fn checkpoint(&self, directory: &Path) -> Result<CheckpointReport> {
+        self.inner().checkpoint(directory).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner().close().await
+    }
+}
+
+impl Inner {
+    /// The registry of models.
+    pub(crate) fn index_registry(&self) -> IndexRegistry {
+        report(
+            &self.view.load().version,
+            &self.index_book,
+            self.env.clock.now(),
+        )
+    }
+
+    /// A copy of the counters and the tree's state.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let view = self.view.load();
+        let mut metrics = Metrics {
+            counts: self.counters.counts(),
+            cache: self.cache.stats(),
+            memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
+            wal_file_bytes: view
+                .memtables()
+                .map(|memtable| memtable.logged_bytes())
+                .sum(),
+            range_tombstones: view.ranges().tombstones(),
+            debt_bytes: self.debt_bytes.load(Ordering::Relaxed),
+            ..Metrics::default()
+        };
+        metrics
+            .levels
+            .resize(view.version.levels.len(), LevelState::default());
+        for (level, state) in view.version.levels.iter().zip(&mut metrics.levels) {
+            state.runs = level.runs.len() as u64;
+        }
+        for (level, table) in view.version.tables() {
+            let (facts, index) = (table.facts(), table.index_report());
+            let state = &mut metrics.levels[level];
+            state.tables += 1;
+            state.bytes += facts.bytes;
+            state.entries += facts.entries;
+            metrics.index_bytes += table.index_bytes();
+            metrics.fence_bytes += index.fence_bytes;
+            metrics.model_tables += u64::from(index.used == IndexUse::Model);
+            metrics.model_segments += index.segments;
+            metrics.filter_bytes += table.filter_bytes();
+        }
+        // A file that cannot be measured counts for nothing.
+        for file in view.version.values_on_disk().values() {
+            metrics.value_file_bytes += file.bytes().unwrap_or(0);
+            metrics.value_files += 1;
+        }
+        metrics.value_garbage_bytes = self
+            .value_log_state(&view.version)
+            .map_or(0, |log| log.garbage_bytes);
+        metrics
+    }
+}

@@ -1,0 +1,268 @@
+//! Opening a directory: read the set of live files, recover what the logs hold, start the tasks.
+//!
+//! Opening to write goes in this order, so that a crash at any point, or a future that is dropped,
+//! leaves a directory that opens again:
+//!
+//! 1. The lock, the manifest, the live files; the logs are read into memtables. Nothing is written.
+//! 2. What an earlier failure left goes, before anything new takes room on the disk.
+//! 3. A new log, a new manifest with the same state, the settings.
+//! 4. One edit makes the memtables tables and lets the old logs go.
+//!
+//! Opening to read does the first step only, and serves the memtables as they are. It works on a
+//! full disk and on media that cannot be written, and beside an engine that has the directory open
+//! to write: it takes the state of one moment, and tries again if files left meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
+
+use crate::cache::{BlockCache, Observer};
+use crate::config::EngineConfig;
+use crate::directory::{FileKind, read_access, take_lock, write_settings};
+use crate::env::{Env, bounded};
+use crate::error::{Error, Result};
+use crate::limiter::Limiter;
+use crate::manifest::{Edit, Manifest, Recovered, recover};
+use crate::memtable::Memtable;
+use crate::metrics::Counters;
+use crate::models::{IndexBook, read_registry};
+use crate::recovery::{Moment, RecoveryReport, Replayed, read_moment, replay};
+use crate::state::{Inner, Jobs, Policies, ReadState};
+use crate::storage::Sequence;
+use crate::sync::lock;
+use crate::values::ValueQueues;
+use crate::wal::{LogPart, WalWriter};
+use crate::write::{CommitQueue, Log};
+
+/// What an engine is made of, before it is.
+struct Parts {
+    env: Env,
+    directory: PathBuf,
+    config: EngineConfig,
+    policies: Policies,
+    cache: Arc<BlockCache>,
+    index_book: IndexBook,
+    view: ReadState,
+    sequence: Sequence,
+    next_number: u64,
+    wal: WalWriter,
+    manifest: Manifest,
+    guard: Option<Box<dyn Send + Sync>>,
+    read_only: bool,
+}
+
+impl Parts {
+    fn assemble(self) -> Arc<Inner> {
+        let log = Log {
+            values: ValueQueues::new(self.config.value_log.queues as usize),
+            sequence: self.sequence,
+            synced_at: self.env.clock.now(),
+            wal: self.wal,
+        };
+        Arc::new(Inner {
+            policies: ArcSwap::from_pointee(self.policies),
+            reconfiguring: tokio::sync::Mutex::new(()),
+            cache: self.cache,
+            counters: Counters::default(),
+            limiter: Limiter::default(),
+            index_book: self.index_book,
+            view: ArcSwap::from_pointee(self.view),
+            published: AtomicU64::new(self.sequence),
+            next_number: AtomicU64::new(self.next_number),
+            queue: Mutex::new(CommitQueue::default()),
+            separated: AtomicU64::new(0),
+            recovery: Mutex::new(RecoveryReport::default()),
+            log: tokio::sync::Mutex::new(log),
+            manifest: tokio::sync::Mutex::new(self.manifest),
+            jobs: Mutex::new(Jobs::default()),
+            work_due: Notify::new(),
+            progress: Notify::new(),
+            window_ended: Notify::new(),
+            debt_bytes: AtomicU64::new(0),
+            garbage_ppm: AtomicU64::new(0),
+            changes: AtomicU64::new(1),
+            gc_looked: AtomicU64::new(0),
+            operations: AtomicU64::new(0),
+            merging_all: tokio::sync::Mutex::new(()),
+            log_durable: Mutex::new(LogPart::default()),
+            read_only: self.read_only,
+            closing: AtomicBool::new(false),
+            closed: watch::Sender::new(None),
+            poison: Mutex::new(None),
+            poisoned: AtomicBool::new(false),
+            directory_lock: Mutex::new(self.guard),
+            env: self.env,
+            directory: self.directory,
+            config: ArcSwap::from_pointee(self.config),
+        })
+    }
+}
+
+fn new_cache(config: &EngineConfig, observer: Option<Observer>) -> Result<Arc<BlockCache>> {
+    let mut cache = BlockCache::new(&config.cache, config.seed)?;
+    cache.observer = observer;
+    Ok(Arc::new(cache))
+}
+
+/// Opens `directory`, creating it if it is not there.
+pub(crate) async fn open(
+    env: Env,
+    directory: PathBuf,
+    config: EngineConfig,
+    observer: Option<Observer>,
+) -> Result<Arc<Inner>> {
+    config.validate()?;
+    let policies = Policies::build(&config)?;
+    let cache = new_cache(&config, observer)?;
+    let env = bounded(&env, u64::from(config.max_open_files));
+    env.fs
+        .create_directory(&directory)
+        .map_err(|error| Error::io("create", &directory, error))?;
+    let guard = take_lock(&env, &directory)?;
+    let started = env.clock.now();
+    let recovered = recover(&env, &directory, &cache).await?;
+    let replayed = replay(&env, &directory, &config, &recovered).await?;
+    remove_leftovers(&env, &directory, &recovered, &replayed).await?;
+
+    let wal_number = recovered.next_number;
+    let next_number = wal_number + 2;
+    let sequence = replayed.sequence.max(recovered.sequence);
+    let wal = WalWriter::create(&env, &directory, wal_number, sequence + 1, None).await?;
+    let base = Edit {
+        // The old logs are needed until the memtables made of them are flushed: a crash now must find
+        // them again.
+        wal_min: Some(recovered.wals.first().copied().unwrap_or(wal_number)),
+        next_number: Some(next_number),
+        sequence: Some(recovered.sequence),
+        logs_durable: durable_parts(&recovered),
+        ..Edit::default()
+    };
+    let version = recovered.version;
+    let index_book = read_registry(&env, &directory, &version).await;
+    let manifest = Manifest::begin(&env, &directory, wal_number + 1, &version, base).await?;
+    if let Some(old) = &recovered.manifest {
+        // One that cannot be removed now is removed by the next opening.
+        let _ = env.fs.remove(old);
+    }
+    write_settings(&env, &directory, &config).await?;
+
+    let active = Memtable::new(config.memtable_structure, wal_number);
+    let parts = Parts {
+        view: ReadState::new(active, &replayed.memtables, version),
+        env,
+        directory,
+        config,
+        policies,
+        cache,
+        index_book,
+        sequence,
+        next_number,
+        wal,
+        manifest,
+        guard: Some(guard),
+        read_only: false,
+    };
+    let inner = parts.assemble();
+    let mut report = inner.settle_recovery(replayed, &recovered.wals).await?;
+    report.nanos = inner.env.clock.now() - started;
+    *lock(&inner.recovery) = report;
+    inner.start()?;
+    Ok(inner)
+}
+
+fn durable_parts(recovered: &Recovered) -> Vec<LogPart> {
+    let part = |(log, bytes): (&u64, &u64)| LogPart {
+        log: *log,
+        bytes: *bytes,
+    };
+    recovered.logs_durable.iter().map(part).collect()
+}
+
+/// Removes what earlier openings and crashes left, so that what they failed to finish does not take
+/// the room that this one needs.
+async fn remove_leftovers(
+    env: &Env,
+    directory: &Path,
+    recovered: &Recovered,
+    replayed: &Replayed,
+) -> Result<()> {
+    let orphans = replayed.orphans.iter();
+    let orphans = orphans.map(|wal| FileKind::Wal.name(*wal));
+    let names: Vec<String> = recovered.leftovers.iter().cloned().chain(orphans).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    if let Some(path) = &recovered.manifest {
+        // It may have been read from memory: on the device an older state may be in force, which
+        // names these files.
+        let manifest = env
+            .fs
+            .open(path)
+            .map_err(|error| Error::io("open", path, error))?;
+        manifest
+            .sync()
+            .await
+            .map_err(|error| Error::io("sync", path, error))?;
+        env.fs
+            .sync_directory(directory)
+            .await
+            .map_err(|error| Error::io("sync", directory, error))?;
+    }
+    for name in &names {
+        // What cannot be removed now may be removed by the next opening.
+        let _ = env.fs.remove(&directory.join(name));
+    }
+    Ok(())
+}
+
+/// Opens `directory` to read what it holds now. Nothing in it is changed.
+pub(crate) async fn open_read_only(
+    env: Env,
+    directory: PathBuf,
+    config: EngineConfig,
+    observer: Option<Observer>,
+) -> Result<Arc<Inner>> {
+    config.validate()?;
+    let policies = Policies::build(&config)?;
+    let cache = new_cache(&config, observer)?;
+    let env = bounded(&env, u64::from(config.max_open_files));
+    let started = env.clock.now();
+    let access = read_access(&env, &directory)?;
+    let moment = read_moment(&env, &directory, &config, &cache, &access).await?;
+    let Moment {
+        recovered,
+        replayed,
+    } = moment;
+    let manifest = recovered
+        .manifest
+        .as_ref()
+        .ok_or_else(|| Error::NoDatabase {
+            directory: directory.clone(),
+        })?;
+    let last_log = recovered.wals.last().copied().unwrap_or(recovered.wal_min);
+    let index_book = read_registry(&env, &directory, &recovered.version).await;
+    let active = Memtable::new(config.memtable_structure, last_log);
+    let parts = Parts {
+        wal: WalWriter::open_to_read(&env, &directory, last_log)?,
+        manifest: Manifest::open_to_read(&env, manifest)?,
+        view: ReadState::new(active, &replayed.memtables, recovered.version),
+        sequence: replayed.sequence.max(recovered.sequence),
+        next_number: recovered.next_number,
+        env,
+        directory,
+        config,
+        policies,
+        cache,
+        index_book,
+        guard: access.into_guard(),
+        read_only: true,
+    };
+    let inner = parts.assemble();
+    let mut report = replayed.report();
+    report.nanos = inner.env.clock.now() - started;
+    *lock(&inner.recovery) = report;
+    Ok(inner)
+}

@@ -1,0 +1,182 @@
+//! The manifest being written.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::edit::{AddedTable, Edit};
+use super::{Version, format};
+use crate::directory::{CURRENT, FileKind, temporary};
+use crate::env::{Env, File};
+use crate::error::{Error, Result};
+
+/// Bytes of edits after which a manifest is begun anew, where they are also more than `ROLL_FACTOR` times the whole state.
+const ROLL_BYTES_MIN: u64 = 1 << 10;
+const ROLL_FACTOR: u64 = 2;
+
+/// An open manifest: edits are appended and synced one by one. It is begun anew when its edits have grown large against the
+/// state that they lead to.
+pub(crate) struct Manifest {
+    number: u64,
+    file: Arc<dyn File>,
+    path: PathBuf,
+    /// Bytes of its first record, the whole state then.
+    state_bytes: u64,
+    /// Bytes of its other records.
+    edit_bytes: u64,
+    /// The numbers that edits have set last.
+    base: Edit,
+}
+
+impl Manifest {
+    /// Begins manifest `number` with the whole of `version` and `base`, and makes `CURRENT` name it.
+    ///
+    /// Until `CURRENT` is renamed into place, a crash leaves the old manifest in force.
+    pub(crate) async fn begin(
+        env: &Env,
+        directory: &Path,
+        number: u64,
+        version: &Version,
+        base: Edit,
+    ) -> Result<Self> {
+        let path = FileKind::Manifest.path(directory, number);
+        let file = env
+            .fs
+            .create(&path)
+            .map_err(|error| Error::io("create", &path, error))?;
+        let mut content = format::header();
+        content.extend_from_slice(&format::encode(&snapshot(version, base.clone()), number));
+        let manifest = Self {
+            number,
+            file,
+            path,
+            state_bytes: content.len() as u64,
+            edit_bytes: 0,
+            base,
+        };
+        manifest.append_synced(&content).await?;
+
+        let temporary = directory.join(temporary(CURRENT));
+        let current = directory.join(CURRENT);
+        let file = env
+            .fs
+            .create(&temporary)
+            .map_err(|error| Error::io("create", &temporary, error))?;
+        let content = format::encode_current(&FileKind::Manifest.name(number));
+        file.append(content.as_bytes())
+            .await
+            .map_err(|error| Error::io("append to", &temporary, error))?;
+        file.sync()
+            .await
+            .map_err(|error| Error::io("sync", &temporary, error))?;
+        // The manifest's own entry must be durable before the name that leads to it.
+        env.fs
+            .sync_directory(directory)
+            .await
+            .map_err(|error| Error::io("sync", directory, error))?;
+        env.fs
+            .rename(&temporary, &current)
+            .map_err(|error| Error::io("rename", &temporary, error))?;
+        env.fs
+            .sync_directory(directory)
+            .await
+            .map_err(|error| Error::io("sync", directory, error))?;
+        Ok(manifest)
+    }
+
+    /// Opens the manifest at `path` in place of one to write to: every edit fails. For an engine that
+    /// only reads.
+    pub(crate) fn open_to_read(env: &Env, path: &Path) -> Result<Self> {
+        let file = env
+            .fs
+            .open(path)
+            .map_err(|error| Error::io("open", path, error))?;
+        Ok(Self {
+            number: 0,
+            file,
+            path: path.to_owned(),
+            state_bytes: 0,
+            edit_bytes: 0,
+            base: Edit::default(),
+        })
+    }
+
+    /// Makes an edit durable; its bytes.
+    pub(crate) async fn append(&mut self, edit: &Edit) -> Result<u64> {
+        let record = format::encode(edit, self.number);
+        self.append_synced(&record).await?;
+        self.base.wal_min = edit.wal_min.or(self.base.wal_min);
+        self.base.next_number = edit.next_number.or(self.base.next_number);
+        self.base.sequence = edit.sequence.or(self.base.sequence);
+        let durable = &mut self.base.logs_durable;
+        durable.retain(|part| edit.logs_durable.iter().all(|other| other.log != part.log));
+        durable.extend_from_slice(&edit.logs_durable);
+        durable.retain(|part| Some(part.log) >= self.base.wal_min);
+        self.edit_bytes += record.len() as u64;
+        Ok(record.len() as u64)
+    }
+
+    /// Whether it should be begun anew.
+    pub(crate) fn is_long(&self) -> bool {
+        self.edit_bytes >= ROLL_BYTES_MIN.max(ROLL_FACTOR * self.state_bytes)
+    }
+
+    /// Begins it anew as `number`, the next number of all, with the whole of `version`; its bytes.
+    pub(crate) async fn roll(
+        &mut self,
+        env: &Env,
+        directory: &Path,
+        number: u64,
+        version: &Version,
+    ) -> Result<u64> {
+        let base = Edit {
+            next_number: Some(number + 1),
+            ..self.base.clone()
+        };
+        let old = std::mem::replace(
+            self,
+            Self::begin(env, directory, number, version, base).await?,
+        );
+        // One that cannot be removed now is removed when the directory is next opened.
+        let _ = env.fs.remove(&old.path);
+        Ok(self.state_bytes)
+    }
+
+    async fn append_synced(&self, bytes: &[u8]) -> Result<()> {
+        self.file
+            .append(bytes)
+            .await
+            .map_err(|error| Error::io("append to", &self.path, error))?;
+        self.file
+            .sync()
+            .await
+            .map_err(|error| Error::io("sync", &self.path, error))
+    }
+}
+
+/// The edit that makes `version` out of nothing, added to `base`.
+pub(crate) fn snapshot(version: &Version, mut base: Edit) -> Edit {
+    for (level, state) in version.levels.iter().enumerate() {
+        // A run that is not there yet becomes the newest of its level: so the oldest goes first.
+        for run in state.runs.iter().rev() {
+            let table = |facts: &Arc<_>| AddedTable {
+                level,
+                run: run.id,
+                facts: Arc::clone(facts),
+            };
+            base.added
+                .extend(run.tables.iter().map(|it| table(it.facts())));
+        }
+        base.runs_max
+            .extend(state.runs_max.map(|runs| (level, runs)));
+    }
+    for (number, state) in &version.value_files {
+        base.add_value_file(*number, &state.facts);
+    }
+    base.ranges_added = version.ranges.tombstones();
+    base.table_swept = version
+        .swept
+        .iter()
+        .map(|(table, sequence)| (*table, *sequence))
+        .collect();
+    base
+}

@@ -1,0 +1,387 @@
+//! Many sorted sources as one, in either direction.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use crate::context::ReadContext;
+use crate::error::Result;
+use crate::manifest::Run;
+use crate::memtable::{Memtable, Start};
+use crate::ranges::Fragment;
+use crate::storage::{Direction, Entry, Sequence};
+use crate::table::{Table, TableCursor};
+
+/// Entries taken from a memtable at a time: each taking searches once.
+const MEMTABLE_SLICE: usize = 16;
+
+/// A walk over a memtable: a slice of entries at a time, so that it holds no node.
+struct MemtableCursor {
+    memtable: Arc<Memtable>,
+    slice: std::vec::IntoIter<Entry>,
+    current: Option<Entry>,
+}
+
+impl MemtableCursor {
+    fn set(&mut self, slice: Vec<Entry>) {
+        self.slice = slice.into_iter();
+        self.current = self.slice.next();
+    }
+
+    fn step(&mut self, direction: Direction) {
+        let Some(last) = self.current.take() else {
+            return;
+        };
+        self.current = self.slice.next();
+        if self.current.is_none() {
+            let slice = match direction {
+                Direction::Forward => self
+                    .memtable
+                    .walk(Start::After(&last.key, last.sequence), MEMTABLE_SLICE),
+                Direction::Reverse => self
+                    .memtable
+                    .walk(Start::Before(&last.key, last.sequence), MEMTABLE_SLICE),
+            };
+            self.set(slice);
+        }
+    }
+}
+
+/// A walk over a run: one table after the other.
+struct RunCursor {
+    run: Arc<Run>,
+    level: u8,
+    /// The table the cursor is in.
+    at: usize,
+    cursor: Option<TableCursor>,
+    sequential: bool,
+}
+
+impl RunCursor {
+    fn open(&mut self, at: usize) -> &mut TableCursor {
+        self.at = at;
+        let table = self.run.tables[at].clone();
+        let cursor = if self.sequential {
+            TableCursor::sequential(table)
+        } else {
+            TableCursor::new(table)
+        };
+        self.cursor.insert(cursor)
+    }
+
+    fn entry(&self) -> Option<&Entry> {
+        self.cursor.as_ref().and_then(|cursor| cursor.entry())
+    }
+
+    /// Goes to the first entry at or after `key`, or to the first of all.
+    async fn seek_forward(
+        &mut self,
+        key: Option<&[u8]>,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
+        context.level = Some(self.level);
+        let tables = &self.run.tables;
+        let at = key.map_or(0, |key| {
+            tables.partition_point(|table| *table.facts().largest < *key)
+        });
+        context.work.comparisons += u64::from(tables.len().max(1).ilog2()) + 1;
+        if at == tables.len() {
+            self.cursor = None;
+            return Ok(());
+        }
+        let cursor = self.open(at);
+        match key {
+            Some(key) => cursor.seek(key, Sequence::MAX, context).await,
+            None => cursor.seek_first(context).await,
+        }
+    }
+
+    /// Goes to the last entry whose key is below `key`, or to the last of all.
+    async fn seek_backward(
+        &mut self,
+        key: Option<&[u8]>,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
+        context.level = Some(self.level);
+        let tables = &self.run.tables;
+        let end = key.map_or(tables.len(), |key| {
+            tables.partition_point(|table| *table.facts().smallest < *key)
+        });
+        context.work.comparisons += u64::from(tables.len().max(1).ilog2()) + 1;
+        if end == 0 {
+            self.cursor = None;
+            return Ok(());
+        }
+        let cursor = self.open(end - 1);
+        match key {
+            Some(key) => cursor.seek_before(key, context).await,
+            None => cursor.seek_last(context).await,
+        }
+    }
+
+    /// Goes past the keys of `fragment`, if it stands at one, in tables that hold nothing from version `floor` on.
+    async fn skip(
+        &mut self,
+        fragment: &Fragment,
+        floor: Sequence,
+        direction: Direction,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
+        if !self
+            .entry()
+            .is_some_and(|entry| fragment.contains(&entry.key))
+        {
+            return Ok(());
+        }
+        context.level = Some(self.level);
+        let (run, at) = (self.run.clone(), self.at);
+        let is_old = |table: &Table| table.facts().sequence_max < floor;
+        match direction {
+            Direction::Forward => {
+                let inside =
+                    |table: &Table| is_old(table) && fragment.before_end(&table.facts().largest);
+                let past = run.tables[at..]
+                    .iter()
+                    .take_while(|table| inside(table))
+                    .count();
+                match run.tables.get(at + past) {
+                    None => self.cursor = None,
+                    Some(table) if is_old(table) => {
+                        self.open(at + past)
+                            .seek(&fragment.end, Sequence::MAX, context)
+                            .await?;
+                    }
+                    Some(_) if past > 0 => self.open(at + past).seek_first(context).await?,
+                    Some(_) => {}
+                }
+            }
+            Direction::Reverse => {
+                let inside =
+                    |table: &Table| is_old(table) && *table.facts().smallest >= *fragment.start;
+                let past = run.tables[..=at]
+                    .iter()
+                    .rev()
+                    .take_while(|table| inside(table))
+                    .count();
+                match at.checked_sub(past) {
+                    None => self.cursor = None,
+                    Some(at) if is_old(&run.tables[at]) => {
+                        self.open(at).seek_before(&fragment.start, context).await?;
+                    }
+                    Some(at) if past > 0 => self.open(at).seek_last(context).await?,
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, direction: Direction, context: &mut ReadContext<'_>) -> Result<()> {
+        let Some(cursor) = &mut self.cursor else {
+            return Ok(());
+        };
+        context.level = Some(self.level);
+        match direction {
+            Direction::Forward => cursor.next(context).await?,
+            Direction::Reverse => cursor.prev(context).await?,
+        }
+        if cursor.entry().is_some() {
+            return Ok(());
+        }
+        match direction {
+            Direction::Forward if self.at + 1 < self.run.tables.len() => {
+                self.open(self.at + 1).seek_first(context).await
+            }
+            Direction::Reverse if self.at > 0 => self.open(self.at - 1).seek_last(context).await,
+            _ => {
+                self.cursor = None;
+                Ok(())
+            }
+        }
+    }
+}
+
+enum Source {
+    Memtable(MemtableCursor),
+    Run(RunCursor),
+}
+
+impl Source {
+    fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Memtable(cursor) => cursor.current.as_ref(),
+            Self::Run(cursor) => cursor.entry(),
+        }
+    }
+
+    async fn seek(
+        &mut self,
+        key: Option<&[u8]>,
+        direction: Direction,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
+        match (self, direction) {
+            (Self::Memtable(cursor), Direction::Forward) => {
+                let slice = match key {
+                    Some(key) => cursor
+                        .memtable
+                        .walk(Start::At(key, Sequence::MAX), MEMTABLE_SLICE),
+                    None => cursor.memtable.walk(Start::First, MEMTABLE_SLICE),
+                };
+                cursor.set(slice);
+                context.work.memtable_steps += MEMTABLE_SLICE as u64;
+                Ok(())
+            }
+            (Self::Memtable(cursor), Direction::Reverse) => {
+                let slice = match key {
+                    Some(key) => cursor
+                        .memtable
+                        .walk(Start::Before(key, Sequence::MAX), MEMTABLE_SLICE),
+                    None => cursor.memtable.walk(Start::Last, MEMTABLE_SLICE),
+                };
+                cursor.set(slice);
+                context.work.memtable_steps += MEMTABLE_SLICE as u64;
+                Ok(())
+            }
+            (Self::Run(cursor), Direction::Forward) => cursor.seek_forward(key, context).await,
+            (Self::Run(cursor), Direction::Reverse) => cursor.seek_backward(key, context).await,
+        }
+    }
+
+    async fn step(&mut self, direction: Direction, context: &mut ReadContext<'_>) -> Result<()> {
+        match self {
+            Self::Memtable(cursor) => {
+                context.work.memtable_steps += 1;
+                cursor.step(direction);
+                Ok(())
+            }
+            Self::Run(cursor) => cursor.step(direction, context).await,
+        }
+    }
+}
+
+/// Sources merged in internal order, or in its reverse. A binary heap of those that have an entry, the next one on top.
+pub(crate) struct MergingIterator {
+    direction: Direction,
+    sources: Vec<Source>,
+    /// Numbers of sources, as a heap.
+    heap: Vec<usize>,
+}
+
+impl MergingIterator {
+    /// A merge of nothing yet.
+    pub(crate) fn new(direction: Direction) -> Self {
+        Self {
+            direction,
+            sources: Vec::new(),
+            heap: Vec::new(),
+        }
+    }
+
+    /// Adds a memtable.
+    pub(crate) fn add_memtable(&mut self, memtable: Arc<Memtable>) {
+        let slice = Vec::new().into_iter();
+        self.sources.push(Source::Memtable(MemtableCursor {
+            memtable,
+            slice,
+            current: None,
+        }));
+    }
+
+    /// Adds a run of `level`; `sequential` reads far ahead and leaves the cache alone.
+    pub(crate) fn add_run(&mut self, run: Arc<Run>, level: usize, sequential: bool) {
+        let level = u8::try_from(level).unwrap_or(u8::MAX);
+        self.sources.push(Source::Run(RunCursor {
+            run,
+            level,
+            at: 0,
+            cursor: None,
+            sequential,
+        }));
+    }
+
+    /// Goes to the first entry at or after `key` (the last before it, in reverse), or to the very first.
+    pub(crate) async fn seek(
+        &mut self,
+        key: Option<&[u8]>,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
+        for source in &mut self.sources {
+            source.seek(key, self.direction, context).await?;
+        }
+        self.build_heap(context);
+        Ok(())
+    }
+
+    /// Goes past keys of `fragment` all of whose entries are older than `floor`, as far as that saves reading them: whole
+    /// tables, and parts of them, that hold nothing newer.
+    pub(crate) async fn skip(
+        &mut self,
+        fragment: &Fragment,
+        floor: Sequence,
+        context: &mut ReadContext<'_>,
+    ) -> Result<()> {
+        for source in &mut self.sources {
+            if let Source::Run(cursor) = source {
+                cursor
+                    .skip(fragment, floor, self.direction, context)
+                    .await?;
+            }
+        }
+        self.build_heap(context);
+        Ok(())
+    }
+
+    fn build_heap(&mut self, context: &mut ReadContext<'_>) {
+        self.heap = (0..self.sources.len())
+            .filter(|source| self.sources[*source].entry().is_some())
+            .collect();
+        for at in (0..self.heap.len() / 2).rev() {
+            self.sift_down(at, context);
+        }
+    }
+
+    /// The entry it stands at.
+    pub(crate) fn entry(&self) -> Option<&Entry> {
+        self.heap.first().and_then(|top| self.sources[*top].entry())
+    }
+
+    /// Goes to the next entry. O(log sources) comparisons.
+    pub(crate) async fn step(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
+        let Some(top) = self.heap.first().copied() else {
+            return Ok(());
+        };
+        self.sources[top].step(self.direction, context).await?;
+        if self.sources[top].entry().is_none() {
+            self.heap.swap_remove(0);
+        }
+        self.sift_down(0, context);
+        Ok(())
+    }
+
+    fn sift_down(&mut self, mut at: usize, context: &mut ReadContext<'_>) {
+        loop {
+            let children = 2 * at + 1..(2 * at + 3).min(self.heap.len());
+            let first = children.min_by(|a, b| self.order(*a, *b));
+            context.work.comparisons += 2;
+            match first {
+                Some(child) if self.order(child, at) == Ordering::Less => {
+                    self.heap.swap(at, child);
+                    at = child;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn order(&self, a: usize, b: usize) -> Ordering {
+        let entry = |at: usize| {
+            self.sources[self.heap[at]]
+                .entry()
+                .expect("only sources with an entry are in the heap")
+        };
+        match self.direction {
+            Direction::Forward => entry(a).order(entry(b)),
+            Direction::Reverse => entry(b).order(entry(a)),
+        }
+    }
+}

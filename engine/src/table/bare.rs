@@ -1,0 +1,154 @@
+//! An index without its table, for measurements: what a look-up costs before a block is examined.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use aura_policies::PolicySpec;
+use aura_policies::index::Ranks;
+use bytes::Bytes;
+
+use super::format::Properties;
+use crate::config::IndexGate;
+use crate::env::{Clock, CpuWork};
+use crate::error::{Error, Result};
+use crate::index::{Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
+
+/// The index that a table of these keys would have: built, checked and gated as a table's is.
+pub struct BareIndex {
+    index: TableIndex,
+}
+
+impl BareIndex {
+    /// Builds it over `keys`, in order and without repetition, of which `block_entries` lie in a block of `block_bytes`.
+    /// `clock` times the training.
+    ///
+    /// # Errors
+    /// A `spec` that names no index, and no keys at all.
+    pub fn build<'k>(
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        block_entries: usize,
+        block_bytes: usize,
+        spec: &PolicySpec,
+        gate: IndexGate,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let policy = aura_policies::index::build(spec).map_err(|source| Error::Policy {
+            key: "table.index".to_owned(),
+            source,
+        })?;
+        let build = IndexBuild {
+            policy: policy.into(),
+            spec: spec.clone(),
+            gate,
+            clock,
+        };
+        let (mut images, mut writer, mut properties) = (
+            Images::default(),
+            IndexWriter::default(),
+            Properties {
+                index: spec.policy.clone(),
+                ..Default::default()
+            },
+        );
+        let mut last: &[u8] = &[];
+        let mut cut = |entries: usize, last: &[u8], images: &mut Images| {
+            writer.add(block_bytes, entries, last);
+            if build.wants() == Some(Ranks::Blocks) {
+                images.push(last);
+            }
+        };
+        let mut held = 0;
+        for key in keys {
+            if held == block_entries.max(1) {
+                cut(held, last, &mut images);
+                held = 0;
+            }
+            if build.wants() == Some(Ranks::Entries) {
+                images.push(key);
+            } else if properties.entries == 0 {
+                images.note(key);
+            }
+            if properties.entries == 0 {
+                properties.smallest = Bytes::copy_from_slice(key);
+            }
+            (properties.entries, held, last) = (properties.entries + 1, held + 1, key);
+        }
+        if held == 0 {
+            return Err(Error::config("keys", "an index needs one at least"));
+        }
+        cut(held, last, &mut images);
+        properties.largest = Bytes::copy_from_slice(last);
+        let (model, facts) = build.train(&images.finish(), &writer, &mut CpuWork::default());
+        properties.model = facts;
+        let index = TableIndex::open(
+            &writer.finish(),
+            &properties.indexed(),
+            model.map(|model| Ok(Bytes::from(model))),
+        );
+        Ok(Self {
+            index: index.ok_or_else(|| {
+                Error::config("keys", "they are not in order, or have over 4 GiB")
+            })?,
+        })
+    }
+
+    /// What it is and takes.
+    pub fn report(&self) -> &IndexReport {
+        self.index.report()
+    }
+
+    /// The blocks to look in for `key`, and the one to begin with.
+    pub fn locate(&self, key: &[u8]) -> (Range<usize>, usize) {
+        let candidates = self.index.candidates(key, true, &mut CpuWork::default());
+        (candidates.span, candidates.likely)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::memory::MemoryWorld;
+
+    #[test]
+    fn every_index_leads_to_the_block_of_every_key() {
+        let world = MemoryWorld::new(1).unwrap();
+        let any = IndexGate {
+            memory: 1e9,
+            window_blocks: u32::MAX,
+            probes: 1e9,
+        };
+        let keys: Vec<[u8; 12]> = (0..5_000u64)
+            .map(|number| {
+                let mut key = *b"user........";
+                key[4..].copy_from_slice(&(number * number).to_be_bytes());
+                key
+            })
+            .collect();
+        for entry in aura_policies::index::FAMILY.entries() {
+            let spec = PolicySpec::named(entry.name);
+            let listed = keys.iter().map(|key| &key[..]);
+            let index = BareIndex::build(listed, 30, 4096, &spec, any, world.env().clock).unwrap();
+            assert_eq!(
+                (index.report().keys, index.report().blocks),
+                (5_000, 167),
+                "{spec}"
+            );
+            for (rank, key) in keys.iter().enumerate() {
+                let (span, likely) = index.locate(key);
+                assert!(
+                    span.contains(&(rank / 30)) && span.contains(&likely),
+                    "{spec}: {rank} in {span:?}"
+                );
+            }
+        }
+        let none = BareIndex::build(
+            [],
+            30,
+            4096,
+            &PolicySpec::named("fence"),
+            any,
+            world.env().clock,
+        );
+        assert!(matches!(none, Err(Error::Config { .. })));
+    }
+}

@@ -1,0 +1,240 @@
+//! Reading what is left of a table that does not open, or does not verify.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aura_policies::facts::{TableFacts, TableId};
+use bytes::BytesMut;
+
+use super::block::Block;
+use super::format::{FOOTER_BYTES, Footer, unseal};
+use super::reader::{Meta, Table};
+use crate::codec::Fields;
+use crate::context::ReadContext;
+use crate::env::{File, Fs};
+use crate::error::{Error, Result};
+use crate::storage::{Entry, EntryKind, check_key};
+
+/// Bytes that are looked through for the end of one block, where no index tells it.
+const BLOCK_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes read at a time.
+const PIECE_BYTES: u64 = 256 << 10;
+
+/// A data block, as far as it is known of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Where it lies.
+    pub(crate) span: Range<u64>,
+    /// Its entries, where the index tells.
+    pub(crate) entries: Option<u64>,
+}
+
+impl Table {
+    /// Opens a table by what it says of itself.
+    ///
+    /// # Errors
+    /// As [`Table::open`].
+    pub(crate) async fn discover(
+        fs: Arc<dyn Fs>,
+        path: PathBuf,
+        id: TableId,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Self> {
+        let file = fs
+            .open(&path)
+            .map_err(|error| Error::io("open", &path, error))?;
+        let bytes = file
+            .bytes()
+            .map_err(|error| Error::io("ask the size of", &path, error))?;
+        let stated = Meta::read(&*file, &path, bytes, context).await?.properties;
+        let facts = TableFacts {
+            id,
+            bytes,
+            entries: stated.entries,
+            deletions: stated.deletions,
+            separated_bytes: stated.separated_bytes,
+            smallest: stated.smallest,
+            largest: stated.largest,
+            sequence_min: stated.sequence_min,
+            sequence_max: stated.sequence_max,
+        };
+        Self::open(fs, file, path, Arc::new(facts), context).await
+    }
+}
+
+/// A table's file, read block by block.
+pub(crate) struct Salvage {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    bytes: u64,
+    /// The data blocks that are known of, in order.
+    pub(crate) places: Vec<Place>,
+    /// Where the known part of the data blocks ends, if more may follow.
+    pub(crate) unknown: Option<Range<u64>>,
+}
+
+impl Salvage {
+    /// Finds the data blocks: by the index, or where that is damaged one after the other from the start, as far as they
+    /// are sound.
+    ///
+    /// # Errors
+    /// I/O errors, and [`Error::Format`] for a newer format.
+    pub(crate) async fn open(
+        fs: &dyn Fs,
+        path: &Path,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Self> {
+        let file = fs
+            .open(path)
+            .map_err(|error| Error::io("open", path, error))?;
+        let bytes = file
+            .bytes()
+            .map_err(|error| Error::io("ask the size of", path, error))?;
+        let mut salvage = Self {
+            file,
+            path: path.to_owned(),
+            bytes,
+            places: Vec::new(),
+            unknown: None,
+        };
+        match salvage.indexed(context).await {
+            Ok(places) => salvage.places = places,
+            Err(Error::Corruption { .. }) => salvage.search(context).await?,
+            Err(error) => return Err(error),
+        }
+        Ok(salvage)
+    }
+
+    /// The data blocks that the index lists.
+    async fn indexed(&self, context: &mut ReadContext<'_>) -> Result<Vec<Place>> {
+        let damaged = |offset, what: &str| Error::corruption(&self.path, offset, what);
+        let end = self
+            .bytes
+            .checked_sub(FOOTER_BYTES as u64)
+            .ok_or_else(|| damaged(0, "there is no footer"))?;
+        let footer = context
+            .read(&*self.file, &self.path, end, FOOTER_BYTES)
+            .await?;
+        let footer = Footer::decode(&footer, &self.path, end)?;
+        let handle = footer.index;
+        let block = context
+            .read(
+                &*self.file,
+                &self.path,
+                handle.offset,
+                handle.bytes as usize,
+            )
+            .await?;
+        let block =
+            unseal(&block, &mut context.work).map_err(|what| damaged(handle.offset, what))?;
+        let malformed = || damaged(handle.offset, "the index is malformed");
+        let mut fields = Fields::new(&block);
+        let mut places = Vec::new();
+        let mut start = 0u64;
+        for _ in 0..fields.u32().ok_or_else(malformed)? {
+            let (Some(bytes), Some(entries), Some(_)) =
+                (fields.varint(), fields.varint(), fields.bytes())
+            else {
+                return Err(malformed());
+            };
+            let end = start
+                .checked_add(bytes)
+                .filter(|end| *end <= footer.start())
+                .ok_or_else(malformed)?;
+            places.push(Place {
+                span: start..end,
+                entries: Some(entries),
+            });
+            start = end;
+        }
+        if start == footer.start() {
+            Ok(places)
+        } else {
+            Err(malformed())
+        }
+    }
+
+    /// Goes from block to block: each ends where its checksum follows.
+    async fn search(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
+        let mut start = 0;
+        while let Some(end) = self.end_of_block(start, context).await? {
+            let place = Place {
+                span: start..end,
+                entries: None,
+            };
+            // What follows the data blocks is sealed as they are, and holds no entries.
+            if self.entries(&place, context).await?.is_none() {
+                break;
+            }
+            self.places.push(place);
+            start = end;
+        }
+        self.unknown = (start < self.bytes).then_some(start..self.bytes);
+        Ok(())
+    }
+
+    async fn end_of_block(&self, start: u64, context: &mut ReadContext<'_>) -> Result<Option<u64>> {
+        let mut data = BytesMut::new();
+        let (mut covered, mut checksum) = (0, 0);
+        while data.len() < BLOCK_BYTES_MAX {
+            let piece = PIECE_BYTES.min(self.bytes - start - data.len() as u64);
+            if piece == 0 {
+                break;
+            }
+            let at = start + data.len() as u64;
+            data.extend_from_slice(
+                &context
+                    .read(&*self.file, &self.path, at, piece as usize)
+                    .await?,
+            );
+            while covered + 4 < data.len() {
+                checksum = crc32c::crc32c_append(checksum, &data[covered..=covered]);
+                covered += 1;
+                if data[covered..].first_chunk() == Some(&checksum.to_le_bytes()) {
+                    return Ok(Some(start + covered as u64 + 4));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entries of a block; None where it is damaged.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub(crate) async fn entries(
+        &self,
+        place: &Place,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Option<Vec<Entry>>> {
+        let bytes = (place.span.end - place.span.start) as usize;
+        let sealed = match context
+            .read(&*self.file, &self.path, place.span.start, bytes)
+            .await
+        {
+            Ok(sealed) => sealed,
+            Err(Error::Corruption { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(block) = unseal(&sealed, &mut context.work)
+            .ok()
+            .and_then(Block::checked)
+        else {
+            return Ok(None);
+        };
+        let entries: Option<Vec<Entry>> = (0..block.len())
+            .map(|index| block.entry(index).filter(is_sound))
+            .collect();
+        Ok(entries.filter(|entries| {
+            entries
+                .windows(2)
+                .all(|pair| pair[0].order(&pair[1]).is_lt())
+        }))
+    }
+}
+
+fn is_sound(entry: &Entry) -> bool {
+    check_key(&entry.key).is_ok() && (entry.kind != EntryKind::Pointer || entry.pointer().is_some())
+}

@@ -1,0 +1,32 @@
+//! The value log: large values, written before the WAL so that WAL, memtable, flush and compaction carry only pointers.
+//!
+//! ```text
+//! put ─ frame ─ placement ─┬▶ queue 0: file being filled ─ full ─▶ sealed ─┐
+//!                          └▶ queue 1: file being filled ─ full ─▶ sealed ─┴▶ collected: live frames in a new file
+//! ```
+//!
+//! - [`mod@format`] draws the files; [`staged`] frames values; [`queues`] appends them, several files in parallel.
+//! - [`mod@file`] is a file on disk, [`state`] what the set of live files knows of it; [`walk`] reads frames one after the other.
+//! - [`extents`] is what became garbage, [`garbage`] how it is booked, [`section`] where the frames of a collected file lie now.
+
+pub(crate) mod extents;
+pub(crate) mod format;
+
+mod file;
+mod garbage;
+mod queues;
+mod section;
+mod staged;
+mod state;
+mod walk;
+mod writer;
+
+pub(crate) use extents::Extents;
+pub(crate) use file::ValueFile;
+pub(crate) use garbage::{Garbage, discard};
+pub(crate) use queues::{DurableValues, ValueQueues};
+pub(crate) use section::Section;
+pub(crate) use staged::StagedValues;
+pub(crate) use state::{ValueFacts, ValueFileState};
+pub(crate) use walk::{Frame, FrameWalker, Step};
+pub(crate) use writer::ValueLogWriter;
