@@ -205,7 +205,7 @@ fn simulated_gets(c: &mut Criterion) {
             at = (at + 7_919) % KEYS;
             let got = world.block_on(async {
                 let got = engine.get(&key(at)).await;
-                env.clock.settle().await;
+                env.clock.wait_for_cpu().await;
                 got
             });
             black_box(got.unwrap().unwrap().unwrap().len())

@@ -1,4 +1,7 @@
-//! What can go wrong, with the place where it did.
+//! The engine's error: what went wrong, and where.
+//!
+//! One type serves every operation, because callers mostly pass errors on. Corruption names the
+//! file and the offset; a bad setting names its key and its range.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,14 +9,14 @@ use std::sync::Arc;
 
 use aura_policies::PolicyError;
 
-/// The engine's result.
+/// Result of an operation of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The engine's error. Cheap to clone: every writer of a commit group is told of its failure.
+/// An error of the engine. It is cheap to clone: every writer of a failed commit group gets one.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
+    /// The operating system reported an error.
     #[error("{action} {}: {source}", file.display())]
     Io {
         /// What was tried, such as `read`.
@@ -33,14 +36,14 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
-    /// The directory was written by a newer format.
+    /// The directory was written in a newer format.
     #[error("{} has format {found}; this version reads up to {supported}", file.display())]
     Format {
         /// The file that says so.
         file: PathBuf,
-        /// The format it states.
+        /// The format that it states.
         found: u32,
-        /// The newest format known here.
+        /// The newest format that this engine reads.
         supported: u32,
     },
     /// Another engine has the directory open.
@@ -57,13 +60,13 @@ pub enum Error {
         /// Why.
         what: String,
     },
-    /// The directory is a checkpoint that was cut short.
-    #[error("{} is a checkpoint that was cut short: it is no database, and can be removed", directory.display())]
+    /// The directory is an unfinished checkpoint.
+    #[error("{} is an unfinished checkpoint, not a database; it can be removed", directory.display())]
     Unfinished {
         /// The directory.
         directory: PathBuf,
     },
-    /// A directory that is opened to read holds no database.
+    /// A directory that was opened for reading holds no database.
     #[error("{} holds no database", directory.display())]
     NoDatabase {
         /// The directory.
@@ -97,34 +100,35 @@ pub enum Error {
         /// Why.
         source: PolicyError,
     },
-    /// An earlier write failed in a way that leaves the end of the log unknown: no write is taken until reopened.
-    #[error("the engine takes no writes since an earlier failure; reopen it: {cause}")]
+    /// An earlier write failed in a way that leaves the end of the log unknown. The engine accepts
+    /// no writes until it is opened again.
+    #[error("the engine accepts no writes after an earlier failure; reopen it: {cause}")]
     Poisoned {
         /// The earlier failure.
         cause: Arc<Error>,
     },
-    /// The engine was opened to read.
-    #[error("the engine was opened to read only")]
+    /// The engine was opened for reading only.
+    #[error("the engine was opened for reading only")]
     ReadOnly,
     /// The runtime that ran a task of the engine ended before the task did.
-    #[error("{work} was cut short: the runtime of the engine's tasks has ended")]
+    #[error("{work} was interrupted: the runtime of the engine's tasks has ended")]
     Interrupted {
-        /// What the task did.
+        /// What the task did, such as `a flush`.
         work: &'static str,
     },
-    /// A batch is too long to be logged as one record.
+    /// A batch is too large to be logged as one record.
     #[error("a batch has at most 4,294,967,295 bytes; with this write it would have {bytes}")]
     BatchSize {
-        /// Bytes of the batch with the write that was refused.
+        /// Bytes that the batch would have with the refused write.
         bytes: u64,
     },
     /// The engine was closed.
     #[error("the engine is closed")]
     Closed,
-    /// A policy proposed a plan that would break the tree.
+    /// A policy proposed a plan that would violate a rule of the tree.
     #[error("an unlawful compaction plan was refused: {what}")]
     UnlawfulPlan {
-        /// The rule it breaks.
+        /// The rule.
         what: String,
     },
 }
@@ -140,7 +144,7 @@ impl Error {
         }
     }
 
-    /// An I/O error with its place.
+    /// Creates an I/O error from the failed action, the file and the system's error.
     pub fn io(action: &'static str, file: &Path, source: io::Error) -> Self {
         Self::Io {
             action,
@@ -149,7 +153,7 @@ impl Error {
         }
     }
 
-    /// Damage, with its place.
+    /// Creates an error for damaged bytes at an offset of a file.
     pub fn corruption(file: &Path, offset: u64, what: impl Into<String>) -> Self {
         Self::Corruption {
             file: file.to_owned(),
@@ -158,7 +162,7 @@ impl Error {
         }
     }
 
-    /// A setting out of its range.
+    /// Creates an error for a setting that is out of its range.
     pub fn config(key: &str, message: impl Into<String>) -> Self {
         Self::Config {
             key: key.to_owned(),

@@ -1,8 +1,10 @@
-//! Counters: kept by the mechanism, never by a policy.
+//! Counters, events, and the metrics that are made of them.
 //!
-//! [`Counters`] are relaxed atomics in cache-line stripes, one a thread at a time, so that counting costs nanoseconds and
-//! two readers do not fight for a line. [`Metrics`] is a plain copy of them with the tree's state at that moment; the
-//! difference of two copies says what happened between.
+//! The mechanism counts, never a policy: a policy that counted its own hits would be its own
+//! referee. [`Counters`] are relaxed atomics in stripes of a cache line, one stripe a thread, so
+//! that counting costs nanoseconds and two readers do not share a line. [`Metrics`] is a plain copy
+//! of the counters with the tree's state at that moment; the difference of two copies covers the
+//! time between them.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -16,7 +18,8 @@ use serde::Serialize;
 use crate::cache::CacheStats;
 use crate::context::{LEVELS_COUNTED, ReadStats};
 
-/// Names every counter once: the struct that is handed out, the atomics behind it, and how one becomes the other.
+/// Names every counter once and generates the public struct, the atomics behind it and the
+/// conversion.
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)* ; $($(#[$levels_doc:meta])* $levels:ident,)*) => {
         /// What an engine has done since it was opened.
@@ -27,12 +30,14 @@ macro_rules! counters {
         }
 
         impl Counts {
-            /// What happened since `earlier`.
+            /// Returns the difference to an `earlier` copy.
             #[must_use]
             pub fn since(&self, earlier: &Self) -> Self {
                 Self {
                     $($name: self.$name.wrapping_sub(earlier.$name),)*
-                    $($levels: std::array::from_fn(|at| self.$levels[at].wrapping_sub(earlier.$levels[at])),)*
+                    $($levels: std::array::from_fn(|level| {
+                        self.$levels[level].wrapping_sub(earlier.$levels[level])
+                    }),)*
                 }
             }
 
@@ -45,6 +50,7 @@ macro_rules! counters {
         }
 
         #[derive(Default)]
+        /// The counters that one thread at a time writes.
         #[repr(align(128))]
         pub(crate) struct Stripe {
             $(pub(crate) $name: AtomicU64,)*
@@ -68,7 +74,7 @@ counters! {
     batches,
     /// Commit groups: batches that shared one append to the log.
     groups,
-    /// Scans begun.
+    /// Scans started.
     scans,
     /// Rows that scans returned.
     scan_rows,
@@ -96,15 +102,16 @@ counters! {
     compaction_read_bytes,
     /// Bytes of tables that compactions wrote.
     compaction_write_bytes,
-    /// Entries that compactions dropped: older versions, what range deletes hide, and tombstones with nothing below.
+    /// Entries that compactions dropped: older versions, what range deletes hide, and tombstones
+    /// with nothing below them.
     compaction_dropped,
-    /// Tables that left unread, because range deletes hid all of them.
+    /// Tables removed unread, because range deletes hid all their entries.
     tables_dropped,
     /// Keys that learned indexes were trained on and checked against.
     index_trained_keys,
-    /// Tables whose model was refused, so that fence pointers serve.
+    /// Tables whose learned index was refused, so that they use fence pointers.
     index_refused,
-    /// The part of `index_refused` where the policy itself made none.
+    /// The part of `index_refused` where the policy itself built no model.
     index_declined,
     /// The part of `index_refused` whose model was wrong.
     index_wrong,
@@ -112,16 +119,17 @@ counters! {
     index_too_large,
     /// The part of `index_refused` whose windows were too wide.
     index_too_wide,
-    /// Nanoseconds of training and checking models, in flushes and compactions.
+    /// Nanoseconds spent training and checking models, in flushes and compactions.
     index_training_nanos,
-    /// Tables whose index a tuner chose to be another than that of the settings.
+    /// Tables whose index a tuner chose differently from the settings.
     index_tuned,
-    /// Nanoseconds of CPU, calls to the operating system included, that merging compactions took; in a simulation what
-    /// their work was charged at.
+    /// Nanoseconds of CPU that merging compactions took, system calls included. In a simulation,
+    /// what their work was charged.
     compaction_cpu_nanos,
     /// Bytes appended to the manifest.
     manifest_bytes,
-    /// Manifests that were begun anew, because their edits had grown large against the state.
+    /// New manifests started because the edits of the old one had grown large compared with the
+    /// state.
     manifest_rolls,
     /// Nanoseconds that writers waited because the engine was behind (stopped or slowed down).
     stall_nanos,
@@ -129,91 +137,93 @@ counters! {
     stalls,
     /// Nanoseconds that flushes waited for the I/O limit.
     limiter_flush_nanos,
-    /// Nanoseconds that compactions which read level 0 waited for the I/O limit, summed over those that ran at once.
+    /// Nanoseconds that compactions that read level 0 waited for the I/O limit, summed over
+    /// concurrent ones.
     limiter_level0_nanos,
     /// Nanoseconds that collections of the value log waited for the I/O limit.
     limiter_collection_nanos,
-    /// Nanoseconds that other compactions waited for the I/O limit, summed over those that ran at once.
+    /// Nanoseconds that other compactions waited for the I/O limit, summed over concurrent ones.
     limiter_deep_nanos,
-    /// Collections of value files.
+    /// Collections of the value log.
     gc_runs,
-    /// Collections that were given up because a file could not be read or written.
+    /// Collections that failed because a file could not be read or written.
     gc_failures,
-    /// Bytes of frames of the files that collections gave up.
+    /// Bytes of frames in the files that collections emptied.
     gc_victim_bytes,
-    /// Bytes of value files that collections read: the live frames of their victims.
+    /// Bytes that collections read from value files: the live frames of their victims.
     gc_read_bytes,
-    /// Bytes of value files that collections, and compactions that relocate, wrote.
+    /// Bytes that collections, and compactions that relocate values, wrote to value files.
     gc_write_bytes,
-    /// Bytes of value files that left the disk.
+    /// Bytes of value files that were removed from the disk.
     gc_reclaimed_bytes,
     /// Values that compactions wrote to another value file.
     values_relocated,
-    /// Values that compactions took back into tables.
+    /// Values that compactions moved back into tables.
     values_inlined,
     /// Plans of a policy that were refused as unlawful.
     plans_refused,
     /// Actions of an agent that were carried out.
     agent_actions,
-    /// See [`ReadStats::memtable_hits`].
+    /// Sum of [`ReadStats::memtable_hits`] over all reads.
     memtable_hits,
-    /// See [`ReadStats::tables_probed`].
+    /// Sum of [`ReadStats::tables_probed`] over all reads.
     tables_probed,
-    /// See [`ReadStats::filter_probes`].
+    /// Sum of [`ReadStats::filter_probes`] over all reads.
     filter_probes,
-    /// See [`ReadStats::filter_negatives`].
+    /// Sum of [`ReadStats::filter_negatives`] over all reads.
     filter_negatives,
-    /// See [`ReadStats::filter_false_positives`].
+    /// Sum of [`ReadStats::filter_false_positives`] over all reads.
     filter_false_positives,
-    /// See [`ReadStats::index_lookups`].
+    /// Sum of [`ReadStats::index_lookups`] over all reads.
     index_lookups,
-    /// See [`ReadStats::index_probes`].
+    /// Sum of [`ReadStats::index_probes`] over all reads.
     index_probes,
-    /// See [`ReadStats::model_fallbacks`].
+    /// Sum of [`ReadStats::model_fallbacks`] over all reads.
     model_fallbacks,
-    /// See [`ReadStats::block_hits`].
+    /// Sum of [`ReadStats::block_hits`] over all reads.
     block_hits,
-    /// See [`ReadStats::block_misses`].
+    /// Sum of [`ReadStats::block_misses`] over all reads.
     block_misses,
-    /// See [`ReadStats::value_hits`].
+    /// Sum of [`ReadStats::value_hits`] over all reads.
     value_hits,
-    /// See [`ReadStats::value_misses`].
+    /// Sum of [`ReadStats::value_misses`] over all reads.
     value_misses,
-    /// See [`ReadStats::device_reads`]; point reads and scans only, without compactions.
+    /// Sum of [`ReadStats::device_reads`] over point reads and scans. Compactions do not count.
     device_reads,
-    /// See [`ReadStats::device_read_bytes`]; point reads and scans only, without compactions.
+    /// Sum of [`ReadStats::device_read_bytes`] over point reads and scans. Compactions do not
+    /// count.
     device_read_bytes,
     /// The part of `device_reads` that point reads caused.
     get_device_reads,
-    /// See [`ReadStats::index_hits`].
+    /// Sum of [`ReadStats::index_hits`] over all reads.
     index_hits,
-    /// See [`ReadStats::index_misses`].
+    /// Sum of [`ReadStats::index_misses`] over all reads.
     index_misses,
-    /// See [`ReadStats::filter_hits`].
+    /// Sum of [`ReadStats::filter_hits`] over all reads.
     filter_hits,
-    /// See [`ReadStats::filter_misses`].
+    /// Sum of [`ReadStats::filter_misses`] over all reads.
     filter_misses,
-    /// See [`ReadStats::key_value_hits`].
+    /// Sum of [`ReadStats::key_value_hits`] over all reads.
     key_value_hits,
-    /// See [`ReadStats::key_value_misses`].
+    /// Sum of [`ReadStats::key_value_misses`] over all reads.
     key_value_misses,
-    /// See [`ReadStats::key_pointer_hits`].
+    /// Sum of [`ReadStats::key_pointer_hits`] over all reads.
     key_pointer_hits,
-    /// See [`ReadStats::key_pointer_misses`].
+    /// Sum of [`ReadStats::key_pointer_misses`] over all reads.
     key_pointer_misses,
-    /// See [`ReadStats::scan_hits`].
+    /// Sum of [`ReadStats::scan_hits`] over all reads.
     scan_hits,
-    /// See [`ReadStats::scan_misses`].
+    /// Sum of [`ReadStats::scan_misses`] over all reads.
     scan_misses,
     ;
-    /// See [`ReadStats::level_hits`].
+    /// Sum of [`ReadStats::level_hits`] over all reads.
     level_hits,
-    /// See [`ReadStats::level_misses`].
+    /// Sum of [`ReadStats::level_misses`] over all reads.
     level_misses,
 }
 
 impl Counts {
-    /// Nanoseconds that background jobs waited for the I/O limit.
+    /// Returns the nanoseconds that background jobs waited for the I/O limit.
     pub fn limiter_wait_nanos(&self) -> u64 {
         self.limiter_flush_nanos
             + self.limiter_level0_nanos
@@ -221,7 +231,7 @@ impl Counts {
             + self.limiter_deep_nanos
     }
 
-    /// Bytes written to the device for any reason.
+    /// Returns the bytes written to the device for any reason.
     pub fn device_write_bytes(&self) -> u64 {
         self.wal_bytes
             + self.value_log_bytes
@@ -241,7 +251,7 @@ pub(crate) struct Counters {
     events: Mutex<Vec<Event>>,
 }
 
-/// Which stripe this thread writes: threads take them in turn.
+/// Returns the stripe that this thread writes; threads take them in turn.
 fn stripe_of_thread() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
@@ -255,7 +265,7 @@ pub(crate) fn add(counter: &AtomicU64, by: u64) {
     counter.fetch_add(by, Ordering::Relaxed);
 }
 
-/// Adds to a counter that is often not touched.
+/// Adds to a counter whose increment is often 0, without touching it then.
 fn add_some(counter: &AtomicU64, by: u64) {
     if by != 0 {
         add(counter, by);
@@ -263,12 +273,12 @@ fn add_some(counter: &AtomicU64, by: u64) {
 }
 
 impl Counters {
-    /// The calling thread's stripe.
+    /// Returns the calling thread's stripe.
     pub(crate) fn mine(&self) -> &Stripe {
         &self.stripes[stripe_of_thread()]
     }
 
-    /// Books what a read did.
+    /// Adds what a read did.
     pub(crate) fn book_read(&self, stats: &ReadStats) {
         let mine = self.mine();
         add_some(&mine.memtable_hits, stats.memtable_hits);
@@ -301,14 +311,16 @@ impl Counters {
         add_some(&mine.device_read_bytes, stats.device_read_bytes);
     }
 
-    /// The sum over the stripes.
+    /// Returns the sum over the stripes.
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        self.stripes.iter().for_each(|stripe| counts.add(stripe));
+        for stripe in &self.stripes {
+            counts.add(stripe);
+        }
         counts
     }
 
-    /// Books an event.
+    /// Records an event.
     pub(crate) fn event(&self, event: Event) {
         self.events
             .lock()
@@ -316,7 +328,7 @@ impl Counters {
             .push(event);
     }
 
-    /// Takes the events booked since the last call.
+    /// Takes the events recorded since the last call.
     pub(crate) fn take_events(&self) -> Vec<Event> {
         std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -336,19 +348,19 @@ pub enum StallCause {
     Garbage,
 }
 
-/// Something that happened in the background, or to the foreground.
+/// Something that happened, in the background or to writers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
     /// When it began, in nanoseconds of the engine's clock.
     pub start_nanos: u64,
-    /// When it ended.
+    /// When it ended, in nanoseconds of the engine's clock.
     pub end_nanos: u64,
-    /// What it was.
+    /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
 }
 
-/// What happened.
+/// Kind of an event, with its facts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
@@ -357,9 +369,9 @@ pub enum EventKind {
         /// Bytes of the table.
         bytes: u64,
     },
-    /// Tables were merged or moved.
+    /// Tables were merged, or moved to another level.
     Compaction {
-        /// Why.
+        /// Why the compaction was planned.
         reason: Reason,
         /// The level the output went to.
         level: usize,
@@ -370,29 +382,29 @@ pub enum EventKind {
     },
     /// A writer waited.
     Stall {
-        /// Why.
+        /// What the engine was behind with.
         cause: StallCause,
-        /// Bytes a second that were let through meanwhile; 0 for a stop.
+        /// Bytes a second that were accepted meanwhile; 0 for a stop.
         rate_bytes: u64,
     },
     /// A tuner chose the index of the next table.
     Index {
         /// The table's level.
         level: usize,
-        /// The index.
+        /// The index that it chose.
         index: String,
-        /// Why.
+        /// Why it chose it.
         reason: IndexReason,
     },
     /// Value files were collected.
     Collection {
-        /// Files on disk that were given up.
+        /// Files that the collection emptied.
         files: u64,
-        /// Their bytes of frames.
+        /// Bytes of frames in those files.
         bytes: u64,
         /// Bytes of live frames that were copied.
         live_bytes: u64,
-        /// Whether garbage was above the high threshold.
+        /// Whether the share of garbage was above the high threshold.
         urgent: bool,
     },
     /// An agent acted.
@@ -402,14 +414,14 @@ pub enum EventKind {
     },
 }
 
-/// An agent's action, as data.
+/// An agent's action, as plain data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct AgentAction {
     /// The level whose run limit changed.
     pub level: usize,
-    /// The run limit before, where an agent had set one.
+    /// The run limit before, if an agent had set one.
     pub before: Option<u32>,
-    /// The run limit from now on.
+    /// The run limit after the action.
     pub runs: u32,
 }
 
@@ -424,7 +436,7 @@ impl AgentAction {
     }
 }
 
-/// One level's state.
+/// State of one level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LevelState {
     /// Sorted runs.
@@ -437,14 +449,14 @@ pub struct LevelState {
     pub entries: u64,
 }
 
-/// A copy of the counters, with the state of the tree at that moment.
+/// A copy of the counters with the state of the tree at that moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Metrics {
-    /// What was done since the engine was opened.
+    /// What the engine did since it was opened.
     pub counts: Counts,
-    /// The cache.
+    /// State and counters of the cache.
     pub cache: CacheStats,
-    /// The levels.
+    /// State of each level.
     pub levels: Vec<LevelState>,
     /// Bytes of memory that the tables' indexes use.
     pub index_bytes: u64,
@@ -452,43 +464,44 @@ pub struct Metrics {
     pub fence_bytes: u64,
     /// Tables whose index is a learned model.
     pub model_tables: u64,
-    /// Pieces of those models.
+    /// Segments of those models.
     pub model_segments: u64,
     /// Bytes of memory that the tables' filters use.
     pub filter_bytes: u64,
     /// Bytes of the active and sealed memtables.
     pub memtable_bytes: u64,
-    /// Range deletes that may still hide something, each kept in memory and in the log or the manifest.
+    /// Range deletes that may still hide something, each held in memory and in the log or the
+    /// manifest.
     pub range_tombstones: u64,
-    /// Bytes of the write-ahead logs of those memtables on disk.
+    /// Bytes on disk of the write-ahead logs of those memtables.
     pub wal_file_bytes: u64,
     /// Value files on disk.
     pub value_files: u64,
     /// Bytes of value files on disk.
     pub value_file_bytes: u64,
-    /// Bytes of value files that nothing points at any more, as far as compactions have found out.
+    /// Bytes of value files that nothing points to any more, as far as compactions have found out.
     pub value_garbage_bytes: u64,
-    /// Bytes of compaction debt, and of garbage in the value log beyond what is let lie.
+    /// Bytes of compaction debt, plus garbage in the value log beyond the tolerated share.
     pub debt_bytes: u64,
 }
 
 impl Metrics {
-    /// Entries in tables, tombstones included.
+    /// Returns the number of entries in tables, tombstones included.
     pub fn table_entries(&self) -> u64 {
         self.levels.iter().map(|level| level.entries).sum()
     }
 
-    /// Bytes of tables on disk.
+    /// Returns the bytes of tables on disk.
     pub fn table_bytes(&self) -> u64 {
         self.levels.iter().map(|level| level.bytes).sum()
     }
 
-    /// Bytes of tables, value files and logs on disk.
+    /// Returns the bytes of tables, value files and logs on disk.
     pub fn disk_bytes(&self) -> u64 {
         self.table_bytes() + self.value_file_bytes + self.wal_file_bytes
     }
 
-    /// Sorted runs: what a point read without filters would have to ask.
+    /// Returns the number of sorted runs, which a point read without filters would have to search.
     pub fn runs(&self) -> u64 {
         self.levels.iter().map(|level| level.runs).sum()
     }

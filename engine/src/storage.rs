@@ -633,7 +633,7 @@ mod tests {
 
     #[test]
     fn a_batch_too_long_for_a_record_is_refused() {
-        let most = BODY_BYTES_MAX as u64;
+        let most = BATCH_BYTES_MAX as u64;
         assert!(check_batch_bytes(most).is_ok());
         let refused = check_batch_bytes(most + 1);
         assert!(matches!(refused, Err(Error::BatchSize { bytes }) if bytes == most + 1));

@@ -375,7 +375,7 @@ impl Inner {
                     ..CpuWork::default()
                 };
                 self.env.clock.charge(&work);
-                self.env.clock.settle().await;
+                self.env.clock.wait_for_cpu().await;
                 to.append(&piece).await?;
                 piece.clear();
                 // Read, and written.

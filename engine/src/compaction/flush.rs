@@ -230,7 +230,7 @@ impl Inner {
             }
             if u64::is_multiple_of(entries, ENTRIES_A_SLICE) {
                 self.env.clock.charge(&std::mem::take(&mut work));
-                self.env.clock.settle().await;
+                self.env.clock.wait_for_cpu().await;
             }
         }
         let table = match writer {

@@ -138,7 +138,7 @@ impl Inner {
             seen += 1;
             if seen.is_multiple_of(ENTRIES_A_SLICE) {
                 context.charge();
-                self.env.clock.settle().await;
+                self.env.clock.wait_for_cpu().await;
                 let used = context.stats.device_read_bytes + values.moved_bytes;
                 self.limit_io(priority, used - granted).await;
                 granted = used;

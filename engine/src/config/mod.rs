@@ -1,4 +1,9 @@
-//! Settings: plain data that serialises whole. Components (file system, clock) go to the builder instead.
+//! Settings: plain data that serialises whole.
+//!
+//! A config holds numbers, names and policy specs only, so that it can be hashed, stored with each
+//! result and compared. Components (file system, clock, tasks) are objects; they go to the builder
+//! instead, as in slatedb. `slots` lists the settings that take a policy, `validate` the ranges
+//! that types do not state.
 
 use std::time::Duration;
 
@@ -12,11 +17,11 @@ mod validate;
 
 pub use slots::PolicySlot;
 
-/// How bytes are compressed; the numbers are on disk.
+/// How bytes are compressed. The numbers are on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// Stored as they are.
+    /// Not compressed.
     #[default]
     None,
     /// LZ4 block format.
@@ -28,7 +33,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// The number on disk.
+    /// Returns the number that stands for this compression on disk.
     pub fn tag(self) -> u8 {
         match self {
             Self::None => 0,
@@ -38,7 +43,8 @@ impl Compression {
         }
     }
 
-    /// Reads back `tag`.
+    /// Returns the compression that a number on disk stands for, or `None` if the number is
+    /// unknown.
     pub fn from_tag(tag: u8) -> Option<Self> {
         [Self::None, Self::Lz4, Self::Zstd, Self::Snappy]
             .into_iter()
@@ -46,26 +52,41 @@ impl Compression {
     }
 }
 
-/// When a commit group is made durable against a crash of the machine. A crash of the process loses nothing under any.
+/// When a commit group is made durable against a crash of the machine.
+///
+/// A crash of the process alone loses nothing under any of them: each group reaches the operating
+/// system before it is acknowledged.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use aura_engine::SyncPolicy;
+///
+/// let policy: SyncPolicy = serde_json::from_str(r#"{ "interval": "100ms" }"#)?;
+/// assert_eq!(policy, SyncPolicy::Interval(Duration::from_millis(100)));
+/// assert_eq!(serde_json::to_string(&SyncPolicy::Always)?, r#""always""#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SyncPolicy {
-    /// Every group is synced before it is acknowledged.
+    /// Each group is synced before it is acknowledged.
     Always,
-    /// Synced when this time has passed since the last sync, such as `"100ms"`; by the next group, or by a timer.
+    /// The log is synced once this time has passed since the last sync, such as `"100ms"`, by the
+    /// next group or by a timer.
     Interval(
         #[serde(with = "humantime_serde")]
         #[schemars(with = "String")]
         Duration,
     ),
-    /// Synced when this many bytes were logged since the last sync, such as `"1MiB"`.
+    /// The log is synced once this many bytes were written since the last sync, such as `"1MiB"`.
     Bytes(#[schemars(with = "String")] ByteSize),
-    /// Left to the operating system.
+    /// Nothing is synced; the operating system writes when it chooses.
     #[default]
     Never,
 }
 
-/// What keeps a memtable's entries in order.
+/// Data structure that keeps a memtable's entries in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MemtableStructure {
@@ -83,15 +104,16 @@ impl MemtableStructure {
     pub const ALL: [Self; 3] = [Self::SkipList, Self::BTree, Self::Art];
 }
 
-/// The write-ahead log.
+/// Settings of the write-ahead log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WalConfig {
-    /// `"always"`, `"never"`, `{ interval = "100ms" }` or `{ bytes = "1MiB" }`.
+    /// When the log is synced: `"always"`, `"never"`, `{ interval = "100ms" }` or `{ bytes = "1MiB"
+    /// }`.
     pub sync: SyncPolicy,
 }
 
-/// Tables.
+/// Settings of tables.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TableConfig {
@@ -103,24 +125,25 @@ pub struct TableConfig {
     pub size: ByteSize,
     /// How blocks are compressed.
     pub compression: Compression,
-    /// How many bits, and of which kind, say whether a table can hold a key.
+    /// Policy that decides how many bits a table's filter has, and of which kind it is.
     pub filter: PolicySpec,
-    /// Where in a table a key is.
+    /// Policy that finds where in a table a key is.
     pub index: PolicySpec,
-    /// Which index each table gets, where that is to depend on what was observed of its level.
+    /// Policy that chooses each table's index from what was observed of its level.
     pub index_tuner: PolicySpec,
-    /// What a learned index must keep to; one that does not is refused, and fence pointers serve.
+    /// Limits of a learned index. One that exceeds them is refused, and fence pointers serve
+    /// instead.
     pub index_gate: IndexGate,
 }
 
-/// What a learned index must keep to.
+/// Limits that a learned index must keep to.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct IndexGate {
-    /// Bytes of memory, block addresses included, as a share of those of the fence pointers that serve otherwise (above
-    /// 0).
+    /// Bytes of memory, block addresses included, as a share of the fence pointers that would serve
+    /// instead (above 0).
     pub memory: f64,
-    /// Blocks that a window may reach over, at the 99th percentile (1 or more).
+    /// Blocks that a window may span, at the 99th percentile (1 or more).
     pub window_blocks: u32,
     /// Blocks that a look-up of a stored key may examine on average (1 or more).
     pub probes: f64,
@@ -154,17 +177,17 @@ impl Default for TableConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metadata {
-    /// In memory for as long as the table is open, charged to the cache's size. What they take beyond it is taken all the
-    /// same, and then nothing else is cached.
+    /// In memory for as long as the table is open, charged to the cache's size. They stay even if
+    /// they need more than that size; then nothing else is cached.
     #[default]
     Pinned,
-    /// As objects of the cache, in a share of its size that they have to themselves.
+    /// As objects of the cache, in a share of its size reserved for them.
     Priority,
-    /// As objects of the cache like all others.
+    /// As objects of the cache, like all others.
     Normal,
 }
 
-/// Which rows the cache keeps beside blocks: an object for one user key each.
+/// Which rows the cache keeps beside blocks. A row is an object for one user key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rows {
@@ -175,31 +198,32 @@ pub enum Rows {
     KeyValue,
     /// Keys with the address of the data block that holds their newest version.
     KeyPointer,
-    /// Both: a key enters with its address, and when that is asked for, its value takes its place (AC-Key, Wu et al., ATC
-    /// 2020).
+    /// Both: a key enters with its address; when it is read again, its value replaces the address
+    /// (AC-Key, Wu et al., ATC 2020).
     Both,
 }
 
-/// The cache of blocks, values and rows.
+/// Settings of the cache of blocks, values and rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
-    /// Bytes it may use, its own bookkeeping included. 0 turns it off.
+    /// Bytes the cache may use, its own bookkeeping included. 0 turns it off.
     #[schemars(with = "String")]
     pub size: ByteSize,
-    /// Parts with a lock each; 0 chooses by size (one for every 4 MiB, at most 16).
+    /// Number of parts, each with its own lock; 0 chooses by size (one for every 4 MiB, at most
+    /// 16).
     pub shards: u32,
-    /// Who leaves.
+    /// Policy that chooses the object to evict.
     pub eviction: PolicySpec,
-    /// Who enters.
+    /// Policy that decides whether an object enters.
     pub admission: PolicySpec,
-    /// What it keeps when tables are rewritten.
+    /// Policy that decides what the cache keeps when tables are rewritten.
     pub warming: PolicySpec,
-    /// How it keeps indexes and filters: `"pinned"`, `"priority"` or `"normal"`.
+    /// How the cache keeps indexes and filters: `"pinned"`, `"priority"` or `"normal"`.
     pub metadata: Metadata,
-    /// The part of the size that `metadata = "priority"` reserves for them.
+    /// Share of the size that `metadata = "priority"` reserves for indexes and filters.
     pub metadata_share: f64,
-    /// The rows it keeps: `"none"`, `"key-value"`, `"key-pointer"` or `"both"`.
+    /// The rows that the cache keeps: `"none"`, `"key-value"`, `"key-pointer"` or `"both"`.
     pub rows: Rows,
 }
 
@@ -218,74 +242,97 @@ impl Default for CacheConfig {
     }
 }
 
-/// What may change while an engine runs. What is left out stays as it is.
+/// Changes to the settings of a running engine. A field that is `None` changes nothing.
+///
+/// ```
+/// use aura_engine::env::memory::MemoryWorld;
+/// use aura_engine::{Engine, EngineBuilder, Error, Reconfigure};
+/// use bytesize::ByteSize;
+///
+/// let world = MemoryWorld::new(1).expect("a thread");
+/// world.block_on(async {
+///     let engine = EngineBuilder::new(world.env(), "/").open().await?;
+///     let change = Reconfigure {
+///         cache_size: Some(ByteSize::mib(8)),
+///         ..Reconfigure::default()
+///     };
+///     engine.reconfigure(&change).await?;
+///     assert_eq!(engine.config().cache.size, ByteSize::mib(8));
+///     engine.close().await
+/// })?;
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reconfigure {
-    /// See [`CacheConfig::size`]. The number of shards stays.
+    /// New [`CacheConfig::size`]. The number of shards stays.
     #[schemars(with = "Option<String>")]
     pub cache_size: Option<ByteSize>,
-    /// See [`CacheConfig::eviction`]. What is held stays, as far as it fits.
+    /// New [`CacheConfig::eviction`]. Cached objects stay, as far as they fit.
     pub eviction: Option<PolicySpec>,
-    /// See [`CacheConfig::admission`]. What the old policy has learned is lost, as it is when the size changes.
+    /// New [`CacheConfig::admission`]. What the old policy has learned is lost, as it is when the
+    /// size changes.
     pub admission: Option<PolicySpec>,
-    /// See [`CacheConfig::warming`]. Counts for the flushes and compactions that begin afterwards.
+    /// New [`CacheConfig::warming`], for the flushes and compactions that begin afterwards.
     pub warming: Option<PolicySpec>,
-    /// See [`EngineConfig::io_limit`]. Counts for what waits, too.
+    /// New [`EngineConfig::io_limit`], also for requests that wait already.
     #[schemars(with = "Option<String>")]
     pub io_limit: Option<ByteSize>,
-    /// See [`EngineConfig::memtable`].
+    /// New [`EngineConfig::memtable`].
     #[schemars(with = "Option<String>")]
     pub memtable: Option<ByteSize>,
-    /// See [`EngineConfig::memtable_structure`]. Counts from the next memtable on.
+    /// New [`EngineConfig::memtable_structure`], from the next memtable on.
     pub memtable_structure: Option<MemtableStructure>,
-    /// See [`TableConfig::size`]; as all settings of tables it counts for those that are begun afterwards.
+    /// New [`TableConfig::size`]. Like all settings of tables, it applies to tables begun
+    /// afterwards.
     #[schemars(with = "Option<String>")]
     pub table_size: Option<ByteSize>,
-    /// See [`TableConfig::compression`].
+    /// New [`TableConfig::compression`].
     pub table_compression: Option<Compression>,
-    /// See [`TableConfig::filter`].
+    /// New [`TableConfig::filter`].
     pub filter: Option<PolicySpec>,
-    /// See [`TableConfig::index`].
+    /// New [`TableConfig::index`].
     pub index: Option<PolicySpec>,
-    /// See [`CompactionConfig::layout`]. Counts from the next plan on; the tree takes its shape as it is merged.
+    /// New [`CompactionConfig::layout`], from the next plan on. Compactions bring the tree to its
+    /// shape.
     pub layout: Option<PolicySpec>,
-    /// See [`CompactionConfig::picker`].
+    /// New [`CompactionConfig::picker`].
     pub picker: Option<PolicySpec>,
-    /// See [`CompactionConfig::level0_trigger`].
+    /// New [`CompactionConfig::level0_trigger`].
     pub level0_trigger: Option<u32>,
-    /// See [`CompactionConfig::level0_slowdown`].
+    /// New [`CompactionConfig::level0_slowdown`].
     pub level0_slowdown: Option<u32>,
-    /// See [`CompactionConfig::level0_stop`].
+    /// New [`CompactionConfig::level0_stop`].
     pub level0_stop: Option<u32>,
-    /// See [`CompactionConfig::debt_slowdown`].
+    /// New [`CompactionConfig::debt_slowdown`].
     #[schemars(with = "Option<String>")]
     pub debt_slowdown: Option<ByteSize>,
-    /// See [`ValueLogConfig::separation`]. What is written already moves as far as `inline_again` and compactions take it.
+    /// New [`ValueLogConfig::separation`]. Values already written move only as compactions meet
+    /// them, and back into tables only with `inline_again`.
     pub separation: Option<PolicySpec>,
-    /// See [`ValueLogConfig::compression`].
+    /// New [`ValueLogConfig::compression`].
     pub value_compression: Option<Compression>,
-    /// See [`ValueLogConfig::file`].
+    /// New [`ValueLogConfig::file`].
     #[schemars(with = "Option<String>")]
     pub value_file: Option<ByteSize>,
-    /// See [`ValueLogConfig::placement`]. The number of queues stays.
+    /// New [`ValueLogConfig::placement`]. The number of queues stays.
     pub placement: Option<PolicySpec>,
-    /// See [`ValueLogConfig::gc`].
+    /// New [`ValueLogConfig::gc`].
     pub gc: Option<PolicySpec>,
-    /// See [`ValueLogConfig::gc_method`].
+    /// New [`ValueLogConfig::gc_method`].
     pub gc_method: Option<GcMethod>,
-    /// See [`ValueLogConfig::gc_low`].
+    /// New [`ValueLogConfig::gc_low`].
     pub gc_low: Option<f64>,
-    /// See [`ValueLogConfig::gc_high`].
+    /// New [`ValueLogConfig::gc_high`].
     pub gc_high: Option<f64>,
-    /// See [`ValueLogConfig::gc_stop`].
+    /// New [`ValueLogConfig::gc_stop`].
     pub gc_stop: Option<f64>,
-    /// See [`ValueLogConfig::inline_again`].
+    /// New [`ValueLogConfig::inline_again`].
     pub inline_again: Option<bool>,
 }
 
 impl Reconfigure {
-    /// Changes `config` accordingly.
+    /// Applies the changes to `config`.
     pub(crate) fn apply(&self, config: &mut EngineConfig) {
         fn set<T>(value: &mut T, change: Option<T>) {
             if let Some(change) = change {
@@ -330,19 +377,19 @@ impl Reconfigure {
     }
 }
 
-/// Compaction.
+/// Settings of compaction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CompactionConfig {
-    /// How many runs each level may hold, and how much larger each level is.
+    /// Policy that sets how many runs each level may hold, and how much larger each level is.
     pub layout: PolicySpec,
-    /// Which table of a full level moves down.
+    /// Policy that picks which table of a full level moves down.
     pub picker: PolicySpec,
-    /// Whether the layout changes as the workload does.
+    /// Policy that changes the layout as the workload changes.
     pub agent: PolicySpec,
-    /// Operations between two questions to the agent.
+    /// Operations between two decisions of the agent.
     pub agent_window: u64,
-    /// The capacity of level 1; 0 takes four memtables.
+    /// Capacity of level 1 in bytes; 0 means four memtables.
     #[schemars(with = "String")]
     pub base: ByteSize,
     /// Runs in level 0 that start a merge into level 1.
@@ -351,10 +398,10 @@ pub struct CompactionConfig {
     pub level0_slowdown: u32,
     /// Runs in level 0 at which writes wait.
     pub level0_stop: u32,
-    /// Bytes of compaction debt at which writes are slowed down; at four times as many they wait.
+    /// Bytes of compaction debt at which writes are slowed down; at four times that debt they wait.
     #[schemars(with = "String")]
     pub debt_slowdown: ByteSize,
-    /// Compactions that may run at the same time, beside the flush.
+    /// Compactions that may run at the same time, in addition to the flush.
     pub jobs: u32,
 }
 
@@ -375,47 +422,51 @@ impl Default for CompactionConfig {
     }
 }
 
-/// The value log.
+/// Settings of the value log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ValueLogConfig {
-    /// Which values go there.
+    /// Policy that decides which values go to the value log.
     pub separation: PolicySpec,
-    /// How values are compressed there.
+    /// How values are compressed in the value log.
     pub compression: Compression,
-    /// Bytes at which a value file is full, and at which the memtable whose values it holds is flushed.
+    /// Bytes at which a value file is full, and at which the memtable that points into it is
+    /// flushed.
     #[schemars(with = "String")]
     pub file: ByteSize,
-    /// Value files that are filled side by side (1 to 64).
+    /// Value files that are written in parallel (1 to 64).
     pub queues: u32,
-    /// Which of them a value goes to.
+    /// Policy that chooses the queue a value goes to.
     pub placement: PolicySpec,
-    /// Which file is collected next.
+    /// Policy that chooses the file to collect next.
     pub gc: PolicySpec,
     /// How live values leave a file that is collected: `"rewrite"` or `"compaction"`.
     pub gc_method: GcMethod,
-    /// The part of the value log that may be garbage before it is collected while nothing else is to do (0 to 1).
+    /// Share of the value log that may be garbage before an idle engine collects it (0 to 1).
     pub gc_low: f64,
-    /// The part of the value log that may be garbage before it is collected beside everything else (`gc_low` to 1).
+    /// Share of the value log that may be garbage before it is collected beside other work
+    /// (`gc_low` to 1).
     pub gc_high: f64,
-    /// The part of the value log that may be garbage before writers wait for its collection (`gc_high` to 1); from half-way
-    /// between `gc_high` and this they are slowed down. It bounds the space that overwrites take.
+    /// Share of the value log that may be garbage before writers wait for its collection (`gc_high`
+    /// to 1). From half-way between `gc_high` and this share on, they are slowed down. It bounds
+    /// the space that overwrites take.
     pub gc_stop: f64,
-    /// Whether compactions take values back into tables that the separation policy would not separate now: the way out of
-    /// key-value separation.
+    /// Whether compactions move values back into tables when the separation policy would no longer
+    /// separate them. With it, a database can leave key-value separation.
     pub inline_again: bool,
 }
 
-/// How the live values of a file that is collected leave it.
+/// How the live values leave a file that is collected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GcMethod {
-    /// They are copied to a new file that takes the old one's place under the same number: no table and no log is written, and
-    /// pointers stay as they are (as Pebble's blob files).
+    /// The live values are copied to a new file that replaces the old one under the same number. No
+    /// table and no log is written, and pointers stay valid (like Pebble's blob files).
     #[default]
     Rewrite,
-    /// Compactions that meet a pointer into it write the value anew and point there (as BlobDB and fjall). Files past
-    /// `gc_high` are rewritten, for no compaction may come by.
+    /// Compactions that meet a pointer into the file write the value again and update the pointer
+    /// (like BlobDB and fjall). Once garbage exceeds `gc_high`, files are rewritten instead,
+    /// because no compaction may ever reach them.
     Compaction,
 }
 
@@ -443,35 +494,50 @@ impl Default for ValueLogConfig {
 }
 
 /// All settings of an engine.
+///
+/// Every setting has a default. A config file states only what differs:
+///
+/// ```
+/// use aura_engine::EngineConfig;
+/// use bytesize::ByteSize;
+///
+/// let config: EngineConfig = serde_json::from_str(
+///     r#"{ "memtable": "8MiB", "wal": { "sync": "always" }, "cache": { "size": "32MiB" } }"#,
+/// )?;
+/// assert_eq!(config.memtable, ByteSize::mib(8));
+/// assert_eq!(config.table, EngineConfig::default().table);
+/// config.validate()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EngineConfig {
     /// Bytes of a memtable at which it is sealed and flushed.
     #[schemars(with = "String")]
     pub memtable: ByteSize,
-    /// What keeps its entries in order.
+    /// Data structure that keeps a memtable's entries in order.
     pub memtable_structure: MemtableStructure,
-    /// Sealed memtables that may wait for their flush before writes wait.
+    /// Sealed memtables that may wait for their flush before writers wait too.
     pub memtables_sealed_max: u32,
-    /// The write-ahead log.
+    /// Settings of the write-ahead log.
     pub wal: WalConfig,
-    /// Tables.
+    /// Settings of tables.
     pub table: TableConfig,
-    /// The cache.
+    /// Settings of the cache.
     pub cache: CacheConfig,
-    /// Compaction.
+    /// Settings of compaction.
     pub compaction: CompactionConfig,
-    /// The value log.
+    /// Settings of the value log.
     pub value_log: ValueLogConfig,
-    /// Bytes a second that flushes may write, and compactions and collections of the value log read and write, all together
-    /// (64 KiB or more); 0 is no limit. Recovery is not limited.
+    /// Bytes a second that background work may read and write: flushes, compactions and collections
+    /// of the value log, all together (64 KiB or more). 0 means no limit. Recovery is not limited.
     #[schemars(with = "String")]
     pub io_limit: ByteSize,
-    /// Files that may be open at a time (16 or more); 0 takes half of what the process may have open.
-    /// Files that are written to stay open, beyond this number if need be. A file that is read again
-    /// after it was closed costs one more call to the system.
+    /// Files that may be open at the same time (16 or more); 0 means half of what the process may
+    /// open. Files being written stay open even beyond this number. A file that is read again after
+    /// it was closed costs one more system call.
     pub max_open_files: u32,
-    /// What policies that draw lots draw from.
+    /// Seed of the policies that use randomness.
     pub seed: u64,
 }
 
@@ -494,7 +560,7 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
-    /// The capacity of level 1 in bytes.
+    /// Returns the capacity of level 1 in bytes.
     pub fn base_bytes(&self) -> u64 {
         match self.compaction.base.as_u64() {
             0 => self.memtable.as_u64() * 4,

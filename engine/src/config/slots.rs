@@ -1,8 +1,8 @@
-//! The settings that take a policy: one table for every question about them.
+//! The settings that take a policy, in one table.
 //!
-//! Configs check these settings by the table, spell out what they leave open, and hash the result
-//! into a trial's id; tests draw policies from it. A setting that is missing here is found by the
-//! test at the end of this file.
+//! Configs check these settings by the table, fill in the defaults, and hash the result into a
+//! trial's id; tests draw policies from it. The test at the end of this file finds a setting that
+//! is missing here.
 
 use aura_policies::{
     AnyFamily, PolicySpec, admission, agent, cache, filter, gc, index, layout, picker, placement,
@@ -17,7 +17,7 @@ pub struct PolicySlot<S> {
     pub key: &'static str,
     /// The family that its policies come from.
     pub family: &'static dyn AnyFamily,
-    /// What the settings say there.
+    /// The policy that the settings name there, with its parameters.
     pub spec: S,
 }
 
@@ -34,7 +34,11 @@ macro_rules! slots {
             slot("compaction.layout", &layout::FAMILY, $($borrow)+ $config.compaction.layout),
             slot("compaction.picker", &picker::FAMILY, $($borrow)+ $config.compaction.picker),
             slot("compaction.agent", &agent::FAMILY, $($borrow)+ $config.compaction.agent),
-            slot("value_log.separation", &separation::FAMILY, $($borrow)+ $config.value_log.separation),
+            slot(
+                "value_log.separation",
+                &separation::FAMILY,
+                $($borrow)+ $config.value_log.separation,
+            ),
             slot("value_log.placement", &placement::FAMILY, $($borrow)+ $config.value_log.placement),
             slot("value_log.gc", &gc::FAMILY, $($borrow)+ $config.value_log.gc),
         ]
@@ -46,7 +50,7 @@ fn slot<S>(key: &'static str, family: &'static dyn AnyFamily, spec: S) -> Policy
 }
 
 impl EngineConfig {
-    /// Every setting that takes a policy, with what it says.
+    /// Returns every setting that takes a policy, with its current policy.
     ///
     /// ```
     /// use aura_engine::EngineConfig;
@@ -59,7 +63,7 @@ impl EngineConfig {
         slots!(self, &)
     }
 
-    /// Every setting that takes a policy, to be changed.
+    /// Returns every setting that takes a policy, for changing it.
     pub fn policies_mut(&mut self) -> [PolicySlot<&mut PolicySpec>; 12] {
         slots!(self, &mut)
     }
@@ -73,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// Gathers the keys whose value is a policy.
+    /// Collects the keys whose value is a policy.
     fn keys_of_policies(value: &Value, path: &str, found: &mut BTreeSet<String>) {
         let Value::Object(fields) = value else {
             return;

@@ -1,37 +1,78 @@
 //! The ranges of settings that their types do not state.
+//!
+//! Each range stands beside its key in one table a kind of number, so that an error names both.
+
+use std::fmt::Display;
 
 use bytesize::ByteSize;
 
 use super::{EngineConfig, IndexGate, SyncPolicy};
 use crate::error::{Error, Result};
 
+/// A setting with the range that it must keep to.
+struct Ranged<T> {
+    /// The setting's dotted name.
+    key: &'static str,
+    value: T,
+    min: T,
+    max: T,
+}
+
+impl<T> Ranged<T> {
+    fn new(key: &'static str, value: T, min: T, max: T) -> Self {
+        Self {
+            key,
+            value,
+            min,
+            max,
+        }
+    }
+}
+
+impl<T: PartialOrd + Display> Ranged<T> {
+    /// # Errors
+    /// [`Error::Config`] if the value is outside its range.
+    fn check(&self) -> Result<()> {
+        let Self {
+            key,
+            value,
+            min,
+            max,
+        } = self;
+        if (min..=max).contains(&value) {
+            return Ok(());
+        }
+        let what = format!("{value} is outside {min} to {max}");
+        Err(Error::config(key, what))
+    }
+}
+
 impl EngineConfig {
-    /// Checks every range that the types do not.
+    /// Checks every range that the types do not state.
+    ///
+    /// ```
+    /// use aura_engine::EngineConfig;
+    ///
+    /// let mut config = EngineConfig::default();
+    /// config.value_log.queues = 65;
+    /// let error = config.validate().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "setting value_log.queues: 65 is outside 1 to 64"
+    /// );
+    /// ```
     ///
     /// # Errors
     /// [`Error::Config`] with the setting's dotted name and its range.
     pub fn validate(&self) -> Result<()> {
-        for (key, size, min, max) in self.sizes() {
-            if !(min..=max).contains(&size.as_u64()) {
-                let (min, max) = (ByteSize(min), ByteSize(max));
-                return Err(Error::config(
-                    key,
-                    format!("{size} is outside {min} to {max}"),
-                ));
-            }
+        for size in self.sizes() {
+            size.check()?;
         }
-        for (key, count, min, max) in self.counts() {
-            if !(min..=max).contains(&count) {
-                return Err(Error::config(
-                    key,
-                    format!("{count} is outside {min} to {max}"),
-                ));
-            }
+        for count in self.counts() {
+            count.check()?;
         }
-        for (key, share, min) in self.shares() {
-            if !(min..=1.0).contains(&share) {
-                return Err(Error::config(key, format!("{share} is outside {min} to 1")));
-            }
+        for share in self.shares() {
+            share.check()?;
         }
         check_gate(&self.table.index_gate)?;
         check_io_limit(self.io_limit)?;
@@ -44,69 +85,63 @@ impl EngineConfig {
         }
     }
 
-    /// Settings in bytes: key, value, least, most.
-    fn sizes(&self) -> Vec<(&'static str, ByteSize, u64, u64)> {
+    /// Settings in bytes.
+    fn sizes(&self) -> Vec<Ranged<ByteSize>> {
+        let range = |key, value, min, max| Ranged::new(key, value, ByteSize(min), ByteSize(max));
         let debt = self.compaction.debt_slowdown;
         let mut sizes = vec![
-            ("memtable", self.memtable, 4 << 10, 16 << 30),
-            ("table.block", self.table.block, 64, 16 << 20),
-            ("table.size", self.table.size, 4 << 10, 8 << 30),
-            ("compaction.debt_slowdown", debt, 1, u64::MAX / 4),
-            ("value_log.file", self.value_log.file, 4 << 10, 64 << 30),
+            range("memtable", self.memtable, 4 << 10, 16 << 30),
+            range("table.block", self.table.block, 64, 16 << 20),
+            range("table.size", self.table.size, 4 << 10, 8 << 30),
+            range("compaction.debt_slowdown", debt, 1, u64::MAX / 4),
+            range("value_log.file", self.value_log.file, 4 << 10, 64 << 30),
         ];
         if let SyncPolicy::Bytes(size) = self.wal.sync {
-            sizes.push(("wal.sync.bytes", size, 1, u64::MAX));
+            sizes.push(range("wal.sync.bytes", size, 1, u64::MAX));
         }
         sizes
     }
 
-    /// Settings that count something: key, value, least, most.
-    fn counts(&self) -> Vec<(&'static str, u64, u64, u64)> {
-        let compaction = &self.compaction;
-        let trigger = u64::from(compaction.level0_trigger);
-        let slowdown = u64::from(compaction.level0_slowdown);
-        let stop = u64::from(compaction.level0_stop);
-        let window_blocks = u64::from(self.table.index_gate.window_blocks);
+    /// Settings that count something.
+    fn counts(&self) -> Vec<Ranged<u64>> {
+        let range = Ranged::new;
+        let sealed = u64::from(self.memtables_sealed_max);
+        let window = u64::from(self.table.index_gate.window_blocks);
+        let shards = u64::from(self.cache.shards);
+        let trigger = u64::from(self.compaction.level0_trigger);
+        let slowdown = u64::from(self.compaction.level0_slowdown);
+        let stop = u64::from(self.compaction.level0_stop);
+        let jobs = u64::from(self.compaction.jobs);
+        let agent_window = self.compaction.agent_window;
+        let queues = u64::from(self.value_log.queues);
+        let open_files = u64::from(self.max_open_files);
+        let window_max = u64::from(u32::MAX);
         let mut counts = vec![
-            (
-                "memtables_sealed_max",
-                self.memtables_sealed_max.into(),
-                1,
-                64,
-            ),
-            (
-                "table.index_gate.window_blocks",
-                window_blocks,
-                1,
-                u32::MAX.into(),
-            ),
-            ("cache.shards", self.cache.shards.into(), 0, 1024),
-            ("compaction.level0_trigger", trigger, 1, 1000),
-            ("compaction.level0_slowdown", slowdown, trigger, 10_000),
-            ("compaction.level0_stop", stop, slowdown + 1, 10_001),
-            ("compaction.jobs", compaction.jobs.into(), 1, 64),
-            (
-                "compaction.agent_window",
-                compaction.agent_window,
-                1,
-                u64::MAX,
-            ),
-            ("value_log.queues", self.value_log.queues.into(), 1, 64),
+            range("memtables_sealed_max", sealed, 1, 64),
+            range("table.index_gate.window_blocks", window, 1, window_max),
+            range("cache.shards", shards, 0, 1024),
+            range("compaction.level0_trigger", trigger, 1, 1000),
+            range("compaction.level0_slowdown", slowdown, trigger, 10_000),
+            range("compaction.level0_stop", stop, slowdown + 1, 10_001),
+            range("compaction.jobs", jobs, 1, 64),
+            range("compaction.agent_window", agent_window, 1, u64::MAX),
+            range("value_log.queues", queues, 1, 64),
         ];
-        if self.max_open_files != 0 {
-            counts.push(("max_open_files", self.max_open_files.into(), 16, u64::MAX));
+        if open_files != 0 {
+            counts.push(range("max_open_files", open_files, 16, u64::MAX));
         }
         counts
     }
 
-    /// Settings that are a part of a whole: key, value, least. The most is 1.
-    fn shares(&self) -> [(&'static str, f64, f64); 4] {
+    /// Settings that are a share of a whole.
+    fn shares(&self) -> [Ranged<f64>; 4] {
+        let range = |key, value, min| Ranged::new(key, value, min, 1.0);
         let log = &self.value_log;
         [
-            ("cache.metadata_share", self.cache.metadata_share, 0.0),
-            ("value_log.gc_low", log.gc_low, 0.0),
-            ("value_log.gc_high", log.gc_high, log.gc_low),
-            ("value_log.gc_stop", log.gc_stop, log.gc_high),
+            range("cache.metadata_share", self.cache.metadata_share, 0.0),
+            range("value_log.gc_low", log.gc_low, 0.0),
+            range("value_log.gc_high", log.gc_high, log.gc_low),
+            range("value_log.gc_stop", log.gc_stop, log.gc_high),
         ]
     }
 }
@@ -114,17 +149,17 @@ impl EngineConfig {
 fn check_gate(gate: &IndexGate) -> Result<()> {
     let IndexGate { memory, probes, .. } = *gate;
     if !(memory.is_finite() && memory > 0.0) {
-        let what = format!("{memory} is no number above 0");
+        let what = format!("{memory} is not a number above 0");
         return Err(Error::config("table.index_gate.memory", what));
     }
     if !(probes.is_finite() && probes >= 1.0) {
-        let what = format!("{probes} is no number from 1 on");
+        let what = format!("{probes} is not a number of 1 or more");
         return Err(Error::config("table.index_gate.probes", what));
     }
     Ok(())
 }
 
-/// The least limit: with less a table takes minutes.
+/// The lowest limit. Below it, writing one table takes minutes.
 const IO_LIMIT_MIN: ByteSize = ByteSize::kib(64);
 
 /// Checks the range of [`EngineConfig::io_limit`].

@@ -1,6 +1,7 @@
 //! The bytes of a file in memory.
 //!
-//! They lie in chunks, so that a growing file is never copied as a whole and needs no more memory than it holds.
+//! They are kept in chunks, so that a growing file is never copied as a whole and uses no more
+//! memory than it needs.
 
 use std::io;
 use std::ops::Range;
@@ -9,10 +10,10 @@ use bytes::{Bytes, BytesMut};
 
 const CHUNK: usize = 256 << 10;
 
-/// The bytes of a file: appended to, read at any position.
+/// Bytes of a file, appended at the end and read at any position.
 #[derive(Clone, Default)]
 pub(super) struct Blob {
-    /// All full but the last.
+    /// All chunks are full except the last.
     chunks: Vec<Vec<u8>>,
     bytes: u64,
 }
@@ -36,70 +37,78 @@ impl Blob {
         }
     }
 
-    /// Exactly `bytes` bytes from `offset`. Nothing is allocated for a range that reaches past the end.
+    /// Reads exactly `bytes` bytes from `offset`. A range beyond the end fails before any
+    /// allocation.
     pub(super) fn read(&self, offset: u64, bytes: usize) -> io::Result<Bytes> {
-        if offset
-            .checked_add(bytes as u64)
-            .is_none_or(|end| end > self.bytes)
-        {
+        let end = offset.checked_add(bytes as u64);
+        if end.is_none_or(|end| end > self.bytes) {
             return Err(past_the_end(offset, bytes, self.bytes));
         }
         if bytes == 0 {
             return Ok(Bytes::new());
         }
-        let (mut chunk, mut start) = position(offset);
+        let Position { mut chunk, start } = position(offset);
         if start + bytes <= CHUNK {
-            return Ok(Bytes::copy_from_slice(
-                &self.chunks[chunk][start..start + bytes],
-            ));
+            let slice = &self.chunks[chunk][start..start + bytes];
+            return Ok(Bytes::copy_from_slice(slice));
         }
+        let mut start = start;
         let mut data = BytesMut::with_capacity(bytes);
         while data.len() < bytes {
             let end = CHUNK.min(start + bytes - data.len());
             data.extend_from_slice(&self.chunks[chunk][start..end]);
-            (chunk, start) = (chunk + 1, 0);
+            chunk += 1;
+            start = 0;
         }
         Ok(data.freeze())
     }
 
-    /// Cuts the file to `bytes`; a shorter one stays as it is.
+    /// Truncates the file to `bytes`. A shorter file is left unchanged.
     pub(super) fn truncate(&mut self, bytes: u64) {
         if bytes >= self.bytes {
             return;
         }
-        let (chunk, start) = position(bytes);
+        let Position { chunk, start } = position(bytes);
         self.chunks.truncate(chunk + 1);
         self.chunks[chunk].truncate(start);
         self.bytes = bytes;
     }
 
-    /// Writes zeros over a range inside the file.
+    /// Overwrites a range inside the file with zeros.
     pub(super) fn zero(&mut self, range: Range<u64>) {
         for offset in range {
-            let (chunk, start) = position(offset);
+            let Position { chunk, start } = position(offset);
             self.chunks[chunk][start] = 0;
         }
     }
 
-    /// Inverts one bit (0 is the lowest) of the byte at `offset`; false if there is no such byte.
+    /// Inverts one bit (0 is the lowest) of the byte at `offset`. Returns false if there is no such
+    /// byte.
     pub(super) fn flip_bit(&mut self, offset: u64, bit: u8) -> bool {
         let inside = offset < self.bytes && bit < 8;
         if inside {
-            let (chunk, start) = position(offset);
+            let Position { chunk, start } = position(offset);
             self.chunks[chunk][start] ^= 1 << bit;
         }
         inside
     }
 }
 
-fn position(offset: u64) -> (usize, usize) {
-    (
-        (offset / CHUNK as u64) as usize,
-        (offset % CHUNK as u64) as usize,
-    )
+/// Place of a byte.
+struct Position {
+    chunk: usize,
+    /// Offset inside the chunk.
+    start: usize,
 }
 
-/// The error of a read that reaches past the end.
+fn position(offset: u64) -> Position {
+    Position {
+        chunk: (offset / CHUNK as u64) as usize,
+        start: (offset % CHUNK as u64) as usize,
+    }
+}
+
+/// Returns the error of a read that reaches past the end of the file.
 pub(super) fn past_the_end(offset: u64, bytes: usize, end: u64) -> io::Error {
     let message =
         format!("a read of {bytes} bytes at {offset} reaches past the end of the file at {end}");

@@ -1,7 +1,8 @@
 //! The real world: local files, the monotonic clock, tokio tasks.
 //!
-//! Reads, appends and metadata calls are made inline: what the page cache holds comes back in about a microsecond,
-//! where a thread hop would cost tens. A sync waits for the device and goes to a blocking thread.
+//! Reads, appends and metadata calls run inline: the page cache answers in about a microsecond,
+//! while a change of thread would cost tens. A sync waits for the device and runs on a blocking
+//! thread.
 
 #![expect(
     clippy::disallowed_methods,
@@ -27,11 +28,12 @@ use super::{
     opened_for_reading,
 };
 
-/// Reads longer than this are compared with the file's length before memory is allocated for them, so that a damaged
-/// length cannot ask for more memory than there is.
+/// Longest read for which memory is allocated without a check. A longer read is first compared with
+/// the file's length, so that a damaged length cannot demand more memory than there is.
 const READ_UNCHECKED_MAX: usize = 1 << 20;
 
-/// An [`Env`] over local files whose tasks, timers and syncs run on `runtime`, which must have its time driver enabled.
+/// Returns an [`Env`] over local files whose tasks, timers and syncs run on `runtime`. The runtime
+/// must have its time driver enabled.
 pub fn env(runtime: &Handle) -> Env {
     let clock = DiskClock {
         start: Instant::now(),
@@ -46,8 +48,31 @@ pub fn env(runtime: &Handle) -> Env {
     }
 }
 
-/// Local files and a tokio runtime of its own. Dropping it ends its tasks at their next wait, without waiting for
-/// them, and may be done from within another runtime.
+/// Local files and a tokio runtime of their own.
+///
+/// Dropping it ends its tasks at their next wait, without waiting for them. It may be dropped inside
+/// another runtime.
+///
+/// ```
+/// use aura_engine::env::disk::DiskWorld;
+/// use aura_engine::{Engine, EngineBuilder, Error};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let directory = tempfile::tempdir()?;
+/// let world = DiskWorld::new(2)?;
+/// world.block_on(async {
+///     let engine = EngineBuilder::new(world.env(), directory.path()).open().await?;
+///     engine.put(b"key", b"value").await?;
+///     engine.close().await?;
+///
+///     // The write is on disk: another engine finds it.
+///     let engine = EngineBuilder::new(world.env(), directory.path()).open().await?;
+///     assert_eq!(engine.get(b"key").await?.as_deref(), Some(&b"value"[..]));
+///     engine.close().await
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct DiskWorld {
     /// Taken by `drop` only.
     runtime: Option<Runtime>,
@@ -58,7 +83,7 @@ impl DiskWorld {
     /// Starts a runtime of `threads` worker threads (at least one).
     ///
     /// # Errors
-    /// If the operating system refuses the threads.
+    /// If the operating system cannot start the threads.
     pub fn new(threads: usize) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
@@ -71,15 +96,15 @@ impl DiskWorld {
         })
     }
 
-    /// What the engine is given.
+    /// Returns the env to open engines with.
     pub fn env(&self) -> Env {
         self.env.clone()
     }
 
-    /// Runs `future` to its end on the calling thread, and the tasks beside it on the workers.
+    /// Runs `future` on the calling thread until it is ready. Tasks run on the workers meanwhile.
     ///
     /// # Panics
-    /// When called from within an asynchronous task: the thread would block its own runtime.
+    /// If called inside an asynchronous task, because the thread would block its own runtime.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime
             .as_ref()
@@ -97,7 +122,7 @@ impl Drop for DiskWorld {
 }
 
 thread_local! {
-    /// Whether the thread runs a task that [`Spawn::spawn_on_thread`] started.
+    /// Whether the thread runs a task started by [`Spawn::spawn_on_thread`].
     static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -106,7 +131,7 @@ struct DiskFs {
 }
 
 impl DiskFs {
-    /// Runs a call that waits for the device on a blocking thread, which may be the present one.
+    /// Runs a call that waits for the device on a blocking thread, which may be the current one.
     fn blocking(
         runtime: &Handle,
         call: impl FnOnce() -> io::Result<()> + Send + 'static,
@@ -116,8 +141,10 @@ impl DiskFs {
         }
         let done = runtime.spawn_blocking(call);
         MaybeReady::pending(async move {
-            done.await
-                .unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
+            match done.await {
+                Ok(result) => result,
+                Err(stopped) => Err(io::Error::other(stopped)),
+            }
         })
     }
 
@@ -164,7 +191,7 @@ impl Fs for DiskFs {
             let entry = entry?;
             let kind = entry.file_type()?;
             let is_file = if kind.is_symlink() {
-                // One that leads nowhere takes the name all the same.
+                // A dangling link takes the name as well.
                 fs::metadata(entry.path()).map_or(true, |file| file.is_file())
             } else {
                 kind.is_file()
@@ -178,17 +205,19 @@ impl Fs for DiskFs {
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {
-        let missing = path
-            .ancestors()
-            .take_while(|above| !above.as_os_str().is_empty() && !above.is_dir());
-        let missing: Vec<&Path> = missing.collect();
+        let mut missing = Vec::new();
+        for above in path.ancestors() {
+            if above.as_os_str().is_empty() || above.is_dir() {
+                break;
+            }
+            missing.push(above);
+        }
         fs::create_dir_all(path)?;
-        // A file in a directory whose own name a crash may take is not durable, whatever is synced in it.
+        // A file is durable only if the name of its directory is, so each new name is synced.
         for parent in missing.into_iter().rev().filter_map(Path::parent) {
-            let parent = if parent.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                parent
+            let parent = match parent.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => parent,
             };
             fs::File::open(parent)?.sync_all()?;
         }
@@ -221,7 +250,7 @@ impl Fs for DiskFs {
     }
 }
 
-/// The guard of a lock file, if it could be taken.
+/// Returns the guard of a lock file, if it was locked.
 fn locked_file(
     path: &Path,
     file: fs::File,
@@ -237,8 +266,9 @@ fn locked_file(
     }
 }
 
-/// Raises the number of files that this process may have open to what the system allows it, and
-/// returns that number; None if there is no limit. Programs call it at their start: an engine
+/// Raises the number of files that this process may have open as far as the system permits.
+///
+/// Returns the new number, or `None` without a limit. Programs call it at their start: an engine
 /// bounds its open files by this number ([`EngineConfig::max_open_files`]).
 ///
 /// [`EngineConfig::max_open_files`]: crate::EngineConfig::max_open_files
@@ -256,9 +286,9 @@ pub fn raise_open_files_max() -> Option<u64> {
 
 struct DiskFile {
     file: Arc<fs::File>,
-    /// Where the next append goes; none for a file opened for reading.
+    /// Where the next append goes; `None` for a file opened for reading.
     end: Option<Mutex<u64>>,
-    /// Whether a sync has failed; held while one runs, so that they go one after the other.
+    /// Whether a sync has failed. It is locked during a sync, so that syncs run one after another.
     sync_failed: Arc<Mutex<bool>>,
     runtime: Handle,
 }
@@ -267,10 +297,8 @@ impl DiskFile {
     fn read(&self, offset: u64, bytes: usize) -> io::Result<Bytes> {
         if bytes > READ_UNCHECKED_MAX {
             let end = self.bytes()?;
-            if offset
-                .checked_add(bytes as u64)
-                .is_none_or(|last| last > end)
-            {
+            let last = offset.checked_add(bytes as u64);
+            if last.is_none_or(|last| last > end) {
                 return Err(past_the_end(offset, bytes, end));
             }
         }
@@ -282,7 +310,7 @@ impl DiskFile {
     fn write(&self, data: &[u8]) -> io::Result<()> {
         let mut end = lock(self.end.as_ref().ok_or_else(opened_for_reading)?);
         if let Err(error) = self.file.write_all_at(data, *end) {
-            // Part of the data may be in the file: whatever is appended next must come after it.
+            // Part of the data may be in the file. The next append must go behind it.
             if let Ok(file) = self.file.metadata() {
                 *end = file.len();
             }
@@ -305,7 +333,7 @@ impl File for DiskFile {
     fn sync(&self) -> MaybeReady<io::Result<()>> {
         let file = self.file.clone();
         let failed = self.sync_failed.clone();
-        // The answer is kept here, too: the caller may be gone when it comes.
+        // The result is kept here as well, because the caller may be dropped before it arrives.
         DiskFs::blocking(&self.runtime, move || {
             let mut failed = lock(&failed);
             if *failed {
@@ -336,14 +364,14 @@ impl Clock for DiskClock {
     }
 
     fn sleep(&self, nanos: u64) -> MaybeReady<()> {
-        // The timer belongs to the runtime that is entered here, so it may be waited for on any thread.
+        // The timer belongs to the runtime entered here, so any thread may wait for it.
         let _entered = self.runtime.enter();
         MaybeReady::pending(tokio::time::sleep(Duration::from_nanos(nanos)))
     }
 
     fn charge(&self, _work: &CpuWork) {}
 
-    fn settle(&self) -> MaybeReady<()> {
+    fn wait_for_cpu(&self) -> MaybeReady<()> {
         MaybeReady::ready(())
     }
 }
@@ -360,7 +388,7 @@ impl Spawn for Tasks {
         self.0.spawn_blocking(move || {
             MAY_BLOCK.set(true);
             runtime.block_on(task);
-            // The thread is used again, for other calls.
+            // The thread is used again for other calls.
             MAY_BLOCK.set(false);
         });
     }

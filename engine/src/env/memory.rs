@@ -1,4 +1,4 @@
-//! Files in memory, for tests and throw-away databases; time and tasks are those of [`disk`].
+//! Files in memory, for tests and temporary databases. Time and tasks are those of [`disk`].
 
 use std::future::Future;
 use std::io;
@@ -13,8 +13,8 @@ use super::disk::{self, DiskWorld};
 use super::tree::{Locks, Tree};
 use super::{Env, File, Fs, MaybeReady, lock, opened_for_reading};
 
-/// An [`Env`] over an empty [`MemoryFs`] whose tasks and timers run on `runtime`, which must have its time driver
-/// enabled.
+/// Returns an [`Env`] over an empty [`MemoryFs`] whose tasks and timers run on `runtime`. The
+/// runtime must have its time driver enabled.
 pub fn env(runtime: &Handle) -> Env {
     Env {
         fs: Arc::new(MemoryFs::default()),
@@ -22,7 +22,25 @@ pub fn env(runtime: &Handle) -> Env {
     }
 }
 
-/// One file system in memory and a tokio runtime of its own; dropped as a [`DiskWorld`] is.
+/// A file system in memory and a tokio runtime of its own. It is dropped like a [`DiskWorld`].
+///
+/// ```
+/// use std::path::Path;
+///
+/// use aura_engine::env::memory::MemoryWorld;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let world = MemoryWorld::new(1)?;
+/// let fs = world.env().fs;
+/// let file = fs.create(Path::new("/notes"))?;
+/// let bytes = world.block_on(async {
+///     file.append(b"hello").await?;
+///     file.read_at(1, 3).await
+/// })?;
+/// assert_eq!(bytes, "ell");
+/// # Ok(())
+/// # }
+/// ```
 pub struct MemoryWorld {
     disk: DiskWorld,
     fs: Arc<MemoryFs>,
@@ -32,7 +50,7 @@ impl MemoryWorld {
     /// Starts a runtime of `threads` worker threads (at least one) over an empty file system.
     ///
     /// # Errors
-    /// If the operating system refuses the threads.
+    /// If the operating system cannot start the threads.
     pub fn new(threads: usize) -> io::Result<Self> {
         Ok(Self {
             disk: DiskWorld::new(threads)?,
@@ -40,7 +58,7 @@ impl MemoryWorld {
         })
     }
 
-    /// What the engine is given: each time the same files.
+    /// Returns an env over this world's files; every call returns the same files.
     pub fn env(&self) -> Env {
         Env {
             fs: self.fs.clone(),
@@ -48,16 +66,16 @@ impl MemoryWorld {
         }
     }
 
-    /// Runs `future` to its end on the calling thread, and the tasks beside it on the workers.
+    /// Runs `future` on the calling thread until it is ready. Tasks run on the workers meanwhile.
     ///
     /// # Panics
-    /// When called from within an asynchronous task.
+    /// If called inside an asynchronous task.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.disk.block_on(future)
     }
 }
 
-/// A file system in memory. A file that is removed lives on for those who have it open.
+/// A file system in memory. A removed file lives on while it is open.
 #[derive(Default)]
 pub struct MemoryFs {
     names: Mutex<Tree<Arc<Mutex<Blob>>>>,

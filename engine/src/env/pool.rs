@@ -1,14 +1,14 @@
 //! A bound on open files.
 //!
-//! A database has a file for each table and value file, and a process may have only so many open.
-//! Here a file keeps its descriptor while it is written to; after [`File::finish`], and if it was
-//! opened to read, the descriptor is closed when others need the room, and the file is opened again
-//! for its next read. Who makes room is found by CLOCK: a hand goes round the open files, and
-//! closes the first that was not read since the hand last passed it, nor a second time since it was
-//! opened.
+//! A database has a file for each table and value file, but a process may have only a limited
+//! number open. Here a file keeps its descriptor while it is written. After [`File::finish`], or if
+//! it was opened for reading, its descriptor may be closed to make room for others, and the file is
+//! opened again for its next read. CLOCK chooses the file to close: a hand goes round the open
+//! files and closes the first one that was not used since the hand last passed it.
 //!
-//! A file must keep its name for as long as it is read, which tables and value files do: their
-//! names go with their last reader. RocksDB's table cache (`max_open_files`) serves the same end.
+//! A file must keep its name for as long as it is read. Tables and value files do: their names are
+//! removed after their last reader. RocksDB's table cache (`max_open_files`) serves the same
+//! purpose.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,11 +21,11 @@ use rustix::io::Errno;
 
 use super::{Env, File, Fs, MaybeReady, lock};
 
-/// The part of the files a process may have open that an engine takes by default.
+/// Fraction of the process's open files that an engine takes by default: one in this many.
 const DEFAULT_SHARE: u64 = 2;
 
-/// Returns `env` with at most `max` files open at a time; 0 takes half of what the process may have
-/// open. Files that are written to count, and stay open even beyond the bound.
+/// Returns `env` with at most `max` files open at the same time. 0 means half of what the process
+/// may have open. Files being written count, and stay open even beyond the bound.
 pub(crate) fn bounded(env: &Env, max: u64) -> Env {
     let max = match (max, env.fs.open_files_max()) {
         (0, None) => return env.clone(),
@@ -45,16 +45,16 @@ pub(crate) fn bounded(env: &Env, max: u64) -> Env {
     }
 }
 
-/// The descriptor of a file, while it has one.
+/// The descriptor of a file, if it is open.
 struct Slot {
     handle: ArcSwapOption<Arc<dyn File>>,
-    /// Whether it was used since the hand last passed it.
+    /// Whether the file was used since the hand last passed it.
     used: AtomicBool,
-    /// Whether it is written to, and must stay open.
+    /// Whether the file is written, and so must stay open.
     writing: AtomicBool,
 }
 
-/// The files that there are, open or not.
+/// All files, open or closed.
 #[derive(Default)]
 struct Ring {
     max: usize,
@@ -65,7 +65,7 @@ struct Ring {
 }
 
 impl Ring {
-    /// Closes files until fewer than `max` are open, or none is left that may be closed.
+    /// Closes files until fewer than `max` are open, or no other may be closed.
     fn make_room(&mut self, max: usize) {
         // After one round every mark is cleared, so a second finds a file if there is one.
         let mut steps_left = 2 * self.slots.len();
@@ -114,8 +114,8 @@ struct Pool {
 }
 
 impl Pool {
-    /// Opens a file by `open`, once there is room. If the process has no descriptor left all the
-    /// same, because others use them, half of those here are closed.
+    /// Opens a file by `open`, once there is room. If other parts of the process have used up its
+    /// descriptors nevertheless, half of the open files are closed first.
     fn open_with(
         &self,
         ring: &mut Ring,
@@ -141,8 +141,8 @@ impl Pool {
             None => "unlimited".to_owned(),
         };
         let message = format!(
-            "{error}: the process may have {allowed} files open, of which the engine holds {open}; \
-             raise the limit (ulimit -n), or close other files of the process"
+            "{error}: the process may have {allowed} files open, and the engine holds {open} of \
+             them; raise the limit (ulimit -n), or close other files of the process"
         );
         io::Error::new(error.kind(), message)
     }
@@ -171,9 +171,8 @@ impl Pool {
 }
 
 fn is_out_of_descriptors(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+    let errno = error.raw_os_error();
+    errno == Some(Errno::MFILE.raw_os_error()) || errno == Some(Errno::NFILE.raw_os_error())
 }
 
 struct PooledFs(Arc<Pool>);
@@ -232,10 +231,10 @@ struct PooledFile {
 }
 
 impl PooledFile {
-    /// Makes a call to the file, which is opened again if its descriptor was closed.
+    /// Calls the file, after opening it again if its descriptor was closed.
     fn call<T>(&self, call: impl FnOnce(&dyn File) -> T) -> io::Result<T> {
         if let Some(file) = &*self.slot.handle.load() {
-            // Readers share this line of memory: it is written to only when that changes it.
+            // Readers share this cache line, so it is written only if the mark changes.
             if !self.slot.used.load(Ordering::Relaxed) {
                 self.slot.used.store(true, Ordering::Relaxed);
             }
@@ -296,7 +295,7 @@ mod tests {
     use super::*;
     use crate::env::memory::MemoryWorld;
 
-    /// A file system that counts its open files, and has no more than `limit`.
+    /// A file system that counts its open files and allows no more than `limit`.
     struct Counting {
         fs: Arc<dyn Fs>,
         open: Arc<AtomicUsize>,
@@ -393,7 +392,7 @@ mod tests {
         open: Arc<AtomicUsize>,
     }
 
-    /// An env whose system allows `limit` open files, bounded to `max`.
+    /// Returns an env whose system allows `limit` open files, bounded to `max`.
     fn setup(limit: usize, max: u64) -> Setup {
         let world = MemoryWorld::new(1).unwrap();
         let open = Arc::new(AtomicUsize::new(0));
@@ -456,7 +455,7 @@ mod tests {
             }
             check(&files[0], 0).await;
             check(&files[0], 0).await;
-            // Its name is gone: only the descriptor that it has can still read it.
+            // Its name is gone, so only the descriptor it has can still read it.
             setup.env.fs.remove(Path::new("/0")).unwrap();
             for number in (1..10).chain(1..10) {
                 check(&files[number], number).await;
@@ -469,20 +468,18 @@ mod tests {
     fn files_that_are_written_to_stay_open_beyond_the_bound() {
         let setup = setup(usize::MAX, 2);
         setup.world.block_on(async {
-            let files: Vec<_> = (0..5)
-                .map(|number| {
-                    setup
-                        .env
-                        .fs
-                        .create(Path::new(&format!("/{number}")))
-                        .unwrap()
-                })
-                .collect();
+            let mut files = Vec::new();
+            for number in 0..5 {
+                let path = PathBuf::from(format!("/{number}"));
+                files.push(setup.env.fs.create(&path).unwrap());
+            }
             assert_eq!(setup.open.load(Ordering::Relaxed), 5);
             for file in &files {
                 file.append(b"data").await.unwrap();
             }
-            files.iter().for_each(|file| file.finish());
+            for file in &files {
+                file.finish();
+            }
             let more = setup.env.fs.open(Path::new("/0")).unwrap();
             assert_eq!(setup.open.load(Ordering::Relaxed), 2);
             assert_eq!(more.bytes().unwrap(), 4);
@@ -490,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn when_the_process_has_no_descriptor_left_some_are_closed() {
+    fn files_are_closed_when_the_process_has_no_descriptor_left() {
         let setup = setup(20, 100);
         setup.world.block_on(async {
             let mut files = Vec::new();
@@ -504,17 +501,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_is_said_when_nothing_can_be_closed() {
+    fn the_error_names_the_limit_when_no_file_can_be_closed() {
         let setup = setup(3, 100);
-        let files: Vec<_> = (0..3)
-            .map(|number| {
-                setup
-                    .env
-                    .fs
-                    .create(Path::new(&format!("/{number}")))
-                    .unwrap()
-            })
-            .collect();
+        let mut files = Vec::new();
+        for number in 0..3 {
+            let path = PathBuf::from(format!("/{number}"));
+            files.push(setup.env.fs.create(&path).unwrap());
+        }
         let error = setup.env.fs.create(Path::new("/more")).err().unwrap();
         let message = error.to_string();
         assert!(message.contains("may have 3 files open"), "{message}");

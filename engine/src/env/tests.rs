@@ -1,4 +1,4 @@
-//! One law for all file systems, and what only the real ones do.
+//! Tests of the three worlds: one law for all file systems, and what only real ones do.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::memory::MemoryWorld;
 use super::sim::{SimConfig, SimWorld};
 use super::{CpuWork, Env};
 
-/// What every file system does, in an empty directory `root` that exists.
+/// Checks what every file system must do, in an empty directory `root`.
 async fn file_system_law(env: &Env, root: &Path) {
     files_law(env, root).await;
     links_law(env, root).await;
@@ -66,7 +66,8 @@ async fn files_law(env: &Env, root: &Path) {
 
 async fn links_law(env: &Env, root: &Path) {
     let fs = &env.fs;
-    let (first, second) = (root.join("first"), root.join("linked/second"));
+    let first = root.join("first");
+    let second = root.join("linked/second");
     fs.create_directory(&root.join("linked")).unwrap();
     let file = fs.create(&first).unwrap();
     file.append(b"one").await.unwrap();
@@ -77,23 +78,17 @@ async fn links_law(env: &Env, root: &Path) {
         b"one and two"
     );
     fs.create(&root.join("third")).unwrap();
-    let refused = [
-        (
-            fs.hard_link(&root.join("third"), &second).err(),
-            ErrorKind::AlreadyExists,
-        ),
-        (
-            fs.hard_link(&root.join("nowhere"), &root.join("x")).err(),
-            ErrorKind::NotFound,
-        ),
-        (
-            fs.hard_link(&first, &root.join("nowhere/x")).err(),
-            ErrorKind::NotFound,
-        ),
-    ];
-    for (error, kind) in refused {
-        assert_eq!(error.map(|error| error.kind()), Some(kind));
-    }
+    let third = root.join("third");
+    let nowhere = root.join("nowhere");
+    let kind = |result: std::io::Result<()>| result.unwrap_err().kind();
+    assert_eq!(
+        kind(fs.hard_link(&third, &second)),
+        ErrorKind::AlreadyExists
+    );
+    let missing_file = fs.hard_link(&nowhere, &root.join("x"));
+    assert_eq!(kind(missing_file), ErrorKind::NotFound);
+    let missing_directory = fs.hard_link(&first, &nowhere.join("x"));
+    assert_eq!(kind(missing_directory), ErrorKind::NotFound);
     fs.remove(&first).unwrap();
     fs.rename(&root.join("third"), &first).unwrap();
     assert_eq!(
@@ -110,11 +105,8 @@ async fn names_law(env: &Env, root: &Path) {
     fs.create_directory(&deep).unwrap();
     fs.create_directory(&deep).unwrap();
     for name in ["b", "c", "a"] {
-        fs.create(&root.join("one").join(name))
-            .unwrap()
-            .append(name.as_bytes())
-            .await
-            .unwrap();
+        let file = fs.create(&root.join("one").join(name)).unwrap();
+        file.append(name.as_bytes()).await.unwrap();
     }
     fs.create(&deep.join("below")).unwrap();
     assert_eq!(fs.list(&root.join("one")).unwrap(), ["a", "b", "c"]);
@@ -124,14 +116,8 @@ async fn names_law(env: &Env, root: &Path) {
     fs.rename(&root.join("one/a"), &root.join("one/c")).unwrap();
     fs.rename(&root.join("one/b"), &root.join("one/d")).unwrap();
     assert_eq!(fs.list(&root.join("one")).unwrap(), ["c", "d"]);
-    assert_eq!(
-        &fs.open(&root.join("one/c"))
-            .unwrap()
-            .read_at(0, 1)
-            .await
-            .unwrap()[..],
-        b"a"
-    );
+    let renamed = fs.open(&root.join("one/c")).unwrap();
+    assert_eq!(&renamed.read_at(0, 1).await.unwrap()[..], b"a");
 
     let nowhere = root.join("nowhere");
     let missing = [
@@ -153,11 +139,11 @@ async fn names_law(env: &Env, root: &Path) {
     }
     assert!(
         fs.create(&deep).is_err(),
-        "a directory is no place for a file"
+        "a file cannot replace a directory"
     );
     assert!(
         fs.create_directory(&root.join("one/c/x")).is_err(),
-        "a file is no place for a directory"
+        "a directory cannot be made below a file"
     );
     assert_eq!(fs.list(&root.join("one")).unwrap(), ["c", "d"]);
 }
@@ -234,7 +220,8 @@ fn the_simulation_keeps_the_law_on_every_device() {
 
 #[test]
 fn memory_worlds_share_their_files_between_envs_and_not_with_others() {
-    let (one, other) = (MemoryWorld::new(1).unwrap(), MemoryWorld::new(1).unwrap());
+    let one = MemoryWorld::new(1).unwrap();
+    let other = MemoryWorld::new(1).unwrap();
     one.env().fs.create(Path::new("x")).unwrap();
     assert!(one.env().fs.open(Path::new("x")).is_ok());
     assert!(other.env().fs.open(Path::new("x")).is_err());
@@ -247,8 +234,9 @@ fn the_disk_world_runs_tasks_and_timers_and_can_be_dropped_inside_a_runtime() {
     outer.block_on(async {
         let inner = DiskWorld::new(1).unwrap();
         let env = inner.env();
-        let (send, receive) = tokio::sync::oneshot::channel();
-        let (clock, count) = (env.clock.clone(), counter.clone());
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        let clock = env.clock.clone();
+        let count = counter.clone();
         let task = async move {
             let before = clock.now();
             clock.sleep(1_000_000).await;
@@ -256,13 +244,13 @@ fn the_disk_world_runs_tasks_and_timers_and_can_be_dropped_inside_a_runtime() {
                 operations: 1,
                 ..CpuWork::default()
             });
-            clock.settle().await;
+            clock.wait_for_cpu().await;
             count.store(clock.now() - before, Ordering::SeqCst);
-            send.send(()).unwrap();
+            tx.send(()).unwrap();
         };
         env.tasks.spawn("timer", Box::pin(task));
-        receive.await.unwrap();
-        // Made by one runtime's clock and waited for in another.
+        rx.await.unwrap();
+        // Created by one runtime's clock and awaited in another.
         env.clock.sleep(1).await;
     });
     assert!(counter.load(Ordering::SeqCst) >= 1_000_000);

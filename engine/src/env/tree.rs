@@ -1,6 +1,6 @@
-//! The names of a file system in memory: directories, files, locks. What a file is, the caller decides.
+//! The names of a file system in memory: directories, files and locks.
 //!
-//! Paths are taken as they are spelled; `.` and `..` are not resolved.
+//! The caller decides what a file is. Paths are compared as spelled; `.` and `..` are not resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use super::lock;
 
-/// Names of files, each in a directory that exists.
+/// Names of files, each in an existing directory.
 #[derive(Clone)]
 pub(super) struct Tree<F> {
     directories: BTreeSet<PathBuf>,
@@ -17,7 +17,7 @@ pub(super) struct Tree<F> {
 }
 
 impl<F> Default for Tree<F> {
-    /// The root, and the directory that relative names start from.
+    /// Creates the root, and the directory that relative names start from.
     fn default() -> Self {
         Self {
             directories: BTreeSet::from([PathBuf::from("/"), PathBuf::new()]),
@@ -27,7 +27,8 @@ impl<F> Default for Tree<F> {
 }
 
 impl<F: Clone> Tree<F> {
-    /// Refuses a place where no file can be made: its directory is missing, or it is a directory itself.
+    /// Fails if no file can be created at `path`: its directory is missing, or it is a directory
+    /// itself.
     fn check_place(&self, path: &Path) -> io::Result<()> {
         if self.directories.contains(path) {
             return Err(io::Error::new(
@@ -51,7 +52,7 @@ impl<F: Clone> Tree<F> {
         self.files.get(path).cloned().ok_or_else(|| missing(path))
     }
 
-    /// Gives a file another name, and answers with the file.
+    /// Renames a file and returns it.
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<F> {
         let file = self.get(from)?;
         self.check_place(to)?;
@@ -60,7 +61,7 @@ impl<F: Clone> Tree<F> {
         Ok(file)
     }
 
-    /// Gives a file a second name, and answers with the file.
+    /// Gives a file a second name and returns the file.
     pub(super) fn link(&mut self, from: &Path, to: &Path) -> io::Result<F> {
         let file = self.get(from)?;
         self.check_place(to)?;
@@ -91,22 +92,29 @@ impl<F: Clone> Tree<F> {
 
     pub(super) fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
         self.check_directory(directory)?;
-        let below = self
+        let mut names = Vec::new();
+        for path in self
             .files
             .range(directory.to_path_buf()..)
-            .take_while(|(path, _)| path.starts_with(directory));
-        let here = below.filter(|(path, _)| path.parent() == Some(directory));
-        Ok(here
-            .filter_map(|(path, _)| path.file_name())
-            .map(|name| name.to_string_lossy().into_owned())
-            .collect())
+            .map(|(path, _)| path)
+        {
+            if !path.starts_with(directory) {
+                break;
+            }
+            if path.parent() == Some(directory)
+                && let Some(name) = path.file_name()
+            {
+                names.push(name.to_string_lossy().into_owned());
+            }
+        }
+        Ok(names)
     }
 
     pub(super) fn create_directory(&mut self, path: &Path) -> io::Result<()> {
-        if let Some(file) = path
+        let file = path
             .ancestors()
-            .find(|above| self.files.contains_key(*above))
-        {
+            .find(|above| self.files.contains_key(*above));
+        if let Some(file) = file {
             return Err(io::Error::new(
                 io::ErrorKind::NotADirectory,
                 format!("{} is a file", file.display()),
@@ -117,7 +125,7 @@ impl<F: Clone> Tree<F> {
         Ok(())
     }
 
-    /// The same directories without any file.
+    /// Returns the directories of this tree, without files.
     pub(super) fn without_files<G>(&self) -> Tree<G> {
         Tree {
             directories: self.directories.clone(),
@@ -137,18 +145,19 @@ fn missing(path: &Path) -> io::Error {
     )
 }
 
-/// The lock files that are held.
+/// The lock files that are taken.
 #[derive(Clone, Default)]
 pub(super) struct Locks(Arc<Mutex<BTreeMap<PathBuf, Holders>>>);
 
-/// Who holds a lock file.
+/// The holders of a lock file.
 enum Holders {
     One,
     Shared(usize),
 }
 
 impl Locks {
-    /// Holds `path` alone until the guard is dropped; [`io::ErrorKind::WouldBlock`] if it is held.
+    /// Takes `path` exclusively until the guard is dropped. Fails with
+    /// [`io::ErrorKind::WouldBlock`] if it is held.
     pub(super) fn take(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         let mut locks = lock(&self.0);
         if locks.contains_key(path) {
@@ -158,8 +167,8 @@ impl Locks {
         Ok(self.guard(path))
     }
 
-    /// Holds `path` together with others until the guard is dropped; [`io::ErrorKind::WouldBlock`]
-    /// if one holds it alone.
+    /// Takes `path` shared until the guard is dropped. Fails with [`io::ErrorKind::WouldBlock`] if
+    /// it is held exclusively.
     pub(super) fn take_shared(&self, path: &Path) -> io::Result<Box<dyn Send + Sync>> {
         let mut locks = lock(&self.0);
         let holders = locks

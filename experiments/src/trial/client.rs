@@ -169,7 +169,7 @@ pub(super) async fn run(
             backlog.record(done, total, begun.saturating_sub(intended));
         }
         let class = perform(context, op).await?;
-        context.clock.settle().await;
+        context.clock.wait_for_cpu().await;
         end = context.now();
         done += 1;
         latency.record(class, end.saturating_sub(intended));

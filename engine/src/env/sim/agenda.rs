@@ -1,6 +1,7 @@
-//! What happens when: events by (time, sequence), and the tickets on which futures wait for them.
+//! Events by (time, sequence), and the tickets on which futures wait for them.
 //!
-//! Two events of the same nanosecond happen in the order in which they were scheduled, so a run has one order only.
+//! Two events of the same nanosecond happen in the order in which they were scheduled, so a run has
+//! only one order.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,7 +10,7 @@ use std::task::Waker;
 use super::device::Stage;
 use super::slab::Slab;
 
-/// What an event does.
+/// Effect of an event.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
     /// Completes a ticket.
@@ -18,7 +19,7 @@ pub(super) enum What {
     Device(Stage),
 }
 
-/// Something that happens at a time. The order is that of the fields; no two events share a sequence number.
+/// An event at a time. Events are ordered by their fields; no two share a sequence number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Event {
     time: u64,
@@ -26,15 +27,15 @@ struct Event {
     what: What,
 }
 
-/// What a future waits for.
+/// State of a ticket, which a future waits for.
 enum Ticket {
     Waiting(Option<Waker>),
     Done,
-    /// The future is gone; the number is free once the event has come.
+    /// The future was dropped. The number is free once the event has happened.
     Abandoned,
 }
 
-/// The events to come and the tickets that are out.
+/// The events to come and the tickets in use.
 #[derive(Default)]
 pub(super) struct Agenda {
     events: BinaryHeap<Reverse<Event>>,
@@ -42,7 +43,7 @@ pub(super) struct Agenda {
     scheduled: u64,
     happened: u64,
     fingerprint: u64,
-    /// Those to be woken, in order, once nothing is locked any more.
+    /// Wakers to call, in order, once no lock is held.
     pub(super) woken: Vec<Waker>,
 }
 
@@ -56,19 +57,19 @@ impl Agenda {
         }));
     }
 
-    /// When the next event happens.
+    /// Returns the time of the next event.
     pub(super) fn next_time(&self) -> Option<u64> {
         self.events.peek().map(|Reverse(event)| event.time)
     }
 
-    /// The next event, which has happened with this.
+    /// Removes the next event, which has then happened, and returns its time and effect.
     pub(super) fn next(&mut self) -> Option<(u64, What)> {
         let Reverse(event) = self.events.pop()?;
         self.record(event.time, event.sequence);
         Some((event.time, event.what))
     }
 
-    /// Records an event that nobody had to wait for.
+    /// Records an event that nobody waited for.
     pub(super) fn happen(&mut self, time: u64) {
         self.scheduled += 1;
         self.record(time, self.scheduled);
@@ -95,7 +96,7 @@ impl Agenda {
         self.tickets.insert(Ticket::Waiting(None))
     }
 
-    /// A ticket that is completed at `time`.
+    /// Opens a ticket that is completed at `time`.
     pub(super) fn timer(&mut self, time: u64) -> u32 {
         let ticket = self.open_ticket();
         self.schedule(time, What::Ticket(ticket));
@@ -114,7 +115,7 @@ impl Agenda {
         }
     }
 
-    /// True once the ticket is completed, which gives it back; else `waker` is called when it is.
+    /// Returns true once the ticket is completed, and frees it. Otherwise `waker` is called later.
     pub(super) fn poll_ticket(&mut self, number: u32, waker: &Waker) -> bool {
         match self.tickets.get_mut(number) {
             Some(Ticket::Waiting(Some(known))) => known.clone_from(waker),
@@ -127,7 +128,7 @@ impl Agenda {
         false
     }
 
-    /// Nobody waits for this ticket any more.
+    /// States that nobody waits for this ticket any more.
     pub(super) fn abandon_ticket(&mut self, number: u32) {
         match self.tickets.get_mut(number) {
             Some(Ticket::Done) => drop(self.tickets.remove(number)),

@@ -1,4 +1,4 @@
-//! What CPU work costs, and the cores that do it.
+//! The cost of CPU work, and the cores that do it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -7,12 +7,13 @@ use crate::env::CpuWork;
 
 /// Nanoseconds of one core for each kind of [`CpuWork`].
 ///
-/// The defaults are stated, not measured: plausible figures for a 3 GHz core with the working set in memory, so a
-/// memtable step is a cache miss and a byte copied is bandwidth. Overridable one by one in a config.
+/// The defaults are stated, not measured: plausible figures for a 3 GHz core with the working set
+/// in memory, where a memtable step is a cache miss and a copied byte is bandwidth. A config can
+/// override each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CpuCosts {
-    /// Beginning an operation.
+    /// Starting an operation.
     #[serde(deserialize_with = "non_negative")]
     pub operation_ns: f64,
     /// Comparing two keys.
@@ -21,16 +22,16 @@ pub struct CpuCosts {
     /// Going to the next node of a memtable.
     #[serde(deserialize_with = "non_negative")]
     pub memtable_step_ns: f64,
-    /// Putting an entry into a memtable, beside the steps.
+    /// Inserting an entry into a memtable, in addition to the steps.
     #[serde(deserialize_with = "non_negative")]
     pub memtable_insert_ns: f64,
-    /// Asking a filter.
+    /// Probing a filter.
     #[serde(deserialize_with = "non_negative")]
     pub filter_probe_ns: f64,
     /// Evaluating a learned model.
     #[serde(deserialize_with = "non_negative")]
     pub model_evaluation_ns: f64,
-    /// Looking into the cache.
+    /// Looking up an object in the cache.
     #[serde(deserialize_with = "non_negative")]
     pub cache_probe_ns: f64,
     /// Compressing one byte.
@@ -70,7 +71,7 @@ impl Default for CpuCosts {
 }
 
 impl CpuCosts {
-    /// Work that costs no time: a simulation of the device alone.
+    /// Costs of 0, to simulate the device alone.
     pub const FREE: Self = Self {
         operation_ns: 0.0,
         comparison_ns: 0.0,
@@ -104,10 +105,10 @@ impl CpuCosts {
     }
 }
 
-/// How many kinds of work there are.
+/// Number of kinds of work.
 const KINDS: usize = 12;
 
-/// The counts of `work` in the order of the costs.
+/// Returns the counts of `work` in the order of the costs.
 fn counts(work: &CpuWork) -> [u64; KINDS] {
     [
         work.operations,
@@ -125,7 +126,8 @@ fn counts(work: &CpuWork) -> [u64; KINDS] {
     ]
 }
 
-/// The costs in whole picoseconds: integers add up to the same sum in any order, and without waiting for one another.
+/// The costs in whole picoseconds. Sums of integers are the same in any order, and the additions do
+/// not wait for one another.
 pub(super) struct Prices([u64; KINDS]);
 
 impl Prices {
@@ -133,18 +135,18 @@ impl Prices {
         Self(costs.nanos().map(|nanos| (nanos * 1e3).round() as u64))
     }
 
-    /// Picoseconds that `work` takes: right below half a year of work, and wrapped beyond, as nothing is checked here.
+    /// Returns the picoseconds that `work` takes. The sum wraps beyond half a year of work; it is
+    /// not checked here, for speed.
     pub(super) fn picos(&self, work: &CpuWork) -> u64 {
-        let each = self
-            .0
-            .iter()
-            .zip(counts(work))
-            .map(|(price, count)| price.wrapping_mul(count));
-        each.fold(0, u64::wrapping_add)
+        let mut picos = 0u64;
+        for (price, count) in self.0.iter().zip(counts(work)) {
+            picos = picos.wrapping_add(price.wrapping_mul(count));
+        }
+        picos
     }
 }
 
-/// A number that is finite and not below zero.
+/// Deserializes a number that is finite and not below zero.
 pub(super) fn non_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let number = f64::deserialize(deserializer)?;
     if number.is_finite() && number >= 0.0 {
@@ -155,11 +157,11 @@ pub(super) fn non_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     )))
 }
 
-/// The cores: each takes up the work that is given to it in turn.
+/// The cores of the machine.
 pub(super) struct Cores {
-    /// When each has nothing left to do.
+    /// When each core has finished its work.
     free_at: Vec<u64>,
-    /// The one that was given work last.
+    /// The core that got work last.
     last: usize,
     pub(super) busy_nanos: u64,
     pub(super) wait_nanos: u64,
@@ -175,16 +177,13 @@ impl Cores {
         }
     }
 
-    /// Gives work that is ready at `start` and takes `nanos` to a core that is free then, or else to the one that is
-    /// free first; answers when it is done.
+    /// Gives work to a core and returns when it is done. The work is ready at `start` and takes
+    /// `nanos`. It goes to a core that is free then, or else to the one that is free first.
     pub(super) fn run(&mut self, start: u64, nanos: u64) -> u64 {
-        // All that are free are alike: if the last is, there is no need to look at the others.
+        // All free cores are alike. If the last one is free, there is no need to search.
         if self.free_at[self.last] > start {
-            let first = self
-                .free_at
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, free_at)| **free_at);
+            let cores = self.free_at.iter().enumerate();
+            let first = cores.min_by_key(|(_, free_at)| **free_at);
             self.last = first.map_or(0, |(core, _)| core);
         }
         let begin = start.max(self.free_at[self.last]);
@@ -267,15 +266,14 @@ mod tests {
     #[test]
     fn work_waits_for_the_core_that_is_free_first() {
         let mut cores = Cores::new(2);
-        assert_eq!(
-            [
-                cores.run(0, 100),
-                cores.run(0, 60),
-                cores.run(10, 5),
-                cores.run(200, 1)
-            ],
-            [100, 60, 65, 201]
-        );
-        assert_eq!((cores.busy_nanos, cores.wait_nanos), (166, 50));
+        let ends = [
+            cores.run(0, 100),
+            cores.run(0, 60),
+            cores.run(10, 5),
+            cores.run(200, 1),
+        ];
+        assert_eq!(ends, [100, 60, 65, 201]);
+        assert_eq!(cores.busy_nanos, 166);
+        assert_eq!(cores.wait_nanos, 50);
     }
 }

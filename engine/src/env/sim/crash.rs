@@ -13,17 +13,18 @@ use crate::env::blob::Blob;
 use crate::env::lock;
 use crate::env::tree::Tree;
 
-/// What becomes of all that was not synced: bytes of files, and creations, renames and removals in directories.
+/// Fate of everything that was not synced: bytes of files, and creations, renames and removals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrashMode {
     /// It is lost.
     DropUnsynced,
-    /// It is there: only the process died.
+    /// It is kept, as if only the process died.
     KeepAll,
-    /// Of each file's bytes, and of the changes of names in their order, a beginning of random length is there.
+    /// A prefix of random length is kept, of each file's bytes and of the changes of names.
     Torn,
-    /// Sectors (of 512 or 4096 bytes, at random) are there or zero at random, up to the file's end or a random place
-    /// before it; each change of names is there or not at random. A rename is still whole or absent.
+    /// Each sector (512 or 4096 bytes, at random) is kept or zero at random, up to the file's end
+    /// or a random place before it. Each change of names is kept or lost at random; a rename is
+    /// still whole or absent.
     Reordered,
 }
 
@@ -37,32 +38,31 @@ impl CrashMode {
     ];
 }
 
-/// The files that a crash left, to start another world with.
+/// The files that a crash left, for another world to start with.
 #[derive(Clone)]
 pub struct FsImage {
     pub(super) tree: Tree<Blob>,
 }
 
 impl FsImage {
-    /// The paths of all files, sorted.
+    /// Returns the paths of all files, sorted.
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.tree
-            .iter()
-            .map(|(path, _)| path.to_path_buf())
-            .collect()
+        let files = self.tree.iter();
+        files.map(|(path, _)| path.to_path_buf()).collect()
     }
 
-    /// The content of a file.
+    /// Returns the content of a file.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`].
+    /// [`io::ErrorKind::NotFound`] if there is no such file.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let blob = self.tree.get(path)?;
         Ok(blob.read(0, blob.bytes() as usize)?.into())
     }
 }
 
-/// What is left of `durable`, on which `changes` have been made that are not.
+/// Returns what a crash leaves of the `durable` names, to which `changes` were made that are not
+/// durable.
 pub(super) fn survive(
     durable: &Tree<Arc<Body>>,
     changes: &[Change],
@@ -84,7 +84,7 @@ pub(super) fn survive(
         }
     }
     let mut tree = names.without_files();
-    // A file with several names has one fate.
+    // All names of a file get the same content.
     let mut fates: BTreeMap<u32, Blob> = BTreeMap::new();
     for (path, body) in names.iter() {
         let fate = fates
@@ -95,10 +95,11 @@ pub(super) fn survive(
     Ok(FsImage { tree })
 }
 
-/// What is left of a file.
+/// Returns what a crash leaves of a file.
 fn remains(body: &Body, mode: CrashMode, random: &mut Xoshiro256PlusPlus) -> Blob {
     let state = lock(&body.state);
-    let (synced, end) = (state.synced, state.blob.bytes());
+    let synced = state.synced;
+    let end = state.blob.bytes();
     let mut blob = state.blob.clone();
     match mode {
         CrashMode::DropUnsynced => blob.truncate(synced),
@@ -115,7 +116,7 @@ fn remains(body: &Body, mode: CrashMode, random: &mut Xoshiro256PlusPlus) -> Blo
     blob
 }
 
-/// Zeroes sectors at random; bytes before `synced` stay.
+/// Zeroes random sectors. Bytes before `synced` stay.
 fn lose_sectors(blob: &mut Blob, synced: u64, sector: u64, random: &mut Xoshiro256PlusPlus) {
     let mut start = synced;
     while start < blob.bytes() {
@@ -131,9 +132,9 @@ fn flip(random: &mut Xoshiro256PlusPlus) -> bool {
     random.next_u64() >> 63 == 1
 }
 
-/// A number from 0 to `most`.
+/// Draws a number from 0 to `most`.
 fn below(random: &mut Xoshiro256PlusPlus, most: u64) -> u64 {
-    // The bias of the remainder is far below what a test could see.
+    // The bias of the remainder is far too small for a test to see.
     let drawn = random.next_u64();
     most.checked_add(1).map_or(drawn, |count| drawn % count)
 }

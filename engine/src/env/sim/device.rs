@@ -1,20 +1,21 @@
 //! The model of a device, in whole nanoseconds.
 //!
 //! ```text
-//! read:    admission -> base -> unit (waits its turn; read) -> link (waits its turn; transfer) -> done
-//! append:  page cache: done, unless more than the dirty limit waits to be written back
-//! behind:  piece -> admission -> link -> unit (program; the next in turn) -> the device takes another piece
+//! read:    admission -> base -> unit (waits its turn; read) -> link (waits its turn) -> done
+//! append:  page cache: done, unless more bytes than the dirty limit wait for write-back
+//! behind:  piece -> admission -> link -> unit (program; next in turn) -> room for another piece
 //!                                    \-> acknowledged: written back
 //! sync:    the file's pieces go first; all acknowledged -> sync -> done
 //! ```
 //!
-//! - A unit and the link are servers that take requests in the order in which they arrive. A read is divided into
-//!   stripes, and the stripes of a file go round the units from a place that its number gives. Written pieces go to
-//!   the units in turn, as a flash translation layer places them.
-//! - A disk with heads is one unit that also transfers: seek by distance, half a rotation, transfer. File `n` starts
-//!   at `n` x 64 MiB; going on where the heads are costs neither seek nor rotation.
-//! - A volume admits so many requests and bytes a second (token buckets).
-//! - Reads pass the page cache by, as direct I/O does, except for bytes not yet written back, which are in memory.
+//! - A unit and the link are servers that take requests in the order of their arrival. A read is
+//!   divided into stripes. The stripes of a file go round the units, from a place that its number
+//!   determines. Written pieces go to the units in turn, as a flash translation layer places them.
+//! - A disk with heads is one unit that also transfers: seek by distance, half a rotation, transfer.
+//!   File `n` starts at `n` x 64 MiB. Continuing where the heads are costs no seek and no rotation.
+//! - A volume admits a number of requests and of bytes a second (token buckets).
+//! - Reads bypass the page cache, like direct I/O, except for bytes not yet written back, which are
+//!   in memory.
 //!
 //! Not modelled: garbage collection and wear, merging of neighbouring requests, metadata.
 
@@ -25,24 +26,24 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::agenda::{Agenda, What};
-use super::fs::Body;
+use super::fs::{Body, WaitingSync};
 use super::profile::{DeviceModel, Latency, UNITS_MAX};
 use super::slab::Slab;
 use crate::env::lock;
 
-/// Where on a disk with heads the next file starts.
+/// Distance between the starts of two files on a disk with heads.
 const FILE_DISTANCE: u64 = 64 << 20;
 
-/// What a request does next.
+/// Next step of a request.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     /// A part of a read leaves its unit for the link, with this many bytes.
     ReadAtLink { read: u32, bytes: u64 },
-    /// A part of a read is there.
+    /// A part of a read has arrived.
     ReadDone { read: u32 },
     /// A piece was admitted and goes over the link.
     WriteAtLink { piece: u32 },
-    /// A piece goes to a unit.
+    /// A piece arrives at a unit.
     WriteAtUnit { piece: u32 },
     /// A piece is acknowledged.
     Written { piece: u32 },
@@ -50,13 +51,13 @@ pub(super) enum Stage {
     Programmed { piece: u32 },
 }
 
-/// A read on its way.
+/// A read under way.
 struct Read {
     parts_left: u32,
     ticket: u32,
 }
 
-/// Bytes of a file to be written back.
+/// Bytes of a file that are to be written back.
 struct Piece {
     body: Arc<Body>,
     start: u64,
@@ -77,7 +78,7 @@ fn address(file: u32, offset: u64) -> u64 {
     (u64::from(file) * FILE_DISTANCE).saturating_add(offset)
 }
 
-/// What the device has done.
+/// Work of the device so far.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
     pub(super) reads: u64,
@@ -93,7 +94,7 @@ pub(super) struct Counts {
 pub(super) struct Device {
     timing: Timing,
     random: Xoshiro256PlusPlus,
-    /// When each unit has nothing left to do.
+    /// When each unit has finished its work.
     units: Vec<u64>,
     next_unit: usize,
     link_free_at: u64,
@@ -102,12 +103,13 @@ pub(super) struct Device {
     throughput: Bucket,
     reads: Slab<Read>,
     pieces: Slab<Piece>,
-    /// Pieces that a sync waits for, and the others; each in the order in which they were appended.
+    /// Pieces that a sync waits for, in the order of their appends.
     urgent: VecDeque<Piece>,
+    /// All other pieces, in the order of their appends.
     behind: VecDeque<Piece>,
     in_flight: u32,
     dirty_bytes: u64,
-    /// Tickets of appends that wait for the dirty bytes to shrink.
+    /// Tickets of appends that wait until fewer bytes are dirty.
     throttled: VecDeque<u32>,
     pub(super) counts: Counts,
 }
@@ -135,12 +137,12 @@ impl Device {
         }
     }
 
-    /// Whether nothing ever has to be waited for.
+    /// Returns whether every request is done at once.
     pub(super) fn is_instant(&self) -> bool {
         self.timing.instant
     }
 
-    /// Starts a read; the answer is the ticket it completes.
+    /// Starts a read. Returns the ticket that it completes.
     pub(super) fn read(
         &mut self,
         agenda: &mut Agenda,
@@ -152,46 +154,41 @@ impl Device {
         self.counts.reads += 1;
         self.counts.read_bytes += bytes;
         let ticket = agenda.open_ticket();
-        let (first, last) = (
-            offset / self.timing.stripe,
-            (offset + bytes - 1) / self.timing.stripe,
-        );
+        let first = offset / self.timing.stripe;
+        let last = (offset + bytes - 1) / self.timing.stripe;
         let read = self.reads.insert(Read {
             parts_left: (last - first + 1) as u32,
             ticket,
         });
         for stripe in first..=last {
+            let stripe_end = stripe.saturating_add(1).saturating_mul(self.timing.stripe);
             let start = offset.max(stripe * self.timing.stripe);
-            let end =
-                (offset + bytes).min(stripe.saturating_add(1).saturating_mul(self.timing.stripe));
+            let end = (offset + bytes).min(stripe_end);
             let arrival = self.admit(now, end - start) + self.timing.base;
             let unit = (scatter(file).wrapping_add(stripe) % self.units.len() as u64) as usize;
-            let busy = self.timing.read.draw(&mut self.random)
-                + self.heads(address(file, start), end - start, false);
+            let latency = self.timing.read.draw(&mut self.random);
+            let busy = latency + self.heads(address(file, start), end - start, false);
             let done = self.serve(unit, arrival, busy);
             self.counts.wait_nanos += arrival - now - self.timing.base;
-            agenda.schedule(
-                done,
-                What::Device(Stage::ReadAtLink {
-                    read,
-                    bytes: end - start,
-                }),
-            );
+            let bytes = end - start;
+            agenda.schedule(done, What::Device(Stage::ReadAtLink { read, bytes }));
         }
         ticket
     }
 
-    /// Takes note of bytes appended to `body`: whole pieces of them start on their way to the device.
+    /// Registers bytes appended to `body`. Whole pieces of them start on their way to the device.
     pub(super) fn append(&mut self, agenda: &mut Agenda, now: u64, body: &Arc<Body>) {
         let mut state = lock(&body.state);
         let end = state.blob.bytes();
         if self.timing.instant {
-            (state.queued, state.issued, state.written) = (end, end, end);
+            state.queued = end;
+            state.issued = end;
+            state.written = end;
             return;
         }
         loop {
-            let piece_end = (state.queued / self.timing.write_bytes + 1)
-                .saturating_mul(self.timing.write_bytes);
+            let pieces_queued = state.queued / self.timing.write_bytes;
+            let piece_end = (pieces_queued + 1).saturating_mul(self.timing.write_bytes);
             if piece_end > end {
                 break;
             }
@@ -207,7 +204,7 @@ impl Device {
         self.issue(agenda, now);
     }
 
-    /// The ticket an append has to wait for, if there is too much to be written back.
+    /// Returns the ticket that an append has to wait for, if too many bytes are dirty.
     pub(super) fn throttle(&mut self, agenda: &mut Agenda) -> Option<u32> {
         if self.dirty_bytes <= self.timing.dirty_limit {
             return None;
@@ -217,18 +214,22 @@ impl Device {
         Some(ticket)
     }
 
-    /// Starts a sync of `body`; the answer is the ticket it completes.
+    /// Starts a sync of `body`. Returns the ticket that it completes.
     pub(super) fn sync(&mut self, agenda: &mut Agenda, now: u64, body: &Arc<Body>) -> u32 {
         self.counts.syncs += 1;
         let mut state = lock(&body.state);
         let end = state.blob.bytes();
         if state.issued < state.queued {
-            // What stands in the long queue would be overtaken by the tail otherwise, and the sync wait for others.
-            let of_body = |piece: &Piece| Arc::ptr_eq(&piece.body, body);
-            let (own, others): (VecDeque<_>, VecDeque<_>) =
-                self.behind.drain(..).partition(of_body);
+            // Otherwise the tail would overtake the file's pieces in the long queue, and the sync
+            // would wait for other files.
+            let mut others = VecDeque::new();
+            for piece in self.behind.drain(..) {
+                match Arc::ptr_eq(&piece.body, body) {
+                    true => self.urgent.push_back(piece),
+                    false => others.push_back(piece),
+                }
+            }
             self.behind = others;
-            self.urgent.extend(own);
         }
         if state.queued < end {
             self.urgent.push_back(Piece {
@@ -243,14 +244,14 @@ impl Device {
         if state.written >= end {
             self.flush(agenda, now, ticket);
         } else {
-            state.waiting.push((end, ticket));
+            state.waiting.push(WaitingSync { up_to: end, ticket });
         }
         drop(state);
         self.issue(agenda, now);
         ticket
     }
 
-    /// A sync of names only.
+    /// Starts a sync of names only. Returns the ticket that it completes.
     pub(super) fn sync_names(&mut self, agenda: &mut Agenda, now: u64) -> u32 {
         self.counts.syncs += 1;
         let ticket = agenda.open_ticket();
@@ -263,15 +264,15 @@ impl Device {
         agenda.schedule(now + nanos, What::Ticket(ticket));
     }
 
-    /// Moves a request on.
+    /// Moves a request to its next step.
     pub(super) fn advance(&mut self, agenda: &mut Agenda, now: u64, stage: Stage) {
         match stage {
             Stage::ReadAtLink { read, bytes } => {
-                match self.transfer(now, bytes, self.timing.read_bandwidth) {
-                    done if done > now => {
-                        agenda.schedule(done, What::Device(Stage::ReadDone { read }))
-                    }
-                    _ => self.finish_part(agenda, read),
+                let done = self.transfer(now, bytes, self.timing.read_bandwidth);
+                if done > now {
+                    agenda.schedule(done, What::Device(Stage::ReadDone { read }));
+                } else {
+                    self.finish_part(agenda, read);
                 }
             }
             Stage::ReadDone { read } => self.finish_part(agenda, read),
@@ -308,7 +309,7 @@ impl Device {
         }
     }
 
-    /// Gives the device as many pieces as it takes.
+    /// Gives the device as many pieces as it accepts.
     fn issue(&mut self, agenda: &mut Agenda, now: u64) {
         while self.in_flight < self.timing.write_depth {
             let Some(piece) = self.urgent.pop_front().or_else(|| self.behind.pop_front()) else {
@@ -325,60 +326,60 @@ impl Device {
         }
     }
 
-    /// A piece has reached the device: finds its unit, and when it is acknowledged.
+    /// Chooses the unit of a piece that has reached the device, and when it is acknowledged.
     fn program(&mut self, agenda: &mut Agenda, now: u64, number: u32) {
         let unit = self.next_unit;
         self.next_unit = (unit + 1) % self.units.len();
-        let (address, bytes) = (self.piece(number).address(), self.piece(number).bytes());
+        let piece = self.piece(number);
+        let address = piece.address();
+        let bytes = piece.bytes();
+        let body = piece.body.clone();
         let busy = self.timing.program + self.heads(address, bytes, true);
         let programmed = self.serve(unit, now, busy);
-        let acknowledged = if self.timing.write_cache {
-            now
-        } else {
-            programmed
+        let reached = match self.timing.write_cache {
+            true => now,
+            false => programmed,
         };
-        let acknowledged = acknowledged + self.timing.write.draw(&mut self.random);
-        // In the order of the file, so that "written back so far" is one number.
-        let body = self.piece(number).body.clone();
+        let acknowledged = reached + self.timing.write.draw(&mut self.random);
+        // Pieces are acknowledged in the order of the file, so that one number says what is written
+        // back.
         let mut state = lock(&body.state);
         state.written_at = state.written_at.max(acknowledged);
-        agenda.schedule(
-            state.written_at,
-            What::Device(Stage::Written { piece: number }),
-        );
-        agenda.schedule(
-            programmed.max(state.written_at),
-            What::Device(Stage::Programmed { piece: number }),
-        );
+        let written_at = state.written_at;
+        agenda.schedule(written_at, What::Device(Stage::Written { piece: number }));
+        let left = programmed.max(written_at);
+        agenda.schedule(left, What::Device(Stage::Programmed { piece: number }));
     }
 
     fn acknowledge(&mut self, agenda: &mut Agenda, now: u64, number: u32) {
         let piece = self.piece(number);
-        let (body, end, bytes) = (piece.body.clone(), piece.end, piece.bytes());
+        let body = piece.body.clone();
+        let end = piece.end;
+        let bytes = piece.bytes();
         let mut state = lock(&body.state);
         state.written = end;
-        state.waiting.retain(|&(up_to, ticket)| {
-            if up_to <= end {
-                self.flush(agenda, now, ticket);
+        state.waiting.retain(|waiting| {
+            if waiting.up_to <= end {
+                self.flush(agenda, now, waiting.ticket);
             }
-            up_to > end
+            waiting.up_to > end
         });
         self.dirty_bytes -= bytes;
         if self.dirty_bytes <= self.timing.dirty_limit {
-            self.throttled
-                .drain(..)
-                .for_each(|ticket| agenda.complete(ticket));
+            for ticket in self.throttled.drain(..) {
+                agenda.complete(ticket);
+            }
         }
     }
 
-    /// When a volume lets a request of `bytes` begin.
+    /// Returns when a volume lets a request of `bytes` start.
     fn admit(&mut self, now: u64, bytes: u64) -> u64 {
-        self.requests
-            .take(now, 1)
-            .max(self.throughput.take(now, bytes))
+        let request = self.requests.take(now, 1);
+        let bytes = self.throughput.take(now, bytes);
+        request.max(bytes)
     }
 
-    /// Keeps a unit busy for `nanos` once it is free; answers when it is done.
+    /// Keeps a unit busy for `nanos` once it is free. Returns when it is done.
     fn serve(&mut self, unit: usize, arrival: u64, nanos: u64) -> u64 {
         let begin = arrival.max(self.units[unit]);
         self.units[unit] = begin + nanos;
@@ -387,7 +388,7 @@ impl Device {
         begin + nanos
     }
 
-    /// Sends bytes over the link once it is free; answers when they are there.
+    /// Sends bytes over the link once it is free. Returns when they have arrived.
     fn transfer(&mut self, now: u64, bytes: u64, bandwidth: u64) -> u64 {
         let nanos = nanos_at(bytes, bandwidth);
         if self.timing.seek_capacity > 0 || nanos == 0 {
@@ -398,7 +399,7 @@ impl Device {
         self.link_free_at
     }
 
-    /// What a disk with heads needs to get to a place and to move bytes there.
+    /// Returns the time that a disk with heads needs to reach a place and to transfer bytes there.
     fn heads(&mut self, address: u64, bytes: u64, write: bool) -> u64 {
         let timing = &self.timing;
         if timing.seek_capacity == 0 {
@@ -406,15 +407,13 @@ impl Device {
         }
         let distance = self.heads_at.abs_diff(address);
         self.heads_at = address.saturating_add(bytes);
-        let bandwidth = if write {
-            timing.write_bandwidth
-        } else {
-            timing.read_bandwidth
+        let bandwidth = match write {
+            true => timing.write_bandwidth,
+            false => timing.read_bandwidth,
         };
-        let way = if distance == 0 {
-            0
-        } else {
-            timing.seek(distance) + timing.rotation / 2
+        let way = match distance {
+            0 => 0,
+            _ => timing.seek(distance) + timing.rotation / 2,
         };
         way + nanos_at(bytes, bandwidth)
     }
@@ -425,7 +424,7 @@ fn scatter(file: u32) -> u64 {
     u64::from(file).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
-/// Nanoseconds that `bytes` take at so many bytes a second; 0 is unlimited.
+/// Returns the nanoseconds that `bytes` take at `bandwidth` bytes a second; 0 is unlimited.
 fn nanos_at(bytes: u64, bandwidth: u64) -> u64 {
     bytes
         .saturating_mul(1_000_000_000)
@@ -461,7 +460,7 @@ struct Timing {
 
 impl Timing {
     fn new(model: &DeviceModel) -> Self {
-        // What is taken over says how work is divided, and takes no time by itself.
+        // These numbers say how work is divided; they take no time by themselves.
         let timeless = DeviceModel {
             units: model.units,
             stripe: model.stripe,
@@ -473,10 +472,9 @@ impl Timing {
             ..DeviceModel::NULL
         };
         Self {
-            stripe: if model.stripe == 0 {
-                u64::MAX
-            } else {
-                model.stripe
+            stripe: match model.stripe {
+                0 => u64::MAX,
+                bytes => bytes,
             },
             base: nanos(model.base_us),
             read: Draw::new(&model.read_us),
@@ -498,15 +496,17 @@ impl Timing {
         }
     }
 
-    /// A seek grows with the root of its distance, from the shortest to the longest.
+    /// Returns the time of a seek. It grows with the root of the distance, from the shortest to the
+    /// longest.
     fn seek(&self, distance: u64) -> u64 {
-        let share =
-            ((u128::from(distance) << 32) / u128::from(self.seek_capacity)).min(1 << 32) as u64;
+        let share = (u128::from(distance) << 32) / u128::from(self.seek_capacity);
+        let share = share.min(1 << 32) as u64;
         self.seek_min + ((self.seek_max.saturating_sub(self.seek_min) * share.isqrt()) >> 16)
     }
 }
 
-/// Draws a latency in nanoseconds by its quantiles, in integers, so that every machine draws the same.
+/// Draws a latency in nanoseconds from its quantiles. It uses integers only, so that every machine
+/// draws the same.
 struct Draw {
     quantiles: [u64; 6],
 }
@@ -535,24 +535,25 @@ impl Draw {
         self.at(random.next_u64() >> 32)
     }
 
-    /// The latency below which lies a share of `probability` x 2^-32, which is below one.
+    /// Returns the latency that a share of `probability` x 2^-32 (less than one) stays below.
     fn at(&self, probability: u64) -> u64 {
-        let above = PROBABILITIES[1..5]
-            .iter()
-            .position(|&next| probability < next)
-            .map_or(5, |index| index + 1);
-        let (low, high) = (self.quantiles[above - 1], self.quantiles[above]);
+        let inner = &PROBABILITIES[1..5];
+        let above = inner.iter().position(|&next| probability < next);
+        let above = above.map_or(5, |index| index + 1);
+        let low = self.quantiles[above - 1];
+        let high = self.quantiles[above];
         let width = PROBABILITIES[above] - PROBABILITIES[above - 1];
         let share = ((probability - PROBABILITIES[above - 1]) << 32) / width;
         low + ((u128::from(high.saturating_sub(low)) * u128::from(share)) >> 32) as u64
     }
 }
 
-/// A token bucket, as the time at which the tokens taken so far will have come in at an even rate.
+/// A token bucket, kept as the time at which the tokens taken so far will have arrived at an even
+/// rate.
 struct Bucket {
     /// Tokens a second; 0 is unlimited.
     rate: u64,
-    /// Nanoseconds' worth of tokens that may pile up.
+    /// Nanoseconds' worth of tokens that may accumulate.
     burst: u64,
     paid_until: u64,
 }
@@ -566,7 +567,7 @@ impl Bucket {
         }
     }
 
-    /// Takes `tokens`; answers when they may be used.
+    /// Takes `tokens`. Returns when they may be used.
     fn take(&mut self, now: u64, tokens: u64) -> u64 {
         if self.rate == 0 {
             return now;
@@ -592,25 +593,21 @@ mod tests {
             max: 1000.0,
         };
         let draw = Draw::new(&latency);
-        assert_eq!(
-            [draw.at(0), draw.at(1 << 30), draw.at(1 << 31)],
-            [10_000, 15_000, 20_000]
-        );
-        assert_eq!(
-            [draw.at(PROBABILITIES[2]), draw.at(PROBABILITIES[3])],
-            [60_000, 100_000]
-        );
+        assert_eq!(draw.at(0), 10_000);
+        assert_eq!(draw.at(1 << 30), 15_000);
+        assert_eq!(draw.at(1 << 31), 20_000);
+        assert_eq!(draw.at(PROBABILITIES[2]), 60_000);
+        assert_eq!(draw.at(PROBABILITIES[3]), 100_000);
         assert!(draw.at((1 << 32) - 1) <= 1_000_000);
         let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
         let mut drawn: Vec<u64> = (0..100_000).map(|_| draw.draw(&mut random)).collect();
         drawn.sort_unstable();
-        // Three standard errors of the median: 3 x 0.5 / sqrt(100,000) of the share, over a slope of 80 us a share.
-        assert!(drawn[50_000].abs_diff(20_000) < 400, "{}", drawn[50_000]);
-        assert!(
-            drawn[99_000].abs_diff(100_000) < 10_000,
-            "{}",
-            drawn[99_000]
-        );
+        // Three standard errors of the median: 3 x 0.5 / sqrt(100,000) of the share, over a slope
+        // of 80 us a share.
+        let median = drawn[50_000];
+        let p99 = drawn[99_000];
+        assert!(median.abs_diff(20_000) < 400, "{median}");
+        assert!(p99.abs_diff(100_000) < 10_000, "{p99}");
     }
 
     #[test]

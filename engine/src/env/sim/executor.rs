@@ -1,8 +1,9 @@
 //! The executor: one thread, virtual nanoseconds.
 //!
-//! Tasks that are ready run in the order in which they became so. When none is, time jumps to the next event. The
-//! running task's CPU time is collected by [`Core::charge`] and spent on a core at the next [`Core::settle`], which, if
-//! nothing else would happen in the meantime, moves the clock in place: no event, no allocation, no task switch.
+//! Ready tasks run in the order in which they became ready. If no task is ready, time jumps to the
+//! next event. [`Core::charge`] adds up the running task's CPU time; [`Core::wait_for_cpu`] spends
+//! it on a core. If nothing else would happen in the meantime, that moves the clock in place: no
+//! event, no allocation, no task switch.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -21,7 +22,7 @@ use crate::env::{BoxFuture, CpuWork, lock};
 
 const PICOS: u64 = 1000;
 
-/// The number of the future that `block_on` runs; no slab gets so far.
+/// Number of the future that `block_on` runs; no slab grows that far.
 const MAIN: u32 = u32::MAX;
 
 /// Numbers of the tasks that are ready, oldest first.
@@ -53,7 +54,7 @@ impl Ready {
     }
 }
 
-/// Makes a task ready, once until it runs.
+/// Makes a task ready, at most once until it runs.
 struct Alarm {
     task: u32,
     rung: AtomicBool,
@@ -72,7 +73,7 @@ impl Wake for Alarm {
     }
 }
 
-/// What is needed to run a task; taken out while it runs.
+/// What is needed to run a task. It is taken out while the task runs.
 struct Runner {
     alarm: Arc<Alarm>,
     waker: Waker,
@@ -94,12 +95,12 @@ impl Runner {
     }
 }
 
-/// The CPU time of a task.
+/// CPU time of a task.
 #[derive(Clone, Copy, Default)]
 struct Account {
-    /// Picoseconds charged and not yet given to a core.
+    /// Picoseconds charged but not yet given to a core.
     charged: u64,
-    /// Until when a core works for it.
+    /// When the core that works for the task will have finished.
     busy_until: u64,
 }
 
@@ -108,18 +109,19 @@ struct Task {
     running: Option<(BoxFuture<'static, ()>, Runner)>,
 }
 
-/// All that changes, but for what is asked at every operation.
+/// All mutable state, except what is read at every operation.
 pub(super) struct State {
     pub(super) agenda: Agenda,
     pub(super) device: Device,
     pub(super) cores: Cores,
     tasks: Slab<Task>,
-    /// The world is gone: nothing will run any more.
+    /// Whether the world is gone, so that nothing will run any more.
     closed: bool,
 }
 
 impl State {
-    /// Takes note of bytes appended to `body`; answers with the ticket the append has to wait for, if any.
+    /// Registers bytes appended to `body`. Returns the ticket that the append has to wait for, if
+    /// any.
     pub(super) fn append(&mut self, now: u64, body: &Arc<Body>) -> Option<u32> {
         self.device.append(&mut self.agenda, now, body);
         self.device.throttle(&mut self.agenda)
@@ -129,7 +131,7 @@ impl State {
 /// The simulated machine.
 pub(super) struct Core {
     now: AtomicU64,
-    /// The account of the task that is running.
+    /// Account of the running task.
     charged: AtomicU64,
     busy_until: AtomicU64,
     prices: Prices,
@@ -171,27 +173,26 @@ impl Core {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// Whether the device takes no time.
+    /// Returns whether the device takes no time.
     pub(super) fn is_instant(&self) -> bool {
         self.instant
     }
 
-    /// Adds to the running task's account. A plain load and store: there is one thread.
+    /// Adds to the running task's account. A plain load and store suffice on one thread.
     pub(super) fn charge(&self, work: &CpuWork) {
         let charged = self.charged.load(Ordering::Relaxed);
-        self.charged.store(
-            charged.saturating_add(self.prices.picos(work)),
-            Ordering::Relaxed,
-        );
+        let charged = charged.saturating_add(self.prices.picos(work));
+        self.charged.store(charged, Ordering::Relaxed);
     }
 
-    /// Nanoseconds that `work` takes.
+    /// Returns the nanoseconds that `work` takes.
     pub(super) fn cost_nanos(&self, work: &CpuWork) -> u64 {
         self.prices.picos(work) / PICOS
     }
 
-    /// Gives what was charged to a core. None: it is done, and the clock has moved; else a ticket to wait for.
-    pub(super) fn settle(self: &Arc<Self>) -> Option<Ticket> {
+    /// Gives the charged work to a core. Returns a ticket to wait for, or `None` if the clock has
+    /// moved past the work already.
+    pub(super) fn wait_for_cpu(self: &Arc<Self>) -> Option<Ticket> {
         let charged = self.charged.load(Ordering::Relaxed);
         let start = self.now().max(self.busy_until.load(Ordering::Relaxed));
         if charged < PICOS && start == self.now() {
@@ -219,7 +220,7 @@ impl Core {
         self.ticket(number)
     }
 
-    /// A ticket as a future.
+    /// Wraps a ticket in a future.
     pub(super) fn ticket(self: &Arc<Self>, number: u32) -> Ticket {
         Ticket {
             core: self.clone(),
@@ -228,7 +229,7 @@ impl Core {
         }
     }
 
-    /// Starts something at the device that completes a ticket.
+    /// Starts a request at the device. `start` returns the ticket that it completes.
     pub(super) fn request(
         self: &Arc<Self>,
         start: impl FnOnce(&mut Device, &mut Agenda, u64) -> u32,
@@ -243,7 +244,8 @@ impl Core {
     pub(super) fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) {
         let mut state = self.state();
         if state.closed {
-            // The future may own what reaches back here: it is dropped after the lock.
+            // The future may own something that calls this machine, so it is dropped after the
+            // lock.
             drop(state);
             return drop(future);
         }
@@ -300,11 +302,10 @@ impl Core {
     }
 
     fn run_task(&self, number: u32) {
-        let taken = self
-            .state()
-            .tasks
-            .get_mut(number)
-            .and_then(|task| task.running.take());
+        let mut state = self.state();
+        let task = state.tasks.get_mut(number);
+        let taken = task.and_then(|task| task.running.take());
+        drop(state);
         // A finished task may have been woken once more.
         let Some((mut future, mut runner)) = taken else {
             return;
@@ -317,7 +318,7 @@ impl Core {
         }
     }
 
-    /// Moves time to the next event and carries it out; false if there is none.
+    /// Advances time to the next event and carries it out. Returns false if there is no event.
     fn next_event(&self, woken: &mut Vec<Waker>) -> bool {
         let mut state = self.state();
         let State { agenda, device, .. } = &mut *state;
@@ -331,7 +332,9 @@ impl Core {
         }
         std::mem::swap(&mut agenda.woken, woken);
         drop(state);
-        woken.drain(..).for_each(Waker::wake);
+        for waker in woken.drain(..) {
+            waker.wake();
+        }
         true
     }
 
@@ -339,7 +342,7 @@ impl Core {
         self.state().tasks.iter().map(|task| task.name).collect()
     }
 
-    /// Drops all tasks, which hold this machine as it holds them.
+    /// Drops all tasks. They hold this machine, and it holds them.
     pub(super) fn close(&self) {
         let tasks = {
             let mut state = self.state();
@@ -350,7 +353,7 @@ impl Core {
     }
 }
 
-/// One `block_on` at a time.
+/// Guard that allows one `block_on` at a time.
 struct Entered<'a>(&'a AtomicBool);
 
 impl<'a> Entered<'a> {
@@ -369,11 +372,11 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Ready when its event has happened.
+/// A future that is ready once its event has happened.
 pub(super) struct Ticket {
     core: Arc<Core>,
     number: u32,
-    /// Until it was seen to be completed.
+    /// Whether the ticket is still in use: it was not yet seen to be completed.
     out: bool,
 }
 
@@ -381,14 +384,11 @@ impl Future for Ticket {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.out
-            && !self
-                .core
-                .state()
-                .agenda
-                .poll_ticket(self.number, context.waker())
-        {
-            return Poll::Pending;
+        if self.out {
+            let mut state = self.core.state();
+            if !state.agenda.poll_ticket(self.number, context.waker()) {
+                return Poll::Pending;
+            }
         }
         self.out = false;
         Poll::Ready(())

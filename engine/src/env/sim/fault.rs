@@ -1,4 +1,4 @@
-//! Injected faults: calls that fail or take longer, and the crash after which none succeeds.
+//! Injected faults: calls that fail or take longer, and the crash after which no call succeeds.
 
 use std::io;
 use std::sync::Mutex;
@@ -6,33 +6,33 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::env::lock;
 
-/// Which calls a fault meets.
+/// Kind of calls that a fault affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
     /// Reads of files.
     Read,
-    /// Appends; one that fails writes nothing.
+    /// Appends. A failed append writes nothing.
     Write,
-    /// Syncs of files and directories. As on Linux, bytes whose sync failed are given up: later syncs of
-    /// the file through another handle succeed and make nothing durable.
+    /// Syncs of files and directories. As on Linux, bytes whose sync failed are given up: later
+    /// syncs of the file through another handle succeed and make nothing durable.
     Sync,
     /// Renames.
     Rename,
     /// Creations of files and directories, and lock files.
     Create,
-    /// Hard links, failing with [`io::ErrorKind::CrossesDevices`], as one to another device does.
+    /// Hard links, failing with [`io::ErrorKind::CrossesDevices`] like a link to another device.
     Link,
     /// Removals.
     Remove,
-    /// Appends and creations, failing with [`io::ErrorKind::StorageFull`]; an append writes the first half of its data
-    /// before, as a disk that fills up does.
+    /// Appends and creations, failing with [`io::ErrorKind::StorageFull`]. An append writes the
+    /// first half of its data before, like a disk that becomes full.
     NoSpace,
 }
 
-/// What a caller does.
+/// Kind of a call to the file system.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
-    /// Asks for names or lengths; only a crash stops it.
+    /// A query of names or lengths; only a crash makes it fail.
     Ask,
     Read,
     Write,
@@ -57,38 +57,38 @@ impl Call {
         }
     }
 
-    /// Whether it changes what a crash leaves.
+    /// Returns whether the call changes what a crash leaves.
     fn changes(self) -> bool {
         !matches!(self, Self::Ask | Self::Read)
     }
 }
 
-/// What happens to a call.
+/// Effect of a fault on a call.
 #[derive(Clone, Copy)]
 enum Effect {
     Fail,
-    /// Takes so many nanoseconds longer.
+    /// The call takes this many nanoseconds longer.
     Delay(u64),
 }
 
-/// A fault that is still to come.
+/// A fault to come.
 struct Rule {
     kind: FaultKind,
     effect: Effect,
-    /// Calls that pass before.
+    /// Calls that still pass before it.
     passing: u64,
     times: u64,
 }
 
-/// The faults to come.
+/// All faults to come.
 pub(super) struct Faults {
     calls: AtomicU64,
-    /// The call at which the machine crashes, counted from 1; 0: none.
+    /// The call at which the machine crashes, counted from 1; 0 means never.
     crash_at: AtomicU64,
     crashed: AtomicBool,
     /// Calls that were made to fail.
     failed: AtomicU64,
-    /// Whether there may be rules: most runs have none and need not look.
+    /// Whether there may be rules. Most runs have none and skip the lock.
     armed: AtomicBool,
     rules: Mutex<Vec<Rule>>,
 }
@@ -144,7 +144,7 @@ impl Faults {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Refuses whatever comes after the crash.
+    /// Fails after the crash.
     pub(super) fn check(&self) -> io::Result<()> {
         if self.crashed() {
             Err(io::Error::other("the simulated machine has crashed"))
@@ -153,7 +153,7 @@ impl Faults {
         }
     }
 
-    /// Lets a call begin; answers by how many nanoseconds it is delayed.
+    /// Registers a call before it starts. Returns the nanoseconds by which it is delayed.
     pub(super) fn begin(&self, call: Call) -> io::Result<u64> {
         if call.changes() {
             let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
@@ -170,7 +170,7 @@ impl Faults {
         }
     }
 
-    /// Applies every rule that this call is the turn of.
+    /// Applies every rule whose turn has come with this call.
     fn meet(&self, call: Call) -> io::Result<u64> {
         let mut delay = 0u64;
         let mut failure = None;

@@ -1,4 +1,4 @@
-//! Crashes and injected faults.
+//! Tests of crashes and injected faults.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -16,7 +16,8 @@ fn world() -> SimWorld {
     world
 }
 
-/// `db/f` with 5000 synced bytes of 1 and 20,000 others of 2; its name is synced.
+/// Returns a world with the file `db/f`: 5000 synced bytes of 1 and 20,000 others of 2. Its name is
+/// synced.
 fn half_synced() -> SimWorld {
     let world = world();
     let env = world.env();
@@ -31,6 +32,7 @@ fn half_synced() -> SimWorld {
     world
 }
 
+/// Returns the bytes of `db/f` that a crash leaves.
 fn left(world: &SimWorld, mode: CrashMode, seed: u64) -> Vec<u8> {
     world
         .crash_image(mode, seed)
@@ -57,7 +59,7 @@ fn synced_bytes_survive_and_others_by_the_mode() {
 
         let reordered = left(&world, CrashMode::Reordered, seed);
         assert_eq!(reordered[..5000], whole[..5000], "seed {seed}");
-        // From 5120 on, whole sectors are there or zero.
+        // From 5120 on, each sector is kept or zero as a whole.
         for sector in reordered[5120.min(reordered.len())..].chunks(512) {
             assert!(
                 sector.iter().all(|&byte| byte == sector[0]) && [0, 2].contains(&sector[0]),
@@ -225,7 +227,7 @@ fn after_the_crash_nothing_succeeds() {
 }
 
 #[test]
-fn the_nth_call_of_a_kind_fails_so_many_times() {
+fn the_nth_call_of_a_kind_fails_as_often_as_asked() {
     let world = world();
     let env = world.env();
     let work = async {
@@ -255,7 +257,7 @@ fn the_nth_call_of_a_kind_fails_so_many_times() {
         assert_eq!(
             &file.read_at(6, 2).await.unwrap()[..],
             b"cd",
-            "a full disk takes what fits"
+            "a full disk accepts what fits"
         );
         let refused = env.fs.create(Path::new("db/g"));
         assert_eq!(
@@ -272,7 +274,7 @@ fn the_nth_call_of_a_kind_fails_so_many_times() {
         assert_eq!(
             env.fs.list(Path::new("db")).unwrap(),
             ["f"],
-            "what failed has changed nothing"
+            "a call that failed changed nothing"
         );
         env.fs.rename(Path::new("db/f"), Path::new("db/g")).unwrap();
         env.fs.remove(Path::new("db/g")).unwrap();
@@ -291,10 +293,10 @@ fn bytes_whose_sync_failed_never_become_durable() {
         file.sync().await.unwrap();
         file.append(b"def").await.unwrap();
         world.fail_nth(FaultKind::Sync, 1, 1);
-        // The caller may be gone when the answer comes.
+        // The caller may be gone when the result arrives.
         drop(file.sync());
         assert!(file.sync().await.is_err());
-        // Another handle is told that all is well.
+        // Another handle gets a success.
         let other = env.fs.open(Path::new("db/f")).unwrap();
         other.sync().await.unwrap();
         assert!(file.sync().await.is_err());
@@ -330,10 +332,8 @@ fn files_at_rest_are_damaged() {
     world.flip_bit(path, 4999, 3).unwrap();
     world.truncate(path, 5001).unwrap();
     let left = left(&world, CrashMode::KeepAll, 0);
-    assert_eq!(
-        (left.len(), left[4998], left[4999], left[5000]),
-        (5001, 1, 9, 2)
-    );
+    assert_eq!(left.len(), 5001);
+    assert_eq!(left[4998..], [1, 9, 2]);
     assert_eq!(
         world.flip_bit(path, 5001, 0).unwrap_err().kind(),
         ErrorKind::InvalidInput

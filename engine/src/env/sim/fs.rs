@@ -1,9 +1,9 @@
-//! Files in memory behind the device, which know what of them would survive a crash.
+//! Files in memory behind the device. They track what of them would survive a crash.
 //!
-//! - Bytes are durable once a sync that began after them has ended. Names are durable once a sync of their directory
-//!   has; directories themselves are at once.
-//! - Metadata calls take no time. A request goes to the device when its future is first polled, after the CPU time
-//!   charged until the call.
+//! - Bytes are durable once a sync that began after them has ended. Names are durable once a sync
+//!   of their directory has ended; directories themselves are durable at once.
+//! - Metadata calls take no time. A request goes to the device when its future is first polled,
+//!   after the CPU time charged before the call.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,31 +21,38 @@ use crate::env::blob::Blob;
 use crate::env::tree::{Locks, Tree};
 use crate::env::{File, Fs, MaybeReady, earlier_sync_failed, lock, opened_for_reading};
 
-/// A file, by whatever name.
+/// A file, independent of its names.
 pub(super) struct Body {
-    /// In the order of creation; where it lies on the device.
+    /// Number in the order of creation. It determines the file's place on the device.
     pub(super) number: u32,
     pub(super) state: Mutex<BodyState>,
 }
 
-/// The bytes of a file, and how far each step towards the device has come.
+/// The bytes of a file, and how far they have got on their way to the device.
 #[derive(Default)]
 pub(super) struct BodyState {
     pub(super) blob: Blob,
     /// Bytes that survive a crash.
     pub(super) synced: u64,
-    /// A sync failed: the bytes it was for will never be durable.
+    /// Whether a sync failed, so that its bytes will never be durable.
     pub(super) given_up: bool,
-    /// Bytes that wait to be written back, or have been.
+    /// Bytes queued for write-back so far.
     pub(super) queued: u64,
-    /// Bytes that the device was given.
+    /// Bytes handed to the device so far.
     pub(super) issued: u64,
-    /// Bytes that the device has acknowledged.
+    /// Bytes that the device has acknowledged so far.
     pub(super) written: u64,
-    /// When the last piece that is on its way will be acknowledged.
+    /// When the last piece under way will be acknowledged.
     pub(super) written_at: u64,
-    /// Syncs that wait for the file to be written back up to a place, and their tickets.
-    pub(super) waiting: Vec<(u64, u32)>,
+    /// Syncs that wait until the file is written back.
+    pub(super) waiting: Vec<WaitingSync>,
+}
+
+/// A sync that waits for write-back.
+pub(super) struct WaitingSync {
+    /// The bytes of the file that must be acknowledged first.
+    pub(super) up_to: u64,
+    pub(super) ticket: u32,
 }
 
 impl Body {
@@ -66,7 +73,7 @@ impl Body {
     }
 }
 
-/// A change of names in a directory that no sync has made durable yet.
+/// A change of names in a directory that is not yet durable.
 pub(super) struct Change {
     number: u64,
     directory: PathBuf,
@@ -75,7 +82,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Makes the change where it is not made yet.
+    /// Makes the change, unless it was made before.
     pub(super) fn apply(&self, names: &mut Tree<Arc<Body>>) -> io::Result<()> {
         if let Some(path) = &self.removed {
             // The name may never have become durable.
@@ -91,12 +98,12 @@ impl Change {
     }
 }
 
-/// Names as they are, and as a crash would leave them.
+/// The current names, and those that a crash would leave.
 #[derive(Default)]
 struct Names {
     live: Tree<Arc<Body>>,
     durable: Tree<Arc<Body>>,
-    /// What leads from `durable` to `live`, in order.
+    /// The changes that lead from `durable` to `live`, in order.
     changes: Vec<Change>,
     changes_made: u64,
     bodies_made: u32,
@@ -125,17 +132,18 @@ impl Names {
         self.changes_made += 1;
     }
 
-    /// Makes durable what was changed in `directory` before change number `end`.
+    /// Makes the changes in `directory` durable that were made before change number `end`.
     fn make_durable(&mut self, directory: &Path, end: u64) -> io::Result<()> {
-        let synced = |change: &Change| change.directory == directory && change.number < end;
-        let (synced, left) = std::mem::take(&mut self.changes)
-            .into_iter()
-            .partition(synced);
+        let mut left = Vec::new();
+        for change in std::mem::take(&mut self.changes) {
+            if change.directory == directory && change.number < end {
+                change.apply(&mut self.durable)?;
+            } else {
+                left.push(change);
+            }
+        }
         self.changes = left;
-        let synced: Vec<Change> = synced;
-        synced
-            .iter()
-            .try_for_each(|change| change.apply(&mut self.durable))
+        Ok(())
     }
 
     fn create(&mut self, path: &Path) -> io::Result<Arc<Body>> {
@@ -151,7 +159,7 @@ pub(super) struct SimFs {
     shared: Arc<Shared>,
 }
 
-/// What the file system and its files have in common.
+/// State that the file system shares with its files.
 struct Shared {
     core: Arc<Core>,
     faults: Arc<Faults>,
@@ -160,15 +168,15 @@ struct Shared {
 }
 
 impl Shared {
-    /// A call that waits for the CPU, for what `start` begins at the device, and `delay` more nanoseconds. A crash in
-    /// the meantime fails it.
+    /// Returns a call that waits for the CPU, for the request that `start` makes at the device, and
+    /// for `delay` more nanoseconds. A crash in the meantime fails it.
     fn device_call(
         self: &Arc<Self>,
         delay: u64,
         start: impl FnOnce(&mut Device, &mut Agenda, u64) -> u32 + Send + 'static,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let shared = self.clone();
-        let cpu = self.core.settle();
+        let cpu = self.core.wait_for_cpu();
         async move {
             if let Some(cpu) = cpu {
                 cpu.await;
@@ -194,7 +202,7 @@ impl SimFs {
         }
     }
 
-    /// Starts with what a crash left.
+    /// Fills the file system with the files that a crash left.
     pub(super) fn load(&self, image: &FsImage) -> io::Result<()> {
         let mut names = lock(&self.shared.names);
         names.live = image.tree.without_files();
@@ -240,7 +248,7 @@ impl SimFs {
         })
     }
 
-    /// The names, once a call may begin.
+    /// Locks the names, once a call may start.
     fn names(&self, call: Call) -> io::Result<MutexGuard<'_, Names>> {
         self.shared.faults.begin(call)?;
         Ok(lock(&self.shared.names))
@@ -324,29 +332,37 @@ impl Fs for SimFs {
     }
 }
 
+/// A read that has begun.
+struct BegunRead {
+    data: Bytes,
+    /// Nanoseconds by which a fault delays it.
+    delay: u64,
+    /// Bytes that the device must be asked for; those not yet written back are in memory.
+    on_device: u64,
+}
+
 struct SimFile {
     shared: Arc<Shared>,
     body: Arc<Body>,
     writable: bool,
-    /// A sync through this handle has failed.
+    /// Whether a sync through this handle has failed.
     sync_failed: AtomicBool,
 }
 
 impl SimFile {
-    /// The bytes that a read gives, by how much it is delayed, and how many of them the device has to be asked for:
-    /// those not yet written back are in memory.
-    fn begin_read(&self, offset: u64, bytes: usize) -> io::Result<(Bytes, u64, u64)> {
+    fn begin_read(&self, offset: u64, bytes: usize) -> io::Result<BegunRead> {
         let delay = self.shared.faults.begin(Call::Read)?;
         let state = lock(&self.body.state);
         let data = state.blob.read(offset, bytes)?;
-        let on_device = state
-            .written
-            .min(offset + bytes as u64)
-            .saturating_sub(offset);
-        Ok((data, delay, on_device))
+        let end = state.written.min(offset + bytes as u64);
+        Ok(BegunRead {
+            data,
+            delay,
+            on_device: end.saturating_sub(offset),
+        })
     }
 
-    /// Appends, and answers with the delay and the ticket to wait for.
+    /// Appends. Returns the delay and the ticket to wait for.
     fn begin_append(&self, data: &[u8]) -> io::Result<(u64, Option<u32>)> {
         if !self.writable {
             return Err(opened_for_reading());
@@ -363,7 +379,7 @@ impl SimFile {
         begun.map(|delay| (delay, ticket))
     }
 
-    /// The delay of a sync, and up to which byte it goes; none if all is durable.
+    /// Returns the delay of a sync and the byte up to which it goes, or `None` if all is durable.
     fn begin_sync(&self) -> io::Result<(u64, Option<u64>)> {
         let begun = self.shared.faults.begin(Call::Sync);
         if self.sync_failed.load(Ordering::Relaxed) {
@@ -384,7 +400,11 @@ impl SimFile {
 
 impl File for SimFile {
     fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>> {
-        let (data, delay, on_device) = match self.begin_read(offset, bytes) {
+        let BegunRead {
+            data,
+            delay,
+            on_device,
+        } = match self.begin_read(offset, bytes) {
             Ok(begun) => begun,
             Err(error) => return MaybeReady::ready(Err(error)),
         };

@@ -1,15 +1,19 @@
-//! The simulated world: files in memory behind a device model, virtual nanoseconds, one thread, all from a seed.
+//! The simulated world: files in memory behind a device model, virtual nanoseconds, one thread.
 //!
 //! ```text
-//! task --charge, settle--> cores      executor: ready tasks in order, then the next event by (time, sequence)
+//! task --charge, wait--> cores        executor: ready tasks in order, then the next event by time
 //!   |                                 agenda:   events, tickets, fingerprint
 //!   '--read, append, sync--> fs ----> device:   units, link, page cache
-//!                            |- fault: n-th call fails or is late, crash at the n-th call
-//!                            '- crash: what of it would have survived
+//!                            |- fault: the n-th call fails or is late, or crashes the machine
+//!                            '- crash: what of the files would have survived
 //! ```
 //!
-//! The same configuration, seed and program give the same events in the same order on any machine, which
-//! [`SimWorld::fingerprint`] tells. Simulated time compares policies under one model; it forecasts no device.
+//! The same configuration, seed and program give the same events in the same order on any machine;
+//! [`SimWorld::fingerprint`] shows whether two runs did. Simulated time compares policies under one
+//! model; it forecasts no real device.
+//!
+//! Deterministic simulation of a whole database goes back to FoundationDB (Zhou et al., SIGMOD
+//! 2021).
 
 use std::future::Future;
 use std::io;
@@ -45,22 +49,40 @@ use executor::Core;
 use fault::Faults;
 use fs::SimFs;
 
-/// What a simulated machine is made of.
+/// Configuration of a simulated machine.
+///
+/// ```
+/// use aura_engine::env::sim::{SimConfig, SimWorld};
+/// use aura_engine::{Engine, EngineBuilder, Error};
+///
+/// let run = || {
+///     let world = SimWorld::new(&SimConfig::default());
+///     let done = world.block_on(async {
+///         let engine = EngineBuilder::new(world.env(), "/").open().await?;
+///         engine.put(b"key", b"value").await?;
+///         engine.close().await
+///     });
+///     done.expect("no deadlock")?;
+///     Ok::<_, Error>((world.now(), world.fingerprint()))
+/// };
+/// assert_eq!(run()?, run()?);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimConfig {
-    /// The device: a profile's name, or a table with a `profile` and what to override.
+    /// The device: a profile's name, or a table with a `profile` and the numbers to override.
     pub device: DeviceProfile,
-    /// What CPU work costs.
+    /// Time that CPU work takes.
     pub cpu: CpuCosts,
-    /// CPU cores, 1 to 65,536; numbers beyond are taken as the nearest.
+    /// CPU cores, 1 to 65,536. A number outside is taken as the nearest of these.
     pub cores: u32,
-    /// Where all chance comes from.
+    /// Seed of all randomness.
     pub seed: u64,
 }
 
 impl Default for SimConfig {
-    /// An NVMe drive and eight cores.
+    /// Returns an NVMe drive and eight cores.
     fn default() -> Self {
         Self {
             device: profile::nvme(),
@@ -74,10 +96,10 @@ impl Default for SimConfig {
 /// Why a simulation cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SimError {
-    /// The future waits, and nothing is left to happen.
-    #[error("deadlock: nothing is left to happen, while these tasks wait: {}", tasks.join(", "))]
+    /// The future waits, and no event is left that could wake it.
+    #[error("deadlock: no event is left, while these tasks wait: {}", tasks.join(", "))]
     Deadlock {
-        /// The tasks that were spawned and have not ended, beside the future itself.
+        /// The tasks that have not ended, besides the future itself.
         tasks: Vec<&'static str>,
     },
     /// `block_on` was called while it runs.
@@ -85,28 +107,28 @@ pub enum SimError {
     Reentered,
 }
 
-/// What a simulated machine has done. Times are virtual nanoseconds.
+/// Work of a simulated machine so far. Times are virtual nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SimStats {
     /// Events that have happened.
     pub events: u64,
     /// Reads that went to the device.
     pub device_reads: u64,
-    /// Bytes of them.
+    /// Bytes of those reads.
     pub device_read_bytes: u64,
-    /// Pieces written back.
+    /// Pieces written back to the device.
     pub device_writes: u64,
-    /// Bytes of them.
+    /// Bytes of those pieces.
     pub device_write_bytes: u64,
     /// Syncs of files and directories.
     pub device_syncs: u64,
     /// Time the device's units were busy, summed over the units.
     pub device_busy_nanos: u64,
-    /// Time requests waited for admission and for their unit.
+    /// Time that requests waited for admission and for their unit.
     pub device_wait_nanos: u64,
     /// Time the cores worked, summed over the cores.
     pub cpu_nanos: u64,
-    /// Time work waited for a core.
+    /// Time that work waited for a core.
     pub cpu_wait_nanos: u64,
 }
 
@@ -118,7 +140,7 @@ pub struct SimWorld {
 }
 
 impl SimWorld {
-    /// A machine with an empty file system, at time 0.
+    /// Creates a machine with an empty file system, at time 0.
     pub fn new(config: &SimConfig) -> Self {
         let core = Arc::new(Core::new(config));
         let faults = Arc::new(Faults::new());
@@ -129,17 +151,18 @@ impl SimWorld {
         }
     }
 
-    /// A machine that starts with what a crash left of another.
+    /// Creates a machine with the files that a crash of another machine left.
     ///
     /// # Errors
-    /// None for an image that [`SimWorld::crash_image`] made.
+    /// Never for an image that [`SimWorld::crash_image`] returned.
     pub fn with_image(config: &SimConfig, image: &FsImage) -> io::Result<Self> {
         let world = Self::new(config);
         world.fs.load(image)?;
         Ok(world)
     }
 
-    /// What the engine is given. Its futures are to be polled inside [`SimWorld::block_on`] only.
+    /// Returns the env to open engines with. Its futures must be polled inside
+    /// [`SimWorld::block_on`].
     pub fn env(&self) -> Env {
         let machine = Arc::new(Machine(self.core.clone()));
         Env {
@@ -149,25 +172,27 @@ impl SimWorld {
         }
     }
 
-    /// Runs `future` until it is ready. Tasks that have not ended by then go on in the next call.
+    /// Runs `future` until it is ready. Tasks that have not ended continue in the next call.
     ///
     /// # Errors
-    /// [`SimError::Deadlock`] if nothing is left to happen before that; [`SimError::Reentered`] from inside itself.
+    /// [`SimError::Deadlock`] if no event is left before the future is ready;
+    /// [`SimError::Reentered`] if called from inside itself.
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, SimError> {
         self.core.block_on(future)
     }
 
-    /// Virtual nanoseconds since the start.
+    /// Returns the virtual nanoseconds since the start.
     pub fn now(&self) -> u64 {
         self.core.now()
     }
 
-    /// A number that two runs share only if the same events happened at the same times in the same order.
+    /// Returns a hash of all events so far: it is equal for two runs only if the same events
+    /// happened at the same times in the same order, up to collisions.
     pub fn fingerprint(&self) -> u64 {
         self.core.state().agenda.fingerprint()
     }
 
-    /// What the machine has done so far.
+    /// Returns the machine's work so far.
     pub fn stats(&self) -> SimStats {
         let state = self.core.state();
         let device = &state.device.counts;
@@ -185,58 +210,106 @@ impl SimWorld {
         }
     }
 
-    /// Calls so far that changed what a crash leaves: creations, appends, syncs, renames, links, removals, locks.
+    /// Returns how many calls so far changed what a crash leaves: creations, appends, syncs,
+    /// renames, links, removals, locks.
     pub fn io_count(&self) -> u64 {
         self.faults.calls()
     }
 
-    /// Crashes the machine at the `call`-th call that [`SimWorld::io_count`] counts (from 1): it, what is under way and
-    /// every call after fail, reads too. 0 takes it back.
+    /// Crashes the machine at the `call`-th call that [`SimWorld::io_count`] counts (from 1). That
+    /// call fails, and so do calls in progress and all later ones, reads included. 0 cancels the
+    /// crash.
     pub fn crash_at(&self, call: u64) {
         self.faults.crash_at(call);
     }
 
-    /// Whether the machine has crashed.
+    /// Returns whether the machine has crashed.
     pub fn crashed(&self) -> bool {
         self.faults.crashed()
     }
 
-    /// The files that a loss of power at this moment would leave, with chance drawn from `seed`.
+    /// Returns the files that a loss of power at this moment would leave. `seed` decides what chance
+    /// decides.
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use aura_engine::env::sim::{CrashMode, SimConfig, SimWorld};
+    ///
+    /// let path = Path::new("/log");
+    /// let world = SimWorld::new(&SimConfig::default());
+    /// let fs = world.env().fs;
+    /// let work = async {
+    ///     let file = fs.create(path)?;
+    ///     fs.sync_directory(Path::new("/")).await?;
+    ///     file.append(b"kept ").await?;
+    ///     file.sync().await?;
+    ///     file.append(b"lost").await
+    /// };
+    /// world.block_on(work).expect("no deadlock")?;
+    /// let image = world.crash_image(CrashMode::DropUnsynced, 0)?;
+    /// assert_eq!(image.read(path)?, b"kept ");
+    ///
+    /// // Another machine starts with these files.
+    /// let next = SimWorld::with_image(&SimConfig::default(), &image)?;
+    /// assert_eq!(next.env().fs.open(path)?.bytes()?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// None while files and directories do not change into one another.
+    /// Never, unless a file took a directory's name or the reverse.
     pub fn crash_image(&self, mode: CrashMode, seed: u64) -> io::Result<FsImage> {
         self.fs.crash_image(mode, seed)
     }
 
-    /// Lets the `nth` call of a kind from now on (1 is the next) and those after it fail, `times` in all.
+    /// Makes calls of a kind fail: the `nth` from now on (1 is the next) and those after it, `times`
+    /// calls in all.
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use aura_engine::env::sim::{FaultKind, SimConfig, SimWorld};
+    ///
+    /// let world = SimWorld::new(&SimConfig::default());
+    /// let file = world.env().fs.create(Path::new("/log"))?;
+    /// world.fail_nth(FaultKind::Write, 2, 1);
+    /// let mut failed = Vec::new();
+    /// for _ in 0..3 {
+    ///     let appended = world.block_on(file.append(b"data")).expect("no deadlock");
+    ///     failed.push(appended.is_err());
+    /// }
+    /// assert_eq!(failed, [false, true, false]);
+    /// assert_eq!(world.failed_calls(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn fail_nth(&self, kind: FaultKind, nth: u64, times: u64) {
         self.faults.fail(kind, nth, times);
     }
 
-    /// Calls so far that [`SimWorld::fail_nth`] has made to fail.
+    /// Returns how many calls [`SimWorld::fail_nth`] has made fail so far.
     pub fn failed_calls(&self) -> u64 {
         self.faults.failed()
     }
 
-    /// Lets the `nth` call of a kind from now on (1 is the next) and those after it take `nanos` longer, `times` in
-    /// all. Only reads, appends and syncs take time.
+    /// Makes calls of a kind take `nanos` nanoseconds longer: the `nth` from now on (1 is the next)
+    /// and those after it, `times` calls in all. Only reads, appends and syncs take time.
     pub fn delay_nth(&self, kind: FaultKind, nth: u64, times: u64, nanos: u64) {
         self.faults.delay(kind, nth, times, nanos);
     }
 
-    /// Inverts one bit (0 is the lowest) of a file at rest.
+    /// Inverts one bit (0 is the lowest) of a file, without a trace of the change.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`] without the file, [`io::ErrorKind::InvalidInput`] without the bit.
+    /// [`io::ErrorKind::NotFound`] if there is no such file, [`io::ErrorKind::InvalidInput`] if
+    /// there is no such bit.
     pub fn flip_bit(&self, path: &Path, offset: u64, bit: u8) -> io::Result<()> {
         self.fs.flip_bit(path, offset, bit)
     }
 
-    /// Cuts a file at rest to `bytes`; a shorter one stays as it is.
+    /// Truncates a file to `bytes`. A shorter file is left unchanged.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`] without the file.
+    /// [`io::ErrorKind::NotFound`] if there is no such file.
     pub fn truncate(&self, path: &Path, bytes: u64) -> io::Result<()> {
         self.fs.truncate(path, bytes)
     }
@@ -248,7 +321,7 @@ impl Drop for SimWorld {
     }
 }
 
-/// The machine as clock and task starter.
+/// The machine in its roles of clock and task starter.
 struct Machine(Arc<Core>);
 
 impl Clock for Machine {
@@ -272,10 +345,11 @@ impl Clock for Machine {
         self.0.cost_nanos(work)
     }
 
-    fn settle(&self) -> MaybeReady<()> {
-        self.0
-            .settle()
-            .map_or_else(|| MaybeReady::ready(()), MaybeReady::pending)
+    fn wait_for_cpu(&self) -> MaybeReady<()> {
+        match self.0.wait_for_cpu() {
+            Some(ticket) => MaybeReady::pending(ticket),
+            None => MaybeReady::ready(()),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
-//! Devices as data: the numbers of the model, and the profiles that give them.
+//! Devices as data: the numbers of the model, and the profiles that provide them.
 //!
-//! A config names a profile (`device = "nvme"`) or overrides some of its numbers
-//! (`device = { profile = "nvme", units = 32, read_us = 60 }`).
+//! A config names a profile (`device = "nvme"`) or overrides some of its numbers (`device = {
+//! profile = "nvme", units = 32, read_us = 60 }`).
 
 use std::fmt;
 
@@ -14,11 +14,11 @@ use serde_json::{Map, Value};
 
 use super::cpu::non_negative;
 
-/// How long something takes, in microseconds: one number, or its quantiles, between which it is drawn evenly.
+/// A duration in microseconds: one number, or its quantiles, between which it is drawn evenly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "LatencyForm", into = "LatencyForm")]
 pub struct Latency {
-    /// The least.
+    /// The shortest.
     pub min: f64,
     /// The median.
     pub p50: f64,
@@ -28,12 +28,12 @@ pub struct Latency {
     pub p99: f64,
     /// One in a thousand takes at least this.
     pub p999: f64,
-    /// The most.
+    /// The longest.
     pub max: f64,
 }
 
 impl Latency {
-    /// Always the same.
+    /// Returns a latency that is always the same.
     pub const fn constant(us: f64) -> Self {
         Self {
             min: us,
@@ -45,13 +45,13 @@ impl Latency {
         }
     }
 
-    /// In ascending order.
+    /// Returns the quantiles in ascending order.
     pub(super) fn quantiles(&self) -> [f64; 6] {
         [self.min, self.p50, self.p90, self.p99, self.p999, self.max]
     }
 }
 
-/// A [`Latency`] as it is written in a config.
+/// A [`Latency`] in the form of a config.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
@@ -99,7 +99,7 @@ impl TryFrom<LatencyForm> for Latency {
         if quantiles.iter().all(|us| us.is_finite() && *us >= 0.0) && quantiles.is_sorted() {
             Ok(latency)
         } else {
-            Err("microseconds must not be below zero, and quantiles not descend")
+            Err("microseconds must not be below zero, and quantiles must not descend")
         }
     }
 }
@@ -129,78 +129,80 @@ impl From<Latency> for LatencyForm {
     }
 }
 
-/// The most units of a device.
+/// Highest number of units of a device.
 pub(super) const UNITS_MAX: u32 = 65_536;
 
-/// The numbers of the device model. See the module `device` for how they act together.
+/// The numbers of the device model. The module `device` describes how they act together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceModel {
-    /// Parts that work side by side (flash dies, a volume's queue slots); a disk with heads has one. At least one.
+    /// Parts that work in parallel (flash dies, a volume's queue slots), at least one. A disk with
+    /// heads has one.
     pub units: u32,
-    /// Bytes of a file that lie together on one unit; a longer read is divided. 0: never divided.
+    /// Bytes of a file that lie together on one unit. A longer read is divided. 0 means never.
     #[serde(deserialize_with = "bytes")]
     #[schemars(schema_with = "bytes_schema")]
     pub stripe: u64,
-    /// Microseconds of a read's way through driver and controller, during which no unit is busy.
+    /// Microseconds that a read spends in driver and controller, while no unit is busy.
     #[serde(deserialize_with = "non_negative")]
     pub base_us: f64,
-    /// Microseconds a read keeps its unit busy, before the transfer.
+    /// Microseconds that a read keeps its unit busy, before the transfer.
     pub read_us: Latency,
-    /// Microseconds until a written piece is acknowledged, counted from its transfer if the device has a write cache,
-    /// else from its end on the unit.
+    /// Microseconds until a written piece is acknowledged. They count from its transfer if the
+    /// device has a write cache, otherwise from its end on the unit.
     pub write_us: Latency,
-    /// Microseconds a written piece keeps its unit busy.
+    /// Microseconds that a written piece keeps its unit busy.
     #[serde(deserialize_with = "non_negative")]
     pub program_us: f64,
-    /// Bytes of one such piece: what the page cache writes back at once. At least one.
+    /// Bytes of one such piece, which the page cache writes back at once (at least one).
     #[serde(deserialize_with = "bytes")]
     #[schemars(schema_with = "bytes_schema")]
     pub write_bytes: u64,
-    /// Pieces that the device takes before the first is done. At least one.
+    /// Pieces that the device accepts before the first is done (at least one).
     pub write_depth: u32,
     /// Whether a piece is acknowledged when it has reached the device's own memory.
     pub write_cache: bool,
-    /// Microseconds of a sync after everything is written back.
+    /// Microseconds of a sync after all bytes are written back.
     pub sync_us: Latency,
-    /// Bytes a second from the device, over the link that all units share. 0: unlimited.
+    /// Bytes a second from the device, over the link that all units share. 0 means unlimited.
     #[serde(deserialize_with = "bytes")]
     #[schemars(schema_with = "bytes_schema")]
     pub read_bandwidth: u64,
-    /// Bytes a second to the device, over the same link. 0: unlimited.
+    /// Bytes a second to the device, over the same link. 0 means unlimited.
     #[serde(deserialize_with = "bytes")]
     #[schemars(schema_with = "bytes_schema")]
     pub write_bandwidth: u64,
-    /// Bytes that the heads reach from one end to the other. 0: no heads, nothing to seek.
+    /// Bytes between the two ends of the heads' way. 0 means no heads and no seeks.
     #[serde(deserialize_with = "bytes")]
     #[schemars(schema_with = "bytes_schema")]
     pub seek_capacity: u64,
     /// Microseconds of the shortest seek.
     #[serde(deserialize_with = "non_negative")]
     pub seek_min_us: f64,
-    /// Microseconds of a seek over the whole capacity; between the two it grows with the root of the distance.
+    /// Microseconds of a seek over the whole capacity. Between the two, it grows with the root of
+    /// the distance.
     #[serde(deserialize_with = "non_negative")]
     pub seek_max_us: f64,
     /// Microseconds of one rotation, half of which follows each seek.
     #[serde(deserialize_with = "non_negative")]
     pub rotation_us: f64,
-    /// Requests a second that a volume admits. 0: unlimited.
+    /// Requests a second that a volume admits. 0 means unlimited.
     pub iops: u32,
-    /// Bytes a second that a volume admits. 0: unlimited.
+    /// Bytes a second that a volume admits. 0 means unlimited.
     #[serde(deserialize_with = "bytes")]
     #[schemars(schema_with = "bytes_schema")]
     pub throughput: u64,
-    /// Milliseconds' worth of requests and bytes that a volume lets pile up for a burst.
+    /// Milliseconds' worth of requests and bytes that a volume may save up for a burst.
     #[serde(deserialize_with = "non_negative")]
     pub burst_ms: f64,
-    /// Bytes waiting to be written back above which an append waits.
+    /// Dirty bytes (not yet written back) above which an append waits.
     #[serde(deserialize_with = "bytes")]
     #[schemars(schema_with = "bytes_schema")]
     pub dirty_limit: u64,
 }
 
 impl DeviceModel {
-    /// A device that takes no time.
+    /// Numbers of a device that takes no time.
     pub const NULL: Self = Self {
         units: 1,
         stripe: 0,
@@ -224,7 +226,7 @@ impl DeviceModel {
         dirty_limit: 64 << 20,
     };
 
-    /// Refuses counts that no device has.
+    /// Fails for counts that no device has.
     fn check(&self) -> Result<(), String> {
         if !(1..=UNITS_MAX).contains(&self.units) {
             return Err(format!(
@@ -239,7 +241,7 @@ impl DeviceModel {
     }
 }
 
-/// Bytes, as a number or with a unit (`"64MiB"`).
+/// Deserializes bytes, as a number or with a unit (`"64MiB"`).
 fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     ByteSize::deserialize(deserializer).map(|size| size.as_u64())
 }
@@ -248,27 +250,27 @@ fn bytes_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["integer", "string"], "minimum": 0 })
 }
 
-/// A device by name, with where its numbers come from.
+/// A device by name, with the source of its numbers.
 ///
-/// Simulated latency compares policies under one model of a device; it forecasts no device.
+/// Simulated latency compares policies under one model of a device; it forecasts no real device.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DeviceProfile {
     /// Its name in a config.
     pub profile: String,
-    /// Where its numbers come from, and which are assumed.
+    /// Source of its numbers, and which of them are assumed.
     pub source: String,
     /// The numbers.
     #[serde(flatten)]
     pub model: DeviceModel,
 }
 
-/// All profiles, sorted by name.
+/// Returns all profiles, sorted by name.
 pub fn profiles() -> [DeviceProfile; 5] {
     [cloud_block(), hdd(), null(), nvme(), sata_ssd()]
 }
 
 impl DeviceProfile {
-    /// The profile called `name`.
+    /// Returns the profile called `name`.
     ///
     /// # Errors
     /// A message that lists the known names.
@@ -290,7 +292,7 @@ impl DeviceProfile {
         }
     }
 
-    /// The profile that a table names, with what the table overrides.
+    /// Creates the profile that a table names, with the numbers that the table overrides.
     fn from_table(mut table: Map<String, Value>) -> Result<Self, String> {
         let mut text = |key: &str| match table.remove(key) {
             Some(Value::String(text)) => Ok(Some(text)),
@@ -324,7 +326,10 @@ impl<'de> Deserialize<'de> for DeviceProfile {
             type Value = DeviceProfile;
 
             fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-                to.write_str("the name of a device profile, or a table with a `profile` and what to override")
+                to.write_str(
+                    "the name of a device profile, or a table with a `profile` and what to \
+                     override",
+                )
             }
 
             fn visit_str<E: Error>(self, name: &str) -> Result<DeviceProfile, E> {
@@ -370,12 +375,15 @@ fn null() -> DeviceProfile {
     )
 }
 
-/// Samsung 970 Pro as NVMeVirt models it (snu-csl/nvmevirt, `ssd_config.h`): 8 channels of 2 dies, 32 KiB flash pages,
-/// 4 KiB read in 29.76 to 41.76 us and 21.5 us of firmware, page programmed in 185 us, write buffered in 4 us with two
-/// pages a die, 3360 MB/s over PCIe. The spread inside the read's range is taken to be even; a sync is taken to be one
-/// command and one program. Garbage collection is not modelled.
+/// Samsung 970 Pro as NVMeVirt models it (snu-csl/nvmevirt, `ssd_config.h`).
+///
+/// 8 channels of 2 dies; 32 KiB flash pages; 4 KiB read in 29.76 to 41.76 us and 21.5 us of
+/// firmware; a page programmed in 185 us; a write buffered in 4 us, two pages a die; 3360 MB/s over
+/// PCIe. Assumed: an even spread inside the read's range, and a sync of one command and one
+/// program. Garbage collection is not modelled.
 pub(super) fn nvme() -> DeviceProfile {
-    let source = "NVMeVirt ssd_config.h, Samsung 970 Pro; assumed: sync = firmware + one program; no garbage collection";
+    let source = "NVMeVirt ssd_config.h, Samsung 970 Pro; assumed: sync = firmware + one program; \
+                  no garbage collection";
     let model = DeviceModel {
         units: 16,
         stripe: 32 << 10,
@@ -401,10 +409,12 @@ pub(super) fn nvme() -> DeviceProfile {
     DeviceProfile::new("nvme", source, model)
 }
 
-/// Class figures for SATA drives (80 to 200 us a read, 50 to 100 k reads a second, 550 MB/s; comparison pages) over the
-/// 8 channels, 750 us program and 8 KiB pages of MQSim's default drive (CMU-SAFARI/MQSim, `ssdconfig.xml`), eight planes
-/// programmed together. Where the quantiles lie in the range is assumed, and so is a sync of one program and one
-/// command.
+/// A typical SATA drive, on the channels of MQSim's default drive.
+///
+/// Class figures (80 to 200 us a read, 50 to 100 k reads a second, 550 MB/s; comparison pages) over
+/// the 8 channels, 750 us program and 8 KiB pages of CMU-SAFARI/MQSim, `ssdconfig.xml`, with eight
+/// planes programmed together. Assumed: where the quantiles lie in the range, and a sync of one
+/// program and one command.
 fn sata_ssd() -> DeviceProfile {
     let source =
         "class figures of SATA drives, MQSim ssdconfig.xml; assumed: quantiles, write cache, sync";
@@ -432,11 +442,15 @@ fn sata_ssd() -> DeviceProfile {
     DeviceProfile::new("sata-ssd", source, model)
 }
 
-/// A 7200 rpm disk: 8.33 ms a rotation by arithmetic, 150 to 200 MB/s, about 8 ms a random access over the whole disk
-/// (arXiv 2102.11198 and class figures), which the two ends of the seek curve are chosen to give: over even random
-/// places the mean root of the distance is 8/15, so 0.5 + 7 x 8/15 + 4.17 = 8.4 ms. A sync waits for one rotation.
+/// A 7200 rpm disk.
+///
+/// 8.33 ms a rotation by arithmetic, 150 to 200 MB/s, about 8 ms a random access over the whole
+/// disk (arXiv 2102.11198 and class figures). The ends of the seek curve are chosen to give that:
+/// over even random places the mean root of the distance is 8/15, so 0.5 + 7 x 8/15 + 4.17 = 8.4
+/// ms. Assumed: a sync waits for one rotation.
 fn hdd() -> DeviceProfile {
-    let source = "arXiv 2102.11198 and class figures of 7200 rpm disks; assumed: ends of the seek curve, sync = one rotation";
+    let source = "arXiv 2102.11198 and class figures of 7200 rpm disks; assumed: ends of the seek \
+                  curve, sync = one rotation";
     let model = DeviceModel {
         write_bytes: 1 << 20,
         sync_us: Latency::constant(8333.0),
@@ -451,11 +465,14 @@ fn hdd() -> DeviceProfile {
     DeviceProfile::new("hdd", source, model)
 }
 
-/// AWS EBS gp3 at its base: 3000 requests and 125 MiB a second (AWS EBS documentation), where a request longer than
-/// 256 KiB counts as several. Latency is documented as single-digit milliseconds; the quantiles are assumed within that.
-/// The volume acknowledges durable writes, so a sync costs nothing more.
+/// AWS EBS gp3 at its base.
+///
+/// 3000 requests and 125 MiB a second (AWS EBS documentation), where a request longer than 256 KiB
+/// counts as several. Latency is documented as single-digit milliseconds; the quantiles within that
+/// are assumed. The volume acknowledges durable writes, so a sync costs nothing more.
 fn cloud_block() -> DeviceProfile {
-    let source = "AWS EBS documentation, gp3 at its base; assumed: quantiles within single-digit milliseconds, no burst";
+    let source = "AWS EBS documentation, gp3 at its base; assumed: quantiles within single-digit \
+                  milliseconds, no burst";
     let latency = Latency {
         min: 500.0,
         p50: 1000.0,
@@ -501,7 +518,9 @@ mod tests {
 
     #[test]
     fn a_table_overrides_single_numbers() {
-        let text = r#"{"profile": "nvme", "read_us": 60, "stripe": "64KiB", "units": 4, "source": "measured"}"#;
+        let text = r#"{
+            "profile": "nvme", "read_us": 60, "stripe": "64KiB", "units": 4, "source": "measured"
+        }"#;
         let mut expected = nvme();
         expected.source = "measured".to_owned();
         expected.model.read_us = Latency::constant(60.0);
@@ -512,6 +531,10 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_a_reason() {
+        let descending = r#"{
+            "profile": "hdd",
+            "sync_us": {"min": 2, "p50": 1, "p90": 3, "p99": 3, "p999": 3, "max": 3}
+        }"#;
         for (text, word) in [
             (r#""nvmee""#, "cloud-block, hdd, null, nvme, sata-ssd"),
             (r#"{"units": 4}"#, "must name the `profile`"),
@@ -523,10 +546,7 @@ mod tests {
                 r#"{"profile": "hdd", "read_us": "fast"}"#,
                 "expected microseconds",
             ),
-            (
-                r#"{"profile": "hdd", "sync_us": {"min": 2, "p50": 1, "p90": 3, "p99": 3, "p999": 3, "max": 3}}"#,
-                "descend",
-            ),
+            (descending, "descend"),
             (r#"{"profile": "nvme", "units": 0}"#, "1 to 65536"),
             (r#"{"profile": "nvme", "write_bytes": 0}"#, "at least 1"),
             ("7", "the name of a device profile"),

@@ -1,6 +1,6 @@
-//! Values by small numbers that are used again.
+//! Values under small numbers that are used again.
 
-/// Values kept under the lowest numbers that were given back last.
+/// Values kept under small numbers. The number freed last is used first.
 pub(super) struct Slab<T> {
     values: Vec<Option<T>>,
     free: Vec<u32>,
@@ -41,7 +41,7 @@ impl<T> Slab<T> {
         self.values.iter().flatten()
     }
 
-    /// Takes everything out.
+    /// Removes all values and returns them.
     pub(super) fn drain(&mut self) -> Vec<T> {
         self.free.clear();
         self.values.drain(..).flatten().collect()

@@ -1,4 +1,4 @@
-//! The simulated machine against numbers computed by hand.
+//! Tests of the simulated machine against numbers computed by hand.
 
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -11,7 +11,8 @@ use crate::env::{File, lock};
 
 const PAGE: usize = 4096;
 
-/// Two units; a page takes 1 us on the link, a read 1 + 10 us, a program 100 us, an acknowledgement 4 us, a sync 50 us.
+/// A device with two units. A page takes 1 us on the link, a read 1 + 10 us, a program 100 us, an
+/// acknowledgement 4 us, a sync 50 us.
 fn two_units() -> DeviceModel {
     DeviceModel {
         units: 2,
@@ -44,7 +45,7 @@ fn config(model: DeviceModel) -> SimConfig {
     }
 }
 
-/// A world with one file of so many pages at rest, open for reading.
+/// Returns a world with one file of `pages` pages at rest, open for reading.
 fn world_with_file(config: &SimConfig, pages: usize) -> (SimWorld, Arc<dyn File>) {
     let maker = SimWorld::new(&self::config(DeviceModel::NULL));
     let file = maker.env().fs.create(Path::new("f")).unwrap();
@@ -58,7 +59,7 @@ fn world_with_file(config: &SimConfig, pages: usize) -> (SimWorld, Arc<dyn File>
     (world, file)
 }
 
-/// Waits for all; answers when each was ready.
+/// Waits for all futures. Returns when each was ready.
 async fn join<T>(env: &Env, futures: impl IntoIterator<Item = MaybeReady<T>>) -> Vec<u64>
 where
     T: Unpin,
@@ -70,10 +71,9 @@ where
                 *done = Some(env.clock.now());
             }
         }
-        if waiting.iter().all(|(_, done)| done.is_some()) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        match waiting.iter().all(|(_, done)| done.is_some()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
     })
     .await;
@@ -82,9 +82,10 @@ where
 
 fn read_times(config: &SimConfig, pages: usize, reads: &[(u64, usize)]) -> Vec<u64> {
     let (world, file) = world_with_file(config, pages);
-    let reads = reads
-        .iter()
-        .map(|&(page, pages)| file.read_at(page * PAGE as u64, pages * PAGE));
+    let reads = reads.iter().map(|&(page, pages)| {
+        let offset = page * PAGE as u64;
+        file.read_at(offset, pages * PAGE)
+    });
     world.block_on(join(&world.env(), reads)).unwrap()
 }
 
@@ -103,7 +104,8 @@ fn reads_wait_for_their_unit_and_then_for_the_link() {
 
 #[test]
 fn a_slow_unit_does_not_hold_the_link() {
-    // The third read reaches the link only after 31 us; the fourth, on the other unit, passes it.
+    // The third read reaches the link only after 31 us. The fourth, on the other unit, overtakes
+    // it.
     let times = read_times(&config(two_units()), 8, &[(0, 1), (2, 1), (4, 1), (1, 1)]);
     assert_eq!(times, [12_000, 22_000, 32_000, 13_000]);
 }
@@ -128,7 +130,7 @@ fn sixteen_reads_on_sixteen_units_take_one_latency() {
 }
 
 #[test]
-fn a_volume_admits_so_many_requests_and_bytes_a_second() {
+fn a_volume_limits_requests_and_bytes_a_second() {
     let model = DeviceModel {
         iops: 1000,
         read_bandwidth: 0,
@@ -138,7 +140,7 @@ fn a_volume_admits_so_many_requests_and_bytes_a_second() {
     let reads: Vec<_> = (0..5).map(|page| (page, 1)).collect();
     let every_ms: Vec<u64> = (0..5).map(|i| i * 1_000_000 + 11_000).collect();
     assert_eq!(read_times(&config(model.clone()), 16, &reads), every_ms);
-    // 2 ms of credit: the first three go at once.
+    // A credit of 2 ms lets the first three go at once.
     let burst = DeviceModel {
         burst_ms: 2.0,
         ..model.clone()
@@ -156,7 +158,7 @@ fn a_volume_admits_so_many_requests_and_bytes_a_second() {
 }
 
 #[test]
-fn heads_seek_unless_they_are_there() {
+fn heads_seek_unless_they_are_at_the_place() {
     let model = DeviceModel {
         read_bandwidth: 4_096_000_000,
         seek_capacity: 1 << 40,
@@ -183,7 +185,7 @@ fn heads_seek_unless_they_are_there() {
         .unwrap();
 }
 
-/// When a sync of so many appended bytes ends, from time 0.
+/// Returns when a sync of `bytes` appended bytes ends, from time 0.
 fn sync_time(model: DeviceModel, bytes: usize) -> u64 {
     let world = SimWorld::new(&config(model));
     let file = world.env().fs.create(Path::new("f")).unwrap();
@@ -200,12 +202,13 @@ fn sync_time(model: DeviceModel, bytes: usize) -> u64 {
 fn a_sync_waits_for_the_write_back() {
     // Link 1, acknowledged 4, sync 50.
     assert_eq!(sync_time(two_units(), PAGE), 55_000);
-    // The device takes two pieces; the third goes when the first is programmed, at 101: link 102, acknowledged 106.
+    // The device takes two pieces. The third goes when the first is programmed, at 101: link 102,
+    // acknowledged 106.
     assert_eq!(sync_time(two_units(), 3 * PAGE), 156_000);
-    // A tail is written back because of the sync: 100 bytes take 24 ns.
+    // A tail is written back because of the sync; 100 bytes take 24 ns.
     assert_eq!(sync_time(two_units(), 100), 54_024);
-    // Without a write cache a piece is acknowledged once programmed: 1 + 100 + 4; the third piece goes at 105, waits
-    // for its transfer (106) and its program (206).
+    // Without a write cache a piece is acknowledged once programmed: 1 + 100 + 4. The third piece
+    // goes at 105 and waits for its transfer (106) and its program (206).
     let plain = DeviceModel {
         write_cache: false,
         ..two_units()
@@ -219,10 +222,8 @@ fn a_sync_waits_for_the_write_back() {
 fn a_synced_file_overtakes_the_write_back_of_others() {
     let world = SimWorld::new(&config(two_units()));
     let fs = world.env().fs;
-    let (table, log) = (
-        fs.create(Path::new("table")).unwrap(),
-        fs.create(Path::new("log")).unwrap(),
-    );
+    let table = fs.create(Path::new("table")).unwrap();
+    let log = fs.create(Path::new("log")).unwrap();
     world
         .block_on(async {
             table.append(&vec![1; 100 * PAGE]).await.unwrap();
@@ -230,7 +231,7 @@ fn a_synced_file_overtakes_the_write_back_of_others() {
             log.sync().await.unwrap();
         })
         .unwrap();
-    // Two pieces of the table are under way; the log's goes at 101 us.
+    // Two pieces of the table are under way. The log's piece goes at 101 us.
     assert_eq!(world.now(), 101_000 + 54_024);
 }
 
@@ -238,10 +239,8 @@ fn a_synced_file_overtakes_the_write_back_of_others() {
 fn the_pieces_of_a_synced_file_keep_their_order() {
     let world = SimWorld::new(&config(two_units()));
     let fs = world.env().fs;
-    let (table, log) = (
-        fs.create(Path::new("table")).unwrap(),
-        fs.create(Path::new("log")).unwrap(),
-    );
+    let table = fs.create(Path::new("table")).unwrap();
+    let log = fs.create(Path::new("log")).unwrap();
     world
         .block_on(async {
             table.append(&vec![1; 10 * PAGE]).await.unwrap();
@@ -265,23 +264,18 @@ fn an_append_waits_while_too_much_is_dirty() {
         .unwrap()
         .unwrap();
     assert_eq!(world.now(), 0);
-    // Six pages are dirty; those acknowledged at 5, 6, 106 and 107 us make room.
+    // Six pages are dirty. Those acknowledged at 5, 6, 106 and 107 us make room.
     world
         .block_on(file.append(&vec![1; 4 * PAGE]))
         .unwrap()
         .unwrap();
     assert_eq!(world.now(), 107_000);
-    assert_eq!(
-        &world
-            .block_on(file.read_at(5 * PAGE as u64, 3))
-            .unwrap()
-            .unwrap()[..],
-        &[1; 3]
-    );
+    let read = world.block_on(file.read_at(5 * PAGE as u64, 3)).unwrap();
+    assert_eq!(&read.unwrap()[..], &[1; 3]);
     assert_eq!(
         world.now(),
         107_000,
-        "bytes that are not written back are in memory"
+        "bytes not yet written back are in memory"
     );
 }
 
@@ -300,19 +294,19 @@ fn reads_wait_behind_programs() {
         .unwrap();
     assert_eq!(world.now(), 112_000);
     let stats = world.stats();
-    assert_eq!((stats.device_reads, stats.device_read_bytes), (1, 4096));
-    assert_eq!(
-        (
-            stats.device_writes,
-            stats.device_write_bytes,
-            stats.device_syncs
-        ),
-        (2, 8192, 0)
-    );
-    assert_eq!(
-        (stats.device_busy_nanos, stats.device_wait_nanos),
-        (210_000, 90_000)
-    );
+    let expected = SimStats {
+        events: stats.events,
+        device_reads: 1,
+        device_read_bytes: 4096,
+        device_writes: 2,
+        device_write_bytes: 8192,
+        device_syncs: 0,
+        device_busy_nanos: 210_000,
+        device_wait_nanos: 90_000,
+        cpu_nanos: stats.cpu_nanos,
+        cpu_wait_nanos: stats.cpu_wait_nanos,
+    };
+    assert_eq!(stats, expected);
 }
 
 #[test]
@@ -329,23 +323,22 @@ fn cores_are_shared_and_fractions_are_kept() {
     let env = world.env();
     let ends = Arc::new(Mutex::new(Vec::new()));
     for _ in 0..5 {
-        let (clock, ends) = (env.clock.clone(), ends.clone());
+        let clock = env.clock.clone();
+        let ends = ends.clone();
         let task = async move {
             clock.charge(&CpuWork {
                 operations: 1,
                 ..CpuWork::default()
             });
-            clock.settle().await;
+            clock.wait_for_cpu().await;
             lock(&ends).push(clock.now());
         };
         env.tasks.spawn("worker", Box::pin(task));
     }
     world.block_on(env.clock.sleep(1000)).unwrap();
     assert_eq!(*lock(&ends), [100, 100, 200, 200, 300]);
-    assert_eq!(
-        (world.stats().cpu_nanos, world.stats().cpu_wait_nanos),
-        (500, 400)
-    );
+    assert_eq!(world.stats().cpu_nanos, 500);
+    assert_eq!(world.stats().cpu_wait_nanos, 400);
 
     world
         .block_on(async {
@@ -354,7 +347,7 @@ fn cores_are_shared_and_fractions_are_kept() {
                     comparisons: 1,
                     ..CpuWork::default()
                 });
-                env.clock.settle().await;
+                env.clock.wait_for_cpu().await;
                 assert_eq!(env.clock.now(), expected);
             }
         })
@@ -375,7 +368,7 @@ fn a_request_starts_after_the_work_charged_before_it() {
         let (world, file) = world_with_file(&config, 8);
         let env = world.env();
         if beside {
-            // An event in between: the clock cannot move in place.
+            // With an event in between, the clock cannot move in place.
             let clock = env.clock.clone();
             env.tasks
                 .spawn("sleeper", Box::pin(async move { clock.sleep(100).await }));
@@ -388,7 +381,7 @@ fn a_request_starts_after_the_work_charged_before_it() {
                 });
                 file.read_at(0, PAGE).await.unwrap();
                 assert_eq!(env.clock.now(), 12_500);
-                env.clock.settle().await;
+                env.clock.wait_for_cpu().await;
                 assert_eq!(env.clock.now(), 12_500, "it was charged once");
             })
             .unwrap();
@@ -401,7 +394,8 @@ fn sleeps_are_exact_and_ties_keep_their_order() {
     let env = world.env();
     let log = Arc::new(Mutex::new(Vec::new()));
     for (name, nanos) in [("c", 7), ("a", 5), ("b", 5), ("d", 7)] {
-        let (clock, log) = (env.clock.clone(), log.clone());
+        let clock = env.clock.clone();
+        let log = log.clone();
         let task = async move {
             clock.sleep(nanos).await;
             lock(&log).push((name, clock.now()));
@@ -421,16 +415,25 @@ fn sleeps_are_exact_and_ties_keep_their_order() {
     assert_eq!(lock(&log)[4..], second);
 }
 
-/// Some tasks that read, write, sync and compute; the fingerprint, the time and the statistics.
-fn busy_run(seed: u64) -> (u64, u64, SimStats) {
+/// What two runs with the same seed must have in common.
+#[derive(Debug, PartialEq)]
+struct BusyRun {
+    fingerprint: u64,
+    end: u64,
+    stats: SimStats,
+}
+
+/// Runs some tasks that read, write, sync and compute.
+fn busy_run(seed: u64) -> BusyRun {
     let world = SimWorld::new(&SimConfig {
         seed,
         ..SimConfig::default()
     });
     let env = world.env();
-    let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
+    let (tx, mut rx) = tokio::sync::mpsc::unbounded_channel();
     for number in 0..6u64 {
-        let (env, send) = (env.clone(), send.clone());
+        let env = env.clone();
+        let tx = tx.clone();
         let task = async move {
             let file = env.fs.create(Path::new(&format!("f{number}"))).unwrap();
             for round in 0..40u64 {
@@ -440,43 +443,47 @@ fn busy_run(seed: u64) -> (u64, u64, SimStats) {
                     comparisons: round,
                     ..CpuWork::default()
                 });
-                env.clock.settle().await;
+                env.clock.wait_for_cpu().await;
                 if round % 5 == number % 5 {
                     file.sync().await.unwrap();
                 }
                 file.read_at(round * 4096, 4096).await.unwrap();
             }
-            send.send(number).unwrap();
+            tx.send(number).unwrap();
         };
         env.tasks.spawn("client", Box::pin(task));
     }
-    drop(send);
+    drop(tx);
     world
         .block_on(async {
             let mut ended = 0;
-            while receive.recv().await.is_some() {
+            while rx.recv().await.is_some() {
                 ended += 1;
             }
             assert_eq!(ended, 6);
         })
         .unwrap();
-    (world.fingerprint(), world.now(), world.stats())
+    BusyRun {
+        fingerprint: world.fingerprint(),
+        end: world.now(),
+        stats: world.stats(),
+    }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     assert_eq!(busy_run(1), busy_run(1));
-    assert_ne!(busy_run(1).0, busy_run(2).0);
+    assert_ne!(busy_run(1).fingerprint, busy_run(2).fingerprint);
 }
 
 #[test]
-fn a_deadlock_is_told_with_the_names_of_those_who_wait() {
+fn a_deadlock_names_the_tasks_that_wait() {
     let world = SimWorld::new(&config(DeviceModel::NULL));
-    let (_send, receive) = tokio::sync::oneshot::channel::<()>();
+    let (_tx, rx) = tokio::sync::oneshot::channel::<()>();
     world
         .env()
         .tasks
-        .spawn("flusher", Box::pin(async move { drop(receive.await) }));
+        .spawn("flusher", Box::pin(async move { drop(rx.await) }));
     world.env().tasks.spawn("done", Box::pin(async {}));
     let error = world.block_on(std::future::pending::<()>()).unwrap_err();
     assert_eq!(
@@ -497,7 +504,9 @@ fn tasks_go_on_in_the_next_block_on_and_end_with_the_world() {
     let world = SimWorld::new(&config(DeviceModel::NULL));
     let env = world.env();
     let alive = Arc::new(Mutex::new(0));
-    let (held, clock, keeps) = (alive.clone(), env.clock.clone(), env.clone());
+    let held = alive.clone();
+    let clock = env.clock.clone();
+    let keeps = env.clone();
     let task = async move {
         loop {
             clock.sleep(10).await;

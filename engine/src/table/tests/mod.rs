@@ -49,7 +49,7 @@ impl Clock for Still {
         self.charged.lock().unwrap().push(*work);
     }
 
-    fn settle(&self) -> MaybeReady<()> {
+    fn wait_for_cpu(&self) -> MaybeReady<()> {
         MaybeReady::ready(())
     }
 }
