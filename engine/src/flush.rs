@@ -151,7 +151,7 @@ impl Inner {
         drop(view);
         let sizes: Vec<u64> = edit.added.iter().map(|table| table.facts.bytes).collect();
         let settled = |before: &Version| {
-            edit.settle_ranges(before, &fresh, swept, &self.snapshots());
+            edit.retire_ranges(before, &fresh, swept, &self.snapshots());
             edit
         };
         let without = |view: &ReadState, version| ReadState {
