@@ -5,7 +5,6 @@
 //! its queue at once. The flush of the last memtable that points into it syncs and seals it, so no
 //! writer waits for that.
 
-
 use super::{StagedValues, ValueLogWriter};
 use crate::env::{BoxFuture, File, Spawn, join_all, spawn_all};
 use crate::error::{Error, Result};
