@@ -189,13 +189,13 @@ impl Inner {
             .iter()
             .filter_map(|tail| Some((tail, version.value_files.get(&tail.file)?)));
         for (tail, state) in files.filter(|(tail, state)| {
-            !state.is_sealed() && (tail.full || tail.bytes > state.facts.settled)
+            !state.is_sealed() && (tail.full || tail.bytes > state.facts.accounted)
         }) {
             state.file.sync().await?;
             let settled = if tail.full {
                 &mut edit.values_sealed
             } else {
-                &mut edit.values_settled
+                &mut edit.values_accounted
             };
             settled.push((tail.file, tail.bytes));
         }

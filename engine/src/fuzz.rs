@@ -348,7 +348,7 @@ fn edit_values(chance: &mut Chance, edit: &mut Edit) {
     edit.values_opened = files(chance);
     edit.values_removed = files(chance);
     edit.values_sealed = pairs(chance);
-    edit.values_settled = pairs(chance);
+    edit.values_accounted = pairs(chance);
     edit.values_moved = pairs(chance);
     for _ in 0..chance.below(3) {
         let mut at = 0;

@@ -22,6 +22,13 @@ use common::{Chance, any, io_limit, random_config, repeatable, seeds, sim, tried
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
+/// A scan and how many rows of it are read.
+struct ScanCall {
+    bounds: Bounds,
+    direction: Direction,
+    limit: usize,
+}
+
 struct Checked {
     env: Env,
     config: EngineConfig,
@@ -172,9 +179,9 @@ impl Checked {
             85..=91 => {
                 let engine = self.engine.clone();
                 let model = self.model.clone();
-                let (bounds, direction, limit) = self.scan_arguments();
-                let scan = engine.scan(range(&bounds), direction);
-                check_scan(scan, &model, bounds, direction, limit).await;
+                let call = self.scan_call();
+                let scan = engine.scan(range(&call.bounds), call.direction);
+                check_scan(scan, &model, &call).await;
             }
             92..=93 if self.snapshots.len() < 4 => {
                 self.snapshots
@@ -222,14 +229,17 @@ impl Checked {
         batch
     }
 
-    fn scan_arguments(&mut self) -> (Bounds, Direction, usize) {
+    fn scan_call(&mut self) -> ScanCall {
         let bounds = self.bounds();
-        let direction = if self.chance.below(2) == 0 {
-            Direction::Forward
-        } else {
-            Direction::Reverse
+        let direction = match self.chance.below(2) {
+            0 => Direction::Forward,
+            _ => Direction::Reverse,
         };
-        (bounds, direction, 1 + self.chance.below(60) as usize)
+        ScanCall {
+            bounds,
+            direction,
+            limit: 1 + self.chance.below(60) as usize,
+        }
     }
 
     async fn use_snapshot(&mut self) {
@@ -238,13 +248,13 @@ impl Checked {
         }
         let at = self.chance.below(self.snapshots.len() as u64) as usize;
         let key = self.key();
-        let (bounds, direction, limit) = self.scan_arguments();
+        let call = self.scan_call();
         let (snapshot, model) = &self.snapshots[at];
         let found = snapshot.get(&key).await.unwrap();
         let expected = model.get(&key).map(|value| &value[..]);
         assert_eq!(found.as_deref(), expected, "snapshot get {key:?}");
-        let scan = snapshot.scan(range(&bounds), direction);
-        check_scan(scan, model, bounds, direction, limit).await;
+        let scan = snapshot.scan(range(&call.bounds), call.direction);
+        check_scan(scan, model, &call).await;
         if self.chance.below(3) == 0 {
             self.snapshots.swap_remove(at);
         }
@@ -336,8 +346,12 @@ impl Checked {
     async fn check_everything(&mut self) {
         for direction in [Direction::Forward, Direction::Reverse] {
             let scan = self.engine.scan(Range::all(), direction);
-            let all = (Bound::Unbounded, Bound::Unbounded);
-            check_scan(scan, &self.model, all, direction, usize::MAX).await;
+            let whole = ScanCall {
+                bounds: (Bound::Unbounded, Bound::Unbounded),
+                direction,
+                limit: usize::MAX,
+            };
+            check_scan(scan, &self.model, &whole).await;
         }
         let report = self.engine.verify().await.unwrap();
         assert_eq!(report.problems, [] as [String; 0]);
@@ -379,19 +393,18 @@ fn delete_range(model: &mut Model, bounds: &Bounds) {
     model.retain(|key, _| !(range.after_start(key) && range.before_end(key)));
 }
 
-async fn check_scan(
-    mut scan: aura_engine::Scan,
-    model: &Model,
-    bounds: Bounds,
-    direction: Direction,
-    limit: usize,
-) {
+async fn check_scan(mut scan: aura_engine::Scan, model: &Model, call: &ScanCall) {
+    let ScanCall {
+        bounds,
+        direction,
+        limit,
+    } = call;
     let rows: Vec<_> = model.range(bounds.clone()).collect();
     let expected: Vec<_> = match direction {
         Direction::Forward => rows,
         Direction::Reverse => rows.into_iter().rev().collect(),
     };
-    for (at, (key, value)) in expected.iter().take(limit).enumerate() {
+    for (at, (key, value)) in expected.iter().take(*limit).enumerate() {
         let row = scan.next().await.unwrap();
         let row = row.as_ref().map(|(key, value)| (&key[..], &value[..]));
         assert_eq!(
@@ -400,7 +413,7 @@ async fn check_scan(
             "row {at} of {bounds:?} {direction:?}"
         );
     }
-    if expected.len() < limit {
+    if expected.len() < *limit {
         assert_eq!(
             scan.next().await.unwrap(),
             None,

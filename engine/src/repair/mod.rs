@@ -1,7 +1,8 @@
 //! Repair: keeps what is sound of a damaged directory, reports what is lost, destroys nothing.
 //!
 //! - If the manifest is sound, the tree stays. A table that does not verify is written again from
-//!   its sound blocks. A missing file is dropped. Logs that do not replay are used up to the damage.
+//!   its sound blocks. A missing file is dropped. Logs that do not replay are used up to the
+//!   damage.
 //! - Without a manifest, every table found is merged with the logs into one run. Entries carry
 //!   their sequence numbers, so versions keep their order. But the merge also finds tables that a
 //!   compaction had replaced and a crash kept from being removed: a deleted key may return. So may
@@ -93,7 +94,7 @@ pub struct Loss {
     pub first: Option<String>,
     /// Upper bound of the lost keys (included).
     pub last: Option<String>,
-    /// What happened.
+    /// Description of what happened.
     pub what: String,
 }
 
@@ -442,7 +443,7 @@ impl Repair<'_> {
         }
         self.book_values(&tables, logs, rebuilt).await?;
         edit.values_sealed.clear();
-        edit.values_settled.clear();
+        edit.values_accounted.clear();
         edit.values_moved.clear();
         edit.values_opened.clear();
         edit.values_dead.clear();

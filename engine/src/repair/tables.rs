@@ -149,8 +149,8 @@ impl Repair<'_> {
         Ok(kept)
     }
 
-    /// Reports lost values. Losses of one table in one file are merged; its blocks come in the order
-    /// of their keys.
+    /// Reports lost values. Losses of one table in one file are merged; its blocks come in the
+    /// order of their keys.
     fn report_lost_values(&mut self, loss: Loss) {
         let mut losses = self.report.losses.iter_mut();
         let known = losses.find(|known| known.file == loss.file && known.what == loss.what);

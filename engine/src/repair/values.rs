@@ -146,8 +146,9 @@ impl Repair<'_> {
     }
 
     /// Books the garbage of each value file: what nothing points to any more, traced from `tables`.
-    /// Files can be unsealed only if the logs stay; recovery walks those from their settled part
-    /// on. If the manifest was lost, files that nothing points to are discarded.
+    ///
+    /// Files can be unsealed only if the logs stay; recovery walks those from the end of their
+    /// accounted frames. If the manifest was lost, files that nothing points to are discarded.
     pub(super) async fn book_values(
         &mut self,
         tables: &BTreeMap<u64, Arc<Table>>,
@@ -178,7 +179,7 @@ impl Repair<'_> {
             }
             let extents = match state.is_sealed() {
                 true => state.extents()?,
-                false => vec![(MAGIC.len() as u64, state.facts.settled)],
+                false => vec![(MAGIC.len() as u64, state.facts.accounted)],
             };
             let mut live = Extents::default();
             // Overlapping frames are impossible. If entries point to some, all of the file is kept.

@@ -47,9 +47,9 @@ pub(crate) struct Edit {
     /// Value files that will not grow any more, with their bytes. Every frame is durable, and
     /// referenced by a table or garbage.
     pub(crate) values_sealed: Vec<(u64, u64)>,
-    /// Value files that may still grow, with the end of their settled part: every frame before it
-    /// is referenced by a table or garbage.
-    pub(crate) values_settled: Vec<(u64, u64)>,
+    /// Value files that may still grow, with the end of their accounted frames: every frame before
+    /// it is referenced by a table or garbage.
+    pub(crate) values_accounted: Vec<(u64, u64)>,
     /// Value files whose live frames were copied, with the file on disk that holds them now. Their
     /// garbage is gone.
     pub(crate) values_moved: Vec<(u64, u64)>,
@@ -166,7 +166,7 @@ impl Edit {
         self.values_opened.push(number);
         match facts.sealed_bytes {
             Some(bytes) => self.values_sealed.push((number, bytes)),
-            None => self.values_settled.push((number, facts.settled)),
+            None => self.values_accounted.push((number, facts.accounted)),
         }
         if facts.physical != number {
             self.values_moved.push((number, facts.physical));
@@ -177,8 +177,8 @@ impl Edit {
         }
     }
 
-    /// Compares two edits that each create a whole state. Returns how this one differs from `other`,
-    /// the state in force, or `None` if they make the same files live.
+    /// Compares two edits that each create a whole state. Returns how this one differs from
+    /// `other`, the state in force, or `None` if they make the same files live.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         let stated = WholeState::of(self);
         let live = WholeState::of(other);
@@ -266,8 +266,8 @@ impl Edit {
         for (file, bytes) in &self.values_sealed {
             facts_of(files, *file)?.sealed_bytes = Some(*bytes);
         }
-        for (file, bytes) in &self.values_settled {
-            facts_of(files, *file)?.settled = *bytes;
+        for (file, bytes) in &self.values_accounted {
+            facts_of(files, *file)?.accounted = *bytes;
         }
         for (file, extents) in &self.values_dead {
             let dead: &mut Extents = Arc::make_mut(&mut facts_of(files, *file)?.dead);

@@ -9,8 +9,8 @@
 //!   2 next_number   number
 //!   3 sequence      number
 //!   4 removed       level, table
-//!   5 added         level, run, table, bytes, entries, deletions, separated bytes, sequence min, sequence max,
-//!                   smallest bytes, largest bytes
+//!   5 added         level, run, table, bytes, entries, deletions, separated bytes,
+//!                   sequence min, sequence max, smallest bytes, largest bytes
 //!   6 runs_max      level, runs
 //!   7 values_opened   file
 //!   8 values_sealed   file, bytes
@@ -18,7 +18,7 @@
 //!  11 values_dead     file, count, then for each extent: its start less the end of the one before,
 //!                     its bytes
 //!  12 values_moved    file, file on disk
-//!  13 values_settled  file, bytes
+//!  13 values_accounted  file, bytes
 //!  14 logs_durable    log, bytes
 //!  20 ranges_added    sequence, start bytes, end bytes (empty: no end)
 //!  21 ranges_removed  sequence
@@ -154,7 +154,7 @@ mod tag {
     pub(super) const VALUES_REMOVED: u8 = 10;
     pub(super) const VALUES_DEAD: u8 = 11;
     pub(super) const VALUES_MOVED: u8 = 12;
-    pub(super) const VALUES_SETTLED: u8 = 13;
+    pub(super) const VALUES_ACCOUNTED: u8 = 13;
     pub(super) const LOGS_DURABLE: u8 = 14;
     pub(super) const RANGES_ADDED: u8 = 20;
     pub(super) const RANGES_REMOVED: u8 = 21;
@@ -231,8 +231,8 @@ fn encode_values(edit: &Edit, out: &mut Vec<u8>) {
     for (file, physical) in &edit.values_moved {
         put(out, tag::VALUES_MOVED, &[*file, *physical]);
     }
-    for (file, bytes) in &edit.values_settled {
-        put(out, tag::VALUES_SETTLED, &[*file, *bytes]);
+    for (file, bytes) in &edit.values_accounted {
+        put(out, tag::VALUES_ACCOUNTED, &[*file, *bytes]);
     }
 }
 
@@ -284,7 +284,7 @@ fn decode_edit(payload: &[u8]) -> Option<Edit> {
                 edit.values_dead.insert(file, extents);
             }
             tag::VALUES_MOVED => edit.values_moved.push(pair(&mut fields)?),
-            tag::VALUES_SETTLED => edit.values_settled.push(pair(&mut fields)?),
+            tag::VALUES_ACCOUNTED => edit.values_accounted.push(pair(&mut fields)?),
             tag::LOGS_DURABLE => edit.logs_durable.push(LogPart {
                 log: fields.varint()?,
                 bytes: fields.varint()?,
@@ -391,7 +391,7 @@ mod tests {
             runs_max: vec![(1, 4)],
             values_opened: vec![6],
             values_sealed: vec![(3, 1000)],
-            values_settled: vec![(6, 200)],
+            values_accounted: vec![(6, 200)],
             values_moved: vec![(3, 9)],
             values_dead: [(3, vec![(8, 28), (128, 138)])].into(),
             values_removed: vec![2],

@@ -6,19 +6,20 @@
 //! frame     checksum u32 | key bytes u32 | stored bytes u32 | raw bytes u32 | compression u8 | key
 //!           | stored value
 //! map       section | section | ...
-//! section   file, collections, frames start, extent count, then for each extent: its start less the
+//! section   file, collections, frames start, extent count, then for each extent: its start less
+//! the
 //!           end of the one before, its bytes             (every number a varint)
 //! trailer   checksum u32 | map bytes u32 | "AURAMAP1"
 //! ```
 //!
-//! Fixed integers are little-endian. A frame's checksum is CRC32C over everything behind it, and the
-//! pointer carries it too. So a pointer that leads to another frame, or to a frame that was never
-//! written, is detected.
+//! Fixed integers are little-endian. A frame's checksum is CRC32C over everything behind it, and
+//! the pointer carries it too. So a pointer that leads to another frame, or to a frame that was
+//! never written, is detected.
 //!
-//! A collected file holds the live frames of one or several older files, each as a section. Pointers
-//! keep naming the file and the offset where a value was first written. The section maps the kept
-//! extents of that file to their places: they lie one after another from `frames start` on. The
-//! trailer's checksum is CRC32C over the map and its length.
+//! A collected file holds the live frames of one or several older files, each as a section.
+//! Pointers keep naming the file and the offset where a value was first written. The section maps
+//! the kept extents of that file to their places: they lie one after another from `frames start`
+//! on. The trailer's checksum is CRC32C over the map and its length.
 
 use bytes::Bytes;
 

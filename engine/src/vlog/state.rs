@@ -16,9 +16,9 @@ pub(crate) struct ValueFacts {
     /// Its bytes once it is sealed. Every frame is then durable, and referenced by a table or
     /// garbage.
     pub(crate) sealed_bytes: Option<u64>,
-    /// End of the settled part of an unsealed file: every frame before it is referenced by a table
-    /// or garbage.
-    pub(crate) settled: u64,
+    /// End of the accounted frames of an unsealed file: every frame before it is referenced by a
+    /// table or garbage.
+    pub(crate) accounted: u64,
     /// Extents of the file on disk that nothing points to any more.
     pub(crate) dead: Arc<Extents>,
 }
@@ -29,7 +29,7 @@ impl ValueFacts {
         Self {
             physical: number,
             sealed_bytes: None,
-            settled: MAGIC.len() as u64,
+            accounted: MAGIC.len() as u64,
             dead: Arc::default(),
         }
     }
