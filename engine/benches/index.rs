@@ -1,11 +1,11 @@
-//! Nanoseconds that an index takes to name a block, and what it costs a cached get.
+//! Times how long an index takes to name a block, and a cached get with each index.
 //!
 //! ```text
 //! cargo bench -p aura-engine --bench index
 //! ```
 //!
-//! Prints the memory of each index beside plain fence pointers before it is timed. Keys are 16 bytes, a prefix of 8 and a
-//! number; blocks hold 32.
+//! Before an index is timed, its memory is printed beside that of plain fence pointers. Keys have
+//! 16 bytes, a prefix of 8 and a number; blocks hold 32 keys.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -26,7 +26,7 @@ fn key(number: u64) -> Key {
     key
 }
 
-/// Sorted keys: spread evenly, by a smooth law, or at random.
+/// Returns sorted keys, spread evenly, by a smooth law, or at random.
 fn keys(set: &str, count: u64) -> Vec<Key> {
     let mut numbers: Vec<u64> = match set {
         "linear" => (0..count).map(|i| 1_000 + 7 * i).collect(),
@@ -40,15 +40,12 @@ fn keys(set: &str, count: u64) -> Vec<Key> {
     numbers.into_iter().map(key).collect()
 }
 
-/// Every registered index, and the segments at the sizes of a block.
+/// Returns every registered index, and the segments at the size of a block.
 fn specs() -> Vec<PolicySpec> {
-    let registered = aura_policies::index::FAMILY
-        .names()
-        .into_iter()
-        .map(PolicySpec::named);
-    registered
-        .chain([PolicySpec::named("greedy-plr").with("epsilon", 8)])
-        .collect()
+    let names = aura_policies::index::FAMILY.names();
+    let mut specs: Vec<_> = names.into_iter().map(PolicySpec::named).collect();
+    specs.push(PolicySpec::named("greedy-plr").with("epsilon", 8));
+    specs
 }
 
 #[expect(clippy::print_stdout, reason = "the sizes belong beside the times")]
@@ -67,9 +64,12 @@ fn locate(c: &mut Criterion) {
             let gate = IndexGate::default();
             let index = BareIndex::build(listed, 32, 4096, &spec, gate, world.env().clock).unwrap();
             let report = index.report();
+            let refused = report.refused.as_ref();
+            let refused = refused.map(|why| format!("; refused, {why}"));
             println!(
-                "{set} {count} {spec}: {:?}, {} B of {} B plain and {} B packed fences, {} pieces, error {} (p99 {}), {} \
-                 blocks a window, {:.3} a look-up, {:.1} ns a key to train{}",
+                "{set} {count} {spec}: {:?}, {} B of {} B plain and {} B packed fences, \
+                 {} segments, error {} (p99 {}), {} blocks a window, {:.3} a look-up, \
+                 {:.1} ns a key to train{}",
                 report.used,
                 report.memory_bytes,
                 report.fence_bytes,
@@ -80,11 +80,7 @@ fn locate(c: &mut Criterion) {
                 report.window_blocks,
                 report.probes_milli as f64 / 1e3,
                 report.training_nanos as f64 / report.keys as f64,
-                report
-                    .refused
-                    .as_ref()
-                    .map(|why| format!("; refused, {why}"))
-                    .unwrap_or_default(),
+                refused.unwrap_or_default(),
             );
             let mut at = 0;
             group.bench_function(spec.to_string(), |b| {
@@ -98,7 +94,7 @@ fn locate(c: &mut Criterion) {
     }
 }
 
-/// The answer of a call that has nothing to wait for.
+/// Returns the result of a call that has nothing to wait for.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -133,11 +129,14 @@ fn gets(c: &mut Criterion, value_bytes: usize) {
             engine
         });
         let counts = engine.metrics().counts;
+        let training = counts.index_training_nanos;
+        let compactions = counts.compaction_cpu_nanos;
         println!(
-            "{value_bytes} B values, {spec}: training {:.2} % of the CPU of compactions ({} of {} ms, flushes' training included)",
-            100.0 * counts.index_training_nanos as f64 / counts.compaction_cpu_nanos.max(1) as f64,
-            counts.index_training_nanos / 1_000_000,
-            counts.compaction_cpu_nanos / 1_000_000,
+            "{value_bytes} B values, {spec}: training {:.2} % of the CPU of compactions \
+             ({} of {} ms, training in flushes included)",
+            100.0 * training as f64 / compactions.max(1) as f64,
+            training / 1_000_000,
+            compactions / 1_000_000,
         );
         let mut at = 0;
         group.bench_function(spec.to_string(), |b| {
@@ -154,9 +153,9 @@ fn gets(c: &mut Criterion, value_bytes: usize) {
 }
 
 fn gets_of_both_sizes(c: &mut Criterion) {
-    [100, 1000]
-        .into_iter()
-        .for_each(|value_bytes| gets(c, value_bytes));
+    for value_bytes in [100, 1000] {
+        gets(c, value_bytes);
+    }
 }
 
 criterion_group!(benches, locate, gets_of_both_sizes);

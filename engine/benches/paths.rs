@@ -1,4 +1,4 @@
-//! Nanoseconds an operation on each path, in memory: what the engine itself costs.
+//! Times an operation on each path in memory: what the engine itself costs.
 //!
 //! ```text
 //! cargo bench -p aura-engine --bench paths
@@ -24,11 +24,11 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 
 const KEYS: u64 = 100_000;
 
-/// About what they take in tables.
+/// About the bytes of these keys and values in tables.
 const TABLE_BYTES: u64 = KEYS * 132;
 
 fn key(number: u64) -> [u8; 16] {
-    // A bijection of the numbers that scatters them, in hexadecimal.
+    // A bijection that scatters the numbers, in hexadecimal.
     let scattered = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut key = [0; 16];
     for (at, byte) in key.iter_mut().enumerate() {
@@ -37,7 +37,8 @@ fn key(number: u64) -> [u8; 16] {
     key
 }
 
-/// Answers of calls that need no device are there at the first poll; anything else would be measured wrongly.
+/// Returns the result of a call that needs no device. It is there at the first poll; anything else
+/// would be measured wrongly.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -72,14 +73,14 @@ async fn loaded(env: aura_engine::env::Env, config: EngineConfig) -> AuraEngine 
     engine
 }
 
-/// Every registered eviction policy on the same gets: all hits, with one thread and with two, and a cache that holds an
-/// eighth of the blocks, so that most gets evict.
+/// Times every registered eviction policy on the same gets: all hits, with one thread and with two;
+/// and with a cache for an eighth of the blocks, so that most gets evict.
 fn gets(c: &mut Criterion) {
     let mut group = c.benchmark_group("get");
     group
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
-    for eviction in aura_policies::cache::FAMILY.names().into_iter() {
+    for eviction in aura_policies::cache::FAMILY.names() {
         let world = MemoryWorld::new(2).unwrap();
         let engine = world.block_on(loaded(world.env(), config(eviction)));
         let mut at = 0;
@@ -133,14 +134,15 @@ fn gets(c: &mut Criterion) {
     group.finish();
 }
 
-/// What a get costs that a filter or a row answers.
+/// Times gets that a filter or a row answers.
 fn special_gets(c: &mut Criterion) {
     let mut group = c.benchmark_group("get");
     for rows in [Rows::None, Rows::KeyValue, Rows::KeyPointer] {
         let world = MemoryWorld::new(2).unwrap();
         let mut config = EngineConfig::default();
-        (config.memtable, config.cache.size, config.cache.rows) =
-            (ByteSize::mib(4), ByteSize::mib(256), rows);
+        config.memtable = ByteSize::mib(4);
+        config.cache.size = ByteSize::mib(256);
+        config.cache.rows = rows;
         let engine = world.block_on(loaded(world.env(), config));
         let mut at = 0;
         group.bench_function(format!("rows/{rows:?}"), |b| {
@@ -194,7 +196,7 @@ fn writes_and_scans(c: &mut Criterion) {
     group.finish();
 }
 
-/// Real nanoseconds that a simulated, cached get takes: what an experiment's speed comes down to.
+/// Times a simulated, cached get in real nanoseconds, which bounds the speed of an experiment.
 fn simulated_gets(c: &mut Criterion) {
     let world = SimWorld::new(&SimConfig::default());
     let env = world.env();
@@ -215,17 +217,19 @@ fn simulated_gets(c: &mut Criterion) {
 
 type MakeKey = fn(u64) -> Vec<u8>;
 
-/// Keys in batches of 100, into a memtable that is never full.
+/// Writes all keys in batches of 100, into a memtable that is never full.
 fn fill(world: &MemoryWorld, engine: &AuraEngine, key: MakeKey) {
     for first in (0..KEYS).step_by(100) {
         let mut batch = Batch::default();
-        (first..first + 100).for_each(|number| batch.put(&key(number), &[7; 100]).unwrap());
+        for number in first..first + 100 {
+            batch.put(&key(number), &[7; 100]).unwrap();
+        }
         world.block_on(engine.write(batch)).unwrap();
     }
 }
 
-/// Every structure of memtables, on the keys of YCSB and on random 8 bytes: what a whole engine's put in a batch, get and
-/// row of a scan cost where all is in the memtable.
+/// Times every structure of memtables, on the keys of YCSB and on random 8 bytes: a put in a batch,
+/// a get and a row of a scan of a whole engine whose data is all in the memtable.
 fn memtables(c: &mut Criterion) {
     let shapes: [(&str, MakeKey); 2] = [
         ("ycsb", |number| {
@@ -241,15 +245,11 @@ fn memtables(c: &mut Criterion) {
         group.sample_size(10);
         let empty = || {
             let mut config = EngineConfig::default();
-            (config.memtable, config.memtable_structure) = (ByteSize::gib(1), structure);
+            config.memtable = ByteSize::gib(1);
+            config.memtable_structure = structure;
             let world = MemoryWorld::new(1).unwrap();
-            let engine = world
-                .block_on(
-                    EngineBuilder::new(world.env(), "/bench")
-                        .config(config)
-                        .open(),
-                )
-                .unwrap();
+            let builder = EngineBuilder::new(world.env(), "/bench").config(config);
+            let engine = world.block_on(builder.open()).unwrap();
             (world, engine)
         };
         group.throughput(Throughput::Elements(KEYS));
@@ -280,9 +280,11 @@ fn memtables(c: &mut Criterion) {
         group.bench_function(format!("walk/{shape}"), |b| {
             b.iter(|| {
                 let mut scan = engine.scan(Range::from(&next()), Direction::Forward);
-                (0..100)
-                    .filter(|_| world.block_on(scan.next()).unwrap().is_some())
-                    .count()
+                let mut rows = 0;
+                while rows < 100 && world.block_on(scan.next()).unwrap().is_some() {
+                    rows += 1;
+                }
+                rows
             });
         });
         group.finish();

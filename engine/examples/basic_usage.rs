@@ -1,4 +1,4 @@
-//! AuraDB as a library: open, write, read, scan, snapshot, close, reopen.
+//! Uses AuraDB as a library: open, write, read, scan, snapshot, close, reopen.
 //!
 //! ```text
 //! cargo run --release -p aura-engine --example basic_usage
@@ -36,47 +36,36 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     batch.put(b"cherry", b"dark red")?;
     batch.delete(b"banana")?;
 
-    // A snapshot keeps seeing the moment it was made.
+    // A snapshot keeps seeing the moment at which it was made.
     let before = engine.snapshot();
     engine.write(batch).await?;
-    assert_eq!(
-        before.get(b"banana").await?.as_deref(),
-        Some(&b"yellow"[..])
-    );
+    let yellow = before.get(b"banana").await?;
+    assert_eq!(yellow.as_deref(), Some(&b"yellow"[..]));
     assert_eq!(engine.get(b"banana").await?, None);
 
     println!("keys from the end:");
     let mut rows = engine.scan(Range::all(), Direction::Reverse);
     while let Some((key, value)) = rows.next().await? {
-        println!(
-            "  {:8} {} bytes",
-            String::from_utf8_lossy(&key),
-            value.len()
-        );
+        let key = String::from_utf8_lossy(&key);
+        println!("  {key:8} {} bytes", value.len());
     }
-    // Some settings change while it runs: what the cache holds goes over to the new policy.
+    // Some settings can change while the engine runs. The cached objects go over to the new policy.
     let change = serde_json::from_str(r#"{ "cache_size": "16MiB", "eviction": "arc" }"#)?;
     engine.reconfigure(&change).await?;
-    println!(
-        "the cache may now use {} bytes",
-        engine.metrics().cache.capacity_bytes
-    );
+    let capacity = engine.metrics().cache.capacity_bytes;
+    println!("the cache may now use {capacity} bytes");
     engine.close().await?;
 
-    // What was acknowledged is there again.
+    // Acknowledged writes are there again.
     let engine = EngineBuilder::new(env, &directory)
         .config(config)
         .open()
         .await?;
-    assert_eq!(
-        engine.get(b"large").await?.map(|value| value.len()),
-        Some(100_000)
-    );
+    let large = engine.get(b"large").await?;
+    assert_eq!(large.map(|value| value.len()), Some(100_000));
     println!("reopened: cherry is {:?}", engine.get(b"cherry").await?);
-    println!(
-        "written to the device: {} bytes",
-        engine.metrics().counts.device_write_bytes()
-    );
+    let written = engine.metrics().counts.device_write_bytes();
+    println!("written to the device: {written} bytes");
     engine.close().await?;
     Ok(())
 }

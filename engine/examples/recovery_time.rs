@@ -1,12 +1,14 @@
-//! How long a database takes to open after its process died.
+//! Measures how long a database takes to open after its process died.
 //!
 //! ```text
-//! cargo run --release -p aura-engine --example recovery_time -- DIRECTORY write MIB VALUE_BYTES inline|separated [QUEUES]
+//! cargo run --release -p aura-engine --example recovery_time -- \
+//!     DIRECTORY write MIB VALUE_BYTES inline|separated [QUEUES]
 //! cargo run --release -p aura-engine --example recovery_time -- DIRECTORY open
 //! ```
 //!
-//! The first writes and dies without closing; nothing is flushed before, so that the logs (and the value files) hold all of
-//! it. The second opens what is left, and says how long that took.
+//! The first command writes and dies without closing. Nothing is flushed before, so that the logs
+//! (and the value files) hold everything. The second command opens the database and prints how long
+//! that took.
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
@@ -19,7 +21,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut config = EngineConfig::default();
-    (config.memtable, config.value_log.file) = (ByteSize::gib(16), ByteSize::gib(16));
+    config.memtable = ByteSize::gib(16);
+    config.value_log.file = ByteSize::gib(16);
     match words[..] {
         [directory, "open"] => open(directory, config),
         [directory, "write", mib, value_bytes, kind, ref rest @ ..] => {
@@ -50,16 +53,12 @@ fn write(
             .await?;
         let mut value = vec![0_u8; bytes];
         for number in 0..(mib << 20) / bytes as u64 {
-            // No two alike, and no page of zeros.
-            value
-                .chunks_mut(8)
-                .for_each(|chunk| chunk[0] = chunk[0].wrapping_add(number as u8 | 1));
-            engine
-                .put(
-                    &number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes(),
-                    &value,
-                )
-                .await?;
+            // All values differ, and have no page of zeros.
+            for chunk in value.chunks_mut(8) {
+                chunk[0] = chunk[0].wrapping_add(number as u8 | 1);
+            }
+            let key = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            engine.put(&key.to_be_bytes(), &value).await?;
         }
         Ok::<_, Error>(engine.metrics().counts)
     })?;

@@ -19,9 +19,9 @@ pub enum Error {
     /// The operating system reported an error.
     #[error("{action} {}: {source}", file.display())]
     Io {
-        /// What was tried, such as `read`.
+        /// The action that failed, such as `read`.
         action: &'static str,
-        /// The file or directory.
+        /// The file or directory of the action.
         file: PathBuf,
         /// The system's error.
         source: Arc<io::Error>,
@@ -29,11 +29,11 @@ pub enum Error {
     /// Bytes on disk are not what was written.
     #[error("{} is damaged at offset {offset}: {what}", file.display())]
     Corruption {
-        /// The file.
+        /// The damaged file.
         file: PathBuf,
-        /// Where the damage was found.
+        /// Offset of the damage in bytes.
         offset: u64,
-        /// What is wrong.
+        /// Description of the damage.
         what: String,
     },
     /// The directory was written in a newer format.
@@ -49,47 +49,50 @@ pub enum Error {
     /// Another engine has the directory open.
     #[error("{} is in use: another process or engine has it open", directory.display())]
     Locked {
-        /// The directory.
+        /// The database's directory.
         directory: PathBuf,
     },
     /// A directory cannot take a checkpoint.
     #[error("{} cannot take a checkpoint: {what}", directory.display())]
     Target {
-        /// The directory.
+        /// The target directory.
         directory: PathBuf,
-        /// Why.
+        /// The reason, such as that the target is not empty.
         what: String,
     },
     /// The directory is an unfinished checkpoint.
-    #[error("{} is an unfinished checkpoint, not a database; it can be removed", directory.display())]
+    #[error(
+        "{} is an unfinished checkpoint, not a database; it can be removed",
+        directory.display()
+    )]
     Unfinished {
-        /// The directory.
+        /// The checkpoint's directory.
         directory: PathBuf,
     },
     /// A directory that was opened for reading holds no database.
     #[error("{} holds no database", directory.display())]
     NoDatabase {
-        /// The directory.
+        /// The directory that was opened.
         directory: PathBuf,
     },
     /// A key is empty or longer than 64 KiB.
     #[error("a key has 1 to 65,536 bytes, this one {bytes}")]
     KeySize {
-        /// Its bytes.
+        /// Bytes of the key.
         bytes: usize,
     },
     /// A value is longer than 256 MiB.
     #[error("a value has at most 268,435,456 bytes, this one {bytes}")]
     ValueSize {
-        /// Its bytes.
+        /// Bytes of the value.
         bytes: usize,
     },
-    /// A setting cannot be used.
+    /// A setting is out of its range.
     #[error("setting {key}: {message}")]
     Config {
         /// The setting's dotted name.
         key: String,
-        /// What is wrong, with the range.
+        /// What is wrong, with the permitted range.
         message: String,
     },
     /// A setting names a policy that cannot be built.
@@ -97,7 +100,7 @@ pub enum Error {
     Policy {
         /// The setting's dotted name.
         key: String,
-        /// Why.
+        /// The problem of the policy or of one of its parameters.
         source: PolicyError,
     },
     /// An earlier write failed in a way that leaves the end of the log unknown. The engine accepts
@@ -113,7 +116,7 @@ pub enum Error {
     /// The runtime that ran a task of the engine ended before the task did.
     #[error("{work} was interrupted: the runtime of the engine's tasks has ended")]
     Interrupted {
-        /// What the task did, such as `a flush`.
+        /// What the task did, such as `closing`.
         work: &'static str,
     },
     /// A batch is too large to be logged as one record.

@@ -1,8 +1,9 @@
-//! Every decoder of bytes from disk, by itself: what was encoded reads back, and mutated bytes give None or something that
-//! encodes again, never a panic.
+//! Tests of every decoder of bytes from disk: encoded data reads back, and mutated bytes give
+//! `None` or something that encodes again, never a panic.
 //!
-//! The decoders take bytes whose checksum holds, so the mutations are made below it: `tests/fuzz.rs` does that to whole
-//! files. Inputs are drawn from a seed; `AURA_FUZZ=<n>` makes as many for each decoder.
+//! The decoders take bytes whose checksum is right, so the mutations are made below it;
+//! `tests/fuzz.rs` mutates whole files. Inputs are drawn from a seed. `AURA_FUZZ=<n>` sets their
+//! number for each decoder.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ impl Chance {
         self.0.next_u64() % end
     }
 
-    /// Of any length in bits, so that every width of a varint comes.
+    /// Returns a number of a random length in bits, so that every width of a varint occurs.
     fn number(&mut self) -> u64 {
         let bits = self.below(64);
         self.0.next_u64() >> bits
@@ -42,9 +43,8 @@ impl Chance {
     }
 
     fn bytes(&mut self, most: u64) -> Bytes {
-        (0..self.below(most + 1))
-            .map(|_| self.below(256) as u8)
-            .collect()
+        let count = self.below(most + 1);
+        (0..count).map(|_| self.below(256) as u8).collect()
     }
 
     fn key(&mut self) -> Bytes {
@@ -55,7 +55,7 @@ impl Chance {
         Compression::from_tag(self.below(4) as u8).expect("there are four")
     }
 
-    /// Changes a few bytes, and the length.
+    /// Changes a few bytes and the length.
     fn mutated(&mut self, bytes: &[u8]) -> Bytes {
         let mut bytes = bytes.to_vec();
         for _ in 0..self.below(4) {
@@ -73,12 +73,11 @@ impl Chance {
     }
 }
 
-/// Shows `check` as many generators as there are inputs to try, each with a seed of its own.
+/// Calls `check` once for each input to try, with a generator of its own seed.
 fn each_input(check: impl Fn(&mut Chance)) {
-    let inputs =
-        std::env::var("AURA_FUZZ").map_or(3000, |inputs| inputs.parse().expect("a number"));
-    let first =
-        std::env::var("AURA_FIRST_SEED").map_or(1, |seed| seed.parse::<u64>().expect("a number"));
+    let number = |name: &str| std::env::var(name).map(|text| text.parse().expect("a number"));
+    let inputs: u64 = number("AURA_FUZZ").unwrap_or(3000);
+    let first: u64 = number("AURA_FIRST_SEED").unwrap_or(1);
     for seed in first << 32..(first << 32) + inputs {
         let shown = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             check(&mut Chance(Xoshiro256PlusPlus::seed_from_u64(seed)));
@@ -123,25 +122,21 @@ fn pointer(chance: &mut Chance) -> ValuePointer {
 fn writes(chance: &mut Chance) -> Vec<(EntryKind, Bytes, Bytes)> {
     let write = |chance: &mut Chance| match chance.below(4) {
         3 => {
-            let (start, more) = (chance.key(), chance.key());
-            let end = [&start[..], &more[..]].concat().into();
-            (
-                EntryKind::DeleteRange,
-                start,
-                if chance.below(3) == 0 {
-                    Bytes::new()
-                } else {
-                    end
-                },
-            )
+            let start = chance.key();
+            let more = chance.key();
+            let end = match chance.below(3) {
+                0 => Bytes::new(),
+                _ => [&start[..], &more[..]].concat().into(),
+            };
+            (EntryKind::DeleteRange, start, end)
         }
         0 => (EntryKind::Delete, chance.key(), Bytes::new()),
         1 => (EntryKind::Put, chance.key(), chance.bytes(200)),
-        _ => (
-            EntryKind::Pointer,
-            chance.key(),
-            Bytes::copy_from_slice(&pointer(chance).encode()),
-        ),
+        _ => {
+            let key = chance.key();
+            let pointer = Bytes::copy_from_slice(&pointer(chance).encode());
+            (EntryKind::Pointer, key, pointer)
+        }
     };
     (0..chance.below(5)).map(|_| write(chance)).collect()
 }
@@ -151,28 +146,21 @@ fn batches_and_pointers() {
     each_input(|chance| {
         let made = writes(chance);
         let body = batch(&made).into_body();
-        assert_eq!(
-            BatchReader::new(body.clone()).collect::<Writes>(),
-            Some(made)
-        );
+        let read = BatchReader::new(body.clone()).collect::<Writes>();
+        assert_eq!(read, Some(made));
         let mutated = chance.mutated(&body);
-        let Some(read) = BatchReader::new(mutated).collect::<Writes>() else {
+        let Some(mut sound) = BatchReader::new(mutated).collect::<Writes>() else {
             return;
         };
-        let sound: Vec<_> = read
-            .into_iter()
-            .filter(|(kind, _, value)| {
-                *kind != EntryKind::Pointer || ValuePointer::decode(value).is_some()
-            })
-            .collect();
-        assert_eq!(
-            BatchReader::new(batch(&sound).into_body()).collect::<Writes>(),
-            Some(sound)
-        );
+        sound.retain(|(kind, _, value)| {
+            *kind != EntryKind::Pointer || ValuePointer::decode(value).is_some()
+        });
+        let read = BatchReader::new(batch(&sound).into_body()).collect::<Writes>();
+        assert_eq!(read, Some(sound));
     });
 }
 
-/// Puts right the checksum over `covered` after `salt`, so that a decoder looks behind it.
+/// Corrects the checksum over `covered` after `salt`, so that a decoder looks behind it.
 fn reseal(bytes: &mut [u8], salt: u64, covered: std::ops::Range<usize>, at: usize) {
     if let Some(covered) = bytes.get(covered) {
         let salted = crc32c::crc32c(&salt.to_le_bytes());
@@ -193,10 +181,8 @@ fn log_headers_and_records() {
         };
         let log = header.log;
         let layout = wal::Layout::Current { log };
-        assert_eq!(
-            wal::Header::decode(&header.encode(), log),
-            Some((header, layout))
-        );
+        let read = wal::Header::decode(&header.encode(), log);
+        assert_eq!(read, Some((header, layout)));
         let _ = wal::Header::decode(&chance.mutated(&header.encode()), log);
         let record = wal::Record {
             sequence: chance.number() >> 8,
@@ -207,10 +193,8 @@ fn log_headers_and_records() {
         let mut bytes = Vec::new();
         record.encode(log, &mut bytes);
         let end = bytes.len();
-        assert_eq!(
-            layout.record_at(&Bytes::from(bytes.clone()), 0),
-            Some((record, end))
-        );
+        let read = layout.record_at(&Bytes::from(bytes.clone()), 0);
+        assert_eq!(read, Some((record, end)));
         let mut mutated = chance.mutated(&bytes).to_vec();
         reseal(&mut mutated, log, 4..wal::HEADER_BYTES, 0);
         let mutated = Bytes::from(mutated);
@@ -228,7 +212,9 @@ fn log_headers_and_records() {
 #[test]
 fn value_frames() {
     each_input(|chance| {
-        let (key, value, compression) = (chance.key(), chance.bytes(300), chance.codec());
+        let key = chance.key();
+        let value = chance.bytes(300);
+        let compression = chance.codec();
         let mut frame = Vec::new();
         let checksum = vlog::encode(&mut frame, &key, &value, chance.half(), compression);
         let decode =
@@ -249,15 +235,14 @@ fn compressed_bytes() {
     each_input(|chance| {
         let unit = chance.bytes(10);
         let raw = unit.repeat(chance.below(100) as usize);
-        let (codec, mut work) = (chance.codec(), CpuWork::default());
+        let codec = chance.codec();
+        let mut work = CpuWork::default();
         let Some(packed) = compress(codec, &raw, &mut work) else {
             return;
         };
         let mutated = chance.mutated(&packed);
-        assert_eq!(
-            decompress(codec, &Bytes::from(packed), raw.len(), &mut work).as_deref(),
-            Some(&raw[..])
-        );
+        let read = decompress(codec, &Bytes::from(packed), raw.len(), &mut work);
+        assert_eq!(read.as_deref(), Some(&raw[..]));
         for length in [raw.len(), chance.half() as usize] {
             let read = decompress(codec, &mutated, length, &mut work);
             assert!(read.is_none_or(|read| read.len() == length));
@@ -284,18 +269,17 @@ fn maps_of_collected_value_files() {
     each_input(|chance| {
         let mut sections = Vec::new();
         for _ in 0..chance.below(3) {
-            let (mut runs, mut at) = (Vec::new(), 0);
+            let mut extents = Vec::new();
+            let mut at = 0;
             for _ in 0..chance.below(4) {
                 let start = at + chance.below(1 << 30);
                 at = start + 1 + chance.below(1 << 30);
-                runs.push((start, at));
+                extents.push((start, at));
             }
-            sections.push(Section::new(
-                chance.number(),
-                chance.half(),
-                chance.below(1 << 40),
-                runs,
-            ));
+            let file = chance.number();
+            let collections = chance.half();
+            let start = chance.below(1 << 40);
+            sections.push(Section::new(file, collections, start, extents));
         }
         let bytes = vlog::encode_map(&sections);
         assert_eq!(vlog::decode_map(&bytes), Some(sections));
@@ -310,58 +294,71 @@ fn maps_of_collected_value_files() {
     });
 }
 
-/// Any edit.
+/// Draws an edit.
 fn edit(chance: &mut Chance) -> Edit {
-    let pairs = |chance: &mut Chance| {
-        (0..chance.below(3))
-            .map(|_| (chance.number(), chance.number()))
-            .collect()
-    };
-    let files = |chance: &mut Chance| (0..chance.below(3)).map(|_| chance.number()).collect();
-    let some = |chance: &mut Chance| (chance.below(2) == 0).then(|| chance.number());
     let mut edit = Edit::default();
-    (edit.wal_min, edit.next_number, edit.sequence) = (some(chance), some(chance), some(chance));
-    edit.removed = (0..chance.below(3))
-        .map(|_| (chance.below(9) as usize, chance.number()))
-        .collect();
+    let some = |chance: &mut Chance| (chance.below(2) == 0).then(|| chance.number());
+    edit.wal_min = some(chance);
+    edit.next_number = some(chance);
+    edit.sequence = some(chance);
+    edit_tables(chance, &mut edit);
+    edit_values(chance, &mut edit);
     for _ in 0..chance.below(3) {
-        let (level, run) = (chance.below(9) as usize, chance.number());
+        edit.ranges_added.push(RangeTombstone {
+            sequence: chance.number(),
+            start: chance.key(),
+            end: Bytes::new(),
+        });
+    }
+    edit.ranges_removed = (0..chance.below(3)).map(|_| chance.number()).collect();
+    for (log, bytes) in pairs(chance) {
+        edit.logs_durable.push(LogPart { log, bytes });
+    }
+    edit
+}
+
+fn pairs(chance: &mut Chance) -> Vec<(u64, u64)> {
+    let count = chance.below(3);
+    let pairs = (0..count).map(|_| (chance.number(), chance.number()));
+    pairs.collect()
+}
+
+fn edit_tables(chance: &mut Chance, edit: &mut Edit) {
+    for _ in 0..chance.below(3) {
+        let level = chance.below(9) as usize;
+        edit.removed.push((level, chance.number()));
+    }
+    for _ in 0..chance.below(3) {
         edit.added.push(AddedTable {
-            level,
-            run,
+            level: chance.below(9) as usize,
+            run: chance.number(),
             facts: table_facts(chance),
         });
     }
-    edit.runs_max = (0..chance.below(3))
-        .map(|_| (chance.below(9) as usize, chance.half()))
-        .collect();
-    (edit.values_opened, edit.values_removed) = (files(chance), files(chance));
-    (edit.values_sealed, edit.values_settled) = (pairs(chance), pairs(chance));
-    (edit.values_moved, edit.table_swept) = (pairs(chance), pairs(chance));
+    for _ in 0..chance.below(3) {
+        let level = chance.below(9) as usize;
+        edit.runs_max.push((level, chance.half()));
+    }
+    edit.table_swept = pairs(chance);
+}
+
+fn edit_values(chance: &mut Chance, edit: &mut Edit) {
+    let files = |chance: &mut Chance| (0..chance.below(3)).map(|_| chance.number()).collect();
+    edit.values_opened = files(chance);
+    edit.values_removed = files(chance);
+    edit.values_sealed = pairs(chance);
+    edit.values_accounted = pairs(chance);
+    edit.values_moved = pairs(chance);
     for _ in 0..chance.below(3) {
         let mut at = 0;
-        let mut part = || {
+        let mut extent = || {
             let start = at + chance.below(1 << 40);
             at = start + 1 + chance.below(1 << 40);
             (start, at)
         };
-        let parts = vec![part(), part()];
-        edit.values_dead.insert(chance.number(), parts);
+        let extents = vec![extent(), extent()];
+        edit.values_dead.insert(chance.number(), extents);
     }
-    for _ in 0..chance.below(3) {
-        let (sequence, start, end) = (chance.number(), chance.key(), Bytes::new());
-        edit.ranges_added.push(RangeTombstone {
-            sequence,
-            start,
-            end,
-        });
-    }
-    edit.ranges_removed = (0..chance.below(3)).map(|_| chance.number()).collect();
-    edit.logs_durable = pairs(chance)
-        .into_iter()
-        .map(|(log, bytes)| LogPart { log, bytes })
-        .collect();
-    edit
 }
 
 #[test]
@@ -371,10 +368,8 @@ fn manifest_edits_and_current() {
         let manifest = chance.number();
         let layout = version::Layout::Current { manifest };
         let bytes = version::encode(&edit, manifest);
-        assert_eq!(
-            version::decode(&bytes, 0, layout),
-            Some((edit, bytes.len()))
-        );
+        let read = version::decode(&bytes, 0, layout);
+        assert_eq!(read, Some((edit, bytes.len())));
         let mut mutated = chance.mutated(&bytes).to_vec();
         if let Some(payload) = mutated.get(12..) {
             let checksum = crc32c::crc32c(payload);
@@ -384,17 +379,15 @@ fn manifest_edits_and_current() {
         let _ = version::decode(&mutated, 0, version::Layout::Format2);
         if let Some((read, _)) = version::decode(&mutated, 0, layout) {
             let again = version::encode(&read, manifest);
-            assert_eq!(
-                version::decode(&again, 0, layout),
-                Some((read, again.len()))
-            );
+            let reread = version::decode(&again, 0, layout);
+            assert_eq!(reread, Some((read, again.len())));
         }
         let current = version::encode_current("000001.manifest");
         let mutated = chance.mutated(current.as_bytes());
-        let read = version::decode_current(&mutated);
-        assert!(read.is_none_or(|name| version::decode_current(
-            version::encode_current(name).as_bytes()
-        ) == Some(name)));
+        if let Some(name) = version::decode_current(&mutated) {
+            let again = version::encode_current(name);
+            assert_eq!(version::decode_current(again.as_bytes()), Some(name));
+        }
     });
 }
 
@@ -411,26 +404,25 @@ fn table_blocks_footers_and_properties() {
                 value: chance.bytes(50),
             });
         }
-        let (codec, mut work) = (chance.codec(), CpuWork::default());
+        let codec = chance.codec();
+        let mut work = CpuWork::default();
         let raw = builder.finish(Bytes::copy_from_slice);
         let mut sealed = Vec::new();
         sst::seal(&mut sealed, &raw, codec, &mut work);
-        assert_eq!(
-            sst::unseal(&Bytes::from(sealed.clone()), &mut work),
-            Ok(raw.clone())
-        );
+        let read = sst::unseal(&Bytes::from(sealed.clone()), &mut work);
+        assert_eq!(read, Ok(raw.clone()));
         let mut mutated = chance.mutated(&sealed).to_vec();
         if let Some((covered, checksum)) = mutated.split_last_chunk_mut::<4>() {
             *checksum = crc32c::crc32c(covered).to_le_bytes();
         }
         let _ = sst::unseal(&Bytes::from(mutated), &mut work);
         let hostile = chance.mutated(&raw);
-        for block in [Block::new(hostile.clone()), Block::checked(hostile)]
-            .into_iter()
-            .flatten()
-        {
+        let blocks = [Block::new(hostile.clone()), Block::checked(hostile)];
+        for block in blocks.into_iter().flatten() {
             let _ = block.lower_bound(&chance.key(), chance.number(), &mut work);
-            (0..block.len().min(20)).for_each(|index| drop(block.entry(index)));
+            for index in 0..block.len().min(20) {
+                drop(block.entry(index));
+            }
         }
         let mut footer = sst::Footer::default().encode();
         let at = chance.below(footer.len() as u64) as usize;

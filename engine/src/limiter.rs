@@ -1,13 +1,14 @@
-//! The I/O limiter: how fast the background may use the device, and who goes first when that is not enough.
+//! The I/O limiter: how fast background work may use the device, and which work goes first.
 //!
-//! A token bucket: bytes are granted in slices, and each slice keeps the next one waiting for as long as its bytes take at
-//! the limit. Those who wait are served by priority, as in SILK (Balmau et al., ATC 2019): flushes, as writers wait for
-//! memtables; compactions of level 0, as reads slow down and writers wait with its runs; collections of the value log; and
-//! deeper compactions, which can wait. As in RocksDB's limiter each priority gets a tenth of the slices nevertheless, so
-//! that none starves. Users' reads and writes, the logs and the manifest are not limited, and neither is recovery.
+//! It is a token bucket. Bytes are granted in slices; each slice delays the next one by the time
+//! that its bytes take at the limit. Waiting jobs are served by priority, as in SILK (Balmau et
+//! al., ATC 2019): flushes, because writers wait for memtables; compactions of level 0, because its
+//! runs slow reads and stop writers; collections of the value log; deeper compactions, which can
+//! wait. As in RocksDB's limiter, each priority gets a tenth of the slices nevertheless, so that it
+//! never starves. Users' reads and writes, the logs, the manifest and recovery are not limited.
 //!
-//! What a job reads and writes is granted afterwards, a few hundred KiB at a time: the device sees such a step at once, and
-//! the limit over many.
+//! A job asks after it has read or written, a few hundred KiB at a time. The device sees such a
+//! step at once; the limit holds over many of them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
@@ -23,7 +24,7 @@ use crate::metrics::add;
 use crate::state::Inner;
 use crate::sync::lock;
 
-/// Who goes first, the most urgent on top.
+/// Priority of background work, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {
     /// A memtable becomes a table.
@@ -38,41 +39,48 @@ pub(crate) enum Priority {
 
 const PRIORITIES: usize = 4;
 
-/// A slice is what is granted in this time, and no more than [`SLICE_BYTES`]. What was not used for longer is lost.
+/// Time whose bytes make one slice. Unused time beyond one slice is lost.
 const SLICE_NANOS: u64 = 10_000_000;
+/// Most bytes of a slice.
 const SLICE_BYTES: u64 = 1 << 20;
 const SECOND_NANOS: u64 = 1_000_000_000;
 
-/// Slices, of which each priority that waits gets at least one.
+/// Of this many slices, each waiting priority gets at least one.
 const FAIRNESS: u32 = 10;
 
-/// One limiter of an engine.
+/// The limiter of an engine.
 #[derive(Default)]
 pub(crate) struct Limiter {
-    /// Bytes a second; 0 is no limit.
+    /// Bytes a second; 0 means no limit.
     rate: AtomicU64,
     queue: Mutex<Queue>,
-    /// Slices were granted, or the limit changed.
+    /// Notified when slices were granted or the limit changed.
     changed: Notify,
 }
 
 #[derive(Default)]
 struct Queue {
-    /// The tickets of those who wait, with what they wait for, by priority and in order of their coming.
-    waiting: [VecDeque<(u64, u64)>; PRIORITIES],
-    /// Slices that others got since the priority, waiting, last got one.
+    /// The jobs that wait, by priority and in order of arrival.
+    waiting: [VecDeque<Request>; PRIORITIES],
+    /// Slices that others got while a priority waited, since it last got one.
     passed_over: [u32; PRIORITIES],
-    /// Bytes granted to those who have not seen it yet.
+    /// Bytes granted by ticket, until their job takes them.
     granted: BTreeMap<u64, u64>,
     next_ticket: u64,
     /// When the next slice can be granted.
     free_at: u64,
-    /// Nobody waits any more.
+    /// Whether no job waits any more.
     closed: bool,
 }
 
+/// A job that waits for bytes.
+struct Request {
+    ticket: u64,
+    bytes: u64,
+}
+
 impl Queue {
-    /// Whose turn it is.
+    /// Returns the priority whose turn it is.
     fn next(&self) -> Option<usize> {
         let waiting = |priority: &usize| !self.waiting[*priority].is_empty();
         let overdue = (0..PRIORITIES)
@@ -82,20 +90,23 @@ impl Queue {
         longest.or_else(|| (0..PRIORITIES).find(waiting))
     }
 
-    /// Grants what can be granted now, to whoever's turn it is. Whether there was anything.
+    /// Grants what can be granted now. Returns whether anything was granted.
     fn serve(&mut self, now: u64, rate: u64) -> bool {
         let mut served = false;
         while self.free_at <= now {
             let Some(priority) = self.next() else { break };
-            let Some((ticket, wanted)) = self.waiting[priority].pop_front() else {
+            let Some(request) = self.waiting[priority].pop_front() else {
                 break;
             };
-            for other in (0..PRIORITIES).filter(|other| !self.waiting[*other].is_empty()) {
-                self.passed_over[other] += 1;
+            for other in 0..PRIORITIES {
+                if !self.waiting[other].is_empty() {
+                    self.passed_over[other] += 1;
+                }
             }
             self.passed_over[priority] = 0;
-            let bytes = wanted.min((rate / (SECOND_NANOS / SLICE_NANOS)).clamp(1, SLICE_BYTES));
-            self.granted.insert(ticket, bytes);
+            let slice = rate / (SECOND_NANOS / SLICE_NANOS);
+            let bytes = request.bytes.min(slice.clamp(1, SLICE_BYTES));
+            self.granted.insert(request.ticket, bytes);
             let begin = self.free_at.max(now.saturating_sub(SLICE_NANOS));
             self.free_at = begin + (bytes * SECOND_NANOS).div_ceil(rate);
             served = true;
@@ -105,7 +116,7 @@ impl Queue {
 }
 
 impl Limiter {
-    /// Grants so many bytes a second from now on; 0 is no limit.
+    /// Grants `rate` bytes a second from now on; 0 means no limit.
     pub(crate) fn set_rate(&self, rate: u64) {
         let queue = lock(&self.queue);
         if !queue.closed {
@@ -115,14 +126,14 @@ impl Limiter {
         self.changed.notify_waiters();
     }
 
-    /// Lets everybody go, now and from now on.
+    /// Ends the limit: nothing waits now or later.
     pub(crate) fn close(&self) {
         lock(&self.queue).closed = true;
         self.rate.store(0, Ordering::Relaxed);
         self.changed.notify_waiters();
     }
 
-    /// Waits until `bytes` are granted. Returns how long that took.
+    /// Waits until `bytes` are granted. Returns the nanoseconds it waited.
     pub(crate) async fn take(&self, clock: &dyn Clock, priority: Priority, bytes: u64) -> u64 {
         if self.rate.load(Ordering::Relaxed) == 0 || bytes == 0 {
             return 0;
@@ -135,7 +146,7 @@ impl Limiter {
         clock.now() - start
     }
 
-    /// Waits for a part of `wanted` bytes, and returns how large it is.
+    /// Waits until a part of `wanted` bytes is granted. Returns the bytes of that part.
     async fn slice(&self, clock: &dyn Clock, priority: Priority, wanted: u64) -> u64 {
         let place = Place::new(self, priority, wanted);
         loop {
@@ -146,8 +157,9 @@ impl Limiter {
                 return wanted;
             }
             let wait = {
-                let (mut queue, now) = (lock(&self.queue), clock.now());
-                // Whoever looks serves all: one who is granted a slice may be slow to wake.
+                let mut queue = lock(&self.queue);
+                let now = clock.now();
+                // Each job serves the whole queue, because the one whose turn it is may wake late.
                 let served = queue.serve(now, rate);
                 let mine = queue.granted.remove(&place.ticket);
                 let wait = queue.free_at.saturating_sub(now);
@@ -165,7 +177,8 @@ impl Limiter {
     }
 }
 
-/// A place in the queue, left when dropped: a user may give up the compaction that he has asked for.
+/// A place in the queue. It is given up when dropped, as when a user drops the compaction that they
+/// asked for.
 struct Place<'a> {
     limiter: &'a Limiter,
     priority: Priority,
@@ -177,7 +190,10 @@ impl<'a> Place<'a> {
         let mut queue = lock(&limiter.queue);
         let ticket = queue.next_ticket;
         queue.next_ticket += 1;
-        queue.waiting[priority as usize].push_back((ticket, wanted));
+        queue.waiting[priority as usize].push_back(Request {
+            ticket,
+            bytes: wanted,
+        });
         Self {
             limiter,
             priority,
@@ -190,13 +206,15 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut queue = lock(&self.limiter.queue);
         queue.granted.remove(&self.ticket);
-        queue.waiting[self.priority as usize].retain(|(ticket, _)| *ticket != self.ticket);
+        let waiting = &mut queue.waiting[self.priority as usize];
+        waiting.retain(|request| request.ticket != self.ticket);
     }
 }
 
-/// Waits for the first of two.
+/// Waits for the first of two futures.
 async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
-    let (mut one, mut other) = (pin!(one), pin!(other));
+    let mut one = pin!(one);
+    let mut other = pin!(other);
     poll_fn(|context| match one.as_mut().poll(context) {
         Poll::Ready(()) => Poll::Ready(()),
         Poll::Pending => other.as_mut().poll(context),
@@ -205,7 +223,7 @@ async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) 
 }
 
 impl Inner {
-    /// Waits until the background may have used `bytes` of the device more, and counts how long.
+    /// Waits until background work may use `bytes` more of the device, and counts the wait.
     pub(crate) async fn limit_io(&self, priority: Priority, bytes: u64) {
         let waited = self.limiter.take(&*self.env.clock, priority, bytes).await;
         if waited > 0 {
@@ -247,13 +265,11 @@ mod tests {
         limiter
     }
 
-    /// Asks for `request` bytes again and again, and adds them up.
+    /// Asks for `request` bytes again and again. Returns the sum of what it got.
     fn ask(env: &Env, limiter: &Arc<Limiter>, priority: Priority, request: u64) -> Arc<AtomicU64> {
-        let (clock, limiter, sum) = (
-            env.clock.clone(),
-            limiter.clone(),
-            Arc::new(AtomicU64::new(0)),
-        );
+        let clock = env.clock.clone();
+        let limiter = limiter.clone();
+        let sum = Arc::new(AtomicU64::new(0));
         let task: BoxFuture<'static, ()> = Box::pin({
             let sum = sum.clone();
             async move {
@@ -267,9 +283,10 @@ mod tests {
         sum
     }
 
-    /// The bytes a priority got in `seconds` when each of `priorities` always asks for some.
+    /// Returns the bytes that each of `priorities` got in `seconds` when all always ask for more.
     fn shares(priorities: &[Priority], seconds: u64, rate: u64) -> Vec<u64> {
-        let (world, limiter) = (world(), limiter(rate));
+        let world = world();
+        let limiter = limiter(rate);
         let env = world.env();
         world
             .block_on(async {
@@ -284,10 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_kept_whatever_is_asked_for() {
+    fn the_rate_is_kept_for_requests_of_any_size() {
         for rate in [64 << 10, 3 * MIB, 200 * MIB, 5000 * MIB] {
             for request in [1000.max(rate / 5000), 256 << 10, 64 * MIB] {
-                let (world, limiter) = (world(), limiter(rate));
+                let world = world();
+                let limiter = limiter(rate);
                 let env = world.env();
                 let nanos = world
                     .block_on(async {
@@ -311,22 +329,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_used_is_not_saved_up() {
-        let (world, limiter) = (world(), limiter(MIB));
+    fn unused_time_is_not_saved_up() {
+        let world = world();
+        let limiter = limiter(MIB);
         let env = world.env();
         let waited = world.block_on(async {
             env.clock.sleep(100 * SECOND_NANOS).await;
             limiter.take(&*env.clock, Priority::Flush, MIB).await
         });
         let waited = waited.unwrap() as f64 / SECOND_NANOS as f64;
-        assert!(
-            (0.97..1.0).contains(&waited),
-            "{waited} s for what takes one"
-        );
+        assert!((0.97..1.0).contains(&waited), "one second took {waited} s");
     }
 
     #[test]
-    fn the_urgent_go_first_and_nobody_starves() {
+    fn urgent_work_goes_first_and_no_priority_starves() {
         use Priority::{Collection, Deep, Flush, Level0};
         for (priorities, expected) in [
             (vec![Flush, Deep], vec![0.9, 0.1]),
@@ -340,23 +356,25 @@ mod tests {
         ] {
             let shares = shares(&priorities, 100, 10 * MIB);
             let total: u64 = shares.iter().sum();
+            let mib = total / MIB;
             assert!(
-                (990..=1001).contains(&(total / MIB)),
-                "{priorities:?}: {total} B in 100 s"
+                (990..=1001).contains(&mib),
+                "{priorities:?}: {mib} MiB in 100 s"
             );
             for ((share, expected), priority) in shares.iter().zip(&expected).zip(&priorities) {
                 let share = *share as f64 / total as f64;
                 assert!(
                     (share - expected).abs() < 0.01,
-                    "{priorities:?}: {priority:?} got {share} of all"
+                    "{priorities:?}: {priority:?} got a share of {share}"
                 );
             }
         }
     }
 
     #[test]
-    fn one_who_comes_later_but_is_urgent_waits_for_one_slice_at_the_most() {
-        let (world, limiter) = (world(), limiter(10 * MIB));
+    fn an_urgent_request_waits_for_at_most_one_slice() {
+        let world = world();
+        let limiter = limiter(10 * MIB);
         let env = world.env();
         let waited = world.block_on(async {
             ask(&env, &limiter, Priority::Deep, 100 * MIB);
@@ -367,25 +385,25 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nobody_waits() {
-        let (world, limiter) = (world(), limiter(0));
+    fn without_a_limit_no_job_waits() {
+        let world = world();
+        let limiter = limiter(0);
         let env = world.env();
         let waited =
             world.block_on(async { limiter.take(&*env.clock, Priority::Deep, u64::MAX).await });
-        assert_eq!(
-            (waited.unwrap(), env.clock.now()),
-            (0, world.env().clock.now())
-        );
-        assert_eq!(lock(&limiter.queue).next_ticket, 0, "nobody has queued up");
+        assert_eq!(waited.unwrap(), 0);
+        assert_eq!(lock(&limiter.queue).next_ticket, 0, "no job queued up");
     }
 
     #[test]
-    fn those_who_wait_go_when_the_limit_does_and_when_it_ends() {
+    fn waiting_jobs_go_on_when_the_limit_is_lifted_or_the_limiter_closed() {
         for close in [true, false] {
-            let (world, limiter) = (world(), limiter(64 << 10));
+            let world = world();
+            let limiter = limiter(64 << 10);
             let env = world.env();
             let nanos = world.block_on(async {
-                let (clock, other) = (env.clock.clone(), limiter.clone());
+                let clock = env.clock.clone();
+                let other = limiter.clone();
                 env.tasks.spawn(
                     "change",
                     Box::pin(async move {
@@ -404,20 +422,21 @@ mod tests {
             let after = world
                 .block_on(async { limiter.take(&*env.clock, Priority::Deep, 10).await })
                 .unwrap();
-            assert_eq!(after > 0, !close, "no limit comes after the end");
+            assert_eq!(after > 0, !close, "a closed limiter stays open");
         }
     }
 
     #[test]
-    fn one_who_gives_up_keeps_nobody_waiting() {
-        let (world, limiter) = (world(), limiter(MIB));
+    fn a_dropped_request_delays_no_other() {
+        let world = world();
+        let limiter = limiter(MIB);
         let env = world.env();
         world
             .block_on(async {
                 let mut given_up = Box::pin(limiter.take(&*env.clock, Priority::Flush, 100 * MIB));
                 let polled = poll_fn(|context| Poll::Ready(given_up.as_mut().poll(context))).await;
                 assert!(polled.is_pending());
-                // Held and not polled, it gets the slice it waits for, and no more.
+                // Held but not polled, it gets the slice it waits for, and no more.
                 let waited = limiter.take(&*env.clock, Priority::Deep, MIB / 10).await;
                 assert!(waited <= SECOND_NANOS / 10 + 2 * SLICE_NANOS, "{waited}");
                 drop(given_up);

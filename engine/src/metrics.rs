@@ -64,11 +64,11 @@ counters! {
     gets,
     /// Point reads that found a value.
     gets_found,
-    /// Keys set.
+    /// Keys written.
     puts,
-    /// Keys removed.
+    /// Keys deleted.
     deletes,
-    /// Ranges of keys removed.
+    /// Ranges of keys deleted.
     range_deletes,
     /// Batches committed.
     batches,
@@ -373,7 +373,7 @@ pub enum EventKind {
     Compaction {
         /// Why the compaction was planned.
         reason: Reason,
-        /// The level the output went to.
+        /// The level of the output.
         level: usize,
         /// Bytes read.
         read_bytes: u64,
@@ -407,9 +407,9 @@ pub enum EventKind {
         /// Whether the share of garbage was above the high threshold.
         urgent: bool,
     },
-    /// An agent acted.
+    /// An agent changed the layout.
     Agent {
-        /// What it did.
+        /// The action.
         action: AgentAction,
     },
 }

@@ -78,7 +78,7 @@ struct FoundValues {
 impl FoundValues {
     async fn find(state: ValueFileState) -> Result<Self> {
         let bytes = state.file.bytes()?.max(MAGIC.len() as u64);
-        let mut walker = FrameWalker::new(&state.file, state.facts.settled, bytes);
+        let mut walker = FrameWalker::new(&state.file, state.facts.accounted, bytes);
         let mut frames = Vec::new();
         while let Step::Frame(frame, _) = walker.next().await? {
             frames.push((frame, false));

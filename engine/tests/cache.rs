@@ -1,4 +1,5 @@
-//! The engine's cache as its users see it: what is kept when tables are rewritten, rows, and what is counted and told.
+//! Tests of the engine's cache as its users see it: what stays when tables are rewritten, rows,
+//! counters and observers.
 
 mod common;
 
@@ -18,31 +19,25 @@ use common::{compacted_by_hand, key, sim};
 
 const KEYS: u64 = 4_000;
 
-/// Tables of 64 KiB with blocks of 1 KiB, a cache that holds all of it, compactions only when asked for.
+/// Returns settings with tables of 64 KiB, blocks of 1 KiB, a cache that holds everything, and
+/// compactions only on request.
 fn config() -> EngineConfig {
     compacted_by_hand(ByteSize::kib(64))
 }
 
 async fn put_all(engine: &AuraEngine, round: u64) {
     for number in 0..KEYS {
-        engine
-            .put(
-                &key(number),
-                format!("{round}-{number}-{}", "x".repeat(80)).as_bytes(),
-            )
-            .await
-            .unwrap();
+        let value = format!("{round}-{number}-{}", "x".repeat(80));
+        engine.put(&key(number), value.as_bytes()).await.unwrap();
     }
 }
 
-/// Reads keys; returns the block misses that it took.
+/// Reads keys. Returns the block misses that it took.
 async fn read(engine: &AuraEngine, numbers: impl Iterator<Item = u64>) -> u64 {
     let before = engine.metrics().counts;
     for number in numbers {
-        assert!(
-            engine.get(&key(number)).await.unwrap().is_some(),
-            "{number}"
-        );
+        let found = engine.get(&key(number)).await.unwrap();
+        assert!(found.is_some(), "{number}");
     }
     engine.metrics().counts.since(&before).block_misses
 }
@@ -66,7 +61,8 @@ fn run(config: EngineConfig, test: impl AsyncFnOnce(AuraEngine)) {
 struct Kept {
     /// Block misses of a read of all keys after a flush.
     after_flush: u64,
-    /// The same for the keys below half, and for those above, after a compaction before which the former were read twice.
+    /// Block misses of the keys of each half after a compaction, before which the first half was
+    /// read twice.
     after_compaction: [u64; 2],
     metrics: Metrics,
 }
@@ -86,7 +82,7 @@ fn kept(warming: PolicySpec) -> Kept {
             engine.flush().await.unwrap();
         }
         kept.after_flush = read(&engine, 0..KEYS).await;
-        // A cache of nothing but what comes now.
+        // Empty the cache, so that it holds only what is read next.
         for size in [0, 16 << 20] {
             let change = aura_engine::Reconfigure {
                 cache_size: Some(ByteSize(size)),
@@ -111,22 +107,14 @@ fn each_warming_policy_keeps_what_it_says() {
     let baseline = kept(PolicySpec::named("evict-dead"));
     let blocks = baseline.after_flush;
     assert!(blocks > 300, "{blocks} blocks");
-    assert!(
-        baseline
-            .after_compaction
-            .iter()
-            .all(|misses| *misses * 3 > blocks),
-        "{:?}",
-        baseline.after_compaction
-    );
+    let misses = baseline.after_compaction;
+    assert!(misses.iter().all(|it| *it * 3 > blocks), "{misses:?}");
     let stats = baseline.metrics.cache;
     assert!(stats.warmed == 0 && stats.dead * 3 > blocks, "{stats:?}");
 
     let nothing = kept(PolicySpec::named("nothing"));
-    assert_eq!(
-        (nothing.metrics.cache.dead, nothing.metrics.cache.warmed),
-        (0, 0)
-    );
+    assert_eq!(nothing.metrics.cache.dead, 0);
+    assert_eq!(nothing.metrics.cache.warmed, 0);
     assert_eq!(nothing.after_compaction, baseline.after_compaction);
     assert!(
         nothing.metrics.cache.entries > stats.entries,
@@ -148,7 +136,8 @@ fn each_warming_policy_keeps_what_it_says() {
         all.metrics.cache
     );
 
-    // Reads have found each key in the newer run: about half of what an output block overlaps is held.
+    // Reads have found each key in the newer run, so the cache holds about half of what an output
+    // block overlaps.
     let spec = PolicySpec::named("predicted-hot").with("share", 0.4);
     let hot = kept(spec.clone());
     assert_eq!(hot.after_flush, blocks, "a flush has no input blocks");
@@ -163,7 +152,7 @@ fn each_warming_policy_keeps_what_it_says() {
         (0, baseline.after_compaction)
     );
 
-    // What enters without being asked for is neither a hit nor a miss.
+    // An object that enters without being asked for is neither a hit nor a miss.
     let asked = |kept: &Kept| kept.metrics.counts.block_hits + kept.metrics.counts.block_misses;
     for other in [&nothing, &flush, &all, &hot, &dry] {
         assert_eq!(asked(other), asked(&baseline));
@@ -171,7 +160,7 @@ fn each_warming_policy_keeps_what_it_says() {
 }
 
 #[test]
-fn a_key_enters_with_its_address_and_is_promoted_when_asked_for_again() {
+fn a_key_enters_with_its_address_and_gets_its_value_when_read_again() {
     let mut config = config();
     config.cache.rows = Rows::Both;
     run(config, async |engine| {
@@ -182,18 +171,16 @@ fn a_key_enters_with_its_address_and_is_promoted_when_asked_for_again() {
             let before = engine.metrics().counts;
             engine.get(&key(7)).await.unwrap().unwrap();
             let counts = engine.metrics().counts.since(&before);
-            seen.push((
+            seen.push([
                 counts.key_value_hits,
                 counts.key_pointer_hits,
                 counts.tables_probed,
                 counts.block_hits,
-            ));
+            ]);
         }
-        // Tables; the row's block; the row's value.
-        assert_eq!(
-            seen,
-            [(0, 0, 1, 0), (0, 1, 0, 1), (1, 0, 0, 0), (1, 0, 0, 0)]
-        );
+        // From the tables; from the block of the row's address; from the row's value.
+        let expected = [[0, 0, 1, 0], [0, 1, 0, 1], [1, 0, 0, 0], [1, 0, 0, 0]];
+        assert_eq!(seen, expected);
 
         engine.put(&key(7), b"new").await.unwrap();
         assert_eq!(
@@ -214,20 +201,15 @@ fn a_key_enters_with_its_address_and_is_promoted_when_asked_for_again() {
         for round in 0..3 {
             assert_eq!(engine.get(&key(7)).await.unwrap(), None, "{round}");
         }
-        // A compaction moves what the row of another key leads to.
+        // A compaction moves the block to which the row of another key leads.
         engine.get(&key(8)).await.unwrap().unwrap();
         engine.compact().await.unwrap();
         let before = engine.metrics().counts;
         engine.get(&key(8)).await.unwrap().unwrap();
         let counts = engine.metrics().counts.since(&before);
-        assert_eq!(
-            (
-                counts.key_pointer_hits,
-                counts.key_pointer_misses,
-                counts.tables_probed
-            ),
-            (0, 1, 1)
-        );
+        assert_eq!(counts.key_pointer_hits, 0);
+        assert_eq!(counts.key_pointer_misses, 1);
+        assert_eq!(counts.tables_probed, 1);
     });
 }
 
@@ -255,13 +237,15 @@ fn a_snapshot_sees_no_row_newer_than_itself() {
     });
 }
 
-/// A read that began before a write, and waits for the device until after the flush of that write, must not bring the old
-/// version back. Sixty runs without filters, none of whose blocks is cached, make the read slower than the flush.
+/// A read that began before a write, and waits for the device until after the flush of that write,
+/// must not bring the old version back. Sixty runs without filters and without cached blocks make
+/// the read slower than the flush.
 #[test]
 fn a_read_that_overlaps_a_flush_leaves_no_old_row() {
     for rows in [Rows::KeyValue, Rows::KeyPointer, Rows::Both] {
         let mut config = config();
-        (config.table.block, config.table.filter) = (ByteSize::b(64), PolicySpec::named("none"));
+        config.table.block = ByteSize::b(64);
+        config.table.filter = PolicySpec::named("none");
         config.cache.rows = rows;
         let world = sim(2);
         let env = world.env();
@@ -288,7 +272,7 @@ fn a_read_that_overlaps_a_flush_leaves_no_old_row() {
                             .await
                             .unwrap();
                     }
-                    // Every run reaches from below the first key.
+                    // Every run starts below the first key.
                     engine.put(b"a", b"").await.unwrap();
                     engine.flush().await.unwrap();
                 }
@@ -304,7 +288,7 @@ fn a_read_that_overlaps_a_flush_leaves_no_old_row() {
                         env.clock.now()
                     };
                     let (read_ended, write_ended) = tokio::join!(read, write);
-                    assert!(read_ended > write_ended, "the read is to end last");
+                    assert!(read_ended > write_ended, "the read must end last");
                     for _ in 0..3 {
                         assert_eq!(
                             engine.get(&key).await.unwrap().as_deref(),
@@ -319,8 +303,8 @@ fn a_read_that_overlaps_a_flush_leaves_no_old_row() {
     }
 }
 
-/// Every read gives at least the version that was acknowledged before it began, while flushes and compactions go on beside
-/// readers on threads of their own.
+/// Every read returns at least the version that was acknowledged before it began, while flushes and
+/// compactions run beside readers on their own threads.
 #[test]
 fn rows_are_never_older_than_what_was_acknowledged() {
     const OWNED: u64 = 24;
@@ -337,7 +321,10 @@ fn rows_are_never_older_than_what_was_acknowledged() {
         let done = AtomicU64::new(0);
         std::thread::scope(|scope| {
             for reader in 0..2 {
-                let (engine, world, acknowledged, done) = (&engine, &world, &acknowledged, &done);
+                let engine = &engine;
+                let world = &world;
+                let acknowledged = &acknowledged;
+                let done = &done;
                 scope.spawn(move || {
                     let mut at = reader;
                     while done.load(Ordering::Acquire) == 0 {
@@ -378,12 +365,13 @@ impl CacheObserver for Log {
     }
 }
 
-/// Gets, scans, values and all kinds of objects under an observer.
+/// Runs gets, scans and values on all kinds of objects under an observer.
 fn observed(rate: f64, metadata: Metadata) -> (Vec<CacheEvent>, Metrics) {
     let world = sim(3);
     let log = Arc::new(Log::default());
     let mut config = config();
-    (config.cache.metadata, config.cache.rows) = (metadata, Rows::Both);
+    config.cache.metadata = metadata;
+    config.cache.rows = Rows::Both;
     config.cache.size = ByteSize::kib(128);
     config.value_log.separation = PolicySpec::named("threshold").with("bytes", 500);
     let builder = EngineBuilder::new(world.env(), "/db")
@@ -408,17 +396,15 @@ fn observed(rate: f64, metadata: Metadata) -> (Vec<CacheEvent>, Metrics) {
             metrics
         })
         .unwrap();
-    (
-        Arc::into_inner(log).unwrap().0.into_inner().unwrap(),
-        metrics,
-    )
+    let events = Arc::into_inner(log).unwrap().0.into_inner().unwrap();
+    (events, metrics)
 }
 
 #[test]
-fn an_observer_is_told_what_is_counted_and_the_same_in_every_run() {
+fn an_observer_gets_what_is_counted_and_the_same_in_every_run() {
     for metadata in [Metadata::Pinned, Metadata::Priority, Metadata::Normal] {
         let (events, metrics) = observed(1.0, metadata);
-        check_told(&events, &metrics.counts, metadata);
+        check_reported(&events, &metrics.counts, metadata);
         check_callers(&events, &metrics.counts);
         assert_eq!(
             (events.clone(), metrics),
@@ -438,13 +424,13 @@ fn an_observer_is_told_what_is_counted_and_the_same_in_every_run() {
     }
 }
 
-/// The observer is told of each hit and miss that is counted, by kind.
-fn check_told(events: &[CacheEvent], counts: &Counts, metadata: Metadata) {
-    let told = |kind: BlockKind, hit: bool| {
-        let told = events.iter().filter(|it| it.kind == kind && it.hit == hit);
-        told.count() as u64
+/// Checks that the observer gets each hit and miss that is counted, by kind.
+fn check_reported(events: &[CacheEvent], counts: &Counts, metadata: Metadata) {
+    let reported = |kind: BlockKind, hit: bool| {
+        let events = events.iter().filter(|it| it.kind == kind && it.hit == hit);
+        events.count() as u64
     };
-    let both = |kind| (told(kind, true), told(kind, false));
+    let both = |kind| (reported(kind, true), reported(kind, false));
     let counted = [
         (BlockKind::Data, counts.block_hits, counts.block_misses),
         (BlockKind::Index, counts.index_hits, counts.index_misses),
@@ -454,15 +440,18 @@ fn check_told(events: &[CacheEvent], counts: &Counts, metadata: Metadata) {
     for (kind, hits, misses) in counted {
         assert_eq!(both(kind), (hits, misses), "{kind:?}");
     }
-    assert_eq!(told(BlockKind::KeyValue, true), counts.key_value_hits);
-    assert_eq!(told(BlockKind::KeyPointer, true), counts.key_pointer_hits);
+    assert_eq!(reported(BlockKind::KeyValue, true), counts.key_value_hits);
+    assert_eq!(
+        reported(BlockKind::KeyPointer, true),
+        counts.key_pointer_hits
+    );
     let busy = counts.block_hits > 200 && counts.value_misses > 0 && counts.key_value_hits > 100;
     assert!(busy, "{counts:?}");
     let metadata_is_cached = metadata != Metadata::Pinned;
     assert_eq!(counts.index_hits > 0, metadata_is_cached, "{counts:?}");
 }
 
-/// The observer is told who asks, and for what.
+/// Checks that the observer learns which operation asks, and for what.
 fn check_callers(events: &[CacheEvent], counts: &Counts) {
     let scanned = events.iter().filter(|event| event.caller == Caller::Scan);
     let scanned: Vec<_> = scanned.collect();

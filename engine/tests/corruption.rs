@@ -1,8 +1,10 @@
-//! Damage at rest: a bit is flipped in every region of every kind of file, files are cut and lost, and the database must
-//! name the file or give exactly the right answers. It may never give a wrong value, panic or hang.
+//! Tests of damage at rest: a bit is flipped in every region of every kind of file, and files are
+//! truncated and lost. The database must name the file or give exactly the right answers. It may
+//! never give a wrong value, panic or hang.
 //!
-//! The one thing that damage may take unnoticed is what nothing on disk proves to have been durable: the end of the log.
-//! `cargo test -p aura-engine --test corruption -- --nocapture` prints what was found out where.
+//! Damage may only lose, without a report, what nothing on disk proves to have been durable: the
+//! end of the log. `cargo test -p aura-engine --test corruption -- --nocapture` prints the verdicts
+//! by region.
 
 mod common;
 
@@ -42,11 +44,11 @@ enum Verdict {
     Detected,
     /// All answers are right.
     Harmless,
-    /// It took the damage for the torn end of the log; what is lost was never proven to be durable.
+    /// It took the damage for the torn end of the log. What is lost was never proven to be durable.
     TornEnd,
 }
 
-/// What answers may be: those of one of these states.
+/// Judges answers: they must be those of one of these states.
 struct Judge<'a> {
     states: Vec<&'a Model>,
     file: &'a str,
@@ -54,15 +56,13 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Takes an answer; an error must be typed and name the file.
+    /// Takes an answer. An error must be typed and name the file.
     fn answer<T>(&mut self, answer: Result<T, Error>) -> Option<T> {
         match answer {
             Ok(answer) => Some(answer),
             Err(error) => {
-                assert!(
-                    matches!(error, Error::Corruption { .. } | Error::Format { .. }),
-                    "not typed: {error:?}"
-                );
+                let is_typed = matches!(error, Error::Corruption { .. } | Error::Format { .. });
+                assert!(is_typed, "not typed: {error:?}");
                 self.named(&error.to_string());
                 None
             }
@@ -70,7 +70,8 @@ impl Judge<'_> {
     }
 
     fn named(&mut self, message: &str) {
-        // What a manifest without its end says wrongly of another file is found out there.
+        // A manifest without its end makes wrong statements of other files, which are detected
+        // there.
         let stands_for = self.file.ends_with("manifest") && message.contains("the manifest");
         assert!(
             message.contains(self.file) || stands_for,
@@ -80,7 +81,7 @@ impl Judge<'_> {
         self.detected = true;
     }
 
-    /// Keeps the states that agree; one must.
+    /// Keeps the states that agree. One must be left.
     fn keep(&mut self, what: &str, agrees: impl Fn(&Model) -> bool) {
         self.states.retain(|state| agrees(state));
         assert!(!self.states.is_empty(), "{what}: a wrong answer");
@@ -97,12 +98,10 @@ impl Judge<'_> {
                 self.keep("get", |state| state.get(key) == found.as_ref());
             }
         }
-        for problem in self
-            .answer(engine.verify().await)
-            .into_iter()
-            .flat_map(|report| report.problems)
-        {
-            self.named(&problem);
+        if let Some(report) = self.answer(engine.verify().await) {
+            for problem in report.problems {
+                self.named(&problem);
+            }
         }
     }
 }
@@ -110,10 +109,10 @@ impl Judge<'_> {
 /// Opens and reads everything in `env`, where `file` is damaged.
 async fn judge(specimen: &Specimen, env: &Env, kind: &str, file: &str, damage: Damage) -> Verdict {
     let history = &specimen.history;
-    // Only what the log holds can be taken for its torn end, by itself or for want of a value that it points at. Where
-    // the log itself is cut, the proof is gone with the rest.
+    // Only writes in the log can be taken for its torn end, because of the log itself or of a
+    // missing value that it points to. If the log is truncated, the proof is lost with the rest.
     let first = match (kind, damage) {
-        ("log", Damage::Cut { .. }) => specimen.settled,
+        ("log", Damage::Cut { .. }) => specimen.flushed,
         ("log" | "values", _) => specimen.proven,
         _ => history.acknowledged,
     };
@@ -124,18 +123,10 @@ async fn judge(specimen: &Specimen, env: &Env, kind: &str, file: &str, damage: D
         detected: false,
     };
     if let Some(engine) = judge.answer(open(env, &specimen.config).await) {
-        judge
-            .examine(
-                &engine,
-                &history
-                    .states
-                    .iter()
-                    .flatten()
-                    .map(|(k, v)| (k.clone(), v.clone()))
-                    .collect(),
-            )
-            .await;
-        // Background work may have met the damage, too.
+        let states = history.states.iter().flatten();
+        let keys = states.map(|(key, value)| (key.clone(), value.clone()));
+        judge.examine(&engine, &keys.collect()).await;
+        // Background work may have met the damage too.
         let _ = engine.close().await;
     }
     match judge.states.last() {
@@ -152,33 +143,29 @@ fn verdict(specimen: &Specimen, seed: u64, kind: &str, path: &Path, damage: Dama
     run(&world, judge(specimen, &world.env(), kind, file, damage))
 }
 
-/// Every byte of a short region; of a long one as many, evenly.
+/// Returns every byte of a short region, or about 48 places in a long one, spread evenly.
 fn places(region: &Range<usize>, chance: &mut Chance) -> Vec<usize> {
     let step = region.len().div_ceil(48).max(1);
     let first = region.start + chance.below(step as u64) as usize;
     (first..region.end).step_by(step).collect()
 }
 
-/// Flips by kind and region, and what came of them.
+/// Counts of verdicts by kind of file and region.
 type Tally = BTreeMap<(&'static str, &'static str), BTreeMap<Verdict, u64>>;
 
 fn damage_everything(seed: u64, young: bool, tally: &mut Tally) {
     let specimen = specimen(seed, young);
     let mut chance = Chance::new(seed);
     let files = specimen.files();
-    let (mut flips, mut cuts) = (0, 0);
+    let mut flips = 0;
+    let mut cuts = 0;
     for (path, bytes) in &files {
         let (kind, regions) = regions(path, bytes);
         let mut damages = Vec::new();
         for (region, range) in regions {
             for at in places(&range, &mut chance) {
-                damages.push((
-                    region,
-                    Damage::Flip {
-                        at,
-                        bit: chance.below(8) as u8,
-                    },
-                ));
+                let bit = chance.below(8) as u8;
+                damages.push((region, Damage::Flip { at, bit }));
             }
             for at in [
                 range.start,
@@ -200,11 +187,8 @@ fn damage_everything(seed: u64, young: bool, tally: &mut Tally) {
                 ));
                 resume_unwind(panic)
             });
-            *tally
-                .entry((kind, region))
-                .or_default()
-                .entry(verdict)
-                .or_default() += 1;
+            let verdicts = tally.entry((kind, region)).or_default();
+            *verdicts.entry(verdict).or_default() += 1;
             match damage {
                 Damage::Flip { .. } => flips += 1,
                 _ => cuts += 1,

@@ -1,8 +1,10 @@
-//! Crashes and faults: after a crash at any I/O call the database opens to a prefix of history that holds everything
-//! acknowledged as durable; after a failing call it answers rightly or says that it cannot.
+//! Tests of crashes and faults. After a crash at any I/O call, the database opens to a prefix of
+//! history that holds everything acknowledged as durable. After a failed call, it answers rightly
+//! or reports that it cannot.
 //!
-//! The sweeps stop one short workload, the tour, at every one of its calls; the others stop a longer random one at calls
-//! drawn by lot. `AURA_SEEDS=<n>` tries as many settings and workloads. A failure prints the seed.
+//! The sweeps stop one short workload, the tour, at every one of its calls; the others stop a
+//! longer random workload at random calls. `AURA_SEEDS=<n>` sets the number of settings and
+//! workloads. A failure prints the seed.
 
 mod common;
 
@@ -26,7 +28,7 @@ const FAULTS: [FaultKind; 7] = [
     FaultKind::NoSpace,
 ];
 
-/// A write: a batch of puts, deletes and range deletes, the values small and large.
+/// Writes a batch of puts, deletes and range deletes, with small and large values.
 async fn random_write(chance: &mut Chance, db: &mut Recorded) -> Result<(), Error> {
     let mut model = db.history.last().clone();
     let mut batch = Batch::new();
@@ -85,10 +87,8 @@ fn crash_somewhere(seed: u64) {
         let world = sim(seed);
         let mut db = Recorded::new(world.env(), config.clone());
         run(&world, random_workload(&mut db, seed)).unwrap();
-        tried(
-            "rolls",
-            db.counts.iter().map(|counts| counts.manifest_rolls).sum(),
-        );
+        let rolls = db.counts.iter().map(|counts| counts.manifest_rolls).sum();
+        tried("rolls", rolls);
         world.io_count()
     };
     for _ in 0..40 {
@@ -99,16 +99,16 @@ fn crash_somewhere(seed: u64) {
         world.crash_at(call);
         let mut db = Recorded::new(world.env(), config.clone());
         let ended = run(&world, random_workload(&mut db, seed));
-        // Only a removal of what nobody needs any more may fail unnoticed.
-        assert!(world.crashed(), "{}: it did not come to that call", what());
+        // Only the removal of an unneeded file may fail without a report.
+        assert!(world.crashed(), "{}: it did not reach that call", what());
         let history = &db.history;
         assert!(
             ended.is_err() || history.durable + 1 == history.states.len(),
-            "{}: unnoticed",
+            "{}: not reported",
             what()
         );
         let image = world.crash_image(mode, seed ^ call).unwrap();
-        // A crash while it recovers must leave something to recover from.
+        // A crash during recovery must leave something to recover from.
         let image = crash_again(&image, &config, mode, seed ^ call ^ 1);
         let world = SimWorld::with_image(&sim_config(seed), &image).unwrap();
         check_recovery(&world, &config, history, history.durable, &what);
@@ -124,7 +124,7 @@ fn a_crash_anywhere_recovers_to_a_prefix_with_everything_durable() {
     }
 }
 
-/// The calls that the tour makes, and that it goes everywhere.
+/// Counts the calls of the tour, and checks that it goes everywhere.
 fn tour_calls(seed: u64, config: &EngineConfig) -> u64 {
     let world = sim(seed);
     let mut db = Recorded::new(world.env(), config.clone());
@@ -137,16 +137,14 @@ fn tour_calls(seed: u64, config: &EngineConfig) -> u64 {
 fn crash_everywhere(seed: u64) {
     let config = tour_config(seed);
     let calls = tour_calls(seed, &config);
-    let (mut crashes, mut operations) = (0, 0);
+    let mut crashes = 0;
+    let mut operations = 0;
     for call in 1..=calls {
         let world = sim(seed);
         world.crash_at(call);
         let mut db = Recorded::new(world.env(), config.clone());
         let _ = run(&world, tour(&mut db));
-        assert!(
-            world.crashed(),
-            "seed {seed}: it did not come to call {call}"
-        );
+        assert!(world.crashed(), "seed {seed}: it did not reach call {call}");
         operations += db.history.acknowledged as u64;
         for (number, mode) in CrashMode::ALL.into_iter().enumerate() {
             let lots = seed << 32 | call << 2 | number as u64;
@@ -156,12 +154,11 @@ fn crash_everywhere(seed: u64) {
                 image = crash_again(&image, &config, mode, lots ^ 1);
             }
             crashes += 1 + u64::from(twice);
-            // The death of the process alone takes nothing that was acknowledged.
+            // The end of the process alone loses nothing that was acknowledged.
             let history = &db.history;
-            let required = if mode == CrashMode::KeepAll {
-                history.acknowledged
-            } else {
-                history.durable
+            let required = match mode {
+                CrashMode::KeepAll => history.acknowledged,
+                _ => history.durable,
             };
             let what =
                 || format!("seed {seed}, {mode:?} at call {call} of {calls}, twice: {twice}");
@@ -180,8 +177,8 @@ fn a_crash_at_every_call_of_the_tour_recovers_to_a_prefix_with_everything_durabl
     }
 }
 
-/// Recovery under smaller memtables makes several tables of one log, and may find a whole value file to be garbage before
-/// it comes to the log's end.
+/// Crashes at every call of a recovery. Under smaller memtables, a recovery makes several tables of
+/// one log, and may find a whole value file to be garbage before it reaches the log's end.
 fn crash_everywhere_in_recovery(seed: u64) {
     let small = tour_config(seed);
     let large = EngineConfig {
@@ -219,13 +216,13 @@ fn crash_everywhere_in_recovery(seed: u64) {
     }
     assert!(
         call > 25,
-        "seed {seed}: recovery made {call} calls, and not several tables"
+        "seed {seed}: recovery made only {call} calls, so not several tables"
     );
     tried("crashes", 4 * (call - 1));
 }
 
 #[test]
-fn a_crash_at_every_call_of_a_recovery_loses_nothing_that_was_there() {
+fn a_crash_at_every_call_of_a_recovery_loses_nothing() {
     for seed in seeds(2) {
         repeatable(seed, || crash_everywhere_in_recovery(seed));
     }
@@ -254,7 +251,7 @@ fn is_typed(error: &Error) -> bool {
     matches!(error, Error::Io { .. } | Error::Poisoned { .. })
 }
 
-/// What can be read is what was acknowledged, or with it what a caller gave up.
+/// Checks that reads return what was acknowledged, with or without the call that was given up.
 fn check_possible(world: &SimWorld, db: &Recorded, what: &dyn Fn() -> String) {
     let Some(engine) = db.engine.clone() else {
         return;
@@ -273,7 +270,8 @@ fn check_possible(world: &SimWorld, db: &Recorded, what: &dyn Fn() -> String) {
     });
 }
 
-/// What failed has failed with its reason; what was acknowledged can still be read, but where reads themselves fail.
+/// Checks that a failed call reported its reason, and that what was acknowledged can still be read,
+/// unless reads themselves fail.
 fn check_failure(
     world: &SimWorld,
     db: &mut Recorded,
@@ -301,7 +299,7 @@ fn check_failure(
     });
 }
 
-/// The process ends, and the machine goes on or not.
+/// Ends the process, with and without the machine, and checks what is recovered.
 fn check_remains(
     world: &SimWorld,
     seed: u64,
@@ -342,7 +340,7 @@ fn fail_everywhere(seed: u64) {
                 if failed == 0 {
                     assert!(
                         nth > 1,
-                        "seed {seed}: the tour makes no call that {kind:?} meets"
+                        "seed {seed}: the tour makes no call that {kind:?} affects"
                     );
                     break;
                 }
@@ -370,7 +368,7 @@ fn every_call_of_the_tour_may_fail_once_or_for_ever_and_costs_no_acknowledged_wr
 enum After {
     /// Everything goes on.
     GoesOn,
-    /// The machine crashes at the n-th I/O call from then on.
+    /// The machine crashes at the n-th I/O call after that.
     Crash(u64),
     /// The next call of a kind fails.
     Fault(FaultKind),
@@ -402,7 +400,7 @@ fn tour_with(seed: u64, config: &EngineConfig, cut: Cut, after: After) -> GivenU
     }
 }
 
-/// Checks what a tour has come to in which a caller gave up.
+/// Checks the outcome of a tour in which a caller gave up.
 fn check_given_up(seed: u64, config: &EngineConfig, tour: GivenUpTour, after: After, what: &str) {
     let GivenUpTour {
         world, db, ended, ..
@@ -437,8 +435,8 @@ fn check_given_up(seed: u64, config: &EngineConfig, tour: GivenUpTour, after: Af
     }
 }
 
-/// Every call of the tour is given up after its n-th poll, for every n. Of `afters` each time
-/// `afters_each` are tried, in turn.
+/// Gives up every call of the tour after its n-th poll, for every n. Each time, `afters_each` of
+/// `afters` are tried, in turn.
 fn give_up_everywhere(seed: u64, given_up: GivenUp, afters: &[After], afters_each: usize) {
     let config = tour_config(seed);
     let calls = Arc::<Calls>::default();
@@ -482,7 +480,7 @@ fn every_call_of_the_tour_may_be_dropped_after_any_poll() {
 }
 
 #[test]
-fn nobody_waits_for_a_call_that_is_not_polled_any_more() {
+fn a_call_that_is_no_longer_polled_delays_no_other() {
     for seed in seeds(2) {
         repeatable(seed, || {
             give_up_everywhere(seed, GivenUp::Held, &[After::GoesOn], 1)
@@ -495,7 +493,7 @@ fn a_crash_or_a_fault_right_after_a_drop_costs_no_acknowledged_write() {
     let crashes = [After::Crash(1), After::Crash(2), After::Crash(3)];
     let faults = FAULTS.map(After::Fault);
     let afters = [&crashes[..], &faults[..]].concat();
-    // In the suite a slice; `AURA_SEEDS` asks for all of them.
+    // The suite tries a part of them; with `AURA_SEEDS`, all are tried.
     let each = match std::env::var("AURA_SEEDS") {
         Ok(_) => afters.len(),
         Err(_) => 3,

@@ -1,6 +1,6 @@
-//! A database of 500 tables in a process that may have 64 files open.
+//! A database of 500 tables works in a process that may have 64 files open.
 //!
-//! The limit is the process', so this file holds one test.
+//! The limit holds for the process, so this file has only one test.
 
 #![expect(
     clippy::disallowed_methods,

@@ -1,7 +1,9 @@
-//! The bytes of a whole small database are frozen, file by file: a change of any format on disk shows here, wanted or not.
+//! The bytes of a whole small database are frozen, file by file: every change of a format on disk
+//! shows here, wanted or not.
 //!
-//! Each `format.rs` has its own frozen bytes beside it and says what they mean. Where a change is wanted, raise the
-//! format's version, see that the old one is still read or refused by name, and take over what the failure prints.
+//! Each `format.rs` has its own frozen bytes beside it and explains them. If a change is wanted,
+//! raise the format's version, check that the old version is still read or refused by name, and
+//! copy what the failure prints.
 
 #![expect(
     clippy::disallowed_methods,
@@ -24,7 +26,8 @@ use common::run;
 use serde_json::json;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Name, length and hash of each file. JSON gains fields as settings and statistics do, so that only its name is frozen.
+/// Name, length and hash of each file. JSON files gain fields with settings and statistics, so only
+/// their names are frozen.
 const FROZEN: &str = "\
 000003.vlog 5030 ba300ce2a65f4151
 000005.sst 6087 1d4b795b9b3c5db4
@@ -55,7 +58,8 @@ fn config() -> EngineConfig {
     config
 }
 
-/// Two tables, one compacted and one flushed, a value file for each opening and rotation, writes that lie in the log only.
+/// Writes two tables (one compacted, one flushed), a value file for each opening and rotation, and
+/// writes that are only in the log.
 async fn write(world: &SimWorld) -> Result<(), Error> {
     let env = world.env();
     let engine = open(&env, &config()).await?;
@@ -89,21 +93,20 @@ fn the_bytes_of_every_file_are_frozen() {
     });
     run(&world, write(&world)).unwrap();
     let image = world.crash_image(CrashMode::KeepAll, 1).unwrap();
-    let found: String = (image.paths().iter())
-        .map(|path| {
-            let name = path.strip_prefix(Path::new("/db")).unwrap().display();
-            let bytes = image.read(path).unwrap();
-            match path.extension().is_some_and(|it| it == "json") {
-                true => format!("{name}\n"),
-                false => format!("{name} {} {:016x}\n", bytes.len(), xxh3_64(&bytes)),
-            }
-        })
-        .collect();
+    let mut found = String::new();
+    for path in image.paths() {
+        let name = path.strip_prefix(Path::new("/db")).unwrap().display();
+        let bytes = image.read(&path).unwrap();
+        found += &match path.extension().is_some_and(|it| it == "json") {
+            true => format!("{name}\n"),
+            false => format!("{name} {} {:016x}\n", bytes.len(), xxh3_64(&bytes)),
+        };
+    }
     assert!(found == FROZEN, "frozen:\n{FROZEN}\nfound:\n{found}");
 }
 
-/// A database that [`write`] made when logs had version 1 and manifests format 2; its last log is
-/// not replayed yet.
+/// Returns a database that [`write`] made when logs had version 1 and manifests format 2. Its last
+/// log is not replayed yet.
 fn database_of_format_2() -> SimWorld {
     let world = SimWorld::new(&SimConfig::default());
     let env = world.env();
@@ -136,7 +139,7 @@ async fn check_rows(engine: &AuraEngine) {
 }
 
 #[test]
-fn older_formats_are_read_and_written_in_the_present_one() {
+fn older_formats_are_read_and_written_in_the_current_one() {
     let world = database_of_format_2();
     let env = world.env();
     run(&world, async {
@@ -162,7 +165,7 @@ fn older_formats_are_read_and_written_in_the_present_one() {
 }
 
 #[test]
-fn a_torn_end_of_an_older_log_is_told_from_damage() {
+fn a_torn_end_of_an_older_log_is_not_damage() {
     let world = database_of_format_2();
     let env = world.env();
     let log = Path::new("/db/000012.wal");

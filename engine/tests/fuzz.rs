@@ -1,9 +1,11 @@
-//! Hostile files: one file of a sound database is mutated, its checksums are put right, and the database is opened, read,
-//! written and compacted. It may refuse, or give other answers, for the checksums vouch for them; it may not panic, hang,
-//! or take memory for lengths that are lies.
+//! Tests of hostile files: one file of a sound database is mutated, its checksums are corrected,
+//! and the database is opened, read, written and compacted. It may refuse, or give other answers,
+//! because the checksums vouch for them. It may not panic, hang, or allocate memory for false
+//! lengths.
 //!
-//! The inputs are drawn from a seed: `AURA_FUZZ=<n>` makes as many of each kind of file. What once failed is kept in
-//! `tests/fuzz/<kind>/`, and tried first. `engine/src/fuzz.rs` does the same to each decoder by itself, much faster.
+//! The inputs are drawn from a seed; `AURA_FUZZ=<n>` sets their number for each kind of file.
+//! Inputs that once failed are kept in `tests/fuzz/<kind>/` and tried first. `engine/src/fuzz.rs`
+//! does the same to each decoder by itself, much faster.
 
 mod common;
 
@@ -16,7 +18,7 @@ use common::history::open;
 use common::specimen::{Specimen, regions, reseal, specimen};
 use common::{Chance, print, repeatable, run, seeds, sim_config, tried};
 
-/// Numbers at which lengths and counts turn over.
+/// Numbers at which lengths and counts overflow.
 const EDGES: [u64; 10] = [
     0,
     1,
@@ -30,7 +32,7 @@ const EDGES: [u64; 10] = [
     u64::MAX,
 ];
 
-/// Changes a few places of `bytes`, some of them by parts of `other`.
+/// Changes a few places of `bytes`, some of them to parts of `other`.
 fn mutate(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
     for _ in 0..1 + chance.below(4) {
         let at = chance.below(bytes.len() as u64 + 1) as usize;
@@ -56,16 +58,13 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
             }
             6 => {
                 // In text: another number.
-                let start = at
-                    + bytes[at..]
-                        .iter()
-                        .take_while(|byte| !byte.is_ascii_digit())
-                        .count();
-                let end = start
-                    + bytes[start..]
-                        .iter()
-                        .take_while(|byte| byte.is_ascii_digit())
-                        .count();
+                let digits = |from: usize, are_digits: bool| {
+                    let rest = bytes[from..].iter();
+                    let same = rest.take_while(|byte| byte.is_ascii_digit() == are_digits);
+                    from + same.count()
+                };
+                let start = digits(at, false);
+                let end = digits(start, true);
                 bytes.splice(start..end, chance.pick(&EDGES).to_string().into_bytes());
             }
             _ => bytes.truncate(bytes.len() - length / 4),
@@ -73,7 +72,7 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], chance: &mut Chance) {
     }
 }
 
-/// Rows that no scan of the specimen comes to, however its files were mutated.
+/// More rows than any scan of the specimen returns, however its files were mutated.
 const ENDLESS: u64 = 1_000_000;
 
 async fn scan(engine: &AuraEngine, direction: Direction) -> Result<(), Error> {
@@ -86,7 +85,7 @@ async fn scan(engine: &AuraEngine, direction: Direction) -> Result<(), Error> {
     panic!("a scan does not end");
 }
 
-/// Does everything with a database, as far as it lets one.
+/// Makes every kind of call to a database, as far as it succeeds.
 async fn use_it(world: &SimWorld, specimen: &Specimen) -> Result<(), Error> {
     let engine = open(&world.env(), &specimen.config).await?;
     for direction in [Direction::Forward, Direction::Reverse] {
@@ -103,23 +102,17 @@ async fn use_it(world: &SimWorld, specimen: &Specimen) -> Result<(), Error> {
     engine.close().await
 }
 
-/// Opens the specimen with `bytes` in the place of `path`.
+/// Opens the specimen with `bytes` in place of the file at `path`.
 fn try_file(specimen: &Specimen, path: &Path, bytes: &[u8]) {
     let world = SimWorld::with_image(&sim_config(0), &specimen.image).unwrap();
     run(&world, async {
-        world
-            .env()
-            .fs
-            .create(path)
-            .unwrap()
-            .append(bytes)
-            .await
-            .unwrap();
+        let file = world.env().fs.create(path).unwrap();
+        file.append(bytes).await.unwrap();
         let _ = use_it(&world, specimen).await;
     });
 }
 
-/// Where inputs that once failed are kept.
+/// Returns the folder of the inputs that once failed.
 fn kept(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fuzz")
@@ -136,10 +129,11 @@ fn kept_inputs(kind: &str) -> Vec<Vec<u8>> {
     };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    paths
-        .into_iter()
-        .map(|path| std::fs::read(path).unwrap())
-        .collect()
+    let mut inputs = Vec::new();
+    for path in paths {
+        inputs.push(std::fs::read(path).unwrap());
+    }
+    inputs
 }
 
 #[expect(
@@ -148,36 +142,47 @@ fn kept_inputs(kind: &str) -> Vec<Vec<u8>> {
 )]
 fn keep(kind: &str, bytes: &[u8]) {
     let path = kept(kind).join(format!("{:08x}", crc32c::crc32c(bytes)));
-    std::fs::create_dir_all(kept(kind))
-        .and_then(|()| std::fs::write(&path, bytes))
-        .unwrap();
+    std::fs::create_dir_all(kept(kind)).unwrap();
+    std::fs::write(&path, bytes).unwrap();
     print(format_args!("kept as {}", path.display()));
+}
+
+/// A file of the specimen before it is mutated.
+struct SoundFile {
+    kind: &'static str,
+    path: PathBuf,
+    bytes: Vec<u8>,
 }
 
 fn fuzz(seed: u64, inputs: u64) {
     let specimen = specimen(seed, false);
     let mut chance = Chance::new(seed);
-    let file = |(path, bytes): (PathBuf, Vec<u8>)| (regions(&path, &bytes).0, path, bytes);
-    let files: Vec<(&str, PathBuf, Vec<u8>)> = specimen.files().into_iter().map(file).collect();
+    let mut files = Vec::new();
+    for (path, bytes) in specimen.files() {
+        let (kind, _) = regions(&path, &bytes);
+        files.push(SoundFile { kind, path, bytes });
+    }
     for kind in ["log", "values", "table", "manifest", "CURRENT", "json"] {
-        let of_kind: Vec<_> = files.iter().filter(|file| file.0 == kind).collect();
+        let of_kind: Vec<_> = files.iter().filter(|file| file.kind == kind).collect();
         let kept = kept_inputs(kind);
         tried("inputs", inputs + kept.len() as u64);
         for bytes in &kept {
-            of_kind
-                .iter()
-                .for_each(|(_, path, _)| try_file(&specimen, path, bytes));
+            for file in &of_kind {
+                try_file(&specimen, &file.path, bytes);
+            }
         }
         for _ in 0..inputs {
-            let (_, path, sound) = chance.pick(&of_kind);
-            let other = &chance.pick(&of_kind).2;
-            let mut bytes = sound.clone();
-            mutate(&mut bytes, other, &mut chance);
+            let file = chance.pick(&of_kind);
+            let other = chance.pick(&of_kind);
+            let mut bytes = file.bytes.clone();
+            mutate(&mut bytes, &other.bytes, &mut chance);
             if chance.below(8) > 0 {
-                reseal(kind, path, &mut bytes);
+                reseal(kind, &file.path, &mut bytes);
             }
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| try_file(&specimen, path, &bytes)))
-            {
+            let tried = catch_unwind(AssertUnwindSafe(|| {
+                try_file(&specimen, &file.path, &bytes);
+            }));
+            if let Err(panic) = tried {
                 keep(kind, &bytes);
                 resume_unwind(panic);
             }

@@ -1,4 +1,5 @@
-//! Garbage collection of the value log, in simulation: what it reclaims and writes, and whom it must not disturb.
+//! Tests of garbage collection of the value log, in simulation: what it reclaims and writes, and
+//! what it must not disturb.
 
 mod common;
 
@@ -12,7 +13,8 @@ use bytesize::ByteSize;
 use common::{Chance, repeatable, seeds, sim};
 
 const VALUE_BYTES: usize = 1000;
-/// A frame of such a value: header, key of 8 bytes, value.
+
+/// Bytes of a frame of such a value: header, key of 8 bytes, value.
 const FRAME_BYTES: u64 = 17 + 8 + VALUE_BYTES as u64;
 
 fn config() -> EngineConfig {
@@ -20,7 +22,7 @@ fn config() -> EngineConfig {
     config.memtable = ByteSize::kib(8);
     config.table.size = ByteSize::kib(64);
     config.cache.size = ByteSize::kib(64);
-    // One level holds all pointers: every merge finds all the garbage there is.
+    // One level holds all pointers, so every merge finds all the garbage.
     config.compaction.base = ByteSize::mib(1);
     config.compaction.level0_trigger = 2;
     config.value_log.separation = PolicySpec::named("threshold").with("bytes", 500);
@@ -68,29 +70,41 @@ fn run<F: Future<Output = ()>>(seed: u64, test: impl FnOnce(Env) -> F) -> SimWor
     world
 }
 
-/// Live and all bytes of the files that were collected.
-fn collected(events: &[Event]) -> (u64, u64) {
-    events
-        .iter()
-        .fold((0, 0), |(live, all), event| match event.kind {
-            EventKind::Collection {
-                bytes, live_bytes, ..
-            } => (live + live_bytes, all + bytes),
-            _ => (live, all),
-        })
+/// Bytes of the files that were collected.
+#[derive(Default)]
+struct Collected {
+    live: u64,
+    all: u64,
+}
+
+fn collected(events: &[Event]) -> Collected {
+    let mut sum = Collected::default();
+    for event in events {
+        if let EventKind::Collection {
+            bytes, live_bytes, ..
+        } = event.kind
+        {
+            sum.live += live_bytes;
+            sum.all += bytes;
+        }
+    }
+    sum
 }
 
 #[test]
-fn uniform_overwrites_cost_what_the_victims_were_full() {
+fn the_cost_of_uniform_overwrites_follows_the_live_share_of_victims() {
     for seed in seeds(4) {
         repeatable(seed, || {
             run(seed, |env| async move {
                 let mut config = config();
                 config.value_log.queues = 1 + seed as u32 % 3;
-                (config.value_log.gc_high, config.value_log.gc_stop) = (0.25, 0.35);
-                let (keys, overwrites) = (3_000, 20_000);
+                config.value_log.gc_high = 0.25;
+                config.value_log.gc_stop = 0.35;
+                let keys = 3_000;
+                let overwrites = 20_000;
                 let engine = open(&env, &config).await;
-                let (mut model, mut chance) = (BTreeMap::new(), Chance::new(seed));
+                let mut model = BTreeMap::new();
+                let mut chance = Chance::new(seed);
                 for number in 0..keys {
                     put(&engine, &mut model, number, 0).await;
                 }
@@ -106,10 +120,8 @@ fn uniform_overwrites_cost_what_the_victims_were_full() {
                     }
                 }
                 engine.wait_idle().await.unwrap();
-                let (counts, (live, all)) = (
-                    engine.metrics().counts.since(&before),
-                    collected(&engine.take_events()),
-                );
+                let counts = engine.metrics().counts.since(&before);
+                let Collected { live, all } = collected(&engine.take_events());
                 let user = (overwrites * FRAME_BYTES) as f64;
                 let written = (counts.value_log_bytes + counts.gc_write_bytes) as f64 / user;
                 let share = live as f64 / all as f64;
@@ -119,7 +131,8 @@ fn uniform_overwrites_cost_what_the_victims_were_full() {
                 );
                 assert!(counts.gc_runs > 10 && counts.manifest_rolls > 0, "{what}");
                 assert!((written / expected - 1.0).abs() < 0.1, "{what}");
-                // Files being filled are not collected: each queue has one, and 64 KiB is 2 % of what is live.
+                // Files being written are not collected. Each queue has one, and 64 KiB is 2 % of
+                // the live bytes.
                 let most = 1.6 + 0.1 * f64::from(config.value_log.queues);
                 assert!(largest < most, "space {largest:.3}; {what}");
                 check(&engine, &model).await;
@@ -133,12 +146,13 @@ fn uniform_overwrites_cost_what_the_victims_were_full() {
 }
 
 #[test]
-fn snapshots_and_scans_read_on_through_collections() {
+fn snapshots_and_scans_survive_collections() {
     for method in GcMethod::ALL {
         run(3, |env| async move {
             let mut config = config();
             config.value_log.gc_method = method;
-            (config.value_log.gc_low, config.value_log.gc_high) = (0.0, 0.1);
+            config.value_log.gc_low = 0.0;
+            config.value_log.gc_high = 0.1;
             let engine = open(&env, &config).await;
             let mut model = BTreeMap::new();
             for number in 0..500 {
@@ -194,7 +208,7 @@ fn snapshots_and_scans_read_on_through_collections() {
 }
 
 #[test]
-fn files_of_deleted_values_leave_without_a_copy() {
+fn files_of_deleted_values_are_removed_without_copying() {
     run(1, |env| async move {
         let mut config = config();
         config.value_log.gc = PolicySpec::named("never");
@@ -212,7 +226,7 @@ fn files_of_deleted_values_leave_without_a_copy() {
         assert_eq!(metrics.counts.gc_write_bytes, 0, "{metrics:?}");
         assert!(
             metrics.value_files <= 1,
-            "only the file being filled is left: {metrics:?}"
+            "only the active file is left: {metrics:?}"
         );
         check(&engine, &BTreeMap::new()).await;
         engine.close().await.unwrap();
@@ -236,18 +250,15 @@ fn separation_can_be_left_again() {
         engine.compact().await.unwrap();
         engine.wait_idle().await.unwrap();
         let metrics = engine.metrics();
-        assert_eq!(
-            (metrics.counts.values_inlined, metrics.value_files),
-            (399, 0),
-            "{metrics:?}"
-        );
+        assert_eq!(metrics.counts.values_inlined, 399, "{metrics:?}");
+        assert_eq!(metrics.value_files, 0, "{metrics:?}");
         check(&engine, &model).await;
         engine.close().await.unwrap();
     });
 }
 
 #[test]
-fn a_damaged_victim_is_left_where_it_is() {
+fn a_damaged_victim_is_left_alone() {
     let world = run(4, |env| async move {
         let mut config = config();
         config.value_log.gc = PolicySpec::named("never");
@@ -261,21 +272,17 @@ fn a_damaged_victim_is_left_where_it_is() {
         engine.compact().await.unwrap();
         engine.close().await.unwrap();
     });
-    let oldest = world
-        .crash_image(aura_engine::env::sim::CrashMode::KeepAll, 0)
-        .unwrap()
-        .paths();
-    let oldest = oldest
-        .iter()
-        .find(|path| path.extension().is_some_and(|it| it == "vlog"))
-        .unwrap()
-        .clone();
+    let keep_all = aura_engine::env::sim::CrashMode::KeepAll;
+    let mut paths = world.crash_image(keep_all, 0).unwrap().paths();
+    paths.retain(|path| path.extension().is_some_and(|it| it == "vlog"));
+    let oldest = paths.remove(0);
     // A byte of the very first value, which is live.
     world.flip_bit(&oldest, 8 + 17 + 8 + 100, 3).unwrap();
     world
         .block_on(async {
             let mut config = config();
-            (config.value_log.gc_low, config.value_log.gc_high) = (0.0, 0.0);
+            config.value_log.gc_low = 0.0;
+            config.value_log.gc_high = 0.0;
             let engine = open(&world.env(), &config).await;
             engine.wait_idle().await.unwrap();
             let counts = engine.metrics().counts;

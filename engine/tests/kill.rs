@@ -1,8 +1,9 @@
-//! A real process on the real disk, killed again and again: every acknowledged write is there, and nothing else but the
-//! one under way.
+//! A real process on the real disk is killed again and again. Every acknowledged write must be
+//! there, and no other except the one in progress.
 //!
-//! The child prints the number of each acknowledged write; it is killed after a line drawn from the seed, while flushes,
-//! compactions and rotations run beside the writes. `AURA_KILLS=<n>` kills as many times under each setting.
+//! The child prints the number of each acknowledged write. It is killed after a line drawn from the
+//! seed, while flushes, compactions and rotations run beside the writes. `AURA_KILLS=<n>` sets the
+//! number of kills under each setting.
 
 mod common;
 #[path = "../src/bin/aura-torture/workload.rs"]
@@ -18,7 +19,8 @@ use aura_engine::{Direction, Engine, EngineBuilder, EngineConfig, Range, SyncPol
 use common::tour::tour_config;
 use common::{Chance, repeatable, seeds, tried};
 
-/// Starts the child, kills it after `lines` lines, and gives the number of the last acknowledged write, if there is one.
+/// Starts the child and kills it after `lines` lines. Returns the number of the last acknowledged
+/// write, if there is one.
 fn kill_after(lines: u64, directory: &Path, config: &EngineConfig) -> Option<u64> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_aura-torture"))
         .arg(directory)
@@ -36,11 +38,10 @@ fn kill_after(lines: u64, directory: &Path, config: &EngineConfig) -> Option<u64
             assert!(read > lines, "the child ended by itself");
             break;
         }
-        // What it printed before it died was acknowledged, too; only its last line may be half there.
-        acknowledged = line
-            .strip_suffix('\n')
-            .map(|number| number.parse().unwrap())
-            .or(acknowledged);
+        // All lines that it printed are acknowledged writes; only the last may be incomplete.
+        if let Some(number) = line.strip_suffix('\n') {
+            acknowledged = Some(number.parse().unwrap());
+        }
         if read == lines {
             child.kill().unwrap();
         }
@@ -49,7 +50,7 @@ fn kill_after(lines: u64, directory: &Path, config: &EngineConfig) -> Option<u64
     acknowledged
 }
 
-/// What a database holds after the writes up to `number`.
+/// Returns what a database holds after the writes up to `number`.
 fn state_after(number: u64) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut state = BTreeMap::new();
     for (key, value) in (1..=number).flat_map(workload::changes) {
@@ -64,7 +65,7 @@ fn state_after(number: u64) -> BTreeMap<Vec<u8>, Vec<u8>> {
     state
 }
 
-/// Opens what the child left; the number of the last write that is there.
+/// Opens what the child left. Returns the number of the last write in it.
 fn check(directory: &Path, config: &EngineConfig, acknowledged: u64) -> u64 {
     let world = DiskWorld::new(2).unwrap();
     let mut found = world.block_on(async {
@@ -82,7 +83,7 @@ fn check(directory: &Path, config: &EngineConfig, acknowledged: u64) -> u64 {
         engine.close().await.unwrap();
         found
     });
-    // Set after a write that was given up.
+    // The mark is set after a write that was given up.
     found.remove(workload::MARK);
     let count = found
         .get(workload::COUNT)
@@ -93,7 +94,7 @@ fn check(directory: &Path, config: &EngineConfig, acknowledged: u64) -> u64 {
     );
     assert!(
         found == state_after(count),
-        "after {count} writes the rows are others"
+        "the rows are not those after {count} writes"
     );
     count
 }

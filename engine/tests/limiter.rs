@@ -1,5 +1,5 @@
-//! The limit on background I/O as its users see it: kept over virtual time, counted, changed while it is waited for, and
-//! forgotten by a close.
+//! Tests of the limit on background I/O as its users see it: it is kept over virtual time, counted,
+//! can be changed while jobs wait, and ends with a close.
 
 mod common;
 
@@ -15,7 +15,7 @@ use common::Chance;
 const MIB: u64 = 1 << 20;
 const SECOND_NANOS: u64 = 1_000_000_000;
 
-/// A world in which nothing but the limit takes time.
+/// Returns a world in which only the limit takes time.
 fn world() -> SimWorld {
     let device = DeviceProfile::named("null").expect("known");
     SimWorld::new(&SimConfig {
@@ -49,13 +49,8 @@ async fn open(env: &Env, config: EngineConfig) -> AuraEngine {
 async fn write(engine: &AuraEngine, bytes: u64, seed: u64) {
     let mut chance = Chance::new(seed);
     for _ in 0..bytes / 1000 {
-        engine
-            .put(
-                format!("key-{:05}", chance.below(8000)).as_bytes(),
-                &[7; 1000],
-            )
-            .await
-            .unwrap();
+        let key = format!("key-{:05}", chance.below(8000));
+        engine.put(key.as_bytes(), &[7; 1000]).await.unwrap();
     }
 }
 
@@ -93,7 +88,8 @@ fn the_background_keeps_to_the_limit_and_flushes_go_first() {
                 );
                 for event in engine.take_events() {
                     if let EventKind::Flush { bytes } = event.kind {
-                        // Seven tenths at the least are the flush's, but for the step that another has just begun.
+                        // A flush gets at least seven tenths, except for a step that another job
+                        // has just begun.
                         let most = bytes as f64 / (0.7 * limit as f64) * SECOND_NANOS as f64 + 2e7;
                         let took = event.end_nanos - event.start_nanos;
                         assert!(
@@ -110,7 +106,8 @@ fn the_background_keeps_to_the_limit_and_flushes_go_first() {
 
 #[test]
 fn collections_of_the_value_log_are_limited_too() {
-    let (world, limit) = (world(), 2 * MIB);
+    let world = world();
+    let limit = 2 * MIB;
     let env = world.env();
     world
         .block_on(async {
@@ -156,7 +153,7 @@ fn without_a_limit_nothing_waits() {
         .unwrap();
 }
 
-/// Fills an engine until it flushes at 64 KiB a second: that takes some 16 s a memtable.
+/// Fills an engine until it flushes at 64 KiB a second, which takes about 16 s a memtable.
 async fn stuck(env: &Env) -> AuraEngine {
     let engine = open(env, config(64 << 10)).await;
     write(&engine, 2_500_000, 3).await;
@@ -179,7 +176,7 @@ fn a_close_does_not_wait_for_the_limit() {
                 "{} ns",
                 env.clock.now() - start
             );
-            // Recovery flushes what was left, and is not limited.
+            // Recovery flushes what was left, without a limit.
             let engine = open(&env, config(64 << 10)).await;
             assert!(
                 env.clock.now() - start < SECOND_NANOS / 100,
@@ -192,7 +189,7 @@ fn a_close_does_not_wait_for_the_limit() {
 }
 
 #[test]
-fn the_limit_changes_for_those_who_wait() {
+fn a_changed_limit_holds_for_waiting_jobs() {
     let world = world();
     let env = world.env();
     let change = |limit| Reconfigure {

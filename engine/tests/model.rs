@@ -1,7 +1,9 @@
-//! Random operations under random settings against a `BTreeMap`, in simulation, with reopens in between.
+//! Random operations under random settings against a `BTreeMap`, in simulation, with reopens in
+//! between.
 //!
-//! Every settings draw runs the same operations, so this is the metamorphic test too: whatever the policies decide, the
-//! answers are the model's. A failure prints the seed; `AURA_SEED=<seed> cargo test -p aura-engine --test model` repeats it.
+//! Every draw of settings runs the same kinds of operations, so this is the metamorphic test too:
+//! whatever the policies decide, the answers are the model's. A failure prints the seed;
+//! `AURA_SEED=<seed> cargo test -p aura-engine --test model` repeats it.
 
 mod common;
 
@@ -20,6 +22,13 @@ use common::{Chance, any, io_limit, random_config, repeatable, seeds, sim, tried
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
+/// A scan and how many rows of it are read.
+struct ScanCall {
+    bounds: Bounds,
+    direction: Direction,
+    limit: usize,
+}
+
 struct Checked {
     env: Env,
     config: EngineConfig,
@@ -32,7 +41,8 @@ struct Checked {
 impl Checked {
     fn key(&mut self) -> Vec<u8> {
         let number = self.chance.below(300);
-        // Short keys, keys that share a long prefix, binary keys, keys that are prefixes of others.
+        // Short keys, keys that share a long prefix, binary keys, and keys that are prefixes of
+        // others.
         match number % 4 {
             0 => format!("k{number}").into_bytes(),
             1 => format!("a-long-common-prefix-{number:05}").into_bytes(),
@@ -60,8 +70,10 @@ impl Checked {
             1 => 1,
             _ => 2,
         };
-        let (low, high) = (bound(), bound());
-        let (mut a, mut b) = (self.key(), self.key());
+        let low = bound();
+        let high = bound();
+        let mut a = self.key();
+        let mut b = self.key();
         if a > b {
             std::mem::swap(&mut a, &mut b);
         }
@@ -77,7 +89,7 @@ impl Checked {
         (make(low, a), make(high, b))
     }
 
-    /// Bounds of a range delete: mostly of a few keys, at times of all there are, or of none.
+    /// Draws bounds of a range delete: mostly of a few keys, sometimes of all keys or of no key.
     fn delete_bounds(&mut self) -> Bounds {
         let (low, high) = self.bounds();
         if self.chance.below(6) == 0 {
@@ -89,11 +101,8 @@ impl Checked {
         }
         let from = self.key();
         let few = 1 + self.chance.below(12) as usize;
-        let to = self
-            .model
-            .range(from.clone()..)
-            .nth(few)
-            .map(|(key, _)| key.clone());
+        let mut above = self.model.range(from.clone()..);
+        let to = above.nth(few).map(|(key, _)| key.clone());
         match (to, self.chance.below(4)) {
             (Some(to), 0) => (Bound::Included(from), Bound::Included(to)),
             (Some(to), 1) => (Bound::Excluded(from), Bound::Excluded(to)),
@@ -102,7 +111,7 @@ impl Checked {
         }
     }
 
-    /// A caller gives up a call after some polls, and finds out what has come of it.
+    /// Gives up a call after some polls, and finds out what became of it.
     async fn give_up(&mut self) {
         let engine = self.engine.clone();
         let polls = self.chance.below(6);
@@ -126,7 +135,7 @@ impl Checked {
         if poll_at_most(call, polls).await.is_ok() {
             return;
         }
-        // After the next acknowledged write it has happened or never will.
+        // After the next acknowledged write, it has happened or never will.
         self.engine.put(b"mark", b"").await.unwrap();
         let mut found = Model::new();
         let mut scan = self.engine.scan(Range::all(), Direction::Forward);
@@ -145,7 +154,8 @@ impl Checked {
     async fn step(&mut self) {
         match self.chance.below(104) {
             0..=39 => {
-                let (key, value) = (self.key(), self.value());
+                let key = self.key();
+                let value = self.value();
                 self.engine.put(&key, &value).await.unwrap();
                 self.model.insert(key, value);
             }
@@ -163,17 +173,15 @@ impl Checked {
             63..=84 => {
                 let key = self.key();
                 let found = self.engine.get(&key).await.unwrap();
-                assert_eq!(
-                    found.as_deref(),
-                    self.model.get(&key).map(|value| &value[..]),
-                    "get {key:?}"
-                );
+                let expected = self.model.get(&key).map(|value| &value[..]);
+                assert_eq!(found.as_deref(), expected, "get {key:?}");
             }
             85..=91 => {
-                let (engine, model) = (self.engine.clone(), self.model.clone());
-                let (bounds, direction, limit) = self.scan_arguments();
-                let scan = engine.scan(range(&bounds), direction);
-                check_scan(scan, &model, bounds, direction, limit).await;
+                let engine = self.engine.clone();
+                let model = self.model.clone();
+                let call = self.scan_call();
+                let scan = engine.scan(range(&call.bounds), call.direction);
+                check_scan(scan, &model, &call).await;
             }
             92..=93 if self.snapshots.len() < 4 => {
                 self.snapshots
@@ -196,7 +204,7 @@ impl Checked {
         self.engine.write(batch).await.unwrap();
     }
 
-    /// A batch, made to the model as well.
+    /// Draws a batch and applies it to the model as well.
     fn random_batch(&mut self) -> Batch {
         let mut batch = Batch::new();
         for _ in 0..self.chance.below(8) {
@@ -221,14 +229,17 @@ impl Checked {
         batch
     }
 
-    fn scan_arguments(&mut self) -> (Bounds, Direction, usize) {
+    fn scan_call(&mut self) -> ScanCall {
         let bounds = self.bounds();
-        let direction = if self.chance.below(2) == 0 {
-            Direction::Forward
-        } else {
-            Direction::Reverse
+        let direction = match self.chance.below(2) {
+            0 => Direction::Forward,
+            _ => Direction::Reverse,
         };
-        (bounds, direction, 1 + self.chance.below(60) as usize)
+        ScanCall {
+            bounds,
+            direction,
+            limit: 1 + self.chance.below(60) as usize,
+        }
     }
 
     async fn use_snapshot(&mut self) {
@@ -236,33 +247,27 @@ impl Checked {
             return;
         }
         let at = self.chance.below(self.snapshots.len() as u64) as usize;
-        let (key, (bounds, direction, limit)) = (self.key(), self.scan_arguments());
+        let key = self.key();
+        let call = self.scan_call();
         let (snapshot, model) = &self.snapshots[at];
         let found = snapshot.get(&key).await.unwrap();
-        assert_eq!(
-            found.as_deref(),
-            model.get(&key).map(|value| &value[..]),
-            "snapshot get {key:?}"
-        );
-        check_scan(
-            snapshot.scan(range(&bounds), direction),
-            model,
-            bounds,
-            direction,
-            limit,
-        )
-        .await;
+        let expected = model.get(&key).map(|value| &value[..]);
+        assert_eq!(found.as_deref(), expected, "snapshot get {key:?}");
+        let scan = snapshot.scan(range(&call.bounds), call.direction);
+        check_scan(scan, model, &call).await;
         if self.chance.below(3) == 0 {
             self.snapshots.swap_remove(at);
         }
     }
 
-    /// Changes what can change while it runs: no answer may.
+    /// Changes settings of the running engine; no answer may change.
     async fn reconfigure(&mut self) {
         let chance = &mut self.chance;
         let mut change = Reconfigure::default();
         let other = random_config(chance);
-        let (table, compaction, value_log) = (other.table, other.compaction, other.value_log);
+        let table = other.table;
+        let compaction = other.compaction;
+        let value_log = other.value_log;
         match chance.below(12) {
             0 => change.cache_size = Some(ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20]))),
             1 => change.eviction = Some(any(chance, &aura_policies::cache::FAMILY)),
@@ -273,29 +278,32 @@ impl Checked {
                 change.memtable_structure = Some(other.memtable_structure);
             }
             5 => {
-                (change.table_size, change.table_compression) =
-                    (Some(table.size), Some(table.compression));
-                (change.filter, change.index) = (Some(table.filter), Some(table.index));
+                change.table_size = Some(table.size);
+                change.table_compression = Some(table.compression);
+                change.filter = Some(table.filter);
+                change.index = Some(table.index);
             }
             6 => {
-                (change.layout, change.picker) = (Some(compaction.layout), Some(compaction.picker));
+                change.layout = Some(compaction.layout);
+                change.picker = Some(compaction.picker);
                 change.debt_slowdown = Some(compaction.debt_slowdown);
                 change.level0_trigger = Some(compaction.level0_trigger);
                 change.level0_slowdown = Some(compaction.level0_slowdown);
                 change.level0_stop = Some(compaction.level0_stop);
             }
             7 => {
-                (change.separation, change.value_compression) =
-                    (Some(value_log.separation), Some(value_log.compression));
-                (change.value_file, change.inline_again) =
-                    (Some(value_log.file), Some(value_log.inline_again));
+                change.separation = Some(value_log.separation);
+                change.value_compression = Some(value_log.compression);
+                change.value_file = Some(value_log.file);
+                change.inline_again = Some(value_log.inline_again);
             }
             8 | 9 => {
-                (change.placement, change.gc) = (Some(value_log.placement), Some(value_log.gc));
-                (change.gc_method, change.gc_low) =
-                    (Some(value_log.gc_method), Some(value_log.gc_low));
-                (change.gc_high, change.gc_stop) =
-                    (Some(value_log.gc_high), Some(value_log.gc_stop));
+                change.placement = Some(value_log.placement);
+                change.gc = Some(value_log.gc);
+                change.gc_method = Some(value_log.gc_method);
+                change.gc_low = Some(value_log.gc_low);
+                change.gc_high = Some(value_log.gc_high);
+                change.gc_stop = Some(value_log.gc_stop);
             }
             _ => change.warming = Some(any(chance, &aura_policies::warming::FAMILY)),
         }
@@ -303,7 +311,8 @@ impl Checked {
         if let Some(structure) = change.memtable_structure {
             assert_eq!(self.engine.config().memtable_structure, structure);
         }
-        let (cache, size) = (self.engine.metrics().cache, change.cache_size);
+        let cache = self.engine.metrics().cache;
+        let size = change.cache_size;
         assert!(
             size.is_none_or(|size| cache.capacity_bytes == size.as_u64()),
             "{change:?}: {cache:?}"
@@ -312,14 +321,14 @@ impl Checked {
 
     async fn reopen(&mut self) {
         self.snapshots.clear();
-        // At times who closes gives up, and another closes again.
+        // Sometimes the caller gives up its close, and another caller closes again.
         let engine = self.engine.clone();
         let polls = self.chance.below(8);
         let close: Call<()> = Box::pin(async move { engine.close().await.unwrap() });
         if poll_at_most(close, polls).await.is_err() {
             self.engine.close().await.unwrap();
         }
-        // A directory is not tied to the settings it was written with.
+        // A directory does not depend on the settings with which it was written.
         self.config = random_config(&mut self.chance);
         let env = self.env.clone();
         let config = self.config.clone();
@@ -337,26 +346,22 @@ impl Checked {
     async fn check_everything(&mut self) {
         for direction in [Direction::Forward, Direction::Reverse] {
             let scan = self.engine.scan(Range::all(), direction);
-            check_scan(
-                scan,
-                &self.model,
-                (Bound::Unbounded, Bound::Unbounded),
+            let whole = ScanCall {
+                bounds: (Bound::Unbounded, Bound::Unbounded),
                 direction,
-                usize::MAX,
-            )
-            .await;
+                limit: usize::MAX,
+            };
+            check_scan(scan, &self.model, &whole).await;
         }
         let report = self.engine.verify().await.unwrap();
         assert_eq!(report.problems, [] as [String; 0]);
         assert_eq!(report.rows, self.model.len() as u64);
-        let bytes: usize = self
-            .model
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
+        let rows = self.model.iter();
+        let bytes: usize = rows.map(|(key, value)| key.len() + value.len()).sum();
         assert_eq!(report.reachable_bytes, bytes as u64);
         let metrics = self.engine.metrics();
-        let (counts, cache) = (metrics.counts, metrics.cache);
+        let counts = metrics.counts;
+        let cache = metrics.cache;
         assert_eq!(counts.plans_refused, 0);
         let of_tables = [
             counts.block_hits + counts.index_hits + counts.filter_hits,
@@ -364,12 +369,13 @@ impl Checked {
         ];
         let of_levels =
             [&counts.level_hits, &counts.level_misses].map(|levels| levels.iter().sum::<u64>());
-        assert_eq!(of_levels, of_tables, "each has a level");
+        assert_eq!(of_levels, of_tables, "each look-up has a level");
         assert!(
             counts.scan_hits <= of_tables[0] + counts.value_hits,
             "{counts:?}"
         );
-        // A policy whose tables alone are larger than its shard leaves that shard empty, and owing: tested shard by shard there.
+        // If a policy's own tables exceed its shard, that shard stays empty and in debt; the tests
+        // of shards cover that.
         assert!(cache.used_bytes <= cache.capacity_bytes, "{cache:?}");
     }
 }
@@ -387,19 +393,18 @@ fn delete_range(model: &mut Model, bounds: &Bounds) {
     model.retain(|key, _| !(range.after_start(key) && range.before_end(key)));
 }
 
-async fn check_scan(
-    mut scan: aura_engine::Scan,
-    model: &Model,
-    bounds: Bounds,
-    direction: Direction,
-    limit: usize,
-) {
+async fn check_scan(mut scan: aura_engine::Scan, model: &Model, call: &ScanCall) {
+    let ScanCall {
+        bounds,
+        direction,
+        limit,
+    } = call;
     let rows: Vec<_> = model.range(bounds.clone()).collect();
     let expected: Vec<_> = match direction {
         Direction::Forward => rows,
         Direction::Reverse => rows.into_iter().rev().collect(),
     };
-    for (at, (key, value)) in expected.iter().take(limit).enumerate() {
+    for (at, (key, value)) in expected.iter().take(*limit).enumerate() {
         let row = scan.next().await.unwrap();
         let row = row.as_ref().map(|(key, value)| (&key[..], &value[..]));
         assert_eq!(
@@ -408,7 +413,7 @@ async fn check_scan(
             "row {at} of {bounds:?} {direction:?}"
         );
     }
-    if expected.len() < limit {
+    if expected.len() < *limit {
         assert_eq!(
             scan.next().await.unwrap(),
             None,

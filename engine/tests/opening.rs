@@ -1,9 +1,10 @@
-//! Opening what a bad day has left: full disks, holes in logs, damage at their end, files of
-//! strangers, tables with another's bytes; and opening to read, beside others and on full disks.
+//! Tests of opening damaged or unusual directories: full disks, holes in logs, damage at their end,
+//! foreign files, tables with the bytes of another; and of opening for reading, beside other
+//! engines and on full disks.
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "directories on the disk are made as strangers make them"
+    reason = "directories are made on the disk without the engine"
 )]
 
 mod common;
@@ -55,7 +56,8 @@ async fn rows(engine: &AuraEngine) -> Model {
     contents(engine, Direction::Forward).await.unwrap()
 }
 
-/// What a killed process leaves that has written `numbers`, the last of them to the log only.
+/// Returns what a killed process leaves that has written `numbers`, the last of them only to the
+/// log.
 fn killed(config: &EngineConfig, numbers: std::ops::Range<u64>) -> FsImage {
     let world = sim(1);
     run(&world, async {
@@ -80,13 +82,13 @@ async fn read_only(env: &Env) -> Result<AuraEngine, Error> {
         .await
 }
 
-/// Opens a database on a disk that is full from the `nth` append or creation on; how many files are
-/// there after that, or None if there was room for all.
+/// Opens a database on a disk that is full from the `nth` append or creation on. Returns how many
+/// files exist after that, or `None` if there was room for all.
 async fn open_on_full_disk(world: &SimWorld, nth: u64) -> Option<usize> {
     world.fail_nth(FaultKind::NoSpace, nth, 1000);
     let env = world.env();
     let opened = open(&env, &config()).await;
-    // From here on there is room again.
+    // Use up the injected faults, so that there is room again.
     while env.fs.create(Path::new("/probe")).is_err() {}
     match opened {
         Ok(_) => None,
@@ -98,7 +100,7 @@ async fn open_on_full_disk(world: &SimWorld, nth: u64) -> Option<usize> {
 }
 
 #[test]
-fn openings_that_fail_on_a_full_disk_leave_no_more_than_one_does() {
+fn repeated_openings_on_a_full_disk_leave_no_more_files_than_one() {
     let large = EngineConfig {
         memtable: ByteSize::mib(1),
         ..config()
@@ -137,7 +139,7 @@ fn openings_that_fail_on_a_full_disk_leave_no_more_than_one_does() {
 }
 
 #[test]
-fn a_full_disk_is_opened_to_read_and_not_changed() {
+fn a_full_disk_can_be_opened_for_reading_and_is_not_changed() {
     let image = killed(&config(), 0..300);
     let world = world_of(&image);
     let env = world.env();
@@ -166,7 +168,7 @@ fn a_full_disk_is_opened_to_read_and_not_changed() {
         }
         engine.wait_idle().await.unwrap();
         assert_eq!(engine.verify().await.unwrap().problems, NO_PROBLEMS);
-        // Others may read, too; who would write may not.
+        // Other readers may open it too, but no writer.
         let second = read_only(&env).await.unwrap();
         let writer = open(&env, &config()).await.err().unwrap();
         assert!(!matches!(writer, Error::Corruption { .. }), "{writer}");
@@ -175,7 +177,7 @@ fn a_full_disk_is_opened_to_read_and_not_changed() {
         let report = verify_directory(&env, Path::new("/db")).await.unwrap();
         assert_eq!(report.problems, NO_PROBLEMS);
     });
-    // The lock file that the writer asked for is the one call that would have changed anything.
+    // The lock file that the writer asked for is the only call that could have changed anything.
     assert_eq!(world.io_count(), calls + 1);
 }
 
@@ -187,7 +189,7 @@ fn a_reader_beside_a_running_engine_sees_the_state_of_one_moment() {
         let engine = open(&env, &config()).await.unwrap();
         for round in 0..20 {
             put(&engine, round * 40..(round + 1) * 40).await;
-            // While flushes and compactions replace files.
+            // Flushes and compactions replace files meanwhile.
             let reader = read_only(&env).await.unwrap();
             assert_eq!(rows(&reader).await, model(0..(round + 1) * 40));
             let report = verify_directory(&env, Path::new("/db")).await.unwrap();
@@ -202,7 +204,7 @@ fn a_reader_beside_a_running_engine_sees_the_state_of_one_moment() {
 }
 
 #[test]
-fn a_directory_without_a_database_is_not_opened_to_read() {
+fn a_directory_without_a_database_is_not_opened_for_reading() {
     let world = sim(1);
     let env = world.env();
     run(&world, async {
@@ -217,7 +219,7 @@ fn a_directory_without_a_database_is_not_opened_to_read() {
     });
 }
 
-/// The only log of an image, and the places where its records start and the last ends.
+/// Returns the only log of an image, and the places where its records start and the last one ends.
 fn records(image: &FsImage) -> (std::path::PathBuf, Vec<usize>) {
     let mut logs = image.paths().into_iter();
     let log = logs
@@ -235,7 +237,7 @@ fn records(image: &FsImage) -> (std::path::PathBuf, Vec<usize>) {
     (log, places)
 }
 
-/// A world in which a file has other bytes.
+/// Returns a world in which a file has other bytes.
 fn with_bytes(image: &FsImage, path: &Path, bytes: &[u8]) -> SimWorld {
     let world = world_of(image);
     run(&world, async {
@@ -316,8 +318,8 @@ fn damage_at_the_end_of_the_log_of_a_closed_database_is_named() {
 }
 
 #[test]
-fn what_a_log_is_known_to_hold_is_missed() {
-    // The second memtable's flush has noted how far the third one's log was synced.
+fn a_log_shorter_than_recorded_is_damage() {
+    // The flush of the second memtable has recorded how far the third one's log was synced.
     let image = killed(&config(), 0..400);
     let world = world_of(&image);
     let (log, places) = records(&image);
@@ -326,7 +328,7 @@ fn what_a_log_is_known_to_hold_is_missed() {
         match open(&world.env(), &config()).await {
             Err(Error::Corruption { file, .. }) => assert_eq!(file, log),
             Err(error) => panic!("{error}"),
-            // What nothing has noted is taken for the torn end.
+            // What is not recorded counts as the torn end.
             Ok(engine) => {
                 let found = rows(&engine).await.len() as u64;
                 assert!(found + places.len() as u64 > 398, "{found} rows");
@@ -337,12 +339,12 @@ fn what_a_log_is_known_to_hold_is_missed() {
 }
 
 #[test]
-fn an_orphan_log_that_nobody_follows_is_passed_over() {
+fn a_log_without_records_that_no_log_follows_is_skipped() {
     let image = killed(&config(), 0..20);
     let world = world_of(&image);
     let env = world.env();
-    // An engine of version 1 left such a log when a flush was dropped: it follows the one that went
-    // on, and holds nothing.
+    // An engine of version 1 left such a log when a flush was dropped: it follows the log that went
+    // on, and holds no records.
     let (log, _) = records(&image);
     let header = image.read(&log).unwrap()[..52].to_vec();
     let number = u64::from_le_bytes(header[8..16].try_into().unwrap());
@@ -366,10 +368,10 @@ fn an_orphan_log_that_nobody_follows_is_passed_over() {
 }
 
 #[test]
-fn files_of_strangers_are_left_alone() {
+fn foreign_files_are_left_alone() {
     let world = sim(1);
     let env = world.env();
-    let strangers = [
+    let foreign = [
         "99999999999999999.sst",
         "72057594037927935.sst",
         "00000000000000000007.sst",
@@ -382,7 +384,7 @@ fn files_of_strangers_are_left_alone() {
         let engine = open(&env, &config()).await.unwrap();
         put(&engine, 0..300).await;
         engine.close().await.unwrap();
-        for name in strangers {
+        for name in foreign {
             env.fs.create(&Path::new("/db").join(name)).unwrap();
         }
         for round in 1..3 {
@@ -392,7 +394,7 @@ fn files_of_strangers_are_left_alone() {
             engine.close().await.unwrap();
         }
         let names = names(&env);
-        for name in strangers {
+        for name in foreign {
             assert!(names.iter().any(|it| it == name), "{name} is gone");
         }
         let report = verify_directory(&env, Path::new("/db")).await.unwrap();
@@ -422,7 +424,7 @@ fn a_database_of_symbolic_links_is_a_database() {
         let engine = builder(&linked).open().await.unwrap();
         assert_eq!(rows(&engine).await, model(0..300));
         engine.close().await.unwrap();
-        // A link that leads nowhere is no empty database.
+        // A dangling link is not an empty database.
         std::fs::remove_file(linked.join("CURRENT")).unwrap();
         std::os::unix::fs::symlink(real.join("nothing"), linked.join("CURRENT")).unwrap();
         let refused = builder(&linked).open().await.err().unwrap();
@@ -472,14 +474,14 @@ fn a_table_with_the_bytes_of_another_is_lost_and_the_tree_is_lawful() {
 }
 
 #[test]
-fn who_closes_again_waits_until_the_directory_is_released() {
+fn a_second_close_waits_until_the_directory_is_released() {
     let world = sim(1);
     let env = world.env();
     run(&world, async {
         for _ in 0..2 {
             let engine = open(&env, &config()).await.unwrap();
             put(&engine, 0..300).await;
-            // The first is dropped after a poll, the second waits for what it has begun.
+            // The first close is dropped after a poll; the second waits for what the first began.
             let first = Box::pin({
                 let engine = engine.clone();
                 async move { engine.close().await }
@@ -494,7 +496,7 @@ fn who_closes_again_waits_until_the_directory_is_released() {
 }
 
 #[test]
-fn a_verification_needs_no_lock_file_and_makes_none() {
+fn a_verification_needs_no_lock_file_and_creates_none() {
     let image = killed(&config(), 0..50);
     let world = world_of(&image);
     let env = world.env();

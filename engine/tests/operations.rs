@@ -1,5 +1,5 @@
-//! Checkpoint, verify and repair, in simulation: copies are states of history, damage is found and told exactly, and a
-//! crash at any call of either leaves something to go on with.
+//! Tests of checkpoint, verify and repair, in simulation. Copies are states of history, damage is
+//! found and reported exactly, and a crash at any call leaves something to continue with.
 
 mod common;
 
@@ -22,7 +22,7 @@ type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 const NO_PROBLEMS: [String; 0] = [];
 
-/// Values from 500 B on go to the value log; everything is small.
+/// Returns small settings; values of 500 B and more go to the value log.
 fn config() -> EngineConfig {
     let mut config = EngineConfig::default();
     config.memtable = ByteSize::kib(16);
@@ -55,15 +55,12 @@ async fn contents(engine: &AuraEngine) -> Model {
 async fn contents_of(env: &Env, directory: &str, config: &EngineConfig) -> Result<Model, Error> {
     let engine = open(env, directory, config).await?;
     let found = contents(&engine).await;
-    // A table that is being written is left over until it is live.
+    // A table being written counts as a leftover until it is live.
     engine.wait_idle().await?;
     let report = engine.verify().await.unwrap();
     assert_eq!(report.problems, NO_PROBLEMS, "{directory}");
-    assert_eq!(
-        (report.rows, report.leftovers),
-        (found.len() as u64, vec![]),
-        "{directory}"
-    );
+    assert_eq!(report.rows, found.len() as u64, "{directory}");
+    assert_eq!(report.leftovers, NO_PROBLEMS, "{directory}");
     engine.close().await.unwrap();
     Ok(found)
 }
@@ -72,13 +69,13 @@ fn key(number: u64) -> Vec<u8> {
     format!("key{number:04}").into_bytes()
 }
 
-/// Two in five are large.
+/// Returns the value of a key; two in five are large.
 fn value(number: u64) -> Vec<u8> {
     let bytes = if number % 5 < 2 { 700 } else { 40 };
     (0..bytes).map(|at| (number * 7 + at) as u8).collect()
 }
 
-/// 300 keys in one run, 40 that are in no table.
+/// Writes 300 keys to one run, and 40 that are in no table.
 async fn build(env: &Env, config: &EngineConfig) -> Model {
     let engine = open(env, "/db", config).await.unwrap();
     let mut model = Model::new();
@@ -99,28 +96,28 @@ fn built(config: &EngineConfig) -> (FsImage, Model) {
     (world.crash_image(CrashMode::KeepAll, 0).unwrap(), model)
 }
 
-/// Whatever is garbage is collected, or nothing is.
+/// Returns settings under which all garbage is collected, or nothing is.
 fn collecting(collects: bool) -> EngineConfig {
     let mut config = config();
     config.value_log.gc = PolicySpec::named("greedy").with("garbage", 0.01);
     let share = if collects { 0.0 } else { 1.0 };
-    (
-        config.value_log.gc_low,
-        config.value_log.gc_high,
-        config.value_log.gc_stop,
-    ) = (share, share, 1.0);
+    config.value_log.gc_low = share;
+    config.value_log.gc_high = share;
+    config.value_log.gc_stop = 1.0;
     config
 }
 
-async fn delete_range(engine: &AuraEngine, model: &mut Model, (start, end): (u64, u64)) {
-    let (start, end) = (key(start), key(end));
+async fn delete_range(engine: &AuraEngine, model: &mut Model, numbers: std::ops::Range<u64>) {
+    let start = key(numbers.start);
+    let end = key(numbers.end);
     let mut batch = Batch::new();
     batch.delete_range(&Range::between(&start, &end)).unwrap();
     engine.write(batch).await.unwrap();
     model.retain(|key, _| *key < start || *key >= end);
 }
 
-/// 200 keys in one run, every third written twice, so that half of the value files are garbage in part.
+/// Writes 200 keys to one run, every third of them twice, so that half of the value files are
+/// partly garbage.
 async fn build_garbage(env: &Env, config: &EngineConfig) -> (AuraEngine, Model) {
     let engine = open(env, "/db", config).await.unwrap();
     let mut model = Model::new();
@@ -134,9 +131,17 @@ async fn build_garbage(env: &Env, config: &EngineConfig) -> (AuraEngine, Model) 
     (engine, model)
 }
 
-/// Value files were collected; of two range deletes one lies in the manifest over tables that hold its keys still, the
-/// other in the log with 20 keys. Also what the keys of the first held.
-fn built_with_collections() -> (FsImage, Model, Model) {
+/// A database at rest.
+struct Built {
+    image: FsImage,
+    model: Model,
+    /// Keys and values that its first range delete removed.
+    hidden: Model,
+}
+
+/// Creates a database whose value files were collected. Of its two range deletes, one is in the
+/// manifest, over tables that still hold its keys; the other is in the log with 20 keys.
+fn built_with_collections() -> Built {
     let world = sim(3);
     let env = world.env();
     let run = async {
@@ -146,11 +151,11 @@ fn built_with_collections() -> (FsImage, Model, Model) {
             .range(key(50)..key(60))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        delete_range(&engine, &mut model, (50, 60)).await;
+        delete_range(&engine, &mut model, 50..60).await;
         engine.flush().await.unwrap();
         for number in 300..320 {
             if number == 310 {
-                delete_range(&engine, &mut model, (100, 110)).await;
+                delete_range(&engine, &mut model, 100..110).await;
                 engine.delete(&key(120)).await.unwrap();
                 model.remove(&key(120));
             }
@@ -162,26 +167,26 @@ fn built_with_collections() -> (FsImage, Model, Model) {
         (model, hidden)
     };
     let (model, hidden) = world.block_on(run).unwrap();
-    (
-        world.crash_image(CrashMode::KeepAll, 0).unwrap(),
+    let image = world.crash_image(CrashMode::KeepAll, 0).unwrap();
+    Built {
+        image,
         model,
         hidden,
-    )
+    }
 }
 
-/// The value files that a collection has written, the oldest first.
+/// Returns the value files that a collection has written, oldest first.
 fn collected(image: &FsImage) -> Vec<PathBuf> {
-    files(image, "vlog")
-        .into_iter()
-        .filter(|path| image.read(path).unwrap().ends_with(b"AURAMAP1"))
-        .collect()
+    let mut paths = files(image, "vlog");
+    paths.retain(|path| image.read(path).unwrap().ends_with(b"AURAMAP1"));
+    paths
 }
 
 fn world_of(image: &FsImage) -> SimWorld {
     SimWorld::with_image(&sim_config(3), image).unwrap()
 }
 
-/// The files of a kind in `/db`, the oldest first.
+/// Returns the files of a kind in `/db`, oldest first.
 fn files(image: &FsImage, extension: &str) -> Vec<PathBuf> {
     let paths = image.paths().into_iter();
     paths
@@ -192,7 +197,7 @@ fn files(image: &FsImage, extension: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Every file with its content, but for the lock.
+/// Returns every file with its content, except the lock.
 fn all(image: &FsImage) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = image
         .paths()
@@ -203,19 +208,16 @@ fn all(image: &FsImage) -> BTreeMap<PathBuf, Vec<u8>> {
         .collect()
 }
 
-/// Writes `key <t> <n mod 20>` = n for n from 0 on, every seventh a deletion and some of them of a range, and counts what is
-/// acknowledged.
+/// Writes `key <t> <n mod 20>` = n for n from 0 on, and counts what is acknowledged. Every seventh
+/// write is a delete, some of them of a range.
 async fn write_on(engine: AuraEngine, writer: u64, acknowledged: Arc<AtomicU64>) {
     for number in 0..400u64 {
         let key = format!("{writer}-{:02}", number % 20).into_bytes();
         if number % 28 == 27 {
             let mut batch = Batch::new();
-            batch
-                .delete_range(&Range::between(
-                    &key,
-                    format!("{writer}-{:02}", number % 20 + 5).as_bytes(),
-                ))
-                .unwrap();
+            let end = format!("{writer}-{:02}", number % 20 + 5);
+            let range = Range::between(&key, end.as_bytes());
+            batch.delete_range(&range).unwrap();
             engine.write(batch).await.unwrap();
         } else if number % 7 == 6 {
             engine.delete(&key).await.unwrap();
@@ -228,7 +230,7 @@ async fn write_on(engine: AuraEngine, writer: u64, acknowledged: Arc<AtomicU64>)
     }
 }
 
-/// What a writer has left after `count` writes, by key: the number of the write.
+/// Returns what a writer has left after `count` writes: by key, the number of the write.
 fn written(writer: u64, count: u64) -> BTreeMap<Vec<u8>, u64> {
     let mut state = BTreeMap::new();
     for number in 0..count {
@@ -243,6 +245,11 @@ fn written(writer: u64, count: u64) -> BTreeMap<Vec<u8>, u64> {
         }
     }
     state
+}
+
+fn loads(counters: &[Arc<AtomicU64>]) -> Vec<u64> {
+    let counters = counters.iter();
+    counters.map(|it| it.load(Ordering::SeqCst)).collect()
 }
 
 fn checkpoint_under_writers(seed: u64) {
@@ -260,29 +267,18 @@ fn checkpoint_under_writers(seed: u64) {
         }
         let mut taken = Vec::new();
         for round in 0..4 {
-            while counters
-                .iter()
-                .map(|counter| counter.load(Ordering::SeqCst))
-                .sum::<u64>()
-                < 250 * round
-            {
+            while loads(&counters).iter().sum::<u64>() < 250 * round {
                 env.clock.sleep(1_000).await;
             }
-            let before: Vec<u64> = counters
-                .iter()
-                .map(|counter| counter.load(Ordering::SeqCst))
-                .collect();
+            let before = loads(&counters);
             let directory = format!("/copies/{round}");
             engine.checkpoint(Path::new(&directory)).await.unwrap();
             taken.push((directory, before));
         }
-        while counters
-            .iter()
-            .any(|counter| counter.load(Ordering::SeqCst) < 400)
-        {
+        while loads(&counters).iter().any(|count| *count < 400) {
             env.clock.sleep(1_000).await;
         }
-        // The copies outlive what they share bytes with.
+        // The copies outlive the files with which they share bytes.
         engine.compact().await.unwrap();
         engine.close().await.unwrap();
         for name in env.fs.list(Path::new("/db")).unwrap() {
@@ -334,11 +330,9 @@ fn targets_are_refused_and_checkpoints_can_be_checkpointed() {
             report.files_linked > 3 && report.linked_bytes > 20_000,
             "{report:?}"
         );
-        // The value file that was being filled.
-        assert_eq!(
-            (report.files_copied, report.copied_bytes),
-            (1, 8 + 17 + 7 + 700)
-        );
+        // The value file that was being written.
+        assert_eq!(report.files_copied, 1);
+        assert_eq!(report.copied_bytes, 8 + 17 + 7 + 700);
         assert_eq!(report.sequence, 342);
         for (target, word) in [
             ("/copy", "not empty"),
@@ -410,7 +404,7 @@ fn a_crash_or_fault_anywhere_in_a_checkpoint_leaves_the_source_and_no_wrong_copy
             arm(first);
             let made = engine.checkpoint(Path::new("/copy")).await.map(drop);
             let calls = world.io_count() - first;
-            // What is armed may fail it: that is not what is looked at here.
+            // The armed fault may fail it, which is not the point here.
             let _ = engine.close().await;
             made.map(|()| calls)
         };
@@ -423,7 +417,7 @@ fn a_crash_or_fault_anywhere_in_a_checkpoint_leaves_the_source_and_no_wrong_copy
             let world = world_of(&image);
             let made = checkpoint(&world, &|first| world.crash_at(first + call));
             let what = format!("{mode:?} at call {call} of {calls}");
-            // The last call removes the mark, whose removal nobody waits for.
+            // The last call removes the mark of an unfinished copy; no call waits for that removal.
             assert!(made.is_err() || call + 2 >= calls, "{what}");
             let world = world_of(&world.crash_image(mode, call).unwrap());
             let env = world.env();
@@ -456,7 +450,7 @@ fn a_crash_or_fault_anywhere_in_a_checkpoint_leaves_the_source_and_no_wrong_copy
                     let names = env.fs.list(Path::new("/copy")).unwrap_or_default();
                     assert!(
                         names.iter().all(|name| name == "LOCK"),
-                        "{what}: {names:?} was not cleared away"
+                        "{what}: {names:?} was not removed"
                     );
                 }
                 check_copy(&env, &model, &what).await;
@@ -480,7 +474,7 @@ async fn repair(env: &Env, dry_run: bool) -> Result<RepairReport, Error> {
     }
 }
 
-/// Repairs a damaged image: what a dry run says first, and what the database holds afterwards.
+/// Repairs a damaged image. Returns the report and what the database holds afterwards.
 fn repaired(image: &FsImage, damage: impl FnOnce(&SimWorld)) -> (RepairReport, Model) {
     let world = world_of(image);
     damage(&world);
@@ -510,11 +504,8 @@ fn repaired(image: &FsImage, damage: impl FnOnce(&SimWorld)) -> (RepairReport, M
     }
     let check = async {
         let checked = verify_directory(&env, Path::new("/db")).await.unwrap();
-        assert_eq!(
-            (checked.problems, checked.leftovers),
-            (vec![], vec![]),
-            "{report:?}"
-        );
+        assert_eq!(checked.problems, NO_PROBLEMS, "{report:?}");
+        assert_eq!(checked.leftovers, NO_PROBLEMS, "{report:?}");
         let again = repair(&env, false).await.unwrap();
         assert!(again.sound, "{again:?}");
         contents_of(&env, "/db", &config()).await.unwrap()
@@ -548,7 +539,7 @@ fn a_sound_database_is_not_touched() {
 }
 
 #[test]
-fn without_current_or_manifest_the_tree_is_put_together_again() {
+fn without_current_or_manifest_the_tree_is_rebuilt() {
     let (image, model) = built(&config());
     let manifest = files(&image, "manifest").remove(0);
     let remove = |path: &'static str| {
@@ -575,20 +566,14 @@ fn without_current_or_manifest_the_tree_is_put_together_again() {
         assert!(report.rebuilt && !report.sound, "{place}: {report:?}");
         assert_eq!(report.losses.len(), 1, "{place}: {report:?}");
         assert_eq!(report.losses[0].file, Path::new(file), "{place}");
-        assert_eq!(
-            (
-                report.tables_sound,
-                report.entries_kept,
-                report.log_writes_kept
-            ),
-            (1, 300, 40),
-            "{place}"
-        );
+        assert_eq!(report.tables_sound, 1, "{place}");
+        assert_eq!(report.entries_kept, 300, "{place}");
+        assert_eq!(report.log_writes_kept, 40, "{place}");
         assert_eq!(found, model, "{place}");
     }
 }
 
-/// Overwrites, deletions, flushes and compactions under any settings, and then a process that dies.
+/// Overwrites, deletes, flushes and compacts under any settings, ends the process, and rebuilds.
 fn rebuild_anything(seed: u64) {
     let mut chance = Chance::new(seed);
     let config = random_config(&mut chance);
@@ -629,14 +614,14 @@ fn rebuild_anything(seed: u64) {
 }
 
 #[test]
-fn a_rebuilt_tree_gives_the_answers_of_the_old_one() {
+fn a_rebuilt_tree_gives_the_same_answers() {
     for seed in seeds(10) {
         repeatable(seed, || rebuild_anything(seed));
     }
 }
 
 #[test]
-fn of_a_damaged_table_the_sound_blocks_stay() {
+fn the_sound_blocks_of_a_damaged_table_stay() {
     let (image, model) = built(&config());
     let table = files(&image, "sst").remove(0);
     let bytes = image.read(&table).unwrap().len() as u64;
@@ -644,33 +629,25 @@ fn of_a_damaged_table_the_sound_blocks_stay() {
         flip(world, &table, 5);
         flip(world, &table, 3_000);
     });
-    assert_eq!(
-        (
-            report.tables_sound,
-            report.tables_salvaged,
-            report.losses.len()
-        ),
-        (0, 1, 2),
-        "{report:?}"
-    );
+    assert_eq!(report.tables_sound, 0, "{report:?}");
+    assert_eq!(report.tables_salvaged, 1, "{report:?}");
+    assert_eq!(report.losses.len(), 2, "{report:?}");
     let mut left = model.clone();
     for loss in &report.losses {
-        assert_eq!(
-            (&loss.file, loss.what.contains("data block")),
-            (&table, true)
-        );
-        let (first, last) = (
-            loss.first.clone().unwrap().into_bytes(),
-            loss.last.clone().unwrap().into_bytes(),
-        );
+        assert_eq!(loss.file, table);
+        assert!(loss.what.contains("data block"), "{loss}");
+        let first = loss.first.clone().unwrap().into_bytes();
+        let last = loss.last.clone().unwrap().into_bytes();
         let gone: Vec<_> = model
             .keys()
             .filter(|key| !found.contains_key(*key) && (&first..=&last).contains(key))
             .collect();
         assert_eq!(loss.entries, Some(gone.len() as u64), "{loss}");
-        gone.into_iter().for_each(|key| drop(left.remove(key)));
+        for key in gone {
+            left.remove(key);
+        }
     }
-    assert_eq!(found, left, "and nothing else is gone");
+    assert_eq!(found, left, "nothing else is gone");
     assert_eq!(
         (report.losses[0].offset, report.losses[0].first.as_deref()),
         (0, Some("key0000"))
@@ -680,7 +657,7 @@ fn of_a_damaged_table_the_sound_blocks_stay() {
         "{report:?}"
     );
 
-    // Index, properties and footer can be done without.
+    // Index, properties and footer are not needed.
     for back in [20, 100, 300, 900] {
         let (report, found) = repaired(&image, |world| flip(world, &table, bytes - back));
         assert_eq!(
@@ -704,7 +681,7 @@ fn of_a_damaged_table_the_sound_blocks_stay() {
 }
 
 #[test]
-fn a_missing_table_is_told_with_its_keys() {
+fn a_missing_table_is_reported_with_its_keys() {
     let (image, model) = built(&config());
     let table = files(&image, "sst").remove(0);
     let (report, found) = repaired(&image, |world| world.env().fs.remove(&table).unwrap());
@@ -720,7 +697,7 @@ fn a_missing_table_is_told_with_its_keys() {
 }
 
 #[test]
-fn entries_whose_values_are_lost_go_and_no_others() {
+fn entries_whose_values_are_lost_are_dropped_and_no_others() {
     let (image, model) = built(&config());
     let values = files(&image, "vlog");
     assert!(values.len() > 4);
@@ -731,10 +708,9 @@ fn entries_whose_values_are_lost_go_and_no_others() {
         panic!("{report:?}")
     };
     let name = String::from_utf8(lost.clone()).unwrap();
-    assert_eq!(
-        (&loss.file, loss.offset, loss.entries),
-        (&values[1], 8, Some(1))
-    );
+    assert_eq!(loss.file, values[1]);
+    assert_eq!(loss.offset, 8);
+    assert_eq!(loss.entries, Some(1));
     assert_eq!(
         (&loss.first, &loss.last),
         (&Some(name.clone()), &Some(name))
@@ -750,10 +726,10 @@ fn entries_whose_values_are_lost_go_and_no_others() {
             (&report.losses[0].file, report.losses[0].what.as_str()),
             (file, "it is missing")
         );
-        let told: u64 = report.losses.iter().filter_map(|loss| loss.entries).sum();
-        assert_eq!(told as usize, model.len() - found.len(), "{report:?}");
+        let reported: u64 = report.losses.iter().filter_map(|loss| loss.entries).sum();
+        assert_eq!(reported as usize, model.len() - found.len(), "{report:?}");
         assert!(
-            told > 3 && found.iter().all(|(key, value)| model[key] == *value),
+            reported > 3 && found.iter().all(|(key, value)| model[key] == *value),
             "{report:?}"
         );
         let gone = model.keys().filter(|key| !found.contains_key(*key));
@@ -765,7 +741,7 @@ fn entries_whose_values_are_lost_go_and_no_others() {
 }
 
 #[test]
-fn of_a_damaged_log_the_sound_prefix_stays() {
+fn the_sound_prefix_of_a_damaged_log_stays() {
     let (image, model) = built(&config());
     let log = files(&image, "wal").remove(0);
     let bytes = image.read(&log).unwrap().len() as u64;
@@ -786,7 +762,7 @@ fn of_a_damaged_log_the_sound_prefix_stays() {
             loss.file == log && loss.offset <= offset && loss.offset + 200 > offset,
             "{report:?}"
         );
-        // The damaged record itself is not counted: nothing of it can be read.
+        // The damaged record itself is not counted, because it cannot be read.
         let kept = report.log_writes_kept;
         assert_eq!(loss.entries, Some(40 - kept - 1), "{report:?}");
         assert_eq!(found, without(&model, 300 + kept..340));
@@ -802,11 +778,13 @@ fn of_a_damaged_log_the_sound_prefix_stays() {
 
 #[test]
 fn collections_and_range_deletes_outlive_a_repair() {
-    let (image, model, hidden) = built_with_collections();
-    let (table, log) = (
-        files(&image, "sst").remove(0),
-        files(&image, "wal").remove(0),
-    );
+    let Built {
+        image,
+        model,
+        hidden,
+    } = built_with_collections();
+    let table = files(&image, "sst").remove(0);
+    let log = files(&image, "wal").remove(0);
     let copies = collected(&image);
     assert!(!copies.is_empty() && hidden.len() == 10);
     let (report, found) = repaired(&image, |_| {});
@@ -817,11 +795,8 @@ fn collections_and_range_deletes_outlive_a_repair() {
         panic!("{report:?}")
     };
     let last = loss.last.clone().unwrap().into_bytes();
-    let left: Model = model
-        .clone()
-        .into_iter()
-        .filter(|(key, _)| *key >= last)
-        .collect();
+    let mut left = model.clone();
+    left.retain(|key, _| *key >= last);
     assert_eq!(found, left, "{loss}");
 
     let bytes = image.read(&log).unwrap().len() as u64;
@@ -833,17 +808,16 @@ fn collections_and_range_deletes_outlive_a_repair() {
     );
     assert_eq!(found, without(&model, 298 + kept..320));
 
-    // What the range delete of the manifest hid is there again, and nothing else is.
+    // Only the keys that the manifest's range delete hid are there again.
     let remove_current =
         |world: &SimWorld| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap();
     let (report, found) = repaired(&image, remove_current);
     assert!(report.rebuilt && report.losses.len() == 1, "{report:?}");
-    assert_eq!(
-        found,
-        model.clone().into_iter().chain(hidden.clone()).collect()
-    );
+    let mut expected = model.clone();
+    expected.extend(hidden.clone());
+    assert_eq!(found, expected);
 
-    // Without its map nothing is found in a collected file; without the manifest either.
+    // Without its map, nothing in a collected file can be found, with or without the manifest.
     let bytes = image.read(&copies[0]).unwrap().len() as u64;
     for rebuilds in [false, true] {
         let (report, found) = repaired(&image, |world| {
@@ -853,13 +827,13 @@ fn collections_and_range_deletes_outlive_a_repair() {
             }
         });
         assert_eq!(report.rebuilt, rebuilds);
-        let told: u64 = report.losses.iter().filter_map(|loss| loss.entries).sum();
+        let reported: u64 = report.losses.iter().filter_map(|loss| loss.entries).sum();
         let gone: Vec<_> = model
             .keys()
             .filter(|key| !found.contains_key(*key))
             .collect();
         assert!(
-            gone.len() > 1 && told >= gone.len() as u64 && told <= 10 + gone.len() as u64,
+            gone.len() > 1 && reported >= gone.len() as u64 && reported <= 10 + gone.len() as u64,
             "{report:?}"
         );
         assert!(
@@ -871,7 +845,7 @@ fn collections_and_range_deletes_outlive_a_repair() {
 
 /// Crashes at every call of a collection, and loses the manifest.
 #[test]
-fn a_rebuild_knows_what_a_collection_had_come_to() {
+fn a_rebuild_finds_how_far_a_collection_got() {
     let world = sim(3);
     let env = world.env();
     let run = async {
@@ -896,7 +870,7 @@ fn a_rebuild_knows_what_a_collection_had_come_to() {
         if !world.crashed() {
             assert!(
                 call > 40 && doubled > 0,
-                "{call} calls, {doubled} files lay there twice"
+                "{call} calls, {doubled} files were there twice"
             );
             break;
         }
@@ -925,7 +899,7 @@ fn a_rebuild_knows_what_a_collection_had_come_to() {
     }
 }
 
-/// Ways for an I/O call of a repair to fail.
+/// Kinds of I/O calls that fail during a repair.
 const REPAIR_FAULTS: [FaultKind; 5] = [
     FaultKind::Read,
     FaultKind::Write,
@@ -935,12 +909,11 @@ const REPAIR_FAULTS: [FaultKind; 5] = [
 ];
 
 #[test]
-fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
-    let ((plain, _), (with_collections, ..)) = (built(&config()), built_with_collections());
-    let (table, log) = (
-        files(&plain, "sst").remove(0),
-        files(&plain, "wal").remove(0),
-    );
+fn an_interrupted_repair_can_be_run_again() {
+    let (plain, _) = built(&config());
+    let with_collections = built_with_collections().image;
+    let table = files(&plain, "sst").remove(0);
+    let log = files(&plain, "wal").remove(0);
     let values = files(&plain, "vlog").remove(0);
     let other_log = files(&with_collections, "wal").remove(0);
     type Damage<'a> = Box<dyn Fn(&SimWorld) + 'a>;
@@ -971,7 +944,7 @@ fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
         let damaged = world_of(image);
         damage(&damaged);
         let damaged = damaged.crash_image(CrashMode::KeepAll, 0).unwrap();
-        cut_short_by_crashes(case, &damaged, &expected);
+        interrupt_by_crashes(case, &damaged, &expected);
         for kind in REPAIR_FAULTS {
             for nth in 1..=8 {
                 let what = format!("case {case}, {kind:?} {nth} fails");
@@ -987,8 +960,8 @@ fn a_repair_that_a_crash_cuts_short_can_be_run_again() {
     }
 }
 
-/// A crash at every I/O call of a repair.
-fn cut_short_by_crashes(case: usize, damaged: &FsImage, expected: &Model) {
+/// Crashes at every I/O call of a repair, and repairs again.
+fn interrupt_by_crashes(case: usize, damaged: &FsImage, expected: &Model) {
     let world = world_of(damaged);
     let whole = world.block_on(repair(&world.env(), false));
     whole.unwrap().unwrap();
@@ -1007,7 +980,7 @@ fn cut_short_by_crashes(case: usize, damaged: &FsImage, expected: &Model) {
     }
 }
 
-/// Repairs what a repair that was cut short has left of `damaged`: nothing of that is gone.
+/// Repairs what an interrupted repair has left of `damaged`. No file of that may be missing.
 fn repair_again(damaged: &FsImage, left: &FsImage, expected: &Model, what: &str) {
     let now = all(left);
     for (path, content) in &all(damaged) {
@@ -1028,7 +1001,7 @@ fn repair_again(damaged: &FsImage, left: &FsImage, expected: &Model, what: &str)
     assert_eq!(world.block_on(again).unwrap(), *expected, "{what}");
 }
 
-/// What a check of a closed database says after some damage.
+/// Verifies a closed database after some damage.
 fn verified(image: &FsImage, damage: impl FnOnce(&SimWorld)) -> VerifyReport {
     let world = world_of(image);
     damage(&world);
@@ -1051,11 +1024,12 @@ fn verification_counts_and_traces_everything() {
     let (image, model) = built(&config());
     let report = verified(&image, |_| {});
     assert_eq!(report.problems, NO_PROBLEMS);
-    assert_eq!((report.tables, report.entries, report.rows), (1, 300, 340));
-    assert_eq!(
-        (report.logs, report.log_records, report.values),
-        (1, 40, 136)
-    );
+    assert_eq!(report.tables, 1);
+    assert_eq!(report.entries, 300);
+    assert_eq!(report.rows, 340);
+    assert_eq!(report.logs, 1);
+    assert_eq!(report.log_records, 40);
+    assert_eq!(report.values, 136);
     let bytes: usize = model
         .iter()
         .map(|(key, value)| key.len() + value.len())
@@ -1064,21 +1038,17 @@ fn verification_counts_and_traces_everything() {
     assert_eq!(report.value_reachable_bytes, 136 * 707);
     for file in &report.value_files {
         assert_eq!(file.live_bytes, file.frames * (17 + 7 + 700), "{file:?}");
-        assert_eq!(
-            (file.live_bytes, file.garbage_bytes, file.unreadable_bytes),
-            (file.frame_bytes, 0, 0),
-            "{file:?}"
-        );
+        assert_eq!(file.live_bytes, file.frame_bytes, "{file:?}");
+        assert_eq!(file.garbage_bytes, 0, "{file:?}");
+        assert_eq!(file.unreadable_bytes, 0, "{file:?}");
     }
-    let on_disk = ["sst", "vlog", "wal"]
-        .iter()
-        .flat_map(|kind| files(&image, kind));
-    assert_eq!(
-        report.disk_bytes,
-        on_disk
-            .map(|path| image.read(&path).unwrap().len() as u64)
-            .sum::<u64>()
-    );
+    let mut on_disk = 0;
+    for kind in ["sst", "vlog", "wal"] {
+        for path in files(&image, kind) {
+            on_disk += image.read(&path).unwrap().len() as u64;
+        }
+    }
+    assert_eq!(report.disk_bytes, on_disk);
     assert!(
         report
             .space_amplification()
@@ -1097,11 +1067,9 @@ fn verification_counts_and_traces_everything() {
 fn verification_finds_what_is_missing_left_over_too_long_or_damaged() {
     let (image, _) = built(&config());
     let table = files(&image, "sst").remove(0);
-    let (values, log) = (
-        files(&image, "vlog").remove(0),
-        files(&image, "wal").remove(0),
-    );
-    let told = |damage: &dyn Fn(&SimWorld), words: &[&str]| {
+    let values = files(&image, "vlog").remove(0);
+    let log = files(&image, "wal").remove(0);
+    let reports = |damage: &dyn Fn(&SimWorld), words: &[&str]| {
         let report = verified(&image, damage);
         assert!(!report.problems.is_empty(), "{words:?}");
         for word in words {
@@ -1112,29 +1080,30 @@ fn verification_finds_what_is_missing_left_over_too_long_or_damaged() {
             );
         }
     };
-    let (table_name, values_name) = (table.to_str().unwrap(), values.to_str().unwrap());
-    told(
+    let table_name = table.to_str().unwrap();
+    let values_name = values.to_str().unwrap();
+    reports(
         &|world| world.env().fs.remove(&table).unwrap(),
         &[table_name],
     );
-    told(
+    reports(
         &|world| world.env().fs.remove(&values).unwrap(),
         &[values_name],
     );
-    told(
+    reports(
         &|world| flip(world, &table, 3_000),
         &[table_name, "offset 2"],
     );
-    told(
+    reports(
         &|world| flip(world, &values, 60),
         &[values_name, "offset 8"],
     );
-    told(
+    reports(
         &|world| world.truncate(&values, 5_000).unwrap(),
         &[values_name, "5000 bytes where"],
     );
-    told(&|world| flip(world, &log, 900), &[log.to_str().unwrap()]);
-    told(
+    reports(&|world| flip(world, &log, 900), &[log.to_str().unwrap()]);
+    reports(
         &|world| flip(world, Path::new("/db/CURRENT"), 2),
         &["/db/CURRENT"],
     );
@@ -1148,7 +1117,7 @@ fn verification_finds_what_is_missing_left_over_too_long_or_damaged() {
         };
         world.block_on(grow).unwrap();
     };
-    told(&longer, &[values_name, "are recorded"]);
+    reports(&longer, &[values_name, "are recorded"]);
     let report = verified(&image, |world| {
         drop(world.env().fs.create(Path::new("/db/000999.sst")).unwrap())
     });
@@ -1159,7 +1128,7 @@ fn verification_finds_what_is_missing_left_over_too_long_or_damaged() {
 }
 
 #[test]
-fn an_open_engine_tells_the_damage_that_its_cache_hides() {
+fn an_open_engine_reports_damage_that_its_cache_hides() {
     let (image, model) = built(&config());
     let world = world_of(&image);
     let env = world.env();
@@ -1167,10 +1136,9 @@ fn an_open_engine_tells_the_damage_that_its_cache_hides() {
         let engine = open(&env, "/db", &config()).await.unwrap();
         assert_eq!(contents(&engine).await, model);
         let report = engine.verify().await.unwrap();
-        assert_eq!(
-            (report.problems, report.rows, report.logs),
-            (vec![], 340, 1)
-        );
+        assert_eq!(report.problems, NO_PROBLEMS);
+        assert_eq!(report.rows, 340);
+        assert_eq!(report.logs, 1);
         flip(&world, &files(&image, "vlog")[1], 60);
         let report = engine.verify().await.unwrap();
         assert!(

@@ -1,4 +1,5 @@
-//! Range deletes as their users see them: what they cost, and that they leave when they have done their work.
+//! Tests of range deletes as their users see them: what they cost, and that they are dropped once
+//! they are no longer needed.
 
 mod common;
 
@@ -9,7 +10,8 @@ use common::{compacted_by_hand, key, sim};
 
 const KEYS: u64 = 4_000;
 
-/// Small tables and blocks, values in the tables, compactions only when asked for.
+/// Returns settings with small tables and blocks, values in the tables, and compactions only on
+/// request.
 fn config() -> EngineConfig {
     let mut config = compacted_by_hand(ByteSize::kib(16));
     config.value_log.separation = PolicySpec::named("never");
@@ -32,7 +34,8 @@ fn run(config: &EngineConfig, test: impl AsyncFnOnce(AuraEngine)) {
         .unwrap();
 }
 
-/// One sorted run of every key, in many tables: a run alone would move as it is.
+/// Writes every key to one sorted run of many tables. Two runs are merged, because a single one
+/// would only be moved.
 async fn fill(engine: &AuraEngine) {
     for number in 0..KEYS {
         engine.put(&key(number), &[7; 80]).await.unwrap();
@@ -56,30 +59,21 @@ async fn rows(engine: &AuraEngine, direction: Direction) -> u64 {
 fn a_memtable_of_range_deletes_alone_is_flushed_without_a_table() {
     run(&config(), async |engine| {
         fill(&engine).await;
-        let tables = engine
-            .metrics()
-            .levels
-            .iter()
-            .map(|level| level.tables)
-            .sum::<u64>();
+        let tables = |engine: &AuraEngine| {
+            let levels = engine.metrics().levels;
+            levels.iter().map(|level| level.tables).sum::<u64>()
+        };
+        let before = tables(&engine);
         engine
             .delete_range(Range::between(&key(10), &key(12)))
             .await
             .unwrap();
         engine.flush().await.unwrap();
         let metrics = engine.metrics();
-        assert_eq!(
-            (
-                metrics.counts.flushes,
-                metrics.counts.range_deletes,
-                metrics.range_tombstones
-            ),
-            (3, 1, 1)
-        );
-        assert_eq!(
-            metrics.levels.iter().map(|level| level.tables).sum::<u64>(),
-            tables
-        );
+        assert_eq!(metrics.counts.flushes, 3);
+        assert_eq!(metrics.counts.range_deletes, 1);
+        assert_eq!(metrics.range_tombstones, 1);
+        assert_eq!(tables(&engine), before);
         assert_eq!(rows(&engine, Direction::Forward).await, KEYS - 2);
         assert_eq!(engine.get(&key(11)).await.unwrap(), None);
         assert!(engine.get(&key(12)).await.unwrap().is_some());
@@ -102,34 +96,28 @@ fn a_range_delete_leaves_when_the_tables_below_it_are_rewritten() {
             .await
             .unwrap();
         engine.compact().await.unwrap();
-        // The first one hides nothing from the snapshot that the tables still hold; the second one does.
+        // The tables hold nothing that the first tombstone hides and the snapshot sees; the second
+        // one hides such an entry.
         assert_eq!(engine.metrics().range_tombstones, 1);
-        assert!(
-            snapshot
-                .get(&key(13))
-                .await
-                .unwrap()
-                .is_some_and(|value| value[..] == [7; 80])
-        );
+        let seen = snapshot.get(&key(13)).await.unwrap();
+        assert_eq!(seen.as_deref(), Some(&[7; 80][..]));
         assert_eq!(engine.get(&key(13)).await.unwrap(), None);
         drop(snapshot);
-        // One run already, and yet there is something to do.
+        // There is one run already, and still something to do.
         engine.compact().await.unwrap();
         let metrics = engine.metrics();
         assert_eq!(
             (metrics.range_tombstones, metrics.table_entries()),
             (0, KEYS - 3)
         );
-        assert_eq!(
-            engine.get(&key(11)).await.unwrap().as_deref(),
-            Some(&b"again"[..])
-        );
+        let again = engine.get(&key(11)).await.unwrap();
+        assert_eq!(again.as_deref(), Some(&b"again"[..]));
         assert_eq!(rows(&engine, Direction::Reverse).await, KEYS - 3);
     });
 }
 
 #[test]
-fn newer_range_deletes_make_older_ones_needless() {
+fn newer_range_deletes_replace_older_ones() {
     run(&config(), async |engine| {
         fill(&engine).await;
         for end in 1..=50 {
@@ -142,7 +130,7 @@ fn newer_range_deletes_make_older_ones_needless() {
         engine.flush().await.unwrap();
         assert_eq!(engine.metrics().range_tombstones, 1);
         assert_eq!(rows(&engine, Direction::Forward).await, KEYS - 50);
-        // Where no key lies, nothing is to be hidden.
+        // A range without keys has nothing to hide.
         engine
             .delete_range(Range::prefix(b"elsewhere"))
             .await
@@ -153,7 +141,7 @@ fn newer_range_deletes_make_older_ones_needless() {
 }
 
 #[test]
-fn tables_that_are_hidden_whole_leave_unread_once_no_snapshot_sees_them() {
+fn fully_hidden_tables_are_dropped_unread_once_no_snapshot_sees_them() {
     run(&config(), async |engine| {
         fill(&engine).await;
         let before = engine.metrics();
@@ -212,7 +200,7 @@ fn a_scan_does_not_read_what_a_range_delete_hides() {
 }
 
 #[test]
-fn rows_of_the_cache_give_way_to_a_range_delete() {
+fn cached_rows_are_not_used_under_a_range_delete() {
     for rows in [Rows::KeyValue, Rows::KeyPointer, Rows::Both] {
         let config = EngineConfig {
             cache: aura_engine::CacheConfig {
@@ -258,7 +246,7 @@ fn rows_of_the_cache_give_way_to_a_range_delete() {
                 assert_eq!(hits(&engine), before + 1, "{rows:?}: others stay");
                 engine.flush().await.unwrap();
             }
-            // Without the tombstone rows are kept again, and say what is there now.
+            // Without the tombstone, rows are cached again with what is there now.
             engine.compact().await.unwrap();
             assert_eq!(engine.metrics().range_tombstones, 0);
             for _ in 0..3 {
@@ -277,7 +265,7 @@ fn rows_of_the_cache_give_way_to_a_range_delete() {
 }
 
 #[test]
-fn a_directory_remembers_its_range_deletes() {
+fn range_deletes_survive_a_reopening() {
     let world = sim(1);
     let env = world.env();
     let open = async || {

@@ -1,5 +1,5 @@
-//! A picker of another crate, registered at start-up: the engine asks it freely, and reports exactly
-//! the tables that it moves.
+//! A picker of another crate is registered at start-up. The engine may ask it any number of times,
+//! and reports exactly the tables that it moves.
 
 mod common;
 
@@ -13,7 +13,7 @@ use aura_policies::{PolicySpec, agent};
 use bytesize::ByteSize;
 use common::{Chance, run, sim};
 
-/// What the engine called, in order.
+/// The calls of the engine, in order.
 static CALLS: Mutex<Vec<Call>> = Mutex::new(Vec::new());
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

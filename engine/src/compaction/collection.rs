@@ -109,7 +109,7 @@ pub(crate) fn audit(version: &Version, mut traced: Garbage) -> Result<Vec<String
             ));
         }
         let mut booked = Extents::default();
-        if !booked.add(state.live_runs()?) || live != booked {
+        if !booked.add(state.live_extents()?) || live != booked {
             let what = format!(
                 "{:?} are pointed at, {:?} are not booked as garbage",
                 live.ranges(),
@@ -327,7 +327,7 @@ impl Inner {
         let mut writer = ValueLogWriter::create(&self.env, path.clone(), number).await?;
         let mut sections = Vec::new();
         for state in &collection.states {
-            let (runs, start) = (state.live_runs()?, writer.bytes());
+            let (runs, start) = (state.live_extents()?, writer.bytes());
             for run in &runs {
                 self.copy_run(state, *run, &mut writer).await?;
             }

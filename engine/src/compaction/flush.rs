@@ -154,7 +154,7 @@ impl Inner {
         drop(view);
         let sizes: Vec<u64> = edit.added.iter().map(|table| table.facts.bytes).collect();
         let settled = |before: &Version| {
-            edit.settle_ranges(before, &fresh, swept, &self.snapshots());
+            edit.retire_ranges(before, &fresh, swept, &self.snapshots());
             edit
         };
         let without = |view: &ReadState, version| ReadState {
@@ -192,13 +192,13 @@ impl Inner {
             .iter()
             .filter_map(|tail| Some((tail, version.value_files.get(&tail.file)?)));
         for (tail, state) in files.filter(|(tail, state)| {
-            !state.is_sealed() && (tail.full || tail.bytes > state.facts.settled)
+            !state.is_sealed() && (tail.full || tail.bytes > state.facts.accounted)
         }) {
             state.file.sync().await?;
             let settled = if tail.full {
                 &mut edit.values_sealed
             } else {
-                &mut edit.values_settled
+                &mut edit.values_accounted
             };
             settled.push((tail.file, tail.bytes));
         }

@@ -199,7 +199,7 @@ impl Inner {
             .map(|(file, _)| (file.number, file.clone()))
             .collect();
         let settled = |before: &Version| {
-            edit.settle_ranges(before, &[], merged.retain.swept(), &self.snapshots());
+            edit.retire_ranges(before, &[], merged.retain.swept(), &self.snapshots());
             edit
         };
         self.commit_edit_with(

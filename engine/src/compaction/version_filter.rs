@@ -1,8 +1,9 @@
-//! Which versions of a key a flush or compaction keeps.
+//! Decides which versions of a key a flush or compaction keeps.
 //!
-//! The snapshots held divide time into stripes; of the versions of a key inside one stripe only the newest can ever be
-//! seen. A tombstone in the oldest stripe goes too when nothing older can lie below it. So does every entry that a range
-//! tombstone of its own stripe covers: whoever sees the one sees the other.
+//! The snapshots held divide the sequence numbers into stripes. Of the versions of a key inside one
+//! stripe, only the newest can ever be seen. A tombstone in the oldest stripe is dropped too if
+//! nothing older can lie below it. So is every entry that a range tombstone of its own stripe
+//! covers, because every reader that sees the entry sees the tombstone as well.
 
 use std::sync::Arc;
 
@@ -10,23 +11,24 @@ use crate::ranges::RangeSet;
 use crate::storage::{Entry, EntryKind, Key, Sequence};
 use crate::values::{Garbage, discard};
 
-/// Told the entries of a merge in internal order, says which stay, and books what their values leave as garbage.
+/// Decides which entries of a merge stay, and books the values of the others as garbage. It must
+/// see the entries in internal order.
 pub(crate) struct VersionFilter {
     /// The snapshots held, in order.
     snapshots: Vec<Sequence>,
     /// The range tombstones in force.
     ranges: Arc<RangeSet>,
-    /// The entry before: its key and stripe.
+    /// The key and stripe of the previous entry.
     last: Option<(Key, usize)>,
     /// Entries that were dropped.
     pub(crate) dropped: u64,
-    /// What became garbage: parts of value files.
+    /// Frames that became garbage.
     pub(crate) garbage: Garbage,
 }
 
 impl VersionFilter {
-    /// Keeps what `snapshots` (in order) and readers of the newest state can see past `ranges`. These are read before the
-    /// snapshots are: a snapshot made later sees them all.
+    /// Keeps what `snapshots` (in order) and readers of the newest state can see past `ranges`. The
+    /// ranges must be read before the snapshots, so that a later snapshot sees them all.
     pub(crate) fn new(snapshots: Vec<Sequence>, ranges: Arc<RangeSet>) -> Self {
         Self {
             snapshots,
@@ -37,32 +39,29 @@ impl VersionFilter {
         }
     }
 
-    /// The stripe of a version: 0 is older than every snapshot.
+    /// Returns the stripe of a sequence number; 0 is older than every snapshot.
     fn stripe(&self, sequence: Sequence) -> usize {
-        self.snapshots
-            .partition_point(|snapshot| *snapshot < sequence)
+        self.snapshots.partition_point(|it| *it < sequence)
     }
 
-    /// The version up to which every range tombstone has dropped all that it covers. One that is newer than a snapshot may
-    /// have had to leave something for it.
+    /// Returns the sequence number up to which every range tombstone has dropped all that it
+    /// covers. A tombstone newer than the oldest snapshot may have had to leave something for it.
     pub(crate) fn swept(&self) -> Sequence {
-        self.ranges
-            .newest()
-            .min(self.snapshots.first().copied().unwrap_or(Sequence::MAX))
+        let oldest = self.snapshots.first().copied();
+        self.ranges.newest().min(oldest.unwrap_or(Sequence::MAX))
     }
 
-    /// Whether `entry` stays. `nothing_below` says whether older versions of its key can lie outside the merge.
+    /// Returns whether `entry` stays. `nothing_below` says whether no older version of its key can
+    /// lie outside the merge.
     pub(crate) fn keeps(
         &mut self,
         entry: &Entry,
         nothing_below: impl FnOnce(&[u8]) -> bool,
     ) -> bool {
-        // Entries come newest first.
+        // The versions of a key come newest first.
         let stripe = self.stripe(entry.sequence);
-        let hidden = self
-            .ranges
-            .next_after(&entry.key, entry.sequence)
-            .is_some_and(|it| self.stripe(it) == stripe);
+        let cover = self.ranges.next_after(&entry.key, entry.sequence);
+        let hidden = cover.is_some_and(|it| self.stripe(it) == stripe);
         let same_key = self.last.as_ref().filter(|(key, _)| *key == entry.key);
         let shadowed = same_key.is_some_and(|(_, newer)| *newer == stripe);
         let is_last_trace =
@@ -88,7 +87,7 @@ mod tests {
         kept_under(&[], snapshots, bottom, versions)
     }
 
-    /// What stays under range tombstones of the versions `ranges`.
+    /// Returns the versions that stay under range tombstones with the sequence numbers `ranges`.
     fn kept_under(
         ranges: &[u64],
         snapshots: &[u64],
@@ -109,18 +108,18 @@ mod tests {
             kind: *kind,
             value: Bytes::new(),
         };
-        let kept: Vec<_> = versions
-            .iter()
-            .map(entry)
-            .filter(|e| retain.keeps(e, |_| bottom))
-            .map(|e| e.sequence)
-            .collect();
+        let mut kept = Vec::new();
+        for entry in versions.iter().map(entry) {
+            if retain.keeps(&entry, |_| bottom) {
+                kept.push(entry.sequence);
+            }
+        }
         assert_eq!(retain.dropped as usize, versions.len() - kept.len());
         kept
     }
 
     #[test]
-    fn one_version_a_stripe_stays() {
+    fn one_version_stays_in_each_stripe() {
         let puts = [
             (9, EntryKind::Put),
             (7, EntryKind::Put),
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_range_tombstone_hides_from_everybody_goes() {
+    fn entries_that_a_range_tombstone_hides_from_all_readers_are_dropped() {
         let puts = [
             (9, EntryKind::Put),
             (7, EntryKind::Put),
@@ -149,19 +148,19 @@ mod tests {
         assert_eq!(
             kept_under(&[8], &[7], false, &puts),
             [9, 7],
-            "a snapshot that sees the one and not the other"
+            "a snapshot sees the entry, but not the tombstone"
         );
         assert_eq!(kept_under(&[8], &[6], false, &puts), [9, 5]);
         assert_eq!(
             kept_under(&[8], &[8], false, &puts),
             [9],
-            "a snapshot that sees both"
+            "a snapshot sees both"
         );
         assert_eq!(kept_under(&[4, 8], &[3, 6], false, &puts), [9, 5, 3]);
         assert_eq!(
             kept_under(&[6, 8], &[7], false, &puts),
             [9, 7],
-            "the older of them hides what the newer may not"
+            "the older tombstone hides what the newer one may not"
         );
     }
 
@@ -175,18 +174,16 @@ mod tests {
         let ranges = Arc::new(RangeSet::default().changed([&tombstone], &Default::default()));
         let swept =
             |snapshots: &[u64]| VersionFilter::new(snapshots.to_vec(), ranges.clone()).swept();
-        assert_eq!(
-            [swept(&[]), swept(&[9]), swept(&[7, 9]), swept(&[8])],
-            [8, 8, 7, 8]
-        );
-        assert_eq!(
-            VersionFilter::new(Vec::new(), Default::default()).swept(),
-            0
-        );
+        assert_eq!(swept(&[]), 8);
+        assert_eq!(swept(&[9]), 8);
+        assert_eq!(swept(&[7, 9]), 7);
+        assert_eq!(swept(&[8]), 8);
+        let without = VersionFilter::new(Vec::new(), Default::default());
+        assert_eq!(without.swept(), 0);
     }
 
     #[test]
-    fn a_tombstone_stays_while_something_can_lie_below_or_a_snapshot_sees_past_it() {
+    fn a_tombstone_stays_while_it_may_hide_something() {
         let deleted = [(9, EntryKind::Delete), (7, EntryKind::Put)];
         assert_eq!(kept(&[], true, &deleted), [] as [u64; 0]);
         assert_eq!(kept(&[], false, &deleted), [9]);

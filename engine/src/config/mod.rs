@@ -191,7 +191,7 @@ pub enum Metadata {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rows {
-    /// None.
+    /// No rows.
     #[default]
     None,
     /// Keys with their newest values.
@@ -396,7 +396,7 @@ pub struct CompactionConfig {
     pub level0_trigger: u32,
     /// Runs in level 0 at which writes are slowed down.
     pub level0_slowdown: u32,
-    /// Runs in level 0 at which writes wait.
+    /// Runs in level 0 at which writers wait.
     pub level0_stop: u32,
     /// Bytes of compaction debt at which writes are slowed down; at four times that debt they wait.
     #[schemars(with = "String")]

@@ -39,7 +39,11 @@ macro_rules! slots {
                 &separation::FAMILY,
                 $($borrow)+ $config.value_log.separation,
             ),
-            slot("value_log.placement", &placement::FAMILY, $($borrow)+ $config.value_log.placement),
+            slot(
+                "value_log.placement",
+                &placement::FAMILY,
+                $($borrow)+ $config.value_log.placement,
+            ),
             slot("value_log.gc", &gc::FAMILY, $($borrow)+ $config.value_log.gc),
         ]
     };

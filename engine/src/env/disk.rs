@@ -50,8 +50,8 @@ pub fn env(runtime: &Handle) -> Env {
 
 /// Local files and a tokio runtime of their own.
 ///
-/// Dropping it ends its tasks at their next wait, without waiting for them. It may be dropped inside
-/// another runtime.
+/// Dropping it ends its tasks at their next wait, without waiting for them. It may be dropped
+/// inside another runtime.
 ///
 /// ```
 /// use aura_engine::env::disk::DiskWorld;

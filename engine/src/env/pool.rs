@@ -67,7 +67,7 @@ struct Ring {
 impl Ring {
     /// Closes files until fewer than `max` are open, or no other may be closed.
     fn make_room(&mut self, max: usize) {
-        // After one round every mark is cleared, so a second finds a file if there is one.
+        // One round clears every mark, so the second round finds a file if one may be closed.
         let mut steps_left = 2 * self.slots.len();
         while self.open >= max.max(1) && steps_left > 0 {
             steps_left -= 1;

@@ -1,4 +1,4 @@
-//! The manifest on disk.
+//! The format of the manifest and of `CURRENT`.
 //!
 //! ```text
 //! file     "AURAMAN1" | format u32 | record | record | ...
@@ -9,15 +9,16 @@
 //!   2 next_number   number
 //!   3 sequence      number
 //!   4 removed       level, table
-//!   5 added         level, run, table, bytes, entries, deletions, separated bytes, sequence min, sequence max,
-//!                   smallest bytes, largest bytes
+//!   5 added         level, run, table, bytes, entries, deletions, separated bytes,
+//!                   sequence min, sequence max, smallest bytes, largest bytes
 //!   6 runs_max      level, runs
 //!   7 values_opened   file
 //!   8 values_sealed   file, bytes
 //!  10 values_removed  file
-//!  11 values_dead     file, count, then for each part: its start less the end of the part before, its bytes
+//!  11 values_dead     file, count, then for each extent: its start less the end of the one before,
+//!                     its bytes
 //!  12 values_moved    file, file on disk
-//!  13 values_settled  file, bytes
+//!  13 values_accounted  file, bytes
 //!  14 logs_durable    log, bytes
 //!  20 ranges_added    sequence, start bytes, end bytes (empty: no end)
 //!  21 ranges_removed  sequence
@@ -26,13 +27,13 @@
 //! CURRENT  the manifest's file name | "\n" | its CRC32C in hexadecimal | "\n"
 //! ```
 //!
-//! Checksums are CRC32C: one over the edit, one over the number of the manifest and the header
-//! after it, so that a scan for records behind damage looks at each byte once. The first record of
-//! a manifest is the whole state when it was begun, so older manifests are never needed.
+//! Checksums are CRC32C: one over the edit, one over the manifest's number and the header behind
+//! it. So a scan for records behind damage looks at each byte once. The first record of a manifest
+//! is the whole state when the manifest began, so older manifests are never needed.
 //!
-//! Older formats are read. Formats 1 and 2 have one checksum, over the bytes and the edit. Format 1
-//! knew garbage only as a sum of bytes (tag 9): that garbage stays where it is, because nobody
-//! knows which bytes it was.
+//! Older formats are read. Formats 1 and 2 have one checksum, over the length and the edit. Format
+//! 1 knew garbage only as a sum of bytes (tag 9). That garbage stays on disk, because it is unknown
+//! which bytes it was.
 
 use std::sync::Arc;
 
@@ -44,36 +45,36 @@ use crate::codec::{Fields, put_bytes, put_varint};
 use crate::ranges::RangeTombstone;
 use crate::wal::LogPart;
 
-/// The first bytes of a manifest.
+/// First bytes of a manifest.
 pub(crate) const MAGIC: &[u8; 8] = b"AURAMAN1";
 
-/// The format written here; a larger one is refused.
+/// Format that is written. A larger one is refused.
 pub(crate) const FORMAT: u32 = 3;
 
 /// Bytes before the first record.
 pub(crate) const HEADER_BYTES: usize = 12;
 
-/// The bytes before the first record.
+/// Returns the bytes before the first record.
 pub(crate) fn header() -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend_from_slice(&FORMAT.to_le_bytes());
     out
 }
 
-/// How the records of a file are laid out.
+/// Layout of the records of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// As drawn at the head of this file.
+    /// The layout drawn at the head of this file.
     Current {
-        /// The number of the manifest, which the checksums of its records cover.
+        /// The manifest's number, which the checksums of its records cover.
         manifest: u64,
     },
-    /// As formats 1 and 2 wrote it.
+    /// The layout of formats 1 and 2.
     Format2,
 }
 
 impl Layout {
-    /// The layout of manifest `number` in `format`; None if the format is newer.
+    /// Returns the layout of manifest `number` in `format`, or `None` if the format is newer.
     pub(crate) fn of(format: u32, number: u64) -> Option<Self> {
         match format {
             FORMAT => Some(Self::Current { manifest: number }),
@@ -91,7 +92,7 @@ fn half(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
 }
 
-/// A record of manifest `number`.
+/// Encodes a record of manifest `number`.
 pub(crate) fn encode(edit: &Edit, number: u64) -> Vec<u8> {
     let payload = encode_edit(edit);
     let mut out = vec![0; 4];
@@ -103,8 +104,8 @@ pub(crate) fn encode(edit: &Edit, number: u64) -> Vec<u8> {
     out
 }
 
-/// The record that starts at `offset` of a whole file, and where the next one starts; None if
-/// there is no sound one.
+/// Decodes the record that starts at `offset` of a whole file. Returns it with the position of the
+/// next one, or `None` if there is no sound record.
 pub(crate) fn decode(file: &[u8], offset: usize, layout: Layout) -> Option<(Edit, usize)> {
     match layout {
         Layout::Current { manifest } => {
@@ -123,7 +124,7 @@ pub(crate) fn decode(file: &[u8], offset: usize, layout: Layout) -> Option<(Edit
             let start = offset + 8;
             let end = start.checked_add(half(header, 4) as usize)?;
             let payload = file.get(start..end)?;
-            // Bytes that are no edit are found out after a few of them, without the checksum.
+            // Bytes that are not an edit are rejected after a few of them, before the checksum.
             let edit = decode_edit(payload)?;
             let sound = crc32c::crc32c(&file[offset + 4..end]) == half(header, 0);
             sound.then_some((edit, end))
@@ -133,10 +134,12 @@ pub(crate) fn decode(file: &[u8], offset: usize, layout: Layout) -> Option<(Edit
 
 fn put(out: &mut Vec<u8>, tag: u8, numbers: &[u64]) {
     out.push(tag);
-    numbers.iter().for_each(|number| put_varint(out, *number));
+    for number in numbers {
+        put_varint(out, *number);
+    }
 }
 
-/// The tags of fields, as drawn at the head of this file.
+/// Tags of fields, as drawn at the head of this file.
 mod tag {
     pub(super) const WAL_MIN: u8 = 1;
     pub(super) const NEXT_NUMBER: u8 = 2;
@@ -151,7 +154,7 @@ mod tag {
     pub(super) const VALUES_REMOVED: u8 = 10;
     pub(super) const VALUES_DEAD: u8 = 11;
     pub(super) const VALUES_MOVED: u8 = 12;
-    pub(super) const VALUES_SETTLED: u8 = 13;
+    pub(super) const VALUES_ACCOUNTED: u8 = 13;
     pub(super) const LOGS_DURABLE: u8 = 14;
     pub(super) const RANGES_ADDED: u8 = 20;
     pub(super) const RANGES_REMOVED: u8 = 21;
@@ -214,12 +217,12 @@ fn encode_values(edit: &Edit, out: &mut Vec<u8>) {
     for file in &edit.values_removed {
         put(out, tag::VALUES_REMOVED, &[*file]);
     }
-    for (file, parts) in &edit.values_dead {
-        put(out, tag::VALUES_DEAD, &[*file, parts.len() as u64]);
-        let mut parts = parts.clone();
-        parts.sort_unstable();
+    for (file, extents) in &edit.values_dead {
+        put(out, tag::VALUES_DEAD, &[*file, extents.len() as u64]);
+        let mut extents = extents.clone();
+        extents.sort_unstable();
         let mut end_before = 0;
-        for (start, end) in parts {
+        for (start, end) in extents {
             put_varint(out, start - end_before);
             put_varint(out, end - start);
             end_before = end;
@@ -228,8 +231,8 @@ fn encode_values(edit: &Edit, out: &mut Vec<u8>) {
     for (file, physical) in &edit.values_moved {
         put(out, tag::VALUES_MOVED, &[*file, *physical]);
     }
-    for (file, bytes) in &edit.values_settled {
-        put(out, tag::VALUES_SETTLED, &[*file, *bytes]);
+    for (file, bytes) in &edit.values_accounted {
+        put(out, tag::VALUES_ACCOUNTED, &[*file, *bytes]);
     }
 }
 
@@ -247,7 +250,8 @@ fn encode_ranges(edit: &Edit, out: &mut Vec<u8>) {
     }
 }
 
-/// Levels a manifest may name: far more than a tree of any size has, so that damage cannot ask for terabytes of memory.
+/// Levels that a manifest may name. It is far more than any tree has, and keeps damage from
+/// demanding terabytes of memory.
 const LEVELS_MAX: u64 = 1000;
 
 fn level(fields: &mut Fields<'_>) -> Option<usize> {
@@ -265,56 +269,58 @@ fn decode_edit(payload: &[u8]) -> Option<Edit> {
             tag::SEQUENCE => edit.sequence = Some(fields.varint()?),
             tag::REMOVED => edit.removed.push((level(&mut fields)?, fields.varint()?)),
             tag::ADDED => edit.added.push(decode_added(&mut fields)?),
-            tag::RUNS_MAX => edit
-                .runs_max
-                .push((level(&mut fields)?, u32::try_from(fields.varint()?).ok()?)),
+            tag::RUNS_MAX => {
+                let level = level(&mut fields)?;
+                let runs = u32::try_from(fields.varint()?).ok()?;
+                edit.runs_max.push((level, runs));
+            }
             tag::VALUES_OPENED => edit.values_opened.push(fields.varint()?),
-            tag::VALUES_SEALED => edit
-                .values_sealed
-                .push((fields.varint()?, fields.varint()?)),
-            tag::VALUES_GARBAGE => drop((fields.varint()?, fields.varint()?)),
+            tag::VALUES_SEALED => edit.values_sealed.push(pair(&mut fields)?),
+            tag::VALUES_GARBAGE => drop(pair(&mut fields)?),
             tag::VALUES_REMOVED => edit.values_removed.push(fields.varint()?),
             tag::VALUES_DEAD => {
-                let (file, parts) = (fields.varint()?, decode_parts(&mut fields)?);
-                edit.values_dead.insert(file, parts);
+                let file = fields.varint()?;
+                let extents = decode_extents(&mut fields)?;
+                edit.values_dead.insert(file, extents);
             }
-            tag::VALUES_MOVED => edit.values_moved.push((fields.varint()?, fields.varint()?)),
-            tag::VALUES_SETTLED => edit
-                .values_settled
-                .push((fields.varint()?, fields.varint()?)),
+            tag::VALUES_MOVED => edit.values_moved.push(pair(&mut fields)?),
+            tag::VALUES_ACCOUNTED => edit.values_accounted.push(pair(&mut fields)?),
             tag::LOGS_DURABLE => edit.logs_durable.push(LogPart {
                 log: fields.varint()?,
                 bytes: fields.varint()?,
             }),
             tag::RANGES_ADDED => edit.ranges_added.push(decode_range(&mut fields)?),
             tag::RANGES_REMOVED => drop(edit.ranges_removed.insert(fields.varint()?)),
-            tag::TABLE_SWEPT => edit.table_swept.push((fields.varint()?, fields.varint()?)),
+            tag::TABLE_SWEPT => edit.table_swept.push(pair(&mut fields)?),
             _ => return None,
         }
     }
     Some(edit)
 }
 
-fn decode_parts(fields: &mut Fields<'_>) -> Option<Vec<(u64, u64)>> {
+fn pair(fields: &mut Fields<'_>) -> Option<(u64, u64)> {
+    Some((fields.varint()?, fields.varint()?))
+}
+
+fn decode_extents(fields: &mut Fields<'_>) -> Option<Vec<(u64, u64)>> {
     let count = fields.varint()?;
-    let mut parts: Vec<(u64, u64)> = Vec::new();
+    let mut extents: Vec<(u64, u64)> = Vec::new();
+    let mut end_before = 0u64;
     for _ in 0..count {
-        let start = parts
-            .last()
-            .map_or(0, |(_, end)| *end)
-            .checked_add(fields.varint()?)?;
-        parts.push((start, start.checked_add(fields.varint()?)?));
+        let start = end_before.checked_add(fields.varint()?)?;
+        let end = start.checked_add(fields.varint()?)?;
+        extents.push((start, end));
+        end_before = end;
     }
-    Some(parts)
+    Some(extents)
 }
 
 fn decode_range(fields: &mut Fields<'_>) -> Option<RangeTombstone> {
     let sequence = fields.varint()?;
-    let (start, end) = (
-        Bytes::copy_from_slice(fields.bytes()?),
-        Bytes::copy_from_slice(fields.bytes()?),
-    );
-    (end.is_empty() || start < end).then_some(RangeTombstone {
+    let start = Bytes::copy_from_slice(fields.bytes()?);
+    let end = Bytes::copy_from_slice(fields.bytes()?);
+    let is_range = end.is_empty() || start < end;
+    is_range.then_some(RangeTombstone {
         sequence,
         start,
         end,
@@ -322,7 +328,8 @@ fn decode_range(fields: &mut Fields<'_>) -> Option<RangeTombstone> {
 }
 
 fn decode_added(fields: &mut Fields<'_>) -> Option<AddedTable> {
-    let (level, run) = (level(fields)?, fields.varint()?);
+    let level = level(fields)?;
+    let run = fields.varint()?;
     let facts = TableFacts {
         id: fields.varint()?,
         bytes: fields.varint()?,
@@ -341,16 +348,17 @@ fn decode_added(fields: &mut Fields<'_>) -> Option<AddedTable> {
     })
 }
 
-/// The content of `CURRENT` for the manifest `name`.
+/// Returns the content of `CURRENT` for the manifest `name`.
 pub(crate) fn encode_current(name: &str) -> String {
     format!("{name}\n{:08x}\n", crc32c::crc32c(name.as_bytes()))
 }
 
-/// Reads back `encode_current`.
+/// Returns the manifest's name in the content of `CURRENT`, if the checksum is right.
 pub(crate) fn decode_current(content: &[u8]) -> Option<&str> {
     let mut lines = std::str::from_utf8(content).ok()?.lines();
-    let (name, checksum) = (lines.next()?, lines.next()?);
-    (u32::from_str_radix(checksum, 16).ok()? == crc32c::crc32c(name.as_bytes())).then_some(name)
+    let name = lines.next()?;
+    let checksum = u32::from_str_radix(lines.next()?, 16).ok()?;
+    (checksum == crc32c::crc32c(name.as_bytes())).then_some(name)
 }
 
 #[cfg(test)]
@@ -383,7 +391,7 @@ mod tests {
             runs_max: vec![(1, 4)],
             values_opened: vec![6],
             values_sealed: vec![(3, 1000)],
-            values_settled: vec![(6, 200)],
+            values_accounted: vec![(6, 200)],
             values_moved: vec![(3, 9)],
             values_dead: [(3, vec![(8, 28), (128, 138)])].into(),
             values_removed: vec![2],
@@ -407,7 +415,7 @@ mod tests {
     const MANIFEST: u64 = 3;
     const LAYOUT: Layout = Layout::Current { manifest: MANIFEST };
 
-    /// The bytes of `edit()`, in format 2 without the durable logs.
+    /// Returns the bytes of `edit()`. Without the durable logs they are those of format 2.
     fn payload(durable_logs: &str) -> String {
         format!(
             "0105020a03ac020400040501080980201e020001ac02016101 7a0601040706 0803e8070a02\
@@ -432,10 +440,14 @@ mod tests {
         assert_eq!(record[..4], crc32c::crc32c(&salted).to_le_bytes());
         assert_eq!(decode(&record, 0, LAYOUT), Some((edit(), record.len())));
         let other = Layout::Current { manifest: 4 };
-        assert_eq!(decode(&record, 0, other), None, "another manifest's");
+        assert_eq!(
+            decode(&record, 0, other),
+            None,
+            "a record of another manifest"
+        );
     }
 
-    /// `edit()` without what format 2 did not know, as format 2 wrote it.
+    /// Returns `edit()` without the fields that format 2 did not know, and its record in format 2.
     fn format_2() -> (Edit, Vec<u8>) {
         let edit = Edit {
             logs_durable: Vec::new(),
@@ -460,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_and_every_cut_is_noticed() {
+    fn every_flipped_bit_and_every_cut_is_detected() {
         let old = (format_2().1, Layout::Format2);
         for (record, layout) in [(encode(&edit(), MANIFEST), LAYOUT), old] {
             for bit in 0..record.len() * 8 {
@@ -469,11 +481,8 @@ mod tests {
                 assert_eq!(decode(&flipped, 0, layout), None, "{layout:?}, bit {bit}");
             }
             for cut in 0..record.len() {
-                assert_eq!(
-                    decode(&record[..cut], 0, layout),
-                    None,
-                    "{layout:?}, cut {cut}"
-                );
+                let found = decode(&record[..cut], 0, layout);
+                assert_eq!(found, None, "{layout:?}, cut {cut}");
             }
         }
     }

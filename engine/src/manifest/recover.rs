@@ -1,4 +1,4 @@
-//! Reading the set of live files back.
+//! Reads the set of live files back from the manifest.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,34 +22,35 @@ use crate::values::{ValueFacts, ValueFile};
 use crate::wal::LogPart;
 use crate::wal::format::FILE_HEADER_BYTES;
 
-/// A file whose number lies so far beyond the next one was not made by the engine. It is left where
-/// it is: numbers that go on behind it would soon be at their end.
+/// Distance from the next number beyond which a file is not the engine's. Such a file is left
+/// alone: continuing behind its number would soon use up all numbers.
 const STRAY_DISTANCE: u64 = 1 << 32;
 
-/// What a directory held.
+/// The state of a directory.
 pub(crate) struct Recovered {
     /// The live tables and value files, open.
     pub(crate) version: Version,
-    /// Every write up to this one is in the version, none after it is.
+    /// Every write up to this sequence number is in the version, and no later one.
     pub(crate) sequence: Sequence,
-    /// No file or run has this number or a larger one.
+    /// All files and runs have smaller numbers.
     pub(crate) next_number: u64,
-    /// The first log that can hold writes which are in no table.
+    /// The first log that may hold writes that are in no table.
     pub(crate) wal_min: u64,
-    /// Logs that hold writes which are in no table, the oldest first.
+    /// Logs that hold writes that are in no table, oldest first.
     pub(crate) wals: Vec<u64>,
-    /// How many bytes of logs are known to have been on the device, by the number of the log.
+    /// Bytes of logs that are known to have been on the device, by log number.
     pub(crate) logs_durable: BTreeMap<u64, u64>,
-    /// Files that nothing refers to: what a crash left behind.
+    /// Files that nothing refers to, left by a crash.
     pub(crate) leftovers: Vec<String>,
-    /// The manifest in force; None in an empty directory.
+    /// The manifest in force; `None` in an empty directory.
     pub(crate) manifest: Option<PathBuf>,
 }
 
-/// Reads the set of live files of `directory`; an empty directory holds an empty set.
+/// Reads the set of live files of `directory`. An empty directory holds an empty set.
 ///
 /// # Errors
-/// I/O errors, [`Error::Format`] for a newer format, and [`Error::Corruption`] with the file and offset.
+/// I/O errors, [`Error::Format`] for a newer format, and [`Error::Corruption`] with file and
+/// offset.
 pub(crate) async fn recover(
     env: &Env,
     directory: &Path,
@@ -78,8 +79,8 @@ pub(crate) async fn recover(
     let version = state.open_files(env, directory, cache).await?;
     let in_force = manifest.as_deref().and_then(Path::file_name);
     let sorted = state.sort_files(&names, in_force);
-    // A log's name is durable before an edit says that history goes on there, and goes only after
-    // a later edit.
+    // A log's name is durable before an edit names it as the start of history, and is removed only
+    // after a later edit.
     if !is_new && sorted.wals.first() != Some(&state.wal_min) {
         return Err(missing(&FileKind::Wal.path(directory, state.wal_min)));
     }
@@ -95,17 +96,18 @@ pub(crate) async fn recover(
     })
 }
 
-/// The files of a directory, by what the manifest makes of them.
+/// The files of a directory, sorted by their role in the manifest.
 struct SortedFiles {
-    /// Logs that are needed, the oldest first.
+    /// Logs that are needed, oldest first.
     wals: Vec<u64>,
     /// Files that nothing refers to.
     leftovers: Vec<String>,
-    /// No file has this number or a larger one.
+    /// All files have smaller numbers.
     next_number: u64,
 }
 
-/// That a directory without `CURRENT` never had one: nothing is written before it is durable.
+/// Checks that a directory without `CURRENT` never had one: `CURRENT` is durable before anything
+/// else is written.
 fn check_new(env: &Env, directory: &Path, names: &[String]) -> Result<()> {
     for name in names {
         let is_old = match FileKind::parse(name) {
@@ -113,27 +115,25 @@ fn check_new(env: &Env, directory: &Path, names: &[String]) -> Result<()> {
             Some((FileKind::Wal, _)) => {
                 let path = directory.join(name);
                 let bytes = env.fs.open(&path).and_then(|file| file.bytes());
-                bytes.map_err(|error| Error::io("measure", &path, error))?
-                    > FILE_HEADER_BYTES as u64
+                let bytes = bytes.map_err(|error| Error::io("measure", &path, error))?;
+                bytes > FILE_HEADER_BYTES as u64
             }
             _ => false,
         };
         if is_old {
-            let what = format!(
-                "there is no CURRENT, but {name} is there: the directory lost its manifest"
-            );
+            let what = format!("CURRENT is missing, but {name} exists: the manifest was lost");
             return Err(Error::corruption(&directory.join(CURRENT), 0, what));
         }
     }
     Ok(())
 }
 
-/// The error for a file that must be there.
+/// Returns the error for a file that must exist.
 fn missing(path: &Path) -> Error {
-    Error::corruption(path, 0, "the manifest names it, but it is not there")
+    Error::corruption(path, 0, "the manifest names it, but it is missing")
 }
 
-/// Opens a file that must be there.
+/// Opens a file that must exist.
 fn open_named(fs: &dyn Fs, path: &Path) -> Result<Arc<dyn File>> {
     fs.open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => missing(path),
@@ -151,12 +151,12 @@ struct StoredManifest {
 #[derive(Default)]
 struct State {
     wal_min: u64,
-    /// Bytes of logs that are on the device; only of logs that are needed.
+    /// Bytes of logs that are on the device, for the logs that are needed.
     logs_durable: BTreeMap<u64, u64>,
     next_number: u64,
     sequence: Sequence,
     tables: BTreeMap<u64, AddedTable>,
-    /// Runs of each level, the newest first.
+    /// Runs of each level, newest first.
     runs: BTreeMap<usize, Vec<u64>>,
     runs_max: BTreeMap<usize, u32>,
     values: BTreeMap<u64, ValueFacts>,
@@ -179,9 +179,9 @@ async fn read_manifest(env: &Env, directory: &Path) -> Result<StoredManifest> {
     let file = read_whole(env, &path).await?;
     let header: &[u8; format::HEADER_BYTES] = file
         .first_chunk()
-        .ok_or_else(|| Error::corruption(&path, 0, "it ends within its header"))?;
+        .ok_or_else(|| Error::corruption(&path, 0, "it ends inside its header"))?;
     if header[..8] != *format::MAGIC {
-        return Err(Error::corruption(&path, 0, "this is no manifest"));
+        return Err(Error::corruption(&path, 0, "this is not a manifest"));
     }
     let found = u32::from_le_bytes(header[8..].try_into().expect("4 bytes"));
     let Some(layout) = Layout::of(found, number) else {
@@ -208,10 +208,10 @@ async fn read_manifest(env: &Env, directory: &Path) -> Result<StoredManifest> {
     Ok(StoredManifest { path, state })
 }
 
-/// The path of the manifest in force, and the set of live files that it states.
+/// Reads the path of the manifest in force and the set of live files that it states.
 ///
 /// # Errors
-/// As [`recover`].
+/// The errors of [`recover`].
 pub(crate) async fn read_back(env: &Env, directory: &Path) -> Result<(PathBuf, Edit)> {
     let StoredManifest { path, state } = read_manifest(env, directory).await?;
     let edit = Edit {
@@ -224,8 +224,9 @@ pub(crate) async fn read_back(env: &Env, directory: &Path) -> Result<(PathBuf, E
     Ok((path, edit))
 }
 
-/// Every edit is synced before it takes effect, so only the last can be torn: a sound one after it
-/// proves damage. O(bytes of the file).
+/// Checks that the damage at `at` is the torn last edit. Every edit is synced before it takes
+/// effect, so only the last can be torn; a sound edit behind it proves damage. O(bytes of the
+/// file).
 fn check_torn(path: &Path, file: &[u8], at: usize, layout: Layout) -> Result<()> {
     let is_edit =
         |at| format::decode(file, at, layout).is_some_and(|(edit, _)| edit != Edit::default());
@@ -241,16 +242,16 @@ async fn read_whole(env: &Env, path: &Path) -> Result<bytes::Bytes> {
     let bytes = file
         .bytes()
         .map_err(|error| Error::io("measure", path, error))?;
-    let bytes =
-        usize::try_from(bytes).map_err(|_| Error::corruption(path, 0, "longer than memory"))?;
+    let bytes = usize::try_from(bytes)
+        .map_err(|_| Error::corruption(path, 0, "the file is larger than the address space"))?;
     file.read_at(0, bytes)
         .await
         .map_err(|error| Error::io("read", path, error))
 }
 
 impl State {
-    /// Sorts the files of the directory. `in_force` is the name of the manifest in force. Files
-    /// that are not the engine's are left out.
+    /// Sorts the files of the directory by their role. `in_force` is the name of the manifest in
+    /// force. Files that are not the engine's are left out.
     fn sort_files(&self, names: &[String], in_force: Option<&OsStr>) -> SortedFiles {
         let mut sorted = SortedFiles {
             wals: Vec::new(),
@@ -276,8 +277,8 @@ impl State {
                 _ => sorted.leftovers.push(name.clone()),
             }
         }
-        let cut_short = REPLACED.map(temporary);
-        let temporaries = names.iter().filter(|name| cut_short.contains(name));
+        let unfinished = REPLACED.map(temporary);
+        let temporaries = names.iter().filter(|name| unfinished.contains(name));
         sorted.leftovers.extend(temporaries.cloned());
         sorted.wals.sort_unstable();
         sorted
@@ -294,15 +295,12 @@ impl State {
             return Err(Error::corruption(
                 path,
                 offset as u64,
-                "an edit names a number that is never reached",
+                "an edit names a number that no database reaches",
             ));
         }
         for (level, id) in &edit.removed {
-            if self
-                .tables
-                .remove(id)
-                .is_none_or(|table| table.level != *level)
-            {
+            let removed = self.tables.remove(id);
+            if removed.is_none_or(|table| table.level != *level) {
                 let what = format!("an edit removes table {id}, which is not in level {level}");
                 return Err(Error::corruption(path, offset as u64, what));
             }
@@ -314,24 +312,20 @@ impl State {
             }
             self.tables.insert(table.facts.id, table.clone());
         }
-        let used: BTreeSet<(usize, u64)> = self
-            .tables
-            .values()
-            .map(|table| (table.level, table.run))
-            .collect();
+        let tables = self.tables.values();
+        let used: BTreeSet<(usize, u64)> = tables.map(|table| (table.level, table.run)).collect();
         for (level, runs) in &mut self.runs {
             runs.retain(|run| used.contains(&(*level, *run)));
         }
         self.runs_max.extend(edit.runs_max.iter().copied());
         edit.change_values(&mut self.values)
             .map_err(|what| Error::corruption(path, offset as u64, what))?;
-        self.ranges.extend(
-            edit.ranges_added
-                .iter()
-                .map(|range| (range.sequence, range.clone())),
-        );
-        self.ranges
-            .retain(|sequence, _| !edit.ranges_removed.contains(sequence));
+        for range in &edit.ranges_added {
+            self.ranges.insert(range.sequence, range.clone());
+        }
+        for sequence in &edit.ranges_removed {
+            self.ranges.remove(sequence);
+        }
         for (_, table) in &edit.removed {
             self.swept.remove(table);
         }
@@ -342,7 +336,7 @@ impl State {
         Ok(())
     }
 
-    /// Opens every live file and makes the version of them.
+    /// Opens every live file and builds the version.
     async fn open_files(
         &self,
         env: &Env,
@@ -354,14 +348,8 @@ impl State {
         for (id, added) in &self.tables {
             let path = FileKind::Table.path(directory, *id);
             let file = open_named(&*env.fs, &path)?;
-            let table = Table::open(
-                env.fs.clone(),
-                file,
-                path,
-                added.facts.clone(),
-                &mut context,
-            )
-            .await?;
+            let facts = added.facts.clone();
+            let table = Table::open(env.fs.clone(), file, path, facts, &mut context).await?;
             tables.insert(*id, Arc::new(table));
         }
         let mut values = BTreeMap::new();
@@ -377,10 +365,8 @@ impl State {
             }
             place.insert(Arc::new(file));
         }
-        Ok(self
-            .edit()
-            .apply(&Version::default(), &tables, &values)
-            .expect("edits were applied one by one"))
+        let version = self.edit().apply(&Version::default(), &tables, &values);
+        Ok(version.expect("edits were applied one by one"))
     }
 
     fn durable_parts(&self) -> Vec<LogPart> {
@@ -391,32 +377,27 @@ impl State {
         self.logs_durable.iter().map(part).collect()
     }
 
-    /// The edit that makes the whole of it out of nothing.
+    /// Returns the edit that creates the whole state.
     fn edit(&self) -> Edit {
         let mut edit = Edit::default();
         for (level, runs) in &self.runs {
             for run in runs.iter().rev() {
-                let of_run = self
-                    .tables
-                    .values()
-                    .filter(|table| (table.level, table.run) == (*level, *run));
-                edit.added.extend(of_run.cloned());
+                for table in self.tables.values() {
+                    if table.level == *level && table.run == *run {
+                        edit.added.push(table.clone());
+                    }
+                }
             }
         }
-        edit.runs_max = self
-            .runs_max
-            .iter()
-            .map(|(level, runs)| (*level, *runs))
-            .collect();
-        self.values
-            .iter()
-            .for_each(|(number, facts)| edit.add_value_file(*number, facts));
+        for (level, runs) in &self.runs_max {
+            edit.runs_max.push((*level, *runs));
+        }
+        for (number, facts) in &self.values {
+            edit.add_value_file(*number, facts);
+        }
         edit.ranges_added = self.ranges.values().cloned().collect();
-        edit.table_swept = self
-            .swept
-            .iter()
-            .map(|(table, sequence)| (*table, *sequence))
-            .collect();
+        let swept = self.swept.iter();
+        edit.table_swept = swept.map(|(table, to)| (*table, *to)).collect();
         edit
     }
 }

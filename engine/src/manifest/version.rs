@@ -1,4 +1,7 @@
-//! The set of live files at one moment: [`Version`].
+//! The set of live files at one moment: the tables of each run of each level, and the value files.
+//!
+//! A [`Version`] is immutable and shared: a reader that holds one keeps its files. LevelDB
+//! introduced versions, edits and the manifest in this form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,25 +25,20 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The table that can hold `key`, if there is one. O(log tables).
+    /// Returns the table that may hold `key`, if there is one. O(log tables).
     pub(crate) fn table_for(&self, key: &[u8]) -> Option<&Arc<Table>> {
-        let at = self
-            .tables
-            .partition_point(|table| *table.facts().largest < *key);
-        self.tables
-            .get(at)
-            .filter(|table| *table.facts().smallest <= *key)
+        let largest_is_below = |table: &Arc<Table>| *table.facts().largest < *key;
+        let at = self.tables.partition_point(largest_is_below);
+        let table = self.tables.get(at)?;
+        (*table.facts().smallest <= *key).then_some(table)
     }
 
-    /// The facts that policies see.
+    /// Returns the facts that policies see.
     pub(crate) fn facts(&self) -> RunFacts {
+        let tables = self.tables.iter();
         RunFacts {
             id: self.id,
-            tables: self
-                .tables
-                .iter()
-                .map(|table| table.facts().clone())
-                .collect(),
+            tables: tables.map(|table| table.facts().clone()).collect(),
         }
     }
 }
@@ -48,9 +46,9 @@ impl Run {
 /// One level.
 #[derive(Clone, Default)]
 pub(crate) struct Level {
-    /// Its runs, the newest first.
+    /// Its runs, newest first.
     pub(crate) runs: Vec<Arc<Run>>,
-    /// The run limit that an agent has set.
+    /// The run limit that an agent has set, if any.
     pub(crate) runs_max: Option<u32>,
 }
 
@@ -63,12 +61,13 @@ pub(crate) struct Version {
     pub(crate) value_files: BTreeMap<u64, ValueFileState>,
     /// The range tombstones that may hide something in a table.
     pub(crate) ranges: Arc<RangeSet>,
-    /// Of tables, the version up to which no range tombstone hides anything in them; 0 of others.
+    /// For each table, the sequence number up to which range tombstones hide nothing in it. A
+    /// missing table has 0.
     pub(crate) swept: BTreeMap<TableId, Sequence>,
 }
 
 impl Version {
-    /// Every table with its level, the newest data first.
+    /// Iterates over all tables with their levels, newest data first.
     pub(crate) fn tables(&self) -> impl Iterator<Item = (usize, &Arc<Table>)> {
         self.levels.iter().enumerate().flat_map(|(level, it)| {
             it.runs
@@ -77,15 +76,15 @@ impl Version {
         })
     }
 
-    /// The value files that `edit` has touched and that hold nothing but garbage now.
+    /// Returns the value files that `edit` touched and that hold only garbage now.
     pub(crate) fn values_without_frames(&self, edit: &Edit) -> Result<Vec<u64>> {
         let sealed = edit.values_sealed.iter().map(|(file, _)| file);
         let touched: BTreeSet<&u64> = sealed.chain(edit.values_dead.keys()).collect();
         let mut without = Vec::new();
-        for state in touched
-            .into_iter()
-            .filter_map(|file| self.value_files.get(file))
-        {
+        for file in touched {
+            let Some(state) = self.value_files.get(file) else {
+                continue;
+            };
             if state.is_sealed() && state.live_bytes()? == 0 {
                 without.push(state.number);
             }
@@ -93,29 +92,25 @@ impl Version {
         Ok(without)
     }
 
-    /// The value files on disk that `after` does not use any more.
+    /// Returns the value files on disk that `after` no longer uses.
     pub(crate) fn values_gone(&self, after: &Self) -> Vec<Arc<ValueFile>> {
-        let used: BTreeSet<u64> = after
-            .value_files
-            .values()
-            .map(|state| state.file.number)
-            .collect();
-        self.values_on_disk()
-            .into_iter()
-            .filter(|(number, _)| !used.contains(number))
-            .map(|(_, file)| file.clone())
-            .collect()
+        let used = after.values_on_disk();
+        let mut gone = Vec::new();
+        for (number, file) in self.values_on_disk() {
+            if !used.contains_key(&number) {
+                gone.push(file.clone());
+            }
+        }
+        gone
     }
 
-    /// The value files on disk, each once.
+    /// Returns the value files on disk by their numbers, each once.
     pub(crate) fn values_on_disk(&self) -> BTreeMap<u64, &Arc<ValueFile>> {
-        self.value_files
-            .values()
-            .map(|state| (state.file.number, &state.file))
-            .collect()
+        let files = self.value_files.values().map(|state| &state.file);
+        files.map(|file| (file.number, file)).collect()
     }
 
-    /// The shape that policies see. O(tables).
+    /// Returns the shape that policies see. O(tables).
     pub(crate) fn shape(&self, level0_runs_trigger: u32, base_bytes: u64) -> TreeShape {
         let level = |level: &Level| LevelFacts {
             runs: level.runs.iter().map(|run| run.facts()).collect(),

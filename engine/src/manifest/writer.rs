@@ -1,4 +1,4 @@
-//! The manifest being written.
+//! Writes the manifest.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,28 +9,30 @@ use crate::directory::{CURRENT, FileKind, temporary};
 use crate::env::{Env, File};
 use crate::error::{Error, Result};
 
-/// Bytes of edits after which a manifest is begun anew, where they are also more than `ROLL_FACTOR` times the whole state.
+/// Bytes of edits below which a manifest is never replaced by a new one.
 const ROLL_BYTES_MIN: u64 = 1 << 10;
+/// A manifest is replaced once its edits have this many times the bytes of the whole state.
 const ROLL_FACTOR: u64 = 2;
 
-/// An open manifest: edits are appended and synced one by one. It is begun anew when its edits have grown large against the
-/// state that they lead to.
+/// An open manifest. Edits are appended and synced one by one. A new manifest is begun when the
+/// edits have grown large compared with the state that they lead to.
 pub(crate) struct Manifest {
     number: u64,
     file: Arc<dyn File>,
     path: PathBuf,
-    /// Bytes of its first record, the whole state then.
+    /// Bytes of its first record, which is the whole state at its beginning.
     state_bytes: u64,
     /// Bytes of its other records.
     edit_bytes: u64,
-    /// The numbers that edits have set last.
+    /// The latest values of the fields that are numbers.
     base: Edit,
 }
 
 impl Manifest {
-    /// Begins manifest `number` with the whole of `version` and `base`, and makes `CURRENT` name it.
+    /// Begins manifest `number` with the whole of `version` and `base`, and makes `CURRENT` name
+    /// it.
     ///
-    /// Until `CURRENT` is renamed into place, a crash leaves the old manifest in force.
+    /// Until `CURRENT` is renamed, a crash leaves the old manifest in force.
     pub(crate) async fn begin(
         env: &Env,
         directory: &Path,
@@ -68,7 +70,7 @@ impl Manifest {
         file.sync()
             .await
             .map_err(|error| Error::io("sync", &temporary, error))?;
-        // The manifest's own entry must be durable before the name that leads to it.
+        // The manifest's own name must be durable before `CURRENT` leads to it.
         env.fs
             .sync_directory(directory)
             .await
@@ -83,8 +85,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Opens the manifest at `path` in place of one to write to: every edit fails. For an engine that
-    /// only reads.
+    /// Opens the manifest at `path` for an engine that only reads. Every edit fails.
     pub(crate) fn open_to_read(env: &Env, path: &Path) -> Result<Self> {
         let file = env
             .fs
@@ -100,7 +101,7 @@ impl Manifest {
         })
     }
 
-    /// Makes an edit durable; its bytes.
+    /// Makes an edit durable. Returns its bytes.
     pub(crate) async fn append(&mut self, edit: &Edit) -> Result<u64> {
         let record = format::encode(edit, self.number);
         self.append_synced(&record).await?;
@@ -115,12 +116,13 @@ impl Manifest {
         Ok(record.len() as u64)
     }
 
-    /// Whether it should be begun anew.
+    /// Returns whether a new manifest should be begun.
     pub(crate) fn is_long(&self) -> bool {
         self.edit_bytes >= ROLL_BYTES_MIN.max(ROLL_FACTOR * self.state_bytes)
     }
 
-    /// Begins it anew as `number`, the next number of all, with the whole of `version`; its bytes.
+    /// Begins a new manifest with the whole of `version` and replaces this one. `number` must be
+    /// the next file number. Returns the bytes of the new one.
     pub(crate) async fn roll(
         &mut self,
         env: &Env,
@@ -132,11 +134,9 @@ impl Manifest {
             next_number: Some(number + 1),
             ..self.base.clone()
         };
-        let old = std::mem::replace(
-            self,
-            Self::begin(env, directory, number, version, base).await?,
-        );
-        // One that cannot be removed now is removed when the directory is next opened.
+        let new = Self::begin(env, directory, number, version, base).await?;
+        let old = std::mem::replace(self, new);
+        // If it cannot be removed now, the next opening of the directory removes it.
         let _ = env.fs.remove(&old.path);
         Ok(self.state_bytes)
     }
@@ -153,30 +153,28 @@ impl Manifest {
     }
 }
 
-/// The edit that makes `version` out of nothing, added to `base`.
+/// Returns the edit that creates `version`, added to `base`.
 pub(crate) fn snapshot(version: &Version, mut base: Edit) -> Edit {
     for (level, state) in version.levels.iter().enumerate() {
-        // A run that is not there yet becomes the newest of its level: so the oldest goes first.
+        // A run that does not exist yet becomes the newest of its level, so the oldest goes first.
         for run in state.runs.iter().rev() {
-            let table = |facts: &Arc<_>| AddedTable {
-                level,
-                run: run.id,
-                facts: Arc::clone(facts),
-            };
-            base.added
-                .extend(run.tables.iter().map(|it| table(it.facts())));
+            for table in &run.tables {
+                base.added.push(AddedTable {
+                    level,
+                    run: run.id,
+                    facts: table.facts().clone(),
+                });
+            }
         }
-        base.runs_max
-            .extend(state.runs_max.map(|runs| (level, runs)));
+        if let Some(runs) = state.runs_max {
+            base.runs_max.push((level, runs));
+        }
     }
     for (number, state) in &version.value_files {
         base.add_value_file(*number, &state.facts);
     }
     base.ranges_added = version.ranges.tombstones();
-    base.table_swept = version
-        .swept
-        .iter()
-        .map(|(table, sequence)| (*table, *sequence))
-        .collect();
+    let swept = version.swept.iter();
+    base.table_swept = swept.map(|(table, to)| (*table, *to)).collect();
     base
 }

@@ -1,24 +1,25 @@
-//! Sets of byte ranges: which parts of a value file nothing points at any more.
+//! Sets of extents: the parts of a value file that nothing points to any more.
 //!
-//! A range is kept in 16 bytes, and neighbours are one range, so that the set is small where garbage is and where it is not:
-//! O(live frames, dead frames), whichever are fewer.
+//! An extent takes 16 bytes, and neighbours are merged. So the set is small both where garbage is
+//! rare and where it is common: O(min(live frames, dead frames)).
 
-/// A set of byte ranges, sorted and disjoint.
+/// A set of extents, sorted and disjoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extents {
-    /// Start and end of each, none touching the next.
+    /// Start and end of each extent; no two touch.
     ranges: Vec<(u64, u64)>,
     bytes: u64,
 }
 
 impl Extents {
-    /// Adds `ranges`, in any order. False, and nothing is added, where one is empty or overlaps another: no byte becomes
-    /// garbage twice. O(both).
+    /// Adds extents, in any order. If one is empty or overlaps another, nothing is added and the
+    /// result is false, so that no byte becomes garbage twice. O(extents of both).
     #[must_use]
     pub(crate) fn add(&mut self, mut ranges: Vec<(u64, u64)>) -> bool {
         ranges.sort_unstable();
         let mut merged: Vec<(u64, u64)> = Vec::with_capacity(self.ranges.len() + ranges.len());
-        let (mut old, mut new) = (self.ranges.iter().peekable(), ranges.iter().peekable());
+        let mut old = self.ranges.iter().peekable();
+        let mut new = ranges.iter().peekable();
         loop {
             let next = match (old.peek(), new.peek()) {
                 (Some(a), Some(b)) if a <= b => old.next(),
@@ -34,26 +35,29 @@ impl Extents {
                 _ => merged.push((start, end)),
             }
         }
-        self.bytes += ranges.iter().map(|(start, end)| end - start).sum::<u64>();
+        for (start, end) in &ranges {
+            self.bytes += end - start;
+        }
         self.ranges = merged;
         true
     }
 
-    /// Bytes in the set.
+    /// Returns the bytes of all extents.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The ranges, in order.
+    /// Returns the extents, in order.
     pub(crate) fn ranges(&self) -> &[(u64, u64)] {
         &self.ranges
     }
 
-    /// The part of the range from `start` to `end` that is not in the set, in order.
+    /// Returns the parts of `start..end` that are not in the set, in order.
     pub(crate) fn gaps(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
         let mut gaps = Vec::new();
         let mut at = start;
-        for (from, to) in &self.ranges[self.ranges.partition_point(|(_, to)| *to <= start)..] {
+        let first = self.ranges.partition_point(|(_, to)| *to <= start);
+        for (from, to) in &self.ranges[first..] {
             if *from >= end {
                 break;
             }
@@ -68,13 +72,14 @@ impl Extents {
         gaps
     }
 
-    /// What of this set is not in `other`.
+    /// Returns the extents of this set without those of `other`.
     #[must_use]
     pub(crate) fn minus(&self, other: &Self) -> Vec<(u64, u64)> {
-        self.ranges
-            .iter()
-            .flat_map(|(start, end)| other.gaps(*start, *end))
-            .collect()
+        let mut left = Vec::new();
+        for (start, end) in &self.ranges {
+            left.extend(other.gaps(*start, *end));
+        }
+        left
     }
 }
 
@@ -86,11 +91,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neighbours_are_one_range_and_overlaps_are_refused() {
+    fn neighbours_are_merged_and_overlaps_are_refused() {
         let mut set = Extents::default();
         assert!(set.add(vec![(20, 30), (0, 10)]));
         assert!(set.add(vec![(10, 20), (40, 41)]));
-        assert_eq!((set.ranges(), set.bytes()), (&[(0, 30), (40, 41)][..], 31));
+        assert_eq!(set.ranges(), [(0, 30), (40, 41)]);
+        assert_eq!(set.bytes(), 31);
         for bad in [
             vec![(29, 31)],
             vec![(50, 60), (55, 70)],
@@ -109,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_is_what_a_bitmap_is() {
+    fn a_set_equals_a_bitmap() {
         for seed in 0..200 {
             let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
             let mut bits = [false; 120];
@@ -118,26 +124,18 @@ mod tests {
                 let start = chance.random_range(0..119_usize);
                 let end = chance.random_range(start + 1..=120);
                 let free = bits[start..end].iter().all(|bit| !bit);
-                assert_eq!(
-                    set.add(vec![(start as u64, end as u64)]),
-                    free,
-                    "seed {seed}"
-                );
+                let added = set.add(vec![(start as u64, end as u64)]);
+                assert_eq!(added, free, "seed {seed}");
                 if free {
                     bits[start..end].fill(true);
                 }
                 let gaps = set.gaps(7, 101);
                 let in_gap = |at: u64| gaps.iter().any(|(start, end)| (*start..*end).contains(&at));
-                assert!(
-                    (7..101).all(|at| in_gap(at) != bits[at as usize]),
-                    "seed {seed}"
-                );
+                let agrees = (7..101).all(|at| in_gap(at) != bits[at as usize]);
+                assert!(agrees, "seed {seed}");
             }
-            assert_eq!(
-                set.bytes(),
-                bits.iter().filter(|bit| **bit).count() as u64,
-                "seed {seed}"
-            );
+            let marked = bits.iter().filter(|bit| **bit).count();
+            assert_eq!(set.bytes(), marked as u64, "seed {seed}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A value file on disk, and reading values from it through the cache.
+//! A value file on disk, and reads of its values through the cache.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,14 +15,16 @@ use crate::env::{File, Fs};
 use crate::error::{Error, Result};
 use crate::storage::{Value, ValuePointer};
 
-/// A value file that readers hold. Removed from disk when it is obsolete and the last reader lets go.
+/// A value file that readers hold. Once obsolete, it is removed from disk when its last reader
+/// drops it.
 pub(crate) struct ValueFile {
-    /// Its number on disk. Pointers name the file where the value was first written, which may be another.
+    /// Its number on disk. Pointers name the file where the value was first written, which may be
+    /// another one.
     pub(crate) number: u64,
     path: PathBuf,
     file: Arc<dyn File>,
     fs: Arc<dyn Fs>,
-    /// What a collected file holds; empty for one that writers filled.
+    /// The sections of a collected file; empty for a file that writers filled.
     sections: Vec<Section>,
     /// Where the map of a collected file starts.
     map_start: Option<u64>,
@@ -30,7 +32,7 @@ pub(crate) struct ValueFile {
 }
 
 impl ValueFile {
-    /// A value file that writers fill, open already.
+    /// Creates the handle of an open file that writers fill.
     pub(crate) fn new(number: u64, path: PathBuf, file: Arc<dyn File>, fs: Arc<dyn Fs>) -> Self {
         Self {
             number,
@@ -43,73 +45,72 @@ impl ValueFile {
         }
     }
 
-    /// A collected file that has just been written.
+    /// Turns the handle into that of a collected file just written.
     #[must_use]
     pub(crate) fn collected(mut self, sections: Vec<Section>, map_start: u64) -> Self {
-        (self.sections, self.map_start) = (sections, Some(map_start));
+        self.sections = sections;
+        self.map_start = Some(map_start);
         self
     }
 
-    /// The same, with the map of a collected file.
+    /// Turns the handle into that of a collected file, after reading its map.
     ///
     /// # Errors
-    /// I/O errors, and [`Error::Corruption`] where the map does not read back.
+    /// I/O errors, and [`Error::Corruption`] if the map is damaged.
     pub(crate) async fn read_map(self) -> Result<Self> {
         let end = self.bytes()?;
-        let damaged =
-            |offset| self.damaged(offset, "the map of a collected file does not read back");
-        let trailer_start = end
-            .checked_sub(TRAILER_BYTES as u64)
-            .ok_or_else(|| damaged(0))?;
+        let damaged = |offset| self.damaged(offset, "the map of a collected file is damaged");
+        let Some(trailer_start) = end.checked_sub(TRAILER_BYTES as u64) else {
+            return Err(damaged(0));
+        };
         let trailer = self.read(trailer_start, TRAILER_BYTES).await?;
-        let map_start =
-            map_bytes(&trailer).and_then(|bytes| trailer_start.checked_sub(bytes as u64));
-        let map_start = map_start
-            .filter(|start| *start >= MAGIC.len() as u64)
-            .ok_or_else(|| damaged(trailer_start))?;
+        let bytes = map_bytes(&trailer).ok_or_else(|| damaged(trailer_start))?;
+        let map_start = trailer_start.checked_sub(bytes as u64);
+        let map_start = map_start.filter(|start| *start >= MAGIC.len() as u64);
+        let map_start = map_start.ok_or_else(|| damaged(trailer_start))?;
         let map = self.read(map_start, (end - map_start) as usize).await?;
         let sections = decode_map(&map).ok_or_else(|| damaged(map_start))?;
         Ok(self.collected(sections, map_start))
     }
 
-    /// The error for bytes at `offset` that are not those that were written.
+    /// Returns the error for damaged bytes at `offset`.
     pub(crate) fn damaged(&self, offset: u64, what: &str) -> Error {
         Error::corruption(&self.path, offset, what)
     }
 
-    /// Where it lies.
+    /// Returns the file's path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Bytes on disk.
+    /// Returns the bytes on disk.
     pub(crate) fn bytes(&self) -> Result<u64> {
         self.file
             .bytes()
             .map_err(|error| Error::io("measure", &self.path, error))
     }
 
-    /// Where its frames end.
+    /// Returns where the frames end.
     pub(crate) fn frames_end(&self) -> Result<u64> {
         self.map_start.map_or_else(|| self.bytes(), Ok)
     }
 
-    /// What it holds of older files, where it is a collected one.
+    /// Returns the section of value file `file`, if this is a collected file that holds it.
     pub(crate) fn section(&self, file: u64) -> Option<&Section> {
         self.sections.iter().find(|section| section.file == file)
     }
 
-    /// The numbers that pointers name of the older files that it holds something of, where it is a collected one.
+    /// Returns the numbers of the value files whose frames a collected file holds.
     pub(crate) fn files_held(&self) -> Vec<u64> {
         self.sections.iter().map(|section| section.file).collect()
     }
 
-    /// Whether it says the same of what it holds of older files.
+    /// Returns whether both files have the same map.
     pub(crate) fn has_map_of(&self, other: &Self) -> bool {
-        (&self.sections, self.map_start) == (&other.sections, other.map_start)
+        self.sections == other.sections && self.map_start == other.map_start
     }
 
-    /// Whether garbage collection wrote it.
+    /// Returns whether garbage collection wrote the file.
     pub(crate) fn is_collected(&self) -> bool {
         self.map_start.is_some()
     }
@@ -122,35 +123,32 @@ impl ValueFile {
             .map_err(|error| Error::io("sync", &self.path, error))
     }
 
-    /// Says that nothing more is written to it.
+    /// States that nothing more will be written.
     pub(crate) fn finish(&self) {
         self.file.finish();
     }
 
-    /// Exactly `bytes` bytes at `offset`, past the cache.
+    /// Reads exactly `bytes` bytes at `offset`, without the cache.
     pub(crate) async fn read(&self, offset: u64, bytes: usize) -> Result<bytes::Bytes> {
-        self.file
-            .read_at(offset, bytes)
-            .await
-            .map_err(|error| match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => Error::corruption(
-                    &self.path,
-                    offset,
-                    format!("the file ends before the {bytes} bytes that lie here"),
-                ),
-                _ => Error::io("read", &self.path, error),
-            })
+        let read = self.file.read_at(offset, bytes).await;
+        read.map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                let what = format!("the file ends inside the {bytes} bytes that start here");
+                self.damaged(offset, &what)
+            }
+            _ => Error::io("read", &self.path, error),
+        })
     }
 
-    /// Nothing points at it any more: it goes when the last reader lets go.
+    /// Marks the file as no longer referenced. It is removed when its last reader drops it.
     pub(crate) fn set_obsolete(&self) {
         self.obsolete.store(true, Ordering::Release);
     }
 
-    /// The value that `pointer` names, whose frame lies at `place`, checked against `key`.
+    /// Reads the value of `pointer`, whose frame lies at `place`, and checks it against `key`.
     ///
     /// # Errors
-    /// I/O errors, and [`Error::Corruption`] where the frame is not the one the pointer was made for.
+    /// I/O errors, and [`Error::Corruption`] if the frame is not the one the pointer was made for.
     pub(crate) async fn get(
         &self,
         key: &[u8],
@@ -189,7 +187,7 @@ impl ValueFile {
 impl Drop for ValueFile {
     fn drop(&mut self) {
         if self.obsolete.load(Ordering::Acquire) {
-            // A file that cannot be removed now is removed when the directory is next opened.
+            // If it cannot be removed now, the next opening of the directory removes it.
             let _ = self.fs.remove(&self.path);
         }
     }

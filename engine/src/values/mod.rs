@@ -1,13 +1,21 @@
-//! The value log: large values, written before the WAL so that WAL, memtable, flush and compaction carry only pointers.
+//! The value log: large values, written before the WAL, so that WAL, memtable, flush and compaction
+//! carry only pointers.
 //!
 //! ```text
-//! put ─ frame ─ placement ─┬▶ queue 0: file being filled ─ full ─▶ sealed ─┐
-//!                          └▶ queue 1: file being filled ─ full ─▶ sealed ─┴▶ collected: live frames in a new file
+//! put ─ frame ─ placement ─┬▶ queue 0: active file ─ full ─▶ sealed ─┐
+//!                          └▶ queue 1: active file ─ full ─▶ sealed ─┴▶ collected: live frames
+//!                                                                        in a new file
 //! ```
 //!
-//! - [`mod@format`] draws the files; [`staged`] frames values; [`queues`] appends them, several files in parallel.
-//! - [`mod@file`] is a file on disk, [`state`] what the set of live files knows of it; [`walk`] reads frames one after the other.
-//! - [`extents`] is what became garbage, [`garbage`] how it is booked, [`section`] where the frames of a collected file lie now.
+//! - [`mod@format`] draws the files; [`staged`] frames values; [`queues`] appends them, to several
+//!   files in parallel.
+//! - [`mod@file`] is a file on disk, [`state`] what the manifest says of it; [`walk`] reads frames
+//!   one after another.
+//! - [`extents`] are the parts that became garbage, [`garbage`] how they are booked, [`section`] the
+//!   places of the frames of a collected file.
+//!
+//! Separation of keys and values comes from WiscKey (Lu et al., FAST 2016); collection without
+//! rewriting pointers from Pebble's blob files.
 
 pub(crate) mod extents;
 pub(crate) mod format;

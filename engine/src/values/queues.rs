@@ -1,35 +1,36 @@
-//! The queues: value files being filled side by side, so that their appends and syncs go on in parallel.
+//! The queues: value files that are written in parallel, so that their appends and syncs overlap.
 //!
-//! The leader of a commit group appends in the order of the WAL, so each file holds its frames in that order: what a memtable
-//! points at lies in front of what the next one does. A file that is full leaves its queue at once, and is synced and sealed
-//! by the flush of the last memtable that points into it: no writer waits for that.
-
-use std::sync::Arc;
+//! The leader of a commit group appends in the order of the WAL. So the frames of a file are in
+//! that order, and the frames of a memtable lie before those of the next one. A full file leaves
+//! its queue at once. The flush of the last memtable that points into it syncs and seals it, so no
+//! writer waits for that.
 
 use super::{StagedValues, ValueLogWriter};
 use crate::env::{BoxFuture, File, Spawn, join_all, spawn_all};
 use crate::error::{Error, Result};
 
-/// Bytes of a queue's part in a group from which on it is worth a task of its own.
+/// Bytes of a queue's part in a group from which an append gets a task of its own.
 const TASK_BYTES_MIN: usize = 128 << 10;
 
-/// Whether this build leaves values unsynced behind the records that point at them: a canary, for `scripts/canary`, which
-/// demands that the tests die of it.
+/// Whether this build leaves values unsynced when it syncs the records that point to them. It is a
+/// canary: `scripts/canary` demands that the tests fail with it.
 const VALUES_STAY_UNSYNCED: bool = cfg!(aura_canary = "sync-order");
 
-/// Proof that every value whose pointer has been staged for the WAL is durable: a WAL is not synced without it.
+/// Proof that every value is durable whose pointer was staged for the WAL. The WAL cannot be synced
+/// without it.
 pub(crate) struct DurableValues(());
 
-/// The value files being filled.
+/// The value files being written.
 pub(crate) struct ValueQueues {
-    /// The file of each queue; none until a value goes there, and after it was full.
+    /// The active file of each queue; `None` before the queue's first value, and after its file was
+    /// full.
     active: Vec<Option<ValueLogWriter>>,
     /// Full files whose end is not durable yet.
     full: Vec<ValueLogWriter>,
 }
 
 impl ValueQueues {
-    /// So many queues, without files.
+    /// Creates `queues` empty queues.
     pub(crate) fn new(queues: usize) -> Self {
         Self {
             active: (0..queues).map(|_| None).collect(),
@@ -37,24 +38,19 @@ impl ValueQueues {
         }
     }
 
-    /// The queues that `staged` needs and that have no file yet, or one of `bytes_max` or more, which leaves.
+    /// Returns the queues that `staged` needs and that have no file, or a file of `bytes_max` bytes
+    /// or more. Such full files leave their queues.
     pub(crate) fn rotate_for(
         &mut self,
         staged: &[&mut StagedValues],
         bytes_max: u64,
     ) -> Vec<usize> {
-        let needed = |queue: usize| {
-            staged
-                .iter()
-                .any(|values| values.frames.contains_key(&queue))
-        };
         let mut due = Vec::new();
-        for queue in (0..self.active.len()).filter(|queue| needed(*queue)) {
-            if self.active[queue]
-                .as_ref()
-                .is_none_or(|it| it.bytes() >= bytes_max)
-            {
-                self.full.extend(self.active[queue].take());
+        for (queue, active) in self.active.iter_mut().enumerate() {
+            let is_needed = staged.iter().any(|it| it.frames.contains_key(&queue));
+            let has_room = active.as_ref().is_some_and(|it| it.bytes() < bytes_max);
+            if is_needed && !has_room {
+                self.full.extend(active.take());
                 due.push(queue);
             }
         }
@@ -66,23 +62,22 @@ impl ValueQueues {
         self.active[queue] = Some(writer);
     }
 
-    /// Whether file `number` is being filled.
+    /// Returns whether file `number` is active in a queue.
     pub(crate) fn is_active(&self, number: u64) -> bool {
-        self.active
-            .iter()
-            .flatten()
-            .any(|writer| writer.number == number)
+        let mut writers = self.active.iter().flatten();
+        writers.any(|writer| writer.number == number)
     }
 
-    /// Appends the values of a group, each queue's in order and the queues in parallel; afterwards their pointers are final.
-    /// The bytes appended.
+    /// Appends the values of a group and makes their pointers final. Each queue's values are
+    /// appended in order, the queues in parallel. Returns the bytes appended.
     pub(crate) async fn append(
         &mut self,
         tasks: &dyn Spawn,
         staged: &mut [&mut StagedValues],
     ) -> Result<u64> {
         let mut appends: Vec<BoxFuture<'static, Result<()>>> = Vec::new();
-        let (mut total, mut largest) = (0, 0);
+        let mut total = 0;
+        let mut largest = 0;
         for (queue, writer) in self.active.iter_mut().enumerate() {
             let Some(writer) = writer else { continue };
             let mut pieces = Vec::new();
@@ -91,8 +86,11 @@ impl ValueQueues {
                     continue;
                 };
                 let start = writer.reserve(frames.len() as u64);
-                for (_, pointer) in values.pointers.iter_mut().filter(|(of, _)| *of == queue) {
-                    (pointer.file, pointer.offset) = (writer.number, pointer.offset + start);
+                for (of, pointer) in &mut values.pointers {
+                    if *of == queue {
+                        pointer.file = writer.number;
+                        pointer.offset += start;
+                    }
                 }
                 pieces.push(frames);
             }
@@ -100,8 +98,10 @@ impl ValueQueues {
                 continue;
             }
             let bytes = pieces.iter().map(Vec::len).sum::<usize>();
-            (total, largest) = (total + bytes as u64, largest.max(bytes));
-            let (file, path) = (writer.file(), writer.path().to_path_buf());
+            total += bytes as u64;
+            largest = largest.max(bytes);
+            let file = writer.file();
+            let path = writer.path().to_path_buf();
             appends.push(Box::pin(async move {
                 append_pieces(&*file, pieces)
                     .await
@@ -116,36 +116,31 @@ impl ValueQueues {
         Ok(total)
     }
 
-    /// Makes everything appended so far durable, all files in parallel; how many were synced.
+    /// Makes everything appended so far durable, all files in parallel. Returns how many files were
+    /// synced.
     pub(crate) async fn sync(&mut self) -> Result<(DurableValues, u64)> {
-        let dirty = || {
-            self.active
-                .iter()
-                .flatten()
-                .chain(&self.full)
-                .filter(|it| it.is_dirty() && !VALUES_STAY_UNSYNCED)
-        };
-        let syncs: Vec<BoxFuture<'static, Result<()>>> = dirty()
-            .map(|writer| {
-                let (file, path): (Arc<dyn File>, _) = (writer.file(), writer.path().to_path_buf());
-                Box::pin(async move {
-                    file.sync()
-                        .await
-                        .map_err(|error| Error::io("sync", &path, error))
-                }) as _
-            })
-            .collect();
+        let mut syncs: Vec<BoxFuture<'static, Result<()>>> = Vec::new();
+        for writer in self.active.iter().flatten().chain(&self.full) {
+            if !writer.is_dirty() || VALUES_STAY_UNSYNCED {
+                continue;
+            }
+            let file = writer.file();
+            let path = writer.path().to_path_buf();
+            syncs.push(Box::pin(async move {
+                let synced = file.sync().await;
+                synced.map_err(|error| Error::io("sync", &path, error))
+            }));
+        }
         let synced = syncs.len() as u64;
         join_all(syncs).await.into_iter().collect::<Result<()>>()?;
-        self.active
-            .iter_mut()
-            .flatten()
-            .for_each(ValueLogWriter::set_synced);
+        for writer in self.active.iter_mut().flatten() {
+            writer.set_synced();
+        }
         self.full.clear();
         Ok((DurableValues(()), synced))
     }
 
-    /// Forgets the full files that `is_sealed` says are durable already.
+    /// Forgets full files that are durable already, according to `is_sealed`.
     pub(crate) fn forget_full(&mut self, is_sealed: impl Fn(u64) -> bool) {
         self.full.retain(|writer| !is_sealed(writer.number));
     }

@@ -1,27 +1,28 @@
-//! Where the frames of a collected value file lie now.
+//! Places of the frames in a collected value file.
 
-/// The part of a collected file that holds what was kept of one older file.
+/// The part of a collected file that holds the kept frames of one older file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Section {
-    /// The file that pointers name.
+    /// Number of the older file, which pointers name.
     pub(crate) file: u64,
-    /// How often its frames were copied.
+    /// How many times its frames were copied.
     pub(crate) collections: u32,
     /// Where the frames start in the collected file.
     pub(crate) start: u64,
-    /// What was kept: ranges of the offsets that pointers name, in order.
-    runs: Vec<(u64, u64)>,
-    /// Where each run lies in the collected file.
+    /// Kept extents, in order, by the offsets that pointers name.
+    extents: Vec<(u64, u64)>,
+    /// Start of each extent in the collected file.
     places: Vec<u64>,
     bytes: u64,
 }
 
 impl Section {
-    /// A section whose `runs` lie one after the other from `start` on.
-    pub(crate) fn new(file: u64, collections: u32, start: u64, runs: Vec<(u64, u64)>) -> Self {
+    /// Creates a section whose extents lie one after another in the collected file, from `start`
+    /// on.
+    pub(crate) fn new(file: u64, collections: u32, start: u64, extents: Vec<(u64, u64)>) -> Self {
         let mut at = start;
-        let mut places = Vec::with_capacity(runs.len());
-        for (from, to) in &runs {
+        let mut places = Vec::with_capacity(extents.len());
+        for (from, to) in &extents {
             places.push(at);
             at = at.saturating_add(to - from);
         }
@@ -29,26 +30,27 @@ impl Section {
             file,
             collections,
             start,
-            runs,
+            extents,
             places,
             bytes: at - start,
         }
     }
 
-    /// What was kept, as ranges of the offsets that pointers name.
-    pub(crate) fn runs(&self) -> &[(u64, u64)] {
-        &self.runs
+    /// Returns the kept extents, by the offsets that pointers name.
+    pub(crate) fn extents(&self) -> &[(u64, u64)] {
+        &self.extents
     }
 
-    /// Bytes kept.
+    /// Returns the bytes kept.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Where the byte that pointers know at `offset` lies now; None where it was not kept. O(log runs).
+    /// Returns where the byte lies that pointers know at `offset`, or `None` if it was not kept.
+    /// O(log extents).
     pub(crate) fn place(&self, offset: u64) -> Option<u64> {
-        let at = self.runs.partition_point(|(_, end)| *end <= offset);
-        let (start, _) = self.runs.get(at).filter(|(start, _)| *start <= offset)?;
+        let at = self.extents.partition_point(|(_, end)| *end <= offset);
+        let (start, _) = self.extents.get(at).filter(|(start, _)| *start <= offset)?;
         Some(self.places[at] + (offset - start))
     }
 }
@@ -58,24 +60,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn offsets_are_found_again_and_others_are_not() {
+    fn kept_offsets_have_a_place_and_others_have_none() {
         let section = Section::new(7, 1, 100, vec![(8, 20), (30, 40)]);
-        let places: Vec<_> = [7, 8, 19, 20, 29, 30, 39, 40]
-            .map(|at| section.place(at))
-            .into();
-        assert_eq!(
-            places,
-            [
-                None,
-                Some(100),
-                Some(111),
-                None,
-                None,
-                Some(112),
-                Some(121),
-                None
-            ]
-        );
+        for (offset, place) in [
+            (7, None),
+            (8, Some(100)),
+            (19, Some(111)),
+            (20, None),
+            (29, None),
+            (30, Some(112)),
+            (39, Some(121)),
+            (40, None),
+        ] {
+            assert_eq!(section.place(offset), place, "offset {offset}");
+        }
         assert_eq!(section.bytes(), 22);
     }
 }

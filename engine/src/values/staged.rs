@@ -1,4 +1,4 @@
-//! Values of one batch: compressed and framed by each writer for itself, outside any lock.
+//! The values of one batch: each writer compresses and frames its own, outside any lock.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,19 @@ use crate::config::Compression;
 use crate::env::CpuWork;
 use crate::storage::ValuePointer;
 
-/// Values of one batch, framed and ready to append. Until then their pointers count from the start of their queue's frames.
+/// Values of one batch, framed and ready to append. Until then, the offsets in their pointers count
+/// from the start of their queue's frames.
 pub(crate) struct StagedValues {
-    /// The frames of each queue, one after the other.
+    /// The frames of each queue, one after another.
     pub(super) frames: BTreeMap<usize, Vec<u8>>,
-    /// A pointer a value, in order, with its queue.
+    /// The pointer of each value with its queue, in order.
     pub(super) pointers: Vec<(usize, ValuePointer)>,
-    /// Bytes that a queue is given room for.
+    /// Bytes reserved for a queue's frames.
     room: usize,
 }
 
 impl StagedValues {
-    /// No values yet, of about so many bytes with their keys.
+    /// Creates an empty set for values of about `bytes` bytes, keys included.
     pub(crate) fn with_room(bytes: usize) -> Self {
         Self {
             frames: BTreeMap::new(),
@@ -28,7 +29,7 @@ impl StagedValues {
         }
     }
 
-    /// Compresses and frames one value for `queue`; its pointer, as it is until then.
+    /// Compresses and frames one value for `queue`. Returns its preliminary pointer.
     pub(crate) fn push(
         &mut self,
         queue: usize,
@@ -38,17 +39,17 @@ impl StagedValues {
         work: &mut CpuWork,
     ) -> ValuePointer {
         let packed = compress(compression, value, work);
-        let compression = if packed.is_some() {
-            compression
-        } else {
-            Compression::None
+        let compression = match &packed {
+            Some(_) => compression,
+            None => Compression::None,
         };
         let stored = packed.as_deref().unwrap_or(value);
-        let room = if packed.is_some() { 0 } else { self.room };
-        let frames = self
-            .frames
-            .entry(queue)
-            .or_insert_with(|| Vec::with_capacity(room));
+        let room = match &packed {
+            Some(_) => 0,
+            None => self.room,
+        };
+        let frames = self.frames.entry(queue);
+        let frames = frames.or_insert_with(|| Vec::with_capacity(room));
         let offset = frames.len() as u64;
         let raw_bytes = value.len() as u32;
         let checksum = encode(frames, key, stored, raw_bytes, compression);
@@ -67,12 +68,12 @@ impl StagedValues {
         pointer
     }
 
-    /// Bytes of all frames.
+    /// Returns the bytes of all frames.
     pub(crate) fn bytes(&self) -> usize {
         self.frames.values().map(Vec::len).sum()
     }
 
-    /// The pointers, in the order of the values.
+    /// Iterates over the pointers, in the order of the values.
     pub(crate) fn pointers(&self) -> impl Iterator<Item = &ValuePointer> {
         self.pointers.iter().map(|(_, pointer)| pointer)
     }

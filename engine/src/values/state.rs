@@ -1,4 +1,4 @@
-//! What the set of live files knows of a value file.
+//! What the set of live files knows about a value file.
 
 use std::sync::Arc;
 
@@ -8,102 +8,102 @@ use crate::context::ReadContext;
 use crate::error::{Error, Result};
 use crate::storage::{Value, ValuePointer};
 
-/// What the manifest says of a value file, by the number that pointers name.
+/// What the manifest says about a value file, by the number that pointers name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ValueFacts {
-    /// The file on disk that holds its frames: itself, until it was collected.
+    /// The file on disk that holds its frames: itself until it is collected.
     pub(crate) physical: u64,
-    /// Its bytes, once it is sealed: every frame is durable, and pointed at by a table or garbage.
+    /// Its bytes once it is sealed. Every frame is then durable, and referenced by a table or
+    /// garbage.
     pub(crate) sealed_bytes: Option<u64>,
-    /// Until it is sealed: up to where frames are pointed at by tables, or garbage.
-    pub(crate) settled: u64,
-    /// What nothing points at any more, of what the file on disk holds.
+    /// End of the accounted frames of an unsealed file: every frame before it is referenced by a
+    /// table or garbage.
+    pub(crate) accounted: u64,
+    /// Extents of the file on disk that nothing points to any more.
     pub(crate) dead: Arc<Extents>,
 }
 
 impl ValueFacts {
-    /// A file that was just created.
+    /// Returns the facts of a file just created.
     pub(crate) fn opened(number: u64) -> Self {
         Self {
             physical: number,
             sealed_bytes: None,
-            settled: MAGIC.len() as u64,
+            accounted: MAGIC.len() as u64,
             dead: Arc::default(),
         }
     }
 }
 
-/// A value file and what is known of it.
+/// A value file with its facts.
 #[derive(Clone)]
 pub(crate) struct ValueFileState {
     /// The number that pointers name.
     pub(crate) number: u64,
-    /// What the manifest says.
+    /// What the manifest says about it.
     pub(crate) facts: ValueFacts,
     /// The open file on disk.
     pub(crate) file: Arc<ValueFile>,
 }
 
 impl ValueFileState {
-    /// Whether it can still grow, or holds frames that only a log points at.
+    /// Returns whether the file is sealed. An unsealed file may still grow, or hold frames that
+    /// only a log points to.
     pub(crate) fn is_sealed(&self) -> bool {
         self.facts.sealed_bytes.is_some()
     }
 
-    /// The frames that the file on disk holds of it, as ranges of the offsets that pointers name.
-    pub(crate) fn runs(&self) -> Result<Vec<(u64, u64)>> {
-        Ok(match self.file.section(self.number) {
-            Some(section) => section.runs().to_vec(),
-            None => vec![(
-                MAGIC.len() as u64,
-                self.facts
-                    .sealed_bytes
-                    .map_or_else(|| self.file.bytes(), Ok)?,
-            )],
-        })
+    /// Returns the extents of its frames in the file on disk, by the offsets that pointers name.
+    pub(crate) fn extents(&self) -> Result<Vec<(u64, u64)>> {
+        if let Some(section) = self.file.section(self.number) {
+            return Ok(section.extents().to_vec());
+        }
+        Ok(vec![(MAGIC.len() as u64, self.frames_end()?)])
     }
 
-    /// Bytes of those frames.
+    /// Returns where the frames of a file end that was never collected.
+    fn frames_end(&self) -> Result<u64> {
+        match self.facts.sealed_bytes {
+            Some(bytes) => Ok(bytes),
+            None => self.file.bytes(),
+        }
+    }
+
+    /// Returns the bytes of its frames in the file on disk.
     pub(crate) fn frames_bytes(&self) -> Result<u64> {
-        Ok(
-            match (self.file.section(self.number), self.facts.sealed_bytes) {
-                (Some(section), _) => section.bytes(),
-                (None, Some(bytes)) => bytes.saturating_sub(MAGIC.len() as u64),
-                (None, None) => self.file.bytes()?.saturating_sub(MAGIC.len() as u64),
-            },
-        )
+        if let Some(section) = self.file.section(self.number) {
+            return Ok(section.bytes());
+        }
+        Ok(self.frames_end()?.saturating_sub(MAGIC.len() as u64))
     }
 
-    /// The part of them that something points at.
-    pub(crate) fn live_runs(&self) -> Result<Vec<(u64, u64)>> {
-        Ok(self
-            .runs()?
-            .into_iter()
-            .flat_map(|(start, end)| self.facts.dead.gaps(start, end))
-            .collect())
+    /// Returns the extents of its frames that something points to.
+    pub(crate) fn live_extents(&self) -> Result<Vec<(u64, u64)>> {
+        let mut live = Vec::new();
+        for (start, end) in self.extents()? {
+            live.extend(self.facts.dead.gaps(start, end));
+        }
+        Ok(live)
     }
 
-    /// Bytes that something points at.
+    /// Returns the bytes of its frames that something points to.
     pub(crate) fn live_bytes(&self) -> Result<u64> {
         Ok(self.frames_bytes()?.saturating_sub(self.facts.dead.bytes()))
     }
 
-    /// How often its frames were copied.
+    /// Returns how many times its frames were copied.
     pub(crate) fn collections(&self) -> u32 {
-        self.file
-            .section(self.number)
-            .map_or(0, |section| section.collections)
+        let section = self.file.section(self.number);
+        section.map_or(0, |section| section.collections)
     }
 
-    /// Where in the file on disk the byte lies that pointers know at `offset`.
+    /// Returns where in the file on disk the byte lies that pointers know at `offset`.
     pub(crate) fn place(&self, offset: u64) -> Result<u64> {
         if !self.file.is_collected() {
             return Ok(offset);
         }
-        let place = self
-            .file
-            .section(self.number)
-            .and_then(|section| section.place(offset));
+        let section = self.file.section(self.number);
+        let place = section.and_then(|section| section.place(offset));
         place.ok_or_else(|| {
             let what = format!(
                 "a pointer names offset {offset} of value file {}, which was not kept",
@@ -113,18 +113,17 @@ impl ValueFileState {
         })
     }
 
-    /// The value that `pointer` names, checked against `key`.
+    /// Reads the value of `pointer` and checks it against `key`.
     ///
     /// # Errors
-    /// I/O errors, and [`Error::Corruption`] where the frame is not the one the pointer was made for.
+    /// I/O errors, and [`Error::Corruption`] if the frame is not the one the pointer was made for.
     pub(crate) async fn get(
         &self,
         key: &[u8],
         pointer: &ValuePointer,
         context: &mut ReadContext<'_>,
     ) -> Result<Value> {
-        self.file
-            .get(key, pointer, self.place(pointer.offset)?, context)
-            .await
+        let place = self.place(pointer.offset)?;
+        self.file.get(key, pointer, place, context).await
     }
 }

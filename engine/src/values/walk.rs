@@ -1,4 +1,4 @@
-//! Reading the frames of a value file one after the other.
+//! Reads the frames of a value file one after another.
 
 use bytes::Bytes;
 
@@ -20,17 +20,18 @@ pub(crate) struct Frame {
     pub(crate) checksum: u32,
 }
 
-/// What lies at the walker's place.
+/// What the walker found at its position.
 pub(crate) enum Step {
-    /// A sound frame, and its bytes.
+    /// A sound frame with its bytes.
     Frame(Frame, Bytes),
-    /// Bytes that are no sound frame.
+    /// Bytes that are not a sound frame.
     Unsound,
-    /// The end.
+    /// The end of the walk.
     End,
 }
 
-/// A walk over a part of a value file, one window in memory at a time (or one frame, where that is larger).
+/// A walk over a part of a value file. It keeps one window in memory at a time, or one frame if
+/// that is larger.
 pub(crate) struct FrameWalker<'a> {
     file: &'a ValueFile,
     at: u64,
@@ -40,7 +41,7 @@ pub(crate) struct FrameWalker<'a> {
 }
 
 impl<'a> FrameWalker<'a> {
-    /// Walks from `start`, where a frame begins, to `end`.
+    /// Starts a walk from `start`, where a frame begins, to `end`.
     pub(crate) fn new(file: &'a ValueFile, start: u64, end: u64) -> Self {
         Self {
             file,
@@ -51,18 +52,15 @@ impl<'a> FrameWalker<'a> {
         }
     }
 
-    /// Where the next frame starts.
+    /// Returns where the next frame starts.
     pub(crate) fn offset(&self) -> u64 {
         self.at
     }
 
-    /// `bytes` bytes from the walker's place; None where the part ends before.
+    /// Returns the next `bytes` bytes, or `None` if the walk ends before.
     async fn peek(&mut self, bytes: u64) -> Result<Option<Bytes>> {
-        if self
-            .end
-            .checked_sub(self.at)
-            .is_none_or(|left| left < bytes)
-        {
+        let left = self.end.checked_sub(self.at);
+        if left.is_none_or(|left| left < bytes) {
             return Ok(None);
         }
         if self.at + bytes > self.window_start + self.window.len() as u64 {
@@ -74,10 +72,10 @@ impl<'a> FrameWalker<'a> {
         Ok(Some(self.window.slice(from..from + bytes as usize)))
     }
 
-    /// The next frame. An unsound one is not passed.
+    /// Reads the next frame. The walk stops at an unsound one.
     ///
     /// # Errors
-    /// I/O errors, and corruption where the file is shorter than the part that is walked.
+    /// I/O errors, and corruption if the file is shorter than the part that is walked.
     pub(crate) async fn next(&mut self) -> Result<Step> {
         if self.at >= self.end {
             return Ok(Step::End);

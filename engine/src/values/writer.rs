@@ -1,4 +1,4 @@
-//! A value file being filled.
+//! Writes a value file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::format::MAGIC;
 use crate::env::{Env, File};
 use crate::error::{Error, Result};
 
-/// A value file being filled.
+/// A value file being written.
 pub(crate) struct ValueLogWriter {
     /// Its number.
     pub(crate) number: u64,
@@ -36,22 +36,23 @@ impl ValueLogWriter {
         })
     }
 
-    /// The open file, for readers.
+    /// Returns the open file, for readers.
     pub(crate) fn file(&self) -> Arc<dyn File> {
         self.file.clone()
     }
 
-    /// Its path.
+    /// Returns the file's path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Bytes appended.
+    /// Returns the bytes appended so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Gives out the next `bytes` bytes of the file, which the caller appends; where they start.
+    /// Reserves the next `bytes` bytes of the file, which the caller appends. Returns where they
+    /// start.
     pub(super) fn reserve(&mut self, bytes: u64) -> u64 {
         let start = self.bytes;
         self.bytes += bytes;
@@ -68,12 +69,12 @@ impl ValueLogWriter {
         Ok(())
     }
 
-    /// Whether something was appended since the last sync.
+    /// Returns whether bytes were appended since the last sync.
     pub(crate) fn is_dirty(&self) -> bool {
         self.synced < self.bytes
     }
 
-    /// What was appended so far is durable.
+    /// Registers that everything appended so far is durable.
     pub(super) fn set_synced(&mut self) {
         self.synced = self.bytes;
     }

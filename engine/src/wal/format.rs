@@ -1,4 +1,4 @@
-//! The bytes of a write-ahead log.
+//! The format of a write-ahead log.
 //!
 //! ```text
 //! file    header | record | record | ...
@@ -9,18 +9,18 @@
 //! ```
 //!
 //! Integers are little-endian, checksums are CRC32C. The checksum of the file header covers all
-//! bytes before it. The header checksum of a record covers the number of the log and the header
-//! after the checksum, so that bytes of a user, of another log, or of an older file of the same
-//! name are never taken for a record. It also lets a scan for records behind damage look at each
-//! byte once. The body is a batch as [`Batch`](crate::Batch) keeps it.
+//! bytes before it. The header checksum of a record covers the log's number and the record header
+//! behind the checksum. So user data, bytes of another log, or an older file of the same name are
+//! never taken for a record, and a scan for records behind damage looks at each byte once. The body
+//! is a batch, encoded as in [`Batch`](crate::Batch).
 //!
-//! Three fields tie the logs of a database together:
+//! Three fields connect the logs of a database:
 //! - `previous log`, `previous bytes` and `previous synced` name the log before this one, its
-//!   length when this one was begun, and how much of that was on the device.
-//! - `first sequence` is the sequence number of the first record. Sequence numbers follow on one
-//!   another, across logs too: a record with another number stands behind a hole.
-//! - `synced` is how many bytes of this file were on the device when the record was written.
-//!   Damage below it is corruption, not the torn end of a log.
+//!   length when this one began, and how much of it was on the device by then.
+//! - `first sequence` is the sequence number of the first record. Sequence numbers are consecutive,
+//!   across logs too: a record with another number stands behind a hole.
+//! - `synced` is the number of bytes of this file that were on the device when the record was
+//!   written. Damage below it is corruption, not the torn end of a log.
 //!
 //! Version 1 ("AURAWAL1") is read. It has no log number, no first sequence, and one checksum over
 //! header and body of a record.
@@ -29,10 +29,10 @@ use bytes::Bytes;
 
 use crate::storage::{BATCH_BYTES_MAX, Sequence};
 
-/// The first bytes of a log file of the version that is written.
+/// First bytes of a log file in the version that is written.
 pub(crate) const MAGIC: &[u8; 8] = b"AURAWAL2";
 
-/// The first bytes of a log file of version 1.
+/// First bytes of a log file of version 1.
 const MAGIC_1: &[u8; 8] = b"AURAWAL1";
 
 /// Bytes of a record before its body.
@@ -41,10 +41,10 @@ pub(crate) const HEADER_BYTES: usize = 32;
 /// Bytes of a record before its body in version 1.
 const HEADER_BYTES_1: usize = 28;
 
-/// Bytes of the header.
+/// Bytes of a file's header.
 pub(crate) const FILE_HEADER_BYTES: usize = 52;
 
-/// Bytes of the header in version 1.
+/// Bytes of a file's header in version 1.
 const FILE_HEADER_BYTES_1: usize = 36;
 
 fn half(bytes: &[u8], at: usize) -> u32 {
@@ -55,18 +55,18 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
 }
 
-/// What a log says of itself and of the log before it.
+/// Header of a log: its own number and its link to the log before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Header {
     /// The number of this log.
     pub(crate) log: u64,
-    /// The number of the log before; 0 if there was none.
+    /// Number of the previous log; 0 if there was no log before.
     pub(crate) previous: u64,
-    /// Bytes of the log before.
+    /// Bytes of the previous log when this one began.
     pub(crate) previous_bytes: u64,
-    /// Bytes of the log before that were known to be on the device.
+    /// Bytes of the previous log that were known to be on the device.
     pub(crate) previous_synced: u64,
-    /// The sequence number of the first record; None in version 1.
+    /// The sequence number of the first record; `None` in version 1.
     pub(crate) first_sequence: Option<Sequence>,
 }
 
@@ -83,7 +83,7 @@ impl Header {
         out
     }
 
-    /// Reads the header at the start of `file`, which is named as log `number`. Returns None if
+    /// Reads the header at the start of `file`, which is named as log `number`. Returns `None` if
     /// the bytes are not a header.
     pub(crate) fn decode(file: &[u8], number: u64) -> Option<(Self, Layout)> {
         let magic: &[u8; 8] = file.first_chunk()?;
@@ -115,19 +115,19 @@ impl Header {
     }
 }
 
-/// The first `bytes - 4` bytes of `file`, if the checksum behind them holds.
+/// Returns the first `bytes - 4` bytes of `file`, if the checksum behind them is right.
 fn covered(file: &[u8], bytes: usize) -> Option<&[u8]> {
     let (covered, rest) = file.split_at_checked(bytes - 4)?;
     let checksum = u32::from_le_bytes(*rest.first_chunk()?);
     (crc32c::crc32c(covered) == checksum).then_some(covered)
 }
 
-/// One batch as logged.
+/// A logged batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// The sequence number of its first write; the others follow.
+    /// The sequence number of its first write; the others follow it.
     pub(crate) sequence: Sequence,
-    /// How many writes it holds.
+    /// The number of writes in it.
     pub(crate) writes: u32,
     /// Bytes of the file known to be on the device when it was written.
     pub(crate) synced: u64,
@@ -136,19 +136,19 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Returns the sequence number after its last write, or None if that has more than the 56 bits
+    /// Returns the sequence number after its last write, or `None` if that does not fit the 56 bits
     /// that tables have for it.
     pub(crate) fn end(&self) -> Option<Sequence> {
         let end = self.sequence.checked_add(self.writes.into())?;
         (end >> 56 == 0).then_some(end)
     }
 
-    /// Appends the record as it is written in log `log`. The body has at most
+    /// Appends the encoded record to `out`, for log `log`. The body must not exceed
     /// [`BATCH_BYTES_MAX`] bytes.
     pub(crate) fn encode(&self, log: u64, out: &mut Vec<u8>) {
         debug_assert!(
             self.body.len() <= BATCH_BYTES_MAX,
-            "the body is too long for its length"
+            "the body is too long for its length field"
         );
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
@@ -167,19 +167,19 @@ fn header_checksum(log: u64, header: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&log.to_le_bytes()), header)
 }
 
-/// How the records of a file are laid out.
+/// Layout of the records of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// As drawn at the head of this file.
+    /// The layout drawn at the head of this file.
     Current {
-        /// The number that the checksums of its records cover.
+        /// The log's number, which the checksums of its records cover.
         log: u64,
     },
-    /// As version 1 wrote it.
+    /// The layout of version 1.
     Version1,
 }
 
-/// The header of a record that was found sound, or that is plausible in version 1.
+/// The header of a record: sound in the current version, plausible in version 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordHeader {
     sequence: Sequence,
@@ -193,7 +193,7 @@ pub(crate) struct RecordHeader {
 }
 
 impl Layout {
-    /// Bytes of the file's header.
+    /// Returns the number of bytes of the file's header.
     pub(crate) fn file_header_bytes(self) -> usize {
         match self {
             Self::Current { .. } => FILE_HEADER_BYTES,
@@ -201,14 +201,14 @@ impl Layout {
         }
     }
 
-    /// Reads the header of a record at `at`. Returns None if there is no sound one. In version 1,
-    /// where a header has no checksum of its own, it returns what could be one. O(1).
+    /// Reads the header of a record at `at`, or returns `None` if there is no sound one. In version
+    /// 1, where a header has no checksum of its own, it returns a plausible header. O(1).
     pub(crate) fn header_at(self, file: &[u8], at: usize) -> Option<RecordHeader> {
         match self {
             Self::Current { log } => {
                 let header: &[u8; HEADER_BYTES] = file.get(at..)?.first_chunk()?;
                 let sequence = word(header, 16);
-                // Cheaper than the checksum, and refuses most bytes that are no header.
+                // Cheaper than the checksum, and already rejects most bytes that are no header.
                 if sequence >> 56 != 0 || half(header, 0) != header_checksum(log, &header[4..]) {
                     return None;
                 }
@@ -230,7 +230,8 @@ impl Layout {
                 let body_start = at + HEADER_BYTES_1;
                 let body_bytes = half(header, 4) as usize;
                 let end = body_start.checked_add(body_bytes)?;
-                // A write takes two bytes at least. No record knows more bytes than are before it.
+                // A write takes at least two bytes. No record can know more bytes than lie before
+                // it.
                 let plausible = end <= file.len()
                     && sequence >> 56 == 0
                     && synced <= at as u64
@@ -247,7 +248,7 @@ impl Layout {
         }
     }
 
-    /// Reads the record with this header. Returns None if its body is not whole. O(body).
+    /// Reads the record with this header, or returns `None` if its body is not whole. O(body).
     pub(crate) fn record(self, file: &Bytes, header: &RecordHeader) -> Option<Record> {
         let covered = match self {
             Self::Current { .. } => file.get(header.body_start..header.end)?,
@@ -264,8 +265,8 @@ impl Layout {
         })
     }
 
-    /// Reads the record that starts at `at`, and returns it with the place where it ends. Returns
-    /// None if there is no sound one.
+    /// Reads the record that starts at `at` and returns it with the position where it ends, or
+    /// `None` if there is no sound one.
     pub(crate) fn record_at(self, file: &Bytes, at: usize) -> Option<(Record, usize)> {
         let header = self.header_at(file, at)?;
         Some((self.record(file, &header)?, header.end))
@@ -304,7 +305,7 @@ pub(crate) mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// A header and a record as version 1 wrote them.
+    /// Encodes a header as version 1 did.
     pub(crate) fn version_1_header(header: &Header) -> Vec<u8> {
         let mut out = MAGIC_1.to_vec();
         out.extend_from_slice(&header.previous.to_le_bytes());
@@ -314,7 +315,7 @@ pub(crate) mod tests {
         out
     }
 
-    /// A record as version 1 wrote it.
+    /// Encodes a record as version 1 did.
     pub(crate) fn version_1_record(record: &Record) -> Vec<u8> {
         let mut out = vec![0; 4];
         out.extend_from_slice(&(record.body.len() as u32).to_le_bytes());
@@ -347,7 +348,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_bytes_of_the_header_are_frozen_and_every_flip_is_noticed() {
+    fn the_bytes_of_the_header_are_frozen_and_every_flipped_bit_is_detected() {
         let header = Header {
             log: LOG,
             previous: 3,
@@ -370,7 +371,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_flipped_bit_and_every_cut_is_noticed() {
+    fn every_flipped_bit_and_every_cut_is_detected() {
         let bytes = encoded(&record());
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
@@ -384,7 +385,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_record_of_another_log_is_no_record() {
+    fn a_record_of_another_log_is_not_read() {
         let bytes = Bytes::from(encoded(&record()));
         assert_eq!(Layout::Current { log: LOG + 1 }.record_at(&bytes, 0), None);
     }
@@ -402,7 +403,7 @@ pub(crate) mod tests {
             Header::decode(&version_1_header(&header), LOG),
             Some((header, Layout::Version1))
         );
-        // It could know of eight bytes before it.
+        // The record may know of the eight bytes before it.
         let mut bytes = vec![0; 8];
         bytes.extend(version_1_record(&record()));
         let end = bytes.len();

@@ -1,8 +1,8 @@
-//! The write-ahead log: what a memtable holds, so that a crash does not lose it.
+//! The write-ahead log: the writes of a memtable, so that a crash does not lose them.
 //!
-//! Each memtable has a log of its own, which goes when the memtable is in a table. [`mod@format`]
-//! draws the file, [`writer`] appends to it, [`replay`] reads it back, [`chain`] says how logs
-//! follow on one another.
+//! Each memtable has a log of its own, which is removed once the memtable is in a table.
+//! [`mod@format`] draws the file, [`writer`] appends to it, [`replay`] reads it back, [`chain`]
+//! checks the order of the logs.
 
 mod chain;
 pub(crate) mod format;

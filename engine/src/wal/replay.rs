@@ -1,4 +1,4 @@
-//! Reading a log back: every sound record up to the first that is not.
+//! Reads a log back: every sound record up to the first that is not sound.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::storage::Sequence;
 
-/// A log read whole, and a place in it.
+/// A log in memory, and a position in it.
 pub(crate) struct Replay {
     number: u64,
     path: PathBuf,
@@ -18,18 +18,18 @@ pub(crate) struct Replay {
     header: Header,
     layout: Layout,
     at: usize,
-    /// The sequence number that the next record must have; None if that is not known.
+    /// The sequence number that the next record must have; `None` if it is not known.
     expected: Option<Sequence>,
 }
 
 impl Replay {
-    /// Reads log `number` of `directory` into memory. If the header does not read back, the crash
-    /// came before it was durable and no record is taken, unless a later one proves that it had
-    /// been.
+    /// Reads log `number` of `directory` into memory. If the header is damaged, the crash came
+    /// before it was durable; then no record is used, unless a later record proves that the header
+    /// had been durable.
     ///
     /// # Errors
-    /// I/O errors; corruption if a log without its header holds records that were synced, or if
-    /// the file is another log.
+    /// I/O errors. Corruption if a log without its header holds records that were synced, or if the
+    /// file is another log.
     pub(crate) async fn open(env: &Env, directory: &Path, number: u64) -> Result<Self> {
         let path = FileKind::Wal.path(directory, number);
         let file = env
@@ -39,8 +39,9 @@ impl Replay {
         let bytes = file
             .bytes()
             .map_err(|error| Error::io("measure", &path, error))?;
-        let bytes = usize::try_from(bytes)
-            .map_err(|_| Error::corruption(&path, 0, "longer than memory"))?;
+        let bytes = usize::try_from(bytes).map_err(|_| {
+            Error::corruption(&path, 0, "the file is larger than the address space")
+        })?;
         let file = file
             .read_at(0, bytes)
             .await
@@ -49,7 +50,7 @@ impl Replay {
             return Self::without_header(path, file, number);
         };
         if header.log != number {
-            let what = format!("it is log {}, by another name", header.log);
+            let what = format!("the file is log {} under another name", header.log);
             return Err(Error::corruption(&path, 0, what));
         }
         Ok(Self {
@@ -84,48 +85,47 @@ impl Replay {
         Ok(replay)
     }
 
-    /// Its number, as its name states it.
+    /// Returns the log's number, as the file's name states it.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// What it says of itself and of the log before. All zero if the header was lost.
+    /// Returns the log's header; all fields are 0 if it was lost.
     pub(crate) fn header(&self) -> Header {
         self.header
     }
 
-    /// Whether its header does not read back.
+    /// Returns whether the header is damaged.
     pub(crate) fn lost_its_header(&self) -> bool {
         self.header.log == 0
     }
 
-    /// Where the next record starts.
+    /// Returns where the next record starts.
     pub(crate) fn offset(&self) -> u64 {
         self.at as u64
     }
 
-    /// Moves to `offset`, where a record starts, whatever its sequence number.
+    /// Moves to `offset`, where a record starts. Its sequence number is not checked.
     pub(crate) fn go_back_to(&mut self, offset: u64) {
         self.at = offset as usize;
         self.expected = None;
     }
 
-    /// The sequence number that the next record must have, as far as it is known.
+    /// Returns the sequence number that the next record must have, if it is known.
     pub(crate) fn expected(&self) -> Option<Sequence> {
         self.expected
     }
 
-    /// Requires the next record to have this sequence number, if the header does not say which.
+    /// Requires the next record to have this sequence number, unless the header states one.
     pub(crate) fn expect(&mut self, sequence: Sequence) {
         self.expected.get_or_insert(sequence);
     }
 
-    /// Returns the next sound record, or None at the end of the file and at the first record that
-    /// is not sound.
+    /// Returns the next sound record, or `None` at the end of the file and at a record that is not
+    /// sound.
     ///
     /// # Errors
-    /// [`Error::Corruption`] if the record does not follow the one before: records between are
-    /// missing.
+    /// [`Error::Corruption`] if records are missing between this record and the one before.
     pub(crate) fn next(&mut self) -> Result<Option<Record>> {
         let Some((record, end)) = self.layout.record_at(&self.file, self.at) else {
             return Ok(None);
@@ -134,7 +134,7 @@ impl Replay {
             && record.sequence != expected
         {
             let found = record.sequence;
-            let what = format!("the record here has sequence {found} where {expected} must follow");
+            let what = format!("the record has sequence {found}; expected {expected}");
             return Err(self.damaged(what));
         }
         self.expected = Some(record.end().ok_or_else(|| {
@@ -144,8 +144,8 @@ impl Replay {
         Ok(Some(record))
     }
 
-    /// Returns the next sound record, wherever it starts: damage before it is passed over. O(bytes
-    /// of the file) in all.
+    /// Returns the next sound record wherever it starts, skipping damage. O(bytes of the file) for
+    /// all calls together.
     pub(crate) fn next_anywhere(&mut self) -> Option<Record> {
         while !self.is_complete() {
             match self.layout.record_at(&self.file, self.at) {
@@ -159,31 +159,32 @@ impl Replay {
         None
     }
 
-    /// Bytes of the file.
+    /// Returns the bytes of the file.
     pub(crate) fn bytes(&self) -> u64 {
         self.file.len() as u64
     }
 
-    /// Whether everything in the file was read.
+    /// Returns whether everything in the file was read.
     pub(crate) fn is_complete(&self) -> bool {
         self.at >= self.file.len()
     }
 
-    /// Whether it holds no record, not even a torn one.
+    /// Returns whether the log holds no record, not even a torn one.
     pub(crate) fn is_empty(&self) -> bool {
         self.file.len() <= self.layout.file_header_bytes()
     }
 
-    /// The error for damage at the place where the next record starts.
+    /// Returns the error for damage where the next record starts.
     pub(crate) fn damaged(&self, what: impl Into<String>) -> Error {
         Error::corruption(&self.path, self.offset(), what)
     }
 
-    /// Tells a torn end of the log, at the place where the next record starts, from damage to what
-    /// was durable: a later record that knew these bytes to be synced. O(bytes of the file).
+    /// Checks whether the log ends where the next record would start. If a later record knew these
+    /// bytes to be synced, they are not the torn end of the log but damage to durable data. O(bytes
+    /// of the file).
     ///
     /// # Errors
-    /// [`Error::Corruption`] with the offset.
+    /// [`Error::Corruption`] with the offset, if they are damage.
     pub(crate) fn check_torn(&self) -> Result<()> {
         let mut at = self.at + 1;
         while at < self.file.len() {
@@ -197,7 +198,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Whether a header is one. In version 1 only the whole record can tell.
+    /// Returns whether a header is sound. In version 1 only the whole record shows it.
     fn is_sound(&self, header: &super::format::RecordHeader) -> bool {
         match self.layout {
             Layout::Current { .. } => true,

@@ -1,4 +1,4 @@
-//! Appending to the log.
+//! Appends records to a log and syncs it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::storage::Sequence;
 use crate::values::DurableValues;
 
-/// An open log file.
+/// A log file being written.
 pub(crate) struct WalWriter {
     number: u64,
     file: Arc<dyn File>,
@@ -22,7 +22,7 @@ pub(crate) struct WalWriter {
 
 impl WalWriter {
     /// Creates log `number`, whose first record will have the sequence number `first_sequence`. It
-    /// follows `previous`. Its directory entry is durable only after the directory is synced.
+    /// follows `previous`. Its name is durable only after the directory is synced.
     pub(crate) async fn create(
         env: &Env,
         directory: &Path,
@@ -56,8 +56,7 @@ impl WalWriter {
         })
     }
 
-    /// Opens log `number` in place of a log to write to: every append fails. For an engine that only
-    /// reads.
+    /// Opens log `number` for an engine that only reads. Every append fails.
     pub(crate) fn open_to_read(env: &Env, directory: &Path, number: u64) -> Result<Self> {
         let path = FileKind::Wal.path(directory, number);
         let file = env
@@ -83,7 +82,7 @@ impl WalWriter {
         record.encode(self.number, &mut self.buffer);
     }
 
-    /// Hands the staged records to the operating system in one append; their bytes.
+    /// Hands the staged records to the operating system in one append. Returns their bytes.
     pub(crate) async fn append(&mut self) -> Result<u64> {
         let bytes = self.buffer.len() as u64;
         let appended = self.file.append(&self.buffer).await;
@@ -93,8 +92,8 @@ impl WalWriter {
         Ok(bytes)
     }
 
-    /// Makes everything appended so far durable. What its records point at is durable: `_values`
-    /// is the proof.
+    /// Makes everything appended so far durable. `_values` is the proof that the values its records
+    /// point to are durable.
     pub(crate) async fn sync(&mut self, _values: &DurableValues) -> Result<()> {
         let bytes = self.bytes;
         self.file
@@ -105,17 +104,17 @@ impl WalWriter {
         Ok(())
     }
 
-    /// Bytes appended.
+    /// Returns the bytes appended so far.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Bytes appended since the last sync.
+    /// Returns the bytes appended since the last sync.
     pub(crate) fn unsynced_bytes(&self) -> u64 {
         self.bytes - self.synced
     }
 
-    /// How far it is known to be on the device.
+    /// Returns the part of the log that is known to be on the device.
     pub(crate) fn durable_part(&self) -> LogPart {
         LogPart {
             log: self.number,
@@ -127,7 +126,7 @@ impl WalWriter {
 /// The first bytes of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LogPart {
-    /// The number of the log.
+    /// The log's number.
     pub(crate) log: u64,
     /// How many bytes.
     pub(crate) bytes: u64,

@@ -8,33 +8,34 @@ use std::task::Poll;
 /// A future of a call to the engine.
 pub(crate) type Call<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What becomes of the future of a caller that gives up.
+/// What happens to the future of a caller that gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GivenUp {
     /// It is dropped.
     Dropped,
-    /// It stays, and is not polled any more.
+    /// It stays, and is no longer polled.
     Held,
 }
 
-/// Which call is given up, and when.
+/// The call that is given up, and when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut {
     /// The number of the call, from 1.
     pub(crate) call: u64,
-    /// How often it is polled before; 0 never polls it.
+    /// How many times it is polled before; 0 never polls it.
     pub(crate) polls: u64,
-    /// What becomes of its future.
+    /// What happens to its future.
     pub(crate) given_up: GivenUp,
 }
 
-/// Polls `future` at most `polls` times. Returns its value, or the future if it has none by then.
+/// Polls `future` at most `polls` times. Returns its value, or the future if it is not ready by
+/// then.
 pub(crate) async fn poll_at_most<T>(mut future: Call<T>, polls: u64) -> Result<T, Call<T>> {
     for _ in 0..polls {
         let mut polled = false;
         let value = std::future::poll_fn(|context| {
             if polled {
-                // Woken again: the next poll is another one.
+                // It was woken again. The next poll is another one.
                 return Poll::Ready(None);
             }
             polled = true;
@@ -61,7 +62,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Calls of which `cut` is given up; then `on_cut` is called.
+    /// Creates calls of which `cut` is given up; `on_cut` is called at that moment.
     pub(crate) fn cut(cut: Cut, on_cut: impl FnOnce() + Send + 'static) -> Arc<Self> {
         Arc::new(Self {
             cut: Some(cut),
@@ -70,17 +71,17 @@ impl Calls {
         })
     }
 
-    /// How many calls were made.
+    /// Returns how many calls were made.
     pub(crate) fn made(&self) -> u64 {
         self.made.load(Ordering::Relaxed)
     }
 
-    /// Whether a call was given up: one that ends before is not.
+    /// Returns whether a call was given up. A call that ends before that is not.
     pub(crate) fn was_cut(&self) -> bool {
         self.was_cut.load(Ordering::Relaxed)
     }
 
-    /// Makes a call. Returns None if it was given up.
+    /// Makes a call. Returns `None` if it was given up.
     pub(crate) async fn call<T: Send + 'static>(self: Arc<Self>, future: Call<T>) -> Option<T> {
         self.make(future, true).await
     }

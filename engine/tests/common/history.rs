@@ -1,4 +1,4 @@
-//! What a database went through, and what of it must be found again after a crash, a failure or damage.
+//! What a database went through, and what of it must be found after a crash, a failure or damage.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::run;
 
 pub(crate) type Model = BTreeMap<Vec<u8>, Value>;
 
-/// Every state the database went through, in order, and how far each promise reaches.
+/// Every state that the database went through, in order, and how far each promise reaches.
 pub(crate) struct History {
-    /// The first is the empty one; the last may have been asked for and refused.
+    /// The first state is the empty one. The last may have been asked for and refused.
     pub(crate) states: Vec<Model>,
-    /// States up to this one were acknowledged: the death of the process takes none of them.
+    /// States up to this one were acknowledged: the end of the process loses none of them.
     pub(crate) acknowledged: usize,
-    /// States up to this one were acknowledged as durable: no crash of the machine takes them.
+    /// States up to this one were acknowledged as durable: no crash of the machine loses them.
     pub(crate) durable: usize,
 }
 
@@ -31,22 +31,22 @@ impl History {
         }
     }
 
-    /// The state after every write so far.
+    /// Returns the state after every write so far.
     pub(crate) fn last(&self) -> &Model {
         self.states.last().expect("one at least")
     }
 
-    /// What readers must see.
+    /// Returns the state that readers must see.
     pub(crate) fn visible(&self) -> &Model {
         &self.states[self.acknowledged]
     }
 
-    /// Everything acknowledged is durable from now on.
+    /// Registers that everything acknowledged is durable from now on.
     pub(crate) fn all_durable(&mut self) {
         self.durable = self.acknowledged;
     }
 
-    /// The newest state that `found` is.
+    /// Returns the position of the newest state that equals `found`.
     pub(crate) fn position(&self, found: &Model) -> Option<usize> {
         self.states.iter().rposition(|state| state == found)
     }
@@ -59,7 +59,7 @@ pub(crate) async fn open(env: &Env, config: &EngineConfig) -> Result<AuraEngine,
         .await
 }
 
-/// Every row of a scan.
+/// Reads every row of a scan.
 pub(crate) async fn contents(engine: &AuraEngine, direction: Direction) -> Result<Model, Error> {
     let mut model = Model::new();
     let mut scan = engine.scan(Range::all(), direction);
@@ -73,7 +73,8 @@ pub(crate) async fn contents(engine: &AuraEngine, direction: Direction) -> Resul
     Ok(model)
 }
 
-/// Opens what is left, twice, and holds it against the history: it must be one of its states, `required` or a later one.
+/// Opens what is left, twice, and compares it with the history: it must be one of its states,
+/// `required` or a later one.
 pub(crate) fn check_recovery(
     world: &SimWorld,
     config: &EngineConfig,

@@ -1,4 +1,4 @@
-//! Seeded chance, random settings, and simulated worlds, for the tests that draw.
+//! Seeded randomness, random settings, and simulated worlds, for the tests that draw their cases.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub(crate) mod cancel;
@@ -39,7 +39,8 @@ impl Chance {
     }
 }
 
-/// The seeds to try: `AURA_SEED` alone where it is set, else `AURA_SEEDS` (or `usual`) of them from `AURA_FIRST_SEED` on.
+/// Returns the seeds to try: `AURA_SEED` alone if it is set, otherwise `AURA_SEEDS` (or `usual`) of
+/// them from `AURA_FIRST_SEED` on.
 pub(crate) fn seeds(usual: u64) -> Vec<u64> {
     let number = |name| {
         std::env::var(name)
@@ -55,12 +56,12 @@ pub(crate) fn seeds(usual: u64) -> Vec<u64> {
     }
 }
 
-/// Runs `test`; where it fails, says how to repeat it.
+/// Runs `test`. If it fails, prints how to repeat it.
 pub(crate) fn repeatable(seed: u64, test: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(test)) {
         #[expect(
             clippy::print_stderr,
-            reason = "whoever reads the failure needs the seed"
+            reason = "the reader of a failure needs the seed"
         )]
         {
             eprintln!("to repeat this failure alone: AURA_SEED={seed}");
@@ -69,7 +70,7 @@ pub(crate) fn repeatable(seed: u64, test: impl FnOnce()) {
     }
 }
 
-/// Prints a line for whoever runs the test with `--nocapture`.
+/// Prints a line for a reader who runs the test with `--nocapture`.
 #[expect(
     clippy::print_stdout,
     reason = "figures are for people and for scripts/soak, which adds them up"
@@ -78,24 +79,25 @@ pub(crate) fn print(line: std::fmt::Arguments<'_>) {
     println!("{line}");
 }
 
-/// Says how many of what a test has tried.
+/// Prints how many cases of a kind a test has tried.
 pub(crate) fn tried(what: &str, count: u64) {
     print(format_args!("tried: {what}={count}"));
 }
 
-/// Virtual time after which something is taken to hang: hours more than any test needs.
+/// Virtual time after which a test counts as hanging: hours more than any test needs.
 const HANGS_AFTER_NANOS: u64 = 3_600_000_000_000;
 
-/// Runs `future` in `world`. One that waits for ever is found out, even while a timer goes on.
+/// Runs `future` in `world`. It panics if the future waits for ever, even while a timer goes on.
 pub(crate) fn run<T>(world: &SimWorld, future: impl Future<Output = T>) -> T {
     let bound = world.env().clock.sleep(HANGS_AFTER_NANOS);
     let bounded = async {
-        let (mut future, mut bound) = (pin!(future), pin!(bound));
+        let mut future = pin!(future);
+        let mut bound = pin!(bound);
         std::future::poll_fn(|context| {
             match (future.as_mut().poll(context), bound.as_mut().poll(context)) {
                 (Poll::Ready(value), _) => Poll::Ready(value),
                 (Poll::Pending, Poll::Ready(())) => {
-                    panic!("it hangs: an hour of virtual time has passed")
+                    panic!("the future hangs: an hour of virtual time has passed")
                 }
                 (Poll::Pending, Poll::Pending) => Poll::Pending,
             }
@@ -107,7 +109,7 @@ pub(crate) fn run<T>(world: &SimWorld, future: impl Future<Output = T>) -> T {
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A simulated world without device times: only the order of events counts.
+/// Returns a simulated world in which CPU work takes no time.
 pub(crate) fn sim(seed: u64) -> SimWorld {
     SimWorld::new(&sim_config(seed))
 }
@@ -131,12 +133,13 @@ fn named(name: &str, params: &[(&str, serde_json::Value)]) -> PolicySpec {
         })
 }
 
-/// Key number `number` of tests whose keys are in the order of their numbers.
+/// Returns key number `number`, for tests whose keys have the order of their numbers.
 pub(crate) fn key(number: u64) -> Vec<u8> {
     format!("key-{number:06}").into_bytes()
 }
 
-/// Blocks of 1 KiB, tables of `table`, a cache that holds all of it, compactions only when asked for.
+/// Returns settings with blocks of 1 KiB, tables of `table`, a cache that holds everything, and
+/// compactions only on request.
 pub(crate) fn compacted_by_hand(table: ByteSize) -> EngineConfig {
     let mut config = EngineConfig::default();
     config.memtable = ByteSize::mib(8);
@@ -149,20 +152,20 @@ pub(crate) fn compacted_by_hand(table: ByteSize) -> EngineConfig {
     config
 }
 
-/// Any policy of a family.
+/// Draws any policy of a family.
 pub(crate) fn any(chance: &mut Chance, family: &dyn AnyFamily) -> PolicySpec {
     let policies = family.info().policies;
     let names: Vec<&str> = policies.iter().map(|policy| policy.name).collect();
     PolicySpec::named(chance.pick(&names))
 }
 
-/// A limit on background I/O, or none.
+/// Draws a limit on background I/O, or no limit.
 pub(crate) fn io_limit(chance: &mut Chance) -> ByteSize {
     ByteSize(chance.pick(&[0, 0, 1 << 20, 32 << 20]))
 }
 
-/// Small settings, so that a few thousand operations flush and compact many times; every policy
-/// drawn at random.
+/// Draws small settings, so that a few thousand operations flush and compact many times. Every
+/// policy is drawn too.
 pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     let mut config = EngineConfig::default();
     config.memtable = ByteSize(chance.pick(&[4 << 10, 16 << 10, 64 << 10]));
@@ -235,7 +238,7 @@ fn draw_value_log(chance: &mut Chance, value_log: &mut ValueLogConfig) {
     value_log.inline_again = chance.below(2) == 0;
 }
 
-/// A policy for a setting: any of its family, or one whose parameters suit a small tree.
+/// Draws a policy for a setting: any of its family, or one with parameters that suit a small tree.
 fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> PolicySpec {
     let indexes = aura_policies::index::FAMILY.names();
     let steps = serde_json::json!([

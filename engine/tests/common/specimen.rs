@@ -1,4 +1,4 @@
-//! A database at rest with files of every kind, and where the parts of its files lie.
+//! A database at rest with files of every kind, and the regions of its files.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,15 @@ pub(crate) struct Specimen {
     pub(crate) image: FsImage,
     pub(crate) config: EngineConfig,
     pub(crate) history: History,
-    /// States up to this one are in tables, or were when it was last opened.
-    pub(crate) settled: usize,
-    /// States up to this one are proven to have been durable by what lies on disk.
+    /// States up to this one are in tables, or were when the database was last opened.
+    pub(crate) flushed: usize,
+    /// States up to this one are proven to have been durable by what is on disk.
     pub(crate) proven: usize,
 }
 
 impl Specimen {
-    /// The files of the database and their bytes; the tour has left a copy of it beside it.
+    /// Returns the files of the database with their bytes. The tour has left a copy of it beside
+    /// it.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let own = self
             .image
@@ -34,54 +35,57 @@ impl Specimen {
     }
 }
 
-/// A `young` one was never closed: all its writes are in its first log.
+/// Creates a specimen. A `young` one was never closed: all its writes are in its first log.
 pub(crate) fn specimen(seed: u64, young: bool) -> Specimen {
     let config = tour_config(seed);
     let world = sim(seed);
     let mut db = Recorded::new(world.env(), config.clone());
-    let settled = run(&world, async {
+    let flushed = run(&world, async {
         if !young {
             tour(&mut db).await.unwrap();
         }
         db.open().await.unwrap();
-        let settled = db.history.acknowledged;
+        let flushed = db.history.acknowledged;
         db.batch(&[(0, Some(700)), (1, Some(20)), (2, None)])
             .await
             .unwrap();
         db.put(3, 800).await.unwrap();
         db.together(&[(4, 30), (5, 900)]).await.unwrap();
         db.put(6, 30).await.unwrap();
-        settled
+        flushed
     });
-    // Under "always" the record of a group says that all groups before it are on the device.
+    // Under "always", the record of a group proves that all groups before it are on the device.
     let proven = if config.wal.sync == SyncPolicy::Always {
         db.history.acknowledged - 1
     } else {
-        settled
+        flushed
     };
     let image = world.crash_image(CrashMode::KeepAll, seed).unwrap();
     Specimen {
         image,
         config,
         history: db.history,
-        settled,
+        flushed,
         proven,
     }
 }
 
-/// Bytes of the header of a log, and of the header of each of its records.
+/// Bytes of the header of a log.
 const LOG_HEADER: usize = 52;
+/// Bytes of the header of each record of a log.
 const LOG_RECORD_HEADER: usize = 32;
 
-/// Bytes of the header of a manifest, and of the header of each of its edits.
+/// Bytes of the header of a manifest.
 const MANIFEST_HEADER: usize = 12;
+/// Bytes of the header of each edit of a manifest.
 const EDIT_HEADER: usize = 12;
 
 fn word(bytes: &[u8], at: usize) -> Option<usize> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize)
 }
 
-/// Records that follow each other from `at`, each a header and as many bytes as `body` finds in it.
+/// Returns the regions of records that follow each other from `at`. Each is a header and a body,
+/// whose length `body` finds in the header.
 fn records(
     bytes: &[u8],
     mut at: usize,
@@ -98,7 +102,8 @@ fn records(
     regions
 }
 
-/// The data blocks of a table, and its other blocks, whose places the last 64 bytes tell.
+/// Returns the regions of a table: its data blocks, and its other blocks, whose places the last 64
+/// bytes state.
 fn table_regions(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
     let footer = bytes.len() - 64;
     let field = |at: usize| word(bytes, footer + at).expect("a footer has 64 bytes");
@@ -122,7 +127,7 @@ fn table_regions(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
     .concat()
 }
 
-/// The kind of a file, and its regions.
+/// Returns the kind of a file and its regions.
 pub(crate) fn regions(
     path: &Path,
     bytes: &[u8],
@@ -165,13 +170,13 @@ pub(crate) fn regions(
         "json" => ("json", vec![("all", 0..bytes.len())]),
         _ if name == "LOCK" => ("LOCK", Vec::new()),
         other => {
-            panic!("a file of an unknown kind, {name}: say here what its regions are ({other})")
+            panic!("{name} has an unknown extension, {other}: its regions must be listed here")
         }
     }
 }
 
-/// Puts right every checksum of a file of this kind that was tampered with, so that what reads it
-/// goes past them.
+/// Corrects every checksum of a file of this kind that was tampered with, so that readers go past
+/// the checksums.
 pub(crate) fn reseal(kind: &str, path: &Path, bytes: &mut Vec<u8>) {
     match kind {
         "log" => {
@@ -204,7 +209,7 @@ pub(crate) fn reseal(kind: &str, path: &Path, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Writes the checksum of `covered` to `at`, where both lie in the file.
+/// Writes the checksum of `covered` to `at`, if both lie in the file.
 fn seal(bytes: &mut [u8], covered: Range<usize>, at: usize) {
     let Some(checksum) = bytes.get(covered).map(crc32c::crc32c) else {
         return;
@@ -214,7 +219,7 @@ fn seal(bytes: &mut [u8], covered: Range<usize>, at: usize) {
     }
 }
 
-/// Records whose checksum stands before what it covers.
+/// Corrects records whose checksum stands before the bytes it covers.
 fn reseal_records(bytes: &mut [u8], mut at: usize, length: impl Fn(&[u8]) -> Option<usize>) {
     while let Some(end) = bytes.get(at..).and_then(&length).map(|length| at + length)
         && end <= bytes.len()
@@ -224,8 +229,8 @@ fn reseal_records(bytes: &mut [u8], mut at: usize, length: impl Fn(&[u8]) -> Opt
     }
 }
 
-/// Records with a checksum of the body in their header, and one of the header and the number of the
-/// file.
+/// Corrects records whose header has a checksum of the body, and one of the header and the file's
+/// number.
 fn reseal_headed(bytes: &mut [u8], number: u64, mut at: usize, header: usize) {
     while let Some(body) = bytes.get(at..).and_then(|record| word(record, 8))
         && let Some(end) = (at + header).checked_add(body)
@@ -239,7 +244,7 @@ fn reseal_headed(bytes: &mut [u8], number: u64, mut at: usize, header: usize) {
     }
 }
 
-/// Blocks whose checksum stands at their end, and the footer.
+/// Corrects blocks whose checksum stands at their end, and the footer.
 fn reseal_table(bytes: &mut [u8]) -> Option<()> {
     let footer = bytes.len().checked_sub(64)?;
     seal(bytes, footer..footer + 52, footer + 52);
@@ -248,24 +253,24 @@ fn reseal_table(bytes: &mut [u8]) -> Option<()> {
         let start = word(bytes, footer + at)?;
         blocks.push(start..start + word(bytes, footer + at + 8)?);
     }
-    // The index says where data blocks lie: a number of them, and for each its bytes, entries, and last key.
+    // The index lists the data blocks: their count, and for each its bytes, entries and last key.
     let mut rest = bytes.get(blocks[2].clone())?;
-    let (count, mut start) = (word(rest, 0)?, 0usize);
+    let count = word(rest, 0)?;
+    let mut start = 0usize;
     rest = &rest[4..];
     let mut varint = |skip: bool| {
         let mut value = 0;
         for shift in (0..63).step_by(7) {
             let (byte, after) = rest.split_first()?;
-            (value, rest) = (value | u64::from(byte & 0x7f) << shift, after);
+            value |= u64::from(byte & 0x7f) << shift;
+            rest = after;
             if byte & 0x80 == 0 {
                 break;
             }
         }
-        rest = if skip {
-            rest.get(usize::try_from(value).ok()?..)?
-        } else {
-            rest
-        };
+        if skip {
+            rest = rest.get(usize::try_from(value).ok()?..)?;
+        }
         usize::try_from(value).ok()
     };
     for _ in 0..count.min(1000) {

@@ -1,7 +1,8 @@
 //! One short workload over every path of the engine, and the handle that keeps its history.
 //!
-//! The sweeps run [`tour`] again and again, stopped at each of its I/O calls in turn: a new operation is proven by one
-//! line there, and a method of [`Recorded`] that says what it does to the model.
+//! The sweeps run [`tour`] again and again, stopped at each of its I/O calls in turn. A new
+//! operation is proven by one line in the tour, and a method of [`Recorded`] that makes the same
+//! change to the model.
 
 use std::future::Future;
 use std::path::Path;
@@ -54,7 +55,7 @@ impl Recorded {
         self.engine.as_ref().expect("it is open")
     }
 
-    /// Makes a call to the engine. Returns None if the caller gave up.
+    /// Makes a call to the engine. Returns `None` if the caller gave up.
     async fn call<T, F>(&self, call: impl FnOnce(AuraEngine) -> F) -> Option<T>
     where
         T: Send + 'static,
@@ -70,7 +71,7 @@ impl Recorded {
         let opening = Box::pin(async move { open(&env, &config).await });
         let engine = match self.calls.clone().call_alone(opening).await {
             Some(opened) => opened?,
-            // An opening that was given up keeps nobody out.
+            // An opening that was given up keeps no other out.
             None => open(&self.env, &self.config).await?,
         };
         self.engine = Some(engine);
@@ -83,7 +84,7 @@ impl Recorded {
             .await
         {
             Some(closed) => closed?,
-            // It goes on; who asks again has its result.
+            // The close goes on, and the next call returns its result.
             None => self.engine().close().await?,
         }
         self.counts.push(self.engine().metrics().counts);
@@ -97,7 +98,8 @@ impl Recorded {
         self.open().await
     }
 
-    /// Commits a batch that makes `next` of the last state. If it fails, that is a possible state, too.
+    /// Commits a batch that changes the last state to `next`. If it fails, that state is possible
+    /// too.
     pub(crate) async fn commit(&mut self, batch: Batch, next: Model) -> Outcome {
         self.history.states.push(next);
         let state = self.history.states.len() - 1;
@@ -108,8 +110,8 @@ impl Recorded {
         }
     }
 
-    /// Finds out which of the states `possible` a write has led to that was given up: after the next
-    /// acknowledged one it has happened or never will.
+    /// Finds out to which of the states `possible` a write led that was given up. After the next
+    /// acknowledged write it has happened or never will.
     async fn find_out(&mut self, possible: &[usize]) -> Outcome {
         let first = self.history.states.len();
         let mark = Value::copy_from_slice(&first.to_le_bytes());
@@ -146,7 +148,8 @@ impl Recorded {
 
     /// Removes the keys from `start` to `end`, `end` excluded.
     pub(crate) async fn delete_range(&mut self, start: u64, end: u64) -> Outcome {
-        let (start, end) = (key(start), key(end));
+        let start = key(start);
+        let end = key(end);
         let mut next = self.history.last().clone();
         next.retain(|key, _| *key < start || *key >= end);
         let mut batch = Batch::new();
@@ -154,7 +157,7 @@ impl Recorded {
         self.commit(batch, next).await
     }
 
-    /// Sets keys to values of so many bytes, or removes them, together.
+    /// Sets keys to values of the given bytes, or removes them, in one batch.
     pub(crate) async fn batch(&mut self, changes: &[(u64, Option<usize>)]) -> Outcome {
         let mut next = self.history.last().clone();
         let salt = self.history.states.len() as u64;
@@ -162,7 +165,8 @@ impl Recorded {
         self.commit(batch, next).await
     }
 
-    /// Writers at the same time: the first leads, the others form its next group, in this order.
+    /// Runs several writers at the same time. The first leads; the others form its next group, in
+    /// this order.
     pub(crate) async fn together(&mut self, puts: &[(u64, usize)]) -> Outcome {
         let before = self.history.states.len() - 1;
         let mut writers: Vec<Call<Option<Outcome>>> = Vec::new();
@@ -182,7 +186,7 @@ impl Recorded {
             }
             return Ok(());
         };
-        // The others may have come as far as each of these without it.
+        // The others may have got as far as each of these states without the one that was given up.
         let with = self.history.states.len() - 1;
         self.history.acknowledged = before;
         let mut without = self.history.states[before].clone();
@@ -225,7 +229,7 @@ impl Recorded {
         Ok(())
     }
 
-    /// Makes a copy and opens it: it holds what was acknowledged.
+    /// Makes a copy and opens it. It must hold what was acknowledged.
     pub(crate) async fn checkpoint(&mut self) -> Outcome {
         let directory = format!("/copy{}", self.history.states.len());
         let target = directory.clone();
@@ -265,7 +269,7 @@ impl Recorded {
             .await
         {
             Some(report) => {
-                // A read that is made to fail is reported as a problem.
+                // A read that an injected fault failed is reported as a problem.
                 let mut problems = report?.problems;
                 problems.retain(|problem| !problem.contains("injected fault"));
                 assert_eq!(problems, [] as [String; 0]);
@@ -275,7 +279,8 @@ impl Recorded {
         Ok(())
     }
 
-    /// Reads everything, by keys and both ways: the answers are the acknowledged ones, or an error.
+    /// Reads everything, by keys and in both directions. The answers must be the acknowledged ones,
+    /// or an error.
     pub(crate) async fn read(&self) -> Outcome {
         let visible = self.history.visible().clone();
         let reading = self.call(|engine| async move { read_all(&engine, &visible).await });
@@ -302,7 +307,7 @@ async fn read_all(engine: &AuraEngine, visible: &Model) -> Outcome {
     Ok(())
 }
 
-/// A batch of changes, made to `model` as well. Values depend on `salt`.
+/// Creates a batch of changes and makes them to `model` as well. Values depend on `salt`.
 fn make_changes(salt: u64, model: &mut Model, changes: &[(u64, Option<usize>)]) -> Batch {
     let mut batch = Batch::new();
     for (number, bytes) in changes {
@@ -332,17 +337,16 @@ async fn join<T>(mut futures: Vec<Call<T>>) -> Vec<T> {
                 *done = Some(value);
             }
         }
-        if done.iter().all(Option::is_some) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
+        match done.iter().all(Option::is_some) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
     })
     .await;
     done.into_iter().flatten().collect()
 }
 
-/// Keys of the tour: numbers below this.
+/// Number of the tour's keys.
 pub(crate) const KEYS: u64 = 24;
 
 /// Bytes of a value that goes to the value log.
@@ -352,13 +356,14 @@ fn key(number: u64) -> Vec<u8> {
     format!("key{number:03}").into_bytes()
 }
 
-/// Bytes that no codec makes smaller, another for each `seed`.
+/// Returns bytes that no codec makes smaller, different for each `seed`.
 fn value(seed: u64, bytes: usize) -> Value {
     let mut chance = Chance::new(seed);
     (0..bytes).map(|_| chance.below(256) as u8).collect()
 }
 
-/// Settings under which the tour comes everywhere: the sizes are the smallest there are, the rest is drawn.
+/// Returns settings under which the tour reaches every path: the sizes are the smallest allowed,
+/// the rest is drawn.
 pub(crate) fn tour_config(seed: u64) -> EngineConfig {
     let mut config = random_config(&mut Chance::new(seed));
     let nanos = std::time::Duration::from_micros(200);
@@ -380,17 +385,15 @@ pub(crate) fn tour_config(seed: u64) -> EngineConfig {
     config.value_log.separation =
         PolicySpec::named("threshold").with("bytes", serde_json::json!(500));
     config.value_log.file = ByteSize::kib(4);
-    // Whatever is garbage is collected, so that every tour comes by a collection.
+    // All garbage is collected, so that every tour runs a collection.
     config.value_log.gc = PolicySpec::named("greedy").with("garbage", 0.01);
-    (
-        config.value_log.gc_low,
-        config.value_log.gc_high,
-        config.value_log.gc_stop,
-    ) = (0.0, 0.0, 0.9);
+    config.value_log.gc_low = 0.0;
+    config.value_log.gc_high = 0.0;
+    config.value_log.gc_stop = 0.9;
     config
 }
 
-/// Comes through every path of the engine once or twice, in some two hundred I/O calls.
+/// Takes every path of the engine once or twice, in about two hundred I/O calls.
 pub(crate) async fn tour(db: &mut Recorded) -> Outcome {
     db.open().await?;
     for key in 0..6 {
@@ -410,7 +413,7 @@ pub(crate) async fn tour(db: &mut Recorded) -> Outcome {
     db.delete(6).await?;
     db.delete(3).await?;
     db.read().await?;
-    // These fill memtables, so that flushes and compactions run beside the writes.
+    // These fill memtables, so that flushes and compactions run while writes go on.
     for key in 4..KEYS {
         db.put(key, 450).await?;
     }
@@ -441,7 +444,7 @@ pub(crate) async fn tour(db: &mut Recorded) -> Outcome {
     db.checkpoint().await?;
     db.put(23, LARGE).await?;
     db.read().await?;
-    // The next engine replays what lies in the log only.
+    // The next engine replays what is only in the log.
     db.reopen().await?;
     db.delete(12).await?;
     db.delete_range(14, 16).await?;
@@ -449,7 +452,7 @@ pub(crate) async fn tour(db: &mut Recorded) -> Outcome {
     db.close().await
 }
 
-/// That the tour went everywhere: a path it does not come to is a path that no sweep proves.
+/// Checks that the tour went everywhere: no sweep proves a path that the tour does not take.
 pub(crate) fn check_coverage(counts: &[Counts]) {
     let sum = |count: fn(&Counts) -> u64| counts.iter().map(count).sum::<u64>();
     assert!(sum(|it| it.flushes) >= 4, "flushes");

@@ -1,4 +1,4 @@
-//! What a repair takes from the logs.
+//! Takes from the logs what can be used.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,67 +15,66 @@ use crate::storage::{BatchReader, Entry, EntryKind, Key, Sequence};
 use crate::wal::format::{FILE_HEADER_BYTES, Record};
 use crate::wal::{Chain, Link, Replay};
 
-/// What the logs hold.
+/// The content of the logs.
 #[derive(Default)]
 pub(super) struct Logs {
-    /// Whether they replay as they are, and so stay.
+    /// Whether they replay without fault, and so stay.
     pub(super) stay: bool,
-    /// What they hold, or what is sound of it.
+    /// Their writes, or those that are sound.
     pub(super) memtables: Vec<Arc<Memtable>>,
     /// The largest sequence number in them.
     pub(super) sequence: Sequence,
 }
 
 impl Logs {
-    /// The range tombstones in them.
+    /// Returns their range tombstones.
     pub(super) fn ranges(&self) -> Vec<RangeTombstone> {
-        self.memtables
-            .iter()
-            .filter_map(|memtable| memtable.ranges())
-            .flat_map(|set| set.tombstones())
-            .collect()
+        let mut tombstones = Vec::new();
+        for memtable in &self.memtables {
+            if let Some(ranges) = memtable.ranges() {
+                tombstones.extend(ranges.tombstones());
+            }
+        }
+        tombstones
     }
 }
 
-/// The logs being read one after the other.
+/// State of reading the logs one after another.
 struct Walk {
     logs: Logs,
     filling: Memtable,
-    /// Writes up to this one are in tables.
+    /// Writes up to this sequence number are in tables.
     flushed: Sequence,
     /// Whether the manifest was lost.
     rebuilds: bool,
-    /// How the logs read so far follow on one another.
+    /// The order of the logs read so far.
     chain: Chain,
-    /// Whether what follows is cut off from what was read.
+    /// Whether the following logs are cut off from those read so far.
     stopped: bool,
 }
 
 impl Repair<'_> {
-    /// Reads the logs. Those of a sound manifest that replay stay; of others, the writes up to the damage are taken.
-    /// Writes up to `flushed` are in tables.
+    /// Reads the logs. The logs of a sound manifest stay if they replay; of others, the writes up
+    /// to the damage are taken. Writes up to `flushed` are in tables.
     pub(super) async fn read_logs(
         &mut self,
         stored: Option<&Edit>,
         flushed: Sequence,
     ) -> Result<Logs> {
         let wal_min = stored.and_then(|edit| edit.wal_min);
-        let mut wals: Vec<u64> = self
-            .found(FileKind::Wal)
-            .into_iter()
-            .filter(|wal| *wal >= wal_min.unwrap_or(0))
-            .collect();
-        if let Some(edit) = stored
-            && edit
-                .values_opened
-                .iter()
-                .all(|number| self.values.contains_key(number))
-            && let Some(logs) = self.replay_as_they_are(edit, &wals, flushed).await?
-        {
-            return Ok(logs);
+        let mut wals = self.found(FileKind::Wal);
+        wals.retain(|wal| *wal >= wal_min.unwrap_or(0));
+        if let Some(edit) = stored {
+            let mut opened = edit.values_opened.iter();
+            if opened.all(|number| self.values.contains_key(number))
+                && let Some(logs) = self.replay_unchanged(edit, &wals, flushed).await?
+            {
+                return Ok(logs);
+            }
         }
-        self.discarded
-            .extend(wals.iter().map(|wal| FileKind::Wal.name(*wal)));
+        for wal in &wals {
+            self.discarded.insert(FileKind::Wal.name(*wal));
+        }
         let filling = Memtable::new(self.config.memtable_structure, 0);
         let mut walk = Walk {
             logs: Logs::default(),
@@ -91,21 +90,20 @@ impl Repair<'_> {
         };
         if let Some(wal_min) = wal_min.filter(|wal_min| wals.first() != Some(wal_min)) {
             let path = FileKind::Wal.path(self.directory, wal_min);
-            self.report
-                .losses
-                .push(Loss::new(&path, 0, "the log is missing"));
+            let loss = Loss::new(&path, 0, "the log is missing");
+            self.report.losses.push(loss);
             walk.stopped = true;
         }
         let mut chain = 0;
         if stored.is_none() {
-            // One that holds nothing proves nothing: a repair that was cut short may have begun it.
+            // An empty log proves nothing: an interrupted repair may have begun it.
             wals.retain(|wal| self.holds_records(*wal));
             chain = self.chain_start(&wals).await?;
         }
         for wal in &wals {
             walk.stopped |= *wal < chain;
             self.read_log(*wal, &mut walk).await?;
-            // What comes before the chain is cut off from it, not the other way round.
+            // Logs before the chain are cut off from it, but the chain is not cut off from history.
             walk.stopped &= *wal >= chain;
         }
         if !walk.filling.is_empty() {
@@ -114,7 +112,8 @@ impl Repair<'_> {
         Ok(walk.logs)
     }
 
-    async fn replay_as_they_are(
+    /// Replays the logs as an opening would. Returns `None` if they are damaged.
+    async fn replay_unchanged(
         &self,
         edit: &Edit,
         wals: &[u64],
@@ -148,15 +147,12 @@ impl Repair<'_> {
     }
 
     fn holds_records(&self, wal: u64) -> bool {
-        let bytes = self
-            .env
-            .fs
-            .open(&FileKind::Wal.path(self.directory, wal))
-            .and_then(|file| file.bytes());
+        let path = FileKind::Wal.path(self.directory, wal);
+        let bytes = self.env.fs.open(&path).and_then(|file| file.bytes());
         bytes.is_ok_and(|bytes| bytes > FILE_HEADER_BYTES as u64)
     }
 
-    /// The first of the logs that lead to the newest one without a gap.
+    /// Returns the first of the logs that lead to the newest one without a gap.
     async fn chain_start(&self, wals: &[u64]) -> Result<u64> {
         let Some(mut start) = wals.last().copied() else {
             return Ok(0);
@@ -208,19 +204,7 @@ impl Repair<'_> {
                 Err(error) => break Some(error),
             }
         };
-        // A rebuild that was cut short may have left a table without what these removed, beside
-        // those that hold it still.
-        let removes = |entry: &Entry| {
-            walk.rebuilds && matches!(entry.kind, EntryKind::Delete | EntryKind::DeleteRange)
-        };
-        let wanted = |record: &Record| {
-            let unflushed = last_of(record) > walk.flushed;
-            entries(record)
-                .into_iter()
-                .filter(|entry| unflushed || removes(entry))
-                .collect::<Vec<_>>()
-        };
-        let wanted = records.iter().flat_map(wanted).collect();
+        let wanted = wanted(&records, walk);
         self.take(&path, wanted, walk).await?;
         walk.chain.add(wal, &log);
         if !log.is_complete() {
@@ -242,15 +226,12 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Reports a log that does not follow what was read, unless all of it is in tables.
+    /// Reports a log that does not follow those read so far, unless all its writes are in tables.
     fn report_cut_off(&mut self, path: &Path, mut log: Replay, flushed: Sequence) {
         let writes = writes_from(&mut log, flushed);
         if writes > 0 {
-            let loss = Loss::new(
-                path,
-                0,
-                "the log does not follow on what could be read before it",
-            );
+            let what = "the log does not follow the logs that could be read before it";
+            let loss = Loss::new(path, 0, what);
             self.report.losses.push(Loss {
                 bytes: Some(log.bytes()),
                 entries: Some(writes),
@@ -259,53 +240,70 @@ impl Repair<'_> {
         }
     }
 
-    /// Takes writes, but for those whose values are lost.
+    /// Takes writes, except those whose values are lost.
     async fn take(&mut self, path: &Path, writes: Vec<Entry>, walk: &mut Walk) -> Result<()> {
         let last = writes.iter().map(|entry| entry.sequence).max();
         walk.logs.sequence = walk.logs.sequence.max(last.unwrap_or(0));
-        let (ranges, writes): (Vec<_>, Vec<_>) = writes
-            .into_iter()
-            .partition(|it| it.kind == EntryKind::DeleteRange);
-        let copy = Key::copy_from_slice;
-        let tombstone = |Entry {
-                             key,
-                             sequence,
-                             value,
-                             ..
-                         }: &Entry| RangeTombstone {
-            sequence: *sequence,
-            start: copy(key),
-            end: copy(value),
-        };
-        let ranges: Vec<_> = ranges.iter().map(tombstone).collect();
+        let mut ranges = Vec::new();
+        let mut others = Vec::new();
+        for entry in writes {
+            if entry.kind != EntryKind::DeleteRange {
+                others.push(entry);
+                continue;
+            }
+            ranges.push(RangeTombstone {
+                sequence: entry.sequence,
+                start: Key::copy_from_slice(&entry.key),
+                end: Key::copy_from_slice(&entry.value),
+            });
+        }
         self.report.log_writes_kept += ranges.len() as u64;
         walk.filling.insert_ranges(&ranges, &mut self.context.work);
-        for entry in self.without_lost_values(path, writes).await? {
+        for entry in self.without_lost_values(path, others).await? {
             self.report.log_writes_kept += 1;
             walk.filling.insert(entry, &mut self.context.work);
             if walk.filling.bytes() >= self.config.memtable.as_u64() {
                 let next = Memtable::new(self.config.memtable_structure, 0);
-                walk.logs
-                    .memtables
-                    .push(Arc::new(std::mem::replace(&mut walk.filling, next)));
+                let full = std::mem::replace(&mut walk.filling, next);
+                walk.logs.memtables.push(Arc::new(full));
             }
         }
         Ok(())
     }
 }
 
-/// The writes of a record; none where a sound record holds no batch.
+/// Returns the writes of `records` that a repair needs: those that are in no table.
+///
+/// A rebuild also needs older deletes. One that was interrupted may have left a table without the
+/// entries that they removed beside tables that still hold them.
+fn wanted(records: &[Record], walk: &Walk) -> Vec<Entry> {
+    let mut wanted = Vec::new();
+    for record in records {
+        let is_unflushed = last_of(record) > walk.flushed;
+        for entry in entries(record) {
+            let removes = matches!(entry.kind, EntryKind::Delete | EntryKind::DeleteRange);
+            if is_unflushed || (walk.rebuilds && removes) {
+                wanted.push(entry);
+            }
+        }
+    }
+    wanted
+}
+
+/// Returns the writes of a record, or no writes if a sound record holds no batch.
 fn entries(record: &Record) -> Vec<Entry> {
     let writes: Option<Vec<_>> = BatchReader::new(record.body.clone()).collect();
     let writes = (record.sequence..).zip(writes.unwrap_or_default());
-    writes
-        .map(|(sequence, (kind, key, value))| Entry {
+    let mut entries = Vec::new();
+    for (sequence, (kind, key, value)) in writes {
+        entries.push(Entry {
             key,
             sequence,
             kind,
             value,
-        })
-        .collect()
+        });
+    }
+    entries
 }
 
 fn durable_bytes(edit: &Edit) -> BTreeMap<u64, u64> {
@@ -317,11 +315,13 @@ fn last_of(record: &Record) -> Sequence {
     record.sequence + u64::from(record.writes).saturating_sub(1)
 }
 
-/// Writes after `flushed` in the sound records that are left of a log, damage between them passed over.
+/// Counts the writes after `flushed` in the rest of a log, skipping damage.
 fn writes_from(log: &mut Replay, flushed: Sequence) -> u64 {
-    let records = std::iter::from_fn(|| log.next_anywhere());
-    records
-        .filter(|record| last_of(record) > flushed)
-        .map(|record| u64::from(record.writes))
-        .sum()
+    let mut writes = 0;
+    while let Some(record) = log.next_anywhere() {
+        if last_of(&record) > flushed {
+            writes += u64::from(record.writes);
+        }
+    }
+    writes
 }

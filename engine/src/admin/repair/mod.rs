@@ -1,17 +1,20 @@
-//! Repair: what is sound of a damaged directory is kept, what is lost is told, nothing is destroyed.
+//! Repair: keeps what is sound of a damaged directory, reports what is lost, destroys nothing.
 //!
-//! - With its manifest, a directory keeps its tree. A table that does not verify is written again from the blocks that do;
-//!   a file that is missing is dropped; logs that do not replay give what they hold up to the damage.
-//! - Without, every table found is merged with what the logs hold into one run. Entries carry their sequence numbers, so
-//!   their versions sort rightly. But what a compaction had replaced, and a crash kept from being removed, is found too: a
-//!   key that was deleted may be there again. So may keys that were deleted by a range: range deletes that were flushed stand
-//!   in the manifest only.
-//! - A value file that was collected is lost with its map: where its frames belong is written nowhere else.
-//! - An entry whose value is lost is dropped. Where an older version of its key is left, that one is seen.
+//! - If the manifest is sound, the tree stays. A table that does not verify is written again from
+//!   its sound blocks. A missing file is dropped. Logs that do not replay are used up to the
+//!   damage.
+//! - Without a manifest, every table found is merged with the logs into one run. Entries carry
+//!   their sequence numbers, so versions keep their order. But the merge also finds tables that a
+//!   compaction had replaced and a crash kept from being removed: a deleted key may return. So may
+//!   keys that a flushed range delete removed, because only the manifest held that range delete.
+//! - A collected value file is lost with its map, because the places of its frames are written
+//!   nowhere else.
+//! - An entry whose value is lost is dropped. If an older version of its key is left, readers see
+//!   that one.
 //!
-//! Files that are damaged or no longer needed get a second name in `lost/` before the manifest that does without them takes
-//! effect, and lose the first after. New tables have names that nothing takes for a table's until they are whole. So a
-//! repair that is cut short leaves all there was, and can be run again.
+//! Files that are damaged or no longer needed get a second name in `lost/` before the new manifest
+//! takes effect, and lose their first name after it. New tables have temporary names until they are
+//! whole. So a repair that is interrupted leaves everything there was, and can be run again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -31,7 +34,6 @@ use crate::directory::{CURRENT, FileKind, ReadAccess, UNFINISHED, take_lock};
 use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::manifest::{AddedTable, Edit, Manifest, Run, Version, read_back};
-use crate::memtable::Memtable;
 use crate::ranges::RangeSet;
 use crate::read::MergingIterator;
 use crate::state::Policies;
@@ -48,62 +50,65 @@ mod write;
 use logs::Logs;
 use write::{TableSink, UNWRITTEN};
 
-/// The directory, inside the database's, that takes what is damaged or no longer needed.
+/// Directory inside the database's that receives files that are damaged or no longer needed.
 pub(crate) const LOST: &str = "lost";
 
-/// What a repair found and did.
+/// Result of a repair: what was found and done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RepairReport {
-    /// Whether it only looked: nothing was changed.
+    /// Whether it was a dry run, which changes nothing.
     pub dry_run: bool,
-    /// Whether nothing was wrong: nothing was changed.
+    /// Whether nothing was wrong. Then nothing was changed.
     pub sound: bool,
-    /// Whether the manifest was lost, so that the tree was put together from the tables found: keys that were deleted
-    /// before, one by one or by a range, may be there again.
+    /// Whether the manifest was lost, so that the tree was rebuilt from the tables found. Keys
+    /// deleted before, singly or by a range, may have returned.
     pub rebuilt: bool,
-    /// Tables without fault.
+    /// Tables without damage.
     pub tables_sound: u64,
     /// Tables that were written again from their sound blocks and entries.
     pub tables_salvaged: u64,
-    /// Entries of tables that are kept.
+    /// Entries of tables that were kept.
     pub entries_kept: u64,
-    /// Writes that were taken from damaged logs, or from all logs where the manifest was lost.
+    /// Writes taken from damaged logs, or from all logs if the manifest was lost.
     pub log_writes_kept: u64,
-    /// What is lost.
+    /// Everything that was lost.
     pub losses: Vec<Loss>,
-    /// Files that were moved to `lost/`, or would be.
+    /// Files that were moved to `lost/`, or would be in a dry run.
     pub moved: Vec<String>,
-    /// What a verification still finds wrong after the repair. Empty: the database is lawful.
+    /// Problems that a verification still finds after the repair. If there are no problems, the
+    /// database is lawful.
     pub problems: Vec<String>,
 }
 
-/// Something lost.
+/// A loss of data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Loss {
     /// The file that is missing or damaged.
     pub file: PathBuf,
     /// Where the damage starts.
     pub offset: u64,
-    /// How far it reaches, where that is known.
+    /// How many bytes it covers, if that is known.
     pub bytes: Option<u64>,
-    /// How many entries are lost with it, where that is known.
+    /// How many entries are lost, if that is known.
     pub entries: Option<u64>,
-    /// All lost keys are larger than this one, or equal; escaped as in a string.
+    /// Lower bound of the lost keys (included), escaped like a string.
     pub first: Option<String>,
-    /// All lost keys are smaller than this one, or equal.
+    /// Upper bound of the lost keys (included).
     pub last: Option<String>,
-    /// What happened.
+    /// Description of what happened.
     pub what: String,
 }
 
 impl fmt::Display for Loss {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} at offset {}", self.file.display(), self.offset)?;
-        self.bytes
-            .map_or(Ok(()), |bytes| write!(out, ", {bytes} bytes"))?;
+        if let Some(bytes) = self.bytes {
+            write!(out, ", {bytes} bytes")?;
+        }
         write!(out, ": {}", self.what)?;
-        self.entries
-            .map_or(Ok(()), |entries| write!(out, "; entries lost: {entries}"))?;
+        if let Some(entries) = self.entries {
+            write!(out, "; entries lost: {entries}")?;
+        }
         match (&self.first, &self.last) {
             (None, None) => Ok(()),
             (Some(first), None) => write!(out, "; keys from \"{first}\" on"),
@@ -135,12 +140,13 @@ impl Loss {
 
     fn keys(mut self, first: Option<&Key>, last: Option<&Key>) -> Self {
         let text = |key: &Key| key.escape_ascii().to_string();
-        (self.first, self.last) = (first.map(text), last.map(text));
+        self.first = first.map(text);
+        self.last = last.map(text);
         self
     }
 }
 
-/// Repairs `directory`, or says what a repair would do. The result is verified.
+/// Repairs `directory`, or reports what a repair would do. The result is verified.
 pub(crate) async fn repair(
     env: &Env,
     directory: &Path,
@@ -155,7 +161,7 @@ pub(crate) async fn repair(
     let _lock = take_lock(env, directory)?;
     let mut report = repair_once(env, directory, config, dry_run, Vec::new()).await?;
     if report.sound {
-        // Each file is sound. Together they may not be.
+        // Each file is sound by itself. Together they may be inconsistent.
         let problems = check(env, directory).await?;
         if problems.is_empty() {
             return Ok(report);
@@ -168,14 +174,14 @@ pub(crate) async fn repair(
     Ok(report)
 }
 
-/// What a verification finds wrong.
+/// Returns what a verification finds wrong.
 async fn check(env: &Env, directory: &Path) -> Result<Vec<String>> {
     let report = check_directory(env, directory, &ReadAccess::of_owner()).await?;
     Ok(report.problems)
 }
 
-/// Repairs each file, and writes the state again if anything was wrong: with a file, or with what
-/// files say together, which is `problems`.
+/// Repairs each file, and writes the state again if anything was wrong. `problems` are what files
+/// are inconsistent about.
 async fn repair_once(
     env: &Env,
     directory: &Path,
@@ -221,18 +227,18 @@ struct Repair<'a> {
     next_number: u64,
     /// The value files, by the number that pointers name.
     values: BTreeMap<u64, ValueFileState>,
-    /// Names of tables that were written on the way, and that others have taken the place of.
+    /// Names of tables that were written on the way and then merged into others.
     merged: Vec<String>,
-    /// Names of files that move to `lost/`.
+    /// Names of files that will move to `lost/`.
     discarded: BTreeSet<String>,
 }
 
 /// The tables that a repair keeps.
 #[derive(Default)]
 struct Tree {
-    /// Their places, as the manifest will list them.
+    /// Their places, in the form of the manifest.
     listed: Vec<AddedTable>,
-    /// The same tables, open, by number.
+    /// The open tables, by number.
     tables: BTreeMap<u64, Arc<Table>>,
 }
 
@@ -262,7 +268,7 @@ impl Repair<'_> {
             return Ok(());
         }
         if stored.is_none() {
-            // Once they are merged, none of them is needed.
+            // Once the tables are merged, none of them is needed.
             self.discard(FileKind::Table);
         }
         self.discard(FileKind::Manifest);
@@ -285,15 +291,14 @@ impl Repair<'_> {
         self.commit(stored, listed, tables, &logs, sequence).await
     }
 
-    /// The tables that can be kept. Without a manifest every table that is there is tried.
+    /// Returns the tables that can be kept. Without a manifest, every table found is tried.
     async fn sound_tables(&mut self, stored: Option<&Edit>) -> Result<Tree> {
         let listed = match stored {
             Some(edit) => edit.added.clone(),
-            None => self
-                .found(FileKind::Table)
-                .into_iter()
-                .map(unlisted)
-                .collect(),
+            None => {
+                let found = self.found(FileKind::Table).into_iter();
+                found.map(unlisted).collect()
+            }
         };
         let mut tree = Tree::default();
         for listed in listed {
@@ -303,7 +308,7 @@ impl Repair<'_> {
         Ok(tree)
     }
 
-    /// Merges every table and every log into one run of level 1: nobody knows their order.
+    /// Merges every table and every log into one run of level 1, because their order is unknown.
     async fn merge_all(&mut self, tree: &mut Tree, logs: &Logs) -> Result<()> {
         let inputs = std::mem::take(tree).tables;
         let names = inputs.keys().map(|number| FileKind::Table.name(*number));
@@ -315,14 +320,14 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Moves every file of a kind to `lost/` in the end.
+    /// Marks every file of a kind for `lost/`.
     fn discard(&mut self, kind: FileKind) {
         let numbers = self.found(kind).into_iter();
         let names: Vec<_> = numbers.map(|number| kind.name(number)).collect();
         self.discarded.extend(names);
     }
 
-    /// The state that the manifest tells; None where it is lost.
+    /// Reads the state that the manifest describes; `None` if the manifest is lost.
     async fn stored(&mut self) -> Result<Option<Edit>> {
         if !self.has(CURRENT) && self.has(UNFINISHED) {
             return Err(Error::Unfinished {
@@ -332,7 +337,7 @@ impl Repair<'_> {
         let ours = self.names.iter().filter_map(|name| FileKind::parse(name));
         let largest = ours.map(|(_, number)| number).max();
         if largest.is_none() && !self.has(CURRENT) {
-            let what = "no file of a database is here";
+            let what = "the directory holds no file of a database";
             return Err(Error::corruption(&self.directory.join(CURRENT), 0, what));
         }
         self.next_number = largest.unwrap_or(0) + 1;
@@ -349,13 +354,11 @@ impl Repair<'_> {
             Err(error) if error.is_damage() => {
                 self.report.rebuilt = true;
                 let current = self.directory.join(CURRENT);
-                let is_there = self.has(CURRENT);
-                let missing = || Loss::new(&current, 0, "it is missing");
-                self.report.losses.push(if is_there {
-                    Loss::of(&error, &current)
-                } else {
-                    missing()
-                });
+                let loss = match self.has(CURRENT) {
+                    true => Loss::of(&error, &current),
+                    false => Loss::new(&current, 0, "it is missing"),
+                };
+                self.report.losses.push(loss);
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -371,19 +374,17 @@ impl Repair<'_> {
         self.next_number - 1
     }
 
-    /// The numbers of the files of a kind that are here, in order.
+    /// Returns the numbers of the files of a kind that were found, in order.
     fn found(&self, kind: FileKind) -> Vec<u64> {
         let parsed = self.names.iter().filter_map(|name| FileKind::parse(name));
-        let mut numbers: Vec<u64> = parsed
-            .filter(|(of, _)| *of == kind)
-            .map(|(_, number)| number)
-            .collect();
+        let of_kind = parsed.filter(|(of, _)| *of == kind);
+        let mut numbers: Vec<u64> = of_kind.map(|(_, number)| number).collect();
         numbers.sort_unstable();
         numbers
     }
 
-    /// Merges tables and what the logs held into a run for `level`, but for what range tombstones hide: those of the logs,
-    /// and those stored.
+    /// Merges tables and logs into a run for `level`. Entries hidden by range tombstones, of the
+    /// logs or stored, are dropped.
     async fn merge(
         &mut self,
         tables: impl Iterator<Item = Arc<Table>>,
@@ -393,25 +394,21 @@ impl Repair<'_> {
     ) -> Result<Vec<Arc<Table>>> {
         let mut merge = MergingIterator::new(Direction::Forward);
         for table in tables {
-            merge.add_run(
-                Arc::new(Run {
-                    id: 0,
-                    tables: vec![table],
-                }),
-                0,
-                true,
-            );
+            let run = Run {
+                id: 0,
+                tables: vec![table],
+            };
+            merge.add_run(Arc::new(run), 0, true);
         }
-        logs.memtables
-            .iter()
-            .for_each(|memtable: &Arc<Memtable>| merge.add_memtable(memtable.clone()));
+        for memtable in &logs.memtables {
+            merge.add_memtable(memtable.clone());
+        }
         merge.seek(None, &mut self.context).await?;
-        let ranges = logs.ranges().into_iter().chain(
-            stored
-                .into_iter()
-                .flat_map(|edit| edit.ranges_added.clone()),
-        );
-        let ranges = RangeSet::default().changed(&ranges.collect::<Vec<_>>(), &BTreeSet::new());
+        let mut ranges = logs.ranges();
+        if let Some(edit) = stored {
+            ranges.extend(edit.ranges_added.iter().cloned());
+        }
+        let ranges = RangeSet::default().changed(&ranges, &BTreeSet::new());
         let mut retain = VersionFilter::new(Vec::new(), Arc::new(ranges));
         let mut sink = TableSink::new(level);
         while let Some(entry) = merge.entry() {
@@ -425,7 +422,7 @@ impl Repair<'_> {
         sink.finish(self).await
     }
 
-    /// Puts the new state into effect.
+    /// Makes the new state take effect.
     async fn commit(
         &mut self,
         stored: Option<Edit>,
@@ -441,27 +438,21 @@ impl Repair<'_> {
         edit.table_swept
             .retain(|(table, _)| tables.contains_key(table));
         if !rebuilt && !logs.stay {
-            // They hide what lies in tables still. Where all was merged, nothing is left for them.
+            // They still hide entries of tables. After a merge of all, nothing is left for them to
+            // hide.
             edit.ranges_added.extend(logs.ranges());
         }
         self.book_values(&tables, logs, rebuilt).await?;
-        for values in [
-            &mut edit.values_sealed,
-            &mut edit.values_settled,
-            &mut edit.values_moved,
-        ] {
-            values.clear();
-        }
+        edit.values_sealed.clear();
+        edit.values_accounted.clear();
+        edit.values_moved.clear();
         edit.values_opened.clear();
         edit.values_dead.clear();
-        self.values
-            .iter()
-            .for_each(|(number, state)| edit.add_value_file(*number, &state.facts));
-        let files = self
-            .values
-            .values()
-            .map(|state| (state.file.number, state.file.clone()))
-            .collect();
+        let mut files = BTreeMap::new();
+        for (number, state) in &self.values {
+            edit.add_value_file(*number, &state.facts);
+            files.insert(state.file.number, state.file.clone());
+        }
         let unlawful = |what| Error::UnlawfulPlan { what };
         let version = edit
             .apply(&Version::default(), &tables, &files)
@@ -488,12 +479,9 @@ impl Repair<'_> {
                 .remove(&path)
                 .map_err(|error| Error::io("remove", &path, error))?;
         }
-        // And what an earlier repair, cut short, was writing.
-        for name in self
-            .merged
-            .iter()
-            .chain(self.names.iter().filter(|name| name.ends_with(UNWRITTEN)))
-        {
+        // An interrupted earlier repair may have left unfinished tables.
+        let unwritten = self.names.iter().filter(|name| name.ends_with(UNWRITTEN));
+        for name in self.merged.iter().chain(unwritten) {
             let _ = self.env.fs.remove(&self.directory.join(name));
         }
         self.sync(self.directory).await
@@ -506,13 +494,9 @@ impl Repair<'_> {
             .fs
             .create_directory(&lost)
             .map_err(|error| Error::io("create", &lost, error))?;
-        let mut there: BTreeSet<String> = self
-            .env
-            .fs
-            .list(&lost)
-            .map_err(|error| Error::io("list", &lost, error))?
-            .into_iter()
-            .collect();
+        let listed = self.env.fs.list(&lost);
+        let listed = listed.map_err(|error| Error::io("list", &lost, error))?;
+        let mut there = BTreeSet::from_iter(listed);
         for name in self.discarded.clone() {
             let from = self.directory.join(&name);
             let file = self
@@ -523,17 +507,18 @@ impl Repair<'_> {
             let bytes = file
                 .bytes()
                 .map_err(|error| Error::io("measure", &from, error))?;
-            let mut names =
-                std::iter::once(name.clone()).chain((1..).map(|more| format!("{name}.{more}")));
-            let free = names
-                .find(|name| !there.contains(name))
-                .expect("there is always a next one");
+            let mut free = name.clone();
+            let mut more = 0;
+            while there.contains(&free) {
+                more += 1;
+                free = format!("{name}.{more}");
+            }
             link_or_copy(self.env, &from, &lost.join(&free), bytes).await?;
             there.insert(free);
             self.report.moved.push(name);
         }
         self.sync(&lost).await?;
-        // The new tables' names, too, before a manifest names them.
+        // The names of the new tables must be durable too, before a manifest names them.
         self.sync(self.directory).await
     }
 
@@ -546,7 +531,7 @@ impl Repair<'_> {
     }
 }
 
-/// Says which tables of one run hold the same keys; None if none do.
+/// Names two tables of one run that hold the same keys, if there are any.
 fn overlap(edit: &Edit) -> Option<String> {
     let mut runs: BTreeMap<(usize, u64), Vec<&TableFacts>> = BTreeMap::new();
     for table in &edit.added {
@@ -557,7 +542,8 @@ fn overlap(edit: &Edit) -> Option<String> {
         tables.sort_by(|one, other| one.smallest.cmp(&other.smallest));
         for pair in tables.windows(2) {
             if pair[0].largest >= pair[1].smallest {
-                let (one, other) = (pair[0].id, pair[1].id);
+                let one = pair[0].id;
+                let other = pair[1].id;
                 return Some(format!(
                     "in level {level} tables {one} and {other} overlap in one run"
                 ));
@@ -567,17 +553,16 @@ fn overlap(edit: &Edit) -> Option<String> {
     None
 }
 
-/// A table that no manifest lists: what is known of it is its number.
+/// Returns a table that no manifest lists; only its number is known.
 fn unlisted(id: u64) -> AddedTable {
-    let (smallest, largest) = (Key::new(), Key::new());
     let facts = TableFacts {
         id,
         bytes: 0,
         entries: 0,
         deletions: 0,
         separated_bytes: 0,
-        smallest,
-        largest,
+        smallest: Key::new(),
+        largest: Key::new(),
         sequence_min: 0,
         sequence_max: 0,
     };

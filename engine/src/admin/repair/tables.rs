@@ -1,4 +1,4 @@
-//! Each table as a repair finds it: sound, or to be written again from what is.
+//! Examines each table: it is sound, or is written again from what is sound of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::storage::{Entry, Key, Sequence};
 use crate::table::{Salvage, Table};
 
 impl Repair<'_> {
-    /// A listed table, or what it is replaced by.
+    /// Returns a listed table, or the tables that replace it.
     pub(super) async fn examine(
         &mut self,
         listed: &AddedTable,
@@ -41,23 +41,23 @@ impl Repair<'_> {
         }
         self.discarded.insert(FileKind::Table.name(id));
         if known && self.is_another_table(listed).await? {
-            let what = "the file holds another table, whole; the one that belongs here is lost";
-            self.report
-                .losses
-                .push(lost_table(&path, &listed.facts, what));
+            let what = "the file holds another sound table; the one that belongs here is lost";
+            let loss = lost_table(&path, &listed.facts, what);
+            self.report.losses.push(loss);
             return Ok(Vec::new());
         }
         self.report.tables_salvaged += 1;
         self.salvage(&path, known.then_some(&*listed.facts)).await
     }
 
-    /// Opens a table and checks all of it; with what its entries point at.
+    /// Opens a table and checks all of it. Returns it with its entries that point to values.
     async fn open_sound(
         &mut self,
         listed: &AddedTable,
         known: bool,
     ) -> Result<(Arc<Table>, Vec<Entry>)> {
-        let (fs, id) = (self.env.fs.clone(), listed.facts.id);
+        let fs = self.env.fs.clone();
+        let id = listed.facts.id;
         let path = FileKind::Table.path(self.directory, id);
         let table = if known {
             let file = fs
@@ -68,15 +68,16 @@ impl Repair<'_> {
             Table::discover(fs, path, id, &mut self.context).await?
         };
         let mut values = Vec::new();
-        table
-            .verify(&mut self.context, |entry| {
-                values.extend(entry.pointer().map(|_| detached(entry)))
-            })
-            .await?;
+        let check = table.verify(&mut self.context, |entry| {
+            if entry.pointer().is_some() {
+                values.push(detached(entry));
+            }
+        });
+        check.await?;
         Ok((Arc::new(table), values))
     }
 
-    /// Whether the file of a listed table is a sound one that the manifest does not mean here.
+    /// Returns whether the file of a listed table holds a sound table other than the listed one.
     async fn is_another_table(&mut self, listed: &AddedTable) -> Result<bool> {
         let id = listed.facts.id;
         let path = FileKind::Table.path(self.directory, id);
@@ -87,7 +88,7 @@ impl Repair<'_> {
         }
     }
 
-    /// The entries of `values` whose values are not there, by value file.
+    /// Returns the entries of `values` whose values are lost, by value file.
     async fn lost_values<'e>(
         &mut self,
         values: &'e [Entry],
@@ -112,68 +113,55 @@ impl Repair<'_> {
         Ok(lost)
     }
 
-    /// Drops the entries whose values are lost, and tells of them.
+    /// Drops the entries whose values are lost, and reports them.
     pub(super) async fn without_lost_values(
         &mut self,
         holder: &Path,
         entries: Vec<Entry>,
     ) -> Result<Vec<Entry>> {
         let lost = self.lost_values(&entries).await?;
-        let name = holder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = holder.file_name().unwrap_or_default().to_string_lossy();
         let mut dropped: BTreeSet<(Key, Sequence)> = BTreeSet::new();
         for (file, entries) in lost {
             let path = match self.values.get(&file) {
                 Some(state) => state.file.path().to_owned(),
                 None => FileKind::Values.path(self.directory, file),
             };
-            let pointers: Vec<_> = entries.iter().filter_map(|entry| entry.pointer()).collect();
-            let offset = pointers
-                .iter()
-                .map(|pointer| pointer.offset)
-                .min()
-                .unwrap_or(0);
-            let loss = Loss::new(&path, offset, format!("values that {name} points at"));
-            let bytes = pointers
-                .iter()
-                .map(|pointer| u64::from(pointer.stored_bytes))
-                .sum();
+            let mut offset = u64::MAX;
+            let mut bytes = 0;
+            for pointer in entries.iter().filter_map(|entry| entry.pointer()) {
+                offset = offset.min(pointer.offset);
+                bytes += u64::from(pointer.stored_bytes);
+            }
             let loss = Loss {
                 bytes: Some(bytes),
                 entries: Some(entries.len() as u64),
-                ..loss
+                ..Loss::new(&path, offset, format!("values that {name} points to"))
             };
             let keys = || entries.iter().map(|entry| &entry.key);
-            self.tell_lost_values(loss.keys(keys().min(), keys().max()));
-            dropped.extend(
-                entries
-                    .iter()
-                    .map(|entry| (entry.key.clone(), entry.sequence)),
-            );
+            self.report_lost_values(loss.keys(keys().min(), keys().max()));
+            for entry in entries {
+                dropped.insert((entry.key.clone(), entry.sequence));
+            }
         }
-        Ok(entries
-            .into_iter()
-            .filter(|entry| !dropped.contains(&(entry.key.clone(), entry.sequence)))
-            .collect())
+        let mut kept = entries;
+        kept.retain(|entry| !dropped.contains(&(entry.key.clone(), entry.sequence)));
+        Ok(kept)
     }
 
-    /// Tells of lost values. What one table has lost in one file is told as one: its blocks come in the order of their keys.
-    fn tell_lost_values(&mut self, loss: Loss) {
-        let told = self
-            .report
-            .losses
-            .iter_mut()
-            .find(|told| (&told.file, &told.what) == (&loss.file, &loss.what));
-        let Some(told) = told else {
+    /// Reports lost values. Losses of one table in one file are merged; its blocks come in the
+    /// order of their keys.
+    fn report_lost_values(&mut self, loss: Loss) {
+        let mut losses = self.report.losses.iter_mut();
+        let known = losses.find(|known| known.file == loss.file && known.what == loss.what);
+        let Some(known) = known else {
             return self.report.losses.push(loss);
         };
         let sum = |one: Option<u64>, other: Option<u64>| Some(one? + other?);
-        told.offset = told.offset.min(loss.offset);
-        (told.bytes, told.entries) = (sum(told.bytes, loss.bytes), sum(told.entries, loss.entries));
-        told.last = loss.last;
+        known.offset = known.offset.min(loss.offset);
+        known.bytes = sum(known.bytes, loss.bytes);
+        known.entries = sum(known.entries, loss.entries);
+        known.last = loss.last;
     }
 
     /// Writes a damaged table again from what is sound of it.
@@ -187,19 +175,19 @@ impl Repair<'_> {
         let mut last: Option<Entry> = None;
         // Damage since the last sound block.
         let mut lost: Vec<Loss> = Vec::new();
-        let mut told = 0;
+        // Entries accounted for: read back, or reported as lost.
+        let mut accounted = 0;
         for place in &salvage.places {
             let entries = salvage.entries(place, &mut self.context).await?;
             let follows = |entries: &Vec<Entry>| {
-                let in_order = last
-                    .as_ref()
-                    .is_none_or(|last| last.order(&entries[0]).is_lt());
+                let last = last.as_ref();
+                let in_order = last.is_none_or(|last| last.order(&entries[0]).is_lt());
                 in_order && facts.is_none_or(|facts| belong_to(entries, facts))
             };
             let Some(entries) = entries.filter(follows) else {
                 let loss = Loss::new(path, place.span.start, "a data block does not read back");
                 let bytes = Some(place.span.end - place.span.start);
-                told += place.entries.unwrap_or(0);
+                accounted += place.entries.unwrap_or(0);
                 lost.push(Loss {
                     bytes,
                     entries: place.entries,
@@ -207,15 +195,13 @@ impl Repair<'_> {
                 });
                 continue;
             };
-            let before = last
-                .as_ref()
-                .map(|it| &it.key)
-                .or(facts.map(|it| &it.smallest));
-            self.report.losses.extend(
-                lost.drain(..)
-                    .map(|loss| loss.keys(before, Some(&entries[0].key))),
-            );
-            (last, told) = (entries.last().map(detached), told + entries.len() as u64);
+            let before = last_key(last.as_ref(), facts);
+            for loss in lost.drain(..) {
+                let loss = loss.keys(before, Some(&entries[0].key));
+                self.report.losses.push(loss);
+            }
+            last = entries.last().map(detached);
+            accounted += entries.len() as u64;
             let kept = self.without_lost_values(path, entries).await?;
             self.report.entries_kept += kept.len() as u64;
             if !self.report.dry_run {
@@ -224,35 +210,35 @@ impl Repair<'_> {
                 }
             }
         }
-        let missing = facts.map(|facts| facts.entries.saturating_sub(told));
+        let missing = facts.map(|facts| facts.entries.saturating_sub(accounted));
         if let Some(unknown) = &salvage.unknown
             && missing != Some(0)
         {
-            let loss = Loss::new(
-                path,
-                unknown.start,
-                "neither the index nor a data block from here on reads back",
-            );
+            let what = "neither the index nor a data block from here on reads back";
+            let loss = Loss::new(path, unknown.start, what);
             lost.push(Loss {
                 bytes: Some(unknown.end - unknown.start),
                 entries: missing,
                 ..loss
             });
         }
-        let before = last
-            .as_ref()
-            .map(|it| &it.key)
-            .or(facts.map(|it| &it.smallest));
+        let before = last_key(last.as_ref(), facts);
         let after = facts.map(|it| &it.largest);
-        self.report
-            .losses
-            .extend(lost.into_iter().map(|loss| loss.keys(before, after)));
+        for loss in lost {
+            self.report.losses.push(loss.keys(before, after));
+        }
         sink.finish(self).await
     }
 }
 
-/// Whether entries can be of the table that `facts` describe: others are of another table, whose
-/// bytes came into its file.
+/// Returns the key behind which a loss lies: that of the last sound entry, or the table's first.
+fn last_key<'a>(last: Option<&'a Entry>, facts: Option<&'a TableFacts>) -> Option<&'a Key> {
+    let last = last.map(|entry| &entry.key);
+    last.or(facts.map(|facts| &facts.smallest))
+}
+
+/// Returns whether entries can belong to the table that `facts` describe. Others come from another
+/// table, whose bytes got into its file.
 fn belong_to(entries: &[Entry], facts: &TableFacts) -> bool {
     let sequences = facts.sequence_min..=facts.sequence_max;
     entries.iter().all(|entry| {
@@ -261,7 +247,7 @@ fn belong_to(entries: &[Entry], facts: &TableFacts) -> bool {
     })
 }
 
-/// The loss of a whole table.
+/// Returns the loss of a whole table.
 fn lost_table(path: &Path, facts: &TableFacts, what: &str) -> Loss {
     let loss = Loss {
         entries: Some(facts.entries),
@@ -271,7 +257,7 @@ fn lost_table(path: &Path, facts: &TableFacts, what: &str) -> Loss {
     loss.keys(Some(&facts.smallest), Some(&facts.largest))
 }
 
-/// The entry in memory of its own, not its block's.
+/// Returns a copy of the entry in memory of its own, so that its block can be dropped.
 fn detached(entry: &Entry) -> Entry {
     let copy = Key::copy_from_slice;
     Entry {

@@ -1,7 +1,7 @@
-//! The value files as a repair finds them, and what it books of them.
+//! Examines the value files and books their garbage.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::logs::Logs;
@@ -17,7 +17,7 @@ use crate::values::{
 };
 
 impl Repair<'_> {
-    /// Opens the value files; tells of those that are missing or too short.
+    /// Opens the value files, and reports those that are missing or too short.
     pub(super) async fn open_values(&mut self, stored: Option<&Edit>) -> Result<()> {
         match stored {
             Some(edit) => self.open_listed_values(edit).await,
@@ -33,27 +33,26 @@ impl Repair<'_> {
         for (number, facts) in listed {
             let physical = facts.physical;
             if let Entry::Vacant(place) = files.entry(physical) {
-                let opened = self
-                    .open_listed(physical, (physical == number).then_some(&facts))
-                    .await?;
+                let facts = (physical == number).then_some(&facts);
+                let opened = self.open_listed(physical, facts).await?;
                 place.insert(opened.map(Arc::new));
             }
             if let Some(file) = &files[&physical] {
-                self.values.insert(
+                let file = file.clone();
+                let state = ValueFileState {
                     number,
-                    ValueFileState {
-                        number,
-                        facts,
-                        file: file.clone(),
-                    },
-                );
+                    facts,
+                    file,
+                };
+                self.values.insert(number, state);
             }
         }
         Ok(())
     }
 
-    /// Opens a value file that the manifest names: `facts` where it is none that was collected. None where it is missing, or
-    /// its map is lost, without which nothing is found in it.
+    /// Opens a value file that the manifest names. `facts` are given for a file that was not
+    /// collected. Returns `None` if the file is missing, or if its map is lost, without which
+    /// nothing in it can be found.
     async fn open_listed(
         &mut self,
         physical: u64,
@@ -74,16 +73,11 @@ impl Repair<'_> {
             }
             Err(error) => return Err(error),
         };
-        let (bytes, sealed) = (
-            file.bytes()?,
-            facts.and_then(|facts| facts.sealed_bytes).unwrap_or(0),
-        );
+        let bytes = file.bytes()?;
+        let sealed = facts.and_then(|facts| facts.sealed_bytes).unwrap_or(0);
         if bytes < sealed {
-            let loss = Loss::new(
-                &path,
-                bytes,
-                format!("the file ends here, and had {sealed} bytes"),
-            );
+            let what = format!("the file ends here, but had {sealed} bytes");
+            let loss = Loss::new(&path, bytes, what);
             self.report.losses.push(Loss {
                 bytes: Some(sealed - bytes),
                 ..loss
@@ -92,6 +86,7 @@ impl Repair<'_> {
         Ok(Some(file))
     }
 
+    /// Opens a value file. Returns it with the handle, for opening it without its map.
     fn open_value_file(&self, number: u64) -> Result<(ValueFile, Arc<dyn File>)> {
         let path = FileKind::Values.path(self.directory, number);
         let file = self
@@ -105,8 +100,8 @@ impl Repair<'_> {
         ))
     }
 
-    /// Opens every value file that is here. One with a map says of itself which files it holds; where several hold the same
-    /// one, that is taken which was copied last, unless it does not read back.
+    /// Opens every value file found. A file with a map lists the files that it holds. If several
+    /// hold the same one, the latest copy is chosen, unless it does not read back.
     async fn discover_values(&mut self) -> Result<()> {
         let mut found: BTreeMap<u64, Vec<ValueFileState>> = BTreeMap::new();
         for number in self.found(FileKind::Values) {
@@ -151,9 +146,10 @@ impl Repair<'_> {
         Ok(())
     }
 
-    /// Books of each value file what nothing points at any more, as traced from `tables`. Only where the logs stay can there
-    /// be files that are not sealed: recovery walks those from where they are settled. Where the manifest was lost, files
-    /// that nothing points at go.
+    /// Books the garbage of each value file: what nothing points to any more, traced from `tables`.
+    ///
+    /// Files can be unsealed only if the logs stay; recovery walks those from the end of their
+    /// accounted frames. If the manifest was lost, files that nothing points to are discarded.
     pub(super) async fn book_values(
         &mut self,
         tables: &BTreeMap<u64, Arc<Table>>,
@@ -173,56 +169,49 @@ impl Repair<'_> {
                 continue;
             }
             if !state.is_sealed() && !logs.stay {
-                // The tables that hold what the logs held outlive the logs, and so must what they point at.
+                // The tables that replace the logs outlive them, so the values they point to must
+                // be durable.
                 state.file.sync().await?;
                 state.facts.sealed_bytes = Some(0);
             }
             if state.is_sealed() && !state.file.is_collected() {
-                // What is left of a file that lost its end is all of it.
+                // A file that lost its end counts with what is left.
                 state.facts.sealed_bytes = Some(state.file.bytes()?.max(MAGIC.len() as u64));
             }
-            let runs = if state.is_sealed() {
-                state.runs()?
-            } else {
-                vec![(MAGIC.len() as u64, state.facts.settled)]
+            let extents = match state.is_sealed() {
+                true => state.extents()?,
+                false => vec![(MAGIC.len() as u64, state.facts.accounted)],
             };
             let mut live = Extents::default();
-            // Where entries point at overlapping frames, which cannot be, all of the file is kept.
-            let dead = if live.add(frames) {
-                runs.iter()
-                    .flat_map(|run| live.gaps(run.0, run.1))
-                    .collect()
-            } else {
-                vec![]
-            };
+            // Overlapping frames are impossible. If entries point to some, all of the file is kept.
+            let mut dead = Vec::new();
+            if live.add(frames) {
+                for (start, end) in extents {
+                    dead.extend(live.gaps(start, end));
+                }
+            }
             let mut booked = Extents::default();
             let _is_disjoint = booked.add(dead);
             state.facts.dead = Arc::new(booked);
             kept.insert(number, state);
         }
         if rebuilt {
-            let used = |file: u64| {
-                kept.values()
-                    .any(|state: &ValueFileState| state.file.number == file)
-            };
-            let unused = self
-                .found(FileKind::Values)
-                .into_iter()
-                .filter(|file| !used(*file));
-            self.discarded.extend(
-                unused
-                    .map(|file| FileKind::Values.name(file))
-                    .collect::<Vec<_>>(),
-            );
+            let states = kept.values();
+            let used: BTreeSet<u64> = states.map(|state| state.file.number).collect();
+            for file in self.found(FileKind::Values) {
+                if !used.contains(&file) {
+                    self.discarded.insert(FileKind::Values.name(file));
+                }
+            }
         }
         self.values = kept;
         Ok(())
     }
 }
 
-/// Whether what a file on disk holds of a value file is one sound frame after the other.
+/// Returns whether the frames of a value file, in its file on disk, are all sound.
 async fn reads_back(state: &ValueFileState) -> Result<bool> {
-    for (start, end) in state.runs()? {
+    for (start, end) in state.extents()? {
         let place = state.place(start)?;
         let mut walker = FrameWalker::new(&state.file, place, place + (end - start));
         loop {

@@ -1,4 +1,4 @@
-//! The tables that a repair writes.
+//! Writes the tables of a repair.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use crate::index::IndexBuild;
 use crate::storage::{Entry, Key};
 use crate::table::{Table, TableBuilder, TableOptions};
 
-/// How the names of tables end until they are whole.
+/// Extension of tables that are not yet whole.
 pub(super) const UNWRITTEN: &str = ".sst.repair";
 
-/// Takes entries in internal order: a new table whenever the last is full, never between two versions of a key.
+/// Writes entries, given in internal order, to tables. A new table begins when the last one is
+/// full, but never between two versions of a key.
 pub(super) struct TableSink {
     level: usize,
     writer: Option<Writer>,
@@ -32,7 +33,7 @@ struct Writer {
 }
 
 impl TableSink {
-    /// Tables for `level`.
+    /// Creates a sink for tables of `level`.
     pub(super) fn new(level: usize) -> Self {
         Self {
             level,
@@ -44,10 +45,9 @@ impl TableSink {
 
     /// Adds the next entry.
     pub(super) async fn add(&mut self, repair: &mut Repair<'_>, entry: &Entry) -> Result<()> {
-        let full = self
-            .writer
-            .as_ref()
-            .is_some_and(|it| it.builder.file_bytes() >= repair.config.table.size.as_u64());
+        let bytes_max = repair.config.table.size.as_u64();
+        let writer = self.writer.as_ref();
+        let full = writer.is_some_and(|it| it.builder.file_bytes() >= bytes_max);
         if full && self.last.as_ref() != Some(&entry.key) {
             self.end_table(repair).await?;
         }
@@ -61,14 +61,15 @@ impl TableSink {
 
     fn begin(&self, repair: &mut Repair<'_>) -> Result<Writer> {
         let number = repair.number();
-        // No name of a table: what a crash leaves of it is nothing to the next repair.
+        // It is not a table's name, so the next repair ignores what a crash leaves of it.
         let path = repair.directory.join(format!("{number:06}{UNWRITTEN}"));
         let file = repair
             .env
             .fs
             .create(&path)
             .map_err(|error| Error::io("create", &path, error))?;
-        let (table, policies) = (&repair.config.table, &repair.policies);
+        let table = &repair.config.table;
+        let policies = &repair.policies;
         let options = TableOptions {
             block_bytes: table.block.as_u64() as usize,
             compression: table.compression,
@@ -95,7 +96,7 @@ impl TableSink {
         })
     }
 
-    /// Makes the table durable, but for its name, and gives it that.
+    /// Finishes the table, syncs it, and gives it its final name. That name is not yet durable.
     async fn end_table(&mut self, repair: &mut Repair<'_>) -> Result<()> {
         let Some(Writer {
             number,
@@ -116,14 +117,14 @@ impl TableSink {
             .fs
             .rename(&path, &named)
             .map_err(|error| Error::io("rename", &path, error))?;
-        let table =
-            Table::discover(repair.env.fs.clone(), named, number, &mut repair.context).await?;
+        let fs = repair.env.fs.clone();
+        let table = Table::discover(fs, named, number, &mut repair.context).await?;
         repair.context.charge();
         self.tables.push(Arc::new(table));
         Ok(())
     }
 
-    /// Ends the last table; all of them.
+    /// Finishes the last table. Returns all tables.
     pub(super) async fn finish(mut self, repair: &mut Repair<'_>) -> Result<Vec<Arc<Table>>> {
         self.end_table(repair).await?;
         Ok(self.tables)

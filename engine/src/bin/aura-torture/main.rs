@@ -1,17 +1,17 @@
 //! Writes to a database until it is killed, and prints which writes were acknowledged.
 //!
 //! ```text
-//! aura-torture DIRECTORY SETTINGS.json      the settings of the engine, as in a database's own SETTINGS.json
+//! aura-torture DIRECTORY SETTINGS      the engine's settings as JSON, as in SETTINGS.json
 //! ```
 //!
-//! Every write is a batch that is a function of its number; the database counts them, so that a
-//! second start goes on where the first ended. After each acknowledgement its number is printed as a
-//! line. Whoever kills the program knows by these lines which writes must be there: `tests/kill.rs`
-//! does.
+//! Every write is a batch that is a function of its number. The database counts them, so that a
+//! second start continues where the first ended. After each acknowledgement its number is printed
+//! as a line. By these lines, the program that kills this one (`tests/kill.rs`) knows which writes
+//! must be in the database.
 //!
 //! Some calls are given up: their futures are dropped after a number of polls, as a timeout would
-//! drop them. Of a write that was dropped the program finds out whether it happened, and goes on
-//! from there.
+//! drop them. After a dropped write, the program finds out whether the write happened, and
+//! continues accordingly.
 
 mod workload;
 
@@ -27,7 +27,7 @@ use workload::changes;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// What is given up at a step.
+/// The call that is given up at a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum GivenUp {
     Nothing,
@@ -38,8 +38,14 @@ enum GivenUp {
     Reconfigure,
 }
 
-/// What is given up when write `number` is tried at step `step`, and after how many polls.
-fn given_up(number: u64, step: u64) -> (GivenUp, u64) {
+/// A call to give up, and after how many polls.
+struct Chosen {
+    what: GivenUp,
+    polls: u64,
+}
+
+/// Chooses the call that is given up when write `number` is tried at step `step`.
+fn given_up(number: u64, step: u64) -> Chosen {
     let chance = workload::mix(number ^ step.rotate_left(32));
     let what = match chance % 64 {
         0..10 => GivenUp::Write,
@@ -49,10 +55,11 @@ fn given_up(number: u64, step: u64) -> (GivenUp, u64) {
         14 => GivenUp::Reconfigure,
         _ => GivenUp::Nothing,
     };
-    (what, (chance >> 32) % 4)
+    let polls = (chance >> 32) % 4;
+    Chosen { what, polls }
 }
 
-/// Polls `future` at most `polls` times, then drops it. Returns None if it had no value by then.
+/// Polls `future` at most `polls` times, then drops it. Returns `None` if it was not ready by then.
 async fn poll_at_most<T>(future: impl Future<Output = T>, polls: u64) -> Option<T> {
     let mut future = pin!(future);
     let mut polled = 0;
@@ -71,7 +78,7 @@ async fn poll_at_most<T>(future: impl Future<Output = T>, polls: u64) -> Option<
     .await
 }
 
-/// The number of the last write that is there.
+/// Returns the number of the last write in the database.
 async fn last(engine: &AuraEngine) -> Result<u64, Box<dyn Error>> {
     match engine.get(workload::COUNT).await? {
         Some(count) => Ok(u64::from_le_bytes(count[..].try_into()?)),
@@ -91,7 +98,7 @@ fn batch(number: u64) -> Result<Batch, aura_engine::Error> {
     Ok(batch)
 }
 
-/// Begins something beside the writes, and gives it up after some polls.
+/// Starts a call besides the writes, and gives it up after some polls.
 async fn begin(engine: &AuraEngine, what: GivenUp, polls: u64) -> Outcome {
     match what {
         GivenUp::Nothing | GivenUp::Write => {}
@@ -119,7 +126,7 @@ async fn begin(engine: &AuraEngine, what: GivenUp, polls: u64) -> Outcome {
 
 async fn torture(world: &DiskWorld, directory: &str, config: EngineConfig) -> Outcome {
     let builder = || EngineBuilder::new(world.env(), directory).config(config.clone());
-    // Openings are given up, too.
+    // Openings are given up too.
     for polls in 0..3 {
         drop(poll_at_most(builder().open(), polls).await);
     }
@@ -127,14 +134,14 @@ async fn torture(world: &DiskWorld, directory: &str, config: EngineConfig) -> Ou
     let mut number = last(&engine).await? + 1;
     let mut out = std::io::stdout().lock();
     for step in 0u64.. {
-        let (what, polls) = given_up(number, step);
+        let Chosen { what, polls } = given_up(number, step);
         begin(&engine, what, polls).await?;
         let write = engine.write(batch(number)?);
         if what == GivenUp::Write {
             if let Some(written) = poll_at_most(write, polls).await {
                 written?;
             }
-            // After the next acknowledged write this one has happened or never will.
+            // After the next acknowledged write, this one has happened or never will.
             engine.put(workload::MARK, &step.to_le_bytes()).await?;
             if last(&engine).await? != number {
                 continue;

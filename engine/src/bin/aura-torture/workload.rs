@@ -6,7 +6,7 @@ pub(crate) const COUNT: &[u8] = b"count";
 /// A key that is set after a write was given up.
 pub(crate) const MARK: &[u8] = b"mark";
 
-/// Keys written beside it.
+/// Number of keys that the writes use, besides the two above.
 const KEYS: u64 = 150;
 
 /// Spreads a number over 64 bits (SplitMix64).
@@ -17,7 +17,8 @@ pub(crate) fn mix(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// What write `number` does beside counting: one to three keys, each with its new value or none.
+/// Returns the changes of write `number`: one to three keys, each with its new value, or `None` for
+/// a delete.
 pub(crate) fn changes(number: u64) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     let change = |part: u64| {
         let chance = mix(number << 2 | part);
@@ -28,10 +29,9 @@ pub(crate) fn changes(number: u64) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
             4 => 0,
             other => other * 20,
         };
-        let value = (0..bytes / 8 + 1)
-            .flat_map(|word| mix(chance ^ word).to_le_bytes())
-            .take(bytes as usize);
-        (key, Some(value.collect()))
+        let words = (0..bytes / 8 + 1).flat_map(|word| mix(chance ^ word).to_le_bytes());
+        let value = words.take(bytes as usize).collect();
+        (key, Some(value))
     };
     (0..1 + number % 3).map(change).collect()
 }

@@ -11,8 +11,9 @@
 //! - A unit and the link are servers that take requests in the order of their arrival. A read is
 //!   divided into stripes. The stripes of a file go round the units, from a place that its number
 //!   determines. Written pieces go to the units in turn, as a flash translation layer places them.
-//! - A disk with heads is one unit that also transfers: seek by distance, half a rotation, transfer.
-//!   File `n` starts at `n` x 64 MiB. Continuing where the heads are costs no seek and no rotation.
+//! - A disk with heads is one unit that also transfers: seek by distance, half a rotation,
+//!   transfer. File `n` starts at `n` x 64 MiB. Continuing where the heads are costs no seek and
+//!   no rotation.
 //! - A volume admits a number of requests and of bytes a second (token buckets).
 //! - Reads bypass the page cache, like direct I/O, except for bytes not yet written back, which are
 //!   in memory.
@@ -309,7 +310,7 @@ impl Device {
         }
     }
 
-    /// Gives the device as many pieces as it accepts.
+    /// Gives pieces to the device until it accepts no more.
     fn issue(&mut self, agenda: &mut Agenda, now: u64) {
         while self.in_flight < self.timing.write_depth {
             let Some(piece) = self.urgent.pop_front().or_else(|| self.behind.pop_front()) else {

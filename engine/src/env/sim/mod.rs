@@ -228,8 +228,8 @@ impl SimWorld {
         self.faults.crashed()
     }
 
-    /// Returns the files that a loss of power at this moment would leave. `seed` decides what chance
-    /// decides.
+    /// Returns the files that a loss of power at this moment would leave. `seed` decides what
+    /// chance decides.
     ///
     /// ```
     /// use std::path::Path;
@@ -262,8 +262,8 @@ impl SimWorld {
         self.fs.crash_image(mode, seed)
     }
 
-    /// Makes calls of a kind fail: the `nth` from now on (1 is the next) and those after it, `times`
-    /// calls in all.
+    /// Makes calls of a kind fail: the `nth` from now on (1 is the next) and those after it,
+    /// `times` calls in all.
     ///
     /// ```
     /// use std::path::Path;

@@ -248,7 +248,8 @@ fn the_pieces_of_a_synced_file_keep_their_order() {
             log.sync().await.unwrap();
         })
         .unwrap();
-    // The log's four pieces go at 101, 102, 202 and 203 us (two in flight, 1 us on the link, 100 us a program).
+    // The log's four pieces go at 101, 102, 202 and 203 us (two in flight, 1 us on the link, 100 us
+    // a program).
     assert_eq!(world.now(), 203_000 + 54_024);
 }
 
