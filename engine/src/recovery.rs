@@ -17,13 +17,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::cache::BlockCache;
+use crate::compaction::Flusher;
 use crate::config::EngineConfig;
 use crate::directory::{FileKind, ReadAccess};
 use crate::env::{BoxFuture, CpuWork, Env, spawn_all};
 use crate::error::{Error, Result};
 use crate::manifest::{Recovered, recover};
 use crate::memtable::{Memtable, ValueTail};
-use crate::state::Inner;
+use crate::state::Core;
 use crate::storage::{BatchReader, EntryKind, Sequence, ValuePointer};
 use crate::values::format::{MAGIC, frame_bytes};
 use crate::values::{Frame, FrameWalker, Garbage, Step, ValueFileState};
@@ -337,34 +338,34 @@ pub(crate) async fn read_moment(
         .await
 }
 
-impl Inner {
-    /// Makes what the logs held tables, and books what a crash left in value files; the logs go.
-    pub(crate) async fn settle_recovery(
-        &self,
-        replayed: Replayed,
-        wals: &[u64],
-    ) -> Result<RecoveryReport> {
-        let report = replayed.report();
-        let mut garbage = Garbage::new();
-        let mut tails = Vec::new();
-        for found in replayed.values.values() {
-            tails.push(ValueTail {
-                file: found.file,
-                bytes: found.bytes,
-                full: true,
-            });
-            let parts = found.garbage();
-            if !parts.is_empty() {
-                garbage.insert(found.file, parts);
-            }
+/// Makes tables of what the logs held, and books what a crash left in value files; the logs are
+/// removed.
+pub(crate) async fn make_tables(
+    core: &Core,
+    flusher: &Flusher<'_>,
+    replayed: &Replayed,
+    wals: &[u64],
+) -> Result<()> {
+    let mut garbage = Garbage::new();
+    let mut tails = Vec::new();
+    for found in replayed.values.values() {
+        tails.push(ValueTail {
+            file: found.file,
+            bytes: found.bytes,
+            full: true,
+        });
+        let parts = found.garbage();
+        if !parts.is_empty() {
+            garbage.insert(found.file, parts);
         }
-        if !wals.is_empty() || !tails.is_empty() {
-            self.flush_memtables(&replayed.memtables, &tails, garbage)
-                .await?;
-        }
-        for wal in wals {
-            self.remove_file(&FileKind::Wal.path(&self.directory, *wal));
-        }
-        Ok(report)
     }
+    if !wals.is_empty() || !tails.is_empty() {
+        flusher
+            .flush_all(&replayed.memtables, &tails, garbage)
+            .await?;
+    }
+    for wal in wals {
+        core.remove_file(&FileKind::Wal.path(core.directory(), *wal));
+    }
+    Ok(())
 }

@@ -23,11 +23,12 @@ use crate::manifest::{Edit, Version, read_back, snapshot};
 use crate::memtable::Memtable;
 use crate::read::MergingIterator;
 use crate::recovery::{self, read_moment};
-use crate::state::{Inner, ReadState};
+use crate::state::{Core, Lifecycle, ReadState, Tree};
 use crate::storage::{Direction, EntryKind, Key, Sequence, ValuePointer};
 use crate::values::format::MAGIC;
 use crate::values::{FrameWalker, Garbage, Step, ValueFile, ValueFileState, discard};
 use crate::wal::{Chain, Link, Replay};
+use crate::write::CommitPipeline;
 
 /// Where the first frame of a value file starts.
 const FRAMES_START: u64 = MAGIC.len() as u64;
@@ -152,14 +153,14 @@ pub(crate) async fn check_directory(
             directory: directory.to_owned(),
         });
     }
-    let view = ReadState::new(
+    let state = ReadState::new(
         Memtable::new(config.memtable_structure, 0),
         &replayed.memtables,
         recovered.version,
     );
     // A log may end in what a crash has torn: its replay has told that from damage.
     let logs = recovered.wals.iter().map(|wal| (*wal, 0)).collect();
-    let ends = ends(&view)?;
+    let ends = ends(&state)?;
     // Beside an engine, the manifest goes on.
     let stored = match access.is_shared {
         true => None,
@@ -168,7 +169,7 @@ pub(crate) async fn check_directory(
     let moment = Moment {
         env,
         directory,
-        view: Arc::new(view),
+        state: Arc::new(state),
         sequence: Sequence::MAX,
         ends,
         logs,
@@ -216,82 +217,9 @@ async fn forget_replaced(env: &Env, directory: &Path, report: &mut VerifyReport)
         .retain(|problem| file(problem).is_none_or(|name| is_live(&name)));
 }
 
-impl Inner {
-    /// Reads everything and checks it. The cache is left as it is.
-    pub(crate) async fn verify(self: &Arc<Self>) -> Result<VerifyReport> {
-        self.check_open()?;
-        // In a task: writers wait while the moment is taken.
-        let taken = self.in_task("verify", |inner| async move { inner.take_moment().await });
-        let Taken {
-            view,
-            sequence,
-            ends,
-            logs,
-            stored,
-            names,
-        } = taken.await?;
-        let moment = Moment {
-            env: &self.env,
-            directory: &self.directory,
-            view,
-            sequence,
-            ends,
-            logs,
-            stored,
-            names,
-        };
-        let still_there = |wal: u64| {
-            self.view
-                .load()
-                .memtables()
-                .any(|memtable| memtable.wal == wal)
-        };
-        let mut report = moment.check().await?;
-        // A log goes when its memtable is flushed, which may have happened meanwhile.
-        for (wal, error) in moment.check_logs(&mut report).await {
-            if !error.is_damage() || still_there(wal) {
-                report.problem(&error);
-            }
-        }
-        Ok(report)
-    }
-
-    async fn take_moment(&self) -> Result<Taken> {
-        // In the order in which a writer takes them.
-        let log = self.log.lock().await;
-        let manifest = self.manifest.lock().await;
-        let view = self.view.load_full();
-        // After a failure the manifest may hold an edit that never took effect.
-        let sound = self.check_sound().is_ok() && !self.read_only;
-        let stored = if sound {
-            Some(read_back(&self.env, &self.directory).await)
-        } else {
-            None
-        };
-        let names = self.env.fs.list(&self.directory);
-        let names = names.map_err(|error| Error::io("list", &self.directory, error))?;
-        let ends = ends(&view)?;
-        let mut logs: BTreeMap<u64, u64> = BTreeMap::new();
-        if !self.read_only {
-            let sealed = view.sealed.iter();
-            logs.extend(sealed.map(|memtable| (memtable.wal, u64::MAX)));
-            logs.insert(view.active.wal, log.wal.bytes());
-        }
-        drop(manifest);
-        Ok(Taken {
-            view,
-            sequence: log.sequence,
-            ends,
-            logs,
-            stored,
-            names,
-        })
-    }
-}
-
-/// What a moment consists of, without the directory.
-struct Taken {
-    view: Arc<ReadState>,
+/// What a moment of an open engine consists of.
+pub(crate) struct Taken {
+    state: Arc<ReadState>,
     sequence: Sequence,
     ends: BTreeMap<u64, u64>,
     logs: BTreeMap<u64, u64>,
@@ -299,11 +227,79 @@ struct Taken {
     names: Vec<String>,
 }
 
+/// Takes a moment of an open engine, between two commit groups and two edits.
+pub(crate) async fn take_moment(
+    core: &Core,
+    tree: &Tree,
+    commits: &CommitPipeline,
+    lifecycle: &Lifecycle,
+) -> Result<Taken> {
+    let log = commits.hold_log().await;
+    let manifest = tree.hold_manifest().await;
+    let state = tree.load_to_keep();
+    let env = core.env();
+    // After a failure the manifest may hold an edit that never took effect.
+    let is_sound = lifecycle.check_sound().is_ok() && !lifecycle.is_read_only();
+    let stored = match is_sound {
+        true => Some(read_back(env, core.directory()).await),
+        false => None,
+    };
+    let names = env.fs.list(core.directory());
+    let names = names.map_err(|error| Error::io("list", core.directory(), error))?;
+    let ends = ends(&state)?;
+    let mut logs: BTreeMap<u64, u64> = BTreeMap::new();
+    if !lifecycle.is_read_only() {
+        let sealed = state.sealed.iter();
+        logs.extend(sealed.map(|memtable| (memtable.wal, u64::MAX)));
+        logs.insert(state.active.wal, log.wal_bytes());
+    }
+    drop(manifest);
+    Ok(Taken {
+        state,
+        sequence: log.sequence(),
+        ends,
+        logs,
+        stored,
+        names,
+    })
+}
+
+/// Checks a moment of an open engine. Reads everything; the cache stays as it is.
+pub(crate) async fn check_open_engine(
+    core: &Core,
+    tree: &Tree,
+    taken: Taken,
+) -> Result<VerifyReport> {
+    let moment = Moment {
+        env: core.env(),
+        directory: core.directory(),
+        state: taken.state,
+        sequence: taken.sequence,
+        ends: taken.ends,
+        logs: taken.logs,
+        stored: taken.stored,
+        names: taken.names,
+    };
+    let is_still_there = |wal: u64| {
+        let state = tree.load();
+        let mut memtables = state.memtables();
+        memtables.any(|memtable| memtable.wal == wal)
+    };
+    let mut report = moment.check().await?;
+    // A log is removed when its memtable is flushed, which may have happened meanwhile.
+    for (wal, error) in moment.check_logs(&mut report).await {
+        if !error.is_damage() || is_still_there(wal) {
+            report.problem(&error);
+        }
+    }
+    Ok(report)
+}
+
 /// What is checked.
 struct Moment<'a> {
     env: &'a Env,
     directory: &'a Path,
-    view: Arc<ReadState>,
+    state: Arc<ReadState>,
     /// The last write that belongs to it.
     sequence: Sequence,
     /// Where each value file on disk ends.
@@ -323,7 +319,7 @@ impl Moment<'_> {
         let mut report = VerifyReport::default();
         self.check_manifest(&mut report);
         self.check_names(&mut report);
-        check_order(&self.view.version, &mut report);
+        check_order(&self.state.version, &mut report);
         let mut traced = Garbage::new();
         if self
             .check_tables(&mut report, &mut traced, &mut context)
@@ -332,11 +328,11 @@ impl Moment<'_> {
             // Of a table that does not read back nobody knows what it points at.
             report
                 .problems
-                .extend(audit(&self.view.version, traced.clone())?);
+                .extend(audit(&self.state.version, traced.clone())?);
         }
         self.check_memtables(&mut report, &mut traced, &mut context)
             .await;
-        for (_, file) in self.view.version.values_on_disk() {
+        for (_, file) in self.state.version.values_on_disk() {
             let checked = self
                 .check_value_file(file, &traced, &mut report, &mut context)
                 .await;
@@ -357,7 +353,7 @@ impl Moment<'_> {
             Some(Err(error)) => return report.problem(error),
             None => return,
         };
-        let live = snapshot(&self.view.version, Edit::default());
+        let live = snapshot(&self.state.version, Edit::default());
         if let Some(what) = stored.difference(&live) {
             report.problem(&Error::corruption(path, 0, what));
         }
@@ -366,10 +362,10 @@ impl Moment<'_> {
     /// Holds the version against the names in the directory and the lengths behind them.
     fn check_names(&self, report: &mut VerifyReport) {
         let mut expected: BTreeMap<PathBuf, (u64, bool)> = BTreeMap::new();
-        for (_, table) in self.view.version.tables() {
+        for (_, table) in self.state.version.tables() {
             expected.insert(table.path().to_owned(), (table.facts().bytes, true));
         }
-        for state in self.view.version.value_files.values() {
+        for state in self.state.version.value_files.values() {
             let bytes = self.ends.get(&state.file.number).copied().unwrap_or(0);
             expected.insert(state.file.path().to_owned(), (bytes, state.is_sealed()));
         }
@@ -417,7 +413,7 @@ impl Moment<'_> {
         context: &mut ReadContext<'_>,
     ) -> bool {
         let mut whole = true;
-        for (_, table) in self.view.version.tables() {
+        for (_, table) in self.state.version.tables() {
             report.tables += 1;
             let mut pointers = Vec::new();
             let audit = table.verify(context, |entry| {
@@ -450,7 +446,7 @@ impl Moment<'_> {
         traced: &mut Garbage,
         context: &mut ReadContext<'_>,
     ) {
-        for memtable in self.view.memtables() {
+        for memtable in self.state.memtables() {
             let log = FileKind::Wal.path(self.directory, memtable.wal);
             for entry in memtable
                 .iter()
@@ -475,7 +471,7 @@ impl Moment<'_> {
         context: &mut ReadContext<'_>,
     ) {
         report.values += 1;
-        let sound = match self.view.version.value_files.get(&pointer.file) {
+        let sound = match self.state.version.value_files.get(&pointer.file) {
             Some(state) => state.get(key, pointer, context).await.map(drop),
             None => Err(Error::corruption(
                 holder,
@@ -514,7 +510,7 @@ impl Moment<'_> {
         let mut booked_bytes = 0;
         let mut live = Vec::new();
         let held = |state: &&ValueFileState| state.file.number == file.number;
-        for state in self.view.version.value_files.values().filter(held) {
+        for state in self.state.version.value_files.values().filter(held) {
             for (start, end) in traced.get(&state.number).into_iter().flatten() {
                 audit.live_bytes += end - start;
                 // One that was not kept has been told where its value was looked for.
@@ -553,17 +549,17 @@ impl Moment<'_> {
     /// Counts the rows that can be reached, and the bytes of their keys and values.
     async fn reach(&self, report: &mut VerifyReport, context: &mut ReadContext<'_>) -> Result<()> {
         let mut merge = MergingIterator::new(Direction::Forward);
-        self.view
+        self.state
             .memtables()
             .for_each(|memtable| merge.add_memtable(memtable.clone()));
-        for (number, level) in self.view.version.levels.iter().enumerate() {
+        for (number, level) in self.state.version.levels.iter().enumerate() {
             level
                 .runs
                 .iter()
                 .for_each(|run| merge.add_run(run.clone(), number, true));
         }
         merge.seek(None, context).await?;
-        let ranges = self.view.ranges();
+        let ranges = self.state.ranges();
         let mut last: Option<Key> = None;
         while let Some(entry) = merge.entry() {
             if entry.sequence <= self.sequence && last.as_ref() != Some(&entry.key) {
@@ -650,7 +646,7 @@ fn check_order(version: &Version, report: &mut VerifyReport) {
 }
 
 /// Where each value file on disk ends.
-fn ends(view: &ReadState) -> Result<BTreeMap<u64, u64>> {
+fn ends(state: &ReadState) -> Result<BTreeMap<u64, u64>> {
     let end = |state: &ValueFileState| match state
         .facts
         .sealed_bytes
@@ -659,7 +655,8 @@ fn ends(view: &ReadState) -> Result<BTreeMap<u64, u64>> {
         Some(bytes) => Ok(bytes),
         None => state.file.bytes(),
     };
-    view.version
+    state
+        .version
         .value_files
         .values()
         .map(|state| Ok((state.file.number, end(state)?)))

@@ -3,24 +3,21 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use super::Db;
+use super::open::{open, open_read_only};
 use crate::admin::checkpoint::CheckpointReport;
 use crate::admin::repair::{RepairReport, repair};
 use crate::admin::verify::VerifyReport;
 use crate::cache::{CacheObserver, Observer};
 use crate::config::{EngineConfig, Reconfigure};
-use crate::db::open::{open, open_read_only};
 use crate::env::Env;
 use crate::error::Result;
-use crate::index::IndexUse;
-use crate::metrics::{Event, LevelState, Metrics};
-use crate::models::{IndexRegistry, report};
+use crate::metrics::{Event, Metrics};
+use crate::models::IndexRegistry;
 use crate::read::{Scan, Snapshot};
 use crate::recovery::RecoveryReport;
-use crate::state::Inner;
 use crate::storage::{Batch, Direction, Range, Value};
-use crate::sync::lock;
 
 /// An ordered key-value store. AuraDB implements it, and so can what it is compared with.
 ///
@@ -111,8 +108,8 @@ impl EngineBuilder {
     /// Settings out of range, a directory in use, I/O errors, a newer format, and corruption with
     /// file and offset.
     pub async fn open(self) -> Result<AuraEngine> {
-        let inner = open(self.env, self.directory, self.config, self.observer).await?;
-        Ok(AuraEngine::new(inner))
+        let db = open(self.env, self.directory, self.config, self.observer).await?;
+        Ok(AuraEngine::new(db))
     }
 
     /// Opens the directory to read what it holds now, and changes nothing in it: it may lie on a full
@@ -130,8 +127,8 @@ impl EngineBuilder {
     /// Settings out of range, a directory without a database, I/O errors, a newer format, and
     /// corruption with file and offset.
     pub async fn open_read_only(self) -> Result<AuraEngine> {
-        let inner = open_read_only(self.env, self.directory, self.config, self.observer).await?;
-        Ok(AuraEngine::new(inner))
+        let db = open_read_only(self.env, self.directory, self.config, self.observer).await?;
+        Ok(AuraEngine::new(db))
     }
 }
 
@@ -165,30 +162,34 @@ pub struct AuraEngine {
 }
 
 struct Handle {
-    inner: Arc<Inner>,
+    db: Arc<Db>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.inner.closing.store(true, Ordering::Release);
-        self.inner.wake_all();
+        self.db.abandon();
     }
 }
 
 impl AuraEngine {
-    fn new(inner: Arc<Inner>) -> Self {
+    fn new(db: Arc<Db>) -> Self {
         Self {
-            handle: Arc::new(Handle { inner }),
+            handle: Arc::new(Handle { db }),
         }
     }
 
-    fn inner(&self) -> &Arc<Inner> {
-        &self.handle.inner
+    fn db(&self) -> &Db {
+        &self.handle.db
+    }
+
+    /// The engine, for calls that go on in a task.
+    fn shared(&self) -> &Arc<Db> {
+        &self.handle.db
     }
 
     /// The state of this moment, readable for as long as it is held.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.inner().clone())
+        self.db().reader.snapshot()
     }
 
     /// Waits until nothing is left to flush or compact. The active memtable stays as it is.
@@ -196,33 +197,33 @@ impl AuraEngine {
     /// # Errors
     /// The failure that stopped background work.
     pub async fn wait_idle(&self) -> Result<()> {
-        self.inner().wait_idle().await
+        self.db().scheduler.wait_idle().await
     }
 
     /// A copy of the counters and the tree's state. O(tables).
     pub fn metrics(&self) -> Metrics {
-        self.inner().metrics()
+        self.db().metrics()
     }
 
     /// What every table's index is, what it was measured at when it was built and what was observed of it since; and the
     /// sums of each level, over tables that are gone too. O(tables).
     pub fn index_registry(&self) -> IndexRegistry {
-        self.inner().index_registry()
+        self.db().index_registry()
     }
 
     /// What opening the directory found and did.
     pub fn recovery(&self) -> RecoveryReport {
-        lock(&self.inner().recovery).clone()
+        self.db().recovery.clone()
     }
 
     /// The events since the last call.
     pub fn take_events(&self) -> Vec<Event> {
-        self.inner().counters.take_events()
+        self.db().core.counters().take_events()
     }
 
     /// The settings of now.
     pub fn config(&self) -> Arc<EngineConfig> {
-        self.inner().config.load_full()
+        self.db().core.config_to_keep()
     }
 
     /// Checks every checksum, the order of every level and every value pointer, and measures what can be reached.
@@ -231,113 +232,56 @@ impl AuraEngine {
     /// # Errors
     /// A closed engine; what is damaged is in the report.
     pub async fn verify(&self) -> Result<VerifyReport> {
-        self.inner().verify().await
+        self.shared().verify().await
     }
 }
 
 impl Engine for AuraEngine {
     async fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.inner().get(key, None).await
+        self.db().reader.get(key, None).await
     }
 
     async fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.inner().put(key, value).await
+        self.db().commits.put(key, value).await
     }
 
     async fn delete(&self, key: &[u8]) -> Result<()> {
         let mut batch = Batch::with_capacity(key.len() + 8);
         batch.delete(key)?;
-        self.inner().write(batch).await
+        self.db().commits.write(batch).await
     }
 
     async fn delete_range(&self, range: Range) -> Result<()> {
         let mut batch = Batch::new();
         batch.delete_range(&range)?;
-        self.inner().write(batch).await
+        self.db().commits.write(batch).await
     }
 
     async fn write(&self, batch: Batch) -> Result<()> {
-        self.inner().write(batch).await
+        self.db().commits.write(batch).await
     }
 
     fn scan(&self, range: Range, direction: Direction) -> Scan {
-        let inner = self.inner();
-        let (view, snapshot) = inner.view_of_now();
-        Scan::new(inner.clone(), snapshot, None, view, range, direction)
+        self.db().reader.scan(range, direction)
     }
 
     async fn flush(&self) -> Result<()> {
-        self.inner().flush().await
+        self.shared().flush().await
     }
 
     async fn compact(&self) -> Result<()> {
-        self.inner().compact().await
+        self.shared().compact().await
     }
 
     async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
-        self.inner().reconfigure(change).await
+        self.shared().reconfigure(change).await
     }
 
     async fn checkpoint(&self, directory: &Path) -> Result<CheckpointReport> {
-        self.inner().checkpoint(directory).await
+        self.shared().checkpoint(directory).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.inner().close().await
-    }
-}
-
-impl Inner {
-    /// The registry of models.
-    pub(crate) fn index_registry(&self) -> IndexRegistry {
-        report(
-            &self.view.load().version,
-            &self.index_book,
-            self.env.clock.now(),
-        )
-    }
-
-    /// A copy of the counters and the tree's state.
-    pub(crate) fn metrics(&self) -> Metrics {
-        let view = self.view.load();
-        let mut metrics = Metrics {
-            counts: self.counters.counts(),
-            cache: self.cache.stats(),
-            memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
-            wal_file_bytes: view
-                .memtables()
-                .map(|memtable| memtable.logged_bytes())
-                .sum(),
-            range_tombstones: view.ranges().tombstones(),
-            debt_bytes: self.debt_bytes.load(Ordering::Relaxed),
-            ..Metrics::default()
-        };
-        metrics
-            .levels
-            .resize(view.version.levels.len(), LevelState::default());
-        for (level, state) in view.version.levels.iter().zip(&mut metrics.levels) {
-            state.runs = level.runs.len() as u64;
-        }
-        for (level, table) in view.version.tables() {
-            let (facts, index) = (table.facts(), table.index_report());
-            let state = &mut metrics.levels[level];
-            state.tables += 1;
-            state.bytes += facts.bytes;
-            state.entries += facts.entries;
-            metrics.index_bytes += table.index_bytes();
-            metrics.fence_bytes += index.fence_bytes;
-            metrics.model_tables += u64::from(index.used == IndexUse::Model);
-            metrics.model_segments += index.segments;
-            metrics.filter_bytes += table.filter_bytes();
-        }
-        // A file that cannot be measured counts for nothing.
-        for file in view.version.values_on_disk().values() {
-            metrics.value_file_bytes += file.bytes().unwrap_or(0);
-            metrics.value_files += 1;
-        }
-        metrics.value_garbage_bytes = self
-            .value_log_state(&view.version)
-            .map_or(0, |log| log.garbage_bytes);
-        metrics
+        self.shared().close().await
     }
 }
