@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::compaction::Scheduler;
-use crate::directory::{CURRENT, LOCK, UNFINISHED, take_lock, write_settings};
+use crate::directory::{CURRENT, Files, LOCK, UNFINISHED, take_lock, write_settings};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::manifest::{Edit, Manifest, Version};
@@ -78,12 +78,10 @@ impl Checkpoint<'_> {
         }
         let newest = self.commits.seal_active().await?;
         self.scheduler.wait_until_flushed(newest).await?;
-        let created = env.fs.create_directory(target);
-        created.map_err(|error| Error::io("create", target, error))?;
+        let files = Files::of(env);
+        files.create_directory(target)?;
         let _lock = take_lock(env, target)?;
-        let names = env.fs.list(target);
-        let names = names.map_err(|error| Error::io("list", target, error))?;
-        check_empty(target, &names)?;
+        check_empty(target, &files.list(target)?)?;
         let made = self.fill().await;
         if made.is_err() {
             self.remove_copy();
@@ -107,9 +105,9 @@ impl Checkpoint<'_> {
         let env = self.core.env();
         let target = self.target;
         let mark = target.join(UNFINISHED);
-        let marked = env.fs.create(&mark);
-        marked.map_err(|error| Error::io("create", &mark, error))?;
-        sync_directory(env, target).await?;
+        let files = Files::of(env);
+        files.create(&mark)?;
+        files.sync_directory(target).await?;
         let moment = self.moment().await?;
         let version = &moment.state.version;
         let mut report = self.copy_files(version, &moment.growing).await?;
@@ -178,7 +176,8 @@ impl Checkpoint<'_> {
     }
 }
 
-/// The last write that the range tombstones of `version` hold, or that those held which were applied.
+/// The last write that the range tombstones of `version` hold, or that those held which were
+/// applied.
 fn flushed_ranges(version: &Version) -> Sequence {
     version
         .swept
@@ -241,13 +240,6 @@ fn to(target: &Path, path: &Path) -> PathBuf {
     target.join(path.file_name().unwrap_or_default())
 }
 
-async fn sync_directory(env: &Env, directory: &Path) -> Result<()> {
-    env.fs
-        .sync_directory(directory)
-        .await
-        .map_err(|error| Error::io("sync", directory, error))
-}
-
 /// Gives a durable file that never changes a second name, or copies it if the file system cannot.
 /// Returns whether it was linked.
 pub(crate) async fn link_or_copy(env: &Env, from: &Path, to: &Path, bytes: u64) -> Result<bool> {
@@ -269,29 +261,16 @@ pub(crate) async fn link_or_copy(env: &Env, from: &Path, to: &Path, bytes: u64) 
 
 /// Copies the first `bytes` bytes of a file, durably but for its name.
 async fn copy(env: &Env, from: &Path, to: &Path, bytes: u64) -> Result<()> {
-    let source = env
-        .fs
-        .open(from)
-        .map_err(|error| Error::io("open", from, error))?;
-    let copy = env
-        .fs
-        .create(to)
-        .map_err(|error| Error::io("create", to, error))?;
+    let source = Files::of(env).open(from)?;
+    let copy = Files::of(env).create(to)?;
     let mut at = 0;
     while at < bytes {
         let piece = PIECE_BYTES.min(bytes - at);
-        let data = source
-            .read_at(at, piece as usize)
-            .await
-            .map_err(|error| Error::io("read", from, error))?;
-        copy.append(&data)
-            .await
-            .map_err(|error| Error::io("append to", to, error))?;
+        let data = source.read_at(at, piece as usize).await?;
+        copy.append(&data).await?;
         at += piece;
     }
-    copy.sync()
-        .await
-        .map_err(|error| Error::io("sync", to, error))
+    copy.sync().await
 }
 
 #[cfg(test)]

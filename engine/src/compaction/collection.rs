@@ -1,17 +1,17 @@
 //! Garbage collection of the value log: copy what is live, give up the rest.
 //!
 //! Which bytes are garbage is known exactly: a flush or a compaction that drops a pointer books the
-//! frame it led to in the same edit, and recovery books what a crash left behind. A frame that is not
-//! booked is pointed at by a table, perhaps only for a snapshot; a booked one never comes back. So a
-//! collection asks nobody whether a value is live, writes no key, and races no writer: it copies the
-//! live extents of its victims to a new file, and one edit puts that in their place under the numbers
-//! that pointers name. What became garbage meanwhile is carried over. A reader that holds the version
-//! before holds its files, too.
+//! frame it led to in the same edit, and recovery books what a crash left behind. A frame that is
+//! not booked is pointed at by a table, perhaps only for a snapshot; a booked one never comes back.
+//! So a collection asks nobody whether a value is live, writes no key, and races no writer: it
+//! copies the live extents of its victims to a new file, and one edit puts that in their place
+//! under the numbers that pointers name. What became garbage meanwhile is carried over. A reader
+//! that holds the version before holds its files, too.
 //!
 //! Thresholds say when: above `value_log.gc_low` while nothing else is to do, above
 //! `value_log.gc_high` beside everything else; towards `value_log.gc_stop` writers are slowed down
-//! while files are being collected, so that the space that garbage takes is bounded. The policy says
-//! which files. Only sealed files are collected: no log points into them.
+//! while files are being collected, so that the space that garbage takes is bounded. The policy
+//! says which files. Only sealed files are collected: no log points into them.
 //!
 //! With `gc_method = "compaction"` values are moved when a compaction meets their pointers
 //! ([`mod@super::values`]); collections as above then begin at the high threshold only.
@@ -139,9 +139,9 @@ struct Collection {
     urgent: bool,
 }
 
-/// Compares the live frames of each sealed file, as `traced` from the tables of `version`, with what
-/// was booked: every byte of a frame is pointed at once, or garbage. Returns what differs, each with
-/// its file.
+/// Compares the live frames of each sealed file, as `traced` from the tables of `version`, with
+/// what was booked: every byte of a frame is pointed at once, or garbage. Returns what differs,
+/// each with its file.
 pub(crate) fn audit(version: &Version, mut traced: Garbage) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     for state in version

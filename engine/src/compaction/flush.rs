@@ -51,8 +51,8 @@ impl Flusher<'_> {
         Ok(())
     }
 
-    /// Writes `memtables`, the oldest sealed ones, the oldest first, to a table of level 0 each, and
-    /// makes them live in one edit: their logs are needed until it is durable, and never again.
+    /// Writes `memtables`, the oldest sealed ones, the oldest first, to a table of level 0 each,
+    /// and makes them live in one edit: their logs are needed until it is durable, and never again.
     /// `tails` says how far value files are filled for them, `garbage` is what nothing has ever
     /// pointed at.
     pub(crate) async fn flush_all(

@@ -1,4 +1,4 @@
-//! A plan that was found lawful, with the tables it names; and the tables that leave without a plan.
+//! A lawful plan with the tables it names, and the tables that are dropped without a plan.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use crate::table::Table;
 pub(crate) enum JobKind {
     /// They are merged into new ones.
     Merge,
-    /// They change their level as they are: they come from one run above and meet none they overlap.
+    /// They change their level unchanged: they come from one run above and overlap no other table.
     Move,
-    /// They leave unread: range tombstones hide all of them.
+    /// They are dropped unread: range tombstones hide all of them.
     Drop,
 }
 
@@ -165,7 +165,7 @@ impl Job {
         self.tables().map(|(_, table)| table.facts().bytes).sum()
     }
 
-    /// Who it goes before when I/O is limited.
+    /// Its priority when I/O is limited.
     pub(crate) fn priority(&self) -> Priority {
         if self.inputs.iter().any(|(level, _)| *level == 0) {
             Priority::Level0

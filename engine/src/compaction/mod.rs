@@ -1,12 +1,13 @@
 //! What the background does to the tree: flushes, compactions and collections.
 //!
 //! - [`scheduler`] says what runs, what is due next and what is owed.
-//! - [`flush`] makes a memtable a table; [`table_writer`] writes tables, [`warm`] what of them enters
-//!   the cache, [`index_choice`] which index they get, [`new_files`] removes them if a job fails.
+//! - [`flush`] makes a memtable a table; [`table_writer`] writes tables, [`warm`] what of them
+//!   enters the cache, [`index_choice`] which index they get, [`new_files`] removes them if a job
+//!   fails.
 //! - A policy proposes a plan, [`mod@check`] compares it with the tree, [`job`] looks up what it
 //!   names, [`mod@merge`] carries it out, and [`version_filter`] says which versions survive. No
-//!   choice is made there. A plan that is refused is counted and costs nothing but the merge that did
-//!   not happen.
+//!   choice is made there. A plan that is refused is counted and costs nothing but the merge that
+//!   did not happen.
 //! - [`collection`] collects value files; [`mod@values`] is what compactions do with values.
 
 mod check;

@@ -1,6 +1,5 @@
 //! A table being written by a flush or a compaction.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use aura_policies::facts::{TableFacts, TableId};
@@ -11,9 +10,9 @@ use super::index_choice::index_for;
 use super::new_files::NewFile;
 use super::warm::{NewTable, warm};
 use crate::cache::Inputs;
-use crate::directory::FileKind;
-use crate::env::{CpuWork, File};
-use crate::error::{Error, Result};
+use crate::directory::{FileKind, Files, NamedFile};
+use crate::env::CpuWork;
+use crate::error::Result;
 use crate::index::{IndexReport, IndexUse, Refusal};
 use crate::limiter::Priority;
 use crate::metrics::add;
@@ -24,8 +23,8 @@ use crate::table::{Built, Table, TableBuilder, TableOptions};
 /// Where tables go, and for which kind of job they are written.
 #[derive(Clone)]
 pub(super) struct TableTarget {
-    /// The level. Tables of level 0 are flushed; compactions never write there: a plan that would is
-    /// refused.
+    /// The level. Tables of level 0 are flushed; compactions never write there: a plan that would
+    /// is refused.
     pub(super) level: usize,
     /// The deepest level of the tree.
     pub(super) deepest: usize,
@@ -41,8 +40,7 @@ pub(super) struct TableWriter<'a> {
     id: TableId,
     target: TableTarget,
     builder: TableBuilder,
-    path: PathBuf,
-    file: Arc<dyn File>,
+    file: NamedFile,
     unfinished: NewFile,
     /// Bytes that the I/O limit has granted.
     granted: u64,
@@ -53,10 +51,8 @@ impl<'a> TableWriter<'a> {
     pub(super) fn begin(core: &'a Core, tree: &Tree, target: TableTarget) -> Result<Self> {
         let id = tree.new_number();
         let path = FileKind::Table.path(core.directory(), id);
-        let fs = &core.env().fs;
-        let file = fs.create(&path);
-        let file = file.map_err(|error| Error::io("create", &path, error))?;
-        let unfinished = NewFile::new(fs, &path);
+        let file = Files::of(core.env()).create(&path)?;
+        let unfinished = NewFile::new(&core.env().fs, &path);
         let config = core.config();
         let table = &config.table;
         let options = TableOptions {
@@ -71,13 +67,12 @@ impl<'a> TableWriter<'a> {
             },
             keeps_cuts: target.warming.asks() != Asks::Nothing,
         };
-        let builder = TableBuilder::new(file.clone(), path.clone(), Arc::new(options));
+        let builder = TableBuilder::new(file.file().clone(), path, Arc::new(options));
         Ok(Self {
             core,
             id,
             target,
             builder,
-            path,
             file,
             unfinished,
             granted: 0,
@@ -129,9 +124,8 @@ impl<'a> TableWriter<'a> {
         core.limit_io(self.target.priority, bytes).await;
         let warming = &*self.target.warming;
         warm(core.cache(), warming, &table, built.cuts, inputs);
-        let synced = self.file.sync().await;
-        synced.map_err(|error| Error::io("sync", &self.path, error))?;
-        self.file.finish();
+        self.file.sync().await?;
+        self.file.file().finish();
         count_index(core, &built.index);
         let facts = Arc::new(TableFacts {
             id: table.id,
@@ -146,7 +140,8 @@ impl<'a> TableWriter<'a> {
         });
         let mut context = core.context();
         let fs = core.env().fs.clone();
-        let table = Table::open(fs, self.file, self.path, facts, &mut context).await?;
+        let (file, path) = self.file.into_parts();
+        let table = Table::open(fs, file, path, facts, &mut context).await?;
         context.charge();
         self.unfinished.keep();
         Ok(Arc::new(table))

@@ -21,11 +21,12 @@ use crate::storage::{Batch, Direction, Range, Value};
 
 /// An ordered key-value store. AuraDB implements it, and so can what it is compared with.
 ///
-/// Every future may be dropped at any poll, by a timeout or by `select!`. It then has no effect but
-/// that its own write, flush, merge, checkpoint, change of settings or closing may happen all the
-/// same, whole. Work that others depend on goes on in tasks of the engine.
+/// Every future may be dropped at any poll, by a timeout or by `select!`. Its own write, flush,
+/// merge, checkpoint, change of settings or closing may then happen all the same, whole; it has no
+/// other effect. Work that others depend on goes on in tasks of the engine.
 ///
-/// Keys are 1 B to 64 KiB, values up to 256 MiB; every method refuses others with a typed error and no effect.
+/// Keys are 1 B to 64 KiB, values up to 256 MiB; every method refuses others with a typed error and
+/// no effect.
 pub trait Engine: Send + Sync + 'static {
     /// The value of `key`, or None. Shares the memory it was read from.
     fn get(&self, key: &[u8]) -> impl Future<Output = Result<Option<Value>>> + Send;
@@ -36,7 +37,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Removes `key`; removing what is not there is no error.
     fn delete(&self, key: &[u8]) -> impl Future<Output = Result<()>> + Send;
 
-    /// Removes every key of `range`, in one write whatever their number; a range without keys is no error.
+    /// Removes every key of `range`, in one write whatever their number; a range without keys is no
+    /// error.
     fn delete_range(&self, range: Range) -> impl Future<Output = Result<()>> + Send;
 
     /// Commits the writes of `batch` together: all are visible and recovered, or none.
@@ -51,12 +53,14 @@ pub trait Engine: Send + Sync + 'static {
     /// Merges everything into one sorted run.
     fn compact(&self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Takes other settings and goes on. Calls that run see the old ones or the new ones; no answer depends on which.
+    /// Takes other settings and goes on. Calls that run see the old ones or the new ones; no answer
+    /// depends on which.
     fn reconfigure(&self, change: &Reconfigure) -> impl Future<Output = Result<()>> + Send;
 
-    /// Makes an openable copy of the database in `directory`, which is absent or empty: its state at one moment of the call
-    /// or after its beginning, every write acknowledged before the call included. Files that never change again are shared
-    /// by hard links where the file system can. Writes go on meanwhile.
+    /// Makes an openable copy of the database in `directory`, which is absent or empty. The copy is
+    /// the state at one moment during the call; every write acknowledged before the call is in it.
+    /// Files that never change again are shared by hard links if the file system can. Writes go on
+    /// meanwhile.
     fn checkpoint(&self, directory: &Path)
     -> impl Future<Output = Result<CheckpointReport>> + Send;
 
@@ -65,7 +69,7 @@ pub trait Engine: Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Opens engines: settings and components in, an engine out.
+/// Opens an engine in a directory, with the settings it is given.
 pub struct EngineBuilder {
     env: Env,
     directory: PathBuf,
@@ -74,7 +78,7 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// An engine in `directory` of the world `env`, with default settings.
+    /// Prepares an engine in `directory` of the world `env`, with default settings.
     pub fn new(env: Env, directory: impl Into<PathBuf>) -> Self {
         Self {
             env,
@@ -91,8 +95,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Tells `observer` of every look-up of the workload in the cache that falls on a sampled object. `rate` is the part of
-    /// all objects, from 0 to 1, whose look-ups it is told of: of those all, of the others none.
+    /// Reports the workload's look-ups in the cache to `observer`. `rate` is the fraction of
+    /// objects to sample, from 0 to 1: every look-up of a sampled object is reported, no others.
     #[must_use]
     pub fn cache_observer(mut self, observer: Arc<dyn CacheObserver>, rate: f64) -> Self {
         self.observer = Some(Observer::new(observer, rate));
@@ -112,13 +116,14 @@ impl EngineBuilder {
         Ok(AuraEngine::new(db))
     }
 
-    /// Opens the directory to read what it holds now, and changes nothing in it: it may lie on a full
-    /// disk or on media that cannot be written. Writes, flushes, merges, checkpoints and changes of
-    /// settings fail with [`Error::ReadOnly`](crate::Error::ReadOnly).
+    /// Opens the directory to read what it holds now, and changes nothing in it: it may lie on a
+    /// full disk or on media that cannot be written. Writes, flushes, merges, checkpoints and
+    /// changes of settings fail with [`Error::ReadOnly`](crate::Error::ReadOnly).
     ///
-    /// Engines that would write to the directory are kept out meanwhile. If one has it open already,
-    /// the state of one moment is read beside it; a file that is read for the first time after that
-    /// engine has removed it is reported as missing, and the directory is to be opened again.
+    /// Engines that would write to the directory are kept out meanwhile. If one has it open
+    /// already, the state of one moment is read beside it; a file that is read for the first time
+    /// after that engine has removed it is reported as missing, and the directory is to be opened
+    /// again.
     ///
     /// What the logs hold is kept in memory, at most the bytes of the logs and the overhead of
     /// memtables.
@@ -133,15 +138,18 @@ impl EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// Keeps what is sound of a damaged database that nobody has open, and tells what is lost. Files that are damaged or no
-    /// longer needed move to `lost/` inside the directory; nothing is deleted. Where nothing is wrong, nothing is changed.
+    /// Keeps what is sound of a damaged database that nobody has open, and reports what is lost.
+    /// Files that are damaged or no longer needed move to `lost/` inside the directory; nothing is
+    /// deleted. If nothing is wrong, nothing is changed.
     ///
-    /// Without the manifest the tree is put together from all tables found. Among them may be some that a compaction had
-    /// replaced and a crash kept from being removed: a key that was deleted may be there again. Range deletes are lost with
-    /// the manifest, but for those that are still in the logs: so may be the keys that they removed.
+    /// Without the manifest the tree is put together from all tables found. Among them may be some
+    /// that a compaction had replaced and a crash kept from being removed: a key that was deleted
+    /// may be there again. Range deletes are lost with the manifest, except those that are still in
+    /// the logs: keys that they removed may be there again, too.
     ///
     /// # Errors
-    /// Settings out of range, a directory that is not there, in use, or no database, a newer format, and I/O errors.
+    /// Settings out of range, a directory that is not there, in use, or no database, a newer
+    /// format, and I/O errors.
     pub async fn repair(self) -> Result<RepairReport> {
         repair(&self.env, &self.directory, &self.config, false).await
     }
@@ -149,13 +157,14 @@ impl EngineBuilder {
     /// Says what [`repair`](Self::repair) would do, and changes nothing.
     ///
     /// # Errors
-    /// As of the repair.
+    /// Those of [`repair`](Self::repair).
     pub async fn plan_repair(self) -> Result<RepairReport> {
         repair(&self.env, &self.directory, &self.config, true).await
     }
 }
 
-/// An open AuraDB engine. Clones share it; dropping the last one stops its background work, and `close` waits for that.
+/// An open AuraDB engine. Clones share it; dropping the last one stops its background work, and
+/// `close` waits for that.
 #[derive(Clone)]
 pub struct AuraEngine {
     handle: Arc<Handle>,
@@ -192,7 +201,8 @@ impl AuraEngine {
         self.db().reader.snapshot()
     }
 
-    /// Waits until nothing is left to flush or compact. The active memtable stays as it is.
+    /// Waits until nothing is left to flush, compact or collect. The active memtable is not
+    /// flushed.
     ///
     /// # Errors
     /// The failure that stopped background work.
@@ -205,8 +215,9 @@ impl AuraEngine {
         self.db().metrics()
     }
 
-    /// What every table's index is, what it was measured at when it was built and what was observed of it since; and the
-    /// sums of each level, over tables that are gone too. O(tables).
+    /// Describes the index of every table: what it is, what was measured when it was built and what
+    /// was observed of it since; with the sums of each level, over tables that are gone too.
+    /// O(tables).
     pub fn index_registry(&self) -> IndexRegistry {
         self.db().index_registry()
     }
@@ -216,21 +227,21 @@ impl AuraEngine {
         self.db().recovery.clone()
     }
 
-    /// The events since the last call.
+    /// Takes the events since the last call.
     pub fn take_events(&self) -> Vec<Event> {
         self.db().core.counters().take_events()
     }
 
-    /// The settings of now.
+    /// The settings in force.
     pub fn config(&self) -> Arc<EngineConfig> {
         self.db().core.config_to_keep()
     }
 
-    /// Checks every checksum, the order of every level and every value pointer, and measures what can be reached.
-    /// Reads the whole database.
+    /// Checks every checksum, the order of every level and every value pointer, and measures what
+    /// can be reached. Reads the whole database.
     ///
     /// # Errors
-    /// A closed engine; what is damaged is in the report.
+    /// A closed engine, and I/O errors while the moment to check is taken. Damage is in the report.
     pub async fn verify(&self) -> Result<VerifyReport> {
         self.shared().verify().await
     }

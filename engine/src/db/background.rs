@@ -1,5 +1,5 @@
-//! What runs in the background: one task flushes, `compaction.jobs` tasks compact, one collects value
-//! files, one asks the agent, one syncs on a timer.
+//! What runs in the background: one task flushes, `compaction.jobs` tasks compact, one collects
+//! value files, one asks the agent, one syncs on a timer.
 
 use std::pin::Pin;
 use std::sync::{Arc, Weak};

@@ -59,7 +59,8 @@ impl Db {
     /// Takes other settings. Those in the directory are replaced first.
     ///
     /// # Errors
-    /// A policy that cannot be built, a value out of range, or I/O errors; then nothing has changed.
+    /// A policy that cannot be built, a value out of range, or I/O errors; then nothing has
+    /// changed.
     async fn reconfigure(self: &Arc<Self>, change: &Reconfigure) -> Result<()> {
         self.lifecycle.check_open()?;
         self.lifecycle.check_not_read_only()?;

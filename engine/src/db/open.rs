@@ -20,7 +20,7 @@ use super::Db;
 use crate::cache::{BlockCache, Observer};
 use crate::compaction::{Flusher, Scheduler};
 use crate::config::EngineConfig;
-use crate::directory::{FileKind, read_access, take_lock, write_settings};
+use crate::directory::{FileKind, Files, read_access, take_lock, write_settings};
 use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::manifest::{Edit, Manifest, Recovered, recover};
@@ -110,9 +110,7 @@ pub(super) async fn open(
     let policies = Policies::build(&config)?;
     let cache = new_cache(&config, observer)?;
     let env = bounded(&env, u64::from(config.max_open_files));
-    env.fs
-        .create_directory(&directory)
-        .map_err(|error| Error::io("create", &directory, error))?;
+    Files::of(&env).create_directory(&directory)?;
     let directory_lock = take_lock(&env, &directory)?;
     let started = env.clock.now();
     let recovered = recover(&env, &directory, &cache).await?;
@@ -124,8 +122,8 @@ pub(super) async fn open(
     let sequence = replayed.sequence.max(recovered.sequence);
     let wal = WalWriter::create(&env, &directory, wal_number, sequence + 1, None).await?;
     let base = Edit {
-        // The old logs are needed until the memtables made of them are flushed: a crash now must find
-        // them again.
+        // The old logs are needed until the memtables made of them are flushed: a crash now must
+        // find them again.
         wal_min: Some(recovered.wals.first().copied().unwrap_or(wal_number)),
         next_number: Some(next_number),
         sequence: Some(recovered.sequence),
@@ -195,18 +193,10 @@ async fn remove_leftovers(
     if let Some(path) = &recovered.manifest {
         // It may have been read from memory: on the device an older state may be in force, which
         // names these files.
-        let manifest = env
-            .fs
-            .open(path)
-            .map_err(|error| Error::io("open", path, error))?;
-        manifest
-            .sync()
-            .await
-            .map_err(|error| Error::io("sync", path, error))?;
-        env.fs
-            .sync_directory(directory)
-            .await
-            .map_err(|error| Error::io("sync", directory, error))?;
+        let files = Files::of(env);
+        let manifest = files.open(path)?;
+        manifest.sync().await?;
+        files.sync_directory(directory).await?;
     }
     for name in &names {
         // What cannot be removed now may be removed by the next opening.

@@ -1,16 +1,18 @@
 //! Point reads: memtables -> (rows ->) tables -> filter -> index -> cache -> block -> value log.
 //!
-//! A get that the cache answers allocates nothing, takes one cache shard's lock per block, and never
-//! yields. The newest version of a key is the first found: memtables newest first, then level 0 run
-//! by run, then the deeper levels. It counts if no newer range delete covers the key (see
+//! A get that the cache answers allocates nothing, takes one cache shard's lock per block, and
+//! never yields. The newest version of a key is the first found: memtables newest first, then level
+//! 0 run by run, then the deeper levels. It counts if no newer range delete covers the key (see
 //! [`crate::ranges`]); tables that hold nothing newer than that are not asked.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use aura_policies::facts::TableId;
 
 use super::Reader;
 use crate::context::ReadContext;
+use crate::directory::FileKind;
 use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::metrics::add;
@@ -55,8 +57,8 @@ impl Reader {
         let mut context = self.core.context();
         context.work.operations += 1;
         let result = loop {
-            // The read state first: what is published afterwards and missing in it is concurrent with
-            // this read.
+            // The read state first: what is published afterwards and missing in it is concurrent
+            // with this read.
             let state = self.tree.load();
             let snapshot = snapshot.unwrap_or_else(|| self.tree.published());
             let result = self
@@ -136,21 +138,32 @@ impl Reader {
             EntryKind::Delete | EntryKind::DeleteRange => Ok(None),
             EntryKind::Pointer => {
                 let directory = self.core.directory();
-                let pointer = entry.pointer().ok_or_else(|| {
-                    let what = "an entry of a table is no pointer to a value";
-                    Error::corruption(directory, 0, what)
-                })?;
-                let state = version.value_files.get(&pointer.file).ok_or_else(|| {
-                    let what = format!(
-                        "a table points at value file {}, which is not there",
-                        pointer.file
-                    );
-                    Error::corruption(directory, pointer.offset, what)
-                })?;
+                let Some(pointer) = entry.pointer() else {
+                    let key = entry.key.escape_ascii();
+                    let what = format!("the entry of \"{key}\" is no pointer to a value");
+                    let holder = holder_of(version, &entry);
+                    return Err(Error::corruption(holder.unwrap_or(directory), 0, what));
+                };
+                let Some(state) = version.value_files.get(&pointer.file) else {
+                    let what = "an entry points here, but the manifest does not name the file";
+                    let path = FileKind::Values.path(directory, pointer.file);
+                    return Err(Error::corruption(&path, pointer.offset, what));
+                };
                 state.get(&entry.key, &pointer, context).await.map(Some)
             }
         }
     }
+}
+
+/// The path of the newest table that can hold `entry`; None if it is in a memtable.
+fn holder_of<'a>(version: &'a Version, entry: &Entry) -> Option<&'a Path> {
+    let mut tables = version.tables();
+    let holder = tables.find(|(_, table)| {
+        let facts = table.facts();
+        facts.overlaps_range(&entry.key, &entry.key)
+            && (facts.sequence_min..=facts.sequence_max).contains(&entry.sequence)
+    });
+    holder.map(|(_, table)| table.path())
 }
 
 /// The newest version of `key` in any table that a reader sees, with the table's number and level;

@@ -1,7 +1,8 @@
 //! THE READ PATH, top to bottom.
 //!
 //! ```text
-//! key ─▶ memtables ─▶ (rows ─▶) tables, newest first: filter ─ index ─ cache ─ block ─▶ value (or value log)
+//! key ─▶ memtables ─▶ (rows ─▶) tables, newest first ─▶ value (or value log)
+//!                               each: filter ─ index ─ cache ─ block
 //! ```
 //!
 //! - [`get`] is a point read; [`rows`] are what the cache keeps of single keys.

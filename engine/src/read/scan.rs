@@ -29,8 +29,8 @@ const AHEAD_ROWS_MAX: usize = 16;
 /// Bytes of values in the value log after which it reads no further ahead.
 const AHEAD_BYTES_MAX: u64 = 4 << 20;
 
-/// A scan: ask it for the next row until there is none. It sees the state of the moment it was made,
-/// and pins the memtables and tables it reads.
+/// A scan: ask it for the next row until there is none. It sees the state of the moment it was
+/// made, and pins the memtables and tables it reads.
 pub struct Scan {
     reader: Reader,
     state: Arc<ReadState>,
@@ -281,7 +281,8 @@ impl Scan {
         context.work.operations += 1;
         add(&self.reader.core.counters().mine().scans, 1);
         self.reader.core.count_operation();
-        // A reverse merge starts below a key; the smallest key above an included bound is the bound and a zero byte.
+        // A reverse merge starts below a key; the smallest key above an included bound is the bound
+        // and a zero byte.
         let start: Option<Key> = match (self.direction, &self.range.start, &self.range.end) {
             (Direction::Forward, Bound::Unbounded, _)
             | (Direction::Reverse, _, Bound::Unbounded) => None,

@@ -11,9 +11,9 @@ use super::Policies;
 use crate::cache::BlockCache;
 use crate::config::{EngineConfig, Reconfigure};
 use crate::context::ReadContext;
-use crate::directory::write_settings;
+use crate::directory::{Files, write_settings};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::limiter::{Limiter, Priority};
 use crate::metrics::{Counters, add};
 use crate::models::IndexBook;
@@ -119,7 +119,8 @@ impl Core {
     /// Takes other settings. Those in the directory are replaced first.
     ///
     /// # Errors
-    /// A policy that cannot be built, a value out of range, or I/O errors; then nothing has changed.
+    /// A policy that cannot be built, a value out of range, or I/O errors; then nothing has
+    /// changed.
     pub(crate) async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
         let _one_at_a_time = self.reconfiguring.lock().await;
         let config = self.config.load_full();
@@ -162,8 +163,7 @@ impl Core {
 
     /// Makes the names of new files durable.
     pub(crate) async fn sync_directory(&self) -> Result<()> {
-        let synced = self.env.fs.sync_directory(&self.directory).await;
-        synced.map_err(|error| Error::io("sync", &self.directory, error))
+        Files::of(&self.env).sync_directory(&self.directory).await
     }
 
     /// Removes a file that nothing refers to. One that cannot be removed now is removed when the

@@ -1,5 +1,6 @@
 //! Whether the engine takes calls, and what closing it waits for.
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -125,13 +126,8 @@ impl Lifecycle {
 
     /// Waits until every task has ended.
     pub(crate) async fn wait_for_tasks(&self) {
-        let ended = self
-            .signals
-            .wait_until(|| Ok::<_, std::convert::Infallible>(*lock(&self.tasks) == 0));
-        match ended.await {
-            Ok(()) => {}
-            Err(never) => match never {},
-        }
+        let all_ended = || Ok::<bool, Infallible>(*lock(&self.tasks) == 0);
+        let Ok(()) = self.signals.wait_until(all_ended).await;
     }
 
     /// Releases the directory.

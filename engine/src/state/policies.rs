@@ -78,8 +78,8 @@ impl Policies {
         })
     }
 
-    /// The policies of `next`, where these are those of `config`: a policy that both name alike stays,
-    /// with what it has learned.
+    /// The policies of `next`, where these are those of `config`: a policy that both name alike
+    /// stays, with what it has learned.
     pub(super) fn changed(&self, config: &EngineConfig, next: &EngineConfig) -> Result<Self> {
         let mut policies = Self::build(next)?;
         policies.agent = self.agent.clone();

@@ -1,9 +1,9 @@
 //! Work that belongs to the engine, not to the caller who asked for it.
 //!
-//! A caller may be dropped at any poll: by a timeout, by `select!`. What others depend on must go on
-//! all the same, so it runs in a task of the engine, and the caller waits for the result. It has a
-//! thread of its own where there are threads: the workers may all be busy with compactions. Closing
-//! waits for these tasks as it does for the background's.
+//! A caller may be dropped at any poll: by a timeout, by `select!`. What others depend on must go
+//! on all the same, so it runs in a task of the engine, and the caller waits for the result. It has
+//! a thread of its own where there are threads: the workers may all be busy with compactions.
+//! Closing waits for these tasks as it does for the background's.
 
 use std::sync::Arc;
 
@@ -41,8 +41,8 @@ impl Drop for Task {
 /// the caller is dropped.
 ///
 /// # Errors
-/// Those of the work; [`Error::Closed`] if the engine is being closed, and [`Error::Interrupted`] if
-/// the runtime of its tasks has ended.
+/// Those of the work; [`Error::Closed`] if the engine is being closed, and [`Error::Interrupted`]
+/// if the runtime of its tasks has ended.
 pub(crate) async fn in_task<T, F>(
     env: &Env,
     lifecycle: &Arc<Lifecycle>,

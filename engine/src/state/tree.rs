@@ -134,12 +134,12 @@ impl Tree {
     }
 
     /// Makes the edit durable that `edit` makes for the version in force, then lets readers see it.
-    /// Value files that hold only garbage after it are removed with it. `change` makes the next read
-    /// state of the current one and the new version.
+    /// Value files that hold only garbage after it are removed with it. `change` makes the next
+    /// read state of the current one and the new version.
     ///
     /// # Errors
-    /// A manifest that cannot be written poisons the engine: whether the edit will be read back is
-    /// not known.
+    /// [`Error::Inconsistent`] if the edit does not fit the version. A manifest that cannot be written
+    /// poisons the engine: whether the edit will be read back is not known.
     pub(crate) async fn commit_with(
         &self,
         edit: impl FnOnce(&Version) -> Edit,
@@ -156,10 +156,9 @@ impl Tree {
         if durable.bytes > 0 && edit.logs_durable.is_empty() {
             edit.logs_durable.push(durable);
         }
-        let unlawful = |what| Error::UnlawfulPlan { what };
         let mut after = edit
             .apply(&before, &opened.tables, &opened.values)
-            .map_err(unlawful)?;
+            .map_err(|what| Error::Inconsistent { what })?;
         edit.values_removed = after.values_without_frames(&edit)?;
         edit.values_removed
             .iter()

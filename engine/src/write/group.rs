@@ -69,8 +69,9 @@ impl CommitQueue {
 }
 
 impl CommitPipeline {
-    /// Commits the groups that wait. What can be done without waiting is done here; the rest belongs
-    /// to a task: the writer may be dropped, or not be polled, while others wait for the group.
+    /// Commits the groups that wait. What can be done without waiting is done here; the rest
+    /// belongs to a task: the writer may be dropped, or not be polled, while others wait for the
+    /// group.
     pub(super) async fn begin_commit(self: &Arc<Self>) {
         let tasks = &self.core.env().tasks;
         if self.core.config().wal.sync == SyncPolicy::Always {

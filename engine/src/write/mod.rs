@@ -1,16 +1,18 @@
 //! THE WRITE PATH: separate -> value log -> WAL -> memtable -> seal.
 //!
 //! ```text
-//! batch ─ stage: large values are framed ─ queue ─ commit group ─┬─ make room: stall, seal
-//!                                                                ├─ values ─▶ value log ─ pointers are final
-//!                                                                ├─ records ─▶ WAL ─ sync by policy
-//!                                                                └─ entries ─▶ memtable ─ publish
+//! batch ─ stage: large values are framed ─ queue ─ commit group
+//! group ─┬─ make room: stall, seal
+//!        ├─ values ─▶ value log, so that pointers are final
+//!        ├─ records ─▶ WAL ─ sync by policy
+//!        └─ entries ─▶ memtable ─ publish
 //! ```
 //!
 //! Writers that arrive while a commit group is being written form the next one. The first of them
-//! leads it: it appends everybody's values, then everybody's records in one append, syncs by policy,
-//! inserts into the memtable, publishes the last sequence number and answers the others. What a
-//! writer can do alone (compressing and framing values) it does before it joins, outside any lock.
+//! leads it: it appends everybody's values, then everybody's records in one append, syncs by
+//! policy, inserts into the memtable, publishes the last sequence number and answers the others.
+//! What a writer can do alone (compressing and framing values) it does before it joins, outside any
+//! lock.
 //!
 //! The order that keeps a crash harmless: value files are synced before the WAL record that points
 //! into them is, and nothing is published before its record is as durable as the policy asks. When

@@ -6,8 +6,8 @@ use tokio::sync::MutexGuard;
 
 use super::{CommitPipeline, Log};
 use crate::config::SyncPolicy;
-use crate::directory::FileKind;
-use crate::error::{Error, Result};
+use crate::directory::{FileKind, Files};
+use crate::error::Result;
 use crate::manifest::Edit;
 use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::add;
@@ -40,7 +40,8 @@ impl CommitPipeline {
     pub(super) async fn seal(&self, log: &mut Log) -> Result<()> {
         let syncs = self.core.config().wal.sync != SyncPolicy::Never;
         if syncs {
-            // What the old log holds must be durable before the new one is: recovery is to a prefix.
+            // What the old log holds must be durable before the new one is: recovery is to a
+            // prefix.
             self.sync_log(log).await?;
         }
         let number = self.tree.new_number();
@@ -116,7 +117,8 @@ impl CommitPipeline {
         Ok(())
     }
 
-    /// Makes everything logged so far durable, as a timer asks for it. A failure poisons the engine.
+    /// Makes everything logged so far durable, as a timer asks for it. A failure poisons the
+    /// engine.
     pub(crate) async fn sync_by_timer(&self) -> Result<()> {
         self.lifecycle.check_writable()?;
         let mut log = self.log.lock().await;
@@ -136,8 +138,8 @@ impl CommitPipeline {
         }
     }
 
-    /// Makes the logs durable whose memtables will not be flushed, and notes in the manifest how far
-    /// all logs are durable: damage to them is not taken for a torn end. For closing.
+    /// Makes the logs durable whose memtables will not be flushed, and notes in the manifest how
+    /// far all logs are durable: damage to them is not taken for a torn end. For closing.
     pub(crate) async fn remember_logs(&self) -> Result<()> {
         let mut parts = self.sync_sealed_logs().await?;
         parts.push(self.tree.log_durable());
@@ -160,12 +162,9 @@ impl CommitPipeline {
         let mut parts = Vec::new();
         for memtable in state.sealed.iter().rev() {
             let path = FileKind::Wal.path(self.core.directory(), memtable.wal);
-            let file = self.core.env().fs.open(&path);
-            let file = file.map_err(|error| Error::io("open", &path, error))?;
-            let bytes = file.bytes();
-            let bytes = bytes.map_err(|error| Error::io("measure", &path, error))?;
-            let synced = file.sync().await;
-            synced.map_err(|error| Error::io("sync", &path, error))?;
+            let file = Files::of(self.core.env()).open(&path)?;
+            let bytes = file.bytes()?;
+            file.sync().await?;
             parts.push(LogPart {
                 log: memtable.wal,
                 bytes,

@@ -50,9 +50,9 @@ impl CommitPipeline {
         self.seal(log).await
     }
 
-    /// Whether a memtable is to be sealed. One of pointers is small: it is full, too, when it points
-    /// at as much as a value file holds, so that what is overwritten becomes garbage in time, and a
-    /// recovery has no more than that to check.
+    /// Whether a memtable is to be sealed. One of pointers is small: it is full, too, when it
+    /// points at as much as a value file holds, so that what is overwritten becomes garbage in
+    /// time, and a recovery has no more than that to check.
     fn is_full(&self, active: &Memtable) -> bool {
         let config = self.core.config();
         active.bytes() >= config.memtable.as_u64()
