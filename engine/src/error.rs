@@ -134,6 +134,12 @@ pub enum Error {
         /// The rule.
         what: String,
     },
+    /// A change does not fit the set of live files: a fault of the engine. Nothing was changed.
+    #[error("a change that does not fit the live files was refused: {what}")]
+    Inconsistent {
+        /// What does not fit.
+        what: String,
+    },
 }
 
 impl Error {

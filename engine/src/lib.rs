@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! write   batch ─ separate ─┬─ large values ──▶ value log ─┐ pointers
-//!                           └─ the rest ───────────────────┴─▶ WAL ─▶ memtable ─ seal ─▶ flush ─▶ level 0
-//!                                                                              compaction ─▶ level 1 ─▶ level 2 ..
-//! read    key ─▶ memtables ─▶ tables, newest first: filter ─ index ─ cache ─ block ─▶ value (or value log)
+//!                           └─ the rest ───────────────────┴─▶ WAL ─▶ memtable
+//!         memtable ─ seal ─▶ flush ─▶ level 0 ─ compaction ─▶ level 1 ─ compaction ─▶ level 2 ..
+//! read    key ─▶ memtables ─▶ tables, newest first: filter ─ index ─ cache ─ block ─▶ value
 //! ```
 //!
-//! A range delete ([`Engine::delete_range`]) is one write whatever the number of its keys. It is kept beside the memtable, and
-//! once flushed with the set of live files, in memory and in the manifest, until the tables hold nothing more that it hides:
-//! cheap where few are alive at once, weak where hundreds of thousands are.
+//! A range delete ([`Engine::delete_range`]) is one write whatever the number of its keys. It is
+//! kept beside the memtable, and once flushed with the set of live files, in memory and in the
+//! manifest, until the tables hold nothing more that it hides: cheap if few are alive at once, weak
+//! if hundreds of thousands are.
 //!
-//! Start with [`EngineBuilder`]; `examples/basic_usage.rs` is a whole program. `write.rs` and `read.rs` are the two paths,
-//! top to bottom. Everything outside the process is behind [`mod@env`]: the same code runs on a real disk and in a
-//! deterministic simulation.
+//! Start with [`EngineBuilder`]; `examples/basic_usage.rs` is a whole program. `db/api.rs` is what
+//! users call; from there `write/` and `read/` are the two paths, and `state/` says which parts an
+//! open engine has. Everything outside the process is behind [`mod@env`]: the same code runs on a
+//! real disk and in a deterministic simulation.
 
 mod admin;
 mod cache;

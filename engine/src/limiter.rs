@@ -20,8 +20,6 @@ use std::task::Poll;
 use tokio::sync::Notify;
 
 use crate::env::Clock;
-use crate::metrics::add;
-use crate::state::Inner;
 use crate::sync::lock;
 
 /// Priority of background work, most urgent first.
@@ -220,23 +218,6 @@ async fn either(one: impl Future<Output = ()>, other: impl Future<Output = ()>) 
         Poll::Pending => other.as_mut().poll(context),
     })
     .await;
-}
-
-impl Inner {
-    /// Waits until background work may use `bytes` more of the device, and counts the wait.
-    pub(crate) async fn limit_io(&self, priority: Priority, bytes: u64) {
-        let waited = self.limiter.take(&*self.env.clock, priority, bytes).await;
-        if waited > 0 {
-            let mine = self.counters.mine();
-            let counter = match priority {
-                Priority::Flush => &mine.limiter_flush_nanos,
-                Priority::Level0 => &mine.limiter_level0_nanos,
-                Priority::Collection => &mine.limiter_collection_nanos,
-                Priority::Deep => &mine.limiter_deep_nanos,
-            };
-            add(counter, waited);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
-//! Recovery: what the logs hold is replayed to a prefix of history, and what a crash left behind is booked.
+//! Recovery: the logs are replayed to a prefix of history, and what a crash left in value files is
+//! booked as garbage.
 //!
-//! 1. Value files that may hold frames which only a log points at (those not sealed) are walked from where they are settled
-//!    to their last sound frame, each in a task of its own; the logs are read meanwhile.
-//! 2. The logs are replayed in order. The first record that is torn, or points at a value that is not there, ends history:
-//!    a prefix, never a hole. Below what was known to be synced it is corruption, and the directory is not opened.
-//!    Sequence numbers follow on one another, and logs do (see [`Chain`]); what does not is corruption, too.
-//! 3. One edit makes the replayed writes tables, seals the value files, books as garbage every frame that nothing points at
-//!    and every byte after the last sound frame, and lets the logs go. A crash before it finds the same logs and files again,
-//!    and recovers the same.
+//! 1. Value files that may hold frames which only a log points at (those not sealed) are walked
+//!    from where they are settled to their last sound frame, each in a task of its own; the logs
+//!    are read meanwhile.
+//! 2. The logs are replayed in order. The first record that is torn, or points at a value that is
+//!    not there, ends history: a prefix, never a hole. Below what was known to be synced it is
+//!    corruption, and the directory is not opened. Sequence numbers follow on one another, and so
+//!    do logs (see [`Chain`]); a gap is corruption, too.
+//! 3. One edit makes the replayed writes tables, seals the value files, books as garbage every
+//!    frame that nothing points at and every byte after the last sound frame; then the logs are
+//!    removed. A crash before that edit finds the same logs and files again, and recovers the same.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -17,13 +20,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::cache::BlockCache;
+use crate::compaction::Flusher;
 use crate::config::EngineConfig;
 use crate::directory::{FileKind, ReadAccess};
 use crate::env::{BoxFuture, CpuWork, Env, spawn_all};
 use crate::error::{Error, Result};
 use crate::manifest::{Recovered, recover};
 use crate::memtable::{Memtable, ValueTail};
-use crate::state::Inner;
+use crate::state::Core;
 use crate::storage::{BatchReader, EntryKind, Sequence, ValuePointer};
 use crate::values::format::{MAGIC, frame_bytes};
 use crate::values::{Frame, FrameWalker, Garbage, Step, ValueFileState};
@@ -91,7 +95,8 @@ impl FoundValues {
         })
     }
 
-    /// The place in `frames` of the one that `pointer` names, if it is there and was made for a key like `key`.
+    /// The index in `frames` of the frame that `pointer` names; None if it is not there, or was
+    /// made for another key.
     fn place(&self, key: &[u8], pointer: &ValuePointer) -> Option<usize> {
         let at = self
             .frames
@@ -107,7 +112,7 @@ impl FoundValues {
         self.frames.iter().map(|(frame, _)| frame.bytes).sum()
     }
 
-    /// What nothing points at.
+    /// The parts of the file that nothing points at, as start and end.
     fn garbage(&self) -> Vec<(u64, u64)> {
         let unclaimed = self.frames.iter().filter(|(_, claimed)| !claimed);
         let mut parts: Vec<_> = unclaimed
@@ -151,7 +156,8 @@ async fn read_parts(env: &Env, directory: &Path, recovered: &Recovered) -> Resul
         .collect()
 }
 
-/// Replays the logs in order, to the first record that cannot be used: a prefix of history, never a hole.
+/// Replays the logs in order, to the first record that cannot be used: a prefix of history, never a
+/// hole.
 pub(crate) async fn replay(
     env: &Env,
     directory: &Path,
@@ -204,8 +210,8 @@ pub(crate) async fn replay(
 }
 
 impl Replayed {
-    /// Takes the sound records of a log, up to the first whose values are not there; returns what is
-    /// wrong with those. The log is left at that record.
+    /// Replays the sound records of a log up to the first with a missing value. Returns that error,
+    /// with the log positioned at the record; None if no value is missing.
     fn take_log(
         &mut self,
         env: &Env,
@@ -268,9 +274,9 @@ impl Replayed {
         }
     }
 
-    /// Notes that the values are pointed at that a record points at; or what is wrong with the first that is not there. Where
-    /// it never reached the device, the record is where history ends; where it did, this is the damage. A log never points
-    /// into a sealed file: whatever does is in a table.
+    /// Marks the frames that `record` references. Returns what is wrong with the first that is not
+    /// there: if it never reached the device, history ends at the record; if it did, this is the
+    /// damage. A log never points into a sealed file: only tables do.
     fn claim_values(
         &mut self,
         record: &Record,
@@ -288,8 +294,8 @@ impl Replayed {
                 return Ok(Some(damaged("a value pointer does not read back")));
             };
             let Some(state) = recovered.version.value_files.get(&pointer.file) else {
-                // The manifest is told of a value file before a record points at it, and of its end after the last such
-                // record has become a table: it has lost an edit.
+                // The manifest names a value file from before the first record that points at it
+                // until after the last such record has become a table: it has lost an edit.
                 return Err(damaged(
                     "a record points at a value file that the manifest does not name",
                 ));
@@ -337,34 +343,34 @@ pub(crate) async fn read_moment(
         .await
 }
 
-impl Inner {
-    /// Makes what the logs held tables, and books what a crash left in value files; the logs go.
-    pub(crate) async fn settle_recovery(
-        &self,
-        replayed: Replayed,
-        wals: &[u64],
-    ) -> Result<RecoveryReport> {
-        let report = replayed.report();
-        let mut garbage = Garbage::new();
-        let mut tails = Vec::new();
-        for found in replayed.values.values() {
-            tails.push(ValueTail {
-                file: found.file,
-                bytes: found.bytes,
-                full: true,
-            });
-            let parts = found.garbage();
-            if !parts.is_empty() {
-                garbage.insert(found.file, parts);
-            }
+/// Makes tables of what the logs held, and books what a crash left in value files; the logs are
+/// removed.
+pub(crate) async fn make_tables(
+    core: &Core,
+    flusher: &Flusher<'_>,
+    replayed: &Replayed,
+    wals: &[u64],
+) -> Result<()> {
+    let mut garbage = Garbage::new();
+    let mut tails = Vec::new();
+    for found in replayed.values.values() {
+        tails.push(ValueTail {
+            file: found.file,
+            bytes: found.bytes,
+            full: true,
+        });
+        let parts = found.garbage();
+        if !parts.is_empty() {
+            garbage.insert(found.file, parts);
         }
-        if !wals.is_empty() || !tails.is_empty() {
-            self.flush_memtables(&replayed.memtables, &tails, garbage)
-                .await?;
-        }
-        for wal in wals {
-            self.remove_file(&FileKind::Wal.path(&self.directory, *wal));
-        }
-        Ok(report)
     }
+    if !wals.is_empty() || !tails.is_empty() {
+        flusher
+            .flush_all(&replayed.memtables, &tails, garbage)
+            .await?;
+    }
+    for wal in wals {
+        core.remove_file(&FileKind::Wal.path(core.directory(), *wal));
+    }
+    Ok(())
 }

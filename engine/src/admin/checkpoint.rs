@@ -1,14 +1,16 @@
 //! Checkpoints: an openable copy of the database at one moment, while it goes on.
 //!
 //! ```text
-//! flush ─ take the view ─ LOCK, CHECKPOINT.unfinished ─ link or copy the files ─ SETTINGS.json ─ manifest ─ CURRENT
+//! flush ─ take the moment ─ LOCK, CHECKPOINT.unfinished ─ link or copy the files
+//!       ─ SETTINGS.json ─ manifest ─ CURRENT
 //! ```
 //!
-//! What a table holds is flushed, so the copy begins with an empty log. Tables and sealed value files never change: the
-//! copy gets a second name for them, or, where the file system cannot link, their bytes. Value files that are being filled
-//! are copied up to the length they had, and are still not sealed there: opening the copy finds no log that points at what
-//! lies behind their settled part, and books it as garbage. `CURRENT` comes last, after the directory was synced: a crash
-//! in between leaves the mark, and no database.
+//! The memtables are flushed first, so the copy begins with an empty log. Tables and sealed value
+//! files never change: the copy gets a second name for them, or, if the file system cannot link, a
+//! copy of their bytes. Value files that are being filled are copied up to the length they had, and
+//! are still not sealed there: opening the copy finds no log that points at what lies behind their
+//! settled part, and books it as garbage. `CURRENT` comes last, after the directory was synced: a
+//! crash in between leaves the mark, and no database.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -16,13 +18,15 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::directory::{CURRENT, LOCK, UNFINISHED, take_lock, write_settings};
+use crate::compaction::Scheduler;
+use crate::directory::{CURRENT, Files, LOCK, UNFINISHED, take_lock, write_settings};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::manifest::{Edit, Manifest, Version};
-use crate::state::{Inner, ReadState};
+use crate::state::{Core, Lifecycle, ReadState, Tree};
 use crate::storage::Sequence;
 use crate::wal::WalWriter;
+use crate::write::CommitPipeline;
 
 /// Bytes copied at a time.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -44,101 +48,71 @@ pub struct CheckpointReport {
 
 /// The state that is copied.
 struct Moment {
-    view: Arc<ReadState>,
+    state: Arc<ReadState>,
     /// The value files that are not sealed, by number on disk, with their lengths.
     growing: BTreeMap<u64, u64>,
     next_number: u64,
 }
 
-impl Inner {
-    /// Makes a copy of the database in `target`.
-    pub(crate) async fn checkpoint(self: &Arc<Self>, target: &Path) -> Result<CheckpointReport> {
-        self.check_writable()?;
-        let target = target.to_owned();
-        self.in_task(
-            "checkpoint",
-            |inner| async move { inner.copy_to(&target).await },
-        )
-        .await
-    }
+/// A checkpoint to make in `target`.
+pub(crate) struct Checkpoint<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) tree: &'a Tree,
+    pub(crate) commits: &'a CommitPipeline,
+    pub(crate) scheduler: &'a Scheduler,
+    pub(crate) lifecycle: &'a Lifecycle,
+    pub(crate) target: &'a Path,
+}
 
-    async fn copy_to(&self, target: &Path) -> Result<CheckpointReport> {
-        if normal(target).starts_with(normal(&self.directory)) {
-            return Err(refused(
-                target,
-                "it lies inside the database's own directory",
-            ));
+impl Checkpoint<'_> {
+    /// Copies the database. What was copied is removed again if not all can be.
+    pub(crate) async fn make(&self) -> Result<CheckpointReport> {
+        let target = self.target;
+        if normal(target).starts_with(normal(self.core.directory())) {
+            let what = "it lies inside the database's own directory";
+            return Err(refused(target, what));
         }
-        let existing = self.env.fs.list(target);
-        if let Ok(names) = &existing {
-            check_empty(target, names)?;
+        let env = self.core.env();
+        if let Ok(names) = env.fs.list(target) {
+            check_empty(target, &names)?;
         }
-        let newest = self.seal_active().await?;
-        self.wait_until_flushed(newest).await?;
-        self.env
-            .fs
-            .create_directory(target)
-            .map_err(|error| Error::io("create", target, error))?;
-        let _lock = take_lock(&self.env, target)?;
-        let names = self
-            .env
-            .fs
-            .list(target)
-            .map_err(|error| Error::io("list", target, error))?;
-        check_empty(target, &names)?;
-        let made = self.fill(target).await;
+        let newest = self.commits.seal_active().await?;
+        self.scheduler.wait_until_flushed(newest).await?;
+        let files = Files::of(env);
+        files.create_directory(target)?;
+        let _lock = take_lock(env, target)?;
+        check_empty(target, &files.list(target)?)?;
+        let made = self.fill().await;
         if made.is_err() {
-            self.remove_copy(target);
+            self.remove_copy();
         }
         made
     }
 
-    /// Removes what was copied. What cannot be removed is marked, and the mark goes last.
-    fn remove_copy(&self, target: &Path) {
-        let mut names = self.env.fs.list(target).unwrap_or_default();
+    /// Removes what was copied. What cannot be removed is marked, and the mark is removed last.
+    fn remove_copy(&self) {
+        let fs = &self.core.env().fs;
+        let mut names = fs.list(self.target).unwrap_or_default();
         names.retain(|name| name != LOCK);
         // Without its first file it is no database, with its last it is known to be none.
         names.sort_by_key(|name| (name == UNFINISHED, name != CURRENT));
         let _ = names
             .iter()
-            .try_for_each(|name| self.env.fs.remove(&target.join(name)));
+            .try_for_each(|name| fs.remove(&self.target.join(name)));
     }
 
-    async fn fill(&self, target: &Path) -> Result<CheckpointReport> {
-        let env = &self.env;
+    async fn fill(&self) -> Result<CheckpointReport> {
+        let env = self.core.env();
+        let target = self.target;
         let mark = target.join(UNFINISHED);
-        env.fs
-            .create(&mark)
-            .map_err(|error| Error::io("create", &mark, error))?;
-        sync_directory(env, target).await?;
+        let files = Files::of(env);
+        files.create(&mark)?;
+        files.sync_directory(target).await?;
         let moment = self.moment().await?;
-        let version = &moment.view.version;
-        let mut report = CheckpointReport::default();
-        for (_, table) in version.tables() {
-            self.check_open()?;
-            let (path, bytes) = (table.path(), table.facts().bytes);
-            report.book(
-                link_or_copy(env, path, &to(target, path), bytes).await?,
-                bytes,
-            );
-            report.sequence = report.sequence.max(table.facts().sequence_max);
-        }
-        for (number, file) in version.values_on_disk() {
-            self.check_open()?;
-            let path = file.path();
-            if let Some(bytes) = moment.growing.get(&number) {
-                copy(env, path, &to(target, path), *bytes).await?;
-                report.book(false, *bytes);
-            } else {
-                let bytes = file.bytes()?;
-                report.book(
-                    link_or_copy(env, path, &to(target, path), bytes).await?,
-                    bytes,
-                );
-            }
-        }
+        let version = &moment.state.version;
+        let mut report = self.copy_files(version, &moment.growing).await?;
         report.sequence = report.sequence.max(flushed_ranges(version));
-        write_settings(env, target, &self.config.load_full()).await?;
+        write_settings(env, target, &self.core.config_to_keep()).await?;
         let number = moment.next_number;
         WalWriter::create(env, target, number, report.sequence + 1, None).await?;
         let base = Edit {
@@ -149,31 +123,61 @@ impl Inner {
         };
         Manifest::begin(env, target, number, version, base).await?;
         // From here on it is whole, mark or not.
-        self.remove_file(&mark);
+        self.core.remove_file(&mark);
         Ok(report)
     }
 
-    /// Takes the view and the lengths of the files that grow, between two commit groups.
+    /// Links or copies tables and value files; of those that are `growing`, the bytes they had.
+    async fn copy_files(
+        &self,
+        version: &Version,
+        growing: &BTreeMap<u64, u64>,
+    ) -> Result<CheckpointReport> {
+        let env = self.core.env();
+        let target = self.target;
+        let mut report = CheckpointReport::default();
+        for (_, table) in version.tables() {
+            self.lifecycle.check_open()?;
+            let path = table.path();
+            let bytes = table.facts().bytes;
+            let linked = link_or_copy(env, path, &to(target, path), bytes).await?;
+            report.book(linked, bytes);
+            report.sequence = report.sequence.max(table.facts().sequence_max);
+        }
+        for (number, file) in version.values_on_disk() {
+            self.lifecycle.check_open()?;
+            let path = file.path();
+            if let Some(bytes) = growing.get(&number) {
+                copy(env, path, &to(target, path), *bytes).await?;
+                report.book(false, *bytes);
+            } else {
+                let bytes = file.bytes()?;
+                let linked = link_or_copy(env, path, &to(target, path), bytes).await?;
+                report.book(linked, bytes);
+            }
+        }
+        Ok(report)
+    }
+
+    /// Takes the read state and the lengths of the files that grow, between two commit groups.
     async fn moment(&self) -> Result<Moment> {
-        let _log = self.log.lock().await;
-        let view = self.view.load_full();
-        let growing = view
-            .version
-            .value_files
-            .values()
-            .filter(|state| !state.is_sealed());
+        let _log = self.commits.hold_log().await;
+        let state = self.tree.load_to_keep();
+        let files = state.version.value_files.values();
+        let growing = files.filter(|file| !file.is_sealed());
         let growing: Result<_> = growing
-            .map(|state| Ok((state.file.number, state.file.bytes()?)))
+            .map(|file| Ok((file.file.number, file.file.bytes()?)))
             .collect();
         Ok(Moment {
             growing: growing?,
-            view,
-            next_number: self.new_number(),
+            state,
+            next_number: self.tree.new_number(),
         })
     }
 }
 
-/// The last write that the range tombstones of `version` tell of, or that what they were applied to does.
+/// The last write that the range tombstones of `version` hold, or that those held which were
+/// applied.
 fn flushed_ranges(version: &Version) -> Sequence {
     version
         .swept
@@ -186,12 +190,13 @@ fn flushed_ranges(version: &Version) -> Sequence {
 
 impl CheckpointReport {
     fn book(&mut self, linked: bool, bytes: u64) {
-        let (files, sum) = match linked {
-            true => (&mut self.files_linked, &mut self.linked_bytes),
-            false => (&mut self.files_copied, &mut self.copied_bytes),
-        };
-        *files += 1;
-        *sum += bytes;
+        if linked {
+            self.files_linked += 1;
+            self.linked_bytes += bytes;
+        } else {
+            self.files_copied += 1;
+            self.copied_bytes += bytes;
+        }
     }
 }
 
@@ -218,7 +223,7 @@ fn check_empty(target: &Path, names: &[String]) -> Result<()> {
     }
 }
 
-/// The path from the root without `.` and `..`, as far as names tell.
+/// The path from the root without `.` and `..`, by names alone: links are not followed.
 fn normal(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     path.components().fold(PathBuf::new(), |mut normal, part| {
@@ -235,14 +240,8 @@ fn to(target: &Path, path: &Path) -> PathBuf {
     target.join(path.file_name().unwrap_or_default())
 }
 
-async fn sync_directory(env: &Env, directory: &Path) -> Result<()> {
-    env.fs
-        .sync_directory(directory)
-        .await
-        .map_err(|error| Error::io("sync", directory, error))
-}
-
-/// Gives a durable file that never changes a second name; copies it where that cannot be. Whether it was linked.
+/// Gives a durable file that never changes a second name, or copies it if the file system cannot.
+/// Returns whether it was linked.
 pub(crate) async fn link_or_copy(env: &Env, from: &Path, to: &Path, bytes: u64) -> Result<bool> {
     use std::io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
     match env.fs.hard_link(from, to) {
@@ -262,29 +261,16 @@ pub(crate) async fn link_or_copy(env: &Env, from: &Path, to: &Path, bytes: u64) 
 
 /// Copies the first `bytes` bytes of a file, durably but for its name.
 async fn copy(env: &Env, from: &Path, to: &Path, bytes: u64) -> Result<()> {
-    let source = env
-        .fs
-        .open(from)
-        .map_err(|error| Error::io("open", from, error))?;
-    let copy = env
-        .fs
-        .create(to)
-        .map_err(|error| Error::io("create", to, error))?;
+    let source = Files::of(env).open(from)?;
+    let copy = Files::of(env).create(to)?;
     let mut at = 0;
     while at < bytes {
         let piece = PIECE_BYTES.min(bytes - at);
-        let data = source
-            .read_at(at, piece as usize)
-            .await
-            .map_err(|error| Error::io("read", from, error))?;
-        copy.append(&data)
-            .await
-            .map_err(|error| Error::io("append to", to, error))?;
+        let data = source.read_at(at, piece as usize).await?;
+        copy.append(&data).await?;
         at += piece;
     }
-    copy.sync()
-        .await
-        .map_err(|error| Error::io("sync", to, error))
+    copy.sync().await
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Is a plan lawful?
+//! Whether a compaction plan is lawful.
 //!
-//! Think of all runs in the order of their age: level 0 from its newest run to its oldest, then level 1, and so on. A
-//! read asks them in this order and takes the first answer, so moving a table may not carry it past another table that
-//! can hold the same keys, unless that one moves along.
+//! Think of all runs in the order of their age: level 0 from its newest run to its oldest, then
+//! level 1, and so on. A read asks them in this order and takes the first answer, so moving a table
+//! may not carry it past another table that can hold the same keys, unless that one moves along.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

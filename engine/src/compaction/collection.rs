@@ -1,26 +1,29 @@
 //! Garbage collection of the value log: copy what is live, give up the rest.
 //!
-//! Which bytes are garbage is known exactly: whoever drops a pointer (a flush, a compaction) books the frame it led to in the
-//! same edit, and recovery books what a crash left behind. A frame that is not booked is pointed at by a table, perhaps only
-//! for a snapshot; a booked one never comes back. So a collection asks nobody whether a value is live, writes no key, and
-//! races no writer: it copies the runs of live bytes of its victims to a new file, and one edit puts that in their place
-//! under the numbers that pointers name. What became garbage meanwhile is carried over. A reader that holds the version before
-//! holds its files, too.
+//! Which bytes are garbage is known exactly: a flush or a compaction that drops a pointer books the
+//! frame it led to in the same edit, and recovery books what a crash left behind. A frame that is
+//! not booked is pointed at by a table, perhaps only for a snapshot; a booked one never comes back.
+//! So a collection asks nobody whether a value is live, writes no key, and races no writer: it
+//! copies the live extents of its victims to a new file, and one edit puts that in their place
+//! under the numbers that pointers name. What became garbage meanwhile is carried over. A reader
+//! that holds the version before holds its files, too.
 //!
-//! Thresholds say when: above `value_log.gc_low` while nothing else is to do, above `value_log.gc_high` beside everything else;
-//! towards `value_log.gc_stop` writers are slowed down while files are being collected, so that the space that garbage takes is
-//! bounded. The policy says which files. Only sealed files are collected: no log points into them.
+//! Thresholds say when: above `value_log.gc_low` while nothing else is to do, above
+//! `value_log.gc_high` beside everything else; towards `value_log.gc_stop` writers are slowed down
+//! while files are being collected, so that the space that garbage takes is bounded. The policy
+//! says which files. Only sealed files are collected: no log points into them.
 //!
-//! With `gc_method = "compaction"` values leave their file when a compaction meets their pointers
-//! ([`mod@crate::compaction::values`]); collections as above then begin at the high threshold only.
+//! With `gc_method = "compaction"` values are moved when a compaction meets their pointers
+//! ([`mod@super::values`]); collections as above then begin at the high threshold only.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use aura_policies::gc::{ValueFileFacts, ValueLogFacts};
 
-use crate::compaction::new_files::NewFile;
+use super::Scheduler;
+use super::new_files::NewFile;
 use crate::config::GcMethod;
 use crate::directory::FileKind;
 use crate::env::CpuWork;
@@ -28,7 +31,7 @@ use crate::error::{Error, Result};
 use crate::limiter::Priority;
 use crate::manifest::{Edit, Version};
 use crate::metrics::{Event, EventKind, add};
-use crate::state::{Inner, OpenedFiles, ReadState};
+use crate::state::{Core, Lifecycle, OpenedFiles, ReadState, Tree};
 use crate::sync::lock;
 use crate::values::format::{MAGIC, encode_map};
 use crate::values::{
@@ -44,12 +47,55 @@ pub(crate) struct ValueLogState {
     pub(crate) files: Vec<ValueFileFacts>,
     /// Bytes of frames of all files.
     pub(crate) bytes: u64,
-    /// Of those, nothing points at.
+    /// The part of them that nothing points at.
     pub(crate) garbage_bytes: u64,
 }
 
 impl ValueLogState {
-    /// Bytes of garbage beyond the part that is let lie.
+    /// The value log as `version` has it. O(value files).
+    pub(crate) fn of(version: &Version) -> Result<Self> {
+        let mut disk: BTreeMap<u64, OnDisk> = BTreeMap::new();
+        for state in version.value_files.values() {
+            let file = disk.entry(state.file.number).or_default();
+            file.live += state.live_bytes()?;
+            file.newest = file.newest.max(state.number);
+            file.collections = file.collections.max(state.collections());
+            file.sealed = state.is_sealed();
+        }
+        let mut log = Self {
+            files: Vec::new(),
+            bytes: 0,
+            garbage_bytes: 0,
+        };
+        let mut ages = Vec::new();
+        for (number, file) in version.values_on_disk() {
+            let bytes = file.frames_end()?.saturating_sub(MAGIC.len() as u64);
+            let on_disk = &disk[&number];
+            let garbage_bytes = bytes.saturating_sub(on_disk.live);
+            log.bytes += bytes;
+            log.garbage_bytes += garbage_bytes;
+            ages.push((on_disk.newest, bytes));
+            if on_disk.sealed {
+                log.files.push(ValueFileFacts {
+                    id: number,
+                    bytes,
+                    garbage_bytes,
+                    // Filled in when the ages of all files are known.
+                    age_bytes: 0,
+                    collections: on_disk.collections,
+                });
+            }
+        }
+        ages.sort_unstable();
+        for file in &mut log.files {
+            let own = disk[&file.id].newest;
+            let younger = ages.partition_point(|(newest, _)| *newest <= own);
+            file.age_bytes = ages[younger..].iter().map(|(_, bytes)| bytes).sum();
+        }
+        Ok(log)
+    }
+
+    /// Bytes of garbage beyond the part `part` of the log, which is left alone.
     pub(crate) fn debt_bytes(&self, part: f64) -> u64 {
         self.garbage_bytes
             .saturating_sub((self.bytes as f64 * part) as u64)
@@ -65,10 +111,12 @@ impl ValueLogState {
     }
 }
 
-/// A file on disk, as the files add up whose frames it holds.
+/// A file on disk: the sum over the files whose frames it holds.
 #[derive(Default)]
 struct OnDisk {
+    /// Bytes of live frames.
     live: u64,
+    /// The largest number of those files.
     newest: u64,
     collections: u32,
     sealed: bool,
@@ -91,8 +139,9 @@ struct Collection {
     urgent: bool,
 }
 
-/// Holds the live frames of each sealed file, as `traced` from the tables of `version`, against what was booked: every byte of
-/// a frame is pointed at once, or garbage. What differs, each with its file.
+/// Compares the live frames of each sealed file, as `traced` from the tables of `version`, with
+/// what was booked: every byte of a frame is pointed at once, or garbage. Returns what differs,
+/// each with its file.
 pub(crate) fn audit(version: &Version, mut traced: Garbage) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     for state in version
@@ -124,113 +173,77 @@ pub(crate) fn audit(version: &Version, mut traced: Garbage) -> Result<Vec<String
     Ok(problems)
 }
 
-impl Inner {
-    /// The value log as `version` has it. O(value files).
-    pub(crate) fn value_log_state(&self, version: &Version) -> Result<ValueLogState> {
-        let mut disk: BTreeMap<u64, OnDisk> = BTreeMap::new();
-        for state in version.value_files.values() {
-            let file = disk.entry(state.file.number).or_default();
-            file.live += state.live_bytes()?;
-            file.newest = file.newest.max(state.number);
-            file.collections = file.collections.max(state.collections());
-            file.sealed = state.is_sealed();
-        }
-        let mut log = ValueLogState {
-            files: Vec::new(),
-            bytes: 0,
-            garbage_bytes: 0,
-        };
-        let mut ages = Vec::new();
-        for (number, file) in version.values_on_disk() {
-            let bytes = file.frames_end()?.saturating_sub(MAGIC.len() as u64);
-            let on_disk = &disk[&number];
-            let garbage_bytes = bytes.saturating_sub(on_disk.live);
-            log.bytes += bytes;
-            log.garbage_bytes += garbage_bytes;
-            ages.push((on_disk.newest, bytes));
-            if on_disk.sealed {
-                let (id, collections) = (number, on_disk.collections);
-                // The age is filled in when all are known; until then it is whose age it is.
-                log.files.push(ValueFileFacts {
-                    id,
-                    bytes,
-                    garbage_bytes,
-                    age_bytes: on_disk.newest,
-                    collections,
-                });
-            }
-        }
-        ages.sort_unstable();
-        for file in &mut log.files {
-            let younger = ages.partition_point(|(newest, _)| *newest <= file.age_bytes);
-            file.age_bytes = ages[younger..].iter().map(|(_, bytes)| bytes).sum();
-        }
-        Ok(log)
+/// What the policy would collect now; None if nothing is due. `idle` says that nothing else is to
+/// do.
+///
+/// # Errors
+/// A value file that cannot be measured.
+pub(super) fn gc_victims(
+    core: &Core,
+    scheduler: &Scheduler,
+    version: &Version,
+    idle: bool,
+) -> Result<Option<Victims>> {
+    let log = ValueLogState::of(version)?;
+    let share = log.garbage_share();
+    let config = core.config();
+    let settings = &config.value_log;
+    let urgent = share > settings.gc_high;
+    if !(urgent || idle && share > settings.gc_low) {
+        return Ok(None);
     }
-
-    /// What the policy would collect now; None where nothing is due. `idle`: nothing else is to do.
-    pub(crate) fn gc_victims(&self, version: &Version, idle: bool) -> Result<Option<Victims>> {
-        let log = self.value_log_state(version)?;
-        let share = log.garbage_share();
-        let urgent = share > self.config().value_log.gc_high;
-        if !(urgent || idle && share > self.config().value_log.gc_low) {
-            return Ok(None);
-        }
-        let busy = lock(&self.jobs).collecting.clone();
-        let files: Vec<_> = log
-            .files
-            .into_iter()
-            .filter(|file| !busy.contains(&file.id))
-            .collect();
-        let facts = ValueLogFacts {
-            files,
-            file_bytes: self.config().value_log.file.as_u64(),
-            urgent,
-        };
-        let chosen = lock(&self.policies().gc).victims(&facts);
-        let files: BTreeSet<u64> = chosen.iter().copied().collect();
-        let with_garbage = |id: &u64| {
-            facts
-                .files
-                .iter()
-                .any(|file| file.id == *id && file.garbage_bytes > 0)
-        };
-        if files.len() != chosen.len() || !files.iter().all(with_garbage) {
-            add(&self.counters.mine().plans_refused, 1);
-            debug_assert!(
-                false,
-                "a collection of {chosen:?} was proposed of {facts:?}"
-            );
-            return Ok(None);
-        }
-        Ok((!files.is_empty()).then_some(Victims {
-            files,
-            urgent,
-            share,
-        }))
+    let busy = scheduler.collecting();
+    let mut files = log.files;
+    files.retain(|file| !busy.contains(&file.id));
+    let facts = ValueLogFacts {
+        files,
+        file_bytes: settings.file.as_u64(),
+        urgent,
+    };
+    let chosen = lock(&core.policies().gc).victims(&facts);
+    let files: BTreeSet<u64> = chosen.iter().copied().collect();
+    let has_garbage = |id: &u64| {
+        let mut known = facts.files.iter();
+        known.any(|file| file.id == *id && file.garbage_bytes > 0)
+    };
+    if files.len() != chosen.len() || !files.iter().all(has_garbage) {
+        add(&core.counters().mine().plans_refused, 1);
+        debug_assert!(
+            false,
+            "a collection of {chosen:?} was proposed of {facts:?}"
+        );
+        return Ok(None);
     }
+    Ok((!files.is_empty()).then_some(Victims {
+        files,
+        urgent,
+        share,
+    }))
+}
 
-    /// Collects what is most worth it, if anything is due. Where it cannot be copied, the log is left as it was.
+/// Collects value files.
+pub(crate) struct Collector<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) tree: &'a Tree,
+    pub(crate) lifecycle: &'a Lifecycle,
+    pub(crate) scheduler: &'a Scheduler,
+}
+
+impl Collector<'_> {
+    /// Collects what is most worth it, if anything is due. Returns whether something was collected.
+    /// If the live frames cannot be copied, the value log stays as it was.
     pub(crate) async fn collect_one(&self) -> Result<bool> {
         let Some(collection) = self.next_collection()? else {
             return Ok(false);
         };
         let result = self.collect(&collection).await;
-        self.garbage_ppm.store(0, Ordering::Relaxed);
-        {
-            let mut jobs = lock(&self.jobs);
-            jobs.collecting
-                .retain(|file| !collection.victims.contains(file));
-            if matches!(result, Err(Error::Corruption { .. })) {
-                // It is not copied again: what is sound in it can still be read where it lies.
-                jobs.collecting.extend(&collection.victims);
-            }
-        }
+        let damaged = matches!(result, Err(Error::Corruption { .. }));
+        self.scheduler.end_collection(&collection.victims, damaged);
         match result {
             Ok(()) => Ok(true),
             // Nothing was changed. With a full disk writers will learn of it by themselves.
             Err(Error::Io { .. } | Error::Corruption { .. }) => {
-                add(&self.counters.mine().gc_failures, 1);
+                add(&self.core.counters().mine().gc_failures, 1);
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -238,37 +251,27 @@ impl Inner {
     }
 
     fn next_collection(&self) -> Result<Option<Collection>> {
-        let version = self.view.load().version.clone();
-        let idle =
-            self.config().value_log.gc_method == GcMethod::Rewrite && self.is_idle_but_for_values();
-        let Some(Victims {
-            files: victims,
-            urgent,
-            share,
-        }) = self.gc_victims(&version, idle)?
-        else {
+        let version = self.tree.version();
+        let idle = self.core.config().value_log.gc_method == GcMethod::Rewrite
+            && self.scheduler.is_idle_but_for_values();
+        let victims = gc_victims(self.core, self.scheduler, &version, idle)?;
+        let Some(victims) = victims else {
             return Ok(None);
         };
-        // Only while something is done for it do writers wait for less garbage: they never wait in vain.
-        self.garbage_ppm
-            .store((share * 1e6) as u64, Ordering::Relaxed);
-        let states = version
-            .value_files
-            .values()
-            .filter(|state| victims.contains(&state.file.number))
-            .cloned()
-            .collect();
-        lock(&self.jobs).collecting.extend(&victims);
+        self.scheduler
+            .begin_collection(&victims.files, victims.share);
+        let states = version.value_files.values();
+        let states = states.filter(|state| victims.files.contains(&state.file.number));
         Ok(Some(Collection {
-            states,
-            victims,
-            urgent,
+            states: states.cloned().collect(),
+            victims: victims.files,
+            urgent: victims.urgent,
         }))
     }
 
     async fn collect(&self, collection: &Collection) -> Result<()> {
-        let start_nanos = self.env.clock.now();
-        let number = self.new_number();
+        let start_nanos = self.core.env().clock.now();
+        let number = self.tree.new_number();
         let file = self.copy_live(collection, number).await?;
         let live_bytes = file.frames_end()?.saturating_sub(MAGIC.len() as u64);
         let opened = OpenedFiles {
@@ -289,7 +292,8 @@ impl Inner {
             }
             edit
         };
-        self.commit_edit_with(swap, opened, ReadState::with_version)
+        self.tree
+            .commit_with(swap, opened, ReadState::with_version)
             .await?;
         let files: BTreeMap<u64, &Arc<ValueFile>> = collection
             .states
@@ -300,65 +304,66 @@ impl Inner {
         for file in files.values() {
             bytes += file.frames_end()?.saturating_sub(MAGIC.len() as u64);
         }
-        let mine = self.counters.mine();
+        let mine = self.core.counters().mine();
         add(&mine.gc_runs, 1);
         add(&mine.gc_victim_bytes, bytes);
         add(&mine.gc_read_bytes, live_bytes);
         add(&mine.gc_write_bytes, live_bytes);
-        let (files, urgent) = (files.len() as u64, collection.urgent);
-        let kind = EventKind::Collection {
-            files,
-            bytes,
-            live_bytes,
-            urgent,
-        };
-        self.counters.event(Event {
+        self.core.counters().event(Event {
             start_nanos,
-            end_nanos: self.env.clock.now(),
-            kind,
+            end_nanos: self.core.env().clock.now(),
+            kind: EventKind::Collection {
+                files: files.len() as u64,
+                bytes,
+                live_bytes,
+                urgent: collection.urgent,
+            },
         });
         Ok(())
     }
 
     /// Copies the live frames of the victims to value file `number`; it is durable.
     async fn copy_live(&self, collection: &Collection, number: u64) -> Result<ValueFile> {
-        let path = FileKind::Values.path(&self.directory, number);
-        let unfinished = NewFile::new(&self.env.fs, &path);
-        let mut writer = ValueLogWriter::create(&self.env, path.clone(), number).await?;
+        let path = FileKind::Values.path(self.core.directory(), number);
+        let unfinished = NewFile::new(&self.core.env().fs, &path);
+        let mut writer = ValueLogWriter::create(self.core.env(), path.clone(), number).await?;
         let mut sections = Vec::new();
         for state in &collection.states {
-            let (runs, start) = (state.live_extents()?, writer.bytes());
-            for run in &runs {
-                self.copy_run(state, *run, &mut writer).await?;
+            let extents = state.live_extents()?;
+            let start = writer.bytes();
+            for (start, end) in &extents {
+                let extent = *start..*end;
+                self.copy_extent(state, extent, &mut writer).await?;
             }
             sections.push(Section::new(
                 state.number,
                 state.collections() + 1,
                 start,
-                runs,
+                extents,
             ));
         }
         let map_start = writer.bytes();
         writer.append(&encode_map(&sections)).await?;
         writer.sync().await?;
-        self.sync_directory().await?;
+        self.core.sync_directory().await?;
         writer.file().finish();
         unfinished.keep();
         Ok(
-            ValueFile::new(number, path, writer.file(), self.env.fs.clone())
+            ValueFile::new(number, path, writer.file(), self.core.env().fs.clone())
                 .collected(sections, map_start),
         )
     }
 
-    /// Copies the frames of one run, checking each.
-    async fn copy_run(
+    /// Copies the frames of one extent, checking each.
+    async fn copy_extent(
         &self,
         state: &ValueFileState,
-        (start, end): (u64, u64),
+        extent: Range<u64>,
         to: &mut ValueLogWriter,
     ) -> Result<()> {
-        let place = state.place(start)?;
-        let mut walker = FrameWalker::new(&state.file, place, place + (end - start));
+        let place = state.place(extent.start)?;
+        let end = place + (extent.end - extent.start);
+        let mut walker = FrameWalker::new(&state.file, place, end);
         let mut piece = Vec::new();
         loop {
             let step = walker.next().await?;
@@ -374,13 +379,13 @@ impl Inner {
                     system_calls: 2,
                     ..CpuWork::default()
                 };
-                self.env.clock.charge(&work);
-                self.env.clock.wait_for_cpu().await;
+                self.core.env().clock.charge(&work);
+                self.core.env().clock.wait_for_cpu().await;
                 to.append(&piece).await?;
                 piece.clear();
                 // Read, and written.
-                self.limit_io(Priority::Collection, 2 * bytes).await;
-                self.check_open()?;
+                self.core.limit_io(Priority::Collection, 2 * bytes).await;
+                self.lifecycle.check_open()?;
             }
             match step {
                 Step::Frame(..) => {}

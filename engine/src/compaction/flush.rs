@@ -1,183 +1,114 @@
 //! A sealed memtable becomes a table of level 0, and its range tombstones become the version's.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aura_policies::facts::{TableFacts, TableId};
-use aura_policies::filter::FilterFacts;
-use aura_policies::warming::{Asks, Warming};
-
-use crate::cache::Inputs;
-use crate::compaction::VersionFilter;
-use crate::compaction::new_files::{NewFile, NewTables};
-use crate::compaction::warm::warm;
+use super::VersionFilter;
+use super::new_files::NewTables;
+use super::table_writer::{TableTarget, TableWriter};
 use crate::directory::FileKind;
 use crate::env::CpuWork;
-use crate::error::{Error, Result};
-use crate::index::{IndexUse, Refusal};
+use crate::error::Result;
 use crate::limiter::Priority;
 use crate::manifest::{AddedTable, Edit, Version};
 use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::{Event, EventKind, add};
-use crate::ranges::RangeTombstone;
-use crate::state::{Inner, OpenedFiles, ReadState};
-use crate::storage::{Entry, Sequence};
-use crate::table::{Built, Table, TableBuilder, TableOptions};
+use crate::ranges::{RangeSet, RangeTombstone};
+use crate::read::forget_rows;
+use crate::state::{Core, OpenedFiles, ReadState, Tree};
+use crate::storage::Sequence;
+use crate::table::Table;
 use crate::values::Garbage;
 
-/// Entries between two waits of a background job for the CPU it used, so that a simulation interleaves it with others.
-pub(crate) const ENTRIES_A_SLICE: u64 = 256;
+/// Entries between two waits of a background job for the CPU it used, so that a simulation
+/// interleaves it with others.
+pub(super) const ENTRIES_A_SLICE: u64 = 256;
 
-/// A table being written, with its number.
-pub(crate) struct TableWriter {
-    id: TableId,
-    level: usize,
-    from_flush: bool,
-    warming: Arc<dyn Warming>,
-    builder: TableBuilder,
-    path: PathBuf,
-    file: Arc<dyn crate::env::File>,
-    unfinished: NewFile,
-    /// Who asks for its I/O, and the bytes that were granted.
-    priority: Priority,
-    granted: u64,
+/// Writes memtables to tables.
+pub(crate) struct Flusher<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) tree: &'a Tree,
 }
 
-impl Inner {
-    /// Begins a table for `level` of a tree whose deepest level is `deepest`; the first level's are flushed.
-    pub(crate) fn begin_table(
-        &self,
-        level: usize,
-        deepest: usize,
-        warming: &Arc<dyn Warming>,
-        priority: Priority,
-    ) -> Result<TableWriter> {
-        let id = self.new_number();
-        let path = FileKind::Table.path(&self.directory, id);
-        let file = self
-            .env
-            .fs
-            .create(&path)
-            .map_err(|error| Error::io("create", &path, error))?;
-        let unfinished = NewFile::new(&self.env.fs, &path);
-        let table = &self.config().table;
-        let options = TableOptions {
-            block_bytes: table.block.as_u64() as usize,
-            compression: table.compression,
-            filter: self.policies().filter.clone(),
-            filter_name: table.filter.policy.clone(),
-            index: self.index_for(level, deepest)?,
-            facts: FilterFacts { level, deepest },
-            keeps_cuts: warming.asks() != Asks::Nothing,
-        };
-        let builder = TableBuilder::new(file.clone(), path.clone(), Arc::new(options));
-        // Compactions never write to level 0: a plan that would is refused.
-        let (from_flush, warming) = (level == 0, warming.clone());
-        Ok(TableWriter {
-            id,
-            level,
-            from_flush,
-            warming,
-            builder,
-            path,
-            file,
-            unfinished,
-            priority,
-            granted: 0,
-        })
-    }
+/// The tables that memtables became.
+struct Written {
+    tables: NewTables,
+    added: Vec<AddedTable>,
+    /// The version up to which every range tombstone has dropped all that it covers.
+    swept: Sequence,
+    /// What nothing points at any more.
+    garbage: Garbage,
+}
 
-    /// Writes `memtable`, the oldest sealed one, to level 0.
-    pub(crate) async fn flush_memtable(&self, memtable: &Arc<Memtable>) -> Result<()> {
-        self.flush_memtables(
-            std::slice::from_ref(memtable),
-            memtable.tails(),
-            Garbage::new(),
-        )
-        .await?;
-        self.remove_file(&FileKind::Wal.path(&self.directory, memtable.wal));
+impl Flusher<'_> {
+    /// Writes `memtable`, the oldest sealed one, to level 0, and removes its log.
+    pub(crate) async fn flush(&self, memtable: &Arc<Memtable>) -> Result<()> {
+        let memtables = std::slice::from_ref(memtable);
+        self.flush_all(memtables, memtable.tails(), Garbage::new())
+            .await?;
+        let log = FileKind::Wal.path(self.core.directory(), memtable.wal);
+        self.core.remove_file(&log);
         Ok(())
     }
 
-    /// Writes `memtables`, the oldest sealed ones, the oldest first, to a table of level 0 each, and makes them live in one
-    /// edit: their logs are needed until it is durable, and never again. `tails` is how far value files are filled for them,
-    /// `garbage` what nothing has ever pointed at.
-    pub(crate) async fn flush_memtables(
+    /// Writes `memtables`, the oldest sealed ones, the oldest first, to a table of level 0 each,
+    /// and makes them live in one edit: their logs are needed until it is durable, and never again.
+    /// `tails` says how far value files are filled for them, `garbage` is what nothing has ever
+    /// pointed at.
+    pub(crate) async fn flush_all(
         &self,
         memtables: &[Arc<Memtable>],
         tails: &[ValueTail],
         garbage: Garbage,
     ) -> Result<()> {
-        let start = self.env.clock.now();
+        let start = self.core.env().clock.now();
         let ranges = memtables.iter().filter_map(|memtable| memtable.ranges());
         let fresh: Vec<RangeTombstone> = ranges.flat_map(|ranges| ranges.tombstones()).collect();
-        let before = self.view.load().version.ranges.clone();
+        let before = self.tree.version().ranges.clone();
         let ranges = Arc::new(before.changed(&fresh, &BTreeSet::new()));
-        let newest = fresh.iter().map(|tombstone| tombstone.sequence).max();
+        let written = self.write_tables(memtables, &ranges, garbage).await?;
+        let newest_range = fresh.iter().map(|tombstone| tombstone.sequence).max();
+        let newest_entry = written.added.iter().map(|table| table.facts.sequence_max);
         let mut edit = Edit {
-            values_dead: garbage,
-            sequence: newest,
+            sequence: newest_range.max(newest_entry.max()),
+            added: written.added,
+            values_dead: written.garbage,
             ..Edit::default()
         };
-        let mut tables = NewTables::default();
-        let mut swept = Sequence::MAX;
-        for memtable in memtables {
-            let mut retain = VersionFilter::new(self.snapshots(), ranges.clone());
-            if let Some(table) = self.write_table(memtable, &mut retain).await? {
-                let facts = table.facts().clone();
-                edit.sequence = edit.sequence.max(Some(facts.sequence_max));
-                tables.push(table);
-                edit.added.push(AddedTable {
-                    level: 0,
-                    run: self.new_number(),
-                    facts,
-                });
-            }
-            swept = swept.min(retain.swept());
-            for (file, parts) in retain.garbage {
-                edit.values_dead.entry(file).or_default().extend(parts);
-            }
-        }
-        let tables = tables.keep().into_iter();
+        let tables = written.tables.keep().into_iter();
         let opened = OpenedFiles {
             tables: tables.map(|table| (table.facts().id, table)).collect(),
             ..OpenedFiles::default()
         };
         self.seal_tails(tails, &mut edit).await?;
-        self.sync_directory().await?;
-        let flushed =
-            |memtable: &Arc<Memtable>| memtables.iter().any(|other| Arc::ptr_eq(other, memtable));
-        let view = self.view.load();
-        let others = view.memtables().filter(|memtable| !flushed(memtable));
-        edit.wal_min = others.map(|other| other.wal).min();
-        drop(view);
+        self.core.sync_directory().await?;
+        edit.wal_min = self.oldest_log_without(memtables);
         let sizes: Vec<u64> = edit.added.iter().map(|table| table.facts.bytes).collect();
-        let settled = |before: &Version| {
-            edit.retire_ranges(before, &fresh, swept, &self.snapshots());
+        let edit_after = |before: &Version| {
+            edit.retire_ranges(before, &fresh, written.swept, &self.tree.snapshots());
             edit
         };
-        let without = |view: &ReadState, version| ReadState {
-            active: view.active.clone(),
-            sealed: view
-                .sealed
-                .iter()
-                .filter(|memtable| !flushed(memtable))
-                .cloned()
-                .collect(),
-            version: Arc::new(version),
-        };
-        self.commit_edit_with(settled, opened, without).await?;
-        self.book_flushes(memtables.len() as u64, &sizes, start);
+        let without = |state: &ReadState, version| state.without_flushed(memtables, version);
+        self.tree.commit_with(edit_after, opened, without).await?;
+        self.book(memtables.len() as u64, &sizes, start);
         Ok(())
     }
 
-    fn book_flushes(&self, flushes: u64, sizes: &[u64], start_nanos: u64) {
-        let end_nanos = self.env.clock.now();
-        add(&self.counters.mine().flushes, flushes);
+    /// The oldest log that is needed once `flushed` are tables.
+    fn oldest_log_without(&self, flushed: &[Arc<Memtable>]) -> Option<u64> {
+        let state = self.tree.load();
+        let is_flushed = |it: &Arc<Memtable>| flushed.iter().any(|other| Arc::ptr_eq(other, it));
+        let others = state.memtables().filter(|memtable| !is_flushed(memtable));
+        others.map(|other| other.wal).min()
+    }
+
+    fn book(&self, flushes: u64, sizes: &[u64], start_nanos: u64) {
+        let end_nanos = self.core.env().clock.now();
+        let counters = self.core.counters();
+        add(&counters.mine().flushes, flushes);
         for bytes in sizes.iter().copied() {
-            add(&self.counters.mine().flush_bytes, bytes);
-            self.counters.event(Event {
+            add(&counters.mine().flush_bytes, bytes);
+            counters.event(Event {
                 start_nanos,
                 end_nanos,
                 kind: EventKind::Flush { bytes },
@@ -185,167 +116,99 @@ impl Inner {
         }
     }
 
-    /// Makes durable what the tables of a flush may point at, which outlive the log; and books how far the files are settled.
+    /// Makes durable what the tables of a flush may point at, which outlive the log; and books how
+    /// far the value files are accounted for.
     async fn seal_tails(&self, tails: &[ValueTail], edit: &mut Edit) -> Result<()> {
-        let version = self.view.load().version.clone();
-        let files = tails
-            .iter()
-            .filter_map(|tail| Some((tail, version.value_files.get(&tail.file)?)));
-        for (tail, state) in files.filter(|(tail, state)| {
-            !state.is_sealed() && (tail.full || tail.bytes > state.facts.accounted)
-        }) {
+        let version = self.tree.version();
+        for tail in tails {
+            let Some(state) = version.value_files.get(&tail.file) else {
+                continue;
+            };
+            let is_new = tail.full || tail.bytes > state.facts.accounted;
+            if state.is_sealed() || !is_new {
+                continue;
+            }
             state.file.sync().await?;
-            let settled = if tail.full {
+            let booked = if tail.full {
                 &mut edit.values_sealed
             } else {
                 &mut edit.values_accounted
             };
-            settled.push((tail.file, tail.bytes));
+            booked.push((tail.file, tail.bytes));
         }
         Ok(())
     }
 
-    /// Writes what `retain` keeps of `memtable` to a table, if that is anything.
+    /// Writes each memtable to a table, unless nothing of it is kept. Adds to `garbage`.
+    async fn write_tables(
+        &self,
+        memtables: &[Arc<Memtable>],
+        ranges: &Arc<RangeSet>,
+        garbage: Garbage,
+    ) -> Result<Written> {
+        let mut written = Written {
+            tables: NewTables::default(),
+            added: Vec::new(),
+            swept: Sequence::MAX,
+            garbage,
+        };
+        for memtable in memtables {
+            let mut filter = VersionFilter::new(self.tree.snapshots(), ranges.clone());
+            if let Some(table) = self.write_table(memtable, &mut filter).await? {
+                let facts = table.facts().clone();
+                written.tables.push(table);
+                written.added.push(AddedTable {
+                    level: 0,
+                    run: self.tree.new_number(),
+                    facts,
+                });
+            }
+            written.swept = written.swept.min(filter.swept());
+            for (file, parts) in filter.garbage {
+                written.garbage.entry(file).or_default().extend(parts);
+            }
+        }
+        Ok(written)
+    }
+
+    /// Writes what `filter` keeps of `memtable` to a table. Returns None if that is nothing.
     async fn write_table(
         &self,
         memtable: &Memtable,
-        retain: &mut VersionFilter,
+        filter: &mut VersionFilter,
     ) -> Result<Option<Arc<Table>>> {
-        let deepest = self.view.load().version.levels.len().saturating_sub(1);
+        let deepest = self.tree.load().version.levels.len().saturating_sub(1);
+        let clock = &self.core.env().clock;
         let mut writer = None;
         let mut work = CpuWork::default();
         for (entries, entry) in (1..).zip(memtable.iter()) {
             // Level 0 lies above everything: a tombstone stays.
-            if retain.keeps(&entry, |_| false) {
+            if filter.keeps(&entry, |_| false) {
                 let writer = match &mut writer {
                     Some(writer) => writer,
-                    None => writer.insert(self.begin_table(
-                        0,
-                        deepest,
-                        &self.policies().warming,
-                        Priority::Flush,
-                    )?),
+                    None => {
+                        let target = TableTarget {
+                            level: 0,
+                            deepest,
+                            warming: self.core.policies().warming.clone(),
+                            priority: Priority::Flush,
+                        };
+                        writer.insert(TableWriter::begin(self.core, self.tree, target)?)
+                    }
                 };
-                writer.add(self, &entry, &mut None, &mut work).await?;
+                writer.add(&entry, &mut None, &mut work).await?;
             }
             if u64::is_multiple_of(entries, ENTRIES_A_SLICE) {
-                self.env.clock.charge(&std::mem::take(&mut work));
-                self.env.clock.wait_for_cpu().await;
+                clock.charge(&std::mem::take(&mut work));
+                clock.wait_for_cpu().await;
             }
         }
         let table = match writer {
-            Some(writer) => Some(writer.finish(self, &mut None, &mut work).await?.1),
+            Some(writer) => Some(writer.finish(&mut None, &mut work).await?),
             None => None,
         };
-        self.forget_rows(memtable, &mut work);
-        self.env.clock.charge(&work);
+        forget_rows(self.core.cache(), memtable, &mut work);
+        clock.charge(&work);
         Ok(table)
-    }
-
-    /// Makes the entries of new files durable.
-    pub(crate) async fn sync_directory(&self) -> Result<()> {
-        let synced = self.env.fs.sync_directory(&self.directory).await;
-        synced.map_err(|error| Error::io("sync", &self.directory, error))
-    }
-
-    /// Removes a file that nothing refers to. One that cannot be removed now goes when the directory is next opened.
-    pub(crate) fn remove_file(&self, path: &Path) {
-        let _ = self.env.fs.remove(path);
-    }
-}
-
-impl TableWriter {
-    /// Adds the next entry in internal order. `inputs` are the blocks that a compaction has read.
-    pub(crate) async fn add(
-        &mut self,
-        inner: &Inner,
-        entry: &Entry,
-        inputs: &mut Option<Inputs>,
-        work: &mut CpuWork,
-    ) -> Result<()> {
-        self.builder.add(entry, work).await?;
-        let appended = self.builder.appended_bytes();
-        if appended > self.granted {
-            inner.limit_io(self.priority, appended - self.granted).await;
-            self.granted = appended;
-        }
-        let cuts = self.builder.take_cuts();
-        warm(
-            &inner.cache,
-            &*self.warming,
-            (self.id, self.level, self.from_flush),
-            cuts,
-            inputs,
-        );
-        Ok(())
-    }
-
-    /// Bytes written so far, about.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.builder.file_bytes()
-    }
-
-    /// Ends the table, makes it durable and opens it.
-    pub(crate) async fn finish(
-        self,
-        inner: &Inner,
-        inputs: &mut Option<Inputs>,
-        work: &mut CpuWork,
-    ) -> Result<(Arc<TableFacts>, Arc<Table>)> {
-        let path = self.path;
-        let built: Built = self.builder.finish(work).await?;
-        inner
-            .limit_io(self.priority, built.bytes - self.granted)
-            .await;
-        warm(
-            &inner.cache,
-            &*self.warming,
-            (self.id, self.level, self.from_flush),
-            built.cuts,
-            inputs,
-        );
-        self.file
-            .sync()
-            .await
-            .map_err(|error| Error::io("sync", &path, error))?;
-        self.file.finish();
-        let mine = inner.counters.mine();
-        if built.index.used == IndexUse::Model || built.index.refusal.is_some() {
-            add(&mine.index_trained_keys, built.index.keys);
-            add(&mine.index_training_nanos, built.index.training_nanos);
-        }
-        if let Some(reason) = built.index.refusal {
-            add(&mine.index_refused, 1);
-            let counter = match reason {
-                Refusal::Declined => &mine.index_declined,
-                Refusal::Wrong | Refusal::Unreadable => &mine.index_wrong,
-                Refusal::TooLarge => &mine.index_too_large,
-                Refusal::TooWide => &mine.index_too_wide,
-            };
-            add(counter, 1);
-        }
-        let facts = Arc::new(TableFacts {
-            id: self.id,
-            bytes: built.bytes,
-            entries: built.entries,
-            deletions: built.deletions,
-            separated_bytes: built.separated_bytes,
-            smallest: built.smallest,
-            largest: built.largest,
-            sequence_min: built.sequence_min,
-            sequence_max: built.sequence_max,
-        });
-        let mut context = inner.context();
-        let table = Table::open(
-            inner.env.fs.clone(),
-            self.file,
-            path,
-            facts.clone(),
-            &mut context,
-        )
-        .await?;
-        context.charge();
-        self.unfinished.keep();
-        Ok((facts, Arc::new(table)))
     }
 }

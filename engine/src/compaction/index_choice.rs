@@ -5,55 +5,61 @@ use aura_policies::tuner::{IndexFacts, IndexReason, KindFacts};
 use crate::error::{Error, Result};
 use crate::index::IndexBuild;
 use crate::metrics::{Event, EventKind, add};
-use crate::state::Inner;
+use crate::state::{Core, Tree};
 
-impl Inner {
-    /// How the index of the next table of `level` is to be made.
-    pub(crate) fn index_for(&self, level: usize, deepest: usize) -> Result<IndexBuild> {
-        let configured = &self.config().table.index;
-        let settings = |policy, spec| IndexBuild {
-            policy,
-            spec,
-            gate: self.config().table.index_gate,
-            clock: self.env.clock.clone(),
-        };
-        if !self.policies().tuner.is_active() {
-            return Ok(settings(self.policies().index.clone(), configured.clone()));
-        }
-        let now = self.env.clock.now();
-        let levels = self.index_book.levels(&self.view.load().version, now);
-        let kinds: Vec<KindFacts> = levels
-            .into_iter()
-            .filter(|it| it.level == level)
-            .map(|it| it.kind)
-            .collect();
-        let choice = self.policies().tuner.choose(&IndexFacts {
-            level,
-            deepest,
-            configured,
-            kinds: &kinds,
-        });
-        let named = |source| Error::Policy {
-            key: "table.index_tuner".to_owned(),
-            source,
-        };
-        let policy = aura_policies::index::build(&choice.index).map_err(named)?;
-        add(
-            &self.counters.mine().index_tuned,
-            u64::from(choice.index != *configured),
-        );
-        if choice.reason != IndexReason::Configured {
-            let kind = EventKind::Index {
+/// How the index of the next table of `level` is made, in a tree whose deepest level is `deepest`.
+/// An active tuner chooses the index; otherwise it is the one that is configured.
+///
+/// # Errors
+/// [`Error::Policy`] if the tuner names an index that cannot be built.
+pub(super) fn index_for(
+    core: &Core,
+    tree: &Tree,
+    level: usize,
+    deepest: usize,
+) -> Result<IndexBuild> {
+    let config = core.config();
+    let configured = &config.table.index;
+    let build = |policy, spec| IndexBuild {
+        policy,
+        spec,
+        gate: config.table.index_gate,
+        clock: core.env().clock.clone(),
+    };
+    let policies = core.policies();
+    if !policies.tuner.is_active() {
+        return Ok(build(policies.index.clone(), configured.clone()));
+    }
+    let now = core.env().clock.now();
+    let levels = core.index_book().levels(&tree.load().version, now);
+    let kinds: Vec<KindFacts> = levels
+        .into_iter()
+        .filter(|it| it.level == level)
+        .map(|it| it.kind)
+        .collect();
+    let choice = policies.tuner.choose(&IndexFacts {
+        level,
+        deepest,
+        configured,
+        kinds: &kinds,
+    });
+    let named = |source| Error::Policy {
+        key: "table.index_tuner".to_owned(),
+        source,
+    };
+    let policy = aura_policies::index::build(&choice.index).map_err(named)?;
+    let is_tuned = choice.index != *configured;
+    add(&core.counters().mine().index_tuned, u64::from(is_tuned));
+    if choice.reason != IndexReason::Configured {
+        core.counters().event(Event {
+            start_nanos: now,
+            end_nanos: now,
+            kind: EventKind::Index {
                 level,
                 index: choice.index.to_string(),
                 reason: choice.reason,
-            };
-            self.counters.event(Event {
-                start_nanos: now,
-                end_nanos: now,
-                kind,
-            });
-        }
-        Ok(settings(policy.into(), choice.index))
+            },
+        });
     }
+    Ok(build(policy.into(), choice.index))
 }

@@ -1,13 +1,15 @@
-//! A plan that was found lawful, with the tables it names; and the tables that leave without a plan.
+//! A lawful plan with the tables it names, and the tables that are dropped without a plan.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aura_policies::facts::{OutputRun, Plan, Reason, RunId, TableFacts, TableId};
+use aura_policies::facts::{
+    OutputRun, Plan, PlanInput, Reason, RunId, TableFacts, TableId, TreeShape,
+};
 
 use crate::limiter::Priority;
 use crate::manifest::{Run, Version};
 use crate::ranges::RangeSet;
-use crate::state::Jobs;
 use crate::storage::Sequence;
 use crate::table::Table;
 
@@ -16,9 +18,9 @@ use crate::table::Table;
 pub(crate) enum JobKind {
     /// They are merged into new ones.
     Merge,
-    /// They change their level as they are: they come from one run above and meet none they overlap.
+    /// They change their level unchanged: they come from one run above and overlap no other table.
     Move,
-    /// They leave unread: range tombstones hide all of them.
+    /// They are dropped unread: range tombstones hide all of them.
     Drop,
 }
 
@@ -82,7 +84,7 @@ impl Job {
                 }
             }
         }
-        // Who asks for a compaction is to be rid of what range tombstones hide.
+        // A manual compaction must rewrite, not move, to drop what range tombstones hide.
         let sweeps = plan.reason == Reason::Manual && !version.ranges.is_empty();
         let moves = inputs.len() == 1 && inputs[0].0 < plan.level && !sweeps;
         let kind = if moves { JobKind::Move } else { JobKind::Merge };
@@ -97,19 +99,19 @@ impl Job {
         }
     }
 
-    /// The tables that no job of `jobs` reads or may move, that range tombstones hide from everybody, the holders of
-    /// snapshots included, and that point at no value; None where there is none. O(tables) where there are range tombstones.
-    pub(crate) fn drop_hidden(version: &Version, jobs: &Jobs) -> Option<Self> {
+    /// The tables that range tombstones hide from everybody, the holders of snapshots included, and
+    /// that point at no value. Tables of `busy_levels` stay. None if there is no such table.
+    /// O(tables) if there are range tombstones.
+    pub(crate) fn drop_hidden(
+        version: &Version,
+        busy_levels: &BTreeSet<usize>,
+        oldest_snapshot: impl FnOnce() -> Sequence,
+    ) -> Option<Self> {
         let ranges = version.ranges.clone();
         if ranges.is_empty() {
             return None;
         }
-        let oldest = jobs
-            .snapshots
-            .keys()
-            .next()
-            .copied()
-            .unwrap_or(Sequence::MAX);
+        let oldest = oldest_snapshot();
         let is_hidden = |facts: &TableFacts| {
             facts.separated_bytes == 0
                 && ranges.covering(&facts.smallest, &facts.largest, oldest) > facts.sequence_max
@@ -119,7 +121,7 @@ impl Job {
             .levels
             .iter()
             .enumerate()
-            .filter(|(level, _)| !jobs.busy_levels.contains(level))
+            .filter(|(level, _)| !busy_levels.contains(level))
         {
             for run in &it.runs {
                 let hidden: Vec<_> = run
@@ -163,7 +165,7 @@ impl Job {
         self.tables().map(|(_, table)| table.facts().bytes).sum()
     }
 
-    /// Who it goes before when I/O is limited.
+    /// Its priority when I/O is limited.
     pub(crate) fn priority(&self) -> Priority {
         if self.inputs.iter().any(|(level, _)| *level == 0) {
             Priority::Level0
@@ -176,4 +178,26 @@ impl Job {
     pub(crate) fn nothing_below(&self, key: &[u8]) -> bool {
         self.below.iter().all(|run| run.table_for(key).is_none())
     }
+}
+
+/// The plan that merges a tree that is one run already once more, to drop what range tombstones
+/// hide; None if the tree is empty.
+pub(super) fn plan_again(shape: &TreeShape) -> Option<Plan> {
+    let (level, run) = shape
+        .levels
+        .iter()
+        .enumerate()
+        .find_map(|(level, it)| Some((level, it.runs.first()?)))?;
+    let input = PlanInput {
+        level,
+        run: run.id,
+        tables: run.tables.iter().map(|table| table.id).collect(),
+    };
+    Some(Plan {
+        inputs: vec![input],
+        level,
+        run: OutputRun::New,
+        reason: Reason::Manual,
+        picked: None,
+    })
 }

@@ -4,214 +4,220 @@ use std::sync::Arc;
 
 use aura_policies::warming::{Asks, Warming};
 
+use super::flush::ENTRIES_A_SLICE;
 use super::job::{Job, JobKind};
+use super::new_files::NewTables;
+use super::table_writer::{TableTarget, TableWriter};
 use super::values::Values;
+use super::{Scheduler, VersionFilter};
 use crate::cache::{CacheKey, Inputs};
-use crate::compaction::VersionFilter;
-use crate::compaction::flush::{ENTRIES_A_SLICE, TableWriter};
-use crate::compaction::new_files::NewTables;
 use crate::context::ReadContext;
 use crate::env::timed;
-use crate::error::Result;
-use crate::limiter::Priority;
+use crate::error::{Error, Result};
 use crate::manifest::{AddedTable, Edit, Version};
 use crate::metrics::{Event, EventKind, add};
 use crate::read::MergingIterator;
-use crate::state::{Inner, OpenedFiles, ReadState};
-use crate::storage::{Direction, Entry};
+use crate::state::{Core, Lifecycle, OpenedFiles, ReadState, Tree};
+use crate::storage::{Direction, Entry, Key, Sequence};
 use crate::table::Table;
-use crate::values::ValueFile;
+use crate::values::{Garbage, ValueFile};
 
-/// What a merge wrote.
-struct Merged {
+/// A compaction to carry out.
+pub(crate) struct Compaction<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) tree: &'a Tree,
+    pub(crate) lifecycle: &'a Lifecycle,
+    pub(crate) scheduler: &'a Scheduler,
+    pub(crate) job: &'a Job,
+}
+
+/// What takes the place of the tables that are read.
+#[derive(Default)]
+struct Outcome {
     tables: Vec<Arc<Table>>,
     /// Value files, with their bytes.
     values: Vec<(Arc<ValueFile>, u64)>,
-    retain: VersionFilter,
+    /// Entries that were dropped.
+    dropped: u64,
+    /// What nothing points at any more.
+    garbage: Garbage,
+    /// The version up to which every range tombstone has dropped all that it covers.
+    swept: Sequence,
 }
 
-impl Inner {
-    /// Does one compaction, and lets readers see the result.
-    pub(crate) async fn compact_job(&self, job: &Job) -> Result<()> {
-        let start_nanos = self.env.clock.now();
-        let warming = self.policies().warming.clone();
-        let as_they_are = |tables| Merged {
-            tables,
-            values: Vec::new(),
-            retain: VersionFilter::new(Vec::new(), Default::default()),
-        };
-        let merged = match job.kind {
-            JobKind::Move => as_they_are(job.tables().map(|(_, table)| table.clone()).collect()),
-            JobKind::Drop => as_they_are(Vec::new()),
+impl Compaction<'_> {
+    /// Does the compaction, and lets readers see the result.
+    pub(crate) async fn run(&self) -> Result<()> {
+        let start_nanos = self.core.env().clock.now();
+        let warming = self.core.policies().warming.clone();
+        let outcome = match self.job.kind {
+            JobKind::Move => Outcome {
+                tables: self.job.tables().map(|(_, table)| table.clone()).collect(),
+                ..Outcome::default()
+            },
+            JobKind::Drop => Outcome::default(),
             JobKind::Merge => {
-                let (merged, polled_nanos) =
-                    timed(&*self.env.clock, self.merge_tables(job, &warming)).await;
-                add(&self.counters.mine().compaction_cpu_nanos, polled_nanos);
-                merged?
+                let clock = &*self.core.env().clock;
+                let (outcome, polled_nanos) = timed(clock, self.merge(&warming)).await;
+                let mine = self.core.counters().mine();
+                add(&mine.compaction_cpu_nanos, polled_nanos);
+                outcome?
             }
         };
-        let stays = job.kind == JobKind::Move || !warming.drops_dead();
-        let dead = if stays {
-            Vec::new()
-        } else {
-            self.cached_names(job).await
+        let stays = self.job.kind == JobKind::Move || !warming.drops_dead();
+        let dead = match stays {
+            true => Vec::new(),
+            false => self.cached_names().await,
         };
-        self.swap(job, &merged).await?;
-        dead.iter().for_each(|name| self.cache.remove(name));
-        let mine = self.counters.mine();
-        let (mut read_bytes, mut write_bytes) = (0, 0);
+        self.swap(&outcome).await?;
+        for name in &dead {
+            self.core.cache().remove(name);
+        }
+        self.book(&outcome, start_nanos);
+        Ok(())
+    }
+
+    fn book(&self, outcome: &Outcome, start_nanos: u64) {
+        let job = self.job;
+        let mine = self.core.counters().mine();
+        let mut read_bytes = 0;
+        let mut write_bytes = 0;
         match job.kind {
             JobKind::Move => add(&mine.compaction_moves, 1),
             JobKind::Drop => {
                 add(&mine.tables_dropped, job.tables().count() as u64);
-                return Ok(());
+                return;
             }
             JobKind::Merge => {
                 add(&mine.compactions, 1);
                 read_bytes = job.bytes();
-                write_bytes = merged.tables.iter().map(|table| table.facts().bytes).sum();
+                write_bytes = outcome.tables.iter().map(|it| it.facts().bytes).sum();
             }
         }
         add(&mine.compaction_read_bytes, read_bytes);
         add(&mine.compaction_write_bytes, write_bytes);
-        add(&mine.compaction_dropped, merged.retain.dropped);
-        let end_nanos = self.env.clock.now();
-        let kind = EventKind::Compaction {
-            reason: job.reason,
-            level: job.level,
-            read_bytes,
-            write_bytes,
-        };
-        self.counters.event(Event {
+        add(&mine.compaction_dropped, outcome.dropped);
+        self.core.counters().event(Event {
             start_nanos,
-            end_nanos,
-            kind,
+            end_nanos: self.core.env().clock.now(),
+            kind: EventKind::Compaction {
+                reason: job.reason,
+                level: job.level,
+                read_bytes,
+                write_bytes,
+            },
         });
-        Ok(())
     }
 
-    /// What the cache may hold of the tables that are read. One whose index cannot be read ages out.
-    async fn cached_names(&self, job: &Job) -> Vec<CacheKey<'static>> {
-        let mut context = self.context().in_background();
+    /// What the cache may hold of the tables that are read. Of a table whose index cannot be read,
+    /// it ages out.
+    async fn cached_names(&self) -> Vec<CacheKey<'static>> {
+        let mut context = self.core.context().in_background();
         let mut names = Vec::new();
-        for (_, table) in job.tables() {
+        for (_, table) in self.job.tables() {
             names.extend(table.cached_names(&mut context).await.unwrap_or_default());
         }
         context.charge();
         names
     }
 
-    async fn merge_tables(&self, job: &Job, warming: &Arc<dyn Warming>) -> Result<Merged> {
-        let levels = self.view.load().version.levels.len();
-        let deepest = levels.saturating_sub(1).max(job.level);
-        let mut context = self.context().in_background();
+    async fn merge(&self, warming: &Arc<dyn Warming>) -> Result<Outcome> {
+        let job = self.job;
+        let levels = self.tree.load().version.levels.len();
+        let mut context = self.core.context().in_background();
         context.inputs = (warming.asks() == Asks::Overlaps).then(Inputs::default);
         let mut merge = MergingIterator::new(Direction::Forward);
         for (level, run) in &job.inputs {
             merge.add_run(run.clone(), *level, true);
         }
         merge.seek(None, &mut context).await?;
-        let (writer, last, tables) = (None, None, NewTables::default());
-        let priority = job.priority();
-        let mut output = Output {
-            inner: self,
-            warming,
+        let target = TableTarget {
             level: job.level,
-            deepest,
-            priority,
-            writer,
-            last,
-            tables,
+            deepest: levels.saturating_sub(1).max(job.level),
+            warming: warming.clone(),
+            priority: job.priority(),
         };
-        let mut values = Values::new(self)?;
-        let mut retain = VersionFilter::new(self.snapshots(), job.ranges.clone());
+        let mut output = Output::new(self.core, self.tree, target);
+        let mut values = Values::new(self.core, self.tree, self.scheduler)?;
+        let mut filter = VersionFilter::new(self.tree.snapshots(), job.ranges.clone());
+        let mut seen = 0u64;
         // What its tables write is granted as they are written.
-        let (mut seen, mut granted) = (0u64, 0);
+        let mut granted = 0;
         while let Some(entry) = merge.entry() {
-            if retain.keeps(entry, |key| job.nothing_below(key)) {
-                let garbage = &mut retain.garbage;
-                let settled = values.settle(entry, garbage, &mut context).await?;
-                let entry = settled.as_ref().unwrap_or(entry);
+            if filter.keeps(entry, |key| job.nothing_below(key)) {
+                let garbage = &mut filter.garbage;
+                let rewritten = values.rewrite(entry, garbage, &mut context).await?;
+                let entry = rewritten.as_ref().unwrap_or(entry);
                 output.add(entry, &mut context).await?;
             }
             merge.step(&mut context).await?;
             seen += 1;
             if seen.is_multiple_of(ENTRIES_A_SLICE) {
                 context.charge();
-                self.env.clock.wait_for_cpu().await;
+                self.core.env().clock.wait_for_cpu().await;
                 let used = context.stats.device_read_bytes + values.moved_bytes;
-                self.limit_io(priority, used - granted).await;
+                self.core.limit_io(job.priority(), used - granted).await;
                 granted = used;
-                if self.is_closing() {
-                    return Err(crate::Error::Closed);
+                if self.lifecycle.is_closing() {
+                    return Err(Error::Closed);
                 }
             }
         }
         output.end_table(&mut context).await?;
         context.charge();
         let used = context.stats.device_read_bytes + values.moved_bytes;
-        self.limit_io(priority, used - granted).await;
+        self.core.limit_io(job.priority(), used - granted).await;
         let cpu_nanos = context.charged_nanos;
-        add(&self.counters.mine().compaction_cpu_nanos, cpu_nanos);
+        add(&self.core.counters().mine().compaction_cpu_nanos, cpu_nanos);
         let values = values.finish().await?;
-        self.sync_directory().await?;
-        Ok(Merged {
+        self.core.sync_directory().await?;
+        Ok(Outcome {
             tables: output.tables.keep(),
             values,
-            retain,
+            dropped: filter.dropped,
+            swept: filter.swept(),
+            garbage: filter.garbage,
         })
     }
 
     /// Replaces the inputs by the outputs in one edit.
-    async fn swap(&self, job: &Job, merged: &Merged) -> Result<()> {
-        let run = job.run.unwrap_or_else(|| self.new_number());
+    async fn swap(&self, outcome: &Outcome) -> Result<()> {
+        let job = self.job;
+        let run = job.run.unwrap_or_else(|| self.tree.new_number());
         let mut edit = Edit {
             removed: job
                 .tables()
                 .map(|(level, table)| (level, table.facts().id))
                 .collect(),
-            added: merged
-                .tables
-                .iter()
-                .map(|table| AddedTable {
-                    level: job.level,
-                    run,
-                    facts: table.facts().clone(),
-                })
-                .collect(),
-            values_opened: merged.values.iter().map(|(file, _)| file.number).collect(),
-            values_sealed: merged
-                .values
-                .iter()
-                .map(|(file, bytes)| (file.number, *bytes))
-                .collect(),
-            values_dead: merged.retain.garbage.clone(),
+            values_dead: outcome.garbage.clone(),
             ..Edit::default()
         };
-        let tables = merged
-            .tables
-            .iter()
-            .map(|table| (table.facts().id, table.clone()))
-            .collect();
-        let values = merged
-            .values
-            .iter()
-            .map(|(file, _)| (file.number, file.clone()))
-            .collect();
-        let settled = |before: &Version| {
-            edit.retire_ranges(before, &[], merged.retain.swept(), &self.snapshots());
+        let mut opened = OpenedFiles::default();
+        for table in &outcome.tables {
+            let facts = table.facts().clone();
+            opened.tables.insert(facts.id, table.clone());
+            edit.added.push(AddedTable {
+                level: job.level,
+                run,
+                facts,
+            });
+        }
+        for (file, bytes) in &outcome.values {
+            opened.values.insert(file.number, file.clone());
+            edit.values_opened.push(file.number);
+            edit.values_sealed.push((file.number, *bytes));
+        }
+        let edit_after = |before: &Version| {
+            edit.retire_ranges(before, &[], outcome.swept, &self.tree.snapshots());
             edit
         };
-        self.commit_edit_with(
-            settled,
-            OpenedFiles { tables, values },
-            ReadState::with_version,
-        )
-        .await?;
+        self.tree
+            .commit_with(edit_after, opened, ReadState::with_version)
+            .await?;
         if job.kind != JobKind::Move {
-            let now = self.env.clock.now();
+            let now = self.core.env().clock.now();
             for (level, table) in job.tables() {
-                self.index_book.retire(level, table, now);
+                self.core.index_book().retire(level, table, now);
                 table.mark_obsolete();
             }
         }
@@ -219,46 +225,57 @@ impl Inner {
     }
 }
 
-/// The tables a merge writes: a new one whenever the last is full, never between two versions of a key.
+/// The tables a merge writes: a new one whenever the last is full, never between two versions of a
+/// key.
 struct Output<'a> {
-    inner: &'a Inner,
-    warming: &'a Arc<dyn Warming>,
-    level: usize,
-    deepest: usize,
-    priority: Priority,
-    writer: Option<TableWriter>,
-    last: Option<crate::Key>,
+    core: &'a Core,
+    tree: &'a Tree,
+    target: TableTarget,
+    writer: Option<TableWriter<'a>>,
+    /// The key that was added last.
+    last: Option<Key>,
     tables: NewTables,
 }
 
-impl Output<'_> {
+impl<'a> Output<'a> {
+    fn new(core: &'a Core, tree: &'a Tree, target: TableTarget) -> Self {
+        Self {
+            core,
+            tree,
+            target,
+            writer: None,
+            last: None,
+            tables: NewTables::default(),
+        }
+    }
+
     async fn add(&mut self, entry: &Entry, context: &mut ReadContext<'_>) -> Result<()> {
-        let full = self
+        let table_bytes = self.core.config().table.size.as_u64();
+        let is_full = self
             .writer
             .as_ref()
-            .is_some_and(|it| it.bytes() >= self.inner.config().table.size.as_u64());
-        if full && self.last.as_ref() != Some(&entry.key) {
+            .is_some_and(|it| it.bytes() >= table_bytes);
+        if is_full && self.last.as_ref() != Some(&entry.key) {
             self.end_table(context).await?;
         }
-        if self.writer.is_none() {
-            self.writer = Some(self.inner.begin_table(
-                self.level,
-                self.deepest,
-                self.warming,
-                self.priority,
-            )?);
-        }
         self.last = Some(entry.key.clone());
-        let writer = self.writer.as_mut().expect("just begun");
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => {
+                let target = self.target.clone();
+                let writer = TableWriter::begin(self.core, self.tree, target)?;
+                self.writer.insert(writer)
+            }
+        };
         writer
-            .add(self.inner, entry, &mut context.inputs, &mut context.work)
+            .add(entry, &mut context.inputs, &mut context.work)
             .await
     }
 
     async fn end_table(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         if let Some(writer) = self.writer.take() {
-            let (_, table) = writer
-                .finish(self.inner, &mut context.inputs, &mut context.work)
+            let table = writer
+                .finish(&mut context.inputs, &mut context.work)
                 .await?;
             self.tables.push(table);
             context.charge();

@@ -1,18 +1,32 @@
-//! Compaction: a policy proposes a plan, [`mod@check`] holds it against the tree, [`mod@merge`] carries it out.
+//! What the background does to the tree: flushes, compactions and collections.
 //!
-//! No choice is made here. A plan that is refused is counted and costs nothing but the merge that did not happen.
+//! - [`scheduler`] says what runs, what is due next and what is owed.
+//! - [`flush`] makes a memtable a table; [`table_writer`] writes tables, [`warm`] what of them
+//!   enters the cache, [`index_choice`] which index they get, [`new_files`] removes them if a job
+//!   fails.
+//! - A policy proposes a plan, [`mod@check`] compares it with the tree, [`job`] looks up what it
+//!   names, [`mod@merge`] carries it out, and [`version_filter`] says which versions survive. No
+//!   choice is made there. A plan that is refused is counted and costs nothing but the merge that
+//!   did not happen.
+//! - [`collection`] collects value files; [`mod@values`] is what compactions do with values.
 
-pub(crate) mod check;
+mod check;
 pub(crate) mod collection;
-pub(crate) mod flush;
+mod flush;
 mod index_choice;
 mod job;
 mod merge;
-pub(crate) mod new_files;
-pub(crate) mod values;
+mod new_files;
+mod scheduler;
+mod table_writer;
+mod values;
 mod version_filter;
-pub(crate) mod warm;
+mod warm;
 
 pub(crate) use check::check;
+pub(crate) use collection::{Collector, ValueLogState};
+pub(crate) use flush::Flusher;
 pub(crate) use job::Job;
+pub(crate) use merge::Compaction;
+pub(crate) use scheduler::Scheduler;
 pub(crate) use version_filter::VersionFilter;

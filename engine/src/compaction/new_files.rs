@@ -1,8 +1,8 @@
-//! Files that are being written, and go again if their writer gives up.
+//! Files that are being written, and are removed if their writer gives up.
 //!
 //! A job that fails half-way must not leave its files behind: on a full disk they would take every
 //! byte that is freed. After a job has come to its end, its files belong to the edit that names
-//! them, and stay whatever becomes of that: nobody knows what of a failed edit is on the device.
+//! them, and stay even if that fails: nobody knows what of a failed edit is on the device.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl NewFile {
         }
     }
 
-    /// Lets the file stay.
+    /// Keeps the file.
     pub(crate) fn keep(mut self) {
         self.kept = true;
     }
@@ -52,7 +52,7 @@ impl NewTables {
         self.0.push(table);
     }
 
-    /// Lets the tables stay, and returns them.
+    /// Keeps the tables, and returns them.
     pub(crate) fn keep(mut self) -> Vec<Arc<Table>> {
         std::mem::take(&mut self.0)
     }

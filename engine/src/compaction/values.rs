@@ -1,49 +1,54 @@
 //! What a compaction does with the values that its entries point at: nothing, as a rule.
 //!
-//! A value that the separation policy would not separate any more comes back into the table: the way out of key-value
-//! separation, taken as far as compactions come by. With `gc_method = "compaction"` a value in a file that the collection
-//! policy has chosen is written anew, and its entry points there: BlobDB's and fjall's way. Either way the entry keeps its
-//! sequence number, and the frame it pointed at becomes garbage in the edit that makes the output live.
+//! A value that the separation policy would not separate any more comes back into the table:
+//! databases leave key-value separation gradually, as compactions rewrite their tables. With
+//! `gc_method = "compaction"` a value in a file that the collection policy has chosen is written
+//! again, and its entry points there: BlobDB's and fjall's way. Either way the entry keeps its
+//! sequence number, and the frame it pointed at becomes garbage in the edit that makes the output
+//! live.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::compaction::new_files::NewFile;
+use super::Scheduler;
+use super::collection::gc_victims;
+use super::new_files::NewFile;
 use crate::config::GcMethod;
 use crate::context::ReadContext;
 use crate::directory::FileKind;
 use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::metrics::add;
-use crate::state::Inner;
+use crate::state::{Core, Tree};
 use crate::storage::{Entry, EntryKind, ValuePointer};
 use crate::values::format::{decode, frame_bytes};
-use crate::values::{Garbage, ValueFile, ValueLogWriter, discard};
+use crate::values::{Garbage, ValueFile, ValueFileState, ValueLogWriter, discard};
 
 /// The values of one compaction.
-pub(crate) struct Values<'a> {
-    inner: &'a Inner,
+pub(super) struct Values<'a> {
+    core: &'a Core,
+    tree: &'a Tree,
     version: Arc<Version>,
-    /// Files on disk whose values are written anew.
+    /// Files on disk whose values are written again.
     victims: BTreeSet<u64>,
     writers: Vec<(ValueLogWriter, NewFile)>,
-    /// Bytes read and written so far to write values anew.
-    pub(crate) moved_bytes: u64,
+    /// Bytes read and written so far to write values again.
+    pub(super) moved_bytes: u64,
 }
 
 impl<'a> Values<'a> {
-    /// Of a compaction that begins now.
-    pub(crate) fn new(inner: &'a Inner) -> Result<Self> {
-        let version = inner.view.load().version.clone();
-        let victims = match inner.config().value_log.gc_method {
+    /// The values of a compaction that begins now.
+    pub(super) fn new(core: &'a Core, tree: &'a Tree, scheduler: &Scheduler) -> Result<Self> {
+        let version = tree.version();
+        let victims = match core.config().value_log.gc_method {
             GcMethod::Rewrite => BTreeSet::new(),
-            GcMethod::Compaction => inner
-                .gc_victims(&version, true)?
+            GcMethod::Compaction => gc_victims(core, scheduler, &version, true)?
                 .map(|victims| victims.files)
                 .unwrap_or_default(),
         };
         Ok(Self {
-            inner,
+            core,
+            tree,
             version,
             victims,
             writers: Vec::new(),
@@ -51,9 +56,9 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// The entry as it is written; what it no longer points at is `garbage`. A value that does not read back stays where it is,
-    /// for a reader to be told of.
-    pub(crate) async fn settle(
+    /// The entry as it is written, if its value moves; what it no longer points at is added to
+    /// `garbage`. A value that does not read back stays where it is, for a reader to find out.
+    pub(super) async fn rewrite(
         &mut self,
         entry: &Entry,
         garbage: &mut Garbage,
@@ -62,76 +67,71 @@ impl<'a> Values<'a> {
         let Some(pointer) = entry.pointer() else {
             return Ok(None);
         };
-        let policy = &self.inner.policies().separation;
-        let settings = &self.inner.config().value_log;
-        let settled = if settings.inline_again
-            && !policy.separate(entry.key.len(), pointer.raw_bytes as usize)
-        {
-            self.inline(entry, &pointer, context).await
-        } else {
-            self.relocate(entry, &pointer).await
+        let version = self.version.clone();
+        let Some(state) = version.value_files.get(&pointer.file) else {
+            return Ok(None);
         };
-        match settled {
-            Ok(Some(settled)) => {
+        let rewritten = if self.comes_back(entry, &pointer) {
+            self.inline(entry, &pointer, state, context).await.map(Some)
+        } else {
+            self.relocate(entry, &pointer, state).await
+        };
+        match rewritten {
+            Ok(Some(rewritten)) => {
                 discard(garbage, entry);
-                Ok(Some(settled))
+                Ok(Some(rewritten))
             }
             Ok(None) | Err(Error::Corruption { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
+    /// Whether a value comes back into the table.
+    fn comes_back(&self, entry: &Entry, pointer: &ValuePointer) -> bool {
+        let policies = self.core.policies();
+        self.core.config().value_log.inline_again
+            && !policies
+                .separation
+                .separate(entry.key.len(), pointer.raw_bytes as usize)
+    }
+
+    /// The entry with its value in place of the pointer.
     async fn inline(
         &self,
         entry: &Entry,
         pointer: &ValuePointer,
+        state: &ValueFileState,
         context: &mut ReadContext<'_>,
-    ) -> Result<Option<Entry>> {
-        let Some(state) = self.version.value_files.get(&pointer.file) else {
-            return Ok(None);
-        };
+    ) -> Result<Entry> {
         let value = state.get(&entry.key, pointer, context).await?;
-        add(&self.inner.counters.mine().values_inlined, 1);
-        Ok(Some(Entry {
+        add(&self.core.counters().mine().values_inlined, 1);
+        Ok(Entry {
             kind: EntryKind::Put,
             value,
             ..entry.clone()
-        }))
+        })
     }
 
-    async fn relocate(&mut self, entry: &Entry, pointer: &ValuePointer) -> Result<Option<Entry>> {
-        let Some(state) = self.version.value_files.get(&pointer.file) else {
-            return Ok(None);
-        };
+    /// The entry with a pointer to where its value was written again; None if its file was not
+    /// chosen.
+    async fn relocate(
+        &mut self,
+        entry: &Entry,
+        pointer: &ValuePointer,
+        state: &ValueFileState,
+    ) -> Result<Option<Entry>> {
         if !self.victims.contains(&state.file.number) {
             return Ok(None);
         }
         let place = state.place(pointer.offset)?;
-        let frame = state
-            .file
-            .read(place, frame_bytes(entry.key.len(), pointer.stored_bytes))
-            .await?;
-        decode(&frame, &entry.key, pointer.checksum).ok_or_else(|| {
-            Error::corruption(
-                state.file.path(),
-                place,
-                "the value's frame does not match its pointer",
-            )
-        })?;
-        let inner = self.inner;
-        let full = inner.config().value_log.file.as_u64();
-        if self
-            .writers
-            .last()
-            .is_none_or(|(writer, _)| writer.bytes() >= full)
-        {
-            let number = inner.new_number();
-            let path = FileKind::Values.path(&inner.directory, number);
-            let unfinished = NewFile::new(&inner.env.fs, &path);
-            let writer = ValueLogWriter::create(&inner.env, path, number).await?;
-            self.writers.push((writer, unfinished));
+        let bytes = frame_bytes(entry.key.len(), pointer.stored_bytes);
+        let frame = state.file.read(place, bytes).await?;
+        if decode(&frame, &entry.key, pointer.checksum).is_none() {
+            let what = "the value's frame does not match its pointer";
+            return Err(Error::corruption(state.file.path(), place, what));
         }
-        let (writer, _) = self.writers.last_mut().expect("just pushed");
+        let core = self.core;
+        let writer = self.writer().await?;
         let moved = ValuePointer {
             file: writer.number,
             offset: writer.bytes(),
@@ -139,23 +139,40 @@ impl<'a> Values<'a> {
         };
         writer.append(&frame).await?;
         self.moved_bytes += 2 * frame.len() as u64;
-        add(&inner.counters.mine().gc_write_bytes, frame.len() as u64);
-        add(&inner.counters.mine().values_relocated, 1);
+        let mine = core.counters().mine();
+        add(&mine.gc_write_bytes, frame.len() as u64);
+        add(&mine.values_relocated, 1);
         Ok(Some(Entry {
             value: moved.encode().to_vec().into(),
             ..entry.clone()
         }))
     }
 
-    /// Makes the files durable that values were written to, and returns them with their bytes.
-    pub(crate) async fn finish(&mut self) -> Result<Vec<(Arc<ValueFile>, u64)>> {
+    /// The value file that is being filled; a new one if the last is full.
+    async fn writer(&mut self) -> Result<&mut ValueLogWriter> {
+        let full = self.core.config().value_log.file.as_u64();
+        let last = self.writers.last();
+        if last.is_none_or(|(writer, _)| writer.bytes() >= full) {
+            let env = self.core.env();
+            let number = self.tree.new_number();
+            let path = FileKind::Values.path(self.core.directory(), number);
+            let unfinished = NewFile::new(&env.fs, &path);
+            let writer = ValueLogWriter::create(env, path, number).await?;
+            self.writers.push((writer, unfinished));
+        }
+        let (writer, _) = self.writers.last_mut().expect("just pushed");
+        Ok(writer)
+    }
+
+    /// Makes the files durable that values were written to. Returns them with their bytes.
+    pub(super) async fn finish(&mut self) -> Result<Vec<(Arc<ValueFile>, u64)>> {
         for (writer, _) in &mut self.writers {
             writer.sync().await?;
         }
         let mut files = Vec::new();
         for (writer, unfinished) in std::mem::take(&mut self.writers) {
             let path = writer.path().to_path_buf();
-            let fs = self.inner.env.fs.clone();
+            let fs = self.core.env().fs.clone();
             let file = ValueFile::new(writer.number, path, writer.file(), fs);
             files.push((Arc::new(file), writer.bytes()));
             unfinished.keep();

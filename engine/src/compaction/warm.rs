@@ -11,19 +11,27 @@ use aura_policies::warming::{OutputBlock, Warming};
 use crate::cache::{BlockCache, BlockId, CacheKey, Inputs};
 use crate::table::FinishedBlock;
 
-/// Offers the data blocks `cuts` of table `id` of `level` to the policy, and what it wants to the cache. `inputs` is None
-/// for a flush, and where the policy does not ask.
-pub(crate) fn warm(
+/// The table that blocks are written to.
+pub(super) struct NewTable {
+    /// Its number.
+    pub(super) id: TableId,
+    /// Its level. Tables of level 0 come from a flush.
+    pub(super) level: usize,
+}
+
+/// Offers the data blocks `cuts` of `table` to the policy, and what it wants to the cache. `inputs`
+/// is None for a flush, and if the policy does not ask.
+pub(super) fn warm(
     cache: &BlockCache,
     policy: &dyn Warming,
-    (id, level, from_flush): (TableId, usize, bool),
+    table: &NewTable,
     cuts: Vec<FinishedBlock>,
     inputs: &mut Option<Inputs>,
 ) {
     for cut in cuts {
         let mut facts = OutputBlock {
-            level,
-            from_flush,
+            level: table.level,
+            from_flush: table.level == 0,
             bytes: cut.data.len() as u64,
             ..OutputBlock::default()
         };
@@ -35,7 +43,7 @@ pub(crate) fn warm(
                 &CacheKey::part(
                     BlockKind::Data,
                     BlockId {
-                        file: id,
+                        file: table.id,
                         offset: cut.offset,
                     },
                 ),

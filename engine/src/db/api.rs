@@ -3,32 +3,30 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use super::Db;
+use super::open::{open, open_read_only};
 use crate::admin::checkpoint::CheckpointReport;
 use crate::admin::repair::{RepairReport, repair};
 use crate::admin::verify::VerifyReport;
 use crate::cache::{CacheObserver, Observer};
 use crate::config::{EngineConfig, Reconfigure};
-use crate::db::open::{open, open_read_only};
 use crate::env::Env;
 use crate::error::Result;
-use crate::index::IndexUse;
-use crate::metrics::{Event, LevelState, Metrics};
-use crate::models::{IndexRegistry, report};
+use crate::metrics::{Event, Metrics};
+use crate::models::IndexRegistry;
 use crate::read::{Scan, Snapshot};
 use crate::recovery::RecoveryReport;
-use crate::state::Inner;
 use crate::storage::{Batch, Direction, Range, Value};
-use crate::sync::lock;
 
 /// An ordered key-value store. AuraDB implements it, and so can what it is compared with.
 ///
-/// Every future may be dropped at any poll, by a timeout or by `select!`. It then has no effect but
-/// that its own write, flush, merge, checkpoint, change of settings or closing may happen all the
-/// same, whole. Work that others depend on goes on in tasks of the engine.
+/// Every future may be dropped at any poll, by a timeout or by `select!`. Its own write, flush,
+/// merge, checkpoint, change of settings or closing may then happen all the same, whole; it has no
+/// other effect. Work that others depend on goes on in tasks of the engine.
 ///
-/// Keys are 1 B to 64 KiB, values up to 256 MiB; every method refuses others with a typed error and no effect.
+/// Keys are 1 B to 64 KiB, values up to 256 MiB; every method refuses others with a typed error and
+/// no effect.
 pub trait Engine: Send + Sync + 'static {
     /// The value of `key`, or None. Shares the memory it was read from.
     fn get(&self, key: &[u8]) -> impl Future<Output = Result<Option<Value>>> + Send;
@@ -39,7 +37,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Removes `key`; removing what is not there is no error.
     fn delete(&self, key: &[u8]) -> impl Future<Output = Result<()>> + Send;
 
-    /// Removes every key of `range`, in one write whatever their number; a range without keys is no error.
+    /// Removes every key of `range`, in one write whatever their number; a range without keys is no
+    /// error.
     fn delete_range(&self, range: Range) -> impl Future<Output = Result<()>> + Send;
 
     /// Commits the writes of `batch` together: all are visible and recovered, or none.
@@ -54,12 +53,14 @@ pub trait Engine: Send + Sync + 'static {
     /// Merges everything into one sorted run.
     fn compact(&self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Takes other settings and goes on. Calls that run see the old ones or the new ones; no answer depends on which.
+    /// Takes other settings and goes on. Calls that run see the old ones or the new ones; no answer
+    /// depends on which.
     fn reconfigure(&self, change: &Reconfigure) -> impl Future<Output = Result<()>> + Send;
 
-    /// Makes an openable copy of the database in `directory`, which is absent or empty: its state at one moment of the call
-    /// or after its beginning, every write acknowledged before the call included. Files that never change again are shared
-    /// by hard links where the file system can. Writes go on meanwhile.
+    /// Makes an openable copy of the database in `directory`, which is absent or empty. The copy is
+    /// the state at one moment during the call; every write acknowledged before the call is in it.
+    /// Files that never change again are shared by hard links if the file system can. Writes go on
+    /// meanwhile.
     fn checkpoint(&self, directory: &Path)
     -> impl Future<Output = Result<CheckpointReport>> + Send;
 
@@ -68,7 +69,7 @@ pub trait Engine: Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Opens engines: settings and components in, an engine out.
+/// Opens an engine in a directory, with the settings it is given.
 pub struct EngineBuilder {
     env: Env,
     directory: PathBuf,
@@ -77,7 +78,7 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// An engine in `directory` of the world `env`, with default settings.
+    /// Prepares an engine in `directory` of the world `env`, with default settings.
     pub fn new(env: Env, directory: impl Into<PathBuf>) -> Self {
         Self {
             env,
@@ -94,8 +95,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Tells `observer` of every look-up of the workload in the cache that falls on a sampled object. `rate` is the part of
-    /// all objects, from 0 to 1, whose look-ups it is told of: of those all, of the others none.
+    /// Reports the workload's look-ups in the cache to `observer`. `rate` is the fraction of
+    /// objects to sample, from 0 to 1: every look-up of a sampled object is reported, no others.
     #[must_use]
     pub fn cache_observer(mut self, observer: Arc<dyn CacheObserver>, rate: f64) -> Self {
         self.observer = Some(Observer::new(observer, rate));
@@ -111,17 +112,18 @@ impl EngineBuilder {
     /// Settings out of range, a directory in use, I/O errors, a newer format, and corruption with
     /// file and offset.
     pub async fn open(self) -> Result<AuraEngine> {
-        let inner = open(self.env, self.directory, self.config, self.observer).await?;
-        Ok(AuraEngine::new(inner))
+        let db = open(self.env, self.directory, self.config, self.observer).await?;
+        Ok(AuraEngine::new(db))
     }
 
-    /// Opens the directory to read what it holds now, and changes nothing in it: it may lie on a full
-    /// disk or on media that cannot be written. Writes, flushes, merges, checkpoints and changes of
-    /// settings fail with [`Error::ReadOnly`](crate::Error::ReadOnly).
+    /// Opens the directory to read what it holds now, and changes nothing in it: it may lie on a
+    /// full disk or on media that cannot be written. Writes, flushes, merges, checkpoints and
+    /// changes of settings fail with [`Error::ReadOnly`](crate::Error::ReadOnly).
     ///
-    /// Engines that would write to the directory are kept out meanwhile. If one has it open already,
-    /// the state of one moment is read beside it; a file that is read for the first time after that
-    /// engine has removed it is reported as missing, and the directory is to be opened again.
+    /// Engines that would write to the directory are kept out meanwhile. If one has it open
+    /// already, the state of one moment is read beside it; a file that is read for the first time
+    /// after that engine has removed it is reported as missing, and the directory is to be opened
+    /// again.
     ///
     /// What the logs hold is kept in memory, at most the bytes of the logs and the overhead of
     /// memtables.
@@ -130,21 +132,24 @@ impl EngineBuilder {
     /// Settings out of range, a directory without a database, I/O errors, a newer format, and
     /// corruption with file and offset.
     pub async fn open_read_only(self) -> Result<AuraEngine> {
-        let inner = open_read_only(self.env, self.directory, self.config, self.observer).await?;
-        Ok(AuraEngine::new(inner))
+        let db = open_read_only(self.env, self.directory, self.config, self.observer).await?;
+        Ok(AuraEngine::new(db))
     }
 }
 
 impl EngineBuilder {
-    /// Keeps what is sound of a damaged database that nobody has open, and tells what is lost. Files that are damaged or no
-    /// longer needed move to `lost/` inside the directory; nothing is deleted. Where nothing is wrong, nothing is changed.
+    /// Keeps what is sound of a damaged database that nobody has open, and reports what is lost.
+    /// Files that are damaged or no longer needed move to `lost/` inside the directory; nothing is
+    /// deleted. If nothing is wrong, nothing is changed.
     ///
-    /// Without the manifest the tree is put together from all tables found. Among them may be some that a compaction had
-    /// replaced and a crash kept from being removed: a key that was deleted may be there again. Range deletes are lost with
-    /// the manifest, but for those that are still in the logs: so may be the keys that they removed.
+    /// Without the manifest the tree is put together from all tables found. Among them may be some
+    /// that a compaction had replaced and a crash kept from being removed: a key that was deleted
+    /// may be there again. Range deletes are lost with the manifest, except those that are still in
+    /// the logs: keys that they removed may be there again, too.
     ///
     /// # Errors
-    /// Settings out of range, a directory that is not there, in use, or no database, a newer format, and I/O errors.
+    /// Settings out of range, a directory that is not there, in use, or no database, a newer
+    /// format, and I/O errors.
     pub async fn repair(self) -> Result<RepairReport> {
         repair(&self.env, &self.directory, &self.config, false).await
     }
@@ -152,192 +157,142 @@ impl EngineBuilder {
     /// Says what [`repair`](Self::repair) would do, and changes nothing.
     ///
     /// # Errors
-    /// As of the repair.
+    /// Those of [`repair`](Self::repair).
     pub async fn plan_repair(self) -> Result<RepairReport> {
         repair(&self.env, &self.directory, &self.config, true).await
     }
 }
 
-/// An open AuraDB engine. Clones share it; dropping the last one stops its background work, and `close` waits for that.
+/// An open AuraDB engine. Clones share it; dropping the last one stops its background work, and
+/// `close` waits for that.
 #[derive(Clone)]
 pub struct AuraEngine {
     handle: Arc<Handle>,
 }
 
 struct Handle {
-    inner: Arc<Inner>,
+    db: Arc<Db>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.inner.closing.store(true, Ordering::Release);
-        self.inner.wake_all();
+        self.db.abandon();
     }
 }
 
 impl AuraEngine {
-    fn new(inner: Arc<Inner>) -> Self {
+    fn new(db: Arc<Db>) -> Self {
         Self {
-            handle: Arc::new(Handle { inner }),
+            handle: Arc::new(Handle { db }),
         }
     }
 
-    fn inner(&self) -> &Arc<Inner> {
-        &self.handle.inner
+    fn db(&self) -> &Db {
+        &self.handle.db
+    }
+
+    /// The engine, for calls that go on in a task.
+    fn shared(&self) -> &Arc<Db> {
+        &self.handle.db
     }
 
     /// The state of this moment, readable for as long as it is held.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.inner().clone())
+        self.db().reader.snapshot()
     }
 
-    /// Waits until nothing is left to flush or compact. The active memtable stays as it is.
+    /// Waits until nothing is left to flush, compact or collect. The active memtable is not
+    /// flushed.
     ///
     /// # Errors
     /// The failure that stopped background work.
     pub async fn wait_idle(&self) -> Result<()> {
-        self.inner().wait_idle().await
+        self.db().scheduler.wait_idle().await
     }
 
     /// A copy of the counters and the tree's state. O(tables).
     pub fn metrics(&self) -> Metrics {
-        self.inner().metrics()
+        self.db().metrics()
     }
 
-    /// What every table's index is, what it was measured at when it was built and what was observed of it since; and the
-    /// sums of each level, over tables that are gone too. O(tables).
+    /// Describes the index of every table: what it is, what was measured when it was built and what
+    /// was observed of it since; with the sums of each level, over tables that are gone too.
+    /// O(tables).
     pub fn index_registry(&self) -> IndexRegistry {
-        self.inner().index_registry()
+        self.db().index_registry()
     }
 
     /// What opening the directory found and did.
     pub fn recovery(&self) -> RecoveryReport {
-        lock(&self.inner().recovery).clone()
+        self.db().recovery.clone()
     }
 
-    /// The events since the last call.
+    /// Takes the events since the last call.
     pub fn take_events(&self) -> Vec<Event> {
-        self.inner().counters.take_events()
+        self.db().core.counters().take_events()
     }
 
-    /// The settings of now.
+    /// The settings in force.
     pub fn config(&self) -> Arc<EngineConfig> {
-        self.inner().config.load_full()
+        self.db().core.config_to_keep()
     }
 
-    /// Checks every checksum, the order of every level and every value pointer, and measures what can be reached.
-    /// Reads the whole database.
+    /// Checks every checksum, the order of every level and every value pointer, and measures what
+    /// can be reached. Reads the whole database.
     ///
     /// # Errors
-    /// A closed engine; what is damaged is in the report.
+    /// A closed engine, and I/O errors while the moment to check is taken. Damage is in the report.
     pub async fn verify(&self) -> Result<VerifyReport> {
-        self.inner().verify().await
+        self.shared().verify().await
     }
 }
 
 impl Engine for AuraEngine {
     async fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.inner().get(key, None).await
+        self.db().reader.get(key, None).await
     }
 
     async fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.inner().put(key, value).await
+        self.db().commits.put(key, value).await
     }
 
     async fn delete(&self, key: &[u8]) -> Result<()> {
         let mut batch = Batch::with_capacity(key.len() + 8);
         batch.delete(key)?;
-        self.inner().write(batch).await
+        self.db().commits.write(batch).await
     }
 
     async fn delete_range(&self, range: Range) -> Result<()> {
         let mut batch = Batch::new();
         batch.delete_range(&range)?;
-        self.inner().write(batch).await
+        self.db().commits.write(batch).await
     }
 
     async fn write(&self, batch: Batch) -> Result<()> {
-        self.inner().write(batch).await
+        self.db().commits.write(batch).await
     }
 
     fn scan(&self, range: Range, direction: Direction) -> Scan {
-        let inner = self.inner();
-        let (view, snapshot) = inner.view_of_now();
-        Scan::new(inner.clone(), snapshot, None, view, range, direction)
+        self.db().reader.scan(range, direction)
     }
 
     async fn flush(&self) -> Result<()> {
-        self.inner().flush().await
+        self.shared().flush().await
     }
 
     async fn compact(&self) -> Result<()> {
-        self.inner().compact().await
+        self.shared().compact().await
     }
 
     async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
-        self.inner().reconfigure(change).await
+        self.shared().reconfigure(change).await
     }
 
     async fn checkpoint(&self, directory: &Path) -> Result<CheckpointReport> {
-        self.inner().checkpoint(directory).await
+        self.shared().checkpoint(directory).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.inner().close().await
-    }
-}
-
-impl Inner {
-    /// The registry of models.
-    pub(crate) fn index_registry(&self) -> IndexRegistry {
-        report(
-            &self.view.load().version,
-            &self.index_book,
-            self.env.clock.now(),
-        )
-    }
-
-    /// A copy of the counters and the tree's state.
-    pub(crate) fn metrics(&self) -> Metrics {
-        let view = self.view.load();
-        let mut metrics = Metrics {
-            counts: self.counters.counts(),
-            cache: self.cache.stats(),
-            memtable_bytes: view.memtables().map(|memtable| memtable.bytes()).sum(),
-            wal_file_bytes: view
-                .memtables()
-                .map(|memtable| memtable.logged_bytes())
-                .sum(),
-            range_tombstones: view.ranges().tombstones(),
-            debt_bytes: self.debt_bytes.load(Ordering::Relaxed),
-            ..Metrics::default()
-        };
-        metrics
-            .levels
-            .resize(view.version.levels.len(), LevelState::default());
-        for (level, state) in view.version.levels.iter().zip(&mut metrics.levels) {
-            state.runs = level.runs.len() as u64;
-        }
-        for (level, table) in view.version.tables() {
-            let (facts, index) = (table.facts(), table.index_report());
-            let state = &mut metrics.levels[level];
-            state.tables += 1;
-            state.bytes += facts.bytes;
-            state.entries += facts.entries;
-            metrics.index_bytes += table.index_bytes();
-            metrics.fence_bytes += index.fence_bytes;
-            metrics.model_tables += u64::from(index.used == IndexUse::Model);
-            metrics.model_segments += index.segments;
-            metrics.filter_bytes += table.filter_bytes();
-        }
-        // A file that cannot be measured counts for nothing.
-        for file in view.version.values_on_disk().values() {
-            metrics.value_file_bytes += file.bytes().unwrap_or(0);
-            metrics.value_files += 1;
-        }
-        metrics.value_garbage_bytes = self
-            .value_log_state(&view.version)
-            .map_or(0, |log| log.garbage_bytes);
-        metrics
+        self.shared().close().await
     }
 }

@@ -1,51 +1,45 @@
-//! What runs next: one task flushes, `compaction.jobs` tasks compact, one asks the agent, one syncs on a timer.
+//! What runs in the background: one task flushes, `compaction.jobs` tasks compact, one collects
+//! value files, one asks the agent, one syncs on a timer.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
 
 use aura_policies::agent::Action;
-use aura_policies::facts::{OutputRun, Plan, PlanInput, Reason, TreeShape, WindowStats};
-use aura_policies::picker::report_move;
+use aura_policies::facts::WindowStats;
 use tokio::sync::futures::Notified;
 
-use crate::compaction::{Job, check};
+use super::Db;
+use crate::compaction::{Collector, Flusher};
 use crate::config::SyncPolicy;
-use crate::db::tasks::Task;
-use crate::directory::FileKind;
+use crate::env::Clock;
 use crate::error::{Error, Result};
 use crate::manifest::Edit;
 use crate::metrics::{AgentAction, Counts, Event, EventKind, add};
-use crate::models::write_registry;
-use crate::state::{Inner, Jobs, OpenedFiles, Uncut};
-use crate::sync::lock;
-use crate::wal::LogPart;
-use crate::wal::format::FILE_HEADER_BYTES;
+use crate::state::{OpenedFiles, Task, Uncut};
+use crate::write::CommitPipeline;
 
-/// Whether this build merges everything in the caller's future, which may be dropped: a canary, for
-/// `scripts/canary`, which demands that the tests fail.
-const CALLER_MERGES: bool = cfg!(aura_canary = "caller-merges");
-
-impl Inner {
+impl Db {
     /// Starts the tasks of an engine.
     ///
     /// # Errors
     /// [`Error::Closed`] if the engine is being closed.
-    pub(crate) fn start(self: &Arc<Self>) -> Result<()> {
-        self.refresh_debt();
-        self.limiter.set_rate(self.config().io_limit.as_u64());
+    pub(super) fn start(self: &Arc<Self>) -> Result<()> {
+        self.scheduler.refresh_debt();
+        self.core.begin_limiting_io();
         self.start_loop("flush", flushes)?;
-        for _ in 0..self.config().compaction.jobs {
+        for _ in 0..self.core.config().compaction.jobs {
             self.start_loop("compaction", compactions)?;
         }
         self.start_loop("collection", collections)?;
-        if self.policies().agent_is_active {
+        if self.core.policies().agent_is_active {
             self.start_loop("agent", agent)?;
         }
-        if let SyncPolicy::Interval(interval) = self.config().wal.sync {
+        if let SyncPolicy::Interval(interval) = self.core.config().wal.sync {
             let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
             // A timer outlives a closed engine by at most one interval: closing does not wait.
-            let timer = sync_by_timer(Arc::downgrade(self), nanos);
-            self.env.tasks.spawn("sync", Box::pin(timer));
+            let clock = self.core.env().clock.clone();
+            let timer = sync_by_timer(Arc::downgrade(&self.commits), clock, nanos);
+            self.core.env().tasks.spawn("sync", Box::pin(timer));
         }
         Ok(())
     }
@@ -55,465 +49,151 @@ impl Inner {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let task = Task::begin(self)?;
-        let inner = self.clone();
+        let task = Task::begin(&self.lifecycle)?;
+        let db = self.clone();
         let run = async move {
             let _task = task;
-            let uncut = Uncut::new(&inner, name);
-            if let Err(error) = work(inner.clone()).await
+            let uncut = Uncut::new(&db.lifecycle, name);
+            if let Err(error) = work(db.clone()).await
                 && !matches!(error, Error::Closed)
             {
-                inner.set_poison(&error);
+                db.lifecycle.set_poison(&error);
             }
             uncut.ended();
         };
-        self.env.tasks.spawn(name, Box::pin(run));
+        self.core.env().tasks.spawn(name, Box::pin(run));
         Ok(())
     }
 
-    /// Flushes the oldest sealed memtable, if there is one.
+    /// Flushes the oldest sealed memtable. Returns whether there was one.
     async fn flush_one(&self) -> Result<bool> {
-        let Some(oldest) = self.view.load().sealed.last().cloned() else {
+        let Some(oldest) = self.tree.load().sealed.last().cloned() else {
             return Ok(false);
         };
-        lock(&self.jobs).flushing = true;
-        let result = self.flush_memtable(&oldest).await;
-        lock(&self.jobs).flushing = false;
-        self.tree_changed();
+        self.scheduler.begin_flush();
+        let flusher = Flusher {
+            core: &self.core,
+            tree: &self.tree,
+        };
+        let result = flusher.flush(&oldest).await;
+        self.scheduler.end_flush();
         result.map(|()| true)
     }
 
-    /// Does the most urgent compaction, if one is due.
+    /// Does the most urgent compaction. Returns whether one was due.
     async fn compact_one(&self) -> Result<bool> {
-        let Some(job) = self.next_job() else {
+        let Some(job) = self.scheduler.next_compaction() else {
             return Ok(false);
         };
-        let result = self.compact_job(&job).await;
-        self.end_job(&job);
+        let result = self.compaction(&job).run().await;
+        self.scheduler.end_compaction(&job);
         result.map(|()| true)
     }
 
-    /// Asks the layout for a plan, checks it and reserves what it names.
-    fn next_job(&self) -> Option<Job> {
-        let mut jobs = lock(&self.jobs);
-        if jobs.exclusive {
-            return None;
-        }
-        let version = self.view.load().version.clone();
-        if let Some(job) = Job::drop_hidden(&version, &jobs) {
-            return Some(reserve(&mut jobs, job));
-        }
-        let shape = self.shape(&version, &jobs);
-        let policies = self.policies();
-        let mut picker = lock(&policies.picker);
-        let plan = policies.layout.plan(&shape, &**picker)?;
-        if let Err(what) = check(&shape, &plan) {
-            add(&self.counters.mine().plans_refused, 1);
-            debug_assert!(false, "{}: {plan:?}", Error::UnlawfulPlan { what });
-            return None;
-        }
-        // What a running compaction will write there is not in the tree yet: a table moved in now could overlap it.
-        if jobs.busy_levels.contains(&plan.level) {
-            return None;
-        }
-        report_move(&mut **picker, &shape, &plan);
-        Some(reserve(&mut jobs, Job::new(&version, &plan)))
-    }
-
-    fn end_job(&self, job: &Job) {
-        {
-            let mut jobs = lock(&self.jobs);
-            for (level, table) in job.tables() {
-                jobs.busy.remove(&table.facts().id);
-                jobs.busy_levels.remove(&level);
-            }
-            jobs.busy_levels.remove(&job.level);
-            jobs.compactions -= 1;
-        }
-        self.tree_changed();
-    }
-
-    /// Tells everybody who waits for the tree: writers, `wait_idle`, and the tasks that look for work.
-    fn tree_changed(&self) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        self.refresh_debt();
-        self.progress.notify_waiters();
-        self.work_due.notify_waiters();
-    }
-
-    fn refresh_debt(&self) {
-        let version = self.view.load().version.clone();
-        let shape = self.shape(&version, &Jobs::default());
-        let of_tree = self.policies().layout.debt_bytes(&shape);
-        // Files that cannot be measured owe nothing.
-        let of_values = self
-            .value_log_state(&version)
-            .map_or(0, |log| log.debt_bytes(self.config().value_log.gc_high));
-        self.debt_bytes
-            .store(of_tree + of_values, Ordering::Relaxed);
-    }
-
-    /// Whether nothing runs and nothing is due.
-    fn is_idle(&self) -> bool {
-        self.gc_looked.load(Ordering::Acquire) == self.changes.load(Ordering::Acquire)
-            && self.is_idle_but_for_values()
-    }
-
-    /// The same, leaving the collection of value files aside.
-    pub(crate) fn is_idle_but_for_values(&self) -> bool {
-        let view = self.view.load();
-        let jobs = lock(&self.jobs);
-        if jobs.flushing
-            || jobs.compactions > 0
-            || !view.sealed.is_empty()
-            || Job::drop_hidden(&view.version, &jobs).is_some()
-        {
-            return false;
-        }
-        let shape = self.shape(&view.version, &jobs);
-        let due = self
-            .policies()
-            .layout
-            .plan(&shape, lock(&self.policies().picker).as_ref());
-        due.is_none_or(|plan| check(&shape, &plan).is_err())
-    }
-
-    /// Waits until nothing is left to flush or compact.
-    pub(crate) async fn wait_idle(&self) -> Result<()> {
-        if self.read_only {
-            return self.check_open();
-        }
-        self.wait_until(|| self.is_idle()).await
-    }
-
-    async fn wait_until(&self, reached: impl Fn() -> bool) -> Result<()> {
-        loop {
-            let progress = self.progress.notified();
-            tokio::pin!(progress);
-            progress.as_mut().enable();
-            if reached() {
-                return Ok(());
-            }
-            self.check_writable()?;
-            progress.await;
-        }
-    }
-
-    /// Seals the active memtable and waits until everything sealed is flushed.
-    pub(crate) async fn flush(self: &Arc<Self>) -> Result<()> {
-        self.check_writable()?;
-        let sealing = self.in_task("seal", |inner| async move { inner.seal_active().await });
-        let newest = sealing.await?;
-        self.wait_until_flushed(newest).await
-    }
-
-    /// Seals the active memtable, unless it is empty. Returns the number of the log of the newest
-    /// memtable that is sealed.
-    pub(crate) async fn seal_active(&self) -> Result<u64> {
-        let mut log = self.log.lock().await;
-        self.check_writable()?;
-        if !self.view.load().active.is_empty() {
-            self.seal(&mut log)
-                .await
-                .inspect_err(|error| self.set_poison(error))?;
-        }
-        let view = self.view.load();
-        Ok(view.sealed.first().map_or(0, |memtable| memtable.wal))
-    }
-
-    /// Waits until the memtables whose logs have numbers up to `newest` are flushed.
-    pub(crate) async fn wait_until_flushed(&self, newest: u64) -> Result<()> {
-        self.wait_until(|| {
-            let view = self.view.load();
-            let is_flushed = view.sealed.iter().all(|memtable| memtable.wal > newest);
-            is_flushed && !lock(&self.jobs).flushing
-        })
-        .await
-    }
-
-    /// Flushes, then merges everything into one run.
-    pub(crate) async fn compact(self: &Arc<Self>) -> Result<()> {
-        self.check_writable()?;
-        if CALLER_MERGES {
-            return self.flush_and_merge().await;
-        }
-        self.in_task(
-            "compact",
-            |inner| async move { inner.flush_and_merge().await },
-        )
-        .await
-    }
-
-    async fn flush_and_merge(&self) -> Result<()> {
-        let _one_at_a_time = self.merging_all.lock().await;
-        let newest = self.seal_active().await?;
-        self.wait_until_flushed(newest).await?;
-        let _exclusive = Exclusive::new(self);
-        self.compact_everything().await
-    }
-
-    async fn compact_everything(&self) -> Result<()> {
-        self.wait_until(|| lock(&self.jobs).compactions == 0)
-            .await?;
-        let job = {
-            let mut jobs = lock(&self.jobs);
-            let version = self.view.load().version.clone();
-            let shape = self.shape(&version, &jobs);
-            let in_shape = || {
-                (!version.ranges.is_empty())
-                    .then(|| plan_again(&shape))
-                    .flatten()
-            };
-            let Some(plan) = aura_policies::layout::plan_everything(&shape).or_else(in_shape)
-            else {
-                return Ok(());
-            };
-            check(&shape, &plan).map_err(|what| Error::UnlawfulPlan { what })?;
-            reserve(&mut jobs, Job::new(&version, &plan))
+    /// Collects value files. Returns whether any were.
+    async fn collect_one(&self) -> Result<bool> {
+        let collector = Collector {
+            core: &self.core,
+            tree: &self.tree,
+            lifecycle: &self.lifecycle,
+            scheduler: &self.scheduler,
         };
-        let result = self.compact_job(&job).await;
-        self.end_job(&job);
-        result
+        collector.collect_one().await
     }
 
-    /// Stops the background tasks, waits for them, makes the logs durable and releases the
-    /// directory. After a failure the logs cannot be made durable, and the error says so.
-    pub(crate) async fn close(self: &Arc<Self>) -> Result<()> {
-        let mut closed = self.closed.subscribe();
-        if !self.closing.swap(true, Ordering::AcqRel) {
-            self.wake_all();
-            let closing = Closing(self.clone());
-            self.env
-                .tasks
-                .spawn_on_thread("close", Box::pin(closing.run()));
-        }
-        let lost = || Error::Interrupted { work: "closing" };
-        let ended = closed.wait_for(Option::is_some).await;
-        let ended = ended.map_err(|_| lost())?;
-        ended.clone().unwrap_or_else(|| Err(lost()))
-    }
-
-    /// Waits for the tasks and makes the logs durable.
-    async fn shut_down(&self) -> Result<()> {
-        // Who leads a commit group has the logs: after this lock no group is half written.
-        let synced = {
-            let mut log = self.log.lock().await;
-            match self.check_sound() {
-                Ok(()) if !self.read_only => self.sync_log(&mut log).await,
-                otherwise => otherwise,
-            }
-        };
-        loop {
-            let progress = self.progress.notified();
-            tokio::pin!(progress);
-            progress.as_mut().enable();
-            if lock(&self.jobs).tasks == 0 {
-                break;
-            }
-            progress.await;
-        }
-        synced?;
-        // A task that failed has left its log behind, too.
-        self.check_sound()?;
-        if self.read_only {
+    /// Carries an agent's action out, if it is in range.
+    async fn carry_out(&self, action: &Action) -> Result<()> {
+        let Action::SetRuns { level, runs } = *action;
+        let mine = self.core.counters().mine();
+        let runs_max = self.core.policies().layout.ratio();
+        if level == 0 || level > 64 || runs == 0 || runs > runs_max {
+            add(&mine.plans_refused, 1);
             return Ok(());
         }
-        let sealed = self.sync_sealed_logs().await?;
-        self.remember_logs(sealed).await
-    }
-
-    /// Notes in the manifest how far the logs are durable, if they hold anything: damage to them is
-    /// not taken for a torn end.
-    async fn remember_logs(&self, sealed: Vec<LogPart>) -> Result<()> {
-        let mut parts = sealed;
-        parts.push(*lock(&self.log_durable));
-        parts.retain(|part| part.bytes > FILE_HEADER_BYTES as u64);
-        if parts.is_empty() {
-            return Ok(());
-        }
+        let version = self.tree.version();
+        let before = version.levels.get(level).and_then(|level| level.runs_max);
         let edit = Edit {
-            logs_durable: parts,
+            runs_max: vec![(level, runs)],
             ..Edit::default()
         };
-        self.commit_edit(edit, OpenedFiles::default()).await
-    }
-
-    /// Makes the logs durable whose memtables will not be flushed: under `sync = never` no seal did.
-    /// Returns how long they are.
-    async fn sync_sealed_logs(&self) -> Result<Vec<LogPart>> {
-        let view = self.view.load_full();
-        let mut parts = Vec::new();
-        for memtable in view.sealed.iter().rev() {
-            let path = FileKind::Wal.path(&self.directory, memtable.wal);
-            let file = self
-                .env
-                .fs
-                .open(&path)
-                .map_err(|error| Error::io("open", &path, error))?;
-            let bytes = file
-                .bytes()
-                .map_err(|error| Error::io("measure", &path, error))?;
-            file.sync()
-                .await
-                .map_err(|error| Error::io("sync", &path, error))?;
-            parts.push(LogPart {
-                log: memtable.wal,
-                bytes,
-            });
-        }
-        if !parts.is_empty() {
-            self.sync_directory().await?;
-        }
-        Ok(parts)
-    }
-
-    /// Wakes every task, so that it sees that the engine is closing.
-    pub(crate) fn wake_all(&self) {
-        self.limiter.close();
-        self.work_due.notify_waiters();
-        self.window_ended.notify_one();
-        self.progress.notify_waiters();
-    }
-}
-
-/// Holds compactions back while everything is merged.
-struct Exclusive<'a>(&'a Inner);
-
-impl<'a> Exclusive<'a> {
-    fn new(inner: &'a Inner) -> Self {
-        lock(&inner.jobs).exclusive = true;
-        Self(inner)
-    }
-}
-
-impl Drop for Exclusive<'_> {
-    fn drop(&mut self) {
-        lock(&self.0.jobs).exclusive = false;
-        self.0.work_due.notify_waiters();
-    }
-}
-
-/// Closing an engine, which ends even when its task does not come to its end.
-struct Closing(Arc<Inner>);
-
-impl Closing {
-    async fn run(self) {
-        let ended = self.0.shut_down().await;
-        if !self.0.read_only {
-            // A statistic: an engine that cannot write it is closed all the same.
-            let registry = self.0.index_registry();
-            let _ = write_registry(&self.0.env, &self.0.directory, &registry).await;
-        }
-        lock(&self.0.directory_lock).take();
-        self.0.closed.send_replace(Some(ended));
-    }
-}
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        let lost = Err(Error::Interrupted { work: "closing" });
-        self.0.closed.send_if_modified(|closed| {
-            let is_lost = closed.is_none();
-            if is_lost {
-                *closed = Some(lost);
-            }
-            is_lost
+        self.tree.commit(edit, OpenedFiles::default()).await?;
+        add(&self.core.counters().mine().agent_actions, 1);
+        let now = self.core.env().clock.now();
+        self.core.counters().event(Event {
+            start_nanos: now,
+            end_nanos: now,
+            kind: EventKind::Agent {
+                action: AgentAction::new(action, before),
+            },
         });
+        self.scheduler.tree_changed();
+        Ok(())
+    }
+
+    /// Waits for `due`, which was enabled before the look for work: a notice between the two is not
+    /// lost.
+    async fn wait_for_work(&self, due: Pin<&mut Notified<'_>>) {
+        if !self.lifecycle.is_closing() {
+            due.await;
+        }
     }
 }
 
-/// A tree that is one run already, merged once more: so that what range tombstones hide goes.
-fn plan_again(shape: &TreeShape) -> Option<Plan> {
-    let (level, run) = shape
-        .levels
-        .iter()
-        .enumerate()
-        .find_map(|(level, it)| Some((level, it.runs.first()?)))?;
-    let input = PlanInput {
-        level,
-        run: run.id,
-        tables: run.tables.iter().map(|table| table.id).collect(),
-    };
-    Some(Plan {
-        inputs: vec![input],
-        level,
-        run: OutputRun::New,
-        reason: Reason::Manual,
-        picked: None,
-    })
-}
-
-fn reserve(jobs: &mut Jobs, job: Job) -> Job {
-    for (level, table) in job.tables() {
-        jobs.busy.insert(table.facts().id);
-        jobs.busy_levels.insert(level);
-    }
-    jobs.busy_levels.insert(job.level);
-    jobs.compactions += 1;
-    job
-}
-
-async fn flushes(inner: Arc<Inner>) -> Result<()> {
-    while !inner.is_closing() {
-        let due = inner.work_due.notified();
+async fn flushes(db: Arc<Db>) -> Result<()> {
+    while !db.lifecycle.is_closing() {
+        let due = db.lifecycle.signals().next_work();
         tokio::pin!(due);
         due.as_mut().enable();
-        if !inner.flush_one().await? {
-            sleep_unless_closing(&inner, due).await;
+        if !db.flush_one().await? {
+            db.wait_for_work(due).await;
         }
     }
     Ok(())
 }
 
-async fn collections(inner: Arc<Inner>) -> Result<()> {
-    while !inner.is_closing() {
-        let due = inner.work_due.notified();
+async fn compactions(db: Arc<Db>) -> Result<()> {
+    while !db.lifecycle.is_closing() {
+        let due = db.lifecycle.signals().next_work();
         tokio::pin!(due);
         due.as_mut().enable();
-        let changes = inner.changes.load(Ordering::Acquire);
-        if inner.collect_one().await? {
-            inner.tree_changed();
+        if !db.compact_one().await? {
+            db.wait_for_work(due).await;
+        }
+    }
+    Ok(())
+}
+
+async fn collections(db: Arc<Db>) -> Result<()> {
+    while !db.lifecycle.is_closing() {
+        let due = db.lifecycle.signals().next_work();
+        tokio::pin!(due);
+        due.as_mut().enable();
+        let changes = db.scheduler.changes();
+        if db.collect_one().await? {
+            db.scheduler.tree_changed();
         } else {
-            inner.gc_looked.store(changes, Ordering::Release);
-            inner.progress.notify_waiters();
-            sleep_unless_closing(&inner, due).await;
+            db.scheduler.nothing_to_collect(changes);
+            db.wait_for_work(due).await;
         }
     }
     Ok(())
 }
 
-async fn compactions(inner: Arc<Inner>) -> Result<()> {
-    while !inner.is_closing() {
-        let due = inner.work_due.notified();
-        tokio::pin!(due);
-        due.as_mut().enable();
-        if !inner.compact_one().await? {
-            sleep_unless_closing(&inner, due).await;
-        }
-    }
-    Ok(())
-}
-
-/// Waits for `due`, which was armed before the look for work: a wake-up between the two is not lost.
-async fn sleep_unless_closing(inner: &Inner, due: std::pin::Pin<&mut Notified<'_>>) {
-    if !inner.is_closing() {
-        due.await;
-    }
-}
-
-async fn agent(inner: Arc<Inner>) -> Result<()> {
+/// Shows the agent each window of operations, and carries out what it answers.
+async fn agent(db: Arc<Db>) -> Result<()> {
+    let clock = &db.core.env().clock;
     let mut before = Counts::default();
-    let mut started = inner.env.clock.now();
+    let mut started = clock.now();
     loop {
-        inner.window_ended.notified().await;
-        if inner.is_closing() {
+        db.core.wait_for_window().await;
+        if db.lifecycle.is_closing() {
             return Ok(());
         }
-        let counts = inner.counters.counts();
+        let counts = db.core.counters().counts();
         let window = counts.since(&before);
-        let now = inner.env.clock.now();
+        let now = clock.now();
         let stats = WindowStats {
-            operations_total: inner.operations.load(Ordering::Relaxed),
+            operations_total: db.core.operations(),
             gets: window.gets,
             writes: window.puts + window.deletes + window.range_deletes,
             scans: window.scans,
@@ -521,63 +201,24 @@ async fn agent(inner: Arc<Inner>) -> Result<()> {
             device_read_bytes: window.device_read_bytes + window.compaction_read_bytes,
             nanos: now - started,
         };
-        (before, started) = (counts, now);
-        let shape = inner.shape(&inner.view.load().version, &Jobs::default());
-        let actions = inner.policies().agent.lock().await.step(&stats, &shape);
+        before = counts;
+        started = now;
+        let shape = db.scheduler.shape();
+        let agent = db.core.policies().agent.clone();
+        let actions = agent.lock().await.step(&stats, &shape);
         for action in actions {
-            inner.carry_out(&action).await?;
+            db.carry_out(&action).await?;
         }
     }
 }
 
-impl Inner {
-    /// Carries an agent's action out, if it is in range.
-    async fn carry_out(&self, action: &Action) -> Result<()> {
-        let Action::SetRuns { level, runs } = *action;
-        if level == 0 || level > 64 || runs == 0 || runs > self.policies().layout.ratio() {
-            add(&self.counters.mine().plans_refused, 1);
-            return Ok(());
-        }
-        let before = self
-            .view
-            .load()
-            .version
-            .levels
-            .get(level)
-            .and_then(|level| level.runs_max);
-        let edit = Edit {
-            runs_max: vec![(level, runs)],
-            ..Edit::default()
-        };
-        self.commit_edit(edit, OpenedFiles::default()).await?;
-        add(&self.counters.mine().agent_actions, 1);
-        let now = self.env.clock.now();
-        let kind = EventKind::Agent {
-            action: AgentAction::new(action, before),
-        };
-        self.counters.event(Event {
-            start_nanos: now,
-            end_nanos: now,
-            kind,
-        });
-        self.tree_changed();
-        Ok(())
-    }
-}
-
-async fn sync_by_timer(inner: std::sync::Weak<Inner>, nanos: u64) {
-    loop {
-        let Some(clock) = inner.upgrade().map(|inner| inner.env.clock.clone()) else {
-            return;
-        };
+async fn sync_by_timer(commits: Weak<CommitPipeline>, clock: Arc<dyn Clock>, nanos: u64) {
+    while commits.strong_count() > 0 {
         clock.sleep(nanos).await;
-        let Some(inner) = inner.upgrade() else { return };
-        if inner.check_writable().is_err() {
+        let Some(commits) = commits.upgrade() else {
             return;
-        }
-        let mut log = inner.log.lock().await;
-        if let Err(error) = inner.sync_log(&mut log).await {
-            inner.set_poison(&error);
+        };
+        if commits.sync_by_timer().await.is_err() {
             return;
         }
     }

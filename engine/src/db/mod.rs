@@ -1,7 +1,111 @@
-//! The engine put together: [`api`] is what its users see, [`open`] opens a directory,
-//! [`background`] runs what is due, [`tasks`] runs what must not depend on who asked for it.
+//! The engine put together.
+//!
+//! - [`api`] is what its users see, and [`Db`] what they call.
+//! - [`open`] opens a directory, [`close`] closes it.
+//! - [`background`] runs what is due; [`merge_all`] merges everything when a user asks.
+//! - [`figures`] reads the counters and the tree for `metrics`.
+//!
+//! The order of locks is at the head of `state/mod.rs`.
 
 pub(crate) mod api;
 mod background;
+mod close;
+mod figures;
+mod merge_all;
 mod open;
-mod tasks;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::admin::checkpoint::{Checkpoint, CheckpointReport};
+use crate::admin::verify::{self, VerifyReport};
+use crate::compaction::Scheduler;
+use crate::config::Reconfigure;
+use crate::error::Result;
+use crate::read::Reader;
+use crate::recovery::RecoveryReport;
+use crate::state::{Core, Lifecycle, Tree, in_task};
+use crate::write::CommitPipeline;
+
+/// One open engine: its parts, and the calls that need more than one of them.
+struct Db {
+    core: Arc<Core>,
+    tree: Arc<Tree>,
+    commits: Arc<CommitPipeline>,
+    scheduler: Arc<Scheduler>,
+    lifecycle: Arc<Lifecycle>,
+    reader: Reader,
+    /// Held by the task that merges everything, so that one does at a time.
+    merging: tokio::sync::Mutex<()>,
+    /// What opening it found and did.
+    recovery: RecoveryReport,
+}
+
+impl Db {
+    /// Runs `work` in a task of the engine and waits for its result.
+    async fn in_task<T, F>(
+        self: &Arc<Self>,
+        name: &'static str,
+        work: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let work = work(self.clone());
+        in_task(self.core.env(), &self.lifecycle, name, work).await
+    }
+
+    /// Takes other settings. Those in the directory are replaced first.
+    ///
+    /// # Errors
+    /// A policy that cannot be built, a value out of range, or I/O errors; then nothing has
+    /// changed.
+    async fn reconfigure(self: &Arc<Self>, change: &Reconfigure) -> Result<()> {
+        self.lifecycle.check_open()?;
+        self.lifecycle.check_not_read_only()?;
+        let change = change.clone();
+        self.in_task("reconfigure", |db| async move {
+            db.core.reconfigure(&change).await?;
+            db.scheduler.settings_changed();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Seals the active memtable and waits until everything sealed is flushed.
+    async fn flush(self: &Arc<Self>) -> Result<()> {
+        self.lifecycle.check_writable()?;
+        let sealing = self.in_task("seal", |db| async move { db.commits.seal_active().await });
+        let newest = sealing.await?;
+        self.scheduler.wait_until_flushed(newest).await
+    }
+
+    /// Makes a copy of the database in `target`.
+    async fn checkpoint(self: &Arc<Self>, target: &Path) -> Result<CheckpointReport> {
+        self.lifecycle.check_writable()?;
+        let target = target.to_owned();
+        self.in_task("checkpoint", |db| async move {
+            let checkpoint = Checkpoint {
+                core: &db.core,
+                tree: &db.tree,
+                commits: &db.commits,
+                scheduler: &db.scheduler,
+                lifecycle: &db.lifecycle,
+                target: &target,
+            };
+            checkpoint.make().await
+        })
+        .await
+    }
+
+    /// Reads everything and checks it. The cache stays as it is.
+    async fn verify(self: &Arc<Self>) -> Result<VerifyReport> {
+        self.lifecycle.check_open()?;
+        // In a task: writers wait while the moment is taken.
+        let taken = self.in_task("verify", |db| async move {
+            verify::take_moment(&db.core, &db.tree, &db.commits, &db.lifecycle).await
+        });
+        verify::check_open_engine(&self.core, &self.tree, taken.await?).await
+    }
+}

@@ -4,40 +4,36 @@
 //! leaves a directory that opens again:
 //!
 //! 1. The lock, the manifest, the live files; the logs are read into memtables. Nothing is written.
-//! 2. What an earlier failure left goes, before anything new takes room on the disk.
+//! 2. What an earlier failure left is removed, before anything new takes room on the disk.
 //! 3. A new log, a new manifest with the same state, the settings.
-//! 4. One edit makes the memtables tables and lets the old logs go.
+//! 4. One edit makes the memtables tables; the old logs are removed.
 //!
-//! Opening to read does the first step only, and serves the memtables as they are. It works on a
-//! full disk and on media that cannot be written, and beside an engine that has the directory open
-//! to write: it takes the state of one moment, and tries again if files left meanwhile.
+//! Opening to read does the first step only, and serves the memtables that the logs were read into.
+//! It works on a full disk and on media that cannot be written, and beside an engine that has the
+//! directory open to write: it takes the state of one moment, and tries again if files were removed
+//! meanwhile.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use tokio::sync::{Notify, watch};
-
+use super::Db;
 use crate::cache::{BlockCache, Observer};
+use crate::compaction::{Flusher, Scheduler};
 use crate::config::EngineConfig;
-use crate::directory::{FileKind, read_access, take_lock, write_settings};
+use crate::directory::{FileKind, Files, read_access, take_lock, write_settings};
 use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
-use crate::limiter::Limiter;
 use crate::manifest::{Edit, Manifest, Recovered, recover};
 use crate::memtable::Memtable;
-use crate::metrics::Counters;
 use crate::models::{IndexBook, read_registry};
-use crate::recovery::{Moment, RecoveryReport, Replayed, read_moment, replay};
-use crate::state::{Inner, Jobs, Policies, ReadState};
+use crate::read::Reader;
+use crate::recovery::{Moment, RecoveryReport, Replayed, make_tables, read_moment, replay};
+use crate::state::{Core, Lifecycle, Policies, ReadState, Tree};
 use crate::storage::Sequence;
-use crate::sync::lock;
-use crate::values::ValueQueues;
 use crate::wal::{LogPart, WalWriter};
-use crate::write::{CommitQueue, Log};
+use crate::write::{CommitPipeline, Log};
 
-/// What an engine is made of, before it is.
+/// What an engine is put together from.
 struct Parts {
     env: Env,
     directory: PathBuf,
@@ -45,59 +41,55 @@ struct Parts {
     policies: Policies,
     cache: Arc<BlockCache>,
     index_book: IndexBook,
-    view: ReadState,
+    state: ReadState,
     sequence: Sequence,
     next_number: u64,
     wal: WalWriter,
     manifest: Manifest,
-    guard: Option<Box<dyn Send + Sync>>,
+    directory_lock: Option<Box<dyn Send + Sync>>,
     read_only: bool,
 }
 
 impl Parts {
-    fn assemble(self) -> Arc<Inner> {
-        let log = Log {
-            values: ValueQueues::new(self.config.value_log.queues as usize),
-            sequence: self.sequence,
-            synced_at: self.env.clock.now(),
-            wal: self.wal,
-        };
-        Arc::new(Inner {
-            policies: ArcSwap::from_pointee(self.policies),
-            reconfiguring: tokio::sync::Mutex::new(()),
-            cache: self.cache,
-            counters: Counters::default(),
-            limiter: Limiter::default(),
-            index_book: self.index_book,
-            view: ArcSwap::from_pointee(self.view),
-            published: AtomicU64::new(self.sequence),
-            next_number: AtomicU64::new(self.next_number),
-            queue: Mutex::new(CommitQueue::default()),
-            separated: AtomicU64::new(0),
-            recovery: Mutex::new(RecoveryReport::default()),
-            log: tokio::sync::Mutex::new(log),
-            manifest: tokio::sync::Mutex::new(self.manifest),
-            jobs: Mutex::new(Jobs::default()),
-            work_due: Notify::new(),
-            progress: Notify::new(),
-            window_ended: Notify::new(),
-            debt_bytes: AtomicU64::new(0),
-            garbage_ppm: AtomicU64::new(0),
-            changes: AtomicU64::new(1),
-            gc_looked: AtomicU64::new(0),
-            operations: AtomicU64::new(0),
-            merging_all: tokio::sync::Mutex::new(()),
-            log_durable: Mutex::new(LogPart::default()),
-            read_only: self.read_only,
-            closing: AtomicBool::new(false),
-            closed: watch::Sender::new(None),
-            poison: Mutex::new(None),
-            poisoned: AtomicBool::new(false),
-            directory_lock: Mutex::new(self.guard),
-            env: self.env,
-            directory: self.directory,
-            config: ArcSwap::from_pointee(self.config),
-        })
+    fn assemble(self) -> Db {
+        let queues = self.config.value_log.queues;
+        let log = Log::new(self.wal, queues, self.sequence, self.env.clock.now());
+        let core = Arc::new(Core::new(
+            self.env,
+            self.directory,
+            self.config,
+            self.policies,
+            self.cache,
+            self.index_book,
+        ));
+        let lifecycle = Arc::new(Lifecycle::new(self.read_only, self.directory_lock));
+        let tree = Arc::new(Tree::new(
+            core.clone(),
+            lifecycle.clone(),
+            self.state,
+            self.sequence,
+            self.next_number,
+            self.manifest,
+        ));
+        let scheduler = Scheduler::new(core.clone(), tree.clone(), lifecycle.clone());
+        let scheduler = Arc::new(scheduler);
+        let commits = CommitPipeline::new(
+            core.clone(),
+            tree.clone(),
+            lifecycle.clone(),
+            scheduler.clone(),
+            log,
+        );
+        Db {
+            reader: Reader::new(core.clone(), tree.clone(), lifecycle.clone()),
+            core,
+            tree,
+            commits: Arc::new(commits),
+            scheduler,
+            lifecycle,
+            merging: tokio::sync::Mutex::new(()),
+            recovery: RecoveryReport::default(),
+        }
     }
 }
 
@@ -108,20 +100,18 @@ fn new_cache(config: &EngineConfig, observer: Option<Observer>) -> Result<Arc<Bl
 }
 
 /// Opens `directory`, creating it if it is not there.
-pub(crate) async fn open(
+pub(super) async fn open(
     env: Env,
     directory: PathBuf,
     config: EngineConfig,
     observer: Option<Observer>,
-) -> Result<Arc<Inner>> {
+) -> Result<Arc<Db>> {
     config.validate()?;
     let policies = Policies::build(&config)?;
     let cache = new_cache(&config, observer)?;
     let env = bounded(&env, u64::from(config.max_open_files));
-    env.fs
-        .create_directory(&directory)
-        .map_err(|error| Error::io("create", &directory, error))?;
-    let guard = take_lock(&env, &directory)?;
+    Files::of(&env).create_directory(&directory)?;
+    let directory_lock = take_lock(&env, &directory)?;
     let started = env.clock.now();
     let recovered = recover(&env, &directory, &cache).await?;
     let replayed = replay(&env, &directory, &config, &recovered).await?;
@@ -132,8 +122,8 @@ pub(crate) async fn open(
     let sequence = replayed.sequence.max(recovered.sequence);
     let wal = WalWriter::create(&env, &directory, wal_number, sequence + 1, None).await?;
     let base = Edit {
-        // The old logs are needed until the memtables made of them are flushed: a crash now must find
-        // them again.
+        // The old logs are needed until the memtables made of them are flushed: a crash now must
+        // find them again.
         wal_min: Some(recovered.wals.first().copied().unwrap_or(wal_number)),
         next_number: Some(next_number),
         sequence: Some(recovered.sequence),
@@ -151,7 +141,7 @@ pub(crate) async fn open(
 
     let active = Memtable::new(config.memtable_structure, wal_number);
     let parts = Parts {
-        view: ReadState::new(active, &replayed.memtables, version),
+        state: ReadState::new(active, &replayed.memtables, version),
         env,
         directory,
         config,
@@ -162,15 +152,20 @@ pub(crate) async fn open(
         next_number,
         wal,
         manifest,
-        guard: Some(guard),
+        directory_lock: Some(directory_lock),
         read_only: false,
     };
-    let inner = parts.assemble();
-    let mut report = inner.settle_recovery(replayed, &recovered.wals).await?;
-    report.nanos = inner.env.clock.now() - started;
-    *lock(&inner.recovery) = report;
-    inner.start()?;
-    Ok(inner)
+    let mut db = parts.assemble();
+    db.recovery = replayed.report();
+    let flusher = Flusher {
+        core: &db.core,
+        tree: &db.tree,
+    };
+    make_tables(&db.core, &flusher, &replayed, &recovered.wals).await?;
+    db.recovery.nanos = db.core.env().clock.now() - started;
+    let db = Arc::new(db);
+    db.start()?;
+    Ok(db)
 }
 
 fn durable_parts(recovered: &Recovered) -> Vec<LogPart> {
@@ -198,18 +193,10 @@ async fn remove_leftovers(
     if let Some(path) = &recovered.manifest {
         // It may have been read from memory: on the device an older state may be in force, which
         // names these files.
-        let manifest = env
-            .fs
-            .open(path)
-            .map_err(|error| Error::io("open", path, error))?;
-        manifest
-            .sync()
-            .await
-            .map_err(|error| Error::io("sync", path, error))?;
-        env.fs
-            .sync_directory(directory)
-            .await
-            .map_err(|error| Error::io("sync", directory, error))?;
+        let files = Files::of(env);
+        let manifest = files.open(path)?;
+        manifest.sync().await?;
+        files.sync_directory(directory).await?;
     }
     for name in &names {
         // What cannot be removed now may be removed by the next opening.
@@ -219,12 +206,12 @@ async fn remove_leftovers(
 }
 
 /// Opens `directory` to read what it holds now. Nothing in it is changed.
-pub(crate) async fn open_read_only(
+pub(super) async fn open_read_only(
     env: Env,
     directory: PathBuf,
     config: EngineConfig,
     observer: Option<Observer>,
-) -> Result<Arc<Inner>> {
+) -> Result<Arc<Db>> {
     config.validate()?;
     let policies = Policies::build(&config)?;
     let cache = new_cache(&config, observer)?;
@@ -248,7 +235,7 @@ pub(crate) async fn open_read_only(
     let parts = Parts {
         wal: WalWriter::open_to_read(&env, &directory, last_log)?,
         manifest: Manifest::open_to_read(&env, manifest)?,
-        view: ReadState::new(active, &replayed.memtables, recovered.version),
+        state: ReadState::new(active, &replayed.memtables, recovered.version),
         sequence: replayed.sequence.max(recovered.sequence),
         next_number: recovered.next_number,
         env,
@@ -257,12 +244,11 @@ pub(crate) async fn open_read_only(
         policies,
         cache,
         index_book,
-        guard: access.into_guard(),
+        directory_lock: access.into_guard(),
         read_only: true,
     };
-    let inner = parts.assemble();
-    let mut report = replayed.report();
-    report.nanos = inner.env.clock.now() - started;
-    *lock(&inner.recovery) = report;
-    Ok(inner)
+    let mut db = parts.assemble();
+    db.recovery = replayed.report();
+    db.recovery.nanos = db.core.env().clock.now() - started;
+    Ok(Arc::new(db))
 }

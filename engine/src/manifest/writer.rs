@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::edit::{AddedTable, Edit};
 use super::{Version, format};
-use crate::directory::{CURRENT, FileKind, temporary};
+use crate::directory::{CURRENT, FileKind, Files};
 use crate::env::{Env, File};
 use crate::error::{Error, Result};
 
@@ -57,31 +57,16 @@ impl Manifest {
         };
         manifest.append_synced(&content).await?;
 
-        let temporary = directory.join(temporary(CURRENT));
-        let current = directory.join(CURRENT);
-        let file = env
-            .fs
-            .create(&temporary)
-            .map_err(|error| Error::io("create", &temporary, error))?;
         let content = format::encode_current(&FileKind::Manifest.name(number));
-        file.append(content.as_bytes())
-            .await
-            .map_err(|error| Error::io("append to", &temporary, error))?;
-        file.sync()
-            .await
-            .map_err(|error| Error::io("sync", &temporary, error))?;
-        // The manifest's own name must be durable before `CURRENT` leads to it.
-        env.fs
-            .sync_directory(directory)
-            .await
-            .map_err(|error| Error::io("sync", directory, error))?;
-        env.fs
-            .rename(&temporary, &current)
-            .map_err(|error| Error::io("rename", &temporary, error))?;
-        env.fs
-            .sync_directory(directory)
-            .await
-            .map_err(|error| Error::io("sync", directory, error))?;
+        let files = Files::of(env);
+        let current = files
+            .write_replacement(directory, CURRENT, content.as_bytes())
+            .await?;
+        current.sync().await?;
+        // The manifest's own entry must be durable before the name that leads to it.
+        files.sync_directory(directory).await?;
+        current.put_in_place()?;
+        files.sync_directory(directory).await?;
         Ok(manifest)
     }
 

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::IndexBook;
 use crate::cache::no_cache;
-use crate::directory::{MODELS, read_access, temporary};
+use crate::directory::{Files, MODELS, read_access};
 use crate::env::{Env, bounded};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::{IndexReport, TableLookups};
 use crate::manifest::{Version, recover};
 use crate::table::Table;
@@ -109,18 +109,11 @@ pub(crate) async fn write_registry(
     directory: &Path,
     registry: &IndexRegistry,
 ) -> Result<()> {
-    let temporary = directory.join(temporary(MODELS));
     let content = serde_json::to_vec(registry).expect("a registry is plain data");
-    let file = env
-        .fs
-        .create(&temporary)
-        .map_err(|error| Error::io("create", &temporary, error))?;
-    file.append(&content)
-        .await
-        .map_err(|error| Error::io("append to", &temporary, error))?;
-    env.fs
-        .rename(&temporary, &directory.join(MODELS))
-        .map_err(|error| Error::io("rename", &temporary, error))
+    let replacement = Files::of(env)
+        .write_replacement(directory, MODELS, &content)
+        .await?;
+    replacement.put_in_place()
 }
 
 /// Reads the registry of the database in `directory`. Nothing is changed. An engine may have it open

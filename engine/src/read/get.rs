@@ -1,23 +1,49 @@
-//! THE READ PATH: memtables -> (rows ->) tables -> filter -> index -> cache -> block -> value log.
+//! Point reads: memtables -> (rows ->) tables -> filter -> index -> cache -> block -> value log.
 //!
-//! A get that the cache answers allocates nothing, takes one cache shard's lock a block, and never yields. The newest
-//! version of a key is the first found: memtables newest first, then level 0 run by run, then the deeper levels. It counts
-//! if no newer range delete covers the key (see [`crate::ranges`]); tables that hold nothing newer than that are not asked.
+//! A get that the cache answers allocates nothing, takes one cache shard's lock per block, and
+//! never yields. The newest version of a key is the first found: memtables newest first, then level
+//! 0 run by run, then the deeper levels. It counts if no newer range delete covers the key (see
+//! [`crate::ranges`]); tables that hold nothing newer than that are not asked.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use aura_policies::facts::TableId;
 
+use super::Reader;
 use crate::context::ReadContext;
+use crate::directory::FileKind;
 use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::metrics::add;
-use crate::state::{Inner, ReadState};
+use crate::state::ReadState;
 use crate::storage::{Entry, EntryKind, Sequence, Value, check_key};
 use crate::table::{Found, hash_key};
 
-impl Inner {
+/// A key with its hash, which filters and rows share.
+#[derive(Clone, Copy)]
+pub(super) struct HashedKey<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) hash: u64,
+}
+
+/// The versions of a key that a reader can see: `floor` to `snapshot`, both included.
+#[derive(Clone, Copy)]
+pub(super) struct Visible {
+    /// Older versions are hidden by a range delete; 0 if none is.
+    pub(super) floor: Sequence,
+    /// Newer versions came after the reader's moment.
+    pub(super) snapshot: Sequence,
+}
+
+/// The newest visible version of a key in the tables.
+pub(super) struct FoundInTable {
+    pub(super) table: TableId,
+    pub(super) level: usize,
+    pub(super) found: Found,
+}
+
+impl Reader {
     /// The value of `key` at `snapshot`, or now.
     pub(crate) async fn get(
         &self,
@@ -25,26 +51,28 @@ impl Inner {
         snapshot: Option<Sequence>,
     ) -> Result<Option<Value>> {
         check_key(key)?;
-        self.check_open()?;
-        // Before the view, which comes before the sequence number: see `rows`.
-        let epoch = self.cache.row_epoch().filter(|_| snapshot.is_none());
-        let mut context = self.context();
+        self.lifecycle.check_open()?;
+        // Before the read state, which comes before the sequence number: see `rows`.
+        let epoch = self.core.cache().row_epoch().filter(|_| snapshot.is_none());
+        let mut context = self.core.context();
         context.work.operations += 1;
         let result = loop {
-            // The view first: what is published afterwards and missing in it is concurrent with this read.
-            let view = self.view.load();
-            let snapshot = snapshot.unwrap_or_else(|| self.published.load(Ordering::Acquire));
+            // The read state first: what is published afterwards and missing in it is concurrent
+            // with this read.
+            let state = self.tree.load();
+            let snapshot = snapshot.unwrap_or_else(|| self.tree.published());
             let result = self
-                .look_up(&view, key, snapshot, epoch, &mut context)
+                .look_up(&state, key, snapshot, epoch, &mut context)
                 .await;
-            // Its memtable may hold what was written after the view was made, and point at a file that is newer, too.
+            // Its memtable may hold what was written after the read state was made, and point at a
+            // file that is newer, too.
             let outdated = matches!(result, Err(Error::Corruption { .. }))
-                && !Arc::ptr_eq(&view, &self.view.load());
+                && !Arc::ptr_eq(&state, &self.tree.load());
             if !outdated {
                 break result;
             }
         };
-        let mine = self.counters.mine();
+        let mine = self.core.counters().mine();
         add(&mine.gets, 1);
         if let Ok(Some(value)) = &result {
             add(&mine.gets_found, 1);
@@ -53,81 +81,52 @@ impl Inner {
         if context.stats.device_reads > 0 {
             add(&mine.get_device_reads, context.stats.device_reads);
         }
-        self.finish(&mut context);
-        self.count_operation();
+        self.core.finish(&mut context);
+        self.core.count_operation();
         result
     }
 
     async fn look_up(
         &self,
-        view: &ReadState,
+        state: &ReadState,
         key: &[u8],
         snapshot: Sequence,
         epoch: Option<u64>,
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Value>> {
-        let ranges = view.ranges();
+        let ranges = state.ranges();
         // Older entries are hidden.
         let floor = ranges
             .newest(key, snapshot, &mut context.work)
             .map_or(0, |(sequence, _)| sequence);
-        for memtable in view.memtables() {
+        for memtable in state.memtables() {
             if let Some(entry) = memtable.get(key, snapshot, &mut context.work) {
                 context.stats.memtable_hits += 1;
                 if entry.sequence < floor {
                     return Ok(None);
                 }
-                return self.value_of(&view.version, entry, context).await;
+                return self.value_of(&state.version, entry, context).await;
             }
         }
-        let hash = hash_key(key);
-        match epoch.filter(|_| !ranges.contains(key)) {
-            Some(epoch) => {
-                self.look_up_by_row(&view.version, (key, hash), snapshot, epoch, context)
-                    .await
-            }
-            None => match self
-                .look_up_in_tables(&view.version, (key, hash), (floor, snapshot), context)
-                .await?
-            {
-                Some((_, found)) => self.value_of(&view.version, found.entry, context).await,
-                None => Ok(None),
-            },
+        let version = &state.version;
+        let key = HashedKey {
+            key,
+            hash: hash_key(key),
+        };
+        if let Some(epoch) = epoch.filter(|_| !ranges.contains(key.key)) {
+            return self
+                .look_up_by_row(version, key, snapshot, epoch, context)
+                .await;
+        }
+        let visible = Visible { floor, snapshot };
+        match look_up_in_tables(version, key, visible, context).await? {
+            Some(FoundInTable { found, .. }) => self.value_of(version, found.entry, context).await,
+            None => Ok(None),
         }
     }
 
-    /// The newest version that `snapshot` sees in any table, with the table's number and level; None where it is older
-    /// than `floor`.
-    pub(crate) async fn look_up_in_tables(
-        &self,
-        version: &Version,
-        (key, hash): (&[u8], u64),
-        (floor, snapshot): (Sequence, Sequence),
-        context: &mut ReadContext<'_>,
-    ) -> Result<Option<((TableId, usize), Found)>> {
-        for (number, level) in version.levels.iter().enumerate() {
-            context.level = Some(u8::try_from(number).unwrap_or(u8::MAX));
-            for run in &level.runs {
-                context.work.comparisons += u64::from(run.tables.len().max(1).ilog2()) + 1;
-                let Some(table) = run
-                    .table_for(key)
-                    .filter(|table| table.facts().sequence_max >= floor)
-                else {
-                    continue;
-                };
-                if let Some(found) = table.get(key, hash, snapshot, context).await? {
-                    let place = (table.facts().id, number);
-                    return Ok(
-                        Some((place, found)).filter(|(_, found)| found.entry.sequence >= floor)
-                    );
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// What an entry stands for: its value, the value it points at, or none.
-    pub(crate) async fn value_of(
+    /// What an entry stands for: its value, the value it points at, or None.
+    pub(super) async fn value_of(
         &self,
         version: &Version,
         entry: Entry,
@@ -138,22 +137,61 @@ impl Inner {
             // No entry is a range delete.
             EntryKind::Delete | EntryKind::DeleteRange => Ok(None),
             EntryKind::Pointer => {
-                let pointer = entry.pointer().ok_or_else(|| {
-                    Error::corruption(
-                        &self.directory,
-                        0,
-                        "an entry of a table is no pointer to a value",
-                    )
-                })?;
-                let state = version.value_files.get(&pointer.file).ok_or_else(|| {
-                    let what = format!(
-                        "a table points at value file {}, which is not there",
-                        pointer.file
-                    );
-                    Error::corruption(&self.directory, pointer.offset, what)
-                })?;
+                let directory = self.core.directory();
+                let Some(pointer) = entry.pointer() else {
+                    let key = entry.key.escape_ascii();
+                    let what = format!("the entry of \"{key}\" is no pointer to a value");
+                    let holder = holder_of(version, &entry);
+                    return Err(Error::corruption(holder.unwrap_or(directory), 0, what));
+                };
+                let Some(state) = version.value_files.get(&pointer.file) else {
+                    let what = "an entry points here, but the manifest does not name the file";
+                    let path = FileKind::Values.path(directory, pointer.file);
+                    return Err(Error::corruption(&path, pointer.offset, what));
+                };
                 state.get(&entry.key, &pointer, context).await.map(Some)
             }
         }
     }
+}
+
+/// The path of the newest table that can hold `entry`; None if it is in a memtable.
+fn holder_of<'a>(version: &'a Version, entry: &Entry) -> Option<&'a Path> {
+    let mut tables = version.tables();
+    let holder = tables.find(|(_, table)| {
+        let facts = table.facts();
+        facts.overlaps_range(&entry.key, &entry.key)
+            && (facts.sequence_min..=facts.sequence_max).contains(&entry.sequence)
+    });
+    holder.map(|(_, table)| table.path())
+}
+
+/// The newest version of `key` in any table that a reader sees, with the table's number and level;
+/// None if it is hidden, or there is none.
+pub(super) async fn look_up_in_tables(
+    version: &Version,
+    key: HashedKey<'_>,
+    visible: Visible,
+    context: &mut ReadContext<'_>,
+) -> Result<Option<FoundInTable>> {
+    for (level, runs) in version.levels.iter().enumerate() {
+        context.level = Some(u8::try_from(level).unwrap_or(u8::MAX));
+        for run in &runs.runs {
+            context.work.comparisons += u64::from(run.tables.len().max(1).ilog2()) + 1;
+            let table = run.table_for(key.key);
+            let Some(table) = table.filter(|it| it.facts().sequence_max >= visible.floor) else {
+                continue;
+            };
+            let found = table.get(key.key, key.hash, visible.snapshot, context);
+            if let Some(found) = found.await? {
+                let is_visible = found.entry.sequence >= visible.floor;
+                return Ok(is_visible.then(|| FoundInTable {
+                    table: table.facts().id,
+                    level,
+                    found,
+                }));
+            }
+        }
+    }
+    Ok(None)
 }

@@ -26,14 +26,15 @@
 
 use aura_policies::cache::BlockKind;
 
-use crate::cache::{CacheKey, Object, RowPlace, encode_row, row_content};
+use super::Reader;
+use super::get::{FoundInTable, HashedKey, Visible, look_up_in_tables};
+use crate::cache::{BlockCache, CacheKey, Object, RowPlace, encode_row, row_content};
 use crate::config::Rows;
 use crate::context::ReadContext;
 use crate::env::CpuWork;
 use crate::error::Result;
 use crate::manifest::Version;
 use crate::memtable::Memtable;
-use crate::state::Inner;
 use crate::storage::{Entry, EntryKind, Sequence, Value};
 use crate::table::{Found, Table, hash_key};
 
@@ -61,46 +62,50 @@ fn table_at<'a>(
         .map(|table| &**table)
 }
 
-impl Inner {
-    /// The newest value of `key`, which no range tombstone covers, from a row or from the tables, and the row that is due for
-    /// it. `epoch` is older than `version`.
-    pub(crate) async fn look_up_by_row(
+impl Reader {
+    /// The newest value of `key`, which no range tombstone covers, from a row or from the tables;
+    /// the row that is due for it is offered. `epoch` is older than `version`.
+    pub(super) async fn look_up_by_row(
         &self,
         version: &Version,
-        (key, hash): (&[u8], u64),
+        key: HashedKey<'_>,
         snapshot: Sequence,
         epoch: u64,
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Value>> {
-        let rows = self.cache.rows();
+        let HashedKey { key: bytes, hash } = key;
+        let rows = self.core.cache().rows();
         if rows != Rows::KeyPointer
             && let Some((Object::Bytes(row), _)) =
-                context.ask(&CacheKey::row(BlockKind::KeyValue, key, hash))
+                context.ask(&CacheKey::row(BlockKind::KeyValue, bytes, hash))
         {
-            return Ok(Some(row_content(&row, key.len())));
+            return Ok(Some(row_content(&row, bytes.len())));
         }
         if rows != Rows::KeyValue
-            && let Some((entry, cost)) = self.follow_row(version, key, hash, context).await?
+            && let Some((entry, cost)) = follow_row(version, key, context).await?
         {
             let value = self.value_of(version, entry, context).await?;
             if rows == Rows::Both
                 && let Some(value) = &value
             {
-                let name = CacheKey::row(BlockKind::KeyValue, key, hash);
-                if context.offer_row(&name, encode_row(key, value), cost.saturating_add(1), epoch) {
-                    self.cache
-                        .remove(&CacheKey::row(BlockKind::KeyPointer, key, hash));
+                let name = CacheKey::row(BlockKind::KeyValue, bytes, hash);
+                let row = encode_row(bytes, value);
+                if context.offer_row(&name, row, cost.saturating_add(1), epoch) {
+                    let name = CacheKey::row(BlockKind::KeyPointer, bytes, hash);
+                    self.core.cache().remove(&name);
                 }
             }
             return Ok(value);
         }
-        let Some((table, found)) = self
-            .look_up_in_tables(version, (key, hash), (0, snapshot), context)
-            .await?
-        else {
+        let visible = Visible { floor: 0, snapshot };
+        let Some(newest) = look_up_in_tables(version, key, visible, context).await? else {
             return Ok(None);
         };
-        let Found { entry, span } = found;
+        let FoundInTable {
+            table,
+            level,
+            found: Found { entry, span },
+        } = newest;
         if entry.kind == EntryKind::Delete {
             return Ok(None);
         }
@@ -108,69 +113,68 @@ impl Inner {
         let cost = key_value_cost(context.stats.tables_probed);
         if rows == Rows::KeyValue {
             if let Some(value) = &value {
-                let name = CacheKey::row(BlockKind::KeyValue, key, hash);
-                context.offer_row(&name, encode_row(key, value), cost, epoch);
+                let name = CacheKey::row(BlockKind::KeyValue, bytes, hash);
+                context.offer_row(&name, encode_row(bytes, value), cost, epoch);
             }
         } else {
-            let place = RowPlace::new(table, &span);
-            let name = CacheKey::row(BlockKind::KeyPointer, key, hash);
-            context.offer_row(&name, encode_row(key, &place.encode()), cost - 1, epoch);
+            let place = RowPlace::new((table, level), &span);
+            let name = CacheKey::row(BlockKind::KeyPointer, bytes, hash);
+            context.offer_row(&name, encode_row(bytes, &place.encode()), cost - 1, epoch);
         }
         Ok(value)
     }
+}
 
-    /// The version that the key's key-pointer row leads to, and the row's cost. A row that leads nowhere any more is
-    /// dropped, and counts as a miss.
-    async fn follow_row(
-        &self,
-        version: &Version,
-        key: &[u8],
-        hash: u64,
-        context: &mut ReadContext<'_>,
-    ) -> Result<Option<(Entry, u32)>> {
-        let name = CacheKey::row(BlockKind::KeyPointer, key, hash);
-        let place_of = |object: &Object| match object {
-            Object::Bytes(row) => RowPlace::decode(&row_content(row, key.len())),
-            Object::Index(_) | Object::Filter(_) => None,
-        };
-        let usable = |object: &Object, work: &mut CpuWork| {
-            place_of(object).is_some_and(|place| table_at(version, &place, key, work).is_some())
-        };
-        let Some((object, cost)) = context.ask_for_row(&name, usable) else {
-            return Ok(None);
-        };
-        let Some(place) = place_of(&object) else {
-            return Ok(None);
-        };
-        let Some(table) = table_at(version, &place, key, &mut context.work) else {
-            return Ok(None);
-        };
-        context.level = Some(u8::try_from(place.level).unwrap_or(u8::MAX));
-        let entry = table.get_at(&place, key, context).await?;
-        Ok(entry.map(|entry| (entry, cost)))
+/// The version that the key's key-pointer row leads to, and the row's cost. A row whose table is not
+/// there any more is dropped, and counts as a miss.
+async fn follow_row(
+    version: &Version,
+    key: HashedKey<'_>,
+    context: &mut ReadContext<'_>,
+) -> Result<Option<(Entry, u32)>> {
+    let HashedKey { key, hash } = key;
+    let name = CacheKey::row(BlockKind::KeyPointer, key, hash);
+    let place_of = |object: &Object| match object {
+        Object::Bytes(row) => RowPlace::decode(&row_content(row, key.len())),
+        Object::Index(_) | Object::Filter(_) => None,
+    };
+    let usable = |object: &Object, work: &mut CpuWork| {
+        place_of(object).is_some_and(|place| table_at(version, &place, key, work).is_some())
+    };
+    let Some((object, cost)) = context.ask_for_row(&name, usable) else {
+        return Ok(None);
+    };
+    let Some(place) = place_of(&object) else {
+        return Ok(None);
+    };
+    let Some(table) = table_at(version, &place, key, &mut context.work) else {
+        return Ok(None);
+    };
+    context.level = Some(u8::try_from(place.level).unwrap_or(u8::MAX));
+    let entry = table.get_at(&place, key, context).await?;
+    Ok(entry.map(|entry| (entry, cost)))
+}
+
+/// Drops the rows of every key of `memtable`, which is about to leave the read state, and of those
+/// its range tombstones cover. A read that has begun already brings none of them back.
+pub(crate) fn forget_rows(cache: &BlockCache, memtable: &Memtable, work: &mut CpuWork) {
+    if cache.rows() == Rows::None {
+        return;
     }
-
-    /// Drops the rows of every key of `memtable`, which is about to leave the view, and of those its range tombstones cover;
-    /// none comes back by a read that has begun already.
-    pub(crate) fn forget_rows(&self, memtable: &Memtable, work: &mut CpuWork) {
-        if self.cache.rows() == Rows::None {
-            return;
+    cache.end_row_epoch();
+    if let Some(ranges) = memtable.ranges() {
+        cache.remove_rows(|key| ranges.contains(key));
+    }
+    let mut last = None;
+    for entry in memtable.iter() {
+        if last.as_ref() == Some(&entry.key) {
+            continue;
         }
-        self.cache.end_row_epoch();
-        if let Some(ranges) = memtable.ranges() {
-            self.cache.remove_rows(|key| ranges.contains(key));
+        let hash = hash_key(&entry.key);
+        for kind in [BlockKind::KeyValue, BlockKind::KeyPointer] {
+            work.cache_probes += 1;
+            cache.remove(&CacheKey::row(kind, &entry.key, hash));
         }
-        let mut last = None;
-        for entry in memtable.iter() {
-            if last.as_ref() == Some(&entry.key) {
-                continue;
-            }
-            let hash = hash_key(&entry.key);
-            for kind in [BlockKind::KeyValue, BlockKind::KeyPointer] {
-                work.cache_probes += 1;
-                self.cache.remove(&CacheKey::row(kind, &entry.key, hash));
-            }
-            last = Some(entry.key);
-        }
+        last = Some(entry.key);
     }
 }

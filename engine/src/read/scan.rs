@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use aura_policies::cache::BlockKind as CacheKind;
+use aura_policies::cache::BlockKind;
 
+use super::Reader;
 use super::merge::MergingIterator;
 use super::snapshot::Pin;
 use crate::cache::{BlockId, CacheKey, Caller};
@@ -14,23 +15,25 @@ use crate::env::{BoxFuture, spawn_all};
 use crate::error::Result;
 use crate::metrics::add;
 use crate::ranges::RangeView;
-use crate::state::{Inner, ReadState};
+use crate::state::{Core, ReadState};
 use crate::storage::{Direction, Entry, EntryKind, Key, Range, Sequence, Value, successor};
 
-/// Rows in a row that a range delete hides before a scan looks for a way past the rest: a seek costs as much as some steps.
+/// Consecutive hidden rows after which the scan seeks instead of stepping: a seek costs as much as
+/// some steps.
 const HIDDEN_ROWS_MAX: u32 = 8;
 
-/// Rows whose values a scan reads ahead at the most, all at the same time; it begins with one and doubles.
+/// Rows whose values a scan reads ahead at most, all at the same time; it begins with one and
+/// doubles.
 const AHEAD_ROWS_MAX: usize = 16;
 
 /// Bytes of values in the value log after which it reads no further ahead.
 const AHEAD_BYTES_MAX: u64 = 4 << 20;
 
-/// A scan: ask it for the next row until there is none. It sees the state of the moment it was made, and pins the
-/// memtables and tables it reads.
+/// A scan: ask it for the next row until there is none. It sees the state of the moment it was
+/// made, and pins the memtables and tables it reads.
 pub struct Scan {
-    inner: Arc<Inner>,
-    view: Arc<ReadState>,
+    reader: Reader,
+    state: Arc<ReadState>,
     snapshot: Sequence,
     ranges: RangeView,
     /// Keeps the versions of an explicit snapshot from being dropped while the scan reads.
@@ -54,30 +57,29 @@ pub struct Scan {
 }
 
 impl Scan {
-    pub(crate) fn new(
-        inner: Arc<Inner>,
+    /// A scan of `state`, which was loaded before `snapshot` or covers it.
+    pub(super) fn new(
+        reader: Reader,
+        state: Arc<ReadState>,
         snapshot: Sequence,
-        pin: Option<Arc<Pin>>,
-        view: Arc<ReadState>,
         range: Range,
         direction: Direction,
     ) -> Self {
         let mut merge = MergingIterator::new(direction);
-        view.memtables()
-            .for_each(|memtable| merge.add_memtable(memtable.clone()));
-        for (number, level) in view.version.levels.iter().enumerate() {
-            level
-                .runs
-                .iter()
-                .for_each(|run| merge.add_run(run.clone(), number, false));
+        for memtable in state.memtables() {
+            merge.add_memtable(memtable.clone());
+        }
+        for (number, level) in state.version.levels.iter().enumerate() {
+            for run in &level.runs {
+                merge.add_run(run.clone(), number, false);
+            }
         }
         Self {
-            inner,
+            reader,
             snapshot,
-            // Whoever makes a scan has read the sequence number.
-            ranges: view.ranges(),
-            view,
-            _pin: pin,
+            ranges: state.ranges(),
+            state,
+            _pin: None,
             range,
             direction,
             fill_cache: true,
@@ -92,14 +94,20 @@ impl Scan {
         }
     }
 
-    /// The same scan, of at most `rows` rows: it reads no value ahead that lies beyond.
+    /// Keeps `pin` for as long as the scan reads.
+    pub(super) fn pinned(mut self, pin: Arc<Pin>) -> Self {
+        self._pin = Some(pin);
+        self
+    }
+
+    /// Returns at most `rows` rows, and reads no value ahead that lies beyond.
     #[must_use]
     pub fn limit(mut self, rows: usize) -> Self {
         self.left = rows;
         self
     }
 
-    /// The same scan, leaving the cache as it is.
+    /// Leaves the cache as it is: what is read from the device does not enter it.
     #[must_use]
     pub fn without_filling_the_cache(mut self) -> Self {
         self.fill_cache = false;
@@ -114,38 +122,37 @@ impl Scan {
         if self.done {
             return Ok(None);
         }
-        let inner = self.inner.clone();
+        let core = self.reader.core.clone();
         let row = match self.ahead.pop_front() {
             Some(row) => row.map(Some),
             None if self.ended || self.left == 0 => Ok(None),
             None => {
-                let mut context = self.context(&inner);
+                let mut context = self.context(&core);
                 let row = self.read(&mut context).await;
                 self.scanned = context.scanned;
-                inner.finish(&mut context);
+                core.finish(&mut context);
                 row
             }
         };
         self.done = !matches!(row, Ok(Some(_)));
         if let Ok(Some((key, value))) = &row {
             self.left -= 1;
-            add(&inner.counters.mine().scan_rows, 1);
-            add(
-                &inner.counters.mine().user_read_bytes,
-                (key.len() + value.len()) as u64,
-            );
+            let mine = core.counters().mine();
+            add(&mine.scan_rows, 1);
+            add(&mine.user_read_bytes, (key.len() + value.len()) as u64);
         }
         row
     }
 
-    fn context<'a>(&self, inner: &'a Inner) -> ReadContext<'a> {
-        let mut context = inner.context();
-        (context.fill_cache, context.caller, context.scanned) =
-            (self.fill_cache, Caller::Scan, self.scanned);
+    fn context<'a>(&self, core: &'a Core) -> ReadContext<'a> {
+        let mut context = core.context();
+        context.fill_cache = self.fill_cache;
+        context.caller = Caller::Scan;
+        context.scanned = self.scanned;
         context
     }
 
-    /// Reads the next row; where its value lies in the value log, the next few.
+    /// Reads the next row; if its value lies in the value log, the next few.
     async fn read(&mut self, context: &mut ReadContext<'_>) -> Result<Option<(Key, Value)>> {
         let Some(first) = self.next_entry(context).await? else {
             self.ended = true;
@@ -156,14 +163,14 @@ impl Scan {
             return self.row(first, context).await.map(Some);
         };
         self.depth = (self.depth * 2).min(AHEAD_ROWS_MAX);
-        let (mut entries, mut bytes, mut failure) =
-            (vec![first], u64::from(pointer.stored_bytes), None);
+        let mut entries = vec![first];
+        let mut bytes = u64::from(pointer.stored_bytes);
+        let mut failure = None;
         while entries.len() < depth && bytes < AHEAD_BYTES_MAX && !self.ended && failure.is_none() {
             match self.next_entry(context).await {
                 Ok(Some(entry)) => {
-                    bytes += entry
-                        .pointer()
-                        .map_or(0, |pointer| u64::from(pointer.stored_bytes));
+                    let pointer = entry.pointer();
+                    bytes += pointer.map_or(0, |pointer| u64::from(pointer.stored_bytes));
                     entries.push(entry);
                 }
                 Ok(None) => self.ended = true,
@@ -186,14 +193,13 @@ impl Scan {
     /// The row of an entry that is no tombstone.
     async fn row(&self, entry: Entry, context: &mut ReadContext<'_>) -> Result<(Key, Value)> {
         let key = entry.key.clone();
-        let value = self
-            .inner
-            .value_of(&self.view.version, entry, context)
-            .await?;
-        Ok((key, value.expect("only tombstones have none")))
+        let version = &self.state.version;
+        let value = self.reader.value_of(version, entry, context).await?;
+        Ok((key, value.expect("only tombstones have no value")))
     }
 
-    /// The values in the value log that the cache does not hold, read at the same time, where they are several.
+    /// The values in the value log that the cache does not hold, read at the same time; None for
+    /// each other entry, and for all if there is only one to read.
     async fn fetch(&self, entries: &[Entry]) -> Vec<Option<Result<Value>>> {
         let mut values: Vec<Option<Result<Value>>> = entries.iter().map(|_| None).collect();
         let mut reads: Vec<BoxFuture<'static, Result<Value>>> = Vec::new();
@@ -202,41 +208,38 @@ impl Scan {
             let Some(pointer) = entry.pointer() else {
                 continue;
             };
-            let name = CacheKey::part(
-                CacheKind::Value,
-                BlockId {
-                    file: pointer.file,
-                    offset: pointer.offset,
-                },
-            );
-            let Some(state) = self.view.version.value_files.get(&pointer.file).cloned() else {
+            let Some(file) = self.state.version.value_files.get(&pointer.file).cloned() else {
                 continue;
             };
-            if self.inner.cache.peek(&name).is_some() {
+            let id = BlockId {
+                file: pointer.file,
+                offset: pointer.offset,
+            };
+            let name = CacheKey::part(BlockKind::Value, id);
+            let core = self.reader.core.clone();
+            if core.cache().peek(&name).is_some() {
                 continue;
             }
-            let (inner, key) = (self.inner.clone(), entry.key.clone());
-            let (fill_cache, caller, scanned) = (
-                self.fill_cache,
-                Caller::Scan,
-                self.scanned + places.len() as u32,
-            );
+            let key = entry.key.clone();
+            let fill_cache = self.fill_cache;
+            let scanned = self.scanned + places.len() as u32;
             places.push(place);
             reads.push(Box::pin(async move {
-                let mut context = inner.context();
-                (context.fill_cache, context.caller, context.scanned) =
-                    (fill_cache, caller, scanned);
-                let value = state.get(&key, &pointer, &mut context).await;
-                inner.finish(&mut context);
+                let mut context = core.context();
+                context.fill_cache = fill_cache;
+                context.caller = Caller::Scan;
+                context.scanned = scanned;
+                let value = file.get(&key, &pointer, &mut context).await;
+                core.finish(&mut context);
                 value
             }));
         }
         if reads.len() > 1 {
-            let read = spawn_all(&*self.inner.env.tasks, "read ahead", reads).await;
-            places
-                .into_iter()
-                .zip(read)
-                .for_each(|(place, value)| values[place] = Some(value));
+            let tasks = &*self.reader.core.env().tasks;
+            let read = spawn_all(tasks, "read ahead", reads).await;
+            for (place, value) in places.into_iter().zip(read) {
+                values[place] = Some(value);
+            }
         }
         values
     }
@@ -276,9 +279,10 @@ impl Scan {
 
     async fn seek(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         context.work.operations += 1;
-        add(&self.inner.counters.mine().scans, 1);
-        self.inner.count_operation();
-        // A reverse merge starts below a key; the smallest key above an included bound is the bound and a zero byte.
+        add(&self.reader.core.counters().mine().scans, 1);
+        self.reader.core.count_operation();
+        // A reverse merge starts below a key; the smallest key above an included bound is the bound
+        // and a zero byte.
         let start: Option<Key> = match (self.direction, &self.range.start, &self.range.end) {
             (Direction::Forward, Bound::Unbounded, _)
             | (Direction::Reverse, _, Bound::Unbounded) => None,

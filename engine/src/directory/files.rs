@@ -1,0 +1,144 @@
+//! The world's files, with the engine's errors: each says what was tried, and names the file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::temporary;
+use crate::env::{Env, File, Fs};
+use crate::error::{Error, Result};
+
+/// The file system of a world.
+#[derive(Clone, Copy)]
+pub(crate) struct Files<'a> {
+    fs: &'a dyn Fs,
+}
+
+/// Names `path` in the error of `action`.
+fn named<T>(action: &'static str, path: &Path, result: io::Result<T>) -> Result<T> {
+    result.map_err(|error| Error::io(action, path, error))
+}
+
+impl<'a> Files<'a> {
+    /// The files of the world `env`.
+    pub(crate) fn of(env: &'a Env) -> Self {
+        Self { fs: &*env.fs }
+    }
+
+    /// Creates an empty file for appending.
+    pub(crate) fn create(self, path: &Path) -> Result<NamedFile> {
+        let file = named("create", path, self.fs.create(path))?;
+        Ok(NamedFile::new(file, path))
+    }
+
+    /// Opens an existing file for reading.
+    pub(crate) fn open(self, path: &Path) -> Result<NamedFile> {
+        let file = named("open", path, self.fs.open(path))?;
+        Ok(NamedFile::new(file, path))
+    }
+
+    /// The names of the files in a directory, sorted.
+    pub(crate) fn list(self, directory: &Path) -> Result<Vec<String>> {
+        named("list", directory, self.fs.list(directory))
+    }
+
+    /// Creates a directory and those above it, durably.
+    pub(crate) fn create_directory(self, path: &Path) -> Result<()> {
+        named("create", path, self.fs.create_directory(path))
+    }
+
+    /// Makes the creations, links, renames and removals in a directory durable.
+    pub(crate) async fn sync_directory(self, path: &Path) -> Result<()> {
+        named("sync", path, self.fs.sync_directory(path).await)
+    }
+
+    /// Writes the content that is about to take the place of file `name` in `directory`.
+    pub(crate) async fn write_replacement(
+        self,
+        directory: &Path,
+        name: &str,
+        content: &[u8],
+    ) -> Result<Replacement<'a>> {
+        let file = self.create(&directory.join(temporary(name)))?;
+        file.append(content).await?;
+        Ok(Replacement {
+            fs: self.fs,
+            file,
+            path: directory.join(name),
+        })
+    }
+}
+
+/// New content of a file, under a temporary name: until it is put in place, the file keeps its old
+/// content.
+pub(crate) struct Replacement<'a> {
+    fs: &'a dyn Fs,
+    file: NamedFile,
+    path: PathBuf,
+}
+
+impl Replacement<'_> {
+    /// Makes the content durable.
+    pub(crate) async fn sync(&self) -> Result<()> {
+        self.file.sync().await
+    }
+
+    /// Puts the content in place. That is durable once the directory is synced.
+    pub(crate) fn put_in_place(&self) -> Result<()> {
+        let renamed = self.fs.rename(self.file.path(), &self.path);
+        named("rename", self.file.path(), renamed)
+    }
+}
+
+/// An open file and its path.
+#[derive(Clone)]
+pub(crate) struct NamedFile {
+    file: Arc<dyn File>,
+    path: PathBuf,
+}
+
+impl NamedFile {
+    fn new(file: Arc<dyn File>, path: &Path) -> Self {
+        Self {
+            file,
+            path: path.to_owned(),
+        }
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file without its path.
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// The file and its path.
+    pub(crate) fn into_parts(self) -> (Arc<dyn File>, PathBuf) {
+        (self.file, self.path)
+    }
+
+    /// Its length.
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        named("measure", &self.path, self.file.bytes())
+    }
+
+    /// Reads `bytes` bytes at `offset`.
+    pub(crate) async fn read_at(&self, offset: u64, bytes: usize) -> Result<Bytes> {
+        named("read", &self.path, self.file.read_at(offset, bytes).await)
+    }
+
+    /// Appends `data`.
+    pub(crate) async fn append(&self, data: &[u8]) -> Result<()> {
+        named("append to", &self.path, self.file.append(data).await)
+    }
+
+    /// Makes everything appended so far durable.
+    pub(crate) async fn sync(&self) -> Result<()> {
+        named("sync", &self.path, self.file.sync().await)
+    }
+}

@@ -1,0 +1,199 @@
+//! What every part of an open engine works with.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::Notify;
+
+use super::Policies;
+use crate::cache::BlockCache;
+use crate::config::{EngineConfig, Reconfigure};
+use crate::context::ReadContext;
+use crate::directory::{Files, write_settings};
+use crate::env::Env;
+use crate::error::Result;
+use crate::limiter::{Limiter, Priority};
+use crate::metrics::{Counters, add};
+use crate::models::IndexBook;
+
+/// The engine's world, its settings, its cache and its counters.
+pub(crate) struct Core {
+    env: Env,
+    directory: PathBuf,
+    /// Replaced whole. A call goes on with the settings that it has loaded.
+    config: ArcSwap<EngineConfig>,
+    /// Built from `config`, and replaced just before it.
+    policies: ArcSwap<Policies>,
+    /// Held while settings are changed: one change follows the other.
+    reconfiguring: tokio::sync::Mutex<()>,
+    cache: Arc<BlockCache>,
+    counters: Counters,
+    /// How fast the background may use the device.
+    limiter: Limiter,
+    /// What is remembered of the indexes of tables that are gone.
+    index_book: IndexBook,
+    /// Operations since the engine was opened. Counted only if an agent listens.
+    operations: AtomicU64,
+    /// Notified when a window of operations ends, for the agent.
+    window_ended: Notify,
+}
+
+impl Core {
+    /// A core in `directory` of the world `env`. The background's I/O is not limited yet.
+    pub(crate) fn new(
+        env: Env,
+        directory: PathBuf,
+        config: EngineConfig,
+        policies: Policies,
+        cache: Arc<BlockCache>,
+        index_book: IndexBook,
+    ) -> Self {
+        Self {
+            env,
+            directory,
+            config: ArcSwap::from_pointee(config),
+            policies: ArcSwap::from_pointee(policies),
+            reconfiguring: tokio::sync::Mutex::new(()),
+            cache,
+            counters: Counters::default(),
+            limiter: Limiter::default(),
+            index_book,
+            operations: AtomicU64::new(0),
+            window_ended: Notify::new(),
+        }
+    }
+
+    /// Files, time and tasks.
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The database's directory.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The settings in force.
+    pub(crate) fn config(&self) -> Guard<Arc<EngineConfig>> {
+        self.config.load()
+    }
+
+    /// The settings in force, to be kept.
+    pub(crate) fn config_to_keep(&self) -> Arc<EngineConfig> {
+        self.config.load_full()
+    }
+
+    /// The policies in force.
+    pub(crate) fn policies(&self) -> Guard<Arc<Policies>> {
+        self.policies.load()
+    }
+
+    /// The cache.
+    pub(crate) fn cache(&self) -> &BlockCache {
+        &self.cache
+    }
+
+    /// The counters and events.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What is remembered of the indexes of tables that are gone.
+    pub(crate) fn index_book(&self) -> &IndexBook {
+        &self.index_book
+    }
+
+    /// A context for reading.
+    pub(crate) fn context(&self) -> ReadContext<'_> {
+        ReadContext::new(&self.cache, &*self.env.clock)
+    }
+
+    /// Adds what a context counted to the counters, and charges its work.
+    pub(crate) fn finish(&self, context: &mut ReadContext<'_>) {
+        self.counters.book_read(&context.stats);
+        context.charge();
+    }
+
+    /// Takes other settings. Those in the directory are replaced first.
+    ///
+    /// # Errors
+    /// A policy that cannot be built, a value out of range, or I/O errors; then nothing has
+    /// changed.
+    pub(crate) async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
+        let _one_at_a_time = self.reconfiguring.lock().await;
+        let config = self.config.load_full();
+        let mut next = EngineConfig::clone(&config);
+        change.apply(&mut next);
+        next.validate()?;
+        let policies = self.policies().changed(&config, &next)?;
+        write_settings(&self.env, &self.directory, &next).await?;
+        self.cache.reconfigure(&next.cache)?;
+        self.limiter.set_rate(next.io_limit.as_u64());
+        self.policies.store(Arc::new(policies));
+        self.config.store(Arc::new(next));
+        Ok(())
+    }
+
+    /// Limits the background's I/O as the settings say, from now on.
+    pub(crate) fn begin_limiting_io(&self) {
+        self.limiter.set_rate(self.config().io_limit.as_u64());
+    }
+
+    /// Limits the background's I/O no more, for good: who waits for it goes on.
+    pub(crate) fn end_limiting_io(&self) {
+        self.limiter.close();
+    }
+
+    /// Waits until the background may have used `bytes` of the device more, and counts how long.
+    pub(crate) async fn limit_io(&self, priority: Priority, bytes: u64) {
+        let waited = self.limiter.take(&*self.env.clock, priority, bytes).await;
+        if waited > 0 {
+            let mine = self.counters.mine();
+            let counter = match priority {
+                Priority::Flush => &mine.limiter_flush_nanos,
+                Priority::Level0 => &mine.limiter_level0_nanos,
+                Priority::Collection => &mine.limiter_collection_nanos,
+                Priority::Deep => &mine.limiter_deep_nanos,
+            };
+            add(counter, waited);
+        }
+    }
+
+    /// Makes the names of new files durable.
+    pub(crate) async fn sync_directory(&self) -> Result<()> {
+        Files::of(&self.env).sync_directory(&self.directory).await
+    }
+
+    /// Removes a file that nothing refers to. One that cannot be removed now is removed when the
+    /// directory is next opened.
+    pub(crate) fn remove_file(&self, path: &Path) {
+        let _ = self.env.fs.remove(path);
+    }
+
+    /// Counts an operation towards the agent's window.
+    pub(crate) fn count_operation(&self) {
+        if self.policies().agent_is_active {
+            let operations = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
+            if operations.is_multiple_of(self.config().compaction.agent_window) {
+                self.window_ended.notify_one();
+            }
+        }
+    }
+
+    /// Operations since the engine was opened; 0 if no agent listens.
+    pub(crate) fn operations(&self) -> u64 {
+        self.operations.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the end of a window of operations.
+    pub(crate) async fn wait_for_window(&self) {
+        self.window_ended.notified().await;
+    }
+
+    /// Ends the agent's window early, so that it sees that the engine is closing.
+    pub(crate) fn end_window(&self) {
+        self.window_ended.notify_one();
+    }
+}

@@ -1,0 +1,101 @@
+//! The policies of an engine.
+
+use std::sync::{Arc, Mutex};
+
+use aura_policies::agent::Agent;
+use aura_policies::filter::FilterPolicy;
+use aura_policies::gc::GcPolicy;
+use aura_policies::index::IndexPolicy;
+use aura_policies::layout::Layout;
+use aura_policies::picker::Picker;
+use aura_policies::placement::Placement;
+use aura_policies::separation::Separation;
+use aura_policies::tuner::IndexTuner;
+use aura_policies::warming::Warming;
+
+use crate::config::EngineConfig;
+use crate::error::{Error, Result};
+
+/// The policies of an engine. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Policies {
+    pub(crate) layout: Arc<dyn Layout>,
+    pub(crate) picker: Arc<Mutex<Box<dyn Picker>>>,
+    pub(crate) agent: Arc<tokio::sync::Mutex<Box<dyn Agent>>>,
+    pub(crate) agent_is_active: bool,
+    pub(crate) filter: Arc<dyn FilterPolicy>,
+    pub(crate) index: Arc<dyn IndexPolicy>,
+    pub(crate) tuner: Arc<dyn IndexTuner>,
+    pub(crate) separation: Arc<dyn Separation>,
+    pub(crate) placement: Arc<dyn Placement>,
+    pub(crate) gc: Arc<Mutex<Box<dyn GcPolicy>>>,
+    pub(crate) warming: Arc<dyn Warming>,
+}
+
+impl Policies {
+    /// Builds every policy that `config` names.
+    pub(crate) fn build(config: &EngineConfig) -> Result<Self> {
+        use aura_policies as p;
+        let named = |key: &'static str| {
+            move |source| Error::Policy {
+                key: key.to_owned(),
+                source,
+            }
+        };
+        let compaction = &config.compaction;
+        let table = &config.table;
+        let value_log = &config.value_log;
+        let agent =
+            p::agent::build(&compaction.agent, config.seed).map_err(named("compaction.agent"))?;
+        let picker = p::picker::build(&compaction.picker).map_err(named("compaction.picker"))?;
+        let gc = p::gc::build(&value_log.gc).map_err(named("value_log.gc"))?;
+        Ok(Self {
+            layout: p::layout::build(&compaction.layout)
+                .map_err(named("compaction.layout"))?
+                .into(),
+            picker: Arc::new(Mutex::new(picker)),
+            agent_is_active: agent.is_active(),
+            agent: Arc::new(tokio::sync::Mutex::new(agent)),
+            filter: p::filter::build(&table.filter)
+                .map_err(named("table.filter"))?
+                .into(),
+            index: p::index::build(&table.index)
+                .map_err(named("table.index"))?
+                .into(),
+            tuner: p::tuner::build(&table.index_tuner)
+                .map_err(named("table.index_tuner"))?
+                .into(),
+            separation: p::separation::build(&value_log.separation)
+                .map_err(named("value_log.separation"))?
+                .into(),
+            placement: p::placement::build(&value_log.placement)
+                .map_err(named("value_log.placement"))?
+                .into(),
+            gc: Arc::new(Mutex::new(gc)),
+            warming: p::warming::build(&config.cache.warming)
+                .map_err(named("cache.warming"))?
+                .into(),
+        })
+    }
+
+    /// The policies of `next`, where these are those of `config`: a policy that both name alike
+    /// stays, with what it has learned.
+    pub(super) fn changed(&self, config: &EngineConfig, next: &EngineConfig) -> Result<Self> {
+        let mut policies = Self::build(next)?;
+        policies.agent = self.agent.clone();
+        policies.tuner = self.tuner.clone();
+        if config.compaction.picker == next.compaction.picker {
+            policies.picker = self.picker.clone();
+        }
+        if config.value_log.placement == next.value_log.placement {
+            policies.placement = self.placement.clone();
+        }
+        if config.value_log.gc == next.value_log.gc {
+            policies.gc = self.gc.clone();
+        }
+        if config.cache.warming == next.cache.warming {
+            policies.warming = self.warming.clone();
+        }
+        Ok(policies)
+    }
+}

@@ -1,0 +1,210 @@
+//! Commit groups: the writers that wait are committed together, by the first of them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::oneshot;
+
+use super::staged::Staged;
+use super::{CommitPipeline, Log};
+use crate::config::SyncPolicy;
+use crate::env::{BoxFuture, CpuWork};
+use crate::error::{Error, Result};
+use crate::metrics::add;
+use crate::state::Uncut;
+use crate::sync::lock;
+use crate::values::StagedValues;
+
+/// Bytes after which a commit group takes no further writer, so that none waits for a very long
+/// append.
+const GROUP_BYTES_MAX: usize = 4 << 20;
+
+/// Groups that a writer commits at most before a task goes on: those that form meanwhile cost it
+/// less than another leader, but its own caller waits for them.
+const GROUPS_LED_MAX: usize = 16;
+
+/// Writers waiting for the next commit group.
+#[derive(Default)]
+pub(super) struct CommitQueue {
+    waiting: VecDeque<Request>,
+    /// Whether somebody leads, and so will commit who waits.
+    led: bool,
+}
+
+/// A writer that waits.
+pub(super) struct Request {
+    pub(super) staged: Staged,
+    /// Where the result goes.
+    pub(super) tx: oneshot::Sender<Result<()>>,
+}
+
+impl CommitQueue {
+    /// Adds a writer. Returns whether it must lead.
+    pub(super) fn join(&mut self, request: Request) -> bool {
+        self.waiting.push_back(request);
+        !std::mem::replace(&mut self.led, true)
+    }
+
+    /// Takes the writers of the next group.
+    fn take_group(&mut self) -> Vec<Request> {
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        while bytes < GROUP_BYTES_MAX
+            && let Some(request) = self.waiting.pop_front()
+        {
+            bytes += request.staged.bytes();
+            group.push(request);
+        }
+        group
+    }
+
+    /// Ends the lead if nobody waits. Returns whether it did.
+    fn end_lead(&mut self) -> bool {
+        if self.waiting.is_empty() {
+            self.led = false;
+        }
+        !self.led
+    }
+}
+
+impl CommitPipeline {
+    /// Commits the groups that wait. What can be done without waiting is done here; the rest
+    /// belongs to a task: the writer may be dropped, or not be polled, while others wait for the
+    /// group.
+    pub(super) async fn begin_commit(self: &Arc<Self>) {
+        let tasks = &self.core.env().tasks;
+        if self.core.config().wal.sync == SyncPolicy::Always {
+            return tasks.spawn_on_thread("commit", lead(self, usize::MAX));
+        }
+        let mut commit = Some(lead(self, GROUPS_LED_MAX));
+        std::future::poll_fn(|context| {
+            if let Some(mut begun) = commit.take()
+                && begun.as_mut().poll(context).is_pending()
+            {
+                tasks.spawn_on_thread("commit", begun);
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Commits the writers that wait, as one group, and answers them.
+    async fn lead_group(&self) {
+        let mut group = lock(&self.queue).take_group();
+        let result = self.commit_group(&mut group).await;
+        if let Err(error) = &result
+            && !matches!(error, Error::Poisoned { .. } | Error::Closed)
+        {
+            self.lifecycle.set_poison(error);
+        }
+        for request in group {
+            // A writer that was dropped does not wait for the answer.
+            let _ = request.tx.send(result.clone());
+        }
+    }
+
+    async fn commit_group(&self, group: &mut [Request]) -> Result<()> {
+        let mut log = self.log.lock().await;
+        // If this ends early, nobody knows what of the group is in the log.
+        let uncut = Uncut::new(&self.lifecycle, "a commit");
+        let committed = self.commit_to(&mut log, group).await;
+        uncut.ended();
+        committed
+    }
+
+    /// Appends the group's values, then its records; inserts its entries and publishes them.
+    async fn commit_to(&self, log: &mut Log, group: &mut [Request]) -> Result<()> {
+        // Under the lock: a close that came first has taken it already.
+        self.lifecycle.check_writable()?;
+        let bytes = group.iter().map(|it| it.staged.bytes() as u64).sum();
+        self.make_room(log, bytes).await?;
+        self.append_values(log, group).await?;
+        let mut logged = Vec::with_capacity(group.len());
+        for request in group.iter_mut() {
+            let staged = std::mem::take(&mut request.staged);
+            let counts = staged.counts();
+            let first = log.take_sequence(staged.writes());
+            let record = staged.into_record(first);
+            let mine = self.core.counters().mine();
+            add(&mine.user_write_bytes, counts.user_bytes);
+            add(&mine.puts, counts.puts);
+            add(&mine.deletes, counts.deletes);
+            add(&mine.range_deletes, counts.range_deletes);
+            log.wal.stage(record.clone());
+            logged.push(record);
+        }
+        add(&self.core.counters().mine().batches, group.len() as u64);
+        add(&self.core.counters().mine().groups, 1);
+        let appended = log.wal.append().await?;
+        add(&self.core.counters().mine().wal_bytes, appended);
+        self.tree.load().active.add_logged(appended);
+        if self.must_sync(log) {
+            self.sync_log(log).await?;
+        }
+        let mut work = CpuWork {
+            system_calls: 1,
+            bytes_checksummed: appended,
+            bytes_copied: appended,
+            ..CpuWork::default()
+        };
+        let state = self.tree.load();
+        for record in logged {
+            state
+                .active
+                .insert_batch(record.sequence, record.writes, record.body, &mut work)
+                .expect("a batch is well formed");
+        }
+        self.core.env().clock.charge(&work);
+        self.tree.publish(log.sequence);
+        Ok(())
+    }
+
+    /// Appends a group's values; afterwards their pointers are final.
+    async fn append_values(&self, log: &mut Log, group: &mut [Request]) -> Result<()> {
+        let mut staged: Vec<&mut StagedValues> = group
+            .iter_mut()
+            .filter_map(|request| request.staged.values_mut())
+            .collect();
+        if staged.is_empty() {
+            return Ok(());
+        }
+        let file_bytes = self.core.config().value_log.file.as_u64();
+        for queue in log.values.rotate_for(&staged, file_bytes) {
+            let writer = self.begin_values().await?;
+            log.values.set(queue, writer);
+        }
+        let tasks = &*self.core.env().tasks;
+        let appended = log.values.append(tasks, &mut staged).await?;
+        add(&self.core.counters().mine().value_log_bytes, appended);
+        self.tree.load().active.add_separated(appended);
+        Ok(())
+    }
+
+    fn must_sync(&self, log: &Log) -> bool {
+        match self.core.config().wal.sync {
+            SyncPolicy::Always => true,
+            SyncPolicy::Never => false,
+            SyncPolicy::Bytes(bytes) => log.wal.unsynced_bytes() >= bytes.as_u64(),
+            SyncPolicy::Interval(interval) => {
+                let since = self.core.env().clock.now() - log.synced_at;
+                u128::from(since) >= interval.as_nanos()
+            }
+        }
+    }
+}
+
+/// Commits groups while writers wait; after `groups_max` of them another task goes on.
+fn lead(pipeline: &Arc<CommitPipeline>, groups_max: usize) -> BoxFuture<'static, ()> {
+    let pipeline = pipeline.clone();
+    Box::pin(async move {
+        for _ in 0..groups_max {
+            pipeline.lead_group().await;
+            if lock(&pipeline.queue).end_lead() {
+                return;
+            }
+        }
+        let next = lead(&pipeline, usize::MAX);
+        pipeline.core.env().tasks.spawn_on_thread("commit", next);
+    })
+}

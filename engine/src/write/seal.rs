@@ -1,0 +1,178 @@
+//! Sealing: the active memtable takes no more writes, and the next one logs to a new file.
+
+use std::sync::Arc;
+
+use tokio::sync::MutexGuard;
+
+use super::{CommitPipeline, Log};
+use crate::config::SyncPolicy;
+use crate::directory::{FileKind, Files};
+use crate::error::Result;
+use crate::manifest::Edit;
+use crate::memtable::{Memtable, ValueTail};
+use crate::metrics::add;
+use crate::state::OpenedFiles;
+use crate::values::{ValueFile, ValueFileState, ValueLogWriter};
+use crate::wal::format::FILE_HEADER_BYTES;
+use crate::wal::{LogPart, WalWriter};
+
+impl CommitPipeline {
+    /// Keeps writers waiting, between two commit groups, for as long as the guard is held.
+    pub(crate) async fn hold_log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().await
+    }
+
+    /// Seals the active memtable, unless it is empty. Returns the number of the log of the newest
+    /// memtable that is sealed; 0 if none is.
+    pub(crate) async fn seal_active(&self) -> Result<u64> {
+        let mut log = self.log.lock().await;
+        self.lifecycle.check_writable()?;
+        if !self.tree.load().active.is_empty() {
+            self.seal(&mut log)
+                .await
+                .inspect_err(|error| self.lifecycle.set_poison(error))?;
+        }
+        let state = self.tree.load();
+        Ok(state.sealed.first().map_or(0, |memtable| memtable.wal))
+    }
+
+    /// Seals the active memtable.
+    pub(super) async fn seal(&self, log: &mut Log) -> Result<()> {
+        let syncs = self.core.config().wal.sync != SyncPolicy::Never;
+        if syncs {
+            // What the old log holds must be durable before the new one is: recovery is to a
+            // prefix.
+            self.sync_log(log).await?;
+        }
+        let number = self.tree.new_number();
+        log.wal = WalWriter::create(
+            self.core.env(),
+            self.core.directory(),
+            number,
+            log.sequence + 1,
+            Some(&log.wal),
+        )
+        .await?;
+        if syncs {
+            self.core.sync_directory().await?;
+        }
+        self.seal_values(log)?;
+        let structure = self.core.config().memtable_structure;
+        let active = Arc::new(Memtable::new(structure, number));
+        self.tree.change(|state| state.with_active(active));
+        self.lifecycle.signals().work_is_due();
+        Ok(())
+    }
+
+    /// Notes in the active memtable, which is being sealed, how far the value files are filled that
+    /// it may point into.
+    fn seal_values(&self, log: &mut Log) -> Result<()> {
+        let state = self.tree.load();
+        let files = &state.version.value_files;
+        let mut tails = Vec::new();
+        for file in files.values().filter(|file| !file.is_sealed()) {
+            tails.push(ValueTail {
+                file: file.number,
+                bytes: file.file.bytes()?,
+                full: !log.values.is_active(file.number),
+            });
+        }
+        log.values
+            .forget_full(|file| files.get(&file).is_none_or(ValueFileState::is_sealed));
+        state.active.seal(tails);
+        Ok(())
+    }
+
+    /// Begins a value file. The manifest names it before a pointer into it exists.
+    pub(super) async fn begin_values(&self) -> Result<ValueLogWriter> {
+        let env = self.core.env();
+        let number = self.tree.new_number();
+        let path = FileKind::Values.path(self.core.directory(), number);
+        let writer = ValueLogWriter::create(env, path, number).await?;
+        self.core.sync_directory().await?;
+        let path = writer.path().to_path_buf();
+        let file = ValueFile::new(number, path, writer.file(), env.fs.clone());
+        let opened = OpenedFiles {
+            values: [(number, Arc::new(file))].into(),
+            ..OpenedFiles::default()
+        };
+        let edit = Edit {
+            values_opened: vec![number],
+            ..Edit::default()
+        };
+        self.tree.commit(edit, opened).await?;
+        Ok(writer)
+    }
+
+    /// Makes everything logged so far durable: values first, then the records that point at them.
+    pub(super) async fn sync_log(&self, log: &mut Log) -> Result<()> {
+        let (durable, files) = log.values.sync().await?;
+        add(&self.core.counters().mine().value_log_syncs, files);
+        if log.wal.unsynced_bytes() > 0 {
+            log.wal.sync(&durable).await?;
+            self.tree.set_log_durable(log.wal.durable_part());
+            add(&self.core.counters().mine().wal_syncs, 1);
+        }
+        log.synced_at = self.core.env().clock.now();
+        Ok(())
+    }
+
+    /// Makes everything logged so far durable, as a timer asks for it. A failure poisons the
+    /// engine.
+    pub(crate) async fn sync_by_timer(&self) -> Result<()> {
+        self.lifecycle.check_writable()?;
+        let mut log = self.log.lock().await;
+        self.sync_log(&mut log)
+            .await
+            .inspect_err(|error| self.lifecycle.set_poison(error))
+    }
+
+    /// Makes everything logged so far durable, unless the engine only reads. For closing: no group
+    /// is half written when this has returned.
+    pub(crate) async fn sync_at_close(&self) -> Result<()> {
+        // Who leads a commit group has this lock.
+        let mut log = self.log.lock().await;
+        match self.lifecycle.check_sound() {
+            Ok(()) if !self.lifecycle.is_read_only() => self.sync_log(&mut log).await,
+            otherwise => otherwise,
+        }
+    }
+
+    /// Makes the logs durable whose memtables will not be flushed, and notes in the manifest how
+    /// far all logs are durable: damage to them is not taken for a torn end. For closing.
+    pub(crate) async fn remember_logs(&self) -> Result<()> {
+        let mut parts = self.sync_sealed_logs().await?;
+        parts.push(self.tree.log_durable());
+        // Logs without a record need no note.
+        parts.retain(|part| part.bytes > FILE_HEADER_BYTES as u64);
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let edit = Edit {
+            logs_durable: parts,
+            ..Edit::default()
+        };
+        self.tree.commit(edit, OpenedFiles::default()).await
+    }
+
+    /// Makes the logs of sealed memtables durable: under `sync = never` no seal did. Returns how
+    /// long they are.
+    async fn sync_sealed_logs(&self) -> Result<Vec<LogPart>> {
+        let state = self.tree.load_to_keep();
+        let mut parts = Vec::new();
+        for memtable in state.sealed.iter().rev() {
+            let path = FileKind::Wal.path(self.core.directory(), memtable.wal);
+            let file = Files::of(self.core.env()).open(&path)?;
+            let bytes = file.bytes()?;
+            file.sync().await?;
+            parts.push(LogPart {
+                log: memtable.wal,
+                bytes,
+            });
+        }
+        if !parts.is_empty() {
+            self.core.sync_directory().await?;
+        }
+        Ok(parts)
+    }
+}
