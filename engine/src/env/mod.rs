@@ -8,7 +8,7 @@
 //! - [`sim`]: files in memory behind a device model, virtual nanoseconds, one thread, seeded: the same seed gives the
 //!   same events in the same order on any machine. Crashes and faults are injected here.
 //!
-//! All three answer through [`Io`], which is ready at once where nothing has to be waited for, so that a call which
+//! All three answer through [`MaybeReady`], which is ready at once where nothing has to be waited for, so that a call which
 //! needs no device costs neither an allocation nor a task switch.
 
 use std::future::Future;
