@@ -156,7 +156,7 @@ pub(crate) struct BlockCache {
     placement: Metadata,
     /// Which rows are kept.
     rows: Rows,
-    /// Changes when rows may have become old: see [`crate::rows`].
+    /// Changes when rows may have become old: see [`crate::read`].
     row_epoch: AtomicU64,
     seed: u64,
     /// Is told of look-ups.

@@ -17,7 +17,7 @@ pub(super) enum InsertOrigin<'a> {
         /// See [`Access::scanned`].
         scanned: u32,
     },
-    /// As a miss of a point read, if the counter still says what is given: see [`crate::rows`].
+    /// As a miss of a point read, if the counter still says what is given: see [`crate::read`].
     Row {
         /// The counter.
         epoch: &'a AtomicU64,
