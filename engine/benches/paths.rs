@@ -15,7 +15,7 @@ use aura_engine::env::memory::MemoryWorld;
 use aura_engine::env::sim::{SimConfig, SimWorld};
 use aura_engine::{
     AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, MemtableStructure, Range,
-    Reconfigure, Rows,
+    Rows,
 };
 use aura_policies::PolicySpec;
 use aura_workloads::fnv_hash;
@@ -117,11 +117,8 @@ fn gets(c: &mut Criterion) {
             });
             stop.store(true, Ordering::Relaxed);
         });
-        let small = Reconfigure {
-            cache_size: Some(ByteSize(TABLE_BYTES / 8)),
-            ..Reconfigure::default()
-        };
-        world.block_on(engine.reconfigure(&small)).unwrap();
+        let small = |config: &mut EngineConfig| config.cache.size = ByteSize(TABLE_BYTES / 8);
+        world.block_on(engine.reconfigure(small)).unwrap();
         group.bench_function(format!("evicting/{eviction}"), |b| {
             b.iter(|| {
                 black_box(ready(engine.get(&next())))

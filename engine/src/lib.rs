@@ -52,9 +52,9 @@ pub use admin::repair::{Loss, RepairReport};
 pub use admin::verify::{ValueFileAudit, VerifyReport, verify_directory};
 pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
 pub use config::{
-    CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate,
-    MemtableStructure, Metadata, PolicySlot, Reconfigure, Rows, SyncPolicy, TableConfig,
-    ValueLogConfig, WalConfig,
+    CHANGEABLE, CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate,
+    MemtableStructure, Metadata, PolicySlot, Rows, SyncPolicy, TableConfig, ValueLogConfig,
+    WalConfig,
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
 pub use db::api::{AuraEngine, Engine, EngineBuilder};

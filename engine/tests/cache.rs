@@ -84,11 +84,8 @@ fn kept(warming: PolicySpec) -> Kept {
         kept.after_flush = read(&engine, 0..KEYS).await;
         // Empty the cache, so that it holds only what is read next.
         for size in [0, 16 << 20] {
-            let change = aura_engine::Reconfigure {
-                cache_size: Some(ByteSize(size)),
-                ..Default::default()
-            };
-            engine.reconfigure(&change).await.unwrap();
+            let change = engine.reconfigure(move |config| config.cache.size = ByteSize(size));
+            change.await.unwrap();
         }
         read(&engine, 0..KEYS / 2).await;
         read(&engine, 0..KEYS / 2).await;

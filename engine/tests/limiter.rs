@@ -5,9 +5,7 @@ mod common;
 
 use aura_engine::env::Env;
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
-use aura_engine::{
-    AuraEngine, Counts, Engine, EngineBuilder, EngineConfig, Error, EventKind, Reconfigure,
-};
+use aura_engine::{AuraEngine, Counts, Engine, EngineBuilder, EngineConfig, Error, EventKind};
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
 use common::Chance;
@@ -192,24 +190,21 @@ fn a_close_does_not_wait_for_the_limit() {
 fn a_changed_limit_holds_for_waiting_jobs() {
     let world = world();
     let env = world.env();
-    let change = |limit| Reconfigure {
-        io_limit: Some(ByteSize(limit)),
-        ..Reconfigure::default()
-    };
+    let limit = |bytes| move |config: &mut EngineConfig| config.io_limit = ByteSize(bytes);
     world
         .block_on(async {
             let engine = stuck(&env).await;
-            let refused = engine.reconfigure(&change(1000)).await;
+            let refused = engine.reconfigure(limit(1000)).await;
             assert!(matches!(&refused, Err(Error::Config { .. })), "{refused:?}");
             let start = env.clock.now();
-            engine.reconfigure(&change(4 * MIB)).await.unwrap();
+            engine.reconfigure(limit(4 * MIB)).await.unwrap();
             engine.flush().await.unwrap();
             let seconds = (env.clock.now() - start) as f64 / SECOND_NANOS as f64;
             assert!(
                 (0.4..0.7).contains(&seconds),
                 "{seconds} s for 2.5 MB, a part of which was granted before"
             );
-            engine.reconfigure(&change(0)).await.unwrap();
+            engine.reconfigure(limit(0)).await.unwrap();
             let start = env.clock.now();
             engine.compact().await.unwrap();
             assert!(

@@ -161,7 +161,7 @@ fn a_full_disk_can_be_opened_for_reading_and_is_not_changed() {
             engine.flush().await.unwrap_err(),
             engine.compact().await.unwrap_err(),
             engine.checkpoint(Path::new("/copy")).await.unwrap_err(),
-            engine.reconfigure(&Default::default()).await.unwrap_err(),
+            engine.reconfigure(|_| {}).await.unwrap_err(),
         ];
         for error in refused {
             assert!(matches!(error, Error::ReadOnly), "{error}");

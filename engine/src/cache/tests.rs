@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
-use crate::config::{EngineConfig, Reconfigure};
+use crate::config::CacheConfig;
 
 fn config(policy: &str, bytes: u64, shards: u32) -> CacheConfig {
     CacheConfig {
@@ -79,20 +79,19 @@ fn within_budget(stats: &CacheStats) -> bool {
         || stats.used_bytes + stats.metadata_bytes + stats.pinned_bytes <= stats.capacity_bytes
 }
 
-/// Looks objects up at random, brings in what is missing, removes some; sometimes something is pinned, and sometimes, where
-/// `changes` are given, the cache is changed. Returns the hits.
-/// Makes the changes to the settings that the cache has now.
-fn reconfigure(cache: &BlockCache, change: &Reconfigure) -> crate::Result<()> {
-    let cache_settings = cache.settings.lock().unwrap().clone();
-    let mut config = EngineConfig {
-        cache: cache_settings,
-        ..EngineConfig::default()
-    };
-    change.apply(&mut config);
-    cache.reconfigure(&config.cache)
+/// A change of the cache's settings.
+type Change = Box<dyn Fn(&mut CacheConfig)>;
+
+/// Changes the settings that the cache has now.
+fn reconfigure(cache: &BlockCache, change: impl Fn(&mut CacheConfig)) -> crate::Result<()> {
+    let mut settings = cache.settings.lock().unwrap().clone();
+    change(&mut settings);
+    cache.reconfigure(&settings)
 }
 
-fn live(cache: &Arc<BlockCache>, steps: u64, changes: &[Reconfigure], label: &str) -> u64 {
+/// Looks objects up at random, brings in what is missing, removes some; sometimes something is pinned, and sometimes, where
+/// `changes` are given, the cache is changed. Returns the hits.
+fn live(cache: &Arc<BlockCache>, steps: u64, changes: &[Change], label: &str) -> u64 {
     let mut chance = Xoshiro256PlusPlus::seed_from_u64(11);
     let mut versions: BTreeMap<(u64, u64), u64> = BTreeMap::new();
     let mut pin = None;
@@ -124,9 +123,10 @@ fn live(cache: &Arc<BlockCache>, steps: u64, changes: &[Reconfigure], label: &st
             1 => pin = None,
             _ => {}
         }
-        if let Some(change) = changes.get(chance.random_range(0..2_000usize)) {
+        let drawn = chance.random_range(0..2_000usize);
+        if let Some(change) = changes.get(drawn) {
             reconfigure(cache, change).unwrap();
-            assert_eq!(audit(cache), Ok(()), "{label}, step {step}: {change:?}");
+            assert_eq!(audit(cache), Ok(()), "{label}, step {step}: change {drawn}");
         }
         let stats = cache.stats();
         assert!(within_budget(&stats), "{label}, step {step}: {stats:?}");
@@ -167,17 +167,18 @@ fn every_pair_of_policies_keeps_the_budget_and_gives_back_what_was_put_in() {
 
 #[test]
 fn policies_and_size_change_under_what_is_held() {
-    let change = |eviction: Option<&str>, admission: Option<&str>, kib: Option<u64>| Reconfigure {
-        eviction: eviction.map(small),
-        admission: admission.map(PolicySpec::named),
-        cache_size: kib.map(ByteSize::kib),
-        ..Reconfigure::default()
-    };
-    let mut changes: Vec<_> = evictions()
-        .map(|eviction| change(Some(eviction), None, None))
-        .collect();
-    changes.extend(admissions().map(|admission| change(None, Some(admission), None)));
-    changes.extend([100, 300, 0, 150, 250].map(|kib| change(None, None, Some(kib))));
+    let mut changes: Vec<Change> = Vec::new();
+    for eviction in evictions() {
+        changes.push(Box::new(|cache| cache.eviction = small(eviction)));
+    }
+    for admission in admissions() {
+        changes.push(Box::new(|cache| {
+            cache.admission = PolicySpec::named(admission)
+        }));
+    }
+    for kib in [100, 300, 0, 150, 250] {
+        changes.push(Box::new(move |cache| cache.size = ByteSize::kib(kib)));
+    }
     for eviction in evictions() {
         let cache = Arc::new(cache(eviction, 200 << 10, 2));
         let hits = live(
@@ -198,14 +199,7 @@ fn a_change_keeps_what_was_worth_most() {
             assert!(put(&cache, &name(1, offset), Bytes::from(vec![1; 1000])));
         }
         assert!(get(&cache, &name(1, 0)).is_some());
-        reconfigure(
-            &cache,
-            &Reconfigure {
-                eviction: Some(small(eviction)),
-                ..Reconfigure::default()
-            },
-        )
-        .unwrap();
+        reconfigure(&cache, |cache| cache.eviction = small(eviction)).unwrap();
         assert_eq!(cache.stats().entries, 10, "{eviction}: all fits, all stays");
     }
     let cache = cache("lru", 64 << 10, 1);
@@ -214,22 +208,14 @@ fn a_change_keeps_what_was_worth_most() {
     }
     get(&cache, &name(1, 0)).unwrap();
     let metadata = cache.stats().metadata_bytes;
-    let change = Reconfigure {
-        cache_size: Some(ByteSize(3 * 1128 + metadata)),
-        ..Reconfigure::default()
-    };
-    reconfigure(&cache, &change).unwrap();
+    let three_entries = ByteSize(3 * 1128 + metadata);
+    reconfigure(&cache, |cache| cache.size = three_entries).unwrap();
     let held: Vec<_> = (0..10)
         .filter(|offset| cache.peek(&name(1, *offset)).is_some())
         .collect();
     assert_eq!(held, [0, 8, 9], "the last three by recency");
-    let wrong = Reconfigure {
-        eviction: Some(PolicySpec::named("nobody")),
-        ..Reconfigure::default()
-    };
-    assert!(
-        matches!(reconfigure(&cache, &wrong), Err(Error::Policy { key, .. }) if key == "cache.eviction")
-    );
+    let refused = reconfigure(&cache, |cache| cache.eviction = PolicySpec::named("nobody"));
+    assert!(matches!(refused, Err(Error::Policy { key, .. }) if key == "cache.eviction"));
     assert_eq!(cache.stats().entries, 3, "a refused change changes nothing");
 }
 
@@ -284,14 +270,7 @@ fn a_cache_of_no_bytes_is_off_but_its_policies_must_exist() {
         matches!(error, Error::Policy { ref key, .. } if key == "cache.admission"),
         "{error}"
     );
-    reconfigure(
-        &cache,
-        &Reconfigure {
-            cache_size: Some(ByteSize::kib(64)),
-            ..Reconfigure::default()
-        },
-    )
-    .unwrap();
+    reconfigure(&cache, |cache| cache.size = ByteSize::kib(64)).unwrap();
     assert!(
         put(&cache, &name(1, 0), Bytes::from_static(b"x")),
         "it can be turned on"

@@ -12,9 +12,11 @@ use bytesize::ByteSize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod changes;
 mod slots;
 mod validate;
 
+pub use changes::CHANGEABLE;
 pub use slots::PolicySlot;
 
 /// How bytes are compressed. The numbers are on disk.
@@ -239,141 +241,6 @@ impl Default for CacheConfig {
             metadata_share: 0.2,
             rows: Rows::None,
         }
-    }
-}
-
-/// Changes to the settings of a running engine. A field that is `None` changes nothing.
-///
-/// ```
-/// use aura_engine::env::memory::MemoryWorld;
-/// use aura_engine::{Engine, EngineBuilder, Error, Reconfigure};
-/// use bytesize::ByteSize;
-///
-/// let world = MemoryWorld::new(1).expect("a thread");
-/// world.block_on(async {
-///     let engine = EngineBuilder::new(world.env(), "/").open().await?;
-///     let change = Reconfigure {
-///         cache_size: Some(ByteSize::mib(8)),
-///         ..Reconfigure::default()
-///     };
-///     engine.reconfigure(&change).await?;
-///     assert_eq!(engine.config().cache.size, ByteSize::mib(8));
-///     engine.close().await
-/// })?;
-/// # Ok::<(), Error>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Reconfigure {
-    /// New [`CacheConfig::size`]. The number of shards stays.
-    #[schemars(with = "Option<String>")]
-    pub cache_size: Option<ByteSize>,
-    /// New [`CacheConfig::eviction`]. Cached objects stay, as far as they fit.
-    pub eviction: Option<PolicySpec>,
-    /// New [`CacheConfig::admission`]. What the old policy has learned is lost, as it is when the
-    /// size changes.
-    pub admission: Option<PolicySpec>,
-    /// New [`CacheConfig::warming`], for the flushes and compactions that begin afterwards.
-    pub warming: Option<PolicySpec>,
-    /// New [`EngineConfig::io_limit`], also for requests that wait already.
-    #[schemars(with = "Option<String>")]
-    pub io_limit: Option<ByteSize>,
-    /// New [`EngineConfig::memtable`].
-    #[schemars(with = "Option<String>")]
-    pub memtable: Option<ByteSize>,
-    /// New [`EngineConfig::memtable_structure`], from the next memtable on.
-    pub memtable_structure: Option<MemtableStructure>,
-    /// New [`TableConfig::size`]. Like all settings of tables, it applies to tables begun
-    /// afterwards.
-    #[schemars(with = "Option<String>")]
-    pub table_size: Option<ByteSize>,
-    /// New [`TableConfig::compression`].
-    pub table_compression: Option<Compression>,
-    /// New [`TableConfig::filter`].
-    pub filter: Option<PolicySpec>,
-    /// New [`TableConfig::index`].
-    pub index: Option<PolicySpec>,
-    /// New [`CompactionConfig::layout`], from the next plan on. Compactions bring the tree to its
-    /// shape.
-    pub layout: Option<PolicySpec>,
-    /// New [`CompactionConfig::picker`].
-    pub picker: Option<PolicySpec>,
-    /// New [`CompactionConfig::level0_trigger`].
-    pub level0_trigger: Option<u32>,
-    /// New [`CompactionConfig::level0_slowdown`].
-    pub level0_slowdown: Option<u32>,
-    /// New [`CompactionConfig::level0_stop`].
-    pub level0_stop: Option<u32>,
-    /// New [`CompactionConfig::debt_slowdown`].
-    #[schemars(with = "Option<String>")]
-    pub debt_slowdown: Option<ByteSize>,
-    /// New [`ValueLogConfig::separation`]. Values already written move only as compactions meet
-    /// them, and back into tables only with `inline_again`.
-    pub separation: Option<PolicySpec>,
-    /// New [`ValueLogConfig::compression`].
-    pub value_compression: Option<Compression>,
-    /// New [`ValueLogConfig::file`].
-    #[schemars(with = "Option<String>")]
-    pub value_file: Option<ByteSize>,
-    /// New [`ValueLogConfig::placement`]. The number of queues stays.
-    pub placement: Option<PolicySpec>,
-    /// New [`ValueLogConfig::gc`].
-    pub gc: Option<PolicySpec>,
-    /// New [`ValueLogConfig::gc_method`].
-    pub gc_method: Option<GcMethod>,
-    /// New [`ValueLogConfig::gc_low`].
-    pub gc_low: Option<f64>,
-    /// New [`ValueLogConfig::gc_high`].
-    pub gc_high: Option<f64>,
-    /// New [`ValueLogConfig::gc_stop`].
-    pub gc_stop: Option<f64>,
-    /// New [`ValueLogConfig::inline_again`].
-    pub inline_again: Option<bool>,
-}
-
-impl Reconfigure {
-    /// Applies the changes to `config`.
-    pub(crate) fn apply(&self, config: &mut EngineConfig) {
-        fn set<T>(value: &mut T, change: Option<T>) {
-            if let Some(change) = change {
-                *value = change;
-            }
-        }
-        let change = self.clone();
-        let EngineConfig {
-            cache,
-            table,
-            compaction,
-            value_log,
-            ..
-        } = config;
-        set(&mut cache.size, change.cache_size);
-        set(&mut cache.eviction, change.eviction);
-        set(&mut cache.admission, change.admission);
-        set(&mut cache.warming, change.warming);
-        set(&mut table.size, change.table_size);
-        set(&mut table.compression, change.table_compression);
-        set(&mut table.filter, change.filter);
-        set(&mut table.index, change.index);
-        set(&mut compaction.layout, change.layout);
-        set(&mut compaction.picker, change.picker);
-        set(&mut compaction.level0_trigger, change.level0_trigger);
-        set(&mut compaction.level0_slowdown, change.level0_slowdown);
-        set(&mut compaction.level0_stop, change.level0_stop);
-        set(&mut compaction.debt_slowdown, change.debt_slowdown);
-        set(&mut value_log.separation, change.separation);
-        set(&mut value_log.compression, change.value_compression);
-        set(&mut value_log.file, change.value_file);
-        set(&mut value_log.placement, change.placement);
-        set(&mut value_log.gc, change.gc);
-        set(&mut value_log.gc_method, change.gc_method);
-        set(&mut value_log.gc_low, change.gc_low);
-        set(&mut value_log.gc_high, change.gc_high);
-        set(&mut value_log.gc_stop, change.gc_stop);
-        set(&mut value_log.inline_again, change.inline_again);
-        set(&mut config.io_limit, change.io_limit);
-        set(&mut config.memtable, change.memtable);
-        set(&mut config.memtable_structure, change.memtable_structure);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::admin::checkpoint::CheckpointReport;
 use crate::admin::repair::{RepairReport, repair};
 use crate::admin::verify::VerifyReport;
 use crate::cache::{CacheObserver, Observer};
-use crate::config::{EngineConfig, Reconfigure};
+use crate::config::EngineConfig;
 use crate::env::Env;
 use crate::error::Result;
 use crate::metrics::{Event, Metrics};
@@ -53,9 +53,32 @@ pub trait Engine: Send + Sync + 'static {
     /// Merges everything into one sorted run.
     fn compact(&self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Takes other settings and goes on. Calls that run see the old ones or the new ones; no answer
-    /// depends on which.
-    fn reconfigure(&self, change: &Reconfigure) -> impl Future<Output = Result<()>> + Send;
+    /// Changes settings of the running engine: those of [`CHANGEABLE`](crate::CHANGEABLE). Calls
+    /// that run see the old ones or the new ones; no answer depends on which.
+    ///
+    /// ```
+    /// # use aura_engine::{Engine, EngineBuilder, env::memory::MemoryWorld};
+    /// # use bytesize::ByteSize;
+    /// # let world = MemoryWorld::new(2).expect("threads");
+    /// # world.block_on(async {
+    /// let engine = EngineBuilder::new(world.env(), "/db").open().await?;
+    /// let change = engine.reconfigure(|config| config.cache.size = ByteSize::mib(1));
+    /// change.await?;
+    /// assert_eq!(engine.config().cache.size, ByteSize::mib(1));
+    /// let fixed = engine.reconfigure(|config| config.value_log.queues = 2).await;
+    /// assert!(fixed.expect_err("fixed").to_string().starts_with("setting value_log.queues: "));
+    /// # engine.close().await
+    /// # })?;
+    /// # Ok::<(), aura_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) for a fixed setting or a value out of range,
+    /// [`Error::Policy`](crate::Error::Policy), or I/O errors; then nothing has changed.
+    fn reconfigure(
+        &self,
+        change: impl FnOnce(&mut EngineConfig) + Send + 'static,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Makes an openable copy of the database in `directory`, which is absent or empty. The copy is
     /// the state at one moment during the call; every write acknowledged before the call is in it.
@@ -284,7 +307,10 @@ impl Engine for AuraEngine {
         self.shared().compact().await
     }
 
-    async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
+    async fn reconfigure(
+        &self,
+        change: impl FnOnce(&mut EngineConfig) + Send + 'static,
+    ) -> Result<()> {
         self.shared().reconfigure(change).await
     }
 

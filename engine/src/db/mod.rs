@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crate::admin::checkpoint::{Checkpoint, CheckpointReport};
 use crate::admin::verify::{self, VerifyReport};
 use crate::compaction::Scheduler;
-use crate::config::Reconfigure;
+use crate::config::EngineConfig;
 use crate::error::Result;
 use crate::read::Reader;
 use crate::recovery::RecoveryReport;
@@ -59,14 +59,16 @@ impl Db {
     /// Takes other settings. Those in the directory are replaced first.
     ///
     /// # Errors
-    /// A policy that cannot be built, a value out of range, or I/O errors; then nothing has
-    /// changed.
-    async fn reconfigure(self: &Arc<Self>, change: &Reconfigure) -> Result<()> {
+    /// A fixed setting, a policy that cannot be built, a value out of range, or I/O errors; then
+    /// nothing has changed.
+    async fn reconfigure(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut EngineConfig) + Send + 'static,
+    ) -> Result<()> {
         self.lifecycle.check_open()?;
         self.lifecycle.check_not_read_only()?;
-        let change = change.clone();
         self.in_task("reconfigure", |db| async move {
-            db.core.reconfigure(&change).await?;
+            db.core.reconfigure(change).await?;
             db.scheduler.settings_changed();
             Ok(())
         })

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::Policies;
 use crate::cache::BlockCache;
-use crate::config::{EngineConfig, Reconfigure};
+use crate::config::EngineConfig;
 use crate::context::ReadContext;
 use crate::directory::{Files, write_settings};
 use crate::env::Env;
@@ -119,14 +119,14 @@ impl Core {
     /// Takes other settings. Those in the directory are replaced first.
     ///
     /// # Errors
-    /// A policy that cannot be built, a value out of range, or I/O errors; then nothing has
-    /// changed.
-    pub(crate) async fn reconfigure(&self, change: &Reconfigure) -> Result<()> {
+    /// A fixed setting, a policy that cannot be built, a value out of range, or I/O errors; then
+    /// nothing has changed.
+    pub(crate) async fn reconfigure(&self, change: impl FnOnce(&mut EngineConfig)) -> Result<()> {
         let _one_at_a_time = self.reconfiguring.lock().await;
         let config = self.config.load_full();
         let mut next = EngineConfig::clone(&config);
-        change.apply(&mut next);
-        next.validate()?;
+        change(&mut next);
+        config.check_change(&next)?;
         let policies = self.policies().changed(&config, &next)?;
         write_settings(&self.env, &self.directory, &next).await?;
         self.cache.reconfigure(&next.cache)?;

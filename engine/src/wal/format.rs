@@ -150,21 +150,26 @@ impl Record {
             self.body.len() <= BATCH_BYTES_MAX,
             "the body is too long for its length field"
         );
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&crc32c::crc32c(&self.body).to_le_bytes());
-        out.extend_from_slice(&(self.body.len() as u32).to_le_bytes());
-        out.extend_from_slice(&self.writes.to_le_bytes());
-        out.extend_from_slice(&self.sequence.to_le_bytes());
-        out.extend_from_slice(&self.synced.to_le_bytes());
-        let checksum = header_checksum(log, &out[start + 4..]);
-        out[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
+        let mut header = [0; HEADER_BYTES];
+        header[4..8].copy_from_slice(&crc32c::crc32c(&self.body).to_le_bytes());
+        header[8..12].copy_from_slice(&(self.body.len() as u32).to_le_bytes());
+        header[12..16].copy_from_slice(&self.writes.to_le_bytes());
+        header[16..24].copy_from_slice(&self.sequence.to_le_bytes());
+        header[24..].copy_from_slice(&self.synced.to_le_bytes());
+        let checksum = header_checksum(log, &header);
+        header[..4].copy_from_slice(&checksum.to_le_bytes());
+        out.extend_from_slice(&header);
         out.extend_from_slice(&self.body);
     }
 }
 
-fn header_checksum(log: u64, header: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&log.to_le_bytes()), header)
+/// Returns the checksum of a header: over the log's number and all but its own four bytes. One call
+/// over both: a call for a few bytes costs more than the bytes.
+fn header_checksum(log: u64, header: &[u8; HEADER_BYTES]) -> u32 {
+    let mut salted = [0; 8 + HEADER_BYTES - 4];
+    salted[..8].copy_from_slice(&log.to_le_bytes());
+    salted[8..].copy_from_slice(&header[4..]);
+    crc32c::crc32c(&salted)
 }
 
 /// Layout of the records of a file.
@@ -209,7 +214,7 @@ impl Layout {
                 let header: &[u8; HEADER_BYTES] = file.get(at..)?.first_chunk()?;
                 let sequence = word(header, 16);
                 // Cheaper than the checksum, and already rejects most bytes that are no header.
-                if sequence >> 56 != 0 || half(header, 0) != header_checksum(log, &header[4..]) {
+                if sequence >> 56 != 0 || half(header, 0) != header_checksum(log, header) {
                     return None;
                 }
                 let body_start = at + HEADER_BYTES;

@@ -74,7 +74,7 @@ impl CommitPipeline {
     /// group.
     pub(super) async fn begin_commit(self: &Arc<Self>) {
         let tasks = &self.core.env().tasks;
-        if self.core.config().wal.sync == SyncPolicy::Always {
+        if self.syncs_always {
             return tasks.spawn_on_thread("commit", lead(self, usize::MAX));
         }
         let mut commit = Some(lead(self, GROUPS_LED_MAX));

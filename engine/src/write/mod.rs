@@ -38,6 +38,7 @@ use self::group::{CommitQueue, Request};
 pub(crate) use self::log::Log;
 use self::staged::Staged;
 use crate::compaction::Scheduler;
+use crate::config::SyncPolicy;
 use crate::env::CpuWork;
 use crate::error::{Error, Result};
 use crate::state::{Core, Lifecycle, Tree};
@@ -50,6 +51,8 @@ pub(crate) struct CommitPipeline {
     tree: Arc<Tree>,
     lifecycle: Arc<Lifecycle>,
     scheduler: Arc<Scheduler>,
+    /// Whether each commit waits for the device (`wal.sync = "always"`).
+    syncs_always: bool,
     /// Writers waiting for the next commit group. Held for a few steps.
     queue: Mutex<CommitQueue>,
     /// Values separated since the engine was opened.
@@ -68,6 +71,7 @@ impl CommitPipeline {
         log: Log,
     ) -> Self {
         Self {
+            syncs_always: core.config().wal.sync == SyncPolicy::Always,
             core,
             tree,
             lifecycle,
@@ -114,13 +118,17 @@ impl CommitPipeline {
     async fn commit_staged(self: &Arc<Self>, staged: Staged, work: &CpuWork) -> Result<()> {
         let writes = staged.writes();
         self.core.env().clock.charge(work);
-        let (tx, rx) = oneshot::channel();
+        let (tx, mut rx) = oneshot::channel();
         let is_leader = lock(&self.queue).join(Request { staged, tx });
         if is_leader {
             self.begin_commit().await;
         }
         for _ in 0..writes {
             self.core.count_operation();
+        }
+        // A leader that had nothing to wait for has its answer.
+        if let Ok(result) = rx.try_recv() {
+            return result;
         }
         // Every request is answered; a sender is lost only when the commit's task was killed with
         // its runtime.

@@ -12,7 +12,7 @@ use std::task::Poll;
 use aura_engine::env::Env;
 use aura_engine::{
     AuraEngine, Batch, Counts, Direction, Engine, EngineBuilder, EngineConfig, Error, Range,
-    Reconfigure, SyncPolicy, Value,
+    SyncPolicy, Value,
 };
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
@@ -257,9 +257,11 @@ impl Recorded {
         waiting.await.unwrap_or(Ok(()))
     }
 
-    pub(crate) async fn reconfigure(&mut self, change: &Reconfigure) -> Outcome {
-        let change = change.clone();
-        let changing = self.call(|engine| async move { engine.reconfigure(&change).await });
+    pub(crate) async fn reconfigure(
+        &mut self,
+        change: impl FnOnce(&mut EngineConfig) + Send + 'static,
+    ) -> Outcome {
+        let changing = self.call(|engine| async move { engine.reconfigure(change).await });
         changing.await.unwrap_or(Ok(()))
     }
 
@@ -418,11 +420,8 @@ pub(crate) async fn tour(db: &mut Recorded) -> Outcome {
         db.put(key, 450).await?;
     }
     db.wait_idle().await?;
-    db.reconfigure(&Reconfigure {
-        cache_size: Some(ByteSize::kib(8)),
-        ..Reconfigure::default()
-    })
-    .await?;
+    let smaller = db.reconfigure(|config| config.cache.size = ByteSize::kib(8));
+    smaller.await?;
     db.reopen().await?;
     db.together(&[
         (12, LARGE),
