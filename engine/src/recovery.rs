@@ -164,13 +164,12 @@ pub(crate) async fn replay(
     config: &EngineConfig,
     recovered: &Recovered,
 ) -> Result<Replayed> {
-    let (sequence, report) = (recovered.sequence, RecoveryReport::default());
     let mut replayed = Replayed {
         memtables: Vec::new(),
         orphans: Vec::new(),
-        sequence,
+        sequence: recovered.sequence,
         values: BTreeMap::new(),
-        report,
+        report: RecoveryReport::default(),
     };
     let mut logs = Vec::new();
     for part in read_parts(env, directory, recovered).await? {

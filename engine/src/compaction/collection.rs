@@ -20,10 +20,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use aura_policies::gc::{ValueFileFacts, ValueLogFacts};
+use aura_policies::gc::ValueLogFacts;
 
 use super::Scheduler;
 use super::new_files::NewFile;
+use super::value_log::ValueLogState;
 use crate::config::GcMethod;
 use crate::directory::FileKind;
 use crate::env::CpuWork;
@@ -34,93 +35,10 @@ use crate::metrics::{Event, EventKind, add};
 use crate::state::{Core, Lifecycle, OpenedFiles, ReadState, Tree};
 use crate::sync::lock;
 use crate::values::format::{MAGIC, encode_map};
-use crate::values::{
-    Extents, FrameWalker, Garbage, Section, Step, ValueFile, ValueFileState, ValueLogWriter,
-};
+use crate::values::{FrameWalker, Section, Step, ValueFile, ValueFileState, ValueLogWriter};
 
 /// Bytes that a collection copies at a time.
 const PIECE_BYTES: usize = 1 << 20;
-
-/// The value log as it stands.
-pub(crate) struct ValueLogState {
-    /// The sealed files on disk.
-    pub(crate) files: Vec<ValueFileFacts>,
-    /// Bytes of frames of all files.
-    pub(crate) bytes: u64,
-    /// The part of them that nothing points at.
-    pub(crate) garbage_bytes: u64,
-}
-
-impl ValueLogState {
-    /// The value log as `version` has it. O(value files).
-    pub(crate) fn of(version: &Version) -> Result<Self> {
-        let mut disk: BTreeMap<u64, OnDisk> = BTreeMap::new();
-        for state in version.value_files.values() {
-            let file = disk.entry(state.file.number).or_default();
-            file.live += state.live_bytes()?;
-            file.newest = file.newest.max(state.number);
-            file.collections = file.collections.max(state.collections());
-            file.sealed = state.is_sealed();
-        }
-        let mut log = Self {
-            files: Vec::new(),
-            bytes: 0,
-            garbage_bytes: 0,
-        };
-        let mut ages = Vec::new();
-        for (number, file) in version.values_on_disk() {
-            let bytes = file.frames_end()?.saturating_sub(MAGIC.len() as u64);
-            let on_disk = &disk[&number];
-            let garbage_bytes = bytes.saturating_sub(on_disk.live);
-            log.bytes += bytes;
-            log.garbage_bytes += garbage_bytes;
-            ages.push((on_disk.newest, bytes));
-            if on_disk.sealed {
-                log.files.push(ValueFileFacts {
-                    id: number,
-                    bytes,
-                    garbage_bytes,
-                    // Filled in when the ages of all files are known.
-                    age_bytes: 0,
-                    collections: on_disk.collections,
-                });
-            }
-        }
-        ages.sort_unstable();
-        for file in &mut log.files {
-            let own = disk[&file.id].newest;
-            let younger = ages.partition_point(|(newest, _)| *newest <= own);
-            file.age_bytes = ages[younger..].iter().map(|(_, bytes)| bytes).sum();
-        }
-        Ok(log)
-    }
-
-    /// Bytes of garbage beyond the part `part` of the log, which is left alone.
-    pub(crate) fn debt_bytes(&self, part: f64) -> u64 {
-        self.garbage_bytes
-            .saturating_sub((self.bytes as f64 * part) as u64)
-    }
-
-    /// The part that is garbage.
-    fn garbage_share(&self) -> f64 {
-        if self.bytes == 0 {
-            0.0
-        } else {
-            self.garbage_bytes as f64 / self.bytes as f64
-        }
-    }
-}
-
-/// A file on disk: the sum over the files whose frames it holds.
-#[derive(Default)]
-struct OnDisk {
-    /// Bytes of live frames.
-    live: u64,
-    /// The largest number of those files.
-    newest: u64,
-    collections: u32,
-    sealed: bool,
-}
 
 /// What a policy has chosen.
 pub(crate) struct Victims {
@@ -137,40 +55,6 @@ struct Collection {
     states: Vec<ValueFileState>,
     victims: BTreeSet<u64>,
     urgent: bool,
-}
-
-/// Compares the live frames of each sealed file, as `traced` from the tables of `version`, with
-/// what was booked: every byte of a frame is pointed at once, or garbage. Returns what differs,
-/// each with its file.
-pub(crate) fn audit(version: &Version, mut traced: Garbage) -> Result<Vec<String>> {
-    let mut problems = Vec::new();
-    for state in version
-        .value_files
-        .values()
-        .filter(|state| state.is_sealed())
-    {
-        let mut live = Extents::default();
-        let name = state.file.path().display();
-        if !live.add(traced.remove(&state.number).unwrap_or_default()) {
-            problems.push(format!(
-                "{name}: two entries point at the same bytes of value file {}",
-                state.number
-            ));
-        }
-        let mut booked = Extents::default();
-        if !booked.add(state.live_extents()?) || live != booked {
-            let what = format!(
-                "{:?} are pointed at, {:?} are not booked as garbage",
-                live.ranges(),
-                booked.ranges()
-            );
-            problems.push(format!(
-                "{name}: of value file {} the bytes {what}",
-                state.number
-            ));
-        }
-    }
-    Ok(problems)
 }
 
 /// What the policy would collect now; None if nothing is due. `idle` says that nothing else is to

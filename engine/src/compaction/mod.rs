@@ -8,10 +8,11 @@
 //!   names, [`mod@merge`] carries it out, and [`version_filter`] says which versions survive. No
 //!   choice is made there. A plan that is refused is counted and costs nothing but the merge that
 //!   did not happen.
-//! - [`collection`] collects value files; [`mod@values`] is what compactions do with values.
+//! - [`collection`] collects value files, [`value_log`] says how much of them is garbage;
+//!   [`mod@values`] is what compactions do with values.
 
 mod check;
-pub(crate) mod collection;
+mod collection;
 mod flush;
 mod index_choice;
 mod job;
@@ -19,14 +20,16 @@ mod merge;
 mod new_files;
 mod scheduler;
 mod table_writer;
+mod value_log;
 mod values;
 mod version_filter;
 mod warm;
 
 pub(crate) use check::check;
-pub(crate) use collection::{Collector, ValueLogState};
+pub(crate) use collection::Collector;
 pub(crate) use flush::Flusher;
 pub(crate) use job::Job;
 pub(crate) use merge::Compaction;
 pub(crate) use scheduler::Scheduler;
+pub(crate) use value_log::ValueLogState;
 pub(crate) use version_filter::VersionFilter;

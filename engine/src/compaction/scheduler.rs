@@ -11,7 +11,7 @@ use aura_policies::facts::{TableId, TreeShape};
 use aura_policies::layout::plan_everything;
 use aura_policies::picker::report_move;
 
-use super::collection::ValueLogState;
+use super::value_log::ValueLogState;
 use super::{Job, check};
 use crate::error::{Error, Result};
 use crate::manifest::Version;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::{Moment, ValueFileAudit, VerifyReport};
 use crate::cache::no_cache;
-use crate::compaction::collection::audit;
 use crate::context::ReadContext;
 use crate::directory::{FileKind, Files};
 use crate::env::Env;
@@ -14,7 +13,7 @@ use crate::manifest::{Edit, Version, snapshot};
 use crate::read::MergingIterator;
 use crate::storage::{Direction, EntryKind, Key, ValuePointer};
 use crate::values::format::MAGIC;
-use crate::values::{FrameWalker, Garbage, Step, ValueFile, ValueFileState, discard};
+use crate::values::{Extents, FrameWalker, Garbage, Step, ValueFile, ValueFileState, discard};
 use crate::wal::{Chain, Link, Replay};
 
 /// Where the first frame of a value file starts.
@@ -44,7 +43,7 @@ impl Check<'_> {
             // What a table points at is not known if it does not read back.
             report
                 .problems
-                .extend(audit(&self.moment.state.version, traced.clone())?);
+                .extend(audit_garbage(&self.moment.state.version, traced.clone())?);
         }
         self.check_memtables(&mut report, &mut traced, &mut context)
             .await;
@@ -353,7 +352,8 @@ fn check_order(version: &Version, report: &mut VerifyReport) {
     for (level, state) in version.levels.iter().enumerate() {
         for run in &state.runs {
             for pair in run.tables.windows(2) {
-                let (left, right) = (pair[0].facts(), pair[1].facts());
+                let left = pair[0].facts();
+                let right = pair[1].facts();
                 if left.largest >= right.smallest {
                     let what = format!("in level {level} it overlaps table {}", right.id);
                     report.problem(&Error::corruption(pair[0].path(), 0, what));
@@ -361,6 +361,37 @@ fn check_order(version: &Version, report: &mut VerifyReport) {
             }
         }
     }
+}
+
+/// Compares the live frames of each sealed file, as `traced` from the tables of `version`, with
+/// what was booked: every byte of a frame is pointed at once, or garbage. Returns what differs,
+/// each with its file.
+fn audit_garbage(version: &Version, mut traced: Garbage) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    let sealed = version.value_files.values();
+    for state in sealed.filter(|state| state.is_sealed()) {
+        let mut live = Extents::default();
+        let name = state.file.path().display();
+        if !live.add(traced.remove(&state.number).unwrap_or_default()) {
+            problems.push(format!(
+                "{name}: two entries point at the same bytes of value file {}",
+                state.number
+            ));
+        }
+        let mut booked = Extents::default();
+        if !booked.add(state.live_runs()?) || live != booked {
+            let what = format!(
+                "{:?} are pointed at, {:?} are not booked as garbage",
+                live.ranges(),
+                booked.ranges()
+            );
+            problems.push(format!(
+                "{name}: of value file {} the bytes {what}",
+                state.number
+            ));
+        }
+    }
+    Ok(problems)
 }
 
 /// Walks the frames of a file up to `end` and counts what is sound and what is not. After an
