@@ -1,4 +1,9 @@
-//! Snapshots: a moment that stays readable.
+//! Snapshots: consistent reads of the database at one moment.
+//!
+//! A snapshot is a sequence number that the engine remembers. Flushes and compactions keep, for
+//! each remembered number, the newest version of every key that is not above it. So making a
+//! snapshot is cheap, and old versions use disk space until it is dropped. LevelDB and RocksDB do
+//! it in the same way.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,7 +13,7 @@ use crate::scan::Scan;
 use crate::state::{Inner, lock};
 use crate::storage::{Direction, Range, Sequence, Value};
 
-/// Keeps the versions of one moment from being dropped.
+/// Prevents flushes and compactions from dropping the versions visible at one sequence number.
 pub(crate) struct Pin {
     inner: Arc<Inner>,
     sequence: Sequence,
@@ -17,7 +22,8 @@ pub(crate) struct Pin {
 impl Pin {
     fn new(inner: Arc<Inner>) -> Self {
         let mut jobs = lock(&inner.jobs);
-        // Under the lock that jobs take to learn of snapshots: none starts between the look and the entry.
+        // Jobs read the list of snapshots under this lock, so none starts between the load and the
+        // insertion.
         let sequence = inner.published.load(Ordering::Acquire);
         *jobs.snapshots.entry(sequence).or_default() += 1;
         drop(jobs);
@@ -36,13 +42,44 @@ impl Drop for Pin {
         }
         drop(jobs);
         if !self.inner.view.load().version.ranges.is_empty() {
-            // Tables that nobody sees any more may leave.
+            // A table that range deletes hide may no longer be visible to any reader. Then it can
+            // be dropped.
             self.inner.work_due.notify_waiters();
         }
     }
 }
 
-/// The state of the database at one moment. Cheap to make and to clone; old versions stay on disk while it is held.
+/// A view of the database at one moment.
+///
+/// A snapshot is cheap to create and to clone. The versions it sees stay on disk until its last
+/// clone is dropped.
+///
+/// # Example
+/// ```
+/// use aura_engine::env::memory::MemoryWorld;
+/// use aura_engine::{Direction, Engine, EngineBuilder, Range};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let world = MemoryWorld::new(2)?;
+/// world.block_on(async {
+///     let engine = EngineBuilder::new(world.env(), "db").open().await?;
+///     engine.put(b"apple", b"green").await?;
+///     let before = engine.snapshot();
+///     engine.put(b"apple", b"red").await?;
+///     engine.put(b"banana", b"yellow").await?;
+///
+///     assert_eq!(before.get(b"apple").await?.as_deref(), Some(&b"green"[..]));
+///     let mut rows = before.scan(Range::all(), Direction::Forward);
+///     let (key, value) = rows.next().await?.expect("one row");
+///     assert_eq!((&key[..], &value[..]), (&b"apple"[..], &b"green"[..]));
+///     assert!(rows.next().await?.is_none());
+///     drop(rows);
+///     drop(before);
+///     engine.close().await
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Snapshot {
     pin: Arc<Pin>,
@@ -55,15 +92,15 @@ impl Snapshot {
         }
     }
 
-    /// The value of `key` at that moment.
+    /// Returns the value of `key` at the snapshot's moment; None if the key had no value.
     ///
     /// # Errors
-    /// As [`Engine::get`](crate::Engine::get).
+    /// The errors of [`Engine::get`](crate::Engine::get).
     pub async fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.pin.inner.get(key, Some(self.pin.sequence)).await
     }
 
-    /// The rows of `range` at that moment.
+    /// Scans the rows of `range` at the snapshot's moment.
     pub fn scan(&self, range: Range, direction: Direction) -> Scan {
         let view = self.pin.inner.view.load_full();
         Scan::new(
