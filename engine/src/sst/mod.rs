@@ -1,12 +1,14 @@
-//! Tables: immutable sorted files of entries.
+//! Tables: immutable sorted files of entries, as in Bigtable and LevelDB.
 //!
-//! - [`mod@format`] draws the file and seals its blocks.
-//! - [`block`] is one data block: built, searched, read.
-//! - [`builder`] writes a table from entries in order.
-//! - [`table`] opens one and answers point reads; [`cursor`] walks it both ways; [`verify`] checks all of it.
-//! - [`salvage`] reads what is left of one that is damaged.
+//! - [`mod@format`] defines the file format, and seals and opens its blocks.
+//! - [`block`] builds, searches and reads one data block.
+//! - [`builder`] writes a table from sorted entries.
+//! - [`table`] opens a table and answers point reads; [`cursor`] walks it in both directions;
+//!   [`verify`] checks all of it.
+//! - [`salvage`] reads the undamaged parts of a damaged table.
 //!
-//! Where in a table a key is, is the question of [`crate::index`]; whether it can be there, that of its filter.
+//! The filter says whether a table can contain a key, and the index ([`crate::index`]) in which
+//! blocks it can be.
 
 pub(crate) mod format;
 
