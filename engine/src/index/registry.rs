@@ -1,9 +1,8 @@
-//! The registry of models: what every table's index is, what it was measured at when it was built, and what was observed
-//! of it since.
+//! The index registry: each table's index, its measurements at build time, and its look-ups since.
 //!
-//! What is known at build lies in the table. What is observed is counted in relaxed atomics a table, and written to the
-//! file `MODELS.json` when the engine is closed: a statistic, so that a crash loses the counts since the last opening, and
-//! a file that does not read back is as none.
+//! The table stores the measurements. Look-ups are counted in relaxed atomics of each table and
+//! written to the file `MODELS.json` when the engine is closed. They are statistics: a crash loses
+//! the counts since the last opening, and an unreadable file is treated like a missing one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,23 +21,25 @@ use crate::sst::Table;
 use crate::verify::no_cache;
 use crate::version::{MODELS, Version, recover, temporary};
 
-/// The newest version of the file known here.
+/// The newest version of the file that this build reads, and the version that it writes.
 const VERSION: u32 = 1;
 
-/// Look-ups of one table, counted as they happen.
+/// Counters of the look-ups in one table's index.
 #[derive(Default)]
 pub(crate) struct Lookups {
     found: AtomicU64,
     absent: AtomicU64,
-    /// Blocks beyond the first of each look-up: most touch no counter but one of the two above.
+    /// Blocks examined beyond the first of each look-up. Counted separately, so that most look-ups
+    /// touch one counter.
     extra: AtomicU64,
-    /// When the table was opened or made, and how long it had lived before.
+    /// Time when the table was opened or made, in nanoseconds.
     opened_at: u64,
+    /// Nanoseconds that the table existed in earlier openings.
     lived_before: AtomicU64,
 }
 
 impl Lookups {
-    /// Those of a table opened at `now`.
+    /// Creates the counters of a table opened at `now`.
     pub(crate) fn new(now: u64) -> Self {
         Self {
             opened_at: now,
@@ -57,26 +58,21 @@ impl Lookups {
         }
     }
 
-    /// The counts at `now`.
+    /// Returns the counts at `now`.
     pub(crate) fn read(&self, now: u64) -> TableLookups {
-        let (found, absent) = (
-            self.found.load(Ordering::Relaxed),
-            self.absent.load(Ordering::Relaxed),
-        );
+        let found = self.found.load(Ordering::Relaxed);
+        let absent = self.absent.load(Ordering::Relaxed);
+        let extra = self.extra.load(Ordering::Relaxed);
+        let lived_before = self.lived_before.load(Ordering::Relaxed);
         TableLookups {
             found,
             absent,
-            probes: found
-                .wrapping_add(absent)
-                .wrapping_add(self.extra.load(Ordering::Relaxed)),
-            life_nanos: self
-                .lived_before
-                .load(Ordering::Relaxed)
-                .saturating_add(now.saturating_sub(self.opened_at)),
+            probes: found.wrapping_add(absent).wrapping_add(extra),
+            life_nanos: lived_before.saturating_add(now.saturating_sub(self.opened_at)),
         }
     }
 
-    /// Goes on from earlier counts.
+    /// Adds the counts of an earlier opening.
     fn restore(&self, before: &TableLookups) {
         self.found.fetch_add(before.found, Ordering::Relaxed);
         self.absent.fetch_add(before.absent, Ordering::Relaxed);
@@ -89,54 +85,54 @@ impl Lookups {
     }
 }
 
-/// What was observed of one table.
+/// Counts of the look-ups in one table's index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableLookups {
-    /// Look-ups that found an entry; seeks are counted here.
+    /// Look-ups that found an entry. Seeks count here.
     pub found: u64,
-    /// Point look-ups that found none.
+    /// Point look-ups that did not find the key.
     pub absent: u64,
-    /// Data blocks that they examined.
+    /// Data blocks that these look-ups examined.
     pub probes: u64,
-    /// Nanoseconds of the engine's clock that the table has lived, while the database was open.
+    /// Nanoseconds that the table has existed while the database was open.
     pub life_nanos: u64,
 }
 
-/// A table's index and what was observed of it.
+/// A table's index and its look-ups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableModel {
-    /// The level that the table lies in.
+    /// The table's level.
     pub level: usize,
     /// The table's number.
     pub table: TableId,
-    /// What its index is and takes.
+    /// The kind, cost and measured quality of the index.
     pub index: IndexReport,
-    /// What was observed of it.
+    /// The counts of look-ups.
     pub lookups: TableLookups,
 }
 
-/// The tables of one level that were built under one index.
+/// The tables of one level that were built with one index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LevelIndexes {
     /// The level.
     pub level: usize,
-    /// The index, and the sums over its tables.
+    /// The index and the sums over its tables.
     #[serde(flatten)]
     pub kind: KindFacts,
 }
 
-/// Every index of a database.
+/// The indexes of all tables of a database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IndexRegistry {
-    /// The version of this form.
+    /// The version of the file format.
     pub version: u32,
     /// The sums of each level and index.
     pub levels: Vec<LevelIndexes>,
-    /// The tables, the newest data first.
+    /// The tables, those with the newest data first.
     pub tables: Vec<TableModel>,
 }
 
-/// The registry of an open engine. O(tables).
+/// Returns the registry of an open engine. O(tables).
 pub(crate) fn report(version: &Version, book: &IndexBook, now: u64) -> IndexRegistry {
     let model = |(level, table): (usize, &Arc<Table>)| TableModel {
         level,
@@ -151,7 +147,7 @@ pub(crate) fn report(version: &Version, book: &IndexBook, now: u64) -> IndexRegi
     }
 }
 
-/// Reads back what the last close left behind, into the tables of `version` and a new book.
+/// Reads the registry file. Its counts go into the tables of `version` and into a new book.
 pub(crate) async fn read_registry(env: &Env, directory: &Path, version: &Version) -> IndexBook {
     let book = IndexBook::default();
     let Ok(file) = env.fs.open(&directory.join(MODELS)) else {
@@ -180,7 +176,8 @@ pub(crate) async fn read_registry(env: &Env, directory: &Path, version: &Version
     book
 }
 
-/// Leaves the registry in the directory. It is replaced whole, and not synced: what a crash takes is a statistic.
+/// Writes the registry file. It is replaced as a whole and not synced, because a crash loses only
+/// statistics.
 pub(crate) async fn write_registry(
     env: &Env,
     directory: &Path,
@@ -200,11 +197,14 @@ pub(crate) async fn write_registry(
         .map_err(|error| Error::io("rename", &temporary, error))
 }
 
-/// Reads the registry of the database in `directory`. Nothing is changed. An engine may have it open
-/// meanwhile: then the tables are those of one moment, and the counts those of its last opening.
+/// Reads the registry of the database in `directory` without changing anything.
+///
+/// An engine may have the database open meanwhile. Then the tables are those of one moment, and the
+/// counts are those that its last close wrote.
 ///
 /// # Errors
-/// A directory that is not there, I/O errors, a newer format, and corruption with file and offset.
+/// [`Error::Io`] if the directory is missing or cannot be read, [`Error::Format`] for a newer
+/// format, [`Error::Corruption`] with file and offset.
 pub async fn inspect(env: &Env, directory: &Path) -> Result<IndexRegistry> {
     let env = &bounded(env, 0);
     let access = read_access(env, directory)?;
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_go_on_where_they_were() {
+    fn counts_continue_after_a_restore() {
         let first = Lookups::new(100);
         first.count(true, 1);
         first.count(true, 3);

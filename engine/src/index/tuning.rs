@@ -1,4 +1,6 @@
-//! What was observed of tables' indexes, level by level, and the question which index comes next.
+//! Chooses the index of the next table from what was observed of earlier ones, level by level.
+//!
+//! The decision is the tuner's (see [`aura_policies::tuner`]). This file collects its facts.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,22 +15,20 @@ use crate::sst::Table;
 use crate::state::{Inner, lock};
 use crate::version::Version;
 
-/// A level, and an index as the settings print it.
+/// A level, and an index as in the settings.
 type LevelModel = (usize, String);
 
-/// What is remembered of tables that are gone.
+/// The sums over tables that no longer exist.
 #[derive(Default)]
 pub(crate) struct IndexBook {
     dead: Mutex<BTreeMap<LevelModel, Observed>>,
 }
 
-/// What was observed of one table.
+/// Returns what was observed of one table.
 fn observed(table: &Table, now: u64) -> Observed {
-    let (facts, index, lookups) = (
-        table.facts(),
-        table.index_report(),
-        table.lookups().read(now),
-    );
+    let facts = table.facts();
+    let index = table.index_report();
+    let lookups = table.lookups().read(now);
     Observed {
         tables: 1,
         models: u64::from(index.used == IndexUse::Model),
@@ -46,7 +46,7 @@ fn observed(table: &Table, now: u64) -> Observed {
 }
 
 impl IndexBook {
-    /// Remembers a table of `level` that a compaction has replaced.
+    /// Adds a table of `level` that a compaction has replaced.
     pub(crate) fn retire(&self, level: usize, table: &Table, now: u64) {
         let kind = (level, table.index_report().parameters.clone());
         lock(&self.dead)
@@ -55,7 +55,7 @@ impl IndexBook {
             .add(&observed(table, now));
     }
 
-    /// Takes up what an earlier opening of the directory remembered.
+    /// Restores the sums of earlier openings of the directory.
     pub(super) fn restore(&self, levels: &[LevelIndexes]) {
         let kinds = levels
             .iter()
@@ -63,7 +63,7 @@ impl IndexBook {
         lock(&self.dead).extend(kinds);
     }
 
-    /// The sums of each level and index, in that order.
+    /// Returns the sums of each level and index, in that order.
     pub(super) fn levels(&self, version: &Version, now: u64) -> Vec<LevelIndexes> {
         let mut sums: BTreeMap<LevelModel, (Observed, Observed)> = lock(&self.dead)
             .iter()
@@ -82,7 +82,10 @@ impl IndexBook {
 }
 
 impl Inner {
-    /// How the index of the next table of `level` is to be made.
+    /// Returns the policy and settings for the index of the next table of `level`.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] if the tuner chooses an unknown index.
     pub(crate) fn index_for(&self, level: usize, deepest: usize) -> Result<IndexBuild> {
         let configured = &self.config().table.index;
         let settings = |policy, spec| IndexBuild {
