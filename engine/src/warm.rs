@@ -1,8 +1,10 @@
-//! Warming: which of the blocks that a flush or a compaction writes enter the cache before anybody asks.
+//! Warming: inserts blocks that a flush or a compaction writes into the cache before a read asks
+//! for them.
 //!
-//! The decision is a policy's (see [`aura_policies::warming`]); here are the facts it rests on. A block enters when it is
-//! written, before the edit that makes its table readable; should that edit fail, the engine is poisoned and the block
-//! ages out.
+//! A policy decides (see [`aura_policies::warming`]); this file collects its facts. A block is
+//! inserted when it is written, before the edit that makes its table readable. If that edit fails,
+//! the engine is poisoned and the block ages out. Leaper (Yang et al., VLDB 2020) shows why: a
+//! compaction replaces hot blocks by new ones, and without warming each of them is a miss.
 
 use aura_policies::cache::BlockKind;
 use aura_policies::facts::TableId;
@@ -13,11 +15,12 @@ use crate::cache::{BlockCache, BlockId, CacheKey};
 use crate::sst::FinishedBlock;
 use crate::sst::block::Block;
 
+/// An input block of a compaction.
 struct Input {
     first: Bytes,
     last: Bytes,
     bytes: u64,
-    /// The hits it has had in the cache; None where it was not held.
+    /// The block's hits in the cache. None if it was not cached.
     hits: Option<u32>,
 }
 
@@ -28,7 +31,8 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
-    /// Adds a block that has just been read. `hits` are those it has had in the cache, if it was held there.
+    /// Adds a block that was just read. `hits` are its hits in the cache; None if it was not
+    /// cached.
     pub(crate) fn add(&mut self, block: &Block, hits: Option<u32>) {
         let key = |entry: usize| Bytes::copy_from_slice(block.key(entry).unwrap_or_default());
         let bytes = block.data().len() as u64;
@@ -40,8 +44,9 @@ impl Inputs {
         });
     }
 
-    /// Fills in what an output block of the keys `first` to `last` overlaps. Output blocks come in order, so that what
-    /// lies before this one is forgotten.
+    /// Adds to `facts` what an output block with the keys `first` to `last` overlaps.
+    ///
+    /// Output blocks come in order, so input blocks before this one are dropped.
     fn overlap(&mut self, first: &[u8], last: &[u8], facts: &mut OutputBlock) {
         self.blocks.retain(|input| input.last >= first);
         for input in self.blocks.iter().filter(|input| input.first <= last) {
@@ -55,8 +60,11 @@ impl Inputs {
     }
 }
 
-/// Offers the data blocks `cuts` of table `id` of `level` to the policy, and what it wants to the cache. `inputs` is None
-/// for a flush, and where the policy does not ask.
+/// Asks the policy about each of the data blocks `cuts`, and inserts those that it chooses into the
+/// cache.
+///
+/// The blocks belong to table `id` of `level`. `inputs` is None for a flush, and if the policy does
+/// not need them.
 pub(crate) fn warm(
     cache: &BlockCache,
     policy: &dyn Warming,
@@ -75,16 +83,11 @@ pub(crate) fn warm(
             inputs.overlap(&cut.first, &cut.last, &mut facts);
         }
         if policy.warms(&facts) {
-            cache.warm(
-                &CacheKey::part(
-                    BlockKind::Data,
-                    BlockId {
-                        file: id,
-                        offset: cut.offset,
-                    },
-                ),
-                cut.data,
-            );
+            let block = BlockId {
+                file: id,
+                offset: cut.offset,
+            };
+            cache.warm(&CacheKey::part(BlockKind::Data, block), cut.data);
         }
     }
 }
@@ -98,10 +101,9 @@ mod tests {
     fn block(keys: &[&'static str]) -> Block {
         let mut builder = BlockBuilder::default();
         for (at, key) in keys.iter().enumerate() {
-            let (key, sequence) = (Bytes::from_static(key.as_bytes()), 100 - at as u64);
             builder.add(&Entry {
-                key,
-                sequence,
+                key: Bytes::from_static(key.as_bytes()),
+                sequence: 100 - at as u64,
                 kind: EntryKind::Put,
                 value: Bytes::new(),
             });
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_block_overlaps_the_inputs_whose_keys_it_may_hold() {
+    fn an_output_block_overlaps_the_inputs_whose_keys_it_may_contain() {
         let mut inputs = Inputs::default();
         inputs.add(&block(&["a", "d"]), Some(2));
         inputs.add(&block(&["c", "f"]), None);
@@ -129,14 +131,18 @@ mod tests {
         assert_eq!(
             overlap("a", "b"),
             (1, false, 2),
-            "the second begins after it"
+            "the second input begins after it"
         );
         assert_eq!(
             overlap("d", "e"),
             (2, true, 2),
-            "versions of one key may go on in the next block"
+            "versions of one key may continue in the next block"
         );
-        assert_eq!(overlap("e", "m"), (2, true, 5), "the first is behind");
+        assert_eq!(
+            overlap("e", "m"),
+            (2, true, 5),
+            "the first input is before it"
+        );
         assert_eq!(overlap("q", "z"), (0, true, 0));
     }
 }

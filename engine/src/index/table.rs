@@ -316,8 +316,8 @@ fn locator(bytes: Bytes, properties: &Properties, blocks: &Blocks<'_>) -> Result
         .and_then(|list| Ties::decode(list, facts.tie_bound));
     let ties = ties.ok_or("the stored list of ties is malformed")?;
     let model = aura_policies::index::decode(&properties.index, bytes.slice(listed..));
-    let model = model
-        .ok_or_else(|| format!("the stored model is not of the kind {}", properties.index))?;
+    let model =
+        model.ok_or_else(|| format!("the stored model is not of the kind {}", properties.index))?;
     let starts = (!facts.by_block).then(|| Starts::new(&blocks.starts));
     Ok(Locator::new(model, starts, ties, blocks.suffixes.len()))
 }

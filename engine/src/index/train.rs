@@ -246,7 +246,7 @@ fn check(model: &dyn Model, images: &[u64], work: &mut CpuWork) -> Result<Errors
         let Window { lo, hi } = model.locate(image);
         if lo > rank || rank > hi || hi > count {
             return Err(format!(
-                "the model returns {lo}..={hi} for image {image:#x}, whose rank is {rank} of {count}"
+                "the model returns {lo}..={hi} for image {image:#x} of rank {rank} of {count}"
             ));
         }
         errors.add((rank - lo).max(hi - rank));

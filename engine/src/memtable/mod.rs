@@ -5,11 +5,12 @@
 //! time. Readers never block and never wait for it. The setting `memtable_structure` selects one of
 //! three structures:
 //!
-//! | structure | an insert | a look-up | weak where |
-//! |---|---|---|---|
-//! | [`skip_list`] | links a node | O(log n) nodes, a cache miss each | everything is spread over memory |
-//! | [`b_tree`] | copies one leaf of at most 64 references | 3 nodes, and 1 or 2 entries | writes of very few, very large entries |
-//! | [`art`] | adds a link to a node, or a node | about a node for every byte at which keys differ, then 1 entry | keys that differ in many places; walks |
+//! - [`skip_list`]: an insert links a node, and a look-up visits O(log n) nodes, a cache miss each.
+//!   Weak where memtables are large, because its nodes are spread over memory.
+//! - [`b_tree`]: an insert copies one leaf of at most 64 references, and a look-up visits 3 nodes
+//!   and 1 or 2 entries. Weak where writes are few and very large entries.
+//! - [`art`]: an insert adds a link or a node, and a look-up visits about a node for every byte at
+//!   which keys differ, then 1 entry. Weak where keys differ in many places, and in walks.
 //!
 //! Range deletes are not in the map but in a set that the writer replaces as a whole: see
 //! [`crate::ranges`].
