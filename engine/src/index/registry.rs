@@ -203,8 +203,8 @@ pub(crate) async fn write_registry(
 /// counts are those that its last close wrote.
 ///
 /// # Errors
-/// [`Error::Io`] if the directory is missing or cannot be read, [`Error::Format`] for a newer
-/// format, [`Error::Corruption`] with file and offset.
+/// It fails if the directory is missing, on I/O errors, on a newer format, and on corruption, with
+/// file and offset.
 pub async fn inspect(env: &Env, directory: &Path) -> Result<IndexRegistry> {
     let env = &bounded(env, 0);
     let access = read_access(env, directory)?;

@@ -131,12 +131,8 @@ impl IndexBuild {
         };
         let model =
             aura_policies::index::decode(&self.spec.policy, Bytes::copy_from_slice(&encoded));
-        let model = model.ok_or_else(|| {
-            (
-                Refusal::Wrong,
-                "the encoded model cannot be decoded".to_owned(),
-            )
-        })?;
+        let unreadable = || "the encoded model cannot be decoded".to_owned();
+        let model = model.ok_or_else(|| (Refusal::Wrong, unreadable()))?;
         let errors = check(&*model, images, work).map_err(|what| (Refusal::Wrong, what))?;
 
         let by_block = self.policy.ranks() == Ranks::Blocks;

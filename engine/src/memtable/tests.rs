@@ -10,15 +10,11 @@ use super::*;
 use crate::storage::EntryKind;
 
 fn entry(key: &[u8], sequence: u64, value: &str) -> Entry {
-    let (key, value) = (
-        Bytes::copy_from_slice(key),
-        Bytes::copy_from_slice(value.as_bytes()),
-    );
     Entry {
-        key,
+        key: Bytes::copy_from_slice(key),
         sequence,
         kind: EntryKind::Put,
-        value,
+        value: Bytes::copy_from_slice(value.as_bytes()),
     }
 }
 
