@@ -110,30 +110,23 @@ mod tests {
         images.extend([8; 9]);
         let with = |bytes| Ties::new(&images, bytes).0;
         assert_eq!(Ties::new(&images, 0).1, 100);
-        assert_eq!((with(0).bound, with(0).len()), (100, 0));
-        assert_eq!(
-            (with(16).bound, with(16).find(5), with(16).find(8)),
-            (16, Some((0, 100)), None)
-        );
-        assert_eq!(
-            (with(32).bound, with(32).find(8), with(32).find(6)),
-            (4, Some((104, 9)), None)
-        );
-        assert_eq!(
-            (with(48).bound, with(48).find(6), with(48).find(7)),
-            (1, Some((100, 3)), None)
-        );
+        assert_eq!(with(0).bound, 100);
+        assert_eq!(with(0).len(), 0);
+        assert_eq!(with(16).bound, 16);
+        assert_eq!(with(16).find(5), Some((0, 100)));
+        assert_eq!(with(16).find(8), None);
+        assert_eq!(with(32).bound, 4);
+        assert_eq!(with(32).find(8), Some((104, 9)));
+        assert_eq!(with(32).find(6), None);
+        assert_eq!(with(48).bound, 1);
+        assert_eq!(with(48).find(6), Some((100, 3)));
+        assert_eq!(with(48).find(7), None);
         assert_eq!(Ties::new(&[], 99), (Ties::default(), 0));
-        assert_eq!(
-            Ties::new(&[1, 2], 99),
-            (
-                Ties {
-                    bound: 1,
-                    ..Ties::default()
-                },
-                1
-            )
-        );
+        let unlisted = Ties {
+            bound: 1,
+            ..Ties::default()
+        };
+        assert_eq!(Ties::new(&[1, 2], 99), (unlisted, 1));
         let mut encoded = Vec::new();
         with(48).encode(&mut encoded);
         assert_eq!(Ties::decode(&encoded, 1), Some(with(48)));
