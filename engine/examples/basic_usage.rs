@@ -8,6 +8,8 @@
 
 use aura_engine::env::disk;
 use aura_engine::{Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, SyncPolicy};
+use aura_policies::PolicySpec;
+use bytesize::ByteSize;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,8 +52,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  {key:8} {} bytes", value.len());
     }
     // Some settings can change while the engine runs. The cached objects go over to the new policy.
-    let change = serde_json::from_str(r#"{ "cache_size": "16MiB", "eviction": "arc" }"#)?;
-    engine.reconfigure(&change).await?;
+    let change = engine.reconfigure(|config| {
+        config.cache.size = ByteSize::mib(16);
+        config.cache.eviction = PolicySpec::named("arc");
+    });
+    change.await?;
     let capacity = engine.metrics().cache.capacity_bytes;
     println!("the cache may now use {capacity} bytes");
     engine.close().await?;

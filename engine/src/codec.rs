@@ -1,11 +1,14 @@
-//! Varints, fixed-width integers and block compression: the alphabet of every on-disk format here.
+//! Encodings shared by all on-disk formats: varints, fixed-width integers and block compression.
+//!
+//! Decoders never panic and never allocate more than the input can stand for, because damaged files
+//! reach them.
 
 use bytes::Bytes;
 
 use crate::config::Compression;
 use crate::env::CpuWork;
 
-/// Appends `value` in LEB128: seven bits a byte, the lowest first.
+/// Appends `value` in LEB128: seven bits per byte, the lowest first.
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -14,10 +17,12 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Reads a LEB128 number: the value, and how many bytes it took. None where the bytes end or the number overflows.
+/// Reads a LEB128 number. Returns the number and its encoded length.
+///
+/// None if the bytes end too early or the number does not fit into 64 bits.
 #[inline]
 pub(crate) fn get_varint(bytes: &[u8]) -> Option<(u64, usize)> {
-    // Lengths below 128 are nearly all there are.
+    // Nearly all lengths are below 128.
     let first = *bytes.first()?;
     if first < 0x80 {
         return Some((u64::from(first), 1));
@@ -36,36 +41,36 @@ pub(crate) fn get_varint(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
-/// Appends a length and the bytes.
+/// Appends the length of `bytes` as a varint, and the bytes.
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// Reads fields one after the other; every method is None where the bytes end.
+/// Reads fields one after the other. Every method returns None if the bytes end too early.
 pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    /// Starts at the first byte.
+    /// Creates a reader at the first byte.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// Whether nothing is left.
+    /// Returns whether all bytes are read.
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// A varint.
+    /// Reads a varint.
     pub(crate) fn varint(&mut self) -> Option<u64> {
         let (value, used) = get_varint(self.rest)?;
         self.rest = &self.rest[used..];
         Some(value)
     }
 
-    /// A length and as many bytes.
+    /// Reads a length and that many bytes.
     pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.varint()?).ok()?;
         let (head, tail) = self.rest.split_at_checked(length)?;
@@ -73,21 +78,21 @@ impl<'a> Fields<'a> {
         Some(head)
     }
 
-    /// One byte.
+    /// Reads one byte.
     pub(crate) fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         Some(*first)
     }
 
-    /// A little-endian u32.
+    /// Reads a little-endian u32.
     pub(crate) fn u32(&mut self) -> Option<u32> {
         let (head, tail) = self.rest.split_first_chunk::<4>()?;
         self.rest = tail;
         Some(u32::from_le_bytes(*head))
     }
 
-    /// A little-endian u64.
+    /// Reads a little-endian u64.
     pub(crate) fn u64(&mut self) -> Option<u64> {
         let (head, tail) = self.rest.split_first_chunk::<8>()?;
         self.rest = tail;
@@ -95,7 +100,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Compresses `raw`; None where that would not make it smaller, so that it is stored as it is.
+/// Compresses `raw`. Returns None if that does not make it smaller; then it is stored uncompressed.
 pub(crate) fn compress(
     compression: Compression,
     raw: &[u8],
@@ -111,10 +116,11 @@ pub(crate) fn compress(
     (packed.len() < raw.len()).then_some(packed)
 }
 
-/// A byte of LZ4 stands for at most so many.
+/// The largest number of raw bytes that one byte of LZ4 can stand for.
 const LZ4_RATIO_MAX: usize = 255;
 
-/// Undoes `compress`, to exactly `raw_bytes`. None where the bytes are not of that form.
+/// Decompresses what [`compress`] returned, to exactly `raw_bytes` bytes. Returns None if the bytes
+/// are malformed.
 pub(crate) fn decompress(
     compression: Compression,
     packed: &Bytes,
@@ -123,7 +129,7 @@ pub(crate) fn decompress(
 ) -> Option<Bytes> {
     let raw = match compression {
         Compression::None => return (packed.len() == raw_bytes).then(|| packed.clone()),
-        // Memory is taken before the bytes are looked at: a length that cannot be theirs is refused before.
+        // The decoder allocates before it reads, so an impossible length must be refused first.
         Compression::Lz4 if raw_bytes / LZ4_RATIO_MAX > packed.len() => return None,
         Compression::Lz4 => lz4_flex::block::decompress(packed, raw_bytes).ok()?,
         Compression::Zstd => {
@@ -148,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn varints_read_back_at_every_width() {
+    fn varints_of_every_width_read_back() {
         for shift in 0..64 {
             for value in [1u64 << shift, (1u64 << shift) - 1, u64::MAX >> shift] {
                 let mut out = Vec::new();
@@ -169,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_codec_gives_the_bytes_back_and_refuses_garbage() {
+    fn every_codec_returns_the_bytes_and_refuses_malformed_ones() {
         let raw: Vec<u8> = (0..10_000u32).map(|i| (i / 50) as u8).collect();
         for compression in [Compression::Lz4, Compression::Zstd, Compression::Snappy] {
             let mut work = CpuWork::default();

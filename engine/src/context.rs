@@ -1,4 +1,9 @@
-//! What a read carries with it: where to look things up, whose CPU it uses, and what it counted on the way.
+//! The context of a read: the cache to use, the clock that CPU work is charged to, and the counters
+//! of what the read did.
+//!
+//! Each operation owns its context and adds its counters to the engine's at the end, so reads share
+//! no counter while they work. CPU work is charged before each device read, so that a simulation
+//! orders the two correctly.
 
 use std::io;
 use std::mem;
@@ -13,68 +18,72 @@ use crate::cache::{BlockCache, CacheEvent, CacheKey, Caller, Inputs, Object};
 use crate::env::{Clock, CpuWork, File};
 use crate::error::{Error, Result};
 
-/// Levels whose hits and misses are counted apart.
+/// Levels whose hits and misses are counted separately. The last of them stands for all deeper
+/// levels, too.
 pub const LEVELS_COUNTED: usize = 8;
 
-/// What a read did, in counts.
+/// Counters of what reads did. They cover one read, or the sum of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReadStats {
     /// Point reads that a memtable answered.
     pub memtable_hits: u64,
-    /// Tables asked for a key, their filters included.
+    /// Tables searched by point reads, including those that their filter ruled out.
     pub tables_probed: u64,
-    /// Filters asked.
+    /// Filters probed.
     pub filter_probes: u64,
-    /// Filters that ruled their table out.
+    /// Filter probes that ruled the table out.
     pub filter_negatives: u64,
-    /// Filters that let a key pass which their table does not hold (or holds only in versions newer than asked for).
+    /// Filter probes that passed a key of which the table holds no version, or only versions that
+    /// the read may not see.
     pub filter_false_positives: u64,
-    /// Look-ups in a table's index.
+    /// Look-ups in the indexes of tables.
     pub index_lookups: u64,
-    /// Data blocks examined by those look-ups; one each is the least for a key that is there.
+    /// Data blocks examined by those look-ups. A key that the table holds needs at least one.
     pub index_probes: u64,
-    /// Tables opened whose model could not be read, so that fence pointers serve.
+    /// Tables opened with an unreadable model, which use fence pointers instead.
     pub model_fallbacks: u64,
-    /// Data blocks that the cache held.
+    /// Data blocks found in the cache.
     pub block_hits: u64,
-    /// Data blocks that it did not hold.
+    /// Data blocks not found in the cache.
     pub block_misses: u64,
-    /// Value-log values that the cache held.
+    /// Values of the value log found in the cache.
     pub value_hits: u64,
-    /// Value-log values that it did not hold.
+    /// Values of the value log not found in the cache.
     pub value_misses: u64,
-    /// Tables' indexes that the cache held. Those pinned in memory are not looked up.
+    /// Indexes of tables found in the cache. Pinned indexes are not looked up.
     pub index_hits: u64,
-    /// Tables' indexes that it did not hold: each was read and parsed again.
+    /// Indexes of tables not found in the cache. Each was read and parsed again.
     pub index_misses: u64,
-    /// Tables' filters that the cache held. Those pinned in memory are not looked up.
+    /// Filters of tables found in the cache. Pinned filters are not looked up.
     pub filter_hits: u64,
-    /// Tables' filters that it did not hold: each was read and parsed again.
+    /// Filters of tables not found in the cache. Each was read and parsed again.
     pub filter_misses: u64,
     /// Point reads that a key-value row answered.
     pub key_value_hits: u64,
-    /// Point reads that looked for a key-value row and found none.
+    /// Point reads that looked for a key-value row and did not find one.
     pub key_value_misses: u64,
-    /// Point reads that a key-pointer row led to the block.
+    /// Point reads that a key-pointer row led to the right block.
     pub key_pointer_hits: u64,
-    /// Point reads that looked for a key-pointer row and found none.
+    /// Point reads that looked for a key-pointer row and did not find one.
     pub key_pointer_misses: u64,
-    /// The part of all those hits that scans caused.
+    /// Cache hits of scans. The counters by kind include them.
     pub scan_hits: u64,
-    /// The part of all those misses that scans caused.
+    /// Cache misses of scans. The counters by kind include them.
     pub scan_misses: u64,
     /// Reads of the device.
     pub device_reads: u64,
-    /// Bytes of those reads.
+    /// Bytes read from the device.
     pub device_read_bytes: u64,
-    /// Hits on data blocks, indexes and filters by the level of their table; the last one counts all deeper levels, too.
+    /// Hits on data blocks, indexes and filters by the level of the table. The last counter
+    /// includes all deeper levels.
     pub level_hits: [u64; LEVELS_COUNTED],
-    /// The misses of the same.
+    /// Misses on data blocks, indexes and filters by the level of the table. The last counter
+    /// includes all deeper levels.
     pub level_misses: [u64; LEVELS_COUNTED],
 }
 
 impl ReadStats {
-    /// Adds what another read did.
+    /// Adds the counters of another read.
     pub fn add(&mut self, other: &Self) {
         self.memtable_hits += other.memtable_hits;
         self.tables_probed += other.tables_probed;
@@ -106,7 +115,7 @@ impl ReadStats {
         }
     }
 
-    /// The counter of hits, or of misses, of objects of that kind.
+    /// Returns the counter of the hits, or of the misses, on objects of a kind.
     fn look_ups(&mut self, kind: BlockKind, hit: bool) -> &mut u64 {
         match (kind, hit) {
             (BlockKind::Data, true) => &mut self.block_hits,
@@ -125,32 +134,32 @@ impl ReadStats {
     }
 }
 
-/// Carried through one read, or one job that reads.
+/// The context of one read, or of one job that reads.
 pub(crate) struct ReadContext<'a> {
-    /// Where blocks and values are looked up first.
+    /// The cache that blocks and values are looked up in first.
     pub cache: &'a Arc<BlockCache>,
-    /// Whom CPU work is charged to.
+    /// The clock that CPU work is charged to.
     pub clock: &'a dyn Clock,
     /// CPU work not yet charged.
     pub work: CpuWork,
-    /// What was done.
+    /// Counters of what the read did.
     pub stats: ReadStats,
     /// Nanoseconds that the work charged so far takes in a simulation.
     pub charged_nanos: u64,
-    /// Whether what is read from the device enters the cache.
+    /// Whether objects read from the device are offered to the cache.
     pub fill_cache: bool,
-    /// Who reads. What reads in the background takes from the cache, but is no news to it.
+    /// The operation that reads. Background reads may use the cache but do not count as accesses.
     pub caller: Caller,
-    /// The level of the table that is read, where one is.
+    /// The level of the table being read. None if it is not a table.
     pub level: Option<u8>,
-    /// Objects that the scan has asked for; 0 for a point read.
+    /// Objects that the scan has looked up so far; 0 for a point read.
     pub scanned: u32,
-    /// What a compaction has read and a warming policy may want to know of; None where none does.
+    /// The input blocks of a compaction, for its warming policy. None if no policy needs them.
     pub inputs: Option<Inputs>,
 }
 
 impl<'a> ReadContext<'a> {
-    /// A read that has done nothing yet and fills the cache.
+    /// Creates the context of a point read that fills the cache.
     pub(crate) fn new(cache: &'a Arc<BlockCache>, clock: &'a dyn Clock) -> Self {
         Self {
             cache,
@@ -166,15 +175,18 @@ impl<'a> ReadContext<'a> {
         }
     }
 
-    /// The same for a job of the engine's own: the cache is neither filled, nor told, nor counted.
+    /// Makes this the context of a background job, which does not fill the cache and does not count
+    /// as an access.
     #[must_use]
     pub(crate) fn in_background(mut self) -> Self {
-        (self.fill_cache, self.caller) = (false, Caller::Background);
+        self.fill_cache = false;
+        self.caller = Caller::Background;
         self
     }
 
-    /// Looks an object up in the cache; where it is not there, it is to be read and [offered](Self::offer). Returns its
-    /// cost, too.
+    /// Looks up an object in the cache. Returns the object and its cost.
+    ///
+    /// If it is missing, the caller reads it and [offers](Self::offer) it.
     pub(crate) fn ask(&mut self, name: &CacheKey<'_>) -> Option<(Object, u32)> {
         self.work.cache_probes += 1;
         if self.caller == Caller::Background {
@@ -186,7 +198,8 @@ impl<'a> ReadContext<'a> {
         found
     }
 
-    /// As [`Self::ask`], for a row that counts as missing, and leaves, where it is not `usable`.
+    /// Looks up a row, like [`ask`](Self::ask). A row that is not `usable` is dropped and counts as
+    /// a miss.
     pub(crate) fn ask_for_row(
         &mut self,
         name: &CacheKey<'_>,
@@ -194,9 +207,8 @@ impl<'a> ReadContext<'a> {
     ) -> Option<(Object, u32)> {
         self.work.cache_probes += 1;
         let mut found = self.cache.get(name, 0);
-        if found
-            .as_ref()
-            .is_some_and(|(object, _)| !usable(object, &mut self.work))
+        if let Some((object, _)) = &found
+            && !usable(object, &mut self.work)
         {
             self.cache.remove(name);
             found = None;
@@ -205,16 +217,13 @@ impl<'a> ReadContext<'a> {
         found
     }
 
-    /// Counts a look-up of the workload; tells of it, if it was a hit.
+    /// Counts a look-up of the workload, and reports a hit to the observer.
     fn count(&mut self, name: &CacheKey<'_>, found: Option<&(Object, u32)>) {
         let hit = found.is_some();
         *self.stats.look_ups(name.kind, hit) += 1;
         if self.caller == Caller::Scan {
-            *(if hit {
-                &mut self.stats.scan_hits
-            } else {
-                &mut self.stats.scan_misses
-            }) += 1;
+            self.stats.scan_hits += u64::from(hit);
+            self.stats.scan_misses += u64::from(!hit);
         }
         if let Some(level) = self.level_of(name.kind) {
             let levels = if hit {
@@ -225,19 +234,20 @@ impl<'a> ReadContext<'a> {
             levels[usize::from(level).min(LEVELS_COUNTED - 1)] += 1;
         }
         if let Some((object, cost)) = found {
-            self.tell(name, object, *cost, true);
+            self.report(name, object, *cost, true);
         }
     }
 
-    /// Brings in what the last [`Self::ask`] has missed.
+    /// Offers the object that the last [`ask`](Self::ask) missed to the cache.
     pub(crate) fn offer(&mut self, name: &CacheKey<'_>, object: &Object, cost: u32) {
-        self.tell(name, object, cost, false);
+        self.report(name, object, cost, false);
         if self.fill_cache {
             self.cache.offer(name, object.clone(), cost, self.scanned);
         }
     }
 
-    /// As [`Self::offer`], for a row found by a read that began at `epoch`. Whether it is held now.
+    /// Offers a row found by a read that began at `epoch`. Returns whether the cache holds it
+    /// afterwards.
     pub(crate) fn offer_row(
         &mut self,
         name: &CacheKey<'_>,
@@ -245,27 +255,26 @@ impl<'a> ReadContext<'a> {
         cost: u32,
         epoch: u64,
     ) -> bool {
-        self.tell(name, &Object::Bytes(row.clone()), cost, false);
+        self.report(name, &Object::Bytes(row.clone()), cost, false);
         self.cache.offer_row(name, row, cost, epoch)
     }
 
+    /// Returns the level to count an object under; None for values and rows.
     fn level_of(&self, kind: BlockKind) -> Option<u8> {
         self.level
             .filter(|_| matches!(kind, BlockKind::Data | BlockKind::Index | BlockKind::Filter))
     }
 
-    /// Tells the observer, if there is one.
-    fn tell(&self, name: &CacheKey<'_>, object: &Object, cost: u32, hit: bool) {
-        let Some(observer) = self
-            .cache
-            .observer
-            .as_ref()
-            .filter(|_| self.caller != Caller::Background)
-        else {
+    /// Reports a look-up of the workload to the observer, if there is one.
+    fn report(&self, name: &CacheKey<'_>, object: &Object, cost: u32, hit: bool) {
+        if self.caller == Caller::Background {
+            return;
+        }
+        let Some(observer) = &self.cache.observer else {
             return;
         };
         let key = name.hash();
-        observer.tell(key, || CacheEvent {
+        observer.report(key, || CacheEvent {
             at_ns: self.clock.now(),
             key,
             file: name.place().map(|place| place.file),
@@ -280,17 +289,18 @@ impl<'a> ReadContext<'a> {
         });
     }
 
-    /// Charges the work done so far.
+    /// Charges the CPU work done so far to the clock.
     pub(crate) fn charge(&mut self) {
         self.charged_nanos += self.clock.cost_nanos(&self.work);
         self.clock.charge(&mem::take(&mut self.work));
     }
 
-    /// Reads exactly `bytes` bytes at `offset` of `file`, which lies at `path`. The work done so far is charged first,
-    /// so that a simulation starts the read after it.
+    /// Reads exactly `bytes` bytes at `offset` of `file`, whose path is `path`.
+    ///
+    /// The CPU work done so far is charged first, so that a simulation starts the read after it.
     ///
     /// # Errors
-    /// [`Error::Corruption`] where the file ends before, [`Error::Io`] where the device fails.
+    /// [`Error::Corruption`] if the file is too short, [`Error::Io`] if the device fails.
     pub(crate) async fn read(
         &mut self,
         file: &dyn File,
@@ -307,7 +317,7 @@ impl<'a> ReadContext<'a> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::corruption(
                 path,
                 offset,
-                format!("the file ends before the {bytes} bytes that lie here"),
+                format!("the file ends before the {bytes} bytes expected here"),
             )),
             Err(error) => Err(Error::io("read", path, error)),
         }
@@ -355,8 +365,8 @@ mod tests {
             ..counted(20)
         };
         for level in 0..LEVELS_COUNTED {
-            (one.level_hits[level], one.level_misses[level]) =
-                (50 + level as u64, 60 + level as u64);
+            one.level_hits[level] = 50 + level as u64;
+            one.level_misses[level] = 60 + level as u64;
         }
         let mut sum = one;
         sum.add(&one);
@@ -368,10 +378,8 @@ mod tests {
                 .into(),
             None => serde_json::Value::from(2 * value.as_u64().unwrap()),
         };
-        let (one, sum) = (
-            serde_json::to_value(one).unwrap(),
-            serde_json::to_value(sum).unwrap(),
-        );
+        let one = serde_json::to_value(one).unwrap();
+        let sum = serde_json::to_value(sum).unwrap();
         for (name, value) in one.as_object().unwrap() {
             assert_ne!(*value, 0, "{name} is set");
             assert_eq!(sum[name], doubled(value), "{name}");

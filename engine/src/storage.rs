@@ -1,4 +1,9 @@
-//! What is stored: keys, values, entries, and batches of writes.
+//! What the database stores: keys, values, entries, ranges, and batches of writes.
+//!
+//! Keys and values are [`Bytes`]: a read returns a slice of the block or buffer that holds the
+//! data, and copies nothing. An entry is one version of one key. Entries are ordered by key, then
+//! from the newest version to the oldest, as in LevelDB and RocksDB, so that a look-up finds the
+//! newest visible version first.
 
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -10,34 +15,44 @@ use crate::config::Compression;
 use crate::error::{Error, Result};
 
 /// A user key: 1 B to 64 KiB, ordered bytewise.
+///
+/// # Example
+/// ```
+/// use aura_engine::{Key, KEY_BYTES_MAX};
+///
+/// let key = Key::from("apple");
+/// assert!(key < Key::from("apples"));
+/// assert_eq!(KEY_BYTES_MAX, 64 << 10);
+/// ```
 pub type Key = Bytes;
 
-/// A value: 0 B to 256 MiB. Shares the memory of the block or buffer it was read from.
+/// A value: 0 B to 256 MiB. It shares the memory of the block or buffer it was read from.
 pub type Value = Bytes;
 
-/// The version of an entry: every write gets the next one.
+/// The version of an entry. Every write gets the next number, so a larger one is newer.
 pub type Sequence = u64;
 
-/// The largest key in bytes.
+/// The size of the largest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 64 << 10;
 
-/// The largest value in bytes.
+/// The size of the largest value, in bytes.
 pub const VALUE_BYTES_MAX: usize = 256 << 20;
 
-/// Where a value lies in the value log, and how to know that it is the right one.
+/// The address of a value in the value log, with a checksum that detects a wrong address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValuePointer {
     /// The value file's number.
     pub file: u64,
-    /// Where the frame starts.
+    /// Offset of the value's frame in the file, in bytes.
     pub offset: u64,
     /// Bytes of the value as stored.
     pub stored_bytes: u32,
-    /// Bytes of the value once decompressed.
+    /// Bytes of the value after decompression.
     pub raw_bytes: u32,
-    /// How it is compressed.
+    /// The codec that compressed the value.
     pub compression: Compression,
-    /// CRC32C of the key followed by the stored bytes: a pointer that lands on another record is found out.
+    /// CRC32C of the key followed by the stored bytes. It does not match if the pointer leads to
+    /// another frame.
     pub checksum: u32,
 }
 
@@ -45,7 +60,10 @@ impl ValuePointer {
     /// Bytes of an encoded pointer.
     pub const ENCODED_BYTES: usize = 29;
 
-    /// `file u64 | offset u64 | stored u32 | raw u32 | compression u8 | checksum u32`, little-endian.
+    /// Encodes the pointer.
+    ///
+    /// The form is `file u64 | offset u64 | stored u32 | raw u32 | compression u8 | checksum u32`,
+    /// little-endian.
     pub fn encode(&self) -> [u8; Self::ENCODED_BYTES] {
         let mut out = [0; Self::ENCODED_BYTES];
         out[0..8].copy_from_slice(&self.file.to_le_bytes());
@@ -57,7 +75,8 @@ impl ValuePointer {
         out
     }
 
-    /// Reads back `encode`; None when the bytes are not a pointer.
+    /// Decodes a pointer that [`encode`](Self::encode) wrote. Returns None if the bytes are not a
+    /// pointer.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::ENCODED_BYTES] = bytes.try_into().ok()?;
         let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
@@ -73,10 +92,13 @@ impl ValuePointer {
     }
 }
 
-/// Largest number of bytes of a batch, which is logged as the body of one record.
+/// Most bytes of a batch, which is logged as the body of one record.
 pub(crate) const BATCH_BYTES_MAX: usize = u32::MAX as usize;
 
-/// Refuses a batch that is longer than a record of the log can be.
+/// Refuses a batch that is too long for one record of the WAL.
+///
+/// # Errors
+/// [`Error::BatchSize`].
 pub(crate) fn check_batch_bytes(bytes: u64) -> Result<()> {
     if bytes > BATCH_BYTES_MAX as u64 {
         return Err(Error::BatchSize { bytes });
@@ -84,38 +106,40 @@ pub(crate) fn check_batch_bytes(bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// How many bytes two keys share at their start.
+/// Returns the length of the longest common prefix of two keys, in bytes.
 pub(crate) fn common_prefix(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(a, b)| a == b).count()
 }
 
-/// The first 8 bytes of a key's suffix as a big-endian number, padded with zeros: it keeps the order, not the difference.
+/// Returns the first 8 bytes of a key's suffix as a big-endian number, padded with zeros.
+///
+/// Heads are ordered like their suffixes, but different suffixes may have equal heads.
 pub(crate) fn head(suffix: &[u8]) -> u64 {
-    match suffix.first_chunk::<8>() {
-        Some(head) => u64::from_be_bytes(*head),
-        None => suffix
-            .iter()
-            .zip([56, 48, 40, 32, 24, 16, 8])
-            .fold(0, |head, (byte, at)| head | u64::from(*byte) << at),
+    if let Some(head) = suffix.first_chunk::<8>() {
+        return u64::from_be_bytes(*head);
     }
+    let mut padded = [0; 8];
+    padded[..suffix.len()].copy_from_slice(suffix);
+    u64::from_be_bytes(padded)
 }
 
-/// What kind of write an entry is; the numbers are on disk.
+/// The kind of write that made an entry. The numbers are on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum EntryKind {
-    /// The key has no value any more.
+    /// A tombstone: the key has no value any more.
     Delete = 0,
-    /// The value follows.
+    /// The entry holds the value itself.
     Put = 1,
-    /// The value lies in the value log; a [`ValuePointer`] follows.
+    /// The value is in the value log, and the entry holds its [`ValuePointer`].
     Pointer = 2,
-    /// The keys of a range have no value any more. In batches and logs only: no entry of a memtable or table is one.
+    /// The keys of a range have no value any more. It occurs only in batches and in the WAL:
+    /// memtables and tables hold no such entry.
     DeleteRange = 3,
 }
 
 impl EntryKind {
-    /// Reads back the number on disk.
+    /// Returns the kind with this number on disk; None if the number is unknown.
     pub fn from_tag(tag: u8) -> Option<Self> {
         match tag {
             0 => Some(Self::Delete),
@@ -127,46 +151,62 @@ impl EntryKind {
     }
 }
 
-/// One version of one key. `value` holds the value, the encoded pointer, or nothing, by `kind`.
+/// One version of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// The user key.
     pub(crate) key: Key,
-    /// Its version.
+    /// The version.
     pub(crate) sequence: Sequence,
-    /// What kind of write it was.
+    /// The kind of write.
     pub(crate) kind: EntryKind,
-    /// The value, the encoded pointer, or nothing.
+    /// The value of a put, the encoded pointer of a pointer; empty for a delete.
     pub(crate) value: Bytes,
 }
 
 impl Entry {
-    /// Internal order: by key, then the newest first.
+    /// Compares two entries in internal order: by key, then from the newest version to the oldest.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
         self.key
             .cmp(&other.key)
             .then(other.sequence.cmp(&self.sequence))
     }
 
-    /// The value file and the stored frame bytes this entry points at, if it does.
+    /// Returns the entry's pointer into the value log; None if the entry has none or it cannot be
+    /// decoded.
     pub(crate) fn pointer(&self) -> Option<ValuePointer> {
-        (self.kind == EntryKind::Pointer)
-            .then(|| ValuePointer::decode(&self.value))
-            .flatten()
+        if self.kind != EntryKind::Pointer {
+            return None;
+        }
+        ValuePointer::decode(&self.value)
     }
 }
 
 /// The direction of a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
-    /// From the smallest key up.
+    /// From the smallest key to the largest.
     #[default]
     Forward,
-    /// From the largest key down.
+    /// From the largest key to the smallest.
     Reverse,
 }
 
 /// A range of user keys.
+///
+/// # Example
+/// ```
+/// use std::ops::Bound;
+/// use aura_engine::{Key, Range};
+///
+/// let users = Range::prefix(b"user/");
+/// assert!(users.after_start(b"user/7") && users.before_end(b"user/7"));
+/// assert!(!users.before_end(b"users"));
+///
+/// // The fields are public, for bounds that no constructor offers.
+/// let after = Range { start: Bound::Excluded(Key::from("b")), end: Bound::Unbounded };
+/// assert!(!after.after_start(b"b") && after.after_start(b"ba"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The lower bound.
@@ -176,7 +216,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// Every key.
+    /// The range of all keys.
     pub fn all() -> Self {
         Self {
             start: Bound::Unbounded,
@@ -184,7 +224,7 @@ impl Range {
         }
     }
 
-    /// The keys from `start` on.
+    /// The range of the keys that are at least `start`.
     pub fn from(start: &[u8]) -> Self {
         Self {
             start: Bound::Included(Key::copy_from_slice(start)),
@@ -192,7 +232,7 @@ impl Range {
         }
     }
 
-    /// The keys up to `end`, `end` included: where a reverse scan starts.
+    /// The range of the keys that are at most `end`. A reverse scan of it starts at `end`.
     pub fn to_inclusive(end: &[u8]) -> Self {
         Self {
             start: Bound::Unbounded,
@@ -200,7 +240,7 @@ impl Range {
         }
     }
 
-    /// The keys from `start` (included) to `end` (excluded).
+    /// The range of the keys from `start` (included) to `end` (excluded).
     pub fn between(start: &[u8], end: &[u8]) -> Self {
         Self {
             start: Bound::Included(Key::copy_from_slice(start)),
@@ -208,7 +248,7 @@ impl Range {
         }
     }
 
-    /// The keys that start with `prefix`.
+    /// The range of the keys that start with `prefix`.
     pub fn prefix(prefix: &[u8]) -> Self {
         let mut end = prefix.to_vec();
         while end.last() == Some(&0xff) {
@@ -227,8 +267,11 @@ impl Range {
         }
     }
 
-    /// The first key of the range and the first after it, which is empty where the range has no end: no range that holds
-    /// a key ends before the empty key. None where no key lies in the range.
+    /// Returns the range as a start (included) and an end (excluded); None if no key lies in the
+    /// range.
+    ///
+    /// An empty end means that the range has no end. It cannot mean anything else: a range that
+    /// ends before the empty key contains no key.
     pub(crate) fn half_open(&self) -> Option<(Key, Key)> {
         let start = match &self.start {
             Bound::Unbounded => Key::new(),
@@ -243,7 +286,7 @@ impl Range {
         (start < end).then_some((start, end))
     }
 
-    /// Whether `key` is not below the lower bound.
+    /// Returns whether `key` is inside the lower bound.
     pub fn after_start(&self, key: &[u8]) -> bool {
         match &self.start {
             Bound::Unbounded => true,
@@ -252,7 +295,7 @@ impl Range {
         }
     }
 
-    /// Whether `key` is not above the upper bound.
+    /// Returns whether `key` is inside the upper bound.
     pub fn before_end(&self, key: &[u8]) -> bool {
         match &self.end {
             Bound::Unbounded => true,
@@ -262,18 +305,42 @@ impl Range {
     }
 }
 
-/// The smallest key above `key`.
+/// Returns the smallest key that is larger than `key`: the key and a zero byte.
 pub(crate) fn successor(key: &[u8]) -> Key {
     [key, &[0]].concat().into()
 }
 
-/// Writes that become visible and durable together.
+/// A list of writes that become visible and durable together.
 ///
-/// The batch is kept in the form the WAL stores: for each write `kind u8 | key length varint | key | value length varint
-/// | value` (no value part for a delete), so that committing copies each byte once. A range delete has the first key of
-/// its range, which may be empty, in place of the key, and in place of the value the first key after it, which is empty
-/// where the range has no end. Either may be one byte longer than a key: the smallest key above it is the key and a zero
-/// byte.
+/// # Example
+/// ```
+/// use aura_engine::env::memory::MemoryWorld;
+/// use aura_engine::{Batch, Engine, EngineBuilder};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let world = MemoryWorld::new(2)?;
+/// world.block_on(async {
+///     let engine = EngineBuilder::new(world.env(), "db").open().await?;
+///     engine.put(b"banana", b"yellow").await?;
+///
+///     let mut batch = Batch::new();
+///     batch.put(b"apple", b"red")?;
+///     batch.delete(b"banana")?;
+///     assert_eq!(batch.len(), 2);
+///     engine.write(batch).await?;
+///
+///     assert_eq!(engine.get(b"apple").await?.as_deref(), Some(&b"red"[..]));
+///     assert_eq!(engine.get(b"banana").await?, None);
+///     engine.close().await
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
+// The body has the form that the WAL stores, so that a commit copies each byte once. Each write is
+// `kind u8 | key length varint | key | value length varint | value`; a delete has no value part.
+// A range delete stores the start of its range (included, may be empty) as the key and the end
+// (excluded, empty for a range without an end) as the value. Either may be one byte longer than a
+// key may be, because the smallest key above a key is that key and a zero byte.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     body: Vec<u8>,
@@ -281,12 +348,12 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// An empty batch.
+    /// Creates an empty batch.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty batch with room for `bytes`.
+    /// Creates an empty batch with room for `bytes` encoded bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         Self {
             body: Vec::with_capacity(bytes),
@@ -294,10 +361,10 @@ impl Batch {
         }
     }
 
-    /// Sets `key` to `value`.
+    /// Adds a write that sets `key` to `value`.
     ///
     /// # Errors
-    /// [`Error::KeySize`] or [`Error::ValueSize`]; the batch is unchanged.
+    /// [`Error::KeySize`], [`Error::ValueSize`] or [`Error::BatchSize`]; the batch is unchanged.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         check_key(key)?;
         check_value(value)?;
@@ -306,7 +373,7 @@ impl Batch {
         Ok(())
     }
 
-    /// Removes `key`.
+    /// Adds a write that removes `key`.
     ///
     /// # Errors
     /// [`Error::KeySize`] or [`Error::BatchSize`]; the batch is unchanged.
@@ -317,11 +384,13 @@ impl Batch {
         Ok(())
     }
 
-    /// Removes every key of `range` that is there when the batch is committed, and those that writes before this one have
-    /// put into the batch. A range without keys is no error, and adds nothing.
+    /// Adds a write that removes every key of `range`.
+    ///
+    /// It removes the keys that the database holds when the batch is committed, and those that
+    /// earlier writes of this batch set. A range that contains no key is accepted and adds nothing.
     ///
     /// # Errors
-    /// [`Error::KeySize`] for a bound that is too long, or [`Error::BatchSize`]; the batch is unchanged.
+    /// [`Error::KeySize`] if a bound is too long, or [`Error::BatchSize`]; the batch is unchanged.
     pub fn delete_range(&mut self, range: &Range) -> Result<()> {
         for bound in [&range.start, &range.end] {
             if let Bound::Included(key) | Bound::Excluded(key) = bound
@@ -337,18 +406,19 @@ impl Batch {
         Ok(())
     }
 
-    /// Adds a write of another batch as it is.
+    /// Adds an unchanged copy of a write from another batch.
     pub(crate) fn copy(&mut self, kind: EntryKind, key: &[u8], value: &[u8]) {
         self.push(kind, key, (kind != EntryKind::Delete).then_some(value));
     }
 
-    /// Sets `key` to a value in the value log; where the pointer lies in the encoded form.
+    /// Adds a write that sets `key` to a value in the value log. Returns the place of the pointer
+    /// in the encoded form, for [`set_pointer`](Self::set_pointer).
     pub(crate) fn put_pointer(&mut self, key: &[u8], pointer: &ValuePointer) -> usize {
         self.push(EntryKind::Pointer, key, Some(&pointer.encode()));
         self.body.len() - ValuePointer::ENCODED_BYTES
     }
 
-    /// Replaces the pointer that lies there.
+    /// Replaces the pointer at `place`.
     pub(crate) fn set_pointer(&mut self, place: usize, pointer: &ValuePointer) {
         self.body[place..place + ValuePointer::ENCODED_BYTES].copy_from_slice(&pointer.encode());
     }
@@ -364,29 +434,29 @@ impl Batch {
         self.count += 1;
     }
 
-    /// Refuses a write with which the batch would be longer than a record of the log can be.
+    /// Refuses a write that would make the batch too long for one record of the WAL.
     fn check_room(&self, key_bytes: usize, value_bytes: usize) -> Result<()> {
         // A tag, and two lengths of at most five bytes each.
         let bytes = self.body.len() as u64 + (key_bytes + value_bytes + 11) as u64;
         check_batch_bytes(bytes)
     }
 
-    /// How many writes it holds.
+    /// Returns the number of writes.
     pub fn len(&self) -> usize {
         self.count as usize
     }
 
-    /// Whether it holds none.
+    /// Returns whether the batch has no writes.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Bytes of its encoded form.
+    /// Returns the number of encoded bytes.
     pub fn bytes(&self) -> usize {
         self.body.len()
     }
 
-    /// The encoded form.
+    /// Returns the encoded form.
     pub(crate) fn into_body(self) -> Bytes {
         Bytes::from(self.body)
     }
@@ -414,8 +484,10 @@ pub(crate) fn check_value(value: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Walks the writes of an encoded batch, sharing its memory. Of a range delete it gives the range's start and end in place
-/// of the key and the value.
+/// Iterates over the writes of an encoded batch, and shares its memory.
+///
+/// A range delete has the range's start in place of the key, and the range's end in place of the
+/// value.
 #[derive(Clone, Debug)]
 pub(crate) struct BatchReader {
     body: Bytes,
@@ -423,11 +495,12 @@ pub(crate) struct BatchReader {
 }
 
 impl BatchReader {
-    /// Starts at the first write of an encoded batch.
+    /// Creates an iterator at the first write.
     pub(crate) fn new(body: Bytes) -> Self {
         Self { body, at: 0 }
     }
 
+    /// Reads a length and the bytes that follow it.
     fn take(&mut self) -> Option<Bytes> {
         let (length, used) = get_varint(&self.body[self.at..])?;
         let start = self.at + used;
@@ -439,7 +512,7 @@ impl BatchReader {
         Some(self.body.slice(start..end))
     }
 
-    /// The next write; `Some(None)` where the bytes are not a batch.
+    /// Reads the next write; None if the bytes are malformed.
     fn step(&mut self) -> Option<(EntryKind, Key, Bytes)> {
         let kind = EntryKind::from_tag(*self.body.get(self.at)?)?;
         self.at += 1;
@@ -449,18 +522,18 @@ impl BatchReader {
         } else {
             self.take()?
         };
-        let sound = if kind == EntryKind::DeleteRange {
+        let is_valid = if kind == EntryKind::DeleteRange {
             let longest = key.len().max(value.len());
             longest <= KEY_BYTES_MAX + 1 && (value.is_empty() || key < value)
         } else {
             check_key(&key).is_ok()
         };
-        sound.then_some((kind, key, value))
+        is_valid.then_some((kind, key, value))
     }
 }
 
 impl Iterator for BatchReader {
-    /// A write, or None inside where the bytes are malformed.
+    /// A write, or `None` if the bytes are malformed; a malformed write is the last item.
     type Item = Option<(EntryKind, Key, Bytes)>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -518,7 +591,7 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_of_a_batch_is_noticed_or_a_shorter_batch() {
+    fn a_truncated_batch_is_malformed() {
         let mut batch = Batch::new();
         batch.put(b"key", b"value").unwrap();
         let body = batch.into_body();
@@ -544,7 +617,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_made_half_open() {
+    fn ranges_become_half_open() {
         let key = |text: &str| Key::copy_from_slice(text.as_bytes());
         let half_open = |start: Bound<&str>, end: Bound<&str>| {
             Range {
@@ -575,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn range_deletes_of_no_key_add_nothing_and_long_bounds_are_refused() {
+    fn empty_range_deletes_add_nothing_and_long_bounds_are_refused() {
         let mut batch = Batch::new();
         batch.delete_range(&Range::between(b"b", b"b")).unwrap();
         batch.delete_range(&Range::between(b"c", b"b")).unwrap();
@@ -594,7 +667,7 @@ mod tests {
             .unwrap();
         let writes: Vec<_> = BatchReader::new(batch.into_body()).collect();
         assert_eq!(writes[0].as_ref().unwrap().2.len(), KEY_BYTES_MAX + 1);
-        // Made by nobody: the end before the start, and a point delete of the empty key.
+        // No batch encodes these: an end before the start, and a point delete of the empty key.
         assert_eq!(
             BatchReader::new(Bytes::from_static(b"\x03\x01b\x01a")).next(),
             Some(None)
@@ -624,7 +697,7 @@ mod tests {
     }
 
     #[test]
-    fn prefix_ranges_end_where_the_prefix_does() {
+    fn prefix_ranges_contain_exactly_the_keys_with_the_prefix() {
         let range = Range::prefix(b"a\xff");
         assert!(range.after_start(b"a\xff") && range.before_end(b"a\xff\xff"));
         assert!(!range.before_end(b"b"));

@@ -17,7 +17,7 @@ use aura_engine::{
 };
 use bytesize::ByteSize;
 use common::cancel::{Call, poll_at_most};
-use common::{Chance, any, io_limit, random_config, repeatable, seeds, sim, tried};
+use common::{Chance, io_limit, random_config, repeatable, seeds, sim, tried};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -262,11 +262,11 @@ impl Checked {
 
     /// Changes settings of the running engine; no answer may change.
     async fn reconfigure(&mut self) {
-        let next = changed(&mut self.chance, self.engine.config());
+        let next = changed(&mut self.chance, EngineConfig::clone(&self.engine.config()));
         let wanted = next.clone();
         let changing = self.engine.reconfigure(move |config| *config = wanted);
         changing.await.unwrap();
-        assert_eq!(self.engine.config(), next);
+        assert_eq!(*self.engine.config(), next);
         let cache = self.engine.metrics().cache;
         assert_eq!(cache.capacity_bytes, next.cache.size.as_u64(), "{cache:?}");
     }

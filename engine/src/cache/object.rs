@@ -1,4 +1,7 @@
-//! What the cache holds, and by which name.
+//! The objects in the cache and the keys that identify them.
+//!
+//! A key identifies either a part of a file or a row. A row stores its user key in its own bytes,
+//! so that a hash collision cannot return the row of another key.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,21 +14,25 @@ use bytes::Bytes;
 use crate::codec::Fields;
 use crate::index::TableIndex;
 
-/// What an object costs beside its bytes: its slot (72 B), its place in the map (about 9 B at the usual load) and in
-/// the free list (4 B), the shared header of its memory (24 B), and what an allocator adds.
+/// Bytes charged for an object beside its own: the slot (72 B), its place in the map (about 9 B at
+/// the usual load) and in the free list (4 B), the shared header of its memory (24 B), and the
+/// allocator's overhead.
 const ENTRY_OVERHEAD_BYTES: u64 = 128;
 
-/// The address of an object in a file. Tables and value files draw on one series of numbers, so that it is unique.
+/// The address of an object in a file.
+///
+/// It is unique, because tables and value files take their numbers from one series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BlockId {
     /// The file's number.
     pub file: u64,
-    /// Where in the file it starts.
+    /// The offset in the file, in bytes.
     pub offset: u64,
 }
 
 impl BlockId {
-    /// A fixed mixture of both halves; files are small numbers and offsets have many trailing zeros.
+    /// Hashes both fields. File numbers are small and offsets have many trailing zeros, so all bits
+    /// are mixed.
     fn hash(self) -> u64 {
         let mut mixed = self.file.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.offset;
         mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
@@ -34,31 +41,32 @@ impl BlockId {
     }
 }
 
-/// Whether objects of that kind are rows: named by a user key, not by a place in a file.
+/// Returns whether objects of this kind are rows, which a user key identifies and not a place in a
+/// file.
 fn is_row(kind: BlockKind) -> bool {
     matches!(kind, BlockKind::KeyValue | BlockKind::KeyPointer)
 }
 
-/// An object's name and kind.
+/// The identity of an object in the cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CacheKey<'a> {
-    /// Where it lies; of a row, the hash of its key.
+    /// The object's address; for a row, the hash of its key in `file`.
     id: BlockId,
-    /// What it is.
+    /// The kind of object.
     pub kind: BlockKind,
-    /// The user key of a row, empty otherwise.
+    /// The user key of a row; empty for other objects.
     key: &'a [u8],
 }
 
 impl CacheKey<'static> {
-    /// A part of a file.
+    /// Creates the key of a part of a file.
     pub(crate) fn part(kind: BlockKind, id: BlockId) -> Self {
         Self { id, kind, key: &[] }
     }
 }
 
 impl<'a> CacheKey<'a> {
-    /// A row of `key`, whose hash is `hash`.
+    /// Creates the key of a row of the user key `key`, whose hash is `hash`.
     pub(crate) fn row(kind: BlockKind, key: &'a [u8], hash: u64) -> Self {
         Self {
             id: BlockId {
@@ -70,12 +78,13 @@ impl<'a> CacheKey<'a> {
         }
     }
 
-    /// The file and the place in it; None for a row.
+    /// Returns the object's address; None for a row.
     pub(crate) fn place(&self) -> Option<BlockId> {
         (!is_row(self.kind)).then_some(self.id)
     }
 
-    /// What chooses the shard and the place in its map. The two rows of a key share a shard.
+    /// Returns the hash that selects the shard and the place in its map. The two rows of a user key
+    /// share a shard.
     pub(crate) fn hash(&self) -> u64 {
         hash_of(self.id, self.kind)
     }
@@ -101,7 +110,7 @@ pub(crate) enum Object {
 }
 
 impl Object {
-    /// Bytes of memory, without bookkeeping.
+    /// Returns the bytes of memory, without the cache's bookkeeping.
     pub(crate) fn bytes(&self) -> u64 {
         match self {
             Self::Bytes(data) => data.len() as u64,
@@ -111,14 +120,14 @@ impl Object {
     }
 }
 
-/// An object in its slot.
+/// An object in a slot of a shard.
 pub(super) struct CacheEntry {
     id: BlockId,
     pub(super) object: Object,
     kind: BlockKind,
-    /// See [`Access::cost`].
+    /// Device reads that a hit saves (see [`Access::cost`]).
     cost: u32,
-    /// Hits of the workload since it entered.
+    /// Hits of the workload since the insertion.
     pub(super) hits: u32,
 }
 
@@ -133,13 +142,13 @@ impl CacheEntry {
         }
     }
 
-    /// Whether this is the object of that name.
+    /// Returns whether `name` is the key of this object.
     pub(super) fn is(&self, name: &CacheKey<'_>) -> bool {
         let same = self.id == name.id && self.kind == name.kind;
-        same && self.row_key().is_none_or(|key| key == name.key)
+        same && self.row_key().is_none_or(|row_key| row_key == name.key)
     }
 
-    /// The user key, if it is a row.
+    /// Returns the user key of a row; None for other objects.
     pub(super) fn row_key(&self) -> Option<&[u8]> {
         match &self.object {
             Object::Bytes(row) if is_row(self.kind) => row_key(row),
@@ -151,12 +160,13 @@ impl CacheEntry {
         hash_of(self.id, self.kind)
     }
 
-    /// What it is charged with.
+    /// Returns the bytes that the object is charged to the budget.
     pub(super) fn charge(&self) -> u64 {
         self.object.bytes() + ENTRY_OVERHEAD_BYTES
     }
 
-    /// What policies see of it when block `scanned` of a scan asks for it.
+    /// Returns what policies see of the object when it is object `scanned` of a scan, or 0 for a
+    /// point read.
     pub(super) fn access(&self, scanned: u32) -> Access {
         Access {
             key: self.hash(),
@@ -168,7 +178,9 @@ impl CacheEntry {
     }
 }
 
-/// A row is `key length u32 | key | content`, in memory of its own: a slice of a block would hold the whole block.
+/// Encodes a row as `key length u32 | key | content`.
+///
+/// The row gets memory of its own: a slice of a block would keep the whole block in memory.
 pub(crate) fn encode_row(key: &[u8], content: &[u8]) -> Bytes {
     let mut row = Vec::with_capacity(4 + key.len() + content.len());
     row.extend_from_slice(&(key.len() as u32).to_le_bytes());
@@ -182,26 +194,26 @@ fn row_key(row: &Bytes) -> Option<&[u8]> {
     rest.get(..u32::from_le_bytes(*length) as usize)
 }
 
-/// The content of the row of a key of `key_bytes` bytes.
+/// Returns the content of a row whose key has `key_bytes` bytes.
 pub(crate) fn row_content(row: &Bytes, key_bytes: usize) -> Bytes {
     row.slice((4 + key_bytes).min(row.len())..)
 }
 
-/// Where the newest version of a key lies: the content of a key-pointer row.
+/// The block with the newest version of a key. It is the content of a key-pointer row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowPlace {
     /// The data block.
     pub block: BlockId,
-    /// Its bytes in the file.
+    /// The block's bytes in the file.
     pub bytes: u32,
-    /// The level its table was in.
+    /// The level of the table when the row was made.
     pub level: u32,
 }
 
 impl RowPlace {
-    /// The block at `span` of table `table` of `level`.
+    /// Creates the place of the block at `span` of a table, given with its level.
     pub(crate) fn new((table, level): (TableId, usize), span: &Range<u64>) -> Self {
-        // A block's address has 32 bits for its length and a tree far fewer levels.
+        // The index stores 32 bits for a block's length, and a tree has far fewer levels.
         let bytes = u32::try_from(span.end - span.start).unwrap_or(u32::MAX);
         let level = u32::try_from(level).unwrap_or(u32::MAX);
         Self {

@@ -1,4 +1,9 @@
-//! One shard: a map, numbered slots, a byte budget, and the policies of eviction and admission.
+//! One shard of the cache: a map, numbered slots, a byte budget, an eviction policy and an
+//! admission policy.
+//!
+//! The policies see slot numbers and facts, never objects. After every event that may have grown a
+//! policy's metadata the shard evicts down to its budget again, so that objects and metadata
+//! together never exceed it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,52 +14,54 @@ use hashbrown::HashTable;
 use super::CacheStats;
 use super::object::{CacheEntry, CacheKey, Object};
 
-/// How an object comes in.
+/// The reason for an insertion.
 #[derive(Clone, Copy)]
 pub(super) enum InsertOrigin<'a> {
-    /// The workload has asked for it and missed it.
+    /// The workload looked the object up and missed it.
     Miss {
-        /// See [`Access::scanned`].
+        /// The position in a scan (see [`Access::scanned`]).
         scanned: u32,
     },
-    /// As a miss of a point read, if the counter still says what is given: see [`crate::read`].
+    /// A point read missed the row. Dropped if the row epoch has changed since the read began: see
+    /// [`crate::read`].
     Row {
-        /// The counter.
+        /// The row epoch.
         epoch: &'a AtomicU64,
-        /// What it must say.
+        /// The row epoch when the read began.
         expected: u64,
     },
-    /// A flush or a compaction has written it.
+    /// A flush or a compaction wrote the block.
     Warmed,
-    /// A table has been opened, and this is its index or filter.
+    /// A table was opened, and the object is its index or filter.
     Opened,
 }
 
 /// The policies of a shard.
 pub(super) struct Policies {
     pub(super) eviction: Box<dyn Eviction>,
-    /// None where everybody enters.
+    /// None if every object is admitted.
     pub(super) admission: Option<Box<dyn Admission>>,
 }
 
 impl Policies {
     fn metadata_bytes(&self) -> u64 {
-        self.eviction.metadata_bytes()
-            + self
-                .admission
-                .as_ref()
-                .map_or(0, |admission| admission.metadata_bytes())
+        let eviction = self.eviction.metadata_bytes();
+        match &self.admission {
+            Some(admission) => eviction + admission.metadata_bytes(),
+            None => eviction,
+        }
     }
 }
 
-/// What an incoming object is compared with where it is the budget that shrinks.
-fn nobody() -> Access {
+/// Returns the access that a policy sees when it must evict although no object comes in.
+fn no_incoming() -> Access {
     Access::sized(0, 1)
 }
 
+/// A part of the cache behind one lock.
 pub(super) struct Shard {
     capacity_bytes: u64,
-    /// The part of the capacity that is not the cache's to give: see [`super::Pin`].
+    /// The part of the capacity that pinned memory takes: see [`super::Pin`].
     pinned_bytes: u64,
     used_bytes: u64,
     counts: CacheStats,
@@ -79,15 +86,11 @@ impl Shard {
     }
 
     fn find(&self, name: &CacheKey<'_>, hash: u64) -> Option<Slot> {
-        let slots = &self.slots;
-        self.by_id
-            .find(hash, |slot| {
-                held(slots, *slot).is_some_and(|held| held.is(name))
-            })
-            .copied()
+        let is_named = |slot: &Slot| held(&self.slots, *slot).is_some_and(|held| held.is(name));
+        self.by_id.find(hash, is_named).copied()
     }
 
-    /// The object and its cost, for the workload.
+    /// Returns the object and its cost for the workload, and reports the hit to the policies.
     pub(super) fn get(
         &mut self,
         name: &CacheKey<'_>,
@@ -102,37 +105,37 @@ impl Shard {
             admission.on_hit(&held.access(scanned));
         }
         let found = (held.object.clone(), held.access(scanned).cost);
-        // News of a hit may have grown the policies' tables.
-        self.trim(&nobody());
+        // The hit may have grown the policies' metadata.
+        self.trim(&no_incoming());
         Some(found)
     }
 
-    /// The object, for somebody whose interest says nothing of the workload's, and how often that has hit it.
+    /// Returns the object and the number of its hits, without counting an access.
     pub(super) fn peek(&self, name: &CacheKey<'_>, hash: u64) -> Option<(Object, u32)> {
         let held = held(&self.slots, self.find(name, hash)?)?;
         Some((held.object.clone(), held.hits))
     }
 
-    /// Bytes for objects and metadata.
+    /// Returns the bytes available to objects and metadata.
     fn room_bytes(&self) -> u64 {
         self.capacity_bytes.saturating_sub(self.pinned_bytes)
     }
 
-    /// Whether an object of `bytes` more would go over the budget.
+    /// Returns whether another object of `bytes` bytes would exceed the budget.
     fn over_budget_with(&self, bytes: u64) -> bool {
         self.used_bytes + self.policies.metadata_bytes() + bytes > self.room_bytes()
     }
 
-    /// Whether the object is held afterwards.
+    /// Offers an object. Returns whether the shard holds it afterwards.
     pub(super) fn insert(
         &mut self,
         name: &CacheKey<'_>,
         hash: u64,
         object: Object,
         cost: u32,
-        entrance: InsertOrigin<'_>,
+        origin: InsertOrigin<'_>,
     ) -> bool {
-        if let InsertOrigin::Row { epoch, expected } = entrance
+        if let InsertOrigin::Row { epoch, expected } = origin
             && epoch.load(Ordering::Acquire) != expected
         {
             return false;
@@ -141,58 +144,64 @@ impl Shard {
             return true;
         }
         let held = CacheEntry::new(name, object, cost);
-        let (scanned, gated) = match entrance {
-            InsertOrigin::Miss { scanned } => (scanned, true),
-            InsertOrigin::Row { .. } => (0, true),
-            InsertOrigin::Warmed | InsertOrigin::Opened => (0, false),
+        let scanned = match origin {
+            InsertOrigin::Miss { scanned } => scanned,
+            InsertOrigin::Row { .. } | InsertOrigin::Warmed | InsertOrigin::Opened => 0,
         };
+        let gated = matches!(origin, InsertOrigin::Miss { .. } | InsertOrigin::Row { .. });
         let incoming = held.access(scanned);
         if !self.make_room(&incoming, gated) {
             self.counts.rejected += 1;
-            // News of a miss may have grown the policies' tables.
+            // The miss may have grown the policies' metadata.
             self.trim(&incoming);
             return false;
         }
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            (self.slots.len() - 1) as Slot
-        });
-        self.slots[slot as usize] = Some(held);
-        let slots = &self.slots;
-        let rehash = |slot: &Slot| {
-            slots
-                .get(*slot as usize)
-                .and_then(Option::as_ref)
-                .map_or(0, CacheEntry::hash)
-        };
-        self.by_id.insert_unique(hash, slot, rehash);
+        let slot = self.place(hash, held);
         self.used_bytes += incoming.bytes;
         self.counts.inserts += 1;
-        self.counts.warmed += u64::from(matches!(entrance, InsertOrigin::Warmed));
+        self.counts.warmed += u64::from(matches!(origin, InsertOrigin::Warmed));
         self.policies.eviction.on_insert(slot, &incoming);
-        // The policy may have grown its own tables for the new slot, and give up the newcomer for them.
+        // The policy may have grown its metadata for the new slot, so that even the new object must
+        // go.
         self.trim(&incoming);
         self.slots[slot as usize].is_some()
     }
 
-    /// Asks the policies, and evicts until `incoming` fits. False where it stays outside.
+    /// Puts an object into a free slot and the slot into the map.
+    fn place(&mut self, hash: u64, object: CacheEntry) -> Slot {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            (self.slots.len() - 1) as Slot
+        });
+        self.slots[slot as usize] = Some(object);
+        let slots = &self.slots;
+        let rehash = |slot: &Slot| held(slots, *slot).map_or(0, CacheEntry::hash);
+        self.by_id.insert_unique(hash, slot, rehash);
+        slot
+    }
+
+    /// Asks the policies for `incoming` and evicts until it fits. Returns false if it is refused or
+    /// does not fit.
+    ///
+    /// The admission policy decides only if `gated`.
     fn make_room(&mut self, incoming: &Access, gated: bool) -> bool {
-        // Both are told of the miss, whatever the other says.
-        let wanted = !gated
-            || self
-                .policies
-                .admission
-                .as_mut()
-                .is_none_or(|admission| admission.admit(incoming));
-        if incoming.bytes > self.room_bytes() || !wanted || !self.policies.eviction.admit(incoming)
-        {
+        // The admission policy sees every miss, even one that cannot be inserted for another
+        // reason.
+        let admitted = match &mut self.policies.admission {
+            Some(admission) if gated => admission.admit(incoming),
+            _ => true,
+        };
+        if incoming.bytes > self.room_bytes() || !admitted {
+            return false;
+        }
+        if !self.policies.eviction.admit(incoming) {
             return false;
         }
         while self.used_bytes > 0 && self.over_budget_with(incoming.bytes) {
             let slot = self.policies.eviction.victim(incoming);
             if gated && let Some(admission) = &mut self.policies.admission {
                 let victim = held(&self.slots, slot)
-                    .expect("the eviction policy names slots that are held")
+                    .expect("the eviction policy names slots that hold an object")
                     .access(0);
                 if !admission.contest(incoming, &victim) {
                     return false;
@@ -203,13 +212,14 @@ impl Shard {
         !self.over_budget_with(incoming.bytes)
     }
 
+    /// Evicts the object in a slot.
     fn evict(&mut self, slot: Slot) {
         self.policies.eviction.on_remove(slot, Removal::Evicted);
         self.release(slot);
         self.counts.evictions += 1;
     }
 
-    /// Evicts down to the budget.
+    /// Evicts until the shard is within its budget.
     fn trim(&mut self, incoming: &Access) {
         while self.used_bytes > 0 && self.over_budget_with(0) {
             let slot = self.policies.eviction.victim(incoming);
@@ -217,29 +227,32 @@ impl Shard {
         }
     }
 
-    /// Sets the part of the capacity that is taken by others.
+    /// Sets the part of the capacity that pinned memory takes.
     pub(super) fn pin(&mut self, bytes: u64) {
         self.pinned_bytes = bytes;
-        self.trim(&nobody());
+        self.trim(&no_incoming());
     }
 
-    /// Changes size and policies. What is held goes over to the new policies in the order in which the old one would
-    /// have evicted it, so that the most valuable is the newest there; what no longer fits leaves. O(objects).
+    /// Changes the capacity and the policies. O(objects).
+    ///
+    /// The new policies receive the objects in the order in which the old policy would have evicted
+    /// them, so that the most valuable object is the newest. Objects that no longer fit are
+    /// evicted.
     pub(super) fn replace(&mut self, capacity_bytes: u64, policies: Policies) {
         let mut order = Vec::with_capacity(self.by_id.len());
         while order.len() < self.by_id.len() {
-            let slot = self.policies.eviction.victim(&nobody());
+            let slot = self.policies.eviction.victim(&no_incoming());
             self.policies.eviction.on_remove(slot, Removal::Evicted);
             order.push(slot);
         }
         self.policies = policies;
         self.capacity_bytes = capacity_bytes;
-        let mut waiting = std::mem::take(&mut self.used_bytes);
+        let mut waiting_bytes = std::mem::take(&mut self.used_bytes);
         for slot in order {
             let access = held(&self.slots, slot)
                 .expect("the old policy named each slot once")
                 .access(0);
-            waiting -= access.bytes;
+            waiting_bytes -= access.bytes;
             let entered = self.make_room(&access, false);
             self.used_bytes += access.bytes;
             if entered {
@@ -250,48 +263,43 @@ impl Shard {
                 self.counts.evictions += 1;
             }
         }
-        debug_assert_eq!(waiting, 0, "the old policy named every slot");
+        debug_assert_eq!(waiting_bytes, 0, "the old policy named every slot");
     }
 
-    /// Drops an object that is of no use any more.
+    /// Drops an object that no read can use any more.
     pub(super) fn remove(&mut self, name: &CacheKey<'_>, hash: u64) {
         if let Some(slot) = self.find(name, hash) {
             self.policies.eviction.on_remove(slot, Removal::Died);
             self.release(slot);
-            self.counts.dead += u64::from(!matches!(
-                name.kind,
-                BlockKind::KeyValue | BlockKind::KeyPointer
-            ));
+            let is_row = matches!(name.kind, BlockKind::KeyValue | BlockKind::KeyPointer);
+            self.counts.dead += u64::from(!is_row);
         }
     }
 
-    /// Drops the rows of the keys that `is_old` names. O(slots).
-    pub(super) fn remove_rows(&mut self, is_old: impl Fn(&[u8]) -> bool) {
+    /// Drops the rows whose keys satisfy `is_stale`. O(slots).
+    pub(super) fn remove_rows(&mut self, is_stale: impl Fn(&[u8]) -> bool) {
         for slot in 0..self.slots.len() as Slot {
-            if held(&self.slots, slot)
-                .and_then(CacheEntry::row_key)
-                .is_some_and(&is_old)
-            {
+            let row_key = held(&self.slots, slot).and_then(CacheEntry::row_key);
+            if row_key.is_some_and(&is_stale) {
                 self.policies.eviction.on_remove(slot, Removal::Died);
                 self.release(slot);
             }
         }
     }
 
-    /// Empties a slot that the policy has forgotten.
+    /// Empties a slot that the eviction policy no longer knows.
     fn release(&mut self, slot: Slot) {
-        let left = self.slots.get_mut(slot as usize).and_then(Option::take);
-        let left = left.expect("the eviction policy names slots that are held");
-        if let Ok(entry) = self
-            .by_id
-            .find_entry(left.hash(), |candidate| *candidate == slot)
-        {
+        let object = self.slots.get_mut(slot as usize).and_then(Option::take);
+        let object = object.expect("the eviction policy names slots that hold an object");
+        let found = self.by_id.find_entry(object.hash(), |other| *other == slot);
+        if let Ok(entry) = found {
             entry.remove();
         }
-        self.used_bytes -= left.charge();
+        self.used_bytes -= object.charge();
         self.free.push(slot);
     }
 
+    /// Returns the shard's state and counters.
     pub(super) fn stats(&self) -> CacheStats {
         CacheStats {
             used_bytes: self.used_bytes,
@@ -310,6 +318,7 @@ impl Shard {
     }
 }
 
+/// Returns the object in a slot; None if the slot is free.
 fn held(slots: &[Option<CacheEntry>], slot: Slot) -> Option<&CacheEntry> {
     slots.get(slot as usize).and_then(Option::as_ref)
 }

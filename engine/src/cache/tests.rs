@@ -1,4 +1,4 @@
-//! The cache by itself, over every policy of eviction and of admission.
+//! Tests of the cache alone, with every eviction policy and every admission policy.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex as StdMutex;
@@ -36,7 +36,7 @@ fn name(file: u64, offset: u64) -> CacheKey<'static> {
     CacheKey::part(BlockKind::Data, BlockId { file, offset })
 }
 
-/// What an object holds is a function of its address and version, so that a mix-up shows.
+/// Makes an object whose contents depend on its address and version, so that a mix-up is detected.
 fn object((file, offset): (u64, u64), version: u64) -> Bytes {
     let bytes = 40 + (file * 977 + offset * 131) % 3000;
     let mut data = vec![(file ^ offset) as u8; bytes as usize];
@@ -55,7 +55,7 @@ fn put(cache: &BlockCache, name: &CacheKey<'_>, data: Bytes) -> bool {
     cache.offer(name, Object::Bytes(data), 1, 0)
 }
 
-/// A policy that fits a small cache: LHD's tables of ages and LRB's batch alone would fill these.
+/// Returns a policy whose metadata fits a small cache. The defaults of LHD and LRB would fill it.
 fn small(eviction: &str) -> PolicySpec {
     let spec = PolicySpec::named(eviction);
     match eviction {
@@ -66,14 +66,14 @@ fn small(eviction: &str) -> PolicySpec {
 }
 
 fn audit(cache: &BlockCache) -> Result<(), String> {
-    cache
-        .main
-        .shards
-        .iter()
-        .try_for_each(|shard| lock(shard).audit())
+    for shard in &cache.main.shards {
+        lock(shard).audit()?;
+    }
+    Ok(())
 }
 
-/// An empty cache may owe: to metadata that is there from the start, and to what is pinned.
+/// Returns whether the cache is within its budget. Initial metadata and pinned bytes alone may
+/// exceed it, but then the cache must be empty.
 fn within_budget(stats: &CacheStats) -> bool {
     stats.used_bytes == 0
         || stats.used_bytes + stats.metadata_bytes + stats.pinned_bytes <= stats.capacity_bytes
@@ -82,15 +82,15 @@ fn within_budget(stats: &CacheStats) -> bool {
 /// A change of the cache's settings.
 type Change = Box<dyn Fn(&mut CacheConfig)>;
 
-/// Changes the settings that the cache has now.
+/// Applies `change` to the cache's current settings.
 fn reconfigure(cache: &BlockCache, change: impl Fn(&mut CacheConfig)) -> crate::Result<()> {
     let mut settings = cache.settings.lock().unwrap().clone();
     change(&mut settings);
     cache.reconfigure(&settings)
 }
 
-/// Looks objects up at random, brings in what is missing, removes some; sometimes something is pinned, and sometimes, where
-/// `changes` are given, the cache is changed. Returns the hits.
+/// Looks objects up at random, inserts those that are missing and removes some. It sometimes pins
+/// memory, and sometimes applies one of `changes`. Returns the number of hits.
 fn live(cache: &Arc<BlockCache>, steps: u64, changes: &[Change], label: &str) -> u64 {
     let mut chance = Xoshiro256PlusPlus::seed_from_u64(11);
     let mut versions: BTreeMap<(u64, u64), u64> = BTreeMap::new();
@@ -137,11 +137,11 @@ fn live(cache: &Arc<BlockCache>, steps: u64, changes: &[Change], label: &str) ->
 }
 
 #[test]
-fn every_pair_of_policies_keeps_the_budget_and_gives_back_what_was_put_in() {
+fn every_pair_of_policies_keeps_the_budget_and_returns_what_was_inserted() {
     for eviction in evictions() {
         for admission in admissions() {
-            let everybody_enters = admission == aura_policies::admission::FAMILY.default;
-            for shards in if everybody_enters { 1..=3 } else { 2..=2 } {
+            let admits_all = admission == aura_policies::admission::FAMILY.default;
+            for shards in if admits_all { 1..=3 } else { 2..=2 } {
                 let config = CacheConfig {
                     admission: PolicySpec::named(admission),
                     ..config(eviction, 200 << 10, shards)
@@ -155,9 +155,9 @@ fn every_pair_of_policies_keeps_the_budget_and_gives_back_what_was_put_in() {
                     "{label}: {hits}, {stats:?}"
                 );
                 let busy = hits > 300 && stats.evictions > 50 && stats.entries > 20;
-                // LRB's window may leave a cache of this size no room for the moment.
+                // LRB's window may temporarily fill a cache of this size.
                 assert!(
-                    busy || !everybody_enters || eviction == "lrb",
+                    busy || !admits_all || eviction == "lrb",
                     "{label}: {hits} hits, {stats:?}"
                 );
             }
@@ -166,7 +166,7 @@ fn every_pair_of_policies_keeps_the_budget_and_gives_back_what_was_put_in() {
 }
 
 #[test]
-fn policies_and_size_change_under_what_is_held() {
+fn policies_and_size_change_while_objects_are_held() {
     let mut changes: Vec<Change> = Vec::new();
     for eviction in evictions() {
         changes.push(Box::new(|cache| cache.eviction = small(eviction)));
@@ -192,7 +192,7 @@ fn policies_and_size_change_under_what_is_held() {
 }
 
 #[test]
-fn a_change_keeps_what_was_worth_most() {
+fn a_change_keeps_the_most_valuable_objects() {
     for eviction in evictions() {
         let cache = cache("lru", 4 << 20, 1);
         for offset in 0..10 {
@@ -214,13 +214,15 @@ fn a_change_keeps_what_was_worth_most() {
         .filter(|offset| cache.peek(&name(1, *offset)).is_some())
         .collect();
     assert_eq!(held, [0, 8, 9], "the last three by recency");
-    let refused = reconfigure(&cache, |cache| cache.eviction = PolicySpec::named("nobody"));
+    let refused = reconfigure(&cache, |cache| {
+        cache.eviction = PolicySpec::named("unknown")
+    });
     assert!(matches!(refused, Err(Error::Policy { key, .. }) if key == "cache.eviction"));
     assert_eq!(cache.stats().entries, 3, "a refused change changes nothing");
 }
 
 #[test]
-fn an_object_larger_than_its_shard_stays_outside() {
+fn an_object_larger_than_its_shard_is_rejected() {
     for policy in evictions() {
         let cache = cache(policy, 256 << 10, 1);
         put(&cache, &name(1, 0), Bytes::from_static(b"small"));
@@ -242,7 +244,7 @@ fn an_object_larger_than_its_shard_stays_outside() {
 }
 
 #[test]
-fn putting_an_object_in_twice_keeps_the_first() {
+fn inserting_an_object_twice_keeps_the_first() {
     let cache = cache("lru", 64 << 10, 1);
     put(&cache, &name(1, 0), Bytes::from_static(b"first"));
     put(&cache, &name(1, 0), Bytes::from_static(b"again"));
@@ -258,13 +260,14 @@ fn a_cache_of_no_bytes_is_off_but_its_policies_must_exist() {
         (get(&cache, &name(1, 0)), cache.stats()),
         (None, CacheStats::default())
     );
-    let mut config = config("nobody", 0, 0);
+    let mut config = config("unknown", 0, 0);
     let error = BlockCache::new(&config, 0).map(drop).unwrap_err();
     assert!(
         matches!(error, Error::Policy { ref key, .. } if key == "cache.eviction"),
         "{error}"
     );
-    (config.eviction, config.admission) = (PolicySpec::named("lru"), PolicySpec::named("nobody"));
+    config.eviction = PolicySpec::named("lru");
+    config.admission = PolicySpec::named("unknown");
     let error = BlockCache::new(&config, 0).map(drop).unwrap_err();
     assert!(
         matches!(error, Error::Policy { ref key, .. } if key == "cache.admission"),
@@ -278,7 +281,7 @@ fn a_cache_of_no_bytes_is_off_but_its_policies_must_exist() {
 }
 
 #[test]
-fn the_size_chooses_the_shards() {
+fn the_size_determines_the_number_of_shards() {
     for (mib, shards) in [(1, 1), (4, 1), (9, 2), (64, 16), (1024, 16)] {
         let cache = cache("lru", mib << 20, 0);
         assert_eq!(
@@ -299,14 +302,14 @@ fn the_size_chooses_the_shards() {
 }
 
 #[test]
-fn rows_are_told_apart_and_a_new_epoch_shuts_the_door() {
+fn rows_with_equal_hashes_are_distinguished_and_a_new_epoch_keeps_stale_rows_out() {
     let config = CacheConfig {
         rows: Rows::Both,
         ..config("lru", 64 << 10, 2)
     };
     let cache = BlockCache::new(&config, 0).unwrap();
     let epoch = cache.row_epoch().unwrap();
-    // The same hash for different keys, as if it were a collision.
+    // Different keys with one hash: a collision.
     for (key, content) in [(&b"one"[..], &b"1"[..]), (b"two", b"22"), (b"on", b"e1")] {
         for kind in [BlockKind::KeyValue, BlockKind::KeyPointer] {
             assert!(cache.offer_row(
@@ -336,12 +339,12 @@ fn rows_are_told_apart_and_a_new_epoch_shuts_the_door() {
     assert_eq!(
         cache.stats().rejected,
         0,
-        "a row that came too late was not judged by its worth"
+        "a row of an ended epoch is not counted as rejected"
     );
 }
 
 #[test]
-fn what_is_warmed_is_counted_apart() {
+fn warmed_blocks_are_counted_separately() {
     let cache = cache("lru", 64 << 10, 1);
     cache.warm(&name(1, 0), Bytes::from_static(b"new"));
     put(&cache, &name(1, 1), Bytes::from_static(b"asked for"));
@@ -352,7 +355,7 @@ fn what_is_warmed_is_counted_apart() {
     assert_eq!(
         cache.peek(&name(1, 0)).map(|(_, hits)| hits),
         Some(1),
-        "and hit like any other"
+        "a warmed block is hit like any other"
     );
 }
 
@@ -366,36 +369,37 @@ impl CacheObserver for Log {
 }
 
 #[test]
-fn an_observer_sees_its_share_of_the_objects_and_always_the_same() {
+fn an_observer_always_samples_the_same_share_of_the_objects() {
     for (rate, expected) in [(0.0, 0..=0), (0.1, 900..=1_100), (1.0, 10_000..=10_000)] {
-        let told: Vec<Vec<u64>> = (0..2)
-            .map(|_| {
-                let log = Arc::new(Log::default());
-                let observer = Observer::new(log.clone(), rate);
-                for offset in 0..10_000 {
-                    let key = name(3, offset * 4096).hash();
-                    observer.tell(key, || CacheEvent {
-                        at_ns: 0,
-                        key,
-                        file: None,
-                        offset: None,
-                        bytes: 1,
-                        kind: BlockKind::Data,
-                        level: None,
-                        caller: Caller::Get,
-                        scanned: 0,
-                        cost: 1,
-                        hit: false,
-                    });
-                }
-                std::mem::take(&mut *log.0.lock().unwrap())
-            })
-            .collect();
+        let sampled = sampled_keys(rate);
         assert!(
-            expected.contains(&told[0].len()),
+            expected.contains(&sampled.len()),
             "{rate}: {}",
-            told[0].len()
+            sampled.len()
         );
-        assert_eq!(told[0], told[1], "{rate}");
+        assert_eq!(sampled, sampled_keys(rate), "{rate}");
     }
+}
+
+/// Reports 10,000 objects to an observer and returns the keys that its sink receives.
+fn sampled_keys(rate: f64) -> Vec<u64> {
+    let log = Arc::new(Log::default());
+    let observer = Observer::new(log.clone(), rate);
+    for offset in 0..10_000 {
+        let key = name(3, offset * 4096).hash();
+        observer.report(key, || CacheEvent {
+            at_ns: 0,
+            key,
+            file: None,
+            offset: None,
+            bytes: 1,
+            kind: BlockKind::Data,
+            level: None,
+            caller: Caller::Get,
+            scanned: 0,
+            cost: 1,
+            hit: false,
+        });
+    }
+    std::mem::take(&mut *log.0.lock().unwrap())
 }

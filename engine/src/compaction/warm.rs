@@ -1,8 +1,10 @@
-//! Warming: which of the blocks that a flush or a compaction writes enter the cache before anybody asks.
+//! Warming: inserts blocks that a flush or a compaction writes into the cache before a read asks
+//! for them.
 //!
-//! The decision is a policy's (see [`aura_policies::warming`]); here are the facts it rests on. A block enters when it is
-//! written, before the edit that makes its table readable; should that edit fail, the engine is poisoned and the block
-//! ages out.
+//! A policy decides (see [`aura_policies::warming`]); this file collects its facts. A block is
+//! inserted when it is written, before the edit that makes its table readable. If that edit fails,
+//! the engine is poisoned and the block ages out. Leaper (Yang et al., VLDB 2020) shows why: a
+//! compaction replaces hot blocks by new ones, and without warming each of them is a miss.
 
 use aura_policies::cache::BlockKind;
 use aura_policies::facts::TableId;

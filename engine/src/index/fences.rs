@@ -1,7 +1,9 @@
-//! Fence pointers: the last key of every block, searched by halving.
+//! Fence pointers: the last key of every block, with binary search.
 //!
-//! What all keys share is left away. The next 8 bytes, as numbers, lie in an array of their own, which the search goes
-//! through without a branch that depends on them; what follows is looked at only among equal numbers.
+//! The common prefix of all keys is not stored. The next 8 bytes are numbers in an array of their
+//! own, which is searched without data-dependent branches. The remaining bytes are compared only
+//! among equal numbers. The key heads are those of Graefe and Larson, "B-tree Indexes and CPU
+//! Caches", ICDE 2001.
 
 use super::images::image;
 use super::packed::Packed;
@@ -10,18 +12,19 @@ use crate::env::CpuWork;
 /// The last keys of a table's blocks.
 #[derive(Default)]
 pub(super) struct Fences {
-    /// The image of each.
+    /// The image of each key.
     heads: Vec<u64>,
-    /// What follows the image, end to end; all that follows the prefix, where some key is too short to have 8 bytes.
+    /// The bytes after the images, concatenated; the bytes after the prefix if some key has fewer
+    /// than 8 of them.
     tails: Vec<u8>,
-    /// Where each of `tails` starts, and where the last ends.
+    /// The start of each tail in `tails`, and the end of the last.
     ends: Packed,
-    /// Bytes of the image that `tails` leave away: 8 or 0.
+    /// Bytes of the image that `tails` do not repeat: 8 or 0.
     skip: usize,
 }
 
 impl Fences {
-    /// From what follows the table's prefix in each key.
+    /// Creates the fences from the part of each key after the table's common prefix.
     pub(super) fn new(suffixes: &[&[u8]]) -> Self {
         let skip = if suffixes.iter().all(|suffix| suffix.len() >= 8) {
             8
@@ -43,15 +46,18 @@ impl Fences {
         }
     }
 
-    /// Whether fence `index`, whose image is that of the key, is before the key that goes on with `suffix`.
+    /// Returns whether fence `index` is before the key with this suffix. Their images must be
+    /// equal.
     fn is_before(&self, index: usize, suffix: &[u8]) -> bool {
         let tail = &self.tails[self.ends.get(index) as usize..self.ends.get(index + 1) as usize];
-        // A key that ends within the image is before all that go on.
+        // A key that ends inside the image is before all longer ones.
         suffix.get(self.skip..).is_some_and(|suffix| tail < suffix)
     }
 
-    /// The first fence not before the key that goes on with `suffix` after the table's prefix; their number if there is
-    /// none.
+    /// Returns the first fence not before the key with this suffix; the number of fences if all are
+    /// before it.
+    ///
+    /// O(log fences).
     pub(super) fn search(&self, suffix: &[u8], work: &mut CpuWork) -> usize {
         let image = image(suffix);
         let mut left = self.heads.len();
@@ -63,13 +69,15 @@ impl Fences {
             work.comparisons += 1;
         }
         at += usize::from(self.heads[at] < image);
-        // Of the keys with this image, those before; by halving, as there may be many.
+        // Skip the fences with this image that are before the key. There may be many: double the
+        // step, then halve.
         let mut end = at;
         let mut step = 1;
         while self.heads.get(end).is_some_and(|head| *head == image) && self.is_before(end, suffix)
         {
             work.comparisons += 1;
-            (at, end) = (end + 1, end + step);
+            at = end + 1;
+            end += step;
             step *= 2;
         }
         let mut end = end.min(self.heads.len());
@@ -85,7 +93,7 @@ impl Fences {
         at
     }
 
-    /// Bytes of memory they use.
+    /// Returns the bytes of memory in use.
     pub(super) fn memory_bytes(&self) -> u64 {
         (size_of_val(&self.heads[..]) + self.tails.len()) as u64 + self.ends.memory_bytes()
     }
@@ -103,7 +111,7 @@ mod tests {
         let seed = 9;
         let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
         for round in 0..1_500 {
-            // Short ones, or with 8 bytes and more, of which few differ.
+            // Short keys, or keys of at least 8 bytes of which few differ.
             let shortest = [0, 8][round % 2];
             let mut key = || -> Vec<u8> {
                 let bytes = shortest + chance.random_range(0..4);

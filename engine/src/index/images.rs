@@ -1,25 +1,28 @@
-//! Keys as numbers.
+//! Images: keys as numbers, which models compute with.
 //!
-//! The *image* of a key is the 8 bytes after the longest prefix that all keys of the table share, as a big-endian number,
-//! padded with zeros: a map that keeps the order but not always the difference.
+//! The *image* of a key is the 8 bytes after the common prefix of all keys in the table, as a
+//! big-endian number, padded with zeros. Images are ordered like their keys, but different keys may
+//! have equal images: *ties*.
 
 pub(super) use crate::storage::{common_prefix, head as image};
 
-/// Collects the images of sorted keys whose common prefix is known only after the last.
+/// Collects the images of sorted keys. Their common prefix is known only after the last key.
 ///
-/// Each image is taken after the prefix shared so far. When that gets shorter, the images before become, in the end,
-/// the bytes by which it did, then as much of the old image as fits: all the bytes needed are still there.
+/// Each image is taken after the common prefix so far. When the prefix gets shorter, the earlier
+/// images lack the bytes that it lost. Those bytes are the same in all these keys, so `finish` puts
+/// them in front of the old images.
 #[derive(Default)]
 pub(crate) struct Images {
     first: Option<Vec<u8>>,
     prefix: usize,
     values: Vec<u64>,
-    /// From which image on which length of the prefix was used.
+    /// The lengths of the prefix, each with the first image that used it.
     epochs: Vec<(usize, usize)>,
 }
 
 impl Images {
-    /// Takes a key not below those before into the common prefix, and no image of it.
+    /// Includes a key in the common prefix without adding its image. The key is not below the
+    /// previous ones.
     pub(crate) fn note(&mut self, key: &[u8]) {
         let first = self.first.get_or_insert_with(|| {
             self.prefix = key.len();
@@ -33,13 +36,13 @@ impl Images {
         }
     }
 
-    /// Adds the image of a key not below those before.
+    /// Adds the image of a key, which is not below the previous ones.
     pub(crate) fn push(&mut self, key: &[u8]) {
         self.note(key);
         self.values.push(image(&key[self.prefix..]));
     }
 
-    /// The images after the prefix that all keys share.
+    /// Returns the images after the common prefix of all keys.
     pub(crate) fn finish(mut self) -> Vec<u64> {
         let mut end = self.values.len();
         let first = self.first.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! From a model's window to the blocks to look in.
+//! Converts a model's window of ranks to the blocks that a look-up must search.
 
 use std::ops::Range;
 
@@ -7,22 +7,26 @@ use aura_policies::index::{Model, Window};
 use super::packed::Packed;
 use super::ties::Ties;
 
-/// Where a look-up should look.
+/// The blocks that a look-up must search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidates {
-    /// The blocks to look in.
+    /// The candidate blocks.
     pub span: Range<usize>,
-    /// The block to begin with.
+    /// The block to search first.
     pub likely: usize,
-    /// The ranks between which the first entry not before the key lies, the last included, where the index counts entries.
+    /// The first and the last possible rank of the first entry not before the key. None if the
+    /// index counts blocks.
     pub ranks: Option<(u64, u64)>,
-    /// Whether all entries of the blocks before `span` are known to be before the key. A model was checked at keys and at
-    /// the edges of gaps: within a gap it is believed only where the blocks bear it out.
+    /// Whether all entries of the blocks before `span` are known to be before the key.
+    ///
+    /// A model was checked at keys and at the edges of gaps. Inside a gap its window may be wrong,
+    /// so a look-up must verify it with the blocks.
     pub exact: bool,
 }
 
 impl Candidates {
-    /// Those of an index that knows: one block, or none for the number of all blocks.
+    /// Creates the candidates of an exact index: one block, or no block if `block` is the number of
+    /// blocks.
     pub(super) fn exact(block: usize, blocks: usize) -> Self {
         Self {
             span: block..(block + 1).min(blocks),
@@ -32,9 +36,11 @@ impl Candidates {
         }
     }
 
-    /// Blocks that a look-up examines to find block `block` among them.
+    /// Returns the number of blocks that a look-up examines until it reaches block `block`.
     pub(super) fn probes(&self, block: usize) -> u64 {
-        let (mut span, mut next, mut probes) = (self.span.clone(), self.likely, 1);
+        let mut span = self.span.clone();
+        let mut next = self.likely;
+        let mut probes = 1;
         while next != block && span.contains(&block) {
             span = if next < block {
                 next + 1..span.end
@@ -47,7 +53,7 @@ impl Candidates {
         probes
     }
 
-    /// The block to examine next, of those that are left.
+    /// Returns the block to examine next, of the remaining ones.
     pub(crate) fn middle(span: &Range<usize>) -> usize {
         span.start + span.len().saturating_sub(1) / 2
     }
@@ -60,7 +66,7 @@ pub(super) struct Starts {
 }
 
 impl Starts {
-    /// From those ranks, and the number of entries at the end.
+    /// Creates the list from the ranks and, as the last element, the number of entries.
     pub(super) fn new(ranks: &[u64]) -> Self {
         let entries = ranks.last().copied().unwrap_or(0).max(1);
         Self {
@@ -69,22 +75,22 @@ impl Starts {
         }
     }
 
-    /// The block that holds the entry of this rank; the last one for ranks beyond.
+    /// Returns the block that contains the entry of this rank; the last block for larger ranks.
     pub(super) fn block_of(&self, rank: u64) -> usize {
         let guess = (rank as f64 * self.blocks_a_rank) as usize;
         self.ranks.floor(rank, self.ranks.len() - 1, guess)
     }
 
-    /// The rank of a block's first entry.
+    /// Returns the rank of a block's first entry.
     pub(super) fn start(&self, block: usize) -> u64 {
         self.ranks.get(block)
     }
 }
 
-/// A model and what makes blocks of its ranks.
+/// A model, and the data that converts its ranks to blocks.
 pub(super) struct Locator {
     model: Box<dyn Model>,
-    /// Where the model counts entries; one that counts blocks needs nothing.
+    /// The first rank of each block. None if the model counts blocks.
     starts: Option<Starts>,
     ties: Ties,
     blocks: usize,
@@ -105,11 +111,13 @@ impl Locator {
         }
     }
 
-    /// The blocks that can hold the first entry not before a key of this image; for a `point` look-up, which wants the
-    /// key itself, they may be fewer.
+    /// Returns the blocks that can contain the first entry not before a key with this image.
+    ///
+    /// A `point` look-up needs only the key itself, so the blocks may be fewer.
     pub(super) fn candidates(&self, image: u64, point: bool) -> Candidates {
-        // The first rank with this image or a larger one lies between `lo` and `hi`; the entry, in the run that starts there.
-        let (lo, hi, run) = match self.ties.find(image) {
+        // The first rank with this image or a larger one is in `lo..=hi`. The entry is among the
+        // `ties` ranks from there.
+        let (lo, hi, ties) = match self.ties.find(image) {
             Some((first, length)) => (first, first, length),
             None => {
                 let Window { lo, hi } = self.model.locate(image);
@@ -120,14 +128,15 @@ impl Locator {
         let last = self.blocks - 1;
         match &self.starts {
             Some(starts) => {
-                // The first entry after the run is one further than any of it.
-                let run = if point { run.saturating_sub(1) } else { run };
-                let ranks = (u64::from(lo), u64::from(hi) + u64::from(run));
-                let (first, end) = (starts.block_of(ranks.0), starts.block_of(ranks.1));
+                // The first entry after the ties is one rank further than the last of them.
+                let ties = if point { ties.saturating_sub(1) } else { ties };
+                let ranks = (u64::from(lo), u64::from(hi) + u64::from(ties));
+                let first = starts.block_of(ranks.0);
+                let end = starts.block_of(ranks.1);
                 let likely = if first == end {
                     first
                 } else {
-                    starts.block_of(u64::from(middle) + u64::from(run / 2))
+                    starts.block_of(u64::from(middle) + u64::from(ties / 2))
                 };
                 Candidates {
                     span: first..end + 1,
@@ -136,10 +145,10 @@ impl Locator {
                     exact: false,
                 }
             }
-            // The key may come after the last keys of all blocks of the run, though it has their image.
+            // The key may be after the last keys of all blocks with its image.
             None => Candidates {
                 span: (lo as usize).min(last)
-                    ..(hi as usize).saturating_add(run as usize).min(last) + 1,
+                    ..(hi as usize).saturating_add(ties as usize).min(last) + 1,
                 likely: (middle as usize).min(last),
                 ranks: None,
                 exact: false,
@@ -147,32 +156,32 @@ impl Locator {
         }
     }
 
-    /// Where in block `block` the first entry not before the key lies, if that is known: entries counted from the block's
-    /// first.
+    /// Returns the entries of block `block` among which the first one not before the key is, if
+    /// that is known.
     pub(super) fn within(&self, candidates: &Candidates, block: usize) -> Option<Range<usize>> {
         let (lo, hi) = candidates.ranks?;
         let start = self.starts.as_ref()?.start(block);
         Some(lo.saturating_sub(start) as usize..hi.saturating_sub(start) as usize)
     }
 
-    /// The block of a rank of the model.
+    /// Returns the block of a rank of the model.
     pub(super) fn block_of(&self, rank: usize) -> usize {
         self.starts
             .as_ref()
             .map_or(rank, |starts| starts.block_of(rank as u64))
     }
 
-    /// The model.
+    /// Returns the model.
     pub(super) fn model(&self) -> &dyn Model {
         &*self.model
     }
 
-    /// Bytes of memory of the model and the ties.
+    /// Returns the bytes of memory of the model and the ties.
     pub(super) fn model_bytes(&self) -> u64 {
         self.model.memory_bytes() + self.ties.memory_bytes()
     }
 
-    /// Bytes of memory of all of it.
+    /// Returns the bytes of memory of everything.
     pub(super) fn memory_bytes(&self) -> u64 {
         self.model_bytes()
             + self

@@ -1,14 +1,18 @@
-//! A table's index: which data blocks can hold a key.
+//! The indexes of tables. An index says which data blocks of a table can contain a key.
 //!
-//! - [`fences`] keeps the last key of every block and searches them.
-//! - [`locator`] asks a *model* of an index policy (see [`aura_policies::index`]) for a window of ranks instead, and turns
-//!   it into blocks; [`ties`] are keys that a model cannot tell apart, [`images`] what it sees of a key.
-//! - [`train`] makes a model, checks it and measures it, and refuses one that does not pay.
-//! - [`table`] is the index block, written and read; [`packed`] keeps where blocks start in a few bits each.
-//! - [`lookups`] counts what is asked of it.
+//! - [`fences`] stores the last key of every block and searches them.
+//! - [`locator`] gets a window of ranks from a *model* (see [`aura_policies::index`]) and converts
+//!   it to blocks. A model sees the [`images`] of keys; [`ties`] are keys with equal images.
+//! - [`train`] trains a model, checks and measures it, and refuses it if it costs more than the
+//!   settings allow.
+//! - [`table`] writes and reads the index block; [`packed`] stores the offsets of blocks in a few
+//!   bits each.
+//! - [`lookups`] counts the look-ups.
 //!
-//! The rank of an entry is its number in the table, versions counted one by one. A table stores the fence keys either way:
-//! they serve where the policy makes no model, where its model is refused, and where a stored model cannot be read.
+//! The rank of an entry is its number in the table; every version counts. Learned indexes go back
+//! to Kraska et al., "The Case for Learned Index Structures", SIGMOD 2018, and Bourbon (Dai et al.,
+//! OSDI 2020) put them into an LSM tree. A table always stores the fence keys, too. They are used
+//! if the policy makes no model, if the model is refused, and if a stored model cannot be read.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +32,7 @@ pub use lookups::TableLookups;
 pub(crate) use table::{IndexWriter, IndexedTable, TableIndex};
 pub(crate) use train::{IndexBuild, ModelFacts};
 
-/// What searches a table's index.
+/// The structure that answers look-ups in a table's index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IndexUse {
@@ -39,24 +43,25 @@ pub enum IndexUse {
     Model,
 }
 
-/// Why fence pointers serve although the policy makes models.
+/// The reason why a table uses fence pointers although its policy makes models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
-    /// The policy itself declined to make one.
+    /// The policy declined to make a model.
     Declined,
-    /// The model broke its promise at a key or at the edge of a gap, or does not read back.
+    /// The model was wrong at a key or at the edge of a gap, or cannot be decoded.
     Wrong,
-    /// It takes more memory than the settings allow.
+    /// The model takes more memory than the settings allow.
     TooLarge,
-    /// Its windows reach over more blocks, or cost more of them a look-up, than the settings allow.
+    /// The model's windows span more blocks, or its look-ups examine more blocks, than the settings
+    /// allow.
     TooWide,
     /// The stored model is damaged.
     Unreadable,
 }
 
 impl Refusal {
-    /// The reason with what is the matter, as tables store it.
+    /// Returns the reason and its detail in the form that tables store.
     fn because(self, what: &str) -> String {
         format!("{}: {what}", self.code())
     }
@@ -71,7 +76,7 @@ impl Refusal {
         }
     }
 
-    /// Reads the reason back from what [`because`](Self::because) wrote.
+    /// Decodes the reason from what [`because`](Self::because) wrote.
     fn of(refused: &str) -> Self {
         let all = [Self::Wrong, Self::TooLarge, Self::TooWide, Self::Unreadable];
         let code = refused.split_once(':').map(|(code, _)| code);
@@ -81,51 +86,59 @@ impl Refusal {
     }
 }
 
-/// What a table's index is and takes.
+/// The kind, cost and measured quality of a table's index.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IndexReport {
     /// The index policy the table was built with.
     pub kind: String,
-    /// Its parameters that differ from their defaults, as the settings name it: `greedy-plr(epsilon=8)`.
+    /// The policy with the parameters that differ from their defaults, such as
+    /// `greedy-plr(epsilon=8)`.
     pub parameters: String,
-    /// The version of the table's format, and so of the model's host.
+    /// The version of the table's format.
     pub version: u32,
-    /// What serves.
+    /// The structure in use.
     pub used: IndexUse,
-    /// Why fence pointers serve although the policy makes models.
+    /// The reason for fence pointers although the policy makes models. None if there is no such
+    /// reason.
     pub refusal: Option<Refusal>,
-    /// The same in words.
+    /// Human-readable detail of `refusal`.
     pub refused: Option<String>,
     /// Entries of the table.
     pub keys: u64,
-    /// Its data blocks.
+    /// Data blocks of the table.
     pub blocks: u64,
-    /// Pieces of the model; 0 with fence pointers.
+    /// Segments of the model; 0 with fence pointers.
     pub segments: u64,
     /// Bytes of memory used, block addresses included.
     pub memory_bytes: u64,
-    /// The part of them that is the model and its list of ties; 0 with fence pointers.
+    /// Bytes of memory for the model and its list of ties; 0 with fence pointers.
     pub model_bytes: u64,
-    /// Bytes that a plain fence index takes, or would take: for each block its last key in full, 4 B to say where that
-    /// ends, and 8 B for the block's address; and 8 B for the end of the last block.
+    /// Bytes that a plain fence index takes, or would take.
+    ///
+    /// It has, for each block, the last key in full, 4 B for the end of that key and 8 B for the
+    /// block's offset; and 8 B for the end of the last block.
     pub fence_bytes: u64,
-    /// Bytes of the fence index that is built here, or would be: without what all keys share, and with packed addresses.
+    /// Bytes that this engine's fence index takes, or would take: without the common prefix of all
+    /// keys, and with packed offsets.
     pub packed_fence_bytes: u64,
-    /// Whether the model counts blocks rather than entries. The errors are in that unit.
+    /// Whether the model counts blocks instead of entries. The errors are in that unit.
     pub by_block: bool,
-    /// The largest distance of an end of a window from the rank that was looked for; measured over every key and every
-    /// edge of a gap when the table was built. 0 with fence pointers.
+    /// The largest error: the distance between the correct rank and the farther end of the window.
+    ///
+    /// It is measured at every key and every edge of a gap when the table is built. 0 with fence
+    /// pointers.
     pub error_max: u32,
-    /// The 99th percentile of those distances; of 1,024 and more the power of two above.
+    /// The 99th percentile of the errors. From 1,024 on it is rounded up to a power of two.
     pub error_p99: u32,
-    /// Their mean, in thousandths.
+    /// The mean error, in thousandths.
     pub error_mean_milli: u64,
-    /// The longest run of ranks that the model cannot tell apart.
+    /// The largest number of ties: ranks whose keys have equal images.
     pub longest_run: u32,
-    /// The 99th percentile of the blocks that a window reaches over, measured on up to 4,096 keys.
+    /// The 99th percentile of the blocks in a window, measured on up to 4,096 keys.
     pub window_blocks: u32,
-    /// Blocks that a look-up of a stored key examines on average, in thousandths, measured on the same keys.
+    /// The mean number of blocks that a look-up of a stored key examines, in thousandths, measured
+    /// on the same keys.
     pub probes_milli: u64,
-    /// Nanoseconds of training and checking; in a simulation what the work was charged at.
+    /// Nanoseconds of training and checking. In a simulation it is the cost of the charged work.
     pub training_nanos: u64,
 }

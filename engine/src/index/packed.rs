@@ -1,23 +1,26 @@
-//! Rising numbers in few bits: a line for every 128 of them, and how far each lies from it.
+//! Non-decreasing numbers in few bits: one line for every 128 numbers, and each number's distance
+//! from its line.
 //!
-//! Where blocks start and which entry each starts with rise almost evenly, so that a line is right but for a few bits, and
-//! for none where all entries are of one size. What is read back is exact. A number costs 24 B / 128 and the bits of the
-//! largest distance in its frame.
+//! The offsets of blocks, and the ranks of their first entries, grow almost evenly. So the
+//! distances have few bits, and no bits if all entries have one size. The numbers are stored
+//! exactly. A number takes 24 B / 128 and the bits of the largest distance in its frame. It is
+//! frame-of-reference coding with a slope.
 
 /// Numbers that share a line.
 const FRAME: usize = 128;
 
 struct Frame {
-    /// The line's height at the frame's first number, lowered so that no distance is negative. It may wrap around.
+    /// The line's value at the first number, lowered so that no distance is negative. It may wrap
+    /// around.
     base: u64,
     slope: u64,
-    /// Where its distances start in `words`.
+    /// The index of the frame's first word in `words`.
     word: u32,
     /// Bits of each distance.
     width: u8,
 }
 
-/// Numbers that never fall, packed.
+/// Packed non-decreasing numbers.
 #[derive(Default)]
 pub(super) struct Packed {
     count: usize,
@@ -26,22 +29,25 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Packs numbers that never fall.
+    /// Packs non-decreasing numbers.
     pub(super) fn new(values: &[u64]) -> Self {
         let mut packed = Self {
             count: values.len(),
             frames: Vec::with_capacity(values.len().div_ceil(FRAME)),
             words: Vec::new(),
         };
-        values.chunks(FRAME).for_each(|chunk| packed.push(chunk));
+        for chunk in values.chunks(FRAME) {
+            packed.push(chunk);
+        }
         packed.words.shrink_to_fit();
         packed
     }
 
     fn push(&mut self, chunk: &[u64]) {
-        let (first, last) = (chunk[0], chunk[chunk.len() - 1]);
+        let first = chunk[0];
+        let last = chunk[chunk.len() - 1];
         let slope = (last - first) / (chunk.len() as u64 - 1).max(1);
-        // Both lie within the range of the chunk, so their difference fits.
+        // Number and line are both within the range of the chunk, so their difference fits.
         let distances = chunk
             .iter()
             .enumerate()
@@ -53,8 +59,10 @@ impl Packed {
         self.words
             .resize(word + (chunk.len() * width as usize).div_ceil(64), 0);
         for (at, distance) in distances.enumerate().filter(|_| width > 0) {
-            let (bits, bit) = ((distance - least) as u64, at * width as usize);
-            let (into, shift) = (word + bit / 64, bit % 64);
+            let bits = (distance - least) as u64;
+            let bit = at * width as usize;
+            let into = word + bit / 64;
+            let shift = bit % 64;
             self.words[into] |= bits << shift;
             if shift + width as usize > 64 {
                 self.words[into + 1] |= bits >> (64 - shift);
@@ -69,22 +77,24 @@ impl Packed {
         });
     }
 
-    /// How many numbers there are.
+    /// Returns the number of numbers.
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
-    /// Number `index`, which must be there.
+    /// Returns number `index`, which must exist.
     #[inline]
     pub(super) fn get(&self, index: usize) -> u64 {
         debug_assert!(index < self.count);
-        let (frame, at) = (&self.frames[index / FRAME], index % FRAME);
+        let frame = &self.frames[index / FRAME];
+        let at = index % FRAME;
         let line = frame.base.wrapping_add(frame.slope * at as u64);
         if frame.width == 0 {
             return line;
         }
         let width = usize::from(frame.width);
-        let (word, shift) = (frame.word as usize + at * width / 64, at * width % 64);
+        let word = frame.word as usize + at * width / 64;
+        let shift = at * width % 64;
         let mut bits = self.words[word] >> shift;
         if shift + width > 64 {
             bits |= self.words[word + 1] << (64 - shift);
@@ -92,19 +102,24 @@ impl Packed {
         line.wrapping_add(bits & (u64::MAX >> (64 - width)))
     }
 
-    /// The last index below `end` whose number is at most `value`, 0 if there is none. Sought outwards from `guess`, in
-    /// steps that double: O(log of the distance).
+    /// Returns the last index below `end` whose number is at most `value`; 0 if there is no such
+    /// index.
+    ///
+    /// It searches outwards from `guess` in steps that double: O(log of the distance).
     pub(super) fn floor(&self, value: u64, end: usize, guess: usize) -> usize {
         let last = end - 1;
         let guess = guess.min(last);
-        let (mut lo, mut hi, mut step) = (guess, guess, 1);
+        let mut lo = guess;
+        let mut hi = guess;
+        let mut step = 1;
         if self.get(guess) <= value {
             loop {
                 hi = (lo + step).min(last + 1);
                 if hi > last || self.get(hi) > value {
                     break;
                 }
-                (lo, step) = (hi, 2 * step);
+                lo = hi;
+                step *= 2;
             }
         } else {
             loop {
@@ -112,10 +127,11 @@ impl Packed {
                 if lo == 0 || self.get(lo) <= value {
                     break;
                 }
-                (hi, step) = (lo, 2 * step);
+                hi = lo;
+                step *= 2;
             }
         }
-        // The answer is `lo` or later, and before `hi`; or 0.
+        // The result is in `lo..hi`, or 0.
         while hi - lo > 1 {
             let middle = lo + (hi - lo) / 2;
             if self.get(middle) <= value {
@@ -127,7 +143,7 @@ impl Packed {
         lo
     }
 
-    /// Bytes of memory it uses.
+    /// Returns the bytes of memory in use.
     pub(super) fn memory_bytes(&self) -> u64 {
         (size_of_val(&self.frames[..]) + size_of_val(&self.words[..])) as u64
     }
@@ -167,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rising_sequence_reads_back() {
+    fn every_non_decreasing_sequence_reads_back() {
         let seed = 3;
         let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
         for round in 0..400 {
@@ -186,17 +202,15 @@ mod tests {
                 })
                 .collect();
             if round % 7 == 0 {
-                (values[0], values[count - 1]) = (0, u64::MAX);
-                if count == 1 {
-                    values[0] = u64::MAX
-                }
+                values[0] = 0;
+                values[count - 1] = u64::MAX;
             }
             check(&values, &mut chance, &format!("seed {seed}, round {round}"));
         }
     }
 
     #[test]
-    fn what_rises_evenly_takes_a_fifth_of_a_byte() {
+    fn evenly_spaced_numbers_take_a_fifth_of_a_byte() {
         let values: Vec<u64> = (0..4097).map(|block| 4109 * block).collect();
         let packed = Packed::new(&values);
         assert!(

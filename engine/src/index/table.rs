@@ -1,4 +1,6 @@
-//! The index block, written and read.
+//! The index block: its writer, its reader, and the index of an open table.
+//!
+//! The reader searches either the fence keys or, if the table has a usable model, the model.
 
 use std::ops::Range;
 
@@ -8,16 +10,16 @@ use super::fences::Fences;
 use super::images::{common_prefix, image};
 use super::locator::{Candidates, Locator, Starts};
 use super::packed::Packed;
-use super::ties::{RUN_BYTES, Ties};
+use super::ties::{TIES_BYTES, Ties};
 use super::{IndexReport, IndexUse, ModelFacts, Refusal};
 use crate::codec::{Fields, put_bytes, put_varint};
 use crate::env::CpuWork;
 
-/// Writes the index block, drawn in [`crate::table::format`].
+/// Writes the index block. Its format is in [`crate::table::format`].
 pub(crate) struct IndexWriter {
-    /// Where each block starts, and where the last ends.
+    /// The offset of each block, and the end of the last.
     offsets: Vec<u64>,
-    /// The rank of each block's first entry, and the entries so far.
+    /// The rank of each block's first entry, and the number of entries so far.
     starts: Vec<u64>,
     key_bytes: u64,
     body: Vec<u8>,
@@ -34,18 +36,20 @@ impl Default for IndexWriter {
     }
 }
 
-/// The last number, of a list that has one, and `more`.
+/// Returns the sum of the last number of a list and `more`.
 fn after(list: &[u64], more: usize) -> u64 {
     list.last().copied().unwrap_or(0) + more as u64
 }
 
-/// Bytes of a plain fence index: keys in full, where each ends, and where each block starts.
+/// Returns the bytes of a plain fence index: full keys, the end of each key, and the offset of each
+/// block.
 fn plain_fence_bytes(blocks: usize, key_bytes: u64) -> u64 {
     key_bytes + (blocks * size_of::<u32>() + (blocks + 1) * size_of::<u64>()) as u64
 }
 
 impl IndexWriter {
-    /// Adds the next data block: its bytes in the file, its entries, its last key.
+    /// Adds the next data block, with its bytes in the file, its number of entries and its last
+    /// key.
     pub(crate) fn add(&mut self, file_bytes: usize, entries: usize, last_key: &[u8]) {
         self.offsets.push(after(&self.offsets, file_bytes));
         self.starts.push(after(&self.starts, entries));
@@ -55,37 +59,40 @@ impl IndexWriter {
         put_bytes(&mut self.body, last_key);
     }
 
-    /// Bytes of the block if it ended here.
+    /// Returns the bytes of the index block if it were finished now.
     pub(crate) fn bytes(&self) -> usize {
         self.body.len() + 4
     }
 
-    /// Data blocks so far.
+    /// Returns the number of data blocks so far.
     pub(super) fn blocks(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    /// The rank of each block's first entry, and the number of entries.
+    /// Returns the rank of each block's first entry and, as the last element, the number of
+    /// entries.
     pub(super) fn starts(&self) -> &[u64] {
         &self.starts
     }
 
-    /// Bytes of memory that the blocks' addresses will take.
+    /// Returns the bytes of memory that the blocks' offsets will take.
     pub(super) fn address_bytes(&self) -> u64 {
         Packed::new(&self.offsets).memory_bytes()
     }
 
-    /// Bytes that a plain fence index of these blocks takes.
+    /// Returns the bytes that a plain fence index of these blocks takes.
     pub(super) fn fence_bytes(&self) -> u64 {
         plain_fence_bytes(self.blocks(), self.key_bytes)
     }
 
-    /// Bytes of memory that fence pointers would take where no model serves. What the last keys of all blocks share is
-    /// taken for the table's prefix.
+    /// Returns the bytes of memory that fence pointers take if there is no model.
+    ///
+    /// It assumes that the common prefix of the blocks' last keys is the table's prefix.
     pub(super) fn packed_fence_bytes(&self) -> u64 {
         let mut fields = Fields::new(&self.body);
         let key = |_| {
-            let (_, _) = (fields.varint()?, fields.varint()?);
+            fields.varint()?;
+            fields.varint()?;
             fields.bytes()
         };
         let keys: Vec<&[u8]> = (0..self.blocks()).map_while(key).collect();
@@ -97,7 +104,7 @@ impl IndexWriter {
         Fences::new(&suffixes).memory_bytes() + self.address_bytes()
     }
 
-    /// The block's bytes.
+    /// Returns the bytes of the index block.
     pub(crate) fn finish(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.body.len() + 4);
         out.extend_from_slice(&(self.blocks() as u32).to_le_bytes());
@@ -106,7 +113,7 @@ impl IndexWriter {
     }
 }
 
-/// What a table says of itself, as far as its index is concerned.
+/// The properties of a table that its index needs.
 #[derive(Clone, Copy)]
 pub(crate) struct IndexedTable<'a> {
     /// The version of the table's format.
@@ -117,23 +124,23 @@ pub(crate) struct IndexedTable<'a> {
     pub(crate) smallest: &'a Bytes,
     /// The largest user key.
     pub(crate) largest: &'a Bytes,
-    /// The index policy that was asked for a model.
+    /// The index policy that the table was built under.
     pub(crate) index: &'a str,
-    /// What is known of its model.
+    /// The facts of its model.
     pub(crate) model: &'a ModelFacts,
 }
 
-/// What an index block says.
+/// A decoded index block.
 struct Blocks<'a> {
     offsets: Vec<u64>,
     starts: Vec<u64>,
-    /// What each block's last key adds to the prefix.
+    /// The part of each block's last key after the table's prefix.
     suffixes: Vec<&'a [u8]>,
 }
 
 impl<'a> Blocks<'a> {
-    /// None where the bytes are not what [`IndexWriter`] wrote for a table of `entries` entries that all start with
-    /// `prefix`.
+    /// Decodes an index block. Returns None unless [`IndexWriter`] wrote it for a table of
+    /// `entries` entries whose keys start with `prefix`.
     fn read(block: &'a [u8], entries: u64, prefix: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(block);
         let blocks = fields.u32()?;
@@ -142,7 +149,8 @@ impl<'a> Blocks<'a> {
             starts: vec![0],
             suffixes: Vec::new(),
         };
-        let (mut end, mut rank) = (0u64, 0u64);
+        let mut end = 0u64;
+        let mut rank = 0u64;
         for _ in 0..blocks {
             end = end.checked_add(fields.varint()?)?;
             rank = rank.checked_add(fields.varint()?)?;
@@ -161,19 +169,21 @@ enum Search {
 
 /// The index of an open table.
 pub(crate) struct TableIndex {
-    /// What all keys of the table start with.
+    /// The common prefix of all keys of the table.
     prefix: Bytes,
-    /// Where each data block starts, and where the last one ends.
+    /// The offset of each data block, and the end of the last.
     offsets: Packed,
     search: Search,
-    /// Of the model, for an answer.
+    /// Steps of the model for one look-up, on average.
     steps: u32,
     report: IndexReport,
 }
 
 impl TableIndex {
-    /// Reads the index block. `model` holds the stored model if the table has one; an error there, or bytes that are no
-    /// model, make fence pointers serve. None where the index block is not what [`IndexWriter`] wrote.
+    /// Decodes an index block. Returns None if [`IndexWriter`] did not write it.
+    ///
+    /// `model` is the stored model, if the table has one. If it is an error or malformed, fence
+    /// pointers are used.
     pub(crate) fn open(
         block: &[u8],
         table: &IndexedTable<'_>,
@@ -189,7 +199,8 @@ impl TableIndex {
                 Some(Ok(model)) => (Some(model), String::new()),
                 Some(Err(unreadable)) => (None, Refusal::Unreadable.because(&unreadable)),
             };
-        let (offsets, fences) = (Packed::new(&blocks.offsets), Fences::new(&blocks.suffixes));
+        let offsets = Packed::new(&blocks.offsets);
+        let fences = Fences::new(&blocks.suffixes);
         let count = blocks.suffixes.len();
         let key_bytes = blocks
             .suffixes
@@ -225,11 +236,12 @@ impl TableIndex {
                 report.memory_bytes = offsets.memory_bytes() + locator.memory_bytes();
                 report.model_bytes = locator.model_bytes();
                 report.by_block = facts.by_block;
-                (report.error_max, report.error_p99) = (facts.error_max, facts.error_p99);
+                report.error_max = facts.error_max;
+                report.error_p99 = facts.error_p99;
                 report.error_mean_milli = facts.error_mean_milli;
                 report.longest_run = facts.longest_run;
-                (report.window_blocks, report.probes_milli) =
-                    (facts.window_blocks, facts.probes_milli);
+                report.window_blocks = facts.window_blocks;
+                report.probes_milli = facts.probes_milli;
                 Search::Model(locator)
             }
         };
@@ -242,27 +254,28 @@ impl TableIndex {
         })
     }
 
-    /// What it is and takes.
+    /// Returns the kind, cost and measured quality of the index.
     pub(crate) fn report(&self) -> &IndexReport {
         &self.report
     }
 
-    /// Data blocks.
+    /// Returns the number of data blocks.
     pub(crate) fn blocks(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    /// Where the data blocks end.
+    /// Returns the end of the data blocks in the file.
     pub(crate) fn end(&self) -> u64 {
         self.offsets.get(self.blocks())
     }
 
-    /// Where the bytes of data block `block` lie; None if there is no such block.
+    /// Returns the byte range of data block `block`; None if there is no such block.
     pub(crate) fn span(&self, block: usize) -> Option<Range<u64>> {
         (block < self.blocks()).then(|| self.offsets.get(block)..self.offsets.get(block + 1))
     }
 
-    /// Where `block` and as many blocks after it lie as `bytes` bytes hold, `block` in any case.
+    /// Returns the byte range of the blocks from `block` on that fit into `bytes` bytes. It
+    /// contains at least `block`.
     pub(crate) fn stretch(&self, block: usize, bytes: u64) -> Range<u64> {
         let start = self.offsets.get(block);
         let end = self
@@ -271,9 +284,10 @@ impl TableIndex {
         start..self.offsets.get(end.max(block + 1))
     }
 
-    /// The blocks that can hold the first entry not before `key`; where they are none, or all that they hold is before,
-    /// it is the first entry after them. For a `point` look-up, which wants `key` itself, they may be fewer: those
-    /// that can hold it.
+    /// Returns the blocks that can contain the first entry not before `key`.
+    ///
+    /// If there are no such blocks, or all their entries are before `key`, the result is the first
+    /// entry after them. A `point` look-up needs only `key` itself, so the blocks may be fewer.
     pub(crate) fn candidates(&self, key: &[u8], point: bool, work: &mut CpuWork) -> Candidates {
         let Some(suffix) = key.strip_prefix(&self.prefix[..]) else {
             work.comparisons += 1;
@@ -297,8 +311,10 @@ impl TableIndex {
         }
     }
 
-    /// Where in block `block` the first entry not before the key lies, as far as the index knows: entries counted from
-    /// the block's first, the last included.
+    /// Returns the entries of block `block` among which the first one not before the key is, with
+    /// the end included.
+    ///
+    /// None if the index does not know it.
     pub(crate) fn within(&self, candidates: &Candidates, block: usize) -> Option<Range<usize>> {
         match &self.search {
             Search::Fence(_) => None,
@@ -307,17 +323,17 @@ impl TableIndex {
     }
 }
 
-/// Reads a model block back.
+/// Decodes a model block.
 fn locator(bytes: Bytes, table: &IndexedTable<'_>, blocks: &Blocks<'_>) -> Result<Locator, String> {
     let facts = table.model;
-    let listed = facts.tie_runs as usize * RUN_BYTES;
+    let listed = facts.tie_runs as usize * TIES_BYTES;
     let ties = bytes
         .get(..listed)
-        .and_then(|runs| Ties::decode(runs, facts.tie_bound));
-    let ties = ties.ok_or("the stored list of equal keys is malformed")?;
+        .and_then(|list| Ties::decode(list, facts.tie_bound));
+    let ties = ties.ok_or("the stored list of ties is malformed")?;
     let model = aura_policies::index::decode(table.index, bytes.slice(listed..));
     let model =
-        model.ok_or_else(|| format!("the stored model is none of the kind {}", table.index))?;
+        model.ok_or_else(|| format!("the stored model is not of the kind {}", table.index))?;
     let starts = (!facts.by_block).then(|| Starts::new(&blocks.starts));
     Ok(Locator::new(model, starts, ties, blocks.suffixes.len()))
 }
@@ -327,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stretch_is_as_many_blocks_as_fit_and_one_at_least() {
+    fn a_stretch_has_the_blocks_that_fit_and_at_least_one() {
         let mut writer = IndexWriter::default();
         for (bytes, key) in [(100, "a"), (50, "b"), (50, "c"), (300, "d")] {
             writer.add(bytes, 1, key.as_bytes());
@@ -353,9 +369,8 @@ mod tests {
         for (block, bytes, expected) in cases {
             assert_eq!(index.stretch(block, bytes), expected, "{block} {bytes}");
         }
-        assert_eq!(
-            (index.span(3), index.span(4), index.end()),
-            (Some(200..500), None, 500)
-        );
+        assert_eq!(index.span(3), Some(200..500));
+        assert_eq!(index.span(4), None);
+        assert_eq!(index.end(), 500);
     }
 }

@@ -1,7 +1,8 @@
-//! Training a table's model, and what it must pass before it serves.
+//! Trains a table's model and checks it before it is used.
 //!
-//! Every model is asked for every stored key and for both edges of every gap, the bound of its error is what was measured
-//! then, and one that is wrong, takes too much memory or costs too many blocks a look-up is refused.
+//! Index policies are not trusted. Every model is evaluated at every stored key and at both edges
+//! of every gap, which measures its error. A model is refused if it is wrong, takes too much
+//! memory, or needs too many blocks per look-up.
 
 use std::sync::Arc;
 
@@ -19,66 +20,67 @@ use crate::env::{Clock, CpuWork};
 /// Keys on which windows and probes are measured.
 const SAMPLE: usize = 4096;
 
-/// How a table's index is made.
+/// The policy and settings that build a table's index.
 pub(crate) struct IndexBuild {
-    /// Who trains the model.
+    /// The policy that trains the model.
     pub policy: Arc<dyn IndexPolicy>,
-    /// As the settings name it.
+    /// The policy's name and parameters in the settings.
     pub spec: PolicySpec,
-    /// What a model must keep to.
+    /// The limits that a model must keep.
     pub gate: IndexGate,
-    /// Times the training.
+    /// The clock that times the training.
     pub clock: Arc<dyn Clock>,
 }
 
-/// What a table says of its model.
+/// The facts about a model that its table stores.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ModelFacts {
-    /// Why there is none although the policy makes them; empty otherwise.
+    /// The reason why the model was refused; empty if it was not.
     pub refused: String,
-    /// The longest run of ranks with equal images.
+    /// The largest number of ranks with equal images.
     pub longest_run: u32,
-    /// The largest distance of an end of a window from the rank that was looked for.
+    /// The largest distance between the correct rank and the farther end of the window.
     pub error_max: u32,
-    /// The index policy with its parameters, as settings print it.
+    /// The index policy with its parameters, as in the settings.
     pub parameters: String,
-    /// Whether the ranks are those of blocks.
+    /// Whether the ranks count blocks instead of entries.
     pub by_block: bool,
-    /// The longest run that is not listed before the model.
+    /// The length of the longest ties that are not listed.
     pub tie_bound: u32,
-    /// Runs listed before the model.
+    /// Elements of the list of ties.
     pub tie_runs: u32,
     /// The 99th percentile of the distances.
     pub error_p99: u32,
-    /// Their mean, in thousandths.
+    /// The mean of the distances, in thousandths.
     pub error_mean_milli: u64,
-    /// The 99th percentile of the blocks that a window reaches over.
+    /// The 99th percentile of the blocks in a window.
     pub window_blocks: u32,
-    /// Blocks that a look-up examines on average, in thousandths.
+    /// The mean number of blocks that a look-up examines, in thousandths.
     pub probes_milli: u64,
-    /// Numbers that the model compares or computes with for an answer, on average: what a simulated CPU is charged.
+    /// The mean number of steps of the model per look-up. A simulated CPU is charged for them.
     pub steps: u32,
     /// Nanoseconds of training and checking.
     pub training_nanos: u64,
 }
 
-/// What training a table's model gave.
+/// The result of training a table's model.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Training {
-    /// The model block, if there is a model and it passed.
+    /// The model block. None if there is no model or it was refused.
     pub(super) block: Option<Vec<u8>>,
-    /// What the table says of it.
+    /// The facts for the table's properties.
     pub(super) facts: ModelFacts,
 }
 
 impl IndexBuild {
-    /// What the images that the policy wants are of; None where it wants none.
+    /// Returns what the policy's model counts; None if the policy needs no images.
     pub(crate) fn wants(&self) -> Option<Ranks> {
         self.policy.wants_images().then(|| self.policy.ranks())
     }
 
-    /// Trains on `images`, with the blocks that `blocks` has seen. The model block, if there is to be one, and what the
-    /// table is to say of it. O(entries).
+    /// Trains a model on `images` for the blocks in `blocks`. O(entries).
+    ///
+    /// Returns the model block, if the table is to have one, and the facts for its properties.
     pub(crate) fn train(
         &self,
         images: &[u64],
@@ -87,7 +89,8 @@ impl IndexBuild {
     ) -> (Option<Vec<u8>>, ModelFacts) {
         let mut training = Training::default();
         if self.wants().is_some() {
-            let (start, mut own) = (self.clock.now(), CpuWork::default());
+            let start = self.clock.now();
+            let mut own = CpuWork::default();
             training = match self.attempt(images, blocks, &mut own) {
                 Ok(training) => training,
                 Err((reason, what)) => Training {
@@ -98,7 +101,7 @@ impl IndexBuild {
                     block: None,
                 },
             };
-            // A simulated clock stands still while the CPU works: there the work is what time it takes.
+            // A simulated clock stands still while the CPU works, so the cost of the work is added.
             training.facts.training_nanos = self.clock.now() - start + self.clock.cost_nanos(&own);
             work.model_evaluations += own.model_evaluations;
         }
@@ -106,6 +109,7 @@ impl IndexBuild {
         (training.block, training.facts)
     }
 
+    /// Trains, checks and measures a model.
     fn attempt(
         &self,
         images: &[u64],
@@ -118,7 +122,7 @@ impl IndexBuild {
                 "ranks have 32 bits, and the table has more entries".to_owned(),
             ));
         }
-        // A fit takes a step a key, about what asking takes.
+        // Fitting takes about one step per key, each about as long as an evaluation.
         work.model_evaluations += images.len() as u64;
         let encoded = match self.policy.train(images) {
             Trained::Fence => return Ok(Training::default()),
@@ -127,12 +131,8 @@ impl IndexBuild {
         };
         let model =
             aura_policies::index::decode(&self.spec.policy, Bytes::copy_from_slice(&encoded));
-        let model = model.ok_or_else(|| {
-            (
-                Refusal::Wrong,
-                "the encoded model does not read back".to_owned(),
-            )
-        })?;
+        let unreadable = || "the encoded model cannot be decoded".to_owned();
+        let model = model.ok_or_else(|| (Refusal::Wrong, unreadable()))?;
         let errors = check(&*model, images, work).map_err(|what| (Refusal::Wrong, what))?;
 
         let by_block = self.policy.ranks() == Ranks::Blocks;
@@ -156,12 +156,16 @@ impl IndexBuild {
         let bytes = locator.memory_bytes() + blocks.address_bytes();
         let packed_bytes = blocks.packed_fence_bytes();
         if bytes as f64 > self.gate.memory * packed_bytes as f64 {
+            // These words, and those below, are stored with the table.
             let what = format!(
                 "{bytes} B, with the addresses of blocks, where fence pointers take {packed_bytes} B"
             );
             return Err((Refusal::TooLarge, what));
         }
-        (facts.window_blocks, facts.probes_milli, facts.steps) = measure(&locator, images, work);
+        let measured = measure(&locator, images, work);
+        facts.window_blocks = measured.window_blocks;
+        facts.probes_milli = measured.probes_milli;
+        facts.steps = measured.steps;
         if facts.window_blocks > self.gate.window_blocks
             || facts.probes_milli as f64 > 1e3 * self.gate.probes
         {
@@ -179,16 +183,16 @@ impl IndexBuild {
     }
 }
 
-/// The distances that were measured.
+/// A histogram of measured errors.
 struct Errors {
     max: u32,
     sum: u64,
     count: u64,
-    /// How many there are of each distance below 1,024; then of each power of two.
+    /// The number of errors of each size below 1,024, then of each power of two.
     counts: Vec<u32>,
 }
 
-/// Distances below this are counted one by one.
+/// Errors below this size are counted exactly.
 const FINE: u32 = 1024;
 
 impl Errors {
@@ -204,7 +208,7 @@ impl Errors {
         self.counts[at as usize] += 1;
     }
 
-    /// The distance that `percent` of a hundred are not above.
+    /// Returns the percentile `percent` of the errors.
     fn quantile(&self, percent: u64) -> u32 {
         let mut left = self.count * percent / 100;
         for (at, count) in (0..).zip(&self.counts) {
@@ -222,7 +226,10 @@ impl Errors {
     }
 }
 
-/// Asks a model for every stored image and both edges of every gap. The errors, or the first broken promise.
+/// Evaluates a model at every stored image and at both edges of every gap.
+///
+/// # Errors
+/// A description of the first wrong window.
 fn check(model: &dyn Model, images: &[u64], work: &mut CpuWork) -> Result<Errors, String> {
     let count = images.len() as u32;
     let mut errors = Errors {
@@ -236,7 +243,7 @@ fn check(model: &dyn Model, images: &[u64], work: &mut CpuWork) -> Result<Errors
         let Window { lo, hi } = model.locate(image);
         if lo > rank || rank > hi || hi > count {
             return Err(format!(
-                "the model says {lo}..={hi} for image {image:#x}, whose rank of {count} is {rank}"
+                "the model returns {lo}..={hi} for image {image:#x} of rank {rank} of {count}"
             ));
         }
         errors.add((rank - lo).max(hi - rank));
@@ -244,14 +251,14 @@ fn check(model: &dyn Model, images: &[u64], work: &mut CpuWork) -> Result<Errors
     };
     let mut rank = 0;
     let mut gap_start = Some(0);
-    for run in images.chunk_by(|a, b| a == b) {
-        let image = run[0];
+    for tied in images.chunk_by(|a, b| a == b) {
+        let image = tied[0];
         if let Some(start) = gap_start.filter(|start| *start < image) {
             ask(start, rank)?;
             ask(image - 1, rank)?;
         }
         ask(image, rank)?;
-        rank += run.len() as u32;
+        rank += tied.len() as u32;
         gap_start = image.checked_add(1);
     }
     if let Some(start) = gap_start {
@@ -261,11 +268,22 @@ fn check(model: &dyn Model, images: &[u64], work: &mut CpuWork) -> Result<Errors
     Ok(errors)
 }
 
-/// The 99th percentile of the blocks in a window, the mean blocks of a look-up in thousandths, and the mean steps of the
-/// model, over some stored keys.
-fn measure(locator: &Locator, images: &[u64], work: &mut CpuWork) -> (u32, u64, u32) {
+/// The cost of look-ups, measured at some stored keys.
+struct Measured {
+    /// The 99th percentile of the blocks in a window.
+    window_blocks: u32,
+    /// The mean number of blocks examined, in thousandths.
+    probes_milli: u64,
+    /// The mean number of steps of the model.
+    steps: u32,
+}
+
+/// Measures the cost of look-ups at up to [`SAMPLE`] stored keys.
+fn measure(locator: &Locator, images: &[u64], work: &mut CpuWork) -> Measured {
     let stride = images.len().div_ceil(SAMPLE).max(1);
-    let (mut widths, mut probes, mut steps) = (Vec::with_capacity(SAMPLE), 0, 0);
+    let mut widths = Vec::with_capacity(SAMPLE);
+    let mut probes = 0;
+    let mut steps = 0;
     for rank in (0..images.len()).step_by(stride) {
         work.model_evaluations += 1;
         let candidates = locator.candidates(images[rank], true);
@@ -277,18 +295,18 @@ fn measure(locator: &Locator, images: &[u64], work: &mut CpuWork) -> (u32, u64, 
     let width = widths.get(widths.len() * 99 / 100).copied().unwrap_or(0);
     let asked = (widths.len() as u64).max(1);
     let steps = u32::try_from(steps.div_ceil(asked)).unwrap_or(u32::MAX);
-    (
-        u32::try_from(width).unwrap_or(u32::MAX),
-        1000 * probes / asked,
+    Measured {
+        window_blocks: u32::try_from(width).unwrap_or(u32::MAX),
+        probes_milli: 1000 * probes / asked,
         steps,
-    )
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Says the true rank, give or take what it is told to, and is wrong at one image.
+    /// A model that returns the true rank with some slack, and is wrong at one image.
     struct Scripted {
         images: Vec<u64>,
         slack: u32,
@@ -320,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_asked_at_every_key_and_gap_and_its_error_is_measured() {
+    fn a_model_is_evaluated_at_every_key_and_gap_and_its_error_is_measured() {
         let images = vec![3, 3, 3, 8, 9, 40];
         let check_with = |slack, wrong_at| {
             let scripted = Scripted {
@@ -341,7 +359,7 @@ mod tests {
         assert_eq!(
             check_with(1, Some(20)),
             Ok(1),
-            "the inside of a gap is not asked"
+            "the inside of a gap is not evaluated"
         );
     }
 
@@ -354,15 +372,10 @@ mod tests {
             counts: vec![0; FINE as usize + 32],
         };
         (0..=99).for_each(|error| errors.add(error));
-        assert_eq!(
-            (
-                errors.quantile(99),
-                errors.quantile(50),
-                errors.max,
-                errors.mean_milli()
-            ),
-            (99, 50, 99, 49_500)
-        );
+        assert_eq!(errors.quantile(99), 99);
+        assert_eq!(errors.quantile(50), 50);
+        assert_eq!(errors.max, 99);
+        assert_eq!(errors.mean_milli(), 49_500);
         (0..100).for_each(|_| errors.add(5_000));
         assert_eq!(
             (errors.quantile(99), errors.quantile(40)),
@@ -370,9 +383,8 @@ mod tests {
             "the power of two above, but not the maximum"
         );
         errors.add(u32::MAX);
-        assert_eq!(
-            (errors.quantile(99), errors.quantile(100), errors.max),
-            (8_192, u32::MAX, u32::MAX)
-        );
+        assert_eq!(errors.quantile(99), 8_192);
+        assert_eq!(errors.quantile(100), u32::MAX);
+        assert_eq!(errors.max, u32::MAX);
     }
 }

@@ -1,12 +1,14 @@
-//! Places by number, in chunks that never move: one writer claims them, anybody reads them without a lock.
+//! An arena of numbered places in chunks that never move. One writer claims places; readers need no
+//! lock.
 //!
 //! ```text
-//!   levels    level n has room for 2^n chunks           made when first needed
-//!   chunk     about 32 KiB of places                    likewise
+//!   levels    level n has room for 2^n chunks           allocated when first needed
+//!   chunk     about 32 KiB of places                    allocated when first needed
 //! ```
 //!
-//! Nothing is given back before the memtable goes, and all goes at once: no reference is counted, no pointer followed to
-//! drop a tree. A place's number must reach its readers by a release store after what the place holds.
+//! All memory is released at once, when the memtable is dropped: no references are counted, and no
+//! tree is walked to drop it. LevelDB's memtable has an arena for the same reason. The writer must
+//! publish a place's number with a release store, after it has filled the place.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,10 +21,19 @@ const LEVELS: usize = 32;
 type Chunk<T> = Box<[T]>;
 type Chunks<T> = Box<[OnceLock<Chunk<T>>]>;
 
-/// Places of one type.
+/// Numbered places of one type.
 pub(super) struct Arena<T> {
     levels: [OnceLock<Chunks<T>>; LEVELS],
     len: AtomicU32,
+}
+
+/// The address of a place.
+struct Address {
+    level: usize,
+    /// The number of the chunk in its level.
+    chunk: usize,
+    /// The number of the place in its chunk.
+    place: usize,
 }
 
 impl<T> Default for Arena<T> {
@@ -37,62 +48,66 @@ impl<T> Default for Arena<T> {
 impl<T: Default> Arena<T> {
     const CHUNK: usize = 1 << (CHUNK_BYTES / size_of::<T>()).ilog2();
 
-    /// Where a number's place is: the level, the chunk in it, the place in that.
-    fn address(number: u32) -> (usize, usize, usize) {
+    /// Returns the address of the place with this number.
+    fn address(number: u32) -> Address {
         let number = number as usize;
         let chunk = number / Self::CHUNK + 1;
         let level = chunk.ilog2() as usize;
-        (level, chunk - (1 << level), number % Self::CHUNK)
+        Address {
+            level,
+            chunk: chunk - (1 << level),
+            place: number % Self::CHUNK,
+        }
     }
 
-    /// A place not claimed before, as it was made. One writer at a time.
+    /// Claims the next place, which holds the default value. One writer at a time.
     pub(super) fn claim(&self) -> (u32, &T) {
         let number = self.len.load(Ordering::Relaxed);
-        let (level, chunk, at) = Self::address(number);
-        let chunks =
-            self.levels[level].get_or_init(|| (0..1 << level).map(|_| OnceLock::new()).collect());
-        let chunk = chunks[chunk].get_or_init(|| (0..Self::CHUNK).map(|_| T::default()).collect());
+        let address = Self::address(number);
+        let new_level = || (0..1 << address.level).map(|_| OnceLock::new()).collect();
+        let new_chunk = || (0..Self::CHUNK).map(|_| T::default()).collect();
+        let chunks = self.levels[address.level].get_or_init(new_level);
+        let chunk = chunks[address.chunk].get_or_init(new_chunk);
         self.len.store(number + 1, Ordering::Release);
-        (number, &chunk[at])
+        (number, &chunk[address.place])
     }
 
-    /// A claimed place.
+    /// Returns a claimed place.
     pub(super) fn get(&self, number: u32) -> &T {
-        let (level, chunk, at) = Self::address(number);
-        let chunk = self.levels[level]
-            .get()
-            .and_then(|chunks| chunks[chunk].get());
-        &chunk.expect("a place is claimed before its number is known")[at]
+        let address = Self::address(number);
+        let chunks = self.levels[address.level].get();
+        let chunk = chunks.and_then(|chunks| chunks[address.chunk].get());
+        &chunk.expect("a place is claimed before its number is known")[address.place]
     }
 
-    /// Places claimed.
+    /// Returns the number of claimed places.
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Acquire) as usize
     }
 }
 
-/// Entries by number.
+/// Numbered entries.
 #[derive(Default)]
 pub(super) struct Entries {
     arena: Arena<OnceLock<Entry>>,
 }
 
 impl Entries {
-    /// Appends an entry. One writer at a time.
+    /// Appends an entry and returns its number. One writer at a time.
     pub(super) fn push(&self, entry: Entry) -> (u32, &Entry) {
         let (number, place) = self.arena.claim();
         (number, place.get_or_init(|| entry))
     }
 
-    /// The entry of a number that a node names.
+    /// Returns the entry with this number, which a node contains.
     pub(super) fn get(&self, number: u32) -> &Entry {
         self.arena
             .get(number)
             .get()
-            .expect("an entry is there before its number is in a node")
+            .expect("an entry is stored before its number is in a node")
     }
 
-    /// Entries held.
+    /// Returns the number of entries.
     pub(super) fn len(&self) -> usize {
         self.arena.len()
     }

@@ -1,19 +1,24 @@
-//! An adaptive radix tree: nodes of 4, 16, 48 or 256 children, one for each position at which keys differ.
+//! An adaptive radix tree: nodes of 4, 16, 48 or 256 children, one for each position at which keys
+//! differ.
 //!
 //! ```text
-//!   a key's symbols     its bytes, then "end", then its sequence, inverted, as 8 bytes: the newest comes first
+//!   a key's symbols     its bytes, then "end", then its inverted sequence number as 8 bytes
+//!                       (so that the newest version is first)
 //!   root                a node at position 0
-//!   a node              tells keys apart at one position; positions at which all keys below agree have none
-//!   an entry            hangs where nothing else shares its symbols any more
+//!   a node              branches at one position; there is no node at positions where all keys
+//!                       below agree
+//!   an entry            is linked where no other entry shares its symbols any more
 //! ```
 //!
-//! Source: Leis, Kemper and Neumann, "The Adaptive Radix Tree", ICDE 2013, with lazy expansion and its hybrid of path
-//! compressions: a node keeps the last 8 of the bytes that it skips, the others are in any entry below. A node names the
-//! position it branches at, not how many it skips, so that it stays as it is when another node is put above it.
+//! Source: Leis, Kemper and Neumann, "The Adaptive Radix Tree", ICDE 2013, with lazy expansion and
+//! its hybrid of path compressions: a node stores the last 8 of the bytes that it skips; the others
+//! are in any entry below. A node stores the position at which it branches, not the number of
+//! skipped bytes, so that it does not change when a node is put above it.
 //!
-//! Nodes and entries are reached by number through atomic links, without a lock or a count of references: readers see
-//! what was linked before they came. Cost: a node for each byte or two at the dense top, then an entry. Weak where: keys are
-//! long and differ in many places, and in walks, as entries lie where they came.
+//! Nodes and entries have numbers, and atomic links contain these numbers. Readers take no lock and
+//! count no references; they see everything that was linked before they began. Cost: a node for
+//! each byte or two at the dense top, then an entry. Weak where: keys are long and differ in many
+//! places; and in walks, because entries are in the order of insertion.
 
 mod node;
 
@@ -25,11 +30,11 @@ use super::arena::Entries;
 use super::{SortedMap, Start};
 use crate::storage::{Entry, Sequence, common_prefix};
 
-/// An entry's place, and its share of the nodes and of those they replaced. The latter is 8 bytes to 48, by how many
-/// children nodes have.
+/// Bytes of an entry's place, and its share of the nodes and of the nodes they replaced. The latter
+/// is 8 to 48 bytes, depending on how many children the nodes have.
 const ENTRY_OVERHEAD_BYTES: u64 = 112;
 
-/// A position in internal order, symbol by symbol.
+/// A position in internal order as a sequence of symbols.
 #[derive(Clone, Copy, Debug)]
 struct Probe<'a> {
     key: &'a [u8],
@@ -48,7 +53,7 @@ impl<'a> Probe<'a> {
         Self::new(&entry.key, entry.sequence)
     }
 
-    /// How many symbols there are.
+    /// Returns the number of symbols.
     fn len(&self) -> usize {
         self.key.len() + 1 + size_of::<Sequence>()
     }
@@ -61,7 +66,7 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// How many symbols it shares with another at their starts.
+    /// Returns the length of the longest common prefix with another probe, in symbols.
     fn shared(&self, other: &Probe<'_>) -> usize {
         let shared = common_prefix(self.key, other.key);
         if shared < self.key.len().max(other.key.len()) {
@@ -70,7 +75,8 @@ impl<'a> Probe<'a> {
         shared + 1 + (self.inverted ^ other.inverted).leading_zeros() as usize / 8
     }
 
-    /// The last 8 bytes of the key before a position, or what there are; none where the position is behind its end.
+    /// Returns the last 8 bytes of the key before a position, or fewer at its start; None if the
+    /// position is behind its end.
     fn before(&self, at: usize) -> Option<u64> {
         let bytes = self.key.get(..at)?;
         Some(match bytes.last_chunk() {
@@ -81,7 +87,8 @@ impl<'a> Probe<'a> {
         })
     }
 
-    /// Whether it surely has a node's symbols from this position to the node's.
+    /// Returns whether the probe is known to have a node's symbols from position `from` to the
+    /// node's position.
     fn has_skipped(&self, node: Node<'_>, from: usize) -> bool {
         match node.depth() - from {
             0 => true,
@@ -94,22 +101,24 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// The last node on a probe's way down.
+/// The end of a probe's path from the root.
 struct Way<'a> {
+    /// The node above `node`.
     above: Node<'a>,
+    /// The last node of the path.
     node: Node<'a>,
-    /// What is on from there, deeper than the way was to go.
+    /// The link below `node`, beyond the requested depth.
     child: Link,
-    /// Whether the node surely has the probe's symbols up to its depth.
+    /// Whether the node is known to have the probe's symbols up to its depth.
     sure: bool,
 }
 
-/// The map.
+/// A sorted map as an adaptive radix tree.
 pub(super) struct Art {
     nodes: Nodes,
     root: Link,
     entries: Entries,
-    /// Nodes that the inserts so far passed.
+    /// Nodes visited by all inserts so far.
     passed: AtomicU64,
     writer: Mutex<()>,
 }
@@ -133,7 +142,7 @@ impl Art {
         self.nodes.node(self.root)
     }
 
-    /// The first entry below.
+    /// Returns the first entry below a link.
     fn first(&self, mut link: Link) -> &Entry {
         loop {
             match self.nodes.follow(link) {
@@ -150,7 +159,8 @@ impl Art {
         }
     }
 
-    /// Follows a probe's symbols down to the last node that is no deeper than `depth`, without a look at what nodes skip.
+    /// Follows a probe's symbols to the last node that is not deeper than `depth`, without
+    /// comparing skipped symbols.
     fn descend<'a>(
         &'a self,
         probe: Probe<'_>,
@@ -180,8 +190,9 @@ impl Art {
         way
     }
 
-    /// An entry that shares with the probe as many symbols as any on its way, unless these are surely just those up to the
-    /// way's last node.
+    /// Returns an entry that shares as many symbols with the probe as any other entry.
+    ///
+    /// None if the shared symbols are known to be exactly those up to the path's last node.
     fn nearest(&self, way: &Way<'_>) -> Option<Probe<'_>> {
         let link = if way.child == Link::NOTHING {
             way.node.link
@@ -202,18 +213,19 @@ impl Art {
     }
 }
 
-/// A place between two entries, and a direction.
+/// A position between two entries, and a direction.
 struct Cursor<'a> {
     art: &'a Art,
     backward: bool,
-    /// What is next, before what the path leads to.
+    /// The next link, which is visited before the rest of the path.
     next: Link,
-    /// The nodes above, and the least symbol not yet passed in each, or the one after the greatest if it goes backward.
+    /// The nodes above, each with the smallest symbol still ahead; backward, with the symbol after
+    /// the largest one ahead.
     path: Vec<(Node<'a>, Symbol)>,
 }
 
 impl<'a> Cursor<'a> {
-    /// At the very start of its direction.
+    /// Creates a cursor before the first entry in its direction.
     fn new(art: &'a Art, backward: bool) -> Self {
         Self {
             art,
@@ -223,7 +235,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Next to a position; an entry there is ahead if `at`.
+    /// Creates a cursor at a position. An entry at the position itself is ahead if `at`.
     fn seek(art: &'a Art, probe: Probe<'_>, backward: bool, at: bool) -> Self {
         let mut path = Vec::new();
         let way = art.descend(probe, probe.len() - 1, |node| {
@@ -236,7 +248,8 @@ impl<'a> Cursor<'a> {
             while let Some((node, _)) = path.pop_if(|(node, _)| node.depth() > shared) {
                 next = node.link;
             }
-            // All below `next` share these symbols, and so are on the same side of the probe.
+            // All entries below `next` share these symbols, so they are on the same side of the
+            // probe.
             let ahead = match shared == probe.len() {
                 true => at,
                 false => backward == (nearest.symbol(shared) < probe.symbol(shared)),
@@ -292,7 +305,8 @@ impl SortedMap for Art {
     fn insert(&self, entry: Entry) {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let (number, entry) = self.entries.push(entry);
-        let (probe, link) = (Probe::of(entry), Link::entry(number));
+        let probe = Probe::of(entry);
+        let link = Link::entry(number);
         let mut passed = 0;
         let mut way = self.descend(probe, probe.len() - 1, |_| passed += 1);
         self.passed
@@ -320,7 +334,7 @@ impl SortedMap for Art {
         if way.child == Link::NOTHING {
             return None;
         }
-        // If this is the key, then all below are its versions.
+        // If the first entry has this key, then all entries below are its versions.
         let newest = self.first(way.child);
         if newest.key != key {
             return None;
@@ -345,7 +359,8 @@ impl SortedMap for Art {
             Start::Before(key, sequence) => seek(key, sequence, true, false),
         };
         let numbers: Vec<u32> = cursor.take(limit).collect();
-        // Entries lie where they came: the processor waits for many at once if nothing else is done in between.
+        // Entries are spread over memory. Collecting the references first lets the CPU overlap the
+        // cache misses.
         let entries: Vec<&Entry> = numbers
             .into_iter()
             .map(|number| self.entries.get(number))

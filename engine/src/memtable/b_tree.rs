@@ -1,4 +1,5 @@
-//! A B-tree of three levels whose nodes are replaced, never changed: readers need no lock.
+//! A copy-on-write B-tree of three levels. Nodes are replaced and never changed, so readers need no
+//! lock.
 //!
 //! ```text
 //!   root      [fence -> inner, fence -> inner, ...]            replaced when an inner node splits
@@ -7,12 +8,13 @@
 //!   entries   0, 1, 2, ...                                     appended to, never moved
 //! ```
 //!
-//! Every node keeps the prefix that its keys share, and of each key the next 8 bytes as a number: most comparisons are of
-//! numbers that lie side by side. Source: copy-on-write B-trees (Rodeh, "B-trees, Shadowing, and Clones", 2008) with the
-//! key heads of Graefe and Larson, "B-tree Indexes and CPU Caches", 2001.
+//! Every node stores the common prefix of its keys and, as a number, the next 8 bytes of each key.
+//! So most comparisons are of numbers that are adjacent in memory. Source: copy-on-write B-trees
+//! (Rodeh, "B-trees, Shadowing, and Clones", 2008) with the key heads of Graefe and Larson, "B-tree
+//! Indexes and CPU Caches", 2001.
 //!
-//! A reader that holds an old node sees all that was there when it got it, which is all that it may ask for: sequences are
-//! published after their entries are in.
+//! A reader that holds an old node sees everything up to its replacement. That is enough: a
+//! sequence number is published after its entries are inserted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,7 +25,8 @@ use super::arena::Entries;
 use super::{SortedMap, Start};
 use crate::storage::{Entry, Sequence, common_prefix, head};
 
-/// An entry's place in the list, its share of a leaf's 16 bytes at the usual load, of the fences, and of unused places.
+/// Bytes of an entry's place in the arena, and its shares of the leaves (16 B per item), the fences
+/// and unused places.
 const ENTRY_OVERHEAD_BYTES: u64 = 120;
 
 const LEAF_MAX: usize = 64;
@@ -42,7 +45,7 @@ struct Node<T> {
     items: Vec<(u64, T)>,
 }
 
-/// How a node's items tell their keys.
+/// Access to the keys of a node's items.
 trait Keys<T> {
     fn key<'a>(&'a self, item: &'a T) -> (&'a Bytes, Sequence);
 }
@@ -54,7 +57,7 @@ impl Keys<u32> for Entries {
     }
 }
 
-/// A child and the position from which on it holds what there is; the first child of a node holds what is before, too.
+/// A child and its lower bound. The first child of a node also contains everything below its bound.
 struct Child<T> {
     key: Bytes,
     sequence: Sequence,
@@ -71,7 +74,7 @@ impl<T> Clone for Child<T> {
     }
 }
 
-/// Children carry their own keys.
+/// The keys of children, which store them.
 struct Fences;
 
 impl<T> Keys<Child<T>> for Fences {
@@ -85,7 +88,8 @@ impl<T> Node<T> {
         let items: Vec<(u64, T)> = items.map(|item| (0, item)).collect();
         let prefix = match (items.first(), items.last()) {
             (Some((_, first)), Some((_, last))) => {
-                let (first, last) = (keys.key(first).0, keys.key(last).0);
+                let first = keys.key(first).0;
+                let last = keys.key(last).0;
                 first.slice(..common_prefix(first, last))
             }
             _ => Bytes::new(),
@@ -102,7 +106,7 @@ impl<T> Node<T> {
         }
     }
 
-    /// The first item that is not before `at`; the number of items if there is none.
+    /// Returns the first item not before `at`; the number of items if all are before.
     fn lower_bound(&self, at: Position<'_>, keys: &impl Keys<T>) -> usize {
         let Some(suffix) = at.0.strip_prefix(&self.prefix[..]) else {
             return if *at.0 < self.prefix[..] {
@@ -120,7 +124,7 @@ impl<T> Node<T> {
         start + ties.count()
     }
 
-    /// The child that holds `at`.
+    /// Returns the child whose range contains `at`.
     fn child(&self, at: Position<'_>, keys: &impl Keys<T>) -> usize {
         let next = self.lower_bound(at, keys);
         let exact = self.items.get(next).is_some_and(|(_, item)| {
@@ -132,7 +136,7 @@ impl<T> Node<T> {
 }
 
 impl<T: Clone> Node<T> {
-    /// The same with `new` in place of the items in `old`.
+    /// Returns a copy with `new` in place of the items in `old`.
     fn replacing(&self, old: std::ops::Range<usize>, new: &[T], keys: &impl Keys<T>) -> Self {
         let mut items = Vec::with_capacity(self.items.len() - old.len() + new.len());
         items.extend_from_slice(&self.items[..old.start]);
@@ -181,7 +185,7 @@ fn child_of<T>(node: Node<T>, keys: &impl Keys<T>) -> Child<T> {
     }
 }
 
-/// The map.
+/// A sorted map as a B-tree.
 pub(super) struct BTree {
     root: ArcSwap<Root>,
     entries: Entries,
@@ -202,18 +206,18 @@ impl Default for BTree {
     }
 }
 
-/// A place between two entries, seen at one time.
+/// A position between two entries of the tree as it was at one moment.
 struct Cursor<'a> {
     tree: &'a BTree,
     root: Arc<Root>,
     inner: Arc<Inner>,
     leaf: Arc<Leaf>,
-    /// The numbers of the inner node, of the leaf in it, and of the entry that follows in that.
+    /// The number of the inner node, of the leaf in it, and of the next entry in that leaf.
     at: [usize; 3],
 }
 
 impl<'a> Cursor<'a> {
-    /// Before the first entry not before `position`.
+    /// Creates a cursor before the first entry not before `position`.
     fn seek(tree: &'a BTree, position: Position<'_>) -> Self {
         let root = tree.root.load_full();
         let i = root.child(position, &Fences);
@@ -230,7 +234,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Behind the last entry.
+    /// Creates a cursor behind the last entry.
     fn end(tree: &'a BTree) -> Self {
         let root = tree.root.load_full();
         let i = root.items.len() - 1;
@@ -342,10 +346,13 @@ impl SortedMap for BTree {
                 _ => cursor.next(),
             };
             let Some(entry) = entry else { break };
-            if !matches!(start, Start::After(key, sequence) if entry.key == key && entry.sequence == sequence)
+            if let Start::After(key, sequence) = start
+                && entry.key == key
+                && entry.sequence == sequence
             {
-                entries.push(entry.clone());
+                continue;
             }
+            entries.push(entry.clone());
         }
         entries
     }

@@ -1,15 +1,19 @@
-//! The memtable: recent writes, sorted, in memory; sealed when full and never changed again.
+//! The memtable: recent writes, sorted, in memory. A full memtable is sealed and does not change
+//! any more.
 //!
-//! Keys and values are slices of the batch they came in, so that an insert copies no bytes. One writer at a time inserts;
-//! readers never block and never wait for it. Three structures keep the order, chosen by `memtable_structure`:
+//! Keys and values are slices of their batch, so an insert copies no bytes. One writer inserts at a
+//! time. Readers never block and never wait for it. The setting `memtable_structure` selects one of
+//! three structures:
 //!
-//! | structure | an insert | a look-up | weak where |
-//! |---|---|---|---|
-//! | [`skip_list`] | links a node | O(log n) nodes, a cache miss each | everything is spread over memory |
-//! | [`b_tree`] | copies one leaf of at most 64 references | 3 nodes, and 1 or 2 entries | writes of very few, very large entries |
-//! | [`art`] | puts a reference into a node, or a node above it | a node for about every byte that tells keys apart, then 1 entry | keys that differ in many places; walks |
+//! - [`skip_list`]: an insert links a node, and a look-up visits O(log n) nodes, a cache miss each.
+//!   Weak where memtables are large, because its nodes are spread over memory.
+//! - [`b_tree`]: an insert copies one leaf of at most 64 references, and a look-up visits 3 nodes
+//!   and 1 or 2 entries. Weak where writes are few and very large entries.
+//! - [`art`]: an insert adds a link or a node, and a look-up visits about a node for every byte at
+//!   which keys differ, then 1 entry. Weak where keys differ in many places, and in walks.
 //!
-//! Range deletes stand beside the map, in a set that the writer replaces whole: see [`crate::ranges`].
+//! Range deletes are not in the map but in a set that the writer replaces as a whole: see
+//! [`crate::ranges`].
 
 mod arena;
 mod art;
@@ -28,51 +32,54 @@ use crate::env::CpuWork;
 use crate::ranges::{RangeSet, RangeTombstone};
 use crate::storage::{BatchReader, Entry, EntryKind, Key, Sequence};
 
-/// Entries taken from a memtable at a time by a walk over all of it.
+/// Entries that [`Memtable::iter`] copies at a time.
 const SLICE: usize = 256;
 
-/// Where a walk starts, and so which way it goes. Positions are in internal order: by key, then the newest first.
+/// The start and the direction of a walk. Positions are in internal order: by key, then from the
+/// newest version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Start<'a> {
     /// Forward from the first entry.
     First,
     /// Backward from the last entry.
     Last,
-    /// Forward from this position on.
+    /// Forward from this position, included.
     At(&'a [u8], Sequence),
-    /// Forward from the next after this position.
+    /// Forward from this position, excluded.
     After(&'a [u8], Sequence),
-    /// Backward from the next before this position.
+    /// Backward from this position, excluded.
     Before(&'a [u8], Sequence),
 }
 
-/// A sorted map of entries with one writer at a time and any number of readers, who see every entry inserted before they
-/// began, and perhaps some inserted since.
+/// A sorted map of entries with one writer at a time and any number of readers.
+///
+/// A reader sees every entry inserted before it began, and perhaps some inserted since.
 trait SortedMap: Send + Sync {
-    /// Adds an entry; no two have the same key and sequence.
+    /// Adds an entry. No two entries have the same key and sequence number.
     fn insert(&self, entry: Entry);
 
-    /// The first entry at or after `(key, sequence)`, if it is one of `key`.
+    /// Returns the first entry at or after `(key, sequence)` if its key is `key`.
     fn get(&self, key: &[u8], sequence: Sequence) -> Option<Entry>;
 
-    /// Up to `limit` entries, in the order walked.
+    /// Returns up to `limit` entries, in the order of the walk.
     fn walk(&self, start: Start<'_>, limit: usize) -> Vec<Entry>;
 
-    /// Entries held.
+    /// Returns the number of entries.
     fn len(&self) -> usize;
 
-    /// Cache misses of one search, about: what a simulation is charged.
+    /// Returns the approximate number of CPU cache misses of one search. A simulation is charged
+    /// for them.
     fn steps(&self) -> u64;
 
-    /// What an entry takes beside its key and value, in bytes.
+    /// Returns the bytes of memory that an entry takes beside its key and value.
     fn entry_overhead_bytes(&self) -> u64;
 }
 
-/// A memtable.
+/// One memtable.
 pub(crate) struct Memtable {
     map: Box<dyn SortedMap>,
     ranges: ArcSwap<RangeSet>,
-    /// Whether `ranges` holds any: what readers look at first.
+    /// Whether `ranges` has any tombstones. Readers check this first, because it is cheaper.
     has_ranges: AtomicBool,
     bytes: AtomicU64,
     logged: AtomicU64,
@@ -82,36 +89,36 @@ pub(crate) struct Memtable {
     pub(crate) wal: u64,
 }
 
-/// How far a value file was filled when a memtable was sealed: what lies before is pointed at by this memtable, by older ones
-/// or by tables, or by nothing.
+/// The size of a value file when a memtable was sealed.
+///
+/// Frames before that offset are referenced by this memtable, by older ones, by tables, or not at
+/// all.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ValueTail {
-    /// The file.
+    /// The file's number.
     pub(crate) file: u64,
-    /// Its bytes.
+    /// The file's bytes at that time.
     pub(crate) bytes: u64,
-    /// Whether it had been full: it never grows again.
+    /// Whether the file was full, so that it does not grow any more.
     pub(crate) full: bool,
 }
 
 impl Memtable {
-    /// An empty memtable whose entries are logged in `wal`.
+    /// Creates an empty memtable whose entries are logged in the WAL with number `wal`.
     pub(crate) fn new(structure: MemtableStructure, wal: u64) -> Self {
         let map: Box<dyn SortedMap> = match structure {
             MemtableStructure::SkipList => Box::new(skip_list::SkipList::default()),
             MemtableStructure::BTree => Box::new(b_tree::BTree::default()),
             MemtableStructure::Art => Box::new(art::Art::default()),
         };
-        let (bytes, logged, separated) = Default::default();
-        let (ranges, has_ranges, tails) = Default::default();
         Self {
             map,
-            ranges,
-            has_ranges,
-            bytes,
-            logged,
-            separated,
-            tails,
+            ranges: ArcSwap::default(),
+            has_ranges: AtomicBool::new(false),
+            bytes: AtomicU64::new(0),
+            logged: AtomicU64::new(0),
+            separated: AtomicU64::new(0),
+            tails: OnceLock::new(),
             wal,
         }
     }
@@ -126,7 +133,7 @@ impl Memtable {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Adds range tombstones. O(those it holds). One writer at a time.
+    /// Adds range tombstones. O(range tombstones in the memtable). One writer at a time.
     pub(crate) fn insert_ranges(&self, tombstones: &[RangeTombstone], work: &mut CpuWork) {
         if tombstones.is_empty() {
             return;
@@ -135,17 +142,16 @@ impl Memtable {
         let after = before.changed(tombstones, &BTreeSet::new());
         work.memtable_inserts += tombstones.len() as u64;
         work.bytes_copied += after.bytes();
-        self.bytes.fetch_add(
-            after.bytes().saturating_sub(before.bytes()),
-            Ordering::Relaxed,
-        );
+        let added = after.bytes().saturating_sub(before.bytes());
+        self.bytes.fetch_add(added, Ordering::Relaxed);
         self.ranges.store(Arc::new(after));
-        // Readers learn of it, as of entries, by the sequence number that is published afterwards.
+        // Relaxed is enough: readers synchronize with the sequence number that is published
+        // afterwards.
         self.has_ranges.store(true, Ordering::Relaxed);
     }
 
-    /// Puts the `writes` writes of a batch in; `first` is the sequence number of the first. Returns
-    /// None if `body` is not such a batch.
+    /// Inserts the `writes` writes of a batch, of which the first has the sequence number `first`.
+    /// Returns None if `body` is not such a batch.
     pub(crate) fn insert_batch(
         &self,
         first: Sequence,
@@ -178,14 +184,16 @@ impl Memtable {
         Some(())
     }
 
-    /// The range tombstones, if it holds any. Who has read the published sequence number before sees all up to that.
+    /// Returns the range tombstones; None if there are no range tombstones.
+    ///
+    /// A reader that has loaded the published sequence number sees all tombstones up to it.
     pub(crate) fn ranges(&self) -> Option<Arc<RangeSet>> {
         self.has_ranges
             .load(Ordering::Relaxed)
             .then(|| self.ranges.load_full())
     }
 
-    /// The newest entry of `key` that `snapshot` sees.
+    /// Returns the newest entry of `key` that is not newer than `snapshot`.
     pub(crate) fn get(&self, key: &[u8], snapshot: Sequence, work: &mut CpuWork) -> Option<Entry> {
         if self.map.len() == 0 {
             return None;
@@ -194,52 +202,54 @@ impl Memtable {
         self.map.get(key, snapshot)
     }
 
-    /// Bytes of memory it takes.
+    /// Returns the bytes of memory in use.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes that were appended to its log.
+    /// Counts bytes that were appended to the memtable's WAL.
     pub(crate) fn add_logged(&self, bytes: u64) {
         self.logged.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes of its log on disk.
+    /// Returns the bytes of the memtable's WAL on disk.
     pub(crate) fn logged_bytes(&self) -> u64 {
         self.logged.load(Ordering::Relaxed)
     }
 
-    /// Bytes were appended to the value log for its entries.
+    /// Counts bytes that were appended to the value log for the memtable's entries.
     pub(crate) fn add_separated(&self, bytes: u64) {
         self.separated.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes of the value log that its entries point at.
+    /// Returns the bytes of the value log that the entries point at.
     pub(crate) fn separated_bytes(&self) -> u64 {
         self.separated.load(Ordering::Relaxed)
     }
 
-    /// Seals it: the value files are filled as far as `tails` says, and no entry comes any more.
+    /// Seals the memtable: no more entries are added. `tails` are the sizes of the unsealed value
+    /// files at this time.
     pub(crate) fn seal(&self, tails: Vec<ValueTail>) {
         self.tails.get_or_init(|| tails);
     }
 
-    /// How far the value files that were not sealed were filled when it was sealed.
+    /// Returns the sizes that the unsealed value files had when the memtable was sealed; empty
+    /// before that.
     pub(crate) fn tails(&self) -> &[ValueTail] {
         self.tails.get().map_or(&[], Vec::as_slice)
     }
 
-    /// Whether it holds nothing.
+    /// Returns whether there are no entries and no range tombstones.
     pub(crate) fn is_empty(&self) -> bool {
         self.map.len() == 0 && !self.has_ranges.load(Ordering::Relaxed)
     }
 
-    /// Up to `limit` entries, in the order walked.
+    /// Returns up to `limit` entries, in the order of the walk.
     pub(crate) fn walk(&self, start: Start<'_>, limit: usize) -> Vec<Entry> {
         self.map.walk(start, limit)
     }
 
-    /// Every entry, in internal order.
+    /// Iterates over all entries in internal order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
         let mut slice = self.walk(Start::First, SLICE).into_iter();
         let mut last: Option<Entry> = None;

@@ -1,7 +1,8 @@
-//! A lock-free skip list (crossbeam-skiplist), keyed by (user key, sequence descending).
+//! A lock-free skip list (crossbeam-skiplist) in internal order.
 //!
-//! Source: Pugh, "Skip Lists: A Probabilistic Alternative to Balanced Trees", CACM 1990; the memtable of LevelDB and RocksDB.
-//! Cost: O(log n) steps, each to another place in memory. Weak where: memtables are large against the CPU's cache.
+//! Source: Pugh, "Skip Lists: A Probabilistic Alternative to Balanced Trees", CACM 1990; the
+//! memtable of LevelDB and RocksDB. Cost: O(log n) steps, each to another place in memory. Weak
+//! where: memtables are larger than the CPU's cache.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -13,10 +14,10 @@ use crossbeam_skiplist::SkipMap;
 use super::{SortedMap, Start};
 use crate::storage::{Entry, EntryKind, Key, Sequence};
 
-/// The node, its tower, two `Bytes` handles and the trailer.
+/// Bytes of the node, its tower, two `Bytes` handles and the trailer.
 const ENTRY_OVERHEAD_BYTES: u64 = 120;
 
-/// A position in internal order, owned or borrowed: lets a look-up by `&[u8]` go without a copy.
+/// A position in internal order. It may be borrowed, so that a look-up by `&[u8]` needs no copy.
 trait Position {
     fn key(&self) -> &[u8];
     fn sequence(&self) -> Sequence;
@@ -110,7 +111,7 @@ fn entry_of(node: &Node<'_>) -> Entry {
     }
 }
 
-/// The map.
+/// A sorted map as a skip list.
 #[derive(Default)]
 pub(super) struct SkipList {
     map: SkipMap<Owned, (EntryKind, Bytes)>,

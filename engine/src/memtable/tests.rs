@@ -1,4 +1,4 @@
-//! The same tests for every structure.
+//! Tests of memtables, which every structure must pass.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,11 @@ use super::*;
 use crate::storage::EntryKind;
 
 fn entry(key: &[u8], sequence: u64, value: &str) -> Entry {
-    let (key, value) = (
-        Bytes::copy_from_slice(key),
-        Bytes::copy_from_slice(value.as_bytes()),
-    );
     Entry {
-        key,
+        key: Bytes::copy_from_slice(key),
         sequence,
         kind: EntryKind::Put,
-        value,
+        value: Bytes::copy_from_slice(value.as_bytes()),
     }
 }
 
@@ -85,7 +81,8 @@ fn walks_go_both_ways_in_internal_order() {
     }
 }
 
-/// Keys of several shapes: long common prefixes, binary, one a prefix of another, many versions of one.
+/// Makes keys of several shapes: long common prefixes, binary bytes, prefixes of each other, many
+/// versions of one key.
 fn random_key(chance: &mut Xoshiro256PlusPlus) -> Vec<u8> {
     match chance.random_range(0..5) {
         0 => format!("user{:020}", chance.random_range(0..20_000u64)).into_bytes(),
@@ -99,7 +96,7 @@ fn random_key(chance: &mut Xoshiro256PlusPlus) -> Vec<u8> {
 /// Values by key and inverted sequence number, which is the order of a memtable.
 type Model = BTreeMap<(Vec<u8>, u64), Vec<u8>>;
 
-/// What the table says of a position is what the model says.
+/// Checks that the memtable and the model agree at a position.
 fn check_around(
     table: &Memtable,
     model: &Model,
@@ -177,7 +174,7 @@ fn every_structure_is_a_sorted_map() {
     }
 }
 
-/// Readers beside the writer see all that was published, in order, and nothing torn.
+/// Readers that run beside the writer see all published entries, in order, and no torn ones.
 #[test]
 fn readers_see_everything_published() {
     for (structure, table) in tables() {

@@ -1,4 +1,4 @@
-//! What was observed of tables' indexes, level by level.
+//! Observations of the indexes of dropped tables, by level and index.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -11,22 +11,20 @@ use crate::manifest::Version;
 use crate::sync::lock;
 use crate::table::Table;
 
-/// A level, and an index as the settings print it.
+/// A level, and an index as in the settings.
 type LevelModel = (usize, String);
 
-/// What is remembered of tables that are gone.
+/// The sums over tables that no longer exist.
 #[derive(Default)]
 pub(crate) struct IndexBook {
     dead: Mutex<BTreeMap<LevelModel, Observed>>,
 }
 
-/// What was observed of one table.
+/// Returns what was observed of one table.
 fn observed(table: &Table, now: u64) -> Observed {
-    let (facts, index, lookups) = (
-        table.facts(),
-        table.index_report(),
-        table.lookups().read(now),
-    );
+    let facts = table.facts();
+    let index = table.index_report();
+    let lookups = table.lookups().read(now);
     Observed {
         tables: 1,
         models: u64::from(index.used == IndexUse::Model),
@@ -44,7 +42,7 @@ fn observed(table: &Table, now: u64) -> Observed {
 }
 
 impl IndexBook {
-    /// Remembers a table of `level` that a compaction has replaced.
+    /// Adds a table of `level` that a compaction has replaced.
     pub(crate) fn retire(&self, level: usize, table: &Table, now: u64) {
         let kind = (level, table.index_report().parameters.clone());
         lock(&self.dead)
@@ -53,7 +51,7 @@ impl IndexBook {
             .add(&observed(table, now));
     }
 
-    /// Takes up what an earlier opening of the directory remembered.
+    /// Restores the sums of earlier openings of the directory.
     pub(super) fn restore(&self, levels: &[LevelIndexes]) {
         let kinds = levels
             .iter()
@@ -61,7 +59,7 @@ impl IndexBook {
         lock(&self.dead).extend(kinds);
     }
 
-    /// The sums of each level and index, in that order.
+    /// Returns the sums of each level and index, in that order.
     pub(crate) fn levels(&self, version: &Version, now: u64) -> Vec<LevelIndexes> {
         let mut sums: BTreeMap<LevelModel, (Observed, Observed)> = lock(&self.dead)
             .iter()

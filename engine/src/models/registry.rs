@@ -1,9 +1,8 @@
-//! The registry of models: what every table's index is, what it was measured at when it was built, and what was observed
-//! of it since.
+//! The index registry: each table's index, its measurements at build time, and its look-ups since.
 //!
-//! What is known at build lies in the table. What is observed is counted in relaxed atomics a table, and written to the
-//! file `MODELS.json` when the engine is closed: a statistic, so that a crash loses the counts since the last opening, and
-//! a file that does not read back is as none.
+//! The table stores the measurements. Look-ups are counted in relaxed atomics of each table and
+//! written to the file `MODELS.json` when the engine is closed. They are statistics: a crash loses
+//! the counts since the last opening, and an unreadable file is treated like a missing one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,44 +21,44 @@ use crate::index::{IndexReport, TableLookups};
 use crate::manifest::{Version, recover};
 use crate::table::Table;
 
-/// The newest version of the file known here.
+/// The newest version of the file that this build reads, and the version that it writes.
 const VERSION: u32 = 1;
 
-/// A table's index and what was observed of it.
+/// A table's index and its look-ups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableModel {
-    /// The level that the table lies in.
+    /// The table's level.
     pub level: usize,
     /// The table's number.
     pub table: TableId,
-    /// What its index is and takes.
+    /// The kind, cost and measured quality of the index.
     pub index: IndexReport,
-    /// What was observed of it.
+    /// The counts of look-ups.
     pub lookups: TableLookups,
 }
 
-/// The tables of one level that were built under one index.
+/// The tables of one level that were built with one index.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LevelIndexes {
     /// The level.
     pub level: usize,
-    /// The index, and the sums over its tables.
+    /// The index and the sums over its tables.
     #[serde(flatten)]
     pub kind: KindFacts,
 }
 
-/// Every index of a database.
+/// The indexes of all tables of a database.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IndexRegistry {
-    /// The version of this form.
+    /// The version of the file format.
     pub version: u32,
     /// The sums of each level and index.
     pub levels: Vec<LevelIndexes>,
-    /// The tables, the newest data first.
+    /// The tables, those with the newest data first.
     pub tables: Vec<TableModel>,
 }
 
-/// The registry of an open engine. O(tables).
+/// Returns the registry of an open engine. O(tables).
 pub(crate) fn report(version: &Version, book: &IndexBook, now: u64) -> IndexRegistry {
     let model = |(level, table): (usize, &Arc<Table>)| TableModel {
         level,
@@ -74,7 +73,7 @@ pub(crate) fn report(version: &Version, book: &IndexBook, now: u64) -> IndexRegi
     }
 }
 
-/// Reads back what the last close left behind, into the tables of `version` and a new book.
+/// Reads the registry file. Its counts go into the tables of `version` and into a new book.
 pub(crate) async fn read_registry(env: &Env, directory: &Path, version: &Version) -> IndexBook {
     let book = IndexBook::default();
     let Ok(file) = env.fs.open(&directory.join(MODELS)) else {
@@ -103,7 +102,8 @@ pub(crate) async fn read_registry(env: &Env, directory: &Path, version: &Version
     book
 }
 
-/// Leaves the registry in the directory. It is replaced whole, and not synced: what a crash takes is a statistic.
+/// Writes the registry file. It is replaced as a whole and not synced, because a crash loses only
+/// statistics.
 pub(crate) async fn write_registry(
     env: &Env,
     directory: &Path,
@@ -116,11 +116,14 @@ pub(crate) async fn write_registry(
     replacement.put_in_place()
 }
 
-/// Reads the registry of the database in `directory`. Nothing is changed. An engine may have it open
-/// meanwhile: then the tables are those of one moment, and the counts those of its last opening.
+/// Reads the registry of the database in `directory` without changing anything.
+///
+/// An engine may have the database open meanwhile. Then the tables are those of one moment, and the
+/// counts are those that its last close wrote.
 ///
 /// # Errors
-/// A directory that is not there, I/O errors, a newer format, and corruption with file and offset.
+/// It fails if the directory is missing, on I/O errors, on a newer format, and on corruption, with
+/// file and offset.
 pub async fn inspect(env: &Env, directory: &Path) -> Result<IndexRegistry> {
     let env = &bounded(env, 0);
     let access = read_access(env, directory)?;

@@ -1,4 +1,7 @@
-//! Many sorted sources as one, in either direction.
+//! Merges many sorted sources into one, in either direction.
+//!
+//! Scans and compactions read memtables and runs through a merging iterator, as in LevelDB: a
+//! binary heap of cursors whose top is at the next entry.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -11,10 +14,11 @@ use crate::ranges::Fragment;
 use crate::storage::{Direction, Entry, Sequence};
 use crate::table::{Table, TableCursor};
 
-/// Entries taken from a memtable at a time: each taking searches once.
+/// Entries copied from a memtable at a time. Each copy costs one search.
 const MEMTABLE_SLICE: usize = 16;
 
-/// A walk over a memtable: a slice of entries at a time, so that it holds no node.
+/// A cursor over a memtable. It copies a few entries at a time, so that it holds no node of the
+/// memtable.
 struct MemtableCursor {
     memtable: Arc<Memtable>,
     slice: std::vec::IntoIter<Entry>,
@@ -22,6 +26,7 @@ struct MemtableCursor {
 }
 
 impl MemtableCursor {
+    /// Replaces the copied entries and moves to the first.
     fn set(&mut self, slice: Vec<Entry>) {
         self.slice = slice.into_iter();
         self.current = self.slice.next();
@@ -33,30 +38,27 @@ impl MemtableCursor {
         };
         self.current = self.slice.next();
         if self.current.is_none() {
-            let slice = match direction {
-                Direction::Forward => self
-                    .memtable
-                    .walk(Start::After(&last.key, last.sequence), MEMTABLE_SLICE),
-                Direction::Reverse => self
-                    .memtable
-                    .walk(Start::Before(&last.key, last.sequence), MEMTABLE_SLICE),
+            let start = match direction {
+                Direction::Forward => Start::After(&last.key, last.sequence),
+                Direction::Reverse => Start::Before(&last.key, last.sequence),
             };
-            self.set(slice);
+            self.set(self.memtable.walk(start, MEMTABLE_SLICE));
         }
     }
 }
 
-/// A walk over a run: one table after the other.
+/// A cursor over a sorted run, one table after the other.
 struct RunCursor {
     run: Arc<Run>,
     level: u8,
-    /// The table the cursor is in.
+    /// The number of the cursor's table.
     at: usize,
     cursor: Option<TableCursor>,
     sequential: bool,
 }
 
 impl RunCursor {
+    /// Replaces the cursor by a new one over table `at`.
     fn open(&mut self, at: usize) -> &mut TableCursor {
         self.at = at;
         let table = self.run.tables[at].clone();
@@ -72,7 +74,7 @@ impl RunCursor {
         self.cursor.as_ref().and_then(|cursor| cursor.entry())
     }
 
-    /// Goes to the first entry at or after `key`, or to the first of all.
+    /// Moves to the first entry at or after `key`; without a key, to the first entry.
     async fn seek_forward(
         &mut self,
         key: Option<&[u8]>,
@@ -95,7 +97,7 @@ impl RunCursor {
         }
     }
 
-    /// Goes to the last entry whose key is below `key`, or to the last of all.
+    /// Moves to the last entry whose key is below `key`; without a key, to the last entry.
     async fn seek_backward(
         &mut self,
         key: Option<&[u8]>,
@@ -118,7 +120,8 @@ impl RunCursor {
         }
     }
 
-    /// Goes past the keys of `fragment`, if it stands at one, in tables that hold nothing from version `floor` on.
+    /// Moves past the keys of `fragment`, if it stands at one, inside tables whose entries are all
+    /// older than `floor`.
     async fn skip(
         &mut self,
         fragment: &Fragment,
@@ -133,7 +136,8 @@ impl RunCursor {
             return Ok(());
         }
         context.level = Some(self.level);
-        let (run, at) = (self.run.clone(), self.at);
+        let run = self.run.clone();
+        let at = self.at;
         let is_old = |table: &Table| table.facts().sequence_max < floor;
         match direction {
             Direction::Forward => {
@@ -200,6 +204,7 @@ impl RunCursor {
     }
 }
 
+/// One sorted source of a merge.
 enum Source {
     Memtable(MemtableCursor),
     Run(RunCursor),
@@ -220,25 +225,14 @@ impl Source {
         context: &mut ReadContext<'_>,
     ) -> Result<()> {
         match (self, direction) {
-            (Self::Memtable(cursor), Direction::Forward) => {
-                let slice = match key {
-                    Some(key) => cursor
-                        .memtable
-                        .walk(Start::At(key, Sequence::MAX), MEMTABLE_SLICE),
-                    None => cursor.memtable.walk(Start::First, MEMTABLE_SLICE),
+            (Self::Memtable(cursor), direction) => {
+                let start = match (key, direction) {
+                    (Some(key), Direction::Forward) => Start::At(key, Sequence::MAX),
+                    (None, Direction::Forward) => Start::First,
+                    (Some(key), Direction::Reverse) => Start::Before(key, Sequence::MAX),
+                    (None, Direction::Reverse) => Start::Last,
                 };
-                cursor.set(slice);
-                context.work.memtable_steps += MEMTABLE_SLICE as u64;
-                Ok(())
-            }
-            (Self::Memtable(cursor), Direction::Reverse) => {
-                let slice = match key {
-                    Some(key) => cursor
-                        .memtable
-                        .walk(Start::Before(key, Sequence::MAX), MEMTABLE_SLICE),
-                    None => cursor.memtable.walk(Start::Last, MEMTABLE_SLICE),
-                };
-                cursor.set(slice);
+                cursor.set(cursor.memtable.walk(start, MEMTABLE_SLICE));
                 context.work.memtable_steps += MEMTABLE_SLICE as u64;
                 Ok(())
             }
@@ -259,16 +253,16 @@ impl Source {
     }
 }
 
-/// Sources merged in internal order, or in its reverse. A binary heap of those that have an entry, the next one on top.
+/// An iterator over several sources in internal order, or in its reverse.
 pub(crate) struct MergingIterator {
     direction: Direction,
     sources: Vec<Source>,
-    /// Numbers of sources, as a heap.
+    /// The numbers of the sources that have an entry, as a binary heap with the next entry on top.
     heap: Vec<usize>,
 }
 
 impl MergingIterator {
-    /// A merge of nothing yet.
+    /// Creates an iterator without sources.
     pub(crate) fn new(direction: Direction) -> Self {
         Self {
             direction,
@@ -287,7 +281,7 @@ impl MergingIterator {
         }));
     }
 
-    /// Adds a run of `level`; `sequential` reads far ahead and leaves the cache alone.
+    /// Adds a run of `level`. If `sequential`, it is read far ahead and without the cache.
     pub(crate) fn add_run(&mut self, run: Arc<Run>, level: usize, sequential: bool) {
         let level = u8::try_from(level).unwrap_or(u8::MAX);
         self.sources.push(Source::Run(RunCursor {
@@ -299,7 +293,9 @@ impl MergingIterator {
         }));
     }
 
-    /// Goes to the first entry at or after `key` (the last before it, in reverse), or to the very first.
+    /// Moves to the first entry at or after `key`, or in reverse to the last entry before it.
+    ///
+    /// Without a key, it moves to the first entry in its direction.
     pub(crate) async fn seek(
         &mut self,
         key: Option<&[u8]>,
@@ -312,8 +308,10 @@ impl MergingIterator {
         Ok(())
     }
 
-    /// Goes past keys of `fragment` all of whose entries are older than `floor`, as far as that saves reading them: whole
-    /// tables, and parts of them, that hold nothing newer.
+    /// Moves past keys of `fragment` in tables whose entries are all older than `floor`.
+    ///
+    /// It skips whole tables and parts of tables without reading them. Other entries of the
+    /// fragment remain.
     pub(crate) async fn skip(
         &mut self,
         fragment: &Fragment,
@@ -331,6 +329,7 @@ impl MergingIterator {
         Ok(())
     }
 
+    /// Builds the heap from all sources that have an entry.
     fn build_heap(&mut self, context: &mut ReadContext<'_>) {
         self.heap = (0..self.sources.len())
             .filter(|source| self.sources[*source].entry().is_some())
@@ -340,12 +339,12 @@ impl MergingIterator {
         }
     }
 
-    /// The entry it stands at.
+    /// Returns the entry that the iterator stands at.
     pub(crate) fn entry(&self) -> Option<&Entry> {
         self.heap.first().and_then(|top| self.sources[*top].entry())
     }
 
-    /// Goes to the next entry. O(log sources) comparisons.
+    /// Moves to the next entry. O(log sources) comparisons.
     pub(crate) async fn step(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         let Some(top) = self.heap.first().copied() else {
             return Ok(());
@@ -358,6 +357,7 @@ impl MergingIterator {
         Ok(())
     }
 
+    /// Restores the heap below `at`.
     fn sift_down(&mut self, mut at: usize, context: &mut ReadContext<'_>) {
         loop {
             let children = 2 * at + 1..(2 * at + 3).min(self.heap.len());
@@ -373,6 +373,7 @@ impl MergingIterator {
         }
     }
 
+    /// Compares the entries at two places of the heap, in the direction of the iterator.
     fn order(&self, a: usize, b: usize) -> Ordering {
         let entry = |at: usize| {
             self.sources[self.heap[at]]

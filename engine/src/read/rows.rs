@@ -1,28 +1,43 @@
-//! Rows: what the cache keeps of single user keys, beside blocks.
+//! Rows: single user keys in the cache, beside blocks.
 //!
-//! A *key-value* row holds a key and its newest flushed value, a *key-pointer* row a key and the address of the data block
-//! of its newest flushed version, which saves the tables above, the filter and the index (AC-Key: Wu et al., ATC 2020).
-//! A read of the latest version asks the memtables, then the key-value row, then the key-pointer row, then the tables.
-//! With both kinds a key enters as a key-pointer row, and one that is asked for again gives way to a key-value row.
-//! Snapshots see no rows, and a deleted key has none. Nor has one that a range delete covers: see below.
+//! A *key-value* row holds a key and its newest flushed value. A *key-pointer* row holds a key and
+//! the address of the data block with its newest flushed version, which saves the tables above, the
+//! filter and the index (AC-Key: Wu et al., ATC 2020). A read of the latest version looks in the
+//! memtables, then for a key-value row, then for a key-pointer row, then in the tables. With both
+//! kinds, a key is first inserted as a key-pointer row; the next access replaces it by a key-value
+//! row. Snapshots do not use rows, and a deleted key has no row. Neither has a key that a range
+//! delete covers (see below).
 //!
-//! Why a row is never too old. A row says what the tables said of its key. It may go on saying so for as long as newer
-//! versions lie in memtables, for these are asked first; it must be gone before a view without that memtable is loaded.
-//! So a flush, before it publishes that view, (1) ends the epoch, then (2) drops the rows of every key it has flushed, each
-//! under its shard's lock. A read takes the epoch, then the view, then the sequence number, and its row enters only if,
-//! under the shard's lock, the epoch is still the same. A row that enters before (2) reaches its key is dropped by (2); one
-//! that comes after sees the end of the epoch and stays outside. And a read that has taken the new epoch sees every version
-//! in the flushed memtable as published: it finds the key there as long as its view has that memtable, and asks no row.
+//! # Why a row is never stale
 //!
-//! Range deletes. A read whose key lies under any range tombstone of its view, seen or not, asks no row and offers none; so
-//! a row of such a key can only be one that entered before the tombstone. A flush that moves tombstones into the version
-//! drops, as (2), the rows of all their keys as well, and the argument above holds for these: what enters before is dropped,
-//! what comes after sees the end of the epoch, and a read that has taken the new epoch sees the tombstone, in the sealed
-//! memtable or in the version of its view. When the tombstone leaves the version, the tables say without it what they said
-//! with it; rows of its keys enter again, and say just that.
+//! A row repeats what the tables say about its key. That is right for as long as newer versions are
+//! in memtables, because memtables are read first. The row must be gone before a read state without
+//! that memtable can be loaded. So a flush does the following before it publishes that read state:
 //!
-//! Compactions change no answer, but they move versions: a key-pointer row is used only where the reader's own view has the
-//! table in the level that the row names, and dropped otherwise.
+//! 1. It ends the row epoch.
+//! 2. It drops the rows of every key that it has flushed, each under its shard's lock.
+//!
+//! A read loads the epoch, then the read state, then the sequence number. Its row is inserted only
+//! if, under the shard's lock, the epoch has not changed. A row that is inserted before step 2
+//! reaches its key is dropped by step 2. A later one sees the end of the epoch and is not inserted.
+//! A read that has loaded the new epoch sees every version in the flushed memtable as published: it
+//! finds the key there for as long as its read state has that memtable, and uses no row.
+//!
+//! # Range deletes
+//!
+//! A read whose key is under any range tombstone of its read state, visible or not, neither uses
+//! nor offers a row. So a row of such a key can only be one that was inserted before the tombstone.
+//! A flush that moves tombstones into the version drops, in step 2, the rows of all their keys as
+//! well, and the argument above holds for these: earlier rows are dropped, later ones see the end
+//! of the epoch, and a read that has loaded the new epoch sees the tombstone, in the sealed
+//! memtable or in the version of its read state. When the tombstone leaves the version, the tables
+//! say the same without it as with it; rows of its keys are inserted again and repeat just that.
+//!
+//! # Compactions
+//!
+//! A compaction changes no answer, but it moves versions. So a key-pointer row is used only if the
+//! reader's own read state has the table in the level that the row names. Otherwise the row is
+//! dropped.
 
 use aura_policies::cache::BlockKind;
 
@@ -38,13 +53,15 @@ use crate::memtable::Memtable;
 use crate::storage::{Entry, EntryKind, Sequence, Value};
 use crate::table::{Found, Table, hash_key};
 
-/// Device reads that a key-value row saves where `tables` tables have to be asked, as AC-Key estimates them: f(m) = m + 2.
-/// A key-pointer row saves one less, for its block is still to be read.
+/// Estimates the device reads that a key-value row saves if `tables` tables must be searched.
+///
+/// It is AC-Key's estimate, f(m) = m + 2. A key-pointer row saves one read less, because its block
+/// must still be read.
 fn key_value_cost(tables: u64) -> u32 {
     u32::try_from(tables).unwrap_or(u32::MAX - 2) + 2
 }
 
-/// The table that a row leads to, if `version` has it where the row says.
+/// Returns the table of a row's place; None if `version` does not have it in that level.
 fn table_at<'a>(
     version: &'a Version,
     place: &RowPlace,
@@ -52,19 +69,24 @@ fn table_at<'a>(
     work: &mut CpuWork,
 ) -> Option<&'a Table> {
     let runs = &version.levels.get(place.level as usize)?.runs;
-    work.comparisons += runs
-        .iter()
-        .map(|run| u64::from(run.tables.len().max(1).ilog2()) + 1)
-        .sum::<u64>();
-    let mut tables = runs.iter().filter_map(|run| run.table_for(key));
-    tables
-        .find(|table| table.facts().id == place.block.file)
-        .map(|table| &**table)
+    for run in runs {
+        work.comparisons += u64::from(run.tables.len().max(1).ilog2()) + 1;
+    }
+    for run in runs {
+        if let Some(table) = run.table_for(key)
+            && table.facts().id == place.block.file
+        {
+            return Some(table);
+        }
+    }
+    None
 }
 
 impl Reader {
-    /// The newest value of `key`, which no range tombstone covers, from a row or from the tables;
-    /// the row that is due for it is offered. `epoch` is older than `version`.
+    /// Returns the newest value of `key` from a row or from the tables, and offers a row to the
+    /// cache.
+    ///
+    /// No range tombstone may cover the key. `epoch` must have been loaded before `version`.
     pub(super) async fn look_up_by_row(
         &self,
         version: &Version,

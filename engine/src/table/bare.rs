@@ -1,4 +1,4 @@
-//! An index without its table, for measurements: what a look-up costs before a block is examined.
+//! An index without a table, to measure the cost of a look-up before any block is examined.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,17 +13,20 @@ use crate::env::{Clock, CpuWork};
 use crate::error::{Error, Result};
 use crate::index::{Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
 
-/// The index that a table of these keys would have: built, checked and gated as a table's is.
+/// The index that a table with given keys would have. It is built, checked and refused by the rules
+/// for tables.
 pub struct BareIndex {
     index: TableIndex,
 }
 
 impl BareIndex {
-    /// Builds it over `keys`, in order and without repetition, of which `block_entries` lie in a block of `block_bytes`.
-    /// `clock` times the training.
+    /// Builds an index over `keys`, which are sorted and distinct.
+    ///
+    /// Each block has `block_entries` entries and `block_bytes` bytes. `clock` times the training.
     ///
     /// # Errors
-    /// A `spec` that names no index, and no keys at all.
+    /// [`Error::Policy`] if `spec` does not name an index policy, [`Error::Config`] if there are no
+    /// keys.
     pub fn build<'k>(
         keys: impl IntoIterator<Item = &'k [u8]>,
         block_entries: usize,
@@ -42,14 +45,12 @@ impl BareIndex {
             gate,
             clock,
         };
-        let (mut images, mut writer, mut properties) = (
-            Images::default(),
-            IndexWriter::default(),
-            Properties {
-                index: spec.policy.clone(),
-                ..Default::default()
-            },
-        );
+        let mut images = Images::default();
+        let mut writer = IndexWriter::default();
+        let mut properties = Properties {
+            index: spec.policy.clone(),
+            ..Properties::default()
+        };
         let mut last: &[u8] = &[];
         let mut cut = |entries: usize, last: &[u8], images: &mut Images| {
             writer.add(block_bytes, entries, last);
@@ -71,10 +72,12 @@ impl BareIndex {
             if properties.entries == 0 {
                 properties.smallest = Bytes::copy_from_slice(key);
             }
-            (properties.entries, held, last) = (properties.entries + 1, held + 1, key);
+            properties.entries += 1;
+            held += 1;
+            last = key;
         }
         if held == 0 {
-            return Err(Error::config("keys", "an index needs one at least"));
+            return Err(Error::config("keys", "an index needs at least one"));
         }
         cut(held, last, &mut images);
         properties.largest = Bytes::copy_from_slice(last);
@@ -87,17 +90,17 @@ impl BareIndex {
         );
         Ok(Self {
             index: index.ok_or_else(|| {
-                Error::config("keys", "they are not in order, or have over 4 GiB")
+                Error::config("keys", "they are not sorted, or have more than 4 GiB")
             })?,
         })
     }
 
-    /// What it is and takes.
+    /// Returns the kind, cost and measured quality of the index.
     pub fn report(&self) -> &IndexReport {
         self.index.report()
     }
 
-    /// The blocks to look in for `key`, and the one to begin with.
+    /// Returns the blocks that can contain `key`, and the block to begin with.
     pub fn locate(&self, key: &[u8]) -> (Range<usize>, usize) {
         let candidates = self.index.candidates(key, true, &mut CpuWork::default());
         (candidates.span, candidates.likely)

@@ -1,7 +1,9 @@
-//! One data block: entries, the offset of each, and their number (drawn in [`super::format`]).
+//! One data block: entries, the offset of each, and their number (the format is in
+//! [`super::format`]).
 //!
-//! Keys are stored in full. Sharing prefixes between neighbours would save bytes that a compression codec finds as
-//! well, and would cost a copy of every key read: here a key and a value are slices of the block.
+//! Keys are stored in full, unlike LevelDB's. Sharing prefixes between neighbours would save bytes
+//! that a compression codec saves as well, and every key read would have to be copied. Here keys
+//! and values are slices of the block.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -12,7 +14,7 @@ use crate::codec::{get_varint, put_bytes};
 use crate::env::CpuWork;
 use crate::storage::{Entry, EntryKind, Sequence};
 
-/// Fills a block.
+/// Builds the bytes of a block.
 #[derive(Default)]
 pub(crate) struct BlockBuilder {
     body: Vec<u8>,
@@ -20,27 +22,27 @@ pub(crate) struct BlockBuilder {
 }
 
 impl BlockBuilder {
-    /// Entries so far.
+    /// Returns the number of entries so far.
     pub(crate) fn len(&self) -> usize {
         self.offsets.len()
     }
 
-    /// Whether there is none yet.
+    /// Returns whether there are no entries yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.offsets.is_empty()
     }
 
-    /// Bytes of the block if it ended here.
+    /// Returns the bytes of the block if it were finished now.
     pub(crate) fn bytes(&self) -> usize {
         self.body.len() + 4 * self.offsets.len() + 4
     }
 
-    /// Bytes that `entry` would add, or a few more.
+    /// Returns an upper bound of the bytes that `entry` would add.
     pub(crate) fn bytes_of(entry: &Entry) -> usize {
         entry.key.len() + entry.value.len() + 3 + 8 + 5 + 4
     }
 
-    /// Adds an entry; the caller keeps them in order.
+    /// Adds an entry. The caller adds entries in internal order.
     pub(crate) fn add(&mut self, entry: &Entry) {
         self.offsets.push(self.body.len() as u32);
         put_bytes(&mut self.body, &entry.key);
@@ -49,7 +51,8 @@ impl BlockBuilder {
         put_bytes(&mut self.body, &entry.value);
     }
 
-    /// Completes the block's bytes and hands them to `take`; the builder is empty again and keeps its memory.
+    /// Completes the block, passes its bytes to `take`, and empties the builder. The builder keeps
+    /// its memory.
     pub(crate) fn finish<T>(&mut self, take: impl FnOnce(&[u8]) -> T) -> T {
         for offset in &self.offsets {
             self.body.extend_from_slice(&offset.to_le_bytes());
@@ -63,16 +66,16 @@ impl BlockBuilder {
     }
 }
 
-/// A block in memory. Bytes that are no block give None, never a panic.
+/// A block in memory. Its methods return None for malformed bytes, and never panic.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     data: Bytes,
-    /// Where the offsets start.
+    /// The end of the entries, where the offsets start.
     entries_end: usize,
     count: usize,
 }
 
-/// Where the parts of an entry lie in its block.
+/// The places of an entry's parts in its block.
 struct Parts {
     key: (usize, usize),
     tag: u64,
@@ -80,7 +83,8 @@ struct Parts {
 }
 
 impl Block {
-    /// Looks at the number of entries only, which is enough for a block that was [`checked`](Self::checked) before.
+    /// Opens a block and checks only the number of entries. That is enough for a block that was
+    /// [`checked`](Self::checked) before.
     pub(crate) fn new(data: Bytes) -> Option<Self> {
         let (rest, count) = data.split_last_chunk::<4>()?;
         let count = u32::from_le_bytes(*count) as usize;
@@ -92,35 +96,42 @@ impl Block {
         })
     }
 
-    /// Looks at every offset, too: the first is 0, they increase, and all lie before the offsets. O(entries).
+    /// Opens a block and checks every offset: the first is 0, they increase, and all are within the
+    /// entries. O(entries).
     pub(crate) fn checked(data: Bytes) -> Option<Self> {
         let block = Self::new(data)?;
-        let mut offsets = (0..block.count).map(|index| block.offset(index));
-        let mut last = offsets.next()??;
-        for offset in offsets {
-            (offset? > last).then_some(())?;
-            last = offset?;
+        let mut last = block.offset(0)?;
+        if last != 0 {
+            return None;
         }
-        (block.offset(0)? == 0 && last < block.entries_end).then_some(block)
+        for index in 1..block.count {
+            let offset = block.offset(index)?;
+            if offset <= last {
+                return None;
+            }
+            last = offset;
+        }
+        (last < block.entries_end).then_some(block)
     }
 
-    /// The bytes it was made of.
+    /// Returns the bytes of the block.
     pub(crate) fn data(&self) -> &Bytes {
         &self.data
     }
 
-    /// Entries.
+    /// Returns the number of entries.
     pub(crate) fn len(&self) -> usize {
         self.count
     }
 
+    /// Returns the offset of entry `index`.
     fn offset(&self, index: usize) -> Option<usize> {
         let at = self.entries_end + 4 * index;
         let bytes = self.data.get(at..at + 4)?;
         Some(u32::from_le_bytes(bytes.try_into().ok()?) as usize)
     }
 
-    /// Where the key of entry `index` lies.
+    /// Returns the start and the end of the key of entry `index`.
     fn key_at(&self, index: usize) -> Option<(usize, usize)> {
         let at = self.offset(index)?;
         let (length, used) = get_varint(self.data.get(at..self.entries_end)?)?;
@@ -129,6 +140,7 @@ impl Block {
         (end <= self.entries_end).then_some((start, end))
     }
 
+    /// Reads the sequence number and kind that are stored at `at`.
     fn tag_at(&self, at: usize) -> Option<u64> {
         let bytes = self
             .data
@@ -152,25 +164,28 @@ impl Block {
         })
     }
 
-    /// The key of entry `index`.
+    /// Returns the key of entry `index`.
     pub(crate) fn key(&self, index: usize) -> Option<&[u8]> {
         let (start, end) = self.key_at(index)?;
         self.data.get(start..end)
     }
 
-    /// Entry `index`, sharing the block's memory.
+    /// Returns entry `index`, which shares the block's memory.
     pub(crate) fn entry(&self, index: usize) -> Option<Entry> {
         let parts = self.parts(index)?;
+        let kind = EntryKind::from_tag(parts.tag as u8)?;
+        if kind == EntryKind::DeleteRange {
+            return None;
+        }
         Some(Entry {
             key: self.data.slice(parts.key.0..parts.key.1),
             sequence: parts.tag >> 8,
-            kind: EntryKind::from_tag(parts.tag as u8)
-                .filter(|kind| *kind != EntryKind::DeleteRange)?,
+            kind,
             value: self.data.slice(parts.value.0..parts.value.1),
         })
     }
 
-    /// Whether entry `index` is before (`key`, `sequence`) in internal order.
+    /// Returns whether entry `index` is before (`key`, `sequence`) in internal order.
     fn is_before(
         &self,
         index: usize,
@@ -187,7 +202,10 @@ impl Block {
         })
     }
 
-    /// The first entry not before (`key`, `sequence`) in internal order; the number of entries if all are before.
+    /// Returns the first entry not before (`key`, `sequence`) in internal order; the number of
+    /// entries if all are before.
+    ///
+    /// O(log entries).
     pub(crate) fn lower_bound(
         &self,
         key: &[u8],
@@ -197,7 +215,10 @@ impl Block {
         self.halve(0..self.count, key, sequence, work)
     }
 
-    /// The same, told that it lies in `within`, the end included. A hint that is wrong costs comparisons.
+    /// Returns the result of [`lower_bound`](Self::lower_bound), faster if it is in `within` (end
+    /// included).
+    ///
+    /// A wrong hint costs comparisons, but does not change the result.
     pub(crate) fn lower_bound_in(
         &self,
         within: Range<usize>,
@@ -208,7 +229,8 @@ impl Block {
         let lo = within.start.min(self.count);
         let hi = within.end.clamp(lo, self.count);
         let found = self.halve(lo..hi, key, sequence, work)?;
-        // Within the hint the entries beside the place have been compared; at its ends they may not have been.
+        // Inside the hint, both neighbours of the result were compared. At an end of the hint, one
+        // may not have been.
         if found == lo && lo > 0 && !self.is_before(lo - 1, key, sequence, work)? {
             return self.halve(0..lo - 1, key, sequence, work);
         }
@@ -218,6 +240,7 @@ impl Block {
         Some(found)
     }
 
+    /// Searches `among` by halving.
     fn halve(
         &self,
         among: Range<usize>,
@@ -225,7 +248,8 @@ impl Block {
         sequence: Sequence,
         work: &mut CpuWork,
     ) -> Option<usize> {
-        let (mut lo, mut hi) = (among.start, among.end);
+        let mut lo = among.start;
+        let mut hi = among.end;
         while lo < hi {
             let middle = lo + (hi - lo) / 2;
             if self.is_before(middle, key, sequence, work)? {
@@ -244,10 +268,13 @@ mod tests {
 
     fn block(entries: &[Entry]) -> Bytes {
         let mut builder = BlockBuilder::default();
-        entries.iter().for_each(|entry| builder.add(entry));
+        for entry in entries {
+            builder.add(entry);
+        }
         let bytes = builder.bytes();
         let data = builder.finish(Bytes::copy_from_slice);
-        assert_eq!((data.len(), builder.is_empty()), (bytes, true));
+        assert_eq!(data.len(), bytes);
+        assert!(builder.is_empty());
         data
     }
 
@@ -310,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_no_panic() {
+    fn malformed_bytes_do_not_panic() {
         let good = block(&entries());
         for at in 0..good.len() {
             for byte in [0, 1, 0x7f, 0x80, 0xff] {

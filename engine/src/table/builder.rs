@@ -1,4 +1,8 @@
 //! Writes a table from entries in internal order.
+//!
+//! Data blocks are written as they fill up. Filter, model, index and properties follow at the end,
+//! because they depend on all keys; until then the builder keeps 8 bytes per key for the filter,
+//! and 8 bytes per entry or per block for a model.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,44 +20,45 @@ use crate::error::{Error, Result};
 use crate::index::{Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
 use crate::storage::{Entry, EntryKind, check_key};
 
-/// Bytes collected before the file is appended to.
+/// Bytes collected before they are appended to the file.
 const APPEND_BYTES: usize = 256 << 10;
 
-/// The largest sequence number a table can hold: it shares 8 B with the kind.
+/// The largest sequence number that a table can store. It shares 8 bytes with the kind.
 const SEQUENCE_MAX: u64 = u64::MAX >> 8;
 
-/// How tables are written.
+/// The settings and policies for writing tables.
 pub(crate) struct TableOptions {
-    /// Bytes at which a data block is cut, before compression. A single entry may be larger.
+    /// The size at which a data block is finished, in bytes before compression. A single entry may
+    /// be larger.
     pub block_bytes: usize,
-    /// How data blocks are compressed.
+    /// The codec for data blocks.
     pub compression: Compression,
-    /// Who builds the filter.
+    /// The policy that builds the filter.
     pub filter: Arc<dyn FilterPolicy>,
-    /// Its registered name.
+    /// The filter policy's registered name.
     pub filter_name: String,
-    /// How the index is made.
+    /// The policy and settings for the index.
     pub index: IndexBuild,
-    /// What the filter policy is told.
+    /// The facts that the filter policy receives.
     pub facts: FilterFacts,
-    /// Whether somebody wants the data blocks as they are written.
+    /// Whether to keep the uncompressed data blocks for [`TableBuilder::take_cuts`].
     pub keeps_cuts: bool,
 }
 
-/// A data block just written, as it is before compression.
+/// A data block just written, before compression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FinishedBlock {
-    /// Where in the file it lies.
+    /// The block's offset in the file.
     pub offset: u64,
-    /// Its bytes.
+    /// The uncompressed bytes.
     pub data: Bytes,
-    /// Its first key.
+    /// The first key.
     pub first: Bytes,
-    /// Its last key.
+    /// The last key.
     pub last: Bytes,
 }
 
-/// A table just written, for the manifest.
+/// The facts about a table just written, for the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Built {
     /// Bytes of the file.
@@ -62,7 +67,7 @@ pub(crate) struct Built {
     pub entries: u64,
     /// Tombstones.
     pub deletions: u64,
-    /// Stored bytes of the value-log values that its entries point at.
+    /// Stored bytes of the values in the value log that entries point at.
     pub separated_bytes: u64,
     /// The smallest user key.
     pub smallest: Bytes,
@@ -72,13 +77,13 @@ pub(crate) struct Built {
     pub sequence_min: u64,
     /// The largest sequence number.
     pub sequence_max: u64,
-    /// What its index is.
+    /// The kind and cost of the index.
     pub index: IndexReport,
-    /// The last data blocks, where somebody wants them: those not yet taken.
+    /// The finished blocks that were kept and not yet taken.
     pub cuts: Vec<FinishedBlock>,
 }
 
-/// Writes one table. Nothing is synced: that is the caller's part, once it is finished.
+/// Writes one table. It does not sync the file; the caller does when the table is finished.
 pub(crate) struct TableBuilder {
     file: Arc<dyn File>,
     path: PathBuf,
@@ -86,18 +91,21 @@ pub(crate) struct TableBuilder {
     block: BlockBuilder,
     index: IndexWriter,
     images: Images,
-    /// What the images are of; None where nobody asks for them.
+    /// What the model counts, entries or blocks. None if the policy needs no images.
     ranks: Option<Ranks>,
-    /// Of each distinct key.
+    /// The hash of each distinct key.
     hashes: Vec<u64>,
-    /// Of the table so far; its names and model facts are filled in at the end.
+    /// The properties so far; the largest key and the model's facts are set at the end.
     properties: Properties,
-    /// The last key and its sequence number.
-    last: (Vec<u8>, u64),
-    /// Data blocks that nobody has taken yet.
+    /// The key of the last entry.
+    last_key: Vec<u8>,
+    /// The sequence number of the last entry.
+    last_sequence: u64,
+    /// Finished blocks not yet taken.
     cuts: Vec<FinishedBlock>,
-    /// Bytes not yet appended to the file, and how many were.
+    /// Bytes not yet appended to the file.
     pending: Vec<u8>,
+    /// Bytes appended to the file.
     appended: u64,
 }
 
@@ -120,32 +128,38 @@ impl TableBuilder {
             images: Images::default(),
             hashes: Vec::new(),
             properties,
-            last: (Vec::new(), 0),
+            last_key: Vec::new(),
+            last_sequence: 0,
             cuts: Vec::new(),
             pending: Vec::new(),
             appended: 0,
         }
     }
 
-    /// Bytes of data blocks and index so far, the block being filled before compression.
+    /// Returns the bytes of data blocks and index so far. The unfinished block counts before
+    /// compression.
     pub(crate) fn file_bytes(&self) -> u64 {
         self.position() + (self.block.bytes() + self.index.bytes()) as u64
     }
 
-    /// Bytes that the file was given so far.
+    /// Returns the bytes appended to the file so far.
     pub(crate) fn appended_bytes(&self) -> u64 {
         self.appended
     }
 
+    /// Returns the offset of the next block.
     fn position(&self) -> u64 {
         self.appended + self.pending.len() as u64
     }
 
-    /// Adds the next entry. Versions of one user key must all go to one table; they may lie in several of its blocks.
+    /// Adds the next entry.
+    ///
+    /// All versions of one user key must go to one table, but they may be in several of its blocks.
     ///
     /// # Errors
-    /// [`Error::Corruption`] where the entry is not after the last one in internal order, or is malformed;
-    /// [`Error::KeySize`]; [`Error::Io`] where the file cannot be written. The table is to be given up then.
+    /// [`Error::Corruption`] if the entry is malformed or not after the previous one in internal
+    /// order; [`Error::KeySize`]; [`Error::Io`] if the file cannot be written. After an error the
+    /// table must be abandoned.
     pub(crate) async fn add(&mut self, entry: &Entry, work: &mut CpuWork) -> Result<()> {
         self.check(entry, work)?;
         let room = self.options.block_bytes.saturating_sub(self.block.bytes());
@@ -159,45 +173,47 @@ impl TableBuilder {
             Some(Ranks::Blocks) if self.properties.entries == 0 => self.images.note(&entry.key),
             _ => {}
         }
-        if self.properties.entries == 0 || self.last.0 != entry.key {
+        if self.properties.entries == 0 || self.last_key != entry.key {
             self.hashes.push(hash_key(&entry.key));
-            self.last.0.clear();
-            self.last.0.extend_from_slice(&entry.key);
+            self.last_key.clear();
+            self.last_key.extend_from_slice(&entry.key);
         }
-        self.last.1 = entry.sequence;
+        self.last_sequence = entry.sequence;
         self.count(entry);
         Ok(())
     }
 
+    /// Refuses an entry that the table cannot store here.
     fn check(&self, entry: &Entry, work: &mut CpuWork) -> Result<()> {
         check_key(&entry.key)?;
         let refuse = |what: &str| Err(Error::corruption(&self.path, self.position(), what));
         work.comparisons += 1;
-        let after = match self.last.0[..].cmp(&entry.key) {
+        let is_after = match self.last_key[..].cmp(&entry.key) {
             _ if self.properties.entries == 0 => true,
             std::cmp::Ordering::Less => true,
-            std::cmp::Ordering::Equal => self.last.1 > entry.sequence,
+            std::cmp::Ordering::Equal => self.last_sequence > entry.sequence,
             std::cmp::Ordering::Greater => false,
         };
-        if !after {
+        if !is_after {
             return refuse("an entry to be written is not after the one before it");
         }
         if entry.sequence > SEQUENCE_MAX {
             return refuse("an entry to be written has a sequence number of more than 56 bits");
         }
         if entry.kind == EntryKind::Pointer && entry.pointer().is_none() {
-            return refuse("an entry to be written is a pointer that does not read back");
+            return refuse("an entry to be written is a pointer that cannot be decoded");
         }
         Ok(())
     }
 
+    /// Adds an entry to the properties.
     fn count(&mut self, entry: &Entry) {
         let properties = &mut self.properties;
         properties.entries += 1;
         properties.deletions += u64::from(entry.kind == EntryKind::Delete);
-        properties.separated_bytes += entry
-            .pointer()
-            .map_or(0, |pointer| pointer.stored_bytes.into());
+        if let Some(pointer) = entry.pointer() {
+            properties.separated_bytes += u64::from(pointer.stored_bytes);
+        }
         properties.sequence_min = properties.sequence_min.min(entry.sequence);
         properties.sequence_max = properties.sequence_max.max(entry.sequence);
         if properties.entries == 1 {
@@ -205,13 +221,15 @@ impl TableBuilder {
         }
     }
 
-    /// The data blocks written since the last call; none where nobody wants them.
+    /// Returns the data blocks finished since the last call; empty unless the options keep them.
     pub(crate) fn take_cuts(&mut self) -> Vec<FinishedBlock> {
         std::mem::take(&mut self.cuts)
     }
 
+    /// Finishes the current data block.
     async fn cut_block(&mut self, work: &mut CpuWork) -> Result<()> {
-        let (entries, offset) = (self.block.len(), self.position());
+        let entries = self.block.len();
+        let offset = self.position();
         let mut kept = None;
         let bytes = self.block.finish(|raw| {
             kept = self.options.keeps_cuts.then(|| Bytes::copy_from_slice(raw));
@@ -219,19 +237,18 @@ impl TableBuilder {
         });
         if let Some(data) = kept {
             work.bytes_copied += data.len() as u64;
-            let first =
-                Block::new(data.clone()).and_then(|block| block.key(0).map(Bytes::copy_from_slice));
-            let last = Bytes::copy_from_slice(&self.last.0);
+            let block = Block::new(data.clone());
+            let first = block.as_ref().and_then(|block| block.key(0));
             self.cuts.push(FinishedBlock {
                 offset,
+                first: Bytes::copy_from_slice(first.unwrap_or_default()),
+                last: Bytes::copy_from_slice(&self.last_key),
                 data,
-                first: first.unwrap_or_default(),
-                last,
             });
         }
-        self.index.add(bytes, entries, &self.last.0);
+        self.index.add(bytes, entries, &self.last_key);
         if self.ranks == Some(Ranks::Blocks) {
-            self.images.push(&self.last.0);
+            self.images.push(&self.last_key);
         }
         if self.pending.len() >= APPEND_BYTES {
             self.append(work).await
@@ -240,6 +257,7 @@ impl TableBuilder {
         }
     }
 
+    /// Appends the collected bytes to the file.
     async fn append(&mut self, work: &mut CpuWork) -> Result<()> {
         work.system_calls += 1;
         let written = self.file.append(&self.pending).await;
@@ -249,14 +267,14 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// Adds a block that is no data block.
+    /// Adds a block other than a data block.
     fn put_block(&mut self, raw: &[u8], work: &mut CpuWork) -> Result<Handle> {
         let offset = self.position();
         let bytes = seal(&mut self.pending, raw, Compression::None, work);
         let too_large = |_| {
             Error::config(
                 "table.size",
-                "the filter, model or index of a table has over 4 GiB",
+                "the filter, model or index of a table has more than 4 GiB",
             )
         };
         Ok(Handle {
@@ -265,10 +283,12 @@ impl TableBuilder {
         })
     }
 
-    /// Completes the table.
+    /// Completes the table: finishes the last data block and writes filter, model, index,
+    /// properties and footer.
     ///
     /// # Errors
-    /// [`Error::Corruption`] for a table without entries, [`Error::Io`] where the file cannot be written.
+    /// [`Error::Corruption`] if the table has no entries, [`Error::Io`] if the file cannot be
+    /// written.
     pub(crate) async fn finish(mut self, work: &mut CpuWork) -> Result<Built> {
         if self.block.is_empty() {
             return Err(Error::corruption(
@@ -284,7 +304,7 @@ impl TableBuilder {
             .build(&std::mem::take(&mut self.hashes), &self.options.facts);
         let images = std::mem::take(&mut self.images).finish();
         let (model, facts) = self.options.index.train(&images, &self.index, work);
-        self.properties.largest = Bytes::from(std::mem::take(&mut self.last.0));
+        self.properties.largest = Bytes::from(std::mem::take(&mut self.last_key));
         self.properties.model = facts;
 
         let mut footer = Footer::default();
@@ -303,7 +323,8 @@ impl TableBuilder {
         let model = model.map(|model| Ok(Bytes::from(model)));
         let index = TableIndex::open(&index_block, &self.properties.indexed(), model);
         let index = index.ok_or_else(|| {
-            Error::corruption(&self.path, footer.index.offset, "the index has over 4 GiB")
+            let what = "the index has more than 4 GiB";
+            Error::corruption(&self.path, footer.index.offset, what)
         })?;
         let Properties {
             entries,

@@ -1,4 +1,8 @@
-//! Walks a table's entries in internal order, both ways.
+//! Cursors over a table's entries in internal order, in both directions.
+//!
+//! Scans read block by block through the cache. Compactions and other jobs that read a whole table
+//! use a sequential cursor instead: it reads many blocks at once and leaves the cache to the
+//! workload.
 
 use std::sync::Arc;
 
@@ -8,19 +12,22 @@ use crate::error::Result;
 use crate::index::TableIndex;
 use crate::storage::{Entry, Sequence};
 
-/// A place in a table, or none. A cursor that has run off either end, or met an error, must seek again.
+/// A cursor over a table. It stands at an entry or nowhere.
+///
+/// After it has moved past either end, or after an error, it stands nowhere and must seek again.
 pub(crate) struct TableCursor {
     table: Arc<Table>,
-    /// The table's index, from the first move on.
+    /// The table's index. None before the first move.
     index: Option<Arc<TableIndex>>,
-    /// What a sequential cursor has read ahead; None for one that goes through the cache.
+    /// The blocks that a sequential cursor has read ahead. None for a cursor that reads through the
+    /// cache.
     window: Option<Window>,
     position: Option<Position>,
     current: Option<Entry>,
 }
 
 impl TableCursor {
-    /// A cursor that is nowhere yet and reads block by block through the cache.
+    /// Creates a cursor that stands nowhere and reads block by block through the cache.
     pub(crate) fn new(table: Arc<Table>) -> Self {
         Self {
             table,
@@ -31,8 +38,10 @@ impl TableCursor {
         }
     }
 
-    /// A cursor for jobs that read a table from one end to the other: it asks the device for many blocks at a time and
-    /// leaves the cache alone, but for the block that a `seek` in the middle looks for.
+    /// Creates a cursor for jobs that read a table from one end to the other.
+    ///
+    /// It reads many blocks at a time and does not use the cache, except for the block that a
+    /// `seek` searches for.
     pub(crate) fn sequential(table: Arc<Table>) -> Self {
         Self {
             window: Some(Window::default()),
@@ -40,15 +49,16 @@ impl TableCursor {
         }
     }
 
-    /// The entry it stands at.
+    /// Returns the entry that the cursor stands at.
     pub(crate) fn entry(&self) -> Option<&Entry> {
         self.current.as_ref()
     }
 
-    /// Goes to the first entry not before (`key`, `sequence`).
+    /// Moves to the first entry not before (`key`, `sequence`) in internal order.
     ///
     /// # Errors
-    /// As of all its moves: [`Error::Corruption`](crate::error::Error) or [`Error::Io`](crate::error::Error).
+    /// This and all other moves fail with [`Error::Corruption`](crate::error::Error) or
+    /// [`Error::Io`](crate::error::Error).
     pub(crate) async fn seek(
         &mut self,
         key: &[u8],
@@ -61,23 +71,27 @@ impl TableCursor {
             .table
             .lower_bound(&index, key, sequence, false, context)
             .await?;
-        found.map_or(Ok(()), |position| self.arrive(position))
+        match found {
+            Some(position) => self.arrive(position),
+            None => Ok(()),
+        }
     }
 
-    /// Goes to the first entry.
+    /// Moves to the first entry.
     pub(crate) async fn seek_first(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         self.leave();
         let position = self.load(0, context).await?;
         self.arrive(position)
     }
 
-    /// Goes to the last entry.
+    /// Moves to the last entry.
     pub(crate) async fn seek_last(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         self.leave();
         self.enter_last(self.table.block_count() - 1, context).await
     }
 
-    /// Goes to the last entry whose user key is below `key`: the oldest version of the next smaller one.
+    /// Moves to the last entry whose user key is below `key`: the oldest version of the next
+    /// smaller key.
     pub(crate) async fn seek_before(
         &mut self,
         key: &[u8],
@@ -85,11 +99,11 @@ impl TableCursor {
     ) -> Result<()> {
         self.leave();
         let index = self.index(context).await?;
-        match self
+        let found = self
             .table
             .lower_bound(&index, key, Sequence::MAX, false, context)
-            .await?
-        {
+            .await?;
+        match found {
             Some(position) => {
                 self.position = Some(position);
                 self.prev(context).await
@@ -98,7 +112,7 @@ impl TableCursor {
         }
     }
 
-    /// Goes one entry on.
+    /// Moves to the next entry.
     pub(crate) async fn next(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         let Some(mut position) = self.leave() else {
             return Ok(());
@@ -114,35 +128,37 @@ impl TableCursor {
         self.arrive(position)
     }
 
-    /// Goes one entry back.
+    /// Moves to the previous entry.
     pub(crate) async fn prev(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         let Some(mut position) = self.leave() else {
             return Ok(());
         };
-        match (position.entry, position.number) {
-            (0, 0) => Ok(()),
-            (0, number) => self.enter_last(number - 1, context).await,
-            _ => {
-                position.entry -= 1;
-                self.arrive(position)
-            }
+        if position.entry > 0 {
+            position.entry -= 1;
+            return self.arrive(position);
         }
+        if position.number == 0 {
+            return Ok(());
+        }
+        self.enter_last(position.number - 1, context).await
     }
 
+    /// Moves to the last entry of block `number`.
     async fn enter_last(&mut self, number: usize, context: &mut ReadContext<'_>) -> Result<()> {
         let mut position = self.load(number, context).await?;
         position.entry = position.block.len() - 1;
         self.arrive(position)
     }
 
+    /// Returns the table's index, and keeps it for later moves.
     async fn index(&mut self, context: &mut ReadContext<'_>) -> Result<Arc<TableIndex>> {
         if self.index.is_none() {
             self.index = Some(self.table.index(context).await?.share());
         }
-        Ok(self.index.clone().expect("just put there"))
+        Ok(self.index.clone().expect("it was just set"))
     }
 
-    /// The first entry of a block.
+    /// Reads block `number` and returns the position of its first entry.
     async fn load(&mut self, number: usize, context: &mut ReadContext<'_>) -> Result<Position> {
         let index = self.index(context).await?;
         let span = self.table.span(&index, number)?;
@@ -158,11 +174,13 @@ impl TableCursor {
         })
     }
 
+    /// Leaves the current position and returns it.
     fn leave(&mut self) -> Option<Position> {
         self.current = None;
         self.position.take()
     }
 
+    /// Moves to a position.
     fn arrive(&mut self, position: Position) -> Result<()> {
         self.current = Some(self.table.entry(&position)?);
         self.position = Some(position);

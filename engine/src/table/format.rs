@@ -1,38 +1,52 @@
-//! The table file, to the byte. Integers are little-endian; `varint` is LEB128; `bytes` is a varint length and as many
-//! bytes.
+//! The table file, to the byte.
+//!
+//! Integers are little-endian; `varint` is LEB128; `bytes` is a varint length and that many bytes.
 //!
 //! ```text
-//! file        data block 0 | .. | data block n-1 | filter block | model block | index block | properties block | footer
+//! file        data block 0 | .. | data block n-1
+//!             | filter block | model block | index block | properties block | footer
 //!
-//! block       stored bytes | trailer          blocks follow each other without a gap, from offset 0
-//! trailer     compression u8 | raw length u32 | crc32c u32       the sum covers the stored bytes and the five before it
+//! block       stored bytes | trailer
+//!             blocks follow each other without a gap, from offset 0
+//! trailer     compression u8 | raw length u32 | crc32c u32
+//!             the checksum covers the stored bytes and the five bytes before it
 //!
 //! data        entry 0 | .. | entry k-1 | offset of each entry u32 | k u32
 //! entry       key length varint | key | (sequence << 8 | kind) u64 | value length varint | value
-//!             in internal order; offsets count from the start of the block, that of entry 0 is 0
+//!             in internal order; offsets count from the start of the block; the first is 0
 //!
-//! filter      what the filter policy encoded      no block where the policy builds none
-//! model       tie 0 | .. | tie r-1 | what the index policy encoded      no block where fence pointers serve
-//! tie         image u64 | first rank u32 | length u32    runs of equal images that are longer than the bound
+//! filter      the filter policy's encoding
+//!             no block if the policy builds no filter
+//! model       ties 0 | .. | ties r-1 | the index policy's encoding
+//!             no block if the table uses fence pointers
+//! ties        image u64 | first rank u32 | length u32
+//!             only those that are longer than the bound
 //!
-//! index       n u32 | for each data block: bytes in the file, trailer included, varint | entries varint | last key bytes
+//! index       n u32 | for each data block:
+//!               bytes in the file, trailer included, varint | entries varint | last key bytes
 //!
-//! properties  entries varint | deletions varint | separated bytes varint | sequence min varint | sequence max varint
-//!             smallest key bytes | largest key bytes | filter policy bytes | index policy bytes
-//!             why its model was refused, or nothing, bytes | longest run of equal images varint | largest error varint
-//!             index policy with parameters bytes | by block u8 | bound of ties varint | r varint
-//!             error p99 varint | error mean / 1000 varint | window blocks p99 varint | probes / 1000 varint
-//!             steps varint | training nanoseconds u64
+//! properties  entries varint | deletions varint | separated bytes varint
+//!             | sequence min varint | sequence max varint | smallest key bytes | largest key bytes
+//!             | filter policy bytes | index policy bytes
+//!             | the reason why the model was refused (may be empty) bytes
+//!             | longest ties varint | largest error varint
+//!             | index policy with parameters bytes | by block u8 | bound of ties varint | r varint
+//!             | error p99 varint | error mean / 1000 varint
+//!             | window blocks p99 varint | probes / 1000 varint
+//!             | steps varint | training nanoseconds u64
 //!
-//! footer      filter handle | model handle | index handle | properties handle | version u32 | crc32c u32 | magic u64
-//!             64 bytes; the sum covers the version's field and all before it
-//! handle      offset u64 | bytes u32, trailer included; 0 bytes: there is no such block
+//! footer      filter handle | model handle | index handle | properties handle
+//!             | version u32 | crc32c u32 | magic u64
+//!             64 bytes; the checksum covers the version and all before it
+//! handle      offset u64 | bytes u32, trailer included
+//!             0 bytes: there is no such block
 //! ```
 //!
-//! Data blocks are compressed as the table's options say, the other blocks never: filters and models are close to
-//! random, and the index is read once. Every version of the format keeps the size of the footer and the place of its
-//! last three fields, so that a table of a newer one is told from a damaged one. In version 1 the properties end with the
-//! largest error, and no ties are listed: the longest run bounds them all.
+//! Data blocks are compressed as the table's options say. The other blocks are not: filters and
+//! models are close to random, and the index is read once. Every version of the format keeps the
+//! size of the footer and the place of its last three fields, so that a reader can distinguish a
+//! newer table from a damaged one. In version 1 the properties end with the largest error and no
+//! ties are listed: the longest ties bound them all.
 
 use std::path::Path;
 
@@ -47,17 +61,18 @@ use crate::index::{IndexedTable, ModelFacts};
 /// Bytes of the footer.
 pub(crate) const FOOTER_BYTES: usize = 4 * 12 + 16;
 
-/// The newest version of the format known here.
+/// The newest version of the format that this build reads, and the version that it writes.
 pub(crate) const VERSION: u32 = 2;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"aura.sst");
 
-/// Whether this build takes blocks whose checksum is wrong: a canary, for `scripts/canary`, which demands that the tests
-/// die of it.
+/// Whether this build accepts wrong checksums of blocks. It is a planted bug: `scripts/canary`
+/// checks that tests fail with it.
 const ANY_CHECKSUM: bool = cfg!(aura_canary = "checksum");
 
-/// Appends a block of `raw` bytes to `out`: compressed where that makes it smaller, and its trailer. Returns how many
-/// bytes that were.
+/// Appends a block of `raw` bytes and its trailer to `out`. Returns the number of appended bytes.
+///
+/// The bytes are compressed only if that makes them smaller.
 pub(crate) fn seal(
     out: &mut Vec<u8>,
     raw: &[u8],
@@ -84,7 +99,10 @@ pub(crate) fn seal(
     out.len() - start
 }
 
-/// Undoes [`seal`], given all it appended. The error says what is wrong.
+/// Returns the raw bytes of a block that [`seal`] wrote, given everything that it appended.
+///
+/// # Errors
+/// A description of the damage.
 pub(crate) fn unseal(sealed: &Bytes, work: &mut CpuWork) -> Result<Bytes, &'static str> {
     let Some((body, checksum)) = sealed.split_last_chunk::<4>() else {
         return Err("a block is shorter than its trailer");
@@ -105,12 +123,12 @@ pub(crate) fn unseal(sealed: &Bytes, work: &mut CpuWork) -> Result<Bytes, &'stat
         .ok_or("a block does not decompress")
 }
 
-/// Where a block lies, trailer included. No bytes: there is no such block.
+/// The place of a block in the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Handle {
-    /// Where it starts.
+    /// The offset in the file.
     pub offset: u64,
-    /// Its bytes in the file.
+    /// The bytes in the file, trailer included; 0 if there is no such block.
     pub bytes: u32,
 }
 
@@ -128,7 +146,7 @@ impl Handle {
     }
 }
 
-/// Where the blocks that are no data blocks lie. They follow the data blocks in this order.
+/// The places of all blocks other than data blocks. They follow the data blocks in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Footer {
     /// The filter.
@@ -142,12 +160,12 @@ pub(crate) struct Footer {
 }
 
 impl Footer {
-    /// The footer's bytes.
+    /// Encodes the footer.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(FOOTER_BYTES);
-        [self.filter, self.model, self.index, self.properties]
-            .into_iter()
-            .for_each(|handle| handle.put(&mut out));
+        for handle in [self.filter, self.model, self.index, self.properties] {
+            handle.put(&mut out);
+        }
         out.extend_from_slice(&VERSION.to_le_bytes());
         let checksum = crc32c::crc32c(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
@@ -155,10 +173,11 @@ impl Footer {
         out
     }
 
-    /// Reads back `encode`. `offset` is where in the file the bytes were read.
+    /// Decodes a footer that [`encode`](Self::encode) wrote. `offset` is its offset in the file.
     ///
     /// # Errors
-    /// [`Error::Format`] where an undamaged footer states a newer version, else [`Error::Corruption`].
+    /// [`Error::Format`] if the footer is intact but of a newer version, otherwise
+    /// [`Error::Corruption`].
     pub(crate) fn decode(bytes: &[u8], path: &Path, offset: u64) -> Result<Self> {
         let damaged = |what: &str| Error::corruption(path, offset, what);
         let mut end = Fields::new(bytes.get(FOOTER_BYTES - 16..).unwrap_or_default());
@@ -168,7 +187,7 @@ impl Footer {
             return Err(damaged("the footer is incomplete"));
         };
         if magic != MAGIC {
-            return Err(damaged("the file does not end as a table does"));
+            return Err(damaged("the file does not end with a table's magic number"));
         }
         if crc32c::crc32c(&bytes[..FOOTER_BYTES - 12]) != checksum {
             return Err(damaged("the checksum of the footer is wrong"));
@@ -191,11 +210,12 @@ impl Footer {
         };
         footer
             .check(offset)
-            .ok_or_else(|| damaged("the footer's handles are not those of blocks before it"))?;
+            .ok_or_else(|| damaged("the footer's handles do not describe the blocks before it"))?;
         Ok(footer)
     }
 
-    /// Whether the blocks lie one after the other, without a gap, and end at `end`.
+    /// Checks that the blocks follow each other without a gap and end at `end`. Returns None if
+    /// they do not.
     fn check(&self, end: u64) -> Option<()> {
         let mut next = self.start();
         for handle in [self.filter, self.model, self.index, self.properties] {
@@ -207,23 +227,25 @@ impl Footer {
         (next == end && self.index.bytes > 0 && self.properties.bytes > 0).then_some(())
     }
 
-    /// Where the data blocks end.
+    /// Returns the offset at which the data blocks end and the other blocks start.
     pub(crate) fn start(&self) -> u64 {
-        let present = [self.filter, self.model, self.index]
-            .into_iter()
-            .find(|handle| handle.bytes > 0);
-        present.map_or(self.properties.offset, |handle| handle.offset)
+        for handle in [self.filter, self.model, self.index] {
+            if handle.bytes > 0 {
+                return handle.offset;
+            }
+        }
+        self.properties.offset
     }
 }
 
-/// What a table says of itself.
+/// The facts about a table that the table itself stores.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Properties {
     /// Entries, tombstones included.
     pub entries: u64,
     /// Tombstones.
     pub deletions: u64,
-    /// Stored bytes of the value-log values that its entries point at.
+    /// Stored bytes of the values in the value log that entries point at.
     pub separated_bytes: u64,
     /// The smallest sequence number.
     pub sequence_min: u64,
@@ -233,16 +255,16 @@ pub(crate) struct Properties {
     pub smallest: Bytes,
     /// The largest user key.
     pub largest: Bytes,
-    /// The filter policy that built the filter.
+    /// The name of the filter policy that built the filter.
     pub filter: String,
-    /// The index policy that was asked for a model.
+    /// The name of the index policy.
     pub index: String,
-    /// What is known of its model.
+    /// The facts about the model.
     pub model: ModelFacts,
 }
 
 impl Properties {
-    /// What the table's index has to know.
+    /// Returns the properties that the table's index needs.
     pub(crate) fn indexed(&self) -> IndexedTable<'_> {
         IndexedTable {
             version: VERSION,
@@ -254,7 +276,7 @@ impl Properties {
         }
     }
 
-    /// The block's bytes.
+    /// Encodes the properties block.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for number in [
@@ -287,7 +309,8 @@ impl Properties {
         out
     }
 
-    /// Reads back `encode`; None where the bytes are not of that form.
+    /// Decodes properties that [`encode`](Self::encode) wrote. Returns None if the bytes are
+    /// malformed.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(bytes);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();

@@ -1,13 +1,15 @@
-//! Tables: immutable sorted files of entries.
+//! Tables: immutable sorted files of entries, as in Bigtable and LevelDB.
 //!
-//! - [`mod@format`] draws the file and seals its blocks.
-//! - [`block`] is one data block: built, searched, read.
-//! - [`builder`] writes a table from entries in order.
-//! - [`reader`] opens one and answers point reads; [`cursor`] walks it both ways; [`verify`] checks all of it.
-//! - [`bare`] is an index without a table, to measure.
-//! - [`salvage`] reads what is left of one that is damaged.
+//! - [`mod@format`] defines the file format, and seals and opens its blocks.
+//! - [`block`] builds, searches and reads one data block.
+//! - [`builder`] writes a table from sorted entries.
+//! - [`reader`] opens a table and answers point reads; [`cursor`] walks it in both directions;
+//!   [`verify`] checks all of it.
+//! - [`bare`] is an index without a table, for measurements.
+//! - [`salvage`] reads the undamaged parts of a damaged table.
 //!
-//! Where in a table a key is, is the question of [`crate::index`]; whether it can be there, that of its filter.
+//! The filter says whether a table can contain a key, and the index ([`crate::index`]) in which
+//! blocks it can be.
 
 mod bare;
 pub(crate) mod format;

@@ -1,10 +1,13 @@
-//! One open table: its filter and index in memory or through the cache, its blocks through the cache.
+//! One open table. Its filter and index are pinned in memory or go through the cache; its blocks go
+//! through the cache.
 //!
-//! A point read asks the filter, then the index for the blocks that can hold the key, then those blocks, and returns a
-//! slice of one. With everything in the cache it allocates nothing and takes one lock of one cache shard a block.
+//! A point read probes the filter, gets the blocks that can contain the key from the index,
+//! searches these blocks, and returns a slice of one. If everything is in the cache, it allocates
+//! nothing and takes one lock of one cache shard per block.
 //!
-//! Whoever holds a table can read it: one that a compaction has replaced is marked obsolete and its file removed when
-//! the last holder lets go.
+//! Tables are shared by reference counts. A compaction marks the tables that it has replaced as
+//! obsolete; the file is removed when the last holder drops its table, so that running reads can
+//! finish.
 
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
@@ -27,15 +30,15 @@ use crate::error::{Error, Result};
 use crate::index::{Candidates, IndexReport, Lookups, TableIndex};
 use crate::storage::{Entry, Sequence};
 
-/// Bytes that a sequential reader asks the device for at a time.
+/// Bytes that a sequential reader reads from the device at a time.
 const WINDOW_BYTES: u64 = 256 << 10;
 
-/// The hash of a user key that filters are built over and asked with.
+/// Returns the hash of a user key that filters are built and probed with.
 pub(crate) fn hash_key(key: &[u8]) -> u64 {
     xxh3_64(key)
 }
 
-/// A stretch of a table's file that holds blocks which are no data blocks.
+/// A part of a table's file, in memory, that contains blocks other than data blocks.
 struct Stretch<'a> {
     path: &'a Path,
     start: u64,
@@ -43,6 +46,7 @@ struct Stretch<'a> {
 }
 
 impl<'a> Stretch<'a> {
+    /// Reads the range `bytes` of the file.
     async fn read(
         file: &dyn File,
         path: &'a Path,
@@ -59,16 +63,18 @@ impl<'a> Stretch<'a> {
         })
     }
 
+    /// Returns the error for damage in a block.
     fn damaged(&self, handle: Handle, what: &str) -> Error {
         Error::corruption(self.path, handle.offset, what)
     }
 
+    /// Returns the raw bytes of a block.
     fn open(&self, handle: Handle, work: &mut CpuWork) -> Result<Bytes, &'static str> {
         let at = (handle.offset - self.start) as usize;
         unseal(&self.data.slice(at..at + handle.bytes as usize), work)
     }
 
-    /// The index, and why its model is not used, where the table has one.
+    /// Returns the index and, if the table has a model that cannot be used, the reason.
     fn index(
         &self,
         footer: &Footer,
@@ -78,7 +84,7 @@ impl<'a> Stretch<'a> {
         let index = self
             .open(footer.index, work)
             .map_err(|what| self.damaged(footer.index, what))?;
-        // What stays in memory is copied, so as not to hold the fence keys with it.
+        // The model is copied, so that it does not keep the whole stretch in memory.
         let model = (footer.model.bytes > 0).then(|| match self.open(footer.model, work) {
             Ok(model) => Ok(Bytes::copy_from_slice(&model)),
             Err(what) => Err(format!("the stored model cannot be read: {what}")),
@@ -91,6 +97,7 @@ impl<'a> Stretch<'a> {
         Ok((index, refused.map(|why| self.damaged(footer.model, &why))))
     }
 
+    /// Returns the filter, which the table must have.
     fn filter(
         &self,
         footer: &Footer,
@@ -100,30 +107,27 @@ impl<'a> Stretch<'a> {
         let encoded = self
             .open(footer.filter, work)
             .map_err(|what| self.damaged(footer.filter, what))?;
-        let filter =
-            aura_policies::filter::decode(&properties.filter, Bytes::copy_from_slice(&encoded));
-        filter.ok_or_else(|| {
-            self.damaged(
-                footer.filter,
-                "the filter is none of the kind the table names",
-            )
+        let encoded = Bytes::copy_from_slice(&encoded);
+        aura_policies::filter::decode(&properties.filter, encoded).ok_or_else(|| {
+            let what = "the filter is not of the kind that the properties name";
+            self.damaged(footer.filter, what)
         })
     }
 }
 
-/// All of a table that is no data block, read and checked.
+/// Everything in a table's file but the data blocks, read and checked.
 pub(super) struct Meta {
     pub(super) footer: Footer,
     pub(super) properties: Properties,
     pub(super) index: TableIndex,
     pub(super) filter: Option<Box<dyn Filter>>,
-    /// Why the model is not used, where the table has one.
+    /// The reason why the table's model is not used. None if it is used, or if there is no model.
     pub(super) model_fault: Option<Error>,
 }
 
 impl Meta {
-    /// Reads it from a file of `bytes` bytes: the footer, and in a second read everything between the data blocks and
-    /// the footer.
+    /// Reads a file of `bytes` bytes with two reads: the footer, then everything between the data
+    /// blocks and the footer.
     pub(super) async fn read(
         file: &dyn File,
         path: &Path,
@@ -131,7 +135,7 @@ impl Meta {
         context: &mut ReadContext<'_>,
     ) -> Result<Self> {
         let footer_at = bytes.checked_sub(FOOTER_BYTES as u64).ok_or_else(|| {
-            Error::corruption(path, 0, "the file is shorter than the footer of a table")
+            Error::corruption(path, 0, "the file is shorter than a table's footer")
         })?;
         let footer = context.read(file, path, footer_at, FOOTER_BYTES).await?;
         let footer = Footer::decode(&footer, path, footer_at)?;
@@ -142,10 +146,11 @@ impl Meta {
         let properties = Properties::decode(&properties)
             .ok_or_else(|| damaged("the properties are malformed"))?;
         let (index, model_fault) = stretch.index(&footer, &properties, work)?;
-        let has_filter = footer.filter.bytes > 0;
-        let filter = has_filter
-            .then(|| stretch.filter(&footer, &properties, work))
-            .transpose()?;
+        let filter = if footer.filter.bytes > 0 {
+            Some(stretch.filter(&footer, &properties, work)?)
+        } else {
+            None
+        };
         Ok(Self {
             footer,
             properties,
@@ -156,20 +161,24 @@ impl Meta {
     }
 }
 
-/// The index or filter of an open table: in memory of its own, or in the cache.
+/// The storage of an open table's index or filter.
 enum Part<T: ?Sized> {
+    /// In memory, for as long as the table is open.
     Pinned(Arc<T>),
+    /// In the cache, or only in the file.
     Cached,
 }
 
-/// The same, for a reader.
+/// An index or filter lent to a reader.
 pub(super) enum Lent<'a, T: ?Sized> {
+    /// Borrowed from the table.
     Pinned(&'a Arc<T>),
+    /// Shared with the cache.
     Cached(Arc<T>),
 }
 
 impl<T: ?Sized> Lent<'_, T> {
-    /// To keep.
+    /// Returns an owned handle.
     pub(super) fn share(self) -> Arc<T> {
         match self {
             Self::Pinned(part) => part.clone(),
@@ -189,27 +198,27 @@ impl<T: ?Sized> Deref for Lent<'_, T> {
     }
 }
 
-/// The newest version of a key in a table, and the data block that holds it.
+/// The result of a point read: the newest visible version of a key, and its data block.
 pub(crate) struct Found {
-    /// The version; it may be a tombstone.
+    /// The version, which may be a tombstone.
     pub(crate) entry: Entry,
-    /// Where the block lies.
+    /// The block's byte range in the file.
     pub(crate) span: Range<u64>,
 }
 
-/// An entry's place in a table.
+/// The position of an entry in a table.
 pub(super) struct Position {
-    /// The number of its block.
+    /// The number of the block.
     pub(super) number: usize,
-    /// Where that lies.
+    /// The block's byte range in the file.
     pub(super) span: Range<u64>,
     /// The block.
     pub(super) block: Block,
-    /// Its number in the block.
+    /// The entry's number in the block.
     pub(super) entry: usize,
 }
 
-/// A stretch of data blocks, read at once.
+/// Adjacent data blocks that a sequential reader has read at once.
 #[derive(Default)]
 pub(super) struct Window {
     start: u64,
@@ -225,12 +234,12 @@ pub(crate) struct Table {
     footer: Footer,
     properties: Properties,
     index: Part<TableIndex>,
-    /// None where the table has no filter.
+    /// None if the table has no filter.
     filter: Option<Part<dyn Filter>>,
     index_report: IndexReport,
     filter_bytes: u64,
     blocks: usize,
-    /// What it keeps in memory, charged to the cache.
+    /// The charge for a pinned index and filter to the cache's budget.
     _pin: Option<Pin>,
     lookups: Lookups,
     obsolete: AtomicBool,
@@ -239,9 +248,11 @@ pub(crate) struct Table {
 impl Table {
     /// Opens the table that `facts` describe, in `file` at `path` of `fs`.
     ///
+    /// A damaged model is not an error: the table then uses fence pointers.
+    ///
     /// # Errors
-    /// [`Error::Corruption`] where the file is damaged or not the one described, [`Error::Format`] where it is of a
-    /// newer format, [`Error::Io`] where it cannot be read. A damaged model is no error: fence pointers serve.
+    /// [`Error::Corruption`] if the file is damaged or is another table, [`Error::Format`] if it
+    /// has a newer format, [`Error::Io`] if it cannot be read.
     pub(crate) async fn open(
         fs: Arc<dyn Fs>,
         file: Arc<dyn File>,
@@ -251,10 +262,10 @@ impl Table {
     ) -> Result<Self> {
         let bytes = file
             .bytes()
-            .map_err(|error| Error::io("ask the size of", &path, error))?;
+            .map_err(|error| Error::io("get the size of", &path, error))?;
         if bytes != facts.bytes {
             let what = format!(
-                "the file has {bytes} bytes where the manifest states {}",
+                "the file has {bytes} bytes, but the manifest says {}",
                 facts.bytes
             );
             return Err(Error::corruption(&path, bytes.min(facts.bytes), what));
@@ -274,10 +285,12 @@ impl Table {
                 "this is not the table that the manifest describes",
             ));
         }
-        let (index_report, blocks) = (index.report().clone(), index.blocks());
+        let index_report = index.report().clone();
+        let blocks = index.blocks();
         let filter_bytes = filter.as_ref().map_or(0, |filter| filter.memory_bytes());
         let pinned = context.cache.placement() == Metadata::Pinned;
-        let (index, filter) = (Arc::new(index), filter.map(Arc::<dyn Filter>::from));
+        let index = Arc::new(index);
+        let filter = filter.map(Arc::<dyn Filter>::from);
         let mut table = Self {
             facts,
             path,
@@ -298,21 +311,17 @@ impl Table {
             table.index = Part::Pinned(index);
             table.filter = filter.map(Part::Pinned);
         } else {
-            context.cache.put_metadata(
-                &table.part(BlockKind::Index, footer.index),
-                Object::Index(index),
-            );
+            let name = table.part(BlockKind::Index, footer.index);
+            context.cache.put_metadata(&name, Object::Index(index));
             if let Some(filter) = filter {
-                context.cache.put_metadata(
-                    &table.part(BlockKind::Filter, footer.filter),
-                    Object::Filter(filter),
-                );
+                let name = table.part(BlockKind::Filter, footer.filter);
+                context.cache.put_metadata(&name, Object::Filter(filter));
             }
         }
         Ok(table)
     }
 
-    /// The name in the cache of a part of the file.
+    /// Returns the cache key of a block other than a data block.
     fn part(&self, kind: BlockKind, handle: Handle) -> CacheKey<'static> {
         CacheKey::part(
             kind,
@@ -323,50 +332,57 @@ impl Table {
         )
     }
 
-    /// What policies see of it.
+    /// Returns the facts that policies see.
     pub(crate) fn facts(&self) -> &Arc<TableFacts> {
         &self.facts
     }
 
-    /// Where it lies.
+    /// Returns the path of the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Bytes of memory that its filter uses.
+    /// Returns the bytes of memory that the filter uses.
     pub(crate) fn filter_bytes(&self) -> u64 {
         self.filter_bytes
     }
 
-    /// Bytes of memory that its index uses.
+    /// Returns the bytes of memory that the index uses.
     pub(crate) fn index_bytes(&self) -> u64 {
         self.index_report.memory_bytes
     }
 
-    /// What its index is and takes.
+    /// Returns the kind and cost of the index.
     pub(crate) fn index_report(&self) -> &IndexReport {
         &self.index_report
     }
 
-    /// How often its index was asked.
+    /// Returns the counters of look-ups in the index.
     pub(crate) fn lookups(&self) -> &Lookups {
         &self.lookups
     }
 
-    /// What the cache may hold of it: its data blocks, its index and its filter. Reads the index where it is not held.
+    /// Returns the keys of everything that the cache may hold of the table: data blocks, index and
+    /// filter.
+    ///
+    /// It reads the index if the index is neither pinned nor in the cache.
     pub(crate) async fn cached_names(
         &self,
         context: &mut ReadContext<'_>,
     ) -> Result<Vec<CacheKey<'static>>> {
         let index = self.index(context).await?;
-        let spans = (0..index.blocks()).filter_map(|number| index.span(number));
-        let mut names: Vec<_> = spans.map(|span| self.data(&span)).collect();
+        let mut names = Vec::with_capacity(index.blocks() + 2);
+        for number in 0..index.blocks() {
+            if let Some(span) = index.span(number) {
+                names.push(self.data(&span));
+            }
+        }
         names.push(self.part(BlockKind::Index, self.footer.index));
         names.push(self.part(BlockKind::Filter, self.footer.filter));
         Ok(names)
     }
 
-    /// The index.
+    /// Returns the index, from memory, the cache or the file.
     pub(super) async fn index(
         &self,
         context: &mut ReadContext<'_>,
@@ -392,7 +408,7 @@ impl Table {
         Ok(Lent::Cached(index))
     }
 
-    /// The filter; None where the table has none.
+    /// Returns the filter, from memory, the cache or the file; None if the table has no filter.
     async fn filter(&self, context: &mut ReadContext<'_>) -> Result<Option<Lent<'_, dyn Filter>>> {
         match &self.filter {
             None => return Ok(None),
@@ -413,19 +429,25 @@ impl Table {
         Ok(Some(Lent::Cached(filter)))
     }
 
-    /// Offers the cache what was just read, unless no version holds the table any more.
+    /// Offers an object that was just read to the cache, unless the table is obsolete.
     fn offer(&self, name: &CacheKey<'_>, object: &Object, context: &mut ReadContext<'_>) {
         if !self.obsolete.load(Ordering::Acquire) {
             context.offer(name, object, 1);
         }
     }
 
-    /// Says that no version holds it any more: its file goes with the last holder, its blocks enter the cache no more.
+    /// Marks the table as obsolete: no current version contains it.
+    ///
+    /// From now on its blocks do not enter the cache. The file is removed when the last holder
+    /// drops the table.
     pub(crate) fn mark_obsolete(&self) {
         self.obsolete.store(true, Ordering::Release);
     }
 
-    /// The newest version of `key` not newer than `snapshot`, a tombstone included. `hash` is [`hash_key`] of the key.
+    /// Returns the newest version of `key` that is not newer than `snapshot`; it may be a
+    /// tombstone.
+    ///
+    /// `hash` is the key's [`hash_key`].
     ///
     /// # Errors
     /// [`Error::Corruption`] or [`Error::Io`].
@@ -463,7 +485,7 @@ impl Table {
         Ok(None)
     }
 
-    /// The newest version of `key` in the block that a row has named, without filter and index.
+    /// Returns the newest version of `key` in the block that a row names, without filter and index.
     ///
     /// # Errors
     /// [`Error::Corruption`] or [`Error::Io`].
@@ -489,8 +511,11 @@ impl Table {
         .map(Some)
     }
 
-    /// The place of the first entry not before (`key`, `sequence`) in internal order; None where all are before. A
-    /// `point` look-up wants the versions of `key` only: where there are none, it may stop early with None.
+    /// Returns the position of the first entry not before (`key`, `sequence`) in internal order;
+    /// None if all are before.
+    ///
+    /// A `point` look-up needs only versions of `key`, and may stop early with None if there is no
+    /// such version.
     pub(super) async fn lower_bound(
         &self,
         index: &TableIndex,
@@ -513,8 +538,10 @@ impl Table {
         Ok(found)
     }
 
-    /// Looks into the candidates, from the likely one outwards by halves. What a block holds says on which side of it to go
-    /// on, beyond the candidates too where they turn out to be wrong.
+    /// Searches the candidate blocks, beginning with the likely one and halving the rest.
+    ///
+    /// The entries of a block say on which side of it to continue. If the candidates are wrong, the
+    /// search continues outside of them.
     pub(super) async fn examine(
         &self,
         index: &TableIndex,
@@ -524,9 +551,10 @@ impl Table {
         point: bool,
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Position>> {
-        let (mut span, mut next) = (candidates.span.clone(), candidates.likely);
+        let mut span = candidates.span.clone();
+        let mut next = candidates.likely;
         let mut best = None;
-        // Whether the block before the span is known to end before the key.
+        // Whether all blocks before the span are known to end before the key.
         let mut start_is_known = point || candidates.exact;
         while !(point && span.is_empty()) && next < index.blocks() {
             let bytes = self.span(index, next)?;
@@ -538,9 +566,10 @@ impl Table {
             };
             let entry = entry.ok_or_else(|| self.damaged(bytes.start, "an entry is malformed"))?;
             if entry == block.len() {
-                // All of it is before. The next block matters to a point look-up beyond the candidates only where it
-                // goes on with versions of the key.
-                (span.start, start_is_known) = (next + 1, true);
+                // All entries are before. Beyond the candidates, a point look-up needs the next
+                // block only if this one ends with a version of the key.
+                span.start = next + 1;
+                start_is_known = true;
                 if span.is_empty() && best.is_none() {
                     if point && block.key(entry - 1) != Some(key) {
                         return Ok(None);
@@ -559,7 +588,7 @@ impl Table {
                     && !start_is_known
                     && position.block.key(0) != Some(key)
                 {
-                    // The first entry of all candidates may not be the first of all.
+                    // An earlier block, outside the candidates, may contain the entry.
                     span.start = next.saturating_sub(1);
                     start_is_known = next <= 1;
                 }
@@ -577,18 +606,18 @@ impl Table {
         Ok(best)
     }
 
-    /// The entry at a place.
+    /// Returns the entry at a position.
     pub(super) fn entry(&self, position: &Position) -> Result<Entry> {
         let entry = position.block.entry(position.entry);
         entry.ok_or_else(|| self.damaged(position.span.start, "an entry is malformed"))
     }
 
-    /// Data blocks.
+    /// Returns the number of data blocks.
     pub(super) fn block_count(&self) -> usize {
         self.blocks
     }
 
-    /// The data block at `span`, from the cache or the device.
+    /// Returns the data block at `span`, from the cache or the device.
     ///
     /// # Errors
     /// [`Error::Corruption`] or [`Error::Io`].
@@ -615,8 +644,10 @@ impl Table {
         Ok(block)
     }
 
-    /// Data block `number`, from the window where it lies there; else the window is moved to start with it. The cache
-    /// is neither asked nor filled.
+    /// Returns data block `number` from `window`. If it is not there, the window is read again and
+    /// starts with it.
+    ///
+    /// The cache is neither probed nor filled.
     pub(super) async fn block_in(
         &self,
         index: &TableIndex,
@@ -629,7 +660,7 @@ impl Table {
         if span.start < window.start || span.end > end {
             let stretch = index.stretch(number, WINDOW_BYTES);
             let bytes = (stretch.end - stretch.start) as usize;
-            // The old window's memory goes first, unless entries still share it.
+            // Release the old window before the read. Entries that share it keep its memory.
             window.data = Bytes::new();
             window.data = context
                 .read(&*self.file, &self.path, stretch.start, bytes)
@@ -651,18 +682,20 @@ impl Table {
         Ok(block)
     }
 
+    /// Opens and checks a data block.
     fn unseal(&self, span: &Range<u64>, sealed: &Bytes, work: &mut CpuWork) -> Result<Block> {
         let data = unseal(sealed, work).map_err(|what| self.damaged(span.start, what))?;
         Block::checked(data).ok_or_else(|| self.damaged(span.start, "it is malformed"))
     }
 
-    /// Where data block `number` lies.
+    /// Returns the byte range of data block `number`.
     pub(super) fn span(&self, index: &TableIndex, number: usize) -> Result<Range<u64>> {
         index
             .span(number)
             .ok_or_else(|| self.damaged(index.end(), "the table has no block of that number"))
     }
 
+    /// Returns the cache key of the data block at `span`.
     fn data(&self, span: &Range<u64>) -> CacheKey<'static> {
         CacheKey::part(
             BlockKind::Data,
@@ -673,18 +706,18 @@ impl Table {
         )
     }
 
-    /// The error for damage in the data block at `offset`.
+    /// Returns the error for damage in the data block at `offset`.
     pub(super) fn damaged(&self, offset: u64, what: &str) -> Error {
         Error::corruption(&self.path, offset, format!("a data block: {what}"))
     }
 
-    /// Reads everything that is no data block again, from the device.
+    /// Reads everything but the data blocks again, from the device.
     pub(super) async fn read_meta(&self, context: &mut ReadContext<'_>) -> Result<Meta> {
         Meta::read(&*self.file, &self.path, self.facts.bytes, context).await
     }
 }
 
-/// Whether `facts` describe a table of `bytes` bytes with these properties.
+/// Returns whether `facts` describe a table of `bytes` bytes with these properties.
 fn describes(facts: &TableFacts, properties: &Properties, bytes: u64) -> bool {
     let stated = TableFacts {
         id: facts.id,
@@ -703,7 +736,8 @@ fn describes(facts: &TableFacts, properties: &Properties, bytes: u64) -> bool {
 impl Drop for Table {
     fn drop(&mut self) {
         if *self.obsolete.get_mut() {
-            // A file that stays is in no version: the next open of the database removes it.
+            // If this fails, the file stays. No version contains it, so the next open of the
+            // database removes it.
             let _ = self.fs.remove(&self.path);
         }
     }

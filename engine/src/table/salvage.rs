@@ -1,4 +1,8 @@
-//! Reading what is left of a table that does not open, or does not verify.
+//! Salvage: reads the undamaged data blocks of a table that does not open or does not verify.
+//!
+//! If the index is readable, it says where the blocks are. Otherwise the blocks are found one after
+//! the other from the start of the file: a block ends where the checksum of the bytes so far
+//! follows.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -16,26 +20,26 @@ use crate::env::{File, Fs};
 use crate::error::{Error, Result};
 use crate::storage::{Entry, EntryKind, check_key};
 
-/// Bytes that are looked through for the end of one block, where no index tells it.
+/// Bytes searched for the end of one block if no index says where it ends.
 const BLOCK_BYTES_MAX: usize = 64 << 20;
 
 /// Bytes read at a time.
 const PIECE_BYTES: u64 = 256 << 10;
 
-/// A data block, as far as it is known of.
+/// The place of a data block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// Where it lies.
+    /// The block's byte range in the file.
     pub(crate) span: Range<u64>,
-    /// Its entries, where the index tells.
+    /// The number of entries. None if there is no index that says it.
     pub(crate) entries: Option<u64>,
 }
 
 impl Table {
-    /// Opens a table by what it says of itself.
+    /// Opens a table without the manifest: the table's own properties describe it.
     ///
     /// # Errors
-    /// As [`Table::open`].
+    /// The errors of [`Table::open`].
     pub(crate) async fn discover(
         fs: Arc<dyn Fs>,
         path: PathBuf,
@@ -47,7 +51,7 @@ impl Table {
             .map_err(|error| Error::io("open", &path, error))?;
         let bytes = file
             .bytes()
-            .map_err(|error| Error::io("ask the size of", &path, error))?;
+            .map_err(|error| Error::io("get the size of", &path, error))?;
         let stated = Meta::read(&*file, &path, bytes, context).await?.properties;
         let facts = TableFacts {
             id,
@@ -64,23 +68,25 @@ impl Table {
     }
 }
 
-/// A table's file, read block by block.
+/// A damaged table's file, which is read block by block.
 pub(crate) struct Salvage {
     file: Arc<dyn File>,
     path: PathBuf,
     bytes: u64,
-    /// The data blocks that are known of, in order.
+    /// The data blocks that were found, in order.
     pub(crate) places: Vec<Place>,
-    /// Where the known part of the data blocks ends, if more may follow.
+    /// The part of the file in which more data blocks may be. None if all are known.
     pub(crate) unknown: Option<Range<u64>>,
 }
 
 impl Salvage {
-    /// Finds the data blocks: by the index, or where that is damaged one after the other from the start, as far as they
-    /// are sound.
+    /// Finds the data blocks.
+    ///
+    /// It uses the index. If that is damaged, it goes from block to block until the first damaged
+    /// one.
     ///
     /// # Errors
-    /// I/O errors, and [`Error::Format`] for a newer format.
+    /// [`Error::Io`], and [`Error::Format`] if the table has a newer format.
     pub(crate) async fn open(
         fs: &dyn Fs,
         path: &Path,
@@ -91,7 +97,7 @@ impl Salvage {
             .map_err(|error| Error::io("open", path, error))?;
         let bytes = file
             .bytes()
-            .map_err(|error| Error::io("ask the size of", path, error))?;
+            .map_err(|error| Error::io("get the size of", path, error))?;
         let mut salvage = Self {
             file,
             path: path.to_owned(),
@@ -107,7 +113,7 @@ impl Salvage {
         Ok(salvage)
     }
 
-    /// The data blocks that the index lists.
+    /// Returns the data blocks that the index lists.
     async fn indexed(&self, context: &mut ReadContext<'_>) -> Result<Vec<Place>> {
         let damaged = |offset, what: &str| Error::corruption(&self.path, offset, what);
         let end = self
@@ -149,14 +155,13 @@ impl Salvage {
             });
             start = end;
         }
-        if start == footer.start() {
-            Ok(places)
-        } else {
-            Err(malformed())
+        if start != footer.start() {
+            return Err(malformed());
         }
+        Ok(places)
     }
 
-    /// Goes from block to block: each ends where its checksum follows.
+    /// Finds data blocks one after the other: a block ends where its checksum follows.
     async fn search(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
         let mut start = 0;
         while let Some(end) = self.end_of_block(start, context).await? {
@@ -164,7 +169,7 @@ impl Salvage {
                 span: start..end,
                 entries: None,
             };
-            // What follows the data blocks is sealed as they are, and holds no entries.
+            // The other blocks are sealed in the same way, but contain no entries.
             if self.entries(&place, context).await?.is_none() {
                 break;
             }
@@ -175,20 +180,20 @@ impl Salvage {
         Ok(())
     }
 
+    /// Returns the end of the block that starts at `start`; None if none is found.
     async fn end_of_block(&self, start: u64, context: &mut ReadContext<'_>) -> Result<Option<u64>> {
         let mut data = BytesMut::new();
-        let (mut covered, mut checksum) = (0, 0);
+        // `checksum` is that of the first `covered` bytes.
+        let mut covered = 0;
+        let mut checksum = 0;
         while data.len() < BLOCK_BYTES_MAX {
             let piece = PIECE_BYTES.min(self.bytes - start - data.len() as u64);
             if piece == 0 {
                 break;
             }
             let at = start + data.len() as u64;
-            data.extend_from_slice(
-                &context
-                    .read(&*self.file, &self.path, at, piece as usize)
-                    .await?,
-            );
+            let read = context.read(&*self.file, &self.path, at, piece as usize);
+            data.extend_from_slice(&read.await?);
             while covered + 4 < data.len() {
                 checksum = crc32c::crc32c_append(checksum, &data[covered..=covered]);
                 covered += 1;
@@ -200,10 +205,10 @@ impl Salvage {
         Ok(None)
     }
 
-    /// The entries of a block; None where it is damaged.
+    /// Returns the entries of a block; None if it is damaged.
     ///
     /// # Errors
-    /// I/O errors.
+    /// [`Error::Io`].
     pub(crate) async fn entries(
         &self,
         place: &Place,
@@ -218,23 +223,28 @@ impl Salvage {
             Err(Error::Corruption { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Some(block) = unseal(&sealed, &mut context.work)
-            .ok()
-            .and_then(Block::checked)
-        else {
+        let Ok(raw) = unseal(&sealed, &mut context.work) else {
             return Ok(None);
         };
-        let entries: Option<Vec<Entry>> = (0..block.len())
-            .map(|index| block.entry(index).filter(is_sound))
-            .collect();
-        Ok(entries.filter(|entries| {
-            entries
-                .windows(2)
-                .all(|pair| pair[0].order(&pair[1]).is_lt())
-        }))
+        let Some(block) = Block::checked(raw) else {
+            return Ok(None);
+        };
+        let mut entries: Vec<Entry> = Vec::with_capacity(block.len());
+        for index in 0..block.len() {
+            let Some(entry) = block.entry(index).filter(is_valid) else {
+                return Ok(None);
+            };
+            let is_after = |last: &Entry| last.order(&entry).is_lt();
+            if !entries.last().is_none_or(is_after) {
+                return Ok(None);
+            }
+            entries.push(entry);
+        }
+        Ok(Some(entries))
     }
 }
 
-fn is_sound(entry: &Entry) -> bool {
+/// Returns whether a table may contain this entry.
+fn is_valid(entry: &Entry) -> bool {
     check_key(&entry.key).is_ok() && (entry.kind != EntryKind::Pointer || entry.pointer().is_some())
 }

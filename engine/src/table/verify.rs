@@ -1,4 +1,9 @@
-//! Reads a whole table from the device and checks all that can be checked without other files.
+//! Verification: reads a whole table from the device and checks everything that needs no other
+//! file.
+//!
+//! It does not use the cache, because a copy there may be intact while the file is damaged.
+
+use bytes::Bytes;
 
 use super::hash_key;
 use super::reader::{Meta, Table, Window};
@@ -6,36 +11,61 @@ use crate::context::ReadContext;
 use crate::error::{Error, Result};
 use crate::storage::{Entry, EntryKind};
 
-/// What a check of a table found in order.
+/// The amounts of data that a verification found intact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TableAudit {
-    /// Data blocks, each with the right checksum.
+    /// Data blocks. Each has the right checksum.
     pub blocks: u64,
-    /// Entries, each in order, let through by the filter, and where the index says.
+    /// Entries. Each is in order, passes the filter, and is in a block that the index leads to.
     pub entries: u64,
     /// Bytes of the file.
     pub bytes: u64,
 }
 
+/// The sums over a table's entries, which its properties and the manifest state, too.
+#[derive(Default, PartialEq, Eq)]
+struct Totals {
+    entries: u64,
+    deletions: u64,
+    separated_bytes: u64,
+    smallest: Bytes,
+    largest: Bytes,
+}
+
+impl Totals {
+    /// Adds the next entry.
+    fn add(&mut self, entry: &Entry) {
+        self.entries += 1;
+        self.deletions += u64::from(entry.kind == EntryKind::Delete);
+        if let Some(pointer) = entry.pointer() {
+            self.separated_bytes += u64::from(pointer.stored_bytes);
+        }
+    }
+}
+
 impl Table {
-    /// Checks every checksum, the order of the entries, that filter and index find each, and that the counts are those
-    /// of the properties and of the manifest. Every entry is shown to `visit`, so that the caller can trace pointers.
+    /// Verifies the table: checksums, the order of the entries, filter, index, and the counts in
+    /// the manifest.
+    ///
+    /// Every entry is passed to `visit`, so that the caller can check pointers.
     ///
     /// # Errors
-    /// [`Error::Corruption`] for the first thing wrong, [`Error::Io`] where the file cannot be read.
+    /// [`Error::Corruption`] for the first fault, [`Error::Io`] if the file cannot be read.
     pub(crate) async fn verify(
         &self,
         context: &mut ReadContext<'_>,
         mut visit: impl FnMut(&Entry),
     ) -> Result<TableAudit> {
         let mut meta = self.read_meta(context).await?;
-        meta.model_fault.take().map_or(Ok(()), Err)?;
+        if let Some(fault) = meta.model_fault.take() {
+            return Err(fault);
+        }
         let mut window = Window::default();
         let mut audit = TableAudit {
             bytes: self.facts().bytes,
             ..TableAudit::default()
         };
-        let (mut deletions, mut separated_bytes) = (0, 0);
+        let mut found = Totals::default();
         let mut last: Option<Entry> = None;
         for number in 0..self.block_count() {
             let at = self.span(&meta.index, number)?.start;
@@ -47,40 +77,34 @@ impl Table {
                 let entry = block
                     .entry(index)
                     .ok_or_else(|| self.damaged(at, "an entry is malformed"))?;
-                let wrong = self.entry_fault(&meta, number, &entry, last.as_ref(), context);
-                wrong.map_or(Ok(()), |what| Err(self.damaged(at, what)))?;
+                if let Some(what) = self.entry_fault(&meta, number, &entry, last.as_ref(), context)
+                {
+                    return Err(self.damaged(at, what));
+                }
                 audit.entries += 1;
-                deletions += u64::from(entry.kind == EntryKind::Delete);
-                separated_bytes += entry
-                    .pointer()
-                    .map_or(0, |pointer| u64::from(pointer.stored_bytes));
+                found.add(&entry);
                 visit(&entry);
                 last = Some(entry);
             }
         }
+        found.smallest = meta.properties.smallest;
+        found.largest = last.map(|entry| entry.key).unwrap_or_default();
         let facts = self.facts();
-        let first_and_last = (
-            &meta.properties.smallest,
-            last.map(|entry| entry.key).unwrap_or_default(),
-        );
-        let found = (audit.entries, deletions, separated_bytes, first_and_last);
-        let stated = (
-            facts.entries,
-            facts.deletions,
-            facts.separated_bytes,
-            (&facts.smallest, facts.largest.clone()),
-        );
+        let stated = Totals {
+            entries: facts.entries,
+            deletions: facts.deletions,
+            separated_bytes: facts.separated_bytes,
+            smallest: facts.smallest.clone(),
+            largest: facts.largest.clone(),
+        };
         if found != stated {
-            return Err(Error::corruption(
-                self.path(),
-                0,
-                "the entries are not those that the manifest describes",
-            ));
+            let what = "the entries are not those that the manifest describes";
+            return Err(Error::corruption(self.path(), 0, what));
         }
         Ok(audit)
     }
 
-    /// What is wrong with an entry of block `number`, if anything is.
+    /// Returns the fault of an entry of block `number`; None if it has none.
     fn entry_fault(
         &self,
         meta: &Meta,
@@ -102,22 +126,22 @@ impl Table {
             return Some("a sequence number is outside the table's range");
         }
         if entry.kind == EntryKind::Pointer && entry.pointer().is_none() {
-            return Some("a pointer does not read back");
+            return Some("a pointer cannot be decoded");
         }
-        if meta
-            .filter
-            .as_ref()
-            .is_some_and(|filter| !filter.may_contain(hash_key(&entry.key)))
+        if let Some(filter) = &meta.filter
+            && !filter.may_contain(hash_key(&entry.key))
         {
             return Some("the filter denies a key of the table");
         }
-        // Versions of one key may go on in the next blocks, where a look-up follows them.
+        // Versions of one key may continue in the blocks after the candidates. A look-up follows
+        // them.
         let span = meta
             .index
             .candidates(&entry.key, true, &mut context.work)
             .span;
         let continued = last.is_some_and(|last| last.key == entry.key);
-        if !(span.contains(&number) || continued && number >= span.end) {
+        let is_reachable = span.contains(&number) || (continued && number >= span.end);
+        if !is_reachable {
             return Some("the index does not lead to a key of the table");
         }
         None

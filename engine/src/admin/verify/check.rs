@@ -379,7 +379,7 @@ fn audit_garbage(version: &Version, mut traced: Garbage) -> Result<Vec<String>> 
             ));
         }
         let mut booked = Extents::default();
-        if !booked.add(state.live_runs()?) || live != booked {
+        if !booked.add(state.live_extents()?) || live != booked {
             let what = format!(
                 "{:?} are pointed at, {:?} are not booked as garbage",
                 live.ranges(),

@@ -1,42 +1,43 @@
-//! The nodes: of 4, 16, 48 and 256 children, changed in place by one writer while others read.
+//! The nodes, with 4, 16, 48 or 256 children. One writer changes them in place while others read.
 //!
 //! ```text
 //!   header    depth, the 8 bytes before it, the child of keys that end there
-//!   4, 16     keys in the order they came, a child each                         found 8 keys at a time
-//!   48        256 slot numbers, 48 children                                     found by index
-//!   256       256 children                                                      found by index
+//!   4, 16     bytes in the order of insertion, a child each           searched 8 bytes at a time
+//!   48        256 slot numbers, 48 children                           found by index
+//!   256       256 children                                            found by index
 //! ```
 //!
-//! A child is stored first, then what leads to it, both with release: a reader who finds the way finds the child. Nothing
-//! is ever taken out, and a node without room is replaced by one of the next size that begins with the same children, so
-//! a reader who still holds the old one misses only what came later.
+//! The writer stores a child first, then the byte or slot that leads to it, both with release
+//! order. So a reader that sees the second also sees the child. Children are never removed. A full
+//! node is replaced by a larger one with the same children, so a reader that still holds the old
+//! node misses only later inserts.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::super::arena::Arena;
 
-/// What tells keys apart at a node: the end of the key, which comes first, or a byte.
+/// A symbol at which keys differ: the end of the key, which is the smallest symbol, or a byte.
 pub(super) type Symbol = u16;
 
-/// The key ends here.
+/// The symbol for the end of a key.
 pub(super) const END: Symbol = 0;
 
-/// After every symbol.
+/// A number above every symbol.
 pub(super) const BEYOND: Symbol = 257;
 
-/// The symbol of a byte.
+/// Returns the symbol of a byte.
 pub(super) fn symbol(byte: u8) -> Symbol {
     Symbol::from(byte) + 1
 }
 
-/// The byte of a symbol that is none of the two special ones.
+/// Returns the byte of a symbol other than the two special ones.
 fn byte(symbol: Symbol) -> u8 {
     (symbol - 1) as u8
 }
 
-/// What a child's place holds: nothing, or what kind of thing the child is, in 3 bits, and its number.
+/// A link to a child: empty, or the child's kind in 3 bits and its number in 29 bits.
 ///
-/// 29 bits number more entries than the largest memtable that a config may ask for has room for.
+/// 29 bits are enough for the entries of the largest memtable that can be configured.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Link(u32);
 
@@ -64,13 +65,13 @@ impl Link {
         self.0 >> KIND_BITS
     }
 
-    /// The link to an entry.
+    /// Returns the link to an entry.
     pub(super) fn entry(number: u32) -> Self {
         Self::new(ENTRY, number)
     }
 }
 
-/// The place of a link.
+/// An atomic link.
 #[derive(Default)]
 struct Place(AtomicU32);
 
@@ -88,12 +89,12 @@ fn places<const N: usize>() -> [Place; N] {
     std::array::from_fn(|_| Place::default())
 }
 
-/// What every node has. All but `end` is written before others know of the node.
+/// The header of every node. All fields but `end` are written before the node is linked.
 #[derive(Default)]
 struct Header {
     /// The last bytes before `depth`, which all keys below share; fewer than 8 if `depth` is less.
     before: AtomicU64,
-    /// The position that tells the children apart, doubled, and 1 more if `before` says nothing.
+    /// Twice the position at which the node branches, plus 1 if `before` is not valid.
     depth: AtomicU32,
     end: Place,
 }
@@ -102,17 +103,17 @@ struct Header {
 trait Children {
     fn place(&self, byte: u8) -> Option<&Place>;
 
-    /// Adds a child; false if there is no room.
+    /// Adds a child. Returns false if the node is full.
     fn add(&self, byte: u8, link: Link) -> bool;
 
-    /// The least byte from this one on that has a child.
+    /// Returns the smallest byte with a child that is at least this one.
     fn at_or_after(&self, byte: u8) -> Option<u8>;
 
-    /// The greatest byte up to this one that has a child.
+    /// Returns the largest byte with a child that is at most this one.
     fn at_or_before(&self, byte: u8) -> Option<u8>;
 }
 
-/// 4 or 16 children, in the order they came.
+/// 4 or 16 children, in the order of insertion.
 struct Listed<const WORDS: usize, const N: usize> {
     header: Header,
     keys: [AtomicU64; WORDS],
@@ -141,7 +142,7 @@ impl<const WORDS: usize, const N: usize> Listed<WORDS, N> {
     }
 }
 
-/// The high bit of every byte of the word that is zero.
+/// Returns a mask with the high bit of every byte that is zero in the word.
 fn zero_bytes(word: u64) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     !(((word & LOW) + LOW) | word | LOW)
@@ -154,7 +155,7 @@ impl<const WORDS: usize, const N: usize> Children for Listed<WORDS, N> {
         for (number, word) in self.keys.iter().enumerate() {
             let found = zero_bytes(word.load(Ordering::Relaxed) ^ wanted);
             if found != 0 {
-                // Unused bytes are zero, too, but behind; their places may be filled already.
+                // Unused bytes are zero, too, but come last. Their children may be stored already.
                 let slot = 8 * number + found.trailing_zeros() as usize / 8;
                 return if slot < len {
                     self.places.get(slot)
@@ -190,7 +191,7 @@ impl<const WORDS: usize, const N: usize> Children for Listed<WORDS, N> {
     }
 }
 
-/// Which bytes have a child, for walks.
+/// A bit set of the bytes that have a child, for walks.
 #[derive(Default)]
 struct Present([AtomicU64; 4]);
 
@@ -228,7 +229,7 @@ impl Present {
     }
 }
 
-/// Up to 48 children, in the order they came.
+/// Up to 48 children, in the order of insertion.
 struct Indexed {
     header: Header,
     len: AtomicU32,
@@ -326,7 +327,7 @@ enum Sized<'a> {
 /// A node of any size.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'a> {
-    /// What leads to it.
+    /// The link to the node.
     pub(super) link: Link,
     header: &'a Header,
     sized: Sized<'a>,
@@ -342,12 +343,13 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The position that tells its children apart.
+    /// Returns the position at which the node branches.
     pub(super) fn depth(&self) -> usize {
         self.header.depth.load(Ordering::Relaxed) as usize / 2
     }
 
-    /// The last bytes before its depth, which all keys below share; none where keys have ended before.
+    /// Returns the last bytes before the node's depth, which all keys below share; None if keys end
+    /// before it.
     pub(super) fn before(&self) -> Option<u64> {
         let is_key = self.header.depth.load(Ordering::Relaxed).is_multiple_of(2);
         is_key.then(|| self.header.before.load(Ordering::Relaxed))
@@ -365,19 +367,19 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The child of a symbol.
+    /// Returns the child of a symbol.
     pub(super) fn child(&self, symbol: Symbol) -> Link {
         self.place(symbol).map_or(Link::NOTHING, Place::load)
     }
 
-    /// Puts another in the place of a child that is there.
+    /// Replaces an existing child.
     pub(super) fn replace(&self, symbol: Symbol, link: Link) {
         self.place(symbol)
             .expect("a child is replaced where there is one")
             .store(link);
     }
 
-    /// Adds a child where there is none; false if there is no room.
+    /// Adds a child for a symbol that has no child. Returns false if the node is full.
     pub(super) fn add(&self, symbol: Symbol, link: Link) -> bool {
         if symbol == END {
             self.header.end.store(link);
@@ -386,7 +388,7 @@ impl<'a> Node<'a> {
         self.children().add(byte(symbol), link)
     }
 
-    /// The first child from this symbol on.
+    /// Returns the first child whose symbol is at least this one.
     pub(super) fn at_or_after(&self, from: Symbol) -> Option<(Symbol, Link)> {
         let end = self.header.end.load();
         if from == END && end != Link::NOTHING {
@@ -399,7 +401,7 @@ impl<'a> Node<'a> {
         Some((found, self.child(found)))
     }
 
-    /// The last child before this symbol.
+    /// Returns the last child whose symbol is below this one.
     pub(super) fn last_before(&self, bound: Symbol) -> Option<(Symbol, Link)> {
         if bound > 1
             && let Some(found) = self.children().at_or_before(byte(bound - 1))
@@ -411,11 +413,11 @@ impl<'a> Node<'a> {
     }
 }
 
-/// What a link leads to.
+/// The target of a link.
 pub(super) enum Target<'a> {
     /// There is no child.
     Nothing,
-    /// The entry of a number.
+    /// The entry with this number.
     Entry(u32),
     /// A node.
     Node(Node<'a>),
@@ -431,7 +433,7 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// Where a link leads.
+    /// Returns the target of a link.
     pub(super) fn follow(&self, link: Link) -> Target<'_> {
         match link.kind() {
             NOTHING => Target::Nothing,
@@ -440,7 +442,7 @@ impl Nodes {
         }
     }
 
-    /// The node of a link to one.
+    /// Returns the node of a link that leads to a node.
     pub(super) fn node(&self, link: Link) -> Node<'_> {
         let (header, sized) = match link.kind() {
             NODE_4 => {
@@ -485,12 +487,12 @@ impl Nodes {
         node
     }
 
-    /// A node at the keys' first byte, which never needs to grow.
+    /// Creates the root: a node at position 0 that is never full.
     pub(super) fn root(&self) -> Node<'_> {
         self.make(NODE_256, 0, Some(0))
     }
 
-    /// A node of two children.
+    /// Creates a node with two children.
     pub(super) fn pair(
         &self,
         depth: usize,
@@ -504,7 +506,7 @@ impl Nodes {
         node
     }
 
-    /// The next size of a node that is full, with the same children.
+    /// Creates a node of the next size with the children of a full node.
     pub(super) fn grown(&self, node: Node<'_>) -> Node<'_> {
         let larger = self.make(node.link.kind() + 1, node.depth(), node.before());
         let mut from = END;
@@ -515,7 +517,7 @@ impl Nodes {
         larger
     }
 
-    /// How many nodes of each size were made, and the bytes that one takes.
+    /// Returns the number of nodes of each size that were created, and the bytes of one.
     #[cfg(test)]
     pub(super) fn made(&self) -> [(usize, usize); 4] {
         [

@@ -1,4 +1,4 @@
-//! What is peculiar to a radix tree; that it is a sorted map is asked of every structure alike.
+//! Tests of what only a radix tree has. The tests of a sorted map are those of all memtables.
 
 use bytes::Bytes;
 use rand::seq::SliceRandom;
@@ -17,7 +17,7 @@ fn entry(key: impl Into<Bytes>, sequence: Sequence) -> Entry {
     }
 }
 
-/// A tree of these positions, inserted in a random order.
+/// Builds a tree of these positions, inserted in a random order.
 fn tree(positions: &[(Vec<u8>, Sequence)], seed: u64) -> Art {
     let art = Art::default();
     let mut shuffled = positions.to_vec();
@@ -28,7 +28,7 @@ fn tree(positions: &[(Vec<u8>, Sequence)], seed: u64) -> Art {
     art
 }
 
-/// Asks a tree for every position it holds and everything beside them.
+/// Looks up every position of a tree and every neighbour.
 fn check(art: &Art, mut positions: Vec<(Vec<u8>, Sequence)>, what: &str) {
     let show = |entries: Vec<Entry>| -> Vec<(Vec<u8>, Sequence)> {
         entries
@@ -85,7 +85,7 @@ fn check(art: &Art, mut positions: Vec<(Vec<u8>, Sequence)>, what: &str) {
     }
 }
 
-/// Asks a tree for a key that it does not hold.
+/// Looks up a key that a tree does not contain.
 fn check_absent(art: &Art, keys: &[Vec<u8>], absent: &[u8]) {
     assert_eq!(art.get(absent, Sequence::MAX), None, "{absent:?}");
     let next = keys.iter().filter(|key| ***key > *absent).min();
@@ -103,7 +103,7 @@ fn check_absent(art: &Art, keys: &[Vec<u8>], absent: &[u8]) {
     );
 }
 
-/// How many nodes of each size were made.
+/// Returns the number of nodes of each size that were created.
 fn made(art: &Art) -> [usize; 4] {
     art.nodes.made().map(|(number, _)| number)
 }
@@ -139,7 +139,8 @@ fn a_key_may_be_a_prefix_of_others() {
     }
 }
 
-/// Nodes keep 8 bytes of what they skip: differences are put into those, before them and behind them.
+/// Nodes store 8 of the bytes that they skip. The keys differ inside these bytes, before them and
+/// behind them.
 #[test]
 fn nodes_part_anywhere_in_what_they_skip() {
     for length in [1, 7, 8, 9, 10, 16, 17, 40, 1000] {
@@ -188,7 +189,7 @@ fn a_node_grows_through_all_sizes() {
     let mut keys = vec![b"stem".to_vec()];
     art.insert(entry(b"stem".to_vec(), 1));
     for (number, byte) in (1..).zip(bytes) {
-        // Keys that end here take no room.
+        // Keys that end at the node use no slot.
         let nodes = [
             1,
             (number > 4).into(),
@@ -243,7 +244,8 @@ fn versions_come_in_any_order() {
     }
 }
 
-/// Few bytes, so that keys meet in every way, and 0 among them, which is also what places that hold nothing hold.
+/// A small alphabet, so that keys share prefixes in every way. It contains 0, which is also the
+/// content of empty slots.
 #[test]
 fn keys_of_few_bytes_are_kept_apart() {
     for seed in 0..300 {
@@ -280,7 +282,7 @@ fn keys_of_few_bytes_are_kept_apart() {
     }
 }
 
-/// A walk between whose steps a writer puts in more shows all that was there before, in order, and nothing that is on the
+/// A walk with inserts between its steps returns all earlier entries, in order, and no entry on the
 /// wrong side of its start.
 #[test]
 fn a_walk_holds_its_course_while_the_tree_changes() {
@@ -331,7 +333,8 @@ fn a_walk_holds_its_course_while_the_tree_changes() {
     }
 }
 
-/// A node at each of the first 20,000 bytes of a key of 64 KiB: built, searched, walked and dropped on a small stack.
+/// A node at each of the first 20,000 bytes of a key of 64 KiB: built, searched, walked and dropped
+/// on a small stack.
 #[test]
 fn depth_takes_no_stack() {
     let deep = || {
@@ -373,7 +376,7 @@ fn depth_takes_no_stack() {
     thread.join().expect("no panic");
 }
 
-/// The bytes counted an entry are about those taken.
+/// The bytes counted per entry are close to the bytes in use.
 #[test]
 fn memory_is_counted() {
     type Shape = (&'static str, fn(u64) -> Vec<u8>);

@@ -1,4 +1,4 @@
-//! What a table does beside giving right answers: what it reads, caches, counts, refuses and removes.
+//! The behaviour of tables beyond right answers: what they read, cache, count, refuse and remove.
 
 use aura_policies::index::{IndexPolicy, Trained};
 
@@ -8,7 +8,7 @@ use crate::index::{IndexUse, Refusal};
 use crate::storage::{KEY_BYTES_MAX, ValuePointer};
 
 #[test]
-fn a_present_key_costs_one_block_and_a_second_look_no_device() {
+fn a_present_key_costs_one_block_and_a_cached_one_no_device_read() {
     let world = World::new(4 << 20);
     let entries = even_numbers(5_000);
     let table = world.table(
@@ -31,7 +31,7 @@ fn a_present_key_costs_one_block_and_a_second_look_no_device() {
         );
         assert_eq!(stats.block_hits, stats.index_probes - blocks);
     }
-    // A cached value is no copy: both reads give the same memory.
+    // A cached value is not copied: both reads return the same memory.
     let mut value = || {
         let key = &entries[77].key;
         get(&table, key, u64::MAX, &mut context)
@@ -44,7 +44,7 @@ fn a_present_key_costs_one_block_and_a_second_look_no_device() {
 }
 
 #[test]
-fn work_is_charged_before_the_device_is_asked() {
+fn work_is_charged_before_the_device_read() {
     let world = World::new(0);
     let table = world.table(
         &options(Compression::None, "fence", "bloom", 256),
@@ -58,23 +58,18 @@ fn work_is_charged_before_the_device_is_asked() {
     let [before] = charged[..] else {
         panic!("one device read charges once, not {charged:?}")
     };
-    assert_eq!(
-        (
-            before.filter_probes,
-            before.cache_probes,
-            before.system_calls
-        ),
-        (1, 1, 1)
-    );
+    assert_eq!(before.filter_probes, 1);
+    assert_eq!(before.cache_probes, 1);
+    assert_eq!(before.system_calls, 1);
     assert!(before.comparisons > 0 && before.bytes_checksummed == 0);
     assert!(
         context.work.bytes_checksummed > 200 && context.work.comparisons > 0,
-        "what follows is not charged yet"
+        "work after the read is not charged yet"
     );
 }
 
 #[test]
-fn a_sequential_cursor_reads_far_ahead_and_leaves_the_cache_alone() {
+fn a_sequential_cursor_reads_far_ahead_without_the_cache() {
     let world = World::new(4 << 20);
     let entries = even_numbers(40_000);
     let table = world.table(&options(Compression::None, "fence", "none", 4096), &entries);
@@ -99,23 +94,22 @@ fn a_sequential_cursor_reads_far_ahead_and_leaves_the_cache_alone() {
 }
 
 #[test]
-fn a_model_keeps_less_in_memory_than_fences_and_says_how_far_it_may_err() {
+fn a_model_takes_less_memory_than_fences_and_reports_its_error() {
     let world = World::new(4 << 20);
     let entries = even_numbers(20_000);
     let by_fence = world
         .build(&options(Compression::None, "fence", "none", 1024), &entries)
         .unwrap()
         .index;
-    assert_eq!(
-        (by_fence.used, by_fence.segments, by_fence.error_max),
-        (IndexUse::Fence, 0, 0)
-    );
-    assert_eq!((by_fence.kind.as_str(), by_fence.keys), ("fence", 20_000));
-    assert_eq!(
-        (by_fence.memory_bytes, by_fence.refused.as_deref()),
-        (by_fence.packed_fence_bytes, None)
-    );
-    // Plainly: a key of 8 B, its end and the address for each block. Packed: the key, and a fifth of a byte twice.
+    assert_eq!(by_fence.used, IndexUse::Fence);
+    assert_eq!(by_fence.segments, 0);
+    assert_eq!(by_fence.error_max, 0);
+    assert_eq!(by_fence.kind, "fence");
+    assert_eq!(by_fence.keys, 20_000);
+    assert_eq!(by_fence.memory_bytes, by_fence.packed_fence_bytes);
+    assert_eq!(by_fence.refused, None);
+    // Plain: for each block a key of 8 B, its end and the address. Packed: the key, and twice a
+    // fifth of a byte.
     assert_eq!(by_fence.fence_bytes, by_fence.blocks * (8 + 4 + 8) + 8);
     assert!(
         by_fence.packed_fence_bytes < by_fence.blocks * 11,
@@ -142,7 +136,7 @@ fn a_model_keeps_less_in_memory_than_fences_and_says_how_far_it_may_err() {
     assert_eq!(
         table.index_report(),
         &report,
-        "what is read back is what was built"
+        "the report of the opened table is that of the built one"
     );
     assert_eq!(table.index_bytes(), report.memory_bytes);
     let mut context = world.context();
@@ -152,20 +146,19 @@ fn a_model_keeps_less_in_memory_than_fences_and_says_how_far_it_may_err() {
             .unwrap();
     }
     let probes = context.stats.index_probes as f64 / entries.len() as f64;
-    assert!(probes < 1.5, "{probes} blocks a look-up");
+    assert!(probes < 1.5, "{probes} blocks per look-up");
     let counted = table.lookups().read(0);
-    assert_eq!(
-        (counted.found, counted.absent, counted.probes),
-        (20_000, 0, context.stats.index_probes)
-    );
+    assert_eq!(counted.found, 20_000);
+    assert_eq!(counted.absent, 0);
+    assert_eq!(counted.probes, context.stats.index_probes);
     let measured = report.probes_milli as f64 / 1e3;
     assert!(
         (measured - probes).abs() < 0.05,
-        "{measured} blocks a look-up were measured, {probes} examined"
+        "{measured} blocks per look-up were measured, {probes} examined"
     );
 }
 
-/// Trains a real model on other numbers than it is asked about.
+/// Trains a real model on wrong numbers.
 struct Mistaken(Box<dyn IndexPolicy>);
 
 impl IndexPolicy for Mistaken {
@@ -260,7 +253,8 @@ fn index_and_filter_may_live_in_the_cache() {
                 "{index}, {metadata:?}"
             );
 
-            // What was lost is read again, by a point read and by a cursor, and found to be what it was.
+            // Evicted metadata is read again, by a point read and by a cursor, with the same
+            // result.
             let names = ready(table.cached_names(&mut world.context())).unwrap();
             names.iter().for_each(|name| world.cache.remove(name));
             let mut context = world.context();
@@ -292,7 +286,7 @@ fn index_and_filter_may_live_in_the_cache() {
 }
 
 #[test]
-fn a_cache_smaller_than_the_metadata_serves_all_the_same() {
+fn a_cache_smaller_than_the_metadata_still_works() {
     let entries = even_numbers(5_000);
     for metadata in [Metadata::Pinned, Metadata::Normal, Metadata::Priority] {
         let world = world_with(metadata, 2 << 10);
@@ -318,7 +312,7 @@ fn a_cache_smaller_than_the_metadata_serves_all_the_same() {
             assert_eq!(
                 world.cache.stats().pinned_bytes,
                 0,
-                "given back with the table"
+                "the charge ends with the table"
             );
         }
     }
@@ -349,7 +343,7 @@ fn versions_of_one_key_may_fill_many_blocks() {
 }
 
 #[test]
-fn a_builder_counts_what_it_was_given() {
+fn a_builder_counts_its_entries() {
     let world = World::new(0);
     let pointer = ValuePointer {
         file: 9,

@@ -1,14 +1,18 @@
-//! Damaged tables: the right answer, or an error that names the file and a place in it; never a wrong value or a panic.
+//! Damaged tables give the right answer, or an error that names the file and a place in it. They
+//! never give a wrong value or panic.
 
 use super::*;
 use crate::index::IndexUse;
 
-/// Whether `error` is damage in the table's file, at a place in it.
+/// Returns whether `error` is damage in the table's file, at a place in it.
 fn names_the_place(error: &Error, bytes: usize) -> bool {
-    matches!(error, Error::Corruption { file, offset, .. } if file == path() && *offset <= bytes as u64)
+    match error {
+        Error::Corruption { file, offset, .. } => file == path() && *offset <= bytes as u64,
+        _ => false,
+    }
 }
 
-/// Asks a table for everything; how many of its answers were errors.
+/// Reads everything from a table. Returns the number of answers that were errors.
 fn question(world: &World, table: &Arc<Table>, entries: &[Entry], label: &str) -> u64 {
     let mut context = world.context();
     let mut errors = 0;
@@ -55,10 +59,12 @@ fn small_table(compression: Compression) -> (World, Vec<Entry>, TableFacts, Vec<
 }
 
 #[test]
-fn every_flipped_bit_is_noticed_or_does_no_harm() {
+fn every_flipped_bit_is_detected_or_harmless() {
     for compression in [Compression::None, Compression::Zstd] {
         let (world, entries, facts, contents) = small_table(compression);
-        let (mut refused, mut answered_in_part, mut fell_back) = (0, 0, 0);
+        let mut refused = 0;
+        let mut answered_in_part = 0;
+        let mut fell_back = 0;
         for bit in 0..8 * contents.len() {
             let mut damaged = contents.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -88,7 +94,7 @@ fn every_flipped_bit_is_noticed_or_does_no_harm() {
                 assert!(table.index_report().refused.is_some(), "{label}");
                 fell_back += 1;
             } else {
-                assert!(errors > 0, "{label}: nothing noticed it");
+                assert!(errors > 0, "{label}: not detected");
                 answered_in_part += 1;
             }
             let error = ready(table.verify(&mut world.context(), |_| {})).expect_err(&label);
@@ -147,7 +153,7 @@ fn another_table_in_its_place_is_refused() {
 }
 
 #[test]
-fn a_newer_format_is_told_from_damage() {
+fn a_newer_format_is_distinguished_from_damage() {
     let (world, _, facts, mut contents) = small_table(Compression::None);
     let footer = contents.len() - format::FOOTER_BYTES;
     let version = contents.len() - 16;

@@ -1,4 +1,4 @@
-//! The bytes of a tiny table, frozen: a change of the format must be a new version, not an accident.
+//! The frozen bytes of a tiny table: a change of the format must be a new version, not an accident.
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn a_table_of_version_1_is_read() {
     }
 }
 
-/// Written down from the drawing in `format`, the checksums by a table-driven CRC32C of another hand.
+/// Written by hand from the drawing in `format`. The checksums come from an independent CRC32C.
 const DATA: [(&str, &str); 4] = [
     (
         "data block 0",
@@ -85,11 +85,13 @@ const DATA: [(&str, &str); 4] = [
 const END_2: [(&str, &str); 2] = [
     (
         "properties block",
-        "03010002090261620162046e6f6e650566656e63650000000566656e636500000000000000000000000000000000002e000000788ad258",
+        "03010002090261620162046e6f6e650566656e63650000000566656e63650000\
+         0000000000000000000000000000002e000000788ad258",
     ),
     (
         "footer",
-        "00000000000000000000000000000000000000000000000059000000000000001b000000740000000000000037000000020000008ab66c2d617572612e737374",
+        "0000000000000000000000000000000000000000000000005900000000000000\
+         1b000000740000000000000037000000020000008ab66c2d617572612e737374",
     ),
 ];
 
@@ -100,6 +102,7 @@ const END_1: [(&str, &str); 2] = [
     ),
     (
         "footer",
-        "00000000000000000000000000000000000000000000000059000000000000001b00000074000000000000002100000001000000244e5d78617572612e737374",
+        "0000000000000000000000000000000000000000000000005900000000000000\
+         1b00000074000000000000002100000001000000244e5d78617572612e737374",
     ),
 ];

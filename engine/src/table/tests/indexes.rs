@@ -1,4 +1,5 @@
-//! Learned indexes as tables host them: which are refused and why, and that a wrong one costs blocks, never an answer.
+//! Learned indexes in tables: which are refused and why, and that a wrong one costs blocks but
+//! never a right answer.
 
 use aura_policies::index::{IndexPolicy, Ranks, Trained};
 
@@ -19,13 +20,13 @@ fn newest(table: &Table, key: &[u8], context: &mut ReadContext<'_>) -> Option<En
     get(table, key, u64::MAX, context).unwrap()
 }
 
-/// The error-bounded lines, with a bound of `epsilon` ranks.
+/// The index of error-bounded lines, with a bound of `epsilon` ranks.
 fn lines(epsilon: u32) -> PolicySpec {
     PolicySpec::named("greedy-plr").with("epsilon", epsilon)
 }
 
 #[test]
-fn a_model_that_does_not_pay_is_refused_and_the_reason_kept() {
+fn a_model_that_is_too_large_is_refused_and_the_reason_stored() {
     let world = World::new(1 << 20);
     let entries = even_numbers(20_000);
     let memory = |memory| IndexGate {
@@ -57,7 +58,7 @@ fn a_model_that_does_not_pay_is_refused_and_the_reason_kept() {
             "a tenth of plain fence pointers: {index:?}"
         );
         let table = world.open_as(facts(&built)).unwrap();
-        assert_eq!(table.index_report(), index, "the reason is read back");
+        assert_eq!(table.index_report(), index, "the report is read back");
         assert_eq!(table.index_report().parameters, spec.to_string());
         let found = newest(&table, &entries[7_777].key, &mut world.context());
         assert_eq!(found, Some(entries[7_777].clone()));
@@ -70,7 +71,7 @@ fn a_model_that_does_not_pay_is_refused_and_the_reason_kept() {
 #[test]
 fn a_model_whose_windows_are_too_wide_is_refused() {
     let world = World::new(1 << 20);
-    // The square roots of where keys lie are even: a line errs by as much as it may.
+    // The keys are squares, so that a line errs by as much as its bound allows.
     let squares: Vec<Entry> = (0..20_000u64)
         .map(|i| put(&(i * i).to_be_bytes(), 1, b"0123456789"))
         .collect();
@@ -95,7 +96,7 @@ fn a_model_whose_windows_are_too_wide_is_refused() {
     }
 }
 
-/// Encodes nothing readable.
+/// Encodes a model that cannot be decoded.
 struct Garbage;
 
 impl IndexPolicy for Garbage {
@@ -105,7 +106,7 @@ impl IndexPolicy for Garbage {
 }
 
 #[test]
-fn a_model_that_does_not_read_back_is_refused() {
+fn a_model_that_cannot_be_decoded_is_refused() {
     let world = World::new(0);
     for entry in aura_policies::index::FAMILY.entries() {
         let build = index_build(&PolicySpec::named(entry.name), any_model());
@@ -126,7 +127,7 @@ fn a_model_that_does_not_read_back_is_refused() {
     }
 }
 
-/// Trains another policy on blocks.
+/// Makes another policy count blocks instead of entries.
 struct ByBlock(Arc<dyn IndexPolicy>);
 
 impl IndexPolicy for ByBlock {
@@ -139,7 +140,7 @@ impl IndexPolicy for ByBlock {
     }
 }
 
-/// Entries with unique numbers, a thousand that the 8 bytes do not tell apart, and one key with a hundred versions.
+/// Makes entries with unique images, a thousand ties, and one key with a hundred versions.
 fn with_ties() -> Vec<Entry> {
     let mut entries = even_numbers(4_000);
     entries.retain(|entry| entry.key[..] != 4_000u64.to_be_bytes());
@@ -151,14 +152,14 @@ fn with_ties() -> Vec<Entry> {
         )
     }));
     entries.extend((1..=100).map(|version| put(&5_001u64.to_be_bytes(), version, b"version")));
-    // Nothing in common: the first byte differs.
+    // The first byte differs, so the keys share no prefix.
     entries.push(put(&[0xff; 12], 1, b"last"));
     entries.sort_by(Entry::order);
     entries
 }
 
 #[test]
-fn one_long_run_of_ties_widens_its_own_window_only() {
+fn many_ties_widen_only_their_own_window() {
     let entries = with_ties();
     let plr = index_build(
         &PolicySpec::named("greedy-plr").with("epsilon", 4),
@@ -173,8 +174,8 @@ fn one_long_run_of_ties_widens_its_own_window_only() {
         let table = world.table(&with_index(build), &entries);
         let index = table.index_report();
         assert_eq!(index.used, IndexUse::Model, "{index:?}");
-        let run = if index.by_block { 20 } else { 1_000 };
-        assert!(index.longest_run >= run, "{index:?}");
+        let ties = if index.by_block { 20 } else { 1_000 };
+        assert!(index.longest_run >= ties, "{index:?}");
         let mut context = world.context();
         for entry in even_numbers(2_000) {
             newest(&table, &entry.key, &mut context);
@@ -182,7 +183,7 @@ fn one_long_run_of_ties_widens_its_own_window_only() {
         let probes = context.stats.index_probes as f64 / 2_000.0;
         assert!(
             probes < 2.5,
-            "{probes} blocks a look-up of keys beside the ties"
+            "{probes} blocks per look-up of keys beside the ties"
         );
         let mut context = world.context();
         let mut cursor = TableCursor::new(Arc::clone(&table));
@@ -204,13 +205,13 @@ fn one_long_run_of_ties_widens_its_own_window_only() {
             assert_eq!(newest(&table, &key, &mut context), None, "{key:?}");
         }
         let probes = context.stats.index_probes as f64 / context.stats.index_lookups as f64;
-        assert!(probes < 3.0, "{probes} blocks a look-up");
+        assert!(probes < 3.0, "{probes} blocks per look-up");
         ready(table.verify(&mut world.context(), |_| {})).unwrap();
     }
 }
 
 #[test]
-fn wrong_candidates_cost_blocks_and_no_seek_its_answer() {
+fn wrong_candidates_cost_blocks_but_never_a_right_answer() {
     let world = World::new(1 << 20);
     let mut entries = even_numbers(300);
     entries.extend((1..=40).map(|version| put(&201u64.to_be_bytes(), version, b"version")));
@@ -222,7 +223,7 @@ fn wrong_candidates_cost_blocks_and_no_seek_its_answer() {
     let seed = 4;
     let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
     for round in 0..20_000 {
-        // An absent key: at those that are there a model has been checked.
+        // An absent key, because models are checked at all present ones.
         let key = (2 * chance.random_range(0..310u64) + 1).to_be_bytes();
         if key == 201u64.to_be_bytes() {
             continue;
@@ -230,7 +231,8 @@ fn wrong_candidates_cost_blocks_and_no_seek_its_answer() {
         let mut context = world.context();
         let start = chance.random_range(0..blocks);
         let end = chance.random_range(start + 1..=blocks);
-        let (lo, likely) = (chance.random_range(0..350), chance.random_range(start..end));
+        let lo = chance.random_range(0..350);
+        let likely = chance.random_range(start..end);
         let ranks = Some((lo, lo + chance.random_range(0..50)));
         let candidates = Candidates {
             span: start..end,
@@ -259,7 +261,7 @@ fn wrong_candidates_cost_blocks_and_no_seek_its_answer() {
 }
 
 #[test]
-fn training_is_timed_and_a_policy_that_wants_no_images_is_not_trained() {
+fn training_is_charged_and_a_policy_without_images_is_not_trained() {
     let world = World::new(0);
     let entries = even_numbers(1_000);
     let mut work = [CpuWork::default(); 2];
@@ -276,7 +278,8 @@ fn training_is_timed_and_a_policy_that_wants_no_images_is_not_trained() {
         ready(builder.finish(work)).unwrap();
     }
     assert_eq!(work[0].model_evaluations, 0);
-    // A step a key to train, an answer for each key and the edges of its gap, and a thousand keys that are measured.
+    // One step per key to train, one answer for each key and each edge of a gap, and a thousand
+    // measured keys.
     assert_eq!(
         work[1].model_evaluations,
         1_000 + (1_000 + 999 * 2 + 2) + 1_000

@@ -1,4 +1,5 @@
-//! What the tests of tables share: a world without waiting, tables made from a list of entries, and random lists.
+//! Helpers for the tests of tables: a world that never waits, and tables made from lists of
+//! entries.
 
 use std::future::Future;
 use std::path::Path;
@@ -30,7 +31,7 @@ mod golden;
 mod indexes;
 mod round_trip;
 
-/// A clock that stands still and remembers what it was charged.
+/// A clock that stands still and records the work charged to it.
 #[derive(Default)]
 struct Still {
     charged: Mutex<Vec<CpuWork>>,
@@ -54,7 +55,7 @@ impl Clock for Still {
     }
 }
 
-/// Files in memory, a cache and a clock: nothing here ever waits.
+/// Files in memory, a cache and a clock. No operation waits.
 struct World {
     fs: Arc<MemoryFs>,
     clock: Still,
@@ -137,7 +138,7 @@ fn path() -> &'static Path {
     Path::new("t.sst")
 }
 
-/// The answer of a future that has nothing to wait for, and that a task could await.
+/// Polls a future that never waits, and returns its result.
 fn ready<T>(future: impl Future<Output = T> + Send) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -159,7 +160,7 @@ fn facts(built: &Built) -> TableFacts {
     }
 }
 
-/// A gate that lets every model through that is right.
+/// A gate that accepts every correct model.
 fn any_model() -> IndexGate {
     IndexGate {
         memory: 1e9,
@@ -201,7 +202,8 @@ fn options(
 }
 
 fn put(key: &[u8], sequence: u64, value: &[u8]) -> Entry {
-    let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+    let key = Bytes::copy_from_slice(key);
+    let value = Bytes::copy_from_slice(value);
     Entry {
         key,
         sequence,
@@ -232,7 +234,8 @@ fn even_numbers(count: u64) -> Vec<Entry> {
         .collect()
 }
 
-/// The entry a table must give for `key` as of `snapshot`: found by looking at all of them.
+/// Returns the entry that a table must return for `key` at `snapshot`, by a search through all
+/// entries.
 fn newest<'a>(entries: &'a [Entry], key: &[u8], snapshot: u64) -> Option<&'a Entry> {
     entries
         .iter()

@@ -1,22 +1,22 @@
-//! Random tables against the sorted list they were made of, under every codec, index policy, filter policy and several
-//! block sizes.
+//! Random tables compared with the sorted lists they were made of, with every codec, index policy
+//! and filter policy, and several block sizes.
 
 use super::*;
 
-/// Shapes of key that each break something else.
+/// Shapes of keys, each of which stresses something else.
 #[derive(Clone, Copy, Debug)]
 enum Shape {
-    /// A few bytes of a small alphabet, 0x00 and 0xff among them: prefixes of each other.
+    /// A few bytes of a small alphabet with 0x00 and 0xff, so that keys are prefixes of each other.
     Binary,
-    /// Numbers in big-endian order, with gaps: what a model likes.
+    /// Big-endian numbers with gaps, which models fit well.
     Numbers,
-    /// A prefix of 100 bytes, 8 bytes of which few are different, then a tail: long runs of equal images.
+    /// A prefix of 100 bytes, 8 bytes with few different values, then a tail: many ties.
     Crowded,
-    /// Few keys of 64 KiB that differ at the end.
+    /// A few keys of 64 KiB that differ at the end.
     Huge,
 }
 
-/// What is read as of.
+/// The sequence numbers to read at.
 const SNAPSHOTS: [u64; 4] = [u64::MAX, 700, 300, 0];
 
 const SHAPES: [Shape; 4] = [Shape::Binary, Shape::Numbers, Shape::Crowded, Shape::Huge];
@@ -45,7 +45,7 @@ fn random_key(shape: Shape, chance: &mut Xoshiro256PlusPlus) -> Vec<u8> {
     }
 }
 
-/// Sorted entries: most keys with one version, some with a few, some with a hundred.
+/// Makes sorted entries: most keys have one version, some a few, some a hundred.
 fn random_entries(shape: Shape, chance: &mut Xoshiro256PlusPlus) -> Vec<Entry> {
     let keys = if matches!(shape, Shape::Huge) {
         8
@@ -77,7 +77,7 @@ fn random_entries(shape: Shape, chance: &mut Xoshiro256PlusPlus) -> Vec<Entry> {
     entries
 }
 
-/// Keys to ask for: those there, their neighbours, and some more.
+/// Makes keys to look up: the present ones, their neighbours, and some others.
 fn questions(shape: Shape, entries: &[Entry], chance: &mut Xoshiro256PlusPlus) -> Vec<Vec<u8>> {
     let mut keys = vec![vec![0], vec![0xff; 9]];
     for entry in entries {
@@ -104,7 +104,7 @@ struct Trial {
 }
 
 impl Trial {
-    /// Point reads, and seeks both ways, for every question at several snapshots.
+    /// Makes point reads, and seeks in both directions, of every key at several snapshots.
     fn ask(&self, keys: &[Vec<u8>]) {
         let Self {
             world,
@@ -142,7 +142,7 @@ impl Trial {
         );
     }
 
-    /// Point reads of `ask` that a filter, if there is one, must let through.
+    /// Counts the point reads of `ask` that a filter must pass.
     fn passes(&self, keys: &[Vec<u8>]) -> u64 {
         if self.table.filter_bytes() == 0 {
             return 0;
@@ -156,7 +156,7 @@ impl Trial {
         keys.iter().map(found).sum()
     }
 
-    /// From end to end, both ways, and to and fro.
+    /// Walks from end to end in both directions, and back and forth at random.
     fn walk(&self, chance: &mut Xoshiro256PlusPlus) {
         let Self {
             world,
@@ -223,7 +223,7 @@ fn names<B>(family: &aura_policies::Family<B>) -> Vec<&'static str> {
 }
 
 #[test]
-fn random_tables_answer_as_the_list_they_were_made_of() {
+fn random_tables_answer_like_the_lists_they_were_made_of() {
     let mut with_model = 0;
     let mut seed = 0;
     for compression in [
@@ -246,7 +246,8 @@ fn random_tables_answer_as_the_list_they_were_made_of() {
                         with_model +=
                             u32::from(table.index_report().used == crate::index::IndexUse::Model);
                         let label = format!(
-                            "seed {seed}: {shape:?}, {compression:?}, {index}, {filter}, blocks of {block_bytes} B"
+                            "seed {seed}: {shape:?}, {compression:?}, {index}, {filter}, \
+                             blocks of {block_bytes} B"
                         );
                         let trial = Trial {
                             world,
