@@ -5,8 +5,9 @@
 //! cargo bench -p aura-engine --bench recovery
 //! ```
 //!
-//! The sizes go from 1 KiB to 64 MiB; `AURA_TORN_MAX` (bytes) ends them earlier. What is lost is one
-//! record, of bytes that look like anything: headers of records are searched for at every offset.
+//! The sizes go from 1 KiB to 64 MiB; `AURA_TORN_MAX` (bytes) ends them earlier. What is lost is
+//! one record, of bytes that look like anything: headers of records are searched for at every
+//! offset.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! Continuous laws that sizes and gaps between arrivals are drawn from, by the crate rand_distr.
 //!
 //! Their streams are pinned by golden draws (`tests/laws.rs`), because a new version of rand_distr
-//! may change them. Where num-traits is built with `std`, as in `aura`, rand_distr uses the platform's
-//! logarithms and powers, which may differ in their last bit. Draws are rounded to whole bytes and
-//! nanoseconds, so for draws around a million a difference between platforms shows about once in
-//! 10^10. The laws of `distributions/` and Poisson arrivals use libm, and never differ.
+//! may change them. Where num-traits is built with `std`, as in `aura`, rand_distr uses the
+//! platform's logarithms and powers, which may differ in their last bit. Draws are rounded to whole
+//! bytes and nanoseconds, so for draws around a million a difference between platforms shows about
+//! once in 10^10. The laws of `distributions/` and Poisson arrivals use libm, and never differ.
 
 use rand_distr::{Distribution, Gamma, LogNormal, Pareto, Weibull};
 

@@ -209,7 +209,8 @@ fn laws_of_lengths_and_arrivals_are_read_from_configs_and_change_the_stream() {
         "operations": 2000,
         "mix": { "update": 1, "scan": 1 },
         "value": { "bytes": {
-            "min": 10, "max": 5000, "distribution": { "lognormal": { "median": 200, "sigma": 1 } } } },
+            "min": 10, "max": 5000,
+            "distribution": { "lognormal": { "median": 200, "sigma": 1 } } } },
         "scan": { "length_distribution": { "zipf": { "theta": 2.5 } } },
         "load": { "arrival": "gamma", "rate": 1000, "shape": 0.5 },
     }))

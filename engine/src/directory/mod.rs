@@ -1,5 +1,5 @@
-//! A database's directory: [`names`] of its files, [`files`] with the engine's errors, [`access`] by
-//! several engines, and the settings left in it.
+//! A database's directory: [`names`] of its files, [`files`] with the engine's errors, [`access`]
+//! by several engines, and the settings left in it.
 
 mod access;
 mod files;

@@ -1,8 +1,8 @@
 //! The names of a database's files. Every name that the engine gives is here.
 //!
 //! A file with a number has a [`FileKind`]; the others are [`CURRENT`], which names the manifest in
-//! force, [`SETTINGS`] and [`MODELS`], which are replaced whole, [`LOCK`], and [`UNFINISHED`], which
-//! marks a checkpoint that is not whole.
+//! force, [`SETTINGS`] and [`MODELS`], which are replaced whole, [`LOCK`], and [`UNFINISHED`],
+//! which marks a checkpoint that is not whole.
 
 use std::path::{Path, PathBuf};
 

@@ -158,7 +158,8 @@ impl IndexBuild {
         if bytes as f64 > self.gate.memory * packed_bytes as f64 {
             // These words, and those below, are stored with the table.
             let what = format!(
-                "{bytes} B, with the addresses of blocks, where fence pointers take {packed_bytes} B"
+                "{bytes} B, with the addresses of blocks, where fence pointers take \
+                 {packed_bytes} B"
             );
             return Err((Refusal::TooLarge, what));
         }

@@ -1,4 +1,5 @@
-//! The set of live files: which tables lie in which run of which level, and which value files there are.
+//! The set of live files: which tables lie in which run of which level, and which value files there
+//! are.
 //!
 //! - [`mod@format`] draws the manifest, a log of version edits.
 //! - [`edit`] is one change; every change of the set is one edit.

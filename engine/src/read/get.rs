@@ -167,7 +167,7 @@ fn holder_of<'a>(version: &'a Version, entry: &Entry) -> Option<&'a Path> {
 }
 
 /// The newest version of `key` in any table that a reader sees, with the table's number and level;
-/// None if it is hidden, or there is none.
+/// None if it is hidden or missing.
 pub(super) async fn look_up_in_tables(
     version: &Version,
     key: HashedKey<'_>,

@@ -147,8 +147,8 @@ impl Reader {
     }
 }
 
-/// The version that the key's key-pointer row leads to, and the row's cost. A row whose table is not
-/// there any more is dropped, and counts as a miss.
+/// The version that the key's key-pointer row leads to, and the row's cost. A row whose table is
+/// not there any more is dropped, and counts as a miss.
 async fn follow_row(
     version: &Version,
     key: HashedKey<'_>,

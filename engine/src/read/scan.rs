@@ -29,7 +29,7 @@ const AHEAD_ROWS_MAX: usize = 16;
 /// Bytes of values in the value log after which it reads no further ahead.
 const AHEAD_BYTES_MAX: u64 = 4 << 20;
 
-/// A scan: ask it for the next row until there is none. It sees the state of the moment it was
+/// A scan: ask it for the next row until it has no more. It sees the state of the moment it was
 /// made, and pins the memtables and tables it reads.
 pub struct Scan {
     reader: Reader,

@@ -137,9 +137,8 @@ impl Tree {
     /// Value files that hold only garbage after it are removed with it. `change` makes the next
     /// read state of the current one and the new version.
     ///
-    /// # Errors
-    /// [`Error::Inconsistent`] if the edit does not fit the version. A manifest that cannot be written
-    /// poisons the engine: whether the edit will be read back is not known.
+    /// # Errors [`Error::Inconsistent`] if the edit does not fit the version. A manifest that
+    /// cannot be written poisons the engine: whether the edit will be read back is not known.
     pub(crate) async fn commit_with(
         &self,
         edit: impl FnOnce(&Version) -> Edit,
@@ -259,7 +258,7 @@ impl Tree {
         lock(&self.snapshots).keys().copied().collect()
     }
 
-    /// The oldest snapshot held; the largest sequence number of all if there is none.
+    /// The oldest snapshot held; the largest sequence number of all if there is no snapshot.
     pub(crate) fn oldest_snapshot(&self) -> Sequence {
         let snapshots = lock(&self.snapshots);
         snapshots.keys().next().copied().unwrap_or(Sequence::MAX)

@@ -11,8 +11,8 @@
 //!   files in parallel.
 //! - [`mod@file`] is a file on disk, [`state`] what the manifest says of it; [`walk`] reads frames
 //!   one after another.
-//! - [`extents`] are the parts that became garbage, [`garbage`] how they are booked, [`section`] the
-//!   places of the frames of a collected file.
+//! - [`extents`] are the parts that became garbage, [`garbage`] how they are booked, [`section`]
+//!   the places of the frames of a collected file.
 //!
 //! Separation of keys and values comes from WiscKey (Lu et al., FAST 2016); collection without
 //! rewriting pointers from Pebble's blob files.

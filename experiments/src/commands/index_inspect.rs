@@ -22,9 +22,9 @@ Examples:
   aura index-inspect /mnt/nvme/db --by level
   aura index-inspect /mnt/nvme/db --format json | jq 'select(.refused)'
 
-Nothing is written: the directory may be read-only, and an engine may have it open. The counts of look-ups, and everything about
-tables that compactions have replaced, are as of the last time the database was closed: a crash
-loses what came after.
+Nothing is written: the directory may be read-only, and an engine may have it open. The counts of
+look-ups, and everything about tables that compactions have replaced, are as of the last time the
+database was closed: a crash loses what came after.
 
 Prints one row per table, and one for the tables of a level that share an index. `index` is what a
 table was built under, `used` what serves: fence pointers if the policy makes no model or its model

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::sources::{files, read, root, rust_files};
 
 /// The folders and files whose text is checked.
-const CHECKED: [&str; 13] = [
+const CHECKED: [&str; 16] = [
     ".ci",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -14,11 +14,14 @@ const CHECKED: [&str; 13] = [
     "Makefile",
     "README.md",
     "docs",
+    "engine",
     "experiments",
     "notebooks",
+    "policies",
     "results/README.md",
     "rust-toolchain.toml",
     "scripts",
+    "workloads",
 ];
 
 /// What a checked file's name may end with. Files without an extension are scripts.

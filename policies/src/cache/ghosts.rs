@@ -78,7 +78,7 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
         Some(self.queues.take(number))
     }
 
-    /// Forgets the oldest ghost of `queue`; false if there is none.
+    /// Forgets the oldest ghost of `queue`; false if the queue is empty.
     pub(super) fn drop_oldest(&mut self, queue: u8) -> bool {
         self.pop_oldest(queue).is_some()
     }

@@ -146,9 +146,9 @@ fn regress(features: Array2<f64>, targets: Array1<f64>) -> Option<FittedLinearRe
     finite.then_some(fitted)
 }
 
-/// A polynomial that never falls. Its variable is u = (image - first) * scale; if it is mirrored, it
-/// is one minus a polynomial of 1 - u. Its terms have no negative coefficient, and rounding keeps the
-/// order of each sum and product.
+/// A polynomial that never falls. Its variable is u = (image - first) * scale; if it is mirrored,
+/// it is one minus a polynomial of 1 - u. Its terms have no negative coefficient, and rounding
+/// keeps the order of each sum and product.
 #[derive(Clone, Copy, Debug)]
 struct Root {
     first: u64,

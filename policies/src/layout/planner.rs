@@ -44,8 +44,8 @@ pub(super) fn plan<L: Layout + ?Sized>(
     })
 }
 
-/// Estimates what the rules of this module still cost: the default of [`Layout::debt_bytes`]. A byte
-/// that is read and written again counts once.
+/// Estimates what the rules of this module still cost: the default of [`Layout::debt_bytes`]. A
+/// byte that is read and written again counts once.
 pub(super) fn debt_bytes<L: Layout + ?Sized>(layout: &L, tree: &TreeShape) -> u64 {
     let limits = Limits::new(layout, tree);
     let mut debt = 0_u64;

@@ -4,7 +4,7 @@
 //! State: for each level, the smallest key of the table that was moved last.
 //! Cost: O(log tables of the level) a partial compaction.
 //! Invariants: the choice is the first table that begins after the cursor, or the first of all if
-//! there is none.
+//! there is no other.
 //! Weak where: some key ranges are hotter than others, since each is moved equally often. The
 //! cursors are lost when the database is closed.
 

@@ -59,7 +59,8 @@ fn books_balance_after_every_event() {
                     apply(&mut driver, event);
                     if let Err(broken) = driver.audit() {
                         panic!(
-                            "{policy}, seed {seed}, {capacity} B, to {bytes_max}, event {number}: {broken}"
+                            "{policy}, seed {seed}, {capacity} B, to {bytes_max}, event {number}: \
+                             {broken}"
                         );
                     }
                 }
@@ -107,7 +108,8 @@ fn books_balance_when_objects_are_refused_at_random() {
                     apply(&mut driver, event);
                     if let Err(broken) = driver.audit() {
                         panic!(
-                            "{policy}, seed {seed}, {capacity} B, to {bytes_max}, event {number}: {broken}"
+                            "{policy}, seed {seed}, {capacity} B, to {bytes_max}, event {number}: \
+                             {broken}"
                         );
                     }
                 }

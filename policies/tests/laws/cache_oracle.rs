@@ -19,7 +19,7 @@ struct Same {
     /// How far the miss ratio may lie outside the program's (over its seeds), counting objects;
     /// `None` if it is not compared.
     unit: Option<f64>,
-    /// The same band, counting bytes.
+    /// The band where bytes are counted.
     bytes: Option<f64>,
 }
 

@@ -75,7 +75,7 @@ impl Compactor {
         tree.apply(plan);
     }
 
-    /// Carries out plans until there is none; `each` sees every plan before it is carried out.
+    /// Carries out plans until no plan is due; `each` sees every plan before it is carried out.
     fn drain(&mut self, tree: &mut Tree, mut each: impl FnMut(&Tree, &Plan)) {
         let context = self.context.clone();
         // Each table can move down every level once, and each level can be merged in place once

@@ -26,7 +26,8 @@
 //! | `move L1` | the same, and the chosen table is moved as far as the picker knows |
 //! | `window 1000` | asks the agent after the 1000th operation, prints and applies its actions |
 //!
-//! The first `L` line of a case begins a new tree. Each plan is asked for twice, must be lawful, and debt is owed exactly when one is due.
+//! The first `L` line of a case begins a new tree. Each plan is asked for twice, must be lawful,
+//! and debt is owed exactly when one is due.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -26,7 +26,7 @@ impl StringKeys {
         self.ends.push(self.bytes.len());
     }
 
-    /// The string at a position. Panics if there is none, like a slice.
+    /// The string at a position. Panics past the end, like a slice.
     pub fn get(&self, place: usize) -> &[u8] {
         let start = if place == 0 { 0 } else { self.ends[place - 1] };
         &self.bytes[start..self.ends[place]]

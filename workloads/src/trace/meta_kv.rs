@@ -4,8 +4,8 @@
 //! (`cachebench/workload/KVReplayGenerator.h`).
 //!
 //! ```text
-//!   key,op,size,op_count,key_size                                               2022; the default order
-//!   op_time,key,key_size,op,op_count,size,cache_hits,ttl,usecase,sub_usecase    2024
+//!   2022  key,op,size,op_count,key_size (the default order)
+//!   2024  op_time,key,key_size,op,op_count,size,cache_hits,ttl,usecase,sub_usecase
 //! ```
 //!
 //! Columns are found by the header's names; `key`, `op` and `size` must be there. A row stands for

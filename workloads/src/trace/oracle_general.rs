@@ -66,8 +66,8 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
     output.flush().map_err(TraceError::Write)
 }
 
-/// The number of each request's next request for the same object, counted from 1; -1 if there is
-/// none.
+/// The number of each request's next request for the same object, counted from 1; -1 for the
+/// last.
 fn next_requests(trace: &Trace) -> Vec<i64> {
     let mut later = vec![NEVER; trace.keys().len()];
     let mut next = vec![NEVER; trace.objects().len()];

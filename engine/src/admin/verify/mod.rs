@@ -96,7 +96,7 @@ impl VerifyReport {
     }
 
     /// Bytes of value files over reachable bytes of the rows whose values lie there; None where
-    /// there is none.
+    /// there is no such byte.
     pub fn value_log_amplification(&self) -> Option<f64> {
         let reachable = self.value_reachable_bytes;
         (reachable > 0).then(|| self.value_disk_bytes() as f64 / reachable as f64)

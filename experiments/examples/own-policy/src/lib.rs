@@ -1,8 +1,8 @@
 //! A cache policy that lives outside AuraDB's tree, as an example to copy.
 //!
 //! The crate depends on `aura-policies` for the policy, and on `aura-experiments` for a command
-//! `aura` of its own (`src/main.rs`). In that command the policy is like any other: listed, checked,
-//! compared, and a part of a trial's id.
+//! `aura` of its own (`src/main.rs`). In that command the policy is like any other: listed,
+//! checked, compared, and a part of a trial's id.
 //!
 //! ```
 //! use aura_policies::{PolicySpec, cache};
