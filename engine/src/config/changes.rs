@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(refused(|config| config.cache.size = ByteSize::mib(1)), None);
         let shards = refused(|config| config.cache.shards += 1);
         assert_eq!(shards.as_deref(), Some("cache.shards"));
-        let sync = refused(|config| config.wal.sync = SyncPolicy::Never);
+        let sync = refused(|config| config.wal.sync = SyncPolicy::Always);
         assert_eq!(sync.as_deref(), Some("wal.sync"));
         let agent = refused(|config| config.compaction.agent.policy.push('x'));
         assert_eq!(agent.as_deref(), Some("compaction.agent.policy"));
