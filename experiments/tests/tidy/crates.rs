@@ -118,7 +118,8 @@ fn owners(library: &str, modules: &Uses) -> BTreeMap<String, String> {
         let exported = exported.split(';').next().expect("a first part");
         if let Some((module, names)) = exported.split_once("::") {
             for name in first_names(names) {
-                owners.insert(name, module.to_owned());
+                // A module of that name is meant first: a path goes on from it.
+                owners.entry(name).or_insert_with(|| module.to_owned());
             }
         }
     }

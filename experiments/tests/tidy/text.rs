@@ -79,7 +79,10 @@ fn checked_files() -> Vec<PathBuf> {
         .collect();
     found.retain(|path| {
         let extension = path.extension().unwrap_or_default();
-        EXTENSIONS.iter().any(|known| extension == *known) && !path.ends_with(ITSELF)
+        // Hostile inputs are no text.
+        let is_input = path.components().any(|part| part.as_os_str() == "fuzz");
+        let is_text = EXTENSIONS.iter().any(|known| extension == *known);
+        is_text && !is_input && !path.ends_with(ITSELF)
     });
     found
 }

@@ -14,7 +14,8 @@
 //!   24  u64      XXH3 of the bytes before           number of records in the file
 //!
 //!   record: with details   u8 flags (0-2 kind, 3 hit, 4 level, 5 file, 6 cost, 7 scanned),
-//!                          u8 caller, [u8 level] [varint file] [varint cost] [varint scanned], if flagged
+//!                          u8 caller, [u8 level] [varint file] [varint cost] [varint scanned],
+//!                          each if flagged
 //!           with times     zigzag varint: nanoseconds since the record before; since 0 in
 //!                          the chunk's first record
 //!           always         u64 key
