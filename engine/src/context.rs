@@ -328,21 +328,12 @@ impl<'a> ReadContext<'a> {
 mod tests {
     use super::*;
 
-    const KINDS: [BlockKind; 6] = [
-        BlockKind::Data,
-        BlockKind::Index,
-        BlockKind::Filter,
-        BlockKind::Value,
-        BlockKind::KeyValue,
-        BlockKind::KeyPointer,
-    ];
-
     #[test]
     fn sums_cover_every_counter() {
         let counted = |first: u64| {
             let mut next = first..;
             let mut one = ReadStats::default();
-            for kind in KINDS {
+            for kind in BlockKind::ALL {
                 for hit in [true, false] {
                     *one.look_ups(kind, hit) = next.next().unwrap();
                 }

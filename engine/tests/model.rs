@@ -13,11 +13,11 @@ use std::path::Path;
 
 use aura_engine::env::Env;
 use aura_engine::{
-    AuraEngine, Batch, Direction, Engine, EngineBuilder, EngineConfig, Range, Snapshot,
+    AuraEngine, Batch, CHANGEABLE, Direction, Engine, EngineBuilder, EngineConfig, Range, Snapshot,
 };
-use bytesize::ByteSize;
 use common::cancel::{Call, poll_at_most};
-use common::{Chance, io_limit, random_config, repeatable, seeds, sim, tried};
+use common::{Chance, random_config, repeatable, seeds, sim, tried};
+use serde_json::Value as Json;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 type Bounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -262,7 +262,7 @@ impl Checked {
 
     /// Changes settings of the running engine; no answer may change.
     async fn reconfigure(&mut self) {
-        let next = changed(&mut self.chance, EngineConfig::clone(&self.engine.config()));
+        let next = changed(&mut self.chance, &self.engine.config());
         let wanted = next.clone();
         let changing = self.engine.reconfigure(move |config| *config = wanted);
         changing.await.unwrap();
@@ -418,48 +418,26 @@ fn answers_are_the_models_whatever_the_policies_decide() {
     }
 }
 
-/// Returns `config` with some of the settings that may change in a running engine drawn again.
-fn changed(chance: &mut Chance, config: EngineConfig) -> EngineConfig {
-    let mut next = config;
-    let other = random_config(chance);
-    match chance.below(12) {
-        0 => next.cache.size = ByteSize(chance.pick(&[0, 4 << 10, 64 << 10, 1 << 20])),
-        1 => next.cache.eviction = other.cache.eviction,
-        2 => next.cache.admission = other.cache.admission,
-        3 => next.io_limit = io_limit(chance),
-        4 => {
-            next.memtable = other.memtable;
-            next.memtable_structure = other.memtable_structure;
-        }
-        5 => {
-            next.table.size = other.table.size;
-            next.table.compression = other.table.compression;
-            next.table.filter = other.table.filter;
-            next.table.index = other.table.index;
-        }
-        6 => {
-            next.compaction.layout = other.compaction.layout;
-            next.compaction.picker = other.compaction.picker;
-            next.compaction.debt_slowdown = other.compaction.debt_slowdown;
-            next.compaction.level0_trigger = other.compaction.level0_trigger;
-            next.compaction.level0_slowdown = other.compaction.level0_slowdown;
-            next.compaction.level0_stop = other.compaction.level0_stop;
-        }
-        7 => {
-            next.value_log.separation = other.value_log.separation;
-            next.value_log.compression = other.value_log.compression;
-            next.value_log.file = other.value_log.file;
-            next.value_log.inline_again = other.value_log.inline_again;
-        }
-        8 | 9 => {
-            next.value_log.placement = other.value_log.placement;
-            next.value_log.gc = other.value_log.gc;
-            next.value_log.gc_method = other.value_log.gc_method;
-            next.value_log.gc_low = other.value_log.gc_low;
-            next.value_log.gc_high = other.value_log.gc_high;
-            next.value_log.gc_stop = other.value_log.gc_stop;
-        }
-        _ => next.cache.warming = other.cache.warming,
+/// Returns `config` with some of the settings that may change in a running engine drawn again: one
+/// of them, or all of its group.
+fn changed(chance: &mut Chance, config: &EngineConfig) -> EngineConfig {
+    let other = serde_json::to_value(random_config(chance)).unwrap();
+    let (key, _) = chance.pick(CHANGEABLE);
+    let group = key.split_once('.').map_or(key, |(group, _)| group);
+    let alone = copied(config, &other, |changeable| changeable == key);
+    // Settings of a group may bound one another; together they are in range.
+    if chance.below(2) == 0 && alone.validate().is_ok() {
+        return alone;
     }
-    next
+    copied(config, &other, |changeable| changeable.starts_with(group))
+}
+
+/// Returns `config` with the changeable settings that `wanted` names taken from `other`.
+fn copied(config: &EngineConfig, other: &Json, wanted: impl Fn(&str) -> bool) -> EngineConfig {
+    let mut next = serde_json::to_value(config).unwrap();
+    for (key, _) in CHANGEABLE.iter().filter(|(key, _)| wanted(key)) {
+        let place = format!("/{}", key.replace('.', "/"));
+        *next.pointer_mut(&place).unwrap() = other.pointer(&place).unwrap().clone();
+    }
+    serde_json::from_value(next).unwrap()
 }

@@ -210,7 +210,7 @@ impl Collector<'_> {
     async fn copy_live(&self, collection: &Collection, number: u64) -> Result<ValueFile> {
         let path = FileKind::Values.path(self.core.directory(), number);
         let unfinished = NewFile::new(&self.core.env().fs, &path);
-        let mut writer = ValueLogWriter::create(self.core.env(), path.clone(), number).await?;
+        let mut writer = ValueLogWriter::create(self.core.env(), &path, number).await?;
         let mut sections = Vec::new();
         for state in &collection.states {
             let extents = state.live_extents()?;

@@ -157,7 +157,7 @@ impl<'a> Values<'a> {
             let number = self.tree.new_number();
             let path = FileKind::Values.path(self.core.directory(), number);
             let unfinished = NewFile::new(&env.fs, &path);
-            let writer = ValueLogWriter::create(env, path, number).await?;
+            let writer = ValueLogWriter::create(env, &path, number).await?;
             self.writers.push((writer, unfinished));
         }
         let (writer, _) = self.writers.last_mut().expect("just pushed");

@@ -33,13 +33,39 @@ use crate::storage::Sequence;
 use crate::wal::{LogPart, WalWriter};
 use crate::write::{CommitPipeline, Log};
 
-/// What an engine is put together from.
-struct Parts {
+/// What an engine needs before it looks at its directory.
+struct Prepared {
     env: Env,
     directory: PathBuf,
     config: EngineConfig,
     policies: Policies,
     cache: Arc<BlockCache>,
+}
+
+impl Prepared {
+    /// Checks the settings and builds what they name. Open files are bounded from here on.
+    fn new(
+        env: &Env,
+        directory: PathBuf,
+        config: EngineConfig,
+        observer: Option<Observer>,
+    ) -> Result<Self> {
+        config.validate()?;
+        let mut cache = BlockCache::new(&config.cache, config.seed)?;
+        cache.observer = observer;
+        Ok(Self {
+            env: bounded(env, u64::from(config.max_open_files)),
+            directory,
+            policies: Policies::build(&config)?,
+            cache: Arc::new(cache),
+            config,
+        })
+    }
+}
+
+/// What an engine is put together from.
+struct Parts {
+    prepared: Prepared,
     index_book: IndexBook,
     state: ReadState,
     sequence: Sequence,
@@ -52,16 +78,18 @@ struct Parts {
 
 impl Parts {
     fn assemble(self) -> Db {
-        let queues = self.config.value_log.queues;
-        let log = Log::new(self.wal, queues, self.sequence, self.env.clock.now());
-        let core = Arc::new(Core::new(
-            self.env,
-            self.directory,
-            self.config,
-            self.policies,
-            self.cache,
-            self.index_book,
-        ));
+        let Prepared {
+            env,
+            directory,
+            config,
+            policies,
+            cache,
+        } = self.prepared;
+        let queues = config.value_log.queues;
+        let log = Log::new(self.wal, queues, self.sequence, env.clock.now());
+        let index_book = self.index_book;
+        let core = Core::new(env, directory, config, policies, cache, index_book);
+        let core = Arc::new(core);
         let lifecycle = Arc::new(Lifecycle::new(self.read_only, self.directory_lock));
         let tree = Arc::new(Tree::new(
             core.clone(),
@@ -93,12 +121,6 @@ impl Parts {
     }
 }
 
-fn new_cache(config: &EngineConfig, observer: Option<Observer>) -> Result<Arc<BlockCache>> {
-    let mut cache = BlockCache::new(&config.cache, config.seed)?;
-    cache.observer = observer;
-    Ok(Arc::new(cache))
-}
-
 /// Opens `directory`, creating it if it is not there.
 pub(super) async fn open(
     env: Env,
@@ -106,21 +128,25 @@ pub(super) async fn open(
     config: EngineConfig,
     observer: Option<Observer>,
 ) -> Result<Arc<Db>> {
-    config.validate()?;
-    let policies = Policies::build(&config)?;
-    let cache = new_cache(&config, observer)?;
-    let env = bounded(&env, u64::from(config.max_open_files));
-    Files::of(&env).create_directory(&directory)?;
-    let directory_lock = take_lock(&env, &directory)?;
+    let prepared = Prepared::new(&env, directory, config, observer)?;
+    let Prepared {
+        env,
+        directory,
+        config,
+        cache,
+        ..
+    } = &prepared;
+    Files::of(env).create_directory(directory)?;
+    let directory_lock = take_lock(env, directory)?;
     let started = env.clock.now();
-    let recovered = recover(&env, &directory, &cache).await?;
-    let replayed = replay(&env, &directory, &config, &recovered).await?;
-    remove_leftovers(&env, &directory, &recovered, &replayed).await?;
+    let recovered = recover(env, directory, cache).await?;
+    let replayed = replay(env, directory, config, &recovered).await?;
+    remove_leftovers(env, directory, &recovered, &replayed).await?;
 
     let wal_number = recovered.next_number;
     let next_number = wal_number + 2;
     let sequence = replayed.sequence.max(recovered.sequence);
-    let wal = WalWriter::create(&env, &directory, wal_number, sequence + 1, None).await?;
+    let wal = WalWriter::create(env, directory, wal_number, sequence + 1, None).await?;
     let base = Edit {
         // The old logs are needed until the memtables made of them are flushed: a crash now must
         // find them again.
@@ -131,22 +157,18 @@ pub(super) async fn open(
         ..Edit::default()
     };
     let version = recovered.version;
-    let index_book = read_registry(&env, &directory, &version).await;
-    let manifest = Manifest::begin(&env, &directory, wal_number + 1, &version, base).await?;
+    let index_book = read_registry(env, directory, &version).await;
+    let manifest = Manifest::begin(env, directory, wal_number + 1, &version, base).await?;
     if let Some(old) = &recovered.manifest {
         // One that cannot be removed now is removed by the next opening.
         let _ = env.fs.remove(old);
     }
-    write_settings(&env, &directory, &config).await?;
+    write_settings(env, directory, config).await?;
 
     let active = Memtable::new(config.memtable_structure, wal_number);
     let parts = Parts {
         state: ReadState::new(active, &replayed.memtables, version),
-        env,
-        directory,
-        config,
-        policies,
-        cache,
+        prepared,
         index_book,
         sequence,
         next_number,
@@ -212,13 +234,17 @@ pub(super) async fn open_read_only(
     config: EngineConfig,
     observer: Option<Observer>,
 ) -> Result<Arc<Db>> {
-    config.validate()?;
-    let policies = Policies::build(&config)?;
-    let cache = new_cache(&config, observer)?;
-    let env = bounded(&env, u64::from(config.max_open_files));
+    let prepared = Prepared::new(&env, directory, config, observer)?;
+    let Prepared {
+        env,
+        directory,
+        config,
+        cache,
+        ..
+    } = &prepared;
     let started = env.clock.now();
-    let access = read_access(&env, &directory)?;
-    let moment = read_moment(&env, &directory, &config, &cache, &access).await?;
+    let access = read_access(env, directory)?;
+    let moment = read_moment(env, directory, config, cache, &access).await?;
     let Moment {
         recovered,
         replayed,
@@ -230,19 +256,15 @@ pub(super) async fn open_read_only(
             directory: directory.clone(),
         })?;
     let last_log = recovered.wals.last().copied().unwrap_or(recovered.wal_min);
-    let index_book = read_registry(&env, &directory, &recovered.version).await;
+    let index_book = read_registry(env, directory, &recovered.version).await;
     let active = Memtable::new(config.memtable_structure, last_log);
     let parts = Parts {
-        wal: WalWriter::open_to_read(&env, &directory, last_log)?,
-        manifest: Manifest::open_to_read(&env, manifest)?,
+        wal: WalWriter::open_to_read(env, directory, last_log)?,
+        manifest: Manifest::open_to_read(env, manifest)?,
         state: ReadState::new(active, &replayed.memtables, recovered.version),
         sequence: replayed.sequence.max(recovered.sequence),
         next_number: recovered.next_number,
-        env,
-        directory,
-        config,
-        policies,
-        cache,
+        prepared,
         index_book,
         directory_lock: access.into_guard(),
         read_only: true,

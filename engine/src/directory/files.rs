@@ -44,6 +44,16 @@ impl<'a> Files<'a> {
         named("list", directory, self.fs.list(directory))
     }
 
+    /// Gives a file another name, in place of one that has it.
+    pub(crate) fn rename(self, from: &Path, to: &Path) -> Result<()> {
+        named("rename", from, self.fs.rename(from, to))
+    }
+
+    /// Removes a file.
+    pub(crate) fn remove(self, path: &Path) -> Result<()> {
+        named("remove", path, self.fs.remove(path))
+    }
+
     /// Creates a directory and those above it, durably.
     pub(crate) fn create_directory(self, path: &Path) -> Result<()> {
         named("create", path, self.fs.create_directory(path))
@@ -87,8 +97,7 @@ impl Replacement<'_> {
 
     /// Puts the content in place. That is durable once the directory is synced.
     pub(crate) fn put_in_place(&self) -> Result<()> {
-        let renamed = self.fs.rename(self.file.path(), &self.path);
-        named("rename", self.file.path(), renamed)
+        Files { fs: self.fs }.rename(self.file.path(), &self.path)
     }
 }
 
@@ -130,6 +139,14 @@ impl NamedFile {
     /// Reads `bytes` bytes at `offset`.
     pub(crate) async fn read_at(&self, offset: u64, bytes: usize) -> Result<Bytes> {
         named("read", &self.path, self.file.read_at(offset, bytes).await)
+    }
+
+    /// Reads the whole file.
+    pub(crate) async fn read_whole(&self) -> Result<Bytes> {
+        let bytes = usize::try_from(self.bytes()?).map_err(|_| {
+            Error::corruption(&self.path, 0, "the file is larger than the address space")
+        })?;
+        self.read_at(0, bytes).await
     }
 
     /// Appends `data`.

@@ -12,8 +12,8 @@ use super::format::Layout;
 use super::{Version, format};
 use crate::cache::BlockCache;
 use crate::context::ReadContext;
-use crate::directory::{CURRENT, FileKind, REPLACED, UNFINISHED, temporary};
-use crate::env::{Env, File, Fs};
+use crate::directory::{CURRENT, FileKind, Files, NamedFile, REPLACED, UNFINISHED, temporary};
+use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ranges::RangeTombstone;
 use crate::storage::Sequence;
@@ -56,10 +56,7 @@ pub(crate) async fn recover(
     directory: &Path,
     cache: &Arc<BlockCache>,
 ) -> Result<Recovered> {
-    let names = env
-        .fs
-        .list(directory)
-        .map_err(|error| Error::io("list", directory, error))?;
+    let names = Files::of(env).list(directory)?;
     let manifest = if names.iter().any(|name| name == CURRENT) {
         Some(read_manifest(env, directory).await?)
     } else {
@@ -114,8 +111,7 @@ fn check_new(env: &Env, directory: &Path, names: &[String]) -> Result<()> {
             Some((FileKind::Table | FileKind::Values, _)) => true,
             Some((FileKind::Wal, _)) => {
                 let path = directory.join(name);
-                let bytes = env.fs.open(&path).and_then(|file| file.bytes());
-                let bytes = bytes.map_err(|error| Error::io("measure", &path, error))?;
+                let bytes = Files::of(env).open(&path)?.bytes()?;
                 bytes > FILE_HEADER_BYTES as u64
             }
             _ => false,
@@ -134,10 +130,10 @@ fn missing(path: &Path) -> Error {
 }
 
 /// Opens a file that must exist.
-fn open_named(fs: &dyn Fs, path: &Path) -> Result<Arc<dyn File>> {
-    fs.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => missing(path),
-        _ => Error::io("open", path, error),
+fn open_existing(env: &Env, path: &Path) -> Result<NamedFile> {
+    Files::of(env).open(path).map_err(|error| match error {
+        Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => missing(path),
+        error => error,
     })
 }
 
@@ -166,7 +162,7 @@ struct State {
 
 async fn read_manifest(env: &Env, directory: &Path) -> Result<StoredManifest> {
     let current = directory.join(CURRENT);
-    let content = read_whole(env, &current).await?;
+    let content = open_existing(env, &current)?.read_whole().await?;
     let unnamed = || {
         let what = "it does not name a manifest, or its checksum is wrong";
         Error::corruption(&current, 0, what)
@@ -176,7 +172,7 @@ async fn read_manifest(env: &Env, directory: &Path) -> Result<StoredManifest> {
         return Err(unnamed());
     };
     let path = directory.join(name);
-    let file = read_whole(env, &path).await?;
+    let file = open_existing(env, &path)?.read_whole().await?;
     let header: &[u8; format::HEADER_BYTES] = file
         .first_chunk()
         .ok_or_else(|| Error::corruption(&path, 0, "it ends inside its header"))?;
@@ -235,18 +231,6 @@ fn check_torn(path: &Path, file: &[u8], at: usize, layout: Layout) -> Result<()>
         return Err(Error::corruption(path, at as u64, what));
     }
     Ok(())
-}
-
-async fn read_whole(env: &Env, path: &Path) -> Result<bytes::Bytes> {
-    let file = open_named(&*env.fs, path)?;
-    let bytes = file
-        .bytes()
-        .map_err(|error| Error::io("measure", path, error))?;
-    let bytes = usize::try_from(bytes)
-        .map_err(|_| Error::corruption(path, 0, "the file is larger than the address space"))?;
-    file.read_at(0, bytes)
-        .await
-        .map_err(|error| Error::io("read", path, error))
 }
 
 impl State {
@@ -347,7 +331,7 @@ impl State {
         let mut tables = BTreeMap::new();
         for (id, added) in &self.tables {
             let path = FileKind::Table.path(directory, *id);
-            let file = open_named(&*env.fs, &path)?;
+            let (file, path) = open_existing(env, &path)?.into_parts();
             let facts = added.facts.clone();
             let table = Table::open(env.fs.clone(), file, path, facts, &mut context).await?;
             tables.insert(*id, Arc::new(table));
@@ -358,7 +342,7 @@ impl State {
                 continue;
             };
             let path = FileKind::Values.path(directory, facts.physical);
-            let file = open_named(&*env.fs, &path)?;
+            let (file, path) = open_existing(env, &path)?.into_parts();
             let mut file = ValueFile::new(facts.physical, path, file, env.fs.clone());
             if facts.physical != *number {
                 file = file.read_map().await?;

@@ -1,13 +1,12 @@
 //! Writes the manifest.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use super::edit::{AddedTable, Edit};
 use super::{Version, format};
-use crate::directory::{CURRENT, FileKind, Files};
-use crate::env::{Env, File};
-use crate::error::{Error, Result};
+use crate::directory::{CURRENT, FileKind, Files, NamedFile};
+use crate::env::Env;
+use crate::error::Result;
 
 /// Bytes of edits below which a manifest is never replaced by a new one.
 const ROLL_BYTES_MIN: u64 = 1 << 10;
@@ -18,8 +17,7 @@ const ROLL_FACTOR: u64 = 2;
 /// edits have grown large compared with the state that they lead to.
 pub(crate) struct Manifest {
     number: u64,
-    file: Arc<dyn File>,
-    path: PathBuf,
+    file: NamedFile,
     /// Bytes of its first record, which is the whole state at its beginning.
     state_bytes: u64,
     /// Bytes of its other records.
@@ -41,16 +39,13 @@ impl Manifest {
         base: Edit,
     ) -> Result<Self> {
         let path = FileKind::Manifest.path(directory, number);
-        let file = env
-            .fs
-            .create(&path)
-            .map_err(|error| Error::io("create", &path, error))?;
+        let files = Files::of(env);
+        let file = files.create(&path)?;
         let mut content = format::header();
         content.extend_from_slice(&format::encode(&snapshot(version, base.clone()), number));
         let manifest = Self {
             number,
             file,
-            path,
             state_bytes: content.len() as u64,
             edit_bytes: 0,
             base,
@@ -58,7 +53,6 @@ impl Manifest {
         manifest.append_synced(&content).await?;
 
         let content = format::encode_current(&FileKind::Manifest.name(number));
-        let files = Files::of(env);
         let current = files
             .write_replacement(directory, CURRENT, content.as_bytes())
             .await?;
@@ -72,14 +66,9 @@ impl Manifest {
 
     /// Opens the manifest at `path` for an engine that only reads. Every edit fails.
     pub(crate) fn open_to_read(env: &Env, path: &Path) -> Result<Self> {
-        let file = env
-            .fs
-            .open(path)
-            .map_err(|error| Error::io("open", path, error))?;
         Ok(Self {
             number: 0,
-            file,
-            path: path.to_owned(),
+            file: Files::of(env).open(path)?,
             state_bytes: 0,
             edit_bytes: 0,
             base: Edit::default(),
@@ -122,19 +111,13 @@ impl Manifest {
         let new = Self::begin(env, directory, number, version, base).await?;
         let old = std::mem::replace(self, new);
         // If it cannot be removed now, the next opening of the directory removes it.
-        let _ = env.fs.remove(&old.path);
+        let _ = env.fs.remove(old.file.path());
         Ok(self.state_bytes)
     }
 
     async fn append_synced(&self, bytes: &[u8]) -> Result<()> {
-        self.file
-            .append(bytes)
-            .await
-            .map_err(|error| Error::io("append to", &self.path, error))?;
-        self.file
-            .sync()
-            .await
-            .map_err(|error| Error::io("sync", &self.path, error))
+        self.file.append(bytes).await?;
+        self.file.sync().await
     }
 }
 

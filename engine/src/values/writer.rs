@@ -1,36 +1,30 @@
 //! Writes a value file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::format::MAGIC;
+use crate::directory::{Files, NamedFile};
 use crate::env::{Env, File};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A value file being written.
 pub(crate) struct ValueLogWriter {
     /// Its number.
     pub(crate) number: u64,
-    file: Arc<dyn File>,
-    path: PathBuf,
+    file: NamedFile,
     bytes: u64,
     synced: u64,
 }
 
 impl ValueLogWriter {
     /// Creates value file `number`.
-    pub(crate) async fn create(env: &Env, path: PathBuf, number: u64) -> Result<Self> {
-        let file = env
-            .fs
-            .create(&path)
-            .map_err(|error| Error::io("create", &path, error))?;
-        file.append(MAGIC)
-            .await
-            .map_err(|error| Error::io("append to", &path, error))?;
+    pub(crate) async fn create(env: &Env, path: &Path, number: u64) -> Result<Self> {
+        let file = Files::of(env).create(path)?;
+        file.append(MAGIC).await?;
         Ok(Self {
             number,
             file,
-            path,
             bytes: MAGIC.len() as u64,
             synced: 0,
         })
@@ -38,12 +32,12 @@ impl ValueLogWriter {
 
     /// Returns the open file, for readers.
     pub(crate) fn file(&self) -> Arc<dyn File> {
-        self.file.clone()
+        self.file.file().clone()
     }
 
     /// Returns the file's path.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// Returns the bytes appended so far.
@@ -61,10 +55,7 @@ impl ValueLogWriter {
 
     /// Appends `data`.
     pub(crate) async fn append(&mut self, data: &[u8]) -> Result<()> {
-        self.file
-            .append(data)
-            .await
-            .map_err(|error| Error::io("append to", &self.path, error))?;
+        self.file.append(data).await?;
         self.bytes += data.len() as u64;
         Ok(())
     }
@@ -81,10 +72,7 @@ impl ValueLogWriter {
 
     /// Makes everything appended so far durable.
     pub(crate) async fn sync(&mut self) -> Result<()> {
-        self.file
-            .sync()
-            .await
-            .map_err(|error| Error::io("sync", &self.path, error))?;
+        self.file.sync().await?;
         self.set_synced();
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::format::{Header, Layout, Record};
-use crate::directory::FileKind;
+use crate::directory::{FileKind, Files};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::storage::Sequence;
@@ -32,20 +32,7 @@ impl Replay {
     /// file is another log.
     pub(crate) async fn open(env: &Env, directory: &Path, number: u64) -> Result<Self> {
         let path = FileKind::Wal.path(directory, number);
-        let file = env
-            .fs
-            .open(&path)
-            .map_err(|error| Error::io("open", &path, error))?;
-        let bytes = file
-            .bytes()
-            .map_err(|error| Error::io("measure", &path, error))?;
-        let bytes = usize::try_from(bytes).map_err(|_| {
-            Error::corruption(&path, 0, "the file is larger than the address space")
-        })?;
-        let file = file
-            .read_at(0, bytes)
-            .await
-            .map_err(|error| Error::io("read", &path, error))?;
+        let file = Files::of(env).open(&path)?.read_whole().await?;
         let Some((header, layout)) = Header::decode(&file, number) else {
             return Self::without_header(path, file, number);
         };

@@ -1,20 +1,18 @@
 //! Appends records to a log and syncs it.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use super::format::{Header, Record};
-use crate::directory::FileKind;
-use crate::env::{Env, File};
-use crate::error::{Error, Result};
+use crate::directory::{FileKind, Files, NamedFile};
+use crate::env::Env;
+use crate::error::Result;
 use crate::storage::Sequence;
 use crate::values::DurableValues;
 
 /// A log file being written.
 pub(crate) struct WalWriter {
     number: u64,
-    file: Arc<dyn File>,
-    path: PathBuf,
+    file: NamedFile,
     buffer: Vec<u8>,
     bytes: u64,
     synced: u64,
@@ -31,10 +29,7 @@ impl WalWriter {
         previous: Option<&Self>,
     ) -> Result<Self> {
         let path = FileKind::Wal.path(directory, number);
-        let file = env
-            .fs
-            .create(&path)
-            .map_err(|error| Error::io("create", &path, error))?;
+        let file = Files::of(env).create(&path)?;
         let header = Header {
             log: number,
             previous: previous.map_or(0, |log| log.number),
@@ -43,13 +38,10 @@ impl WalWriter {
             first_sequence: Some(first_sequence),
         };
         let buffer = header.encode();
-        file.append(&buffer)
-            .await
-            .map_err(|error| Error::io("append to", &path, error))?;
+        file.append(&buffer).await?;
         Ok(Self {
             number,
             file,
-            path,
             bytes: buffer.len() as u64,
             buffer: Vec::new(),
             synced: 0,
@@ -59,17 +51,11 @@ impl WalWriter {
     /// Opens log `number` for an engine that only reads. Every append fails.
     pub(crate) fn open_to_read(env: &Env, directory: &Path, number: u64) -> Result<Self> {
         let path = FileKind::Wal.path(directory, number);
-        let file = env
-            .fs
-            .open(&path)
-            .map_err(|error| Error::io("open", &path, error))?;
-        let bytes = file
-            .bytes()
-            .map_err(|error| Error::io("measure", &path, error))?;
+        let file = Files::of(env).open(&path)?;
+        let bytes = file.bytes()?;
         Ok(Self {
             number,
             file,
-            path,
             bytes,
             buffer: Vec::new(),
             synced: bytes,
@@ -87,7 +73,7 @@ impl WalWriter {
         let bytes = self.buffer.len() as u64;
         let appended = self.file.append(&self.buffer).await;
         self.buffer.clear();
-        appended.map_err(|error| Error::io("append to", &self.path, error))?;
+        appended?;
         self.bytes += bytes;
         Ok(bytes)
     }
@@ -96,10 +82,7 @@ impl WalWriter {
     /// point to are durable.
     pub(crate) async fn sync(&mut self, _values: &DurableValues) -> Result<()> {
         let bytes = self.bytes;
-        self.file
-            .sync()
-            .await
-            .map_err(|error| Error::io("sync", &self.path, error))?;
+        self.file.sync().await?;
         self.synced = bytes;
         Ok(())
     }

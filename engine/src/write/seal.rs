@@ -88,7 +88,7 @@ impl CommitPipeline {
         let env = self.core.env();
         let number = self.tree.new_number();
         let path = FileKind::Values.path(self.core.directory(), number);
-        let writer = ValueLogWriter::create(env, path, number).await?;
+        let writer = ValueLogWriter::create(env, &path, number).await?;
         self.core.sync_directory().await?;
         let path = writer.path().to_path_buf();
         let file = ValueFile::new(number, path, writer.file(), env.fs.clone());

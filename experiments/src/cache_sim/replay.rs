@@ -11,16 +11,6 @@ use aura_workloads::trace::{Sample, Trace};
 
 use super::{Arm, CacheSize, Mode, Outcome, Settings};
 
-/// The kinds of objects, by their numbers in a trace.
-const KINDS: [BlockKind; 6] = [
-    BlockKind::Data,
-    BlockKind::Index,
-    BlockKind::Filter,
-    BlockKind::Value,
-    BlockKind::KeyValue,
-    BlockKind::KeyPointer,
-];
-
 /// A trace to be replayed, and what all its replays share.
 pub(super) struct Simulation<'a> {
     trace: &'a Trace,
@@ -216,7 +206,7 @@ impl<'a> Simulation<'a> {
                 return access;
             };
             Access {
-                kind: KINDS[usize::from(detail.kind)],
+                kind: BlockKind::ALL[usize::from(detail.kind)],
                 cost: detail.cost,
                 scanned: detail.scanned,
                 ..access

@@ -68,6 +68,18 @@ pub enum BlockKind {
     KeyPointer,
 }
 
+impl BlockKind {
+    /// Every kind, by its number in a trace.
+    pub const ALL: [Self; 6] = [
+        Self::Data,
+        Self::Index,
+        Self::Filter,
+        Self::Value,
+        Self::KeyValue,
+        Self::KeyPointer,
+    ];
+}
+
 /// One request for an object, as policies see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {

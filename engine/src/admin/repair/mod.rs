@@ -30,7 +30,7 @@ use crate::cache::no_cache;
 use crate::compaction::VersionFilter;
 use crate::config::EngineConfig;
 use crate::context::ReadContext;
-use crate::directory::{CURRENT, FileKind, ReadAccess, UNFINISHED, take_lock};
+use crate::directory::{CURRENT, FileKind, Files, ReadAccess, UNFINISHED, take_lock};
 use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::manifest::{AddedTable, Edit, Manifest, Run, Version, read_back};
@@ -155,9 +155,7 @@ pub(crate) async fn repair(
 ) -> Result<RepairReport> {
     config.validate()?;
     let env = &bounded(env, u64::from(config.max_open_files));
-    env.fs
-        .list(directory)
-        .map_err(|error| Error::io("list", directory, error))?;
+    Files::of(env).list(directory)?;
     let _lock = take_lock(env, directory)?;
     let mut report = repair_once(env, directory, config, dry_run, Vec::new()).await?;
     if report.sound {
@@ -203,10 +201,7 @@ async fn repair_once(
             losses: problems.into_iter().map(loss).collect(),
             ..RepairReport::default()
         },
-        names: env
-            .fs
-            .list(directory)
-            .map_err(|error| Error::io("list", directory, error))?,
+        names: Files::of(env).list(directory)?,
         next_number: 0,
         values: BTreeMap::new(),
         merged: Vec::new(),
@@ -474,39 +469,25 @@ impl Repair<'_> {
         Manifest::begin(self.env, self.directory, manifest, &version, base).await?;
         for name in self.discarded.iter().filter(|name| *name != CURRENT) {
             let path = self.directory.join(name);
-            self.env
-                .fs
-                .remove(&path)
-                .map_err(|error| Error::io("remove", &path, error))?;
+            Files::of(self.env).remove(&path)?;
         }
         // An interrupted earlier repair may have left unfinished tables.
         let unwritten = self.names.iter().filter(|name| name.ends_with(UNWRITTEN));
         for name in self.merged.iter().chain(unwritten) {
             let _ = self.env.fs.remove(&self.directory.join(name));
         }
-        self.sync(self.directory).await
+        Files::of(self.env).sync_directory(self.directory).await
     }
 
     /// Gives every discarded file a second name in `lost/`.
     async fn set_aside(&mut self) -> Result<()> {
         let lost = self.directory.join(LOST);
-        self.env
-            .fs
-            .create_directory(&lost)
-            .map_err(|error| Error::io("create", &lost, error))?;
-        let listed = self.env.fs.list(&lost);
-        let listed = listed.map_err(|error| Error::io("list", &lost, error))?;
-        let mut there = BTreeSet::from_iter(listed);
+        let files = Files::of(self.env);
+        files.create_directory(&lost)?;
+        let mut there = BTreeSet::from_iter(files.list(&lost)?);
         for name in self.discarded.clone() {
             let from = self.directory.join(&name);
-            let file = self
-                .env
-                .fs
-                .open(&from)
-                .map_err(|error| Error::io("open", &from, error))?;
-            let bytes = file
-                .bytes()
-                .map_err(|error| Error::io("measure", &from, error))?;
+            let bytes = files.open(&from)?.bytes()?;
             let mut free = name.clone();
             let mut more = 0;
             while there.contains(&free) {
@@ -517,17 +498,9 @@ impl Repair<'_> {
             there.insert(free);
             self.report.moved.push(name);
         }
-        self.sync(&lost).await?;
+        files.sync_directory(&lost).await?;
         // The names of the new tables must be durable too, before a manifest names them.
-        self.sync(self.directory).await
-    }
-
-    async fn sync(&self, directory: &Path) -> Result<()> {
-        self.env
-            .fs
-            .sync_directory(directory)
-            .await
-            .map_err(|error| Error::io("sync", directory, error))
+        files.sync_directory(self.directory).await
     }
 }
 

@@ -8,7 +8,7 @@ use aura_policies::facts::TableFacts;
 
 use super::write::TableSink;
 use super::{Loss, Repair};
-use crate::directory::FileKind;
+use crate::directory::{FileKind, Files};
 use crate::error::{Error, Result};
 use crate::manifest::AddedTable;
 use crate::storage::{Entry, Key, Sequence};
@@ -60,9 +60,7 @@ impl Repair<'_> {
         let id = listed.facts.id;
         let path = FileKind::Table.path(self.directory, id);
         let table = if known {
-            let file = fs
-                .open(&path)
-                .map_err(|error| Error::io("open", &path, error))?;
+            let (file, path) = Files::of(self.env).open(&path)?.into_parts();
             Table::open(fs, file, path, listed.facts.clone(), &mut self.context).await?
         } else {
             Table::discover(fs, path, id, &mut self.context).await?

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::logs::Logs;
 use super::{Loss, Repair};
-use crate::directory::FileKind;
+use crate::directory::{FileKind, Files};
 use crate::env::File;
 use crate::error::{Error, Result};
 use crate::manifest::Edit;
@@ -89,11 +89,7 @@ impl Repair<'_> {
     /// Opens a value file. Returns it with the handle, for opening it without its map.
     fn open_value_file(&self, number: u64) -> Result<(ValueFile, Arc<dyn File>)> {
         let path = FileKind::Values.path(self.directory, number);
-        let file = self
-            .env
-            .fs
-            .open(&path)
-            .map_err(|error| Error::io("open", &path, error))?;
+        let (file, path) = Files::of(self.env).open(&path)?.into_parts();
         Ok((
             ValueFile::new(number, path, file.clone(), self.env.fs.clone()),
             file,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aura_policies::filter::FilterFacts;
 
 use super::Repair;
-use crate::directory::FileKind;
+use crate::directory::{FileKind, Files};
 use crate::env::File;
 use crate::error::{Error, Result};
 use crate::index::IndexBuild;
@@ -63,11 +63,7 @@ impl TableSink {
         let number = repair.number();
         // It is not a table's name, so the next repair ignores what a crash leaves of it.
         let path = repair.directory.join(format!("{number:06}{UNWRITTEN}"));
-        let file = repair
-            .env
-            .fs
-            .create(&path)
-            .map_err(|error| Error::io("create", &path, error))?;
+        let (file, path) = Files::of(repair.env).create(&path)?.into_parts();
         let table = &repair.config.table;
         let policies = &repair.policies;
         let options = TableOptions {
@@ -112,11 +108,7 @@ impl TableSink {
             .await
             .map_err(|error| Error::io("sync", &path, error))?;
         let named = FileKind::Table.path(repair.directory, number);
-        repair
-            .env
-            .fs
-            .rename(&path, &named)
-            .map_err(|error| Error::io("rename", &path, error))?;
+        Files::of(repair.env).rename(&path, &named)?;
         let fs = repair.env.fs.clone();
         let table = Table::discover(fs, named, number, &mut repair.context).await?;
         repair.context.charge();
