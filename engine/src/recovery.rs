@@ -128,9 +128,15 @@ enum Part {
     Values(FoundValues),
 }
 
-/// Reads the logs and walks the value files, in parallel.
-async fn read_parts(env: &Env, directory: &Path, recovered: &Recovered) -> Result<Vec<Part>> {
-    let mut parts: Vec<BoxFuture<'static, Result<Part>>> = Vec::new();
+/// Reads the logs and walks the value files, in parallel. Beside an engine that writes, the logs
+/// come first: the values that a record points at are written before it.
+async fn read_parts(
+    env: &Env,
+    directory: &Path,
+    recovered: &Recovered,
+    beside_writer: bool,
+) -> Result<Vec<Part>> {
+    let mut walks: Vec<BoxFuture<'static, Result<Part>>> = Vec::new();
     for state in recovered
         .version
         .value_files
@@ -138,31 +144,39 @@ async fn read_parts(env: &Env, directory: &Path, recovered: &Recovered) -> Resul
         .filter(|state| !state.is_sealed())
         .cloned()
     {
-        parts.push(Box::pin(async move {
+        walks.push(Box::pin(async move {
             FoundValues::find(state).await.map(Part::Values)
         }));
     }
+    let mut reads: Vec<BoxFuture<'static, Result<Part>>> = Vec::new();
     for wal in recovered.wals.iter().copied() {
         let env = env.clone();
         let directory = directory.to_owned();
-        parts.push(Box::pin(async move {
+        reads.push(Box::pin(async move {
             let log = Replay::open(&env, &directory, wal).await?;
             Ok(Part::Log(wal, log))
         }));
     }
-    spawn_all(&*env.tasks, "recovery", parts)
-        .await
-        .into_iter()
-        .collect()
+    let tasks = &*env.tasks;
+    let parts = if beside_writer {
+        let mut parts = spawn_all(tasks, "recovery", reads).await;
+        parts.extend(spawn_all(tasks, "recovery", walks).await);
+        parts
+    } else {
+        walks.extend(reads);
+        spawn_all(tasks, "recovery", walks).await
+    };
+    parts.into_iter().collect()
 }
 
 /// Replays the logs in order, to the first record that cannot be used: a prefix of history, never a
-/// hole.
+/// hole. `beside_writer` says that an engine has the directory open to write.
 pub(crate) async fn replay(
     env: &Env,
     directory: &Path,
     config: &EngineConfig,
     recovered: &Recovered,
+    beside_writer: bool,
 ) -> Result<Replayed> {
     let mut replayed = Replayed {
         memtables: Vec::new(),
@@ -172,7 +186,7 @@ pub(crate) async fn replay(
         report: RecoveryReport::default(),
     };
     let mut logs = Vec::new();
-    for part in read_parts(env, directory, recovered).await? {
+    for part in read_parts(env, directory, recovered, beside_writer).await? {
         match part {
             Part::Log(wal, log) => logs.push((wal, log)),
             Part::Values(found) => drop(replayed.values.insert(found.file, found)),
@@ -333,7 +347,7 @@ pub(crate) async fn read_moment(
     access
         .read(env, async || {
             let recovered = recover(env, directory, cache).await?;
-            let replayed = replay(env, directory, config, &recovered).await?;
+            let replayed = replay(env, directory, config, &recovered, access.is_shared).await?;
             Ok(Moment {
                 recovered,
                 replayed,

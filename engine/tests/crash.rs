@@ -9,9 +9,11 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aura_engine::env::sim::{CrashMode, FaultKind, FsImage, SimWorld};
-use aura_engine::{Batch, Direction, Engine, EngineConfig, Error, Range};
+use aura_engine::env::{BoxFuture, Env, Spawn};
+use aura_engine::{Batch, Direction, Engine, EngineConfig, Error, Range, SyncPolicy};
 use bytesize::ByteSize;
 use common::cancel::{Calls, Cut, GivenUp};
 use common::history::{check_recovery, contents, open};
@@ -518,5 +520,61 @@ fn a_directory_is_opened_once() {
         assert!(matches!(engine.put(b"k", b"v").await, Err(Error::Closed)));
         assert!(matches!(engine.get(b"k").await, Err(Error::Closed)));
         open(&env, &config).await.unwrap().close().await.unwrap();
+    });
+}
+
+/// A runtime that loses each commit once it is told to.
+struct Losing {
+    tasks: Arc<dyn Spawn>,
+    loses: AtomicBool,
+}
+
+impl Spawn for Losing {
+    fn spawn(&self, name: &'static str, task: BoxFuture<'static, ()>) {
+        if name != "commit" || !self.loses.load(Ordering::Relaxed) {
+            self.tasks.spawn(name, task);
+        }
+    }
+}
+
+#[test]
+fn writers_do_not_wait_for_a_lost_leader() {
+    let world = sim(1);
+    let tasks = Arc::new(Losing {
+        tasks: world.env().tasks,
+        loses: AtomicBool::new(false),
+    });
+    let env = Env {
+        tasks: tasks.clone(),
+        ..world.env()
+    };
+    let mut config = EngineConfig::default();
+    config.wal.sync = SyncPolicy::Always;
+    run(&world, async {
+        let engine = open(&env, &config).await.unwrap();
+        engine.put(b"kept", b"1").await.unwrap();
+        tasks.loses.store(true, Ordering::Relaxed);
+        let lost = engine.put(b"lost", b"2").await;
+        assert!(matches!(lost, Err(Error::Interrupted { .. })), "{lost:?}");
+        tasks.loses.store(false, Ordering::Relaxed);
+        let refused = engine.put(b"refused", b"3").await;
+        assert!(
+            matches!(refused, Err(Error::Poisoned { .. })),
+            "{refused:?}"
+        );
+        assert_eq!(
+            engine.get(b"kept").await.unwrap().as_deref(),
+            Some(&b"1"[..])
+        );
+        assert!(
+            engine.close().await.is_err(),
+            "nobody knows what is in the log"
+        );
+        let again = open(&world.env(), &config).await.unwrap();
+        assert_eq!(
+            again.get(b"kept").await.unwrap().as_deref(),
+            Some(&b"1"[..])
+        );
+        again.close().await.unwrap();
     });
 }

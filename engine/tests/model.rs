@@ -12,9 +12,13 @@ use std::ops::Bound;
 use std::path::Path;
 
 use aura_engine::env::Env;
+use aura_engine::env::sim::{SimConfig, SimWorld};
 use aura_engine::{
-    AuraEngine, Batch, CHANGEABLE, Direction, Engine, EngineBuilder, EngineConfig, Range, Snapshot,
+    AuraEngine, Batch, CHANGEABLE, Direction, Engine, EngineBuilder, EngineConfig, Key, Range,
+    Scan, Snapshot, Value,
 };
+use aura_policies::PolicySpec;
+use bytesize::ByteSize;
 use common::cancel::{Call, poll_at_most};
 use common::{Chance, random_config, repeatable, seeds, sim, tried};
 use serde_json::Value as Json;
@@ -27,6 +31,8 @@ struct ScanCall {
     bounds: Bounds,
     direction: Direction,
     limit: usize,
+    /// Polls after which each call for a row is dropped once, before the row is asked for again.
+    dropped_after: Option<u64>,
 }
 
 struct Checked {
@@ -239,6 +245,7 @@ impl Checked {
             bounds,
             direction,
             limit: 1 + self.chance.below(60) as usize,
+            dropped_after: self.chance.pick(&[None, Some(0), Some(1), Some(2)]),
         }
     }
 
@@ -302,6 +309,7 @@ impl Checked {
                 bounds: (Bound::Unbounded, Bound::Unbounded),
                 direction,
                 limit: usize::MAX,
+                dropped_after: None,
             };
             check_scan(scan, &self.model, &whole).await;
         }
@@ -345,11 +353,22 @@ fn delete_range(model: &mut Model, bounds: &Bounds) {
     model.retain(|key, _| !(range.after_start(key) && range.before_end(key)));
 }
 
-async fn check_scan(mut scan: aura_engine::Scan, model: &Model, call: &ScanCall) {
+/// Returns the next row. A call for it may be dropped before.
+async fn next_row(scan: &mut Scan, dropped_after: Option<u64>) -> Option<(Key, Value)> {
+    if let Some(polls) = dropped_after
+        && let Ok(row) = poll_at_most(Box::pin(scan.next()), polls).await
+    {
+        return row.unwrap();
+    }
+    scan.next().await.unwrap()
+}
+
+async fn check_scan(mut scan: Scan, model: &Model, call: &ScanCall) {
     let ScanCall {
         bounds,
         direction,
         limit,
+        dropped_after,
     } = call;
     let rows: Vec<_> = model.range(bounds.clone()).collect();
     let expected: Vec<_> = match direction {
@@ -357,7 +376,7 @@ async fn check_scan(mut scan: aura_engine::Scan, model: &Model, call: &ScanCall)
         Direction::Reverse => rows.into_iter().rev().collect(),
     };
     for (at, (key, value)) in expected.iter().take(*limit).enumerate() {
-        let row = scan.next().await.unwrap();
+        let row = next_row(&mut scan, *dropped_after).await;
         let row = row.as_ref().map(|(key, value)| (&key[..], &value[..]));
         assert_eq!(
             row,
@@ -416,6 +435,51 @@ fn answers_are_the_models_whatever_the_policies_decide() {
     for seed in seeds(40) {
         repeatable(seed, || run(seed, 2_000));
     }
+}
+
+/// Rows of a database with tables, a memtable, large values and range deletes.
+async fn mixed_rows(env: &Env) -> (AuraEngine, Model) {
+    let mut config = EngineConfig::default();
+    config.memtable = ByteSize::kib(64);
+    config.table.block = ByteSize(256);
+    config.cache.size = ByteSize(0);
+    config.value_log.separation = PolicySpec::named("threshold").with("bytes", 500);
+    let engine = open(env, &config).await;
+    let mut model = Model::new();
+    for number in 0..120u64 {
+        let key = format!("key{number:04}").into_bytes();
+        let value = vec![number as u8; if number % 3 == 0 { 900 } else { 90 }];
+        engine.put(&key, &value).await.unwrap();
+        model.insert(key, value);
+        if number == 80 {
+            engine.flush().await.unwrap();
+        }
+    }
+    let hidden = Range::between(b"key0020", b"key0060");
+    engine.delete_range(hidden).await.unwrap();
+    model.retain(|key, _| key < &b"key0020".to_vec() || key >= &b"key0060".to_vec());
+    (engine, model)
+}
+
+#[test]
+fn a_call_for_a_row_may_be_dropped_at_any_poll() {
+    let world = SimWorld::new(&SimConfig::default());
+    let walk = async {
+        let (engine, model) = mixed_rows(&world.env()).await;
+        for polls in 0..12 {
+            for direction in [Direction::Forward, Direction::Reverse] {
+                let call = ScanCall {
+                    bounds: (Bound::Unbounded, Bound::Unbounded),
+                    direction,
+                    limit: usize::MAX,
+                    dropped_after: Some(polls),
+                };
+                check_scan(engine.scan(Range::all(), direction), &model, &call).await;
+            }
+        }
+        engine.close().await.unwrap();
+    };
+    world.block_on(walk).expect("no deadlock");
 }
 
 /// Returns `config` with some of the settings that may change in a running engine drawn again: one

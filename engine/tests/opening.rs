@@ -319,22 +319,143 @@ fn damage_at_the_end_of_the_log_of_a_closed_database_is_named() {
 
 #[test]
 fn a_log_shorter_than_recorded_is_damage() {
-    // The flush of the second memtable has recorded how far the third one's log was synced.
+    // The flush of the memtable before has recorded how far the last log was synced by then.
     let image = killed(&config(), 0..400);
-    let world = world_of(&image);
     let (log, places) = records(&image);
-    world.truncate(&log, places[1] as u64).unwrap();
-    run(&world, async {
-        match open(&world.env(), &config()).await {
-            Err(Error::Corruption { file, .. }) => assert_eq!(file, log),
+    let mut damaged = 0;
+    for (kept, place) in places.iter().enumerate() {
+        let world = world_of(&image);
+        world.truncate(&log, *place as u64).unwrap();
+        let opened = run(&world, async { open(&world.env(), &config()).await });
+        match opened {
+            Err(Error::Corruption { file, .. }) => {
+                assert_eq!(file, log);
+                assert_eq!(damaged, kept, "what is recorded is a prefix");
+                damaged += 1;
+            }
             Err(error) => panic!("{error}"),
             // What is not recorded counts as the torn end.
             Ok(engine) => {
-                let found = rows(&engine).await.len() as u64;
-                assert!(found + places.len() as u64 > 398, "{found} rows");
-                engine.close().await.unwrap();
+                let found = run(&world, rows(&engine)).len();
+                assert_eq!(found, 400 - (places.len() - 1) + kept);
             }
         }
+    }
+    assert!(damaged > 0, "some records are known to be durable");
+    assert!(damaged < places.len(), "not all of them are");
+}
+
+/// The bytes of a log that follows `previous`, and holds a put of the next sequence number.
+fn forged_log(number: u64, previous: u64, previous_bytes: u64, sequence: u64) -> Vec<u8> {
+    let mut log = b"AURAWAL2".to_vec();
+    for field in [number, previous, previous_bytes, previous_bytes, sequence] {
+        log.extend_from_slice(&field.to_le_bytes());
+    }
+    log.extend_from_slice(&crc32c::crc32c(&log).to_le_bytes());
+    // A put of a key and a value of one byte each.
+    let body = [1, 1, b'k', 1, b'v'];
+    let mut header = crc32c::crc32c(&body).to_le_bytes().to_vec();
+    header.extend_from_slice(&(body.len() as u32).to_le_bytes());
+    header.extend_from_slice(&1u32.to_le_bytes());
+    header.extend_from_slice(&sequence.to_le_bytes());
+    header.extend_from_slice(&52u64.to_le_bytes());
+    let salted = [&number.to_le_bytes()[..], &header].concat();
+    log.extend_from_slice(&crc32c::crc32c(&salted).to_le_bytes());
+    log.extend_from_slice(&header);
+    log.extend_from_slice(&body);
+    log
+}
+
+/// Returns a world with more logs, by number.
+fn with_logs(image: &FsImage, logs: &[(u64, Vec<u8>)]) -> SimWorld {
+    let world = world_of(image);
+    run(&world, async {
+        for (number, bytes) in logs {
+            let path = Path::new("/db").join(format!("{number:06}.wal"));
+            let file = world.env().fs.create(&path).unwrap();
+            file.append(bytes).await.unwrap();
+            file.sync().await.unwrap();
+        }
+    });
+    world
+}
+
+/// What opening and verifying say of a database: the error, and the problems.
+fn judged(world: &SimWorld) -> (Option<String>, Vec<String>) {
+    run(world, async {
+        let env = world.env();
+        let report = verify_directory(&env, Path::new("/db")).await.unwrap();
+        let opened = open(&env, &config()).await.err();
+        (opened.map(|error| error.to_string()), report.problems)
+    })
+}
+
+#[test]
+fn logs_must_follow_on_one_another() {
+    let image = killed(&config(), 0..20);
+    let (log, places) = records(&image);
+    let bytes = *places.last().unwrap() as u64;
+    let header = image.read(&log).unwrap();
+    let number = u64::from_le_bytes(header[8..16].try_into().unwrap());
+    let next = number + 5;
+
+    let sound = with_logs(&image, &[(next, forged_log(next, number, bytes, 21))]);
+    assert_eq!(
+        judged(&sound),
+        (None, Vec::new()),
+        "it goes on where the other ends"
+    );
+
+    let other = forged_log(next + 1, number, bytes, 21);
+    let fork = with_logs(
+        &image,
+        &[
+            (next, forged_log(next, number, bytes, 21)),
+            (next + 1, other),
+        ],
+    );
+    let hole = with_logs(&image, &[(next, forged_log(next, number, bytes, 25))]);
+    let longer = with_logs(&image, &[(next, forged_log(next, number, bytes + 40, 21))]);
+    for (what, world) in [
+        ("a fork", fork),
+        ("a hole", hole),
+        ("a missing end", longer),
+    ] {
+        let (error, problems) = judged(&world);
+        let error = error.unwrap_or_else(|| panic!("{what} is opened"));
+        assert!(error.contains("is damaged at offset"), "{what}: {error}");
+        assert!(!problems.is_empty(), "{what} is not verified");
+    }
+}
+
+#[test]
+fn a_log_behind_the_end_of_history_is_reported_and_removed() {
+    let mut config = config();
+    config.wal.sync = SyncPolicy::Never;
+    let image = killed(&config, 0..150);
+    let mut logs: Vec<_> = image.paths().into_iter().collect();
+    logs.retain(|path| path.extension().is_some_and(|it| it == "wal"));
+    let [.., torn, behind] = &logs[..] else {
+        panic!("two logs: {logs:?}")
+    };
+    let world = world_of(&image);
+    let bytes = image.read(torn).unwrap().len() as u64;
+    world.truncate(torn, bytes - 3).unwrap();
+    let name = behind.file_name().unwrap().to_str().unwrap();
+    run(&world, async {
+        let env = world.env();
+        let report = verify_directory(&env, Path::new("/db")).await.unwrap();
+        assert_eq!(report.problems, NO_PROBLEMS);
+        assert_eq!(report.logs_cut_off, [name]);
+        let engine = open(&env, &config).await.unwrap();
+        let found = rows(&engine).await;
+        let count = found.len() as u64;
+        assert!((50..149).contains(&count), "{count} rows");
+        assert_eq!(found, model(0..count), "a prefix");
+        assert!(!names(&env).contains(&name.to_owned()), "it is removed");
+        engine.close().await.unwrap();
+        let report = verify_directory(&env, Path::new("/db")).await.unwrap();
+        assert_eq!(report.problems, NO_PROBLEMS);
     });
 }
 

@@ -28,8 +28,8 @@ struct Jobs {
     busy_levels: BTreeSet<usize>,
     /// Compactions running.
     compactions: usize,
-    /// Whether a flush runs.
-    flushing: bool,
+    /// The log of the memtable that is being flushed.
+    flushing: Option<u64>,
     /// Value files on disk that are being collected, or cannot be.
     collecting: BTreeSet<u64>,
     /// Whether compactions are held back, because the user's own is about to run.
@@ -169,14 +169,14 @@ impl Scheduler {
         self.tree_changed();
     }
 
-    /// Notes that a flush runs.
-    pub(crate) fn begin_flush(&self) {
-        lock(&self.jobs).flushing = true;
+    /// Notes that the memtable whose log has the number `log` is being flushed.
+    pub(crate) fn begin_flush(&self, log: u64) {
+        lock(&self.jobs).flushing = Some(log);
     }
 
     /// Notes that the flush has ended.
     pub(crate) fn end_flush(&self) {
-        lock(&self.jobs).flushing = false;
+        lock(&self.jobs).flushing = None;
         self.tree_changed();
     }
 
@@ -261,7 +261,7 @@ impl Scheduler {
     pub(super) fn is_idle_but_for_values(&self) -> bool {
         let state = self.tree.load();
         let jobs = lock(&self.jobs);
-        if jobs.flushing
+        if jobs.flushing.is_some()
             || jobs.compactions > 0
             || !state.sealed.is_empty()
             || self.drop_hidden(&state.version, &jobs).is_some()
@@ -290,7 +290,9 @@ impl Scheduler {
         self.wait_until(|| {
             let state = self.tree.load();
             let is_flushed = state.sealed.iter().all(|memtable| memtable.wal > newest);
-            is_flushed && !lock(&self.jobs).flushing
+            // A later flush may go on for ever, one after the other.
+            let ended = lock(&self.jobs).flushing.is_none_or(|log| log > newest);
+            is_flushed && ended
         })
         .await
     }

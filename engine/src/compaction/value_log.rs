@@ -28,6 +28,7 @@ impl ValueLogState {
             file.newest = file.newest.max(state.number);
             file.collections = file.collections.max(state.collections());
             file.sealed = state.is_sealed();
+            file.end = state.disk_frames_end()?;
         }
         let mut log = Self {
             files: Vec::new(),
@@ -35,16 +36,15 @@ impl ValueLogState {
             garbage_bytes: 0,
         };
         let mut ages = Vec::new();
-        for (number, file) in version.values_on_disk() {
-            let bytes = file.frames_end()?.saturating_sub(MAGIC.len() as u64);
-            let on_disk = &disk[&number];
+        for (number, on_disk) in &disk {
+            let bytes = on_disk.end.saturating_sub(MAGIC.len() as u64);
             let garbage_bytes = bytes.saturating_sub(on_disk.live);
             log.bytes += bytes;
             log.garbage_bytes += garbage_bytes;
             ages.push((on_disk.newest, bytes));
             if on_disk.sealed {
                 log.files.push(ValueFileFacts {
-                    id: number,
+                    id: *number,
                     bytes,
                     garbage_bytes,
                     // Filled in when the ages of all files are known.
@@ -87,4 +87,6 @@ struct OnDisk {
     newest: u64,
     collections: u32,
     sealed: bool,
+    /// Where the frames end.
+    end: u64,
 }

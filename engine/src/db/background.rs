@@ -70,7 +70,7 @@ impl Db {
         let Some(oldest) = self.tree.load().sealed.last().cloned() else {
             return Ok(false);
         };
-        self.scheduler.begin_flush();
+        self.scheduler.begin_flush(oldest.wal);
         let flusher = Flusher {
             core: &self.core,
             tree: &self.tree,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Db;
 use crate::compaction::Compaction;
 use crate::error::Result;
+use crate::state::Length;
 
 /// Whether this build merges everything in the caller's future, which may be dropped: a canary, for
 /// `scripts/canary`, which demands that the tests fail.
@@ -17,8 +18,8 @@ impl Db {
         if CALLER_MERGES {
             return self.flush_and_merge().await;
         }
-        self.in_task("compact", |db| async move { db.flush_and_merge().await })
-            .await
+        let merging = |db: Arc<Self>| async move { db.flush_and_merge().await };
+        self.in_task("compact", Length::Long, merging).await
     }
 
     async fn flush_and_merge(&self) -> Result<()> {

@@ -24,7 +24,7 @@ use crate::config::EngineConfig;
 use crate::error::Result;
 use crate::read::Reader;
 use crate::recovery::RecoveryReport;
-use crate::state::{Core, Lifecycle, Tree, in_task};
+use crate::state::{Core, Length, Lifecycle, Tree, in_task};
 use crate::write::CommitPipeline;
 
 /// One open engine: its parts, and the calls that need more than one of them.
@@ -46,6 +46,7 @@ impl Db {
     async fn in_task<T, F>(
         self: &Arc<Self>,
         name: &'static str,
+        length: Length,
         work: impl FnOnce(Arc<Self>) -> F,
     ) -> Result<T>
     where
@@ -53,7 +54,7 @@ impl Db {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let work = work(self.clone());
-        in_task(self.core.env(), &self.lifecycle, name, work).await
+        in_task(self.core.env(), &self.lifecycle, name, length, work).await
     }
 
     /// Takes other settings. Those in the directory are replaced first.
@@ -67,7 +68,7 @@ impl Db {
     ) -> Result<()> {
         self.lifecycle.check_open()?;
         self.lifecycle.check_not_read_only()?;
-        self.in_task("reconfigure", |db| async move {
+        self.in_task("reconfigure", Length::Short, |db| async move {
             db.core.reconfigure(change).await?;
             db.scheduler.settings_changed();
             Ok(())
@@ -78,7 +79,9 @@ impl Db {
     /// Seals the active memtable and waits until everything sealed is flushed.
     async fn flush(self: &Arc<Self>) -> Result<()> {
         self.lifecycle.check_writable()?;
-        let sealing = self.in_task("seal", |db| async move { db.commits.seal_active().await });
+        let sealing = self.in_task("seal", Length::Short, |db| async move {
+            db.commits.seal_active().await
+        });
         let newest = sealing.await?;
         self.scheduler.wait_until_flushed(newest).await
     }
@@ -87,7 +90,7 @@ impl Db {
     async fn checkpoint(self: &Arc<Self>, target: &Path) -> Result<CheckpointReport> {
         self.lifecycle.check_writable()?;
         let target = target.to_owned();
-        self.in_task("checkpoint", |db| async move {
+        self.in_task("checkpoint", Length::Long, |db| async move {
             let checkpoint = Checkpoint {
                 core: &db.core,
                 tree: &db.tree,
@@ -105,7 +108,7 @@ impl Db {
     async fn verify(self: &Arc<Self>) -> Result<VerifyReport> {
         self.lifecycle.check_open()?;
         // In a task: writers wait while the moment is taken.
-        let taken = self.in_task("verify", |db| async move {
+        let taken = self.in_task("verify", Length::Short, |db| async move {
             verify::take_moment(&db.core, &db.tree, &db.commits, &db.lifecycle).await
         });
         verify::check_open_engine(&self.core, &self.tree, taken.await?).await

@@ -140,7 +140,7 @@ pub(super) async fn open(
     let directory_lock = take_lock(env, directory)?;
     let started = env.clock.now();
     let recovered = recover(env, directory, cache).await?;
-    let replayed = replay(env, directory, config, &recovered).await?;
+    let replayed = replay(env, directory, config, &recovered, false).await?;
     remove_leftovers(env, directory, &recovered, &replayed).await?;
 
     let wal_number = recovered.next_number;
@@ -259,8 +259,8 @@ pub(super) async fn open_read_only(
     let index_book = read_registry(env, directory, &recovered.version).await;
     let active = Memtable::new(config.memtable_structure, last_log);
     let parts = Parts {
-        wal: WalWriter::open_to_read(env, directory, last_log)?,
-        manifest: Manifest::open_to_read(env, manifest)?,
+        wal: WalWriter::read_only(directory, last_log),
+        manifest: Manifest::read_only(manifest),
         state: ReadState::new(active, &replayed.memtables, recovered.version),
         sequence: replayed.sequence.max(recovered.sequence),
         next_number: recovered.next_number,

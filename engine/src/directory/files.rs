@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::temporary;
-use crate::env::{Env, File, Fs};
+use crate::env::{Env, File, Fs, MaybeReady};
 use crate::error::{Error, Result};
 
 /// The file system of a world.
@@ -116,6 +116,11 @@ impl NamedFile {
         }
     }
 
+    /// A file that is named and not opened: every call to it fails.
+    pub(crate) fn unopened(path: &Path) -> Self {
+        Self::new(Arc::new(Unopened), path)
+    }
+
     /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -157,5 +162,30 @@ impl NamedFile {
     /// Makes everything appended so far durable.
     pub(crate) async fn sync(&self) -> Result<()> {
         named("sync", &self.path, self.file.sync().await)
+    }
+}
+
+/// A file that was not opened.
+struct Unopened;
+
+fn unopened() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "the file was not opened")
+}
+
+impl File for Unopened {
+    fn read_at(&self, _offset: u64, _bytes: usize) -> MaybeReady<io::Result<Bytes>> {
+        MaybeReady::ready(Err(unopened()))
+    }
+
+    fn append(&self, _data: &[u8]) -> MaybeReady<io::Result<()>> {
+        MaybeReady::ready(Err(unopened()))
+    }
+
+    fn sync(&self) -> MaybeReady<io::Result<()>> {
+        MaybeReady::ready(Err(unopened()))
+    }
+
+    fn bytes(&self) -> io::Result<u64> {
+        Err(unopened())
     }
 }

@@ -178,7 +178,8 @@ impl Fs for DiskFs {
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::hard_link(from, to)
+        // A link to a symbolic link would depend on what that leads to.
+        fs::hard_link(fs::canonicalize(from)?, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

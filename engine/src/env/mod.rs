@@ -250,7 +250,7 @@ pub(crate) async fn join_all<T>(mut futures: Vec<BoxFuture<'static, T>>) -> Vec<
 
 /// Runs all `futures` and returns their results in order. Each gets a task of its own, except the
 /// last, which the calling task runs; so they use several threads if the world has them. A task
-/// that is lost with its runtime returns [`Error::Closed`].
+/// that is lost with its runtime returns [`Error::Interrupted`].
 pub(crate) async fn spawn_all<T: Send + 'static>(
     tasks: &dyn Spawn,
     name: &'static str,
@@ -268,7 +268,7 @@ pub(crate) async fn spawn_all<T: Send + 'static>(
     let last = last.await;
     let mut values = Vec::with_capacity(receivers.len() + 1);
     for rx in receivers {
-        values.push(rx.await.unwrap_or(Err(Error::Closed)));
+        values.push(rx.await.unwrap_or(Err(Error::Interrupted { work: name })));
     }
     values.push(last);
     values

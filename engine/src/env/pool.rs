@@ -32,10 +32,12 @@ pub(crate) fn bounded(env: &Env, max: u64) -> Env {
         (0, Some(limit)) => limit / DEFAULT_SHARE,
         (max, _) => max,
     };
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
     let pool = Pool {
         fs: env.fs.clone(),
         ring: Mutex::new(Ring {
-            max: usize::try_from(max).unwrap_or(usize::MAX),
+            max,
+            max_set: max,
             ..Ring::default()
         }),
     };
@@ -57,7 +59,10 @@ struct Slot {
 /// All files, open or closed.
 #[derive(Default)]
 struct Ring {
+    /// Files that may be open now.
     max: usize,
+    /// Files that may be open while the process has descriptors for them.
+    max_set: usize,
     open: usize,
     slots: Vec<Option<Arc<Slot>>>,
     free: Vec<usize>,
@@ -121,6 +126,8 @@ impl Pool {
         ring: &mut Ring,
         open: impl Fn() -> io::Result<Arc<dyn File>>,
     ) -> io::Result<Arc<dyn File>> {
+        // After a shortage the bound grows again, file by file.
+        ring.max = ring.max.saturating_add(1).min(ring.max_set);
         ring.make_room(ring.max);
         match open() {
             Err(error) if is_out_of_descriptors(&error) => {

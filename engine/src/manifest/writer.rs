@@ -64,15 +64,15 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Opens the manifest at `path` for an engine that only reads. Every edit fails.
-    pub(crate) fn open_to_read(env: &Env, path: &Path) -> Result<Self> {
-        Ok(Self {
+    /// The manifest of an engine that only reads: no file is opened, and every edit fails.
+    pub(crate) fn read_only(path: &Path) -> Self {
+        Self {
             number: 0,
-            file: Files::of(env).open(path)?,
+            file: NamedFile::unopened(path),
             state_bytes: 0,
             edit_bytes: 0,
             base: Edit::default(),
-        })
+        }
     }
 
     /// Makes an edit durable. Returns its bytes.

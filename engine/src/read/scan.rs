@@ -44,7 +44,15 @@ pub struct Scan {
     /// Objects it has asked the cache for.
     scanned: u32,
     merge: MergingIterator,
+    /// Whether the merge stands at the next row.
     started: bool,
+    /// Whether the scan was counted.
+    counted: bool,
+    /// Whether a read has begun and not ended: the future that reads was dropped, if the next one
+    /// finds it so.
+    reading: bool,
+    /// The row returned last.
+    last: Option<Key>,
     /// Rows that were read ahead.
     ahead: VecDeque<Result<(Key, Value)>>,
     /// How many are read ahead next.
@@ -65,17 +73,9 @@ impl Scan {
         range: Range,
         direction: Direction,
     ) -> Self {
-        let mut merge = MergingIterator::new(direction);
-        for memtable in state.memtables() {
-            merge.add_memtable(memtable.clone());
-        }
-        for (number, level) in state.version.levels.iter().enumerate() {
-            for run in &level.runs {
-                merge.add_run(run.clone(), number, false);
-            }
-        }
         Self {
             reader,
+            merge: merge_of(&state, direction),
             snapshot,
             ranges: state.ranges(),
             state,
@@ -84,8 +84,10 @@ impl Scan {
             direction,
             fill_cache: true,
             scanned: 0,
-            merge,
             started: false,
+            counted: false,
+            reading: false,
+            last: None,
             ahead: VecDeque::new(),
             depth: 1,
             left: usize::MAX,
@@ -116,6 +118,9 @@ impl Scan {
 
     /// The next row in the scan's direction; None at the end.
     ///
+    /// The future may be dropped at any poll; the next call returns the row that it would have
+    /// returned.
+    ///
     /// # Errors
     /// I/O errors and corruption; the scan ends with them.
     pub async fn next(&mut self) -> Result<Option<(Key, Value)>> {
@@ -125,10 +130,15 @@ impl Scan {
         let core = self.reader.core.clone();
         let row = match self.ahead.pop_front() {
             Some(row) => row.map(Some),
-            None if self.ended || self.left == 0 => Ok(None),
+            None if self.left == 0 || (self.ended && !self.reading) => Ok(None),
             None => {
                 let mut context = self.context(&core);
+                if self.reading {
+                    self.rewind();
+                }
+                self.reading = true;
                 let row = self.read(&mut context).await;
+                self.reading = false;
                 self.scanned = context.scanned;
                 core.finish(&mut context);
                 row
@@ -137,11 +147,26 @@ impl Scan {
         self.done = !matches!(row, Ok(Some(_)));
         if let Ok(Some((key, value))) = &row {
             self.left -= 1;
+            self.last = Some(key.clone());
             let mine = core.counters().mine();
             add(&mine.scan_rows, 1);
             add(&mine.user_read_bytes, (key.len() + value.len()) as u64);
         }
         row
+    }
+
+    /// Goes back to the row returned last: the read that was dropped may have taken any number of
+    /// steps.
+    fn rewind(&mut self) {
+        self.merge = merge_of(&self.state, self.direction);
+        self.started = false;
+        self.ended = false;
+        if let Some(last) = self.last.take() {
+            match self.direction {
+                Direction::Forward => self.range.start = Bound::Excluded(last),
+                Direction::Reverse => self.range.end = Bound::Excluded(last),
+            }
+        }
     }
 
     fn context<'a>(&self, core: &'a Core) -> ReadContext<'a> {
@@ -247,8 +272,8 @@ impl Scan {
     /// The next entry that is seen and is no tombstone.
     async fn next_entry(&mut self, context: &mut ReadContext<'_>) -> Result<Option<Entry>> {
         if !self.started {
-            self.started = true;
             self.seek(context).await?;
+            self.started = true;
         }
         let mut hidden = 0;
         loop {
@@ -278,9 +303,12 @@ impl Scan {
     }
 
     async fn seek(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
-        context.work.operations += 1;
-        add(&self.reader.core.counters().mine().scans, 1);
-        self.reader.core.count_operation();
+        if !self.counted {
+            self.counted = true;
+            context.work.operations += 1;
+            add(&self.reader.core.counters().mine().scans, 1);
+            self.reader.core.count_operation();
+        }
         // A reverse merge starts below a key; the smallest key above an included bound is the bound
         // and a zero byte.
         let start: Option<Key> = match (self.direction, &self.range.start, &self.range.end) {
@@ -334,4 +362,18 @@ impl Scan {
         }
         Ok(newest)
     }
+}
+
+/// A merge of all that `state` holds, which stands nowhere yet.
+fn merge_of(state: &ReadState, direction: Direction) -> MergingIterator {
+    let mut merge = MergingIterator::new(direction);
+    for memtable in state.memtables() {
+        merge.add_memtable(memtable.clone());
+    }
+    for (number, level) in state.version.levels.iter().enumerate() {
+        for run in &level.runs {
+            merge.add_run(run.clone(), number, false);
+        }
+    }
+    merge
 }

@@ -174,9 +174,15 @@ impl Core {
 
     /// Counts an operation towards the agent's window.
     pub(crate) fn count_operation(&self) {
+        self.count_operations(1);
+    }
+
+    /// Counts `count` operations for the agent, if it listens.
+    pub(crate) fn count_operations(&self, count: u64) {
         if self.policies().agent_is_active {
-            let operations = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
-            if operations.is_multiple_of(self.config().compaction.agent_window) {
+            let before = self.operations.fetch_add(count, Ordering::Relaxed);
+            let window = self.config().compaction.agent_window;
+            if before / window != (before + count) / window {
                 self.window_ended.notify_one();
             }
         }

@@ -20,6 +20,7 @@
 //! 4. `Scheduler::jobs`, held while a job is chosen and while one is given back;
 //! 5. the picker of [`Policies`], asked while a job is chosen.
 //!
+//! `Core::reconfiguring` is held while settings change, by a call that holds no other of the list.
 //! Every other lock is a leaf: nothing else is locked, waited for or read while it is held. The
 //! first three are held across waits for the device and are locks of tokio; the others are held for
 //! a few steps.
@@ -37,5 +38,5 @@ pub(crate) use lifecycle::{Lifecycle, Uncut};
 pub(crate) use policies::Policies;
 pub(crate) use read_state::ReadState;
 pub(crate) use signals::Signals;
-pub(crate) use tasks::{Task, in_task};
+pub(crate) use tasks::{Length, Task, in_task};
 pub(crate) use tree::{OpenedFiles, Tree};

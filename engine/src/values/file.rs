@@ -90,6 +90,11 @@ impl ValueFile {
             .map_err(|error| Error::io("measure", &self.path, error))
     }
 
+    /// Returns where the map of a collected file starts.
+    pub(super) fn map_start(&self) -> Option<u64> {
+        self.map_start
+    }
+
     /// Returns where the frames end.
     pub(crate) fn frames_end(&self) -> Result<u64> {
         self.map_start.map_or_else(|| self.bytes(), Ok)

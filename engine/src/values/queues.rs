@@ -118,7 +118,7 @@ impl ValueQueues {
 
     /// Makes everything appended so far durable, all files in parallel. Returns how many files were
     /// synced.
-    pub(crate) async fn sync(&mut self) -> Result<(DurableValues, u64)> {
+    pub(crate) async fn sync(&mut self, tasks: &dyn Spawn) -> Result<(DurableValues, u64)> {
         let mut syncs: Vec<BoxFuture<'static, Result<()>>> = Vec::new();
         for writer in self.active.iter().flatten().chain(&self.full) {
             if !writer.is_dirty() || VALUES_STAY_UNSYNCED {
@@ -132,7 +132,12 @@ impl ValueQueues {
             }));
         }
         let synced = syncs.len() as u64;
-        join_all(syncs).await.into_iter().collect::<Result<()>>()?;
+        let done = match syncs.len() {
+            // A thread that may block makes one sync after the other.
+            2.. => spawn_all(tasks, "values", syncs).await,
+            _ => join_all(syncs).await,
+        };
+        done.into_iter().collect::<Result<()>>()?;
         for writer in self.active.iter_mut().flatten() {
             writer.set_synced();
         }

@@ -69,6 +69,12 @@ impl ValueFileState {
         }
     }
 
+    /// Returns where the frames of the file on disk end. Nothing is asked of a file that no longer
+    /// grows: it may be closed.
+    pub(crate) fn disk_frames_end(&self) -> Result<u64> {
+        self.file.map_start().map_or_else(|| self.frames_end(), Ok)
+    }
+
     /// Returns the bytes of its frames in the file on disk.
     pub(crate) fn frames_bytes(&self) -> Result<u64> {
         if let Some(section) = self.file.section(self.number) {

@@ -48,18 +48,15 @@ impl WalWriter {
         })
     }
 
-    /// Opens log `number` for an engine that only reads. Every append fails.
-    pub(crate) fn open_to_read(env: &Env, directory: &Path, number: u64) -> Result<Self> {
-        let path = FileKind::Wal.path(directory, number);
-        let file = Files::of(env).open(&path)?;
-        let bytes = file.bytes()?;
-        Ok(Self {
+    /// The log of an engine that only reads: no file is opened, and every append fails.
+    pub(crate) fn read_only(directory: &Path, number: u64) -> Self {
+        Self {
             number,
-            file,
-            bytes,
+            file: NamedFile::unopened(&FileKind::Wal.path(directory, number)),
+            bytes: 0,
             buffer: Vec::new(),
-            synced: bytes,
-        })
+            synced: 0,
+        }
     }
 
     /// Adds a record to the next append.

@@ -24,6 +24,9 @@ const GROUP_BYTES_MAX: usize = 4 << 20;
 /// less than another leader, but its own caller waits for them.
 const GROUPS_LED_MAX: usize = 16;
 
+/// What a lost leader was doing.
+pub(super) const LEADING: &str = "a commit";
+
 /// Writers waiting for the next commit group.
 #[derive(Default)]
 pub(super) struct CommitQueue {
@@ -59,6 +62,14 @@ impl CommitQueue {
         group
     }
 
+    /// Refuses the writers that wait, and ends the lead.
+    fn refuse_all(&mut self) {
+        for request in self.waiting.drain(..) {
+            let _ = request.tx.send(Err(Error::Interrupted { work: LEADING }));
+        }
+        self.led = false;
+    }
+
     /// Ends the lead if nobody waits. Returns whether it did.
     fn end_lead(&mut self) -> bool {
         if self.waiting.is_empty() {
@@ -74,10 +85,11 @@ impl CommitPipeline {
     /// group.
     pub(super) async fn begin_commit(self: &Arc<Self>) {
         let tasks = &self.core.env().tasks;
+        let led = Lead::begin(self);
         if self.syncs_always {
-            return tasks.spawn_on_thread("commit", lead(self, usize::MAX));
+            return tasks.spawn_on_thread("commit", led.commit(usize::MAX));
         }
-        let mut commit = Some(lead(self, GROUPS_LED_MAX));
+        let mut commit = Some(led.commit(GROUPS_LED_MAX));
         std::future::poll_fn(|context| {
             if let Some(mut begun) = commit.take()
                 && begun.as_mut().poll(context).is_pending()
@@ -107,7 +119,7 @@ impl CommitPipeline {
     async fn commit_group(&self, group: &mut [Request]) -> Result<()> {
         let mut log = self.log.lock().await;
         // If this ends early, nobody knows what of the group is in the log.
-        let uncut = Uncut::new(&self.lifecycle, "a commit");
+        let uncut = Uncut::new(&self.lifecycle, LEADING);
         let committed = self.commit_to(&mut log, group).await;
         uncut.ended();
         committed
@@ -194,17 +206,51 @@ impl CommitPipeline {
     }
 }
 
-/// Commits groups while writers wait; after `groups_max` of them another task goes on.
-fn lead(pipeline: &Arc<CommitPipeline>, groups_max: usize) -> BoxFuture<'static, ()> {
-    let pipeline = pipeline.clone();
-    Box::pin(async move {
-        for _ in 0..groups_max {
-            pipeline.lead_group().await;
-            if lock(&pipeline.queue).end_lead() {
-                return;
-            }
+/// The lead of the queue: its holder commits the writers that wait.
+///
+/// If the holder is lost, with its runtime or by a panic, nobody else would commit them. Then they
+/// are refused, and the engine takes no more writes.
+struct Lead {
+    pipeline: Arc<CommitPipeline>,
+    ended: bool,
+}
+
+impl Lead {
+    /// The lead that [`CommitQueue::join`] gave.
+    fn begin(pipeline: &Arc<CommitPipeline>) -> Self {
+        Self {
+            pipeline: pipeline.clone(),
+            ended: false,
         }
-        let next = lead(&pipeline, usize::MAX);
-        pipeline.core.env().tasks.spawn_on_thread("commit", next);
-    })
+    }
+
+    /// Notes that nobody waits.
+    fn end(mut self) {
+        self.ended = true;
+    }
+
+    /// Commits groups while writers wait; after `groups_max` of them another task goes on.
+    fn commit(self, groups_max: usize) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            for _ in 0..groups_max {
+                self.pipeline.lead_group().await;
+                if lock(&self.pipeline.queue).end_lead() {
+                    return self.end();
+                }
+            }
+            let tasks = self.pipeline.core.env().tasks.clone();
+            tasks.spawn_on_thread("commit", self.commit(usize::MAX));
+        })
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let lost = Error::Interrupted { work: LEADING };
+        self.pipeline.lifecycle.set_poison(&lost);
+        lock(&self.pipeline.queue).refuse_all();
+    }
 }

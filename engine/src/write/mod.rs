@@ -34,7 +34,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
-use self::group::{CommitQueue, Request};
+use self::group::{CommitQueue, LEADING, Request};
 pub(crate) use self::log::Log;
 use self::staged::Staged;
 use crate::compaction::Scheduler;
@@ -123,15 +123,13 @@ impl CommitPipeline {
         if is_leader {
             self.begin_commit().await;
         }
-        for _ in 0..writes {
-            self.core.count_operation();
-        }
+        self.core.count_operations(writes.into());
         // A leader that had nothing to wait for has its answer.
         if let Ok(result) = rx.try_recv() {
             return result;
         }
-        // Every request is answered; a sender is lost only when the commit's task was killed with
-        // its runtime.
-        rx.await.unwrap_or(Err(Error::Closed))
+        // Every request is answered, but those of a group whose leader was lost.
+        rx.await
+            .unwrap_or(Err(Error::Interrupted { work: LEADING }))
     }
 }

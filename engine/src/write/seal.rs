@@ -56,6 +56,7 @@ impl CommitPipeline {
         if syncs {
             self.core.sync_directory().await?;
         }
+        self.forget_sealed(log);
         self.seal_values(log)?;
         let structure = self.core.config().memtable_structure;
         let active = Arc::new(Memtable::new(structure, number));
@@ -77,10 +78,16 @@ impl CommitPipeline {
                 full: !log.values.is_active(file.number),
             });
         }
-        log.values
-            .forget_full(|file| files.get(&file).is_none_or(ValueFileState::is_sealed));
         state.active.seal(tails);
         Ok(())
+    }
+
+    /// Forgets full value files that a flush has sealed: they are durable, and may be gone.
+    fn forget_sealed(&self, log: &mut Log) {
+        let version = self.tree.version();
+        let files = &version.value_files;
+        log.values
+            .forget_full(|file| files.get(&file).is_none_or(ValueFileState::is_sealed));
     }
 
     /// Begins a value file. The manifest names it before a pointer into it exists.
@@ -106,7 +113,8 @@ impl CommitPipeline {
 
     /// Makes everything logged so far durable: values first, then the records that point at them.
     pub(super) async fn sync_log(&self, log: &mut Log) -> Result<()> {
-        let (durable, files) = log.values.sync().await?;
+        self.forget_sealed(log);
+        let (durable, files) = log.values.sync(&*self.core.env().tasks).await?;
         add(&self.core.counters().mine().value_log_syncs, files);
         if log.wal.unsynced_bytes() > 0 {
             log.wal.sync(&durable).await?;

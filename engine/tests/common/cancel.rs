@@ -30,7 +30,10 @@ pub(crate) struct Cut {
 
 /// Polls `future` at most `polls` times. Returns its value, or the future if it is not ready by
 /// then.
-pub(crate) async fn poll_at_most<T>(mut future: Call<T>, polls: u64) -> Result<T, Call<T>> {
+pub(crate) async fn poll_at_most<F: Future + Unpin>(
+    mut future: F,
+    polls: u64,
+) -> Result<F::Output, F> {
     for _ in 0..polls {
         let mut polled = false;
         let value = std::future::poll_fn(|context| {
@@ -39,7 +42,7 @@ pub(crate) async fn poll_at_most<T>(mut future: Call<T>, polls: u64) -> Result<T
                 return Poll::Ready(None);
             }
             polled = true;
-            match future.as_mut().poll(context) {
+            match Pin::new(&mut future).poll(context) {
                 Poll::Ready(value) => Poll::Ready(Some(value)),
                 Poll::Pending => Poll::Pending,
             }

@@ -135,7 +135,7 @@ impl Repair<'_> {
             leftovers: Vec::new(),
             manifest: None,
         };
-        match recovery::replay(self.env, self.directory, self.config, &recovered).await {
+        match recovery::replay(self.env, self.directory, self.config, &recovered, false).await {
             Ok(replayed) => Ok(Some(Logs {
                 stay: true,
                 memtables: replayed.memtables,
