@@ -10,7 +10,7 @@ use std::path::Path;
 pub(crate) use access::{ReadAccess, read_access, take_lock};
 pub(crate) use files::{Files, NamedFile};
 pub(crate) use names::{
-    CURRENT, FileKind, LOCK, MODELS, REPLACED, SETTINGS, UNFINISHED, temporary,
+    CURRENT, FileKind, LOCK, MODELS, REPLACED, SETTINGS, UNFINISHED, numbered, temporary,
 };
 
 use crate::config::EngineConfig;

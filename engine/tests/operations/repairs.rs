@@ -59,6 +59,10 @@ fn without(model: &Model, keys: impl IntoIterator<Item = u64>) -> Model {
     model
 }
 
+fn remove_current(world: &SimWorld) {
+    world.env().fs.remove(Path::new("/db/CURRENT")).unwrap();
+}
+
 #[test]
 fn a_sound_database_is_not_touched() {
     let (image, model) = built(&config());
@@ -103,6 +107,68 @@ fn without_current_or_manifest_the_tree_is_rebuilt() {
         assert_eq!(report.entries_kept, 300, "{place}");
         assert_eq!(report.log_writes_kept, 40, "{place}");
         assert_eq!(found, model, "{place}");
+    }
+}
+
+/// Files that are not the engine's: their numbers are far away, or are not written as it does.
+const FOREIGN: [&str; 10] = [
+    "+00007.wal",
+    "00000000000000000007.vlog",
+    "007.manifest",
+    "7.sst",
+    "70000000000000.sst",
+    "70000000000000.wal",
+    "70000000000001.wal",
+    "72057594037927934.vlog",
+    "72057594037927935.manifest",
+    "72057594037927935.sst",
+];
+
+/// Puts foreign files into a database. Each has the bytes of a file of its kind.
+async fn put_foreign_files(env: &Env, image: &FsImage) {
+    let directory = Path::new("/db");
+    for name in FOREIGN {
+        let extension = name.split_once('.').unwrap().1;
+        let original = files(image, extension).remove(0);
+        let file = env.fs.create(&directory.join(name)).unwrap();
+        file.append(&image.read(&original).unwrap()).await.unwrap();
+        file.sync().await.unwrap();
+    }
+    env.fs.sync_directory(directory).await.unwrap();
+}
+
+#[test]
+fn a_repair_leaves_foreign_files_alone() {
+    let (image, _) = built(&config());
+    let table = files(&image, "sst").remove(0);
+    type Damage<'a> = Box<dyn Fn(&SimWorld) + 'a>;
+    let damages: [Damage<'_>; 2] = [
+        Box::new(|world| flip(world, &table, 3_000)),
+        Box::new(remove_current),
+    ];
+    for damage in damages {
+        let (alone, expected) = repaired(&image, &damage);
+        let world = world_of(&image);
+        damage(&world);
+        let env = world.env();
+        let run = async {
+            put_foreign_files(&env, &image).await;
+            let report = repair(&env, false).await.unwrap();
+            assert_eq!(report, alone);
+            for _ in 0..2 {
+                let found = contents_of(&env, "/db", &config()).await.unwrap();
+                assert_eq!(found, expected);
+            }
+        };
+        world.block_on(run).unwrap();
+        let after = world.crash_image(CrashMode::DropUnsynced, 0).unwrap();
+        for name in FOREIGN {
+            let path = Path::new("/db").join(name);
+            let extension = name.split_once('.').unwrap().1;
+            let original = files(&image, extension).remove(0);
+            let content = after.read(&path).expect("it is there");
+            assert_eq!(content, image.read(&original).unwrap(), "{name}");
+        }
     }
 }
 
@@ -342,8 +408,6 @@ fn collections_and_range_deletes_outlive_a_repair() {
     assert_eq!(found, without(&model, 298 + kept..320));
 
     // Only the keys that the manifest's range delete hid are there again.
-    let remove_current =
-        |world: &SimWorld| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap();
     let (report, found) = repaired(&image, remove_current);
     assert!(report.rebuilt && report.losses.len() == 1, "{report:?}");
     let mut expected = model.clone();

@@ -30,7 +30,7 @@ use crate::cache::no_cache;
 use crate::compaction::VersionFilter;
 use crate::config::EngineConfig;
 use crate::context::ReadContext;
-use crate::directory::{CURRENT, FileKind, Files, ReadAccess, UNFINISHED, take_lock};
+use crate::directory::{CURRENT, FileKind, Files, ReadAccess, UNFINISHED, numbered, take_lock};
 use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::manifest::{AddedTable, Edit, Manifest, Run, Version, read_back};
@@ -202,6 +202,7 @@ async fn repair_once(
             ..RepairReport::default()
         },
         names: Files::of(env).list(directory)?,
+        ours: Vec::new(),
         next_number: 0,
         values: BTreeMap::new(),
         merged: Vec::new(),
@@ -218,7 +219,10 @@ struct Repair<'a> {
     policies: Policies,
     context: ReadContext<'a>,
     report: RepairReport,
+    /// Names of all files found.
     names: Vec<String>,
+    /// Kinds and numbers of those that are the engine's, by number.
+    ours: Vec<(FileKind, u64)>,
     next_number: u64,
     /// The value files, by the number that pointers name.
     values: BTreeMap<u64, ValueFileState>,
@@ -329,35 +333,34 @@ impl Repair<'_> {
                 directory: self.directory.to_owned(),
             });
         }
-        let ours = self.names.iter().filter_map(|name| FileKind::parse(name));
-        let largest = ours.map(|(_, number)| number).max();
+        let read = match read_back(self.env, self.directory).await {
+            Err(error) if !error.is_damage() => return Err(error),
+            read => read,
+        };
+        let stated = read.as_ref().ok().and_then(|(_, edit)| edit.next_number);
+        self.ours = numbered(&self.names, stated);
+        let largest = self.ours.last().map(|(_, number)| *number);
         if largest.is_none() && !self.has(CURRENT) {
             let what = "the directory holds no file of a database";
             return Err(Error::corruption(&self.directory.join(CURRENT), 0, what));
         }
-        self.next_number = largest.unwrap_or(0) + 1;
-        match read_back(self.env, self.directory).await {
-            Ok((path, edit)) => {
-                self.next_number = self.next_number.max(edit.next_number.unwrap_or(0));
-                if let Some(what) = overlap(&edit) {
-                    self.report.rebuilt = true;
-                    self.report.losses.push(Loss::new(&path, 0, what));
-                    return Ok(None);
-                }
-                Ok(Some(edit))
-            }
-            Err(error) if error.is_damage() => {
-                self.report.rebuilt = true;
+        self.next_number = stated.unwrap_or(0).max(largest.unwrap_or(0) + 1);
+        let loss = match read {
+            Ok((path, edit)) => match overlap(&edit) {
+                None => return Ok(Some(edit)),
+                Some(what) => Loss::new(&path, 0, what),
+            },
+            Err(error) => {
                 let current = self.directory.join(CURRENT);
-                let loss = match self.has(CURRENT) {
+                match self.has(CURRENT) {
                     true => Loss::of(&error, &current),
                     false => Loss::new(&current, 0, "it is missing"),
-                };
-                self.report.losses.push(loss);
-                Ok(None)
+                }
             }
-            Err(error) => Err(error),
-        }
+        };
+        self.report.rebuilt = true;
+        self.report.losses.push(loss);
+        Ok(None)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -371,11 +374,8 @@ impl Repair<'_> {
 
     /// Returns the numbers of the files of a kind that were found, in order.
     fn found(&self, kind: FileKind) -> Vec<u64> {
-        let parsed = self.names.iter().filter_map(|name| FileKind::parse(name));
-        let of_kind = parsed.filter(|(of, _)| *of == kind);
-        let mut numbers: Vec<u64> = of_kind.map(|(_, number)| number).collect();
-        numbers.sort_unstable();
-        numbers
+        let of_kind = self.ours.iter().filter(|(of, _)| *of == kind);
+        of_kind.map(|(_, number)| *number).collect()
     }
 
     /// Merges tables and logs into a run for `level`. Entries hidden by range tombstones, of the
