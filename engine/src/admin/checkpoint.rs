@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::compaction::Scheduler;
-use crate::directory::{CURRENT, Files, LOCK, UNFINISHED, take_lock, write_settings};
+use crate::compaction::{NewFile, Scheduler};
+use crate::directory::{CURRENT, Files, LOCK, NamedFile, UNFINISHED, take_lock, write_settings};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::manifest::{Edit, Manifest, Version};
@@ -259,10 +259,12 @@ pub(crate) async fn link_or_copy(env: &Env, from: &Path, to: &Path, bytes: u64) 
     }
 }
 
-/// Copies the first `bytes` bytes of a file, durably but for its name.
+/// Copies the first `bytes` bytes of a file, durably but for its name. A copy that cannot be made
+/// whole is removed.
 async fn copy(env: &Env, from: &Path, to: &Path, bytes: u64) -> Result<()> {
     let source = Files::of(env).open(from)?;
     let copy = Files::of(env).create(to)?;
+    let unfinished = NewFile::new(&env.fs, to);
     let mut at = 0;
     while at < bytes {
         let piece = PIECE_BYTES.min(bytes - at);
@@ -270,7 +272,26 @@ async fn copy(env: &Env, from: &Path, to: &Path, bytes: u64) -> Result<()> {
         copy.append(&data).await?;
         at += piece;
     }
-    copy.sync().await
+    copy.sync().await?;
+    unfinished.keep();
+    Ok(())
+}
+
+/// Returns whether two files hold the same bytes. O(bytes) if their lengths are the same.
+pub(crate) async fn is_copy(one: &NamedFile, other: &NamedFile) -> Result<bool> {
+    let bytes = one.bytes()?;
+    if other.bytes()? != bytes {
+        return Ok(false);
+    }
+    let mut at = 0;
+    while at < bytes {
+        let piece = PIECE_BYTES.min(bytes - at);
+        if one.read_at(at, piece as usize).await? != other.read_at(at, piece as usize).await? {
+            return Ok(false);
+        }
+        at += piece;
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

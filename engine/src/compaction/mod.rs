@@ -30,6 +30,7 @@ pub(crate) use collection::Collector;
 pub(crate) use flush::Flusher;
 pub(crate) use job::Job;
 pub(crate) use merge::Compaction;
+pub(crate) use new_files::{NewFile, NewTables};
 pub(crate) use scheduler::Scheduler;
 pub(crate) use value_log::ValueLogState;
 pub(crate) use version_filter::VersionFilter;

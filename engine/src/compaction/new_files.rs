@@ -18,7 +18,7 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// The file at `path`, which was just created.
+    /// The file at `path`, which was just created or is about to be.
     pub(crate) fn new(fs: &Arc<dyn Fs>, path: &Path) -> Self {
         Self {
             fs: fs.clone(),

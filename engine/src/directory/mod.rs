@@ -8,9 +8,9 @@ mod names;
 use std::path::Path;
 
 pub(crate) use access::{ReadAccess, read_access, take_lock};
-pub(crate) use files::{Files, NamedFile};
+pub(crate) use files::{Files, NamedFile, Replacement};
 pub(crate) use names::{
-    CURRENT, FileKind, LOCK, MODELS, REPLACED, SETTINGS, UNFINISHED, temporary,
+    CURRENT, FileKind, LOCK, MODELS, REPLACED, SETTINGS, UNFINISHED, numbered, temporary,
 };
 
 use crate::config::EngineConfig;

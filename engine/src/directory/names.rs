@@ -29,6 +29,12 @@ pub(crate) fn temporary(name: &str) -> String {
     format!("{name}.new")
 }
 
+/// Distance between numbers beyond which the larger one is not the engine's.
+const STRAY_DISTANCE: u64 = 1 << 32;
+
+/// A number that no database reaches: at a million files a second that takes nine years.
+const UNREACHED: u64 = 1 << 48;
+
 /// What kind of file a number names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileKind {
@@ -71,5 +77,65 @@ impl FileKind {
             .find(|kind| kind.extension() == extension)?;
         let number: u64 = number.parse().ok()?;
         (number >> 56 == 0 && kind.name(number) == name).then_some((kind, number))
+    }
+}
+
+/// Returns the kind and number of each file in `names` that is the engine's, by number.
+///
+/// Numbers are given one after another, so a file whose number is far above the others comes from
+/// elsewhere. It is left alone: continuing behind its number would soon use up all numbers.
+///
+/// `next_number` is the next number that the manifest states; the distance counts from it. Without
+/// a manifest, the files count from the smallest number up to the first gap of that distance. A
+/// rule that counted only neighbours would accept two foreign files that lie close together.
+pub(crate) fn numbered(names: &[String], next_number: Option<u64>) -> Vec<(FileKind, u64)> {
+    let parsed = names.iter().filter_map(|name| FileKind::parse(name));
+    let mut files: Vec<(FileKind, u64)> = parsed.collect();
+    files.sort_by_key(|(_, number)| *number);
+    if let Some(next) = next_number {
+        let stray = next.saturating_add(STRAY_DISTANCE);
+        files.retain(|(_, number)| *number < stray);
+        return files;
+    }
+    files.retain(|(_, number)| *number < UNREACHED);
+    let is_gap = |pair: &[(FileKind, u64)]| pair[1].1 - pair[0].1 > STRAY_DISTANCE;
+    if let Some(before) = files.windows(2).position(is_gap) {
+        files.truncate(before + 1);
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(names: &[&str], next_number: Option<u64>) -> Vec<u64> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let files = numbered(&names, next_number);
+        files.iter().map(|(_, number)| *number).collect()
+    }
+
+    #[test]
+    fn files_far_above_the_next_number_are_foreign() {
+        let names = ["4294967307.wal", "000007.sst", "4294967306.sst", "7.sst"];
+        assert_eq!(numbers(&names, Some(10)), [7]);
+        assert_eq!(numbers(&names, Some(11)), [7, 4_294_967_306]);
+        let last = ["72057594037927935.sst"];
+        assert_eq!(numbers(&last, Some(u64::MAX)), [(1 << 56) - 1]);
+    }
+
+    #[test]
+    fn without_a_next_number_files_behind_a_wide_gap_are_foreign() {
+        let old = ["5000000002.sst", "5000000001.wal", "9000000000.manifest"];
+        assert_eq!(
+            numbers(&old, None),
+            [5_000_000_001, 5_000_000_002, 9_000_000_000]
+        );
+        // Two foreign files that lie close together are no database either.
+        let far = ["70000000000000.wal", "000003.sst", "70000000000001.sst"];
+        assert_eq!(numbers(&far, None), [3]);
+        let unreached = ["72057594037927935.sst", "281474976710656.vlog"];
+        assert_eq!(numbers(&unreached, None), [0; 0]);
+        assert_eq!(numbers(&[], None), [0; 0]);
     }
 }

@@ -12,7 +12,9 @@ use super::format::Layout;
 use super::{Version, format};
 use crate::cache::BlockCache;
 use crate::context::ReadContext;
-use crate::directory::{CURRENT, FileKind, Files, NamedFile, REPLACED, UNFINISHED, temporary};
+use crate::directory::{
+    CURRENT, FileKind, Files, NamedFile, REPLACED, UNFINISHED, numbered, temporary,
+};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::ranges::RangeTombstone;
@@ -21,10 +23,6 @@ use crate::table::Table;
 use crate::values::{ValueFacts, ValueFile};
 use crate::wal::LogPart;
 use crate::wal::format::FILE_HEADER_BYTES;
-
-/// Distance from the next number beyond which a file is not the engine's. Such a file is left
-/// alone: continuing behind its number would soon use up all numbers.
-const STRAY_DISTANCE: u64 = 1 << 32;
 
 /// The state of a directory.
 pub(crate) struct Recovered {
@@ -106,17 +104,18 @@ struct SortedFiles {
 /// Checks that a directory without `CURRENT` never had one: `CURRENT` is durable before anything
 /// else is written.
 fn check_new(env: &Env, directory: &Path, names: &[String]) -> Result<()> {
-    for name in names {
-        let is_old = match FileKind::parse(name) {
-            Some((FileKind::Table | FileKind::Values, _)) => true,
-            Some((FileKind::Wal, _)) => {
-                let path = directory.join(name);
+    for (kind, number) in numbered(names, None) {
+        let is_old = match kind {
+            FileKind::Table | FileKind::Values => true,
+            FileKind::Wal => {
+                let path = kind.path(directory, number);
                 let bytes = Files::of(env).open(&path)?.bytes()?;
                 bytes > FILE_HEADER_BYTES as u64
             }
-            _ => false,
+            FileKind::Manifest => false,
         };
         if is_old {
+            let name = kind.name(number);
             let what = format!("CURRENT is missing, but {name} exists: the manifest was lost");
             return Err(Error::corruption(&directory.join(CURRENT), 0, what));
         }
@@ -242,29 +241,24 @@ impl State {
             leftovers: Vec::new(),
             next_number: 1,
         };
-        let stray = self.next_number.saturating_add(STRAY_DISTANCE);
-        for name in names {
-            let Some((kind, number)) = FileKind::parse(name).filter(|(_, number)| *number < stray)
-            else {
-                continue;
-            };
+        for (kind, number) in numbered(names, Some(self.next_number)) {
+            let name = kind.name(number);
             sorted.next_number = sorted.next_number.max(number + 1);
             let live = match kind {
                 FileKind::Wal => number >= self.wal_min,
                 FileKind::Table => self.tables.contains_key(&number),
                 FileKind::Values => self.values.values().any(|facts| facts.physical == number),
-                FileKind::Manifest => in_force == Some(OsStr::new(name)),
+                FileKind::Manifest => in_force == Some(OsStr::new(&name)),
             };
             match kind {
                 FileKind::Wal if live => sorted.wals.push(number),
                 _ if live => {}
-                _ => sorted.leftovers.push(name.clone()),
+                _ => sorted.leftovers.push(name),
             }
         }
         let unfinished = REPLACED.map(temporary);
         let temporaries = names.iter().filter(|name| unfinished.contains(name));
         sorted.leftovers.extend(temporaries.cloned());
-        sorted.wals.sort_unstable();
         sorted
     }
 

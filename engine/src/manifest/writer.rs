@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::edit::{AddedTable, Edit};
 use super::{Version, format};
-use crate::directory::{CURRENT, FileKind, Files, NamedFile};
+use crate::directory::{CURRENT, FileKind, Files, NamedFile, Replacement};
 use crate::env::Env;
 use crate::error::Result;
 
@@ -38,6 +38,19 @@ impl Manifest {
         version: &Version,
         base: Edit,
     ) -> Result<Self> {
+        let written = Self::write(env, directory, number, version, base).await?;
+        written.take_effect().await
+    }
+
+    /// Writes manifest `number` with the whole of `version` and `base`, durably. The old manifest
+    /// stays in force.
+    pub(crate) async fn write<'a>(
+        env: &'a Env,
+        directory: &'a Path,
+        number: u64,
+        version: &Version,
+        base: Edit,
+    ) -> Result<WrittenManifest<'a>> {
         let path = FileKind::Manifest.path(directory, number);
         let files = Files::of(env);
         let file = files.create(&path)?;
@@ -59,9 +72,12 @@ impl Manifest {
         current.sync().await?;
         // The manifest's own entry must be durable before the name that leads to it.
         files.sync_directory(directory).await?;
-        current.put_in_place()?;
-        files.sync_directory(directory).await?;
-        Ok(manifest)
+        Ok(WrittenManifest {
+            manifest,
+            current,
+            files,
+            directory,
+        })
     }
 
     /// The manifest of an engine that only reads: no file is opened, and every edit fails.
@@ -118,6 +134,23 @@ impl Manifest {
     async fn append_synced(&self, bytes: &[u8]) -> Result<()> {
         self.file.append(bytes).await?;
         self.file.sync().await
+    }
+}
+
+/// A manifest that is durable, and not yet in force.
+pub(crate) struct WrittenManifest<'a> {
+    manifest: Manifest,
+    current: Replacement<'a>,
+    files: Files<'a>,
+    directory: &'a Path,
+}
+
+impl WrittenManifest<'_> {
+    /// Makes `CURRENT` name the manifest. If that fails, a crash leaves either manifest in force.
+    pub(crate) async fn take_effect(self) -> Result<Manifest> {
+        self.current.put_in_place()?;
+        self.files.sync_directory(self.directory).await?;
+        Ok(self.manifest)
     }
 }
 

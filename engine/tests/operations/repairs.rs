@@ -59,6 +59,10 @@ fn without(model: &Model, keys: impl IntoIterator<Item = u64>) -> Model {
     model
 }
 
+fn remove_current(world: &SimWorld) {
+    world.env().fs.remove(Path::new("/db/CURRENT")).unwrap();
+}
+
 #[test]
 fn a_sound_database_is_not_touched() {
     let (image, model) = built(&config());
@@ -69,6 +73,26 @@ fn a_sound_database_is_not_touched() {
     );
     assert_eq!((report.tables_sound, report.entries_kept), (1, 300));
     assert_eq!(found, model);
+}
+
+#[test]
+fn unfinished_tables_of_an_interrupted_repair_are_removed() {
+    let (image, model) = built(&config());
+    let world = world_of(&image);
+    let env = world.env();
+    let create = |name: &str| env.fs.create(&Path::new("/db").join(name)).unwrap();
+    create("000099.sst.repair");
+    create("notes.sst.repair");
+    let run = async {
+        let report = repair(&env, false).await.unwrap();
+        assert!(report.sound, "{report:?}");
+        let names = env.fs.list(Path::new("/db")).unwrap();
+        let mut left = names.iter().filter(|name| name.ends_with(".repair"));
+        assert_eq!(left.next().unwrap(), "notes.sst.repair");
+        assert_eq!(left.next(), None);
+        contents_of(&env, "/db", &config()).await.unwrap()
+    };
+    assert_eq!(world.block_on(run).unwrap(), model);
 }
 
 #[test]
@@ -103,6 +127,68 @@ fn without_current_or_manifest_the_tree_is_rebuilt() {
         assert_eq!(report.entries_kept, 300, "{place}");
         assert_eq!(report.log_writes_kept, 40, "{place}");
         assert_eq!(found, model, "{place}");
+    }
+}
+
+/// Files that are not the engine's: their numbers are far away, or are not written as it does.
+const FOREIGN: [&str; 10] = [
+    "+00007.wal",
+    "00000000000000000007.vlog",
+    "007.manifest",
+    "7.sst",
+    "70000000000000.sst",
+    "70000000000000.wal",
+    "70000000000001.wal",
+    "72057594037927934.vlog",
+    "72057594037927935.manifest",
+    "72057594037927935.sst",
+];
+
+/// Puts foreign files into a database. Each has the bytes of a file of its kind.
+async fn put_foreign_files(env: &Env, image: &FsImage) {
+    let directory = Path::new("/db");
+    for name in FOREIGN {
+        let extension = name.split_once('.').unwrap().1;
+        let original = files(image, extension).remove(0);
+        let file = env.fs.create(&directory.join(name)).unwrap();
+        file.append(&image.read(&original).unwrap()).await.unwrap();
+        file.sync().await.unwrap();
+    }
+    env.fs.sync_directory(directory).await.unwrap();
+}
+
+#[test]
+fn a_repair_leaves_foreign_files_alone() {
+    let (image, _) = built(&config());
+    let table = files(&image, "sst").remove(0);
+    type Damage<'a> = Box<dyn Fn(&SimWorld) + 'a>;
+    let damages: [Damage<'_>; 2] = [
+        Box::new(|world| flip(world, &table, 3_000)),
+        Box::new(remove_current),
+    ];
+    for damage in damages {
+        let (alone, expected) = repaired(&image, &damage);
+        let world = world_of(&image);
+        damage(&world);
+        let env = world.env();
+        let run = async {
+            put_foreign_files(&env, &image).await;
+            let report = repair(&env, false).await.unwrap();
+            assert_eq!(report, alone);
+            for _ in 0..2 {
+                let found = contents_of(&env, "/db", &config()).await.unwrap();
+                assert_eq!(found, expected);
+            }
+        };
+        world.block_on(run).unwrap();
+        let after = world.crash_image(CrashMode::DropUnsynced, 0).unwrap();
+        for name in FOREIGN {
+            let path = Path::new("/db").join(name);
+            let extension = name.split_once('.').unwrap().1;
+            let original = files(&image, extension).remove(0);
+            let content = after.read(&path).expect("it is there");
+            assert_eq!(content, image.read(&original).unwrap(), "{name}");
+        }
     }
 }
 
@@ -342,8 +428,6 @@ fn collections_and_range_deletes_outlive_a_repair() {
     assert_eq!(found, without(&model, 298 + kept..320));
 
     // Only the keys that the manifest's range delete hid are there again.
-    let remove_current =
-        |world: &SimWorld| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap();
     let (report, found) = repaired(&image, remove_current);
     assert!(report.rebuilt && report.losses.len() == 1, "{report:?}");
     let mut expected = model.clone();
@@ -433,16 +517,24 @@ fn a_rebuild_finds_how_far_a_collection_got() {
 }
 
 /// Kinds of I/O calls that fail during a repair.
-const REPAIR_FAULTS: [FaultKind; 5] = [
+const REPAIR_FAULTS: [FaultKind; 6] = [
     FaultKind::Read,
     FaultKind::Write,
     FaultKind::Sync,
     FaultKind::Rename,
     FaultKind::Create,
+    FaultKind::NoSpace,
 ];
 
-#[test]
-fn an_interrupted_repair_can_be_run_again() {
+/// A damaged database.
+struct Damaged {
+    image: FsImage,
+    /// What a repair that nothing disturbs keeps.
+    expected: Model,
+}
+
+/// Creates a database of each kind of damage.
+fn damaged_databases() -> Vec<Damaged> {
     let (plain, _) = built(&config());
     let with_collections = built_with_collections().image;
     let table = files(&plain, "sst").remove(0);
@@ -450,10 +542,11 @@ fn an_interrupted_repair_can_be_run_again() {
     let values = files(&plain, "vlog").remove(0);
     let other_log = files(&with_collections, "wal").remove(0);
     type Damage<'a> = Box<dyn Fn(&SimWorld) + 'a>;
-    let damages: [(&FsImage, Damage<'_>); 5] = [
+    let damages: [(&FsImage, Damage<'_>); 6] = [
+        (&plain, Box::new(remove_current)),
         (
             &plain,
-            Box::new(|world| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap()),
+            Box::new(|world| (flip(world, &table, 3_000), remove_current(world)).0),
         ),
         (
             &plain,
@@ -463,32 +556,79 @@ fn an_interrupted_repair_can_be_run_again() {
             &plain,
             Box::new(|world| world.env().fs.remove(&values).unwrap()),
         ),
-        (
-            &with_collections,
-            Box::new(|world| world.env().fs.remove(Path::new("/db/CURRENT")).unwrap()),
-        ),
+        (&with_collections, Box::new(remove_current)),
         (
             &with_collections,
             Box::new(|world| flip(world, &other_log, 1_000)),
         ),
     ];
-    for (case, (image, damage)) in damages.iter().enumerate() {
-        let (_, expected) = repaired(image, damage);
-        let damaged = world_of(image);
-        damage(&damaged);
-        let damaged = damaged.crash_image(CrashMode::KeepAll, 0).unwrap();
-        interrupt_by_crashes(case, &damaged, &expected);
+    let mut databases = Vec::new();
+    for (image, damage) in damages {
+        let (_, expected) = repaired(image, &damage);
+        let world = world_of(image);
+        damage(&world);
+        let image = world.crash_image(CrashMode::KeepAll, 0).unwrap();
+        databases.push(Damaged { image, expected });
+    }
+    databases
+}
+
+#[test]
+fn an_interrupted_repair_can_be_run_again() {
+    for (case, Damaged { image, expected }) in damaged_databases().iter().enumerate() {
+        interrupt_by_crashes(case, image, expected);
         for kind in REPAIR_FAULTS {
             for nth in 1..=8 {
                 let what = format!("case {case}, {kind:?} {nth} fails");
-                let world = world_of(&damaged);
+                let world = world_of(image);
                 world.fail_nth(kind, nth, 1);
                 let ended = world.block_on(repair(&world.env(), false)).unwrap();
                 let ends_well = matches!(ended, Ok(_) | Err(Error::Io { .. }));
                 assert!(ends_well, "{what}: {ended:?}");
                 let left = world.crash_image(CrashMode::KeepAll, nth).unwrap();
-                repair_again(&damaged, &left, &expected, &what);
+                repair_again(image, &left, expected, &what);
             }
+        }
+    }
+}
+
+/// Repairs a database on a disk that is full from the `nth` append or creation on, and that may
+/// not be able to link. Returns what is left, or `None` if there was room for all.
+fn repair_on_full_disk(image: &FsImage, nth: u64, can_link: bool) -> Option<FsImage> {
+    let world = world_of(image);
+    world.fail_nth(FaultKind::NoSpace, nth, u64::MAX);
+    if !can_link {
+        world.fail_nth(FaultKind::Link, 1, u64::MAX);
+    }
+    let repaired = world.block_on(repair(&world.env(), false)).unwrap();
+    let error = repaired.err()?;
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    Some(world.crash_image(CrashMode::KeepAll, nth).unwrap())
+}
+
+#[test]
+fn repeated_repairs_on_a_full_disk_leave_no_more_files_than_one() {
+    for (case, Damaged { image, expected }) in damaged_databases().iter().enumerate() {
+        for can_link in [true, false] {
+            let mut last = None;
+            let mut attempts = 0;
+            for nth in 1.. {
+                let what = format!("case {case}, full at {nth}, can link: {can_link}");
+                let Some(alone) = repair_on_full_disk(image, nth, can_link) else {
+                    break;
+                };
+                for _ in 0..2 {
+                    attempts += 1;
+                    let left = repair_on_full_disk(last.as_ref().unwrap_or(image), nth, can_link);
+                    let left = left.unwrap_or_else(|| panic!("{what}: there was room"));
+                    assert_eq!(left.paths(), alone.paths(), "{what}");
+                    last = Some(left);
+                }
+            }
+            assert!(attempts > 10, "{attempts} attempts");
+            let left = last.expect("an attempt failed");
+            let what = format!("case {case} after {attempts} attempts");
+            repair_again(image, &left, expected, &what);
         }
     }
 }
@@ -532,4 +672,11 @@ fn repair_again(damaged: &FsImage, left: &FsImage, expected: &Model, what: &str)
             .unwrap_or_else(|error| panic!("{what}: {error}"))
     };
     assert_eq!(world.block_on(again).unwrap(), *expected, "{what}");
+    let after = all(&world.crash_image(CrashMode::KeepAll, 0).unwrap());
+    for (path, content) in &after {
+        let again = format!("{}.1", path.display());
+        let other = after.get(Path::new(&again));
+        let is_twice = other.is_some_and(|other| other == content);
+        assert!(!is_twice, "{what}: {} is there twice", path.display());
+    }
 }

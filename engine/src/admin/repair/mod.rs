@@ -15,6 +15,10 @@
 //! Files that are damaged or no longer needed get a second name in `lost/` before the new manifest
 //! takes effect, and lose their first name after it. New tables have temporary names until they are
 //! whole. So a repair that is interrupted leaves everything there was, and can be run again.
+//!
+//! A repair that fails before its manifest takes effect removes what it wrote, so that attempts on
+//! a full disk do not fill it further. Of what a crash leaves, the next repair removes unfinished
+//! tables and uses the names in `lost/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,13 +28,13 @@ use std::sync::Arc;
 use aura_policies::facts::TableFacts;
 use serde::Serialize;
 
-use crate::admin::checkpoint::link_or_copy;
+use crate::admin::checkpoint::{is_copy, link_or_copy};
 use crate::admin::verify::check_directory;
 use crate::cache::no_cache;
-use crate::compaction::VersionFilter;
+use crate::compaction::{NewFile, NewTables, VersionFilter};
 use crate::config::EngineConfig;
 use crate::context::ReadContext;
-use crate::directory::{CURRENT, FileKind, Files, ReadAccess, UNFINISHED, take_lock};
+use crate::directory::{CURRENT, FileKind, Files, ReadAccess, UNFINISHED, numbered, take_lock};
 use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::manifest::{AddedTable, Edit, Manifest, Run, Version, read_back};
@@ -48,7 +52,7 @@ mod values;
 mod write;
 
 use logs::Logs;
-use write::{TableSink, UNWRITTEN};
+use write::{TableSink, remove_unwritten};
 
 /// Directory inside the database's that receives files that are damaged or no longer needed.
 pub(crate) const LOST: &str = "lost";
@@ -157,6 +161,9 @@ pub(crate) async fn repair(
     let env = &bounded(env, u64::from(config.max_open_files));
     Files::of(env).list(directory)?;
     let _lock = take_lock(env, directory)?;
+    if !dry_run {
+        remove_unwritten(env, directory)?;
+    }
     let mut report = repair_once(env, directory, config, dry_run, Vec::new()).await?;
     if report.sound {
         // Each file is sound by itself. Together they may be inconsistent.
@@ -202,9 +209,11 @@ async fn repair_once(
             ..RepairReport::default()
         },
         names: Files::of(env).list(directory)?,
+        ours: Vec::new(),
         next_number: 0,
         values: BTreeMap::new(),
-        merged: Vec::new(),
+        new_tables: NewTables::default(),
+        new_files: Vec::new(),
         discarded: BTreeSet::new(),
     };
     repair.run().await?;
@@ -218,12 +227,17 @@ struct Repair<'a> {
     policies: Policies,
     context: ReadContext<'a>,
     report: RepairReport,
+    /// Names of all files found.
     names: Vec<String>,
+    /// Kinds and numbers of those that are the engine's, by number.
+    ours: Vec<(FileKind, u64)>,
     next_number: u64,
     /// The value files, by the number that pointers name.
     values: BTreeMap<u64, ValueFileState>,
-    /// Names of tables that were written on the way and then merged into others.
-    merged: Vec<String>,
+    /// The tables that it wrote, until its manifest takes effect.
+    new_tables: NewTables,
+    /// Other files and names that it made, until its manifest takes effect.
+    new_files: Vec<NewFile>,
     /// Names of files that will move to `lost/`.
     discarded: BTreeSet<String>,
 }
@@ -306,9 +320,8 @@ impl Repair<'_> {
     /// Merges every table and every log into one run of level 1, because their order is unknown.
     async fn merge_all(&mut self, tree: &mut Tree, logs: &Logs) -> Result<()> {
         let inputs = std::mem::take(tree).tables;
-        let names = inputs.keys().map(|number| FileKind::Table.name(*number));
-        let written = names.filter(|name| !self.has(name));
-        self.merged = written.collect();
+        // What was salvaged is not needed once it is merged: the damaged tables are still there.
+        let _salvaged = std::mem::take(&mut self.new_tables);
         let run = self.number();
         let tables = self.merge(inputs.into_values(), logs, None, 1).await?;
         tree.add_run(1, run, tables);
@@ -329,35 +342,34 @@ impl Repair<'_> {
                 directory: self.directory.to_owned(),
             });
         }
-        let ours = self.names.iter().filter_map(|name| FileKind::parse(name));
-        let largest = ours.map(|(_, number)| number).max();
+        let read = match read_back(self.env, self.directory).await {
+            Err(error) if !error.is_damage() => return Err(error),
+            read => read,
+        };
+        let stated = read.as_ref().ok().and_then(|(_, edit)| edit.next_number);
+        self.ours = numbered(&self.names, stated);
+        let largest = self.ours.last().map(|(_, number)| *number);
         if largest.is_none() && !self.has(CURRENT) {
             let what = "the directory holds no file of a database";
             return Err(Error::corruption(&self.directory.join(CURRENT), 0, what));
         }
-        self.next_number = largest.unwrap_or(0) + 1;
-        match read_back(self.env, self.directory).await {
-            Ok((path, edit)) => {
-                self.next_number = self.next_number.max(edit.next_number.unwrap_or(0));
-                if let Some(what) = overlap(&edit) {
-                    self.report.rebuilt = true;
-                    self.report.losses.push(Loss::new(&path, 0, what));
-                    return Ok(None);
-                }
-                Ok(Some(edit))
-            }
-            Err(error) if error.is_damage() => {
-                self.report.rebuilt = true;
+        self.next_number = stated.unwrap_or(0).max(largest.unwrap_or(0) + 1);
+        let loss = match read {
+            Ok((path, edit)) => match overlap(&edit) {
+                None => return Ok(Some(edit)),
+                Some(what) => Loss::new(&path, 0, what),
+            },
+            Err(error) => {
                 let current = self.directory.join(CURRENT);
-                let loss = match self.has(CURRENT) {
+                match self.has(CURRENT) {
                     true => Loss::of(&error, &current),
                     false => Loss::new(&current, 0, "it is missing"),
-                };
-                self.report.losses.push(loss);
-                Ok(None)
+                }
             }
-            Err(error) => Err(error),
-        }
+        };
+        self.report.rebuilt = true;
+        self.report.losses.push(loss);
+        Ok(None)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -371,11 +383,8 @@ impl Repair<'_> {
 
     /// Returns the numbers of the files of a kind that were found, in order.
     fn found(&self, kind: FileKind) -> Vec<u64> {
-        let parsed = self.names.iter().filter_map(|name| FileKind::parse(name));
-        let of_kind = parsed.filter(|(of, _)| *of == kind);
-        let mut numbers: Vec<u64> = of_kind.map(|(_, number)| number).collect();
-        numbers.sort_unstable();
-        numbers
+        let of_kind = self.ours.iter().filter(|(of, _)| *of == kind);
+        of_kind.map(|(_, number)| *number).collect()
     }
 
     /// Merges tables and logs into a run for `level`. Entries hidden by range tombstones, of the
@@ -455,6 +464,7 @@ impl Repair<'_> {
         let manifest = self.number();
         let wal_min = edit.wal_min.filter(|_| logs.stay).unwrap_or(manifest);
         if wal_min == manifest {
+            self.will_create(FileKind::Wal, manifest);
             let first = sequence + 1;
             WalWriter::create(self.env, self.directory, manifest, first, None).await?;
         }
@@ -466,36 +476,52 @@ impl Repair<'_> {
             logs_durable: if logs.stay { durable } else { Vec::new() },
             ..Edit::default()
         };
-        Manifest::begin(self.env, self.directory, manifest, &version, base).await?;
+        self.will_create(FileKind::Manifest, manifest);
+        let written = Manifest::write(self.env, self.directory, manifest, &version, base).await?;
+        // A crash may now find the new manifest in force, which names all that was written.
+        std::mem::take(&mut self.new_tables).keep();
+        self.new_files.drain(..).for_each(NewFile::keep);
+        written.take_effect().await?;
         for name in self.discarded.iter().filter(|name| *name != CURRENT) {
             let path = self.directory.join(name);
             Files::of(self.env).remove(&path)?;
         }
-        // An interrupted earlier repair may have left unfinished tables.
-        let unwritten = self.names.iter().filter(|name| name.ends_with(UNWRITTEN));
-        for name in self.merged.iter().chain(unwritten) {
-            let _ = self.env.fs.remove(&self.directory.join(name));
-        }
         Files::of(self.env).sync_directory(self.directory).await
     }
 
-    /// Gives every discarded file a second name in `lost/`.
+    /// Has a file that is about to be created removed if the repair fails.
+    fn will_create(&mut self, kind: FileKind, number: u64) {
+        let path = kind.path(self.directory, number);
+        self.new_files.push(NewFile::new(&self.env.fs, &path));
+    }
+
+    /// Gives every discarded file a second name in `lost/`, unless an interrupted repair did.
     async fn set_aside(&mut self) -> Result<()> {
         let lost = self.directory.join(LOST);
         let files = Files::of(self.env);
         files.create_directory(&lost)?;
         let mut there = BTreeSet::from_iter(files.list(&lost)?);
         for name in self.discarded.clone() {
-            let from = self.directory.join(&name);
-            let bytes = files.open(&from)?.bytes()?;
-            let mut free = name.clone();
+            let file = files.open(&self.directory.join(&name))?;
+            let mut second = name.clone();
             let mut more = 0;
-            while there.contains(&free) {
+            while there.contains(&second) {
+                let other = files.open(&lost.join(&second))?;
+                // What cannot be read is not known to be the same.
+                if is_copy(&file, &other).await.unwrap_or(false) {
+                    break;
+                }
                 more += 1;
-                free = format!("{name}.{more}");
+                second = format!("{name}.{more}");
             }
-            link_or_copy(self.env, &from, &lost.join(&free), bytes).await?;
-            there.insert(free);
+            let path = lost.join(&second);
+            if there.insert(second) {
+                link_or_copy(self.env, file.path(), &path, file.bytes()?).await?;
+                self.new_files.push(NewFile::new(&self.env.fs, &path));
+            } else {
+                // The repair that made it may have been interrupted before its bytes were durable.
+                files.open(&path)?.sync().await?;
+            }
             self.report.moved.push(name);
         }
         files.sync_directory(&lost).await?;

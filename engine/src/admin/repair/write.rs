@@ -1,20 +1,33 @@
 //! Writes the tables of a repair.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aura_policies::filter::FilterFacts;
 
 use super::Repair;
+use crate::compaction::NewFile;
 use crate::directory::{FileKind, Files};
-use crate::env::File;
+use crate::env::{Env, File};
 use crate::error::{Error, Result};
 use crate::index::IndexBuild;
 use crate::storage::{Entry, Key};
 use crate::table::{Table, TableBuilder, TableOptions};
 
-/// Extension of tables that are not yet whole.
-pub(super) const UNWRITTEN: &str = ".sst.repair";
+/// What the names of tables that are not yet whole end with.
+const UNWRITTEN: &str = ".repair";
+
+/// Removes the unfinished tables that an interrupted repair has left: they take space that this one
+/// may need. One that cannot be removed does no harm.
+pub(super) fn remove_unwritten(env: &Env, directory: &Path) -> Result<()> {
+    for name in Files::of(env).list(directory)? {
+        let whole = name.strip_suffix(UNWRITTEN).and_then(FileKind::parse);
+        if matches!(whole, Some((FileKind::Table, _))) {
+            let _ = env.fs.remove(&directory.join(name));
+        }
+    }
+    Ok(())
+}
 
 /// Writes entries, given in internal order, to tables. A new table begins when the last one is
 /// full, but never between two versions of a key.
@@ -30,6 +43,7 @@ struct Writer {
     builder: TableBuilder,
     file: Arc<dyn File>,
     path: PathBuf,
+    unfinished: NewFile,
 }
 
 impl TableSink {
@@ -62,8 +76,10 @@ impl TableSink {
     fn begin(&self, repair: &mut Repair<'_>) -> Result<Writer> {
         let number = repair.number();
         // It is not a table's name, so the next repair ignores what a crash leaves of it.
-        let path = repair.directory.join(format!("{number:06}{UNWRITTEN}"));
+        let name = format!("{}{UNWRITTEN}", FileKind::Table.name(number));
+        let path = repair.directory.join(name);
         let (file, path) = Files::of(repair.env).create(&path)?.into_parts();
+        let unfinished = NewFile::new(&repair.env.fs, &path);
         let table = &repair.config.table;
         let policies = &repair.policies;
         let options = TableOptions {
@@ -89,16 +105,19 @@ impl TableSink {
             builder,
             file,
             path,
+            unfinished,
         })
     }
 
-    /// Finishes the table, syncs it, and gives it its final name. That name is not yet durable.
+    /// Finishes the table, syncs it, and gives it its final name. That name is not yet durable, and
+    /// the repair removes the table if it fails.
     async fn end_table(&mut self, repair: &mut Repair<'_>) -> Result<()> {
         let Some(Writer {
             number,
             builder,
             file,
             path,
+            unfinished,
         }) = self.writer.take()
         else {
             return Ok(());
@@ -109,10 +128,15 @@ impl TableSink {
             .map_err(|error| Error::io("sync", &path, error))?;
         let named = FileKind::Table.path(repair.directory, number);
         Files::of(repair.env).rename(&path, &named)?;
+        unfinished.keep();
         let fs = repair.env.fs.clone();
+        let unopened = NewFile::new(&fs, &named);
         let table = Table::discover(fs, named, number, &mut repair.context).await?;
+        unopened.keep();
         repair.context.charge();
-        self.tables.push(Arc::new(table));
+        let table = Arc::new(table);
+        repair.new_tables.push(table.clone());
+        self.tables.push(table);
         Ok(())
     }
 

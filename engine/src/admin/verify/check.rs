@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Moment, ValueFileAudit, VerifyReport};
 use crate::cache::no_cache;
 use crate::context::ReadContext;
-use crate::directory::{FileKind, Files};
+use crate::directory::{FileKind, Files, numbered};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::manifest::{Edit, Version, snapshot};
@@ -112,15 +112,14 @@ impl Check<'_> {
         if let Some(Ok((manifest, _))) = &self.moment.stored {
             known.insert(manifest.clone());
         }
-        let ours = self
-            .moment
-            .names
-            .iter()
-            .filter(|name| FileKind::parse(name).is_some());
-        report.leftovers = ours
-            .filter(|name| !known.contains(&self.directory.join(name)))
-            .cloned()
-            .collect();
+        let stored = self.moment.stored.as_ref().and_then(|it| it.as_ref().ok());
+        let stated = stored.and_then(|(_, edit)| edit.next_number);
+        for (kind, number) in numbered(&self.moment.names, stated) {
+            if !known.contains(&kind.path(self.directory, number)) {
+                report.leftovers.push(kind.name(number));
+            }
+        }
+        report.leftovers.sort_unstable();
         for wal in self.moment.logs.keys() {
             let log = self.env.fs.open(&FileKind::Wal.path(self.directory, *wal));
             report.disk_bytes += log.and_then(|file| file.bytes()).unwrap_or(0);
