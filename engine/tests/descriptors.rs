@@ -16,7 +16,7 @@ use bytesize::ByteSize;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const KEYS: u32 = 20_000;
-const FILES_MAX: u64 = 64;
+const FILES_MAX: usize = 64;
 
 fn config() -> EngineConfig {
     let mut config = EngineConfig::default();
@@ -41,7 +41,8 @@ fn value(number: u32, round: u8) -> Vec<u8> {
 }
 
 fn open_files() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
+    // The directory itself is open while it is read.
+    std::fs::read_dir("/dev/fd").unwrap().count() - 1
 }
 
 async fn write(engine: &AuraEngine, round: u8) {
@@ -55,7 +56,8 @@ async fn write(engine: &AuraEngine, round: u8) {
     engine.wait_idle().await.unwrap();
 }
 
-async fn check(engine: &AuraEngine, round: u8) {
+/// Reads everything; at most `max` files are open.
+async fn check(engine: &AuraEngine, round: u8, max: usize) {
     for number in (0..KEYS).map(|number| number.wrapping_mul(7919) % KEYS) {
         let found = engine.get(&key(number)).await.unwrap();
         assert_eq!(found.unwrap(), value(number, round));
@@ -66,13 +68,15 @@ async fn check(engine: &AuraEngine, round: u8) {
         assert_eq!(found, key(number)[..]);
         assert_eq!(content, value(number, round));
     }
-    assert!(open_files() <= FILES_MAX as usize);
+    assert!(open_files() < max);
 }
 
 #[test]
 fn five_hundred_tables_need_no_more_than_64_open_files() {
+    // What the process inherited is beside the point, but for its three standard streams.
+    let max = FILES_MAX + open_files().saturating_sub(3);
     let limit = Rlimit {
-        current: Some(FILES_MAX),
+        current: Some(max as u64),
         ..getrlimit(Resource::Nofile)
     };
     setrlimit(Resource::Nofile, limit).unwrap();
@@ -85,19 +89,19 @@ fn five_hundred_tables_need_no_more_than_64_open_files() {
         let levels = engine.metrics().levels;
         let tables: u64 = levels.iter().map(|level| level.tables).sum();
         assert!(tables >= 500, "{tables} tables");
-        check(&engine, 0).await;
+        check(&engine, 0, max).await;
         write(&engine, 1).await;
         engine.compact().await.unwrap();
-        check(&engine, 1).await;
+        check(&engine, 1, max).await;
         let report = engine.verify().await.unwrap();
         assert_eq!(report.problems, [] as [String; 0]);
         engine.close().await.unwrap();
 
         let engine = builder().open().await.unwrap();
-        check(&engine, 1).await;
+        check(&engine, 1, max).await;
         engine.close().await.unwrap();
         let engine = builder().open_read_only().await.unwrap();
-        check(&engine, 1).await;
+        check(&engine, 1, max).await;
         engine.close().await.unwrap();
         let report = verify_directory(&world.env(), directory.path())
             .await

@@ -24,8 +24,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::blob::past_the_end;
 use super::{
-    BoxFuture, Clock, CpuWork, Env, File, Fs, MaybeReady, Spawn, earlier_sync_failed, lock,
-    opened_for_reading,
+    BoxFuture, Clock, CpuWork, Env, File, Fs, MaybeReady, OpenFiles, Spawn, earlier_sync_failed,
+    lock, opened_for_reading,
 };
 
 /// Longest read for which memory is allocated without a check. A longer read is first compared with
@@ -246,8 +246,11 @@ impl Fs for DiskFs {
         locked_file(path, file, locked)
     }
 
-    fn open_files_max(&self) -> Option<u64> {
-        getrlimit(Resource::Nofile).current
+    fn open_files(&self) -> Option<OpenFiles> {
+        let max = getrlimit(Resource::Nofile).current?;
+        // A system without this directory does not say how many are open.
+        let now = fs::read_dir("/dev/fd").map_or(0, |open| open.count() as u64);
+        Some(OpenFiles { now, max })
     }
 }
 

@@ -115,6 +115,15 @@ pub trait File: Send + Sync {
     fn finish(&self) {}
 }
 
+/// The files of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFiles {
+    /// Files open now.
+    pub now: u64,
+    /// Files that may be open at the same time.
+    pub max: u64,
+}
+
 /// A file system.
 pub trait Fs: Send + Sync {
     /// Creates an empty file for appending. An existing file of that name is replaced.
@@ -156,9 +165,8 @@ pub trait Fs: Send + Sync {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Returns how many files the process may have open at the same time, or `None` without a
-    /// limit.
-    fn open_files_max(&self) -> Option<u64> {
+    /// Returns how many files the process has open and may have open, or `None` without a limit.
+    fn open_files(&self) -> Option<OpenFiles> {
         None
     }
 }

@@ -19,17 +19,22 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use rustix::io::Errno;
 
-use super::{Env, File, Fs, MaybeReady, lock};
+use super::{Env, File, Fs, MaybeReady, OpenFiles, lock};
 
-/// Fraction of the process's open files that an engine takes by default: one in this many.
+/// Fraction of the files that the process may still open that an engine takes by default: one in
+/// this many.
 const DEFAULT_SHARE: u64 = 2;
 
+/// Files that are opened before the bound grows by one after a shortage. A bound that grew faster
+/// would soon leave the rest of the process without a descriptor again.
+const OPENED_PER_GROWTH: u64 = 1000;
+
 /// Returns `env` with at most `max` files open at the same time. 0 means half of what the process
-/// may have open. Files being written count, and stay open even beyond the bound.
+/// may still open. Files being written count, and stay open even beyond the bound.
 pub(crate) fn bounded(env: &Env, max: u64) -> Env {
-    let max = match (max, env.fs.open_files_max()) {
+    let max = match (max, env.fs.open_files()) {
         (0, None) => return env.clone(),
-        (0, Some(limit)) => limit / DEFAULT_SHARE,
+        (0, Some(files)) => files.max.saturating_sub(files.now) / DEFAULT_SHARE,
         (max, _) => max,
     };
     let max = usize::try_from(max).unwrap_or(usize::MAX);
@@ -63,6 +68,8 @@ struct Ring {
     max: usize,
     /// Files that may be open while the process has descriptors for them.
     max_set: usize,
+    /// Files opened since the bound last changed.
+    opened: u64,
     open: usize,
     slots: Vec<Option<Arc<Slot>>>,
     free: Vec<usize>,
@@ -120,18 +127,22 @@ struct Pool {
 
 impl Pool {
     /// Opens a file by `open`, once there is room. If other parts of the process have used up its
-    /// descriptors nevertheless, half of the open files are closed first.
+    /// descriptors nevertheless, half of the open files are closed first, and the bound is halved.
     fn open_with(
         &self,
         ring: &mut Ring,
         open: impl Fn() -> io::Result<Arc<dyn File>>,
     ) -> io::Result<Arc<dyn File>> {
-        // After a shortage the bound grows again, file by file.
-        ring.max = ring.max.saturating_add(1).min(ring.max_set);
+        ring.opened += 1;
+        if ring.opened >= OPENED_PER_GROWTH && ring.max < ring.max_set {
+            ring.max += 1;
+            ring.opened = 0;
+        }
         ring.make_room(ring.max);
         match open() {
             Err(error) if is_out_of_descriptors(&error) => {
                 ring.max = (ring.open / 2).max(1);
+                ring.opened = 0;
                 ring.make_room(ring.max);
                 open().map_err(|error| self.explain(error, ring.open))
             }
@@ -143,8 +154,8 @@ impl Pool {
         if !is_out_of_descriptors(&error) {
             return error;
         }
-        let allowed = match self.fs.open_files_max() {
-            Some(limit) => limit.to_string(),
+        let allowed = match self.fs.open_files() {
+            Some(files) => files.max.to_string(),
             None => "unlimited".to_owned(),
         };
         let message = format!(
@@ -225,8 +236,8 @@ impl Fs for PooledFs {
         self.0.fs.lock_shared(path)
     }
 
-    fn open_files_max(&self) -> Option<u64> {
-        self.0.fs.open_files_max()
+    fn open_files(&self) -> Option<OpenFiles> {
+        self.0.fs.open_files()
     }
 }
 
@@ -370,8 +381,11 @@ mod tests {
             self.fs.lock(path)
         }
 
-        fn open_files_max(&self) -> Option<u64> {
-            Some(self.limit as u64)
+        fn open_files(&self) -> Option<OpenFiles> {
+            Some(OpenFiles {
+                now: self.open.load(Ordering::Relaxed) as u64,
+                max: self.limit as u64,
+            })
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aura_engine::env::{Env, File, Fs, MaybeReady};
+use aura_engine::env::{Env, File, Fs, MaybeReady, OpenFiles};
 use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
@@ -110,8 +110,8 @@ impl Fs for MeteredFs {
         self.fs.lock_shared(path)
     }
 
-    fn open_files_max(&self) -> Option<u64> {
-        self.fs.open_files_max()
+    fn open_files(&self) -> Option<OpenFiles> {
+        self.fs.open_files()
     }
 }
 
