@@ -36,8 +36,9 @@
 //! # Using policies
 //!
 //! ```
-//! use aura_policies::cache::{self, Access, replay::Replay};
 //! use aura_policies::PolicySpec;
+//! use aura_policies::cache::{self, Access};
+//! use aura_policies::replay::Replay;
 //!
 //! // A config names a policy and the parameters that differ from their defaults.
 //! let spec = PolicySpec::named("s3-fifo").with("small", 0.2);
@@ -86,6 +87,7 @@ mod sketch;
 pub mod admission;
 pub mod bound;
 pub mod cache;
+pub mod replay;
 pub mod warming;
 
 pub mod agent;

@@ -238,7 +238,7 @@ impl Eviction for AcKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::replay::Replay;
+    use crate::replay::Replay;
     use crate::splitmix::SplitMix64;
 
     fn policy(capacity: u64, recent: u32) -> AcKey {

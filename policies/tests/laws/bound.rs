@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aura_policies::PolicySpec;
 use aura_policies::bound::{self, Request, Tally};
-use aura_policies::cache::replay::Replay;
+use aura_policies::replay::Replay;
 use aura_policies::cache::{self, Access};
 
 use crate::SplitMix64;

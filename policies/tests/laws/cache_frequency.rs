@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aura_policies::PolicySpec;
-use aura_policies::cache::replay::{Object, Replay};
+use aura_policies::replay::{Object, Replay};
 use aura_policies::cache::{self, Access};
 
 use crate::SplitMix64;
