@@ -523,7 +523,7 @@ fn a_directory_is_opened_once() {
     });
 }
 
-/// A runtime that loses each commit once it is told to.
+/// A runtime that loses each commit once `loses` is set.
 struct Losing {
     tasks: Arc<dyn Spawn>,
     loses: AtomicBool,

@@ -401,8 +401,8 @@ pub struct EngineConfig {
     #[schemars(with = "String")]
     pub io_limit: ByteSize,
     /// Files that may be open at the same time (16 or more); 0 means half of what the process may
-    /// still open when the engine opens. Files being written stay open even beyond this number. A file that is read again after
-    /// it was closed costs one more system call.
+    /// still open when the engine opens. Files being written stay open even beyond this number. A
+    /// file that is read again after it was closed costs one more system call.
     pub max_open_files: u32,
     /// Seed of the policies that use randomness.
     pub seed: u64,
