@@ -62,8 +62,9 @@
 //!
 //! To this crate: write one file in the family's folder, with a module doc that says *Source*,
 //! *State*, *Cost*, *Invariants* and *Weak where*. In the family's `mod.rs`, add `mod my_policy;`
-//! and one line to the list. `aura list policies`, the config parser, its error messages, the
-//! family's laws and the engine's tests with random settings then have it.
+//! and one line to the list; in the README, its name to the table of policies. `aura list
+//! policies`, the config parser, its error messages, the family's laws and the engine's tests with
+//! random settings then have it.
 //!
 //! From another crate: implement the family's trait, and pass an [`Entry`] to [`Family::register`]
 //! before configs are read. Its documentation has a whole policy as an example. [`entry`] reads and
