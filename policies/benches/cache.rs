@@ -13,8 +13,8 @@ use std::hint::black_box;
 use std::path::Path;
 
 use aura_policies::PolicySpec;
-use aura_policies::cache::replay::{Object, Replay};
 use aura_policies::cache::{self, Access};
+use aura_policies::replay::{Object, Replay};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// The object numbers of the requests, and how many objects there are.

@@ -78,6 +78,12 @@ pub struct Defaults {
 }
 
 /// The engine's default policies; the engine itself names none.
+///
+/// ```
+/// let defaults = aura_policies::defaults();
+/// assert_eq!(defaults.layout.policy, "leveled");
+/// assert_eq!(defaults.layout, aura_policies::layout::FAMILY.default_spec());
+/// ```
 pub fn defaults() -> Defaults {
     Defaults {
         eviction: cache::FAMILY.default_spec(),

@@ -36,8 +36,9 @@
 //! # Using policies
 //!
 //! ```
-//! use aura_policies::cache::{self, Access, replay::Replay};
 //! use aura_policies::PolicySpec;
+//! use aura_policies::cache::{self, Access};
+//! use aura_policies::replay::Replay;
 //!
 //! // A config names a policy and the parameters that differ from their defaults.
 //! let spec = PolicySpec::named("s3-fifo").with("small", 0.2);
@@ -61,8 +62,9 @@
 //!
 //! To this crate: write one file in the family's folder, with a module doc that says *Source*,
 //! *State*, *Cost*, *Invariants* and *Weak where*. In the family's `mod.rs`, add `mod my_policy;`
-//! and one line to the list. `aura list policies`, the config parser, its error messages, the
-//! family's laws and the engine's tests with random settings then have it.
+//! and one line to the list; in the README, its name to the table of policies. `aura list
+//! policies`, the config parser, its error messages, the family's laws and the engine's tests with
+//! random settings then have it.
 //!
 //! From another crate: implement the family's trait, and pass an [`Entry`] to [`Family::register`]
 //! before configs are read. Its documentation has a whole policy as an example. [`entry`] reads and
@@ -86,6 +88,7 @@ mod sketch;
 pub mod admission;
 pub mod bound;
 pub mod cache;
+pub mod replay;
 pub mod warming;
 
 pub mod agent;

@@ -11,6 +11,32 @@ use crate::preset::Preset;
 use crate::seed::Seed;
 
 /// A resolved workload: a load phase, then phases of operations.
+///
+/// ```
+/// use aura_workloads::{Mix, PhaseConfig, PhaseKind, Preset, WorkloadConfig};
+///
+/// // Reads, then a phase of writes on the same database.
+/// let writes = PhaseConfig {
+///     name: "writes".to_owned(),
+///     operations: Some(500),
+///     mix: Some(Mix { update: 1.0, ..Mix::default() }),
+///     ..PhaseConfig::default()
+/// };
+/// let config = WorkloadConfig {
+///     preset: Some(Preset::YcsbC),
+///     records: Some(10_000),
+///     warm_up_operations: 100,
+///     phases: vec![PhaseConfig { name: "reads".to_owned(), ..PhaseConfig::default() }, writes],
+///     ..WorkloadConfig::default()
+/// };
+/// let workload = config.resolve()?;
+/// assert_eq!(workload.load.operations, 10_000);
+/// let names: Vec<&str> = workload.phases.iter().map(|phase| &*phase.name).collect();
+/// assert_eq!(names, ["warm-up", "reads", "writes"]);
+/// assert_eq!(workload.phases[0].kind, PhaseKind::WarmUp);
+/// assert_eq!(workload.phases[2].mix.update, 1.0);
+/// # Ok::<(), aura_workloads::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Workload {
     /// The preset it began with.

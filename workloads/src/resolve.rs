@@ -10,6 +10,7 @@ use crate::mix::Mix;
 use crate::op::OpKind;
 use crate::pacing::Load;
 use crate::phase::{Phase, PhaseKind, Workload};
+use crate::preset::Preset;
 
 /// Why a workload config cannot be run. Keys are relative to the workload's table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +38,15 @@ pub enum ConfigError {
 
 const RECORDS_DEFAULT: u64 = 1000;
 const OPERATIONS_DEFAULT: u64 = 1000;
+/// YCSB's own, where its files say nothing.
+const MIX_DEFAULT: Mix = Mix {
+    read: 0.95,
+    update: 0.05,
+    insert: 0.0,
+    scan: 0.0,
+    read_modify_write: 0.0,
+    delete: 0.0,
+};
 /// Beyond any workload, and small enough for exact sums in 64 bits and in `f64`.
 const COUNT_MAX: u64 = 1_000_000_000_000;
 const CLIENTS_MAX: u32 = 65_536;
@@ -51,6 +61,15 @@ const RUN_NAME: &str = "run";
 
 impl WorkloadConfig {
     /// Fills in what this config leaves out.
+    ///
+    /// ```
+    /// use aura_workloads::{Mix, WorkloadConfig};
+    ///
+    /// let mix = Mix { read: 0.9, update: -0.1, ..Mix::default() };
+    /// let config = WorkloadConfig { mix: Some(mix), ..WorkloadConfig::default() };
+    /// let error = config.resolve().unwrap_err();
+    /// assert_eq!(error.to_string(), "mix.update = -0.1: must be a share of at least 0");
+    /// ```
     ///
     /// # Errors
     /// [`ConfigError`] for the first value that is not allowed.
@@ -118,17 +137,10 @@ impl WorkloadConfig {
             kind: PhaseKind::Run,
             operations: self.operations.unwrap_or(OPERATIONS_DEFAULT),
             clients,
-            mix: self.preset.map_or(
-                Mix {
-                    read: 0.95,
-                    update: 0.05,
-                    ..Mix::default()
-                },
-                |preset| preset.mix(),
-            ),
+            mix: self.preset.map_or(MIX_DEFAULT, Preset::mix),
             distribution: self
                 .preset
-                .map_or(Distribution::Uniform {}, |preset| preset.distribution()),
+                .map_or(Distribution::Uniform {}, Preset::distribution),
             scan: ScanConfig::default(),
             value: ValueConfig::default(),
             load: Load::Closed {},

@@ -4,7 +4,7 @@
 //! - [`locator`] gets a window of ranks from a *model* (see [`aura_policies::index`]) and converts
 //!   it to blocks. A model sees the [`images`] of keys; [`ties`] are keys with equal images.
 //! - [`train`] trains a model, checks and measures it, and refuses it if it costs more than the
-//!   settings allow.
+//!   settings allow; [`refusal`] says why.
 //! - [`table`] writes and reads the index block; [`packed`] stores the offsets of blocks in a few
 //!   bits each.
 //! - [`lookups`] counts the look-ups.
@@ -21,6 +21,7 @@ mod images;
 mod locator;
 mod lookups;
 mod packed;
+mod refusal;
 mod table;
 mod ties;
 mod train;
@@ -29,6 +30,8 @@ pub(crate) use images::Images;
 pub(crate) use locator::Candidates;
 pub(crate) use lookups::Lookups;
 pub use lookups::TableLookups;
+pub use refusal::Refusal;
+pub(crate) use refusal::Refused;
 pub(crate) use table::{IndexWriter, IndexedTable, TableIndex};
 pub(crate) use train::{IndexBuild, ModelFacts};
 
@@ -41,49 +44,6 @@ pub enum IndexUse {
     Fence,
     /// A learned model.
     Model,
-}
-
-/// The reason why a table uses fence pointers although its policy makes models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Refusal {
-    /// The policy declined to make a model.
-    Declined,
-    /// The model was wrong at a key or at the edge of a gap, or cannot be decoded.
-    Wrong,
-    /// The model takes more memory than the settings allow.
-    TooLarge,
-    /// The model's windows span more blocks, or its look-ups examine more blocks, than the settings
-    /// allow.
-    TooWide,
-    /// The stored model is damaged.
-    Unreadable,
-}
-
-impl Refusal {
-    /// Returns the reason and its detail in the form that tables store.
-    fn because(self, what: &str) -> String {
-        format!("{}: {what}", self.code())
-    }
-
-    fn code(self) -> &'static str {
-        match self {
-            Self::Declined => "declined",
-            Self::Wrong => "wrong",
-            Self::TooLarge => "too-large",
-            Self::TooWide => "too-wide",
-            Self::Unreadable => "unreadable",
-        }
-    }
-
-    /// Decodes the reason from what [`because`](Self::because) wrote.
-    fn of(refused: &str) -> Self {
-        let all = [Self::Wrong, Self::TooLarge, Self::TooWide, Self::Unreadable];
-        let code = refused.split_once(':').map(|(code, _)| code);
-        all.into_iter()
-            .find(|reason| Some(reason.code()) == code)
-            .unwrap_or(Self::Declined)
-    }
 }
 
 /// The kind, cost and measured quality of a table's index.
@@ -101,7 +61,8 @@ pub struct IndexReport {
     /// The reason for fence pointers although the policy makes models. None if there is no such
     /// reason.
     pub refusal: Option<Refusal>,
-    /// Human-readable detail of `refusal`.
+    /// The code of `refusal`, and a detail for people, as the table stores them. Tables of version
+    /// 1 store only the detail.
     pub refused: Option<String>,
     /// Entries of the table.
     pub keys: u64,

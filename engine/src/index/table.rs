@@ -11,7 +11,7 @@ use super::images::{common_prefix, image};
 use super::locator::{Candidates, Locator, Starts};
 use super::packed::Packed;
 use super::ties::{TIES_BYTES, Ties};
-use super::{IndexReport, IndexUse, ModelFacts, Refusal};
+use super::{IndexReport, IndexUse, ModelFacts, Refusal, Refused};
 use crate::codec::{Fields, put_bytes, put_varint};
 use crate::env::CpuWork;
 
@@ -196,8 +196,8 @@ impl TableIndex {
         let (model, refused) =
             match model.map(|model| model.and_then(|bytes| locator(bytes, table, &blocks))) {
                 None => (None, table.model.refused.clone()),
-                Some(Ok(model)) => (Some(model), String::new()),
-                Some(Err(unreadable)) => (None, Refusal::Unreadable.because(&unreadable)),
+                Some(Ok(model)) => (Some(model), None),
+                Some(Err(what)) => (None, Some(Refusal::Unreadable.because(what))),
             };
         let offsets = Packed::new(&blocks.offsets);
         let fences = Fences::new(&blocks.suffixes);
@@ -216,8 +216,8 @@ impl TableIndex {
                 facts.parameters.clone()
             },
             version: table.version,
-            refusal: (!refused.is_empty()).then(|| Refusal::of(&refused)),
-            refused: Some(refused).filter(|why| !why.is_empty()),
+            refusal: refused.as_ref().map(Refused::reason),
+            refused: refused.as_ref().map(Refused::to_string),
             keys: table.entries,
             blocks: count as u64,
             fence_bytes: plain_fence_bytes(count, key_bytes),

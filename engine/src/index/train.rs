@@ -10,10 +10,10 @@ use aura_policies::PolicySpec;
 use aura_policies::index::{IndexPolicy, Model, Ranks, Trained, Window};
 use bytes::Bytes;
 
-use super::Refusal;
 use super::locator::{Locator, Starts};
 use super::table::IndexWriter;
 use super::ties::Ties;
+use super::{Refusal, Refused};
 use crate::config::IndexGate;
 use crate::env::{Clock, CpuWork};
 
@@ -35,8 +35,8 @@ pub(crate) struct IndexBuild {
 /// The facts about a model that its table stores.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ModelFacts {
-    /// The reason why the model was refused; empty if it was not.
-    pub refused: String,
+    /// Why the model was refused. None if it was not.
+    pub refused: Option<Refused>,
     /// The largest number of ranks with equal images.
     pub longest_run: u32,
     /// The largest distance between the correct rank and the farther end of the window.
@@ -93,9 +93,9 @@ impl IndexBuild {
             let mut own = CpuWork::default();
             training = match self.attempt(images, blocks, &mut own) {
                 Ok(training) => training,
-                Err((reason, what)) => Training {
+                Err(refused) => Training {
                     facts: ModelFacts {
-                        refused: reason.because(&what),
+                        refused: Some(refused),
                         ..Default::default()
                     },
                     block: None,
@@ -115,25 +115,23 @@ impl IndexBuild {
         images: &[u64],
         blocks: &IndexWriter,
         work: &mut CpuWork,
-    ) -> Result<Training, (Refusal, String)> {
+    ) -> Result<Training, Refused> {
         if u32::try_from(images.len()).is_err() {
-            return Err((
-                Refusal::Declined,
-                "ranks have 32 bits, and the table has more entries".to_owned(),
-            ));
+            let what = "ranks have 32 bits, and the table has more entries";
+            return Err(Refusal::Declined.because(what));
         }
         // Fitting takes about one step per key, each about as long as an evaluation.
         work.model_evaluations += images.len() as u64;
         let encoded = match self.policy.train(images) {
             Trained::Fence => return Ok(Training::default()),
-            Trained::Refused(why) => return Err((Refusal::Declined, why.to_owned())),
+            Trained::Refused(why) => return Err(Refusal::Declined.because(why)),
             Trained::Model(encoded) => encoded,
         };
         let model =
             aura_policies::index::decode(&self.spec.policy, Bytes::copy_from_slice(&encoded));
-        let unreadable = || "the encoded model cannot be decoded".to_owned();
-        let model = model.ok_or_else(|| (Refusal::Wrong, unreadable()))?;
-        let errors = check(&*model, images, work).map_err(|what| (Refusal::Wrong, what))?;
+        let model =
+            model.ok_or_else(|| Refusal::Wrong.because("the encoded model cannot be decoded"))?;
+        let errors = check(&*model, images, work).map_err(|what| Refusal::Wrong.because(what))?;
 
         let by_block = self.policy.ranks() == Ranks::Blocks;
         let fence_bytes = blocks.fence_bytes();
@@ -156,12 +154,11 @@ impl IndexBuild {
         let bytes = locator.memory_bytes() + blocks.address_bytes();
         let packed_bytes = blocks.packed_fence_bytes();
         if bytes as f64 > self.gate.memory * packed_bytes as f64 {
-            // These words, and those below, are stored with the table.
             let what = format!(
                 "{bytes} B, with the addresses of blocks, where fence pointers take \
                  {packed_bytes} B"
             );
-            return Err((Refusal::TooLarge, what));
+            return Err(Refusal::TooLarge.because(what));
         }
         let measured = measure(&locator, images, work);
         facts.window_blocks = measured.window_blocks;
@@ -175,7 +172,7 @@ impl IndexBuild {
                 facts.window_blocks,
                 facts.probes_milli as f64 / 1e3
             );
-            return Err((Refusal::TooWide, what));
+            return Err(Refusal::TooWide.because(what));
         }
         Ok(Training {
             block: Some(block),

@@ -28,7 +28,7 @@
 //! properties  entries varint | deletions varint | separated bytes varint
 //!             | sequence min varint | sequence max varint | smallest key bytes | largest key bytes
 //!             | filter policy bytes | index policy bytes
-//!             | the reason why the model was refused (may be empty) bytes
+//!             | why the model was refused: code, ": ", detail; or nothing, bytes
 //!             | longest ties varint | largest error varint
 //!             | index policy with parameters bytes | by block u8 | bound of ties varint | r varint
 //!             | error p99 varint | error mean / 1000 varint
@@ -45,8 +45,8 @@
 //! Data blocks are compressed as the table's options say. The other blocks are not: filters and
 //! models are close to random, and the index is read once. Every version of the format keeps the
 //! size of the footer and the place of its last three fields, so that a reader can distinguish a
-//! newer table from a damaged one. In version 1 the properties end with the largest error and no
-//! ties are listed: the longest ties bound them all.
+//! newer table from a damaged one. In version 1 the properties end with the largest error, a
+//! refusal has no code, and no ties are listed: the longest ties bound them all.
 
 use std::path::Path;
 
@@ -56,7 +56,7 @@ use crate::codec::{Fields, compress, decompress, put_bytes, put_varint};
 use crate::config::Compression;
 use crate::env::CpuWork;
 use crate::error::{Error, Result};
-use crate::index::{IndexedTable, ModelFacts};
+use crate::index::{IndexedTable, ModelFacts, Refused};
 
 /// Bytes of the footer.
 pub(crate) const FOOTER_BYTES: usize = 4 * 12 + 16;
@@ -290,10 +290,11 @@ impl Properties {
         }
         put_bytes(&mut out, &self.smallest);
         put_bytes(&mut out, &self.largest);
-        for text in [&self.filter, &self.index, &self.model.refused] {
+        let model = &self.model;
+        let refused = model.refused.as_ref().map(Refused::to_string);
+        for text in [&self.filter, &self.index, &refused.unwrap_or_default()] {
             put_bytes(&mut out, text.as_bytes());
         }
-        let model = &self.model;
         put_varint(&mut out, model.longest_run.into());
         put_varint(&mut out, model.error_max.into());
         put_bytes(&mut out, model.parameters.as_bytes());
@@ -325,7 +326,7 @@ impl Properties {
             filter: text(fields.bytes()?)?,
             index: text(fields.bytes()?)?,
             model: ModelFacts {
-                refused: text(fields.bytes()?)?,
+                refused: Refused::decode(&text(fields.bytes()?)?),
                 longest_run: fields.varint()?.try_into().ok()?,
                 error_max: fields.varint()?.try_into().ok()?,
                 ..ModelFacts::default()

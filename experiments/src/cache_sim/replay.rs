@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use aura_policies::admission;
 use aura_policies::bound::{self, Request};
-use aura_policies::cache::replay::Replay;
 use aura_policies::cache::{self, Access, BlockKind};
+use aura_policies::replay::Replay;
 use aura_policies::{PolicyError, PolicySpec};
 use aura_workloads::trace::{Sample, Trace};
 

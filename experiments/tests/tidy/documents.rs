@@ -1,6 +1,8 @@
 //! What README, ARCHITECTURE and CONTRIBUTING say of the sources is true.
 
-use crate::sources::{read, root};
+use std::path::PathBuf;
+
+use crate::sources::{read, root, rust_files};
 
 #[test]
 fn the_table_of_policies_is_the_registry() {
@@ -43,6 +45,24 @@ fn paths_in_documents_exist() {
             if is_path && !is_example && !quoted.contains(['<', '*', ' ']) {
                 let path = root().join(quoted);
                 assert!(path.exists(), "{document} names {quoted}, which is missing");
+            }
+        }
+    }
+}
+
+/// A shorter name of a source in backticks, such as `cache/mod.rs`, is the end of a file's path.
+#[test]
+fn sources_named_in_documents_exist() {
+    let crates = ["policies", "workloads", "engine", "experiments"];
+    let sources: Vec<PathBuf> = crates
+        .iter()
+        .flat_map(|krate| rust_files(&root().join(krate)))
+        .collect();
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        for quoted in read(&root().join(document)).split('`').skip(1).step_by(2) {
+            if quoted.ends_with(".rs") && !quoted.contains(['<', '*', ' ']) {
+                let exists = sources.iter().any(|path| path.ends_with(quoted));
+                assert!(exists, "{document} names {quoted}, which is missing");
             }
         }
     }

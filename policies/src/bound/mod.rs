@@ -5,14 +5,13 @@
 //! policy that must insert every object it misses plays a harder game than one that may refuse, and
 //! a bound that ignores sizes holds only if they are equal.
 //!
-//! Bounds replay a trace by the rules of [`crate::cache::replay`]: the cache starts empty, an
-//! object keeps the size it entered with, and an object larger than the capacity is missed and not
-//! inserted.
+//! Bounds replay a trace by the rules of [`crate::replay`]: the cache starts empty, an object keeps
+//! the size it entered with, and an object larger than the capacity is missed and not inserted.
 
 use crate::family::{Family, Registered};
 use crate::{PolicyError, PolicySpec};
 
-pub use crate::cache::replay::Object;
+pub use crate::replay::Object;
 
 mod min;
 mod min_bypass;

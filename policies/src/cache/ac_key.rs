@@ -87,12 +87,12 @@ struct AcKey {
     capacity: u64,
     queues: Queues<SIDES, Note>,
     ghosts: Ghosts<SIDES, Note>,
-    /// The share of the capacity meant for pairs and pointers, and the share of that meant for
-    /// pairs.
+    /// The share of the capacity meant for pairs and pointers.
     point_share: f64,
+    /// The share of that meant for pairs.
     pair_share: f64,
-    /// The number of misses, and the sum of the missed objects' efficiencies.
     misses: f64,
+    /// The sum of the missed objects' efficiencies.
     efficiencies: f64,
 }
 
@@ -130,29 +130,29 @@ impl AcKey {
     /// The side that is over its share once `incoming` is in. A side that holds nothing cannot
     /// give.
     fn giving_side(&self, incoming: &Access) -> u8 {
-        let to = side(incoming.kind);
-        let with = |queue: u8| {
-            self.queues.bytes(queue) as f64
-                + if to == queue {
-                    incoming.bytes as f64
-                } else {
-                    0.0
-                }
-        };
-        let points_hold = !self.queues.is_empty(PAIRS) || !self.queues.is_empty(POINTERS);
+        let holds = |side: u8| !self.queues.is_empty(side);
+        let pairs = self.bytes_with(PAIRS, incoming);
+        let points = pairs + self.bytes_with(POINTERS, incoming);
         let target = self.point_share * self.capacity as f64;
-        let points_over = with(PAIRS) + with(POINTERS) > target;
-        if self.queues.is_empty(BLOCKS) || (points_hold && points_over) {
-            let pairs_over =
-                with(PAIRS) > self.pair_share * target.max(with(PAIRS) + with(POINTERS));
-            match pairs_over {
-                true if !self.queues.is_empty(PAIRS) => PAIRS,
-                false if !self.queues.is_empty(POINTERS) => POINTERS,
-                _ if self.queues.is_empty(PAIRS) => POINTERS,
-                _ => PAIRS,
-            }
+        let points_give = points > target && (holds(PAIRS) || holds(POINTERS));
+        if holds(BLOCKS) && !points_give {
+            return BLOCKS;
+        }
+        let pairs_over = pairs > self.pair_share * target.max(points);
+        if holds(PAIRS) && (pairs_over || !holds(POINTERS)) {
+            PAIRS
         } else {
-            BLOCKS
+            POINTERS
+        }
+    }
+
+    /// Bytes that `queue` holds once `incoming` is in.
+    fn bytes_with(&self, queue: u8, incoming: &Access) -> f64 {
+        let held = self.queues.bytes(queue) as f64;
+        if side(incoming.kind) == queue {
+            held + incoming.bytes as f64
+        } else {
+            held
         }
     }
 
@@ -238,7 +238,7 @@ impl Eviction for AcKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::replay::Replay;
+    use crate::replay::Replay;
     use crate::splitmix::SplitMix64;
 
     fn policy(capacity: u64, recent: u32) -> AcKey {
@@ -291,13 +291,11 @@ mod tests {
         assert_eq!(policy.victim(&Access::sized(9, 600)), 3);
     }
 
-    /// The shares after a load of `before` and a loop over more objects of `kind` than fit.
-    fn shares_after_a_loop(before: BlockKind, kind: BlockKind) -> (f64, f64) {
+    /// The policy after a load of `before` and a loop over more objects of `kind` than fit.
+    fn after_a_loop(before: BlockKind, kind: BlockKind) -> AcKey {
         let mut policy = policy(100, 1);
-        let mut keys: std::collections::VecDeque<(u64, BlockKind)> =
-            std::collections::VecDeque::new();
         let mut held: Vec<Option<u64>> = vec![None; 100];
-        keys.extend((0..100).map(|i| (i, before)));
+        let mut keys: Vec<(u64, BlockKind)> = (0..100).map(|i| (i, before)).collect();
         for _ in 0..100 {
             keys.extend((0..60).map(|i| (1000 + i, kind)));
         }
@@ -318,25 +316,22 @@ mod tests {
             });
             held[slot] = Some(key);
             policy.on_insert(slot as Slot, &access);
-            assert_eq!(
-                policy.audit(
-                    &(0..100)
-                        .filter(|slot| held[*slot as usize].is_some())
-                        .collect::<Vec<_>>()
-                ),
-                Ok(())
-            );
+            let slots = 0..100;
+            let used: Vec<Slot> = slots.filter(|at| held[*at as usize].is_some()).collect();
+            assert_eq!(policy.audit(&used), Ok(()));
         }
-        (policy.point_share, policy.pair_share)
+        policy
     }
 
     #[test]
     fn the_side_whose_ghosts_return_grows_until_they_fit() {
-        let (points, _) = shares_after_a_loop(BlockKind::KeyValue, BlockKind::Data);
+        let points = after_a_loop(BlockKind::KeyValue, BlockKind::Data).point_share;
         assert!(points <= 0.4, "60 blocks of 100 objects fit: {points}");
-        let (points, _) = shares_after_a_loop(BlockKind::Filter, BlockKind::KeyPointer);
+        let points = after_a_loop(BlockKind::Filter, BlockKind::KeyPointer).point_share;
         assert!(points >= 0.6, "{points}");
-        let (points, pairs) = shares_after_a_loop(BlockKind::KeyPointer, BlockKind::KeyValue);
+        let policy = after_a_loop(BlockKind::KeyPointer, BlockKind::KeyValue);
+        let points = policy.point_share;
+        let pairs = policy.pair_share;
         assert!(points * pairs >= 0.2 && pairs > 0.5, "{points} {pairs}");
     }
 }

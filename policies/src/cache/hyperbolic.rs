@@ -130,19 +130,34 @@ impl Eviction for Hyperbolic {
 mod tests {
     use super::*;
 
+    #[derive(Clone, Copy)]
+    struct Object {
+        bytes: u64,
+        cost: u32,
+        hits: u32,
+    }
+
+    const PLAIN: Object = Object {
+        bytes: 1,
+        cost: 1,
+        hits: 0,
+    };
+
     /// The victim of three objects that differ in one property. A sample of 256 of three slots
     /// holds each of them.
-    fn victim(objects: [(u64, u32, u32); 3]) -> Slot {
+    fn victim(objects: [Object; 3]) -> Slot {
         let spec = crate::PolicySpec::named("hyperbolic").with("samples", 256);
         let mut policy = crate::cache::build(&spec, 100, 1).expect("it builds");
-        for (slot, (bytes, cost, hits)) in (0..).zip(objects) {
+        for (slot, object) in (0..).zip(objects) {
             let access = Access {
-                cost,
-                ..Access::sized(u64::from(slot), bytes)
+                cost: object.cost,
+                ..Access::sized(u64::from(slot), object.bytes)
             };
             assert!(policy.admit(&access));
             policy.on_insert(slot, &access);
-            (0..hits).for_each(|_| policy.on_hit(slot));
+            for _ in 0..object.hits {
+                policy.on_hit(slot);
+            }
         }
         let incoming = Access::unit(9);
         assert!(policy.admit(&incoming));
@@ -151,9 +166,13 @@ mod tests {
 
     #[test]
     fn the_oldest_the_least_used_the_largest_or_the_cheapest_leaves() {
-        assert_eq!(victim([(1, 1, 0), (1, 1, 0), (1, 1, 0)]), 0);
-        assert_eq!(victim([(1, 1, 9), (1, 1, 2), (1, 1, 9)]), 1);
-        assert_eq!(victim([(1, 1, 0), (9, 1, 0), (1, 1, 0)]), 1);
-        assert_eq!(victim([(1, 9, 0), (1, 9, 0), (1, 1, 0)]), 2);
+        assert_eq!(victim([PLAIN; 3]), 0, "the oldest");
+        let often = Object { hits: 9, ..PLAIN };
+        let seldom = Object { hits: 2, ..PLAIN };
+        assert_eq!(victim([often, seldom, often]), 1);
+        let large = Object { bytes: 9, ..PLAIN };
+        assert_eq!(victim([PLAIN, large, PLAIN]), 1);
+        let dear = Object { cost: 9, ..PLAIN };
+        assert_eq!(victim([dear, dear, PLAIN]), 2);
     }
 }

@@ -1,10 +1,10 @@
 //! LHD: of a random sample of held objects, the one with the fewest expected hits for the space and
 //! time it will still take leaves.
 //!
-//! Objects fall into classes by how soon their last two hits came. For each age since the last use,
-//! a class counts how many objects were hit and how many were evicted. The hit density at an age is
-//! the hits still to come at that age or later, divided by the requests that those objects will
-//! still stay; one sweep from the oldest age computes it. It is divided by the object's size.
+//! Objects fall into classes by how soon their last two hits came. An object's age is the time
+//! since its last use. For each age, a class counts how many objects were hit and how many were
+//! evicted. The hit density at an age is the number of hits at that age or later, divided by the
+//! time that the objects of that age stay from then on. It is divided by the object's size.
 //!
 //! Variant: the authors' simulator. A few of the objects that entered last with a low density are
 //! always candidates. One use in 32 makes an object an explorer, which is kept as long as explorers
@@ -101,12 +101,12 @@ impl Class {
     }
 
     fn decay(&mut self) {
-        self.hits
-            .iter_mut()
-            .chain(&mut self.evictions)
-            .for_each(|count| *count *= DECAY);
+        for count in self.hits.iter_mut().chain(&mut self.evictions) {
+            *count *= DECAY;
+        }
     }
 
+    /// Computes the densities from the counts, in one sweep from the oldest age.
     fn model(&mut self) {
         let mut hits = 0.0;
         let mut events = 0.0;
@@ -135,8 +135,9 @@ fn rescale(counts: &mut [f32], by: i32) {
             counts[last] += count;
         } else {
             let first = age.saturating_mul(factor);
-            (first..first.saturating_add(factor))
-                .for_each(|age| counts[age.min(last)] += count / factor as f32);
+            for age in first..first.saturating_add(factor) {
+                counts[age.min(last)] += count / factor as f32;
+            }
         }
     }
 }
@@ -258,20 +259,23 @@ impl Lhd {
         }
     }
 
+    /// Fits the coarseness of ages to the objects held, and computes the densities again.
     fn reconfigure(&mut self) {
         let uses_an_age = 100 * self.held.len() / self.params.ages as usize;
         let fit = uses_an_age.max(2).next_power_of_two().ilog2();
-        let by = fit.abs_diff(self.coarseness);
-        let change = (by > 1).then_some(fit as i32 - self.coarseness as i32);
+        let by = fit as i32 - self.coarseness as i32;
+        let rescales = by.abs() > 1;
         for class in &mut self.classes {
             class.decay();
-            if let Some(by) = change {
+            if rescales {
                 rescale(&mut class.hits, by);
                 rescale(&mut class.evictions, by);
             }
             class.model();
         }
-        self.coarseness = change.map_or(self.coarseness, |_| fit);
+        if rescales {
+            self.coarseness = fit;
+        }
         self.reconfigurations = self.reconfigurations.saturating_add(1);
     }
 }
@@ -337,10 +341,11 @@ impl Eviction for Lhd {
         if note.explorer {
             self.explore += note.bytes as i64;
         }
-        self.recent
-            .iter_mut()
-            .filter(|recent| **recent == slot)
-            .for_each(|recent| *recent = NONE);
+        for recent in &mut self.recent {
+            if *recent == slot {
+                *recent = NONE;
+            }
+        }
         self.named = NONE;
     }
 
@@ -351,14 +356,12 @@ impl Eviction for Lhd {
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {
         self.held.audit(held)?;
-        match self
-            .recent
-            .iter()
-            .find(|slot| **slot != NONE && !held.contains(slot))
-        {
-            Some(slot) => Err(format!("slot {slot} is a candidate but not held")),
-            None => Ok(()),
+        for slot in self.recent {
+            if slot != NONE && !held.contains(&slot) {
+                return Err(format!("slot {slot} is a candidate but not held"));
+            }
         }
+        Ok(())
     }
 }
 

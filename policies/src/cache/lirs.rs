@@ -300,18 +300,18 @@ impl Eviction for Lirs {
             returning
         };
         let node = self.node(number);
-        (node.key, node.bytes, node.slot, node.status) =
-            (incoming.key, incoming.bytes, slot, Status::Cold);
+        node.key = incoming.key;
+        node.bytes = incoming.bytes;
+        node.slot = slot;
+        node.status = Status::Cold;
         if self.node_of.len() <= slot as usize {
             self.node_of.resize(slot as usize + 1, NONE);
         }
         self.node_of[slot as usize] = number;
 
-        let fits = if self.filling {
-            self.hot_bytes + incoming.bytes
-        } else {
-            incoming.bytes
-        } <= self.hot_bytes_max;
+        // While the cache fills, no hot object has to make room.
+        let beside = if self.filling { self.hot_bytes } else { 0 };
+        let fits = beside + incoming.bytes <= self.hot_bytes_max;
         if fits && (self.filling || returning != NONE) {
             self.raise(number);
             return self.make_hot(number);
@@ -415,11 +415,18 @@ impl Eviction for Lirs {
             }
             ghost_bytes += node.bytes;
         }
-        let counted = (self.hot_bytes, self.ghosts.bytes, self.ghosts.numbers.len());
-        if counted != (hot_bytes, ghost_bytes, ghosts.len()) {
+        let counted = self.hot_bytes;
+        if counted != hot_bytes {
+            return Err(format!("{counted} B are counted as hot, not {hot_bytes}"));
+        }
+        let counted = self.ghosts.bytes;
+        if counted != ghost_bytes {
             return Err(format!(
-                "{counted:?} hot bytes, ghost bytes and ghosts, not {hot_bytes}, {ghost_bytes}"
+                "{counted} B are counted as ghosts, not {ghost_bytes}"
             ));
+        }
+        if self.ghosts.numbers.len() != ghosts.len() {
+            return Err("a ghost is found by its key, but not in the order".to_owned());
         }
         if hot_bytes > self.hot_bytes_max || ghost_bytes > self.ghosts.bytes_max {
             return Err(format!(

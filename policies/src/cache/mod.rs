@@ -15,8 +15,6 @@
 use crate::family::{Family, PROBE_CAPACITY_BYTES, PROBE_SEED, Registered};
 use crate::{PolicyError, PolicySpec};
 
-pub mod replay;
-
 mod experts;
 mod ghosts;
 mod heap;

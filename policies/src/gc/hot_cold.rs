@@ -1,18 +1,19 @@
 //! Hot-cold: files that users wrote and files of survivors are judged separately, and files whose
 //! values are dying fast are left alone.
 //!
-//! The *pace* of a file is how fast its live bytes become garbage, relative to the log. It is the
-//! bytes that die for each byte written, averaged over some file sizes of writing, divided by what
-//! they would be in a file that is wholly live and dies like the mean of the log. A file that users
-//! wrote is hot and is collected from `garbage` on, unless it is dying: its pace is above `dying`.
-//! A file of survivors is cold and is collected from `cold_garbage` on. While the log's garbage is
-//! above its high threshold, `urgent_garbage` is enough for either kind, and dying files are
-//! collected too.
+//! The *rate* of a file is how many of its bytes die for each byte written to the log, smoothed
+//! over some file sizes of writing. Its *pace* compares that with the log: 1 is the rate of a file
+//! of its size that is wholly live and dies like the mean of the log.
 //!
-//! Files are ordered by (garbage share)^2 / pace. The cost of a byte gained is live bytes /
-//! garbage. It falls by pace / share^2 for each byte written, and a file whose cost falls fast
-//! gains by waiting. The files of one job are of one kind, so that what was copied before stays
-//! apart from what was not.
+//! A file that users wrote is hot. It is collected from `garbage` on, unless it is dying: its live
+//! bytes die more than `dying` times as fast as the log's. A file of survivors is cold, and is
+//! collected from `cold_garbage` on. While the log's garbage is above its high threshold,
+//! `urgent_garbage` is enough for either kind, and dying files are collected too.
+//!
+//! A file whose collection becomes cheaper fast gains by waiting. A byte of freed space costs live
+//! bytes / garbage, and that falls by pace / (garbage share)^2 for each byte written. So files are
+//! collected in descending order of (garbage share)^2 / pace. The files of one job are of one kind:
+//! what was copied before stays apart from what was not.
 //!
 //! Source: after HashKV (Chan et al., ATC 2018), which keeps values not overwritten since their
 //! last collection in a log of their own; after DiffKV (Li et al., ATC 2021), where a flush goes to
@@ -81,13 +82,37 @@ impl Default for Params {
     }
 }
 
-/// A file as it was when it was last measured.
+/// A file when it was last measured.
 #[derive(Clone, Copy)]
 struct Past {
     age_bytes: u64,
     garbage_bytes: u64,
     /// Bytes that died for each byte written, smoothed over measurements.
     rate: f64,
+}
+
+impl Past {
+    /// A file that is seen for the first time.
+    fn first(file: &ValueFileFacts) -> Self {
+        Self {
+            age_bytes: file.age_bytes,
+            garbage_bytes: file.garbage_bytes,
+            rate: 0.0,
+        }
+    }
+
+    /// The file, measured again if a file size was written since: rates are means over that much.
+    fn again(self, file: &ValueFileFacts, file_bytes: u64) -> Self {
+        let written = file.age_bytes.saturating_sub(self.age_bytes);
+        if written < file_bytes.max(1) {
+            return self;
+        }
+        let died = file.garbage_bytes.saturating_sub(self.garbage_bytes);
+        Self {
+            rate: (self.rate + died as f64 / written as f64) / 2.0,
+            ..Self::first(file)
+        }
+    }
 }
 
 /// Smaller paces count as this one in the order of files: half the mean of the log.
@@ -99,37 +124,47 @@ struct HotCold {
 }
 
 impl HotCold {
-    /// Measures the files. A file is measured again once a file size was written since its last
-    /// measurement, so that rates are means.
+    /// Measures the files of `log`, and forgets those that are gone.
     fn look(&mut self, log: &ValueLogFacts) {
-        let past = &self.past;
-        let seen = |file: &ValueFileFacts| {
-            let new = Past {
-                age_bytes: file.age_bytes,
-                garbage_bytes: file.garbage_bytes,
-                rate: 0.0,
+        let mut seen = BTreeMap::new();
+        for file in &log.files {
+            let past = match self.past.get(&file.id) {
+                Some(past) => past.again(file, log.file_bytes),
+                None => Past::first(file),
             };
-            let Some(past) = past.get(&file.id) else {
-                return (file.id, new);
-            };
-            let written = file.age_bytes.saturating_sub(past.age_bytes);
-            if written < log.file_bytes.max(1) {
-                return (file.id, *past);
-            }
-            let died = file.garbage_bytes.saturating_sub(past.garbage_bytes);
-            (
-                file.id,
-                Past {
-                    rate: (past.rate + died as f64 / written as f64) / 2.0,
-                    ..new
-                },
-            )
-        };
-        self.past = log.files.iter().map(seen).collect();
+            seen.insert(file.id, past);
+        }
+        self.past = seen;
     }
 
     fn rate(&self, file: &ValueFileFacts) -> f64 {
         self.past.get(&file.id).map_or(0.0, |past| past.rate)
+    }
+
+    /// Bytes of the log that die for each byte written, for each byte that is live.
+    fn mean_rate(&self, log: &ValueLogFacts) -> f64 {
+        let live: u64 = log.files.iter().map(ValueFileFacts::live_bytes).sum();
+        let rates: f64 = log.files.iter().map(|file| self.rate(file)).sum();
+        rates / live.max(1) as f64
+    }
+
+    /// The least share of garbage at which a file is collected.
+    fn least_share(&self, file: &ValueFileFacts, urgent: bool) -> f64 {
+        let usual = if is_hot(file) {
+            self.params.garbage
+        } else {
+            self.params.cold_garbage
+        };
+        if urgent {
+            self.params.urgent_garbage.min(usual)
+        } else {
+            usual
+        }
+    }
+
+    /// Whether a file of this pace is better left alone: it is hot, and its live bytes die fast.
+    fn is_dying(&self, file: &ValueFileFacts, pace: f64) -> bool {
+        is_hot(file) && pace > self.params.dying * (1.0 - file.garbage_share())
     }
 }
 
@@ -140,23 +175,12 @@ fn is_hot(file: &ValueFileFacts) -> bool {
 impl GcPolicy for HotCold {
     fn victims(&mut self, log: &ValueLogFacts) -> Vec<u64> {
         self.look(log);
-        let live: u64 = log.files.iter().map(ValueFileFacts::live_bytes).sum();
-        let mean = log.files.iter().map(|file| self.rate(file)).sum::<f64>() / live.max(1) as f64;
+        let mean = self.mean_rate(log);
         let pace = |file: &ValueFileFacts| self.rate(file) / (mean * file.bytes as f64);
         let worth_it = |file: &&ValueFileFacts| {
-            let threshold = if is_hot(file) {
-                self.params.garbage
-            } else {
-                self.params.cold_garbage
-            };
-            let least = if log.urgent {
-                self.params.urgent_garbage.min(threshold)
-            } else {
-                threshold
-            };
-            let dying =
-                is_hot(file) && pace(file) > self.params.dying * (1.0 - file.garbage_share());
-            file.garbage_bytes > 0 && file.garbage_share() >= least && (log.urgent || !dying)
+            file.garbage_bytes > 0
+                && file.garbage_share() >= self.least_share(file, log.urgent)
+                && (log.urgent || !self.is_dying(file, pace(file)))
         };
         let files = log.files.iter().filter(worth_it).copied().collect();
         // A file in which nothing has died lately is not infinitely better than one that is dying

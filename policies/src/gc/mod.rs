@@ -2,9 +2,11 @@
 //!
 //! An overwritten or deleted value stays in its file, as garbage, until the file is collected: its
 //! live values are copied to a new file, and the old file is deleted. The mechanism books the
-//! garbage of each file and asks for victims. Collecting files of which a share u is live writes 1
-//! / (1 - u) bytes for each byte that users write. The files of one job are collected together,
-//! into one output file.
+//! garbage of each file and asks for victims. The files of one job are collected together, into one
+//! output file.
+//!
+//! The more of a file is live, the dearer the space that its collection frees. If a share u of all
+//! victims is live, the value log writes 1 / (1 - u) bytes for each byte that users write.
 
 use std::cmp::Ordering;
 
@@ -174,17 +176,16 @@ fn ranked(
 
 /// The first file, and those after it until their live bytes no longer fit in one output file.
 fn filling(files: &[ValueFileFacts], file_bytes: u64) -> Vec<u64> {
-    let mut live = 0_u64;
-    let fits = |(place, file): &(usize, &ValueFileFacts)| {
-        live = live.saturating_add(file.live_bytes());
-        *place == 0 || live <= file_bytes
-    };
-    files
-        .iter()
-        .enumerate()
-        .take_while(fits)
-        .map(|(_, file)| file.id)
-        .collect()
+    let mut ids = Vec::new();
+    let mut live_bytes = 0_u64;
+    for file in files {
+        live_bytes = live_bytes.saturating_add(file.live_bytes());
+        if !ids.is_empty() && live_bytes > file_bytes {
+            break;
+        }
+        ids.push(file.id);
+    }
+    ids
 }
 
 #[cfg(test)]

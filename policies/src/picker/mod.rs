@@ -37,6 +37,28 @@ pub trait Picker: Send {
 
 /// Calls [`Picker::on_moved`] if `plan`, which is about to be carried out in `tree`, moves a table
 /// that `picker` chose. O(tables of the level).
+///
+/// ```
+/// use aura_policies::facts::TreeShape;
+/// use aura_policies::picker::{self, report_move};
+/// use aura_policies::{PolicySpec, layout};
+///
+/// let tree: TreeShape = "
+///     base 100
+///     L1  1[0-4]=60  2[5-9]=60
+/// "
+/// .parse()?;
+/// let leveled = layout::build(&PolicySpec::named("leveled"))?;
+/// let mut picker = picker::build(&PolicySpec::named("round-robin"))?;
+/// let plan = leveled.plan(&tree, &*picker).expect("level 1 is full");
+/// assert_eq!(plan.picked, Some(1));
+///
+/// // Only now is the plan carried out: the next one takes the other table.
+/// report_move(&mut *picker, &tree, &plan);
+/// let next = leveled.plan(&tree, &*picker).expect("level 1 is still full");
+/// assert_eq!(next.picked, Some(2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn report_move(picker: &mut dyn Picker, tree: &TreeShape, plan: &Plan) {
     let Some(picked) = plan.picked else {
         return;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use aura_policies::PolicySpec;
 use aura_policies::admission;
-use aura_policies::cache::replay::{Object, Replay};
 use aura_policies::cache::{self, Access};
+use aura_policies::replay::{Object, Replay};
 
 use crate::SplitMix64;
 use crate::cache_frequency::skewed;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use aura_policies::PolicySpec;
 use aura_policies::bound::{self, Request, Tally};
-use aura_policies::cache::replay::Replay;
 use aura_policies::cache::{self, Access};
+use aura_policies::replay::Replay;
 
 use crate::SplitMix64;
 use crate::cache_trace::{Trace, skewed};
@@ -216,10 +216,11 @@ fn optimum(
             }
             for kept in 0..1u32 << objects {
                 let mut then: Vec<Option<u64>> = held.clone();
-                then.iter_mut()
-                    .enumerate()
-                    .filter(|(at, _)| kept >> at & 1 == 0)
-                    .for_each(|(_, size)| *size = None);
+                for (at, size) in then.iter_mut().enumerate() {
+                    if kept >> at & 1 == 0 {
+                        *size = None;
+                    }
+                }
                 then[object] = Some(request.bytes);
                 if then.iter().flatten().sum::<u64>() <= capacity {
                     keep_least(&mut after, then, spent);
@@ -235,14 +236,15 @@ fn optimum(
 fn exhaustive_search_finds_nothing_better() {
     let mut random = SplitMix64(11);
     for round in 0..300 {
-        let (objects, bytes_max, length) =
-            (1 + random.below(4), 1 + random.below(4), random.below(11));
+        let objects = 1 + random.below(4);
+        let bytes_max = 1 + random.below(4);
+        let length = random.below(11);
         let capacity = 1 + random.below(6);
-        let mut draw = || (random.below(objects) as u32, 1 + random.below(bytes_max));
-        let sized: Vec<Request> = (0..length)
-            .map(|_| draw())
-            .map(|(object, bytes)| Request { object, bytes })
-            .collect();
+        let draw = |_| Request {
+            object: random.below(objects) as u32,
+            bytes: 1 + random.below(bytes_max),
+        };
+        let sized: Vec<Request> = (0..length).map(draw).collect();
         let lower = replay("pfoo-l", &sized, capacity);
         let fewest = optimum(&sized, capacity, true, |_| 1);
         let least = optimum(&sized, capacity, true, |request| request.bytes);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use aura_policies::PolicySpec;
 use aura_policies::admission::Admission;
-use aura_policies::cache::replay::{Object, Replay};
 use aura_policies::cache::{self, Access, Eviction, Removal, Slot};
+use aura_policies::replay::{Object, Replay};
 
 pub(crate) struct CacheDriver {
     cache: Replay,

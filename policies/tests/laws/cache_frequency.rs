@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use aura_policies::PolicySpec;
-use aura_policies::cache::replay::{Object, Replay};
 use aura_policies::cache::{self, Access};
+use aura_policies::replay::{Object, Replay};
 
 use crate::SplitMix64;
 use crate::cache_driver::CacheDriver;
@@ -135,20 +135,22 @@ fn misses_of_caffeines_simulator() {
             .lines()
             .filter(|row| row.starts_with(&format!("caffeine-simulator,{trace},unit,")))
         {
-            let (left, right): (Vec<&str>, Vec<&str>) =
-                (row.splitn(5, ',').collect(), row.rsplit(',').collect());
-            let (spec, higher, lower) = match left[3] {
-                "LIRS" => (PolicySpec::named("lirs"), 0.0, 0.0),
-                "W-TinyLFU-1%" => (w_tinylfu(), 0.005, 0.035),
-                "W-TinyLFU-1%-jitter" => (w_tinylfu().with("jitter", true), 0.005, 0.035),
-                "W-TinyLFU-10%" => (w_tinylfu().with("window", 0.1), 0.005, 0.035),
-                "W-TinyLFU-climber" => (
-                    w_tinylfu().with("jitter", true).with("adaptive", true),
-                    0.015,
-                    0.035,
-                ),
+            let left: Vec<&str> = row.splitn(5, ',').collect();
+            let right: Vec<&str> = row.rsplit(',').collect();
+            let spec = match left[3] {
+                "LIRS" => PolicySpec::named("lirs"),
+                "W-TinyLFU-1%" => w_tinylfu(),
+                "W-TinyLFU-1%-jitter" => w_tinylfu().with("jitter", true),
+                "W-TinyLFU-10%" => w_tinylfu().with("window", 0.1),
+                "W-TinyLFU-climber" => w_tinylfu().with("jitter", true).with("adaptive", true),
                 _ => continue,
             };
+            let higher = match left[3] {
+                "LIRS" => 0.0,
+                "W-TinyLFU-climber" => 0.015,
+                _ => 0.005,
+            };
+            let lower = if left[3] == "LIRS" { 0.0 } else { 0.035 };
             let number = |column: usize| -> u64 { right[column].parse().expect("a count") };
             let capacity = number(9);
             let theirs = number(6);

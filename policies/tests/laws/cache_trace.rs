@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use aura_policies::PolicySpec;
-use aura_policies::cache::replay::{Object, Replay};
 use aura_policies::cache::{self, Access};
+use aura_policies::replay::{Object, Replay};
 
 use crate::SplitMix64;
 use crate::oracle::oracle_text;

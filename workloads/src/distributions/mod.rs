@@ -26,8 +26,9 @@ use crate::seed::{Generator, Seed};
 const SCRAMBLED_ITEMS: u64 = 10_000_000_001;
 const SCRAMBLED_ZETA: f64 = 26.469_028_201_783_02;
 
-/// A draw above the acknowledged keys is repeated, as in YCSB, but not for ever: a workload that
-/// will multiply its few records by a million would spin. After this many tries the draw is folded.
+/// How often a draw is repeated at most. YCSB repeats a draw above the acknowledged keys until it
+/// lies below. That could take for ever in a workload that begins with few records and will insert
+/// a million times as many. So the last draw is taken modulo the acknowledged keys.
 const REDRAWS_MAX: u32 = 4096;
 
 /// Chooses key numbers for one client of a phase.
@@ -97,10 +98,10 @@ impl KeyChooser {
                 permute,
                 scatter,
             } => {
-                let seed = match (root.child("permutation"), scatter) {
-                    (seed, 0) => seed,
-                    (seed, scatter) => seed.numbered(scatter),
-                };
+                let mut seed = root.child("permutation");
+                if scatter != 0 {
+                    seed = seed.numbered(scatter);
+                }
                 Kind::Zipfian {
                     zipf: TrueZipf::new(keys.key_range, theta),
                     permutation: permute.then(|| Permutation::new(keys.key_range, seed)),
@@ -205,10 +206,12 @@ pub(crate) fn hot_records(records: u64, data_fraction: f64) -> u64 {
 #[derive(Clone, Debug)]
 struct Hotspot {
     records: u64,
+    /// Records of the hot set; they are the first as long as it has not moved.
     hot: u64,
     operation_fraction: f64,
     drift: Option<Drift>,
     clients: u64,
+    /// Numbers drawn by this client.
     drawn: u64,
 }
 
@@ -225,8 +228,8 @@ impl Hotspot {
         // Clients progress at about the same pace, so one client's count stands for all.
         let moves = self.drawn * self.clients / drift.every_operations;
         self.drawn += 1;
-        let shift = (drift.fraction * self.records as f64) as u64;
-        ((u128::from(chosen) + u128::from(moves) * u128::from(shift)) % u128::from(self.records))
-            as u64
+        let step = (drift.fraction * self.records as f64) as u64;
+        let moved = u128::from(chosen) + u128::from(moves) * u128::from(step);
+        (moved % u128::from(self.records)) as u64
     }
 }

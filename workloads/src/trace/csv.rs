@@ -220,6 +220,8 @@ fn nanoseconds(text: &[u8]) -> Option<u64> {
     seconds.checked_add(digits.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
+/// Reads rows by the columns that the caller names. What it leaves out is found by the header, or
+/// by the number of columns.
 pub(super) fn read(input: impl BufRead, columns: &Columns, builder: &mut Builder) -> Result<()> {
     let mut rows = Rows::new(input, columns.delimiter.unwrap_or(b','), true);
     let Some(first) = rows.peek()? else {
@@ -253,39 +255,31 @@ fn is_header(row: &ByteRecord, columns: &Columns) -> bool {
         let text = column.place(&[]).and_then(|place| row.get(place));
         text.is_some_and(|text| nanoseconds(text.trim_ascii()).is_none())
     };
-    names(row)
-        .iter()
-        .any(|name| KEY_NAMES.contains(&name.as_str()))
-        || [&columns.time, &columns.size]
-            .into_iter()
-            .flatten()
-            .any(is_word)
+    let has_key = names(row).iter().any(|it| KEY_NAMES.contains(&&**it));
+    let numbers = [&columns.time, &columns.size];
+    has_key || numbers.into_iter().flatten().any(is_word)
 }
 
+/// The layout by a header: the columns that the caller names, or those with a common name.
 fn by_header(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
     let header = names(row);
-    let find = |asked: &Option<Column>, common: &[&str]| match asked {
-        None => Ok(header
-            .iter()
-            .position(|name| common.contains(&name.as_str()))),
-        Some(column) => match column.place(&header) {
-            None => Err(TraceError::malformed(
-                place_of(row),
-                format!(
-                    "the header has no column {column}; it has {}",
-                    header.join(", ")
-                ),
-            )),
-            place => Ok(place),
-        },
+    let listed = header.join(", ");
+    let find = |asked: &Option<Column>, common: &[&str]| {
+        let Some(column) = asked else {
+            return Ok(header.iter().position(|it| common.contains(&&**it)));
+        };
+        let found = column.place(&header);
+        if found.is_none() {
+            let message = format!("the header has no column {column}; it has {listed}");
+            return Err(TraceError::malformed(place_of(row), message));
+        }
+        Ok(found)
     };
-    let key = find(&columns.key, &KEY_NAMES)?.ok_or_else(|| {
-        let message = format!(
-            "none of the columns {} has a common name for keys; name it: key=...",
-            header.join(", ")
-        );
-        TraceError::malformed(place_of(row), message)
-    })?;
+    let Some(key) = find(&columns.key, &KEY_NAMES)? else {
+        let message =
+            format!("none of the columns {listed} has a common name for keys; name it: key=...");
+        return Err(TraceError::malformed(place_of(row), message));
+    };
     let size = find(&columns.size, &SIZE_NAMES)?;
     Ok(Layout {
         time: find(&columns.time, &TIME_NAMES)?,
@@ -295,6 +289,7 @@ fn by_header(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
     })
 }
 
+/// The layout without a header: the columns that the caller numbers, or the common form.
 fn by_number(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
     let place = |column: &Option<Column>| column.as_ref().and_then(|column| column.place(&[]));
     if let Some(key) = place(&columns.key) {
@@ -323,7 +318,12 @@ fn by_number(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
     }
 }
 
+/// Writes a trace with a header. Columns that it has no values for are left out.
 pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
+    write_rows(trace, output).map_err(TraceError::Write)
+}
+
+fn write_rows(trace: &Trace, output: impl Write) -> std::io::Result<()> {
     let mut output = BufWriter::with_capacity(1 << 16, output);
     let header = match (!trace.times().is_empty(), trace.has_sizes()) {
         (true, true) => "time,key,size\n",
@@ -331,29 +331,23 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
         (false, true) => "key,size\n",
         (false, false) => "key\n",
     };
-    let mut written = output.write_all(header.as_bytes());
+    output.write_all(header.as_bytes())?;
     for request in 0..trace.objects().len() {
-        written = written.and_then(|()| write_row(trace, request, &mut output));
+        write_row(trace, request, &mut output)?;
     }
-    written
-        .and_then(|()| output.flush())
-        .map_err(TraceError::Write)
+    output.flush()
 }
 
 fn write_row(trace: &Trace, request: usize, output: &mut impl Write) -> std::io::Result<()> {
     if let Some(at_ns) = trace.times().get(request) {
         let seconds = at_ns / SECOND_NS;
-        let rest = at_ns % SECOND_NS;
-        match rest {
+        match at_ns % SECOND_NS {
             0 => write!(output, "{seconds},")?,
-            _ => write!(output, "{seconds}.{rest:09},")?,
+            rest => write!(output, "{seconds}.{rest:09},")?,
         }
     }
-    write!(
-        output,
-        "{}",
-        trace.keys()[trace.objects()[request] as usize]
-    )?;
+    let object = trace.objects()[request] as usize;
+    write!(output, "{}", trace.keys()[object])?;
     if trace.has_sizes() {
         write!(output, ",{}", trace.bytes(request))?;
     }

@@ -33,11 +33,32 @@ pub struct Detail {
 }
 
 /// A trace in memory.
+///
+/// ```
+/// use aura_workloads::trace::{self, Format, ReadOptions};
+///
+/// let text = "time,key,size\n0,70,100\n0.5,5,300\n2,70,120\n";
+/// let options = ReadOptions { times: true, limit: Some(1000), ..ReadOptions::default() };
+/// let trace = trace::read(text.as_bytes(), Format::Csv, &options)?;
+///
+/// // Which keys are requested, and how large they are then.
+/// let mut requests = Vec::new();
+/// for (request, object) in trace.objects().iter().enumerate() {
+///     requests.push((trace.keys()[*object as usize], trace.bytes(request)));
+/// }
+/// assert_eq!(requests, [(70, 100), (5, 300), (70, 120)]);
+/// assert_eq!(trace.times(), [0, 500_000_000, 2_000_000_000]);
+/// # Ok::<(), aura_workloads::trace::TraceError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
+    /// The object of each request.
     objects: Vec<u32>,
+    /// The key of each object.
     keys: Vec<u64>,
+    /// The size of each request; [`LARGE`] if it is in `large`.
     sizes: Vec<u32>,
+    /// The sizes that do not fit in 32 bits, by request.
     large: BTreeMap<usize, u64>,
     times: Vec<u64>,
     details: Vec<Detail>,
@@ -279,49 +300,27 @@ mod tests {
         );
         assert_eq!(trace.objects(), [0, 1, 0, 2, 1]);
         assert_eq!(trace.keys(), [70, 5, u64::MAX]);
-        assert_eq!(
-            (0..5)
-                .map(|request| trace.bytes(request))
-                .collect::<Vec<_>>(),
-            [3, 1, 9, 1 << 40, 7]
-        );
+        let bytes: Vec<u64> = (0..5).map(|request| trace.bytes(request)).collect();
+        assert_eq!(bytes, [3, 1, 9, 1 << 40, 7]);
         assert_eq!(trace.first_sizes(), [3, 1, 1 << 40]);
-        assert_eq!(
-            (trace.requests_read(), trace.bytes_read()),
-            (5, 20 + (1 << 40))
-        );
+        assert_eq!(trace.requests_read(), 5);
+        assert_eq!(trace.bytes_read(), 20 + (1 << 40));
     }
 
     #[test]
     fn a_limit_counts_requests_before_sampling() {
         let requests: Vec<(u64, u64)> = (0..1000).map(|key| (key, 1)).collect();
         let sample = Sample::new(0.25, 1).expect("a rate");
-        let trace = built(
-            &ReadOptions {
-                limit: Some(400),
-                sample: Some(sample),
-                ..Default::default()
-            },
-            &requests,
-        );
+        let options = |limit| ReadOptions {
+            limit: Some(limit),
+            sample: Some(sample),
+            ..ReadOptions::default()
+        };
+        let trace = built(&options(400), &requests);
         assert_eq!(trace.requests_read(), 400);
-        assert!(
-            (60..140).contains(&trace.objects().len()),
-            "{}",
-            trace.objects().len()
-        );
+        let kept = trace.objects().len();
+        assert!((60..140).contains(&kept), "{kept}");
         assert!(trace.keys().iter().all(|key| sample.keeps(*key)));
-        assert_eq!(
-            built(
-                &ReadOptions {
-                    limit: Some(0),
-                    ..Default::default()
-                },
-                &requests
-            )
-            .objects()
-            .len(),
-            0
-        );
+        assert_eq!(built(&options(0), &requests).requests_read(), 0);
     }
 }

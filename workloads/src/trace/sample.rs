@@ -1,9 +1,11 @@
 //! Spatially hashed sampling: some keys with all their requests, the others not at all.
 //!
 //! A key is kept if its hash lies below the rate's share of all hashes. A cache with the rate's
-//! share of the capacity then behaves like the whole one. Misses are scaled by the rate and divided
-//! by the requests of the whole trace. (The paper's adjustment: the requests of the hottest keys,
-//! which hit anyway, are known exactly and not estimated.)
+//! share of the capacity then behaves like the whole one. The misses of the whole are the sample's
+//! divided by the rate. The miss ratio is that over the requests of the whole trace, which are
+//! counted and not estimated. (This is the paper's adjustment: a few hot keys make many requests,
+//! nearly all hits. Whether they are in the sample changes its requests much, but its misses
+//! little.)
 //!
 //! Source: Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015; for policies
 //! other than LRU, Waldspurger et al., "Cache Modeling and Optimization using Miniature

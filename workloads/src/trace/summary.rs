@@ -76,51 +76,64 @@ pub struct Summary {
 impl Summary {
     /// Summarises a trace. O(requests + objects log objects).
     pub fn of(trace: &Trace) -> Self {
-        let mut counts = vec![0_u32; trace.keys().len()];
-        for &object in trace.objects() {
-            counts[object as usize] = counts[object as usize].saturating_add(1);
-        }
-        let one_hit_wonders = counts.iter().filter(|count| **count == 1).count() as u64;
-        counts.sort_unstable_by(|one, other| other.cmp(one));
-        let mut first = if trace.has_sizes() {
-            trace.first_sizes()
-        } else {
-            Vec::new()
-        };
-        let changing = changing(trace, &first);
-        first.sort_unstable();
-        let sum = |sizes: &mut dyn Iterator<Item = u64>| sizes.fold(0, u64::saturating_add);
-        let request_bytes =
-            || sum(&mut (0..trace.objects().len()).map(|request| trace.bytes(request)));
-        let ends = trace.times().iter().min().zip(trace.times().iter().max());
-        Self {
-            requests: trace.objects().len() as u64,
+        let requests = trace.objects().len();
+        let counts = counts(trace);
+        let scans = trace.details().iter().filter(|it| it.scanned > 0);
+        let mut summary = Self {
+            requests: requests as u64,
             objects: trace.keys().len() as u64,
-            one_hit_wonders,
-            request_bytes: trace.has_sizes().then(request_bytes),
-            object_bytes: trace.has_sizes().then(|| sum(&mut first.iter().copied())),
-            changing,
-            sizes: quantiles(&first),
-            span_ns: ends.map(|(first, last)| last - first),
-            popularity: popularity(&counts, trace.objects().len()),
+            one_hit_wonders: counts.iter().filter(|count| **count == 1).count() as u64,
+            request_bytes: None,
+            object_bytes: None,
+            changing: 0,
+            sizes: None,
+            span_ns: span_ns(trace.times()),
+            popularity: popularity(&counts, requests),
             kinds: kinds(trace),
-            scanned: trace
-                .details()
-                .iter()
-                .filter(|detail| detail.scanned > 0)
-                .count() as u64,
+            scanned: scans.count() as u64,
+        };
+        if trace.has_sizes() {
+            let mut sizes = trace.first_sizes();
+            summary.changing = changing(trace, &sizes);
+            sizes.sort_unstable();
+            summary.sizes = quantiles(&sizes);
+            summary.object_bytes = Some(sum(sizes.into_iter()));
+            summary.request_bytes = Some(sum((0..requests).map(|at| trace.bytes(at))));
         }
+        summary
     }
 }
 
-fn changing(trace: &Trace, first: &[u64]) -> u64 {
-    let mut changes = vec![false; first.len()];
+/// The sum, or the largest number if it is larger.
+fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
+}
+
+/// The number of requests for each object, the most popular first.
+fn counts(trace: &Trace) -> Vec<u32> {
+    let mut counts = vec![0_u32; trace.keys().len()];
+    for &object in trace.objects() {
+        let count = &mut counts[object as usize];
+        *count = count.saturating_add(1);
+    }
+    counts.sort_unstable_by(|one, other| other.cmp(one));
+    counts
+}
+
+/// The time from the earliest to the latest.
+fn span_ns(times: &[u64]) -> Option<u64> {
+    let first = times.iter().min()?;
+    let last = times.iter().max()?;
+    Some(last - first)
+}
+
+/// The number of objects with a request for another size than their first.
+fn changing(trace: &Trace, first_sizes: &[u64]) -> u64 {
+    let mut changes = vec![false; first_sizes.len()];
     for (request, &object) in trace.objects().iter().enumerate() {
-        if first
-            .get(object as usize)
-            .is_some_and(|first| *first != trace.bytes(request))
-        {
-            changes[object as usize] = true;
+        let object = object as usize;
+        if trace.bytes(request) != first_sizes[object] {
+            changes[object] = true;
         }
     }
     changes.iter().filter(|changes| **changes).count() as u64
@@ -146,11 +159,8 @@ fn popularity(counts: &[u32], requests: usize) -> Option<Popularity> {
     }
     let share = |percent: usize| {
         let top = (counts.len() * percent).div_ceil(100);
-        counts[..top]
-            .iter()
-            .map(|count| u64::from(*count))
-            .sum::<u64>() as f64
-            / requests as f64
+        let top: u64 = counts[..top].iter().map(|count| u64::from(*count)).sum();
+        top as f64 / requests as f64
     };
     Some(Popularity {
         top_1_percent: share(1),

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use aura_policies::cache::replay::Replay;
 use aura_policies::cache::{self, Access};
+use aura_policies::replay::Replay;
 use aura_policies::{PolicySpec, RegisterError};
 use serde_json::Value;
 

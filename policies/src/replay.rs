@@ -5,13 +5,16 @@
 //! policy's. The budget counts the objects' bytes without metadata, as the field's simulators do.
 //! An object keeps the size it entered with.
 
-use super::{Access, Eviction, Removal, Slot};
+use std::collections::BTreeSet;
+
 use crate::admission::Admission;
+use crate::cache::{Access, Eviction, Removal, Slot};
 use crate::slot_list::NONE;
 
 /// An object's number in a trace, dense from 0.
 pub type Object = u32;
 
+/// An object in the cache.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     object: Object,
@@ -21,8 +24,9 @@ struct Held {
 /// A cache without contents, under an eviction policy and perhaps an admission policy.
 ///
 /// ```
-/// use aura_policies::cache::{self, Access, replay::Replay};
 /// use aura_policies::PolicySpec;
+/// use aura_policies::cache::{self, Access};
+/// use aura_policies::replay::Replay;
 ///
 /// let capacity_bytes = 3;
 /// let sieve = cache::build(&PolicySpec::named("sieve"), capacity_bytes, 7)?;
@@ -41,8 +45,10 @@ pub struct Replay {
     admission: Option<Box<dyn Admission>>,
     capacity: u64,
     used: u64,
+    /// The slot of each object of the trace; [`NONE`] if it is not held.
     places: Vec<Slot>,
     slots: Vec<Held>,
+    /// Slots that hold nothing; what `slots` says of them is out of date.
     free: Vec<Slot>,
 }
 
@@ -174,7 +180,7 @@ impl Replay {
                 .map_or(0, |admission| admission.metadata_bytes())
     }
 
-    /// Checks the budget and the policy's structures. O(slots); for tests.
+    /// Checks the budget and the policy's structures. O(slots log slots); for tests.
     ///
     /// # Errors
     /// A sentence that names the broken invariant.
@@ -182,13 +188,9 @@ impl Replay {
         if self.used > self.capacity {
             return Err(format!("{} of {} B are used", self.used, self.capacity));
         }
-        let mut holds = vec![true; self.slots.len()];
-        self.free
-            .iter()
-            .for_each(|slot| holds[*slot as usize] = false);
-        let held: Vec<Slot> = (0..self.slots.len() as Slot)
-            .filter(|slot| holds[*slot as usize])
-            .collect();
+        let free: BTreeSet<Slot> = self.free.iter().copied().collect();
+        let slots = 0..self.slots.len() as Slot;
+        let held: Vec<Slot> = slots.filter(|slot| !free.contains(slot)).collect();
         self.eviction.audit(&held)
     }
 }
