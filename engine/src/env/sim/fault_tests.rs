@@ -105,6 +105,23 @@ fn an_image_starts_another_world_in_which_all_of_it_is_durable() {
 }
 
 #[test]
+fn a_sync_under_way_when_another_fails_does_not_claim_to_be_done() {
+    let world = world();
+    let env = world.env();
+    let work = async {
+        let file = env.fs.create(Path::new("db/f")).unwrap();
+        env.fs.sync_directory(Path::new("db")).await.unwrap();
+        file.append(&[1; 5000]).await.unwrap();
+        let under_way = file.sync();
+        world.fail_nth(FaultKind::Sync, 1, 1);
+        file.sync().await.unwrap_err();
+        under_way.await.unwrap_err();
+    };
+    world.block_on(work).unwrap();
+    assert_eq!(left(&world, CrashMode::DropUnsynced, 0), [0; 0]);
+}
+
+#[test]
 fn names_survive_once_their_directory_is_synced() {
     let world = world();
     let env = world.env();

@@ -445,6 +445,7 @@ impl File for SimFile {
             Err(error) => return MaybeReady::ready(Err(error)),
         };
         let body = self.body.clone();
+        let given_up_before = lock(&body.state).given_up;
         let synced = body.clone();
         let done = self.shared.device_call(delay, move |device, agenda, now| {
             device.sync(agenda, now, &body)
@@ -454,8 +455,14 @@ impl File for SimFile {
             let mut state = lock(&synced.state);
             if !state.given_up {
                 state.synced = state.synced.max(end.min(state.blob.bytes()));
+                return Ok(());
             }
-            Ok(())
+            // A sync that failed meanwhile lost bytes of this one, too. A handle opened after that
+            // knows nothing of it, as on Linux.
+            match given_up_before {
+                true => Ok(()),
+                false => Err(earlier_sync_failed()),
+            }
         })
     }
 
