@@ -98,6 +98,8 @@ counters! {
     compactions,
     /// Compactions that only moved a table to another level.
     compaction_moves,
+    /// Compactions, moves included, whose table a picker chose.
+    compaction_picks,
     /// Bytes of tables that compactions read.
     compaction_read_bytes,
     /// Bytes of tables that compactions wrote.

@@ -138,6 +138,8 @@ impl Scheduler {
             return None;
         }
         report_move(&mut **picker, &shape, &plan);
+        let picked = u64::from(plan.picked.is_some());
+        add(&self.core.counters().mine().compaction_picks, picked);
         Some(jobs.reserve(Job::new(&version, &plan)))
     }
 
