@@ -50,6 +50,31 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(because("read", path))
 }
 
+/// Returns the file of the running program.
+///
+/// # Errors
+/// [`FileError`] if the system does not know it.
+pub fn program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(because("find", Path::new("the running program")))
+}
+
+/// Returns a path from the root; the path itself if the system does not know where it is.
+pub fn absolute(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Returns the time of this machine, in seconds since 1970: for records of when something ran,
+/// never for a measurement.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a record of when a trial ran is about this machine, not the engine's world"
+)]
+pub fn seconds_since_1970() -> u64 {
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |time| time.as_secs())
+}
+
 /// Opens a file for reading.
 ///
 /// # Errors

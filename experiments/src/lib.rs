@@ -28,7 +28,7 @@
 //! ```
 //! use aura_experiments::plan::Plan;
 //! use aura_experiments::trial::{self, Databases};
-//! use aura_experiments::{compare, config, metrics, store};
+//! use aura_experiments::{code, compare, config, metrics, store};
 //!
 //! let text = r#"
 //! baseline = "lru"
@@ -48,7 +48,7 @@
 //! primary = ["cache.hit_ratio"]
 //! "#;
 //! let experiment = config::parse("two-caches.toml".as_ref(), text.to_owned(), &[])?;
-//! let plan = Plan::new(&experiment);
+//! let plan = Plan::new(&experiment, code::digest()?);
 //! assert_eq!(plan.trials.len(), 2);
 //!
 //! let mut rows = Vec::new();
@@ -79,6 +79,7 @@ pub mod files;
 pub mod folders;
 pub mod formats;
 
+pub mod code;
 pub mod config;
 pub mod plan;
 

@@ -13,8 +13,8 @@ use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use xxhash_rust::xxh3::xxh3_128;
 
+use crate::code::short_hash;
 use crate::config::{Case, CompareConfig, Experiment, Sweep, TrialConfig, VariantSettings};
 use crate::files::{self, FileError};
 use crate::folders::RunFolder;
@@ -28,9 +28,11 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// One trial to run: a line of `plan.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedTrial {
-    /// The hash of what the trial depends on: settings, version and seed. The names of variant and
-    /// experiment are not part of it.
+    /// The hash of what the trial depends on: the program, settings and seed. The names of variant
+    /// and experiment are not part of it.
     pub id: String,
+    /// The hash of settings and seed alone: equal for trials that differ in the program.
+    pub case: String,
     /// The variant's name.
     pub variant: String,
     /// The sweep point.
@@ -91,6 +93,9 @@ pub struct ExperimentRecord {
     pub sweeps: Vec<Sweep>,
     /// The version of AuraDB.
     pub version: String,
+    /// The digest of the program that planned it.
+    #[serde(default)]
+    pub code: String,
 }
 
 /// One variant of `experiment.json`.
@@ -112,7 +117,7 @@ impl VariantRecord {
 }
 
 impl ExperimentRecord {
-    fn of(experiment: &Experiment) -> Self {
+    fn of(experiment: &Experiment, code: &str) -> Self {
         Self {
             name: experiment.name.clone(),
             command: experiment.command.clone(),
@@ -124,7 +129,18 @@ impl ExperimentRecord {
             variants: experiment.variants.iter().map(VariantRecord::of).collect(),
             sweeps: experiment.sweeps.clone(),
             version: VERSION.to_owned(),
+            code: code.to_owned(),
         }
+    }
+
+    /// Reads what was asked in an experiment's folder.
+    ///
+    /// # Errors
+    /// [`PlanError`] if the folder holds no experiment, or one of another version.
+    pub fn read(folder: &RunFolder) -> Result<Self, PlanError> {
+        let path = folder.experiment();
+        serde_json::from_str(&files::read_to_string(&path)?)
+            .map_err(|source| PlanError::Format { path, source })
     }
 }
 
@@ -138,8 +154,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans every case under every seed.
-    pub fn new(experiment: &Experiment) -> Self {
+    /// Plans every case under every seed, to be run by the program whose digest is `code`
+    /// ([`crate::code::digest`]).
+    pub fn new(experiment: &Experiment, code: &str) -> Self {
         let cases = &experiment.cases;
         let identities = identities(cases);
         let real = cases
@@ -150,7 +167,7 @@ impl Plan {
             let mut block: Vec<_> = cases
                 .iter()
                 .zip(&identities)
-                .map(|(case, identity)| planned(case, identity, *seed))
+                .map(|(case, identity)| planned(case, identity, *seed, code))
                 .collect();
             if real {
                 block.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(*seed));
@@ -158,7 +175,7 @@ impl Plan {
             trials.extend(block);
         }
         Self {
-            experiment: ExperimentRecord::of(experiment),
+            experiment: ExperimentRecord::of(experiment, code),
             trials,
         }
     }
@@ -182,9 +199,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] if the folder holds no plan, or one of another version.
     pub fn read(folder: &RunFolder) -> Result<Self, PlanError> {
-        let path = folder.experiment();
-        let experiment = serde_json::from_str(&files::read_to_string(&path)?)
-            .map_err(|source| PlanError::Format { path, source })?;
+        let experiment = ExperimentRecord::read(folder)?;
         let path = folder.plan();
         let trials = files::read_to_string(&path)?
             .lines()
@@ -229,12 +244,11 @@ fn identities(cases: &[Case]) -> Vec<String> {
     identities
 }
 
-fn planned(case: &Case, identity: &str, seed: u64) -> PlannedTrial {
-    let hash = xxh3_128(format!("{identity}\n{VERSION}\n{seed}").as_bytes());
-    let mut id = format!("{hash:032x}");
-    id.truncate(16);
+fn planned(case: &Case, identity: &str, seed: u64, code: &str) -> PlannedTrial {
+    let settings = format!("{identity}\n{VERSION}\n{seed}");
     PlannedTrial {
-        id,
+        id: short_hash(format!("{settings}\n{code}").as_bytes()),
+        case: short_hash(settings.as_bytes()),
         variant: case.variant.clone(),
         point: case.point.clone(),
         seed,

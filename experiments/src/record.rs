@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use aura_engine::env::sim::SimStats;
 use aura_engine::{Event, Metrics};
+use aura_workloads::names;
 use aura_workloads::trace::TraceRecord;
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
@@ -48,8 +49,14 @@ named_enum! {
 /// What a trial was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The trial's id: a hash of the resolved config, the version of AuraDB and the seed.
+    /// The trial's id: a hash of the program, the resolved config and the seed.
     pub id: String,
+    /// The hash of config and seed alone.
+    #[serde(default)]
+    pub case: String,
+    /// The digest of the program that ran it.
+    #[serde(default)]
+    pub code: String,
     /// The experiment's name.
     pub experiment: String,
     /// The variant's name.
@@ -67,21 +74,83 @@ pub struct Manifest {
     /// The simulation's fingerprint over all its events; equal for two runs of one trial. `None` in
     /// the real world.
     pub fingerprint: Option<u64>,
+    /// The machine and its state; `None` in a simulation, which depends on none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
 }
 
-/// One measured phase of a trial: everything that metrics are derived from.
-pub struct PhaseMeasure {
-    /// The phase's name.
+/// The machine of a real trial. What the system does not tell is empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    /// The host's name.
     pub name: String,
-    /// Nanoseconds from the phase's start to the end of its last operation.
+    /// The processor's model.
+    pub cpu: String,
+    /// Cores that the process may use.
+    pub cores: u64,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The type of the file system under the database, such as `ext4`.
+    pub file_system: String,
+    /// The frequency governor of the first core.
+    pub governor: String,
+    /// Seconds since 1970 at the start.
+    pub started: u64,
+    /// Seconds since 1970 at the end.
+    pub ended: u64,
+    /// Processes that ran or waited for a core over the last minute, at the start.
+    pub load_before: f64,
+    /// The same at the end.
+    pub load_after: f64,
+}
+
+/// What a window of a trial is. Its name tells: all but those of phases are reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// The phase that inserts the records.
+    Load,
+    /// The wait after the load until no background work is left.
+    Settle,
+    /// The operations before the first phase.
+    WarmUp,
+    /// A phase of the config.
+    Phase,
+    /// The wait after the last operation until no background work is left.
+    Drain,
+    /// All of the above.
+    Whole,
+}
+
+impl Window {
+    /// Tells a window's kind by its name.
+    pub fn named(name: &str) -> Self {
+        match name {
+            names::LOAD => Self::Load,
+            names::SETTLE => Self::Settle,
+            names::WARM_UP => Self::WarmUp,
+            names::DRAIN => Self::Drain,
+            names::WHOLE => Self::Whole,
+            _ => Self::Phase,
+        }
+    }
+}
+
+/// One window of a trial: everything that metrics are derived from.
+///
+/// The windows of a trial follow one another without a gap, and the last one, `whole`, spans them
+/// all: whatever the engine does falls into exactly one window, and into `whole`.
+pub struct PhaseMeasure {
+    /// The window's name: that of a phase, or one of [`aura_workloads::names`].
+    pub name: String,
+    /// Nanoseconds from the window's start to the end of its last operation, or of the wait.
     pub nanos: u64,
-    /// The engine's state at the phase's start (after any warm-up).
+    /// The engine's state at the end of the window before; at the first one, an engine not opened.
     pub before: Metrics,
-    /// The engine's state at the phase's end.
+    /// The engine's state at the window's end.
     pub after: Metrics,
-    /// The simulated device and CPU at the phase's start; `None` in the real world.
+    /// The simulated device and CPU at the window's start; `None` in the real world.
     pub device_before: Option<SimStats>,
-    /// The simulated device and CPU at the phase's end.
+    /// The simulated device and CPU at the window's end.
     pub device_after: Option<SimStats>,
     /// Operations done, by class.
     pub operations: BTreeMap<OpClass, u64>,
@@ -97,8 +166,66 @@ pub struct PhaseMeasure {
     pub cache_bound: Option<CacheBound>,
     /// The phase in equal slices of time.
     pub series: Vec<SeriesPoint>,
-    /// What happened in the background; times are nanoseconds from the phase's start.
+    /// What happened in the background; times are nanoseconds from the window's start.
     pub events: Vec<Event>,
+}
+
+/// The state of engine and machine where one window ends and the next one begins.
+#[derive(Clone, Debug, Default)]
+pub struct Boundary {
+    /// The engine's counters and state.
+    pub metrics: Metrics,
+    /// The simulated device and CPU; `None` in the real world.
+    pub device: Option<SimStats>,
+}
+
+impl PhaseMeasure {
+    /// A window in which no client did anything.
+    pub fn quiet(name: &str, nanos: u64, from: Boundary, to: Boundary) -> Self {
+        Self {
+            name: name.to_owned(),
+            nanos,
+            before: from.metrics,
+            after: to.metrics,
+            device_before: from.device,
+            device_after: to.device,
+            operations: BTreeMap::new(),
+            latency: BTreeMap::new(),
+            service: BTreeMap::new(),
+            open_loop: false,
+            overloaded: false,
+            cache_bound: None,
+            series: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// What the window is.
+    pub fn window(&self) -> Window {
+        Window::named(&self.name)
+    }
+
+    /// The window that spans all `windows` of a trial, which took `nanos`. It has no latencies:
+    /// those of the load and of phases do not mix.
+    pub fn whole(windows: &[Self], nanos: u64) -> Option<Self> {
+        let first = windows.first()?;
+        let last = windows.last()?;
+        let from = Boundary {
+            metrics: first.before.clone(),
+            device: first.device_before,
+        };
+        let to = Boundary {
+            metrics: last.after.clone(),
+            device: last.device_after,
+        };
+        let mut whole = Self::quiet(names::WHOLE, nanos, from, to);
+        for window in windows {
+            for (class, operations) in &window.operations {
+                *whole.operations.entry(*class).or_default() += operations;
+            }
+        }
+        Some(whole)
+    }
 }
 
 /// The most hits that any cache of a size could have had.
@@ -139,7 +266,7 @@ pub struct SeriesPoint {
     pub background_write_bytes: u64,
 }
 
-/// Bytes at the end of a trial.
+/// Bytes at the end of a trial, when it is drained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceMeasure {
     /// Bytes of keys and values that can be reached.
@@ -152,9 +279,10 @@ pub struct SpaceMeasure {
 pub struct TrialResult {
     /// What the trial was.
     pub manifest: Manifest,
-    /// Its measured phases, the load first.
+    /// Its windows in order: the load first, then the wait that settles it, the warm-up, the phases,
+    /// the drain, and `whole`.
     pub phases: Vec<PhaseMeasure>,
-    /// Bytes at the end, with whatever debt is left.
+    /// Bytes at the end, after the drain.
     pub space: SpaceMeasure,
     /// The simulated device's write bandwidth; `None` in the real world or if it has no limit.
     pub device_write_bytes_per_s: Option<u64>,
@@ -165,7 +293,7 @@ pub struct TrialResult {
 /// One value of one metric: a row of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricRow {
-    /// The phase.
+    /// The window: a phase's name, or `load`, `settle`, `warm-up`, `drain` or `whole`.
     pub phase: String,
     /// The metric's dotted name.
     pub metric: String,

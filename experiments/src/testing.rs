@@ -16,9 +16,13 @@ use crate::store::{TidyRow, tidy};
 /// A trial in which every metric is defined. Its phase takes `factor` seconds and stalls for a
 /// tenth of that; the seed adds cache hits.
 pub(crate) fn sample_trial(variant: &str, seed: u64, factor: u64) -> TrialResult {
+    let phase = sample_phase(seed, factor);
+    let whole = PhaseMeasure::whole(std::slice::from_ref(&phase), phase.nanos);
     TrialResult {
         manifest: Manifest {
             id: format!("{variant}-{seed}"),
+            case: format!("{variant}-{seed}"),
+            code: "0123456789abcdef".to_owned(),
             experiment: "sample".to_owned(),
             variant: variant.to_owned(),
             point: Point::from([("engine.cache.size".to_owned(), "32MiB".to_owned())]),
@@ -27,8 +31,9 @@ pub(crate) fn sample_trial(variant: &str, seed: u64, factor: u64) -> TrialResult
             device: "nvme".to_owned(),
             version: "0.1.0".to_owned(),
             fingerprint: Some(seed),
+            host: None,
         },
-        phases: vec![sample_phase(seed, factor)],
+        phases: [Some(phase), whole].into_iter().flatten().collect(),
         space: SpaceMeasure {
             reachable_bytes: 1_000_000,
             disk_bytes: 1_500_000,

@@ -65,7 +65,8 @@ pub struct WorkloadConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PhaseConfig {
-    /// Its name in metrics and in the seed tree; unique, and neither `load` nor `warm-up`.
+    /// Its name in metrics and in the seed tree; unique, and none of `load`, `settle`, `warm-up`,
+    /// `drain` and `whole`.
     pub name: String,
     /// Operations, all clients together (at least 1).
     #[serde(default)]

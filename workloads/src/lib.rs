@@ -78,6 +78,7 @@ mod lengths;
 mod pacing;
 mod seed;
 
+pub mod names;
 pub mod values;
 
 pub mod keyset;

@@ -7,6 +7,7 @@ use crate::distributions::{Distribution, Drift, hot_records};
 use crate::keys::ZERO_PADDING_MAX;
 use crate::lengths::{Length, LengthDistribution};
 use crate::mix::Mix;
+use crate::names;
 use crate::op::OpKind;
 use crate::pacing::Load;
 use crate::phase::{Phase, PhaseKind, Workload};
@@ -55,8 +56,6 @@ const VALUE_BYTES_MAX: u64 = 256 << 20;
 const RATE_MAX: f64 = 1e9;
 /// The largest median or scale of a law of lengths.
 const LENGTH_MAX: f64 = 1e12;
-const LOAD_NAME: &str = "load";
-const WARM_UP_NAME: &str = "warm-up";
 const RUN_NAME: &str = "run";
 
 impl WorkloadConfig {
@@ -97,7 +96,7 @@ impl WorkloadConfig {
         let mut phases = self.phases(&base)?;
         if let Some(first) = phases.first().filter(|_| self.warm_up_operations > 0) {
             let warm_up = Phase {
-                name: WARM_UP_NAME.to_owned(),
+                name: names::WARM_UP.to_owned(),
                 kind: PhaseKind::WarmUp,
                 operations: self.warm_up_operations,
                 ..first.clone()
@@ -109,7 +108,7 @@ impl WorkloadConfig {
             phase.key_range = key_range;
         }
         let load = Phase {
-            name: LOAD_NAME.to_owned(),
+            name: names::LOAD.to_owned(),
             kind: PhaseKind::Load,
             operations: records,
             mix: Mix {
@@ -173,7 +172,7 @@ impl WorkloadConfig {
             let path = format!("phases[{at}].");
             let phase = varied(base, config, &path)?;
             check(&format!("{path}operations"), phase.operations, 1, COUNT_MAX)?;
-            let reserved = [LOAD_NAME, WARM_UP_NAME].contains(&phase.name.as_str());
+            let reserved = names::RESERVED.contains(&phase.name.as_str());
             if reserved || phases.iter().any(|other| other.name == phase.name) {
                 return Err(ConfigError::NameTaken {
                     key: format!("{path}name"),

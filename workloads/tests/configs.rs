@@ -174,7 +174,7 @@ fn values_out_of_range_are_named() {
 
 #[test]
 fn a_phase_needs_a_name_of_its_own() {
-    for name in ["a", "load", "warm-up"] {
+    for name in ["a", "load", "settle", "warm-up", "drain", "whole"] {
         let config = json!({ "phases": [{ "name": "a" }, { "name": name }] });
         let error = parse(config).unwrap().resolve().unwrap_err();
         let key = "phases[1].name".to_owned();

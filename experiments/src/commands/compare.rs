@@ -66,7 +66,11 @@ impl Arguments {
             settings.primary.clone_from(&self.metric);
             settings.also.clear();
         }
-        show(global, &comparison(&rows, &settings)?)?;
+        let mut doubts: Vec<String> = Vec::new();
+        for run in &runs {
+            doubts.extend(run.doubts.iter().cloned());
+        }
+        show(global, &comparison(&rows, &settings, &doubts)?)?;
         Ok(Exit::Done)
     }
 }

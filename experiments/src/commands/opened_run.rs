@@ -26,6 +26,8 @@ pub(super) struct OpenedRun {
     pub(super) rows: Vec<TidyRow>,
     /// The hash of the rows.
     pub(super) hash: String,
+    /// What is doubtful about the programs and machines that made them.
+    pub(super) doubts: Vec<String>,
 }
 
 impl OpenedRun {
@@ -38,13 +40,19 @@ impl OpenedRun {
             plan,
             rows: collected.rows,
             hash: collected.hash,
+            doubts: compare::provenance(&collected.manifests),
         })
     }
 
     /// How the config wants its variants compared.
     pub(super) fn compare_settings(&self) -> CompareSettings {
         let experiment = &self.plan.experiment;
-        experiment.compare.against(&experiment.baseline)
+        let mut settings = experiment.compare.against(&experiment.baseline);
+        for variant in &experiment.variants {
+            let set = variant.overrides.clone();
+            settings.overrides.insert(variant.name.clone(), set);
+        }
+        settings
     }
 
     /// Whether there is anything to compare.
@@ -53,11 +61,15 @@ impl OpenedRun {
     }
 }
 
-/// Compares rows, with an error that gives advice.
+/// Compares rows, with an error that gives advice. The doubts come first of its warnings.
 pub(super) fn comparison(
     rows: &[TidyRow],
     settings: &CompareSettings,
+    doubts: &[String],
 ) -> Result<Comparison, Failure> {
     let help = "`aura list metrics` lists metrics; --baseline names another variant";
-    compare::compare(rows, settings).map_err(|error| Failure::usage(error, help))
+    let mut comparison =
+        compare::compare(rows, settings).map_err(|error| Failure::usage(error, help))?;
+    comparison.warnings.splice(0..0, doubts.iter().cloned());
+    Ok(comparison)
 }

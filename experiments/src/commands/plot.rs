@@ -86,7 +86,7 @@ impl Material {
     pub(super) fn of(run: OpenedRun) -> Result<Self, Failure> {
         let trials = store::read_trials(&run.folder, Some(&run.plan.ids()))?;
         let comparison = if run.has_variants() {
-            comparison(&run.rows, &run.compare_settings()).ok()
+            comparison(&run.rows, &run.compare_settings(), &run.doubts).ok()
         } else {
             None
         };

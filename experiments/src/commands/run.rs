@@ -6,10 +6,10 @@ use clap::Args;
 
 use super::opened_run::comparison;
 use super::{CommandResult, Failure, Global, OpenedRun, compare, complain, jobs, plot};
-use crate::config;
 use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::run::{Interrupt, RunOptions, RunReport};
+use crate::{code, config};
 
 /// Run an experiment: plan, run, compare, plot and report. The same command resumes one that was
 /// interrupted.
@@ -48,9 +48,17 @@ pub(super) struct Arguments {
     /// Short for `--set seeds=N`: the seeds 1 to N.
     #[arg(long, value_name = "N")]
     seeds: Option<u32>,
+    /// Run the experiment N times as large: records, operations, memory and sizes of files
+    /// together. The results go to <name>-xN. A conclusion should hold there, too.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    scale: u64,
     /// Run finished trials again.
     #[arg(long)]
     force: bool,
+    /// Take finished trials that another build of the program ran with the same settings. Without
+    /// it they are run again.
+    #[arg(long)]
+    from_other_code: bool,
     /// Real world: keep the databases, for `aura verify`.
     #[arg(long)]
     keep: bool,
@@ -60,13 +68,15 @@ impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
         let mut sets = self.set.clone();
         sets.extend(self.seeds.map(|seeds| format!("seeds={seeds}")));
-        let experiment = config::load(&self.config, &sets)?;
-        let plan = Plan::new(&experiment);
+        let experiment = config::load(&self.config, &sets, self.scale)?;
+        let code = code::digest().map_err(Failure::environment)?;
+        let plan = Plan::new(&experiment, code);
         let options = RunOptions {
             results: global.results.clone(),
             jobs: jobs(self.jobs),
             quiet: global.quiet,
             force: self.force,
+            from_other_code: self.from_other_code,
             keep: self.keep,
         };
         if !plan.experiment.question.is_empty() {
@@ -76,11 +86,35 @@ impl Arguments {
         let stopper = interrupt.clone();
         ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
         let report = crate::run::run(&plan, &options, &interrupt)?;
+        self.say_what_was_there(global, &report);
+        conclude(global, &report)
+    }
+}
+
+impl Arguments {
+    /// Says what of the results is new, and what was there before.
+    fn say_what_was_there(&self, global: &Global, report: &RunReport) {
+        if let Some(command) = &report.replaced {
+            global.remark(&format!(
+                "warning: the folder held the results of `{command}`; report and figures are \
+                 replaced, its trials are kept"
+            ));
+        }
+        let count = report.of_other_code;
+        match (count, self.from_other_code) {
+            (0, _) => {}
+            (_, true) => global.remark(&format!(
+                "warning: {count} trials are of another build of the program, as you wanted"
+            )),
+            (_, false) => global.remark(&format!(
+                "{count} trials were there from another build of the program and were run again; \
+                 --from-other-code takes them"
+            )),
+        }
         global.remark(&format!(
             "{} trials run, {} were there already",
             report.run, report.reused
         ));
-        conclude(global, &report)
     }
 }
 
@@ -99,7 +133,7 @@ fn conclude(global: &Global, report: &RunReport) -> CommandResult {
     }
     let run = OpenedRun::open(report.folder.clone())?;
     if run.has_variants() {
-        match comparison(&run.rows, &run.compare_settings()) {
+        match comparison(&run.rows, &run.compare_settings(), &run.doubts) {
             Ok(comparison) => compare::show(global, &comparison)?,
             // With trials missing there may be nothing to compare; their failure was printed.
             Err(failure) if exit == Exit::Done => return Err(failure),

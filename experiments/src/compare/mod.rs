@@ -6,6 +6,8 @@
 //! Benjamini and Hochberg. In the real world fewer than six pairs decide nothing. In a simulation
 //! one seed gives an exact difference, and intervals are over seeds.
 
+mod doubts;
+mod provenance;
 mod sample;
 mod text;
 mod values;
@@ -14,22 +16,22 @@ mod warnings;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{self, HEADLINE, MetricDef, Scale, UnknownMetric};
 use crate::point::{self, Point};
-use crate::record::World;
+use crate::record::{Window, World};
 use crate::stats::verdict::Verdict;
 use crate::store::TidyRow;
 
 use sample::judge;
 use values::{Site, ValueIndex};
 
+pub use provenance::provenance;
 pub use text::{answer, table, to_csv};
-
-/// The phase that fills the database. It is compared only if there is no other.
-pub const LOAD_PHASE: &str = "load";
 
 /// What is compared, and what counts as equal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,6 +46,9 @@ pub struct CompareSettings {
     /// The difference that does not matter: a share of the baseline's value, or for shares of one
     /// the difference itself.
     pub margin: f64,
+    /// What each variant sets: dotted key to value. It tells whose policies differ.
+    #[serde(skip)]
+    pub overrides: BTreeMap<String, Point>,
 }
 
 impl Default for CompareSettings {
@@ -54,6 +59,7 @@ impl Default for CompareSettings {
             primary: names(&["run.throughput_ops"]),
             also: names(HEADLINE),
             margin: 0.02,
+            overrides: BTreeMap::new(),
         }
     }
 }
@@ -138,18 +144,35 @@ struct Asked {
     primary: bool,
 }
 
-/// Lists the phases worth comparing, in the order of the trial.
+/// Lists the windows worth comparing: the phases in the order of the trial, and `whole`. The load
+/// is worth it only without phases.
+pub fn windows(rows: &[TidyRow]) -> Vec<&str> {
+    let whole = rows
+        .iter()
+        .find(|row| Window::named(&row.phase) == Window::Whole);
+    let mut windows = phases(rows);
+    windows.extend(whole.map(|row| row.phase.as_str()));
+    windows
+}
+
+/// Lists the phases in the order of the trial; the load only if there is no other.
 pub fn phases(rows: &[TidyRow]) -> Vec<&str> {
-    let mut phases: Vec<&str> = Vec::new();
-    for row in rows {
-        if !phases.contains(&row.phase.as_str()) {
-            phases.push(&row.phase);
+    let of = |window: Window| {
+        let mut phases: Vec<&str> = Vec::new();
+        for row in rows {
+            let phase = row.phase.as_str();
+            if Window::named(phase) == window && !phases.contains(&phase) {
+                phases.push(phase);
+            }
         }
+        phases
+    };
+    let phases = of(Window::Phase);
+    if phases.is_empty() {
+        of(Window::Load)
+    } else {
+        phases
     }
-    if phases.len() > 1 {
-        phases.retain(|phase| *phase != LOAD_PHASE);
-    }
-    phases
 }
 
 /// Lists the sweep points in order.
@@ -227,12 +250,12 @@ fn check_sides(variants: &[&str], baseline: &str) -> Result<(), CompareError> {
     Ok(())
 }
 
-/// Every phase at every point.
+/// Every window at every point.
 fn sites(rows: &[TidyRow]) -> Vec<Site<'_>> {
     let noisy = rows.iter().any(|row| row.world == World::Real);
     let points = points(rows);
     let mut sites = Vec::new();
-    for phase in phases(rows) {
+    for phase in windows(rows) {
         for point in &points {
             sites.push(Site {
                 phase,

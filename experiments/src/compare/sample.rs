@@ -1,9 +1,11 @@
 //! One comparison: a variant against the baseline at one site, metric by metric.
 
+use super::doubts::Doubts;
 use super::values::{Site, ValueIndex, Values};
 use super::{Asked, CompareRow, CompareSettings};
-use crate::metrics::{MetricDef, Scale};
-use crate::stats::verdict::{Judgement, Question, Verdict};
+use crate::metrics::{Debt, MetricDef, Scale};
+use crate::record::Window;
+use crate::stats::verdict::{Judgement, Question};
 use crate::stats::{self, CONFIDENCE, Estimate};
 
 /// Judges every metric that both sides have.
@@ -16,23 +18,41 @@ pub(super) fn judge(
 ) -> Vec<CompareRow> {
     let mut samples = Vec::new();
     for Asked { metric, primary } in asked {
+        let Some(primary) = role(metric, *primary, site, index) else {
+            continue;
+        };
         let baseline = index.values(&settings.baseline, site, metric.name);
         let values = index.values(variant, site, metric.name);
         if let (Some(baseline), Some(values)) = (baseline, values) {
             let pairs = paired(baseline, values);
             if !pairs.is_empty() {
-                samples.push(Sample::of(metric, *primary, &pairs, settings.margin));
+                samples.push(Sample::of(metric, primary, &pairs, settings.margin));
             }
         }
     }
     let corrected = corrected(&samples, site.noisy);
-    let overloaded = index.overloaded(variant, site) || index.overloaded(&settings.baseline, site);
+    let doubts = Doubts::of(index, site, variant, settings);
     let mut rows = Vec::new();
     for (sample, p) in samples.iter().zip(corrected) {
-        let judgement = sample.judge(p, site.noisy, overloaded);
+        let doubt = doubts.about(sample.metric);
+        let judgement = doubt.unwrap_or_else(|| sample.judge(p, site.noisy));
         rows.push(sample.row(site, variant, &settings.baseline, p, judgement));
     }
     rows
+}
+
+/// Whether a metric is compared at a site, and if so whether the question is about it there.
+///
+/// Costs with their debt paid are what the question is about in `whole`; windows show them, too.
+/// What debt flatters is shown in `whole` beside the windows. All else belongs to the windows.
+fn role(metric: &MetricDef, primary: bool, site: &Site, index: &ValueIndex) -> Option<bool> {
+    let in_whole = Window::named(site.phase) == Window::Whole;
+    match metric.debt {
+        Debt::Charged if in_whole => Some(primary),
+        Debt::Charged => Some(primary && !index.has_whole()),
+        Debt::Flattered => Some(primary && !in_whole),
+        Debt::Unmoved => (!in_whole).then_some(primary),
+    }
 }
 
 /// The two values of one seed.
@@ -127,10 +147,7 @@ impl<'a> Sample<'a> {
         }
     }
 
-    fn judge(&self, p: Option<f64>, noisy: bool, overloaded: bool) -> Judgement {
-        if overloaded && self.metric.name.contains(".latency_") {
-            return Judgement::new(Verdict::Undecided, "overloaded: the backlog kept growing");
-        }
+    fn judge(&self, p: Option<f64>, noisy: bool) -> Judgement {
         Question {
             sample: &self.differences,
             p: p.unwrap_or(1.0),

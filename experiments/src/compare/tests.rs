@@ -10,6 +10,7 @@ fn settings(primary: &[&str], also: &[&str]) -> CompareSettings {
         primary: names(primary),
         also: names(also),
         margin: 0.005,
+        overrides: BTreeMap::new(),
     }
 }
 
@@ -152,15 +153,116 @@ fn an_overloaded_side_gets_no_verdict_on_latency() {
     );
 }
 
-#[test]
-fn unpaid_debt_is_a_warning() {
-    let mut rows = hit_ratios(2, World::Simulated);
-    for (metric, value) in [("debt.bytes", 30.0), ("device.write_bytes", 100.0)] {
-        rows.push(tidy_row("sieve", 0, World::Simulated, metric, value));
+/// Eight seeds in which `sieve` does a fifth more than `lru` by `metric`, with `deferred` of its
+/// bytes put off.
+fn with_debt(metric: &str, deferred: f64) -> Vec<TidyRow> {
+    let mut rows = Vec::new();
+    for seed in 0..8 {
+        let base = 100.0 + seed as f64;
+        for (variant, value, share) in [("lru", base, 0.0), ("sieve", base * 1.2, deferred)] {
+            let world = World::Simulated;
+            rows.push(tidy_row(variant, seed, world, metric, value));
+            rows.push(tidy_row(variant, seed, world, "debt.deferred_ratio", share));
+        }
     }
-    let comparison = compared(&rows, "cache.hit_ratio");
+    rows
+}
+
+#[test]
+fn what_is_flattered_by_debt_gets_no_verdict() {
+    for (deferred, verdict) in [(0.3, Verdict::Undecided), (0.004, Verdict::Better)] {
+        let rows = with_debt("run.throughput_ops", deferred);
+        let row = &compared(&rows, "run.throughput_ops").rows[0];
+        assert_eq!(row.verdict, verdict, "{deferred}: {}", row.note);
+    }
+    let rows = with_debt("run.throughput_ops", 0.3);
+    let comparison = compared(&rows, "run.throughput_ops");
+    let note = "sieve left unpaid: 30 % of the bytes it wrote";
+    assert_eq!(comparison.rows[0].note, note);
     let warning = &comparison.warnings[0];
     assert!(warning.contains("(largest): sieve 30 %."), "{warning}");
+
+    // A hit ratio is what it is.
+    let rows = with_debt("cache.hit_ratio", 0.3);
+    assert_eq!(
+        compared(&rows, "cache.hit_ratio").rows[0].verdict,
+        Verdict::Better
+    );
+}
+
+/// The same rows in the window `whole`.
+fn in_whole(rows: &[TidyRow]) -> Vec<TidyRow> {
+    let moved = |row: &TidyRow| TidyRow {
+        phase: "whole".to_owned(),
+        ..row.clone()
+    };
+    rows.iter().map(moved).collect()
+}
+
+#[test]
+fn the_question_about_paid_costs_is_asked_of_the_whole() {
+    for (metric, expected) in [
+        ("write.amplification", vec![("run", false), ("whole", true)]),
+        ("run.throughput_ops", vec![("run", true), ("whole", false)]),
+        ("cache.hit_ratio", vec![("run", true)]),
+    ] {
+        let mut rows = with_debt(metric, 0.0);
+        rows.extend(in_whole(&rows));
+        let comparison = compared(&rows, metric);
+        let found: Vec<(&str, bool)> = comparison
+            .rows
+            .iter()
+            .map(|row| (row.phase.as_str(), row.primary))
+            .collect();
+        assert_eq!(found, expected, "{metric}");
+    }
+}
+
+#[test]
+fn too_few_merges_measure_no_write_amplification() {
+    for (merges, verdict) in [(9.0, Verdict::NotMeasured), (10.0, Verdict::Worse)] {
+        let mut rows = with_debt("write.amplification", 0.0);
+        for seed in 0..8 {
+            // One side's merges are enough: the other side may have avoided them.
+            for (variant, count) in [("lru", merges), ("sieve", 0.0)] {
+                for (metric, value) in [("compaction.count", count), ("gc.count", 0.0)] {
+                    rows.push(tidy_row(variant, seed, World::Simulated, metric, value));
+                }
+            }
+        }
+        let row = &compared(&rows, "write.amplification").rows[0];
+        assert_eq!(row.verdict, verdict, "{merges}: {}", row.note);
+    }
+}
+
+#[test]
+fn policies_that_did_nothing_are_inactive() {
+    let settings = |key: &str| CompareSettings {
+        overrides: ["lru", "sieve"]
+            .map(|name| {
+                let set = Point::from([(key.to_owned(), name.to_owned())]);
+                (name.to_owned(), set)
+            })
+            .into(),
+        ..settings(&["cache.hit_ratio"], &[])
+    };
+    for (key, evictions, inactive) in [
+        ("engine.cache.eviction", 0.0, true),
+        ("engine.cache.eviction", 1.0, false),
+        // Another setting acts by itself.
+        ("engine.cache.size", 0.0, false),
+    ] {
+        let mut rows = hit_ratios(6, World::Simulated);
+        for seed in 0..6 {
+            for variant in ["lru", "sieve"] {
+                let world = World::Simulated;
+                rows.push(tidy_row(variant, seed, world, "cache.evictions", evictions));
+            }
+        }
+        let comparison = compare(&rows, &settings(key)).expect("two variants");
+        let row = &comparison.rows[0];
+        assert_eq!(row.verdict == Verdict::Inactive, inactive, "{key}: {row:?}");
+    }
 }
 
 #[test]
@@ -197,13 +299,18 @@ fn a_comparison_that_cannot_be_made_says_why() {
 
 #[test]
 fn the_load_is_compared_only_if_there_is_nothing_else() {
-    let mut rows = hit_ratios(2, World::Simulated);
-    for row in &mut rows {
-        row.phase = LOAD_PHASE.to_owned();
+    let mut rows = Vec::new();
+    for window in ["load", "settle", "drain"] {
+        for mut row in hit_ratios(2, World::Simulated) {
+            row.phase = window.to_owned();
+            rows.push(row);
+        }
     }
-    assert_eq!(phases(&rows), [LOAD_PHASE]);
+    rows.extend(in_whole(&hit_ratios(2, World::Simulated)));
+    assert_eq!(windows(&rows), ["load", "whole"]);
+    assert_eq!(phases(&rows), ["load"]);
     rows.extend(hit_ratios(2, World::Simulated));
-    assert_eq!(phases(&rows), ["run"]);
+    assert_eq!(windows(&rows), ["run", "whole"]);
 }
 
 #[test]

@@ -306,5 +306,7 @@ fn relation(verdict: Verdict, baseline: &str, effect: &str) -> String {
         Verdict::Different => format!("different from {baseline} by {effect}"),
         Verdict::Undecided => format!("undecided against {baseline}: {effect}"),
         Verdict::Exact => format!("at {effect} against {baseline}"),
+        Verdict::Inactive => format!("inactive, as {baseline} is: {effect}"),
+        Verdict::NotMeasured => format!("not measured against {baseline}"),
     }
 }

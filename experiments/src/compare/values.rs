@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::point::{self, Point};
+use crate::record::Window;
 use crate::stats;
 use crate::store::TidyRow;
 
@@ -71,17 +72,22 @@ impl<'a> ValueIndex<'a> {
         })
     }
 
+    /// Whether trials have a window that spans all of them.
+    pub(super) fn has_whole(&self) -> bool {
+        let mut phases = self.0.keys().map(|key| key.phase);
+        phases.any(|phase| Window::named(phase) == Window::Whole)
+    }
+
     /// Whether any seed of the variant was overloaded at the site.
     pub(super) fn overloaded(&self, variant: &str, site: &Site) -> bool {
         self.values(variant, site, "run.overloaded")
             .is_some_and(|values| values.values().any(|value| *value > 0.0))
     }
 
-    /// The mean debt at the end of the phase over the mean bytes written in it.
-    pub(super) fn debt_share(&self, variant: &str, site: &Site) -> Option<f64> {
-        let debt = self.mean(variant, site, "debt.bytes")?;
-        let written = self.mean(variant, site, "device.write_bytes")?;
-        Some(debt / written).filter(|share| share.is_finite())
+    /// The mean share of the bytes written at the site that were put off; negative if it paid for
+    /// earlier windows.
+    pub(super) fn deferred_share(&self, variant: &str, site: &Site) -> Option<f64> {
+        self.mean(variant, site, "debt.deferred_ratio")
     }
 
     fn mean(&self, variant: &str, site: &Site, metric: &str) -> Option<f64> {

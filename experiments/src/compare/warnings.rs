@@ -5,9 +5,8 @@ use super::values::{Site, ValueIndex};
 use crate::formats::digits;
 use crate::stats::PAIRS_MIN;
 
-/// Unpaid debt at the end of a phase, over the bytes written in it, from which its numbers flatter
-/// the variant.
-const DEBT_SHARE_MAX: f64 = 0.05;
+/// Work put off beyond a window, over the bytes written in it, from which a reader must know it.
+const DEFERRED_SHARE_MAX: f64 = 0.05;
 
 /// Lists the warnings, at most one of each kind.
 pub(super) fn warnings(
@@ -47,17 +46,17 @@ fn debt(index: &ValueIndex, variants: &[&str], sites: &[Site]) -> Option<String>
     for variant in variants {
         let shares = sites
             .iter()
-            .filter_map(|site| index.debt_share(variant, site));
+            .filter_map(|site| index.deferred_share(variant, site));
         let most = shares.fold(0.0, f64::max);
-        if most > DEBT_SHARE_MAX {
+        if most > DEFERRED_SHARE_MAX {
             debts.push(format!("{variant} {} %", digits(most * 100.0, 2)));
         }
     }
     (!debts.is_empty()).then(|| {
         format!(
-            "Ended with unpaid compaction debt, as a share of the bytes written in the phase \
-             (largest): {}. Write amplification and throughput flatter them by what is still to \
-             be paid.",
+            "Left flushes, compactions or collections unpaid, as a share of the bytes written in the \
+             window (largest): {}. Times and rates of that window leave them out; the row `whole` \
+             and all write amplifications include them.",
             debts.join(", ")
         )
     })

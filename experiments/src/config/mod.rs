@@ -14,10 +14,12 @@ mod layers;
 mod policies;
 mod print;
 mod resolve;
+mod scale;
 mod schema;
 mod source;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use aura_engine::EngineConfig;
@@ -219,6 +221,7 @@ impl CompareConfig {
             primary,
             also,
             margin,
+            overrides: BTreeMap::new(),
         }
     }
 }
@@ -230,6 +233,7 @@ impl Default for CompareConfig {
             primary,
             also,
             margin,
+            overrides: _,
         } = CompareSettings::default();
         Self {
             primary,

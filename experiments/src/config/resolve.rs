@@ -10,6 +10,7 @@ use super::check::{check_head, check_trial};
 use super::error::ConfigError;
 use super::layers::{Choice, Layers, VariantLayer, VariantSettings};
 use super::policies;
+use super::scale::enlarge;
 use super::schema::schema;
 use super::tree::{Content, Node};
 use super::{CompareConfig, ExperimentFile, Sweep, TrialConfig, source};
@@ -71,12 +72,14 @@ impl Case {
     }
 }
 
-/// Reads and checks the config at `path`, with the `--set` arguments laid over it.
+/// Reads and checks the config at `path`, with the `--set` arguments laid over it, `scale` times
+/// as large: records, operations, memory and sizes of files together. At another scale than 1 the
+/// experiment's name says so.
 ///
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong, and where it stands.
-pub fn load(path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
-    parse(path, source::read(path)?, sets)
+pub fn load(path: &Path, sets: &[String], scale: u64) -> Result<Experiment, ConfigError> {
+    enlarged(path, source::read(path)?, sets, scale)
 }
 
 /// Checks a config's text as if it stood at `path`, with the `--set` arguments laid over it.
@@ -86,17 +89,29 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong, and where it stands.
 pub fn parse(path: &Path, text: String, sets: &[String]) -> Result<Experiment, ConfigError> {
+    enlarged(path, text, sets, 1)
+}
+
+fn enlarged(
+    path: &Path,
+    text: String,
+    sets: &[String],
+    scale: u64,
+) -> Result<Experiment, ConfigError> {
     let schema = schema();
     let layers = Layers::new(&schema, source::parse(path, text)?, sets)?;
     let whole = layers.whole();
     let head: ExperimentFile = deserialize(&whole)?;
-    let name = match &head.name {
+    let mut name = match &head.name {
         Some(name) => name.clone(),
         None => {
             let stem = path.file_stem().unwrap_or_default();
             stem.to_string_lossy().into_owned()
         }
     };
+    if scale != 1 {
+        name += &format!("-x{scale}");
+    }
     check_head(&whole, &head, &name)?;
     let variants = layers.variants()?;
     let baseline = layers.baseline(&whole, &variants)?;
@@ -104,12 +119,12 @@ pub fn parse(path: &Path, text: String, sets: &[String]) -> Result<Experiment, C
     let mut cases = Vec::new();
     for point in layers.points() {
         for variant in &variants {
-            cases.push(case(&layers, variant, &point)?);
+            cases.push(case(&layers, variant, &point, scale)?);
         }
     }
     Ok(Experiment {
         name,
-        command: command(path, sets),
+        command: command(path, sets, scale),
         question: head.question,
         hypothesis: head.hypothesis,
         baseline,
@@ -122,11 +137,14 @@ pub fn parse(path: &Path, text: String, sets: &[String]) -> Result<Experiment, C
 }
 
 /// The shell command that runs this config again.
-fn command(path: &Path, sets: &[String]) -> String {
+fn command(path: &Path, sets: &[String], scale: u64) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let mut command = format!("aura run {}", quoted(&file));
     for set in sets {
         command += &format!(" -s {}", quoted(set));
+    }
+    if scale != 1 {
+        command += &format!(" --scale {scale}");
     }
     command
 }
@@ -141,8 +159,14 @@ fn quoted(word: &str) -> String {
     }
 }
 
-fn case(layers: &Layers, variant: &VariantLayer, point: &[Choice]) -> Result<Case, ConfigError> {
+fn case(
+    layers: &Layers,
+    variant: &VariantLayer,
+    point: &[Choice],
+    scale: u64,
+) -> Result<Case, ConfigError> {
     let mut tree = layers.case(variant, point);
+    enlarge(&mut tree, scale);
     let config: TrialConfig = deserialize(&tree)?;
     check_trial(&tree, &config)?;
     policies::spell_out_defaults(&mut tree, &config.engine);

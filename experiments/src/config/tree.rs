@@ -281,6 +281,29 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Shows every leaf with its path, such as `workload.phases[1].operations`, for changing it.
+    pub(super) fn for_each_leaf(&mut self, change: &mut impl FnMut(&str, &mut Value)) {
+        self.change_leaves("", change);
+    }
+
+    fn change_leaves(&mut self, path: &str, change: &mut impl FnMut(&str, &mut Value)) {
+        match &mut self.content {
+            Content::Leaf(value) => change(path, value),
+            Content::Array(nodes) => {
+                for (at, node) in nodes.iter_mut().enumerate() {
+                    node.change_leaves(&format!("{path}[{at}]"), change);
+                }
+            }
+            Content::Table(table) => {
+                for (key, node) in table {
+                    node.change_leaves(&child_path(path, key), change);
+                }
+            }
+        }
+    }
+}
+
 /// The dotted path of a key below `path`.
 pub(super) fn child_path(path: &str, key: &str) -> String {
     if path.is_empty() {

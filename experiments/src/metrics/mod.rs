@@ -7,6 +7,7 @@
 //!
 //! To add a metric, add one entry to `registry.rs`: its value is a function of [`PhaseFacts`].
 
+pub mod activity;
 mod phase;
 mod recovery;
 mod registry;
@@ -89,6 +90,28 @@ named_enum! {
     }
 }
 
+/// How a metric takes work that a window puts off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Debt {
+    /// The metric does not depend on it.
+    Unmoved,
+    /// The metric looks better for it: the window neither waits for that work nor does it.
+    Flattered,
+    /// The metric includes it. The whole trial, drained, is where it is compared.
+    Charged,
+}
+
+/// How much must happen in a window before a metric says anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The metrics that count it; their sum counts.
+    pub counted_by: &'static [&'static str],
+    /// The smallest sum that will do, on one side of a comparison.
+    pub least: u64,
+    /// What is counted, in words.
+    pub what: &'static str,
+}
+
 /// One metric: what it means, how it is compared, and how it is computed.
 #[derive(Clone, Copy, Debug)]
 pub struct MetricDef {
@@ -102,6 +125,10 @@ pub struct MetricDef {
     pub direction: Direction,
     /// How two values are compared.
     pub scale: Scale,
+    /// How it takes work that is put off.
+    pub debt: Debt,
+    /// What must happen before it says anything; `None` if a single operation will do.
+    pub need: Option<Need>,
     /// What it is, in a sentence.
     pub about: &'static str,
     /// Computes the value in a phase; `None` if it is undefined there.

@@ -1,19 +1,35 @@
-//! One phase as metrics see it, and the arithmetic that several of them share.
+//! One window of a trial as metrics see it, and the arithmetic that several of them share.
+//!
+//! A window is charged with what it caused: the bytes written in it, and the rise of the unpaid
+//! debt. Debt is estimated at most boundaries: the bytes in memtables' logs, and what the layout
+//! and the collector say is due. At the end of the last phase it is known: it is what the drain
+//! wrote.
 
 use aura_engine::Counts;
 use aura_engine::env::sim::SimStats;
 use hdrhistogram::Histogram;
 
 use super::recovery::operations_to_recover;
-use crate::record::{OpClass, PhaseMeasure, SpaceMeasure, TrialResult};
+use crate::record::{OpClass, PhaseMeasure, SpaceMeasure, TrialResult, Window};
 
-/// What a metric is computed from: one phase of a trial.
+/// Unpaid work where a window begins and where it ends, in bytes to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unpaid {
+    /// At the start.
+    pub before: u64,
+    /// At the end.
+    pub after: u64,
+}
+
+/// What a metric is computed from: one window of a trial.
 pub struct PhaseFacts<'a> {
     /// What the trial measured.
     pub measure: &'a PhaseMeasure,
-    /// The engine's counters over the phase: those at its end less those at its start.
+    /// The engine's counters over the window: those at its end less those at its start.
     pub counts: Counts,
-    /// Bytes at the end of the trial; `None` in all phases but the last.
+    /// Work that is unpaid at its ends.
+    pub debt: Unpaid,
+    /// Bytes at the end of the trial; `None` in all windows but `whole`.
     pub space: Option<SpaceMeasure>,
     /// The simulated device's write bandwidth; `None` in the real world or if it has no limit.
     pub device_write_bytes_per_s: Option<u64>,
@@ -52,16 +68,50 @@ pub(super) fn count(value: u64) -> Option<f64> {
 }
 
 impl<'a> PhaseFacts<'a> {
-    /// The facts of a trial's phases, in order.
+    /// The facts of a trial's windows, in order.
     pub fn of(trial: &'a TrialResult) -> Vec<Self> {
-        let last = trial.phases.len().saturating_sub(1);
-        let facts = |(number, measure): (usize, &'a PhaseMeasure)| Self {
-            measure,
-            counts: measure.after.counts.since(&measure.before.counts),
-            space: (number == last).then_some(trial.space),
-            device_write_bytes_per_s: trial.device_write_bytes_per_s,
-        };
-        trial.phases.iter().enumerate().map(facts).collect()
+        let mut facts: Vec<Self> = Vec::with_capacity(trial.phases.len());
+        let mut before = 0;
+        for (at, measure) in trial.phases.iter().enumerate() {
+            let is_whole = measure.window() == Window::Whole;
+            let after = unpaid_after(&trial.phases, at);
+            facts.push(Self {
+                measure,
+                counts: measure.after.counts.since(&measure.before.counts),
+                debt: Unpaid {
+                    before: if is_whole { 0 } else { before },
+                    after,
+                },
+                space: is_whole.then_some(trial.space),
+                device_write_bytes_per_s: trial.device_write_bytes_per_s,
+            });
+            before = after;
+        }
+        facts
+    }
+
+    /// `written` bytes and the rise of debt.
+    pub(crate) fn charged(&self, written: u64) -> f64 {
+        written as f64 + self.deferred()
+    }
+
+    /// The rise of debt; negative if it fell.
+    fn deferred(&self) -> f64 {
+        self.debt.after as f64 - self.debt.before as f64
+    }
+
+    /// The rise of debt over the bytes written; `None` if nothing was written.
+    pub(super) fn deferred_ratio(&self) -> Option<f64> {
+        let written = self.counts.device_write_bytes();
+        (written > 0).then(|| self.deferred() / written as f64)
+    }
+
+    /// `written` bytes and the rise of debt over the bytes that users wrote; `None` if they wrote
+    /// nothing, or if an estimate of debt at the start was too high by more than all of it.
+    pub(super) fn amplification(&self, written: u64) -> Option<f64> {
+        let user = self.counts.user_write_bytes;
+        let charged = self.charged(written);
+        (user > 0 && charged > 0.0).then(|| charged / user as f64)
     }
 
     /// Operations of all classes.
@@ -170,6 +220,18 @@ impl<'a> PhaseFacts<'a> {
 
     pub(super) fn recovery_operations(&self) -> Option<f64> {
         count(operations_to_recover(&self.measure.series)?)
+    }
+}
+
+/// Work that is unpaid at the end of a window, in bytes to write.
+fn unpaid_after(windows: &[PhaseMeasure], at: usize) -> u64 {
+    match (windows[at].window(), windows.get(at + 1)) {
+        (Window::Drain | Window::Whole, _) => 0,
+        (_, Some(drain)) if drain.window() == Window::Drain => {
+            let paid = drain.after.counts.since(&drain.before.counts);
+            paid.device_write_bytes()
+        }
+        _ => windows[at].after.debt_bytes + windows[at].after.wal_file_bytes,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The list of metrics, in the order of tables. A new metric is one entry here.
 
 use super::phase::{Hits, PhaseFacts, Statistic, count, ratio};
-use super::{Class, Direction, MetricDef, Scale};
+use super::{Class, Debt, Direction, MetricDef, Need, Scale};
 use crate::record::OpClass;
 
 type Value = fn(&PhaseFacts) -> Option<f64>;
@@ -19,6 +19,8 @@ const fn rate(
         class: Class::Timed,
         direction: Direction::Higher,
         scale: Scale::Relative,
+        debt: Debt::Flattered,
+        need: None,
         about,
         value,
     }
@@ -54,6 +56,7 @@ const fn cost(
 ) -> MetricDef {
     MetricDef {
         class: Class::Counted,
+        debt: Debt::Unmoved,
         ..delay(name, unit, about, value)
     }
 }
@@ -89,6 +92,51 @@ const fn fact(
     MetricDef {
         direction: Direction::Neutral,
         ..cost_or_zero(name, unit, about, value)
+    }
+}
+
+/// A counted cost of the background: what is put off is not in it.
+const fn background(def: MetricDef) -> MetricDef {
+    MetricDef {
+        debt: Debt::Flattered,
+        ..def
+    }
+}
+
+/// A time or rate of something that is never put off.
+const fn unmoved(def: MetricDef) -> MetricDef {
+    MetricDef {
+        debt: Debt::Unmoved,
+        ..def
+    }
+}
+
+/// A cost with the change of debt charged to it.
+const fn charged(def: MetricDef) -> MetricDef {
+    MetricDef {
+        debt: Debt::Charged,
+        ..def
+    }
+}
+
+/// Without some merges a write amplification says how memtables are flushed, and no more.
+const REWRITES: Need = Need {
+    counted_by: &["compaction.count", "gc.count"],
+    least: 10,
+    what: "compactions or collections",
+};
+
+const COLLECTIONS: Need = Need {
+    counted_by: &["gc.count"],
+    least: 5,
+    what: "collections",
+};
+
+/// A metric that says nothing before enough has happened.
+const fn needs(need: Need, def: MetricDef) -> MetricDef {
+    MetricDef {
+        need: Some(need),
+        ..def
     }
 }
 
@@ -172,34 +220,35 @@ const RUN: &[MetricDef] = &[
         "Operations of all classes.",
         |phase| count(phase.operations()),
     ),
-    time_share(
+    unmoved(time_share(
         "run.overloaded",
         "Open loop: 1 if the backlog grew over the last third of the phase, else 0.",
         |phase| {
             let overloaded = f64::from(u8::from(phase.measure.overloaded));
             phase.measure.open_loop.then_some(overloaded)
         },
-    ),
+    )),
 ];
 
 const DEVICE: &[MetricDef] = &[
-    cost(
-        "write.amplification",
-        "ratio",
-        "Bytes written to files for any reason, the log included, over bytes that users wrote.",
-        |phase| {
-            let written = phase.counts.device_write_bytes();
-            ratio(written, phase.counts.user_write_bytes)
-        },
+    needs(
+        REWRITES,
+        charged(cost(
+            "write.amplification",
+            "ratio",
+            "Bytes written to files for any reason, the log and what the window left unpaid \
+             included, over bytes that users wrote.",
+            |phase| phase.amplification(phase.counts.device_write_bytes()),
+        )),
     ),
-    cost(
-        "write.amplification_tables",
-        "ratio",
-        "Bytes written to files, without the write-ahead log, over bytes that users wrote.",
-        |phase| {
-            let written = phase.counts.device_write_bytes() - phase.counts.wal_bytes;
-            ratio(written, phase.counts.user_write_bytes)
-        },
+    needs(
+        REWRITES,
+        charged(cost(
+            "write.amplification_tables",
+            "ratio",
+            "As write.amplification, without the bytes of the write-ahead log.",
+            |phase| phase.amplification(phase.counts.device_write_bytes() - phase.counts.wal_bytes),
+        )),
     ),
     cost_or_zero(
         "read.amplification",
@@ -213,7 +262,7 @@ const DEVICE: &[MetricDef] = &[
         "Reads of files that point reads caused, over point reads.",
         |phase| ratio(phase.counts.get_device_reads, phase.counts.gets),
     ),
-    cost_or_zero(
+    background(cost_or_zero(
         "device.read_bytes",
         "bytes",
         "Bytes read from files by gets, scans, compactions and collections.",
@@ -221,13 +270,13 @@ const DEVICE: &[MetricDef] = &[
             let counts = &phase.counts;
             count(counts.device_read_bytes + counts.compaction_read_bytes + counts.gc_read_bytes)
         },
-    ),
-    cost_or_zero(
+    )),
+    background(cost_or_zero(
         "device.write_bytes",
         "bytes",
         "Bytes written to files for any reason.",
         |phase| count(phase.counts.device_write_bytes()),
-    ),
+    )),
     time_share(
         "device.busy_ratio",
         "Simulation: time the device's units worked, summed over them, over the phase's time.",
@@ -241,21 +290,21 @@ const DEVICE: &[MetricDef] = &[
             |phase| phase.write_bandwidth_ratio(),
         )
     },
-    cost(
+    charged(cost(
         "space.amplification",
         "ratio",
-        "Bytes of tables, value files and logs over reachable bytes, at the end of the trial.",
+        "Bytes of tables, value files and logs over reachable bytes, at the end, drained.",
         |phase| {
             let space = phase.space?;
             ratio(space.disk_bytes, space.reachable_bytes)
         },
-    ),
-    cost(
+    )),
+    charged(cost(
         "space.disk_bytes",
         "bytes",
-        "Bytes of tables, value files and logs, at the end of the trial.",
+        "Bytes of tables, value files and logs, at the end, drained.",
         |phase| count(phase.space?.disk_bytes),
-    ),
+    )),
 ];
 
 const CACHE: &[MetricDef] = &[
@@ -387,6 +436,12 @@ const TABLES: &[MetricDef] = &[
             ratio(wrong, wrong + phase.counts.filter_negatives)
         },
     ),
+    fact(
+        "filter.probes",
+        "probes",
+        "Filters that were asked for a key.",
+        |phase| count(phase.counts.filter_probes),
+    ),
     cost_or_zero(
         "filter.bytes_per_key",
         "bytes",
@@ -434,7 +489,7 @@ const TABLES: &[MetricDef] = &[
             )
         },
     ),
-    delay(
+    unmoved(delay(
         "index.training_ns_per_key",
         "ns",
         "Time of training and checking models, over the keys they were given.",
@@ -444,8 +499,8 @@ const TABLES: &[MetricDef] = &[
                 phase.counts.index_trained_keys,
             )
         },
-    ),
-    time_share(
+    )),
+    unmoved(time_share(
         "index.training_cpu_ratio",
         "Time of training and checking models, in flushes too, over the CPU time of merges.",
         |phase| {
@@ -454,7 +509,7 @@ const TABLES: &[MetricDef] = &[
                 phase.counts.compaction_cpu_nanos,
             )
         },
-    ),
+    )),
     fact(
         "index.tuned",
         "tables",
@@ -506,23 +561,35 @@ const TABLES: &[MetricDef] = &[
 ];
 
 const BACKGROUND: &[MetricDef] = &[
-    cost_or_zero(
+    background(cost_or_zero(
         "compaction.write_bytes",
         "bytes",
         "Bytes that compactions wrote.",
         |phase| count(phase.counts.compaction_write_bytes),
-    ),
-    cost_or_zero(
+    )),
+    background(cost_or_zero(
         "compaction.read_bytes",
         "bytes",
         "Bytes that compactions read.",
         |phase| count(phase.counts.compaction_read_bytes),
-    ),
+    )),
     fact(
         "compaction.count",
         "count",
         "Compactions that merged tables.",
         |phase| count(phase.counts.compactions),
+    ),
+    fact(
+        "compaction.moves",
+        "count",
+        "Compactions that only gave a table to the next level.",
+        |phase| count(phase.counts.compaction_moves),
+    ),
+    fact(
+        "compaction.picks",
+        "count",
+        "Compactions, moves included, whose table a picker chose.",
+        |phase| count(phase.counts.compaction_picks),
     ),
     fact("flush.count", "count", "Memtables flushed.", |phase| {
         count(phase.counts.flushes)
@@ -533,7 +600,7 @@ const BACKGROUND: &[MetricDef] = &[
         "Bytes of values that writers appended to the value log.",
         |phase| count(phase.counts.value_log_bytes),
     ),
-    cost_or_zero(
+    background(cost_or_zero(
         "value_log.garbage_ratio",
         "ratio",
         "Bytes of garbage over bytes of the value log, at the end.",
@@ -543,34 +610,40 @@ const BACKGROUND: &[MetricDef] = &[
                 phase.measure.after.value_file_bytes,
             )
         },
-    ),
+    )),
     fact(
         "gc.count",
         "count",
         "Collections of value files.",
         |phase| count(phase.counts.gc_runs),
     ),
-    cost_or_zero(
+    background(cost_or_zero(
         "gc.write_bytes",
         "bytes",
         "Bytes of values that collections, or compactions in their place, rewrote.",
         |phase| count(phase.counts.gc_write_bytes),
-    ),
-    cost(
-        "gc.write_amplification",
-        "ratio",
-        "Bytes written to value files over bytes that writers appended: 1/(1-u) if victims are \
+    )),
+    needs(
+        COLLECTIONS,
+        background(cost(
+            "gc.write_amplification",
+            "ratio",
+            "Bytes written to value files over bytes that writers appended: 1/(1-u) if victims are \
          live to a share u.",
-        |phase| {
-            let appended = phase.counts.value_log_bytes;
-            ratio(appended + phase.counts.gc_write_bytes, appended)
-        },
+            |phase| {
+                let appended = phase.counts.value_log_bytes;
+                ratio(appended + phase.counts.gc_write_bytes, appended)
+            },
+        )),
     ),
-    cost_or_zero(
-        "gc.victim_live_ratio",
-        "ratio",
-        "Live bytes over all bytes of the collected files: the u of gc.write_amplification.",
-        |phase| ratio(phase.counts.gc_read_bytes, phase.counts.gc_victim_bytes),
+    needs(
+        COLLECTIONS,
+        cost_or_zero(
+            "gc.victim_live_ratio",
+            "ratio",
+            "Live bytes over all bytes of the collected files: the u of gc.write_amplification.",
+            |phase| ratio(phase.counts.gc_read_bytes, phase.counts.gc_victim_bytes),
+        ),
     ),
     time_share(
         "limiter.wait_ratio",
@@ -597,12 +670,12 @@ const BACKGROUND: &[MetricDef] = &[
         "Time that writers waited for the engine, summed over them, over the phase's time.",
         |phase| phase.of_time(phase.counts.stall_nanos),
     ),
-    cost_or_zero(
+    background(cost_or_zero(
         "stall.count",
         "count",
         "Times that a writer had to wait or was slowed down.",
         |phase| count(phase.counts.stalls),
-    ),
+    )),
     delay(
         "cpu.ns_per_op",
         "ns",
@@ -617,8 +690,21 @@ const BACKGROUND: &[MetricDef] = &[
     cost_or_zero(
         "debt.bytes",
         "bytes",
-        "Compaction debt that is unpaid at the end.",
-        |phase| count(phase.measure.after.debt_bytes),
+        "Bytes of flushes, compactions and collections that are unpaid at the end: estimated, but \
+         after the last operation what the drain wrote.",
+        |phase| count(phase.debt.after),
+    ),
+    cost_or_zero(
+        "debt.charged_bytes",
+        "bytes",
+        "Bytes written to files, and the rise of debt.bytes: what the window caused.",
+        |phase| Some(phase.charged(phase.counts.device_write_bytes())),
+    ),
+    fact(
+        "debt.deferred_ratio",
+        "ratio",
+        "Rise of debt.bytes over bytes written; negative if the window paid for earlier ones.",
+        |phase| phase.deferred_ratio(),
     ),
     fact(
         "wal.syncs",

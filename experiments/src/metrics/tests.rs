@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aura_engine::Metrics;
 
 use super::*;
-use crate::record::SpaceMeasure;
+use crate::record::{Boundary, PhaseMeasure, SpaceMeasure};
 use crate::testing::sample_trial;
 
 fn value(rows: &[MetricRow], metric: &str) -> Option<f64> {
@@ -82,6 +82,7 @@ fn values_are_what_their_definitions_say() {
 #[test]
 fn an_undefined_metric_has_no_row() {
     let mut trial = sample_trial("a", 0, 1);
+    trial.phases.truncate(1);
     let phase = &mut trial.phases[0];
     phase.after = Metrics::default();
     phase.device_before = None;
@@ -103,17 +104,73 @@ fn an_undefined_metric_has_no_row() {
 }
 
 #[test]
-fn space_is_a_metric_of_the_last_phase() {
-    let mut trial = sample_trial("a", 0, 1);
-    let mut load = sample_trial("a", 0, 1).phases.remove(0);
-    load.name = "load".to_owned();
-    trial.phases.insert(0, load);
-    let phases: Vec<String> = derive(&trial)
+fn space_is_a_metric_of_the_whole() {
+    let phases: Vec<String> = derive(&sample_trial("a", 0, 1))
         .into_iter()
         .filter(|row| row.metric == "space.disk_bytes")
         .map(|row| row.phase)
         .collect();
-    assert_eq!(phases, ["run"]);
+    assert_eq!(phases, ["whole"]);
+}
+
+/// A window that wrote `written` bytes for 100 of users, and leaves what `after` says.
+fn window(name: &str, before: &Metrics, written: u64, debt_bytes: u64) -> PhaseMeasure {
+    let mut after = before.clone();
+    after.counts.user_write_bytes += 100;
+    after.counts.flush_bytes += written;
+    after.debt_bytes = debt_bytes;
+    let boundary = |metrics: &Metrics| Boundary {
+        metrics: metrics.clone(),
+        device: None,
+    };
+    PhaseMeasure::quiet(name, 1, boundary(before), boundary(&after))
+}
+
+#[test]
+fn what_a_window_leaves_unpaid_is_charged_to_it() {
+    let mut trial = sample_trial("a", 0, 1);
+    let load = window("load", &Metrics::default(), 300, 50);
+    let run = window("run", &load.after, 200, 999);
+    let drain = window("drain", &run.after, 400, 0);
+    let mut windows = vec![load, run, drain];
+    windows.extend(PhaseMeasure::whole(&windows, 3));
+    trial.phases = windows;
+    let rows = derive(&trial);
+    let values = |metric: &str| -> Vec<f64> {
+        let rows = rows.iter().filter(|row| row.metric == metric);
+        rows.map(|row| row.value).collect()
+    };
+    // After the last phase the debt is what the drain wrote, whatever was estimated.
+    assert_eq!(values("debt.bytes"), [50.0, 400.0, 0.0, 0.0]);
+    assert_eq!(values("debt.charged_bytes"), [350.0, 550.0, 0.0, 900.0]);
+    // The drain is charged with nothing, so it amplifies nothing.
+    assert_eq!(values("write.amplification"), [3.5, 5.5, 3.0]);
+    assert_eq!(
+        values("debt.deferred_ratio"),
+        [50.0 / 300.0, 350.0 / 200.0, -1.0, 0.0]
+    );
+    let written = values("device.write_bytes");
+    assert_eq!(written[3], written[..3].iter().sum::<f64>(), "{written:?}");
+}
+
+#[test]
+fn every_family_says_how_its_acting_is_counted() {
+    for family in aura_policies::families() {
+        let activity = activity::of_family(family.name);
+        let activity = activity.unwrap_or_else(|| panic!("{}", family.name));
+        for metric in activity.counted_by {
+            assert!(find(metric).is_ok(), "{metric}");
+        }
+    }
+}
+
+#[test]
+fn needs_are_counted_by_metrics() {
+    for metric in all() {
+        for counted_by in metric.need.iter().flat_map(|need| need.counted_by) {
+            assert!(find(counted_by).is_ok(), "{}: {counted_by}", metric.name);
+        }
+    }
 }
 
 #[test]

@@ -69,13 +69,15 @@ fn every_kind_is_drawn_once_a_phase_operation_and_point() {
     let drawn = drawn();
     assert!(drawn.skipped.is_empty(), "{:?}", drawn.skipped);
     for (kind, expected) in [
+        // A figure per point, in the phase and in the whole trial.
+        (FigureKind::Forest, 4),
         // A figure per point.
-        (FigureKind::Forest, 2),
         (FigureKind::Throughput, 2),
         // Five classes at two points.
         (FigureKind::Latency, 10),
+        // All points in one figure, for the phase and for the whole trial.
+        (FigureKind::Amplification, 2),
         // All points in one figure.
-        (FigureKind::Amplification, 1),
         (FigureKind::HitRatio, 1),
         (FigureKind::Bound, 1),
         (FigureKind::Index, 1),
@@ -109,7 +111,7 @@ fn equal_results_give_equal_figures() {
         files::names(folder.path()).expect("it was just written")
     });
     assert_eq!(names[0], names[1]);
-    assert_eq!(names[0].len(), 18 * 3, "SVG, PNG and CSV of each");
+    assert_eq!(names[0].len(), 21 * 3, "SVG, PNG and CSV of each");
     for name in &names[0] {
         let [one, two] = folders
             .each_ref()

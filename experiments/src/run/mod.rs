@@ -7,9 +7,10 @@
 
 mod interrupt;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::exit::Exit;
@@ -18,7 +19,7 @@ use crate::folders::RunFolder;
 use crate::formats::json;
 use crate::metrics;
 use crate::parallel;
-use crate::plan::{Plan, PlannedTrial};
+use crate::plan::{ExperimentRecord, Plan, PlannedTrial};
 use crate::progress::Progress;
 use crate::record::{Manifest, TrialResult, World};
 use crate::store::{self, StoreError};
@@ -37,6 +38,8 @@ pub struct RunOptions {
     pub quiet: bool,
     /// Run finished trials again.
     pub force: bool,
+    /// Take finished trials of another program for those that are missing.
+    pub from_other_code: bool,
     /// Real world: keep the databases.
     pub keep: bool,
 }
@@ -50,6 +53,10 @@ pub struct RunReport {
     pub run: usize,
     /// Trials that had been finished before.
     pub reused: usize,
+    /// Trials that were there, but of another program: run again, or taken if so wanted.
+    pub of_other_code: usize,
+    /// The command of another experiment that had this folder, whose report is replaced.
+    pub replaced: Option<String>,
     /// Trials without a result.
     pub failed: Vec<FailedTrial>,
 }
@@ -107,6 +114,9 @@ pub fn run(
         return Err(RunError::Busy(folder.path().to_owned()));
     };
     remove_unfinished(&folder)?;
+    let replaced = replaced(&folder, plan);
+    let mut plan = plan.clone();
+    let of_other_code = adopt(&folder, &mut plan, options.from_other_code)?;
     plan.write(&folder)?;
     let mut pending = Vec::new();
     for trial in &plan.trials {
@@ -135,9 +145,57 @@ pub fn run(
     Ok(RunReport {
         run: pending.len() - failed.len(),
         reused: plan.trials.len() - pending.len(),
+        of_other_code,
+        replaced,
         failed,
         folder,
     })
+}
+
+/// Returns the command of the experiment that has the folder, if it is another one.
+fn replaced(folder: &RunFolder, plan: &Plan) -> Option<String> {
+    let before = ExperimentRecord::read(folder).ok()?;
+    (before.command != plan.experiment.command).then_some(before.command)
+}
+
+/// Counts the trials that are not finished, but are with the same settings under another program;
+/// with `take`, the plan takes them.
+fn adopt(folder: &RunFolder, plan: &mut Plan, take: bool) -> Result<usize, FileError> {
+    let missing = |trial: &PlannedTrial| !folder.trial(&trial.id).is_done();
+    if !plan.trials.iter().any(missing) {
+        return Ok(0);
+    }
+    let finished = finished_cases(folder)?;
+    let mut adopted = 0;
+    for trial in &mut plan.trials {
+        if folder.trial(&trial.id).is_done() {
+            continue;
+        }
+        if let Some(id) = finished.get(&trial.case) {
+            adopted += 1;
+            if take {
+                trial.id.clone_from(id);
+            }
+        }
+    }
+    Ok(adopted)
+}
+
+/// The ids of finished trials, by the hash of settings and seed.
+fn finished_cases(folder: &RunFolder) -> Result<BTreeMap<String, String>, FileError> {
+    let mut cases = BTreeMap::new();
+    for id in files::names(&folder.trials())? {
+        let trial = folder.trial(&id);
+        if let (true, Some(manifest)) = (trial.is_done(), read_manifest(&trial.manifest())) {
+            cases.insert(manifest.case, id);
+        }
+    }
+    Ok(cases)
+}
+
+/// Reads a manifest; `None` if there is none, or one of another version.
+fn read_manifest(path: &Path) -> Option<Manifest> {
+    serde_json::from_str(&files::read_to_string(path).ok()?).ok()
 }
 
 /// Returns whether the trial's result is there. If it was run under other names, its manifest gets
@@ -148,10 +206,7 @@ fn reuse(folder: &RunFolder, trial: &PlannedTrial, experiment: &str) -> bool {
         return false;
     }
     let path = folder.manifest();
-    let Ok(text) = files::read_to_string(&path) else {
-        return false;
-    };
-    let Ok(manifest) = serde_json::from_str::<Manifest>(&text) else {
+    let Some(manifest) = read_manifest(&path) else {
         return false;
     };
     let renamed = Manifest {

@@ -22,6 +22,10 @@ named_enum! {
         Undecided = "undecided",
         /// One seed of a deterministic world: exact, and nothing about other seeds.
         Exact = "exact",
+        /// No policy acted in which the two differ.
+        Inactive = "inactive",
+        /// Too little happened of what the metric depends on.
+        NotMeasured = "not measured",
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Collected {
     pub rows: Vec<TidyRow>,
     /// The hash of `rows`. Two runs of an experiment in simulation have the same.
     pub hash: String,
+    /// What the trials were, in the order of `rows`.
+    pub manifests: Vec<Manifest>,
 }
 
 /// One metric over the seeds: a row of `summary.json`.
@@ -135,7 +137,12 @@ pub fn collect(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result<Col
     files::replace(&path, &table)?;
     files::replace(&run.summary(), json(&summarise(&rows)).as_bytes())?;
     let hash = content_hash(&rows);
-    Ok(Collected { rows, hash })
+    let manifests = trials.into_iter().map(|trial| trial.manifest).collect();
+    Ok(Collected {
+        rows,
+        hash,
+        manifests,
+    })
 }
 
 /// Returns a trial's metrics as rows of the gathered table.
@@ -188,9 +195,18 @@ fn tidy_parquet(rows: &[TidyRow]) -> std::result::Result<Vec<u8>, ParquetError> 
     parquet::write(&columns)
 }
 
-/// Hashes gathered metrics: over what the rows say, not over how a file encodes them.
+/// Hashes gathered metrics: over what the rows say, not over how a file encodes them. The trials'
+/// ids are left out: another build that measures the same has the same hash.
 pub fn content_hash(rows: &[TidyRow]) -> String {
-    format!("{:032x}", xxh3_128(json_lines(rows).as_bytes()))
+    let mut text = String::new();
+    for row in rows {
+        let anonymous = TidyRow {
+            trial: String::new(),
+            ..row.clone()
+        };
+        text += &json_lines([&anonymous]);
+    }
+    format!("{:032x}", xxh3_128(text.as_bytes()))
 }
 
 /// What one summary row is about.

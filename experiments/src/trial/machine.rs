@@ -64,6 +64,10 @@ impl Machine {
         }
     }
 
+    pub(super) fn is_real(&self) -> bool {
+        matches!(self, Self::Real { .. })
+    }
+
     pub(super) fn env(&self) -> Env {
         match self {
             Self::Simulated(world) => world.env(),

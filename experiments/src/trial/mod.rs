@@ -1,19 +1,26 @@
 //! One trial: a new world, a new database, the load, the phases, and what was measured.
 //!
 //! ```text
-//!   load --clients--> wait until idle --> warm-up --> phase --> phase ... --> space --> close
-//!   measured                            not measured  measured,              every reachable
-//!                                                     each with engine and   value is read
-//!                                                     device state before
-//!                                                     and after
+//!   load --> settle --> warm-up --> phase --> phase ... --> drain --> space --> close
+//!   clients  wait       clients     clients                 flush     every reachable
+//!            until idle                                     and wait  value is read
+//!                                                           until idle
+//!   |------------------------------- whole ---------------------------|
 //! ```
+//!
+//! Each window begins with the state in which the one before ended: nothing that the engine does is
+//! in no window. The drain pays what the clients left behind, so that no cost is put off beyond the
+//! trial.
 //!
 //! Time is the world's. In a simulation nothing but config and seed influences what is measured.
 
 mod cache_recorder;
 mod client;
+mod host;
 mod machine;
 mod series;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
@@ -21,13 +28,16 @@ use std::sync::Arc;
 use aura_engine::env::Env;
 use aura_engine::env::sim::SimError;
 use aura_engine::{AuraEngine, Engine, EngineBuilder, EngineConfig, Event};
-use aura_workloads::{Acknowledged, Load, OpKind, Phase, PhaseKind, Seed, Workload};
+use aura_workloads::{Acknowledged, Load, OpKind, Phase, Seed, Workload, names};
 use tokio::sync::oneshot;
 
+use crate::code;
 use crate::config::TrialConfig;
 use crate::files::FileError;
 use crate::plan::{PlannedTrial, VERSION};
-use crate::record::{CacheTrace, Manifest, PhaseMeasure, SpaceMeasure, TrialResult, World};
+use crate::record::{
+    Boundary, CacheTrace, Manifest, PhaseMeasure, SpaceMeasure, TrialResult, World,
+};
 
 use cache_recorder::CacheRecorder;
 use client::{ClientReport, PhaseContext};
@@ -92,6 +102,7 @@ pub fn run(
     let config = planned.settings()?;
     let directory = databases.directory(&planned.id, &config);
     let machine = Machine::new(&config, planned.seed, directory)?;
+    let arrival = machine.is_real().then(|| host::arrive(machine.directory()));
     let measured = measure(&machine, &config, planned.seed);
     let fingerprint = machine.fingerprint();
     if !databases.keep {
@@ -102,6 +113,8 @@ pub fn run(
     let device = &config.world.device;
     let manifest = Manifest {
         id: planned.id.clone(),
+        case: planned.case.clone(),
+        code: code::digest()?.to_owned(),
         experiment: experiment.to_owned(),
         variant: planned.variant.clone(),
         point: planned.point.clone(),
@@ -114,6 +127,7 @@ pub fn run(
         },
         version: VERSION.to_owned(),
         fingerprint,
+        host: arrival.map(host::leave),
     };
     let bandwidth = device.model.write_bandwidth;
     Ok(TrialResult {
@@ -134,27 +148,26 @@ struct Measured {
 
 fn measure(machine: &Machine, config: &TrialConfig, seed: u64) -> Result<Measured, TrialError> {
     let workload = config.workload.resolve()?;
-    let stage = Stage::open(machine, config, &workload, Seed(seed))?;
+    let mut stage = Stage::open(machine, config, &workload, Seed(seed))?;
 
     let loaded = Arc::new(Acknowledged::new(0));
-    let mut phases = vec![stage.phase(&workload.load, &loaded)?];
+    let mut windows = vec![stage.phase(&workload.load, &loaded)?];
     if config.settle {
-        machine.block_on(async { Ok(stage.engine.wait_idle().await?) })?;
+        windows.push(stage.settle()?);
     }
     let acknowledged = Arc::new(Acknowledged::new(workload.records));
     for phase in &workload.phases {
-        let measure = stage.phase(phase, &acknowledged)?;
-        if phase.kind != PhaseKind::WarmUp {
-            phases.push(measure);
-        }
+        windows.push(stage.phase(phase, &acknowledged)?);
     }
+    windows.push(stage.drain()?);
+    windows.extend(PhaseMeasure::whole(&windows, stage.elapsed()));
     let space = machine.block_on(space(&stage.engine))?;
     let cache_trace = stage.recorder.map(|recorder| CacheTrace {
         rate: config.record.cache,
         records: recorder.take(),
     });
     Ok(Measured {
-        phases,
+        phases: windows,
         space,
         cache_trace,
     })
@@ -199,6 +212,10 @@ struct Stage<'a> {
     recorder: Option<Arc<CacheRecorder>>,
     /// Bytes of the cache, or of the recorded share of it.
     cache_bytes: u64,
+    /// The clock when the database was opened.
+    opened: u64,
+    /// Where the last window ended.
+    boundary: Boundary,
 }
 
 impl<'a> Stage<'a> {
@@ -216,6 +233,11 @@ impl<'a> Stage<'a> {
         if let Some(recorder) = &recorder {
             builder = builder.cache_observer(recorder.clone(), rate);
         }
+        let boundary = Boundary {
+            device: machine.stats(),
+            ..Boundary::default()
+        };
+        let opened = machine.env().clock.now();
         Ok(Self {
             machine,
             engine: machine.block_on(async { Ok(builder.open().await?) })?,
@@ -224,26 +246,81 @@ impl<'a> Stage<'a> {
             may_miss: may_miss(workload),
             recorder,
             cache_bytes,
+            opened,
+            boundary,
         })
+    }
+
+    /// Nanoseconds since the database was opened.
+    fn elapsed(&self) -> u64 {
+        self.machine.env().clock.now() - self.opened
+    }
+
+    /// Ends a window: returns where it began and where it ended.
+    fn end_window(&mut self) -> (Boundary, Boundary) {
+        let end = Boundary {
+            metrics: self.engine.metrics(),
+            device: self.machine.stats(),
+        };
+        let start = std::mem::replace(&mut self.boundary, end.clone());
+        (start, end)
+    }
+
+    /// Waits until no background work is left.
+    fn settle(&mut self) -> Result<PhaseMeasure, TrialError> {
+        self.quiet(names::SETTLE, |engine| async move {
+            Ok(engine.wait_idle().await?)
+        })
+    }
+
+    /// Flushes what writers left in memory, and waits until no background work is left.
+    fn drain(&mut self) -> Result<PhaseMeasure, TrialError> {
+        self.quiet(names::DRAIN, |engine| async move {
+            engine.flush().await?;
+            Ok(engine.wait_idle().await?)
+        })
+    }
+
+    /// A window without clients, as long as `work` takes.
+    fn quiet<F>(
+        &mut self,
+        name: &str,
+        work: impl FnOnce(AuraEngine) -> F,
+    ) -> Result<PhaseMeasure, TrialError>
+    where
+        F: Future<Output = Result<(), TrialError>>,
+    {
+        self.engine.take_events();
+        let clock = self.machine.env().clock;
+        let start = clock.now();
+        self.machine.block_on(work(self.engine.clone()))?;
+        let (from, to) = self.end_window();
+        let mut measure = PhaseMeasure::quiet(name, clock.now() - start, from, to);
+        measure.events = self.events(start);
+        Ok(measure)
+    }
+
+    /// What happened in the background since `start`.
+    fn events(&self, start: u64) -> Vec<Event> {
+        let events = self.engine.take_events().into_iter();
+        events.map(|event| since(event, start)).collect()
     }
 
     /// Runs one phase and measures it.
     fn phase(
-        &self,
+        &mut self,
         phase: &Phase,
         acknowledged: &Arc<Acknowledged>,
     ) -> Result<PhaseMeasure, TrialError> {
         let env = self.machine.env();
-        let engine = &self.engine;
-        engine.take_events();
-        let before = engine.metrics();
-        let device_before = self.machine.stats();
+        self.engine.take_events();
         let start = env.clock.now();
+        let counts = &self.boundary.metrics.counts;
         let context = Arc::new(PhaseContext {
-            engine: engine.clone(),
+            engine: self.engine.clone(),
             clock: env.clock.clone(),
             acknowledged: acknowledged.clone(),
-            sampler: Sampler::new(self.slices, Sample::new(0, &before.counts)),
+            sampler: Sampler::new(self.slices, Sample::new(0, counts)),
             start,
             may_miss: self.may_miss,
         });
@@ -253,20 +330,12 @@ impl<'a> Stage<'a> {
             Some(recorder) => Some(recorder.bound_since(recorded_before, self.cache_bytes)?),
             None => None,
         };
-        let after = engine.metrics();
-        let device_after = self.machine.stats();
-        let samples = context
-            .sampler
-            .finish(Sample::new(report.end, &after.counts));
+        let (from, to) = self.end_window();
+        let last = Sample::new(report.end, &to.metrics.counts);
+        let samples = context.sampler.finish(last);
         let open_loop = !matches!(phase.load, Load::Closed {});
         let operations = report.latency.iter();
         Ok(PhaseMeasure {
-            name: phase.name.clone(),
-            nanos: report.end,
-            before,
-            after,
-            device_before,
-            device_after,
             operations: operations
                 .map(|(class, histogram)| (*class, histogram.len()))
                 .collect(),
@@ -276,11 +345,8 @@ impl<'a> Stage<'a> {
             series: report.slices.points(report.end, &samples),
             latency: report.latency,
             service: report.service,
-            events: engine
-                .take_events()
-                .into_iter()
-                .map(|event| since(event, start))
-                .collect(),
+            events: self.events(start),
+            ..PhaseMeasure::quiet(&phase.name, report.end, from, to)
         })
     }
 

@@ -1,7 +1,7 @@
 //! The forest of a comparison: one row per metric, its effect with interval, the margin, and the
 //! verdict in a word.
 
-use super::{FigureKind, Page, Words};
+use super::{FigureKind, Page, Words, in_words};
 use crate::compare::{self, CompareRow};
 use crate::plot::chart::axis::Axis;
 use crate::plot::chart::lines::WIDTH;
@@ -12,7 +12,8 @@ use crate::plot::chart::style::{BLUE, Frame, MARGIN, VERMILION};
 use crate::point::Point;
 use crate::stats::verdict::Verdict;
 
-/// Rows that are read at a glance; of more, only those of primary metrics are drawn.
+/// Rows that are read at a glance; of more, only those of primary metrics are drawn, or of the
+/// first metric if there is no primary one.
 const ROWS_MAX: usize = 16;
 
 /// The height of a row.
@@ -67,7 +68,7 @@ impl Page<'_> {
         let words = Words {
             kind: FigureKind::Forest,
             part: phase.to_owned(),
-            title: format!("Change against {baseline}, phase {phase}"),
+            title: format!("Change against {baseline}, {}", in_words(phase)),
             subtitle: self.subtitle(site.point),
             caption: format!(
                 "Effect of each variant against {baseline} with its 95 % Student interval over \
@@ -88,7 +89,9 @@ fn rows_of<'a>(site: Site, rows: &'a [CompareRow]) -> Vec<&'a CompareRow> {
         .filter(|row| row.phase == site.phase && row.point == *site.point)
         .collect();
     if here.len() > ROWS_MAX {
-        here.retain(|row| row.primary);
+        let first = here[0].metric.clone();
+        let has_primary = here.iter().any(|row| row.primary);
+        here.retain(|row| row.primary || (!has_primary && row.metric == first));
     }
     let metrics: Vec<&str> = here.iter().map(|row| row.metric.as_str()).collect();
     here.sort_by_key(|row| metrics.iter().position(|metric| *metric == row.metric));
@@ -172,7 +175,7 @@ impl Forest {
         let ink = match row.verdict {
             Verdict::Better => BLUE,
             Verdict::Worse => VERMILION,
-            Verdict::Equivalent | Verdict::Different | Verdict::Undecided | Verdict::Exact => INK,
+            _ => INK,
         };
         self.draw_names(scene, row, y);
         if let Some(effect) = row.percent(row.effect) {

@@ -17,6 +17,7 @@ const BARS: BarsDef = BarsDef {
     kind: FigureKind::HitRatio,
     title: "Cache hit ratio",
     caption: CAPTION,
+    whole: false,
     panels: &[PanelDef::new("block cache hit ratio", |metrics| {
         metrics.get("cache.hit_ratio").copied()
     })],

@@ -14,6 +14,7 @@ use super::chart::style::{Frame, Styles};
 use super::{Figure, FigureKind, Figures, PlotInput};
 use crate::compare;
 use crate::point::{self, Point};
+use crate::record::Window;
 use crate::stats::{self, CONFIDENCE, Estimate};
 use crate::store::{StoredTrial, TidyRow};
 
@@ -113,6 +114,11 @@ impl<'a> Page<'a> {
         compare::phases(self.input.rows)
     }
 
+    /// The windows whose metrics are worth a figure: the phases, and `whole`.
+    fn windows(&self) -> Vec<&'a str> {
+        compare::windows(self.input.rows)
+    }
+
     /// The sweep points in order.
     fn points(&self) -> Vec<&'a Point> {
         compare::points(self.input.rows)
@@ -143,6 +149,14 @@ impl<'a> Page<'a> {
         } else {
             format!("{}, {seeds}", point::label(point))
         }
+    }
+}
+
+/// A window in a title.
+fn in_words(window: &str) -> String {
+    match Window::named(window) {
+        Window::Whole => "whole trial".to_owned(),
+        _ => format!("phase {window}"),
     }
 }
 

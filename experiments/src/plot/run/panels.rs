@@ -1,6 +1,6 @@
 //! Figures of bars: amplification, distance to the bounds, table indexes, hit ratio.
 
-use super::{Derived, FigureKind, INTERVALS, Metrics, Page, Words, means};
+use super::{Derived, FigureKind, INTERVALS, Metrics, Page, Words, in_words, means};
 use crate::formats::csv;
 use crate::plot::chart::bars::{Bar, BarChart, Group, Panel};
 use crate::point::Point;
@@ -44,6 +44,8 @@ pub(super) struct BarsDef {
     pub(super) title: &'static str,
     /// What the panels show; the meaning of whiskers is added.
     pub(super) caption: &'static str,
+    /// Whether the whole trial is drawn beside its phases.
+    pub(super) whole: bool,
     pub(super) panels: &'static [PanelDef],
 }
 
@@ -54,7 +56,8 @@ fn metric(metrics: &Metrics, name: &str) -> Option<f64> {
 const AMPLIFICATION: BarsDef = BarsDef {
     kind: FigureKind::Amplification,
     title: "Amplification",
-    caption: "Amplification from zero, mean over the seeds.",
+    caption: "Amplification from zero, mean over the seeds. Work that is put off is included.",
+    whole: true,
     panels: &[
         PanelDef::new("write (bytes written / user bytes)", |metrics| {
             metric(metrics, "write.amplification")
@@ -74,6 +77,7 @@ const BOUND: BarsDef = BarsDef {
     caption: "Each as a share of what it is measured against (dashed, 1): the device's write \
         bandwidth, the bytes that fence pointers would take, and 0.6185 to the power of the bits a \
         key. Mean over the seeds.",
+    whole: false,
     panels: &[
         PanelDef::against_one("device write bandwidth used", |metrics| {
             metric(metrics, "device.write_bandwidth_ratio")
@@ -95,6 +99,7 @@ const INDEX: BarsDef = BarsDef {
     kind: FigureKind::Index,
     title: "Table indexes",
     caption: "What the indexes of tables take and cost; dashed: what they are compared with.",
+    whole: false,
     panels: &[
         PanelDef::against_one("index bytes / plain fence pointers", |metrics| {
             metric(metrics, "index.fence_ratio")
@@ -136,7 +141,12 @@ impl<'a> Page<'a> {
     pub(super) fn bars(&mut self, def: &BarsDef) {
         let before = self.figures.drawn.len();
         let points = self.points();
-        for phase in self.phases() {
+        let windows = if def.whole {
+            self.windows()
+        } else {
+            self.phases()
+        };
+        for phase in windows {
             let panels: Vec<Panel> = def
                 .panels
                 .iter()
@@ -149,7 +159,7 @@ impl<'a> Page<'a> {
             let words = Words {
                 kind: def.kind,
                 part: phase.to_owned(),
-                title: format!("{}, phase {phase}", def.title),
+                title: format!("{}, {}", def.title, in_words(phase)),
                 subtitle: self.subtitle(&Point::new()),
                 caption: format!("{} {INTERVALS}", def.caption),
                 csv: numbers(&panels),

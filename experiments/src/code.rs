@@ -1,0 +1,32 @@
+//! Which code made a result: a digest of the running program.
+//!
+//! The digest goes into the id of each trial, so that an edited policy never answers from trials of
+//! before the edit. The program and not its sources is hashed: policies of other crates, compiler
+//! and settings of the build change it as well.
+
+use std::sync::OnceLock;
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::files::{self, FileError};
+
+/// Returns the digest of the running program: 16 hexadecimal digits. The first call reads the
+/// program's file.
+///
+/// # Errors
+/// [`FileError`] if the file cannot be read.
+pub fn digest() -> Result<&'static str, FileError> {
+    static DIGEST: OnceLock<String> = OnceLock::new();
+    if let Some(digest) = DIGEST.get() {
+        return Ok(digest);
+    }
+    let program = files::read(&files::program()?)?;
+    Ok(DIGEST.get_or_init(|| short_hash(&program)))
+}
+
+/// Hashes bytes to 16 hexadecimal digits.
+pub(crate) fn short_hash(bytes: &[u8]) -> String {
+    let mut hash = format!("{:032x}", xxh3_128(bytes));
+    hash.truncate(16);
+    hash
+}
