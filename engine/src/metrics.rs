@@ -138,8 +138,8 @@ with_read_counters! {
         compaction_read_bytes,
         /// Bytes of tables that compactions wrote.
         compaction_write_bytes,
-        /// Entries that compactions dropped: older versions, what range deletes hide, and tombstones
-        /// with nothing below them.
+        /// Entries that compactions dropped: older versions, what range deletes hide, and
+        /// tombstones with nothing below them.
         compaction_dropped,
         /// Tables removed unread, because range deletes hid all their entries.
         tables_dropped,
@@ -159,8 +159,8 @@ with_read_counters! {
         index_training_nanos,
         /// Tables whose index a tuner chose differently from the settings.
         index_tuned,
-        /// Nanoseconds of CPU that merging compactions took, system calls included. In a simulation,
-        /// what their work was charged.
+        /// Nanoseconds of CPU that merging compactions took, system calls included. In a
+        /// simulation, what their work was charged.
         compaction_cpu_nanos,
         /// Bytes appended to the manifest.
         manifest_bytes,
@@ -178,7 +178,8 @@ with_read_counters! {
         limiter_level0_nanos,
         /// Nanoseconds that collections of the value log waited for the I/O limit.
         limiter_collection_nanos,
-        /// Nanoseconds that other compactions waited for the I/O limit, summed over concurrent ones.
+        /// Nanoseconds that other compactions waited for the I/O limit, summed over concurrent
+        /// ones.
         limiter_deep_nanos,
         /// Collections of the value log.
         gc_runs,
