@@ -46,6 +46,8 @@ mod write;
 
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod golden;
 
 pub use admin::checkpoint::CheckpointReport;
 pub use admin::repair::{Loss, RepairReport};
