@@ -5,9 +5,7 @@
 //! no counter while they work. CPU work is charged before each device read, so that a simulation
 //! orders the two correctly.
 
-use std::io;
 use std::mem;
-use std::path::Path;
 use std::sync::Arc;
 
 use aura_policies::cache::BlockKind;
@@ -15,8 +13,9 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::cache::{BlockCache, CacheEvent, CacheKey, Caller, Inputs, Object};
-use crate::env::{Clock, CpuWork, File};
-use crate::error::{Error, Result};
+use crate::directory::NamedFile;
+use crate::env::{Clock, CpuWork};
+use crate::error::Result;
 
 /// Levels whose hits and misses are counted separately. The last of them stands for all deeper
 /// levels, too.
@@ -303,16 +302,16 @@ impl<'a> ReadContext<'a> {
         self.clock.charge(&mem::take(&mut self.work));
     }
 
-    /// Reads exactly `bytes` bytes at `offset` of `file`, whose path is `path`.
+    /// Reads exactly `bytes` bytes at `offset` of `file`.
     ///
     /// The CPU work done so far is charged first, so that a simulation starts the read after it.
     ///
     /// # Errors
-    /// [`Error::Corruption`] if the file is too short, [`Error::Io`] if the device fails.
+    /// [`Error::Corruption`](crate::Error::Corruption) if the file is too short,
+    /// [`Error::Io`](crate::Error::Io) if the device fails.
     pub(crate) async fn read(
         &mut self,
-        file: &dyn File,
-        path: &Path,
+        file: &NamedFile,
         offset: u64,
         bytes: usize,
     ) -> Result<Bytes> {
@@ -320,15 +319,8 @@ impl<'a> ReadContext<'a> {
         self.charge();
         self.stats.device_reads += 1;
         self.stats.device_read_bytes += bytes as u64;
-        match file.read_at(offset, bytes).await {
-            Ok(data) => Ok(data),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::corruption(
-                path,
-                offset,
-                format!("the file ends before the {bytes} bytes expected here"),
-            )),
-            Err(error) => Err(Error::io("read", path, error)),
-        }
+        let what = || format!("the file ends before the {bytes} bytes expected here");
+        file.read_exactly(offset, bytes, what).await
     }
 }
 
