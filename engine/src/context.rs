@@ -5,9 +5,7 @@
 //! no counter while they work. CPU work is charged before each device read, so that a simulation
 //! orders the two correctly.
 
-use std::io;
 use std::mem;
-use std::path::Path;
 use std::sync::Arc;
 
 use aura_policies::cache::BlockKind;
@@ -15,106 +13,115 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::cache::{BlockCache, CacheEvent, CacheKey, Caller, Inputs, Object};
-use crate::env::{Clock, CpuWork, File};
-use crate::error::{Error, Result};
+use crate::directory::NamedFile;
+use crate::env::{Clock, CpuWork};
+use crate::error::Result;
 
 /// Levels whose hits and misses are counted separately. The last of them stands for all deeper
 /// levels, too.
 pub const LEVELS_COUNTED: usize = 8;
 
-/// Counters of what reads did. They cover one read, or the sum of several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ReadStats {
-    /// Point reads that a memtable answered.
-    pub memtable_hits: u64,
-    /// Tables searched by point reads, including those that their filter ruled out.
-    pub tables_probed: u64,
-    /// Filters probed.
-    pub filter_probes: u64,
-    /// Filter probes that ruled the table out.
-    pub filter_negatives: u64,
-    /// Filter probes that passed a key of which the table holds no version, or only versions that
-    /// the read may not see.
-    pub filter_false_positives: u64,
-    /// Look-ups in the indexes of tables.
-    pub index_lookups: u64,
-    /// Data blocks examined by those look-ups. A key that the table holds needs at least one.
-    pub index_probes: u64,
-    /// Tables opened with an unreadable model, which use fence pointers instead.
-    pub model_fallbacks: u64,
-    /// Data blocks found in the cache.
-    pub block_hits: u64,
-    /// Data blocks not found in the cache.
-    pub block_misses: u64,
-    /// Values of the value log found in the cache.
-    pub value_hits: u64,
-    /// Values of the value log not found in the cache.
-    pub value_misses: u64,
-    /// Indexes of tables found in the cache. Pinned indexes are not looked up.
-    pub index_hits: u64,
-    /// Indexes of tables not found in the cache. Each was read and parsed again.
-    pub index_misses: u64,
-    /// Filters of tables found in the cache. Pinned filters are not looked up.
-    pub filter_hits: u64,
-    /// Filters of tables not found in the cache. Each was read and parsed again.
-    pub filter_misses: u64,
-    /// Point reads that a key-value row answered.
-    pub key_value_hits: u64,
-    /// Point reads that looked for a key-value row and did not find one.
-    pub key_value_misses: u64,
-    /// Point reads that a key-pointer row led to the right block.
-    pub key_pointer_hits: u64,
-    /// Point reads that looked for a key-pointer row and did not find one.
-    pub key_pointer_misses: u64,
-    /// Cache hits of scans. The counters by kind include them.
-    pub scan_hits: u64,
-    /// Cache misses of scans. The counters by kind include them.
-    pub scan_misses: u64,
-    /// Reads of the device.
-    pub device_reads: u64,
-    /// Bytes read from the device.
-    pub device_read_bytes: u64,
-    /// Hits on data blocks, indexes and filters by the level of the table. The last counter
-    /// includes all deeper levels.
-    pub level_hits: [u64; LEVELS_COUNTED],
-    /// Misses on data blocks, indexes and filters by the level of the table. The last counter
-    /// includes all deeper levels.
-    pub level_misses: [u64; LEVELS_COUNTED],
+/// Names every counter of reads once. Hands the names to the macro `$define`, after what the caller
+/// adds: [`ReadStats`] comes from them here, and the engine's sums of them in `metrics.rs`.
+macro_rules! with_read_counters {
+    ($define:ident { $($more:tt)* }) => {
+        $define! {
+            { $($more)* }
+            {
+                /// Point reads that a memtable answered.
+                memtable_hits,
+                /// Tables searched by point reads, including those that their filter ruled out.
+                tables_probed,
+                /// Filters probed.
+                filter_probes,
+                /// Filter probes that ruled the table out.
+                filter_negatives,
+                /// Filter probes that passed a key of which the table holds no version, or only
+                /// versions that the read may not see.
+                filter_false_positives,
+                /// Look-ups in the indexes of tables.
+                index_lookups,
+                /// Data blocks examined by those look-ups. A key that the table holds needs at
+                /// least one.
+                index_probes,
+                /// Tables opened with an unreadable model, which use fence pointers instead.
+                model_fallbacks,
+                /// Data blocks found in the cache.
+                block_hits,
+                /// Data blocks not found in the cache.
+                block_misses,
+                /// Values of the value log found in the cache.
+                value_hits,
+                /// Values of the value log not found in the cache.
+                value_misses,
+                /// Indexes of tables found in the cache. Pinned indexes are not looked up.
+                index_hits,
+                /// Indexes of tables not found in the cache. Each was read and parsed again.
+                index_misses,
+                /// Filters of tables found in the cache. Pinned filters are not looked up.
+                filter_hits,
+                /// Filters of tables not found in the cache. Each was read and parsed again.
+                filter_misses,
+                /// Point reads that a key-value row answered.
+                key_value_hits,
+                /// Point reads that looked for a key-value row and did not find one.
+                key_value_misses,
+                /// Point reads that a key-pointer row led to the right block.
+                key_pointer_hits,
+                /// Point reads that looked for a key-pointer row and did not find one.
+                key_pointer_misses,
+                /// Cache hits of scans. The counters by kind include them.
+                scan_hits,
+                /// Cache misses of scans. The counters by kind include them.
+                scan_misses,
+                /// Reads of the device.
+                device_reads,
+                /// Bytes read from the device.
+                device_read_bytes,
+            }
+            {
+                /// Hits on data blocks, indexes and filters by the level of the table. The last
+                /// counter includes all deeper levels.
+                level_hits,
+                /// Misses on data blocks, indexes and filters by the level of the table. The last
+                /// counter includes all deeper levels.
+                level_misses,
+            }
+        }
+    };
 }
 
-impl ReadStats {
-    /// Adds the counters of another read.
-    pub fn add(&mut self, other: &Self) {
-        self.memtable_hits += other.memtable_hits;
-        self.tables_probed += other.tables_probed;
-        self.filter_probes += other.filter_probes;
-        self.filter_negatives += other.filter_negatives;
-        self.filter_false_positives += other.filter_false_positives;
-        self.index_lookups += other.index_lookups;
-        self.index_probes += other.index_probes;
-        self.model_fallbacks += other.model_fallbacks;
-        self.block_hits += other.block_hits;
-        self.block_misses += other.block_misses;
-        self.value_hits += other.value_hits;
-        self.value_misses += other.value_misses;
-        self.index_hits += other.index_hits;
-        self.index_misses += other.index_misses;
-        self.filter_hits += other.filter_hits;
-        self.filter_misses += other.filter_misses;
-        self.key_value_hits += other.key_value_hits;
-        self.key_value_misses += other.key_value_misses;
-        self.key_pointer_hits += other.key_pointer_hits;
-        self.key_pointer_misses += other.key_pointer_misses;
-        self.scan_hits += other.scan_hits;
-        self.scan_misses += other.scan_misses;
-        self.device_reads += other.device_reads;
-        self.device_read_bytes += other.device_read_bytes;
-        for level in 0..LEVELS_COUNTED {
-            self.level_hits[level] += other.level_hits[level];
-            self.level_misses[level] += other.level_misses[level];
-        }
-    }
+pub(crate) use with_read_counters;
 
+/// Generates the counters of one read.
+macro_rules! read_stats {
+    (
+        {}
+        { $($(#[$doc:meta])* $name:ident,)* }
+        { $($(#[$levels_doc:meta])* $levels:ident,)* }
+    ) => {
+        /// Counters of what reads did. They cover one read, or the sum of several.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct ReadStats {
+            $($(#[$doc])* pub $name: u64,)*
+            $($(#[$levels_doc])* pub $levels: [u64; LEVELS_COUNTED],)*
+        }
+
+        impl ReadStats {
+            /// Adds the counters of another read.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+                $(for (sum, count) in self.$levels.iter_mut().zip(other.$levels) {
+                    *sum += count;
+                })*
+            }
+        }
+    };
+}
+
+with_read_counters! { read_stats {} }
+
+impl ReadStats {
     /// Returns the counter of the hits, or of the misses, on objects of a kind.
     fn look_ups(&mut self, kind: BlockKind, hit: bool) -> &mut u64 {
         match (kind, hit) {
@@ -295,16 +302,16 @@ impl<'a> ReadContext<'a> {
         self.clock.charge(&mem::take(&mut self.work));
     }
 
-    /// Reads exactly `bytes` bytes at `offset` of `file`, whose path is `path`.
+    /// Reads exactly `bytes` bytes at `offset` of `file`.
     ///
     /// The CPU work done so far is charged first, so that a simulation starts the read after it.
     ///
     /// # Errors
-    /// [`Error::Corruption`] if the file is too short, [`Error::Io`] if the device fails.
+    /// [`Error::Corruption`](crate::Error::Corruption) if the file is too short,
+    /// [`Error::Io`](crate::Error::Io) if the device fails.
     pub(crate) async fn read(
         &mut self,
-        file: &dyn File,
-        path: &Path,
+        file: &NamedFile,
         offset: u64,
         bytes: usize,
     ) -> Result<Bytes> {
@@ -312,15 +319,8 @@ impl<'a> ReadContext<'a> {
         self.charge();
         self.stats.device_reads += 1;
         self.stats.device_read_bytes += bytes as u64;
-        match file.read_at(offset, bytes).await {
-            Ok(data) => Ok(data),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Error::corruption(
-                path,
-                offset,
-                format!("the file ends before the {bytes} bytes expected here"),
-            )),
-            Err(error) => Err(Error::io("read", path, error)),
-        }
+        let what = || format!("the file ends before the {bytes} bytes expected here");
+        file.read_exactly(offset, bytes, what).await
     }
 }
 

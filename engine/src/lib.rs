@@ -46,6 +46,8 @@ mod write;
 
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod golden;
 
 pub use admin::checkpoint::CheckpointReport;
 pub use admin::repair::{Loss, RepairReport};
@@ -57,7 +59,7 @@ pub use config::{
     WalConfig,
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
-pub use db::api::{AuraEngine, Engine, EngineBuilder};
+pub use db::api::{AuraEngine, Cursor, Engine, EngineBuilder};
 pub use error::{Error, Result};
 pub use index::{IndexReport, IndexUse, Refusal, TableLookups};
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
@@ -66,6 +68,6 @@ pub use read::{Scan, Snapshot};
 pub use recovery::RecoveryReport;
 pub use storage::{
     Batch, Direction, EntryKind, KEY_BYTES_MAX, Key, Range, Sequence, VALUE_BYTES_MAX, Value,
-    ValuePointer,
+    ValuePointer, Write,
 };
 pub use table::BareIndex;

@@ -16,17 +16,28 @@ use aura_policies::tuner::IndexReason;
 use serde::Serialize;
 
 use crate::cache::CacheStats;
-use crate::context::{LEVELS_COUNTED, ReadStats};
+use crate::context::{LEVELS_COUNTED, ReadStats, with_read_counters};
 
-/// Names every counter once and generates the public struct, the atomics behind it and the
-/// conversion.
+/// Generates the public struct, the atomics behind it and the conversions from the names of the
+/// counters: those that only the engine counts, and those that each read counts for itself.
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)* ; $($(#[$levels_doc:meta])* $levels:ident,)*) => {
+    (
+        { $($(#[$doc:meta])* $name:ident,)* }
+        { $($(#[$read_doc:meta])* $read:ident,)* }
+        { $($(#[$levels_doc:meta])* $levels:ident,)* }
+    ) => {
         /// What an engine has done since it was opened.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
         pub struct Counts {
             $($(#[$doc])* pub $name: u64,)*
-            $($(#[$levels_doc])* pub $levels: [u64; LEVELS_COUNTED],)*
+            $(
+                #[doc = sum_of!($read)]
+                pub $read: u64,
+            )*
+            $(
+                #[doc = sum_of!($levels)]
+                pub $levels: [u64; LEVELS_COUNTED],
+            )*
         }
 
         impl Counts {
@@ -35,6 +46,7 @@ macro_rules! counters {
             pub fn since(&self, earlier: &Self) -> Self {
                 Self {
                     $($name: self.$name.wrapping_sub(earlier.$name),)*
+                    $($read: self.$read.wrapping_sub(earlier.$read),)*
                     $($levels: std::array::from_fn(|level| {
                         self.$levels[level].wrapping_sub(earlier.$levels[level])
                     }),)*
@@ -43,185 +55,157 @@ macro_rules! counters {
 
             fn add(&mut self, stripe: &Stripe) {
                 $(self.$name += stripe.$name.load(Ordering::Relaxed);)*
+                $(self.$read += stripe.$read.load(Ordering::Relaxed);)*
                 $(for (sum, counter) in self.$levels.iter_mut().zip(&stripe.$levels) {
                     *sum += counter.load(Ordering::Relaxed);
                 })*
             }
         }
 
-        #[derive(Default)]
         /// The counters that one thread at a time writes.
+        #[derive(Default)]
         #[repr(align(128))]
         pub(crate) struct Stripe {
             $(pub(crate) $name: AtomicU64,)*
-            $(pub(crate) $levels: [AtomicU64; LEVELS_COUNTED],)*
+            $($read: AtomicU64,)*
+            $($levels: [AtomicU64; LEVELS_COUNTED],)*
+        }
+
+        impl Stripe {
+            /// Adds what a read did.
+            fn add_read(&self, stats: &ReadStats) {
+                $(add_some(&self.$read, stats.$read);)*
+                $(for (counter, count) in self.$levels.iter().zip(stats.$levels) {
+                    add_some(counter, count);
+                })*
+            }
         }
     };
 }
 
-counters! {
-    /// Point reads.
-    gets,
-    /// Point reads that found a value.
-    gets_found,
-    /// Keys written.
-    puts,
-    /// Keys deleted.
-    deletes,
-    /// Ranges of keys deleted.
-    range_deletes,
-    /// Batches committed.
-    batches,
-    /// Commit groups: batches that shared one append to the log.
-    groups,
-    /// Scans started.
-    scans,
-    /// Rows that scans returned.
-    scan_rows,
-    /// Bytes of keys and values that users wrote.
-    user_write_bytes,
-    /// Bytes of values that users read.
-    user_read_bytes,
-    /// Bytes appended to the write-ahead log.
-    wal_bytes,
-    /// Syncs of the write-ahead log.
-    wal_syncs,
-    /// Bytes appended to the value log.
-    value_log_bytes,
-    /// Syncs of value files.
-    value_log_syncs,
-    /// Memtables flushed.
-    flushes,
-    /// Bytes of tables that flushes wrote.
-    flush_bytes,
-    /// Compactions that merged tables.
-    compactions,
-    /// Compactions that only moved a table to another level.
-    compaction_moves,
-    /// Compactions, moves included, whose table a picker chose.
-    compaction_picks,
-    /// Bytes of tables that compactions read.
-    compaction_read_bytes,
-    /// Bytes of tables that compactions wrote.
-    compaction_write_bytes,
-    /// Entries that compactions dropped: older versions, what range deletes hide, and tombstones
-    /// with nothing below them.
-    compaction_dropped,
-    /// Tables removed unread, because range deletes hid all their entries.
-    tables_dropped,
-    /// Keys that learned indexes were trained on and checked against.
-    index_trained_keys,
-    /// Tables whose learned index was refused, so that they use fence pointers.
-    index_refused,
-    /// The part of `index_refused` where the policy itself built no model.
-    index_declined,
-    /// The part of `index_refused` whose model was wrong.
-    index_wrong,
-    /// The part of `index_refused` whose model took too much memory.
-    index_too_large,
-    /// The part of `index_refused` whose windows were too wide.
-    index_too_wide,
-    /// Nanoseconds spent training and checking models, in flushes and compactions.
-    index_training_nanos,
-    /// Tables whose index a tuner chose differently from the settings.
-    index_tuned,
-    /// Nanoseconds of CPU that merging compactions took, system calls included. In a simulation,
-    /// what their work was charged.
-    compaction_cpu_nanos,
-    /// Bytes appended to the manifest.
-    manifest_bytes,
-    /// New manifests started because the edits of the old one had grown large compared with the
-    /// state.
-    manifest_rolls,
-    /// Nanoseconds that writers waited because the engine was behind (stopped or slowed down).
-    stall_nanos,
-    /// Times a writer had to wait or was slowed down.
-    stalls,
-    /// Nanoseconds that flushes waited for the I/O limit.
-    limiter_flush_nanos,
-    /// Nanoseconds that compactions that read level 0 waited for the I/O limit, summed over
-    /// concurrent ones.
-    limiter_level0_nanos,
-    /// Nanoseconds that collections of the value log waited for the I/O limit.
-    limiter_collection_nanos,
-    /// Nanoseconds that other compactions waited for the I/O limit, summed over concurrent ones.
-    limiter_deep_nanos,
-    /// Collections of the value log.
-    gc_runs,
-    /// Collections that failed because a file could not be read or written.
-    gc_failures,
-    /// Bytes of frames in the files that collections emptied.
-    gc_victim_bytes,
-    /// Bytes that collections read from value files: the live frames of their victims.
-    gc_read_bytes,
-    /// Bytes that collections, and compactions that relocate values, wrote to value files.
-    gc_write_bytes,
-    /// Bytes of value files that were removed from the disk.
-    gc_reclaimed_bytes,
-    /// Values that compactions wrote to another value file.
-    values_relocated,
-    /// Values that compactions moved back into tables.
-    values_inlined,
-    /// Plans of a policy that were refused as unlawful.
-    plans_refused,
-    /// Actions of an agent that were carried out.
-    agent_actions,
-    /// Sum of [`ReadStats::memtable_hits`] over all reads.
-    memtable_hits,
-    /// Sum of [`ReadStats::tables_probed`] over all reads.
-    tables_probed,
-    /// Sum of [`ReadStats::filter_probes`] over all reads.
-    filter_probes,
-    /// Sum of [`ReadStats::filter_negatives`] over all reads.
-    filter_negatives,
-    /// Sum of [`ReadStats::filter_false_positives`] over all reads.
-    filter_false_positives,
-    /// Sum of [`ReadStats::index_lookups`] over all reads.
-    index_lookups,
-    /// Sum of [`ReadStats::index_probes`] over all reads.
-    index_probes,
-    /// Sum of [`ReadStats::model_fallbacks`] over all reads.
-    model_fallbacks,
-    /// Sum of [`ReadStats::block_hits`] over all reads.
-    block_hits,
-    /// Sum of [`ReadStats::block_misses`] over all reads.
-    block_misses,
-    /// Sum of [`ReadStats::value_hits`] over all reads.
-    value_hits,
-    /// Sum of [`ReadStats::value_misses`] over all reads.
-    value_misses,
-    /// Sum of [`ReadStats::device_reads`] over point reads and scans. Compactions do not count.
-    device_reads,
-    /// Sum of [`ReadStats::device_read_bytes`] over point reads and scans. Compactions do not
-    /// count.
-    device_read_bytes,
-    /// The part of `device_reads` that point reads caused.
-    get_device_reads,
-    /// Sum of [`ReadStats::index_hits`] over all reads.
-    index_hits,
-    /// Sum of [`ReadStats::index_misses`] over all reads.
-    index_misses,
-    /// Sum of [`ReadStats::filter_hits`] over all reads.
-    filter_hits,
-    /// Sum of [`ReadStats::filter_misses`] over all reads.
-    filter_misses,
-    /// Sum of [`ReadStats::key_value_hits`] over all reads.
-    key_value_hits,
-    /// Sum of [`ReadStats::key_value_misses`] over all reads.
-    key_value_misses,
-    /// Sum of [`ReadStats::key_pointer_hits`] over all reads.
-    key_pointer_hits,
-    /// Sum of [`ReadStats::key_pointer_misses`] over all reads.
-    key_pointer_misses,
-    /// Sum of [`ReadStats::scan_hits`] over all reads.
-    scan_hits,
-    /// Sum of [`ReadStats::scan_misses`] over all reads.
-    scan_misses,
-    ;
-    /// Sum of [`ReadStats::level_hits`] over all reads.
-    level_hits,
-    /// Sum of [`ReadStats::level_misses`] over all reads.
-    level_misses,
+/// The documentation of a sum over reads.
+macro_rules! sum_of {
+    ($name:ident) => {
+        concat!(
+            "Sum of [`ReadStats::",
+            stringify!($name),
+            "`] over point reads and scans.",
+        )
+    };
+}
+
+with_read_counters! {
+    counters {
+        /// Point reads.
+        gets,
+        /// Point reads that found a value.
+        gets_found,
+        /// Keys written.
+        puts,
+        /// Keys deleted.
+        deletes,
+        /// Ranges of keys deleted.
+        range_deletes,
+        /// Batches committed.
+        batches,
+        /// Commit groups: batches that shared one append to the log.
+        groups,
+        /// Scans started.
+        scans,
+        /// Rows that scans returned.
+        scan_rows,
+        /// Bytes of keys and values that users wrote.
+        user_write_bytes,
+        /// Bytes of values that users read.
+        user_read_bytes,
+        /// Bytes appended to the write-ahead log.
+        wal_bytes,
+        /// Syncs of the write-ahead log.
+        wal_syncs,
+        /// Bytes appended to the value log.
+        value_log_bytes,
+        /// Syncs of value files.
+        value_log_syncs,
+        /// Memtables flushed.
+        flushes,
+        /// Bytes of tables that flushes wrote.
+        flush_bytes,
+        /// Compactions that merged tables.
+        compactions,
+        /// Compactions that only moved a table to another level.
+        compaction_moves,
+        /// Compactions, moves included, whose table a picker chose.
+        compaction_picks,
+        /// Bytes of tables that compactions read.
+        compaction_read_bytes,
+        /// Bytes of tables that compactions wrote.
+        compaction_write_bytes,
+        /// Entries that compactions dropped: older versions, what range deletes hide, and
+        /// tombstones with nothing below them.
+        compaction_dropped,
+        /// Tables removed unread, because range deletes hid all their entries.
+        tables_dropped,
+        /// Keys that learned indexes were trained on and checked against.
+        index_trained_keys,
+        /// Tables whose learned index was refused, so that they use fence pointers.
+        index_refused,
+        /// The part of `index_refused` where the policy itself built no model.
+        index_declined,
+        /// The part of `index_refused` whose model was wrong.
+        index_wrong,
+        /// The part of `index_refused` whose model took too much memory.
+        index_too_large,
+        /// The part of `index_refused` whose windows were too wide.
+        index_too_wide,
+        /// Nanoseconds spent training and checking models, in flushes and compactions.
+        index_training_nanos,
+        /// Tables whose index a tuner chose differently from the settings.
+        index_tuned,
+        /// Nanoseconds of CPU that merging compactions took, system calls included. In a
+        /// simulation, what their work was charged.
+        compaction_cpu_nanos,
+        /// Bytes appended to the manifest.
+        manifest_bytes,
+        /// New manifests started because the edits of the old one had grown large compared with the
+        /// state.
+        manifest_rolls,
+        /// Nanoseconds that writers waited because the engine was behind (stopped or slowed down).
+        stall_nanos,
+        /// Times a writer had to wait or was slowed down.
+        stalls,
+        /// Nanoseconds that flushes waited for the I/O limit.
+        limiter_flush_nanos,
+        /// Nanoseconds that compactions that read level 0 waited for the I/O limit, summed over
+        /// concurrent ones.
+        limiter_level0_nanos,
+        /// Nanoseconds that collections of the value log waited for the I/O limit.
+        limiter_collection_nanos,
+        /// Nanoseconds that other compactions waited for the I/O limit, summed over concurrent
+        /// ones.
+        limiter_deep_nanos,
+        /// Collections of the value log.
+        gc_runs,
+        /// Collections that failed because a file could not be read or written.
+        gc_failures,
+        /// Bytes of frames in the files that collections emptied.
+        gc_victim_bytes,
+        /// Bytes that collections read from value files: the live frames of their victims.
+        gc_read_bytes,
+        /// Bytes that collections, and compactions that relocate values, wrote to value files.
+        gc_write_bytes,
+        /// Bytes of value files that were removed from the disk.
+        gc_reclaimed_bytes,
+        /// Values that compactions wrote to another value file.
+        values_relocated,
+        /// Values that compactions moved back into tables.
+        values_inlined,
+        /// Plans of a policy that were refused as unlawful.
+        plans_refused,
+        /// Actions of an agent that were carried out.
+        agent_actions,
+        /// The part of `device_reads` that point reads caused.
+        get_device_reads,
+    }
 }
 
 impl Counts {
@@ -282,35 +266,7 @@ impl Counters {
 
     /// Adds what a read did.
     pub(crate) fn book_read(&self, stats: &ReadStats) {
-        let mine = self.mine();
-        add_some(&mine.memtable_hits, stats.memtable_hits);
-        add_some(&mine.tables_probed, stats.tables_probed);
-        add_some(&mine.filter_probes, stats.filter_probes);
-        add_some(&mine.filter_negatives, stats.filter_negatives);
-        add_some(&mine.filter_false_positives, stats.filter_false_positives);
-        add_some(&mine.index_lookups, stats.index_lookups);
-        add_some(&mine.index_probes, stats.index_probes);
-        add_some(&mine.model_fallbacks, stats.model_fallbacks);
-        add_some(&mine.block_hits, stats.block_hits);
-        add_some(&mine.block_misses, stats.block_misses);
-        add_some(&mine.value_hits, stats.value_hits);
-        add_some(&mine.value_misses, stats.value_misses);
-        add_some(&mine.index_hits, stats.index_hits);
-        add_some(&mine.index_misses, stats.index_misses);
-        add_some(&mine.filter_hits, stats.filter_hits);
-        add_some(&mine.filter_misses, stats.filter_misses);
-        add_some(&mine.key_value_hits, stats.key_value_hits);
-        add_some(&mine.key_value_misses, stats.key_value_misses);
-        add_some(&mine.key_pointer_hits, stats.key_pointer_hits);
-        add_some(&mine.key_pointer_misses, stats.key_pointer_misses);
-        add_some(&mine.scan_hits, stats.scan_hits);
-        add_some(&mine.scan_misses, stats.scan_misses);
-        for level in 0..LEVELS_COUNTED {
-            add_some(&mine.level_hits[level], stats.level_hits[level]);
-            add_some(&mine.level_misses[level], stats.level_misses[level]);
-        }
-        add_some(&mine.device_reads, stats.device_reads);
-        add_some(&mine.device_read_bytes, stats.device_read_bytes);
+        self.mine().add_read(stats);
     }
 
     /// Returns the sum over the stripes.

@@ -456,10 +456,60 @@ impl Batch {
         self.body.len()
     }
 
+    /// Returns the writes in the order in which they were added. An engine that is not AuraDB
+    /// carries them out.
+    ///
+    /// ```
+    /// use aura_engine::{Batch, Write};
+    ///
+    /// let mut batch = Batch::new();
+    /// batch.put(b"apple", b"red")?;
+    /// batch.delete(b"banana")?;
+    /// let writes: Vec<Write> = batch.into_writes().collect();
+    /// assert_eq!(writes[1], Write::Delete { key: "banana".into() });
+    /// # Ok::<(), aura_engine::Error>(())
+    /// ```
+    pub fn into_writes(self) -> impl Iterator<Item = Write> {
+        // Users' batches are well formed and hold no pointers.
+        BatchReader::new(self.into_body())
+            .flatten()
+            .filter_map(|(kind, key, value)| match kind {
+                EntryKind::Put => Some(Write::Put { key, value }),
+                EntryKind::Delete => Some(Write::Delete { key }),
+                EntryKind::DeleteRange => Some(Write::DeleteRange(Range {
+                    start: Bound::Included(key),
+                    end: match value.is_empty() {
+                        true => Bound::Unbounded,
+                        false => Bound::Excluded(value),
+                    },
+                })),
+                EntryKind::Pointer => None,
+            })
+    }
+
     /// Returns the encoded form.
     pub(crate) fn into_body(self) -> Bytes {
         Bytes::from(self.body)
     }
+}
+
+/// One write of a [`Batch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Sets a key to a value.
+    Put {
+        /// The key.
+        key: Key,
+        /// The value.
+        value: Value,
+    },
+    /// Removes a key.
+    Delete {
+        /// The key.
+        key: Key,
+    },
+    /// Removes every key of a range.
+    DeleteRange(Range),
 }
 
 /// Refuses a key that is empty or too long.

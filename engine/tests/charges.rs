@@ -45,53 +45,18 @@ impl Clock for Ledger {
     }
 }
 
-/// The kinds of work, by the names of the fields of [`CpuWork`].
-fn kinds(work: &CpuWork) -> [(&'static str, u64); 12] {
-    let CpuWork {
-        operations,
-        comparisons,
-        memtable_steps,
-        memtable_inserts,
-        filter_probes,
-        model_evaluations,
-        cache_probes,
-        bytes_compressed,
-        bytes_decompressed,
-        bytes_checksummed,
-        bytes_copied,
-        system_calls,
-    } = *work;
-    [
-        ("operations", operations),
-        ("comparisons", comparisons),
-        ("memtable_steps", memtable_steps),
-        ("memtable_inserts", memtable_inserts),
-        ("filter_probes", filter_probes),
-        ("model_evaluations", model_evaluations),
-        ("cache_probes", cache_probes),
-        ("bytes_compressed", bytes_compressed),
-        ("bytes_decompressed", bytes_decompressed),
-        ("bytes_checksummed", bytes_checksummed),
-        ("bytes_copied", bytes_copied),
-        ("system_calls", system_calls),
-    ]
-}
-
 impl Ledger {
     /// Checks that `what` was charged each of `expected`, and begins again.
     fn check(&self, what: &str, expected: &[&str]) {
         let charged = std::mem::take(&mut *self.charged.lock().expect("no panic under it"));
-        let mut sums: Vec<(&str, u64)> = kinds(&CpuWork::default()).to_vec();
+        let mut sum = CpuWork::default();
         for work in &charged {
-            for (sum, (_, count)) in sums.iter_mut().zip(kinds(work)) {
-                sum.1 += count;
-            }
+            sum.add(work);
         }
         for name in expected {
-            let found = sums.iter().find(|(kind, _)| kind == name);
-            let (_, count) = found.expect("a kind of work");
-            if *count == 0 {
-                let missing = format!("{what} is charged no {name}: {sums:?}");
+            let kind = CpuWork::NAMES.iter().position(|known| known == name);
+            if sum.counts()[kind.expect("a kind of work")] == 0 {
+                let missing = format!("{what} is charged no {name}: {sum:?}");
                 self.missing
                     .lock()
                     .expect("no panic under it")

@@ -243,20 +243,11 @@ fn to(target: &Path, path: &Path) -> PathBuf {
 /// Gives a durable file that never changes a second name, or copies it if the file system cannot.
 /// Returns whether it was linked.
 pub(crate) async fn link_or_copy(env: &Env, from: &Path, to: &Path, bytes: u64) -> Result<bool> {
-    use std::io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
-    match env.fs.hard_link(from, to) {
-        Ok(()) => Ok(true),
-        // Linux says EPERM of a file system without links.
-        Err(error)
-            if matches!(
-                error.kind(),
-                CrossesDevices | PermissionDenied | TooManyLinks | Unsupported
-            ) =>
-        {
-            copy(env, from, to, bytes).await.map(|()| false)
-        }
-        Err(error) => Err(Error::io("link", from, error)),
+    let linked = Files::of(env).link(from, to)?;
+    if !linked {
+        copy(env, from, to, bytes).await?;
     }
+    Ok(linked)
 }
 
 /// Copies the first `bytes` bytes of a file, durably but for its name. A copy that cannot be made

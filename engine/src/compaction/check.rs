@@ -131,137 +131,67 @@ fn resolve(tree: &TreeShape, plan: &Plan) -> Result<Vec<(Place, Arc<TableFacts>)
 
 #[cfg(test)]
 mod tests {
-    use aura_policies::facts::{LevelFacts, PlanInput, Reason, RunFacts};
-    use bytes::Bytes;
+    use aura_policies::facts::{PlanInput, Reason};
 
     use super::*;
+    use crate::golden::{check_golden, number};
 
-    fn table(id: u64, keys: &str) -> Arc<TableFacts> {
-        let (smallest, largest) = keys.split_once('-').unwrap();
-        Arc::new(TableFacts {
-            id,
-            bytes: 100,
-            entries: 10,
-            deletions: 0,
-            separated_bytes: 0,
-            smallest: Bytes::copy_from_slice(smallest.as_bytes()),
-            largest: Bytes::copy_from_slice(largest.as_bytes()),
-            sequence_min: 0,
-            sequence_max: 0,
-        })
+    /// Reads `L1#3`: a level and a run. A run is named by its first table unless the tree says
+    /// otherwise.
+    fn read_run(word: &str) -> Result<(usize, u64), String> {
+        let run = word.strip_prefix('L').and_then(|run| run.split_once('#'));
+        let (level, run) = run.ok_or_else(|| format!("`{word}` is not a run such as L1#3"))?;
+        Ok((number(level)?, number(run)?))
     }
 
-    /// Levels of runs of tables; run numbers are 10 * level + place.
-    fn tree(levels: &[&[&[(u64, &str)]]]) -> TreeShape {
-        let run = |level: usize, (at, tables): (usize, &&[(u64, &str)])| RunFacts {
-            id: (10 * level + at) as u64,
-            tables: tables.iter().map(|(id, keys)| table(*id, keys)).collect(),
+    /// Reads `L0#1:1 L1#3:3,4 into L1#3`, or `... into L1` for a new run.
+    fn read_plan(words: &[&str]) -> Result<Plan, String> {
+        let [inputs @ .., "into", target] = words else {
+            return Err("a plan ends with `into` and its target".to_owned());
         };
-        let level = |(number, runs): (usize, &&[&[(u64, &str)]])| LevelFacts {
-            runs: runs.iter().enumerate().map(|it| run(number, it)).collect(),
-            runs_max: None,
-        };
-        TreeShape {
-            levels: levels.iter().enumerate().map(level).collect(),
-            ..TreeShape::default()
-        }
-    }
-
-    fn plan(inputs: &[(usize, u64, &[u64])], level: usize, run: OutputRun) -> Plan {
-        let input = |(level, run, tables): &(usize, u64, &[u64])| PlanInput {
-            level: *level,
-            run: *run,
-            tables: tables.to_vec(),
-        };
-        Plan {
-            inputs: inputs.iter().map(input).collect(),
-            level,
-            run,
+        let mut plan = Plan {
+            inputs: Vec::new(),
+            level: 0,
+            run: OutputRun::New,
             reason: Reason::Manual,
             picked: None,
+        };
+        for input in inputs {
+            let form = || format!("`{input}` is not an input such as L1#3:3,4");
+            let (run, tables) = input.split_once(':').ok_or_else(form)?;
+            let (level, run) = read_run(run)?;
+            let tables = tables.split(',').map(number).collect::<Result<_, _>>()?;
+            plan.inputs.push(PlanInput { level, run, tables });
         }
+        if target.contains('#') {
+            let (level, run) = read_run(target)?;
+            plan.level = level;
+            plan.run = OutputRun::Into(run);
+        } else {
+            plan.level = number(target.strip_prefix('L').unwrap_or(target))?;
+        }
+        Ok(plan)
     }
 
+    /// A case is a tree, as [`TreeShape`] draws it, and plans that begin with `merge`.
     #[test]
-    fn lawful_plans_pass() {
-        let tree = tree(&[
-            &[&[(1, "a-m")], &[(2, "c-z")]],
-            &[&[(3, "a-f"), (4, "g-z")], &[(5, "a-z")]],
-        ]);
-        let all = plan(
-            &[(0, 0, &[1]), (0, 1, &[2]), (1, 10, &[3, 4])],
-            1,
-            OutputRun::Into(10),
-        );
-        assert_eq!(check(&tree, &all), Ok(()));
-        let new_run = plan(&[(0, 0, &[1]), (0, 1, &[2])], 1, OutputRun::New);
-        assert_eq!(check(&tree, &new_run), Ok(()));
-        let oldest_first = plan(&[(0, 1, &[2])], 1, OutputRun::New);
-        assert_eq!(check(&tree, &oldest_first), Ok(()));
-        let whole_level = plan(&[(1, 10, &[3, 4]), (1, 11, &[5])], 2, OutputRun::New);
-        assert_eq!(check(&tree, &whole_level), Ok(()));
-    }
-
-    #[test]
-    fn passing_a_table_with_the_same_keys_is_refused() {
-        let tree = tree(&[
-            &[&[(1, "a-m")], &[(2, "c-z")]],
-            &[&[(3, "a-f"), (4, "g-z")], &[(5, "a-z")]],
-        ]);
-        let newest_first = plan(&[(0, 0, &[1])], 1, OutputRun::New);
-        assert!(
-            check(&tree, &newest_first)
-                .unwrap_err()
-                .contains("table 1 would pass table 2")
-        );
-        let past_a_run = plan(&[(1, 10, &[3])], 2, OutputRun::New);
-        assert!(
-            check(&tree, &past_a_run)
-                .unwrap_err()
-                .contains("would pass table 5")
-        );
-        let upwards = plan(&[(1, 11, &[5])], 1, OutputRun::New);
-        assert!(
-            check(&tree, &upwards)
-                .unwrap_err()
-                .contains("table 5 would pass table 3")
-        );
-        let into_older = plan(&[(0, 1, &[2]), (1, 11, &[5])], 1, OutputRun::Into(11));
-        assert!(
-            check(&tree, &into_older)
-                .unwrap_err()
-                .contains("would pass table")
-        );
-    }
-
-    #[test]
-    fn overlapping_a_run_that_is_joined_is_refused() {
-        let tree = tree(&[
-            &[&[(1, "a-c")], &[(2, "x-z")]],
-            &[&[(3, "a-b"), (4, "g-h"), (5, "x-y")]],
-        ]);
-        let gap = plan(
-            &[(0, 0, &[1]), (0, 1, &[2]), (1, 10, &[3, 5])],
-            1,
-            OutputRun::Into(10),
-        );
-        assert!(check(&tree, &gap).unwrap_err().contains("overlap table 4"));
-    }
-
-    #[test]
-    fn plans_that_name_what_is_not_there_are_refused() {
-        let mut tree = tree(&[&[&[(1, "a-m")]], &[&[(3, "a-f")]]]);
-        assert!(check(&tree, &plan(&[], 1, OutputRun::New)).is_err());
-        assert!(check(&tree, &plan(&[(0, 0, &[9])], 1, OutputRun::New)).is_err());
-        assert!(check(&tree, &plan(&[(0, 7, &[1])], 1, OutputRun::New)).is_err());
-        assert!(check(&tree, &plan(&[(0, 0, &[1, 1])], 1, OutputRun::New)).is_err());
-        assert!(check(&tree, &plan(&[(0, 0, &[1])], 1, OutputRun::Into(99))).is_err());
-        assert!(check(&tree, &plan(&[(0, 0, &[1])], 0, OutputRun::New)).is_err());
-        tree.busy.insert(1);
-        assert!(
-            check(&tree, &plan(&[(0, 0, &[1])], 1, OutputRun::New))
-                .unwrap_err()
-                .contains("running")
-        );
+    fn golden_plans_are_lawful_or_refused() {
+        check_golden("check.txt", |lines| {
+            let is_plan = |line: &&&str| line.starts_with("merge");
+            let drawing: Vec<&str> = lines.iter().filter(|it| !is_plan(it)).copied().collect();
+            let tree: TreeShape = drawing
+                .join("\n")
+                .parse()
+                .map_err(|error| format!("{error}"))?;
+            let mut output = String::new();
+            for line in lines.iter().filter(is_plan) {
+                let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+                output += &match check(&tree, &read_plan(&words)?) {
+                    Ok(()) => "lawful\n".to_owned(),
+                    Err(rule) => format!("refused: {rule}\n"),
+                };
+            }
+            Ok(output)
+        });
     }
 }

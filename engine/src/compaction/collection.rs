@@ -230,12 +230,11 @@ impl Collector<'_> {
         writer.append(&encode_map(&sections)).await?;
         writer.sync().await?;
         self.core.sync_directory().await?;
-        writer.file().finish();
+        writer.file().file().finish();
         unfinished.keep();
-        Ok(
-            ValueFile::new(number, path, writer.file(), self.core.env().fs.clone())
-                .collected(sections, map_start),
-        )
+        let fs = self.core.env().fs.clone();
+        let file = ValueFile::new(number, writer.file().clone(), fs);
+        Ok(file.collected(sections, map_start))
     }
 
     /// Copies the frames of one extent, checking each.

@@ -67,7 +67,7 @@ impl<'a> TableWriter<'a> {
             },
             keeps_cuts: target.warming.asks() != Asks::Nothing,
         };
-        let builder = TableBuilder::new(file.file().clone(), path, Arc::new(options));
+        let builder = TableBuilder::new(file.clone(), Arc::new(options));
         Ok(Self {
             core,
             id,
@@ -140,8 +140,7 @@ impl<'a> TableWriter<'a> {
         });
         let mut context = core.context();
         let fs = core.env().fs.clone();
-        let (file, path) = self.file.into_parts();
-        let table = Table::open(fs, file, path, facts, &mut context).await?;
+        let table = Table::open(fs, self.file, facts, &mut context).await?;
         context.charge();
         self.unfinished.keep();
         Ok(Arc::new(table))

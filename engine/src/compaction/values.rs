@@ -171,9 +171,8 @@ impl<'a> Values<'a> {
         }
         let mut files = Vec::new();
         for (writer, unfinished) in std::mem::take(&mut self.writers) {
-            let path = writer.path().to_path_buf();
             let fs = self.core.env().fs.clone();
-            let file = ValueFile::new(writer.number, path, writer.file(), fs);
+            let file = ValueFile::new(writer.number, writer.file().clone(), fs);
             files.push((Arc::new(file), writer.bytes()));
             unfinished.keep();
         }

@@ -81,113 +81,86 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::golden::{check_golden, number};
     use crate::ranges::RangeTombstone;
 
-    fn kept(snapshots: &[u64], bottom: bool, versions: &[(u64, EntryKind)]) -> Vec<u64> {
-        kept_under(&[], snapshots, bottom, versions)
+    /// What a case has set so far.
+    #[derive(Default)]
+    struct Merge {
+        /// The versions of one key, the newest first.
+        versions: Vec<Entry>,
+        ranges: RangeSet,
+        /// Whether an older version may lie outside the merge.
+        something_below: bool,
     }
 
-    /// Returns the versions that stay under range tombstones with the sequence numbers `ranges`.
-    fn kept_under(
-        ranges: &[u64],
-        snapshots: &[u64],
-        bottom: bool,
-        versions: &[(u64, EntryKind)],
-    ) -> Vec<u64> {
-        let tombstone = |sequence: &u64| RangeTombstone {
-            sequence: *sequence,
+    /// Reads `9`, a put, or `9d`, a delete.
+    fn read_version(word: &str) -> Result<Entry, String> {
+        let delete = word.strip_suffix('d');
+        Ok(Entry {
+            key: Bytes::from_static(b"k"),
+            sequence: number(delete.unwrap_or(word))?,
+            kind: delete.map_or(EntryKind::Put, |_| EntryKind::Delete),
+            value: Bytes::new(),
+        })
+    }
+
+    /// A range delete that covers the key.
+    fn read_range(word: &&str) -> Result<RangeTombstone, String> {
+        Ok(RangeTombstone {
+            sequence: number(word)?,
             start: Bytes::from_static(b"a"),
             end: Bytes::from_static(b"k\0"),
-        };
-        let ranges: Vec<_> = ranges.iter().map(tombstone).collect();
-        let ranges = RangeSet::default().changed(&ranges, &Default::default());
-        let mut retain = VersionFilter::new(snapshots.to_vec(), Arc::new(ranges));
-        let entry = |(sequence, kind): &(u64, EntryKind)| Entry {
-            key: Bytes::from_static(b"k"),
-            sequence: *sequence,
-            kind: *kind,
-            value: Bytes::new(),
-        };
-        let mut kept = Vec::new();
-        for entry in versions.iter().map(entry) {
-            if retain.keeps(&entry, |_| bottom) {
-                kept.push(entry.sequence);
+        })
+    }
+
+    impl Merge {
+        /// What stays while `snapshots` are held: each version, or a dash if it is dropped.
+        fn filtered(&self, snapshots: &[&str]) -> Result<String, String> {
+            let snapshots = snapshots.iter().map(|word| number(word));
+            let snapshots = snapshots.collect::<Result<Vec<Sequence>, _>>()?;
+            let mut filter = VersionFilter::new(snapshots, Arc::new(self.ranges.clone()));
+            let mut drawn = Vec::new();
+            let mut dropped = 0;
+            for entry in &self.versions {
+                if filter.keeps(entry, |_| !self.something_below) {
+                    drawn.push(entry.sequence.to_string());
+                } else {
+                    drawn.push("-".to_owned());
+                    dropped += 1;
+                }
             }
+            assert_eq!(filter.dropped, dropped);
+            let swept = filter.swept();
+            Ok(format!("{}, swept up to {swept}\n", drawn.join(" ")))
         }
-        assert_eq!(retain.dropped as usize, versions.len() - kept.len());
-        kept
+
+        fn line(&mut self, line: &str) -> Result<String, String> {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                ["versions", versions @ ..] => {
+                    let versions = versions.iter().map(|word| read_version(word));
+                    self.versions = versions.collect::<Result<_, _>>()?;
+                }
+                ["ranges", ranges @ ..] => {
+                    let ranges = ranges.iter().map(read_range);
+                    let ranges = ranges.collect::<Result<Vec<_>, _>>()?;
+                    self.ranges = RangeSet::default().changed(&ranges, &Default::default());
+                }
+                ["something", "below"] => self.something_below = true,
+                ["snapshots", snapshots @ ..] => return self.filtered(snapshots),
+                _ => return Err(format!("`{line}`: there is no such line")),
+            }
+            Ok(String::new())
+        }
     }
 
+    /// `versions` and `ranges` set what is merged; each line of `snapshots` prints what stays.
     #[test]
-    fn one_version_stays_in_each_stripe() {
-        let puts = [
-            (9, EntryKind::Put),
-            (7, EntryKind::Put),
-            (5, EntryKind::Put),
-            (3, EntryKind::Put),
-            (1, EntryKind::Put),
-        ];
-        assert_eq!(kept(&[], true, &puts), [9]);
-        assert_eq!(kept(&[5], true, &puts), [9, 5]);
-        assert_eq!(kept(&[6], true, &puts), [9, 5]);
-        assert_eq!(kept(&[2, 8], true, &puts), [9, 7, 1]);
-        assert_eq!(kept(&[9], true, &puts), [9]);
-    }
-
-    #[test]
-    fn entries_that_a_range_tombstone_hides_from_all_readers_are_dropped() {
-        let puts = [
-            (9, EntryKind::Put),
-            (7, EntryKind::Put),
-            (5, EntryKind::Put),
-            (3, EntryKind::Delete),
-        ];
-        assert_eq!(kept_under(&[10], &[], false, &puts), [] as [u64; 0]);
-        assert_eq!(kept_under(&[8], &[], false, &puts), [9]);
-        assert_eq!(kept_under(&[2], &[], false, &puts), [9]);
-        assert_eq!(
-            kept_under(&[8], &[7], false, &puts),
-            [9, 7],
-            "a snapshot sees the entry, but not the tombstone"
-        );
-        assert_eq!(kept_under(&[8], &[6], false, &puts), [9, 5]);
-        assert_eq!(
-            kept_under(&[8], &[8], false, &puts),
-            [9],
-            "a snapshot sees both"
-        );
-        assert_eq!(kept_under(&[4, 8], &[3, 6], false, &puts), [9, 5, 3]);
-        assert_eq!(
-            kept_under(&[6, 8], &[7], false, &puts),
-            [9, 7],
-            "the older tombstone hides what the newer one may not"
-        );
-    }
-
-    #[test]
-    fn tables_are_swept_up_to_the_oldest_snapshot() {
-        let tombstone = RangeTombstone {
-            sequence: 8,
-            start: Bytes::new(),
-            end: Bytes::new(),
-        };
-        let ranges = Arc::new(RangeSet::default().changed([&tombstone], &Default::default()));
-        let swept =
-            |snapshots: &[u64]| VersionFilter::new(snapshots.to_vec(), ranges.clone()).swept();
-        assert_eq!(swept(&[]), 8);
-        assert_eq!(swept(&[9]), 8);
-        assert_eq!(swept(&[7, 9]), 7);
-        assert_eq!(swept(&[8]), 8);
-        let without = VersionFilter::new(Vec::new(), Default::default());
-        assert_eq!(without.swept(), 0);
-    }
-
-    #[test]
-    fn a_tombstone_stays_while_it_may_hide_something() {
-        let deleted = [(9, EntryKind::Delete), (7, EntryKind::Put)];
-        assert_eq!(kept(&[], true, &deleted), [] as [u64; 0]);
-        assert_eq!(kept(&[], false, &deleted), [9]);
-        assert_eq!(kept(&[8], true, &deleted), [9, 7]);
-        assert_eq!(kept(&[9], true, &deleted), [] as [u64; 0]);
+    fn golden_versions_stay_for_those_who_see_them() {
+        check_golden("version_filter.txt", |lines| {
+            let mut merge = Merge::default();
+            lines.iter().map(|line| merge.line(line)).collect()
+        });
     }
 }

@@ -17,7 +17,7 @@ use crate::metrics::{Event, Metrics};
 use crate::models::IndexRegistry;
 use crate::read::{Scan, Snapshot};
 use crate::recovery::RecoveryReport;
-use crate::storage::{Batch, Direction, Range, Value};
+use crate::storage::{Batch, Direction, Key, Range, Value};
 
 /// An ordered key-value store. AuraDB implements it, and so can what it is compared with.
 ///
@@ -27,7 +27,34 @@ use crate::storage::{Batch, Direction, Range, Value};
 ///
 /// Keys are 1 B to 64 KiB, values up to 256 MiB; every method refuses others with a typed error and
 /// no effect.
+///
+/// ```
+/// use aura_engine::{Cursor, Direction, Engine, EngineBuilder, Range, Result};
+/// use aura_engine::env::memory::MemoryWorld;
+///
+/// /// Counts the rows of any engine.
+/// async fn rows<E: Engine>(engine: &E) -> Result<usize> {
+///     let mut scan = engine.scan(Range::all(), Direction::Forward);
+///     let mut rows = 0;
+///     while Cursor::next(&mut scan).await?.is_some() {
+///         rows += 1;
+///     }
+///     Ok(rows)
+/// }
+///
+/// # let world = MemoryWorld::new(2).expect("threads");
+/// # world.block_on(async {
+/// let engine = EngineBuilder::new(world.env(), "/db").open().await?;
+/// engine.put(b"key", b"value").await?;
+/// assert_eq!(rows(&engine).await?, 1);
+/// # engine.close().await
+/// # })?;
+/// # Ok::<(), aura_engine::Error>(())
+/// ```
 pub trait Engine: Send + Sync + 'static {
+    /// The rows of a scan, one after the other.
+    type Scan: Cursor;
+
     /// The value of `key`, or None. Shares the memory it was read from.
     fn get(&self, key: &[u8]) -> impl Future<Output = Result<Option<Value>>> + Send;
 
@@ -45,7 +72,7 @@ pub trait Engine: Send + Sync + 'static {
     fn write(&self, batch: Batch) -> impl Future<Output = Result<()>> + Send;
 
     /// The rows of `range`, as of now.
-    fn scan(&self, range: Range, direction: Direction) -> Scan;
+    fn scan(&self, range: Range, direction: Direction) -> Self::Scan;
 
     /// Writes what is in memory to tables.
     fn flush(&self) -> impl Future<Output = Result<()>> + Send;
@@ -53,43 +80,19 @@ pub trait Engine: Send + Sync + 'static {
     /// Merges everything into one sorted run.
     fn compact(&self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Changes settings of the running engine: those of [`CHANGEABLE`](crate::CHANGEABLE). Calls
-    /// that run see the old ones or the new ones; no answer depends on which.
-    ///
-    /// ```
-    /// # use aura_engine::{Engine, EngineBuilder, env::memory::MemoryWorld};
-    /// # use bytesize::ByteSize;
-    /// # let world = MemoryWorld::new(2).expect("threads");
-    /// # world.block_on(async {
-    /// let engine = EngineBuilder::new(world.env(), "/db").open().await?;
-    /// let change = engine.reconfigure(|config| config.cache.size = ByteSize::mib(1));
-    /// change.await?;
-    /// assert_eq!(engine.config().cache.size, ByteSize::mib(1));
-    /// let fixed = engine.reconfigure(|config| config.value_log.queues = 2).await;
-    /// assert!(fixed.expect_err("fixed").to_string().starts_with("setting value_log.queues: "));
-    /// # engine.close().await
-    /// # })?;
-    /// # Ok::<(), aura_engine::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Config`](crate::Error::Config) for a fixed setting or a value out of range,
-    /// [`Error::Policy`](crate::Error::Policy), or I/O errors; then nothing has changed.
-    fn reconfigure(
-        &self,
-        change: impl FnOnce(&mut EngineConfig) + Send + 'static,
-    ) -> impl Future<Output = Result<()>> + Send;
-
-    /// Makes an openable copy of the database in `directory`, which is absent or empty. The copy is
-    /// the state at one moment during the call; every write acknowledged before the call is in it.
-    /// Files that never change again are shared by hard links if the file system can. Writes go on
-    /// meanwhile.
-    fn checkpoint(&self, directory: &Path)
-    -> impl Future<Output = Result<CheckpointReport>> + Send;
-
     /// Waits for background work, makes every write durable and releases the directory. Later calls
     /// fail. It may be called again, and returns the same result once the directory is released.
     fn close(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Rows in key order, which are asked for one by one.
+pub trait Cursor: Send + 'static {
+    /// The next row; None at the end, and after an error.
+    fn next(&mut self) -> impl Future<Output = Result<Option<(Key, Value)>>> + Send;
+
+    /// Returns at most `rows` rows.
+    #[must_use]
+    fn limit(self, rows: usize) -> Self;
 }
 
 /// Opens an engine in a directory, with the settings it is given.
@@ -260,6 +263,46 @@ impl AuraEngine {
         self.db().core.config_to_keep()
     }
 
+    /// Changes settings of the running engine: those of [`CHANGEABLE`](crate::CHANGEABLE). Calls
+    /// that run see the old ones or the new ones; no answer depends on which.
+    ///
+    /// ```
+    /// # use aura_engine::{Engine, EngineBuilder, env::memory::MemoryWorld};
+    /// # use bytesize::ByteSize;
+    /// # let world = MemoryWorld::new(2).expect("threads");
+    /// # world.block_on(async {
+    /// let engine = EngineBuilder::new(world.env(), "/db").open().await?;
+    /// let change = engine.reconfigure(|config| config.cache.size = ByteSize::mib(1));
+    /// change.await?;
+    /// assert_eq!(engine.config().cache.size, ByteSize::mib(1));
+    /// let fixed = engine.reconfigure(|config| config.value_log.queues = 2).await;
+    /// assert!(fixed.expect_err("fixed").to_string().starts_with("setting value_log.queues: "));
+    /// # engine.close().await
+    /// # })?;
+    /// # Ok::<(), aura_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) for a fixed setting or a value out of range,
+    /// [`Error::Policy`](crate::Error::Policy), or I/O errors; then nothing has changed.
+    pub async fn reconfigure(
+        &self,
+        change: impl FnOnce(&mut EngineConfig) + Send + 'static,
+    ) -> Result<()> {
+        self.shared().reconfigure(change).await
+    }
+
+    /// Makes an openable copy of the database in `directory`, which is absent or empty. The copy is
+    /// the state at one moment during the call; every write acknowledged before the call is in it.
+    /// Files that never change again are shared by hard links if the file system can. Writes go on
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// A target that cannot take a checkpoint, and I/O errors.
+    pub async fn checkpoint(&self, directory: &Path) -> Result<CheckpointReport> {
+        self.shared().checkpoint(directory).await
+    }
+
     /// Checks every checksum, the order of every level and every value pointer, and measures what
     /// can be reached. Reads the whole database.
     ///
@@ -271,6 +314,8 @@ impl AuraEngine {
 }
 
 impl Engine for AuraEngine {
+    type Scan = Scan;
+
     async fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.db().reader.get(key, None).await
     }
@@ -307,18 +352,17 @@ impl Engine for AuraEngine {
         self.shared().compact().await
     }
 
-    async fn reconfigure(
-        &self,
-        change: impl FnOnce(&mut EngineConfig) + Send + 'static,
-    ) -> Result<()> {
-        self.shared().reconfigure(change).await
-    }
-
-    async fn checkpoint(&self, directory: &Path) -> Result<CheckpointReport> {
-        self.shared().checkpoint(directory).await
-    }
-
     async fn close(&self) -> Result<()> {
         self.shared().close().await
+    }
+}
+
+impl Cursor for Scan {
+    async fn next(&mut self) -> Result<Option<(Key, Value)>> {
+        Scan::next(self).await
+    }
+
+    fn limit(self, rows: usize) -> Self {
+        Scan::limit(self, rows)
     }
 }

@@ -27,6 +27,11 @@ impl<'a> Files<'a> {
         Self { fs: &*env.fs }
     }
 
+    /// The files of the file system `fs`.
+    pub(crate) fn on(fs: &'a dyn Fs) -> Self {
+        Self { fs }
+    }
+
     /// Creates an empty file for appending.
     pub(crate) fn create(self, path: &Path) -> Result<NamedFile> {
         let file = named("create", path, self.fs.create(path))?;
@@ -47,6 +52,17 @@ impl<'a> Files<'a> {
     /// Gives a file another name, in place of one that has it.
     pub(crate) fn rename(self, from: &Path, to: &Path) -> Result<()> {
         named("rename", from, self.fs.rename(from, to))
+    }
+
+    /// Gives a file a second name. Returns false if the file system cannot.
+    pub(crate) fn link(self, from: &Path, to: &Path) -> Result<bool> {
+        use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+        let linked = self.fs.hard_link(from, to);
+        match linked.as_ref().map_err(io::Error::kind) {
+            // Linux says EPERM of a file system without links.
+            Err(CrossesDevices | PermissionDenied | TooManyLinks | Unsupported) => Ok(false),
+            _ => named("link", from, linked.map(|()| true)),
+        }
     }
 
     /// Removes a file.
@@ -131,19 +147,35 @@ impl NamedFile {
         &self.file
     }
 
-    /// The file and its path.
-    pub(crate) fn into_parts(self) -> (Arc<dyn File>, PathBuf) {
-        (self.file, self.path)
+    /// Names the file in the error of `action`, which was tried on [`file`](Self::file).
+    pub(crate) fn named<T>(&self, action: &'static str, result: io::Result<T>) -> Result<T> {
+        named(action, &self.path, result)
     }
 
     /// Its length.
     pub(crate) fn bytes(&self) -> Result<u64> {
-        named("measure", &self.path, self.file.bytes())
+        self.named("measure", self.file.bytes())
     }
 
     /// Reads `bytes` bytes at `offset`.
     pub(crate) async fn read_at(&self, offset: u64, bytes: usize) -> Result<Bytes> {
-        named("read", &self.path, self.file.read_at(offset, bytes).await)
+        self.named("read", self.file.read_at(offset, bytes).await)
+    }
+
+    /// Reads `bytes` bytes at `offset`. If the file ends before, it is damaged at `offset`, and
+    /// `what` says how.
+    pub(crate) async fn read_exactly(
+        &self,
+        offset: u64,
+        bytes: usize,
+        what: impl FnOnce() -> String,
+    ) -> Result<Bytes> {
+        match self.file.read_at(offset, bytes).await {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Err(Error::corruption(&self.path, offset, what()))
+            }
+            read => self.named("read", read),
+        }
     }
 
     /// Reads the whole file.
@@ -156,12 +188,12 @@ impl NamedFile {
 
     /// Appends `data`.
     pub(crate) async fn append(&self, data: &[u8]) -> Result<()> {
-        named("append to", &self.path, self.file.append(data).await)
+        self.named("append to", self.file.append(data).await)
     }
 
     /// Makes everything appended so far durable.
     pub(crate) async fn sync(&self) -> Result<()> {
-        named("sync", &self.path, self.file.sync().await)
+        self.named("sync", self.file.sync().await)
     }
 }
 

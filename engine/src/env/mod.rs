@@ -45,6 +45,7 @@ use crate::sync::lock;
 mod blob;
 mod pool;
 mod tree;
+mod work;
 
 pub mod disk;
 pub mod memory;
@@ -52,6 +53,8 @@ pub mod sim;
 
 #[cfg(test)]
 mod tests;
+
+pub use work::CpuWork;
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -169,35 +172,6 @@ pub trait Fs: Send + Sync {
     fn open_files(&self) -> Option<OpenFiles> {
         None
     }
-}
-
-/// CPU work as counts. A simulation charges time for it, and the metrics report it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CpuWork {
-    /// Operations started (the fixed cost of a call).
-    pub operations: u64,
-    /// Key comparisons.
-    pub comparisons: u64,
-    /// Steps through a memtable's nodes.
-    pub memtable_steps: u64,
-    /// Entries put into a memtable.
-    pub memtable_inserts: u64,
-    /// Filters probed.
-    pub filter_probes: u64,
-    /// Learned models evaluated.
-    pub model_evaluations: u64,
-    /// Cache look-ups.
-    pub cache_probes: u64,
-    /// Bytes compressed.
-    pub bytes_compressed: u64,
-    /// Bytes decompressed, measured by the output.
-    pub bytes_decompressed: u64,
-    /// Bytes checksummed.
-    pub bytes_checksummed: u64,
-    /// Bytes copied.
-    pub bytes_copied: u64,
-    /// Calls to the operating system.
-    pub system_calls: u64,
 }
 
 /// Time, and the CPU of a simulated machine.

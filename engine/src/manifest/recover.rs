@@ -325,9 +325,9 @@ impl State {
         let mut tables = BTreeMap::new();
         for (id, added) in &self.tables {
             let path = FileKind::Table.path(directory, *id);
-            let (file, path) = open_existing(env, &path)?.into_parts();
+            let file = open_existing(env, &path)?;
             let facts = added.facts.clone();
-            let table = Table::open(env.fs.clone(), file, path, facts, &mut context).await?;
+            let table = Table::open(env.fs.clone(), file, facts, &mut context).await?;
             tables.insert(*id, Arc::new(table));
         }
         let mut values = BTreeMap::new();
@@ -336,8 +336,8 @@ impl State {
                 continue;
             };
             let path = FileKind::Values.path(directory, facts.physical);
-            let (file, path) = open_existing(env, &path)?.into_parts();
-            let mut file = ValueFile::new(facts.physical, path, file, env.fs.clone());
+            let file = open_existing(env, &path)?;
+            let mut file = ValueFile::new(facts.physical, file, env.fs.clone());
             if facts.physical != *number {
                 file = file.read_map().await?;
             }

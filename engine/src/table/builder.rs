@@ -4,7 +4,6 @@
 //! because they depend on all keys; until then the builder keeps 8 bytes per key for the filter,
 //! and 8 bytes per entry or per block for a model.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use aura_policies::filter::{FilterFacts, FilterPolicy};
@@ -15,7 +14,8 @@ use super::block::{Block, BlockBuilder};
 use super::format::{Footer, Handle, Properties, seal};
 use super::hash_key;
 use crate::config::Compression;
-use crate::env::{CpuWork, File};
+use crate::directory::NamedFile;
+use crate::env::CpuWork;
 use crate::error::{Error, Result};
 use crate::index::{Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
 use crate::storage::{Entry, EntryKind, check_key};
@@ -85,8 +85,7 @@ pub(crate) struct Built {
 
 /// Writes one table. It does not sync the file; the caller does when the table is finished.
 pub(crate) struct TableBuilder {
-    file: Arc<dyn File>,
-    path: PathBuf,
+    file: NamedFile,
     options: Arc<TableOptions>,
     block: BlockBuilder,
     index: IndexWriter,
@@ -111,7 +110,7 @@ pub(crate) struct TableBuilder {
 
 impl TableBuilder {
     /// Starts a table in an empty file.
-    pub(crate) fn new(file: Arc<dyn File>, path: PathBuf, options: Arc<TableOptions>) -> Self {
+    pub(crate) fn new(file: NamedFile, options: Arc<TableOptions>) -> Self {
         let properties = Properties {
             sequence_min: u64::MAX,
             filter: options.filter_name.clone(),
@@ -120,7 +119,6 @@ impl TableBuilder {
         };
         Self {
             file,
-            path,
             ranks: options.index.wants(),
             options,
             block: BlockBuilder::default(),
@@ -186,7 +184,7 @@ impl TableBuilder {
     /// Refuses an entry that the table cannot store here.
     fn check(&self, entry: &Entry, work: &mut CpuWork) -> Result<()> {
         check_key(&entry.key)?;
-        let refuse = |what: &str| Err(Error::corruption(&self.path, self.position(), what));
+        let refuse = |what: &str| Err(Error::corruption(self.file.path(), self.position(), what));
         work.comparisons += 1;
         let is_after = match self.last_key[..].cmp(&entry.key) {
             _ if self.properties.entries == 0 => true,
@@ -260,8 +258,7 @@ impl TableBuilder {
     /// Appends the collected bytes to the file.
     async fn append(&mut self, work: &mut CpuWork) -> Result<()> {
         work.system_calls += 1;
-        let written = self.file.append(&self.pending).await;
-        written.map_err(|error| Error::io("append to", &self.path, error))?;
+        self.file.append(&self.pending).await?;
         self.appended += self.pending.len() as u64;
         self.pending.clear();
         Ok(())
@@ -292,7 +289,7 @@ impl TableBuilder {
     pub(crate) async fn finish(mut self, work: &mut CpuWork) -> Result<Built> {
         if self.block.is_empty() {
             return Err(Error::corruption(
-                &self.path,
+                self.file.path(),
                 0,
                 "a table to be written has no entries",
             ));
@@ -324,7 +321,7 @@ impl TableBuilder {
         let index = TableIndex::open(&index_block, &self.properties.indexed(), model);
         let index = index.ok_or_else(|| {
             let what = "the index has more than 4 GiB";
-            Error::corruption(&self.path, footer.index.offset, what)
+            Error::corruption(self.file.path(), footer.index.offset, what)
         })?;
         let Properties {
             entries,

@@ -10,7 +10,7 @@
 //! finish.
 
 use std::ops::{Deref, Range};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,7 +25,8 @@ use super::format::{FOOTER_BYTES, Footer, Handle, Properties, unseal};
 use crate::cache::{BlockId, CacheKey, Object, Pin, RowPlace};
 use crate::config::Metadata;
 use crate::context::ReadContext;
-use crate::env::{CpuWork, File, Fs};
+use crate::directory::NamedFile;
+use crate::env::{CpuWork, Fs};
 use crate::error::{Error, Result};
 use crate::index::{Candidates, IndexReport, Lookups, TableIndex};
 use crate::storage::{Entry, Sequence};
@@ -48,16 +49,15 @@ struct Stretch<'a> {
 impl<'a> Stretch<'a> {
     /// Reads the range `bytes` of the file.
     async fn read(
-        file: &dyn File,
-        path: &'a Path,
+        file: &'a NamedFile,
         bytes: Range<u64>,
         context: &mut ReadContext<'_>,
     ) -> Result<Self> {
         let data = context
-            .read(file, path, bytes.start, (bytes.end - bytes.start) as usize)
+            .read(file, bytes.start, (bytes.end - bytes.start) as usize)
             .await?;
         Ok(Self {
-            path,
+            path: file.path(),
             start: bytes.start,
             data,
         })
@@ -129,17 +129,16 @@ impl Meta {
     /// Reads a file of `bytes` bytes with two reads: the footer, then everything between the data
     /// blocks and the footer.
     pub(super) async fn read(
-        file: &dyn File,
-        path: &Path,
+        file: &NamedFile,
         bytes: u64,
         context: &mut ReadContext<'_>,
     ) -> Result<Self> {
         let footer_at = bytes.checked_sub(FOOTER_BYTES as u64).ok_or_else(|| {
-            Error::corruption(path, 0, "the file is shorter than a table's footer")
+            Error::corruption(file.path(), 0, "the file is shorter than a table's footer")
         })?;
-        let footer = context.read(file, path, footer_at, FOOTER_BYTES).await?;
-        let footer = Footer::decode(&footer, path, footer_at)?;
-        let stretch = Stretch::read(file, path, footer.start()..footer_at, context).await?;
+        let footer = context.read(file, footer_at, FOOTER_BYTES).await?;
+        let footer = Footer::decode(&footer, file.path(), footer_at)?;
+        let stretch = Stretch::read(file, footer.start()..footer_at, context).await?;
         let work = &mut context.work;
         let damaged = |what: &str| stretch.damaged(footer.properties, what);
         let properties = stretch.open(footer.properties, work).map_err(damaged)?;
@@ -228,8 +227,7 @@ pub(super) struct Window {
 /// One open table.
 pub(crate) struct Table {
     facts: Arc<TableFacts>,
-    path: PathBuf,
-    file: Arc<dyn File>,
+    file: NamedFile,
     fs: Arc<dyn Fs>,
     footer: Footer,
     properties: Properties,
@@ -246,7 +244,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Opens the table that `facts` describe, in `file` at `path` of `fs`.
+    /// Opens the table that `facts` describe, in `file` of `fs`.
     ///
     /// A damaged model is not an error: the table then uses fence pointers.
     ///
@@ -255,20 +253,17 @@ impl Table {
     /// has a newer format, [`Error::Io`] if it cannot be read.
     pub(crate) async fn open(
         fs: Arc<dyn Fs>,
-        file: Arc<dyn File>,
-        path: PathBuf,
+        file: NamedFile,
         facts: Arc<TableFacts>,
         context: &mut ReadContext<'_>,
     ) -> Result<Self> {
-        let bytes = file
-            .bytes()
-            .map_err(|error| Error::io("get the size of", &path, error))?;
+        let bytes = file.named("get the size of", file.file().bytes())?;
         if bytes != facts.bytes {
             let what = format!(
                 "the file has {bytes} bytes, but the manifest says {}",
                 facts.bytes
             );
-            return Err(Error::corruption(&path, bytes.min(facts.bytes), what));
+            return Err(Error::corruption(file.path(), bytes.min(facts.bytes), what));
         }
         let Meta {
             footer,
@@ -276,11 +271,11 @@ impl Table {
             index,
             filter,
             model_fault,
-        } = Meta::read(&*file, &path, bytes, context).await?;
+        } = Meta::read(&file, bytes, context).await?;
         context.stats.model_fallbacks += u64::from(model_fault.is_some());
         if !describes(&facts, &properties, bytes) {
             return Err(Error::corruption(
-                &path,
+                file.path(),
                 index.end(),
                 "this is not the table that the manifest describes",
             ));
@@ -293,7 +288,6 @@ impl Table {
         let filter = filter.map(Arc::<dyn Filter>::from);
         let mut table = Self {
             facts,
-            path,
             file,
             fs,
             footer,
@@ -339,7 +333,7 @@ impl Table {
 
     /// Returns the path of the file.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// Returns the bytes of memory that the filter uses.
@@ -401,7 +395,7 @@ impl Table {
             index.offset
         };
         let bytes = start..index.offset + u64::from(index.bytes);
-        let stretch = Stretch::read(&*self.file, &self.path, bytes, context).await?;
+        let stretch = Stretch::read(&self.file, bytes, context).await?;
         let (index, _) = stretch.index(&self.footer, &self.properties, &mut context.work)?;
         let index = Arc::new(index);
         self.offer(&name, &Object::Index(index.clone()), context);
@@ -421,7 +415,7 @@ impl Table {
             return Ok(Some(Lent::Cached(filter)));
         }
         let bytes = handle.offset..handle.offset + u64::from(handle.bytes);
-        let stretch = Stretch::read(&*self.file, &self.path, bytes, context).await?;
+        let stretch = Stretch::read(&self.file, bytes, context).await?;
         let filter: Arc<dyn Filter> = stretch
             .filter(&self.footer, &self.properties, &mut context.work)?
             .into();
@@ -632,12 +626,7 @@ impl Table {
                 .ok_or_else(|| self.damaged(span.start, "the cached block is malformed"));
         }
         let sealed = context
-            .read(
-                &*self.file,
-                &self.path,
-                span.start,
-                (span.end - span.start) as usize,
-            )
+            .read(&self.file, span.start, (span.end - span.start) as usize)
             .await?;
         let block = self.unseal(span, &sealed, &mut context.work)?;
         self.offer(&name, &Object::Bytes(block.data().clone()), context);
@@ -662,9 +651,7 @@ impl Table {
             let bytes = (stretch.end - stretch.start) as usize;
             // Release the old window before the read. Entries that share it keep its memory.
             window.data = Bytes::new();
-            window.data = context
-                .read(&*self.file, &self.path, stretch.start, bytes)
-                .await?;
+            window.data = context.read(&self.file, stretch.start, bytes).await?;
             window.start = stretch.start;
         }
         let at = (span.start - window.start) as usize;
@@ -708,12 +695,12 @@ impl Table {
 
     /// Returns the error for damage in the data block at `offset`.
     pub(super) fn damaged(&self, offset: u64, what: &str) -> Error {
-        Error::corruption(&self.path, offset, format!("a data block: {what}"))
+        Error::corruption(self.path(), offset, format!("a data block: {what}"))
     }
 
     /// Reads everything but the data blocks again, from the device.
     pub(super) async fn read_meta(&self, context: &mut ReadContext<'_>) -> Result<Meta> {
-        Meta::read(&*self.file, &self.path, self.facts.bytes, context).await
+        Meta::read(&self.file, self.facts.bytes, context).await
     }
 }
 
@@ -738,7 +725,7 @@ impl Drop for Table {
         if *self.obsolete.get_mut() {
             // If this fails, the file stays. No version contains it, so the next open of the
             // database removes it.
-            let _ = self.fs.remove(&self.path);
+            let _ = self.fs.remove(self.file.path());
         }
     }
 }

@@ -5,7 +5,7 @@
 //! follows.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use aura_policies::facts::{TableFacts, TableId};
@@ -16,7 +16,8 @@ use super::format::{FOOTER_BYTES, Footer, unseal};
 use super::reader::{Meta, Table};
 use crate::codec::Fields;
 use crate::context::ReadContext;
-use crate::env::{File, Fs};
+use crate::directory::{Files, NamedFile};
+use crate::env::Fs;
 use crate::error::{Error, Result};
 use crate::storage::{Entry, EntryKind, check_key};
 
@@ -42,17 +43,13 @@ impl Table {
     /// The errors of [`Table::open`].
     pub(crate) async fn discover(
         fs: Arc<dyn Fs>,
-        path: PathBuf,
+        path: &Path,
         id: TableId,
         context: &mut ReadContext<'_>,
     ) -> Result<Self> {
-        let file = fs
-            .open(&path)
-            .map_err(|error| Error::io("open", &path, error))?;
-        let bytes = file
-            .bytes()
-            .map_err(|error| Error::io("get the size of", &path, error))?;
-        let stated = Meta::read(&*file, &path, bytes, context).await?.properties;
+        let file = Files::on(&*fs).open(path)?;
+        let bytes = file.named("get the size of", file.file().bytes())?;
+        let stated = Meta::read(&file, bytes, context).await?.properties;
         let facts = TableFacts {
             id,
             bytes,
@@ -64,14 +61,13 @@ impl Table {
             sequence_min: stated.sequence_min,
             sequence_max: stated.sequence_max,
         };
-        Self::open(fs, file, path, Arc::new(facts), context).await
+        Self::open(fs, file, Arc::new(facts), context).await
     }
 }
 
 /// A damaged table's file, which is read block by block.
 pub(crate) struct Salvage {
-    file: Arc<dyn File>,
-    path: PathBuf,
+    file: NamedFile,
     bytes: u64,
     /// The data blocks that were found, in order.
     pub(crate) places: Vec<Place>,
@@ -92,15 +88,10 @@ impl Salvage {
         path: &Path,
         context: &mut ReadContext<'_>,
     ) -> Result<Self> {
-        let file = fs
-            .open(path)
-            .map_err(|error| Error::io("open", path, error))?;
-        let bytes = file
-            .bytes()
-            .map_err(|error| Error::io("get the size of", path, error))?;
+        let file = Files::on(fs).open(path)?;
+        let bytes = file.named("get the size of", file.file().bytes())?;
         let mut salvage = Self {
             file,
-            path: path.to_owned(),
             bytes,
             places: Vec::new(),
             unknown: None,
@@ -115,23 +106,16 @@ impl Salvage {
 
     /// Returns the data blocks that the index lists.
     async fn indexed(&self, context: &mut ReadContext<'_>) -> Result<Vec<Place>> {
-        let damaged = |offset, what: &str| Error::corruption(&self.path, offset, what);
+        let damaged = |offset, what: &str| Error::corruption(self.file.path(), offset, what);
         let end = self
             .bytes
             .checked_sub(FOOTER_BYTES as u64)
             .ok_or_else(|| damaged(0, "there is no footer"))?;
-        let footer = context
-            .read(&*self.file, &self.path, end, FOOTER_BYTES)
-            .await?;
-        let footer = Footer::decode(&footer, &self.path, end)?;
+        let footer = context.read(&self.file, end, FOOTER_BYTES).await?;
+        let footer = Footer::decode(&footer, self.file.path(), end)?;
         let handle = footer.index;
         let block = context
-            .read(
-                &*self.file,
-                &self.path,
-                handle.offset,
-                handle.bytes as usize,
-            )
+            .read(&self.file, handle.offset, handle.bytes as usize)
             .await?;
         let block =
             unseal(&block, &mut context.work).map_err(|what| damaged(handle.offset, what))?;
@@ -192,7 +176,7 @@ impl Salvage {
                 break;
             }
             let at = start + data.len() as u64;
-            let read = context.read(&*self.file, &self.path, at, piece as usize);
+            let read = context.read(&self.file, at, piece as usize);
             data.extend_from_slice(&read.await?);
             while covered + 4 < data.len() {
                 checksum = crc32c::crc32c_append(checksum, &data[covered..=covered]);
@@ -215,10 +199,7 @@ impl Salvage {
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Vec<Entry>>> {
         let bytes = (place.span.end - place.span.start) as usize;
-        let sealed = match context
-            .read(&*self.file, &self.path, place.span.start, bytes)
-            .await
-        {
+        let sealed = match context.read(&self.file, place.span.start, bytes).await {
             Ok(sealed) => sealed,
             Err(Error::Corruption { .. }) => return Ok(None),
             Err(error) => return Err(error),

@@ -1,6 +1,6 @@
 //! A value file on disk, and reads of its values through the cache.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +11,8 @@ use super::format::{MAGIC, TRAILER_BYTES, decode, decode_map, frame_bytes, map_b
 use crate::cache::{BlockId, CacheKey, Object};
 use crate::codec::decompress;
 use crate::context::ReadContext;
-use crate::env::{File, Fs};
+use crate::directory::NamedFile;
+use crate::env::Fs;
 use crate::error::{Error, Result};
 use crate::storage::{Value, ValuePointer};
 
@@ -21,8 +22,7 @@ pub(crate) struct ValueFile {
     /// Its number on disk. Pointers name the file where the value was first written, which may be
     /// another one.
     pub(crate) number: u64,
-    path: PathBuf,
-    file: Arc<dyn File>,
+    file: NamedFile,
     fs: Arc<dyn Fs>,
     /// The sections of a collected file; empty for a file that writers filled.
     sections: Vec<Section>,
@@ -33,10 +33,9 @@ pub(crate) struct ValueFile {
 
 impl ValueFile {
     /// Creates the handle of an open file that writers fill.
-    pub(crate) fn new(number: u64, path: PathBuf, file: Arc<dyn File>, fs: Arc<dyn Fs>) -> Self {
+    pub(crate) fn new(number: u64, file: NamedFile, fs: Arc<dyn Fs>) -> Self {
         Self {
             number,
-            path,
             file,
             fs,
             sections: Vec::new(),
@@ -75,19 +74,17 @@ impl ValueFile {
 
     /// Returns the error for damaged bytes at `offset`.
     pub(crate) fn damaged(&self, offset: u64, what: &str) -> Error {
-        Error::corruption(&self.path, offset, what)
+        Error::corruption(self.path(), offset, what)
     }
 
     /// Returns the file's path.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// Returns the bytes on disk.
     pub(crate) fn bytes(&self) -> Result<u64> {
-        self.file
-            .bytes()
-            .map_err(|error| Error::io("measure", &self.path, error))
+        self.file.bytes()
     }
 
     /// Returns where the map of a collected file starts.
@@ -122,27 +119,18 @@ impl ValueFile {
 
     /// Makes everything appended so far durable.
     pub(crate) async fn sync(&self) -> Result<()> {
-        self.file
-            .sync()
-            .await
-            .map_err(|error| Error::io("sync", &self.path, error))
+        self.file.sync().await
     }
 
     /// States that nothing more will be written.
     pub(crate) fn finish(&self) {
-        self.file.finish();
+        self.file.file().finish();
     }
 
     /// Reads exactly `bytes` bytes at `offset`, without the cache.
     pub(crate) async fn read(&self, offset: u64, bytes: usize) -> Result<bytes::Bytes> {
-        let read = self.file.read_at(offset, bytes).await;
-        read.map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
-                let what = format!("the file ends inside the {bytes} bytes that start here");
-                self.damaged(offset, &what)
-            }
-            _ => Error::io("read", &self.path, error),
-        })
+        let what = || format!("the file ends inside the {bytes} bytes that start here");
+        self.file.read_exactly(offset, bytes, what).await
     }
 
     /// Marks the file as no longer referenced. It is removed when its last reader drops it.
@@ -172,7 +160,7 @@ impl ValueFile {
             return Ok(value);
         }
         let bytes = frame_bytes(key.len(), pointer.stored_bytes);
-        let frame = context.read(&*self.file, &self.path, place, bytes).await?;
+        let frame = context.read(&self.file, place, bytes).await?;
         let damaged = |what: &str| self.damaged(place, what);
         context.work.bytes_checksummed += bytes as u64;
         let stored = decode(&frame, key, pointer.checksum)
@@ -193,7 +181,7 @@ impl Drop for ValueFile {
     fn drop(&mut self) {
         if self.obsolete.load(Ordering::Acquire) {
             // If it cannot be removed now, the next opening of the directory removes it.
-            let _ = self.fs.remove(&self.path);
+            let _ = self.fs.remove(self.path());
         }
     }
 }

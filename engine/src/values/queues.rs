@@ -6,8 +6,9 @@
 //! writer waits for that.
 
 use super::{StagedValues, ValueLogWriter};
-use crate::env::{BoxFuture, File, Spawn, join_all, spawn_all};
-use crate::error::{Error, Result};
+use crate::directory::NamedFile;
+use crate::env::{BoxFuture, Spawn, join_all, spawn_all};
+use crate::error::Result;
 
 /// Bytes of a queue's part in a group from which an append gets a task of its own.
 const TASK_BYTES_MIN: usize = 128 << 10;
@@ -100,13 +101,8 @@ impl ValueQueues {
             let bytes = pieces.iter().map(Vec::len).sum::<usize>();
             total += bytes as u64;
             largest = largest.max(bytes);
-            let file = writer.file();
-            let path = writer.path().to_path_buf();
-            appends.push(Box::pin(async move {
-                append_pieces(&*file, pieces)
-                    .await
-                    .map_err(|error| Error::io("append to", &path, error))
-            }));
+            let file = writer.file().clone();
+            appends.push(Box::pin(append_pieces(file, pieces)));
         }
         let done = match appends.len() {
             2.. if largest >= TASK_BYTES_MIN => spawn_all(tasks, "values", appends).await,
@@ -124,12 +120,8 @@ impl ValueQueues {
             if !writer.is_dirty() || VALUES_STAY_UNSYNCED {
                 continue;
             }
-            let file = writer.file();
-            let path = writer.path().to_path_buf();
-            syncs.push(Box::pin(async move {
-                let synced = file.sync().await;
-                synced.map_err(|error| Error::io("sync", &path, error))
-            }));
+            let file = writer.file().clone();
+            syncs.push(Box::pin(async move { file.sync().await }));
         }
         let synced = syncs.len() as u64;
         let done = match syncs.len() {
@@ -151,7 +143,7 @@ impl ValueQueues {
     }
 }
 
-async fn append_pieces(file: &dyn File, pieces: Vec<Vec<u8>>) -> std::io::Result<()> {
+async fn append_pieces(file: NamedFile, pieces: Vec<Vec<u8>>) -> Result<()> {
     for piece in pieces {
         file.append(&piece).await?;
     }

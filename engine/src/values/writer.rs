@@ -1,11 +1,10 @@
 //! Writes a value file.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::format::MAGIC;
 use crate::directory::{Files, NamedFile};
-use crate::env::{Env, File};
+use crate::env::Env;
 use crate::error::Result;
 
 /// A value file being written.
@@ -31,13 +30,8 @@ impl ValueLogWriter {
     }
 
     /// Returns the open file, for readers.
-    pub(crate) fn file(&self) -> Arc<dyn File> {
-        self.file.file().clone()
-    }
-
-    /// Returns the file's path.
-    pub(crate) fn path(&self) -> &Path {
-        self.file.path()
+    pub(crate) fn file(&self) -> &NamedFile {
+        &self.file
     }
 
     /// Returns the bytes appended so far.

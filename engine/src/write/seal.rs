@@ -97,8 +97,7 @@ impl CommitPipeline {
         let path = FileKind::Values.path(self.core.directory(), number);
         let writer = ValueLogWriter::create(env, &path, number).await?;
         self.core.sync_directory().await?;
-        let path = writer.path().to_path_buf();
-        let file = ValueFile::new(number, path, writer.file(), env.fs.clone());
+        let file = ValueFile::new(number, writer.file().clone(), env.fs.clone());
         let opened = OpenedFiles {
             values: [(number, Arc::new(file))].into(),
             ..OpenedFiles::default()

@@ -17,7 +17,7 @@ Examples:
   aura checkpoint db /backup/db && aura verify /backup/db
 
 The database is opened under its own settings, which recovers what a crash has left; it must not be
-in use. A running engine takes checkpoints itself, while others write (`Engine::checkpoint`).
+in use. A running engine takes checkpoints itself, while others write (`AuraEngine::checkpoint`).
 
 The target must be absent or empty, and outside the database's directory. Tables and full value
 files never change: on the same file system the copy shares their bytes with the database, takes

@@ -60,10 +60,10 @@ impl Repair<'_> {
         let id = listed.facts.id;
         let path = FileKind::Table.path(self.directory, id);
         let table = if known {
-            let (file, path) = Files::of(self.env).open(&path)?.into_parts();
-            Table::open(fs, file, path, listed.facts.clone(), &mut self.context).await?
+            let file = Files::of(self.env).open(&path)?;
+            Table::open(fs, file, listed.facts.clone(), &mut self.context).await?
         } else {
-            Table::discover(fs, path, id, &mut self.context).await?
+            Table::discover(fs, &path, id, &mut self.context).await?
         };
         let mut values = Vec::new();
         let check = table.verify(&mut self.context, |entry| {
@@ -79,7 +79,7 @@ impl Repair<'_> {
     async fn is_another_table(&mut self, listed: &AddedTable) -> Result<bool> {
         let id = listed.facts.id;
         let path = FileKind::Table.path(self.directory, id);
-        match Table::discover(self.env.fs.clone(), path, id, &mut self.context).await {
+        match Table::discover(self.env.fs.clone(), &path, id, &mut self.context).await {
             Ok(table) => Ok(**table.facts() != *listed.facts),
             Err(error) if error.is_damage() => Ok(false),
             Err(error) => Err(error),

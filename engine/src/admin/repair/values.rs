@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use super::logs::Logs;
 use super::{Loss, Repair};
-use crate::directory::{FileKind, Files};
-use crate::env::File;
+use crate::directory::{FileKind, Files, NamedFile};
 use crate::error::{Error, Result};
 use crate::manifest::Edit;
 use crate::table::Table;
@@ -87,11 +86,11 @@ impl Repair<'_> {
     }
 
     /// Opens a value file. Returns it with the handle, for opening it without its map.
-    fn open_value_file(&self, number: u64) -> Result<(ValueFile, Arc<dyn File>)> {
+    fn open_value_file(&self, number: u64) -> Result<(ValueFile, NamedFile)> {
         let path = FileKind::Values.path(self.directory, number);
-        let (file, path) = Files::of(self.env).open(&path)?.into_parts();
+        let file = Files::of(self.env).open(&path)?;
         Ok((
-            ValueFile::new(number, path, file.clone(), self.env.fs.clone()),
+            ValueFile::new(number, file.clone(), self.env.fs.clone()),
             file,
         ))
     }
@@ -102,11 +101,10 @@ impl Repair<'_> {
         let mut found: BTreeMap<u64, Vec<ValueFileState>> = BTreeMap::new();
         for number in self.found(FileKind::Values) {
             let (whole, file) = self.open_value_file(number)?;
-            let path = whole.path().to_path_buf();
             let file = match whole.read_map().await {
                 Ok(collected) => Arc::new(collected),
                 Err(error) if error.is_damage() => {
-                    Arc::new(ValueFile::new(number, path, file, self.env.fs.clone()))
+                    Arc::new(ValueFile::new(number, file, self.env.fs.clone()))
                 }
                 Err(error) => return Err(error),
             };

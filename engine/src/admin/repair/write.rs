@@ -1,15 +1,15 @@
 //! Writes the tables of a repair.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use aura_policies::filter::FilterFacts;
 
 use super::Repair;
 use crate::compaction::NewFile;
-use crate::directory::{FileKind, Files};
-use crate::env::{Env, File};
-use crate::error::{Error, Result};
+use crate::directory::{FileKind, Files, NamedFile};
+use crate::env::Env;
+use crate::error::Result;
 use crate::index::IndexBuild;
 use crate::storage::{Entry, Key};
 use crate::table::{Table, TableBuilder, TableOptions};
@@ -41,8 +41,7 @@ pub(super) struct TableSink {
 struct Writer {
     number: u64,
     builder: TableBuilder,
-    file: Arc<dyn File>,
-    path: PathBuf,
+    file: NamedFile,
     unfinished: NewFile,
 }
 
@@ -78,7 +77,7 @@ impl TableSink {
         // It is not a table's name, so the next repair ignores what a crash leaves of it.
         let name = format!("{}{UNWRITTEN}", FileKind::Table.name(number));
         let path = repair.directory.join(name);
-        let (file, path) = Files::of(repair.env).create(&path)?.into_parts();
+        let file = Files::of(repair.env).create(&path)?;
         let unfinished = NewFile::new(&repair.env.fs, &path);
         let table = &repair.config.table;
         let policies = &repair.policies;
@@ -99,12 +98,11 @@ impl TableSink {
             },
             keeps_cuts: false,
         };
-        let builder = TableBuilder::new(file.clone(), path.clone(), Arc::new(options));
+        let builder = TableBuilder::new(file.clone(), Arc::new(options));
         Ok(Writer {
             number,
             builder,
             file,
-            path,
             unfinished,
         })
     }
@@ -116,22 +114,19 @@ impl TableSink {
             number,
             builder,
             file,
-            path,
             unfinished,
         }) = self.writer.take()
         else {
             return Ok(());
         };
         builder.finish(&mut repair.context.work).await?;
-        file.sync()
-            .await
-            .map_err(|error| Error::io("sync", &path, error))?;
+        file.sync().await?;
         let named = FileKind::Table.path(repair.directory, number);
-        Files::of(repair.env).rename(&path, &named)?;
+        Files::of(repair.env).rename(file.path(), &named)?;
         unfinished.keep();
         let fs = repair.env.fs.clone();
         let unopened = NewFile::new(&fs, &named);
-        let table = Table::discover(fs, named, number, &mut repair.context).await?;
+        let table = Table::discover(fs, &named, number, &mut repair.context).await?;
         unopened.keep();
         repair.context.charge();
         let table = Arc::new(table);

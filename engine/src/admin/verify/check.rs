@@ -90,8 +90,8 @@ impl Check<'_> {
             expected.insert(state.file.path().to_owned(), (bytes, state.is_sealed()));
         }
         for (path, (bytes, whole)) in &expected {
-            let found = self.env.fs.open(path).and_then(|file| file.bytes());
-            match found {
+            let opened = Files::of(self.env).open(path);
+            match opened.and_then(|file| file.named("open", file.file().bytes())) {
                 Ok(found) if found == *bytes || (!whole && found > *bytes) => {
                     report.disk_bytes += bytes
                 }
@@ -99,7 +99,7 @@ impl Check<'_> {
                     let what = format!("it has {found} bytes where {bytes} are recorded");
                     report.problem(&Error::corruption(path, found.min(*bytes), what));
                 }
-                Err(error) => report.problem(&Error::io("open", path, error)),
+                Err(error) => report.problem(&error),
             }
         }
         let mut known: BTreeSet<PathBuf> = expected.into_keys().collect();
@@ -246,8 +246,7 @@ impl Check<'_> {
             // still here.
             audit.garbage_bytes = audit.frame_bytes.saturating_sub(booked_bytes);
             let again = Files::of(self.env).open(file.path())?;
-            let (again, path) = again.into_parts();
-            let again = ValueFile::new(file.number, path, again, self.env.fs.clone());
+            let again = ValueFile::new(file.number, again, self.env.fs.clone());
             if !again.read_map().await?.has_map_of(file) {
                 report.problem(&file.damaged(
                     frames_end,

@@ -1,130 +1,6 @@
 //! The cost of CPU work, and the cores that do it.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
-
-use crate::env::CpuWork;
-
-/// Nanoseconds of one core for each kind of [`CpuWork`].
-///
-/// The defaults are stated, not measured: plausible figures for a 3 GHz core with the working set
-/// in memory, where a memtable step is a cache miss and a copied byte is bandwidth. A config can
-/// override each of them.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct CpuCosts {
-    /// Starting an operation.
-    #[serde(deserialize_with = "non_negative")]
-    pub operation_ns: f64,
-    /// Comparing two keys.
-    #[serde(deserialize_with = "non_negative")]
-    pub comparison_ns: f64,
-    /// Going to the next node of a memtable.
-    #[serde(deserialize_with = "non_negative")]
-    pub memtable_step_ns: f64,
-    /// Inserting an entry into a memtable, in addition to the steps.
-    #[serde(deserialize_with = "non_negative")]
-    pub memtable_insert_ns: f64,
-    /// Probing a filter.
-    #[serde(deserialize_with = "non_negative")]
-    pub filter_probe_ns: f64,
-    /// Evaluating a learned model.
-    #[serde(deserialize_with = "non_negative")]
-    pub model_evaluation_ns: f64,
-    /// Looking up an object in the cache.
-    #[serde(deserialize_with = "non_negative")]
-    pub cache_probe_ns: f64,
-    /// Compressing one byte.
-    #[serde(deserialize_with = "non_negative")]
-    pub byte_compressed_ns: f64,
-    /// Decompressing to one byte.
-    #[serde(deserialize_with = "non_negative")]
-    pub byte_decompressed_ns: f64,
-    /// Checksumming one byte.
-    #[serde(deserialize_with = "non_negative")]
-    pub byte_checksummed_ns: f64,
-    /// Copying one byte.
-    #[serde(deserialize_with = "non_negative")]
-    pub byte_copied_ns: f64,
-    /// Entering and leaving the operating system.
-    #[serde(deserialize_with = "non_negative")]
-    pub system_call_ns: f64,
-}
-
-impl Default for CpuCosts {
-    fn default() -> Self {
-        Self {
-            operation_ns: 150.0,
-            comparison_ns: 8.0,
-            memtable_step_ns: 40.0,
-            memtable_insert_ns: 400.0,
-            filter_probe_ns: 40.0,
-            model_evaluation_ns: 20.0,
-            cache_probe_ns: 60.0,
-            byte_compressed_ns: 2.0,
-            byte_decompressed_ns: 0.5,
-            byte_checksummed_ns: 0.1,
-            byte_copied_ns: 0.1,
-            system_call_ns: 400.0,
-        }
-    }
-}
-
-impl CpuCosts {
-    /// Costs of 0, to simulate the device alone.
-    pub const FREE: Self = Self {
-        operation_ns: 0.0,
-        comparison_ns: 0.0,
-        memtable_step_ns: 0.0,
-        memtable_insert_ns: 0.0,
-        filter_probe_ns: 0.0,
-        model_evaluation_ns: 0.0,
-        cache_probe_ns: 0.0,
-        byte_compressed_ns: 0.0,
-        byte_decompressed_ns: 0.0,
-        byte_checksummed_ns: 0.0,
-        byte_copied_ns: 0.0,
-        system_call_ns: 0.0,
-    };
-
-    fn nanos(&self) -> [f64; KINDS] {
-        [
-            self.operation_ns,
-            self.comparison_ns,
-            self.memtable_step_ns,
-            self.memtable_insert_ns,
-            self.filter_probe_ns,
-            self.model_evaluation_ns,
-            self.cache_probe_ns,
-            self.byte_compressed_ns,
-            self.byte_decompressed_ns,
-            self.byte_checksummed_ns,
-            self.byte_copied_ns,
-            self.system_call_ns,
-        ]
-    }
-}
-
-/// Number of kinds of work.
-const KINDS: usize = 12;
-
-/// Returns the counts of `work` in the order of the costs.
-fn counts(work: &CpuWork) -> [u64; KINDS] {
-    [
-        work.operations,
-        work.comparisons,
-        work.memtable_steps,
-        work.memtable_inserts,
-        work.filter_probes,
-        work.model_evaluations,
-        work.cache_probes,
-        work.bytes_compressed,
-        work.bytes_decompressed,
-        work.bytes_checksummed,
-        work.bytes_copied,
-        work.system_calls,
-    ]
-}
+use crate::env::work::{CpuCosts, CpuWork, KINDS};
 
 /// The costs in whole picoseconds. Sums of integers are the same in any order, and the additions do
 /// not wait for one another.
@@ -139,22 +15,11 @@ impl Prices {
     /// not checked here, for speed.
     pub(super) fn picos(&self, work: &CpuWork) -> u64 {
         let mut picos = 0u64;
-        for (price, count) in self.0.iter().zip(counts(work)) {
+        for (price, count) in self.0.iter().zip(work.counts()) {
             picos = picos.wrapping_add(price.wrapping_mul(count));
         }
         picos
     }
-}
-
-/// Deserializes a number that is finite and not below zero.
-pub(super) fn non_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    let number = f64::deserialize(deserializer)?;
-    if number.is_finite() && number >= 0.0 {
-        return Ok(number);
-    }
-    Err(serde::de::Error::custom(format_args!(
-        "{number} must be a number not below zero"
-    )))
 }
 
 /// The cores of the machine.
@@ -202,65 +67,18 @@ mod tests {
     #[test]
     fn every_count_is_charged_its_own_cost() {
         let costs = CpuCosts {
-            operation_ns: 1.0,
             comparison_ns: 2.0,
-            memtable_step_ns: 4.0,
-            memtable_insert_ns: 8.0,
-            filter_probe_ns: 16.0,
-            model_evaluation_ns: 32.0,
-            cache_probe_ns: 64.0,
-            byte_compressed_ns: 128.0,
-            byte_decompressed_ns: 256.0,
-            byte_checksummed_ns: 512.0,
             byte_copied_ns: 1024.0,
-            system_call_ns: 2048.0,
+            ..CpuCosts::FREE
         };
         let work = CpuWork {
-            operations: 1,
-            comparisons: 1,
-            memtable_steps: 1,
-            memtable_inserts: 1,
-            filter_probes: 1,
-            model_evaluations: 1,
-            cache_probes: 1,
-            bytes_compressed: 1,
-            bytes_decompressed: 1,
-            bytes_checksummed: 1,
-            bytes_copied: 1,
-            system_calls: 1,
+            comparisons: 5,
+            bytes_copied: 2,
+            system_calls: 7,
+            ..CpuWork::default()
         };
-        let prices = Prices::new(&costs);
-        assert_eq!(prices.picos(&work), 4_095_000);
-        assert_eq!(
-            prices.picos(&CpuWork {
-                comparisons: 5,
-                bytes_copied: 2,
-                ..CpuWork::default()
-            }),
-            2_058_000
-        );
+        assert_eq!(Prices::new(&costs).picos(&work), 2_058_000);
         assert_eq!(Prices::new(&CpuCosts::FREE).picos(&work), 0);
-    }
-
-    #[test]
-    fn a_config_overrides_single_costs_and_refuses_nonsense() {
-        let costs: CpuCosts = serde_json::from_str(r#"{"comparison_ns": 3}"#).unwrap();
-        assert_eq!(
-            costs,
-            CpuCosts {
-                comparison_ns: 3.0,
-                ..CpuCosts::default()
-            }
-        );
-        for (text, word) in [
-            (r#"{"comparison": 3}"#, "unknown field"),
-            (r#"{"comparison_ns": -1}"#, "below zero"),
-        ] {
-            let error = serde_json::from_str::<CpuCosts>(text)
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains(word), "{error}");
-        }
     }
 
     #[test]

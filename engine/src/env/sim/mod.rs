@@ -40,7 +40,7 @@ mod fault_tests;
 #[cfg(test)]
 mod tests;
 
-pub use cpu::CpuCosts;
+pub use super::work::CpuCosts;
 pub use crash::{CrashMode, FsImage};
 pub use fault::FaultKind;
 pub use profile::{DeviceModel, DeviceProfile, Latency, profiles};

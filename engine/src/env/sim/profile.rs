@@ -12,7 +12,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::cpu::non_negative;
+use crate::env::work::non_negative;
 
 /// A duration in microseconds: one number, or its quantiles, between which it is drawn evenly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -266,12 +266,8 @@ fn training_is_charged_and_a_policy_without_images_is_not_trained() {
     let entries = even_numbers(1_000);
     let mut work = [CpuWork::default(); 2];
     for (index, work) in ["fence", "greedy-plr"].into_iter().zip(&mut work) {
-        let file = world.fs.create(path()).unwrap();
-        let mut builder = TableBuilder::new(
-            file,
-            path().to_owned(),
-            options(Compression::None, index, "none", 1024),
-        );
+        let file = Files::on(&*world.fs).create(path()).unwrap();
+        let mut builder = TableBuilder::new(file, options(Compression::None, index, "none", 1024));
         for entry in &entries {
             ready(builder.add(entry, work)).unwrap();
         }

@@ -19,6 +19,7 @@ use super::*;
 use crate::cache::BlockCache;
 use crate::config::{CacheConfig, Compression, IndexGate};
 use crate::context::ReadContext;
+use crate::directory::Files;
 use crate::env::memory::MemoryFs;
 use crate::env::{Clock, CpuWork, Fs, MaybeReady};
 use crate::error::{Error, Result};
@@ -81,9 +82,9 @@ impl World {
     }
 
     fn build(&self, options: &Arc<TableOptions>, entries: &[Entry]) -> Result<Built> {
-        let file = self.fs.create(path()).unwrap();
+        let file = Files::on(&*self.fs).create(path())?;
         let mut work = CpuWork::default();
-        let mut builder = TableBuilder::new(file, path().to_owned(), Arc::clone(options));
+        let mut builder = TableBuilder::new(file, Arc::clone(options));
         for entry in entries {
             let before = builder.file_bytes();
             ready(builder.add(entry, &mut work))?;
@@ -97,14 +98,8 @@ impl World {
     }
 
     fn open_counting(&self, facts: TableFacts, context: &mut ReadContext<'_>) -> Result<Table> {
-        let file = self.fs.open(path()).unwrap();
-        ready(Table::open(
-            self.fs.clone(),
-            file,
-            path().to_owned(),
-            Arc::new(facts),
-            context,
-        ))
+        let file = Files::on(&*self.fs).open(path())?;
+        ready(Table::open(self.fs.clone(), file, Arc::new(facts), context))
     }
 
     fn table(&self, options: &Arc<TableOptions>, entries: &[Entry]) -> Arc<Table> {

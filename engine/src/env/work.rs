@@ -1,0 +1,173 @@
+//! The kinds of CPU work: what is counted, and what it costs in a simulation.
+//!
+//! One list names each kind with its cost. The structs, the defaults and the conversions come from
+//! it, so that a kind cannot be counted and not charged.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Names every kind of work once: what a count means, what one of it costs, and the default cost.
+macro_rules! kinds_of_work {
+    ($(
+        $(#[$count_doc:meta])* $count:ident,
+        $(#[$cost_doc:meta])* $cost:ident = $default:literal;
+    )*) => {
+        /// CPU work as counts. A simulation charges time for it.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct CpuWork {
+            $($(#[$count_doc])* pub $count: u64,)*
+        }
+
+        impl CpuWork {
+            /// The names of the counts, in order.
+            pub const NAMES: [&'static str; KINDS] = [$(stringify!($count),)*];
+
+            /// Returns the counts in the order of their [names](Self::NAMES).
+            pub fn counts(&self) -> [u64; KINDS] {
+                [$(self.$count,)*]
+            }
+
+            /// Adds other work.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$count += other.$count;)*
+            }
+        }
+
+        /// Nanoseconds of one core for each kind of [`CpuWork`].
+        ///
+        /// The defaults are stated, not measured: plausible figures for a 3 GHz core with the
+        /// working set in memory, where a memtable step is a cache miss and a copied byte is
+        /// bandwidth. A config can override each of them.
+        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct CpuCosts {
+            $(
+                $(#[$cost_doc])*
+                #[serde(deserialize_with = "non_negative")]
+                pub $cost: f64,
+            )*
+        }
+
+        impl Default for CpuCosts {
+            fn default() -> Self {
+                Self { $($cost: $default,)* }
+            }
+        }
+
+        impl CpuCosts {
+            /// Costs of 0, to simulate the device alone.
+            pub const FREE: Self = Self { $($cost: 0.0,)* };
+
+            /// Returns the costs in the order of [`CpuWork::NAMES`].
+            pub(super) fn nanos(&self) -> [f64; KINDS] {
+                [$(self.$cost,)*]
+            }
+        }
+
+        /// Number of kinds of work.
+        pub(super) const KINDS: usize = [$($default,)*].len();
+    };
+}
+
+kinds_of_work! {
+    /// Operations started (the fixed cost of a call).
+    operations,
+    /// Starting an operation.
+    operation_ns = 150.0;
+    /// Key comparisons.
+    comparisons,
+    /// Comparing two keys.
+    comparison_ns = 8.0;
+    /// Steps through a memtable's nodes.
+    memtable_steps,
+    /// Going to the next node of a memtable.
+    memtable_step_ns = 40.0;
+    /// Entries put into a memtable.
+    memtable_inserts,
+    /// Inserting an entry into a memtable, in addition to the steps.
+    memtable_insert_ns = 400.0;
+    /// Filters probed.
+    filter_probes,
+    /// Probing a filter.
+    filter_probe_ns = 40.0;
+    /// Learned models evaluated.
+    model_evaluations,
+    /// Evaluating a learned model.
+    model_evaluation_ns = 20.0;
+    /// Cache look-ups.
+    cache_probes,
+    /// Looking up an object in the cache.
+    cache_probe_ns = 60.0;
+    /// Bytes compressed.
+    bytes_compressed,
+    /// Compressing one byte.
+    byte_compressed_ns = 2.0;
+    /// Bytes decompressed, measured by the output.
+    bytes_decompressed,
+    /// Decompressing to one byte.
+    byte_decompressed_ns = 0.5;
+    /// Bytes checksummed.
+    bytes_checksummed,
+    /// Checksumming one byte.
+    byte_checksummed_ns = 0.1;
+    /// Bytes copied.
+    bytes_copied,
+    /// Copying one byte.
+    byte_copied_ns = 0.1;
+    /// Calls to the operating system.
+    system_calls,
+    /// Entering and leaving the operating system.
+    system_call_ns = 400.0;
+}
+
+/// Deserializes a number that is finite and not below zero.
+pub(super) fn non_negative<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.is_finite() && number >= 0.0 {
+        return Ok(number);
+    }
+    Err(serde::de::Error::custom(format_args!(
+        "{number} must be a number not below zero"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_pairs_each_count_with_its_cost() {
+        let costs = serde_json::to_value(CpuCosts::default()).unwrap();
+        let costs: Vec<&str> = costs
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(costs.len(), KINDS);
+        for name in CpuWork::NAMES {
+            let singular: Vec<&str> = name.split('_').map(|it| it.trim_end_matches('s')).collect();
+            let cost = format!("{}_ns", singular.join("_"));
+            assert!(costs.contains(&cost.as_str()), "{name} has the cost {cost}");
+        }
+    }
+
+    #[test]
+    fn a_config_overrides_single_costs_and_refuses_nonsense() {
+        let costs: CpuCosts = serde_json::from_str(r#"{"comparison_ns": 3}"#).unwrap();
+        let expected = CpuCosts {
+            comparison_ns: 3.0,
+            ..CpuCosts::default()
+        };
+        assert_eq!(costs, expected);
+        for (text, word) in [
+            (r#"{"comparison": 3}"#, "unknown field"),
+            (r#"{"comparison_ns": -1}"#, "below zero"),
+        ] {
+            let error = serde_json::from_str::<CpuCosts>(text)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}
