@@ -79,7 +79,7 @@ pub struct Manifest {
     pub host: Option<Host>,
 }
 
-/// The machine of a real trial. What the system does not tell is empty.
+/// The machine of a real trial. What the system does not say is empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     /// The host's name.
@@ -100,11 +100,11 @@ pub struct Host {
     pub ended: u64,
     /// Processes that ran or waited for a core over the last minute, at the start.
     pub load_before: f64,
-    /// The same at the end.
+    /// Processes that ran or waited for a core over the last minute, at the end.
     pub load_after: f64,
 }
 
-/// What a window of a trial is. Its name tells: all but those of phases are reserved.
+/// What a window of a trial is. Its name says it: all but those of phases are reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// The phase that inserts the records.
@@ -122,7 +122,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// Tells a window's kind by its name.
+    /// Returns a window's kind by its name.
     pub fn named(name: &str) -> Self {
         match name {
             names::LOAD => Self::Load,
@@ -279,8 +279,8 @@ pub struct SpaceMeasure {
 pub struct TrialResult {
     /// What the trial was.
     pub manifest: Manifest,
-    /// Its windows in order: the load first, then the wait that settles it, the warm-up, the phases,
-    /// the drain, and `whole`.
+    /// Its windows in order: the load, the wait that settles it, the warm-up, the phases, the
+    /// drain, and `whole`.
     pub phases: Vec<PhaseMeasure>,
     /// Bytes at the end, after the drain.
     pub space: SpaceMeasure,

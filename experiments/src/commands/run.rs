@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 
 use super::opened_run::comparison;
 use super::{CommandResult, Failure, Global, OpenedRun, compare, complain, jobs, plot};
@@ -50,7 +51,7 @@ pub(super) struct Arguments {
     seeds: Option<u32>,
     /// Run the experiment N times as large: records, operations, memory and sizes of files
     /// together. The results go to <name>-xN. A conclusion should hold there, too.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = scales())]
     scale: u64,
     /// Run finished trials again.
     #[arg(long)]
@@ -89,6 +90,11 @@ impl Arguments {
         self.say_what_was_there(global, &report);
         conclude(global, &report)
     }
+}
+
+/// The scales that an experiment can be run at.
+fn scales() -> RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=1024)
 }
 
 impl Arguments {

@@ -46,7 +46,7 @@ pub struct CompareSettings {
     /// The difference that does not matter: a share of the baseline's value, or for shares of one
     /// the difference itself.
     pub margin: f64,
-    /// What each variant sets: dotted key to value. It tells whose policies differ.
+    /// What each variant sets: dotted key to value. From it follows whose policies differ.
     #[serde(skip)]
     pub overrides: BTreeMap<String, Point>,
 }

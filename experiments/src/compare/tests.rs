@@ -190,7 +190,7 @@ fn what_is_flattered_by_debt_gets_no_verdict() {
     );
 }
 
-/// The same rows in the window `whole`.
+/// Moves rows to the window `whole`.
 fn in_whole(rows: &[TidyRow]) -> Vec<TidyRow> {
     let moved = |row: &TidyRow| TidyRow {
         phase: "whole".to_owned(),

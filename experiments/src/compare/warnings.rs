@@ -54,9 +54,9 @@ fn debt(index: &ValueIndex, variants: &[&str], sites: &[Site]) -> Option<String>
     }
     (!debts.is_empty()).then(|| {
         format!(
-            "Left flushes, compactions or collections unpaid, as a share of the bytes written in the \
-             window (largest): {}. Times and rates of that window leave them out; the row `whole` \
-             and all write amplifications include them.",
+            "Left flushes, compactions or collections unpaid, as a share of the bytes written in \
+             the window (largest): {}. Times and rates of that window leave them out; the row \
+             `whole` and all write amplifications include them.",
             debts.join(", ")
         )
     })

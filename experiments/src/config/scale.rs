@@ -1,4 +1,4 @@
-//! The same experiment, several times as large: what `aura run --scale` does to a case.
+//! An experiment several times as large: what `aura run --scale` does to a case.
 //!
 //! Records, operations, memory and the sizes of files grow together. So the tree keeps its levels
 //! and the cache its share of the data, while everything holds more blocks, and every window more

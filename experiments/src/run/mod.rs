@@ -193,7 +193,7 @@ fn finished_cases(folder: &RunFolder) -> Result<BTreeMap<String, String>, FileEr
     Ok(cases)
 }
 
-/// Reads a manifest; `None` if there is none, or one of another version.
+/// Reads a manifest; `None` if it is missing, or of another version.
 fn read_manifest(path: &Path) -> Option<Manifest> {
     serde_json::from_str(&files::read_to_string(path).ok()?).ok()
 }

@@ -34,7 +34,7 @@ pub(super) fn leave(host: Host) -> Host {
     }
 }
 
-/// The contents of a file of the system, trimmed; empty if there is none.
+/// The contents of a file of the system, trimmed; empty if it is missing.
 fn text(path: &str) -> String {
     let text = files::read_to_string(Path::new(path)).unwrap_or_default();
     text.trim().to_owned()

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Lab, SMALL, trials};
 
@@ -52,8 +52,16 @@ fn a_run_can_be_compared_plotted_reported_and_verified() {
     lab.config("exp.toml", SMALL);
     lab.run(&["exp.toml"]);
     let rows = lab.json(0, &["compare", "exp"]);
-    assert_eq!(rows.len(), 2);
-    assert_eq!(rows[0]["metric"], "cache.hit_ratio");
+    let places: Vec<(&Value, &Value)> = rows
+        .iter()
+        .map(|row| (&row["metric"], &row["phase"]))
+        .collect();
+    let expected = json!([
+        ["cache.hit_ratio", "run"],
+        ["write.amplification", "run"],
+        ["write.amplification", "whole"],
+    ]);
+    assert_eq!(json!(places), expected);
     assert_eq!(rows[0]["variant"], "sieve");
     assert_eq!(rows[0]["pairs"], 2);
     let turned = lab.aura(&[
