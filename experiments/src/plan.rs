@@ -91,6 +91,9 @@ pub struct ExperimentRecord {
     pub sweeps: Vec<Sweep>,
     /// The version of AuraDB.
     pub version: String,
+    /// What a reader must know before the results.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// One variant of `experiment.json`.
@@ -124,6 +127,7 @@ impl ExperimentRecord {
             variants: experiment.variants.iter().map(VariantRecord::of).collect(),
             sweeps: experiment.sweeps.clone(),
             version: VERSION.to_owned(),
+            warnings: experiment.warnings.clone(),
         }
     }
 }
@@ -161,6 +165,16 @@ impl Plan {
             experiment: ExperimentRecord::of(experiment),
             trials,
         }
+    }
+
+    /// How many comparisons of primary metrics there are, at most: a metric may have no value in
+    /// some phase.
+    pub fn comparisons(&self) -> usize {
+        let points: BTreeSet<&Point> = self.trials.iter().map(|trial| &trial.point).collect();
+        let settings = self.trials.first().and_then(|trial| trial.settings().ok());
+        let phases = settings.map_or(1, |settings| settings.workload.phases.len().max(1));
+        let others = self.experiment.variants.len().saturating_sub(1);
+        self.experiment.compare.primary.len() * others * points.len() * phases
     }
 
     /// The ids of all trials.

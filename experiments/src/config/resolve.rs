@@ -12,7 +12,7 @@ use super::layers::{Choice, Layers, VariantLayer, VariantSettings};
 use super::policies;
 use super::schema::schema;
 use super::tree::{Content, Node};
-use super::{CompareConfig, ExperimentFile, Sweep, TrialConfig, source};
+use super::{CompareConfig, ExperimentFile, Sweep, TrialConfig, source, twins};
 use crate::nearest::hint;
 use crate::point::Point;
 
@@ -39,6 +39,8 @@ pub struct Experiment {
     pub sweeps: Vec<Sweep>,
     /// One case for each variant at each sweep point, the variants of a point together.
     pub cases: Vec<Case>,
+    /// What a reader must know before the results.
+    pub warnings: Vec<String>,
 }
 
 /// One variant at one sweep point, with all its settings.
@@ -71,12 +73,16 @@ impl Case {
     }
 }
 
-/// Reads and checks the config at `path`, with the `--set` arguments laid over it.
+/// The most trials of a plan, unless more are asked for.
+pub const TRIALS_MAX: u64 = 10_000;
+
+/// Reads and checks the config at `path`, with the `--set` arguments laid over it. A plan of more
+/// than `trials_max` trials is refused before it is built.
 ///
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong, and where it stands.
-pub fn load(path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
-    parse(path, source::read(path)?, sets)
+pub fn load(path: &Path, sets: &[String], trials_max: u64) -> Result<Experiment, ConfigError> {
+    parse_within(path, source::read(path)?, sets, trials_max)
 }
 
 /// Checks a config's text as if it stood at `path`, with the `--set` arguments laid over it.
@@ -86,10 +92,20 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong, and where it stands.
 pub fn parse(path: &Path, text: String, sets: &[String]) -> Result<Experiment, ConfigError> {
+    parse_within(path, text, sets, TRIALS_MAX)
+}
+
+fn parse_within(
+    path: &Path,
+    text: String,
+    sets: &[String],
+    trials_max: u64,
+) -> Result<Experiment, ConfigError> {
     let schema = schema();
     let layers = Layers::new(&schema, source::parse(path, text)?, sets)?;
     let whole = layers.whole();
     let head: ExperimentFile = deserialize(&whole)?;
+    layers.check_size(head.seeds.count(), trials_max)?;
     let name = match &head.name {
         Some(name) => name.clone(),
         None => {
@@ -107,6 +123,8 @@ pub fn parse(path: &Path, text: String, sets: &[String]) -> Result<Experiment, C
             cases.push(case(&layers, variant, &point)?);
         }
     }
+    let mut warnings = layers.overridden(&variants);
+    warnings.extend(twins::check(&variants, &cases, &warnings)?);
     Ok(Experiment {
         name,
         command: command(path, sets),
@@ -118,6 +136,7 @@ pub fn parse(path: &Path, text: String, sets: &[String]) -> Result<Experiment, C
         variants: variants.iter().map(VariantLayer::shown).collect(),
         sweeps: head.sweep,
         cases,
+        warnings,
     })
 }
 
@@ -147,6 +166,8 @@ fn case(layers: &Layers, variant: &VariantLayer, point: &[Choice]) -> Result<Cas
     check_trial(&tree, &config)?;
     policies::spell_out_defaults(&mut tree, &config.engine);
     spell_out_device(&mut tree, &config);
+    // Now with every default of policy and device: equal settings are equal.
+    let config = deserialize(&tree)?;
     let point = point
         .iter()
         .map(|choice| (choice.key.clone(), choice.label.clone()))
@@ -181,16 +202,64 @@ fn spell_out_device(tree: &mut Node, config: &TrialConfig) {
 fn deserialize<T: DeserializeOwned>(tree: &Node) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(tree.to_value()).map_err(|error| {
         let path = error.path().to_string();
-        // The size type's own message for a negative number helps nobody.
-        let message = error
-            .inner()
-            .to_string()
-            .replace("expected integer overflow", "expected a size of 0 or more");
+        let message = error.inner().to_string();
+        let written = tree.get(&path).map(Node::to_value).unwrap_or_default();
+        let (message, help) = match expected(&message, &written) {
+            Some(Expected { what, write }) => (format!("{written} is not {what}"), Some(write)),
+            None => (message, None),
+        };
         let near = match message.strip_prefix("unknown") {
             Some(rest) => hint_of_list(rest),
             None => String::new(),
         };
-        ConfigError::new(format!("`{path}`: {message}{near}")).at(tree.closest(&path).location())
+        let located = tree.closest(&path).location();
+        let error = ConfigError::new(format!("`{path}`: {message}{near}")).at(located);
+        match help {
+            Some(help) => error.help(help),
+            None => error,
+        }
+    })
+}
+
+/// What a value should have been, and how that is written.
+struct Expected {
+    what: &'static str,
+    write: String,
+}
+
+/// Says what was expected in place of `written`, if serde's or the size type's own `message` would
+/// help nobody.
+fn expected(message: &str, written: &Value) -> Option<Expected> {
+    let is_size = [
+        "couldn't parse",
+        "expected integer overflow",
+        "ByteSize",
+        "parsable string",
+        "an integer or string",
+    ];
+    if is_size.iter().any(|words| message.contains(words)) {
+        return Some(Expected {
+            what: "a size of 0 or more bytes",
+            write: "a size is a number with a unit, such as \"64KiB\", \"1.5MiB\" or \"2GB\""
+                .to_owned(),
+        });
+    }
+    let (_, wanted) = message.rsplit_once("expected ")?;
+    let whole = ["u8", "u16", "u32", "u64", "usize", "i64"];
+    if whole.contains(&wanted) && !written.is_object() && !written.is_array() {
+        return Some(Expected {
+            what: "a whole number of 0 or more that fits",
+            write: match written.as_f64().filter(|number| number.fract() == 0.0) {
+                Some(number) if number >= 0.0 => {
+                    format!("write it without point and exponent: {number:.0}")
+                }
+                _ => "a whole number has digits only, such as 1_000_000".to_owned(),
+            },
+        });
+    }
+    (wanted == "f64").then(|| Expected {
+        what: "a number",
+        write: "write it without quotes, such as 0.99".to_owned(),
     })
 }
 
