@@ -58,7 +58,7 @@ impl RunFolder {
 
     /// The folders of all trials.
     pub fn trials(&self) -> PathBuf {
-        self.0.join("trials")
+        self.0.join(TRIALS)
     }
 
     /// The folder of one finished trial.
@@ -100,6 +100,18 @@ impl RunFolder {
     pub fn report(&self) -> PathBuf {
         self.0.join("report.html")
     }
+}
+
+/// The name of the folder that holds all trials.
+const TRIALS: &str = "trials";
+
+/// The folder of the trial that a file belongs to; `None` if it is not in one.
+pub fn trial_around(file: &Path) -> Option<&Path> {
+    let is_trial = |folder: &&Path| {
+        let parent = folder.parent().and_then(Path::file_name);
+        parent.is_some_and(|name| name == TRIALS)
+    };
+    file.ancestors().find(is_trial)
 }
 
 /// The folder of one trial.

@@ -66,7 +66,7 @@
 //!
 //! let settings = experiment.compare.against(&experiment.baseline);
 //! let comparison = compare::compare(&rows, &settings)?;
-//! let answer = compare::answer(&comparison);
+//! let answer = compare::answer(&comparison, compare::Context::default());
 //! assert!(answer.starts_with("On cache.hit_ratio, sieve is at "), "{answer}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

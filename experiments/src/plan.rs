@@ -19,6 +19,7 @@ use crate::config::{Case, CompareConfig, Experiment, Sweep, TrialConfig, Variant
 use crate::files::{self, FileError};
 use crate::folders::RunFolder;
 use crate::formats::{json, json_lines};
+use crate::metrics::{self, Debt};
 use crate::point::Point;
 use crate::record::World;
 
@@ -96,6 +97,9 @@ pub struct ExperimentRecord {
     /// The digest of the program that planned it.
     #[serde(default)]
     pub code: String,
+    /// What a reader must know before the results.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// One variant of `experiment.json`.
@@ -130,6 +134,7 @@ impl ExperimentRecord {
             sweeps: experiment.sweeps.clone(),
             version: VERSION.to_owned(),
             code: code.to_owned(),
+            warnings: experiment.warnings.clone(),
         }
     }
 
@@ -178,6 +183,21 @@ impl Plan {
             experiment: ExperimentRecord::of(experiment, code),
             trials,
         }
+    }
+
+    /// How many comparisons of primary metrics there are, at most: a metric may have no value in
+    /// some phase. Costs that include their debt are compared once, in the whole trial.
+    pub fn comparisons(&self) -> usize {
+        let points: BTreeSet<&Point> = self.trials.iter().map(|trial| &trial.point).collect();
+        let settings = self.trials.first().and_then(|trial| trial.settings().ok());
+        let phases = settings.map_or(1, |settings| settings.workload.phases.len().max(1));
+        let windows = |name: &String| match metrics::find(name) {
+            Ok(metric) if metric.debt == Debt::Charged => 1,
+            _ => phases,
+        };
+        let windows: usize = self.experiment.compare.primary.iter().map(windows).sum();
+        let others = self.experiment.variants.len().saturating_sub(1);
+        windows * others * points.len()
     }
 
     /// The ids of all trials.

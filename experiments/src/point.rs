@@ -19,14 +19,10 @@ pub fn label(point: &Point) -> String {
         .join(" ")
 }
 
-/// Orders two points key by key: numbers and sizes by their amount, other values by their letters.
+/// Orders two points key by key, values in their natural order.
 pub fn order(a: &Point, b: &Point) -> Ordering {
     for ((key, value), (other_key, other)) in a.iter().zip(b) {
-        let by_amount = match (amount(value), amount(other)) {
-            (Some(value), Some(other)) => value.total_cmp(&other),
-            _ => Ordering::Equal,
-        };
-        let order = key.cmp(other_key).then(by_amount).then(value.cmp(other));
+        let order = key.cmp(other_key).then_with(|| natural(value, other));
         if order.is_ne() {
             return order;
         }
@@ -34,8 +30,60 @@ pub fn order(a: &Point, b: &Point) -> Ordering {
     a.len().cmp(&b.len())
 }
 
+/// Orders two names as people do: numbers and sizes in them by their amount, the rest by letters.
+/// `9 bits` comes before `10 bits`, `512KiB` before `1MiB`.
+pub fn natural(a: &str, b: &str) -> Ordering {
+    let (mut rest, mut other) = (a, b);
+    while let (Some(part), Some(with)) = (first(rest), first(other)) {
+        let order = match (part.amount, with.amount) {
+            (Some(amount), Some(with)) => amount.total_cmp(&with),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => part.text.cmp(with.text),
+        };
+        if order.is_ne() {
+            return order;
+        }
+        rest = &rest[part.text.len()..];
+        other = &other[with.text.len()..];
+    }
+    // Equal amounts may be written differently: names that differ are never equal.
+    rest.len().cmp(&other.len()).then_with(|| a.cmp(b))
+}
+
+/// A part of a name: a number or size, or the text up to the next one.
+struct NamePart<'a> {
+    text: &'a str,
+    amount: Option<f64>,
+}
+
+/// The first part of a name; `None` at its end.
+fn first(name: &str) -> Option<NamePart<'_>> {
+    let is_digit = |letter: char| letter.is_ascii_digit();
+    if !name.starts_with(is_digit) {
+        let end = name.find(is_digit).unwrap_or(name.len());
+        let text = &name[..end];
+        return (!text.is_empty()).then_some(NamePart { text, amount: None });
+    }
+    let is_number = |letter: char| letter.is_ascii_digit() || letter == '.';
+    let digits = name.find(|letter| !is_number(letter)).unwrap_or(name.len());
+    let digits = name[..digits].trim_end_matches('.').len();
+    let unit = name[digits..].find(|letter: char| !letter.is_ascii_alphabetic());
+    let sized = &name[..unit.map_or(name.len(), |unit| digits + unit)];
+    [sized, &name[..digits]]
+        .into_iter()
+        .find_map(|text| {
+            let amount = Some(amount(text)?);
+            Some(NamePart { text, amount })
+        })
+        .or(Some(NamePart {
+            text: &name[..digits],
+            amount: None,
+        }))
+}
+
 /// Reads a number, or a size in bytes.
-fn amount(value: &str) -> Option<f64> {
+pub fn amount(value: &str) -> Option<f64> {
     if let Ok(number) = value.parse::<f64>() {
         return Some(number);
     }
@@ -63,6 +111,36 @@ mod tests {
                 "{less} {more}"
             );
         }
+    }
+
+    #[test]
+    fn names_are_ordered_as_people_do() {
+        let sorted = [
+            "0.5",
+            "5 bits",
+            "10 bits",
+            "10 bits, tight",
+            "256KiB",
+            "1MiB",
+            "16MiB",
+            "a",
+            "a2",
+            "a10",
+            "arc",
+            "lru",
+            "lru 2",
+            "lru 10",
+            "pgm-4",
+            "pgm-16",
+        ];
+        for (at, less) in sorted.iter().enumerate() {
+            for more in &sorted[at + 1..] {
+                assert_eq!(natural(less, more), Ordering::Less, "{less} {more}");
+                assert_eq!(natural(more, less), Ordering::Greater, "{more} {less}");
+            }
+        }
+        assert_eq!(natural("1.0", "1.00"), Ordering::Less);
+        assert_eq!(natural("x", "x"), Ordering::Equal);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Environment, Value, context};
 
-use crate::compare::{self, CompareRow, Comparison};
+use crate::compare::{self, CompareRow, Comparison, Context, Ranked, Ranking};
 use crate::formats::{shown, shown_mean, shown_p};
 use crate::metrics;
 use crate::plot::{Figure, PlotError};
@@ -86,15 +86,19 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
         .collect::<Result<Vec<_>, _>>()?;
     let deltas: Vec<_> = input.deltas.iter().map(delta_line).collect();
     let trials: Vec<_> = input.manifests.iter().map(|it| trial_line(it)).collect();
+    let context = Context {
+        hypothesis: input.hypothesis,
+    };
     let page = context! {
         experiment => input.experiment,
         question => input.question,
         hypothesis => input.hypothesis,
         baseline => input.baseline,
         swept => input.rows.iter().any(|row| !row.point.is_empty()),
-        answer => input.comparison.map(compare::answer),
+        answer => input.comparison.map(|it| compare::answer(it, context)),
         primary => verdict_lines(comparison, true),
         exploratory => verdict_lines(comparison, false),
+        rankings => rankings(comparison),
         warnings => comparison.warnings.clone(),
         missing => comparison.missing.clone(),
         figures,
@@ -139,15 +143,10 @@ fn verdict_lines(comparison: &Comparison, primary: bool) -> Vec<Value> {
 }
 
 fn verdict_line(row: &CompareRow) -> Value {
-    let place = if row.point.is_empty() {
-        row.phase.clone()
-    } else {
-        format!("{}, {}", row.phase, point::label(&row.point))
-    };
     context! {
         metric => row.metric.as_str(),
         about => about(&row.metric),
-        place,
+        place => place(&row.phase, &row.point),
         variant => row.variant.as_str(),
         baseline_mean => shown(row.baseline_mean, &row.unit),
         variant_mean => shown(row.variant_mean, &row.unit),
@@ -157,6 +156,41 @@ fn verdict_line(row: &CompareRow) -> Value {
         pairs => row.pairs,
         verdict => row.verdict.name(),
         note => row.note.as_str(),
+    }
+}
+
+/// The most rankings that the page has room for.
+const RANKINGS_MAX: usize = 12;
+
+/// The rankings of three or more variants.
+fn rankings(comparison: &Comparison) -> Vec<Value> {
+    let line = |ranking: &Ranking, place: &Ranked| {
+        context! {
+            variant => place.variant.as_str(),
+            mean => shown(place.mean, &ranking.unit),
+            letters => place.letters.as_str(),
+        }
+    };
+    let of_many = comparison.rankings.iter().filter(|it| it.places.len() > 2);
+    of_many
+        .take(RANKINGS_MAX)
+        .map(|ranking| {
+            let places = ranking.places.iter().map(|place| line(ranking, place));
+            context! {
+                metric => ranking.metric.as_str(),
+                place => place(&ranking.phase, &ranking.point),
+                places => places.collect::<Vec<_>>(),
+            }
+        })
+        .collect()
+}
+
+/// `phase, point`.
+fn place(phase: &str, point: &Point) -> String {
+    if point.is_empty() {
+        phase.to_owned()
+    } else {
+        format!("{phase}, {}", point::label(point))
     }
 }
 

@@ -7,9 +7,12 @@ use serde_json::json;
 
 use super::opened_run::comparison;
 use super::{CommandResult, Failure, Global, OpenedRun, run_folder};
-use crate::compare::{Comparison, answer, table, to_csv};
+use crate::compare::{
+    CompareRow, CompareSettings, Comparison, Context, Part, answer, table, to_csv,
+};
 use crate::exit::Exit;
 use crate::formats::{Format, json_lines, print};
+use crate::stats::verdict::Verdict;
 use crate::store::TidyRow;
 
 /// Compare the variants of runs: effect, interval and verdict by metric.
@@ -19,15 +22,20 @@ Examples:
   aura compare quickstart
   aura compare quickstart --baseline sieve-leveled --metric cache.hit_ratio
   aura compare quickstart smaller-cache --format csv
+  aura compare main branch --gate
 
 Of several runs, variants are named run/variant, and the first run's baseline is the baseline.
 
 Prints one row per metric, sweep point, phase and variant; a star marks a primary metric. Effects
-are relative (%), or differences for shares of one (percentage points, pp). The answer in words and
-warnings follow on standard error. JSON and CSV have unrounded numbers, and effects as shares.
+are relative (%), with geometric means beside them, or differences (percentage points, pp, for
+shares of one). The answer in words and warnings follow on standard error. JSON and CSV have
+unrounded numbers, and effects as shares.
 
-Exit codes: 0 compared, whatever the verdicts; 2 there is nothing to compare, or a name is unknown;
-3 the results cannot be read.")]
+No verdict is given between other workloads or worlds, between real runs that were not interleaved,
+and on unequal seeds.
+
+Exit codes: 0 compared, whatever the verdicts; 1 with --gate: a primary metric is worse, or may not
+be compared; 2 there is nothing to compare, or a name is unknown; 3 the results cannot be read.")]
 pub(super) struct Arguments {
     /// The runs: folders, or their names below the results.
     #[arg(required = true)]
@@ -35,12 +43,35 @@ pub(super) struct Arguments {
     /// The variant that the others are compared with. Default: the config's.
     #[arg(long, value_name = "VARIANT")]
     baseline: Option<String>,
-    /// The metrics to look at, instead of the config's.
+    /// The metrics to look at, instead of the config's. Those that were not primary before the run
+    /// are exploratory.
     #[arg(long, value_name = "METRIC")]
     metric: Vec<String>,
     /// The relative difference that does not matter. Default: the config's.
     #[arg(long, value_name = "SHARE")]
     margin: Option<f64>,
+    /// Compare variants although their workloads or worlds differ.
+    #[arg(long, value_name = "PART", value_parser = part)]
+    across: Vec<Part>,
+    /// End with code 1 if a primary metric is worse under any variant, or may not be compared.
+    #[arg(long)]
+    gate: bool,
+}
+
+/// Reads a part of the settings.
+fn part(name: &str) -> Result<Part, String> {
+    let known = Part::ALL.map(Part::name).join(", ");
+    Part::find(name).ok_or_else(|| format!("one of {known}"))
+}
+
+/// Whether a gate is closed: a primary metric is worse, or may not be compared.
+pub(super) fn is_gated(comparison: &Comparison) -> bool {
+    let closes = |row: &&CompareRow| matches!(row.verdict, Verdict::Worse | Verdict::Refused);
+    comparison
+        .rows
+        .iter()
+        .filter(|row| row.primary)
+        .any(|row| closes(&row))
 }
 
 impl Arguments {
@@ -50,28 +81,68 @@ impl Arguments {
             runs.push(OpenedRun::open(run_folder(global, run))?);
         }
         let mut settings = runs[0].compare_settings();
-        let rows = if let [run] = &runs[..] {
-            run.rows.clone()
+        let alone = runs.len() == 1;
+        let named = |run: &OpenedRun, variant: &str| {
+            if alone {
+                variant.to_owned()
+            } else {
+                qualified(run, variant)
+            }
+        };
+        let rows: Vec<TidyRow> = if alone {
+            runs[0].rows.clone()
         } else {
             settings.baseline = qualified(&runs[0], &settings.baseline);
             runs.iter().flat_map(qualified_rows).collect()
         };
+        let afterwards = self.change(&mut settings);
+        let mut across = runs[0].plan.experiment.compare.across.clone();
+        across.extend(&self.across);
+        let mut comparison = comparison(&runs, &rows, &settings, &across, named)?;
+        comparison.warnings.extend(afterwards);
+        if !self.metric.is_empty() {
+            comparison
+                .rows
+                .retain(|row| self.metric.contains(&row.metric));
+            comparison
+                .missing
+                .retain(|metric| self.metric.contains(metric));
+        }
+        show(global, &comparison, runs[0].context())?;
+        Ok(if self.gate && is_gated(&comparison) {
+            Exit::ClaimFailed
+        } else {
+            Exit::Done
+        })
+    }
+
+    /// Lays the arguments over the config's settings. Returns a warning if they change what was
+    /// said before the run. A metric that was not primary then does not become so.
+    fn change(&self, settings: &mut CompareSettings) -> Option<String> {
+        let before = settings.clone();
         if let Some(baseline) = &self.baseline {
             settings.baseline.clone_from(baseline);
         }
         if let Some(margin) = self.margin {
             settings.margin = margin;
         }
-        if !self.metric.is_empty() {
-            settings.primary.clone_from(&self.metric);
-            settings.also.clear();
+        settings.also.extend(self.metric.iter().cloned());
+        let mut changed = Vec::new();
+        if settings.baseline != before.baseline {
+            changed.push("baseline");
         }
-        let mut doubts: Vec<String> = Vec::new();
-        for run in &runs {
-            doubts.extend(run.doubts.iter().cloned());
+        if settings.margin != before.margin {
+            changed.push("margin");
         }
-        show(global, &comparison(&rows, &settings, &doubts)?)?;
-        Ok(Exit::Done)
+        (!changed.is_empty()).then(|| {
+            format!(
+                "The {} not the config's: chosen after the run, which no correction covers.",
+                match changed[..] {
+                    [only] => format!("{only} is"),
+                    _ => format!("{} are", changed.join(" and ")),
+                }
+            )
+        })
     }
 }
 
@@ -89,7 +160,11 @@ fn qualified_rows(run: &OpenedRun) -> Vec<TidyRow> {
 }
 
 /// Prints the rows, then in words what they say.
-pub(super) fn show(global: &Global, comparison: &Comparison) -> Result<(), Failure> {
+pub(super) fn show(
+    global: &Global,
+    comparison: &Comparison,
+    context: Context,
+) -> Result<(), Failure> {
     let rows = &comparison.rows;
     let text = match global.format {
         Format::Table => format!("{}\n", table(rows)),
@@ -105,6 +180,6 @@ pub(super) fn show(global: &Global, comparison: &Comparison) -> Result<(), Failu
         let missing = comparison.missing.join(", ");
         global.remark(&format!("without a value anywhere: {missing}"));
     }
-    global.remark(&answer(comparison));
+    global.remark(&answer(comparison, context));
     Ok(())
 }

@@ -8,6 +8,7 @@ use miette::{MietteHandlerOpts, Report, miette};
 use crate::config::ConfigError;
 use crate::exit::Exit;
 use crate::files::FileError;
+use crate::folders::trial_around;
 use crate::plan::PlanError;
 use crate::plot::PlotError;
 use crate::report::ReportError;
@@ -46,6 +47,11 @@ impl Failure {
     /// Bad usage, with advice.
     pub(super) fn usage(message: impl fmt::Display, help: &str) -> Self {
         Self::with_help(Exit::Usage, message, help)
+    }
+
+    /// An environment in which the command cannot work, with advice.
+    pub(super) fn refused(message: impl fmt::Display, help: &str) -> Self {
+        Self::with_help(Exit::Environment, message, help)
     }
 
     /// An environment in which the command cannot work.
@@ -141,4 +147,24 @@ macro_rules! environment {
     };
 }
 
-environment!(FileError, StoreError, PlotError, ReportError);
+environment!(FileError, PlotError, ReportError);
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let path = match &error {
+            StoreError::Damaged { path, .. } => Some(path),
+            StoreError::File(FileError { path, .. }) => Some(path),
+            _ => None,
+        };
+        match path.and_then(|path| trial_around(path)) {
+            Some(trial) => Self::refused(
+                &error,
+                &format!(
+                    "remove the folder {} and run the same command again: only its trial is run",
+                    trial.display()
+                ),
+            ),
+            None => Self::environment(error),
+        }
+    }
+}

@@ -1,11 +1,14 @@
 //! The results of a run, read back for a command.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Failure, Global};
-use crate::compare::{self, CompareSettings, Comparison};
+use crate::compare::{self, CompareSettings, Comparison, Context, Part, Refusals, Side};
+use crate::config;
 use crate::folders::RunFolder;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedTrial};
+use crate::point::Point;
 use crate::store::{self, TidyRow};
 
 /// Finds the folder of a run that is named by its path, or by its name below the results.
@@ -55,21 +58,82 @@ impl OpenedRun {
         settings
     }
 
+    /// Compares its variants as the config wants it.
+    pub(super) fn comparison(&self) -> Result<Comparison, Failure> {
+        let across = &self.plan.experiment.compare.across;
+        let runs = std::slice::from_ref(self);
+        let named = |_: &Self, variant: &str| variant.to_owned();
+        comparison(runs, &self.rows, &self.compare_settings(), across, named)
+    }
+
+    /// What the answer is about.
+    pub(super) fn context(&self) -> Context<'_> {
+        Context {
+            hypothesis: &self.plan.experiment.hypothesis,
+        }
+    }
+
+    /// What a reader must know of the run itself.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.plan.experiment.warnings.clone();
+        warnings.extend(self.doubts.iter().cloned());
+        let found: BTreeSet<&str> = self.rows.iter().map(|row| row.trial.as_str()).collect();
+        let missing = self.plan.trials.iter();
+        let missing: Vec<String> = missing
+            .filter(|trial| !found.contains(trial.id.as_str()))
+            .map(PlannedTrial::label)
+            .collect();
+        if let Some(first) = missing.first() {
+            warnings.push(format!(
+                "{} of {} trials have no result, the first: {first}.",
+                missing.len(),
+                self.plan.trials.len()
+            ));
+        }
+        warnings
+    }
+
     /// Whether there is anything to compare.
     pub(super) fn has_variants(&self) -> bool {
         self.plan.experiment.variants.len() > 1
     }
 }
 
-/// Compares rows, with an error that gives advice. The doubts come first of its warnings.
+/// Compares the variants of runs, with an error that gives advice. `named` says what a variant of a
+/// run is called among all of them.
 pub(super) fn comparison(
+    runs: &[OpenedRun],
     rows: &[TidyRow],
     settings: &CompareSettings,
-    doubts: &[String],
+    across: &[Part],
+    named: impl Fn(&OpenedRun, &str) -> String,
 ) -> Result<Comparison, Failure> {
+    let sides = sides(runs, named);
+    let refusals = Refusals::between(&sides, &settings.baseline, across);
+    let compared = compare::compare_but(rows, settings, &refusals);
     let help = "`aura list metrics` lists metrics; --baseline names another variant";
-    let mut comparison =
-        compare::compare(rows, settings).map_err(|error| Failure::usage(error, help))?;
-    comparison.warnings.splice(0..0, doubts.iter().cloned());
+    let mut comparison = compared.map_err(|error| Failure::usage(error, help))?;
+    let mut warnings: Vec<String> = runs.iter().flat_map(OpenedRun::warnings).collect();
+    warnings.append(&mut comparison.warnings);
+    comparison.warnings = warnings;
     Ok(comparison)
+}
+
+/// The settings of every variant at every point.
+fn sides(runs: &[OpenedRun], named: impl Fn(&OpenedRun, &str) -> String) -> Vec<Side> {
+    let mut sides = Vec::new();
+    for (number, run) in runs.iter().enumerate() {
+        let mut seen: BTreeSet<(&str, &Point)> = BTreeSet::new();
+        for trial in &run.plan.trials {
+            if seen.insert((&trial.variant, &trial.point)) {
+                sides.push(Side {
+                    variant: named(run, &trial.variant),
+                    point: trial.point.clone(),
+                    run: number,
+                    settings: config::settings(&trial.config),
+                });
+            }
+        }
+    }
+    sides
 }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::opened_run::comparison;
 use super::{CommandResult, Failure, Global, OpenedRun, report, run_folder};
 use crate::compare::Comparison;
 use crate::exit::Exit;
@@ -86,7 +85,7 @@ impl Material {
     pub(super) fn of(run: OpenedRun) -> Result<Self, Failure> {
         let trials = store::read_trials(&run.folder, Some(&run.plan.ids()))?;
         let comparison = if run.has_variants() {
-            comparison(&run.rows, &run.compare_settings(), &run.doubts).ok()
+            run.comparison().ok()
         } else {
             None
         };

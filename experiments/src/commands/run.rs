@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
-use super::opened_run::comparison;
 use super::{CommandResult, Failure, Global, OpenedRun, compare, complain, jobs, plot};
 use crate::exit::Exit;
 use crate::plan::Plan;
-use crate::run::{Interrupt, RunOptions, RunReport};
+use crate::record::World;
+use crate::run::{Interrupt, RunOptions, RunReport, Stop};
 use crate::{code, config};
 
 /// Run an experiment: plan, run, compare, plot and report. The same command resumes one that was
@@ -31,9 +31,10 @@ Figures and report.html are in results/<name>/.
 
 Exit codes:
   0   every trial has a result
-  1   a trial failed; the others were run
+  1   a trial failed; the others were run, unless the first ones all failed alike. Or --gate was
+      given, and a primary metric is worse or may not be compared
   2   the config is wrong; nothing was run
-  3   results cannot be written
+  3   results cannot be written, or the disk is full
   75  interrupted: run the same command again")]
 pub(super) struct Arguments {
     /// The experiment: a TOML or JSON file.
@@ -53,6 +54,9 @@ pub(super) struct Arguments {
     /// together. The results go to <name>-xN. A conclusion should hold there, too.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = scales())]
     scale: u64,
+    /// Refuse a plan with more trials than this.
+    #[arg(long, value_name = "N", default_value_t = config::TRIALS_MAX)]
+    max_trials: u64,
     /// Run finished trials again.
     #[arg(long)]
     force: bool,
@@ -60,6 +64,9 @@ pub(super) struct Arguments {
     /// it they are run again.
     #[arg(long)]
     from_other_code: bool,
+    /// End with code 1 if a primary metric is worse under any variant, or may not be compared.
+    #[arg(long)]
+    gate: bool,
     /// Real world: keep the databases, for `aura verify`.
     #[arg(long)]
     keep: bool,
@@ -69,9 +76,16 @@ impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
         let mut sets = self.set.clone();
         sets.extend(self.seeds.map(|seeds| format!("seeds={seeds}")));
-        let experiment = config::load(&self.config, &sets, self.scale)?;
+        let size = config::Size {
+            scale: self.scale,
+            trials_max: self.max_trials,
+        };
+        let experiment = config::load(&self.config, &sets, size)?;
         let code = code::digest().map_err(Failure::environment)?;
         let plan = Plan::new(&experiment, code);
+        for warning in plan.experiment.warnings.iter().chain(&undecidable(&plan)) {
+            global.remark(&format!("warning: {warning}"));
+        }
         let options = RunOptions {
             results: global.results.clone(),
             jobs: jobs(self.jobs),
@@ -88,7 +102,7 @@ impl Arguments {
         ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
         let report = crate::run::run(&plan, &options, &interrupt)?;
         self.say_what_was_there(global, &report);
-        conclude(global, &report)
+        conclude(global, &report, self.gate)
     }
 }
 
@@ -121,13 +135,48 @@ impl Arguments {
             "{} trials run, {} were there already",
             report.run, report.reused
         ));
+        if report.again > 0 {
+            global.remark(&format!(
+                "{} finished trials were run again, between the new ones of their seed: real \
+                 trials are compared only if they ran side by side",
+                report.again
+            ));
+        }
+    }
+}
+
+/// What the plan can never decide.
+fn undecidable(plan: &Plan) -> Option<String> {
+    let comparisons = Some(plan.comparisons()).filter(|count| *count > 0)?;
+    let real = plan.trials.iter().any(|trial| trial.runs_in(World::Real));
+    let world = if real { World::Real } else { World::Simulated };
+    crate::compare::undecidable(plan.experiment.seeds.len(), comparisons, world)
+}
+
+/// Says why the run ended early. On a full disk nothing more can be written.
+fn stopped(stop: &Stop, left: usize) -> Result<(), Failure> {
+    match stop {
+        Stop::Alike { failed, .. } => {
+            complain(&format!(
+                "stopped: {failed} trials failed alike, and no more than that succeeded; \
+                 {left} trials were not tried"
+            ));
+            Ok(())
+        }
+        Stop::DiskFull { why } => Err(Failure::refused(
+            format_args!("stopped at a full disk, with {left} trials to go: {why}"),
+            "make room and run the same command again: finished trials are kept",
+        )),
     }
 }
 
 /// Gathers, compares, plots and reports what there is.
-fn conclude(global: &Global, report: &RunReport) -> CommandResult {
+fn conclude(global: &Global, report: &RunReport, gate: bool) -> CommandResult {
     for failed in &report.failed {
         complain(&format!("failed: {}: {}", failed.trial, failed.why));
+    }
+    if let Some(stop) = &report.stop {
+        stopped(stop, report.left)?;
     }
     let exit = if report.failed.is_empty() {
         Exit::Done
@@ -138,9 +187,13 @@ fn conclude(global: &Global, report: &RunReport) -> CommandResult {
         return Ok(exit);
     }
     let run = OpenedRun::open(report.folder.clone())?;
+    let mut worse = false;
     if run.has_variants() {
-        match comparison(&run.rows, &run.compare_settings(), &run.doubts) {
-            Ok(comparison) => compare::show(global, &comparison)?,
+        match run.comparison() {
+            Ok(comparison) => {
+                compare::show(global, &comparison, run.context())?;
+                worse = gate && compare::is_gated(&comparison);
+            }
             // With trials missing there may be nothing to compare; their failure was printed.
             Err(failure) if exit == Exit::Done => return Err(failure),
             Err(_) => {}
@@ -151,5 +204,5 @@ fn conclude(global: &Global, report: &RunReport) -> CommandResult {
         global.remark(&format!("wrote {}", path.display()));
     }
     global.remark(&format!("content hash {hash}"));
-    Ok(exit)
+    Ok(if worse { Exit::ClaimFailed } else { exit })
 }

@@ -1,14 +1,23 @@
 //! Variants against a baseline: one row per metric, with effect, interval, p-value and verdict.
 //!
-//! A comparison is one variant against the baseline at one site: one phase at one sweep point. Its
-//! pairs are the seeds that both sides have. Primary metrics were named before the run, and their
-//! p-values are corrected by Holm within a comparison; the others are exploratory and corrected by
-//! Benjamini and Hochberg. In the real world fewer than six pairs decide nothing. In a simulation
-//! one seed gives an exact difference, and intervals are over seeds.
+//! A comparison is one metric of one variant against the baseline at one site: one phase at one
+//! sweep point. Its pairs are the seeds, which both sides must have. Primary metrics were named
+//! before the run. All their comparisons, over variants, phases and points, are one family, whose
+//! p-values are corrected by Holm: the chance of any false claim stays below 5 %. The others are
+//! exploratory and corrected by Benjamini and Hochberg, all together. In the real world fewer than
+//! six pairs decide nothing. In a simulation one seed gives an exact difference, and intervals are
+//! over seeds.
+//!
+//! [`Refusals`] are comparisons that may not be made. [`Ranking`] compares variants among each
+//! other.
 
+mod answer;
 mod doubts;
 mod provenance;
+mod ranking;
+mod refusal;
 mod sample;
+mod sweep;
 mod text;
 mod values;
 mod warnings;
@@ -16,7 +25,7 @@ mod warnings;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,14 +33,17 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::{self, HEADLINE, MetricDef, Scale, UnknownMetric};
 use crate::point::{self, Point};
 use crate::record::{Window, World};
+use crate::stats::Test;
 use crate::stats::verdict::Verdict;
 use crate::store::TidyRow;
 
-use sample::judge;
 use values::{Site, ValueIndex};
 
+pub use answer::{Context, answer};
 pub use provenance::provenance;
-pub use text::{answer, table, to_csv};
+pub use ranking::{Ranked, Ranking};
+pub use refusal::{Part, Refusals, Side};
+pub use text::{table, to_csv};
 
 /// What is compared, and what counts as equal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,9 +55,11 @@ pub struct CompareSettings {
     pub primary: Vec<String>,
     /// Further metrics to look at.
     pub also: Vec<String>,
-    /// The difference that does not matter: a share of the baseline's value, or for shares of one
-    /// the difference itself.
+    /// The difference that does not matter, as a share of the baseline's value.
     pub margin: f64,
+    /// The difference that does not matter for these metrics, which are shares of one: the
+    /// difference itself.
+    pub absolute_margin: BTreeMap<String, f64>,
     /// What each variant sets: dotted key to value. From it follows whose policies differ.
     #[serde(skip)]
     pub overrides: BTreeMap<String, Point>,
@@ -59,6 +73,7 @@ impl Default for CompareSettings {
             primary: names(&["run.throughput_ops"]),
             also: names(HEADLINE),
             margin: 0.02,
+            absolute_margin: BTreeMap::new(),
             overrides: BTreeMap::new(),
         }
     }
@@ -105,9 +120,10 @@ pub struct CompareRow {
     pub variant: String,
     /// Pairs: seeds that both have.
     pub pairs: usize,
-    /// The baseline's mean over them.
+    /// The baseline's mean over them: the geometric one if the effect is a share, so that the
+    /// effect leads from one mean to the other.
     pub baseline_mean: f64,
-    /// The variant's mean over them.
+    /// The variant's mean over them, of the same kind.
     pub variant_mean: f64,
     /// Whether the effect is a share of the baseline's value or a difference in the metric's unit.
     pub scale: Scale,
@@ -136,6 +152,19 @@ pub struct Comparison {
     pub missing: Vec<String>,
     /// What a reader must know before the numbers.
     pub warnings: Vec<String>,
+    /// How many comparisons were corrected together.
+    pub family: Family,
+    /// The variants among each other: by primary metric, phase and point.
+    pub rankings: Vec<Ranking>,
+}
+
+/// How many comparisons were corrected together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Family {
+    /// Of primary metrics.
+    pub primary: usize,
+    /// Of other metrics.
+    pub exploratory: usize,
 }
 
 /// A metric to compare.
@@ -144,6 +173,25 @@ struct Asked {
     primary: bool,
 }
 
+/// Says that a plan's comparisons can never be decided, if so, whatever its trials give.
+pub fn undecidable(seeds: usize, comparisons: usize, world: World) -> Option<String> {
+    if world == World::Simulated {
+        return (seeds < 2).then(|| {
+            "One seed: differences are exact for it, and nothing is decided about others."
+                .to_owned()
+        });
+    }
+    let least = Test::SignFlips.pairs_min(comparisons);
+    (seeds < least).then(|| {
+        format!(
+            "{seeds} seeds can never call a difference in the real world: up to {comparisons} \
+             comparisons of primary metrics are corrected together, which needs at least {least}. \
+             Equivalence can be shown with six."
+        )
+    })
+}
+
+/// Lists the phases worth comparing, in the order of the trial.
 /// Lists the windows worth comparing: the phases in the order of the trial, and `whole`. The load
 /// is worth it only without phases.
 pub fn windows(rows: &[TidyRow]) -> Vec<&str> {
@@ -183,43 +231,71 @@ pub fn points(rows: &[TidyRow]) -> Vec<&Point> {
     points
 }
 
-/// Lists the variants, sorted by name.
+/// Lists the variants in the natural order of their names: `9 bits` before `10 bits`.
 pub fn variants(rows: &[TidyRow]) -> Vec<&str> {
-    let mut variants: Vec<&str> = rows.iter().map(|row| row.variant.as_str()).collect();
-    variants.sort_unstable();
-    variants.dedup();
+    let distinct: BTreeSet<&str> = rows.iter().map(|row| row.variant.as_str()).collect();
+    let mut variants: Vec<&str> = distinct.into_iter().collect();
+    variants.sort_by(|a, b| point::natural(a, b));
     variants
 }
 
 /// Compares every variant with the baseline.
 ///
 /// # Errors
-/// [`CompareError`] if a metric is unknown, the margin is out of range, or there are no two sides.
+/// [`CompareError`] if a metric is unknown, a margin is out of range, or there are no two sides.
 pub fn compare(rows: &[TidyRow], settings: &CompareSettings) -> Result<Comparison, CompareError> {
-    if !(0.0..=1.0).contains(&settings.margin) {
-        return Err(CompareError::Margin(settings.margin));
+    compare_but(rows, settings, &Refusals::default())
+}
+
+/// Compares every variant with the baseline, but for what is refused.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_but(
+    rows: &[TidyRow],
+    settings: &CompareSettings,
+    refusals: &Refusals,
+) -> Result<Comparison, CompareError> {
+    for margin in settings.absolute_margin.values().chain([&settings.margin]) {
+        if !(0.0..=1.0).contains(margin) {
+            return Err(CompareError::Margin(*margin));
+        }
     }
     let asked = asked(settings)?;
     let variants = variants(rows);
     check_sides(&variants, &settings.baseline)?;
     let index = ValueIndex::of(rows);
     let sites = sites(rows);
-    let mut comparison = Comparison::default();
+    let mut places = Vec::new();
     for site in &sites {
         for variant in &variants {
             if *variant != settings.baseline {
-                let judged = judge(&index, site, variant, &asked, settings);
-                comparison.rows.extend(judged);
+                places.push(sample::sample(
+                    &index, site, variant, &asked, settings, refusals,
+                ));
             }
         }
     }
-    comparison.warnings = warnings::warnings(&index, &variants, &sites, &comparison.rows);
-    for Asked { metric, .. } in asked {
-        if !comparison.rows.iter().any(|row| row.metric == metric.name) {
-            comparison.missing.push(metric.name.to_owned());
-        }
-    }
-    Ok(comparison)
+    let judged = sample::judge(&places, &settings.baseline);
+    let found: BTreeSet<&str> = judged.rows.iter().map(|row| row.metric.as_str()).collect();
+    let names = asked.iter().map(|asked| asked.metric.name);
+    let missing = names
+        .filter(|name| !found.contains(name))
+        .map(str::to_owned)
+        .collect();
+    let warnings = warnings::warnings(&index, &variants, &sites, &judged.rows);
+    let primary = asked
+        .iter()
+        .filter(|asked| asked.primary)
+        .map(|asked| asked.metric);
+    let rankings = ranking::all(&index, &sites, &variants, primary, settings, refusals);
+    Ok(Comparison {
+        missing,
+        warnings,
+        family: judged.family,
+        rankings,
+        rows: judged.rows,
+    })
 }
 
 /// The metrics to compare, each once, primary ones first.

@@ -2,20 +2,30 @@
 
 use super::doubts::Doubts;
 use super::values::{Site, ValueIndex, Values};
-use super::{Asked, CompareRow, CompareSettings};
+use super::{Asked, CompareRow, CompareSettings, Family, Refusals, text};
 use crate::metrics::{Debt, MetricDef, Scale};
 use crate::record::Window;
-use crate::stats::verdict::{Judgement, Question};
-use crate::stats::{self, CONFIDENCE, Estimate};
+use crate::stats::verdict::{Judgement, Question, Verdict};
+use crate::stats::{self, CONFIDENCE, Estimate, ShapeKind, Test};
 
-/// Judges every metric that both sides have.
-pub(super) fn judge(
-    index: &ValueIndex,
-    site: &Site,
-    variant: &str,
-    asked: &[Asked],
-    settings: &CompareSettings,
-) -> Vec<CompareRow> {
+/// A variant against the baseline at one site: its samples, not yet judged.
+pub(super) struct Place<'a> {
+    site: &'a Site<'a>,
+    variant: &'a str,
+    samples: Vec<Sample<'a>>,
+    doubts: Doubts<'a>,
+}
+
+/// Samples every metric that both sides have.
+pub(super) fn sample<'a>(
+    index: &'a ValueIndex<'a>,
+    site: &'a Site<'a>,
+    variant: &'a str,
+    asked: &'a [Asked],
+    settings: &'a CompareSettings,
+    refusals: &Refusals,
+) -> Place<'a> {
+    let refused = refusals.of(variant, site.point);
     let mut samples = Vec::new();
     for Asked { metric, primary } in asked {
         let Some(primary) = role(metric, *primary, site, index) else {
@@ -24,21 +34,99 @@ pub(super) fn judge(
         let baseline = index.values(&settings.baseline, site, metric.name);
         let values = index.values(variant, site, metric.name);
         if let (Some(baseline), Some(values)) = (baseline, values) {
-            let pairs = paired(baseline, values);
-            if !pairs.is_empty() {
-                samples.push(Sample::of(metric, primary, &pairs, settings.margin));
-            }
+            let mut sample = Sample::of(metric, &paired(baseline, values), settings);
+            sample.primary = primary;
+            sample.refused = refused.cloned().or_else(|| unpaired(baseline, values));
+            sample.p = sample.tested(site);
+            samples.push(sample);
         }
     }
-    let corrected = corrected(&samples, site.noisy);
-    let doubts = Doubts::of(index, site, variant, settings);
-    let mut rows = Vec::new();
-    for (sample, p) in samples.iter().zip(corrected) {
-        let doubt = doubts.about(sample.metric);
-        let judgement = doubt.unwrap_or_else(|| sample.judge(p, site.noisy));
-        rows.push(sample.row(site, variant, &settings.baseline, p, judgement));
+    Place {
+        site,
+        variant,
+        samples,
+        doubts: Doubts::of(index, site, variant, settings),
     }
-    rows
+}
+
+/// Judges all places: p-values are corrected over all of them, primary metrics by Holm and the
+/// others by Benjamini and Hochberg.
+pub(super) fn judge(places: &[Place], baseline: &str) -> Judged {
+    let p_values = |primary: bool| -> Vec<f64> {
+        let samples = places.iter().flat_map(|place| &place.samples);
+        let family = samples.filter(|sample| sample.primary == primary);
+        family.filter_map(|sample| sample.p).collect()
+    };
+    let primary = p_values(true);
+    let exploratory = p_values(false);
+    let family = Family {
+        primary: primary.len(),
+        exploratory: exploratory.len(),
+    };
+    let mut primary = stats::holm(&primary).into_iter();
+    let mut exploratory = stats::benjamini_hochberg(&exploratory).into_iter();
+    let mut rows = Vec::new();
+    for place in places {
+        for sample in &place.samples {
+            let corrected = sample.p.and_then(|_| {
+                let family = if sample.primary {
+                    &mut primary
+                } else {
+                    &mut exploratory
+                };
+                family.next()
+            });
+            rows.push(place.row(sample, baseline, corrected, family));
+        }
+    }
+    Judged { rows, family }
+}
+
+/// The rows of a comparison, and the families they were corrected in.
+pub(super) struct Judged {
+    pub(super) rows: Vec<CompareRow>,
+    pub(super) family: Family,
+}
+
+impl Place<'_> {
+    fn row(&self, sample: &Sample, baseline: &str, p: Option<f64>, family: Family) -> CompareRow {
+        let comparisons = if sample.primary { family.primary } else { 1 };
+        let judgement = sample
+            .refused()
+            .or_else(|| self.doubts.about(sample.metric))
+            .unwrap_or_else(|| sample.judge(p, self.site, comparisons));
+        sample.row(self.site, self.variant, baseline, p, judgement)
+    }
+}
+
+/// Why two sides have no verdict: one of them has seeds that the other lacks.
+fn unpaired(baseline: &Values, variant: &Values) -> Option<String> {
+    let only = |one: &Values, other: &Values| {
+        let seeds = one.keys().filter(|seed| !other.contains_key(*seed));
+        seeds.map(u64::to_string).collect::<Vec<_>>()
+    };
+    let missing = only(baseline, variant);
+    let surplus = only(variant, baseline);
+    let mut parts = Vec::new();
+    for (side, seeds) in [("variant", missing), ("baseline", surplus)] {
+        if !seeds.is_empty() {
+            parts.push(format!(
+                "the {side} has no value under seed {}",
+                few(&seeds)
+            ));
+        }
+    }
+    (!parts.is_empty()).then(|| format!("unequal seeds: {}", parts.join("; ")))
+}
+
+/// The first few of a list, and how many more there are.
+fn few(items: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = items[..items.len().min(SHOWN)].join(", ");
+    match items.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// Whether a metric is compared at a site, and if so whether the question is about it there.
@@ -72,38 +160,16 @@ fn paired(baseline: &Values, variant: &Values) -> Vec<Pair> {
     baseline.iter().filter_map(pair).collect()
 }
 
-/// Returns the samples' p-values, corrected: by Holm over the primary metrics, by Benjamini and
-/// Hochberg over the others.
-fn corrected(samples: &[Sample], noisy: bool) -> Vec<Option<f64>> {
-    let mut corrected = vec![None; samples.len()];
-    for primary in [true, false] {
-        let mut places = Vec::new();
-        let mut family = Vec::new();
-        for (place, sample) in samples.iter().enumerate() {
-            if sample.primary != primary {
-                continue;
-            }
-            if let Some(p) = stats::p_value(&sample.differences, noisy) {
-                places.push(place);
-                family.push(p);
-            }
-        }
-        let adjusted = if primary {
-            stats::holm(&family)
-        } else {
-            stats::benjamini_hochberg(&family)
-        };
-        for (place, p) in places.into_iter().zip(adjusted) {
-            corrected[place] = Some(p);
-        }
-    }
-    corrected
-}
-
 /// The paired differences of one metric.
 struct Sample<'a> {
     metric: &'a MetricDef,
     primary: bool,
+    /// Why it may not be judged.
+    refused: Option<String>,
+    /// The p-value before correction; `None` if nothing is tested.
+    p: Option<f64>,
+    /// Seeds that both sides have.
+    pairs: usize,
     scale: Scale,
     /// Logarithms of ratios, or plain differences, as the scale says.
     differences: Vec<f64>,
@@ -114,10 +180,10 @@ struct Sample<'a> {
 }
 
 impl<'a> Sample<'a> {
-    fn of(metric: &'a MetricDef, primary: bool, pairs: &[Pair], margin: f64) -> Self {
+    /// The sample of an exploratory metric that may be compared.
+    fn of(metric: &'a MetricDef, pairs: &[Pair], settings: &CompareSettings) -> Self {
         let baseline: Vec<f64> = pairs.iter().map(|pair| pair.baseline).collect();
         let variant: Vec<f64> = pairs.iter().map(|pair| pair.variant).collect();
-        let baseline_mean = stats::mean(&baseline);
         // A ratio needs values above zero, and a metric that is never zero by its definition may
         // still be zero in some run.
         let positive = pairs
@@ -132,30 +198,85 @@ impl<'a> Sample<'a> {
             Scale::Relative => (pair.variant / pair.baseline).ln(),
             Scale::Absolute => pair.variant - pair.baseline,
         };
+        // The effect is then what leads from one mean to the other.
+        let mean = match scale {
+            Scale::Relative => stats::geometric_mean,
+            Scale::Absolute => stats::mean,
+        };
+        let baseline_mean = mean(&baseline);
         Self {
             metric,
-            primary,
+            primary: false,
+            refused: None,
+            p: None,
+            pairs: pairs.len(),
             scale,
             differences: pairs.iter().map(difference).collect(),
-            margin: match (scale, metric.unit) {
-                (Scale::Relative, _) => margin.ln_1p(),
-                (Scale::Absolute, "ratio") => margin,
-                (Scale::Absolute, _) => margin * baseline_mean.abs(),
+            margin: match scale {
+                Scale::Relative => settings.margin.ln_1p(),
+                Scale::Absolute => match settings.absolute_margin.get(metric.name) {
+                    Some(margin) => *margin,
+                    None => settings.margin * baseline_mean.abs(),
+                },
             },
             baseline_mean,
-            variant_mean: stats::mean(&variant),
+            variant_mean: mean(&variant),
         }
     }
 
-    fn judge(&self, p: Option<f64>, noisy: bool) -> Judgement {
-        Question {
+    /// The p-value before correction; `None` if nothing is tested.
+    fn tested(&self, site: &Site) -> Option<f64> {
+        if self.refused.is_some() {
+            return None;
+        }
+        let constant = self.differences.windows(2).all(|pair| pair[0] == pair[1]);
+        // Small counts differ by the same in every pair by chance, too.
+        let test = match self.metric.unit {
+            "count" if constant => Test::SignFlips,
+            _ => site.test(),
+        };
+        test.p_value(&self.differences)
+    }
+
+    /// Why the sides may not be compared.
+    fn refused(&self) -> Option<Judgement> {
+        let reason = self.refused.as_ref()?;
+        Some(Judgement::new(Verdict::Refused, reason))
+    }
+
+    fn judge(&self, p: Option<f64>, site: &Site, comparisons: usize) -> Judgement {
+        let mut judgement = Question {
             sample: &self.differences,
             p: p.unwrap_or(1.0),
             margin: self.margin,
             direction: self.metric.direction,
-            noisy,
+            test: site.test(),
+            comparisons,
         }
-        .judge()
+        .judge();
+        if let Some(shape) = stats::shape(&self.differences) {
+            let words = match shape.kind {
+                ShapeKind::Skewed => "skewed differences",
+                ShapeKind::HeavyTailed => "single differences far from the others",
+            };
+            let median = self.effect(shape.median);
+            let separator = if judgement.note.is_empty() { "" } else { "; " };
+            judgement.note += &format!("{separator}{words}: {}", self.median(median));
+        }
+        judgement
+    }
+
+    /// A number on the scale of the differences as an effect: a share, or a difference.
+    fn effect(&self, difference: f64) -> f64 {
+        match self.scale {
+            Scale::Relative => difference.exp_m1(),
+            Scale::Absolute => difference,
+        }
+    }
+
+    fn median(&self, effect: f64) -> String {
+        let shown = text::shown_effect(self.scale, self.metric.unit, effect);
+        format!("their median is {shown}")
     }
 
     fn row(
@@ -166,12 +287,8 @@ impl<'a> Sample<'a> {
         p: Option<f64>,
         judgement: Judgement,
     ) -> CompareRow {
-        let effect = |difference: f64| match self.scale {
-            Scale::Relative => difference.exp_m1(),
-            Scale::Absolute => difference,
-        };
-        let interval =
-            Estimate::of(&self.differences).map(|estimate| estimate.interval(CONFIDENCE));
+        let estimate = Estimate::of(&self.differences).filter(|_| self.refused.is_none());
+        let interval = estimate.map(|estimate| estimate.interval(CONFIDENCE));
         CompareRow {
             metric: self.metric.name.to_owned(),
             unit: self.metric.unit.to_owned(),
@@ -180,17 +297,22 @@ impl<'a> Sample<'a> {
             point: site.point.clone(),
             baseline: baseline.to_owned(),
             variant: variant.to_owned(),
-            pairs: self.differences.len(),
-            baseline_mean: self.baseline_mean,
-            variant_mean: self.variant_mean,
+            pairs: self.pairs,
+            baseline_mean: finite(self.baseline_mean),
+            variant_mean: finite(self.variant_mean),
             scale: self.scale,
-            effect: effect(stats::mean(&self.differences)),
-            low: interval.map(|interval| effect(interval.low)),
-            high: interval.map(|interval| effect(interval.high)),
-            margin: effect(self.margin),
+            effect: finite(self.effect(stats::mean(&self.differences))),
+            low: interval.map(|interval| self.effect(interval.low)),
+            high: interval.map(|interval| self.effect(interval.high)),
+            margin: finite(self.effect(self.margin)),
             p,
             verdict: judgement.verdict,
             note: judgement.note,
         }
     }
+}
+
+/// A mean without a value is written as zero: JSON has no other number for it.
+fn finite(mean: f64) -> f64 {
+    if mean.is_finite() { mean } else { 0.0 }
 }

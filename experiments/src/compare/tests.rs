@@ -10,8 +10,24 @@ fn settings(primary: &[&str], also: &[&str]) -> CompareSettings {
         primary: names(primary),
         also: names(also),
         margin: 0.005,
+        absolute_margin: BTreeMap::new(),
         overrides: BTreeMap::new(),
     }
+}
+
+fn answer(comparison: &Comparison) -> String {
+    super::answer(comparison, Context::default())
+}
+
+/// Values of one metric: variant, and by seed.
+fn values(metric: &str, world: World, sides: &[(&str, &[f64])]) -> Vec<TidyRow> {
+    let mut rows = Vec::new();
+    for (variant, values) in sides {
+        for (seed, value) in (1..).zip(*values) {
+            rows.push(tidy_row(variant, seed, world, metric, *value));
+        }
+    }
+    rows
 }
 
 /// Compares by one primary metric.
@@ -43,10 +59,13 @@ fn seeds_are_paired_and_the_answer_says_so() {
     // Between seeds the base moves by 0.09; within a pair the difference moves by 0.002 only.
     assert!(row.low > Some(0.02), "{:?}", row.low);
     assert!(row.high < Some(0.022), "{:?}", row.high);
-    assert_eq!(row.p, Some(2.0 / 1024.0));
+    // Student's: the mean is 76 standard errors from zero.
+    assert!(row.p < Some(1e-12), "{:?}", row.p);
     assert_eq!(
         answer(&comparison),
-        "On cache.hit_ratio, sieve is better than lru by +2.09 pp [+2.03, +2.15] (10 pairs)."
+        "On cache.hit_ratio, sieve is better than lru by +2.09 pp [+2.03, +2.15] (10 pairs, p < \
+         0.0001).\nComparisons: 1 of primary metrics, corrected as one family: a 5 % chance that \
+         any of their differences is false."
     );
 }
 
@@ -101,31 +120,294 @@ fn latency_is_compared_by_its_ratio_and_lower_is_better() {
 }
 
 #[test]
-fn primary_metrics_are_corrected_apart_from_the_others() {
+fn primary_metrics_are_one_family_over_variants_points_and_metrics() {
     let mut rows = Vec::new();
     for seed in 0..6 {
-        for (metric, effect) in [
-            ("cache.hit_ratio", 0.1),
-            ("tree.runs", 1.0),
-            ("stall.count", 2.0),
-        ] {
-            let better = 0.2 + effect + 0.001 * seed as f64;
-            rows.push(tidy_row("lru", seed, World::Simulated, metric, 0.2));
-            rows.push(tidy_row("sieve", seed, World::Simulated, metric, better));
+        for (variant, gain) in [("lru", 0.0), ("arc", 0.1), ("sieve", 0.2)] {
+            for metric in ["cache.hit_ratio", "tree.runs", "stall.count"] {
+                let value = 0.2 + gain + 0.001 * seed as f64 * (1.0 + gain);
+                rows.push(tidy_row(variant, seed, World::Real, metric, value));
+            }
         }
     }
     let one_primary = settings(&["cache.hit_ratio"], &["tree.runs", "stall.count"]);
     let alone = compare(&rows, &one_primary).expect("pairs");
-    let p: Vec<_> = alone.rows.iter().map(|row| row.p).collect();
-    assert_eq!(p, [Some(0.03125), Some(0.03125), Some(0.03125)]);
+    let family = Family {
+        primary: 2,
+        exploratory: 4,
+    };
+    assert_eq!(alone.family, family);
+    for row in &alone.rows {
+        // Sign flips of six give 1/32: Holm doubles it for two, and Benjamini and Hochberg leave
+        // equal ones as they are.
+        let p = if row.primary { 0.0625 } else { 0.03125 };
+        assert_eq!(row.p, Some(p), "{}", row.metric);
+        let decided = row.verdict != Verdict::Undecided;
+        assert_eq!(decided, !row.primary, "two claims need more than six pairs");
+    }
+    let note = &alone.rows[0].note;
+    assert_eq!(note, "about 7 pairs would decide");
+    let answer = answer(&alone);
+    assert!(
+        answer.contains("2 of primary metrics, corrected as one family")
+            && answer.contains("4 exploratory, of which chance alone would call about 0.2"),
+        "{answer}"
+    );
+}
 
-    let two_primary = settings(&["cache.hit_ratio", "tree.runs"], &[]);
-    let together = compare(&rows, &two_primary).expect("pairs");
-    assert_eq!(together.rows[0].p, Some(0.0625));
+#[test]
+fn more_seeds_of_a_simulation_never_decide_less() {
+    let verdicts: Vec<Verdict> = (2..12)
+        .map(|seeds| {
+            let mut rows = hit_ratios(seeds, World::Simulated);
+            for row in hit_ratios(seeds, World::Simulated) {
+                let metric = "run.throughput_ops".to_owned();
+                let value = row.value * 1000.0;
+                rows.push(TidyRow {
+                    metric,
+                    value,
+                    ..row
+                });
+            }
+            let two = settings(&["cache.hit_ratio", "run.throughput_ops"], &[]);
+            compare(&rows, &two).expect("pairs").rows[0].verdict
+        })
+        .collect();
+    assert!(
+        verdicts.iter().all(|it| *it == Verdict::Better),
+        "{verdicts:?}"
+    );
+}
+
+#[test]
+fn a_count_that_moves_by_one_in_two_seeds_decides_nothing() {
+    for (seeds, verdict) in [(2, Verdict::Undecided), (6, Verdict::Worse)] {
+        let more = vec![4.0; seeds];
+        let fewer = vec![3.0; seeds];
+        let sides: [(&str, &[f64]); 2] = [("lru", &fewer), ("sieve", &more)];
+        let rows = values("stall.count", World::Simulated, &sides);
+        let comparison = compared(&rows, "stall.count");
+        assert_eq!(comparison.rows[0].verdict, verdict, "{seeds} seeds");
+    }
+}
+
+#[test]
+fn sixty_equal_variants_are_all_left_undecided() {
+    let mut rows = Vec::new();
+    let mut state = 1_u64;
+    let mut draw = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 40) as f64 / (1_u64 << 24) as f64
+    };
+    for variant in 0..61 {
+        for seed in 0..10 {
+            let name = if variant == 0 {
+                "lru".to_owned()
+            } else {
+                format!("v{variant}")
+            };
+            let value = 0.5 + 0.01 * (draw() + draw() + draw());
+            let metric = "cache.hit_ratio";
+            rows.push(tidy_row(&name, seed, World::Simulated, metric, value));
+        }
+    }
+    let exact = CompareSettings {
+        margin: 0.0,
+        ..settings(&["cache.hit_ratio"], &[])
+    };
+    let comparison = compare(&rows, &exact).expect("pairs");
+    assert_eq!(comparison.family.primary, 60);
+    assert!(
+        comparison
+            .rows
+            .iter()
+            .all(|row| !row.verdict.is_difference())
+    );
+    assert!(answer(&comparison).contains("60 of primary metrics"));
+}
+
+#[test]
+fn margins_are_shares_of_the_baseline_unless_the_config_says_otherwise() {
+    let metric = "filter.false_positive_ratio";
+    let ten = [0.0095, 0.0096, 0.0094, 0.0095, 0.0096, 0.0094];
+    let more = [
+        0.000_034, 0.000_035, 0.000_033, 0.000_034, 0.000_035, 0.000_033,
+    ];
+    let rows = values(metric, World::Simulated, &[("lru", &ten), ("sieve", &more)]);
+    let relative = compared(&rows, metric);
     assert_eq!(
-        together.rows[0].verdict,
-        Verdict::Undecided,
-        "two claims need more than six pairs"
+        relative.rows[0].verdict,
+        Verdict::Better,
+        "{:?}",
+        relative.rows
+    );
+    let absolute = CompareSettings {
+        absolute_margin: BTreeMap::from([(metric.to_owned(), 0.02)]),
+        ..settings(&[metric], &[])
+    };
+    let absolute = compare(&rows, &absolute).expect("pairs");
+    assert_eq!(absolute.rows[0].verdict, Verdict::Equivalent);
+
+    let zero = [0.0; 6];
+    let rows = values(metric, World::Simulated, &[("lru", &zero), ("sieve", &ten)]);
+    let from_zero = compared(&rows, metric);
+    assert_eq!(
+        from_zero.rows[0].margin, 0.0,
+        "a share of nothing is nothing"
+    );
+    assert_eq!(from_zero.rows[0].verdict, Verdict::Worse);
+    let rows = values(
+        metric,
+        World::Simulated,
+        &[("lru", &zero), ("sieve", &zero)],
+    );
+    assert_eq!(compared(&rows, metric).rows[0].verdict, Verdict::Equivalent);
+}
+
+#[test]
+fn unequal_seeds_have_no_verdict() {
+    let mut rows = hit_ratios(8, World::Simulated);
+    rows.retain(|row| row.variant == "lru" || row.seed != 3);
+    let row = compared(&rows, "cache.hit_ratio").rows.remove(0);
+    assert_eq!(row.verdict, Verdict::Refused);
+    assert_eq!(
+        row.note,
+        "unequal seeds: the variant has no value under seed 3"
+    );
+    assert_eq!((row.pairs, row.p, row.low), (7, None, None));
+    for row in rows.iter_mut().filter(|row| row.variant == "lru") {
+        row.seed += 100;
+    }
+    let comparison = compared(&rows, "cache.hit_ratio");
+    let row = &comparison.rows[0];
+    assert_eq!(
+        (row.verdict, row.pairs, row.effect),
+        (Verdict::Refused, 0, 0.0)
+    );
+    assert!(answer(&comparison).contains("May not be compared: sieve (unequal seeds"));
+}
+
+#[test]
+fn other_workloads_and_worlds_have_no_verdict() {
+    let side = |variant: &str, run: usize, settings: &[(&str, &str)]| Side {
+        variant: variant.to_owned(),
+        point: Point::new(),
+        run,
+        settings: settings
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+    };
+    let real = [
+        ("world.kind", "real"),
+        ("world.device", "nvme"),
+        ("workload.preset", "a"),
+    ];
+    let disk = [
+        ("world.kind", "real"),
+        ("world.directory", "/mnt"),
+        ("workload.preset", "a"),
+    ];
+    let other = [
+        ("world.kind", "real"),
+        ("world.device", "nvme"),
+        ("workload.preset", "b"),
+    ];
+    let cores = [("world.kind", "simulated"), ("world.cores", "2")];
+    let more = [("world.kind", "simulated"), ("world.cores", "4")];
+    let refusal = |baseline: Side, other: Side, allowed: &[Part]| {
+        let refusals = Refusals::between(&[baseline, other], "lru", allowed);
+        let rows = hit_ratios(6, World::Simulated);
+        let settings = settings(&["cache.hit_ratio"], &[]);
+        let compared = compare_but(&rows, &settings, &refusals).expect("pairs");
+        let row = &compared.rows[0];
+        (row.verdict == Verdict::Refused).then(|| row.note.clone())
+    };
+    let baseline = || side("lru", 0, &real);
+    assert_eq!(refusal(baseline(), side("sieve", 0, &disk), &[]), None);
+    let apart = refusal(baseline(), side("sieve", 1, &real), &[]).expect("two runs");
+    assert!(apart.contains("not interleaved"), "{apart}");
+    let workload = refusal(baseline(), side("sieve", 0, &other), &[]).expect("refused");
+    assert_eq!(workload, "another workload: workload.preset is b against a");
+    let on_purpose = refusal(baseline(), side("sieve", 0, &other), &[Part::Workload]);
+    assert_eq!(on_purpose, None);
+    let world = refusal(side("lru", 0, &cores), side("sieve", 1, &more), &[]).expect("refused");
+    assert_eq!(world, "another world: world.cores is 4 against 2");
+}
+
+#[test]
+fn the_effect_leads_from_one_mean_to_the_other() {
+    let metric = "read.latency_p99_us";
+    let rows = values(
+        metric,
+        World::Simulated,
+        &[("lru", &[1.0, 100.0, 10.0]), ("sieve", &[2.0, 100.0, 40.0])],
+    );
+    let row = &compared(&rows, metric).rows[0];
+    assert!(
+        (row.baseline_mean - 10.0).abs() < 1e-9,
+        "{}",
+        row.baseline_mean
+    );
+    let ratio = row.variant_mean / row.baseline_mean - 1.0;
+    assert!((row.effect - ratio).abs() < 1e-9, "{} {ratio}", row.effect);
+}
+
+#[test]
+fn differences_that_mislead_are_noted() {
+    let base = [100.0; 8];
+    let few = [101.0, 101.1, 100.9, 101.0, 101.05, 100.95, 101.0, 300.0];
+    let metric = "read.latency_p99_us";
+    let rows = values(metric, World::Simulated, &[("lru", &base), ("sieve", &few)]);
+    let note = &compared(&rows, metric).rows[0].note;
+    assert!(
+        note.contains("skewed differences: their median is +1 %"),
+        "{note}"
+    );
+}
+
+#[test]
+fn several_variants_are_ranked_with_ties() {
+    let lru = [0.50, 0.51, 0.49, 0.50, 0.52, 0.48];
+    let near = [0.481, 0.53, 0.47, 0.52, 0.50, 0.50];
+    let arc = [0.60, 0.612, 0.59, 0.601, 0.62, 0.581];
+    let sides: [(&str, &[f64]); 4] = [
+        ("lru", &lru),
+        ("near", &near),
+        ("arc", &arc),
+        ("sieve", &arc),
+    ];
+    let rows = values("cache.hit_ratio", World::Simulated, &sides);
+    let comparison = compared(&rows, "cache.hit_ratio");
+    let letters: Vec<(&str, &str)> = comparison.rankings[0]
+        .places
+        .iter()
+        .map(|place| (place.variant.as_str(), place.letters.as_str()))
+        .collect();
+    assert_eq!(
+        letters,
+        [("arc", "a"), ("sieve", "a"), ("near", "b"), ("lru", "b")]
+    );
+    let context = Context {
+        hypothesis: "ARC and SIEVE win over LRU; near is undecidable.",
+    };
+    let answer = super::answer(&comparison, context);
+    let first = answer.lines().next().expect("a line");
+    assert!(
+        first.starts_with("On cache.hit_ratio, arc is best (0.6007): +10.1 pp [")
+            && first.ends_with("; not distinguished from it: sieve."),
+        "{first}"
+    );
+    assert!(
+        answer.contains("Ranking on cache.hit_ratio: arc a, sieve a, near b, lru b."),
+        "{answer}"
+    );
+    assert!(answer.contains("Not decided: near (about "), "{answer}");
+    assert!(
+        answer.contains("hypothesis names, decided: arc, sieve; not decided: near."),
+        "{answer}"
     );
 }
 
@@ -324,7 +606,14 @@ fn several_variants_are_grouped_by_verdict() {
     }
     let answer = answer(&compared(&rows, "cache.hit_ratio"));
     assert!(
-        answer.starts_with("On cache.hit_ratio against lru: better: arc +4 pp"),
+        answer.starts_with(
+            "On cache.hit_ratio, arc is best (0.54): +4 pp [+4, +4] against lru, p < 0.0001, and \
+             ahead of all others."
+        ),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("\nOn cache.hit_ratio against lru: better: arc +4 pp"),
         "{answer}"
     );
     assert!(
@@ -348,10 +637,17 @@ fn a_sweep_is_summed_up_by_places() {
         }
     }
     let comparison = compared(&rows, "cache.hit_ratio");
-    assert_eq!(
-        answer(&comparison),
-        "On cache.hit_ratio, sieve against lru is better in 1, equivalent in 1 of 2 places: \
-         0 to +3 pp."
+    let answer = answer(&comparison);
+    assert!(
+        answer.starts_with("Best point: sieve at engine.cache.size=32MiB, 0.53."),
+        "{answer}"
+    );
+    assert!(
+        answer.contains(
+            "On cache.hit_ratio, sieve against lru is better in 1, equivalent in 1 of 2 places: \
+             0 to +3 pp."
+        ),
+        "{answer}"
     );
     let table = table(&comparison.rows);
     assert!(
@@ -364,4 +660,13 @@ fn a_sweep_is_summed_up_by_places() {
         csv.starts_with("metric,phase,point,baseline,variant,"),
         "{csv}"
     );
+}
+
+#[test]
+fn what_can_never_be_decided_is_said_before_it_runs() {
+    assert_eq!(undecidable(6, 1, World::Real), None);
+    let two = undecidable(6, 2, World::Real).expect("six cannot decide two");
+    assert!(two.contains("needs at least 7"), "{two}");
+    assert_eq!(undecidable(2, 100, World::Simulated), None);
+    assert!(undecidable(1, 1, World::Simulated).is_some());
 }

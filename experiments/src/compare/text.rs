@@ -1,39 +1,26 @@
 //! A comparison in words, tables and CSV.
 
-use std::collections::BTreeMap;
-
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{CompareRow, Comparison};
+use super::CompareRow;
 use crate::formats::{csv, digits, shown, shown_p};
 use crate::metrics::Scale;
 use crate::point;
-use crate::stats::verdict::Verdict;
 
 impl CompareRow {
     /// The unit of the effect: `%`, `pp` (percentage points) or the metric's own.
     pub fn effect_unit(&self) -> &str {
-        match (self.scale, self.unit.as_str()) {
-            (Scale::Relative, _) => "%",
-            (Scale::Absolute, "ratio") => "pp",
-            (Scale::Absolute, unit) => unit,
-        }
+        effect_unit(self.scale, &self.unit)
     }
 
     /// Writes a number on the effect's scale with its sign, without the unit.
     pub fn shown(&self, effect: f64) -> String {
-        let in_percent = matches!(self.effect_unit(), "%" | "pp");
-        let factor = if in_percent { 100.0 } else { 1.0 };
-        let sign = if effect > 0.0 { "+" } else { "" };
-        format!("{sign}{}", digits(effect * factor, 3))
+        signed(self.effect_unit(), effect)
     }
 
     /// The effect with its unit: `+2.1 %`.
     pub fn effect_with_unit(&self) -> String {
-        match self.effect_unit() {
-            "count" => self.shown(self.effect),
-            unit => format!("{} {unit}", self.shown(self.effect)),
-        }
+        shown_effect(self.scale, &self.unit, self.effect)
     }
 
     /// The effect with its unit and interval: `+2.1 % [+1.8, +2.4]`.
@@ -64,6 +51,32 @@ impl CompareRow {
             }
             (Scale::Absolute, _) => None,
         }
+    }
+}
+
+/// The unit of an effect: `%`, `pp` (percentage points) or the metric's own.
+fn effect_unit(scale: Scale, unit: &str) -> &str {
+    match (scale, unit) {
+        (Scale::Relative, _) => "%",
+        (Scale::Absolute, "ratio") => "pp",
+        (Scale::Absolute, unit) => unit,
+    }
+}
+
+/// Writes an effect with its sign, without its unit.
+fn signed(unit: &str, effect: f64) -> String {
+    let in_percent = matches!(unit, "%" | "pp");
+    let factor = if in_percent { 100.0 } else { 1.0 };
+    let sign = if effect > 0.0 { "+" } else { "" };
+    format!("{sign}{}", digits(effect * factor, 3))
+}
+
+/// Writes an effect with its sign and unit: `+2.1 %`.
+pub(super) fn shown_effect(scale: Scale, unit: &str, effect: f64) -> String {
+    let unit = effect_unit(scale, unit);
+    match unit {
+        "count" => signed(unit, effect),
+        _ => format!("{} {unit}", signed(unit, effect)),
     }
 }
 
@@ -173,140 +186,4 @@ pub fn to_csv(rows: &[CompareRow]) -> String {
         FIELDS.each_ref().map(|field| field.name),
         rows.iter().map(line),
     )
-}
-
-/// Says in words what the primary metrics show, one metric a line.
-pub fn answer(comparison: &Comparison) -> String {
-    let primary: Vec<&CompareRow> = comparison.rows.iter().filter(|row| row.primary).collect();
-    let mut metrics: Vec<&str> = Vec::new();
-    for row in &primary {
-        if !metrics.contains(&row.metric.as_str()) {
-            metrics.push(&row.metric);
-        }
-    }
-    if metrics.is_empty() {
-        return "No primary metric has a value under the baseline and a variant.".to_owned();
-    }
-    let lines: Vec<String> = metrics
-        .into_iter()
-        .map(|metric| answer_of(metric, &primary))
-        .collect();
-    lines.join("\n")
-}
-
-fn answer_of(metric: &str, primary: &[&CompareRow]) -> String {
-    let mut by_variant: BTreeMap<&str, Vec<&CompareRow>> = BTreeMap::new();
-    for row in primary.iter().filter(|row| row.metric == metric) {
-        by_variant.entry(&row.variant).or_default().push(row);
-    }
-    let one_place = by_variant.values().all(|rows| rows.len() == 1);
-    if one_place && by_variant.len() > 1 {
-        return by_verdict(metric, by_variant.values().map(|rows| rows[0]));
-    }
-    let clauses: Vec<String> = by_variant.values().map(|rows| clause(rows)).collect();
-    format!("On {metric}, {}.", clauses.join("; "))
-}
-
-/// Several variants in one place: the verdicts in turn, the largest effects first.
-fn by_verdict<'a>(metric: &str, rows: impl Iterator<Item = &'a CompareRow>) -> String {
-    let mut rows: Vec<&CompareRow> = rows.collect();
-    rows.sort_by(|a, b| b.effect.abs().total_cmp(&a.effect.abs()));
-    let group = |counted: &Counted| {
-        let effects: Vec<String> = rows
-            .iter()
-            .filter(|row| row.verdict == counted.verdict)
-            .map(|row| format!("{} {}", row.variant, row.effect_label()))
-            .collect();
-        format!("{}: {}", counted.verdict.name(), effects.join(", "))
-    };
-    let groups: Vec<String> = count_verdicts(&rows).iter().map(group).collect();
-    format!(
-        "On {metric} against {}: {}.",
-        rows[0].baseline,
-        groups.join("; ")
-    )
-}
-
-/// A verdict, and how many rows have it.
-struct Counted {
-    verdict: Verdict,
-    count: usize,
-}
-
-/// Counts verdicts, in the order in which they first appear.
-fn count_verdicts(rows: &[&CompareRow]) -> Vec<Counted> {
-    let mut counts: Vec<Counted> = Vec::new();
-    for row in rows {
-        match counts
-            .iter_mut()
-            .find(|counted| counted.verdict == row.verdict)
-        {
-            Some(counted) => counted.count += 1,
-            None => counts.push(Counted {
-                verdict: row.verdict,
-                count: 1,
-            }),
-        }
-    }
-    counts
-}
-
-/// One variant in all places.
-fn clause(rows: &[&CompareRow]) -> String {
-    match rows {
-        [row] => clause_of_one(row),
-        rows => clause_of_many(rows),
-    }
-}
-
-fn clause_of_one(row: &CompareRow) -> String {
-    let samples = match (row.pairs, row.note.as_str()) {
-        (1, note) => note.to_owned(),
-        (pairs, "") => format!("{pairs} pairs"),
-        (pairs, note) => format!("{pairs} pairs; {note}"),
-    };
-    let relation = relation(row.verdict, &row.baseline, &row.effect_label());
-    format!("{} is {relation} ({samples})", row.variant)
-}
-
-fn clause_of_many(rows: &[&CompareRow]) -> String {
-    let places = match count_verdicts(rows).as_slice() {
-        [only] => format!("{} in all {} places", only.verdict.name(), only.count),
-        counts => {
-            let counted: Vec<String> = counts
-                .iter()
-                .map(|counted| format!("{} in {}", counted.verdict.name(), counted.count))
-                .collect();
-            format!("{} of {} places", counted.join(", "), rows.len())
-        }
-    };
-    let by_effect = |a: &&&CompareRow, b: &&&CompareRow| a.effect.total_cmp(&b.effect);
-    let least = rows.iter().min_by(by_effect).expect("there are rows");
-    let most = rows.iter().max_by(by_effect).expect("there are rows");
-    let unit = most.effect_unit();
-    let least = least.shown(least.effect);
-    let most = most.shown(most.effect);
-    let range = if least == most {
-        most
-    } else {
-        format!("{least} to {most}")
-    };
-    let CompareRow {
-        variant, baseline, ..
-    } = rows[0];
-    format!("{variant} against {baseline} is {places}: {range} {unit}")
-}
-
-fn relation(verdict: Verdict, baseline: &str, effect: &str) -> String {
-    match verdict {
-        Verdict::Better | Verdict::Worse => {
-            format!("{} than {baseline} by {effect}", verdict.name())
-        }
-        Verdict::Equivalent => format!("equivalent to {baseline}: {effect}"),
-        Verdict::Different => format!("different from {baseline} by {effect}"),
-        Verdict::Undecided => format!("undecided against {baseline}: {effect}"),
-        Verdict::Exact => format!("at {effect} against {baseline}"),
-        Verdict::Inactive => format!("inactive, as {baseline} is: {effect}"),
-        Verdict::NotMeasured => format!("not measured against {baseline}"),
-    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::point::{self, Point};
 use crate::record::Window;
-use crate::stats;
+use crate::stats::{self, Test};
 use crate::store::TidyRow;
 
 /// Where a comparison is made: one phase at one sweep point.
@@ -14,6 +14,17 @@ pub(super) struct Site<'a> {
     pub(super) point: &'a Point,
     /// Whether the world adds noise of its own.
     pub(super) noisy: bool,
+}
+
+impl Site<'_> {
+    /// How differences are tested there.
+    pub(super) fn test(&self) -> Test {
+        if self.noisy {
+            Test::SignFlips
+        } else {
+            Test::Student
+        }
+    }
 }
 
 impl fmt::Display for Site<'_> {

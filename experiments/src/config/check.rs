@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use aura_workloads::ConfigError as WorkloadError;
 
 use super::error::ConfigError;
+use super::names::{self, BadName};
 use super::policies;
 use super::tree::Node;
 use super::{ExperimentFile, TrialConfig};
-use crate::metrics;
+use crate::metrics::{self, Scale};
 
 /// The error of a value that is out of range.
 fn refused(tree: &Node, key: &str, message: impl Into<String>) -> ConfigError {
@@ -24,10 +25,7 @@ pub(super) fn check_head(
     head: &ExperimentFile,
     name: &str,
 ) -> Result<(), ConfigError> {
-    if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\']) {
-        let message = format!("`{name}` cannot be the name of a folder");
-        return Err(refused(tree, "name", message));
-    }
+    names::check_name(name).map_err(|bad| bad_name(tree, "name", name, bad))?;
     let seeds = head.seeds.list();
     let distinct: BTreeSet<&u64> = seeds.iter().collect();
     if seeds.is_empty() || distinct.len() != seeds.len() {
@@ -39,8 +37,47 @@ pub(super) fn check_head(
         let message = format!("`compare.margin` = {margin}: must be 0 or more and below 1");
         return Err(refused(tree, "compare.margin", message));
     }
+    check_absolute_margins(tree, head)?;
     check_metrics(tree, "compare.primary", &head.compare.primary)?;
     check_metrics(tree, "compare.also", &head.compare.also)
+}
+
+/// Checks that absolute margins are of metrics that are compared by their difference as shares.
+fn check_absolute_margins(tree: &Node, head: &ExperimentFile) -> Result<(), ConfigError> {
+    for (name, margin) in &head.compare.absolute_margin {
+        // The name has dots of its own: a path does not lead to it.
+        let table = tree.closest("compare.absolute_margin");
+        let place = table.child(name).unwrap_or(table).location();
+        let message = match metrics::find(name) {
+            Err(unknown) => unknown.to_string(),
+            Ok(metric) if metric.scale != Scale::Absolute || metric.unit != "ratio" => {
+                format!("{name} is no share of one: its margin is relative, `compare.margin`")
+            }
+            Ok(_) if !(0.0..1.0).contains(margin) => {
+                format!("the margin of {name} = {margin}: must be 0 or more and below 1")
+            }
+            Ok(_) => continue,
+        };
+        return Err(ConfigError::new(message).at(place));
+    }
+    Ok(())
+}
+
+/// The error of a name at `key` that cannot be used.
+pub(super) fn bad_name(tree: &Node, key: &str, name: &str, bad: BadName) -> ConfigError {
+    let BadName { why, help } = bad;
+    refused(tree, key, format!("`{key}`: the name {name:?} {why}")).help(help)
+}
+
+/// Checks the names of phases.
+fn check_phases(tree: &Node, config: &TrialConfig) -> Result<(), ConfigError> {
+    for (at, phase) in config.workload.phases.iter().enumerate() {
+        names::check_phase(&phase.name).map_err(|bad| {
+            let key = format!("workload.phases[{at}].name");
+            bad_name(tree, &key, &phase.name, bad)
+        })?;
+    }
+    Ok(())
 }
 
 /// Checks that metrics exist.
@@ -59,6 +96,7 @@ fn check_metrics(tree: &Node, key: &str, names: &[String]) -> Result<(), ConfigE
 /// # Errors
 /// [`ConfigError`] with the place of the first one that is refused.
 pub(super) fn check_trial(tree: &Node, config: &TrialConfig) -> Result<(), ConfigError> {
+    check_phases(tree, config)?;
     if let Err(error) = config.workload.resolve() {
         let (WorkloadError::OutOfRange { key, .. } | WorkloadError::NameTaken { key, .. }) = &error;
         let key = format!("workload.{key}");

@@ -6,7 +6,8 @@ use aura_policies::PolicySpec;
 use serde_json::Value;
 
 use super::ExperimentFile;
-use super::error::ConfigError;
+use super::error::{ConfigError, Location};
+use super::names::{self, BadName};
 use super::schema::{check_keys, knows};
 use super::source::{self, SetArgument};
 use super::tree::{Content, Layer, Node, child_path};
@@ -80,6 +81,10 @@ pub(super) struct Layers {
 pub(super) struct VariantLayer {
     pub(super) name: String,
     pub(super) tree: Node,
+    /// Whether it is meant to equal another one.
+    pub(super) is_copy: bool,
+    /// Where its name stands.
+    pub(super) place: Option<Location>,
 }
 
 impl VariantLayer {
@@ -162,6 +167,25 @@ impl<'a> SweepLayer<'a> {
                 "the sweep over `{key}` has {values} values and {labels} labels"
             )));
         }
+        self.check_labels()
+    }
+
+    /// Checks that every value has a name of its own: a point is known by it.
+    fn check_labels(&self) -> Result<(), ConfigError> {
+        for node in self.labels {
+            let label = node.text().unwrap_or_default();
+            names::check_name(label).map_err(|BadName { why, help }| {
+                let message = format!("a label of `{}`: the name {label:?} {why}", self.key);
+                ConfigError::new(message).at(node.location()).help(help)
+            })?;
+        }
+        let mut seen = BTreeSet::new();
+        for Choice { label, .. } in self.choices() {
+            if !seen.insert(label.clone()) {
+                let message = format!("the sweep over `{}` has `{label}` twice", self.key);
+                return Err(self.refused(message));
+            }
+        }
         Ok(())
     }
 
@@ -195,6 +219,52 @@ fn list<'a>(node: &'a Node, key: &str) -> &'a [Node] {
         Some(Content::Array(nodes)) => nodes,
         _ => &[],
     }
+}
+
+/// Reads a variant. What it copies of another one is not there yet.
+fn variant(node: &Node) -> Result<VariantLayer, ConfigError> {
+    let Some(name_node) = node.child("name") else {
+        return Err(ConfigError::new("a variant needs a name").at(node.location()));
+    };
+    let place = name_node.location();
+    let name = name_node.text().unwrap_or_default();
+    names::check_name(name).map_err(|BadName { why, help }| {
+        let message = format!("a variant: the name {name:?} {why}");
+        ConfigError::new(message).at(place.clone()).help(help)
+    })?;
+    let mut tree = node.clone().written_by(&Layer::Variant(name.to_owned()));
+    if let Content::Table(table) = &mut tree.content {
+        table.remove("name");
+        table.remove("same_as");
+    }
+    Ok(VariantLayer {
+        name: name.to_owned(),
+        tree,
+        is_copy: node.child("same_as").is_some(),
+        place,
+    })
+}
+
+/// The settings of the variant that `variants[at]` is to equal.
+fn copied(variants: &[VariantLayer], at: usize, original: &Node) -> Result<Node, ConfigError> {
+    let copy = &variants[at];
+    let refused = |message: String| ConfigError::new(message).at(original.location());
+    if copy.tree.table().is_some_and(|table| !table.is_empty()) {
+        return Err(refused(format!(
+            "variant `{}` has `same_as` and settings of its own: one of them only",
+            copy.name
+        )));
+    }
+    let name = original.text().unwrap_or_default();
+    let others = || variants.iter().filter(|variant| !variant.is_copy);
+    let Some(found) = others().find(|variant| variant.name == name) else {
+        let hint = hint(name, others().map(|variant| variant.name.as_str()));
+        return Err(refused(format!(
+            "`same_as`: there is no variant `{name}` with settings of its own{hint}"
+        )));
+    };
+    let layer = Layer::Variant(copy.name.clone());
+    Ok(found.tree.clone().written_by(&layer))
 }
 
 /// Parses `--set` arguments and checks their keys.
@@ -241,33 +311,53 @@ impl Layers {
 
     /// The variants in order; without any, one that sets nothing.
     pub(super) fn variants(&self) -> Result<Vec<VariantLayer>, ConfigError> {
+        let nodes = list(&self.base, "variant");
         let mut variants: Vec<VariantLayer> = Vec::new();
-        for node in list(&self.base, "variant") {
-            let name_node = node.child("name");
-            let name = name_node.and_then(Node::text).unwrap_or_default();
-            if name.is_empty() {
-                return Err(ConfigError::new("a variant needs a name").at(node.location()));
-            }
-            if variants.iter().any(|other| other.name == name) {
+        let mut seen = BTreeSet::new();
+        for node in nodes {
+            let variant = variant(node)?;
+            if !seen.insert(variant.name.clone()) {
+                let name = &variant.name;
                 let message = format!("two variants are named `{name}`: names must be unique");
-                return Err(ConfigError::new(message).at(name_node.and_then(Node::location)));
+                return Err(ConfigError::new(message).at(variant.place));
             }
-            let mut tree = node.clone().written_by(&Layer::Variant(name.to_owned()));
-            if let Content::Table(table) = &mut tree.content {
-                table.remove("name");
+            variants.push(variant);
+        }
+        for (at, node) in nodes.iter().enumerate() {
+            if let Some(original) = node.child("same_as") {
+                let tree = copied(&variants, at, original)?;
+                variants[at].tree = tree;
             }
-            variants.push(VariantLayer {
-                name: name.to_owned(),
-                tree,
-            });
         }
         if variants.is_empty() {
             variants.push(VariantLayer {
                 name: ONLY_VARIANT.to_owned(),
                 tree: Node::empty(),
+                is_copy: false,
+                place: None,
             });
         }
         Ok(variants)
+    }
+
+    /// Lists the variants whose own settings a `--set` replaces, one message per `--set`.
+    pub(super) fn overridden(&self, variants: &[VariantLayer]) -> Vec<String> {
+        let mut messages = Vec::new();
+        for set in &self.sets {
+            let replaced: Vec<&str> = variants
+                .iter()
+                .filter(|variant| !variant.is_copy && variant.tree.writes(&set.key))
+                .map(|variant| variant.name.as_str())
+                .collect();
+            if !replaced.is_empty() {
+                messages.push(format!(
+                    "--set {} holds for all variants and replaces what these set themselves: {}.",
+                    set.key,
+                    replaced.join(", ")
+                ));
+            }
+        }
+        messages
     }
 
     /// The baseline's name: the config's, or the first variant's.
@@ -297,6 +387,30 @@ impl Layers {
     fn sweeps(&self) -> Vec<SweepLayer<'_>> {
         let sweeps = list(&self.base, "sweep").iter();
         sweeps.filter_map(SweepLayer::of).collect()
+    }
+
+    /// Checks that the plan will have no more than `most` trials, before any of them is built.
+    pub(super) fn check_size(&self, seeds: u64, most: u64) -> Result<(), ConfigError> {
+        let variants = list(&self.base, "variant").len().max(1);
+        let values: Vec<usize> = self
+            .sweeps()
+            .iter()
+            .map(|sweep| sweep.values.len())
+            .collect();
+        let mut trials = u128::from(seeds).saturating_mul(variants as u128);
+        let mut factors = format!("{seeds} seeds x {variants} variants");
+        for values in values {
+            trials = trials.saturating_mul(values as u128);
+            factors += &format!(" x {values} values");
+        }
+        if trials <= u128::from(most) {
+            return Ok(());
+        }
+        let message =
+            format!("the plan has {trials} trials: {factors}; at most {most} are allowed");
+        Err(ConfigError::new(message).help(format!(
+            "sweep fewer values together, or allow as many with --max-trials {trials}"
+        )))
     }
 
     /// Checks that every swept key exists, has values, and is set by nothing else.

@@ -11,6 +11,7 @@
 mod check;
 mod error;
 mod layers;
+mod names;
 mod policies;
 mod print;
 mod resolve;
@@ -18,6 +19,7 @@ mod scale;
 mod schema;
 mod source;
 mod tree;
+mod twins;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,9 +33,9 @@ use serde_json::Value;
 
 pub use error::ConfigError;
 pub use layers::{VariantSettings, settings};
-pub use resolve::{Case, Experiment, load, parse};
+pub use resolve::{Case, Experiment, Size, TRIALS_MAX, load, parse};
 
-use crate::compare::CompareSettings;
+use crate::compare::{CompareSettings, Part};
 use crate::record::World;
 
 /// Returns the JSON schema of experiment files.
@@ -119,6 +121,14 @@ pub enum Seeds {
 }
 
 impl Seeds {
+    /// How many they are.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Count(count) => (*count).into(),
+            Self::List(seeds) => seeds.len() as u64,
+        }
+    }
+
     /// The seeds, in order.
     pub fn list(&self) -> Vec<u64> {
         match self {
@@ -167,6 +177,11 @@ impl Default for WorldConfig {
 pub struct Variant {
     /// The name in tables and plots; unique.
     pub name: String,
+    /// Another variant, whose settings this one takes instead of its own: an A/A comparison, which
+    /// shows how far chance alone takes equal sides apart. Without this, variants of equal settings
+    /// are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<String>,
     /// Settings of the workload that differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<WorkloadConfig>")]
@@ -203,9 +218,17 @@ pub struct CompareConfig {
     pub primary: Vec<String>,
     /// Further metrics to look at; verdicts on them are exploratory. Default: the headline metrics.
     pub also: Vec<String>,
-    /// The relative difference that does not matter: anything smaller is "equivalent". For shares
-    /// of one, the difference itself.
+    /// The relative difference that does not matter, as a share of the baseline's value: anything
+    /// smaller is "equivalent".
     pub margin: f64,
+    /// Metrics that are shares of one, such as `"cache.hit_ratio" = 0.005`, with the difference
+    /// itself that does not matter: here, half a percentage point.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub absolute_margin: BTreeMap<String, f64>,
+    /// The parts in which variants may differ beside the engine. Without, a variant under another
+    /// workload or in another world than the baseline gets no verdict.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub across: Vec<Part>,
 }
 
 impl CompareConfig {
@@ -215,12 +238,15 @@ impl CompareConfig {
             primary,
             also,
             margin,
+            absolute_margin,
+            across: _,
         } = self.clone();
         CompareSettings {
             baseline: baseline.to_owned(),
             primary,
             also,
             margin,
+            absolute_margin,
             overrides: BTreeMap::new(),
         }
     }
@@ -233,12 +259,15 @@ impl Default for CompareConfig {
             primary,
             also,
             margin,
+            absolute_margin,
             overrides: _,
         } = CompareSettings::default();
         Self {
             primary,
             also,
             margin,
+            absolute_margin,
+            across: Vec::new(),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::policies;
 use super::scale::enlarge;
 use super::schema::schema;
 use super::tree::{Content, Node};
-use super::{CompareConfig, ExperimentFile, Sweep, TrialConfig, source};
+use super::{CompareConfig, ExperimentFile, Sweep, TrialConfig, source, twins};
 use crate::nearest::hint;
 use crate::point::Point;
 
@@ -40,6 +40,8 @@ pub struct Experiment {
     pub sweeps: Vec<Sweep>,
     /// One case for each variant at each sweep point, the variants of a point together.
     pub cases: Vec<Case>,
+    /// What a reader must know before the results.
+    pub warnings: Vec<String>,
 }
 
 /// One variant at one sweep point, with all its settings.
@@ -72,14 +74,34 @@ impl Case {
     }
 }
 
-/// Reads and checks the config at `path`, with the `--set` arguments laid over it, `scale` times
-/// as large: records, operations, memory and sizes of files together. At another scale than 1 the
-/// experiment's name says so.
+/// The most trials of a plan, unless more are asked for.
+pub const TRIALS_MAX: u64 = 10_000;
+
+/// How large an experiment may be, and how large it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Records, operations, memory and sizes of files are multiplied by this.
+    pub scale: u64,
+    /// A plan of more trials is refused before it is built.
+    pub trials_max: u64,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self {
+            scale: 1,
+            trials_max: TRIALS_MAX,
+        }
+    }
+}
+
+/// Reads and checks the config at `path`, with the `--set` arguments laid over it, in the given
+/// size. At another scale than 1 the experiment's name says so.
 ///
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong, and where it stands.
-pub fn load(path: &Path, sets: &[String], scale: u64) -> Result<Experiment, ConfigError> {
-    enlarged(path, source::read(path)?, sets, scale)
+pub fn load(path: &Path, sets: &[String], size: Size) -> Result<Experiment, ConfigError> {
+    parse_in_size(path, source::read(path)?, sets, size)
 }
 
 /// Checks a config's text as if it stood at `path`, with the `--set` arguments laid over it.
@@ -89,19 +111,20 @@ pub fn load(path: &Path, sets: &[String], scale: u64) -> Result<Experiment, Conf
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong, and where it stands.
 pub fn parse(path: &Path, text: String, sets: &[String]) -> Result<Experiment, ConfigError> {
-    enlarged(path, text, sets, 1)
+    parse_in_size(path, text, sets, Size::default())
 }
 
-fn enlarged(
+fn parse_in_size(
     path: &Path,
     text: String,
     sets: &[String],
-    scale: u64,
+    Size { scale, trials_max }: Size,
 ) -> Result<Experiment, ConfigError> {
     let schema = schema();
     let layers = Layers::new(&schema, source::parse(path, text)?, sets)?;
     let whole = layers.whole();
     let head: ExperimentFile = deserialize(&whole)?;
+    layers.check_size(head.seeds.count(), trials_max)?;
     let mut name = match &head.name {
         Some(name) => name.clone(),
         None => {
@@ -122,6 +145,8 @@ fn enlarged(
             cases.push(case(&layers, variant, &point, scale)?);
         }
     }
+    let mut warnings = layers.overridden(&variants);
+    warnings.extend(twins::check(&variants, &cases, &warnings)?);
     Ok(Experiment {
         name,
         command: command(path, sets, scale),
@@ -133,6 +158,7 @@ fn enlarged(
         variants: variants.iter().map(VariantLayer::shown).collect(),
         sweeps: head.sweep,
         cases,
+        warnings,
     })
 }
 
@@ -171,6 +197,8 @@ fn case(
     check_trial(&tree, &config)?;
     policies::spell_out_defaults(&mut tree, &config.engine);
     spell_out_device(&mut tree, &config);
+    // Now with every default of policy and device: equal settings are equal.
+    let config = deserialize(&tree)?;
     let point = point
         .iter()
         .map(|choice| (choice.key.clone(), choice.label.clone()))
@@ -205,16 +233,64 @@ fn spell_out_device(tree: &mut Node, config: &TrialConfig) {
 fn deserialize<T: DeserializeOwned>(tree: &Node) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(tree.to_value()).map_err(|error| {
         let path = error.path().to_string();
-        // The size type's own message for a negative number helps nobody.
-        let message = error
-            .inner()
-            .to_string()
-            .replace("expected integer overflow", "expected a size of 0 or more");
+        let message = error.inner().to_string();
+        let written = tree.get(&path).map(Node::to_value).unwrap_or_default();
+        let (message, help) = match expected(&message, &written) {
+            Some(Expected { what, write }) => (format!("{written} is not {what}"), Some(write)),
+            None => (message, None),
+        };
         let near = match message.strip_prefix("unknown") {
             Some(rest) => hint_of_list(rest),
             None => String::new(),
         };
-        ConfigError::new(format!("`{path}`: {message}{near}")).at(tree.closest(&path).location())
+        let located = tree.closest(&path).location();
+        let error = ConfigError::new(format!("`{path}`: {message}{near}")).at(located);
+        match help {
+            Some(help) => error.help(help),
+            None => error,
+        }
+    })
+}
+
+/// What a value should have been, and how that is written.
+struct Expected {
+    what: &'static str,
+    write: String,
+}
+
+/// Says what was expected in place of `written`, if serde's or the size type's own `message` would
+/// help nobody.
+fn expected(message: &str, written: &Value) -> Option<Expected> {
+    let is_size = [
+        "couldn't parse",
+        "expected integer overflow",
+        "ByteSize",
+        "parsable string",
+        "an integer or string",
+    ];
+    if is_size.iter().any(|words| message.contains(words)) {
+        return Some(Expected {
+            what: "a size of 0 or more bytes",
+            write: "a size is a number with a unit, such as \"64KiB\", \"1.5MiB\" or \"2GB\""
+                .to_owned(),
+        });
+    }
+    let (_, wanted) = message.rsplit_once("expected ")?;
+    let whole = ["u8", "u16", "u32", "u64", "usize", "i64"];
+    if whole.contains(&wanted) && !written.is_object() && !written.is_array() {
+        return Some(Expected {
+            what: "a whole number of 0 or more that fits",
+            write: match written.as_f64().filter(|number| number.fract() == 0.0) {
+                Some(number) if number >= 0.0 => {
+                    format!("write it without point and exponent: {number:.0}")
+                }
+                _ => "a whole number has digits only, such as 1_000_000".to_owned(),
+            },
+        });
+    }
+    (wanted == "f64").then(|| Expected {
+        what: "a number",
+        write: "write it without quotes, such as 0.99".to_owned(),
     })
 }
 

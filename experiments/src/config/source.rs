@@ -152,14 +152,31 @@ fn json(source: &Arc<Source>) -> Result<Node, ConfigError> {
         };
         ConfigError::new(format!("this is not JSON: {error}")).at(Some(location))
     })?;
-    let mut scanner = JsonScanner { source, at: 0 };
-    Ok(scanner.value(0..0))
+    let mut scanner = JsonScanner {
+        source,
+        at: 0,
+        twice: None,
+    };
+    let tree = scanner.value(0..0);
+    match scanner.twice {
+        None => Ok(tree),
+        Some(span) => {
+            let message = format!(
+                "the key {} stands twice in one table",
+                &source.text[span.clone()]
+            );
+            let source = source.clone();
+            Err(ConfigError::new(message).at(Some(Location { source, span })))
+        }
+    }
 }
 
 /// Finds the places of values in a text that was parsed as JSON before.
 struct JsonScanner<'a> {
     source: &'a Arc<Source>,
     at: usize,
+    /// The first key that its table had before.
+    twice: Option<Range<usize>>,
 }
 
 impl JsonScanner<'_> {
@@ -215,7 +232,10 @@ impl JsonScanner<'_> {
             let key = self.leaf().as_str().unwrap_or_default().to_owned();
             let key_span = key_start..self.at;
             self.take(b':');
-            table.insert(key, self.value(key_span));
+            let value = self.value(key_span.clone());
+            if table.insert(key, value).is_some() {
+                self.twice.get_or_insert(key_span);
+            }
             self.take(b',');
         }
         table
@@ -366,6 +386,14 @@ mod tests {
         }
         let node = set("a.b= [1, 2]").expect("a good argument").node;
         assert_eq!(quoted(node.get("[1]").expect("two values")), "2");
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_refused_at_its_second_place() {
+        let text = "{\"a\": {\"b\": 1, \"c\": 2, \"b\": 3}}";
+        let error = json(&source(text)).expect_err("b stands twice");
+        assert_eq!(error.to_string(), "the key \"b\" stands twice in one table");
+        assert!(json(&source("{\"a\": {\"b\": 1}, \"b\": 2}")).is_ok());
     }
 
     #[test]

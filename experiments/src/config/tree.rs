@@ -141,6 +141,19 @@ impl Node {
         closest
     }
 
+    /// Whether the tree says anything of the value at the path: itself, a part of it, or a choice
+    /// that it is a part of.
+    pub(super) fn writes(&self, path: &str) -> bool {
+        let mut node = self;
+        for step in steps(path) {
+            match node.step(step) {
+                Some(child) => node = child,
+                None => return node.table().is_none(),
+            }
+        }
+        true
+    }
+
     fn step(&self, step: Step<'_>) -> Option<&Self> {
         match (step, &self.content) {
             (Step::Key(key), Content::Table(table)) => table.get(key),

@@ -6,12 +6,14 @@
 //! each in a process of its own, so that no trial finds memory or caches as another left them.
 
 mod interrupt;
+mod stop;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::Exit;
 use crate::files::{self, FileError};
@@ -20,12 +22,15 @@ use crate::formats::json;
 use crate::metrics;
 use crate::parallel;
 use crate::plan::{ExperimentRecord, Plan, PlannedTrial};
+use crate::point::Point;
 use crate::progress::Progress;
 use crate::record::{Manifest, TrialResult, World};
 use crate::store::{self, StoreError};
 use crate::trial::{self, Databases, TrialError};
 
 pub use interrupt::Interrupt;
+pub use stop::Stop;
+use stop::Watch;
 
 /// How trials are run.
 #[derive(Clone, Debug)]
@@ -59,6 +64,12 @@ pub struct RunReport {
     pub replaced: Option<String>,
     /// Trials without a result.
     pub failed: Vec<FailedTrial>,
+    /// Trials of the real world that had been finished before, and were run again beside new ones.
+    pub again: usize,
+    /// Trials that were not tried.
+    pub left: usize,
+    /// Why they were not.
+    pub stop: Option<Stop>,
 }
 
 /// A trial without a result.
@@ -118,11 +129,12 @@ pub fn run(
     let mut plan = plan.clone();
     let of_other_code = adopt(&folder, &mut plan, options.from_other_code)?;
     plan.write(&folder)?;
-    let mut pending = Vec::new();
-    for trial in &plan.trials {
-        if options.force || !reuse(&folder, trial, &plan.experiment.name) {
-            pending.push(trial);
-        }
+    let fresh =
+        |trial: &&PlannedTrial| options.force || !reuse(&folder, trial, &plan.experiment.name);
+    let mut pending: Vec<&PlannedTrial> = plan.trials.iter().filter(fresh).collect();
+    let asked = pending.len();
+    if pending.iter().any(|trial| trial.runs_in(World::Real)) {
+        pending = side_by_side(&plan, &pending);
     }
     interrupt.state().folder = Some(folder.clone());
     let progress = Progress::new(pending.len(), "trials", options.quiet);
@@ -132,22 +144,30 @@ pub fn run(
         keep: options.keep,
         interrupt,
         progress: &progress,
+        watch: Watch::default(),
+        run: 0,
         failed: Vec::new(),
+        stop: None,
     };
     if pending.iter().any(|trial| trial.runs_in(World::Real)) {
         runner.in_processes(&pending);
     } else {
         runner.on_threads(&pending, options.jobs);
     }
-    let failed = runner.failed;
+    let Runner {
+        run, failed, stop, ..
+    } = runner;
     progress.finish();
     interrupt.state().folder = None;
     Ok(RunReport {
-        run: pending.len() - failed.len(),
+        run,
         reused: plan.trials.len() - pending.len(),
         of_other_code,
         replaced,
+        again: pending.len() - asked,
+        left: pending.len() - run - failed.len(),
         failed,
+        stop,
         folder,
     })
 }
@@ -198,6 +218,32 @@ fn read_manifest(path: &Path) -> Option<Manifest> {
     serde_json::from_str(&files::read_to_string(path).ok()?).ok()
 }
 
+/// The pending trials with all others of their seed and point: what is compared in the real world
+/// ran side by side, under the same disturbances.
+fn side_by_side<'a>(plan: &'a Plan, pending: &[&PlannedTrial]) -> Vec<&'a PlannedTrial> {
+    let blocks: BTreeSet<Block> = pending.iter().map(|trial| Block::of(trial)).collect();
+    let trials = plan.trials.iter();
+    trials
+        .filter(|trial| blocks.contains(&Block::of(trial)))
+        .collect()
+}
+
+/// The trials of one seed at one point: what is compared pair by pair.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Block<'a> {
+    seed: u64,
+    point: &'a Point,
+}
+
+impl<'a> Block<'a> {
+    fn of(trial: &'a PlannedTrial) -> Self {
+        Self {
+            seed: trial.seed,
+            point: &trial.point,
+        }
+    }
+}
+
 /// Returns whether the trial's result is there. If it was run under other names, its manifest gets
 /// the present ones.
 fn reuse(folder: &RunFolder, trial: &PlannedTrial, experiment: &str) -> bool {
@@ -236,7 +282,11 @@ struct Runner<'a> {
     keep: bool,
     interrupt: &'a Interrupt,
     progress: &'a Progress,
+    watch: Watch,
+    /// Trials that have a result now.
+    run: usize,
     failed: Vec<FailedTrial>,
+    stop: Option<Stop>,
 }
 
 impl Runner<'_> {
@@ -245,11 +295,20 @@ impl Runner<'_> {
         let experiment = self.experiment;
         let interrupt = self.interrupt;
         let databases = databases(folder, self.keep);
+        let stopped = AtomicBool::new(false);
         parallel::for_each(
             pending,
             jobs,
-            |trial| run_here(folder, trial, experiment, &databases, interrupt),
-            |at, result| self.note(pending[at], result),
+            |trial| {
+                let goes_on = !stopped.load(Ordering::Relaxed);
+                goes_on.then(|| run_here(folder, trial, experiment, &databases, interrupt))
+            },
+            |at, result| {
+                if let Some(result) = result {
+                    self.note(pending[at], result);
+                }
+                stopped.store(self.stop.is_some(), Ordering::Relaxed);
+            },
         );
     }
 
@@ -258,6 +317,9 @@ impl Runner<'_> {
             self.progress.begin(&trial.label());
             let result = self.run_in_process(trial);
             self.note(trial, result);
+            if self.stop.is_some() {
+                break;
+            }
         }
         // Empty by now: trials remove their databases.
         if !self.keep {
@@ -267,14 +329,20 @@ impl Runner<'_> {
 
     fn note(&mut self, trial: &PlannedTrial, result: Result<(), TrialFailure>) {
         let label = trial.label();
-        if let Err(failure) = result {
-            let id = &trial.id;
-            self.progress
-                .say(&format!("trial {id} ({label}) failed: {failure}"));
-            self.failed.push(FailedTrial {
-                trial: label.clone(),
-                why: failure.to_string(),
-            });
+        match result {
+            Ok(()) => {
+                self.watch.succeeded();
+                self.run += 1;
+            }
+            Err(failure) => {
+                let id = &trial.id;
+                let why = failure.to_string();
+                self.progress
+                    .say(&format!("trial {id} ({label}) failed: {why}"));
+                self.stop = self.stop.take().or(self.watch.failed(&why));
+                let trial = label.clone();
+                self.failed.push(FailedTrial { trial, why });
+            }
         }
         self.progress.end(&label);
     }

@@ -2,15 +2,18 @@
 //!
 //! A sample has one difference per pair (variant less baseline under the same seed): the logarithm
 //! of the ratio, or the plain difference if values may be zero. Its mean has a Student interval.
-//! Its p-value comes from sign flips: if the variant equalled the baseline, each difference could
-//! as well have had the other sign. Both hold under drift, because the two halves of a pair meet
-//! the same disturbance. Bootstrap intervals do not hold at these sample sizes and are not offered.
+//! Its p-value comes from Student's test in a simulation, where seeds are independent draws. In the
+//! real world it comes from sign flips: if the variant equalled the baseline, each difference could
+//! as well have had the other sign, whatever the drift. Both hold because the two halves of a pair
+//! meet the same disturbance. Bootstrap intervals do not hold at these sample sizes and are not
+//! offered.
 //!
 //! [`verdict`] turns the numbers into a word.
 //!
 //! Source: Holm 1979; Benjamini and Hochberg 1995; Schuirmann 1987 (two one-sided tests).
 
 mod correction;
+mod shape;
 mod sign_flip;
 #[cfg(test)]
 mod tests;
@@ -19,16 +22,18 @@ pub mod verdict;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 pub use correction::{benjamini_hochberg, holm};
+pub use shape::{Shape, ShapeKind, shape};
 pub use sign_flip::sign_flip_p;
 
-/// The least number of pairs whose sign-flip p-value can fall below 5 % (1/32 at six).
+/// The least number of pairs whose sign-flip p-value can fall below 5 % (1/32 at six): real runs
+/// decide nothing with fewer.
 pub const PAIRS_MIN: usize = 6;
 
 /// The confidence of every interval that is shown.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// The level of significance.
-const LEVEL: f64 = 0.05;
+pub const LEVEL: f64 = 0.05;
 
 /// The chance of deciding for which sample sizes are computed.
 const POWER: f64 = 0.9;
@@ -117,19 +122,20 @@ impl Estimate {
         }
     }
 
-    /// Returns the pairs that would decide with a chance of 90 %, if mean and spread stayed: either
-    /// that the difference is not zero, or that it lies within `margin`. `None` if ten thousand
-    /// would not be enough.
-    pub fn pairs_to_decide(&self, margin: f64) -> Option<usize> {
-        let mut low = PAIRS_MIN;
+    /// Returns the pairs, at least `least`, that would decide with a chance of 90 %, if mean and
+    /// spread stayed: either that the difference is not zero, as one of `comparisons`, or that it
+    /// lies within `margin`. `None` if ten thousand would not be enough.
+    pub fn pairs_to_decide(&self, margin: f64, comparisons: usize, least: usize) -> Option<usize> {
+        let level = LEVEL / comparisons.max(1) as f64;
+        let mut low = least.max(2);
         let mut high = PAIRS_TO_DECIDE_MAX;
-        if !self.would_decide(high, margin) {
+        if low > high || !self.would_decide(high, margin, level) {
             return None;
         }
         // More pairs never decide less, so halving finds the least number.
         while low < high {
             let middle = usize::midpoint(low, high);
-            if self.would_decide(middle, margin) {
+            if self.would_decide(middle, margin, level) {
                 high = middle;
             } else {
                 low = middle + 1;
@@ -138,9 +144,10 @@ impl Estimate {
         Some(low)
     }
 
-    fn would_decide(&self, n: usize, margin: f64) -> bool {
+    /// Whether `n` pairs would decide, a difference being claimed at `level`.
+    fn would_decide(&self, n: usize, margin: f64, level: f64) -> bool {
         let error = self.sd / (n as f64).sqrt();
-        let t_test = t_quantile(1.0 - LEVEL / 2.0, n - 1);
+        let t_test = t_quantile(1.0 - level / 2.0, n - 1);
         let t_margin = t_quantile(1.0 - LEVEL, n - 1);
         let t_power = t_quantile(POWER, n - 1);
         let differs = self.mean != 0.0 && self.mean.abs() >= (t_test + t_power) * error;
@@ -153,6 +160,12 @@ pub fn mean(sample: &[f64]) -> f64 {
     sample.iter().sum::<f64>() / sample.len() as f64
 }
 
+/// The geometric mean of a sample of positive values; NaN if it is empty.
+pub fn geometric_mean(sample: &[f64]) -> f64 {
+    let logarithms: Vec<f64> = sample.iter().map(|value| value.ln()).collect();
+    mean(&logarithms).exp()
+}
+
 fn student(freedom: usize) -> StudentsT {
     StudentsT::new(0.0, 1.0, freedom as f64)
         .expect("a sample of two or more has at least one degree of freedom")
@@ -162,15 +175,36 @@ fn t_quantile(probability: f64, freedom: usize) -> f64 {
     student(freedom).inverse_cdf(probability)
 }
 
-/// Returns the p-value before correction, or `None` for fewer than two pairs.
-///
-/// It comes from sign flips; with few seeds of a deterministic world from Student's test, for there
-/// is no drift to be robust against, and flips of so few pairs cannot reach 5 %.
-pub fn p_value(sample: &[f64], noisy: bool) -> Option<f64> {
-    let estimate = Estimate::of(sample)?;
-    if noisy || estimate.n >= PAIRS_MIN {
-        Some(sign_flip_p(sample))
-    } else {
-        Some(estimate.student_p())
+/// How a p-value is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// Student's test: seeds are independent draws, and any number of pairs from two on can decide.
+    Student,
+    /// Sign flips: holds under drift, and needs six pairs at least.
+    SignFlips,
+}
+
+impl Test {
+    /// Returns the p-value before correction, or `None` for fewer than two pairs.
+    pub fn p_value(self, sample: &[f64]) -> Option<f64> {
+        let estimate = Estimate::of(sample)?;
+        Some(match self {
+            Self::Student => estimate.student_p(),
+            Self::SignFlips => sign_flip_p(sample),
+        })
+    }
+
+    /// The least pairs that can decide any of `comparisons` after correction; `usize::MAX` if no
+    /// number can.
+    pub fn pairs_min(self, comparisons: usize) -> usize {
+        match self {
+            Self::Student => 2,
+            Self::SignFlips => {
+                let can_decide =
+                    |n: &usize| sign_flip::least_p(*n) * (comparisons.max(1) as f64) < LEVEL;
+                let mut enumerated = PAIRS_MIN..=sign_flip::ENUMERATED_PAIRS_MAX + 1;
+                enumerated.find(can_decide).unwrap_or(usize::MAX)
+            }
+        }
     }
 }

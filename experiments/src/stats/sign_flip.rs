@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// Up to this many pairs all sign flips are enumerated; beyond, they are drawn.
-const ENUMERATED_PAIRS_MAX: usize = 20;
+pub(super) const ENUMERATED_PAIRS_MAX: usize = 20;
 const DRAWS: u64 = 100_000;
 const DRAWS_SEED: u64 = 0x5167_6e66_6c69_7073;
 
@@ -24,6 +24,15 @@ pub fn sign_flip_p(sample: &[f64]) -> f64 {
         .filter(|_| reaches(flipped_sum(sample, &mut generator)))
         .count();
     (count + 1) as f64 / (DRAWS + 1) as f64
+}
+
+/// The least p-value that `n` pairs can have: drawn flips say no less than one in 100,001.
+pub(super) fn least_p(n: usize) -> f64 {
+    if n <= ENUMERATED_PAIRS_MAX {
+        2.0 / (1_u64 << n) as f64
+    } else {
+        1.0 / (DRAWS + 1) as f64
+    }
 }
 
 /// Counts the sums, among all 2^n with flipped signs, that satisfy `reaches`. In Gray code each sum

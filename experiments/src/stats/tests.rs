@@ -107,7 +107,7 @@ fn pairs_to_decide_follow_the_power_of_the_t_test() {
     ] {
         let estimate = Estimate { n: 6, mean, sd };
         let found = estimate
-            .pairs_to_decide(0.0)
+            .pairs_to_decide(0.0, 1, PAIRS_MIN)
             .expect("a difference can be found");
         assert!(
             found.abs_diff(pairs) <= 1,
@@ -119,8 +119,8 @@ fn pairs_to_decide_follow_the_power_of_the_t_test() {
         mean: 0.0,
         sd: 0.01,
     };
-    assert_eq!(no_difference.pairs_to_decide(0.0), None);
-    assert_eq!(no_difference.pairs_to_decide(0.02), Some(6));
+    assert_eq!(no_difference.pairs_to_decide(0.0, 1, PAIRS_MIN), None);
+    assert_eq!(no_difference.pairs_to_decide(0.02, 1, PAIRS_MIN), Some(6));
 }
 
 /// A normal draw, one in twenty of which is five times as large.
@@ -187,14 +187,14 @@ fn drift_causes_no_more_false_positives_than_promised() {
     }
 }
 
-fn judge(sample: &[f64], direction: Direction, noisy: bool, margin: f64) -> Judgement {
-    let p = p_value(sample, noisy).unwrap_or(1.0);
+fn judge(sample: &[f64], direction: Direction, test: Test, margin: f64) -> Judgement {
     Question {
         sample,
-        p,
+        p: test.p_value(sample).unwrap_or(1.0),
         margin,
         direction,
-        noisy,
+        test,
+        comparisons: 1,
     }
     .judge()
 }
@@ -202,23 +202,23 @@ fn judge(sample: &[f64], direction: Direction, noisy: bool, margin: f64) -> Judg
 #[test]
 fn one_pair_decides_nothing() {
     assert_eq!(
-        judge(&[0.5], Direction::Higher, true, 0.02),
+        judge(&[0.5], Direction::Higher, Test::SignFlips, 0.02),
         Judgement::new(Verdict::Undecided, "one sample")
     );
     assert_eq!(
-        judge(&[0.5], Direction::Higher, false, 0.02),
+        judge(&[0.5], Direction::Higher, Test::Student, 0.02),
         Judgement::new(Verdict::Exact, "exact for this seed")
     );
-    assert_eq!(p_value(&[0.5], false), None);
+    assert_eq!(Test::Student.p_value(&[0.5]), None);
 }
 
 #[test]
 fn noise_needs_six_pairs_and_seeds_two() {
     let five = [0.1, 0.11, 0.1, 0.105, 0.1];
-    let noisy = judge(&five, Direction::Higher, true, 0.02);
+    let noisy = judge(&five, Direction::Higher, Test::SignFlips, 0.02);
     assert_eq!(noisy.verdict, Verdict::Undecided);
     assert!(noisy.note.contains("at least 6"), "{}", noisy.note);
-    let exact = judge(&five, Direction::Higher, false, 0.02);
+    let exact = judge(&five, Direction::Higher, Test::Student, 0.02);
     assert_eq!(exact.verdict, Verdict::Better);
 
     let six = [0.1, 0.11, 0.1, 0.105, 0.1, 0.1];
@@ -227,28 +227,87 @@ fn noise_needs_six_pairs_and_seeds_two() {
         (Direction::Lower, Verdict::Worse),
         (Direction::Neutral, Verdict::Different),
     ] {
-        assert_eq!(judge(&six, direction, true, 0.02).verdict, verdict);
+        assert_eq!(
+            judge(&six, direction, Test::SignFlips, 0.02).verdict,
+            verdict
+        );
     }
 }
 
 #[test]
 fn a_difference_inside_the_margin_is_equivalent() {
     let small = [0.001, 0.0012, 0.0011, 0.0009, 0.001, 0.001];
-    let within = judge(&small, Direction::Higher, true, 0.02);
+    let within = judge(&small, Direction::Higher, Test::SignFlips, 0.02);
     assert_eq!(within.verdict, Verdict::Equivalent);
-    let without_margin = judge(&small, Direction::Higher, true, 0.0);
+    let without_margin = judge(&small, Direction::Higher, Test::SignFlips, 0.0);
     assert_eq!(without_margin.verdict, Verdict::Better);
-    let identical = judge(&[0.0; 3], Direction::Higher, false, 0.0);
+    let identical = judge(&[0.0; 3], Direction::Higher, Test::Student, 0.0);
     assert_eq!(identical.note, "identical in every pair");
 }
 
 #[test]
 fn an_undecided_difference_says_how_many_pairs_would_decide() {
     let wide = [0.1, -0.1, 0.2, -0.15, 0.05, 0.0];
-    let Judgement { verdict, note } = judge(&wide, Direction::Higher, true, 0.02);
+    let Judgement { verdict, note } = judge(&wide, Direction::Higher, Test::SignFlips, 0.02);
     assert_eq!(verdict, Verdict::Undecided);
     assert!(
         note.starts_with("about ") && note.ends_with(" pairs would decide"),
         "{note}"
     );
+}
+
+#[test]
+fn a_real_run_needs_more_pairs_for_more_comparisons() {
+    for (comparisons, pairs) in [
+        (0, 6),
+        (1, 6),
+        (2, 7),
+        (8, 9),
+        (60, 12),
+        (5000, 18),
+        (1_000_000, usize::MAX),
+    ] {
+        assert_eq!(
+            Test::SignFlips.pairs_min(comparisons),
+            pairs,
+            "{comparisons}"
+        );
+        assert_eq!(Test::Student.pairs_min(comparisons), 2, "{comparisons}");
+    }
+    let wide = Estimate {
+        n: 6,
+        mean: 0.1,
+        sd: 0.001,
+    };
+    assert_eq!(wide.pairs_to_decide(0.0, 60, 12), Some(12));
+    assert_eq!(wide.pairs_to_decide(0.0, 5000, usize::MAX), None);
+}
+
+#[test]
+fn a_shape_that_misleads_is_recognised() {
+    let even = [0.9, 1.0, 1.1, 1.05, 0.95, 1.02, 0.98];
+    assert_eq!(shape(&even), None);
+    assert_eq!(shape(&even[..5]), None, "five show no shape");
+    let mut one_far = even.to_vec();
+    one_far.push(9.0);
+    let found = shape(&one_far).expect("one is far from the others");
+    assert_eq!(found.kind, ShapeKind::Skewed);
+    assert!((found.median - 1.01).abs() < 1e-9, "{found:?}");
+    one_far.push(-7.0);
+    let found = shape(&one_far).expect("two are far from the others, on both sides");
+    assert_eq!(found.kind, ShapeKind::HeavyTailed);
+    assert_eq!(shape(&[1.0; 8]), None, "equal differences have no shape");
+}
+
+#[test]
+fn normal_samples_are_seldom_called_misshapen() {
+    let mut generator = Xoshiro256PlusPlus::seed_from_u64(11);
+    for n in [6, 8, 10, 20, 30] {
+        let mut called = 0;
+        for _ in 0..4000 {
+            let sample: Vec<f64> = (0..n).map(|_| normal(&mut generator)).collect();
+            called += usize::from(shape(&sample).is_some());
+        }
+        assert!(called < 4000 * 3 / 100, "n {n}: {called} of 4000");
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, LEVEL, PAIRS_MIN, PAIRS_TO_DECIDE_MAX};
+use super::{Estimate, LEVEL, PAIRS_TO_DECIDE_MAX, Test};
 use crate::metrics::Direction;
 use crate::names::named_enum;
 
@@ -26,6 +26,15 @@ named_enum! {
         Inactive = "inactive",
         /// Too little happened of what the metric depends on.
         NotMeasured = "not measured",
+        /// The two sides may not be compared.
+        Refused = "refused",
+    }
+}
+
+impl Verdict {
+    /// Whether a difference is claimed.
+    pub fn is_difference(self) -> bool {
+        matches!(self, Self::Better | Self::Worse | Self::Different)
     }
 }
 
@@ -59,22 +68,24 @@ pub struct Question<'a> {
     pub margin: f64,
     /// Whether more is better.
     pub direction: Direction,
-    /// Whether the world adds noise of its own, so that fewer than six pairs decide nothing.
-    pub noisy: bool,
+    /// How the p-value was found.
+    pub test: Test,
+    /// How many comparisons the p-value was corrected for.
+    pub comparisons: usize,
 }
 
 impl Question<'_> {
     /// Judges the difference.
     pub fn judge(&self) -> Judgement {
         let Some(estimate) = Estimate::of(self.sample) else {
-            return if self.noisy {
-                Judgement::new(Verdict::Undecided, "one sample")
-            } else {
-                Judgement::new(Verdict::Exact, "exact for this seed")
+            return match self.test {
+                Test::SignFlips => Judgement::new(Verdict::Undecided, "one sample"),
+                Test::Student => Judgement::new(Verdict::Exact, "exact for this seed"),
             };
         };
-        if self.noisy && estimate.n < PAIRS_MIN {
-            let note = format!("{} pairs; at least {PAIRS_MIN} are needed", estimate.n);
+        let least = self.test.pairs_min(1);
+        if estimate.n < least {
+            let note = format!("{} pairs; at least {least} are needed", estimate.n);
             return Judgement::new(Verdict::Undecided, note);
         }
         if estimate.mean == 0.0 && estimate.sd == 0.0 {
@@ -86,11 +97,16 @@ impl Question<'_> {
         if self.p < LEVEL && estimate.interval(1.0 - LEVEL).excludes_zero() {
             return Judgement::new(self.decided(estimate.mean > 0.0), "");
         }
-        let note = match estimate.pairs_to_decide(self.margin) {
+        Judgement::new(Verdict::Undecided, self.what_would_decide(&estimate))
+    }
+
+    fn what_would_decide(&self, estimate: &Estimate) -> String {
+        let least = self.test.pairs_min(self.comparisons);
+        let enough = estimate.pairs_to_decide(self.margin, self.comparisons, least);
+        match enough {
             Some(pairs) => format!("about {} pairs would decide", pairs.max(estimate.n + 1)),
             None => format!("more than {PAIRS_TO_DECIDE_MAX} pairs would be needed"),
-        };
-        Judgement::new(Verdict::Undecided, note)
+        }
     }
 
     fn decided(&self, more: bool) -> Verdict {

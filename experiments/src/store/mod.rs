@@ -34,7 +34,7 @@ pub enum StoreError {
         message: String,
     },
     /// A phase's name cannot be part of a file name.
-    #[error("phase {0:?}: a name has 1 to 64 letters, digits, - and _")]
+    #[error("phase {0:?}: a name has 1 to 64 letters, digits, spaces, - and _")]
     PhaseName(String),
     /// There is nothing to read.
     #[error("{} holds no finished trial", .0.display())]

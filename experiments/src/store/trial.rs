@@ -89,7 +89,7 @@ struct EventLine<'a> {
 }
 
 fn check_phase_name(name: &str) -> Result<()> {
-    let lawful = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b" -_".contains(&byte);
     if (1..=64).contains(&name.len()) && name.bytes().all(lawful) {
         Ok(())
     } else {

@@ -132,6 +132,145 @@ fn a_trial_that_fails_is_named_and_the_others_go_on() {
 }
 
 #[test]
+fn the_first_failures_stop_the_rest() {
+    let lab = Lab::new();
+    lab.config(
+        "exp.toml",
+        &format!("{SMALL}\n[world]\nkind = \"real\"\ndirectory = \"occupied\"\n"),
+    );
+    lab.config("occupied", "a file where a folder is wanted");
+    let ended = lab.aura(&["run", "exp.toml", "--seeds", "20"]);
+    ended.refuses(
+        1,
+        &["stopped: 3 trials failed alike", "37 trials were not tried"],
+    );
+    assert_eq!(
+        ended.errors.matches(" failed: ").count(),
+        3,
+        "{}",
+        ended.errors
+    );
+}
+
+#[test]
+fn a_gate_is_closed_by_what_is_worse() {
+    let lab = Lab::new();
+    // Half the cache has fewer hits.
+    let half = SMALL.replace(
+        "engine.cache.eviction = \"sieve\"",
+        "engine.cache.size = \"16KiB\"",
+    );
+    lab.config("exp.toml", &half.replace("\"sieve\"", "\"half\""));
+    let ended = lab.aura(&["run", "exp.toml", "--seeds", "6"]);
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    assert!(
+        ended.errors.contains("half is worse than lru"),
+        "{}",
+        ended.errors
+    );
+    assert_eq!(
+        lab.aura(&["run", "exp.toml", "--seeds", "6", "--gate"])
+            .code,
+        1
+    );
+    assert_eq!(lab.aura(&["compare", "exp", "--gate"]).code, 1);
+    let reversed = ["compare", "exp", "--gate", "--baseline", "half"];
+    let ended = lab.aura(&reversed);
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    assert!(
+        ended.said().contains("The baseline is not the config's"),
+        "{}",
+        ended.errors
+    );
+}
+
+#[test]
+fn a_metric_that_is_asked_for_afterwards_is_exploratory() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    lab.run(&["exp.toml"]);
+    let rows = lab.json(0, &["compare", "exp", "--metric", "read.latency_mean_us"]);
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["primary"], false);
+    let ended = lab.aura(&["compare", "exp", "--metric", "read.latency_mean_us"]);
+    assert!(ended.said().contains("is exploratory"), "{}", ended.errors);
+    let rows = lab.json(0, &["compare", "exp", "--metric", "cache.hit_ratio"]);
+    assert_eq!(rows[0]["primary"], true, "it was primary before the run");
+}
+
+#[test]
+fn runs_of_other_workloads_are_not_compared() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    lab.config("other.toml", &SMALL.replace("ycsb-a", "ycsb-b"));
+    lab.run(&["exp.toml"]);
+    lab.run(&["other.toml"]);
+    let refused = |arguments: &[&str]| {
+        let rows = lab.json(0, &[&["compare", "exp", "other"], arguments].concat());
+        let other = rows.iter().filter(|row| row["variant"] == "other/lru");
+        other.filter(|row| row["verdict"] == "refused").count()
+    };
+    assert_eq!(refused(&[]), 2);
+    assert_eq!(refused(&["--across", "workload"]), 0);
+    let gated = lab.aura(&["compare", "exp", "other", "--gate"]);
+    assert_eq!(gated.code, 1, "what may not be compared passes no gate");
+}
+
+#[test]
+fn many_rows_without_a_primary_value_leave_the_forest_out() {
+    let lab = Lab::new();
+    let reads = "[[workload.phases]]\nname = \"w\"\n\n\
+                 [[workload.phases]]\nname = \"absent reads\"\nmix = { read = 1.0 }\n\n[engine]";
+    let layouts: String = [2, 3, 4, 5, 6, 8]
+        .iter()
+        .map(|ratio| {
+            format!(
+                "[[variant]]\nname = \"leveled {ratio}\"\n\
+                 engine.compaction.layout = {{ policy = \"leveled\", ratio = {ratio} }}\n\n"
+            )
+        })
+        .collect();
+    let from = SMALL.find("[[variant]]").expect("variants");
+    let text = SMALL[..from]
+        .replace("[engine]", reads)
+        .replace("baseline = \"lru\"", "");
+    lab.config(
+        "exp.toml",
+        &format!("{text}{layouts}[compare]\nprimary = [\"write.amplification\"]\n"),
+    );
+    lab.run(&["exp.toml", "--seeds", "1"]);
+    let page = fs::read_to_string(lab.path("results/exp/report.html")).expect("a report");
+    assert!(
+        page.contains("no primary metric has a value in phase absent reads"),
+        "the report says why"
+    );
+}
+
+#[test]
+fn a_broken_trial_is_named_with_its_remedy() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    lab.run(&["exp.toml", "--seeds", "1"]);
+    let trial = &trials(&lab.path("results/exp"))[0];
+    fs::write(trial.join("metrics.jsonl"), "half a li").expect("a file can be damaged");
+    let id = trial
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("an id");
+    let remedy = [
+        "metrics.jsonl",
+        id,
+        "remove the folder",
+        "run the same command again",
+    ];
+    lab.aura(&["compare", "exp"]).refuses(3, &remedy);
+    fs::remove_file(trial.join("metrics.jsonl")).expect("a file can be lost");
+    lab.aura(&["compare", "exp"]).refuses(3, &remedy);
+    fs::remove_dir_all(trial).expect("the remedy");
+    lab.run(&["exp.toml", "--seeds", "1"]);
+}
+
+#[test]
 fn the_real_world_works_in_processes_of_its_own_and_cleans_up() {
     let lab = Lab::new();
     lab.config(

@@ -143,12 +143,167 @@ fn names_that_do_not_fit_together_are_reported() {
 }
 
 #[test]
+fn names_that_files_cannot_have_are_refused_when_they_are_read() {
+    let phase = |name: &str| format!("[[workload.phases]]\nname = \"{name}\"\n\n[engine]");
+    with("[engine]", &phase("a/b")).refuses(
+        2,
+        &["\"a/b\" has letters other than", "`a-b`", "exp.toml:14:8"],
+    );
+    for (name, why) in [
+        ("", "blank"),
+        (".a", "begins with a dot"),
+        ("drain", "is a window that every trial has"),
+        (&"x".repeat(65), "too long"),
+    ] {
+        with("[engine]", &phase(name)).refuses(2, &[why, "exp.toml:14:8"]);
+    }
+    with("name = \"sieve\"", "name = \"a/b\"").refuses(2, &["slash", "`a-b`", "exp.toml:23:8"]);
+    with("seeds = 2", "name = \"../out\"").refuses(2, &["`name`", "dot", "exp.toml:4:8"]);
+    let sweep = |rest: &str| format!("[[sweep]]\nkey = \"engine.memtable\"\n{rest}\n[compare]");
+    with(
+        "[compare]",
+        &sweep("values = [\"64KiB\"]\nlabels = [\"a/b\"]"),
+    )
+    .refuses(
+        2,
+        &["a label of `engine.memtable`", "slash", "exp.toml:29:11"],
+    );
+    with("[compare]", &sweep("values = [\"64KiB\", \"64KiB\"]")).refuses(2, &["has `64KiB` twice"]);
+}
+
+#[test]
+fn a_value_of_another_kind_is_answered_with_what_was_expected() {
+    with("records = 2_000", "records = 1e6").refuses(
+        2,
+        &[
+            "is not a whole number",
+            "without point and exponent: 1000000",
+        ],
+    );
+    with("records = 2_000", "records = 2.5").refuses(2, &["2.5 is not a whole number"]);
+    with("records = 2_000", "records = -1").refuses(2, &["-1 is not a whole number of 0 or more"]);
+    with("memtable = \"64KiB\"", "memtable = \"banana\"").refuses(
+        2,
+        &["\"banana\" is not a size", "\"64KiB\"", "exp.toml:14:12"],
+    );
+    with("memtable = \"64KiB\"", "memtable = 1.5").refuses(2, &["1.5 is not a size"]);
+    with("memtable = \"64KiB\"", "memtable = \"1TB\"").refuses(
+        2,
+        &[
+            "`engine.memtable`",
+            "931.3 GiB is outside",
+            "exp.toml:14:12",
+        ],
+    );
+}
+
+#[test]
+fn an_explosion_is_refused_with_its_number() {
+    let sizes: Vec<String> = (1..=60)
+        .map(|size| format!("\"{}KiB\"", size * 64))
+        .collect();
+    let sizes = sizes.join(", ");
+    let mut text = "seeds = 10\n".to_owned();
+    for key in [
+        "cache.size",
+        "memtable",
+        "table.size",
+        "compaction.base",
+        "table.block",
+    ] {
+        text += &format!("[[sweep]]\nkey = \"engine.{key}\"\nvalues = [{sizes}]\n");
+    }
+    let lab = Lab::new();
+    lab.config("exp.toml", &text);
+    let words = [
+        "7776000000 trials: 10 seeds x 1 variants x 60 values",
+        "at most 10000",
+        "--max-trials 7776000000",
+    ];
+    lab.aura(&["run", "exp.toml"]).refuses(2, &words);
+    lab.config("exp.toml", SMALL);
+    lab.aura(&["run", "exp.toml", "--seeds", "4000000000"])
+        .refuses(2, &["8000000000 trials"]);
+    lab.aura(&["run", "exp.toml", "--max-trials", "3"])
+        .refuses(2, &["4 trials: 2 seeds x 2 variants; at most 3"]);
+}
+
+#[test]
+fn equal_variants_are_refused_and_overridden_ones_are_said() {
+    with(
+        "engine.cache.eviction = \"sieve\"",
+        "engine.cache.eviction = { policy = \"lru\" }",
+    )
+    .refuses(
+        2,
+        &[
+            "variants `lru` and `sieve` have the same settings",
+            "`same_as = \"lru\"`",
+            "exp.toml:23:8",
+        ],
+    );
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    lab.aura(&["run", "exp.toml", "-s", "engine.cache.eviction=arc"])
+        .refuses(
+            2,
+            &[
+                "have the same settings",
+                "--set engine.cache.eviction holds for all variants",
+                "lru, sieve",
+            ],
+        );
+    let third = "engine.cache.eviction = \"sieve\"\n\n[[variant]]\nname = \"small\"\n\
+                 engine.memtable = \"128KiB\"";
+    lab.config(
+        "exp.toml",
+        &SMALL.replace("engine.cache.eviction = \"sieve\"", third),
+    );
+    let ended = lab.aura(&[
+        "run",
+        "exp.toml",
+        "-s",
+        "engine.memtable=256KiB",
+        "--seeds",
+        "1",
+    ]);
+    ended.refuses(2, &["`lru` and `small`"]);
+    let twice = "same_as = \"lru\"\nengine.memtable = \"128KiB\"";
+    with("engine.cache.eviction = \"sieve\"", twice)
+        .refuses(2, &["`sieve` has `same_as` and settings of its own"]);
+    with("engine.cache.eviction = \"sieve\"", "same_as = \"lur\"").refuses(
+        2,
+        &[
+            "there is no variant `lur`",
+            "nearest: `lru`",
+            "exp.toml:24:11",
+        ],
+    );
+}
+
+#[test]
+fn an_absolute_margin_is_for_shares_of_one() {
+    let absolute = |name: &str| format!("[compare]\nabsolute_margin = {{ \"{name}\" = 0.005 }}");
+    with("[compare]", &absolute("run.throughput_ops")).refuses(
+        2,
+        &["run.throughput_ops is no share of one", "exp.toml:27:"],
+    );
+    with("[compare]", &absolute("cache.hit_ratoi")).refuses(
+        2,
+        &["unknown metric cache.hit_ratoi", "nearest: cache.hit_ratio"],
+    );
+}
+
+#[test]
 fn what_is_no_toml_or_json_is_shown_at_its_place() {
     with("seeds = 2", "seeds = ").refuses(2, &["not TOML", "exp.toml:4:"]);
     let lab = Lab::new();
     lab.config("exp.json", "{\n  \"seeds\": 2,\n  oops\n}\n");
     lab.aura(&["run", "exp.json"])
         .refuses(2, &["not JSON", "exp.json:3:"]);
+    lab.config("exp.json", "{\n  \"seeds\": 2,\n  \"seeds\": 3\n}\n");
+    lab.aura(&["run", "exp.json"])
+        .refuses(2, &["\"seeds\" stands twice", "exp.json:3:3"]);
     lab.config(
         "exp.json",
         "{\n  \"seeds\": 2,\n  \"engine\": { \"memtabel\": 1 }\n}\n",

@@ -35,9 +35,9 @@ fn read_every_key(directory: &Path) {
             .await
             .expect("the database of a run");
         let mut rows = engine.scan(Range::all(), Direction::Forward);
-        while let Some(row) = rows.next().await.expect("a sound database") {
-            let value = engine.get(&row.key).await.expect("a sound database");
-            assert_eq!(value, Some(row.value));
+        while let Some((key, value)) = rows.next().await.expect("a sound database") {
+            let found = engine.get(&key).await.expect("a sound database");
+            assert_eq!(found, Some(value));
         }
         drop(rows);
         engine.close().await.expect("it can be closed");

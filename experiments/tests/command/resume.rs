@@ -167,14 +167,11 @@ fn a_changed_config_runs_what_is_new_and_forgets_what_is_old() {
 }
 
 #[test]
-fn equal_settings_under_two_names_are_two_trials() {
+fn a_variant_that_is_the_same_as_another_has_trials_of_its_own() {
     let lab = Lab::new();
     lab.config(
         "exp.toml",
-        &SMALL.replace(
-            "engine.cache.eviction = \"sieve\"",
-            "engine.cache.eviction = { policy = \"lru\" }",
-        ),
+        &SMALL.replace("engine.cache.eviction = \"sieve\"", "same_as = \"lru\""),
     );
     lab.run(&["exp.toml", "--seeds", "1"]);
     assert_eq!(trials(&lab.path("results/exp")).len(), 2);

@@ -63,7 +63,11 @@ impl Page<'_> {
     fn forest_of(&mut self, site: Site, rows: &[CompareRow]) {
         let rows = rows_of(site, rows);
         let phase = site.phase;
-        let baseline = &rows[0].baseline;
+        let Some(baseline) = rows.first().map(|row| &row.baseline) else {
+            let why =
+                format!("no primary metric has a value in phase {phase}, and others are many");
+            return self.skip(FigureKind::Forest, &why);
+        };
         let numbers: Vec<CompareRow> = rows.iter().map(|row| (*row).clone()).collect();
         let words = Words {
             kind: FigureKind::Forest,

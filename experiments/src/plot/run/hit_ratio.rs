@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytesize::ByteSize;
 
 use super::panels::{BarsDef, PanelDef};
-use super::{FigureKind, INTERVALS, Page, Words, means};
+use super::{FigureKind, INTERVALS, Page, Words, in_order, means};
 use crate::formats::csv;
 use crate::plot::chart::axis::{Axis, Tick};
 use crate::plot::chart::lines::{Line, LineChart, LinePoint, Panel};
@@ -86,8 +86,9 @@ impl<'a> Page<'a> {
             caption: format!("{CAPTION} {INTERVALS}"),
             csv: csv(header, curves.rows),
         };
-        let variants: Vec<&str> = curves.lines.keys().copied().collect();
-        let chart = chart(curve, curves.lines);
+        let lines = in_order(curves.lines);
+        let variants: Vec<&str> = lines.iter().map(|(variant, _)| *variant).collect();
+        let chart = chart(curve, lines);
         let scene = chart.draw(&self.frame(&words), &variants, &self.styles);
         self.add(words, scene);
     }
@@ -160,10 +161,10 @@ fn size_curves<'a>(key: &'a str, points: &[&'a Point]) -> Vec<SizeCurve<'a>> {
     curves
 }
 
-fn chart<'a>(curve: &SizeCurve, lines: BTreeMap<&'a str, Vec<LinePoint>>) -> LineChart<'a> {
+fn chart<'a>(curve: &SizeCurve, lines: Vec<(&'a str, Vec<LinePoint>)>) -> LineChart<'a> {
     let mut low = 100.0_f64;
     let mut high = 0.0_f64;
-    for point in lines.values().flatten() {
+    for point in lines.iter().flat_map(|(_, points)| points) {
         let half = point.half_width.unwrap_or(0.0);
         low = low.min(point.y - half);
         high = high.max(point.y + half);

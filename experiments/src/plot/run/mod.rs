@@ -80,7 +80,7 @@ impl<'a> Page<'a> {
         let stem = if words.part.is_empty() {
             kind.to_owned()
         } else {
-            format!("{kind}.{}", words.part)
+            format!("{kind}.{}", words.part.replace(' ', "-"))
         };
         let numbered = format!("{stem}.point-");
         let is_namesake =
@@ -125,7 +125,7 @@ impl<'a> Page<'a> {
     }
 
     /// The trials at a point, by variant.
-    fn trials(&self, point: &Point) -> BTreeMap<&'a str, Vec<&'a StoredTrial>> {
+    fn trials(&self, point: &Point) -> Vec<(&'a str, Vec<&'a StoredTrial>)> {
         let mut trials: BTreeMap<&str, Vec<&StoredTrial>> = BTreeMap::new();
         for trial in self.input.trials {
             let manifest = &trial.manifest;
@@ -133,7 +133,7 @@ impl<'a> Page<'a> {
                 trials.entry(&manifest.variant).or_default().push(trial);
             }
         }
-        trials
+        in_order(trials)
     }
 
     /// `engine.cache.size=32MiB, 4 seeds`.
@@ -198,7 +198,7 @@ fn means<'a>(
     phase: &str,
     point: &Point,
     derived: Derived,
-) -> BTreeMap<&'a str, Mean> {
+) -> Vec<(&'a str, Mean)> {
     let mut trials: BTreeMap<(&str, u64), Metrics> = BTreeMap::new();
     for row in rows {
         if row.phase == phase && row.point == *point {
@@ -211,5 +211,12 @@ fn means<'a>(
         values.entry(variant).or_default().extend(derived(metrics));
     }
     let mean = |(variant, values): (&'a str, Vec<f64>)| Some((variant, Mean::of(&values)?));
-    values.into_iter().filter_map(mean).collect()
+    in_order(values.into_iter().filter_map(mean).collect())
+}
+
+/// What is known by variant, in the natural order of their names.
+fn in_order<T>(by_variant: BTreeMap<&str, T>) -> Vec<(&str, T)> {
+    let mut ordered: Vec<(&str, T)> = by_variant.into_iter().collect();
+    ordered.sort_by(|a, b| point::natural(a.0, b.0));
+    ordered
 }
