@@ -51,7 +51,10 @@ struct Key<'a> {
 }
 
 /// Every value of a run.
-pub(super) struct ValueIndex<'a>(BTreeMap<Key<'a>, Values>);
+pub(super) struct ValueIndex<'a> {
+    values: BTreeMap<Key<'a>, Values>,
+    has_whole: bool,
+}
 
 impl<'a> ValueIndex<'a> {
     pub(super) fn of(rows: &'a [TidyRow]) -> Self {
@@ -65,7 +68,11 @@ impl<'a> ValueIndex<'a> {
             };
             index.entry(key).or_default().insert(row.seed, row.value);
         }
-        Self(index)
+        let mut phases = rows.iter().map(|row| row.phase.as_str());
+        Self {
+            values: index,
+            has_whole: phases.any(|phase| Window::named(phase) == Window::Whole),
+        }
     }
 
     /// The values of a metric, by seed.
@@ -75,7 +82,7 @@ impl<'a> ValueIndex<'a> {
         site: &'b Site,
         metric: &'b str,
     ) -> Option<&'b Values> {
-        self.0.get(&Key {
+        self.values.get(&Key {
             variant,
             phase: site.phase,
             point: site.point,
@@ -85,8 +92,7 @@ impl<'a> ValueIndex<'a> {
 
     /// Whether trials have a window that spans all of them.
     pub(super) fn has_whole(&self) -> bool {
-        let mut phases = self.0.keys().map(|key| key.phase);
-        phases.any(|phase| Window::named(phase) == Window::Whole)
+        self.has_whole
     }
 
     /// Whether any seed of the variant was overloaded at the site.
