@@ -142,6 +142,37 @@ fn policies_that_guard_their_best_blocks_do_so_beside_pinned_metadata() {
 }
 
 #[test]
+fn memory_is_counted_by_kind_and_its_peak_is_kept() {
+    let mut config = config();
+    config.cache.metadata = Metadata::Pinned;
+    run(config, async |engine| {
+        let empty = engine.metrics();
+        put_all(&engine, 0).await;
+        let full = engine.metrics();
+        assert!(full.memtable_bytes > empty.memtable_bytes + KEYS * 80);
+        assert_eq!(full.memory_peak_bytes, full.memory_bytes());
+        engine.flush().await.unwrap();
+        read(&engine, 0..KEYS).await;
+        engine.put(&key(0), b"in the next memtable").await.unwrap();
+        let read = engine.metrics();
+        let parts = [
+            read.memtable_bytes,
+            read.cache.used_bytes,
+            read.cache.metadata_bytes,
+            read.index_bytes + read.filter_bytes,
+        ];
+        assert!(parts.iter().all(|part| *part > 0), "{parts:?}");
+        assert_eq!(parts.iter().sum::<u64>(), read.memory_bytes());
+        let none = engine.reconfigure(|config| config.cache.size = ByteSize(0));
+        none.await.unwrap();
+        let last = engine.metrics();
+        assert!(last.memory_bytes() < read.memory_bytes());
+        assert_eq!(last.memory_peak_bytes, read.memory_peak_bytes);
+        assert!(last.memory_peak_bytes >= full.memory_bytes());
+    });
+}
+
+#[test]
 fn each_warming_policy_keeps_what_it_says() {
     let baseline = kept(PolicySpec::named("evict-dead"));
     let blocks = baseline.after_flush;
