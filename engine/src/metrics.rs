@@ -428,6 +428,9 @@ pub struct Metrics {
     pub filter_bytes: u64,
     /// Bytes of the active and sealed memtables.
     pub memtable_bytes: u64,
+    /// The most that [`Self::memory_bytes`] has been since the engine was opened, as seen whenever
+    /// a memtable was sealed or the set of live files changed.
+    pub memory_peak_bytes: u64,
     /// Range deletes that may still hide something, each held in memory and in the log or the
     /// manifest.
     pub range_tombstones: u64,
@@ -447,6 +450,12 @@ impl Metrics {
     /// Returns the number of entries in tables, tombstones included.
     pub fn table_entries(&self) -> u64 {
         self.levels.iter().map(|level| level.entries).sum()
+    }
+
+    /// Returns the bytes of memory for data: memtables, the cache with what its policies remember,
+    /// and pinned indexes and filters.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memtable_bytes + self.cache.memory_bytes()
     }
 
     /// Returns the bytes of tables on disk.

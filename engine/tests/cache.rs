@@ -16,6 +16,8 @@ use aura_policies::PolicySpec;
 use aura_policies::cache::BlockKind;
 use bytesize::ByteSize;
 use common::{compacted_by_hand, key, sim};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
 
 const KEYS: u64 = 4_000;
 
@@ -97,6 +99,77 @@ fn kept(warming: PolicySpec) -> Kept {
         kept.metrics = engine.metrics();
     });
     kept
+}
+
+/// Block hits of 10,000 skewed reads in an engine whose cache has `room_bytes` beside what it pins.
+fn hits_beside_pinned(eviction: &str, room_bytes: u64) -> u64 {
+    let mut config = config();
+    config.cache.metadata = Metadata::Pinned;
+    config.cache.eviction = PolicySpec::named(eviction);
+    let mut hits = 0;
+    run(config, async |engine| {
+        put_all(&engine, 0).await;
+        engine.flush().await.unwrap();
+        let pinned = engine.metrics().cache.pinned_bytes;
+        // Most of the cache holds indexes and filters.
+        let enough = engine.reconfigure(move |config| {
+            config.cache.size = ByteSize(pinned + room_bytes);
+        });
+        enough.await.unwrap();
+        let before = engine.metrics().counts;
+        let mut chance = Xoshiro256PlusPlus::seed_from_u64(9);
+        for _ in 0..10_000 {
+            // Each octave of ranks is as popular as the next; popular keys are not neighbours.
+            let rank = (KEYS as f64).powf(chance.random_range(0.0..1.0)) as u64 - 1;
+            engine.get(&key(rank * 1_237 % KEYS)).await.unwrap();
+        }
+        hits = engine.metrics().counts.since(&before).block_hits;
+    });
+    hits
+}
+
+#[test]
+fn policies_that_guard_their_best_blocks_do_so_beside_pinned_metadata() {
+    let room_bytes = 40 << 10;
+    let lru = hits_beside_pinned("lru", room_bytes);
+    for eviction in ["w-tinylfu", "slru"] {
+        let hits = hits_beside_pinned(eviction, room_bytes);
+        assert!(
+            hits * 20 > lru * 21,
+            "{eviction} has {hits} hits, LRU {lru}"
+        );
+    }
+}
+
+#[test]
+fn memory_is_counted_by_kind_and_its_peak_is_kept() {
+    let mut config = config();
+    config.cache.metadata = Metadata::Pinned;
+    run(config, async |engine| {
+        let empty = engine.metrics();
+        put_all(&engine, 0).await;
+        let full = engine.metrics();
+        assert!(full.memtable_bytes > empty.memtable_bytes + KEYS * 80);
+        assert_eq!(full.memory_peak_bytes, full.memory_bytes());
+        engine.flush().await.unwrap();
+        read(&engine, 0..KEYS).await;
+        engine.put(&key(0), b"in the next memtable").await.unwrap();
+        let read = engine.metrics();
+        let parts = [
+            read.memtable_bytes,
+            read.cache.used_bytes,
+            read.cache.metadata_bytes,
+            read.index_bytes + read.filter_bytes,
+        ];
+        assert!(parts.iter().all(|part| *part > 0), "{parts:?}");
+        assert_eq!(parts.iter().sum::<u64>(), read.memory_bytes());
+        let none = engine.reconfigure(|config| config.cache.size = ByteSize(0));
+        none.await.unwrap();
+        let last = engine.metrics();
+        assert!(last.memory_bytes() < read.memory_bytes());
+        assert_eq!(last.memory_peak_bytes, read.memory_peak_bytes);
+        assert!(last.memory_peak_bytes >= full.memory_bytes());
+    });
 }
 
 #[test]

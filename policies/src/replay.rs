@@ -161,6 +161,21 @@ impl Replay {
         }
     }
 
+    /// Changes the capacity, and evicts what no longer fits.
+    pub fn resize(&mut self, capacity: u64, mut on_evicted: impl FnMut(Object)) {
+        self.capacity = capacity;
+        self.eviction.resize(capacity);
+        if let Some(admission) = &mut self.admission {
+            admission.resize(capacity);
+        }
+        while self.used > capacity {
+            let slot = self.eviction.victim(&Access::unit(0));
+            let victim = self.slots[slot as usize].object;
+            self.leave(slot, Removal::Evicted);
+            on_evicted(victim);
+        }
+    }
+
     /// How many objects are held.
     pub fn held(&self) -> usize {
         self.slots.len() - self.free.len()

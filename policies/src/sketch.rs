@@ -59,12 +59,20 @@ impl Population {
     pub(crate) fn see(&mut self, bytes: u64) -> Option<u64> {
         self.objects += 1;
         self.bytes = self.bytes.saturating_add(bytes);
-        if !self.objects.is_power_of_two() {
-            return None;
-        }
+        self.objects.is_power_of_two().then(|| self.estimate())
+    }
+
+    fn estimate(&self) -> u64 {
         let fitting =
             u128::from(self.capacity) * u128::from(self.objects) / u128::from(self.bytes.max(1));
-        Some(fitting.clamp(1, u128::from(GUESS_MIN.max(8 * self.objects))) as u64)
+        fitting.clamp(1, u128::from(GUESS_MIN.max(8 * self.objects))) as u64
+    }
+
+    /// The cache has `capacity` bytes from now on. Returns the estimate for them if it has seen an
+    /// object; `None` also if nothing changed.
+    pub(crate) fn resize(&mut self, capacity: u64) -> Option<u64> {
+        let changed = std::mem::replace(&mut self.capacity, capacity) != capacity;
+        (changed && self.objects > 0).then(|| self.estimate())
     }
 }
 
@@ -114,12 +122,48 @@ impl FrequencySketch {
     /// Counts a request for `key`, an object of `bytes` that is not held.
     pub(crate) fn on_miss(&mut self, key: u64, bytes: u64) {
         if let Some(entries) = self.population.see(bytes) {
-            self.sample = SAMPLE * entries;
-            while ((self.blocks.len() * BLOCK_WORDS) as u64) < entries {
-                self.blocks.extend_from_within(..);
-            }
+            self.hold(entries);
         }
         self.increment(key);
+    }
+
+    /// The cache has `capacity` bytes from now on. A table that became too large is folded, and
+    /// counts of more requests than the sample has are halved.
+    pub(crate) fn resize(&mut self, capacity: u64) {
+        let Some(entries) = self.population.resize(capacity) else {
+            return;
+        };
+        self.hold(entries);
+        while self.blocks.len() > BLOCKS_MIN
+            && (self.blocks.len() / 2 * BLOCK_WORDS) as u64 >= entries
+        {
+            self.fold();
+        }
+        while self.counted >= self.sample {
+            self.halve();
+        }
+    }
+
+    /// Makes the table, if it is too small, and the sample those of `entries` objects.
+    fn hold(&mut self, entries: u64) {
+        self.sample = SAMPLE * entries;
+        while ((self.blocks.len() * BLOCK_WORDS) as u64) < entries {
+            self.blocks.extend_from_within(..);
+        }
+    }
+
+    /// Lays the upper half of the table on the lower one. A counter becomes the larger of two, so
+    /// that no estimate falls.
+    fn fold(&mut self) {
+        let upper = self.blocks.split_off(self.blocks.len() / 2);
+        let words = self.blocks.as_flattened_mut().iter_mut();
+        for (word, other) in words.zip(upper.as_flattened()) {
+            *word = (0..64).step_by(4).fold(0, |joined, shift| {
+                let counter = |word: u64| (word >> shift) & COUNTER_MAX;
+                joined | counter(*word).max(counter(*other)) << shift
+            });
+        }
+        self.blocks.shrink_to_fit();
     }
 
     /// How often `key` was requested, at most 15. Too high if other keys share all its counters.
@@ -276,6 +320,49 @@ mod tests {
                 .iter()
                 .zip(&after)
                 .all(|(before, after)| before <= after && *after <= before + 1)
+        );
+    }
+
+    #[test]
+    fn a_smaller_room_folds_the_table_and_keeps_what_its_sample_can_hold() {
+        let mut sketch = grown(4096);
+        assert_eq!(sketch.blocks.len(), 4096 / BLOCK_WORDS);
+        (0..600).for_each(|key| (0..=key % 9).for_each(|_| sketch.increment(key)));
+        let before: Vec<u64> = (0..600).map(|key| sketch.estimate(key)).collect();
+        sketch.resize(1024);
+        assert_eq!(
+            (sketch.blocks.len(), sketch.sample),
+            (1024 / BLOCK_WORDS, 10_240)
+        );
+        let after: Vec<u64> = (0..600).map(|key| sketch.estimate(key)).collect();
+        assert!(
+            before
+                .iter()
+                .zip(&after)
+                .all(|(before, after)| before <= after)
+        );
+        assert!(
+            before
+                .iter()
+                .zip(&after)
+                .filter(|(before, after)| before < after)
+                .count()
+                < 200,
+            "few keys share all four counters with a larger one"
+        );
+        let memory = sketch.memory_bytes();
+        assert_eq!(memory, 1024 * 8, "what was folded away is given back");
+        sketch.resize(100);
+        assert!(
+            sketch.counted < 1000,
+            "{} of a sample of 1000",
+            sketch.counted
+        );
+        assert_eq!(sketch.blocks.len(), BLOCKS_MIN);
+        sketch.resize(4096);
+        assert_eq!(
+            (sketch.blocks.len(), sketch.sample),
+            (4096 / BLOCK_WORDS, 40_960)
         );
     }
 

@@ -9,7 +9,8 @@
 //! nothing. The object that it returns shares the cache's memory.
 //!
 //! The budget of a shard covers its objects, `ENTRY_OVERHEAD_BYTES` for each of them, the metadata
-//! of both policies, and its part of the indexes and filters that tables keep pinned in memory.
+//! of both policies, and its part of the indexes and filters that tables keep pinned in memory. The
+//! policies know the capacity less what is pinned, and learn of it whenever that changes.
 //!
 //! No thread holds two shards' locks at once, and no thread waits or reads a file under one. So an
 //! eviction, a change of policy, a flush that drops rows, or a compaction that drops blocks delays
@@ -69,6 +70,11 @@ pub struct CacheStats {
 }
 
 impl CacheStats {
+    /// Returns the bytes charged to the budget.
+    pub fn memory_bytes(&self) -> u64 {
+        self.used_bytes + self.metadata_bytes + self.pinned_bytes
+    }
+
     /// Adds the numbers of another shard.
     fn add(&mut self, other: &Self) {
         self.used_bytes += other.used_bytes;
@@ -367,7 +373,8 @@ impl BlockCache {
         }
     }
 
-    /// Changes the settings while readers continue. The number of shards does not change.
+    /// Changes the settings while readers continue. The number of shards does not change. Policies
+    /// that are named as before stay and learn their new room.
     ///
     /// It changes one shard after the other, so a reader waits for at most one shard.
     ///
@@ -380,6 +387,8 @@ impl BlockCache {
             return Ok(());
         }
         let bytes = PoolBytes::new(next);
+        let keeps_policies =
+            next.eviction == settings.eviction && next.admission == settings.admission;
         let policies_of = |pool: &Pool, bytes| policies(next, bytes, pool.shards.len(), self.seed);
         let mut changes = vec![(&self.main, policies_of(&self.main, bytes.main)?)];
         if let Some(pool) = &self.metadata {
@@ -391,7 +400,11 @@ impl BlockCache {
         self.size.store(largest, Ordering::Relaxed);
         for (pool, policies) in changes {
             for (shard, (capacity, policies)) in pool.shards.iter().zip(policies) {
-                lock(shard).replace(capacity, policies);
+                if keeps_policies {
+                    lock(shard).resize(capacity);
+                } else {
+                    lock(shard).replace(capacity, policies);
+                }
             }
         }
         self.size.store(next.size.as_u64(), Ordering::Relaxed);

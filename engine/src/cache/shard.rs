@@ -44,6 +44,14 @@ pub(super) struct Policies {
 }
 
 impl Policies {
+    /// Gives both policies the bytes that the shard has for objects.
+    fn resize(&mut self, room_bytes: u64) {
+        self.eviction.resize(room_bytes);
+        if let Some(admission) = &mut self.admission {
+            admission.resize(room_bytes);
+        }
+    }
+
     fn metadata_bytes(&self) -> u64 {
         let eviction = self.eviction.metadata_bytes();
         match &self.admission {
@@ -229,7 +237,23 @@ impl Shard {
 
     /// Sets the part of the capacity that pinned memory takes.
     pub(super) fn pin(&mut self, bytes: u64) {
+        let before = self.room_bytes();
         self.pinned_bytes = bytes;
+        self.room_changed(before);
+    }
+
+    /// Changes the capacity. The policies stay, with what they have learned.
+    pub(super) fn resize(&mut self, capacity_bytes: u64) {
+        let before = self.room_bytes();
+        self.capacity_bytes = capacity_bytes;
+        self.room_changed(before);
+    }
+
+    /// Gives the policies their room if it is no longer `before`, and evicts what is over it.
+    fn room_changed(&mut self, before: u64) {
+        if self.room_bytes() != before {
+            self.policies.resize(self.room_bytes());
+        }
         self.trim(&no_incoming());
     }
 
@@ -247,6 +271,7 @@ impl Shard {
         }
         self.policies = policies;
         self.capacity_bytes = capacity_bytes;
+        self.policies.resize(self.room_bytes());
         let mut waiting_bytes = std::mem::take(&mut self.used_bytes);
         for slot in order {
             let access = held(&self.slots, slot)

@@ -221,6 +221,73 @@ fn a_change_keeps_the_most_valuable_objects() {
     assert_eq!(cache.stats().entries, 3, "a refused change changes nothing");
 }
 
+/// Hits of 20,000 requests for blocks of 1 KiB, skewed as by Zipf, in a cache of one shard.
+fn skewed_hits(cache: &BlockCache) -> u64 {
+    let mut chance = Xoshiro256PlusPlus::seed_from_u64(5);
+    let mut hits = 0;
+    for _ in 0..20_000 {
+        // The logarithm of the rank is uniform: each octave of ranks is as popular as the next.
+        let rank = 2000_f64.powf(chance.random_range(0.0..1.0)) as u64;
+        let name = name(1, rank << 10);
+        match get(cache, &name) {
+            Some(_) => hits += 1,
+            None => _ = put(cache, &name, Bytes::from(vec![0; 1000])),
+        }
+    }
+    hits
+}
+
+#[test]
+fn a_cache_with_pinned_memory_serves_like_one_of_the_rest() {
+    const PINNED: u64 = 900 << 10;
+    const ROOM: u64 = 124 << 10;
+    let mut by_policy = BTreeMap::new();
+    for eviction in evictions() {
+        for admission in admissions() {
+            let build = |bytes| {
+                let config = CacheConfig {
+                    admission: PolicySpec::named(admission),
+                    ..config(eviction, bytes, 1)
+                };
+                Arc::new(BlockCache::new(&config, 7).unwrap())
+            };
+            let pinned = build(PINNED + ROOM);
+            let _pin = pinned.pin(PINNED);
+            let grown = build(PINNED);
+            let _pin = grown.pin(PINNED);
+            reconfigure(&grown, |cache| cache.size = ByteSize(PINNED + ROOM)).unwrap();
+            let alone = skewed_hits(&build(ROOM));
+            let label = format!("{eviction} behind {admission}");
+            assert_eq!(skewed_hits(&pinned), alone, "{label}");
+            assert_eq!(skewed_hits(&grown), alone, "{label}, grown");
+            assert_eq!(audit(&pinned), Ok(()), "{label}");
+            if admission == "always" {
+                by_policy.insert(eviction, alone);
+            }
+        }
+    }
+    assert!(
+        by_policy["w-tinylfu"] * 10 > by_policy["lru"] * 11,
+        "{by_policy:?}"
+    );
+}
+
+#[test]
+fn policies_that_stay_keep_what_they_learned_when_the_size_changes() {
+    let cache = Arc::new(cache("lfu", 16 << 10, 1));
+    let popular = name(1, 0);
+    put(&cache, &popular, Bytes::from_static(b"popular"));
+    (0..5).for_each(|_| _ = get(&cache, &popular));
+    for size in [12, 16] {
+        reconfigure(&cache, |cache| cache.size = ByteSize::kib(size)).unwrap();
+    }
+    (1..100).for_each(|offset| _ = put(&cache, &name(1, offset), Bytes::from(vec![0; 1000])));
+    assert!(
+        get(&cache, &popular).is_some(),
+        "its five uses were forgotten"
+    );
+}
+
 #[test]
 fn an_object_larger_than_its_shard_is_rejected() {
     for policy in evictions() {

@@ -19,7 +19,8 @@ impl Db {
         let mut metrics = Metrics {
             counts: self.core.counters().counts(),
             cache: self.core.cache().stats(),
-            memtable_bytes: state.memtables().map(|memtable| memtable.bytes()).sum(),
+            memtable_bytes: state.memtable_bytes(),
+            memory_peak_bytes: self.core.note_memory(state.memtable_bytes()),
             wal_file_bytes: state
                 .memtables()
                 .map(|memtable| memtable.logged_bytes())

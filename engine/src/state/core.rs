@@ -34,6 +34,8 @@ pub(crate) struct Core {
     limiter: Limiter,
     /// What is remembered of the indexes of tables that are gone.
     index_book: IndexBook,
+    /// The most bytes of memory for data so far.
+    memory_peak: AtomicU64,
     /// Operations since the engine was opened. Counted only if an agent listens.
     operations: AtomicU64,
     /// Notified when a window of operations ends, for the agent.
@@ -60,6 +62,7 @@ impl Core {
             counters: Counters::default(),
             limiter: Limiter::default(),
             index_book,
+            memory_peak: AtomicU64::new(0),
             operations: AtomicU64::new(0),
             window_ended: Notify::new(),
         }
@@ -103,6 +106,13 @@ impl Core {
     /// What is remembered of the indexes of tables that are gone.
     pub(crate) fn index_book(&self) -> &IndexBook {
         &self.index_book
+    }
+
+    /// Notes how much memory is used now that the memtables have `memtable_bytes`. Returns the most
+    /// that was ever noted.
+    pub(crate) fn note_memory(&self, memtable_bytes: u64) -> u64 {
+        let now = memtable_bytes + self.cache.stats().memory_bytes();
+        self.memory_peak.fetch_max(now, Ordering::Relaxed).max(now)
     }
 
     /// A context for reading.

@@ -64,6 +64,11 @@ impl ReadState {
         std::iter::once(&self.active).chain(&self.sealed)
     }
 
+    /// Bytes of the memtables.
+    pub(crate) fn memtable_bytes(&self) -> u64 {
+        self.memtables().map(|memtable| memtable.bytes()).sum()
+    }
+
     /// The range tombstones: all up to a sequence number that was read before the call.
     pub(crate) fn ranges(&self) -> RangeView {
         let flushed = Some(&self.version.ranges)

@@ -120,8 +120,10 @@ impl Tree {
     /// Replaces what readers see.
     pub(crate) fn change(&self, change: impl FnOnce(&ReadState) -> ReadState) {
         let _serial = lock(&self.changing);
-        let next = change(&self.read_state.load());
-        self.read_state.store(Arc::new(next));
+        let before = self.read_state.load();
+        // Memtables are about to be sealed or dropped, and new tables are open beside the old.
+        self.core.note_memory(before.memtable_bytes());
+        self.read_state.store(Arc::new(change(&before)));
     }
 
     /// Makes `edit` durable, then lets readers see the version after it.

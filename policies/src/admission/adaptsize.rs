@@ -164,6 +164,18 @@ impl Admission for AdaptSize {
         self.lots.chance((-(incoming.bytes as f64) / self.c).exp())
     }
 
+    /// c stays within its range until the window ends. One that admits nearly every object still
+    /// does.
+    fn resize(&mut self, capacity: u64) {
+        let before = std::mem::replace(&mut self.capacity, capacity);
+        let admits_all = 4.0 * capacity as f64;
+        self.c = if self.c >= 4.0 * before as f64 {
+            admits_all
+        } else {
+            self.c.min(admits_all)
+        };
+    }
+
     fn metadata_bytes(&self) -> u64 {
         (self.seen.capacity() * size_of::<Seen>() + self.numbers.allocation_size()) as u64
     }

@@ -80,11 +80,9 @@ impl Doorkeeper {
     /// Makes room for `window` times `entries` keys. If the filter grows, it grows to a multiple of
     /// its blocks and keeps its keys: each key's block has a copy wherever the key may now be
     /// looked for.
-    fn resize(&mut self, entries: u64) {
+    fn hold(&mut self, entries: u64) {
         self.seen_max = (entries as f64 * self.params.window).ceil().max(1.0) as u64;
-        let blocks = (self.seen_max as f64 * self.params.bits_per_key / (BLOCK_BYTES * 8) as f64)
-            .ceil()
-            .max(1.0) as usize;
+        let blocks = self.blocks_needed();
         let before = self.blocks.len() / BLOCK_BYTES;
         if blocks <= before {
             return;
@@ -96,12 +94,19 @@ impl Doorkeeper {
             .flat_map(|block| block.repeat(copies))
             .collect();
     }
+
+    /// The blocks of a filter for `seen_max` keys.
+    fn blocks_needed(&self) -> usize {
+        (self.seen_max as f64 * self.params.bits_per_key / (BLOCK_BYTES * 8) as f64)
+            .ceil()
+            .max(1.0) as usize
+    }
 }
 
 impl Admission for Doorkeeper {
     fn admit(&mut self, incoming: &Access) -> bool {
         if let Some(entries) = self.population.see(incoming.bytes) {
-            self.resize(entries);
+            self.hold(entries);
         }
         let hash = remix(incoming.key);
         if blocked_bloom::contains(&self.blocks, self.probes, hash) {
@@ -114,6 +119,19 @@ impl Admission for Doorkeeper {
         self.seen += 1;
         blocked_bloom::insert(&mut self.blocks, self.probes, hash);
         false
+    }
+
+    /// A filter twice as large as the cache now needs is cleared and made smaller.
+    fn resize(&mut self, capacity: u64) {
+        let Some(entries) = self.population.resize(capacity) else {
+            return;
+        };
+        self.hold(entries);
+        let blocks = self.blocks_needed();
+        if 2 * blocks * BLOCK_BYTES <= self.blocks.len() {
+            self.blocks = vec![0; blocks * BLOCK_BYTES];
+            self.seen = 0;
+        }
     }
 
     fn metadata_bytes(&self) -> u64 {

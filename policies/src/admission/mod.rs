@@ -30,6 +30,9 @@ pub trait Admission: Send {
         true
     }
 
+    /// The shard has `capacity` bytes from now on, as in [`crate::cache::Eviction::resize`].
+    fn resize(&mut self, _capacity: u64) {}
+
     /// Bytes of memory that the policy itself uses.
     fn metadata_bytes(&self) -> u64;
 }

@@ -49,6 +49,10 @@ impl Admission for TinyLfu {
         self.sketch.estimate(incoming.key) > self.sketch.estimate(victim.key)
     }
 
+    fn resize(&mut self, capacity: u64) {
+        self.sketch.resize(capacity);
+    }
+
     fn metadata_bytes(&self) -> u64 {
         self.sketch.memory_bytes()
     }

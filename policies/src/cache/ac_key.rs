@@ -216,6 +216,11 @@ impl Eviction for AcKey {
         }
     }
 
+    fn resize(&mut self, capacity: u64) {
+        self.capacity = capacity;
+        (0..SIDES as u8).for_each(|side| self.trim(side));
+    }
+
     fn metadata_bytes(&self) -> u64 {
         self.queues.memory_bytes() + self.ghosts.memory_bytes()
     }

@@ -19,7 +19,7 @@
 
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
-use super::{Access, Build, Eviction, Removal, Slot, check_held};
+use super::{Access, Build, Eviction, Removal, Slot, check_held, same_share};
 use crate::entry::{Entry, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -97,6 +97,14 @@ impl AdaptiveReplacement {
         let target = self.recent_target + if ghost.queue == RECENT { step } else { -step };
         self.recent_target = target.clamp(0.0, self.capacity as f64);
     }
+
+    /// Drops ghosts until the lists keep the bounds of the paper.
+    fn trim(&mut self) {
+        while self.bytes_with_ghosts(RECENT) > self.capacity && self.ghosts.drop_oldest(RECENT) {}
+        while self.bytes_with_ghosts(RECENT) + self.bytes_with_ghosts(FREQUENT) > 2 * self.capacity
+            && (self.ghosts.drop_oldest(FREQUENT) || self.ghosts.drop_oldest(RECENT))
+        {}
+    }
 }
 
 impl Eviction for AdaptiveReplacement {
@@ -154,6 +162,14 @@ impl Eviction for AdaptiveReplacement {
             self.ghosts.drop_oldest(FREQUENT);
         }
         self.ghosts.remember(member);
+    }
+
+    fn resize(&mut self, capacity: u64) {
+        if capacity != self.capacity {
+            self.recent_target = same_share(self.recent_target, self.capacity, capacity);
+            self.capacity = capacity;
+            self.trim();
+        }
     }
 
     fn metadata_bytes(&self) -> u64 {

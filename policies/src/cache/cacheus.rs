@@ -25,7 +25,7 @@ use super::ghosts::Ghosts;
 use super::heap::Heap;
 use super::learning_rate::LearningRate;
 use super::queues::{Member, Queues};
-use super::{Access, Build, Eviction, Removal, Slot, check_held};
+use super::{Access, Build, Eviction, Removal, Slot, check_held, same_share};
 use crate::entry::{Entry, NoParams, describe, params};
 use crate::slot_list::NONE;
 use crate::splitmix::SplitMix64;
@@ -86,6 +86,14 @@ struct Cacheus {
     named: Option<(Slot, Option<Expert>)>,
 }
 
+/// The stack's limit at the start: the scratch queue has a hundredth.
+fn first_stack_limit(capacity: u64) -> u64 {
+    capacity
+        - ((capacity as f64 * 0.01).round() as u64)
+            .max(1)
+            .min(capacity)
+}
+
 impl Cacheus {
     fn new(capacity: u64, seed: u64) -> Self {
         Self {
@@ -97,10 +105,7 @@ impl Cacheus {
             queues: Queues::default(),
             uses: Heap::default(),
             ghosts: Ghosts::default(),
-            stack_limit: capacity
-                - ((capacity as f64 * 0.01).round() as u64)
-                    .clamp(1, capacity.max(1))
-                    .min(capacity),
+            stack_limit: first_stack_limit(capacity),
             demoted: 0,
             new_ghosts: 0,
             placement: Placement::default(),
@@ -201,11 +206,17 @@ impl Cacheus {
             self.new_ghosts -= u64::from(earlier.queue == recency && earlier.note.new);
         }
         self.ghosts.remember(ghost);
-        while self.ghosts.bytes(ghost.queue) > self.capacity / 2 {
-            let Some(dropped) = self.ghosts.pop_oldest(ghost.queue) else {
+        self.trim(ghost.queue);
+    }
+
+    /// Drops the oldest ghosts of `queue` until they are at most half the capacity.
+    fn trim(&mut self, queue: u8) {
+        while self.ghosts.bytes(queue) > self.capacity / 2 {
+            let Some(dropped) = self.ghosts.pop_oldest(queue) else {
                 return;
             };
-            self.new_ghosts -= u64::from(ghost.queue == recency && dropped.note.new);
+            let counted = queue == Expert::Recency as u8 && dropped.note.new;
+            self.new_ghosts -= u64::from(counted);
         }
     }
 }
@@ -296,6 +307,26 @@ impl Eviction for Cacheus {
                     new: note.new,
                 },
             });
+        }
+    }
+
+    /// The boundary keeps its share. What the stack has above its limit is demoted.
+    fn resize(&mut self, capacity: u64) {
+        if capacity == self.capacity {
+            return;
+        }
+        let moved = self.stack_limit != first_stack_limit(self.capacity);
+        self.stack_limit = if moved {
+            let limit = same_share(self.stack_limit as f64, self.capacity, capacity);
+            (limit as u64).min(capacity.saturating_sub(1))
+        } else {
+            first_stack_limit(capacity)
+        };
+        self.capacity = capacity;
+        self.room.resize(capacity);
+        (0..2).for_each(|queue| self.trim(queue));
+        while self.queues.bytes(STACK) > self.stack_limit {
+            self.demote_oldest();
         }
     }
 

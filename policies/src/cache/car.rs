@@ -14,7 +14,7 @@
 
 use super::ghosts::Ghosts;
 use super::queues::{Member, Queues};
-use super::{Access, Build, Eviction, Removal, Slot, check_held};
+use super::{Access, Build, Eviction, Removal, Slot, check_held, same_share};
 use crate::entry::{Entry, NoParams, describe, params};
 use crate::slot_list::NONE;
 
@@ -128,6 +128,17 @@ impl Eviction for Car {
         let member = self.cached.take(slot);
         if why == Removal::Evicted {
             self.ghosts.remember(member);
+            // Changes nothing unless the cache is larger than its capacity, after a resize.
+            self.trim();
+        }
+    }
+
+    fn resize(&mut self, capacity: u64) {
+        if capacity != self.capacity {
+            self.named = NONE;
+            self.recent_target = same_share(self.recent_target, self.capacity, capacity);
+            self.capacity = capacity;
+            self.trim();
         }
     }
 

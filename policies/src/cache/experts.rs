@@ -74,6 +74,10 @@ impl Room {
         }
     }
 
+    pub(super) fn resize(&mut self, capacity: u64) {
+        self.capacity = capacity;
+    }
+
     pub(super) fn note_miss(&mut self, bytes: u64) {
         self.missed += 1;
         self.missed_bytes = self.missed_bytes.saturating_add(bytes);

@@ -62,10 +62,15 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
     /// `bytes_max`. An object larger than that is not remembered.
     pub(super) fn remember_within(&mut self, bytes_max: u64, ghost: Member<T>) {
         self.forget(ghost.key);
-        while self.bytes(ghost.queue) + ghost.bytes > bytes_max && self.drop_oldest(ghost.queue) {}
+        self.trim(ghost.queue, bytes_max.saturating_sub(ghost.bytes));
         if ghost.bytes <= bytes_max {
             self.remember(ghost);
         }
+    }
+
+    /// Drops the oldest ghosts of `queue` until they are at most `bytes_max`.
+    pub(super) fn trim(&mut self, queue: u8, bytes_max: u64) {
+        while self.bytes(queue) > bytes_max && self.drop_oldest(queue) {}
     }
 
     /// Forgets the object with `key` and returns what was remembered of it.

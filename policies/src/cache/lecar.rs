@@ -171,6 +171,12 @@ impl Eviction for Lecar {
         }
     }
 
+    fn resize(&mut self, capacity: u64) {
+        self.room.resize(capacity);
+        self.ghost_bytes = capacity / 2;
+        (0..2).for_each(|queue| self.ghosts.trim(queue, self.ghost_bytes));
+    }
+
     fn metadata_bytes(&self) -> u64 {
         self.recent.memory_bytes() + self.uses.memory_bytes() + self.ghosts.memory_bytes()
     }

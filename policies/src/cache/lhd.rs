@@ -155,10 +155,17 @@ struct Lhd {
     recent_at: usize,
     /// The usual density of victims.
     victims: f32,
-    /// Bytes that explorers may still take.
+    /// Bytes that explorers may take in all.
+    explore_max: i64,
+    /// Bytes that explorers may still take; below 0 if they have taken more.
     explore: i64,
     /// The victim, once drawn.
     named: Slot,
+}
+
+/// Bytes that explorers may take in a cache of `capacity` bytes: a hundredth.
+fn explorers(capacity: u64) -> i64 {
+    (capacity / 100).min(i64::MAX as u64) as i64
 }
 
 impl Lhd {
@@ -177,7 +184,8 @@ impl Lhd {
             recent: [NONE; RECENT],
             recent_at: 0,
             victims: 0.0,
-            explore: (capacity / 100).min(i64::MAX as u64) as i64,
+            explore_max: explorers(capacity),
+            explore: explorers(capacity),
             named: NONE,
         }
     }
@@ -347,6 +355,13 @@ impl Eviction for Lhd {
             }
         }
         self.named = NONE;
+    }
+
+    fn resize(&mut self, capacity: u64) {
+        let before = std::mem::replace(&mut self.explore_max, explorers(capacity));
+        self.explore = self
+            .explore
+            .saturating_add(self.explore_max.saturating_sub(before));
     }
 
     fn metadata_bytes(&self) -> u64 {

@@ -35,13 +35,10 @@ pub(super) const ENTRY: Entry<Build> = Entry {
     about: "objects with short gaps between requests stay (Jiang and Zhang, SIGMETRICS 2002)",
     params: describe::<Params>,
     build: |capacity, _seed, spec: &PolicySpec| {
-        let Params { hir, ghosts } = params(spec)?;
-        in_range(spec, "hir", hir, 0.0..=1.0)?;
-        in_range(spec, "ghosts", ghosts, 0.0..=10_000.0)?;
-        Ok(Box::new(Lirs::new(
-            (capacity as f64 * (1.0 - hir)) as u64,
-            (capacity as f64 * ghosts) as u64,
-        )))
+        let params: Params = params(spec)?;
+        in_range(spec, "hir", params.hir, 0.0..=1.0)?;
+        in_range(spec, "ghosts", params.ghosts, 0.0..=10_000.0)?;
+        Ok(Box::new(Lirs::new(capacity, params)))
     },
 };
 
@@ -60,6 +57,16 @@ impl Default for Params {
             hir: 0.01,
             ghosts: 2.0,
         }
+    }
+}
+
+impl Params {
+    fn hot_bytes(&self, capacity: u64) -> u64 {
+        (capacity as f64 * (1.0 - self.hir)) as u64
+    }
+
+    fn ghost_bytes(&self, capacity: u64) -> u64 {
+        (capacity as f64 * self.ghosts) as u64
     }
 }
 
@@ -85,6 +92,8 @@ struct Node {
 }
 
 struct Lirs {
+    params: Params,
+    capacity: u64,
     hot_bytes_max: u64,
     hot_bytes: u64,
     nodes: Vec<Node>,
@@ -140,15 +149,17 @@ impl GhostQueue {
 }
 
 impl Lirs {
-    fn new(hot_bytes_max: u64, ghost_bytes_max: u64) -> Self {
+    fn new(capacity: u64, params: Params) -> Self {
         let ghosts = GhostQueue {
-            bytes_max: ghost_bytes_max,
+            bytes_max: params.ghost_bytes(capacity),
             bytes: 0,
             order: SlotList::default(),
             numbers: HashTable::new(),
         };
         Self {
-            hot_bytes_max,
+            hot_bytes_max: params.hot_bytes(capacity),
+            params,
+            capacity,
             hot_bytes: 0,
             nodes: Vec::new(),
             free: Vec::new(),
@@ -214,8 +225,19 @@ impl Lirs {
         }
         self.ghosts
             .push(&mut self.queue_links, &self.nodes[number as usize], number);
+        self.trim_ghosts();
+    }
+
+    fn trim_ghosts(&mut self) {
         while self.ghosts.bytes > self.ghosts.bytes_max {
             self.forget_ghost(self.ghosts.order.oldest());
+        }
+    }
+
+    /// Makes the oldest hot objects cold until the others have room.
+    fn trim_hot(&mut self) {
+        while self.hot_bytes > self.hot_bytes_max {
+            self.make_oldest_cold();
         }
     }
 
@@ -241,9 +263,7 @@ impl Lirs {
         node.status = Status::Hot;
         self.hot_bytes += node.bytes;
         self.prune();
-        while self.hot_bytes > self.hot_bytes_max {
-            self.make_oldest_cold();
-        }
+        self.trim_hot();
     }
 
     fn make_oldest_cold(&mut self) {
@@ -370,6 +390,16 @@ impl Eviction for Lirs {
         self.prune();
     }
 
+    /// A cache that grows is filling again: no hot object has to make room for another.
+    fn resize(&mut self, capacity: u64) {
+        self.filling |= capacity > self.capacity;
+        self.capacity = capacity;
+        self.hot_bytes_max = self.params.hot_bytes(capacity);
+        self.ghosts.bytes_max = self.params.ghost_bytes(capacity);
+        self.trim_hot();
+        self.trim_ghosts();
+    }
+
     fn metadata_bytes(&self) -> u64 {
         let numbers = (self.node_of.capacity() + self.free.capacity()) * size_of::<u32>();
         let nodes = self.nodes.capacity() * size_of::<Node>();
@@ -445,7 +475,13 @@ mod tests {
     /// Room for three hot objects and one cold one, filled with the keys 0 to 3 in the slots of the
     /// same numbers.
     fn filled() -> Lirs {
-        let mut lirs = Lirs::new(3, 8);
+        let mut lirs = Lirs::new(
+            4,
+            Params {
+                hir: 0.25,
+                ghosts: 2.0,
+            },
+        );
         testing::fill(&mut lirs, 4);
         lirs
     }

@@ -10,7 +10,8 @@
 //! A slot is inserted only while it is absent, and hit or removed only while it is present. An
 //! admission policy ([`crate::admission`]) may keep the object out at step 1 and at step 2, even
 //! after a victim was named: then nothing more happens, and the victim stays. [`Removal`]
-//! distinguishes eviction from death, as when an object's table was compacted away.
+//! distinguishes eviction from death, as when an object's table was compacted away. When the room
+//! for objects changes, [`Eviction::resize`] says so.
 
 use crate::family::{Family, PROBE_CAPACITY_BYTES, PROBE_SEED, Registered};
 use crate::{PolicyError, PolicySpec};
@@ -143,6 +144,15 @@ pub trait Eviction: Send {
     /// The object in `slot` is gone. If it was evicted, it is the last `victim`.
     fn on_remove(&mut self, slot: Slot, why: Removal);
 
+    /// The policy has `capacity` bytes from now on: those of its shard less what is pinned there.
+    ///
+    /// What follows from the capacity (segments, windows, ghosts, sketches) becomes what it would
+    /// be in a cache built with that capacity. What was learned is kept, as far as there is room
+    /// for it; targets that move keep their share. Objects stay held: the mechanism evicts those
+    /// that no longer fit, by way of `victim`. A call that changes nothing has no effect. A policy
+    /// whose order does not depend on the capacity need not implement it.
+    fn resize(&mut self, _capacity: u64) {}
+
     /// Bytes of memory that the policy itself uses.
     fn metadata_bytes(&self) -> u64;
 
@@ -224,6 +234,11 @@ pub fn build(
 /// A share of `capacity` in bytes, rounded down but at least 1, so that something fits in it.
 fn share(capacity: u64, of_one: f64) -> u64 {
     ((capacity as f64 * of_one) as u64).max(1)
+}
+
+/// A target of `bytes` in a cache of `before` bytes, in one of `after` bytes: the same share.
+fn same_share(bytes: f64, before: u64, after: u64) -> f64 {
+    (bytes / before.max(1) as f64 * after as f64).clamp(0.0, after as f64)
 }
 
 /// Checks that `listed`, the slots that a policy orders, are the slots `held`, each once: what most

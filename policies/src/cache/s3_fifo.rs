@@ -30,7 +30,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
         in_range(spec, "small", params.small, (Excluded(0.0), Excluded(1.0)))?;
         in_range(spec, "ghost", params.ghost, 0.0..=10.0)?;
         in_range(spec, "threshold", params.threshold, 1..=COUNT_MAX)?;
-        Ok(Box::new(S3Fifo::new(capacity, &params)))
+        Ok(Box::new(S3Fifo::new(capacity, params)))
     },
 };
 
@@ -61,10 +61,11 @@ const MAIN: u8 = 1;
 const COUNT_MAX: u8 = 3;
 
 struct S3Fifo {
+    params: Params,
+    capacity: u64,
     small_bytes_max: u64,
     main_bytes_max: u64,
     ghost_bytes_max: u64,
-    threshold: u8,
     /// The objects held, each with its count of hits.
     cached: Queues<2, u8>,
     ghosts: Ghosts<1, u8>,
@@ -74,13 +75,14 @@ struct S3Fifo {
 }
 
 impl S3Fifo {
-    fn new(capacity: u64, params: &Params) -> Self {
+    fn new(capacity: u64, params: Params) -> Self {
         let small_bytes_max = share(capacity, params.small);
         Self {
+            capacity,
             small_bytes_max,
             main_bytes_max: capacity.saturating_sub(small_bytes_max),
             ghost_bytes_max: (capacity as f64 * params.ghost) as u64,
-            threshold: params.threshold,
+            params,
             cached: Queues::default(),
             ghosts: Ghosts::default(),
             missed_ghost: false,
@@ -93,7 +95,7 @@ impl S3Fifo {
     fn small_victim(&mut self) -> Slot {
         loop {
             let slot = self.cached.oldest(SMALL);
-            if slot == NONE || *self.cached.note_mut(slot) < self.threshold {
+            if slot == NONE || *self.cached.note_mut(slot) < self.params.threshold {
                 return slot;
             }
             *self.cached.note_mut(slot) = 0;
@@ -155,6 +157,18 @@ impl Eviction for S3Fifo {
         }
     }
 
+    fn resize(&mut self, capacity: u64) {
+        if capacity == self.capacity {
+            return;
+        }
+        self.named = NONE;
+        self.capacity = capacity;
+        self.small_bytes_max = share(capacity, self.params.small);
+        self.main_bytes_max = capacity.saturating_sub(self.small_bytes_max);
+        self.ghost_bytes_max = (capacity as f64 * self.params.ghost) as u64;
+        self.ghosts.trim(0, self.ghost_bytes_max);
+    }
+
     fn metadata_bytes(&self) -> u64 {
         self.cached.memory_bytes() + self.ghosts.memory_bytes()
     }
@@ -188,7 +202,7 @@ mod tests {
     use crate::cache::testing::{fill, replace};
 
     fn filled() -> S3Fifo {
-        let mut s3 = S3Fifo::new(10, &Params::default());
+        let mut s3 = S3Fifo::new(10, Params::default());
         fill(&mut s3, 10);
         s3
     }

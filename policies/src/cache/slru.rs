@@ -67,22 +67,38 @@ enum Fill {
 const SEGMENTS_MAX: usize = 16;
 
 struct SegmentedLru {
+    shares: Vec<u32>,
     bytes_max: Vec<u64>,
     fill: Fill,
     segments: Queues<SEGMENTS_MAX>,
 }
 
+/// The bytes of each segment of a cache of `capacity` bytes.
+fn segment_sizes(shares: &[u32], capacity: u64) -> Vec<u64> {
+    let sum: u64 = shares.iter().map(|share| u64::from(*share)).sum();
+    shares
+        .iter()
+        .map(|share| (f64::from(*share) / sum as f64 * capacity as f64) as u64)
+        .collect()
+}
+
 impl SegmentedLru {
     fn new(capacity: u64, params: &Params) -> Self {
-        let sum: u64 = params.shares.iter().map(|share| u64::from(*share)).sum();
-        let bytes_max = params
-            .shares
-            .iter()
-            .map(|share| (f64::from(*share) / sum as f64 * capacity as f64) as u64);
         Self {
-            bytes_max: bytes_max.collect(),
+            shares: params.shares.clone(),
+            bytes_max: segment_sizes(&params.shares, capacity),
             fill: params.fill,
             segments: Queues::default(),
+        }
+    }
+
+    /// Moves what the segments from `top` down have above their sizes to the next lower one.
+    fn demote(&mut self, top: u8) {
+        for segment in (1..=top).rev() {
+            while self.segments.bytes(segment) > self.bytes_max[usize::from(segment)] {
+                self.segments
+                    .move_to(self.segments.oldest(segment), segment - 1);
+            }
         }
     }
 
@@ -114,12 +130,12 @@ impl Eviction for SegmentedLru {
         let top = self.bytes_max.len() as u8 - 1;
         let promoted = top.min(self.segments.member(slot).queue + 1);
         self.segments.move_to(slot, promoted);
-        for segment in (1..=promoted).rev() {
-            while self.segments.bytes(segment) > self.bytes_max[usize::from(segment)] {
-                self.segments
-                    .move_to(self.segments.oldest(segment), segment - 1);
-            }
-        }
+        self.demote(promoted);
+    }
+
+    fn resize(&mut self, capacity: u64) {
+        self.bytes_max = segment_sizes(&self.shares, capacity);
+        self.demote(self.bytes_max.len() as u8 - 1);
     }
 
     fn on_remove(&mut self, slot: Slot, _why: Removal) {

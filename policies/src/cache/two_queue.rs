@@ -32,7 +32,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
             (Excluded(0.0), Excluded(1.0)),
         )?;
         in_range(spec, "ghost", params.ghost, (Excluded(0.0), Included(10.0)))?;
-        Ok(Box::new(TwoQueue::new(capacity, &params)))
+        Ok(Box::new(TwoQueue::new(capacity, params)))
     },
 };
 
@@ -59,6 +59,7 @@ const RECENT: u8 = 0;
 const FREQUENT: u8 = 1;
 
 struct TwoQueue {
+    params: Params,
     recent_bytes_max: u64,
     ghost_bytes_max: u64,
     cached: Queues<2>,
@@ -67,13 +68,14 @@ struct TwoQueue {
 }
 
 impl TwoQueue {
-    fn new(capacity: u64, params: &Params) -> Self {
+    fn new(capacity: u64, params: Params) -> Self {
         Self {
             recent_bytes_max: share(capacity, params.recent),
             ghost_bytes_max: (capacity as f64 * params.ghost) as u64,
             cached: Queues::default(),
             ghosts: Ghosts::default(),
             missed_ghost: false,
+            params,
         }
     }
 }
@@ -114,6 +116,12 @@ impl Eviction for TwoQueue {
         }
     }
 
+    fn resize(&mut self, capacity: u64) {
+        self.recent_bytes_max = share(capacity, self.params.recent);
+        self.ghost_bytes_max = (capacity as f64 * self.params.ghost) as u64;
+        self.ghosts.trim(0, self.ghost_bytes_max);
+    }
+
     fn metadata_bytes(&self) -> u64 {
         self.cached.memory_bytes() + self.ghosts.memory_bytes()
     }
@@ -139,7 +147,7 @@ mod tests {
 
     #[test]
     fn only_an_object_that_returns_after_leaving_enters_the_lru_list() {
-        let mut two = TwoQueue::new(4, &Params::default());
+        let mut two = TwoQueue::new(4, Params::default());
         fill(&mut two, 4);
         two.on_hit(0);
         assert_eq!(replace(&mut two, 10), 0, "a hit in A1in changes nothing");

@@ -27,7 +27,7 @@
 //! frequency.
 
 use super::queues::{Member, Queues};
-use super::{Access, Build, Eviction, Removal, Slot, check_held};
+use super::{Access, Build, Eviction, Removal, Slot, check_held, same_share};
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
 use crate::sketch::FrequencySketch;
@@ -86,6 +86,7 @@ const JITTER_CHANCE: f64 = 1.0 / 128.0;
 
 struct WindowTinyLfu {
     capacity: u64,
+    window_share: f64,
     protected_share: f64,
     window_bytes_max: u64,
     protected_bytes_max: u64,
@@ -101,9 +102,9 @@ struct WindowTinyLfu {
 
 impl WindowTinyLfu {
     fn new(capacity: u64, seed: u64, params: &Params) -> Self {
-        let window = capacity - (capacity as f64 * (1.0 - params.window)) as u64;
         let mut policy = Self {
             capacity,
+            window_share: params.window,
             protected_share: params.protected,
             window_bytes_max: 0,
             protected_bytes_max: 0,
@@ -114,14 +115,23 @@ impl WindowTinyLfu {
             named: NONE,
             winner: NONE,
         };
-        policy.set_window(window);
-        // The climber gives the window what it takes from the protected segment, and leaves
-        // probation its share.
-        let window_limit = policy.window_bytes_max + policy.protected_bytes_max;
-        policy.climber = params
-            .adaptive
-            .then(|| Climber::new(capacity, policy.window_bytes_max, window_limit));
+        policy.divide();
+        policy.climber = params.adaptive.then(|| policy.climber_at_start());
         policy
+    }
+
+    /// Gives the window and the protected segment their shares of the capacity.
+    fn divide(&mut self) {
+        self.climber = None;
+        let rest = (self.capacity as f64 * (1.0 - self.window_share)) as u64;
+        self.set_window(self.capacity - rest);
+    }
+
+    /// The climber of a cache that was just divided. It gives the window what it takes from the
+    /// protected segment, and leaves probation its share.
+    fn climber_at_start(&self) -> Climber {
+        let window_limit = self.window_bytes_max + self.protected_bytes_max;
+        Climber::new(self.capacity, self.window_bytes_max, window_limit)
     }
 
     fn set_window(&mut self, bytes_max: u64) {
@@ -197,6 +207,12 @@ impl WindowTinyLfu {
         }
     }
 
+    /// Moves to probation what the window and the protected segment hold above their limits.
+    fn keep_limits(&mut self) {
+        self.drain_window(self.window_bytes_max, PROBATION);
+        self.demote_protected();
+    }
+
     /// Something happened: the next victim is decided again.
     fn forget_victim(&mut self) {
         self.named = NONE;
@@ -213,8 +229,7 @@ impl WindowTinyLfu {
             return;
         };
         self.set_window(window);
-        self.drain_window(self.window_bytes_max, PROBATION);
-        self.demote_protected();
+        self.keep_limits();
         loop {
             let slot = self.queues.oldest(PROBATION);
             let room = self.window_bytes_max - self.queues.bytes(WINDOW);
@@ -297,6 +312,24 @@ impl Eviction for WindowTinyLfu {
         self.forget_victim();
     }
 
+    fn resize(&mut self, capacity: u64) {
+        if capacity == self.capacity {
+            return;
+        }
+        self.forget_victim();
+        self.sketch.resize(capacity);
+        let before = std::mem::replace(&mut self.capacity, capacity);
+        let climber = self.climber.take();
+        self.divide();
+        if let Some(climber) = climber {
+            let resized = climber.resized(self.climber_at_start(), before, capacity);
+            let window = resized.window as u64;
+            self.climber = Some(resized);
+            self.set_window(window);
+        }
+        self.keep_limits();
+    }
+
     fn metadata_bytes(&self) -> u64 {
         self.queues.memory_bytes() + self.sketch.memory_bytes()
     }
@@ -351,6 +384,22 @@ impl Climber {
             requests: 0,
             hits: 0,
             hit_ratio_before: 0.0,
+        }
+    }
+
+    /// What this climber becomes when the capacity changes and `fresh` is one that starts then. If
+    /// it has climbed, the window and the step keep their shares.
+    fn resized(self, fresh: Self, before: u64, after: u64) -> Self {
+        if !self.cache_is_full {
+            return fresh;
+        }
+        let window_max = fresh.window_limit.max(1) as f64;
+        Self {
+            window: same_share(self.window, before, after).clamp(1.0, window_max),
+            window_limit: fresh.window_limit,
+            step: same_share(self.step, before, after),
+            step_max: fresh.step_max,
+            ..self
         }
     }
 

@@ -108,9 +108,19 @@ pub(super) fn trainable(images: &[u64]) -> Result<u32, &'static str> {
 /// # Errors
 /// That it does not.
 pub(super) fn affordable(bytes: usize, images: usize, over: Ranks) -> Result<(), &'static str> {
+    if bytes <= affordable_bytes(images, over) {
+        return Ok(());
+    }
+    Err(match over {
+        Ranks::Entries => "the model is larger than 2 bytes an entry",
+        Ranks::Blocks => "the model is larger than 8 bytes a block",
+    })
+}
+
+/// The bytes of the largest model of `images` that pays.
+pub(super) fn affordable_bytes(images: usize, over: Ranks) -> usize {
     match over {
-        Ranks::Entries if bytes > 2 * images => Err("the model is larger than 2 bytes an entry"),
-        Ranks::Blocks if bytes > 8 * images => Err("the model is larger than 8 bytes a block"),
-        Ranks::Entries | Ranks::Blocks => Ok(()),
+        Ranks::Entries => 2 * images,
+        Ranks::Blocks => 8 * images,
     }
 }

@@ -84,6 +84,17 @@ impl CacheDriver {
         self.cache.remove(object);
     }
 
+    /// Changes the capacity, and evicts what no longer fits.
+    pub(crate) fn resize(&mut self, capacity: u64) {
+        let Self {
+            cache,
+            evicted,
+            keys,
+            ..
+        } = self;
+        cache.resize(capacity, |object| evicted.push(keys[object as usize]));
+    }
+
     pub(crate) fn audit(&self) -> Result<(), String> {
         self.cache.audit()
     }
@@ -134,6 +145,11 @@ impl Eviction for Watched {
             "the mechanism evicts the victim named"
         );
         self.eviction.on_remove(slot, why);
+    }
+
+    fn resize(&mut self, capacity: u64) {
+        self.named = None;
+        self.eviction.resize(capacity);
     }
 
     fn metadata_bytes(&self) -> u64 {

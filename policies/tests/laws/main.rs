@@ -8,6 +8,7 @@ mod cache_driver;
 mod cache_frequency;
 mod cache_golden;
 mod cache_oracle;
+mod cache_resize;
 mod cache_sampled;
 mod cache_trace;
 
