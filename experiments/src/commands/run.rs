@@ -6,10 +6,12 @@ use clap::Args;
 
 use super::opened_run::comparison;
 use super::{CommandResult, Failure, Global, OpenedRun, compare, complain, jobs, plot};
+use crate::compare::phases as phases_of;
 use crate::config;
 use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::run::{Interrupt, RunOptions, RunReport};
+use crate::store::TidyRow;
 
 /// Run an experiment: plan, run, compare, plot and report. The same command resumes one that was
 /// interrupted.
@@ -84,6 +86,31 @@ impl Arguments {
     }
 }
 
+/// Says how many reads found nothing, by phase, over all trials; `None` if all found a value.
+fn not_found(rows: &[TidyRow]) -> Option<String> {
+    let sum = |phase: &str, metrics: &[&str]| -> f64 {
+        let of_phase = rows.iter().filter(|row| row.phase == phase);
+        of_phase
+            .filter(|row| metrics.contains(&row.metric.as_str()))
+            .map(|row| row.value)
+            .sum()
+    };
+    let mut phases = Vec::new();
+    for phase in phases_of(rows) {
+        let nothing = sum(phase, &["read.not_found"]);
+        if nothing > 0.0 {
+            let all = sum(phase, &["read.found", "read.not_found"]);
+            phases.push(format!("{nothing} of {all} in phase {phase}"));
+        }
+    }
+    (!phases.is_empty()).then(|| {
+        format!(
+            "reads that found nothing, over all trials: {}",
+            phases.join(", ")
+        )
+    })
+}
+
 /// Gathers, compares, plots and reports what there is.
 fn conclude(global: &Global, report: &RunReport) -> CommandResult {
     for failed in &report.failed {
@@ -98,6 +125,9 @@ fn conclude(global: &Global, report: &RunReport) -> CommandResult {
         return Ok(exit);
     }
     let run = OpenedRun::open(report.folder.clone())?;
+    if let Some(line) = not_found(&run.rows) {
+        global.remark(&line);
+    }
     if run.has_variants() {
         match comparison(&run.rows, &run.compare_settings()) {
             Ok(comparison) => compare::show(global, &comparison)?,
