@@ -32,6 +32,8 @@ named_enum! {
         ReadModifyWrite = "rmw",
         /// A delete.
         Delete = "delete",
+        /// A point read of a key that is never written.
+        ReadAbsent = "read_absent",
     }
 }
 

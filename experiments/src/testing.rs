@@ -74,6 +74,8 @@ fn sample_phase(seed: u64, factor: u64) -> PhaseMeasure {
             filter_bytes: 12_500,
             model_tables: 1,
             model_segments: 12,
+            memtable_bytes: 64_000,
+            memory_peak_bytes: 128_000,
             ..Metrics::default()
         },
         device_before: Some(SimStats::default()),
@@ -103,6 +105,7 @@ fn sample_phase(seed: u64, factor: u64) -> PhaseMeasure {
 fn sample_counts(seed: u64, factor: u64) -> Counts {
     Counts {
         gets: 1000,
+        gets_found: 990,
         memtable_hits: 100,
         get_device_reads: 250,
         user_write_bytes: 1_000_000,

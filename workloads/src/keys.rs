@@ -4,6 +4,9 @@
 //! hashed order the number is YCSB's hash of the key number, so that records inserted one after the
 //! other lie far apart. In ordered order it is the key number itself.
 //!
+//! Keys that are never inserted are spelt like those that are, and lie between them. In hashed
+//! order their number is one that no record has; in ordered order they have more digits.
+//!
 //! Source: YCSB `CoreWorkload.buildKeyName` and `Utils.fnvhash64`.
 
 use schemars::JsonSchema;
@@ -61,10 +64,44 @@ pub(crate) const ZERO_PADDING_MAX: usize = 64;
 impl KeySpace {
     /// Replaces the contents of `key` by the spelling of `number`.
     pub fn render(&self, number: u64, key: &mut Vec<u8>) {
-        let number = match self.order {
+        let spelt = match self.order {
             KeyOrder::Hashed => fnv_hash(number),
             KeyOrder::Ordered => number,
         };
+        self.spell(spelt, key);
+    }
+
+    /// Replaces the contents of `key` by a key that is never inserted, another one for each
+    /// `number`. The numbers of all records are below `numbers`. In ordered order it lies right
+    /// behind the key of that number, in hashed order anywhere among the keys.
+    ///
+    /// ```
+    /// use aura_workloads::{KeyOrder, KeySpace};
+    ///
+    /// let order = KeyOrder::Ordered;
+    /// let ordered = KeySpace { order, prefix: "k".to_owned(), zero_padding: 6 };
+    /// let mut key = Vec::new();
+    /// ordered.render_absent(42, 1000, &mut key);
+    /// assert_eq!(key, b"k0000426", "after k000042, before k000043");
+    /// ```
+    pub fn render_absent(&self, number: u64, numbers: u64, key: &mut Vec<u8>) {
+        match self.order {
+            // No record has a number in the upper half.
+            KeyOrder::Hashed => self.spell(fnv_hash(!number), key),
+            KeyOrder::Ordered => {
+                self.spell(number, key);
+                let digits = numbers.max(1).ilog10() as usize + 1;
+                let longest = digits.max(self.zero_padding.min(ZERO_PADDING_MAX));
+                // The last digit says how many are the number's, so that 5 and 55 stay apart.
+                let own = (key.len() - self.prefix.len()) % 10;
+                key.resize(self.prefix.len() + longest, b'5');
+                key.push(b'0' + own as u8);
+            }
+        }
+    }
+
+    /// Replaces the contents of `key` by the prefix and the digits of `number`.
+    fn spell(&self, number: u64, key: &mut Vec<u8>) {
         let mut digits = [b'0'; ZERO_PADDING_MAX];
         let start = write_decimal(number, &mut digits);
         let padded = ZERO_PADDING_MAX - self.zero_padding.min(ZERO_PADDING_MAX);
@@ -115,6 +152,8 @@ pub fn fnv_hash(number: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn spelt(space: &KeySpace, number: u64) -> String {
@@ -134,6 +173,34 @@ mod tests {
             (1_000_000, "user1011632231655643464"),
         ] {
             assert_eq!(spelt(&space, number), name);
+        }
+    }
+
+    #[test]
+    fn absent_keys_are_none_of_the_keys_and_lie_between_them() {
+        for order in [KeyOrder::Hashed, KeyOrder::Ordered] {
+            for zero_padding in [0, 1, 3, 8, 64] {
+                let space = KeySpace {
+                    order,
+                    prefix: "k".to_owned(),
+                    zero_padding,
+                };
+                let present: BTreeSet<String> = (0..2000).map(|n| spelt(&space, n)).collect();
+                let mut absent = BTreeSet::new();
+                let mut key = Vec::new();
+                for number in 0..2000 {
+                    space.render_absent(number, 2000, &mut key);
+                    absent.insert(String::from_utf8(key.clone()).unwrap());
+                }
+                assert_eq!(absent.len(), 2000, "{order:?}, {zero_padding}");
+                assert!(absent.is_disjoint(&present), "{order:?}, {zero_padding}");
+                let digits = |key: &String| key[1..].bytes().all(|byte| byte.is_ascii_digit());
+                assert!(absent.iter().all(digits), "{order:?}, {zero_padding}");
+                let between =
+                    |key: &&String| present.first() < Some(*key) && Some(*key) < present.last();
+                let inside = absent.iter().filter(between).count();
+                assert!(inside > 1980, "{order:?}, {zero_padding}: {inside} of 2000");
+            }
         }
     }
 

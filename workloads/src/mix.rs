@@ -21,6 +21,9 @@ pub struct Mix {
     pub read_modify_write: f64,
     /// Deletes. Their keys are chosen like those of reads, so later reads may miss.
     pub delete: f64,
+    /// Gets of keys that are never inserted. They lie between those that are, and each is as
+    /// popular as the record whose place it takes.
+    pub read_absent: f64,
 }
 
 impl Mix {
@@ -33,6 +36,7 @@ impl Mix {
             OpKind::Scan => self.scan,
             OpKind::ReadModifyWrite => self.read_modify_write,
             OpKind::Delete => self.delete,
+            OpKind::ReadAbsent => self.read_absent,
         }
     }
 

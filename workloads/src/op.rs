@@ -21,17 +21,20 @@ pub enum OpKind {
     ReadModifyWrite,
     /// Delete a chosen key.
     Delete,
+    /// Get a key that is never inserted.
+    ReadAbsent,
 }
 
 impl OpKind {
     /// All kinds, in the order of their declaration.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Read,
         Self::Update,
         Self::Insert,
         Self::Scan,
         Self::ReadModifyWrite,
         Self::Delete,
+        Self::ReadAbsent,
     ];
 
     /// The name used in configs, metrics and files.
@@ -43,6 +46,7 @@ impl OpKind {
             Self::Scan => "scan",
             Self::ReadModifyWrite => "read_modify_write",
             Self::Delete => "delete",
+            Self::ReadAbsent => "read_absent",
         }
     }
 }
@@ -110,6 +114,11 @@ pub enum Op<'a> {
         /// What to delete.
         key: KeyRef<'a>,
     },
+    /// Get `key`, which is never inserted.
+    ReadAbsent {
+        /// What to look for. Its number is that of the record whose popularity it has.
+        key: KeyRef<'a>,
+    },
 }
 
 impl<'a> Op<'a> {
@@ -122,6 +131,7 @@ impl<'a> Op<'a> {
             Self::Scan { .. } => OpKind::Scan,
             Self::ReadModifyWrite { .. } => OpKind::ReadModifyWrite,
             Self::Delete { .. } => OpKind::Delete,
+            Self::ReadAbsent { .. } => OpKind::ReadAbsent,
         }
     }
 
@@ -133,7 +143,8 @@ impl<'a> Op<'a> {
             | Self::Insert { key, .. }
             | Self::Scan { key, .. }
             | Self::ReadModifyWrite { key, .. }
-            | Self::Delete { key } => key,
+            | Self::Delete { key }
+            | Self::ReadAbsent { key } => key,
         }
     }
 
@@ -143,7 +154,10 @@ impl<'a> Op<'a> {
             Self::Update { value, .. }
             | Self::Insert { value, .. }
             | Self::ReadModifyWrite { value, .. } => Some(value),
-            Self::Read { .. } | Self::Scan { .. } | Self::Delete { .. } => None,
+            Self::Read { .. }
+            | Self::Scan { .. }
+            | Self::Delete { .. }
+            | Self::ReadAbsent { .. } => None,
         }
     }
 }

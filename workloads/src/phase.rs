@@ -106,6 +106,12 @@ impl Phase {
         }
     }
 
+    /// More than the number of any record: twice the range that the distributions draw from, and
+    /// some, for inserts may be more than expected.
+    pub(crate) fn numbers(&self) -> u64 {
+        2 * self.key_range + 1000
+    }
+
     /// The first record that `client` loads. Its records are contiguous; those of the next client
     /// follow.
     pub(crate) fn load_start(&self, client: u32) -> u64 {

@@ -47,6 +47,7 @@ const MIX_DEFAULT: Mix = Mix {
     scan: 0.0,
     read_modify_write: 0.0,
     delete: 0.0,
+    read_absent: 0.0,
 };
 /// Beyond any workload, and small enough for exact sums in 64 bits and in `f64`.
 const COUNT_MAX: u64 = 1_000_000_000_000;

@@ -21,6 +21,8 @@ pub struct OpStream {
     keys: KeySource,
     kinds: Generator,
     key_space: KeySpace,
+    /// No record has this number or a larger one.
+    numbers: u64,
     value_bytes: Lengths,
     compressibility: f64,
     value_generator: Generator,
@@ -99,6 +101,7 @@ impl OpStream {
             keys,
             kinds: seed.child("kind").generator(),
             key_space: phase.key.clone(),
+            numbers: phase.numbers(),
             value_bytes,
             compressibility: phase.value.compressibility,
             value_generator: seed.child("value").generator(),
@@ -124,7 +127,12 @@ impl OpStream {
     pub fn next(&mut self, acknowledged: &Acknowledged) -> Option<Op<'_>> {
         self.remaining = self.remaining.checked_sub(1)?;
         let (kind, number) = self.keys.draw(&mut self.kinds, acknowledged);
-        self.key_space.render(number, &mut self.key);
+        if kind == OpKind::ReadAbsent {
+            self.key_space
+                .render_absent(number, self.numbers, &mut self.key);
+        } else {
+            self.key_space.render(number, &mut self.key);
+        }
         if matches!(
             kind,
             OpKind::Update | OpKind::Insert | OpKind::ReadModifyWrite
@@ -155,6 +163,7 @@ impl OpStream {
             },
             OpKind::ReadModifyWrite => Op::ReadModifyWrite { key, value },
             OpKind::Delete => Op::Delete { key },
+            OpKind::ReadAbsent => Op::ReadAbsent { key },
         })
     }
 }

@@ -1,10 +1,10 @@
 //! Laws of streams: they repeat, do not depend on each other, and never get ahead of the inserts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aura_workloads::{
-    Acknowledged, Distribution, Length, LengthRange, Load, Mix, Op, Phase, PhaseConfig, PhaseKind,
-    Preset, Seed, ValueConfig, Workload, WorkloadConfig, values,
+    Acknowledged, Distribution, KeyOrder, KeySpace, Length, LengthRange, Load, Mix, Op, OpKind,
+    Phase, PhaseConfig, PhaseKind, Preset, Seed, ValueConfig, Workload, WorkloadConfig, values,
 };
 
 const DISTRIBUTIONS: [Distribution; 7] = [
@@ -46,6 +46,7 @@ fn mixed(distribution: Distribution, clients: u32) -> Workload {
             scan: 1.0,
             read_modify_write: 1.0,
             delete: 1.0,
+            read_absent: 0.0,
         }),
         distribution: Some(distribution),
         value: Some(ValueConfig {
@@ -117,6 +118,59 @@ fn golden_stream() {
         "first line: {}",
         lines[0]
     );
+}
+
+#[test]
+fn absent_reads_look_for_keys_that_are_never_inserted() {
+    for order in [KeyOrder::Hashed, KeyOrder::Ordered] {
+        let config = WorkloadConfig {
+            records: Some(500),
+            operations: Some(4000),
+            key: KeySpace {
+                order,
+                ..KeySpace::default()
+            },
+            mix: Some(Mix {
+                insert: 1.0,
+                read_absent: 1.0,
+                ..Mix::default()
+            }),
+            distribution: Some(Distribution::Zipfian {
+                theta: 0.99,
+                permute: true,
+                scatter: 0,
+            }),
+            ..Default::default()
+        };
+        let workload = config.resolve().unwrap();
+        let acknowledged = Acknowledged::new(workload.records);
+        let mut inserted = BTreeSet::new();
+        let mut absent = BTreeMap::<Vec<u8>, u32>::new();
+        for phase in [&workload.load, &workload.phases[0]] {
+            let mut stream = phase.stream(0, Seed(3));
+            while let Some(op) = stream.next(&acknowledged) {
+                let key = op.key();
+                match op.kind() {
+                    OpKind::ReadAbsent => *absent.entry(key.bytes.to_vec()).or_default() += 1,
+                    _ => {
+                        acknowledged.acknowledge(key.number);
+                        inserted.insert(key.bytes.to_vec());
+                    }
+                }
+            }
+        }
+        assert!(inserted.len() > 2300, "{} keys", inserted.len());
+        assert!(
+            absent.keys().all(|key| !inserted.contains(key)),
+            "{order:?}"
+        );
+        assert!(absent.len() > 200, "{} absent keys", absent.len());
+        let hottest = absent.values().max();
+        assert!(
+            hottest > Some(&150),
+            "they have the law of the distribution: {hottest:?}"
+        );
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ const READS: Mix = Mix {
     scan: 0.0,
     read_modify_write: 0.0,
     delete: 0.0,
+    read_absent: 0.0,
 };
 
 /// How often each of `records` keys is read in `draws` operations.

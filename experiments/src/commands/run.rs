@@ -6,10 +6,12 @@ use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
 use super::{CommandResult, Failure, Global, OpenedRun, compare, complain, jobs, plot};
+use crate::compare::phases as phases_of;
 use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::record::World;
 use crate::run::{Interrupt, RunOptions, RunReport, Stop};
+use crate::store::TidyRow;
 use crate::{code, config};
 
 /// Run an experiment: plan, run, compare, plot and report. The same command resumes one that was
@@ -170,6 +172,31 @@ fn stopped(stop: &Stop, left: usize) -> Result<(), Failure> {
     }
 }
 
+/// Says how many reads found nothing, by phase, over all trials; `None` if all found a value.
+fn not_found(rows: &[TidyRow]) -> Option<String> {
+    let sum = |phase: &str, metrics: &[&str]| -> f64 {
+        let of_phase = rows.iter().filter(|row| row.phase == phase);
+        of_phase
+            .filter(|row| metrics.contains(&row.metric.as_str()))
+            .map(|row| row.value)
+            .sum()
+    };
+    let mut phases = Vec::new();
+    for phase in phases_of(rows) {
+        let nothing = sum(phase, &["read.not_found"]);
+        if nothing > 0.0 {
+            let all = sum(phase, &["read.found", "read.not_found"]);
+            phases.push(format!("{nothing} of {all} in phase {phase}"));
+        }
+    }
+    (!phases.is_empty()).then(|| {
+        format!(
+            "reads that found nothing, over all trials: {}",
+            phases.join(", ")
+        )
+    })
+}
+
 /// Gathers, compares, plots and reports what there is.
 fn conclude(global: &Global, report: &RunReport, gate: bool) -> CommandResult {
     for failed in &report.failed {
@@ -187,6 +214,9 @@ fn conclude(global: &Global, report: &RunReport, gate: bool) -> CommandResult {
         return Ok(exit);
     }
     let run = OpenedRun::open(report.folder.clone())?;
+    if let Some(line) = not_found(&run.rows) {
+        global.remark(&line);
+    }
     let mut worse = false;
     if run.has_variants() {
         match run.comparison() {

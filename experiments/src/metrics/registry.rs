@@ -230,6 +230,27 @@ const RUN: &[MetricDef] = &[
     )),
 ];
 
+const READS: &[MetricDef] = &[
+    fact(
+        "read.found_ratio",
+        "ratio",
+        "Point reads that found a value over point reads, those of absent keys included.",
+        |phase| ratio(phase.counts.gets_found, phase.counts.gets),
+    ),
+    fact(
+        "read.found",
+        "reads",
+        "Point reads that found a value.",
+        |phase| count(phase.counts.gets_found),
+    ),
+    fact(
+        "read.not_found",
+        "reads",
+        "Point reads that found nothing: keys that were deleted, or never written.",
+        |phase| count(phase.counts.gets - phase.counts.gets_found),
+    ),
+];
+
 const DEVICE: &[MetricDef] = &[
     needs(
         REWRITES,
@@ -560,6 +581,48 @@ const TABLES: &[MetricDef] = &[
     ),
 ];
 
+const MEMORY: &[MetricDef] = &[
+    cost_or_zero(
+        "memory.memtable_bytes",
+        "bytes",
+        "Bytes of the active and sealed memtables, at the end.",
+        |phase| count(phase.measure.after.memtable_bytes),
+    ),
+    cost_or_zero(
+        "memory.cache_bytes",
+        "bytes",
+        "Bytes of cached objects and of what the cache's policies remember, at the end.",
+        |phase| {
+            let cache = &phase.measure.after.cache;
+            count(cache.used_bytes + cache.metadata_bytes)
+        },
+    ),
+    cost_or_zero(
+        "memory.index_bytes",
+        "bytes",
+        "Bytes of the indexes of all tables in memory, pinned or cached, at the end.",
+        |phase| count(phase.measure.after.index_bytes),
+    ),
+    cost_or_zero(
+        "memory.filter_bytes",
+        "bytes",
+        "Bytes of the filters of all tables in memory, pinned or cached, at the end.",
+        |phase| count(phase.measure.after.filter_bytes),
+    ),
+    cost(
+        "memory.total_bytes",
+        "bytes",
+        "Bytes of memtables, of the cache, and of pinned indexes and filters, at the end.",
+        |phase| count(phase.measure.after.memory_bytes()),
+    ),
+    cost(
+        "memory.peak_bytes",
+        "bytes",
+        "The most that memory.total_bytes was since the trial began, seen at seals and flushes.",
+        |phase| count(phase.measure.after.memory_peak_bytes),
+    ),
+];
+
 const BACKGROUND: &[MetricDef] = &[
     background(cost_or_zero(
         "compaction.write_bytes",
@@ -734,9 +797,12 @@ pub(super) const REGISTRY: &[&[MetricDef]] = &[
     operation!("scan", Scan),
     operation!("rmw", ReadModifyWrite),
     operation!("delete", Delete),
+    operation!("read_absent", ReadAbsent),
+    READS,
     DEVICE,
     CACHE,
     TABLES,
+    MEMORY,
     BACKGROUND,
 ];
 

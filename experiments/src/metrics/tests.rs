@@ -32,7 +32,7 @@ fn every_metric_is_defined_in_a_trial_that_does_everything() {
 fn values_are_what_their_definitions_say() {
     let rows = derive(&sample_trial("a", 0, 1));
     for (metric, expected) in [
-        ("run.throughput_ops", 5000.0),
+        ("run.throughput_ops", 6000.0),
         ("run.overloaded", 0.0),
         ("write.amplification", 5.0),
         ("write.amplification_tables", 3.9),
@@ -65,8 +65,14 @@ fn values_are_what_their_definitions_say() {
         ("gc.victim_live_ratio", 1.0 / 3.0),
         ("limiter.wait_ratio", 0.05),
         ("stall.time_ratio", 0.1),
-        ("cpu.ns_per_op", 1000.0),
+        ("cpu.ns_per_op", 5_000_000.0 / 6000.0),
         ("memtable.hit_ratio", 0.1),
+        ("read.found_ratio", 0.99),
+        ("read.not_found", 10.0),
+        ("memory.memtable_bytes", 64_000.0),
+        ("memory.total_bytes", 64_000.0),
+        ("memory.peak_bytes", 128_000.0),
+        ("memory.index_bytes", 20_000.0),
         ("tree.runs", 2.0),
         ("tree.levels", 1.0),
     ] {

@@ -73,8 +73,8 @@ fn every_kind_is_drawn_once_a_phase_operation_and_point() {
         (FigureKind::Forest, 4),
         // A figure per point.
         (FigureKind::Throughput, 2),
-        // Five classes at two points.
-        (FigureKind::Latency, 10),
+        // Six classes at two points.
+        (FigureKind::Latency, 12),
         // All points in one figure, for the phase and for the whole trial.
         (FigureKind::Amplification, 2),
         // All points in one figure.
@@ -111,7 +111,7 @@ fn equal_results_give_equal_figures() {
         files::names(folder.path()).expect("it was just written")
     });
     assert_eq!(names[0], names[1]);
-    assert_eq!(names[0].len(), 21 * 3, "SVG, PNG and CSV of each");
+    assert_eq!(names[0].len(), 23 * 3, "SVG, PNG and CSV of each");
     for name in &names[0] {
         let [one, two] = folders
             .each_ref()

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aura_engine::env::Clock;
-use aura_engine::{AuraEngine, Direction, Engine, Range};
+use aura_engine::{AuraEngine, Direction, Engine, Range, Value};
 use aura_workloads::{Acknowledged, Direction as ScanDirection, KeyRef, Op, OpStream, Schedule};
 use hdrhistogram::Histogram;
 
 use super::TrialError;
+use super::contents::{CHECKED_ONE_IN, Contents};
 use super::series::{Sampler, Slices};
 use crate::record::OpClass;
 
@@ -28,6 +29,8 @@ pub(super) struct PhaseContext {
     pub(super) start: u64,
     /// Whether a read may find nothing: some phase deletes.
     pub(super) may_miss: bool,
+    /// What a read may find.
+    pub(super) contents: Contents,
 }
 
 impl PhaseContext {
@@ -168,7 +171,7 @@ pub(super) async fn run(
             }
             backlog.record(done, total, begun.saturating_sub(intended));
         }
-        let class = perform(context, op).await?;
+        let Done { class, found } = perform(context, op).await?;
         context.clock.wait_for_cpu().await;
         end = context.now();
         done += 1;
@@ -179,6 +182,9 @@ pub(super) async fn run(
         slices.record(end, end.saturating_sub(intended));
         let counts = || context.engine.metrics().counts;
         context.sampler.tick(end, counts);
+        if let Some(value) = found.filter(|_| done % CHECKED_ONE_IN == 0) {
+            check(context, op.key(), &value)?;
+        }
     }
     Ok(ClientReport {
         latency: latency.by_class(),
@@ -189,67 +195,102 @@ pub(super) async fn run(
     })
 }
 
-async fn perform(context: &PhaseContext, op: Op<'_>) -> Result<OpClass, TrialError> {
+/// An operation that was done.
+struct Done {
+    class: OpClass,
+    /// The value of the operation's key, if it was read or began a scan.
+    found: Option<Value>,
+}
+
+async fn perform(context: &PhaseContext, op: Op<'_>) -> Result<Done, TrialError> {
     let engine = &context.engine;
-    match op {
+    let mut found = None;
+    let class = match op {
         Op::Read { key } => {
-            read(context, key).await?;
-            Ok(OpClass::Read)
+            found = read(context, key).await?;
+            OpClass::Read
+        }
+        Op::ReadAbsent { key } => {
+            if engine.get(key.bytes).await?.is_some() {
+                return Err(TrialError::Phantom { key: shown(key) });
+            }
+            OpClass::ReadAbsent
         }
         Op::Update { key, value } => {
             engine.put(key.bytes, value).await?;
-            Ok(OpClass::Write)
+            OpClass::Write
         }
         Op::Insert { key, value } => {
             engine.put(key.bytes, value).await?;
             context.acknowledged.acknowledge(key.number);
-            Ok(OpClass::Write)
+            OpClass::Write
         }
         Op::Scan {
             key,
             length,
             direction,
         } => {
-            scan(engine, key, length, direction).await?;
-            Ok(OpClass::Scan)
+            found = scan(engine, key, length, direction).await?;
+            OpClass::Scan
         }
         Op::ReadModifyWrite { key, value } => {
-            read(context, key).await?;
+            found = read(context, key).await?;
             engine.put(key.bytes, value).await?;
-            Ok(OpClass::ReadModifyWrite)
+            OpClass::ReadModifyWrite
         }
         Op::Delete { key } => {
             engine.delete(key.bytes).await?;
-            Ok(OpClass::Delete)
+            OpClass::Delete
         }
+    };
+    Ok(Done { class, found })
+}
+
+/// A key for an error message.
+fn shown(key: KeyRef<'_>) -> String {
+    String::from_utf8_lossy(key.bytes).into_owned()
+}
+
+/// Checks that a value that was read is one that was written for its key.
+fn check(context: &PhaseContext, key: KeyRef<'_>, value: &[u8]) -> Result<(), TrialError> {
+    if context.contents.may_hold(key.number, value) {
+        return Ok(());
     }
+    Err(TrialError::Wrong {
+        key: shown(key),
+        bytes: value.len(),
+    })
 }
 
 /// Does a point read. Streams read only keys whose writes were acknowledged, so finding nothing is
 /// a wrong answer.
-async fn read(context: &PhaseContext, key: KeyRef<'_>) -> Result<(), TrialError> {
-    let found = context.engine.get(key.bytes).await?.is_some();
-    if found || context.may_miss {
-        return Ok(());
+async fn read(context: &PhaseContext, key: KeyRef<'_>) -> Result<Option<Value>, TrialError> {
+    let found = context.engine.get(key.bytes).await?;
+    if found.is_none() && !context.may_miss {
+        return Err(TrialError::Lost { key: shown(key) });
     }
-    Err(TrialError::Lost {
-        key: String::from_utf8_lossy(key.bytes).into_owned(),
-    })
+    Ok(found)
 }
 
+/// Does a scan. Returns the value of `key`, if the scan found it.
 async fn scan(
     engine: &AuraEngine,
     key: KeyRef<'_>,
     length: u32,
     direction: ScanDirection,
-) -> Result<(), TrialError> {
+) -> Result<Option<Value>, TrialError> {
     let rows = match direction {
         ScanDirection::Forward => engine.scan(Range::from(key.bytes), Direction::Forward),
         ScanDirection::Reverse => engine.scan(Range::to_inclusive(key.bytes), Direction::Reverse),
     };
     let mut rows = rows.limit(length as usize);
-    while rows.next().await?.is_some() {}
-    Ok(())
+    let first = rows.next().await?;
+    if first.is_some() {
+        while rows.next().await?.is_some() {}
+    }
+    Ok(first
+        .filter(|(found, _)| *found == key.bytes)
+        .map(|(_, value)| value))
 }
 
 #[cfg(test)]

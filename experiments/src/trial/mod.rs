@@ -12,10 +12,14 @@
 //! in no window. The drain pays what the clients left behind, so that no cost is put off beyond the
 //! trial.
 //!
+//! A read that finds nothing for a key that must be there, a value that was never written for its
+//! key, or a value of a key that was never written ends the trial: its numbers would mean nothing.
+//!
 //! Time is the world's. In a simulation nothing but config and seed influences what is measured.
 
 mod cache_recorder;
 mod client;
+mod contents;
 mod host;
 mod machine;
 mod series;
@@ -41,6 +45,7 @@ use crate::record::{
 
 use cache_recorder::CacheRecorder;
 use client::{ClientReport, PhaseContext};
+use contents::Contents;
 use machine::Machine;
 use series::{Sample, Sampler};
 
@@ -55,6 +60,20 @@ pub enum TrialError {
     /// The engine lost an acknowledged write, or does not find it.
     #[error("a read of {key} returned nothing, though its write was acknowledged")]
     Lost {
+        /// The key.
+        key: String,
+    },
+    /// A key has a value that was not written for it.
+    #[error("a read of {key} returned {bytes} bytes that were never written for it")]
+    Wrong {
+        /// The key.
+        key: String,
+        /// The length of the value found.
+        bytes: usize,
+    },
+    /// A key that was never written has a value.
+    #[error("a read of {key} returned a value, though it was never written")]
+    Phantom {
         /// The key.
         key: String,
     },
@@ -209,6 +228,7 @@ struct Stage<'a> {
     /// The most slices of a series.
     slices: usize,
     may_miss: bool,
+    workload: &'a Workload,
     recorder: Option<Arc<CacheRecorder>>,
     /// Bytes of the cache, or of the recorded share of it.
     cache_bytes: u64,
@@ -222,7 +242,7 @@ impl<'a> Stage<'a> {
     fn open(
         machine: &'a Machine,
         config: &TrialConfig,
-        workload: &Workload,
+        workload: &'a Workload,
         root: Seed,
     ) -> Result<Self, TrialError> {
         let settings = engine_settings(config, root);
@@ -244,6 +264,7 @@ impl<'a> Stage<'a> {
             root,
             slices: config.series_points as usize,
             may_miss: may_miss(workload),
+            workload,
             recorder,
             cache_bytes,
             opened,
@@ -323,6 +344,7 @@ impl<'a> Stage<'a> {
             sampler: Sampler::new(self.slices, Sample::new(0, counts)),
             start,
             may_miss: self.may_miss,
+            contents: Contents::of(self.workload),
         });
         let recorded_before = self.recorder.as_ref().map_or(0, |recorder| recorder.len());
         let report = self.machine.block_on(self.clients(&env, phase, &context))?;

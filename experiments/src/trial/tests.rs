@@ -1,7 +1,9 @@
 //! Whole trials, small.
 
+use aura_workloads::{Mix, PhaseConfig, WorkloadConfig};
+
 use super::*;
-use crate::config;
+use crate::config::{self, RecordConfig, WorldConfig};
 use crate::metrics::PhaseFacts;
 use crate::plan::Plan;
 use crate::record::Window;
@@ -92,5 +94,124 @@ fn a_trial_ends_without_debt() {
         let charged = |facts: &PhaseFacts| facts.charged(facts.counts.device_write_bytes());
         let sum: f64 = parts.iter().map(charged).sum();
         assert_eq!(sum, charged(whole));
+    }
+}
+
+const RECORDS: u64 = 300;
+
+/// A trial that loads records and then does 1,000 operations of one kind.
+fn reading(mix: Mix) -> TrialConfig {
+    TrialConfig {
+        workload: WorkloadConfig {
+            records: Some(RECORDS),
+            phases: vec![PhaseConfig {
+                name: "reads".to_owned(),
+                mix: Some(mix),
+                ..PhaseConfig::default()
+            }],
+            ..WorkloadConfig::default()
+        },
+        engine: EngineConfig::default(),
+        world: WorldConfig::default(),
+        settle: false,
+        series_points: 10,
+        record: RecordConfig::default(),
+    }
+}
+
+/// What the phase gives after `meddle` has had the loaded engine.
+fn after(
+    mix: Mix,
+    meddle: impl AsyncFnOnce(&AuraEngine) -> Result<(), TrialError>,
+) -> Result<PhaseMeasure, TrialError> {
+    let config = reading(mix);
+    let machine = Machine::new(&config, 1, "unused".into())?;
+    let workload = config.workload.resolve()?;
+    let mut stage = Stage::open(&machine, &config, &workload, Seed(1))?;
+    stage.phase(&workload.load, &Arc::new(Acknowledged::new(0)))?;
+    machine.block_on(meddle(&stage.engine))?;
+    let acknowledged = Arc::new(Acknowledged::new(RECORDS));
+    stage.phase(&workload.phases[0], &acknowledged)
+}
+
+fn reads() -> Mix {
+    Mix {
+        read: 1.0,
+        ..Mix::default()
+    }
+}
+
+/// Puts the value of each key, as `change` made it, for the key.
+async fn put_all(engine: &AuraEngine, change: impl Fn(&mut Vec<u8>)) -> Result<(), TrialError> {
+    let mut key = Vec::new();
+    for number in 0..RECORDS {
+        aura_workloads::KeySpace::default().render(number, &mut key);
+        let found = engine.get(&key).await?;
+        let mut value = found.expect("it was loaded").to_vec();
+        change(&mut value);
+        engine.put(&key, &value).await?;
+    }
+    Ok(())
+}
+
+#[test]
+fn values_that_were_written_are_accepted_and_others_name_their_key() {
+    let untouched = after(reads(), async |_| Ok(())).expect("all values are right");
+    assert_eq!(untouched.operations[&crate::record::OpClass::Read], 1000);
+    let damages: [fn(&mut Vec<u8>); 3] = [
+        |value| value[500] ^= 1,
+        |value| value.truncate(999),
+        |value| *value = b"x".to_vec(),
+    ];
+    for damage in damages {
+        let damaged = after(reads(), async |engine| put_all(engine, damage).await);
+        match damaged.map(drop) {
+            Err(TrialError::Wrong { key, .. }) => assert!(key.starts_with("user"), "{key}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_loaded_key_that_is_gone_is_lost() {
+    let lost = after(reads(), async |engine| {
+        Ok(engine.delete_range(aura_engine::Range::all()).await?)
+    });
+    assert!(matches!(lost.map(drop), Err(TrialError::Lost { .. })));
+}
+
+#[test]
+fn absent_reads_find_nothing_and_are_counted() {
+    let mix = Mix {
+        read: 0.5,
+        read_absent: 0.5,
+        ..Mix::default()
+    };
+    let phase = after(mix, async |_| Ok(())).expect("nothing is wrong");
+    let absent = phase.operations[&crate::record::OpClass::ReadAbsent];
+    assert!((400..600).contains(&absent), "{absent}");
+    let counts = phase.after.counts.since(&phase.before.counts);
+    assert_eq!((counts.gets, counts.gets_found), (1000, 1000 - absent));
+}
+
+#[test]
+fn an_absent_key_with_a_value_is_an_error() {
+    let mix = Mix {
+        read_absent: 1.0,
+        ..Mix::default()
+    };
+    let phantom = after(mix, async |engine| {
+        let mut key = Vec::new();
+        for number in 0..RECORDS {
+            let numbers = 2 * RECORDS + 1000;
+            let keys = aura_workloads::KeySpace::default();
+            keys.render_absent(number, numbers, &mut key);
+            engine.put(&key, b"who wrote this?").await?;
+        }
+        Ok(())
+    });
+    match phantom.map(drop) {
+        Err(TrialError::Phantom { key }) => assert!(key.starts_with("user"), "{key}"),
+        other => panic!("{other:?}"),
     }
 }

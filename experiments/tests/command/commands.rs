@@ -104,6 +104,77 @@ fn a_run_can_be_compared_plotted_reported_and_verified() {
     );
 }
 
+/// Everything is deleted, and then read; keys that were never written are read, too.
+const ALL_MISSING: &str = r#"
+baseline = "a"
+seeds = 1
+
+[workload]
+records = 300
+value = { bytes = 50 }
+
+[[workload.phases]]
+name = "present"
+operations = 200
+mix = { read = 1.0 }
+
+[[workload.phases]]
+name = "absent"
+operations = 200
+mix = { read_absent = 1.0 }
+
+[[workload.phases]]
+name = "deletes"
+operations = 300
+mix = { delete = 1.0 }
+distribution = { kind = "sequential" }
+
+[[workload.phases]]
+name = "deleted"
+operations = 100
+mix = { read = 1.0 }
+
+[[variant]]
+name = "a"
+
+[compare]
+primary = ["read.latency_mean_us"]
+"#;
+
+#[test]
+fn reads_that_find_nothing_are_said_and_counted() {
+    let lab = Lab::new();
+    let config = lab.config("missing.toml", ALL_MISSING);
+    let ended = lab.aura(&["run", config]);
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    let line = "reads that found nothing, over all trials: 200 of 200 in phase absent, \
+                100 of 100 in phase deleted";
+    assert!(ended.said().contains(line), "{}", ended.errors);
+
+    let trial = &trials(&lab.path("results/missing"))[0];
+    let text = fs::read_to_string(trial.join("metrics.jsonl")).expect("a trial has metrics");
+    let rows: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let value = |phase: &str, metric: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row["phase"] == phase && row["metric"] == metric);
+        row.and_then(|row| row["value"].as_f64())
+    };
+    for (phase, found) in [("present", 1.0), ("absent", 0.0), ("deleted", 0.0)] {
+        assert_eq!(value(phase, "read.found_ratio"), Some(found), "{phase}");
+    }
+    assert_eq!(
+        value("deletes", "read.found_ratio"),
+        None,
+        "nothing was read"
+    );
+    assert!(value("absent", "read_absent.latency_mean_us") > Some(0.0));
+    assert_eq!(value("absent", "read.latency_mean_us"), None);
+}
+
 #[test]
 fn a_number_that_was_changed_is_found() {
     let lab = Lab::new();
