@@ -216,9 +216,13 @@ fn value_frames() {
         let value = chance.bytes(300);
         let compression = chance.codec();
         let mut frame = Vec::new();
-        let checksum = vlog::encode(&mut frame, &key, &value, chance.half(), compression);
-        let decode =
-            |frame: &[u8], checksum| vlog::decode(&Bytes::copy_from_slice(frame), &key, checksum);
+        let mut work = CpuWork::default();
+        let raw_bytes = chance.half();
+        let checksum = vlog::encode(&mut frame, &key, &value, raw_bytes, compression, &mut work);
+        let mut decode = |frame: &[u8], checksum| {
+            let frame = Bytes::copy_from_slice(frame);
+            vlog::decode(&frame, &key, checksum, &mut work)
+        };
         assert_eq!(decode(&frame, checksum), Some(value));
         let mut mutated = chance.mutated(&frame).to_vec();
         let _ = decode(&mutated, checksum);

@@ -58,23 +58,26 @@ mod tests {
         let mut overlap = |first: &str, last: &str| {
             let mut facts = OutputBlock::default();
             inputs.overlap(first.as_bytes(), last.as_bytes(), &mut facts);
-            (
-                facts.overlapped_blocks,
-                facts.resident_bytes * 2 == facts.overlapped_bytes,
-                facts.hits,
-            )
+            facts
+        };
+        let facts = |blocks, resident_bytes, hits| OutputBlock {
+            overlapped_blocks: blocks,
+            overlapped_bytes: 60 * u64::from(blocks),
+            resident_bytes,
+            hits,
+            ..OutputBlock::default()
         };
         assert_eq!(
             overlap("a", "b"),
-            (1, false, 2),
+            facts(1, 60, 2),
             "the second begins after it"
         );
         assert_eq!(
             overlap("d", "e"),
-            (2, true, 2),
+            facts(2, 60, 2),
             "versions of one key may go on in the next block"
         );
-        assert_eq!(overlap("e", "m"), (2, true, 5), "the first is behind");
-        assert_eq!(overlap("q", "z"), (0, true, 0));
+        assert_eq!(overlap("e", "m"), facts(2, 60, 5), "the first is behind");
+        assert_eq!(overlap("q", "z"), facts(0, 0, 0));
     }
 }

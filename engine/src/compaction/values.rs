@@ -74,7 +74,7 @@ impl<'a> Values<'a> {
         let rewritten = if self.comes_back(entry, &pointer) {
             self.inline(entry, &pointer, state, context).await.map(Some)
         } else {
-            self.relocate(entry, &pointer, state).await
+            self.relocate(entry, &pointer, state, context).await
         };
         match rewritten {
             Ok(Some(rewritten)) => {
@@ -119,14 +119,16 @@ impl<'a> Values<'a> {
         entry: &Entry,
         pointer: &ValuePointer,
         state: &ValueFileState,
+        context: &mut ReadContext<'_>,
     ) -> Result<Option<Entry>> {
         if !self.victims.contains(&state.file.number) {
             return Ok(None);
         }
         let place = state.place(pointer.offset)?;
         let bytes = frame_bytes(entry.key.len(), pointer.stored_bytes);
+        context.work.system_calls += 1;
         let frame = state.file.read(place, bytes).await?;
-        if decode(&frame, &entry.key, pointer.checksum).is_none() {
+        if decode(&frame, &entry.key, pointer.checksum, &mut context.work).is_none() {
             let what = "the value's frame does not match its pointer";
             return Err(Error::corruption(state.file.path(), place, what));
         }
@@ -137,7 +139,8 @@ impl<'a> Values<'a> {
             offset: writer.bytes(),
             ..*pointer
         };
-        writer.append(&frame).await?;
+        context.work.bytes_copied += frame.len() as u64;
+        writer.append_counted(&frame, &mut context.work).await?;
         self.moved_bytes += 2 * frame.len() as u64;
         let mine = core.counters().mine();
         add(&mine.gc_write_bytes, frame.len() as u64);

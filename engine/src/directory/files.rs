@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::temporary;
-use crate::env::{Env, File, Fs, MaybeReady};
+use crate::env::{CpuWork, Env, File, Fs, MaybeReady};
 use crate::error::{Error, Result};
 
 /// The file system of a world.
@@ -189,6 +189,12 @@ impl NamedFile {
     /// Appends `data`.
     pub(crate) async fn append(&self, data: &[u8]) -> Result<()> {
         self.named("append to", self.file.append(data).await)
+    }
+
+    /// Appends `data`, and counts the system call.
+    pub(crate) async fn append_counted(&self, data: &[u8], work: &mut CpuWork) -> Result<()> {
+        work.system_calls += 1;
+        self.append(data).await
     }
 
     /// Makes everything appended so far durable.

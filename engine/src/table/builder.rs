@@ -257,8 +257,7 @@ impl TableBuilder {
 
     /// Appends the collected bytes to the file.
     async fn append(&mut self, work: &mut CpuWork) -> Result<()> {
-        work.system_calls += 1;
-        self.file.append(&self.pending).await?;
+        self.file.append_counted(&self.pending, work).await?;
         self.appended += self.pending.len() as u64;
         self.pending.clear();
         Ok(())

@@ -162,8 +162,7 @@ impl ValueFile {
         let bytes = frame_bytes(key.len(), pointer.stored_bytes);
         let frame = context.read(&self.file, place, bytes).await?;
         let damaged = |what: &str| self.damaged(place, what);
-        context.work.bytes_checksummed += bytes as u64;
-        let stored = decode(&frame, key, pointer.checksum)
+        let stored = decode(&frame, key, pointer.checksum, &mut context.work)
             .ok_or_else(|| damaged("the value's frame does not match its pointer"))?;
         let value = decompress(
             pointer.compression,

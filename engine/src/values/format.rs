@@ -26,6 +26,7 @@ use bytes::Bytes;
 use super::section::Section;
 use crate::codec::{Fields, put_varint};
 use crate::config::Compression;
+use crate::env::CpuWork;
 use crate::storage::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// First bytes of a value file.
@@ -52,6 +53,7 @@ pub(crate) fn encode(
     stored: &[u8],
     raw_bytes: u32,
     compression: Compression,
+    work: &mut CpuWork,
 ) -> u32 {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
@@ -62,6 +64,8 @@ pub(crate) fn encode(
     out.extend_from_slice(key);
     out.extend_from_slice(stored);
     let checksum = crc32c::crc32c(&out[start + 4..]);
+    work.bytes_checksummed += stored.len() as u64;
+    work.bytes_copied += stored.len() as u64;
     out[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
     checksum
 }
@@ -91,7 +95,13 @@ pub(crate) fn checksum_of(frame: &[u8]) -> Option<u32> {
 
 /// Returns the stored value of a frame, if the frame is sound, has this checksum and belongs to
 /// `key`.
-pub(crate) fn decode(frame: &Bytes, key: &[u8], checksum: u32) -> Option<Bytes> {
+pub(crate) fn decode(
+    frame: &Bytes,
+    key: &[u8],
+    checksum: u32,
+    work: &mut CpuWork,
+) -> Option<Bytes> {
+    work.bytes_checksummed += frame.len() as u64;
     let value_start = HEADER_BYTES + key.len();
     let sound = checksum_of(frame)? == checksum
         && half(frame, 4) as usize == key.len()
@@ -168,22 +178,23 @@ mod tests {
 
     #[test]
     fn the_bytes_of_a_frame_are_frozen_and_every_flipped_bit_is_detected() {
+        let work = &mut CpuWork::default();
         let mut bytes = Vec::new();
-        let checksum = encode(&mut bytes, b"key", b"value", 5, Compression::None);
+        let checksum = encode(&mut bytes, b"key", b"value", 5, Compression::None, work);
         assert_eq!(
             hex(&bytes[4..]),
             "030000000500000005000000006b657976616c7565"
         );
         assert_eq!(frame_bytes_of(&bytes), Some(bytes.len()));
         let frame = Bytes::from(bytes.clone());
-        let value = decode(&frame, b"key", checksum);
+        let value = decode(&frame, b"key", checksum, work);
         assert_eq!(value.as_deref(), Some(&b"value"[..]));
-        assert_eq!(decode(&frame, b"kex", checksum), None);
-        assert_eq!(decode(&frame, b"key", checksum ^ 1), None);
+        assert_eq!(decode(&frame, b"kex", checksum, work), None);
+        assert_eq!(decode(&frame, b"key", checksum ^ 1, work), None);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let value = decode(&Bytes::from(flipped), b"key", checksum);
+            let value = decode(&Bytes::from(flipped), b"key", checksum, work);
             assert_eq!(value, None, "bit {bit}");
         }
     }

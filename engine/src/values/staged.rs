@@ -52,9 +52,7 @@ impl StagedValues {
         let frames = frames.or_insert_with(|| Vec::with_capacity(room));
         let offset = frames.len() as u64;
         let raw_bytes = value.len() as u32;
-        let checksum = encode(frames, key, stored, raw_bytes, compression);
-        work.bytes_checksummed += stored.len() as u64;
-        work.bytes_copied += stored.len() as u64;
+        let checksum = encode(frames, key, stored, raw_bytes, compression, work);
         let stored_bytes = stored.len() as u32;
         let pointer = ValuePointer {
             file: 0,

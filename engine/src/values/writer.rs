@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::format::MAGIC;
 use crate::directory::{Files, NamedFile};
-use crate::env::Env;
+use crate::env::{CpuWork, Env};
 use crate::error::Result;
 
 /// A value file being written.
@@ -52,6 +52,12 @@ impl ValueLogWriter {
         self.file.append(data).await?;
         self.bytes += data.len() as u64;
         Ok(())
+    }
+
+    /// Appends `data`, and counts the system call.
+    pub(crate) async fn append_counted(&mut self, data: &[u8], work: &mut CpuWork) -> Result<()> {
+        work.system_calls += 1;
+        self.append(data).await
     }
 
     /// Returns whether bytes were appended since the last sync.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::format::{Header, Record};
 use crate::directory::{FileKind, Files, NamedFile};
-use crate::env::Env;
+use crate::env::{CpuWork, Env};
 use crate::error::Result;
 use crate::storage::Sequence;
 use crate::values::DurableValues;
@@ -66,9 +66,12 @@ impl WalWriter {
     }
 
     /// Hands the staged records to the operating system in one append. Returns their bytes.
-    pub(crate) async fn append(&mut self) -> Result<u64> {
+    /// `work` also counts what staging them took.
+    pub(crate) async fn append(&mut self, work: &mut CpuWork) -> Result<u64> {
         let bytes = self.buffer.len() as u64;
-        let appended = self.file.append(&self.buffer).await;
+        work.bytes_checksummed += bytes;
+        work.bytes_copied += bytes;
+        let appended = self.file.append_counted(&self.buffer, work).await;
         self.buffer.clear();
         appended?;
         self.bytes += bytes;

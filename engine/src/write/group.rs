@@ -148,18 +148,13 @@ impl CommitPipeline {
         }
         add(&self.core.counters().mine().batches, group.len() as u64);
         add(&self.core.counters().mine().groups, 1);
-        let appended = log.wal.append().await?;
+        let mut work = CpuWork::default();
+        let appended = log.wal.append(&mut work).await?;
         add(&self.core.counters().mine().wal_bytes, appended);
         self.tree.load().active.add_logged(appended);
         if self.must_sync(log) {
             self.sync_log(log).await?;
         }
-        let mut work = CpuWork {
-            system_calls: 1,
-            bytes_checksummed: appended,
-            bytes_copied: appended,
-            ..CpuWork::default()
-        };
         let state = self.tree.load();
         for record in logged {
             state

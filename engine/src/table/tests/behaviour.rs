@@ -4,6 +4,7 @@ use aura_policies::index::{IndexPolicy, Trained};
 
 use super::*;
 use crate::config::Metadata;
+use crate::context::ReadStats;
 use crate::index::{IndexUse, Refusal};
 use crate::storage::{KEY_BYTES_MAX, ValuePointer};
 
@@ -265,10 +266,13 @@ fn index_and_filter_may_live_in_the_cache() {
                 Some(&entries[9])
             );
             let stats = context.stats;
-            assert_eq!(
-                (stats.index_misses, stats.filter_misses, stats.block_misses),
-                (1, 1, stats.index_probes)
-            );
+            let expected = ReadStats {
+                index_misses: 1,
+                filter_misses: 1,
+                block_misses: stats.index_probes,
+                ..stats
+            };
+            assert_eq!(stats, expected);
             assert_eq!(
                 stats.device_reads,
                 2 + stats.block_misses,
@@ -359,16 +363,18 @@ fn a_builder_counts_its_entries() {
     let built = world
         .build(&options(Compression::None, "fence", "none", 4096), &entries)
         .unwrap();
-    assert_eq!(
-        (built.entries, built.deletions, built.separated_bytes),
-        (3, 1, 1_000)
-    );
-    assert_eq!(
-        (&built.smallest[..], &built.largest[..]),
-        (&b"a"[..], &b"c"[..])
-    );
-    assert_eq!((built.sequence_min, built.sequence_max), (4, 30));
-    assert_eq!(built.bytes, world.contents().len() as u64);
+    let expected = TableFacts {
+        bytes: world.contents().len() as u64,
+        entries: 3,
+        deletions: 1,
+        separated_bytes: 1_000,
+        smallest: Bytes::from_static(b"a"),
+        largest: Bytes::from_static(b"c"),
+        sequence_min: 4,
+        sequence_max: 30,
+        ..facts(&built)
+    };
+    assert_eq!(facts(&built), expected);
     let table = world.open_as(facts(&built)).unwrap();
     let mut pointers = Vec::new();
     ready(table.verify(&mut world.context(), |entry| {
