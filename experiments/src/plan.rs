@@ -12,13 +12,12 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::code::short_hash;
 use crate::config::{Case, CompareConfig, Experiment, Sweep, TrialConfig, VariantSettings};
 use crate::files::{self, FileError};
 use crate::folders::RunFolder;
-use crate::formats::{json, json_lines};
+use crate::formats::{JsonText, json, json_lines};
 use crate::metrics::{self, Debt};
 use crate::point::Point;
 use crate::record::World;
@@ -41,7 +40,7 @@ pub struct PlannedTrial {
     /// The seed.
     pub seed: u64,
     /// All settings.
-    pub config: Value,
+    pub config: JsonText,
     /// All settings as TOML, with where each value came from.
     pub resolved: String,
 }
@@ -52,7 +51,7 @@ impl PlannedTrial {
     /// # Errors
     /// The JSON error if another version wrote them.
     pub fn settings(&self) -> Result<TrialConfig, serde_json::Error> {
-        serde_json::from_value(self.config.clone())
+        self.config.read()
     }
 
     /// Whether the trial runs in `world`.
@@ -272,7 +271,7 @@ fn planned(case: &Case, identity: &str, seed: u64, code: &str) -> PlannedTrial {
         variant: case.variant.clone(),
         point: case.point.clone(),
         seed,
-        config: case.values(),
-        resolved: case.to_toml(),
+        config: JsonText::of(&case.values()),
+        resolved: case.to_toml().to_owned(),
     }
 }

@@ -18,6 +18,15 @@ use crate::store::{self, SummaryRow, TidyRow};
 
 const TEMPLATE: &str = "report.html";
 
+/// The most variants whose metrics and settings the page lists.
+pub const VARIANTS_MAX: usize = 100;
+
+/// The most verdicts of each kind that the page lists.
+const VERDICTS_MAX: usize = 500;
+
+/// The most trials that the page lists.
+const TRIALS_MAX: usize = 2000;
+
 /// One setting in which a variant differs from the baseline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingDelta {
@@ -85,7 +94,8 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
         .map(figure_block)
         .collect::<Result<Vec<_>, _>>()?;
     let deltas: Vec<_> = input.deltas.iter().map(delta_line).collect();
-    let trials: Vec<_> = input.manifests.iter().map(|it| trial_line(it)).collect();
+    let trials = input.manifests.iter().take(TRIALS_MAX);
+    let trials: Vec<_> = trials.map(|it| trial_line(it)).collect();
     let context = Context {
         hypothesis: input.hypothesis,
     };
@@ -98,6 +108,7 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
         answer => input.comparison.map(|it| compare::answer(it, context)),
         primary => verdict_lines(comparison, true),
         exploratory => verdict_lines(comparison, false),
+        left_out => left_out(input, comparison),
         rankings => rankings(comparison),
         warnings => comparison.warnings.clone(),
         missing => comparison.missing.clone(),
@@ -138,6 +149,7 @@ fn about(metric: &str) -> &'static str {
 fn verdict_lines(comparison: &Comparison, primary: bool) -> Vec<Value> {
     let rows = comparison.rows.iter();
     rows.filter(|row| row.primary == primary)
+        .take(VERDICTS_MAX)
         .map(verdict_line)
         .collect()
 }
@@ -157,6 +169,33 @@ fn verdict_line(row: &CompareRow) -> Value {
         verdict => row.verdict.name(),
         note => row.note.as_str(),
     }
+}
+
+/// Says what the page has no room for; `None` if it holds everything.
+fn left_out(input: &ReportInput, comparison: &Comparison) -> Option<String> {
+    let mut parts = Vec::new();
+    let variants = compare::variants(input.rows).len();
+    if variants > VARIANTS_MAX {
+        parts.push(format!("metrics and settings of {variants} variants"));
+    }
+    for primary in [true, false] {
+        let rows = comparison.rows.iter();
+        let rows = rows.filter(|row| row.primary == primary).count();
+        if rows > VERDICTS_MAX {
+            parts.push(format!("{} verdicts", rows - VERDICTS_MAX));
+        }
+    }
+    if input.manifests.len() > TRIALS_MAX {
+        parts.push(format!("{} trials", input.manifests.len() - TRIALS_MAX));
+    }
+    (!parts.is_empty()).then(|| {
+        format!(
+            "Not on this page, which would be too large: {}. They are in metrics.parquet, \
+             summary.json and plan.jsonl; `aura compare {} --format csv` prints all verdicts.",
+            parts.join(", "),
+            input.experiment
+        )
+    })
 }
 
 /// The most rankings that the page has room for.
@@ -208,6 +247,9 @@ fn trial_line(manifest: &Manifest) -> String {
 
 /// One table per phase: a line per metric and sweep point, a cell per variant.
 fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
+    if compare::variants(rows).len() > VARIANTS_MAX {
+        return Vec::new();
+    }
     let summary = store::summarise(rows);
     let tables = MetricTables {
         variants: compare::variants(rows)
@@ -324,6 +366,7 @@ mod tests {
     use super::*;
     use crate::compare::{CompareSettings, compare};
     use crate::plot::tests::drawn;
+    use crate::record::TrialResult;
     use crate::store::content_hash;
     use crate::testing::{rows_of, sample_trial};
 
@@ -334,7 +377,11 @@ mod tests {
                 trials.push(sample_trial(variant, seed, factor));
             }
         }
-        let rows = rows_of(&trials);
+        page_of(question, &trials)
+    }
+
+    fn page_of(question: &str, trials: &[TrialResult]) -> String {
+        let rows = rows_of(trials);
         let settings = CompareSettings {
             baseline: "lru".to_owned(),
             ..CompareSettings::default()
@@ -387,6 +434,28 @@ mod tests {
             let at = page[from..].find(words);
             from += at.unwrap_or_else(|| panic!("{words:?} is missing or too early"));
         }
+    }
+
+    #[test]
+    fn a_page_that_would_be_too_large_says_what_it_leaves_out() {
+        let mut trials = vec![sample_trial("lru", 0, 2), sample_trial("lru", 1, 2)];
+        for number in 0..VERDICTS_MAX + 20 {
+            let variant = format!("v{number}");
+            trials.push(sample_trial(&variant, 0, 1));
+            trials.push(sample_trial(&variant, 1, 1));
+        }
+        let page = page_of("Which of many?", &trials);
+        for words in [
+            "metrics and settings of 521 variants",
+            "20 verdicts",
+            "aura compare sample --format csv",
+        ] {
+            assert!(page.contains(words), "{words}");
+        }
+        assert!(
+            !page.contains("<h3>Phase run</h3>"),
+            "no table has 521 columns"
+        );
     }
 
     #[test]

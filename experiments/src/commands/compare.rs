@@ -159,6 +159,9 @@ fn qualified_rows(run: &OpenedRun) -> Vec<TidyRow> {
     run.rows.iter().map(qualified).collect()
 }
 
+/// The most rows of a table on a terminal.
+const LINES_MAX: usize = 1000;
+
 /// Prints the rows, then in words what they say.
 pub(super) fn show(
     global: &Global,
@@ -167,12 +170,16 @@ pub(super) fn show(
 ) -> Result<(), Failure> {
     let rows = &comparison.rows;
     let text = match global.format {
-        Format::Table => format!("{}\n", table(rows)),
+        Format::Table => format!("{}\n", table(&rows[..rows.len().min(LINES_MAX)])),
         Format::Csv => to_csv(rows),
         // Through a JSON value, so that keys are in the order of the alphabet.
         Format::Json => json_lines(rows.iter().map(|row| json!(row))),
     };
     print(&text)?;
+    if global.format == Format::Table && rows.len() > LINES_MAX {
+        let more = rows.len() - LINES_MAX;
+        global.remark(&format!("{more} more rows: --format csv prints all"));
+    }
     for warning in &comparison.warnings {
         global.remark(&format!("warning: {warning}"));
     }

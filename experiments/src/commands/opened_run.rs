@@ -6,9 +6,11 @@ use std::path::Path;
 use super::{Failure, Global};
 use crate::compare::{self, CompareSettings, Comparison, Context, Part, Refusals, Side};
 use crate::config;
-use crate::folders::RunFolder;
+use crate::files;
+use crate::folders::{RunFolder, TrialFolder};
 use crate::plan::{Plan, PlannedTrial};
 use crate::point::Point;
+use crate::record::Manifest;
 use crate::store::{self, TidyRow};
 
 /// Finds the folder of a run that is named by its path, or by its name below the results.
@@ -64,6 +66,25 @@ impl OpenedRun {
         let runs = std::slice::from_ref(self);
         let named = |_: &Self, variant: &str| variant.to_owned();
         comparison(runs, &self.rows, &self.compare_settings(), across, named)
+    }
+
+    /// The manifests of its finished trials, by variant, point and seed.
+    pub(super) fn manifests(&self) -> Result<Vec<Manifest>, Failure> {
+        let mut manifests: Vec<Manifest> = Vec::new();
+        let done = self
+            .plan
+            .trials
+            .iter()
+            .map(|trial| self.folder.trial(&trial.id));
+        for folder in done.filter(TrialFolder::is_done) {
+            let text = files::read_to_string(&folder.manifest())?;
+            manifests.push(serde_json::from_str(&text).map_err(Failure::environment)?);
+        }
+        manifests.sort_by(|a, b| {
+            let by_point = || a.point.cmp(&b.point).then(a.seed.cmp(&b.seed));
+            a.variant.cmp(&b.variant).then_with(by_point)
+        });
+        Ok(manifests)
     }
 
     /// What the answer is about.
@@ -126,11 +147,13 @@ fn sides(runs: &[OpenedRun], named: impl Fn(&OpenedRun, &str) -> String) -> Vec<
         let mut seen: BTreeSet<(&str, &Point)> = BTreeSet::new();
         for trial in &run.plan.trials {
             if seen.insert((&trial.variant, &trial.point)) {
+                let mut settings = config::settings(&trial.config.value());
+                settings.retain(|key, _| !key.starts_with("engine."));
                 sides.push(Side {
                     variant: named(run, &trial.variant),
                     point: trial.point.clone(),
                     run: number,
-                    settings: config::settings(&trial.config),
+                    settings,
                 });
             }
         }

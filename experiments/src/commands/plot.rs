@@ -11,6 +11,7 @@ use crate::files;
 use crate::nearest::hint;
 use crate::plan::VERSION;
 use crate::plot::{self, FigureKind, Figures, PlotInput};
+use crate::record::Manifest;
 use crate::store::{self, StoredTrial};
 
 /// Draw a run's figures: SVG, PNG, and their data as CSV.
@@ -75,7 +76,9 @@ pub(super) fn write_all(run: OpenedRun) -> Result<Vec<PathBuf>, Failure> {
 /// What figures and report are made from.
 pub(super) struct Material {
     pub(super) run: OpenedRun,
+    /// Empty if there are too many to draw.
     pub(super) trials: Vec<StoredTrial>,
+    pub(super) manifests: Vec<Manifest>,
     /// `None` if there is only one variant, or nothing to compare.
     pub(super) comparison: Option<Comparison>,
     provenance: String,
@@ -83,7 +86,11 @@ pub(super) struct Material {
 
 impl Material {
     pub(super) fn of(run: OpenedRun) -> Result<Self, Failure> {
-        let trials = store::read_trials(&run.folder, Some(&run.plan.ids()))?;
+        let trials = if plot::too_many(&run.rows).is_some() {
+            Vec::new()
+        } else {
+            store::read_trials(&run.folder, Some(&run.plan.ids()))?
+        };
         let comparison = if run.has_variants() {
             run.comparison().ok()
         } else {
@@ -97,6 +104,7 @@ impl Material {
             run.hash
         );
         Ok(Self {
+            manifests: run.manifests()?,
             trials,
             comparison,
             provenance,

@@ -46,11 +46,7 @@ impl Arguments {
 pub(super) fn write(material: &Material, figures: &Figures) -> Result<PathBuf, Failure> {
     let run = &material.run;
     let experiment = &run.plan.experiment;
-    let manifests: Vec<_> = material
-        .trials
-        .iter()
-        .map(|trial| &trial.manifest)
-        .collect();
+    let manifests: Vec<_> = material.manifests.iter().collect();
     let page = report::render(&ReportInput {
         experiment: &experiment.name,
         question: &experiment.question,
@@ -72,9 +68,13 @@ pub(super) fn write(material: &Material, figures: &Figures) -> Result<PathBuf, F
 
 /// Lists the settings in which each variant differs from the baseline, at the first sweep point.
 fn deltas(plan: &Plan) -> Vec<SettingDelta> {
+    let variants = &plan.experiment.variants;
+    if variants.len() > report::VARIANTS_MAX {
+        return Vec::new();
+    }
     let baseline = settings(plan, &plan.experiment.baseline);
     let mut deltas = Vec::new();
-    for variant in &plan.experiment.variants {
+    for variant in variants {
         if variant.name == plan.experiment.baseline {
             continue;
         }
@@ -103,5 +103,5 @@ fn settings(plan: &Plan, variant: &str) -> Point {
     };
     let mut trials = plan.trials.iter();
     let trial = trials.find(|trial| trial.variant == variant && trial.point == first.point);
-    trial.map_or_else(Point::new, |trial| config::settings(&trial.config))
+    trial.map_or_else(Point::new, |trial| config::settings(&trial.config.value()))
 }

@@ -13,6 +13,9 @@ use crate::stats::verdict::Verdict;
 /// The most variants or reasons that a line lists.
 const LISTED_MAX: usize = 8;
 
+/// The most reasons that a line lists.
+const REASONS_MAX: usize = 4;
+
 /// The most places (phases and sweep points) that have lines of their own.
 const PLACES_MAX: usize = 6;
 
@@ -153,13 +156,21 @@ fn best_at(metric: &str, rows: &[&CompareRow], ranking: &Ranking, several: bool)
             "On {metric}{place}, no variant is ahead of the baseline {} ({value})",
             first.variant
         ),
-        Some(row) => format!(
-            "On {metric}{place}, {} is best ({value}): {} against {}{}",
-            first.variant,
-            row.effect_label(),
-            row.baseline,
-            p(row)
-        ),
+        Some(row) => {
+            let (variant, baseline) = (&first.variant, &row.baseline);
+            let claim = match row.verdict {
+                Verdict::Better | Verdict::Exact => format!("{variant} is best ({value})"),
+                _ => format!(
+                    "no variant is shown to be better than {baseline}; the best mean is that of \
+                     {variant} ({value})"
+                ),
+            };
+            let effect = row.effect_label();
+            format!(
+                "On {metric}{place}, {claim}: {effect} against {baseline}{}",
+                p(row)
+            )
+        }
     };
     let tied: Vec<String> = ranking
         .tied_with_best()
@@ -234,14 +245,21 @@ fn open_questions(rows: &[&CompareRow], several_metrics: bool) -> Vec<String> {
             } else {
                 "Not decided"
             };
-            let parts = &parts[..parts.len().min(LISTED_MAX)];
-            format!("{word}: {}.", parts.join("; "))
+            let more = match parts.len().saturating_sub(REASONS_MAX) {
+                0 => String::new(),
+                more => format!("; {more} more reasons are in the notes"),
+            };
+            let parts = &parts[..parts.len().min(REASONS_MAX)];
+            format!("{word}: {}{more}.", parts.join("; "))
         })
         .collect()
 }
 
 /// Which of the variants that the hypothesis names have a verdict.
 fn hypothesis(hypothesis: &str, rows: &[&CompareRow]) -> Option<String> {
+    if hypothesis.is_empty() {
+        return None;
+    }
     let named = |variant: &&str| names(hypothesis, variant);
     let variants = distinct(rows.iter().map(|row| row.variant.as_str()));
     let named: Vec<&str> = variants.into_iter().filter(named).collect();
@@ -304,12 +322,18 @@ fn family(comparison: &Comparison) -> Option<String> {
     if family.exploratory > 0 {
         let rows = comparison.rows.iter().filter(|row| !row.primary);
         let called = rows.filter(|row| row.verdict.is_difference()).count();
+        let found = match called {
+            0 => "none is called".to_owned(),
+            called => format!(
+                "of the {called} that are called, expect up to {} false",
+                digits(called as f64 * LEVEL, 2)
+            ),
+        };
         parts.push(format!(
             "{} exploratory, of which chance alone would call about {} if they were not \
-             corrected; of the {called} that are called, expect up to {} false",
+             corrected; {found}",
             family.exploratory,
             digits(family.exploratory as f64 * LEVEL, 2),
-            digits(called as f64 * LEVEL, 2)
         ));
     }
     (!parts.is_empty()).then(|| format!("Comparisons: {}.", parts.join("; ")))

@@ -225,9 +225,9 @@ pub fn phases(rows: &[TidyRow]) -> Vec<&str> {
 
 /// Lists the sweep points in order.
 pub fn points(rows: &[TidyRow]) -> Vec<&Point> {
-    let mut points: Vec<&Point> = rows.iter().map(|row| &row.point).collect();
+    let distinct: BTreeSet<&Point> = rows.iter().map(|row| &row.point).collect();
+    let mut points: Vec<&Point> = distinct.into_iter().collect();
     points.sort_by(|a, b| point::order(a, b));
-    points.dedup();
     points
 }
 

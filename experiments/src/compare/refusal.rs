@@ -31,7 +31,7 @@ pub struct Side {
     pub point: Point,
     /// Which of several runs it is from.
     pub run: usize,
-    /// All settings of its trials: dotted key to value.
+    /// The settings of its trials, but for the engine's: dotted key to value.
     pub settings: Point,
 }
 

@@ -67,8 +67,8 @@ fn few_seeds(sites: &[Site], rows: &[CompareRow]) -> Option<String> {
     let few = |row: &CompareRow| (2..PAIRS_MIN).contains(&row.pairs);
     (!noisy && rows.iter().any(few)).then(|| {
         format!(
-            "Fewer than {PAIRS_MIN} seeds: p-values are Student's, since sign flips of so few \
-             pairs cannot reach 5 %."
+            "Fewer than {PAIRS_MIN} seeds: intervals and p-values rest on differences being \
+             normally distributed."
         )
     })
 }

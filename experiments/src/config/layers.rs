@@ -398,16 +398,16 @@ impl Layers {
             .map(|sweep| sweep.values.len())
             .collect();
         let mut trials = u128::from(seeds).saturating_mul(variants as u128);
-        let mut factors = format!("{seeds} seeds x {variants} variants");
+        let mut factors = format!("seeds {seeds}, variants {variants}");
         for values in values {
             trials = trials.saturating_mul(values as u128);
-            factors += &format!(" x {values} values");
+            factors += &format!(", values of a sweep {values}");
         }
         if trials <= u128::from(most) {
             return Ok(());
         }
         let message =
-            format!("the plan has {trials} trials: {factors}; at most {most} are allowed");
+            format!("the plan has {trials} trials ({factors}); at most {most} are allowed");
         Err(ConfigError::new(message).help(format!(
             "sweep fewer values together, or allow as many with --max-trials {trials}"
         )))

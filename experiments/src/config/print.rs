@@ -4,30 +4,27 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::resolve::Case;
 use super::tree::{Layer, Node};
 
 /// Settings longer than this do not widen the column of origins.
 const WIDTH_MAX: usize = 60;
 
-impl Case {
-    /// Writes every setting as TOML, one dotted key a line, each with its origin as a comment.
-    /// Another config can be made of it.
-    pub fn to_toml(&self) -> String {
-        let mut lines = Vec::new();
-        for (path, node) in self.tree.leaves() {
-            let setting = format!("{path} = {}", inline(&node.to_value()));
-            lines.push((setting, origin(node)));
-        }
-        let lengths = lines.iter().map(|(setting, _)| setting.len());
-        let width = lengths.filter(|length| *length <= WIDTH_MAX).max();
-        let width = width.unwrap_or(0);
-        let mut text = String::from("# Every setting of this trial, and where it came from.\n");
-        for (setting, origin) in lines {
-            text += &format!("{setting:width$}  # {origin}\n");
-        }
-        text
+/// Writes every setting as TOML, one dotted key a line, each with its origin as a comment. Another
+/// config can be made of it.
+pub(super) fn to_toml(tree: &Node) -> String {
+    let mut lines = Vec::new();
+    for (path, node) in tree.leaves() {
+        let setting = format!("{path} = {}", inline(&node.to_value()));
+        lines.push((setting, origin(node)));
     }
+    let lengths = lines.iter().map(|(setting, _)| setting.len());
+    let width = lengths.filter(|length| *length <= WIDTH_MAX).max();
+    let width = width.unwrap_or(0);
+    let mut text = String::from("# Every setting of this trial, and where it came from.\n");
+    for (setting, origin) in lines {
+        text += &format!("{setting:width$}  # {origin}\n");
+    }
+    text
 }
 
 /// Who wrote a value, and where.

@@ -13,7 +13,7 @@ use super::policies;
 use super::scale::enlarge;
 use super::schema::schema;
 use super::tree::{Content, Node};
-use super::{CompareConfig, ExperimentFile, Sweep, TrialConfig, source, twins};
+use super::{CompareConfig, ExperimentFile, Sweep, TrialConfig, print, source, twins};
 use crate::nearest::hint;
 use crate::point::Point;
 
@@ -53,15 +53,17 @@ pub struct Case {
     pub point: Point,
     /// All settings.
     pub config: TrialConfig,
-    /// All settings, with their origins.
-    pub(super) tree: Node,
+    /// All settings as JSON: a tenth of what their tree takes, and plans have thousands.
+    values: String,
+    /// All settings as TOML, with their origins.
+    resolved: String,
 }
 
 impl Case {
     /// Returns all settings, every default spelt out, as a text that is equal for equal settings: a
     /// trial's id is made of it. The place of databases is left out.
     pub fn canonical(&self) -> String {
-        let mut value = self.tree.to_value();
+        let mut value = self.values();
         if let Some(world) = value.get_mut("world").and_then(Value::as_object_mut) {
             world.remove("directory");
         }
@@ -70,7 +72,13 @@ impl Case {
 
     /// Returns all settings as JSON, for a plan.
     pub fn values(&self) -> Value {
-        self.tree.to_value()
+        serde_json::from_str(&self.values).expect("it was written from a value")
+    }
+
+    /// Returns all settings as TOML, one dotted key a line, each with its origin as a comment.
+    /// Another config can be made of it.
+    pub fn to_toml(&self) -> &str {
+        &self.resolved
     }
 }
 
@@ -207,7 +215,8 @@ fn case(
         variant: variant.name.clone(),
         point,
         config,
-        tree,
+        values: tree.to_value().to_string(),
+        resolved: print::to_toml(&tree),
     })
 }
 

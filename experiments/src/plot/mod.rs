@@ -29,7 +29,7 @@ use chart::scene::Scene;
 pub use curves::{Curve, CurvePoint, CurveWords, draw_curves};
 pub use levels::{LevelBar, LevelPanel, LevelWords, draw_levels};
 pub use pareto::{Nanos, ParetoInput, ParetoLine, ParetoPoint, Weightless, pareto};
-pub use run::figures;
+pub use run::{figures, too_many};
 
 named_enum! {
     /// What a figure of a run shows. The name is that on the command line and in file names; the

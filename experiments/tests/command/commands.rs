@@ -362,6 +362,24 @@ fn the_real_world_works_in_processes_of_its_own_and_cleans_up() {
 }
 
 #[test]
+fn real_trials_are_run_again_beside_new_ones() {
+    let lab = Lab::new();
+    let real = format!("{SMALL}\n[world]\nkind = \"real\"\ncores = 2\n");
+    lab.config("exp.toml", &real);
+    let said = lab.aura(&["run", "exp.toml", "--seeds", "2"]);
+    said.refuses(
+        0,
+        &["2 seeds can never call a difference in the real world"],
+    );
+    let third = "[[variant]]\nname = \"arc\"\nengine.cache.eviction = \"arc\"\n\n[compare]";
+    lab.config("exp.toml", &real.replace("[compare]", third));
+    let said = lab.aura(&["run", "exp.toml", "--seeds", "2"]);
+    said.refuses(0, &["4 finished trials were run again", "6 trials run"]);
+    let said = lab.aura(&["run", "exp.toml", "--seeds", "2"]);
+    said.refuses(0, &["0 trials run, 6 were there already"]);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_aura"))
         .arg("schema")

@@ -216,7 +216,7 @@ fn an_explosion_is_refused_with_its_number() {
     let lab = Lab::new();
     lab.config("exp.toml", &text);
     let words = [
-        "7776000000 trials: 10 seeds x 1 variants x 60 values",
+        "7776000000 trials (seeds 10, variants 1, values of a sweep 60,",
         "at most 10000",
         "--max-trials 7776000000",
     ];
@@ -225,7 +225,7 @@ fn an_explosion_is_refused_with_its_number() {
     lab.aura(&["run", "exp.toml", "--seeds", "4000000000"])
         .refuses(2, &["8000000000 trials"]);
     lab.aura(&["run", "exp.toml", "--max-trials", "3"])
-        .refuses(2, &["4 trials: 2 seeds x 2 variants; at most 3"]);
+        .refuses(2, &["4 trials (seeds 2, variants 2); at most 3"]);
 }
 
 #[test]

@@ -31,6 +31,10 @@ pub fn figures(kinds: &[FigureKind], input: &PlotInput) -> Figures {
         styles,
         figures: Figures::default(),
     };
+    if let Some(why) = too_many(input.rows) {
+        page.figures.skipped.push(format!("all figures: {why}"));
+        return page.figures;
+    }
     for kind in kinds {
         match kind {
             FigureKind::Forest => page.forest(),
@@ -43,6 +47,18 @@ pub fn figures(kinds: &[FigureKind], input: &PlotInput) -> Figures {
         }
     }
     page.figures
+}
+
+/// The most variants, over all sweep points, that figures are drawn of.
+const SIDES_MAX: usize = 500;
+
+/// Why no figure is drawn, if the rows are of more variants and points than a page has room for.
+pub fn too_many(rows: &[TidyRow]) -> Option<String> {
+    let variants = compare::variants(rows).len();
+    let points = compare::points(rows).len();
+    (variants * points > SIDES_MAX).then(|| {
+        format!("{variants} variants at {points} points are more than the {SIDES_MAX} that fit")
+    })
 }
 
 /// The figures being drawn, and what all of them share.
