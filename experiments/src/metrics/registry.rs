@@ -688,7 +688,7 @@ const BACKGROUND: &[MetricDef] = &[
     )),
     needs(
         COLLECTIONS,
-        background(cost(
+        charged(cost(
             "gc.write_amplification",
             "ratio",
             "Bytes written to value files over bytes that writers appended: 1/(1-u) if victims are \
@@ -742,7 +742,7 @@ const BACKGROUND: &[MetricDef] = &[
     delay(
         "cpu.ns_per_op",
         "ns",
-        "Simulation: CPU time, background work included, over operations.",
+        "Simulation: CPU time, background work included, over operations. From prices, not measured.",
         |phase| {
             ratio(
                 phase.simulated(|stats| stats.cpu_nanos)?,
