@@ -518,6 +518,21 @@ fn too_few_merges_measure_no_write_amplification() {
 }
 
 #[test]
+fn recovery_is_compared_only_towards_one_level() {
+    for (level, verdict) in [(0.265, Verdict::NotMeasured), (0.6, Verdict::Worse)] {
+        let mut rows = with_debt("cache.recovery_ops", 0.0);
+        for seed in 0..8 {
+            for (variant, value) in [("lru", 0.613), ("sieve", level)] {
+                let metric = "cache.settled_hit_ratio";
+                rows.push(tidy_row(variant, seed, World::Simulated, metric, value));
+            }
+        }
+        let row = &compared(&rows, "cache.recovery_ops").rows[0];
+        assert_eq!(row.verdict, verdict, "{level}: {}", row.note);
+    }
+}
+
+#[test]
 fn policies_that_did_nothing_are_inactive() {
     let settings = |key: &str| CompareSettings {
         overrides: ["lru", "sieve"]
