@@ -497,6 +497,9 @@ fn the_question_about_paid_costs_is_asked_of_the_whole() {
             .map(|row| (row.phase.as_str(), row.primary))
             .collect();
         assert_eq!(found, expected, "{metric}");
+        let asked = expected.iter().filter(|(_, primary)| *primary);
+        let ranked = comparison.rankings.iter().map(|it| it.phase.as_str());
+        assert!(ranked.eq(asked.map(|(phase, _)| *phase)), "{metric}");
     }
 }
 
