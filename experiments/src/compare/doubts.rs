@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use aura_engine::EngineConfig;
+use aura_workloads::names;
 
 use super::CompareSettings;
 use super::values::{Site, ValueIndex};
@@ -26,8 +27,10 @@ pub(super) struct Doubts<'a> {
     index: &'a ValueIndex<'a>,
     site: &'a Site<'a>,
     sides: [&'a str; 2],
-    /// Why the variant did nothing that the baseline did not; empty if it did something.
+    /// What no policy did in the whole trial in which the sides differ; empty if one of them acted.
     idle: String,
+    /// What no such policy did at the site, though one acted elsewhere.
+    idle_here: String,
     overloaded: bool,
     margin: f64,
 }
@@ -45,10 +48,23 @@ impl<'a> Doubts<'a> {
             site,
             sides,
             idle: String::new(),
+            idle_here: String::new(),
             overloaded: sides.iter().any(|side| index.overloaded(side, site)),
             margin: settings.margin,
         };
-        doubts.idle = doubts.idle_policies(settings).unwrap_or_default();
+        let whole = Site {
+            phase: names::WHOLE,
+            ..*site
+        };
+        let idle_here = doubts.idle_policies(settings, site);
+        // What a policy did before, it left in the tree or in the cache.
+        let idle = if index.has_whole() {
+            doubts.idle_policies(settings, &whole)
+        } else {
+            idle_here.clone()
+        };
+        doubts.idle = idle.unwrap_or_default();
+        doubts.idle_here = idle_here.unwrap_or_default();
         doubts
     }
 
@@ -61,19 +77,17 @@ impl<'a> Doubts<'a> {
             let note = "overloaded: the backlog kept growing";
             return Some(Judgement::new(Verdict::Undecided, note));
         }
-        self.too_little(metric)
-            .or_else(|| self.deferred(metric))
-            .or_else(|| self.other_level(metric))
+        self.too_little(metric).or_else(|| self.other_level(metric))
     }
 
     /// Says what no policy did in which the sides differ; `None` if one of them acted, or if the
     /// sides differ in something else.
-    fn idle_policies(&self, settings: &CompareSettings) -> Option<String> {
+    fn idle_policies(&self, settings: &CompareSettings, site: &Site) -> Option<String> {
         let mut idle = Vec::new();
         for key in self.differing_keys(settings)? {
             let activity = activity_of(key)?;
             let acted = activity.counted_by.iter().any(|metric| {
-                let values = self.sides.map(|side| self.most(side, metric));
+                let values = self.sides.map(|side| self.most(side, site, metric));
                 values.into_iter().any(|most| most > Some(0.0))
             });
             if acted || activity.counted_by.is_empty() {
@@ -98,8 +112,8 @@ impl<'a> Doubts<'a> {
     }
 
     /// The largest value of a metric over the seeds.
-    fn most(&self, side: &str, metric: &str) -> Option<f64> {
-        let values = self.index.values(side, self.site, metric)?;
+    fn most(&self, side: &str, site: &Site, metric: &str) -> Option<f64> {
+        let values = self.index.values(side, site, metric)?;
         values.values().copied().max_by(f64::total_cmp)
     }
 
@@ -125,28 +139,69 @@ impl<'a> Doubts<'a> {
         values.values().copied().min_by(f64::total_cmp)
     }
 
-    /// A side put off, or paid for an earlier window, more than the margin of what it wrote.
-    fn deferred(&self, metric: &MetricDef) -> Option<Judgement> {
+    /// Returns the verdict on a metric that debt flatters, if the difference of what the sides put
+    /// off may have decided it: then it is undecided. A side that looks worse for all that it put
+    /// off is worse.
+    pub(super) fn unless_flattered(&self, metric: &MetricDef, judged: Judgement) -> Judgement {
+        let Some(flattered) = self.flattered(metric) else {
+            return self.noted(judged);
+        };
+        let doubtful = match judged.verdict {
+            Verdict::Better => flattered.variant,
+            Verdict::Worse => !flattered.variant,
+            Verdict::Equivalent | Verdict::Different => true,
+            _ => false,
+        };
+        if doubtful {
+            Judgement::new(Verdict::Undecided, flattered.note)
+        } else {
+            self.noted(judged)
+        }
+    }
+
+    /// Adds to a judgement that no policy acted here.
+    fn noted(&self, mut judged: Judgement) -> Judgement {
+        if !self.idle_here.is_empty() {
+            if !judged.note.is_empty() {
+                judged.note += "; ";
+            }
+            judged.note += &format!("{} in this window", self.idle_here);
+        }
+        judged
+    }
+
+    /// The side that a metric flatters by more than the margin.
+    fn flattered(&self, metric: &MetricDef) -> Option<Flattered> {
         if metric.debt != Debt::Flattered {
             return None;
         }
-        let shares = self.sides.map(|side| {
-            let share = self.index.deferred_share(side, self.site);
-            share.map(|share| (side, share))
-        });
-        let worst = shares.into_iter().flatten();
-        let (side, share) = worst.max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
-        (share.abs() > self.margin).then(|| {
+        let share = |side: &str| self.index.deferred_share(side, self.site);
+        let [baseline, variant] = self.sides.map(share);
+        let (baseline, variant) = (baseline.unwrap_or(0.0), variant.unwrap_or(0.0));
+        let shown = |share: f64| {
             let percent = digits(share.abs() * 100.0, 2);
-            let what = if share > 0.0 {
-                "left unpaid"
+            if share < 0.0 {
+                format!("paid {percent} % for earlier windows")
             } else {
-                "paid for earlier windows"
-            };
-            let note = format!("{side} {what}: {percent} % of the bytes it wrote");
-            Judgement::new(Verdict::Undecided, note)
+                format!("left {percent} % unpaid")
+            }
+        };
+        ((variant - baseline).abs() > self.margin).then(|| Flattered {
+            variant: variant > baseline,
+            note: format!(
+                "of the bytes written, the variant {} and the baseline {}",
+                shown(variant),
+                shown(baseline)
+            ),
         })
     }
+}
+
+/// A side that put off more than the other.
+struct Flattered {
+    /// Whether it is the variant.
+    variant: bool,
+    note: String,
 }
 
 impl Doubts<'_> {

@@ -94,7 +94,10 @@ impl Place<'_> {
         let judgement = sample
             .refused()
             .or_else(|| self.doubts.about(sample.metric))
-            .unwrap_or_else(|| sample.judge(p, self.site, comparisons));
+            .unwrap_or_else(|| {
+                let judged = sample.judge(p, self.site, comparisons);
+                self.doubts.unless_flattered(sample.metric, judged)
+            });
         sample.row(self.site, self.variant, baseline, p, judgement)
     }
 }

@@ -451,25 +451,27 @@ fn with_debt(metric: &str, deferred: f64) -> Vec<TidyRow> {
 }
 
 #[test]
-fn what_is_flattered_by_debt_gets_no_verdict() {
-    for (deferred, verdict) in [(0.3, Verdict::Undecided), (0.004, Verdict::Better)] {
-        let rows = with_debt("run.throughput_ops", deferred);
-        let row = &compared(&rows, "run.throughput_ops").rows[0];
-        assert_eq!(row.verdict, verdict, "{deferred}: {}", row.note);
+fn what_debt_may_have_decided_is_undecided() {
+    for (metric, deferred, verdict) in [
+        ("run.throughput_ops", 0.3, Verdict::Undecided),
+        ("run.throughput_ops", 0.004, Verdict::Better),
+        // Slower, though it put off more: it is slower.
+        ("run.duration_s", 0.3, Verdict::Worse),
+        // It paid for others, and is slower: that may be why.
+        ("run.duration_s", -0.3, Verdict::Undecided),
+        // A hit ratio is what it is.
+        ("cache.hit_ratio", 0.3, Verdict::Better),
+    ] {
+        let row = &compared(&with_debt(metric, deferred), metric).rows[0];
+        assert_eq!(row.verdict, verdict, "{metric}, {deferred}: {}", row.note);
     }
     let rows = with_debt("run.throughput_ops", 0.3);
     let comparison = compared(&rows, "run.throughput_ops");
-    let note = "sieve left unpaid: 30 % of the bytes it wrote";
+    let note =
+        "of the bytes written, the variant left 30 % unpaid and the baseline left 0 % unpaid";
     assert_eq!(comparison.rows[0].note, note);
     let warning = &comparison.warnings[0];
     assert!(warning.contains("(largest): sieve 30 %."), "{warning}");
-
-    // A hit ratio is what it is.
-    let rows = with_debt("cache.hit_ratio", 0.3);
-    assert_eq!(
-        compared(&rows, "cache.hit_ratio").rows[0].verdict,
-        Verdict::Better
-    );
 }
 
 /// Moves rows to the window `whole`.
@@ -562,6 +564,23 @@ fn policies_that_did_nothing_are_inactive() {
         let comparison = compare(&rows, &settings(key)).expect("two variants");
         let row = &comparison.rows[0];
         assert_eq!(row.verdict == Verdict::Inactive, inactive, "{key}: {row:?}");
+
+        // What a policy did before the window is in the cache.
+        let mut whole = in_whole(&rows);
+        for row in whole
+            .iter_mut()
+            .filter(|row| row.metric == "cache.evictions")
+        {
+            row.value = 1.0;
+        }
+        rows.extend(whole);
+        let comparison = compare(&rows, &settings(key)).expect("two variants");
+        let row = &comparison.rows[0];
+        assert_eq!(row.verdict, Verdict::Better, "{key}: {row:?}");
+        assert_eq!(
+            row.note.contains("nothing was evicted in this window"),
+            inactive
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use crate::stats::{self, Test};
 use crate::store::TidyRow;
 
 /// Where a comparison is made: one phase at one sweep point.
+#[derive(Clone, Copy)]
 pub(super) struct Site<'a> {
     pub(super) phase: &'a str,
     pub(super) point: &'a Point,
