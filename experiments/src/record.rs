@@ -266,6 +266,8 @@ pub struct SeriesPoint {
     pub cache_misses: u64,
     /// Bytes that flushes and compactions wrote.
     pub background_write_bytes: u64,
+    /// Nanoseconds of the slice after the first client had done its last operation.
+    pub tail_nanos: u64,
 }
 
 /// Bytes at the end of a trial, when it is drained.

@@ -27,6 +27,9 @@ const VERDICTS_MAX: usize = 500;
 /// The most trials that the page lists.
 const TRIALS_MAX: usize = 2000;
 
+/// The most figures that the page shows before its tables.
+const LEADING_MAX: usize = 4;
+
 /// One setting in which a variant differs from the baseline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingDelta {
@@ -88,11 +91,11 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
     environment.add_template(TEMPLATE, include_str!("report.html"))?;
     let no_comparison = Comparison::default();
     let comparison = input.comparison.unwrap_or(&no_comparison);
-    let figures = input
-        .figures
-        .iter()
-        .map(figure_block)
-        .collect::<Result<Vec<_>, _>>()?;
+    let (first, later) = split(input.figures);
+    let blocks = |figures: Vec<&Figure>| {
+        let blocks = figures.into_iter().map(figure_block);
+        blocks.collect::<Result<Vec<_>, _>>()
+    };
     let deltas: Vec<_> = input.deltas.iter().map(delta_line).collect();
     let trials = input.manifests.iter().take(TRIALS_MAX);
     let trials: Vec<_> = trials.map(|it| trial_line(it)).collect();
@@ -106,13 +109,15 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
         baseline => input.baseline,
         swept => input.rows.iter().any(|row| !row.point.is_empty()),
         answer => input.comparison.map(|it| compare::answer(it, context)),
+        leading => blocks(first)?,
         primary => verdict_lines(comparison, true),
         exploratory => verdict_lines(comparison, false),
         left_out => left_out(input, comparison),
         rankings => rankings(comparison),
         warnings => comparison.warnings.clone(),
         missing => comparison.missing.clone(),
-        figures,
+        figures => blocks(later)?,
+        meanings => meanings(input.rows, comparison),
         skipped => input.skipped.to_vec(),
         tables => metric_tables(input.rows, comparison),
         deltas,
@@ -121,6 +126,33 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
         command => input.command,
     };
     Ok(environment.get_template(TEMPLATE)?.render(page)?)
+}
+
+/// The figures that answer the question of a sweep, and the others.
+fn split(figures: &[Figure]) -> (Vec<&Figure>, Vec<&Figure>) {
+    let (mut first, mut later): (Vec<&Figure>, Vec<&Figure>) =
+        figures.iter().partition(|figure| figure.leads());
+    let more = first.split_off(first.len().min(LEADING_MAX));
+    later.splice(0..0, more);
+    (first, later)
+}
+
+/// What the metrics on the page are, in the order of the registry.
+fn meanings(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
+    let compared = comparison.rows.iter().map(|row| row.metric.as_str());
+    let names: BTreeSet<&str> = rows
+        .iter()
+        .map(|row| row.metric.as_str())
+        .chain(compared)
+        .collect();
+    let mut names: Vec<&str> = names.into_iter().collect();
+    names.sort_by_key(|name| (metrics::rank(name), *name));
+    let is_compared = |name: &str| comparison.rows.iter().any(|row| row.metric == name);
+    names
+        .into_iter()
+        .filter(|name| !about(name).is_empty())
+        .map(|name| context! { name, about => about(name), compared => is_compared(name) })
+        .collect()
 }
 
 fn figure_block(figure: &Figure) -> Result<Value, PlotError> {
@@ -167,6 +199,7 @@ fn verdict_line(row: &CompareRow) -> Value {
         p => row.p.map(shown_p),
         pairs => row.pairs,
         verdict => row.verdict.name(),
+        class => row.verdict.class(),
         note => row.note.as_str(),
     }
 }
@@ -367,6 +400,7 @@ mod tests {
     use crate::compare::{CompareSettings, compare};
     use crate::plot::tests::drawn;
     use crate::record::TrialResult;
+    use crate::stats::verdict::Verdict;
     use crate::store::content_hash;
     use crate::testing::{rows_of, sample_trial};
 
@@ -380,12 +414,16 @@ mod tests {
         page_of(question, &trials)
     }
 
-    fn page_of(question: &str, trials: &[TrialResult]) -> String {
-        let rows = rows_of(trials);
-        let settings = CompareSettings {
+    fn settings() -> CompareSettings {
+        CompareSettings {
             baseline: "lru".to_owned(),
             ..CompareSettings::default()
-        };
+        }
+    }
+
+    fn page_of(question: &str, trials: &[TrialResult]) -> String {
+        let rows = rows_of(trials);
+        let settings = settings();
         let delta = SettingDelta {
             variant: "sieve".to_owned(),
             key: "engine.cache.eviction.policy".to_owned(),
@@ -418,7 +456,11 @@ mod tests {
         let order = [
             "Is sieve faster?",
             "On run.throughput_ops, sieve is better than lru by +100 %",
+            "<figure id=\"sweep.run.throughput_ops.run\">",
+            "Best: sieve at 32MiB.",
             "Primary metrics, named before the run",
+            "data-label=\"95 % interval\"",
+            "<dt>run.throughput_ops</dt><dd>Operations",
             "<figure id=\"forest.run\">",
             "plots/forest.run.csv",
             "Not drawn: bound: none",
@@ -455,6 +497,30 @@ mod tests {
         assert!(
             !page.contains("<h3>Phase run</h3>"),
             "no table has 521 columns"
+        );
+    }
+
+    #[test]
+    fn every_verdict_has_a_class_and_the_page_a_rule_for_it() {
+        let rows = rows_of(&[sample_trial("lru", 0, 2), sample_trial("sieve", 0, 1)]);
+        let mut row = compare(&rows, &settings()).expect("two variants").rows[0].clone();
+        for verdict in Verdict::ALL {
+            row.verdict = verdict;
+            let line = verdict_line(&row);
+            let class = line.get_attr("class").expect("it is there").to_string();
+            assert!(
+                !class.contains(char::is_whitespace),
+                "{class:?} would be two classes"
+            );
+            let template = include_str!("report.html");
+            assert!(
+                template.contains(&format!(".{class} {{")),
+                "no rule for .{class}"
+            );
+        }
+        assert!(
+            include_str!("report.html").contains(r#"<span class="verdict {{ row.class }}">"#),
+            "the class is what the page uses"
         );
     }
 

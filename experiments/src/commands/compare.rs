@@ -9,7 +9,7 @@ use super::builds::Builds;
 use super::opened_run::comparison;
 use super::{CommandResult, Failure, Global, OpenedRun, run_folder};
 use crate::compare::{
-    CompareRow, CompareSettings, Comparison, Context, Part, answer, table, to_csv,
+    CompareRow, CompareSettings, Comparison, Context, Part, answer, table, terminal_width, to_csv,
 };
 use crate::exit::Exit;
 use crate::formats::{Format, json_lines, print};
@@ -187,7 +187,10 @@ pub(super) fn show(
 ) -> Result<(), Failure> {
     let rows = &comparison.rows;
     let text = match global.format {
-        Format::Table => format!("{}\n", table(&rows[..rows.len().min(LINES_MAX)])),
+        Format::Table => {
+            let shown = &rows[..rows.len().min(LINES_MAX)];
+            format!("{}\n", table(shown, terminal_width()))
+        }
         Format::Csv => to_csv(rows),
         // Through a JSON value, so that keys are in the order of the alphabet.
         Format::Json => json_lines(rows.iter().map(|row| json!(row))),

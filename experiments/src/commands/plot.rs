@@ -21,7 +21,8 @@ Examples:
   aura plot quickstart
   aura plot quickstart --kind latency --kind forest
 
-Kinds: forest (effects with intervals), throughput, latency, amplification, hit-ratio, bound, index.
+Kinds: sweep (primary metrics over a swept number), forest (effects with intervals), throughput,
+latency, amplification, hit-ratio, bound, index.
 
 Prints on standard error the folder that was written, results/<run>/plots, and which figures have
 no data.
@@ -117,6 +118,7 @@ impl Material {
             rows: &self.run.rows,
             trials: &self.trials,
             comparison: self.comparison.as_ref(),
+            primary: &self.run.plan.experiment.compare.primary,
             baseline: &self.run.plan.experiment.baseline,
             provenance: &self.provenance,
         };

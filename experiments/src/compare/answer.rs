@@ -151,7 +151,9 @@ fn best_at(metric: &str, rows: &[&CompareRow], ranking: &Ranking, several: bool)
         row.variant == first.variant && row.phase == ranking.phase && row.point == ranking.point
     });
     let value = shown(first.mean, &ranking.unit);
+    let is_baseline = rows.iter().any(|row| row.baseline == first.variant);
     let mut line = match row {
+        None if !is_baseline => return None,
         None => format!(
             "On {metric}{place}, no variant is ahead of the baseline {} ({value})",
             first.variant

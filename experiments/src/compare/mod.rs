@@ -43,7 +43,8 @@ pub use answer::{Context, answer};
 pub use provenance::provenance;
 pub use ranking::{Ranked, Ranking};
 pub use refusal::{Part, Refusals, Side};
-pub use text::{table, to_csv};
+pub use sweep::{At, Peak, peak};
+pub use text::{table, terminal_width, to_csv};
 
 /// What is compared, and what counts as equal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -288,7 +289,14 @@ pub fn compare_but(
         .iter()
         .filter(|asked| asked.primary)
         .map(|asked| asked.metric);
-    let rankings = ranking::all(&index, &sites, &variants, primary, settings, refusals);
+    let mut rankings = ranking::all(&index, &sites, &variants, primary, settings, refusals);
+    // Where a metric is not judged, its order is no answer, either.
+    rankings.retain(|ranking| {
+        let mut rows = judged.rows.iter();
+        rows.any(|row| {
+            row.metric == ranking.metric && row.phase == ranking.phase && row.point == ranking.point
+        })
+    });
     Ok(Comparison {
         missing,
         warnings,

@@ -11,11 +11,51 @@ use crate::point::{self, Point};
 const KNEE_SHARE: f64 = 0.95;
 
 /// A mean at a value of the swept key.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct At<'a> {
-    label: &'a str,
-    amount: f64,
-    mean: f64,
+#[derive(Clone, Debug, PartialEq)]
+pub struct At {
+    /// The value as it is written.
+    pub label: String,
+    /// The value as a number.
+    pub amount: f64,
+    /// The metric's mean there.
+    pub mean: f64,
+}
+
+/// Where a metric is best, and from where on more brings little.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peak {
+    /// The variant with the best mean.
+    pub variant: String,
+    /// Where it has it.
+    pub best: At,
+    /// Where its curve first has nearly all of the gain; `None` if no point before the best has.
+    pub knee: Option<At>,
+}
+
+/// Finds the best point of several variants' curves, and the knee of its curve; `None` without a
+/// point.
+pub fn peak(curves: &BTreeMap<&str, Vec<At>>, higher_is_better: bool) -> Option<Peak> {
+    let sign = if higher_is_better { 1.0 } else { -1.0 };
+    let best_of = |curve: &[At]| {
+        let means = curve.iter().map(|at| at.mean * sign);
+        means.fold(f64::NEG_INFINITY, f64::max)
+    };
+    let best = curves
+        .iter()
+        .max_by(|a, b| best_of(a.1).total_cmp(&best_of(b.1)));
+    let (variant, curve) = best?;
+    let mut curve = curve.clone();
+    curve.sort_by(|a, b| a.amount.total_cmp(&b.amount));
+    // Of equal means the first: more of the swept key brings nothing.
+    let best = curve
+        .iter()
+        .rev()
+        .max_by(|a, b| (a.mean * sign).total_cmp(&(b.mean * sign)))?;
+    Some(Peak {
+        variant: (*variant).to_owned(),
+        knee: knee(&curve, sign).cloned(),
+        best: best.clone(),
+    })
 }
 
 /// Says for each phase and combination of other keys where the metric is best, and where the curve
@@ -43,13 +83,11 @@ pub(super) fn words(rankings: &[&Ranking], higher_is_better: bool) -> Vec<String
                 continue;
             };
             for place in &ranking.places {
-                let mean = place.mean;
-                let at = At {
-                    label,
+                curves.entry(&place.variant).or_default().push(At {
+                    label: label.clone(),
                     amount,
-                    mean,
-                };
-                curves.entry(&place.variant).or_default().push(at);
+                    mean: place.mean,
+                });
             }
         }
         let place = if several {
@@ -89,33 +127,25 @@ fn line(
     place: &str,
     higher_is_better: bool,
 ) -> Option<String> {
-    let sign = if higher_is_better { 1.0 } else { -1.0 };
-    let best_of = |curve: &[At<'_>]| {
-        curve
-            .iter()
-            .map(|at| at.mean * sign)
-            .fold(f64::NEG_INFINITY, f64::max)
-    };
-    let best = curves
+    let Peak {
+        variant,
+        best,
+        knee,
+    } = peak(curves, higher_is_better)?;
+    let first = curves[variant.as_str()]
         .iter()
-        .max_by(|a, b| best_of(a.1).total_cmp(&best_of(b.1)));
-    let (variant, curve) = best?;
-    let mut curve = curve.clone();
-    curve.sort_by(|a, b| a.amount.total_cmp(&b.amount));
-    let top = curve
-        .iter()
-        .max_by(|a, b| (a.mean * sign).total_cmp(&(b.mean * sign)))?;
+        .min_by(|a, b| a.amount.total_cmp(&b.amount))?;
     let mut line = format!(
         "Best point{place}: {variant} at {key}={}, {}.",
-        top.label,
-        shown(top.mean, unit)
+        best.label,
+        shown(best.mean, unit)
     );
-    if let Some(knee) = knee(&curve, sign) {
+    if let Some(knee) = knee {
         line += &format!(
             " Knee: at {} it has {:.0} % of what there is to gain from {} on.",
             knee.label,
             KNEE_SHARE * 100.0,
-            curve[0].label
+            first.label
         );
     }
     Some(line)
@@ -123,12 +153,12 @@ fn line(
 
 /// The first point of a rising curve with nearly all of the gain; `None` if no point before
 /// the best has it.
-fn knee<'a>(curve: &[At<'a>], sign: f64) -> Option<At<'a>> {
+fn knee(curve: &[At], sign: f64) -> Option<&At> {
     let first = curve.first()?.mean * sign;
     let best = curve.iter().map(|at| at.mean * sign).fold(first, f64::max);
     let reached = |at: &&At| (at.mean * sign - first) >= (best - first) * KNEE_SHARE;
     let knee = curve.iter().find(reached)?;
-    (best > first && knee.mean * sign < best).then_some(*knee)
+    (best > first && knee.mean * sign < best).then_some(knee)
 }
 
 #[cfg(test)]
@@ -172,6 +202,17 @@ mod tests {
             "{line}"
         );
         assert!(!line.contains("Knee"), "the first point is best: {line}");
+    }
+
+    #[test]
+    fn of_equal_means_the_first_is_best() {
+        let rankings = [
+            ranking("1MiB", &[("lru", 0.5)]),
+            ranking("4MiB", &[("lru", 0.9)]),
+            ranking("16MiB", &[("lru", 0.9)]),
+        ];
+        let line = &words(&rankings.iter().collect::<Vec<_>>(), true)[0];
+        assert!(line.contains("at engine.cache.size=4MiB, 0.9."), "{line}");
     }
 
     #[test]

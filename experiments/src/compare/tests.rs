@@ -686,17 +686,87 @@ fn a_sweep_is_summed_up_by_places() {
         ),
         "{answer}"
     );
-    let table = table(&comparison.rows);
+    let table = table(&comparison.rows, None);
     assert!(
         table.contains("engine.cache.size=32MiB") && table.contains("equivalent"),
         "{table}"
     );
+    assert!(table.contains("baseline mean"), "{table}");
     let csv = to_csv(&comparison.rows);
     assert_eq!(csv.lines().count(), 3);
     assert!(
         csv.starts_with("metric,phase,point,baseline,variant,"),
         "{csv}"
     );
+}
+
+#[test]
+fn an_order_is_given_only_where_the_metric_is_judged() {
+    let sides: [(&str, &[f64]); 3] = [
+        ("lru", &[0.5, 0.51]),
+        ("sieve", &[0.6, 0.61]),
+        ("arc", &[0.7, 0.71]),
+    ];
+    let mut rows = values("cache.hit_ratio", World::Simulated, &sides);
+    let whole: Vec<TidyRow> = rows
+        .iter()
+        .map(|row| TidyRow {
+            phase: "whole".to_owned(),
+            ..row.clone()
+        })
+        .collect();
+    rows.extend(whole);
+    let comparison = compared(&rows, "cache.hit_ratio");
+    let phases: Vec<&str> = comparison
+        .rankings
+        .iter()
+        .map(|it| it.phase.as_str())
+        .collect();
+    assert_eq!(phases, ["run"]);
+    let answer = answer(&comparison);
+    assert!(
+        !answer.contains("baseline arc"),
+        "arc is not the baseline: {answer}"
+    );
+}
+
+#[test]
+fn a_table_keeps_to_the_width_of_its_terminal() {
+    let mut rows = values(
+        "run.throughput_ops",
+        World::Simulated,
+        &[
+            ("lru", &[10.0, 11.0]),
+            ("a-variant-with-a-long-name", &[11.0, 10.0]),
+        ],
+    );
+    rows.extend(values(
+        "cache.hit_ratio",
+        World::Simulated,
+        &[
+            ("lru", &[0.5, 0.7]),
+            ("a-variant-with-a-long-name", &[0.6, 0.5]),
+        ],
+    ));
+    let asked = settings(&["run.throughput_ops"], &["cache.hit_ratio"]);
+    let mut comparison = compare(&rows, &asked).expect("two variants");
+    for row in &mut comparison.rows {
+        row.note = "about 17 pairs would decide".to_owned();
+    }
+    for width in [72, 80, 100, 119, 120, 160] {
+        let table = table(&comparison.rows, Some(width));
+        let widest = table.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(usize::from(width)), "{width}:\n{table}");
+        assert_eq!(table.contains("baseline"), width >= 120, "{table}");
+        assert!(table.contains("undecided"), "{table}");
+        assert!(
+            table.contains("run.throughput_ops *"),
+            "a name is broken:\n{table}"
+        );
+        if width < 120 {
+            assert_eq!(table.matches("[1] about 17 pairs").count(), 1, "{table}");
+        }
+    }
 }
 
 #[test]

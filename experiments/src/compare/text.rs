@@ -1,6 +1,6 @@
 //! A comparison in words, tables and CSV.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 use super::CompareRow;
 use crate::formats::{csv, digits, shown, shown_p};
@@ -124,21 +124,80 @@ const SHOWN: [Shown; 10] = [
     words("note", |row| row.note.clone()),
 ];
 
-/// Draws the rows as a table for a terminal. Primary metrics carry a star.
-pub fn table(rows: &[CompareRow]) -> String {
+/// What a table narrower than [`WIDE`] leaves out: the answer and the report have it.
+const LEFT_OUT: [&str; 4] = ["baseline mean", "variant mean", "p", "note"];
+
+/// What a table narrower than [`NARROW`] leaves out, too.
+const LEFT_OUT_FIRST: &str = "95 % interval";
+
+/// The narrowest table with all columns.
+const WIDE: u16 = 120;
+
+/// The narrowest table with intervals.
+const NARROW: u16 = 112;
+
+/// The narrowest table in which names of metrics and verdicts are not broken.
+const BREAKING: u16 = 72;
+
+/// Draws the rows as a table for a terminal. Primary metrics carry a star. With a width the table
+/// keeps to it: a narrow one has fewer columns, and its notes below it, each once.
+pub fn table(rows: &[CompareRow], width: Option<u16>) -> String {
+    let narrow = width.is_some_and(|width| width < WIDE);
+    let narrowest = width.is_some_and(|width| width < NARROW);
+    let is_shown = |column: &&Shown| {
+        !(narrow && LEFT_OUT.contains(&column.heading)
+            || narrowest && column.heading == LEFT_OUT_FIRST)
+    };
+    let columns: Vec<&Shown> = SHOWN.iter().filter(is_shown).collect();
+    let mut notes: Vec<&str> = Vec::new();
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_header(SHOWN.each_ref().map(|column| column.heading));
-    for row in rows {
-        table.add_row(SHOWN.each_ref().map(|column| (column.text)(row)));
+        .set_header(columns.iter().map(|column| column.heading));
+    if let Some(width) = width {
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
     }
-    for (column, shown) in table.column_iter_mut().zip(&SHOWN) {
+    for row in rows {
+        let mut cell = |column: &&Shown| {
+            let text = (column.text)(row);
+            if narrow && column.heading == "verdict" && !row.note.is_empty() {
+                return format!("{text} [{}]", number_of(&mut notes, &row.note));
+            }
+            text
+        };
+        table.add_row(columns.iter().map(&mut cell).collect::<Vec<_>>());
+    }
+    for (column, shown) in table.column_iter_mut().zip(&columns) {
         if shown.alignment == CellAlignment::Right {
             column.set_cell_alignment(CellAlignment::Right);
         }
+        let is_whole = ["metric", "verdict"].contains(&shown.heading);
+        if is_whole && width.is_some_and(|width| width >= BREAKING) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
-    table.to_string()
+    let mut text = table.to_string();
+    for (number, note) in notes.iter().enumerate() {
+        text += &format!("\n[{}] {note}", number + 1);
+    }
+    text
+}
+
+/// The number of a note, which is added if it is new.
+fn number_of<'a>(notes: &mut Vec<&'a str>, note: &'a str) -> usize {
+    let known = notes.iter().position(|known| *known == note);
+    let place = known.unwrap_or_else(|| {
+        notes.push(note);
+        notes.len() - 1
+    });
+    place + 1
+}
+
+/// The columns of the terminal on standard output; `None` if there is no terminal, as in a pipe.
+pub fn terminal_width() -> Option<u16> {
+    Table::new().width()
 }
 
 /// A column of the CSV.

@@ -171,6 +171,11 @@ impl Frame {
         self.0.width()
     }
 
+    /// Whether the file has a column.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.column(name).is_ok()
+    }
+
     /// A column of words; missing ones are empty.
     ///
     /// # Errors

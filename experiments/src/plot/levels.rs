@@ -52,6 +52,7 @@ impl LevelPanel {
                     variant: &bar.index,
                     value: bar.value,
                     half_width: None,
+                    bound: None,
                 }));
             }
             groups.push(Group {

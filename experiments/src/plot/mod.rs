@@ -36,6 +36,8 @@ named_enum! {
     /// order is that of a report.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
     pub enum FigureKind {
+        /// The primary metrics over a swept number, with the best point and the knee.
+        Sweep = "sweep",
         /// Effects of a comparison with intervals, margin and verdict.
         Forest = "forest",
         /// Operations a second over time, with stalls.
@@ -78,6 +80,8 @@ pub struct PlotInput<'a> {
     pub trials: &'a [StoredTrial],
     /// The comparison, for the forest.
     pub comparison: Option<&'a Comparison>,
+    /// The metrics that the question is about.
+    pub primary: &'a [String],
     /// The variant drawn in grey.
     pub baseline: &'a str,
     /// What the figures rest on, such as the experiment, its content hash, version and seeds; one
@@ -99,6 +103,11 @@ pub struct Figure {
 }
 
 impl Figure {
+    /// Whether the figure answers the question of a sweep, so that a report begins with it.
+    pub fn leads(&self) -> bool {
+        self.name.starts_with("sweep.")
+    }
+
     /// Writes the figure as SVG, ready for a page of HTML.
     ///
     /// # Errors

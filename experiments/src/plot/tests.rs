@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::compare::{CompareSettings, compare};
-use crate::metrics::derive;
+use crate::compare::{CompareRow, CompareSettings, compare};
+use crate::metrics::{Scale, derive};
 use crate::record::TrialResult;
+use crate::stats::verdict::Verdict;
 use crate::store::HistogramKey;
 use crate::testing::{rows_of, sample_trial};
 
@@ -58,6 +59,7 @@ pub(crate) fn drawn() -> Figures {
         rows: &rows,
         trials: &trials.iter().map(stored).collect::<Vec<_>>(),
         comparison: Some(&comparison),
+        primary: &settings.primary,
         baseline: "lru",
         provenance: "sample, 3 seeds",
     };
@@ -69,6 +71,8 @@ fn every_kind_is_drawn_once_a_phase_operation_and_point() {
     let drawn = drawn();
     assert!(drawn.skipped.is_empty(), "{:?}", drawn.skipped);
     for (kind, expected) in [
+        // The primary metric, in the phase and in the whole trial.
+        (FigureKind::Sweep, 2),
         // A figure per point, in the phase and in the whole trial.
         (FigureKind::Forest, 4),
         // A figure per point.
@@ -111,7 +115,7 @@ fn equal_results_give_equal_figures() {
         files::names(folder.path()).expect("it was just written")
     });
     assert_eq!(names[0], names[1]);
-    assert_eq!(names[0].len(), 23 * 3, "SVG, PNG and CSV of each");
+    assert_eq!(names[0].len(), 25 * 3, "SVG, PNG and CSV of each");
     for name in &names[0] {
         let [one, two] = folders
             .each_ref()
@@ -150,6 +154,7 @@ fn a_figure_without_data_is_skipped_with_a_message() {
         rows: &[],
         trials: &[],
         comparison: None,
+        primary: &[],
         baseline: "lru",
         provenance: "",
     };
@@ -163,20 +168,300 @@ fn a_figure_without_data_is_skipped_with_a_message() {
     assert_eq!(kinds, FigureKind::ALL.map(FigureKind::name));
 }
 
+/// One figure of a kind for trials of some variants at some sizes of the cache; each variant hits
+/// a share of `hits` over its number.
+fn figure_of(kind: FigureKind, variants: &[&str], sizes: &[&str], primary: &str) -> Figure {
+    let mut trials = Vec::new();
+    for (variant, factor) in variants.iter().zip(1..) {
+        for (size, hits) in sizes.iter().zip([100, 400, 790, 800]) {
+            let mut trial = sample_trial(variant, 0, factor.min(9));
+            let point = &mut trial.manifest.point;
+            point.insert("engine.cache.size".to_owned(), (*size).to_owned());
+            trial.phases[0].after.counts.block_hits = hits + factor;
+            trials.push(trial);
+        }
+    }
+    let rows = rows_of(&trials);
+    let settings = CompareSettings {
+        baseline: "lru".to_owned(),
+        primary: vec![primary.to_owned()],
+        ..CompareSettings::default()
+    };
+    let comparison = compare(&rows, &settings).expect("two variants");
+    let input = PlotInput {
+        rows: &rows,
+        trials: &trials.iter().map(stored).collect::<Vec<_>>(),
+        comparison: Some(&comparison),
+        primary: &settings.primary,
+        baseline: "lru",
+        provenance: "",
+    };
+    figures(&[kind], &input).drawn.swap_remove(0)
+}
+
+const SIZES: [&str; 4] = ["32MiB", "128MiB", "256MiB", "1GiB"];
+
 #[test]
-fn a_hit_ratio_over_sizes_is_ordered_by_size() {
-    let drawn = drawn().drawn;
-    let figure = drawn
-        .iter()
-        .find(|figure| figure.name.starts_with("hit-ratio"))
-        .expect("the sample has reads");
-    let sizes: Vec<&str> = figure
+fn a_sweep_has_its_best_point_its_knee_and_its_bound() {
+    for kind in [FigureKind::Sweep, FigureKind::HitRatio] {
+        let figure = figure_of(kind, &["lru", "sieve"], &SIZES, "cache.hit_ratio");
+        let svg = figure.svg().expect("it can be drawn");
+        for words in [
+            ">\nbest\n<",
+            ">\nknee\n<",
+            ">\nbest possible\n<",
+            ">\n1GiB\n<",
+        ] {
+            assert!(svg.contains(words), "{words:?}");
+        }
+        assert!(
+            figure
+                .caption
+                .contains("Best: sieve at 1GiB. Knee: at 256MiB")
+        );
+        assert!(figure.caption.contains("Dotted: the best that any cache"));
+        let column = |number: usize| {
+            let lines = figure.csv.lines().skip(1);
+            let fields = lines.filter_map(move |line| line.split(',').nth(number));
+            fields.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(column(0)[..3], ["lru", "sieve", "best possible"]);
+        assert_eq!(column(2)[0], "33554432");
+        assert_eq!(column(2)[11], "1073741824", "ordered by size");
+    }
+}
+
+#[test]
+fn curves_of_other_metrics_and_keys_have_no_bound() {
+    let figure = figure_of(
+        FigureKind::Sweep,
+        &["lru", "sieve"],
+        &SIZES,
+        "run.throughput_ops",
+    );
+    assert_eq!(figure.name, "sweep.run.throughput_ops.run");
+    let svg = figure.svg().expect("it can be drawn");
+    assert!(svg.contains(">\nbest\n<") && !svg.contains("best possible"));
+    assert!(
+        !figure.caption.contains("Knee"),
+        "no size changes the throughput"
+    );
+}
+
+#[test]
+fn lines_over_each_other_are_said_to_coincide() {
+    let figure = figure_of(
+        FigureKind::Sweep,
+        &["lru", "sieve"],
+        &SIZES,
+        "cache.hit_ratio",
+    );
+    assert!(
+        figure.caption.contains("Lines that coincide: lru = sieve."),
+        "{}",
+        figure.caption
+    );
+    let figure = figure_of(
+        FigureKind::Sweep,
+        &["lru", "sieve"],
+        &SIZES,
+        "run.throughput_ops",
+    );
+    assert!(!figure.caption.contains("coincide"), "{}", figure.caption);
+}
+
+#[test]
+fn twenty_variants_have_panels_with_legends_of_their_own() {
+    let names: Vec<String> = (1..20).map(|number| format!("v{number}")).collect();
+    let mut variants = vec!["lru"];
+    variants.extend(names.iter().map(String::as_str));
+    for kind in [
+        FigureKind::Sweep,
+        FigureKind::Latency,
+        FigureKind::Throughput,
+    ] {
+        let figure = figure_of(
+            kind,
+            &variants,
+            &SIZES[..1 + usize::from(kind == FigureKind::Sweep)],
+            "cache.hit_ratio",
+        );
+        let svg = figure.svg().expect("it can be drawn");
+        for variant in &variants {
+            assert!(
+                svg.contains(&format!(">\n{variant}\n<")),
+                "{variant} in {}",
+                figure.name
+            );
+        }
+        let baselines = svg.matches(">\nlru\n<").count();
+        let expected = if kind == FigureKind::Throughput { 1 } else { 4 };
+        assert_eq!(
+            baselines, expected,
+            "the baseline is in each panel of {}",
+            figure.name
+        );
+        let grey = figure.caption.contains("Thin and grey: the other variants");
+        assert_eq!(grey, kind != FigureKind::Throughput, "{}", figure.caption);
+    }
+}
+
+#[test]
+fn the_bound_is_on_the_bars() {
+    let trials = [sample_trial("lru", 0, 1), sample_trial("sieve", 0, 2)];
+    let mut rows = rows_of(&trials);
+    let caption = |rows: &[TidyRow]| {
+        let input = PlotInput {
+            rows,
+            trials: &[],
+            comparison: None,
+            primary: &[],
+            baseline: "lru",
+            provenance: "",
+        };
+        let figure = figures(&[FigureKind::HitRatio], &input)
+            .drawn
+            .swap_remove(0);
+        (figure.caption.contains("Strokes: the best"), figure.csv)
+    };
+    let (said, csv) = caption(&rows);
+    assert!(
+        said && csv
+            .lines()
+            .nth(1)
+            .is_some_and(|line| line.ends_with(",0.9")),
+        "{csv}"
+    );
+    rows.retain(|row| row.metric != "cache.bound_hit_ratio");
+    assert!(!caption(&rows).0, "without a trace there is no bound");
+}
+
+#[test]
+fn an_svg_follows_dark_pages() {
+    for figure in drawn().drawn {
+        let svg = figure.svg().expect("it can be drawn");
+        assert!(svg.contains("prefers-color-scheme:dark"), "{}", figure.name);
+        for color in svg.split("fill=\"#").skip(1).map(|rest| &rest[..6]) {
+            let rule = format!("[fill=\"#{color}\"]{{fill:");
+            assert!(
+                svg.contains(&rule),
+                "{color} stays light in {}",
+                figure.name
+            );
+        }
+    }
+}
+
+/// The forests of [`trials`], whose comparison `change` alters.
+fn forests(change: impl Fn(&mut CompareRow)) -> Vec<Figure> {
+    let rows = rows_of(&trials());
+    let settings = CompareSettings {
+        baseline: "lru".to_owned(),
+        ..CompareSettings::default()
+    };
+    let mut comparison = compare(&rows, &settings).expect("two variants");
+    comparison.rows.iter_mut().for_each(change);
+    let input = PlotInput {
+        rows: &rows,
+        trials: &[],
+        comparison: Some(&comparison),
+        primary: &[],
+        baseline: "lru",
+        provenance: "",
+    };
+    figures(&[FigureKind::Forest], &input).drawn
+}
+
+#[test]
+fn a_forest_has_its_largest_effect_on_the_axis() {
+    let figures = forests(|row| {
+        let effect = if row.primary { 9.0 } else { 0.01 };
+        row.scale = Scale::Relative;
+        row.margin = 0.02;
+        row.effect = effect;
+        row.low = Some(effect * 0.9);
+        row.high = Some(effect * 1.1);
+    });
+    let svg = figures[0].svg().expect("it can be drawn");
+    assert!(figures[0].caption.contains("the axis is compressed"));
+    for label in [">\n0\n<", ">\n1000\n<", "+900 %"] {
+        assert!(svg.contains(label), "{label:?}");
+    }
+    // The end of the interval, at 990 %, is inside the axis, whose right end is at 956 pixels.
+    let caps = svg.matches("points=\"").count();
+    assert!(
+        caps > 0 && !svg.contains("points=\"956,"),
+        "an end is cut off"
+    );
+}
+
+#[test]
+fn what_says_nothing_looks_unlike_what_is_equivalent() {
+    for verdict in [Verdict::Inactive, Verdict::NotMeasured, Verdict::Refused] {
+        let of = |verdict| forests(move |row| row.verdict = verdict).swap_remove(0);
+        let (silent, equivalent) = (of(verdict), of(Verdict::Equivalent));
+        assert!(silent.caption.contains("Hollow grey"), "{}", silent.caption);
+        assert!(!equivalent.caption.contains("Hollow grey"));
+        let svg = silent.svg().expect("it can be drawn");
+        assert!(
+            svg.contains(verdict.name()),
+            "the word is beside the marker"
+        );
+        let filled = |figure: &Figure| {
+            let svg = figure.svg().expect("it can be drawn");
+            svg.matches("<polygon").count()
+        };
+        assert_eq!(filled(&silent), 0, "{}", verdict.name());
+        assert!(filled(&equivalent) > 0);
+    }
+}
+
+#[test]
+fn throughput_ends_with_the_first_client() {
+    let mut trials: Vec<StoredTrial> = trials().iter().map(stored).collect();
+    for slices in trials
+        .iter_mut()
+        .flat_map(|trial| trial.series.values_mut())
+    {
+        let last = slices.last_mut().expect("there are slices");
+        last.operations = 1;
+        last.tail_nanos = last.nanos;
+    }
+    let input = PlotInput {
+        rows: &rows_of(&self::trials()),
+        trials: &trials,
+        comparison: None,
+        primary: &[],
+        baseline: "lru",
+        provenance: "",
+    };
+    let figure = figures(&[FigureKind::Throughput], &input)
+        .drawn
+        .swap_remove(0);
+    assert!(
+        figure
+            .caption
+            .contains("the first client had done its last")
+    );
+    let rates = figure
         .csv
         .lines()
         .skip(1)
-        .filter_map(|line| line.split(',').nth(2))
-        .collect();
-    assert_eq!(sizes, ["33554432", "33554432", "134217728", "134217728"]);
+        .filter_map(|line| line.split(',').nth(3));
+    let rates: Vec<f64> = rates.filter_map(|rate| rate.parse().ok()).collect();
+    assert_eq!(rates.len(), 2 * 9, "the last slice of each is cut");
+    assert!(
+        rates.iter().all(|rate| *rate > 1000.0),
+        "no plunge: {rates:?}"
+    );
+    let uncut = drawn().drawn;
+    let uncut = uncut.iter().find(|figure| figure.name == "throughput.run");
+    assert!(
+        !uncut
+            .expect("it is drawn")
+            .caption
+            .contains("last operation")
+    );
 }
 
 #[test]

@@ -32,6 +32,11 @@ named_enum! {
 }
 
 impl Verdict {
+    /// The name without blanks, as a class of a style sheet: `not-measured`.
+    pub fn class(self) -> String {
+        self.name().replace(' ', "-")
+    }
+
     /// Whether a difference is claimed.
     pub fn is_difference(self) -> bool {
         matches!(self, Self::Better | Self::Worse | Self::Different)

@@ -139,7 +139,7 @@ struct SeriesColumn {
 }
 
 /// The columns of `series.parquet` after `phase`.
-const SERIES: [SeriesColumn; 8] = [
+const SERIES: [SeriesColumn; 9] = [
     SeriesColumn {
         name: "at_nanos",
         field: |slice| &mut slice.at_nanos,
@@ -171,6 +171,10 @@ const SERIES: [SeriesColumn; 8] = [
     SeriesColumn {
         name: "background_write_bytes",
         field: |slice| &mut slice.background_write_bytes,
+    },
+    SeriesColumn {
+        name: "tail_nanos",
+        field: |slice| &mut slice.tail_nanos,
     },
 ];
 
@@ -205,6 +209,10 @@ fn read_slices(path: &Path) -> std::result::Result<Vec<(String, SeriesPoint)>, P
     let phases = frame.texts("phase")?;
     let mut slices = vec![SeriesPoint::default(); phases.len()];
     for SeriesColumn { name, field } in SERIES {
+        // Trials of older versions lack columns that were added since.
+        if !frame.has(name) {
+            continue;
+        }
         for (slice, value) in slices.iter_mut().zip(frame.counts(name)?) {
             *field(slice) = value.unwrap_or_default();
         }

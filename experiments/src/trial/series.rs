@@ -25,6 +25,9 @@ pub(super) struct Slices {
     nanos: u64,
     allowed: usize,
     slices: Vec<Slice>,
+    /// When the client did its last operation; of several clients, the first to stop. `None`
+    /// without an operation.
+    last: Option<u64>,
 }
 
 /// The latencies of the operations that ended in a slice, to two digits.
@@ -41,11 +44,13 @@ impl Slices {
             nanos: FIRST_NANOS,
             allowed,
             slices: Vec::with_capacity(allowed),
+            last: None,
         }
     }
 
     /// Adds an operation that ended `at` nanoseconds after the phase's start. O(1) amortised.
     pub(super) fn record(&mut self, at: u64, latency: u64) {
+        self.last = self.last.max(Some(at));
         while at / self.nanos >= self.allowed as u64 {
             self.fold();
         }
@@ -72,6 +77,10 @@ impl Slices {
 
     /// Adds the slices of another client.
     pub(super) fn merge(&mut self, mut other: Self) {
+        self.last = match (self.last, other.last) {
+            (Some(last), Some(others)) => Some(last.min(others)),
+            (last, others) => last.or(others),
+        };
         while self.nanos < other.nanos {
             self.fold();
         }
@@ -93,6 +102,7 @@ impl Slices {
         }
         let number = nanos.div_ceil(self.nanos) as usize;
         self.slices.resize_with(number, slice);
+        let all_until = self.last.unwrap_or(nanos);
         let mut before = Counters::at_time(samples, 0);
         let mut points = Vec::with_capacity(number);
         for (number, slice) in self.slices.iter().enumerate() {
@@ -109,6 +119,7 @@ impl Slices {
                 cache_misses: after.cache_misses - before.cache_misses,
                 background_write_bytes: after.background_write_bytes
                     - before.background_write_bytes,
+                tail_nanos: end.saturating_sub(all_until.max(at_nanos)),
             });
             before = after;
         }
@@ -294,6 +305,9 @@ mod tests {
         assert_eq!(points.len(), 10);
         assert_eq!(points[0].operations, 9);
         assert!(points[0].latency_p99_nanos >= 1_000_000);
+        // The quick client's last operation is at nine first lengths, in the second slice of eight.
+        let tails: Vec<u64> = points.iter().map(|point| point.tail_nanos).collect();
+        assert_eq!(tails[..3], [0, 7 * FIRST_NANOS, 8 * FIRST_NANOS]);
     }
 
     #[test]

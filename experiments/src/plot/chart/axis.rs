@@ -1,14 +1,28 @@
 //! Axes: the place of a value between the ends, and the values that are labelled.
 
 use super::scene::{SMALL, text_width};
-use crate::formats::significant;
+use crate::formats::{digits, significant};
 
 /// How values are spread over an axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Spread {
     Linear,
     Logarithmic,
+    /// Linear around zero, logarithmic far from it: the inverse hyperbolic sine of the value over
+    /// `unit`.
+    Compressed {
+        unit: f64,
+    },
 }
+
+/// How far apart the ticks of a compressed axis are at least, as a share of it.
+const TICKS_APART: f64 = 0.13;
+
+/// Values whose largest is this many times the smallest are spread logarithmically.
+const FAR_APART: f64 = 4.0;
+
+/// The labelled values that an axis has at least.
+const TICKS_MIN: usize = 3;
 
 /// A labelled value.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +77,36 @@ impl Axis {
         }
     }
 
+    /// An axis that covers `from..=to` and zero: about linear up to `unit` on both sides, and more
+    /// and more compressed beyond. Its ticks are zero and, on both sides, 1, 2 and 5 times powers
+    /// of ten, as far as labels have room.
+    pub(crate) fn compressed(label: impl Into<String>, from: f64, to: f64, unit: f64) -> Self {
+        let (from, to) = (from.min(0.0), to.max(0.0));
+        let mut axis = Self {
+            label: label.into(),
+            ticks: vec![Tick::new(0.0, "0")],
+            from,
+            to,
+            spread: Spread::Compressed { unit },
+        };
+        let first = unit.log10().floor() as i32 - 1;
+        let last = from.abs().max(to).log10().ceil() as i32;
+        let magnitudes = (first..=last)
+            .rev()
+            .flat_map(|power| [5.0, 2.0, 1.0].map(|factor| factor * 10_f64.powi(power)));
+        // The farthest ticks come first: they say how far the largest effects reach.
+        for value in magnitudes.flat_map(|magnitude| [magnitude, -magnitude]) {
+            let place = axis.place(value);
+            let free = |tick: &Tick| (axis.place(tick.value) - place).abs() >= TICKS_APART;
+            if axis.shows(value) && axis.ticks.iter().all(free) {
+                axis.ticks
+                    .push(Tick::new(value, tick_label(value, value.abs())));
+            }
+        }
+        axis.ticks.sort_by(|a, b| a.value.total_cmp(&b.value));
+        axis
+    }
+
     /// A linear axis from 0 to `to`, with ticks as given.
     pub(crate) fn from_zero(label: impl Into<String>, to: f64, ticks: Vec<Tick>) -> Self {
         Self {
@@ -93,6 +137,11 @@ impl Axis {
                 }
             }
         }
+        if ticks.len() < TICKS_MIN {
+            // Less than a decade: evenly spaced values are as readable.
+            ticks = Self::linear("", from, to).ticks;
+            ticks.retain(|tick| (from..=to).contains(&tick.value));
+        }
         Self {
             label: label.into(),
             ticks,
@@ -107,6 +156,11 @@ impl Axis {
         let sizes = || ticks.iter().map(|tick| tick.value);
         let from = sizes().fold(f64::INFINITY, f64::min);
         let to = sizes().fold(0.0, f64::max);
+        let mut ticks = ticks;
+        if let [first, last] = &ticks[..] {
+            let middle = (first.value * last.value).sqrt();
+            ticks.insert(1, Tick::new(middle, between(middle, last)));
+        }
         // A little room at both ends, so that markers do not sit on the frame.
         let room = (to / from).powf(0.05).max(1.1);
         Self {
@@ -115,6 +169,29 @@ impl Axis {
             to: to * room,
             ticks,
             spread: Spread::Logarithmic,
+        }
+    }
+
+    /// An axis over the values of `ticks`: logarithmic if they are positive and far apart.
+    pub(crate) fn stops(label: &str, ticks: Vec<Tick>) -> Self {
+        let values = || ticks.iter().map(|tick| tick.value);
+        let from = values().fold(f64::INFINITY, f64::min);
+        let to = values().fold(f64::NEG_INFINITY, f64::max);
+        if from > 0.0 && to / from >= FAR_APART {
+            return Self::sizes(format!("{label} (logarithmic)"), ticks);
+        }
+        let room = ((to - from) * 0.05).max(f64::MIN_POSITIVE);
+        let mut ticks = ticks;
+        if let [first, last] = &ticks[..] {
+            let middle = f64::midpoint(first.value, last.value);
+            ticks.insert(1, Tick::new(middle, between(middle, last)));
+        }
+        Self {
+            label: label.to_owned(),
+            ticks,
+            from: from - room,
+            to: to + room,
+            spread: Spread::Linear,
         }
     }
 
@@ -132,6 +209,9 @@ impl Axis {
             ticks.push(tick(1.0 - 10_f64.powi(-nines), &name));
         }
         ticks.retain(|tick| tick.value <= to * 1.001);
+        if ticks.len() < TICKS_MIN {
+            ticks.insert(1.min(ticks.len()), tick(0.75, "75"));
+        }
         Self::from_zero(label, to, ticks)
     }
 
@@ -152,6 +232,10 @@ impl Axis {
             Spread::Linear => (value - self.from) / (self.to - self.from),
             Spread::Logarithmic => {
                 (value.max(f64::MIN_POSITIVE) / self.from).ln() / (self.to / self.from).ln()
+            }
+            Spread::Compressed { unit } => {
+                let bent = |value: f64| (value / unit).asinh();
+                (bent(value) - bent(self.from)) / (bent(self.to) - bent(self.from))
             }
         };
         share.clamp(0.0, 1.0)
@@ -177,6 +261,23 @@ fn tick_label(value: f64, largest: f64) -> String {
     };
     let suffix = if value == 0.0 { "" } else { suffix };
     format!("{}{suffix}", significant(value / unit))
+}
+
+/// The label of a value before `last`, in its unit.
+fn between(value: f64, last: &Tick) -> String {
+    if last.label.ends_with('B') {
+        size_label(value)
+    } else {
+        digits(value, 3)
+    }
+}
+
+/// Writes a size in bytes: `8KiB`.
+fn size_label(bytes: f64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let power = (bytes.max(1.0).log2() / 10.0).floor().min(4.0);
+    let amount = bytes / 1024_f64.powf(power);
+    format!("{}{}", digits(amount, 3), units[power as usize])
 }
 
 #[cfg(test)]
@@ -214,6 +315,44 @@ mod tests {
             labels(&Axis::nines("", 3.2)),
             ["50 %", "90 %", "99 %", "99.9 %"]
         );
+    }
+
+    #[test]
+    fn every_axis_has_three_labels() {
+        for (from, to) in [
+            (14.0, 17.0),
+            (1.0, 1.2),
+            (99.0, 104.0),
+            (1e-3, 5.0),
+            (3.0, 3e9),
+        ] {
+            for axis in [
+                Axis::linear("", from, to),
+                Axis::logarithmic("", from, to),
+                Axis::compressed("", -to, from, to / 20.0),
+                Axis::compressed("", 0.0, to, to / 4.0),
+                Axis::compressed("", -to, 0.0, to / 900.0),
+            ] {
+                assert!(axis.ticks.len() >= 3, "{from} to {to}: {axis:?}");
+                let inside = |tick: &Tick| axis.shows(tick.value);
+                assert!(axis.ticks.iter().all(inside), "{axis:?}");
+            }
+        }
+        for end in [1.0, 1.5, 2.0, 4.0] {
+            assert!(Axis::nines("", end).ticks.len() >= 3, "{end}");
+        }
+        let two = vec![Tick::new(1024.0, "1KiB"), Tick::new(65536.0, "64KiB")];
+        assert_eq!(labels(&Axis::sizes("", two)), ["1KiB", "8KiB", "64KiB"]);
+    }
+
+    #[test]
+    fn a_compressed_axis_shows_the_near_and_the_far() {
+        let axis = Axis::compressed("", -60.0, 900.0, 4.0);
+        assert_eq!(axis.place(900.0), 1.0);
+        assert_eq!(axis.place(-60.0), 0.0);
+        let gap = axis.place(2.0) - axis.place(0.0);
+        assert!(gap > 0.03, "small effects are still apart from zero: {gap}");
+        assert!(labels(&axis).contains(&"500"), "{:?}", labels(&axis));
     }
 
     #[test]

@@ -12,12 +12,19 @@ pub(crate) struct Bar<'a> {
     pub(crate) variant: &'a str,
     pub(crate) value: f64,
     pub(crate) half_width: Option<f64>,
+    /// What the value could have been at most, drawn as a stroke.
+    pub(crate) bound: Option<f64>,
 }
 
 impl Bar<'_> {
     /// The upper end of the bar's interval.
     fn top(&self) -> f64 {
         self.value + self.half_width.unwrap_or(0.0)
+    }
+
+    /// The upper end of what is drawn of the bar.
+    fn highest(&self) -> f64 {
+        self.top().max(self.bound.unwrap_or(0.0))
     }
 }
 
@@ -214,7 +221,10 @@ impl Panel<'_> {
     /// An axis from zero, with room for the labels above the bars.
     fn axis(&self) -> Axis {
         let bars = self.groups.iter().flat_map(|group| &group.bars);
-        let largest = bars.map(Bar::top).chain(self.reference).fold(0.0, f64::max);
+        let largest = bars
+            .map(Bar::highest)
+            .chain(self.reference)
+            .fold(0.0, f64::max);
         Axis::linear("", 0.0, largest * 1.08)
     }
 }
@@ -238,8 +248,16 @@ impl Group<'_> {
                 let low = (bar.value - half).max(0.0);
                 interval(scene, middle, y(low), y(bar.top()), INK);
             }
+            if let Some(bound) = bar.bound {
+                scene.stroke(
+                    at(left - 2.0, y(bound)),
+                    at(right + 2.0, y(bound)),
+                    INK,
+                    2.0,
+                );
+            }
             if labels_fit {
-                let above = at(middle, y(bar.top()) - 9.0);
+                let above = at(middle, y(bar.highest()) - 9.0);
                 scene.text(above, label, SMALL, INK, Anchor::Middle);
             }
         }

@@ -3,5 +3,6 @@
 pub(crate) mod axis;
 pub(crate) mod bars;
 pub(crate) mod lines;
+mod night;
 pub(crate) mod scene;
 pub(crate) mod style;

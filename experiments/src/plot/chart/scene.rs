@@ -1,9 +1,10 @@
 //! A figure as a list of shapes, and its two forms: SVG, and PNG at twice the size.
 //!
 //! Charts place shapes in points on a page of their own size. Both forms draw one list, so that
-//! they cannot differ. Text is measured and drawn with one embedded font (`assets/`: Arimo, whose
-//! widths are those of Arial and Liberation Sans, so that an SVG without the font looks alike). No
-//! date and no generated id goes in: equal shapes give equal bytes.
+//! they cannot differ; only the SVG has other colours on a dark page. Text is measured and drawn
+//! with one embedded font (`assets/`: Arimo, whose widths are those of Arial and Liberation Sans,
+//! so that an SVG without the font looks alike). No date and no generated id goes in: equal shapes
+//! give equal bytes.
 
 use std::path::Path;
 use std::sync::Once;
@@ -17,6 +18,7 @@ use plotters::style::{
     Color as _, FontStyle, FontTransform, IntoFont, RGBAColor, ShapeStyle, TextStyle, register_font,
 };
 
+use super::night;
 use crate::plot::PlotError;
 
 /// Pixels per point in both forms; the SVG is shown at half its size.
@@ -41,6 +43,9 @@ struct TextMetrics {
     drop: f64,
 }
 
+/// The width of a hollow marker's line, in points.
+const OUTLINE: f64 = 1.25;
+
 /// The size of most text, in points.
 pub(crate) const SMALL: f64 = 13.0;
 /// The size of titles, in points.
@@ -52,6 +57,13 @@ pub(crate) type Color = RGBAColor;
 /// The colour of a six-digit hexadecimal number.
 pub(crate) const fn color(rgb: u32) -> Color {
     RGBAColor((rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8, 1.0)
+}
+
+/// A colour mixed with black, the more the later its round.
+pub(crate) fn darker(color: Color, round: usize) -> Color {
+    let share = 0.6_f64.powi(round.min(3) as i32);
+    let part = |part: u8| (f64::from(part) * share).round() as u8;
+    RGBAColor(part(color.0), part(color.1), part(color.2), color.3)
 }
 
 /// The colour of text.
@@ -145,6 +157,8 @@ enum Shape {
         marker: Marker,
         radius: f64,
         color: Color,
+        /// Drawn as an outline.
+        hollow: bool,
     },
 }
 
@@ -274,6 +288,18 @@ impl Scene {
             marker,
             radius,
             color,
+            hollow: false,
+        });
+    }
+
+    /// Adds the outline of a data point.
+    pub(crate) fn outline(&mut self, at: Place, marker: Marker, radius: f64, color: Color) {
+        self.shapes.push(Shape::Mark {
+            at,
+            marker,
+            radius,
+            color,
+            hollow: true,
         });
     }
 
@@ -311,7 +337,10 @@ impl Scene {
             width / 2,
             height / 2
         );
-        Ok(svg.replacen(&drawn, &shown, 1))
+        let page = [color(0xffffff)].into_iter();
+        let night = night::style(page.chain(self.shapes.iter().map(Shape::color)));
+        let svg = svg.replacen(&drawn, &shown, 1);
+        Ok(svg.replacen(">\n", &format!(">\n{night}\n"), 1))
     }
 
     /// Writes the page as PNG.
@@ -357,6 +386,16 @@ fn stroke(color: Color, width: f64) -> ShapeStyle {
 }
 
 impl Shape {
+    fn color(&self) -> Color {
+        match self {
+            Self::Text(Text { color, .. })
+            | Self::Line { color, .. }
+            | Self::Rect { color, .. }
+            | Self::Area { color, .. }
+            | Self::Mark { color, .. } => *color,
+        }
+    }
+
     fn paint<B: DrawingBackend>(
         &self,
         area: &DrawingArea<B, Shift>,
@@ -394,12 +433,24 @@ impl Shape {
                 marker,
                 radius,
                 color,
-            } => match marker.corners(*at, *radius) {
-                None => {
+                hollow,
+            } => match (marker.corners(*at, *radius), hollow) {
+                (None, _) => {
                     let radius = (radius * PIXELS).round() as i32;
-                    area.draw(&Circle::new(pixel(*at), radius, color.filled()))
+                    let style = if *hollow {
+                        stroke(*color, OUTLINE)
+                    } else {
+                        color.filled()
+                    };
+                    area.draw(&Circle::new(pixel(*at), radius, style))
                 }
-                Some(corners) => area.draw(&Polygon::new(pixels(&corners), color.filled())),
+                (Some(corners), false) => {
+                    area.draw(&Polygon::new(pixels(&corners), color.filled()))
+                }
+                (Some(mut corners), true) => {
+                    corners.extend(corners.first().copied());
+                    area.draw(&PathElement::new(pixels(&corners), stroke(*color, OUTLINE)))
+                }
             },
         };
         painted.map_err(PlotError::from_drawing)

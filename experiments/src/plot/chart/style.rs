@@ -3,13 +3,14 @@
 //! Colours are Okabe and Ito's, which people with any colour vision can distinguish; dashes and
 //! markers say the same once more, for print. The baseline is dark grey and solid; the others take
 //! colours in the order of their names. Yellow is left out: lines of it cannot be seen on white.
-//! The last four are not Okabe and Ito's, for experiments with many variants.
+//! The last four are not Okabe and Ito's, for experiments with many variants; after ten variants
+//! the colours come again, darker, and with the next dash and marker.
 
 use std::collections::BTreeMap;
 
 use super::scene::{
-    Anchor, Color, Dash, GREY, INK, LARGE, Marker, Place, SMALL, Scene, at, color, dash, fitted,
-    text_width,
+    Anchor, Color, Dash, GREY, INK, LARGE, Marker, Place, Room, SMALL, Scene, at, color, darker,
+    dash, fitted, text_width,
 };
 
 /// What is better, and the first variant.
@@ -50,13 +51,19 @@ const BASELINE: Style = Style {
     marker: Marker::Circle,
 };
 
+/// What is drawn thin and grey behind the lines of a panel.
+pub(crate) const BACKGROUND_NAME: &str = "others";
+
 const BACKGROUND: Style = Style {
     color: color(0xbbbbbb),
     dash: None,
     marker: Marker::None,
 };
 
+const BOUND: Color = color(0x000000);
+
 /// The looks of an experiment's variants.
+#[derive(Clone)]
 pub(crate) struct Styles(BTreeMap<String, Style>);
 
 impl Styles {
@@ -65,15 +72,31 @@ impl Styles {
         let mut styles = BTreeMap::new();
         let others = variants.iter().filter(|variant| **variant != baseline);
         for (number, variant) in others.enumerate() {
+            let round = number / COLORS.len();
             let style = Style {
-                color: COLORS[number % COLORS.len()],
-                dash: DASHES[number % DASHES.len()],
-                marker: MARKERS[number % MARKERS.len()],
+                color: darker(COLORS[number % COLORS.len()], round),
+                dash: DASHES[(number + round) % DASHES.len()],
+                marker: MARKERS[(number + round) % MARKERS.len()],
             };
             styles.insert((*variant).to_owned(), style);
         }
         styles.insert(baseline.to_owned(), BASELINE);
+        styles
+            .entry(BACKGROUND_NAME.to_owned())
+            .or_insert(BACKGROUND);
         Self(styles)
+    }
+
+    /// Adds the look of a bound.
+    pub(crate) fn and_bound(&self, bound: &str) -> Self {
+        let mut styles = self.clone();
+        let style = Style {
+            color: BOUND,
+            dash: BOUND_DASHES[0],
+            marker: Marker::None,
+        };
+        styles.0.entry(bound.to_owned()).or_insert(style);
+        styles
     }
 
     /// Gives looks to curves that are compared with bounds: the bounds are black, with dashes of
@@ -87,7 +110,7 @@ impl Styles {
         let mut styles = Self::new(variants, baseline);
         for (number, bound) in bounds.iter().enumerate() {
             let style = Style {
-                color: color(0x000000),
+                color: BOUND,
                 dash: BOUND_DASHES[number % BOUND_DASHES.len()],
                 marker: Marker::None,
             };
@@ -149,6 +172,9 @@ pub(crate) struct Frame<'a> {
     pub(crate) provenance: &'a str,
 }
 
+/// The room between the entries of a legend.
+const BETWEEN: f64 = 20.0;
+
 /// The empty space at the edges of a page.
 pub(crate) const MARGIN: f64 = 14.0;
 
@@ -178,12 +204,30 @@ pub(crate) fn legend(
     styles: &Styles,
     sample: Sample,
 ) -> f64 {
-    let mut place = at(MARGIN, top + 10.0);
+    let room = Room {
+        left: MARGIN,
+        right: scene.width - BETWEEN,
+        top,
+        bottom: top,
+    };
+    legend_within(scene, room, variants, styles, sample)
+}
+
+/// Writes the legend between the left and right ends of a room, from its top down; returns its end.
+pub(crate) fn legend_within(
+    scene: &mut Scene,
+    room: Room,
+    variants: &[&str],
+    styles: &Styles,
+    sample: Sample,
+) -> f64 {
+    let mut place = at(room.left, room.top + 10.0);
     for variant in variants {
-        let name = fitted(variant, SMALL, 420.0);
-        let width = sample.width() + 6.0 + text_width(&name, SMALL) + 20.0;
-        if place.x + width > scene.width && place.x > MARGIN {
-            place = at(MARGIN, place.y + 20.0);
+        let most = (room.right - room.left - sample.width() - 6.0).min(420.0);
+        let name = fitted(variant, SMALL, most);
+        let width = sample.width() + 6.0 + text_width(&name, SMALL) + BETWEEN;
+        if place.x + width > room.right + BETWEEN && place.x > room.left {
+            place = at(room.left, place.y + 20.0);
         }
         sample.draw(scene, place, styles.of(variant));
         let beside = at(place.x + sample.width() + 6.0, place.y);
@@ -191,4 +235,34 @@ pub(crate) fn legend(
         place.x += width;
     }
     place.y + 22.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fifty_variants_look_unlike() {
+        let names: Vec<String> = (0..50).map(|number| format!("v{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let styles = Styles::new(&names, "v0");
+        let mut looks: Vec<String> = names
+            .iter()
+            .map(|name| format!("{:?}", styles.of(name)))
+            .collect();
+        looks.sort();
+        looks.dedup();
+        assert_eq!(looks.len(), 50);
+        let mut colors: Vec<Color> = names[..21]
+            .iter()
+            .map(|name| styles.of(name).color)
+            .collect();
+        colors.sort_by_key(|color| (color.0, color.1, color.2));
+        colors.dedup();
+        assert_eq!(
+            colors.len(),
+            21,
+            "bars have no dashes: their colours differ"
+        );
+    }
 }

@@ -24,9 +24,12 @@ const RIGHT: f64 = 478.0;
 /// The colour of the margin.
 const BAND: Color = color(0xe4ecf2);
 
-/// The axis ends at this many times the median effect, so that one outlier does not press all
-/// others together. What lies beyond is drawn as a diamond at the end, with its numbers beside it.
-const MEDIANS_MAX: f64 = 4.0;
+/// An axis whose largest effect is this many times the median is compressed far from zero, so that
+/// an outlier does not press all others together.
+const MEDIANS_MAX: f64 = 6.0;
+
+/// The least room on both sides of zero, in percent.
+const LEAST: f64 = 0.01;
 
 /// One phase at one sweep point.
 #[derive(Clone, Copy, PartialEq)]
@@ -75,8 +78,9 @@ impl Page<'_> {
             subtitle: self.subtitle(site.point),
             caption: format!(
                 "Effect of each variant against {baseline} with its 95 % Student interval over \
-                 paired seeds; the band is the margin within which a difference does not matter. \
-                 Diamonds at the edge lie beyond it."
+                 paired seeds; the band is the margin within which a difference does not \
+                 matter.{}",
+                remarks(&rows)
             ),
             csv: compare::to_csv(&numbers),
         };
@@ -99,15 +103,35 @@ fn rows_of<'a>(site: Site, rows: &'a [CompareRow]) -> Vec<&'a CompareRow> {
     here
 }
 
+/// What the caption says of this forest alone.
+fn remarks(rows: &[&CompareRow]) -> String {
+    let mut remarks = String::new();
+    if Extent::of(rows).is_uneven() {
+        remarks += " Far from zero the axis is compressed, so that the largest effect is on it.";
+    }
+    if rows.iter().any(|row| !says_something(row.verdict)) {
+        remarks += " Hollow grey squares: nothing may be concluded, for the reason named beside \
+            them.";
+    }
+    remarks
+}
+
+/// Whether a verdict is one on the size of the effect.
+fn says_something(verdict: Verdict) -> bool {
+    !matches!(
+        verdict,
+        Verdict::Inactive | Verdict::NotMeasured | Verdict::Refused
+    )
+}
+
 /// Draws the rows of one site.
 fn draw(rows: &[&CompareRow], frame: &Frame) -> Scene {
-    let limit = limit(rows);
     let label = format!(
         "change against {} in % (percentage points for shares of one)",
         rows[0].baseline
     );
     let forest = Forest {
-        axis: Axis::linear(label, -limit, limit),
+        axis: Extent::of(rows).axis(label),
         several_variants: rows.iter().any(|row| row.variant != rows[0].variant),
     };
     let top = frame.draw(&mut Scene::new(WIDTH, 1.0)) + 6.0;
@@ -135,21 +159,55 @@ fn draw(rows: &[&CompareRow], frame: &Frame) -> Scene {
     scene
 }
 
-/// The end of the axis, in percent.
-fn limit(rows: &[&CompareRow]) -> f64 {
-    let extent = |row: &&CompareRow| {
-        let ends = [Some(row.effect), row.low, row.high, Some(row.margin)];
-        ends.into_iter()
-            .flatten()
-            .filter_map(|end| row.percent(end))
-            .map(f64::abs)
-            .fold(0.0, f64::max)
-    };
-    let mut extents: Vec<f64> = rows.iter().map(extent).collect();
-    extents.sort_by(f64::total_cmp);
-    let largest = extents.last().copied().unwrap_or(0.0);
-    let median = extents[extents.len() / 2];
-    largest.min(median * MEDIANS_MAX).max(0.01) * 1.05
+/// How far effects, intervals and margins reach, in percent.
+struct Extent {
+    low: f64,
+    high: f64,
+    /// The median of how far the rows reach on either side.
+    median: f64,
+}
+
+impl Extent {
+    fn of(rows: &[&CompareRow]) -> Self {
+        let mut low = 0.0_f64;
+        let mut high = 0.0_f64;
+        let mut reaches = Vec::new();
+        for row in rows {
+            let ends = [Some(row.effect), row.low, row.high, Some(row.margin)];
+            let ends = ends.into_iter().flatten();
+            let ends: Vec<f64> = ends
+                .filter_map(|end| row.percent(end))
+                .filter(|end| end.is_finite())
+                .collect();
+            for end in &ends {
+                low = low.min(*end);
+                high = high.max(*end);
+            }
+            let margin = row.percent(row.margin).unwrap_or(0.0);
+            low = low.min(-margin);
+            reaches.push(ends.iter().map(|end| end.abs()).fold(0.0, f64::max));
+        }
+        reaches.sort_by(f64::total_cmp);
+        Self {
+            low,
+            high,
+            median: reaches[reaches.len() / 2],
+        }
+    }
+
+    fn is_uneven(&self) -> bool {
+        self.low.abs().max(self.high) > self.median.max(LEAST) * MEDIANS_MAX
+    }
+
+    fn axis(&self, label: String) -> Axis {
+        let least = LEAST.max((self.high - self.low) * 0.03);
+        let (low, high) = (self.low - least, self.high + least);
+        if self.is_uneven() {
+            Axis::compressed(label, low * 1.2, high * 1.2, self.median.max(LEAST))
+        } else {
+            Axis::linear(label, low, high)
+        }
+    }
 }
 
 /// What all rows share.
@@ -176,17 +234,18 @@ impl Forest {
         let ink = match row.verdict {
             Verdict::Better => BLUE,
             Verdict::Worse => VERMILION,
-            _ => INK,
+            verdict if says_something(verdict) => INK,
+            _ => GREY,
         };
         self.draw_names(scene, row, y);
         if let Some(effect) = row.percent(row.effect) {
             self.draw_interval(scene, row, y, ink);
-            let marker = if self.axis.shows(effect) {
-                Marker::Square
+            let place = at(self.x(effect), y);
+            if says_something(row.verdict) {
+                scene.mark(place, Marker::Square, 3.5, ink);
             } else {
-                Marker::Diamond
-            };
-            scene.mark(at(self.x(effect), y), marker, 3.5, ink);
+                scene.outline(place, Marker::Square, 3.5, ink);
+            }
         }
         let right = RIGHT + 16.0;
         let note = match row.verdict {
@@ -218,11 +277,8 @@ impl Forest {
             return;
         };
         scene.stroke(at(self.x(low), y), at(self.x(high), y), ink, 1.5);
-        for end in [low, high] {
-            if self.axis.shows(end) {
-                let x = self.x(end);
-                scene.stroke(at(x, y - 6.0), at(x, y + 6.0), ink, 1.5);
-            }
+        for x in [self.x(low), self.x(high)] {
+            scene.stroke(at(x, y - 6.0), at(x, y + 6.0), ink, 1.5);
         }
     }
 }

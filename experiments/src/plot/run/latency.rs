@@ -4,7 +4,7 @@ use super::series::{merged, spectrum};
 use super::{FigureKind, Page, Words};
 use crate::formats::csv;
 use crate::plot::chart::axis::Axis;
-use crate::plot::chart::lines::{Line, LineChart, Panel};
+use crate::plot::chart::lines::{Line, LineChart, panels};
 use crate::point::Point;
 use crate::record::OpClass;
 use crate::store::{HistogramKey, StoredTrial};
@@ -64,22 +64,32 @@ impl<'a> Page<'a> {
         } else {
             "Closed loop: the next operation waits for the last, so that queueing is not in it."
         };
+        let csv = numbers(&spectra);
+        let mut variants: Vec<&str> = spectra.iter().map(|line| line.variant).collect();
+        variants.dedup();
+        let chart = chart(spectra, self.input.baseline);
+        let others = if chart.panels.len() > 1 {
+            " Thin and grey: the other variants."
+        } else {
+            ""
+        };
         let words = Words {
             kind: FigureKind::Latency,
             part: format!("{phase}.{op}"),
             title: format!("Latency of {op} operations, phase {phase}"),
             subtitle: self.subtitle(point),
-            caption: format!("Latency by percentile, all seeds in one histogram. {meaning}"),
-            csv: numbers(&spectra),
+            caption: format!(
+                "Latency by percentile, all seeds in one histogram. {meaning}{others}{}",
+                chart.coinciding()
+            ),
+            csv,
         };
-        let mut variants: Vec<&str> = spectra.iter().map(|line| line.variant).collect();
-        variants.dedup();
-        let scene = chart(spectra).draw(&self.frame(&words), &variants, &self.styles);
+        let scene = chart.draw(&self.frame(&words), &variants, &self.styles);
         self.add(words, scene);
     }
 }
 
-fn chart(spectra: Vec<Line<'_>>) -> LineChart<'_> {
+fn chart<'a>(spectra: Vec<Line<'a>>, baseline: &str) -> LineChart<'a> {
     let points = || spectra.iter().flat_map(|line| &line.points);
     let least = points().map(|point| point.y).fold(f64::INFINITY, f64::min);
     let top = points().map(|point| point.y).fold(0.0, f64::max);
@@ -87,10 +97,7 @@ fn chart(spectra: Vec<Line<'_>>) -> LineChart<'_> {
     LineChart {
         x: Axis::nines("percentile (each nine takes the same room)", end),
         y: Axis::logarithmic("latency (\u{b5}s, logarithmic)", least.max(1e-3), top),
-        panels: vec![Panel {
-            lines: spectra,
-            ..Panel::default()
-        }],
+        panels: panels(spectra, &[baseline]),
         marked: false,
     }
 }

@@ -1,10 +1,10 @@
 //! Which numbers of a run go into which figure.
 
 mod forest;
-mod hit_ratio;
 mod latency;
 mod panels;
 mod series;
+mod sweep;
 mod throughput;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,7 @@ pub fn figures(kinds: &[FigureKind], input: &PlotInput) -> Figures {
     }
     for kind in kinds {
         match kind {
+            FigureKind::Sweep => page.sweep(),
             FigureKind::Forest => page.forest(),
             FigureKind::Throughput => page.throughput(),
             FigureKind::Latency => page.latency(),
@@ -225,6 +226,23 @@ fn means<'a>(
     let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for ((variant, _), metrics) in &trials {
         values.entry(variant).or_default().extend(derived(metrics));
+    }
+    let mean = |(variant, values): (&'a str, Vec<f64>)| Some((variant, Mean::of(&values)?));
+    in_order(values.into_iter().filter_map(mean).collect())
+}
+
+/// Returns the mean over seeds of a metric, by variant.
+fn means_of<'a>(
+    rows: &'a [TidyRow],
+    window: &str,
+    point: &Point,
+    metric: &str,
+) -> Vec<(&'a str, Mean)> {
+    let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for row in rows {
+        if row.metric == metric && row.phase == window && row.point == *point {
+            values.entry(&row.variant).or_default().push(row.value);
+        }
     }
     let mean = |(variant, values): (&'a str, Vec<f64>)| Some((variant, Mean::of(&values)?));
     in_order(values.into_iter().filter_map(mean).collect())

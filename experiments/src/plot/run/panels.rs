@@ -16,6 +16,8 @@ pub(super) struct PanelDef {
     /// A value to compare with.
     reference: Option<f64>,
     value: Derived,
+    /// What a bar's value could have been at most.
+    bound: Option<Derived>,
 }
 
 impl PanelDef {
@@ -25,6 +27,15 @@ impl PanelDef {
             title,
             reference: None,
             value,
+            bound: None,
+        }
+    }
+
+    /// The panel, with a bound of each bar.
+    pub(super) const fn below(self, bound: Derived) -> Self {
+        Self {
+            bound: Some(bound),
+            ..self
         }
     }
 
@@ -34,6 +45,7 @@ impl PanelDef {
             title,
             reference: Some(1.0),
             value,
+            bound: None,
         }
     }
 }
@@ -161,7 +173,7 @@ impl<'a> Page<'a> {
                 part: phase.to_owned(),
                 title: format!("{}, {}", def.title, in_words(phase)),
                 subtitle: self.subtitle(&Point::new()),
-                caption: format!("{} {INTERVALS}", def.caption),
+                caption: format!("{} {INTERVALS}{}", def.caption, bound_words(&panels)),
                 csv: numbers(&panels),
             };
             let chart = BarChart {
@@ -179,14 +191,23 @@ impl<'a> Page<'a> {
     fn panel(&self, def: &PanelDef, phase: &str, points: &[&Point]) -> Panel<'a> {
         let mut groups = Vec::new();
         for point in points {
-            let means = means(self.input.rows, phase, point, def.value);
-            if means.is_empty() {
+            let values = means(self.input.rows, phase, point, def.value);
+            if values.is_empty() {
                 continue;
             }
-            let bars = means.into_iter().map(|(variant, mean)| Bar {
+            let bounds = match def.bound {
+                Some(bound) => means(self.input.rows, phase, point, bound),
+                None => Vec::new(),
+            };
+            let bound_of = |variant: &str| {
+                let own = bounds.iter().find(|(name, _)| *name == variant);
+                own.map(|(_, mean)| mean.value)
+            };
+            let bars = values.into_iter().map(|(variant, mean)| Bar {
                 variant,
                 value: mean.value,
                 half_width: mean.half_width,
+                bound: bound_of(variant),
             });
             groups.push(Group {
                 label: point_values(point),
@@ -198,6 +219,17 @@ impl<'a> Page<'a> {
             groups,
             reference: def.reference,
         }
+    }
+}
+
+/// Says what the strokes are, if there are any.
+fn bound_words(panels: &[Panel]) -> &'static str {
+    let groups = panels.iter().flat_map(|panel| &panel.groups);
+    let mut bars = groups.flat_map(|group| &group.bars);
+    if bars.any(|bar| bar.bound.is_some()) {
+        " Strokes: the best that any cache of the size could have done, from the recorded accesses."
+    } else {
+        ""
     }
 }
 
@@ -220,16 +252,26 @@ fn numbers(panels: &[Panel]) -> String {
     for panel in panels {
         for group in &panel.groups {
             for bar in &group.bars {
-                let half = bar.half_width;
+                let optional =
+                    |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
                 rows.push([
                     panel.title.clone(),
                     group.label.clone(),
                     bar.variant.to_owned(),
                     bar.value.to_string(),
-                    half.map_or_else(String::new, |half| half.to_string()),
+                    optional(bar.half_width),
+                    optional(bar.bound),
                 ]);
             }
         }
     }
-    csv(["panel", "point", "variant", "mean", "half_width_95"], rows)
+    let header = [
+        "panel",
+        "point",
+        "variant",
+        "mean",
+        "half_width_95",
+        "bound",
+    ];
+    csv(header, rows)
 }

@@ -26,11 +26,20 @@ impl TimeBin {
     }
 }
 
+/// Drops the slices at the end in which a client had already done all of its operations: what the
+/// others do alone is no throughput of all. At least one slice is left.
+pub(super) fn without_tail(slices: &[SeriesPoint]) -> &[SeriesPoint] {
+    let whole = slices
+        .iter()
+        .take_while(|slice| slice.tail_nanos * 20 <= slice.nanos);
+    &slices[..whole.count().max(1).min(slices.len())]
+}
+
 /// Averages the slices of several seeds; `None` without a slice.
 ///
 /// Seeds end at different times, and their slices differ in length. So equal bins are laid over the
 /// longest seed, and each is the mean over the seeds that run through at least half of it.
-pub(super) fn over_time(seeds: &[&Vec<SeriesPoint>]) -> Option<Vec<TimeBin>> {
+pub(super) fn over_time(seeds: &[&[SeriesPoint]]) -> Option<Vec<TimeBin>> {
     let end = seeds.iter().map(|slices| end_of(slices)).max()?;
     let bins = seeds.iter().map(|slices| slices.len()).max()?;
     if bins == 0 || end == 0 {
@@ -50,7 +59,7 @@ fn end_of(slices: &[SeriesPoint]) -> u64 {
 }
 
 /// The mean of the seeds between two times in nanoseconds; `None` if none runs there.
-fn bin_of(seeds: &[&Vec<SeriesPoint>], from: f64, to: f64, width: f64) -> Option<TimeBin> {
+fn bin_of(seeds: &[&[SeriesPoint]], from: f64, to: f64, width: f64) -> Option<TimeBin> {
     let mut rates = Vec::new();
     let mut stalls = Vec::new();
     for slices in seeds {
@@ -155,7 +164,21 @@ mod tests {
             },
         ];
         assert_eq!(bins, expected);
-        assert_eq!(over_time(&[&Vec::new()]), None);
+        assert_eq!(over_time(&[&[]]), None);
+    }
+
+    #[test]
+    fn the_tail_is_what_follows_the_first_clients_end() {
+        let mut slices: Vec<SeriesPoint> = (0..5).map(|at| slice(at * 100, 100, 10)).collect();
+        assert_eq!(without_tail(&slices).len(), 5);
+        slices[2].tail_nanos = 4;
+        assert_eq!(without_tail(&slices).len(), 5, "a twentieth does not show");
+        slices[3].tail_nanos = 60;
+        slices[4].tail_nanos = 100;
+        assert_eq!(without_tail(&slices).len(), 3);
+        slices[0].tail_nanos = 90;
+        assert_eq!(without_tail(&slices).len(), 1);
+        assert!(without_tail(&[]).is_empty());
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Throughput over time, with stalls.
 
-use super::series::{TimeBin, over_time};
+use super::series::{TimeBin, over_time, without_tail};
 use super::{FigureKind, Page, Words};
 use crate::formats::csv;
 use crate::plot::chart::axis::Axis;
 use crate::plot::chart::lines::{Lane, Line, LineChart, LinePoint, Panel, StallSpan};
 use crate::point::Point;
+use crate::record::SeriesPoint;
 
 /// Lines that one pair of axes may hold before they hide each other.
 const LINES_MAX: usize = 4;
@@ -13,10 +14,15 @@ const LINES_MAX: usize = 4;
 const CAPTION: &str = "Operations a second, mean over the seeds. The strips below show when \
     writers waited for the engine: the fuller the colour, the larger the share of the time.";
 
+const TAIL: &str = " Lines end where the first client had done its last operation: what the others \
+    did alone after that is not drawn.";
+
 /// One variant over time.
 struct Series<'a> {
     variant: &'a str,
     bins: Vec<TimeBin>,
+    /// Whether the time after the first client's last operation was left out.
+    is_cut: bool,
 }
 
 impl Page<'_> {
@@ -26,12 +32,19 @@ impl Page<'_> {
             for point in self.points() {
                 let mut series = Vec::new();
                 for (variant, trials) in self.trials(point) {
-                    let slices: Vec<_> = trials
-                        .iter()
-                        .filter_map(|trial| trial.series.get(phase))
-                        .collect();
-                    if let Some(bins) = over_time(&slices) {
-                        series.push(Series { variant, bins });
+                    let slices = trials.iter().filter_map(|trial| trial.series.get(phase));
+                    let slices: Vec<&Vec<SeriesPoint>> = slices.collect();
+                    let cut: Vec<_> = slices.iter().map(|all| without_tail(all)).collect();
+                    if let Some(bins) = over_time(&cut) {
+                        let is_cut = slices
+                            .iter()
+                            .zip(&cut)
+                            .any(|(all, cut)| all.len() > cut.len());
+                        series.push(Series {
+                            variant,
+                            bins,
+                            is_cut,
+                        });
                     }
                 }
                 if !series.is_empty() {
@@ -44,18 +57,27 @@ impl Page<'_> {
     }
 
     fn throughput_of(&mut self, phase: &str, point: &Point, series: &[Series]) {
+        let chart = chart(series);
         let words = Words {
             kind: FigureKind::Throughput,
             part: phase.to_owned(),
             title: format!("Throughput over time, phase {phase}"),
             subtitle: self.subtitle(point),
-            caption: CAPTION.to_owned(),
+            caption: caption(series) + &chart.coinciding(),
             csv: numbers(series),
         };
         let variants: Vec<&str> = series.iter().map(|series| series.variant).collect();
-        let scene = chart(series).draw(&self.frame(&words), &variants, &self.styles);
+        let scene = chart.draw(&self.frame(&words), &variants, &self.styles);
         self.add(words, scene);
     }
+}
+
+fn caption(series: &[Series]) -> String {
+    let mut caption = CAPTION.to_owned();
+    if series.iter().any(|series| series.is_cut) {
+        caption += TAIL;
+    }
+    caption
 }
 
 fn chart<'a>(series: &[Series<'a>]) -> LineChart<'a> {
@@ -64,7 +86,7 @@ fn chart<'a>(series: &[Series<'a>]) -> LineChart<'a> {
     let top = bins().map(|bin| bin.rate).fold(0.0, f64::max);
     let stalled = bins().any(|bin| bin.stalled > 0.0);
     let mut panels: Vec<Panel> = Vec::new();
-    for Series { variant, bins } in series {
+    for Series { variant, bins, .. } in series {
         if series.len() > LINES_MAX || panels.is_empty() {
             panels.push(Panel::default());
         }
@@ -112,7 +134,7 @@ fn lane<'a>(variant: &'a str, bins: &[TimeBin]) -> Lane<'a> {
 
 fn numbers(series: &[Series]) -> String {
     let mut rows = Vec::new();
-    for Series { variant, bins } in series {
+    for Series { variant, bins, .. } in series {
         for bin in bins {
             rows.push([
                 (*variant).to_owned(),
