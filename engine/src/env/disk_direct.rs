@@ -84,7 +84,7 @@ pub(super) fn read(file: &fs::File, offset: u64, bytes: usize) -> io::Result<Byt
             Err(error) => return Err(error),
         };
         got += more;
-        // If the file ends within a block, no aligned read goes on from there.
+        // If the file ends within a block, no aligned read goes beyond.
         let is_end = more == 0 || !got.is_multiple_of(BLOCK);
         if is_end && got < wanted {
             let end = start + got as u64;

@@ -53,7 +53,7 @@ enum Thread {
     Gone,
 }
 
-/// When a task is woken. The number tells alarms of one moment apart.
+/// When a task is woken. The number distinguishes alarms of one moment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Alarm {
     at: Instant,
