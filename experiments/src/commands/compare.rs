@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::builds::Builds;
 use super::opened_run::comparison;
 use super::{CommandResult, Failure, Global, OpenedRun, run_folder};
 use crate::compare::{
@@ -23,8 +24,10 @@ Examples:
   aura compare quickstart --baseline sieve-leveled --metric cache.hit_ratio
   aura compare quickstart smaller-cache --format csv
   aura compare main branch --gate
+  aura compare quickstart --code 3f9a this
 
-Of several runs, variants are named run/variant, and the first run's baseline is the baseline.
+Of several runs, variants are named run/variant, and the first run's baseline is the baseline. With
+--code, two builds of the program are compared in each variant of one run, which both have run.
 
 Prints one row per metric, sweep point, phase and variant; a star marks a primary metric. Effects
 are relative (%), with geometric means beside them, or differences (percentage points, pp, for
@@ -50,6 +53,10 @@ pub(super) struct Arguments {
     /// The relative difference that does not matter. Default: the config's.
     #[arg(long, value_name = "SHARE")]
     margin: Option<f64>,
+    /// Compare two builds of the program, named by the first digits of their digests or as `this`;
+    /// the first is the baseline.
+    #[arg(long, num_args = 2, value_names = ["OLDER", "NEWER"])]
+    code: Vec<String>,
     /// Compare variants although their workloads or worlds differ.
     #[arg(long, value_name = "PART", value_parser = part)]
     across: Vec<Part>,
@@ -98,7 +105,17 @@ impl Arguments {
         let afterwards = self.change(&mut settings);
         let mut across = runs[0].plan.experiment.compare.across.clone();
         across.extend(&self.across);
-        let mut comparison = comparison(&runs, &rows, &settings, &across, named)?;
+        let mut comparison = match (&self.code[..], &runs[..]) {
+            ([], _) => comparison(&runs, &rows, &settings, &across, named)?,
+            (codes, [run]) => Builds::find(run, codes)?.comparison(run, &settings)?,
+            (_, _) => {
+                let help = "name one run that both builds have run";
+                return Err(Failure::usage(
+                    "--code compares the builds of one run",
+                    help,
+                ));
+            }
+        };
         comparison.warnings.extend(afterwards);
         if !self.metric.is_empty() {
             comparison

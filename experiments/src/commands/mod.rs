@@ -6,6 +6,7 @@
 //!
 //! Rows go to standard output, everything else to standard error.
 
+mod builds;
 mod failure;
 mod opened_run;
 

@@ -150,16 +150,21 @@ fn sides(runs: &[OpenedRun], named: impl Fn(&OpenedRun, &str) -> String) -> Vec<
         let mut seen: BTreeSet<(&str, &Point)> = BTreeSet::new();
         for trial in &run.plan.trials {
             if seen.insert((&trial.variant, &trial.point)) {
-                let mut settings = config::settings(&trial.config.value());
-                settings.retain(|key, _| !key.starts_with("engine."));
                 sides.push(Side {
                     variant: named(run, &trial.variant),
                     point: trial.point.clone(),
                     run: number,
-                    settings,
+                    settings: settings_of(trial),
                 });
             }
         }
     }
     sides
+}
+
+/// The settings of a trial, but for the engine's.
+pub(super) fn settings_of(trial: &PlannedTrial) -> Point {
+    let mut settings = config::settings(&trial.config.value());
+    settings.retain(|key, _| !key.starts_with("engine."));
+    settings
 }

@@ -12,6 +12,15 @@ use crate::metrics::activity::{self, Activity};
 use crate::metrics::{Debt, MetricDef};
 use crate::stats::verdict::{Judgement, Verdict};
 
+/// Operations until the cache is back at its level.
+const RECOVERY: &str = "cache.recovery_ops";
+
+/// The level that it is back at.
+const LEVEL: &str = "cache.settled_hit_ratio";
+
+/// The difference of levels, over the larger one, up to which they count as one.
+const LEVELS_EQUAL: f64 = 0.05;
+
 /// A variant and the baseline at one site.
 pub(super) struct Doubts<'a> {
     index: &'a ValueIndex<'a>,
@@ -52,7 +61,9 @@ impl<'a> Doubts<'a> {
             let note = "overloaded: the backlog kept growing";
             return Some(Judgement::new(Verdict::Undecided, note));
         }
-        self.too_little(metric).or_else(|| self.deferred(metric))
+        self.too_little(metric)
+            .or_else(|| self.deferred(metric))
+            .or_else(|| self.other_level(metric))
     }
 
     /// Says what no policy did in which the sides differ; `None` if one of them acted, or if the
@@ -134,6 +145,29 @@ impl<'a> Doubts<'a> {
             };
             let note = format!("{side} {what}: {percent} % of the bytes it wrote");
             Judgement::new(Verdict::Undecided, note)
+        })
+    }
+}
+
+impl Doubts<'_> {
+    /// The metric is measured towards a level, and the sides end at different ones: whoever ends
+    /// low is there soon.
+    fn other_level(&self, metric: &MetricDef) -> Option<Judgement> {
+        if metric.name != RECOVERY {
+            return None;
+        }
+        let [baseline, variant] = self
+            .sides
+            .map(|side| self.index.mean(side, self.site, LEVEL));
+        let (baseline, variant) = (baseline?, variant?);
+        let difference = (variant - baseline).abs();
+        (difference > LEVELS_EQUAL * baseline.max(variant)).then(|| {
+            let note = format!(
+                "they end at different hit ratios, {} against {}: not one level to recover to",
+                digits(variant, 3),
+                digits(baseline, 3)
+            );
+            Judgement::new(Verdict::NotMeasured, note)
         })
     }
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::sample::role;
 use super::values::{Site, ValueIndex, Values};
 use super::{CompareSettings, Refusals};
 use crate::metrics::{Direction, MetricDef, Scale};
@@ -79,7 +80,8 @@ struct Contender<'a> {
     mean: f64,
 }
 
-/// Ranks the variants in each primary metric that has a better direction, at each site.
+/// Ranks the variants in each primary metric that has a better direction, at each site where the
+/// question is about it.
 pub(super) fn all<'a>(
     index: &ValueIndex,
     sites: &[Site],
@@ -91,6 +93,9 @@ pub(super) fn all<'a>(
     let mut rankings = Vec::new();
     for metric in primary.filter(|metric| metric.direction != Direction::Neutral) {
         for site in sites {
+            if role(metric, true, site, index) != Some(true) {
+                continue;
+            }
             let Some(baseline) = index.values(&settings.baseline, site, metric.name) else {
                 continue;
             };

@@ -497,6 +497,9 @@ fn the_question_about_paid_costs_is_asked_of_the_whole() {
             .map(|row| (row.phase.as_str(), row.primary))
             .collect();
         assert_eq!(found, expected, "{metric}");
+        let asked = expected.iter().filter(|(_, primary)| *primary);
+        let ranked = comparison.rankings.iter().map(|it| it.phase.as_str());
+        assert!(ranked.eq(asked.map(|(phase, _)| *phase)), "{metric}");
     }
 }
 
@@ -514,6 +517,21 @@ fn too_few_merges_measure_no_write_amplification() {
         }
         let row = &compared(&rows, "write.amplification").rows[0];
         assert_eq!(row.verdict, verdict, "{merges}: {}", row.note);
+    }
+}
+
+#[test]
+fn recovery_is_compared_only_towards_one_level() {
+    for (level, verdict) in [(0.265, Verdict::NotMeasured), (0.6, Verdict::Worse)] {
+        let mut rows = with_debt("cache.recovery_ops", 0.0);
+        for seed in 0..8 {
+            for (variant, value) in [("lru", 0.613), ("sieve", level)] {
+                let metric = "cache.settled_hit_ratio";
+                rows.push(tidy_row(variant, seed, World::Simulated, metric, value));
+            }
+        }
+        let row = &compared(&rows, "cache.recovery_ops").rows[0];
+        assert_eq!(row.verdict, verdict, "{level}: {}", row.note);
     }
 }
 

@@ -107,7 +107,8 @@ impl<'a> ValueIndex<'a> {
         self.mean(variant, site, "debt.deferred_ratio")
     }
 
-    fn mean(&self, variant: &str, site: &Site, metric: &str) -> Option<f64> {
+    /// The mean of a metric over the seeds.
+    pub(super) fn mean(&self, variant: &str, site: &Site, metric: &str) -> Option<f64> {
         let values = self.values(variant, site, metric)?;
         let values: Vec<f64> = values.values().copied().collect();
         Some(stats::mean(&values))

@@ -97,7 +97,8 @@ pub enum Debt {
     Unmoved,
     /// The metric looks better for it: the window neither waits for that work nor does it.
     Flattered,
-    /// The metric includes it. The whole trial, drained, is where it is compared.
+    /// The metric includes it as far as that is known. The whole trial, drained, is where it is
+    /// compared.
     Charged,
 }
 

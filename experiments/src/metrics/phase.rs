@@ -9,7 +9,7 @@ use aura_engine::Counts;
 use aura_engine::env::sim::SimStats;
 use hdrhistogram::Histogram;
 
-use super::recovery::operations_to_recover;
+use super::recovery::{final_hit_ratio, operations_to_recover};
 use crate::record::{OpClass, PhaseMeasure, SpaceMeasure, TrialResult, Window};
 
 /// Unpaid work where a window begins and where it ends, in bytes to write.
@@ -231,6 +231,10 @@ impl<'a> PhaseFacts<'a> {
         let before = counter(&self.measure.before.cache);
         let after = counter(&self.measure.after.cache);
         count(after.saturating_sub(before))
+    }
+
+    pub(super) fn settled_hit_ratio(&self) -> Option<f64> {
+        final_hit_ratio(&self.measure.series)
     }
 
     pub(super) fn recovery_operations(&self) -> Option<f64> {

@@ -29,8 +29,9 @@ pub(super) fn operations_to_recover(series: &[SeriesPoint]) -> Option<u64> {
     None
 }
 
-/// The hit ratio over the slices that end in the last quarter of all operations.
-fn final_hit_ratio(series: &[SeriesPoint]) -> Option<f64> {
+/// Returns the hit ratio over the slices that end in the last quarter of all operations; `None` if
+/// the cache received no request there.
+pub(super) fn final_hit_ratio(series: &[SeriesPoint]) -> Option<f64> {
     let total: u64 = series.iter().map(|slice| slice.operations).sum();
     let mut done = 0;
     let mut hits = 0;

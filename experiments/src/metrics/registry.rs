@@ -447,6 +447,11 @@ const CACHE: &[MetricDef] = &[
         "Bytes of indexes and filters that tables keep in memory, at the end.",
         |phase| count(phase.measure.after.cache.pinned_bytes),
     ),
+    gain(
+        "cache.settled_hit_ratio",
+        "Hits over requests for data blocks in the last quarter of the phase's operations.",
+        |phase| phase.settled_hit_ratio(),
+    ),
     cost_or_zero(
         "cache.recovery_ops",
         "ops",
@@ -708,11 +713,11 @@ const BACKGROUND: &[MetricDef] = &[
     )),
     needs(
         COLLECTIONS,
-        background(cost(
+        charged(cost(
             "gc.write_amplification",
             "ratio",
             "Bytes written to value files over bytes that writers appended: 1/(1-u) if victims are \
-         live to a share u.",
+         live to a share u. Garbage up to value_log.gc_high stays.",
             |phase| {
                 let appended = phase.counts.value_log_bytes;
                 ratio(appended + phase.counts.gc_write_bytes, appended)
@@ -762,7 +767,7 @@ const BACKGROUND: &[MetricDef] = &[
     delay(
         "cpu.ns_per_op",
         "ns",
-        "Simulation: CPU time, background work included, over operations.",
+        "Simulation: CPU time, background work included, over operations. From prices, not measured.",
         |phase| {
             ratio(
                 phase.simulated(|stats| stats.cpu_nanos)?,

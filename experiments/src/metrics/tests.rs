@@ -51,6 +51,7 @@ fn values_are_what_their_definitions_say() {
         ("cache.filter_hit_ratio", 0.75),
         ("cache.row_hit_ratio", 0.25),
         ("cache.level3_hit_ratio", 0.495),
+        ("cache.settled_hit_ratio", 0.75),
         ("filter.false_positive_ratio", 0.01),
         ("filter.bytes_per_key", 1.25),
         ("index.bytes_per_key", 2.0),

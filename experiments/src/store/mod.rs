@@ -15,7 +15,8 @@ mod tidy;
 mod trial;
 
 pub use tidy::{
-    Collected, SummaryRow, TidyRow, collect, content_hash, read_trials, summarise, tidy,
+    Collected, SummaryRow, TidyRow, collect, content_hash, gather, manifests, read_trials,
+    summarise, tidy,
 };
 pub use trial::{HistogramKey, StoredTrial, read_trial, write_trial};
 

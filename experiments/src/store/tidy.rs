@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::trial::{StoredTrial, read_metrics, read_trial};
-use super::{Result, StoreError, parquet_error};
+use super::{Result, StoreError, parquet_error, read_json};
 use crate::files;
 use crate::folders::{RunFolder, TrialFolder};
 use crate::formats::parquet::{self, ParquetError, Values};
@@ -106,6 +106,17 @@ pub fn read_trials(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result
     Ok(trials)
 }
 
+/// Reads the manifests of all finished trials of an experiment's folder, of every plan and program
+/// that ran there.
+///
+/// # Errors
+/// [`StoreError::NoTrials`], [`StoreError::File`] or [`StoreError::Damaged`].
+pub fn manifests(run: &RunFolder) -> Result<Vec<Manifest>> {
+    let folders = finished(run, None)?;
+    let read = |folder: &TrialFolder| read_json(&folder.manifest());
+    folders.iter().map(read).collect()
+}
+
 fn order(manifest: &Manifest) -> impl Ord + '_ {
     (
         &manifest.variant,
@@ -123,6 +134,20 @@ fn order(manifest: &Manifest) -> impl Ord + '_ {
 /// # Errors
 /// [`StoreError::NoTrials`], [`StoreError::File`] or [`StoreError::Damaged`].
 pub fn collect(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result<Collected> {
+    let collected = gather(run, wanted)?;
+    let rows = &collected.rows;
+    let path = run.metrics();
+    let table = tidy_parquet(rows).map_err(|error| parquet_error(&path, error))?;
+    files::replace(&path, &table)?;
+    files::replace(&run.summary(), json(&summarise(rows)).as_bytes())?;
+    Ok(collected)
+}
+
+/// Gathers an experiment's finished trials, and writes nothing.
+///
+/// # Errors
+/// [`StoreError::NoTrials`], [`StoreError::File`] or [`StoreError::Damaged`].
+pub fn gather(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result<Collected> {
     let mut trials = finished(run, wanted)?
         .iter()
         .map(read_metrics)
@@ -132,10 +157,6 @@ pub fn collect(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result<Col
     for trial in &trials {
         rows.extend(tidy(&trial.manifest, &trial.rows));
     }
-    let path = run.metrics();
-    let table = tidy_parquet(&rows).map_err(|error| parquet_error(&path, error))?;
-    files::replace(&path, &table)?;
-    files::replace(&run.summary(), json(&summarise(&rows)).as_bytes())?;
     let hash = content_hash(&rows);
     let manifests = trials.into_iter().map(|trial| trial.manifest).collect();
     Ok(Collected {

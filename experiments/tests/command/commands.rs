@@ -176,6 +176,50 @@ fn reads_that_find_nothing_are_said_and_counted() {
 }
 
 #[test]
+fn two_builds_are_compared_on_the_trials_of_one_run() {
+    const OTHER: &str = "feedfeedfeedfeed";
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    lab.run(&["exp.toml"]);
+    // What another build would have left: the same numbers under another digest.
+    for trial in trials(&lab.path("results/exp")) {
+        let other = trial.with_file_name(
+            trial
+                .file_name()
+                .map_or_else(String::new, |id| format!("f{}", &id.to_string_lossy()[1..])),
+        );
+        fs::create_dir_all(other.join("latency")).expect("a folder");
+        for file in ["manifest.json", "metrics.jsonl", "DONE"] {
+            let text = fs::read_to_string(trial.join(file)).expect("a finished trial");
+            fs::write(other.join(file), text).expect("a copy");
+        }
+        let path = other.join("manifest.json");
+        let text = fs::read_to_string(&path).expect("a copy");
+        let mut manifest: Value = serde_json::from_str(&text).expect("JSON");
+        manifest["code"] = json!(OTHER);
+        manifest["id"] = json!(other.file_name().map(|id| id.to_string_lossy()));
+        fs::write(&path, manifest.to_string()).expect("a copy");
+    }
+    let rows = lab.json(0, &["compare", "exp", "--code", "feed", "this"]);
+    assert_eq!(rows.len(), 6, "two variants in the place of one: {rows:?}");
+    for row in &rows {
+        assert_eq!(row["baseline"], OTHER);
+        assert_eq!(row["effect"], 0.0);
+        assert_eq!(row["pairs"], 2);
+    }
+    for (arguments, words) in [
+        (
+            ["beef", "this"],
+            ["by the build beef", "feedfeedfeedfeed (4 trials)"],
+        ),
+        (["this", "this"], ["are one build", "name two builds"]),
+    ] {
+        lab.aura(&["compare", "exp", "--code", arguments[0], arguments[1]])
+            .refuses(2, &words);
+    }
+}
+
+#[test]
 fn a_number_that_was_changed_is_found() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);
@@ -281,7 +325,8 @@ fn runs_of_other_workloads_are_not_compared() {
         let other = rows.iter().filter(|row| row["variant"] == "other/lru");
         other.filter(|row| row["verdict"] == "refused").count()
     };
-    assert_eq!(refused(&[]), 2);
+    // Hits in the phase, write amplification there and in the whole.
+    assert_eq!(refused(&[]), 3);
     assert_eq!(refused(&["--across", "workload"]), 0);
     let gated = lab.aura(&["compare", "exp", "other", "--gate"]);
     assert_eq!(gated.code, 1, "what may not be compared passes no gate");

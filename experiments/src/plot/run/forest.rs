@@ -12,8 +12,7 @@ use crate::plot::chart::style::{BLUE, Frame, MARGIN, VERMILION};
 use crate::point::Point;
 use crate::stats::verdict::Verdict;
 
-/// Rows that are read at a glance; of more, only those of primary metrics are drawn, or of the
-/// first metric if there is no primary one.
+/// Rows that are read at a glance; of more, only those of primary metrics are drawn.
 const ROWS_MAX: usize = 16;
 
 /// The height of a row.
@@ -93,9 +92,7 @@ fn rows_of<'a>(site: Site, rows: &'a [CompareRow]) -> Vec<&'a CompareRow> {
         .filter(|row| row.phase == site.phase && row.point == *site.point)
         .collect();
     if here.len() > ROWS_MAX {
-        let first = here[0].metric.clone();
-        let has_primary = here.iter().any(|row| row.primary);
-        here.retain(|row| row.primary || (!has_primary && row.metric == first));
+        here.retain(|row| row.primary);
     }
     let metrics: Vec<&str> = here.iter().map(|row| row.metric.as_str()).collect();
     here.sort_by_key(|row| metrics.iter().position(|metric| *metric == row.metric));
