@@ -60,6 +60,7 @@ pub use config::{
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
 pub use db::api::{AuraEngine, Cursor, Engine, EngineBuilder};
+pub use directory::is_table_or_values;
 pub use error::{Error, Result};
 pub use index::{IndexReport, IndexUse, Refusal, TableLookups};
 pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};

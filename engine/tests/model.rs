@@ -9,13 +9,14 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aura_engine::env::Env;
+use aura_engine::env::disk::{DiskWorld, check_direct_io};
 use aura_engine::env::sim::{SimConfig, SimWorld};
 use aura_engine::{
     AuraEngine, Batch, CHANGEABLE, Direction, Engine, EngineBuilder, EngineConfig, Key, Range,
-    Scan, Snapshot, Value,
+    Scan, Snapshot, Value, is_table_or_values,
 };
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
@@ -37,6 +38,7 @@ struct ScanCall {
 
 struct Checked {
     env: Env,
+    directory: PathBuf,
     config: EngineConfig,
     engine: AuraEngine,
     model: Model,
@@ -292,12 +294,14 @@ impl Checked {
         let env = self.env.clone();
         let config = self.config.clone();
         let polls = self.chance.below(40);
-        let opening: Call<AuraEngine> = Box::pin(async move { open(&env, &config).await });
+        let directory = self.directory.clone();
+        let opening = async move { open(&env, &directory, &config).await };
+        let opening: Call<AuraEngine> = Box::pin(opening);
         self.engine = match poll_at_most(opening, polls).await {
             Ok(engine) => engine,
             Err(opening) => {
                 drop(opening);
-                open(&self.env, &self.config).await
+                open(&self.env, &self.directory, &self.config).await
             }
         };
     }
@@ -393,8 +397,8 @@ async fn check_scan(mut scan: Scan, model: &Model, call: &ScanCall) {
     }
 }
 
-async fn open(env: &Env, config: &EngineConfig) -> AuraEngine {
-    EngineBuilder::new(env.clone(), "/db")
+async fn open(env: &Env, directory: &Path, config: &EngineConfig) -> AuraEngine {
+    EngineBuilder::new(env.clone(), directory)
         .config(config.clone())
         .open()
         .await
@@ -404,30 +408,45 @@ async fn open(env: &Env, config: &EngineConfig) -> AuraEngine {
 fn run(seed: u64, steps: usize) {
     let world = sim(seed);
     let env = world.env();
-    world
-        .block_on(async {
-            let mut chance = Chance::new(seed);
-            let config = random_config(&mut chance);
-            let engine = open(&env, &config).await;
-            let env = env.clone();
-            let mut checked = Checked {
-                env,
-                config,
-                engine,
-                model: Model::new(),
-                snapshots: Vec::new(),
-                chance,
-            };
-            for _ in 0..steps {
-                checked.step().await;
-            }
-            tried("operations", steps as u64);
-            checked.check_everything().await;
-            checked.reopen().await;
-            checked.check_everything().await;
-            checked.engine.close().await.unwrap();
-        })
-        .unwrap();
+    let checked = check(&env, Path::new("/db"), seed, steps);
+    world.block_on(checked).unwrap();
+}
+
+/// Compares `steps` random calls with the model, in an empty `directory`.
+async fn check(env: &Env, directory: &Path, seed: u64, steps: usize) {
+    let mut chance = Chance::new(seed);
+    let config = random_config(&mut chance);
+    let engine = open(env, directory, &config).await;
+    let mut checked = Checked {
+        env: env.clone(),
+        directory: directory.to_owned(),
+        config,
+        engine,
+        model: Model::new(),
+        snapshots: Vec::new(),
+        chance,
+    };
+    for _ in 0..steps {
+        checked.step().await;
+    }
+    tried("operations", steps as u64);
+    checked.check_everything().await;
+    checked.reopen().await;
+    checked.check_everything().await;
+    checked.engine.close().await.unwrap();
+}
+
+#[test]
+fn answers_are_the_models_with_direct_io() {
+    for seed in seeds(8) {
+        let directory = tempfile::tempdir().unwrap();
+        if check_direct_io(directory.path()).is_err() {
+            // Nothing to test: this file system, or system, has no direct I/O.
+            return;
+        }
+        let world = DiskWorld::with_direct_io(2, is_table_or_values).unwrap();
+        world.block_on(check(&world.env(), directory.path(), seed, 500));
+    }
 }
 
 #[test]
@@ -444,7 +463,7 @@ async fn mixed_rows(env: &Env) -> (AuraEngine, Model) {
     config.table.block = ByteSize(256);
     config.cache.size = ByteSize(0);
     config.value_log.separation = PolicySpec::named("threshold").with("bytes", 500);
-    let engine = open(env, &config).await;
+    let engine = open(env, Path::new("/db"), &config).await;
     let mut model = Model::new();
     for number in 0..120u64 {
         let key = format!("key{number:04}").into_bytes();

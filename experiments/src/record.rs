@@ -48,6 +48,18 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// How a real trial's tables and value files are read and written.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    pub enum FileIo {
+        /// Past the system's page cache: every read that the engine's cache does not answer comes
+        /// from the device. Logs and manifests are small and stay in the page cache until synced.
+        Direct = "direct",
+        /// By way of the page cache, which answers reads from memory if it can.
+        PageCache = "page-cache",
+    }
+}
+
 /// What a trial was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -94,8 +106,17 @@ pub struct Host {
     pub kernel: String,
     /// The type of the file system under the database, such as `ext4`.
     pub file_system: String,
-    /// The frequency governor of the first core.
+    /// The frequency governor of the first core, at the start.
     pub governor: String,
+    /// The governor at the end.
+    #[serde(default)]
+    pub governor_after: String,
+    /// Whether the processor may exceed its base frequency: `on` or `off`.
+    #[serde(default)]
+    pub turbo: String,
+    /// Whether it may at the end.
+    #[serde(default)]
+    pub turbo_after: String,
     /// Seconds since 1970 at the start.
     pub started: u64,
     /// Seconds since 1970 at the end.
@@ -137,6 +158,15 @@ impl Window {
     }
 }
 
+/// Bytes that a process has read, as the system counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BytesRead {
+    /// Bytes that it asked for.
+    pub asked: u64,
+    /// Bytes that the device was asked for on its behalf, ahead of what it asks for as well.
+    pub from_device: u64,
+}
+
 /// One window of a trial: everything that metrics are derived from.
 ///
 /// The windows of a trial follow one another without a gap, and the last one, `whole`, spans them
@@ -154,12 +184,20 @@ pub struct PhaseMeasure {
     pub device_before: Option<SimStats>,
     /// The simulated device and CPU at the window's end.
     pub device_after: Option<SimStats>,
+    /// What the process had read at the window's start; `None` in a simulation, and if the system
+    /// does not say.
+    pub read_before: Option<BytesRead>,
+    /// What the process had read at the window's end.
+    pub read_after: Option<BytesRead>,
     /// Operations done, by class.
     pub operations: BTreeMap<OpClass, u64>,
     /// Latency by class: nanoseconds from an operation's (intended) start to its end.
     pub latency: BTreeMap<OpClass, Histogram<u64>>,
     /// Service time by class: nanoseconds from the actual start to the end. Empty in a closed loop.
     pub service: BTreeMap<OpClass, Histogram<u64>>,
+    /// How late operations of an open loop began whose client was idle: nanoseconds from the
+    /// intended start to the actual one. `None` if there were none.
+    pub pacing: Option<Histogram<u64>>,
     /// Whether operations came at a given rate (open loop).
     pub open_loop: bool,
     /// Whether the backlog of an open loop kept growing over the last third.
@@ -179,6 +217,8 @@ pub struct Boundary {
     pub metrics: Metrics,
     /// The simulated device and CPU; `None` in the real world.
     pub device: Option<SimStats>,
+    /// What the process has read; `None` in a simulation.
+    pub read: Option<BytesRead>,
 }
 
 impl PhaseMeasure {
@@ -191,9 +231,12 @@ impl PhaseMeasure {
             after: to.metrics,
             device_before: from.device,
             device_after: to.device,
+            read_before: from.read,
+            read_after: to.read,
             operations: BTreeMap::new(),
             latency: BTreeMap::new(),
             service: BTreeMap::new(),
+            pacing: None,
             open_loop: false,
             overloaded: false,
             cache_bound: None,
@@ -215,10 +258,12 @@ impl PhaseMeasure {
         let from = Boundary {
             metrics: first.before.clone(),
             device: first.device_before,
+            read: first.read_before,
         };
         let to = Boundary {
             metrics: last.after.clone(),
             device: last.device_after,
+            read: last.read_after,
         };
         let mut whole = Self::quiet(names::WHOLE, nanos, from, to);
         for window in windows {

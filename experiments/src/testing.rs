@@ -9,7 +9,8 @@ use hdrhistogram::Histogram;
 use crate::metrics::{self, Exactness};
 use crate::point::Point;
 use crate::record::{
-    CacheBound, Manifest, OpClass, PhaseMeasure, SeriesPoint, SpaceMeasure, TrialResult, World,
+    BytesRead, CacheBound, Manifest, OpClass, PhaseMeasure, SeriesPoint, SpaceMeasure, TrialResult,
+    World,
 };
 use crate::store::{TidyRow, tidy};
 
@@ -84,6 +85,11 @@ fn sample_phase(seed: u64, factor: u64) -> PhaseMeasure {
             cpu_nanos: 5_000_000,
             ..SimStats::default()
         }),
+        read_before: Some(BytesRead::default()),
+        read_after: Some(BytesRead {
+            asked: 1_000_000,
+            from_device: 400_000,
+        }),
         operations: of_every_class(&1000),
         latency: of_every_class(&histogram(&[
             10_000 * factor,
@@ -91,6 +97,7 @@ fn sample_phase(seed: u64, factor: u64) -> PhaseMeasure {
             30_000 * factor,
         ])),
         service: of_every_class(&histogram(&[1000, 2000])),
+        pacing: Some(histogram(&[0, 4000])),
         open_loop: true,
         overloaded: false,
         cache_bound: Some(CacheBound {

@@ -3,6 +3,9 @@
 //! Reads, appends and metadata calls run inline: the page cache answers in about a microsecond,
 //! while a change of thread would cost tens. A sync waits for the device and runs on a blocking
 //! thread.
+//!
+//! With direct I/O ([`DiskWorld::with_direct_io`]) the chosen files bypass the page cache. Their
+//! reads and appends run inline, too, and block their thread until the device has answered.
 
 #![expect(
     clippy::disallowed_methods,
@@ -23,6 +26,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::blob::past_the_end;
+use super::disk_direct::{self, Tail};
+use super::disk_timer::Timer;
 use super::{
     BoxFuture, Clock, CpuWork, Env, File, Fs, MaybeReady, OpenFiles, Spawn, earlier_sync_failed,
     lock, opened_for_reading,
@@ -35,13 +40,20 @@ const READ_UNCHECKED_MAX: usize = 1 << 20;
 /// Returns an [`Env`] over local files whose tasks, timers and syncs run on `runtime`. The runtime
 /// must have its time driver enabled.
 pub fn env(runtime: &Handle) -> Env {
+    env_with(runtime, |_| false)
+}
+
+/// Returns an [`Env`] whose files are of direct I/O if `is_direct` says so of their paths.
+fn env_with(runtime: &Handle, is_direct: fn(&Path) -> bool) -> Env {
     let clock = DiskClock {
         start: Instant::now(),
         runtime: runtime.clone(),
+        timer: Timer::default(),
     };
     Env {
         fs: Arc::new(DiskFs {
             runtime: runtime.clone(),
+            is_direct,
         }),
         clock: Arc::new(clock),
         tasks: Arc::new(Tasks(runtime.clone())),
@@ -85,11 +97,22 @@ impl DiskWorld {
     /// # Errors
     /// If the operating system cannot start the threads.
     pub fn new(threads: usize) -> io::Result<Self> {
+        Self::with_direct_io(threads, |_| false)
+    }
+
+    /// Starts a runtime of `threads` worker threads (at least one). Files bypass the page cache if
+    /// `is_direct` says so of their paths: whatever is read of them comes from the device.
+    ///
+    /// Not every file system can do that: see [`check_direct_io`].
+    ///
+    /// # Errors
+    /// If the operating system cannot start the threads.
+    pub fn with_direct_io(threads: usize, is_direct: fn(&Path) -> bool) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .enable_time()
             .build()?;
-        let env = env(runtime.handle());
+        let env = env_with(runtime.handle(), is_direct);
         Ok(Self {
             runtime: Some(runtime),
             env,
@@ -126,8 +149,19 @@ thread_local! {
     static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Checks that files in `directory` can bypass the page cache: one is written, read and removed.
+///
+/// # Errors
+/// What the system says if it refuses. A file system in memory may not refuse, although it has no
+/// device.
+pub fn check_direct_io(directory: &Path) -> io::Result<()> {
+    disk_direct::try_in(directory)
+}
+
 struct DiskFs {
     runtime: Handle,
+    /// Whether a file of this path bypasses the page cache.
+    is_direct: fn(&Path) -> bool,
 }
 
 impl DiskFs {
@@ -148,10 +182,10 @@ impl DiskFs {
         })
     }
 
-    fn file(&self, file: fs::File, end: Option<u64>) -> Arc<dyn File> {
+    fn file(&self, file: fs::File, access: Access) -> Arc<dyn File> {
         Arc::new(DiskFile {
             file: Arc::new(file),
-            end: end.map(Mutex::new),
+            access,
             sync_failed: Arc::default(),
             runtime: self.runtime.clone(),
         })
@@ -160,17 +194,24 @@ impl DiskFs {
 
 impl Fs for DiskFs {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        if (self.is_direct)(path) {
+            let (file, tail) = disk_direct::create(path)?;
+            return Ok(self.file(file, Access::Direct(Some(Mutex::new(tail)))));
+        }
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
             .open(path)?;
-        Ok(self.file(file, Some(0)))
+        Ok(self.file(file, Access::Cached(Some(Mutex::new(0)))))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(self.file(fs::File::open(path)?, None))
+        if (self.is_direct)(path) {
+            return Ok(self.file(disk_direct::open(path)?, Access::Direct(None)));
+        }
+        Ok(self.file(fs::File::open(path)?, Access::Cached(None)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -288,10 +329,17 @@ pub fn raise_open_files_max() -> Option<u64> {
     }
 }
 
+/// How a file is read and appended to. Its end is `None` for a file opened for reading.
+enum Access {
+    /// By way of the page cache; the next append goes to the end.
+    Cached(Option<Mutex<u64>>),
+    /// In whole blocks.
+    Direct(Option<Mutex<Tail>>),
+}
+
 struct DiskFile {
     file: Arc<fs::File>,
-    /// Where the next append goes; `None` for a file opened for reading.
-    end: Option<Mutex<u64>>,
+    access: Access,
     /// Whether a sync has failed. It is locked during a sync, so that syncs run one after another.
     sync_failed: Arc<Mutex<bool>>,
     runtime: Handle,
@@ -306,13 +354,27 @@ impl DiskFile {
                 return Err(past_the_end(offset, bytes, end));
             }
         }
+        if let Access::Direct(tail) = &self.access {
+            let kept = tail.as_ref().and_then(|it| lock(it).get(offset, bytes));
+            return match kept {
+                Some(kept) => Ok(kept),
+                None => disk_direct::read(&self.file, offset, bytes),
+            };
+        }
         let mut data = BytesMut::zeroed(bytes);
         self.file.read_exact_at(&mut data, offset)?;
         Ok(data.freeze())
     }
 
     fn write(&self, data: &[u8]) -> io::Result<()> {
-        let mut end = lock(self.end.as_ref().ok_or_else(opened_for_reading)?);
+        match &self.access {
+            Access::Cached(Some(end)) => self.write_cached(&mut lock(end), data),
+            Access::Direct(Some(tail)) => lock(tail).append(&self.file, data),
+            Access::Cached(None) | Access::Direct(None) => Err(opened_for_reading()),
+        }
+    }
+
+    fn write_cached(&self, end: &mut u64, data: &[u8]) -> io::Result<()> {
         if let Err(error) = self.file.write_all_at(data, *end) {
             // Part of the data may be in the file. The next append must go behind it.
             if let Ok(file) = self.file.metadata() {
@@ -350,9 +412,10 @@ impl File for DiskFile {
     }
 
     fn bytes(&self) -> io::Result<u64> {
-        match &self.end {
-            Some(end) => Ok(*lock(end)),
-            None => Ok(self.file.metadata()?.len()),
+        match &self.access {
+            Access::Cached(Some(end)) => Ok(*lock(end)),
+            Access::Direct(Some(tail)) => Ok(lock(tail).end()),
+            Access::Cached(None) | Access::Direct(None) => Ok(self.file.metadata()?.len()),
         }
     }
 }
@@ -360,6 +423,7 @@ impl File for DiskFile {
 struct DiskClock {
     start: Instant,
     runtime: Handle,
+    timer: Timer,
 }
 
 impl Clock for DiskClock {
@@ -371,6 +435,11 @@ impl Clock for DiskClock {
         // The timer belongs to the runtime entered here, so any thread may wait for it.
         let _entered = self.runtime.enter();
         MaybeReady::pending(tokio::time::sleep(Duration::from_nanos(nanos)))
+    }
+
+    fn sleep_until(&self, at: u64) -> MaybeReady<()> {
+        let at = self.start + Duration::from_nanos(at);
+        MaybeReady::pending(self.timer.wait_until(at))
     }
 
     fn charge(&self, _work: &CpuWork) {}

@@ -43,6 +43,8 @@ use crate::error::{Error, Result};
 use crate::sync::lock;
 
 mod blob;
+mod disk_direct;
+mod disk_timer;
 mod pool;
 mod tree;
 mod work;
@@ -179,8 +181,17 @@ pub trait Clock: Send + Sync {
     /// Returns the nanoseconds since some fixed moment. It never decreases.
     fn now(&self) -> u64;
 
-    /// Waits for `nanos` nanoseconds.
+    /// Waits for `nanos` nanoseconds. In the real world it may take a millisecond longer.
     fn sleep(&self, nanos: u64) -> MaybeReady<()>;
+
+    /// Waits until [`now`](Self::now) is `at`, as exactly as the world can. In the real world the
+    /// last stretch is spun, so that it is for the arrivals of an open loop only.
+    fn sleep_until(&self, at: u64) -> MaybeReady<()> {
+        match at.saturating_sub(self.now()) {
+            0 => MaybeReady::ready(()),
+            nanos => self.sleep(nanos),
+        }
+    }
 
     /// Charges `work` to the running task. It takes effect when the task next waits for a device,
     /// or in [`wait_for_cpu`](Self::wait_for_cpu). In the real world it does nothing.

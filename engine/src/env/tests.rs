@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::disk::DiskWorld;
+use super::disk::{DiskWorld, check_direct_io};
 use super::memory::MemoryWorld;
 use super::sim::{SimConfig, SimWorld};
 use super::{CpuWork, Env};
@@ -178,6 +178,41 @@ fn the_disk_keeps_the_law() {
     let directory = tempfile::tempdir().unwrap();
     let world = DiskWorld::new(2).unwrap();
     world.block_on(file_system_law(&world.env(), directory.path()));
+}
+
+#[test]
+fn direct_io_keeps_the_law() {
+    let directory = tempfile::tempdir().unwrap();
+    if check_direct_io(directory.path()).is_err() {
+        // Nothing to test: this file system, or system, has no direct I/O.
+        return;
+    }
+    let world = DiskWorld::with_direct_io(2, |_| true).unwrap();
+    world.block_on(file_system_law(&world.env(), directory.path()));
+}
+
+/// Returns whether each wait ended, and at its moment or later.
+async fn waits_end_on_time(env: &Env) -> bool {
+    let mut on_time = true;
+    for nanos in [0, 1, 70_000, 400_000, 1_500_000] {
+        let at = env.clock.now() + nanos;
+        env.clock.sleep_until(at).await;
+        env.clock.sleep_until(at).await;
+        on_time &= env.clock.now() >= at;
+    }
+    on_time
+}
+
+#[test]
+fn no_world_ends_a_wait_before_its_moment() {
+    let disk = DiskWorld::new(1).unwrap();
+    assert!(disk.block_on(waits_end_on_time(&disk.env())));
+    let simulated = SimWorld::new(&SimConfig::default());
+    let env = simulated.env();
+    let start = env.clock.now();
+    assert!(simulated.block_on(waits_end_on_time(&env)).unwrap());
+    // Virtual time has no delays.
+    assert_eq!(env.clock.now() - start, 1_970_001);
 }
 
 #[test]

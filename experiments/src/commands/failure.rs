@@ -89,7 +89,7 @@ impl From<RunError> for Failure {
                 error,
                 "no trial was run; name another folder with --results",
             ),
-            RunError::Busy(_) => Self::environment(error),
+            RunError::Busy(_) | RunError::Place(_) => Self::environment(error),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::files;
 use crate::folders::{RunFolder, TrialFolder};
 use crate::plan::{Plan, PlannedTrial};
 use crate::point::Point;
+use crate::real_times;
 use crate::record::Manifest;
 use crate::store::{self, TidyRow};
 
@@ -31,7 +32,7 @@ pub(super) struct OpenedRun {
     pub(super) rows: Vec<TidyRow>,
     /// The hash of the rows.
     pub(super) hash: String,
-    /// What is doubtful about the programs and machines that made them.
+    /// What is doubtful about the programs and machines that made them, and about their times.
     pub(super) doubts: Vec<String>,
 }
 
@@ -40,12 +41,14 @@ impl OpenedRun {
     pub(super) fn open(folder: RunFolder) -> Result<Self, Failure> {
         let plan = Plan::read(&folder)?;
         let collected = store::collect(&folder, Some(&plan.ids()))?;
+        let mut doubts = compare::provenance(&collected.manifests);
+        doubts.extend(real_times::doubts(&collected.rows, &collected.manifests));
         Ok(Self {
             folder,
             plan,
             rows: collected.rows,
             hash: collected.hash,
-            doubts: compare::provenance(&collected.manifests),
+            doubts,
         })
     }
 

@@ -228,6 +228,10 @@ fn conclude(global: &Global, report: &RunReport, gate: bool) -> CommandResult {
             Err(failure) if exit == Exit::Done => return Err(failure),
             Err(_) => {}
         }
+    } else {
+        for doubt in &run.doubts {
+            global.remark(&format!("warning: {doubt}"));
+        }
     }
     let hash = run.hash.clone();
     for path in plot::write_all(run)? {

@@ -21,13 +21,16 @@ pub(super) struct Arguments {
     /// Keep the database.
     #[arg(long)]
     keep: bool,
+    /// Print how far it has come.
+    #[arg(long)]
+    progress: bool,
 }
 
 impl Arguments {
     /// Prints why the trial failed, if it did: the parent reads it.
     pub(super) fn run(&self, _global: &Global) -> CommandResult {
         let folder = RunFolder::new(&self.folder);
-        match run_as_child(&folder, &self.id, self.keep) {
+        match run_as_child(&folder, &self.id, self.keep, self.progress) {
             Ok(()) => Ok(Exit::Done),
             Err(message) => {
                 print(&message)?;

@@ -10,6 +10,7 @@ use super::policies;
 use super::tree::Node;
 use super::{ExperimentFile, TrialConfig};
 use crate::metrics::{self, Scale};
+use crate::record::World;
 
 /// The error of a value that is out of range.
 fn refused(tree: &Node, key: &str, message: impl Into<String>) -> ConfigError {
@@ -115,6 +116,14 @@ pub(super) fn check_trial(tree: &Node, config: &TrialConfig) -> Result<(), Confi
     if !(1..=1024).contains(&cores) {
         let message = format!("`world.cores` = {cores}: must be 1 to 1024");
         return Err(refused(tree, "world.cores", message));
+    }
+    if let (World::Simulated, Some(io)) = (config.world.kind, config.world.io) {
+        let message = format!(
+            "`world.io` = {:?}: a simulated world has no page cache",
+            io.name()
+        );
+        let error = refused(tree, "world.io", message);
+        return Err(error.help("leave it out, or set `world.kind` = \"real\""));
     }
     let points = config.series_points;
     if !(1..=10_000).contains(&points) {

@@ -36,7 +36,7 @@ pub use layers::{VariantSettings, settings};
 pub use resolve::{Case, Experiment, Size, TRIALS_MAX, load, parse};
 
 use crate::compare::{CompareSettings, Part};
-use crate::record::World;
+use crate::record::{FileIo, World};
 
 /// Returns the JSON schema of experiment files.
 pub fn schema() -> Value {
@@ -156,6 +156,12 @@ pub struct WorldConfig {
     /// results folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
+    /// Real world: how tables and value files are read and written. `"direct"`: past the system's
+    /// page cache, on Linux and a file system with a device. `"page-cache"`: as programs usually
+    /// do, so that the system answers what is left of reads from its memory. Default:
+    /// `"page-cache"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io: Option<FileIo>,
 }
 
 impl Default for WorldConfig {
@@ -167,6 +173,7 @@ impl Default for WorldConfig {
             cores: 4,
             cpu: CpuCosts::default(),
             directory: None,
+            io: None,
         }
     }
 }

@@ -143,6 +143,11 @@ impl<'a> PhaseFacts<'a> {
         micros(self.measure.service.get(&class)?, statistic)
     }
 
+    /// Microseconds from the intended start to the actual one, of operations whose client was idle.
+    pub(super) fn pacing_error(&self, statistic: Statistic) -> Option<f64> {
+        micros(self.measure.pacing.as_ref()?, statistic)
+    }
+
     /// A share of the phase's time.
     pub(super) fn of_time(&self, nanos: u64) -> Option<f64> {
         ratio(nanos, self.measure.nanos)
@@ -153,6 +158,16 @@ impl<'a> PhaseFacts<'a> {
         let before = self.measure.device_before.as_ref()?;
         let after = self.measure.device_after.as_ref()?;
         Some(counter(after) - counter(before))
+    }
+
+    /// The share of the bytes read that the system's page cache answered.
+    pub(super) fn page_cache_ratio(&self) -> Option<f64> {
+        let before = self.measure.read_before?;
+        let after = self.measure.read_after?;
+        let asked = after.asked.saturating_sub(before.asked);
+        let from_device = after.from_device.saturating_sub(before.from_device);
+        // What was read ahead may be more than what was asked for.
+        ratio(asked - from_device.min(asked), asked)
     }
 
     /// Bytes written a second over the device's write bandwidth.

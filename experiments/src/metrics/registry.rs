@@ -228,6 +228,16 @@ const RUN: &[MetricDef] = &[
             phase.measure.open_loop.then_some(overloaded)
         },
     )),
+    unmoved(MetricDef {
+        scale: Scale::Absolute,
+        ..delay(
+            "run.pacing_error_p99_us",
+            "us",
+            "Open loop: time from the intended start of operations to the actual one, if the \
+             client was idle and only waited for it: 99th percentile.",
+            |phase| phase.pacing_error(Statistic::Quantile(0.99)),
+        )
+    }),
 ];
 
 const READS: &[MetricDef] = &[
@@ -309,6 +319,16 @@ const DEVICE: &[MetricDef] = &[
             "device.write_bandwidth_ratio",
             "Simulation: bytes written a second over the device's write bandwidth; 1 is the bound.",
             |phase| phase.write_bandwidth_ratio(),
+        )
+    },
+    MetricDef {
+        class: Class::Timed,
+        ..fact(
+            "device.page_cache_ratio",
+            "ratio",
+            "Real world: bytes that the system's page cache answered over all bytes that the \
+             process read; the rest came from the device. Absent if the system does not say.",
+            |phase| phase.page_cache_ratio(),
         )
     },
     charged(cost(

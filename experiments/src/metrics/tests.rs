@@ -129,6 +129,7 @@ fn window(name: &str, before: &Metrics, written: u64, debt_bytes: u64) -> PhaseM
     let boundary = |metrics: &Metrics| Boundary {
         metrics: metrics.clone(),
         device: None,
+        read: None,
     };
     PhaseMeasure::quiet(name, 1, boundary(before), boundary(&after))
 }

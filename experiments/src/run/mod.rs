@@ -9,7 +9,7 @@ mod interrupt;
 mod stop;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -26,7 +26,7 @@ use crate::point::Point;
 use crate::progress::Progress;
 use crate::record::{Manifest, TrialResult, World};
 use crate::store::{self, StoreError};
-use crate::trial::{self, Databases, TrialError};
+use crate::trial::{self, Advance, Databases, TrialError, Watcher};
 
 pub use interrupt::Interrupt;
 pub use stop::Stop;
@@ -90,6 +90,9 @@ pub enum RunError {
     /// Another process runs trials there.
     #[error("another `aura run` is at work in {}", .0.display())]
     Busy(PathBuf),
+    /// A database cannot be where it is to be.
+    #[error(transparent)]
+    Place(#[from] TrialError),
 }
 
 /// Why a trial has no result.
@@ -135,6 +138,10 @@ pub fn run(
     let asked = pending.len();
     if pending.iter().any(|trial| trial.runs_in(World::Real)) {
         pending = side_by_side(&plan, &pending);
+    }
+    let places = databases(&folder, options.keep);
+    for trial in pending.iter().filter(|it| it.runs_in(World::Real)) {
+        trial::check_place(trial, &places)?;
     }
     interrupt.state().folder = Some(folder.clone());
     let progress = Progress::new(pending.len(), "trials", options.quiet);
@@ -359,6 +366,9 @@ impl Runner<'_> {
         if self.keep {
             command.arg("--keep");
         }
+        if self.progress.is_shown() {
+            command.arg("--progress");
+        }
         let mut child = command.spawn().map_err(TrialFailure::Process)?;
         let output = child.stdout.take();
         {
@@ -371,11 +381,14 @@ impl Runner<'_> {
                 .map(|config| databases.directory(&trial.id, &config));
         }
         let mut message = String::new();
-        if let Some(mut output) = output {
+        if let Some(output) = output {
             // Returns when the process ends.
-            output
-                .read_to_string(&mut message)
-                .map_err(TrialFailure::Process)?;
+            let label = trial.label();
+            let show = |advance: &Advance| {
+                let words = format!("{label}: {advance}");
+                self.progress.within(advance.of_trial, words);
+            };
+            message = message_of(output, show).map_err(TrialFailure::Process)?;
         }
         let mut state = self.interrupt.state();
         state.database = None;
@@ -391,6 +404,19 @@ impl Runner<'_> {
             (false, message) => Err(TrialFailure::Child(message.to_owned())),
         }
     }
+}
+
+/// Reads what a trial's process prints: how far it has come, which is shown, and why it failed.
+fn message_of(output: impl Read, show: impl Fn(&Advance)) -> io::Result<String> {
+    let mut message = String::new();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        match Advance::from_line(&line) {
+            Some(advance) => show(&advance),
+            None => message += &format!("{line}\n"),
+        }
+    }
+    Ok(message)
 }
 
 /// Runs a trial in this process and writes its result.
@@ -409,11 +435,17 @@ fn run_here(
     store_result(folder, trial, &result)
 }
 
-/// Runs the one trial that a parent process asks for. The process ends when its parent does.
+/// Runs the one trial that a parent process asks for. The process ends when its parent does. With
+/// `progress` it prints how far it has come, for its parent.
 ///
 /// # Errors
 /// Why the trial has no result, in words.
-pub fn run_as_child(folder: &RunFolder, id: &str, keep: bool) -> Result<(), String> {
+pub fn run_as_child(
+    folder: &RunFolder,
+    id: &str,
+    keep: bool,
+    progress: bool,
+) -> Result<(), String> {
     let plan = Plan::read(folder).map_err(|error| error.to_string())?;
     let trial = plan
         .trials
@@ -426,7 +458,12 @@ pub fn run_as_child(folder: &RunFolder, id: &str, keep: bool) -> Result<(), Stri
         Exit::Interrupted.now()
     });
     watch.map_err(|error| error.to_string())?;
-    let result = trial::run(trial, &plan.experiment.name, &databases(folder, keep))
+    let say: Watcher = Box::new(|advance: &Advance| {
+        drop(io::stdout().write_all(advance.to_line().as_bytes()));
+    });
+    let databases = databases(folder, keep);
+    let watcher = progress.then_some(say);
+    let result = trial::run_watched(trial, &plan.experiment.name, &databases, watcher)
         .map_err(|error| error.to_string())?;
     store_result(folder, trial, &result).map_err(|failure| failure.to_string())
 }
@@ -463,5 +500,31 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         text.clone()
     } else {
         "without a message".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn progress_of_a_process_is_shown_and_the_rest_is_its_message() {
+        let advance = |of_trial| Advance {
+            window: "load".to_owned(),
+            of_window: Some(0.5),
+            of_trial,
+        };
+        let output = format!(
+            "{}it failed:\n{}no space",
+            advance(0.1).to_line(),
+            advance(0.2).to_line()
+        );
+        let shown = RefCell::new(Vec::new());
+        let show = |advance: &Advance| shown.borrow_mut().push(advance.of_trial);
+        let message = message_of(output.as_bytes(), show).expect("it is text");
+        assert_eq!(message, "it failed:\nno space\n");
+        assert_eq!(*shown.borrow(), [0.1, 0.2]);
     }
 }

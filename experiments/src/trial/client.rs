@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 
 use super::TrialError;
 use super::contents::{CHECKED_ONE_IN, Contents};
+use super::pulse::{COUNTED_EVERY, Meter};
 use super::series::{Sampler, Slices};
 use crate::record::OpClass;
 
@@ -31,6 +32,8 @@ pub(super) struct PhaseContext {
     pub(super) may_miss: bool,
     /// What a read may find.
     pub(super) contents: Contents,
+    /// What counts the operations done.
+    pub(super) meter: Arc<Meter>,
 }
 
 impl PhaseContext {
@@ -46,6 +49,8 @@ pub(super) struct ClientReport {
     pub(super) service: BTreeMap<OpClass, Histogram<u64>>,
     pub(super) slices: Slices,
     pub(super) backlog: Backlog,
+    /// How late operations began that had to wait for nothing but their time.
+    pub(super) pacing: Histogram<u64>,
     /// The end of its last operation, in nanoseconds from the phase's start.
     pub(super) end: u64,
 }
@@ -57,6 +62,7 @@ impl ClientReport {
         merge_histograms(&mut self.service, other.service);
         self.slices.merge(other.slices);
         self.backlog.merge(&other.backlog);
+        self.pacing += other.pacing;
         self.end = self.end.max(other.end);
     }
 }
@@ -120,20 +126,26 @@ impl Backlog {
     }
 }
 
+fn histogram() -> Histogram<u64> {
+    Histogram::new(3).expect("three digits are allowed")
+}
+
+fn record(histogram: &mut Histogram<u64>, nanos: u64) {
+    histogram
+        .record(nanos)
+        .expect("a growing histogram takes every value");
+}
+
 /// Latencies by class, in an array while the client runs; the map is made at the end.
 struct Latencies([Histogram<u64>; OpClass::ALL.len()]);
 
 impl Latencies {
     fn new() -> Self {
-        Self(std::array::from_fn(|_| {
-            Histogram::new(3).expect("three digits are allowed")
-        }))
+        Self(std::array::from_fn(|_| histogram()))
     }
 
     fn record(&mut self, class: OpClass, nanos: u64) {
-        self.0[class as usize]
-            .record(nanos)
-            .expect("a growing histogram takes every value");
+        record(&mut self.0[class as usize], nanos);
     }
 
     fn by_class(self) -> BTreeMap<OpClass, Histogram<u64>> {
@@ -158,6 +170,7 @@ pub(super) async fn run(
     let mut service = Latencies::new();
     let mut slices = Slices::new(slices);
     let mut backlog = Backlog::default();
+    let mut pacing = histogram();
     let mut end = 0;
     let mut done = 0;
     while let Some(op) = stream.next(&context.acknowledged) {
@@ -166,8 +179,9 @@ pub(super) async fn run(
         if let Some(time) = schedule.as_mut().and_then(Iterator::next) {
             intended = time;
             if intended > begun {
-                context.clock.sleep(intended - begun).await;
+                context.clock.sleep_until(context.start + intended).await;
                 begun = context.now();
+                record(&mut pacing, begun.saturating_sub(intended));
             }
             backlog.record(done, total, begun.saturating_sub(intended));
         }
@@ -175,6 +189,9 @@ pub(super) async fn run(
         context.clock.wait_for_cpu().await;
         end = context.now();
         done += 1;
+        if done % COUNTED_EVERY == 0 {
+            context.meter.add(COUNTED_EVERY);
+        }
         latency.record(class, end.saturating_sub(intended));
         if schedule.is_some() {
             service.record(class, end - begun);
@@ -186,11 +203,13 @@ pub(super) async fn run(
             check(context, op.key(), &value)?;
         }
     }
+    context.meter.add(done % COUNTED_EVERY);
     Ok(ClientReport {
         latency: latency.by_class(),
         service: service.by_class(),
         slices,
         backlog,
+        pacing,
         end,
     })
 }

@@ -1,10 +1,17 @@
 //! The machine of a real trial, as the system describes it: what a reader needs to know before
 //! times of two runs are compared.
 
+use std::io;
 use std::path::Path;
 
+use aura_engine::env::disk;
+
+use super::TrialError;
 use crate::files;
-use crate::record::Host;
+use crate::record::{BytesRead, Host};
+
+/// File systems without a device.
+const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
 
 /// Describes the machine at a trial's start; the database lies in `directory`.
 pub(super) fn arrive(directory: &Path) -> Host {
@@ -17,7 +24,10 @@ pub(super) fn arrive(directory: &Path) -> Host {
         cores: std::thread::available_parallelism().map_or(0, |cores| cores.get() as u64),
         kernel: text("/proc/sys/kernel/osrelease"),
         file_system: file_system(&text("/proc/self/mounts"), &files::absolute(directory)),
-        governor: text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        governor: governor(),
+        governor_after: String::new(),
+        turbo: turbo(),
+        turbo_after: String::new(),
         started: files::seconds_since_1970(),
         ended: 0,
         load_before: load(&text("/proc/loadavg")),
@@ -28,9 +38,68 @@ pub(super) fn arrive(directory: &Path) -> Host {
 /// Completes the description at the trial's end.
 pub(super) fn leave(host: Host) -> Host {
     Host {
+        governor_after: governor(),
+        turbo_after: turbo(),
         ended: files::seconds_since_1970(),
         load_after: load(&text("/proc/loadavg")),
         ..host
+    }
+}
+
+/// What this process has read so far; `None` if the system does not say.
+pub(super) fn bytes_read() -> Option<BytesRead> {
+    counted(&text("/proc/self/io"))
+}
+
+fn counted(text: &str) -> Option<BytesRead> {
+    let value = |name: &str| {
+        let mut lines = text.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    };
+    Some(BytesRead {
+        asked: value("rchar:")?,
+        from_device: value("read_bytes:")?,
+    })
+}
+
+/// Checks that files in `directory`, which must exist, can bypass the page cache, and that there is
+/// a device behind it.
+pub(super) fn check_direct_io(directory: &Path) -> Result<(), TrialError> {
+    let kind = file_system(&text("/proc/self/mounts"), &files::absolute(directory));
+    match refusal(&kind, || disk::check_direct_io(directory)) {
+        None => Ok(()),
+        Some(why) => Err(TrialError::DirectIo {
+            directory: directory.to_owned(),
+            why,
+        }),
+    }
+}
+
+/// Why files cannot bypass the page cache of a file system, on which it was `tried`. One in memory
+/// may not refuse, but has nothing behind the page cache.
+fn refusal(kind: &str, tried: impl FnOnce() -> io::Result<()>) -> Option<String> {
+    if IN_MEMORY.contains(&kind) {
+        return Some(format!("{kind} lies in memory"));
+    }
+    tried().err().map(|error| error.to_string())
+}
+
+fn governor() -> String {
+    text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+}
+
+fn turbo() -> String {
+    let no_turbo = text("/sys/devices/system/cpu/intel_pstate/no_turbo");
+    let boost = text("/sys/devices/system/cpu/cpufreq/boost");
+    turbo_state(&no_turbo, &boost).to_owned()
+}
+
+/// Intel's driver has a switch that turns turbo off, others have one that turns it on.
+fn turbo_state(no_turbo: &str, boost: &str) -> &'static str {
+    match (no_turbo, boost) {
+        ("0", _) | ("", "1") => "on",
+        ("1", _) | ("", "0") => "off",
+        _ => "",
     }
 }
 
@@ -71,6 +140,37 @@ mod tests {
 /dev/vda / ext4 rw 0 0
 tmpfs /tmp tmpfs rw 0 0
 /dev/nvme0n1 /tmp/disk xfs rw 0 0";
+
+    #[test]
+    fn bytes_read_are_those_of_the_process_and_of_the_device() {
+        let text = "rchar: 6976\nwchar: 1\nsyscr: 10\nread_bytes: 4096\nwrite_bytes: 2";
+        let expected = BytesRead {
+            asked: 6976,
+            from_device: 4096,
+        };
+        assert_eq!(counted(text), Some(expected));
+        assert_eq!(counted("rchar: 6976"), None);
+        assert_eq!(counted(""), None);
+    }
+
+    #[test]
+    fn direct_io_is_refused_in_memory_and_where_the_system_refuses_it() {
+        let untried = || panic!("it lies in memory");
+        let in_memory = refusal("tmpfs", untried);
+        assert_eq!(in_memory.as_deref(), Some("tmpfs lies in memory"));
+        assert_eq!(refusal("ext4", || Ok(())), None);
+        let invalid = || Err(io::ErrorKind::InvalidInput.into());
+        assert!(refusal("zfs", invalid).is_some());
+    }
+
+    #[test]
+    fn either_switch_tells_whether_turbo_is_on() {
+        assert_eq!(turbo_state("0", ""), "on");
+        assert_eq!(turbo_state("1", "1"), "off");
+        assert_eq!(turbo_state("", "1"), "on");
+        assert_eq!(turbo_state("", "0"), "off");
+        assert_eq!(turbo_state("", ""), "");
+    }
 
     #[test]
     fn the_deepest_mount_above_a_directory_tells_its_file_system() {

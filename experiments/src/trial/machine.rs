@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use aura_engine::env::Env;
 use aura_engine::env::disk::DiskWorld;
 use aura_engine::env::sim::{SimConfig, SimStats, SimWorld};
+use aura_engine::is_table_or_values;
 
-use super::TrialError;
+use super::{TrialError, host};
 use crate::config::TrialConfig;
 use crate::files::{self, FileError};
-use crate::record::World;
+use crate::record::{BytesRead, FileIo, World};
 
 /// The directory of the database in a simulated world.
 const SIMULATED_DIRECTORY: &str = "db";
@@ -58,7 +59,15 @@ impl Machine {
             World::Real => {
                 files::remove_folder(&directory)?;
                 files::create_folder(&directory)?;
-                let world = DiskWorld::new(world.cores as usize).map_err(TrialError::Threads)?;
+                let is_direct = match world.io {
+                    Some(FileIo::Direct) => {
+                        host::check_direct_io(&directory)?;
+                        is_table_or_values
+                    }
+                    Some(FileIo::PageCache) | None => |_: &Path| false,
+                };
+                let world = DiskWorld::with_direct_io(world.cores as usize, is_direct)
+                    .map_err(TrialError::Threads)?;
                 Ok(Self::Real { world, directory })
             }
         }
@@ -97,6 +106,14 @@ impl Machine {
         match self {
             Self::Simulated(world) => Some(world.stats()),
             Self::Real { .. } => None,
+        }
+    }
+
+    /// What this process has read so far; `None` in a simulation.
+    pub(super) fn bytes_read(&self) -> Option<BytesRead> {
+        match self {
+            Self::Simulated(_) => None,
+            Self::Real { .. } => host::bytes_read(),
         }
     }
 

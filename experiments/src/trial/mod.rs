@@ -22,11 +22,13 @@ mod client;
 mod contents;
 mod host;
 mod machine;
+mod pulse;
 mod series;
 #[cfg(test)]
 mod tests;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aura_engine::env::Env;
@@ -37,19 +39,21 @@ use tokio::sync::oneshot;
 
 use crate::code;
 use crate::config::TrialConfig;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::plan::{PlannedTrial, VERSION};
 use crate::record::{
-    Boundary, CacheTrace, Manifest, PhaseMeasure, SpaceMeasure, TrialResult, World,
+    Boundary, CacheTrace, FileIo, Manifest, PhaseMeasure, SpaceMeasure, TrialResult, World,
 };
 
 use cache_recorder::CacheRecorder;
 use client::{ClientReport, PhaseContext};
 use contents::Contents;
 use machine::Machine;
+use pulse::Meter;
 use series::{Sample, Sampler};
 
 pub use machine::Databases;
+pub use pulse::{Advance, Watcher};
 
 /// Why a trial has no result.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +105,18 @@ pub enum TrialError {
     /// The system refused threads.
     #[error("cannot start threads: {0}")]
     Threads(io::Error),
+    /// The database's files cannot bypass the page cache.
+    #[error(
+        "`world.io` = \"direct\" is impossible in {}: {why}; name a directory on a disk with \
+         `world.directory`, or take \"page-cache\"",
+        directory.display()
+    )]
+    DirectIo {
+        /// Where the database would be.
+        directory: PathBuf,
+        /// What is in the way.
+        why: String,
+    },
     /// The database's directory cannot be created or removed.
     #[error(transparent)]
     File(#[from] FileError),
@@ -118,11 +134,24 @@ pub fn run(
     experiment: &str,
     databases: &Databases,
 ) -> Result<TrialResult, TrialError> {
+    run_watched(planned, experiment, databases, None)
+}
+
+/// Runs one trial of an experiment, and says how far it has come while it runs in the real world.
+///
+/// # Errors
+/// [`TrialError`] if the engine fails, or returns a wrong answer.
+pub fn run_watched(
+    planned: &PlannedTrial,
+    experiment: &str,
+    databases: &Databases,
+    watcher: Option<Watcher>,
+) -> Result<TrialResult, TrialError> {
     let config = planned.settings()?;
     let directory = databases.directory(&planned.id, &config);
     let machine = Machine::new(&config, planned.seed, directory)?;
     let arrival = machine.is_real().then(|| host::arrive(machine.directory()));
-    let measured = measure(&machine, &config, planned.seed);
+    let measured = measure(&machine, &config, planned.seed, watcher);
     let fingerprint = machine.fingerprint();
     if !databases.keep {
         machine.clean_up()?;
@@ -158,6 +187,20 @@ pub fn run(
     })
 }
 
+/// Checks that a trial's database can be where it is to be, before any trial is run.
+///
+/// # Errors
+/// [`TrialError`] if it needs direct I/O and the file system refuses it.
+pub fn check_place(planned: &PlannedTrial, databases: &Databases) -> Result<(), TrialError> {
+    let world = planned.settings()?.world;
+    if world.kind != World::Real || world.io != Some(FileIo::Direct) {
+        return Ok(());
+    }
+    let folder = world.directory.as_deref().unwrap_or(&databases.folder);
+    files::create_folder(folder)?;
+    host::check_direct_io(folder)
+}
+
 /// What was measured in a trial.
 struct Measured {
     phases: Vec<PhaseMeasure>,
@@ -165,9 +208,20 @@ struct Measured {
     cache_trace: Option<CacheTrace>,
 }
 
-fn measure(machine: &Machine, config: &TrialConfig, seed: u64) -> Result<Measured, TrialError> {
+fn measure(
+    machine: &Machine,
+    config: &TrialConfig,
+    seed: u64,
+    watcher: Option<Watcher>,
+) -> Result<Measured, TrialError> {
     let workload = config.workload.resolve()?;
     let mut stage = Stage::open(machine, config, &workload, Seed(seed))?;
+    // A task of a simulation would be one of its events.
+    if let Some(watcher) = watcher.filter(|_| machine.is_real()) {
+        let env = machine.env();
+        let report = pulse::report(Arc::downgrade(&stage.meter), env.clock, watcher);
+        env.tasks.spawn("progress", Box::pin(report));
+    }
 
     let loaded = Arc::new(Acknowledged::new(0));
     let mut windows = vec![stage.phase(&workload.load, &loaded)?];
@@ -180,6 +234,7 @@ fn measure(machine: &Machine, config: &TrialConfig, seed: u64) -> Result<Measure
     }
     windows.push(stage.drain()?);
     windows.extend(PhaseMeasure::whole(&windows, stage.elapsed()));
+    stage.meter.enter("verify", 0);
     let space = machine.block_on(space(&stage.engine))?;
     let cache_trace = stage.recorder.map(|recorder| CacheTrace {
         rate: config.record.cache,
@@ -220,6 +275,12 @@ fn may_miss(workload: &Workload) -> bool {
     workload.phases.iter().any(deletes)
 }
 
+/// The operations of all phases, the load included.
+fn operations(workload: &Workload) -> u64 {
+    let of_phases: u64 = workload.phases.iter().map(|it| it.operations).sum();
+    workload.load.operations + of_phases
+}
+
 /// The open database, and what else all phases of a trial share.
 struct Stage<'a> {
     machine: &'a Machine,
@@ -230,6 +291,7 @@ struct Stage<'a> {
     may_miss: bool,
     workload: &'a Workload,
     recorder: Option<Arc<CacheRecorder>>,
+    meter: Arc<Meter>,
     /// Bytes of the cache, or of the recorded share of it.
     cache_bytes: u64,
     /// The clock when the database was opened.
@@ -255,6 +317,7 @@ impl<'a> Stage<'a> {
         }
         let boundary = Boundary {
             device: machine.stats(),
+            read: machine.bytes_read(),
             ..Boundary::default()
         };
         let opened = machine.env().clock.now();
@@ -266,6 +329,7 @@ impl<'a> Stage<'a> {
             may_miss: may_miss(workload),
             workload,
             recorder,
+            meter: Arc::new(Meter::new(operations(workload))),
             cache_bytes,
             opened,
             boundary,
@@ -282,6 +346,7 @@ impl<'a> Stage<'a> {
         let end = Boundary {
             metrics: self.engine.metrics(),
             device: self.machine.stats(),
+            read: self.machine.bytes_read(),
         };
         let start = std::mem::replace(&mut self.boundary, end.clone());
         (start, end)
@@ -312,6 +377,7 @@ impl<'a> Stage<'a> {
         F: Future<Output = Result<(), TrialError>>,
     {
         self.engine.take_events();
+        self.meter.enter(name, 0);
         let clock = self.machine.env().clock;
         let start = clock.now();
         self.machine.block_on(work(self.engine.clone()))?;
@@ -335,6 +401,7 @@ impl<'a> Stage<'a> {
     ) -> Result<PhaseMeasure, TrialError> {
         let env = self.machine.env();
         self.engine.take_events();
+        self.meter.enter(&phase.name, phase.operations);
         let start = env.clock.now();
         let counts = &self.boundary.metrics.counts;
         let context = Arc::new(PhaseContext {
@@ -345,6 +412,7 @@ impl<'a> Stage<'a> {
             start,
             may_miss: self.may_miss,
             contents: Contents::of(self.workload),
+            meter: self.meter.clone(),
         });
         let recorded_before = self.recorder.as_ref().map_or(0, |recorder| recorder.len());
         let report = self.machine.block_on(self.clients(&env, phase, &context))?;
@@ -367,6 +435,7 @@ impl<'a> Stage<'a> {
             series: report.slices.points(report.end, &samples),
             latency: report.latency,
             service: report.service,
+            pacing: Some(report.pacing).filter(|late| !late.is_empty()),
             events: self.events(start),
             ..PhaseMeasure::quiet(&phase.name, report.end, from, to)
         })

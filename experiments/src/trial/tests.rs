@@ -119,15 +119,46 @@ fn reading(mix: Mix) -> TrialConfig {
     }
 }
 
+/// How late operations of a phase with this load began whose client was idle.
+fn pacing(load: Load) -> Option<hdrhistogram::Histogram<u64>> {
+    let mut config = reading(reads());
+    config.workload.phases[0].load = Some(load);
+    measured(&config, async |_| Ok(()))
+        .expect("nothing is wrong")
+        .pacing
+}
+
+#[test]
+fn simulated_operations_begin_at_their_time() {
+    let late = pacing(Load::Constant { rate: 1000.0 }).expect("an open loop");
+    assert_eq!(late.max(), 0);
+    // The first operation's time is the phase's start.
+    assert!(late.len() >= 999, "{}", late.len());
+    assert!(pacing(Load::Closed {}).is_none());
+}
+
+#[test]
+fn operations_behind_others_are_not_late_by_their_clock() {
+    // Ten nanoseconds apart, each behind the one before.
+    let late = pacing(Load::Constant { rate: 1e8 });
+    assert!(late.is_none_or(|late| late.len() < 500));
+}
+
 /// What the phase gives after `meddle` has had the loaded engine.
 fn after(
     mix: Mix,
     meddle: impl AsyncFnOnce(&AuraEngine) -> Result<(), TrialError>,
 ) -> Result<PhaseMeasure, TrialError> {
-    let config = reading(mix);
-    let machine = Machine::new(&config, 1, "unused".into())?;
+    measured(&reading(mix), meddle)
+}
+
+fn measured(
+    config: &TrialConfig,
+    meddle: impl AsyncFnOnce(&AuraEngine) -> Result<(), TrialError>,
+) -> Result<PhaseMeasure, TrialError> {
+    let machine = Machine::new(config, 1, "unused".into())?;
     let workload = config.workload.resolve()?;
-    let mut stage = Stage::open(&machine, &config, &workload, Seed(1))?;
+    let mut stage = Stage::open(&machine, config, &workload, Seed(1))?;
     stage.phase(&workload.load, &Arc::new(Acknowledged::new(0)))?;
     machine.block_on(meddle(&stage.engine))?;
     let acknowledged = Arc::new(Acknowledged::new(RECORDS));

@@ -118,6 +118,22 @@ fn values_out_of_range_are_shown_at_their_place() {
 }
 
 #[test]
+fn a_simulated_world_has_no_page_cache() {
+    for io in ["direct", "page-cache"] {
+        with("seeds = 2", &format!("world.io = {io:?}")).refuses(
+            2,
+            &[
+                "`world.io`",
+                io,
+                "has no page cache",
+                "exp.toml:4:",
+                "\"real\"",
+            ],
+        );
+    }
+}
+
+#[test]
 fn names_that_do_not_fit_together_are_reported() {
     with("baseline = \"lru\"", "baseline = \"lur\"").refuses(
         2,

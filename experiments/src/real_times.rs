@@ -1,0 +1,163 @@
+//! What a reader must know of times that were measured on a real machine, before the numbers.
+
+use std::collections::BTreeSet;
+
+use crate::formats::digits;
+use crate::record::{Host, Manifest, Window, World};
+use crate::store::TidyRow;
+
+/// Arrivals up to this many microseconds late are on time.
+const PACING_ERROR_MAX_US: f64 = 20.0;
+
+/// Phases from this many seconds on are long enough to measure.
+const PHASE_SECONDS_MIN: f64 = 1.0;
+
+/// Says what is doubtful about the times of real trials, a sentence each.
+pub fn doubts(rows: &[TidyRow], manifests: &[Manifest]) -> Vec<String> {
+    let hosts: Vec<&Host> = manifests.iter().filter_map(|it| it.host.as_ref()).collect();
+    let found = [late_arrivals(rows), short_phases(rows), frequency(&hosts)];
+    found.into_iter().flatten().collect()
+}
+
+/// The values of a metric in phases of real trials.
+fn values<'a>(rows: &'a [TidyRow], metric: &'a str) -> impl Iterator<Item = &'a TidyRow> {
+    let of_metric = rows.iter().filter(move |row| row.metric == metric);
+    of_metric.filter(|row| row.world == World::Real && Window::named(&row.phase) == Window::Phase)
+}
+
+fn late_arrivals(rows: &[TidyRow]) -> Option<String> {
+    let late = |row: &&TidyRow| row.value > PACING_ERROR_MAX_US;
+    let latest = values(rows, "run.pacing_error_p99_us")
+        .filter(late)
+        .max_by(|a, b| a.value.total_cmp(&b.value))?;
+    Some(format!(
+        "Operations of an open loop began late although their client was idle: one in a hundred \
+         by {} us or more ({} in phase {}; up to {PACING_ERROR_MAX_US} us are on time). Latencies \
+         include it, service times do not.",
+        digits(latest.value, 3),
+        latest.variant,
+        latest.phase
+    ))
+}
+
+fn short_phases(rows: &[TidyRow]) -> Option<String> {
+    let short = |row: &&TidyRow| row.value < PHASE_SECONDS_MIN;
+    let shortest = values(rows, "run.duration_s")
+        .filter(short)
+        .min_by(|a, b| a.value.total_cmp(&b.value))?;
+    Some(format!(
+        "Phases took less than a second, the shortest {} s ({} in phase {}): start and single \
+         disturbances weigh much. Do more operations.",
+        digits(shortest.value, 2),
+        shortest.variant,
+        shortest.phase
+    ))
+}
+
+fn frequency(hosts: &[&Host]) -> Option<String> {
+    let governors = changes(hosts, |host| [&host.governor, &host.governor_after]);
+    let turbo = changes(hosts, |host| [&host.turbo, &host.turbo_after]);
+    let changed = [("governor", governors), ("turbo", turbo)]
+        .into_iter()
+        .filter_map(|(what, states)| Some(format!("{what} was {}", states?)))
+        .collect::<Vec<_>>();
+    (!changed.is_empty()).then(|| {
+        format!(
+            "The processor's frequency was controlled in different ways: its {}.",
+            changed.join(", its ")
+        )
+    })
+}
+
+/// The states that the system was seen in, if there are several.
+fn changes(hosts: &[&Host], states: fn(&Host) -> [&String; 2]) -> Option<String> {
+    let seen: BTreeSet<&str> = hosts
+        .iter()
+        .flat_map(|host| states(host))
+        .map(String::as_str)
+        .filter(|state| !state.is_empty())
+        .collect();
+    (seen.len() > 1).then(|| seen.into_iter().collect::<Vec<_>>().join(" and "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{sample_trial, tidy_row};
+
+    fn row(world: World, phase: &str, metric: &str, value: f64) -> TidyRow {
+        TidyRow {
+            phase: phase.to_owned(),
+            ..tidy_row("lru", 1, world, metric, value)
+        }
+    }
+
+    fn on(host: Host) -> Manifest {
+        Manifest {
+            host: Some(host),
+            ..sample_trial("lru", 1, 1).manifest
+        }
+    }
+
+    fn steady() -> Host {
+        Host {
+            governor: "performance".to_owned(),
+            governor_after: "performance".to_owned(),
+            turbo: "off".to_owned(),
+            turbo_after: String::new(),
+            ..Host::default()
+        }
+    }
+
+    #[test]
+    fn times_of_long_punctual_phases_on_a_steady_processor_are_not_doubted() {
+        let rows = [
+            row(World::Real, "run", "run.pacing_error_p99_us", 20.0),
+            row(World::Real, "run", "run.duration_s", 1.0),
+            row(World::Real, "load", "run.duration_s", 0.1),
+            row(World::Real, "warm-up", "run.pacing_error_p99_us", 900.0),
+            row(World::Simulated, "run", "run.duration_s", 0.1),
+        ];
+        let doubts = doubts(&rows, &[on(steady()), on(steady())]);
+        assert_eq!(doubts, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_latest_arrivals_and_the_shortest_phase_are_named() {
+        let rows = [
+            row(World::Real, "one", "run.pacing_error_p99_us", 21.0),
+            row(World::Real, "two", "run.pacing_error_p99_us", 678.0),
+            row(World::Real, "one", "run.duration_s", 0.9),
+            row(World::Real, "two", "run.duration_s", 0.25),
+        ];
+        let doubts = doubts(&rows, &[]);
+        assert_eq!(doubts.len(), 2, "{doubts:?}");
+        assert!(doubts[0].contains("678 us"), "{doubts:?}");
+        assert!(doubts[0].contains("phase two"), "{doubts:?}");
+        assert!(
+            doubts[1].contains("0.25 s (lru in phase two)"),
+            "{doubts:?}"
+        );
+    }
+
+    #[test]
+    fn another_governor_or_turbo_in_or_between_trials_is_named() {
+        let saving = Host {
+            governor: "powersave".to_owned(),
+            ..steady()
+        };
+        let boosted = Host {
+            turbo_after: "on".to_owned(),
+            ..steady()
+        };
+        let found = doubts(&[], &[on(saving), on(steady())]);
+        assert_eq!(found.len(), 1);
+        assert!(
+            found[0].ends_with("its governor was performance and powersave."),
+            "{found:?}"
+        );
+        let found = doubts(&[], &[on(boosted)]);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].ends_with("its turbo was off and on."), "{found:?}");
+    }
+}
