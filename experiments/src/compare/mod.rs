@@ -290,11 +290,14 @@ pub fn compare_but(
         .filter(|asked| asked.primary)
         .map(|asked| asked.metric);
     let mut rankings = ranking::all(&index, &sites, &variants, primary, settings, refusals);
-    // Where a metric is not judged, its order is no answer, either.
+    // Where a metric does not answer the question, its order does not, either.
     rankings.retain(|ranking| {
         let mut rows = judged.rows.iter();
         rows.any(|row| {
-            row.metric == ranking.metric && row.phase == ranking.phase && row.point == ranking.point
+            row.primary
+                && row.metric == ranking.metric
+                && row.phase == ranking.phase
+                && row.point == ranking.point
         })
     });
     Ok(Comparison {

@@ -728,6 +728,13 @@ fn an_order_is_given_only_where_the_metric_is_judged() {
         !answer.contains("baseline arc"),
         "arc is not the baseline: {answer}"
     );
+    for row in &mut rows {
+        row.metric = "write.amplification".to_owned();
+    }
+    let comparison = compared(&rows, "write.amplification");
+    let rankings = comparison.rankings.iter();
+    let phases: Vec<&str> = rankings.map(|it| it.phase.as_str()).collect();
+    assert_eq!(phases, ["whole"], "in a phase it is exploratory");
 }
 
 #[test]

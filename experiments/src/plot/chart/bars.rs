@@ -61,6 +61,8 @@ const TITLE: f64 = 26.0;
 const BARS_BESIDE_MAX: usize = 6;
 /// The height of a line of a group's label.
 const LINE: f64 = 14.0;
+/// The height of a bar's label, with some air.
+const LABEL_ROOM: f64 = 20.0;
 /// The most room that the labels of an axis take.
 const AXIS: f64 = 60.0;
 /// The room between a panel and the next one to its right.
@@ -257,7 +259,11 @@ impl Group<'_> {
                 );
             }
             if labels_fit {
-                let above = at(middle, y(bar.highest()) - 9.0);
+                // Between the bar and its bound, if there is room.
+                let room = y(bar.top()) - y(bar.highest());
+                let low_enough = bar.highest() <= bar.top() || room > LABEL_ROOM;
+                let under = if low_enough { bar.top() } else { bar.highest() };
+                let above = at(middle, y(under) - 9.0);
                 scene.text(above, label, SMALL, INK, Anchor::Middle);
             }
         }
