@@ -767,7 +767,8 @@ const BACKGROUND: &[MetricDef] = &[
     delay(
         "cpu.ns_per_op",
         "ns",
-        "Simulation: CPU time, background work included, over operations. From prices, not measured.",
+        "Simulation: CPU time, background work included, over operations. From prices, not \
+         measured.",
         |phase| {
             ratio(
                 phase.simulated(|stats| stats.cpu_nanos)?,
