@@ -205,8 +205,8 @@ struct Flattered {
 }
 
 impl Doubts<'_> {
-    /// The metric is measured towards a level, and the sides end at different ones: whoever ends
-    /// low is there soon.
+    /// The metric is measured towards a level, and the sides end at different ones: the one
+    /// that ends low is there soon.
     fn other_level(&self, metric: &MetricDef) -> Option<Judgement> {
         if metric.name != RECOVERY {
             return None;

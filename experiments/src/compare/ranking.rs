@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::sample::role;
 use super::values::{Site, ValueIndex, Values};
 use super::{CompareSettings, Refusals};
 use crate::metrics::{Direction, MetricDef, Scale};
@@ -80,8 +79,7 @@ struct Contender<'a> {
     mean: f64,
 }
 
-/// Ranks the variants in each primary metric that has a better direction, at each site where the
-/// question is about it.
+/// Ranks the variants in each primary metric that has a better direction, at each site.
 pub(super) fn all<'a>(
     index: &ValueIndex,
     sites: &[Site],
@@ -93,9 +91,6 @@ pub(super) fn all<'a>(
     let mut rankings = Vec::new();
     for metric in primary.filter(|metric| metric.direction != Direction::Neutral) {
         for site in sites {
-            if role(metric, true, site, index) != Some(true) {
-                continue;
-            }
             let Some(baseline) = index.values(&settings.baseline, site, metric.name) else {
                 continue;
             };

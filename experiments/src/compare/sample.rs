@@ -136,12 +136,7 @@ fn few(items: &[String]) -> String {
 ///
 /// Costs with their debt paid are what the question is about in `whole`; windows show them, too.
 /// What debt flatters is shown in `whole` beside the windows. All else belongs to the windows.
-pub(super) fn role(
-    metric: &MetricDef,
-    primary: bool,
-    site: &Site,
-    index: &ValueIndex,
-) -> Option<bool> {
+fn role(metric: &MetricDef, primary: bool, site: &Site, index: &ValueIndex) -> Option<bool> {
     let in_whole = Window::named(site.phase) == Window::Whole;
     match metric.debt {
         Debt::Charged if in_whole => Some(primary),
