@@ -183,11 +183,11 @@ fn two_builds_are_compared_on_the_trials_of_one_run() {
     lab.run(&["exp.toml"]);
     // What another build would have left: the same numbers under another digest.
     for trial in trials(&lab.path("results/exp")) {
-        let other = trial.with_file_name(
-            trial
-                .file_name()
-                .map_or_else(String::new, |id| format!("f{}", &id.to_string_lossy()[1..])),
-        );
+        let other = trial.with_file_name(trial.file_name().map_or_else(String::new, |id| {
+            let id = id.to_string_lossy();
+            let first = if id.starts_with('f') { 'e' } else { 'f' };
+            format!("{first}{}", &id[1..])
+        }));
         fs::create_dir_all(other.join("latency")).expect("a folder");
         for file in ["manifest.json", "metrics.jsonl", "DONE"] {
             let text = fs::read_to_string(trial.join(file)).expect("a finished trial");
