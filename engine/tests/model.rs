@@ -130,9 +130,10 @@ impl Checked {
             2 => Box::pin(async move { engine.wait_idle().await.unwrap() }),
             3 => Box::pin(async move { drop(engine.verify().await.unwrap()) }),
             4 => {
-                let target = format!("/copy{}", self.chance.below(1 << 40));
+                let name = format!("copy{}", self.chance.below(1 << 40));
+                let target = self.directory.with_file_name(name);
                 Box::pin(async move {
-                    engine.checkpoint(Path::new(&target)).await.unwrap();
+                    engine.checkpoint(&target).await.unwrap();
                 })
             }
             _ => {
@@ -445,7 +446,9 @@ fn answers_are_the_models_with_direct_io() {
             return;
         }
         let world = DiskWorld::with_direct_io(2, is_table_or_values).unwrap();
-        world.block_on(check(&world.env(), directory.path(), seed, 500));
+        // Copies of the database are made beside it.
+        let database = directory.path().join("db");
+        world.block_on(check(&world.env(), &database, seed, 500));
     }
 }
 
