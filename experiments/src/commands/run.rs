@@ -53,7 +53,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N")]
     seeds: Option<u32>,
     /// Run the experiment N times as large: records, operations, memory and sizes of files
-    /// together. The results go to <name>-xN. A conclusion should hold there, too.
+    /// together. The results go to NAME-xN. A conclusion should hold there, too.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = scales())]
     scale: u64,
     /// Refuse a plan with more trials than this.
