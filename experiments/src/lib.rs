@@ -92,7 +92,7 @@ pub mod metrics;
 pub mod store;
 
 pub mod compare;
-pub mod real_times;
+pub mod provenance;
 pub mod stats;
 
 pub mod plot;

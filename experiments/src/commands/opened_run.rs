@@ -10,7 +10,7 @@ use crate::files;
 use crate::folders::{RunFolder, TrialFolder};
 use crate::plan::{Plan, PlannedTrial};
 use crate::point::Point;
-use crate::real_times;
+use crate::provenance;
 use crate::record::Manifest;
 use crate::store::{self, TidyRow};
 
@@ -41,8 +41,7 @@ impl OpenedRun {
     pub(super) fn open(folder: RunFolder) -> Result<Self, Failure> {
         let plan = Plan::read(&folder)?;
         let collected = store::collect(&folder, Some(&plan.ids()))?;
-        let mut doubts = compare::provenance(&collected.manifests);
-        doubts.extend(real_times::doubts(&collected.rows, &collected.manifests));
+        let doubts = provenance::doubts(&collected.rows, &collected.manifests);
         Ok(Self {
             folder,
             plan,

@@ -13,12 +13,6 @@ use crate::metrics::activity::{self, Activity};
 use crate::metrics::{Debt, MetricDef};
 use crate::stats::verdict::{Judgement, Verdict};
 
-/// Operations until the cache is back at its level.
-const RECOVERY: &str = "cache.recovery_ops";
-
-/// The level that it is back at.
-const LEVEL: &str = "cache.settled_hit_ratio";
-
 /// The difference of levels, over the larger one, up to which they count as one.
 const LEVELS_EQUAL: f64 = 0.05;
 
@@ -208,17 +202,15 @@ impl Doubts<'_> {
     /// The metric is measured towards a level, and the sides end at different ones: the one
     /// that ends low is there soon.
     fn other_level(&self, metric: &MetricDef) -> Option<Judgement> {
-        if metric.name != RECOVERY {
-            return None;
-        }
+        let level = metric.towards?;
         let [baseline, variant] = self
             .sides
-            .map(|side| self.index.mean(side, self.site, LEVEL));
+            .map(|side| self.index.mean(side, self.site, level));
         let (baseline, variant) = (baseline?, variant?);
         let difference = (variant - baseline).abs();
         (difference > LEVELS_EQUAL * baseline.max(variant)).then(|| {
             let note = format!(
-                "they end at different hit ratios, {} against {}: not one level to recover to",
+                "they end at different levels: {level} is {} against {}",
                 digits(variant, 3),
                 digits(baseline, 3)
             );

@@ -13,7 +13,6 @@
 
 mod answer;
 mod doubts;
-mod provenance;
 mod ranking;
 mod refusal;
 mod sample;
@@ -40,7 +39,6 @@ use crate::store::TidyRow;
 use values::{Site, ValueIndex};
 
 pub use answer::{Context, answer};
-pub use provenance::provenance;
 pub use ranking::{Ranked, Ranking};
 pub use refusal::{Part, Refusals, Side};
 pub use sweep::{At, Peak, peak};

@@ -130,6 +130,9 @@ pub struct MetricDef {
     pub debt: Debt,
     /// What must happen before it says anything; `None` if a single operation will do.
     pub need: Option<Need>,
+    /// The metric of the level that it is measured towards: two sides are compared only where that
+    /// is one level.
+    pub towards: Option<&'static str>,
     /// What it is, in a sentence.
     pub about: &'static str,
     /// Computes the value in a phase; `None` if it is undefined there.

@@ -21,6 +21,7 @@ const fn rate(
         scale: Scale::Relative,
         debt: Debt::Flattered,
         need: None,
+        towards: None,
         about,
         value,
     }
@@ -452,12 +453,16 @@ const CACHE: &[MetricDef] = &[
         "Hits over requests for data blocks in the last quarter of the phase's operations.",
         |phase| phase.settled_hit_ratio(),
     ),
-    cost_or_zero(
-        "cache.recovery_ops",
-        "ops",
-        "Operations until a slice of the phase reaches 95 % of the hit ratio of its last quarter.",
-        |phase| phase.recovery_operations(),
-    ),
+    MetricDef {
+        towards: Some("cache.settled_hit_ratio"),
+        ..cost_or_zero(
+            "cache.recovery_ops",
+            "ops",
+            "Operations until a slice of the phase reaches 95 % of the hit ratio of its last \
+             quarter.",
+            |phase| phase.recovery_operations(),
+        )
+    },
     fact(
         "cache.used_bytes",
         "bytes",

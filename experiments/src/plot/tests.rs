@@ -48,11 +48,15 @@ fn stored(trial: &TrialResult) -> StoredTrial {
 
 /// The figures of [`trials`].
 pub(crate) fn drawn() -> Figures {
-    let trials = trials();
-    let rows = rows_of(&trials);
+    drawn_from(&trials(), CompareSettings::default(), &FigureKind::ALL)
+}
+
+/// Figures of trials, against `lru`.
+fn drawn_from(trials: &[TrialResult], settings: CompareSettings, kinds: &[FigureKind]) -> Figures {
+    let rows = rows_of(trials);
     let settings = CompareSettings {
         baseline: "lru".to_owned(),
-        ..CompareSettings::default()
+        ..settings
     };
     let comparison = compare(&rows, &settings).expect("two variants");
     let input = PlotInput {
@@ -63,7 +67,7 @@ pub(crate) fn drawn() -> Figures {
         baseline: "lru",
         provenance: "sample, 3 seeds",
     };
-    figures(&FigureKind::ALL, &input)
+    figures(kinds, &input)
 }
 
 #[test]
@@ -181,22 +185,11 @@ fn figure_of(kind: FigureKind, variants: &[&str], sizes: &[&str], primary: &str)
             trials.push(trial);
         }
     }
-    let rows = rows_of(&trials);
     let settings = CompareSettings {
-        baseline: "lru".to_owned(),
         primary: vec![primary.to_owned()],
         ..CompareSettings::default()
     };
-    let comparison = compare(&rows, &settings).expect("two variants");
-    let input = PlotInput {
-        rows: &rows,
-        trials: &trials.iter().map(stored).collect::<Vec<_>>(),
-        comparison: Some(&comparison),
-        primary: &settings.primary,
-        baseline: "lru",
-        provenance: "",
-    };
-    figures(&[kind], &input).drawn.swap_remove(0)
+    drawn_from(&trials, settings, &[kind]).drawn.swap_remove(0)
 }
 
 const SIZES: [&str; 4] = ["32MiB", "128MiB", "256MiB", "1GiB"];

@@ -1,4 +1,4 @@
-//! What a reader must know of times that were measured on a real machine, before the numbers.
+//! What a reader must know of the programs and machines that made the trials, before the numbers.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,83 @@ use crate::formats::digits;
 use crate::record::{Host, Manifest, Window, World};
 use crate::store::TidyRow;
 
+/// File systems in memory: there is no device under them.
+const IN_MEMORY: [&str; 3] = ["tmpfs", "ramfs", "devtmpfs"];
+
 /// Arrivals up to this many microseconds late are on time.
 const PACING_ERROR_MAX_US: f64 = 20.0;
 
 /// Phases from this many seconds on are long enough to measure.
 const PHASE_SECONDS_MIN: f64 = 1.0;
 
-/// Says what is doubtful about the times of real trials, a sentence each.
+/// Says what is doubtful about trials: the programs and machines that ran them, and the times that
+/// real machines measured. A sentence each.
 pub fn doubts(rows: &[TidyRow], manifests: &[Manifest]) -> Vec<String> {
     let hosts: Vec<&Host> = manifests.iter().filter_map(|it| it.host.as_ref()).collect();
-    let found = [late_arrivals(rows), short_phases(rows), frequency(&hosts)];
+    let found = [
+        programs(manifests),
+        machines(&hosts),
+        memory(&hosts),
+        load(&hosts),
+        late_arrivals(rows),
+        short_phases(rows),
+        frequency(&hosts),
+    ];
     found.into_iter().flatten().collect()
+}
+
+fn programs(manifests: &[Manifest]) -> Option<String> {
+    let codes: BTreeSet<&str> = manifests.iter().map(|it| it.code.as_str()).collect();
+    (codes.len() > 1).then(|| {
+        let number = codes.len();
+        let codes: Vec<&str> = codes.into_iter().collect();
+        format!(
+            "The trials were run by {number} programs ({}): differences may be of the code.",
+            codes.join(", ")
+        )
+    })
+}
+
+fn machines(hosts: &[&Host]) -> Option<String> {
+    let machine = |host: &&Host| {
+        let Host {
+            name,
+            cpu,
+            kernel,
+            file_system,
+            ..
+        } = host;
+        format!("{name} ({cpu}, {kernel}, {file_system})")
+    };
+    let machines: BTreeSet<String> = hosts.iter().map(machine).collect();
+    (machines.len() > 1).then(|| {
+        let machines: Vec<String> = machines.into_iter().collect();
+        format!("Trials ran on different machines: {}.", machines.join("; "))
+    })
+}
+
+fn memory(hosts: &[&Host]) -> Option<String> {
+    let in_memory = |host: &&&Host| IN_MEMORY.contains(&host.file_system.as_str());
+    let host = hosts.iter().find(in_memory)?;
+    Some(format!(
+        "The databases lay on {}: that is memory, no device was measured.",
+        host.file_system
+    ))
+}
+
+fn load(hosts: &[&Host]) -> Option<String> {
+    let overload = |host: &&Host| host.load_before / host.cores.max(1) as f64;
+    let busiest = hosts
+        .iter()
+        .copied()
+        .max_by(|a, b| overload(a).total_cmp(&overload(b)))?;
+    (overload(&busiest) > 1.0).then(|| {
+        format!(
+            "Before a trial, {:.1} processes ran or waited for {} cores: other work disturbed the \
+             times.",
+            busiest.load_before, busiest.cores
+        )
+    })
 }
 
 /// The values of a metric in phases of real trials.
@@ -159,5 +225,46 @@ mod tests {
         let found = doubts(&[], &[on(boosted)]);
         assert_eq!(found.len(), 1);
         assert!(found[0].ends_with("its turbo was off and on."), "{found:?}");
+    }
+
+    fn quiet() -> Host {
+        Host {
+            name: "bench".to_owned(),
+            cores: 2,
+            file_system: "ext4".to_owned(),
+            load_before: 0.4,
+            ..Host::default()
+        }
+    }
+
+    #[test]
+    fn one_program_on_a_quiet_machine_leaves_no_doubt() {
+        assert_eq!(
+            doubts(&[], &[on(quiet()), on(quiet())]),
+            Vec::<String>::new()
+        );
+        assert_eq!(doubts(&[], &[]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn programs_machines_memory_and_load_are_named() {
+        let mut other = on(Host {
+            name: "laptop".to_owned(),
+            file_system: "tmpfs".to_owned(),
+            load_before: 5.2,
+            ..quiet()
+        });
+        other.code = "fedcba9876543210".to_owned();
+        let doubts = doubts(&[], &[on(quiet()), other]);
+        let expected = [
+            "2 programs (0123456789abcdef, fed",
+            "laptop",
+            "tmpfs",
+            "5.2 processes",
+        ];
+        assert_eq!(doubts.len(), expected.len(), "{doubts:?}");
+        for (doubt, expected) in doubts.iter().zip(expected) {
+            assert!(doubt.contains(expected), "{doubt}");
+        }
     }
 }
