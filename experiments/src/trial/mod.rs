@@ -25,6 +25,8 @@ mod machine;
 mod pulse;
 mod series;
 #[cfg(test)]
+mod steady;
+#[cfg(test)]
 mod tests;
 
 use std::io;
