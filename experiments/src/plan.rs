@@ -14,6 +14,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
 use crate::code::short_hash;
+use crate::compare::Expectation;
 use crate::config::{Case, CompareConfig, Experiment, Sweep, TrialConfig, VariantSettings};
 use crate::files::{self, FileError};
 use crate::folders::RunFolder;
@@ -81,6 +82,9 @@ pub struct ExperimentRecord {
     pub question: String,
     /// What was expected.
     pub hypothesis: String,
+    /// The parts of it that the run decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<Expectation>,
     /// The variant that the others are compared with.
     pub baseline: String,
     /// By which metrics.
@@ -126,6 +130,7 @@ impl ExperimentRecord {
             command: experiment.command.clone(),
             question: experiment.question.clone(),
             hypothesis: experiment.hypothesis.clone(),
+            expect: experiment.expect.clone(),
             baseline: experiment.baseline.clone(),
             compare: experiment.compare.clone(),
             seeds: experiment.seeds.clone(),

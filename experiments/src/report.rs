@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::{Environment, Value, context};
 
-use crate::compare::{self, CompareRow, Comparison, Context, Ranked, Ranking};
+use crate::compare::{self, CompareRow, Comparison, Context, Expectation, Ranked, Ranking};
 use crate::formats::{shown, shown_mean, shown_p};
 use crate::metrics;
 use crate::plot::{Figure, PlotError};
@@ -51,6 +51,8 @@ pub struct ReportInput<'a> {
     pub question: &'a str,
     /// What was expected; may be empty.
     pub hypothesis: &'a str,
+    /// The parts of it that the comparison decides.
+    pub expectations: &'a [Expectation],
     /// The baseline's name.
     pub baseline: &'a str,
     /// The comparison; `None` with one variant.
@@ -101,6 +103,7 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
     let trials: Vec<_> = trials.map(|it| trial_line(it)).collect();
     let context = Context {
         hypothesis: input.hypothesis,
+        expectations: input.expectations,
     };
     let page = context! {
         experiment => input.experiment,
@@ -434,6 +437,7 @@ mod tests {
             experiment: "sample",
             question,
             hypothesis: "It is.",
+            expectations: &[],
             baseline: "lru",
             comparison: Some(&compare(&rows, &settings).expect("two variants")),
             rows: &rows,

@@ -93,6 +93,7 @@ impl OpenedRun {
     pub(super) fn context(&self) -> Context<'_> {
         Context {
             hypothesis: &self.plan.experiment.hypothesis,
+            expectations: &self.plan.experiment.expect,
         }
     }
 

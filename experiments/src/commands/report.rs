@@ -51,6 +51,7 @@ pub(super) fn write(material: &Material, figures: &Figures) -> Result<PathBuf, F
         experiment: &experiment.name,
         question: &experiment.question,
         hypothesis: &experiment.hypothesis,
+        expectations: &experiment.expect,
         baseline: &experiment.baseline,
         comparison: material.comparison.as_ref(),
         rows: &run.rows,

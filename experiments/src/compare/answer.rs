@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::expectation::{self, Expectation};
 use super::ranking::{Ranked, Ranking};
 use super::{CompareRow, Comparison, sweep};
 use crate::formats::{digits, shown, shown_p};
@@ -24,11 +25,13 @@ const PLACES_MAX: usize = 6;
 pub struct Context<'a> {
     /// What was expected, in the words of the config.
     pub hypothesis: &'a str,
+    /// The parts of it that the comparison decides.
+    pub expectations: &'a [Expectation],
 }
 
 /// Says in words what the comparison shows, one sentence or two a line: the primary metrics, what
-/// is not decided, what that means for the variants that the hypothesis names, and how many
-/// comparisons there are.
+/// is not decided, which expectations held (without any: which of the variants that the hypothesis
+/// names are decided), and how many comparisons there are.
 pub fn answer(comparison: &Comparison, context: Context) -> String {
     let mut lines = Vec::new();
     let primary: Vec<&CompareRow> = comparison.rows.iter().filter(|row| row.primary).collect();
@@ -57,7 +60,8 @@ pub fn answer(comparison: &Comparison, context: Context) -> String {
         lines.extend(about_metric(metric, &rows, &rankings));
     }
     lines.extend(open_questions(&asked, metrics.len() > 1));
-    lines.extend(hypothesis(context.hypothesis, &asked));
+    let outcome = expectation::outcome(context.expectations, &comparison.rows);
+    lines.extend(outcome.or_else(|| hypothesis(context.hypothesis, &asked)));
     lines.extend(family(comparison));
     lines.join("\n")
 }
@@ -74,7 +78,7 @@ fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 /// The first few of a list, and how many more there are.
-fn listed(items: &[String]) -> String {
+pub(super) fn listed(items: &[String]) -> String {
     let shown = items[..items.len().min(LISTED_MAX)].join(", ");
     match items.len().saturating_sub(LISTED_MAX) {
         0 => shown,

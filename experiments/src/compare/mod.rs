@@ -13,6 +13,7 @@
 
 mod answer;
 mod doubts;
+mod expectation;
 mod ranking;
 mod refusal;
 mod sample;
@@ -39,6 +40,7 @@ use crate::store::TidyRow;
 use values::{Site, ValueIndex};
 
 pub use answer::{Context, answer};
+pub use expectation::{Claim, Expectation};
 pub use ranking::{Ranked, Ranking};
 pub use refusal::{Part, Refusals, Side};
 pub use sweep::{At, Peak, peak};

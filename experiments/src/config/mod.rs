@@ -10,6 +10,7 @@
 
 mod check;
 mod error;
+mod expect;
 mod layers;
 mod names;
 mod policies;
@@ -35,7 +36,7 @@ pub use error::ConfigError;
 pub use layers::{VariantSettings, settings};
 pub use resolve::{Case, Experiment, Size, TRIALS_MAX, load, parse};
 
-use crate::compare::{CompareSettings, Part};
+use crate::compare::{CompareSettings, Expectation, Part};
 use crate::record::{FileIo, World};
 
 /// Returns the JSON schema of experiment files.
@@ -53,6 +54,9 @@ pub struct ExperimentFile {
     pub question: String,
     /// What is expected, written down before the run.
     pub hypothesis: String,
+    /// The parts of the hypothesis that the run decides: verdicts on primary metrics. The answer
+    /// says which held.
+    pub expect: Vec<Expectation>,
     /// The variant that the others are compared with. Default: the first.
     pub baseline: Option<String>,
     /// How often everything is repeated with other random numbers: `10` means the seeds 1 to 10;
@@ -85,6 +89,7 @@ impl Default for ExperimentFile {
             name: None,
             question: String::new(),
             hypothesis: String::new(),
+            expect: Vec::new(),
             baseline: None,
             seeds: Seeds::Count(10),
             world: WorldConfig::default(),

@@ -13,7 +13,8 @@ use super::policies;
 use super::scale::enlarge;
 use super::schema::schema;
 use super::tree::{Content, Node};
-use super::{CompareConfig, ExperimentFile, Sweep, TrialConfig, print, source, twins};
+use super::{CompareConfig, ExperimentFile, Sweep, TrialConfig, expect, print, source, twins};
+use crate::compare::Expectation;
 use crate::nearest::hint;
 use crate::point::Point;
 
@@ -28,6 +29,8 @@ pub struct Experiment {
     pub question: String,
     /// What is expected.
     pub hypothesis: String,
+    /// The parts of it that the run decides.
+    pub expect: Vec<Expectation>,
     /// The variant that the others are compared with.
     pub baseline: String,
     /// The seeds that every case is run with.
@@ -153,6 +156,7 @@ fn parse_in_size(
             cases.push(case(&layers, variant, &point, scale)?);
         }
     }
+    expect::check(&whole, &head, &baseline, &cases)?;
     let mut warnings = layers.overridden(&variants);
     warnings.extend(twins::check(&variants, &cases, &warnings)?);
     Ok(Experiment {
@@ -160,6 +164,7 @@ fn parse_in_size(
         command: command(path, sets, scale),
         question: head.question,
         hypothesis: head.hypothesis,
+        expect: head.expect,
         baseline,
         seeds: head.seeds.list(),
         compare: head.compare,

@@ -378,3 +378,45 @@ fn a_missing_file_is_bad_usage_and_an_unwritable_folder_a_refused_environment() 
     assert_eq!(lab.aura(&["runn"]).code, 2);
     assert_eq!(lab.aura(&["run", "exp.toml", "--format", "xml"]).code, 2);
 }
+
+#[test]
+fn an_expectation_that_nothing_could_decide_is_refused() {
+    let expect = |lines: &str| format!("[[expect]]\n{lines}\n[compare]");
+    let metric = "metric = \"cache.hit_ratio\"";
+    let sieve = "variants = [\"sieve\"]";
+    let better = "verdict = \"better\"";
+    for (lines, key, message) in [
+        (
+            format!("metric = \"space.amplification\"\n{sieve}\n{better}"),
+            "expect[0].metric",
+            "is no primary metric",
+        ),
+        (
+            format!("{metric}\nvariants = [\"sive\"]\n{better}"),
+            "expect[0].variants",
+            "nearest: `sieve`",
+        ),
+        (
+            format!("{metric}\nvariants = [\"lru\"]\n{better}"),
+            "expect[0].variants",
+            "is the baseline",
+        ),
+        (
+            format!("{metric}\n{sieve}\n{better}\nphase = \"rum\""),
+            "expect[0].phase",
+            "nearest: `run`",
+        ),
+        (
+            format!("{metric}\n{sieve}\n{better}\nat = {{ \"engine.memtable\" = \"1MiB\" }}"),
+            "expect[0].at",
+            "no sweep point",
+        ),
+        (
+            format!("{metric}\n{sieve}\nverdict = \"best\""),
+            "expect[0].verdict",
+            "better",
+        ),
+    ] {
+        with("[compare]", &expect(&lines)).refuses(2, &[key, message, "exp.toml:"]);
+    }
+}

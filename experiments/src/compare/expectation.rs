@@ -1,0 +1,117 @@
+//! What a config expects, written down before the run, and what came of it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::CompareRow;
+use super::answer::listed;
+use crate::names::named_enum;
+use crate::point::{self, Point};
+use crate::stats::verdict::Verdict;
+
+named_enum! {
+    /// A verdict that may be expected.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    pub enum Claim {
+        /// The variant is better than the baseline.
+        Better = "better",
+        /// The variant is worse than the baseline.
+        Worse = "worse",
+        /// The two differ by less than the margin.
+        Equivalent = "equivalent",
+    }
+}
+
+/// A part of the hypothesis that the run decides: a verdict on a primary metric.
+///
+/// It holds for each of its variants, in each phase and at each point that it does not rule out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The primary metric.
+    pub metric: String,
+    /// The variants, none of which is the baseline.
+    pub variants: Vec<String>,
+    /// The verdict.
+    pub verdict: Claim,
+    /// The phase. Default: every phase in which the metric is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// The sweep points, by the values of some swept keys as tables show them, such as
+    /// `{ "engine.cache.size" = "512KiB" }`. Default: all points.
+    #[serde(default, skip_serializing_if = "Point::is_empty")]
+    pub at: Point,
+}
+
+impl Expectation {
+    /// Whether it speaks of `point`.
+    pub fn is_of_point(&self, point: &Point) -> bool {
+        let mut asked = self.at.iter();
+        asked.all(|(key, value)| point.get(key) == Some(value))
+    }
+
+    fn is_of(&self, row: &CompareRow) -> bool {
+        let in_phase = self.phase.as_ref().is_none_or(|phase| *phase == row.phase);
+        row.primary
+            && row.metric == self.metric
+            && self.variants.contains(&row.variant)
+            && in_phase
+            && self.is_of_point(&row.point)
+    }
+}
+
+/// Says how many of the expectations held, and which failed or were not decided. `rows` hold the
+/// comparisons.
+pub(super) fn outcome(expectations: &[Expectation], rows: &[CompareRow]) -> Option<String> {
+    if expectations.is_empty() {
+        return None;
+    }
+    let mut held = 0;
+    let mut failed = Vec::new();
+    let mut open = Vec::new();
+    for expectation in expectations {
+        let found: Vec<&CompareRow> = rows.iter().filter(|row| expectation.is_of(row)).collect();
+        if found.is_empty() {
+            let variants = expectation.variants.join(", ");
+            open.push(format!("{variants} on {} (no value)", expectation.metric));
+        }
+        for row in found {
+            match row.verdict {
+                verdict if verdict.name() == expectation.verdict.name() => held += 1,
+                Verdict::Better | Verdict::Worse | Verdict::Equivalent | Verdict::Different => {
+                    failed.push(described(row, expectation.verdict));
+                }
+                _ => open.push(described(row, expectation.verdict)),
+            }
+        }
+    }
+    let all = held + failed.len() + open.len();
+    let mut words = match held {
+        1 if all == 1 => "What was expected held.".to_owned(),
+        held if held == all => format!("All {all} expected verdicts held."),
+        held => format!("Of {all} expected verdicts {held} held."),
+    };
+    if !failed.is_empty() {
+        words += &format!(" Failed: {}.", listed(&failed));
+    }
+    if !open.is_empty() {
+        words += &format!(" Not decided: {}.", listed(&open));
+    }
+    Some(words)
+}
+
+/// A row that is not as expected.
+fn described(row: &CompareRow, expected: Claim) -> String {
+    let mut place = row.phase.clone();
+    if !row.point.is_empty() {
+        place = format!("{place} {}", point::label(&row.point));
+    }
+    format!(
+        "{} on {} in {place}: {}, not {} ({})",
+        row.variant,
+        row.metric,
+        row.verdict.name(),
+        expected.name(),
+        row.effect_with_unit()
+    )
+}

@@ -1,0 +1,106 @@
+//! Expectations that no comparison could decide are refused.
+
+use aura_workloads::names;
+
+use super::ExperimentFile;
+use super::error::ConfigError;
+use super::resolve::Case;
+use super::tree::Node;
+use crate::compare::Expectation;
+use crate::nearest::hint;
+
+/// Checks that expectations speak of primary metrics, variants, phases and points that there are.
+///
+/// # Errors
+/// [`ConfigError`] at the first that does not.
+pub(super) fn check(
+    tree: &Node,
+    head: &ExperimentFile,
+    baseline: &str,
+    cases: &[Case],
+) -> Result<(), ConfigError> {
+    for (at, expectation) in head.expect.iter().enumerate() {
+        if let Some(Wrong { key, message }) = wrong(expectation, head, baseline, cases) {
+            let key = format!("expect[{at}].{key}");
+            let place = tree.closest(&key).location();
+            return Err(ConfigError::new(format!("`{key}`: {message}")).at(place));
+        }
+    }
+    Ok(())
+}
+
+struct Wrong {
+    key: &'static str,
+    message: String,
+}
+
+fn wrong(
+    expectation: &Expectation,
+    head: &ExperimentFile,
+    baseline: &str,
+    cases: &[Case],
+) -> Option<Wrong> {
+    let Expectation {
+        metric,
+        variants,
+        verdict: _,
+        phase,
+        at: _,
+    } = expectation;
+    let primary = &head.compare.primary;
+    if !primary.contains(metric) {
+        let known = primary.join(", ");
+        let message = format!("{metric:?} is no primary metric; those are {known}");
+        let key = "metric";
+        return Some(Wrong { key, message });
+    }
+    if variants.is_empty() {
+        let message = "names no variant".to_owned();
+        let key = "variants";
+        return Some(Wrong { key, message });
+    }
+    for variant in variants {
+        let message = if variant == baseline {
+            format!("{variant:?} is the baseline, with which variants are compared")
+        } else if cases.iter().all(|case| case.variant != *variant) {
+            let known = cases.iter().map(|case| case.variant.as_str());
+            format!("no variant is named {variant:?}{}", hint(variant, known))
+        } else {
+            continue;
+        };
+        let key = "variants";
+        return Some(Wrong { key, message });
+    }
+    if let Some(phase) = phase {
+        let phases = phases(cases);
+        if !phases.contains(phase) {
+            let known = phases.iter().map(String::as_str);
+            let message = format!("no phase is named {phase:?}{}", hint(phase, known));
+            let key = "phase";
+            return Some(Wrong { key, message });
+        }
+    }
+    if !cases
+        .iter()
+        .any(|case| expectation.is_of_point(&case.point))
+    {
+        let message = "no sweep point has these values, as tables show them".to_owned();
+        let key = "at";
+        return Some(Wrong { key, message });
+    }
+    None
+}
+
+/// The names of the windows in which a primary metric may be asked.
+fn phases(cases: &[Case]) -> Vec<String> {
+    let mut names = vec![names::LOAD.to_owned(), names::WHOLE.to_owned()];
+    for case in cases {
+        let workload = case.config.workload.resolve().into_iter();
+        for phase in workload.flat_map(|workload| workload.phases) {
+            if !names.contains(&phase.name) {
+                names.push(phase.name);
+            }
+        }
+    }
+    names
+}
