@@ -91,6 +91,9 @@ pub struct ExperimentRecord {
     pub compare: CompareConfig,
     /// The seeds.
     pub seeds: Vec<u64>,
+    /// Seeds whose results were compared before, without some of `seeds`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looked_at: Vec<u64>,
     /// The variants in order.
     pub variants: Vec<VariantRecord>,
     /// The sweeps.
@@ -134,6 +137,7 @@ impl ExperimentRecord {
             baseline: experiment.baseline.clone(),
             compare: experiment.compare.clone(),
             seeds: experiment.seeds.clone(),
+            looked_at: Vec::new(),
             variants: experiment.variants.iter().map(VariantRecord::of).collect(),
             sweeps: experiment.sweeps.clone(),
             version: VERSION.to_owned(),
@@ -202,6 +206,18 @@ impl Plan {
         let windows: usize = self.experiment.compare.primary.iter().map(windows).sum();
         let others = self.experiment.variants.len().saturating_sub(1);
         windows * others * points.len()
+    }
+
+    /// Remembers which of its trials were compared before, under `earlier`. A look at the same
+    /// seeds is no new one.
+    pub fn remember(&mut self, earlier: &Self) {
+        let cases: BTreeSet<&str> = self.trials.iter().map(|it| it.case.as_str()).collect();
+        let same = earlier.experiment.seeds == self.experiment.seeds;
+        let mut looked_at: BTreeSet<u64> = earlier.experiment.looked_at.iter().copied().collect();
+        let shared = earlier.trials.iter();
+        let shared = shared.filter(|it| !same && cases.contains(it.case.as_str()));
+        looked_at.extend(shared.map(|it| it.seed));
+        self.experiment.looked_at = looked_at.into_iter().collect();
     }
 
     /// The ids of all trials.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::formats::digits;
+use crate::plan::ExperimentRecord;
 use crate::record::{Host, Manifest, Window, World};
 use crate::store::TidyRow;
 
@@ -29,6 +30,26 @@ pub fn doubts(rows: &[TidyRow], manifests: &[Manifest]) -> Vec<String> {
         frequency(&hosts),
     ];
     found.into_iter().flatten().collect()
+}
+
+/// Says that seeds were compared before without the others: to add pairs until something is decided
+/// is to look for chance.
+pub fn looks(experiment: &ExperimentRecord) -> Option<String> {
+    let ExperimentRecord {
+        seeds, looked_at, ..
+    } = experiment;
+    let again = seeds.iter().filter(|seed| looked_at.contains(seed)).count();
+    let last = seeds.iter().chain(looked_at).max()?;
+    (again > 0).then(|| {
+        format!(
+            "{again} of the {} seeds were compared before without the others: with each look, \
+             chance has another try, and more than 5 % of the runs without any difference claim \
+             one. Fresh seeds decide: --seeds {}..{}.",
+            seeds.len(),
+            last + 1,
+            last + seeds.len() as u64
+        )
+    })
 }
 
 fn programs(manifests: &[Manifest]) -> Option<String> {

@@ -41,7 +41,8 @@ impl OpenedRun {
     pub(super) fn open(folder: RunFolder) -> Result<Self, Failure> {
         let plan = Plan::read(&folder)?;
         let collected = store::collect(&folder, Some(&plan.ids()))?;
-        let doubts = provenance::doubts(&collected.rows, &collected.manifests);
+        let mut doubts = provenance::doubts(&collected.rows, &collected.manifests);
+        doubts.extend(provenance::looks(&plan.experiment));
         Ok(Self {
             folder,
             plan,

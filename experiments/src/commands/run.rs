@@ -49,9 +49,9 @@ pub(super) struct Arguments {
     /// the other.
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
-    /// Short for `--set seeds=N`: the seeds 1 to N.
-    #[arg(long, value_name = "N")]
-    seeds: Option<u32>,
+    /// The seeds 1 to N, or FROM to TO: short for `--set seeds=N` or a list.
+    #[arg(long, value_name = "N|FROM..TO", value_parser = seeds)]
+    seeds: Option<String>,
     /// Run the experiment N times as large: records, operations, memory and sizes of files
     /// together. The results go to NAME-xN. A conclusion should hold there, too.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = scales())]
@@ -77,7 +77,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
         let mut sets = self.set.clone();
-        sets.extend(self.seeds.map(|seeds| format!("seeds={seeds}")));
+        sets.extend(self.seeds.as_ref().map(|seeds| format!("seeds={seeds}")));
         let size = config::Size {
             scale: self.scale,
             trials_max: self.max_trials,
@@ -106,6 +106,28 @@ impl Arguments {
         self.say_what_was_there(global, &report);
         conclude(global, &report, self.gate)
     }
+}
+
+/// The most seeds of a range.
+const SEEDS_MAX: u64 = 10_000;
+
+/// The value of `seeds` in a config: a number, or a list for `FROM..TO`, both included.
+fn seeds(text: &str) -> Result<String, String> {
+    let whole = |text: &str| {
+        let number = text.parse::<u64>();
+        number.map_err(|_| format!("{text:?} is not a whole number; 8 or 9..20, for example"))
+    };
+    let Some((from, to)) = text.split_once("..") else {
+        return whole(text).map(|count| count.to_string());
+    };
+    let (from, to) = (whole(from)?, whole(to)?);
+    if to < from || to - from >= SEEDS_MAX {
+        return Err(format!(
+            "{from}..{to} is not 1 to {SEEDS_MAX} seeds in order"
+        ));
+    }
+    let list: Vec<String> = (from..=to).map(|seed| seed.to_string()).collect();
+    Ok(format!("[{}]", list.join(", ")))
 }
 
 /// The scales that an experiment can be run at.

@@ -130,6 +130,11 @@ pub fn run(
     remove_unfinished(&folder)?;
     let replaced = replaced(&folder, plan);
     let mut plan = plan.clone();
+    if folder.report().exists()
+        && let Ok(earlier) = Plan::read(&folder)
+    {
+        plan.remember(&earlier);
+    }
     let of_other_code = adopt(&folder, &mut plan, options.from_other_code)?;
     plan.write(&folder)?;
     let fresh =

@@ -200,3 +200,36 @@ fn resolved_settings_say_where_each_came_from() {
         "{text}"
     );
 }
+
+#[test]
+fn another_look_with_more_seeds_is_warned_of_and_fresh_seeds_are_not() {
+    let lab = Lab::new();
+    lab.config("exp.toml", SMALL);
+    let looked = |seeds: &str| {
+        let ended = lab.aura(&["run", "exp.toml", "--seeds", seeds]);
+        assert_eq!(ended.code, 0, "{}", ended.errors);
+        let line = ended
+            .errors
+            .lines()
+            .find(|it| it.contains("compared before"));
+        line.map(str::to_owned)
+    };
+    assert_eq!(looked("2"), None);
+    assert_eq!(looked("2"), None, "the same seeds are no new look");
+    let again = looked("3").expect("a warning");
+    assert!(
+        again.contains("2 of the 3 seeds were compared before"),
+        "{again}"
+    );
+    assert!(again.contains("--seeds 4..6"), "{again}");
+    assert_eq!(
+        looked("3").as_ref(),
+        Some(&again),
+        "what was seen stays seen"
+    );
+    assert_eq!(looked("4..6"), None);
+    lab.aura(&["run", "exp.toml", "--seeds", "9..3"])
+        .refuses(2, &["9..3", "in order"]);
+    lab.aura(&["run", "exp.toml", "--seeds", "many"])
+        .refuses(2, &["\"many\" is not a whole number"]);
+}
