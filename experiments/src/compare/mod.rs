@@ -34,7 +34,7 @@ use crate::point::{self, Point};
 use crate::record::{Window, World};
 use crate::stats::Test;
 use crate::stats::verdict::Verdict;
-use crate::store::TidyRow;
+use crate::store::{TidyRow, trials_of};
 
 use values::{Site, ValueIndex};
 
@@ -190,15 +190,12 @@ pub fn undecidable(seeds: usize, comparisons: usize, world: World) -> Option<Str
     })
 }
 
-/// Lists the phases worth comparing, in the order of the trial.
 /// Lists the windows worth comparing: the phases in the order of the trial, and `whole`. The load
 /// is worth it only without phases.
 pub fn windows(rows: &[TidyRow]) -> Vec<&str> {
-    let whole = rows
-        .iter()
-        .find(|row| Window::named(&row.phase) == Window::Whole);
+    let mut all = rows.iter().map(|row| row.name.phase.as_str());
     let mut windows = phases(rows);
-    windows.extend(whole.map(|row| row.phase.as_str()));
+    windows.extend(all.find(|phase| Window::named(phase) == Window::Whole));
     windows
 }
 
@@ -207,8 +204,8 @@ pub fn phases(rows: &[TidyRow]) -> Vec<&str> {
     let of = |window: Window| {
         let mut phases: Vec<&str> = Vec::new();
         for row in rows {
-            let phase = row.phase.as_str();
-            if Window::named(phase) == window && !phases.contains(&phase) {
+            let phase = row.name.phase.as_str();
+            if !phases.contains(&phase) && Window::named(phase) == window {
                 phases.push(phase);
             }
         }
@@ -224,7 +221,7 @@ pub fn phases(rows: &[TidyRow]) -> Vec<&str> {
 
 /// Lists the sweep points in order.
 pub fn points(rows: &[TidyRow]) -> Vec<&Point> {
-    let distinct: BTreeSet<&Point> = rows.iter().map(|row| &row.point).collect();
+    let distinct: BTreeSet<&Point> = trials_of(rows).map(|trial| &trial.point).collect();
     let mut points: Vec<&Point> = distinct.into_iter().collect();
     points.sort_by(|a, b| point::order(a, b));
     points
@@ -232,7 +229,8 @@ pub fn points(rows: &[TidyRow]) -> Vec<&Point> {
 
 /// Lists the variants in the natural order of their names: `9 bits` before `10 bits`.
 pub fn variants(rows: &[TidyRow]) -> Vec<&str> {
-    let distinct: BTreeSet<&str> = rows.iter().map(|row| row.variant.as_str()).collect();
+    let all = trials_of(rows).map(|trial| trial.variant.as_str());
+    let distinct: BTreeSet<&str> = all.collect();
     let mut variants: Vec<&str> = distinct.into_iter().collect();
     variants.sort_by(|a, b| point::natural(a, b));
     variants
@@ -337,7 +335,7 @@ fn check_sides(variants: &[&str], baseline: &str) -> Result<(), CompareError> {
 
 /// Every window at every point.
 fn sites(rows: &[TidyRow]) -> Vec<Site<'_>> {
-    let noisy = rows.iter().any(|row| row.world == World::Real);
+    let noisy = trials_of(rows).any(|trial| trial.world == World::Real);
     let points = points(rows);
     let mut sites = Vec::new();
     for phase in windows(rows) {

@@ -34,9 +34,9 @@ pub(super) fn sample<'a>(
         let baseline = index.values(&settings.baseline, site, metric.name);
         let values = index.values(variant, site, metric.name);
         if let (Some(baseline), Some(values)) = (baseline, values) {
-            let mut sample = Sample::of(metric, &paired(baseline, values), settings);
+            let mut sample = Sample::of(metric, &paired(&baseline, &values), settings);
             sample.primary = primary;
-            sample.refused = refused.cloned().or_else(|| unpaired(baseline, values));
+            sample.refused = refused.cloned().or_else(|| unpaired(&baseline, &values));
             sample.p = sample.tested(site);
             samples.push(sample);
         }
