@@ -3,8 +3,9 @@
 //! A comparison is one metric of one variant against the baseline at one site: one phase at one
 //! sweep point. Its pairs are the seeds, which both sides must have. Primary metrics were named
 //! before the run. All their comparisons, over variants, phases and points, are one family, whose
-//! p-values are corrected by Holm: the chance of any false claim stays below 5 %. The others are
-//! exploratory and corrected by Benjamini and Hochberg, all together. In the real world fewer than
+//! p-values are corrected by Holm, those of differences with those of equivalences: the chance of
+//! any false claim stays below 5 %. The others are exploratory and corrected by Benjamini and
+//! Hochberg, all together. In the real world fewer than
 //! six pairs decide nothing. In a simulation one seed gives an exact difference, and intervals are
 //! over seeds.
 //!
@@ -134,8 +135,11 @@ pub struct CompareRow {
     pub high: Option<f64>,
     /// The effect that does not matter, on the same scale.
     pub margin: f64,
-    /// The corrected p-value; `None` with one pair.
+    /// The corrected p-value of a difference; `None` with one pair.
     pub p: Option<f64>,
+    /// The corrected p-value of a difference smaller than the margin; `None` with one pair.
+    #[serde(default)]
+    pub p_equivalent: Option<f64>,
     /// What may be said.
     pub verdict: Verdict,
     /// Why no more may be said; empty if nothing needs saying.
