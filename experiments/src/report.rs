@@ -383,6 +383,7 @@ fn facts(input: &ReportInput) -> Vec<Value> {
         ("World", all(|manifest| manifest.world.name().to_owned())),
         ("Device", all(|manifest| manifest.device.clone())),
         ("AuraDB", all(|manifest| manifest.version.clone())),
+        ("Commit", all(|manifest| manifest.commit.clone())),
         ("Seeds", seeds.join(", ")),
         ("Trials", input.manifests.len().to_string()),
         ("Content hash", input.hash.to_owned()),

@@ -25,6 +25,7 @@ pub(crate) fn sample_trial(variant: &str, seed: u64, factor: u64) -> TrialResult
             id: format!("{variant}-{seed}"),
             case: format!("{variant}-{seed}"),
             code: "0123456789abcdef".to_owned(),
+            commit: "25bc03b10a9c".to_owned(),
             experiment: "sample".to_owned(),
             variant: variant.to_owned(),
             point: Point::from([("engine.cache.size".to_owned(), "32MiB".to_owned())]),
