@@ -10,6 +10,10 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::files::{self, FileError};
 
+/// The last commit that changed the sources of this program, with a remark if they had changes that
+/// were not committed when it was built. `unknown` if it was not built in a repository.
+pub const COMMIT: &str = env!("AURA_COMMIT");
+
 /// Returns the digest of the running program: 16 hexadecimal digits. The first call reads the
 /// program's file.
 ///

@@ -109,6 +109,22 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     rename(&part, path)
 }
 
+/// Writes a file piece by piece, otherwise as [`replace`]: what is large need not be in memory.
+///
+/// # Errors
+/// [`FileError`] if the system refuses.
+pub fn replace_by(
+    path: &Path,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> Result<()> {
+    let part = part_of(path);
+    let mut buffered = io::BufWriter::with_capacity(1 << 16, create(&part)?);
+    write(&mut buffered)
+        .and_then(|()| io::Write::flush(&mut buffered))
+        .map_err(because("write", &part))?;
+    rename(&part, path)
+}
+
 /// The temporary name under which `path` is written until it is complete.
 pub fn part_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();

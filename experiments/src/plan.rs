@@ -6,6 +6,7 @@
 //! follows the same other one on a machine that warms up.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
 use rand::SeedableRng;
@@ -18,7 +19,7 @@ use crate::compare::Expectation;
 use crate::config::{Case, CompareConfig, Experiment, Sweep, TrialConfig, VariantSettings};
 use crate::files::{self, FileError};
 use crate::folders::RunFolder;
-use crate::formats::{JsonText, json, json_lines};
+use crate::formats::{JsonText, json, write_lines};
 use crate::metrics::{self, Debt};
 use crate::point::Point;
 use crate::record::World;
@@ -230,7 +231,7 @@ impl Plan {
     /// # Errors
     /// [`FileError`] if it cannot be written.
     pub fn write(&self, folder: &RunFolder) -> Result<(), FileError> {
-        files::write(&folder.plan(), json_lines(&self.trials).as_bytes())?;
+        files::replace_by(&folder.plan(), |writer| write_lines(writer, &self.trials))?;
         files::write(&folder.experiment(), json(&self.experiment).as_bytes())
     }
 
@@ -239,13 +240,40 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] if the folder holds no plan, or one of another version.
     pub fn read(folder: &RunFolder) -> Result<Self, PlanError> {
+        Self::read_each(folder, |trial| trial)
+    }
+
+    /// Reads the plan of an experiment's folder without the settings as TOML: only a trial's folder
+    /// has a use for them, and they are most of a plan.
+    ///
+    /// # Errors
+    /// [`PlanError`] if the folder holds no plan, or one of another version.
+    pub fn read_briefly(folder: &RunFolder) -> Result<Self, PlanError> {
+        Self::read_each(folder, |trial| PlannedTrial {
+            resolved: String::new(),
+            ..trial
+        })
+    }
+
+    fn read_each(
+        folder: &RunFolder,
+        keep: fn(PlannedTrial) -> PlannedTrial,
+    ) -> Result<Self, PlanError> {
         let experiment = ExperimentRecord::read(folder)?;
         let path = folder.plan();
-        let trials = files::read_to_string(&path)?
-            .lines()
-            .map(serde_json::from_str)
-            .collect::<Result<_, _>>()
-            .map_err(|source| PlanError::Format { path, source })?;
+        let mut trials = Vec::new();
+        for line in BufReader::new(files::open(&path)?).lines() {
+            let line = line.map_err(|source| FileError {
+                action: "read",
+                path: path.clone(),
+                source,
+            })?;
+            let trial = serde_json::from_str(&line).map_err(|source| PlanError::Format {
+                path: path.clone(),
+                source,
+            })?;
+            trials.push(keep(trial));
+        }
         Ok(Self { experiment, trials })
     }
 }

@@ -108,8 +108,10 @@ fn load(hosts: &[&Host]) -> Option<String> {
 
 /// The values of a metric in phases of real trials.
 fn values<'a>(rows: &'a [TidyRow], metric: &'a str) -> impl Iterator<Item = &'a TidyRow> {
-    let of_metric = rows.iter().filter(move |row| row.metric == metric);
-    of_metric.filter(|row| row.world == World::Real && Window::named(&row.phase) == Window::Phase)
+    let of_metric = rows.iter().filter(move |row| row.name.metric == metric);
+    of_metric.filter(|row| {
+        row.trial.world == World::Real && Window::named(&row.name.phase) == Window::Phase
+    })
 }
 
 fn late_arrivals(rows: &[TidyRow]) -> Option<String> {
@@ -122,8 +124,8 @@ fn late_arrivals(rows: &[TidyRow]) -> Option<String> {
          by {} us or more ({} in phase {}; up to {PACING_ERROR_MAX_US} us are on time). Latencies \
          include it, service times do not.",
         digits(latest.value, 3),
-        latest.variant,
-        latest.phase
+        latest.trial.variant,
+        latest.name.phase
     ))
 }
 
@@ -136,8 +138,8 @@ fn short_phases(rows: &[TidyRow]) -> Option<String> {
         "Phases took less than a second, the shortest {} s ({} in phase {}): start and single \
          disturbances weigh much. Do more operations.",
         digits(shortest.value, 2),
-        shortest.variant,
-        shortest.phase
+        shortest.trial.variant,
+        shortest.name.phase
     ))
 }
 
@@ -173,10 +175,7 @@ mod tests {
     use crate::testing::{sample_trial, tidy_row};
 
     fn row(world: World, phase: &str, metric: &str, value: f64) -> TidyRow {
-        TidyRow {
-            phase: phase.to_owned(),
-            ..tidy_row("lru", 1, world, metric, value)
-        }
+        tidy_row("lru", 1, world, metric, value).in_phase(phase)
     }
 
     fn on(host: Host) -> Manifest {

@@ -71,6 +71,9 @@ pub struct Manifest {
     /// The digest of the program that ran it.
     #[serde(default)]
     pub code: String,
+    /// The commit of that program's sources ([`crate::code::COMMIT`]).
+    #[serde(default)]
+    pub commit: String,
     /// The experiment's name.
     pub experiment: String,
     /// The variant's name.

@@ -110,7 +110,7 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
         question => input.question,
         hypothesis => input.hypothesis,
         baseline => input.baseline,
-        swept => input.rows.iter().any(|row| !row.point.is_empty()),
+        swept => store::trials_of(input.rows).any(|trial| !trial.point.is_empty()),
         answer => input.comparison.map(|it| compare::answer(it, context)),
         leading => blocks(first)?,
         primary => verdict_lines(comparison, true),
@@ -145,7 +145,7 @@ fn meanings(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
     let compared = comparison.rows.iter().map(|row| row.metric.as_str());
     let names: BTreeSet<&str> = rows
         .iter()
-        .map(|row| row.metric.as_str())
+        .map(|row| row.name.metric.as_str())
         .chain(compared)
         .collect();
     let mut names: Vec<&str> = names.into_iter().collect();
@@ -386,6 +386,7 @@ fn facts(input: &ReportInput) -> Vec<Value> {
         ("World", all(|manifest| manifest.world.name().to_owned())),
         ("Device", all(|manifest| manifest.device.clone())),
         ("AuraDB", all(|manifest| manifest.version.clone())),
+        ("Commit", all(|manifest| manifest.commit.clone())),
         ("Seeds", seeds.join(", ")),
         ("Trials", input.manifests.len().to_string()),
         ("Content hash", input.hash.to_owned()),

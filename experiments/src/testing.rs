@@ -1,6 +1,7 @@
 //! Made-up trials and rows for the tests of this crate.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aura_engine::env::sim::SimStats;
 use aura_engine::{Counts, LevelState, Metrics};
@@ -12,7 +13,7 @@ use crate::record::{
     BytesRead, CacheBound, Manifest, OpClass, PhaseMeasure, SeriesPoint, SpaceMeasure, TrialResult,
     World,
 };
-use crate::store::{TidyRow, tidy};
+use crate::store::{RowName, RowTrial, TidyRow, tidy};
 
 /// A trial in which every metric is defined. Its phase takes `factor` seconds and stalls for a
 /// tenth of that; the seed adds cache hits.
@@ -24,6 +25,7 @@ pub(crate) fn sample_trial(variant: &str, seed: u64, factor: u64) -> TrialResult
             id: format!("{variant}-{seed}"),
             case: format!("{variant}-{seed}"),
             code: "0123456789abcdef".to_owned(),
+            commit: "25bc03b10a9c".to_owned(),
             experiment: "sample".to_owned(),
             variant: variant.to_owned(),
             point: Point::from([("engine.cache.size".to_owned(), "32MiB".to_owned())]),
@@ -191,15 +193,33 @@ pub(crate) fn tidy_row(
 ) -> TidyRow {
     let def = metrics::find(metric).expect("the test names known metrics");
     TidyRow {
-        trial: format!("{variant}-{seed}"),
-        variant: variant.to_owned(),
-        point: Point::new(),
-        seed,
-        world,
-        phase: "run".to_owned(),
-        metric: metric.to_owned(),
+        trial: Arc::new(RowTrial {
+            id: format!("{variant}-{seed}"),
+            variant: variant.to_owned(),
+            point: Point::new(),
+            seed,
+            world,
+        }),
+        name: Arc::new(RowName {
+            phase: "run".to_owned(),
+            metric: metric.to_owned(),
+            unit: def.unit.to_owned(),
+            class: Exactness::Exact,
+        }),
         value,
-        unit: def.unit.to_owned(),
-        class: Exactness::Exact,
+    }
+}
+
+impl TidyRow {
+    /// The row in another phase.
+    pub(crate) fn in_phase(mut self, phase: &str) -> Self {
+        Arc::make_mut(&mut self.name).phase = phase.to_owned();
+        self
+    }
+
+    /// The row of another metric.
+    pub(crate) fn of_metric(mut self, metric: &str) -> Self {
+        Arc::make_mut(&mut self.name).metric = metric.to_owned();
+        self
     }
 }

@@ -6,6 +6,7 @@
 //! the variants: so all comparisons are one family.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::opened_run::settings_of;
 use super::{Failure, OpenedRun};
@@ -14,7 +15,7 @@ use crate::compare::{self, CompareSettings, Comparison, Refusals, Side};
 use crate::plan::PlannedTrial;
 use crate::point::Point;
 use crate::record::Manifest;
-use crate::store::{self, TidyRow};
+use crate::store::{self, RowTrial, TidyRow};
 
 /// The key of the point that holds a trial's variant.
 const VARIANT: &str = "variant";
@@ -81,12 +82,18 @@ impl Builds {
         }
         let ids: BTreeSet<String> = of_both.keys().map(|id| (*id).to_owned()).collect();
         let mut rows = store::gather(&run.folder, Some(&ids))?.rows;
-        for row in &mut rows {
-            let manifest = of_both[row.trial.as_str()];
+        for of_trial in rows.chunk_by_mut(|a, b| a.trial.id == b.trial.id) {
+            let manifest = of_both[of_trial[0].trial.id.as_str()];
             // An older plan may have called the variant otherwise.
-            let trial = planned[manifest.case.as_str()];
-            row.point = with_variant(&trial.point, &trial.variant);
-            row.variant.clone_from(&manifest.code);
+            let planned = planned[manifest.case.as_str()];
+            let trial = Arc::new(RowTrial {
+                point: with_variant(&planned.point, &planned.variant),
+                variant: manifest.code.clone(),
+                ..RowTrial::of(manifest)
+            });
+            for row in of_trial {
+                row.trial = trial.clone();
+            }
         }
         Ok(rows)
     }
@@ -101,7 +108,7 @@ impl Builds {
                     variant: code.clone(),
                     point: with_variant(&trial.point, &trial.variant),
                     run: number,
-                    settings: settings_of(trial),
+                    settings: Arc::new(settings_of(trial)),
                 });
             }
         }

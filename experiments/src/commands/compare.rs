@@ -1,6 +1,8 @@
 //! `aura compare`: the variants of one run, or of several side by side.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
@@ -14,7 +16,7 @@ use crate::compare::{
 use crate::exit::Exit;
 use crate::formats::{Format, json_lines, print};
 use crate::stats::verdict::Verdict;
-use crate::store::TidyRow;
+use crate::store::{RowTrial, TidyRow};
 
 /// Compare the variants of runs: effect, interval and verdict by metric.
 #[derive(Clone, Debug, Args)]
@@ -85,7 +87,7 @@ impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
         let mut runs = Vec::new();
         for run in &self.runs {
-            runs.push(OpenedRun::open(run_folder(global, run))?);
+            runs.push(OpenedRun::read(run_folder(global, run))?);
         }
         let mut settings = runs[0].compare_settings();
         let alone = runs.len() == 1;
@@ -96,8 +98,8 @@ impl Arguments {
                 qualified(run, variant)
             }
         };
-        let rows: Vec<TidyRow> = if alone {
-            runs[0].rows.clone()
+        let rows: Cow<[TidyRow]> = if alone {
+            Cow::Borrowed(&runs[0].rows)
         } else {
             settings.baseline = qualified(&runs[0], &settings.baseline);
             runs.iter().flat_map(qualified_rows).collect()
@@ -169,11 +171,18 @@ fn qualified(run: &OpenedRun, variant: &str) -> String {
 }
 
 fn qualified_rows(run: &OpenedRun) -> Vec<TidyRow> {
-    let qualified = |row: &TidyRow| TidyRow {
-        variant: qualified(run, &row.variant),
-        ..row.clone()
-    };
-    run.rows.iter().map(qualified).collect()
+    let mut rows = run.rows.clone();
+    for of_trial in rows.chunk_by_mut(|a, b| Arc::ptr_eq(&a.trial, &b.trial)) {
+        let trial = &of_trial[0].trial;
+        let trial = Arc::new(RowTrial {
+            variant: qualified(run, &trial.variant),
+            ..RowTrial::clone(trial)
+        });
+        for row in of_trial {
+            row.trial = trial.clone();
+        }
+    }
+    rows
 }
 
 /// The most rows of a table on a terminal.

@@ -78,7 +78,7 @@ commands! {
 #[derive(Debug, Parser)]
 #[command(
     name = "aura",
-    version,
+    version = concat!(env!("CARGO_PKG_VERSION"), ", commit ", env!("AURA_COMMIT")),
     after_help = "\
 A first experiment, in under two minutes:
   aura run experiments/configs/quickstart.toml

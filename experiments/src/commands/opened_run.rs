@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Failure, Global};
 use crate::compare::{self, CompareSettings, Comparison, Context, Part, Refusals, Side};
@@ -12,7 +13,7 @@ use crate::plan::{Plan, PlannedTrial};
 use crate::point::Point;
 use crate::provenance;
 use crate::record::Manifest;
-use crate::store::{self, TidyRow};
+use crate::store::{self, Collected, StoreError, TidyRow};
 
 /// Finds the folder of a run that is named by its path, or by its name below the results.
 pub(super) fn run_folder(global: &Global, run: &Path) -> RunFolder {
@@ -37,10 +38,23 @@ pub(super) struct OpenedRun {
 }
 
 impl OpenedRun {
-    /// Gathers the finished trials of the plan that is frozen in a folder.
+    /// Gathers the finished trials of the plan that is frozen in a folder, and writes the tables
+    /// that gather them.
     pub(super) fn open(folder: RunFolder) -> Result<Self, Failure> {
-        let plan = Plan::read(&folder)?;
-        let collected = store::collect(&folder, Some(&plan.ids()))?;
+        Self::opened(folder, store::collect)
+    }
+
+    /// Gathers the finished trials of the plan that is frozen in a folder, and writes nothing.
+    pub(super) fn read(folder: RunFolder) -> Result<Self, Failure> {
+        Self::opened(folder, store::gather)
+    }
+
+    fn opened(
+        folder: RunFolder,
+        gather: fn(&RunFolder, Option<&BTreeSet<String>>) -> Result<Collected, StoreError>,
+    ) -> Result<Self, Failure> {
+        let plan = Plan::read_briefly(&folder)?;
+        let collected = gather(&folder, Some(&plan.ids()))?;
         let mut doubts = provenance::doubts(&collected.rows, &collected.manifests);
         doubts.extend(provenance::looks(&plan.experiment));
         Ok(Self {
@@ -102,7 +116,9 @@ impl OpenedRun {
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.plan.experiment.warnings.clone();
         warnings.extend(self.doubts.iter().cloned());
-        let found: BTreeSet<&str> = self.rows.iter().map(|row| row.trial.as_str()).collect();
+        let found: BTreeSet<&str> = store::trials_of(&self.rows)
+            .map(|trial| trial.id.as_str())
+            .collect();
         let missing = self.plan.trials.iter();
         let missing: Vec<String> = missing
             .filter(|trial| !found.contains(trial.id.as_str()))
@@ -135,6 +151,7 @@ pub(super) fn comparison(
 ) -> Result<Comparison, Failure> {
     let sides = sides(runs, named);
     let refusals = Refusals::between(&sides, &settings.baseline, across);
+    drop(sides);
     let compared = compare::compare_but(rows, settings, &refusals);
     let help = "`aura list metrics` lists metrics; --baseline names another variant";
     let mut comparison = compared.map_err(|error| Failure::usage(error, help))?;
@@ -146,16 +163,21 @@ pub(super) fn comparison(
 
 /// The settings of every variant at every point.
 fn sides(runs: &[OpenedRun], named: impl Fn(&OpenedRun, &str) -> String) -> Vec<Side> {
-    let mut sides = Vec::new();
+    let mut sides: Vec<Side> = Vec::new();
     for (number, run) in runs.iter().enumerate() {
         let mut seen: BTreeSet<(&str, &Point)> = BTreeSet::new();
         for trial in &run.plan.trials {
             if seen.insert((&trial.variant, &trial.point)) {
+                let mut settings = Arc::new(settings_of(trial));
+                // Most variants differ in the engine alone.
+                if let Some(last) = sides.last().filter(|last| last.settings == settings) {
+                    settings = last.settings.clone();
+                }
                 sides.push(Side {
                     variant: named(run, &trial.variant),
                     point: trial.point.clone(),
                     run: number,
-                    settings: settings_of(trial),
+                    settings,
                 });
             }
         }

@@ -104,6 +104,8 @@ impl Arguments {
         ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
         let report = crate::run::run(&plan, &options, &interrupt)?;
         self.say_what_was_there(global, &report);
+        // What follows reads the plan from its folder, and needs less of it.
+        drop((experiment, plan));
         conclude(global, &report, self.gate)
     }
 }
@@ -197,9 +199,9 @@ fn stopped(stop: &Stop, left: usize) -> Result<(), Failure> {
 /// Says how many reads found nothing, by phase, over all trials; `None` if all found a value.
 fn not_found(rows: &[TidyRow]) -> Option<String> {
     let sum = |phase: &str, metrics: &[&str]| -> f64 {
-        let of_phase = rows.iter().filter(|row| row.phase == phase);
+        let of_phase = rows.iter().filter(|row| row.name.phase == phase);
         of_phase
-            .filter(|row| metrics.contains(&row.metric.as_str()))
+            .filter(|row| metrics.contains(&row.name.metric.as_str()))
             .map(|row| row.value)
             .sum()
     };

@@ -3,8 +3,9 @@
 //! A comparison is one metric of one variant against the baseline at one site: one phase at one
 //! sweep point. Its pairs are the seeds, which both sides must have. Primary metrics were named
 //! before the run. All their comparisons, over variants, phases and points, are one family, whose
-//! p-values are corrected by Holm: the chance of any false claim stays below 5 %. The others are
-//! exploratory and corrected by Benjamini and Hochberg, all together. In the real world fewer than
+//! p-values are corrected by Holm, those of differences with those of equivalences: the chance of
+//! any false claim stays below 5 %. The others are exploratory and corrected by Benjamini and
+//! Hochberg, all together. In the real world fewer than
 //! six pairs decide nothing. In a simulation one seed gives an exact difference, and intervals are
 //! over seeds.
 //!
@@ -35,7 +36,7 @@ use crate::point::{self, Point};
 use crate::record::{Window, World};
 use crate::stats::Test;
 use crate::stats::verdict::Verdict;
-use crate::store::TidyRow;
+use crate::store::{TidyRow, trials_of};
 
 use values::{Site, ValueIndex};
 
@@ -136,8 +137,11 @@ pub struct CompareRow {
     pub high: Option<f64>,
     /// The effect that does not matter, on the same scale.
     pub margin: f64,
-    /// The corrected p-value; `None` with one pair.
+    /// The corrected p-value of a difference; `None` with one pair.
     pub p: Option<f64>,
+    /// The corrected p-value of a difference smaller than the margin; `None` with one pair.
+    #[serde(default)]
+    pub p_equivalent: Option<f64>,
     /// What may be said.
     pub verdict: Verdict,
     /// Why no more may be said; empty if nothing needs saying.
@@ -192,15 +196,12 @@ pub fn undecidable(seeds: usize, comparisons: usize, world: World) -> Option<Str
     })
 }
 
-/// Lists the phases worth comparing, in the order of the trial.
 /// Lists the windows worth comparing: the phases in the order of the trial, and `whole`. The load
 /// is worth it only without phases.
 pub fn windows(rows: &[TidyRow]) -> Vec<&str> {
-    let whole = rows
-        .iter()
-        .find(|row| Window::named(&row.phase) == Window::Whole);
+    let mut all = rows.iter().map(|row| row.name.phase.as_str());
     let mut windows = phases(rows);
-    windows.extend(whole.map(|row| row.phase.as_str()));
+    windows.extend(all.find(|phase| Window::named(phase) == Window::Whole));
     windows
 }
 
@@ -209,8 +210,8 @@ pub fn phases(rows: &[TidyRow]) -> Vec<&str> {
     let of = |window: Window| {
         let mut phases: Vec<&str> = Vec::new();
         for row in rows {
-            let phase = row.phase.as_str();
-            if Window::named(phase) == window && !phases.contains(&phase) {
+            let phase = row.name.phase.as_str();
+            if !phases.contains(&phase) && Window::named(phase) == window {
                 phases.push(phase);
             }
         }
@@ -226,7 +227,7 @@ pub fn phases(rows: &[TidyRow]) -> Vec<&str> {
 
 /// Lists the sweep points in order.
 pub fn points(rows: &[TidyRow]) -> Vec<&Point> {
-    let distinct: BTreeSet<&Point> = rows.iter().map(|row| &row.point).collect();
+    let distinct: BTreeSet<&Point> = trials_of(rows).map(|trial| &trial.point).collect();
     let mut points: Vec<&Point> = distinct.into_iter().collect();
     points.sort_by(|a, b| point::order(a, b));
     points
@@ -234,7 +235,8 @@ pub fn points(rows: &[TidyRow]) -> Vec<&Point> {
 
 /// Lists the variants in the natural order of their names: `9 bits` before `10 bits`.
 pub fn variants(rows: &[TidyRow]) -> Vec<&str> {
-    let distinct: BTreeSet<&str> = rows.iter().map(|row| row.variant.as_str()).collect();
+    let all = trials_of(rows).map(|trial| trial.variant.as_str());
+    let distinct: BTreeSet<&str> = all.collect();
     let mut variants: Vec<&str> = distinct.into_iter().collect();
     variants.sort_by(|a, b| point::natural(a, b));
     variants
@@ -339,7 +341,7 @@ fn check_sides(variants: &[&str], baseline: &str) -> Result<(), CompareError> {
 
 /// Every window at every point.
 fn sites(rows: &[TidyRow]) -> Vec<Site<'_>> {
-    let noisy = rows.iter().any(|row| row.world == World::Real);
+    let noisy = trials_of(rows).any(|trial| trial.world == World::Real);
     let points = points(rows);
     let mut sites = Vec::new();
     for phase in windows(rows) {

@@ -110,7 +110,7 @@ pub(super) fn all<'a>(
     rankings
 }
 
-fn rank(metric: &MetricDef, site: &Site, contenders: &[(&str, &Values)]) -> Ranking {
+fn rank(metric: &MetricDef, site: &Site, contenders: &[(&str, Values)]) -> Ranking {
     let positive = |values: &Values| values.values().all(|value| *value > 0.0);
     let by_ratio =
         metric.scale == Scale::Relative && contenders.iter().all(|(_, values)| positive(values));

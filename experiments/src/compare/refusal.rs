@@ -1,6 +1,7 @@
 //! Comparisons that may not be made: what differs between two sides beside the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -32,7 +33,7 @@ pub struct Side {
     /// Which of several runs it is from.
     pub run: usize,
     /// The settings of its trials, but for the engine's: dotted key to value.
-    pub settings: Point,
+    pub settings: Arc<Point>,
 }
 
 /// Why variants may not be compared with the baseline, by variant and point.

@@ -6,7 +6,7 @@ use super::{Asked, CompareRow, CompareSettings, Family, Refusals, text};
 use crate::metrics::{Debt, MetricDef, Scale};
 use crate::record::Window;
 use crate::stats::verdict::{Judgement, Question, Verdict};
-use crate::stats::{self, CONFIDENCE, Estimate, ShapeKind, Test};
+use crate::stats::{self, CONFIDENCE, Claims, Estimate, ShapeKind, Test};
 
 /// A variant against the baseline at one site: its samples, not yet judged.
 pub(super) struct Place<'a> {
@@ -34,9 +34,9 @@ pub(super) fn sample<'a>(
         let baseline = index.values(&settings.baseline, site, metric.name);
         let values = index.values(variant, site, metric.name);
         if let (Some(baseline), Some(values)) = (baseline, values) {
-            let mut sample = Sample::of(metric, &paired(baseline, values), settings);
+            let mut sample = Sample::of(metric, &paired(&baseline, &values), settings);
             sample.primary = primary;
-            sample.refused = refused.cloned().or_else(|| unpaired(baseline, values));
+            sample.refused = refused.cloned().or_else(|| unpaired(&baseline, &values));
             sample.p = sample.tested(site);
             samples.push(sample);
         }
@@ -52,34 +52,51 @@ pub(super) fn sample<'a>(
 /// Judges all places: p-values are corrected over all of them, primary metrics by Holm and the
 /// others by Benjamini and Hochberg.
 pub(super) fn judge(places: &[Place], baseline: &str) -> Judged {
-    let p_values = |primary: bool| -> Vec<f64> {
+    let claims = |primary: bool| -> Vec<Claims> {
         let samples = places.iter().flat_map(|place| &place.samples);
         let family = samples.filter(|sample| sample.primary == primary);
         family.filter_map(|sample| sample.p).collect()
     };
-    let primary = p_values(true);
-    let exploratory = p_values(false);
+    let primary = claims(true);
+    let exploratory = claims(false);
     let family = Family {
         primary: primary.len(),
         exploratory: exploratory.len(),
     };
-    let mut primary = stats::holm(&primary).into_iter();
-    let mut exploratory = stats::benjamini_hochberg(&exploratory).into_iter();
+    let mut primary = stats::holm_of_claims(&primary).into_iter();
+    let mut exploratory = expected_false(&exploratory).into_iter();
     let mut rows = Vec::new();
     for place in places {
         for sample in &place.samples {
             let corrected = sample.p.and_then(|_| {
-                let family = if sample.primary {
-                    &mut primary
+                if sample.primary {
+                    primary.next()
                 } else {
-                    &mut exploratory
-                };
-                family.next()
+                    exploratory.next()
+                }
             });
             rows.push(place.row(sample, baseline, corrected, family));
         }
     }
     Judged { rows, family }
+}
+
+/// Corrects exploratory claims: the two kinds each by Benjamini and Hochberg.
+fn expected_false(claims: &[Claims]) -> Vec<Claims> {
+    let corrected = |of: fn(&Claims) -> f64| {
+        let p_values: Vec<f64> = claims.iter().map(of).collect();
+        stats::benjamini_hochberg(&p_values)
+    };
+    let differences = corrected(|claims| claims.difference);
+    let equivalences = corrected(|claims| claims.equivalence);
+    differences
+        .into_iter()
+        .zip(equivalences)
+        .map(|(difference, equivalence)| Claims {
+            difference,
+            equivalence,
+        })
+        .collect()
 }
 
 /// The rows of a comparison, and the families they were corrected in.
@@ -89,7 +106,13 @@ pub(super) struct Judged {
 }
 
 impl Place<'_> {
-    fn row(&self, sample: &Sample, baseline: &str, p: Option<f64>, family: Family) -> CompareRow {
+    fn row(
+        &self,
+        sample: &Sample,
+        baseline: &str,
+        p: Option<Claims>,
+        family: Family,
+    ) -> CompareRow {
         let comparisons = if sample.primary { family.primary } else { 1 };
         let judgement = sample
             .refused()
@@ -169,8 +192,8 @@ struct Sample<'a> {
     primary: bool,
     /// Why it may not be judged.
     refused: Option<String>,
-    /// The p-value before correction; `None` if nothing is tested.
-    p: Option<f64>,
+    /// The p-values before correction; `None` if nothing is tested.
+    p: Option<Claims>,
     /// Seeds that both sides have.
     pairs: usize,
     scale: Scale,
@@ -227,8 +250,8 @@ impl<'a> Sample<'a> {
         }
     }
 
-    /// The p-value before correction; `None` if nothing is tested.
-    fn tested(&self, site: &Site) -> Option<f64> {
+    /// The p-values before correction; `None` if nothing is tested.
+    fn tested(&self, site: &Site) -> Option<Claims> {
         if self.refused.is_some() {
             return None;
         }
@@ -238,7 +261,10 @@ impl<'a> Sample<'a> {
             "count" if constant => Test::SignFlips,
             _ => site.test(),
         };
-        test.p_value(&self.differences)
+        Some(Claims {
+            difference: test.p_value(&self.differences)?,
+            equivalence: Estimate::of(&self.differences)?.equivalence_p(self.margin),
+        })
     }
 
     /// Why the sides may not be compared.
@@ -247,10 +273,14 @@ impl<'a> Sample<'a> {
         Some(Judgement::new(Verdict::Refused, reason))
     }
 
-    fn judge(&self, p: Option<f64>, site: &Site, comparisons: usize) -> Judgement {
+    fn judge(&self, p: Option<Claims>, site: &Site, comparisons: usize) -> Judgement {
+        let nothing = Claims {
+            difference: 1.0,
+            equivalence: 1.0,
+        };
         let mut judgement = Question {
             sample: &self.differences,
-            p: p.unwrap_or(1.0),
+            p: p.unwrap_or(nothing),
             margin: self.margin,
             direction: self.metric.direction,
             test: site.test(),
@@ -287,7 +317,7 @@ impl<'a> Sample<'a> {
         site: &Site,
         variant: &str,
         baseline: &str,
-        p: Option<f64>,
+        p: Option<Claims>,
         judgement: Judgement,
     ) -> CompareRow {
         let estimate = Estimate::of(&self.differences).filter(|_| self.refused.is_none());
@@ -308,7 +338,8 @@ impl<'a> Sample<'a> {
             low: interval.map(|interval| self.effect(interval.low)),
             high: interval.map(|interval| self.effect(interval.high)),
             margin: finite(self.effect(self.margin)),
-            p,
+            p: p.map(|claims| claims.difference),
+            p_equivalent: p.map(|claims| claims.equivalence),
             verdict: judgement.verdict,
             note: judgement.note,
         }

@@ -1,5 +1,7 @@
 //! Comparisons of made-up rows.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::testing::tidy_row;
 
@@ -161,13 +163,9 @@ fn more_seeds_of_a_simulation_never_decide_less() {
         .map(|seeds| {
             let mut rows = hit_ratios(seeds, World::Simulated);
             for row in hit_ratios(seeds, World::Simulated) {
-                let metric = "run.throughput_ops".to_owned();
                 let value = row.value * 1000.0;
-                rows.push(TidyRow {
-                    metric,
-                    value,
-                    ..row
-                });
+                let row = row.of_metric("run.throughput_ops");
+                rows.push(TidyRow { value, ..row });
             }
             let two = settings(&["cache.hit_ratio", "run.throughput_ops"], &[]);
             compare(&rows, &two).expect("pairs").rows[0].verdict
@@ -269,7 +267,7 @@ fn margins_are_shares_of_the_baseline_unless_the_config_says_otherwise() {
 #[test]
 fn unequal_seeds_have_no_verdict() {
     let mut rows = hit_ratios(8, World::Simulated);
-    rows.retain(|row| row.variant == "lru" || row.seed != 3);
+    rows.retain(|row| row.trial.variant == "lru" || row.trial.seed != 3);
     let row = compared(&rows, "cache.hit_ratio").rows.remove(0);
     assert_eq!(row.verdict, Verdict::Refused);
     assert_eq!(
@@ -277,8 +275,10 @@ fn unequal_seeds_have_no_verdict() {
         "unequal seeds: the variant has no value under seed 3"
     );
     assert_eq!((row.pairs, row.p, row.low), (7, None, None));
-    for row in rows.iter_mut().filter(|row| row.variant == "lru") {
-        row.seed += 100;
+    for row in &mut rows {
+        if row.trial.variant == "lru" {
+            Arc::make_mut(&mut row.trial).seed += 100;
+        }
     }
     let comparison = compared(&rows, "cache.hit_ratio");
     let row = &comparison.rows[0];
@@ -295,10 +295,12 @@ fn other_workloads_and_worlds_have_no_verdict() {
         variant: variant.to_owned(),
         point: Point::new(),
         run,
-        settings: settings
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect(),
+        settings: Arc::new(
+            settings
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect(),
+        ),
     };
     let real = [
         ("world.kind", "real"),
@@ -477,10 +479,7 @@ fn what_debt_may_have_decided_is_undecided() {
 
 /// Moves rows to the window `whole`.
 fn in_whole(rows: &[TidyRow]) -> Vec<TidyRow> {
-    let moved = |row: &TidyRow| TidyRow {
-        phase: "whole".to_owned(),
-        ..row.clone()
-    };
+    let moved = |row: &TidyRow| row.clone().in_phase("whole");
     rows.iter().map(moved).collect()
 }
 
@@ -570,7 +569,7 @@ fn policies_that_did_nothing_are_inactive() {
         let mut whole = in_whole(&rows);
         for row in whole
             .iter_mut()
-            .filter(|row| row.metric == "cache.evictions")
+            .filter(|row| row.name.metric == "cache.evictions")
         {
             row.value = 1.0;
         }
@@ -599,7 +598,7 @@ fn a_comparison_that_cannot_be_made_says_why() {
     assert_eq!(comparison.missing, ["write.amplification"]);
 
     let mut only = rows.clone();
-    only.retain(|row| row.variant == "lru");
+    only.retain(|row| row.trial.variant == "lru");
     let error = compare(&only, &settings).expect_err("one variant");
     assert_eq!(error, CompareError::OnlyBaseline("lru".to_owned()));
 
@@ -621,9 +620,8 @@ fn a_comparison_that_cannot_be_made_says_why() {
 fn the_load_is_compared_only_if_there_is_nothing_else() {
     let mut rows = Vec::new();
     for window in ["load", "settle", "drain"] {
-        for mut row in hit_ratios(2, World::Simulated) {
-            row.phase = window.to_owned();
-            rows.push(row);
+        for row in hit_ratios(2, World::Simulated) {
+            rows.push(row.in_phase(window));
         }
     }
     rows.extend(in_whole(&hit_ratios(2, World::Simulated)));
@@ -668,8 +666,8 @@ fn a_sweep_is_summed_up_by_places() {
             for (variant, value) in [("lru", 0.5), ("sieve", 0.5 + gain)] {
                 let metric = "cache.hit_ratio";
                 let mut row = tidy_row(variant, seed, World::Simulated, metric, value);
-                row.point
-                    .insert("engine.cache.size".to_owned(), size.to_owned());
+                let point = &mut Arc::make_mut(&mut row.trial).point;
+                point.insert("engine.cache.size".to_owned(), size.to_owned());
                 rows.push(row);
             }
         }
@@ -709,14 +707,7 @@ fn an_order_is_given_only_where_the_metric_is_judged() {
         ("arc", &[0.7, 0.71]),
     ];
     let mut rows = values("cache.hit_ratio", World::Simulated, &sides);
-    let whole: Vec<TidyRow> = rows
-        .iter()
-        .map(|row| TidyRow {
-            phase: "whole".to_owned(),
-            ..row.clone()
-        })
-        .collect();
-    rows.extend(whole);
+    rows.extend(in_whole(&rows));
     let comparison = compared(&rows, "cache.hit_ratio");
     let phases: Vec<&str> = comparison
         .rankings
@@ -729,9 +720,10 @@ fn an_order_is_given_only_where_the_metric_is_judged() {
         !answer.contains("baseline arc"),
         "arc is not the baseline: {answer}"
     );
-    for row in &mut rows {
-        row.metric = "write.amplification".to_owned();
-    }
+    let rows: Vec<TidyRow> = rows
+        .into_iter()
+        .map(|row| row.of_metric("write.amplification"))
+        .collect();
     let comparison = compared(&rows, "write.amplification");
     let rankings = comparison.rankings.iter();
     let phases: Vec<&str> = rankings.map(|it| it.phase.as_str()).collect();

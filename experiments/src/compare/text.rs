@@ -211,7 +211,7 @@ const fn field(name: &'static str, text: fn(&CompareRow) -> String) -> Field {
 }
 
 /// Numbers stay unrounded and unscaled: a relative effect is a share, not a percentage.
-const FIELDS: [Field; 17] = [
+const FIELDS: [Field; 18] = [
     field("metric", |row| row.metric.clone()),
     field("phase", |row| row.phase.clone()),
     field("point", |row| point::label(&row.point)),
@@ -230,6 +230,7 @@ const FIELDS: [Field; 17] = [
         Scale::Absolute => row.unit.clone(),
     }),
     field("p", |row| optional(row.p)),
+    field("p_equivalent", |row| optional(row.p_equivalent)),
     field("verdict", |row| row.verdict.name().to_owned()),
     field("note", |row| row.note.clone()),
 ];

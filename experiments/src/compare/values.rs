@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::point::{self, Point};
 use crate::record::Window;
@@ -42,53 +43,50 @@ impl fmt::Display for Site<'_> {
 /// Values by seed.
 pub(super) type Values = BTreeMap<u64, f64>;
 
-/// What an entry of the index is found by.
+/// A variant at a sweep point.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Key<'a> {
+struct SideOf<'a> {
     variant: &'a str,
-    phase: &'a str,
     point: &'a Point,
-    metric: &'a str,
 }
 
-/// Every value of a run.
+/// Every value of a run: the rows of the trials of each variant at each sweep point. A trial's rows
+/// are few, and are searched; an index of millions would take more memory than they do.
 pub(super) struct ValueIndex<'a> {
-    values: BTreeMap<Key<'a>, Values>,
+    trials: BTreeMap<SideOf<'a>, Vec<&'a [TidyRow]>>,
     has_whole: bool,
 }
 
 impl<'a> ValueIndex<'a> {
     pub(super) fn of(rows: &'a [TidyRow]) -> Self {
-        let mut index: BTreeMap<Key, Values> = BTreeMap::new();
-        for row in rows {
-            let key = Key {
-                variant: &row.variant,
-                phase: &row.phase,
-                point: &row.point,
-                metric: &row.metric,
+        let mut trials: BTreeMap<SideOf, Vec<&[TidyRow]>> = BTreeMap::new();
+        for rows in rows.chunk_by(|a, b| Arc::ptr_eq(&a.trial, &b.trial)) {
+            let side = SideOf {
+                variant: &rows[0].trial.variant,
+                point: &rows[0].trial.point,
             };
-            index.entry(key).or_default().insert(row.seed, row.value);
+            trials.entry(side).or_default().push(rows);
         }
-        let mut phases = rows.iter().map(|row| row.phase.as_str());
+        let mut phases = rows.iter().map(|row| row.name.phase.as_str());
         Self {
-            values: index,
+            trials,
             has_whole: phases.any(|phase| Window::named(phase) == Window::Whole),
         }
     }
 
-    /// The values of a metric, by seed.
-    pub(super) fn values<'b>(
-        &'b self,
-        variant: &'b str,
-        site: &'b Site,
-        metric: &'b str,
-    ) -> Option<&'b Values> {
-        self.values.get(&Key {
+    /// The values of a metric, by seed; `None` if no seed has one.
+    pub(super) fn values(&self, variant: &str, site: &Site, metric: &str) -> Option<Values> {
+        let side = SideOf {
             variant,
-            phase: site.phase,
             point: site.point,
-            metric,
-        })
+        };
+        let value = |rows: &&'a [TidyRow]| {
+            let mut rows = rows.iter();
+            let row = rows.find(|row| row.name.metric == metric && row.name.phase == site.phase)?;
+            Some((row.trial.seed, row.value))
+        };
+        let values: Values = self.trials.get(&side)?.iter().filter_map(value).collect();
+        (!values.is_empty()).then_some(values)
     }
 
     /// Whether trials have a window that spans all of them.

@@ -1,5 +1,7 @@
 //! JSON, as results are written: the same value always gives the same bytes.
 
+use std::io::{self, Write};
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -57,6 +59,34 @@ pub fn json_lines(values: impl IntoIterator<Item = impl Serialize>) -> String {
     text
 }
 
+/// Writes a list as [`json`] would, one value at a time.
+///
+/// # Errors
+/// The writer's.
+pub fn write_list(
+    writer: &mut dyn Write,
+    values: impl Iterator<Item = impl Serialize>,
+) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::pretty(&mut *writer);
+    serializer.collect_seq(values)?;
+    writer.write_all(b"\n")
+}
+
+/// Writes one JSON value a line, as [`json_lines`] would, one value at a time.
+///
+/// # Errors
+/// The writer's.
+pub fn write_lines(
+    writer: &mut dyn Write,
+    values: impl IntoIterator<Item = impl Serialize>,
+) -> io::Result<()> {
+    for value in values {
+        serde_json::to_writer(&mut *writer, &value)?;
+        writer.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -72,5 +102,17 @@ mod tests {
         assert_eq!(written, value.to_string());
         let read: JsonText = serde_json::from_str(&written).expect("JSON");
         assert_eq!(read, kept);
+    }
+
+    #[test]
+    fn what_is_written_piece_by_piece_is_what_is_written_at_once() {
+        for values in [vec![], vec![json!({"a": [1, 2]}), json!({"b": null})]] {
+            let mut list = Vec::new();
+            write_list(&mut list, values.iter()).expect("memory takes all");
+            assert_eq!(String::from_utf8(list).expect("text"), super::json(&values));
+            let mut lines = Vec::new();
+            write_lines(&mut lines, &values).expect("memory takes all");
+            assert_eq!(String::from_utf8(lines).expect("text"), json_lines(&values));
+        }
     }
 }

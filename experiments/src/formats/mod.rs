@@ -8,6 +8,6 @@ mod table;
 pub mod parquet;
 
 pub use csv::csv;
-pub use json::{JsonText, json, json_lines};
+pub use json::{JsonText, json, json_lines, write_lines, write_list};
 pub use numbers::{digits, shown, shown_mean, shown_p, significant};
 pub use table::{Cell, Column, Format, Table, column, print};

@@ -1,6 +1,8 @@
 //! Parquet: typed columns to a file's bytes, and a file's columns back.
 
+use std::borrow::Cow;
 use std::io::Cursor;
+use std::ops::Range;
 use std::path::Path;
 
 use polars::prelude::{
@@ -53,9 +55,11 @@ impl<R> DataColumn<R> {
     }
 
     /// All rows' values, typed.
-    fn values(&self, rows: &[R]) -> Values {
+    fn values(&self, rows: &[R]) -> Values<'static> {
         match self.read {
-            Read::Text(read) => Values::Texts(rows.iter().map(read).collect()),
+            Read::Text(read) => {
+                Values::Texts(rows.iter().map(|row| read(row).map(Cow::Owned)).collect())
+            }
             Read::Count(read) => Values::Counts(rows.iter().map(read).collect()),
             Read::Number(read) => Values::Numbers(rows.iter().map(read).collect()),
             Read::Flag(read) => Values::Flags(rows.iter().map(read).collect()),
@@ -64,9 +68,9 @@ impl<R> DataColumn<R> {
 }
 
 /// The values of one column.
-pub enum Values {
+pub enum Values<'a> {
     /// Words.
-    Texts(Vec<Option<String>>),
+    Texts(Vec<Option<Cow<'a, str>>>),
     /// Counts.
     Counts(Vec<Option<u64>>),
     /// Ratios and rates.
@@ -75,10 +79,22 @@ pub enum Values {
     Flags(Vec<bool>),
 }
 
-impl Values {
+/// The most rows of a group is twice this, less one: half of a million and a little, as polars
+/// divides a table that is written at once.
+const GROUP_ROWS: usize = 512 * 512;
+
+/// A column whose values are made for a stretch of rows at a time.
+pub struct LazyColumn<'a> {
+    /// The name in files.
+    pub name: &'a str,
+    /// The values of a stretch of rows.
+    pub values: Box<dyn Fn(Range<usize>) -> Values<'a> + 'a>,
+}
+
+impl<'a> Values<'a> {
     /// Words of which none is missing.
-    pub fn texts(values: impl Iterator<Item = String>) -> Self {
-        Self::Texts(values.map(Some).collect())
+    pub fn texts(values: impl Iterator<Item = impl Into<Cow<'a, str>>>) -> Self {
+        Self::Texts(values.map(|value| Some(value.into())).collect())
     }
 
     /// Counts of which none is missing.
@@ -123,6 +139,40 @@ pub fn write(columns: &[(&str, Values)]) -> Result<Vec<u8>, ParquetError> {
     let mut frame = DataFrame::new(height, series)?;
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).finish(&mut frame)?;
+    Ok(bytes)
+}
+
+/// Returns the bytes of a Parquet file of `height` rows: those that [`write`] returns, but with one
+/// group of rows in memory at a time.
+///
+/// # Errors
+/// [`ParquetError::Content`] if the columns do not fit together.
+pub fn write_in_groups(height: usize, columns: &[LazyColumn]) -> Result<Vec<u8>, ParquetError> {
+    in_groups(height, columns, GROUP_ROWS)
+}
+
+fn in_groups(height: usize, columns: &[LazyColumn], rows: usize) -> Result<Vec<u8>, ParquetError> {
+    let groups = (height / rows).max(1);
+    let rows = height / groups;
+    let frame = |group: usize| {
+        let start = group * rows;
+        let end = if group + 1 == groups {
+            height
+        } else {
+            start + rows
+        };
+        let series = |column: &LazyColumn| (column.values)(start..end).series(column.name).into();
+        DataFrame::new(end - start, columns.iter().map(series).collect())
+    };
+    let mut bytes = Vec::new();
+    let first = frame(0)?;
+    let mut writer = ParquetWriter::new(&mut bytes).batched(first.schema())?;
+    writer.write_batch(&first)?;
+    drop(first);
+    for group in 1..groups {
+        writer.write_batch(&frame(group)?)?;
+    }
+    writer.finish()?;
     Ok(bytes)
 }
 
@@ -200,5 +250,38 @@ impl Frame {
     /// [`ParquetError::Content`] if there is no such column, or it is of another type.
     pub fn numbers(&self, name: &str) -> Result<Vec<Option<f64>>, ParquetError> {
         Ok(self.0.column(name)?.f64()?.iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_of_rows_give_the_bytes_of_the_table_written_at_once() {
+        let words = |rows: Range<usize>| Values::texts(rows.map(|row| format!("w{}", row % 7)));
+        let counts = |rows: Range<usize>| Values::counts(rows.map(|row| row as u64 * 3));
+        let columns = [
+            LazyColumn {
+                name: "word",
+                values: Box::new(words),
+            },
+            LazyColumn {
+                name: "count",
+                values: Box::new(counts),
+            },
+        ];
+        for height in [0, 1, 99, 100, 199, 200, 299, 1050] {
+            let all = [("word", words(0..height)), ("count", counts(0..height))];
+            let series = all.iter().map(|(name, values)| values.series(name).into());
+            let mut frame = DataFrame::new(height, series.collect()).expect("equal heights");
+            let mut at_once = Vec::new();
+            ParquetWriter::new(&mut at_once)
+                .with_row_group_size(Some(100))
+                .finish(&mut frame)
+                .expect("memory takes all");
+            let bytes = in_groups(height, &columns, 100).expect("memory takes all");
+            assert!(bytes == at_once, "{height} rows");
+        }
     }
 }

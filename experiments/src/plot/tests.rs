@@ -325,7 +325,7 @@ fn the_bound_is_on_the_bars() {
             .is_some_and(|line| line.ends_with(",0.9")),
         "{csv}"
     );
-    rows.retain(|row| row.metric != "cache.bound_hit_ratio");
+    rows.retain(|row| row.name.metric != "cache.bound_hit_ratio");
     assert!(!caption(&rows).0, "without a trace there is no bound");
 }
 

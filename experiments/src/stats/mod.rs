@@ -10,7 +10,8 @@
 //!
 //! [`verdict`] turns the numbers into a word.
 //!
-//! Source: Holm 1979; Benjamini and Hochberg 1995; Schuirmann 1987 (two one-sided tests).
+//! Source: Holm 1979; Shaffer 1986; Benjamini and Hochberg 1995; Schuirmann 1987 (two one-sided
+//! tests); Berger 1982 (the larger of their p-values is one of the intersection-union test).
 
 mod correction;
 mod shape;
@@ -21,7 +22,7 @@ pub mod verdict;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-pub use correction::{benjamini_hochberg, holm};
+pub use correction::{Claims, benjamini_hochberg, holm, holm_of_claims};
 pub use shape::{Shape, ShapeKind, shape};
 pub use sign_flip::sign_flip_p;
 
@@ -122,8 +123,18 @@ impl Estimate {
         }
     }
 
+    /// The p-value of the mean's being within `margin` of zero: the larger one of two one-sided
+    /// Student's tests. A sample without spread is on one side for certain.
+    pub fn equivalence_p(&self, margin: f64) -> f64 {
+        let inside = margin - self.mean.abs();
+        if self.sd == 0.0 {
+            return if inside >= 0.0 { 0.0 } else { 1.0 };
+        }
+        student(self.n - 1).sf(inside / (self.sd / (self.n as f64).sqrt()))
+    }
+
     /// Returns the pairs, at least `least`, that would decide with a chance of 90 %, if mean and
-    /// spread stayed: either that the difference is not zero, as one of `comparisons`, or that it
+    /// spread stayed, as one of `comparisons`: either that the difference is not zero, or that it
     /// lies within `margin`. `None` if ten thousand would not be enough.
     pub fn pairs_to_decide(&self, margin: f64, comparisons: usize, least: usize) -> Option<usize> {
         let level = LEVEL / comparisons.max(1) as f64;
@@ -144,11 +155,11 @@ impl Estimate {
         Some(low)
     }
 
-    /// Whether `n` pairs would decide, a difference being claimed at `level`.
+    /// Whether `n` pairs would decide at `level`.
     fn would_decide(&self, n: usize, margin: f64, level: f64) -> bool {
         let error = self.sd / (n as f64).sqrt();
         let t_test = t_quantile(1.0 - level / 2.0, n - 1);
-        let t_margin = t_quantile(1.0 - LEVEL, n - 1);
+        let t_margin = t_quantile(1.0 - level, n - 1);
         let t_power = t_quantile(POWER, n - 1);
         let differs = self.mean != 0.0 && self.mean.abs() >= (t_test + t_power) * error;
         differs || margin - self.mean.abs() >= (t_margin + t_power) * error

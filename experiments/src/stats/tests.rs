@@ -96,6 +96,94 @@ fn holm_and_benjamini_hochberg_agree_with_worked_examples() {
 }
 
 #[test]
+fn the_larger_of_two_one_sided_tests_is_the_p_value_of_equivalence() {
+    // Mean 3, standard error 0.7071068, 4 degrees of freedom: t = (4.5 - 3) / 0.7071068 = 2.1213.
+    let estimate = Estimate::of(&[1.0, 2.0, 3.0, 4.0, 5.0]).expect("five pairs");
+    let p = estimate.equivalence_p(4.5);
+    assert!((p - 0.050_595_8).abs() < 1e-6, "{p}");
+    // The half-width of the 90 % interval is 1.5074433: it ends at the margin where p is 5 %.
+    let p = estimate.equivalence_p(3.0 + 1.507_443_3);
+    assert!((p - 0.05).abs() < 1e-6, "{p}");
+    assert!(estimate.equivalence_p(2.0) > 0.5, "the mean is outside");
+    let constant = Estimate::of(&[0.5; 3]).expect("three pairs");
+    assert_eq!(constant.equivalence_p(0.5), 0.0);
+    assert_eq!(constant.equivalence_p(0.4), 1.0);
+}
+
+#[test]
+fn claims_are_corrected_for_the_comparisons_that_have_one_left() {
+    let claims = |difference, equivalence| Claims {
+        difference,
+        equivalence,
+    };
+    let p = [claims(0.001, 0.99), claims(0.6, 0.02), claims(0.01, 0.004)];
+    // In order 0.001 x 3, 0.004 x 3, 0.01 x 3 (then the third has none left), 0.02 x 2, 0.6 x 2.
+    let expected = [claims(0.003, 1.0), claims(1.0, 0.04), claims(0.03, 0.012)];
+    for (found, expected) in holm_of_claims(&p).iter().zip(expected) {
+        assert!(close(found.difference, expected.difference), "{found:?}");
+        assert!(close(found.equivalence, expected.equivalence), "{found:?}");
+    }
+    assert!(holm_of_claims(&[]).is_empty());
+}
+
+/// The share of families of `differences`, in units of the spread, in which any claim is false: a
+/// difference where there is none, or equivalence at the margin.
+fn false_claims(seed: u64, differences: &[f64], margin: f64) -> f64 {
+    const PAIRS: usize = 8;
+    const REPETITIONS: usize = 4000;
+    let mut generator = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut families = 0;
+    for _ in 0..REPETITIONS {
+        let p: Vec<Claims> = differences
+            .iter()
+            .map(|difference| {
+                let sample: Vec<f64> = (0..PAIRS)
+                    .map(|_| difference + normal(&mut generator))
+                    .collect();
+                let estimate = Estimate::of(&sample).expect("eight pairs");
+                Claims {
+                    difference: estimate.student_p(),
+                    equivalence: estimate.equivalence_p(margin),
+                }
+            })
+            .collect();
+        let is_false = |(claims, difference): (&Claims, &f64)| {
+            *difference == 0.0 && claims.difference < LEVEL
+                || difference.abs() >= margin && claims.equivalence < LEVEL
+        };
+        let corrected = holm_of_claims(&p);
+        families += usize::from(corrected.iter().zip(differences).any(is_false));
+    }
+    families as f64 / REPETITIONS as f64
+}
+
+#[test]
+fn claims_of_a_family_are_false_no_more_often_than_promised() {
+    // Three standard errors of 4000 draws at 5 %.
+    let most = LEVEL + 3.0 * (LEVEL * (1.0 - LEVEL) / 4000.0_f64).sqrt();
+    let margin = 3.0;
+    let at_the_margin = [margin; 12];
+    let on_both_sides = [-margin, margin, -margin, margin, -margin, margin];
+    let equal = [0.0; 12];
+    let mixed = [
+        0.0, margin, 0.0, -margin, 0.0, margin, 0.0, margin, 1.0, 9.0,
+    ];
+    for (seed, differences) in [
+        (1, &at_the_margin[..]),
+        (2, &on_both_sides),
+        (3, &equal),
+        (4, &mixed),
+    ] {
+        let rate = false_claims(seed, differences, margin);
+        assert!(rate <= most, "seed {seed}, {differences:?}: {rate}");
+        assert!(
+            rate > 0.02,
+            "the correction is no stricter than needed: {rate}"
+        );
+    }
+}
+
+#[test]
 fn pairs_to_decide_follow_the_power_of_the_t_test() {
     // Spread, difference, pairs for 90 % power at 5 %; six is the floor. The quantile formula is
     // within one pair.
@@ -190,7 +278,10 @@ fn drift_causes_no_more_false_positives_than_promised() {
 fn judge(sample: &[f64], direction: Direction, test: Test, margin: f64) -> Judgement {
     Question {
         sample,
-        p: test.p_value(sample).unwrap_or(1.0),
+        p: Claims {
+            difference: test.p_value(sample).unwrap_or(1.0),
+            equivalence: Estimate::of(sample).map_or(1.0, |it| it.equivalence_p(margin)),
+        },
         margin,
         direction,
         test,

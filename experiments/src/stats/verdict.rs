@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, LEVEL, PAIRS_TO_DECIDE_MAX, Test};
+use super::{Claims, Estimate, LEVEL, PAIRS_TO_DECIDE_MAX, Test};
 use crate::metrics::Direction;
 use crate::names::named_enum;
 
@@ -67,15 +67,15 @@ impl Judgement {
 pub struct Question<'a> {
     /// One difference per pair.
     pub sample: &'a [f64],
-    /// The p-value after correction. Not read with fewer than two pairs.
-    pub p: f64,
+    /// The p-values after correction. Not read with fewer than two pairs.
+    pub p: Claims,
     /// The difference that does not matter, on the sample's scale.
     pub margin: f64,
     /// Whether more is better.
     pub direction: Direction,
-    /// How the p-value was found.
+    /// How the p-value of a difference was found.
     pub test: Test,
-    /// How many comparisons the p-value was corrected for.
+    /// How many comparisons the p-values were corrected for.
     pub comparisons: usize,
 }
 
@@ -96,10 +96,10 @@ impl Question<'_> {
         if estimate.mean == 0.0 && estimate.sd == 0.0 {
             return Judgement::new(Verdict::Equivalent, "identical in every pair");
         }
-        if estimate.interval(1.0 - 2.0 * LEVEL).is_within(self.margin) {
+        if self.p.equivalence < LEVEL {
             return Judgement::new(Verdict::Equivalent, "");
         }
-        if self.p < LEVEL && estimate.interval(1.0 - LEVEL).excludes_zero() {
+        if self.p.difference < LEVEL && estimate.interval(1.0 - LEVEL).excludes_zero() {
             return Judgement::new(self.decided(estimate.mean > 0.0), "");
         }
         Judgement::new(Verdict::Undecided, self.what_would_decide(&estimate))

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::files::{self, FileError};
@@ -14,9 +15,11 @@ use crate::formats::parquet::ParquetError;
 mod tidy;
 mod trial;
 
+#[cfg(test)]
+pub(crate) use tidy::tidy;
 pub use tidy::{
-    Collected, SummaryRow, TidyRow, collect, content_hash, gather, manifests, read_trials,
-    summarise, tidy,
+    Collected, RowName, RowTrial, SummaryRow, TidyRow, collect, content_hash, gather, manifests,
+    read_trials, summarise, trials_of,
 };
 pub use trial::{HistogramKey, StoredTrial, read_trial, write_trial};
 
@@ -66,6 +69,6 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
 }
 
 /// Parses JSON that was read from `path`.
-fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
+fn parse<'a, T: Deserialize<'a>>(path: &Path, bytes: &'a [u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| damaged(path, error))
 }

@@ -1,26 +1,43 @@
 //! The tables that gather an experiment's trials: tidy rows, their hash, and a summary over seeds.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::Xxh3;
 
-use super::trial::{StoredTrial, read_metrics, read_trial};
+use super::trial::{MetricLine, StoredTrial, for_each_metric, read_trial};
 use super::{Result, StoreError, parquet_error, read_json};
 use crate::files;
 use crate::folders::{RunFolder, TrialFolder};
-use crate::formats::parquet::{self, ParquetError, Values};
-use crate::formats::{json, json_lines};
+use crate::formats::parquet::{self, LazyColumn, ParquetError, Values};
+use crate::formats::{json_lines, write_list};
 use crate::metrics::{self, Exactness};
 use crate::point::{self, Point};
-use crate::record::{Manifest, MetricRow, World};
+#[cfg(test)]
+use crate::record::MetricRow;
+use crate::record::{Manifest, World};
 use crate::stats::{self, CONFIDENCE, Estimate};
 
 /// One value of one trial: a row of `metrics.parquet`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// Ten thousand trials have millions of rows: what they have in common is kept once.
+#[derive(Clone, Debug, PartialEq)]
 pub struct TidyRow {
+    /// The trial.
+    pub trial: Arc<RowTrial>,
+    /// What the value is of.
+    pub name: Arc<RowName>,
+    /// The value.
+    pub value: f64,
+}
+
+/// The trial that a row is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowTrial {
     /// The trial's id.
-    pub trial: String,
+    pub id: String,
     /// The variant's name.
     pub variant: String,
     /// The sweep point.
@@ -29,16 +46,78 @@ pub struct TidyRow {
     pub seed: u64,
     /// The world.
     pub world: World,
+}
+
+impl RowTrial {
+    /// The trial that a manifest describes.
+    pub fn of(manifest: &Manifest) -> Self {
+        Self {
+            id: manifest.id.clone(),
+            variant: manifest.variant.clone(),
+            point: manifest.point.clone(),
+            seed: manifest.seed,
+            world: manifest.world,
+        }
+    }
+}
+
+/// What the value of a row is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowName {
     /// The phase.
     pub phase: String,
     /// The metric's dotted name.
     pub metric: String,
-    /// The value.
-    pub value: f64,
     /// The metric's unit.
     pub unit: String,
     /// How exact the value is.
     pub class: Exactness,
+}
+
+/// The names of rows, each kept once.
+#[derive(Default)]
+struct RowNames {
+    known: Vec<KnownName>,
+    /// Where the next name probably is: trials mostly have the same rows in the same order.
+    next: usize,
+}
+
+/// A name, with the world from which its class follows.
+struct KnownName {
+    name: Arc<RowName>,
+    world: World,
+}
+
+impl RowNames {
+    fn of(&mut self, row: MetricLine, world: World) -> Arc<RowName> {
+        let is_known = |place: &usize| {
+            let KnownName { name, world: of } = &self.known[*place];
+            *of == world
+                && name.phase == row.phase
+                && name.metric == row.metric
+                && name.unit == row.unit
+        };
+        let later = self.next..self.known.len();
+        let place = later.chain(0..self.next).find(is_known);
+        let place = place.unwrap_or_else(|| {
+            // A metric that only another version knows: nothing says that it was timed.
+            let class = metrics::find(&row.metric)
+                .map_or(Exactness::Exact, |metric| metric.class.within(world));
+            let name = RowName {
+                phase: row.phase.into_owned(),
+                metric: row.metric.into_owned(),
+                unit: row.unit.into_owned(),
+                class,
+            };
+            self.known.push(KnownName {
+                name: Arc::new(name),
+                world,
+            });
+            self.known.len() - 1
+        });
+        self.next = (place + 1) % self.known.len();
+        self.known[place].name.clone()
+    }
 }
 
 /// An experiment's gathered metrics.
@@ -139,7 +218,7 @@ pub fn collect(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result<Col
     let path = run.metrics();
     let table = tidy_parquet(rows).map_err(|error| parquet_error(&path, error))?;
     files::replace(&path, &table)?;
-    files::replace(&run.summary(), json(&summarise(rows)).as_bytes())?;
+    files::replace_by(&run.summary(), |writer| write_list(writer, summaries(rows)))?;
     Ok(collected)
 }
 
@@ -148,14 +227,27 @@ pub fn collect(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result<Col
 /// # Errors
 /// [`StoreError::NoTrials`], [`StoreError::File`] or [`StoreError::Damaged`].
 pub fn gather(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result<Collected> {
-    let mut trials = finished(run, wanted)?
-        .iter()
-        .map(read_metrics)
-        .collect::<Result<Vec<_>>>()?;
+    let mut trials = Vec::new();
+    for folder in finished(run, wanted)? {
+        let manifest: Manifest = read_json(&folder.manifest())?;
+        trials.push(ManifestOf { manifest, folder });
+    }
     trials.sort_by(|a, b| order(&a.manifest).cmp(&order(&b.manifest)));
     let mut rows = Vec::new();
-    for trial in &trials {
-        rows.extend(tidy(&trial.manifest, &trial.rows));
+    let mut names = RowNames::default();
+    for (number, ManifestOf { manifest, folder }) in trials.iter().enumerate() {
+        if number == 1 {
+            // Trials have as many rows, mostly. To grow by doubling would take twice the memory.
+            rows.reserve_exact(rows.len() * (trials.len() - 1));
+        }
+        let trial = Arc::new(RowTrial::of(manifest));
+        for_each_metric(folder, |row| {
+            rows.push(TidyRow {
+                trial: trial.clone(),
+                value: row.value,
+                name: names.of(row, manifest.world),
+            });
+        })?;
     }
     let hash = content_hash(&rows);
     let manifests = trials.into_iter().map(|trial| trial.manifest).collect();
@@ -166,77 +258,116 @@ pub fn gather(run: &RunFolder, wanted: Option<&BTreeSet<String>>) -> Result<Coll
     })
 }
 
+/// A finished trial of which only the manifest was read.
+struct ManifestOf {
+    manifest: Manifest,
+    folder: TrialFolder,
+}
+
 /// Returns a trial's metrics as rows of the gathered table.
-pub fn tidy(manifest: &Manifest, rows: &[MetricRow]) -> Vec<TidyRow> {
+#[cfg(test)]
+pub(crate) fn tidy(manifest: &Manifest, rows: &[MetricRow]) -> Vec<TidyRow> {
+    let trial = Arc::new(RowTrial::of(manifest));
+    let mut names = RowNames::default();
     let tidy = |row: &MetricRow| TidyRow {
-        trial: manifest.id.clone(),
-        variant: manifest.variant.clone(),
-        point: manifest.point.clone(),
-        seed: manifest.seed,
-        world: manifest.world,
-        phase: row.phase.clone(),
-        metric: row.metric.clone(),
+        trial: trial.clone(),
         value: row.value,
-        unit: row.unit.clone(),
-        // A metric that only another version knows: nothing says that it was timed.
-        class: metrics::find(&row.metric).map_or(Exactness::Exact, |metric| {
-            metric.class.within(manifest.world)
-        }),
+        name: names.of(MetricLine::of(row), manifest.world),
     };
     rows.iter().map(tidy).collect()
 }
 
+/// The trials of rows, in order. Rows of a trial that follow one another give it once.
+pub fn trials_of(rows: &[TidyRow]) -> impl Iterator<Item = &RowTrial> {
+    rows.chunk_by(|a, b| Arc::ptr_eq(&a.trial, &b.trial))
+        .map(|rows| &*rows[0].trial)
+}
+
 /// The sweep keys of the rows. Keys are dotted, so that their columns meet no other column; a key
 /// without a dot is in the column `point` only.
-fn sweep_keys(rows: &[TidyRow]) -> BTreeSet<&String> {
-    rows.iter()
-        .flat_map(|row| row.point.keys())
+fn sweep_keys(rows: &[TidyRow]) -> BTreeSet<&str> {
+    trials_of(rows)
+        .flat_map(|trial| trial.point.keys())
+        .map(String::as_str)
         .filter(|key| key.contains('.'))
         .collect()
 }
 
 fn tidy_parquet(rows: &[TidyRow]) -> std::result::Result<Vec<u8>, ParquetError> {
-    let texts = |get: fn(&TidyRow) -> String| Values::texts(rows.iter().map(get));
+    fn texts<'a>(
+        name: &'a str,
+        rows: &'a [TidyRow],
+        get: impl Fn(&'a TidyRow) -> Cow<'a, str> + 'a,
+    ) -> LazyColumn<'a> {
+        LazyColumn {
+            name,
+            values: Box::new(move |range| Values::texts(rows[range].iter().map(&get))),
+        }
+    }
     let mut columns = vec![
-        ("trial", texts(|row| row.trial.clone())),
-        ("variant", texts(|row| row.variant.clone())),
-        ("point", texts(|row| point::label(&row.point))),
-        ("world", texts(|row| row.world.name().to_owned())),
-        ("phase", texts(|row| row.phase.clone())),
-        ("metric", texts(|row| row.metric.clone())),
-        ("unit", texts(|row| row.unit.clone())),
-        ("class", texts(|row| row.class.name().to_owned())),
-        ("seed", Values::counts(rows.iter().map(|row| row.seed))),
-        ("value", Values::numbers(rows.iter().map(|row| row.value))),
+        texts("trial", rows, |row| Cow::Borrowed(&row.trial.id)),
+        texts("variant", rows, |row| Cow::Borrowed(&row.trial.variant)),
+        texts("point", rows, |row| point::label(&row.trial.point).into()),
+        texts("world", rows, |row| row.trial.world.name().into()),
+        texts("phase", rows, |row| Cow::Borrowed(&row.name.phase)),
+        texts("metric", rows, |row| Cow::Borrowed(&row.name.metric)),
+        texts("unit", rows, |row| Cow::Borrowed(&row.name.unit)),
+        texts("class", rows, |row| row.name.class.name().into()),
+        LazyColumn {
+            name: "seed",
+            values: Box::new(|range| Values::counts(rows[range].iter().map(|it| it.trial.seed))),
+        },
+        LazyColumn {
+            name: "value",
+            values: Box::new(|range| Values::numbers(rows[range].iter().map(|it| it.value))),
+        },
     ];
     for key in sweep_keys(rows) {
-        let values = rows.iter().map(|row| row.point.get(key).cloned());
-        columns.push((key, Values::Texts(values.collect())));
+        let value = move |row: &'_ TidyRow| row.trial.point.get(key).cloned().map(Cow::Owned);
+        columns.push(LazyColumn {
+            name: key,
+            values: Box::new(move |range| Values::Texts(rows[range].iter().map(value).collect())),
+        });
     }
-    parquet::write(&columns)
+    parquet::write_in_groups(rows.len(), &columns)
 }
 
-/// Hashes gathered metrics: over what the rows say, not over how a file encodes them. The trials'
-/// ids are left out: another build that measures the same has the same hash.
-pub fn content_hash(rows: &[TidyRow]) -> String {
-    let mut text = String::new();
-    for row in rows {
-        let anonymous = TidyRow {
-            trial: String::new(),
-            ..row.clone()
-        };
-        text += &json_lines([&anonymous]);
-    }
-    format!("{:032x}", xxh3_128(text.as_bytes()))
-}
-
-/// What one summary row is about.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct SummaryKey<'a> {
+/// A row as it is hashed. The trial's id is empty: another build that measures the same has the
+/// same hash.
+#[derive(Serialize)]
+struct HashedRow<'a> {
+    trial: &'static str,
     variant: &'a str,
     point: &'a Point,
+    seed: u64,
+    world: World,
     phase: &'a str,
     metric: &'a str,
+    value: f64,
+    unit: &'a str,
+    class: Exactness,
+}
+
+/// Hashes gathered metrics: over what the rows say, not over how a file encodes them, and without
+/// the trials' ids.
+pub fn content_hash(rows: &[TidyRow]) -> String {
+    let mut hash = Xxh3::new();
+    for TidyRow { trial, name, value } in rows {
+        let row = HashedRow {
+            trial: "",
+            variant: &trial.variant,
+            point: &trial.point,
+            seed: trial.seed,
+            world: trial.world,
+            phase: &name.phase,
+            metric: &name.metric,
+            value: *value,
+            unit: &name.unit,
+            class: name.class,
+        };
+        hash.update(json_lines([&row]).as_bytes());
+    }
+    format!("{:032x}", hash.digest128())
 }
 
 /// The rows of one summary row.
@@ -245,17 +376,31 @@ struct Group<'a> {
     values: Vec<f64>,
 }
 
-/// Summarises each metric over the seeds, in the order of `rows`.
+/// Summarises each metric over the seeds, in the order of `rows`. The trials of a variant at a
+/// sweep point follow one another there.
 pub fn summarise(rows: &[TidyRow]) -> Vec<SummaryRow> {
-    let mut places: BTreeMap<SummaryKey, usize> = BTreeMap::new();
+    summaries(rows).collect()
+}
+
+/// The rows of [`summarise`], one variant at one sweep point after the other.
+fn summaries(rows: &[TidyRow]) -> impl Iterator<Item = SummaryRow> {
+    let is_same_side = |a: &TidyRow, b: &TidyRow| {
+        Arc::ptr_eq(&a.trial, &b.trial)
+            || a.trial.variant == b.trial.variant && a.trial.point == b.trial.point
+    };
+    rows.chunk_by(is_same_side).flat_map(|rows| {
+        let groups = groups(rows);
+        let rows: Vec<SummaryRow> = groups.iter().map(Group::summary).collect();
+        rows
+    })
+}
+
+/// The values of each metric of one variant at one sweep point.
+fn groups(rows: &[TidyRow]) -> Vec<Group<'_>> {
+    let mut places: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut groups: Vec<Group> = Vec::new();
     for row in rows {
-        let key = SummaryKey {
-            variant: &row.variant,
-            point: &row.point,
-            phase: &row.phase,
-            metric: &row.metric,
-        };
+        let key = (row.name.phase.as_str(), row.name.metric.as_str());
         let place = *places.entry(key).or_insert(groups.len());
         if place == groups.len() {
             groups.push(Group {
@@ -265,18 +410,19 @@ pub fn summarise(rows: &[TidyRow]) -> Vec<SummaryRow> {
         }
         groups[place].values.push(row.value);
     }
-    groups.iter().map(Group::summary).collect()
+    groups
 }
 
 impl Group<'_> {
     fn summary(&self) -> SummaryRow {
         let values = &self.values;
+        let TidyRow { trial, name, .. } = self.first;
         SummaryRow {
-            variant: self.first.variant.clone(),
-            point: self.first.point.clone(),
-            phase: self.first.phase.clone(),
-            metric: self.first.metric.clone(),
-            unit: self.first.unit.clone(),
+            variant: trial.variant.clone(),
+            point: trial.point.clone(),
+            phase: name.phase.clone(),
+            metric: name.metric.clone(),
+            unit: name.unit.clone(),
             n: values.len(),
             mean: stats::mean(values),
             min: values.iter().copied().fold(f64::INFINITY, f64::min),
@@ -342,13 +488,28 @@ mod tests {
 
         let wanted = BTreeSet::from(["lru-9".to_owned()]);
         let one = collect(&run, Some(&wanted)).expect("one trial");
-        assert!(one.rows.iter().all(|row| row.trial == "lru-9"));
+        assert!(one.rows.iter().all(|row| row.trial.id == "lru-9"));
         assert_ne!(one.hash, collected.hash);
         let nowhere = RunFolder::new(run.path().join("x"));
         assert!(matches!(
             collect(&nowhere, None),
             Err(StoreError::NoTrials(_))
         ));
+    }
+
+    #[test]
+    fn what_rows_have_in_common_is_kept_once() {
+        let (_temporary, run) = experiment();
+        for seed in 0..3 {
+            write_sample(&run, "lru", seed);
+        }
+        let rows = gather(&run, None).expect("three trials").rows;
+        assert_eq!(size_of::<TidyRow>(), 24, "a run has millions of them");
+        let names: BTreeSet<_> = rows.iter().map(|row| Arc::as_ptr(&row.name)).collect();
+        assert_eq!(names.len(), rows.len() / 3);
+        let trials: BTreeSet<_> = rows.iter().map(|row| Arc::as_ptr(&row.trial)).collect();
+        assert_eq!(trials.len(), 3);
+        assert!(rows.capacity() < rows.len() * 3 / 2);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One trial's folder: written after the trial, read for figures and comparisons.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -12,7 +13,7 @@ use hdrhistogram::serialization::interval_log::{
     IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
 };
 use hdrhistogram::serialization::{Deserializer, V2DeflateSerializer};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Result, StoreError, damaged, parquet_error, parse, read_json};
 use crate::files;
@@ -47,9 +48,9 @@ pub struct HistogramKey {
 }
 
 /// A trial's metrics read back, without its series and histograms.
-pub(super) struct StoredMetrics {
-    pub(super) manifest: Manifest,
-    pub(super) rows: Vec<MetricRow>,
+struct StoredMetrics {
+    manifest: Manifest,
+    rows: Vec<MetricRow>,
 }
 
 /// Writes a trial's results into `folder`, which must exist. The caller writes the mark `DONE`.
@@ -179,11 +180,11 @@ const SERIES: [SeriesColumn; 9] = [
 ];
 
 fn series_parquet(trial: &TrialResult) -> std::result::Result<Vec<u8>, ParquetError> {
-    let mut phases: Vec<String> = Vec::new();
+    let mut phases: Vec<&str> = Vec::new();
     let mut slices: Vec<SeriesPoint> = Vec::new();
     for phase in &trial.phases {
         for slice in &phase.series {
-            phases.push(phase.name.clone());
+            phases.push(&phase.name);
             slices.push(*slice);
         }
     }
@@ -310,18 +311,58 @@ pub fn read_trial(folder: &TrialFolder) -> Result<StoredTrial> {
 }
 
 /// Reads a trial's manifest and metrics.
-pub(super) fn read_metrics(folder: &TrialFolder) -> Result<StoredMetrics> {
-    let path = folder.metrics();
+fn read_metrics(folder: &TrialFolder) -> Result<StoredMetrics> {
     let mut rows = Vec::new();
-    for line in files::read(&path)?.split(|byte| *byte == b'\n') {
-        if !line.is_empty() {
-            rows.push(parse(&path, line)?);
-        }
-    }
+    for_each_metric(folder, |row| {
+        rows.push(MetricRow {
+            phase: row.phase.into_owned(),
+            metric: row.metric.into_owned(),
+            value: row.value,
+            unit: row.unit.into_owned(),
+        });
+    })?;
     Ok(StoredMetrics {
         manifest: read_json(&folder.manifest())?,
         rows,
     })
+}
+
+/// A [`MetricRow`] whose words lie in the text that it was read from.
+#[derive(Deserialize)]
+pub(super) struct MetricLine<'a> {
+    #[serde(borrow)]
+    pub(super) phase: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) metric: Cow<'a, str>,
+    pub(super) value: f64,
+    #[serde(borrow)]
+    pub(super) unit: Cow<'a, str>,
+}
+
+#[cfg(test)]
+impl<'a> MetricLine<'a> {
+    pub(super) fn of(row: &'a MetricRow) -> Self {
+        Self {
+            phase: Cow::Borrowed(&row.phase),
+            metric: Cow::Borrowed(&row.metric),
+            value: row.value,
+            unit: Cow::Borrowed(&row.unit),
+        }
+    }
+}
+
+/// Reads a trial's metrics one by one.
+pub(super) fn for_each_metric(
+    folder: &TrialFolder,
+    mut take: impl FnMut(MetricLine<'_>),
+) -> Result<()> {
+    let path = folder.metrics();
+    for line in files::read(&path)?.split(|byte| *byte == b'\n') {
+        if !line.is_empty() {
+            take(parse(&path, line)?);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -165,6 +165,7 @@ pub fn run_watched(
         id: planned.id.clone(),
         case: planned.case.clone(),
         code: code::digest()?.to_owned(),
+        commit: code::COMMIT.to_owned(),
         experiment: experiment.to_owned(),
         variant: planned.variant.clone(),
         point: planned.point.clone(),

@@ -35,6 +35,33 @@ fn listings_name_what_configs_accept_in_every_format() {
 }
 
 #[test]
+fn manifests_name_the_commit_that_the_version_names() {
+    let lab = Lab::new();
+    let version = lab.aura(&["--version"]).output;
+    let commit = version.trim().strip_prefix("aura 0.1.0, commit ");
+    let commit = commit.unwrap_or_else(|| panic!("{version:?}"));
+    let digits = commit.strip_suffix(" with changes").unwrap_or(commit);
+    let is_hash = digits.len() == 12 && digits.bytes().all(|it| it.is_ascii_hexdigit());
+    assert!(is_hash || commit == "unknown", "{version:?}");
+    let config = lab.config("tiny.toml", "[workload]\nrecords = 10\noperations = 10\n");
+    let ended = lab.aura(&["run", config, "--seeds", "1"]);
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    let trials = lab.path("results/tiny/trials");
+    let trial = fs::read_dir(trials)
+        .expect("a folder")
+        .next()
+        .expect("a trial");
+    let manifest = trial.expect("a trial").path().join("manifest.json");
+    let manifest = fs::read_to_string(manifest).expect("it is written");
+    assert!(
+        manifest.contains(&format!("\"commit\": \"{commit}\"")),
+        "{manifest}"
+    );
+    let report = fs::read_to_string(lab.path("results/tiny/report.html")).expect("it is written");
+    assert!(report.contains(commit));
+}
+
+#[test]
 fn the_schema_is_json_and_knows_the_keys() {
     let ended = Lab::new().aura(&["schema"]);
     let schema: Value = serde_json::from_str(&ended.output).expect("it is JSON");

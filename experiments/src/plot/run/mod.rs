@@ -16,7 +16,7 @@ use crate::compare;
 use crate::point::{self, Point};
 use crate::record::Window;
 use crate::stats::{self, CONFIDENCE, Estimate};
-use crate::store::{StoredTrial, TidyRow};
+use crate::store::{StoredTrial, TidyRow, trials_of};
 
 /// What whiskers are, for captions.
 const INTERVALS: &str = "Whiskers are 95 % Student intervals over the seeds.";
@@ -155,7 +155,7 @@ impl<'a> Page<'a> {
 
     /// `engine.cache.size=32MiB, 4 seeds`.
     fn subtitle(&self, point: &Point) -> String {
-        let seeds: BTreeSet<u64> = self.input.rows.iter().map(|row| row.seed).collect();
+        let seeds: BTreeSet<u64> = trials_of(self.input.rows).map(|trial| trial.seed).collect();
         let seeds = if seeds.len() == 1 {
             "1 seed".to_owned()
         } else {
@@ -218,9 +218,10 @@ fn means<'a>(
 ) -> Vec<(&'a str, Mean)> {
     let mut trials: BTreeMap<(&str, u64), Metrics> = BTreeMap::new();
     for row in rows {
-        if row.phase == phase && row.point == *point {
-            let metrics = trials.entry((&row.variant, row.seed)).or_default();
-            metrics.insert(&row.metric, row.value);
+        let TidyRow { trial, name, value } = row;
+        if name.phase == phase && trial.point == *point {
+            let metrics = trials.entry((&trial.variant, trial.seed)).or_default();
+            metrics.insert(&name.metric, *value);
         }
     }
     let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
@@ -240,8 +241,9 @@ fn means_of<'a>(
 ) -> Vec<(&'a str, Mean)> {
     let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for row in rows {
-        if row.metric == metric && row.phase == window && row.point == *point {
-            values.entry(&row.variant).or_default().push(row.value);
+        let TidyRow { trial, name, value } = row;
+        if name.metric == metric && name.phase == window && trial.point == *point {
+            values.entry(&trial.variant).or_default().push(*value);
         }
     }
     let mean = |(variant, values): (&'a str, Vec<f64>)| Some((variant, Mean::of(&values)?));

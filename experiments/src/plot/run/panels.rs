@@ -142,7 +142,7 @@ impl<'a> Page<'a> {
 
     pub(super) fn index(&mut self) {
         let mut rows = self.input.rows.iter();
-        if rows.any(|row| row.metric == "index.model_tables" && row.value > 0.0) {
+        if rows.any(|row| row.name.metric == "index.model_tables" && row.value > 0.0) {
             self.bars(&INDEX);
         } else {
             self.skip(FigureKind::Index, "no table has a model");
