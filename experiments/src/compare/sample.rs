@@ -119,7 +119,7 @@ impl Place<'_> {
             .or_else(|| self.doubts.about(sample.metric))
             .unwrap_or_else(|| {
                 let judged = sample.judge(p, self.site, comparisons);
-                self.doubts.unless_flattered(sample.metric, judged)
+                self.doubts.qualified(sample.metric, judged)
             });
         sample.row(self.site, self.variant, baseline, p, judgement)
     }
