@@ -137,7 +137,7 @@ pub fn run(
     run_watched(planned, experiment, databases, None)
 }
 
-/// Runs one trial of an experiment, and says how far it has come while it runs in the real world.
+/// Runs one trial of an experiment, and says how far it has come while it runs.
 ///
 /// # Errors
 /// [`TrialError`] if the engine fails, or returns a wrong answer.
@@ -217,11 +217,15 @@ fn measure(
 ) -> Result<Measured, TrialError> {
     let workload = config.workload.resolve()?;
     let mut stage = Stage::open(machine, config, &workload, Seed(seed))?;
-    // A task of a simulation would be one of its events.
-    if let Some(watcher) = watcher.filter(|_| machine.is_real()) {
-        let env = machine.env();
-        let report = pulse::report(Arc::downgrade(&stage.meter), env.clock, watcher);
-        env.tasks.spawn("progress", Box::pin(report));
+    match watcher {
+        Some(watcher) if machine.is_real() => {
+            let env = machine.env();
+            let report = pulse::report(Arc::downgrade(&stage.meter), env.clock, watcher);
+            env.tasks.spawn("progress", Box::pin(report));
+        }
+        // A task of a simulation would be one of its events.
+        Some(watcher) => stage.meter.watch(watcher),
+        None => {}
     }
 
     let loaded = Arc::new(Acknowledged::new(0));
