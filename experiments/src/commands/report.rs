@@ -47,12 +47,17 @@ pub(super) fn write(material: &Material, figures: &Figures) -> Result<PathBuf, F
     let run = &material.run;
     let experiment = &run.plan.experiment;
     let manifests: Vec<_> = material.manifests.iter().collect();
+    let warnings = match &material.comparison {
+        Some(_) => Vec::new(),
+        None => run.all_warnings(),
+    };
     let page = report::render(&ReportInput {
         experiment: &experiment.name,
         question: &experiment.question,
         hypothesis: &experiment.hypothesis,
         baseline: &experiment.baseline,
         comparison: material.comparison.as_ref(),
+        warnings: &warnings,
         rows: &run.rows,
         hash: &run.hash,
         figures: &figures.drawn,
