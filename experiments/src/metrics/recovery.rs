@@ -1,8 +1,8 @@
 //! How many operations a cache needs to recover after the hot keys have moved.
 //!
 //! A cache that settles at a low hit ratio is soon as good as it gets: towards a level of its own,
-//! the worst policy recovers first. So the level is a share of what the best cache could have had in
-//! the phase. That follows from the accesses and the room, which are the same for all policies.
+//! the worst policy recovers first. So the level is a share of what the best cache could have had
+//! in the phase. That follows from the accesses and the room, which are the same for all policies.
 
 use crate::record::SeriesPoint;
 
