@@ -67,7 +67,7 @@ fn seeds_are_paired_and_the_answer_says_so() {
         answer(&comparison),
         "On cache.hit_ratio, sieve is better than lru by +2.09 pp [+2.03, +2.15] (10 pairs, p < \
          0.0001).\nComparisons: 1 of primary metrics, corrected as one family: a 5 % chance that \
-         any of their differences is false."
+         any of their differences is false, and as much that any equivalence is."
     );
 }
 
@@ -723,6 +723,35 @@ fn several_variants_are_grouped_by_verdict() {
         answer.contains(", sieve +3 pp") && answer.contains("; equivalent: fifo 0 pp"),
         "{answer}"
     );
+}
+
+#[test]
+fn what_is_not_decided_is_named_with_its_places() {
+    let metric = "run.throughput_ops";
+    let wide = [90.0, 112.0, 95.0, 108.0, 91.0, 110.0];
+    let mut rows = Vec::new();
+    for (phase, sieve) in [("before", [120.0; 6]), ("moved", wide), ("back", wide)] {
+        let sides = [
+            ("lru", &[100.0, 101.0, 99.0, 100.0, 101.0, 99.0][..]),
+            ("sieve", &sieve),
+        ];
+        let of_phase = values(metric, World::Simulated, &sides).into_iter();
+        rows.extend(of_phase.map(|row| row.in_phase(phase)));
+    }
+    let found = answer(&compared(&rows, metric));
+    assert!(
+        found.contains("Not decided: sieve in moved, back (about "),
+        "{found}"
+    );
+    rows.retain(|row| row.name.phase != "before");
+    let found = answer(&compared(&rows, metric));
+    assert!(
+        found.contains("Not decided: sieve in all 2 places (about "),
+        "{found}"
+    );
+    rows.retain(|row| row.name.phase == "moved");
+    let found = answer(&compared(&rows, metric));
+    assert!(found.contains("Not decided: sieve (about "), "{found}");
 }
 
 #[test]
