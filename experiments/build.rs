@@ -1,8 +1,8 @@
-//! Tells the program which commit its sources are of.
+//! Gives the program the commit that its sources are of.
 //!
 //! The commit is the last one that changed the sources of the program, not the last one of all: a
-//! commit of texts or configs changes nothing here, and the program stays the same byte for byte, so
-//! that its trials are still its own. This runs when sources have changed, and then they are
+//! commit of texts or configs changes nothing here, and the program stays the same byte for byte,
+//! so that its trials are still its own. This runs when sources have changed, and then they are
 //! compiled in any case. Sources that were compiled before they were committed are said to be
 //! changed until they are compiled again.
 

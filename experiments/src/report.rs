@@ -57,6 +57,8 @@ pub struct ReportInput<'a> {
     pub baseline: &'a str,
     /// The comparison; `None` with one variant.
     pub comparison: Option<&'a Comparison>,
+    /// What a reader must know before the numbers, beside what the comparison says.
+    pub warnings: &'a [String],
     /// The gathered metrics.
     pub rows: &'a [TidyRow],
     /// Their content hash.
@@ -117,7 +119,7 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
         exploratory => verdict_lines(comparison, false),
         left_out => left_out(input, comparison),
         rankings => rankings(comparison),
-        warnings => comparison.warnings.clone(),
+        warnings => [input.warnings, &comparison.warnings].concat(),
         missing => comparison.missing.clone(),
         figures => blocks(later)?,
         meanings => meanings(input.rows, comparison),
@@ -434,13 +436,15 @@ mod tests {
             baseline: "\"lru\"".to_owned(),
             value: "\"sieve\"".to_owned(),
         };
+        let comparison = compare(&rows, &settings).ok();
         let input = ReportInput {
             experiment: "sample",
             question,
             hypothesis: "It is.",
             expectations: &[],
             baseline: "lru",
-            comparison: Some(&compare(&rows, &settings).expect("two variants")),
+            comparison: comparison.as_ref(),
+            warnings: &["The databases lay on tmpfs.".to_owned()],
             rows: &rows,
             hash: &content_hash(&rows),
             figures: &drawn().drawn,
@@ -481,6 +485,13 @@ mod tests {
             let at = page[from..].find(words);
             from += at.unwrap_or_else(|| panic!("{words:?} is missing or too early"));
         }
+    }
+
+    #[test]
+    fn the_warnings_of_a_single_variant_are_on_its_page() {
+        let page = page_of("How fast is lru?", &[sample_trial("lru", 0, 1)]);
+        assert!(page.contains("<li>The databases lay on tmpfs.</li>"));
+        assert!(!page.contains("class=\"answer\""), "nothing was compared");
     }
 
     #[test]

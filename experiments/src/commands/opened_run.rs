@@ -134,6 +134,13 @@ impl OpenedRun {
         warnings
     }
 
+    /// What a reader must know before its numbers, if nothing is compared.
+    pub(super) fn all_warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings();
+        warnings.extend(compare::warnings(&self.rows));
+        warnings
+    }
+
     /// Whether there is anything to compare.
     pub(super) fn has_variants(&self) -> bool {
         self.plan.experiment.variants.len() > 1

@@ -47,6 +47,10 @@ pub(super) fn write(material: &Material, figures: &Figures) -> Result<PathBuf, F
     let run = &material.run;
     let experiment = &run.plan.experiment;
     let manifests: Vec<_> = material.manifests.iter().collect();
+    let warnings = match &material.comparison {
+        Some(_) => Vec::new(),
+        None => run.all_warnings(),
+    };
     let page = report::render(&ReportInput {
         experiment: &experiment.name,
         question: &experiment.question,
@@ -54,6 +58,7 @@ pub(super) fn write(material: &Material, figures: &Figures) -> Result<PathBuf, F
         expectations: &experiment.expect,
         baseline: &experiment.baseline,
         comparison: material.comparison.as_ref(),
+        warnings: &warnings,
         rows: &run.rows,
         hash: &run.hash,
         figures: &figures.drawn,

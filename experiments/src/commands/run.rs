@@ -253,8 +253,8 @@ fn conclude(global: &Global, report: &RunReport, gate: bool) -> CommandResult {
             Err(_) => {}
         }
     } else {
-        for doubt in &run.doubts {
-            global.remark(&format!("warning: {doubt}"));
+        for warning in run.all_warnings() {
+            global.remark(&format!("warning: {warning}"));
         }
     }
     let hash = run.hash.clone();

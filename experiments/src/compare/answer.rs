@@ -59,7 +59,7 @@ pub fn answer(comparison: &Comparison, context: Context) -> String {
         let rankings: Vec<&Ranking> = rankings.filter(|it| it.metric == *metric).collect();
         lines.extend(about_metric(metric, &rows, &rankings));
     }
-    lines.extend(open_questions(&asked, metrics.len() > 1));
+    lines.extend(open_questions(&asked));
     let outcome = expectation::outcome(context.expectations, &comparison.rows);
     lines.extend(outcome.or_else(|| hypothesis(context.hypothesis, &asked)));
     lines.extend(family(comparison));
@@ -79,7 +79,12 @@ fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 
 /// The first few of a list, and how many more there are.
 pub(super) fn listed(items: &[String]) -> String {
-    let shown = items[..items.len().min(LISTED_MAX)].join(", ");
+    few(items, ", ")
+}
+
+/// The first few of a list with something between them, and how many more there are.
+fn few(items: &[String], separator: &str) -> String {
+    let shown = items[..items.len().min(LISTED_MAX)].join(separator);
     match items.len().saturating_sub(LISTED_MAX) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -217,30 +222,89 @@ fn p(row: &CompareRow) -> String {
     }
 }
 
+/// Why rows have no verdict that decides.
+struct Reason<'a> {
+    verdict: Verdict,
+    note: &'a str,
+    open: Vec<Open<'a>>,
+}
+
+/// A variant that is not decided in a metric, and where.
+struct Open<'a> {
+    variant: &'a str,
+    metric: &'a str,
+    places: Vec<String>,
+}
+
+impl<'a> Reason<'a> {
+    fn add(&mut self, row: &'a CompareRow) {
+        let place = format!("{} {}", row.phase, point::label(&row.point));
+        let place = place.trim_end().to_owned();
+        let is_same = |open: &&mut Open| open.variant == row.variant && open.metric == row.metric;
+        match self.open.iter_mut().find(is_same) {
+            Some(open) => open.places.push(place),
+            None => self.open.push(Open {
+                variant: &row.variant,
+                metric: &row.metric,
+                places: vec![place],
+            }),
+        }
+    }
+
+    /// `lhd on cache.hit_ratio in before, moved; fifo on cache.hit_ratio in moved (why)`. What
+    /// there is only one of among `rows` goes without saying.
+    fn in_words(&self, rows: &[&CompareRow]) -> String {
+        let several_metrics = rows.iter().any(|row| row.metric != rows[0].metric);
+        let what: Vec<String> = self
+            .open
+            .iter()
+            .map(|open| {
+                let mut what = open.variant.to_owned();
+                if several_metrics {
+                    what += &format!(" on {}", open.metric);
+                }
+                let of_open =
+                    |row: &&&CompareRow| row.variant == open.variant && row.metric == open.metric;
+                match rows.iter().filter(of_open).count() {
+                    1 => {}
+                    all if all == open.places.len() => what += &format!(" in all {all} places"),
+                    _ => what += &format!(" in {}", listed(&open.places)),
+                }
+                what
+            })
+            .collect();
+        let separator = if what.iter().any(|what| what.contains(',')) {
+            "; "
+        } else {
+            ", "
+        };
+        format!("{} ({})", few(&what, separator), self.note)
+    }
+}
+
 /// What is not decided, and why: one line per reason.
-fn open_questions(rows: &[&CompareRow], several_metrics: bool) -> Vec<String> {
-    let mut reasons: Vec<(Verdict, &str, Vec<String>)> = Vec::new();
+fn open_questions(rows: &[&CompareRow]) -> Vec<String> {
+    let mut reasons: Vec<Reason> = Vec::new();
     for row in rows {
         if !matches!(row.verdict, Verdict::Undecided | Verdict::Refused) {
             continue;
         }
-        let mut what = row.variant.clone();
-        if several_metrics {
-            what = format!("{what} on {}", row.metric);
-        }
-        match reasons
-            .iter_mut()
-            .find(|(verdict, note, _)| *verdict == row.verdict && *note == row.note)
-        {
-            Some((_, _, all)) if all.contains(&what) => {}
-            Some((_, _, all)) => all.push(what),
-            None => reasons.push((row.verdict, &row.note, vec![what])),
-        }
+        let is_same = |reason: &Reason| reason.verdict == row.verdict && reason.note == row.note;
+        let known = reasons.iter().position(is_same);
+        let at = known.unwrap_or_else(|| {
+            reasons.push(Reason {
+                verdict: row.verdict,
+                note: &row.note,
+                open: Vec::new(),
+            });
+            reasons.len() - 1
+        });
+        reasons[at].add(row);
     }
     let mut parts = BTreeMap::from([(Verdict::Undecided.name(), vec![]), ("refused", vec![])]);
-    for (verdict, note, what) in reasons {
-        let parts = parts.entry(verdict.name()).or_default();
-        parts.push(format!("{} ({note})", listed(&what)));
+    for reason in reasons {
+        let parts = parts.entry(reason.verdict.name()).or_default();
+        parts.push(reason.in_words(rows));
     }
     parts
         .into_iter()
@@ -321,7 +385,7 @@ fn family(comparison: &Comparison) -> Option<String> {
     if family.primary > 0 {
         parts.push(format!(
             "{} of primary metrics, corrected as one family: a {percent} % chance that any of \
-             their differences is false",
+             their differences is false, and as much that any equivalence is",
             family.primary
         ));
     }

@@ -133,10 +133,10 @@ impl<'a> Doubts<'a> {
         values.values().copied().min_by(f64::total_cmp)
     }
 
-    /// Returns the verdict on a metric that debt flatters, if the difference of what the sides put
-    /// off may have decided it: then it is undecided. A side that looks worse for all that it put
-    /// off is worse.
-    pub(super) fn unless_flattered(&self, metric: &MetricDef, judged: Judgement) -> Judgement {
+    /// Returns the verdict on a metric. It is undecided if the difference of what the sides put off
+    /// may have decided it. A side that looks worse for all that it put off is worse.
+    pub(super) fn qualified(&self, metric: &MetricDef, judged: Judgement) -> Judgement {
+        let judged = self.unless_censored(metric, judged);
         let Some(flattered) = self.flattered(metric) else {
             return self.noted(judged);
         };
@@ -199,23 +199,80 @@ struct Flattered {
 }
 
 impl Doubts<'_> {
-    /// The metric is measured towards a level, and the sides end at different ones: the one
-    /// that ends low is there soon.
+    /// The metric is measured towards a level that is not the same for both sides, or that neither
+    /// reached.
     fn other_level(&self, metric: &MetricDef) -> Option<Judgement> {
-        let level = metric.towards?;
+        let level = metric.towards?.metric;
         let [baseline, variant] = self
             .sides
             .map(|side| self.index.mean(side, self.site, level));
         let (baseline, variant) = (baseline?, variant?);
         let difference = (variant - baseline).abs();
-        (difference > LEVELS_EQUAL * baseline.max(variant)).then(|| {
+        if difference > LEVELS_EQUAL * baseline.max(variant) {
             let note = format!(
-                "they end at different levels: {level} is {} against {}",
+                "measured towards different levels: {level} is {} against {}",
                 digits(variant, 3),
                 digits(baseline, 3)
             );
-            Judgement::new(Verdict::NotMeasured, note)
-        })
+            return Some(Judgement::new(Verdict::NotMeasured, note));
+        }
+        let [baseline, variant] = self.censored(metric)?;
+        (baseline.is_all() && variant.is_all())
+            .then(|| Judgement::new(Verdict::NotMeasured, "neither reached the level"))
+    }
+
+    /// In how many seeds each side did not reach the level of the metric, if it has one.
+    fn censored(&self, metric: &MetricDef) -> Option<[Censored; 2]> {
+        let reached = metric.towards?.reached;
+        let [baseline, variant] = self.sides.map(|side| {
+            let values = self.index.values(side, self.site, reached)?;
+            Some(Censored {
+                seeds: values.len(),
+                never: values.values().filter(|value| **value == 0.0).count(),
+            })
+        });
+        Some([baseline?, variant?])
+    }
+
+    /// Returns the verdict if the level was not reached in all seeds. The true values are larger
+    /// there: a difference is claimed only if that would make it larger.
+    fn unless_censored(&self, metric: &MetricDef, mut judged: Judgement) -> Judgement {
+        let Some([baseline, variant]) = self.censored(metric) else {
+            return judged;
+        };
+        let mut notes = Vec::new();
+        for (side, censored) in [("variant", &variant), ("baseline", &baseline)] {
+            if censored.never > 0 {
+                let Censored { never, seeds } = censored;
+                notes.push(format!(
+                    "the {side} never reached the level under {never} of {seeds} seeds, which \
+                     count as the whole window"
+                ));
+            }
+        }
+        let holds = match judged.verdict {
+            Verdict::Worse => baseline.never == 0,
+            Verdict::Better => variant.never == 0,
+            Verdict::Equivalent | Verdict::Different => notes.is_empty(),
+            _ => true,
+        };
+        if !holds {
+            judged = Judgement::new(Verdict::Undecided, "");
+        }
+        notes.splice(0..0, Some(judged.note).filter(|note| !note.is_empty()));
+        Judgement::new(judged.verdict, notes.join("; "))
+    }
+}
+
+/// The seeds of a side, and those under which it did not reach a level.
+struct Censored {
+    seeds: usize,
+    never: usize,
+}
+
+impl Censored {
+    fn is_all(&self) -> bool {
+        self.never == self.seeds
     }
 }
 

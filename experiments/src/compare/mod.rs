@@ -3,9 +3,9 @@
 //! A comparison is one metric of one variant against the baseline at one site: one phase at one
 //! sweep point. Its pairs are the seeds, which both sides must have. Primary metrics were named
 //! before the run. All their comparisons, over variants, phases and points, are one family, whose
-//! p-values are corrected by Holm, those of differences with those of equivalences: the chance of
-//! any false claim stays below 5 %. The others are exploratory and corrected by Benjamini and
-//! Hochberg, all together. In the real world fewer than
+//! p-values are corrected by Holm: the chance that any difference is claimed falsely stays below
+//! 5 %, and so does that of any equivalence. The others are exploratory and corrected by Benjamini
+//! and Hochberg, all together. In the real world fewer than
 //! six pairs decide nothing. In a simulation one seed gives an exact difference, and intervals are
 //! over seeds.
 //!
@@ -309,6 +309,11 @@ pub fn compare_but(
         rankings,
         rows: judged.rows,
     })
+}
+
+/// Lists what a reader must know before the numbers, without a comparison.
+pub fn warnings(rows: &[TidyRow]) -> Vec<String> {
+    warnings::warnings(&ValueIndex::of(rows), &variants(rows), &sites(rows), &[])
 }
 
 /// The metrics to compare, each once, primary ones first.

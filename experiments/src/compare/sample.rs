@@ -50,7 +50,7 @@ pub(super) fn sample<'a>(
 }
 
 /// Judges all places: p-values are corrected over all of them, primary metrics by Holm and the
-/// others by Benjamini and Hochberg.
+/// others by Benjamini and Hochberg; those of differences and of equivalences apart.
 pub(super) fn judge(places: &[Place], baseline: &str) -> Judged {
     let claims = |primary: bool| -> Vec<Claims> {
         let samples = places.iter().flat_map(|place| &place.samples);
@@ -63,8 +63,8 @@ pub(super) fn judge(places: &[Place], baseline: &str) -> Judged {
         primary: primary.len(),
         exploratory: exploratory.len(),
     };
-    let mut primary = stats::holm_of_claims(&primary).into_iter();
-    let mut exploratory = expected_false(&exploratory).into_iter();
+    let mut primary = Claims::corrected(&primary, stats::holm).into_iter();
+    let mut exploratory = Claims::corrected(&exploratory, stats::benjamini_hochberg).into_iter();
     let mut rows = Vec::new();
     for place in places {
         for sample in &place.samples {
@@ -79,24 +79,6 @@ pub(super) fn judge(places: &[Place], baseline: &str) -> Judged {
         }
     }
     Judged { rows, family }
-}
-
-/// Corrects exploratory claims: the two kinds each by Benjamini and Hochberg.
-fn expected_false(claims: &[Claims]) -> Vec<Claims> {
-    let corrected = |of: fn(&Claims) -> f64| {
-        let p_values: Vec<f64> = claims.iter().map(of).collect();
-        stats::benjamini_hochberg(&p_values)
-    };
-    let differences = corrected(|claims| claims.difference);
-    let equivalences = corrected(|claims| claims.equivalence);
-    differences
-        .into_iter()
-        .zip(equivalences)
-        .map(|(difference, equivalence)| Claims {
-            difference,
-            equivalence,
-        })
-        .collect()
 }
 
 /// The rows of a comparison, and the families they were corrected in.
@@ -119,7 +101,7 @@ impl Place<'_> {
             .or_else(|| self.doubts.about(sample.metric))
             .unwrap_or_else(|| {
                 let judged = sample.judge(p, self.site, comparisons);
-                self.doubts.unless_flattered(sample.metric, judged)
+                self.doubts.qualified(sample.metric, judged)
             });
         sample.row(self.site, self.variant, baseline, p, judgement)
     }

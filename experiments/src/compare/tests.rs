@@ -67,7 +67,7 @@ fn seeds_are_paired_and_the_answer_says_so() {
         answer(&comparison),
         "On cache.hit_ratio, sieve is better than lru by +2.09 pp [+2.03, +2.15] (10 pairs, p < \
          0.0001).\nComparisons: 1 of primary metrics, corrected as one family: a 5 % chance that \
-         any of their differences is false."
+         any of their differences is false, and as much that any equivalence is."
     );
 }
 
@@ -524,16 +524,84 @@ fn too_few_merges_measure_no_write_amplification() {
 
 #[test]
 fn recovery_is_compared_only_towards_one_level() {
-    for (level, verdict) in [(0.265, Verdict::NotMeasured), (0.6, Verdict::Worse)] {
-        let mut rows = with_debt("cache.recovery_ops", 0.0);
-        for seed in 0..8 {
-            for (variant, value) in [("lru", 0.613), ("sieve", level)] {
-                let metric = "cache.settled_hit_ratio";
-                rows.push(tidy_row(variant, seed, World::Simulated, metric, value));
-            }
-        }
-        let row = &compared(&rows, "cache.recovery_ops").rows[0];
+    let metric = "cache.recovery_ops";
+    for (level, verdict) in [(0.7, Verdict::NotMeasured), (0.79, Verdict::Worse)] {
+        let mut rows = with_debt(metric, 0.0);
+        let bound = "cache.bound_hit_ratio";
+        let sides = [("lru", &[0.8; 8][..]), ("sieve", &[level; 8])];
+        rows.extend(numbered_from_zero(bound, &sides));
+        let row = &compared(&rows, metric).rows[0];
         assert_eq!(row.verdict, verdict, "{level}: {}", row.note);
+    }
+}
+
+/// Values as [`values`], under the seeds from 0 on.
+fn numbered_from_zero(metric: &str, sides: &[(&str, &[f64])]) -> Vec<TidyRow> {
+    let mut rows = values(metric, World::Simulated, sides);
+    for row in &mut rows {
+        Arc::make_mut(&mut row.trial).seed -= 1;
+    }
+    rows
+}
+
+#[test]
+fn what_never_recovered_is_no_better_and_may_be_worse() {
+    let metric = "cache.recovery_ops";
+    let all = [1.0; 8];
+    let most = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0];
+    let none = [0.0; 8];
+    // `sieve` takes a fifth longer than `lru`; the last two are the other way round.
+    for (baseline, sieve, lru, verdict, note) in [
+        ("lru", &all, &all, Verdict::Worse, ""),
+        (
+            "lru",
+            &none,
+            &all,
+            Verdict::Worse,
+            "the variant never reached the level under 8 of 8",
+        ),
+        (
+            "lru",
+            &all,
+            &most,
+            Verdict::Undecided,
+            "the baseline never reached the level under 1 of",
+        ),
+        (
+            "lru",
+            &none,
+            &none,
+            Verdict::NotMeasured,
+            "neither reached the level",
+        ),
+        (
+            "sieve",
+            &most,
+            &all,
+            Verdict::Better,
+            "the baseline never reached the level under 1 of",
+        ),
+        (
+            "sieve",
+            &all,
+            &most,
+            Verdict::Undecided,
+            "the variant never reached the level under 1 of",
+        ),
+    ] {
+        let mut rows = with_debt(metric, 0.0);
+        let bound = [("lru", &[0.8; 8][..]), ("sieve", &[0.8; 8])];
+        rows.extend(numbered_from_zero("cache.bound_hit_ratio", &bound));
+        let reached = [("lru", &lru[..]), ("sieve", &sieve[..])];
+        rows.extend(numbered_from_zero("cache.recovered", &reached));
+        let settings = CompareSettings {
+            baseline: baseline.to_owned(),
+            ..settings(&[metric], &[])
+        };
+        let row = &compare(&rows, &settings).expect("two variants").rows[0];
+        assert_eq!(row.verdict, verdict, "{note}: {}", row.note);
+        assert!(row.note.starts_with(note), "{}", row.note);
+        assert_eq!(row.note.is_empty(), note.is_empty(), "{}", row.note);
     }
 }
 
@@ -656,6 +724,35 @@ fn several_variants_are_grouped_by_verdict() {
         answer.contains(", sieve +3 pp") && answer.contains("; equivalent: fifo 0 pp"),
         "{answer}"
     );
+}
+
+#[test]
+fn what_is_not_decided_is_named_with_its_places() {
+    let metric = "run.throughput_ops";
+    let wide = [90.0, 112.0, 95.0, 108.0, 91.0, 110.0];
+    let mut rows = Vec::new();
+    for (phase, sieve) in [("before", [120.0; 6]), ("moved", wide), ("back", wide)] {
+        let sides = [
+            ("lru", &[100.0, 101.0, 99.0, 100.0, 101.0, 99.0][..]),
+            ("sieve", &sieve),
+        ];
+        let of_phase = values(metric, World::Simulated, &sides).into_iter();
+        rows.extend(of_phase.map(|row| row.in_phase(phase)));
+    }
+    let found = answer(&compared(&rows, metric));
+    assert!(
+        found.contains("Not decided: sieve in moved, back (about "),
+        "{found}"
+    );
+    rows.retain(|row| row.name.phase != "before");
+    let found = answer(&compared(&rows, metric));
+    assert!(
+        found.contains("Not decided: sieve in all 2 places (about "),
+        "{found}"
+    );
+    rows.retain(|row| row.name.phase == "moved");
+    let found = answer(&compared(&rows, metric));
+    assert!(found.contains("Not decided: sieve (about "), "{found}");
 }
 
 #[test]

@@ -130,13 +130,22 @@ pub struct MetricDef {
     pub debt: Debt,
     /// What must happen before it says anything; `None` if a single operation will do.
     pub need: Option<Need>,
-    /// The metric of the level that it is measured towards: two sides are compared only where that
-    /// is one level.
-    pub towards: Option<&'static str>,
+    /// The level that it is measured towards, if there is one.
+    pub towards: Option<&'static Level>,
     /// What it is, in a sentence.
     pub about: &'static str,
     /// Computes the value in a phase; `None` if it is undefined there.
     pub value: fn(&PhaseFacts) -> Option<f64>,
+}
+
+/// A level that a metric is measured towards.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Level {
+    /// The metric that the level is a share of: two sides are compared only where it is the same.
+    pub metric: &'static str,
+    /// The metric that says whether the level was reached: 1, or 0. Then the value that is measured
+    /// is as much as there was time for, and the true one is larger.
+    pub reached: &'static str,
 }
 
 /// A metric's name that is not in the registry.

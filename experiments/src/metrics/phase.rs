@@ -9,7 +9,7 @@ use aura_engine::Counts;
 use aura_engine::env::sim::SimStats;
 use hdrhistogram::Histogram;
 
-use super::recovery::{final_hit_ratio, operations_to_recover};
+use super::recovery::{Recovery, final_hit_ratio, recovery};
 use crate::record::{OpClass, PhaseMeasure, SpaceMeasure, TrialResult, Window};
 
 /// Unpaid work where a window begins and where it ends, in bytes to write.
@@ -237,8 +237,14 @@ impl<'a> PhaseFacts<'a> {
         final_hit_ratio(&self.measure.series)
     }
 
-    pub(super) fn recovery_operations(&self) -> Option<f64> {
-        count(operations_to_recover(&self.measure.series)?)
+    /// The best possible hit ratio for data blocks; `None` without a recorded trace.
+    pub(super) fn bound_hit_ratio(&self) -> Option<f64> {
+        let bound = self.measure.cache_bound?;
+        ratio(bound.hits, bound.asked)
+    }
+
+    pub(super) fn recovery(&self) -> Option<Recovery> {
+        recovery(&self.measure.series, self.bound_hit_ratio()?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The list of metrics, in the order of tables. A new metric is one entry here.
 
 use super::phase::{Hits, PhaseFacts, Statistic, count, ratio};
-use super::{Class, Debt, Direction, MetricDef, Need, Scale};
+use super::{Class, Debt, Direction, Level, MetricDef, Need, Scale};
 use crate::record::OpClass;
 
 type Value = fn(&PhaseFacts) -> Option<f64>;
@@ -362,11 +362,9 @@ const CACHE: &[MetricDef] = &[
     fact(
         "cache.bound_hit_ratio",
         "ratio",
-        "With record.cache: the best hit ratio for data blocks of any cache of this size (PFOO-L).",
-        |phase| {
-            let bound = phase.measure.cache_bound?;
-            ratio(bound.hits, bound.asked)
-        },
+        "With record.cache: the best hit ratio for data blocks of any cache with the room that \
+         pinned indexes and filters left (PFOO-L); the larger room of the window's two ends.",
+        |phase| phase.bound_hit_ratio(),
     ),
     gain(
         "cache.point_hit_ratio",
@@ -454,15 +452,25 @@ const CACHE: &[MetricDef] = &[
         |phase| phase.settled_hit_ratio(),
     ),
     MetricDef {
-        towards: Some("cache.settled_hit_ratio"),
+        towards: Some(&Level {
+            metric: "cache.bound_hit_ratio",
+            reached: "cache.recovered",
+        }),
         ..cost_or_zero(
             "cache.recovery_ops",
             "ops",
-            "Operations until a slice of the phase reaches 95 % of the hit ratio of its last \
-             quarter.",
-            |phase| phase.recovery_operations(),
+            "With record.cache: operations until a slice of the phase has 70 % of the best \
+             possible hit ratio (cache.bound_hit_ratio); all of the phase's if none has.",
+            |phase| count(phase.recovery()?.operations),
         )
     },
+    fact(
+        "cache.recovered",
+        "ratio",
+        "With record.cache: 1 if a slice of the phase had that hit ratio, or else 0: then \
+         cache.recovery_ops is less than it would take.",
+        |phase| count(phase.recovery()?.reached.into()),
+    ),
     fact(
         "cache.used_bytes",
         "bytes",

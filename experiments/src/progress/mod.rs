@@ -2,9 +2,11 @@
 
 mod metered;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
@@ -20,7 +22,9 @@ const STEPS: u64 = 1000;
 /// Progress by things done: a bar on a terminal, else a line now and then.
 pub(crate) struct Progress {
     bar: ProgressBar,
-    done: AtomicU64,
+    done: Arc<AtomicU64>,
+    /// The shares of the things that are being done, by their labels.
+    parts: Mutex<BTreeMap<String, f64>>,
     all: u64,
     /// What is counted.
     what: &'static str,
@@ -34,6 +38,11 @@ impl Progress {
     pub(crate) fn new(all: usize, what: &'static str, quiet: bool) -> Self {
         let template = format!("{{bar:30}} {{done}} {what}  {{left}}  {{msg}}");
         let bar = bar(all as u64 * STEPS, quiet, &template);
+        let done = Arc::new(AtomicU64::new(0));
+        let shown = done.clone();
+        let show_done = move |_: &ProgressState, output: &mut dyn fmt::Write| {
+            let _ = write!(output, "{}/{all}", shown.load(Ordering::Relaxed));
+        };
         bar.set_style(
             style(&template)
                 .with_key("done", show_done)
@@ -42,7 +51,8 @@ impl Progress {
         bar.tick();
         Self {
             bar,
-            done: AtomicU64::new(0),
+            done,
+            parts: Mutex::default(),
             all: all as u64,
             what,
             lines: !quiet && !io::stderr().is_terminal(),
@@ -60,11 +70,14 @@ impl Progress {
         !self.bar.is_hidden()
     }
 
-    /// Shows `share` of the present one as done, and `words` on it.
-    pub(crate) fn within(&self, share: f64, words: String) {
-        let done = self.done.load(Ordering::Relaxed);
+    /// Shows `share` of the one that is called `label` as done, and `words` on it. Several may be
+    /// at work.
+    pub(crate) fn within(&self, label: &str, share: f64, words: String) {
         self.bar.set_message(words);
-        self.bar.set_position(position(done, share));
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.insert(label.to_owned(), share);
+        let done = self.done.load(Ordering::Relaxed);
+        self.bar.set_position(position(done, &parts));
     }
 
     /// Counts one.
@@ -72,7 +85,10 @@ impl Progress {
         self.bar.set_message(label.to_owned());
         let done = 1 + self.done.fetch_add(1, Ordering::Relaxed);
         let all = self.all;
-        self.bar.set_position(position(done, 0.0));
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.remove(label);
+        self.bar.set_position(position(done, &parts));
+        drop(parts);
         if self.lines && (done.is_multiple_of(self.every) || done == all) {
             let what = self.what;
             let line = format!("{done}/{all} {what} done, the last: {label}");
@@ -91,10 +107,10 @@ impl Progress {
     }
 }
 
-/// The bar's steps when `done` things are done, and `share` of the next one.
-fn position(done: u64, share: f64) -> u64 {
-    let part = (share * STEPS as f64) as u64;
-    done * STEPS + part.min(STEPS - 1)
+/// The bar's steps when `done` things are done, and `parts` of others.
+fn position(done: u64, parts: &BTreeMap<String, f64>) -> u64 {
+    let part = |share: &f64| ((share * STEPS as f64) as u64).min(STEPS - 1);
+    done * STEPS + parts.values().map(part).sum::<u64>()
 }
 
 /// The time left if the rest goes on as the first `done` of `all` steps; `None` before there was
@@ -102,11 +118,6 @@ fn position(done: u64, share: f64) -> u64 {
 fn time_left(elapsed: Duration, done: u64, all: u64) -> Option<Duration> {
     let left = all.saturating_sub(done) as f64 / done as f64;
     Duration::try_from_secs_f64(elapsed.as_secs_f64() * left).ok()
-}
-
-fn show_done(state: &ProgressState, output: &mut dyn fmt::Write) {
-    let all = state.len().unwrap_or_default() / STEPS;
-    let _ = write!(output, "{}/{all}", state.pos() / STEPS);
 }
 
 fn show_left(state: &ProgressState, output: &mut dyn fmt::Write) {
@@ -159,11 +170,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_part_of_one_that_is_done_moves_the_bar_but_never_to_the_next() {
-        assert_eq!(position(0, 0.0), 0);
-        assert_eq!(position(2, 0.25), 2250);
-        assert_eq!(position(2, 1.0), 2999);
-        assert_eq!(position(3, 0.0), 3000);
+    fn the_parts_of_those_at_work_move_the_bar_but_never_to_the_next() {
+        let at = |done, shares: &[f64]| {
+            let labels = ["a", "b"].map(str::to_owned).into_iter();
+            position(done, &labels.zip(shares.iter().copied()).collect())
+        };
+        assert_eq!(at(0, &[]), 0);
+        assert_eq!(at(2, &[0.25]), 2250);
+        assert_eq!(at(2, &[1.0]), 2999);
+        assert_eq!(at(2, &[0.75, 0.5]), 3250);
+        assert_eq!(at(3, &[]), 3000);
+    }
+
+    #[test]
+    fn one_that_ends_takes_its_part_with_it() {
+        let progress = Progress::new(4, "trials", true);
+        progress.within("a", 0.5, "a: load 50 %".to_owned());
+        progress.within("b", 0.25, "b: load 25 %".to_owned());
+        progress.within("a", 0.75, "a: run 10 %".to_owned());
+        assert_eq!(progress.bar.position(), 1000);
+        progress.end("a");
+        assert_eq!(progress.bar.position(), 1250);
+        assert_eq!(progress.bar.message(), "a");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::Exit;
@@ -149,13 +150,13 @@ pub fn run(
         trial::check_place(trial, &places)?;
     }
     interrupt.state().folder = Some(folder.clone());
-    let progress = Progress::new(pending.len(), "trials", options.quiet);
+    let progress = Arc::new(Progress::new(pending.len(), "trials", options.quiet));
     let mut runner = Runner {
         folder: &folder,
         experiment: &plan.experiment.name,
         keep: options.keep,
         interrupt,
-        progress: &progress,
+        progress: progress.clone(),
         watch: Watch::default(),
         run: 0,
         failed: Vec::new(),
@@ -293,7 +294,7 @@ struct Runner<'a> {
     experiment: &'a str,
     keep: bool,
     interrupt: &'a Interrupt,
-    progress: &'a Progress,
+    progress: Arc<Progress>,
     watch: Watch,
     /// Trials that have a result now.
     run: usize,
@@ -308,12 +309,16 @@ impl Runner<'_> {
         let interrupt = self.interrupt;
         let databases = databases(folder, self.keep);
         let stopped = AtomicBool::new(false);
+        let progress = self.progress.clone();
         parallel::for_each(
             pending,
             jobs,
             |trial| {
                 let goes_on = !stopped.load(Ordering::Relaxed);
-                goes_on.then(|| run_here(folder, trial, experiment, &databases, interrupt))
+                goes_on.then(|| {
+                    let watcher = progress.is_shown().then(|| watcher(&progress, trial));
+                    run_here(folder, trial, experiment, &databases, watcher, interrupt)
+                })
             },
             |at, result| {
                 if let Some(result) = result {
@@ -391,7 +396,7 @@ impl Runner<'_> {
             let label = trial.label();
             let show = |advance: &Advance| {
                 let words = format!("{label}: {advance}");
-                self.progress.within(advance.of_trial, words);
+                self.progress.within(&label, advance.of_trial, words);
             };
             message = message_of(output, show).map_err(TrialFailure::Process)?;
         }
@@ -424,15 +429,25 @@ fn message_of(output: impl Read, show: impl Fn(&Advance)) -> io::Result<String> 
     Ok(message)
 }
 
+/// Shows how far a trial of this process has come.
+fn watcher(progress: &Arc<Progress>, trial: &PlannedTrial) -> Watcher {
+    let progress = progress.clone();
+    let label = trial.label();
+    Box::new(move |advance: &Advance| {
+        progress.within(&label, advance.of_trial, format!("{label}: {advance}"));
+    })
+}
+
 /// Runs a trial in this process and writes its result.
 fn run_here(
     folder: &RunFolder,
     trial: &PlannedTrial,
     experiment: &str,
     databases: &Databases,
+    watcher: Option<Watcher>,
     interrupt: &Interrupt,
 ) -> Result<(), TrialFailure> {
-    let run = || trial::run(trial, experiment, databases);
+    let run = || trial::run_watched(trial, experiment, databases, watcher);
     let result = catch_unwind(AssertUnwindSafe(run))
         .map_err(|panic| TrialFailure::Panic(panic_message(&*panic)))??;
     // Held while files are written: an interrupt waits for it, and finds nothing half written.

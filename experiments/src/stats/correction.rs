@@ -21,34 +21,23 @@ pub struct Claims {
     pub equivalence: f64,
 }
 
-/// Holm's step-down correction of all claims together. Calling the returned p-values below a level
-/// significant keeps the chance of one false claim, of either kind, below that level.
-///
-/// At most one claim of a comparison can be false: with a difference of zero it is the one of a
-/// difference, with one of the margin or more the one of equivalence. So each p-value is multiplied
-/// by the number of comparisons of which a claim is left, not by the number of claims.
-///
-/// Source: Shaffer, "Modified Sequentially Rejective Multiple Test Procedures", JASA 1986.
-pub fn holm_of_claims(p: &[Claims]) -> Vec<Claims> {
-    let flat: Vec<f64> = p
-        .iter()
-        .flat_map(|claims| [claims.difference, claims.equivalence])
-        .collect();
-    let mut adjusted = flat.clone();
-    let mut claims_left = vec![2_u8; p.len()];
-    let mut comparisons_left = p.len();
-    let mut least = 0.0_f64;
-    for index in ascending(&flat) {
-        least = least.max((flat[index] * comparisons_left as f64).min(1.0));
-        adjusted[index] = least;
-        claims_left[index / 2] -= 1;
-        comparisons_left -= usize::from(claims_left[index / 2] == 0);
+impl Claims {
+    /// Corrects the claims of several comparisons: the two kinds apart, each by `correct`.
+    pub fn corrected(claims: &[Self], correct: fn(&[f64]) -> Vec<f64>) -> Vec<Self> {
+        let of_kind = |kind: fn(&Self) -> f64| {
+            let p_values: Vec<f64> = claims.iter().map(kind).collect();
+            correct(&p_values)
+        };
+        let differences = of_kind(|claims| claims.difference).into_iter();
+        let equivalences = of_kind(|claims| claims.equivalence);
+        differences
+            .zip(equivalences)
+            .map(|(difference, equivalence)| Self {
+                difference,
+                equivalence,
+            })
+            .collect()
     }
-    let claims = |pair: &[f64]| Claims {
-        difference: pair[0],
-        equivalence: pair[1],
-    };
-    adjusted.chunks_exact(2).map(claims).collect()
 }
 
 /// Benjamini and Hochberg's step-up correction. Of the returned p-values below a level, at most

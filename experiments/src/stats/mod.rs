@@ -10,8 +10,8 @@
 //!
 //! [`verdict`] turns the numbers into a word.
 //!
-//! Source: Holm 1979; Shaffer 1986; Benjamini and Hochberg 1995; Schuirmann 1987 (two one-sided
-//! tests); Berger 1982 (the larger of their p-values is one of the intersection-union test).
+//! Source: Holm 1979; Benjamini and Hochberg 1995; Schuirmann 1987 (two one-sided tests); Berger
+//! 1982 (the larger of their p-values is that of the intersection-union test).
 
 mod correction;
 mod shape;
@@ -22,7 +22,7 @@ pub mod verdict;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-pub use correction::{Claims, benjamini_hochberg, holm, holm_of_claims};
+pub use correction::{Claims, benjamini_hochberg, holm};
 pub use shape::{Shape, ShapeKind, shape};
 pub use sign_flip::sign_flip_p;
 

@@ -139,7 +139,7 @@ pub fn run(
     run_watched(planned, experiment, databases, None)
 }
 
-/// Runs one trial of an experiment, and says how far it has come while it runs in the real world.
+/// Runs one trial of an experiment, and says how far it has come while it runs.
 ///
 /// # Errors
 /// [`TrialError`] if the engine fails, or returns a wrong answer.
@@ -219,11 +219,15 @@ fn measure(
 ) -> Result<Measured, TrialError> {
     let workload = config.workload.resolve()?;
     let mut stage = Stage::open(machine, config, &workload, Seed(seed))?;
-    // A task of a simulation would be one of its events.
-    if let Some(watcher) = watcher.filter(|_| machine.is_real()) {
-        let env = machine.env();
-        let report = pulse::report(Arc::downgrade(&stage.meter), env.clock, watcher);
-        env.tasks.spawn("progress", Box::pin(report));
+    match watcher {
+        Some(watcher) if machine.is_real() => {
+            let env = machine.env();
+            let report = pulse::report(Arc::downgrade(&stage.meter), env.clock, watcher);
+            env.tasks.spawn("progress", Box::pin(report));
+        }
+        // A task of a simulation would be one of its events.
+        Some(watcher) => stage.meter.watch(watcher),
+        None => {}
     }
 
     let loaded = Arc::new(Acknowledged::new(0));
@@ -295,8 +299,8 @@ struct Stage<'a> {
     workload: &'a Workload,
     recorder: Option<Arc<CacheRecorder>>,
     meter: Arc<Meter>,
-    /// Bytes of the cache, or of the recorded share of it.
-    cache_bytes: u64,
+    /// The share of the cached objects that is recorded.
+    recorded: f64,
     /// The clock when the database was opened.
     opened: u64,
     /// Where the last window ended.
@@ -313,7 +317,6 @@ impl<'a> Stage<'a> {
         let settings = engine_settings(config, root);
         let rate = config.record.cache;
         let recorder = (rate > 0.0).then(|| Arc::new(CacheRecorder::default()));
-        let cache_bytes = (settings.cache.size.as_u64() as f64 * rate) as u64;
         let mut builder = EngineBuilder::new(machine.env(), machine.directory()).config(settings);
         if let Some(recorder) = &recorder {
             builder = builder.cache_observer(recorder.clone(), rate);
@@ -333,10 +336,16 @@ impl<'a> Stage<'a> {
             workload,
             recorder,
             meter: Arc::new(Meter::new(operations(workload))),
-            cache_bytes,
+            recorded: rate,
             opened,
             boundary,
         })
+    }
+
+    /// The recorded share of the room that `pinned` bytes leave in the cache.
+    fn cache_room(&self, pinned: u64) -> u64 {
+        let size = self.engine.config().cache.size.as_u64();
+        (size.saturating_sub(pinned) as f64 * self.recorded) as u64
     }
 
     /// Nanoseconds since the database was opened.
@@ -419,11 +428,19 @@ impl<'a> Stage<'a> {
         });
         let recorded_before = self.recorder.as_ref().map_or(0, |recorder| recorder.len());
         let report = self.machine.block_on(self.clients(&env, phase, &context))?;
+        let (from, to) = self.end_window();
         let cache_bound = match &self.recorder {
-            Some(recorder) => Some(recorder.bound_since(recorded_before, self.cache_bytes)?),
+            Some(recorder) => {
+                // What is pinned changes when tables are replaced. The larger room leaves a bound.
+                let pinned = from
+                    .metrics
+                    .cache
+                    .pinned_bytes
+                    .min(to.metrics.cache.pinned_bytes);
+                Some(recorder.bound_since(recorded_before, self.cache_room(pinned))?)
+            }
             None => None,
         };
-        let (from, to) = self.end_window();
         let last = Sample::new(report.end, &to.metrics.counts);
         let samples = context.sampler.finish(last);
         let open_loop = !matches!(phase.load, Load::Closed {});

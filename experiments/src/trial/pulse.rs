@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use aura_engine::env::Clock;
 use serde::{Deserialize, Serialize};
@@ -14,10 +14,13 @@ pub(super) const COUNTED_EVERY: u64 = 64;
 /// Nanoseconds from one report to the next.
 const REPORTS_APART_NANOS: u64 = 500_000_000;
 
+/// Reports over a whole simulated trial, if it reports by what is done.
+const REPORTS: u64 = 200;
+
 /// What a line of progress begins with.
 const MARK: &str = "progress ";
 
-/// Is called now and then while a real trial runs.
+/// Is called now and then while a trial runs.
 pub type Watcher = Box<dyn Fn(&Advance) + Send + Sync>;
 
 /// How far a trial has come.
@@ -59,6 +62,8 @@ pub(super) struct Meter {
     total: u64,
     done: AtomicU64,
     window: Mutex<Entered>,
+    /// Is called as operations are done.
+    watcher: OnceLock<Watcher>,
 }
 
 /// The window that a trial is in.
@@ -79,7 +84,15 @@ impl Meter {
                 name: "open".to_owned(),
                 ..Entered::default()
             }),
+            watcher: OnceLock::new(),
         }
+    }
+
+    /// Has `watcher` called as operations are done and windows begin. In a simulation, where a
+    /// report at given times would be an event, this changes nothing that is simulated.
+    pub(super) fn watch(&self, watcher: Watcher) {
+        // There is one at most, which the caller knows.
+        drop(self.watcher.set(watcher));
     }
 
     /// Notes that a window of `operations` begins.
@@ -90,11 +103,22 @@ impl Meter {
             operations,
             before: self.done.load(Ordering::Relaxed),
         };
+        drop(window);
+        if let Some(watcher) = self.watcher.get() {
+            watcher(&self.advance());
+        }
     }
 
     /// Counts operations that are done.
     pub(super) fn add(&self, operations: u64) {
-        self.done.fetch_add(operations, Ordering::Relaxed);
+        let before = self.done.fetch_add(operations, Ordering::Relaxed);
+        if let Some(watcher) = self.watcher.get() {
+            let report =
+                |done: u64| u128::from(done) * u128::from(REPORTS) / u128::from(self.total.max(1));
+            if report(before) != report(before + operations) {
+                watcher(&self.advance());
+            }
+        }
     }
 
     fn advance(&self) -> Advance {
@@ -140,6 +164,23 @@ mod tests {
         meter.add(150);
         let run = meter.advance();
         assert_eq!((run.of_window, run.of_trial), (Some(0.5), 0.625));
+    }
+
+    #[test]
+    fn a_watcher_is_called_as_operations_are_done_and_not_at_each() {
+        let meter = Meter::new(100_000);
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let noted = seen.clone();
+        meter.watch(Box::new(move |advance| {
+            noted.lock().expect("no panic").push(advance.of_trial);
+        }));
+        meter.enter("load", 100_000);
+        for _ in 0..10_000 {
+            meter.add(10);
+        }
+        let seen = seen.lock().expect("no panic");
+        assert_eq!(seen.len() as u64, REPORTS + 1);
+        assert!(seen.is_sorted() && seen.last() == Some(&1.0), "{seen:?}");
     }
 
     #[test]

@@ -42,6 +42,32 @@ compaction = {{ base = "64KiB", layout = {layout} }}
 }
 
 #[test]
+fn a_simulation_that_is_watched_is_the_same_and_says_how_far_it_has_come() {
+    let text = "seeds = [1]\n[workload]\npreset = \"ycsb-a\"\nrecords = 2_000\noperations = 3_000";
+    let experiment = config::parse("test.toml".as_ref(), text.to_owned(), &[]).expect("a config");
+    let plan = Plan::new(&experiment, "test");
+    let databases = Databases::default();
+    let alone = run(&plan.trials[0], "test", &databases).expect("a simulation");
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = seen.clone();
+    let watcher: Watcher = Box::new(move |advance: &Advance| {
+        noted.lock().expect("no panic").push(advance.clone());
+    });
+    let watched = run_watched(&plan.trials[0], "test", &databases, Some(watcher));
+    let watched = watched.expect("a simulation");
+    assert_eq!(watched.manifest.fingerprint, alone.manifest.fingerprint);
+    let seen = seen.lock().expect("no panic");
+    assert!(seen.len() > 30, "{}", seen.len());
+    assert!(seen.is_sorted_by(|a, b| a.of_trial <= b.of_trial));
+    assert!(
+        seen.iter()
+            .any(|it| it.window == "load" && it.of_window > Some(0.5))
+    );
+    let last = seen.last().expect("reports");
+    assert_eq!((last.window.as_str(), last.of_trial), ("verify", 1.0));
+}
+
+#[test]
 fn windows_follow_one_another_without_a_gap_and_sum_up_to_the_whole() {
     for layout in [
         "\"leveled\"",
