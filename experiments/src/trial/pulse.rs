@@ -25,9 +25,11 @@ pub type Watcher = Box<dyn Fn(&Advance) + Send + Sync>;
 pub struct Advance {
     /// The window that it is in.
     pub window: String,
-    /// The share of the window's operations that are done; `None` in a wait.
+    /// The share of the window's operations that are done, or of its duration; `None` in a wait for
+    /// the background.
     pub of_window: Option<f64>,
-    /// The share of the trial's operations that are done.
+    /// The share of the trial's operations that are done. A phase that only time ends counts as
+    /// many as the load.
     pub of_trial: f64,
 }
 
@@ -53,10 +55,32 @@ impl Advance {
     }
 }
 
+/// What there is to do in a window. Whichever of the two ends first ends it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Operations, if they are counted; else 0.
+    pub(super) operations: u64,
+    /// Its duration, if it has one.
+    pub(super) nanos: Option<u64>,
+}
+
+impl Extent {
+    /// The weight of the window in the trial: its operations. Those of a window that only time ends
+    /// are not known; it counts as much as the load, `of_load`.
+    fn weight(&self, of_load: u64) -> u64 {
+        match (self.operations, self.nanos) {
+            (0, Some(_)) => of_load,
+            (operations, _) => operations,
+        }
+    }
+}
+
 /// Counts a trial's operations.
 pub(super) struct Meter {
-    /// Operations of the trial.
+    /// The weight of the trial's windows together.
     total: u64,
+    /// The weight of the load.
+    of_load: u64,
     done: AtomicU64,
     window: Mutex<Entered>,
 }
@@ -65,15 +89,23 @@ pub(super) struct Meter {
 #[derive(Default)]
 struct Entered {
     name: String,
-    operations: u64,
+    extent: Extent,
     /// Operations done before it.
     before: u64,
+    /// The weight of the windows before it.
+    passed: u64,
+    /// When it was first looked at, in nanoseconds.
+    seen: Option<u64>,
 }
 
 impl Meter {
-    pub(super) fn new(total: u64) -> Self {
+    /// Begins to count; the first of the windows is the load.
+    pub(super) fn new(windows: impl Iterator<Item = Extent>) -> Self {
+        let mut windows = windows.peekable();
+        let of_load = windows.peek().map_or(0, |load| load.operations);
         Self {
-            total,
+            total: windows.map(|window| window.weight(of_load)).sum(),
+            of_load,
             done: AtomicU64::new(0),
             window: Mutex::new(Entered {
                 name: "open".to_owned(),
@@ -82,13 +114,15 @@ impl Meter {
         }
     }
 
-    /// Notes that a window of `operations` begins.
-    pub(super) fn enter(&self, name: &str, operations: u64) {
+    /// Notes that a window begins.
+    pub(super) fn enter(&self, name: &str, extent: &Extent) {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         *window = Entered {
             name: name.to_owned(),
-            operations,
+            extent: *extent,
             before: self.done.load(Ordering::Relaxed),
+            passed: window.passed + window.extent.weight(self.of_load),
+            seen: None,
         };
     }
 
@@ -97,15 +131,26 @@ impl Meter {
         self.done.fetch_add(operations, Ordering::Relaxed);
     }
 
-    fn advance(&self) -> Advance {
-        let window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+    /// How far the trial is at `now`.
+    fn advance(&self, now: u64) -> Advance {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let done = self.done.load(Ordering::Relaxed);
         let share = |part: u64, whole: u64| (part as f64 / whole.max(1) as f64).min(1.0);
+        let Extent { operations, nanos } = window.extent;
         let in_window = done.saturating_sub(window.before);
+        let by_count = (operations > 0).then(|| share(in_window, operations));
+        let begun = *window.seen.get_or_insert(now);
+        let by_time = nanos.map(|nanos| share(now - begun, nanos));
+        let of_window = match (by_count, by_time) {
+            (Some(count), Some(time)) => Some(count.max(time)),
+            (count, time) => count.or(time),
+        };
+        let weight = window.extent.weight(self.of_load) as f64;
+        let passed = window.passed as f64 + weight * of_window.unwrap_or(0.0);
         Advance {
             window: window.name.clone(),
-            of_window: (window.operations > 0).then(|| share(in_window, window.operations)),
-            of_trial: share(done, self.total),
+            of_window,
+            of_trial: (passed / self.total.max(1) as f64).min(1.0),
         }
     }
 }
@@ -113,7 +158,7 @@ impl Meter {
 /// Reports to `watcher` until the meter is gone.
 pub(super) async fn report(meter: Weak<Meter>, clock: Arc<dyn Clock>, watcher: Watcher) {
     while let Some(meter) = meter.upgrade() {
-        watcher(&meter.advance());
+        watcher(&meter.advance(clock.now()));
         drop(meter);
         clock.sleep(REPORTS_APART_NANOS).await;
     }
@@ -123,23 +168,55 @@ pub(super) async fn report(meter: Weak<Meter>, clock: Arc<dyn Clock>, watcher: W
 mod tests {
     use super::*;
 
+    fn counted(operations: u64) -> Extent {
+        Extent {
+            operations,
+            nanos: None,
+        }
+    }
+
     #[test]
     fn shares_are_of_the_window_and_of_the_trial() {
-        let meter = Meter::new(400);
-        meter.enter("load", 100);
+        let meter = Meter::new([counted(100), counted(300)].into_iter());
+        meter.enter("load", &counted(100));
         meter.add(64);
-        let advance = meter.advance();
+        let advance = meter.advance(0);
         assert_eq!(advance.to_string(), "load 64 %");
         assert_eq!(advance.of_trial, 0.16);
         meter.add(36);
-        meter.enter("settle", 0);
-        let settle = meter.advance();
+        meter.enter("settle", &counted(0));
+        let settle = meter.advance(0);
         assert_eq!(settle.to_string(), "settle");
         assert_eq!((settle.of_window, settle.of_trial), (None, 0.25));
-        meter.enter("run", 300);
+        meter.enter("run", &counted(300));
         meter.add(150);
-        let run = meter.advance();
+        let run = meter.advance(0);
         assert_eq!((run.of_window, run.of_trial), (Some(0.5), 0.625));
+    }
+
+    #[test]
+    fn a_window_that_time_ends_goes_by_time() {
+        let timed = Extent {
+            operations: 0,
+            nanos: Some(1000),
+        };
+        let either = Extent {
+            operations: 200,
+            nanos: Some(1000),
+        };
+        let windows = [counted(100), timed, either];
+        let meter = Meter::new(windows.into_iter());
+        meter.enter("load", &windows[0]);
+        meter.add(100);
+        meter.enter("timed", &windows[1]);
+        assert_eq!(meter.advance(5000).of_window, Some(0.0));
+        // Its operations are not counted: it weighs as much as the load.
+        let half = meter.advance(5500);
+        assert_eq!((half.of_window, half.of_trial), (Some(0.5), 0.375));
+        meter.enter("either", &windows[2]);
+        meter.add(50);
+        assert_eq!(meter.advance(6000).of_window, Some(0.25));
+        assert_eq!(meter.advance(6400).of_window, Some(0.4));
     }
 
     #[test]
