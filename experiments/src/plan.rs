@@ -199,7 +199,10 @@ impl Plan {
     pub fn comparisons(&self) -> usize {
         let points: BTreeSet<&Point> = self.trials.iter().map(|trial| &trial.point).collect();
         let settings = self.trials.first().and_then(|trial| trial.settings().ok());
-        let phases = settings.map_or(1, |settings| settings.workload.phases.len().max(1));
+        let phases = settings.map_or(1, |settings| {
+            let phases = settings.workload.phases.iter();
+            phases.filter(|phase| phase.step.is_none()).count().max(1)
+        });
         let windows = |name: &String| match metrics::find(name) {
             Ok(metric) if metric.debt == Debt::Charged => 1,
             _ => phases,

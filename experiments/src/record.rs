@@ -130,7 +130,8 @@ pub struct Host {
     pub load_after: f64,
 }
 
-/// What a window of a trial is. Its name says it: all but those of phases are reserved.
+/// What a window of a trial is. Its name says it: all but those of phases are reserved, and the
+/// names of steps have parentheses, as those of phases never have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// The phase that inserts the records.
@@ -141,6 +142,8 @@ pub enum Window {
     WarmUp,
     /// A phase of the config.
     Phase,
+    /// A phase of the config that is a step.
+    Step,
     /// The wait after the last operation until no background work is left.
     Drain,
     /// All of the above.
@@ -156,6 +159,7 @@ impl Window {
             names::WARM_UP => Self::WarmUp,
             names::DRAIN => Self::Drain,
             names::WHOLE => Self::Whole,
+            _ if names::is_step(name) => Self::Step,
             _ => Self::Phase,
         }
     }
@@ -175,7 +179,8 @@ pub struct BytesRead {
 /// The windows of a trial follow one another without a gap, and the last one, `whole`, spans them
 /// all: whatever the engine does falls into exactly one window, and into `whole`.
 pub struct PhaseMeasure {
-    /// The window's name: that of a phase, or one of [`aura_workloads::names`].
+    /// The window's name: that of a phase, or one of [`aura_workloads::names`], which also says how
+    /// the windows of steps are called.
     pub name: String,
     /// Nanoseconds from the window's start to the end of its last operation, or of the wait.
     pub nanos: u64,
@@ -331,8 +336,8 @@ pub struct SpaceMeasure {
 pub struct TrialResult {
     /// What the trial was.
     pub manifest: Manifest,
-    /// Its windows in order: the load, the wait that settles it, the warm-up, the phases, the
-    /// drain, and `whole`.
+    /// Its windows in order: the load, the wait that settles it, the warm-up, the phases and steps,
+    /// the drain, and `whole`.
     pub phases: Vec<PhaseMeasure>,
     /// Bytes at the end, after the drain.
     pub space: SpaceMeasure,
@@ -345,7 +350,8 @@ pub struct TrialResult {
 /// One value of one metric: a row of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricRow {
-    /// The window: a phase's name, or `load`, `settle`, `warm-up`, `drain` or `whole`.
+    /// The window: a phase's name, that of a step such as `tidy (compact)`, or `load`, `settle`,
+    /// `warm-up`, `drain` or `whole`.
     pub phase: String,
     /// The metric's dotted name.
     pub metric: String,

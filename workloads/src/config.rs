@@ -1,6 +1,8 @@
 //! What a user may write about a workload. Everything is optional: [`WorkloadConfig::resolve`]
 //! fills in the preset and the defaults, and checks every value.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,8 @@ use crate::mix::Mix;
 use crate::op::Direction;
 use crate::pacing::Load;
 use crate::preset::Preset;
+use crate::sizes::Sizes;
+use crate::step::Step;
 
 /// A workload: what is loaded, and the operations that follow.
 ///
@@ -37,10 +41,19 @@ pub struct WorkloadConfig {
     pub preset: Option<Preset>,
     /// Records that the load phase inserts (at least 1). Default 1000.
     pub records: Option<u64>,
-    /// Operations of each phase, all clients together. 0 loads only. Default 1000.
+    /// Operations of each phase, all clients together. 0 loads only. Default 1000; without end if
+    /// `duration` is given.
     pub operations: Option<u64>,
+    /// How long each phase lasts, such as `"30s"`. With `operations`, whichever ends first.
+    #[serde(skip_serializing_if = "Option::is_none", with = "humantime_serde")]
+    #[schemars(with = "Option<String>")]
+    pub duration: Option<Duration>,
     /// Clients that share the work. Default 1.
     pub clients: Option<u32>,
+    /// Clients of several kinds, each with what it does, in place of `clients`. Together they load
+    /// the records.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<RoleConfig>,
     /// How keys are spelt.
     pub key: KeySpace,
     /// Size and compressibility of values.
@@ -61,16 +74,31 @@ pub struct WorkloadConfig {
     pub phases: Vec<PhaseConfig>,
 }
 
-/// One phase of a changing workload.
+/// One phase of a changing workload: operations, or a step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PhaseConfig {
     /// Its name in metrics and in the seed tree; unique, and none of `load`, `settle`, `warm-up`,
     /// `drain` and `whole`.
     pub name: String,
+    /// What it does instead of operations: `"settle"`, `"flush"`, `"compact"`, `"drop-caches"`, or
+    /// `"wait"` for `duration`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
     /// Operations, all clients together (at least 1).
     #[serde(default)]
     pub operations: Option<u64>,
+    /// How long it lasts, such as `"30s"`. With `operations`, whichever ends first.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "humantime_serde"
+    )]
+    #[schemars(with = "Option<String>")]
+    pub duration: Option<Duration>,
+    /// Clients of several kinds, in place of the workload's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<RoleConfig>,
     /// Size and compressibility of the values written in this phase.
     #[serde(default)]
     pub value: Option<ValueConfig>,
@@ -88,13 +116,55 @@ pub struct PhaseConfig {
     pub load: Option<Load>,
 }
 
+/// Clients of one kind in a phase. What a role leaves out is as in the phase.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleConfig {
+    /// Its name in the seed tree; unique in the phase.
+    pub name: String,
+    /// Clients that share its work (at least 1). Default 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<u32>,
+    /// Operations of its clients together (at least 1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<u64>,
+    /// `"others-end"`: its clients go on until those of all other roles have ended; `operations`
+    /// ends them earlier only if the role itself gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Until>,
+    /// Size and compressibility of the values that it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<ValueConfig>,
+    /// Shares of the kinds of operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
+    /// Which keys are requested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// How long scans are, and in which direction they go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<ScanConfig>,
+    /// When operations start; a rate is that of the role's clients together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+}
+
+/// What ends a role's clients beside their operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// The end of all other roles.
+    OthersEnd,
+}
+
 /// Size and compressibility of values.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ValueConfig {
-    /// The size in bytes: a number, or `{ min = 100, max = 4000, distribution = "uniform" }` (at
-    /// most 256 MiB). Default 1000, the record of YCSB (ten fields of 100 bytes).
-    pub bytes: Length,
+    /// The size: a number of bytes or `"64KiB"`, a range `{ min = 100, max = 4000, distribution =
+    /// "uniform" }`, or several of them, `[{ share = 0.9, bytes = 100 }, { share = 0.1, bytes =
+    /// "64KiB" }]` (at most 256 MiB). Default 1000, the record of YCSB (ten fields of 100 bytes).
+    pub bytes: Sizes,
     /// The share of each value that a compressor can remove (0 to 1). Default 0.
     pub compressibility: f64,
 }
@@ -102,7 +172,7 @@ pub struct ValueConfig {
 impl Default for ValueConfig {
     fn default() -> Self {
         Self {
-            bytes: Length::Constant(1000),
+            bytes: Length::Constant(1000).into(),
             compressibility: 0.0,
         }
     }

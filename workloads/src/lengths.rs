@@ -1,23 +1,56 @@
 //! Lengths drawn from a range: of values in bytes, and of scans in records.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::RangeInclusive;
 
+use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::bytes::{Bytes, bytes, parsed};
 use crate::distributions::{GrayZipfian, TrueZipf, YCSB_THETA};
 use crate::laws::Law;
 use crate::seed::Generator;
 
 /// A size: constant, or drawn from a range.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "a number, or a table { min, max, distribution }"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub enum Length {
-    /// Always this size.
-    Constant(u64),
+    /// Always this size: a number of bytes, or a text such as `"64KiB"`.
+    Constant(#[schemars(with = "Bytes")] u64),
     /// Drawn for each value.
     Range(LengthRange),
+}
+
+impl<'de> Deserialize<'de> for Length {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LengthVisitor)
+    }
+}
+
+struct LengthVisitor;
+
+impl<'de> Visitor<'de> for LengthVisitor {
+    type Value = Length;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(
+            "a number of bytes, a size such as \"64KiB\", or a table { min, max, distribution }",
+        )
+    }
+
+    fn visit_u64<E>(self, bytes: u64) -> Result<Length, E> {
+        Ok(Length::Constant(bytes))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Length, E> {
+        parsed(text).map(Length::Constant)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Length, A::Error> {
+        LengthRange::deserialize(MapAccessDeserializer::new(map)).map(Length::Range)
+    }
 }
 
 /// The range of a size.
@@ -25,12 +58,34 @@ pub enum Length {
 #[serde(deny_unknown_fields)]
 pub struct LengthRange {
     /// The smallest size.
+    #[serde(deserialize_with = "bytes")]
+    #[schemars(with = "Bytes")]
     pub min: u64,
     /// The largest size, at least `min`.
+    #[serde(deserialize_with = "bytes")]
+    #[schemars(with = "Bytes")]
     pub max: u64,
     /// How sizes spread between them. Default uniform.
     #[serde(default)]
     pub distribution: LengthDistribution,
+}
+
+impl Length {
+    /// The smallest and the largest size.
+    pub fn range(self) -> RangeInclusive<u64> {
+        match self {
+            Self::Constant(bytes) => bytes..=bytes,
+            Self::Range(range) => range.min..=range.max,
+        }
+    }
+
+    /// Draws lengths of it.
+    pub(crate) fn lengths(self) -> Lengths {
+        match self {
+            Self::Constant(bytes) => Lengths::new(bytes, bytes, LengthDistribution::Uniform),
+            Self::Range(range) => Lengths::new(range.min, range.max, range.distribution),
+        }
+    }
 }
 
 /// How lengths spread over their range.

@@ -24,9 +24,10 @@
 //!
 //! # What to read first
 //!
-//! 1. `config.rs`: what a user may write. `resolve.rs`: defaults and checks.
-//! 2. `stream.rs`: how an operation is made. `distributions/`: which key; `lengths.rs`: which size;
-//!    `pacing.rs`: when.
+//! 1. `config.rs`: what a user may write. `resolve.rs`: defaults;
+//!    `checks.rs`: what is refused.
+//! 2. `stream.rs`: how an operation is made. `distributions/`: which key; `lengths.rs` and
+//!    `sizes.rs`: which size; `pacing.rs`: when.
 //! 3. `seed.rs`: why the same seed gives the same operations everywhere.
 //! 4. [`trace`]: recorded requests to caches, in this and other projects' formats, one file a
 //!    format. [`keyset`]: sets of keys to build an index on.
@@ -53,30 +54,34 @@
 //!
 //! # Adding a distribution
 //!
-//! Of keys: a variant of [`Distribution`], its check in `resolve.rs`, its draw in
+//! Of keys: a variant of [`Distribution`], its check in `checks.rs`, its draw in
 //! `distributions/mod.rs`, and an entry in `registry.rs`. Of lengths or arrivals: a variant of
 //! [`LengthDistribution`] or [`Load`], its law in `laws.rs` if rand_distr has it, its check, its
 //! entry, and golden draws in `tests/laws.rs`. The registry's tests fail until the listing is
 //! complete.
 
+mod checks;
 mod config;
 mod preset;
 mod registry;
 mod resolve;
 
 mod phase;
+mod step;
 mod stream;
 
 mod mix;
 mod op;
 
 mod acknowledged;
+mod bytes;
 mod distributions;
 mod keys;
 mod laws;
 mod lengths;
 mod pacing;
 mod seed;
+mod sizes;
 
 pub mod names;
 pub mod values;
@@ -85,7 +90,8 @@ pub mod keyset;
 pub mod trace;
 
 pub use acknowledged::Acknowledged;
-pub use config::{PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig};
+pub use checks::ConfigError;
+pub use config::{PhaseConfig, RoleConfig, ScanConfig, Until, ValueConfig, WorkloadConfig};
 pub use distributions::{
     Distribution, Drift, GrayZipfian, KeyChooser, KeyNumbers, Permutation, TrueZipf,
 };
@@ -96,7 +102,10 @@ pub use op::{Direction, KeyRef, Op, OpKind};
 pub use pacing::{Load, Schedule};
 pub use phase::{Phase, PhaseKind, Workload};
 pub use preset::Preset;
-pub use registry::{Listed, Parameter, REQUIRED, arrivals, distributions, lengths, presets};
-pub use resolve::ConfigError;
+pub use registry::{
+    Listed, Parameter, REQUIRED, arrivals, distributions, lengths, presets, tables,
+};
 pub use seed::{Generator, Seed};
+pub use sizes::{Sizes, WeightedLength};
+pub use step::Step;
 pub use stream::OpStream;

@@ -1,14 +1,18 @@
 //! A workload with every setting decided: what a trial runs.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
-use crate::config::{ScanConfig, ValueConfig};
+use crate::config::{ScanConfig, Until, ValueConfig};
 use crate::distributions::{Distribution, KeyChooser, KeyNumbers};
 use crate::keys::KeySpace;
 use crate::mix::Mix;
+use crate::op::OpKind;
 use crate::pacing::{Load, Schedule};
 use crate::preset::Preset;
 use crate::seed::Seed;
+use crate::step::Step;
 
 /// A resolved workload: a load phase, then phases of operations.
 ///
@@ -43,7 +47,7 @@ pub struct Workload {
     pub preset: Option<Preset>,
     /// Records that the load phase inserts.
     pub records: u64,
-    /// Clients of each phase.
+    /// Clients of the load, and of each phase without roles.
     pub clients: u32,
     /// Inserts every record once, in the order of key numbers.
     pub load: Phase,
@@ -61,18 +65,29 @@ pub enum PhaseKind {
     WarmUp,
     /// Is measured.
     Run,
+    /// Does this instead of operations.
+    Step(Step),
 }
 
-/// One resolved phase.
+/// One resolved phase, or one role in it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Phase {
     /// Its name in metrics and in the seed tree.
     pub name: String,
     /// What it is for.
     pub kind: PhaseKind,
-    /// Operations of all clients together.
+    /// The role's name, of a role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Operations of all clients together; [`Phase::ENDLESS`] if only something else ends them.
     pub operations: u64,
-    /// Clients that share them.
+    /// When clients stop, at the latest, counted from the start; how long a step waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Duration>,
+    /// What else ends its clients, of a role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Until>,
+    /// Clients that share the operations.
     pub clients: u32,
     /// Shares of the kinds of operation; their sum is positive.
     pub mix: Mix,
@@ -90,26 +105,65 @@ pub struct Phase {
     pub records: u64,
     /// Key numbers that the zipfian distributions draw from: the records, and room for twice the
     /// inserts expected in all phases. The number is fixed, so that inserts do not move the hot
-    /// keys; numbers not yet acknowledged are drawn again. This is YCSB's rule.
+    /// keys; numbers not yet acknowledged are drawn again. This is YCSB's rule. Inserts of a closed
+    /// loop that only time bounds are not expected.
     pub key_range: u64,
+    /// More than the number of any record: twice the range that the distributions draw from, and
+    /// some, for inserts may be more than expected.
+    pub numbers: u64,
+    /// Its roles, each with clients of its own; empty if all clients do the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Self>,
 }
 
 impl Phase {
+    /// Operations that are not counted: time ends them, or the end of other roles.
+    pub const ENDLESS: u64 = u64::MAX;
+
+    /// Whether its operations are not counted.
+    pub fn is_endless(&self) -> bool {
+        self.operations == Self::ENDLESS
+    }
+
+    /// The step that it is; `None` of a phase with operations.
+    pub fn step(&self) -> Option<Step> {
+        match self.kind {
+            PhaseKind::Step(step) => Some(step),
+            PhaseKind::Load | PhaseKind::WarmUp | PhaseKind::Run => None,
+        }
+    }
+
+    /// Its roles; the phase itself if all clients do the same; nothing of a step.
+    pub fn parts(&self) -> &[Self] {
+        match self.kind {
+            PhaseKind::Step(_) => &[],
+            _ if self.roles.is_empty() => std::slice::from_ref(self),
+            _ => &self.roles,
+        }
+    }
+
+    /// Changes the phase and each of its roles.
+    pub(crate) fn change_all(&mut self, change: impl Fn(&mut Self)) {
+        change(self);
+        self.roles.iter_mut().for_each(change);
+    }
+
+    /// Whether clients do operations of `kind`.
+    pub fn does(&self, kind: OpKind) -> bool {
+        self.parts().iter().any(|part| part.mix.share(kind) > 0.0)
+    }
+
     /// Operations of `client`; 0 for a client that does not exist.
     pub fn operations_of(&self, client: u32) -> u64 {
         let clients = u64::from(self.clients.max(1));
         let extra = u64::from(u64::from(client) < self.operations % clients);
-        if client < self.clients {
-            self.operations / clients + extra
-        } else {
+        if client >= self.clients {
             0
+        } else if self.is_endless() {
+            Self::ENDLESS
+        } else {
+            self.operations / clients + extra
         }
-    }
-
-    /// More than the number of any record: twice the range that the distributions draw from, and
-    /// some, for inserts may be more than expected.
-    pub(crate) fn numbers(&self) -> u64 {
-        2 * self.key_range + 1000
     }
 
     /// The first record that `client` loads. Its records are contiguous; those of the next client
@@ -139,9 +193,10 @@ impl Phase {
 
     /// The node of the seed tree above all seeds of one client.
     pub(crate) fn client_seed(&self, client: u32, root: Seed) -> Seed {
-        root.child("phase")
-            .child(&self.name)
-            .child("client")
-            .numbered(u64::from(client))
+        let mut seed = root.child("phase").child(&self.name);
+        if let Some(role) = &self.role {
+            seed = seed.child("role").child(role);
+        }
+        seed.child("client").numbered(u64::from(client))
     }
 }

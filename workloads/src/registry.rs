@@ -63,6 +63,44 @@ pub fn arrivals() -> &'static [Listed] {
     ARRIVALS
 }
 
+/// The tables of a workload, or of one of its phases, and their keys.
+pub fn tables() -> &'static [Listed] {
+    TABLES
+}
+
+const TABLES: &[Listed] = &[
+    Listed {
+        name: "value",
+        about: "values: how long they are, and how well they can be compressed",
+        parameters: &[
+            parameter(
+                "bytes",
+                "1000",
+                "a number or \"64KiB\"; { min, max, distribution }; or a list of { share, bytes }",
+            ),
+            parameter(
+                "compressibility",
+                "0.0",
+                "the share that a compressor can remove, in [0, 1]",
+            ),
+        ],
+    },
+    Listed {
+        name: "scan",
+        about: "scans: how many records they ask for, and in which direction",
+        parameters: &[
+            parameter("min_length", "1", "the fewest records, at least 1"),
+            parameter("max_length", "100", "the most records"),
+            parameter(
+                "length_distribution",
+                "\"uniform\"",
+                "how lengths spread between them: a length below, such as { zipf = { theta = 1 } }",
+            ),
+            parameter("direction", "\"forward\"", "\"forward\" or \"reverse\""),
+        ],
+    },
+];
+
 const DISTRIBUTIONS: &[Listed] = &[
     Listed {
         name: "uniform",
@@ -267,6 +305,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::config::{ScanConfig, ValueConfig};
     use crate::distributions::Distribution;
     use crate::lengths::LengthDistribution;
     use crate::pacing::Load;
@@ -300,6 +339,29 @@ mod tests {
         );
         for preset in Preset::ALL {
             assert_eq!(serde_json::to_value(preset).unwrap(), json!(preset.name()));
+        }
+    }
+
+    /// The defaults of a type, as a config writes them, by key.
+    fn defaults<T: Serialize + Default>() -> BTreeMap<String, String> {
+        let Value::Object(written) = serde_json::to_value(T::default()).unwrap() else {
+            panic!()
+        };
+        let of = |(key, value): (String, Value)| (key, value.to_string());
+        written.into_iter().map(of).collect()
+    }
+
+    #[test]
+    fn listed_tables_have_the_keys_and_defaults_of_configs() {
+        for listed in tables() {
+            let expected = match listed.name {
+                "value" => defaults::<ValueConfig>(),
+                "scan" => defaults::<ScanConfig>(),
+                name => panic!("{name}: which type is it?"),
+            };
+            let of = |it: &Parameter| (it.name.to_owned(), it.default.to_owned());
+            let documented: BTreeMap<_, _> = listed.parameters.iter().map(of).collect();
+            assert_eq!(documented, expected, "{}", listed.name);
         }
     }
 

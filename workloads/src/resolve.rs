@@ -1,41 +1,19 @@
 //! From what was written to what will run: fills in presets and defaults, and checks every value.
-//!
-//! An error names the key as it stands in the config, its value, and the values allowed.
 
-use crate::config::{PhaseConfig, ScanConfig, ValueConfig, WorkloadConfig};
-use crate::distributions::{Distribution, Drift, hot_records};
+use crate::checks::{
+    CLIENTS_MAX, COUNT_MAX, ConfigError, PREFIX_BYTES_MAX, check, check_distribution,
+    check_duration, check_load, check_mix, check_scan, check_value,
+};
+use crate::config::{PhaseConfig, RoleConfig, ScanConfig, ValueConfig, WorkloadConfig};
+use crate::distributions::Distribution;
 use crate::keys::ZERO_PADDING_MAX;
-use crate::lengths::{Length, LengthDistribution};
 use crate::mix::Mix;
 use crate::names;
 use crate::op::OpKind;
 use crate::pacing::Load;
 use crate::phase::{Phase, PhaseKind, Workload};
 use crate::preset::Preset;
-
-/// Why a workload config cannot be run. Keys are relative to the workload's table.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A value lies outside its range.
-    #[error("{key} = {value}: must be {allowed}")]
-    OutOfRange {
-        /// The path of the key, for example `phases[1].distribution.theta`.
-        key: String,
-        /// Its value.
-        value: String,
-        /// The values allowed.
-        allowed: String,
-    },
-    /// Another phase, or the harness, has this name. Seeds are derived from names, so two phases of
-    /// one name would request the same keys.
-    #[error("{key} = \"{name}\": the name is already taken; names of phases are unique")]
-    NameTaken {
-        /// The path of the key.
-        key: String,
-        /// The name.
-        name: String,
-    },
-}
+use crate::step::Step;
 
 const RECORDS_DEFAULT: u64 = 1000;
 const OPERATIONS_DEFAULT: u64 = 1000;
@@ -49,15 +27,9 @@ const MIX_DEFAULT: Mix = Mix {
     delete: 0.0,
     read_absent: 0.0,
 };
-/// Beyond any workload, and small enough for exact sums in 64 bits and in `f64`.
-const COUNT_MAX: u64 = 1_000_000_000_000;
-const CLIENTS_MAX: u32 = 65_536;
-const PREFIX_BYTES_MAX: usize = 1024;
-const VALUE_BYTES_MAX: u64 = 256 << 20;
-const RATE_MAX: f64 = 1e9;
-/// The largest median or scale of a law of lengths.
-const LENGTH_MAX: f64 = 1e12;
 const RUN_NAME: &str = "run";
+/// More than the number of any record if nothing bounds the inserts.
+const NUMBERS_MAX: u64 = 1_000_000_000_000_000;
 
 impl WorkloadConfig {
     /// Fills in what this config leaves out.
@@ -75,9 +47,8 @@ impl WorkloadConfig {
     /// [`ConfigError`] for the first value that is not allowed.
     pub fn resolve(&self) -> Result<Workload, ConfigError> {
         let records = self.records.unwrap_or(RECORDS_DEFAULT);
-        let clients = self.clients.unwrap_or(1);
         check("records", records, 1, COUNT_MAX)?;
-        check("clients", clients, 1, CLIENTS_MAX)?;
+        let clients = self.clients()?;
         check(
             "key.prefix (its length in bytes)",
             self.key.prefix.len(),
@@ -95,30 +66,29 @@ impl WorkloadConfig {
 
         let base = self.base(records, clients)?;
         let mut phases = self.phases(&base)?;
-        if let Some(first) = phases.first().filter(|_| self.warm_up_operations > 0) {
-            let warm_up = Phase {
-                name: names::WARM_UP.to_owned(),
-                kind: PhaseKind::WarmUp,
-                operations: self.warm_up_operations,
-                ..first.clone()
-            };
-            phases.insert(0, warm_up);
+        if self.warm_up_operations > 0 {
+            warm_up(&mut phases, self.warm_up_operations);
         }
-        let key_range = records + phases.iter().map(room_for_inserts).sum::<u64>();
+        let keys = KeyCounts::of(records, &phases);
         for phase in &mut phases {
-            phase.key_range = key_range;
+            phase.change_all(|part| {
+                part.key_range = keys.range;
+                part.numbers = keys.numbers;
+            });
         }
         let load = Phase {
             name: names::LOAD.to_owned(),
             kind: PhaseKind::Load,
             operations: records,
+            duration: None,
             mix: Mix {
                 insert: 1.0,
                 ..Mix::default()
             },
             distribution: Distribution::Sequential {},
             load: Load::Closed {},
-            key_range,
+            key_range: keys.range,
+            numbers: keys.numbers,
             ..base
         };
         Ok(Workload {
@@ -130,12 +100,42 @@ impl WorkloadConfig {
         })
     }
 
+    /// The clients of the load: those of all roles, if there are roles.
+    fn clients(&self) -> Result<u32, ConfigError> {
+        if self.roles.is_empty() {
+            let clients = self.clients.unwrap_or(1);
+            check("clients", clients, 1, CLIENTS_MAX)?;
+            return Ok(clients);
+        }
+        if self.clients.is_some() {
+            return Err(ConfigError::Misplaced {
+                key: "clients".to_owned(),
+                why: "roles have clients of their own: leave it out",
+            });
+        }
+        let mut all = 0;
+        for (at, role) in self.roles.iter().enumerate() {
+            let clients = role.clients.unwrap_or(1);
+            check(&format!("roles[{at}].clients"), clients, 1, CLIENTS_MAX)?;
+            all += u64::from(clients);
+        }
+        check("roles (their clients)", all, 1, u64::from(CLIENTS_MAX))?;
+        Ok(all as u32)
+    }
+
     /// The phase that all others are variations of.
     fn base(&self, records: u64, clients: u32) -> Result<Phase, ConfigError> {
+        let operations = match self.duration {
+            Some(_) => Phase::ENDLESS,
+            None => OPERATIONS_DEFAULT,
+        };
         let defaults = Phase {
             name: RUN_NAME.to_owned(),
             kind: PhaseKind::Run,
-            operations: self.operations.unwrap_or(OPERATIONS_DEFAULT),
+            role: None,
+            operations: self.operations.unwrap_or(operations),
+            duration: None,
+            until: None,
             clients,
             mix: self.preset.map_or(MIX_DEFAULT, Preset::mix),
             distribution: self
@@ -147,11 +147,16 @@ impl WorkloadConfig {
             key: self.key.clone(),
             records,
             key_range: records,
+            numbers: 0,
+            roles: Vec::new(),
         };
         let given = PhaseConfig {
             name: RUN_NAME.to_owned(),
+            step: None,
             operations: None,
-            value: self.value,
+            duration: self.duration,
+            roles: Vec::new(),
+            value: self.value.clone(),
             mix: self.mix,
             distribution: self.distribution,
             scan: self.scan,
@@ -162,17 +167,21 @@ impl WorkloadConfig {
 
     fn phases(&self, base: &Phase) -> Result<Vec<Phase>, ConfigError> {
         if self.phases.is_empty() {
-            return Ok(if base.operations == 0 {
+            let mut run = base.clone();
+            run.roles = roles(&run, &self.roles, "")?;
+            return Ok(if run.operations == 0 {
                 Vec::new()
             } else {
-                vec![base.clone()]
+                vec![run]
             });
         }
         let mut phases: Vec<Phase> = Vec::with_capacity(self.phases.len());
         for (at, config) in self.phases.iter().enumerate() {
             let path = format!("phases[{at}].");
-            let phase = varied(base, config, &path)?;
-            check(&format!("{path}operations"), phase.operations, 1, COUNT_MAX)?;
+            let phase = match config.step {
+                Some(step) => step_phase(base, config, step, &path)?,
+                None => self.phase(base, config, &path)?,
+            };
             let reserved = names::RESERVED.contains(&phase.name.as_str());
             if reserved || phases.iter().any(|other| other.name == phase.name) {
                 return Err(ConfigError::NameTaken {
@@ -185,11 +194,179 @@ impl WorkloadConfig {
         }
         Ok(phases)
     }
+
+    /// A phase of operations.
+    fn phase(&self, base: &Phase, config: &PhaseConfig, path: &str) -> Result<Phase, ConfigError> {
+        let mut phase = varied(base, config, path)?;
+        let counted = config.operations.or(self.operations).is_some();
+        if phase.duration.is_some() && !counted {
+            phase.operations = Phase::ENDLESS;
+        }
+        if !phase.is_endless() {
+            check(&format!("{path}operations"), phase.operations, 1, COUNT_MAX)?;
+        }
+        phase.roles = if config.roles.is_empty() {
+            roles(&phase, &self.roles, "")?
+        } else {
+            roles(&phase, &config.roles, path)?
+        };
+        Ok(phase)
+    }
 }
 
-/// YCSB's room for new keys in the zipfian range: twice the inserts expected.
+/// Puts a warm-up before the first phase with operations. Each role does as many.
+fn warm_up(phases: &mut Vec<Phase>, operations: u64) {
+    let Some(at) = phases.iter().position(|phase| phase.step().is_none()) else {
+        return;
+    };
+    let mut warm_up = phases[at].clone();
+    warm_up.change_all(|part| {
+        names::WARM_UP.clone_into(&mut part.name);
+        part.kind = PhaseKind::WarmUp;
+        part.operations = operations;
+        part.duration = None;
+        part.until = None;
+    });
+    phases.insert(at, warm_up);
+}
+
+/// A phase that is a step: it has no other key but a duration, and that only if it waits.
+fn step_phase(
+    base: &Phase,
+    config: &PhaseConfig,
+    step: Step,
+    path: &str,
+) -> Result<Phase, ConfigError> {
+    let refused = |key: &str, why| {
+        Err(ConfigError::Misplaced {
+            key: format!("{path}{key}"),
+            why,
+        })
+    };
+    let given = [
+        ("operations", config.operations.is_some()),
+        ("roles", !config.roles.is_empty()),
+        ("value", config.value.is_some()),
+        ("mix", config.mix.is_some()),
+        ("distribution", config.distribution.is_some()),
+        ("scan", config.scan.is_some()),
+        ("load", config.load.is_some()),
+    ];
+    if let Some((key, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+        return refused(key, "a step does no operations: leave it out");
+    }
+    match (step, config.duration) {
+        (Step::Wait, None) => {
+            return refused("step", "\"wait\" needs a `duration`, such as \"10s\"");
+        }
+        (Step::Wait, Some(duration)) => check_duration(&format!("{path}duration"), duration)?,
+        (_, Some(_)) => return refused("duration", "of the steps only \"wait\" takes it"),
+        (_, None) => {}
+    }
+    Ok(Phase {
+        name: config.name.clone(),
+        kind: PhaseKind::Step(step),
+        operations: 0,
+        duration: config.duration,
+        ..base.clone()
+    })
+}
+
+/// The roles of `phase`; `configs` stand in the table at `path`.
+fn roles(phase: &Phase, configs: &[RoleConfig], path: &str) -> Result<Vec<Phase>, ConfigError> {
+    let mut roles: Vec<Phase> = Vec::with_capacity(configs.len());
+    for (at, config) in configs.iter().enumerate() {
+        let path = format!("{path}roles[{at}].");
+        let name = Some(config.name.clone());
+        if roles.iter().any(|other| other.role == name) {
+            return Err(ConfigError::NameTaken {
+                key: format!("{path}name"),
+                name: config.name.clone(),
+            });
+        }
+        roles.push(role(phase, config, &path)?);
+    }
+    let ends = |role: &Phase| role.until.is_none() || !role.is_endless();
+    if !roles.is_empty() && phase.duration.is_none() && !roles.iter().any(ends) {
+        return Err(ConfigError::Misplaced {
+            key: format!("{path}roles"),
+            why: "every role goes on until the others end: one must end by itself, or the phase \
+                  needs a `duration`",
+        });
+    }
+    Ok(roles)
+}
+
+fn role(phase: &Phase, config: &RoleConfig, path: &str) -> Result<Phase, ConfigError> {
+    check(
+        &format!("{path}name (its length)"),
+        config.name.len(),
+        1,
+        64,
+    )?;
+    let clients = config.clients.unwrap_or(1);
+    check(&format!("{path}clients"), clients, 1, CLIENTS_MAX)?;
+    let given = PhaseConfig {
+        name: phase.name.clone(),
+        operations: config.operations,
+        value: config.value.clone(),
+        mix: config.mix,
+        distribution: config.distribution,
+        scan: config.scan,
+        load: config.load,
+        ..PhaseConfig::default()
+    };
+    let mut role = varied(phase, &given, path)?;
+    if let Some(operations) = config.operations {
+        check(&format!("{path}operations"), operations, 1, COUNT_MAX)?;
+    } else if config.until.is_some() {
+        role.operations = Phase::ENDLESS;
+    }
+    role.role = Some(config.name.clone());
+    role.clients = clients;
+    role.until = config.until;
+    Ok(role)
+}
+
+/// How many key numbers there are.
+struct KeyCounts {
+    /// Those that the zipfian distributions draw from.
+    range: u64,
+    /// More than any record's.
+    numbers: u64,
+}
+
+impl KeyCounts {
+    fn of(records: u64, phases: &[Phase]) -> Self {
+        let parts = || phases.iter().flat_map(Phase::parts);
+        let range = records + parts().map(room_for_inserts).sum::<u64>();
+        let unbounded = |part: &Phase| part.is_endless() && part.does(OpKind::Insert);
+        Self {
+            range,
+            numbers: if parts().any(unbounded) {
+                NUMBERS_MAX
+            } else {
+                2 * range + 1000
+            },
+        }
+    }
+}
+
+/// YCSB's room for new keys in the zipfian range: twice the inserts expected. Without an end of the
+/// operations they follow from the rate, and in a closed loop nothing is known of them.
 fn room_for_inserts(phase: &Phase) -> u64 {
-    (phase.operations as f64 * phase.mix.probability(OpKind::Insert) * 2.0) as u64
+    let by_time = |rate: f64| rate * phase.duration.map_or(f64::INFINITY, |it| it.as_secs_f64());
+    let counted = if phase.is_endless() {
+        f64::INFINITY
+    } else {
+        phase.operations as f64
+    };
+    let operations = counted.min(phase.load.rate().map_or(f64::INFINITY, by_time));
+    if operations.is_infinite() {
+        return 0;
+    }
+    let room = operations * phase.mix.probability(OpKind::Insert) * 2.0;
+    (room as u64).min(COUNT_MAX)
 }
 
 /// `base` with the settings of `config`, which stands at `path`.
@@ -197,13 +374,17 @@ fn varied(base: &Phase, config: &PhaseConfig, path: &str) -> Result<Phase, Confi
     let phase = Phase {
         name: config.name.clone(),
         operations: config.operations.unwrap_or(base.operations),
-        value: config.value.unwrap_or(base.value),
+        duration: config.duration.or(base.duration),
+        value: config.value.clone().unwrap_or_else(|| base.value.clone()),
         mix: config.mix.unwrap_or(base.mix),
         distribution: config.distribution.unwrap_or(base.distribution),
         scan: config.scan.unwrap_or(base.scan),
         load: config.load.unwrap_or(base.load),
         ..base.clone()
     };
+    if let Some(duration) = phase.duration {
+        check_duration(&format!("{path}duration"), duration)?;
+    }
     check_mix(&format!("{path}mix"), &phase.mix)?;
     check_distribution(
         &format!("{path}distribution"),
@@ -211,230 +392,7 @@ fn varied(base: &Phase, config: &PhaseConfig, path: &str) -> Result<Phase, Confi
         phase.records,
     )?;
     check_scan(&format!("{path}scan"), phase.scan)?;
-    check_value(&format!("{path}value"), phase.value)?;
+    check_value(&format!("{path}value"), &phase.value)?;
     check_load(&format!("{path}load"), phase.load)?;
     Ok(phase)
-}
-
-fn check_mix(key: &str, mix: &Mix) -> Result<(), ConfigError> {
-    for kind in OpKind::ALL {
-        let share = mix.share(kind);
-        let key = format!("{key}.{}", kind.name());
-        require(
-            (0.0..=1e9).contains(&share),
-            &key,
-            share,
-            "a share of at least 0",
-        )?;
-    }
-    require(
-        mix.total() > 1e-9,
-        &format!("{key} (its sum)"),
-        mix.total(),
-        "above 0",
-    )
-}
-
-fn check_distribution(
-    key: &str,
-    distribution: Distribution,
-    records: u64,
-) -> Result<(), ConfigError> {
-    match distribution {
-        Distribution::Uniform {} | Distribution::YcsbZipfian {} | Distribution::Sequential {} => {
-            Ok(())
-        }
-        Distribution::Latest {} => {
-            let allowed = "at least 2 when distribution.kind = \"latest\"";
-            require(records >= 2, "records", records, allowed)
-        }
-        Distribution::Zipfian { theta, .. } => {
-            let inside = theta > 0.0 && theta < 2.0;
-            require(
-                inside,
-                &format!("{key}.theta"),
-                theta,
-                "between 0 and 2, both excluded",
-            )
-        }
-        Distribution::Hotspot {
-            data_fraction,
-            operation_fraction,
-            drift,
-        } => {
-            check_hotspot(key, records, data_fraction, operation_fraction)?;
-            drift.map_or(Ok(()), |drift| check_drift(&format!("{key}.drift"), drift))
-        }
-        Distribution::Exponential {
-            percentile,
-            fraction,
-        } => {
-            let inside = (1.0..100.0).contains(&percentile);
-            require(
-                inside,
-                &format!("{key}.percentile"),
-                percentile,
-                "in [1, 100)",
-            )?;
-            let inside = fraction > 0.0 && fraction <= 1.0;
-            require(
-                inside,
-                &format!("{key}.fraction"),
-                fraction,
-                "above 0 and at most 1",
-            )
-        }
-    }
-}
-
-fn check_load(key: &str, load: Load) -> Result<(), ConfigError> {
-    if let Some(rate) = load.rate() {
-        let inside = rate > 0.0 && rate <= RATE_MAX;
-        require(
-            inside,
-            &format!("{key}.rate"),
-            rate,
-            "above 0 and at most 1e9",
-        )?;
-    }
-    match load {
-        Load::Closed {} | Load::Constant { .. } | Load::Poisson { .. } => Ok(()),
-        Load::Gamma { shape, .. } => check(&format!("{key}.shape"), shape, 0.01, 1000.0),
-        Load::Weibull { shape, .. } => check(&format!("{key}.shape"), shape, 0.1, 1000.0),
-        Load::Lognormal { sigma, .. } => check(&format!("{key}.sigma"), sigma, 0.01, 4.0),
-        Load::Pareto { shape, .. } => check(&format!("{key}.shape"), shape, 1.01, 1000.0),
-    }
-}
-
-/// Checks the parameters of a law of lengths.
-fn check_lengths(key: &str, distribution: LengthDistribution) -> Result<(), ConfigError> {
-    let positive = |name: &str, value: f64, max: f64| {
-        let inside = value > 0.0 && value <= max;
-        let allowed = format!("above 0 and at most {max}");
-        require(inside, &format!("{key}.{name}"), value, &allowed)
-    };
-    match distribution {
-        LengthDistribution::Uniform | LengthDistribution::Zipfian => Ok(()),
-        LengthDistribution::Zipf { theta } => positive("zipf.theta", theta, 10.0),
-        LengthDistribution::Lognormal { median, sigma } => {
-            positive("lognormal.median", median, LENGTH_MAX)?;
-            positive("lognormal.sigma", sigma, 10.0)
-        }
-        LengthDistribution::Pareto { scale, shape } => {
-            positive("pareto.scale", scale, LENGTH_MAX)?;
-            positive("pareto.shape", shape, 1000.0)
-        }
-        LengthDistribution::Gamma { shape, scale } => {
-            positive("gamma.shape", shape, 1000.0)?;
-            positive("gamma.scale", scale, LENGTH_MAX)
-        }
-        LengthDistribution::Weibull { shape, scale } => {
-            positive("weibull.shape", shape, 1000.0)?;
-            positive("weibull.scale", scale, LENGTH_MAX)
-        }
-    }
-}
-
-/// Both parts must hold a record if operations go there. YCSB divides by zero here.
-fn check_hotspot(
-    key: &str,
-    records: u64,
-    data_fraction: f64,
-    operation_fraction: f64,
-) -> Result<(), ConfigError> {
-    let data_key = format!("{key}.data_fraction");
-    check(&data_key, data_fraction, 0.0, 1.0)?;
-    check(
-        &format!("{key}.operation_fraction"),
-        operation_fraction,
-        0.0,
-        1.0,
-    )?;
-    let hot = hot_records(records, data_fraction);
-    let allowed = format!("large enough for one hot record of {records}");
-    require(
-        hot > 0 || operation_fraction <= 0.0,
-        &data_key,
-        data_fraction,
-        &allowed,
-    )?;
-    let allowed = format!("small enough for one cold record of {records}");
-    require(
-        hot < records || operation_fraction >= 1.0,
-        &data_key,
-        data_fraction,
-        &allowed,
-    )
-}
-
-fn check_drift(key: &str, drift: Drift) -> Result<(), ConfigError> {
-    check(&format!("{key}.fraction"), drift.fraction, 0.0, 1.0)?;
-    check(
-        &format!("{key}.every_operations"),
-        drift.every_operations,
-        1,
-        COUNT_MAX,
-    )
-}
-
-fn check_scan(key: &str, scan: ScanConfig) -> Result<(), ConfigError> {
-    check(&format!("{key}.min_length"), scan.min_length, 1, u32::MAX)?;
-    let allowed = format!("at least min_length = {}", scan.min_length);
-    let ordered = scan.max_length >= scan.min_length;
-    let max_key = format!("{key}.max_length");
-    require(ordered, &max_key, scan.max_length, &allowed)?;
-    check_lengths(
-        &format!("{key}.length_distribution"),
-        scan.length_distribution,
-    )
-}
-
-fn check_value(key: &str, value: ValueConfig) -> Result<(), ConfigError> {
-    check(
-        &format!("{key}.compressibility"),
-        value.compressibility,
-        0.0,
-        1.0,
-    )?;
-    match value.bytes {
-        Length::Constant(bytes) => check(&format!("{key}.bytes"), bytes, 0, VALUE_BYTES_MAX),
-        Length::Range(range) => {
-            check(&format!("{key}.bytes.max"), range.max, 0, VALUE_BYTES_MAX)?;
-            check(&format!("{key}.bytes.min"), range.min, 0, range.max)?;
-            check_lengths(&format!("{key}.bytes.distribution"), range.distribution)
-        }
-    }
-}
-
-fn check<T: PartialOrd + std::fmt::Display + Copy>(
-    key: &str,
-    value: T,
-    min: T,
-    max: T,
-) -> Result<(), ConfigError> {
-    require(
-        value >= min && value <= max,
-        key,
-        value,
-        &format!("{min} to {max}"),
-    )
-}
-
-fn require(
-    holds: bool,
-    key: &str,
-    value: impl std::fmt::Display,
-    allowed: &str,
-) -> Result<(), ConfigError> {
-    if holds {
-        return Ok(());
-    }
-    let key = key.to_owned();
-    let value = value.to_string();
-    let allowed = allowed.to_owned();
-    Err(ConfigError::OutOfRange {
-        key,
-        value,
-        allowed,
-    })
 }

@@ -7,11 +7,12 @@
 use crate::acknowledged::Acknowledged;
 use crate::distributions::KeyChooser;
 use crate::keys::KeySpace;
-use crate::lengths::{Length, LengthDistribution, Lengths};
+use crate::lengths::Lengths;
 use crate::mix::Mix;
 use crate::op::{Direction, KeyRef, Op, OpKind};
 use crate::phase::{Phase, PhaseKind};
 use crate::seed::{Generator, Seed};
+use crate::sizes::SizeChooser;
 use crate::values;
 
 /// Lends one operation after the other; [`Phase::stream`] makes it.
@@ -23,7 +24,7 @@ pub struct OpStream {
     key_space: KeySpace,
     /// No record has this number or a larger one.
     numbers: u64,
-    value_bytes: Lengths,
+    value_bytes: SizeChooser,
     compressibility: f64,
     value_generator: Generator,
     scan_lengths: Lengths,
@@ -85,15 +86,11 @@ impl OpStream {
             PhaseKind::Load => KeySource::Load {
                 next: phase.load_start(client),
             },
-            PhaseKind::WarmUp | PhaseKind::Run => KeySource::Mixed {
+            PhaseKind::WarmUp | PhaseKind::Run | PhaseKind::Step(_) => KeySource::Mixed {
                 bounds: bounds(&phase.mix),
                 chooser: Box::new(phase.key_chooser(client, root)),
                 generator: seed.child("key").generator(),
             },
-        };
-        let value_bytes = match phase.value.bytes {
-            Length::Constant(bytes) => Lengths::new(bytes, bytes, LengthDistribution::Uniform),
-            Length::Range(range) => Lengths::new(range.min, range.max, range.distribution),
         };
         let scan = phase.scan;
         Self {
@@ -101,8 +98,8 @@ impl OpStream {
             keys,
             kinds: seed.child("kind").generator(),
             key_space: phase.key.clone(),
-            numbers: phase.numbers(),
-            value_bytes,
+            numbers: phase.numbers,
+            value_bytes: phase.value.bytes.chooser(),
             compressibility: phase.value.compressibility,
             value_generator: seed.child("value").generator(),
             scan_lengths: Lengths::new(

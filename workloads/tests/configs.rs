@@ -1,7 +1,10 @@
 //! Configs: how they are resolved, and how wrong ones are refused.
 
+use std::time::Duration;
+
 use aura_workloads::{
-    ConfigError, Direction, Distribution, Length, Load, OpKind, PhaseKind, WorkloadConfig,
+    ConfigError, Direction, Distribution, Length, Load, OpKind, Phase, PhaseKind, Step, Until,
+    WorkloadConfig,
 };
 use serde_json::{Value, json};
 
@@ -19,7 +22,7 @@ fn an_empty_config_is_a_workload() {
     };
     assert_eq!((run.name.as_str(), run.operations), ("run", 1000));
     assert_eq!(run.mix.probability(OpKind::Read), 0.95);
-    assert_eq!(run.value.bytes, Length::Constant(1000));
+    assert_eq!(run.value.bytes, Length::Constant(1000).into());
 }
 
 #[test]
@@ -306,5 +309,322 @@ fn parameters_of_laws_out_of_range_are_named() {
         json!({ "load": { "arrival": "gamma", "rate": 5 } }),
     ] {
         assert!(parse(config.clone()).is_err(), "{config}");
+    }
+}
+
+#[test]
+fn sizes_may_be_mixed_of_lengths_with_shares() {
+    let sizes = json!([
+        { "share": 9, "bytes": 100 },
+        { "share": 0, "bytes": 7 },
+        { "share": 3, "bytes": { "min": 200, "max": "1KiB" } },
+        { "share": 6, "bytes": "64KiB" },
+        { "share": 0, "bytes": 9 },
+    ]);
+    let config = parse(json!({
+        "records": 4000, "operations": 0, "value": { "bytes": sizes },
+    }))
+    .unwrap();
+    let written = serde_json::to_value(&config).unwrap();
+    assert_eq!(parse(written).unwrap(), config);
+
+    let workload = config.resolve().unwrap();
+    let lengths = |seed| -> Vec<usize> {
+        let acknowledged = aura_workloads::Acknowledged::new(0);
+        let mut stream = workload.load.stream(0, aura_workloads::Seed(seed));
+        let mut lengths = Vec::new();
+        while let Some(op) = stream.next(&acknowledged) {
+            lengths.extend(op.value().map(<[u8]>::len));
+        }
+        lengths
+    };
+    let drawn = lengths(3);
+    assert_eq!(drawn, lengths(3), "the seed says how long each value is");
+    assert_ne!(drawn, lengths(4));
+    // Pinned: a change makes old results incomparable.
+    assert_eq!(drawn[..8], [100, 866, 571, 379, 65_536, 65_536, 100, 100]);
+    let of = |range: std::ops::RangeInclusive<usize>| {
+        drawn.iter().filter(|length| range.contains(length)).count()
+    };
+    let (small, middle, large) = (of(100..=100), of(200..=1024), of(65_536..=65_536));
+    assert_eq!(small + middle + large, 4000, "no other length");
+    for (count, expected) in [(small, 2000), (middle, 667), (large, 1333)] {
+        assert!(count.abs_diff(expected) < 120, "{count} for {expected}");
+    }
+    let distinct: std::collections::BTreeSet<_> = drawn.iter().collect();
+    assert!(distinct.len() > 300, "a range is drawn from: {distinct:?}");
+}
+
+#[test]
+fn wrong_mixtures_of_sizes_are_named() {
+    let sized = |bytes: Value| json!({ "value": { "bytes": bytes } });
+    let one = |share: Value, bytes: Value| sized(json!([{ "share": share, "bytes": bytes }]));
+    for (config, expected) in [
+        (sized(json!([])), "value.bytes (its entries)"),
+        (one(json!(-1), json!(5)), "value.bytes[0].share"),
+        (
+            one(json!(0), json!(5)),
+            "value.bytes (the sum of its shares)",
+        ),
+        (one(json!(1), json!("1GiB")), "value.bytes[0].bytes"),
+        (
+            one(json!(1), json!({ "min": 9, "max": 1 })),
+            "value.bytes[0].bytes.min",
+        ),
+        (
+            one(
+                json!(1),
+                json!({ "min": 1, "max": 9, "distribution": { "zipf": { "theta": 0 } } }),
+            ),
+            "value.bytes[0].bytes.distribution.zipf.theta",
+        ),
+    ] {
+        let error = parse(config.clone()).unwrap().resolve().unwrap_err();
+        let ConfigError::OutOfRange { key, .. } = &error else {
+            panic!("{config}: {error}")
+        };
+        assert_eq!(key, expected, "{config}: {error}");
+    }
+    for (config, expected) in [
+        (
+            one(json!(1), json!([{ "share": 1, "bytes": 5 }])),
+            "invalid type: sequence, expected a number of bytes",
+        ),
+        (sized(json!("5 apples")), "couldn't parse"),
+        (sized(json!(true)), "or a list of tables { share, bytes }"),
+        (sized(json!([{ "bytes": 5 }])), "missing field `share`"),
+        (sized(json!([5])), "expected struct WeightedLength"),
+        (
+            sized(json!([{ "share": 1, "bytes": 5, "weight": 1 }])),
+            "unknown field `weight`",
+        ),
+    ] {
+        let error = parse(config.clone()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{config}: {error}");
+    }
+}
+
+/// The key of the error that a config ends with.
+fn refused(config: &Value) -> ConfigError {
+    parse(config.clone()).unwrap().resolve().unwrap_err()
+}
+
+#[test]
+fn a_phase_may_be_a_step() {
+    let config = parse(json!({
+        "mix": { "delete": 1 },
+        "warm_up_operations": 50,
+        "phases": [
+            { "name": "pause", "step": "wait", "duration": "1m 30s" },
+            { "name": "cold", "step": "drop-caches" },
+            { "name": "reads", "mix": { "read": 1 } },
+        ],
+    }))
+    .unwrap();
+    let written = serde_json::to_value(&config).unwrap();
+    assert_eq!(parse(written).unwrap(), config);
+    let workload = config.resolve().unwrap();
+    let names: Vec<&str> = workload.phases.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["pause", "cold", "warm-up", "reads"]);
+    let steps: Vec<_> = workload.phases.iter().map(|it| it.step()).collect();
+    let expected = [Some(Step::Wait), Some(Step::DropCaches), None, None];
+    assert_eq!(steps, expected);
+    let pause = &workload.phases[0];
+    assert_eq!(pause.duration, Some(Duration::from_secs(90)));
+    assert!(!pause.does(OpKind::Delete), "a step does no operations");
+    let acknowledged = aura_workloads::Acknowledged::new(1000);
+    let mut stream = pause.stream(0, aura_workloads::Seed(1));
+    assert!(stream.next(&acknowledged).is_none());
+}
+
+#[test]
+fn a_step_has_no_other_keys() {
+    let step = |keys: Value| {
+        let mut phase = json!({ "name": "b", "step": "compact" });
+        let keys = keys.as_object().unwrap().clone();
+        phase.as_object_mut().unwrap().extend(keys);
+        json!({ "phases": [{ "name": "a" }, phase] })
+    };
+    for (keys, key) in [
+        (json!({ "operations": 5 }), "operations"),
+        (json!({ "mix": { "read": 1 } }), "mix"),
+        (
+            json!({ "distribution": { "kind": "latest" } }),
+            "distribution",
+        ),
+        (json!({ "scan": {} }), "scan"),
+        (json!({ "value": {} }), "value"),
+        (json!({ "load": { "arrival": "closed" } }), "load"),
+        (json!({ "roles": [{ "name": "a" }] }), "roles"),
+    ] {
+        let error = refused(&step(keys));
+        assert_eq!(error.key(), format!("phases[1].{key}"));
+        let said = format!("phases[1].{key}: a step does no operations: leave it out");
+        assert_eq!(error.to_string(), said);
+    }
+    let error = refused(&step(json!({ "duration": "1s" })));
+    assert_eq!(error.key(), "phases[1].duration");
+    assert!(error.to_string().contains("only \"wait\" takes it"));
+    let error = refused(&step(json!({ "step": "wait" })));
+    assert_eq!(error.key(), "phases[1].step");
+    assert!(error.to_string().contains("needs a `duration`"), "{error}");
+    let error = refused(&step(json!({ "step": "wait", "duration": "0s" })));
+    assert_eq!(error.key(), "phases[1].duration");
+    assert!(parse(step(json!({ "step": "sleep" }))).is_err());
+}
+
+#[test]
+fn time_may_end_a_phase() {
+    let ends = |config: Value| {
+        let workload = parse(config).unwrap().resolve().unwrap();
+        let of = |phase: &Phase| (phase.operations, phase.duration.map(|it| it.as_secs()));
+        workload.phases.iter().map(of).collect::<Vec<_>>()
+    };
+    let endless = Phase::ENDLESS;
+    assert_eq!(ends(json!({ "duration": "30s" })), [(endless, Some(30))]);
+    let both = json!({ "duration": "30s", "operations": 7 });
+    assert_eq!(ends(both), [(7, Some(30))]);
+    let phases = json!([
+        { "name": "a" },
+        { "name": "b", "duration": "1s" },
+        { "name": "c", "duration": "2s", "operations": 9 },
+    ]);
+    assert_eq!(
+        ends(json!({ "phases": phases })),
+        [(1000, None), (endless, Some(1)), (9, Some(2))]
+    );
+    assert_eq!(
+        ends(json!({ "operations": 5, "phases": phases })),
+        [(5, None), (5, Some(1)), (9, Some(2))]
+    );
+    assert_eq!(
+        ends(json!({ "duration": "8s", "warm_up_operations": 3, "phases": phases })),
+        [
+            (3, None),
+            (endless, Some(8)),
+            (endless, Some(1)),
+            (9, Some(2))
+        ]
+    );
+    assert_eq!(refused(&json!({ "duration": "40 days" })).key(), "duration");
+    assert_eq!(refused(&json!({ "duration": "0s" })).key(), "duration");
+    assert!(parse(json!({ "duration": 30 })).is_err());
+    assert!(parse(json!({ "duration": "a while" })).is_err());
+}
+
+#[test]
+fn room_for_inserts_follows_from_the_rate_if_time_ends_a_phase() {
+    let config = |load: Value| {
+        let config = json!({
+            "records": 100, "duration": "10s", "mix": { "insert": 1, "read": 1 }, "load": load,
+        });
+        parse(config).unwrap().resolve().unwrap()
+    };
+    let open = config(json!({ "arrival": "constant", "rate": 50 }));
+    assert_eq!(open.phases[0].key_range, 100 + 500);
+    let closed = config(json!({ "arrival": "closed" }));
+    assert_eq!(closed.phases[0].key_range, 100);
+    assert!(closed.phases[0].numbers > 1_000_000_000_000);
+}
+
+#[test]
+fn roles_have_clients_and_work_of_their_own() {
+    let config = parse(json!({
+        "preset": "ycsb-c",
+        "operations": 600,
+        "warm_up_operations": 20,
+        "roles": [
+            { "name": "writers", "mix": { "update": 1 }, "until": "others-end",
+              "load": { "arrival": "constant", "rate": 100 }, "value": { "bytes": 7 } },
+            { "name": "readers", "clients": 3 },
+            { "name": "scanners", "clients": 2, "operations": 10, "until": "others-end",
+              "mix": { "scan": 1 } },
+        ],
+        "phases": [
+            { "name": "mixed" },
+            { "name": "alone", "operations": 50, "roles": [{ "name": "readers", "clients": 5 }] },
+            { "name": "short", "duration": "1s", "operations": 3 },
+        ],
+    }))
+    .unwrap();
+    let written = serde_json::to_value(&config).unwrap();
+    assert_eq!(parse(written).unwrap(), config);
+    let workload = config.resolve().unwrap();
+    assert_eq!((workload.clients, workload.load.clients), (6, 6));
+    let [warm_up, mixed, alone, short] = &workload.phases[..] else {
+        panic!("{:?}", workload.phases)
+    };
+    let of = |phase: &Phase| -> Vec<(u32, u64)> {
+        let parts = phase.parts().iter();
+        parts.map(|it| (it.clients, it.operations)).collect()
+    };
+    assert_eq!(of(warm_up), [(1, 20), (3, 20), (2, 20)]);
+    assert_eq!(of(mixed), [(1, Phase::ENDLESS), (3, 600), (2, 10)]);
+    assert_eq!(of(alone), [(5, 50)]);
+    assert_eq!(of(short), [(1, Phase::ENDLESS), (3, 3), (2, 10)]);
+    let [writers, readers, scanners] = mixed.parts() else {
+        panic!("{mixed:?}")
+    };
+    assert_eq!(writers.until, Some(Until::OthersEnd));
+    assert_eq!(readers.until, None);
+    assert_eq!(writers.value.bytes, Length::Constant(7).into());
+    assert_eq!(readers.mix.probability(OpKind::Read), 1.0);
+    assert_eq!(readers.load, Load::Closed {});
+    assert_eq!(scanners.mix.probability(OpKind::Scan), 1.0);
+    assert!(mixed.does(OpKind::Update) && !mixed.does(OpKind::Delete));
+    assert!(!alone.does(OpKind::Update));
+}
+
+#[test]
+fn wrong_roles_are_named() {
+    let roles = |roles: Value| json!({ "roles": roles });
+    let waits = json!({ "name": "a", "until": "others-end" });
+    for (config, key) in [
+        (
+            json!({ "clients": 2, "roles": [{ "name": "a" }] }),
+            "clients",
+        ),
+        (
+            roles(json!([{ "name": "a" }, { "name": "a" }])),
+            "roles[1].name",
+        ),
+        (roles(json!([{ "name": "" }])), "roles[0].name (its length)"),
+        (
+            roles(json!([{ "name": "a", "clients": 0 }])),
+            "roles[0].clients",
+        ),
+        (
+            roles(json!([{ "name": "a", "operations": 0 }])),
+            "roles[0].operations",
+        ),
+        (
+            roles(json!([{ "name": "a", "mix": { "read": -1 } }])),
+            "roles[0].mix.read",
+        ),
+        (roles(json!([waits])), "roles"),
+        (
+            json!({ "phases": [{ "name": "p", "roles": [waits, { "name": "b", "clients": 0 }] }] }),
+            "phases[0].roles[1].clients",
+        ),
+        (
+            json!({ "phases": [{ "name": "p", "roles": [waits] }] }),
+            "phases[0].roles",
+        ),
+        (
+            roles(json!([{ "name": "a", "clients": 65536 }, { "name": "b" }])),
+            "roles (their clients)",
+        ),
+    ] {
+        let error = refused(&config);
+        assert_eq!(error.key(), key, "{config}: {error}");
+    }
+    let ended = json!({ "duration": "1s", "roles": [waits] });
+    assert!(parse(ended).unwrap().resolve().is_ok());
+    for role in [
+        json!({ "clients": 2 }),
+        json!({ "name": "a", "until": "never" }),
+        json!({ "name": "a", "duration": "1s" }),
+    ] {
+        assert!(parse(roles(json!([role.clone()]))).is_err(), "{role}");
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aura_workloads::{
     Acknowledged, Distribution, KeyOrder, KeySpace, Length, LengthRange, Load, Mix, Op, OpKind,
-    Phase, PhaseConfig, PhaseKind, Preset, Seed, ValueConfig, Workload, WorkloadConfig, values,
+    Phase, PhaseConfig, PhaseKind, Preset, RoleConfig, Seed, ValueConfig, Workload, WorkloadConfig,
+    values,
 };
 
 const DISTRIBUTIONS: [Distribution; 7] = [
@@ -50,7 +51,7 @@ fn mixed(distribution: Distribution, clients: u32) -> Workload {
         }),
         distribution: Some(distribution),
         value: Some(ValueConfig {
-            bytes: Length::Range(range),
+            bytes: Length::Range(range).into(),
             compressibility: 0.5,
         }),
         ..Default::default()
@@ -230,7 +231,7 @@ fn more_clients_and_other_purposes_shift_nothing() {
     assert_eq!(alone(&few, 1, 1000), alone(&more, 1, 1000));
 
     let mut constant_values = few.clone();
-    constant_values.phases[0].value.bytes = Length::Constant(16);
+    constant_values.phases[0].value.bytes = Length::Constant(16).into();
     constant_values.phases[0].scan.max_length = 1;
     assert_eq!(alone(&few, 1, 1000), alone(&constant_values, 1, 1000));
     assert_ne!(alone(&few, 0, 1000), alone(&few, 1, 1000));
@@ -356,4 +357,68 @@ fn schedules_differ_between_clients_and_repeat() {
     };
     assert_eq!(times(0), times(0));
     assert_ne!(times(0), times(1));
+}
+
+/// The first operations of each client of a phase, role by role, while nothing is acknowledged.
+fn beginnings(phase: &Phase, root: Seed) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for part in phase.parts() {
+        for client in 0..part.clients {
+            let acknowledged = Acknowledged::new(part.records);
+            let mut stream = part.stream(client, root);
+            let mut lines = Vec::new();
+            while let Some(op) = stream.next(&acknowledged).filter(|_| lines.len() < 50) {
+                lines.push(format!("{op:?}"));
+            }
+            all.push(lines);
+        }
+    }
+    all
+}
+
+/// Whatever roles there are: streams repeat, differ between roles and clients, and do not depend on
+/// other roles or on their order. A phase without roles is not changed by them.
+#[test]
+fn a_roles_streams_depend_on_nothing_but_its_name_and_the_seed() {
+    let mut generator = Seed(11).generator();
+    for seed in 0..20 {
+        let distribution = DISTRIBUTIONS[generator.below(7) as usize];
+        let role = |name: &str, clients| RoleConfig {
+            name: name.to_owned(),
+            clients: Some(clients),
+            ..RoleConfig::default()
+        };
+        let first = role("first", 1 + generator.below(3) as u32);
+        let second = role("second", 1 + generator.below(3) as u32);
+        let workload = |roles: &[&RoleConfig]| {
+            let config = WorkloadConfig {
+                records: Some(500),
+                operations: Some(300),
+                mix: Some(Mix {
+                    read: 1.0,
+                    update: 1.0,
+                    ..Mix::default()
+                }),
+                distribution: Some(distribution),
+                roles: roles.iter().map(|role| (*role).clone()).collect(),
+                ..WorkloadConfig::default()
+            };
+            config.resolve().unwrap()
+        };
+        let root = Seed(seed);
+        let together = beginnings(&workload(&[&first, &second]).phases[0], root);
+        assert_eq!(
+            together,
+            beginnings(&workload(&[&first, &second]).phases[0], root)
+        );
+        let alone = beginnings(&workload(&[&first]).phases[0], root);
+        assert_eq!(together[..alone.len()], alone, "{distribution:?}");
+        let mut turned = beginnings(&workload(&[&second, &first]).phases[0], root);
+        turned.rotate_right(alone.len());
+        assert_eq!(together, turned, "{distribution:?}");
+        let distinct: BTreeSet<_> = together.iter().collect();
+        assert_eq!(distinct.len(), together.len(), "{distribution:?}");
+        let without = beginnings(&workload(&[]).phases[0], root);
+        assert!(!together.contains(&without[0]), "{distribution:?}");
+    }
 }

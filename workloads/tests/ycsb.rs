@@ -97,7 +97,7 @@ fn presets_have_the_proportions_of_the_core_workloads() {
             preset: Some(preset),
             operations: Some(DRAWS),
             value: Some(aura_workloads::ValueConfig {
-                bytes: aura_workloads::Length::Constant(16),
+                bytes: aura_workloads::Length::Constant(16).into(),
                 ..Default::default()
             }),
             ..Default::default()

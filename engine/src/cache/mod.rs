@@ -338,6 +338,16 @@ impl BlockCache {
         }
     }
 
+    /// Drops all objects, shard by shard. O(objects).
+    pub(crate) fn clear(&self) {
+        for shard in &self.main.shards {
+            lock(shard).clear();
+        }
+        for shard in self.metadata.iter().flat_map(|pool| &pool.shards) {
+            lock(shard).clear();
+        }
+    }
+
     /// Returns the row epoch, which a read must load before its read state; None if the cache keeps
     /// no rows.
     pub(crate) fn row_epoch(&self) -> Option<u64> {

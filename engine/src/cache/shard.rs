@@ -301,6 +301,16 @@ impl Shard {
         }
     }
 
+    /// Drops all objects. The policies keep what they have learned. O(slots).
+    pub(super) fn clear(&mut self) {
+        for slot in 0..self.slots.len() as Slot {
+            if held(&self.slots, slot).is_some() {
+                self.policies.eviction.on_remove(slot, Removal::Died);
+                self.release(slot);
+            }
+        }
+    }
+
     /// Drops the rows whose keys satisfy `is_stale`. O(slots).
     pub(super) fn remove_rows(&mut self, is_stale: impl Fn(&[u8]) -> bool) {
         for slot in 0..self.slots.len() as Slot {

@@ -470,3 +470,33 @@ fn sampled_keys(rate: f64) -> Vec<u64> {
     }
     std::mem::take(&mut *log.0.lock().unwrap())
 }
+
+#[test]
+fn a_cleared_cache_is_empty_and_takes_objects_again() {
+    for policy in evictions() {
+        let cache = cache(policy, 200_000, 2);
+        let fill = || {
+            for offset in 0..400 {
+                put(&cache, &name(1, offset), object((1, offset), 0));
+            }
+        };
+        fill();
+        let full = cache.stats();
+        assert!(full.entries > 20, "{policy}: {full:?}");
+        cache.clear();
+        let empty = cache.stats();
+        assert_eq!((empty.entries, empty.used_bytes), (0, 0), "{policy}");
+        assert_eq!(
+            (empty.evictions, empty.dead),
+            (full.evictions, full.dead),
+            "{policy}: nothing was evicted, and nothing died"
+        );
+        for offset in 0..400 {
+            assert_eq!(get(&cache, &name(1, offset)), None, "{policy}");
+        }
+        fill();
+        assert!(cache.stats().entries > 20, "{policy}");
+        audit(&cache).unwrap();
+        assert!(within_budget(&cache.stats()), "{policy}");
+    }
+}

@@ -236,6 +236,12 @@ impl AuraEngine {
         self.db().scheduler.wait_idle().await
     }
 
+    /// Empties the cache, as after opening the database: what is read next comes from its files.
+    /// Pinned indexes and filters stay, and policies keep what they have learned. O(objects).
+    pub fn drop_cache(&self) {
+        self.db().core.cache().clear();
+    }
+
     /// A copy of the counters and the tree's state. O(tables).
     pub fn metrics(&self) -> Metrics {
         self.db().metrics()

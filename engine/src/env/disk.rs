@@ -158,6 +158,29 @@ pub fn check_direct_io(directory: &Path) -> io::Result<()> {
     disk_direct::try_in(directory)
 }
 
+/// Asks the system to drop what its page cache holds of the files in `directory`. They are synced
+/// first, because only clean pages can go. No rights are needed but those to read the files; a page
+/// that another process has mapped stays.
+///
+/// # Errors
+/// If the directory or a file in it cannot be read or synced. A file that is gone meanwhile is no
+/// error.
+pub fn drop_page_cache(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_file() {
+            continue;
+        }
+        let file = match fs::File::open(entry.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file?,
+        };
+        file.sync_data()?;
+        disk_direct::forget_pages(&file)?;
+    }
+    Ok(())
+}
+
 struct DiskFs {
     runtime: Handle,
     /// Whether a file of this path bypasses the page cache.

@@ -58,6 +58,19 @@ fn open_with(_options: &mut OpenOptions, _path: &Path) -> io::Result<fs::File> {
     Err(io::Error::new(io::ErrorKind::Unsupported, message))
 }
 
+/// Asks the system to drop the clean pages of a file from its page cache.
+#[cfg(target_os = "linux")]
+pub(super) fn forget_pages(file: &fs::File) -> io::Result<()> {
+    let dont_need = rustix::fs::Advice::DontNeed;
+    Ok(rustix::fs::fadvise(file, 0, None, dont_need)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn forget_pages(_file: &fs::File) -> io::Result<()> {
+    let message = "dropping pages is known of Linux only";
+    Err(io::Error::new(io::ErrorKind::Unsupported, message))
+}
+
 /// Writes and reads a block in `directory`, and removes it.
 pub(super) fn try_in(directory: &Path) -> io::Result<()> {
     let path = directory.join(format!("direct-{}", std::process::id()));

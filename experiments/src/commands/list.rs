@@ -34,7 +34,7 @@ pub(super) struct Arguments {
 enum Listing {
     /// The families of policies.
     Policies,
-    /// Presets and key distributions.
+    /// Presets, distributions of keys and lengths, arrivals, and what phases can set.
     Workloads,
     /// Simulated devices.
     Devices,
@@ -102,6 +102,7 @@ fn workloads() -> Table {
     for (kind, listed) in [
         ("preset", presets.as_slice()),
         ("distribution", aura_workloads::distributions()),
+        ("table", aura_workloads::tables()),
         ("length", aura_workloads::lengths()),
         ("arrival", aura_workloads::arrivals()),
     ] {

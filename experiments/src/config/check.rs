@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aura_workloads::ConfigError as WorkloadError;
+use aura_workloads::RoleConfig;
 
 use super::error::ConfigError;
 use super::names::{self, BadName};
@@ -70,12 +70,24 @@ pub(super) fn bad_name(tree: &Node, key: &str, name: &str, bad: BadName) -> Conf
     refused(tree, key, format!("`{key}`: the name {name:?} {why}")).help(help)
 }
 
-/// Checks the names of phases.
+/// Checks the names of phases, and of their roles.
 fn check_phases(tree: &Node, config: &TrialConfig) -> Result<(), ConfigError> {
     for (at, phase) in config.workload.phases.iter().enumerate() {
         names::check_phase(&phase.name).map_err(|bad| {
             let key = format!("workload.phases[{at}].name");
             bad_name(tree, &key, &phase.name, bad)
+        })?;
+        check_roles(tree, &phase.roles, &format!("workload.phases[{at}]."))?;
+    }
+    check_roles(tree, &config.workload.roles, "workload.")
+}
+
+/// Checks the names of roles in the table at `path`.
+fn check_roles(tree: &Node, roles: &[RoleConfig], path: &str) -> Result<(), ConfigError> {
+    for (at, role) in roles.iter().enumerate() {
+        names::check_name(&role.name).map_err(|bad| {
+            let key = format!("{path}roles[{at}].name");
+            bad_name(tree, &key, &role.name, bad)
         })?;
     }
     Ok(())
@@ -99,8 +111,7 @@ fn check_metrics(tree: &Node, key: &str, names: &[String]) -> Result<(), ConfigE
 pub(super) fn check_trial(tree: &Node, config: &TrialConfig) -> Result<(), ConfigError> {
     check_phases(tree, config)?;
     if let Err(error) = config.workload.resolve() {
-        let (WorkloadError::OutOfRange { key, .. } | WorkloadError::NameTaken { key, .. }) = &error;
-        let key = format!("workload.{key}");
+        let key = format!("workload.{}", error.key());
         return Err(refused(tree, &key, format!("workload.{error}")));
     }
     policies::check(tree, &config.engine)?;

@@ -1,11 +1,13 @@
 //! An experiment several times as large: what `aura run --scale` does to a case.
 //!
-//! Records, operations, memory and the sizes of files grow together. So the tree keeps its levels
-//! and the cache its share of the data, while everything holds more blocks, and every window more
-//! flushes and merges. A conclusion that changes with the scale was one about the scale.
+//! Records, operations, durations, memory and the sizes of files grow together. So the tree keeps
+//! its levels and the cache its share of the data, while everything holds more blocks, and every
+//! window more flushes and merges. A conclusion that changes with the scale was one about the
+//! scale.
 
 use bytesize::ByteSize;
-use serde_json::Value;
+use humantime_serde::re::humantime;
+use serde_json::{Value, json};
 
 use super::tree::Node;
 
@@ -24,7 +26,8 @@ const SCALED: [&str; 10] = [
 ];
 
 /// What a workload has if the config does not say: it grows as well.
-const UNWRITTEN: [&str; 2] = ["workload.records", "workload.operations"];
+const RECORDS: &str = "workload.records";
+const OPERATIONS: &str = "workload.operations";
 const UNWRITTEN_COUNT: u64 = 1000;
 
 /// Makes a case `factor` times as large. Values that are no counts or sizes are left for the
@@ -33,24 +36,65 @@ pub(super) fn enlarge(tree: &mut Node, factor: u64) {
     if factor == 1 {
         return;
     }
-    for key in UNWRITTEN {
-        if tree.get(key).is_none() {
-            tree.put(key, Node::defaults(Value::from(UNWRITTEN_COUNT)));
-        }
-    }
+    spell_out_counts(tree);
     tree.for_each_leaf(&mut |path, value| {
-        let larger = is_scaled(path).then(|| times(value, factor)).flatten();
+        let larger = match path {
+            _ if is_scaled(path) => times(value, factor),
+            _ if is_duration(path) => longer(value, factor),
+            _ => None,
+        };
         if let Some(larger) = larger {
             *value = larger;
         }
     });
 }
 
+/// Writes the counts that a config leaves to their defaults. Where time ends a phase, its
+/// operations have no default.
+fn spell_out_counts(tree: &mut Node) {
+    let count = || Node::defaults(Value::from(UNWRITTEN_COUNT));
+    if tree.get(RECORDS).is_none() {
+        tree.put(RECORDS, count());
+    }
+    if tree.get(OPERATIONS).is_some() || tree.get("workload.duration").is_some() {
+        return;
+    }
+    let phases = tree.get("workload.phases").map(Node::to_value);
+    let phases: Vec<Value> = match phases {
+        Some(Value::Array(phases)) => phases,
+        _ => Vec::new(),
+    };
+    if phases.iter().all(|phase| phase.get("duration").is_none()) {
+        tree.put(OPERATIONS, count());
+        return;
+    }
+    for (at, phase) in phases.iter().enumerate() {
+        let counts = ["operations", "duration", "step"];
+        if counts.iter().all(|key| phase.get(key).is_none()) {
+            let added = Node::defaults(json!({ "operations": UNWRITTEN_COUNT }));
+            tree.merge_item("workload.phases", at, added);
+        }
+    }
+}
+
+fn is_duration(path: &str) -> bool {
+    let of_phase = path.starts_with("workload.phases[") && path.ends_with("].duration");
+    of_phase || path == "workload.duration"
+}
+
+/// A duration, `factor` times as long.
+fn longer(value: &Value, factor: u64) -> Option<Value> {
+    let short = humantime::parse_duration(value.as_str()?).ok()?;
+    let long = short.checked_mul(u32::try_from(factor).ok()?)?;
+    Some(humantime::format_duration(long).to_string().into())
+}
+
 fn is_scaled(path: &str) -> bool {
     let of_phase = path.starts_with("workload.phases[") && path.ends_with("].operations");
+    let of_role = path.starts_with("workload.roles[") && path.ends_with("].operations");
     let of_schedule = path.ends_with(".at_operations");
     let of_drift = path.ends_with(".drift.every_operations");
-    of_phase || of_schedule || of_drift || SCALED.contains(&path)
+    of_phase || of_role || of_schedule || of_drift || SCALED.contains(&path)
 }
 
 /// A count or a size, `factor` times as large.
@@ -106,6 +150,48 @@ mod tests {
             },
         });
         assert_eq!(tree.to_value(), expected);
+    }
+
+    fn scaled(workload: Value) -> Value {
+        let mut tree = Node::defaults(json!({ "workload": workload }));
+        enlarge(&mut tree, 4);
+        tree.to_value()["workload"].clone()
+    }
+
+    #[test]
+    fn durations_grow_and_operations_stay_without_end() {
+        let workload = json!({
+            "duration": "1m 30s",
+            "roles": [{ "name": "w", "operations": 5 }],
+            "phases": [{ "name": "a", "step": "wait", "duration": "250ms" }, { "name": "b" }],
+        });
+        let expected = json!({
+            "records": 4000,
+            "duration": "6m",
+            "roles": [{ "name": "w", "operations": 20 }],
+            "phases": [{ "name": "a", "step": "wait", "duration": "1s" }, { "name": "b" }],
+        });
+        assert_eq!(scaled(workload), expected);
+        // Without a duration of its own, a phase beside one that has it does 1000 operations.
+        let workload = json!({
+            "records": 1,
+            "phases": [
+                { "name": "a", "duration": "1s" },
+                { "name": "b" },
+                { "name": "c", "step": "settle" },
+            ],
+        });
+        let expected = json!({
+            "records": 4,
+            "phases": [
+                { "name": "a", "duration": "4s" },
+                { "name": "b", "operations": 4000 },
+                { "name": "c", "step": "settle" },
+            ],
+        });
+        assert_eq!(scaled(workload), expected);
+        let unreadable = scaled(json!({ "records": 1, "duration": "soon" }));
+        assert_eq!(unreadable, json!({ "records": 4, "duration": "soon" }));
     }
 
     #[test]

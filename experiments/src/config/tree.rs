@@ -64,6 +64,9 @@ const WHOLE_TABLES: [&str; 2] = ["mix", "sync"];
 /// The one table with a `kind` whose other keys mean the same under every kind: it is merged.
 const WORLD: &str = "world";
 
+/// The key of sizes, which are numbers, texts or tables.
+const BYTES: &str = "bytes";
+
 impl Node {
     /// A node that no one wrote.
     pub(super) fn default_value(content: Content) -> Self {
@@ -174,6 +177,25 @@ impl Node {
         self.merge(nested);
     }
 
+    /// Lays a stronger layer over an item of the list at a path.
+    pub(super) fn merge_item(&mut self, list: &str, at: usize, over: Self) {
+        let mut node = self;
+        for key in list.split('.') {
+            let Content::Table(table) = &mut node.content else {
+                return;
+            };
+            let Some(child) = table.get_mut(key) else {
+                return;
+            };
+            node = child;
+        }
+        if let Content::Array(items) = &mut node.content
+            && let Some(item) = items.get_mut(at)
+        {
+            item.merge(over);
+        }
+    }
+
     /// Lays a stronger layer over this one.
     pub(super) fn merge(&mut self, over: Self) {
         self.merge_at("", over);
@@ -214,9 +236,9 @@ impl Node {
     }
 
     /// Turns a choice written as a bare name into its table: `"leveled"` into
-    /// `{ policy = "leveled" }`.
+    /// `{ policy = "leveled" }`. A size such as `"64KiB"` is no choice.
     fn spell_out(&mut self, key: &str) {
-        if self.text().is_some() {
+        if key != BYTES && self.text().is_some() {
             let choice = if key == "device" { "profile" } else { "policy" };
             let name = self.clone();
             self.content = Content::Table(BTreeMap::from([(choice.to_owned(), name)]));
@@ -396,6 +418,11 @@ mod tests {
                 weaker: json!({"mix": {"read": 0.5, "update": 0.5}}),
                 stronger: json!({"mix": {"read": 1.0}}),
                 merged: json!({"mix": {"read": 1.0}}),
+            },
+            Case {
+                weaker: json!({"value": {"bytes": "64KiB"}}),
+                stronger: json!({"value": {"bytes": {"min": 1, "max": 9}}}),
+                merged: json!({"value": {"bytes": {"min": 1, "max": 9}}}),
             },
             Case {
                 weaker: json!({"world": {"kind": "simulated", "cores": 2}}),

@@ -66,7 +66,7 @@ pub fn write_trial(folder: &TrialFolder, trial: &TrialResult, rows: &[MetricRow]
     files::write(&path, &series)?;
     let mut events = String::new();
     for phase in &trial.phases {
-        check_phase_name(&phase.name)?;
+        check_window_name(&phase.name)?;
         let line = |event| EventLine {
             phase: &phase.name,
             event,
@@ -89,9 +89,12 @@ struct EventLine<'a> {
     event: &'a Event,
 }
 
-fn check_phase_name(name: &str) -> Result<()> {
-    let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b" -_".contains(&byte);
-    if (1..=64).contains(&name.len()) && name.bytes().all(lawful) {
+/// The most bytes of a window's name: a phase's 64, and its step.
+const WINDOW_NAME_MAX: usize = 80;
+
+fn check_window_name(name: &str) -> Result<()> {
+    let lawful = |byte: u8| byte.is_ascii_alphanumeric() || b" -_()".contains(&byte);
+    if (1..=WINDOW_NAME_MAX).contains(&name.len()) && name.bytes().all(lawful) {
         Ok(())
     } else {
         Err(StoreError::PhaseName(name.to_owned()))

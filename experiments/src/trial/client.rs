@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 use aura_engine::env::Clock;
 use aura_engine::{AuraEngine, Direction, Engine, Range, Value};
-use aura_workloads::{Acknowledged, Direction as ScanDirection, KeyRef, Op, OpStream, Schedule};
+use aura_workloads::{
+    Acknowledged, Direction as ScanDirection, KeyRef, Op, OpStream, Phase, Schedule, Until,
+};
 use hdrhistogram::Histogram;
+use tokio::sync::Notify;
 
 use super::TrialError;
 use super::contents::{CHECKED_ONE_IN, Contents};
@@ -34,12 +39,94 @@ pub(super) struct PhaseContext {
     pub(super) contents: Contents,
     /// What counts the operations done.
     pub(super) meter: Arc<Meter>,
+    /// When no operation begins any more, in nanoseconds from the phase's start.
+    pub(super) deadline: Option<u64>,
+    /// The clients that others wait for.
+    pub(super) others: Others,
 }
 
 impl PhaseContext {
     /// Nanoseconds since the phase's start.
     fn now(&self) -> u64 {
         self.clock.now() - self.start
+    }
+
+    /// Whether a client may begin an operation that is planned for this time, or for now. If the
+    /// deadline comes first, it is waited for; so is the planned time of a client that may be ended
+    /// by others meanwhile.
+    async fn may_begin(&self, planned: Option<u64>, until: Option<Until>) -> bool {
+        let at = planned.unwrap_or(0);
+        let deadline = self.deadline.unwrap_or(u64::MAX);
+        if until.is_some() {
+            let sleep = self.clock.sleep_until(self.start + at.min(deadline));
+            self.others.go_on_after(sleep).await && at < deadline && self.now() < deadline
+        } else if at >= deadline {
+            self.clock.sleep_until(self.start + deadline).await;
+            false
+        } else {
+            self.now() < deadline
+        }
+    }
+
+    /// How much of the phase's duration has passed at a time; nothing without one.
+    fn progress(&self, at: u64) -> Share {
+        match self.deadline {
+            Some(deadline) => Share::new(at, deadline),
+            None => Share::new(0, 1),
+        }
+    }
+}
+
+/// The clients of a phase whose end others wait for.
+pub(super) struct Others {
+    running: AtomicU64,
+    all_ended: Notify,
+}
+
+impl Others {
+    /// All clients of the phase but those that go on until the others end.
+    pub(super) fn of(phase: &Phase) -> Self {
+        let others = phase.parts().iter().filter(|part| part.until.is_none());
+        Self {
+            running: AtomicU64::new(others.map(|part| u64::from(part.clients)).sum()),
+            all_ended: Notify::new(),
+        }
+    }
+
+    fn have_ended(&self) -> bool {
+        self.running.load(Ordering::Acquire) == 0
+    }
+
+    /// Waits for `sleep`, or until all others have ended. Returns whether they have not.
+    async fn go_on_after(&self, sleep: impl Future<Output = ()>) -> bool {
+        let mut sleep = std::pin::pin!(sleep);
+        let mut ended = std::pin::pin!(self.all_ended.notified());
+        ended.as_mut().enable();
+        if self.have_ended() {
+            return false;
+        }
+        let waited = std::future::poll_fn(|context| {
+            let is_over = ended.as_mut().poll(context).is_ready();
+            let is_time = sleep.as_mut().poll(context).is_ready();
+            if is_over || is_time {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        waited.await;
+        !self.have_ended()
+    }
+}
+
+/// A client whose end others wait for. It ends when this is dropped, also with an error.
+struct Running<'a>(&'a Others);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if self.0.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.all_ended.notify_waiters();
+        }
     }
 }
 
@@ -79,6 +166,17 @@ fn merge_histograms(
     }
 }
 
+/// How much of a phase is done, in parts for the backlog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Share(usize);
+
+impl Share {
+    fn new(done: u64, total: u64) -> Self {
+        let part = u128::from(done) * BACKLOG_PARTS as u128 / u128::from(total.max(1));
+        Self((part as usize).min(BACKLOG_PARTS - 1))
+    }
+}
+
 /// How far an open loop's clients are behind, over the course of the phase.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Backlog {
@@ -100,10 +198,9 @@ impl BacklogPart {
 }
 
 impl Backlog {
-    /// Notes how far behind the operation after the first `done` of `total` begins.
-    fn record(&mut self, done: u64, total: u64, behind: u64) {
-        let part = (u128::from(done) * BACKLOG_PARTS as u128 / u128::from(total.max(1))) as usize;
-        let part = &mut self.parts[part.min(BACKLOG_PARTS - 1)];
+    /// Notes how far behind the operation begins before which this share of the phase was done.
+    fn record(&mut self, done: Share, behind: u64) {
+        let part = &mut self.parts[done.0];
         part.behind += u128::from(behind);
         part.operations += 1;
     }
@@ -157,15 +254,29 @@ impl Latencies {
     }
 }
 
-/// Does all operations of `stream`, each at its time in `schedule`, or without one as soon as the
-/// last has ended.
-pub(super) async fn run(
-    context: &PhaseContext,
-    mut stream: OpStream,
-    mut schedule: Option<Schedule>,
-    slices: usize,
-) -> Result<ClientReport, TrialError> {
+/// What a client is to do.
+pub(super) struct Work {
+    pub(super) stream: OpStream,
+    /// When operations begin; `None` in a closed loop.
+    pub(super) schedule: Option<Schedule>,
+    /// What ends it beside its operations and the phase's deadline.
+    pub(super) until: Option<Until>,
+    /// The most slices of its series.
+    pub(super) slices: usize,
+}
+
+/// Does the operations of a stream, each at its time in the schedule, or without one as soon as the
+/// last has ended; until there are no more, or the phase's deadline, or the end of other roles.
+pub(super) async fn run(context: &PhaseContext, work: Work) -> Result<ClientReport, TrialError> {
+    let Work {
+        mut stream,
+        mut schedule,
+        until,
+        slices,
+    } = work;
+    let _ends = until.is_none().then(|| Running(&context.others));
     let total = stream.remaining();
+    let is_counted = total != Phase::ENDLESS;
     let mut latency = Latencies::new();
     let mut service = Latencies::new();
     let mut slices = Slices::new(slices);
@@ -173,23 +284,32 @@ pub(super) async fn run(
     let mut pacing = histogram();
     let mut end = 0;
     let mut done = 0;
-    while let Some(op) = stream.next(&context.acknowledged) {
+    while stream.remaining() > 0 {
+        let planned = schedule.as_mut().and_then(Iterator::next);
+        if !context.may_begin(planned, until).await {
+            end = end.max(context.now());
+            break;
+        }
+        let Some(op) = stream.next(&context.acknowledged) else {
+            break;
+        };
         let mut begun = context.now();
         let mut intended = begun;
-        if let Some(time) = schedule.as_mut().and_then(Iterator::next) {
+        if let Some(time) = planned {
             intended = time;
             if intended > begun {
                 context.clock.sleep_until(context.start + intended).await;
                 begun = context.now();
                 record(&mut pacing, begun.saturating_sub(intended));
             }
-            backlog.record(done, total, begun.saturating_sub(intended));
+            let part = context.progress(begun).max(Share::new(done, total));
+            backlog.record(part, begun.saturating_sub(intended));
         }
         let Done { class, found } = perform(context, op).await?;
         context.clock.wait_for_cpu().await;
         end = context.now();
         done += 1;
-        if done % COUNTED_EVERY == 0 {
+        if is_counted && done % COUNTED_EVERY == 0 {
             context.meter.add(COUNTED_EVERY);
         }
         latency.record(class, end.saturating_sub(intended));
@@ -203,7 +323,9 @@ pub(super) async fn run(
             check(context, op.key(), &value)?;
         }
     }
-    context.meter.add(done % COUNTED_EVERY);
+    if is_counted {
+        context.meter.add(done % COUNTED_EVERY);
+    }
     Ok(ClientReport {
         latency: latency.by_class(),
         service: service.by_class(),
@@ -320,7 +442,7 @@ mod tests {
     fn backlog(behind: impl Fn(u64) -> u64) -> Backlog {
         let mut backlog = Backlog::default();
         for number in 0..900 {
-            backlog.record(number, 900, behind(number));
+            backlog.record(Share::new(number, 900), behind(number));
         }
         backlog
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aura_engine::env::Env;
-use aura_engine::env::disk::DiskWorld;
+use aura_engine::env::disk::{self, DiskWorld};
 use aura_engine::env::sim::{SimConfig, SimStats, SimWorld};
 use aura_engine::is_table_or_values;
 
@@ -114,6 +114,20 @@ impl Machine {
         match self {
             Self::Simulated(_) => None,
             Self::Real { .. } => host::bytes_read(),
+        }
+    }
+
+    /// Drops what the system's page cache holds of the database's files. A simulation has no page
+    /// cache.
+    pub(super) fn drop_page_cache(&self) -> Result<(), TrialError> {
+        match self {
+            Self::Simulated(_) => Ok(()),
+            Self::Real { directory, .. } => {
+                disk::drop_page_cache(directory).map_err(|source| TrialError::PageCache {
+                    directory: directory.clone(),
+                    source,
+                })
+            }
         }
     }
 

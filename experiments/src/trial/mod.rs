@@ -8,6 +8,10 @@
 //!   |------------------------------- whole ---------------------------|
 //! ```
 //!
+//! A phase may be a step: a window without clients, in which the trial waits, flushes, compacts or
+//! drops caches. A phase with a duration ends its clients by the clock, and one with roles has
+//! clients of several kinds.
+//!
 //! Each window begins with the state in which the one before ended: nothing that the engine does is
 //! in no window. The drain pays what the clients left behind, so that no cost is put off beyond the
 //! trial.
@@ -32,11 +36,12 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aura_engine::env::Env;
 use aura_engine::env::sim::SimError;
 use aura_engine::{AuraEngine, Engine, EngineBuilder, EngineConfig, Event};
-use aura_workloads::{Acknowledged, Load, OpKind, Phase, Seed, Workload, names};
+use aura_workloads::{Acknowledged, Load, OpKind, Phase, Seed, Step, Workload, names};
 use tokio::sync::oneshot;
 
 use crate::code;
@@ -48,10 +53,10 @@ use crate::record::{
 };
 
 use cache_recorder::CacheRecorder;
-use client::{ClientReport, PhaseContext};
+use client::{ClientReport, Others, PhaseContext, Work};
 use contents::Contents;
 use machine::Machine;
-use pulse::Meter;
+use pulse::{Extent, Meter};
 use series::{Sample, Sampler};
 
 pub use machine::Databases;
@@ -118,6 +123,14 @@ pub enum TrialError {
         directory: PathBuf,
         /// What is in the way.
         why: String,
+    },
+    /// The system's page cache cannot be emptied.
+    #[error("cannot drop what the page cache holds of {}: {source}", directory.display())]
+    PageCache {
+        /// Where the database is.
+        directory: PathBuf,
+        /// The system's error.
+        source: io::Error,
     },
     /// The database's directory cannot be created or removed.
     #[error(transparent)]
@@ -226,7 +239,7 @@ fn measure(
             env.tasks.spawn("progress", Box::pin(report));
         }
         // A task of a simulation would be one of its events.
-        Some(watcher) => stage.meter.watch(watcher),
+        Some(watcher) => stage.meter.watch(watcher, machine.env().clock),
         None => {}
     }
 
@@ -237,11 +250,14 @@ fn measure(
     }
     let acknowledged = Arc::new(Acknowledged::new(workload.records));
     for phase in &workload.phases {
-        windows.push(stage.phase(phase, &acknowledged)?);
+        windows.push(match phase.step() {
+            Some(step) => stage.step(phase, step)?,
+            None => stage.phase(phase, &acknowledged)?,
+        });
     }
     windows.push(stage.drain()?);
     windows.extend(PhaseMeasure::whole(&windows, stage.elapsed()));
-    stage.meter.enter("verify", 0);
+    stage.meter.enter("verify", &Extent::default());
     let space = machine.block_on(space(&stage.engine))?;
     let cache_trace = stage.recorder.map(|recorder| CacheTrace {
         rate: config.record.cache,
@@ -278,14 +294,28 @@ fn engine_settings(config: &TrialConfig, root: Seed) -> EngineConfig {
 
 /// Whether a read may find nothing: some phase deletes.
 fn may_miss(workload: &Workload) -> bool {
-    let deletes = |phase: &Phase| phase.mix.share(OpKind::Delete) > 0.0;
+    let deletes = |phase: &Phase| phase.does(OpKind::Delete);
     workload.phases.iter().any(deletes)
 }
 
-/// The operations of all phases, the load included.
-fn operations(workload: &Workload) -> u64 {
-    let of_phases: u64 = workload.phases.iter().map(|it| it.operations).sum();
-    workload.load.operations + of_phases
+/// The extents of all phases, the load included.
+fn extents(workload: &Workload) -> impl Iterator<Item = Extent> {
+    let phases = std::iter::once(&workload.load).chain(&workload.phases);
+    phases.map(extent)
+}
+
+/// What there is to do in a phase. Operations without end do not count.
+fn extent(phase: &Phase) -> Extent {
+    let counted = phase.parts().iter().filter(|part| !part.is_endless());
+    Extent {
+        operations: counted.map(|part| part.operations).sum(),
+        nanos: phase.duration.map(nanos),
+    }
+}
+
+/// A duration in nanoseconds.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The open database, and what else all phases of a trial share.
@@ -335,7 +365,7 @@ impl<'a> Stage<'a> {
             may_miss: may_miss(workload),
             workload,
             recorder,
-            meter: Arc::new(Meter::new(operations(workload))),
+            meter: Arc::new(Meter::new(extents(workload))),
             recorded: rate,
             opened,
             boundary,
@@ -366,6 +396,7 @@ impl<'a> Stage<'a> {
 
     /// Waits until no background work is left.
     fn settle(&mut self) -> Result<PhaseMeasure, TrialError> {
+        self.meter.enter(names::SETTLE, &Extent::default());
         self.quiet(names::SETTLE, |engine| async move {
             Ok(engine.wait_idle().await?)
         })
@@ -373,9 +404,32 @@ impl<'a> Stage<'a> {
 
     /// Flushes what writers left in memory, and waits until no background work is left.
     fn drain(&mut self) -> Result<PhaseMeasure, TrialError> {
+        self.meter.enter(names::DRAIN, &Extent::default());
         self.quiet(names::DRAIN, |engine| async move {
             engine.flush().await?;
             Ok(engine.wait_idle().await?)
+        })
+    }
+
+    /// Carries out a step of the workload.
+    fn step(&mut self, phase: &Phase, step: Step) -> Result<PhaseMeasure, TrialError> {
+        let window = names::of_step(&phase.name, step);
+        self.meter.enter(&window, &extent(phase));
+        let machine = self.machine;
+        let clock = machine.env().clock;
+        let wait = phase.duration.map_or(0, nanos);
+        self.quiet(&window, |engine| async move {
+            match step {
+                Step::Settle => engine.wait_idle().await?,
+                Step::Flush => engine.flush().await?,
+                Step::Compact => engine.compact().await?,
+                Step::DropCaches => {
+                    engine.drop_cache();
+                    machine.drop_page_cache()?;
+                }
+                Step::Wait => clock.sleep(wait).await,
+            }
+            Ok(())
         })
     }
 
@@ -389,7 +443,6 @@ impl<'a> Stage<'a> {
         F: Future<Output = Result<(), TrialError>>,
     {
         self.engine.take_events();
-        self.meter.enter(name, 0);
         let clock = self.machine.env().clock;
         let start = clock.now();
         self.machine.block_on(work(self.engine.clone()))?;
@@ -413,7 +466,7 @@ impl<'a> Stage<'a> {
     ) -> Result<PhaseMeasure, TrialError> {
         let env = self.machine.env();
         self.engine.take_events();
-        self.meter.enter(&phase.name, phase.operations);
+        self.meter.enter(&phase.name, &extent(phase));
         let start = env.clock.now();
         let counts = &self.boundary.metrics.counts;
         let context = Arc::new(PhaseContext {
@@ -425,6 +478,8 @@ impl<'a> Stage<'a> {
             may_miss: self.may_miss,
             contents: Contents::of(self.workload),
             meter: self.meter.clone(),
+            deadline: phase.duration.map(nanos),
+            others: Others::of(phase),
         });
         let recorded_before = self.recorder.as_ref().map_or(0, |recorder| recorder.len());
         let report = self.machine.block_on(self.clients(&env, phase, &context))?;
@@ -443,7 +498,8 @@ impl<'a> Stage<'a> {
         };
         let last = Sample::new(report.end, &to.metrics.counts);
         let samples = context.sampler.finish(last);
-        let open_loop = !matches!(phase.load, Load::Closed {});
+        let in_open_loop = |part: &Phase| !matches!(part.load, Load::Closed {});
+        let open_loop = phase.parts().iter().any(in_open_loop);
         let operations = report.latency.iter();
         Ok(PhaseMeasure {
             operations: operations
@@ -461,7 +517,7 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Starts the phase's clients and merges their reports, in the order of the clients.
+    /// Starts the phase's clients, role by role, and merges their reports in that order.
     async fn clients(
         &self,
         env: &Env,
@@ -469,18 +525,23 @@ impl<'a> Stage<'a> {
         context: &Arc<PhaseContext>,
     ) -> Result<ClientReport, TrialError> {
         let mut reports = Vec::new();
-        for number in 0..phase.clients {
-            let stream = phase.stream(number, self.root);
-            let schedule = phase.schedule(number, self.root);
-            let context = context.clone();
-            let slices = self.slices;
-            let (tx, rx) = oneshot::channel();
-            let client = async move {
-                // The receiver is gone when another client has failed.
-                drop(tx.send(client::run(&context, stream, schedule, slices).await));
-            };
-            env.tasks.spawn("client", Box::pin(client));
-            reports.push(rx);
+        for part in phase.parts() {
+            for number in 0..part.clients {
+                let work = Work {
+                    stream: part.stream(number, self.root),
+                    schedule: part.schedule(number, self.root),
+                    until: part.until,
+                    slices: self.slices,
+                };
+                let context = context.clone();
+                let (tx, rx) = oneshot::channel();
+                let client = async move {
+                    // The receiver is gone when another client has failed.
+                    drop(tx.send(client::run(&context, work).await));
+                };
+                env.tasks.spawn("client", Box::pin(client));
+                reports.push(rx);
+            }
         }
         let mut all: Option<ClientReport> = None;
         for report in reports {

@@ -28,9 +28,11 @@ pub type Watcher = Box<dyn Fn(&Advance) + Send + Sync>;
 pub struct Advance {
     /// The window that it is in.
     pub window: String,
-    /// The share of the window's operations that are done; `None` in a wait.
+    /// The share of the window's operations that are done, or of its duration; `None` in a wait for
+    /// the background.
     pub of_window: Option<f64>,
-    /// The share of the trial's operations that are done.
+    /// The share of the trial's operations that are done. A phase that only time ends counts as
+    /// many as the load.
     pub of_trial: f64,
 }
 
@@ -56,80 +58,135 @@ impl Advance {
     }
 }
 
+/// What there is to do in a window. Whichever of the two ends first ends it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Operations, if they are counted; else 0.
+    pub(super) operations: u64,
+    /// Its duration, if it has one.
+    pub(super) nanos: Option<u64>,
+}
+
+impl Extent {
+    /// The weight of the window in the trial: its operations. Those of a window that only time ends
+    /// are not known; it counts as much as the load, `of_load`.
+    fn weight(&self, of_load: u64) -> u64 {
+        match (self.operations, self.nanos) {
+            (0, Some(_)) => of_load,
+            (operations, _) => operations,
+        }
+    }
+}
+
 /// Counts a trial's operations.
 pub(super) struct Meter {
-    /// Operations of the trial.
+    /// The weight of the trial's windows together.
     total: u64,
+    /// The weight of the load.
+    of_load: u64,
     done: AtomicU64,
     window: Mutex<Entered>,
-    /// Is called as operations are done.
-    watcher: OnceLock<Watcher>,
+    watched: OnceLock<Watched>,
+}
+
+/// Who is called as operations are done, and with which time.
+struct Watched {
+    watcher: Watcher,
+    clock: Arc<dyn Clock>,
+}
+
+impl Watched {
+    fn report(&self, meter: &Meter) {
+        (self.watcher)(&meter.advance(self.clock.now()));
+    }
 }
 
 /// The window that a trial is in.
 #[derive(Default)]
 struct Entered {
     name: String,
-    operations: u64,
+    extent: Extent,
     /// Operations done before it.
     before: u64,
+    /// The weight of the windows before it.
+    passed: u64,
+    /// When it was first looked at, in nanoseconds.
+    seen: Option<u64>,
 }
 
 impl Meter {
-    pub(super) fn new(total: u64) -> Self {
+    /// Begins to count; the first of the windows is the load.
+    pub(super) fn new(windows: impl Iterator<Item = Extent>) -> Self {
+        let mut windows = windows.peekable();
+        let of_load = windows.peek().map_or(0, |load| load.operations);
         Self {
-            total,
+            total: windows.map(|window| window.weight(of_load)).sum(),
+            of_load,
             done: AtomicU64::new(0),
             window: Mutex::new(Entered {
                 name: "open".to_owned(),
                 ..Entered::default()
             }),
-            watcher: OnceLock::new(),
+            watched: OnceLock::new(),
         }
     }
 
-    /// Has `watcher` called as operations are done and windows begin. In a simulation, where a
-    /// report at given times would be an event, this changes nothing that is simulated.
-    pub(super) fn watch(&self, watcher: Watcher) {
+    /// Has `watcher` called as operations are done and windows begin, at the time of `clock`. In a
+    /// simulation, where a report at given times would be an event, this changes nothing that is
+    /// simulated.
+    pub(super) fn watch(&self, watcher: Watcher, clock: Arc<dyn Clock>) {
         // There is one at most, which the caller knows.
-        drop(self.watcher.set(watcher));
+        drop(self.watched.set(Watched { watcher, clock }));
     }
 
-    /// Notes that a window of `operations` begins.
-    pub(super) fn enter(&self, name: &str, operations: u64) {
+    /// Notes that a window begins.
+    pub(super) fn enter(&self, name: &str, extent: &Extent) {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         *window = Entered {
             name: name.to_owned(),
-            operations,
+            extent: *extent,
             before: self.done.load(Ordering::Relaxed),
+            passed: window.passed + window.extent.weight(self.of_load),
+            seen: None,
         };
         drop(window);
-        if let Some(watcher) = self.watcher.get() {
-            watcher(&self.advance());
+        if let Some(watched) = self.watched.get() {
+            watched.report(self);
         }
     }
 
     /// Counts operations that are done.
     pub(super) fn add(&self, operations: u64) {
         let before = self.done.fetch_add(operations, Ordering::Relaxed);
-        if let Some(watcher) = self.watcher.get() {
+        if let Some(watched) = self.watched.get() {
             let report =
                 |done: u64| u128::from(done) * u128::from(REPORTS) / u128::from(self.total.max(1));
             if report(before) != report(before + operations) {
-                watcher(&self.advance());
+                watched.report(self);
             }
         }
     }
 
-    fn advance(&self) -> Advance {
-        let window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+    /// How far the trial is at `now`.
+    fn advance(&self, now: u64) -> Advance {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let done = self.done.load(Ordering::Relaxed);
         let share = |part: u64, whole: u64| (part as f64 / whole.max(1) as f64).min(1.0);
+        let Extent { operations, nanos } = window.extent;
         let in_window = done.saturating_sub(window.before);
+        let by_count = (operations > 0).then(|| share(in_window, operations));
+        let begun = *window.seen.get_or_insert(now);
+        let by_time = nanos.map(|nanos| share(now - begun, nanos));
+        let of_window = match (by_count, by_time) {
+            (Some(count), Some(time)) => Some(count.max(time)),
+            (count, time) => count.or(time),
+        };
+        let weight = window.extent.weight(self.of_load) as f64;
+        let passed = window.passed as f64 + weight * of_window.unwrap_or(0.0);
         Advance {
             window: window.name.clone(),
-            of_window: (window.operations > 0).then(|| share(in_window, window.operations)),
-            of_trial: share(done, self.total),
+            of_window,
+            of_trial: (passed / self.total.max(1) as f64).min(1.0),
         }
     }
 }
@@ -137,7 +194,7 @@ impl Meter {
 /// Reports to `watcher` until the meter is gone.
 pub(super) async fn report(meter: Weak<Meter>, clock: Arc<dyn Clock>, watcher: Watcher) {
     while let Some(meter) = meter.upgrade() {
-        watcher(&meter.advance());
+        watcher(&meter.advance(clock.now()));
         drop(meter);
         clock.sleep(REPORTS_APART_NANOS).await;
     }
@@ -145,42 +202,78 @@ pub(super) async fn report(meter: Weak<Meter>, clock: Arc<dyn Clock>, watcher: W
 
 #[cfg(test)]
 mod tests {
+    use aura_engine::env::sim::{SimConfig, SimWorld};
+
     use super::*;
+
+    fn counted(operations: u64) -> Extent {
+        Extent {
+            operations,
+            nanos: None,
+        }
+    }
 
     #[test]
     fn shares_are_of_the_window_and_of_the_trial() {
-        let meter = Meter::new(400);
-        meter.enter("load", 100);
+        let meter = Meter::new([counted(100), counted(300)].into_iter());
+        meter.enter("load", &counted(100));
         meter.add(64);
-        let advance = meter.advance();
+        let advance = meter.advance(0);
         assert_eq!(advance.to_string(), "load 64 %");
         assert_eq!(advance.of_trial, 0.16);
         meter.add(36);
-        meter.enter("settle", 0);
-        let settle = meter.advance();
+        meter.enter("settle", &counted(0));
+        let settle = meter.advance(0);
         assert_eq!(settle.to_string(), "settle");
         assert_eq!((settle.of_window, settle.of_trial), (None, 0.25));
-        meter.enter("run", 300);
+        meter.enter("run", &counted(300));
         meter.add(150);
-        let run = meter.advance();
+        let run = meter.advance(0);
         assert_eq!((run.of_window, run.of_trial), (Some(0.5), 0.625));
     }
 
     #[test]
     fn a_watcher_is_called_as_operations_are_done_and_not_at_each() {
-        let meter = Meter::new(100_000);
+        let meter = Meter::new([counted(100_000)].into_iter());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let noted = seen.clone();
-        meter.watch(Box::new(move |advance| {
+        let watcher: Watcher = Box::new(move |advance| {
             noted.lock().expect("no panic").push(advance.of_trial);
-        }));
-        meter.enter("load", 100_000);
+        });
+        let world = SimWorld::new(&SimConfig::default());
+        meter.watch(watcher, world.env().clock);
+        meter.enter("load", &counted(100_000));
         for _ in 0..10_000 {
             meter.add(10);
         }
         let seen = seen.lock().expect("no panic");
         assert_eq!(seen.len() as u64, REPORTS + 1);
         assert!(seen.is_sorted() && seen.last() == Some(&1.0), "{seen:?}");
+    }
+
+    #[test]
+    fn a_window_that_time_ends_goes_by_time() {
+        let timed = Extent {
+            operations: 0,
+            nanos: Some(1000),
+        };
+        let either = Extent {
+            operations: 200,
+            nanos: Some(1000),
+        };
+        let windows = [counted(100), timed, either];
+        let meter = Meter::new(windows.into_iter());
+        meter.enter("load", &windows[0]);
+        meter.add(100);
+        meter.enter("timed", &windows[1]);
+        assert_eq!(meter.advance(5000).of_window, Some(0.0));
+        // Its operations are not counted: it weighs as much as the load.
+        let half = meter.advance(5500);
+        assert_eq!((half.of_window, half.of_trial), (Some(0.5), 0.375));
+        meter.enter("either", &windows[2]);
+        meter.add(50);
+        assert_eq!(meter.advance(6000).of_window, Some(0.25));
+        assert_eq!(meter.advance(6400).of_window, Some(0.4));
     }
 
     #[test]

@@ -8,9 +8,16 @@ use crate::metrics::PhaseFacts;
 use crate::plan::Plan;
 use crate::record::Window;
 
-/// Runs the only trial of a config under seed 1.
+/// Runs the only trial of a config.
+fn run_config(text: &str) -> TrialResult {
+    let experiment = config::parse("test.toml".as_ref(), text.to_owned(), &[]).expect("a config");
+    let plan = Plan::new(&experiment, "test");
+    run(&plan.trials[0], "test", &Databases::default()).expect("a simulation")
+}
+
+/// A leveled or tiered trial under seed 1.
 fn trial(layout: &str, settle: bool) -> TrialResult {
-    let text = format!(
+    run_config(&format!(
         r#"
 seeds = [1]
 settle = {settle}
@@ -35,10 +42,7 @@ memtable = "16KiB"
 table.size = "32KiB"
 compaction = {{ base = "64KiB", layout = {layout} }}
 "#
-    );
-    let experiment = config::parse("test.toml".as_ref(), text, &[]).expect("a config");
-    let plan = Plan::new(&experiment, "test");
-    run(&plan.trials[0], "test", &Databases::default()).expect("a simulation")
+    ))
 }
 
 #[test]
@@ -271,4 +275,319 @@ fn an_absent_key_with_a_value_is_an_error() {
         Err(TrialError::Phantom { key }) => assert!(key.starts_with("user"), "{key}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn of_mixed_sizes_the_large_ones_are_separated() {
+    let trial = run_config(
+        r#"
+seeds = [1]
+
+[workload]
+records = 2_000
+operations = 500
+mix = { read = 1 }
+value.bytes = [{ share = 0.9, bytes = 100 }, { share = 0.1, bytes = "8KiB" }]
+
+[engine]
+value_log.separation = { policy = "threshold", bytes = 4096 }
+"#,
+    );
+    let counts = &trial.phases[0].after.counts;
+    let large = counts.value_log_bytes / 8192;
+    assert!((160..240).contains(&large), "{large} of 200 expected");
+    let small = counts.user_write_bytes - large * 8192;
+    // Of 2,000 records: keys of some 23 bytes, and 1,800 values of 100 bytes.
+    assert!((200_000..260_000).contains(&small), "{small}");
+}
+
+/// The counters' rise over a window.
+fn rise(window: &PhaseMeasure) -> aura_engine::Counts {
+    window.after.counts.since(&window.before.counts)
+}
+
+/// The window of this name.
+fn named<'a>(trial: &'a TrialResult, name: &str) -> &'a PhaseMeasure {
+    let found = trial.phases.iter().find(|window| window.name == name);
+    found.unwrap_or_else(|| panic!("no window {name}"))
+}
+
+const STEPS: &str = r#"
+seeds = [1]
+settle = false
+
+[workload]
+records = 6_000
+operations = 2_000
+value.bytes = 200
+mix = { read = 1 }
+
+[[workload.phases]]
+name = "to tables"
+step = "flush"
+
+[[workload.phases]]
+name = "calm"
+step = "settle"
+
+[[workload.phases]]
+name = "warm"
+
+[[workload.phases]]
+name = "still warm"
+
+[[workload.phases]]
+name = "cold"
+step = "drop-caches"
+
+[[workload.phases]]
+name = "after"
+
+[[workload.phases]]
+name = "writes"
+mix = { update = 1 }
+
+[[workload.phases]]
+name = "one run"
+step = "compact"
+
+[[workload.phases]]
+name = "pause"
+step = "wait"
+duration = "250ms"
+
+[engine]
+memtable = "64KiB"
+table.size = "64KiB"
+compaction.base = "256KiB"
+cache = { size = "8MiB", shards = 1 }
+"#;
+
+#[test]
+fn steps_are_windows_that_do_what_they_say() {
+    let trial = run_config(STEPS);
+    let flush = named(&trial, "to tables (flush)");
+    assert!(flush.before.memtable_bytes > 0 && rise(flush).flush_bytes > 0);
+    assert_eq!(flush.after.memtable_bytes, 0);
+    let settle = named(&trial, "calm (settle)");
+    assert_eq!(settle.after.debt_bytes, 0);
+    let misses = |name| rise(named(&trial, name)).block_misses;
+    assert!(
+        misses("still warm") * 10 < misses("after"),
+        "{}",
+        misses("after")
+    );
+    let cold = named(&trial, "cold (drop-caches)");
+    assert!(cold.before.cache.entries > 100, "{:?}", cold.before.cache);
+    assert_eq!(cold.after.cache.entries, 0);
+    let compact = named(&trial, "one run (compact)");
+    let runs = |metrics: &aura_engine::Metrics| -> u64 {
+        metrics.levels.iter().map(|level| level.runs).sum()
+    };
+    assert!(runs(&compact.before) > 1, "{:?}", compact.before.levels);
+    assert_eq!(runs(&compact.after), 1);
+    assert!(rise(compact).compaction_write_bytes > 1_000_000);
+    assert_eq!(named(&trial, "pause (wait)").nanos, 250_000_000);
+}
+
+#[test]
+fn the_windows_of_steps_are_part_of_the_sum() {
+    let trial = run_config(STEPS);
+    let names: Vec<&str> = trial.phases.iter().map(|it| it.name.as_str()).collect();
+    let expected = [
+        "load",
+        "to tables (flush)",
+        "calm (settle)",
+        "warm",
+        "still warm",
+        "cold (drop-caches)",
+        "after",
+        "writes",
+        "one run (compact)",
+        "pause (wait)",
+        "drain",
+        "whole",
+    ];
+    assert_eq!(names, expected);
+    let facts = PhaseFacts::of(&trial);
+    let (whole, parts) = facts.split_last().expect("windows");
+    for pair in parts.windows(2) {
+        assert_eq!(pair[0].measure.after.counts, pair[1].measure.before.counts);
+        assert_eq!(pair[0].measure.device_after, pair[1].measure.device_before);
+    }
+    let sum: u64 = parts.iter().map(|it| it.counts.device_write_bytes()).sum();
+    assert_eq!(sum, whole.counts.device_write_bytes());
+    let busy = |facts: &PhaseFacts| {
+        let before = facts.measure.device_before.expect("a simulation");
+        let after = facts.measure.device_after.expect("a simulation");
+        after.device_busy_nanos - before.device_busy_nanos
+    };
+    assert_eq!(parts.iter().map(busy).sum::<u64>(), busy(whole));
+    let charged = |facts: &PhaseFacts| facts.charged(facts.counts.device_write_bytes());
+    let charged_sum: f64 = parts.iter().map(charged).sum();
+    assert_eq!(charged_sum, charged(whole));
+}
+
+#[test]
+fn a_steps_window_has_no_rate_and_no_latency() {
+    let trial = run_config(STEPS);
+    for row in crate::metrics::derive(&trial) {
+        if Window::named(&row.phase) == Window::Step {
+            let metric = crate::metrics::find(&row.metric).expect("a metric");
+            let of_operations = metric.unit.ends_with("/s")
+                || ["throughput", "latency", "service", "ns_per_op"]
+                    .iter()
+                    .any(|word| row.metric.contains(word));
+            assert!(!of_operations, "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn a_trial_with_steps_repeats_to_the_byte() {
+    assert_eq!(rows_text(STEPS), rows_text(STEPS));
+}
+
+/// All metrics of a trial, as the store would write them, and its fingerprint.
+fn rows_text(config: &str) -> String {
+    let trial = run_config(config);
+    let rows = crate::metrics::derive(&trial);
+    let fingerprint = trial.manifest.fingerprint;
+    format!("{fingerprint:?}\n{}", crate::formats::json_lines(&rows))
+}
+
+#[test]
+fn time_ends_a_phase_and_the_clients_of_an_open_loop_wait_for_it() {
+    let trial = run_config(
+        r#"
+seeds = [1]
+
+[workload]
+records = 1_000
+clients = 2
+value.bytes = 100
+mix = { read = 1, insert = 1 }
+
+[[workload.phases]]
+name = "closed"
+duration = "20ms"
+
+[[workload.phases]]
+name = "open"
+duration = "2s"
+load = { arrival = "constant", rate = 100 }
+
+[[workload.phases]]
+name = "counted"
+duration = "1h"
+operations = 500
+
+[[workload.phases]]
+name = "slow"
+duration = "3s"
+operations = 500
+load = { arrival = "constant", rate = 1 }
+"#,
+    );
+    let operations = |name: &str| named(&trial, name).operations.values().sum::<u64>();
+    // The last operations may end after it.
+    let closed = named(&trial, "closed").nanos;
+    assert!((20_000_000..25_000_000).contains(&closed), "{closed}");
+    assert!(operations("closed") > 200, "{}", operations("closed"));
+    assert_eq!(operations("open"), 200);
+    assert_eq!(named(&trial, "open").nanos, 2_000_000_000);
+    assert!(!named(&trial, "open").overloaded);
+    assert_eq!(operations("counted"), 500);
+    assert!(named(&trial, "counted").nanos < 1_000_000_000);
+    assert_eq!(operations("slow"), 3);
+    assert_eq!(named(&trial, "slow").nanos, 3_000_000_000);
+}
+
+#[test]
+fn an_open_loop_that_is_too_fast_is_overloaded_when_time_ends_it() {
+    let trial = run_config(
+        r#"
+seeds = [1]
+
+[workload]
+records = 1_000
+duration = "30ms"
+mix = { read = 1 }
+load = { arrival = "constant", rate = 1e9 }
+"#,
+    );
+    let run = named(&trial, "run");
+    assert!(run.overloaded, "{:?}", run.operations);
+    assert!(run.nanos < 40_000_000, "{}", run.nanos);
+}
+
+/// db_bench's readwhilewriting: readers do their reads while one client writes at a given rate.
+const READ_WHILE_WRITING: &str = r#"
+seeds = [1]
+
+[workload]
+records = 4_000
+operations = 3_000
+value.bytes = 100
+
+[[workload.roles]]
+name = "readers"
+clients = 3
+mix = { read = 1 }
+
+[[workload.roles]]
+name = "writer"
+mix = { update = 1 }
+load = { arrival = "constant", rate = 20_000 }
+until = "others-end"
+
+[engine]
+memtable = "32KiB"
+cache.size = "64KiB"
+"#;
+
+#[test]
+fn readers_read_while_a_writer_writes_until_they_end() {
+    let trial = run_config(READ_WHILE_WRITING);
+    let run = named(&trial, "run");
+    assert_eq!(run.operations[&crate::record::OpClass::Read], 3000);
+    let writes = run.operations[&crate::record::OpClass::Write];
+    let expected = run.nanos * 20_000 / 1_000_000_000;
+    assert!(expected > 50, "{} ns", run.nanos);
+    assert!(writes.abs_diff(expected) <= 2, "{writes} of {expected}");
+    assert!(run.open_loop && !run.overloaded);
+    let whole_series: u64 = run.series.iter().map(|slice| slice.operations).sum();
+    assert_eq!(whole_series, 3000 + writes);
+    assert_eq!(rows_text(READ_WHILE_WRITING), rows_text(READ_WHILE_WRITING));
+}
+
+#[test]
+fn an_idle_writer_does_not_hold_back_the_end() {
+    let rare = READ_WHILE_WRITING.replace("rate = 20_000", "rate = 0.001");
+    let trial = run_config(&rare);
+    let run = named(&trial, "run");
+    assert!(run.nanos < 1_000_000_000, "{} ns", run.nanos);
+    assert_eq!(run.operations[&crate::record::OpClass::Read], 3000);
+    let writes = run.operations.get(&crate::record::OpClass::Write);
+    assert_eq!(writes, Some(&1), "at the phase's start");
+}
+
+#[test]
+fn an_error_of_the_last_of_others_ends_those_that_wait_for_them() {
+    let mut config = reading(reads());
+    let role = |name: &str, until| aura_workloads::RoleConfig {
+        name: name.to_owned(),
+        until,
+        ..Default::default()
+    };
+    config.workload.phases[0].roles = vec![
+        role("endless", Some(aura_workloads::Until::OthersEnd)),
+        role("bounded", None),
+    ];
+    let done = measured(&config, async |_| Ok(())).expect("nothing is wrong");
+    assert!(done.operations[&crate::record::OpClass::Read] > 1000);
+    let lost = measured(&config, async |engine| {
+        Ok(engine.delete_range(aura_engine::Range::all()).await?)
+    });
+    assert!(matches!(lost.map(drop), Err(TrialError::Lost { .. })));
 }

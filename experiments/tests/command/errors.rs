@@ -103,6 +103,78 @@ fn an_unknown_parameter_is_reported_with_the_known_ones() {
 }
 
 #[test]
+fn a_wrong_mixture_of_sizes_is_shown_at_its_place() {
+    let sized = |sizes: &str| with("value = { bytes = 100 }", &format!("value.bytes = {sizes}"));
+    sized("[{ share = 1, bytes = 5 }, { share = -2, bytes = 9 }]")
+        .refuses(2, &["workload.value.bytes[1].share = -2", "exp.toml:11:52"]);
+    sized("[{ share = 1, bytes = [{ share = 1, bytes = 5 }] }]").refuses(
+        2,
+        &[
+            "`workload.value.bytes[0].bytes`",
+            "a number of bytes",
+            "exp.toml:11:37",
+        ],
+    );
+    sized("[{ share = 1, bites = 5 }]").refuses(
+        2,
+        &[
+            "unknown key `workload.value.bytes[0].bites`",
+            "exp.toml:11:29",
+        ],
+    );
+    sized("\"many\"").refuses(2, &["is not a size", "such as \"64KiB\"", "exp.toml:11:15"]);
+}
+
+#[test]
+fn steps_durations_and_roles_are_refused_at_their_place() {
+    let phased = |phase: &str| {
+        let line = "value = { bytes = 100 }";
+        with(
+            line,
+            &format!("{line}\nphases = [{{ name = \"a\", {phase} }}]"),
+        )
+    };
+    phased("step = \"compact\", operations = 5").refuses(
+        2,
+        &[
+            "workload.phases[0].operations: a step does no operations",
+            "exp.toml:12:",
+        ],
+    );
+    phased("step = \"compcat\"").refuses(
+        2,
+        &[
+            "`workload.phases[0].step`",
+            "nearest: `compact`",
+            "exp.toml:12:32",
+        ],
+    );
+    phased("step = \"wait\"").refuses(2, &["needs a `duration`", "exp.toml:12:32"]);
+    phased("duration = \"a while\"").refuses(
+        2,
+        &[
+            "`workload.phases[0].duration`",
+            "expected a duration",
+            "exp.toml:12:36",
+        ],
+    );
+    phased("roles = [{ name = \"b\", until = \"others-end\" }]").refuses(
+        2,
+        &[
+            "workload.phases[0].roles: every role goes on until the others end",
+            "exp.toml:12:33",
+        ],
+    );
+    with("value = { bytes = 100 }", "roles = [{ name = \"b\" }]").refuses(
+        2,
+        &[
+            "workload.clients: roles have clients of their own: leave it out",
+            "exp.toml:10:11",
+        ],
+    );
+}
+
+#[test]
 fn values_out_of_range_are_shown_at_their_place() {
     with("\"64KiB\"\ncache", "-5\ncache").refuses(2, &["`engine.memtable`", "exp.toml:14:12"]);
     with("\"64KiB\"\ncache", "\"12B\"\ncache")

@@ -173,6 +173,7 @@ impl<'a> Page<'a> {
 fn in_words(window: &str) -> String {
     match Window::named(window) {
         Window::Whole => "whole trial".to_owned(),
+        Window::Step => format!("step {window}"),
         _ => format!("phase {window}"),
     }
 }

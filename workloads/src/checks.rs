@@ -1,0 +1,321 @@
+//! Checks of the values in a config. An error names the key as it stands there, its value, and the
+//! values allowed.
+
+use std::time::Duration;
+
+use crate::config::{ScanConfig, ValueConfig};
+use crate::distributions::{Distribution, Drift, hot_records};
+use crate::lengths::{Length, LengthDistribution};
+use crate::mix::Mix;
+use crate::op::OpKind;
+use crate::pacing::Load;
+use crate::sizes::{Sizes, WeightedLength};
+
+/// Why a workload config cannot be run. Keys are relative to the workload's table.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A value lies outside its range.
+    #[error("{key} = {value}: must be {allowed}")]
+    OutOfRange {
+        /// The path of the key, for example `phases[1].distribution.theta`.
+        key: String,
+        /// Its value.
+        value: String,
+        /// The values allowed.
+        allowed: String,
+    },
+    /// A key has no meaning beside another one.
+    #[error("{key}: {why}")]
+    Misplaced {
+        /// The path of the key.
+        key: String,
+        /// What is in the way.
+        why: &'static str,
+    },
+    /// Another phase, or the harness, has this name. Seeds are derived from names, so two phases of
+    /// one name would request the same keys.
+    #[error(
+        "{key} = \"{name}\": the name is already taken; names of phases are unique, and \
+             those of the roles of one phase"
+    )]
+    NameTaken {
+        /// The path of the key.
+        key: String,
+        /// The name.
+        name: String,
+    },
+}
+
+impl ConfigError {
+    /// The path of the key that is wrong, relative to the workload's table.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::OutOfRange { key, .. }
+            | Self::Misplaced { key, .. }
+            | Self::NameTaken { key, .. } => key,
+        }
+    }
+}
+
+/// Beyond any workload, and small enough for exact sums in 64 bits and in `f64`.
+pub(crate) const COUNT_MAX: u64 = 1_000_000_000_000;
+pub(crate) const CLIENTS_MAX: u32 = 65_536;
+/// A month: beyond it a mistake is likelier.
+pub(crate) const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+pub(crate) const PREFIX_BYTES_MAX: usize = 1024;
+pub(crate) const VALUE_BYTES_MAX: u64 = 256 << 20;
+pub(crate) const MIXED_LENGTHS_MAX: usize = 64;
+pub(crate) const RATE_MAX: f64 = 1e9;
+/// The largest median or scale of a law of lengths.
+pub(crate) const LENGTH_MAX: f64 = 1e12;
+
+/// Checks how long a phase lasts.
+pub(crate) fn check_duration(key: &str, duration: Duration) -> Result<(), ConfigError> {
+    let inside = !duration.is_zero() && duration <= DURATION_MAX;
+    let value = format!("{duration:?}");
+    require(inside, key, value, "above 0 and at most 31 days")
+}
+
+pub(crate) fn check_mix(key: &str, mix: &Mix) -> Result<(), ConfigError> {
+    for kind in OpKind::ALL {
+        check_share(&format!("{key}.{}", kind.name()), mix.share(kind))?;
+    }
+    check_sum(&format!("{key} (its sum)"), mix.total())
+}
+
+pub(crate) fn check_distribution(
+    key: &str,
+    distribution: Distribution,
+    records: u64,
+) -> Result<(), ConfigError> {
+    match distribution {
+        Distribution::Uniform {} | Distribution::YcsbZipfian {} | Distribution::Sequential {} => {
+            Ok(())
+        }
+        Distribution::Latest {} => {
+            let allowed = "at least 2 when distribution.kind = \"latest\"";
+            require(records >= 2, "records", records, allowed)
+        }
+        Distribution::Zipfian { theta, .. } => {
+            let inside = theta > 0.0 && theta < 2.0;
+            require(
+                inside,
+                &format!("{key}.theta"),
+                theta,
+                "between 0 and 2, both excluded",
+            )
+        }
+        Distribution::Hotspot {
+            data_fraction,
+            operation_fraction,
+            drift,
+        } => {
+            check_hotspot(key, records, data_fraction, operation_fraction)?;
+            drift.map_or(Ok(()), |drift| check_drift(&format!("{key}.drift"), drift))
+        }
+        Distribution::Exponential {
+            percentile,
+            fraction,
+        } => {
+            let inside = (1.0..100.0).contains(&percentile);
+            require(
+                inside,
+                &format!("{key}.percentile"),
+                percentile,
+                "in [1, 100)",
+            )?;
+            let inside = fraction > 0.0 && fraction <= 1.0;
+            require(
+                inside,
+                &format!("{key}.fraction"),
+                fraction,
+                "above 0 and at most 1",
+            )
+        }
+    }
+}
+
+pub(crate) fn check_load(key: &str, load: Load) -> Result<(), ConfigError> {
+    if let Some(rate) = load.rate() {
+        let inside = rate > 0.0 && rate <= RATE_MAX;
+        require(
+            inside,
+            &format!("{key}.rate"),
+            rate,
+            "above 0 and at most 1e9",
+        )?;
+    }
+    match load {
+        Load::Closed {} | Load::Constant { .. } | Load::Poisson { .. } => Ok(()),
+        Load::Gamma { shape, .. } => check(&format!("{key}.shape"), shape, 0.01, 1000.0),
+        Load::Weibull { shape, .. } => check(&format!("{key}.shape"), shape, 0.1, 1000.0),
+        Load::Lognormal { sigma, .. } => check(&format!("{key}.sigma"), sigma, 0.01, 4.0),
+        Load::Pareto { shape, .. } => check(&format!("{key}.shape"), shape, 1.01, 1000.0),
+    }
+}
+
+/// Checks the parameters of a law of lengths.
+fn check_lengths(key: &str, distribution: LengthDistribution) -> Result<(), ConfigError> {
+    let positive = |name: &str, value: f64, max: f64| {
+        let inside = value > 0.0 && value <= max;
+        let allowed = format!("above 0 and at most {max}");
+        require(inside, &format!("{key}.{name}"), value, &allowed)
+    };
+    match distribution {
+        LengthDistribution::Uniform | LengthDistribution::Zipfian => Ok(()),
+        LengthDistribution::Zipf { theta } => positive("zipf.theta", theta, 10.0),
+        LengthDistribution::Lognormal { median, sigma } => {
+            positive("lognormal.median", median, LENGTH_MAX)?;
+            positive("lognormal.sigma", sigma, 10.0)
+        }
+        LengthDistribution::Pareto { scale, shape } => {
+            positive("pareto.scale", scale, LENGTH_MAX)?;
+            positive("pareto.shape", shape, 1000.0)
+        }
+        LengthDistribution::Gamma { shape, scale } => {
+            positive("gamma.shape", shape, 1000.0)?;
+            positive("gamma.scale", scale, LENGTH_MAX)
+        }
+        LengthDistribution::Weibull { shape, scale } => {
+            positive("weibull.shape", shape, 1000.0)?;
+            positive("weibull.scale", scale, LENGTH_MAX)
+        }
+    }
+}
+
+/// Both parts must hold a record if operations go there. YCSB divides by zero here.
+fn check_hotspot(
+    key: &str,
+    records: u64,
+    data_fraction: f64,
+    operation_fraction: f64,
+) -> Result<(), ConfigError> {
+    let data_key = format!("{key}.data_fraction");
+    check(&data_key, data_fraction, 0.0, 1.0)?;
+    check(
+        &format!("{key}.operation_fraction"),
+        operation_fraction,
+        0.0,
+        1.0,
+    )?;
+    let hot = hot_records(records, data_fraction);
+    let allowed = format!("large enough for one hot record of {records}");
+    require(
+        hot > 0 || operation_fraction <= 0.0,
+        &data_key,
+        data_fraction,
+        &allowed,
+    )?;
+    let allowed = format!("small enough for one cold record of {records}");
+    require(
+        hot < records || operation_fraction >= 1.0,
+        &data_key,
+        data_fraction,
+        &allowed,
+    )
+}
+
+fn check_drift(key: &str, drift: Drift) -> Result<(), ConfigError> {
+    check(&format!("{key}.fraction"), drift.fraction, 0.0, 1.0)?;
+    check(
+        &format!("{key}.every_operations"),
+        drift.every_operations,
+        1,
+        COUNT_MAX,
+    )
+}
+
+pub(crate) fn check_scan(key: &str, scan: ScanConfig) -> Result<(), ConfigError> {
+    check(&format!("{key}.min_length"), scan.min_length, 1, u32::MAX)?;
+    let allowed = format!("at least min_length = {}", scan.min_length);
+    let ordered = scan.max_length >= scan.min_length;
+    let max_key = format!("{key}.max_length");
+    require(ordered, &max_key, scan.max_length, &allowed)?;
+    check_lengths(
+        &format!("{key}.length_distribution"),
+        scan.length_distribution,
+    )
+}
+
+pub(crate) fn check_value(key: &str, value: &ValueConfig) -> Result<(), ConfigError> {
+    check(
+        &format!("{key}.compressibility"),
+        value.compressibility,
+        0.0,
+        1.0,
+    )?;
+    match &value.bytes {
+        Sizes::One(length) => check_length(&format!("{key}.bytes"), *length),
+        Sizes::Mixed(parts) => check_mixed_lengths(&format!("{key}.bytes"), parts),
+    }
+}
+
+fn check_length(key: &str, length: Length) -> Result<(), ConfigError> {
+    match length {
+        Length::Constant(bytes) => check(key, bytes, 0, VALUE_BYTES_MAX),
+        Length::Range(range) => {
+            check(&format!("{key}.max"), range.max, 0, VALUE_BYTES_MAX)?;
+            check(&format!("{key}.min"), range.min, 0, range.max)?;
+            check_lengths(&format!("{key}.distribution"), range.distribution)
+        }
+    }
+}
+
+pub(crate) fn check_mixed_lengths(key: &str, parts: &[WeightedLength]) -> Result<(), ConfigError> {
+    check(
+        &format!("{key} (its entries)"),
+        parts.len(),
+        1,
+        MIXED_LENGTHS_MAX,
+    )?;
+    for (at, part) in parts.iter().enumerate() {
+        check_share(&format!("{key}[{at}].share"), part.share)?;
+        check_length(&format!("{key}[{at}].bytes"), part.bytes)?;
+    }
+    let total = parts.iter().map(|part| part.share).sum();
+    check_sum(&format!("{key} (the sum of its shares)"), total)
+}
+
+/// Checks one of several shares.
+fn check_share(key: &str, share: f64) -> Result<(), ConfigError> {
+    let inside = (0.0..=1e9).contains(&share);
+    require(inside, key, share, "a share of at least 0")
+}
+
+/// Checks the sum of shares.
+fn check_sum(key: &str, total: f64) -> Result<(), ConfigError> {
+    require(total > 1e-9, key, total, "above 0")
+}
+
+pub(crate) fn check<T: PartialOrd + std::fmt::Display + Copy>(
+    key: &str,
+    value: T,
+    min: T,
+    max: T,
+) -> Result<(), ConfigError> {
+    require(
+        value >= min && value <= max,
+        key,
+        value,
+        &format!("{min} to {max}"),
+    )
+}
+
+pub(crate) fn require(
+    holds: bool,
+    key: &str,
+    value: impl std::fmt::Display,
+    allowed: &str,
+) -> Result<(), ConfigError> {
+    if holds {
+        return Ok(());
+    }
+    let key = key.to_owned();
+    let value = value.to_string();
+    let allowed = allowed.to_owned();
+    Err(ConfigError::OutOfRange {
+        key,
+        value,
+        allowed,
+    })
+}
