@@ -10,6 +10,7 @@
 
 mod check;
 mod error;
+mod keys;
 mod layers;
 mod names;
 mod policies;
