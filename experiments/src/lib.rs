@@ -103,6 +103,7 @@ pub mod index_bench;
 pub mod index_inspect;
 
 pub mod compression;
+pub mod key_files;
 pub mod specs;
 pub mod traces;
 

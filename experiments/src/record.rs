@@ -88,12 +88,28 @@ pub struct Manifest {
     pub device: String,
     /// The version of AuraDB that ran it.
     pub version: String,
+    /// The keys that it inserted; `None` if they are spelt by number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyFile>,
     /// The simulation's fingerprint over all its events; equal for two runs of one trial. `None` in
     /// the real world.
     pub fingerprint: Option<u64>,
     /// The machine and its state; `None` in a simulation, which depends on none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
+}
+
+/// The file that a trial took its keys from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyFile {
+    /// Its name, without its folder.
+    pub name: String,
+    /// The digest of its keys.
+    pub digest: String,
+    /// Distinct keys.
+    pub keys: u64,
+    /// Keys that were left out because they were there already.
+    pub duplicates: u64,
 }
 
 /// The machine of a real trial. What the system does not say is empty.

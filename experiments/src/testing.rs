@@ -35,6 +35,7 @@ pub(crate) fn sample_trial(variant: &str, seed: u64, factor: u64) -> TrialResult
             version: "0.1.0".to_owned(),
             fingerprint: Some(seed),
             host: None,
+            keys: None,
         },
         phases: [Some(phase), whole].into_iter().flatten().collect(),
         space: SpaceMeasure {

@@ -39,7 +39,7 @@ pub struct WorkloadConfig {
     /// Sets `mix`, `distribution` and `scan` where they are left out. Without a preset they are
     /// YCSB's own defaults: 95 % reads, 5 % updates, uniform.
     pub preset: Option<Preset>,
-    /// Records that the load phase inserts (at least 1). Default 1000.
+    /// Records that the load phase inserts (at least 1). Default 1000, or all keys of `key.file`.
     pub records: Option<u64>,
     /// Operations of each phase, all clients together. 0 loads only. Default 1000; without end if
     /// `duration` is given.
@@ -54,7 +54,7 @@ pub struct WorkloadConfig {
     /// the records.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<RoleConfig>,
-    /// How keys are spelt.
+    /// How keys are spelt, or the file that they come from.
     pub key: KeySpace,
     /// Size and compressibility of values.
     pub value: Option<ValueConfig>,

@@ -1,4 +1,4 @@
-//! How a key number becomes key bytes, as in YCSB.
+//! How a key number becomes key bytes, as in YCSB. Keys of a file are in `key_names.rs`.
 //!
 //! A key is a prefix and a decimal number, with zeros in front up to `zero_padding` digits. In
 //! hashed order the number is YCSB's hash of the key number, so that records inserted one after the
@@ -8,6 +8,8 @@
 //! order their number is one that no record has; in ordered order they have more digits.
 //!
 //! Source: YCSB `CoreWorkload.buildKeyName` and `Utils.fnvhash64`.
+
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,30 @@ pub enum KeyOrder {
     Ordered,
 }
 
-/// How keys are spelt.
+/// How a file of keys is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyFileFormat {
+    /// SOSD's: a 64-bit count, then 64-bit numbers, the lowest byte first.
+    SosdU64,
+    /// SOSD's: a 64-bit count, then 32-bit numbers, the lowest byte first.
+    SosdU32,
+    /// Strings, one a line. Empty lines are left out.
+    Lines,
+}
+
+impl KeyFileFormat {
+    /// The name used in configs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SosdU64 => "sosd-u64",
+            Self::SosdU32 => "sosd-u32",
+            Self::Lines => "lines",
+        }
+    }
+}
+
+/// How keys are spelt, or the file that they come from.
 ///
 /// ```
 /// use aura_workloads::{KeyOrder, KeySpace};
@@ -33,19 +58,36 @@ pub enum KeyOrder {
 /// KeySpace::default().render(0, &mut key);
 /// assert_eq!(key, b"user6284781860667377211");
 ///
-/// let ordered = KeySpace { order: KeyOrder::Ordered, prefix: "k".to_owned(), zero_padding: 6 };
+/// let ordered = KeySpace {
+///     order: KeyOrder::Ordered,
+///     prefix: "k".to_owned(),
+///     zero_padding: 6,
+///     ..KeySpace::default()
+/// };
 /// ordered.render(42, &mut key);
 /// assert_eq!(key, b"k000042");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeySpace {
-    /// The order of the keys, compared with the order of insertion.
+    /// The order of the keys, compared with the order of insertion. Of keys from a file `"ordered"`
+    /// inserts them as the file has them, `"hashed"` as a permutation scatters them.
     pub order: KeyOrder,
     /// The beginning of every key.
     pub prefix: String,
     /// The least number of decimal digits; shorter numbers get zeros in front (at most 64).
     pub zero_padding: usize,
+    /// A file of keys to insert instead, relative to the folder of the config. `records` is then
+    /// the number of its distinct keys by default, and at most that; inserts take further ones.
+    /// Numbers are keys of eight bytes, the highest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// How the file is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<KeyFileFormat>,
+    /// The digest of the file's keys. A plan fills it in; a file with other keys is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 impl Default for KeySpace {
@@ -54,6 +96,9 @@ impl Default for KeySpace {
             order: KeyOrder::Hashed,
             prefix: "user".to_owned(),
             zero_padding: 1,
+            file: None,
+            format: None,
+            digest: None,
         }
     }
 }
@@ -79,7 +124,8 @@ impl KeySpace {
     /// use aura_workloads::{KeyOrder, KeySpace};
     ///
     /// let order = KeyOrder::Ordered;
-    /// let ordered = KeySpace { order, prefix: "k".to_owned(), zero_padding: 6 };
+    /// let prefix = "k".to_owned();
+    /// let ordered = KeySpace { order, prefix, zero_padding: 6, ..KeySpace::default() };
     /// let mut key = Vec::new();
     /// ordered.render_absent(42, 1000, &mut key);
     /// assert_eq!(key, b"k0000426", "after k000042, before k000043");
@@ -184,6 +230,7 @@ mod tests {
                     order,
                     prefix: "k".to_owned(),
                     zero_padding,
+                    ..KeySpace::default()
                 };
                 let present: BTreeSet<String> = (0..2000).map(|n| spelt(&space, n)).collect();
                 let mut absent = BTreeSet::new();
@@ -210,6 +257,7 @@ mod tests {
             order: KeyOrder::Ordered,
             prefix: "k".to_owned(),
             zero_padding,
+            ..KeySpace::default()
         };
         assert_eq!(spelt(&space(0), 0), "k0");
         assert_eq!(spelt(&space(1), 7), "k7");

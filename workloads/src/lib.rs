@@ -76,6 +76,7 @@ mod op;
 mod acknowledged;
 mod bytes;
 mod distributions;
+mod key_names;
 mod keys;
 mod laws;
 mod lengths;
@@ -95,7 +96,7 @@ pub use config::{PhaseConfig, RoleConfig, ScanConfig, Until, ValueConfig, Worklo
 pub use distributions::{
     Distribution, Drift, GrayZipfian, KeyChooser, KeyNumbers, Permutation, TrueZipf,
 };
-pub use keys::{KeyOrder, KeySpace, fnv_hash};
+pub use keys::{KeyFileFormat, KeyOrder, KeySpace, fnv_hash};
 pub use lengths::{Length, LengthDistribution, LengthRange, Lengths};
 pub use mix::Mix;
 pub use op::{Direction, KeyRef, Op, OpKind};
@@ -103,7 +104,7 @@ pub use pacing::{Load, Schedule};
 pub use phase::{Phase, PhaseKind, Workload};
 pub use preset::Preset;
 pub use registry::{
-    Listed, Parameter, REQUIRED, arrivals, distributions, lengths, presets, tables,
+    Listed, Parameter, REQUIRED, arrivals, distributions, lengths, presets, steps, tables,
 };
 pub use seed::{Generator, Seed};
 pub use sizes::{Sizes, WeightedLength};

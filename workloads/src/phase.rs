@@ -1,5 +1,6 @@
 //! A workload with every setting decided: what a trial runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -7,6 +8,7 @@ use serde::Serialize;
 use crate::config::{ScanConfig, Until, ValueConfig};
 use crate::distributions::{Distribution, KeyChooser, KeyNumbers};
 use crate::keys::KeySpace;
+use crate::keyset::FileKeys;
 use crate::mix::Mix;
 use crate::op::OpKind;
 use crate::pacing::{Load, Schedule};
@@ -101,6 +103,9 @@ pub struct Phase {
     pub load: Load,
     /// How keys are spelt.
     pub key: KeySpace,
+    /// The keys of the file that `key` names.
+    #[serde(skip)]
+    pub keys: Option<Arc<FileKeys>>,
     /// Records loaded before the phases.
     pub records: u64,
     /// Key numbers that the zipfian distributions draw from: the records, and room for twice the

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::preset::Preset;
+use crate::step::Step;
 
 /// One name that a config may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,12 +64,78 @@ pub fn arrivals() -> &'static [Listed] {
     ARRIVALS
 }
 
+/// What a phase can do instead of operations: `step = "settle"`.
+pub fn steps() -> Vec<Listed> {
+    let listed = |step: Step| Listed {
+        name: step.name(),
+        about: step.about(),
+        parameters: match step {
+            Step::Wait => const { &[parameter("duration", REQUIRED, "such as \"10s\"")] },
+            _ => &[],
+        },
+    };
+    Step::ALL.into_iter().map(listed).collect()
+}
+
 /// The tables of a workload, or of one of its phases, and their keys.
 pub fn tables() -> &'static [Listed] {
     TABLES
 }
 
 const TABLES: &[Listed] = &[
+    Listed {
+        name: "phases",
+        about: "stretches of operations or steps; `value`, `mix`, `distribution`, `scan`, `load` \
+                and `roles` as in the workload",
+        parameters: &[
+            parameter("name", REQUIRED, "in metrics and in the seed tree"),
+            parameter("step", "null", "a step below, instead of operations"),
+            parameter("operations", "1000", "all clients together"),
+            parameter(
+                "duration",
+                "null",
+                "such as \"30s\": how long it lasts; with operations, whichever ends first",
+            ),
+        ],
+    },
+    Listed {
+        name: "roles",
+        about: "clients of several kinds in one phase; `value`, `mix`, `distribution`, `scan` and \
+                `load` as in the phase",
+        parameters: &[
+            parameter("name", REQUIRED, "in the seed tree"),
+            parameter("clients", "1", "how many"),
+            parameter(
+                "operations",
+                "the phase's",
+                "all clients of the role together",
+            ),
+            parameter(
+                "until",
+                "null",
+                "\"others-end\": goes on until all other roles have ended",
+            ),
+        ],
+    },
+    Listed {
+        name: "key",
+        about: "keys: how they are spelt, or the file that they come from",
+        parameters: &[
+            parameter(
+                "order",
+                "\"hashed\"",
+                "\"hashed\" or \"ordered\": by number, or as in the file",
+            ),
+            parameter("prefix", "\"user\"", "the beginning of every key"),
+            parameter("zero_padding", "1", "the least number of digits"),
+            parameter(
+                "file",
+                "null",
+                "keys to take instead, from the config's folder",
+            ),
+            parameter("format", "null", "of the file: sosd-u64, sosd-u32 or lines"),
+        ],
+    },
     Listed {
         name: "value",
         about: "values: how long they are, and how well they can be compressed",
@@ -307,6 +374,7 @@ mod tests {
     use super::*;
     use crate::config::{ScanConfig, ValueConfig};
     use crate::distributions::Distribution;
+    use crate::keys::KeySpace;
     use crate::lengths::LengthDistribution;
     use crate::pacing::Load;
 
@@ -355,6 +423,14 @@ mod tests {
     fn listed_tables_have_the_keys_and_defaults_of_configs() {
         for listed in tables() {
             let expected = match listed.name {
+                "phases" | "roles" => continue,
+                "key" => {
+                    let mut keys = defaults::<KeySpace>();
+                    for key in ["file", "format"] {
+                        keys.insert(key.to_owned(), "null".to_owned());
+                    }
+                    keys
+                }
                 "value" => defaults::<ValueConfig>(),
                 "scan" => defaults::<ScanConfig>(),
                 name => panic!("{name}: which type is it?"),

@@ -1,12 +1,15 @@
 //! From what was written to what will run: fills in presets and defaults, and checks every value.
 
+use std::sync::Arc;
+
 use crate::checks::{
     CLIENTS_MAX, COUNT_MAX, ConfigError, PREFIX_BYTES_MAX, check, check_distribution,
-    check_duration, check_load, check_mix, check_scan, check_value,
+    check_duration, check_load, check_mix, check_scan, check_value, require,
 };
 use crate::config::{PhaseConfig, RoleConfig, ScanConfig, ValueConfig, WorkloadConfig};
 use crate::distributions::Distribution;
-use crate::keys::ZERO_PADDING_MAX;
+use crate::keys::{KeySpace, ZERO_PADDING_MAX};
+use crate::keyset::FileKeys;
 use crate::mix::Mix;
 use crate::names;
 use crate::op::OpKind;
@@ -46,8 +49,22 @@ impl WorkloadConfig {
     /// # Errors
     /// [`ConfigError`] for the first value that is not allowed.
     pub fn resolve(&self) -> Result<Workload, ConfigError> {
-        let records = self.records.unwrap_or(RECORDS_DEFAULT);
+        self.resolve_with(None)
+    }
+
+    /// Fills in what this config leaves out. `keys` are those of the file that `key.file` names.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first value that is not allowed, also if the file has too few keys.
+    pub fn resolve_with(&self, keys: Option<&Arc<FileKeys>>) -> Result<Workload, ConfigError> {
+        check_key_file(&self.key, keys)?;
+        let available = keys.map(|keys| keys.len());
+        let records = self.records.unwrap_or(available.unwrap_or(RECORDS_DEFAULT));
         check("records", records, 1, COUNT_MAX)?;
+        if let Some(available) = available {
+            let allowed = format!("at most {available}, the distinct keys of key.file");
+            require(records <= available, "records", records, &allowed)?;
+        }
         let clients = self.clients()?;
         check(
             "key.prefix (its length in bytes)",
@@ -64,16 +81,20 @@ impl WorkloadConfig {
         check("warm_up_operations", self.warm_up_operations, 0, COUNT_MAX)?;
         check("operations", self.operations.unwrap_or(0), 0, COUNT_MAX)?;
 
-        let base = self.base(records, clients)?;
+        let mut base = self.base(records, clients)?;
+        base.keys = keys.cloned();
         let mut phases = self.phases(&base)?;
         if self.warm_up_operations > 0 {
             warm_up(&mut phases, self.warm_up_operations);
         }
-        let keys = KeyCounts::of(records, &phases);
+        if let Some(available) = available {
+            check_keys_last(records, available, &phases)?;
+        }
+        let counts = KeyCounts::of(records, &phases);
         for phase in &mut phases {
             phase.change_all(|part| {
-                part.key_range = keys.range;
-                part.numbers = keys.numbers;
+                part.key_range = counts.range;
+                part.numbers = counts.numbers;
             });
         }
         let load = Phase {
@@ -87,8 +108,8 @@ impl WorkloadConfig {
             },
             distribution: Distribution::Sequential {},
             load: Load::Closed {},
-            key_range: keys.range,
-            numbers: keys.numbers,
+            key_range: counts.range,
+            numbers: counts.numbers,
             ..base
         };
         Ok(Workload {
@@ -145,6 +166,7 @@ impl WorkloadConfig {
             value: ValueConfig::default(),
             load: Load::Closed {},
             key: self.key.clone(),
+            keys: None,
             records,
             key_range: records,
             numbers: 0,
@@ -326,6 +348,64 @@ fn role(phase: &Phase, config: &RoleConfig, path: &str) -> Result<Phase, ConfigE
     role.clients = clients;
     role.until = config.until;
     Ok(role)
+}
+
+/// Checks that `key` names a file and says how it is written, or neither.
+fn check_key_file(key: &KeySpace, keys: Option<&Arc<FileKeys>>) -> Result<(), ConfigError> {
+    let refused = |key: &str, why| {
+        Err(ConfigError::Misplaced {
+            key: format!("key.{key}"),
+            why,
+        })
+    };
+    let spelt = KeySpace::default();
+    if key.file.is_none() {
+        return match (key.format, &key.digest) {
+            (Some(_), _) => refused("format", "it is that of `key.file`, which is missing"),
+            (_, Some(_)) => refused("digest", "it is that of `key.file`, which is missing"),
+            (None, None) => Ok(()),
+        };
+    }
+    if key.format.is_none() {
+        return refused(
+            "file",
+            "its `key.format` is missing: sosd-u64, sosd-u32 or lines",
+        );
+    }
+    if key.prefix != spelt.prefix {
+        return refused(
+            "prefix",
+            "keys of a file are taken as they are: leave it out",
+        );
+    }
+    if key.zero_padding != spelt.zero_padding {
+        return refused(
+            "zero_padding",
+            "keys of a file are taken as they are: leave it out",
+        );
+    }
+    if keys.is_none() {
+        return refused("file", "the keys of a file are given to `resolve_with`");
+    }
+    Ok(())
+}
+
+/// Checks that the file has a key for every insert that is expected: it is certain that they do not
+/// suffice if all operations are inserts, and likely otherwise. What time ends is not known.
+fn check_keys_last(records: u64, available: u64, phases: &[Phase]) -> Result<(), ConfigError> {
+    let mut last = records as f64;
+    for phase in phases {
+        for part in phase.parts() {
+            if part.does(OpKind::Insert) && !part.is_endless() && part.duration.is_none() {
+                last += part.operations as f64 * part.mix.probability(OpKind::Insert);
+            }
+        }
+    }
+    let allowed = format!(
+        "small enough for {} inserts: the file has {available} distinct keys",
+        last - records as f64
+    );
+    require(last <= available as f64, "records", records, &allowed)
 }
 
 /// How many key numbers there are.

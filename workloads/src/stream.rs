@@ -6,7 +6,7 @@
 
 use crate::acknowledged::Acknowledged;
 use crate::distributions::KeyChooser;
-use crate::keys::KeySpace;
+use crate::key_names::KeyNames;
 use crate::lengths::Lengths;
 use crate::mix::Mix;
 use crate::op::{Direction, KeyRef, Op, OpKind};
@@ -21,9 +21,9 @@ pub struct OpStream {
     remaining: u64,
     keys: KeySource,
     kinds: Generator,
-    key_space: KeySpace,
-    /// No record has this number or a larger one.
-    numbers: u64,
+    names: KeyNames,
+    /// Whether it ended because the file of keys has no further one.
+    is_out_of_keys: bool,
     value_bytes: SizeChooser,
     compressibility: f64,
     value_generator: Generator,
@@ -97,8 +97,8 @@ impl OpStream {
             remaining: phase.operations_of(client),
             keys,
             kinds: seed.child("kind").generator(),
-            key_space: phase.key.clone(),
-            numbers: phase.numbers,
+            names: KeyNames::new(&phase.key, phase.numbers, phase.keys.as_ref()),
+            is_out_of_keys: false,
             value_bytes: phase.value.bytes.chooser(),
             compressibility: phase.value.compressibility,
             value_generator: seed.child("value").generator(),
@@ -119,16 +119,25 @@ impl OpStream {
         self.remaining
     }
 
+    /// Whether it has ended early because there is no key left to insert in the file of keys.
+    pub fn is_out_of_keys(&self) -> bool {
+        self.is_out_of_keys
+    }
+
     /// The next operation; `None` if all are done. `acknowledged` is the one counter of the trial,
     /// shared by all clients and phases. The caller acknowledges each [`Op::Insert`] there.
     pub fn next(&mut self, acknowledged: &Acknowledged) -> Option<Op<'_>> {
         self.remaining = self.remaining.checked_sub(1)?;
         let (kind, number) = self.keys.draw(&mut self.kinds, acknowledged);
-        if kind == OpKind::ReadAbsent {
-            self.key_space
-                .render_absent(number, self.numbers, &mut self.key);
+        let has_key = if kind == OpKind::ReadAbsent {
+            self.names.render_absent(number, &mut self.key)
         } else {
-            self.key_space.render(number, &mut self.key);
+            self.names.render(number, &mut self.key)
+        };
+        if !has_key {
+            self.remaining = 0;
+            self.is_out_of_keys = true;
+            return None;
         }
         if matches!(
             kind,

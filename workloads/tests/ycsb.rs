@@ -226,6 +226,7 @@ fn key_names_are_those_of_ycsb() {
                 order,
                 prefix: "user".to_owned(),
                 zero_padding,
+                ..KeySpace::default()
             };
             space.render(number, &mut key);
             assert_eq!(String::from_utf8_lossy(&key), expected.as_str());

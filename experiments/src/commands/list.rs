@@ -98,11 +98,13 @@ struct Workload<'a> {
 
 fn workloads() -> Table {
     let presets = aura_workloads::presets();
+    let steps = aura_workloads::steps();
     let mut rows = Vec::new();
     for (kind, listed) in [
         ("preset", presets.as_slice()),
         ("distribution", aura_workloads::distributions()),
         ("table", aura_workloads::tables()),
+        ("step", steps.as_slice()),
         ("length", aura_workloads::lengths()),
         ("arrival", aura_workloads::arrivals()),
     ] {

@@ -1,8 +1,10 @@
 //! Ranges and names that the types of the settings do not check.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use aura_workloads::RoleConfig;
+use aura_workloads::keyset::FileKeys;
 
 use super::error::ConfigError;
 use super::names::{self, BadName};
@@ -104,13 +106,17 @@ fn check_metrics(tree: &Node, key: &str, names: &[String]) -> Result<(), ConfigE
     Ok(())
 }
 
-/// Checks the settings of a trial.
+/// Checks the settings of a trial; `keys` are those of the file that the workload names.
 ///
 /// # Errors
 /// [`ConfigError`] with the place of the first one that is refused.
-pub(super) fn check_trial(tree: &Node, config: &TrialConfig) -> Result<(), ConfigError> {
+pub(super) fn check_trial(
+    tree: &Node,
+    config: &TrialConfig,
+    keys: Option<&Arc<FileKeys>>,
+) -> Result<(), ConfigError> {
     check_phases(tree, config)?;
-    if let Err(error) = config.workload.resolve() {
+    if let Err(error) = config.workload.resolve_with(keys) {
         let key = format!("workload.{}", error.key());
         return Err(refused(tree, &key, format!("workload.{error}")));
     }

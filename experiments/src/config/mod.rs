@@ -11,6 +11,7 @@
 mod check;
 mod error;
 mod expect;
+mod keys;
 mod layers;
 mod names;
 mod policies;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::check::{check_head, check_trial};
 use super::error::ConfigError;
+use super::keys::KeyFiles;
 use super::layers::{Choice, Layers, VariantLayer, VariantSettings};
 use super::policies;
 use super::scale::enlarge;
@@ -64,11 +65,18 @@ pub struct Case {
 
 impl Case {
     /// Returns all settings, every default spelt out, as a text that is equal for equal settings: a
-    /// trial's id is made of it. The place of databases is left out.
+    /// trial's id is made of it. The places of databases and of key files are left out; the digest
+    /// of the keys is there.
     pub fn canonical(&self) -> String {
         let mut value = self.values();
         if let Some(world) = value.get_mut("world").and_then(Value::as_object_mut) {
             world.remove("directory");
+        }
+        if let Some(key) = value
+            .pointer_mut("/workload/key")
+            .and_then(Value::as_object_mut)
+        {
+            key.remove("file");
         }
         value.to_string()
     }
@@ -150,10 +158,11 @@ fn parse_in_size(
     let variants = layers.variants()?;
     let baseline = layers.baseline(&whole, &variants)?;
     layers.check_sweeps(&schema, &variants)?;
+    let mut keys = KeyFiles::of(path);
     let mut cases = Vec::new();
     for point in layers.points() {
         for variant in &variants {
-            cases.push(case(&layers, variant, &point, scale)?);
+            cases.push(case(&layers, variant, &point, scale, &mut keys)?);
         }
     }
     expect::check(&whole, &head, &baseline, &cases)?;
@@ -203,11 +212,13 @@ fn case(
     variant: &VariantLayer,
     point: &[Choice],
     scale: u64,
+    key_files: &mut KeyFiles,
 ) -> Result<Case, ConfigError> {
     let mut tree = layers.case(variant, point);
     enlarge(&mut tree, scale);
-    let config: TrialConfig = deserialize(&tree)?;
-    check_trial(&tree, &config)?;
+    let mut config: TrialConfig = deserialize(&tree)?;
+    let keys = key_files.read(&mut tree, &mut config)?;
+    check_trial(&tree, &config, keys.as_ref())?;
     policies::spell_out_defaults(&mut tree, &config.engine);
     spell_out_device(&mut tree, &config);
     // Now with every default of policy and device: equal settings are equal.

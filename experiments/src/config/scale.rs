@@ -53,7 +53,8 @@ pub(super) fn enlarge(tree: &mut Node, factor: u64) {
 /// operations have no default.
 fn spell_out_counts(tree: &mut Node) {
     let count = || Node::defaults(Value::from(UNWRITTEN_COUNT));
-    if tree.get(RECORDS).is_none() {
+    // The default for keys of a file is all of them.
+    if tree.get(RECORDS).is_none() && tree.get("workload.key.file").is_none() {
         tree.put(RECORDS, count());
     }
     if tree.get(OPERATIONS).is_some() || tree.get("workload.duration").is_some() {

@@ -291,7 +291,7 @@ pub(super) async fn run(context: &PhaseContext, work: Work) -> Result<ClientRepo
             break;
         }
         let Some(op) = stream.next(&context.acknowledged) else {
-            break;
+            return Err(TrialError::OutOfKeys);
         };
         let mut begun = context.now();
         let mut intended = begun;

@@ -41,15 +41,18 @@ use std::time::Duration;
 use aura_engine::env::Env;
 use aura_engine::env::sim::SimError;
 use aura_engine::{AuraEngine, Engine, EngineBuilder, EngineConfig, Event};
+use aura_workloads::keyset::FileKeys;
 use aura_workloads::{Acknowledged, Load, OpKind, Phase, Seed, Step, Workload, names};
 use tokio::sync::oneshot;
 
 use crate::code;
+use crate::compression;
 use crate::config::TrialConfig;
 use crate::files::{self, FileError};
+use crate::key_files::{self, KeyFileError};
 use crate::plan::{PlannedTrial, VERSION};
 use crate::record::{
-    Boundary, CacheTrace, FileIo, Manifest, PhaseMeasure, SpaceMeasure, TrialResult, World,
+    Boundary, CacheTrace, FileIo, KeyFile, Manifest, PhaseMeasure, SpaceMeasure, TrialResult, World,
 };
 
 use cache_recorder::CacheRecorder;
@@ -109,6 +112,12 @@ pub enum TrialError {
     /// The workload cannot be built.
     #[error(transparent)]
     Workload(#[from] aura_workloads::ConfigError),
+    /// The keys of the workload's file cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
+    /// The workload inserts more keys than its file has.
+    #[error("an insert needs a key, and all of `workload.key.file` are inserted")]
+    OutOfKeys,
     /// The system refused threads.
     #[error("cannot start threads: {0}")]
     Threads(io::Error),
@@ -166,7 +175,8 @@ pub fn run_watched(
     let directory = databases.directory(&planned.id, &config);
     let machine = Machine::new(&config, planned.seed, directory)?;
     let arrival = machine.is_real().then(|| host::arrive(machine.directory()));
-    let measured = measure(&machine, &config, planned.seed, watcher);
+    let keys = key_files::of_workload(&config.workload.key)?;
+    let measured = measure(&machine, &config, keys.as_ref(), planned.seed, watcher);
     let fingerprint = machine.fingerprint();
     if !databases.keep {
         machine.clean_up()?;
@@ -190,6 +200,7 @@ pub fn run_watched(
             String::new()
         },
         version: VERSION.to_owned(),
+        keys: keys.map(|keys| key_file(&config, &keys)),
         fingerprint,
         host: arrival.map(host::leave),
     };
@@ -217,6 +228,17 @@ pub fn check_place(planned: &PlannedTrial, databases: &Databases) -> Result<(), 
     host::check_direct_io(folder)
 }
 
+/// The file of a trial's keys, for its manifest.
+fn key_file(config: &TrialConfig, keys: &FileKeys) -> KeyFile {
+    let path = config.workload.key.file.as_deref();
+    KeyFile {
+        name: path.map(compression::file_name).unwrap_or_default(),
+        digest: key_files::digest(keys),
+        keys: keys.len(),
+        duplicates: keys.duplicates(),
+    }
+}
+
 /// What was measured in a trial.
 struct Measured {
     phases: Vec<PhaseMeasure>,
@@ -227,10 +249,11 @@ struct Measured {
 fn measure(
     machine: &Machine,
     config: &TrialConfig,
+    keys: Option<&Arc<FileKeys>>,
     seed: u64,
     watcher: Option<Watcher>,
 ) -> Result<Measured, TrialError> {
-    let workload = config.workload.resolve()?;
+    let workload = config.workload.resolve_with(keys)?;
     let mut stage = Stage::open(machine, config, &workload, Seed(seed))?;
     match watcher {
         Some(watcher) if machine.is_real() => {

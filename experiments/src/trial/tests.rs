@@ -591,3 +591,116 @@ fn an_error_of_the_last_of_others_ends_those_that_wait_for_them() {
     });
     assert!(matches!(lost.map(drop), Err(TrialError::Lost { .. })));
 }
+
+const KEYED: &str = r#"
+seeds = [1]
+
+[workload]
+key = { file = "keys.txt", format = "lines" }
+operations = 500
+value.bytes = 50
+mix = { read = 1, read_absent = 1 }
+"#;
+
+/// A folder with a config's file of keys.
+fn folder_of_keys(keys: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    files::write(&folder.path().join("keys.txt"), keys.as_bytes()).expect("a file");
+    folder
+}
+
+/// The only trial of a config that lies in `folder`.
+fn planned_in(folder: &std::path::Path, config: &str) -> Result<PlannedTrial, String> {
+    let experiment = config::parse(&folder.join("test.toml"), config.to_owned(), &[])
+        .map_err(|error| error.to_string())?;
+    Ok(Plan::new(&experiment, "test").trials.remove(0))
+}
+
+fn words(count: u64) -> String {
+    (0..count)
+        .map(|number| format!("word-{number:05}\n"))
+        .collect()
+}
+
+#[test]
+fn a_trial_inserts_the_keys_of_its_file_and_says_which() {
+    let folder = folder_of_keys(&(words(400) + "word-00007\n"));
+    let planned = planned_in(folder.path(), KEYED).expect("a config");
+    let run_once = || run(&planned, "test", &Databases::default()).expect("a simulation");
+    let trial = run_once();
+    let load = rise(&trial.phases[0]);
+    assert_eq!(
+        load.user_write_bytes,
+        400 * (10 + 50),
+        "400 distinct words of 10 bytes"
+    );
+    let found = rise(named(&trial, "run"));
+    assert!(
+        (200..300).contains(&found.gets_found),
+        "{}",
+        found.gets_found
+    );
+    let keys = trial.manifest.keys.clone().expect("keys of a file");
+    assert_eq!(
+        (keys.name.as_str(), keys.keys, keys.duplicates),
+        ("keys.txt", 400, 1)
+    );
+    assert_eq!(trial.manifest.fingerprint, run_once().manifest.fingerprint);
+}
+
+#[test]
+fn a_trials_id_covers_the_keys_and_not_where_they_lie() {
+    let id = |keys: &str| {
+        let folder = folder_of_keys(keys);
+        planned_in(folder.path(), KEYED).expect("a config").id
+    };
+    assert_eq!(id(&words(50)), id(&words(50)));
+    assert_ne!(id(&words(50)), id(&words(51)));
+    assert_ne!(id("a\nb\n"), id("b\na\n"));
+}
+
+#[test]
+fn keys_that_changed_since_the_plan_end_the_trial() {
+    let folder = folder_of_keys(&words(50));
+    let planned = planned_in(folder.path(), KEYED).expect("a config");
+    files::write(&folder.path().join("keys.txt"), words(49).as_bytes()).expect("a file");
+    match run(&planned, "test", &Databases::default()).map(drop) {
+        Err(TrialError::Keys(KeyFileError::Changed { .. })) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_trial_that_runs_out_of_keys_says_so() {
+    let folder = folder_of_keys(&words(50));
+    let endless = KEYED
+        .replace("operations = 500", "records = 40\nduration = \"1s\"")
+        .replace("read_absent = 1", "insert = 1");
+    let planned = planned_in(folder.path(), &endless).expect("a config");
+    let ended = run(&planned, "test", &Databases::default());
+    assert!(matches!(ended.map(drop), Err(TrialError::OutOfKeys)));
+}
+
+#[test]
+fn files_without_usable_keys_are_refused_when_the_config_is_read() {
+    let refused = |keys: &str, config: &str| {
+        let folder = folder_of_keys(keys);
+        planned_in(folder.path(), config).expect_err("it cannot be used")
+    };
+    let error = refused("\n\n", KEYED);
+    assert!(error.ends_with("keys.txt: it holds no key"), "{error}");
+    let error = refused(&"x".repeat(70_000), KEYED);
+    assert!(error.contains("a key has 70000 bytes"), "{error}");
+    let error = refused("a\n", &KEYED.replace("lines", "sosd-u64"));
+    assert!(error.contains("it ends within a number"), "{error}");
+    let error = refused("a\n", &KEYED.replace("keys.txt", "other.txt"));
+    assert!(error.contains("other.txt"), "{error}");
+    let error = refused(
+        &words(9),
+        &KEYED.replace("operations", "records = 10\noperations"),
+    );
+    assert!(
+        error.contains("workload.records = 10: must be at most 9"),
+        "{error}"
+    );
+}

@@ -15,7 +15,8 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::{KEYS_MAX, KeySet, StringKeys};
+use super::{FileKeys, KEYS_MAX, KeySet, Keys, StringKeys};
+use crate::keys::KeyFileFormat;
 
 /// The longest key of a text file, in bytes.
 const LINE_BYTES_MAX: usize = 1 << 20;
@@ -142,21 +143,47 @@ impl KeyFormat {
     /// # Errors
     /// [`KeySetError`].
     pub fn read(self, source: impl Read, limit: Option<u64>) -> Result<KeySet> {
+        Ok(match self.keys(source, limit)? {
+            Keys::Numbers(numbers) => KeySet::numbers(numbers),
+            Keys::Strings(strings) => KeySet::strings(strings),
+        })
+    }
+
+    /// Reads keys in the order in which the file has them.
+    ///
+    /// # Errors
+    /// [`KeySetError`].
+    pub fn read_in_order(self, source: impl Read) -> Result<FileKeys> {
+        self.keys(source, None).map(FileKeys::of)
+    }
+
+    /// The keys of a file, as it has them.
+    fn keys(self, source: impl Read, limit: Option<u64>) -> Result<Keys> {
         let source = BufReader::with_capacity(1 << 16, source);
-        let set = match self {
-            Self::U64 => KeySet::numbers(plain(source, limit)?),
-            Self::U64Delta => KeySet::numbers(deltas(source, limit)?),
-            Self::SosdU64 => KeySet::numbers(sosd(source, limit, u64::from_le_bytes)?),
-            Self::SosdU32 => KeySet::numbers(sosd(source, limit, |bytes| {
+        let keys = match self {
+            Self::U64 => Keys::Numbers(plain(source, limit)?),
+            Self::U64Delta => Keys::Numbers(deltas(source, limit)?),
+            Self::SosdU64 => Keys::Numbers(sosd(source, limit, u64::from_le_bytes)?),
+            Self::SosdU32 => Keys::Numbers(sosd(source, limit, |bytes| {
                 u64::from(u32::from_le_bytes(bytes))
             })?),
-            Self::Lines => KeySet::strings(strings(source, limit)?),
-            Self::Numbers => KeySet::numbers(numbers(source, limit)?),
+            Self::Lines => Keys::Strings(strings(source, limit)?),
+            Self::Numbers => Keys::Numbers(numbers(source, limit)?),
         };
-        if set.keys.is_empty() {
+        if keys.is_empty() {
             Err(KeySetError::Empty)
         } else {
-            Ok(set)
+            Ok(keys)
+        }
+    }
+}
+
+impl From<KeyFileFormat> for KeyFormat {
+    fn from(format: KeyFileFormat) -> Self {
+        match format {
+            KeyFileFormat::SosdU64 => Self::SosdU64,
+            KeyFileFormat::SosdU32 => Self::SosdU32,
+            KeyFileFormat::Lines => Self::Lines,
         }
     }
 }

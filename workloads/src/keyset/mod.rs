@@ -4,6 +4,8 @@
 //!   bytes --KeyFormat::read()--+
 //!                              +--> KeySet: sorted and distinct keys, and what was done to them
 //!   name:count --keys(seed)----+
+//!
+//!   bytes --KeyFormat::read_in_order()--> FileKeys: distinct keys in the order of the file
 //! ```
 //!
 //! An index is built on sorted, distinct keys, so every set is brought into that form. What had to
@@ -12,10 +14,12 @@
 
 mod format;
 mod generated;
+mod in_order;
 mod strings;
 
 pub use format::{KeyFormat, KeySetError};
 pub use generated::{GENERATED, GeneratedError, GeneratedKind, GeneratedSet};
+pub use in_order::FileKeys;
 pub use strings::StringKeys;
 
 /// The most keys of a set: ranks are 32-bit numbers, and the place after the last key is a rank
