@@ -235,7 +235,7 @@ impl Replayed {
     ) -> Result<Option<Error>> {
         let wal = log.number();
         let path = FileKind::Wal.path(directory, wal);
-        let mut memtable = Memtable::new(config.memtable_structure, wal);
+        let mut memtable = Memtable::new(config, wal);
         let mut work = CpuWork::default();
         let mut dangling = None;
         loop {
@@ -247,7 +247,7 @@ impl Replayed {
                 break;
             }
             let inserted =
-                memtable.insert_batch(record.sequence, record.writes, record.body, &mut work);
+                memtable.insert_batch(record.sequence, record.writes, &record.body, &mut work);
             inserted.ok_or_else(|| {
                 let what = "a record's checksum holds, but it is not a batch";
                 Error::corruption(&path, offset, what)
@@ -257,7 +257,7 @@ impl Replayed {
             let end = record.sequence + u64::from(record.writes);
             self.sequence = self.sequence.max(end.saturating_sub(1));
             if memtable.bytes() >= config.memtable.as_u64() {
-                let next = Memtable::new(config.memtable_structure, wal);
+                let next = Memtable::new(config, wal);
                 self.push(mem::replace(&mut memtable, next));
             }
         }

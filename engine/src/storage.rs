@@ -172,6 +172,20 @@ impl Entry {
             .then(other.sequence.cmp(&self.sequence))
     }
 
+    /// Returns the bytes of key and value.
+    pub(crate) fn content_bytes(&self) -> u64 {
+        (self.key.len() + self.value.len()) as u64
+    }
+
+    /// Returns the entry without its key.
+    pub(crate) fn into_content(self) -> Content {
+        Content {
+            sequence: self.sequence,
+            kind: self.kind,
+            value: self.value,
+        }
+    }
+
     /// Returns the entry's pointer into the value log; None if the entry has none or it cannot be
     /// decoded.
     pub(crate) fn pointer(&self) -> Option<ValuePointer> {
@@ -180,6 +194,17 @@ impl Entry {
         }
         ValuePointer::decode(&self.value)
     }
+}
+
+/// What an entry says of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    /// The version.
+    pub(crate) sequence: Sequence,
+    /// The kind of write.
+    pub(crate) kind: EntryKind,
+    /// The value of a put, the encoded pointer of a pointer; empty for a delete.
+    pub(crate) value: Bytes,
 }
 
 /// The direction of a scan.
@@ -534,10 +559,79 @@ pub(crate) fn check_value(value: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Iterates over the writes of an encoded batch, and shares its memory.
+/// One write of an encoded batch, as slices of it.
 ///
 /// A range delete has the range's start in place of the key, and the range's end in place of the
 /// value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WriteSlices<'a> {
+    /// The kind of write.
+    pub(crate) kind: EntryKind,
+    /// The key.
+    pub(crate) key: &'a [u8],
+    /// The value, or the encoded pointer; empty for a delete.
+    pub(crate) value: &'a [u8],
+}
+
+/// Iterates over the writes of an encoded batch.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchSlices<'a> {
+    /// The bytes that are left.
+    rest: &'a [u8],
+}
+
+impl<'a> BatchSlices<'a> {
+    /// Creates an iterator at the first write.
+    pub(crate) fn new(body: &'a [u8]) -> Self {
+        Self { rest: body }
+    }
+
+    /// Reads a length and the bytes that follow it.
+    fn take(&mut self) -> Option<&'a [u8]> {
+        let (length, used) = get_varint(self.rest)?;
+        let behind = &self.rest[used..];
+        let (taken, rest) = behind.split_at_checked(usize::try_from(length).ok()?)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    /// Reads the next write; None if the bytes are malformed.
+    fn step(&mut self) -> Option<WriteSlices<'a>> {
+        let (tag, rest) = self.rest.split_first()?;
+        let kind = EntryKind::from_tag(*tag)?;
+        self.rest = rest;
+        let key = self.take()?;
+        let value = match kind {
+            EntryKind::Delete => &[],
+            _ => self.take()?,
+        };
+        let is_valid = if kind == EntryKind::DeleteRange {
+            let longest = key.len().max(value.len());
+            longest <= KEY_BYTES_MAX + 1 && (value.is_empty() || key < value)
+        } else {
+            check_key(key).is_ok()
+        };
+        is_valid.then_some(WriteSlices { kind, key, value })
+    }
+}
+
+impl<'a> Iterator for BatchSlices<'a> {
+    /// A write, or `None` if the bytes are malformed; a malformed write is the last item.
+    type Item = Option<WriteSlices<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let item = self.step();
+        if item.is_none() {
+            self.rest = &[];
+        }
+        Some(item)
+    }
+}
+
+/// Iterates over the writes of an encoded batch, and shares its memory.
 #[derive(Clone, Debug)]
 pub(crate) struct BatchReader {
     body: Bytes,
@@ -549,52 +643,21 @@ impl BatchReader {
     pub(crate) fn new(body: Bytes) -> Self {
         Self { body, at: 0 }
     }
-
-    /// Reads a length and the bytes that follow it.
-    fn take(&mut self) -> Option<Bytes> {
-        let (length, used) = get_varint(&self.body[self.at..])?;
-        let start = self.at + used;
-        let end = start.checked_add(usize::try_from(length).ok()?)?;
-        if end > self.body.len() {
-            return None;
-        }
-        self.at = end;
-        Some(self.body.slice(start..end))
-    }
-
-    /// Reads the next write; None if the bytes are malformed.
-    fn step(&mut self) -> Option<(EntryKind, Key, Bytes)> {
-        let kind = EntryKind::from_tag(*self.body.get(self.at)?)?;
-        self.at += 1;
-        let key = self.take()?;
-        let value = if kind == EntryKind::Delete {
-            Bytes::new()
-        } else {
-            self.take()?
-        };
-        let is_valid = if kind == EntryKind::DeleteRange {
-            let longest = key.len().max(value.len());
-            longest <= KEY_BYTES_MAX + 1 && (value.is_empty() || key < value)
-        } else {
-            check_key(&key).is_ok()
-        };
-        is_valid.then_some((kind, key, value))
-    }
 }
 
 impl Iterator for BatchReader {
-    /// A write, or `None` if the bytes are malformed; a malformed write is the last item.
+    /// Kind, key and value of a write as in [`WriteSlices`], or `None` if the bytes are malformed;
+    /// a malformed write is the last item.
     type Item = Option<(EntryKind, Key, Bytes)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.body.len() {
-            return None;
-        }
-        let item = self.step();
-        if item.is_none() {
-            self.at = self.body.len();
-        }
-        Some(item)
+        let mut slices = BatchSlices::new(&self.body[self.at..]);
+        let write = slices.next()?;
+        self.at = self.body.len() - slices.rest.len();
+        Some(write.map(|write| {
+            let key = self.body.slice_ref(write.key);
+            (write.kind, key, self.body.slice_ref(write.value))
+        }))
     }
 }
 

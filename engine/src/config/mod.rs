@@ -92,8 +92,10 @@ pub enum SyncPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MemtableStructure {
-    /// A lock-free skip list, as in LevelDB and RocksDB.
+    /// A lock-free skip list in an arena, with keys and values in its nodes.
     #[default]
+    InlineSkipList,
+    /// A lock-free skip list of nodes that are allocated one by one.
     SkipList,
     /// A copy-on-write B-tree with key heads.
     BTree,
@@ -103,7 +105,7 @@ pub enum MemtableStructure {
 
 impl MemtableStructure {
     /// Every structure.
-    pub const ALL: [Self; 3] = [Self::SkipList, Self::BTree, Self::Art];
+    pub const ALL: [Self; 4] = [Self::InlineSkipList, Self::SkipList, Self::BTree, Self::Art];
 }
 
 /// Settings of the write-ahead log.

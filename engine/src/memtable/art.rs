@@ -27,8 +27,8 @@ use std::sync::{Mutex, PoisonError};
 
 use self::node::{BEYOND, END, Link, Node, Nodes, Symbol, Target, symbol};
 use super::arena::Entries;
-use super::{SortedMap, Start};
-use crate::storage::{Entry, Sequence, common_prefix};
+use super::{NewEntry, SortedMap, Start};
+use crate::storage::{Content, Entry, Sequence, common_prefix};
 
 /// Bytes of an entry's place, and its share of the nodes and of the nodes they replaced. The latter
 /// is 8 to 48 bytes, depending on how many children the nodes have.
@@ -211,6 +211,34 @@ impl Art {
                 .replace(probe.symbol(way.above.depth()), larger.link);
         }
     }
+
+    /// Adds an entry.
+    fn push(&self, entry: Entry) {
+        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (number, entry) = self.entries.push(entry);
+        let probe = Probe::of(entry);
+        let link = Link::entry(number);
+        let mut passed = 0;
+        let mut way = self.descend(probe, probe.len() - 1, |_| passed += 1);
+        self.passed
+            .store(self.passed.load(Atomic::Relaxed) + passed, Atomic::Relaxed);
+        let Some(nearest) = self.nearest(&way) else {
+            return self.add(&way, probe, link);
+        };
+        let shared = probe.shared(&nearest);
+        if shared < way.node.depth() {
+            way = self.descend(probe, shared, |_| ());
+        }
+        if shared == way.node.depth() {
+            return self.add(&way, probe, link);
+        }
+        let children = [
+            (nearest.symbol(shared), way.child),
+            (probe.symbol(shared), link),
+        ];
+        let pair = self.nodes.pair(shared, probe.before(shared), children);
+        way.node.replace(probe.symbol(way.node.depth()), pair.link);
+    }
 }
 
 /// A position between two entries, and a direction.
@@ -302,34 +330,14 @@ impl Iterator for Cursor<'_> {
 }
 
 impl SortedMap for Art {
-    fn insert(&self, entry: Entry) {
-        let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, entry) = self.entries.push(entry);
-        let probe = Probe::of(entry);
-        let link = Link::entry(number);
-        let mut passed = 0;
-        let mut way = self.descend(probe, probe.len() - 1, |_| passed += 1);
-        self.passed
-            .store(self.passed.load(Atomic::Relaxed) + passed, Atomic::Relaxed);
-        let Some(nearest) = self.nearest(&way) else {
-            return self.add(&way, probe, link);
-        };
-        let shared = probe.shared(&nearest);
-        if shared < way.node.depth() {
-            way = self.descend(probe, shared, |_| ());
-        }
-        if shared == way.node.depth() {
-            return self.add(&way, probe, link);
-        }
-        let children = [
-            (nearest.symbol(shared), way.child),
-            (probe.symbol(shared), link),
-        ];
-        let pair = self.nodes.pair(shared, probe.before(shared), children);
-        way.node.replace(probe.symbol(way.node.depth()), pair.link);
+    fn insert(&self, entry: &NewEntry<'_>) -> u64 {
+        let entry = entry.to_entry();
+        let bytes = entry.content_bytes() + ENTRY_OVERHEAD_BYTES;
+        self.push(entry);
+        bytes
     }
 
-    fn get(&self, key: &[u8], sequence: Sequence) -> Option<Entry> {
+    fn get(&self, key: &[u8], sequence: Sequence) -> Option<Content> {
         let way = self.descend(Probe::new(key, sequence), key.len(), |_| ());
         if way.child == Link::NOTHING {
             return None;
@@ -340,11 +348,12 @@ impl SortedMap for Art {
             return None;
         }
         if newest.sequence <= sequence {
-            return Some(newest.clone());
+            return Some(newest.clone().into_content());
         }
-        self.walk(Start::At(key, sequence), 1)
-            .pop()
+        let older = self.walk(Start::At(key, sequence), 1).pop();
+        older
             .filter(|older| older.key == key)
+            .map(Entry::into_content)
     }
 
     fn walk(&self, start: Start<'_>, limit: usize) -> Vec<Entry> {
@@ -374,10 +383,6 @@ impl SortedMap for Art {
 
     fn steps(&self) -> u64 {
         self.passed.load(Atomic::Relaxed) / self.entries.len().max(1) as u64 + 1
-    }
-
-    fn entry_overhead_bytes(&self) -> u64 {
-        ENTRY_OVERHEAD_BYTES
     }
 }
 

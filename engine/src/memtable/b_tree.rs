@@ -22,8 +22,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 
 use super::arena::Entries;
-use super::{SortedMap, Start};
-use crate::storage::{Entry, Sequence, common_prefix, head};
+use super::{NewEntry, SortedMap, Start};
+use crate::storage::{Content, Entry, Sequence, common_prefix, head};
 
 /// Bytes of an entry's place in the arena, and its shares of the leaves (16 B per item), the fences
 /// and unused places.
@@ -288,9 +288,10 @@ impl<'a> Cursor<'a> {
 }
 
 impl SortedMap for BTree {
-    fn insert(&self, entry: Entry) {
+    fn insert(&self, entry: &NewEntry<'_>) -> u64 {
         let _one_writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, entry) = self.entries.push(entry);
+        let (number, entry) = self.entries.push(entry.to_entry());
+        let bytes = entry.content_bytes() + ENTRY_OVERHEAD_BYTES;
         let position = (&entry.key[..], entry.sequence);
         let root = self.root.load();
         let i = root.child(position, &Fences);
@@ -301,7 +302,7 @@ impl SortedMap for BTree {
         let leaf = leaf.replacing(at..at, &[number], &self.entries);
         if leaf.items.len() <= LEAF_MAX {
             inner.items[j].1.node.store(Arc::new(leaf));
-            return;
+            return bytes;
         }
         let halves = leaf
             .halves(&self.entries)
@@ -309,14 +310,15 @@ impl SortedMap for BTree {
         let split = inner.replacing(j..j + 1, &halves, &Fences);
         if split.items.len() <= INNER_MAX {
             root.items[i].1.node.store(Arc::new(split));
-            return;
+            return bytes;
         }
         let halves = split.halves(&Fences).map(|half| child_of(half, &Fences));
         self.root
             .store(Arc::new(root.replacing(i..i + 1, &halves, &Fences)));
+        bytes
     }
 
-    fn get(&self, key: &[u8], sequence: Sequence) -> Option<Entry> {
+    fn get(&self, key: &[u8], sequence: Sequence) -> Option<Content> {
         let position = (key, sequence);
         let root = self.root.load();
         let inner = root.items[root.child(position, &Fences)].1.node.load();
@@ -328,7 +330,7 @@ impl SortedMap for BTree {
             // The next older version may be the first entry of the next leaf.
             None => Cursor::seek(self, position).next()?,
         };
-        (found.key == key).then(|| found.clone())
+        (found.key == key).then(|| found.clone().into_content())
     }
 
     fn walk(&self, start: Start<'_>, limit: usize) -> Vec<Entry> {
@@ -363,9 +365,5 @@ impl SortedMap for BTree {
 
     fn steps(&self) -> u64 {
         4
-    }
-
-    fn entry_overhead_bytes(&self) -> u64 {
-        ENTRY_OVERHEAD_BYTES
     }
 }

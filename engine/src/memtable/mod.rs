@@ -1,16 +1,20 @@
 //! The memtable: recent writes, sorted, in memory. A full memtable is sealed and does not change
 //! any more.
 //!
-//! Keys and values are slices of their batch, so an insert copies no bytes. One writer inserts at a
-//! time. Readers never block and never wait for it. The setting `memtable_structure` selects one of
-//! three structures:
+//! One writer inserts at a time. Readers never block and never wait for it. The setting
+//! `memtable_structure` selects one of four structures:
 //!
-//! - [`skip_list`]: an insert links a node, and a look-up visits O(log n) nodes, a cache miss each.
-//!   Weak where memtables are large, because its nodes are spread over memory.
+//! - [`inline_skip_list`]: keys and values are copied into the nodes of a skip list, which lie in an
+//!   arena. An insert links a node, and a look-up passes O(log n) nodes, a cache miss each where
+//!   they are not hot. It holds the most in the same memory.
+//! - [`skip_list`]: the same, with each node, key and value in a place of its own. Weak where
+//!   memtables are large, because a step is two or three cache misses.
 //! - [`b_tree`]: an insert copies one leaf of at most 64 references, and a look-up visits 3 nodes
 //!   and 1 or 2 entries. Weak where writes are few and very large entries.
 //! - [`art`]: an insert adds a link or a node, and a look-up visits about a node for every byte at
 //!   which keys differ, then 1 entry. Weak where keys differ in many places, and in walks.
+//!
+//! All but the first hold keys and values as slices of their batch, so an insert copies no bytes.
 //!
 //! Range deletes are not in the map but in a set that the writer replaces as a whole: see
 //! [`crate::ranges`].
@@ -18,7 +22,9 @@
 mod arena;
 mod art;
 mod b_tree;
+mod inline_skip_list;
 mod skip_list;
+mod words;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,10 +33,10 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 
-use crate::config::MemtableStructure;
+use crate::config::{EngineConfig, MemtableStructure};
 use crate::env::CpuWork;
 use crate::ranges::{RangeSet, RangeTombstone};
-use crate::storage::{BatchReader, Entry, EntryKind, Key, Sequence};
+use crate::storage::{BatchSlices, Content, Entry, EntryKind, Key, Sequence};
 
 /// Entries that [`Memtable::iter`] copies at a time.
 const SLICE: usize = 256;
@@ -51,15 +57,51 @@ pub(crate) enum Start<'a> {
     Before(&'a [u8], Sequence),
 }
 
+/// An entry to be added, as slices of the batch that it is part of.
+struct NewEntry<'a> {
+    key: &'a [u8],
+    sequence: Sequence,
+    kind: EntryKind,
+    value: &'a [u8],
+    batch: &'a Bytes,
+}
+
+impl NewEntry<'_> {
+    /// Returns the entry as slices that hold the batch.
+    fn to_entry(&self) -> Entry {
+        Entry {
+            key: self.batch.slice_ref(self.key),
+            sequence: self.sequence,
+            kind: self.kind,
+            value: self.batch.slice_ref(self.value),
+        }
+    }
+
+    /// Returns the entry as slices that hold the batch, or of a copy if they would hold much more
+    /// than the entry.
+    fn to_held(&self) -> Entry {
+        let bytes = self.key.len() + self.value.len();
+        if self.batch.len() / 2 <= bytes {
+            return self.to_entry();
+        }
+        Entry {
+            key: Key::copy_from_slice(self.key),
+            value: Bytes::copy_from_slice(self.value),
+            ..self.to_entry()
+        }
+    }
+}
+
 /// A sorted map of entries with one writer at a time and any number of readers.
 ///
 /// A reader sees every entry inserted before it began, and perhaps some inserted since.
 trait SortedMap: Send + Sync {
-    /// Adds an entry. No two entries have the same key and sequence number.
-    fn insert(&self, entry: Entry);
+    /// Adds an entry. No two entries have the same key and sequence number. Returns the bytes of
+    /// memory that it takes.
+    fn insert(&self, entry: &NewEntry<'_>) -> u64;
 
     /// Returns the first entry at or after `(key, sequence)` if its key is `key`.
-    fn get(&self, key: &[u8], sequence: Sequence) -> Option<Entry>;
+    fn get(&self, key: &[u8], sequence: Sequence) -> Option<Content>;
 
     /// Returns up to `limit` entries, in the order of the walk.
     fn walk(&self, start: Start<'_>, limit: usize) -> Vec<Entry>;
@@ -70,9 +112,6 @@ trait SortedMap: Send + Sync {
     /// Returns the approximate number of CPU cache misses of one search. A simulation is charged
     /// for them.
     fn steps(&self) -> u64;
-
-    /// Returns the bytes of memory that an entry takes beside its key and value.
-    fn entry_overhead_bytes(&self) -> u64;
 }
 
 /// One memtable.
@@ -105,8 +144,12 @@ pub(crate) struct ValueTail {
 
 impl Memtable {
     /// Creates an empty memtable whose entries are logged in the WAL with number `wal`.
-    pub(crate) fn new(structure: MemtableStructure, wal: u64) -> Self {
-        let map: Box<dyn SortedMap> = match structure {
+    pub(crate) fn new(config: &EngineConfig, wal: u64) -> Self {
+        let map: Box<dyn SortedMap> = match config.memtable_structure {
+            MemtableStructure::InlineSkipList => {
+                let list = inline_skip_list::InlineSkipList::new(config.memtable.as_u64());
+                Box::new(list)
+            }
             MemtableStructure::SkipList => Box::new(skip_list::SkipList::default()),
             MemtableStructure::BTree => Box::new(b_tree::BTree::default()),
             MemtableStructure::Art => Box::new(art::Art::default()),
@@ -124,13 +167,25 @@ impl Memtable {
     }
 
     /// Adds an entry. O(log entries). One writer at a time.
-    pub(crate) fn insert(&self, entry: Entry, work: &mut CpuWork) {
-        let bytes =
-            entry.key.len() as u64 + entry.value.len() as u64 + self.map.entry_overhead_bytes();
+    fn insert_new(&self, entry: &NewEntry<'_>, work: &mut CpuWork) {
         work.memtable_inserts += 1;
         work.comparisons += self.map.steps();
-        self.map.insert(entry);
+        let bytes = self.map.insert(entry);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Adds a copy of an entry. O(log entries). One writer at a time.
+    pub(crate) fn insert(&self, entry: &Entry, work: &mut CpuWork) {
+        let batch = Bytes::from([&entry.key[..], &entry.value[..]].concat());
+        let (key, value) = batch.split_at(entry.key.len());
+        let copy = NewEntry {
+            key,
+            sequence: entry.sequence,
+            kind: entry.kind,
+            value,
+            batch: &batch,
+        };
+        self.insert_new(&copy, work);
     }
 
     /// Adds range tombstones. O(range tombstones in the memtable). One writer at a time.
@@ -156,28 +211,31 @@ impl Memtable {
         &self,
         first: Sequence,
         writes: u32,
-        body: Bytes,
+        batch: &Bytes,
         work: &mut CpuWork,
     ) -> Option<()> {
-        let read: Option<Vec<(EntryKind, Key, Bytes)>> = BatchReader::new(body).collect();
-        let read = read.filter(|read| read.len() == writes as usize)?;
+        let counted = BatchSlices::new(batch).try_fold(0, |count, write| write.map(|_| count + 1));
+        if counted != Some(writes) {
+            return None;
+        }
         let mut ranges = Vec::new();
-        for (sequence, (kind, key, value)) in (first..).zip(read) {
-            if kind == EntryKind::DeleteRange {
+        for (sequence, write) in (first..).zip(BatchSlices::new(batch).flatten()) {
+            if write.kind == EntryKind::DeleteRange {
                 // Copies: a range tombstone may live long, and a slice would hold the whole batch.
                 ranges.push(RangeTombstone {
                     sequence,
-                    start: Key::copy_from_slice(&key),
-                    end: Key::copy_from_slice(&value),
+                    start: Key::copy_from_slice(write.key),
+                    end: Key::copy_from_slice(write.value),
                 });
             } else {
-                let entry = Entry {
-                    key,
+                let entry = NewEntry {
+                    key: write.key,
                     sequence,
-                    kind,
-                    value,
+                    kind: write.kind,
+                    value: write.value,
+                    batch,
                 };
-                self.insert(entry, work);
+                self.insert_new(&entry, work);
             }
         }
         self.insert_ranges(&ranges, work);
@@ -194,7 +252,12 @@ impl Memtable {
     }
 
     /// Returns the newest entry of `key` that is not newer than `snapshot`.
-    pub(crate) fn get(&self, key: &[u8], snapshot: Sequence, work: &mut CpuWork) -> Option<Entry> {
+    pub(crate) fn get(
+        &self,
+        key: &[u8],
+        snapshot: Sequence,
+        work: &mut CpuWork,
+    ) -> Option<Content> {
         if self.map.len() == 0 {
             return None;
         }

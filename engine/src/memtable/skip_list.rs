@@ -11,8 +11,8 @@ use std::ops::Bound;
 use bytes::Bytes;
 use crossbeam_skiplist::SkipMap;
 
-use super::{SortedMap, Start};
-use crate::storage::{Entry, EntryKind, Key, Sequence};
+use super::{NewEntry, SortedMap, Start};
+use crate::storage::{Content, Entry, EntryKind, Key, Sequence};
 
 /// Bytes of the node, its tower, two `Bytes` handles and the trailer.
 const ENTRY_OVERHEAD_BYTES: u64 = 120;
@@ -118,7 +118,9 @@ pub(super) struct SkipList {
 }
 
 impl SortedMap for SkipList {
-    fn insert(&self, entry: Entry) {
+    fn insert(&self, entry: &NewEntry<'_>) -> u64 {
+        let entry = entry.to_entry();
+        let bytes = entry.content_bytes() + ENTRY_OVERHEAD_BYTES;
         self.map.insert(
             Owned {
                 key: entry.key,
@@ -126,14 +128,15 @@ impl SortedMap for SkipList {
             },
             (entry.kind, entry.value),
         );
+        bytes
     }
 
-    fn get(&self, key: &[u8], sequence: Sequence) -> Option<Entry> {
+    fn get(&self, key: &[u8], sequence: Sequence) -> Option<Content> {
         let probe = Probe { key, sequence };
         let node = self
             .map
             .lower_bound(Bound::Included(&probe as &dyn Position))?;
-        (node.key().key == key).then(|| entry_of(&node))
+        (node.key().key == key).then(|| entry_of(&node).into_content())
     }
 
     fn walk(&self, start: Start<'_>, limit: usize) -> Vec<Entry> {
@@ -166,9 +169,5 @@ impl SortedMap for SkipList {
 
     fn steps(&self) -> u64 {
         u64::from(self.map.len().max(1).ilog2()) + 1
-    }
-
-    fn entry_overhead_bytes(&self) -> u64 {
-        ENTRY_OVERHEAD_BYTES
     }
 }

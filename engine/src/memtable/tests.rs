@@ -19,9 +19,13 @@ fn entry(key: &[u8], sequence: u64, value: &str) -> Entry {
 }
 
 fn tables() -> impl Iterator<Item = (MemtableStructure, Memtable)> {
-    MemtableStructure::ALL
-        .into_iter()
-        .map(|structure| (structure, Memtable::new(structure, 1)))
+    MemtableStructure::ALL.into_iter().map(|structure| {
+        let config = EngineConfig {
+            memtable_structure: structure,
+            ..EngineConfig::default()
+        };
+        (structure, Memtable::new(&config, 1))
+    })
 }
 
 #[test]
@@ -34,7 +38,7 @@ fn a_get_sees_the_newest_version_of_its_snapshot() {
             ("b", 5, "five"),
             ("bb", 3, "three"),
         ] {
-            table.insert(entry(key.as_bytes(), sequence, value), &mut work);
+            table.insert(&entry(key.as_bytes(), sequence, value), &mut work);
         }
         let get = |key: &str, at| {
             table
@@ -46,18 +50,42 @@ fn a_get_sees_the_newest_version_of_its_snapshot() {
         assert_eq!(get("b", 1), None, "{structure:?}");
         assert_eq!(get("c", 9), None, "{structure:?}");
         assert_eq!(work.memtable_inserts, 4);
-        assert_eq!(
-            table.bytes(),
-            4 * table.map.entry_overhead_bytes() + 5 + 3 + 3 + 4 + 5
-        );
     }
+}
+
+#[test]
+fn the_inline_list_is_charged_its_words_and_the_others_more() {
+    let charge = |structure| {
+        let config = EngineConfig {
+            memtable_structure: structure,
+            ..EngineConfig::default()
+        };
+        let table = Memtable::new(&config, 1);
+        for number in 0..10_000u64 {
+            let key = format!(
+                "user{:016}",
+                number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 14
+            );
+            let entry = entry(key.as_bytes(), number + 1, &"v".repeat(100));
+            table.insert(&entry, &mut CpuWork::default());
+        }
+        table.bytes() as f64 / 10_000.0
+    };
+    let inline = charge(MemtableStructure::InlineSkipList);
+    // Two words of header, two links, and the words that hold 120 bytes.
+    let expected = 16.0 + 16.0 + 120.0;
+    assert!((inline - expected).abs() < 1.0, "{inline} of {expected}");
+    assert_eq!(charge(MemtableStructure::SkipList), 240.0);
 }
 
 #[test]
 fn walks_go_both_ways_in_internal_order() {
     for (structure, table) in tables() {
         for (key, sequence) in [("a", 1), ("b", 2), ("b", 5), ("c", 3)] {
-            table.insert(entry(key.as_bytes(), sequence, ""), &mut CpuWork::default());
+            table.insert(
+                &entry(key.as_bytes(), sequence, ""),
+                &mut CpuWork::default(),
+            );
         }
         let show = |start, limit| {
             let text = |e: &Entry| format!("{}{}", String::from_utf8_lossy(&e.key), e.sequence);
@@ -81,10 +109,19 @@ fn walks_go_both_ways_in_internal_order() {
     }
 }
 
-/// Makes keys of several shapes: long common prefixes, binary bytes, prefixes of each other, many
-/// versions of one key.
+/// Makes keys of several shapes: long common prefixes, binary bytes, prefixes of each other, zeros
+/// at the end, many versions of one key.
 fn random_key(chance: &mut Xoshiro256PlusPlus) -> Vec<u8> {
-    match chance.random_range(0..5) {
+    let zeros_and_ones = |chance: &mut Xoshiro256PlusPlus, most: usize| {
+        let bytes = chance.random_range(0..most);
+        (0..bytes)
+            .map(|_| u8::from(chance.random::<u8>() < 40))
+            .collect::<Vec<u8>>()
+    };
+    match chance.random_range(0..8) {
+        4 => [vec![b'p'; 253], zeros_and_ones(chance, 6)].concat(),
+        5 => [vec![b'a'], zeros_and_ones(chance, 12)].concat(),
+        6 => [vec![b'q'; 3_000], zeros_and_ones(chance, 4)].concat(),
         0 => format!("user{:020}", chance.random_range(0..20_000u64)).into_bytes(),
         1 => chance.random::<u64>().to_be_bytes().to_vec(),
         2 => vec![b'a'; chance.random_range(1..40)],
@@ -147,14 +184,11 @@ fn every_structure_is_a_sorted_map() {
         let mut model = Model::new();
         for sequence in 1..=15_000u64 {
             let key = random_key(&mut chance);
-            table.insert(
-                entry(&key, sequence, &sequence.to_string()),
-                &mut CpuWork::default(),
-            );
-            model.insert(
-                (key, u64::MAX - sequence),
-                sequence.to_string().into_bytes(),
-            );
+            // Some values are not copied into nodes, and some fill whole words.
+            let bytes = [0, 8, 13, 2_000][sequence as usize % 4];
+            let value = format!("{sequence:0bytes$}");
+            table.insert(&entry(&key, sequence, &value), &mut CpuWork::default());
+            model.insert((key, u64::MAX - sequence), value.into_bytes());
             if sequence % 31 != 0 {
                 continue;
             }
@@ -186,7 +220,7 @@ fn readers_see_everything_published() {
             scope.spawn(|| {
                 for sequence in 1..=50_000 {
                     table.insert(
-                        entry(&key(sequence), sequence, &sequence.to_string()),
+                        &entry(&key(sequence), sequence, &sequence.to_string()),
                         &mut CpuWork::default(),
                     );
                     published.store(sequence, Ordering::Release);

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::metrics::add;
 use crate::state::ReadState;
-use crate::storage::{Entry, EntryKind, Sequence, Value, check_key};
+use crate::storage::{Content, EntryKind, Sequence, Value, ValuePointer, check_key};
 use crate::table::{Found, hash_key};
 
 /// A key with its hash, which filters and rows share.
@@ -100,12 +100,12 @@ impl Reader {
             .newest(key, snapshot, &mut context.work)
             .map_or(0, |(sequence, _)| sequence);
         for memtable in state.memtables() {
-            if let Some(entry) = memtable.get(key, snapshot, &mut context.work) {
+            if let Some(found) = memtable.get(key, snapshot, &mut context.work) {
                 context.stats.memtable_hits += 1;
-                if entry.sequence < floor {
+                if found.sequence < floor {
                     return Ok(None);
                 }
-                return self.value_of(&state.version, entry, context).await;
+                return self.value_of(&state.version, key, found, context).await;
             }
         }
         let version = &state.version;
@@ -120,28 +120,32 @@ impl Reader {
         }
         let visible = Visible { floor, snapshot };
         match look_up_in_tables(version, key, visible, context).await? {
-            Some(FoundInTable { found, .. }) => self.value_of(version, found.entry, context).await,
+            Some(FoundInTable { found, .. }) => {
+                let content = found.entry.into_content();
+                self.value_of(version, key.key, content, context).await
+            }
             None => Ok(None),
         }
     }
 
-    /// What an entry stands for: its value, the value it points at, or None.
+    /// What an entry of `key` stands for: its value, the value it points at, or None.
     pub(super) async fn value_of(
         &self,
         version: &Version,
-        entry: Entry,
+        key: &[u8],
+        content: Content,
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Value>> {
-        match entry.kind {
-            EntryKind::Put => Ok(Some(entry.value)),
+        match content.kind {
+            EntryKind::Put => Ok(Some(content.value)),
             // No entry is a range delete.
             EntryKind::Delete | EntryKind::DeleteRange => Ok(None),
             EntryKind::Pointer => {
                 let directory = self.core.directory();
-                let Some(pointer) = entry.pointer() else {
-                    let key = entry.key.escape_ascii();
-                    let what = format!("the entry of \"{key}\" is no pointer to a value");
-                    let holder = holder_of(version, &entry);
+                let Some(pointer) = ValuePointer::decode(&content.value) else {
+                    let shown = key.escape_ascii();
+                    let what = format!("the entry of \"{shown}\" is no pointer to a value");
+                    let holder = holder_of(version, key, content.sequence);
                     return Err(Error::corruption(holder.unwrap_or(directory), 0, what));
                 };
                 let Some(state) = version.value_files.get(&pointer.file) else {
@@ -149,19 +153,19 @@ impl Reader {
                     let path = FileKind::Values.path(directory, pointer.file);
                     return Err(Error::corruption(&path, pointer.offset, what));
                 };
-                state.get(&entry.key, &pointer, context).await.map(Some)
+                state.get(key, &pointer, context).await.map(Some)
             }
         }
     }
 }
 
-/// The path of the newest table that can hold `entry`; None if it is in a memtable.
-fn holder_of<'a>(version: &'a Version, entry: &Entry) -> Option<&'a Path> {
+/// The path of the newest table that can hold this entry; None if it is in a memtable.
+fn holder_of<'a>(version: &'a Version, key: &[u8], sequence: Sequence) -> Option<&'a Path> {
     let mut tables = version.tables();
     let holder = tables.find(|(_, table)| {
         let facts = table.facts();
-        facts.overlaps_range(&entry.key, &entry.key)
-            && (facts.sequence_min..=facts.sequence_max).contains(&entry.sequence)
+        facts.overlaps_range(key, key)
+            && (facts.sequence_min..=facts.sequence_max).contains(&sequence)
     });
     holder.map(|(_, table)| table.path())
 }

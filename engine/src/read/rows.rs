@@ -106,7 +106,9 @@ impl Reader {
         if rows != Rows::KeyValue
             && let Some((entry, cost)) = follow_row(version, key, context).await?
         {
-            let value = self.value_of(version, entry, context).await?;
+            let value = self
+                .value_of(version, bytes, entry.into_content(), context)
+                .await?;
             if rows == Rows::Both
                 && let Some(value) = &value
             {
@@ -131,7 +133,9 @@ impl Reader {
         if entry.kind == EntryKind::Delete {
             return Ok(None);
         }
-        let value = self.value_of(version, entry, context).await?;
+        let value = self
+            .value_of(version, bytes, entry.into_content(), context)
+            .await?;
         let cost = key_value_cost(context.stats.tables_probed);
         if rows == Rows::KeyValue {
             if let Some(value) = &value {

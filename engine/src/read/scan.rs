@@ -219,7 +219,11 @@ impl Scan {
     async fn row(&self, entry: Entry, context: &mut ReadContext<'_>) -> Result<(Key, Value)> {
         let key = entry.key.clone();
         let version = &self.state.version;
-        let value = self.reader.value_of(version, entry, context).await?;
+        let content = entry.into_content();
+        let value = self
+            .reader
+            .value_of(version, &key, content, context)
+            .await?;
         Ok((key, value.expect("only tombstones have no value")))
     }
 

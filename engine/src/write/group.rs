@@ -159,7 +159,7 @@ impl CommitPipeline {
         for record in logged {
             state
                 .active
-                .insert_batch(record.sequence, record.writes, record.body, &mut work)
+                .insert_batch(record.sequence, record.writes, &record.body, &mut work)
                 .expect("a batch is well formed");
         }
         self.core.env().clock.charge(&work);

@@ -58,8 +58,7 @@ impl CommitPipeline {
         }
         self.forget_sealed(log);
         self.seal_values(log)?;
-        let structure = self.core.config().memtable_structure;
-        let active = Arc::new(Memtable::new(structure, number));
+        let active = Arc::new(Memtable::new(&self.core.config(), number));
         self.tree.change(|state| state.with_active(active));
         self.lifecycle.signals().work_is_due();
         Ok(())

@@ -435,6 +435,10 @@ pub(crate) async fn tour(db: &mut Recorded) -> Outcome {
     db.batch(&[(18, None), (19, None), (20, Some(10))]).await?;
     db.compact().await?;
     db.wait_idle().await?;
+    // Some values of a full file become garbage, and others stay: it is collected.
+    db.batch(&[(13, None), (15, Some(10))]).await?;
+    db.compact().await?;
+    db.wait_idle().await?;
     db.verify().await?;
     db.delete_range(3, 6).await?;
     db.put(4, 10).await?;

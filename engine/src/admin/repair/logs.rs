@@ -75,7 +75,7 @@ impl Repair<'_> {
         for wal in &wals {
             self.discarded.insert(FileKind::Wal.name(*wal));
         }
-        let filling = Memtable::new(self.config.memtable_structure, 0);
+        let filling = Memtable::new(self.config, 0);
         let mut walk = Walk {
             logs: Logs::default(),
             filling,
@@ -261,9 +261,9 @@ impl Repair<'_> {
         walk.filling.insert_ranges(&ranges, &mut self.context.work);
         for entry in self.without_lost_values(path, others).await? {
             self.report.log_writes_kept += 1;
-            walk.filling.insert(entry, &mut self.context.work);
+            walk.filling.insert(&entry, &mut self.context.work);
             if walk.filling.bytes() >= self.config.memtable.as_u64() {
-                let next = Memtable::new(self.config.memtable_structure, 0);
+                let next = Memtable::new(self.config, 0);
                 let full = std::mem::replace(&mut walk.filling, next);
                 walk.logs.memtables.push(Arc::new(full));
             }

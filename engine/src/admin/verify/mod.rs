@@ -163,7 +163,7 @@ pub(crate) async fn check_directory(
         });
     }
     let state = ReadState::new(
-        Memtable::new(config.memtable_structure, 0),
+        Memtable::new(&config, 0),
         &replayed.memtables,
         recovered.version,
     );

@@ -23,7 +23,7 @@ fn tree(positions: &[(Vec<u8>, Sequence)], seed: u64) -> Art {
     let mut shuffled = positions.to_vec();
     shuffled.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
     for (key, sequence) in shuffled {
-        art.insert(entry(key, sequence));
+        art.push(entry(key, sequence));
     }
     art
 }
@@ -166,7 +166,7 @@ fn nodes_part_anywhere_in_what_they_skip() {
         strays
             .iter()
             .step_by(3)
-            .for_each(|key| art.insert(entry(key.clone(), 1)));
+            .for_each(|key| art.push(entry(key.clone(), 1)));
         keys.extend(strays.iter().step_by(3).cloned());
         check(
             &art,
@@ -187,7 +187,7 @@ fn a_node_grows_through_all_sizes() {
     let mut bytes: Vec<u8> = (0..=255).collect();
     bytes.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(1));
     let mut keys = vec![b"stem".to_vec()];
-    art.insert(entry(b"stem".to_vec(), 1));
+    art.push(entry(b"stem".to_vec(), 1));
     for (number, byte) in (1..).zip(bytes) {
         // Keys that end at the node use no slot.
         let nodes = [
@@ -197,7 +197,7 @@ fn a_node_grows_through_all_sizes() {
             1 + usize::from(number > 48),
         ];
         keys.push([b"stem".to_vec(), vec![byte]].concat());
-        art.insert(entry(keys[number].clone(), 1));
+        art.push(entry(keys[number].clone(), 1));
         assert_eq!(made(&art), nodes, "{number} children");
         if [1, 4, 5, 15, 16, 17, 47, 48, 49, 255, 256].contains(&number) {
             check(
@@ -295,7 +295,7 @@ fn a_walk_holds_its_course_while_the_tree_changes() {
             let key: Vec<u8> = (0..chance.random_range(0..4))
                 .map(|_| chance.random_range(0..6))
                 .collect();
-            art.insert(entry(key, sequence));
+            art.push(entry(key, sequence));
         };
         (0..seed % 60).for_each(|_| insert(&mut chance));
         let start: Vec<u8> = (0..chance.random_range(0..4))
@@ -340,10 +340,10 @@ fn depth_takes_no_stack() {
     let deep = || {
         let long = Bytes::from(vec![b'x'; 64 << 10]);
         let art = Art::default();
-        art.insert(entry(long.clone(), 1));
+        art.push(entry(long.clone(), 1));
         (1..20_000)
             .rev()
-            .for_each(|length| art.insert(entry(long.slice(..length), 2)));
+            .for_each(|length| art.push(entry(long.slice(..length), 2)));
         assert_eq!(made(&art), [19_999, 0, 0, 1]);
         assert_eq!(art.get(&long, 9).map(|found| found.sequence), Some(1));
         assert_eq!(
@@ -393,7 +393,7 @@ fn memory_is_counted() {
     for (shape, key) in shapes {
         for entries in [10_000, 100_000] {
             let art = Art::default();
-            (0..entries).for_each(|number| art.insert(entry(key(number), number)));
+            (0..entries).for_each(|number| art.push(entry(key(number), number)));
             let nodes: usize = art
                 .nodes
                 .made()
@@ -401,7 +401,7 @@ fn memory_is_counted() {
                 .map(|(number, size)| number * size)
                 .sum();
             let taken = nodes as u64 / entries + size_of::<std::sync::OnceLock<Entry>>() as u64;
-            let off = taken.abs_diff(art.entry_overhead_bytes());
+            let off = taken.abs_diff(ENTRY_OVERHEAD_BYTES);
             assert!(
                 off <= 12,
                 "{taken} bytes an entry taken, {shape} keys, {entries} entries"
