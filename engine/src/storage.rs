@@ -10,7 +10,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use crate::codec::{get_varint, put_varint};
+use crate::codec::{get_varint, put_varint, varint_bytes};
 use crate::config::Compression;
 use crate::error::{Error, Result};
 
@@ -384,6 +384,12 @@ impl Batch {
             body: Vec::with_capacity(bytes),
             count: 0,
         }
+    }
+
+    /// Returns the encoded bytes of a write that sets a key to a value of these lengths.
+    pub(crate) fn put_bytes(key_bytes: usize, value_bytes: usize) -> usize {
+        let lengths = varint_bytes(key_bytes as u64) + varint_bytes(value_bytes as u64);
+        1 + lengths + key_bytes + value_bytes
     }
 
     /// Adds a write that sets `key` to `value`.

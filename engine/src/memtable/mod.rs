@@ -4,8 +4,8 @@
 //! One writer inserts at a time. Readers never block and never wait for it. The setting
 //! `memtable_structure` selects one of four structures:
 //!
-//! - [`inline_skip_list`]: keys and values are copied into the nodes of a skip list, which lie in an
-//!   arena. An insert links a node, and a look-up passes O(log n) nodes, a cache miss each where
+//! - [`inline_skip_list`]: keys and values are copied into the nodes of a skip list, which lie in
+//!   an arena. An insert links a node, and a look-up passes O(log n) nodes, a cache miss each where
 //!   they are not hot. It holds the most in the same memory.
 //! - [`skip_list`]: the same, with each node, key and value in a place of its own. Weak where
 //!   memtables are large, because a step is two or three cache misses.
