@@ -164,12 +164,62 @@ pub(crate) struct Entry {
     pub(crate) value: Bytes,
 }
 
+/// One version of one key, in memory that others hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EntryRef<'a> {
+    /// The user key.
+    pub(crate) key: &'a [u8],
+    /// The version.
+    pub(crate) sequence: Sequence,
+    /// The kind of write.
+    pub(crate) kind: EntryKind,
+    /// The value of a put, the encoded pointer of a pointer; empty for a delete.
+    pub(crate) value: &'a [u8],
+}
+
+impl EntryRef<'_> {
+    /// Compares two entries in internal order: by key, then from the newest version to the oldest.
+    pub(crate) fn order(&self, other: &EntryRef<'_>) -> Ordering {
+        self.key
+            .cmp(other.key)
+            .then(other.sequence.cmp(&self.sequence))
+    }
+
+    /// Returns the entry's pointer into the value log; None if the entry has none or it cannot be
+    /// decoded.
+    pub(crate) fn pointer(&self) -> Option<ValuePointer> {
+        if self.kind != EntryKind::Pointer {
+            return None;
+        }
+        ValuePointer::decode(self.value)
+    }
+
+    /// Returns a copy with another value of another kind.
+    pub(crate) fn with_value(&self, kind: EntryKind, value: Bytes) -> Entry {
+        Entry {
+            key: Key::copy_from_slice(self.key),
+            sequence: self.sequence,
+            kind,
+            value,
+        }
+    }
+}
+
+impl<'a> From<&'a Entry> for EntryRef<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Self {
+            key: &entry.key,
+            sequence: entry.sequence,
+            kind: entry.kind,
+            value: &entry.value,
+        }
+    }
+}
+
 impl Entry {
     /// Compares two entries in internal order: by key, then from the newest version to the oldest.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
-        self.key
-            .cmp(&other.key)
-            .then(other.sequence.cmp(&self.sequence))
+        EntryRef::from(self).order(&other.into())
     }
 
     /// Returns the bytes of key and value.
@@ -189,10 +239,7 @@ impl Entry {
     /// Returns the entry's pointer into the value log; None if the entry has none or it cannot be
     /// decoded.
     pub(crate) fn pointer(&self) -> Option<ValuePointer> {
-        if self.kind != EntryKind::Pointer {
-            return None;
-        }
-        ValuePointer::decode(&self.value)
+        EntryRef::from(self).pointer()
     }
 }
 

@@ -38,7 +38,7 @@ use crate::env::CpuWork;
 use crate::ranges::{RangeSet, RangeTombstone};
 use crate::storage::{BatchSlices, Content, Entry, EntryKind, Key, Sequence};
 
-/// Entries that [`Memtable::iter`] copies at a time.
+/// Entries that [`Memtable::slices`] copies at a time.
 const SLICE: usize = 256;
 
 /// The start and the direction of a walk. Positions are in internal order: by key, then from the
@@ -314,17 +314,21 @@ impl Memtable {
 
     /// Iterates over all entries in internal order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
-        let mut slice = self.walk(Start::First, SLICE).into_iter();
-        let mut last: Option<Entry> = None;
+        self.slices().flatten()
+    }
+
+    /// Iterates over all entries in internal order, some hundred at a time.
+    pub(crate) fn slices(&self) -> impl Iterator<Item = Vec<Entry>> + '_ {
+        let mut last: Option<(Key, Sequence)> = None;
         std::iter::from_fn(move || {
-            if slice.len() == 0 {
-                let last = last.take()?;
-                slice = self
-                    .walk(Start::After(&last.key, last.sequence), SLICE)
-                    .into_iter();
-            }
-            last = slice.next();
-            last.clone()
+            let start = match &last {
+                Some((key, sequence)) => Start::After(key, *sequence),
+                None => Start::First,
+            };
+            let slice = self.walk(start, SLICE);
+            let end = slice.last()?;
+            last = Some((end.key.clone(), end.sequence));
+            Some(slice)
         })
     }
 }
