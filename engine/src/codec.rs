@@ -17,6 +17,11 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// Returns the bytes of a number as [`put_varint`] encodes it.
+pub(crate) fn varint_bytes(value: u64) -> usize {
+    (u64::BITS - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
 /// Reads a LEB128 number. Returns the number and its encoded length.
 ///
 /// None if the bytes end too early or the number does not fit into 64 bits.

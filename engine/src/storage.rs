@@ -10,7 +10,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use crate::codec::{get_varint, put_varint};
+use crate::codec::{get_varint, put_varint, varint_bytes};
 use crate::config::Compression;
 use crate::error::{Error, Result};
 
@@ -164,11 +164,24 @@ pub(crate) struct Entry {
     pub(crate) value: Bytes,
 }
 
-impl Entry {
+/// One version of one key, in memory that others hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EntryRef<'a> {
+    /// The user key.
+    pub(crate) key: &'a [u8],
+    /// The version.
+    pub(crate) sequence: Sequence,
+    /// The kind of write.
+    pub(crate) kind: EntryKind,
+    /// The value of a put, the encoded pointer of a pointer; empty for a delete.
+    pub(crate) value: &'a [u8],
+}
+
+impl EntryRef<'_> {
     /// Compares two entries in internal order: by key, then from the newest version to the oldest.
-    pub(crate) fn order(&self, other: &Self) -> Ordering {
+    pub(crate) fn order(&self, other: &EntryRef<'_>) -> Ordering {
         self.key
-            .cmp(&other.key)
+            .cmp(other.key)
             .then(other.sequence.cmp(&self.sequence))
     }
 
@@ -192,8 +205,67 @@ impl Entry {
         if self.kind != EntryKind::Pointer {
             return None;
         }
-        ValuePointer::decode(&self.value)
+        ValuePointer::decode(self.value)
     }
+
+    /// Returns a copy with another value of another kind.
+    pub(crate) fn with_value(&self, kind: EntryKind, value: Bytes) -> Entry {
+        Entry {
+            key: Key::copy_from_slice(self.key),
+            sequence: self.sequence,
+            kind,
+            value,
+        }
+    }
+}
+
+impl<'a> From<&'a Entry> for EntryRef<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        Self {
+            key: &entry.key,
+            sequence: entry.sequence,
+            kind: entry.kind,
+            value: &entry.value,
+        }
+    }
+}
+
+impl Entry {
+    /// Compares two entries in internal order: by key, then from the newest version to the oldest.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        EntryRef::from(self).order(&other.into())
+    }
+
+    /// Returns the bytes of key and value.
+    pub(crate) fn content_bytes(&self) -> u64 {
+        (self.key.len() + self.value.len()) as u64
+    }
+
+    /// Returns the entry without its key.
+    pub(crate) fn into_content(self) -> Content {
+        Content {
+            sequence: self.sequence,
+            kind: self.kind,
+            value: self.value,
+        }
+    }
+
+    /// Returns the entry's pointer into the value log; None if the entry has none or it cannot be
+    /// decoded.
+    pub(crate) fn pointer(&self) -> Option<ValuePointer> {
+        EntryRef::from(self).pointer()
+    }
+}
+
+/// What an entry says of its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    /// The version.
+    pub(crate) sequence: Sequence,
+    /// The kind of write.
+    pub(crate) kind: EntryKind,
+    /// The value of a put, the encoded pointer of a pointer; empty for a delete.
+    pub(crate) value: Bytes,
 }
 
 /// What an entry says of its key.
@@ -384,6 +456,12 @@ impl Batch {
             body: Vec::with_capacity(bytes),
             count: 0,
         }
+    }
+
+    /// Returns the encoded bytes of a write that sets a key to a value of these lengths.
+    pub(crate) fn put_bytes(key_bytes: usize, value_bytes: usize) -> usize {
+        let lengths = varint_bytes(key_bytes as u64) + varint_bytes(value_bytes as u64);
+        1 + lengths + key_bytes + value_bytes
     }
 
     /// Adds a write that sets `key` to `value`.
@@ -646,8 +724,8 @@ impl BatchReader {
 }
 
 impl Iterator for BatchReader {
-    /// Kind, key and value of a write as in [`WriteSlices`], or `None` if the bytes are malformed; a
-    /// malformed write is the last item.
+    /// Kind, key and value of a write as in [`WriteSlices`], or `None` if the bytes are malformed;
+    /// a malformed write is the last item.
     type Item = Option<(EntryKind, Key, Bytes)>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -181,9 +181,12 @@ impl Flusher<'_> {
         let clock = &self.core.env().clock;
         let mut writer = None;
         let mut work = CpuWork::default();
-        for (entries, entry) in (1..).zip(memtable.iter()) {
-            // Level 0 lies above everything: a tombstone stays.
-            if filter.keeps(&entry, |_| false) {
+        for slice in memtable.slices() {
+            for entry in &slice {
+                // Level 0 lies above everything: a tombstone stays.
+                if !filter.keeps(entry, |_| false) {
+                    continue;
+                }
                 let writer = match &mut writer {
                     Some(writer) => writer,
                     None => {
@@ -196,12 +199,10 @@ impl Flusher<'_> {
                         writer.insert(TableWriter::begin(self.core, self.tree, target)?)
                     }
                 };
-                writer.add(&entry, &mut None, &mut work).await?;
+                writer.add(entry.into(), &mut None, &mut work).await?;
             }
-            if u64::is_multiple_of(entries, ENTRIES_A_SLICE) {
-                clock.charge(&std::mem::take(&mut work));
-                clock.wait_for_cpu().await;
-            }
+            clock.charge(&std::mem::take(&mut work));
+            clock.wait_for_cpu().await;
         }
         let table = match writer {
             Some(writer) => Some(writer.finish(&mut None, &mut work).await?),

@@ -18,7 +18,7 @@ use crate::manifest::{AddedTable, Edit, Version};
 use crate::metrics::{Event, EventKind, add};
 use crate::read::MergingIterator;
 use crate::state::{Core, Lifecycle, OpenedFiles, ReadState, Tree};
-use crate::storage::{Direction, Entry, Key, Sequence};
+use crate::storage::{Direction, EntryRef, Sequence};
 use crate::table::Table;
 use crate::values::{Garbage, ValueFile};
 
@@ -147,7 +147,7 @@ impl Compaction<'_> {
             if filter.keeps(entry, |key| job.nothing_below(key)) {
                 let garbage = &mut filter.garbage;
                 let rewritten = values.rewrite(entry, garbage, &mut context).await?;
-                let entry = rewritten.as_ref().unwrap_or(entry);
+                let entry = rewritten.as_ref().map_or(entry, EntryRef::from);
                 output.add(entry, &mut context).await?;
             }
             merge.step(&mut context).await?;
@@ -232,8 +232,8 @@ struct Output<'a> {
     tree: &'a Tree,
     target: TableTarget,
     writer: Option<TableWriter<'a>>,
-    /// The key that was added last.
-    last: Option<Key>,
+    /// The key that was added last; empty before the first.
+    last: Vec<u8>,
     tables: NewTables,
 }
 
@@ -244,21 +244,22 @@ impl<'a> Output<'a> {
             tree,
             target,
             writer: None,
-            last: None,
+            last: Vec::new(),
             tables: NewTables::default(),
         }
     }
 
-    async fn add(&mut self, entry: &Entry, context: &mut ReadContext<'_>) -> Result<()> {
+    async fn add(&mut self, entry: EntryRef<'_>, context: &mut ReadContext<'_>) -> Result<()> {
         let table_bytes = self.core.config().table.size.as_u64();
         let is_full = self
             .writer
             .as_ref()
             .is_some_and(|it| it.bytes() >= table_bytes);
-        if is_full && self.last.as_ref() != Some(&entry.key) {
+        if is_full && self.last != entry.key {
             self.end_table(context).await?;
         }
-        self.last = Some(entry.key.clone());
+        self.last.clear();
+        self.last.extend_from_slice(entry.key);
         let writer = match &mut self.writer {
             Some(writer) => writer,
             None => {

@@ -17,7 +17,7 @@ use crate::index::{IndexReport, IndexUse, Refusal};
 use crate::limiter::Priority;
 use crate::metrics::add;
 use crate::state::{Core, Tree};
-use crate::storage::Entry;
+use crate::storage::EntryRef;
 use crate::table::{Built, Table, TableBuilder, TableOptions};
 
 /// Where tables go, and for which kind of job they are written.
@@ -82,7 +82,7 @@ impl<'a> TableWriter<'a> {
     /// Adds the next entry in internal order. `inputs` are the blocks that a compaction has read.
     pub(super) async fn add(
         &mut self,
-        entry: &Entry,
+        entry: EntryRef<'_>,
         inputs: &mut Option<Inputs>,
         work: &mut CpuWork,
     ) -> Result<()> {

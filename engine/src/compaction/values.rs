@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::metrics::add;
 use crate::state::{Core, Tree};
-use crate::storage::{Entry, EntryKind, ValuePointer};
+use crate::storage::{Entry, EntryKind, EntryRef, ValuePointer};
 use crate::values::format::{decode, frame_bytes};
 use crate::values::{Garbage, ValueFile, ValueFileState, ValueLogWriter, discard};
 
@@ -60,7 +60,7 @@ impl<'a> Values<'a> {
     /// `garbage`. A value that does not read back stays where it is, for a reader to find out.
     pub(super) async fn rewrite(
         &mut self,
-        entry: &Entry,
+        entry: EntryRef<'_>,
         garbage: &mut Garbage,
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Entry>> {
@@ -87,7 +87,7 @@ impl<'a> Values<'a> {
     }
 
     /// Whether a value comes back into the table.
-    fn comes_back(&self, entry: &Entry, pointer: &ValuePointer) -> bool {
+    fn comes_back(&self, entry: EntryRef<'_>, pointer: &ValuePointer) -> bool {
         let policies = self.core.policies();
         self.core.config().value_log.inline_again
             && !policies
@@ -98,25 +98,21 @@ impl<'a> Values<'a> {
     /// The entry with its value in place of the pointer.
     async fn inline(
         &self,
-        entry: &Entry,
+        entry: EntryRef<'_>,
         pointer: &ValuePointer,
         state: &ValueFileState,
         context: &mut ReadContext<'_>,
     ) -> Result<Entry> {
-        let value = state.get(&entry.key, pointer, context).await?;
+        let value = state.get(entry.key, pointer, context).await?;
         add(&self.core.counters().mine().values_inlined, 1);
-        Ok(Entry {
-            kind: EntryKind::Put,
-            value,
-            ..entry.clone()
-        })
+        Ok(entry.with_value(EntryKind::Put, value))
     }
 
     /// The entry with a pointer to where its value was written again; None if its file was not
     /// chosen.
     async fn relocate(
         &mut self,
-        entry: &Entry,
+        entry: EntryRef<'_>,
         pointer: &ValuePointer,
         state: &ValueFileState,
         context: &mut ReadContext<'_>,
@@ -128,7 +124,7 @@ impl<'a> Values<'a> {
         let bytes = frame_bytes(entry.key.len(), pointer.stored_bytes);
         context.work.system_calls += 1;
         let frame = state.file.read(place, bytes).await?;
-        if decode(&frame, &entry.key, pointer.checksum, &mut context.work).is_none() {
+        if decode(&frame, entry.key, pointer.checksum, &mut context.work).is_none() {
             let what = "the value's frame does not match its pointer";
             return Err(Error::corruption(state.file.path(), place, what));
         }
@@ -145,10 +141,8 @@ impl<'a> Values<'a> {
         let mine = core.counters().mine();
         add(&mine.gc_write_bytes, frame.len() as u64);
         add(&mine.values_relocated, 1);
-        Ok(Some(Entry {
-            value: moved.encode().to_vec().into(),
-            ..entry.clone()
-        }))
+        let value = moved.encode().to_vec().into();
+        Ok(Some(entry.with_value(EntryKind::Pointer, value)))
     }
 
     /// The value file that is being filled; a new one if the last is full.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::ranges::RangeSet;
-use crate::storage::{Entry, EntryKind, Key, Sequence};
+use crate::storage::{EntryKind, EntryRef, Sequence};
 use crate::values::{Garbage, discard};
 
 /// Decides which entries of a merge stay, and books the values of the others as garbage. It must
@@ -18,8 +18,10 @@ pub(crate) struct VersionFilter {
     snapshots: Vec<Sequence>,
     /// The range tombstones in force.
     ranges: Arc<RangeSet>,
-    /// The key and stripe of the previous entry.
-    last: Option<(Key, usize)>,
+    /// The key of the previous entry.
+    last_key: Vec<u8>,
+    /// The stripe of the previous entry.
+    last_stripe: Option<usize>,
     /// Entries that were dropped.
     pub(crate) dropped: u64,
     /// Frames that became garbage.
@@ -33,7 +35,8 @@ impl VersionFilter {
         Self {
             snapshots,
             ranges,
-            last: None,
+            last_key: Vec::new(),
+            last_stripe: None,
             dropped: 0,
             garbage: Garbage::new(),
         }
@@ -53,21 +56,23 @@ impl VersionFilter {
 
     /// Returns whether `entry` stays. `nothing_below` says whether no older version of its key can
     /// lie outside the merge.
-    pub(crate) fn keeps(
+    pub(crate) fn keeps<'a>(
         &mut self,
-        entry: &Entry,
+        entry: impl Into<EntryRef<'a>>,
         nothing_below: impl FnOnce(&[u8]) -> bool,
     ) -> bool {
+        let entry = entry.into();
         // The versions of a key come newest first.
         let stripe = self.stripe(entry.sequence);
-        let cover = self.ranges.next_after(&entry.key, entry.sequence);
+        let cover = self.ranges.next_after(entry.key, entry.sequence);
         let hidden = cover.is_some_and(|it| self.stripe(it) == stripe);
-        let same_key = self.last.as_ref().filter(|(key, _)| *key == entry.key);
-        let shadowed = same_key.is_some_and(|(_, newer)| *newer == stripe);
+        let shadowed = self.last_stripe == Some(stripe) && self.last_key == entry.key;
         let is_last_trace =
-            entry.kind == EntryKind::Delete && stripe == 0 && nothing_below(&entry.key);
+            entry.kind == EntryKind::Delete && stripe == 0 && nothing_below(entry.key);
         let keeps = !shadowed && !hidden && !is_last_trace;
-        self.last = Some((entry.key.clone(), stripe));
+        self.last_key.clear();
+        self.last_key.extend_from_slice(entry.key);
+        self.last_stripe = Some(stripe);
         if !keeps {
             self.dropped += 1;
             discard(&mut self.garbage, entry);
@@ -83,6 +88,7 @@ mod tests {
     use super::*;
     use crate::golden::{check_golden, number};
     use crate::ranges::RangeTombstone;
+    use crate::storage::Entry;
 
     /// What a case has set so far.
     #[derive(Default)]

@@ -165,7 +165,7 @@ pub(super) async fn open(
     }
     write_settings(env, directory, config).await?;
 
-    let active = Memtable::new(&config, wal_number);
+    let active = Memtable::new(config, wal_number);
     let parts = Parts {
         state: ReadState::new(active, &replayed.memtables, version),
         prepared,
@@ -257,7 +257,7 @@ pub(super) async fn open_read_only(
         })?;
     let last_log = recovered.wals.last().copied().unwrap_or(recovered.wal_min);
     let index_book = read_registry(env, directory, &recovered.version).await;
-    let active = Memtable::new(&config, last_log);
+    let active = Memtable::new(config, last_log);
     let parts = Parts {
         wal: WalWriter::read_only(directory, last_log),
         manifest: Manifest::read_only(manifest),

@@ -474,7 +474,7 @@ impl InlineSkipList {
         nodes
     }
 
-    /// Returns the last node's number; 0 if there is none.
+    /// Returns the last node's number; 0 if there is no node.
     fn last(&self) -> usize {
         let mut last = 0;
         let mut links = &self.head[..];

@@ -4,8 +4,8 @@
 //! One writer inserts at a time. Readers never block and never wait for it. The setting
 //! `memtable_structure` selects one of four structures:
 //!
-//! - [`inline_skip_list`]: keys and values are copied into the nodes of a skip list, which lie in an
-//!   arena. An insert links a node, and a look-up passes O(log n) nodes, a cache miss each where
+//! - [`inline_skip_list`]: keys and values are copied into the nodes of a skip list, which lie in
+//!   an arena. An insert links a node, and a look-up passes O(log n) nodes, a cache miss each where
 //!   they are not hot. It holds the most in the same memory.
 //! - [`skip_list`]: the same, with each node, key and value in a place of its own. Weak where
 //!   memtables are large, because a step is two or three cache misses.
@@ -38,7 +38,7 @@ use crate::env::CpuWork;
 use crate::ranges::{RangeSet, RangeTombstone};
 use crate::storage::{BatchSlices, Content, Entry, EntryKind, Key, Sequence};
 
-/// Entries that [`Memtable::iter`] copies at a time.
+/// Entries that [`Memtable::slices`] copies at a time.
 const SLICE: usize = 256;
 
 /// The start and the direction of a walk. Positions are in internal order: by key, then from the
@@ -314,17 +314,21 @@ impl Memtable {
 
     /// Iterates over all entries in internal order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
-        let mut slice = self.walk(Start::First, SLICE).into_iter();
-        let mut last: Option<Entry> = None;
+        self.slices().flatten()
+    }
+
+    /// Iterates over all entries in internal order, some hundred at a time.
+    pub(crate) fn slices(&self) -> impl Iterator<Item = Vec<Entry>> + '_ {
+        let mut last: Option<(Key, Sequence)> = None;
         std::iter::from_fn(move || {
-            if slice.len() == 0 {
-                let last = last.take()?;
-                slice = self
-                    .walk(Start::After(&last.key, last.sequence), SLICE)
-                    .into_iter();
-            }
-            last = slice.next();
-            last.clone()
+            let start = match &last {
+                Some((key, sequence)) => Start::After(key, *sequence),
+                None => Start::First,
+            };
+            let slice = self.walk(start, SLICE);
+            let end = slice.last()?;
+            last = Some((end.key.clone(), end.sequence));
+            Some(slice)
         })
     }
 }

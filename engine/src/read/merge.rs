@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::manifest::Run;
 use crate::memtable::{Memtable, Start};
 use crate::ranges::Fragment;
-use crate::storage::{Direction, Entry, Sequence};
+use crate::storage::{Direction, Entry, EntryRef, Sequence};
 use crate::table::{Table, TableCursor};
 
 /// Entries copied from a memtable at a time. Each copy costs one search.
@@ -21,23 +21,29 @@ const MEMTABLE_SLICE: usize = 16;
 /// memtable.
 struct MemtableCursor {
     memtable: Arc<Memtable>,
-    slice: std::vec::IntoIter<Entry>,
-    current: Option<Entry>,
+    /// The copied entries. The cursor stands at the end if it is empty.
+    slice: Vec<Entry>,
+    /// The number of the cursor's entry.
+    at: usize,
 }
 
 impl MemtableCursor {
     /// Replaces the copied entries and moves to the first.
     fn set(&mut self, slice: Vec<Entry>) {
-        self.slice = slice.into_iter();
-        self.current = self.slice.next();
+        self.slice = slice;
+        self.at = 0;
+    }
+
+    fn entry(&self) -> Option<&Entry> {
+        self.slice.get(self.at)
     }
 
     fn step(&mut self, direction: Direction) {
-        let Some(last) = self.current.take() else {
+        self.at += 1;
+        if self.at < self.slice.len() {
             return;
-        };
-        self.current = self.slice.next();
-        if self.current.is_none() {
+        }
+        if let Some(last) = self.slice.last() {
             let start = match direction {
                 Direction::Forward => Start::After(&last.key, last.sequence),
                 Direction::Reverse => Start::Before(&last.key, last.sequence),
@@ -70,7 +76,7 @@ impl RunCursor {
         self.cursor.insert(cursor)
     }
 
-    fn entry(&self) -> Option<&Entry> {
+    fn entry(&self) -> Option<EntryRef<'_>> {
         self.cursor.as_ref().and_then(|cursor| cursor.entry())
     }
 
@@ -131,7 +137,7 @@ impl RunCursor {
     ) -> Result<()> {
         if !self
             .entry()
-            .is_some_and(|entry| fragment.contains(&entry.key))
+            .is_some_and(|entry| fragment.contains(entry.key))
         {
             return Ok(());
         }
@@ -211,10 +217,17 @@ enum Source {
 }
 
 impl Source {
-    fn entry(&self) -> Option<&Entry> {
+    fn entry(&self) -> Option<EntryRef<'_>> {
         match self {
-            Self::Memtable(cursor) => cursor.current.as_ref(),
+            Self::Memtable(cursor) => cursor.entry().map(EntryRef::from),
             Self::Run(cursor) => cursor.entry(),
+        }
+    }
+
+    fn entry_to_keep(&self) -> Option<Entry> {
+        match self {
+            Self::Memtable(cursor) => cursor.entry().cloned(),
+            Self::Run(cursor) => cursor.cursor.as_ref()?.entry_to_keep(),
         }
     }
 
@@ -273,11 +286,10 @@ impl MergingIterator {
 
     /// Adds a memtable.
     pub(crate) fn add_memtable(&mut self, memtable: Arc<Memtable>) {
-        let slice = Vec::new().into_iter();
         self.sources.push(Source::Memtable(MemtableCursor {
             memtable,
-            slice,
-            current: None,
+            slice: Vec::new(),
+            at: 0,
         }));
     }
 
@@ -340,8 +352,14 @@ impl MergingIterator {
     }
 
     /// Returns the entry that the iterator stands at.
-    pub(crate) fn entry(&self) -> Option<&Entry> {
+    pub(crate) fn entry(&self) -> Option<EntryRef<'_>> {
         self.heap.first().and_then(|top| self.sources[*top].entry())
+    }
+
+    /// Returns the entry that the iterator stands at, to be kept: it shares the memory of a block.
+    pub(crate) fn entry_to_keep(&self) -> Option<Entry> {
+        let top = self.heap.first()?;
+        self.sources[*top].entry_to_keep()
     }
 
     /// Moves to the next entry. O(log sources) comparisons.
@@ -381,8 +399,8 @@ impl MergingIterator {
                 .expect("only sources with an entry are in the heap")
         };
         match self.direction {
-            Direction::Forward => entry(a).order(entry(b)),
-            Direction::Reverse => entry(b).order(entry(a)),
+            Direction::Forward => entry(a).order(&entry(b)),
+            Direction::Reverse => entry(b).order(&entry(a)),
         }
     }
 }

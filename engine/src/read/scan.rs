@@ -341,8 +341,8 @@ impl Scan {
             match &newest {
                 Some(found) if found.key != entry.key => break,
                 Some(_) => {}
-                None if !self.covers(&entry.key) => break,
-                None if entry.sequence <= self.snapshot => newest = Some(entry.clone()),
+                None if !self.covers(entry.key) => break,
+                None if entry.sequence <= self.snapshot => newest = self.merge.entry_to_keep(),
                 None => {}
             }
             context.work.comparisons += 1;
@@ -357,8 +357,8 @@ impl Scan {
         while let Some(entry) = self.merge.entry() {
             match &newest {
                 Some(found) if found.key != entry.key => break,
-                None if !self.covers(&entry.key) => break,
-                _ if entry.sequence <= self.snapshot => newest = Some(entry.clone()),
+                None if !self.covers(entry.key) => break,
+                _ if entry.sequence <= self.snapshot => newest = self.merge.entry_to_keep(),
                 _ => {}
             }
             context.work.comparisons += 1;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::codec::{get_varint, put_bytes};
 use crate::env::CpuWork;
-use crate::storage::{Entry, EntryKind, Sequence};
+use crate::storage::{Entry, EntryKind, EntryRef, Sequence};
 
 /// Builds the bytes of a block.
 #[derive(Default)]
@@ -38,17 +38,18 @@ impl BlockBuilder {
     }
 
     /// Returns an upper bound of the bytes that `entry` would add.
-    pub(crate) fn bytes_of(entry: &Entry) -> usize {
+    pub(crate) fn bytes_of(entry: EntryRef<'_>) -> usize {
         entry.key.len() + entry.value.len() + 3 + 8 + 5 + 4
     }
 
     /// Adds an entry. The caller adds entries in internal order.
-    pub(crate) fn add(&mut self, entry: &Entry) {
+    pub(crate) fn add<'a>(&mut self, entry: impl Into<EntryRef<'a>>) {
+        let entry = entry.into();
         self.offsets.push(self.body.len() as u32);
-        put_bytes(&mut self.body, &entry.key);
+        put_bytes(&mut self.body, entry.key);
         let tag = entry.sequence << 8 | entry.kind as u64;
         self.body.extend_from_slice(&tag.to_le_bytes());
-        put_bytes(&mut self.body, &entry.value);
+        put_bytes(&mut self.body, entry.value);
     }
 
     /// Completes the block, passes its bytes to `take`, and empties the builder. The builder keeps
@@ -73,6 +74,12 @@ pub(crate) struct Block {
     /// The end of the entries, where the offsets start.
     entries_end: usize,
     count: usize,
+}
+
+/// The place of an entry in its block.
+pub(crate) struct EntryPlace {
+    parts: Parts,
+    kind: EntryKind,
 }
 
 /// The places of an entry's parts in its block.
@@ -170,19 +177,38 @@ impl Block {
         self.data.get(start..end)
     }
 
-    /// Returns entry `index`, which shares the block's memory.
-    pub(crate) fn entry(&self, index: usize) -> Option<Entry> {
+    /// Returns where the parts of entry `index` are.
+    pub(crate) fn place(&self, index: usize) -> Option<EntryPlace> {
         let parts = self.parts(index)?;
         let kind = EntryKind::from_tag(parts.tag as u8)?;
-        if kind == EntryKind::DeleteRange {
-            return None;
+        (kind != EntryKind::DeleteRange).then_some(EntryPlace { parts, kind })
+    }
+
+    /// Returns the entry at a place of this block.
+    pub(crate) fn at(&self, place: &EntryPlace) -> EntryRef<'_> {
+        let EntryPlace { parts, kind } = place;
+        EntryRef {
+            key: &self.data[parts.key.0..parts.key.1],
+            sequence: parts.tag >> 8,
+            kind: *kind,
+            value: &self.data[parts.value.0..parts.value.1],
         }
-        Some(Entry {
+    }
+
+    /// Returns the entry at a place of this block; it shares the block's memory.
+    pub(crate) fn share(&self, place: &EntryPlace) -> Entry {
+        let EntryPlace { parts, kind } = place;
+        Entry {
             key: self.data.slice(parts.key.0..parts.key.1),
             sequence: parts.tag >> 8,
-            kind,
+            kind: *kind,
             value: self.data.slice(parts.value.0..parts.value.1),
-        })
+        }
+    }
+
+    /// Returns entry `index`, which shares the block's memory.
+    pub(crate) fn entry(&self, index: usize) -> Option<Entry> {
+        Some(self.share(&self.place(index)?))
     }
 
     /// Returns whether entry `index` is before (`key`, `sequence`) in internal order.

@@ -18,7 +18,7 @@ use crate::directory::NamedFile;
 use crate::env::CpuWork;
 use crate::error::{Error, Result};
 use crate::index::{Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
-use crate::storage::{Entry, EntryKind, check_key};
+use crate::storage::{EntryKind, EntryRef, check_key};
 
 /// Bytes collected before they are appended to the file.
 const APPEND_BYTES: usize = 256 << 10;
@@ -158,7 +158,12 @@ impl TableBuilder {
     /// [`Error::Corruption`] if the entry is malformed or not after the previous one in internal
     /// order; [`Error::KeySize`]; [`Error::Io`] if the file cannot be written. After an error the
     /// table must be abandoned.
-    pub(crate) async fn add(&mut self, entry: &Entry, work: &mut CpuWork) -> Result<()> {
+    pub(crate) async fn add<'a>(
+        &mut self,
+        entry: impl Into<EntryRef<'a>>,
+        work: &mut CpuWork,
+    ) -> Result<()> {
+        let entry = entry.into();
         self.check(entry, work)?;
         let room = self.options.block_bytes.saturating_sub(self.block.bytes());
         if !self.block.is_empty() && BlockBuilder::bytes_of(entry) > room {
@@ -167,14 +172,14 @@ impl TableBuilder {
         self.block.add(entry);
         work.bytes_copied += (entry.key.len() + entry.value.len()) as u64;
         match self.ranks {
-            Some(Ranks::Entries) => self.images.push(&entry.key),
-            Some(Ranks::Blocks) if self.properties.entries == 0 => self.images.note(&entry.key),
+            Some(Ranks::Entries) => self.images.push(entry.key),
+            Some(Ranks::Blocks) if self.properties.entries == 0 => self.images.note(entry.key),
             _ => {}
         }
         if self.properties.entries == 0 || self.last_key != entry.key {
-            self.hashes.push(hash_key(&entry.key));
+            self.hashes.push(hash_key(entry.key));
             self.last_key.clear();
-            self.last_key.extend_from_slice(&entry.key);
+            self.last_key.extend_from_slice(entry.key);
         }
         self.last_sequence = entry.sequence;
         self.count(entry);
@@ -182,11 +187,11 @@ impl TableBuilder {
     }
 
     /// Refuses an entry that the table cannot store here.
-    fn check(&self, entry: &Entry, work: &mut CpuWork) -> Result<()> {
-        check_key(&entry.key)?;
+    fn check(&self, entry: EntryRef<'_>, work: &mut CpuWork) -> Result<()> {
+        check_key(entry.key)?;
         let refuse = |what: &str| Err(Error::corruption(self.file.path(), self.position(), what));
         work.comparisons += 1;
-        let is_after = match self.last_key[..].cmp(&entry.key) {
+        let is_after = match self.last_key[..].cmp(entry.key) {
             _ if self.properties.entries == 0 => true,
             std::cmp::Ordering::Less => true,
             std::cmp::Ordering::Equal => self.last_sequence > entry.sequence,
@@ -205,7 +210,7 @@ impl TableBuilder {
     }
 
     /// Adds an entry to the properties.
-    fn count(&mut self, entry: &Entry) {
+    fn count(&mut self, entry: EntryRef<'_>) {
         let properties = &mut self.properties;
         properties.entries += 1;
         properties.deletions += u64::from(entry.kind == EntryKind::Delete);
@@ -215,7 +220,7 @@ impl TableBuilder {
         properties.sequence_min = properties.sequence_min.min(entry.sequence);
         properties.sequence_max = properties.sequence_max.max(entry.sequence);
         if properties.entries == 1 {
-            properties.smallest = Bytes::copy_from_slice(&entry.key);
+            properties.smallest = Bytes::copy_from_slice(entry.key);
         }
     }
 

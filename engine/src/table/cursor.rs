@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
+use super::block::EntryPlace;
 use super::reader::{Position, Table, Window};
 use crate::context::ReadContext;
 use crate::error::Result;
 use crate::index::TableIndex;
-use crate::storage::{Entry, Sequence};
+use crate::storage::{Entry, EntryRef, Sequence};
 
 /// A cursor over a table. It stands at an entry or nowhere.
 ///
@@ -23,7 +24,8 @@ pub(crate) struct TableCursor {
     /// cache.
     window: Option<Window>,
     position: Option<Position>,
-    current: Option<Entry>,
+    /// Where the entry lies in the block of `position`. None if the cursor stands nowhere.
+    current: Option<EntryPlace>,
 }
 
 impl TableCursor {
@@ -50,8 +52,15 @@ impl TableCursor {
     }
 
     /// Returns the entry that the cursor stands at.
-    pub(crate) fn entry(&self) -> Option<&Entry> {
-        self.current.as_ref()
+    pub(crate) fn entry(&self) -> Option<EntryRef<'_>> {
+        let position = self.position.as_ref()?;
+        Some(position.block.at(self.current.as_ref()?))
+    }
+
+    /// Returns the entry that the cursor stands at, to be kept.
+    pub(crate) fn entry_to_keep(&self) -> Option<Entry> {
+        let position = self.position.as_ref()?;
+        Some(position.block.share(self.current.as_ref()?))
     }
 
     /// Moves to the first entry not before (`key`, `sequence`) in internal order.
@@ -182,7 +191,7 @@ impl TableCursor {
 
     /// Moves to a position.
     fn arrive(&mut self, position: Position) -> Result<()> {
-        self.current = Some(self.table.entry(&position)?);
+        self.current = Some(self.table.place(&position)?);
         self.position = Some(position);
         Ok(())
     }

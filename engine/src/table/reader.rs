@@ -20,7 +20,7 @@ use aura_policies::filter::Filter;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::block::Block;
+use super::block::{Block, EntryPlace};
 use super::format::{FOOTER_BYTES, Footer, Handle, Properties, unseal};
 use crate::cache::{BlockId, CacheKey, Object, Pin, RowPlace};
 use crate::config::Metadata;
@@ -598,6 +598,12 @@ impl Table {
             next = Candidates::middle(&span);
         }
         Ok(best)
+    }
+
+    /// Returns where in its block the entry at a position lies.
+    pub(super) fn place(&self, position: &Position) -> Result<EntryPlace> {
+        let place = position.block.place(position.entry);
+        place.ok_or_else(|| self.damaged(position.span.start, "an entry is malformed"))
     }
 
     /// Returns the entry at a position.

@@ -32,7 +32,7 @@ mod writer;
 pub(crate) use extents::Extents;
 pub(crate) use file::ValueFile;
 pub(crate) use garbage::{Garbage, discard};
-pub(crate) use queues::{DurableValues, ValueQueues};
+pub(crate) use queues::{Append, DurableValues, ValueQueues};
 pub(crate) use section::Section;
 pub(crate) use staged::StagedValues;
 pub(crate) use state::{ValueFacts, ValueFileState};

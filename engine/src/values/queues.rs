@@ -5,9 +5,11 @@
 //! its queue at once. The flush of the last memtable that points into it syncs and seals it, so no
 //! writer waits for that.
 
+use std::io;
+
 use super::{StagedValues, ValueLogWriter};
 use crate::directory::NamedFile;
-use crate::env::{BoxFuture, Spawn, join_all, spawn_all};
+use crate::env::{BoxFuture, MaybeReady, Spawn, join_all, spawn_all};
 use crate::error::Result;
 
 /// Bytes of a queue's part in a group from which an append gets a task of its own.
@@ -30,6 +32,16 @@ pub(crate) struct ValueQueues {
     full: Vec<ValueLogWriter>,
 }
 
+/// An append to a queue that has begun.
+pub(crate) struct Append {
+    /// The queue.
+    pub(crate) queue: usize,
+    /// How many bytes.
+    pub(crate) bytes: u64,
+    /// How it ends.
+    pub(crate) appended: MaybeReady<io::Result<()>>,
+}
+
 impl ValueQueues {
     /// Creates `queues` empty queues.
     pub(crate) fn new(queues: usize) -> Self {
@@ -48,7 +60,7 @@ impl ValueQueues {
     ) -> Vec<usize> {
         let mut due = Vec::new();
         for (queue, active) in self.active.iter_mut().enumerate() {
-            let is_needed = staged.iter().any(|it| it.frames.contains_key(&queue));
+            let is_needed = staged.iter().any(|it| it.has(queue));
             let has_room = active.as_ref().is_some_and(|it| it.bytes() < bytes_max);
             if is_needed && !has_room {
                 self.full.extend(active.take());
@@ -83,16 +95,11 @@ impl ValueQueues {
             let Some(writer) = writer else { continue };
             let mut pieces = Vec::new();
             for values in staged.iter_mut() {
-                let Some(frames) = values.frames.remove(&queue) else {
+                let Some(frames) = values.take(queue) else {
                     continue;
                 };
                 let start = writer.reserve(frames.len() as u64);
-                for (of, pointer) in &mut values.pointers {
-                    if *of == queue {
-                        pointer.file = writer.number;
-                        pointer.offset += start;
-                    }
-                }
+                values.settle(queue, writer.number, start);
                 pieces.push(frames);
             }
             if pieces.is_empty() {
@@ -110,6 +117,46 @@ impl ValueQueues {
         };
         done.into_iter().collect::<Result<()>>()?;
         Ok(total)
+    }
+
+    /// Begins to append values that all go to one queue, and makes their pointers final. Returns
+    /// None, and does nothing, if that needs more than one append: if several queues are needed, or
+    /// a file of `bytes_max` bytes is full.
+    pub(crate) fn begin_append(
+        &mut self,
+        staged: &mut StagedValues,
+        bytes_max: u64,
+    ) -> Option<Append> {
+        let [frames] = &staged.frames[..] else {
+            return None;
+        };
+        let queue = frames.queue;
+        let writer = self.active[queue].as_mut()?;
+        if writer.bytes() >= bytes_max {
+            return None;
+        }
+        let frames = staged.take(queue)?;
+        let bytes = frames.len() as u64;
+        let start = writer.reserve(bytes);
+        staged.settle(queue, writer.number, start);
+        Some(Append {
+            queue,
+            bytes,
+            appended: writer.file().file().append(&frames),
+        })
+    }
+
+    /// Ends an append to a queue. Returns its bytes.
+    pub(crate) fn end_append(
+        &self,
+        queue: usize,
+        bytes: u64,
+        appended: io::Result<()>,
+    ) -> Result<u64> {
+        let writer = self.active[queue].as_ref();
+        let writer = writer.expect("a file that is appended to is active");
+        writer.file().named("append to", appended)?;
+        Ok(bytes)
     }
 
     /// Makes everything appended so far durable, all files in parallel. Returns how many files were

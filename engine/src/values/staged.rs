@@ -1,7 +1,5 @@
 //! The values of one batch: each writer compresses and frames its own, outside any lock.
 
-use std::collections::BTreeMap;
-
 use super::format::{HEADER_BYTES, encode};
 use crate::codec::compress;
 use crate::config::Compression;
@@ -11,20 +9,27 @@ use crate::storage::ValuePointer;
 /// Values of one batch, framed and ready to append. Until then, the offsets in their pointers count
 /// from the start of their queue's frames.
 pub(crate) struct StagedValues {
-    /// The frames of each queue, one after another.
-    pub(super) frames: BTreeMap<usize, Vec<u8>>,
+    /// The frames of the queues that have any.
+    pub(super) frames: Vec<Frames>,
     /// The pointer of each value with its queue, in order.
     pub(super) pointers: Vec<(usize, ValuePointer)>,
     /// Bytes reserved for a queue's frames.
     room: usize,
 }
 
+/// The frames of one queue.
+pub(super) struct Frames {
+    pub(super) queue: usize,
+    /// One after another.
+    pub(super) bytes: Vec<u8>,
+}
+
 impl StagedValues {
     /// Creates an empty set for values of about `bytes` bytes, keys included.
     pub(crate) fn with_room(bytes: usize) -> Self {
         Self {
-            frames: BTreeMap::new(),
-            pointers: Vec::new(),
+            frames: Vec::with_capacity(1),
+            pointers: Vec::with_capacity(1),
             room: bytes + HEADER_BYTES,
         }
     }
@@ -48,8 +53,13 @@ impl StagedValues {
             Some(_) => 0,
             None => self.room,
         };
-        let frames = self.frames.entry(queue);
-        let frames = frames.or_insert_with(|| Vec::with_capacity(room));
+        let place = self.frames.iter().position(|it| it.queue == queue);
+        let place = place.unwrap_or_else(|| {
+            let bytes = Vec::with_capacity(room);
+            self.frames.push(Frames { queue, bytes });
+            self.frames.len() - 1
+        });
+        let frames = &mut self.frames[place].bytes;
         let offset = frames.len() as u64;
         let raw_bytes = value.len() as u32;
         let checksum = encode(frames, key, stored, raw_bytes, compression, work);
@@ -68,7 +78,28 @@ impl StagedValues {
 
     /// Returns the bytes of all frames.
     pub(crate) fn bytes(&self) -> usize {
-        self.frames.values().map(Vec::len).sum()
+        self.frames.iter().map(|frames| frames.bytes.len()).sum()
+    }
+
+    /// Returns whether it has frames for `queue`.
+    pub(super) fn has(&self, queue: usize) -> bool {
+        self.frames.iter().any(|frames| frames.queue == queue)
+    }
+
+    /// Takes the frames for `queue`, if there are any.
+    pub(super) fn take(&mut self, queue: usize) -> Option<Vec<u8>> {
+        let place = self.frames.iter().position(|it| it.queue == queue)?;
+        Some(self.frames.swap_remove(place).bytes)
+    }
+
+    /// Makes the pointers of a queue final, whose frames begin at `start` of `file`.
+    pub(super) fn settle(&mut self, queue: usize, file: u64, start: u64) {
+        for (of, pointer) in &mut self.pointers {
+            if *of == queue {
+                pointer.file = file;
+                pointer.offset += start;
+            }
+        }
     }
 
     /// Iterates over the pointers, in the order of the values.

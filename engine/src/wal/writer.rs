@@ -1,10 +1,11 @@
 //! Appends records to a log and syncs it.
 
+use std::io;
 use std::path::Path;
 
 use super::format::{Header, Record};
 use crate::directory::{FileKind, Files, NamedFile};
-use crate::env::{CpuWork, Env};
+use crate::env::{CpuWork, Env, MaybeReady};
 use crate::error::Result;
 use crate::storage::Sequence;
 use crate::values::DurableValues;
@@ -14,6 +15,8 @@ pub(crate) struct WalWriter {
     number: u64,
     file: NamedFile,
     buffer: Vec<u8>,
+    /// Bytes of the append that has begun and not ended.
+    appending: u64,
     bytes: u64,
     synced: u64,
 }
@@ -44,6 +47,7 @@ impl WalWriter {
             file,
             bytes: buffer.len() as u64,
             buffer: Vec::new(),
+            appending: 0,
             synced: 0,
         })
     }
@@ -54,26 +58,36 @@ impl WalWriter {
             number,
             file: NamedFile::unopened(&FileKind::Wal.path(directory, number)),
             bytes: 0,
+            appending: 0,
             buffer: Vec::new(),
             synced: 0,
         }
     }
 
-    /// Adds a record to the next append.
-    pub(crate) fn stage(&mut self, mut record: Record) {
+    /// Adds a record to the next append, and notes in it what is durable.
+    pub(crate) fn stage(&mut self, record: &mut Record) {
         record.synced = self.synced;
         record.encode(self.number, &mut self.buffer);
     }
 
-    /// Hands the staged records to the operating system in one append. Returns their bytes.
-    /// `work` also counts what staging them took.
-    pub(crate) async fn append(&mut self, work: &mut CpuWork) -> Result<u64> {
+    /// Hands the staged records to the operating system in one append. `work` also counts what
+    /// staging them took. What it returns belongs to [`end_append`](Self::end_append).
+    pub(crate) fn begin_append(&mut self, work: &mut CpuWork) -> MaybeReady<io::Result<()>> {
         let bytes = self.buffer.len() as u64;
         work.bytes_checksummed += bytes;
         work.bytes_copied += bytes;
-        let appended = self.file.append_counted(&self.buffer, work).await;
+        work.system_calls += 1;
+        // The data is copied before the call returns.
+        let append = self.file.file().append(&self.buffer);
+        self.appending = bytes;
         self.buffer.clear();
-        appended?;
+        append
+    }
+
+    /// Ends the append that was begun last. Returns its bytes.
+    pub(crate) fn end_append(&mut self, appended: io::Result<()>) -> Result<u64> {
+        let bytes = std::mem::take(&mut self.appending);
+        self.file.named("append to", appended)?;
         self.bytes += bytes;
         Ok(bytes)
     }

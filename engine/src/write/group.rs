@@ -15,6 +15,7 @@ use crate::metrics::add;
 use crate::state::Uncut;
 use crate::sync::lock;
 use crate::values::StagedValues;
+use crate::wal::format::Record;
 
 /// Bytes after which a commit group takes no further writer, so that none waits for a very long
 /// append.
@@ -62,6 +63,11 @@ impl CommitQueue {
         group
     }
 
+    /// Takes the lead if nobody has it: then nobody waits. Returns whether it did.
+    pub(super) fn lead_alone(&mut self) -> bool {
+        !std::mem::replace(&mut self.led, true)
+    }
+
     /// Refuses the writers that wait, and ends the lead.
     fn refuse_all(&mut self) {
         for request in self.waiting.drain(..) {
@@ -71,7 +77,7 @@ impl CommitQueue {
     }
 
     /// Ends the lead if nobody waits. Returns whether it did.
-    fn end_lead(&mut self) -> bool {
+    pub(super) fn end_lead(&mut self) -> bool {
         if self.waiting.is_empty() {
             self.led = false;
         }
@@ -83,13 +89,12 @@ impl CommitPipeline {
     /// Commits the groups that wait. What can be done without waiting is done here; the rest
     /// belongs to a task: the writer may be dropped, or not be polled, while others wait for the
     /// group.
-    pub(super) async fn begin_commit(self: &Arc<Self>) {
+    pub(super) async fn begin_commit(&self, lead: Lead) {
         let tasks = &self.core.env().tasks;
-        let led = Lead::begin(self);
         if self.syncs_always {
-            return tasks.spawn_on_thread("commit", led.commit(usize::MAX));
+            return tasks.spawn_on_thread("commit", lead.commit(usize::MAX));
         }
-        let mut commit = Some(led.commit(GROUPS_LED_MAX));
+        let mut commit = Some(lead.commit(GROUPS_LED_MAX));
         std::future::poll_fn(|context| {
             if let Some(mut begun) = commit.take()
                 && begun.as_mut().poll(context).is_pending()
@@ -105,14 +110,19 @@ impl CommitPipeline {
     async fn lead_group(&self) {
         let mut group = lock(&self.queue).take_group();
         let result = self.commit_group(&mut group).await;
-        if let Err(error) = &result
-            && !matches!(error, Error::Poisoned { .. } | Error::Closed)
-        {
-            self.lifecycle.set_poison(error);
+        if let Err(error) = &result {
+            self.poison(error);
         }
         for request in group {
             // A writer that was dropped does not wait for the answer.
             let _ = request.tx.send(result.clone());
+        }
+    }
+
+    /// Takes no more writes after a commit that failed.
+    pub(super) fn poison(&self, error: &Error) {
+        if !matches!(error, Error::Poisoned { .. } | Error::Closed) {
+            self.lifecycle.set_poison(error);
         }
     }
 
@@ -134,37 +144,60 @@ impl CommitPipeline {
         self.append_values(log, group).await?;
         let mut logged = Vec::with_capacity(group.len());
         for request in group.iter_mut() {
-            let staged = std::mem::take(&mut request.staged);
-            let counts = staged.counts();
-            let first = log.take_sequence(staged.writes());
-            let record = staged.into_record(first);
-            let mine = self.core.counters().mine();
-            add(&mine.user_write_bytes, counts.user_bytes);
-            add(&mine.puts, counts.puts);
-            add(&mine.deletes, counts.deletes);
-            add(&mine.range_deletes, counts.range_deletes);
-            log.wal.stage(record.clone());
-            logged.push(record);
+            logged.push(self.stage_record(log, std::mem::take(&mut request.staged)));
         }
-        add(&self.core.counters().mine().batches, group.len() as u64);
-        add(&self.core.counters().mine().groups, 1);
         let mut work = CpuWork::default();
-        let appended = log.wal.append(&mut work).await?;
-        add(&self.core.counters().mine().wal_bytes, appended);
-        self.tree.load().active.add_logged(appended);
+        let appended = log.wal.begin_append(&mut work).await;
+        let appended = log.wal.end_append(appended)?;
+        self.count_group(group.len() as u64, appended);
         if self.must_sync(log) {
             self.sync_log(log).await?;
         }
+        self.insert(log, &logged, &mut work);
+        Ok(())
+    }
+
+    /// Adds a writer's record to the next append of the log, and counts its writes. Its values have
+    /// been appended.
+    pub(super) fn stage_record(&self, log: &mut Log, staged: Staged) -> Record {
+        let counts = staged.counts();
+        let first = log.take_sequence(staged.writes());
+        let mut record = staged.into_record(first);
+        let mine = self.core.counters().mine();
+        add(&mine.user_write_bytes, counts.user_bytes);
+        add(&mine.puts, counts.puts);
+        add(&mine.deletes, counts.deletes);
+        add(&mine.range_deletes, counts.range_deletes);
+        log.wal.stage(&mut record);
+        record
+    }
+
+    /// Counts a group of `batches` batches, whose records are `bytes` long.
+    pub(super) fn count_group(&self, batches: u64, bytes: u64) {
+        let mine = self.core.counters().mine();
+        add(&mine.batches, batches);
+        add(&mine.groups, 1);
+        add(&mine.wal_bytes, bytes);
+        self.tree.load().active.add_logged(bytes);
+    }
+
+    /// Counts bytes that were appended to the value log.
+    pub(super) fn count_values(&self, bytes: u64) {
+        add(&self.core.counters().mine().value_log_bytes, bytes);
+        self.tree.load().active.add_separated(bytes);
+    }
+
+    /// Inserts the entries of records that are as durable as they must be, and publishes them.
+    pub(super) fn insert(&self, log: &Log, records: &[Record], work: &mut CpuWork) {
         let state = self.tree.load();
-        for record in logged {
+        for record in records {
             state
                 .active
-                .insert_batch(record.sequence, record.writes, &record.body, &mut work)
+                .insert_batch(record.sequence, record.writes, &record.body, work)
                 .expect("a batch is well formed");
         }
-        self.core.env().clock.charge(&work);
+        self.core.env().clock.charge(work);
         self.tree.publish(log.sequence);
-        Ok(())
     }
 
     /// Appends a group's values; afterwards their pointers are final.
@@ -183,8 +216,7 @@ impl CommitPipeline {
         }
         let tasks = &*self.core.env().tasks;
         let appended = log.values.append(tasks, &mut staged).await?;
-        add(&self.core.counters().mine().value_log_bytes, appended);
-        self.tree.load().active.add_separated(appended);
+        self.count_values(appended);
         Ok(())
     }
 
@@ -205,27 +237,32 @@ impl CommitPipeline {
 ///
 /// If the holder is lost, with its runtime or by a panic, nobody else would commit them. Then they
 /// are refused, and the engine takes no more writes.
-struct Lead {
+pub(super) struct Lead {
     pipeline: Arc<CommitPipeline>,
     ended: bool,
 }
 
 impl Lead {
-    /// The lead that [`CommitQueue::join`] gave.
-    fn begin(pipeline: &Arc<CommitPipeline>) -> Self {
+    /// The lead that the queue gave.
+    pub(super) fn begin(pipeline: &Arc<CommitPipeline>) -> Self {
         Self {
             pipeline: pipeline.clone(),
             ended: false,
         }
     }
 
+    /// What is led.
+    pub(super) fn pipeline(&self) -> &Arc<CommitPipeline> {
+        &self.pipeline
+    }
+
     /// Notes that nobody waits.
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         self.ended = true;
     }
 
     /// Commits groups while writers wait; after `groups_max` of them another task goes on.
-    fn commit(self, groups_max: usize) -> BoxFuture<'static, ()> {
+    pub(super) fn commit(self, groups_max: usize) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             for _ in 0..groups_max {
                 self.pipeline.lead_group().await;

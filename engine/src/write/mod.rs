@@ -19,10 +19,14 @@
 //! an append or a sync fails, the end of the log is unknown, so the engine takes no further write
 //! until it is reopened.
 //!
-//! - [`staged`] frames large values; [`group`] commits the writers that wait, as one.
+//! A writer who finds nobody waiting is a group of one, and commits in its own poll.
+//!
+//! - [`staged`] frames large values; [`group`] commits the writers that wait, as one; [`alone`]
+//!   commits a writer who need not wait.
 //! - [`log`] is what a group appends to; [`seal`] ends a memtable and its log.
 //! - [`stall`] makes writers wait when the background cannot keep up.
 
+mod alone;
 mod group;
 mod log;
 mod seal;
@@ -31,10 +35,12 @@ mod stall;
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use tokio::sync::oneshot;
 
-use self::group::{CommitQueue, LEADING, Request};
+use self::alone::LoneCommit;
+use self::group::{CommitQueue, LEADING, Lead, Request};
 pub(crate) use self::log::Log;
 use self::staged::Staged;
 use crate::compaction::Scheduler;
@@ -58,7 +64,7 @@ pub(crate) struct CommitPipeline {
     /// Values separated since the engine was opened.
     separated: AtomicU64,
     /// Held by the leader of a commit group, and while a moment between two groups is taken.
-    log: tokio::sync::Mutex<Log>,
+    log: Arc<tokio::sync::Mutex<Log>>,
 }
 
 impl CommitPipeline {
@@ -78,7 +84,7 @@ impl CommitPipeline {
             scheduler,
             queue: Mutex::new(CommitQueue::default()),
             separated: AtomicU64::new(0),
-            log: tokio::sync::Mutex::new(log),
+            log: Arc::new(tokio::sync::Mutex::new(log)),
         }
     }
 
@@ -99,7 +105,7 @@ impl CommitPipeline {
     /// Sets `key` to `value`: a batch of one, without the copy of a large value that a batch makes.
     pub(crate) async fn put(self: &Arc<Self>, key: &[u8], value: &[u8]) -> Result<()> {
         if !self.separates(key.len(), value.len()) {
-            let mut batch = Batch::with_capacity(key.len() + value.len() + 16);
+            let mut batch = Batch::with_capacity(Batch::put_bytes(key.len(), value.len()));
             batch.put(key, value)?;
             return self.write(batch).await;
         }
@@ -114,22 +120,69 @@ impl CommitPipeline {
         self.commit_staged(staged, &work).await
     }
 
-    /// Joins the next commit group, leads it if nobody does, and waits for its result.
+    /// Commits alone if nobody else does; otherwise joins the next commit group. Waits for the
+    /// result.
     async fn commit_staged(self: &Arc<Self>, staged: Staged, work: &CpuWork) -> Result<()> {
         let writes = staged.writes();
         self.core.env().clock.charge(work);
-        let (tx, mut rx) = oneshot::channel();
-        let is_leader = lock(&self.queue).join(Request { staged, tx });
-        if is_leader {
-            self.begin_commit().await;
-        }
+        let mut answer = match !self.syncs_always && lock(&self.queue).lead_alone() {
+            true => match self.begin_alone(Lead::begin(self), staged) {
+                Ok(commit) => self.commit_alone(commit).await,
+                Err(refused) => {
+                    let (lead, staged) = *refused;
+                    self.join(staged, Some(lead)).await
+                }
+            },
+            false => self.join(staged, None).await,
+        };
         self.core.count_operations(writes.into());
-        // A leader that had nothing to wait for has its answer.
-        if let Ok(result) = rx.try_recv() {
+        if let Answer::Later(rx) = &mut answer
+            // A leader that had nothing to wait for has its answer.
+            && let Ok(result) = rx.try_recv()
+        {
             return result;
         }
-        // Every request is answered, but those of a group whose leader was lost.
-        rx.await
-            .unwrap_or(Err(Error::Interrupted { work: LEADING }))
+        match answer {
+            Answer::Now(result) => result,
+            // Every request is answered, but those of a group whose leader was lost.
+            Answer::Later(rx) => rx
+                .await
+                .unwrap_or(Err(Error::Interrupted { work: LEADING })),
+        }
     }
+
+    /// Commits one writer, and then, as its leader, those who came meanwhile. If there is something
+    /// to wait for, a task goes on.
+    async fn commit_alone(&self, mut commit: LoneCommit) -> Answer {
+        let polled = std::future::poll_fn(|context| Poll::Ready(commit.poll(context))).await;
+        let Poll::Ready(result) = polled else {
+            let (tx, rx) = oneshot::channel();
+            let task = Box::pin(commit.go_on(tx));
+            self.core.env().tasks.spawn_on_thread("commit", task);
+            return Answer::Later(rx);
+        };
+        let lead = commit.into_lead();
+        if lock(&self.queue).end_lead() {
+            lead.end();
+        } else {
+            self.begin_commit(lead).await;
+        }
+        Answer::Now(result)
+    }
+
+    /// Joins the next commit group, and leads it with `lead`, or if nobody does.
+    async fn join(self: &Arc<Self>, staged: Staged, lead: Option<Lead>) -> Answer {
+        let (tx, rx) = oneshot::channel();
+        let is_leader = lock(&self.queue).join(Request { staged, tx });
+        if let Some(lead) = lead.or_else(|| is_leader.then(|| Lead::begin(self))) {
+            self.begin_commit(lead).await;
+        }
+        Answer::Later(rx)
+    }
+}
+
+/// The result of a commit, or where it will arrive.
+enum Answer {
+    Now(Result<()>),
+    Later(oneshot::Receiver<Result<()>>),
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::CommitPipeline;
 use crate::config::Compression;
 use crate::env::CpuWork;
-use crate::storage::{Batch, BatchReader, EntryKind, Sequence};
+use crate::storage::{Batch, BatchSlices, EntryKind, Sequence, ValuePointer, WriteSlices};
 use crate::table::hash_key;
 use crate::values::StagedValues;
 use crate::wal::format::Record;
@@ -36,12 +36,12 @@ struct Separated {
 }
 
 impl Separated {
-    /// An empty batch, with room for frames of `bytes` bytes.
-    fn with_room(bytes: usize) -> Self {
+    /// An empty batch, with room for a batch of `batch_bytes` and for frames of `bytes` bytes.
+    fn with_room(batch_bytes: usize, bytes: usize) -> Self {
         Self {
-            batch: Batch::new(),
+            batch: Batch::with_capacity(batch_bytes),
             values: StagedValues::with_room(bytes),
-            places: Vec::new(),
+            places: Vec::with_capacity(1),
         }
     }
 
@@ -127,7 +127,8 @@ impl CommitPipeline {
 
     /// Compresses and frames the one value of a put, which goes to the value log.
     pub(super) fn stage_one(&self, key: &[u8], value: &[u8], work: &mut CpuWork) -> Staged {
-        let mut separated = Separated::with_room(key.len() + value.len());
+        let batch_bytes = Batch::put_bytes(key.len(), ValuePointer::ENCODED_BYTES);
+        let mut separated = Separated::with_room(batch_bytes, key.len() + value.len());
         let compression = self.core.config().value_log.compression;
         let queue = self.queue_for(key, value.len());
         separated.put(queue, key, value, compression, work);
@@ -144,14 +145,13 @@ impl CommitPipeline {
         let writes = batch.len() as u32;
         let body = batch.into_body();
         let mut staged = Staged {
-            body: body.clone(),
             writes,
             ..Staged::default()
         };
         let policies = self.core.policies();
         let config = self.core.config();
-        for (index, write) in BatchReader::new(body.clone()).enumerate() {
-            let (kind, key, value) = write.expect("a batch is well formed");
+        for (index, write) in BatchSlices::new(&body).enumerate() {
+            let WriteSlices { kind, key, value } = write.expect("a batch is well formed");
             staged.user_bytes += (key.len() + value.len()) as u64;
             staged.deletes += u32::from(kind == EntryKind::Delete);
             staged.range_deletes += u32::from(kind == EntryKind::DeleteRange);
@@ -159,14 +159,14 @@ impl CommitPipeline {
                 let separated = staged
                     .separated
                     .get_or_insert_with(|| separated_from(&body, index));
-                let queue = self.queue_for(&key, value.len());
-                separated.put(queue, &key, &value, config.value_log.compression, work);
+                let queue = self.queue_for(key, value.len());
+                separated.put(queue, key, value, config.value_log.compression, work);
             } else if let Some(separated) = &mut staged.separated {
-                separated.batch.copy(kind, &key, &value);
+                separated.batch.copy(kind, key, value);
             }
         }
-        if staged.separated.is_some() {
-            staged.body = Bytes::new();
+        if staged.separated.is_none() {
+            staged.body = body;
         }
         staged
     }
@@ -188,11 +188,11 @@ impl CommitPipeline {
 }
 
 /// A batch of the first `writes` writes of `body`, none of which is separated.
-fn separated_from(body: &Bytes, writes: usize) -> Separated {
-    let mut separated = Separated::with_room(body.len());
-    for write in BatchReader::new(body.clone()).take(writes) {
-        let (kind, key, value) = write.expect("a batch is well formed");
-        separated.batch.copy(kind, &key, &value);
+fn separated_from(body: &[u8], writes: usize) -> Separated {
+    let mut separated = Separated::with_room(0, body.len());
+    for write in BatchSlices::new(body).take(writes) {
+        let WriteSlices { kind, key, value } = write.expect("a batch is well formed");
+        separated.batch.copy(kind, key, value);
     }
     separated
 }

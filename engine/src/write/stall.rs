@@ -50,6 +50,11 @@ impl CommitPipeline {
         self.seal(log).await
     }
 
+    /// Whether [`make_room`](Self::make_room) has nothing to do.
+    pub(super) fn has_room(&self) -> bool {
+        self.pressure() == Pressure::None && !self.is_full(&self.tree.load().active)
+    }
+
     /// Whether a memtable is to be sealed. One of pointers is small: it is full, too, when it
     /// points at as much as a value file holds, so that what is overwritten becomes garbage in
     /// time, and a recovery has no more than that to check.

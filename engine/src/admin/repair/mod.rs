@@ -418,8 +418,7 @@ impl Repair<'_> {
         while let Some(entry) = merge.entry() {
             // In level 0 older versions may lie below.
             if retain.keeps(entry, |_| level > 0) {
-                let entry = entry.clone();
-                sink.add(self, &entry).await?;
+                sink.add(self, entry).await?;
             }
             merge.step(&mut self.context).await?;
         }

@@ -204,7 +204,7 @@ impl Repair<'_> {
             self.report.entries_kept += kept.len() as u64;
             if !self.report.dry_run {
                 for entry in &kept {
-                    sink.add(self, entry).await?;
+                    sink.add(self, entry.into()).await?;
                 }
             }
         }

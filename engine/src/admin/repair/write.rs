@@ -11,7 +11,7 @@ use crate::directory::{FileKind, Files, NamedFile};
 use crate::env::Env;
 use crate::error::Result;
 use crate::index::IndexBuild;
-use crate::storage::{Entry, Key};
+use crate::storage::EntryRef;
 use crate::table::{Table, TableBuilder, TableOptions};
 
 /// What the names of tables that are not yet whole end with.
@@ -34,7 +34,8 @@ pub(super) fn remove_unwritten(env: &Env, directory: &Path) -> Result<()> {
 pub(super) struct TableSink {
     level: usize,
     writer: Option<Writer>,
-    last: Option<Key>,
+    /// The key that was added last; empty before the first.
+    last: Vec<u8>,
     tables: Vec<Arc<Table>>,
 }
 
@@ -51,23 +52,24 @@ impl TableSink {
         Self {
             level,
             writer: None,
-            last: None,
+            last: Vec::new(),
             tables: Vec::new(),
         }
     }
 
     /// Adds the next entry.
-    pub(super) async fn add(&mut self, repair: &mut Repair<'_>, entry: &Entry) -> Result<()> {
+    pub(super) async fn add(&mut self, repair: &mut Repair<'_>, entry: EntryRef<'_>) -> Result<()> {
         let bytes_max = repair.config.table.size.as_u64();
         let writer = self.writer.as_ref();
         let full = writer.is_some_and(|it| it.builder.file_bytes() >= bytes_max);
-        if full && self.last.as_ref() != Some(&entry.key) {
+        if full && self.last != entry.key {
             self.end_table(repair).await?;
         }
         if self.writer.is_none() {
             self.writer = Some(self.begin(repair)?);
         }
-        self.last = Some(entry.key.clone());
+        self.last.clear();
+        self.last.extend_from_slice(entry.key);
         let writer = self.writer.as_mut().expect("just begun");
         writer.builder.add(entry, &mut repair.context.work).await
     }

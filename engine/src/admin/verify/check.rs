@@ -275,12 +275,13 @@ impl Check<'_> {
         }
         merge.seek(None, context).await?;
         let ranges = self.moment.state.ranges();
-        let mut last: Option<Key> = None;
+        // No key is empty.
+        let mut last = Vec::new();
         while let Some(entry) = merge.entry() {
-            if entry.sequence <= self.moment.sequence && last.as_ref() != Some(&entry.key) {
+            if entry.sequence <= self.moment.sequence && last != entry.key {
                 let separated = entry.pointer().map(|pointer| u64::from(pointer.raw_bytes));
                 let bytes = entry.key.len() as u64 + separated.unwrap_or(entry.value.len() as u64);
-                let hidden = ranges.newest(&entry.key, self.moment.sequence, &mut context.work);
+                let hidden = ranges.newest(entry.key, self.moment.sequence, &mut context.work);
                 if entry.kind != EntryKind::Delete
                     && hidden.is_none_or(|(newest, _)| newest < entry.sequence)
                 {
@@ -288,7 +289,8 @@ impl Check<'_> {
                     report.reachable_bytes += bytes;
                     report.value_reachable_bytes += separated.map_or(0, |_| bytes);
                 }
-                last = Some(entry.key.clone());
+                last.clear();
+                last.extend_from_slice(entry.key);
             }
             merge.step(context).await?;
         }

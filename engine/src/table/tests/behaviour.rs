@@ -78,7 +78,7 @@ fn a_sequential_cursor_reads_far_ahead_without_the_cache() {
     let mut cursor = TableCursor::sequential(Arc::clone(&table));
     ready(cursor.seek_first(&mut context)).unwrap();
     for entry in &entries {
-        assert_eq!(cursor.entry(), Some(entry));
+        assert_eq!(cursor.entry_to_keep().as_ref(), Some(entry));
         ready(cursor.next(&mut context)).unwrap();
     }
     let reads = context.stats.device_reads;
@@ -281,7 +281,7 @@ fn index_and_filter_may_live_in_the_cache() {
             let mut cursor = TableCursor::new(Arc::clone(&table));
             ready(cursor.seek_first(&mut context)).unwrap();
             assert_eq!(
-                (cursor.entry(), context.stats.index_hits),
+                (cursor.entry_to_keep().as_ref(), context.stats.index_hits),
                 (Some(&entries[0]), 1),
                 "{index}, {metadata:?}"
             );

@@ -38,7 +38,7 @@ fn question(world: &World, table: &Arc<Table>, entries: &[Entry], label: &str) -
     let mut moved = ready(cursor.seek_first(&mut context));
     for entry in entries {
         let stop = moved.is_err();
-        judge(moved.map(|()| cursor.entry().cloned()), Some(entry));
+        judge(moved.map(|()| cursor.entry_to_keep()), Some(entry));
         if stop {
             break;
         }

@@ -191,14 +191,14 @@ fn many_ties_widen_only_their_own_window() {
             let expected = entries.iter().find(|other| other.key == entry.key);
             assert_eq!(newest(&table, &entry.key, &mut context).as_ref(), expected);
             ready(cursor.seek(&entry.key, entry.sequence, &mut context)).unwrap();
-            assert_eq!(cursor.entry(), Some(entry));
+            assert_eq!(cursor.entry_to_keep().as_ref(), Some(entry));
         }
         // Absent: beside the ties, between them, and after the last of them.
         for suffix in [&[][..], &[0], &[0, 0, 1], &[1, 200, 9], &[9]] {
             let key = [&4_000u64.to_be_bytes()[..], suffix].concat();
             ready(cursor.seek(&key, u64::MAX, &mut context)).unwrap();
             assert_eq!(
-                cursor.entry(),
+                cursor.entry_to_keep().as_ref(),
                 entries.iter().find(|entry| entry.key[..] >= key[..]),
                 "{key:?}"
             );

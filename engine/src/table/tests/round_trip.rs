@@ -126,14 +126,18 @@ impl Trial {
                 ready(cursor.seek(key, snapshot, &mut context)).unwrap();
                 let expected = entries.iter().find(|entry| entry.order(&target).is_ge());
                 assert_eq!(
-                    cursor.entry(),
+                    cursor.entry_to_keep().as_ref(),
                     expected,
                     "{label}: seek {key:?} at {snapshot}"
                 );
             }
             ready(cursor.seek_before(key, &mut context)).unwrap();
             let expected = entries.iter().rfind(|entry| entry.key[..] < key[..]);
-            assert_eq!(cursor.entry(), expected, "{label}: seek before {key:?}");
+            assert_eq!(
+                cursor.entry_to_keep().as_ref(),
+                expected,
+                "{label}: seek before {key:?}"
+            );
         }
         let stats = context.stats;
         assert_eq!(
@@ -171,21 +175,33 @@ impl Trial {
         ] {
             ready(cursor.seek_first(&mut context)).unwrap();
             for entry in entries {
-                assert_eq!(cursor.entry(), Some(entry), "{label}: forward");
+                assert_eq!(cursor.entry(), Some(entry.into()), "{label}: forward");
                 ready(cursor.next(&mut context)).unwrap();
             }
-            assert_eq!(cursor.entry(), None, "{label}: after the end");
+            assert_eq!(
+                cursor.entry_to_keep().as_ref(),
+                None,
+                "{label}: after the end"
+            );
             ready(cursor.seek_last(&mut context)).unwrap();
             for entry in entries.iter().rev() {
-                assert_eq!(cursor.entry(), Some(entry), "{label}: reverse");
+                assert_eq!(
+                    cursor.entry_to_keep().as_ref(),
+                    Some(entry),
+                    "{label}: reverse"
+                );
                 ready(cursor.prev(&mut context)).unwrap();
             }
-            assert_eq!(cursor.entry(), None, "{label}: before the start");
+            assert_eq!(
+                cursor.entry_to_keep().as_ref(),
+                None,
+                "{label}: before the start"
+            );
             let mut at = chance.random_range(0..entries.len());
             ready(cursor.seek(&entries[at].key, entries[at].sequence, &mut context)).unwrap();
             for step in 0..200 {
                 assert_eq!(
-                    cursor.entry(),
+                    cursor.entry_to_keep().as_ref(),
                     Some(&entries[at]),
                     "{label}: step {step} of to and fro"
                 );
