@@ -185,20 +185,6 @@ impl EntryRef<'_> {
             .then(other.sequence.cmp(&self.sequence))
     }
 
-    /// Returns the bytes of key and value.
-    pub(crate) fn content_bytes(&self) -> u64 {
-        (self.key.len() + self.value.len()) as u64
-    }
-
-    /// Returns the entry without its key.
-    pub(crate) fn into_content(self) -> Content {
-        Content {
-            sequence: self.sequence,
-            kind: self.kind,
-            value: self.value,
-        }
-    }
-
     /// Returns the entry's pointer into the value log; None if the entry has none or it cannot be
     /// decoded.
     pub(crate) fn pointer(&self) -> Option<ValuePointer> {
@@ -255,17 +241,6 @@ impl Entry {
     pub(crate) fn pointer(&self) -> Option<ValuePointer> {
         EntryRef::from(self).pointer()
     }
-}
-
-/// What an entry says of its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Content {
-    /// The version.
-    pub(crate) sequence: Sequence,
-    /// The kind of write.
-    pub(crate) kind: EntryKind,
-    /// The value of a put, the encoded pointer of a pointer; empty for a delete.
-    pub(crate) value: Bytes,
 }
 
 /// What an entry says of its key.
