@@ -80,6 +80,9 @@ const MANIFEST_HEADER: usize = 12;
 /// Bytes of the header of each edit of a manifest.
 const EDIT_HEADER: usize = 12;
 
+/// Bytes behind the map of a value file that a collection wrote.
+const VALUES_TRAILER: usize = 16;
+
 fn word(bytes: &[u8], at: usize) -> Option<usize> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize)
 }
@@ -127,6 +130,17 @@ fn table_regions(bytes: &[u8]) -> Vec<(&'static str, Range<usize>)> {
     .concat()
 }
 
+/// Returns where the frames of a value file end: before the map of one that a collection wrote.
+fn frames_end(bytes: &[u8]) -> usize {
+    match bytes.ends_with(b"AURAMAP1") {
+        true => {
+            let trailer = bytes.len() - VALUES_TRAILER;
+            trailer - word(bytes, trailer + 4).expect("the file is whole")
+        }
+        false => bytes.len(),
+    }
+}
+
 /// Returns the kind of a file and its regions.
 pub(crate) fn regions(
     path: &Path,
@@ -147,12 +161,17 @@ pub(crate) fn regions(
         "vlog" => {
             let mut found = vec![("header", 0..8)];
             let body = |it: &[u8]| Some(word(it, 4)? + word(it, 8)?);
+            let end = frames_end(bytes);
             found.extend(records(
-                bytes,
+                &bytes[..end],
                 8,
                 ("frame header", 17),
                 ("frame body", body),
             ));
+            if end < bytes.len() {
+                let trailer = bytes.len() - VALUES_TRAILER;
+                found.extend([("map", end..trailer), ("trailer", trailer..bytes.len())]);
+            }
             ("values", found)
         }
         "sst" => ("table", table_regions(bytes)),
