@@ -905,8 +905,8 @@ fn expectations_hold_fail_or_stay_open() {
     let elsewhere = expect(&["arc"], Claim::Better, Some("load"));
     assert_eq!(
         said(&[held, both, elsewhere]),
-        "Of 4 expected verdicts 1 held. Failed: arc on cache.hit_ratio in run: better, not equivalent \
-         (+10.1 pp). Not decided: near on cache.hit_ratio in run: undecided, not equivalent \
-         (+0.0167 pp), arc on cache.hit_ratio (no value)."
+        "Of 4 expected verdicts 1 held. Failed: arc on cache.hit_ratio in run: better, not \
+         equivalent (+10.1 pp). Not decided: near on cache.hit_ratio in run: undecided, not \
+         equivalent (+0.0167 pp), arc on cache.hit_ratio (no value)."
     );
 }

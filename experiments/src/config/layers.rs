@@ -11,6 +11,7 @@ use super::names::{self, BadName};
 use super::schema::{check_keys, knows};
 use super::source::{self, SetArgument};
 use super::tree::{Content, Layer, Node, child_path};
+use crate::metrics;
 use crate::nearest::hint;
 use crate::point::Point;
 
@@ -213,6 +214,18 @@ impl<'a> SweepLayer<'a> {
     }
 }
 
+/// Whether a file asks for a metric that follows from recorded accesses to the cache.
+fn asks_for_bound(file: &Node) -> bool {
+    ["primary", "also"].iter().any(|names| {
+        let compare = file.child("compare");
+        let mut names = compare.map_or(&[][..], |node| list(node, names)).iter();
+        names.any(|name| {
+            name.text()
+                .is_some_and(|name| metrics::OF_BOUND.contains(&name))
+        })
+    })
+}
+
 /// The list at a key of a table; empty if the key is missing.
 fn list<'a>(node: &'a Node, key: &str) -> &'a [Node] {
     match node.child(key).map(|node| &node.content) {
@@ -290,7 +303,10 @@ impl Layers {
     /// Lays `file` over the defaults, and keeps the `--set` arguments for later.
     pub(super) fn new(schema: &Value, file: Node, sets: &[String]) -> Result<Self, ConfigError> {
         check_keys(schema, &file)?;
-        let defaults = ExperimentFile::default();
+        let mut defaults = ExperimentFile::default();
+        if asks_for_bound(&file) {
+            defaults.record.cache = 1.0;
+        }
         let defaults = serde_json::to_value(defaults).expect("defaults are plain data");
         let mut base = Node::defaults(defaults);
         base.merge(file);

@@ -112,7 +112,8 @@ impl Default for ExperimentFile {
 pub struct RecordConfig {
     /// The share of cached objects whose accesses are recorded, in [0, 1], chosen by hash. A trial
     /// then leaves `cache.aurat.zst` for `aura cache-sim`, and its hit ratio gets a bound. 0
-    /// records nothing.
+    /// records nothing. Default 0; 1 if `compare` names a metric that needs the bound, such as
+    /// `cache.recovery_ops`.
     pub cache: f64,
 }
 

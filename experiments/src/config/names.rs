@@ -1,11 +1,10 @@
 //! The names that a config gives: checked when it is read, for they become names of files and
 //! columns.
 
+use aura_workloads::names::RESERVED;
+
 /// The most letters of a name.
 const LETTERS_MAX: usize = 64;
-
-/// The windows of a trial that are not phases of its workload.
-const WINDOWS: [&str; 5] = ["load", "settle", "warm-up", "drain", "whole"];
 
 /// A name that is refused: why, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,10 +18,10 @@ pub(super) struct BadName {
 /// # Errors
 /// [`BadName`].
 pub(super) fn check_phase(name: &str) -> Result<(), BadName> {
-    if WINDOWS.contains(&name) {
+    if RESERVED.contains(&name) {
         return Err(BadName {
             why: "is a window that every trial has; phases need names of their own".to_owned(),
-            help: format!("`{name}-phase`, for example; not: {}", WINDOWS.join(", ")),
+            help: format!("`{name}-phase`, for example; not: {}", RESERVED.join(", ")),
         });
     }
     let lawful = |letter: char| letter.is_ascii_alphanumeric() || " -_".contains(letter);

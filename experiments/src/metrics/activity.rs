@@ -35,7 +35,11 @@ pub const ACTIVITIES: &[Activity] = &[
         "nothing was kept out of the cache",
     ),
     activity("bound", &[], "it is no policy of an engine"),
-    activity("warming", &["cache.warmed_blocks"], "no block was warmed"),
+    activity(
+        "warming",
+        &["cache.warmed_blocks", "cache.dead_blocks"],
+        "no block was warmed, and none of a dead table was dropped",
+    ),
     activity(
         "layout",
         &["compaction.count", "compaction.moves"],

@@ -22,6 +22,7 @@ use crate::record::{MetricRow, TrialResult, World};
 
 pub use phase::PhaseFacts;
 pub use registry::HEADLINE;
+pub(crate) use registry::OF_BOUND;
 use registry::REGISTRY;
 
 /// Where a metric's values come from.

@@ -845,6 +845,13 @@ pub(super) const REGISTRY: &[&[MetricDef]] = &[
     BACKGROUND,
 ];
 
+/// The metrics that follow from recorded accesses to the cache.
+pub(crate) const OF_BOUND: [&str; 3] = [
+    "cache.bound_hit_ratio",
+    "cache.recovery_ops",
+    "cache.recovered",
+];
+
 /// The metrics that a comparison looks at by default, beside its primary ones.
 pub const HEADLINE: &[&str] = &[
     "read.latency_p99_us",

@@ -15,11 +15,9 @@ use crate::formats::parquet::ParquetError;
 mod tidy;
 mod trial;
 
-#[cfg(test)]
-pub(crate) use tidy::tidy;
 pub use tidy::{
     Collected, RowName, RowTrial, SummaryRow, TidyRow, collect, content_hash, gather, manifests,
-    read_trials, summarise, trials_of,
+    read_trials, summarise, tidy, trials_of,
 };
 pub use trial::{HistogramKey, StoredTrial, read_trial, write_trial};
 

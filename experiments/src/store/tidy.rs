@@ -15,9 +15,7 @@ use crate::formats::parquet::{self, LazyColumn, ParquetError, Values};
 use crate::formats::{json_lines, write_list};
 use crate::metrics::{self, Exactness};
 use crate::point::{self, Point};
-#[cfg(test)]
-use crate::record::MetricRow;
-use crate::record::{Manifest, World};
+use crate::record::{Manifest, MetricRow, World};
 use crate::stats::{self, CONFIDENCE, Estimate};
 
 /// One value of one trial: a row of `metrics.parquet`.
@@ -265,8 +263,7 @@ struct ManifestOf {
 }
 
 /// Returns a trial's metrics as rows of the gathered table.
-#[cfg(test)]
-pub(crate) fn tidy(manifest: &Manifest, rows: &[MetricRow]) -> Vec<TidyRow> {
+pub fn tidy(manifest: &Manifest, rows: &[MetricRow]) -> Vec<TidyRow> {
     let trial = Arc::new(RowTrial::of(manifest));
     let mut names = RowNames::default();
     let tidy = |row: &MetricRow| TidyRow {

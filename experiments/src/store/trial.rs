@@ -342,7 +342,6 @@ pub(super) struct MetricLine<'a> {
     pub(super) unit: Cow<'a, str>,
 }
 
-#[cfg(test)]
 impl<'a> MetricLine<'a> {
     pub(super) fn of(row: &'a MetricRow) -> Self {
         Self {

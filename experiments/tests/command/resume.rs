@@ -178,6 +178,26 @@ fn a_variant_that_is_the_same_as_another_has_trials_of_its_own() {
 }
 
 #[test]
+fn a_metric_of_the_bound_has_the_accesses_recorded() {
+    let lab = Lab::new();
+    let asked = SMALL.replace(
+        "primary = [\"cache.hit_ratio\"]",
+        "primary = [\"cache.hit_ratio\", \"cache.recovery_ops\"]",
+    );
+    lab.config("exp.toml", &asked);
+    let said = lab.run(&["exp.toml", "--seeds", "1"]);
+    assert!(!said.is_empty());
+    for trial in trials(&lab.path("results/exp")) {
+        assert!(trial.join("cache.aurat.zst").exists());
+    }
+    lab.config("plain.toml", SMALL);
+    lab.run(&["plain.toml", "--seeds", "1"]);
+    for trial in trials(&lab.path("results/plain")) {
+        assert!(!trial.join("cache.aurat.zst").exists());
+    }
+}
+
+#[test]
 fn resolved_settings_say_where_each_came_from() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);
