@@ -142,8 +142,8 @@ pub fn write(columns: &[(&str, Values)]) -> Result<Vec<u8>, ParquetError> {
     Ok(bytes)
 }
 
-/// Returns the bytes of a Parquet file of `height` rows: those that [`write`] returns, but with one
-/// group of rows in memory at a time.
+/// Returns the bytes of a Parquet file of `height` rows: those that [`write()`] returns, but with
+/// one group of rows in memory at a time.
 ///
 /// # Errors
 /// [`ParquetError::Content`] if the columns do not fit together.
