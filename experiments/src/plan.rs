@@ -216,11 +216,17 @@ impl Plan {
     /// seeds is no new one.
     pub fn remember(&mut self, earlier: &Self) {
         let cases: BTreeSet<&str> = self.trials.iter().map(|it| it.case.as_str()).collect();
-        let same = earlier.experiment.seeds == self.experiment.seeds;
-        let mut looked_at: BTreeSet<u64> = earlier.experiment.looked_at.iter().copied().collect();
         let shared = earlier.trials.iter();
-        let shared = shared.filter(|it| !same && cases.contains(it.case.as_str()));
-        looked_at.extend(shared.map(|it| it.seed));
+        let shared = shared.filter(|it| cases.contains(it.case.as_str()));
+        let mut looked_at: BTreeSet<u64> = shared.map(|it| it.seed).collect();
+        if looked_at.is_empty() {
+            // Other settings, or fresh seeds: nothing of this was seen.
+            return;
+        }
+        if earlier.experiment.seeds == self.experiment.seeds {
+            looked_at.clear();
+        }
+        looked_at.extend(&earlier.experiment.looked_at);
         self.experiment.looked_at = looked_at.into_iter().collect();
     }
 

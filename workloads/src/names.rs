@@ -17,6 +17,9 @@ pub const DRAIN: &str = "drain";
 /// The trial from its first operation to the end of the drain.
 pub const WHOLE: &str = "whole";
 
+/// The phase of a workload that names none.
+pub const RUN: &str = "run";
+
 /// Every name that no phase may have.
 pub const RESERVED: [&str; 5] = [LOAD, SETTLE, WARM_UP, DRAIN, WHOLE];
 

@@ -30,7 +30,6 @@ const MIX_DEFAULT: Mix = Mix {
     delete: 0.0,
     read_absent: 0.0,
 };
-const RUN_NAME: &str = "run";
 /// More than the number of any record if nothing bounds the inserts.
 const NUMBERS_MAX: u64 = 1_000_000_000_000_000;
 
@@ -151,7 +150,7 @@ impl WorkloadConfig {
             None => OPERATIONS_DEFAULT,
         };
         let defaults = Phase {
-            name: RUN_NAME.to_owned(),
+            name: names::RUN.to_owned(),
             kind: PhaseKind::Run,
             role: None,
             operations: self.operations.unwrap_or(operations),
@@ -173,7 +172,7 @@ impl WorkloadConfig {
             roles: Vec::new(),
         };
         let given = PhaseConfig {
-            name: RUN_NAME.to_owned(),
+            name: names::RUN.to_owned(),
             step: None,
             operations: None,
             duration: self.duration,

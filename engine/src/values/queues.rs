@@ -146,17 +146,11 @@ impl ValueQueues {
         })
     }
 
-    /// Ends an append to a queue. Returns its bytes.
-    pub(crate) fn end_append(
-        &self,
-        queue: usize,
-        bytes: u64,
-        appended: io::Result<()>,
-    ) -> Result<u64> {
+    /// Ends an append to a queue.
+    pub(crate) fn end_append(&self, queue: usize, appended: io::Result<()>) -> Result<()> {
         let writer = self.active[queue].as_ref();
         let writer = writer.expect("a file that is appended to is active");
-        writer.file().named("append to", appended)?;
-        Ok(bytes)
+        writer.file().named("append to", appended)
     }
 
     /// Makes everything appended so far durable, all files in parallel. Returns how many files were

@@ -115,7 +115,7 @@ impl LoneCommit {
         if let Step::Values(append) = &mut self.step {
             let appended = ready!(Pin::new(&mut append.appended).poll(context));
             let (queue, bytes) = (append.queue, append.bytes);
-            self.log.values.end_append(queue, bytes, appended)?;
+            self.log.values.end_append(queue, appended)?;
             pipeline.count_values(bytes);
             let log = &mut self.log;
             self.step = Step::begin_record(pipeline, log, &mut self.staged, &mut self.work);

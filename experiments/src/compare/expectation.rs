@@ -115,3 +115,47 @@ fn described(row: &CompareRow, expected: Claim) -> String {
         row.effect_with_unit()
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{compared, values};
+    use super::super::{Context, answer};
+    use super::*;
+    use crate::record::World;
+
+    #[test]
+    fn expectations_hold_fail_or_stay_open() {
+        let lru = [0.50, 0.51, 0.49, 0.50, 0.52, 0.48];
+        let near = [0.481, 0.53, 0.47, 0.52, 0.50, 0.50];
+        let arc = [0.60, 0.612, 0.59, 0.601, 0.62, 0.581];
+        let sides: [(&str, &[f64]); 3] = [("lru", &lru), ("near", &near), ("arc", &arc)];
+        let rows = values("cache.hit_ratio", World::Simulated, &sides);
+        let comparison = compared(&rows, "cache.hit_ratio");
+        let expect = |variants: &[&str], verdict: Claim, phase: Option<&str>| Expectation {
+            metric: "cache.hit_ratio".to_owned(),
+            variants: variants.iter().map(|it| (*it).to_owned()).collect(),
+            verdict,
+            phase: phase.map(str::to_owned),
+            at: Point::new(),
+        };
+        let said = |expectations: &[Expectation]| {
+            let context = Context {
+                expectations,
+                ..Context::default()
+            };
+            let answer = answer(&comparison, context);
+            let line = answer.lines().find(|line| line.contains("expected"));
+            line.expect("a line on what was expected").to_owned()
+        };
+        let held = expect(&["arc"], Claim::Better, Some("run"));
+        assert_eq!(said(std::slice::from_ref(&held)), "What was expected held.");
+        let both = expect(&["arc", "near"], Claim::Equivalent, None);
+        let elsewhere = expect(&["arc"], Claim::Better, Some("load"));
+        assert_eq!(
+            said(&[held, both, elsewhere]),
+            "Of 4 expected verdicts 1 held. Failed: arc on cache.hit_ratio in run: better, not \
+             equivalent (+10.1 pp). Not decided: near on cache.hit_ratio in run: undecided, not \
+             equivalent (+0.0167 pp), arc on cache.hit_ratio (no value)."
+        );
+    }
+}

@@ -22,7 +22,7 @@ fn answer(comparison: &Comparison) -> String {
 }
 
 /// Values of one metric: variant, and by seed.
-fn values(metric: &str, world: World, sides: &[(&str, &[f64])]) -> Vec<TidyRow> {
+pub(super) fn values(metric: &str, world: World, sides: &[(&str, &[f64])]) -> Vec<TidyRow> {
     let mut rows = Vec::new();
     for (variant, values) in sides {
         for (seed, value) in (1..).zip(*values) {
@@ -33,7 +33,7 @@ fn values(metric: &str, world: World, sides: &[(&str, &[f64])]) -> Vec<TidyRow> 
 }
 
 /// Compares by one primary metric.
-fn compared(rows: &[TidyRow], metric: &str) -> Comparison {
+pub(super) fn compared(rows: &[TidyRow], metric: &str) -> Comparison {
     compare(rows, &settings(&[metric], &[])).expect("two variants")
 }
 
@@ -873,40 +873,4 @@ fn what_can_never_be_decided_is_said_before_it_runs() {
     assert!(two.contains("needs at least 7"), "{two}");
     assert_eq!(undecidable(2, 100, World::Simulated), None);
     assert!(undecidable(1, 1, World::Simulated).is_some());
-}
-
-#[test]
-fn expectations_hold_fail_or_stay_open() {
-    let lru = [0.50, 0.51, 0.49, 0.50, 0.52, 0.48];
-    let near = [0.481, 0.53, 0.47, 0.52, 0.50, 0.50];
-    let arc = [0.60, 0.612, 0.59, 0.601, 0.62, 0.581];
-    let sides: [(&str, &[f64]); 3] = [("lru", &lru), ("near", &near), ("arc", &arc)];
-    let rows = values("cache.hit_ratio", World::Simulated, &sides);
-    let comparison = compared(&rows, "cache.hit_ratio");
-    let expect = |variants: &[&str], verdict: Claim, phase: Option<&str>| Expectation {
-        metric: "cache.hit_ratio".to_owned(),
-        variants: variants.iter().map(|it| (*it).to_owned()).collect(),
-        verdict,
-        phase: phase.map(str::to_owned),
-        at: Point::new(),
-    };
-    let said = |expectations: &[Expectation]| {
-        let context = Context {
-            expectations,
-            ..Context::default()
-        };
-        let answer = super::answer(&comparison, context);
-        let line = answer.lines().find(|line| line.contains("expected"));
-        line.expect("a line on what was expected").to_owned()
-    };
-    let held = expect(&["arc"], Claim::Better, Some("run"));
-    assert_eq!(said(std::slice::from_ref(&held)), "What was expected held.");
-    let both = expect(&["arc", "near"], Claim::Equivalent, None);
-    let elsewhere = expect(&["arc"], Claim::Better, Some("load"));
-    assert_eq!(
-        said(&[held, both, elsewhere]),
-        "Of 4 expected verdicts 1 held. Failed: arc on cache.hit_ratio in run: better, not \
-         equivalent (+10.1 pp). Not decided: near on cache.hit_ratio in run: undecided, not \
-         equivalent (+0.0167 pp), arc on cache.hit_ratio (no value)."
-    );
 }

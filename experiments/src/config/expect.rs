@@ -1,5 +1,7 @@
 //! Expectations that no comparison could decide are refused.
 
+use std::collections::BTreeSet;
+
 use aura_workloads::names;
 
 use super::ExperimentFile;
@@ -73,8 +75,8 @@ fn wrong(
     }
     if let Some(phase) = phase {
         let phases = phases(cases);
-        if !phases.contains(phase) {
-            let known = phases.iter().map(String::as_str);
+        if !phases.contains(phase.as_str()) {
+            let known = phases.iter().copied();
             let message = format!("no phase is named {phase:?}{}", hint(phase, known));
             let key = "phase";
             return Some(Wrong { key, message });
@@ -92,15 +94,15 @@ fn wrong(
 }
 
 /// The names of the windows in which a primary metric may be asked.
-fn phases(cases: &[Case]) -> Vec<String> {
-    let mut names = vec![names::LOAD.to_owned(), names::WHOLE.to_owned()];
+fn phases(cases: &[Case]) -> BTreeSet<&str> {
+    let mut found = BTreeSet::from([names::LOAD, names::WHOLE]);
     for case in cases {
-        let workload = case.config.workload.resolve().into_iter();
-        for phase in workload.flat_map(|workload| workload.phases) {
-            if !names.contains(&phase.name) {
-                names.push(phase.name);
-            }
+        let phases = &case.config.workload.phases;
+        let with_operations = phases.iter().filter(|phase| phase.step.is_none());
+        found.extend(with_operations.map(|phase| phase.name.as_str()));
+        if phases.is_empty() {
+            found.insert(names::RUN);
         }
     }
-    names
+    found
 }

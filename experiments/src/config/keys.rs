@@ -83,11 +83,10 @@ impl KeyFiles {
             path: path.to_owned(),
             format: format.name(),
         };
-        if let Some(keys) = self.read.get(&named) {
-            key_files::check(space, path, keys)?;
-            return Ok(keys.clone());
-        }
-        let keys = key_files::read(path, format)?;
+        let keys = match self.read.get(&named) {
+            Some(keys) => keys.clone(),
+            None => key_files::read(path, format)?,
+        };
         key_files::check(space, path, &keys)?;
         self.read.insert(named, keys.clone());
         Ok(keys)

@@ -24,6 +24,9 @@ const SCALARS: [&str; 3] = ["settle", "series_points", "record"];
 /// The name of the only variant of an experiment without variants.
 const ONLY_VARIANT: &str = "base";
 
+/// The share of accesses to the cache that is recorded.
+const RECORD_CACHE: &str = "record.cache";
+
 /// A variant, and what it sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariantSettings {
@@ -214,10 +217,10 @@ impl<'a> SweepLayer<'a> {
     }
 }
 
-/// Whether a file asks for a metric that follows from recorded accesses to the cache.
-fn asks_for_bound(file: &Node) -> bool {
+/// Whether a config asks for a metric that follows from recorded accesses to the cache.
+fn asks_for_bound(whole: &Node) -> bool {
     ["primary", "also"].iter().any(|names| {
-        let compare = file.child("compare");
+        let compare = whole.child("compare");
         let mut names = compare.map_or(&[][..], |node| list(node, names)).iter();
         names.any(|name| {
             name.text()
@@ -303,17 +306,19 @@ impl Layers {
     /// Lays `file` over the defaults, and keeps the `--set` arguments for later.
     pub(super) fn new(schema: &Value, file: Node, sets: &[String]) -> Result<Self, ConfigError> {
         check_keys(schema, &file)?;
-        let mut defaults = ExperimentFile::default();
-        if asks_for_bound(&file) {
-            defaults.record.cache = 1.0;
-        }
+        let defaults = ExperimentFile::default();
         let defaults = serde_json::to_value(defaults).expect("defaults are plain data");
         let mut base = Node::defaults(defaults);
         base.merge(file);
-        Ok(Self {
+        let mut layers = Self {
             base,
             sets: read_sets(schema, sets)?,
-        })
+        };
+        let written = layers.base.get(RECORD_CACHE).and_then(Node::location);
+        if written.is_none() && asks_for_bound(&layers.whole()) {
+            layers.base.put(RECORD_CACHE, Node::defaults(1.0.into()));
+        }
+        Ok(layers)
     }
 
     /// The file and the `--set` arguments, without variants and sweeps.

@@ -132,7 +132,7 @@ pub fn run(
     let replaced = replaced(&folder, plan);
     let mut plan = plan.clone();
     if folder.report().exists()
-        && let Ok(earlier) = Plan::read(&folder)
+        && let Ok(earlier) = Plan::read_briefly(&folder)
     {
         plan.remember(&earlier);
     }

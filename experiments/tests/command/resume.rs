@@ -191,9 +191,18 @@ fn a_metric_of_the_bound_has_the_accesses_recorded() {
         assert!(trial.join("cache.aurat.zst").exists());
     }
     lab.config("plain.toml", SMALL);
-    lab.run(&["plain.toml", "--seeds", "1"]);
-    for trial in trials(&lab.path("results/plain")) {
-        assert!(!trial.join("cache.aurat.zst").exists());
+    let run = |name: &str, sets: &[&str]| {
+        let name = format!("name={name}");
+        lab.run(&[&["plain.toml", "--seeds", "1", "-s", &name], sets].concat());
+    };
+    let also = "compare.also=[\"cache.bound_hit_ratio\"]";
+    run("plain", &[]);
+    run("asked", &["-s", also]);
+    run("declined", &["-s", also, "-s", "record.cache=0"]);
+    for (name, recorded) in [("plain", false), ("asked", true), ("declined", false)] {
+        for trial in trials(&lab.path("results").join(name)) {
+            assert_eq!(trial.join("cache.aurat.zst").exists(), recorded, "{name}");
+        }
     }
 }
 
@@ -248,6 +257,16 @@ fn another_look_with_more_seeds_is_warned_of_and_fresh_seeds_are_not() {
         "what was seen stays seen"
     );
     assert_eq!(looked("4..6"), None);
+    let other = [
+        "run",
+        "exp.toml",
+        "--seeds",
+        "3",
+        "-s",
+        "workload.operations=900",
+    ];
+    let other = lab.aura(&other).errors;
+    assert!(!other.contains("compared before"), "other trials: {other}");
     lab.aura(&["run", "exp.toml", "--seeds", "9..3"])
         .refuses(2, &["9..3", "in order"]);
     lab.aura(&["run", "exp.toml", "--seeds", "many"])
