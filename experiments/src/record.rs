@@ -181,13 +181,37 @@ impl Window {
     }
 }
 
-/// Bytes that a process has read, as the system counts them.
+/// What a process has used, as the system counts it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BytesRead {
+pub struct ProcessUse {
     /// Bytes that it asked for.
     pub asked: u64,
     /// Bytes that the device was asked for on its behalf, ahead of what it asks for as well.
     pub from_device: u64,
+    /// Bytes that it handed to the system to be written.
+    pub written: u64,
+    /// Nanoseconds of CPU, of all its threads; the system counts in hundredths of a second.
+    pub cpu_nanos: u64,
+    /// The most bytes of memory that it has had.
+    pub memory_peak_bytes: u64,
+}
+
+/// What the counters of a trial's engine give. A metric that they do not give has no row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measures {
+    /// The names of the engine's metrics that have values; `None` if all have. Metrics of clients
+    /// and of the process always have them.
+    pub metrics: Option<&'static [&'static str]>,
+    /// Whether the engine does not count what it writes, so that the system's count for the process
+    /// stands for it.
+    pub writes_of_process: bool,
+}
+
+impl Measures {
+    /// Whether the engine gives the metric called `name`.
+    pub fn gives(&self, name: &str) -> bool {
+        self.metrics.is_none_or(|given| given.contains(&name))
+    }
 }
 
 /// One window of a trial: everything that metrics are derived from.
@@ -208,11 +232,11 @@ pub struct PhaseMeasure {
     pub device_before: Option<SimStats>,
     /// The simulated device and CPU at the window's end.
     pub device_after: Option<SimStats>,
-    /// What the process had read at the window's start; `None` in a simulation, and if the system
+    /// What the process had used at the window's start; `None` in a simulation, and if the system
     /// does not say.
-    pub read_before: Option<BytesRead>,
-    /// What the process had read at the window's end.
-    pub read_after: Option<BytesRead>,
+    pub process_before: Option<ProcessUse>,
+    /// What the process had used at the window's end.
+    pub process_after: Option<ProcessUse>,
     /// Operations done, by class.
     pub operations: BTreeMap<OpClass, u64>,
     /// Latency by class: nanoseconds from an operation's (intended) start to its end.
@@ -241,8 +265,8 @@ pub struct Boundary {
     pub metrics: Metrics,
     /// The simulated device and CPU; `None` in the real world.
     pub device: Option<SimStats>,
-    /// What the process has read; `None` in a simulation.
-    pub read: Option<BytesRead>,
+    /// What the process has used; `None` in a simulation.
+    pub process: Option<ProcessUse>,
 }
 
 impl PhaseMeasure {
@@ -255,8 +279,8 @@ impl PhaseMeasure {
             after: to.metrics,
             device_before: from.device,
             device_after: to.device,
-            read_before: from.read,
-            read_after: to.read,
+            process_before: from.process,
+            process_after: to.process,
             operations: BTreeMap::new(),
             latency: BTreeMap::new(),
             service: BTreeMap::new(),
@@ -282,12 +306,12 @@ impl PhaseMeasure {
         let from = Boundary {
             metrics: first.before.clone(),
             device: first.device_before,
-            read: first.read_before,
+            process: first.process_before,
         };
         let to = Boundary {
             metrics: last.after.clone(),
             device: last.device_after,
-            read: last.read_after,
+            process: last.process_after,
         };
         let mut whole = Self::quiet(names::WHOLE, nanos, from, to);
         for window in windows {
@@ -361,6 +385,8 @@ pub struct TrialResult {
     pub device_write_bytes_per_s: Option<u64>,
     /// The accesses to the cache; `None` if they were not recorded.
     pub cache_trace: Option<CacheTrace>,
+    /// What the engine's counters give.
+    pub measures: Measures,
 }
 
 /// One value of one metric: a row of `metrics.jsonl`.

@@ -10,8 +10,8 @@ use hdrhistogram::Histogram;
 use crate::metrics::{self, Exactness};
 use crate::point::Point;
 use crate::record::{
-    BytesRead, CacheBound, Manifest, OpClass, PhaseMeasure, SeriesPoint, SpaceMeasure, TrialResult,
-    World,
+    CacheBound, Manifest, Measures, OpClass, PhaseMeasure, ProcessUse, SeriesPoint, SpaceMeasure,
+    TrialResult, World,
 };
 use crate::store::{RowName, RowTrial, TidyRow, tidy};
 
@@ -44,6 +44,7 @@ pub(crate) fn sample_trial(variant: &str, seed: u64, factor: u64) -> TrialResult
         },
         device_write_bytes_per_s: Some(50_000_000),
         cache_trace: None,
+        measures: Measures::default(),
     }
 }
 
@@ -88,10 +89,13 @@ fn sample_phase(seed: u64, factor: u64) -> PhaseMeasure {
             cpu_nanos: 5_000_000,
             ..SimStats::default()
         }),
-        read_before: Some(BytesRead::default()),
-        read_after: Some(BytesRead {
+        process_before: Some(ProcessUse::default()),
+        process_after: Some(ProcessUse {
             asked: 1_000_000,
             from_device: 400_000,
+            written: 5_100_000,
+            cpu_nanos: 60_000_000 * factor,
+            memory_peak_bytes: 90_000_000,
         }),
         operations: of_every_class(&1000),
         latency: of_every_class(&histogram(&[

@@ -1,5 +1,7 @@
 //! `aura list`: what configs can name, from the registries.
 
+use std::collections::BTreeMap;
+
 use aura_engine::env::sim::{DeviceProfile, profiles};
 use aura_policies::PolicyInfo;
 use aura_workloads::Listed;
@@ -10,8 +12,9 @@ use super::{CommandResult, Global};
 use crate::exit::Exit;
 use crate::formats::{Cell, Table, column, print};
 use crate::metrics::{self, MetricDef};
+use crate::trial::{TargetDef, Targets};
 
-/// List what configs can name: policies, workloads, devices, metrics.
+/// List what configs can name: policies, workloads, devices, targets, metrics.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -19,8 +22,8 @@ Examples:
   aura list policies --format json
   aura list metrics --format csv > metrics.csv
 
-Prints one row per policy, workload, device or metric, with its meaning and, for the first three,
-its parameters and their defaults. A star marks a family's default policy.
+Prints one row per policy, workload, device, target or metric, with its meaning and, for all but the
+last, its parameters and their defaults. A star marks a family's default policy.
 
 Exit codes: 0 done; 2 bad usage; 3 standard output cannot be written.")]
 pub(super) struct Arguments {
@@ -38,6 +41,8 @@ enum Listing {
     Workloads,
     /// Simulated devices.
     Devices,
+    /// What trials of this command can run on.
+    Targets,
     /// What is measured.
     Metrics,
 }
@@ -48,6 +53,7 @@ impl Arguments {
             Listing::Policies => policies(),
             Listing::Workloads => workloads(),
             Listing::Devices => devices(),
+            Listing::Targets => targets(global.targets),
             Listing::Metrics => metrics(),
         };
         print(&table.text(global.format))?;
@@ -139,6 +145,29 @@ fn devices() -> Table {
         }),
     ];
     Table::of(&columns, &profiles())
+}
+
+fn targets(targets: Targets) -> Table {
+    let columns = [
+        column("target", |row: &TargetDef| row.rules.name.into()),
+        column("about", |row| row.rules.about.into()),
+        column("settings of engine", |row| {
+            let lines = row.rules.settings.unwrap_or(&["all"]).iter();
+            parameters(json!(row.rules.settings), lines.map(ToString::to_string))
+        }),
+        column("target_options", |row| {
+            let options = row.rules.options.iter();
+            let lines = options.map(|option| format!("{}: {}", option.name, option.about));
+            let data: BTreeMap<_, _> = row
+                .rules
+                .options
+                .iter()
+                .map(|it| (it.name, it.about))
+                .collect();
+            parameters(json!(data), lines)
+        }),
+    ];
+    Table::of(&columns, targets.all())
 }
 
 fn metrics() -> Table {

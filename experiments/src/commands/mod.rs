@@ -35,6 +35,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::formats::Format;
 use crate::parallel;
+use crate::trial::Targets;
 
 use failure::{CommandResult, Failure};
 use opened_run::{OpenedRun, run_folder};
@@ -134,6 +135,9 @@ struct Global {
     /// Print no colours, as with the variable NO_COLOR.
     #[arg(long, global = true)]
     no_color: bool,
+    /// What trials can run on. Not an argument: each command has its own.
+    #[arg(skip)]
+    targets: Targets,
 }
 
 impl Global {
@@ -156,9 +160,16 @@ fn jobs(asked: Option<usize>) -> usize {
     asked.unwrap_or_else(parallel::cores).max(1)
 }
 
-/// Carries out this process's command line, and returns its exit code.
+/// Carries out this process's command line on AuraDB, and returns its exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    main_with(Targets::default())
+}
+
+/// Carries out this process's command line as a command that has `targets`, and returns its exit
+/// code.
+pub fn main_with(targets: Targets) -> ExitCode {
+    let mut cli = Cli::parse();
+    cli.global.targets = targets;
     raise_open_files_max();
     failure::set_look(cli.global.no_color);
     let exit = match cli.command.run(&cli.global) {

@@ -82,7 +82,7 @@ impl Arguments {
             scale: self.scale,
             trials_max: self.max_trials,
         };
-        let experiment = config::load(&self.config, &sets, size)?;
+        let experiment = config::load(&self.config, &sets, size, &global.targets.known())?;
         let code = code::digest().map_err(Failure::environment)?;
         let plan = Plan::new(&experiment, code);
         for warning in plan.experiment.warnings.iter().chain(&undecidable(&plan)) {
@@ -95,6 +95,7 @@ impl Arguments {
             force: self.force,
             from_other_code: self.from_other_code,
             keep: self.keep,
+            targets: global.targets,
         };
         if !plan.experiment.question.is_empty() {
             global.remark(&format!("question: {}", plan.experiment.question));

@@ -28,9 +28,10 @@ pub(super) struct Arguments {
 
 impl Arguments {
     /// Prints why the trial failed, if it did: the parent reads it.
-    pub(super) fn run(&self, _global: &Global) -> CommandResult {
+    pub(super) fn run(&self, global: &Global) -> CommandResult {
         let folder = RunFolder::new(&self.folder);
-        match run_as_child(&folder, &self.id, self.keep, self.progress) {
+        let targets = global.targets;
+        match run_as_child(&folder, &self.id, self.keep, self.progress, targets) {
             Ok(()) => Ok(Exit::Done),
             Err(message) => {
                 print(&message)?;

@@ -15,8 +15,8 @@ use crate::metrics;
 use crate::nearest::hint;
 use crate::point::Point;
 
-/// The sections that variants and sweeps may set.
-const SECTIONS: [&str; 3] = ["workload", "engine", "world"];
+/// What variants and sweeps may set.
+const SECTIONS: [&str; 5] = ["workload", "engine", "world", "target", "target_options"];
 
 /// The other settings of a trial.
 const SCALARS: [&str; 3] = ["settle", "series_points", "record"];

@@ -20,6 +20,7 @@ mod resolve;
 mod scale;
 mod schema;
 mod source;
+mod targets;
 mod tree;
 mod twins;
 
@@ -35,7 +36,8 @@ use serde_json::Value;
 
 pub use error::ConfigError;
 pub use layers::{VariantSettings, settings};
-pub use resolve::{Case, Experiment, Size, TRIALS_MAX, load, parse};
+pub use resolve::{Case, Experiment, Size, TRIALS_MAX, load, parse, parse_for};
+pub use targets::{BadSetting, KnownTargets, OF_RIVALS, TargetOption, TargetRules, UnknownTarget};
 
 use crate::compare::{CompareSettings, Expectation, Part};
 use crate::record::{FileIo, World};
@@ -69,6 +71,13 @@ pub struct ExperimentFile {
     pub workload: WorkloadConfig,
     /// The database's settings.
     pub engine: EngineConfig,
+    /// What trials run on: `"aura"`, or another engine that the command has; `aura list targets`
+    /// lists them. Default: `"aura"`.
+    #[serde(skip_serializing_if = "targets::is_aura")]
+    pub target: String,
+    /// Settings of the target beside those of `engine`. AuraDB has none.
+    #[serde(skip_serializing_if = "TargetOptions::is_empty")]
+    pub target_options: TargetOptions,
     /// Whether a trial waits, between the load and the first phase, until no background work is
     /// left.
     pub settle: bool,
@@ -96,6 +105,8 @@ impl Default for ExperimentFile {
             world: WorldConfig::default(),
             workload: WorkloadConfig::default(),
             engine: EngineConfig::default(),
+            target: targets::aura(),
+            target_options: TargetOptions::new(),
             settle: true,
             series_points: 60,
             record: RecordConfig::default(),
@@ -105,6 +116,9 @@ impl Default for ExperimentFile {
         }
     }
 }
+
+/// Settings of a target by their names: text, numbers and booleans.
+pub type TargetOptions = BTreeMap<String, Value>;
 
 /// What a trial records beside the measurements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -208,13 +222,20 @@ pub struct Variant {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<WorldConfig>")]
     pub world: Option<Value>,
+    /// What it runs on, if that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Settings of the target that differ.
+    #[serde(default, skip_serializing_if = "TargetOptions::is_empty")]
+    pub target_options: TargetOptions,
 }
 
 /// A setting that takes several values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
-    /// The setting's dotted key in `workload`, `engine` or `world`, such as `"engine.cache.size"`.
+    /// The setting's dotted key in `workload`, `engine`, `world` or `target_options`, such as
+    /// `"engine.cache.size"`; or `"target"`.
     pub key: String,
     /// The values, at least one. A table sets several keys at once.
     pub values: Vec<Value>,
@@ -303,4 +324,10 @@ pub struct TrialConfig {
     /// What is recorded beside the measurements.
     #[serde(default)]
     pub record: RecordConfig,
+    /// What it runs on.
+    #[serde(default = "targets::aura", skip_serializing_if = "targets::is_aura")]
+    pub target: String,
+    /// The settings of that beside the engine's.
+    #[serde(default, skip_serializing_if = "TargetOptions::is_empty")]
+    pub target_options: TargetOptions,
 }

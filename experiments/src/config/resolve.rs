@@ -14,7 +14,10 @@ use super::policies;
 use super::scale::enlarge;
 use super::schema::schema;
 use super::tree::{Content, Node};
-use super::{CompareConfig, ExperimentFile, Sweep, TrialConfig, expect, print, source, twins};
+use super::{
+    CompareConfig, ExperimentFile, KnownTargets, Sweep, TrialConfig, expect, print, source,
+    targets, twins,
+};
 use crate::compare::Expectation;
 use crate::nearest::hint;
 use crate::point::Point;
@@ -69,6 +72,15 @@ impl Case {
     /// of the keys is there.
     pub fn canonical(&self) -> String {
         let mut value = self.values();
+        // The default, whether it is written or not.
+        if let Some(settings) = value.as_object_mut()
+            && settings
+                .get("target")
+                .and_then(Value::as_str)
+                .is_some_and(targets::is_aura)
+        {
+            settings.remove("target");
+        }
         if let Some(world) = value.get_mut("world").and_then(Value::as_object_mut) {
             world.remove("directory");
         }
@@ -115,29 +127,41 @@ impl Default for Size {
 }
 
 /// Reads and checks the config at `path`, with the `--set` arguments laid over it, in the given
-/// size. At another scale than 1 the experiment's name says so.
+/// size, for a command that has `targets`. At another scale than 1 the experiment's name says so.
 ///
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong, and where it stands.
-pub fn load(path: &Path, sets: &[String], size: Size) -> Result<Experiment, ConfigError> {
-    parse_in_size(path, source::read(path)?, sets, size)
+pub fn load(
+    path: &Path,
+    sets: &[String],
+    size: Size,
+    targets: &KnownTargets,
+) -> Result<Experiment, ConfigError> {
+    parse_for(path, source::read(path)?, sets, size, targets)
 }
 
-/// Checks a config's text as if it stood at `path`, with the `--set` arguments laid over it.
+/// Checks a config's text as if it stood at `path`, with the `--set` arguments laid over it, for
+/// trials on AuraDB.
 ///
 /// The path gives the experiment its default name, and its extension the language: JSON, else TOML.
 ///
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong, and where it stands.
 pub fn parse(path: &Path, text: String, sets: &[String]) -> Result<Experiment, ConfigError> {
-    parse_in_size(path, text, sets, Size::default())
+    parse_for(path, text, sets, Size::default(), &KnownTargets::default())
 }
 
-fn parse_in_size(
+/// Checks a config's text as if it stood at `path`, with the `--set` arguments laid over it, in the
+/// given size, for a command that has `targets`.
+///
+/// # Errors
+/// [`ConfigError`] with the first thing that is wrong, and where it stands.
+pub fn parse_for(
     path: &Path,
     text: String,
     sets: &[String],
     Size { scale, trials_max }: Size,
+    targets: &KnownTargets,
 ) -> Result<Experiment, ConfigError> {
     let schema = schema();
     let layers = Layers::new(&schema, source::parse(path, text)?, sets)?;
@@ -162,7 +186,9 @@ fn parse_in_size(
     let mut cases = Vec::new();
     for point in layers.points() {
         for variant in &variants {
-            cases.push(case(&layers, variant, &point, scale, &mut keys)?);
+            let mut tree = layers.case(variant, &point);
+            enlarge(&mut tree, scale);
+            cases.push(case(tree, variant, &point, targets, &mut keys)?);
         }
     }
     expect::check(&whole, &head, &baseline, &cases)?;
@@ -170,7 +196,7 @@ fn parse_in_size(
     warnings.extend(twins::check(&variants, &cases, &warnings)?);
     Ok(Experiment {
         name,
-        command: command(path, sets, scale),
+        command: command(targets.program(), path, sets, scale),
         question: head.question,
         hypothesis: head.hypothesis,
         expect: head.expect,
@@ -185,9 +211,9 @@ fn parse_in_size(
 }
 
 /// The shell command that runs this config again.
-fn command(path: &Path, sets: &[String], scale: u64) -> String {
+fn command(program: &str, path: &Path, sets: &[String], scale: u64) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut command = format!("aura run {}", quoted(&file));
+    let mut command = format!("{program} run {}", quoted(&file));
     for set in sets {
         command += &format!(" -s {}", quoted(set));
     }
@@ -208,17 +234,16 @@ fn quoted(word: &str) -> String {
 }
 
 fn case(
-    layers: &Layers,
+    mut tree: Node,
     variant: &VariantLayer,
     point: &[Choice],
-    scale: u64,
+    targets: &KnownTargets,
     key_files: &mut KeyFiles,
 ) -> Result<Case, ConfigError> {
-    let mut tree = layers.case(variant, point);
-    enlarge(&mut tree, scale);
     let mut config: TrialConfig = deserialize(&tree)?;
     let keys = key_files.read(&mut tree, &mut config)?;
     check_trial(&tree, &config, keys.as_ref())?;
+    targets::check(&tree, &config, keys.as_ref(), targets)?;
     policies::spell_out_defaults(&mut tree, &config.engine);
     spell_out_device(&mut tree, &config);
     // Now with every default of policy and device: equal settings are equal.

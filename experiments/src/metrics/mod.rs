@@ -23,7 +23,7 @@ use crate::record::{MetricRow, TrialResult, World};
 pub use phase::PhaseFacts;
 pub use registry::HEADLINE;
 pub(crate) use registry::OF_BOUND;
-use registry::REGISTRY;
+use registry::{OF_ENGINE, OF_TRIAL};
 
 /// Where a metric's values come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,7 +161,7 @@ pub struct UnknownMetric {
 
 /// Iterates over every metric, in the order of tables.
 pub fn all() -> impl Iterator<Item = &'static MetricDef> {
-    REGISTRY.iter().copied().flatten()
+    OF_TRIAL.iter().chain(OF_ENGINE).copied().flatten()
 }
 
 /// Finds a metric by its name.
@@ -184,11 +184,19 @@ pub fn rank(name: &str) -> usize {
         .unwrap_or(usize::MAX)
 }
 
-/// Computes a trial's metrics: phases in order, and within each the registry's order.
+/// Iterates over the metrics that engines' counters give, in the order of tables. The others are
+/// measured whatever the engine.
+pub fn of_engine() -> impl Iterator<Item = &'static MetricDef> {
+    OF_ENGINE.iter().copied().flatten()
+}
+
+/// Computes a trial's metrics: phases in order, and within each the registry's order. A metric that
+/// the engine does not give has no row.
 pub fn derive(trial: &TrialResult) -> Vec<MetricRow> {
     let mut rows = Vec::new();
+    let given = || of_engine().filter(|metric| trial.measures.gives(metric.name));
     for phase in PhaseFacts::of(trial) {
-        for metric in all() {
+        for metric in OF_TRIAL.iter().copied().flatten().chain(given()) {
             let Some(value) = (metric.value)(&phase).filter(|value| value.is_finite()) else {
                 continue;
             };

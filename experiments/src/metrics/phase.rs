@@ -10,7 +10,7 @@ use aura_engine::env::sim::SimStats;
 use hdrhistogram::Histogram;
 
 use super::recovery::{Recovery, final_hit_ratio, recovery};
-use crate::record::{OpClass, PhaseMeasure, SpaceMeasure, TrialResult, Window};
+use crate::record::{OpClass, PhaseMeasure, ProcessUse, SpaceMeasure, TrialResult, Window};
 
 /// Unpaid work where a window begins and where it ends, in bytes to write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct PhaseFacts<'a> {
     pub space: Option<SpaceMeasure>,
     /// The simulated device's write bandwidth; `None` in the real world or if it has no limit.
     pub device_write_bytes_per_s: Option<u64>,
+    /// Bytes written to files over the window, for any reason.
+    pub written: u64,
 }
 
 /// A statistic of a latency histogram.
@@ -74,7 +76,7 @@ impl<'a> PhaseFacts<'a> {
         let mut before = 0;
         for (at, measure) in trial.phases.iter().enumerate() {
             let is_whole = measure.window() == Window::Whole;
-            let after = unpaid_after(&trial.phases, at);
+            let after = unpaid_after(trial, at);
             facts.push(Self {
                 measure,
                 counts: measure.after.counts.since(&measure.before.counts),
@@ -84,6 +86,7 @@ impl<'a> PhaseFacts<'a> {
                 },
                 space: is_whole.then_some(trial.space),
                 device_write_bytes_per_s: trial.device_write_bytes_per_s,
+                written: written(trial, measure),
             });
             before = after;
         }
@@ -102,8 +105,7 @@ impl<'a> PhaseFacts<'a> {
 
     /// The rise of debt over the bytes written; `None` if nothing was written.
     pub(super) fn deferred_ratio(&self) -> Option<f64> {
-        let written = self.counts.device_write_bytes();
-        (written > 0).then(|| self.deferred() / written as f64)
+        (self.written > 0).then(|| self.deferred() / self.written as f64)
     }
 
     /// `written` bytes and the rise of debt over the bytes that users wrote; `None` if they wrote
@@ -160,12 +162,15 @@ impl<'a> PhaseFacts<'a> {
         Some(counter(after) - counter(before))
     }
 
+    /// What a counter of the process rose by; `None` in a simulation.
+    pub(super) fn process(&self, counter: fn(&ProcessUse) -> u64) -> Option<u64> {
+        rise_of_process(self.measure, counter)
+    }
+
     /// The share of the bytes read that the system's page cache answered.
     pub(super) fn page_cache_ratio(&self) -> Option<f64> {
-        let before = self.measure.read_before?;
-        let after = self.measure.read_after?;
-        let asked = after.asked.saturating_sub(before.asked);
-        let from_device = after.from_device.saturating_sub(before.from_device);
+        let asked = self.process(|used| used.asked)?;
+        let from_device = self.process(|used| used.from_device)?;
         // What was read ahead may be more than what was asked for.
         ratio(asked - from_device.min(asked), asked)
     }
@@ -173,8 +178,7 @@ impl<'a> PhaseFacts<'a> {
     /// Bytes written a second over the device's write bandwidth.
     pub(super) fn write_bandwidth_ratio(&self) -> Option<f64> {
         let bandwidth = self.device_write_bytes_per_s?;
-        let written = self.counts.device_write_bytes();
-        Some(written as f64 * 1e9 / self.measure.nanos as f64 / bandwidth as f64)
+        Some(self.written as f64 * 1e9 / self.measure.nanos as f64 / bandwidth as f64)
     }
 
     /// A value over the entries in tables at the end.
@@ -249,15 +253,28 @@ impl<'a> PhaseFacts<'a> {
 }
 
 /// Work that is unpaid at the end of a window, in bytes to write.
-fn unpaid_after(windows: &[PhaseMeasure], at: usize) -> u64 {
+fn unpaid_after(trial: &TrialResult, at: usize) -> u64 {
+    let windows = &trial.phases;
     match (windows[at].window(), windows.get(at + 1)) {
         (Window::Drain | Window::Whole, _) => 0,
-        (_, Some(drain)) if drain.window() == Window::Drain => {
-            let paid = drain.after.counts.since(&drain.before.counts);
-            paid.device_write_bytes()
-        }
+        (_, Some(drain)) if drain.window() == Window::Drain => written(trial, drain),
         _ => windows[at].after.debt_bytes + windows[at].after.wal_file_bytes,
     }
+}
+
+/// Bytes written to files in a window: as the engine counts them, or else the system.
+fn written(trial: &TrialResult, window: &PhaseMeasure) -> u64 {
+    if trial.measures.writes_of_process {
+        return rise_of_process(window, |used| used.written).unwrap_or(0);
+    }
+    let counts = window.after.counts.since(&window.before.counts);
+    counts.device_write_bytes()
+}
+
+fn rise_of_process(window: &PhaseMeasure, counter: fn(&ProcessUse) -> u64) -> Option<u64> {
+    let before = counter(window.process_before.as_ref()?);
+    let after = counter(window.process_after.as_ref()?);
+    Some(after.saturating_sub(before))
 }
 
 fn micros(histogram: &Histogram<u64>, statistic: Statistic) -> Option<f64> {

@@ -241,6 +241,46 @@ const RUN: &[MetricDef] = &[
     }),
 ];
 
+/// A cost of the whole process, as the system counts it.
+const fn of_process(def: MetricDef) -> MetricDef {
+    MetricDef {
+        class: Class::Timed,
+        ..def
+    }
+}
+
+const PROCESS: &[MetricDef] = &[
+    of_process(cost(
+        "process.cpu_us_per_op",
+        "us",
+        "Real world: CPU time of the process, of clients and background work, over operations. The \
+         system counts in hundredths of a second.",
+        |phase| {
+            let nanos = phase.process(|used| used.cpu_nanos)?;
+            Some(ratio(nanos, phase.operations())? / 1e3)
+        },
+    )),
+    of_process(cost(
+        "process.memory_peak_bytes",
+        "bytes",
+        "Real world: the most memory that the process has had since its start, clients and their \
+         bookkeeping included; pages of files that it maps count.",
+        |phase| count(phase.measure.process_after?.memory_peak_bytes),
+    )),
+    of_process(background(cost_or_zero(
+        "process.write_bytes",
+        "bytes",
+        "Real world: bytes that the process handed to the system to be written.",
+        |phase| count(phase.process(|used| used.written)?),
+    ))),
+    of_process(background(cost_or_zero(
+        "process.read_bytes",
+        "bytes",
+        "Real world: bytes that the process asked the system for; the page cache may have them.",
+        |phase| count(phase.process(|used| used.asked)?),
+    ))),
+];
+
 const READS: &[MetricDef] = &[
     fact(
         "read.found_ratio",
@@ -270,7 +310,7 @@ const DEVICE: &[MetricDef] = &[
             "ratio",
             "Bytes written to files for any reason, the log and what the window left unpaid \
              included, over bytes that users wrote.",
-            |phase| phase.amplification(phase.counts.device_write_bytes()),
+            |phase| phase.amplification(phase.written),
         )),
     ),
     needs(
@@ -279,7 +319,7 @@ const DEVICE: &[MetricDef] = &[
             "write.amplification_tables",
             "ratio",
             "As write.amplification, without the bytes of the write-ahead log.",
-            |phase| phase.amplification(phase.counts.device_write_bytes() - phase.counts.wal_bytes),
+            |phase| phase.amplification(phase.written - phase.counts.wal_bytes),
         )),
     ),
     cost_or_zero(
@@ -307,7 +347,7 @@ const DEVICE: &[MetricDef] = &[
         "device.write_bytes",
         "bytes",
         "Bytes written to files for any reason.",
-        |phase| count(phase.counts.device_write_bytes()),
+        |phase| count(phase.written),
     )),
     time_share(
         "device.busy_ratio",
@@ -800,7 +840,7 @@ const BACKGROUND: &[MetricDef] = &[
         "debt.charged_bytes",
         "bytes",
         "Bytes written to files, and the rise of debt.bytes: what the window caused.",
-        |phase| Some(phase.charged(phase.counts.device_write_bytes())),
+        |phase| Some(phase.charged(phase.written)),
     ),
     fact(
         "debt.deferred_ratio",
@@ -828,8 +868,8 @@ const BACKGROUND: &[MetricDef] = &[
     ),
 ];
 
-/// Every metric, by subject.
-pub(super) const REGISTRY: &[&[MetricDef]] = &[
+/// The metrics that the trial itself measures, whatever the engine.
+pub(super) const OF_TRIAL: &[&[MetricDef]] = &[
     RUN,
     operation!("read", Read),
     operation!("write", Write),
@@ -837,13 +877,11 @@ pub(super) const REGISTRY: &[&[MetricDef]] = &[
     operation!("rmw", ReadModifyWrite),
     operation!("delete", Delete),
     operation!("read_absent", ReadAbsent),
-    READS,
-    DEVICE,
-    CACHE,
-    TABLES,
-    MEMORY,
-    BACKGROUND,
+    PROCESS,
 ];
+
+/// The metrics that the engine's counters give.
+pub(super) const OF_ENGINE: &[&[MetricDef]] = &[READS, DEVICE, CACHE, TABLES, MEMORY, BACKGROUND];
 
 /// The metrics that follow from recorded accesses to the cache.
 pub(crate) const OF_BOUND: [&str; 3] = [

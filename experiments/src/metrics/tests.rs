@@ -29,6 +29,34 @@ fn every_metric_is_defined_in_a_trial_that_does_everything() {
 }
 
 #[test]
+fn a_metric_that_the_engine_does_not_give_has_no_row() {
+    let mut trial = sample_trial("a", 0, 1);
+    trial.measures.metrics = Some(&["cache.hit_ratio"]);
+    let given: BTreeSet<String> = derive(&trial).into_iter().map(|row| row.metric).collect();
+    let of_engine: Vec<&str> = of_engine().map(|metric| metric.name).collect();
+    let from_engine = given
+        .iter()
+        .filter(|name| of_engine.contains(&name.as_str()));
+    assert_eq!(from_engine.collect::<Vec<_>>(), ["cache.hit_ratio"]);
+    let of_trial = all().filter(|metric| !of_engine.contains(&metric.name));
+    for metric in of_trial {
+        assert!(given.contains(metric.name), "{}", metric.name);
+    }
+    assert!(given.len() > 80, "{}", given.len());
+}
+
+#[test]
+fn what_the_process_writes_stands_for_what_the_engine_does_not_count() {
+    let mut trial = sample_trial("a", 0, 1);
+    let counted = value(&derive(&trial), "device.write_bytes");
+    assert_eq!(counted, Some(5_000_000.0));
+    trial.measures.writes_of_process = true;
+    let rows = derive(&trial);
+    assert_eq!(value(&rows, "device.write_bytes"), Some(5_100_000.0));
+    assert_eq!(value(&rows, "write.amplification"), Some(5.1));
+}
+
+#[test]
 fn values_are_what_their_definitions_say() {
     let rows = derive(&sample_trial("a", 0, 1));
     for (metric, expected) in [
@@ -68,6 +96,10 @@ fn values_are_what_their_definitions_say() {
         ("stall.time_ratio", 0.1),
         ("cpu.ns_per_op", 5_000_000.0 / 6000.0),
         ("memtable.hit_ratio", 0.1),
+        ("process.cpu_us_per_op", 10.0),
+        ("process.memory_peak_bytes", 90_000_000.0),
+        ("process.write_bytes", 5_100_000.0),
+        ("process.read_bytes", 1_000_000.0),
         ("read.found_ratio", 0.99),
         ("read.not_found", 10.0),
         ("memory.memtable_bytes", 64_000.0),
@@ -129,7 +161,7 @@ fn window(name: &str, before: &Metrics, written: u64, debt_bytes: u64) -> PhaseM
     let boundary = |metrics: &Metrics| Boundary {
         metrics: metrics.clone(),
         device: None,
-        read: None,
+        process: None,
     };
     PhaseMeasure::quiet(name, 1, boundary(before), boundary(&after))
 }

@@ -27,7 +27,7 @@ use crate::point::Point;
 use crate::progress::Progress;
 use crate::record::{Manifest, TrialResult, World};
 use crate::store::{self, StoreError};
-use crate::trial::{self, Advance, Databases, TrialError, Watcher};
+use crate::trial::{self, Advance, Databases, Targets, TrialError, Watcher};
 
 pub use interrupt::Interrupt;
 pub use stop::Stop;
@@ -48,6 +48,8 @@ pub struct RunOptions {
     pub from_other_code: bool,
     /// Real world: keep the databases.
     pub keep: bool,
+    /// What trials may run on.
+    pub targets: Targets,
 }
 
 /// What became of a plan.
@@ -155,6 +157,7 @@ pub fn run(
         folder: &folder,
         experiment: &plan.experiment.name,
         keep: options.keep,
+        targets: options.targets,
         interrupt,
         progress: progress.clone(),
         watch: Watch::default(),
@@ -293,6 +296,7 @@ struct Runner<'a> {
     folder: &'a RunFolder,
     experiment: &'a str,
     keep: bool,
+    targets: Targets,
     interrupt: &'a Interrupt,
     progress: Arc<Progress>,
     watch: Watch,
@@ -308,6 +312,7 @@ impl Runner<'_> {
         let experiment = self.experiment;
         let interrupt = self.interrupt;
         let databases = databases(folder, self.keep);
+        let targets = self.targets;
         let stopped = AtomicBool::new(false);
         let progress = self.progress.clone();
         parallel::for_each(
@@ -317,7 +322,8 @@ impl Runner<'_> {
                 let goes_on = !stopped.load(Ordering::Relaxed);
                 goes_on.then(|| {
                     let watcher = progress.is_shown().then(|| watcher(&progress, trial));
-                    run_here(folder, trial, experiment, &databases, watcher, interrupt)
+                    let run = || trial::run_among(targets, trial, experiment, &databases, watcher);
+                    run_here(folder, trial, run, interrupt)
                 })
             },
             |at, result| {
@@ -442,12 +448,9 @@ fn watcher(progress: &Arc<Progress>, trial: &PlannedTrial) -> Watcher {
 fn run_here(
     folder: &RunFolder,
     trial: &PlannedTrial,
-    experiment: &str,
-    databases: &Databases,
-    watcher: Option<Watcher>,
+    run: impl FnOnce() -> Result<TrialResult, TrialError>,
     interrupt: &Interrupt,
 ) -> Result<(), TrialFailure> {
-    let run = || trial::run_watched(trial, experiment, databases, watcher);
     let result = catch_unwind(AssertUnwindSafe(run))
         .map_err(|panic| TrialFailure::Panic(panic_message(&*panic)))??;
     // Held while files are written: an interrupt waits for it, and finds nothing half written.
@@ -465,6 +468,7 @@ pub fn run_as_child(
     id: &str,
     keep: bool,
     progress: bool,
+    targets: Targets,
 ) -> Result<(), String> {
     let plan = Plan::read(folder).map_err(|error| error.to_string())?;
     let trial = plan
@@ -483,7 +487,8 @@ pub fn run_as_child(
     });
     let databases = databases(folder, keep);
     let watcher = progress.then_some(say);
-    let result = trial::run_watched(trial, &plan.experiment.name, &databases, watcher)
+    let experiment = &plan.experiment.name;
+    let result = trial::run_among(targets, trial, experiment, &databases, watcher)
         .map_err(|error| error.to_string())?;
     store_result(folder, trial, &result).map_err(|failure| failure.to_string())
 }

@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 
 use aura_engine::env::Clock;
-use aura_engine::{AuraEngine, Direction, Engine, Range, Value};
+use aura_engine::{Cursor, Direction, Range, Value};
 use aura_workloads::{
     Acknowledged, Direction as ScanDirection, KeyRef, Op, OpStream, Phase, Schedule, Until,
 };
 use hdrhistogram::Histogram;
 use tokio::sync::Notify;
 
-use super::TrialError;
 use super::contents::{CHECKED_ONE_IN, Contents};
 use super::pulse::{COUNTED_EVERY, Meter};
 use super::series::{Sampler, Slices};
+use super::{Target, TrialError};
 use crate::record::OpClass;
 
 /// Parts into which an open loop's operations are divided, to see whether its backlog grows.
@@ -26,8 +26,8 @@ const BACKLOG_PARTS: usize = 9;
 const LAST_THIRD: usize = BACKLOG_PARTS / 3;
 
 /// What the clients of a phase share.
-pub(super) struct PhaseContext {
-    pub(super) engine: AuraEngine,
+pub(super) struct PhaseContext<T> {
+    pub(super) engine: T,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) acknowledged: Arc<Acknowledged>,
     pub(super) sampler: Sampler,
@@ -45,7 +45,7 @@ pub(super) struct PhaseContext {
     pub(super) others: Others,
 }
 
-impl PhaseContext {
+impl<T> PhaseContext<T> {
     /// Nanoseconds since the phase's start.
     fn now(&self) -> u64 {
         self.clock.now() - self.start
@@ -267,7 +267,10 @@ pub(super) struct Work {
 
 /// Does the operations of a stream, each at its time in the schedule, or without one as soon as the
 /// last has ended; until there are no more, or the phase's deadline, or the end of other roles.
-pub(super) async fn run(context: &PhaseContext, work: Work) -> Result<ClientReport, TrialError> {
+pub(super) async fn run<T: Target>(
+    context: &PhaseContext<T>,
+    work: Work,
+) -> Result<ClientReport, TrialError> {
     let Work {
         mut stream,
         mut schedule,
@@ -317,7 +320,7 @@ pub(super) async fn run(context: &PhaseContext, work: Work) -> Result<ClientRepo
             service.record(class, end - begun);
         }
         slices.record(end, end.saturating_sub(intended));
-        let counts = || context.engine.metrics().counts;
+        let counts = || context.engine.counts();
         context.sampler.tick(end, counts);
         if let Some(value) = found.filter(|_| done % CHECKED_ONE_IN == 0) {
             check(context, op.key(), &value)?;
@@ -343,7 +346,7 @@ struct Done {
     found: Option<Value>,
 }
 
-async fn perform(context: &PhaseContext, op: Op<'_>) -> Result<Done, TrialError> {
+async fn perform<T: Target>(context: &PhaseContext<T>, op: Op<'_>) -> Result<Done, TrialError> {
     let engine = &context.engine;
     let mut found = None;
     let class = match op {
@@ -393,7 +396,7 @@ fn shown(key: KeyRef<'_>) -> String {
 }
 
 /// Checks that a value that was read is one that was written for its key.
-fn check(context: &PhaseContext, key: KeyRef<'_>, value: &[u8]) -> Result<(), TrialError> {
+fn check<T>(context: &PhaseContext<T>, key: KeyRef<'_>, value: &[u8]) -> Result<(), TrialError> {
     if context.contents.may_hold(key.number, value) {
         return Ok(());
     }
@@ -405,7 +408,10 @@ fn check(context: &PhaseContext, key: KeyRef<'_>, value: &[u8]) -> Result<(), Tr
 
 /// Does a point read. Streams read only keys whose writes were acknowledged, so finding nothing is
 /// a wrong answer.
-async fn read(context: &PhaseContext, key: KeyRef<'_>) -> Result<Option<Value>, TrialError> {
+async fn read<T: Target>(
+    context: &PhaseContext<T>,
+    key: KeyRef<'_>,
+) -> Result<Option<Value>, TrialError> {
     let found = context.engine.get(key.bytes).await?;
     if found.is_none() && !context.may_miss {
         return Err(TrialError::Lost { key: shown(key) });
@@ -414,8 +420,8 @@ async fn read(context: &PhaseContext, key: KeyRef<'_>) -> Result<Option<Value>, 
 }
 
 /// Does a scan. Returns the value of `key`, if the scan found it.
-async fn scan(
-    engine: &AuraEngine,
+async fn scan<T: Target>(
+    engine: &T,
     key: KeyRef<'_>,
     length: u32,
     direction: ScanDirection,

@@ -8,7 +8,7 @@ use aura_engine::env::disk;
 
 use super::TrialError;
 use crate::files;
-use crate::record::{BytesRead, Host};
+use crate::record::{Host, ProcessUse};
 
 /// File systems without a device.
 const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
@@ -46,20 +46,39 @@ pub(super) fn leave(host: Host) -> Host {
     }
 }
 
-/// What this process has read so far; `None` if the system does not say.
-pub(super) fn bytes_read() -> Option<BytesRead> {
-    counted(&text("/proc/self/io"))
+/// Nanoseconds of a tick in which Linux counts the CPU time of processes.
+const TICK_NANOS: u64 = 10_000_000;
+
+/// What this process has used so far; `None` if the system does not say.
+pub(super) fn process_use() -> Option<ProcessUse> {
+    let texts = ["/proc/self/io", "/proc/self/stat", "/proc/self/status"].map(text);
+    counted(texts.each_ref().map(String::as_str))
 }
 
-fn counted(text: &str) -> Option<BytesRead> {
-    let value = |name: &str| {
-        let mut lines = text.lines();
-        lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
-    };
-    Some(BytesRead {
-        asked: value("rchar:")?,
-        from_device: value("read_bytes:")?,
+/// Reads the process's `io`, `stat` and `status`.
+fn counted([io, stat, status]: [&str; 3]) -> Option<ProcessUse> {
+    Some(ProcessUse {
+        asked: value(io, "rchar:")?,
+        from_device: value(io, "read_bytes:")?,
+        written: value(io, "wchar:")?,
+        cpu_nanos: cpu_ticks(stat)? * TICK_NANOS,
+        memory_peak_bytes: value(status, "VmHWM:")? << 10,
     })
+}
+
+/// The number after `name` at the start of a line.
+fn value(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines();
+    let rest = lines.find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// Ticks in user mode and in the system: the 14th and 15th word. The second is the program's name
+/// in parentheses, which may hold spaces.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let words = after_name.split_whitespace().skip(11).take(2);
+    words.map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
 /// Checks that files in `directory`, which must exist, can bypass the page cache, and that there is
@@ -142,15 +161,27 @@ tmpfs /tmp tmpfs rw 0 0
 /dev/nvme0n1 /tmp/disk xfs rw 0 0";
 
     #[test]
-    fn bytes_read_are_those_of_the_process_and_of_the_device() {
-        let text = "rchar: 6976\nwchar: 1\nsyscr: 10\nread_bytes: 4096\nwrite_bytes: 2";
-        let expected = BytesRead {
+    fn what_a_process_uses_is_read_from_what_the_system_says() {
+        let io = "rchar: 6976\nwchar: 1\nsyscr: 10\nread_bytes: 4096\nwrite_bytes: 2";
+        let stat = "42 (a b) c) S 1 1 1 0 -1 4194560 900 0 0 0 70 5 0 0 20 0 3 0 1000 1 1";
+        let status = "Name:\ta\nVmPeak:\t   99 kB\nVmHWM:\t    1024 kB\n";
+        let expected = ProcessUse {
             asked: 6976,
             from_device: 4096,
+            written: 1,
+            cpu_nanos: 750_000_000,
+            memory_peak_bytes: 1 << 20,
         };
-        assert_eq!(counted(text), Some(expected));
-        assert_eq!(counted("rchar: 6976"), None);
-        assert_eq!(counted(""), None);
+        assert_eq!(counted([io, stat, status]), Some(expected));
+        assert_eq!(counted(["rchar: 6976", stat, status]), None);
+        assert_eq!(
+            counted([io, "42 (a) S 1", status]),
+            Some(ProcessUse {
+                cpu_nanos: 0,
+                ..expected
+            })
+        );
+        assert_eq!(counted(["", "", ""]), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use aura_engine::is_table_or_values;
 use super::{TrialError, host};
 use crate::config::TrialConfig;
 use crate::files::{self, FileError};
-use crate::record::{BytesRead, FileIo, World};
+use crate::record::{FileIo, ProcessUse, World};
 
 /// The directory of the database in a simulated world.
 const SIMULATED_DIRECTORY: &str = "db";
@@ -109,11 +109,11 @@ impl Machine {
         }
     }
 
-    /// What this process has read so far; `None` in a simulation.
-    pub(super) fn bytes_read(&self) -> Option<BytesRead> {
+    /// What this process has used so far; `None` in a simulation.
+    pub(super) fn process_use(&self) -> Option<ProcessUse> {
         match self {
             Self::Simulated(_) => None,
-            Self::Real { .. } => host::bytes_read(),
+            Self::Real { .. } => host::process_use(),
         }
     }
 

@@ -30,6 +30,7 @@ mod pulse;
 mod series;
 #[cfg(test)]
 mod steady;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -40,14 +41,14 @@ use std::time::Duration;
 
 use aura_engine::env::Env;
 use aura_engine::env::sim::SimError;
-use aura_engine::{AuraEngine, Engine, EngineBuilder, EngineConfig, Event};
+use aura_engine::{EngineConfig, Event};
 use aura_workloads::keyset::FileKeys;
 use aura_workloads::{Acknowledged, Load, OpKind, Phase, Seed, Step, Workload, names};
 use tokio::sync::oneshot;
 
 use crate::code;
 use crate::compression;
-use crate::config::TrialConfig;
+use crate::config::{TrialConfig, UnknownTarget};
 use crate::files::{self, FileError};
 use crate::key_files::{self, KeyFileError};
 use crate::plan::{PlannedTrial, VERSION};
@@ -64,6 +65,7 @@ use series::{Sample, Sampler};
 
 pub use machine::Databases;
 pub use pulse::{Advance, Watcher};
+pub use target::{Audit, Opening, Target, TargetDef, Targets};
 
 /// Why a trial has no result.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +105,9 @@ pub enum TrialError {
     /// A client ended without a report.
     #[error("a client stopped before its last operation")]
     Client,
+    /// The command lacks what the trial is to run on.
+    #[error(transparent)]
+    Target(#[from] UnknownTarget),
     /// The planned settings are not ones of this version.
     #[error("the planned settings cannot be read: {0}")]
     Settings(#[from] serde_json::Error),
@@ -146,7 +151,7 @@ pub enum TrialError {
     File(#[from] FileError),
 }
 
-/// Runs one trial of an experiment.
+/// Runs one trial of an experiment on AuraDB.
 ///
 /// `databases` matters in the real world only: a simulated trial touches no file. A real trial's
 /// database is removed afterwards unless it is to be kept.
@@ -158,25 +163,28 @@ pub fn run(
     experiment: &str,
     databases: &Databases,
 ) -> Result<TrialResult, TrialError> {
-    run_watched(planned, experiment, databases, None)
+    run_among(Targets::default(), planned, experiment, databases, None)
 }
 
-/// Runs one trial of an experiment, and says how far it has come while it runs.
+/// Runs one trial of an experiment on the target that its settings name, one of `targets`, and
+/// tells `watcher` how far it has come.
 ///
 /// # Errors
 /// [`TrialError`] if the engine fails, or returns a wrong answer.
-pub fn run_watched(
+pub fn run_among(
+    targets: Targets,
     planned: &PlannedTrial,
     experiment: &str,
     databases: &Databases,
     watcher: Option<Watcher>,
 ) -> Result<TrialResult, TrialError> {
     let config = planned.settings()?;
+    let target = targets.find(&config.target)?;
     let directory = databases.directory(&planned.id, &config);
     let machine = Machine::new(&config, planned.seed, directory)?;
     let arrival = machine.is_real().then(|| host::arrive(machine.directory()));
     let keys = key_files::of_workload(&config.workload.key)?;
-    let measured = measure(&machine, &config, keys.as_ref(), planned.seed, watcher);
+    let measured = target.run(&machine, &config, keys.as_ref(), planned.seed, watcher);
     let fingerprint = machine.fingerprint();
     if !databases.keep {
         machine.clean_up()?;
@@ -211,6 +219,7 @@ pub fn run_watched(
         space: measured.space,
         device_write_bytes_per_s: (simulated && bandwidth > 0).then_some(bandwidth),
         cache_trace: measured.cache_trace,
+        measures: target.measures,
     })
 }
 
@@ -246,7 +255,7 @@ struct Measured {
     cache_trace: Option<CacheTrace>,
 }
 
-fn measure(
+fn measure<T: Target>(
     machine: &Machine,
     config: &TrialConfig,
     keys: Option<&Arc<FileKeys>>,
@@ -254,7 +263,7 @@ fn measure(
     watcher: Option<Watcher>,
 ) -> Result<Measured, TrialError> {
     let workload = config.workload.resolve_with(keys)?;
-    let mut stage = Stage::open(machine, config, &workload, Seed(seed))?;
+    let mut stage = Stage::<T>::open(machine, config, &workload, Seed(seed))?;
     match watcher {
         Some(watcher) if machine.is_real() => {
             let env = machine.env();
@@ -294,8 +303,8 @@ fn measure(
 }
 
 /// Reads every reachable value, and closes the database.
-async fn space(engine: &AuraEngine) -> Result<SpaceMeasure, TrialError> {
-    let report = engine.verify().await?;
+async fn space(engine: &impl Target) -> Result<SpaceMeasure, TrialError> {
+    let report = engine.audit().await?;
     engine.close().await?;
     if !report.problems.is_empty() {
         return Err(TrialError::Damaged {
@@ -342,9 +351,11 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 /// The open database, and what else all phases of a trial share.
-struct Stage<'a> {
+struct Stage<'a, T> {
     machine: &'a Machine,
-    engine: AuraEngine,
+    engine: T,
+    /// Bytes of its cache.
+    cache_bytes: u64,
     root: Seed,
     /// The most slices of a series.
     slices: usize,
@@ -360,29 +371,32 @@ struct Stage<'a> {
     boundary: Boundary,
 }
 
-impl<'a> Stage<'a> {
+impl<'a, T: Target> Stage<'a, T> {
     fn open(
         machine: &'a Machine,
         config: &TrialConfig,
         workload: &'a Workload,
         root: Seed,
     ) -> Result<Self, TrialError> {
-        let settings = engine_settings(config, root);
         let rate = config.record.cache;
         let recorder = (rate > 0.0).then(|| Arc::new(CacheRecorder::default()));
-        let mut builder = EngineBuilder::new(machine.env(), machine.directory()).config(settings);
-        if let Some(recorder) = &recorder {
-            builder = builder.cache_observer(recorder.clone(), rate);
-        }
+        let opening = Opening {
+            env: machine.env(),
+            directory: machine.directory(),
+            config,
+            settings: engine_settings(config, root),
+            observer: recorder.clone().map(|recorder| recorder as _),
+        };
         let boundary = Boundary {
             device: machine.stats(),
-            read: machine.bytes_read(),
+            process: machine.process_use(),
             ..Boundary::default()
         };
         let opened = machine.env().clock.now();
         Ok(Self {
             machine,
-            engine: machine.block_on(async { Ok(builder.open().await?) })?,
+            engine: machine.block_on(async { Ok(T::open(opening).await?) })?,
+            cache_bytes: config.engine.cache.size.as_u64(),
             root,
             slices: config.series_points as usize,
             may_miss: may_miss(workload),
@@ -397,8 +411,7 @@ impl<'a> Stage<'a> {
 
     /// The recorded share of the room that `pinned` bytes leave in the cache.
     fn cache_room(&self, pinned: u64) -> u64 {
-        let size = self.engine.config().cache.size.as_u64();
-        (size.saturating_sub(pinned) as f64 * self.recorded) as u64
+        (self.cache_bytes.saturating_sub(pinned) as f64 * self.recorded) as u64
     }
 
     /// Nanoseconds since the database was opened.
@@ -411,7 +424,7 @@ impl<'a> Stage<'a> {
         let end = Boundary {
             metrics: self.engine.metrics(),
             device: self.machine.stats(),
-            read: self.machine.bytes_read(),
+            process: self.machine.process_use(),
         };
         let start = std::mem::replace(&mut self.boundary, end.clone());
         (start, end)
@@ -460,7 +473,7 @@ impl<'a> Stage<'a> {
     fn quiet<F>(
         &mut self,
         name: &str,
-        work: impl FnOnce(AuraEngine) -> F,
+        work: impl FnOnce(T) -> F,
     ) -> Result<PhaseMeasure, TrialError>
     where
         F: Future<Output = Result<(), TrialError>>,
@@ -545,7 +558,7 @@ impl<'a> Stage<'a> {
         &self,
         env: &Env,
         phase: &Phase,
-        context: &Arc<PhaseContext>,
+        context: &Arc<PhaseContext<T>>,
     ) -> Result<ClientReport, TrialError> {
         let mut reports = Vec::new();
         for part in phase.parts() {

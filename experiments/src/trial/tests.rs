@@ -2,8 +2,10 @@
 
 use aura_workloads::{Mix, PhaseConfig, WorkloadConfig};
 
+use aura_engine::{AuraEngine, Engine};
+
 use super::*;
-use crate::config::{self, RecordConfig, WorldConfig};
+use crate::config::{self, RecordConfig, TargetOptions, WorldConfig};
 use crate::metrics::PhaseFacts;
 use crate::plan::Plan;
 use crate::record::Window;
@@ -57,7 +59,13 @@ fn a_simulation_that_is_watched_is_the_same_and_says_how_far_it_has_come() {
     let watcher: Watcher = Box::new(move |advance: &Advance| {
         noted.lock().expect("no panic").push(advance.clone());
     });
-    let watched = run_watched(&plan.trials[0], "test", &databases, Some(watcher));
+    let watched = run_among(
+        Targets::default(),
+        &plan.trials[0],
+        "test",
+        &databases,
+        Some(watcher),
+    );
     let watched = watched.expect("a simulation");
     assert_eq!(watched.manifest.fingerprint, alone.manifest.fingerprint);
     let seen = seen.lock().expect("no panic");
@@ -146,6 +154,8 @@ fn reading(mix: Mix) -> TrialConfig {
         settle: false,
         series_points: 10,
         record: RecordConfig::default(),
+        target: "aura".to_owned(),
+        target_options: TargetOptions::new(),
     }
 }
 
@@ -188,7 +198,7 @@ fn measured(
 ) -> Result<PhaseMeasure, TrialError> {
     let machine = Machine::new(config, 1, "unused".into())?;
     let workload = config.workload.resolve()?;
-    let mut stage = Stage::open(&machine, config, &workload, Seed(1))?;
+    let mut stage = Stage::<AuraEngine>::open(&machine, config, &workload, Seed(1))?;
     stage.phase(&workload.load, &Arc::new(Acknowledged::new(0)))?;
     machine.block_on(meddle(&stage.engine))?;
     let acknowledged = Arc::new(Acknowledged::new(RECORDS));
