@@ -205,6 +205,22 @@ impl<'a> ReadContext<'a> {
         found
     }
 
+    /// Looks up an object like [`ask`](Self::ask), for a scan. A miss is not counted:
+    /// [`miss`](Self::miss) does that, once it is known who reads the object.
+    pub(crate) fn ask_if_held(&mut self, name: &CacheKey<'_>) -> Option<Object> {
+        self.work.cache_probes += 1;
+        let found = self.cache.get(name, self.scanned + 1)?;
+        self.scanned += 1;
+        self.count(name, Some(&found));
+        Some(found.0)
+    }
+
+    /// Counts an object that [`ask_if_held`](Self::ask_if_held) did not find.
+    pub(crate) fn miss(&mut self, name: &CacheKey<'_>) {
+        self.scanned += 1;
+        self.count(name, None);
+    }
+
     /// Looks up a row, like [`ask`](Self::ask). A row that is not `usable` is dropped and counts as
     /// a miss.
     pub(crate) fn ask_for_row(
@@ -317,11 +333,33 @@ impl<'a> ReadContext<'a> {
     ) -> Result<Bytes> {
         self.work.system_calls += 1;
         self.charge();
+        self.count_device_read(bytes);
+        file.read_exactly(offset, bytes, || ends_before(bytes))
+            .await
+    }
+
+    /// Reads like [`read`](Self::read) if that needs no wait; None if it does.
+    pub(crate) fn read_ready(
+        &mut self,
+        file: &NamedFile,
+        offset: u64,
+        bytes: usize,
+    ) -> Option<Result<Bytes>> {
+        let read = file.read_ready(offset, bytes, || ends_before(bytes))?;
+        self.work.system_calls += 1;
+        self.count_device_read(bytes);
+        Some(read)
+    }
+
+    fn count_device_read(&mut self, bytes: usize) {
         self.stats.device_reads += 1;
         self.stats.device_read_bytes += bytes as u64;
-        let what = || format!("the file ends before the {bytes} bytes expected here");
-        file.read_exactly(offset, bytes, what).await
     }
+}
+
+/// What is wrong with a file that is too short for a read of `bytes` bytes.
+fn ends_before(bytes: usize) -> String {
+    format!("the file ends before the {bytes} bytes expected here")
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! Counters, events, and the metrics that are made of them.
 //!
 //! The mechanism counts, never a policy: a policy that counted its own hits would be its own
-//! referee. [`Counters`] are relaxed atomics in stripes of a cache line, one stripe a thread, so
-//! that counting costs nanoseconds and two readers do not share a line. [`Metrics`] is a plain copy
+//! referee. [`Counters`] are relaxed atomics in stripes of cache lines. Each of the first threads
+//! has a stripe of its own, so that counting costs a nanosecond and two readers do not share a
+//! line; all others share one. [`Metrics`] is a plain copy
 //! of the counters with the tree's state at that moment; the difference of two copies covers the
 //! time between them.
 
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aura_policies::agent::Action;
 use aura_policies::facts::Reason;
@@ -17,6 +20,7 @@ use serde::Serialize;
 
 use crate::cache::CacheStats;
 use crate::context::{LEVELS_COUNTED, ReadStats, with_read_counters};
+use crate::sync::lock;
 
 /// Generates the public struct, the atomics behind it and the conversions from the names of the
 /// counters: those that only the engine counts, and those that each read counts for itself.
@@ -54,10 +58,10 @@ macro_rules! counters {
             }
 
             fn add(&mut self, stripe: &Stripe) {
-                $(self.$name += stripe.$name.load(Ordering::Relaxed);)*
-                $(self.$read += stripe.$read.load(Ordering::Relaxed);)*
+                $(self.$name += stripe.$name.count();)*
+                $(self.$read += stripe.$read.count();)*
                 $(for (sum, counter) in self.$levels.iter_mut().zip(&stripe.$levels) {
-                    *sum += counter.load(Ordering::Relaxed);
+                    *sum += counter.count();
                 })*
             }
         }
@@ -66,9 +70,9 @@ macro_rules! counters {
         #[derive(Default)]
         #[repr(align(128))]
         pub(crate) struct Stripe {
-            $(pub(crate) $name: AtomicU64,)*
-            $($read: AtomicU64,)*
-            $($levels: [AtomicU64; LEVELS_COUNTED],)*
+            $(pub(crate) $name: Counter,)*
+            $($read: Counter,)*
+            $($levels: [Counter; LEVELS_COUNTED],)*
         }
 
         impl Stripe {
@@ -228,7 +232,11 @@ impl Counts {
     }
 }
 
-const STRIPES: usize = 16;
+/// Stripes, of which the last is shared.
+const STRIPES: usize = 32;
+
+/// The stripe of all threads that have none of their own.
+const SHARED: usize = STRIPES - 1;
 
 /// The counters of one engine.
 #[derive(Default)]
@@ -237,22 +245,93 @@ pub(crate) struct Counters {
     events: Mutex<Vec<Event>>,
 }
 
-/// Returns the stripe that this thread writes; threads take them in turn.
-fn stripe_of_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES;
-    }
-    MINE.with(|stripe| *stripe)
+thread_local! {
+    /// The number of the calling thread's stripe. None until it counts for the first time.
+    static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+    /// What gives the number back when the thread ends.
+    static CLAIM: Claim = Claim::take();
 }
 
-/// Adds to a counter.
-pub(crate) fn add(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::Relaxed);
+/// Numbers of stripes that no thread has.
+static FREE: Mutex<Option<Vec<usize>>> = Mutex::new(None);
+
+/// The calling thread's claim on a stripe of its own, in every engine of the process. While it
+/// lasts, no other thread writes there.
+struct Claim {
+    number: usize,
+}
+
+impl Claim {
+    fn take() -> Self {
+        let mut free = lock(&FREE);
+        let free = free.get_or_insert_with(|| (0..SHARED).rev().collect());
+        Self {
+            number: free.pop().unwrap_or(SHARED),
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // What this thread still counts goes to the stripe of all.
+        NUMBER.set(Some(SHARED));
+        if self.number != SHARED
+            && let Some(free) = &mut *lock(&FREE)
+        {
+            free.push(self.number);
+        }
+    }
+}
+
+/// Returns the number of the calling thread's stripe.
+fn stripe_of_thread() -> usize {
+    NUMBER.get().unwrap_or_else(|| {
+        let number = CLAIM.try_with(|claim| claim.number).unwrap_or(SHARED);
+        NUMBER.set(Some(number));
+        number
+    })
+}
+
+/// The stripe of the calling thread. It stays in that thread, so it is not held across a wait.
+pub(crate) struct Mine<'a> {
+    stripe: &'a Stripe,
+    _of_this_thread: PhantomData<*const ()>,
+}
+
+impl Deref for Mine<'_> {
+    type Target = Stripe;
+
+    fn deref(&self) -> &Stripe {
+        self.stripe
+    }
+}
+
+/// One counter of a stripe.
+#[derive(Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Adds to a counter of the calling thread's stripe.
+pub(crate) fn add(counter: &Counter, by: u64) {
+    let Counter(count) = counter;
+    if stripe_of_thread() == SHARED {
+        count.fetch_add(by, Ordering::Relaxed);
+    } else {
+        // Nobody else writes it: an addition in one step would cost ten times as much.
+        count.store(
+            count.load(Ordering::Relaxed).wrapping_add(by),
+            Ordering::Relaxed,
+        );
+    }
 }
 
 /// Adds to a counter whose increment is often 0, without touching it then.
-fn add_some(counter: &AtomicU64, by: u64) {
+fn add_some(counter: &Counter, by: u64) {
     if by != 0 {
         add(counter, by);
     }
@@ -260,8 +339,11 @@ fn add_some(counter: &AtomicU64, by: u64) {
 
 impl Counters {
     /// Returns the calling thread's stripe.
-    pub(crate) fn mine(&self) -> &Stripe {
-        &self.stripes[stripe_of_thread()]
+    pub(crate) fn mine(&self) -> Mine<'_> {
+        Mine {
+            stripe: &self.stripes[stripe_of_thread()],
+            _of_this_thread: PhantomData,
+        }
     }
 
     /// Adds what a read did.
@@ -280,15 +362,12 @@ impl Counters {
 
     /// Records an event.
     pub(crate) fn event(&self, event: Event) {
-        self.events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(event);
+        lock(&self.events).push(event);
     }
 
     /// Takes the events recorded since the last call.
     pub(crate) fn take_events(&self) -> Vec<Event> {
-        std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.events))
     }
 }
 
@@ -471,5 +550,33 @@ impl Metrics {
     /// Returns the number of sorted runs, which a point read without filters would have to search.
     pub fn runs(&self) -> u64 {
         self.levels.iter().map(|level| level.runs).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    /// More threads at the same time than there are stripes, and as many after them: no addition is
+    /// lost, with a stripe of one's own or without.
+    #[test]
+    fn many_threads_count_exactly() {
+        let counters = Counters::default();
+        let threads = 2 * STRIPES;
+        for _ in 0..2 {
+            let all = Barrier::new(threads);
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| {
+                        add(&counters.mine().gets, 1);
+                        all.wait();
+                        (1..1_000).for_each(|_| add(&counters.mine().gets, 1));
+                    });
+                }
+            });
+        }
+        assert_eq!(counters.counts().gets, 4_000 * STRIPES as u64);
     }
 }

@@ -154,7 +154,7 @@ fn a_scan_allocates_by_slices_and_blocks_and_not_by_rows() {
         engine.flush().await.unwrap();
         scan(engine, 1_500).await;
         let of_blocks = scan(engine, 1_500).await - scan(engine, 500).await;
-        // Four for every sixteen rows of a memtable: two lists, and a buffer with its counter.
-        assert_eq!((of_memtable, of_blocks), (248, 0));
+        // Four for every 128 rows of a memtable: two lists, and a buffer with its counter.
+        assert_eq!((of_memtable, of_blocks), (32, 0));
     });
 }

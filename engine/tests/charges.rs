@@ -162,7 +162,12 @@ async fn walk(ledger: &Ledger, env: &Env) -> Result<()> {
     ];
     ledger.check("a range delete", &range_delete);
 
-    let from_memtable = ["operations", "comparisons", "memtable_steps"];
+    let from_memtable = [
+        "operations",
+        "comparisons",
+        "memtable_steps",
+        "filter_probes",
+    ];
     engine.get(&key(1)).await?;
     ledger.check("a get from a memtable", &from_memtable);
     engine.get(&key(3_001)).await?;

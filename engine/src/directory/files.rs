@@ -170,7 +170,28 @@ impl NamedFile {
         bytes: usize,
         what: impl FnOnce() -> String,
     ) -> Result<Bytes> {
-        match self.file.read_at(offset, bytes).await {
+        let read = self.file.read_at(offset, bytes).await;
+        self.exactly(offset, read, what)
+    }
+
+    /// Reads like [`read_exactly`](Self::read_exactly) if that needs no wait; None if it does.
+    pub(crate) fn read_ready(
+        &self,
+        offset: u64,
+        bytes: usize,
+        what: impl FnOnce() -> String,
+    ) -> Option<Result<Bytes>> {
+        let read = self.file.read_ready(offset, bytes)?;
+        Some(self.exactly(offset, read, what))
+    }
+
+    fn exactly(
+        &self,
+        offset: u64,
+        read: io::Result<Bytes>,
+        what: impl FnOnce() -> String,
+    ) -> Result<Bytes> {
+        match read {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(Error::corruption(&self.path, offset, what()))
             }

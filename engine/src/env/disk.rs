@@ -2,7 +2,7 @@
 //!
 //! Reads, appends and metadata calls run inline: the page cache answers in about a microsecond,
 //! while a change of thread would cost tens. A sync waits for the device and runs on a blocking
-//! thread.
+//! thread, unless the caller has said that its own may wait ([`Spawn::poll_here`]).
 //!
 //! With direct I/O ([`DiskWorld::with_direct_io`]) the chosen files bypass the page cache. Their
 //! reads and appends run inline, too, and block their thread until the device has answered.
@@ -18,10 +18,19 @@ use std::future::Future;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+#[cfg(target_os = "linux")]
+use bytes::BytesMut;
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
+#[cfg(target_os = "linux")]
+use rustix::io::{ReadWriteFlags, preadv2};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -36,6 +45,10 @@ use super::{
 /// Longest read for which memory is allocated without a check. A longer read is first compared with
 /// the file's length, so that a damaged length cannot demand more memory than there is.
 const READ_UNCHECKED_MAX: usize = 1 << 20;
+
+/// How often the page cache is asked whether it holds a read, while it does: the question needs
+/// memory that is set to zero first. Up to that many reads may so wait for a device.
+const READY_ASKED_EVERY: u32 = 16;
 
 /// Returns an [`Env`] over local files whose tasks, timers and syncs run on `runtime`. The runtime
 /// must have its time driver enabled.
@@ -145,8 +158,28 @@ impl Drop for DiskWorld {
 }
 
 thread_local! {
-    /// Whether the thread runs a task started by [`Spawn::spawn_on_thread`].
+    /// Whether the calls of the thread may wait for the device.
     static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets the calls of this thread wait for the device, until it is dropped: the thread goes on with
+/// other work then.
+struct MayBlock {
+    before: bool,
+}
+
+impl MayBlock {
+    fn begin() -> Self {
+        Self {
+            before: MAY_BLOCK.replace(true),
+        }
+    }
+}
+
+impl Drop for MayBlock {
+    fn drop(&mut self) {
+        MAY_BLOCK.set(self.before);
+    }
 }
 
 /// Checks that files in `directory` can bypass the page cache: one is written, read and removed.
@@ -210,6 +243,7 @@ impl DiskFs {
             file: Arc::new(file),
             access,
             sync_failed: Arc::default(),
+            ready_streak: AtomicU32::new(0),
             runtime: self.runtime.clone(),
         })
     }
@@ -360,11 +394,49 @@ enum Access {
     Direct(Option<Mutex<Tail>>),
 }
 
+/// Reads exactly `bytes` bytes, into memory that is not set to zero first.
+fn read_whole(file: &fs::File, mut offset: u64, bytes: usize) -> io::Result<Bytes> {
+    let mut data = Vec::with_capacity(bytes);
+    while data.len() < bytes {
+        match pread(file, spare_capacity(&mut data), offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => offset += read as u64,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // The allocator may give more room than was asked for.
+    data.truncate(bytes);
+    Ok(data.into())
+}
+
+/// Reads `bytes` bytes that the page cache holds; None if it does not hold all of them.
+#[cfg(target_os = "linux")]
+fn read_from_page_cache(file: &fs::File, offset: u64, bytes: usize) -> Option<Bytes> {
+    let mut data = BytesMut::zeroed(bytes);
+    let read = preadv2(
+        file,
+        &mut [io::IoSliceMut::new(&mut data)],
+        offset,
+        ReadWriteFlags::NOWAIT,
+    );
+    (read == Ok(bytes)).then(|| data.freeze())
+}
+
+/// No system call says whether a read has to wait.
+#[cfg(not(target_os = "linux"))]
+fn read_from_page_cache(_file: &fs::File, _offset: u64, _bytes: usize) -> Option<Bytes> {
+    None
+}
+
 struct DiskFile {
     file: Arc<fs::File>,
     access: Access,
     /// Whether a sync has failed. It is locked during a sync, so that syncs run one after another.
     sync_failed: Arc<Mutex<bool>>,
+    /// Reads since the page cache was last asked whether it held one, if it did; otherwise 0. Races
+    /// on it do no harm.
+    ready_streak: AtomicU32,
     runtime: Handle,
 }
 
@@ -384,9 +456,24 @@ impl DiskFile {
                 None => disk_direct::read(&self.file, offset, bytes),
             };
         }
-        let mut data = BytesMut::zeroed(bytes);
-        self.file.read_exact_at(&mut data, offset)?;
-        Ok(data.freeze())
+        read_whole(&self.file, offset, bytes)
+    }
+
+    /// Reads what the page cache holds; None if a device has to be waited for, and where the system
+    /// does not say.
+    fn read_ready(&self, offset: u64, bytes: usize) -> Option<io::Result<Bytes>> {
+        if bytes > READ_UNCHECKED_MAX || matches!(self.access, Access::Direct(_)) {
+            return None;
+        }
+        let streak = self.ready_streak.load(Ordering::Relaxed);
+        if !streak.is_multiple_of(READY_ASKED_EVERY) {
+            self.ready_streak.store(streak + 1, Ordering::Relaxed);
+            return Some(read_whole(&self.file, offset, bytes));
+        }
+        let read = read_from_page_cache(&self.file, offset, bytes);
+        let goes_on = u32::from(read.is_some());
+        self.ready_streak.store(goes_on, Ordering::Relaxed);
+        read.map(Ok)
     }
 
     fn write(&self, data: &[u8]) -> io::Result<()> {
@@ -413,6 +500,10 @@ impl DiskFile {
 impl File for DiskFile {
     fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>> {
         MaybeReady::ready(self.read(offset, bytes))
+    }
+
+    fn read_ready(&self, offset: u64, bytes: usize) -> Option<io::Result<Bytes>> {
+        self.read_ready(offset, bytes)
     }
 
     fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {
@@ -482,10 +573,21 @@ impl Spawn for Tasks {
     fn spawn_on_thread(&self, _name: &'static str, task: BoxFuture<'static, ()>) {
         let runtime = self.0.clone();
         self.0.spawn_blocking(move || {
-            MAY_BLOCK.set(true);
+            let _may = MayBlock::begin();
             runtime.block_on(task);
-            // The thread is used again for other calls.
-            MAY_BLOCK.set(false);
         });
+    }
+
+    fn has_threads(&self) -> bool {
+        true
+    }
+
+    fn poll_here(
+        &self,
+        task: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        context: &mut Context<'_>,
+    ) -> Option<Poll<()>> {
+        let _may = MayBlock::begin();
+        Some(task.poll(context))
     }
 }

@@ -147,6 +147,10 @@ impl File for MemoryFile {
         MaybeReady::ready(lock(&self.body).read(offset, bytes))
     }
 
+    fn read_ready(&self, offset: u64, bytes: usize) -> Option<io::Result<Bytes>> {
+        Some(lock(&self.body).read(offset, bytes))
+    }
+
     fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {
         if !self.writable {
             return MaybeReady::ready(Err(opened_for_reading()));

@@ -100,6 +100,12 @@ pub trait File: Send + Sync {
     /// [`io::ErrorKind::UnexpectedEof`].
     fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>>;
 
+    /// Reads like [`read_at`](Self::read_at) if that needs no wait for a device; None if it does,
+    /// or if nobody knows.
+    fn read_ready(&self, _offset: u64, _bytes: usize) -> Option<io::Result<Bytes>> {
+        None
+    }
+
     /// Appends `data` to the file, as far as the operating system: a crash of the machine may lose
     /// it, a crash of the process does not. The data is copied before the call returns.
     fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>>;
@@ -276,6 +282,22 @@ pub trait Spawn: Send + Sync {
     /// that is busy with a long job, and its syncs run on that thread without a switch to another.
     fn spawn_on_thread(&self, name: &'static str, task: BoxFuture<'static, ()>) {
         self.spawn(name, task);
+    }
+
+    /// Returns whether callers run on several threads at the same time, so that one may wait a
+    /// moment for another without giving up its thread.
+    fn has_threads(&self) -> bool {
+        false
+    }
+
+    /// Polls `task` in the calling thread, where its syncs then wait for the device; None, without
+    /// a poll, if the world has no such threads.
+    fn poll_here(
+        &self,
+        _task: Pin<&mut (dyn Future<Output = ()> + Send)>,
+        _context: &mut Context<'_>,
+    ) -> Option<Poll<()>> {
+        None
     }
 }
 

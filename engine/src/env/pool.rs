@@ -281,6 +281,11 @@ impl File for PooledFile {
             .unwrap_or_else(|error| MaybeReady::ready(Err(error)))
     }
 
+    fn read_ready(&self, offset: u64, bytes: usize) -> Option<io::Result<Bytes>> {
+        self.call(|file| file.read_ready(offset, bytes))
+            .unwrap_or_else(|error| Some(Err(error)))
+    }
+
     fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {
         self.call(|file| file.append(data))
             .unwrap_or_else(|error| MaybeReady::ready(Err(error)))

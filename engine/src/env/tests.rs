@@ -191,6 +191,42 @@ fn direct_io_keeps_the_law() {
     world.block_on(file_system_law(&world.env(), directory.path()));
 }
 
+/// Reads that need no wait are the same reads. Returns how many there were.
+async fn ready_reads(env: &Env, directory: &Path) -> usize {
+    let file = env.fs.create(&directory.join("file")).unwrap();
+    let written: Vec<u8> = (0..100_000u32).map(|at| (at % 251) as u8).collect();
+    file.append(&written).await.unwrap();
+    let mut ready = 0;
+    for number in 0..100 {
+        let (offset, bytes) = (number * 997, number * 7 % 5_000);
+        if let Some(read) = file.read_ready(offset as u64, bytes) {
+            assert_eq!(read.unwrap(), written[offset..offset + bytes]);
+            ready += 1;
+        }
+        if let Some(beyond) = file.read_ready(99_999, 2 + number) {
+            let failure = beyond.map_err(|error| error.kind());
+            assert_eq!(failure, Err(ErrorKind::UnexpectedEof));
+        }
+    }
+    ready
+}
+
+#[test]
+fn a_read_that_needs_no_wait_is_the_same_read() {
+    let memory = MemoryWorld::new(1).unwrap();
+    let root = Path::new("/root");
+    memory.env().fs.create_directory(root).unwrap();
+    assert_eq!(memory.block_on(ready_reads(&memory.env(), root)), 100);
+    let simulated = SimWorld::new(&SimConfig::default());
+    simulated.env().fs.create_directory(root).unwrap();
+    let ready = simulated.block_on(ready_reads(&simulated.env(), root));
+    assert_eq!(ready.unwrap(), 0, "a simulated device is always waited for");
+    // How many depends on the file system.
+    let directory = tempfile::tempdir().unwrap();
+    let disk = DiskWorld::new(1).unwrap();
+    disk.block_on(ready_reads(&disk.env(), directory.path()));
+}
+
 /// Returns whether each wait ended, and at its moment or later.
 async fn waits_end_on_time(env: &Env) -> bool {
     let mut on_time = true;

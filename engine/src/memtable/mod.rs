@@ -16,12 +16,15 @@
 //!
 //! All but the first hold keys and values as slices of their batch, so an insert copies no bytes.
 //!
+//! A [`filter`] over its keys spares most reads the search.
+//!
 //! Range deletes are not in the map but in a set that the writer replaces as a whole: see
 //! [`crate::ranges`].
 
 mod arena;
 mod art;
 mod b_tree;
+mod filter;
 mod inline_skip_list;
 mod skip_list;
 mod words;
@@ -37,6 +40,8 @@ use crate::config::{EngineConfig, MemtableStructure};
 use crate::env::CpuWork;
 use crate::ranges::{RangeSet, RangeTombstone};
 use crate::storage::{BatchSlices, Content, Entry, EntryKind, Key, Sequence};
+use crate::table::hash_key;
+use filter::KeyFilter;
 
 /// Entries that [`Memtable::slices`] copies at a time.
 const SLICE: usize = 256;
@@ -117,6 +122,7 @@ trait SortedMap: Send + Sync {
 /// One memtable.
 pub(crate) struct Memtable {
     map: Box<dyn SortedMap>,
+    filter: KeyFilter,
     ranges: ArcSwap<RangeSet>,
     /// Whether `ranges` has any tombstones. Readers check this first, because it is cheaper.
     has_ranges: AtomicBool,
@@ -154,11 +160,13 @@ impl Memtable {
             MemtableStructure::BTree => Box::new(b_tree::BTree::default()),
             MemtableStructure::Art => Box::new(art::Art::default()),
         };
+        let filter = KeyFilter::new(config.memtable.as_u64());
         Self {
             map,
+            bytes: AtomicU64::new(0),
+            filter,
             ranges: ArcSwap::default(),
             has_ranges: AtomicBool::new(false),
-            bytes: AtomicU64::new(0),
             logged: AtomicU64::new(0),
             separated: AtomicU64::new(0),
             tails: OnceLock::new(),
@@ -170,7 +178,14 @@ impl Memtable {
     fn insert_new(&self, entry: &NewEntry<'_>, work: &mut CpuWork) {
         work.memtable_inserts += 1;
         work.comparisons += self.map.steps();
-        let bytes = self.map.insert(entry);
+        self.filter.insert(hash_key(entry.key));
+        // The filter is charged when it is used for the first time.
+        let filter = if self.map.len() == 0 {
+            self.filter.bytes()
+        } else {
+            0
+        };
+        let bytes = filter + self.map.insert(entry);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -251,14 +266,20 @@ impl Memtable {
             .then(|| self.ranges.load_full())
     }
 
-    /// Returns the newest entry of `key` that is not newer than `snapshot`.
+    /// Returns the newest entry of `key` that is not newer than `snapshot`. `hash` is the key's
+    /// [`hash_key`].
     pub(crate) fn get(
         &self,
         key: &[u8],
+        hash: u64,
         snapshot: Sequence,
         work: &mut CpuWork,
     ) -> Option<Content> {
         if self.map.len() == 0 {
+            return None;
+        }
+        work.filter_probes += 1;
+        if !self.filter.may_contain(hash) {
             return None;
         }
         work.memtable_steps += self.map.steps();

@@ -20,7 +20,7 @@ use crate::state::ReadState;
 use crate::storage::{Content, EntryKind, Sequence, Value, ValuePointer, check_key};
 use crate::table::{Found, hash_key};
 
-/// A key with its hash, which filters and rows share.
+/// A key with its hash, which the filters of memtables and tables, and rows share.
 #[derive(Clone, Copy)]
 pub(super) struct HashedKey<'a> {
     pub(super) key: &'a [u8],
@@ -94,25 +94,25 @@ impl Reader {
         epoch: Option<u64>,
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Value>> {
-        let ranges = state.ranges();
-        // Older entries are hidden.
-        let floor = ranges
-            .newest(key, snapshot, &mut context.work)
-            .map_or(0, |(sequence, _)| sequence);
-        for memtable in state.memtables() {
-            if let Some(found) = memtable.get(key, snapshot, &mut context.work) {
-                context.stats.memtable_hits += 1;
-                if found.sequence < floor {
-                    return Ok(None);
-                }
-                return self.value_of(&state.version, key, found, context).await;
-            }
-        }
-        let version = &state.version;
         let key = HashedKey {
             key,
             hash: hash_key(key),
         };
+        let ranges = state.ranges();
+        // Older entries are hidden.
+        let floor = ranges
+            .newest(key.key, snapshot, &mut context.work)
+            .map_or(0, |(sequence, _)| sequence);
+        for memtable in state.memtables() {
+            if let Some(found) = memtable.get(key.key, key.hash, snapshot, &mut context.work) {
+                context.stats.memtable_hits += 1;
+                if found.sequence < floor {
+                    return Ok(None);
+                }
+                return self.value_of(&state.version, key.key, found, context).await;
+            }
+        }
+        let version = &state.version;
         if let Some(epoch) = epoch.filter(|_| !ranges.contains(key.key)) {
             return self
                 .look_up_by_row(version, key, snapshot, epoch, context)

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::context::ReadContext;
+use crate::env::CpuWork;
 use crate::error::Result;
 use crate::manifest::Run;
 use crate::memtable::{Memtable, Start};
@@ -14,8 +15,12 @@ use crate::ranges::Fragment;
 use crate::storage::{Direction, Entry, EntryRef, Sequence};
 use crate::table::{Table, TableCursor};
 
-/// Entries copied from a memtable at a time. Each copy costs one search.
-const MEMTABLE_SLICE: usize = 16;
+/// Entries copied from a memtable at first. Each copy costs one search, so the next is twice as
+/// long.
+const MEMTABLE_SLICE_MIN: usize = 4;
+
+/// The most entries copied from a memtable at a time.
+const MEMTABLE_SLICE_MAX: usize = 128;
 
 /// A cursor over a memtable. It copies a few entries at a time, so that it holds no node of the
 /// memtable.
@@ -25,20 +30,35 @@ struct MemtableCursor {
     slice: Vec<Entry>,
     /// The number of the cursor's entry.
     at: usize,
+    /// How many entries are copied next.
+    next_slice: usize,
 }
 
 impl MemtableCursor {
-    /// Replaces the copied entries and moves to the first.
-    fn set(&mut self, slice: Vec<Entry>) {
-        self.slice = slice;
-        self.at = 0;
+    /// A cursor that stands nowhere.
+    fn new(memtable: Arc<Memtable>) -> Self {
+        Self {
+            memtable,
+            slice: Vec::new(),
+            at: 0,
+            next_slice: MEMTABLE_SLICE_MIN,
+        }
     }
 
     fn entry(&self) -> Option<&Entry> {
         self.slice.get(self.at)
     }
 
-    fn step(&mut self, direction: Direction) {
+    /// Moves to the first entry of a walk from `start`.
+    fn seek(&mut self, start: Start<'_>, work: &mut CpuWork) {
+        self.next_slice = MEMTABLE_SLICE_MIN;
+        self.slice = self.memtable.walk(start, self.next_slice);
+        self.at = 0;
+        work.memtable_steps += self.next_slice as u64;
+    }
+
+    fn step(&mut self, direction: Direction, work: &mut CpuWork) {
+        work.memtable_steps += 1;
         self.at += 1;
         if self.at < self.slice.len() {
             return;
@@ -48,7 +68,9 @@ impl MemtableCursor {
                 Direction::Forward => Start::After(&last.key, last.sequence),
                 Direction::Reverse => Start::Before(&last.key, last.sequence),
             };
-            self.set(self.memtable.walk(start, MEMTABLE_SLICE));
+            self.next_slice = (self.next_slice * 2).min(MEMTABLE_SLICE_MAX);
+            self.slice = self.memtable.walk(start, self.next_slice);
+            self.at = 0;
         }
     }
 }
@@ -224,6 +246,13 @@ impl Source {
         }
     }
 
+    fn version(&self) -> Option<(&[u8], Sequence)> {
+        match self {
+            Self::Memtable(cursor) => cursor.entry().map(|it| (&it.key[..], it.sequence)),
+            Self::Run(cursor) => cursor.cursor.as_ref()?.version(),
+        }
+    }
+
     fn entry_to_keep(&self) -> Option<Entry> {
         match self {
             Self::Memtable(cursor) => cursor.entry().cloned(),
@@ -245,8 +274,7 @@ impl Source {
                     (Some(key), Direction::Reverse) => Start::Before(key, Sequence::MAX),
                     (None, Direction::Reverse) => Start::Last,
                 };
-                cursor.set(cursor.memtable.walk(start, MEMTABLE_SLICE));
-                context.work.memtable_steps += MEMTABLE_SLICE as u64;
+                cursor.seek(start, &mut context.work);
                 Ok(())
             }
             (Self::Run(cursor), Direction::Forward) => cursor.seek_forward(key, context).await,
@@ -254,11 +282,24 @@ impl Source {
         }
     }
 
+    /// Moves to the next entry, if that needs no block to be loaded. Returns whether it did.
+    fn step_loaded(&mut self, direction: Direction, work: &mut CpuWork) -> Result<bool> {
+        match self {
+            Self::Memtable(cursor) => {
+                cursor.step(direction, work);
+                Ok(true)
+            }
+            Self::Run(cursor) => match &mut cursor.cursor {
+                Some(cursor) => cursor.step_in_block(direction),
+                None => Ok(false),
+            },
+        }
+    }
+
     async fn step(&mut self, direction: Direction, context: &mut ReadContext<'_>) -> Result<()> {
         match self {
             Self::Memtable(cursor) => {
-                context.work.memtable_steps += 1;
-                cursor.step(direction);
+                cursor.step(direction, &mut context.work);
                 Ok(())
             }
             Self::Run(cursor) => cursor.step(direction, context).await,
@@ -272,6 +313,8 @@ pub(crate) struct MergingIterator {
     sources: Vec<Source>,
     /// The numbers of the sources that have an entry, as a binary heap with the next entry on top.
     heap: Vec<usize>,
+    /// The place in the heap of the entry that comes after the top's, if it is known.
+    second: Option<usize>,
 }
 
 impl MergingIterator {
@@ -281,16 +324,14 @@ impl MergingIterator {
             direction,
             sources: Vec::new(),
             heap: Vec::new(),
+            second: None,
         }
     }
 
     /// Adds a memtable.
     pub(crate) fn add_memtable(&mut self, memtable: Arc<Memtable>) {
-        self.sources.push(Source::Memtable(MemtableCursor {
-            memtable,
-            slice: Vec::new(),
-            at: 0,
-        }));
+        self.sources
+            .push(Source::Memtable(MemtableCursor::new(memtable)));
     }
 
     /// Adds a run of `level`. If `sequential`, it is read far ahead and without the cache.
@@ -316,7 +357,7 @@ impl MergingIterator {
         for source in &mut self.sources {
             source.seek(key, self.direction, context).await?;
         }
-        self.build_heap(context);
+        self.build_heap(&mut context.work);
         Ok(())
     }
 
@@ -337,23 +378,30 @@ impl MergingIterator {
                     .await?;
             }
         }
-        self.build_heap(context);
+        self.build_heap(&mut context.work);
         Ok(())
     }
 
     /// Builds the heap from all sources that have an entry.
-    fn build_heap(&mut self, context: &mut ReadContext<'_>) {
+    fn build_heap(&mut self, work: &mut CpuWork) {
         self.heap = (0..self.sources.len())
-            .filter(|source| self.sources[*source].entry().is_some())
+            .filter(|source| self.sources[*source].version().is_some())
             .collect();
         for at in (0..self.heap.len() / 2).rev() {
-            self.sift_down(at, context);
+            self.sift_down(at, work);
         }
+        self.second = None;
     }
 
     /// Returns the entry that the iterator stands at.
     pub(crate) fn entry(&self) -> Option<EntryRef<'_>> {
         self.heap.first().and_then(|top| self.sources[*top].entry())
+    }
+
+    /// Returns the key and the sequence number of the entry that the iterator stands at.
+    pub(crate) fn version(&self) -> Option<(&[u8], Sequence)> {
+        let top = self.heap.first()?;
+        self.sources[*top].version()
     }
 
     /// Returns the entry that the iterator stands at, to be kept: it shares the memory of a block.
@@ -362,45 +410,93 @@ impl MergingIterator {
         self.sources[*top].entry_to_keep()
     }
 
-    /// Moves to the next entry. O(log sources) comparisons.
+    /// Moves to the next entry. O(log sources) comparisons; one if the source stays the same.
     pub(crate) async fn step(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
+        if self.step_loaded(&mut context.work)? {
+            return Ok(());
+        }
         let Some(top) = self.heap.first().copied() else {
             return Ok(());
         };
         self.sources[top].step(self.direction, context).await?;
-        if self.sources[top].entry().is_none() {
-            self.heap.swap_remove(0);
-        }
-        self.sift_down(0, context);
+        self.order_top(&mut context.work);
         Ok(())
     }
 
-    /// Restores the heap below `at`.
-    fn sift_down(&mut self, mut at: usize, context: &mut ReadContext<'_>) {
-        loop {
-            let children = 2 * at + 1..(2 * at + 3).min(self.heap.len());
-            let first = children.min_by(|a, b| self.order(*a, *b));
-            context.work.comparisons += 2;
-            match first {
-                Some(child) if self.order(child, at) == Ordering::Less => {
-                    self.heap.swap(at, child);
-                    at = child;
-                }
-                _ => return,
+    /// Moves to the next entry, if that needs no block to be loaded. Returns whether it did; if
+    /// not, the iterator stands where it stood.
+    pub(crate) fn step_loaded(&mut self, work: &mut CpuWork) -> Result<bool> {
+        let Some(top) = self.heap.first().copied() else {
+            return Ok(false);
+        };
+        if !self.sources[top].step_loaded(self.direction, work)? {
+            return Ok(false);
+        }
+        self.order_top(work);
+        Ok(true)
+    }
+
+    /// Restores the heap after its top has moved.
+    fn order_top(&mut self, work: &mut CpuWork) {
+        if self.sources[self.heap[0]].version().is_none() {
+            self.heap.swap_remove(0);
+            self.second = None;
+            return self.sift_down(0, work);
+        }
+        // As long as the top stays the top, the heap below it does not change.
+        let second = match self.second {
+            Some(second) => second,
+            None => {
+                let Some(second) = self.first_child(0, work) else {
+                    return;
+                };
+                self.second = Some(second);
+                second
             }
+        };
+        work.comparisons += 1;
+        if self.order(second, 0) == Ordering::Less {
+            self.heap.swap(0, second);
+            self.sift_down(second, work);
+            self.second = None;
+        }
+    }
+
+    /// Returns the place of the smaller child of a place in the heap; None if it has no child.
+    fn first_child(&self, at: usize, work: &mut CpuWork) -> Option<usize> {
+        let (left, right) = (2 * at + 1, 2 * at + 2);
+        if right < self.heap.len() {
+            work.comparisons += 1;
+            let is_right = self.order(right, left) == Ordering::Less;
+            return Some(if is_right { right } else { left });
+        }
+        (left < self.heap.len()).then_some(left)
+    }
+
+    /// Restores the heap below `at`.
+    fn sift_down(&mut self, mut at: usize, work: &mut CpuWork) {
+        while let Some(child) = self.first_child(at, work) {
+            work.comparisons += 1;
+            if self.order(child, at) != Ordering::Less {
+                return;
+            }
+            self.heap.swap(at, child);
+            at = child;
         }
     }
 
     /// Compares the entries at two places of the heap, in the direction of the iterator.
     fn order(&self, a: usize, b: usize) -> Ordering {
-        let entry = |at: usize| {
+        let version = |at: usize| {
             self.sources[self.heap[at]]
-                .entry()
+                .version()
                 .expect("only sources with an entry are in the heap")
         };
+        let ((key_a, sequence_a), (key_b, sequence_b)) = (version(a), version(b));
+        let order = key_a.cmp(key_b).then(sequence_b.cmp(&sequence_a));
         match self.direction {
-            Direction::Forward => entry(a).order(&entry(b)),
-            Direction::Reverse => entry(b).order(&entry(a)),
+            Direction::Forward => order,
+            Direction::Reverse => order.reverse(),
         }
     }
 }

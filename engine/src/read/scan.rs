@@ -11,12 +11,14 @@ use super::merge::MergingIterator;
 use super::snapshot::Pin;
 use crate::cache::{BlockId, CacheKey, Caller};
 use crate::context::ReadContext;
-use crate::env::{BoxFuture, spawn_all};
+use crate::env::{BoxFuture, CpuWork, spawn_all};
 use crate::error::Result;
 use crate::metrics::add;
 use crate::ranges::RangeView;
 use crate::state::{Core, ReadState};
-use crate::storage::{Direction, Entry, EntryKind, Key, Range, Sequence, Value, successor};
+use crate::storage::{
+    Direction, Entry, EntryKind, Key, Range, Sequence, Value, ValuePointer, successor,
+};
 
 /// Consecutive hidden rows after which the scan seeks instead of stepping: a seek costs as much as
 /// some steps.
@@ -28,6 +30,18 @@ const AHEAD_ROWS_MAX: usize = 16;
 
 /// Bytes of values in the value log after which it reads no further ahead.
 const AHEAD_BYTES_MAX: u64 = 4 << 20;
+
+/// How far a scan has come in the blocks that are loaded.
+enum Advance {
+    /// To this entry, which is seen and is no tombstone.
+    Row(Entry),
+    /// To an entry behind which a block must be loaded.
+    Load,
+    /// Past many rows that range deletes hide, of which this key is the last.
+    Hidden(Key),
+    /// To the end.
+    End,
+}
 
 /// A scan: ask it for the next row until it has no more. It sees the state of the moment it was
 /// made, and pins the memtables and tables it reads.
@@ -43,6 +57,8 @@ pub struct Scan {
     fill_cache: bool,
     /// Objects it has asked the cache for.
     scanned: u32,
+    /// CPU work of rows that were there, not yet charged.
+    work: CpuWork,
     merge: MergingIterator,
     /// Whether the merge stands at the next row.
     started: bool,
@@ -51,8 +67,18 @@ pub struct Scan {
     /// Whether a read has begun and not ended: the future that reads was dropped, if the next one
     /// finds it so.
     reading: bool,
-    /// The row returned last.
-    last: Option<Key>,
+    /// The key of the row returned last.
+    last: Option<Vec<u8>>,
+    /// What a call found that could not return it without waiting.
+    found: Option<Advance>,
+    /// Whether the merge stands at an entry that is done with.
+    passing: bool,
+    /// The key whose older versions a forward scan passes over; empty at first.
+    passed: Vec<u8>,
+    /// The newest version that a reverse scan has seen of the key it stands at.
+    newest: Option<Entry>,
+    /// Rows hidden by range deletes since the last one that was not.
+    hidden: u32,
     /// Rows that were read ahead.
     ahead: VecDeque<Result<(Key, Value)>>,
     /// How many are read ahead next.
@@ -84,10 +110,16 @@ impl Scan {
             direction,
             fill_cache: true,
             scanned: 0,
+            work: CpuWork::default(),
             started: false,
             counted: false,
             reading: false,
             last: None,
+            found: None,
+            passing: false,
+            passed: Vec::new(),
+            newest: None,
+            hidden: 0,
             ahead: VecDeque::new(),
             depth: 1,
             left: usize::MAX,
@@ -127,31 +159,63 @@ impl Scan {
         if self.done {
             return Ok(None);
         }
-        let core = self.reader.core.clone();
-        let row = match self.ahead.pop_front() {
-            Some(row) => row.map(Some),
-            None if self.left == 0 || (self.ended && !self.reading) => Ok(None),
-            None => {
-                let mut context = self.context(&core);
-                if self.reading {
-                    self.rewind();
-                }
-                self.reading = true;
-                let row = self.read(&mut context).await;
-                self.reading = false;
-                self.scanned = context.scanned;
-                core.finish(&mut context);
-                row
-            }
+        let row = match self.next_loaded() {
+            Some(row) => row,
+            None => self.next_waiting().await,
         };
         self.done = !matches!(row, Ok(Some(_)));
         if let Ok(Some((key, value))) = &row {
             self.left -= 1;
-            self.last = Some(key.clone());
-            let mine = core.counters().mine();
+            let last = self.last.get_or_insert_default();
+            last.clear();
+            last.extend_from_slice(key);
+            let mine = self.reader.core.counters().mine();
             add(&mine.scan_rows, 1);
             add(&mine.user_read_bytes, (key.len() + value.len()) as u64);
         }
+        row
+    }
+
+    /// The next row, if the blocks that are loaded hold it with its value. It is most rows, and so
+    /// does without futures and without counters of reads.
+    fn next_loaded(&mut self) -> Option<Result<Option<(Key, Value)>>> {
+        let stands = self.started && !self.reading && self.ahead.is_empty();
+        if !stands || self.ended || self.left == 0 || self.found.is_some() {
+            return None;
+        }
+        let mut work = std::mem::take(&mut self.work);
+        let advance = self.advance(&mut work);
+        self.work = work;
+        match advance {
+            Ok(Advance::Row(entry)) if entry.kind == EntryKind::Put => {
+                Some(Ok(Some((entry.key, entry.value))))
+            }
+            Ok(advance) => {
+                self.found = Some(advance);
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// The next row; it may have to be waited for.
+    async fn next_waiting(&mut self) -> Result<Option<(Key, Value)>> {
+        if let Some(row) = self.ahead.pop_front() {
+            return row.map(Some);
+        }
+        if self.left == 0 || (self.ended && !self.reading) {
+            return Ok(None);
+        }
+        let core = self.reader.core.clone();
+        let mut context = self.context(&core);
+        if self.reading {
+            self.rewind();
+        }
+        self.reading = true;
+        let row = self.read(&mut context).await;
+        self.reading = false;
+        self.scanned = context.scanned;
+        core.finish(&mut context);
         row
     }
 
@@ -161,16 +225,23 @@ impl Scan {
         self.merge = merge_of(&self.state, self.direction);
         self.started = false;
         self.ended = false;
+        self.found = None;
+        self.passing = false;
+        self.passed.clear();
+        self.newest = None;
+        self.hidden = 0;
         if let Some(last) = self.last.take() {
+            let last = Bound::Excluded(last.into());
             match self.direction {
-                Direction::Forward => self.range.start = Bound::Excluded(last),
-                Direction::Reverse => self.range.end = Bound::Excluded(last),
+                Direction::Forward => self.range.start = last,
+                Direction::Reverse => self.range.end = last,
             }
         }
     }
 
-    fn context<'a>(&self, core: &'a Core) -> ReadContext<'a> {
+    fn context<'a>(&mut self, core: &'a Core) -> ReadContext<'a> {
         let mut context = core.context();
+        context.work = std::mem::take(&mut self.work);
         context.fill_cache = self.fill_cache;
         context.caller = Caller::Scan;
         context.scanned = self.scanned;
@@ -187,6 +258,9 @@ impl Scan {
         let Some(pointer) = first.pointer() else {
             return self.row(first, context).await.map(Some);
         };
+        if let Some(value) = self.ready(&first.key, &pointer, context) {
+            return value.map(|value| Some((first.key, value)));
+        }
         self.depth = (self.depth * 2).min(AHEAD_ROWS_MAX);
         let mut entries = vec![first];
         let mut bytes = u64::from(pointer.stored_bytes);
@@ -225,6 +299,17 @@ impl Scan {
             .value_of(version, &key, content, context)
             .await?;
         Ok((key, value.expect("only tombstones have no value")))
+    }
+
+    /// The value of a pointer, if that needs no wait: it is cached, or the system has it in memory.
+    fn ready(
+        &self,
+        key: &[u8],
+        pointer: &ValuePointer,
+        context: &mut ReadContext<'_>,
+    ) -> Option<Result<Value>> {
+        let file = self.state.version.value_files.get(&pointer.file)?;
+        file.get_ready(key, pointer, context)
     }
 
     /// The values in the value log that the cache does not hold, read at the same time; None for
@@ -279,29 +364,57 @@ impl Scan {
             self.seek(context).await?;
             self.started = true;
         }
-        let mut hidden = 0;
         loop {
-            let newest = match self.direction {
-                Direction::Forward => self.newest_forward(context).await?,
-                Direction::Reverse => self.newest_reverse(context).await?,
+            let advance = match self.found.take() {
+                Some(found) => found,
+                None => self.advance(&mut context.work)?,
             };
-            let Some(entry) = newest else { return Ok(None) };
-            let tombstone = self
-                .ranges
-                .newest(&entry.key, self.snapshot, &mut context.work);
-            if let Some((floor, fragment)) =
-                tombstone.filter(|(sequence, _)| entry.sequence < *sequence)
-            {
-                hidden += 1;
-                if hidden == HIDDEN_ROWS_MAX {
-                    hidden = 0;
-                    self.merge.skip(fragment, floor, context).await?;
+            match advance {
+                Advance::Row(entry) => return Ok(Some(entry)),
+                Advance::Load => self.pass(context).await?,
+                Advance::Hidden(key) => {
+                    if self.passing {
+                        self.pass(context).await?;
+                    }
+                    let tombstone = self.ranges.newest(&key, self.snapshot, &mut context.work);
+                    if let Some((floor, fragment)) = tombstone {
+                        self.merge.skip(fragment, floor, context).await?;
+                    }
+                }
+                Advance::End => return Ok(None),
+            }
+        }
+    }
+
+    /// Moves the merge past an entry that is done with.
+    async fn pass(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
+        self.merge.step(context).await?;
+        self.passing = false;
+        Ok(())
+    }
+
+    /// Goes on to the next entry that is seen and is no tombstone, or until a block must be loaded.
+    fn advance(&mut self, work: &mut CpuWork) -> Result<Advance> {
+        loop {
+            let advance = match self.direction {
+                Direction::Forward => self.newest_forward(work)?,
+                Direction::Reverse => self.newest_reverse(work)?,
+            };
+            let Advance::Row(entry) = advance else {
+                return Ok(advance);
+            };
+            let tombstone = self.ranges.newest(&entry.key, self.snapshot, work);
+            if tombstone.is_some_and(|(sequence, _)| entry.sequence < sequence) {
+                self.hidden += 1;
+                if self.hidden == HIDDEN_ROWS_MAX {
+                    self.hidden = 0;
+                    return Ok(Advance::Hidden(entry.key));
                 }
                 continue;
             }
-            hidden = 0;
+            self.hidden = 0;
             if entry.kind != EntryKind::Delete {
-                return Ok(Some(entry));
+                return Ok(Advance::Row(entry));
             }
         }
     }
@@ -334,37 +447,62 @@ impl Scan {
         }
     }
 
-    /// The newest visible version of the next key; the merge is left at the key after it.
-    async fn newest_forward(&mut self, context: &mut ReadContext<'_>) -> Result<Option<Entry>> {
-        let mut newest: Option<Entry> = None;
-        while let Some(entry) = self.merge.entry() {
-            match &newest {
-                Some(found) if found.key != entry.key => break,
-                Some(_) => {}
-                None if !self.covers(entry.key) => break,
-                None if entry.sequence <= self.snapshot => newest = self.merge.entry_to_keep(),
-                None => {}
+    /// The newest visible version of the next key. The merge is left at it, so that no block is
+    /// loaded for a row that nobody asks for.
+    fn newest_forward(&mut self, work: &mut CpuWork) -> Result<Advance> {
+        loop {
+            if self.passing && !self.merge.step_loaded(work)? {
+                return Ok(Advance::Load);
             }
-            context.work.comparisons += 1;
-            self.merge.step(context).await?;
+            self.passing = false;
+            let Some((key, sequence)) = self.merge.version() else {
+                return Ok(Advance::End);
+            };
+            work.comparisons += 1;
+            // No key is empty.
+            let is_older = key == self.passed;
+            if !is_older && !self.covers(key) {
+                return Ok(Advance::End);
+            }
+            let is_newest = !is_older && sequence <= self.snapshot;
+            self.passing = true;
+            if is_newest && let Some(entry) = self.merge.entry_to_keep() {
+                self.passed.clear();
+                self.passed.extend_from_slice(&entry.key);
+                return Ok(Advance::Row(entry));
+            }
         }
-        Ok(newest)
     }
 
-    /// As `newest_forward`, where a key's versions come oldest first.
-    async fn newest_reverse(&mut self, context: &mut ReadContext<'_>) -> Result<Option<Entry>> {
-        let mut newest: Option<Entry> = None;
-        while let Some(entry) = self.merge.entry() {
-            match &newest {
-                Some(found) if found.key != entry.key => break,
-                None if !self.covers(entry.key) => break,
-                _ if entry.sequence <= self.snapshot => newest = self.merge.entry_to_keep(),
-                _ => {}
+    /// As `newest_forward`, where a key's versions come oldest first. The merge is left behind
+    /// them.
+    fn newest_reverse(&mut self, work: &mut CpuWork) -> Result<Advance> {
+        loop {
+            if self.passing && !self.merge.step_loaded(work)? {
+                return Ok(Advance::Load);
             }
-            context.work.comparisons += 1;
-            self.merge.step(context).await?;
+            self.passing = false;
+            let next = self.merge.version();
+            let ends = match (&self.newest, next) {
+                (Some(newest), Some((key, _))) => newest.key != key,
+                (None, Some((key, _))) => !self.covers(key),
+                (_, None) => true,
+            };
+            if ends {
+                return Ok(self.newest.take().map_or(Advance::End, Advance::Row));
+            }
+            work.comparisons += 1;
+            if next.is_some_and(|(_, sequence)| sequence <= self.snapshot) {
+                self.newest = self.merge.entry_to_keep();
+            }
+            self.passing = true;
         }
-        Ok(newest)
+    }
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        self.reader.core.env().clock.charge(&self.work);
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Core {
     config: ArcSwap<EngineConfig>,
     /// Built from `config`, and replaced just before it.
     policies: ArcSwap<Policies>,
+    /// Whether an agent listens. No change of settings brings another one.
+    agent_is_active: bool,
     /// Held while settings are changed: one change follows the other.
     reconfiguring: tokio::sync::Mutex<()>,
     cache: Arc<BlockCache>,
@@ -56,6 +58,7 @@ impl Core {
             env,
             directory,
             config: ArcSwap::from_pointee(config),
+            agent_is_active: policies.agent_is_active,
             policies: ArcSwap::from_pointee(policies),
             reconfiguring: tokio::sync::Mutex::new(()),
             cache,
@@ -189,7 +192,7 @@ impl Core {
 
     /// Counts `count` operations for the agent, if it listens.
     pub(crate) fn count_operations(&self, count: u64) {
-        if self.policies().agent_is_active {
+        if self.agent_is_active {
             let before = self.operations.fetch_add(count, Ordering::Relaxed);
             let window = self.config().compaction.agent_window;
             if before / window != (before + count) / window {

@@ -1,4 +1,5 @@
-//! An index without a table, to measure the cost of a look-up before any block is examined.
+//! An index and a block without a table, to measure the parts of a look-up alone: before any block
+//! is examined, and inside one.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,11 +8,13 @@ use aura_policies::PolicySpec;
 use aura_policies::index::Ranks;
 use bytes::Bytes;
 
+use super::block::{Block, BlockBuilder};
 use super::format::Properties;
 use crate::config::IndexGate;
 use crate::env::{Clock, CpuWork};
 use crate::error::{Error, Result};
 use crate::index::{Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
+use crate::storage::{EntryKind, EntryRef, Sequence};
 
 /// The index that a table with given keys would have. It is built, checked and refused by the rules
 /// for tables.
@@ -107,6 +110,87 @@ impl BareIndex {
     }
 }
 
+/// A data block of a table, which holds one version of each of its keys.
+///
+/// ```
+/// use aura_engine::BareBlock;
+///
+/// let block = BareBlock::build([&b"apple"[..], b"pear"], 100)?;
+/// assert_eq!((block.find(b"apple"), block.find(b"fig"), block.find(b"plum")), (0, 1, 2));
+/// # Ok::<(), aura_engine::Error>(())
+/// ```
+pub struct BareBlock {
+    block: Block,
+}
+
+impl BareBlock {
+    /// Builds a block of `keys`, which are sorted and distinct, with values of `value_bytes`.
+    ///
+    /// O(keys).
+    ///
+    /// # Errors
+    /// [`Error::Config`] if there are no keys, or they are not sorted and distinct, or the block
+    /// would have 4 GiB or more.
+    pub fn build<'k>(keys: impl IntoIterator<Item = &'k [u8]>, value_bytes: usize) -> Result<Self> {
+        let value = vec![0; value_bytes];
+        let mut builder = BlockBuilder::default();
+        let mut last: Option<&[u8]> = None;
+        for key in keys {
+            if last.is_some_and(|last| last >= key) {
+                return Err(Error::config("keys", "they are not sorted and distinct"));
+            }
+            last = Some(key);
+            let entry = EntryRef {
+                key,
+                sequence: 1,
+                kind: EntryKind::Put,
+                value: &value,
+            };
+            let bytes = builder
+                .bytes()
+                .saturating_add(BlockBuilder::bytes_of(entry));
+            if u32::try_from(bytes).is_err() {
+                return Err(Error::config("keys", "a block has less than 4 GiB"));
+            }
+            builder.add(entry);
+        }
+        let block = Block::checked(builder.finish(Bytes::copy_from_slice));
+        let block = block.ok_or_else(|| Error::config("keys", "a block needs at least one"))?;
+        Ok(Self { block })
+    }
+
+    /// Returns the bytes of the block before compression.
+    pub fn bytes(&self) -> usize {
+        self.block.data().len()
+    }
+
+    /// Returns the number of keys.
+    pub fn keys(&self) -> usize {
+        self.block.len()
+    }
+
+    /// Returns the rank of the first key that is not before `key`; the number of keys if all are
+    /// before.
+    ///
+    /// O(log keys).
+    pub fn find(&self, key: &[u8]) -> usize {
+        let found = self
+            .block
+            .lower_bound(key, Sequence::MAX, &mut CpuWork::default());
+        found.expect("a block that was built is well formed")
+    }
+
+    /// Returns the result of [`find`](Self::find), faster if its rank is in `within` (end
+    /// included), as a learned index promises.
+    ///
+    /// O(log of the ranks in `within`), or O(log keys) if it is elsewhere.
+    pub fn find_within(&self, within: Range<usize>, key: &[u8]) -> usize {
+        let work = &mut CpuWork::default();
+        let found = self.block.lower_bound_in(within, key, Sequence::MAX, work);
+        found.expect("a block that was built is well formed")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +237,30 @@ mod tests {
             world.env().clock,
         );
         assert!(matches!(none, Err(Error::Config { .. })));
+    }
+
+    #[test]
+    fn a_block_finds_the_rank_of_every_key() {
+        let keys: Vec<[u8; 4]> = (0..100u32).map(|it| (2 * it + 1).to_be_bytes()).collect();
+        let block = BareBlock::build(keys.iter().map(|key| &key[..]), 10).unwrap();
+        assert_eq!(block.keys(), 100);
+        // Lengths of a byte each, the tag, the offset; and the number of entries.
+        assert_eq!(block.bytes(), 100 * (1 + 4 + 8 + 1 + 10 + 4) + 4);
+        for number in 0..=200u32 {
+            let key = number.to_be_bytes();
+            let rank = number as usize / 2;
+            assert_eq!(block.find(&key), rank, "{number}");
+            for within in [rank..rank, rank.saturating_sub(3)..rank + 2, 7..9, 99..300] {
+                assert_eq!(block.find_within(within.clone(), &key), rank, "{within:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_needs_sorted_keys() {
+        for keys in [&[][..], &[&b"b"[..], b"a"], &[b"a", b"a"]] {
+            let block = BareBlock::build(keys.iter().copied(), 1);
+            assert!(matches!(block, Err(Error::Config { .. })), "{keys:?}");
+        }
     }
 }

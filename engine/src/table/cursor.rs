@@ -11,7 +11,7 @@ use super::reader::{Position, Table, Window};
 use crate::context::ReadContext;
 use crate::error::Result;
 use crate::index::TableIndex;
-use crate::storage::{Entry, EntryRef, Sequence};
+use crate::storage::{Direction, Entry, EntryRef, Sequence};
 
 /// A cursor over a table. It stands at an entry or nowhere.
 ///
@@ -55,6 +55,12 @@ impl TableCursor {
     pub(crate) fn entry(&self) -> Option<EntryRef<'_>> {
         let position = self.position.as_ref()?;
         Some(position.block.at(self.current.as_ref()?))
+    }
+
+    /// Returns the key and the sequence number of the entry that the cursor stands at.
+    pub(crate) fn version(&self) -> Option<(&[u8], Sequence)> {
+        let position = self.position.as_ref()?;
+        Some(position.block.version_at(self.current.as_ref()?))
     }
 
     /// Returns the entry that the cursor stands at, to be kept.
@@ -121,31 +127,58 @@ impl TableCursor {
         }
     }
 
+    /// Moves to the next entry, or in reverse to the previous one, if that lies in the block at
+    /// hand. Returns whether it did; if not, the cursor stands where it stood.
+    pub(crate) fn step_in_block(&mut self, direction: Direction) -> Result<bool> {
+        let Some(position) = &mut self.position else {
+            return Ok(false);
+        };
+        let entry = match direction {
+            Direction::Forward => position.entry + 1,
+            Direction::Reverse => position.entry.wrapping_sub(1),
+        };
+        if entry >= position.block.len() {
+            return Ok(false);
+        }
+        position.entry = entry;
+        match self.table.place(position) {
+            Ok(place) => {
+                self.current = Some(place);
+                Ok(true)
+            }
+            Err(error) => {
+                self.leave();
+                Err(error)
+            }
+        }
+    }
+
     /// Moves to the next entry.
     pub(crate) async fn next(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
-        let Some(mut position) = self.leave() else {
+        if self.step_in_block(Direction::Forward)? {
+            return Ok(());
+        }
+        let Some(position) = self.leave() else {
             return Ok(());
         };
-        position.entry += 1;
-        if position.entry == position.block.len() {
-            let number = position.number + 1;
-            if number == self.table.block_count() {
-                return Ok(());
-            }
-            position = self.load(number, context).await?;
+        let number = position.number + 1;
+        if number == self.table.block_count() {
+            return Ok(());
         }
+        // Release the block before the next one is read.
+        drop(position);
+        let position = self.load(number, context).await?;
         self.arrive(position)
     }
 
     /// Moves to the previous entry.
     pub(crate) async fn prev(&mut self, context: &mut ReadContext<'_>) -> Result<()> {
-        let Some(mut position) = self.leave() else {
+        if self.step_in_block(Direction::Reverse)? {
+            return Ok(());
+        }
+        let Some(position) = self.leave() else {
             return Ok(());
         };
-        if position.entry > 0 {
-            position.entry -= 1;
-            return self.arrive(position);
-        }
         if position.number == 0 {
             return Ok(());
         }

@@ -11,9 +11,14 @@
 //! trailer     compression u8 | raw length u32 | crc32c u32
 //!             the checksum covers the stored bytes and the five bytes before it
 //!
-//! data        entry 0 | .. | entry k-1 | offset of each entry u32 | k u32
+//! data        entry 0 | .. | entry k-1 | heads | offset of each entry u32 | k u32
 //! entry       key length varint | key | (sequence << 8 | kind) u64 | value length varint | value
 //!             in internal order; offsets count from the start of the block; the first is 0
+//!
+//! heads       head of each key u32 | prefix | its length u8
+//!             only if k is 4 or more; k then has its highest bit set
+//!             prefix: what all keys begin with, up to 255 bytes
+//!             head: the four bytes behind it, big-endian as a number, padded with zeros
 //!
 //! filter      the filter policy's encoding
 //!             no block if the policy builds no filter
@@ -45,8 +50,9 @@
 //! Data blocks are compressed as the table's options say. The other blocks are not: filters and
 //! models are close to random, and the index is read once. Every version of the format keeps the
 //! size of the footer and the place of its last three fields, so that a reader can distinguish a
-//! newer table from a damaged one. In version 1 the properties end with the largest error, a
-//! refusal has no code, and no ties are listed: the longest ties bound them all.
+//! newer table from a damaged one. Before version 3 data blocks have no heads. In version 1 the
+//! properties end with the largest error, a refusal has no code, and no ties are listed: the
+//! longest ties bound them all.
 
 use std::path::Path;
 
@@ -62,7 +68,7 @@ use crate::index::{IndexedTable, ModelFacts, Refused};
 pub(crate) const FOOTER_BYTES: usize = 4 * 12 + 16;
 
 /// The newest version of the format that this build reads, and the version that it writes.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"aura.sst");
 

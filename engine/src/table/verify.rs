@@ -72,6 +72,9 @@ impl Table {
             let block = self
                 .block_in(&meta.index, &mut window, number, context)
                 .await?;
+            if !block.has_right_heads() {
+                return Err(self.damaged(at, "the heads are not those of the keys"));
+            }
             audit.blocks += 1;
             for index in 0..block.len() {
                 let entry = block

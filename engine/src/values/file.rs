@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aura_policies::cache::BlockKind;
+use bytes::Bytes;
 
 use super::Section;
 use super::format::{MAGIC, TRAILER_BYTES, decode, decode_map, frame_bytes, map_bytes};
@@ -128,7 +129,7 @@ impl ValueFile {
     }
 
     /// Reads exactly `bytes` bytes at `offset`, without the cache.
-    pub(crate) async fn read(&self, offset: u64, bytes: usize) -> Result<bytes::Bytes> {
+    pub(crate) async fn read(&self, offset: u64, bytes: usize) -> Result<Bytes> {
         let what = || format!("the file ends inside the {bytes} bytes that start here");
         self.file.read_exactly(offset, bytes, what).await
     }
@@ -149,20 +150,47 @@ impl ValueFile {
         place: u64,
         context: &mut ReadContext<'_>,
     ) -> Result<Value> {
-        let name = CacheKey::part(
-            BlockKind::Value,
-            BlockId {
-                file: pointer.file,
-                offset: pointer.offset,
-            },
-        );
+        let name = name_of(pointer);
         if let Some((Object::Bytes(value), _)) = context.ask(&name) {
             return Ok(value);
         }
         let bytes = frame_bytes(key.len(), pointer.stored_bytes);
         let frame = context.read(&self.file, place, bytes).await?;
+        self.value_in(&frame, key, pointer, place, context)
+    }
+
+    /// Reads like [`get`](Self::get), for a scan, if that needs no wait; None if it does.
+    ///
+    /// # Errors
+    /// Those of [`get`](Self::get).
+    pub(crate) fn get_ready(
+        &self,
+        key: &[u8],
+        pointer: &ValuePointer,
+        place: u64,
+        context: &mut ReadContext<'_>,
+    ) -> Option<Result<Value>> {
+        let name = name_of(pointer);
+        if let Some(Object::Bytes(value)) = context.ask_if_held(&name) {
+            return Some(Ok(value));
+        }
+        let bytes = frame_bytes(key.len(), pointer.stored_bytes);
+        let frame = context.read_ready(&self.file, place, bytes)?;
+        context.miss(&name);
+        Some(frame.and_then(|frame| self.value_in(&frame, key, pointer, place, context)))
+    }
+
+    /// Checks the frame of a value, and offers the value to the cache.
+    fn value_in(
+        &self,
+        frame: &Bytes,
+        key: &[u8],
+        pointer: &ValuePointer,
+        place: u64,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Value> {
         let damaged = |what: &str| self.damaged(place, what);
-        let stored = decode(&frame, key, pointer.checksum, &mut context.work)
+        let stored = decode(frame, key, pointer.checksum, &mut context.work)
             .ok_or_else(|| damaged("the value's frame does not match its pointer"))?;
         let value = decompress(
             pointer.compression,
@@ -171,9 +199,20 @@ impl ValueFile {
             &mut context.work,
         )
         .ok_or_else(|| damaged("the value does not decompress"))?;
-        context.offer(&name, &Object::Bytes(value.clone()), 1);
+        context.offer(&name_of(pointer), &Object::Bytes(value.clone()), 1);
         Ok(value)
     }
+}
+
+/// Returns the cache key of a value.
+fn name_of(pointer: &ValuePointer) -> CacheKey<'static> {
+    CacheKey::part(
+        BlockKind::Value,
+        BlockId {
+            file: pointer.file,
+            offset: pointer.offset,
+        },
+    )
 }
 
 impl Drop for ValueFile {

@@ -132,4 +132,17 @@ impl ValueFileState {
         let place = self.place(pointer.offset)?;
         self.file.get(key, pointer, place, context).await
     }
+
+    /// Reads like [`get`](Self::get), for a scan, if that needs no wait; None if it does.
+    pub(crate) fn get_ready(
+        &self,
+        key: &[u8],
+        pointer: &ValuePointer,
+        context: &mut ReadContext<'_>,
+    ) -> Option<Result<Value>> {
+        match self.place(pointer.offset) {
+            Ok(place) => self.file.get_ready(key, pointer, place, context),
+            Err(error) => Some(Err(error)),
+        }
+    }
 }

@@ -91,14 +91,20 @@ impl CommitPipeline {
     /// group.
     pub(super) async fn begin_commit(&self, lead: Lead) {
         let tasks = &self.core.env().tasks;
-        if self.syncs_always {
+        if self.syncs_always && !self.solitude.lets_wait_here() {
             return tasks.spawn_on_thread("commit", lead.commit(usize::MAX));
         }
-        let mut commit = Some(lead.commit(GROUPS_LED_MAX));
+        let groups_max = if self.syncs_always { 1 } else { GROUPS_LED_MAX };
+        let mut commit = Some(lead.commit(groups_max));
         std::future::poll_fn(|context| {
-            if let Some(mut begun) = commit.take()
-                && begun.as_mut().poll(context).is_pending()
-            {
+            let Some(mut begun) = commit.take() else {
+                return Poll::Ready(());
+            };
+            let polled = match self.syncs_always {
+                true => tasks.poll_here(begun.as_mut(), context),
+                false => Some(begun.as_mut().poll(context)),
+            };
+            if polled != Some(Poll::Ready(())) {
                 tasks.spawn_on_thread("commit", begun);
             }
             Poll::Ready(())
@@ -109,7 +115,13 @@ impl CommitPipeline {
     /// Commits the writers that wait, as one group, and answers them.
     async fn lead_group(&self) {
         let mut group = lock(&self.queue).take_group();
+        let begun = self.core.env().clock.now();
         let result = self.commit_group(&mut group).await;
+        if self.syncs_always {
+            let is_alone = group.len() == 1 && lock(&self.queue).waiting.is_empty();
+            self.solitude
+                .note(is_alone, self.core.env().clock.now() - begun);
+        }
         if let Err(error) = &result {
             self.poison(error);
         }

@@ -157,7 +157,7 @@ fn a_newer_format_is_distinguished_from_damage() {
     let (world, _, facts, mut contents) = small_table(Compression::None);
     let footer = contents.len() - format::FOOTER_BYTES;
     let version = contents.len() - 16;
-    contents[version..version + 4].copy_from_slice(&3u32.to_le_bytes());
+    contents[version..version + 4].copy_from_slice(&4u32.to_le_bytes());
     let checksum = crc32c::crc32c(&contents[footer..version + 4]);
     contents[version + 4..version + 8].copy_from_slice(&checksum.to_le_bytes());
     world.overwrite(&contents);
@@ -166,8 +166,8 @@ fn a_newer_format_is_distinguished_from_damage() {
         matches!(
             error,
             Error::Format {
-                found: 3,
-                supported: 2,
+                found: 4,
+                supported: 3,
                 ..
             }
         ),

@@ -39,7 +39,7 @@ fn a_model_that_is_too_large_is_refused_and_the_reason_stored() {
     };
     let cases = [
         (lines(16), memory(0.01), Some(Refusal::TooLarge)),
-        (lines(16), memory(0.15), None),
+        (lines(16), memory(0.2), None),
         (lines(256), narrow, None),
         (lines(16), IndexGate::default(), None),
     ];
