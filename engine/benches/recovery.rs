@@ -1,17 +1,19 @@
-//! Opening a database whose log ends in a torn record, by the size of that record: time grows with
-//! the bytes, not with a power of them.
+//! Opening a database whose log holds all its writes, in bytes a second: of keys and values if the
+//! log is clean, of the last record if that is torn.
 //!
 //! ```text
 //! cargo bench -p aura-engine --bench recovery
 //! ```
 //!
-//! The sizes go from 1 KiB to 64 MiB; `AURA_TORN_MAX` (bytes) ends them earlier. What is lost is
-//! one record, of bytes that look like anything: headers of records are searched for at every
-//! offset.
+//! After a torn record time grows with its bytes, not with a power of them. Their number goes from
+//! 1 KiB to 64 MiB; `AURA_TORN_MAX` (bytes) ends it earlier. What is lost is one record, of bytes
+//! that look like anything: headers of records are searched for at every offset.
 
+use std::cell::LazyCell;
 use std::path::Path;
 use std::time::Duration;
 
+use aura_engine::env::memory::MemoryWorld;
 use aura_engine::env::sim::{CrashMode, FsImage, SimConfig, SimWorld};
 use aura_engine::{Engine, EngineBuilder, EngineConfig, SyncPolicy};
 use bytesize::ByteSize;
@@ -20,6 +22,9 @@ use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 const DIRECTORY: &str = "/bench";
+
+/// Records of a clean log.
+const PUTS: u64 = 100_000;
 
 fn config() -> EngineConfig {
     let mut config = EngineConfig::default();
@@ -74,15 +79,17 @@ fn torn_records(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("open after a torn record");
     group
         .sample_size(10)
-        .measurement_time(Duration::from_secs(3));
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_secs(1));
     let mut bytes = 1 << 10;
     while bytes <= most {
-        let image = torn(bytes);
+        let image = LazyCell::new(|| torn(bytes));
         group.throughput(Throughput::Bytes(bytes as u64));
         let name = BenchmarkId::from_parameter(ByteSize(bytes as u64));
         group.bench_function(name, |bencher| {
+            let image = &*image;
             bencher.iter_batched(
-                || SimWorld::with_image(&SimConfig::default(), &image).expect("a world"),
+                || SimWorld::with_image(&SimConfig::default(), image).expect("a world"),
                 |world| open(&world),
                 BatchSize::PerIteration,
             );
@@ -92,5 +99,51 @@ fn torn_records(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, torn_records);
+/// What [`PUTS`] values of 100 bytes leave, one record each, when the database is closed.
+fn logged() -> MemoryWorld {
+    let world = MemoryWorld::new(2).expect("threads");
+    let builder = EngineBuilder::new(world.env(), DIRECTORY).config(config());
+    let written = world.block_on(async {
+        let engine = builder.open().await?;
+        for number in 0..PUTS {
+            let key = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+            engine.put(&key, &[7; 100]).await?;
+        }
+        engine.close().await
+    });
+    written.expect("all are written");
+    world
+}
+
+/// Times opening to read, which replays the log into a memtable; and opening to write, which also
+/// flushes that memtable.
+fn clean_logs(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("open after a clean log");
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_secs(1))
+        .throughput(Throughput::Bytes(PUTS * 108));
+    for to_write in [false, true] {
+        let replayed = |world: MemoryWorld| {
+            let builder = EngineBuilder::new(world.env(), DIRECTORY).config(config());
+            let opened = world.block_on(async {
+                match to_write {
+                    true => builder.open().await,
+                    false => builder.open_read_only().await,
+                }
+            });
+            let engine = opened.expect("it opens");
+            assert_eq!(engine.recovery().batches, PUTS);
+            (world, engine)
+        };
+        let name = if to_write { "to write" } else { "to read" };
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(logged, replayed, BatchSize::PerIteration);
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, clean_logs, torn_records);
 criterion_main!(benches);

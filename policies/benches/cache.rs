@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
+use std::time::Duration;
 
 use aura_policies::PolicySpec;
 use aura_policies::cache::{self, Access};
@@ -99,6 +100,8 @@ fn replay(c: &mut Criterion) {
         let mut group = c.benchmark_group(trace.name);
         group
             .sample_size(10)
+            .warm_up_time(Duration::from_millis(100))
+            .measurement_time(Duration::from_secs(1))
             .throughput(Throughput::Elements(trace.requests.len() as u64));
         for name in cache::FAMILY.names() {
             let mut filled = trace.cache(name);

@@ -16,13 +16,9 @@ use aura_policies::index::{Model, Trained, Window, build, decode};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-/// Output `i` of SplitMix64 (Steele et al., OOPSLA 2014).
-fn random(i: u64) -> u64 {
-    let z = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
+mod random;
+
+use random::random;
 
 /// Key sets: two smooth ones, and uniform random numbers.
 fn sets() -> Vec<(&'static str, Vec<u64>)> {
@@ -73,8 +69,8 @@ fn lookups(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("look-up/{set}"));
         group
             .sample_size(10)
-            .warm_up_time(Duration::from_millis(300))
-            .measurement_time(Duration::from_secs(1));
+            .warm_up_time(Duration::from_millis(100))
+            .measurement_time(Duration::from_millis(500));
         group.throughput(Throughput::Elements(asked.len() as u64));
         group.bench_function("partition_point", |b| {
             b.iter(|| {
@@ -115,7 +111,7 @@ fn training(c: &mut Criterion) {
         group
             .sample_size(10)
             .warm_up_time(Duration::from_millis(100))
-            .measurement_time(Duration::from_secs(1));
+            .measurement_time(Duration::from_millis(500));
         group.throughput(Throughput::Elements(keys.len() as u64));
         for spec in specs() {
             let policy = build(&spec).expect("in range");
