@@ -117,7 +117,7 @@ impl KnownTargets {
         found.copied().ok_or_else(|| self.unknown(name))
     }
 
-    /// The error of a name that is none of them.
+    /// The error of a name that is not one of them.
     pub fn unknown(&self, name: &str) -> UnknownTarget {
         UnknownTarget {
             name: name.to_owned(),
@@ -129,7 +129,7 @@ impl KnownTargets {
 
 /// A target that a command does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the target `{name}` is none of this command: `{program}` has {}", known.join(", "))]
+#[error("the target `{name}` is not one of this command: `{program}` has {}", known.join(", "))]
 pub struct UnknownTarget {
     /// The name.
     pub name: String,
@@ -338,7 +338,7 @@ mod tests {
         let known = KnownTargets::default();
         for name in OF_RIVALS {
             let error = parsed(&format!("target = {name:?}"), &known).expect_err(name);
-            let words = format!("the target `{name}` is none of this command: `aura` has aura");
+            let words = format!("the target `{name}` is not one of this command: `aura` has aura");
             assert_eq!(error.to_string(), words);
             let advice = Diagnostic::help(&error).expect("advice").to_string();
             assert!(advice.contains("experiments/rivals/Cargo.toml"), "{advice}");

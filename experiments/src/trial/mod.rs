@@ -167,7 +167,7 @@ pub fn run(
 }
 
 /// Runs one trial of an experiment on the target that its settings name, one of `targets`, and
-/// tells `watcher` how far it has come.
+/// reports to `watcher` how far it has come.
 ///
 /// # Errors
 /// [`TrialError`] if the engine fails, or returns a wrong answer.

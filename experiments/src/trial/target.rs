@@ -69,7 +69,7 @@ pub struct Opening<'a> {
     pub config: &'a TrialConfig,
     /// The engine's settings, with the trial's seed in them.
     pub settings: EngineConfig,
-    /// Who is told of look-ups in the cache, if they are recorded.
+    /// What is notified of look-ups in the cache, if they are recorded.
     pub observer: Option<Arc<dyn CacheObserver>>,
 }
 
