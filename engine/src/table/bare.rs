@@ -244,8 +244,12 @@ mod tests {
         let keys: Vec<[u8; 4]> = (0..100u32).map(|it| (2 * it + 1).to_be_bytes()).collect();
         let block = BareBlock::build(keys.iter().map(|key| &key[..]), 10).unwrap();
         assert_eq!(block.keys(), 100);
-        // Lengths of a byte each, the tag, the offset; and the number of entries.
-        assert_eq!(block.bytes(), 100 * (1 + 4 + 8 + 1 + 10 + 4) + 4);
+        // Lengths of a byte each, the tag, the head, the offset; what heads leave out, and its
+        // length; and the number of entries.
+        assert_eq!(
+            block.bytes(),
+            100 * (1 + 4 + 8 + 1 + 10 + 4 + 4) + 3 + 1 + 4
+        );
         for number in 0..=200u32 {
             let key = number.to_be_bytes();
             let rank = number as usize / 2;
