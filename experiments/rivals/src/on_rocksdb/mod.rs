@@ -7,6 +7,7 @@ mod settings;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aura_engine::{
     Batch, Counts, Direction, Engine, KEY_BYTES_MAX, Key, Metrics, Range, Result, Value, Write,
@@ -15,7 +16,7 @@ use aura_experiments::config::{TargetOption, TargetRules};
 use aura_experiments::record::Measures;
 use aura_experiments::trial::{Audit, Opening, Target, TargetDef};
 use rocksdb::{
-    BottommostLevelCompaction, Cache, CompactOptions, DB, Options, ReadOptions,
+    BottommostLevelCompaction, Cache, CompactOptions, DB, DBPinnableSlice, Options, ReadOptions,
     WaitForCompactOptions, WriteBatch, WriteOptions,
 };
 
@@ -25,6 +26,9 @@ use crate::tally::Tally;
 pub(crate) use scan::Rows;
 
 const NAME: &str = "rocksdb";
+
+/// A value of at least as many bytes is dearer to copy than to lend.
+const LENT_BYTES_MIN: usize = 4 << 10;
 
 pub(crate) const TARGET: TargetDef = TargetDef::of::<OnRocksDb>(
     TargetRules {
@@ -69,11 +73,30 @@ struct Shared {
     directory: PathBuf,
     tally: Arc<Tally>,
     closed: Closed,
+    /// Whether a large value was read: from then on values are lent and not copied.
+    lends: AtomicBool,
 }
 
 impl Shared {
     fn fails(&self, action: &'static str) -> impl Fn(rocksdb::Error) -> aura_engine::Error {
         move |error| common::failed(action, &self.directory, error)
+    }
+}
+
+self_cell::self_cell!(
+    /// A value that stays where RocksDB has it, with the database.
+    struct LentValue {
+        owner: Arc<Shared>,
+        #[covariant]
+        dependent: MaybePinned,
+    }
+);
+
+type MaybePinned<'a> = Option<DBPinnableSlice<'a>>;
+
+impl AsRef<[u8]> for LentValue {
+    fn as_ref(&self) -> &[u8] {
+        self.borrow_dependent().as_deref().unwrap_or_default()
     }
 }
 
@@ -99,6 +122,17 @@ impl OnRocksDb {
         self.shared.closed.check()?;
         Ok(&self.shared)
     }
+
+    /// Reads a value without a copy of it.
+    fn lent(&self, key: &[u8]) -> Result<Option<Value>> {
+        let found = LentValue::try_new(self.shared.clone(), |shared| {
+            shared.db.get_pinned_opt(key, &shared.read)
+        });
+        let found = found.map_err(self.shared.fails("read"))?;
+        let length = found.borrow_dependent().as_ref().map(|value| value.len());
+        self.shared.tally.get(length);
+        Ok(length.map(|_| Value::from_owner(found)))
+    }
 }
 
 impl Engine for OnRocksDb {
@@ -107,9 +141,15 @@ impl Engine for OnRocksDb {
     async fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         common::check_key(key)?;
         let shared = self.opened()?;
+        if shared.lends.load(Ordering::Relaxed) {
+            return self.lent(key);
+        }
         let found = shared.db.get_pinned_opt(key, &shared.read);
         let found = found.map_err(shared.fails("read"))?;
         shared.tally.get(found.as_ref().map(|value| value.len()));
+        if found.as_ref().is_some_and(|it| it.len() >= LENT_BYTES_MIN) {
+            shared.lends.store(true, Ordering::Relaxed);
+        }
         Ok(found.map(|value| Value::copy_from_slice(&value)))
     }
 
@@ -210,6 +250,7 @@ impl Target for OnRocksDb {
                 directory: directory.to_owned(),
                 tally: Arc::default(),
                 closed: Closed::default(),
+                lends: AtomicBool::new(false),
             }),
         })
     }

@@ -54,6 +54,7 @@ laws! {
     answers_are_those_of_a_map,
     batches_are_carried_out_in_their_order,
     limits_and_sizes_are_kept,
+    large_values_outlive_what_follows,
     a_scan_is_as_of_its_first_row,
     a_closed_engine_refuses,
 }
@@ -232,6 +233,28 @@ async fn limits_and_sizes_are_kept<T: Target>(engine: T) {
     assert_eq!(rows(both).await.len(), 2);
     let none = engine.scan(Range::all(), Direction::Forward).limit(0);
     assert!(rows(none).await.is_empty());
+}
+
+async fn large_values_outlive_what_follows<T: Target>(engine: T) {
+    let old = |number: u8| vec![number; 6_000 + usize::from(number)];
+    for number in 0..40 {
+        engine.put(&[number], &old(number)).await.expect("a put");
+    }
+    engine.flush().await.expect("a flush");
+    let mut values = Vec::new();
+    for number in 0..40 {
+        values.push(engine.get(&[number]).await.expect("a get"));
+    }
+    assert_eq!(engine.get(&[200]).await.expect("a get"), None);
+    for number in 0..40 {
+        engine.put(&[number], b"new").await.expect("a put");
+    }
+    engine.compact().await.expect("it compacts");
+    assert_eq!(engine.get(&[7]).await.expect("a get"), Some(Value::from("new")));
+    drop(engine);
+    for (number, value) in (0..40).zip(values) {
+        assert_eq!(value, Some(Value::from(old(number))), "value {number}");
+    }
 }
 
 async fn a_scan_is_as_of_its_first_row<T: Target>(engine: T) {
