@@ -215,10 +215,12 @@ impl<'a> ReadContext<'a> {
         Some(found.0)
     }
 
-    /// Counts an object that [`ask_if_held`](Self::ask_if_held) did not find.
-    pub(crate) fn miss(&mut self, name: &CacheKey<'_>) {
+    /// Counts an object of `bytes` bytes that [`ask_if_held`](Self::ask_if_held) did not find and
+    /// that is not offered to the cache.
+    pub(crate) fn pass_by(&mut self, name: &CacheKey<'_>, bytes: u64) {
         self.scanned += 1;
         self.count(name, None);
+        self.report(name, bytes, 1, false);
     }
 
     /// Looks up a row, like [`ask`](Self::ask). A row that is not `usable` is dropped and counts as
@@ -257,13 +259,13 @@ impl<'a> ReadContext<'a> {
             levels[usize::from(level).min(LEVELS_COUNTED - 1)] += 1;
         }
         if let Some((object, cost)) = found {
-            self.report(name, object, *cost, true);
+            self.report(name, object.bytes(), *cost, true);
         }
     }
 
     /// Offers the object that the last [`ask`](Self::ask) missed to the cache.
     pub(crate) fn offer(&mut self, name: &CacheKey<'_>, object: &Object, cost: u32) {
-        self.report(name, object, cost, false);
+        self.report(name, object.bytes(), cost, false);
         if self.fill_cache {
             self.cache.offer(name, object.clone(), cost, self.scanned);
         }
@@ -278,7 +280,7 @@ impl<'a> ReadContext<'a> {
         cost: u32,
         epoch: u64,
     ) -> bool {
-        self.report(name, &Object::Bytes(row.clone()), cost, false);
+        self.report(name, row.len() as u64, cost, false);
         self.cache.offer_row(name, row, cost, epoch)
     }
 
@@ -289,7 +291,7 @@ impl<'a> ReadContext<'a> {
     }
 
     /// Reports a look-up of the workload to the observer, if there is one.
-    fn report(&self, name: &CacheKey<'_>, object: &Object, cost: u32, hit: bool) {
+    fn report(&self, name: &CacheKey<'_>, bytes: u64, cost: u32, hit: bool) {
         if self.caller == Caller::Background {
             return;
         }
@@ -302,7 +304,7 @@ impl<'a> ReadContext<'a> {
             key,
             file: name.place().map(|place| place.file),
             offset: name.place().map(|place| place.offset),
-            bytes: object.bytes(),
+            bytes,
             kind: name.kind,
             level: self.level_of(name.kind),
             caller: self.caller,
@@ -338,14 +340,15 @@ impl<'a> ReadContext<'a> {
             .await
     }
 
-    /// Reads like [`read`](Self::read) if that needs no wait; None if it does.
+    /// Fills `into` like [`read`](Self::read) if that needs no wait; None if it does.
     pub(crate) fn read_ready(
         &mut self,
         file: &NamedFile,
         offset: u64,
-        bytes: usize,
-    ) -> Option<Result<Bytes>> {
-        let read = file.read_ready(offset, bytes, || ends_before(bytes))?;
+        into: &mut [u8],
+    ) -> Option<Result<()>> {
+        let bytes = into.len();
+        let read = file.read_ready(offset, into, || ends_before(bytes))?;
         self.work.system_calls += 1;
         self.count_device_read(bytes);
         Some(read)

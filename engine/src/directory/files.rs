@@ -174,23 +174,24 @@ impl NamedFile {
         self.exactly(offset, read, what)
     }
 
-    /// Reads like [`read_exactly`](Self::read_exactly) if that needs no wait; None if it does.
+    /// Fills `into` like [`read_exactly`](Self::read_exactly) if that needs no wait; None if it
+    /// does.
     pub(crate) fn read_ready(
         &self,
         offset: u64,
-        bytes: usize,
+        into: &mut [u8],
         what: impl FnOnce() -> String,
-    ) -> Option<Result<Bytes>> {
-        let read = self.file.read_ready(offset, bytes)?;
+    ) -> Option<Result<()>> {
+        let read = self.file.read_ready(offset, into)?;
         Some(self.exactly(offset, read, what))
     }
 
-    fn exactly(
+    fn exactly<T>(
         &self,
         offset: u64,
-        read: io::Result<Bytes>,
+        read: io::Result<T>,
         what: impl FnOnce() -> String,
-    ) -> Result<Bytes> {
+    ) -> Result<T> {
         match read {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(Error::corruption(&self.path, offset, what()))

@@ -25,8 +25,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-#[cfg(target_os = "linux")]
-use bytes::BytesMut;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, pread};
 #[cfg(target_os = "linux")]
@@ -46,8 +44,8 @@ use super::{
 /// the file's length, so that a damaged length cannot demand more memory than there is.
 const READ_UNCHECKED_MAX: usize = 1 << 20;
 
-/// How often the page cache is asked whether it holds a read, while it does: the question needs
-/// memory that is set to zero first. Up to that many reads may so wait for a device.
+/// How often the page cache is asked whether it holds a read, while it does: the question takes
+/// longer than the read. Up to that many reads may so wait for a device.
 const READY_ASKED_EVERY: u32 = 16;
 
 /// Returns an [`Env`] over local files whose tasks, timers and syncs run on `runtime`. The runtime
@@ -410,22 +408,18 @@ fn read_whole(file: &fs::File, mut offset: u64, bytes: usize) -> io::Result<Byte
     Ok(data.into())
 }
 
-/// Reads `bytes` bytes that the page cache holds; None if it does not hold all of them.
+/// Fills `into` with bytes that the page cache holds; None if it does not hold all of them.
 #[cfg(target_os = "linux")]
-fn read_from_page_cache(file: &fs::File, offset: u64, bytes: usize) -> Option<Bytes> {
-    let mut data = BytesMut::zeroed(bytes);
-    let read = preadv2(
-        file,
-        &mut [io::IoSliceMut::new(&mut data)],
-        offset,
-        ReadWriteFlags::NOWAIT,
-    );
-    (read == Ok(bytes)).then(|| data.freeze())
+fn read_from_page_cache(file: &fs::File, offset: u64, into: &mut [u8]) -> Option<()> {
+    let bytes = into.len();
+    let mut into = [io::IoSliceMut::new(into)];
+    let read = preadv2(file, &mut into, offset, ReadWriteFlags::NOWAIT);
+    (read == Ok(bytes)).then_some(())
 }
 
 /// No system call says whether a read has to wait.
 #[cfg(not(target_os = "linux"))]
-fn read_from_page_cache(_file: &fs::File, _offset: u64, _bytes: usize) -> Option<Bytes> {
+fn read_from_page_cache(_file: &fs::File, _offset: u64, _into: &mut [u8]) -> Option<()> {
     None
 }
 
@@ -461,16 +455,16 @@ impl DiskFile {
 
     /// Reads what the page cache holds; None if a device has to be waited for, and where the system
     /// does not say.
-    fn read_ready(&self, offset: u64, bytes: usize) -> Option<io::Result<Bytes>> {
-        if bytes > READ_UNCHECKED_MAX || matches!(self.access, Access::Direct(_)) {
+    fn read_ready(&self, offset: u64, into: &mut [u8]) -> Option<io::Result<()>> {
+        if matches!(self.access, Access::Direct(_)) {
             return None;
         }
         let streak = self.ready_streak.load(Ordering::Relaxed);
         if !streak.is_multiple_of(READY_ASKED_EVERY) {
             self.ready_streak.store(streak + 1, Ordering::Relaxed);
-            return Some(read_whole(&self.file, offset, bytes));
+            return Some(self.file.read_exact_at(into, offset));
         }
-        let read = read_from_page_cache(&self.file, offset, bytes);
+        let read = read_from_page_cache(&self.file, offset, into);
         let goes_on = u32::from(read.is_some());
         self.ready_streak.store(goes_on, Ordering::Relaxed);
         read.map(Ok)
@@ -502,8 +496,8 @@ impl File for DiskFile {
         MaybeReady::ready(self.read(offset, bytes))
     }
 
-    fn read_ready(&self, offset: u64, bytes: usize) -> Option<io::Result<Bytes>> {
-        self.read_ready(offset, bytes)
+    fn read_ready(&self, offset: u64, into: &mut [u8]) -> Option<io::Result<()>> {
+        self.read_ready(offset, into)
     }
 
     fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {

@@ -147,8 +147,9 @@ impl File for MemoryFile {
         MaybeReady::ready(lock(&self.body).read(offset, bytes))
     }
 
-    fn read_ready(&self, offset: u64, bytes: usize) -> Option<io::Result<Bytes>> {
-        Some(lock(&self.body).read(offset, bytes))
+    fn read_ready(&self, offset: u64, into: &mut [u8]) -> Option<io::Result<()>> {
+        let read = lock(&self.body).read(offset, into.len());
+        Some(read.map(|read| into.copy_from_slice(&read)))
     }
 
     fn append(&self, data: &[u8]) -> MaybeReady<io::Result<()>> {

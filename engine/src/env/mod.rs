@@ -100,9 +100,9 @@ pub trait File: Send + Sync {
     /// [`io::ErrorKind::UnexpectedEof`].
     fn read_at(&self, offset: u64, bytes: usize) -> MaybeReady<io::Result<Bytes>>;
 
-    /// Reads like [`read_at`](Self::read_at) if that needs no wait for a device; None if it does,
-    /// or if nobody knows.
-    fn read_ready(&self, _offset: u64, _bytes: usize) -> Option<io::Result<Bytes>> {
+    /// Fills `into` with the bytes from `offset` if that needs no wait for a device; None if it
+    /// does, or if nobody knows. The errors are those of [`read_at`](Self::read_at).
+    fn read_ready(&self, _offset: u64, _into: &mut [u8]) -> Option<io::Result<()>> {
         None
     }
 

@@ -281,8 +281,8 @@ impl File for PooledFile {
             .unwrap_or_else(|error| MaybeReady::ready(Err(error)))
     }
 
-    fn read_ready(&self, offset: u64, bytes: usize) -> Option<io::Result<Bytes>> {
-        self.call(|file| file.read_ready(offset, bytes))
+    fn read_ready(&self, offset: u64, into: &mut [u8]) -> Option<io::Result<()>> {
+        self.call(|file| file.read_ready(offset, into))
             .unwrap_or_else(|error| Some(Err(error)))
     }
 

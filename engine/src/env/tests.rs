@@ -199,11 +199,13 @@ async fn ready_reads(env: &Env, directory: &Path) -> usize {
     let mut ready = 0;
     for number in 0..100 {
         let (offset, bytes) = (number * 997, number * 7 % 5_000);
-        if let Some(read) = file.read_ready(offset as u64, bytes) {
-            assert_eq!(read.unwrap(), written[offset..offset + bytes]);
+        let mut into = vec![0; bytes];
+        if let Some(read) = file.read_ready(offset as u64, &mut into) {
+            read.unwrap();
+            assert_eq!(into, written[offset..offset + bytes]);
             ready += 1;
         }
-        if let Some(beyond) = file.read_ready(99_999, 2 + number) {
+        if let Some(beyond) = file.read_ready(99_999, &mut vec![0; 2 + number]) {
             let failure = beyond.map_err(|error| error.kind());
             assert_eq!(failure, Err(ErrorKind::UnexpectedEof));
         }

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use aura_policies::cache::BlockKind;
+use bytes::Bytes;
 
 use super::Reader;
 use super::merge::MergingIterator;
@@ -16,9 +17,9 @@ use crate::error::Result;
 use crate::metrics::add;
 use crate::ranges::RangeView;
 use crate::state::{Core, ReadState};
-use crate::storage::{
-    Direction, Entry, EntryKind, Key, Range, Sequence, Value, ValuePointer, successor,
-};
+use crate::storage::{Direction, Entry, EntryKind, Key, Range, Sequence, Value, successor};
+use crate::values::ReadyValue;
+use crate::values::format::frame_bytes;
 
 /// Consecutive hidden rows after which the scan seeks instead of stepping: a seek costs as much as
 /// some steps.
@@ -30,6 +31,10 @@ const AHEAD_ROWS_MAX: usize = 16;
 
 /// Bytes of values in the value log after which it reads no further ahead.
 const AHEAD_BYTES_MAX: u64 = 4 << 20;
+
+/// Bytes of values that need no wait after which it reads no further ahead: the next ones shall
+/// find memory that is still in the CPU's cache.
+const READY_BYTES: usize = 64 << 10;
 
 /// How far a scan has come in the blocks that are loaded.
 enum Advance {
@@ -179,7 +184,10 @@ impl Scan {
     /// The next row, if the blocks that are loaded hold it with its value. It is most rows, and so
     /// does without futures and without counters of reads.
     fn next_loaded(&mut self) -> Option<Result<Option<(Key, Value)>>> {
-        let stands = self.started && !self.reading && self.ahead.is_empty();
+        if let Some(row) = self.ahead.pop_front() {
+            return Some(row.map(Some));
+        }
+        let stands = self.started && !self.reading;
         if !stands || self.ended || self.left == 0 || self.found.is_some() {
             return None;
         }
@@ -200,9 +208,6 @@ impl Scan {
 
     /// The next row; it may have to be waited for.
     async fn next_waiting(&mut self) -> Result<Option<(Key, Value)>> {
-        if let Some(row) = self.ahead.pop_front() {
-            return row.map(Some);
-        }
         if self.left == 0 || (self.ended && !self.reading) {
             return Ok(None);
         }
@@ -258,10 +263,10 @@ impl Scan {
         let Some(pointer) = first.pointer() else {
             return self.row(first, context).await.map(Some);
         };
-        if let Some(value) = self.ready(&first.key, &pointer, context) {
-            return value.map(|value| Some((first.key, value)));
-        }
         self.depth = (self.depth * 2).min(AHEAD_ROWS_MAX);
+        let Some(first) = self.read_ready(first, depth, context) else {
+            return self.ahead.pop_front().transpose();
+        };
         let mut entries = vec![first];
         let mut bytes = u64::from(pointer.stored_bytes);
         let mut failure = None;
@@ -301,15 +306,61 @@ impl Scan {
         Ok((key, value.expect("only tombstones have no value")))
     }
 
-    /// The value of a pointer, if that needs no wait: it is cached, or the system has it in memory.
+    /// Reads rows ahead, at most `rows_max`, for as long as their values need no wait and no block
+    /// must be loaded. The values share one buffer. Returns `first` if its own must be waited for.
+    fn read_ready(
+        &mut self,
+        first: Entry,
+        rows_max: usize,
+        context: &mut ReadContext<'_>,
+    ) -> Option<Entry> {
+        let stored = first.pointer().map_or(0, |it| it.stored_bytes);
+        let frame = frame_bytes(first.key.len(), stored).min(READY_BYTES);
+        let mut buffer = Vec::with_capacity((frame * rows_max).min(READY_BYTES + frame));
+        let mut rows = Vec::with_capacity(rows_max);
+        let mut next = first;
+        let mut failure = None;
+        loop {
+            match self.ready(&next, &mut buffer, context) {
+                Some(Ok(value)) => rows.push((next.key, value)),
+                Some(Err(error)) => failure = Some(error),
+                None if rows.is_empty() => return Some(next),
+                None => self.found = Some(Advance::Row(next)),
+            }
+            let goes_on = failure.is_none() && self.found.is_none();
+            if !goes_on || rows.len() >= rows_max || buffer.len() >= READY_BYTES {
+                break;
+            }
+            match self.advance(&mut context.work) {
+                Ok(Advance::Row(entry)) => next = entry,
+                Ok(advance) => {
+                    self.found = Some(advance);
+                    break;
+                }
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        let buffer = Bytes::from(buffer);
+        let rows = rows.into_iter();
+        let rows = rows.map(|(key, value)| Ok((key, value.within(&buffer))));
+        self.ahead.extend(rows.chain(failure.map(Err)));
+        None
+    }
+
+    /// The value of an entry in the value log, if that needs no wait: it is cached, or the system
+    /// has it in memory.
     fn ready(
         &self,
-        key: &[u8],
-        pointer: &ValuePointer,
+        entry: &Entry,
+        buffer: &mut Vec<u8>,
         context: &mut ReadContext<'_>,
-    ) -> Option<Result<Value>> {
+    ) -> Option<Result<ReadyValue>> {
+        let pointer = entry.pointer()?;
         let file = self.state.version.value_files.get(&pointer.file)?;
-        file.get_ready(key, pointer, context)
+        file.get_ready(&entry.key, &pointer, buffer, context)
     }
 
     /// The values in the value log that the cache does not hold, read at the same time; None for

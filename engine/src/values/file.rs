@@ -1,5 +1,6 @@
 //! A value file on disk, and reads of its values through the cache.
 
+use std::ops;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +12,33 @@ use super::Section;
 use super::format::{MAGIC, TRAILER_BYTES, decode, decode_map, frame_bytes, map_bytes};
 use crate::cache::{BlockId, CacheKey, Object};
 use crate::codec::decompress;
+use crate::config::Compression;
 use crate::context::ReadContext;
 use crate::directory::NamedFile;
 use crate::env::Fs;
 use crate::error::{Error, Result};
 use crate::storage::{Value, ValuePointer};
+
+/// The longest frame that is read without a wait.
+const READY_BYTES_MAX: usize = 1 << 20;
+
+/// A value that a scan need not wait for.
+pub(crate) enum ReadyValue {
+    /// A part of the buffer that values are read into.
+    Within(ops::Range<usize>),
+    /// A value of its own, which the cache holds or which was compressed.
+    Apart(Value),
+}
+
+impl ReadyValue {
+    /// Returns the value, where `buffer` is what values were read into.
+    pub(crate) fn within(self, buffer: &Bytes) -> Value {
+        match self {
+            Self::Within(range) => buffer.slice(range),
+            Self::Apart(value) => value,
+        }
+    }
+}
 
 /// A value file that readers hold. Once obsolete, it is removed from disk when its last reader
 /// drops it.
@@ -156,10 +179,15 @@ impl ValueFile {
         }
         let bytes = frame_bytes(key.len(), pointer.stored_bytes);
         let frame = context.read(&self.file, place, bytes).await?;
-        self.value_in(&frame, key, pointer, place, context)
+        let stored = self.stored_in(&frame, key, pointer, place, context)?;
+        let value = self.unpack(&frame.slice_ref(stored), pointer, place, context)?;
+        context.offer(&name, &Object::Bytes(value.clone()), 1);
+        Ok(value)
     }
 
-    /// Reads like [`get`](Self::get), for a scan, if that needs no wait; None if it does.
+    /// Reads like [`get`](Self::get), for a scan, if that needs no wait; None if it does. What the
+    /// page cache holds is appended to `buffer`, for room in the cache costs as much as the system
+    /// call that it would spare.
     ///
     /// # Errors
     /// Those of [`get`](Self::get).
@@ -168,39 +196,66 @@ impl ValueFile {
         key: &[u8],
         pointer: &ValuePointer,
         place: u64,
+        buffer: &mut Vec<u8>,
         context: &mut ReadContext<'_>,
-    ) -> Option<Result<Value>> {
+    ) -> Option<Result<ReadyValue>> {
         let name = name_of(pointer);
         if let Some(Object::Bytes(value)) = context.ask_if_held(&name) {
-            return Some(Ok(value));
+            return Some(Ok(ReadyValue::Apart(value)));
         }
         let bytes = frame_bytes(key.len(), pointer.stored_bytes);
-        let frame = context.read_ready(&self.file, place, bytes)?;
-        context.miss(&name);
-        Some(frame.and_then(|frame| self.value_in(&frame, key, pointer, place, context)))
+        if bytes > READY_BYTES_MAX {
+            return None;
+        }
+        let start = buffer.len();
+        buffer.resize(start + bytes, 0);
+        let Some(read) = context.read_ready(&self.file, place, &mut buffer[start..]) else {
+            buffer.truncate(start);
+            return None;
+        };
+        context.pass_by(&name, pointer.raw_bytes.into());
+        let frame = &buffer[start..];
+        let stored = read.and_then(|()| self.stored_in(frame, key, pointer, place, context));
+        Some(match (stored, pointer.compression) {
+            (Ok(stored), Compression::None) if stored.len() == pointer.raw_bytes as usize => Ok(
+                ReadyValue::Within(buffer.len() - stored.len()..buffer.len()),
+            ),
+            (Ok(stored), _) => {
+                let stored = Bytes::copy_from_slice(stored);
+                let value = self.unpack(&stored, pointer, place, context);
+                value.map(ReadyValue::Apart)
+            }
+            (Err(error), _) => Err(error),
+        })
     }
 
-    /// Checks the frame of a value, and offers the value to the cache.
-    fn value_in(
+    /// Checks the frame of a value, and returns the value as it is stored.
+    fn stored_in<'a>(
         &self,
-        frame: &Bytes,
+        frame: &'a [u8],
         key: &[u8],
         pointer: &ValuePointer,
         place: u64,
         context: &mut ReadContext<'_>,
+    ) -> Result<&'a [u8]> {
+        decode(frame, key, pointer.checksum, &mut context.work)
+            .ok_or_else(|| self.damaged(place, "the value's frame does not match its pointer"))
+    }
+
+    fn unpack(
+        &self,
+        stored: &Bytes,
+        pointer: &ValuePointer,
+        place: u64,
+        context: &mut ReadContext<'_>,
     ) -> Result<Value> {
-        let damaged = |what: &str| self.damaged(place, what);
-        let stored = decode(frame, key, pointer.checksum, &mut context.work)
-            .ok_or_else(|| damaged("the value's frame does not match its pointer"))?;
-        let value = decompress(
+        decompress(
             pointer.compression,
-            &stored,
+            stored,
             pointer.raw_bytes as usize,
             &mut context.work,
         )
-        .ok_or_else(|| damaged("the value does not decompress"))?;
-        context.offer(&name_of(pointer), &Object::Bytes(value.clone()), 1);
-        Ok(value)
+        .ok_or_else(|| self.damaged(place, "the value does not decompress"))
     }
 }
 

@@ -21,8 +21,6 @@
 //! the kept extents of that file to their places: they lie one after another from `frames start`
 //! on. The trailer's checksum is CRC32C over the map and its length.
 
-use bytes::Bytes;
-
 use super::section::Section;
 use crate::codec::{Fields, put_varint};
 use crate::config::Compression;
@@ -95,19 +93,19 @@ pub(crate) fn checksum_of(frame: &[u8]) -> Option<u32> {
 
 /// Returns the stored value of a frame, if the frame is sound, has this checksum and belongs to
 /// `key`.
-pub(crate) fn decode(
-    frame: &Bytes,
+pub(crate) fn decode<'a>(
+    frame: &'a [u8],
     key: &[u8],
     checksum: u32,
     work: &mut CpuWork,
-) -> Option<Bytes> {
+) -> Option<&'a [u8]> {
     work.bytes_checksummed += frame.len() as u64;
     let value_start = HEADER_BYTES + key.len();
     let sound = checksum_of(frame)? == checksum
         && half(frame, 4) as usize == key.len()
         && frame.len() == frame_bytes(key.len(), half(frame, 8))
         && &frame[HEADER_BYTES..value_start] == key;
-    sound.then(|| frame.slice(value_start..))
+    sound.then(|| &frame[value_start..])
 }
 
 /// Encodes the map and trailer of a collected file.
@@ -186,15 +184,14 @@ mod tests {
             "030000000500000005000000006b657976616c7565"
         );
         assert_eq!(frame_bytes_of(&bytes), Some(bytes.len()));
-        let frame = Bytes::from(bytes.clone());
-        let value = decode(&frame, b"key", checksum, work);
-        assert_eq!(value.as_deref(), Some(&b"value"[..]));
-        assert_eq!(decode(&frame, b"kex", checksum, work), None);
-        assert_eq!(decode(&frame, b"key", checksum ^ 1, work), None);
+        let value = decode(&bytes, b"key", checksum, work);
+        assert_eq!(value, Some(&b"value"[..]));
+        assert_eq!(decode(&bytes, b"kex", checksum, work), None);
+        assert_eq!(decode(&bytes, b"key", checksum ^ 1, work), None);
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let value = decode(&Bytes::from(flipped), b"key", checksum, work);
+            let value = decode(&flipped, b"key", checksum, work);
             assert_eq!(value, None, "bit {bit}");
         }
     }

@@ -30,7 +30,7 @@ mod walk;
 mod writer;
 
 pub(crate) use extents::Extents;
-pub(crate) use file::ValueFile;
+pub(crate) use file::{ReadyValue, ValueFile};
 pub(crate) use garbage::{Garbage, discard};
 pub(crate) use queues::{Append, DurableValues, ValueQueues};
 pub(crate) use section::Section;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::format::MAGIC;
-use super::{Extents, ValueFile};
+use super::{Extents, ReadyValue, ValueFile};
 use crate::context::ReadContext;
 use crate::error::{Error, Result};
 use crate::storage::{Value, ValuePointer};
@@ -133,15 +133,17 @@ impl ValueFileState {
         self.file.get(key, pointer, place, context).await
     }
 
-    /// Reads like [`get`](Self::get), for a scan, if that needs no wait; None if it does.
+    /// Reads like [`get`](Self::get), for a scan, if that needs no wait; None if it does. See
+    /// [`ValueFile::get_ready`] for `buffer`.
     pub(crate) fn get_ready(
         &self,
         key: &[u8],
         pointer: &ValuePointer,
+        buffer: &mut Vec<u8>,
         context: &mut ReadContext<'_>,
-    ) -> Option<Result<Value>> {
+    ) -> Option<Result<ReadyValue>> {
         match self.place(pointer.offset) {
-            Ok(place) => self.file.get_ready(key, pointer, place, context),
+            Ok(place) => self.file.get_ready(key, pointer, place, buffer, context),
             Err(error) => Some(Err(error)),
         }
     }

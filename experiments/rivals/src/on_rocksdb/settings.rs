@@ -182,8 +182,6 @@ fn set_blobs(
     options.set_blob_file_size(values.file.as_u64());
     options.set_blob_compression_type(compression(values.compression));
     options.set_enable_blob_gc(true);
-    // Any file may be collected, once so much of them is garbage.
-    options.set_blob_gc_age_cutoff(1.0);
     options.set_blob_gc_force_threshold(values.gc_high);
     options.set_blob_cache(cache);
     Ok(())
