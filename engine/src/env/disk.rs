@@ -16,7 +16,8 @@ use std::cell::Cell;
 use std::fs::{self, OpenOptions, TryLockError};
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::ops::Deref;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -237,8 +238,12 @@ impl DiskFs {
     }
 
     fn file(&self, file: fs::File, access: Access) -> Arc<dyn File> {
+        let file = OpenFile {
+            file: Some(Arc::new(file)),
+            runtime: self.runtime.clone(),
+        };
         Arc::new(DiskFile {
-            file: Arc::new(file),
+            file,
             access,
             sync_failed: Arc::default(),
             ready_streak: AtomicU32::new(0),
@@ -423,8 +428,40 @@ fn read_from_page_cache(_file: &fs::File, _offset: u64, _into: &mut [u8]) -> Opt
     None
 }
 
+/// A file of at least this many bytes is not closed for the last time where others wait.
+const CLOSED_APART_MIN: u64 = 256 << 10;
+
+/// An open file. Once its name is removed, closing it gives its space back, which takes a large
+/// file tens of milliseconds: that is left to a thread that nobody waits for.
+struct OpenFile {
+    /// None while it is dropped.
+    file: Option<Arc<fs::File>>,
+    runtime: Handle,
+}
+
+impl Deref for OpenFile {
+    type Target = Arc<fs::File>;
+
+    fn deref(&self) -> &Arc<fs::File> {
+        self.file.as_ref().expect("it is open until it is dropped")
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        let Some(file) = self.file.take() else {
+            return;
+        };
+        let is_large = |it: fs::Metadata| it.nlink() == 0 && it.len() >= CLOSED_APART_MIN;
+        if file.metadata().is_ok_and(is_large) {
+            // A runtime that has ended drops the closure here.
+            drop(self.runtime.spawn_blocking(move || drop(file)));
+        }
+    }
+}
+
 struct DiskFile {
-    file: Arc<fs::File>,
+    file: OpenFile,
     access: Access,
     /// Whether a sync has failed. It is locked during a sync, so that syncs run one after another.
     sync_failed: Arc<Mutex<bool>>,
@@ -552,8 +589,10 @@ impl Clock for DiskClock {
 
     fn charge(&self, _work: &CpuWork) {}
 
+    /// Lets others run: a job that never has to wait would else keep its worker for as long as it
+    /// takes, and with it the client that it woke last, whom no other worker may take over.
     fn wait_for_cpu(&self) -> MaybeReady<()> {
-        MaybeReady::ready(())
+        MaybeReady::pending(tokio::task::yield_now())
     }
 }
 

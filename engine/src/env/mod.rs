@@ -208,7 +208,8 @@ pub trait Clock: Send + Sync {
         0
     }
 
-    /// Waits until the CPU has done the work charged so far. In the real world it is ready at once.
+    /// Waits until the CPU has done the work charged so far. In the real world it gives way to the
+    /// tasks that are ready.
     fn wait_for_cpu(&self) -> MaybeReady<()>;
 }
 

@@ -250,7 +250,10 @@ async fn large_values_outlive_what_follows<T: Target>(engine: T) {
         engine.put(&[number], b"new").await.expect("a put");
     }
     engine.compact().await.expect("it compacts");
-    assert_eq!(engine.get(&[7]).await.expect("a get"), Some(Value::from("new")));
+    assert_eq!(
+        engine.get(&[7]).await.expect("a get"),
+        Some(Value::from("new"))
+    );
     drop(engine);
     for (number, value) in (0..40).zip(values) {
         assert_eq!(value, Some(Value::from(old(number))), "value {number}");
