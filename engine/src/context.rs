@@ -206,7 +206,7 @@ impl<'a> ReadContext<'a> {
     }
 
     /// Looks up an object like [`ask`](Self::ask), for a scan. A miss is not counted:
-    /// [`miss`](Self::miss) does that, once it is known who reads the object.
+    /// [`pass_by`](Self::pass_by) does that, once it is known who reads the object.
     pub(crate) fn ask_if_held(&mut self, name: &CacheKey<'_>) -> Option<Object> {
         self.work.cache_probes += 1;
         let found = self.cache.get(name, self.scanned + 1)?;
