@@ -5,8 +5,9 @@ use std::sync::Mutex;
 
 use aura_engine::env::memory::MemoryWorld;
 use aura_engine::{
-    Batch, Cursor, Direction, Engine, EngineBuilder, Key, Range, Result, Value, Write,
+    Batch, Cursor, Direction, Engine, EngineBuilder, EngineConfig, Key, Range, Result, Value, Write,
 };
+use aura_policies::PolicySpec;
 
 /// A map in memory.
 #[derive(Default)]
@@ -125,6 +126,15 @@ async fn walk<E: Engine>(engine: &E) -> Result<Vec<(Key, Value)>> {
         while let Some(row) = scan.next().await? {
             rows.push(row);
         }
+        // A scan that has begun may be cut short.
+        let mut scan = engine.scan(Range::all(), direction);
+        for _ in 0..4 {
+            rows.extend(scan.next().await?);
+        }
+        let mut scan = scan.limit(2);
+        while let Some(row) = scan.next().await? {
+            rows.push(row);
+        }
     }
     for key in [6, 7, 18] {
         let value = engine.get(&[key]).await?;
@@ -138,9 +148,14 @@ async fn walk<E: Engine>(engine: &E) -> Result<Vec<(Key, Value)>> {
 fn another_store_implements_the_trait_and_gives_the_same_rows() {
     let world = MemoryWorld::new(2).unwrap();
     world.block_on(async {
+        let rows = walk(&MapEngine::default()).await.unwrap();
+        assert_eq!(rows.len(), 36);
         let engine = EngineBuilder::new(world.env(), "/db").open().await.unwrap();
-        let rows = walk(&engine).await.unwrap();
-        assert_eq!(rows.len(), 24);
-        assert_eq!(walk(&MapEngine::default()).await.unwrap(), rows);
+        assert_eq!(walk(&engine).await.unwrap(), rows);
+        let mut config = EngineConfig::default();
+        config.value_log.separation = PolicySpec::named("threshold").with("bytes", 16);
+        let separated = EngineBuilder::new(world.env(), "/separated").config(config);
+        let engine = separated.open().await.unwrap();
+        assert_eq!(walk(&engine).await.unwrap(), rows);
     });
 }

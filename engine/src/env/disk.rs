@@ -247,7 +247,6 @@ impl DiskFs {
             access,
             sync_failed: Arc::default(),
             ready_streak: AtomicU32::new(0),
-            runtime: self.runtime.clone(),
         })
     }
 }
@@ -468,7 +467,6 @@ struct DiskFile {
     /// Reads since the page cache was last asked whether it held one, if it did; otherwise 0. Races
     /// on it do no harm.
     ready_streak: AtomicU32,
-    runtime: Handle,
 }
 
 impl DiskFile {
@@ -545,7 +543,7 @@ impl File for DiskFile {
         let file = self.file.clone();
         let failed = self.sync_failed.clone();
         // The result is kept here as well, because the caller may be dropped before it arrives.
-        DiskFs::blocking(&self.runtime, move || {
+        DiskFs::blocking(&self.file.runtime, move || {
             let mut failed = lock(&failed);
             if *failed {
                 return Err(earlier_sync_failed());

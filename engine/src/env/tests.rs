@@ -300,6 +300,28 @@ fn memory_worlds_share_their_files_between_envs_and_not_with_others() {
     assert!(other.env().fs.open(Path::new("x")).is_err());
 }
 
+/// A task that it woke waits on the same thread until the job gives way.
+#[test]
+fn a_job_on_a_disk_gives_way_to_the_task_that_it_woke() {
+    let world = DiskWorld::new(1).unwrap();
+    let env = world.env();
+    let (tx, rx) = tokio::sync::oneshot::channel();
+    let job = async move {
+        let woken = Arc::new(AtomicU64::new(0));
+        let task = woken.clone();
+        env.tasks.spawn(
+            "woken",
+            Box::pin(async move { task.store(1, Ordering::SeqCst) }),
+        );
+        for _ in 0..100 {
+            env.clock.wait_for_cpu().await;
+        }
+        tx.send(woken.load(Ordering::SeqCst)).unwrap();
+    };
+    world.env().tasks.spawn("job", Box::pin(job));
+    assert_eq!(world.block_on(async { rx.await.unwrap() }), 1);
+}
+
 #[test]
 fn the_disk_world_runs_tasks_and_timers_and_can_be_dropped_inside_a_runtime() {
     let outer = DiskWorld::new(1).unwrap();

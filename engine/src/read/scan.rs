@@ -139,7 +139,7 @@ impl Scan {
         self
     }
 
-    /// Returns at most `rows` rows, and reads no value ahead that lies beyond.
+    /// Returns at most `rows` more rows, and from now on reads no value ahead that lies beyond.
     #[must_use]
     pub fn limit(mut self, rows: usize) -> Self {
         self.left = rows;
@@ -154,6 +154,9 @@ impl Scan {
     }
 
     /// The next row in the scan's direction; None at the end.
+    ///
+    /// Rows share memory with their neighbours: one that is kept for long keeps a block, or 64 KiB
+    /// of values, with it. Copy such rows.
     ///
     /// The future may be dropped at any poll; the next call returns the row that it would have
     /// returned.
@@ -184,11 +187,14 @@ impl Scan {
     /// The next row, if the blocks that are loaded hold it with its value. It is most rows, and so
     /// does without futures and without counters of reads.
     fn next_loaded(&mut self) -> Option<Result<Option<(Key, Value)>>> {
+        if self.left == 0 {
+            return Some(Ok(None));
+        }
         if let Some(row) = self.ahead.pop_front() {
             return Some(row.map(Some));
         }
         let stands = self.started && !self.reading;
-        if !stands || self.ended || self.left == 0 || self.found.is_some() {
+        if !stands || self.ended || self.found.is_some() {
             return None;
         }
         let mut work = std::mem::take(&mut self.work);
@@ -208,7 +214,7 @@ impl Scan {
 
     /// The next row; it may have to be waited for.
     async fn next_waiting(&mut self) -> Result<Option<(Key, Value)>> {
-        if self.left == 0 || (self.ended && !self.reading) {
+        if self.ended && !self.reading {
             return Ok(None);
         }
         let core = self.reader.core.clone();

@@ -51,7 +51,7 @@ impl<T> PhaseContext<T> {
         self.clock.now() - self.start
     }
 
-    /// Whether a client may begin an operation that is planned for this time, or for now. If the
+    /// Whether a client may begin an operation that is planned for this time, or at once. If the
     /// deadline comes first, it is waited for; so is the planned time of a client that may be ended
     /// by others meanwhile.
     async fn may_begin(&self, planned: Option<u64>, until: Option<Until>) -> bool {
