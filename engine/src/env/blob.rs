@@ -74,6 +74,12 @@ impl Blob {
         self.bytes = bytes;
     }
 
+    /// Appends zeros up to `bytes`. A longer file is left unchanged.
+    pub(super) fn fill_up(&mut self, bytes: u64) {
+        let missing = bytes.saturating_sub(self.bytes);
+        self.append(&vec![0; missing as usize]);
+    }
+
     /// Overwrites a range inside the file with zeros.
     pub(super) fn zero(&mut self, range: Range<u64>) {
         for offset in range {

@@ -263,7 +263,7 @@ impl Fs for DiskFs {
             .create(true)
             .truncate(true)
             .open(path)?;
-        Ok(self.file(file, Access::Cached(Some(Mutex::new(0)))))
+        Ok(self.file(file, Access::Cached(Some(Mutex::default()))))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
@@ -390,10 +390,50 @@ pub fn raise_open_files_max() -> Option<u64> {
 
 /// How a file is read and appended to. Its end is `None` for a file opened for reading.
 enum Access {
-    /// By way of the page cache; the next append goes to the end.
-    Cached(Option<Mutex<u64>>),
+    /// By way of the page cache.
+    Cached(Option<Mutex<End>>),
     /// In whole blocks.
     Direct(Option<Mutex<Tail>>),
+}
+
+/// The end of a file that is written by way of the page cache.
+#[derive(Default)]
+struct End {
+    /// Where the next append goes.
+    at: u64,
+    /// Where the zeros end that were reserved; before `at` if none are left.
+    reserved: u64,
+}
+
+impl End {
+    fn append(&mut self, file: &fs::File, data: &[u8]) -> io::Result<()> {
+        let after = self.at + data.len() as u64;
+        if let Err(error) = file.write_all_at(data, self.at) {
+            // Part of the data may be in the file. The next append must go behind it.
+            if let Ok(file) = file.metadata() {
+                self.at = file.len().min(after);
+            }
+            return Err(error);
+        }
+        self.at = after;
+        Ok(())
+    }
+
+    fn reserve(&mut self, file: &fs::File, bytes: u64) {
+        let start = self.reserved.max(self.at);
+        let zeros = vec![0; (self.at + bytes).saturating_sub(start) as usize];
+        match file.write_all_at(&zeros, start) {
+            Ok(()) => self.reserved = start + zeros.len() as u64,
+            // A full disk, for one. It is only a hint.
+            Err(_) => self.give_back(file),
+        }
+    }
+
+    /// Cuts off what is reserved. If that fails, zeros stay, as after a crash.
+    fn give_back(&mut self, file: &fs::File) {
+        let _ = file.set_len(self.at);
+        self.reserved = 0;
+    }
 }
 
 /// Reads exactly `bytes` bytes, into memory that is not set to zero first.
@@ -507,22 +547,10 @@ impl DiskFile {
 
     fn write(&self, data: &[u8]) -> io::Result<()> {
         match &self.access {
-            Access::Cached(Some(end)) => self.write_cached(&mut lock(end), data),
+            Access::Cached(Some(end)) => lock(end).append(&self.file, data),
             Access::Direct(Some(tail)) => lock(tail).append(&self.file, data),
             Access::Cached(None) | Access::Direct(None) => Err(opened_for_reading()),
         }
-    }
-
-    fn write_cached(&self, end: &mut u64, data: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.file.write_all_at(data, *end) {
-            // Part of the data may be in the file. The next append must go behind it.
-            if let Ok(file) = self.file.metadata() {
-                *end = file.len();
-            }
-            return Err(error);
-        }
-        *end += data.len() as u64;
-        Ok(())
     }
 }
 
@@ -556,9 +584,25 @@ impl File for DiskFile {
 
     fn bytes(&self) -> io::Result<u64> {
         match &self.access {
-            Access::Cached(Some(end)) => Ok(*lock(end)),
+            Access::Cached(Some(end)) => Ok(lock(end).at),
             Access::Direct(Some(tail)) => Ok(lock(tail).end()),
             Access::Cached(None) | Access::Direct(None) => Ok(self.file.metadata()?.len()),
+        }
+    }
+
+    fn reserve(&self, bytes: u64) {
+        if let Access::Cached(Some(end)) = &self.access {
+            lock(end).reserve(&self.file, bytes);
+        }
+    }
+
+    fn finish(&self) {
+        let Access::Cached(Some(end)) = &self.access else {
+            return;
+        };
+        let mut end = lock(end);
+        if end.reserved > end.at {
+            end.give_back(&self.file);
         }
     }
 }

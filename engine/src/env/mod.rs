@@ -121,8 +121,14 @@ pub trait File: Send + Sync {
     /// Returns the number of bytes in the file.
     fn bytes(&self) -> io::Result<u64>;
 
+    /// Writes zeros behind the end, which the next `bytes` bytes appended overwrite, so that a sync
+    /// of those need not change the length of the file. Until [`finish`](Self::finish), and after a
+    /// crash, a handle that [`Fs::open`] returned finds the zeros behind what was appended. Where
+    /// the world cannot, nothing happens.
+    fn reserve(&self, _bytes: u64) {}
+
     /// States that no append and no sync will follow. The descriptor may then be closed, and opened
-    /// again for a later read.
+    /// again for a later read. Zeros that were [reserved](Self::reserve) are cut off.
     fn finish(&self) {}
 }
 

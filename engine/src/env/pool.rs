@@ -300,7 +300,12 @@ impl File for PooledFile {
         self.call(|file| file.bytes())?
     }
 
+    fn reserve(&self, bytes: u64) {
+        let _ = self.call(|file| file.reserve(bytes));
+    }
+
     fn finish(&self) {
+        let _ = self.call(|file| file.finish());
         self.slot.writing.store(false, Ordering::Release);
     }
 }

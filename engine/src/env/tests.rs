@@ -56,6 +56,17 @@ async fn files_law(env: &Env, root: &Path) {
         &bulk[200_000..600_000]
     );
 
+    file.reserve(1 << 20);
+    file.append(b"behind").await.unwrap();
+    file.reserve(10);
+    file.sync().await.unwrap();
+    assert_eq!(file.bytes().unwrap(), 700_017);
+    assert_eq!(&file.read_at(700_009, 8).await.unwrap()[2..], b"behind");
+    file.finish();
+    let whole = reader.read_at(0, reader.bytes().unwrap() as usize).await;
+    assert_eq!(&whole.unwrap()[..17], b"hello world\0\x01\x02\x03\x04\x05");
+    assert_eq!(reader.bytes().unwrap(), 700_017);
+
     let again = env.fs.create(&path).unwrap();
     assert_eq!(again.bytes().unwrap(), 0);
     assert_eq!(env.fs.open(&path).unwrap().bytes().unwrap(), 0);

@@ -22,6 +22,8 @@
 //! - `synced` is the number of bytes of this file that were on the device when the record was
 //!   written. Damage below it is corruption, not the torn end of a log.
 //!
+//! Zeros behind the last record are room that was reserved.
+//!
 //! Version 1 ("AURAWAL1") is read. It has no log number, no first sequence, and one checksum over
 //! header and body of a record.
 

@@ -40,7 +40,7 @@ impl Replay {
             let what = format!("the file is log {} under another name", header.log);
             return Err(Error::corruption(&path, 0, what));
         }
-        Ok(Self {
+        let mut replay = Self {
             number,
             path,
             file,
@@ -48,7 +48,16 @@ impl Replay {
             at: layout.file_header_bytes(),
             header,
             layout,
-        })
+        };
+        replay.leave_out_reserved();
+        Ok(replay)
+    }
+
+    /// Ends the log here if only zeros follow: they were reserved for records to come.
+    fn leave_out_reserved(&mut self) {
+        if self.file[self.at..].iter().all(|byte| *byte == 0) {
+            self.file.truncate(self.at);
+        }
     }
 
     fn without_header(path: PathBuf, file: Bytes, number: u64) -> Result<Self> {
@@ -115,6 +124,7 @@ impl Replay {
     /// [`Error::Corruption`] if records are missing between this record and the one before.
     pub(crate) fn next(&mut self) -> Result<Option<Record>> {
         let Some((record, end)) = self.layout.record_at(&self.file, self.at) else {
+            self.leave_out_reserved();
             return Ok(None);
         };
         if let Some(expected) = self.expected

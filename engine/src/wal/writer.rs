@@ -10,6 +10,12 @@ use crate::error::Result;
 use crate::storage::Sequence;
 use crate::values::DurableValues;
 
+/// Bytes that are reserved at a time in a log that is synced often.
+const RESERVED_BYTES: u64 = 256 << 10;
+
+/// A log is synced often if a sync is of fewer bytes than these.
+const OFTEN_BYTES_MAX: u64 = 16 << 10;
+
 /// A log file being written.
 pub(crate) struct WalWriter {
     number: u64,
@@ -19,6 +25,8 @@ pub(crate) struct WalWriter {
     appending: u64,
     bytes: u64,
     synced: u64,
+    /// Up to where the file has room reserved.
+    reserved: u64,
 }
 
 impl WalWriter {
@@ -49,6 +57,7 @@ impl WalWriter {
             buffer: Vec::new(),
             appending: 0,
             synced: 0,
+            reserved: 0,
         })
     }
 
@@ -61,6 +70,7 @@ impl WalWriter {
             appending: 0,
             buffer: Vec::new(),
             synced: 0,
+            reserved: 0,
         }
     }
 
@@ -96,9 +106,26 @@ impl WalWriter {
     /// point to are durable.
     pub(crate) async fn sync(&mut self, _values: &DurableValues) -> Result<()> {
         let bytes = self.bytes;
+        self.reserve_if_often();
         self.file.sync().await?;
         self.synced = bytes;
         Ok(())
+    }
+
+    /// Reserves room if the log is synced often: a sync that changes the length of the file makes
+    /// the file system write its journal as well.
+    fn reserve_if_often(&mut self) {
+        let is_often = self.synced > 0 && self.unsynced_bytes() < OFTEN_BYTES_MAX;
+        if is_often && self.bytes + OFTEN_BYTES_MAX > self.reserved {
+            self.file.file().reserve(RESERVED_BYTES);
+            self.reserved = self.bytes + RESERVED_BYTES;
+        }
+    }
+
+    /// States that nothing follows, and gives back what is reserved.
+    pub(crate) fn finish(&mut self) {
+        self.file.file().finish();
+        self.reserved = 0;
     }
 
     /// Returns the bytes appended so far.

@@ -45,7 +45,7 @@ impl CommitPipeline {
             self.sync_log(log).await?;
         }
         let number = self.tree.new_number();
-        log.wal = WalWriter::create(
+        let next = WalWriter::create(
             self.core.env(),
             self.core.directory(),
             number,
@@ -53,6 +53,7 @@ impl CommitPipeline {
             Some(&log.wal),
         )
         .await?;
+        std::mem::replace(&mut log.wal, next).finish();
         if syncs {
             self.core.sync_directory().await?;
         }
@@ -139,7 +140,11 @@ impl CommitPipeline {
         // Who leads a commit group has this lock.
         let mut log = self.log.lock().await;
         match self.lifecycle.check_sound() {
-            Ok(()) if !self.lifecycle.is_read_only() => self.sync_log(&mut log).await,
+            Ok(()) if !self.lifecycle.is_read_only() => {
+                self.sync_log(&mut log).await?;
+                log.wal.finish();
+                Ok(())
+            }
             otherwise => otherwise,
         }
     }

@@ -88,7 +88,7 @@ fn word(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Returns the regions of records that follow each other from `at`. Each is a header and a body,
-/// whose length `body` finds in the header.
+/// whose length `body` finds in the header. Zeros behind the last are a region of their own.
 fn records(
     bytes: &[u8],
     mut at: usize,
@@ -97,6 +97,10 @@ fn records(
 ) -> Vec<(&'static str, Range<usize>)> {
     let mut regions = Vec::new();
     while at < bytes.len() {
+        if bytes[at..].iter().all(|byte| *byte == 0) {
+            regions.push(("reserved", at..bytes.len()));
+            break;
+        }
         let start = at + header.1;
         let end = start + body.1(&bytes[at..]).expect("the file is whole");
         regions.extend([(header.0, at..start), (body.0, start..end)]);

@@ -139,6 +139,10 @@ impl File for MeteredFile {
         self.file.bytes()
     }
 
+    fn reserve(&self, bytes: u64) {
+        self.file.reserve(bytes);
+    }
+
     fn finish(&self) {
         self.file.finish();
     }

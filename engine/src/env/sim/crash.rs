@@ -113,6 +113,7 @@ fn remains(body: &Body, mode: CrashMode, random: &mut Xoshiro256PlusPlus) -> Blo
             lose_sectors(&mut blob, synced, sector, random);
         }
     }
+    blob.fill_up(state.reserved);
     blob
 }
 

@@ -34,6 +34,8 @@ pub(super) struct BodyState {
     pub(super) blob: Blob,
     /// Bytes that survive a crash.
     pub(super) synced: u64,
+    /// Up to where a crash leaves zeros behind the bytes.
+    pub(super) reserved: u64,
     /// Whether a sync failed, so that its bytes will never be durable.
     pub(super) given_up: bool,
     /// Bytes queued for write-back so far.
@@ -469,5 +471,15 @@ impl File for SimFile {
     fn bytes(&self) -> io::Result<u64> {
         self.shared.faults.check()?;
         Ok(lock(&self.body.state).blob.bytes())
+    }
+
+    /// Costs nothing and spares nothing: a sync has one price.
+    fn reserve(&self, bytes: u64) {
+        let mut state = lock(&self.body.state);
+        state.reserved = state.reserved.max(state.blob.bytes() + bytes);
+    }
+
+    fn finish(&self) {
+        lock(&self.body.state).reserved = 0;
     }
 }
