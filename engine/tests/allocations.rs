@@ -120,9 +120,9 @@ fn a_put_allocates_its_record_and_no_more() {
     with_engine(ByteSize::mib(8), async |engine| {
         let put_small = |number| put(engine, key(KEYS + number), &[7; 100]);
         assert_eq!(typical(put_small).await, 1);
-        // Its record, its frame, and lists of one frame and two places.
+        // And the frame of its value.
         let put_large = |number| put(engine, key(KEYS + number), &[7; 1_000]);
-        assert_eq!(typical(put_large).await, 5);
+        assert_eq!(typical(put_large).await, 2);
     });
 }
 

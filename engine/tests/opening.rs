@@ -229,7 +229,7 @@ fn records(image: &FsImage) -> (std::path::PathBuf, Vec<usize>) {
     let mut places = vec![52];
     while let Some(header) = bytes
         .get(*places.last().unwrap()..)
-        .filter(|it| !it.is_empty())
+        .filter(|it| it.iter().any(|byte| *byte != 0))
     {
         let body = u32::from_le_bytes(header[8..12].try_into().unwrap());
         places.push(places.last().unwrap() + 32 + body as usize);
@@ -246,6 +246,57 @@ fn with_bytes(image: &FsImage, path: &Path, bytes: &[u8]) -> SimWorld {
         file.sync().await.unwrap();
     });
     world
+}
+
+#[test]
+fn room_reserved_in_a_log_is_no_part_of_it() {
+    let image = killed(&config(), 0..20);
+    let (log, places) = records(&image);
+    let bytes = image.read(&log).unwrap();
+    assert_eq!(places.len(), 21);
+    assert!(bytes.len() > places[20] + 100_000, "nothing was reserved");
+    let world = world_of(&image);
+    let env = world.env();
+    run(&world, async {
+        let report = verify_directory(&env, Path::new("/db")).await.unwrap();
+        assert_eq!((report.log_records, report.problems), (20, vec![]));
+        let engine = open(&env, &config()).await.unwrap();
+        assert_eq!(rows(&engine).await, model(0..20));
+        put(&engine, 20..25).await;
+        engine.close().await.unwrap();
+        let log = names(&env).into_iter().find(|it| it.ends_with(".wal"));
+        let log = env.fs.open(&Path::new("/db").join(log.unwrap())).unwrap();
+        assert!(log.bytes().unwrap() < 2_000, "closing gives it back");
+    });
+}
+
+#[test]
+fn a_value_in_the_value_log_is_carried_by_its_record_or_synced_before_it() {
+    for (bytes, syncs) in [(1_000, 0), (40_000, 5)] {
+        let value = |number: u64| vec![number as u8; bytes];
+        let world = sim(1);
+        run(&world, async {
+            let engine = open(&world.env(), &config()).await.unwrap();
+            for number in 0..5 {
+                engine.put(&key(number), &value(number)).await.unwrap();
+            }
+            let counts = engine.metrics().counts;
+            assert_eq!((counts.wal_syncs, counts.value_log_syncs), (5, syncs));
+            assert!(counts.value_log_bytes > 5 * bytes as u64);
+        });
+        let image = world.crash_image(CrashMode::DropUnsynced, 1).unwrap();
+        let world = world_of(&image);
+        let env = world.env();
+        run(&world, async {
+            let engine = open(&env, &config()).await.unwrap();
+            for number in 0..5 {
+                let found = engine.get(&key(number)).await.unwrap();
+                assert_eq!(found.as_deref(), Some(&value(number)[..]));
+            }
+            assert_eq!(engine.verify().await.unwrap().problems, NO_PROBLEMS);
+            engine.close().await.unwrap();
+        });
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ const TASK_BYTES_MIN: usize = 128 << 10;
 const VALUES_STAY_UNSYNCED: bool = cfg!(aura_canary = "sync-order");
 
 /// Proof that every value is durable whose pointer was staged for the WAL. The WAL cannot be synced
-/// without it.
+/// without it. A record that carries its values points at none.
 pub(crate) struct DurableValues(());
 
 /// The value files being written.
@@ -30,6 +30,8 @@ pub(crate) struct ValueQueues {
     active: Vec<Option<ValueLogWriter>>,
     /// Full files whose end is not durable yet.
     full: Vec<ValueLogWriter>,
+    /// Whether a record that was staged since the last sync points at a value.
+    pointed_at: bool,
 }
 
 /// An append to a queue that has begun.
@@ -48,7 +50,13 @@ impl ValueQueues {
         Self {
             active: (0..queues).map(|_| None).collect(),
             full: Vec::new(),
+            pointed_at: false,
         }
+    }
+
+    /// Notes that a record is staged that points at values.
+    pub(crate) fn are_pointed_at(&mut self) {
+        self.pointed_at = true;
     }
 
     /// Returns the queues that `staged` needs and that have no file, or a file of `bytes_max` bytes
@@ -153,9 +161,12 @@ impl ValueQueues {
         writer.file().named("append to", appended)
     }
 
-    /// Makes everything appended so far durable, all files in parallel. Returns how many files were
-    /// synced.
+    /// Makes everything durable that records point at, all files in parallel. Returns how many
+    /// files were synced.
     pub(crate) async fn sync(&mut self, tasks: &dyn Spawn) -> Result<(DurableValues, u64)> {
+        if !self.pointed_at {
+            return Ok((DurableValues(()), 0));
+        }
         let mut syncs: Vec<BoxFuture<'static, Result<()>>> = Vec::new();
         for writer in self.active.iter().flatten().chain(&self.full) {
             if !writer.is_dirty() || VALUES_STAY_UNSYNCED {
@@ -175,6 +186,7 @@ impl ValueQueues {
             writer.set_synced();
         }
         self.full.clear();
+        self.pointed_at = false;
         Ok((DurableValues(()), synced))
     }
 

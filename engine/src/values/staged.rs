@@ -1,5 +1,7 @@
 //! The values of one batch: each writer compresses and frames its own, outside any lock.
 
+use smallvec::SmallVec;
+
 use super::format::{HEADER_BYTES, encode};
 use crate::codec::compress;
 use crate::config::Compression;
@@ -10,9 +12,9 @@ use crate::storage::ValuePointer;
 /// from the start of their queue's frames.
 pub(crate) struct StagedValues {
     /// The frames of the queues that have any.
-    pub(super) frames: Vec<Frames>,
+    pub(super) frames: SmallVec<[Frames; 1]>,
     /// The pointer of each value with its queue, in order.
-    pub(super) pointers: Vec<(usize, ValuePointer)>,
+    pub(super) pointers: SmallVec<[(usize, ValuePointer); 1]>,
     /// Bytes reserved for a queue's frames.
     room: usize,
 }
@@ -28,8 +30,8 @@ impl StagedValues {
     /// Creates an empty set for values of about `bytes` bytes, keys included.
     pub(crate) fn with_room(bytes: usize) -> Self {
         Self {
-            frames: Vec::with_capacity(1),
-            pointers: Vec::with_capacity(1),
+            frames: SmallVec::new(),
+            pointers: SmallVec::new(),
             room: bytes + HEADER_BYTES,
         }
     }

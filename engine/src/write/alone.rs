@@ -94,7 +94,7 @@ impl Step {
         staged: &mut Staged,
         work: &mut CpuWork,
     ) -> Self {
-        let record = pipeline.stage_record(log, std::mem::take(staged));
+        let record = pipeline.stage_record(log, std::mem::take(staged), false);
         let append = log.wal.begin_append(work);
         Self::Record(record, append)
     }

@@ -154,9 +154,11 @@ impl CommitPipeline {
         let bytes = group.iter().map(|it| it.staged.bytes() as u64).sum();
         self.make_room(log, bytes).await?;
         self.append_values(log, group).await?;
+        let carries = Staged::may_carry_values(group.iter().map(|request| &request.staged));
         let mut logged = Vec::with_capacity(group.len());
         for request in group.iter_mut() {
-            logged.push(self.stage_record(log, std::mem::take(&mut request.staged)));
+            let staged = std::mem::take(&mut request.staged);
+            logged.push(self.stage_record(log, staged, carries && self.syncs_always));
         }
         let mut work = CpuWork::default();
         let appended = log.wal.begin_append(&mut work).await;
@@ -170,17 +172,29 @@ impl CommitPipeline {
     }
 
     /// Adds a writer's record to the next append of the log, and counts its writes. Its values have
-    /// been appended.
-    pub(super) fn stage_record(&self, log: &mut Log, staged: Staged) -> Record {
+    /// been appended. Returns the record for the memtable, which points at them even if the one of
+    /// the log carries them.
+    pub(super) fn stage_record(
+        &self,
+        log: &mut Log,
+        staged: Staged,
+        carries_values: bool,
+    ) -> Record {
         let counts = staged.counts();
         let first = log.take_sequence(staged.writes());
-        let mut record = staged.into_record(first);
+        if staged.is_separated() && !carries_values {
+            log.values.are_pointed_at();
+        }
+        let (mut record, logged) = staged.into_records(first, carries_values);
         let mine = self.core.counters().mine();
         add(&mine.user_write_bytes, counts.user_bytes);
         add(&mine.puts, counts.puts);
         add(&mine.deletes, counts.deletes);
         add(&mine.range_deletes, counts.range_deletes);
-        log.wal.stage(&mut record);
+        match logged {
+            Some(mut logged) => log.wal.stage(&mut logged),
+            None => log.wal.stage(&mut record),
+        }
         record
     }
 

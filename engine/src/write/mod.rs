@@ -15,9 +15,10 @@
 //! lock.
 //!
 //! The order that keeps a crash harmless: value files are synced before the WAL record that points
-//! into them is, and nothing is published before its record is as durable as the policy asks. When
-//! an append or a sync fails, the end of the log is unknown, so the engine takes no further write
-//! until it is reopened.
+//! into them is, and nothing is published before its record is as durable as the policy asks. Where
+//! each group is synced, records carry their values up to some size, and point at none: then the
+//! flush syncs the value files. When an append or a sync fails, the end of the log is unknown, so
+//! the engine takes no further write until it is reopened.
 //!
 //! A writer who finds nobody waiting is a group of one, and commits in its own poll.
 //!
@@ -57,6 +58,10 @@ use crate::sync::lock;
 /// Looks at the lead before a writer gives up its thread: a commit without a sync takes about as
 /// long as this many, and a change of thread ten times as long. RocksDB's writers wait likewise.
 const LOOKS: u32 = 64;
+
+/// Looks after those, each after a yield: the leader may have lost its core to a job of the
+/// background.
+const YIELDS: u32 = 16;
 
 /// The writers that wait, and the logs they are written to.
 pub(crate) struct CommitPipeline {
@@ -166,16 +171,22 @@ impl CommitPipeline {
         if lock(&self.queue).lead_alone() {
             return true;
         }
-        let looks = if self.core.env().tasks.has_threads() {
-            LOOKS
-        } else {
-            0
-        };
-        (0..looks).any(|_| {
-            std::hint::spin_loop();
+        if !self.core.env().tasks.has_threads() {
+            return false;
+        }
+        let leads = || {
             let queue = self.queue.try_lock();
             queue.is_ok_and(|mut queue| queue.lead_alone())
-        })
+        };
+        let spins = (0..LOOKS).any(|_| {
+            std::hint::spin_loop();
+            leads()
+        });
+        spins
+            || (0..YIELDS).any(|_| {
+                std::thread::yield_now();
+                leads()
+            })
     }
 
     /// Commits one writer, and then, as its leader, those who came meanwhile. If there is something

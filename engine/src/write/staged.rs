@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use aura_policies::placement::ValueFacts;
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::CommitPipeline;
 use crate::config::Compression;
@@ -14,10 +15,15 @@ use crate::table::hash_key;
 use crate::values::StagedValues;
 use crate::wal::format::Record;
 
+/// Bytes of separated values up to which the records of a group carry them, if each group is
+/// synced: to write that much twice takes less than a second sync.
+const CARRIED_BYTES_MAX: usize = 32 << 10;
+
 /// A batch whose large values are framed for the value log.
 #[derive(Default)]
 pub(super) struct Staged {
-    /// The batch as it is logged, if nothing of it is separated; empty otherwise.
+    /// The batch as it was given; empty if values of it are separated and the log cannot have them
+    /// as well.
     body: Bytes,
     writes: u32,
     /// Bytes of its keys and values.
@@ -32,7 +38,7 @@ struct Separated {
     batch: Batch,
     values: StagedValues,
     /// Where the pointers lie in the batch; they are final when the values have been appended.
-    places: Vec<usize>,
+    places: SmallVec<[usize; 1]>,
 }
 
 impl Separated {
@@ -41,7 +47,7 @@ impl Separated {
         Self {
             batch: Batch::with_capacity(batch_bytes),
             values: StagedValues::with_room(bytes),
-            places: Vec::with_capacity(1),
+            places: SmallVec::new(),
         }
     }
 
@@ -104,17 +110,45 @@ impl Staged {
         Some(&mut self.separated.as_mut()?.values)
     }
 
-    /// The record of the log that starts at `sequence`. Its values have been appended.
-    pub(super) fn into_record(self, sequence: Sequence) -> Record {
-        Record {
+    /// Bytes of its values that go to the value log; None if its record cannot carry them.
+    fn carriable_bytes(&self) -> Option<usize> {
+        match &self.separated {
+            None => Some(0),
+            Some(separated) => (!self.body.is_empty()).then(|| separated.values.bytes()),
+        }
+    }
+
+    /// Whether the records of a group may carry the values that go to the value log.
+    pub(super) fn may_carry_values<'a>(mut group: impl Iterator<Item = &'a Self>) -> bool {
+        let bytes = group.try_fold(0, |sum, staged| Some(sum + staged.carriable_bytes()?));
+        bytes.is_some_and(|bytes: usize| bytes <= CARRIED_BYTES_MAX)
+    }
+
+    /// The records of the memtable and of the log, from `sequence` on. Its values have been
+    /// appended. The log's is None if it is the same.
+    pub(super) fn into_records(
+        self,
+        sequence: Sequence,
+        carries_values: bool,
+    ) -> (Record, Option<Record>) {
+        let record = |body| Record {
             sequence,
             writes: self.writes,
             synced: 0,
-            body: match self.separated {
-                Some(separated) => separated.into_body(),
-                None => self.body,
-            },
+            body,
+        };
+        match self.separated {
+            None => (record(self.body), None),
+            Some(separated) => {
+                let logged = carries_values.then(|| record(self.body));
+                (record(separated.into_body()), logged)
+            }
         }
+    }
+
+    /// Whether its record points at values, unless it carries them.
+    pub(super) fn is_separated(&self) -> bool {
+        self.separated.is_some()
     }
 }
 
@@ -132,7 +166,14 @@ impl CommitPipeline {
         let compression = self.core.config().value_log.compression;
         let queue = self.queue_for(key, value.len());
         separated.put(queue, key, value, compression, work);
+        let bytes = Batch::put_bytes(key.len(), value.len());
+        let mut given = Batch::default();
+        if self.syncs_always && bytes <= CARRIED_BYTES_MAX {
+            given = Batch::with_capacity(bytes);
+            given.copy(EntryKind::Put, key, value);
+        }
         Staged {
+            body: given.into_body(),
             writes: 1,
             user_bytes: (key.len() + value.len()) as u64,
             separated: Some(separated),
@@ -165,7 +206,8 @@ impl CommitPipeline {
                 separated.batch.copy(kind, key, value);
             }
         }
-        if staged.separated.is_none() {
+        let is_carried = self.syncs_always && body.len() <= CARRIED_BYTES_MAX;
+        if staged.separated.is_none() || is_carried {
             staged.body = body;
         }
         staged
