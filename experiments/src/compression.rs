@@ -91,7 +91,7 @@ pub fn plain_name(path: &Path) -> String {
 ///
 /// # Errors
 /// The system's error if it cannot be read, or does not begin as its name says.
-pub fn open(file: File, name: &str) -> io::Result<Box<dyn BufRead>> {
+pub fn open(file: impl Read + 'static, name: &str) -> io::Result<Box<dyn BufRead>> {
     let Peeked { head, input } = peek(BufReader::with_capacity(BUFFER_BYTES, file))?;
     let compression = Compression::of_name(name).or_else(|| Compression::of_head(&head));
     Ok(match compression {

@@ -86,7 +86,10 @@ pub fn parse_list<B>(family: &Family<B>, list: &str) -> Result<Vec<PolicySpec>, 
             "all" => all_of(family),
             part => vec![parse(part)?],
         };
-        for spec in named {
+        for mut spec in named {
+            if family.get(&spec.policy).is_none() {
+                spec = spelled_otherwise(family, spec);
+            }
             family.find(&spec)?;
             if !found.contains(&spec) {
                 found.push(spec);
@@ -97,6 +100,33 @@ pub fn parse_list<B>(family: &Family<B>, list: &str) -> Result<Vec<PolicySpec>, 
         return Err(SpecError::Empty);
     }
     Ok(found)
+}
+
+/// The policy that others spell like `spec`: in capitals, with other marks or none, or by a
+/// synonym. `spec` itself if no policy is.
+fn spelled_otherwise<B>(family: &Family<B>, spec: PolicySpec) -> PolicySpec {
+    let plain = |name: &str| -> String {
+        let kept = name.chars().filter(char::is_ascii_alphanumeric);
+        kept.map(|char| char.to_ascii_lowercase()).collect()
+    };
+    let asked = plain(&spec.policy);
+    let wanted = match &*asked {
+        "twoq" => "2q",
+        "belady" | "opt" => "min",
+        // Quick demotion and lazy promotion, which S3-FIFO came from.
+        "qdlp" => "s3fifo",
+        other => other,
+    };
+    let Some(name) = family.names().into_iter().find(|it| plain(it) == wanted) else {
+        return spec;
+    };
+    let has_threshold = spec.params.contains_key("threshold");
+    let mut found = spec;
+    name.clone_into(&mut found.policy);
+    if asked == "qdlp" && !has_threshold {
+        found = found.with("threshold", 1);
+    }
+    found
 }
 
 /// The names of a family, for an error message.
@@ -139,6 +169,18 @@ mod tests {
         ] {
             assert!(matches!(parse(bad), Err(SpecError::Form(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn names_are_known_as_others_spell_them() {
+        let found = parse_list(&FAMILY, "LRU,S3FIFO,WTinyLFU,TwoQ,LFU_DA").expect("policies");
+        let names: Vec<&str> = found.iter().map(|spec| &*spec.policy).collect();
+        assert_eq!(names, ["lru", "s3-fifo", "w-tinylfu", "2q", "lfu-da"]);
+        let qdlp = parse_list(&FAMILY, "QDLP").expect("a policy");
+        assert_eq!(qdlp, [PolicySpec::named("s3-fifo").with("threshold", 1)]);
+        let bounds = parse_list(&aura_policies::bound::FAMILY, "belady").expect("a bound");
+        assert_eq!(bounds, [PolicySpec::named("min")]);
+        assert!(parse_list(&FAMILY, "lur").is_err());
     }
 
     #[test]

@@ -3,22 +3,27 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aura_workloads::trace::{self, Format, ReadOptions, Trace, TraceError};
+use aura_workloads::trace::{self, Columns, Format, ReadOptions, Trace, TraceError};
 
 use crate::compression::{self, Compression, Compressor, Peeked, file_name, peek, plain_name};
 use crate::files::{self, FileError};
 
 /// Extensions that say a trace's format, in the order in which they are taken off a name.
-const EXTENSIONS: [&str; 8] = [
+const EXTENSIONS: [&str; 10] = [
     ".bin",
     ".oracleGeneral",
     ".aurat",
     ".csv",
+    ".tsv",
+    ".psv",
     ".lis",
     ".vscsi",
     ".u64",
     ".keys",
 ];
+
+/// The name that stands for standard input.
+const STANDARD_INPUT: &str = "-";
 
 /// Why a trace file was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +39,9 @@ pub enum TraceFileError {
         /// What is wrong, and where.
         source: TraceError,
     },
+    /// The file is empty.
+    #[error("{}: holds no request: it is empty", .0.display())]
+    Empty(PathBuf),
     /// Neither name nor contents say the format.
     #[error("{}: neither the name nor the first bytes say the trace's format", .0.display())]
     UnknownFormat(PathBuf),
@@ -75,6 +83,9 @@ pub struct ReadTrace {
 
 /// Returns a trace's name: that of its file, without extensions of compression and format.
 pub fn name_of(path: &Path) -> String {
+    if path == Path::new(STANDARD_INPUT) {
+        return "stdin".to_owned();
+    }
     let mut name = plain_name(path);
     for extension in EXTENSIONS {
         if name.len() > extension.len() && name.ends_with(extension) {
@@ -84,15 +95,25 @@ pub fn name_of(path: &Path) -> String {
     name
 }
 
-/// Reads a trace from a file. Without a `format` it is detected from the name or the contents.
+/// Reads a trace from a file, or from standard input if the path is `-`. Without a `format` it is
+/// detected from the name or the contents.
 ///
 /// # Errors
 /// [`TraceFileError`].
 pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Result<ReadTrace> {
     let failed = |source| TraceFileError::compression(path, source);
-    let plain = compression::open(files::open(path)?, &file_name(path)).map_err(failed)?;
+    let file: Box<dyn io::Read> = match path == Path::new(STANDARD_INPUT) {
+        true => Box::new(io::stdin()),
+        false => Box::new(files::open(path)?),
+    };
+    let plain = compression::open(file, &file_name(path)).map_err(failed)?;
     let Peeked { head, input } = peek(plain).map_err(failed)?;
+    if head.is_empty() {
+        return Err(TraceFileError::Empty(path.to_owned()));
+    }
+    let mapped = (options.columns != Columns::default()).then_some(Format::Csv);
     let format = format
+        .or(mapped)
         .or_else(|| Format::detect(&plain_name(path), &head))
         .ok_or_else(|| TraceFileError::UnknownFormat(path.to_owned()))?;
     let trace = trace::read(input, format, options)

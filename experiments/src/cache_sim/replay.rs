@@ -60,10 +60,6 @@ impl<'a> Simulation<'a> {
             Mode::Unit => 1,
             Mode::Bytes => trace.bytes(request),
         };
-        let request = |(at, &object): (usize, &u32)| Request {
-            object,
-            bytes: charged(at),
-        };
         let objects = trace.objects();
         Self {
             trace,
@@ -76,7 +72,7 @@ impl<'a> Simulation<'a> {
             requests: if settings.bounds.is_empty() {
                 Vec::new()
             } else {
-                objects.iter().enumerate().map(request).collect()
+                requests(trace, charged)
             },
             bytes: (0..objects.len()).map(charged).fold(0, u64::saturating_add),
         }
@@ -270,6 +266,25 @@ impl<'a> Simulation<'a> {
     }
 }
 
+/// The requests for the bounds. An object that ended is another one after that.
+fn requests(trace: &Trace, charged: impl Fn(usize) -> u64) -> Vec<Request> {
+    let mut number: Vec<u32> = (0..trace.keys().len() as u32).collect();
+    let mut next = number.len() as u32;
+    let mut ends = trace.ends().iter().peekable();
+    let objects = trace.objects().iter().enumerate();
+    let request = |(at, &object): (usize, &u32)| {
+        while let Some((_, ended)) = ends.next_if(|(before, _)| *before <= at) {
+            number[*ended as usize] = next;
+            next += 1;
+        }
+        Request {
+            object: number[object as usize],
+            bytes: charged(at),
+        }
+    };
+    objects.map(request).collect()
+}
+
 /// The loop that is timed, and nothing else.
 #[expect(
     clippy::disallowed_methods,
@@ -286,13 +301,24 @@ fn timed(
         miss_bytes: 0,
         by_object: None,
     };
+    let objects = trace.objects();
     let start = Instant::now();
-    for (at, &object) in trace.objects().iter().enumerate() {
-        let access = access(at, object);
-        if !replay.request(object, &access) {
-            counted.misses += 1;
-            counted.miss_bytes += access.bytes;
-            missed(object, access.bytes);
+    let mut at = 0;
+    // One stretch, unless objects end.
+    let last = (objects.len(), None);
+    let ends = trace.ends().iter().map(|(at, object)| (*at, Some(*object)));
+    for (end, ended) in ends.chain([last]) {
+        for &object in &objects[at..end] {
+            let access = access(at, object);
+            if !replay.request(object, &access) {
+                counted.misses += 1;
+                counted.miss_bytes = counted.miss_bytes.saturating_add(access.bytes);
+                missed(object, access.bytes);
+            }
+            at += 1;
+        }
+        if let Some(object) = ended {
+            replay.remove(object);
         }
     }
     Timed {

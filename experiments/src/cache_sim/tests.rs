@@ -73,6 +73,38 @@ fn units_and_bytes_are_counted_as_stated() {
 }
 
 #[test]
+fn an_object_that_ends_is_missed_again() {
+    let text = "time,key,size,op,ttl\n0,1,4,put,0\n1,2,4,put,9\n2,1,4,get,0\n3,1,4,del,0\n\
+                4,1,4,get,0\n9,2,4,get,0\n10,2,4,get,0\n11,1,4,get,0\n";
+    let options = ReadOptions {
+        lives: true,
+        ..ReadOptions::default()
+    };
+    let trace = trace_of(text, &options);
+    for (mode, bounds, size) in [(Mode::Unit, "min", "10"), (Mode::Bytes, "pfoo-l", "100")] {
+        let mut settings = settings(mode, "all", size);
+        settings.bounds = parse_list(&bound::FAMILY, bounds).expect("bounds");
+        for row in run("x", &trace, &settings) {
+            let outcome = row.outcome.expect("it runs");
+            // The first requests, one after the deletion, one after the time to live.
+            assert_eq!((outcome.requests, outcome.misses), (7, 4), "{:?}", row.arm);
+        }
+    }
+    let ignored = trace_of(text, &ReadOptions::default());
+    let rows = run("x", &ignored, &settings(Mode::Unit, "lru", "10"));
+    assert_eq!(found(&rows, "lru", "10").misses, 2);
+}
+
+#[test]
+fn misses_of_more_bytes_than_can_be_counted_are_all_of_them() {
+    let huge = 1_u64 << 63;
+    let text = format!("time,key,size\n0,1,{huge}\n1,2,{huge}\n");
+    let trace = trace_of(&text, &ReadOptions::default());
+    let rows = run("x", &trace, &settings(Mode::Bytes, "lru", "8"));
+    assert_eq!(found(&rows, "lru", "8").byte_miss_ratio, Some(1.0));
+}
+
+#[test]
 fn bounds_stand_beside_the_policies_and_lie_below_them() {
     let trace = trace_of(&skewed(), &ReadOptions::default());
     let mut settings = settings(Mode::Unit, "all", "1%,5%");

@@ -7,7 +7,7 @@ use aura_policies::{Family, PolicyError, PolicySpec, admission, bound, cache};
 use aura_workloads::trace::Trace;
 use clap::Args;
 
-use super::trace::{TraceInput, TraceReader, say_removals};
+use super::trace::{TraceInput, TraceReader, ends_of};
 use super::{CommandResult, Failure, Global, complain, jobs};
 use crate::cache_sim::{self, CacheSize, Mode, Settings, SimRow};
 use crate::exit::Exit;
@@ -53,13 +53,18 @@ Examples:
       standard error
   aura cache-sim blocks.tsv.gz --columns 'key=lbn,size=len,delimiter=tab' --unit --bounds min
       any text with columns; objects are charged one each
+  generate-trace | aura cache-sim - --trace-format csv --policies LRU,S3FIFO --bounds belady
+      standard input; policies are known as others spell them, too
+  aura cache-sim cluster52.sort.zst --operations get,gets --ignore-removals
+      reads only, of objects that never end
   aura cache-sim a.aurat b.aurat --policies all --format csv > rows.csv
       rows on standard output, everything else on standard error
 
 What is counted: the cache starts empty and every request counts. A share of the trace is one of its
 distinct objects, or of the sum of their first sizes, rounded down. An object keeps the size it
-entered with; one larger than the cache is a miss. Deletions in a trace are left out; a remark says
-how many.
+entered with; one larger than the cache is a miss. Deletions are no requests: the object leaves the
+cache. A request for an object whose time to live has passed is a miss; a write begins its life
+again.
 
 Prints one row per policy and size: miss ratios, speed, and the policy's own memory; bounds come
 first, a star marks the best policy. A policy that cannot run on a trace or at a size has a row with
@@ -78,7 +83,7 @@ Exit codes:
   3  files cannot be written"
 )]
 pub(super) struct Arguments {
-    /// The traces.
+    /// The traces; - is standard input.
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
     /// Eviction policies: all, or names with parameters, such as lru,clock(bits=2).
@@ -274,6 +279,13 @@ impl Asked {
 
 fn named<B>(family: &Family<B>, list: &str) -> Result<Vec<PolicySpec>, Failure> {
     specs::parse_list(family, list).map_err(|error| match error {
+        SpecError::Policy(PolicyError::UnknownPolicy { ref policy, .. })
+            if family.name == cache::FAMILY.name
+                && specs::parse_list(&bound::FAMILY, policy).is_ok() =>
+        {
+            let hint = format!("it is a bound: --bounds {policy}");
+            Failure::usage(error, &hint)
+        }
         SpecError::Policy(error) => {
             Failure::usage(error, "`aura list policies` lists names and parameters")
         }
@@ -298,9 +310,15 @@ fn read(global: &Global, reader: &TraceReader, path: &Path) -> Result<Trace, Fai
         "read {} as {format}: {requests} requests for {objects} objects in {time:.2} s",
         path.display()
     ));
+    if trace.requests_read() == 0 {
+        return Err(Failure::usage(
+            format_args!("{}: holds no request", path.display()),
+            "name a trace file with requests",
+        ));
+    }
     if requests == 0 {
         return Err(Failure::usage(
-            format_args!("{}: no request is left", path.display()),
+            format_args!("{}: no request is left of the sample", path.display()),
             "a larger --sample or --limit",
         ));
     }
@@ -326,7 +344,23 @@ fn about(trace: &Trace, mode: Mode) -> String {
 
 /// Says what one should know before quoting the numbers.
 fn warn(global: &Global, trace: &Trace, rows: &[SimRow]) {
-    say_removals(global, trace);
+    if !trace.ends().is_empty() {
+        global.remark(&format!(
+            "objects end as the trace says: {} (--ignore-removals leaves that out)",
+            ends_of(trace)
+        ));
+    } else if trace.removals() > 0 {
+        let removals = trace.removals();
+        global.remark(&format!(
+            "{removals} deletions in the trace ended no object"
+        ));
+    }
+    let zero_sizes = trace.zero_sizes();
+    if zero_sizes > 0 && rows.iter().any(|row| row.mode == Mode::Bytes) {
+        global.remark(&format!(
+            "{zero_sizes} requests are of size 0: each is charged 1 byte"
+        ));
+    }
     let recorded = trace.recorded_rate();
     if recorded < 1.0 {
         global.remark(&format!(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use aura_workloads::trace::{
-    Columns, Format as TraceFormat, KindCount, ReadOptions, Sample, Summary, Trace,
+    Columns, Format as TraceFormat, KindCount, ReadOptions, Sample, Summary, Trace, TraceError,
 };
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
@@ -88,9 +88,19 @@ pub(super) struct TraceInput {
     #[arg(long, value_name = "FORMAT")]
     trace_format: Option<String>,
     /// What each column of a CSV file holds, by number or name:
-    /// time=1,key=2,size=bytes,header=yes,delimiter=tab.
+    /// time=1,key=2,size=bytes,op=4,ttl=5,header=yes,delimiter=tab. Default: by the header, and by
+    /// the first rows.
     #[arg(long, value_name = "MAP")]
     columns: Option<String>,
+    /// Read these operations only, such as get,set; of traces that say what each request is.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    operations: Vec<String>,
+    /// Leave out deletions and times to live: objects stay until they are evicted.
+    #[arg(long)]
+    ignore_removals: bool,
+    /// Read a trace that ends within a record up to there.
+    #[arg(long)]
+    truncated: bool,
     /// Read the first N requests only.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
@@ -115,6 +125,14 @@ impl From<TraceFileError> for Failure {
             TraceFileError::Compression { .. } => {
                 Self::usage(error, "is the file whole, and named for its compression?")
             }
+            TraceFileError::Empty(_) => Self::usage(error, "name a trace file with requests"),
+            TraceFileError::Trace {
+                source: TraceError::Truncated { .. },
+                ..
+            } => Self::usage(
+                error,
+                "--truncated reads what comes before; --limit N reads the first N requests",
+            ),
             TraceFileError::Trace { .. } => Self::usage(
                 error,
                 "--trace-format names another format, --columns the columns of a CSV file",
@@ -172,6 +190,9 @@ impl TraceReader {
                 limit: input.limit,
                 sample,
                 times,
+                lives: !input.ignore_removals,
+                truncated: input.truncated,
+                operations: input.operations.clone(),
             },
         })
     }
@@ -197,7 +218,12 @@ impl Convert {
         let read = reader.read(&self.input)?;
         let trace = &read.trace;
         traces::write(&self.output, format, trace)?;
-        say_removals(global, trace);
+        if trace.removals() + trace.expirations() > 0 {
+            global.remark(&format!(
+                "left out, as {format} has no place for them: {}",
+                ends_of(trace)
+            ));
+        }
         let requests = trace.objects().len();
         let objects = trace.keys().len();
         global.remark(&format!(
@@ -223,12 +249,11 @@ impl Convert {
     }
 }
 
-/// Says how many deletions of a trace were left out.
-pub(super) fn say_removals(global: &Global, trace: &Trace) {
+/// Says how the objects of a trace end.
+pub(super) fn ends_of(trace: &Trace) -> String {
     let removals = trace.removals();
-    if removals > 0 {
-        global.remark(&format!("{removals} deletions in the trace were left out"));
-    }
+    let expirations = trace.expirations();
+    format!("{removals} deletions, {expirations} requests after a time to live")
 }
 
 /// One row of `aura trace info`.
@@ -341,10 +366,16 @@ impl FactList<'_> {
         }
     }
 
-    /// What was left out of a trace.
+    /// What a trace holds beside whole requests, and what was left out.
     fn add_omissions(&mut self, trace: &Trace) {
         if trace.removals() > 0 {
-            self.add("deletions, left out", trace.removals());
+            self.add("deletions", trace.removals());
+        }
+        if trace.expirations() > 0 {
+            self.add("requests after a time to live", trace.expirations());
+        }
+        if trace.zero_sizes() > 0 {
+            self.add("requests of size 0", trace.zero_sizes());
         }
         if trace.sample_rate() < 1.0 {
             self.add("share of keys kept", Value::from(trace.sample_rate()));

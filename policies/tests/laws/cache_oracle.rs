@@ -112,6 +112,14 @@ const SAME: &[Same] = &[
         unit: EXACT,
         bytes: EXACT,
     },
+    // QDLP keeps its queues apart while there is still room in the other.
+    Same {
+        spec: || named("s3-fifo").with("threshold", 1),
+        source: LIBCACHESIM,
+        policy: "QDLP",
+        unit: Some(0.001),
+        bytes: None,
+    },
     // With sizes the target's steps differ by design.
     Same {
         spec: || named("arc"),

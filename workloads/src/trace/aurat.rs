@@ -251,7 +251,7 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
             writer.push(&TraceRecord {
                 at_ns: trace.times().get(request).copied().unwrap_or_default(),
                 key: trace.keys()[object as usize],
-                bytes: trace.bytes(request),
+                bytes: trace.stated_bytes(request),
                 detail: trace.details().get(request).copied().unwrap_or_default(),
             })?;
         }

@@ -25,9 +25,18 @@ impl Column {
             Self::Numbered(number) => Some(number - 1),
             Self::Named(name) => header
                 .iter()
-                .position(|known| known.eq_ignore_ascii_case(name)),
+                .position(|known| known.eq_ignore_ascii_case(name))
+                .or_else(|| header.iter().position(|known| plain(known) == plain(name))),
         }
     }
+}
+
+/// A name of a header as it is compared: in small letters, without what stands in brackets, and
+/// without anything that is neither a letter nor a digit.
+pub(super) fn plain(name: &str) -> String {
+    let name = name.split(['(', '[', '{']).next().unwrap_or_default();
+    let kept = name.chars().filter(|char| char.is_alphanumeric());
+    kept.flat_map(char::to_lowercase).collect()
 }
 
 impl fmt::Display for Column {
@@ -40,7 +49,8 @@ impl fmt::Display for Column {
 }
 
 /// The columns of a CSV file. Columns that are not named are found by common names in a header.
-/// Without a header, a row is a key, or a time, a key and a size.
+/// Without a header, a row is a key, or a time, a key and a size. A delimiter that is not named is
+/// found in the first rows.
 ///
 /// ```
 /// use aura_workloads::trace::{self, Columns, Format, ReadOptions};
@@ -57,6 +67,8 @@ pub struct Columns {
     pub(super) time: Option<Column>,
     pub(super) key: Option<Column>,
     pub(super) size: Option<Column>,
+    pub(super) op: Option<Column>,
+    pub(super) ttl: Option<Column>,
     pub(super) header: Option<bool>,
     pub(super) delimiter: Option<u8>,
 }
@@ -69,7 +81,7 @@ pub struct ColumnsError(String);
 impl Columns {
     /// Whether a column is named by the header.
     pub(super) fn needs_header(&self) -> bool {
-        [&self.time, &self.key, &self.size]
+        [&self.time, &self.key, &self.size, &self.op, &self.ttl]
             .into_iter()
             .flatten()
             .any(|column| matches!(column, Column::Named(_)))
@@ -96,11 +108,13 @@ impl FromStr for Columns {
                 "time" => columns.time = Some(Column::parse(value)?),
                 "key" => columns.key = Some(Column::parse(value)?),
                 "size" => columns.size = Some(Column::parse(value)?),
+                "op" => columns.op = Some(Column::parse(value)?),
+                "ttl" => columns.ttl = Some(Column::parse(value)?),
                 "header" => columns.header = Some(yes_or_no(value)?),
                 "delimiter" => columns.delimiter = Some(delimiter(value)?),
                 other => {
                     return Err(ColumnsError(format!(
-                        "`{other}` is not one of time, key, size, header, delimiter"
+                        "`{other}` is not one of time, key, size, op, ttl, header, delimiter"
                     )));
                 }
             }

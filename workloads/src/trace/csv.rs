@@ -8,6 +8,9 @@
 //!   0,159161,1568        seconds (a fraction is allowed), key, bytes
 //! ```
 //!
+//! Tabs, semicolons, bars or spaces may stand in the place of commas. A column of operations says
+//! which rows delete an object, a column of times to live how many seconds it lives.
+//!
 //! A key that is a decimal number below 2^64 without leading zeros is that number. Any other key is
 //! hashed (XXH3, 64 bits).
 
@@ -16,33 +19,79 @@ use std::io::{BufRead, BufWriter, Read, Write};
 use ::csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::columns::{Column, Columns};
+use super::columns::{Column, Columns, plain};
 use super::input::number;
-use super::loaded::{Builder, Trace};
+use super::loaded::{Builder, Life, Trace};
 use super::{Place, Result, TraceError};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-const TIME_NAMES: [&str; 5] = ["time", "timestamp", "clock_time", "op_time", "ts"];
-const KEY_NAMES: [&str; 8] = [
-    "key",
-    "obj_id",
-    "object_id",
-    "object",
-    "obj",
-    "id",
-    "lbn",
-    "block",
+/// Delimiters that are looked for, the likeliest first.
+const DELIMITERS: [u8; 5] = [b',', b'\t', b';', b'|', b' '];
+
+/// Rows that show how a file is delimited, and whether it has a header.
+const ROWS_SHOWN: usize = 8;
+
+// Common names of columns, as `plain` makes them.
+const TIME_NAMES: [&str; 6] = ["time", "timestamp", "clocktime", "optime", "ts", "reqtime"];
+const KEY_NAMES: [&str; 13] = [
+    "key", "objid", "objectid", "object", "obj", "id", "lbn", "block", "blockid", "cachekey",
+    "lba", "url", "hash",
 ];
-const SIZE_NAMES: [&str; 7] = [
+const SIZE_NAMES: [&str; 8] = [
     "size",
     "bytes",
-    "obj_size",
-    "object_size",
+    "objsize",
+    "objectsize",
     "length",
     "len",
-    "value_size",
+    "valuesize",
+    "blocksize",
 ];
+const OP_NAMES: [&str; 5] = ["op", "operation", "optype", "cmd", "command"];
+const TTL_NAMES: [&str; 3] = ["ttl", "timetolive", "exptime"];
+
+/// Operations that end an object, in small letters.
+const REMOVALS: [&str; 5] = ["delete", "del", "remove", "rem", "unlink"];
+
+/// Operations that write an object, in small letters.
+const WRITES: [&str; 13] = [
+    "set",
+    "add",
+    "replace",
+    "cas",
+    "append",
+    "prepend",
+    "put",
+    "write",
+    "insert",
+    "update",
+    "incr",
+    "decr",
+    "set_lease",
+];
+
+/// What an operation does to its object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Reads,
+    Writes,
+    Removes,
+}
+
+impl Effect {
+    /// The effect of the operation `name`. What is not known reads.
+    fn of(name: &[u8]) -> Self {
+        let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
+        if REMOVALS.iter().any(is) {
+            Self::Removes
+        } else if WRITES.iter().any(is) {
+            Self::Writes
+        } else {
+            Self::Reads
+        }
+    }
+}
 
 /// The rows of a file.
 pub(super) struct Rows<R> {
@@ -104,8 +153,12 @@ pub(super) struct Layout {
     pub(super) sizes: [Option<usize>; 2],
     /// How often the request is made; once if there is no such field.
     pub(super) count: Option<usize>,
-    /// The operation's field, and the operation that removes the object.
-    pub(super) removal: Option<(usize, &'static [u8])>,
+    /// The operation.
+    pub(super) operation: Option<usize>,
+    /// The time to live, in seconds.
+    pub(super) ttl: Option<usize>,
+    /// Nanoseconds of a unit of time; seconds if `None`.
+    pub(super) time_unit_ns: Option<u64>,
 }
 
 /// The most repetitions of a request: CacheBench stores the number in 16 bits.
@@ -120,6 +173,9 @@ impl Layout {
         if self.time.is_some() {
             builder.has_times();
         }
+        if self.operation.is_none() && builder.chooses_operations() {
+            return Err(without_operations());
+        }
         while let Some(row) = rows.next()? {
             if !self.push(row, builder)? {
                 break;
@@ -129,24 +185,32 @@ impl Layout {
     }
 
     fn push(&self, row: &ByteRecord, builder: &mut Builder) -> Result<bool> {
-        if let Some((place, name)) = self.removal
-            && field(row, place, "operation")? == name
-        {
-            builder.removal();
-            return Ok(true);
+        let mut effect = None;
+        if let Some(place) = self.operation {
+            let name = field(row, place, "operation")?;
+            if !builder.wants_operation(name) {
+                return Ok(true);
+            }
+            effect = Some(Effect::of(name));
         }
         let key = key_of(field(row, self.key, "key")?);
+        if effect == Some(Effect::Removes) {
+            builder.removal(key);
+            return Ok(true);
+        }
         let mut bytes = 0_u64;
         for place in self.sizes.into_iter().flatten() {
             bytes = bytes.saturating_add(whole(row, place, "size")?);
         }
-        let at_ns = match self.time {
-            Some(place) if builder.wants_times() => {
-                let text = field(row, place, "time")?;
-                nanoseconds(text).ok_or_else(|| no_number(row, "time in seconds", text))?
-            }
-            _ => 0,
-        };
+        let unit_ns = self.time_unit_ns.unwrap_or(SECOND_NS);
+        let at_ns = self.time.map_or(Ok(0), |place| {
+            let text = field(row, place, "time")?;
+            let what = match unit_ns {
+                SECOND_NS => "time in seconds",
+                _ => "time",
+            };
+            nanoseconds(text, unit_ns).ok_or_else(|| no_number(row, what, text))
+        })?;
         let count = self
             .count
             .map_or(Ok(1), |place| whole(row, place, "count"))?;
@@ -156,13 +220,43 @@ impl Layout {
                 format!("{count} repetitions are too many"),
             ));
         }
+        let mut life = self.life(row, effect)?;
         for _ in 0..count {
-            if !builder.push(key, bytes, at_ns)? {
+            let more = match life.take() {
+                Some(life) => builder.push_living(key, bytes, at_ns, life)?,
+                None => builder.push(key, bytes, at_ns)?,
+            };
+            if !more {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+
+    /// How long the object of a row lives; `None` if no row says that.
+    fn life(&self, row: &ByteRecord, effect: Option<Effect>) -> Result<Option<Life>> {
+        let Some(place) = self.ttl else {
+            return Ok(None);
+        };
+        let text = field(row, place, "time to live")?;
+        let ttl_ns = match text {
+            b"" => 0,
+            text => nanoseconds(text, SECOND_NS)
+                .ok_or_else(|| no_number(row, "time to live in seconds", text))?,
+        };
+        Ok(Some(Life {
+            ttl_ns,
+            begins: effect == Some(Effect::Writes),
+        }))
+    }
+}
+
+/// The error of a choice among operations in a trace that has none.
+pub(super) fn without_operations() -> TraceError {
+    TraceError::malformed(
+        Place::Line(1),
+        "operations are chosen, and the trace does not say which operation a request is",
+    )
 }
 
 fn place_of(row: &ByteRecord) -> Place {
@@ -201,13 +295,13 @@ fn key_of(text: &[u8]) -> u64 {
     }
 }
 
-/// Reads decimal seconds. Digits beyond the nanosecond are cut off.
-fn nanoseconds(text: &[u8]) -> Option<u64> {
+/// Reads a decimal number of units. Digits beyond the nanosecond are cut off.
+fn nanoseconds(text: &[u8], unit_ns: u64) -> Option<u64> {
     let dot = text
         .iter()
         .position(|byte| *byte == b'.')
         .unwrap_or(text.len());
-    let seconds = number(&text[..dot])?.checked_mul(SECOND_NS)?;
+    let whole = number(&text[..dot])?.checked_mul(unit_ns)?;
     let fraction = text.get(dot + 1..).unwrap_or_default();
     if !fraction.iter().all(u8::is_ascii_digit) {
         return None;
@@ -217,23 +311,34 @@ fn nanoseconds(text: &[u8]) -> Option<u64> {
         .copied()
         .chain(std::iter::repeat(b'0'))
         .take(9);
-    seconds.checked_add(digits.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+    let billionths = digits.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    whole.checked_add(billionths * unit_ns / SECOND_NS)
 }
 
 /// Reads rows by the columns that the caller names. What it leaves out is found by the header, or
 /// by the number of columns.
-pub(super) fn read(input: impl BufRead, columns: &Columns, builder: &mut Builder) -> Result<()> {
-    let mut rows = Rows::new(input, columns.delimiter.unwrap_or(b','), true);
+pub(super) fn read(
+    mut input: impl BufRead,
+    columns: &Columns,
+    builder: &mut Builder,
+) -> Result<()> {
+    let place = Place::Line(1);
+    let head = input
+        .fill_buf()
+        .map_err(|source| TraceError::Io { place, source })?;
+    let delimiter = columns.delimiter.unwrap_or_else(|| delimiter_of(head));
+    let shown = first_rows(head, delimiter);
+    let mut rows = Rows::new(input, delimiter, true);
     let Some(first) = rows.peek()? else {
         return Ok(());
     };
     let has_header = columns
         .header
-        .unwrap_or_else(|| columns.needs_header() || is_header(first, columns));
+        .unwrap_or_else(|| columns.needs_header() || is_header(first, &shown, columns));
     let layout = if has_header {
         by_header(first, columns)?
     } else {
-        by_number(first, columns)?
+        by_number(first, columns, delimiter)?
     };
     if has_header {
         rows.skip();
@@ -241,32 +346,130 @@ pub(super) fn read(input: impl BufRead, columns: &Columns, builder: &mut Builder
     layout.read(&mut rows, builder)
 }
 
-/// The names of a header.
+/// Whether a line looks like a row of several columns.
+pub(super) fn is_row(line: &[u8]) -> bool {
+    let marks = &DELIMITERS[..DELIMITERS.len() - 1];
+    line.iter().any(|byte| marks.contains(byte))
+}
+
+/// The whole lines of `head`, as far as they are shown.
+fn first_lines(head: &[u8]) -> Vec<&[u8]> {
+    let lines = head.split_inclusive(|byte| *byte == b'\n');
+    let mut lines: Vec<&[u8]> = lines.take(ROWS_SHOWN).collect();
+    // The last line may go on behind the head.
+    if lines.len() > 1 && lines.last().is_some_and(|line| !line.ends_with(b"\n")) {
+        lines.pop();
+    }
+    lines
+}
+
+/// The delimiter that divides the first rows into the same number of columns, more than one. The
+/// first row may be a header, whose names hold delimiters. A comma if none does.
+fn delimiter_of(head: &[u8]) -> u8 {
+    let lines = first_lines(head);
+    let rows = lines.get(1..).filter(|rows| !rows.is_empty());
+    let rows = rows.unwrap_or(&lines);
+    let divides = |delimiter: &u8| {
+        let count = |line: &[u8]| line.iter().filter(|byte| *byte == delimiter).count();
+        let least = rows.iter().map(|line| count(line)).min().unwrap_or(0);
+        let most = rows.iter().map(|line| count(line)).max().unwrap_or(0);
+        least > 0 && least == most && lines.first().is_some_and(|line| count(line) > 0)
+    };
+    DELIMITERS.into_iter().find(divides).unwrap_or(b',')
+}
+
+/// The first rows of a file.
+fn first_rows(head: &[u8], delimiter: u8) -> Vec<ByteRecord> {
+    let text = first_lines(head).concat();
+    let mut rows = Rows::new(&text[..], delimiter, true);
+    let mut shown = Vec::new();
+    while let Ok(Some(row)) = rows.next() {
+        shown.push(row.clone());
+    }
+    shown
+}
+
+/// The names of a header, as a format with fixed names writes them.
 pub(super) fn names(row: &ByteRecord) -> Vec<String> {
     row.iter()
         .map(|name| String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase())
         .collect()
 }
 
-/// Whether the first row is a header: it has a common name for keys, or a word where a number
-/// should be.
-fn is_header(row: &ByteRecord, columns: &Columns) -> bool {
-    let is_word = |column: &Column| {
-        let text = column.place(&[]).and_then(|place| row.get(place));
-        text.is_some_and(|text| nanoseconds(text.trim_ascii()).is_none())
-    };
-    let has_key = names(row).iter().any(|it| KEY_NAMES.contains(&&**it));
-    let numbers = [&columns.time, &columns.size];
-    has_key || numbers.into_iter().flatten().any(is_word)
+/// The names of a header. One may hold delimiters in brackets, as in `op [get: 1, put: 0]`.
+fn titles(row: &ByteRecord) -> Vec<String> {
+    let mut titles: Vec<String> = Vec::new();
+    let mut open = 0_i32;
+    for field in row {
+        let text = String::from_utf8_lossy(field);
+        match titles.last_mut() {
+            Some(last) if open > 0 => {
+                last.push(',');
+                last.push_str(&text);
+            }
+            _ => titles.push(text.trim_start_matches('#').trim().to_owned()),
+        }
+        let brackets = text.chars().map(|char| match char {
+            '(' | '[' | '{' => 1,
+            ')' | ']' | '}' => -1,
+            _ => 0,
+        });
+        open = (open + brackets.sum::<i32>()).max(0);
+    }
+    titles
 }
 
-/// The layout by a header: the columns that the caller names, or those with a common name.
+/// The unit that a name states in brackets, in nanoseconds; `None` if it states none.
+fn unit_ns(title: &str) -> Option<u64> {
+    let (_, unit) = title.split_once(['(', '['])?;
+    match unit.trim_end_matches([')', ']']).trim() {
+        "ns" => Some(1),
+        "us" => Some(1_000),
+        "ms" => Some(1_000_000),
+        "s" => Some(SECOND_NS),
+        _ => None,
+    }
+}
+
+/// Whether the first row is a header: it begins with `#`, has a common name for keys, a word where
+/// the caller expects a number, or a word above numbers.
+fn is_header(row: &ByteRecord, shown: &[ByteRecord], columns: &Columns) -> bool {
+    let is_number = |text: &[u8]| {
+        let text = text.trim_ascii();
+        nanoseconds(text.strip_prefix(b"-").unwrap_or(text), SECOND_NS).is_some()
+            || number(text).is_some()
+    };
+    let is_word = |column: &Column| {
+        let text = column.place(&[]).and_then(|place| row.get(place));
+        text.is_some_and(|text| !is_number(text))
+    };
+    let is_word_above_numbers = |place: usize| {
+        let below = shown.get(1..).unwrap_or_default();
+        let is_word = |text: &[u8]| !text.trim_ascii().is_empty() && !is_number(text);
+        !below.is_empty()
+            && row.get(place).is_some_and(is_word)
+            && below
+                .iter()
+                .all(|row| row.get(place).is_some_and(is_number))
+    };
+    let has_key = titles(row)
+        .iter()
+        .any(|it| KEY_NAMES.contains(&&*plain(it)));
+    let numbers = [&columns.time, &columns.size];
+    has_key
+        || row.get(0).is_some_and(|text| text.starts_with(b"#"))
+        || numbers.into_iter().flatten().any(is_word)
+        || (0..row.len()).any(is_word_above_numbers)
+}
+
+/// The layout by a header: the columns that the caller names, or those with a common name. A file
+/// of one column holds keys.
 fn by_header(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
-    let header = names(row);
+    let header = titles(row);
     let listed = header.join(", ");
     let find = |asked: &Option<Column>, common: &[&str]| {
         let Some(column) = asked else {
-            return Ok(header.iter().position(|it| common.contains(&&**it)));
+            return Ok(header.iter().position(|it| common.contains(&&*plain(it))));
         };
         let found = column.place(&header);
         if found.is_none() {
@@ -275,22 +478,30 @@ fn by_header(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
         }
         Ok(found)
     };
-    let Some(key) = find(&columns.key, &KEY_NAMES)? else {
-        let message =
-            format!("none of the columns {listed} has a common name for keys; name it: key=...");
+    let only = (header.len() == 1).then_some(0);
+    let Some(key) = find(&columns.key, &KEY_NAMES)?.or(only) else {
+        let wanted = KEY_NAMES.join(", ");
+        let message = format!(
+            "none of the columns {listed} has a common name for keys ({wanted}); name it: key=..."
+        );
         return Err(TraceError::malformed(place_of(row), message));
     };
     let size = find(&columns.size, &SIZE_NAMES)?;
+    let time = find(&columns.time, &TIME_NAMES)?;
+    let title_of_time = time.and_then(|place| header.get(place));
     Ok(Layout {
-        time: find(&columns.time, &TIME_NAMES)?,
+        time,
         key,
         sizes: [size, None],
-        ..Layout::default()
+        count: None,
+        operation: find(&columns.op, &OP_NAMES)?,
+        ttl: find(&columns.ttl, &TTL_NAMES)?,
+        time_unit_ns: title_of_time.and_then(|title| unit_ns(title)),
     })
 }
 
 /// The layout without a header: the columns that the caller numbers, or the common form.
-fn by_number(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
+fn by_number(row: &ByteRecord, columns: &Columns, delimiter: u8) -> Result<Layout> {
     let place = |column: &Option<Column>| column.as_ref().and_then(|column| column.place(&[]));
     if let Some(key) = place(&columns.key) {
         let sizes = [place(&columns.size), None];
@@ -298,6 +509,8 @@ fn by_number(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
             time: place(&columns.time),
             key,
             sizes,
+            operation: place(&columns.op),
+            ttl: place(&columns.ttl),
             ..Layout::default()
         });
     }
@@ -309,12 +522,21 @@ fn by_number(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
             sizes: [Some(2), None],
             ..Layout::default()
         }),
-        other => Err(TraceError::malformed(
-            place_of(row),
-            format!(
-                "{other} columns without a header: say what they are, such as time=1,key=2,size=3"
-            ),
-        )),
+        other => {
+            let by = match delimiter {
+                b',' => "a comma".to_owned(),
+                b'\t' => "a tab".to_owned(),
+                b' ' => "a space".to_owned(),
+                byte => format!("`{}`", char::from(byte)),
+            };
+            Err(TraceError::malformed(
+                place_of(row),
+                format!(
+                    "{other} columns, divided by {by}, without a header: say what they are, such \
+                     as time=1,key=2,size=3"
+                ),
+            ))
+        }
     }
 }
 
@@ -349,7 +571,7 @@ fn write_row(trace: &Trace, request: usize, output: &mut impl Write) -> std::io:
     let object = trace.objects()[request] as usize;
     write!(output, "{}", trace.keys()[object])?;
     if trace.has_sizes() {
-        write!(output, ",{}", trace.bytes(request))?;
+        write!(output, ",{}", trace.stated_bytes(request))?;
     }
     output.write_all(b"\n")
 }
@@ -365,9 +587,14 @@ mod tests {
         for text in [&b"007"[..], b"18446744073709551616", b"nz:u:eeW5", b""] {
             assert_eq!(key_of(text), xxh3_64(text));
         }
-        assert_eq!(nanoseconds(b"12"), Some(12_000_000_000));
-        assert_eq!(nanoseconds(b"12.0000000019"), Some(12_000_000_001));
-        assert_eq!(nanoseconds(b"0.5"), Some(500_000_000));
+        let seconds = |text| nanoseconds(text, SECOND_NS);
+        assert_eq!(seconds(b"12"), Some(12_000_000_000));
+        assert_eq!(seconds(b"12.0000000019"), Some(12_000_000_001));
+        assert_eq!(seconds(b"0.5"), Some(500_000_000));
+        assert_eq!(
+            nanoseconds(b"1678863569123.5", 1_000_000),
+            Some(1_678_863_569_123_500_000)
+        );
         for bad in [
             &b""[..],
             b".",
@@ -376,7 +603,7 @@ mod tests {
             b"99999999999999999999",
             b"20000000000",
         ] {
-            assert_eq!(nanoseconds(bad), None, "{}", String::from_utf8_lossy(bad));
+            assert_eq!(seconds(bad), None, "{}", String::from_utf8_lossy(bad));
         }
     }
 }

@@ -63,9 +63,13 @@ pub struct Trace {
     times: Vec<u64>,
     details: Vec<Detail>,
     has_sizes: bool,
+    /// Before which request which object ends.
+    ends: Vec<(usize, u32)>,
     read: u64,
     read_bytes: u64,
+    zero_sizes: u64,
     removals: u64,
+    expirations: u64,
     sample_rate: f64,
     recorded_rate: f64,
 }
@@ -98,6 +102,25 @@ impl Trace {
             Some(&size) => u64::from(size.max(1)),
             None => 1,
         }
+    }
+
+    /// The bytes of a request as the trace states them, which may be 0.
+    pub fn stated_bytes(&self, request: usize) -> u64 {
+        match self.sizes.get(request) {
+            Some(0) => 0,
+            _ => self.bytes(request),
+        }
+    }
+
+    /// Requests whose size is 0. They are charged 1 byte.
+    pub fn zero_sizes(&self) -> u64 {
+        self.zero_sizes
+    }
+
+    /// Where objects end, because they were deleted or their time to live had passed: before which
+    /// request, in order, and which object. Empty unless [`ReadOptions::lives`] asks for it.
+    pub fn ends(&self) -> &[(usize, u32)] {
+        &self.ends
     }
 
     /// The size of each object at its first request.
@@ -133,9 +156,14 @@ impl Trace {
         self.read_bytes
     }
 
-    /// Lines that describe a removal. They are left out, because they request nothing.
+    /// Lines that describe a removal. They request nothing.
     pub fn removals(&self) -> u64 {
         self.removals
+    }
+
+    /// Requests for objects whose time to live had passed.
+    pub fn expirations(&self) -> u64 {
+        self.expirations
     }
 
     /// The share of the keys that was kept when the trace was read.
@@ -158,6 +186,22 @@ pub(super) struct Builder {
     /// Whether times are wanted, and whether the format has them.
     times_wanted: bool,
     times: bool,
+    /// Whether the ends of objects are wanted.
+    lives: bool,
+    /// The operations that are wanted; all if empty.
+    operations: Vec<String>,
+    /// When the time to live of each object has passed, in nanoseconds; 0 if it has none. Objects
+    /// beyond its end have none.
+    expiries: Vec<u64>,
+}
+
+/// How long an object lives from a request on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Life {
+    /// Its time to live, in nanoseconds; 0 if the request states none.
+    pub(super) ttl_ns: u64,
+    /// Whether the request wrote it, so that its life begins again.
+    pub(super) begins: bool,
 }
 
 impl Builder {
@@ -174,6 +218,9 @@ impl Builder {
             sample: options.sample,
             times_wanted: options.times,
             times: false,
+            lives: options.lives,
+            operations: options.operations.clone(),
+            expiries: Vec::new(),
         }
     }
 
@@ -182,9 +229,15 @@ impl Builder {
         self.times = self.times_wanted;
     }
 
-    /// Whether times need to be read.
-    pub(super) fn wants_times(&self) -> bool {
-        self.times
+    /// Whether only some operations are wanted.
+    pub(super) fn chooses_operations(&self) -> bool {
+        !self.operations.is_empty()
+    }
+
+    /// Whether rows of the operation `name` are wanted.
+    pub(super) fn wants_operation(&self, name: &[u8]) -> bool {
+        let is = |wanted: &String| name.eq_ignore_ascii_case(wanted.as_bytes());
+        self.operations.is_empty() || self.operations.iter().any(is)
     }
 
     /// The following requests have sizes.
@@ -197,9 +250,66 @@ impl Builder {
         self.trace.recorded_rate = rate;
     }
 
-    /// A line described a removal.
-    pub(super) fn removal(&mut self) {
+    /// A line described the removal of `key`.
+    pub(super) fn removal(&mut self, key: u64) {
         self.trace.removals += 1;
+        if self.lives
+            && let Some(object) = self.known(key)
+        {
+            self.trace.ends.push((self.trace.objects.len(), object));
+            self.set_expiry(object, 0);
+        }
+    }
+
+    /// Adds a request like [`push`](Self::push), for an object of limited life.
+    pub(super) fn push_living(
+        &mut self,
+        key: u64,
+        bytes: u64,
+        at_ns: u64,
+        life: Life,
+    ) -> Result<bool> {
+        if self.lives && self.trace.read < self.limit {
+            let known = self.known(key);
+            let expiry = known.and_then(|object| self.expiries.get(object as usize).copied());
+            let mut lives_on = expiry.is_some_and(|expiry| expiry > 0);
+            if let Some(object) = known
+                && lives_on
+                && expiry.is_some_and(|expiry| expiry <= at_ns)
+            {
+                self.trace.ends.push((self.trace.objects.len(), object));
+                self.trace.expirations += 1;
+                self.set_expiry(object, 0);
+                lives_on = false;
+            }
+            let more = self.push(key, bytes, at_ns)?;
+            let starts = life.begins || (life.ttl_ns > 0 && !lives_on);
+            if starts && let Some(object) = self.known(key) {
+                let expiry = match life.ttl_ns {
+                    0 => 0,
+                    ttl_ns => at_ns.saturating_add(ttl_ns),
+                };
+                self.set_expiry(object, expiry);
+            }
+            return Ok(more);
+        }
+        self.push(key, bytes, at_ns)
+    }
+
+    fn set_expiry(&mut self, object: u32, expiry: u64) {
+        let place = object as usize;
+        if expiry > 0 && self.expiries.len() <= place {
+            self.expiries.resize(place + 1, 0);
+        }
+        if let Some(known) = self.expiries.get_mut(place) {
+            *known = expiry;
+        }
+    }
+
+    /// The number of the object with this key, if it was requested and is kept.
+    fn known(&self, key: u64) -> Option<u32> {
+        let found = self.numbers.find(mixed(key), |(known, _)| *known == key);
+        found.map(|(_, object)| *object)
     }
 
     /// Adds a request. Returns false when no more requests are wanted.
@@ -228,6 +338,7 @@ impl Builder {
         }
         let object = self.number(key)?;
         if self.trace.has_sizes {
+            self.trace.zero_sizes += u64::from(bytes == 0);
             if bytes >= u64::from(LARGE) {
                 self.trace.large.insert(self.trace.objects.len(), bytes);
             }

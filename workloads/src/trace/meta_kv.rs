@@ -10,7 +10,7 @@
 //!
 //! Columns are found by the header's names; `key`, `op` and `size` must be there. A row stands for
 //! `op_count` requests, one after the other. An object's size is that of its value and, if given,
-//! its key. Every operation but `DELETE` is a request; deletions are counted and left out.
+//! its key. Every operation but `DELETE` is a request. Times to live count if there are times.
 
 use std::io::BufRead;
 
@@ -34,7 +34,9 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
             key: place("key")?,
             sizes: [Some(place("size")?), place("key_size")],
             count: place("op_count"),
-            removal: Some((place("op")?, b"DELETE")),
+            operation: Some(place("op")?),
+            ttl: place("ttl"),
+            time_unit_ns: None,
         })
     };
     if let Some(layout) = known(&header) {

@@ -100,6 +100,11 @@ impl Format {
         }
     }
 
+    /// Whether rows may say which operation they are.
+    fn has_operations(self) -> bool {
+        matches!(self, Self::Csv | Self::Twitter | Self::MetaKv)
+    }
+
     /// The format with this name.
     pub fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)
@@ -130,7 +135,7 @@ impl Format {
             Some(Self::Twitter)
         } else if lis::is_line(line) {
             Some(Self::Lis)
-        } else if ending == "csv" || line.contains(&b',') {
+        } else if matches!(ending, "csv" | "tsv" | "psv") || csv::is_row(line) {
             Some(Self::Csv)
         } else {
             None
@@ -225,6 +230,14 @@ pub struct ReadOptions {
     pub sample: Option<Sample>,
     /// Whether the times of requests are kept, at 8 bytes a request.
     pub times: bool,
+    /// Whether deletions and times to live end objects ([`Trace::ends`]). Otherwise deletions are
+    /// counted, and times to live are ignored.
+    pub lives: bool,
+    /// Whether a trace that ends within a record is read up to there.
+    pub truncated: bool,
+    /// The operations whose rows are read, such as `get`, in any case; all if empty. Only CSV,
+    /// Twitter's and Meta's traces have operations.
+    pub operations: Vec<String>,
 }
 
 /// Reads a whole trace.
@@ -233,7 +246,10 @@ pub struct ReadOptions {
 /// [`TraceError`].
 pub fn read(input: impl BufRead, format: Format, options: &ReadOptions) -> Result<Trace> {
     let mut builder = Builder::new(options);
-    match format {
+    if !options.operations.is_empty() && !format.has_operations() {
+        return Err(csv::without_operations());
+    }
+    let read = match format {
         Format::Lis => lis::read(input, &mut builder),
         Format::OracleGeneral => oracle_general::read(input, &mut builder),
         Format::Csv => csv::read(input, &options.columns, &mut builder),
@@ -242,7 +258,11 @@ pub fn read(input: impl BufRead, format: Format, options: &ReadOptions) -> Resul
         Format::MetaKv => meta_kv::read(input, &mut builder),
         Format::Keys => keys::read(input, &mut builder),
         Format::Aurat => aurat::read(input, &mut builder),
-    }?;
+    };
+    match read {
+        Err(TraceError::Truncated { .. }) if options.truncated => {}
+        read => read?,
+    }
     Ok(builder.finish())
 }
 

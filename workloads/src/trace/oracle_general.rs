@@ -53,7 +53,7 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
                 request + 1
             ))
         })?;
-        let bytes = u32::try_from(trace.bytes(request))
+        let bytes = u32::try_from(trace.stated_bytes(request))
             .map_err(|_| cannot_say(format!("request {} is for 4 GiB or more", request + 1)))?;
         let mut record = [0; RECORD];
         record[..4].copy_from_slice(&seconds.to_le_bytes());

@@ -131,6 +131,125 @@ fn csv_finds_its_columns_by_name_number_or_number_of_columns() {
 }
 
 #[test]
+fn csv_finds_its_delimiter() {
+    for mark in [",", ";", "|", "\t", " "] {
+        for header in ["time,key,size\n", ""] {
+            let text = format!("{header}0,1,100\n1,2,200\n2,1,300\n").replace(',', mark);
+            let trace = loaded(Format::Csv, text.as_bytes());
+            assert_eq!(
+                (keys(&trace), sizes(&trace)),
+                (vec![1, 2, 1], vec![100, 200, 300]),
+                "{text}"
+            );
+        }
+    }
+    for (name, head) in [("a.tsv", "x\n"), ("a", "0;1;2\n"), ("a.txt", "0\t1\n")] {
+        let found = Format::detect(name, head.as_bytes());
+        assert_eq!(found, Some(Format::Csv), "{name}");
+    }
+    assert_eq!(
+        refused(Format::Csv, b"1;2\n3;4\n"),
+        "line 1: 2 columns, divided by `;`, without a header: say what they are, such as \
+         time=1,key=2,size=3"
+    );
+    // One column of texts, some of which hold a delimiter.
+    assert_eq!(loaded(Format::Csv, b"a;b\nc\nd\n").objects(), [0, 1, 2]);
+}
+
+#[test]
+fn csv_sees_a_header_by_words_above_numbers_and_knows_names_in_any_spelling() {
+    assert_eq!(keys(&loaded(Format::Csv, b"k\n1\n2\n1\n")), [1, 2, 1]);
+    assert_eq!(keys(&loaded(Format::Csv, b"a\nb\na\n")).len(), 3, "keys");
+    let trace = loaded(
+        Format::Csv,
+        b"# time (ms), op [get: 1, put: 0], object, size (byte)\n0,1,A,8371\n103,1,B,31\n",
+    );
+    assert_eq!(sizes(&trace), [8371, 31]);
+    assert_eq!(trace.times(), [0, 103_000_000]);
+    let trace = loaded(
+        Format::Csv,
+        b"timestamp,cacheKey,OpType,objectSize,TTL\n1678863569,1,1,1000,3600\n",
+    );
+    assert_eq!((keys(&trace), sizes(&trace)), (vec![1], vec![1000]));
+    let unknown = refused(Format::Csv, b"when,what,much\n1,2,3\n");
+    assert!(
+        unknown.starts_with("line 1: none of the columns when, what, much has a common name")
+            && unknown.contains("objid"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn a_size_of_zero_is_kept_and_charged_one_byte() {
+    let trace = loaded(Format::Csv, b"time,key,size\n0,1,0\n1,2,5\n");
+    assert_eq!((sizes(&trace), trace.zero_sizes()), (vec![1, 5], 1));
+    for format in [Format::Csv, Format::OracleGeneral, Format::Aurat] {
+        let back = loaded(format, &written(&trace, format));
+        let stated = [0, 1].map(|request| back.stated_bytes(request));
+        assert_eq!(stated, [0, 5], "{format}");
+    }
+}
+
+#[test]
+fn deletions_and_times_to_live_end_objects() {
+    let living = |text: &str| {
+        let options = ReadOptions {
+            lives: true,
+            ..ReadOptions::default()
+        };
+        let format = Format::detect("trace", text.as_bytes()).expect("a format");
+        read(text.as_bytes(), format, &options).expect("sound")
+    };
+    let trace = living("0,k,2,10,1,get,0\n1,k,2,0,1,delete,0\n2,k,2,10,1,get,0\n");
+    assert_eq!(
+        (trace.objects(), trace.ends()),
+        (&[0, 0][..], &[(1, 0)][..])
+    );
+    // A time to live counts from the write; a read neither ends nor prolongs it.
+    let text = "1,k,2,1,1,set,60\n60,k,2,1,1,get,0\n61,k,2,1,1,get,0\n500,k,2,1,1,get,0\n";
+    let trace = living(text);
+    assert_eq!((trace.ends(), trace.expirations()), (&[(2, 0)][..], 1));
+    // A later write begins it again, one without a limit ends the limit.
+    let text = "1,k,2,1,1,set,60\n50,k,2,1,1,set,60\n100,k,2,1,1,set,0\n999,k,2,1,1,get,0\n";
+    assert!(living(text).ends().is_empty());
+    let ignored = loaded(Format::Twitter, b"0,k,2,1,1,set,1\n9,k,2,1,1,get,0\n");
+    assert!(ignored.ends().is_empty());
+    let named = living("time,key,op,ttl\n0,a,put,5\n1,b,put,0\n5,a,get,0\n6,b,del,0\n7,b,get,0\n");
+    assert_eq!(named.ends(), [(2, 0), (3, 1)]);
+}
+
+#[test]
+fn some_operations_can_be_chosen() {
+    let choose = |operations: &[&str], format, text: &str| {
+        let options = ReadOptions {
+            operations: operations.iter().map(|&name| name.to_owned()).collect(),
+            ..ReadOptions::default()
+        };
+        read(text.as_bytes(), format, &options)
+    };
+    let text = "key,op,size\n1,GET,5\n2,SET,5\n1,DELETE,0\n3,get,5\n";
+    let gets = choose(&["get"], Format::MetaKv, text).expect("sound");
+    assert_eq!((keys(&gets), gets.removals()), (vec![1, 3], 0));
+    let both = choose(&["set", "delete"], Format::MetaKv, text).expect("sound");
+    assert_eq!((keys(&both), both.removals()), (vec![2], 1));
+    for (format, text) in [(Format::Csv, "1,2,3\n"), (Format::Lis, "1 1 0 1\n")] {
+        assert!(choose(&["get"], format, text).is_err(), "{format}");
+    }
+}
+
+#[test]
+fn a_trace_that_is_cut_short_is_read_up_to_there_if_asked() {
+    let whole = loaded(Format::Csv, b"0,1,5\n1,2,5\n2,3,5\n");
+    let bytes = written(&whole, Format::OracleGeneral);
+    let options = ReadOptions {
+        truncated: true,
+        ..ReadOptions::default()
+    };
+    let trace = read(&bytes[..60], Format::OracleGeneral, &options).expect("the sound part");
+    assert_eq!(keys(&trace), [1, 2]);
+}
+
+#[test]
 fn csv_tells_line_and_field_of_what_is_wrong() {
     for (text, expected) in [
         (
@@ -143,7 +262,8 @@ fn csv_tells_line_and_field_of_what_is_wrong() {
         ),
         (
             "1,2\n",
-            "line 1: 2 columns without a header: say what they are, such as time=1,key=2,size=3",
+            "line 1: 2 columns, divided by a comma, without a header: say what they are, such as \
+             time=1,key=2,size=3",
         ),
         (
             "time,key,size\n-1,2,3\n",

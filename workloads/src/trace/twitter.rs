@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Times are seconds, sizes bytes. An object's size is that of its key and its value together.
-//! Every operation but `delete` is a request; deletions are counted and left out.
+//! Every operation but `delete` is a request. The time to live of a write, in seconds, is that of
+//! its object.
 
 use std::io::BufRead;
 
@@ -30,7 +31,9 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
         key: 1,
         sizes: [Some(2), Some(3)],
         count: None,
-        removal: Some((5, b"delete")),
+        operation: Some(5),
+        ttl: Some(6),
+        time_unit_ns: None,
     };
     let mut rows = Rows::new(input, b',', false);
     if let Some(first) = rows.peek()?
