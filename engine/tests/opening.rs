@@ -300,6 +300,22 @@ fn a_value_in_the_value_log_is_carried_by_its_record_or_synced_before_it() {
 }
 
 #[test]
+fn the_records_of_a_large_group_point_at_their_values() {
+    let world = sim(1);
+    let env = world.env();
+    run(&world, async {
+        let engine = open(&env, &config()).await.unwrap();
+        let put = async |number| engine.put(&key(number), &[7; 12_000]).await.unwrap();
+        tokio::join!(put(0), put(1), put(2), put(3));
+        let counts = engine.metrics().counts;
+        // One value could be carried. Three and more are too much to write twice.
+        assert!(counts.groups <= 2, "{}", counts.groups);
+        assert_eq!(counts.value_log_syncs, 1);
+        engine.close().await.unwrap();
+    });
+}
+
+#[test]
 fn a_hole_in_a_log_is_named() {
     let image = killed(&config(), 0..20);
     let (log, places) = records(&image);

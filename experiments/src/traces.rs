@@ -113,8 +113,8 @@ pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Resul
     }
     let mapped = (options.columns != Columns::default()).then_some(Format::Csv);
     let format = format
-        .or(mapped)
         .or_else(|| Format::detect(&plain_name(path), &head))
+        .or(mapped)
         .ok_or_else(|| TraceFileError::UnknownFormat(path.to_owned()))?;
     let trace = trace::read(input, format, options)
         .map_err(|source| TraceFileError::trace(path, source))?;

@@ -158,7 +158,7 @@ impl CommitPipeline {
         let mut logged = Vec::with_capacity(group.len());
         for request in group.iter_mut() {
             let staged = std::mem::take(&mut request.staged);
-            logged.push(self.stage_record(log, staged, carries && self.syncs_always));
+            logged.push(self.stage_record(log, staged, carries));
         }
         let mut work = CpuWork::default();
         let appended = log.wal.begin_append(&mut work).await;

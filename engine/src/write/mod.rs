@@ -174,19 +174,14 @@ impl CommitPipeline {
         if !self.core.env().tasks.has_threads() {
             return false;
         }
-        let leads = || {
+        (0..LOOKS + YIELDS).any(|look| {
+            match look < LOOKS {
+                true => std::hint::spin_loop(),
+                false => std::thread::yield_now(),
+            }
             let queue = self.queue.try_lock();
             queue.is_ok_and(|mut queue| queue.lead_alone())
-        };
-        let spins = (0..LOOKS).any(|_| {
-            std::hint::spin_loop();
-            leads()
-        });
-        spins
-            || (0..YIELDS).any(|_| {
-                std::thread::yield_now();
-                leads()
-            })
+        })
     }
 
     /// Commits one writer, and then, as its leader, those who came meanwhile. If there is something

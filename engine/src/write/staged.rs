@@ -15,8 +15,8 @@ use crate::table::hash_key;
 use crate::values::StagedValues;
 use crate::wal::format::Record;
 
-/// Bytes of separated values up to which the records of a group carry them, if each group is
-/// synced: to write that much twice takes less than a second sync.
+/// Bytes of batches with separated values up to which the records of a group carry those, if each
+/// group is synced: to write that much twice takes less than a second sync.
 const CARRIED_BYTES_MAX: usize = 32 << 10;
 
 /// A batch whose large values are framed for the value log.
@@ -110,11 +110,12 @@ impl Staged {
         Some(&mut self.separated.as_mut()?.values)
     }
 
-    /// Bytes of its values that go to the value log; None if its record cannot carry them.
+    /// Bytes that are written twice if its record carries what goes to the value log; None if it
+    /// cannot.
     fn carriable_bytes(&self) -> Option<usize> {
         match &self.separated {
             None => Some(0),
-            Some(separated) => (!self.body.is_empty()).then(|| separated.values.bytes()),
+            Some(_) => (!self.body.is_empty()).then_some(self.body.len()),
         }
     }
 

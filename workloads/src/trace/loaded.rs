@@ -269,31 +269,24 @@ impl Builder {
         at_ns: u64,
         life: Life,
     ) -> Result<bool> {
-        if self.lives && self.trace.read < self.limit {
-            let known = self.known(key);
-            let expiry = known.and_then(|object| self.expiries.get(object as usize).copied());
-            let mut lives_on = expiry.is_some_and(|expiry| expiry > 0);
-            if let Some(object) = known
-                && lives_on
-                && expiry.is_some_and(|expiry| expiry <= at_ns)
-            {
-                self.trace.ends.push((self.trace.objects.len(), object));
-                self.trace.expirations += 1;
-                self.set_expiry(object, 0);
-                lives_on = false;
-            }
-            let more = self.push(key, bytes, at_ns)?;
-            let starts = life.begins || (life.ttl_ns > 0 && !lives_on);
-            if starts && let Some(object) = self.known(key) {
-                let expiry = match life.ttl_ns {
-                    0 => 0,
-                    ttl_ns => at_ns.saturating_add(ttl_ns),
-                };
-                self.set_expiry(object, expiry);
-            }
-            return Ok(more);
+        self.push_whole(key, bytes, at_ns, None, Some(life))
+    }
+
+    /// Ends `object` if its time to live has passed by its next request, which is at `at_ns`, and
+    /// notes how long it lives after that.
+    fn live(&mut self, object: u32, at_ns: u64, life: Life) {
+        let place = object as usize;
+        let expiry = self.expiries.get(place).copied().unwrap_or(0);
+        let is_over = expiry > 0 && expiry <= at_ns;
+        if is_over {
+            self.trace.ends.push((self.trace.objects.len(), object));
+            self.trace.expirations += 1;
         }
-        self.push(key, bytes, at_ns)
+        if life.begins || expiry == 0 || is_over {
+            let ends = |ttl_ns| at_ns.saturating_add(ttl_ns);
+            let ttl_ns = (life.ttl_ns > 0).then_some(life.ttl_ns);
+            self.set_expiry(object, ttl_ns.map_or(0, ends));
+        }
     }
 
     fn set_expiry(&mut self, object: u32, expiry: u64) {
@@ -328,6 +321,18 @@ impl Builder {
         at_ns: u64,
         detail: Option<Detail>,
     ) -> Result<bool> {
+        self.push_whole(key, bytes, at_ns, detail, None)
+    }
+
+    #[inline]
+    fn push_whole(
+        &mut self,
+        key: u64,
+        bytes: u64,
+        at_ns: u64,
+        detail: Option<Detail>,
+        life: Option<Life>,
+    ) -> Result<bool> {
         if self.trace.read >= self.limit {
             return Ok(false);
         }
@@ -337,6 +342,9 @@ impl Builder {
             return Ok(self.trace.read < self.limit);
         }
         let object = self.number(key)?;
+        if let Some(life) = life.filter(|_| self.lives) {
+            self.live(object, at_ns, life);
+        }
         if self.trace.has_sizes {
             self.trace.zero_sizes += u64::from(bytes == 0);
             if bytes >= u64::from(LARGE) {
