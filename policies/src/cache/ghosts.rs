@@ -1,12 +1,10 @@
 //! Ghosts: the keys of objects that left, in one or more queues, found by key.
 //!
-//! ARC, CAR, 2Q, S3-FIFO and others remember them. The table holds the key beside the ghost's
-//! number, so looking for a key that is not there, the common case, reads the table only. A key is
-//! in at most one queue. The numbers of forgotten ghosts are used again: memory follows the largest
-//! number of ghosts at a time, which the policy bounds.
+//! ARC, CAR, 2Q, S3-FIFO and others remember them. A key is in at most one queue. The numbers of
+//! forgotten ghosts are used again: memory follows the largest number of ghosts at a time, which
+//! the policy bounds.
 
-use hashbrown::HashTable;
-
+use super::key_numbers::KeyNumbers;
 use super::queues::{Member, Queues};
 use crate::slot_list::NONE;
 
@@ -14,7 +12,7 @@ use crate::slot_list::NONE;
 #[derive(Debug)]
 pub(super) struct Ghosts<const QUEUES: usize, T = ()> {
     queues: Queues<QUEUES, T>,
-    numbers: HashTable<(u64, u32)>,
+    numbers: KeyNumbers,
     free: Vec<u32>,
 }
 
@@ -22,16 +20,10 @@ impl<const QUEUES: usize, T> Default for Ghosts<QUEUES, T> {
     fn default() -> Self {
         Self {
             queues: Queues::default(),
-            numbers: HashTable::new(),
+            numbers: KeyNumbers::default(),
             free: Vec::new(),
         }
     }
-}
-
-/// Keys are hashes already. The multiplication spreads what varies in them to the bits that the
-/// table looks at.
-fn table_hash(key: u64) -> u64 {
-    key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
@@ -52,10 +44,7 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
         self.forget(ghost.key);
         let number = self.free.pop().unwrap_or(self.queues.numbers_end());
         self.queues.push(number, ghost);
-        self.numbers
-            .insert_unique(table_hash(ghost.key), (ghost.key, number), |(key, _)| {
-                table_hash(*key)
-            });
+        self.numbers.insert(ghost.key, number);
     }
 
     /// Remembers an object after dropping the oldest ghosts of its queue until it fits in
@@ -75,12 +64,13 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
 
     /// Forgets the object with `key` and returns what was remembered of it.
     pub(super) fn forget(&mut self, key: u64) -> Option<Member<T>> {
-        let found = self
-            .numbers
-            .find_entry(table_hash(key), |(of, _)| *of == key);
-        let ((_, number), _) = found.ok()?.remove();
-        self.free.push(number);
-        Some(self.queues.take(number))
+        match self.numbers.remove(key) {
+            NONE => None,
+            number => {
+                self.free.push(number);
+                Some(self.queues.take(number))
+            }
+        }
     }
 
     /// Forgets the oldest ghost of `queue`; false if the queue is empty.
@@ -99,7 +89,7 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
     /// Bytes of memory used.
     pub(super) fn memory_bytes(&self) -> u64 {
         let free = self.free.capacity() * size_of::<u32>();
-        self.queues.memory_bytes() + (free + self.numbers.allocation_size()) as u64
+        self.queues.memory_bytes() + self.numbers.memory_bytes() + free as u64
     }
 
     /// Checks that the ghosts queued are those that can be found. O(ghosts); for tests.
@@ -110,11 +100,7 @@ impl<const QUEUES: usize, T: Copy + Default> Ghosts<QUEUES, T> {
         let queued = self.queues.walk()?;
         for number in &queued {
             let key = self.queues.member(*number).key;
-            if self
-                .numbers
-                .find(table_hash(key), |found| *found == (key, *number))
-                .is_none()
-            {
+            if self.numbers.find(key) != *number {
                 return Err(format!(
                     "ghost {number} is queued but not found by its key {key}"
                 ));

@@ -14,6 +14,10 @@
 //! the program of the LIRS authors in effect does not bound it. With sizes, all shares are bytes:
 //! as many of the oldest hot objects turn cold as the new hot one needs room for, an object larger
 //! than the hot share stays cold, and after the first eviction only a return makes an object hot.
+//! libCacheSim in bytes is another variant: it refuses objects larger than the cold share, keeps
+//! the two shares apart, so that it also evicts on hits, and bounds S as above. Its miss ratios
+//! differ by up to 0.041. With its refusals here, they differ by up to 0.005 on a synthetic trace,
+//! and by up to 0.033 on a trace where they differ by 0.021 with objects of one byte.
 //! State: a node of 28 B, its links in both orders (16 B) and 4 B a slot; 50 to 70 B a ghost.
 //! Cost: O(1) list steps a call, amortised, because what pruning takes off S was put on it once; a
 //! miss probes the ghost table.
@@ -22,13 +26,11 @@
 //! Weak where: the hot set changes at once, since new objects must return while in the cold
 //! hundredth or as ghosts.
 
-use hashbrown::HashTable;
-
+use super::key_numbers::KeyNumbers;
 use super::{Access, Build, Eviction, Removal, Slot, check_held};
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
 use crate::slot_list::{Links, NONE, SlotList};
-use crate::splitmix::remix;
 
 pub(super) const ENTRY: Entry<Build> = Entry {
     name: "lirs",
@@ -119,32 +121,24 @@ struct GhostQueue {
     bytes_max: u64,
     bytes: u64,
     order: SlotList,
-    numbers: HashTable<(u64, u32)>,
+    numbers: KeyNumbers,
 }
 
 impl GhostQueue {
     fn push(&mut self, links: &mut Links, node: &Node, number: u32) {
         self.bytes += node.bytes;
         self.order.push_newest(links, number);
-        self.numbers
-            .insert_unique(remix(node.key), (node.key, number), |(key, _)| remix(*key));
+        self.numbers.insert(node.key, number);
     }
 
     fn find(&self, key: u64) -> u32 {
-        self.numbers
-            .find(remix(key), |(of, _)| *of == key)
-            .map_or(NONE, |(_, number)| *number)
+        self.numbers.find(key)
     }
 
     fn take(&mut self, links: &mut Links, node: &Node, number: u32) {
         self.bytes -= node.bytes;
         self.order.unlink(links, number);
-        if let Ok(found) = self
-            .numbers
-            .find_entry(remix(node.key), |(_, of)| *of == number)
-        {
-            found.remove();
-        }
+        self.numbers.remove(node.key);
     }
 }
 
@@ -154,7 +148,7 @@ impl Lirs {
             bytes_max: params.ghost_bytes(capacity),
             bytes: 0,
             order: SlotList::default(),
-            numbers: HashTable::new(),
+            numbers: KeyNumbers::default(),
         };
         Self {
             hot_bytes_max: params.hot_bytes(capacity),
@@ -404,7 +398,7 @@ impl Eviction for Lirs {
         let numbers = (self.node_of.capacity() + self.free.capacity()) * size_of::<u32>();
         let nodes = self.nodes.capacity() * size_of::<Node>();
         let links = self.stack_links.memory_bytes() + self.queue_links.memory_bytes();
-        links + (numbers + nodes + self.ghosts.numbers.allocation_size()) as u64
+        links + self.ghosts.numbers.memory_bytes() + (numbers + nodes) as u64
     }
 
     fn audit(&self, held: &[Slot]) -> Result<(), String> {

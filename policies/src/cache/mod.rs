@@ -19,6 +19,7 @@ use crate::{PolicyError, PolicySpec};
 mod experts;
 mod ghosts;
 mod heap;
+mod key_numbers;
 mod learning_rate;
 mod queues;
 mod ridge;
