@@ -30,6 +30,7 @@ mod arc;
 mod cacheus;
 mod car;
 mod clock;
+mod clock_pro;
 mod fifo;
 mod gdsf;
 mod hyperbolic;
@@ -180,6 +181,7 @@ pub static FAMILY: Family<Build> = Family {
         &cacheus::ENTRY,
         &car::ENTRY,
         &clock::ENTRY,
+        &clock_pro::ENTRY,
         &fifo::ENTRY,
         &gdsf::ENTRY,
         &hyperbolic::ENTRY,
