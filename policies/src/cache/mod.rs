@@ -41,6 +41,7 @@ mod lhd;
 mod lirs;
 mod lrb;
 mod lru;
+mod mq;
 mod s3_fifo;
 mod sieve;
 mod slru;
@@ -192,6 +193,7 @@ pub static FAMILY: Family<Build> = Family {
         &lirs::ENTRY,
         &lrb::ENTRY,
         &lru::ENTRY,
+        &mq::ENTRY,
         &s3_fifo::ENTRY,
         &sieve::ENTRY,
         &slru::ENTRY,
