@@ -41,6 +41,7 @@ mod lhd;
 mod lirs;
 mod lrb;
 mod lru;
+mod lru_k;
 mod mq;
 mod s3_fifo;
 mod sieve;
@@ -193,6 +194,7 @@ pub static FAMILY: Family<Build> = Family {
         &lirs::ENTRY,
         &lrb::ENTRY,
         &lru::ENTRY,
+        &lru_k::ENTRY,
         &mq::ENTRY,
         &s3_fifo::ENTRY,
         &sieve::ENTRY,

@@ -7,6 +7,7 @@ mod cache;
 mod cache_driver;
 mod cache_frequency;
 mod cache_golden;
+mod cache_lru_k;
 mod cache_oracle;
 mod cache_resize;
 mod cache_sampled;
