@@ -43,6 +43,7 @@ mod lrb;
 mod lru;
 mod lru_k;
 mod mq;
+mod random;
 mod s3_fifo;
 mod sieve;
 mod slru;
@@ -196,6 +197,7 @@ pub static FAMILY: Family<Build> = Family {
         &lru::ENTRY,
         &lru_k::ENTRY,
         &mq::ENTRY,
+        &random::ENTRY,
         &s3_fifo::ENTRY,
         &sieve::ENTRY,
         &slru::ENTRY,

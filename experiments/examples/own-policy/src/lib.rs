@@ -8,12 +8,12 @@
 //! use aura_policies::{PolicySpec, cache};
 //!
 //! own_policy::register()?;
-//! let policy = cache::build(&PolicySpec::named("random"), 1 << 20, 7)?;
+//! let policy = cache::build(&PolicySpec::named("two-choices"), 1 << 20, 7)?;
 //! assert_eq!(policy.audit(&[]), Ok(()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod random;
+mod two_choices;
 
 use aura_policies::{RegisterError, cache};
 
@@ -22,5 +22,5 @@ use aura_policies::{RegisterError, cache};
 /// # Errors
 /// [`RegisterError`] if a name is taken: a second call, or a policy of that name in AuraDB.
 pub fn register() -> Result<(), RegisterError> {
-    cache::FAMILY.register(&random::ENTRY)
+    cache::FAMILY.register(&two_choices::ENTRY)
 }

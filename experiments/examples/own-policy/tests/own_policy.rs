@@ -15,7 +15,7 @@ use serde_json::Value;
 
 const CONFIG: &str = r#"
 name = "own"
-question = "Does evicting at random beat LRU on a read-only workload?"
+question = "Does the older of two draws beat LRU on a read-only workload?"
 baseline = "lru"
 seeds = 2
 world = { kind = "simulated", device = "nvme" }
@@ -35,8 +35,8 @@ name = "lru"
 engine.cache.eviction = "lru"
 
 [[variant]]
-name = "random"
-engine.cache.eviction = "random"
+name = "two-choices"
+engine.cache.eviction = "two-choices"
 
 [compare]
 primary = ["cache.hit_ratio"]
@@ -70,7 +70,7 @@ fn the_policy_keeps_its_contract_and_is_registered_once() {
         0,
         "LRU hits nothing in a loop"
     );
-    let hits = hits_of_a_loop("random", 50, 60);
+    let hits = hits_of_a_loop("two-choices", 50, 60);
     assert!((1500..2940).contains(&hits), "{hits} of 3000 requests hit");
 }
 
@@ -89,19 +89,25 @@ fn the_command_lists_checks_and_compares_the_policy() {
     let mut rows = listed
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"));
-    let is_ours = |row: &Value| row["family"] == "cache" && row["policy"] == "random";
+    let is_ours = |row: &Value| row["family"] == "cache" && row["policy"] == "two-choices";
     assert!(rows.any(|row| is_ours(&row)), "{listed}");
 
     let ran = aura(folder.path(), &["run", "own.toml", "--format", "json"]);
     let errors = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(ran.status.code(), Some(0), "{errors}");
     let compared = String::from_utf8(ran.stdout).expect("text");
-    assert!(compared.contains(r#""variant":"random""#), "{compared}");
+    assert!(
+        compared.contains(r#""variant":"two-choices""#),
+        "{compared}"
+    );
 
-    let wrong = CONFIG.replace(r#"eviction = "random""#, r#"eviction = "randon""#);
+    let wrong = CONFIG.replace(r#"eviction = "two-choices""#, r#"eviction = "two-choice""#);
     fs::write(folder.path().join("wrong.toml"), wrong).expect("writable");
     let refused = aura(folder.path(), &["run", "wrong.toml"]);
     assert_eq!(refused.status.code(), Some(2));
     let errors = String::from_utf8_lossy(&refused.stderr);
-    assert!(errors.contains("`random`"), "the nearest name: {errors}");
+    assert!(
+        errors.contains("`two-choices`"),
+        "the nearest name: {errors}"
+    );
 }
