@@ -120,6 +120,21 @@ const SAME: &[Same] = &[
         unit: Some(0.001),
         bytes: None,
     },
+    // Other variants, as the policies' documentation says: the bands are what was found.
+    Same {
+        spec: || named("lirs"),
+        source: LIBCACHESIM,
+        policy: "LIRS",
+        unit: None,
+        bytes: Some(0.034),
+    },
+    Same {
+        spec: || named("w-tinylfu"),
+        source: LIBCACHESIM,
+        policy: "W-TinyLFU-1%",
+        unit: None,
+        bytes: Some(0.034),
+    },
     // With sizes the target's steps differ by design.
     Same {
         spec: || named("arc"),
@@ -140,6 +155,21 @@ const SAME: &[Same] = &[
         source: CAFFEINE,
         policy: "CAR",
         unit: EXACT,
+        bytes: None,
+    },
+    Same {
+        spec: || named("clock-pro"),
+        source: CAFFEINE,
+        policy: "Clock-Pro",
+        unit: EXACT,
+        bytes: None,
+    },
+    // Caffeine asks the second oldest object of a queue whether the oldest moves down.
+    Same {
+        spec: || named("mq").with("lifetime", 75).with("ghosts", 0.5),
+        source: CAFFEINE,
+        policy: "MQ",
+        unit: Some(0.008),
         bytes: None,
     },
     Same {
