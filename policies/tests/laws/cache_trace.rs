@@ -74,7 +74,12 @@ impl Trace {
 
     /// Misses with a capacity of `bytes`.
     pub(crate) fn misses_in_bytes(&self, spec: &PolicySpec, bytes: u64) -> u64 {
-        self.replay(spec, bytes, 1, |access| *access)
+        self.misses_in_bytes_drawn(spec, bytes, 1)
+    }
+
+    /// Misses with a capacity of `bytes`, of a policy that draws from `seed`.
+    pub(crate) fn misses_in_bytes_drawn(&self, spec: &PolicySpec, bytes: u64, seed: u64) -> u64 {
+        self.replay(spec, bytes, seed, |access| *access)
     }
 
     fn replay(
