@@ -11,7 +11,8 @@
 //! Variant: the authors' program, which differs from the paper in details. A returning object keeps
 //! its use count without the new use, and each queue of ghosts holds half the capacity. With sizes,
 //! limits and ghosts are counted in bytes, and a boundary moves by the size of the object that
-//! moves it.
+//! moves it. On two traces miss ratios are 0.012 lower to 0.017 higher than the program's; seeds
+//! differ by about 0.001. libCacheSim's is another variant, 0.02 from the program on average.
 //! Source: Rodriguez et al., "Learning Cache Replacement with CACHEUS", FAST 2021.
 //! State: 76 B a slot and about 80 B a ghost; the ghosts are at most the capacity.
 //! Cost: O(log slots) an event.

@@ -7,7 +7,9 @@
 //!
 //! Variant: the authors' program: the ghosts of an expert are half the capacity, and there is no
 //! ghost when both experts name the same object. One difference: of equal use counts the least
-//! recently used is the LFU's victim, where the program compares block numbers.
+//! recently used is the LFU's victim, where the program compares block numbers. On two traces miss
+//! ratios are 0.043 lower to 0.026 higher than the program's; seeds differ by about 0.001.
+//! libCacheSim's LeCaR is another variant, 0.02 from the program on average.
 //! Source: Vietri et al., "Driving Cache Replacement with ML-based LeCaR", HotStorage 2018.
 //! State: 68 B a slot and about 80 B a ghost; the ghosts are at most the capacity.
 //! Cost: O(log slots) an event.
