@@ -228,16 +228,18 @@ impl Lhd {
         age.min(u64::from(self.params.ages) - 1) as u32
     }
 
-    /// The class of an object with these ages at its last two hits: the sooner, the higher.
+    /// The class of an object with these ages at its last two hits: the doublings of their sum that
+    /// reach all ages. The sooner the hits, the higher.
     fn class(&self, last: u32, before: u32) -> u8 {
-        let age = u64::from(last) + u64::from(before);
-        let doublings = u64::from(self.params.ages)
-            .div_ceil(age.max(1))
-            .next_power_of_two()
-            .ilog2();
-        match age {
-            0 => CLASSES as u8 - 1,
-            _ => (doublings as u8).min(CLASSES as u8 - 1),
+        let highest = CLASSES as u8 - 1;
+        let ages = u64::from(self.params.ages);
+        match u64::from(last) + u64::from(before) {
+            0 => highest,
+            age => {
+                let doublings = ages.ilog2().saturating_sub(age.ilog2());
+                let short = age << doublings < ages;
+                (doublings as u8 + u8::from(short)).min(highest)
+            }
         }
     }
 
@@ -445,6 +447,14 @@ mod tests {
         class.model(4);
         // At age 0: 6 hits. Ten objects stay for ages 0 and 1, four of them for ages 2 and 3 too.
         assert_eq!(class.densities, [6.0 / 28.0, 6.0 / 18.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn the_class_is_how_often_the_age_can_double() {
+        let policy = Lhd::new(100, 1, Params::default());
+        let classes = [0, 1, 2, 3, 9_999, 10_000, 10_001, 19_999, 20_000, 40_000]
+            .map(|age| policy.class(age, 0));
+        assert_eq!(classes, [15, 15, 14, 13, 2, 1, 1, 1, 0, 0]);
     }
 
     #[test]
