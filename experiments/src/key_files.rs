@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aura_engine::KEY_BYTES_MAX;
-use aura_workloads::keyset::{FileKeys, KeyFormat, KeySetError};
+use aura_workloads::keyset::{FileKeys, GeneratedError, GeneratedSet, KeyFormat, KeySetError};
 use aura_workloads::{KeyFileFormat, KeySpace};
 
 use crate::compression;
@@ -44,6 +44,9 @@ pub enum KeyFileError {
         /// The length of its longest key.
         bytes: usize,
     },
+    /// No generated set is called so.
+    #[error(transparent)]
+    Generated(#[from] GeneratedError),
     /// The file is not what was planned.
     #[error(
         "{}: its keys are not those that were planned: their digest is {found}, not {planned}",
@@ -62,17 +65,29 @@ pub enum KeyFileError {
 /// The most bytes of a key: reads of absent keys ask for one more.
 const LONGEST: usize = KEY_BYTES_MAX - 1;
 
-/// Reads the keys that a workload names; `None` if it names no file.
+/// Reads or generates the keys that a workload names; `None` if it names no set.
 ///
 /// # Errors
-/// [`KeyFileError`] if the file cannot be read, or holds other keys than the settings say.
+/// [`KeyFileError`] if the file cannot be read, or holds other keys than the settings say; or if
+/// there is no such generated set.
 pub fn of_workload(space: &KeySpace) -> Result<Option<Arc<FileKeys>>, KeyFileError> {
+    if let Some(set) = &space.generated {
+        return Ok(Some(generated(set)?));
+    }
     let (Some(path), Some(format)) = (&space.file, space.format) else {
         return Ok(None);
     };
     let keys = read(path, format)?;
     check(space, path, &keys)?;
     Ok(Some(keys))
+}
+
+/// Generates the keys that `set` names.
+///
+/// # Errors
+/// [`KeyFileError::Generated`].
+pub fn generated(set: &str) -> Result<Arc<FileKeys>, KeyFileError> {
+    Ok(Arc::new(GeneratedSet::parse(set)?.keys_in_order(0)))
 }
 
 /// Checks that the keys of the file at `path` are those that the settings mean.

@@ -39,7 +39,8 @@ pub struct WorkloadConfig {
     /// Sets `mix`, `distribution` and `scan` where they are left out. Without a preset they are
     /// YCSB's own defaults: 95 % reads, 5 % updates, uniform.
     pub preset: Option<Preset>,
-    /// Records that the load phase inserts (at least 1). Default 1000, or all keys of `key.file`.
+    /// Records that the load phase inserts (at least 1). Default 1000, or all keys of `key.file` or
+    /// `key.generated`.
     pub records: Option<u64>,
     /// Operations of each phase, all clients together. 0 loads only. Default 1000; without end if
     /// `duration` is given.

@@ -85,6 +85,10 @@ pub struct KeySpace {
     /// How the file is written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<KeyFileFormat>,
+    /// A generated set of keys to insert instead, as `aura index-bench` names them:
+    /// `"lognormal:100k"`. They are those of the set's seed 0, whatever the trial's seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generated: Option<String>,
     /// The digest of the file's keys. A plan fills it in; a file with other keys is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -98,6 +102,7 @@ impl Default for KeySpace {
             zero_padding: 1,
             file: None,
             format: None,
+            generated: None,
             digest: None,
         }
     }

@@ -51,7 +51,7 @@ impl WorkloadConfig {
         self.resolve_with(None)
     }
 
-    /// Fills in what this config leaves out. `keys` are those of the file that `key.file` names.
+    /// Fills in what this config leaves out. `keys` are those that `key.file` or `key.generated` names.
     ///
     /// # Errors
     /// [`ConfigError`] for the first value that is not allowed, also if the file has too few keys.
@@ -61,7 +61,7 @@ impl WorkloadConfig {
         let records = self.records.unwrap_or(available.unwrap_or(RECORDS_DEFAULT));
         check("records", records, 1, COUNT_MAX)?;
         if let Some(available) = available {
-            let allowed = format!("at most {available}, the distinct keys of key.file");
+            let allowed = format!("at most {available}, the distinct keys of the set");
             require(records <= available, "records", records, &allowed)?;
         }
         let clients = self.clients()?;
@@ -358,29 +358,38 @@ fn check_key_file(key: &KeySpace, keys: Option<&Arc<FileKeys>>) -> Result<(), Co
         })
     };
     let spelt = KeySpace::default();
-    if key.file.is_none() {
-        return match (key.format, &key.digest) {
-            (Some(_), _) => refused("format", "it is that of `key.file`, which is missing"),
-            (_, Some(_)) => refused("digest", "it is that of `key.file`, which is missing"),
-            (None, None) => Ok(()),
-        };
-    }
-    if key.format.is_none() {
-        return refused(
-            "file",
-            "its `key.format` is missing: sosd-u64, sosd-u32 or lines",
-        );
+    match (&key.file, key.format, &key.digest) {
+        (Some(_), ..) if key.generated.is_some() => {
+            return refused(
+                "generated",
+                "keys come from `key.file`: leave one of them out",
+            );
+        }
+        (Some(_), None, _) => {
+            return refused(
+                "file",
+                "its `key.format` is missing: sosd-u64, sosd-u32 or lines",
+            );
+        }
+        (None, Some(_), _) => {
+            return refused("format", "it is that of `key.file`, which is missing");
+        }
+        (None, _, Some(_)) => {
+            return refused("digest", "it is that of `key.file`, which is missing");
+        }
+        (None, None, None) if key.generated.is_none() => return Ok(()),
+        _ => {}
     }
     if key.prefix != spelt.prefix {
         return refused(
             "prefix",
-            "keys of a file are taken as they are: leave it out",
+            "keys of a set are taken as they are: leave it out",
         );
     }
     if key.zero_padding != spelt.zero_padding {
         return refused(
             "zero_padding",
-            "keys of a file are taken as they are: leave it out",
+            "keys of a set are taken as they are: leave it out",
         );
     }
     if keys.is_none() {

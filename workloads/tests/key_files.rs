@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aura_workloads::keyset::{FileKeys, KeyFormat};
+use aura_workloads::keyset::{FileKeys, GeneratedSet, KeyFormat};
 use aura_workloads::{Acknowledged, Op, OpKind, Phase, Seed, Workload, WorkloadConfig};
 use serde_json::{Value, json};
 
@@ -126,6 +126,24 @@ fn numbers_are_keys_that_sort_as_they_do() {
 }
 
 #[test]
+fn a_generated_set_is_inserted_like_that_of_a_file() {
+    let settings = json!({ "key": { "file": null, "format": null, "generated": "square:50" } });
+    let config = config(settings);
+    let set = GeneratedSet::parse("square:50").unwrap().keys_in_order(0);
+    let mut keys: Vec<Vec<u8>> = Vec::new();
+    let workload = config.resolve_with(Some(&Arc::new(set))).unwrap();
+    let mut stream = workload.load.stream(0, Seed(5));
+    while let Some(op) = stream.next(&Acknowledged::new(0)) {
+        keys.push(op.key().bytes.to_vec());
+    }
+    keys.sort();
+    let squares: Vec<Vec<u8>> = (1..=50_u64)
+        .map(|number| (number * number).to_be_bytes().to_vec())
+        .collect();
+    assert_eq!(keys, squares);
+}
+
+#[test]
 fn what_a_file_cannot_give_is_refused_with_the_key() {
     let two = json!([
         { "name": "a", "operations": 6, "mix": { "insert": 1 } },
@@ -154,6 +172,11 @@ fn what_a_file_cannot_give_is_refused_with_the_key() {
         ),
         (json!({ "key": { "format": null } }), "key.file", "sosd-u64"),
         (json!({ "key": { "file": null } }), "key.format", "missing"),
+        (
+            json!({ "key": { "generated": "square" } }),
+            "key.generated",
+            "leave one of them out",
+        ),
     ] {
         let error = config(settings).resolve_with(Some(&words())).unwrap_err();
         assert_eq!(error.key(), key, "{error}");

@@ -53,8 +53,11 @@ pub(super) fn enlarge(tree: &mut Node, factor: u64) {
 /// operations have no default.
 fn spell_out_counts(tree: &mut Node) {
     let count = || Node::defaults(Value::from(UNWRITTEN_COUNT));
-    // The default for keys of a file is all of them.
-    if tree.get(RECORDS).is_none() && tree.get("workload.key.file").is_none() {
+    // The default for keys of a set is all of them.
+    let is_set = ["workload.key.file", "workload.key.generated"]
+        .iter()
+        .any(|key| tree.get(key).is_some());
+    if tree.get(RECORDS).is_none() && !is_set {
         tree.put(RECORDS, count());
     }
     if tree.get(OPERATIONS).is_some() || tree.get("workload.duration").is_some() {

@@ -121,7 +121,7 @@ pub enum TrialError {
     #[error(transparent)]
     Keys(#[from] KeyFileError),
     /// The workload inserts more keys than its file has.
-    #[error("an insert needs a key, and all of `workload.key.file` are inserted")]
+    #[error("an insert needs a key, and all of the set in `workload.key` are inserted")]
     OutOfKeys,
     /// The system refused threads.
     #[error("cannot start threads: {0}")]
@@ -239,9 +239,11 @@ pub fn check_place(planned: &PlannedTrial, databases: &Databases) -> Result<(), 
 
 /// The file of a trial's keys, for its manifest.
 fn key_file(config: &TrialConfig, keys: &FileKeys) -> KeyFile {
-    let path = config.workload.key.file.as_deref();
+    let key = &config.workload.key;
+    let path = key.file.as_deref();
+    let generated = key.generated.clone().unwrap_or_default();
     KeyFile {
-        name: path.map(compression::file_name).unwrap_or_default(),
+        name: path.map_or(generated, compression::file_name),
         digest: key_files::digest(keys),
         keys: keys.len(),
         duplicates: keys.duplicates(),

@@ -6,7 +6,7 @@
 //! sets for which segment counts of published programs are known. `ycsb:1M` are YCSB's own hashed
 //! keys.
 
-use super::{KeySet, StringKeys};
+use super::{FileKeys, KeySet, StringKeys};
 use crate::keys::{KeySpace, fnv_hash};
 
 /// The most keys that are generated: 8 GB of them.
@@ -138,6 +138,11 @@ impl GeneratedSet {
     /// The keys for `seed`. There are fewer than `count` if numbers repeat.
     pub fn keys(&self, seed: u64) -> KeySet {
         (self.kind.make)(self.count, seed)
+    }
+
+    /// The keys for `seed` as a workload inserts them, in their order.
+    pub fn keys_in_order(&self, seed: u64) -> FileKeys {
+        FileKeys::of(self.keys(seed).keys)
     }
 }
 
