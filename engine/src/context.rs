@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::cache::{BlockCache, CacheEvent, CacheKey, Caller, Inputs, Object};
+use crate::config::IndexReads;
 use crate::directory::NamedFile;
 use crate::env::{Clock, CpuWork};
 use crate::error::Result;
@@ -44,6 +45,8 @@ macro_rules! with_read_counters {
                 /// Data blocks examined by those look-ups. A key that the table holds needs at
                 /// least one.
                 index_probes,
+                /// Look-ups in the indexes of tables that a model answered.
+                model_lookups,
                 /// Tables opened with an unreadable model, which use fence pointers instead.
                 model_fallbacks,
                 /// Data blocks found in the cache.
@@ -155,6 +158,8 @@ pub(crate) struct ReadContext<'a> {
     pub charged_nanos: u64,
     /// Whether objects read from the device are offered to the cache.
     pub fill_cache: bool,
+    /// How the blocks of a learned index's window are read.
+    pub index_reads: IndexReads,
     /// The operation that reads. Background reads may use the cache but do not count as accesses.
     pub caller: Caller,
     /// The level of the table being read. None if it is not a table.
@@ -175,6 +180,7 @@ impl<'a> ReadContext<'a> {
             stats: ReadStats::default(),
             charged_nanos: 0,
             fill_cache: true,
+            index_reads: IndexReads::Blocks,
             caller: Caller::Get,
             level: None,
             scanned: 0,
@@ -390,6 +396,7 @@ mod tests {
             index_lookups: 6,
             index_probes: 7,
             model_fallbacks: 8,
+            model_lookups: 11,
             scan_hits: 9,
             scan_misses: 10,
             device_reads: 13,

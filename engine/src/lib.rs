@@ -55,8 +55,8 @@ pub use admin::verify::{ValueFileAudit, VerifyReport, verify_directory};
 pub use cache::{CacheEvent, CacheObserver, CacheStats, Caller};
 pub use config::{
     CHANGEABLE, CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate,
-    MemtableStructure, Metadata, PolicySlot, Rows, SyncPolicy, TableConfig, ValueLogConfig,
-    WalConfig,
+    IndexReads, LevelConfig, LevelTables, MemtableStructure, Metadata, PolicySlot, Rows,
+    SyncPolicy, TableConfig, ValueLogConfig, WalConfig,
 };
 pub use context::{LEVELS_COUNTED, ReadStats};
 pub use db::api::{AuraEngine, Cursor, Engine, EngineBuilder};

@@ -3,14 +3,14 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use aura_engine::env::Env;
 use aura_engine::env::sim::{SimConfig, SimWorld};
 use aura_engine::{
     AuraEngine, Direction, Engine, EngineBuilder, EngineConfig, EventKind, IndexGate,
-    IndexRegistry, IndexUse, Metrics, Range, TableModel, inspect_indexes,
+    IndexRegistry, IndexUse, LevelConfig, Metrics, Range, TableModel, inspect_indexes,
 };
 use aura_policies::PolicySpec;
 use aura_policies::tuner::IndexReason;
@@ -236,6 +236,62 @@ fn the_registry_counts_what_tables_are_asked_and_outlives_the_engine() {
             let left = inspect_indexes(&env, Path::new("/db")).await.unwrap();
             assert_eq!(left.tables.len(), registry.tables.len());
             assert_eq!(sums(&left), Sums::default());
+        })
+        .unwrap();
+}
+
+#[test]
+fn tables_have_the_settings_of_their_level() {
+    let world = SimWorld::new(&SimConfig::default());
+    let env = world.env();
+    let mut config = small_config(PolicySpec::named("fence"));
+    let deep = |block, index| LevelConfig {
+        block: Some(ByteSize(block)),
+        index: Some(PolicySpec::named(index)),
+        ..LevelConfig::default()
+    };
+    config.table.levels = BTreeMap::from([(1, deep(2_048, "greedy-plr"))]);
+    let kinds = |engine: &AuraEngine| -> BTreeSet<(bool, String, bool)> {
+        let tables = engine.index_registry().tables.into_iter();
+        let kind = |it: TableModel| {
+            let entries_a_block = it.index.keys / it.index.blocks;
+            (it.level == 0, it.index.kind, entries_a_block > 20)
+        };
+        tables.map(kind).collect()
+    };
+    world
+        .block_on(async {
+            let engine = open(&env, &config).await;
+            load(&engine, 3).await;
+            engine.compact().await.unwrap();
+            engine.put(&key(1), b"newest").await.unwrap();
+            for number in 20_000..20_100 {
+                engine.put(&key(number), &[1; 50]).await.unwrap();
+            }
+            engine.flush().await.unwrap();
+            let shallow = (true, "fence".to_owned(), false);
+            let of_level_1 = (false, "greedy-plr".to_owned(), true);
+            let both = BTreeSet::from([shallow, of_level_1]);
+            assert_eq!(kinds(&engine), both);
+
+            let changed = move |config: &mut EngineConfig| {
+                config.table.levels.insert(1, deep(512, "binary"));
+            };
+            engine.reconfigure(changed).await.unwrap();
+            engine.compact().await.unwrap();
+            let merged = (false, "binary".to_owned(), false);
+            assert_eq!(kinds(&engine), BTreeSet::from([merged.clone()]));
+            let newest = engine.get(&key(1)).await.unwrap().unwrap();
+            assert_eq!(&newest[..], b"newest");
+            engine.close().await.unwrap();
+
+            // A table says itself how it is read.
+            let again = open(&env, &config).await;
+            assert_eq!(kinds(&again), BTreeSet::from([merged]));
+            for number in (2..12_000).chain(20_000..20_100) {
+                assert!(again.get(&key(number)).await.unwrap().is_some(), "{number}");
+            }
+            again.close().await.unwrap();
         })
         .unwrap();
 }

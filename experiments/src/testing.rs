@@ -146,6 +146,7 @@ fn sample_counts(seed: u64, factor: u64) -> Counts {
         filter_negatives: 990,
         filter_false_positives: 10,
         index_lookups: 400,
+        model_lookups: 300,
         index_probes: 500,
         index_trained_keys: 10_000,
         index_training_nanos: 400_000,

@@ -19,7 +19,7 @@ pub(super) fn index_for(
     deepest: usize,
 ) -> Result<IndexBuild> {
     let config = core.config();
-    let configured = &config.table.index;
+    let configured = config.table.at(level).index;
     let build = |policy, spec| IndexBuild {
         policy,
         spec,
@@ -28,7 +28,10 @@ pub(super) fn index_for(
     };
     let policies = core.policies();
     if !policies.tuner.is_active() {
-        return Ok(build(policies.index.clone(), configured.clone()));
+        return Ok(build(
+            policies.tables(level).index.clone(),
+            configured.clone(),
+        ));
     }
     let now = core.env().clock.now();
     let levels = core.index_book().levels(&tree.load().version, now);

@@ -54,11 +54,11 @@ impl<'a> TableWriter<'a> {
         let file = Files::of(core.env()).create(&path)?;
         let unfinished = NewFile::new(&core.env().fs, &path);
         let config = core.config();
-        let table = &config.table;
+        let table = config.table.at(target.level);
         let options = TableOptions {
             block_bytes: table.block.as_u64() as usize,
             compression: table.compression,
-            filter: core.policies().filter.clone(),
+            filter: core.policies().tables(target.level).filter.clone(),
             filter_name: table.filter.policy.clone(),
             index: index_for(core, tree, target.level, target.deepest)?,
             facts: FilterFacts {

@@ -5,6 +5,7 @@
 //! instead, as in slatedb. `slots` lists the settings that take a policy, `validate` the ranges
 //! that types do not state.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aura_policies::{PolicySpec, defaults};
@@ -13,10 +14,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod changes;
+mod levels;
 mod slots;
 mod validate;
 
 pub use changes::CHANGEABLE;
+pub use levels::{LevelConfig, LevelTables};
 pub use slots::PolicySlot;
 
 /// How bytes are compressed. The numbers are on disk.
@@ -138,6 +141,24 @@ pub struct TableConfig {
     /// Limits of a learned index. One that exceeds them is refused, and fence pointers serve
     /// instead.
     pub index_gate: IndexGate,
+    /// How the blocks are read in which a learned index says that a key may be.
+    pub index_reads: IndexReads,
+    /// What differs for tables from a level on, by the level's number: `levels.2.index = "pgm"`. A
+    /// table keeps the settings of the level that it was written to.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub levels: BTreeMap<u32, LevelConfig>,
+}
+
+/// How a point read reads the blocks of a learned index's window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum IndexReads {
+    /// One block at a time, the likeliest first, until the key is found.
+    #[default]
+    Blocks,
+    /// The whole window in one read of the device, if the block that is needed first is not
+    /// cached. All its blocks are offered to the cache.
+    Window,
 }
 
 /// Limits that a learned index must keep to.
@@ -173,6 +194,8 @@ impl Default for TableConfig {
             index: defaults().index,
             index_tuner: defaults().tuner,
             index_gate: IndexGate::default(),
+            index_reads: IndexReads::default(),
+            levels: BTreeMap::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Each range stands beside its key in one table a kind of number, so that an error names both.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use bytesize::ByteSize;
@@ -12,16 +13,16 @@ use crate::error::{Error, Result};
 /// A setting with the range that it must keep to.
 struct Ranged<T> {
     /// The setting's dotted name.
-    key: &'static str,
+    key: Cow<'static, str>,
     value: T,
     min: T,
     max: T,
 }
 
 impl<T> Ranged<T> {
-    fn new(key: &'static str, value: T, min: T, max: T) -> Self {
+    fn new(key: impl Into<Cow<'static, str>>, value: T, min: T, max: T) -> Self {
         Self {
-            key,
+            key: key.into(),
             value,
             min,
             max,
@@ -99,6 +100,15 @@ impl EngineConfig {
         if let SyncPolicy::Bytes(size) = self.wal.sync {
             sizes.push(range("wal.sync.bytes", size, 1, u64::MAX));
         }
+        sizes.extend(self.table.levels.iter().filter_map(|(level, own)| {
+            let key = format!("table.levels.{level}.block");
+            Some(Ranged::new(
+                key,
+                own.block?,
+                ByteSize(64),
+                ByteSize(16 << 20),
+            ))
+        }));
         sizes
     }
 
@@ -127,6 +137,9 @@ impl EngineConfig {
             range("compaction.agent_window", agent_window, 1, u64::MAX),
             range("value_log.queues", queues, 1, 64),
         ];
+        if let Some(level) = self.table.levels.keys().next_back() {
+            counts.push(range("table.levels", u64::from(*level), 0, 63));
+        }
         if open_files != 0 {
             counts.push(range("max_open_files", open_files, 16, u64::MAX));
         }

@@ -259,6 +259,11 @@ impl TableIndex {
         &self.report
     }
 
+    /// Returns whether a model answers look-ups.
+    pub(crate) fn is_model(&self) -> bool {
+        matches!(self.search, Search::Model(_))
+    }
+
     /// Returns the number of data blocks.
     pub(crate) fn blocks(&self) -> usize {
         self.offsets.len() - 1

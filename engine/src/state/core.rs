@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::Policies;
 use crate::cache::BlockCache;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, IndexReads};
 use crate::context::ReadContext;
 use crate::directory::{Files, write_settings};
 use crate::env::Env;
@@ -28,6 +28,9 @@ pub(crate) struct Core {
     policies: ArcSwap<Policies>,
     /// Whether an agent listens. No change of settings brings another one.
     agent_is_active: bool,
+    /// How reads use the window of a learned index. It is fixed, so that a read need not load the
+    /// settings.
+    index_reads: IndexReads,
     /// Held while settings are changed: one change follows the other.
     reconfiguring: tokio::sync::Mutex<()>,
     cache: Arc<BlockCache>,
@@ -57,6 +60,7 @@ impl Core {
         Self {
             env,
             directory,
+            index_reads: config.table.index_reads,
             config: ArcSwap::from_pointee(config),
             agent_is_active: policies.agent_is_active,
             policies: ArcSwap::from_pointee(policies),
@@ -120,7 +124,10 @@ impl Core {
 
     /// A context for reading.
     pub(crate) fn context(&self) -> ReadContext<'_> {
-        ReadContext::new(&self.cache, &*self.env.clock)
+        ReadContext {
+            index_reads: self.index_reads,
+            ..ReadContext::new(&self.cache, &*self.env.clock)
+        }
     }
 
     /// Adds what a context counted to the counters, and charges its work.

@@ -13,7 +13,7 @@ use aura_policies::separation::Separation;
 use aura_policies::tuner::IndexTuner;
 use aura_policies::warming::Warming;
 
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, LevelTables, TableConfig};
 use crate::error::{Error, Result};
 
 /// The policies of an engine. Clones share them.
@@ -23,8 +23,7 @@ pub(crate) struct Policies {
     pub(crate) picker: Arc<Mutex<Box<dyn Picker>>>,
     pub(crate) agent: Arc<tokio::sync::Mutex<Box<dyn Agent>>>,
     pub(crate) agent_is_active: bool,
-    pub(crate) filter: Arc<dyn FilterPolicy>,
-    pub(crate) index: Arc<dyn IndexPolicy>,
+    tables: Arc<[TablePolicies]>,
     pub(crate) tuner: Arc<dyn IndexTuner>,
     pub(crate) separation: Arc<dyn Separation>,
     pub(crate) placement: Arc<dyn Placement>,
@@ -32,7 +31,50 @@ pub(crate) struct Policies {
     pub(crate) warming: Arc<dyn Warming>,
 }
 
+/// The policies of tables from one level on.
+pub(crate) struct TablePolicies {
+    from: u32,
+    pub(crate) filter: Arc<dyn FilterPolicy>,
+    pub(crate) index: Arc<dyn IndexPolicy>,
+}
+
+impl TablePolicies {
+    /// Builds those of every level at which they change, the shallowest first.
+    fn build_all(table: &TableConfig) -> Result<Arc<[Self]>> {
+        let own = table.levels.keys().copied().filter(|from| *from > 0);
+        std::iter::once(0)
+            .chain(own)
+            .map(|from| {
+                let named = |name| {
+                    move |source| Error::Policy {
+                        key: match from {
+                            0 => format!("table.{name}"),
+                            _ => format!("table.levels.{from}.{name}"),
+                        },
+                        source,
+                    }
+                };
+                let LevelTables { filter, index, .. } = table.at(from as usize);
+                let filter = aura_policies::filter::build(filter).map_err(named("filter"))?;
+                let index = aura_policies::index::build(index).map_err(named("index"))?;
+                Ok(Self {
+                    from,
+                    filter: filter.into(),
+                    index: index.into(),
+                })
+            })
+            .collect()
+    }
+}
+
 impl Policies {
+    /// The policies of the tables of `level`.
+    pub(crate) fn tables(&self, level: usize) -> &TablePolicies {
+        let after = self.tables.partition_point(|it| it.from as usize <= level);
+        // The first ones hold from level 0 on.
+        &self.tables[after - 1]
+    }
+
     /// Builds every policy that `config` names.
     pub(crate) fn build(config: &EngineConfig) -> Result<Self> {
         use aura_policies as p;
@@ -56,12 +98,7 @@ impl Policies {
             picker: Arc::new(Mutex::new(picker)),
             agent_is_active: agent.is_active(),
             agent: Arc::new(tokio::sync::Mutex::new(agent)),
-            filter: p::filter::build(&table.filter)
-                .map_err(named("table.filter"))?
-                .into(),
-            index: p::index::build(&table.index)
-                .map_err(named("table.index"))?
-                .into(),
+            tables: TablePolicies::build_all(table)?,
             tuner: p::tuner::build(&table.index_tuner)
                 .map_err(named("table.index_tuner"))?
                 .into(),

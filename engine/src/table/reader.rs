@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::block::{Block, EntryPlace};
 use super::format::{FOOTER_BYTES, Footer, Handle, Properties, unseal};
 use crate::cache::{BlockId, CacheKey, Object, Pin, RowPlace};
-use crate::config::Metadata;
+use crate::config::{IndexReads, Metadata};
 use crate::context::ReadContext;
 use crate::directory::NamedFile;
 use crate::env::{CpuWork, Fs};
@@ -519,6 +519,7 @@ impl Table {
         context: &mut ReadContext<'_>,
     ) -> Result<Option<Position>> {
         context.stats.index_lookups += 1;
+        context.stats.model_lookups += u64::from(index.is_model());
         let candidates = index.candidates(key, point, &mut context.work);
         let before = context.stats.index_probes;
         let found = self
@@ -548,11 +549,18 @@ impl Table {
         let mut span = candidates.span.clone();
         let mut next = candidates.likely;
         let mut best = None;
+        let mut fetched = None;
         // Whether all blocks before the span are known to end before the key.
         let mut start_is_known = point || candidates.exact;
         while !(point && span.is_empty()) && next < index.blocks() {
             let bytes = self.span(index, next)?;
-            let block = self.block(&bytes, context).await?;
+            let block = if context.index_reads == IndexReads::Window && candidates.span.len() > 1 {
+                // Boxed, so that the future of a read stays small where the setting is off.
+                let within = candidates.span.clone();
+                Box::pin(self.block_in_one(index, within, next, &mut fetched, context)).await?
+            } else {
+                self.block(&bytes, context).await?
+            };
             context.stats.index_probes += 1;
             let entry = match index.within(&candidates, next) {
                 Some(within) => block.lower_bound_in(within, key, sequence, &mut context.work),
@@ -626,17 +634,71 @@ impl Table {
         span: &Range<u64>,
         context: &mut ReadContext<'_>,
     ) -> Result<Block> {
-        let name = self.data(span);
-        if let Some((Object::Bytes(data), _)) = context.ask(&name) {
-            return Block::new(data)
-                .ok_or_else(|| self.damaged(span.start, "the cached block is malformed"));
+        if let Some(block) = self.cached(span, context)? {
+            return Ok(block);
         }
         let sealed = context
             .read(&self.file, span.start, (span.end - span.start) as usize)
             .await?;
-        let block = self.unseal(span, &sealed, &mut context.work)?;
-        self.offer(&name, &Object::Bytes(block.data().clone()), context);
+        self.enter(span, &sealed, context)
+    }
+
+    /// Returns the data block at `span` from the cache; None if it is not there.
+    fn cached(&self, span: &Range<u64>, context: &mut ReadContext<'_>) -> Result<Option<Block>> {
+        let Some((Object::Bytes(data), _)) = context.ask(&self.data(span)) else {
+            return Ok(None);
+        };
+        let block = Block::new(data);
+        let malformed = || self.damaged(span.start, "the cached block is malformed");
+        block.ok_or_else(malformed).map(Some)
+    }
+
+    /// Opens the data block that was just read at `span`, and offers it to the cache.
+    fn enter(
+        &self,
+        span: &Range<u64>,
+        sealed: &Bytes,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Block> {
+        let block = self.unseal(span, sealed, &mut context.work)?;
+        let object = Object::Bytes(block.data().clone());
+        self.offer(&self.data(span), &object, context);
         Ok(block)
+    }
+
+    /// Returns data block `number` of the blocks `within`, from the cache or from `fetched`. If it
+    /// is in neither, all of `within` is read at once into `fetched`, unless it is too large.
+    ///
+    /// Blocks that no look-up asks for are not offered to the cache.
+    async fn block_in_one(
+        &self,
+        index: &TableIndex,
+        within: Range<usize>,
+        number: usize,
+        fetched: &mut Option<Window>,
+        context: &mut ReadContext<'_>,
+    ) -> Result<Block> {
+        let span = self.span(index, number)?;
+        let whole = self.span(index, within.start)?.start..self.span(index, within.end - 1)?.end;
+        if !within.contains(&number) || whole.end - whole.start > WINDOW_BYTES {
+            return self.block(&span, context).await;
+        }
+        if let Some(block) = self.cached(&span, context)? {
+            return Ok(block);
+        }
+        if fetched.is_none() {
+            let bytes = (whole.end - whole.start) as usize;
+            let data = context.read(&self.file, whole.start, bytes).await?;
+            let start = whole.start;
+            *fetched = Some(Window { start, data });
+        }
+        let at = (span.start - whole.start) as usize;
+        let bytes = (span.end - span.start) as usize;
+        let sealed = fetched.as_ref().map(|window| &window.data[at..at + bytes]);
+        // A copy, so that a cached block does not keep the whole window in memory.
+        let sealed = Bytes::copy_from_slice(sealed.unwrap_or_default());
+        context.work.bytes_copied += bytes as u64;
+        self.enter(&span, &sealed, context)
     }
 
     /// Returns data block `number` from `window`. If it is not there, the window is read again and

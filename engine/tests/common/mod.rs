@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use aura_engine::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
 use aura_engine::{
-    CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate,
-    MemtableStructure, Metadata, Rows, SyncPolicy, TableConfig, ValueLogConfig,
+    CacheConfig, CompactionConfig, Compression, EngineConfig, GcMethod, IndexGate, IndexReads,
+    LevelConfig, MemtableStructure, Metadata, Rows, SyncPolicy, TableConfig, ValueLogConfig,
 };
 use aura_policies::{AnyFamily, PolicySpec};
 use bytesize::ByteSize;
@@ -183,7 +183,7 @@ pub(crate) fn random_config(chance: &mut Chance) -> EngineConfig {
     draw_compaction(chance, &mut config.compaction);
     draw_value_log(chance, &mut config.value_log);
     for slot in config.policies_mut() {
-        *slot.spec = draw_policy(chance, slot.key, slot.family);
+        *slot.spec = draw_policy(chance, &slot.key, slot.family);
     }
     config.io_limit = io_limit(chance);
     config
@@ -206,6 +206,17 @@ fn draw_tables(chance: &mut Chance, table: &mut TableConfig) {
         probes: 1e9,
     };
     table.index_gate = chance.pick(&[IndexGate::default(), open, open]);
+    table.index_reads = chance.pick(&[IndexReads::Blocks, IndexReads::Window]);
+    if chance.below(2) == 0 {
+        let own = LevelConfig {
+            block: Some(ByteSize(chance.pick(&[64, 512, 4096]))),
+            compression: Some(chance.pick(&CODECS)),
+            // Drawn with the other policies.
+            filter: Some(table.filter.clone()),
+            index: Some(table.index.clone()),
+        };
+        table.levels.insert(1, own);
+    }
 }
 
 fn draw_cache(chance: &mut Chance, cache: &mut CacheConfig) {
@@ -246,7 +257,11 @@ fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> Policy
         { "at_operations": 500, "level": 2, "runs": 2 },
         { "at_operations": 900, "level": 1, "runs": 1 },
     ]);
-    let suited = match key {
+    let key = match key.strip_prefix("table.levels.1.") {
+        Some(of_level) => format!("table.{of_level}"),
+        None => key.to_owned(),
+    };
+    let suited = match &*key {
         "table.filter" => vec![
             named("none", &[]),
             named("bloom", &[]),

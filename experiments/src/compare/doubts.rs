@@ -279,10 +279,14 @@ impl Censored {
 /// How acting is counted of the policy that a key sets, such as
 /// `engine.compaction.layout.ratio`; `None` if the key sets something else.
 fn activity_of(key: &str) -> Option<&'static Activity> {
-    let key = key.strip_prefix("engine.")?;
+    let mut key = key.strip_prefix("engine.")?.to_owned();
+    // What a level sets of its own is counted as what all levels have.
+    if let Some(of_level) = key.strip_prefix("table.levels.") {
+        key = format!("table.{}", of_level.split_once('.')?.1);
+    }
     let config = EngineConfig::default();
     let slot = config.policies().into_iter().find(|slot| {
-        let rest = key.strip_prefix(slot.key);
+        let rest = key.strip_prefix(&*slot.key);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     })?;
     activity::of_family(slot.family.name())
@@ -299,6 +303,10 @@ mod tests {
             assert!(activity_of(&key).is_some(), "{key}");
             assert!(activity_of(&format!("{key}.ratio")).is_some(), "{key}");
         }
+        let [of_level, of_all] = ["engine.table.levels.2.index.policy", "engine.table.index"];
+        let name = |key| activity_of(key).map(|activity| std::ptr::from_ref(activity));
+        assert_eq!(name(of_level), name(of_all));
+        assert_eq!(activity_of("engine.table.levels.2.block"), None);
         assert_eq!(activity_of("engine.cache.size"), None);
         assert_eq!(activity_of("workload.records"), None);
     }

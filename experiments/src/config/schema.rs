@@ -31,8 +31,8 @@ pub(super) fn knows(schema: &Value, path: &str) -> bool {
     let mut schemas = vec![schema];
     for key in path.split('.') {
         let known = checker.known(&schemas);
-        match known.keys.get(key) {
-            Some(below) => schemas = below.clone(),
+        match known.below(key) {
+            Some(below) => schemas = below.to_vec(),
             None => return known.open,
         }
     }
@@ -51,8 +51,24 @@ struct Checker<'a> {
 struct Known<'a> {
     /// Each key with the schemas of what stands below it.
     keys: BTreeMap<&'a str, Vec<&'a Value>>,
+    /// The schemas of what stands below a number, such as that of a level.
+    numbered: Vec<&'a Value>,
     /// Whether other keys are allowed too, or it need not be a table.
     open: bool,
+}
+
+/// The pattern by which schemas describe keys that are numbers.
+const NUMBERS: &str = r"^\d+$";
+
+impl<'a> Known<'a> {
+    /// The schemas of what stands below `key`; `None` if no table here has such a key.
+    fn below(&self, key: &str) -> Option<&[&'a Value]> {
+        let is_number = !self.numbered.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
+        match self.keys.get(key) {
+            None if is_number => Some(&self.numbered),
+            known => known.map(Vec::as_slice),
+        }
+    }
 }
 
 impl<'a> Checker<'a> {
@@ -64,7 +80,7 @@ impl<'a> Checker<'a> {
                 let known = self.known(schemas);
                 for (key, node) in table {
                     let path = child_path(path, key);
-                    match known.keys.get(key.as_str()) {
+                    match known.below(key) {
                         Some(below) => self.check(below, node, &path)?,
                         None if known.open => {}
                         None => return Err(self.unknown(&path, key, node, &known)),
@@ -106,7 +122,10 @@ impl<'a> Checker<'a> {
             Some(parent) => format!("in `{parent}`"),
             None => "here".to_owned(),
         };
-        let list = names.into_iter().collect::<Vec<_>>().join(", ");
+        let mut list = names.into_iter().collect::<Vec<_>>().join(", ");
+        if !known.numbered.is_empty() {
+            list = "numbers".to_owned();
+        }
         ConfigError::new(format!("unknown key `{path}`{hint}"))
             .at(node.key_location())
             .help(format!("known {place}: {list}"))
@@ -142,6 +161,9 @@ impl<'a> Checker<'a> {
             for (name, schema) in properties.into_iter().flat_map(Map::iter) {
                 known.keys.entry(name).or_default().push(schema);
             }
+            let patterns = part.get("patternProperties").and_then(Value::as_object);
+            let numbered = patterns.and_then(|patterns| patterns.get(NUMBERS));
+            known.numbered.extend(numbered);
         }
         known.open |= !is_table;
         known

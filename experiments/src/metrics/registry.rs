@@ -566,6 +566,12 @@ const TABLES: &[MetricDef] = &[
         |phase| ratio(phase.counts.index_probes, phase.counts.index_lookups),
     ),
     fact(
+        "index.served_ratio",
+        "ratio",
+        "Look-ups in table indexes that a learned model answered, over all of them.",
+        |phase| ratio(phase.counts.model_lookups, phase.counts.index_lookups),
+    ),
+    fact(
         "index.model_tables",
         "tables",
         "Tables whose index is a learned model, at the end.",

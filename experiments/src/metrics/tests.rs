@@ -84,6 +84,7 @@ fn values_are_what_their_definitions_say() {
         ("filter.bytes_per_key", 1.25),
         ("index.bytes_per_key", 2.0),
         ("index.probes_per_lookup", 1.25),
+        ("index.served_ratio", 0.75),
         ("index.fence_ratio", 0.5),
         ("index.training_ns_per_key", 40.0),
         ("index.training_cpu_ratio", 0.025),

@@ -190,6 +190,59 @@ fn values_out_of_range_are_shown_at_their_place() {
 }
 
 #[test]
+fn settings_of_a_level_are_checked_like_those_of_all() {
+    let sieve = "engine.cache.eviction = \"sieve\"";
+    let with_level = |setting: &str| with(sieve, &format!("engine.table.levels.{setting}"));
+    with_level("2.indx = \"pgm\"").refuses(
+        2,
+        &[
+            "unknown key `variant[1].engine.table.levels.2.indx`",
+            "levels.2.index`",
+            "known in",
+            "compression",
+            "exp.toml:24:",
+        ],
+    );
+    with_level("2.index = \"pmg\"").refuses(
+        2,
+        &[
+            "`engine.table.levels.2.index`",
+            "unknown index policy `pmg`",
+            "nearest: `pgm`",
+            "exp.toml:24:",
+        ],
+    );
+    with_level("2.filter = { policy = \"bloom\", bits = 3 }").refuses(
+        2,
+        &["`engine.table.levels.2.filter`", "unknown parameter `bits`"],
+    );
+    with_level("2.block = \"1B\"").refuses(2, &["table.levels.2.block", "1 B is outside"]);
+    with_level("64.block = \"1KiB\"").refuses(2, &["table.levels", "64 is outside 0 to 63"]);
+    with_level("deep.block = \"1KiB\"").refuses(2, &["levels.deep", "numbers"]);
+}
+
+#[test]
+fn a_generated_key_set_that_is_unknown_is_named_with_the_nearest() {
+    with("records = 2_000", "key.generated = \"lognorml:3k\"").refuses(
+        2,
+        &[
+            "`workload.key.generated`",
+            "`lognorml`",
+            "nearest: `lognormal`",
+            "known sets: clusters, ",
+            "exp.toml:8:17",
+        ],
+    );
+    with("records = 2_000", "key.generated = \"uniform:many\"")
+        .refuses(2, &["`many` is not a number of keys", "exp.toml:8:17"]);
+    with(
+        "records = 2_000",
+        "records = 2_000\nkey.generated = \"uniform:1k\"",
+    )
+    .refuses(2, &["at most 1000, the distinct keys of the set"]);
+}
+
+#[test]
 fn a_simulated_world_has_no_page_cache() {
     for io in ["direct", "page-cache"] {
         with("seeds = 2", &format!("world.io = {io:?}")).refuses(

@@ -81,8 +81,8 @@ impl TableSink {
         let path = repair.directory.join(name);
         let file = Files::of(repair.env).create(&path)?;
         let unfinished = NewFile::new(&repair.env.fs, &path);
-        let table = &repair.config.table;
-        let policies = &repair.policies;
+        let table = repair.config.table.at(self.level);
+        let policies = repair.policies.tables(self.level);
         let options = TableOptions {
             block_bytes: table.block.as_u64() as usize,
             compression: table.compression,
@@ -91,7 +91,7 @@ impl TableSink {
             index: IndexBuild {
                 policy: policies.index.clone(),
                 spec: table.index.clone(),
-                gate: table.index_gate,
+                gate: repair.config.table.index_gate,
                 clock: repair.env.clock.clone(),
             },
             facts: FilterFacts {
