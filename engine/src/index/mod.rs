@@ -86,8 +86,8 @@ pub struct IndexReport {
     pub by_block: bool,
     /// The largest error: the distance between the correct rank and the farther end of the window.
     ///
-    /// It is measured at every key and every edge of a gap when the table is built. 0 with fence
-    /// pointers.
+    /// It is measured at every key, and at the edges of up to 64 gaps, when the table is built. 0
+    /// with fence pointers.
     pub error_max: u32,
     /// The 99th percentile of the errors. From 1,024 on it is rounded up to a power of two.
     pub error_p99: u32,
@@ -95,7 +95,8 @@ pub struct IndexReport {
     pub error_mean_milli: u64,
     /// The largest number of ties: ranks whose keys have equal images.
     pub longest_run: u32,
-    /// The 99th percentile of the blocks in a window, measured on up to 4,096 keys.
+    /// The 99th percentile of the blocks in a window, measured on a sixteenth of the keys (64 to
+    /// 4,096).
     pub window_blocks: u32,
     /// The mean number of blocks that a look-up of a stored key examines, in thousandths, measured
     /// on the same keys.

@@ -1,9 +1,10 @@
 //! Trains a table's model and checks it before it is used.
 //!
-//! Index policies are not trusted. Every model is evaluated at every stored key and at both edges
-//! of every gap, which measures its error. A model is refused if it is wrong, takes too much
-//! memory, or needs too many blocks per look-up.
+//! Index policies are not trusted. Every model is evaluated at every stored key and at the edges of
+//! some gaps, which measures its error. A model is refused if it is wrong, takes too much memory, or
+//! needs too many blocks per look-up.
 
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use aura_policies::PolicySpec;
@@ -17,8 +18,19 @@ use super::{Refusal, Refused};
 use crate::config::IndexGate;
 use crate::env::{Clock, CpuWork};
 
-/// Keys on which windows and probes are measured.
-const SAMPLE: usize = 4096;
+/// Keys on which windows and probes are measured: a share of all, within bounds.
+const SAMPLE: RangeInclusive<usize> = 64..=4096;
+const SAMPLE_SHARE: usize = 16;
+
+/// Gaps between keys at whose edges a model is evaluated, beside every key.
+const GAPS: usize = 64;
+
+/// Ranks from which on a model is tried on stretches of the table first.
+const TRIAL_MIN: usize = 4096;
+
+/// Stretches that are tried, and how many of them would make up the table.
+const TRIALS: usize = 2;
+const TRIAL_PARTS: usize = 32;
 
 /// The policy and settings that build a table's index.
 pub(crate) struct IndexBuild {
@@ -103,7 +115,7 @@ impl IndexBuild {
             };
             // A simulated clock stands still while the CPU works, so the cost of the work is added.
             training.facts.training_nanos = self.clock.now() - start + self.clock.cost_nanos(&own);
-            work.model_evaluations += own.model_evaluations;
+            work.add(&own);
         }
         training.facts.parameters = self.spec.to_string();
         (training.block, training.facts)
@@ -120,8 +132,8 @@ impl IndexBuild {
             let what = "ranks have 32 bits, and the table has more entries";
             return Err(Refusal::Declined.because(what));
         }
-        // Fitting takes about one step per key, each about as long as an evaluation.
-        work.model_evaluations += images.len() as u64;
+        self.try_stretches(images, blocks, work)?;
+        work.keys_fitted += images.len() as u64;
         let encoded = match self.policy.train(images) {
             Trained::Fence => return Ok(Training::default()),
             Trained::Refused(why) => return Err(Refusal::Declined.because(why)),
@@ -131,16 +143,11 @@ impl IndexBuild {
             aura_policies::index::decode(&self.spec.policy, Bytes::copy_from_slice(&encoded));
         let model =
             model.ok_or_else(|| Refusal::Wrong.because("the encoded model cannot be decoded"))?;
-        let errors = check(&*model, images, work).map_err(|what| Refusal::Wrong.because(what))?;
-
         let by_block = self.policy.ranks() == Ranks::Blocks;
         let fence_bytes = blocks.fence_bytes();
         let (ties, longest_run) = Ties::new(images, fence_bytes / 50);
         let mut facts = ModelFacts {
             longest_run,
-            error_max: errors.max,
-            error_p99: errors.quantile(99),
-            error_mean_milli: errors.mean_milli(),
             by_block,
             tie_bound: ties.bound,
             tie_runs: ties.len() as u32,
@@ -164,20 +171,86 @@ impl IndexBuild {
         facts.window_blocks = measured.window_blocks;
         facts.probes_milli = measured.probes_milli;
         facts.steps = measured.steps;
-        if facts.window_blocks > self.gate.window_blocks
-            || facts.probes_milli as f64 > 1e3 * self.gate.probes
-        {
-            let what = format!(
-                "windows of {} blocks (99th percentile), {:.3} blocks a look-up",
-                facts.window_blocks,
-                facts.probes_milli as f64 / 1e3
-            );
-            return Err(Refusal::TooWide.because(what));
-        }
+        self.check_width(&measured, "")?;
+        // The dearest part comes last: most models that are refused are too large or too wide.
+        let errors = check(locator.model(), images, work);
+        let errors = errors.map_err(|what| Refusal::Wrong.because(what))?;
+        facts.error_max = errors.max;
+        facts.error_p99 = errors.quantile(99);
+        facts.error_mean_milli = errors.mean_milli();
         Ok(Training {
             block: Some(block),
             facts,
         })
+    }
+
+    /// Refuses a model whose look-ups cost more than the gate allows.
+    fn check_width(&self, measured: &Measured, place: &str) -> Result<(), Refused> {
+        let probes = measured.probes_milli as f64;
+        if measured.window_blocks <= self.gate.window_blocks && probes <= 1e3 * self.gate.probes {
+            return Ok(());
+        }
+        let what = format!(
+            "windows of {} blocks (99th percentile), {:.3} blocks a look-up{place}",
+            measured.window_blocks,
+            probes / 1e3
+        );
+        Err(Refusal::TooWide.because(what))
+    }
+
+    /// Refuses a large table's model at a fraction of the cost of fitting it: if models of two short
+    /// stretches both exceed the gate.
+    fn try_stretches(
+        &self,
+        images: &[u64],
+        blocks: &IndexWriter,
+        work: &mut CpuWork,
+    ) -> Result<(), Refused> {
+        if images.len() < TRIAL_MIN {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        for trial in 1..=TRIALS {
+            let first = blocks.blocks() * trial / (TRIALS + 1);
+            let last = first + blocks.blocks().div_ceil(TRIAL_PARTS);
+            let stretch = first..last.min(blocks.blocks());
+            let Some(measured) = self.try_stretch(images, blocks, stretch, work) else {
+                return Ok(());
+            };
+            outcome = self.check_width(&measured, ", in a stretch of the table");
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Measures a model of some blocks of a table; None if the policy makes none of them.
+    fn try_stretch(
+        &self,
+        images: &[u64],
+        blocks: &IndexWriter,
+        stretch: Range<usize>,
+        work: &mut CpuWork,
+    ) -> Option<Measured> {
+        let count = stretch.len();
+        let (images, starts) = match self.policy.ranks() {
+            Ranks::Blocks => (&images[stretch], None),
+            Ranks::Entries => {
+                let starts = &blocks.starts()[stretch.start..=stretch.end];
+                let images = &images[starts[0] as usize..starts[count] as usize];
+                let starts: Vec<u64> = starts.iter().map(|rank| rank - starts[0]).collect();
+                (images, Some(Starts::new(&starts)))
+            }
+        };
+        work.keys_fitted += images.len() as u64;
+        let Trained::Model(encoded) = self.policy.train(images) else {
+            return None;
+        };
+        let model = aura_policies::index::decode(&self.spec.policy, encoded.into())?;
+        let (ties, _) = Ties::new(images, blocks.fence_bytes() / (50 * TRIAL_PARTS as u64));
+        let locator = Locator::new(model, starts, ties, count);
+        Some(measure(&locator, images, work))
     }
 }
 
@@ -224,7 +297,8 @@ impl Errors {
     }
 }
 
-/// Evaluates a model at every stored image and at both edges of every gap.
+/// Evaluates a model at every stored image, at both ends of all images, and at both edges of up to
+/// [`GAPS`] gaps. Inside a gap the blocks confirm what a model says.
 ///
 /// # Errors
 /// A description of the first wrong window.
@@ -249,9 +323,11 @@ fn check(model: &dyn Model, images: &[u64], work: &mut CpuWork) -> Result<Errors
     };
     let mut rank = 0;
     let mut gap_start = Some(0);
-    for tied in images.chunk_by(|a, b| a == b) {
+    let stride = images.len().div_ceil(GAPS).max(1);
+    for (gap, tied) in images.chunk_by(|a, b| a == b).enumerate() {
         let image = tied[0];
-        if let Some(start) = gap_start.filter(|start| *start < image) {
+        let is_drawn = gap.is_multiple_of(stride);
+        if let Some(start) = gap_start.filter(|start| is_drawn && *start < image) {
             ask(start, rank)?;
             ask(image - 1, rank)?;
         }
@@ -276,10 +352,11 @@ struct Measured {
     steps: u32,
 }
 
-/// Measures the cost of look-ups at up to [`SAMPLE`] stored keys.
+/// Measures the cost of look-ups at a [`SAMPLE`] of the stored keys.
 fn measure(locator: &Locator, images: &[u64], work: &mut CpuWork) -> Measured {
-    let stride = images.len().div_ceil(SAMPLE).max(1);
-    let mut widths = Vec::with_capacity(SAMPLE);
+    let sample = (images.len() / SAMPLE_SHARE).clamp(*SAMPLE.start(), *SAMPLE.end());
+    let stride = images.len().div_ceil(sample).max(1);
+    let mut widths = Vec::with_capacity(sample);
     let mut probes = 0;
     let mut steps = 0;
     for rank in (0..images.len()).step_by(stride) {
@@ -336,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_evaluated_at_every_key_and_gap_and_its_error_is_measured() {
+    fn a_model_is_evaluated_at_every_key_and_at_gaps_and_its_error_is_measured() {
         let images = vec![3, 3, 3, 8, 9, 40];
         let check_with = |slack, wrong_at| {
             let scripted = Scripted {
@@ -359,6 +436,23 @@ mod tests {
             Ok(1),
             "the inside of a gap is not evaluated"
         );
+    }
+
+    #[test]
+    fn of_many_gaps_some_are_evaluated_and_every_key() {
+        let images: Vec<u64> = (0..10_000).map(|i| 10 * i + 5).collect();
+        let is_refused = |wrong_at| {
+            let scripted = Scripted {
+                images: images.clone(),
+                slack: 1,
+                wrong_at: Some(wrong_at),
+            };
+            check(&scripted, &images, &mut CpuWork::default()).is_err()
+        };
+        assert!(images.iter().step_by(97).all(|image| is_refused(*image)));
+        assert!(is_refused(0) && is_refused(u64::MAX));
+        let found = images.iter().filter(|image| is_refused(*image + 1)).count();
+        assert!((GAPS - 8..=GAPS + 1).contains(&found), "{found} gaps");
     }
 
     #[test]

@@ -30,7 +30,7 @@ Prints one row per table, and one for the tables of a level that share an index.
 table was built under, `used` what serves: fence pointers if the policy makes no model or its model
 was refused, with the reason at the end. `percent_of_fence` is the index's memory over that of plain
 fence pointers: the last key of each block in full, and its address. Errors were measured over every
-key and every gap when the table was built, in entries or blocks as `error_in` says. Seeks count as
+key and 64 gaps when the table was built, in entries or blocks as `error_in` says. Seeks count as
 look-ups that found an entry. `gone` are the tables that compactions have replaced.
 
 The folder gets tables.csv, levels.csv and, unless the database is empty, index-inspect.svg, .png

@@ -5,7 +5,7 @@
 //! window of ranks. For any image q, stored or not, the rank of the first stored image >= q must
 //! lie in `lo..=hi`, where `hi` may be the number of keys. Of tied images the first rank is meant;
 //! the engine widens the window for the other ties. The engine checks each model against every key
-//! and every gap when the table is built, and falls back to fence pointers if a model is wrong or
+//! and some gaps when the table is built, and falls back to fence pointers if a model is wrong or
 //! refused.
 //!
 //! Ranks count the table's entries or, if a policy says so ([`Ranks::Blocks`]), its data blocks.

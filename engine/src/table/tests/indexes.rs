@@ -274,10 +274,97 @@ fn training_is_charged_and_a_policy_without_images_is_not_trained() {
         ready(builder.finish(work)).unwrap();
     }
     assert_eq!(work[0].model_evaluations, 0);
-    // One step per key to train, one answer for each key and each edge of a gap, and a thousand
-    // measured keys.
-    assert_eq!(
-        work[1].model_evaluations,
-        1_000 + (1_000 + 999 * 2 + 2) + 1_000
-    );
+    assert_eq!(work[0].keys_fitted, 0);
+    assert_eq!(work[1].keys_fitted, 1_000);
+    // Every key, both edges of every 16th gap and of the end, and every 16th key for its blocks.
+    assert_eq!(work[1].model_evaluations, 1_000 + (62 * 2 + 2) + 63);
+}
+
+/// Makes `count` entries with random keys and values of `value_bytes`, in order.
+fn random_keys(seed: u64, count: usize, value_bytes: usize) -> Vec<Entry> {
+    let mut chance = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let value = vec![7; value_bytes];
+    let mut entries: Vec<Entry> = (0..count)
+        .map(|_| put(&chance.random::<u64>().to_be_bytes(), 1, &value))
+        .collect();
+    entries.sort_by(Entry::order);
+    entries
+}
+
+#[test]
+fn a_model_of_few_entries_a_block_is_refused_for_a_fraction_of_its_training() {
+    let world = World::new(0);
+    let gate = IndexGate::default();
+    let training = |entries: &[Entry]| {
+        let file = Files::on(&*world.fs).create(path()).unwrap();
+        let mut builder = TableBuilder::new(file, gated(&lines(16), gate));
+        let mut work = CpuWork::default();
+        for entry in entries {
+            ready(builder.add(entry, &mut work)).unwrap();
+        }
+        let built = ready(builder.finish(&mut work)).unwrap();
+        (built.index, work.keys_fitted, work.model_evaluations)
+    };
+    let (index, fitted, evaluated) = training(&random_keys(3, 8_192, 200));
+    assert_eq!(index.refusal, Some(Refusal::TooWide), "{index:?}");
+    assert!(index.refused.unwrap().contains("in a stretch"));
+    // Two stretches of a 32nd each, fitted and measured once.
+    assert!((512..=560).contains(&fitted), "{fitted}");
+    assert_eq!(evaluated, 128);
+    // Many entries a block: the trial passes, and all of the table is fitted and checked.
+    let (index, fitted, evaluated) = training(&even_numbers(8_192));
+    assert_eq!(index.refusal, None, "{index:?}");
+    assert!(fitted > 8_192 && evaluated > 8_192, "{fitted} {evaluated}");
+}
+
+#[test]
+fn a_whole_window_is_read_at_once() {
+    let entries = random_keys(9, 4_000, 200);
+    let read = |index_reads| {
+        // The cache holds nothing: each block that is examined is read.
+        let world = World::new(0);
+        let table = world.table(&gated(&lines(64), any_model()), &entries);
+        let index = table.index_report();
+        assert!(index.window_blocks > 4, "{index:?}");
+        let mut context = ReadContext {
+            index_reads,
+            ..world.context()
+        };
+        for entry in &entries {
+            assert_eq!(
+                newest(&table, &entry.key, &mut context).as_ref(),
+                Some(entry)
+            );
+            let absent = [&entry.key[..], b"!"].concat();
+            assert_eq!(newest(&table, &absent, &mut context), None);
+        }
+        context.stats
+    };
+    let blocks = read(IndexReads::Blocks);
+    let window = read(IndexReads::Window);
+    assert_eq!(window.index_probes, blocks.index_probes);
+    assert_eq!(blocks.device_reads, blocks.index_probes);
+    assert!(window.index_probes > 2 * window.index_lookups);
+    // A look-up that ends beyond its window reads one block more.
+    assert!(window.device_reads <= window.index_lookups + window.index_lookups / 50);
+    assert!(window.device_read_bytes > 2 * blocks.device_read_bytes);
+}
+
+#[test]
+fn a_block_of_a_window_is_cached_without_the_window() {
+    let entries = random_keys(9, 4_000, 200);
+    let world = World::new(16 << 20);
+    let table = world.table(&gated(&lines(64), any_model()), &entries);
+    let mut context = ReadContext {
+        index_reads: IndexReads::Window,
+        ..world.context()
+    };
+    for _ in 0..2 {
+        newest(&table, &entries[2_000].key, &mut context);
+    }
+    let stats = context.stats;
+    assert_eq!(stats.device_reads, 1, "the second time all is cached");
+    assert_eq!(stats.block_misses, stats.block_hits, "{stats:?}");
+    let held = world.cache.stats().entries;
+    assert_eq!(held, stats.block_hits, "only what a look-up examined");
 }

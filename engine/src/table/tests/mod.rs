@@ -17,7 +17,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::*;
 use crate::cache::BlockCache;
-use crate::config::{CacheConfig, Compression, IndexGate};
+use crate::config::{CacheConfig, Compression, IndexGate, IndexReads};
 use crate::context::ReadContext;
 use crate::directory::Files;
 use crate::env::memory::MemoryFs;
