@@ -72,6 +72,13 @@ impl Replay {
         }
     }
 
+    /// Makes room for the objects `0..objects`, as when a trace is longer than was known.
+    pub fn expect_objects(&mut self, objects: usize) {
+        if objects > self.places.len() {
+            self.places.resize(objects, NONE);
+        }
+    }
+
     /// Requests `object`, which `access` describes. On a miss the object enters if the policies let
     /// it. Returns whether it was a hit.
     #[inline]
