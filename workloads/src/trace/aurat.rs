@@ -31,7 +31,7 @@ use std::io::{self, BufRead, BufWriter, Write};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::input::{bytes_at, fill};
-use super::loaded::{Builder, Detail, Trace};
+use super::loaded::{Builder, Detail, Extra, Trace};
 use super::{Place, Result, TraceError};
 
 pub(super) const MAGIC: [u8; 8] = *b"AURATRAC";
@@ -234,7 +234,8 @@ fn unzigzag(number: u64) -> i64 {
 }
 
 pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
-    let details = !trace.details().is_empty();
+    // Costs have their place among the details.
+    let details = trace.has_costs();
     let contents = Contents {
         sizes: trace.has_sizes(),
         times: !trace.times().is_empty(),
@@ -252,7 +253,10 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
                 at_ns: trace.times().get(request).copied().unwrap_or_default(),
                 key: trace.keys()[object as usize],
                 bytes: trace.stated_bytes(request),
-                detail: trace.details().get(request).copied().unwrap_or_default(),
+                detail: Detail {
+                    cost: trace.cost(request),
+                    ..trace.details().get(request).copied().unwrap_or_default()
+                },
             })?;
         }
         writer.finish().map(drop)
@@ -285,8 +289,11 @@ pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()>
         let mut at_ns = 0;
         for _ in 0..count {
             let record = records.record(contents, &mut at_ns)?;
-            let detail = contents.details.then_some(record.detail);
-            if !builder.push_detailed(record.key, record.bytes, record.at_ns, detail)? {
+            let extra = Extra {
+                detail: contents.details.then_some(record.detail),
+                ..Extra::default()
+            };
+            if !builder.push_with(record.key, record.bytes, record.at_ns, &extra)? {
                 return Ok(());
             }
         }

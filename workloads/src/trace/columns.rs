@@ -69,6 +69,7 @@ pub struct Columns {
     pub(super) size: Option<Column>,
     pub(super) op: Option<Column>,
     pub(super) ttl: Option<Column>,
+    pub(super) cost: Option<Column>,
     pub(super) header: Option<bool>,
     pub(super) delimiter: Option<u8>,
 }
@@ -81,10 +82,12 @@ pub struct ColumnsError(String);
 impl Columns {
     /// Whether a column is named by the header.
     pub(super) fn needs_header(&self) -> bool {
-        [&self.time, &self.key, &self.size, &self.op, &self.ttl]
-            .into_iter()
-            .flatten()
-            .any(|column| matches!(column, Column::Named(_)))
+        [
+            &self.time, &self.key, &self.size, &self.op, &self.ttl, &self.cost,
+        ]
+        .into_iter()
+        .flatten()
+        .any(|column| matches!(column, Column::Named(_)))
     }
 }
 
@@ -110,11 +113,12 @@ impl FromStr for Columns {
                 "size" => columns.size = Some(Column::parse(value)?),
                 "op" => columns.op = Some(Column::parse(value)?),
                 "ttl" => columns.ttl = Some(Column::parse(value)?),
+                "cost" => columns.cost = Some(Column::parse(value)?),
                 "header" => columns.header = Some(yes_or_no(value)?),
                 "delimiter" => columns.delimiter = Some(delimiter(value)?),
                 other => {
                     return Err(ColumnsError(format!(
-                        "`{other}` is not one of time, key, size, op, ttl, header, delimiter"
+                        "`{other}` is not one of time, key, size, op, ttl, cost, header, delimiter"
                     )));
                 }
             }

@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::{Column, Columns, plain};
 use super::input::number;
-use super::loaded::{Builder, Life, Trace};
+use super::loaded::{Builder, Extra, Life, Trace};
 use super::{Place, Result, TraceError};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -50,6 +50,7 @@ const SIZE_NAMES: [&str; 8] = [
 ];
 const OP_NAMES: [&str; 5] = ["op", "operation", "optype", "cmd", "command"];
 const TTL_NAMES: [&str; 3] = ["ttl", "timetolive", "exptime"];
+const COST_NAMES: [&str; 4] = ["cost", "misscost", "penalty", "misspenalty"];
 
 /// Operations that end an object, in small letters.
 const REMOVALS: [&str; 5] = ["delete", "del", "remove", "rem", "unlink"];
@@ -73,7 +74,7 @@ const WRITES: [&str; 13] = [
 
 /// What an operation does to its object.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Effect {
+pub(super) enum Effect {
     Reads,
     Writes,
     Removes,
@@ -81,7 +82,7 @@ enum Effect {
 
 impl Effect {
     /// The effect of the operation `name`. What is not known reads.
-    fn of(name: &[u8]) -> Self {
+    pub(super) fn of(name: &[u8]) -> Self {
         let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
         if REMOVALS.iter().any(is) {
             Self::Removes
@@ -157,6 +158,8 @@ pub(super) struct Layout {
     pub(super) operation: Option<usize>,
     /// The time to live, in seconds.
     pub(super) ttl: Option<usize>,
+    /// What a miss costs, in any unit.
+    pub(super) cost: Option<usize>,
     /// Nanoseconds of a unit of time; seconds if `None`.
     pub(super) time_unit_ns: Option<u64>,
 }
@@ -195,7 +198,7 @@ impl Layout {
         }
         let key = key_of(field(row, self.key, "key")?);
         if effect == Some(Effect::Removes) {
-            builder.removal(key);
+            builder.removal(key)?;
             return Ok(true);
         }
         let mut bytes = 0_u64;
@@ -220,17 +223,31 @@ impl Layout {
                 format!("{count} repetitions are too many"),
             ));
         }
-        let mut life = self.life(row, effect)?;
+        let mut extra = Extra {
+            life: self.life(row, effect)?,
+            cost: self.cost(row)?,
+            ..Extra::default()
+        };
         for _ in 0..count {
-            let more = match life.take() {
-                Some(life) => builder.push_living(key, bytes, at_ns, life)?,
-                None => builder.push(key, bytes, at_ns)?,
-            };
-            if !more {
+            if !builder.push_with(key, bytes, at_ns, &extra)? {
                 return Ok(false);
             }
+            extra.life = None;
         }
         Ok(true)
+    }
+
+    /// What a miss of a row costs; `None` if no row says that.
+    fn cost(&self, row: &ByteRecord) -> Result<Option<u32>> {
+        let Some(place) = self.cost else {
+            return Ok(None);
+        };
+        let text = field(row, place, "cost")?;
+        let cost = number(text).and_then(|cost| u32::try_from(cost).ok());
+        match cost {
+            Some(cost) => Ok(Some(cost)),
+            None => Err(no_number(row, "cost, a whole number,", text)),
+        }
     }
 
     /// How long the object of a row lives; `None` if no row says that.
@@ -496,6 +513,7 @@ fn by_header(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
         count: None,
         operation: find(&columns.op, &OP_NAMES)?,
         ttl: find(&columns.ttl, &TTL_NAMES)?,
+        cost: find(&columns.cost, &COST_NAMES)?,
         time_unit_ns: title_of_time.and_then(|title| unit_ns(title)),
     })
 }
@@ -511,6 +529,7 @@ fn by_number(row: &ByteRecord, columns: &Columns, delimiter: u8) -> Result<Layou
             sizes,
             operation: place(&columns.op),
             ttl: place(&columns.ttl),
+            cost: place(&columns.cost),
             ..Layout::default()
         });
     }
@@ -547,13 +566,15 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
 
 fn write_rows(trace: &Trace, output: impl Write) -> std::io::Result<()> {
     let mut output = BufWriter::with_capacity(1 << 16, output);
-    let header = match (!trace.times().is_empty(), trace.has_sizes()) {
-        (true, true) => "time,key,size\n",
-        (true, false) => "time,key\n",
-        (false, true) => "key,size\n",
-        (false, false) => "key\n",
-    };
-    output.write_all(header.as_bytes())?;
+    let columns = [
+        ("time", !trace.times().is_empty()),
+        ("key", true),
+        ("size", trace.has_sizes()),
+        ("cost", trace.has_costs()),
+    ];
+    let named = columns.into_iter().filter(|(_, is_there)| *is_there);
+    let header: Vec<&str> = named.map(|(name, _)| name).collect();
+    writeln!(output, "{}", header.join(","))?;
     for request in 0..trace.objects().len() {
         write_row(trace, request, &mut output)?;
     }
@@ -572,6 +593,9 @@ fn write_row(trace: &Trace, request: usize, output: &mut impl Write) -> std::io:
     write!(output, "{}", trace.keys()[object])?;
     if trace.has_sizes() {
         write!(output, ",{}", trace.stated_bytes(request))?;
+    }
+    if trace.has_costs() {
+        write!(output, ",{}", trace.cost(request))?;
     }
     output.write_all(b"\n")
 }

@@ -1,6 +1,7 @@
 //! What the readers share: lines and records with their places, and numbers written in digits.
 
 use std::io::{BufRead, Read};
+use std::ops::Range;
 
 use super::{Place, Result, TraceError};
 
@@ -42,35 +43,65 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
+/// Bytes of records that are read at once.
+const BUFFER_BYTES: usize = 1 << 16;
+
 /// Records of N bytes.
 pub(super) struct Records<R, const N: usize> {
     input: R,
+    buffer: Vec<u8>,
+    /// The part of the buffer that holds what was read and not returned.
+    ready: Range<usize>,
     offset: u64,
 }
 
-impl<R: BufRead, const N: usize> Records<R, N> {
+impl<R: Read, const N: usize> Records<R, N> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, offset: 0 }
+        Self::after(0, input)
+    }
+
+    /// The records of an input of which `offset` bytes were read before.
+    pub(super) fn after(offset: u64, input: R) -> Self {
+        Self {
+            input,
+            buffer: vec![0; BUFFER_BYTES.max(N)],
+            ready: 0..0,
+            offset,
+        }
     }
 
     /// The next record and its place; `None` at the end.
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<([u8; N], Place)>> {
         let place = Place::Byte(self.offset);
-        let failed = |source| TraceError::Io { place, source };
-        let ready = self.input.fill_buf().map_err(failed)?;
-        let mut record = [0; N];
-        if let Some(whole) = ready.first_chunk() {
-            record = *whole;
-            self.input.consume(N);
-        } else {
-            match fill(&mut self.input, &mut record).map_err(failed)? {
-                0 => return Ok(None),
-                read if read < N => return Err(TraceError::Truncated { place }),
-                _ => {}
+        if self.ready.len() < N {
+            self.refill()
+                .map_err(|source| TraceError::Io { place, source })?;
+        }
+        let Some(record) = self.buffer[self.ready.clone()].first_chunk() else {
+            return match self.ready.len() {
+                0 => Ok(None),
+                _ => Err(TraceError::Truncated { place }),
+            };
+        };
+        self.ready.start += N;
+        self.offset += N as u64;
+        Ok(Some((*record, place)))
+    }
+
+    /// Reads on until a record is ready, or the input ends.
+    fn refill(&mut self) -> std::io::Result<()> {
+        self.buffer.copy_within(self.ready.clone(), 0);
+        self.ready = 0..self.ready.len();
+        while self.ready.len() < N {
+            match self.input.read(&mut self.buffer[self.ready.end..]) {
+                Ok(0) => break,
+                Ok(read) => self.ready.end += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
-        self.offset += N as u64;
-        Ok(Some((record, place)))
+        Ok(())
     }
 }
 

@@ -1,14 +1,15 @@
 //! A trace in memory: requests for objects that are numbered from 0, in the order of their first
 //! requests.
 //!
-//! It takes four bytes a request, four more with sizes and eight with times, and eight an object.
+//! It takes four bytes a request, four more with sizes, four with costs and eight with times, and
+//! eight an object. A sample takes 24 more a request, which say where in the whole trace it was.
 //! Nothing is hashed after loading.
 
 use std::collections::BTreeMap;
+use std::mem::swap;
 
-use hashbrown::HashTable;
-
-use super::{ReadOptions, Result, Sample, TraceError};
+use super::numbers::{BATCH, Numbers};
+use super::{ReadOptions, Result, Sample};
 
 /// A size of this or more is stored in [`Trace::large`].
 const LARGE: u32 = u32::MAX;
@@ -30,6 +31,25 @@ pub struct Detail {
     pub scanned: u32,
     /// Whether the recorded cache held it.
     pub hit: bool,
+}
+
+/// How much of a whole trace comes before a request of its sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Requests.
+    pub requests: u64,
+    /// Their bytes; 1 each if the trace does not say.
+    pub bytes: u64,
+    /// Their costs; 1 each if the trace does not say.
+    pub cost: u64,
+}
+
+impl Position {
+    fn pass(&mut self, bytes: u64, cost: u32) {
+        self.requests += 1;
+        self.bytes = self.bytes.saturating_add(bytes.max(1));
+        self.cost = self.cost.saturating_add(u64::from(cost));
+    }
 }
 
 /// A trace in memory.
@@ -61,12 +81,15 @@ pub struct Trace {
     /// The sizes that do not fit in 32 bits, by request.
     large: BTreeMap<usize, u64>,
     times: Vec<u64>,
+    /// What a miss of each request costs; empty if no column says so.
+    costs: Vec<u32>,
     details: Vec<Detail>,
+    /// What came before each request, if keys were sampled.
+    positions: Vec<Position>,
     has_sizes: bool,
     /// Before which request which object ends.
     ends: Vec<(usize, u32)>,
-    read: u64,
-    read_bytes: u64,
+    read: Position,
     zero_sizes: u64,
     removals: u64,
     expirations: u64,
@@ -146,14 +169,39 @@ impl Trace {
         &self.details
     }
 
+    /// Whether the trace says what a miss costs.
+    pub fn has_costs(&self) -> bool {
+        !self.costs.is_empty() || !self.details.is_empty()
+    }
+
+    /// What a miss of a request costs, in the trace's own unit; 1 if it does not say.
+    #[inline]
+    pub fn cost(&self, request: usize) -> u32 {
+        match (self.costs.get(request), self.details.get(request)) {
+            (Some(cost), _) => *cost,
+            (None, Some(detail)) => detail.cost,
+            (None, None) => 1,
+        }
+    }
+
+    /// How much of the whole trace comes before each request; empty unless keys were sampled.
+    pub fn positions(&self) -> &[Position] {
+        &self.positions
+    }
+
+    /// All that was read, including what sampling left out.
+    pub fn whole(&self) -> Position {
+        self.read
+    }
+
     /// Requests read, including those left out by sampling.
     pub fn requests_read(&self) -> u64 {
-        self.read
+        self.read.requests
     }
 
     /// Bytes of all requests read, including those left out by sampling.
     pub fn bytes_read(&self) -> u64 {
-        self.read_bytes
+        self.read.bytes
     }
 
     /// Lines that describe a removal. They request nothing.
@@ -164,6 +212,19 @@ impl Trace {
     /// Requests for objects whose time to live had passed.
     pub fn expirations(&self) -> u64 {
         self.expirations
+    }
+
+    /// Bytes of memory that the trace takes, about.
+    pub fn memory_bytes(&self) -> u64 {
+        let bytes = size_of_val(&self.objects[..])
+            + size_of_val(&self.keys[..])
+            + size_of_val(&self.sizes[..])
+            + size_of_val(&self.times[..])
+            + size_of_val(&self.costs[..])
+            + size_of_val(&self.details[..])
+            + size_of_val(&self.positions[..])
+            + size_of_val(&self.ends[..]);
+        bytes as u64
     }
 
     /// The share of the keys that was kept when the trace was read.
@@ -177,10 +238,20 @@ impl Trace {
     }
 }
 
+/// Where a trace goes that is not kept.
+pub(super) struct Sink<'a> {
+    /// The least requests of a block.
+    pub(super) requests: usize,
+    /// Takes a block; returns whether more are wanted.
+    pub(super) take: &'a mut dyn FnMut(Trace) -> bool,
+}
+
 /// Builds a trace request by request.
-pub(super) struct Builder {
+pub(super) struct Builder<'a> {
     trace: Trace,
-    numbers: HashTable<(u64, u32)>,
+    numbers: Numbers,
+    /// Keys of the last requests, which are not numbered yet.
+    pending: Vec<u64>,
     limit: u64,
     sample: Option<Sample>,
     /// Whether times are wanted, and whether the format has them.
@@ -193,6 +264,8 @@ pub(super) struct Builder {
     /// When the time to live of each object has passed, in nanoseconds; 0 if it has none. Objects
     /// beyond its end have none.
     expiries: Vec<u64>,
+    /// Takes the requests, block by block; `None` if they are kept.
+    sink: Option<Sink<'a>>,
 }
 
 /// How long an object lives from a request on.
@@ -204,8 +277,19 @@ pub(super) struct Life {
     pub(super) begins: bool,
 }
 
-impl Builder {
-    pub(super) fn new(options: &ReadOptions) -> Self {
+/// What only some formats say of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extra {
+    /// All that AuraDB's own traces say.
+    pub(super) detail: Option<Detail>,
+    /// How long the object lives.
+    pub(super) life: Option<Life>,
+    /// What a miss costs.
+    pub(super) cost: Option<u32>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(options: &ReadOptions, sink: Option<Sink<'a>>) -> Self {
         let sample_rate = options.sample.map_or(1.0, |sample| sample.rate());
         Self {
             trace: Trace {
@@ -213,7 +297,8 @@ impl Builder {
                 recorded_rate: 1.0,
                 ..Trace::default()
             },
-            numbers: HashTable::new(),
+            numbers: Numbers::new(),
+            pending: Vec::with_capacity(BATCH),
             limit: options.limit.unwrap_or(u64::MAX),
             sample: options.sample,
             times_wanted: options.times,
@@ -221,6 +306,7 @@ impl Builder {
             lives: options.lives,
             operations: options.operations.clone(),
             expiries: Vec::new(),
+            sink,
         }
     }
 
@@ -251,35 +337,28 @@ impl Builder {
     }
 
     /// A line described the removal of `key`.
-    pub(super) fn removal(&mut self, key: u64) {
+    pub(super) fn removal(&mut self, key: u64) -> Result<()> {
         self.trace.removals += 1;
-        if self.lives
-            && let Some(object) = self.known(key)
-        {
-            self.trace.ends.push((self.trace.objects.len(), object));
-            self.set_expiry(object, 0);
+        if self.lives {
+            self.number_pending()?;
+            if let Some(object) = self.numbers.find(key) {
+                self.trace.ends.push((self.trace.objects.len(), object));
+                self.set_expiry(object, 0);
+            }
         }
+        Ok(())
     }
 
-    /// Adds a request like [`push`](Self::push), for an object of limited life.
-    pub(super) fn push_living(
-        &mut self,
-        key: u64,
-        bytes: u64,
-        at_ns: u64,
-        life: Life,
-    ) -> Result<bool> {
-        self.push_whole(key, bytes, at_ns, None, Some(life))
-    }
-
-    /// Ends `object` if its time to live has passed by its next request, which is at `at_ns`, and
-    /// notes how long it lives after that.
-    fn live(&mut self, object: u32, at_ns: u64, life: Life) {
-        let place = object as usize;
-        let expiry = self.expiries.get(place).copied().unwrap_or(0);
+    /// Ends the object requested last if its time to live had passed at `at_ns`, the time of that
+    /// request, and notes how long it lives after that.
+    fn live(&mut self, at_ns: u64, life: Life) {
+        let Some((&object, before)) = self.trace.objects.split_last() else {
+            return;
+        };
+        let expiry = self.expiries.get(object as usize).copied().unwrap_or(0);
         let is_over = expiry > 0 && expiry <= at_ns;
         if is_over {
-            self.trace.ends.push((self.trace.objects.len(), object));
+            self.trace.ends.push((before.len(), object));
             self.trace.expirations += 1;
         }
         if life.begins || expiry == 0 || is_over {
@@ -299,101 +378,115 @@ impl Builder {
         }
     }
 
-    /// The number of the object with this key, if it was requested and is kept.
-    fn known(&self, key: u64) -> Option<u32> {
-        let found = self.numbers.find(mixed(key), |(known, _)| *known == key);
-        found.map(|(_, object)| *object)
-    }
-
     /// Adds a request. Returns false when no more requests are wanted.
     #[inline]
     pub(super) fn push(&mut self, key: u64, bytes: u64, at_ns: u64) -> Result<bool> {
-        self.push_detailed(key, bytes, at_ns, None)
+        self.push_with(key, bytes, at_ns, &Extra::default())
     }
 
-    /// Adds a request with all that AuraDB's own traces say of it. Returns false when no more
-    /// requests are wanted.
+    /// Adds a request with what only some formats say of it. Returns false when no more requests
+    /// are wanted.
     #[inline]
-    pub(super) fn push_detailed(
+    pub(super) fn push_with(
         &mut self,
         key: u64,
         bytes: u64,
         at_ns: u64,
-        detail: Option<Detail>,
+        extra: &Extra,
     ) -> Result<bool> {
-        self.push_whole(key, bytes, at_ns, detail, None)
-    }
-
-    #[inline]
-    fn push_whole(
-        &mut self,
-        key: u64,
-        bytes: u64,
-        at_ns: u64,
-        detail: Option<Detail>,
-        life: Option<Life>,
-    ) -> Result<bool> {
-        if self.trace.read >= self.limit {
+        let before = self.trace.read;
+        if before.requests >= self.limit {
             return Ok(false);
         }
-        self.trace.read += 1;
-        self.trace.read_bytes = self.trace.read_bytes.saturating_add(bytes.max(1));
-        if self.sample.is_some_and(|sample| !sample.keeps(key)) {
-            return Ok(self.trace.read < self.limit);
+        let cost = extra.cost.or(extra.detail.map(|detail| detail.cost));
+        self.trace.read.pass(bytes, cost.unwrap_or(1));
+        let more = self.trace.read.requests < self.limit;
+        if let Some(sample) = self.sample {
+            if !sample.keeps(key) {
+                return Ok(more);
+            }
+            self.trace.positions.push(before);
         }
-        let object = self.number(key)?;
-        if let Some(life) = life.filter(|_| self.lives) {
-            self.live(object, at_ns, life);
+        self.pending.push(key);
+        if let Some(life) = extra.life.filter(|_| self.lives) {
+            self.number_pending()?;
+            self.live(at_ns, life);
+        } else if self.pending.len() == BATCH {
+            self.number_pending()?;
         }
         if self.trace.has_sizes {
             self.trace.zero_sizes += u64::from(bytes == 0);
             if bytes >= u64::from(LARGE) {
-                self.trace.large.insert(self.trace.objects.len(), bytes);
+                self.trace.large.insert(self.trace.sizes.len(), bytes);
             }
             self.trace.sizes.push(bytes.min(u64::from(LARGE)) as u32);
         }
-        self.trace.objects.push(object);
         if self.times {
             self.trace.times.push(at_ns);
         }
-        self.trace.details.extend(detail);
-        Ok(self.trace.read < self.limit)
+        self.trace.costs.extend(extra.cost);
+        self.trace.details.extend(extra.detail);
+        if self.pending.is_empty()
+            && let Some(sink) = &self.sink
+            && self.trace.objects.len() >= sink.requests
+        {
+            return Ok(self.hand_out() && more);
+        }
+        Ok(more)
     }
 
-    /// The number of the object with this key.
-    #[inline]
-    fn number(&mut self, key: u64) -> Result<u32> {
-        let hash = mixed(key);
-        if let Some((_, object)) = self.numbers.find(hash, |(known, _)| *known == key) {
-            return Ok(*object);
+    /// Hands out the requests since the last time. Returns whether more are wanted.
+    fn hand_out(&mut self) -> bool {
+        let Some(sink) = &mut self.sink else {
+            return true;
+        };
+        if self.trace.objects.is_empty() && self.trace.ends.is_empty() {
+            return true;
         }
-        let object = self.trace.keys.len();
-        // The last number stands for no object wherever objects are counted.
-        if object >= u32::MAX as usize {
-            return Err(TraceError::TooManyObjects);
+        let requests = sink.requests + BATCH;
+        let from = &mut self.trace;
+        let mut block = Trace {
+            has_sizes: from.has_sizes,
+            sample_rate: from.sample_rate,
+            recorded_rate: from.recorded_rate,
+            objects: Vec::with_capacity(requests),
+            ..Trace::default()
+        };
+        if from.has_sizes {
+            block.sizes.reserve(requests);
         }
-        self.trace.keys.push(key);
-        self.numbers
-            .insert_unique(hash, (key, object as u32), |(known, _)| mixed(*known));
-        Ok(object as u32)
+        swap(&mut from.objects, &mut block.objects);
+        swap(&mut from.sizes, &mut block.sizes);
+        swap(&mut from.large, &mut block.large);
+        swap(&mut from.times, &mut block.times);
+        swap(&mut from.costs, &mut block.costs);
+        swap(&mut from.details, &mut block.details);
+        swap(&mut from.positions, &mut block.positions);
+        swap(&mut from.ends, &mut block.ends);
+        (sink.take)(block)
     }
 
-    pub(super) fn finish(self) -> Trace {
+    /// Numbers the keys that wait for it.
+    fn number_pending(&mut self) -> Result<()> {
+        let objects = &mut self.trace.objects;
+        self.numbers.number_all(&self.pending, objects)?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// The trace.
+    pub(super) fn finish(mut self) -> Result<Trace> {
+        self.number_pending()?;
+        self.hand_out();
         let mut trace = self.trace;
+        trace.keys = self.numbers.into_keys();
         trace.objects.shrink_to_fit();
         trace.keys.shrink_to_fit();
         trace.sizes.shrink_to_fit();
         trace.times.shrink_to_fit();
-        trace
+        trace.costs.shrink_to_fit();
+        Ok(trace)
     }
-}
-
-/// A hash good enough for a table that is never iterated: both halves of a product with an odd
-/// constant.
-#[inline]
-fn mixed(key: u64) -> u64 {
-    let product = u128::from(key ^ 0x9E37_79B9_7F4A_7C15) * 0xD6E8_FEB8_6659_FD93;
-    (product >> 64) as u64 ^ product as u64
 }
 
 #[cfg(test)]
@@ -401,14 +494,14 @@ mod tests {
     use super::*;
 
     fn built(options: &ReadOptions, requests: &[(u64, u64)]) -> Trace {
-        let mut builder = Builder::new(options);
+        let mut builder = Builder::new(options, None);
         builder.has_sizes();
         for &(key, bytes) in requests {
             if !builder.push(key, bytes, 0).expect("few objects") {
                 break;
             }
         }
-        builder.finish()
+        builder.finish().expect("few objects")
     }
 
     #[test]
@@ -424,6 +517,8 @@ mod tests {
         assert_eq!(trace.first_sizes(), [3, 1, 1 << 40]);
         assert_eq!(trace.requests_read(), 5);
         assert_eq!(trace.bytes_read(), 20 + (1 << 40));
+        assert_eq!((trace.has_costs(), trace.cost(0)), (false, 1));
+        assert!(trace.positions().is_empty());
     }
 
     #[test]
@@ -441,5 +536,11 @@ mod tests {
         assert!((60..140).contains(&kept), "{kept}");
         assert!(trace.keys().iter().all(|key| sample.keeps(*key)));
         assert_eq!(built(&options(0), &requests).requests_read(), 0);
+        // Each key is its own number here: a request stands where its key says.
+        for (request, position) in trace.positions().iter().enumerate() {
+            let key = trace.keys()[trace.objects()[request] as usize];
+            assert_eq!((position.requests, position.bytes), (key, key));
+        }
+        assert_eq!(trace.positions().len(), kept);
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
             count: place("op_count"),
             operation: Some(place("op")?),
             ttl: place("ttl"),
+            cost: None,
             time_unit_ns: None,
         })
     };

@@ -34,6 +34,7 @@ mod columns;
 mod csv;
 mod input;
 mod keys;
+mod lcs;
 mod lis;
 mod meta_kv;
 mod oracle_general;
@@ -41,20 +42,23 @@ mod twitter;
 mod vscsi;
 
 mod loaded;
+mod numbers;
 mod sample;
 mod summary;
 
 pub use aurat::{Contents, KINDS, TraceRecord, TraceWriter};
 pub use columns::{Columns, ColumnsError};
-pub use loaded::{Detail, Trace};
+pub use loaded::{Detail, Position, Trace};
 pub use sample::Sample;
 pub use summary::{FITTED_COUNT_MIN, KindCount, Popularity, SizeQuantiles, Summary};
 
-use loaded::Builder;
+use loaded::{Builder, Sink};
 
 /// The format of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// libCacheSim's own format.
+    Lcs,
     /// The ARC authors' block ranges.
     Lis,
     /// libCacheSim's binary records with the next access.
@@ -75,10 +79,11 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Aurat,
         Self::Csv,
         Self::Keys,
+        Self::Lcs,
         Self::Lis,
         Self::MetaKv,
         Self::OracleGeneral,
@@ -89,6 +94,7 @@ impl Format {
     /// The name on a command line.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Lcs => "lcs",
             Self::Lis => "lis",
             Self::OracleGeneral => "oracle-general",
             Self::Csv => "csv",
@@ -102,7 +108,7 @@ impl Format {
 
     /// Whether rows may say which operation they are.
     fn has_operations(self) -> bool {
-        matches!(self, Self::Csv | Self::Twitter | Self::MetaKv)
+        matches!(self, Self::Csv | Self::Lcs | Self::Twitter | Self::MetaKv)
     }
 
     /// The format with this name.
@@ -117,6 +123,9 @@ impl Format {
         let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
         if head.starts_with(&aurat::MAGIC) || ending == "aurat" {
             return Some(Self::Aurat);
+        }
+        if head.starts_with(&lcs::MAGIC) || ending == "lcs" {
+            return Some(Self::Lcs);
         }
         match ending {
             "lis" => return Some(Self::Lis),
@@ -236,7 +245,7 @@ pub struct ReadOptions {
     /// Whether a trace that ends within a record is read up to there.
     pub truncated: bool,
     /// The operations whose rows are read, such as `get`, in any case; all if empty. Only CSV,
-    /// Twitter's and Meta's traces have operations.
+    /// lcs, Twitter's and Meta's traces have operations.
     pub operations: Vec<String>,
 }
 
@@ -245,11 +254,40 @@ pub struct ReadOptions {
 /// # Errors
 /// [`TraceError`].
 pub fn read(input: impl BufRead, format: Format, options: &ReadOptions) -> Result<Trace> {
-    let mut builder = Builder::new(options);
+    read_into(Builder::new(options, None), input, format, options)
+}
+
+/// Reads a trace that may be larger than memory, and hands it out in blocks of `requests` requests
+/// or a few more, the last of fewer. Memory is taken for a block and for the keys: 19 to 24 bytes
+/// each.
+///
+/// Objects keep their numbers from block to block; a block has no keys. Reading ends when `take`
+/// returns false. Returns what is known of the whole trace: its keys and counts, but no requests.
+///
+/// # Errors
+/// [`TraceError`]. The blocks before it were handed out.
+pub fn read_blocks(
+    input: impl BufRead,
+    format: Format,
+    options: &ReadOptions,
+    requests: usize,
+    take: &mut dyn FnMut(Trace) -> bool,
+) -> Result<Trace> {
+    let sink = Sink { requests, take };
+    read_into(Builder::new(options, Some(sink)), input, format, options)
+}
+
+fn read_into(
+    mut builder: Builder,
+    input: impl BufRead,
+    format: Format,
+    options: &ReadOptions,
+) -> Result<Trace> {
     if !options.operations.is_empty() && !format.has_operations() {
         return Err(csv::without_operations());
     }
     let read = match format {
+        Format::Lcs => lcs::read(input, &mut builder),
         Format::Lis => lis::read(input, &mut builder),
         Format::OracleGeneral => oracle_general::read(input, &mut builder),
         Format::Csv => csv::read(input, &options.columns, &mut builder),
@@ -263,7 +301,7 @@ pub fn read(input: impl BufRead, format: Format, options: &ReadOptions) -> Resul
         Err(TraceError::Truncated { .. }) if options.truncated => {}
         read => read?,
     }
-    Ok(builder.finish())
+    builder.finish()
 }
 
 /// Writes a trace as [`Format::Aurat`], [`Format::OracleGeneral`] or [`Format::Csv`].

@@ -10,10 +10,10 @@
 //! Source: Waldspurger et al., "Efficient MRC Construction with SHARDS", FAST 2015; for policies
 //! other than LRU, Waldspurger et al., "Cache Modeling and Optimization using Miniature
 //! Simulations", ATC 2017.
-//! Error: keys are drawn independently, so the misses are a sum over keys whose variance can be
-//! estimated from the sample (Horvitz and Thompson); see [`Sample::standard_error`]. It does not
-//! cover the difference between the small and the large cache, which matters if the small one holds
-//! fewer than some hundred objects.
+//! Error: keys are drawn independently, so parts of the sample ([`Sample::bucket`]) are samples
+//! themselves, and how much they differ says how far the whole one may be off. Neither covers what
+//! a small cache does otherwise than a large one, which matters if it holds fewer than some hundred
+//! objects.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -56,14 +56,17 @@ impl Sample {
         self.below == u64::MAX || xxh3_64_with_seed(&key.to_le_bytes(), self.seed) < self.below
     }
 
-    /// The standard error of a ratio that is estimated as the sum of `parts` over the sampled keys,
-    /// divided by `rate` and by the known `whole`. A part is what one key adds to the sum, such as
-    /// its misses.
-    pub fn standard_error(rate: f64, parts: impl Iterator<Item = f64>, whole: f64) -> f64 {
-        let squares: f64 = parts.map(|part| part * part).sum();
-        ((1.0 - rate).max(0.0) * squares).sqrt() / (rate * whole)
+    /// The part of a sample that a key belongs to, of `parts`. It depends on the key alone, and is
+    /// independent of whether a sample keeps the key.
+    pub fn bucket(key: u64, parts: u64) -> u64 {
+        let hash = xxh3_64_with_seed(&key.to_le_bytes(), BUCKET_SEED);
+        // The upper half of a product: all parts are equally likely.
+        ((u128::from(hash) * u128::from(parts)) >> 64) as u64
     }
 }
+
+/// A seed that no sample is likely to have.
+const BUCKET_SEED: u64 = 0x51a7_0e5b_9c33_d6f1;
 
 #[cfg(test)]
 mod tests {
@@ -83,12 +86,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_left_out_is_no_error() {
-        assert_eq!(
-            Sample::standard_error(1.0, [3.0, 4.0].into_iter(), 10.0),
-            0.0
-        );
-        let half = Sample::standard_error(0.5, [3.0, 4.0].into_iter(), 10.0);
-        assert!((half - (0.5_f64 * 25.0).sqrt() / 5.0).abs() < 1e-12);
+    fn buckets_are_equally_full_in_every_sample() {
+        for seed in 1..5 {
+            let sample = Sample::new(0.3, seed).expect("a rate");
+            let mut counts = [0; 8];
+            for key in (0..100_000).filter(|key| sample.keeps(*key)) {
+                counts[Sample::bucket(key, 8) as usize] += 1;
+            }
+            assert!(
+                counts.iter().all(|count| (3400..4100).contains(count)),
+                "{counts:?}"
+            );
+        }
     }
 }

@@ -670,3 +670,205 @@ fn a_summary_counts_what_is_there() {
     assert_eq!(empty.sizes, None);
     assert_eq!(empty.popularity, None);
 }
+
+/// An lcs file: a header of `header_bytes` that states `requests`, and records.
+fn lcs(version: u64, header_bytes: usize, requests: i64, records: &[Vec<u8>]) -> Vec<u8> {
+    let magic = 0x1234_5678_9abc_def0_u64.to_le_bytes();
+    let mut bytes = vec![0; header_bytes];
+    bytes[..8].copy_from_slice(&magic);
+    bytes[8..16].copy_from_slice(&version.to_le_bytes());
+    bytes[16..24].copy_from_slice(&1_i64.to_le_bytes());
+    bytes[24..32].copy_from_slice(&requests.to_le_bytes());
+    bytes[header_bytes - 8..].copy_from_slice(&magic);
+    bytes.extend(records.concat());
+    bytes
+}
+
+/// A record of version 3, which later versions follow with features.
+fn lcs_record(seconds: u32, key: u64, bytes: i64, operation: u8, ttl: u32) -> Vec<u8> {
+    let mut record = Vec::new();
+    record.extend(seconds.to_le_bytes());
+    record.extend(key.to_le_bytes());
+    record.extend(bytes.to_le_bytes());
+    record.extend([operation, 0xaa, 0xbb, 0xcc]);
+    record.extend(ttl.to_le_bytes());
+    record.extend((-1_i64).to_le_bytes());
+    record
+}
+
+#[test]
+fn lcs_bytes_of_each_version_are_read() {
+    let golden = [
+        // Time 3, key 0x0102030405060708, 258 bytes, next request 2.
+        &b"\x03\0\0\0\x08\x07\x06\x05\x04\x03\x02\x01\x02\x01\0\0\x02\0\0\0\0\0\0\0"[..],
+        // The same key at 5, never again.
+        b"\x05\0\0\0\x08\x07\x06\x05\x04\x03\x02\x01\x02\x01\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
+    ];
+    let first = lcs(1, 1024, 2, &golden.map(<[u8]>::to_vec));
+    assert_eq!(Format::detect("trace", &first), Some(Format::Lcs));
+    assert_eq!(Format::detect("w.LCS", b""), Some(Format::Lcs));
+    let trace = loaded(Format::Lcs, &first);
+    assert_eq!(keys(&trace), [0x0102_0304_0506_0708; 2]);
+    assert_eq!(sizes(&trace), [258, 258]);
+    assert_eq!(trace.times(), [3_000_000_000, 5_000_000_000]);
+
+    let second = |record: &[u8]| [&record[..16], b"\x01\x07\0\0", &record[16..]].concat();
+    let second = lcs(2, 8192, 0, &golden.map(second));
+    assert_eq!(sizes(&loaded(Format::Lcs, &second)), [258, 258]);
+
+    let large = (1_i64 << 40) + 1;
+    for (version, features) in [(3, 0), (4, 1), (5, 2), (6, 4), (7, 8), (8, 16)] {
+        let record = |key| [lcs_record(7, key, large, 1, 0), vec![0xee; 4 * features]].concat();
+        for header_bytes in [1024, 8192] {
+            let bytes = lcs(version, header_bytes, 3, &[record(1), record(2), record(1)]);
+            let trace = loaded(Format::Lcs, &bytes);
+            assert_eq!(keys(&trace), [1, 2, 1], "version {version}");
+            assert_eq!(sizes(&trace), [large as u64; 3]);
+        }
+    }
+    let aurat = written(&trace, Format::Aurat);
+    let again = loaded(Format::Aurat, &aurat);
+    assert_eq!((keys(&again), sizes(&again)), (keys(&trace), sizes(&trace)));
+    assert_eq!(again.times(), trace.times());
+}
+
+#[test]
+fn lcs_operations_and_times_to_live_count() {
+    let records = [
+        lcs_record(0, 1, 10, 3, 5), // set for five seconds
+        lcs_record(1, 2, 10, 1, 0),
+        lcs_record(2, 2, 10, 9, 0), // deleted
+        lcs_record(5, 1, 10, 1, 0), // over
+        lcs_record(6, 2, 10, 1, 0),
+    ];
+    let bytes = lcs(3, 8192, 5, &records);
+    let options = ReadOptions {
+        lives: true,
+        ..with_times()
+    };
+    let trace = read(&bytes[..], Format::Lcs, &options).expect("a trace");
+    assert_eq!((trace.removals(), trace.expirations()), (1, 1));
+    assert_eq!(trace.ends(), [(2, 1), (2, 0)]);
+    let sets = ReadOptions {
+        operations: vec!["SET".to_owned()],
+        ..with_times()
+    };
+    let trace = read(&bytes[..], Format::Lcs, &sets).expect("a trace");
+    assert_eq!(keys(&trace), [1]);
+    let first = lcs(1, 1024, 0, &[vec![0; 24]]);
+    let refusal = read(&first[..], Format::Lcs, &sets).expect_err("it has no operations");
+    assert!(refusal.to_string().contains("operations"), "{refusal}");
+}
+
+#[test]
+fn lcs_garbage_is_named_with_its_place() {
+    let record = lcs_record(0, 1, 10, 1, 0);
+    let bad = |bytes: &[u8]| refused(Format::Lcs, bytes);
+    assert!(bad(b"time,key\n0,1\n").starts_with("byte 0: this is not"));
+    assert!(bad(&lcs(9, 8192, 0, &[])).contains("version 9 is not known"));
+    assert!(bad(&lcs(0, 1024, 0, &[])).contains("version 0 is not known"));
+    assert!(bad(&lcs(3, 1024, -1, &[])).contains("-1 requests"));
+    let mut described = lcs(1, 1024, 0, &[]);
+    described[8..12].copy_from_slice(b"<IQI");
+    assert!(bad(&described).contains("traceConv"));
+    let mut open = lcs(3, 8192, 0, &[]);
+    open[8191] = 0;
+    assert!(bad(&open).contains("last bytes are wrong"));
+    for cut in [8, 1000, 1024, 5000, 8191] {
+        let bytes = &lcs(3, 8192, 0, &[])[..cut];
+        assert_eq!(
+            bad(bytes),
+            "byte 0: the trace ends within a record",
+            "{cut}"
+        );
+    }
+    // Fewer records than stated, and half a record.
+    let short = lcs(3, 1024, 2, std::slice::from_ref(&record));
+    assert!(bad(&short).starts_with("byte 1060: the trace ends"));
+    assert!(bad(&lcs(3, 1024, 0, &[record[..20].to_vec()])).starts_with("byte 1024: "));
+    let negative = lcs(3, 1024, 0, &[lcs_record(0, 1, -5, 1, 0)]);
+    assert_eq!(bad(&negative), "byte 1024: a size of -5");
+    let unknown = lcs(3, 1024, 0, &[record.clone(), lcs_record(0, 1, 5, 77, 0)]);
+    assert_eq!(bad(&unknown), "byte 1060: operation 77 is not known");
+    assert!(
+        loaded(Format::Lcs, &lcs(3, 1024, 0, &[]))
+            .objects()
+            .is_empty()
+    );
+}
+
+#[test]
+fn costs_are_read_and_written() {
+    let text = b"time,key,size,penalty\n0,1,10,300\n1,2,10,0\n2,1,10,4294967295\n";
+    let trace = loaded(Format::Csv, text);
+    let costs = |trace: &Trace| [0, 1, 2].map(|request| trace.cost(request));
+    assert!(trace.has_costs());
+    assert_eq!(costs(&trace), [300, 0, u32::MAX]);
+    assert_eq!(trace.whole().cost, 300 + u64::from(u32::MAX));
+    for format in [Format::Csv, Format::Aurat] {
+        let again = loaded(format, &written(&trace, format));
+        assert_eq!(costs(&again), costs(&trace), "{format}");
+    }
+    for bad in ["-1", "1.5", "4294967296", "x", ""] {
+        let text = format!("key,cost\n1,1\n2,{bad}\n");
+        let refusal = refused(Format::Csv, text.as_bytes());
+        assert!(
+            refusal.starts_with("line 3: the cost, a whole number,"),
+            "{refusal}"
+        );
+    }
+}
+
+#[test]
+fn blocks_are_the_trace() {
+    let mut generator = Seed(11).child("blocks").generator();
+    let row = |at: u64| {
+        let key = generator.below(700);
+        let operation = if at % 9 == 4 { "del" } else { "get" };
+        format!("{at},{key},{},{operation},{}\n", 1 + key % 50, key % 5)
+    };
+    let text = "time,key,size,op,cost\n".to_owned() + &(0..5000).map(row).collect::<String>();
+    let options = ReadOptions {
+        lives: true,
+        ..with_times()
+    };
+    let whole = read(text.as_bytes(), Format::Csv, &options).expect("a trace");
+    let mut joined = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut take = |block: Trace| {
+        let before = joined.0.len();
+        joined.0.extend_from_slice(block.objects());
+        joined.1.extend(sizes(&block));
+        joined.2.extend_from_slice(block.times());
+        joined
+            .3
+            .extend((0..block.objects().len()).map(|at| block.cost(at)));
+        joined.4.extend(
+            block
+                .ends()
+                .iter()
+                .map(|(at, object)| (before + at, *object)),
+        );
+        true
+    };
+    let rest = read_blocks(text.as_bytes(), Format::Csv, &options, 300, &mut take);
+    let rest = rest.expect("a trace");
+    let requests = whole.objects().len();
+    assert_eq!(joined.0, whole.objects());
+    assert_eq!(joined.1, sizes(&whole));
+    assert_eq!(joined.2, whole.times());
+    assert_eq!(
+        joined.3,
+        (0..requests).map(|at| whole.cost(at)).collect::<Vec<_>>()
+    );
+    assert_eq!(joined.4, whole.ends());
+    assert_eq!((rest.keys(), rest.whole()), (whole.keys(), whole.whole()));
+    assert!(rest.objects().is_empty() && rest.removals() == whole.removals());
+
+    let mut blocks = 0;
+    let mut take = |_: Trace| {
+        blocks += 1;
+        blocks < 3
+    };
+    read_blocks(text.as_bytes(), Format::Csv, &options, 300, &mut take).expect("a trace");
+    assert_eq!(blocks, 3);
+}

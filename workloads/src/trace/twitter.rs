@@ -33,6 +33,7 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
         count: None,
         operation: Some(5),
         ttl: Some(6),
+        cost: None,
         time_unit_ns: None,
     };
     let mut rows = Rows::new(input, b',', false);
