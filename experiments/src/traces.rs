@@ -9,13 +9,14 @@ use crate::compression::{self, Compression, Compressor, Peeked, file_name, peek,
 use crate::files::{self, FileError};
 
 /// Extensions that say a trace's format, in the order in which they are taken off a name.
-const EXTENSIONS: [&str; 10] = [
+const EXTENSIONS: [&str; 11] = [
     ".bin",
     ".oracleGeneral",
     ".aurat",
     ".csv",
     ".tsv",
     ".psv",
+    ".lcs",
     ".lis",
     ".vscsi",
     ".u64",
@@ -101,6 +102,42 @@ pub fn name_of(path: &Path) -> String {
 /// # Errors
 /// [`TraceFileError`].
 pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Result<ReadTrace> {
+    read_by(path, format, options, |input, format| {
+        trace::read(input, format, options)
+    })
+}
+
+/// Requests of a block of a trace that is streamed: enough to make a change of threads cheap, and
+/// few enough for a processor's cache.
+const BLOCK_REQUESTS: usize = 1 << 17;
+
+/// Reads a trace like [`read`] and hands it to `take`, block by block. The trace that is returned
+/// has the counts of all and no requests.
+///
+/// # Errors
+/// [`TraceFileError`]. The blocks before it were handed out.
+pub fn stream(
+    path: &Path,
+    format: Option<Format>,
+    options: &ReadOptions,
+    take: &mut dyn FnMut(Trace),
+) -> Result<ReadTrace> {
+    let mut take = |block| {
+        take(block);
+        true
+    };
+    read_by(path, format, options, |input, format| {
+        trace::read_blocks(input, format, options, BLOCK_REQUESTS, &mut take)
+    })
+}
+
+/// Opens a trace, finds its format, and reads it.
+fn read_by(
+    path: &Path,
+    format: Option<Format>,
+    options: &ReadOptions,
+    read: impl FnOnce(Box<dyn io::BufRead>, Format) -> std::result::Result<Trace, TraceError>,
+) -> Result<ReadTrace> {
     let failed = |source| TraceFileError::compression(path, source);
     let file: Box<dyn io::Read> = match path == Path::new(STANDARD_INPUT) {
         true => Box::new(io::stdin()),
@@ -116,8 +153,8 @@ pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Resul
         .or_else(|| Format::detect(&plain_name(path), &head))
         .or(mapped)
         .ok_or_else(|| TraceFileError::UnknownFormat(path.to_owned()))?;
-    let trace = trace::read(input, format, options)
-        .map_err(|source| TraceFileError::trace(path, source))?;
+    let trace =
+        read(Box::new(input), format).map_err(|source| TraceFileError::trace(path, source))?;
     Ok(ReadTrace { trace, format })
 }
 

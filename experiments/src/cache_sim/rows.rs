@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value};
 
-use super::{Arm, Mode, Outcome, SimRow};
+use super::{Arm, Mode, Outcome, Ratio, RatioError, SimRow};
 use crate::formats::parquet::{self, DataColumn, ParquetError, Read};
 use crate::formats::{csv, digits, json_lines};
 use crate::plot::{Curve, CurvePoint};
@@ -54,7 +54,7 @@ const fn number<'a>(
 }
 
 /// How many columns files have.
-const COLUMNS: usize = 18;
+const COLUMNS: usize = 25;
 
 /// The columns of files.
 fn columns<'a>() -> [DataColumn<Ranked<'a>>; COLUMNS] {
@@ -81,12 +81,33 @@ fn columns<'a>() -> [DataColumn<Ranked<'a>>; COLUMNS] {
         count("capacity", |it| Some(it.row.capacity)),
         count("requests", |it| Some(it.outcome()?.requests)),
         count("misses", |it| Some(it.outcome()?.misses)),
-        number("miss_ratio", |it| Some(it.outcome()?.miss_ratio)),
-        number("standard_error", |it| it.outcome()?.standard_error),
-        number("byte_miss_ratio", |it| it.outcome()?.byte_miss_ratio),
-        number("byte_standard_error", |it| {
-            it.outcome()?.byte_standard_error
+        number("miss_ratio", |it| Some(it.outcome()?.miss_ratio.value)),
+        number("standard_error", |it| {
+            Some(it.outcome()?.miss_ratio.error?.standard)
         }),
+        number("half_width", |it| {
+            Some(it.outcome()?.miss_ratio.error?.half_width)
+        }),
+        number("byte_miss_ratio", |it| {
+            Some(it.outcome()?.byte_miss_ratio?.value)
+        }),
+        number("byte_standard_error", |it| {
+            Some(it.outcome()?.byte_miss_ratio?.error?.standard)
+        }),
+        number("byte_half_width", |it| {
+            Some(it.outcome()?.byte_miss_ratio?.error?.half_width)
+        }),
+        number("cost_miss_ratio", |it| {
+            Some(it.outcome()?.cost_miss_ratio?.value)
+        }),
+        number("cost_standard_error", |it| {
+            Some(it.outcome()?.cost_miss_ratio?.error?.standard)
+        }),
+        number("cost_half_width", |it| {
+            Some(it.outcome()?.cost_miss_ratio?.error?.half_width)
+        }),
+        count("seeds", |it| Some(it.outcome()?.seeds)),
+        number("seed_deviation", |it| it.outcome()?.seed_deviation),
         number("accesses_per_s", |it| it.outcome()?.accesses_per_s),
         count("metadata_bytes", |it| it.outcome()?.metadata_bytes),
         number("metadata_bytes_per_object", |it| {
@@ -166,11 +187,13 @@ pub fn frame_bytes(rows: &[SimRow]) -> Result<Vec<u8>, ParquetError> {
 }
 
 /// Draws the rows as a table: by size, bounds first, then the policies from the one that misses
-/// least. A star marks the best.
+/// least. A star marks the best. Behind a ratio that is not exact stands half the width of its 95 %
+/// interval.
 pub fn table(rows: &[SimRow]) -> String {
     let best = best(rows);
     let layout = TableLayout {
         bytes: rows.iter().any(|row| row.mode == Mode::Bytes),
+        costs: rows.iter().any(has_costs),
         refusals: rows.iter().any(|row| row.outcome.is_err()),
     };
     let mut table = Table::new();
@@ -181,7 +204,7 @@ pub fn table(rows: &[SimRow]) -> String {
     for at in in_order(rows) {
         table.add_row(layout.cells(&rows[at], best.contains(&at)));
     }
-    let numbers = if layout.bytes { 4 } else { 3 };
+    let numbers = 3 + usize::from(layout.bytes) + usize::from(layout.costs);
     for column in table.column_iter_mut().skip(3).take(numbers) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -192,6 +215,8 @@ pub fn table(rows: &[SimRow]) -> String {
 struct TableLayout {
     /// Byte miss ratios.
     bytes: bool,
+    /// Miss ratios by cost.
+    costs: bool,
     /// Reasons why a policy did not run.
     refusals: bool,
 }
@@ -201,6 +226,9 @@ impl TableLayout {
         let mut header = vec!["size", "cache", "policy", "miss ratio"];
         if self.bytes {
             header.push("byte miss ratio");
+        }
+        if self.costs {
+            header.push("cost miss ratio");
         }
         header.extend(["M accesses/s", "metadata B/object"]);
         if self.refusals {
@@ -216,19 +244,18 @@ impl TableLayout {
         };
         // What did not run has empty cells.
         let outcome = row.outcome.as_ref().ok();
-        let miss_ratio = outcome.map(|outcome| outcome.miss_ratio);
-        let error = outcome.and_then(|outcome| outcome.standard_error);
         let star = if best { " *" } else { "" };
         let mut cells = vec![
             row.size.clone(),
             capacity,
             shown_name(row),
-            ratio_with_error(miss_ratio, error) + star,
+            shown_ratio(outcome.map(|outcome| outcome.miss_ratio)) + star,
         ];
         if self.bytes {
-            let miss_ratio = outcome.and_then(|outcome| outcome.byte_miss_ratio);
-            let error = outcome.and_then(|outcome| outcome.byte_standard_error);
-            cells.push(ratio_with_error(miss_ratio, error));
+            cells.push(shown_ratio(outcome.and_then(|it| it.byte_miss_ratio)));
+        }
+        if self.costs {
+            cells.push(shown_ratio(outcome.and_then(|it| it.cost_miss_ratio)));
         }
         let rate = outcome.and_then(|outcome| outcome.accesses_per_s);
         cells.push(three_digits(rate.map(|rate| rate / 1e6)));
@@ -242,13 +269,19 @@ impl TableLayout {
     }
 }
 
-fn ratio_with_error(ratio: Option<f64>, error: Option<f64>) -> String {
-    let Some(ratio) = ratio else {
+fn has_costs(row: &SimRow) -> bool {
+    let outcome = row.outcome.as_ref();
+    outcome.is_ok_and(|outcome| outcome.cost_miss_ratio.is_some())
+}
+
+/// A ratio, with half the width of its interval if it is not exact.
+fn shown_ratio(ratio: Option<Ratio>) -> String {
+    let Some(Ratio { value, error }) = ratio else {
         return String::new();
     };
     match error {
-        Some(error) => format!("{ratio:.4} \u{b1} {error:.4}"),
-        None => format!("{ratio:.4}"),
+        Some(RatioError { half_width, .. }) => format!("{value:.4} \u{b1} {half_width:.4}"),
+        None => format!("{value:.4}"),
     }
 }
 
@@ -256,7 +289,8 @@ fn three_digits(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| digits(value, 3))
 }
 
-fn shown_name(row: &SimRow) -> String {
+/// The name of a row in tables and figures.
+pub(super) fn shown_name(row: &SimRow) -> String {
     if row.arm.is_bound() {
         format!("{} (bound)", row.arm.name())
     } else {
@@ -285,12 +319,58 @@ fn in_order(rows: &[SimRow]) -> Vec<usize> {
     order
 }
 
+/// The unit of sizes on an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SizeUnit {
+    /// Percent of the trace's objects, or of their bytes.
+    Percent,
+    /// Objects.
+    Objects,
+    /// A unit of this number of bytes, with its name.
+    Bytes(f64, &'static str),
+}
+
+impl SizeUnit {
+    /// The one unit in which all rows can be shown: percent if all sizes are shares.
+    pub fn of(rows: &[SimRow]) -> Self {
+        let is_share = |row: &SimRow| row.size.ends_with('%');
+        let largest = rows.iter().map(|row| row.capacity).max().unwrap_or(0) as f64;
+        if rows.iter().all(is_share) {
+            Self::Percent
+        } else if rows.iter().all(|row| row.mode == Mode::Unit) {
+            Self::Objects
+        } else {
+            let units = [
+                (1_u64 << 30, "GiB"),
+                (1 << 20, "MiB"),
+                (1 << 10, "KiB"),
+                (1, "bytes"),
+            ];
+            let units = units.map(|(bytes, name)| (bytes as f64, name));
+            let fitting = units.into_iter().find(|(bytes, _)| *bytes <= largest);
+            let (bytes, name) = fitting.unwrap_or((1.0, "bytes"));
+            Self::Bytes(bytes, name)
+        }
+    }
+
+    /// The size of a row in this unit.
+    fn value(self, row: &SimRow) -> f64 {
+        let percent = row.size.trim_end_matches('%').trim().parse().ok();
+        match (self, percent) {
+            (Self::Percent, Some(percent)) => percent,
+            (Self::Bytes(bytes, _), _) => row.capacity as f64 / bytes,
+            (Self::Percent | Self::Objects, _) => row.capacity as f64,
+        }
+    }
+}
+
 /// Returns each arm's miss ratio over the size of the cache, or its byte miss ratio.
 pub fn curves(rows: &[SimRow], of_bytes: bool) -> Vec<Curve> {
+    let unit = SizeUnit::of(rows);
     let mut curves: Vec<Curve> = Vec::new();
     for row in rows {
         let Ok(outcome) = &row.outcome else { continue };
-        let Some(point) = curve_point(row, outcome, of_bytes) else {
+        let Some(point) = curve_point(row, outcome, unit, of_bytes) else {
             continue;
         };
         let name = shown_name(row);
@@ -310,19 +390,22 @@ pub fn curves(rows: &[SimRow], of_bytes: bool) -> Vec<Curve> {
     curves
 }
 
-fn curve_point(row: &SimRow, outcome: &Outcome, of_bytes: bool) -> Option<CurvePoint> {
-    let point = CurvePoint {
+fn curve_point(
+    row: &SimRow,
+    outcome: &Outcome,
+    unit: SizeUnit,
+    of_bytes: bool,
+) -> Option<CurvePoint> {
+    let Ratio { value, error } = if of_bytes {
+        outcome.byte_miss_ratio?
+    } else {
+        outcome.miss_ratio
+    };
+    Some(CurvePoint {
         size: row.size.clone(),
         capacity: row.capacity,
-        ratio: outcome.miss_ratio,
-        standard_error: outcome.standard_error,
-    };
-    if !of_bytes {
-        return Some(point);
-    }
-    Some(CurvePoint {
-        ratio: outcome.byte_miss_ratio?,
-        standard_error: outcome.byte_standard_error,
-        ..point
+        x: unit.value(row),
+        ratio: value,
+        half_width: error.map(|error| error.half_width),
     })
 }

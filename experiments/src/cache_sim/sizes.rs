@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytesize::ByteSize;
 
+use super::Mode;
 use crate::specs::split;
 
 /// A list of sizes that cannot be understood.
@@ -30,8 +31,8 @@ pub struct CacheSize {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Amount {
-    /// `part` of `whole` of the trace: decimal fractions stay exact.
-    Share { part: u64, whole: u64 },
+    /// Of the trace's footprint.
+    Share(Share),
     /// Objects; bytes if bytes are charged.
     Plain(u64),
     /// Bytes.
@@ -41,7 +42,7 @@ enum Amount {
 impl CacheSize {
     fn parse(text: &str) -> Option<Self> {
         let amount = if let Some(percent) = text.strip_suffix('%') {
-            share(percent.trim())?
+            Amount::Share(Share::parse(percent.trim())?)
         } else if let Ok(amount) = text.parse() {
             Amount::Plain(amount)
         } else {
@@ -56,10 +57,7 @@ impl CacheSize {
     /// The share of a trace's footprint, rounded down; `None` if the size is not a share.
     pub(super) fn share_of(&self, footprint: u64) -> Option<u64> {
         match self.amount {
-            Amount::Share { part, whole } => {
-                let part = u128::from(footprint) * u128::from(part) / u128::from(whole);
-                Some(part as u64)
-            }
+            Amount::Share(share) => Some(share.of(footprint)),
             Amount::Plain(_) | Amount::Bytes(_) => None,
         }
     }
@@ -67,28 +65,57 @@ impl CacheSize {
     /// The written number of objects or bytes; 0 if the size is a share.
     pub(super) fn amount(&self) -> u64 {
         match self.amount {
-            Amount::Share { .. } => 0,
+            Amount::Share(_) => 0,
             Amount::Plain(amount) | Amount::Bytes(amount) => amount,
         }
     }
 
-    /// Whether the size says that it is in bytes.
-    pub(super) fn is_bytes(&self) -> bool {
-        matches!(self.amount, Amount::Bytes(_))
+    /// Whether the size is a share of the trace.
+    pub fn is_share(&self) -> bool {
+        matches!(self.amount, Amount::Share(_))
+    }
+
+    /// Refuses a size in bytes where objects are charged one each.
+    pub(super) fn check(&self, mode: Mode) -> Result<(), String> {
+        match (self.amount, mode) {
+            (Amount::Bytes(_), Mode::Unit) => Err(format!(
+                "{self} is a size in bytes, and objects are charged one each"
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
-/// Reads decimal percent, above 0 and up to 100.
-fn share(percent: &str) -> Option<Amount> {
-    let (integer, fraction) = percent.split_once('.').unwrap_or((percent, ""));
-    let digits = format!("{integer}{fraction}");
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
-    if integer.is_empty() || fraction.len() > 9 || !plain {
-        return None;
+/// `part` of `whole`: decimal fractions stay exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    part: u64,
+    whole: u64,
+}
+
+impl Share {
+    /// Reads decimal percent, above 0 and up to 100.
+    pub(super) fn parse(percent: &str) -> Option<Self> {
+        let (integer, fraction) = percent.split_once('.').unwrap_or((percent, ""));
+        let digits = format!("{integer}{fraction}");
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        if integer.is_empty() || fraction.len() > 9 || !plain {
+            return None;
+        }
+        let part = digits.parse::<u64>().ok()?;
+        let whole = 100 * 10_u64.pow(fraction.len() as u32);
+        (part > 0 && part <= whole).then_some(Self { part, whole })
     }
-    let part = digits.parse::<u64>().ok()?;
-    let whole = 100 * 10_u64.pow(fraction.len() as u32);
-    (part > 0 && part <= whole).then_some(Amount::Share { part, whole })
+
+    /// The share of `amount`, rounded down.
+    pub(super) fn of(self, amount: u64) -> u64 {
+        (u128::from(amount) * u128::from(self.part) / u128::from(self.whole)) as u64
+    }
+
+    /// Whether it is all.
+    pub(super) fn is_all(self) -> bool {
+        self.part == self.whole
+    }
 }
 
 impl fmt::Display for CacheSize {
@@ -137,10 +164,10 @@ mod tests {
     fn amounts_are_objects_or_bytes() {
         let bytes = CacheSize::parse("64MiB").expect("a size");
         assert_eq!(bytes.amount(), 64 << 20);
-        assert!(bytes.is_bytes());
+        assert!(bytes.check(Mode::Unit).is_err() && bytes.check(Mode::Bytes).is_ok());
         let objects = CacheSize::parse("10000").expect("a size");
         assert_eq!(objects.amount(), 10_000);
-        assert!(!objects.is_bytes());
+        assert!(objects.check(Mode::Unit).is_ok() && !objects.is_share());
     }
 
     #[test]

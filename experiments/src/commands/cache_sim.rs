@@ -9,13 +9,16 @@ use clap::Args;
 
 use super::trace::{TraceInput, TraceReader, ends_of};
 use super::{CommandResult, Failure, Global, complain, jobs};
-use crate::cache_sim::{self, CacheSize, Mode, Settings, SimRow};
+use crate::cache_sim::{
+    self, CacheSize, CurveError, LruCurve, Mode, Settings, SimRow, SizeUnit, Warmup, WindowError,
+    Windows,
+};
 use crate::exit::Exit;
 use crate::files;
 use crate::formats::parquet::ParquetError;
 use crate::formats::{Format, print};
 use crate::plan::VERSION;
-use crate::plot::{CurveWords, draw_curves};
+use crate::plot::{Course, CourseWords, CurveWords, draw_courses, draw_curves};
 use crate::specs::{self, SpecError};
 use crate::traces::{self, ReadTrace};
 
@@ -24,6 +27,9 @@ const TRIAL_CAPACITY: u64 = 10_000;
 
 /// With fewer objects a sampled cache says little about the whole one.
 const SAMPLED_OBJECTS_MIN: u64 = 100;
+
+/// With fewer objects a few popular ones decide a sample's ratio, and its error.
+const SAMPLED_KEYS_MIN: usize = 1000;
 
 /// Replay cache traces: every eviction and admission policy at every size, with the bounds beside
 /// them.
@@ -50,13 +56,21 @@ Examples:
       every admission policy with every eviction policy
   aura cache-sim w96.oracleGeneral.bin.zst --sizes 0.1%,1%,10% --sample 0.01
       one key in a hundred, with all its requests, in caches a hundredth as large; ratios have their
-      standard error
+      95 % interval
   aura cache-sim blocks.tsv.gz --columns 'key=lbn,size=len,delimiter=tab' --unit --bounds min
       any text with columns; objects are charged one each
   generate-trace | aura cache-sim - --trace-format csv --policies LRU,S3FIFO --bounds belady
       standard input; policies are known as others spell them, too
   aura cache-sim cluster52.sort.zst --operations get,gets --ignore-removals
       reads only, of objects that never end
+  aura cache-sim w96.oracleGeneral.bin.zst --warmup 20% --over-time 1h --seeds 1..5
+      the first fifth fills the caches, the rest is counted hour by hour; five seeds for policies
+      that draw lots
+  aura cache-sim requests.csv --columns cost=latency_us --policies lru,gdsf
+      a column says what a miss costs: the cost miss ratio is the share that misses have of the
+      costs of all requests
+  zstdcat huge.zst | aura cache-sim - --trace-format oracle-general --stream --sizes 1GiB,16GiB
+      a trace larger than memory: it is replayed while it is read
   aura cache-sim a.aurat b.aurat --policies all --format csv > rows.csv
       rows on standard output, everything else on standard error
 
@@ -64,18 +78,26 @@ What is counted: the cache starts empty and every request counts. A share of the
 distinct objects, or of the sum of their first sizes, rounded down. An object keeps the size it
 entered with; one larger than the cache is a miss. Deletions are no requests: the object leaves the
 cache. A request for an object whose time to live has passed is a miss; a write begins its life
-again.
+again. With --warmup the first requests are replayed and not counted; bounds are left out then.
 
 Prints one row per policy and size: miss ratios, speed, and the policy's own memory; bounds come
 first, a star marks the best policy. A policy that cannot run on a trace or at a size has a row with
-the reason. The speed is that of the replay alone on one thread: with --jobs 1 nothing runs beside
-it. Each trace gets a folder with results.csv, results.parquet and miss-ratio curves.
+the reason. The speed is requests a second of the replay's own CPU time on one thread; the time to
+read the trace is stated apart, on standard error.
+
+Each trace gets a folder with results.csv, results.parquet and miss-ratio curves, and with
+--over-time also over-time.csv and a figure for each size. --curve adds lru-curve.csv and a figure:
+exact for objects charged one each; in bytes from the largest object's size on, if no object changes
+its size.
+
+A ratio of a sample, or of several seeds, is followed by half the width of its 95 % interval. That
+of a sample comes from replaying its keys in up to 16 parts, each in a cache of its own.
 
 `aura list policies` lists names and parameters of policies (cache), admissions (admission) and
 bounds (bound).
 
-Trace formats: aurat, csv, keys (plain 64-bit), lis (ARC), meta-kv, oracle-general, twitter, vscsi;
-each plain, or compressed with zstd, gzip or xz.
+Trace formats: aurat, csv, keys (plain 64-bit), lcs (libCacheSim), lis (ARC), meta-kv,
+oracle-general, twitter, vscsi; each plain, or compressed with zstd, gzip or xz.
 
 Exit codes:
   0  something was simulated
@@ -105,6 +127,23 @@ pub(super) struct Arguments {
     /// Charge objects with their bytes. Default if the trace has sizes.
     #[arg(long)]
     bytes: bool,
+    /// Requests that fill the cache before any is counted: a number, or a share of the trace (10%).
+    #[arg(long, default_value = "0", value_name = "N")]
+    warmup: String,
+    /// Seeds of policies that draw lots, such as 1..5: rows state the mean with its 95 % interval.
+    /// Other policies run once. Default: --seed.
+    #[arg(long, value_name = "LIST")]
+    seeds: Option<String>,
+    /// Miss ratios over time: a number of windows, or the length of each (10s, 5min, 1h).
+    #[arg(long, value_name = "WINDOWS")]
+    over_time: Option<String>,
+    /// Also write LRU's miss ratios at every size, from one pass over the trace.
+    #[arg(long)]
+    curve: bool,
+    /// Never hold the trace: replay it while it is read, for traces larger than memory. Sizes are
+    /// numbers of objects or bytes, and there are no bounds.
+    #[arg(long, conflicts_with_all = ["bounds", "over_time", "curve", "sample"])]
+    stream: bool,
     #[command(flatten)]
     input: TraceInput,
     /// How many caches run in parallel, on a thread each. Default: one per core.
@@ -126,28 +165,38 @@ impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
         let asked = Asked::new(self)?;
         let folders = self.folders(global)?;
-        let reader = TraceReader::new(&self.input, false)?;
+        let times = matches!(asked.windows, Some(Windows::Span(_)));
+        let reader = TraceReader::new(&self.input, times)?;
         let mut rows = Vec::new();
         for (path, folder) in self.traces.iter().zip(&folders) {
             let name = traces::name_of(path);
-            let trace = read(global, &reader, path)?;
-            let settings = asked.settings(global, self, &trace)?;
-            let found = cache_sim::run(&name, &trace, &settings);
+            let simulated = match self.stream {
+                true => self.stream(global, &asked, &reader, path, &name)?,
+                false => self.simulate(global, &asked, &reader, path, &name)?,
+            };
+            let Simulated {
+                trace, rows: found, ..
+            } = &simulated;
+            let mode = found.first().map_or(Mode::Unit, |row| row.mode);
             let output = Output {
                 name: &name,
-                about: about(&trace, settings.mode),
-                mode: settings.mode,
-                rows: &found,
+                about: about(trace, mode),
+                mode,
+                rows: found,
             };
             if global.format == Format::Table {
                 let heading = format!("{name}: {}\n", output.about);
-                print(&(heading + &cache_sim::table(&found)))?;
+                print(&(heading + &cache_sim::table(found)))?;
             }
-            warn(global, &trace, &found);
-            for path in output.write(folder)? {
+            warn(global, &simulated);
+            let mut written = output.write(folder)?;
+            if let Some(curve) = &simulated.curve {
+                written.extend(output.write_curve(folder, curve)?);
+            }
+            for path in written {
                 global.remark(&format!("wrote {}", path.display()));
             }
-            rows.extend(found);
+            rows.extend(simulated.rows);
         }
         match global.format {
             Format::Table => {}
@@ -159,6 +208,67 @@ impl Arguments {
         }
         complain("nothing ran: every policy refused every size, with the reasons above");
         Ok(Exit::Usage)
+    }
+
+    /// Reads a trace, and simulates what is asked for.
+    fn simulate(
+        &self,
+        global: &Global,
+        asked: &Asked,
+        reader: &TraceReader,
+        path: &Path,
+        name: &str,
+    ) -> Result<Simulated, Failure> {
+        let trace = read(global, || reader.read(path), path)?;
+        let mode = self.mode(&trace)?;
+        let settings = asked.settings(global, self, mode);
+        let curve = match self.curve {
+            true => Some(curve(global, path, &trace, &settings)?),
+            false => None,
+        };
+        let rows = cache_sim::run(name, &trace, &settings).map_err(|error| misfit(path, &error))?;
+        Ok(Simulated {
+            objects_end: !trace.ends().is_empty(),
+            trace,
+            rows,
+            curve,
+        })
+    }
+
+    /// Simulates what is asked for while a trace is read.
+    fn stream(
+        &self,
+        global: &Global,
+        asked: &Asked,
+        reader: &TraceReader,
+        path: &Path,
+        name: &str,
+    ) -> Result<Simulated, Failure> {
+        asked.check_stream()?;
+        let settings = asked.settings(global, self, Mode::Bytes);
+        let mode = match (self.unit, self.bytes) {
+            (true, _) => Some(Mode::Unit),
+            (_, true) => Some(Mode::Bytes),
+            _ => None,
+        };
+        let mut rows = Vec::new();
+        let read_all = || -> Result<ReadTrace, Failure> {
+            let stream = |take: &mut dyn FnMut(Trace)| reader.stream(path, take);
+            let (found, read) = cache_sim::run_streamed(name, &settings, mode, stream)?;
+            rows = found;
+            Ok(read)
+        };
+        let trace = read(global, read_all, path)?;
+        if self.bytes {
+            self.mode(&trace)?;
+        }
+        let ends = trace.removals() + trace.expirations();
+        Ok(Simulated {
+            objects_end: ends > 0 && !self.input.ignore_removals,
+            trace,
+            rows,
+            curve: None,
+        })
     }
 
     /// The folder of each trace's results.
@@ -201,6 +311,16 @@ impl Arguments {
     }
 }
 
+/// What became of a trace.
+struct Simulated {
+    /// The trace; without its requests if it was streamed.
+    trace: Trace,
+    rows: Vec<SimRow>,
+    curve: Option<LruCurve>,
+    /// Whether objects end because the trace says so.
+    objects_end: bool,
+}
+
 /// What the command line asks for, checked before a trace is read.
 struct Asked {
     policies: Vec<PolicySpec>,
@@ -208,6 +328,9 @@ struct Asked {
     /// `None`: those that fit the mode.
     bounds: Option<Vec<PolicySpec>>,
     sizes: Vec<CacheSize>,
+    seeds: Vec<u64>,
+    warmup: Warmup,
+    windows: Option<Windows>,
 }
 
 impl Asked {
@@ -227,6 +350,25 @@ impl Asked {
                     "such as --sizes 0.1%,1%,10%",
                 )
             })?,
+            seeds: match &arguments.seeds {
+                None => vec![seed],
+                Some(list) => cache_sim::seeds(list).map_err(|error| {
+                    Failure::usage(format_args!("--seeds: {error}"), "such as --seeds 1..5")
+                })?,
+            },
+            warmup: Warmup::parse(&arguments.warmup).ok_or_else(|| {
+                let warmup = &arguments.warmup;
+                Failure::usage(
+                    format_args!(
+                        "--warmup {warmup}: neither a number of requests nor a share below 100%"
+                    ),
+                    "such as --warmup 1000000 or --warmup 10%",
+                )
+            })?,
+            windows: match &arguments.over_time {
+                None => None,
+                Some(text) => Some(windows(text)?),
+            },
         };
         asked
             .check_parameters(seed)
@@ -248,13 +390,24 @@ impl Asked {
         Ok(())
     }
 
-    fn settings(
-        &self,
-        global: &Global,
-        arguments: &Arguments,
-        trace: &Trace,
-    ) -> Result<Settings, Failure> {
-        let mode = arguments.mode(trace)?;
+    /// Refuses what cannot be known before a trace has gone by.
+    fn check_stream(&self) -> Result<(), Failure> {
+        if let Some(size) = self.sizes.iter().find(|size| size.is_share()) {
+            return Err(Failure::usage(
+                format_args!("--stream: {size} is a share of a trace that is not known yet"),
+                "--sizes 10000 or --sizes 64MiB",
+            ));
+        }
+        match self.warmup {
+            Warmup::Requests(_) => Ok(()),
+            Warmup::Share(_) => Err(Failure::usage(
+                "--stream: --warmup is a share of a trace that is not known yet",
+                "--warmup 1000000",
+            )),
+        }
+    }
+
+    fn settings(&self, global: &Global, arguments: &Arguments, mode: Mode) -> Settings {
         // MIN and its relatives are bounds for objects of one size only.
         let fitting: &[&str] = match mode {
             Mode::Unit => &["min", "min-bypass"],
@@ -262,19 +415,31 @@ impl Asked {
         };
         let bounds = match &self.bounds {
             Some(bounds) => bounds.clone(),
+            None if self.warmup != Warmup::default() => Vec::new(),
             None => fitting.iter().map(|name| PolicySpec::named(name)).collect(),
         };
-        Ok(Settings {
+        Settings {
             mode,
             policies: self.policies.clone(),
             admissions: self.admissions.clone(),
             bounds,
             sizes: self.sizes.clone(),
-            seed: arguments.input.seed,
+            seeds: self.seeds.clone(),
+            warmup: self.warmup,
+            windows: self.windows,
             jobs: jobs(arguments.jobs),
             quiet: global.quiet,
-        })
+        }
     }
+}
+
+fn windows(text: &str) -> Result<Windows, Failure> {
+    Windows::parse(text).ok_or_else(|| {
+        Failure::usage(
+            format_args!("--over-time {text}: neither a number of windows nor a length of time"),
+            "such as --over-time 100 or --over-time 5min; units are ms, s, min, h and d",
+        )
+    })
 }
 
 fn named<B>(family: &Family<B>, list: &str) -> Result<Vec<PolicySpec>, Failure> {
@@ -296,15 +461,20 @@ fn named<B>(family: &Family<B>, list: &str) -> Result<Vec<PolicySpec>, Failure> 
     })
 }
 
+/// Reads a trace, and says how long that took.
 #[expect(
     clippy::disallowed_methods,
     reason = "the remark says how long a person has waited"
 )]
-fn read(global: &Global, reader: &TraceReader, path: &Path) -> Result<Trace, Failure> {
+fn read(
+    global: &Global,
+    read: impl FnOnce() -> Result<ReadTrace, Failure>,
+    path: &Path,
+) -> Result<Trace, Failure> {
     let start = Instant::now();
-    let ReadTrace { trace, format } = reader.read(path)?;
+    let ReadTrace { trace, format } = read()?;
     let time = start.elapsed().as_secs_f64();
-    let requests = trace.objects().len();
+    let requests = requests_of(&trace);
     let objects = trace.keys().len();
     global.remark(&format!(
         "read {} as {format}: {requests} requests for {objects} objects in {time:.2} s",
@@ -325,13 +495,57 @@ fn read(global: &Global, reader: &TraceReader, path: &Path) -> Result<Trace, Fai
     Ok(trace)
 }
 
+/// The failure of a warm-up or of windows that do not fit a trace.
+fn misfit(path: &Path, error: &WindowError) -> Failure {
+    let hint = match error {
+        WindowError::AllWarm { .. } => "a smaller --warmup",
+        WindowError::NoTimes => "--over-time 100 makes windows of requests",
+        WindowError::TooMany => "longer or fewer windows",
+    };
+    Failure::usage(format_args!("{}: {error}", path.display()), hint)
+}
+
+/// Makes LRU's curve, and says how far it is exact.
+fn curve(
+    global: &Global,
+    path: &Path,
+    trace: &Trace,
+    settings: &Settings,
+) -> Result<LruCurve, Failure> {
+    let curve = cache_sim::lru_curve(trace, settings).map_err(|error| match error {
+        CurveError::Window(error) => misfit(path, &error),
+        CurveError::Ends => Failure::usage(
+            format_args!("{}: --curve: {error}", path.display()),
+            "--unit charges objects one each; --ignore-removals lets none end",
+        ),
+    })?;
+    match curve.exact_from() {
+        Some(1) => {}
+        Some(size) => global.remark(&format!(
+            "LRU's curve is exact from {size} bytes on, the size of the largest object; below, it \
+             is approximate"
+        )),
+        None => global.remark("LRU's curve is approximate: objects change their sizes"),
+    }
+    Ok(curve)
+}
+
+/// The requests of a trace, which may have gone by.
+fn requests_of(trace: &Trace) -> u64 {
+    if trace.sample_rate() < 1.0 {
+        trace.objects().len() as u64
+    } else {
+        trace.requests_read()
+    }
+}
+
 /// Says how large a trace is, and what is charged.
 fn about(trace: &Trace, mode: Mode) -> String {
     let charged = match mode {
         Mode::Unit => "objects charged one each",
         Mode::Bytes => "objects charged with their bytes",
     };
-    let requests = trace.objects().len();
+    let requests = requests_of(trace);
     let objects = trace.keys().len();
     let rate = trace.sample_rate();
     let sampled = if rate < 1.0 {
@@ -343,8 +557,9 @@ fn about(trace: &Trace, mode: Mode) -> String {
 }
 
 /// Says what one should know before quoting the numbers.
-fn warn(global: &Global, trace: &Trace, rows: &[SimRow]) {
-    if !trace.ends().is_empty() {
+fn warn(global: &Global, simulated: &Simulated) {
+    let Simulated { trace, rows, .. } = simulated;
+    if simulated.objects_end {
         global.remark(&format!(
             "objects end as the trace says: {} (--ignore-removals leaves that out)",
             ends_of(trace)
@@ -371,14 +586,19 @@ fn warn(global: &Global, trace: &Trace, rows: &[SimRow]) {
     if rate >= 1.0 {
         return;
     }
-    let small = |row: &&SimRow| {
-        row.mode == Mode::Unit && row.capacity as f64 * rate < SAMPLED_OBJECTS_MIN as f64
-    };
+    let held = |row: &SimRow| row.outcome.as_ref().ok().and_then(|outcome| outcome.held);
+    let small = |row: &&SimRow| held(row).is_some_and(|held| held < SAMPLED_OBJECTS_MIN);
     if let Some(row) = rows.iter().find(small) {
         global.remark(&format!(
-            "warning: at {} a sampled cache holds fewer than {SAMPLED_OBJECTS_MIN} objects and \
-             says little about a whole one",
+            "warning: at {} a sampled cache holds fewer than {SAMPLED_OBJECTS_MIN} objects, and \
+             says little about a whole one: a larger --sample",
             row.size
+        ));
+    }
+    let drawn = trace.keys().len();
+    if drawn < SAMPLED_KEYS_MIN {
+        global.remark(&format!(
+            "warning: the sample has only {drawn} objects: its intervals are themselves uncertain"
         ));
     }
 }
@@ -402,7 +622,80 @@ impl Output<'_> {
         let mut written = vec![table, data];
         written.extend(self.draw(folder, false)?);
         written.extend(self.draw(folder, true)?);
+        let courses = cache_sim::courses(self.rows);
+        if !courses.is_empty() {
+            let windows = folder.join("over-time.csv");
+            files::replace(&windows, cache_sim::windows_csv(self.rows).as_bytes())?;
+            written.push(windows);
+            for courses in courses.chunk_by(|one, other| one.size == other.size) {
+                written.extend(self.draw_over_time(folder, courses)?);
+            }
+        }
         Ok(written)
+    }
+
+    /// Writes LRU's curve, and returns what was written.
+    fn write_curve(&self, folder: &Path, curve: &LruCurve) -> Result<Vec<PathBuf>, Failure> {
+        let words = CourseWords {
+            name: "lru-curve",
+            title: &format!("LRU's miss ratio over cache size, {}", self.name),
+            subtitle: &self.about,
+            provenance: &format!("aura cache-sim, AuraDB {VERSION}"),
+            caption: "From one pass over the trace (Mattson's stack distances).",
+            x_label: match self.mode {
+                Mode::Unit => "cache size, % of the trace's objects (logarithmic)",
+                Mode::Bytes => "cache size, % of the bytes of the trace's objects (logarithmic)",
+            },
+            logarithmic: true,
+            baseline: cache::FAMILY.default,
+        };
+        let mut written = Vec::new();
+        if let Some(figure) = draw_courses(&words, &[curve.course()]) {
+            figure.save(folder)?;
+            written.extend(["lru-curve.svg", "lru-curve.png"].map(|file| folder.join(file)));
+        }
+        // The figure's own numbers are in percent; these have the sizes.
+        let table = folder.join("lru-curve.csv");
+        files::replace(&table, curve.to_csv().as_bytes())?;
+        written.push(table);
+        Ok(written)
+    }
+
+    /// Draws the miss ratios over time at one size.
+    fn draw_over_time(&self, folder: &Path, courses: &[Course]) -> Result<Vec<PathBuf>, Failure> {
+        let Some(Course { size, .. }) = courses.first() else {
+            return Ok(Vec::new());
+        };
+        let name = format!("over-time-{}", size.replace('%', "-percent"));
+        let words = CourseWords {
+            name: &name,
+            title: &format!("Miss ratio over time, cache of {size}, {}", self.name),
+            subtitle: &self.about,
+            provenance: &format!("aura cache-sim, AuraDB {VERSION}"),
+            caption: "Each point is the middle of a window.",
+            logarithmic: false,
+            x_label: if self.is_by_time() {
+                "time of the trace (hours)"
+            } else {
+                "requests"
+            },
+            baseline: cache::FAMILY.default,
+        };
+        let Some(figure) = draw_courses(&words, courses) else {
+            return Ok(Vec::new());
+        };
+        figure.save(folder)?;
+        Ok(vec![
+            folder.join(format!("{name}.svg")),
+            folder.join(format!("{name}.png")),
+        ])
+    }
+
+    /// Whether windows are lengths of time.
+    fn is_by_time(&self) -> bool {
+        let ran = self.rows.iter().filter_map(|row| row.outcome.as_ref().ok());
+        let mut windows = ran.flat_map(|outcome| &outcome.windows);
+        windows.any(|window| window.seconds.is_some())
     }
 
     /// Draws the curves of miss ratios, or of byte miss ratios if there are any.
@@ -422,7 +715,7 @@ impl Output<'_> {
             title: &format!("{title} over cache size, {}", self.name),
             subtitle: &self.about,
             provenance: &format!("aura cache-sim, AuraDB {VERSION}"),
-            x_label: self.x_label(),
+            x_label: &self.x_label(),
             y_label: if of_bytes {
                 "bytes missed (%)"
             } else {
@@ -441,15 +734,13 @@ impl Output<'_> {
         ])
     }
 
-    fn x_label(&self) -> &'static str {
-        let shares = self.rows.iter().all(|row| row.size.ends_with('%'));
-        match (self.mode, shares) {
-            (Mode::Unit, true) => "cache size, share of the trace's objects (logarithmic)",
-            (Mode::Unit, false) => "cache size in objects (logarithmic)",
-            (Mode::Bytes, true) => {
-                "cache size, share of the bytes of the trace's objects (logarithmic)"
-            }
-            (Mode::Bytes, false) => "cache size in bytes (logarithmic)",
-        }
+    fn x_label(&self) -> String {
+        let unit = match (SizeUnit::of(self.rows), self.mode) {
+            (SizeUnit::Percent, Mode::Unit) => "% of the trace's objects",
+            (SizeUnit::Percent, Mode::Bytes) => "% of the bytes of the trace's objects",
+            (SizeUnit::Objects, _) => "objects",
+            (SizeUnit::Bytes(_, name), _) => name,
+        };
+        format!("cache size, {unit} (logarithmic)")
     }
 }

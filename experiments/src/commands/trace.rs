@@ -88,8 +88,8 @@ pub(super) struct TraceInput {
     #[arg(long, value_name = "FORMAT")]
     trace_format: Option<String>,
     /// What each column of a CSV file holds, by number or name:
-    /// time=1,key=2,size=bytes,op=4,ttl=5,header=yes,delimiter=tab. Default: by the header, and by
-    /// the first rows.
+    /// time=1,key=2,size=bytes,op=4,ttl=5,cost=6,header=yes,delimiter=tab. Default: by the header,
+    /// and by the first rows.
     #[arg(long, value_name = "MAP")]
     columns: Option<String>,
     /// Read these operations only, such as get,set; of traces that say what each request is.
@@ -97,7 +97,7 @@ pub(super) struct TraceInput {
     operations: Vec<String>,
     /// Leave out deletions and times to live: objects stay until they are evicted.
     #[arg(long)]
-    ignore_removals: bool,
+    pub(super) ignore_removals: bool,
     /// Read a trace that ends within a record up to there.
     #[arg(long)]
     truncated: bool,
@@ -199,6 +199,15 @@ impl TraceReader {
 
     pub(super) fn read(&self, path: &Path) -> Result<ReadTrace, Failure> {
         Ok(traces::read(path, self.format, &self.options)?)
+    }
+
+    /// Reads a trace and hands it to `take`, block by block.
+    pub(super) fn stream(
+        &self,
+        path: &Path,
+        take: &mut dyn FnMut(Trace),
+    ) -> Result<ReadTrace, Failure> {
+        Ok(traces::stream(path, self.format, &self.options, take)?)
     }
 }
 

@@ -6,7 +6,7 @@
 //! CSV beside the figure.
 
 use super::Figure;
-use super::chart::axis::{Axis, Tick};
+use super::chart::axis::Axis;
 use super::chart::lines::{FloorPoint, Line, LineChart, LinePoint, Panel};
 use super::chart::style::{Frame, Styles};
 use crate::formats::csv;
@@ -29,10 +29,12 @@ pub struct CurvePoint {
     pub size: String,
     /// The size in objects or bytes.
     pub capacity: u64,
+    /// The size in the unit of the x axis.
+    pub x: f64,
     /// The share of requests, or of bytes, that missed.
     pub ratio: f64,
-    /// The ratio's standard error; `None` if every key was replayed.
-    pub standard_error: Option<f64>,
+    /// Half the width of the ratio's 95 % interval; `None` if it is exact.
+    pub half_width: Option<f64>,
 }
 
 /// The words of a figure of curves.
@@ -54,7 +56,10 @@ pub struct CurveWords<'a> {
 }
 
 /// Policies that get a look of their own.
-const NAMED_MAX: usize = 7;
+pub(super) const NAMED_MAX: usize = 7;
+
+/// The y axis begins at zero unless the least ratio is more than this share of the largest.
+const CUT_ABOVE: f64 = 0.6;
 
 /// Draws curves; `None` without a point.
 pub fn draw_curves(words: &CurveWords, curves: &[Curve]) -> Option<Figure> {
@@ -88,44 +93,45 @@ pub fn draw_curves(words: &CurveWords, curves: &[Curve]) -> Option<Figure> {
     if others > 0 {
         legend.push(&background);
     }
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let mut subtitle = words.subtitle.to_owned();
+    if points().any(|point| point.half_width.is_some()) {
+        subtitle += "; upright lines: 95 % intervals";
+    }
     let frame = Frame {
         title: words.title,
-        subtitle: words.subtitle,
+        subtitle: &subtitle,
         provenance: words.provenance,
     };
     let styles = Styles::with_bounds(&named, words.baseline, &bounds, &background);
-    let chart = chart(words, curves, &capacities, lines);
+    let chart = chart(words, curves, lines);
     Some(Figure {
         name: words.name.to_owned(),
         title: words.title.to_owned(),
-        caption: "Black: bounds that no policy passes; the room below the lowest is shaded."
-            .to_owned(),
+        caption:
+            "Black: bounds that no policy passes; the room below the lowest is shaded. Upright \
+                  lines: 95 % intervals."
+                .to_owned(),
         csv: to_csv(curves),
         scene: chart.draw(&frame, &legend, &styles),
     })
 }
 
-fn chart<'a>(
-    words: &CurveWords,
-    curves: &[Curve],
-    capacities: &[u64],
-    lines: Vec<Line<'a>>,
-) -> LineChart<'a> {
+fn chart<'a>(words: &CurveWords, curves: &[Curve], lines: Vec<Line<'a>>) -> LineChart<'a> {
     let points = || curves.iter().flat_map(|curve| &curve.points);
-    let mut low = 1.0_f64;
-    let mut high = 0.0_f64;
-    for point in points() {
-        low = low.min(point.ratio);
-        high = high.max(point.ratio);
-    }
-    let tick = |capacity: &u64| {
-        let point = points().find(|point| point.capacity == *capacity);
-        let label = point.map(|point| point.size.clone()).unwrap_or_default();
-        Tick::new(*capacity as f64, label)
+    let least = |of: fn(&CurvePoint) -> f64| points().map(of).fold(f64::INFINITY, f64::min);
+    let most = |of: fn(&CurvePoint) -> f64| points().map(of).fold(0.0, f64::max);
+    let low = least(|point| point.ratio);
+    let high = most(|point| point.ratio);
+    // Curves that are close together far from zero would be one.
+    let (from, y_label) = if low > CUT_ABOVE * high {
+        (low, format!("{}, not from zero", words.y_label))
+    } else {
+        (0.0, words.y_label.to_owned())
     };
     LineChart {
-        x: Axis::sizes(words.x_label, capacities.iter().map(tick).collect()),
-        y: Axis::linear(words.y_label, low * 100.0, high * 100.0),
+        x: Axis::logarithmic(words.x_label, least(|point| point.x), most(|point| point.x)),
+        y: Axis::linear(y_label, from * 100.0, high * 100.0),
         panels: vec![Panel {
             lines,
             floor: floor(curves),
@@ -146,10 +152,9 @@ fn capacities<'a>(curves: impl Iterator<Item = &'a Curve>) -> Vec<u64> {
 
 fn line_points(curve: &Curve) -> Vec<LinePoint> {
     let point = |point: &CurvePoint| LinePoint {
-        x: point.capacity as f64,
+        x: point.x,
         y: point.ratio * 100.0,
-        // Twice the standard error: about 95 %.
-        half_width: point.standard_error.map(|error| error * 200.0),
+        half_width: point.half_width.map(|half| half * 100.0),
     };
     let mut points: Vec<LinePoint> = curve.points.iter().map(point).collect();
     points.sort_by(|one, other| one.x.total_cmp(&other.x));
@@ -192,8 +197,10 @@ fn floor(curves: &[Curve]) -> Vec<FloorPoint> {
     let bounds = || curves.iter().filter(|curve| curve.bound);
     let lowest = |capacity: u64| {
         let ratios = bounds().map(|bound| ratio_at(bound, capacity));
+        let points = || bounds().flat_map(|curve| &curve.points);
+        let at_size = points().find(|point| point.capacity == capacity);
         FloorPoint {
-            x: capacity as f64,
+            x: at_size.map_or(capacity as f64, |point| point.x),
             y: ratios.fold(f64::INFINITY, f64::min) * 100.0,
         }
     };
@@ -205,14 +212,14 @@ fn to_csv(curves: &[Curve]) -> String {
     for curve in curves {
         let arm = if curve.bound { "bound" } else { "policy" };
         for point in &curve.points {
-            let error = point.standard_error;
+            let half = point.half_width;
             rows.push([
                 arm.to_owned(),
                 curve.name.clone(),
                 point.size.clone(),
                 point.capacity.to_string(),
                 point.ratio.to_string(),
-                error.map_or_else(String::new, |error| error.to_string()),
+                half.map_or_else(String::new, |half| half.to_string()),
             ]);
         }
     }
@@ -222,7 +229,7 @@ fn to_csv(curves: &[Curve]) -> String {
         "size",
         "capacity",
         "miss_ratio",
-        "standard_error",
+        "half_width",
     ];
     csv(header, rows)
 }
@@ -235,8 +242,9 @@ mod tests {
         let point = |(size, ratio): (u64, f64)| CurvePoint {
             size: format!("{size}%"),
             capacity: size * 100,
+            x: size as f64,
             ratio,
-            standard_error: None,
+            half_width: None,
         };
         Curve {
             name: name.to_owned(),
@@ -272,15 +280,26 @@ mod tests {
         let floor_point = |x, y| FloorPoint { x, y };
         assert_eq!(
             floor(&curves),
-            [floor_point(100.0, 50.0), floor_point(1000.0, 20.0)]
+            [floor_point(1.0, 50.0), floor_point(10.0, 20.0)]
         );
         let figure = draw_curves(&words(), &curves).expect("it has points");
         let svg = figure.svg().expect("it can be drawn");
-        for word in ["3 others", "min", "p0", "1%", "10%", "a trace"] {
+        for word in [
+            "3 others", "min", "p0", "\n1\n", "\n10\n", "\n0\n", "a trace",
+        ] {
             assert!(svg.contains(word), "{word}");
         }
-        assert!(!svg.contains("p7") && !svg.contains("NaN"));
+        assert!(!svg.contains("p7") && !svg.contains("NaN") && !svg.contains("interval"));
         assert_eq!(figure.csv.lines().count(), 1 + 2 * curves.len());
+    }
+
+    #[test]
+    fn cut_axes_and_intervals_are_said() {
+        let mut curves = vec![curve("lru", false, [0.95, 0.9])];
+        curves[0].points[0].half_width = Some(0.01);
+        let figure = draw_curves(&words(), &curves).expect("it has points");
+        let svg = figure.svg().expect("it can be drawn");
+        assert!(svg.contains("not from zero") && svg.contains("upright lines: 95 % intervals"));
     }
 
     #[test]

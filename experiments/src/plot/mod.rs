@@ -7,6 +7,7 @@
 //! other modules draw the figures of `aura cache-sim`, `aura index-bench` and `aura index-inspect`.
 
 mod chart;
+mod courses;
 mod curves;
 mod levels;
 mod pareto;
@@ -26,6 +27,7 @@ use crate::store::{StoredTrial, TidyRow};
 
 use chart::scene::Scene;
 
+pub use courses::{Course, CoursePoint, CourseWords, draw_courses};
 pub use curves::{Curve, CurvePoint, CurveWords, draw_curves};
 pub use levels::{LevelBar, LevelPanel, LevelWords, draw_levels};
 pub use pareto::{Nanos, ParetoInput, ParetoLine, ParetoPoint, Weightless, pareto};

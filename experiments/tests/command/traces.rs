@@ -286,9 +286,129 @@ fn a_sample_is_reported_and_its_error_stated() {
             .is_some_and(|requests| (1000..9000).contains(&requests)),
         "{lru}"
     );
+    let ended = lab.aura(&arguments);
+    assert!(ended.output.contains("0.2 of the keys of 20000 requests"));
     assert!(
-        lab.aura(&arguments)
-            .output
-            .contains("0.2 of the keys of 20000 requests")
+        ended.output.contains('\u{b1}') && ended.errors.contains("the sample has only"),
+        "{}{}",
+        ended.output,
+        ended.errors
     );
+}
+
+#[test]
+fn warm_up_windows_and_seeds_are_in_rows_files_and_figures() {
+    let lab = Lab::new();
+    lab.config("loop.csv", &requests());
+    let arguments = [
+        "cache-sim",
+        "loop.csv",
+        "--policies",
+        "lru,hyperbolic",
+        "--sizes",
+        "40,20%",
+        "--unit",
+        "--warmup",
+        "40",
+        "--over-time",
+        "50s",
+        "--seeds",
+        "1..3",
+        "--curve",
+        "--format",
+        "json",
+    ];
+    let rows = rows(&lab.aura(&arguments));
+    assert_eq!(rows.len(), 4, "a bound has no warm-up");
+    for row in &rows {
+        assert_eq!(row["requests"], 200);
+        let seeds = if row["policy"] == "lru" { 1 } else { 3 };
+        assert_eq!(row["seeds"], seeds, "{row}");
+    }
+    let folder = lab.path("results/cache-sim/loop");
+    for file in [
+        "over-time-40.svg",
+        "over-time-20-percent.png",
+        "lru-curve.svg",
+        "lru-curve.csv",
+    ] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let windows = fs::read_to_string(folder.join("over-time.csv")).expect("there");
+    // Requests 41 to 240 lie in the seconds 40 to 239: five windows each.
+    assert_eq!(windows.lines().count(), 1 + 4 * 5, "{windows}");
+    let curve = fs::read_to_string(folder.join("lru-curve.csv")).expect("there");
+    let lru = rows
+        .iter()
+        .find(|row| row["policy"] == "lru" && row["size"] == "40")
+        .expect("it was asked for");
+    let line = curve.lines().find(|line| line.starts_with("40,"));
+    let misses = line.and_then(|line| line.split(',').nth(2));
+    assert_eq!(misses, Some(&*lru["misses"].to_string()), "{curve}");
+}
+
+#[test]
+fn a_stream_from_standard_input_has_the_same_rows() {
+    let lab = Lab::new();
+    lab.config("loop.csv", &requests());
+    let sized = [
+        "--policies",
+        "lru,sieve",
+        "--sizes",
+        "4000,8KiB",
+        "--format",
+        "json",
+    ];
+    let whole = [&["cache-sim", "loop.csv", "--bounds", "none"][..], &sized].concat();
+    let streamed = [&["cache-sim", "loop.csv", "--stream"][..], &sized].concat();
+    let timeless = |ended: &Ended| {
+        let mut rows = rows(ended);
+        for row in &mut rows {
+            row["accesses_per_s"] = Value::Null;
+        }
+        rows
+    };
+    assert_eq!(timeless(&lab.aura(&streamed)), timeless(&lab.aura(&whole)));
+    for (arguments, words) in [
+        (&["--sizes", "1%"][..], &["--stream", "1%"][..]),
+        (&["--sizes", "9", "--warmup", "1%"], &["--warmup"]),
+        (&["--sizes", "9", "--curve"], &["--stream", "--curve"]),
+    ] {
+        let all = [&["cache-sim", "loop.csv", "--stream"][..], arguments].concat();
+        lab.aura(&all).refuses(2, words);
+    }
+    lab.config("keys.csv", "1\n2\n");
+    lab.aura(&[
+        "cache-sim",
+        "keys.csv",
+        "--stream",
+        "--bytes",
+        "--sizes",
+        "9",
+    ])
+    .refuses(2, &["the trace has no sizes"]);
+}
+
+#[test]
+fn what_does_not_fit_a_trace_is_refused() {
+    let lab = Lab::new();
+    lab.config("keys.csv", "1\n2\n3\n");
+    lab.config("ends.csv", "key,op,size\n1,get,4\n1,del,4\n1,get,4\n");
+    for (arguments, words) in [
+        (
+            &["keys.csv", "--warmup", "3"][..],
+            &["keys.csv", "all of the trace's 3"][..],
+        ),
+        (&["keys.csv", "--warmup", "100%"], &["--warmup 100%"]),
+        (&["keys.csv", "--over-time", "1h"], &["no times"]),
+        (&["keys.csv", "--over-time", "0"], &["--over-time 0"]),
+        (&["keys.csv", "--seeds", "3..1"], &["--seeds", "3..1"]),
+        (
+            &["ends.csv", "--curve", "--sizes", "50%"],
+            &["--curve", "--unit"],
+        ),
+    ] {
+        let all = [&["cache-sim", "--policies", "lru"][..], arguments].concat();
+        lab.aura(&all).refuses(2, words);
+    }
 }
