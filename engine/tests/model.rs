@@ -523,7 +523,13 @@ fn copied(config: &EngineConfig, other: &Json, wanted: impl Fn(&str) -> bool) ->
     let mut next = serde_json::to_value(config).unwrap();
     for (key, _) in CHANGEABLE.iter().filter(|(key, _)| wanted(key)) {
         let place = format!("/{}", key.replace('.', "/"));
-        *next.pointer_mut(&place).unwrap() = other.pointer(&place).unwrap().clone();
+        let (section, name) = place.rsplit_once('/').unwrap();
+        // Settings of levels are not written if there are none.
+        let value = other
+            .pointer(&place)
+            .cloned()
+            .unwrap_or(serde_json::json!({}));
+        next.pointer_mut(section).unwrap()[name] = value;
     }
     serde_json::from_value(next).unwrap()
 }
