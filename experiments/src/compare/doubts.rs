@@ -304,7 +304,7 @@ mod tests {
             assert!(activity_of(&format!("{key}.ratio")).is_some(), "{key}");
         }
         let [of_level, of_all] = ["engine.table.levels.2.index.policy", "engine.table.index"];
-        let name = |key| activity_of(key).map(|activity| std::ptr::from_ref(activity));
+        let name = |key| activity_of(key).map(std::ptr::from_ref);
         assert_eq!(name(of_level), name(of_all));
         assert_eq!(activity_of("engine.table.levels.2.block"), None);
         assert_eq!(activity_of("engine.cache.size"), None);
