@@ -1,35 +1,45 @@
 //! RMI: a root model sends an image to one of many leaves, whose line predicts the rank.
 //!
-//! Source: Kraska et al., "The Case for Learned Index Structures", SIGMOD 2018; Marcus et al.,
-//! "CDFShop", SIGMOD 2020. Here the root never falls whatever rounding does: it is a polynomial
-//! without negative coefficients, of the distance from one end. Leaves have the slope of least
+//! Source: Kraska et al., "The Case for Learned Index Structures", SIGMOD 2018; Marcus, Zhang and
+//! Kraska, "CDFShop: Exploring and Optimizing Learned Index Structures", SIGMOD 2020. Here the root
+//! never falls whatever rounding does: it shifts, or is a polynomial without negative coefficients
+//! of the distance from one end, or of the logarithm of that. Leaves have the slope of least
 //! squares and are centred in height; they are fitted to their own images only. Errors hold for
-//! absent images too. Without `leaves`, their number is raised fourfold until a look-up of a stored
-//! image needs, in the mean, the comparisons that the target window needs. The mean of the windows
-//! themselves is not the measure: a few wide leaves at the tails of a distribution would dominate
-//! it, though hardly any look-up meets them.
+//! absent images too.
+//!
+//! Without `leaves`, each root allowed gets the fewest leaves, a power of two, with which a look-up
+//! of a stored image needs, in the mean, the comparisons that the target window needs; the smallest
+//! model is taken. The mean of the windows themselves is not the measure: a few wide leaves at the
+//! tails of a distribution would dominate it, though hardly any look-up meets them. As in CDFShop,
+//! candidates are tried, and not computed; unlike there, a candidate is judged by the leaves of 256
+//! images at even ranks, so that a trial with many leaves reads few images. The one chosen is then
+//! fitted to all of them.
 //! State: 20 bytes a leaf:
 //!
 //! ```text
-//! keys u32 | leaves u32 | unit u32 | first image u64 | scale f64 | mirrored u8 | constant f64 |
+//! keys u32 | leaves u32 | unit u32 | first image u64 | scale f64 | form u8 | constant f64 |
 //! coefficient f64 * 3 |
 //! error above u16, below u16 (in units) of each leaf | leaf | leaf | ...   (little-endian)
 //! leaf: first image u64 | slope f32 | base i32
 //! ```
 //!
-//! Cost: training O(n) for each number of leaves tried; a look-up evaluates two polynomials and
-//! searches nothing.
+//! The form is 0 for a polynomial of the distance from the first image, 1 from the last, 2 and 3
+//! for those of its logarithm, and 4 for a shift, whose scale is a power of two. Models of before
+//! there were logarithms and shifts have form 0 or 1, and are read as they were.
+//!
+//! Cost: training O(n) for each root, at most, and for the chosen model; a look-up evaluates two
+//! polynomials and searches nothing.
 //! Invariants: the root never falls, so the images of a leaf are a range; a leaf without images
 //! predicts the rank of the next stored image; each leaf's errors are measured over its images and
 //! the gaps it may be asked for.
-//! Weak where: a few outliers stretch the root, so that most images share a leaf; the error cannot
-//! be set, only sought.
+//! Weak where: outliers on both sides stretch every root, so that most images share a leaf; the
+//! error cannot be set, only sought.
 
 use bytes::{Buf, BufMut, Bytes};
 use linfa::Dataset;
 use linfa::traits::Fit;
 use linfa_linear::{FittedLinearRegression, LinearRegression};
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2};
 
 use super::lines::{Lines, PIECE_BYTES, Piece};
 use super::stairs::{affordable, affordable_bytes, trainable};
@@ -69,7 +79,8 @@ struct Params {
     epsilon: u32,
     /// The number of leaves (1 to 2^24); 0 means as many as `epsilon` needs.
     leaves: u32,
-    /// The root that sends images to leaves: `linear` or `cubic`.
+    /// The root that sends images to leaves: `linear`, `cubic`, `radix`, `logarithmic`, or `auto`
+    /// for the one that needs the fewest leaves.
     root: RootKind,
     /// What the ranks count: `entries` or `blocks`.
     over: Ranks,
@@ -80,7 +91,7 @@ impl Default for Params {
         Self {
             epsilon: 16,
             leaves: 0,
-            root: RootKind::Cubic,
+            root: RootKind::Auto,
             over: Ranks::Entries,
         }
     }
@@ -91,8 +102,21 @@ impl Default for Params {
 )]
 #[serde(rename_all = "lowercase")]
 enum RootKind {
+    Auto,
     Linear,
     Cubic,
+    Radix,
+    Logarithmic,
+}
+
+impl RootKind {
+    /// The roots to choose from, the cheapest to evaluate first.
+    fn candidates(self) -> Vec<Self> {
+        match self {
+            Self::Auto => vec![Self::Radix, Self::Linear, Self::Cubic, Self::Logarithmic],
+            one => vec![one],
+        }
+    }
 }
 
 struct Rmi {
@@ -104,29 +128,122 @@ struct Rmi {
 
 impl Rmi {
     fn layers(&self, images: &[u64]) -> Result<Vec<u8>, &'static str> {
-        let keys = trainable(images)?;
+        trainable(images)?;
+        let curves = self.root.candidates().into_iter();
+        let curves: Vec<Root> = curves.map(|kind| Root::fit(images, kind)).collect();
+        let layers = if self.leaves > 0 {
+            let roots = curves.iter().map(|curve| curve.with_leaves(self.leaves));
+            let root = roots.min_by(|a, b| {
+                expected_comparisons(images, a).total_cmp(&expected_comparisons(images, b))
+            });
+            Layers::fit(images, root.ok_or("no root")?).0
+        } else {
+            self.smallest(images, &curves)?
+        };
+        affordable(layers.encoded_bytes(), images.len(), self.over)?;
+        Ok(layers.encode())
+    }
+
+    /// The model with the fewest leaves that reaches the target, within the memory that pays.
+    fn smallest(&self, images: &[u64], curves: &[Root]) -> Result<Layers, &'static str> {
         let room = affordable_bytes(images.len(), self.over).saturating_sub(HEADER_BYTES);
         let most = (room / (ERROR_BYTES + PIECE_BYTES)).max(1) as u32;
         let target = comparisons(2 * self.epsilon);
-        // On uniform random images, a leaf of m keys is wrong by about half the root of m.
-        let mut leaves = if self.leaves > 0 {
-            self.leaves
-        } else {
-            (keys / (8 * self.epsilon.pow(2))).clamp(1, most)
-        };
-        loop {
-            let root = Root::fit(images, leaves, self.root);
-            let (layers, mean) = Layers::fit(images, root);
-            if self.leaves > 0 || mean <= target {
-                affordable(layers.encoded_bytes(), images.len(), self.over)?;
-                return Ok(layers.encode());
+        let mut best: Option<Trial> = None;
+        for curve in curves {
+            let enough = best.as_ref().map_or(most, |best| best.root.leaves);
+            let trial = fewest_leaves(images, curve, target, enough);
+            if trial.better_than(best.as_ref(), target) {
+                best = Some(trial);
             }
-            if leaves >= most {
+        }
+        // What was estimated may be missed by a little.
+        let mut root = best.ok_or("no root")?.root;
+        loop {
+            let (layers, mean) = Layers::fit(images, root);
+            if mean <= target {
+                return Ok(layers);
+            }
+            if root.leaves >= most {
                 return Err("no number of leaves that pays reaches the target window");
             }
-            leaves = leaves.saturating_mul(4).min(most);
+            root = root.with_leaves(root.leaves.saturating_mul(2).min(most));
         }
     }
+}
+
+/// A root with a number of leaves, and the comparisons that the mean key is expected to need.
+struct Trial {
+    root: Root,
+    mean: f64,
+}
+
+impl Trial {
+    /// Whether it reaches the target with fewer leaves, or comes closer to it.
+    fn better_than(&self, other: Option<&Self>, target: f64) -> bool {
+        other.is_none_or(|other| {
+            let missed = |trial: &Self| (trial.mean - target).max(0.0);
+            missed(self)
+                .total_cmp(&missed(other))
+                .then(self.root.leaves.cmp(&other.root.leaves))
+                .then(self.mean.total_cmp(&other.mean))
+                .is_lt()
+        })
+    }
+}
+
+/// The fewest leaves, a power of two or `most`, with which a root is expected to reach the target;
+/// `most` if it does with none. More leaves do not cost comparisons, but for exceptions that a step
+/// does not meet; so the search goes up or down from a guess.
+fn fewest_leaves(images: &[u64], curve: &Root, target: f64, most: u32) -> Trial {
+    let trial = |leaves: u32| {
+        let root = curve.with_leaves(leaves);
+        let mean = expected_comparisons(images, &root);
+        Trial { root, mean }
+    };
+    // On uniform random images, a leaf of m keys is wrong by about half the root of m.
+    let leaf_keys = 2.0 * (2.0_f64.powf(target)).powi(2);
+    let guess = (images.len() as f64 / leaf_keys).max(1.0) as u32;
+    let mut found = trial((1 << guess.ilog2()).min(most));
+    while found.mean > target && found.root.leaves < most {
+        found = trial(found.root.leaves.saturating_mul(2).min(most));
+    }
+    while found.mean <= target && found.root.leaves > 1 {
+        let fewer = trial(found.root.leaves.next_power_of_two() / 2);
+        if fewer.mean > target {
+            break;
+        }
+        found = fewer;
+    }
+    found
+}
+
+/// Images whose leaves are looked at to judge a root.
+const JUDGED: usize = 256;
+
+/// The comparisons in the window of the mean key, estimated from the leaves of images at even
+/// ranks: a leaf counts as often as its keys are many.
+fn expected_comparisons(images: &[u64], root: &Root) -> f64 {
+    let judged = JUDGED.min(images.len());
+    let mut sum = 0.0;
+    let mut end = 0;
+    let mut needed = 0.0;
+    for rank in (0..judged).map(|number| number * images.len() / judged) {
+        if rank >= end {
+            let leaf = root.leaf(images[rank]);
+            let start = images.partition_point(|image| root.leaf(*image) < leaf);
+            end = images.partition_point(|image| root.leaf(*image) <= leaf);
+            let own = &images[start..end];
+            let piece = Piece {
+                first: own[0],
+                slope: slope(own),
+            };
+            let bounds = Lines::draw(own, &[piece]).bounds(own)[0];
+            needed = comparisons(bounds.above + bounds.below);
+        }
+        sum += needed;
+    }
+    sum / judged as f64
 }
 
 impl IndexPolicy for Rmi {
@@ -156,14 +273,23 @@ fn regress(features: Array2<f64>, targets: Array1<f64>) -> Option<FittedLinearRe
     finite.then_some(fitted)
 }
 
-/// A polynomial that never falls. Its variable is u = (image - first) * scale; if it is mirrored,
-/// it is one minus a polynomial of 1 - u. Its terms have no negative coefficient, and rounding
-/// keeps the order of each sum and product.
+/// What a root does with the distance of an image from the first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A polynomial of the distance or, if `logarithmic`, of its logarithm, as a share of the
+    /// whole. If `mirrored`, it is one minus a polynomial of one minus the share.
+    Polynomial { mirrored: bool, logarithmic: bool },
+    /// The distance without its lowest bits.
+    Shift(u32),
+}
+
+/// A curve that never falls, from images to leaves. A polynomial's terms have no negative
+/// coefficient, and rounding keeps the order of each sum and product.
 #[derive(Clone, Copy, Debug)]
 struct Root {
     first: u64,
     scale: f64,
-    mirrored: bool,
+    form: Form,
     constant: f64,
     coefficients: [f64; 3],
     leaves: u32,
@@ -172,45 +298,94 @@ struct Root {
 /// The root is fitted to at most this many images, at even ranks.
 const SAMPLE_MAX: usize = 1024;
 
+/// About 52 bits of the binary logarithm: the exponent and the mantissa of a double, which lie on
+/// the chords of the logarithm between powers of two. It grows with the distance.
+fn logarithm(distance: f64) -> f64 {
+    ((distance + 1.0).to_bits() - 1.0_f64.to_bits()) as f64
+}
+
 impl Root {
-    /// The fitting polynomial of the least squared error, curved one way or the other.
-    fn fit(images: &[u64], leaves: u32, kind: RootKind) -> Self {
+    /// The curve of the least squared error of its kind, for one leaf. It is a polynomial curved
+    /// one way or the other.
+    fn fit(images: &[u64], kind: RootKind) -> Self {
         let first = images[0];
-        let last = images[images.len() - 1];
-        let scale = 1.0 / (last - first) as f64;
-        let flat = Self {
+        let span = images[images.len() - 1] - first;
+        let logarithmic = kind == RootKind::Logarithmic;
+        let whole = if logarithmic {
+            logarithm(span as f64)
+        } else {
+            span as f64
+        };
+        let flat = |mirrored| Self {
             first,
-            scale,
-            mirrored: false,
+            scale: 1.0 / whole,
+            form: Form::Polynomial {
+                mirrored,
+                logarithmic,
+            },
             constant: 0.0,
             coefficients: [0.0; 3],
-            leaves,
+            leaves: 1,
         };
         let (degree, mirrors): (_, &[bool]) = match kind {
+            RootKind::Radix => return flat(false).shifting(span),
             RootKind::Linear => (1, &[false]),
-            RootKind::Cubic => (3, &[false, true]),
+            RootKind::Auto | RootKind::Cubic | RootKind::Logarithmic => (3, &[false, true]),
         };
         let step = images.len().div_ceil(SAMPLE_MAX);
-        let share = f64::from(leaves) / images.len() as f64;
         let sample: Vec<(u64, f64)> = (0..images.len())
             .step_by(step)
-            .map(|rank| (images[rank], rank as f64 * share))
+            .map(|rank| (images[rank], rank as f64 / images.len() as f64))
             .collect();
-        let fits = mirrors.iter().map(|mirrored| {
-            Self {
-                mirrored: *mirrored,
-                ..flat
-            }
-            .fitted(&sample, degree)
-        });
         let squares = |root: &Self| {
             sample
                 .iter()
-                .map(|(image, leaf)| (root.value(*image) - leaf).powi(2))
+                .map(|(image, share)| (root.value(*image) - share).powi(2))
                 .sum::<f64>()
         };
-        fits.min_by(|a, b| squares(a).total_cmp(&squares(b)))
-            .unwrap_or(flat)
+        mirrors
+            .iter()
+            .map(|mirrored| flat(*mirrored).fitted(&sample, degree))
+            .min_by(|a, b| squares(a).total_cmp(&squares(b)))
+            .unwrap_or(flat(false))
+    }
+
+    /// A shift that leaves no bit of the span.
+    fn shifting(self, span: u64) -> Self {
+        Self {
+            coefficients: [1.0, 0.0, 0.0],
+            ..self.shifted(u64::BITS - span.leading_zeros())
+        }
+    }
+
+    fn shifted(self, bits: u32) -> Self {
+        Self {
+            scale: 0.5_f64.powi(bits as i32),
+            form: Form::Shift(bits),
+            ..self
+        }
+    }
+
+    /// A curve for one leaf, stretched to `leaves`; a shift to the power of two below.
+    fn with_leaves(self, leaves: u32) -> Self {
+        let stretched = match self.form {
+            Form::Shift(bits) => {
+                let one_leaf = bits + self.leaves.ilog2();
+                self.shifted(one_leaf.saturating_sub(leaves.ilog2()))
+            }
+            Form::Polynomial { .. } => {
+                let stretch = f64::from(leaves) / f64::from(self.leaves);
+                Self {
+                    constant: self.constant * stretch,
+                    coefficients: self.coefficients.map(|number| number * stretch),
+                    ..self
+                }
+            }
+        };
+        Self {
+            leaves,
+            ..stretched
+        }
     }
 
     /// The polynomial of least squares without the powers whose coefficients are negative; the
@@ -222,10 +397,10 @@ impl Root {
             let features = Array2::from_shape_fn((sample.len(), powers.len()), |(row, column)| {
                 self.position(sample[row].0).powi(powers[column])
             });
-            let sign = if self.mirrored { -1.0 } else { 1.0 };
+            let sign = if self.is_mirrored() { -1.0 } else { 1.0 };
             let Some(fit) = regress(
                 features,
-                sample.iter().map(|(_, leaf)| leaf * sign).collect(),
+                sample.iter().map(|(_, share)| share * sign).collect(),
             ) else {
                 powers.pop();
                 continue;
@@ -245,10 +420,21 @@ impl Root {
         fitted
     }
 
-    /// The position between the ends: from the first image on or, if mirrored, back from the last.
+    fn is_mirrored(&self) -> bool {
+        matches!(self.form, Form::Polynomial { mirrored: true, .. })
+    }
+
+    /// The share of the way between the ends: from the first image on or, if mirrored, back from
+    /// the last.
     fn position(&self, image: u64) -> f64 {
-        let along = image.saturating_sub(self.first) as f64 * self.scale;
-        if self.mirrored {
+        let distance = image.saturating_sub(self.first) as f64;
+        let along = match self.form {
+            Form::Polynomial {
+                logarithmic: true, ..
+            } => logarithm(distance) * self.scale,
+            Form::Polynomial { .. } | Form::Shift(_) => distance * self.scale,
+        };
+        if self.is_mirrored() {
             (1.0 - along).max(0.0)
         } else {
             along
@@ -259,18 +445,31 @@ impl Root {
         let u = self.position(image);
         let [a, b, c] = self.coefficients;
         let value = self.constant + u * (a + u * (b + u * c));
-        if self.mirrored { -value } else { value }
+        if self.is_mirrored() { -value } else { value }
     }
 
     /// The leaf for an image. The cast rounds down and saturates.
     fn leaf(&self, image: u64) -> usize {
-        (self.value(image) as usize).min(self.leaves as usize - 1)
+        let leaf = match self.form {
+            Form::Shift(bits) => image
+                .saturating_sub(self.first)
+                .checked_shr(bits)
+                .unwrap_or(0) as usize,
+            Form::Polynomial { .. } => self.value(image) as usize,
+        };
+        leaf.min(self.leaves as usize - 1)
     }
 
     fn encode(&self, encoded: &mut Vec<u8>) {
         encoded.put_u64_le(self.first);
         encoded.put_f64_le(self.scale);
-        encoded.put_u8(u8::from(self.mirrored));
+        encoded.put_u8(match self.form {
+            Form::Polynomial {
+                mirrored,
+                logarithmic,
+            } => u8::from(mirrored) + 2 * u8::from(logarithmic),
+            Form::Shift(_) => SHIFT,
+        });
         encoded.put_f64_le(self.constant);
         for coefficient in self.coefficients {
             encoded.put_f64_le(coefficient);
@@ -280,18 +479,24 @@ impl Root {
     fn decode(encoded: &mut Bytes, leaves: u32) -> Option<Self> {
         let first = encoded.get_u64_le();
         let scale = encoded.get_f64_le();
-        let mirrored = encoded.get_u8();
+        let form = match encoded.get_u8() {
+            form @ 0..SHIFT => Form::Polynomial {
+                mirrored: form & 1 > 0,
+                logarithmic: form & 2 > 0,
+            },
+            SHIFT => Form::Shift((0..=64).find(|bits| 0.5_f64.powi(*bits) == scale)? as u32),
+            _ => return None,
+        };
         let constant = encoded.get_f64_le();
         let coefficients = [(); 3].map(|()| encoded.get_f64_le());
         let rising = [scale]
             .iter()
             .chain(&coefficients)
             .all(|number| number.is_finite() && *number >= 0.0);
-        let sound = leaves > 0 && mirrored <= 1 && constant.is_finite() && rising;
-        sound.then_some(Self {
+        (leaves > 0 && constant.is_finite() && rising).then_some(Self {
             first,
             scale,
-            mirrored: mirrored == 1,
+            form,
             constant,
             coefficients,
             leaves,
@@ -299,6 +504,8 @@ impl Root {
     }
 }
 
+/// The form of a shift, after those of polynomials.
+const SHIFT: u8 = 4;
 /// Bytes before the leaves, and of each leaf's errors.
 const HEADER_BYTES: usize = 61;
 const ERROR_BYTES: usize = 4;
@@ -405,14 +612,18 @@ fn slope(images: &[u64]) -> f64 {
         return 0.0;
     }
     let span = (last - first) as f64;
-    let offsets = images
-        .iter()
-        .map(|image| (image - first) as f64 / span)
-        .collect::<Array1<f64>>();
-    let ranks = (0..images.len()).map(|rank| rank as f64).collect();
-    let rise = regress(offsets.insert_axis(Axis(1)), ranks)
-        .map_or((images.len() - 1) as f64, |fit| fit.params()[0]);
-    rise.max(0.0) / span
+    let share = |image: &u64| (image - first) as f64 / span;
+    let count = images.len() as f64;
+    let mean = images.iter().map(share).sum::<f64>() / count;
+    let middle = (count - 1.0) / 2.0;
+    let mut covariance = 0.0;
+    let mut variance = 0.0;
+    for (rank, image) in images.iter().enumerate() {
+        let distance = share(image) - mean;
+        covariance += distance * (rank as f64 - middle);
+        variance += distance * distance;
+    }
+    (covariance / variance).max(0.0) / span
 }
 
 impl Model for Layers {
@@ -455,7 +666,8 @@ mod tests {
         [1, 7, 1000]
             .into_iter()
             .flat_map(|leaves| {
-                [RootKind::Linear, RootKind::Cubic].map(|kind| Root::fit(images, leaves, kind))
+                let kinds = RootKind::Auto.candidates().into_iter();
+                kinds.map(move |kind| Root::fit(images, kind).with_leaves(leaves))
             })
             .collect()
     }
@@ -505,13 +717,16 @@ mod tests {
             .map(|image| concave[9999] - image)
             .collect();
         for images in [concave, convex] {
-            let error = |kind| Layers::fit(&images, Root::fit(&images, 100, kind)).1;
+            let error = |kind| {
+                let root = Root::fit(&images, kind).with_leaves(100);
+                Layers::fit(&images, root).1
+            };
             let cubic = error(RootKind::Cubic);
             let linear = error(RootKind::Linear);
             assert!(
                 cubic < linear,
                 "{cubic} and {linear}: {:?}",
-                Root::fit(&images, 100, RootKind::Cubic)
+                Root::fit(&images, RootKind::Cubic)
             );
         }
     }
@@ -520,7 +735,7 @@ mod tests {
     fn linear_images_are_predicted_without_error() {
         for step in [1, 7] {
             let images: Vec<u64> = (0..100_000).map(|i| 1000 + step * i).collect();
-            let (layers, mean) = Layers::fit(&images, Root::fit(&images, 1, RootKind::Cubic));
+            let (layers, mean) = Layers::fit(&images, Root::fit(&images, RootKind::Cubic));
             // Between two stored images the rank is that of the next one. A prediction is that of
             // one of them.
             assert!(mean <= if step == 1 { 0.0 } else { 1.0 }, "{mean}");
@@ -534,48 +749,79 @@ mod tests {
         }
     }
 
-    /// Sorted images whose distribution function is `quantile`, at random.
-    fn drawn(seed: u64, quantile: impl Fn(f64) -> f64) -> Vec<u64> {
+    /// Sorted images, at random.
+    fn drawn(seed: u64, draw: impl Fn(&mut SplitMix64) -> f64) -> Vec<u64> {
         let mut draws = SplitMix64::new(seed);
-        let mut images: Vec<u64> = (0..50_000)
-            .map(|_| quantile(draws.fraction()) as u64)
-            .collect();
+        let mut images: Vec<u64> = (0..50_000).map(|_| draw(&mut draws) as u64).collect();
         images.sort_unstable();
         images
     }
 
+    /// By Box and Muller.
+    fn normal(draws: &mut SplitMix64) -> f64 {
+        let radius = (-2.0 * (1.0 - draws.fraction()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * draws.fraction()).cos()
+    }
+
     /// Sets with tails, which a few leaves at the ends have to themselves.
-    fn tailed() -> [Vec<u64>; 4] {
+    fn tailed() -> [(&'static str, Vec<u64>); 7] {
         let middle = (1_u64 << 62) as f64;
         let logistic = move |u: f64| (u.max(1e-9) / (1.0 - u)).ln();
+        let left = |draws: &mut SplitMix64| 1.0 - draws.fraction();
         [
-            // Close to a normal distribution, but with longer tails.
-            drawn(1, move |u| middle + middle / 30.0 * logistic(u)),
-            // Two such hills.
-            drawn(2, move |u| {
-                let hill = if u < 0.5 { 0.5 } else { 1.0 };
-                middle * hill + middle / 60.0 * logistic(u * 2.0 % 1.0)
-            }),
-            // Exponential.
-            drawn(3, move |u| -middle / 20.0 * (1.0 - u).ln()),
-            // A power law.
-            drawn(4, move |u| 1e12 * (1.0 - u).powf(-0.7)),
+            (
+                "logistic",
+                drawn(1, |draws| {
+                    middle * (1.0 + logistic(draws.fraction()) / 30.0)
+                }),
+            ),
+            (
+                "two hills",
+                drawn(2, |draws| {
+                    let hill = if draws.fraction() < 0.5 { 0.5 } else { 1.0 };
+                    middle * (hill + logistic(draws.fraction()) / 60.0)
+                }),
+            ),
+            (
+                "exponential",
+                drawn(3, |draws| -middle / 20.0 * left(draws).ln()),
+            ),
+            ("power law", drawn(4, |draws| 1e12 * left(draws).powf(-0.7))),
+            (
+                "heavy power law",
+                drawn(5, |draws| 1e6 * left(draws).powf(-1.5)),
+            ),
+            (
+                "normal",
+                drawn(6, |draws| middle * (1.0 + normal(draws) / 20.0)),
+            ),
+            (
+                "lognormal",
+                drawn(7, |draws| 1e12 * (2.0 * normal(draws)).exp()),
+            ),
         ]
+    }
+
+    fn automatic(epsilon: u32, root: RootKind) -> Rmi {
+        Rmi {
+            epsilon,
+            leaves: 0,
+            root,
+            over: Ranks::Entries,
+        }
+    }
+
+    fn built(rmi: &Rmi, images: &[u64]) -> Result<Layers, &'static str> {
+        let encoded = rmi.layers(images)?;
+        Ok(Layers::decode(Bytes::from(encoded)).expect("it reads back"))
     }
 
     #[test]
     fn leaves_are_added_until_the_mean_key_needs_few_comparisons_whatever_the_tails_need() {
-        for (set, images) in tailed().into_iter().enumerate() {
+        for (set, images) in tailed() {
             for epsilon in [16, 64, 256] {
-                let rmi = Rmi {
-                    epsilon,
-                    leaves: 0,
-                    root: RootKind::Cubic,
-                    over: Ranks::Entries,
-                };
-                let layers = rmi.layers(&images);
+                let layers = built(&automatic(epsilon, RootKind::Auto), &images);
                 let layers = layers.unwrap_or_else(|why| panic!("{set}, {epsilon}: {why}"));
-                let layers = Layers::decode(Bytes::from(layers)).expect("it reads back");
                 let width = |image: &u64| {
                     let window = layers.locate(*image);
                     window.hi - window.lo
@@ -584,7 +830,86 @@ mod tests {
                 let count = images.len() as f64;
                 let mean = widths.iter().map(|width| comparisons(*width)).sum::<f64>() / count;
                 assert!(mean <= comparisons(2 * epsilon), "{set}, {epsilon}: {mean}");
+                assert!(
+                    layers.encoded_bytes() <= 2 * images.len(),
+                    "{set}, {epsilon}"
+                );
             }
+        }
+    }
+
+    #[test]
+    fn leaves_are_about_the_fewest_that_any_root_needs() {
+        for (set, images) in tailed() {
+            for epsilon in [16, 256] {
+                let found = built(&automatic(epsilon, RootKind::Auto), &images)
+                    .unwrap_or_else(|why| panic!("{set}, {epsilon}: {why}"));
+                let target = comparisons(2 * epsilon);
+                let fewest = RootKind::Auto.candidates().into_iter().filter_map(|kind| {
+                    let curve = Root::fit(&images, kind);
+                    (0..13)
+                        .map(|power| Layers::fit(&images, curve.with_leaves(1 << power)))
+                        .find(|(_, mean)| *mean <= target)
+                        .map(|(layers, _)| layers.segments())
+                });
+                let fewest = fewest.min().expect("some root does");
+                assert!(
+                    found.segments() <= 2 * fewest,
+                    "{set}, {epsilon}: {} and {fewest}",
+                    found.segments()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_gets_one_leaf_at_any_epsilon() {
+        let images: Vec<u64> = (0..100_000).map(|i| 1000 + 7 * i).collect();
+        for epsilon in [1, 16, 4096] {
+            let layers = built(&automatic(epsilon, RootKind::Auto), &images).expect("it pays");
+            assert_eq!(layers.segments(), 1, "{epsilon}");
+        }
+    }
+
+    #[test]
+    fn the_logarithm_suits_a_power_law_that_other_roots_cannot_divide() {
+        let tailed = tailed();
+        let (_, images) = tailed
+            .iter()
+            .find(|(set, _)| *set == "heavy power law")
+            .expect("it is there");
+        for root in [RootKind::Linear, RootKind::Cubic, RootKind::Radix] {
+            assert!(built(&automatic(16, root), images).is_err(), "{root:?}");
+        }
+        let layers = built(&automatic(16, RootKind::Logarithmic), images).expect("it pays");
+        assert!(layers.segments() < 1000, "{}", layers.segments());
+    }
+
+    #[test]
+    fn models_without_a_form_but_mirrored_or_not_are_read_as_they_were() {
+        for (mirrored, constant) in [(0, 0.0), (1, -1.9)] {
+            let mut encoded = Vec::new();
+            for number in [4, 2, 1] {
+                encoded.put_u32_le(number);
+            }
+            encoded.put_u64_le(100);
+            encoded.put_f64_le(0.025);
+            encoded.put_u8(mirrored);
+            encoded.put_f64_le(constant);
+            for coefficient in [1.9, 0.0, 0.0] {
+                encoded.put_f64_le(coefficient);
+            }
+            encoded.put_slice(&[0; 2 * ERROR_BYTES]);
+            for (first, base) in [(100, 0), (120, 2)] {
+                encoded.put_u64_le(first);
+                encoded.put_f32_le(0.1);
+                encoded.put_i32_le(base);
+            }
+            assert_eq!(encoded.len(), HEADER_BYTES + 2 * 20);
+            let layers = Layers::decode(Bytes::from(encoded)).expect("an old model");
+            let exact = |rank| Window { lo: rank, hi: rank };
+            let found = [99, 100, 110, 122, 130].map(|image| layers.locate(image));
+            assert_eq!(found, [0, 0, 1, 2, 3].map(exact), "{mirrored}");
         }
     }
 }

@@ -60,7 +60,7 @@ fn specs() -> Vec<PolicySpec> {
     specs.extend([0, 1, 64].map(|internal| pgm.clone().with("epsilon_internal", internal)));
     let spline = PolicySpec::named("radix-spline").with("epsilon", 2);
     specs.extend([1, 18].map(|bits| spline.clone().with("radix_bits", bits)));
-    for root in ["linear", "cubic"] {
+    for root in ["linear", "cubic", "radix", "logarithmic"] {
         let rmi = PolicySpec::named("rmi").with("root", root);
         specs.extend([1, 10, 300].map(|leaves| rmi.clone().with("leaves", leaves)));
         specs.push(rmi.with("over", "blocks").with("epsilon", 2));
