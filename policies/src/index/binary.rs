@@ -12,7 +12,7 @@
 
 use bytes::Bytes;
 
-use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings, images};
+use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings, images, search};
 use crate::entry::{Entry, NoParams, describe, params};
 
 pub(super) const ENTRY: Entry<Build> = Entry {
@@ -49,7 +49,7 @@ impl Sorted {
 
 impl Model for Sorted {
     fn locate(&self, image: u64) -> Window {
-        let rank = self.images.partition_point(|stored| *stored < image) as u32;
+        let rank = search::partition_point(&self.images, |stored| stored < image) as u32;
         Window { lo: rank, hi: rank }
     }
 

@@ -14,7 +14,7 @@
 
 use bytes::{BufMut, Bytes};
 
-use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings, images};
+use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings, images, search};
 use crate::PolicySpec;
 use crate::entry::{Entry, describe, in_range, params};
 
@@ -125,7 +125,7 @@ impl Sorted {
             probes += 1;
             poor = if hi - lo > size / 2 { poor + 1 } else { 0 };
         }
-        let rank = lo + self.images[lo..hi].partition_point(|stored| *stored < image);
+        let rank = lo + search::partition_point(&self.images[lo..hi], |stored| stored < image);
         (rank, probes + halvings(hi - lo))
     }
 }

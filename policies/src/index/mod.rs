@@ -28,6 +28,8 @@ mod pgm;
 mod radix_spline;
 mod rmi;
 
+pub mod search;
+
 mod images;
 mod lines;
 mod segments;
@@ -96,8 +98,13 @@ pub trait Model: Send + Sync {
     /// The window for `image`, by the contract of the module. Never panics.
     fn locate(&self, image: u64) -> Window;
 
-    /// Bytes of memory it uses.
+    /// Bytes of memory it is charged: all it uses, unless it is a bound that costs nothing.
     fn memory_bytes(&self) -> u64;
+
+    /// Bytes of memory it uses, charged or not.
+    fn stored_bytes(&self) -> u64 {
+        self.memory_bytes()
+    }
 
     /// How many pieces it is made of.
     fn segments(&self) -> u64;

@@ -21,6 +21,7 @@
 
 use bytes::{Buf, BufMut, Bytes};
 
+use super::search::{partition_point, touch};
 use super::slope::{Point, Slope};
 use super::stairs::{Bounds, affordable, each_edge, each_point, trainable};
 use super::{Build, IndexPolicy, Model, Ranks, Trained, Window, halvings};
@@ -195,7 +196,7 @@ struct Spline {
     ys: Vec<u32>,
 }
 
-/// Fewer knots than this are scanned.
+/// Fewer knots than this are charged as if they were scanned.
 const SCANNED_MAX: usize = 32;
 /// Bytes before the first knot, and of each.
 const HEADER_BYTES: usize = 17;
@@ -220,13 +221,8 @@ impl Spline {
             return self.xs.len();
         }
         let (start, end) = self.candidates(image);
-        let candidates = &self.xs[start..end];
-        start
-            + if candidates.len() < SCANNED_MAX {
-                candidates.iter().filter(|x| **x <= image).count()
-            } else {
-                candidates.partition_point(|x| *x <= image)
-            }
+        touch(&self.ys, start);
+        start + partition_point(&self.xs[start..end], |x| x <= image)
     }
 
     /// The spline's rank at an image that is not below knot `knot`, and below the next if there is

@@ -24,8 +24,8 @@
 //! ```
 //!
 //! The form is 0 for a polynomial of the distance from the first image, 1 from the last, 2 and 3
-//! for those of its logarithm, and 4 for a shift, whose scale is a power of two. Models of before
-//! there were logarithms and shifts have form 0 or 1, and are read as they were.
+//! for those of its logarithm, and 4 for a shift, whose scale is a power of two. Older models have
+//! form 0 or 1, and are read as they were.
 //!
 //! Cost: training O(n) for each root, at most, and for the chosen model; a look-up evaluates two
 //! polynomials and searches nothing.

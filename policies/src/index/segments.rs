@@ -12,7 +12,7 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::lines::{Lines, PIECE_BYTES, Piece};
 use super::stairs::{Bounds, affordable, each_point, trainable};
-use super::{IndexPolicy, Model, Ranks, Trained, Window, halvings};
+use super::{IndexPolicy, Model, Ranks, Trained, Window, halvings, search};
 use crate::entry::{in_range, params};
 use crate::{PolicyError, PolicySpec};
 
@@ -235,7 +235,8 @@ impl PiecewiseLinear {
             let end = firsts.len().min(window.hi as usize + 1);
             let start = end.min(window.lo as usize);
             visit(end - start);
-            let piece = start + firsts[start..end].partition_point(|first| *first <= image);
+            let piece =
+                start + search::partition_point(&firsts[start..end], |first| first <= image);
             let Some(piece) = piece.checked_sub(1) else {
                 return Window { lo: 0, hi: 0 };
             };
