@@ -2,7 +2,8 @@
 //!
 //! If objects are charged one each, the curve is exactly what replays at each size would count. If
 //! their bytes are charged, it is exact from the size of the largest object on, as long as no
-//! object changes its size. Below, an object that does not fit is counted as if it pushed others down.
+//! object changes its size. Below, an object that does not fit is counted as if it pushed others
+//! down.
 
 use aura_workloads::trace::Trace;
 
@@ -192,8 +193,8 @@ impl LruCurve {
         }
     }
 
-    /// Returns the least size from which on the curve is what replays count; `None` if there is
-    /// none, because objects change their sizes.
+    /// Returns the least size from which on the curve is what replays count; `None` if objects
+    /// change their sizes.
     pub fn exact_from(&self) -> Option<u64> {
         match self.mode {
             Mode::Unit => Some(1),
