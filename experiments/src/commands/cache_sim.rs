@@ -91,7 +91,7 @@ exact for objects charged one each; in bytes from the largest object's size on, 
 its size.
 
 A ratio of a sample, or of several seeds, is followed by half the width of its 95 % interval. That
-of a sample comes from replaying its keys in up to 16 parts, each in a cache of its own.
+of a sample comes from replaying its keys in up to 8 parts, each in a cache of its own.
 
 `aura list policies` lists names and parameters of policies (cache), admissions (admission) and
 bounds (bound).
