@@ -426,10 +426,10 @@ impl<'a> Builder<'a> {
         }
         self.trace.costs.extend(extra.cost);
         self.trace.details.extend(extra.detail);
-        if self.pending.is_empty()
-            && let Some(sink) = &self.sink
-            && self.trace.objects.len() >= sink.requests
+        if let Some(sink) = &self.sink
+            && self.trace.objects.len() + self.pending.len() >= sink.requests
         {
+            self.number_pending()?;
             return Ok(self.hand_out() && more);
         }
         Ok(more)

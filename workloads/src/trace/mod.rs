@@ -257,8 +257,8 @@ pub fn read(input: impl BufRead, format: Format, options: &ReadOptions) -> Resul
     read_into(Builder::new(options, None), input, format, options)
 }
 
-/// Reads a trace that may be larger than memory, and hands it out in blocks of `requests` requests
-/// or a few more, the last of fewer. Memory is taken for a block and for the keys: 19 to 24 bytes
+/// Reads a trace that may be larger than memory, and hands it out in blocks of `requests`
+/// requests, the last of fewer. Memory is taken for a block and for the keys: 19 to 24 bytes
 /// each.
 ///
 /// Objects keep their numbers from block to block; a block has no keys. Reading ends when `take`
