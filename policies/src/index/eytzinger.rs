@@ -2,8 +2,8 @@
 //! search share cache lines, and the next address needs no branch.
 //!
 //! Source: Khuong and Morin, "Array Layouts for Comparison-Based Searching", ACM JEA 22, 2017.
-//! State: 8 bytes a block, in whole cache lines. The children of node k are 2k and 2k + 1. Ranks are
-//! not stored: the place where a search leaves the tree gives the rank.
+//! State: 8 bytes a block, in whole cache lines. The children of node k are 2k and 2k + 1. Ranks
+//! are not stored: the place where a search leaves the tree gives the rank.
 //! Cost: training is one walk, O(blocks); a look-up takes O(log blocks) comparisons without a
 //! branch to mispredict. The eight great-grandchildren of a node share a cache line, which is
 //! loaded when a search passes the node, so that three steps wait for memory together. The paper
