@@ -20,9 +20,6 @@ use crate::plan::VERSION;
 use crate::plot::{Nanos, ParetoInput, ParetoLine, ParetoPoint, Weightless, pareto};
 use crate::progress::Percent;
 
-/// The policy that knows all ranks and counts no memory: a bound, which has no place among sizes.
-const BOUND: &str = "oracle";
-
 /// Extensions of key files that say a format, and are left out of a set's name.
 const EXTENSIONS: [&str; 6] = [".u64d", ".u64", ".sosd", ".txt", ".keys", ".lst"];
 
@@ -121,8 +118,10 @@ A look-up is the whole of it: the model's window, then the search within it in t
 the first key not below the query. Half the queries are stored keys, half lie in the gap after one.
 Every model is first checked against every key and every gap, and every query's answer against a
 search of the whole array. Models of blocks are trained on the last key of every --block-keys keys.
-Two baselines always run along: a branch-free binary search of the whole array, and fence pointers;
-`x fence` is their time over the index's own.
+Two baselines always run along: a search of the whole array, and fence pointers; `x fence` is the
+time of these over the index's own. Numbers are searched in eight parts a round, whose loads
+overlap. Fence pointers of strings are as in the engine: an array of images, then the bytes after
+them.
 
 Warm: rounds through all indexes in turn. The median is that of batches of 16 look-ups, each waiting
 for the last; the p99 is that of look-ups timed one by one, less the cost of reading the clock.
@@ -134,9 +133,11 @@ share. Keys with equal images are distinguished by a search of the strings thems
 how many there are.
 
 Prints one row per index and key set. `probes` are comparisons of keys in a look-up (fence pointers'
-included, a model's own steps not); `err` is the distance of a key's rank from the middle of its
-window, in keys; `/ optimal` are segments over the fewest that any piecewise linear model with this
-epsilon can have. A model that was refused has the reason.
+included, a model's own steps not); `err` is the distance of a rank from the farther end of its
+window, in keys: the largest over all keys and gaps, and the mean over all keys. `/ optimal` are
+segments over the fewest that any piecewise linear model with this epsilon can have. A model that
+was refused has the reason. `oracle`, which knows all ranks, is charged the 8 bytes a key that it
+stores; in an engine it is a bound that costs nothing.
 
 Each key set gets a folder with index-bench.csv, index-bench.parquet (all columns) and pareto.svg,
 .png and .csv.
@@ -375,7 +376,7 @@ fn weightless(rows: &[Row]) -> Option<Weightless<'static>> {
 fn pareto_lines(rows: &[Row]) -> Vec<ParetoLine> {
     let mut lines: Vec<ParetoLine> = Vec::new();
     for row in rows {
-        if row.model == BOUND || row.model == WHOLE_ARRAY {
+        if row.model == WHOLE_ARRAY {
             continue;
         }
         let (Some(measured), Some(nanos)) = (&row.measured, nanos(row)) else {

@@ -5,6 +5,7 @@ use aura_policies::index::{self as policies, IndexPolicy, Ranks as PolicyRanks, 
 use aura_workloads::Seed;
 use bytes::Bytes;
 
+use super::fences::Fences;
 use super::index::Index;
 use super::rows::{self, Latency, Measured, Ranks, Row};
 use super::sorted::{self, Queries, SortedKeys};
@@ -45,7 +46,7 @@ pub(super) struct Bench<'a, K: SortedKeys> {
 }
 
 /// An index that was not refused, and its times so far, in nanoseconds.
-struct Contender<K> {
+struct Contender<K: SortedKeys> {
     row: usize,
     index: Index<K>,
     batches: Vec<f64>,
@@ -54,7 +55,7 @@ struct Contender<K> {
 }
 
 /// What became of a candidate: its row, and its index unless it was refused.
-struct Built<K> {
+struct Built<K: SortedKeys> {
     row: Row,
     index: Option<Index<K>>,
 }
@@ -351,7 +352,7 @@ impl<'a, K: SortedKeys> Bench<'a, K> {
     }
 }
 
-impl<K> Contender<K> {
+impl<K: SortedKeys> Contender<K> {
     fn warm_latency(&mut self) -> Option<Latency> {
         Some(Latency {
             median: median(&mut self.batches)?,

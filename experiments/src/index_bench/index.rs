@@ -4,15 +4,19 @@ use std::ops::Range;
 
 use aura_policies::index::Model;
 
+use super::fences::Fences;
 use super::rows::Errors;
 use super::sorted::{SortedKeys, Target};
 
 /// What narrows a look-up down.
-pub(super) enum Index<K> {
+pub(super) enum Index<K: SortedKeys> {
     /// Nothing: the whole array is searched.
     Whole,
     /// The last key of every block.
-    Fence { fences: K, block_keys: usize },
+    Fence {
+        fences: K::Fences,
+        block_keys: usize,
+    },
     /// A model whose ranks count `unit` keys each.
     Model { model: Box<dyn Model>, unit: usize },
 }
@@ -64,7 +68,7 @@ impl<K: SortedKeys> Index<K> {
         match self {
             Self::Whole => 0..count,
             Self::Fence { fences, block_keys } => {
-                let start = fences.lower_bound(0..fences.len(), query) * block_keys;
+                let start = fences.search(query) * block_keys;
                 start.min(count)..(start + block_keys).min(count)
             }
             Self::Model { model, unit } => match keys.target(query) {
@@ -93,7 +97,7 @@ impl<K: SortedKeys> Index<K> {
         let end = window.end;
         let mut comparisons = halvings(searched);
         if let Self::Fence { fences, .. } = self {
-            comparisons += halvings(fences.len());
+            comparisons += halvings(fences.images().len());
         }
         let found = keys.lower_bound(window, query);
         if let Some(ties) = self.ties(keys, found, end) {
@@ -105,11 +109,12 @@ impl<K: SortedKeys> Index<K> {
         }
     }
 
+    /// What it stores, charged or not.
     pub(super) fn memory_bytes(&self) -> u64 {
         match self {
             Self::Whole => 0,
-            Self::Fence { fences, .. } => fences.fence_bytes(),
-            Self::Model { model, .. } => model.memory_bytes(),
+            Self::Fence { fences, .. } => fences.memory_bytes(),
+            Self::Model { model, .. } => model.stored_bytes(),
         }
     }
 
@@ -122,21 +127,21 @@ impl<K: SortedKeys> Index<K> {
     }
 
     /// Evaluates a model at every key, just above each, and in the middle of each gap: the rank
-    /// must be in the window. Returns how far ranks are from the middle of their windows; `None`
-    /// for an index that is no model.
+    /// must be in the window. Returns how far ranks are from the farther end of their windows;
+    /// `None` for an index that is no model.
     pub(super) fn errors(&self, keys: &K) -> Result<Option<Errors>, Missed> {
         let Self::Model { model, unit } = self else {
             return Ok(None);
         };
         let images = keys.images();
-        let mut max = 0.0_f64;
+        let mut max = 0_usize;
         let mut check = |image: u64, rank: usize| {
             let window = scaled(&**model, *unit, images.len(), image);
-            let distance = distance(&window, image, rank)?;
-            max = max.max(distance);
-            Ok(distance)
+            let error = error(&window, image, rank)?;
+            max = max.max(error);
+            Ok(error)
         };
-        let mut sum = 0.0;
+        let mut sum = 0_usize;
         let mut distinct = 0_u64;
         let mut next_rank = 0;
         for ties in images.chunk_by(|one, other| one == other) {
@@ -151,14 +156,14 @@ impl<K: SortedKeys> Index<K> {
             }
         }
         Ok(Some(Errors {
-            max,
-            mean: sum / distinct.max(1) as f64,
+            max: max as f64,
+            mean: sum as f64 / distinct.max(1) as f64,
         }))
     }
 }
 
-/// How far a rank is from the middle of its window.
-fn distance(window: &Range<usize>, image: u64, rank: usize) -> Result<f64, Missed> {
+/// How far a rank is from the farther end of its window.
+fn error(window: &Range<usize>, image: u64, rank: usize) -> Result<usize, Missed> {
     if !(window.start..=window.end).contains(&rank) {
         return Err(Missed {
             image,
@@ -167,8 +172,7 @@ fn distance(window: &Range<usize>, image: u64, rank: usize) -> Result<f64, Misse
             hi: window.end,
         });
     }
-    let middle = f64::midpoint(window.start as f64, window.end as f64);
-    Ok((rank as f64 - middle).abs())
+    Ok((rank - window.start).max(window.end - rank))
 }
 
 /// The keys in a model's window of ranks; none is past the last key.

@@ -14,6 +14,7 @@
 
 mod bench;
 mod candidates;
+mod fences;
 mod index;
 mod rows;
 mod sorted;

@@ -33,7 +33,8 @@ pub struct Latency {
     pub p99: f64,
 }
 
-/// Distances of ranks from the middle of their windows, in keys.
+/// Distances of ranks from the farther end of their windows, in keys: as in a table's report, where
+/// the unit may be blocks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Errors {
     /// The largest, over every key and every gap.
@@ -45,7 +46,7 @@ pub struct Errors {
 /// What was measured of an index that was not refused.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measured {
-    /// Memory of the index, without the keys themselves.
+    /// Memory of the index, without the keys themselves: what it stores, charged or not.
     pub bytes: u64,
     /// Memory of the index over the keys.
     pub bytes_per_key: f64,

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use aura_policies::index::search::partition_point;
 use aura_workloads::Generator;
 use aura_workloads::keyset::StringKeys;
 
 use super::Ties;
+use super::fences::{Fences, NumberFences, StringFences};
 
 /// What a model must find for a query.
 pub(super) enum Target {
@@ -21,6 +23,8 @@ pub(super) enum Target {
 pub(super) trait SortedKeys {
     /// What can be looked for.
     type Query;
+    /// The last key of every block.
+    type Fences: Fences<Query = Self::Query>;
 
     fn len(&self) -> usize {
         self.images().len()
@@ -36,14 +40,11 @@ pub(super) trait SortedKeys {
     fn target(&self, query: &Self::Query) -> Target;
 
     /// Returns the first rank of `range` whose key is not below the query, or the range's end. By
-    /// binary search.
+    /// the fastest search known of sorted numbers, or by binary search of strings.
     fn lower_bound(&self, range: Range<usize>, query: &Self::Query) -> usize;
 
     /// The last key of every block of `block_keys` keys.
-    fn fences(&self, block_keys: usize) -> Self;
-
-    /// The bytes that these keys take as fence pointers.
-    fn fence_bytes(&self) -> u64;
+    fn fences(&self, block_keys: usize) -> Self::Fences;
 
     /// A stored key.
     fn present(&self, rank: usize) -> Self::Query;
@@ -71,6 +72,7 @@ impl Numbers {
 
 impl SortedKeys for Numbers {
     type Query = u64;
+    type Fences = NumberFences;
 
     fn images(&self) -> &[u64] {
         &self.0
@@ -85,17 +87,12 @@ impl SortedKeys for Numbers {
     }
 
     fn lower_bound(&self, range: Range<usize>, query: &u64) -> usize {
-        // The standard library's binary search compiles to conditional moves.
-        range.start + self.0[range].partition_point(|key| key < query)
+        range.start + partition_point(&self.0[range], |key| key < *query)
     }
 
-    fn fences(&self, block_keys: usize) -> Self {
+    fn fences(&self, block_keys: usize) -> NumberFences {
         let ranks = last_ranks(self.0.len(), block_keys);
-        Self(ranks.map(|rank| self.0[rank]).collect())
-    }
-
-    fn fence_bytes(&self) -> u64 {
-        size_of_val(&self.0[..]) as u64
+        NumberFences(ranks.map(|rank| self.0[rank]).collect())
     }
 
     fn present(&self, rank: usize) -> u64 {
@@ -130,11 +127,6 @@ impl Strings {
             0 => 0,
             count => common_prefix(keys.get(0), keys.get(count - 1)),
         };
-        Self::with_prefix(keys, prefix)
-    }
-
-    /// Some of a set's keys, with the set's prefix.
-    fn with_prefix(keys: StringKeys, prefix: usize) -> Self {
         let images: Vec<u64> = keys.iter().map(|key| image(&key[prefix..])).collect();
         let largest_tie = tie_sizes(&images).max().unwrap_or(0);
         Self {
@@ -166,7 +158,7 @@ fn common_prefix(one: &[u8], other: &[u8]) -> usize {
 }
 
 /// The first 8 bytes as a big-endian number, filled up with zeros.
-fn image(suffix: &[u8]) -> u64 {
+pub(super) fn image(suffix: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     let known = suffix.len().min(8);
     bytes[..known].copy_from_slice(&suffix[..known]);
@@ -175,6 +167,7 @@ fn image(suffix: &[u8]) -> u64 {
 
 impl SortedKeys for Strings {
     type Query = Vec<u8>;
+    type Fences = StringFences;
 
     fn images(&self) -> &[u64] {
         &self.images
@@ -208,15 +201,10 @@ impl SortedKeys for Strings {
         low
     }
 
-    fn fences(&self, block_keys: usize) -> Self {
+    fn fences(&self, block_keys: usize) -> StringFences {
         let ranks = last_ranks(self.keys.len(), block_keys);
-        let keys = ranks.map(|rank| self.keys.get(rank)).collect();
-        Self::with_prefix(keys, self.prefix)
-    }
-
-    fn fence_bytes(&self) -> u64 {
-        // The bytes of the keys, and the end of each.
-        (self.keys.total_bytes() + self.keys.len() * size_of::<u32>()) as u64
+        let keys: Vec<&[u8]> = ranks.map(|rank| self.keys.get(rank)).collect();
+        StringFences::new(&self.keys.get(0)[..self.prefix], &keys)
     }
 
     fn present(&self, rank: usize) -> Vec<u8> {
