@@ -128,9 +128,10 @@ const FROM_CACHE: [&str; 5] = [
 const FROM_DEVICE: [&str; 3] = ["bytes_decompressed", "bytes_checksummed", "system_calls"];
 
 /// What writing a table with a model is charged.
-const TABLE: [&str; 6] = [
+const TABLE: [&str; 7] = [
     "comparisons",
     "model_evaluations",
+    "keys_fitted",
     "bytes_compressed",
     "bytes_checksummed",
     "bytes_copied",

@@ -30,7 +30,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// their names are frozen.
 const FROZEN: &str = "\
 000003.vlog 5030 ba300ce2a65f4151
-000005.sst 7118 76b41ac9c7baf159
+000005.sst 7118 c3e1c7f0110f0984
 000008.vlog 230 ffd0bb7c429862cd
 000010.sst 360 eb1d05124682a1be
 000012.wal 141 e7e5a1c4985c84a2

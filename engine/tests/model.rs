@@ -524,7 +524,7 @@ fn copied(config: &EngineConfig, other: &Json, wanted: impl Fn(&str) -> bool) ->
     for (key, _) in CHANGEABLE.iter().filter(|(key, _)| wanted(key)) {
         let place = format!("/{}", key.replace('.', "/"));
         let (section, name) = place.rsplit_once('/').unwrap();
-        // Settings of levels are not written if there are none.
+        // Without an entry, `table.levels` is not written.
         let value = other
             .pointer(&place)
             .cloned()

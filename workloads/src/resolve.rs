@@ -51,7 +51,8 @@ impl WorkloadConfig {
         self.resolve_with(None)
     }
 
-    /// Fills in what this config leaves out. `keys` are those that `key.file` or `key.generated` names.
+    /// Fills in what this config leaves out. `keys` are those that `key.file` or `key.generated`
+    /// names.
     ///
     /// # Errors
     /// [`ConfigError`] for the first value that is not allowed, also if the file has too few keys.

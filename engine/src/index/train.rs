@@ -1,8 +1,8 @@
 //! Trains a table's model and checks it before it is used.
 //!
 //! Index policies are not trusted. Every model is evaluated at every stored key and at the edges of
-//! some gaps, which measures its error. A model is refused if it is wrong, takes too much memory, or
-//! needs too many blocks per look-up.
+//! some gaps, which measures its error. A model is refused if it is wrong, takes too much memory,
+//! or needs too many blocks per look-up.
 
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -198,8 +198,8 @@ impl IndexBuild {
         Err(Refusal::TooWide.because(what))
     }
 
-    /// Refuses a large table's model at a fraction of the cost of fitting it: if models of two short
-    /// stretches both exceed the gate.
+    /// Refuses a large table's model at a fraction of the cost of fitting it: if models of two
+    /// short stretches both exceed the gate.
     fn try_stretches(
         &self,
         images: &[u64],
