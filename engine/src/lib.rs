@@ -71,4 +71,4 @@ pub use storage::{
     Batch, Direction, EntryKind, KEY_BYTES_MAX, Key, Range, Sequence, VALUE_BYTES_MAX, Value,
     ValuePointer, Write,
 };
-pub use table::{BareBlock, BareIndex};
+pub use table::{BareBlock, BareFences, BareIndex};

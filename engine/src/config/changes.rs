@@ -134,8 +134,7 @@ mod tests {
 
     #[test]
     fn every_key_of_the_list_is_a_setting() {
-        let config = written(&EngineConfig::default()).unwrap();
-        let mut config = config;
+        let mut config = written(&EngineConfig::default()).unwrap();
         // It is not written while it is empty.
         config["table"]["levels"] = Value::Null;
         for (key, _) in CHANGEABLE {

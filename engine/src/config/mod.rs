@@ -156,8 +156,8 @@ pub enum IndexReads {
     /// One block at a time, the likeliest first, until the key is found.
     #[default]
     Blocks,
-    /// The whole window in one read of the device, if the block that is needed first is not
-    /// cached. All its blocks are offered to the cache.
+    /// The whole window in one read of the device, as soon as a block of it that is needed is not
+    /// cached. Only blocks that the look-up examines are offered to the cache.
     Window,
 }
 

@@ -1,9 +1,11 @@
 //! Fence pointers: the last key of every block, with binary search.
 //!
 //! The common prefix of all keys is not stored. The next 8 bytes are numbers in an array of their
-//! own, which is searched without data-dependent branches. The remaining bytes are compared only
-//! among equal numbers. The key heads are those of Graefe and Larson, "B-tree Indexes and CPU
+//! own, which is searched several comparisons a round. The remaining bytes are compared only among
+//! equal numbers. The key heads are those of Graefe and Larson, "B-tree Indexes and CPU
 //! Caches", ICDE 2001.
+
+use aura_policies::index::search::partition_point;
 
 use super::images::image;
 use super::packed::Packed;
@@ -11,7 +13,7 @@ use crate::env::CpuWork;
 
 /// The last keys of a table's blocks.
 #[derive(Default)]
-pub(super) struct Fences {
+pub(crate) struct Fences {
     /// The image of each key.
     heads: Vec<u64>,
     /// The bytes after the images, concatenated; the bytes after the prefix if some key has fewer
@@ -25,7 +27,7 @@ pub(super) struct Fences {
 
 impl Fences {
     /// Creates the fences from the part of each key after the table's common prefix.
-    pub(super) fn new(suffixes: &[&[u8]]) -> Self {
+    pub(crate) fn new(suffixes: &[&[u8]]) -> Self {
         let skip = if suffixes.iter().all(|suffix| suffix.len() >= 8) {
             8
         } else {
@@ -58,17 +60,11 @@ impl Fences {
     /// before it.
     ///
     /// O(log fences).
-    pub(super) fn search(&self, suffix: &[u8], work: &mut CpuWork) -> usize {
+    pub(crate) fn search(&self, suffix: &[u8], work: &mut CpuWork) -> usize {
         let image = image(suffix);
-        let mut left = self.heads.len();
-        let mut at = 0;
-        while left > 1 {
-            let half = left / 2;
-            at += usize::from(self.heads[at + half - 1] < image) * half;
-            left -= half;
-            work.comparisons += 1;
-        }
-        at += usize::from(self.heads[at] < image);
+        // Charged by its halvings: the comparisons of a round are done side by side.
+        work.comparisons += u64::from(self.heads.len().next_power_of_two().ilog2());
+        let mut at = partition_point(&self.heads, |head| head < image);
         // Skip the fences with this image that are before the key. There may be many: double the
         // step, then halve.
         let mut end = at;
@@ -93,8 +89,13 @@ impl Fences {
         at
     }
 
+    /// Returns the image of each key.
+    pub(crate) fn heads(&self) -> &[u64] {
+        &self.heads
+    }
+
     /// Returns the bytes of memory in use.
-    pub(super) fn memory_bytes(&self) -> u64 {
+    pub(crate) fn memory_bytes(&self) -> u64 {
         (size_of_val(&self.heads[..]) + self.tails.len()) as u64 + self.ends.memory_bytes()
     }
 }

@@ -26,6 +26,7 @@ mod table;
 mod ties;
 mod train;
 
+pub(crate) use fences::Fences;
 pub(crate) use images::Images;
 pub(crate) use locator::Candidates;
 pub(crate) use lookups::Lookups;

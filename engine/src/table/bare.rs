@@ -13,8 +13,41 @@ use super::format::Properties;
 use crate::config::IndexGate;
 use crate::env::{Clock, CpuWork};
 use crate::error::{Error, Result};
-use crate::index::{Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
+use crate::index::{Fences, Images, IndexBuild, IndexReport, IndexWriter, TableIndex};
 use crate::storage::{EntryKind, EntryRef, Sequence};
+
+/// The fence pointers that a table with given last keys of blocks would have: the engine's own
+/// structure, without the addresses of blocks.
+///
+/// ```
+/// use aura_engine::BareFences;
+///
+/// let fences = BareFences::new(&[&b"apple"[..], b"pear"]);
+/// assert_eq!(fences.search(b"orange"), 1);
+/// ```
+pub struct BareFences(Fences);
+
+impl BareFences {
+    /// Creates them from sorted keys, without the prefix that all share.
+    pub fn new(suffixes: &[&[u8]]) -> Self {
+        Self(Fences::new(suffixes))
+    }
+
+    /// Returns the first 8 bytes of each key, as numbers that sort as the keys do.
+    pub fn images(&self) -> &[u64] {
+        self.0.heads()
+    }
+
+    /// Returns the first key that is not below `suffix`; their number if all are. O(log keys).
+    pub fn search(&self, suffix: &[u8]) -> usize {
+        self.0.search(suffix, &mut CpuWork::default())
+    }
+
+    /// Returns the bytes of memory in use.
+    pub fn memory_bytes(&self) -> u64 {
+        self.0.memory_bytes()
+    }
+}
 
 /// The index that a table with given keys would have. It is built, checked and refused by the rules
 /// for tables.

@@ -5,7 +5,7 @@
 //! - [`builder`] writes a table from sorted entries.
 //! - [`reader`] opens a table and answers point reads; [`cursor`] walks it in both directions;
 //!   [`verify`] checks all of it.
-//! - [`bare`] is an index, and a block, without a table, for measurements.
+//! - [`bare`] is an index, fence pointers, and a block, without a table, for measurements.
 //! - [`salvage`] reads the undamaged parts of a damaged table.
 //!
 //! The filter says whether a table can contain a key, and the index ([`crate::index`]) in which
@@ -26,7 +26,7 @@ pub(crate) mod verify;
 
 pub(crate) mod salvage;
 
-pub use bare::{BareBlock, BareIndex};
+pub use bare::{BareBlock, BareFences, BareIndex};
 pub(crate) use builder::{Built, FinishedBlock, TableBuilder, TableOptions};
 pub(crate) use cursor::TableCursor;
 pub(crate) use reader::{Found, Table, hash_key};

@@ -439,6 +439,10 @@ impl<'a> Simulation<'a> {
 }
 
 /// The CPU time that this thread has taken: what else runs on the machine is not in it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is measured is this machine's time, not a world's"
+)]
 pub(super) fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

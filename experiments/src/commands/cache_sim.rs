@@ -18,7 +18,7 @@ use crate::files;
 use crate::formats::parquet::ParquetError;
 use crate::formats::{Format, print};
 use crate::plan::VERSION;
-use crate::plot::{Course, CourseWords, CurveWords, draw_courses, draw_curves};
+use crate::plot::{Course, CourseWords, CurveWords, Figure, draw_courses, draw_curves};
 use crate::specs::{self, SpecError};
 use crate::traces::{self, ReadTrace};
 
@@ -142,7 +142,7 @@ pub(super) struct Arguments {
     curve: bool,
     /// Never hold the trace: replay it while it is read, for traces larger than memory. Sizes are
     /// numbers of objects or bytes, and there are no bounds.
-    #[arg(long, conflicts_with_all = ["bounds", "over_time", "curve", "sample"])]
+    #[arg(long, conflicts_with_all = ["over_time", "curve", "sample"])]
     stream: bool,
     #[command(flatten)]
     input: TraceInput,
@@ -398,6 +398,16 @@ impl Asked {
                 "--sizes 10000 or --sizes 64MiB",
             ));
         }
+        if self
+            .bounds
+            .as_ref()
+            .is_some_and(|bounds| !bounds.is_empty())
+        {
+            return Err(Failure::usage(
+                "--stream: a bound needs the whole trace at once",
+                "--bounds none",
+            ));
+        }
         match self.warmup {
             Warmup::Requests(_) => Ok(()),
             Warmup::Share(_) => Err(Failure::usage(
@@ -530,6 +540,16 @@ fn curve(
     Ok(curve)
 }
 
+/// Saves a figure, if there is one. Returns the files to be named.
+fn save(figure: Option<Figure>, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let Some(figure) = figure else {
+        return Ok(Vec::new());
+    };
+    figure.save(folder)?;
+    let file = |extension| folder.join(format!("{}.{extension}", figure.name));
+    Ok(["svg", "png"].map(file).into())
+}
+
 /// The requests of a trace, which may have gone by.
 fn requests_of(trace: &Trace) -> u64 {
     if trace.sample_rate() < 1.0 {
@@ -649,11 +669,8 @@ impl Output<'_> {
             logarithmic: true,
             baseline: cache::FAMILY.default,
         };
-        let mut written = Vec::new();
-        if let Some(figure) = draw_courses(&words, &[curve.course()]) {
-            figure.save(folder)?;
-            written.extend(["lru-curve.svg", "lru-curve.png"].map(|file| folder.join(file)));
-        }
+        let figure = draw_courses(&words, &[curve.course()]);
+        let mut written = save(figure, folder)?;
         // The figure's own numbers are in percent; these have the sizes.
         let table = folder.join("lru-curve.csv");
         files::replace(&table, curve.to_csv().as_bytes())?;
@@ -681,14 +698,7 @@ impl Output<'_> {
             },
             baseline: cache::FAMILY.default,
         };
-        let Some(figure) = draw_courses(&words, courses) else {
-            return Ok(Vec::new());
-        };
-        figure.save(folder)?;
-        Ok(vec![
-            folder.join(format!("{name}.svg")),
-            folder.join(format!("{name}.png")),
-        ])
+        save(draw_courses(&words, courses), folder)
     }
 
     /// Whether windows are lengths of time.
@@ -724,14 +734,7 @@ impl Output<'_> {
             baseline: cache::FAMILY.default,
         };
         let curves = cache_sim::curves(self.rows, of_bytes);
-        let Some(figure) = draw_curves(&words, &curves) else {
-            return Ok(Vec::new());
-        };
-        figure.save(folder)?;
-        Ok(vec![
-            folder.join(format!("{name}.svg")),
-            folder.join(format!("{name}.png")),
-        ])
+        save(draw_curves(&words, &curves), folder)
     }
 
     fn x_label(&self) -> String {

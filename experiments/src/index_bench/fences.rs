@@ -1,8 +1,7 @@
 //! Fence pointers: the last key of every block, in the structures that the engine has for them.
 
+use aura_engine::BareFences;
 use aura_policies::index::search::partition_point;
-
-use super::sorted::image;
 
 /// The last key of every block.
 pub(super) trait Fences {
@@ -38,49 +37,20 @@ impl Fences for NumberFences {
     }
 }
 
-/// Strings without their common prefix: the images in an array of their own, which is searched
-/// first, and the bytes after those, which are compared only among equal images.
+/// Strings, in the engine's own structure.
 pub(super) struct StringFences {
     prefix: Vec<u8>,
-    heads: Vec<u64>,
-    /// The bytes after the images; those after the prefix if some key has fewer than 8 of them.
-    tails: Vec<u8>,
-    /// The end of each tail. The engine packs these numbers into fewer bits.
-    ends: Vec<u32>,
-    /// Bytes of the image that `tails` do not repeat: 8 or 0.
-    skip: usize,
+    suffixes: BareFences,
 }
 
 impl StringFences {
     /// The fences for sorted keys that all begin with `prefix`.
     pub(super) fn new(prefix: &[u8], keys: &[&[u8]]) -> Self {
-        let suffixes = || keys.iter().map(|key| &key[prefix.len()..]);
-        let skip = if suffixes().all(|suffix| suffix.len() >= 8) {
-            8
-        } else {
-            0
-        };
-        let mut tails = Vec::new();
-        let mut ends = Vec::with_capacity(keys.len());
-        for suffix in suffixes() {
-            tails.extend_from_slice(&suffix[skip..]);
-            ends.push(tails.len() as u32);
-        }
+        let suffixes: Vec<&[u8]> = keys.iter().map(|key| &key[prefix.len()..]).collect();
         Self {
             prefix: prefix.to_vec(),
-            heads: suffixes().map(image).collect(),
-            tails,
-            ends,
-            skip,
+            suffixes: BareFences::new(&suffixes),
         }
-    }
-
-    fn tail(&self, place: usize) -> &[u8] {
-        let start = match place.checked_sub(1) {
-            Some(before) => self.ends[before],
-            None => 0,
-        };
-        &self.tails[start as usize..self.ends[place] as usize]
     }
 }
 
@@ -88,38 +58,19 @@ impl Fences for StringFences {
     type Query = Vec<u8>;
 
     fn images(&self) -> &[u64] {
-        &self.heads
+        self.suffixes.images()
     }
 
     fn search(&self, query: &Vec<u8>) -> usize {
-        let Some(suffix) = query.strip_prefix(&self.prefix[..]) else {
-            let above = query[..] > self.prefix[..];
-            return if above { self.heads.len() } else { 0 };
-        };
-        let image = image(suffix);
-        let mut low = partition_point(&self.heads, |head| head < image);
-        if self.heads.get(low) != Some(&image) {
-            return low;
+        match query.strip_prefix(&self.prefix[..]) {
+            Some(suffix) => self.suffixes.search(suffix),
+            None if query[..] > self.prefix[..] => self.images().len(),
+            None => 0,
         }
-        // A query that ends inside the image is before all longer keys.
-        let Some(tail) = suffix.get(self.skip..) else {
-            return low;
-        };
-        let mut high = low + partition_point(&self.heads[low..], |head| head <= image);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if self.tail(middle) < tail {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
     }
 
     fn memory_bytes(&self) -> u64 {
-        let numbers = size_of_val(&self.heads[..]) + size_of_val(&self.ends[..]);
-        (self.prefix.len() + self.tails.len() + numbers) as u64
+        self.prefix.len() as u64 + self.suffixes.memory_bytes()
     }
 }
 

@@ -158,7 +158,7 @@ fn common_prefix(one: &[u8], other: &[u8]) -> usize {
 }
 
 /// The first 8 bytes as a big-endian number, filled up with zeros.
-pub(super) fn image(suffix: &[u8]) -> u64 {
+fn image(suffix: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     let known = suffix.len().min(8);
     bytes[..known].copy_from_slice(&suffix[..known]);

@@ -134,13 +134,13 @@ fn the_oracle_is_charged_what_it_stores_and_strings_have_the_engine_s_fence_poin
     assert_eq!(oracle["error_max"], 0.0);
     let bytes = oracle["bytes_per_key"].as_f64().expect("it is measured");
     assert!((8.0..8.1).contains(&bytes), "{oracle}");
-    // All keys share 12 bytes and have 4 more. A block takes an image of 8, the 4 bytes again,
-    // because no image is full, and the end of those.
+    // All keys share 12 bytes and have 4 more. A block takes an image of 8, and the 4 bytes again,
+    // because no image is full. The ends of those lie on a line, which takes 24 B.
     let lines: String = (0..3200).map(|i| format!("item/{i:011}\n")).collect();
     fs::write(lab.path("items.keys"), lines).expect("writable");
     let rows = measured(&lab, &["items.keys", "--models", "fence"]).rows;
     assert_eq!(rows[1]["model"], "fence");
-    assert_eq!(rows[1]["index_bytes"], 12 + 100 * (8 + 4 + 4));
+    assert_eq!(rows[1]["index_bytes"], 12 + 100 * (8 + 4) + 24);
 }
 
 #[test]

@@ -360,7 +360,11 @@ fn a_stream_from_standard_input_has_the_same_rows() {
         "json",
     ];
     let whole = [&["cache-sim", "loop.csv", "--bounds", "none"][..], &sized].concat();
-    let streamed = [&["cache-sim", "loop.csv", "--stream"][..], &sized].concat();
+    let streamed = [
+        &["cache-sim", "loop.csv", "--stream", "--bounds", "none"][..],
+        &sized,
+    ]
+    .concat();
     let timeless = |ended: &Ended| {
         let mut rows = rows(ended);
         for row in &mut rows {
@@ -372,6 +376,10 @@ fn a_stream_from_standard_input_has_the_same_rows() {
     for (arguments, words) in [
         (&["--sizes", "1%"][..], &["--stream", "1%"][..]),
         (&["--sizes", "9", "--warmup", "1%"], &["--warmup"]),
+        (
+            &["--sizes", "9", "--bounds", "min"],
+            &["--stream", "a bound needs the whole trace", "--bounds none"],
+        ),
         (&["--sizes", "9", "--curve"], &["--stream", "--curve"]),
     ] {
         let all = [&["cache-sim", "loop.csv", "--stream"][..], arguments].concat();

@@ -32,6 +32,7 @@ pub mod search;
 
 mod images;
 mod lines;
+mod rmi_root;
 mod segments;
 mod slope;
 mod stairs;

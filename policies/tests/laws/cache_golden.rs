@@ -8,6 +8,13 @@ fn misses<const N: usize>(policy: &PolicySpec, trace: &Trace, slots: [u64; N]) -
     slots.map(|slots| trace.misses(policy, slots))
 }
 
+/// Checks the misses of policies at several sizes.
+fn expect<const N: usize>(trace: &Trace, slots: [u64; N], golden: &[(PolicySpec, [u64; N])]) {
+    for (policy, expected) in golden {
+        assert_eq!(misses(policy, trace, slots), *expected, "{policy}");
+    }
+}
+
 fn named(name: &str) -> PolicySpec {
     PolicySpec::named(name)
 }
@@ -38,34 +45,22 @@ fn misses_on_the_skewed_trace() {
         (named("arc"), [196_654, 185_162, 151_948, 70_448]),
         (named("lfu"), [197_062, 185_978, 151_001, 64_305]),
     ];
-    let trace = Trace::of_keys(skewed());
-    for (policy, expected) in golden {
-        assert_eq!(
-            misses(&policy, &trace, [100, 500, 2000, 8000]),
-            expected,
-            "{policy}"
-        );
-    }
+    expect(&Trace::of_keys(skewed()), [100, 500, 2000, 8000], &golden);
 }
 
 #[test]
 fn a_loop_larger_than_the_cache_always_misses_unless_ghosts_break_it() {
     let cycle = Trace::of_keys((0..20_000).map(|i| i % 1000));
-    for (policy, expected) in [
-        ("lru", [20_000, 20_000, 20_000, 20_000, 1000]),
-        ("fifo", [20_000, 20_000, 20_000, 20_000, 1000]),
-        ("clock", [20_000, 20_000, 20_000, 20_000, 1000]),
-        ("sieve", [20_000, 20_000, 20_000, 20_000, 1000]),
-        ("arc", [20_000, 20_000, 20_000, 20_000, 1000]),
-        ("lfu", [20_000, 20_000, 20_000, 20_000, 1000]),
-        ("s3-fifo", [20_000, 20_000, 5418, 2437, 1000]),
-    ] {
-        assert_eq!(
-            misses(&named(policy), &cycle, [100, 500, 900, 999, 1000]),
-            expected,
-            "{policy}"
-        );
-    }
+    let golden = [
+        (named("lru"), [20_000, 20_000, 20_000, 20_000, 1000]),
+        (named("fifo"), [20_000, 20_000, 20_000, 20_000, 1000]),
+        (named("clock"), [20_000, 20_000, 20_000, 20_000, 1000]),
+        (named("sieve"), [20_000, 20_000, 20_000, 20_000, 1000]),
+        (named("arc"), [20_000, 20_000, 20_000, 20_000, 1000]),
+        (named("lfu"), [20_000, 20_000, 20_000, 20_000, 1000]),
+        (named("s3-fifo"), [20_000, 20_000, 5418, 2437, 1000]),
+    ];
+    expect(&cycle, [100, 500, 900, 999, 1000], &golden);
 }
 
 #[test]
@@ -116,31 +111,19 @@ fn misses_of_policies_that_are_compared_elsewhere() {
         (named("random"), [197_993, 190_314, 163_506, 84_082]),
         (named("lhd"), [197_866, 190_007, 161_057, 73_179]),
     ];
-    let trace = Trace::of_keys(skewed());
-    for (policy, expected) in golden {
-        assert_eq!(
-            misses(&policy, &trace, [100, 500, 2000, 8000]),
-            expected,
-            "{policy}"
-        );
-    }
+    expect(&Trace::of_keys(skewed()), [100, 500, 2000, 8000], &golden);
 }
 
 #[test]
 fn clock_pro_breaks_a_loop_and_lru_k_and_mq_do_not() {
     let cycle = Trace::of_keys((0..20_000).map(|i| i % 1000));
-    for (policy, expected) in [
-        ("clock-pro", [18_138, 10_595, 3071, 1190, 1000]),
-        ("lru-k", [20_000, 20_000, 20_000, 20_000, 1000]),
-        ("mq", [20_000, 20_000, 20_000, 20_000, 1000]),
-        ("random", [20_000, 16_158, 4654, 1041, 1000]),
-    ] {
-        assert_eq!(
-            misses(&named(policy), &cycle, [100, 500, 900, 999, 1000]),
-            expected,
-            "{policy}"
-        );
-    }
+    let golden = [
+        (named("clock-pro"), [18_138, 10_595, 3071, 1190, 1000]),
+        (named("lru-k"), [20_000, 20_000, 20_000, 20_000, 1000]),
+        (named("mq"), [20_000, 20_000, 20_000, 20_000, 1000]),
+        (named("random"), [20_000, 16_158, 4654, 1041, 1000]),
+    ];
+    expect(&cycle, [100, 500, 900, 999, 1000], &golden);
 }
 
 #[test]
