@@ -4,6 +4,7 @@
 //! before the edit. The program and not its sources is hashed: policies of other crates, compiler
 //! and settings of the build change it as well.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -24,8 +25,16 @@ pub fn digest() -> Result<&'static str, FileError> {
     if let Some(digest) = DIGEST.get() {
         return Ok(digest);
     }
-    let program = files::read(&files::program()?)?;
-    Ok(DIGEST.get_or_init(|| short_hash(&program)))
+    let digest = digest_of(&files::program()?)?;
+    Ok(DIGEST.get_or_init(|| digest))
+}
+
+/// Returns the digest of a program's file: 16 hexadecimal digits.
+///
+/// # Errors
+/// [`FileError`] if the file cannot be read.
+pub fn digest_of(program: &Path) -> Result<String, FileError> {
+    Ok(short_hash(&files::read(program)?))
 }
 
 /// Hashes bytes to 16 hexadecimal digits.

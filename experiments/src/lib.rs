@@ -83,6 +83,7 @@ pub mod code;
 pub mod config;
 pub mod plan;
 
+pub mod ab;
 pub mod run;
 pub mod trial;
 
@@ -92,9 +93,11 @@ pub mod metrics;
 pub mod store;
 
 pub mod compare;
+pub mod diff;
 pub mod provenance;
 pub mod stats;
 
+pub mod papers;
 pub mod plot;
 pub mod report;
 

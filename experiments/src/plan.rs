@@ -5,7 +5,7 @@
 //! In the real world the order within a block is shuffled by its seed, so that no variant always
 //! follows the same other one on a machine that warms up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
@@ -104,6 +104,9 @@ pub struct ExperimentRecord {
     /// The digest of the program that planned it.
     #[serde(default)]
     pub code: String,
+    /// The digests of other programs that run the trials of a variant.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub programs: BTreeMap<String, String>,
     /// What a reader must know before the results.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -143,6 +146,7 @@ impl ExperimentRecord {
             sweeps: experiment.sweeps.clone(),
             version: VERSION.to_owned(),
             code: code.to_owned(),
+            programs: BTreeMap::new(),
             warnings: experiment.warnings.clone(),
         }
     }
@@ -171,6 +175,16 @@ impl Plan {
     /// Plans every case under every seed, to be run by the program whose digest is `code`
     /// ([`crate::code::digest`]).
     pub fn new(experiment: &Experiment, code: &str) -> Self {
+        Self::for_programs(experiment, code, &BTreeMap::new())
+    }
+
+    /// Plans every case under every seed by the program whose digest is `code`, but those of some
+    /// variants to be run by other programs, whose digests `programs` has by variant.
+    pub fn for_programs(
+        experiment: &Experiment,
+        code: &str,
+        programs: &BTreeMap<String, String>,
+    ) -> Self {
         let cases = &experiment.cases;
         let identities = identities(cases);
         let real = cases
@@ -181,17 +195,19 @@ impl Plan {
             let mut block: Vec<_> = cases
                 .iter()
                 .zip(&identities)
-                .map(|(case, identity)| planned(case, identity, *seed, code))
+                .map(|(case, identity)| {
+                    let code = programs.get(&case.variant).map_or(code, String::as_str);
+                    planned(case, identity, *seed, code)
+                })
                 .collect();
             if real {
                 block.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(*seed));
             }
             trials.extend(block);
         }
-        Self {
-            experiment: ExperimentRecord::of(experiment, code),
-            trials,
-        }
+        let mut experiment = ExperimentRecord::of(experiment, code);
+        experiment.programs.clone_from(programs);
+        Self { experiment, trials }
     }
 
     /// How many comparisons of primary metrics there are, at most: a metric may have no value in

@@ -1,6 +1,6 @@
 //! What a reader must know of the programs and machines that made the trials, before the numbers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::formats::digits;
 use crate::plan::ExperimentRecord;
@@ -17,11 +17,16 @@ const PACING_ERROR_MAX_US: f64 = 20.0;
 const PHASE_SECONDS_MIN: f64 = 1.0;
 
 /// Says what is doubtful about trials: the programs and machines that ran them, and the times that
-/// real machines measured. A sentence each.
-pub fn doubts(rows: &[TidyRow], manifests: &[Manifest]) -> Vec<String> {
+/// real machines measured. A sentence each. That a variant ran by the program that `by_variant` has
+/// for it is as it should be.
+pub fn doubts(
+    rows: &[TidyRow],
+    manifests: &[Manifest],
+    by_variant: &BTreeMap<String, String>,
+) -> Vec<String> {
     let hosts: Vec<&Host> = manifests.iter().filter_map(|it| it.host.as_ref()).collect();
     let found = [
-        programs(manifests),
+        programs(manifests, by_variant),
         machines(&hosts),
         memory(&hosts),
         load(&hosts),
@@ -38,6 +43,10 @@ pub fn looks(experiment: &ExperimentRecord) -> Option<String> {
     let ExperimentRecord {
         seeds, looked_at, ..
     } = experiment;
+    if experiment.compare.sequential {
+        // Made for looks.
+        return None;
+    }
     let again = seeds.iter().filter(|seed| looked_at.contains(seed)).count();
     let last = seeds.iter().chain(looked_at).max()?;
     (again > 0).then(|| {
@@ -52,8 +61,10 @@ pub fn looks(experiment: &ExperimentRecord) -> Option<String> {
     })
 }
 
-fn programs(manifests: &[Manifest]) -> Option<String> {
-    let codes: BTreeSet<&str> = manifests.iter().map(|it| it.code.as_str()).collect();
+fn programs(manifests: &[Manifest], by_variant: &BTreeMap<String, String>) -> Option<String> {
+    let unexpected = |it: &&Manifest| by_variant.get(&it.variant) != Some(&it.code);
+    let manifests = manifests.iter().filter(unexpected);
+    let codes: BTreeSet<&str> = manifests.map(|it| it.code.as_str()).collect();
     (codes.len() > 1).then(|| {
         let number = codes.len();
         let codes: Vec<&str> = codes.into_iter().collect();
@@ -174,6 +185,10 @@ mod tests {
     use super::*;
     use crate::testing::{sample_trial, tidy_row};
 
+    fn doubts(rows: &[TidyRow], manifests: &[Manifest]) -> Vec<String> {
+        super::doubts(rows, manifests, &BTreeMap::new())
+    }
+
     fn row(world: World, phase: &str, metric: &str, value: f64) -> TidyRow {
         tidy_row("lru", 1, world, metric, value).in_phase(phase)
     }
@@ -286,5 +301,16 @@ mod tests {
         for (doubt, expected) in doubts.iter().zip(expected) {
             assert!(doubt.contains(expected), "{doubt}");
         }
+    }
+
+    #[test]
+    fn the_programs_of_an_a_b_comparison_are_expected() {
+        let [a, mut b] = [on(quiet()), on(quiet())];
+        b.variant = "B".to_owned();
+        b.code = "fedcba9876543210".to_owned();
+        let expected = BTreeMap::from([("B".to_owned(), b.code.clone())]);
+        let manifests = [a, b];
+        assert_eq!(doubts(&[], &manifests).len(), 1);
+        assert_eq!(super::doubts(&[], &manifests, &expected).len(), 0);
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 
 use miette::{MietteHandlerOpts, Report, miette};
 
+use crate::ab::SidesError;
 use crate::config::ConfigError;
 use crate::exit::Exit;
 use crate::files::FileError;
@@ -78,6 +79,21 @@ impl From<ConfigError> for Failure {
             exit: Exit::Usage,
             report: error.into(),
         }
+    }
+}
+
+impl From<SidesError> for Failure {
+    fn from(error: SidesError) -> Self {
+        let help = match error {
+            SidesError::Config(error) => return error.into(),
+            SidesError::NoVariant { .. } => "--variant-a and --variant-b name variants",
+            SidesError::NoSecondSide { .. } => {
+                "name one with --variant-b, set something with -b KEY=VALUE, or name another config"
+            }
+            SidesError::ManyPoints { .. } => "set the key that it sweeps over: -s KEY=VALUE",
+            SidesError::Same => "--aa compares A with itself; --program-b names another build",
+        };
+        Self::usage(error, help)
     }
 }
 

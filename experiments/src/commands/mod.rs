@@ -10,13 +10,16 @@ mod builds;
 mod failure;
 mod opened_run;
 
+mod ab;
 mod cache_sim;
 mod checkpoint;
 mod compare;
 mod database;
+mod diff;
 mod index_bench;
 mod index_inspect;
 mod list;
+mod papers;
 mod plot;
 mod repair;
 mod report;
@@ -61,9 +64,12 @@ macro_rules! commands {
 commands! {
     Run in run,
     List in list,
+    Ab in ab,
     Compare in compare,
+    Diff in diff,
     Plot in plot,
     Report in report,
+    Papers in papers,
     Schema in schema,
     Verify in verify,
     Checkpoint in checkpoint,

@@ -55,7 +55,11 @@ impl OpenedRun {
     ) -> Result<Self, Failure> {
         let plan = Plan::read_briefly(&folder)?;
         let collected = gather(&folder, Some(&plan.ids()))?;
-        let mut doubts = provenance::doubts(&collected.rows, &collected.manifests);
+        let mut doubts = provenance::doubts(
+            &collected.rows,
+            &collected.manifests,
+            &plan.experiment.programs,
+        );
         doubts.extend(provenance::looks(&plan.experiment));
         Ok(Self {
             folder,

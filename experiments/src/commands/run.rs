@@ -1,5 +1,6 @@
 //! `aura run`: from a config to a verdict.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -96,6 +97,7 @@ impl Arguments {
             from_other_code: self.from_other_code,
             keep: self.keep,
             targets: global.targets,
+            programs: BTreeMap::new(),
         };
         if !plan.experiment.question.is_empty() {
             global.remark(&format!("question: {}", plan.experiment.question));
@@ -134,7 +136,7 @@ fn seeds(text: &str) -> Result<String, String> {
 }
 
 /// The scales that an experiment can be run at.
-fn scales() -> RangedU64ValueParser {
+pub(super) fn scales() -> RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=1024)
 }
 
@@ -223,7 +225,7 @@ fn not_found(rows: &[TidyRow]) -> Option<String> {
 }
 
 /// Gathers, compares, plots and reports what there is.
-fn conclude(global: &Global, report: &RunReport, gate: bool) -> CommandResult {
+pub(super) fn conclude(global: &Global, report: &RunReport, gate: bool) -> CommandResult {
     for failed in &report.failed {
         complain(&format!("failed: {}: {}", failed.trial, failed.why));
     }

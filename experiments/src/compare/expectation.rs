@@ -50,7 +50,8 @@ impl Expectation {
         asked.all(|(key, value)| point.get(key) == Some(value))
     }
 
-    fn is_of(&self, row: &CompareRow) -> bool {
+    /// Whether it speaks of a comparison.
+    pub fn is_of(&self, row: &CompareRow) -> bool {
         let in_phase = self.phase.as_ref().is_none_or(|phase| *phase == row.phase);
         row.primary
             && row.metric == self.metric
@@ -60,42 +61,70 @@ impl Expectation {
     }
 }
 
+/// What came of expectations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Verdicts that are as expected.
+    pub held: usize,
+    /// Verdicts that are not, in words.
+    pub failed: Vec<String>,
+    /// What is not decided, in words.
+    pub open: Vec<String>,
+}
+
+impl Outcome {
+    /// Holds expectations against the rows of a comparison.
+    pub fn of(expectations: &[Expectation], rows: &[CompareRow]) -> Self {
+        let mut outcome = Self::default();
+        for expectation in expectations {
+            let found: Vec<&CompareRow> =
+                rows.iter().filter(|row| expectation.is_of(row)).collect();
+            if found.is_empty() {
+                let variants = expectation.variants.join(", ");
+                let open = format!("{variants} on {} (no value)", expectation.metric);
+                outcome.open.push(open);
+            }
+            for row in found {
+                outcome.add(row, expectation.verdict);
+            }
+        }
+        outcome
+    }
+
+    fn add(&mut self, row: &CompareRow, expected: Claim) {
+        match row.verdict {
+            verdict if verdict.name() == expected.name() => self.held += 1,
+            Verdict::Better | Verdict::Worse | Verdict::Equivalent | Verdict::Different => {
+                self.failed.push(described(row, expected));
+            }
+            _ => self.open.push(described(row, expected)),
+        }
+    }
+
+    /// How many verdicts were expected.
+    pub fn all(&self) -> usize {
+        self.held + self.failed.len() + self.open.len()
+    }
+}
+
 /// Says how many of the expectations held, and which failed or were not decided. `rows` hold the
 /// comparisons.
 pub(super) fn outcome(expectations: &[Expectation], rows: &[CompareRow]) -> Option<String> {
     if expectations.is_empty() {
         return None;
     }
-    let mut held = 0;
-    let mut failed = Vec::new();
-    let mut open = Vec::new();
-    for expectation in expectations {
-        let found: Vec<&CompareRow> = rows.iter().filter(|row| expectation.is_of(row)).collect();
-        if found.is_empty() {
-            let variants = expectation.variants.join(", ");
-            open.push(format!("{variants} on {} (no value)", expectation.metric));
-        }
-        for row in found {
-            match row.verdict {
-                verdict if verdict.name() == expectation.verdict.name() => held += 1,
-                Verdict::Better | Verdict::Worse | Verdict::Equivalent | Verdict::Different => {
-                    failed.push(described(row, expectation.verdict));
-                }
-                _ => open.push(described(row, expectation.verdict)),
-            }
-        }
-    }
-    let all = held + failed.len() + open.len();
-    let mut words = match held {
+    let outcome = Outcome::of(expectations, rows);
+    let all = outcome.all();
+    let mut words = match outcome.held {
         1 if all == 1 => "What was expected held.".to_owned(),
         held if held == all => format!("All {all} expected verdicts held."),
         held => format!("Of {all} expected verdicts {held} held."),
     };
-    if !failed.is_empty() {
-        words += &format!(" Failed: {}.", listed(&failed));
+    if !outcome.failed.is_empty() {
+        words += &format!(" Failed: {}.", listed(&outcome.failed));
     }
-    if !open.is_empty() {
-        words += &format!(" Not decided: {}.", listed(&open));
+    if !outcome.open.is_empty() {
+        words += &format!(" Not decided: {}.", listed(&outcome.open));
     }
     Some(words)
 }

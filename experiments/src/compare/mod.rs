@@ -7,7 +7,8 @@
 //! 5 %, and so does that of any equivalence. The others are exploratory and corrected by Benjamini
 //! and Hochberg, all together. In the real world fewer than
 //! six pairs decide nothing. In a simulation one seed gives an exact difference, and intervals are
-//! over seeds.
+//! over seeds. A comparison that is looked at while it runs ([`CompareSettings::sequential`]) has a
+//! confidence sequence.
 //!
 //! [`Refusals`] are comparisons that may not be made. [`Ranking`] compares variants among each
 //! other.
@@ -41,7 +42,7 @@ use crate::store::{TidyRow, trials_of};
 use values::{Site, ValueIndex};
 
 pub use answer::{Context, answer};
-pub use expectation::{Claim, Expectation};
+pub use expectation::{Claim, Expectation, Outcome};
 pub use ranking::{Ranked, Ranking};
 pub use refusal::{Part, Refusals, Side};
 pub use sweep::{At, Peak, peak};
@@ -62,6 +63,9 @@ pub struct CompareSettings {
     /// The difference that does not matter for these metrics, which are shares of one: the
     /// difference itself.
     pub absolute_margin: BTreeMap<String, f64>,
+    /// Whether pairs are added until something is decided: intervals and p-values then hold however
+    /// often one looks.
+    pub sequential: bool,
     /// What each variant sets: dotted key to value. From it follows whose policies differ.
     #[serde(skip)]
     pub overrides: BTreeMap<String, Point>,
@@ -76,6 +80,7 @@ impl Default for CompareSettings {
             also: names(HEADLINE),
             margin: 0.02,
             absolute_margin: BTreeMap::new(),
+            sequential: false,
             overrides: BTreeMap::new(),
         }
     }
@@ -135,6 +140,10 @@ pub struct CompareRow {
     pub low: Option<f64>,
     /// The upper end of its 95 % interval; `None` with one pair.
     pub high: Option<f64>,
+    /// The standard deviation of one pair's difference: of the logarithm of the ratio if the effect
+    /// is a share. `None` with one pair.
+    #[serde(default)]
+    pub sd: Option<f64>,
     /// The effect that does not matter, on the same scale.
     pub margin: f64,
     /// The corrected p-value of a difference; `None` with one pair.
@@ -268,7 +277,7 @@ pub fn compare_but(
     let variants = variants(rows);
     check_sides(&variants, &settings.baseline)?;
     let index = ValueIndex::of(rows);
-    let sites = sites(rows);
+    let sites = sites(rows, settings.sequential);
     let mut places = Vec::new();
     for site in &sites {
         for variant in &variants {
@@ -313,7 +322,8 @@ pub fn compare_but(
 
 /// Lists what a reader must know before the numbers, without a comparison.
 pub fn warnings(rows: &[TidyRow]) -> Vec<String> {
-    warnings::warnings(&ValueIndex::of(rows), &variants(rows), &sites(rows), &[])
+    let sites = sites(rows, false);
+    warnings::warnings(&ValueIndex::of(rows), &variants(rows), &sites, &[])
 }
 
 /// The metrics to compare, each once, primary ones first.
@@ -345,8 +355,13 @@ fn check_sides(variants: &[&str], baseline: &str) -> Result<(), CompareError> {
 }
 
 /// Every window at every point.
-fn sites(rows: &[TidyRow]) -> Vec<Site<'_>> {
+fn sites(rows: &[TidyRow], sequential: bool) -> Vec<Site<'_>> {
     let noisy = trials_of(rows).any(|trial| trial.world == World::Real);
+    let test = match (sequential, noisy) {
+        (true, _) => Test::Anytime,
+        (false, true) => Test::SignFlips,
+        (false, false) => Test::Student,
+    };
     let points = points(rows);
     let mut sites = Vec::new();
     for phase in windows(rows) {
@@ -355,6 +370,7 @@ fn sites(rows: &[TidyRow]) -> Vec<Site<'_>> {
                 phase,
                 point,
                 noisy,
+                test,
             });
         }
     }

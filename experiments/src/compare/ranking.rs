@@ -170,7 +170,7 @@ fn letters(contenders: &[Contender], site: &Site, by_ratio: bool) -> Vec<String>
     for better in 0..contenders.len() {
         for worse in better + 1..contenders.len() {
             let differences = differences(&contenders[better], &contenders[worse], by_ratio);
-            let Some(p) = site.test().p_value(&differences) else {
+            let Some(p) = site.test.p_value(&differences) else {
                 return none;
             };
             duels.push(Duel { better, worse });

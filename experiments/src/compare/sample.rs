@@ -240,12 +240,13 @@ impl<'a> Sample<'a> {
         let constant = self.differences.windows(2).all(|pair| pair[0] == pair[1]);
         // Small counts differ by the same in every pair by chance, too.
         let test = match self.metric.unit {
-            "count" if constant => Test::SignFlips,
-            _ => site.test(),
+            "count" if constant && site.test == Test::Student => Test::SignFlips,
+            _ => site.test,
         };
+        let estimate = Estimate::of(&self.differences)?;
         Some(Claims {
             difference: test.p_value(&self.differences)?,
-            equivalence: Estimate::of(&self.differences)?.equivalence_p(self.margin),
+            equivalence: site.test.equivalence_p(&estimate, self.margin),
         })
     }
 
@@ -265,7 +266,7 @@ impl<'a> Sample<'a> {
             p: p.unwrap_or(nothing),
             margin: self.margin,
             direction: self.metric.direction,
-            test: site.test(),
+            test: site.test,
             comparisons,
         }
         .judge();
@@ -303,7 +304,7 @@ impl<'a> Sample<'a> {
         judgement: Judgement,
     ) -> CompareRow {
         let estimate = Estimate::of(&self.differences).filter(|_| self.refused.is_none());
-        let interval = estimate.map(|estimate| estimate.interval(CONFIDENCE));
+        let interval = estimate.and_then(|it| site.test.interval(&it, CONFIDENCE));
         CompareRow {
             metric: self.metric.name.to_owned(),
             unit: self.metric.unit.to_owned(),
@@ -319,6 +320,7 @@ impl<'a> Sample<'a> {
             effect: finite(self.effect(stats::mean(&self.differences))),
             low: interval.map(|interval| self.effect(interval.low)),
             high: interval.map(|interval| self.effect(interval.high)),
+            sd: estimate.map(|estimate| estimate.sd),
             margin: finite(self.effect(self.margin)),
             p: p.map(|claims| claims.difference),
             p_equivalent: p.map(|claims| claims.equivalence),

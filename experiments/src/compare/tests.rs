@@ -13,6 +13,7 @@ fn settings(primary: &[&str], also: &[&str]) -> CompareSettings {
         also: names(also),
         margin: 0.005,
         absolute_margin: BTreeMap::new(),
+        sequential: false,
         overrides: BTreeMap::new(),
     }
 }

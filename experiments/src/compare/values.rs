@@ -16,17 +16,8 @@ pub(super) struct Site<'a> {
     pub(super) point: &'a Point,
     /// Whether the world adds noise of its own.
     pub(super) noisy: bool,
-}
-
-impl Site<'_> {
     /// How differences are tested there.
-    pub(super) fn test(&self) -> Test {
-        if self.noisy {
-            Test::SignFlips
-        } else {
-            Test::Student
-        }
-    }
+    pub(super) test: Test,
 }
 
 impl fmt::Display for Site<'_> {

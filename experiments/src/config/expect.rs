@@ -28,6 +28,17 @@ pub(super) fn check(
             return Err(ConfigError::new(format!("`{key}`: {message}")).at(place));
         }
     }
+    let Some(paper) = &head.paper else {
+        return Ok(());
+    };
+    if let Some(Wrong { key, message }) = wrong(&paper.ours.expectation(), head, baseline, cases) {
+        let key = format!(
+            "paper.ours.{}",
+            if key == "variants" { "variant" } else { key }
+        );
+        let place = tree.closest(&key).location();
+        return Err(ConfigError::new(format!("`{key}`: {message}")).at(place));
+    }
     Ok(())
 }
 

@@ -321,6 +321,21 @@ impl Layers {
         Ok(layers)
     }
 
+    /// Leaves out the sweeps over keys that `--set` fixes.
+    pub(super) fn leave_out_sweeps_of_set_keys(&mut self) {
+        let Content::Table(base) = &mut self.base.content else {
+            return;
+        };
+        let Some(Content::Array(sweeps)) = base.get_mut("sweep").map(|node| &mut node.content)
+        else {
+            return;
+        };
+        sweeps.retain(|sweep| {
+            let key = sweep.child("key").and_then(Node::text);
+            !self.sets.iter().any(|set| Some(set.key.as_str()) == key)
+        });
+    }
+
     /// The file and the `--set` arguments, without variants and sweeps.
     pub(super) fn whole(&self) -> Node {
         let mut whole = self.base.clone();

@@ -14,6 +14,7 @@ mod expect;
 mod keys;
 mod layers;
 mod names;
+mod paper;
 mod policies;
 mod print;
 mod resolve;
@@ -36,7 +37,9 @@ use serde_json::Value;
 
 pub use error::ConfigError;
 pub use layers::{VariantSettings, settings};
-pub use resolve::{Case, Experiment, Size, TRIALS_MAX, load, parse, parse_for};
+pub use paper::{Ours, PaperConfig};
+pub(crate) use resolve::quoted;
+pub use resolve::{Case, Experiment, Size, TRIALS_MAX, load, load_side, parse, parse_for};
 pub use targets::{BadSetting, KnownTargets, OF_RIVALS, TargetOption, TargetRules, UnknownTarget};
 
 use crate::compare::{CompareSettings, Expectation, Part};
@@ -91,6 +94,9 @@ pub struct ExperimentFile {
     pub sweep: Vec<Sweep>,
     /// By which metrics variants are compared.
     pub compare: CompareConfig,
+    /// The claim of others that the experiment puts to the test, for `aura papers`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paper: Option<PaperConfig>,
 }
 
 impl Default for ExperimentFile {
@@ -113,6 +119,7 @@ impl Default for ExperimentFile {
             variant: Vec::new(),
             sweep: Vec::new(),
             compare: CompareConfig::default(),
+            paper: None,
         }
     }
 }
@@ -260,10 +267,20 @@ pub struct CompareConfig {
     /// itself that does not matter: here, half a percentage point.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub absolute_margin: BTreeMap<String, f64>,
+    /// Whether pairs are added until something is decided, as `aura ab --sequential` does:
+    /// intervals and p-values then hold however often one looks, from ten pairs on, and are about
+    /// 1.4 times as wide.
+    #[serde(skip_serializing_if = "is_false")]
+    pub sequential: bool,
     /// The parts in which variants may differ beside the engine. Without, a variant under another
     /// workload or in another world than the baseline gets no verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub across: Vec<Part>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl CompareConfig {
@@ -274,6 +291,7 @@ impl CompareConfig {
             also,
             margin,
             absolute_margin,
+            sequential,
             across: _,
         } = self.clone();
         CompareSettings {
@@ -282,6 +300,7 @@ impl CompareConfig {
             also,
             margin,
             absolute_margin,
+            sequential,
             overrides: BTreeMap::new(),
         }
     }
@@ -295,6 +314,7 @@ impl Default for CompareConfig {
             also,
             margin,
             absolute_margin,
+            sequential,
             overrides: _,
         } = CompareSettings::default();
         Self {
@@ -302,6 +322,7 @@ impl Default for CompareConfig {
             also,
             margin,
             absolute_margin,
+            sequential,
             across: Vec::new(),
         }
     }

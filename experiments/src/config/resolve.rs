@@ -15,8 +15,8 @@ use super::scale::enlarge;
 use super::schema::schema;
 use super::tree::{Content, Node};
 use super::{
-    CompareConfig, ExperimentFile, KnownTargets, Sweep, TrialConfig, expect, print, source,
-    targets, twins,
+    CompareConfig, ExperimentFile, KnownTargets, PaperConfig, Sweep, TrialConfig, expect, print,
+    source, targets, twins,
 };
 use crate::compare::Expectation;
 use crate::nearest::hint;
@@ -49,6 +49,8 @@ pub struct Experiment {
     pub cases: Vec<Case>,
     /// What a reader must know before the results.
     pub warnings: Vec<String>,
+    /// The claim of others that it puts to the test.
+    pub paper: Option<PaperConfig>,
 }
 
 /// One variant at one sweep point, with all its settings.
@@ -140,6 +142,28 @@ pub fn load(
     parse_for(path, source::read(path)?, sets, size, targets)
 }
 
+/// As [`load`], for one side of an A/B comparison: `--set` of a swept key picks that point, and
+/// variants may have become equal.
+///
+/// # Errors
+/// [`ConfigError`] with the first thing that is wrong, and where it stands.
+pub fn load_side(
+    path: &Path,
+    sets: &[String],
+    size: Size,
+    targets: &KnownTargets,
+) -> Result<Experiment, ConfigError> {
+    let text = source::read(path)?;
+    parse_as(path, text, sets, size, targets, Reading::Side)
+}
+
+/// What a config is read for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Experiment,
+    Side,
+}
+
 /// Checks a config's text as if it stood at `path`, with the `--set` arguments laid over it, for
 /// trials on AuraDB.
 ///
@@ -160,11 +184,25 @@ pub fn parse_for(
     path: &Path,
     text: String,
     sets: &[String],
-    Size { scale, trials_max }: Size,
+    size: Size,
     targets: &KnownTargets,
 ) -> Result<Experiment, ConfigError> {
+    parse_as(path, text, sets, size, targets, Reading::Experiment)
+}
+
+fn parse_as(
+    path: &Path,
+    text: String,
+    sets: &[String],
+    Size { scale, trials_max }: Size,
+    targets: &KnownTargets,
+    reading: Reading,
+) -> Result<Experiment, ConfigError> {
     let schema = schema();
-    let layers = Layers::new(&schema, source::parse(path, text)?, sets)?;
+    let mut layers = Layers::new(&schema, source::parse(path, text)?, sets)?;
+    if reading == Reading::Side {
+        layers.leave_out_sweeps_of_set_keys();
+    }
     let whole = layers.whole();
     let head: ExperimentFile = deserialize(&whole)?;
     layers.check_size(head.seeds.count(), trials_max)?;
@@ -193,7 +231,9 @@ pub fn parse_for(
     }
     expect::check(&whole, &head, &baseline, &cases)?;
     let mut warnings = layers.overridden(&variants);
-    warnings.extend(twins::check(&variants, &cases, &warnings)?);
+    if reading == Reading::Experiment {
+        warnings.extend(twins::check(&variants, &cases, &warnings)?);
+    }
     Ok(Experiment {
         name,
         command: command(targets.program(), path, sets, scale),
@@ -207,6 +247,7 @@ pub fn parse_for(
         sweeps: head.sweep,
         cases,
         warnings,
+        paper: head.paper,
     })
 }
 
@@ -224,7 +265,7 @@ fn command(program: &str, path: &Path, sets: &[String], scale: u64) -> String {
 }
 
 /// Quotes a word for a shell if it needs it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-=/:".contains(letter);
     if word.chars().all(is_plain) {
         word.to_owned()

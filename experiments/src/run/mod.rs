@@ -50,6 +50,9 @@ pub struct RunOptions {
     pub keep: bool,
     /// What trials may run on.
     pub targets: Targets,
+    /// Programs that run the trials of a variant, in place of this one. Every trial then has a
+    /// process of its own.
+    pub programs: BTreeMap<String, PathBuf>,
 }
 
 /// What became of a plan.
@@ -158,6 +161,7 @@ pub fn run(
         experiment: &plan.experiment.name,
         keep: options.keep,
         targets: options.targets,
+        programs: &options.programs,
         interrupt,
         progress: progress.clone(),
         watch: Watch::default(),
@@ -165,7 +169,8 @@ pub fn run(
         failed: Vec::new(),
         stop: None,
     };
-    if pending.iter().any(|trial| trial.runs_in(World::Real)) {
+    let real = pending.iter().any(|trial| trial.runs_in(World::Real));
+    if real || !options.programs.is_empty() {
         runner.in_processes(&pending);
     } else {
         runner.on_threads(&pending, options.jobs);
@@ -297,6 +302,7 @@ struct Runner<'a> {
     experiment: &'a str,
     keep: bool,
     targets: Targets,
+    programs: &'a BTreeMap<String, PathBuf>,
     interrupt: &'a Interrupt,
     progress: Arc<Progress>,
     watch: Watch,
@@ -372,7 +378,10 @@ impl Runner<'_> {
 
     /// Runs a trial in a process of its own, which writes its result.
     fn run_in_process(&self, trial: &PlannedTrial) -> Result<(), TrialFailure> {
-        let program = std::env::current_exe().map_err(TrialFailure::Process)?;
+        let program = match self.programs.get(&trial.variant) {
+            Some(program) => program.clone(),
+            None => std::env::current_exe().map_err(TrialFailure::Process)?,
+        };
         let mut command = Command::new(program);
         command
             .args(["trial", &trial.id])

@@ -5,7 +5,8 @@
 //! Its p-value comes from Student's test in a simulation, where seeds are independent draws. In the
 //! real world it comes from sign flips: if the variant equalled the baseline, each difference could
 //! as well have had the other sign, whatever the drift. Both hold because the two halves of a pair
-//! meet the same disturbance. Bootstrap intervals do not hold at these sample sizes and are not
+//! meet the same disturbance. A comparison that is looked at while it runs has a confidence sequence
+//! instead. Bootstrap intervals do not hold at these sample sizes and are not
 //! offered.
 //!
 //! [`verdict`] turns the numbers into a word.
@@ -13,6 +14,7 @@
 //! Source: Holm 1979; Benjamini and Hochberg 1995; Schuirmann 1987 (two one-sided tests); Berger
 //! 1982 (the larger of their p-values is that of the intersection-union test).
 
+mod anytime;
 mod correction;
 mod shape;
 mod sign_flip;
@@ -58,7 +60,7 @@ impl Interval {
     }
 
     /// Whether zero lies outside.
-    pub fn excludes_zero(&self) -> bool {
+    pub fn excludes_zero(self) -> bool {
         self.low > 0.0 || self.high < 0.0
     }
 }
@@ -133,20 +135,26 @@ impl Estimate {
         student(self.n - 1).sf(inside / (self.sd / (self.n as f64).sqrt()))
     }
 
-    /// Returns the pairs, at least `least`, that would decide with a chance of 90 %, if mean and
-    /// spread stayed, as one of `comparisons`: either that the difference is not zero, or that it
-    /// lies within `margin`. `None` if ten thousand would not be enough.
-    pub fn pairs_to_decide(&self, margin: f64, comparisons: usize, least: usize) -> Option<usize> {
+    /// Returns the pairs, at least `least`, that would decide by `test` with a chance of 90 %, if
+    /// mean and spread stayed, as one of `comparisons`: either that the difference is not zero, or
+    /// that it lies within `margin`. `None` if ten thousand would not be enough.
+    pub fn pairs_to_decide(
+        &self,
+        test: Test,
+        margin: f64,
+        comparisons: usize,
+        least: usize,
+    ) -> Option<usize> {
         let level = LEVEL / comparisons.max(1) as f64;
         let mut low = least.max(2);
         let mut high = PAIRS_TO_DECIDE_MAX;
-        if low > high || !self.would_decide(high, margin, level) {
+        if low > high || !test.would_decide(self, high, margin, level) {
             return None;
         }
         // More pairs never decide less, so halving finds the least number.
         while low < high {
             let middle = usize::midpoint(low, high);
-            if self.would_decide(middle, margin, level) {
+            if test.would_decide(self, middle, margin, level) {
                 high = middle;
             } else {
                 low = middle + 1;
@@ -155,14 +163,18 @@ impl Estimate {
         Some(low)
     }
 
-    /// Whether `n` pairs would decide at `level`.
-    fn would_decide(&self, n: usize, margin: f64, level: f64) -> bool {
-        let error = self.sd / (n as f64).sqrt();
-        let t_test = t_quantile(1.0 - level / 2.0, n - 1);
-        let t_margin = t_quantile(1.0 - level, n - 1);
-        let t_power = t_quantile(POWER, n - 1);
-        let differs = self.mean != 0.0 && self.mean.abs() >= (t_test + t_power) * error;
-        differs || margin - self.mean.abs() >= (t_margin + t_power) * error
+    /// The least difference that these pairs would call different by `test` with a chance of 90 %,
+    /// as one of `comparisons`. `None` if so few can call nothing.
+    pub fn least_difference(&self, test: Test, comparisons: usize) -> Option<f64> {
+        if self.n < test.pairs_min(comparisons) {
+            return None;
+        }
+        let level = LEVEL / comparisons.max(1) as f64;
+        let half = match test {
+            Test::Student | Test::SignFlips => self.half_width(1.0 - level),
+            Test::Anytime => anytime::half_width(self.n, self.sd, level),
+        };
+        Some(half + t_quantile(POWER, self.n - 1) * self.sd / (self.n as f64).sqrt())
     }
 }
 
@@ -193,6 +205,8 @@ pub enum Test {
     Student,
     /// Sign flips: holds under drift, and needs six pairs at least.
     SignFlips,
+    /// A confidence sequence: holds however often one looks, from ten pairs on.
+    Anytime,
 }
 
 impl Test {
@@ -202,7 +216,44 @@ impl Test {
         Some(match self {
             Self::Student => estimate.student_p(),
             Self::SignFlips => sign_flip_p(sample),
+            Self::Anytime => anytime::p_value(&estimate, 0.0),
         })
+    }
+
+    /// The p-value of the mean's being within `margin` of zero.
+    pub fn equivalence_p(self, estimate: &Estimate, margin: f64) -> f64 {
+        match self {
+            Self::Student | Self::SignFlips => estimate.equivalence_p(margin),
+            Self::Anytime => anytime::equivalence_p(estimate, margin),
+        }
+    }
+
+    /// The two-sided interval of `confidence`, such as 0.95; `None` before the first look.
+    pub fn interval(self, estimate: &Estimate, confidence: f64) -> Option<Interval> {
+        let half = match self {
+            Self::Student | Self::SignFlips => estimate.half_width(confidence),
+            Self::Anytime if estimate.n < anytime::FIRST_LOOK => return None,
+            Self::Anytime => anytime::half_width(estimate.n, estimate.sd, 1.0 - confidence),
+        };
+        Some(Interval {
+            low: estimate.mean - half,
+            high: estimate.mean + half,
+        })
+    }
+
+    /// Whether `n` pairs of this mean and spread would decide at `level`, with a chance of 90 %:
+    /// that the mean is not zero, or that it lies within `margin`.
+    fn would_decide(self, estimate: &Estimate, n: usize, margin: f64, level: f64) -> bool {
+        let error = estimate.sd / (n as f64).sqrt();
+        let power = t_quantile(POWER, n - 1) * error;
+        let [differs, lies_within] = match self {
+            Self::Student | Self::SignFlips => {
+                [level / 2.0, level].map(|tail| t_quantile(1.0 - tail, n - 1) * error)
+            }
+            Self::Anytime => [anytime::half_width(n, estimate.sd, level); 2],
+        };
+        let away = estimate.mean.abs();
+        estimate.mean != 0.0 && away >= differs + power || margin - away >= lies_within + power
     }
 
     /// The least pairs that can decide any of `comparisons` after correction; `usize::MAX` if no
@@ -210,6 +261,7 @@ impl Test {
     pub fn pairs_min(self, comparisons: usize) -> usize {
         match self {
             Self::Student => 2,
+            Self::Anytime => anytime::FIRST_LOOK,
             Self::SignFlips => {
                 let can_decide =
                     |n: &usize| sign_flip::least_p(*n) * (comparisons.max(1) as f64) < LEVEL;

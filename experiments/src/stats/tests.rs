@@ -200,7 +200,7 @@ fn pairs_to_decide_follow_the_power_of_the_t_test() {
     ] {
         let estimate = Estimate { n: 6, mean, sd };
         let found = estimate
-            .pairs_to_decide(0.0, 1, PAIRS_MIN)
+            .pairs_to_decide(Test::SignFlips, 0.0, 1, PAIRS_MIN)
             .expect("a difference can be found");
         assert!(
             found.abs_diff(pairs) <= 1,
@@ -212,8 +212,87 @@ fn pairs_to_decide_follow_the_power_of_the_t_test() {
         mean: 0.0,
         sd: 0.01,
     };
-    assert_eq!(no_difference.pairs_to_decide(0.0, 1, PAIRS_MIN), None);
-    assert_eq!(no_difference.pairs_to_decide(0.02, 1, PAIRS_MIN), Some(6));
+    let decide = |margin| no_difference.pairs_to_decide(Test::SignFlips, margin, 1, PAIRS_MIN);
+    assert_eq!(decide(0.0), None);
+    assert_eq!(decide(0.02), Some(6));
+}
+
+#[test]
+fn the_least_difference_is_what_as_many_pairs_would_decide() {
+    for test in [Test::SignFlips, Test::Anytime] {
+        let pilot = Estimate {
+            n: 30,
+            mean: 0.0,
+            sd: 0.02,
+        };
+        let mean = pilot.least_difference(test, 2).expect("30 are enough");
+        let found = Estimate { mean, ..pilot };
+        assert_eq!(found.pairs_to_decide(test, 0.0, 2, 2), Some(30), "{test:?}");
+        let few = Estimate { n: 5, ..pilot };
+        assert_eq!(few.least_difference(test, 1), None);
+    }
+}
+
+/// The share of runs without a difference in which one is claimed at some look from `first` pairs
+/// on to sixty.
+fn claims_at_some_look(first: usize, claims: fn(&Estimate, &[f64]) -> bool) -> f64 {
+    const RUNS: usize = 2000;
+    let mut generator = Xoshiro256PlusPlus::seed_from_u64(44);
+    let claimed = (0..RUNS).filter(|_| {
+        let sample: Vec<f64> = (0..60).map(|_| normal(&mut generator)).collect();
+        (first..=60).any(|n| {
+            let seen = &sample[..n];
+            claims(&Estimate::of(seen).expect("two or more"), seen)
+        })
+    });
+    claimed.count() as f64 / RUNS as f64
+}
+
+#[test]
+fn a_confidence_sequence_may_be_looked_at_and_an_interval_may_not() {
+    let by_sequence = claims_at_some_look(2, |_, seen| {
+        Test::Anytime.p_value(seen).is_some_and(|p| p < LEVEL)
+    });
+    assert!(by_sequence <= 0.055, "seed 44: {by_sequence}");
+    assert!(
+        by_sequence > 0.02,
+        "it is not needlessly wide: {by_sequence}"
+    );
+    let by_interval = claims_at_some_look(5, |estimate, _| {
+        estimate.interval(CONFIDENCE).excludes_zero()
+    });
+    assert!(by_interval > 0.25, "seed 44: {by_interval}");
+}
+
+#[test]
+fn a_sequences_p_value_and_interval_say_one_thing() {
+    let mut generator = Xoshiro256PlusPlus::seed_from_u64(45);
+    for n in 2..60 {
+        let sample: Vec<f64> = (0..n).map(|_| 0.5 + normal(&mut generator)).collect();
+        let estimate = Estimate::of(&sample).expect("two or more");
+        let interval = Test::Anytime.interval(&estimate, CONFIDENCE);
+        assert_eq!(interval.is_some(), n >= 10);
+        let Some(interval) = interval else {
+            assert_eq!(Test::Anytime.p_value(&sample), Some(1.0));
+            continue;
+        };
+        let p = Test::Anytime.p_value(&sample).expect("a sample");
+        assert_eq!(
+            p < LEVEL,
+            interval.excludes_zero(),
+            "n {n}: {p} {interval:?}"
+        );
+        let width = (interval.high - interval.low) / (2.0 * estimate.half_width(CONFIDENCE));
+        assert!((1.2..1.65).contains(&width), "n {n}: {width}");
+        for margin in [0.2, 0.8, 1.4] {
+            let p = Test::Anytime.equivalence_p(&estimate, margin);
+            assert_eq!(
+                p < LEVEL,
+                interval.is_within(margin),
+                "n {n}, {margin}: {p}"
+            );
+        }
+    }
 }
 
 /// A normal draw, one in twenty of which is five times as large.
@@ -375,8 +454,9 @@ fn a_real_run_needs_more_pairs_for_more_comparisons() {
         mean: 0.1,
         sd: 0.001,
     };
-    assert_eq!(wide.pairs_to_decide(0.0, 60, 12), Some(12));
-    assert_eq!(wide.pairs_to_decide(0.0, 5000, usize::MAX), None);
+    let decide = |least| wide.pairs_to_decide(Test::SignFlips, 0.0, 60, least);
+    assert_eq!(decide(12), Some(12));
+    assert_eq!(decide(usize::MAX), None);
 }
 
 #[test]

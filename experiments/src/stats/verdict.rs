@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claims, Estimate, LEVEL, PAIRS_TO_DECIDE_MAX, Test};
+use super::{Claims, Estimate, Interval, LEVEL, PAIRS_TO_DECIDE_MAX, Test};
 use crate::metrics::Direction;
 use crate::names::named_enum;
 
@@ -84,7 +84,7 @@ impl Question<'_> {
     pub fn judge(&self) -> Judgement {
         let Some(estimate) = Estimate::of(self.sample) else {
             return match self.test {
-                Test::SignFlips => Judgement::new(Verdict::Undecided, "one sample"),
+                Test::SignFlips | Test::Anytime => Judgement::new(Verdict::Undecided, "one sample"),
                 Test::Student => Judgement::new(Verdict::Exact, "exact for this seed"),
             };
         };
@@ -99,7 +99,8 @@ impl Question<'_> {
         if self.p.equivalence < LEVEL {
             return Judgement::new(Verdict::Equivalent, "");
         }
-        if self.p.difference < LEVEL && estimate.interval(1.0 - LEVEL).excludes_zero() {
+        let interval = self.test.interval(&estimate, 1.0 - LEVEL);
+        if self.p.difference < LEVEL && interval.is_some_and(Interval::excludes_zero) {
             return Judgement::new(self.decided(estimate.mean > 0.0), "");
         }
         Judgement::new(Verdict::Undecided, self.what_would_decide(&estimate))
@@ -107,7 +108,7 @@ impl Question<'_> {
 
     fn what_would_decide(&self, estimate: &Estimate) -> String {
         let least = self.test.pairs_min(self.comparisons);
-        let enough = estimate.pairs_to_decide(self.margin, self.comparisons, least);
+        let enough = estimate.pairs_to_decide(self.test, self.margin, self.comparisons, least);
         match enough {
             Some(pairs) => format!("about {} pairs would decide", pairs.max(estimate.n + 1)),
             None => format!("more than {PAIRS_TO_DECIDE_MAX} pairs would be needed"),

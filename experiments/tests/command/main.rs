@@ -4,6 +4,7 @@
     reason = "tests look at the files that a run leaves"
 )]
 
+mod ab;
 mod commands;
 mod configs;
 mod databases;

@@ -1,0 +1,408 @@
+//! `aura ab`: two sides, compared in pairs.
+
+mod session;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{CommandResult, Failure, Global, OpenedRun, complain, jobs};
+use crate::ab::{self, PAIRS_OF_PILOT, Resolution, SIDES, Side, pairs_for, resolutions};
+use crate::code;
+use crate::config::{self, Experiment, quoted};
+use crate::exit::Exit;
+use crate::formats::digits;
+use crate::metrics::Scale;
+use crate::record::World;
+use crate::run::{Interrupt, RunOptions};
+use crate::stats::Test;
+
+use session::Session;
+
+/// Compare two sides, A and B, in randomised pairs: two configs, one config and what B sets, or two
+/// builds of the program.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  aura ab quickstart.toml --variant-b sieve-leveled
+  aura ab mine.toml -b engine.cache.eviction=sieve --pairs auto
+  aura ab mine.toml theirs.toml --pairs 12 --budget 20m
+  aura ab mine.toml -b engine.table.filter.bits=12 --sequential
+  aura ab mine.toml --program-a ./aura-main --pairs 12    this build against another
+  aura ab mine.toml --aa --pairs 20                        what this machine can see
+
+A is the first config's baseline. B is the second config's; or the same config with what -b sets; or
+its other variant. A pair is one A and one B under one seed: in the real world in an order that is
+drawn, each in a process of its own. Trials go to results/NAME, where `aura compare`, `aura plot`
+and `aura report` find them; finished ones are kept, and the same command goes on.
+
+How many pairs: as many as the config has seeds; or --pairs N; or --pairs auto, which first runs
+eight pairs of A against A, and takes as many as call a difference of --detect nine times in ten. It
+is fixed before B is looked at. --sequential looks after each pair from the tenth on and ends when
+the primary metrics are decided: its intervals hold at every look, and are 1.4 times as wide.
+--budget starts no pair that would end later, whatever was seen.
+
+Prints one row per metric: both means, the effect with its 95 % interval, the p-value and the
+verdict. The answer in words follows on standard error, and what as many pairs could have seen.
+
+Exit codes: 0 compared; 1 a primary metric is worse under B, may not be compared, or a trial failed,
+or with --aa, a difference was claimed; 2 the sides are wrong; 3 results cannot be written; 75
+interrupted: run the same command again.")]
+pub(super) struct Arguments {
+    /// The config of A, and of B if there is no other: a TOML or JSON file.
+    a: PathBuf,
+    /// The config of B.
+    b: Option<PathBuf>,
+    /// Set a key of both sides, over everything the files say.
+    #[arg(long, short, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Set a key of A.
+    #[arg(short = 'a', long = "set-a", value_name = "KEY=VALUE")]
+    set_a: Vec<String>,
+    /// Set a key of B.
+    #[arg(short = 'b', long = "set-b", value_name = "KEY=VALUE")]
+    set_b: Vec<String>,
+    /// A's variant. Default: its config's baseline.
+    #[arg(long, value_name = "VARIANT")]
+    variant_a: Option<String>,
+    /// B's variant. Default: its config's baseline, or the only one beside A's.
+    #[arg(long, value_name = "VARIANT")]
+    variant_b: Option<String>,
+    /// The program that runs A: another build of `aura`. Default: this one.
+    #[arg(long, value_name = "FILE")]
+    program_a: Option<PathBuf>,
+    /// The program that runs B.
+    #[arg(long, value_name = "FILE")]
+    program_b: Option<PathBuf>,
+    /// Compare A with itself: how far chance takes equal sides apart here.
+    #[arg(long, conflicts_with_all = ["b", "set_b", "variant_b", "program_b"])]
+    aa: bool,
+    /// How many pairs: a number, or `auto` to find it by a pilot. With --sequential the most.
+    #[arg(long, value_name = "N|auto", value_parser = pairs)]
+    pairs: Option<Pairs>,
+    /// The relative difference that `--pairs auto` wants to see. Default: the config's margin.
+    #[arg(long, value_name = "SHARE")]
+    detect: Option<f64>,
+    /// The most pairs that `--pairs auto` takes.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    max_pairs: usize,
+    /// Look after each pair, and end when the primary metrics are decided.
+    #[arg(long)]
+    sequential: bool,
+    /// Start no pair that would end after this time, such as `20m` or `90s`.
+    #[arg(long, value_name = "TIME", value_parser = humantime_serde::re::humantime::parse_duration)]
+    budget: Option<Duration>,
+    /// Run the experiment N times as large.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::run::scales())]
+    scale: u64,
+    /// The folder in the results. Default: made of the configs' names.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// How many simulated trials run in parallel. Default: one per core.
+    #[arg(long, short, value_name = "N")]
+    jobs: Option<usize>,
+    /// Real world: keep the databases, for `aura verify`.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// How many pairs are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pairs {
+    Auto,
+    Count(usize),
+}
+
+/// The most pairs of one comparison.
+const PAIRS_MAX: usize = 10_000;
+
+/// The most pairs of a sequential comparison without a number.
+const PAIRS_OF_SEQUENCE: usize = 60;
+
+fn pairs(text: &str) -> Result<Pairs, String> {
+    if text == "auto" {
+        return Ok(Pairs::Auto);
+    }
+    let count = text.parse().ok();
+    let count = count.filter(|count| (1..=PAIRS_MAX).contains(count));
+    let wrong = || format!("{text:?} is neither \"auto\" nor a number from 1 to {PAIRS_MAX}");
+    count.map(Pairs::Count).ok_or_else(wrong)
+}
+
+impl Arguments {
+    pub(super) fn run(&self, global: &Global) -> CommandResult {
+        let sides = self.sides();
+        let mut experiment = self.experiment(&sides, global)?;
+        experiment.compare.sequential |= self.sequential;
+        for line in described(&experiment, &self.programs()) {
+            global.remark(&line);
+        }
+        let interrupt = Interrupt::default();
+        let stopper = interrupt.clone();
+        ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
+        let options = RunOptions {
+            results: global.results.clone(),
+            jobs: jobs(self.jobs),
+            quiet: global.quiet,
+            force: false,
+            from_other_code: false,
+            keep: self.keep,
+            targets: global.targets,
+            programs: self.programs(),
+        };
+        let mut session = Session::new(global, options, interrupt, self.budget);
+        let pairs = self.decide_pairs(&mut session, &experiment)?;
+        if let Some(pairs) = pairs {
+            experiment.seeds = (1..=pairs as u64).collect();
+        }
+        let report = session.run(&experiment)?;
+        let exit = super::run::conclude(global, &report, true)?;
+        self.say_what_was_seen(global, &OpenedRun::read(report.folder)?, exit)
+    }
+
+    /// The two sides as the arguments name them.
+    fn sides(&self) -> [Side; 2] {
+        let side = |config: &Path, variant: &Option<String>, own: &[String]| Side {
+            config: config.to_owned(),
+            variant: variant.clone(),
+            sets: self.set.iter().chain(own).cloned().collect(),
+        };
+        let a = side(&self.a, &self.variant_a, &self.set_a);
+        if self.is_same() {
+            return [a.clone(), a];
+        }
+        let b = self.b.as_deref().unwrap_or(&self.a);
+        let b = side(b, &self.variant_b, &self.set_b);
+        [a, b]
+    }
+
+    /// Whether equal settings are meant: A against itself, or two programs alone.
+    fn is_same(&self) -> bool {
+        let programs = self.program_a.is_some() || self.program_b.is_some();
+        let settings =
+            self.b.is_some() || self.variant_b.is_some() || self.set_a.len() + self.set_b.len() > 0;
+        self.aa || programs && !settings
+    }
+
+    fn experiment(&self, sides: &[Side; 2], global: &Global) -> Result<Experiment, Failure> {
+        let size = config::Size {
+            scale: self.scale,
+            ..config::Size::default()
+        };
+        let known = global.targets.known();
+        let mut experiment = ab::experiment(sides, self.is_same(), size, &known)?;
+        experiment.name = match (&self.name, &self.b) {
+            (Some(name), _) => name.clone(),
+            (None, Some(b)) => {
+                let stem = b.file_stem().unwrap_or_default();
+                format!("{}-vs-{}", experiment.name, stem.to_string_lossy())
+            }
+            (None, None) if self.aa => format!("{}-aa", experiment.name),
+            (None, None) => format!("{}-ab", experiment.name),
+        };
+        experiment.command = self.command();
+        experiment.question = match experiment.question.as_str() {
+            "" => "Is B better than A?".to_owned(),
+            question => format!("Is B better than A? (of: {question})"),
+        };
+        experiment.hypothesis.clear();
+        Ok(experiment)
+    }
+
+    /// The programs of sides that this one does not run.
+    fn programs(&self) -> BTreeMap<String, PathBuf> {
+        let of_sides = [&self.program_a, &self.program_b];
+        let named = SIDES.into_iter().zip(of_sides);
+        named
+            .filter_map(|(side, program)| Some((side.to_owned(), program.clone()?)))
+            .collect()
+    }
+
+    /// The shell command that makes this comparison, from the folder of the configs.
+    fn command(&self) -> String {
+        let file = |path: &Path| quoted(&path.file_name().unwrap_or_default().to_string_lossy());
+        let mut command = format!("aura ab {}", file(&self.a));
+        if let Some(b) = &self.b {
+            command += &format!(" {}", file(b));
+        }
+        for (flag, sets) in [("-s", &self.set), ("-a", &self.set_a), ("-b", &self.set_b)] {
+            for set in sets {
+                command += &format!(" {flag} {}", quoted(set));
+            }
+        }
+        let named = [
+            ("--variant-a", &self.variant_a),
+            ("--variant-b", &self.variant_b),
+        ];
+        for (flag, name) in named {
+            if let Some(name) = name {
+                command += &format!(" {flag} {}", quoted(name));
+            }
+        }
+        for (side, program) in self.programs() {
+            let side = side.to_lowercase();
+            command += &format!(" --program-{side} {}", file(&program));
+        }
+        if self.aa {
+            command += " --aa";
+        }
+        if self.scale != 1 {
+            command += &format!(" --scale {}", self.scale);
+        }
+        command
+    }
+
+    /// How many pairs are run, if not as many as the config has seeds.
+    fn decide_pairs(
+        &self,
+        session: &mut Session,
+        experiment: &Experiment,
+    ) -> Result<Option<usize>, Failure> {
+        match self.pairs {
+            Some(Pairs::Count(count)) => Ok(Some(count)),
+            Some(Pairs::Auto) if self.sequential => Err(Failure::usage(
+                "a sequential comparison ends by itself and needs no pilot",
+                "leave out --pairs auto or --sequential",
+            )),
+            Some(Pairs::Auto) => self.pilot(session, experiment).map(Some),
+            None if self.sequential => Ok(Some(PAIRS_OF_SEQUENCE)),
+            None => Ok(None),
+        }
+    }
+
+    /// Runs A against itself, and finds from the spread how many pairs decide.
+    fn pilot(&self, session: &mut Session, experiment: &Experiment) -> Result<usize, Failure> {
+        if experiment.cases[0].config.world.kind == World::Simulated {
+            return Err(Failure::usage(
+                "a simulation repeats A exactly: a pilot of A against A has no spread",
+                "name the pairs with --pairs N, or add them one by one with --sequential",
+            ));
+        }
+        let mut pilot = experiment.clone();
+        pilot.name += "-pilot";
+        pilot.question = "How far does chance take A and A apart?".to_owned();
+        pilot.cases[1].clone_from(&experiment.cases[0]);
+        pilot.cases[1].variant = SIDES[1].to_owned();
+        pilot.variants.iter_mut().for_each(|it| it.settings.clear());
+        pilot.seeds = (1..=PAIRS_OF_PILOT as u64).collect();
+        let report = session.pilot(&pilot)?;
+        let comparison = OpenedRun::open(report.folder)?.comparison()?;
+        let detect = self.detect.unwrap_or(experiment.compare.margin);
+        if detect <= 0.0 {
+            return Err(Failure::usage(
+                "--pairs auto needs the difference that it is to see",
+                "name it: --detect 0.02",
+            ));
+        }
+        let shown = format!("{} %", digits(detect * 100.0, 3));
+        let needed = pairs_for(&comparison, detect, Test::SignFlips);
+        let pairs = needed.unwrap_or(self.max_pairs).min(self.max_pairs);
+        session.global.remark(&match needed {
+            Some(needed) if needed <= self.max_pairs => {
+                format!("pilot: {needed} pairs call a difference of {shown} nine times in ten")
+            }
+            Some(needed) => format!(
+                "pilot: {needed} pairs would be needed to call a difference of {shown} nine times \
+                 in ten; {pairs} are run (--max-pairs)"
+            ),
+            None => format!(
+                "pilot: no number of pairs that can be run calls a difference of {shown}; {pairs} \
+                 are run (--max-pairs)"
+            ),
+        });
+        session.say_price(pairs);
+        Ok(pairs)
+    }
+
+    /// Says what the pairs could have seen, and judges a comparison of A with itself.
+    fn say_what_was_seen(&self, global: &Global, run: &OpenedRun, exit: Exit) -> CommandResult {
+        let comparison = run.comparison()?;
+        let noisy = run.plan.trials.iter().any(|it| it.runs_in(World::Real));
+        let test = match (run.plan.experiment.compare.sequential, noisy) {
+            (true, _) => Test::Anytime,
+            (false, true) => Test::SignFlips,
+            (false, false) => Test::Student,
+        };
+        for resolution in resolutions(&comparison, test) {
+            global.remark(&shown(&resolution));
+        }
+        let claimed = |row: &&crate::compare::CompareRow| row.verdict.is_difference();
+        let mut primary = comparison.rows.iter().filter(|row| row.primary);
+        if self.aa && primary.any(|row| claimed(&row)) {
+            complain(
+                "A was claimed to differ from itself: chance does so in 5 % of comparisons, and a \
+                 machine that is not quiet more often",
+            );
+            return Ok(Exit::ClaimFailed);
+        }
+        Ok(exit)
+    }
+}
+
+/// What the sides are, a line each.
+fn described(experiment: &Experiment, programs: &BTreeMap<String, PathBuf>) -> Vec<String> {
+    let line = |variant: &config::VariantSettings| {
+        let mut parts: Vec<String> = variant
+            .settings
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        if parts.is_empty() {
+            parts.push("the same settings".to_owned());
+        }
+        if let Some(program) = programs.get(&variant.name) {
+            let digest = code::digest_of(program).unwrap_or_default();
+            parts.push(format!("run by {} ({digest})", program.display()));
+        }
+        format!("{}: {}", variant.name, parts.join(", "))
+    };
+    experiment.variants.iter().map(line).collect()
+}
+
+/// What a number of pairs sees in a metric, in words.
+fn shown(resolution: &Resolution) -> String {
+    let amount = |value: f64| match resolution.scale {
+        Scale::Relative => format!("{} %", digits(value * 100.0, 2)),
+        Scale::Absolute if resolution.unit == "ratio" => format!("{} pp", digits(value * 100.0, 2)),
+        Scale::Absolute => format!("{} {}", digits(value, 2), resolution.unit),
+    };
+    let Resolution {
+        metric,
+        phase,
+        pairs,
+        sd,
+        least,
+        others,
+        ..
+    } = resolution;
+    let spread = format!("{metric}, {phase}: pairs spread by {}", amount(*sd));
+    let seen = match least {
+        Some(least) => format!("{pairs} call a difference from {} on", amount(*least)),
+        None => format!("{pairs} are too few to call any"),
+    };
+    let others: Vec<String> = others
+        .iter()
+        .map(|seen| format!("{} from {}", seen.pairs, amount(seen.least)))
+        .collect();
+    let others = match others.is_empty() {
+        true => String::new(),
+        false => format!("; {}", others.join(", ")),
+    };
+    format!("{spread}; nine times in ten {seen}{others}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_a_number_or_found_by_a_pilot() {
+        assert_eq!(pairs("auto"), Ok(Pairs::Auto));
+        assert_eq!(pairs("12"), Ok(Pairs::Count(12)));
+        for bad in ["0", "-1", "many", "1e3", "10001"] {
+            assert!(pairs(bad).is_err(), "{bad}");
+        }
+    }
+}
