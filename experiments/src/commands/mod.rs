@@ -7,6 +7,7 @@
 //! Rows go to standard output, everything else to standard error.
 
 mod builds;
+mod changes;
 mod failure;
 mod opened_run;
 
@@ -16,12 +17,16 @@ mod compare;
 mod database;
 mod index_bench;
 mod index_inspect;
+mod launch;
 mod list;
+mod ls;
+mod plan;
 mod plot;
 mod repair;
 mod report;
 mod run;
 mod schema;
+mod status;
 mod trace;
 mod trial;
 mod verify;
@@ -60,6 +65,10 @@ macro_rules! commands {
 
 commands! {
     Run in run,
+    Plan in plan,
+    Launch in launch,
+    Status in status,
+    Ls in ls,
     List in list,
     Compare in compare,
     Plot in plot,
@@ -91,6 +100,11 @@ Then change a setting, and look at what a config may say:
 
 Caches alone, on a trace of yours:
   aura cache-sim requests.csv.zst --policies all --sizes 0.1%,1%,10%
+
+More trials than one machine has time for:
+  aura plan CONFIG --seeds 100 -o plan.jsonl
+  aura launch slurm plan.jsonl --submit
+  aura status plan.jsonl --watch
 
 A database: is it whole, a copy of it, what can be saved of it:
   aura verify DIR
