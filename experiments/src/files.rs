@@ -75,6 +75,37 @@ pub fn seconds_since_1970() -> u64 {
     since.map_or(0, |time| time.as_secs())
 }
 
+/// Returns the time of this machine, in milliseconds since 1970; otherwise as
+/// [`seconds_since_1970`].
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a record of when a trial ran is about this machine, not the engine's world"
+)]
+pub fn millis_since_1970() -> u64 {
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |time| {
+        u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// Returns when a file or folder was last changed, in seconds since 1970; `None` if it is missing
+/// or the system does not say.
+pub fn changed_at(path: &Path) -> Option<u64> {
+    let changed = fs::metadata(path).ok()?.modified().ok()?;
+    let since = changed.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
+}
+
+/// Returns the bytes of all files in a folder and below it; what is missing has none.
+pub fn bytes_below(path: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(path) else {
+        return fs::metadata(path).map_or(0, |it| it.len());
+    };
+    let below = entries.filter_map(io::Result::ok);
+    below.map(|entry| bytes_below(&entry.path())).sum()
+}
+
 /// Opens a file for reading.
 ///
 /// # Errors
@@ -195,10 +226,66 @@ pub fn names(path: &Path) -> Result<Vec<String>> {
 /// # Errors
 /// [`FileError`] if the file cannot be created.
 pub fn lock(path: &Path) -> Result<Option<fs::File>> {
-    let file = fs::File::create(path).map_err(because("create", path))?;
-    match file.try_lock() {
+    let file = open_to_change(path)?;
+    locked(file.try_lock(), file, path)
+}
+
+/// Takes a lock that several processes may hold, but none beside an exclusive one; otherwise as
+/// [`lock`].
+///
+/// # Errors
+/// [`FileError`] if the file cannot be created.
+pub fn lock_shared(path: &Path) -> Result<Option<fs::File>> {
+    let file = open_to_change(path)?;
+    locked(file.try_lock_shared(), file, path)
+}
+
+/// Takes the exclusive lock of a file as soon as nobody else holds it; otherwise as [`lock`].
+///
+/// # Errors
+/// [`FileError`] if the file cannot be created.
+pub fn wait_for_lock(path: &Path) -> Result<fs::File> {
+    let file = open_to_change(path)?;
+    file.lock().map_err(because("lock", path))?;
+    Ok(file)
+}
+
+/// Whether a process holds the exclusive lock of a file; not if the file is missing.
+pub fn is_locked(path: &Path) -> bool {
+    let Ok(file) = fs::File::open(path) else {
+        return false;
+    };
+    matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
+}
+
+/// Opens a file for reading and writing, with what it holds; an empty one if it is missing.
+fn open_to_change(path: &Path) -> Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.open(path).map_err(because("create", path))
+}
+
+fn locked(
+    tried: std::result::Result<(), fs::TryLockError>,
+    file: fs::File,
+    path: &Path,
+) -> Result<Option<fs::File>> {
+    match tried {
         Ok(()) => Ok(Some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(because("lock", path)(error)),
     }
+}
+
+/// Writes `contents` in place of what an open file holds. A reader may see half of it meanwhile;
+/// the file keeps its locks, unlike with [`replace`].
+///
+/// # Errors
+/// [`FileError`] if the system refuses.
+pub fn overwrite(file: &mut fs::File, path: &Path, contents: &[u8]) -> Result<()> {
+    use io::{Seek, Write};
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(contents))
+        .map_err(because("write", path))
 }

@@ -4,13 +4,16 @@
 //! results/<experiment>/
 //!   experiment.json           the question, frozen before the first trial
 //!   plan.jsonl                the trials, frozen before the first one runs
-//!   .lock                     held while a process runs trials here
+//!   .lock                     held while a process runs trials here; slices share it
+//!   .setup.lock               held while a process looks who is at work, and freezes the plan
+//!   attempts/<id>.json        when and where a trial was tried last, and what became of it
 //!   trials/<id>/              one finished trial, see [`TrialFolder`]
 //!   trials/.tmp-<id>/         a trial that is being written, or that a killed run left
 //!   databases/                real world: the databases of trials that are running or were kept
 //!   metrics.parquet           all metrics of all trials
 //!   summary.json              mean and interval over the seeds
 //!   plots/                    figures
+//!   answer.json               the answer of the last comparison, for `aura ls`
 //!   report.html               everything on one page
 //! ```
 
@@ -54,6 +57,32 @@ impl RunFolder {
     /// The lock of the process that runs trials.
     pub fn lock(&self) -> PathBuf {
         self.0.join(".lock")
+    }
+
+    /// The lock of a process that looks who is at work here.
+    pub fn setup_lock(&self) -> PathBuf {
+        self.0.join(".setup.lock")
+    }
+
+    /// The lock of the process that runs trials of the real world on one host: they disturb each
+    /// other.
+    pub fn host_lock(&self, host: &str) -> PathBuf {
+        self.0.join(format!(".host-{host}.lock"))
+    }
+
+    /// The folder that holds what became of attempts.
+    pub fn attempts(&self) -> PathBuf {
+        self.0.join("attempts")
+    }
+
+    /// When and where a trial was tried last, and what became of it; locked while it is.
+    pub fn attempt(&self, id: &str) -> PathBuf {
+        self.attempts().join(format!("{id}.json"))
+    }
+
+    /// The answer of the last comparison.
+    pub fn answer(&self) -> PathBuf {
+        self.0.join("answer.json")
     }
 
     /// The folders of all trials.

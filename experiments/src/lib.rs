@@ -82,9 +82,15 @@ pub mod formats;
 pub mod code;
 pub mod config;
 pub mod plan;
+pub mod plan_file;
+pub mod slice;
 
 pub mod ab;
+pub mod attempts;
+pub mod launch;
+pub mod price;
 pub mod run;
+pub mod status;
 pub mod trial;
 
 pub mod record;
@@ -100,6 +106,7 @@ pub mod stats;
 pub mod papers;
 pub mod plot;
 pub mod report;
+pub mod results;
 
 pub mod cache_sim;
 pub mod index_bench;

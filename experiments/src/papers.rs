@@ -2,13 +2,15 @@
 //!
 //! Each claim is an ordinary config with a table `paper`. Its `expect` entries decide.
 
+use serde::{Deserialize, Serialize};
+
 use crate::compare::{Comparison, Outcome};
 use crate::config::Experiment;
 use crate::names::named_enum;
 
 named_enum! {
     /// Whether a claim holds here.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
     pub enum Holds {
         /// All verdicts are as the claim says.
         Yes = "holds",

@@ -64,12 +64,22 @@ impl PlannedTrial {
 
     /// The trial's name in messages.
     pub fn label(&self) -> String {
-        let mut label = self.variant.clone();
-        for (key, value) in &self.point {
-            label += &format!(", {key}={value}");
-        }
-        format!("{label}, seed {}", self.seed)
+        label(&self.variant, &self.point, self.seed)
     }
+
+    /// The hash of all settings: equal for trials that differ in the seed or the program.
+    pub fn settings_hash(&self) -> String {
+        short_hash(self.config.text().as_bytes())
+    }
+}
+
+/// A trial's name in messages.
+pub(crate) fn label(variant: &str, point: &Point, seed: u64) -> String {
+    let mut label = variant.to_owned();
+    for (key, value) in point {
+        label += &format!(", {key}={value}");
+    }
+    format!("{label}, seed {seed}")
 }
 
 /// What was asked: `experiment.json`.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{CommandResult, Failure, Global, OpenedRun, complain, jobs};
+use super::{CommandResult, Failure, Global, OpenedRun, complain, interruptible};
 use crate::ab::{self, PAIRS_OF_PILOT, Resolution, SIDES, Side, pairs_for, resolutions};
 use crate::code;
 use crate::config::{self, Experiment, quoted};
@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::formats::digits;
 use crate::metrics::Scale;
 use crate::record::World;
-use crate::run::{Interrupt, RunOptions};
+use crate::run::RunOptions;
 use crate::stats::Test;
 
 use session::Session;
@@ -95,7 +95,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = humantime_serde::re::humantime::parse_duration)]
     budget: Option<Duration>,
     /// Run the experiment N times as large.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::run::scales())]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::changes::scales())]
     scale: u64,
     /// The folder in the results. Default: made of the configs' names.
     #[arg(long, value_name = "NAME")]
@@ -139,18 +139,11 @@ impl Arguments {
         for line in described(&experiment, &self.programs()) {
             global.remark(&line);
         }
-        let interrupt = Interrupt::default();
-        let stopper = interrupt.clone();
-        ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
+        let interrupt = interruptible()?;
         let options = RunOptions {
-            results: global.results.clone(),
-            jobs: jobs(self.jobs),
-            quiet: global.quiet,
-            force: false,
-            from_other_code: false,
             keep: self.keep,
-            targets: global.targets,
             programs: self.programs(),
+            ..global.run_options(self.jobs)
         };
         let mut session = Session::new(global, options, interrupt, self.budget);
         let pairs = self.decide_pairs(&mut session, &experiment)?;

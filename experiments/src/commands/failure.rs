@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::files::FileError;
 use crate::folders::trial_around;
 use crate::plan::PlanError;
+use crate::plan_file::PlanFileError;
 use crate::plot::PlotError;
 use crate::report::ReportError;
 use crate::run::RunError;
@@ -105,7 +106,13 @@ impl From<RunError> for Failure {
                 error,
                 "no trial was run; name another folder with --results",
             ),
-            RunError::Busy(_) | RunError::Place(_) => Self::environment(error),
+            RunError::Busy(_) | RunError::OtherPlan(_) => Self::with_help(
+                Exit::Environment,
+                error,
+                "`aura status RUN` says what is running; --results names another folder",
+            ),
+            RunError::Plan(error) => error.into(),
+            RunError::Place(_) => Self::environment(error),
         }
     }
 }
@@ -143,6 +150,15 @@ impl From<aura_engine::Error> for Failure {
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
         Self::usage(error, "name a run's folder, or its name below --results")
+    }
+}
+
+impl From<PlanFileError> for Failure {
+    fn from(error: PlanFileError) -> Self {
+        Self::usage(
+            error,
+            "`aura plan CONFIG -o FILE` writes a plan; a run's folder has one, too",
+        )
     }
 }
 

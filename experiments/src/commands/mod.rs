@@ -7,6 +7,7 @@
 //! Rows go to standard output, everything else to standard error.
 
 mod builds;
+mod changes;
 mod failure;
 mod opened_run;
 
@@ -18,17 +19,22 @@ mod database;
 mod diff;
 mod index_bench;
 mod index_inspect;
+mod launch;
 mod list;
+mod ls;
 mod papers;
+mod plan;
 mod plot;
 mod repair;
 mod report;
 mod run;
 mod schema;
+mod status;
 mod trace;
 mod trial;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +44,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::formats::Format;
 use crate::parallel;
+use crate::run::{Interrupt, RunOptions};
+use crate::slice;
 use crate::trial::Targets;
 
 use failure::{CommandResult, Failure};
@@ -63,6 +71,10 @@ macro_rules! commands {
 
 commands! {
     Run in run,
+    Plan in plan,
+    Launch in launch,
+    Status in status,
+    Ls in ls,
     List in list,
     Ab in ab,
     Compare in compare,
@@ -97,6 +109,11 @@ Then change a setting, and look at what a config may say:
 
 Caches alone, on a trace of yours:
   aura cache-sim requests.csv.zst --policies all --sizes 0.1%,1%,10%
+
+More trials than one machine has time for:
+  aura plan CONFIG --seeds 100 -o plan.jsonl
+  aura launch slurm plan.jsonl --submit
+  aura status plan.jsonl --watch
 
 A database: is it whole, a copy of it, what can be saved of it:
   aura verify DIR
@@ -147,12 +164,40 @@ struct Global {
 }
 
 impl Global {
+    /// How trials are run, unless a command has arguments that say otherwise.
+    fn run_options(&self, jobs: Option<usize>) -> RunOptions {
+        RunOptions {
+            results: self.results.clone(),
+            jobs: self::jobs(jobs),
+            quiet: self.quiet,
+            force: false,
+            from_other_code: false,
+            keep: false,
+            targets: self.targets,
+            job: slice::job(variable),
+            programs: BTreeMap::new(),
+        }
+    }
+
     /// Prints a remark on standard error, unless it is to be quiet.
     fn remark(&self, line: &str) {
         if !self.quiet {
             complain(line);
         }
     }
+}
+
+/// What ends a run early when the process is asked to stop.
+fn interruptible() -> Result<Interrupt, Failure> {
+    let interrupt = Interrupt::default();
+    let stopper = interrupt.clone();
+    ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
+    Ok(interrupt)
+}
+
+/// A variable of the environment, if it is set and text.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// Prints a line on standard error, whether quiet or not.

@@ -13,6 +13,7 @@ use crate::plan::{Plan, PlannedTrial};
 use crate::point::Point;
 use crate::provenance;
 use crate::record::Manifest;
+use crate::results::Answer;
 use crate::store::{self, Collected, StoreError, TidyRow};
 
 /// Finds the folder of a run that is named by its path, or by its name below the results.
@@ -114,6 +115,13 @@ impl OpenedRun {
             hypothesis: &self.plan.experiment.hypothesis,
             expectations: &self.plan.experiment.expect,
         }
+    }
+
+    /// Keeps what a comparison of its variants showed, for `aura ls`.
+    pub(super) fn keep_answer(&self, comparison: Option<&Comparison>) -> Result<(), Failure> {
+        let trials = store::trials_of(&self.rows).count();
+        let answer = Answer::of(comparison, self.context(), &self.hash, trials);
+        Ok(answer.save(&self.folder)?)
     }
 
     /// What a reader must know of the run itself.

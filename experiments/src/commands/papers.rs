@@ -1,17 +1,15 @@
 //! `aura papers`: claims of papers, put to the test.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{CommandResult, Failure, Global, OpenedRun, complain, jobs, plot};
+use super::{CommandResult, Failure, Global, OpenedRun, complain, interruptible, plot};
 use crate::exit::Exit;
 use crate::files;
 use crate::formats::{Column, Table, column, print};
 use crate::papers::{Finding, finding};
 use crate::plan::Plan;
-use crate::run::{Interrupt, RunOptions};
 use crate::{code, config};
 
 /// Put the claims of papers to the test: their figure, ours, and whether it holds here.
@@ -39,7 +37,7 @@ pub(super) struct Arguments {
     #[arg(long, short, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Run them N times as large.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::run::scales())]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = super::changes::scales())]
     scale: u64,
     /// How many simulated trials run in parallel. Default: one per core.
     #[arg(long, short, value_name = "N")]
@@ -74,19 +72,8 @@ impl Arguments {
             }
             experiments.push(experiment);
         }
-        let interrupt = Interrupt::default();
-        let stopper = interrupt.clone();
-        ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
-        let options = RunOptions {
-            results: global.results.clone(),
-            jobs: jobs(self.jobs),
-            quiet: global.quiet,
-            force: false,
-            from_other_code: false,
-            keep: false,
-            targets: global.targets,
-            programs: BTreeMap::new(),
-        };
+        let interrupt = interruptible()?;
+        let options = global.run_options(self.jobs);
         let mut findings = Vec::new();
         let mut exit = Exit::Done;
         for experiment in &experiments {

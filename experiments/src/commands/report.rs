@@ -36,6 +36,7 @@ impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
         let material = Material::of(OpenedRun::open(run_folder(global, &self.run))?)?;
         let figures = material.figures(&FigureKind::ALL);
+        material.run.keep_answer(material.comparison.as_ref())?;
         let path = write(&material, &figures)?;
         global.remark(&format!("wrote {}", path.display()));
         Ok(Exit::Done)

@@ -1,19 +1,21 @@
 //! `aura run`: from a config to a verdict.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::RangedU64ValueParser;
 
-use super::{CommandResult, Failure, Global, OpenedRun, compare, complain, jobs, plot};
+use super::{CommandResult, Failure, Global, OpenedRun, changes::Changes};
+use super::{compare, complain, interruptible, plot, variable};
+use crate::code;
 use crate::compare::phases as phases_of;
 use crate::exit::Exit;
 use crate::plan::Plan;
+use crate::plan_file::PlanFile;
 use crate::record::World;
-use crate::run::{Interrupt, RunOptions, RunReport, Stop};
+use crate::run::{RunOptions, RunReport, Stop};
+use crate::slice;
 use crate::store::TidyRow;
-use crate::{code, config};
 
 /// Run an experiment: plan, run, compare, plot and report. The same command resumes one that was
 /// interrupted.
@@ -24,13 +26,20 @@ Examples:
   aura run quickstart.toml -s workload.records=50000 -s engine.cache.size=512KiB --seeds 3
   aura run quickstart.toml -s 'engine.compaction.layout={ policy = \"leveled\", ratio = 4 }'
   aura run quickstart.toml -s world.kind=real -s world.directory=/mnt/nvme --results /data/results
+  aura run --plan plan.jsonl --index 0..20
+  aura run --plan plan.jsonl --index-from-env --slice 20
 
 Everything is checked and frozen in results/<name>/plan.jsonl before the first trial. Finished
 trials are kept: after a change of the config, only what is new is run.
 
+With --plan the trials are those of a file that `aura plan` wrote; the program must be the one that
+planned them. A slice of it (--index) runs its trials beside other slices in one results folder, and
+writes no report: when all are done, `aura run --plan plan.jsonl` compares. A slice of real trials
+must hold whole seeds, because what is compared must have run side by side.
+
 Prints one row per metric and variant: both means, the effect with its 95 % interval, the p-value
 and the verdict. The answer in words, warnings and the content hash follow on standard error.
-Figures and report.html are in results/<name>/.
+Figures and report.html are in results/<name>/. A slice has no rows.
 
 Exit codes:
   0   every trial has a result
@@ -41,25 +50,20 @@ Exit codes:
   75  interrupted: run the same command again")]
 pub(super) struct Arguments {
     /// The experiment: a TOML or JSON file.
-    config: PathBuf,
-    /// Set a key of the config, over everything the file says; the value is TOML, a bare word is
-    /// text.
-    #[arg(long, short, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[arg(required_unless_present = "plan")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    changes: Changes,
+    /// Run the trials of this plan, as `aura plan` wrote it.
+    #[arg(long, value_name = "FILE",
+        conflicts_with_all = ["config", "set", "seeds", "scale", "max_trials", "from_other_code"])]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    slice: Slice,
     /// How many simulated trials run in parallel. Default: one per core. Real ones run one after
     /// the other.
     #[arg(long, short, value_name = "N")]
     jobs: Option<usize>,
-    /// The seeds 1 to N, or FROM to TO: short for `--set seeds=N` or a list.
-    #[arg(long, value_name = "N|FROM..TO", value_parser = seeds)]
-    seeds: Option<String>,
-    /// Run the experiment N times as large: records, operations, memory and sizes of files
-    /// together. The results go to NAME-xN. A conclusion should hold there, too.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = scales())]
-    scale: u64,
-    /// Refuse a plan with more trials than this.
-    #[arg(long, value_name = "N", default_value_t = config::TRIALS_MAX)]
-    max_trials: u64,
     /// Run finished trials again.
     #[arg(long)]
     force: bool,
@@ -75,69 +79,121 @@ pub(super) struct Arguments {
     keep: bool,
 }
 
+/// Which trials of a plan are run.
+#[derive(Clone, Debug, Args)]
+struct Slice {
+    /// Run these trials of the plan, counted from 0: `3`, or `0..20` for 0 to 19.
+    #[arg(long, requires = "plan", value_parser = slice::parse, value_name = "N|FROM..TO")]
+    index: Option<Range<usize>>,
+    /// Take the index from the environment: `AURA_INDEX`, `SLURM_ARRAY_TASK_ID`, `HQ_TASK_ID`,
+    /// `JOB_COMPLETION_INDEX`, or `PARALLEL_SEQ` (which counts from 1).
+    #[arg(long, requires = "plan", conflicts_with = "index")]
+    index_from_env: bool,
+    /// An index stands for N trials in a row.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = size)]
+    slice: usize,
+}
+
+/// Reads a number of trials.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let size = text.parse::<usize>().ok().filter(|size| *size > 0);
+    size.ok_or_else(|| format!("{text:?} is not a number of trials from 1 on"))
+}
+
+impl Slice {
+    /// The trials of the plan that are asked for; `None` if all are.
+    fn of(&self, plan: &PlanFile) -> Result<Option<Range<usize>>, Failure> {
+        let bad = |error| Failure::usage(error, "`aura plan` lists the trials and their indexes");
+        let index = if self.index_from_env {
+            let index = slice::from_environment(variable).map_err(bad)?;
+            Some(index..index + 1)
+        } else {
+            self.index.clone()
+        };
+        let trials = |index| slice::trials(&index, self.slice, plan.len());
+        let range = index.map(trials).transpose().map_err(bad)?;
+        if let Some(range) = &range {
+            check_blocks(plan, range)?;
+        }
+        Ok(range)
+    }
+}
+
+/// Refuses a slice that tears apart what is compared in the real world.
+fn check_blocks(plan: &PlanFile, range: &Range<usize>) -> Result<(), Failure> {
+    if !plan.is_real()? {
+        return Ok(());
+    }
+    let trials = plan.brief()?;
+    let advice = match slice::block(&trials) {
+        Some(block) => format!("--slice {block}, or a multiple of it, takes whole seeds"),
+        None => "take all trials of each seed".to_owned(),
+    };
+    slice::check_blocks(&trials, range).map_err(|error| Failure::usage(error, &advice))
+}
+
 impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
-        let mut sets = self.set.clone();
-        sets.extend(self.seeds.as_ref().map(|seeds| format!("seeds={seeds}")));
-        let size = config::Size {
-            scale: self.scale,
-            trials_max: self.max_trials,
-        };
-        let experiment = config::load(&self.config, &sets, size, &global.targets.known())?;
-        let code = code::digest().map_err(Failure::environment)?;
-        let plan = Plan::new(&experiment, code);
+        match (&self.plan, &self.config) {
+            (Some(path), _) => self.run_planned(global, &PlanFile::open(path)?),
+            (None, Some(config)) => {
+                let plan = self.changes.plan(global, config)?;
+                self.run_whole(global, plan)
+            }
+            (None, None) => Err(Failure::usage("no config is named", "aura run CONFIG")),
+        }
+    }
+
+    /// Runs a plan, and says what came of it.
+    fn run_whole(&self, global: &Global, plan: Plan) -> CommandResult {
         for warning in plan.experiment.warnings.iter().chain(&undecidable(&plan)) {
             global.remark(&format!("warning: {warning}"));
         }
-        let options = RunOptions {
-            results: global.results.clone(),
-            jobs: jobs(self.jobs),
-            quiet: global.quiet,
-            force: self.force,
-            from_other_code: self.from_other_code,
-            keep: self.keep,
-            targets: global.targets,
-            programs: BTreeMap::new(),
-        };
         if !plan.experiment.question.is_empty() {
             global.remark(&format!("question: {}", plan.experiment.question));
         }
-        let interrupt = Interrupt::default();
-        let stopper = interrupt.clone();
-        ctrlc::set_handler(move || stopper.stop()).map_err(Failure::environment)?;
-        let report = crate::run::run(&plan, &options, &interrupt)?;
+        let interrupt = interruptible()?;
+        let report = crate::run::run(&plan, &self.options(global), &interrupt)?;
         self.say_what_was_there(global, &report);
         // What follows reads the plan from its folder, and needs less of it.
-        drop((experiment, plan));
+        drop(plan);
         conclude(global, &report, self.gate)
     }
-}
 
-/// The most seeds of a range.
-const SEEDS_MAX: u64 = 10_000;
-
-/// The value of `seeds` in a config: a number, or a list for `FROM..TO`, both included.
-fn seeds(text: &str) -> Result<String, String> {
-    let whole = |text: &str| {
-        let number = text.parse::<u64>();
-        number.map_err(|_| format!("{text:?} is not a whole number; 8 or 9..20, for example"))
-    };
-    let Some((from, to)) = text.split_once("..") else {
-        return whole(text).map(|count| count.to_string());
-    };
-    let (from, to) = (whole(from)?, whole(to)?);
-    if to < from || to - from >= SEEDS_MAX {
-        return Err(format!(
-            "{from}..{to} is not 1 to {SEEDS_MAX} seeds in order"
-        ));
+    /// Runs a plan that was written to a file, or a slice of it.
+    fn run_planned(&self, global: &Global, file: &PlanFile) -> CommandResult {
+        let (planned, own) = (&file.experiment.code, code::digest()?);
+        if planned != own {
+            return Err(Failure::refused(
+                format_args!(
+                    "{} was planned by the program {planned}, and this is {own}",
+                    file.path().display()
+                ),
+                "run the program that planned it, or plan again with this one: results belong to \
+                 the code that made them",
+            ));
+        }
+        let Some(range) = self.slice.of(file)? else {
+            let plan = file.plan_of(0..file.len())?;
+            return self.run_whole(global, plan);
+        };
+        let interrupt = interruptible()?;
+        let options = self.options(global);
+        let report = crate::run::run_slice(file, range.clone(), &options, &interrupt)?;
+        let (first, last) = (range.start, range.end - 1);
+        global.remark(&format!("trials {first} to {last} of {}", file.len()));
+        self.say_what_was_there(global, &report);
+        end_of_trials(&report)
     }
-    let list: Vec<String> = (from..=to).map(|seed| seed.to_string()).collect();
-    Ok(format!("[{}]", list.join(", ")))
-}
 
-/// The scales that an experiment can be run at.
-pub(super) fn scales() -> RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..=1024)
+    fn options(&self, global: &Global) -> RunOptions {
+        RunOptions {
+            force: self.force,
+            from_other_code: self.from_other_code,
+            keep: self.keep,
+            ..global.run_options(self.jobs)
+        }
+    }
 }
 
 impl Arguments {
@@ -224,19 +280,24 @@ fn not_found(rows: &[TidyRow]) -> Option<String> {
     })
 }
 
-/// Gathers, compares, plots and reports what there is.
-pub(super) fn conclude(global: &Global, report: &RunReport, gate: bool) -> CommandResult {
+/// Says which trials have no result, and why the run ended early.
+fn end_of_trials(report: &RunReport) -> CommandResult {
     for failed in &report.failed {
         complain(&format!("failed: {}: {}", failed.trial, failed.why));
     }
     if let Some(stop) = &report.stop {
         stopped(stop, report.left)?;
     }
-    let exit = if report.failed.is_empty() {
+    Ok(if report.failed.is_empty() {
         Exit::Done
     } else {
         Exit::ClaimFailed
-    };
+    })
+}
+
+/// Gathers, compares, plots and reports what there is.
+pub(super) fn conclude(global: &Global, report: &RunReport, gate: bool) -> CommandResult {
+    let exit = end_of_trials(report)?;
     if report.run + report.reused == 0 {
         return Ok(exit);
     }
@@ -249,6 +310,7 @@ pub(super) fn conclude(global: &Global, report: &RunReport, gate: bool) -> Comma
         match run.comparison() {
             Ok(comparison) => {
                 compare::show(global, &comparison, run.context())?;
+                run.keep_answer(Some(&comparison))?;
                 worse = gate && compare::is_gated(&comparison);
             }
             // With trials missing there may be nothing to compare; their failure was printed.
@@ -256,6 +318,7 @@ pub(super) fn conclude(global: &Global, report: &RunReport, gate: bool) -> Comma
             Err(_) => {}
         }
     } else {
+        run.keep_answer(None)?;
         for warning in run.all_warnings() {
             global.remark(&format!("warning: {warning}"));
         }

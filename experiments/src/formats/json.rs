@@ -16,6 +16,11 @@ impl JsonText {
         Self(value.to_string())
     }
 
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
     /// Returns the value.
     pub fn value(&self) -> Value {
         serde_json::from_str(&self.0).expect("it was written from a value")

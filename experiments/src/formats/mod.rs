@@ -1,6 +1,7 @@
 //! How values are written: numbers for people, CSV, JSON, Parquet and tables on a terminal.
 
 mod csv;
+mod duration;
 mod json;
 mod numbers;
 mod table;
@@ -8,6 +9,7 @@ mod table;
 pub mod parquet;
 
 pub use csv::csv;
+pub use duration::{duration, moment};
 pub use json::{JsonText, json, json_lines, write_lines, write_list};
 pub use numbers::{digits, shown, shown_mean, shown_p, significant};
 pub use table::{Cell, Column, Format, Table, column, print};

@@ -149,6 +149,28 @@ impl Percent {
     }
 }
 
+/// A live view of what other processes do: a bar and some lines below it, on a terminal.
+pub(crate) struct Live(ProgressBar);
+
+impl Live {
+    /// Begins a view of `all` things.
+    pub(crate) fn new(all: u64) -> Self {
+        Self(bar(all, false, "{bar:40} {percent} %\n{msg}"))
+    }
+
+    /// Shows that `done` are done, and `lines` about the rest.
+    pub(crate) fn show(&self, done: u64, lines: &str) {
+        self.0.set_position(done);
+        self.0.set_message(lines.to_owned());
+        self.0.tick();
+    }
+
+    /// Removes the view.
+    pub(crate) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A bar, hidden if standard error is no terminal or nobody wants it.
 fn bar(length: u64, quiet: bool, template: &str) -> ProgressBar {
     let bar = if quiet || !io::stderr().is_terminal() {

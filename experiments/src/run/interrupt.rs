@@ -1,11 +1,12 @@
 //! Ending a run early without leaving half of anything.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::Child;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::remove_unfinished;
+use crate::attempts::{Claim, Outcome};
 use crate::exit::Exit;
 use crate::files;
 use crate::folders::RunFolder;
@@ -15,6 +16,8 @@ use crate::folders::RunFolder;
 pub(super) struct State {
     /// The experiment whose trials run.
     pub(super) folder: Option<RunFolder>,
+    /// The trials that run, by their ids.
+    pub(super) claims: BTreeMap<String, Claim>,
     /// The process of the trial that runs.
     pub(super) child: Option<Child>,
     /// The database of that trial.
@@ -42,7 +45,11 @@ impl Interrupt {
             drop(files::remove_folder(&database));
         }
         if let Some(folder) = state.folder.take() {
-            drop(remove_unfinished(&folder));
+            // Other processes may write trials of their own there.
+            for (id, claim) in std::mem::take(&mut state.claims) {
+                drop(files::remove_folder(folder.unfinished_trial(&id).path()));
+                drop(claim.end(Outcome::Interrupted, None));
+            }
         }
         drop(writeln!(
             io::stderr(),

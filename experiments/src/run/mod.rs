@@ -4,8 +4,12 @@
 //! ([`RunFolder`]); a killed run leaves at most temporary folders, which the next run removes.
 //! Simulated trials are independent and run on several threads. Real ones run one after the other,
 //! each in a process of its own, so that no trial finds memory or caches as another left them.
+//!
+//! A trial is claimed before it runs ([`crate::attempts`]), so that processes that run slices of a
+//! plan in one folder, on one machine or several, never run the same trial.
 
 mod interrupt;
+mod slices;
 mod stop;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +20,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::attempts::{Attempt, Claim, Outcome};
 use crate::exit::Exit;
 use crate::files::{self, FileError};
 use crate::folders::RunFolder;
@@ -23,6 +28,7 @@ use crate::formats::json;
 use crate::metrics;
 use crate::parallel;
 use crate::plan::{ExperimentRecord, Plan, PlannedTrial};
+use crate::plan_file::{PlanFile, PlanFileError};
 use crate::point::Point;
 use crate::progress::Progress;
 use crate::record::{Manifest, TrialResult, World};
@@ -30,6 +36,7 @@ use crate::store::{self, StoreError};
 use crate::trial::{self, Advance, Databases, Targets, TrialError, Watcher};
 
 pub use interrupt::Interrupt;
+pub use slices::run_slice;
 pub use stop::Stop;
 use stop::Watch;
 
@@ -53,6 +60,8 @@ pub struct RunOptions {
     /// Programs that run the trials of a variant, in place of this one. Every trial then has a
     /// process of its own.
     pub programs: BTreeMap<String, PathBuf>,
+    /// The job of a scheduler that this process belongs to; empty if none.
+    pub job: String,
 }
 
 /// What became of a plan.
@@ -96,6 +105,12 @@ pub enum RunError {
     /// Another process runs trials there.
     #[error("another `aura run` is at work in {}", .0.display())]
     Busy(PathBuf),
+    /// Processes run slices of another plan there.
+    #[error("slices of another plan are at work in {}", .0.display())]
+    OtherPlan(PathBuf),
+    /// The plan's file cannot be read.
+    #[error(transparent)]
+    Plan(#[from] PlanFileError),
     /// A database cannot be where it is to be.
     #[error(transparent)]
     Place(#[from] TrialError),
@@ -129,35 +144,72 @@ pub fn run(
     interrupt: &Interrupt,
 ) -> Result<RunReport, RunError> {
     let folder = RunFolder::new(options.results.join(&plan.experiment.name));
-    files::create_folder(&folder.trials())?;
+    make_room(&folder)?;
+    let setup = files::wait_for_lock(&folder.setup_lock())?;
     let Some(_lock) = files::lock(&folder.lock())? else {
         return Err(RunError::Busy(folder.path().to_owned()));
     };
+    drop(setup);
     remove_unfinished(&folder)?;
-    let replaced = replaced(&folder, plan);
+    let replaced = replaced(&folder, &plan.experiment);
     let mut plan = plan.clone();
+    remember(&folder, &mut plan);
+    let of_other_code = adopt(&folder, &mut plan, options.from_other_code)?;
+    plan.write(&folder)?;
+    let report = carry_out(&plan, &folder, options, interrupt)?;
+    let tried = report.run + report.failed.len() > 0;
+    if tried && !options.keep && plan.trials.iter().any(|trial| trial.runs_in(World::Real)) {
+        // Empty by now: trials remove their databases.
+        drop(files::remove_folder(&folder.databases()));
+    }
+    Ok(RunReport {
+        of_other_code,
+        replaced,
+        ..report
+    })
+}
+
+/// Creates the folders of a run.
+fn make_room(folder: &RunFolder) -> Result<(), FileError> {
+    files::create_folder(&folder.trials())?;
+    files::create_folder(&folder.attempts())
+}
+
+/// Notes in a plan which of its seeds were compared before in the folder.
+fn remember(folder: &RunFolder, plan: &mut Plan) {
     if folder.report().exists()
-        && let Ok(earlier) = Plan::read_briefly(&folder)
+        && let Ok(earlier) = Plan::read_briefly(folder)
     {
         plan.remember(&earlier);
     }
-    let of_other_code = adopt(&folder, &mut plan, options.from_other_code)?;
-    plan.write(&folder)?;
+}
+
+/// Runs the trials of a frozen plan that are not finished yet.
+fn carry_out(
+    plan: &Plan,
+    folder: &RunFolder,
+    options: &RunOptions,
+    interrupt: &Interrupt,
+) -> Result<RunReport, RunError> {
     let fresh =
-        |trial: &&PlannedTrial| options.force || !reuse(&folder, trial, &plan.experiment.name);
+        |trial: &&PlannedTrial| options.force || !reuse(folder, trial, &plan.experiment.name);
     let mut pending: Vec<&PlannedTrial> = plan.trials.iter().filter(fresh).collect();
     let asked = pending.len();
-    if pending.iter().any(|trial| trial.runs_in(World::Real)) {
-        pending = side_by_side(&plan, &pending);
+    let real = pending.iter().any(|trial| trial.runs_in(World::Real));
+    if real {
+        pending = side_by_side(plan, &pending);
     }
-    let places = databases(&folder, options.keep);
+    let places = databases(folder, options.keep);
     for trial in pending.iter().filter(|it| it.runs_in(World::Real)) {
         trial::check_place(trial, &places)?;
     }
+    let is_done = |trial: &&&PlannedTrial| folder.trial(&trial.id).is_done();
+    let again = pending.iter().filter(is_done);
+    let again = again.map(|trial| trial.id.as_str()).collect();
     interrupt.state().folder = Some(folder.clone());
     let progress = Arc::new(Progress::new(pending.len(), "trials", options.quiet));
     let mut runner = Runner {
-        folder: &folder,
+        folder,
         experiment: &plan.experiment.name,
         keep: options.keep,
         targets: options.targets,
@@ -165,38 +217,62 @@ pub fn run(
         interrupt,
         progress: progress.clone(),
         watch: Watch::default(),
+        again,
+        attempt: attempt(options, pending.len(), real),
         run: 0,
+        elsewhere: 0,
         failed: Vec::new(),
         stop: None,
     };
-    let real = pending.iter().any(|trial| trial.runs_in(World::Real));
     if real || !options.programs.is_empty() {
         runner.in_processes(&pending);
     } else {
         runner.on_threads(&pending, options.jobs);
     }
     let Runner {
-        run, failed, stop, ..
+        run,
+        elsewhere,
+        failed,
+        stop,
+        ..
     } = runner;
     progress.finish();
     interrupt.state().folder = None;
     Ok(RunReport {
         run,
-        reused: plan.trials.len() - pending.len(),
-        of_other_code,
-        replaced,
+        reused: plan.trials.len() - pending.len() + elsewhere,
+        of_other_code: 0,
+        replaced: None,
         again: pending.len() - asked,
-        left: pending.len() - run - failed.len(),
+        left: pending.len() - run - elsewhere - failed.len(),
         failed,
         stop,
-        folder,
+        folder: folder.clone(),
     })
 }
 
+/// What the attempts of this process have in common.
+fn attempt(options: &RunOptions, trials: usize, real: bool) -> Attempt {
+    Attempt {
+        settings: String::new(),
+        variant: String::new(),
+        number: 0,
+        host: trial::host_name(),
+        cpu: trial::processor(),
+        process: std::process::id(),
+        job: options.job.clone(),
+        in_parallel: if real { 1 } else { options.jobs.min(trials) },
+        started: 0,
+        outcome: Outcome::Begun,
+        ended: None,
+        memory_peak_bytes: None,
+    }
+}
+
 /// Returns the command of the experiment that has the folder, if it is another one.
-fn replaced(folder: &RunFolder, plan: &Plan) -> Option<String> {
+fn replaced(folder: &RunFolder, experiment: &ExperimentRecord) -> Option<String> {
     let before = ExperimentRecord::read(folder).ok()?;
-    (before.command != plan.experiment.command).then_some(before.command)
+    (before.command != experiment.command).then_some(before.command)
 }
 
 /// Counts the trials that are not finished, but are with the same settings under another program;
@@ -306,54 +382,102 @@ struct Runner<'a> {
     interrupt: &'a Interrupt,
     progress: Arc<Progress>,
     watch: Watch,
+    /// The trials that had a result before, and are run again.
+    again: BTreeSet<&'a str>,
+    /// What all attempts have in common.
+    attempt: Attempt,
     /// Trials that have a result now.
     run: usize,
+    /// Trials that another process ran meanwhile.
+    elsewhere: usize,
     failed: Vec<FailedTrial>,
     stop: Option<Stop>,
 }
 
+/// How the turn of a trial ended.
+enum Turn {
+    /// It was run.
+    Run(Result<(), TrialFailure>),
+    /// Another process runs it.
+    Taken,
+    /// Another process has finished it.
+    Elsewhere,
+    /// The run had ended before.
+    Skipped,
+}
+
 impl Runner<'_> {
+    /// Trials that other processes run are put off, and looked at again when these are done.
     fn on_threads(&mut self, pending: &[&PlannedTrial], jobs: usize) {
+        let taken = self.turns(pending, jobs, Claim::take);
+        let waiting = |folder: &RunFolder, id: &str| Claim::wait(folder, id).map(Some);
+        self.turns(&taken, jobs, waiting);
+    }
+
+    /// Gives each trial its turn, and returns those that other processes run.
+    fn turns<'p>(
+        &mut self,
+        pending: &[&'p PlannedTrial],
+        jobs: usize,
+        claim: impl Fn(&RunFolder, &str) -> Result<Option<Claim>, FileError> + Sync,
+    ) -> Vec<&'p PlannedTrial> {
         let folder = self.folder;
         let experiment = self.experiment;
         let interrupt = self.interrupt;
         let databases = databases(folder, self.keep);
         let targets = self.targets;
-        let stopped = AtomicBool::new(false);
+        let stopped = AtomicBool::new(self.stop.is_some());
         let progress = self.progress.clone();
+        let (again, attempt) = (self.again.clone(), self.attempt.clone());
+        let mut taken = Vec::new();
         parallel::for_each(
             pending,
             jobs,
             |trial| {
-                let goes_on = !stopped.load(Ordering::Relaxed);
-                goes_on.then(|| {
+                if stopped.load(Ordering::Relaxed) {
+                    return Turn::Skipped;
+                }
+                let again = again.contains(trial.id.as_str());
+                turn(folder, trial, again, &attempt, &claim, interrupt, || {
                     let watcher = progress.is_shown().then(|| watcher(&progress, trial));
                     let run = || trial::run_among(targets, trial, experiment, &databases, watcher);
                     run_here(folder, trial, run, interrupt)
                 })
             },
-            |at, result| {
-                if let Some(result) = result {
-                    self.note(pending[at], result);
+            |at, turn| {
+                match turn {
+                    Turn::Run(result) => self.note(pending[at], result),
+                    Turn::Elsewhere => self.note_elsewhere(pending[at]),
+                    Turn::Taken => taken.push(pending[at]),
+                    Turn::Skipped => {}
                 }
                 stopped.store(self.stop.is_some(), Ordering::Relaxed);
             },
         );
+        taken
     }
 
     fn in_processes(&mut self, pending: &[&PlannedTrial]) {
         for trial in pending {
             self.progress.begin(&trial.label());
-            let result = self.run_in_process(trial);
-            self.note(trial, result);
+            let again = self.again.contains(trial.id.as_str());
+            let claim = |folder: &RunFolder, id: &str| Claim::wait(folder, id).map(Some);
+            let run = || self.run_in_process(trial);
+            let (folder, interrupt) = (self.folder, self.interrupt);
+            match turn(folder, trial, again, &self.attempt, claim, interrupt, run) {
+                Turn::Run(result) => self.note(trial, result),
+                Turn::Elsewhere => self.note_elsewhere(trial),
+                Turn::Taken | Turn::Skipped => {}
+            }
             if self.stop.is_some() {
                 break;
             }
         }
-        // Empty by now: trials remove their databases.
-        if !self.keep {
-            drop(files::remove_folder(&self.folder.databases()));
-        }
+    }
+
+    fn note_elsewhere(&mut self, trial: &PlannedTrial) {
+        self.elsewhere += 1;
+        self.progress.end(&trial.label());
     }
 
     fn note(&mut self, trial: &PlannedTrial, result: Result<(), TrialFailure>) {
@@ -431,6 +555,47 @@ impl Runner<'_> {
     }
 }
 
+/// Claims a trial, runs it if nobody has meanwhile, and notes what became of it. `again` says that
+/// a result that is there counts for nothing.
+fn turn(
+    folder: &RunFolder,
+    trial: &PlannedTrial,
+    again: bool,
+    attempt: &Attempt,
+    claim: impl Fn(&RunFolder, &str) -> Result<Option<Claim>, FileError>,
+    interrupt: &Interrupt,
+    run: impl FnOnce() -> Result<(), TrialFailure>,
+) -> Turn {
+    let mut claim = match claim(folder, &trial.id) {
+        Ok(Some(claim)) => claim,
+        Ok(None) => return Turn::Taken,
+        Err(error) => return Turn::Run(Err(error.into())),
+    };
+    if !again && folder.trial(&trial.id).is_done() {
+        return Turn::Elsewhere;
+    }
+    let begun = claim.begin(Attempt {
+        settings: trial.settings_hash(),
+        variant: trial.variant.clone(),
+        ..attempt.clone()
+    });
+    if let Err(error) = begun {
+        return Turn::Run(Err(error.into()));
+    }
+    interrupt.state().claims.insert(trial.id.clone(), claim);
+    let result = run();
+    let outcome = match &result {
+        Ok(()) => Outcome::Done,
+        Err(failure) => Outcome::Failed(failure.to_string()),
+    };
+    // A real trial has a process of its own, whose memory is among its metrics.
+    let own = !trial.runs_in(World::Real);
+    let memory_peak = own.then(trial::memory_peak_bytes).flatten();
+    let claim = interrupt.state().claims.remove(&trial.id);
+    let noted = claim.map_or(Ok(()), |claim| claim.end(outcome, memory_peak));
+    Turn::Run(result.and(noted.map_err(TrialFailure::from)))
+}
+
 /// Reads what a trial's process prints: how far it has come, which is shown, and why it failed.
 fn message_of(output: impl Read, show: impl Fn(&Advance)) -> io::Result<String> {
     let mut message = String::new();
@@ -467,6 +632,19 @@ fn run_here(
     store_result(folder, trial, &result)
 }
 
+/// The plan of a run's folder with one of its trials, or none if it has no such trial.
+fn plan_of(folder: &RunFolder, id: &str) -> Result<Plan, String> {
+    let in_words = |error: PlanFileError| error.to_string();
+    let file = PlanFile::open(&folder.plan()).map_err(in_words)?;
+    let place = file
+        .ids()
+        .map_err(in_words)?
+        .iter()
+        .position(|it| *it == id);
+    let range = place.map_or(0..0, |place| place..place + 1);
+    file.plan_of(range).map_err(in_words)
+}
+
 /// Runs the one trial that a parent process asks for. The process ends when its parent does. With
 /// `progress` it prints how far it has come, for its parent.
 ///
@@ -479,12 +657,9 @@ pub fn run_as_child(
     progress: bool,
     targets: Targets,
 ) -> Result<(), String> {
-    let plan = Plan::read(folder).map_err(|error| error.to_string())?;
-    let trial = plan
-        .trials
-        .iter()
-        .find(|trial| trial.id == id)
-        .ok_or("the plan holds no such trial")?;
+    let plan = plan_of(folder, id)?;
+    let trial = plan.trials.first();
+    let trial = trial.ok_or("the plan holds no such trial")?;
     let watch = std::thread::Builder::new().spawn(|| {
         // The parent never writes: this returns when it is gone, and no one needs the result.
         drop(io::copy(&mut io::stdin(), &mut io::sink()));

@@ -13,14 +13,29 @@ use crate::record::{Host, ProcessUse};
 /// File systems without a device.
 const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
 
-/// Describes the machine at a trial's start; the database lies in `directory`.
-pub(super) fn arrive(directory: &Path) -> Host {
+/// The host's name, as the system has it.
+pub fn host_name() -> String {
+    text("/proc/sys/kernel/hostname")
+}
+
+/// The processor's model; empty if the system does not say.
+pub fn processor() -> String {
     let cpu = text("/proc/cpuinfo");
     let model = cpu.lines().find(|line| line.starts_with("model name"));
     let model = model.and_then(|line| line.split_once(':'));
+    model.map_or_else(String::new, |(_, model)| model.trim().to_owned())
+}
+
+/// The most bytes of memory that this process has had; `None` if the system does not say.
+pub fn memory_peak_bytes() -> Option<u64> {
+    Some(value(&text("/proc/self/status"), "VmHWM:")? << 10)
+}
+
+/// Describes the machine at a trial's start; the database lies in `directory`.
+pub(super) fn arrive(directory: &Path) -> Host {
     Host {
-        name: text("/proc/sys/kernel/hostname"),
-        cpu: model.map_or_else(String::new, |(_, model)| model.trim().to_owned()),
+        name: host_name(),
+        cpu: processor(),
         cores: std::thread::available_parallelism().map_or(0, |cores| cores.get() as u64),
         kernel: text("/proc/sys/kernel/osrelease"),
         file_system: file_system(&text("/proc/self/mounts"), &files::absolute(directory)),

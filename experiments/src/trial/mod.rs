@@ -56,6 +56,8 @@ use crate::record::{
     Boundary, CacheTrace, FileIo, KeyFile, Manifest, PhaseMeasure, SpaceMeasure, TrialResult, World,
 };
 
+pub use host::{host_name, memory_peak_bytes, processor};
+
 use cache_recorder::CacheRecorder;
 use client::{ClientReport, Others, PhaseContext, Work};
 use contents::Contents;

@@ -11,6 +11,7 @@ mod databases;
 mod errors;
 mod index_bench;
 mod index_inspect;
+mod plans;
 mod resume;
 mod traces;
 

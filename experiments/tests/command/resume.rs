@@ -8,13 +8,18 @@ use std::process::{Command, Stdio};
 
 use crate::{Lab, SMALL, trials};
 
-/// The contents of every file below a folder.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// The contents of every file below a folder of results, but for the record of when and where
+/// trials ran, and locks.
+pub(crate) fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut contents = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
     while let Some(next) = open.pop() {
         for entry in fs::read_dir(&next).expect("a readable folder") {
             let path = entry.expect("a readable folder").path();
+            let is_lock = path.extension().is_some_and(|it| it == "lock");
+            if path.ends_with("attempts") || is_lock {
+                continue;
+            }
             if path.is_dir() {
                 open.push(path);
             } else {
