@@ -107,6 +107,8 @@ pub mod key_files;
 pub mod specs;
 pub mod traces;
 
+pub mod doctor;
+
 pub mod commands;
 pub mod exit;
 mod parallel;

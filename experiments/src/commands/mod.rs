@@ -14,6 +14,7 @@ mod cache_sim;
 mod checkpoint;
 mod compare;
 mod database;
+mod doctor;
 mod index_bench;
 mod index_inspect;
 mod list;
@@ -68,6 +69,7 @@ commands! {
     Verify in verify,
     Checkpoint in checkpoint,
     Repair in repair,
+    Doctor in doctor,
     CacheSim in cache_sim,
     Trace in trace,
     IndexBench in index_bench,
@@ -96,6 +98,9 @@ A database: is it whole, a copy of it, what can be saved of it:
   aura verify DIR
   aura checkpoint DIR TARGET
   aura repair DIR --dry-run
+
+Is this machine fit to measure on?
+  aura doctor
 
 Every command prints its rows on standard output, as --format says, and everything else on standard
 error. `aura COMMAND --help` explains a command, with examples.
