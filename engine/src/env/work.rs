@@ -55,12 +55,21 @@ macro_rules! kinds_of_work {
         }
 
         impl CpuCosts {
+            /// The names of the costs, in the order of [`CpuWork::NAMES`].
+            pub const NAMES: [&'static str; KINDS] = [$(stringify!($cost),)*];
+
             /// Costs of 0, to simulate the device alone.
             pub const FREE: Self = Self { $($cost: 0.0,)* };
 
             /// Returns the costs in the order of [`CpuWork::NAMES`].
-            pub(super) fn nanos(&self) -> [f64; KINDS] {
+            pub fn nanos(&self) -> [f64; KINDS] {
                 [$(self.$cost,)*]
+            }
+
+            /// Makes costs of nanoseconds in the order of [`CpuWork::NAMES`].
+            pub fn of_nanos(nanos: [f64; KINDS]) -> Self {
+                let [$($cost,)*] = nanos;
+                Self { $($cost,)* }
             }
         }
 
@@ -86,6 +95,19 @@ kinds_of_work! {
     memtable_inserts,
     /// Inserting an entry into a memtable, in addition to the steps.
     memtable_insert_ns = 400.0;
+    /// Entries that a merge of memtables and tables has moved past, in scans, flushes and
+    /// compactions.
+    cursor_steps,
+    /// Moving a merge to the next entry, comparisons and steps through a memtable excluded.
+    cursor_step_ns = 60.0;
+    /// Rows that scans returned.
+    scan_rows,
+    /// Handing a row of a scan to its caller, in addition to the step of the merge.
+    scan_row_ns = 200.0;
+    /// Entries added to a table.
+    table_inserts,
+    /// Adding an entry to a table, with its share of filter and block, its bytes excluded.
+    table_insert_ns = 100.0;
     /// Filters probed.
     filter_probes,
     /// Probing a filter.

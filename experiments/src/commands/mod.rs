@@ -11,10 +11,12 @@ mod failure;
 mod opened_run;
 
 mod cache_sim;
+mod calibrate;
 mod checkpoint;
 mod compare;
 mod database;
 mod doctor;
+mod fidelity;
 mod index_bench;
 mod index_inspect;
 mod list;
@@ -70,6 +72,8 @@ commands! {
     Checkpoint in checkpoint,
     Repair in repair,
     Doctor in doctor,
+    Calibrate in calibrate,
+    Fidelity in fidelity,
     CacheSim in cache_sim,
     Trace in trace,
     IndexBench in index_bench,
@@ -99,8 +103,9 @@ A database: is it whole, a copy of it, what can be saved of it:
   aura checkpoint DIR TARGET
   aura repair DIR --dry-run
 
-Is this machine fit to measure on?
+Is this machine fit to measure on, and what does work cost on it?
   aura doctor
+  aura calibrate -o profile.toml
 
 Every command prints its rows on standard output, as --format says, and everything else on standard
 error. `aura COMMAND --help` explains a command, with examples.
