@@ -214,6 +214,7 @@ async fn walk_tables(ledger: &Ledger, engine: &AuraEngine) -> Result<()> {
     engine.verify().await?;
     let walked = [
         "comparisons",
+        "cursor_steps",
         "memtable_steps",
         "model_evaluations",
         "cache_probes",

@@ -3,8 +3,9 @@
 //! The measured time of a probe is the sum, over the kinds of work, of count times price. Prices
 //! are found by least squares of relative errors, each price not below zero, with a weak pull
 //! towards the shipped one (ridge; Hoerl and Kennard, 1970), by coordinate descent (Franc, Hlaváč
-//! and Navara, 2005). A kind that explains little of any probe, or that moves with the others
-//! through all probes, has no price of its own here: it keeps the shipped one, and says why.
+//! and Navara, 2005). A kind that explains little of any probe, that moves with the others
+//! through all probes, or whose best price is zero has no price of its own here: it keeps the
+//! shipped one, and says why.
 
 use aura_engine::env::CpuWork;
 use aura_engine::env::sim::CpuCosts;
@@ -39,6 +40,8 @@ pub enum Kept {
     TooLittle,
     /// It moves with other kinds in all probes.
     Collinear,
+    /// The best price is zero: what it costs is in the prices of others.
+    Vanished,
 }
 
 impl Kept {
@@ -47,6 +50,7 @@ impl Kept {
         match self {
             Self::TooLittle => "kept: too little of it in every probe",
             Self::Collinear => "kept: it moves with other kinds",
+            Self::Vanished => "kept: others explain all of it",
         }
     }
 }
@@ -96,9 +100,17 @@ pub fn predicted(probed: &Probed, costs: &CpuCosts) -> f64 {
 pub fn fit(probes: &[Probed], shipped: &CpuCosts) -> Fit {
     let shipped_nanos = shipped.nanos();
     let design = Design::of(probes);
-    let kept = design.kept();
+    let mut kept = design.kept();
     let mut found = shipped_nanos;
-    design.descend(&mut found, &shipped_nanos, &kept);
+    loop {
+        design.descend(&mut found, &shipped_nanos, &kept);
+        let is_zero = |kind: &usize| kept[*kind].is_none() && found[*kind] <= 0.0;
+        let Some(vanished) = (0..KINDS).find(is_zero) else {
+            break;
+        };
+        kept[vanished] = Some(Kept::Vanished);
+        found = shipped_nanos;
+    }
     let prices = (0..KINDS).map(|kind| {
         let shares = design.rows.iter().map(|row| row[kind] * found[kind]);
         Price {
@@ -354,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn no_price_is_below_zero() {
+    fn a_price_that_comes_out_as_zero_is_the_shipped_one() {
         let costs = CpuCosts {
             comparison_ns: 0.0,
             ..truth()
@@ -362,6 +374,6 @@ mod tests {
         // The second probe took less than its operation alone.
         let probes = mixtures(&costs, [1.0, 0.5, 1.0, 1.0, 1.0]);
         let fit = fit(&probes, &CpuCosts::default());
-        assert!(fit.prices.iter().all(|price| price.found >= 0.0), "{fit:?}");
+        assert!(fit.prices.iter().all(|price| price.found > 0.0), "{fit:?}");
     }
 }
