@@ -30,9 +30,9 @@ past the page cache where the file system allows it. A config names the profile:
 and the path is from the config's folder. It takes about two minutes and 600 MB of the disk, and
 wants a quiet machine: see aura doctor.
 
-Prints one row per price (nanoseconds as shipped and as measured), per probe (measured CPU time of an
-operation, and what both sets of prices give for it, as ratios) and per measurement of the disk. How
-well the prices explain the probes (R2) follows on standard error.
+Prints one row per price (nanoseconds as shipped and as measured), per probe (measured CPU time of
+an operation, and what both sets of prices give for it, as ratios) and per measurement of the disk.
+How well the prices explain the probes (R2) follows on standard error.
 
 Exit codes:
   0  measured, and the profile is written
