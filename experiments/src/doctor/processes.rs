@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(nothing.since(&nothing, &[]), Spent::default());
         let short = sample("cpu  1 2 3", &[]);
         assert_eq!(short.since(&short, &[]), Spent::default());
-        assert_eq!(process("42 (a b) c) S 1"), None);
+        assert_eq!(process("42 without a name"), None);
         let stat = "42 (a b) c) S 1 1 1 0 -1 4194560 900 0 0 0 70 5 0 0 20 0 3";
         assert_eq!(process(stat), Some(("a b) c".to_owned(), 75)));
     }
