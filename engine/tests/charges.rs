@@ -108,7 +108,7 @@ async fn fill(engine: &AuraEngine, keys: std::ops::Range<u64>, bytes: usize) -> 
 /// What a put is charged.
 const WRITTEN: [&str; 6] = [
     "operations",
-    "comparisons",
+    "memtable_steps",
     "memtable_inserts",
     "bytes_checksummed",
     "bytes_copied",
@@ -128,8 +128,10 @@ const FROM_CACHE: [&str; 5] = [
 const FROM_DEVICE: [&str; 3] = ["bytes_decompressed", "bytes_checksummed", "system_calls"];
 
 /// What writing a table with a model is charged.
-const TABLE: [&str; 7] = [
+const TABLE: [&str; 9] = [
     "comparisons",
+    "cursor_steps",
+    "table_inserts",
     "model_evaluations",
     "keys_fitted",
     "bytes_compressed",
@@ -196,6 +198,8 @@ async fn walk_tables(ledger: &Ledger, engine: &AuraEngine) -> Result<()> {
     let steps = [
         "operations",
         "comparisons",
+        "cursor_steps",
+        "scan_rows",
         "memtable_steps",
         "cache_probes",
     ];
@@ -210,6 +214,7 @@ async fn walk_tables(ledger: &Ledger, engine: &AuraEngine) -> Result<()> {
     engine.verify().await?;
     let walked = [
         "comparisons",
+        "cursor_steps",
         "memtable_steps",
         "model_evaluations",
         "cache_probes",

@@ -114,8 +114,13 @@ pub mod index_inspect;
 
 pub mod compression;
 pub mod key_files;
+pub mod machine_profile;
 pub mod specs;
 pub mod traces;
+
+pub mod calibrate;
+pub mod doctor;
+pub mod fidelity;
 
 pub mod commands;
 pub mod exit;

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::doctor::{self, Fact, Health};
 use crate::formats::digits;
 use crate::plan::ExperimentRecord;
 use crate::record::{Host, Manifest, Window, World};
 use crate::store::TidyRow;
 
-/// File systems in memory: there is no device under them.
-const IN_MEMORY: [&str; 3] = ["tmpfs", "ramfs", "devtmpfs"];
+/// Facts of which doubts of their own speak.
+const SAID_ELSEWHERE: [&str; 3] = ["governor", "load", "file system"];
 
 /// Arrivals up to this many microseconds late are on time.
 const PACING_ERROR_MAX_US: f64 = 20.0;
@@ -33,6 +34,7 @@ pub fn doubts(
         late_arrivals(rows),
         short_phases(rows),
         frequency(&hosts),
+        state(&hosts),
     ];
     found.into_iter().flatten().collect()
 }
@@ -94,7 +96,7 @@ fn machines(hosts: &[&Host]) -> Option<String> {
 }
 
 fn memory(hosts: &[&Host]) -> Option<String> {
-    let in_memory = |host: &&&Host| IN_MEMORY.contains(&host.file_system.as_str());
+    let in_memory = |host: &&&Host| doctor::is_in_memory(&host.file_system);
     let host = hosts.iter().find(in_memory)?;
     Some(format!(
         "The databases lay on {}: that is memory, no device was measured.",
@@ -165,6 +167,37 @@ fn frequency(hosts: &[&Host]) -> Option<String> {
         format!(
             "The processor's frequency was controlled in different ways: its {}.",
             changed.join(", its ")
+        )
+    })
+}
+
+/// Says which warnings of `aura doctor` there were, each with the value that was seen first.
+fn state(hosts: &[&Host]) -> Option<String> {
+    let warned = |fact: &&Fact| {
+        fact.health == Health::Warning && !SAID_ELSEWHERE.contains(&fact.name.as_str())
+    };
+    let mut first: BTreeMap<&str, &Fact> = BTreeMap::new();
+    for fact in hosts.iter().flat_map(|host| &host.facts).filter(warned) {
+        first.entry(&fact.name).or_insert(fact);
+    }
+    let named = first.values().map(|fact| {
+        let trials = hosts.iter().filter(|host| {
+            let mut facts = host.facts.iter();
+            facts.any(|it| it.name == fact.name && it.health == Health::Warning)
+        });
+        let count = trials.count();
+        format!(
+            "{} in {count} of {} trials, such as {}",
+            fact.name,
+            hosts.len(),
+            fact.value
+        )
+    });
+    let named: Vec<String> = named.collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "The machine was not quiet ({}): times are of it, too; `aura doctor` says more.",
+            named.join("; ")
         )
     })
 }
@@ -260,6 +293,32 @@ mod tests {
         let found = doubts(&[], &[on(boosted)]);
         assert_eq!(found.len(), 1);
         assert!(found[0].ends_with("its turbo was off and on."), "{found:?}");
+    }
+
+    #[test]
+    fn warnings_of_the_doctor_are_named_once_with_how_often_they_were_seen() {
+        let fact = |name: &str, value: &str, health| Fact {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            health,
+            consequence: String::new(),
+            fix: String::new(),
+        };
+        let with = |facts: Vec<Fact>| on(Host { facts, ..steady() });
+        let manifests = [
+            with(vec![
+                fact("stolen time", "7.0 %", Health::Warning),
+                fact("load", "9.00 on 2 cores", Health::Warning),
+                fact("turbo", "on", Health::Note),
+            ]),
+            with(vec![fact("stolen time", "0.0 %", Health::Ok)]),
+        ];
+        let doubts = doubts(&[], &manifests);
+        assert_eq!(doubts.len(), 1, "{doubts:?}");
+        assert!(
+            doubts[0].contains("(stolen time in 1 of 2 trials, such as 7.0 %)"),
+            "{doubts:?}"
+        );
     }
 
     fn quiet() -> Host {

@@ -15,6 +15,7 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::doctor::Fact;
 use crate::names::named_enum;
 use crate::point::Point;
 
@@ -144,6 +145,10 @@ pub struct Host {
     pub load_before: f64,
     /// Processes that ran or waited for a core over the last minute, at the end.
     pub load_after: f64,
+    /// The state of the machine as `aura doctor` judges it. Stolen time and other processes are
+    /// over the whole trial, the rest is as of its start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<Fact>,
 }
 
 /// What a window of a trial is. Its name says it: all but those of phases are reserved, and the

@@ -201,6 +201,7 @@ impl Flusher<'_> {
                 };
                 writer.add(entry.into(), &mut None, &mut work).await?;
             }
+            work.cursor_steps += slice.len() as u64;
             clock.charge(&std::mem::take(&mut work));
             clock.wait_for_cpu().await;
         }

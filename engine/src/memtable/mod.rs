@@ -177,7 +177,7 @@ impl Memtable {
     /// Adds an entry. O(log entries). One writer at a time.
     fn insert_new(&self, entry: &NewEntry<'_>, work: &mut CpuWork) {
         work.memtable_inserts += 1;
-        work.comparisons += self.map.steps();
+        work.memtable_steps += self.map.steps();
         self.filter.insert(hash_key(entry.key));
         // The filter is charged when it is used for the first time.
         let filter = if self.map.len() == 0 {

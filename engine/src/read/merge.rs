@@ -419,6 +419,7 @@ impl MergingIterator {
             return Ok(());
         };
         self.sources[top].step(self.direction, context).await?;
+        context.work.cursor_steps += 1;
         self.order_top(&mut context.work);
         Ok(())
     }
@@ -432,6 +433,7 @@ impl MergingIterator {
         if !self.sources[top].step_loaded(self.direction, work)? {
             return Ok(false);
         }
+        work.cursor_steps += 1;
         self.order_top(work);
         Ok(true)
     }

@@ -174,6 +174,7 @@ impl Scan {
         self.done = !matches!(row, Ok(Some(_)));
         if let Ok(Some((key, value))) = &row {
             self.left -= 1;
+            self.work.scan_rows += 1;
             let last = self.last.get_or_insert_default();
             last.clear();
             last.extend_from_slice(key);

@@ -170,6 +170,7 @@ impl TableBuilder {
             self.cut_block(work).await?;
         }
         self.block.add(entry);
+        work.table_inserts += 1;
         work.bytes_copied += (entry.key.len() + entry.value.len()) as u64;
         match self.ranks {
             Some(Ranks::Entries) => self.images.push(entry.key),

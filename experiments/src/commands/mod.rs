@@ -13,10 +13,13 @@ mod opened_run;
 
 mod ab;
 mod cache_sim;
+mod calibrate;
 mod checkpoint;
 mod compare;
 mod database;
 mod diff;
+mod doctor;
+mod fidelity;
 mod index_bench;
 mod index_inspect;
 mod launch;
@@ -86,6 +89,9 @@ commands! {
     Verify in verify,
     Checkpoint in checkpoint,
     Repair in repair,
+    Doctor in doctor,
+    Calibrate in calibrate,
+    Fidelity in fidelity,
     CacheSim in cache_sim,
     Trace in trace,
     IndexBench in index_bench,
@@ -119,6 +125,10 @@ A database: is it whole, a copy of it, what can be saved of it:
   aura verify DIR
   aura checkpoint DIR TARGET
   aura repair DIR --dry-run
+
+Is this machine fit to measure on, and what does work cost on it?
+  aura doctor
+  aura calibrate -o profile.toml
 
 Every command prints its rows on standard output, as --format says, and everything else on standard
 error. `aura COMMAND --help` explains a command, with examples.

@@ -134,13 +134,16 @@ pub(super) fn check_trial(
         let message = format!("`world.cores` = {cores}: must be 1 to 1024");
         return Err(refused(tree, "world.cores", message));
     }
-    if let (World::Simulated, Some(io)) = (config.world.kind, config.world.io) {
+    let simulated = config.world.kind == World::Simulated;
+    if let (true, None, Some(io)) = (simulated, &config.world.profile, config.world.io) {
         let message = format!(
             "`world.io` = {:?}: a simulated world has no page cache",
             io.name()
         );
         let error = refused(tree, "world.io", message);
-        return Err(error.help("leave it out, or set `world.kind` = \"real\""));
+        return Err(
+            error.help("leave it out, set `world.kind` = \"real\", or name a `world.profile`")
+        );
     }
     let points = config.series_points;
     if !(1..=10_000).contains(&points) {

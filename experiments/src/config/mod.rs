@@ -13,6 +13,7 @@ mod error;
 mod expect;
 mod keys;
 mod layers;
+mod machine;
 mod names;
 mod paper;
 mod policies;
@@ -176,6 +177,14 @@ pub struct WorldConfig {
     /// The simulated device: a profile's name, or a table with a `profile` and what differs from
     /// it.
     pub device: DeviceProfile,
+    /// Simulated world: a file that `aura calibrate` wrote, from the folder of the config. Its
+    /// numbers are the device and the prices of CPU work; what `device` and `cpu` set stands above
+    /// them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<PathBuf>,
+    /// The digest of the profile's numbers. It is found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile_digest: Option<String>,
     /// Simulated cores that work in parallel; threads in the real world.
     pub cores: u32,
     /// What CPU work costs in the simulation.
@@ -187,7 +196,8 @@ pub struct WorldConfig {
     /// Real world: how tables and value files are read and written. `"direct"`: past the system's
     /// page cache, on Linux and a file system with a device. `"page-cache"`: as programs usually
     /// do, so that the system answers what is left of reads from its memory. Default:
-    /// `"page-cache"`.
+    /// `"page-cache"`. Simulated world with a `profile`: which of its devices, the disk
+    /// (`"direct"`, the default) or the page cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub io: Option<FileIo>,
 }
@@ -198,6 +208,8 @@ impl Default for WorldConfig {
         Self {
             kind: World::Simulated,
             device,
+            profile: None,
+            profile_digest: None,
             cores: 4,
             cpu: CpuCosts::default(),
             directory: None,

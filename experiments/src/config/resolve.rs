@@ -10,6 +10,7 @@ use super::check::{check_head, check_trial};
 use super::error::ConfigError;
 use super::keys::KeyFiles;
 use super::layers::{Choice, Layers, VariantLayer, VariantSettings};
+use super::machine::Profiles;
 use super::policies;
 use super::scale::enlarge;
 use super::schema::schema;
@@ -70,8 +71,8 @@ pub struct Case {
 
 impl Case {
     /// Returns all settings, every default spelt out, as a text that is equal for equal settings: a
-    /// trial's id is made of it. The places of databases and of key files are left out; the digest
-    /// of the keys is there.
+    /// trial's id is made of it. The places of databases, of key files and of profiles are left
+    /// out; their digests are there.
     pub fn canonical(&self) -> String {
         let mut value = self.values();
         // The default, whether it is written or not.
@@ -85,6 +86,7 @@ impl Case {
         }
         if let Some(world) = value.get_mut("world").and_then(Value::as_object_mut) {
             world.remove("directory");
+            world.remove("profile");
         }
         if let Some(key) = value
             .pointer_mut("/workload/key")
@@ -220,13 +222,16 @@ fn parse_as(
     let variants = layers.variants()?;
     let baseline = layers.baseline(&whole, &variants)?;
     layers.check_sweeps(&schema, &variants)?;
-    let mut keys = KeyFiles::of(path);
+    let mut found = Found {
+        keys: KeyFiles::of(path),
+        profiles: Profiles::of(path),
+    };
     let mut cases = Vec::new();
     for point in layers.points() {
         for variant in &variants {
             let mut tree = layers.case(variant, &point);
             enlarge(&mut tree, scale);
-            cases.push(case(tree, variant, &point, targets, &mut keys)?);
+            cases.push(case(tree, variant, &point, targets, &mut found)?);
         }
     }
     expect::check(&whole, &head, &baseline, &cases)?;
@@ -274,15 +279,22 @@ pub(crate) fn quoted(word: &str) -> String {
     }
 }
 
+/// The files that a config names.
+struct Found {
+    keys: KeyFiles,
+    profiles: Profiles,
+}
+
 fn case(
     mut tree: Node,
     variant: &VariantLayer,
     point: &[Choice],
     targets: &KnownTargets,
-    key_files: &mut KeyFiles,
+    files: &mut Found,
 ) -> Result<Case, ConfigError> {
     let mut config: TrialConfig = deserialize(&tree)?;
-    let keys = key_files.read(&mut tree, &mut config)?;
+    let keys = files.keys.read(&mut tree, &mut config)?;
+    files.profiles.apply(&mut tree, &config)?;
     check_trial(&tree, &config, keys.as_ref())?;
     targets::check(&tree, &config, keys.as_ref(), targets)?;
     policies::spell_out_defaults(&mut tree, &config.engine);

@@ -29,6 +29,19 @@ pub(super) enum Layer {
     Set,
 }
 
+impl Layer {
+    /// The number of the layer, from the weakest to the strongest.
+    pub(super) fn strength(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::File => 1,
+            Self::Variant(_) => 2,
+            Self::Sweep => 3,
+            Self::Set => 4,
+        }
+    }
+}
+
 /// A value, who wrote it, and where.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -175,6 +188,18 @@ impl Node {
             content: Content::Table(BTreeMap::from([(key.to_owned(), node)])),
         });
         self.merge(nested);
+    }
+
+    /// Puts `node` in place of what is at a dotted path, whose tables above exist.
+    pub(super) fn replace(&mut self, path: &str, node: Self) {
+        let mut place = self;
+        for key in path.split('.') {
+            let Content::Table(table) = &mut place.content else {
+                return;
+            };
+            place = table.entry(key.to_owned()).or_insert_with(Self::empty);
+        }
+        *place = node;
     }
 
     /// Lays a stronger layer over an item of the list at a path.

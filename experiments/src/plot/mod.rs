@@ -4,11 +4,13 @@
 //! there are no empty axes. Equal results give equal bytes.
 //!
 //! `chart/` draws lines and bars; `run/` chooses which numbers of a run go into which figure. The
-//! other modules draw the figures of `aura cache-sim`, `aura index-bench` and `aura index-inspect`.
+//! other modules draw the figures of `aura cache-sim`, `aura index-bench`, `aura index-inspect` and
+//! `aura fidelity`.
 
 mod chart;
 mod courses;
 mod curves;
+mod fidelity;
 mod levels;
 mod pareto;
 mod run;
@@ -29,6 +31,7 @@ use chart::scene::Scene;
 
 pub use courses::{Course, CoursePoint, CourseWords, draw_courses};
 pub use curves::{Curve, CurvePoint, CurveWords, draw_curves};
+pub use fidelity::{FidelityMark, FidelityPanel, FidelityWords, draw_fidelity};
 pub use levels::{LevelBar, LevelPanel, LevelWords, draw_levels};
 pub use pareto::{Nanos, ParetoInput, ParetoLine, ParetoPoint, Weightless, pareto};
 pub use run::{figures, too_many};

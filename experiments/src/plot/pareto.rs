@@ -3,9 +3,10 @@
 
 use super::Figure;
 use super::chart::axis::Axis;
+use super::chart::labels::{Label, TINY, write_labels};
 use super::chart::lines::{BELOW, RIGHT, WIDTH, x_labels};
 use super::chart::scene::{
-    Anchor, Color, FAINT, GREY, INK, Place, Room, SMALL, Scene, at, color, dash, text_width,
+    Anchor, Color, FAINT, GREY, INK, Place, Room, SMALL, Scene, at, color, dash,
 };
 use super::chart::style::{Frame, MARGIN, Sample, Styles, legend};
 use crate::formats::csv;
@@ -103,8 +104,6 @@ const GAP: f64 = 30.0;
 const LEFT: f64 = MARGIN + 70.0;
 /// The colour of the front.
 const FRONT: Color = color(0xf0d878);
-/// The size of labels beside points.
-const TINY: f64 = 11.0;
 
 const CAPTION: &str = "Each point is an index; a line joins a model's points over epsilon. The \
     band marks the front: no other index is both smaller and faster.";
@@ -326,41 +325,6 @@ fn staircase(front: &[Place]) -> Vec<Place> {
         steps.push(at(next, place.y));
     }
     steps
-}
-
-/// A text to write near a point.
-struct Label<'a> {
-    place: Place,
-    text: &'a str,
-    color: Color,
-}
-
-/// Writes labels below or above their points if they have room; those that would cover another one
-/// are left out.
-fn write_labels(scene: &mut Scene, labels: &[Label]) {
-    let mut taken: Vec<Room> = Vec::new();
-    for label in labels.iter().filter(|label| !label.text.is_empty()) {
-        let half = text_width(label.text, TINY) / 2.0 + 2.0;
-        for middle in [label.place.y + 13.0, label.place.y - 13.0] {
-            let room = Room {
-                left: label.place.x - half,
-                right: label.place.x + half,
-                top: middle - 7.0,
-                bottom: middle + 7.0,
-            };
-            if taken.iter().any(|other| overlaps(&room, other)) {
-                continue;
-            }
-            let place = at(label.place.x, middle);
-            scene.text(place, label.text, TINY, label.color, Anchor::Middle);
-            taken.push(room);
-            break;
-        }
-    }
-}
-
-fn overlaps(a: &Room, b: &Room) -> bool {
-    a.right >= b.left && a.left <= b.right && a.bottom >= b.top && a.top <= b.bottom
 }
 
 fn numbers(input: &ParetoInput) -> String {

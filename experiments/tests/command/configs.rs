@@ -8,8 +8,10 @@ use crate::Lab;
 #[test]
 fn every_config_runs_small() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
-    let mut names: Vec<_> = fs::read_dir(&folder)
-        .expect("there are configs")
+    let folders = [folder.join("fidelity"), folder];
+    let mut names: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).expect("there are configs"))
         .map(|entry| entry.expect("a readable folder").path())
         .filter(|path| {
             path.extension()

@@ -12,6 +12,7 @@ mod errors;
 mod index_bench;
 mod index_inspect;
 mod plans;
+mod machine;
 mod resume;
 mod traces;
 

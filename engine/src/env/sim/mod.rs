@@ -43,7 +43,7 @@ mod tests;
 pub use super::work::CpuCosts;
 pub use crash::{CrashMode, FsImage};
 pub use fault::FaultKind;
-pub use profile::{DeviceModel, DeviceProfile, Latency, profiles};
+pub use profile::{CALIBRATED, DeviceModel, DeviceProfile, Latency, profiles};
 
 use executor::Core;
 use fault::Faults;

@@ -2,6 +2,7 @@
 
 pub(crate) mod axis;
 pub(crate) mod bars;
+pub(crate) mod labels;
 pub(crate) mod lines;
 mod night;
 pub(crate) mod scene;
