@@ -24,6 +24,7 @@ mod run;
 mod schema;
 mod trace;
 mod trial;
+mod tune;
 mod verify;
 
 use std::io::{self, Write};
@@ -60,6 +61,7 @@ macro_rules! commands {
 
 commands! {
     Run in run,
+    Tune in tune,
     List in list,
     Compare in compare,
     Plot in plot,

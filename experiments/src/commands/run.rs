@@ -45,6 +45,9 @@ pub(super) struct Arguments {
     /// text.
     #[arg(long, short, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Set the keys of a file, such as the winner.toml of `aura tune`; --set is stronger.
+    #[arg(long, value_name = "FILE")]
+    with: Vec<PathBuf>,
     /// How many simulated trials run in parallel. Default: one per core. Real ones run one after
     /// the other.
     #[arg(long, short, value_name = "N")]
@@ -76,7 +79,11 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
-        let mut sets = self.set.clone();
+        let mut sets = Vec::new();
+        for file in &self.with {
+            sets.extend(config::overlay(file)?);
+        }
+        sets.extend(self.set.iter().cloned());
         sets.extend(self.seeds.as_ref().map(|seeds| format!("seeds={seeds}")));
         let size = config::Size {
             scale: self.scale,
@@ -134,7 +141,7 @@ fn seeds(text: &str) -> Result<String, String> {
 }
 
 /// The scales that an experiment can be run at.
-fn scales() -> RangedU64ValueParser {
+pub(super) fn scales() -> RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=1024)
 }
 

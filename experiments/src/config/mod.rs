@@ -14,6 +14,7 @@ mod expect;
 mod keys;
 mod layers;
 mod names;
+mod overlay;
 mod policies;
 mod print;
 mod resolve;
@@ -22,6 +23,7 @@ mod schema;
 mod source;
 mod targets;
 mod tree;
+mod tune;
 mod twins;
 
 use std::collections::BTreeMap;
@@ -36,11 +38,21 @@ use serde_json::Value;
 
 pub use error::ConfigError;
 pub use layers::{VariantSettings, settings};
-pub use resolve::{Case, Experiment, Size, TRIALS_MAX, load, parse, parse_for};
+pub use overlay::overlay;
+pub use resolve::{Case, Experiment, Size, TRIALS_MAX, load, load_tuning, parse, parse_for};
 pub use targets::{BadSetting, KnownTargets, OF_RIVALS, TargetOption, TargetRules, UnknownTarget};
+
+pub use tune::{
+    Before, ConfirmConfig, KnobConfig, LimitConfig, RestConfig, Spread, TuneConfig, Tuning,
+};
 
 use crate::compare::{CompareSettings, Expectation, Part};
 use crate::record::{FileIo, World};
+
+/// Writes a setting as a line of TOML, which `--with` and `--set` take.
+pub fn line(key: &str, value: &Value) -> String {
+    format!("{key} = {}", print::inline(value))
+}
 
 /// Returns the JSON schema of experiment files.
 pub fn schema() -> Value {
@@ -91,6 +103,9 @@ pub struct ExperimentFile {
     pub sweep: Vec<Sweep>,
     /// By which metrics variants are compared.
     pub compare: CompareConfig,
+    /// What `aura tune` searches, and by what it judges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tune: Option<TuneConfig>,
 }
 
 impl Default for ExperimentFile {
@@ -113,6 +128,7 @@ impl Default for ExperimentFile {
             variant: Vec::new(),
             sweep: Vec::new(),
             compare: CompareConfig::default(),
+            tune: None,
         }
     }
 }

@@ -9,11 +9,12 @@ use serde_json::Value;
 use super::check::{check_head, check_trial};
 use super::error::ConfigError;
 use super::keys::KeyFiles;
-use super::layers::{Choice, Layers, VariantLayer, VariantSettings};
+use super::layers::{Choice, Layers, VariantLayer, VariantSettings, show};
 use super::policies;
 use super::scale::enlarge;
 use super::schema::schema;
 use super::tree::{Content, Node};
+use super::tune::{self, Tuning};
 use super::{
     CompareConfig, ExperimentFile, KnownTargets, Sweep, TrialConfig, expect, print, source,
     targets, twins,
@@ -98,6 +99,16 @@ impl Case {
         serde_json::from_str(&self.values).expect("it was written from a value")
     }
 
+    /// Returns the values of some keys, as tables show them; a key without a value is left out.
+    pub fn settings_of<'a>(&self, keys: impl Iterator<Item = &'a str>) -> Point {
+        let values = self.values();
+        let value = |key: &str| {
+            let pointer = format!("/{}", key.replace('.', "/"));
+            Some((key.to_owned(), show(values.pointer(&pointer)?)))
+        };
+        keys.filter_map(value).collect()
+    }
+
     /// Returns all settings as TOML, one dotted key a line, each with its origin as a comment.
     /// Another config can be made of it.
     pub fn to_toml(&self) -> &str {
@@ -163,51 +174,144 @@ pub fn parse_for(
     Size { scale, trials_max }: Size,
     targets: &KnownTargets,
 ) -> Result<Experiment, ConfigError> {
-    let schema = schema();
-    let layers = Layers::new(&schema, source::parse(path, text)?, sets)?;
-    let whole = layers.whole();
-    let head: ExperimentFile = deserialize(&whole)?;
-    layers.check_size(head.seeds.count(), trials_max)?;
-    let mut name = match &head.name {
-        Some(name) => name.clone(),
-        None => {
-            let stem = path.file_stem().unwrap_or_default();
-            stem.to_string_lossy().into_owned()
+    let mut resolver = Resolver::new(path, text, sets, Size { scale, trials_max }, targets)?;
+    let experiment = resolver.experiment(path, sets)?;
+    Tuning::of(resolver, baseline_of(&experiment))?;
+    Ok(experiment)
+}
+
+/// Reads the config at `path` as [`load`] does, and what it says about a search.
+///
+/// # Errors
+/// As [`load`]; [`ConfigError`], too, if the config has no table `tune`.
+pub fn load_tuning(
+    path: &Path,
+    sets: &[String],
+    size: Size,
+    targets: &KnownTargets,
+) -> Result<(Experiment, Tuning), ConfigError> {
+    let mut resolver = Resolver::new(path, source::read(path)?, sets, size, targets)?;
+    let experiment = resolver.experiment(path, sets)?;
+    let missing = tune::missing(&resolver.head);
+    let tuning = Tuning::of(resolver, baseline_of(&experiment))?;
+    let tuning = tuning.ok_or(missing)?;
+    tuning.check_alone()?;
+    Ok((experiment, tuning))
+}
+
+/// The first case of the baseline.
+fn baseline_of(experiment: &Experiment) -> &Case {
+    let mut cases = experiment.cases.iter();
+    cases
+        .find(|case| case.variant == experiment.baseline)
+        .expect("every variant has a case")
+}
+
+/// A config that was read, from which cases are made.
+pub(super) struct Resolver {
+    pub(super) schema: Value,
+    pub(super) layers: Layers,
+    /// The file and the `--set` arguments.
+    pub(super) whole: Node,
+    pub(super) head: ExperimentFile,
+    pub(super) scale: u64,
+    name: String,
+    variants: Vec<VariantLayer>,
+    baseline: String,
+    keys: KeyFiles,
+    targets: KnownTargets,
+}
+
+impl Resolver {
+    fn new(
+        path: &Path,
+        text: String,
+        sets: &[String],
+        Size { scale, trials_max }: Size,
+        targets: &KnownTargets,
+    ) -> Result<Self, ConfigError> {
+        let schema = schema();
+        let layers = Layers::new(&schema, source::parse(path, text)?, sets)?;
+        let whole = layers.whole();
+        let head: ExperimentFile = deserialize(&whole)?;
+        layers.check_size(head.seeds.count(), trials_max)?;
+        let mut name = match &head.name {
+            Some(name) => name.clone(),
+            None => {
+                let stem = path.file_stem().unwrap_or_default();
+                stem.to_string_lossy().into_owned()
+            }
+        };
+        if scale != 1 {
+            name += &format!("-x{scale}");
         }
-    };
-    if scale != 1 {
-        name += &format!("-x{scale}");
+        check_head(&whole, &head, &name)?;
+        let variants = layers.variants()?;
+        let baseline = layers.baseline(&whole, &variants)?;
+        layers.check_sweeps(&schema, &variants)?;
+        Ok(Self {
+            schema,
+            layers,
+            whole,
+            head,
+            scale,
+            name,
+            variants,
+            baseline,
+            keys: KeyFiles::of(path),
+            targets: targets.clone(),
+        })
     }
-    check_head(&whole, &head, &name)?;
-    let variants = layers.variants()?;
-    let baseline = layers.baseline(&whole, &variants)?;
-    layers.check_sweeps(&schema, &variants)?;
-    let mut keys = KeyFiles::of(path);
-    let mut cases = Vec::new();
-    for point in layers.points() {
-        for variant in &variants {
-            let mut tree = layers.case(variant, &point);
-            enlarge(&mut tree, scale);
-            cases.push(case(tree, variant, &point, targets, &mut keys)?);
+
+    /// The variant that others are compared with.
+    pub(super) fn baseline(&self) -> &VariantLayer {
+        let mut variants = self.variants.iter();
+        variants
+            .find(|variant| variant.name == self.baseline)
+            .expect("the baseline is a variant")
+    }
+
+    /// Makes a case of a variant's settings.
+    pub(super) fn case(
+        &mut self,
+        tree: Node,
+        variant: &str,
+        point: &[Choice],
+    ) -> Result<Case, ConfigError> {
+        case(tree, variant, point, &self.targets, &mut self.keys)
+    }
+
+    fn experiment(&mut self, path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
+        let mut cases = Vec::new();
+        for point in self.layers.points() {
+            for at in 0..self.variants.len() {
+                let variant = &self.variants[at];
+                let name = variant.name.clone();
+                let mut tree = self.layers.case(variant, &point);
+                enlarge(&mut tree, self.scale);
+                cases.push(self.case(tree, &name, &point)?);
+            }
         }
+        let Self { head, variants, .. } = self;
+        expect::check(&self.whole, head, &self.baseline, &cases)?;
+        let mut warnings = self.layers.overridden(variants);
+        warnings.extend(twins::check(variants, &cases, &warnings)?);
+        let head = head.clone();
+        Ok(Experiment {
+            name: self.name.clone(),
+            command: command(self.targets.program(), path, sets, self.scale),
+            question: head.question,
+            hypothesis: head.hypothesis,
+            expect: head.expect,
+            baseline: self.baseline.clone(),
+            seeds: head.seeds.list(),
+            compare: head.compare,
+            variants: variants.iter().map(VariantLayer::shown).collect(),
+            sweeps: head.sweep,
+            cases,
+            warnings,
+        })
     }
-    expect::check(&whole, &head, &baseline, &cases)?;
-    let mut warnings = layers.overridden(&variants);
-    warnings.extend(twins::check(&variants, &cases, &warnings)?);
-    Ok(Experiment {
-        name,
-        command: command(targets.program(), path, sets, scale),
-        question: head.question,
-        hypothesis: head.hypothesis,
-        expect: head.expect,
-        baseline,
-        seeds: head.seeds.list(),
-        compare: head.compare,
-        variants: variants.iter().map(VariantLayer::shown).collect(),
-        sweeps: head.sweep,
-        cases,
-        warnings,
-    })
 }
 
 /// The shell command that runs this config again.
@@ -235,7 +339,7 @@ fn quoted(word: &str) -> String {
 
 fn case(
     mut tree: Node,
-    variant: &VariantLayer,
+    variant: &str,
     point: &[Choice],
     targets: &KnownTargets,
     key_files: &mut KeyFiles,
@@ -253,7 +357,7 @@ fn case(
         .map(|choice| (choice.key.clone(), choice.label.clone()))
         .collect();
     Ok(Case {
-        variant: variant.name.clone(),
+        variant: variant.to_owned(),
         point,
         config,
         values: tree.to_value().to_string(),

@@ -4,7 +4,8 @@
 //! there are no empty axes. Equal results give equal bytes.
 //!
 //! `chart/` draws lines and bars; `run/` chooses which numbers of a run go into which figure. The
-//! other modules draw the figures of `aura cache-sim`, `aura index-bench` and `aura index-inspect`.
+//! other modules draw the figures of `aura cache-sim`, `aura index-bench`, `aura index-inspect` and
+//! `aura tune`.
 
 mod chart;
 mod courses;
@@ -14,6 +15,7 @@ mod pareto;
 mod run;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tuning;
 
 use std::fmt::Display;
 use std::path::Path;
@@ -32,6 +34,7 @@ pub use curves::{Curve, CurvePoint, CurveWords, draw_curves};
 pub use levels::{LevelBar, LevelPanel, LevelWords, draw_levels};
 pub use pareto::{Nanos, ParetoInput, ParetoLine, ParetoPoint, Weightless, pareto};
 pub use run::{figures, too_many};
+pub use tuning::{SearchWords, Spot, Stop, draw_convergence, draw_response};
 
 named_enum! {
     /// What a figure of a run shows. The name is that on the command line and in file names; the

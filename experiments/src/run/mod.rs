@@ -125,6 +125,16 @@ pub fn run(
     options: &RunOptions,
     interrupt: &Interrupt,
 ) -> Result<RunReport, RunError> {
+    run_within(plan, options, interrupt, None)
+}
+
+/// Does what [`run`] does, and shows it as a part of the progress of something larger, if given.
+pub(crate) fn run_within(
+    plan: &Plan,
+    options: &RunOptions,
+    interrupt: &Interrupt,
+    larger: Option<&Arc<Progress>>,
+) -> Result<RunReport, RunError> {
     let folder = RunFolder::new(options.results.join(&plan.experiment.name));
     files::create_folder(&folder.trials())?;
     let Some(_lock) = files::lock(&folder.lock())? else {
@@ -152,7 +162,8 @@ pub fn run(
         trial::check_place(trial, &places)?;
     }
     interrupt.state().folder = Some(folder.clone());
-    let progress = Arc::new(Progress::new(pending.len(), "trials", options.quiet));
+    let own = || Arc::new(Progress::new(pending.len(), "trials", options.quiet));
+    let progress = larger.cloned().unwrap_or_else(own);
     let mut runner = Runner {
         folder: &folder,
         experiment: &plan.experiment.name,
@@ -173,7 +184,9 @@ pub fn run(
     let Runner {
         run, failed, stop, ..
     } = runner;
-    progress.finish();
+    if larger.is_none() {
+        progress.finish();
+    }
     interrupt.state().folder = None;
     Ok(RunReport {
         run,

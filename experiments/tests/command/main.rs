@@ -12,6 +12,7 @@ mod index_bench;
 mod index_inspect;
 mod resume;
 mod traces;
+mod tune;
 
 use std::fs;
 use std::path::{Path, PathBuf};
