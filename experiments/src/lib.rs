@@ -117,6 +117,7 @@ pub mod key_files;
 pub mod machine_profile;
 pub mod specs;
 pub mod traces;
+pub mod tune;
 
 pub mod calibrate;
 pub mod doctor;

@@ -1,6 +1,6 @@
 //! What the command line changes of a config, for the commands that plan an experiment.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
@@ -16,6 +16,9 @@ pub(super) struct Changes {
     /// text.
     #[arg(long, short, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Set the keys of a file, such as the winner.toml of `aura tune`; --set is stronger.
+    #[arg(long, value_name = "FILE")]
+    with: Vec<PathBuf>,
     /// The seeds 1 to N, or FROM to TO: short for `--set seeds=N` or a list.
     #[arg(long, value_name = "N|FROM..TO", value_parser = seeds)]
     seeds: Option<String>,
@@ -31,7 +34,11 @@ pub(super) struct Changes {
 impl Changes {
     /// Checks a config with these changes, and plans its trials for this program.
     pub(super) fn plan(&self, global: &Global, config: &Path) -> Result<Plan, Failure> {
-        let mut sets = self.set.clone();
+        let mut sets = Vec::new();
+        for file in &self.with {
+            sets.extend(config::overlay(file)?);
+        }
+        sets.extend(self.set.iter().cloned());
         sets.extend(self.seeds.as_ref().map(|seeds| format!("seeds={seeds}")));
         let size = config::Size {
             scale: self.scale,

@@ -35,6 +35,7 @@ mod schema;
 mod status;
 mod trace;
 mod trial;
+mod tune;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -78,6 +79,7 @@ commands! {
     Launch in launch,
     Status in status,
     Ls in ls,
+    Tune in tune,
     List in list,
     Ab in ab,
     Compare in compare,

@@ -46,6 +46,7 @@ pub use expectation::{Claim, Expectation, Outcome};
 pub use ranking::{Ranked, Ranking};
 pub use refusal::{Part, Refusals, Side};
 pub use sweep::{At, Peak, peak};
+pub(crate) use text::shown_effect;
 pub use text::{table, terminal_width, to_csv};
 
 /// What is compared, and what counts as equal.

@@ -72,7 +72,7 @@ fn signed(unit: &str, effect: f64) -> String {
 }
 
 /// Writes an effect with its sign and unit: `+2.1 %`.
-pub(super) fn shown_effect(scale: Scale, unit: &str, effect: f64) -> String {
+pub(crate) fn shown_effect(scale: Scale, unit: &str, effect: f64) -> String {
     let unit = effect_unit(scale, unit);
     match unit {
         "count" => signed(unit, effect),

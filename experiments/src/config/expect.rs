@@ -105,7 +105,7 @@ fn wrong(
 }
 
 /// The names of the windows in which a primary metric may be asked.
-fn phases(cases: &[Case]) -> BTreeSet<&str> {
+pub(super) fn phases(cases: &[Case]) -> BTreeSet<&str> {
     let mut found = BTreeSet::from([names::LOAD, names::WHOLE]);
     for case in cases {
         let phases = &case.config.workload.phases;

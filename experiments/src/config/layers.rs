@@ -55,7 +55,7 @@ fn flatten(path: &str, value: &Value, shown: &mut Point) {
 }
 
 /// Writes a value as tables show it: text without quotes, a policy as `name(parameter=value)`.
-fn show(value: &Value) -> String {
+pub(super) fn show(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Object(table) if table.contains_key("policy") => {
@@ -146,21 +146,7 @@ impl<'a> SweepLayer<'a> {
     /// Checks that the key exists and takes the listed values.
     fn check(&self, schema: &Value) -> Result<(), ConfigError> {
         let key = self.key;
-        if !SECTIONS.contains(&section_of(key)) {
-            return Err(self.refused(format!(
-                "`{key}` cannot be swept: keys begin with {}",
-                SECTIONS.join(", ")
-            )));
-        }
-        if !knows(schema, key) {
-            let mut nested = Node::empty();
-            let at_the_key = Node {
-                key_span: self.node.span.clone(),
-                ..self.node.clone()
-            };
-            nested.put(key, at_the_key);
-            check_keys(schema, &nested)?;
-        }
+        check_key(schema, key, self.node, "swept")?;
         let values = self.values.len();
         let labels = self.labels.len();
         if values == 0 {
@@ -215,6 +201,30 @@ impl<'a> SweepLayer<'a> {
         }
         Ok(())
     }
+}
+
+/// Checks that a key, which stands at `node`, is one that can be `changed`.
+pub(super) fn check_key(
+    schema: &Value,
+    key: &str,
+    node: &Node,
+    changed: &str,
+) -> Result<(), ConfigError> {
+    if !SECTIONS.contains(&section_of(key)) {
+        let sections = SECTIONS.join(", ");
+        let message = format!("`{key}` cannot be {changed}: keys begin with {sections}");
+        return Err(ConfigError::new(message).at(node.location()));
+    }
+    if knows(schema, key) {
+        return Ok(());
+    }
+    let mut nested = Node::empty();
+    let at_the_key = Node {
+        key_span: node.span.clone(),
+        ..node.clone()
+    };
+    nested.put(key, at_the_key);
+    check_keys(schema, &nested)
 }
 
 /// Whether a config asks for a metric that follows from recorded accesses to the cache.
@@ -343,6 +353,12 @@ impl Layers {
             whole.put(&set.key, set.node.clone());
         }
         whole
+    }
+
+    /// The place of a `--set` argument for a key.
+    pub(super) fn set_of(&self, key: &str) -> Option<Location> {
+        let set = self.sets.iter().find(|set| set.key == key)?;
+        set.node.key_location()
     }
 
     /// The variants in order; without any, one that sets nothing.

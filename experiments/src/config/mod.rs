@@ -16,6 +16,7 @@ mod layers;
 mod machine;
 mod names;
 mod paper;
+mod overlay;
 mod policies;
 mod print;
 mod resolve;
@@ -24,6 +25,7 @@ mod schema;
 mod source;
 mod targets;
 mod tree;
+mod tune;
 mod twins;
 
 use std::collections::BTreeMap;
@@ -40,11 +42,23 @@ pub use error::ConfigError;
 pub use layers::{VariantSettings, settings};
 pub use paper::{Ours, PaperConfig};
 pub(crate) use resolve::quoted;
-pub use resolve::{Case, Experiment, Size, TRIALS_MAX, load, load_side, parse, parse_for};
+pub use overlay::overlay;
+pub use resolve::{
+    Case, Experiment, Size, TRIALS_MAX, load, load_side, load_tuning, parse, parse_for,
+};
 pub use targets::{BadSetting, KnownTargets, OF_RIVALS, TargetOption, TargetRules, UnknownTarget};
+
+pub use tune::{
+    Before, ConfirmConfig, KnobConfig, LimitConfig, RestConfig, Spread, TuneConfig, Tuning,
+};
 
 use crate::compare::{CompareSettings, Expectation, Part};
 use crate::record::{FileIo, World};
+
+/// Writes a setting as a line of TOML, which `--with` and `--set` take.
+pub fn line(key: &str, value: &Value) -> String {
+    format!("{key} = {}", print::inline(value))
+}
 
 /// Returns the JSON schema of experiment files.
 pub fn schema() -> Value {
@@ -98,6 +112,9 @@ pub struct ExperimentFile {
     /// The claim of others that the experiment puts to the test, for `aura papers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paper: Option<PaperConfig>,
+    /// What `aura tune` searches, and by what it judges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tune: Option<TuneConfig>,
 }
 
 impl Default for ExperimentFile {
@@ -121,6 +138,7 @@ impl Default for ExperimentFile {
             sweep: Vec::new(),
             compare: CompareConfig::default(),
             paper: None,
+            tune: None,
         }
     }
 }

@@ -34,6 +34,7 @@ fn origin(node: &Node) -> String {
         Layer::File => line(node),
         Layer::Variant(name) => format!("variant {name}, {}", line(node)),
         Layer::Sweep => format!("sweep, {}", line(node)),
+        Layer::Tune => "aura tune".to_owned(),
         Layer::Set => "--set".to_owned(),
     }
 }
@@ -53,7 +54,7 @@ fn line(node: &Node) -> String {
 }
 
 /// Writes a value on one line of TOML.
-fn inline(value: &Value) -> String {
+pub(super) fn inline(value: &Value) -> String {
     match value {
         Value::Array(values) => {
             let values: Vec<_> = values.iter().map(inline).collect();

@@ -9,12 +9,13 @@ use serde_json::Value;
 use super::check::{check_head, check_trial};
 use super::error::ConfigError;
 use super::keys::KeyFiles;
-use super::layers::{Choice, Layers, VariantLayer, VariantSettings};
+use super::layers::{Choice, Layers, VariantLayer, VariantSettings, show};
 use super::machine::Profiles;
 use super::policies;
 use super::scale::enlarge;
 use super::schema::schema;
 use super::tree::{Content, Node};
+use super::tune::{self, Tuning};
 use super::{
     CompareConfig, ExperimentFile, KnownTargets, PaperConfig, Sweep, TrialConfig, expect, print,
     source, targets, twins,
@@ -71,8 +72,8 @@ pub struct Case {
 
 impl Case {
     /// Returns all settings, every default spelt out, as a text that is equal for equal settings: a
-    /// trial's id is made of it. The places of databases, of key files and of profiles are left
-    /// out; their digests are there.
+    /// trial's id is made of it. The places of databases and of key files are left out; the digest
+    /// of the keys is there.
     pub fn canonical(&self) -> String {
         let mut value = self.values();
         // The default, whether it is written or not.
@@ -86,7 +87,6 @@ impl Case {
         }
         if let Some(world) = value.get_mut("world").and_then(Value::as_object_mut) {
             world.remove("directory");
-            world.remove("profile");
         }
         if let Some(key) = value
             .pointer_mut("/workload/key")
@@ -100,6 +100,16 @@ impl Case {
     /// Returns all settings as JSON, for a plan.
     pub fn values(&self) -> Value {
         serde_json::from_str(&self.values).expect("it was written from a value")
+    }
+
+    /// Returns the values of some keys, as tables show them; a key without a value is left out.
+    pub fn settings_of<'a>(&self, keys: impl Iterator<Item = &'a str>) -> Point {
+        let values = self.values();
+        let value = |key: &str| {
+            let pointer = format!("/{}", key.replace('.', "/"));
+            Some((key.to_owned(), show(values.pointer(&pointer)?)))
+        };
+        keys.filter_map(value).collect()
     }
 
     /// Returns all settings as TOML, one dotted key a line, each with its origin as a comment.
@@ -156,7 +166,7 @@ pub fn load_side(
     targets: &KnownTargets,
 ) -> Result<Experiment, ConfigError> {
     let text = source::read(path)?;
-    parse_as(path, text, sets, size, targets, Reading::Side)
+    Resolver::new(path, text, sets, size, targets, Reading::Side)?.experiment(path, sets)
 }
 
 /// What a config is read for.
@@ -189,71 +199,156 @@ pub fn parse_for(
     size: Size,
     targets: &KnownTargets,
 ) -> Result<Experiment, ConfigError> {
-    parse_as(path, text, sets, size, targets, Reading::Experiment)
+    let mut resolver = Resolver::new(path, text, sets, size, targets, Reading::Experiment)?;
+    let experiment = resolver.experiment(path, sets)?;
+    Tuning::of(resolver, baseline_of(&experiment))?;
+    Ok(experiment)
 }
 
-fn parse_as(
+/// Reads the config at `path` as [`load`] does, and what it says about a search.
+///
+/// # Errors
+/// As [`load`]; [`ConfigError`], too, if the config has no table `tune`.
+pub fn load_tuning(
     path: &Path,
-    text: String,
     sets: &[String],
-    Size { scale, trials_max }: Size,
+    size: Size,
     targets: &KnownTargets,
+) -> Result<(Experiment, Tuning), ConfigError> {
+    let mut resolver = Resolver::new(path, source::read(path)?, sets, size, targets, Reading::Experiment)?;
+    let experiment = resolver.experiment(path, sets)?;
+    let missing = tune::missing(&resolver.head);
+    let tuning = Tuning::of(resolver, baseline_of(&experiment))?;
+    let tuning = tuning.ok_or(missing)?;
+    tuning.check_alone()?;
+    Ok((experiment, tuning))
+}
+
+/// The first case of the baseline.
+fn baseline_of(experiment: &Experiment) -> &Case {
+    let mut cases = experiment.cases.iter();
+    cases
+        .find(|case| case.variant == experiment.baseline)
+        .expect("every variant has a case")
+}
+
+/// A config that was read, from which cases are made.
+pub(super) struct Resolver {
+    pub(super) schema: Value,
+    pub(super) layers: Layers,
+    /// The file and the `--set` arguments.
+    pub(super) whole: Node,
+    pub(super) head: ExperimentFile,
+    pub(super) scale: u64,
+    name: String,
+    variants: Vec<VariantLayer>,
+    baseline: String,
+    files: Found,
+    targets: KnownTargets,
     reading: Reading,
-) -> Result<Experiment, ConfigError> {
-    let schema = schema();
-    let mut layers = Layers::new(&schema, source::parse(path, text)?, sets)?;
-    if reading == Reading::Side {
-        layers.leave_out_sweeps_of_set_keys();
-    }
-    let whole = layers.whole();
-    let head: ExperimentFile = deserialize(&whole)?;
-    layers.check_size(head.seeds.count(), trials_max)?;
-    let mut name = match &head.name {
-        Some(name) => name.clone(),
-        None => {
-            let stem = path.file_stem().unwrap_or_default();
-            stem.to_string_lossy().into_owned()
+}
+
+impl Resolver {
+    fn new(
+        path: &Path,
+        text: String,
+        sets: &[String],
+        Size { scale, trials_max }: Size,
+        targets: &KnownTargets,
+        reading: Reading,
+    ) -> Result<Self, ConfigError> {
+        let schema = schema();
+        let mut layers = Layers::new(&schema, source::parse(path, text)?, sets)?;
+        if reading == Reading::Side {
+            layers.leave_out_sweeps_of_set_keys();
         }
-    };
-    if scale != 1 {
-        name += &format!("-x{scale}");
-    }
-    check_head(&whole, &head, &name)?;
-    let variants = layers.variants()?;
-    let baseline = layers.baseline(&whole, &variants)?;
-    layers.check_sweeps(&schema, &variants)?;
-    let mut found = Found {
-        keys: KeyFiles::of(path),
-        profiles: Profiles::of(path),
-    };
-    let mut cases = Vec::new();
-    for point in layers.points() {
-        for variant in &variants {
-            let mut tree = layers.case(variant, &point);
-            enlarge(&mut tree, scale);
-            cases.push(case(tree, variant, &point, targets, &mut found)?);
+        let whole = layers.whole();
+        let head: ExperimentFile = deserialize(&whole)?;
+        layers.check_size(head.seeds.count(), trials_max)?;
+        let mut name = match &head.name {
+            Some(name) => name.clone(),
+            None => {
+                let stem = path.file_stem().unwrap_or_default();
+                stem.to_string_lossy().into_owned()
+            }
+        };
+        if scale != 1 {
+            name += &format!("-x{scale}");
         }
+        check_head(&whole, &head, &name)?;
+        let variants = layers.variants()?;
+        let baseline = layers.baseline(&whole, &variants)?;
+        layers.check_sweeps(&schema, &variants)?;
+        Ok(Self {
+            schema,
+            layers,
+            whole,
+            head,
+            scale,
+            name,
+            variants,
+            baseline,
+            files: Found {
+                keys: KeyFiles::of(path),
+                profiles: Profiles::of(path),
+            },
+            reading,
+            targets: targets.clone(),
+        })
     }
-    expect::check(&whole, &head, &baseline, &cases)?;
-    let mut warnings = layers.overridden(&variants);
-    if reading == Reading::Experiment {
-        warnings.extend(twins::check(&variants, &cases, &warnings)?);
+
+    /// The variant that others are compared with.
+    pub(super) fn baseline(&self) -> &VariantLayer {
+        let mut variants = self.variants.iter();
+        variants
+            .find(|variant| variant.name == self.baseline)
+            .expect("the baseline is a variant")
     }
-    Ok(Experiment {
-        name,
-        command: command(targets.program(), path, sets, scale),
-        question: head.question,
-        hypothesis: head.hypothesis,
-        expect: head.expect,
-        baseline,
-        seeds: head.seeds.list(),
-        compare: head.compare,
-        variants: variants.iter().map(VariantLayer::shown).collect(),
-        sweeps: head.sweep,
-        cases,
-        warnings,
-        paper: head.paper,
-    })
+
+    /// Makes a case of a variant's settings.
+    pub(super) fn case(
+        &mut self,
+        tree: Node,
+        variant: &str,
+        point: &[Choice],
+    ) -> Result<Case, ConfigError> {
+        case(tree, variant, point, &self.targets, &mut self.files)
+    }
+
+    fn experiment(&mut self, path: &Path, sets: &[String]) -> Result<Experiment, ConfigError> {
+        let mut cases = Vec::new();
+        for point in self.layers.points() {
+            for at in 0..self.variants.len() {
+                let variant = &self.variants[at];
+                let name = variant.name.clone();
+                let mut tree = self.layers.case(variant, &point);
+                enlarge(&mut tree, self.scale);
+                cases.push(self.case(tree, &name, &point)?);
+            }
+        }
+        let Self { head, variants, .. } = self;
+        expect::check(&self.whole, head, &self.baseline, &cases)?;
+        let mut warnings = self.layers.overridden(variants);
+        if self.reading == Reading::Experiment {
+            warnings.extend(twins::check(variants, &cases, &warnings)?);
+        }
+        let head = head.clone();
+        Ok(Experiment {
+            name: self.name.clone(),
+            command: command(self.targets.program(), path, sets, self.scale),
+            question: head.question,
+            hypothesis: head.hypothesis,
+            expect: head.expect,
+            baseline: self.baseline.clone(),
+            seeds: head.seeds.list(),
+            compare: head.compare,
+            variants: variants.iter().map(VariantLayer::shown).collect(),
+            sweeps: head.sweep,
+            cases,
+            warnings,
+            paper: head.paper,
+        })
+    }
 }
 
 /// The shell command that runs this config again.
@@ -280,14 +375,14 @@ pub(crate) fn quoted(word: &str) -> String {
 }
 
 /// The files that a config names.
-struct Found {
+pub(super) struct Found {
     keys: KeyFiles,
     profiles: Profiles,
 }
 
 fn case(
     mut tree: Node,
-    variant: &VariantLayer,
+    variant: &str,
     point: &[Choice],
     targets: &KnownTargets,
     files: &mut Found,
@@ -306,7 +401,7 @@ fn case(
         .map(|choice| (choice.key.clone(), choice.label.clone()))
         .collect();
     Ok(Case {
-        variant: variant.name.clone(),
+        variant: variant.to_owned(),
         point,
         config,
         values: tree.to_value().to_string(),

@@ -49,6 +49,29 @@ pub(super) fn enlarge(tree: &mut Node, factor: u64) {
     });
 }
 
+/// Leaves a share, in (0, 1], of the operations and durations of phases; records and warm-up stay.
+pub(super) fn shorten(tree: &mut Node, share: f64) {
+    if share == 1.0 {
+        return;
+    }
+    spell_out_counts(tree);
+    tree.for_each_leaf(&mut |path, value| {
+        let is_count = path.starts_with("workload.") && path.ends_with("operations");
+        if is_count && path != "workload.warm_up_operations" {
+            if let Some(count) = value.as_u64() {
+                *value = Value::from(((count as f64 * share) as u64).max(1));
+            }
+        } else if is_duration(path)
+            && let Some(long) = value
+                .as_str()
+                .and_then(|it| humantime::parse_duration(it).ok())
+        {
+            let short = long.mul_f64(share);
+            *value = humantime::format_duration(short).to_string().into();
+        }
+    });
+}
+
 /// Writes the counts that a config leaves to their defaults. Where time ends a phase, its
 /// operations have no default.
 fn spell_out_counts(tree: &mut Node) {
@@ -196,6 +219,30 @@ mod tests {
         assert_eq!(scaled(workload), expected);
         let unreadable = scaled(json!({ "records": 1, "duration": "soon" }));
         assert_eq!(unreadable, json!({ "records": 4, "duration": "soon" }));
+    }
+
+    #[test]
+    fn a_share_is_of_operations_and_durations_alone() {
+        let mut tree = Node::defaults(json!({
+            "workload": {
+                "records": 90,
+                "warm_up_operations": 9,
+                "operations": 900,
+                "phases": [{ "name": "a", "operations": 2 }, { "name": "b", "duration": "9s" }],
+            },
+            "engine": { "memtable": 900 },
+        }));
+        shorten(&mut tree, 1.0 / 3.0);
+        let expected = json!({
+            "workload": {
+                "records": 90,
+                "warm_up_operations": 9,
+                "operations": 300,
+                "phases": [{ "name": "a", "operations": 1 }, { "name": "b", "duration": "3s" }],
+            },
+            "engine": { "memtable": 900 },
+        });
+        assert_eq!(tree.to_value(), expected);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) enum Layer {
     Variant(String),
     /// A sweep.
     Sweep,
+    /// A point of a search.
+    Tune,
     /// `--set`.
     Set,
 }

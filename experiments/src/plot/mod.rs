@@ -4,8 +4,8 @@
 //! there are no empty axes. Equal results give equal bytes.
 //!
 //! `chart/` draws lines and bars; `run/` chooses which numbers of a run go into which figure. The
-//! other modules draw the figures of `aura cache-sim`, `aura index-bench`, `aura index-inspect` and
-//! `aura fidelity`.
+//! other modules draw the figures of `aura cache-sim`, `aura index-bench`, `aura index-inspect`,
+//! `aura fidelity` and `aura tune`.
 
 mod chart;
 mod courses;
@@ -16,6 +16,7 @@ mod pareto;
 mod run;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tuning;
 
 use std::fmt::Display;
 use std::path::Path;
@@ -35,6 +36,7 @@ pub use fidelity::{FidelityMark, FidelityPanel, FidelityWords, draw_fidelity};
 pub use levels::{LevelBar, LevelPanel, LevelWords, draw_levels};
 pub use pareto::{Nanos, ParetoInput, ParetoLine, ParetoPoint, Weightless, pareto};
 pub use run::{figures, too_many};
+pub use tuning::{SearchWords, Spot, Stop, draw_convergence, draw_response};
 
 named_enum! {
     /// What a figure of a run shows. The name is that on the command line and in file names; the

@@ -28,6 +28,8 @@ pub(crate) struct Progress {
     all: u64,
     /// What is counted.
     what: &'static str,
+    /// What is known so far; empty if nothing is.
+    known: Mutex<String>,
     lines: bool,
     /// Things per line.
     every: u64,
@@ -55,6 +57,7 @@ impl Progress {
             parts: Mutex::default(),
             all: all as u64,
             what,
+            known: Mutex::default(),
             lines: !quiet && !io::stderr().is_terminal(),
             every: all.div_ceil(LINES_MAX).max(1) as u64,
         }
@@ -65,6 +68,25 @@ impl Progress {
         self.bar.set_message(label.to_owned());
     }
 
+    /// The time since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.bar.elapsed()
+    }
+
+    /// Shows what is known so far, beside all that follows.
+    pub(crate) fn know(&self, words: String) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = words;
+    }
+
+    /// What is known so far, and words on what is being done.
+    fn with_known(&self, words: &str) -> String {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.as_str() {
+            "" => words.to_owned(),
+            known => format!("{known}; {words}"),
+        }
+    }
+
     /// Whether there is a bar, in which parts of a thing can be seen.
     pub(crate) fn is_shown(&self) -> bool {
         !self.bar.is_hidden()
@@ -73,7 +95,7 @@ impl Progress {
     /// Shows `share` of the one that is called `label` as done, and `words` on it. Several may be
     /// at work.
     pub(crate) fn within(&self, label: &str, share: f64, words: String) {
-        self.bar.set_message(words);
+        self.bar.set_message(self.with_known(&words));
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         parts.insert(label.to_owned(), share);
         let done = self.done.load(Ordering::Relaxed);
@@ -82,7 +104,7 @@ impl Progress {
 
     /// Counts one.
     pub(crate) fn end(&self, label: &str) {
-        self.bar.set_message(label.to_owned());
+        self.bar.set_message(self.with_known(label));
         let done = 1 + self.done.fetch_add(1, Ordering::Relaxed);
         let all = self.all;
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +113,8 @@ impl Progress {
         drop(parts);
         if self.lines && (done.is_multiple_of(self.every) || done == all) {
             let what = self.what;
-            let line = format!("{done}/{all} {what} done, the last: {label}");
+            let last = format!("the last: {label}");
+            let line = format!("{done}/{all} {what} done, {}", self.with_known(&last));
             drop(writeln!(io::stderr(), "{line}"));
         }
     }

@@ -143,6 +143,16 @@ pub fn run(
     options: &RunOptions,
     interrupt: &Interrupt,
 ) -> Result<RunReport, RunError> {
+    run_within(plan, options, interrupt, None)
+}
+
+/// Does what [`run`] does, and shows it as a part of the progress of something larger, if given.
+pub(crate) fn run_within(
+    plan: &Plan,
+    options: &RunOptions,
+    interrupt: &Interrupt,
+    larger: Option<&Arc<Progress>>,
+) -> Result<RunReport, RunError> {
     let folder = RunFolder::new(options.results.join(&plan.experiment.name));
     make_room(&folder)?;
     let setup = files::wait_for_lock(&folder.setup_lock())?;
@@ -207,7 +217,8 @@ fn carry_out(
     let again = pending.iter().filter(is_done);
     let again = again.map(|trial| trial.id.as_str()).collect();
     interrupt.state().folder = Some(folder.clone());
-    let progress = Arc::new(Progress::new(pending.len(), "trials", options.quiet));
+    let own = || Arc::new(Progress::new(pending.len(), "trials", options.quiet));
+    let progress = larger.cloned().unwrap_or_else(own);
     let mut runner = Runner {
         folder,
         experiment: &plan.experiment.name,
@@ -236,7 +247,9 @@ fn carry_out(
         stop,
         ..
     } = runner;
-    progress.finish();
+    if larger.is_none() {
+        progress.finish();
+    }
     interrupt.state().folder = None;
     Ok(RunReport {
         run,

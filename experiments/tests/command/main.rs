@@ -15,6 +15,7 @@ mod plans;
 mod machine;
 mod resume;
 mod traces;
+mod tune;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,27 @@
+//! Settings found by search.
+//!
+//! ```text
+//!   config --> space, goal --> search: ask a batch --> trials --> outcomes --> ask ...
+//!                                                        (run, each once, same seeds)
+//!   best point and baseline --> trials under fresh seeds --> compare --> verdict
+//! ```
+//!
+//! Every point is an ordinary planned trial under every seed of the search, stored as other trials
+//! are: an interrupted search goes on where it ended, and a second search of another method finds
+//! the trials of the first. The best of many measured points looks better than it is, so the winner
+//! is measured once more under seeds that it was not chosen by.
+
+mod chance;
+mod cholesky;
+pub mod figures;
+pub mod goal;
+pub mod importance;
+pub mod outputs;
+pub mod search;
+pub mod session;
+pub mod space;
+mod surface;
+pub mod verdict;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! `aura tune`: a search is a function of its config, and its winner is judged by fresh seeds.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{Lab, SMALL, trials};
+
+/// The most memory to the cache is best, and the second knob has a better value, too.
+const TUNE: &str = r#"
+[tune]
+method = "tpe"
+points = 8
+seeds = 2
+maximize = "cache.hit_ratio"
+constraints = { "write.amplification" = { at_most = 50.0 } }
+confirm = { seeds = 3 }
+
+[[tune.knob]]
+key = "engine.memtable"
+min = "32KiB"
+max = "80KiB"
+rest = { key = "engine.cache.size", of = "112KiB" }
+levels = 3
+
+[[tune.knob]]
+key = "engine.table.block"
+values = ["1KiB", "4KiB"]
+"#;
+
+fn lab(change: impl Fn(&str) -> String) -> Lab {
+    let lab = Lab::new();
+    lab.config("exp.toml", &change(&format!("{SMALL}{TUNE}")));
+    lab
+}
+
+fn as_it_is(text: &str) -> String {
+    text.to_owned()
+}
+
+fn number(row: &Value, key: &str) -> f64 {
+    row[key].as_f64().expect("a number")
+}
+
+#[test]
+fn a_winner_is_confirmed_under_fresh_seeds_and_can_be_set_and_undone() {
+    let lab = lab(as_it_is);
+    let rows = lab.json(0, &["tune", "exp.toml"]);
+    assert_eq!(rows.len(), 2, "a goal and a constraint: {rows:?}");
+    let goal = &rows[0];
+    assert_eq!(goal["metric"], "cache.hit_ratio@run");
+    assert_eq!(goal["verdict"], "better");
+    assert_eq!(goal["role"], "goal");
+    assert!(number(goal, "winner_in_search") > number(goal, "baseline_in_search"));
+    assert!(number(goal, "low") > 0.0 && number(goal, "low") < number(goal, "effect"));
+    let drop = number(goal, "effect_in_search") - number(goal, "effect");
+    assert!((number(goal, "drop") - drop).abs() < 1e-12);
+    assert_eq!(rows[1]["role"], "constraint, kept");
+    assert!(number(&rows[1], "winner_in_search") <= 50.0);
+
+    let search = lab.path("results/exp-tune");
+    let text = |name: &str| fs::read_to_string(search.join(name)).expect("it was written");
+    assert_eq!(
+        text("points.jsonl").lines().count(),
+        9,
+        "the baseline and 8 points"
+    );
+    assert_eq!(trials(&search).len(), 18);
+    assert!(text("undo.toml").contains("engine.memtable = \"64KiB\""));
+    for file in [
+        "convergence.svg",
+        "response.engine.memtable.csv",
+        "response.engine.table.block.png",
+    ] {
+        assert!(search.join("plots").join(file).exists(), "{file}");
+    }
+    // The seeds of the search are 1 and 2, those of a run as well.
+    let confirmed = lab.path("results/exp-tune-confirm");
+    let plan = fs::read_to_string(confirmed.join("plan.jsonl")).expect("a plan");
+    assert!(
+        plan.lines().count() == 6 && plan.contains("\"seed\":3") && !plan.contains("\"seed\":2,")
+    );
+    // Under the seed of the search and the settings that were found, a run gives what it saw.
+    let winner = search.join("winner.toml");
+    let winner = winner.to_str().expect("a plain path");
+    lab.run(&["exp.toml", "--with", winner]);
+    let run = lab.json(0, &["compare", "exp", "--metric", "cache.hit_ratio"]);
+    let seen = number(goal, "winner_in_search");
+    assert!(
+        (number(&run[0], "baseline_mean") - seen).abs() < 1e-12,
+        "{run:?}"
+    );
+}
+
+#[test]
+fn jobs_and_interruptions_do_not_change_a_search() {
+    let lab = lab(as_it_is);
+    let tune = |results: &str, jobs: &str, more: &[&str]| {
+        let words = ["tune", "exp.toml", "--results", results, "--jobs", jobs];
+        let ended = lab.aura(&[&words, more].concat());
+        assert_eq!(ended.code, 0, "{}", ended.errors);
+        let points = lab.path(results).join("exp-tune/points.jsonl");
+        (fs::read(points).expect("it was written"), ended.errors)
+    };
+    for method in ["bayesian", "cma-es", "halving"] {
+        let method = format!("tune.method={method}");
+        let set = ["-s", method.as_str()];
+        let (one, _) = tune("one", "1", &set);
+        let (two, _) = tune("two", "2", &set);
+        assert!(one == two, "{method}");
+        let search = lab.path("one/exp-tune");
+        fs::remove_dir_all(&trials(&search)[3]).expect("it is there");
+        fs::remove_file(search.join("points.jsonl")).expect("it is there");
+        let (again, said) = tune("one", "2", &set);
+        assert!(one == again, "{method}");
+        assert!(said.contains("1 trials run, "), "{said}");
+    }
+}
+
+#[test]
+fn constraints_that_no_point_keeps_and_searches_without_gain_are_said() {
+    let strict = lab(|text| text.replace("at_most = 50.0", "at_most = 0.5"));
+    strict
+        .aura(&["tune", "exp.toml"])
+        .refuses(1, &["no point keeps every constraint"]);
+    // A cache of nearly all memory, and the larger of the blocks: nothing is left to gain.
+    let best = lab(|text| {
+        let text = text.replace("memtable = \"64KiB\"", "memtable = \"32KiB\"");
+        text.replace("size = \"32KiB\", shards", "size = \"80KiB\", shards")
+    });
+    best.aura(&["tune", "exp.toml", "--gate"])
+        .refuses(1, &["nothing better than the baseline `lru`"]);
+}
+
+#[test]
+fn the_price_is_said_before_the_search() {
+    let lab = lab(as_it_is);
+    let ended = lab.aura(&["tune", "exp.toml", "--price"]);
+    let words = "24 trials: 8 points and the baseline under 2 seeds, and 6 to confirm";
+    assert!(
+        ended.code == 0 && ended.said().contains(words),
+        "{}",
+        ended.errors
+    );
+    assert_eq!(trials(&lab.path("results/exp-tune")).len(), 2);
+}
+
+#[test]
+fn what_is_wrong_with_a_search_is_said_at_its_place() {
+    let refuses = |line: &str, instead: &str, words: &[&str]| {
+        let lab = lab(|text| {
+            assert!(text.contains(line), "{line}");
+            text.replacen(line, instead, 1)
+        });
+        lab.aura(&["tune", "exp.toml"]).refuses(2, words);
+        // A run checks the table, too.
+        lab.aura(&["run", "exp.toml"]).refuses(2, words);
+        assert!(!lab.path("results").exists());
+    };
+    let memtable = "key = \"engine.memtable\"";
+    refuses(
+        memtable,
+        "key = \"engine.memtabel\"",
+        &["nearest: `engine.memtable`", "exp.toml:39:7"],
+    );
+    refuses(
+        memtable,
+        "key = \"compare.margin\"",
+        &["cannot be searched: keys begin with workload"],
+    );
+    refuses(
+        "max = \"80KiB\"",
+        "max = \"8KiB\"",
+        &["must be above `min`", "exp.toml:41:7"],
+    );
+    refuses(
+        "of = \"112KiB\"",
+        "of = \"80KiB\"",
+        &["must be a size larger than `max`"],
+    );
+    refuses(
+        "[\"1KiB\", \"4KiB\"]",
+        "[\"1KiB\"]",
+        &["there is nothing to choose", "exp.toml:47:10"],
+    );
+    refuses(
+        "\"tpe\"",
+        "\"tpa\"",
+        &["tpa", "nearest: `tpe`", "exp.toml:31:10"],
+    );
+    refuses(
+        "\"cache.hit_ratio\"\nconstraints",
+        "\"cache.hit\"\nconstraints",
+        &["cache.hit_ratio"],
+    );
+    refuses(
+        "\"cache.hit_ratio\"\nconstraints",
+        "\"cache.hit_ratio@rum\"\nconstraints",
+        &["nearest: `run`"],
+    );
+    refuses(
+        "maximize = \"cache.hit_ratio\"\n",
+        "",
+        &["one of `minimize`, `maximize` and `cost`"],
+    );
+    refuses(
+        "points = 8",
+        "points = 1",
+        &["`tune.points` = 1: must be 2 to 10000"],
+    );
+    let plain = Lab::new();
+    plain.config("exp.toml", SMALL);
+    let words = [
+        "no table `tune`",
+        "maximize = \"cache.hit_ratio\"",
+        "[[tune.knob]]",
+    ];
+    plain.aura(&["tune", "exp.toml"]).refuses(2, &words);
+    let set = lab(as_it_is);
+    let ended = set.aura(&["tune", "exp.toml", "-s", "engine.memtable=48KiB"]);
+    ended.refuses(2, &["--set would make all points equal", "--set:1:1"]);
+}
