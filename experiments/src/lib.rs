@@ -106,6 +106,7 @@ pub mod compression;
 pub mod key_files;
 pub mod specs;
 pub mod traces;
+pub mod ycsb;
 
 pub mod commands;
 pub mod exit;

@@ -14,6 +14,7 @@ mod cache_sim;
 mod checkpoint;
 mod compare;
 mod database;
+mod import;
 mod index_bench;
 mod index_inspect;
 mod list;
@@ -70,6 +71,7 @@ commands! {
     Repair in repair,
     CacheSim in cache_sim,
     Trace in trace,
+    Import in import,
     IndexBench in index_bench,
     IndexInspect in index_inspect,
     Trial in trial,

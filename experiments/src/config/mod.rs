@@ -11,6 +11,7 @@
 mod check;
 mod error;
 mod expect;
+mod inputs;
 mod keys;
 mod layers;
 mod names;
@@ -129,6 +130,14 @@ pub struct RecordConfig {
     /// records nothing. Default 0; 1 if `compare` names a metric that needs the bound, such as
     /// `cache.recovery_ops`.
     pub cache: f64,
+    /// The share of the keys whose operations are recorded, in [0, 1], chosen by hash. A trial then
+    /// leaves `operations.aurat.zst`, which `workload.trace` replays. 0 records nothing. Default 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub operations: f64,
+}
+
+fn is_zero(rate: &f64) -> bool {
+    *rate == 0.0
 }
 
 /// The seeds of an experiment.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::check::{check_head, check_trial};
 use super::error::ConfigError;
-use super::keys::KeyFiles;
+use super::inputs::{InputFiles, check_scale};
 use super::layers::{Choice, Layers, VariantLayer, VariantSettings};
 use super::policies;
 use super::scale::enlarge;
@@ -68,8 +68,8 @@ pub struct Case {
 
 impl Case {
     /// Returns all settings, every default spelt out, as a text that is equal for equal settings: a
-    /// trial's id is made of it. The places of databases and of key files are left out; the digest
-    /// of the keys is there.
+    /// trial's id is made of it. The places of databases, key files and traces are left out; the
+    /// digests of keys and operations are there.
     pub fn canonical(&self) -> String {
         let mut value = self.values();
         // The default, whether it is written or not.
@@ -84,11 +84,10 @@ impl Case {
         if let Some(world) = value.get_mut("world").and_then(Value::as_object_mut) {
             world.remove("directory");
         }
-        if let Some(key) = value
-            .pointer_mut("/workload/key")
-            .and_then(Value::as_object_mut)
-        {
-            key.remove("file");
+        for table in ["/workload/key", "/workload/trace"] {
+            if let Some(table) = value.pointer_mut(table).and_then(Value::as_object_mut) {
+                table.remove("file");
+            }
         }
         value.to_string()
     }
@@ -182,13 +181,14 @@ pub fn parse_for(
     let variants = layers.variants()?;
     let baseline = layers.baseline(&whole, &variants)?;
     layers.check_sweeps(&schema, &variants)?;
-    let mut keys = KeyFiles::of(path);
+    let mut inputs = InputFiles::of(path);
     let mut cases = Vec::new();
     for point in layers.points() {
         for variant in &variants {
             let mut tree = layers.case(variant, &point);
+            check_scale(&tree, scale)?;
             enlarge(&mut tree, scale);
-            cases.push(case(tree, variant, &point, targets, &mut keys)?);
+            cases.push(case(tree, variant, &point, targets, &mut inputs)?);
         }
     }
     expect::check(&whole, &head, &baseline, &cases)?;
@@ -238,12 +238,12 @@ fn case(
     variant: &VariantLayer,
     point: &[Choice],
     targets: &KnownTargets,
-    key_files: &mut KeyFiles,
+    inputs: &mut InputFiles,
 ) -> Result<Case, ConfigError> {
     let mut config: TrialConfig = deserialize(&tree)?;
-    let keys = key_files.read(&mut tree, &mut config)?;
-    check_trial(&tree, &config, keys.as_ref())?;
-    targets::check(&tree, &config, keys.as_ref(), targets)?;
+    let inputs = inputs.read(&mut tree, &mut config)?;
+    check_trial(&tree, &config, &inputs)?;
+    targets::check(&tree, &config, &inputs, targets)?;
     policies::spell_out_defaults(&mut tree, &config.engine);
     spell_out_device(&mut tree, &config);
     // Now with every default of policy and device: equal settings are equal.

@@ -10,6 +10,7 @@ mod databases;
 mod errors;
 mod index_bench;
 mod index_inspect;
+mod replays;
 mod resume;
 mod traces;
 
