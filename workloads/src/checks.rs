@@ -162,10 +162,12 @@ fn check_rate(key: &str, rate: Rate) -> Result<(), ConfigError> {
         }
         Rate::Ramp(ramp) => {
             within("from", ramp.from, 0.0, RATE_MAX)?;
-            within("to", ramp.to, 0.0, RATE_MAX)?;
-            check_sum(
-                &format!("{key} (from and to together)"),
-                ramp.from + ramp.to,
+            let inside = ramp.to > 0.0 && ramp.to <= RATE_MAX;
+            require(
+                inside,
+                &format!("{key}.to"),
+                ramp.to,
+                "above 0 and at most 1e9",
             )?;
             let over = ramp.over.unwrap_or(DURATION_MAX);
             check_duration(&format!("{key}.over"), over)

@@ -47,7 +47,7 @@ pub enum Rate {
 pub struct Ramp {
     /// The rate at the start (at least 0).
     pub from: f64,
-    /// The rate at the end (at least 0).
+    /// The rate at the end (above 0, for it then stays).
     pub to: f64,
     /// How long the change takes. Default: the phase's duration, or as long as its operations take.
     #[serde(
@@ -145,7 +145,6 @@ impl Ramp {
         let over = self.over.map_or(0.0, |over| over.as_secs_f64());
         let in_ramp = f64::midpoint(self.from, self.to) * over;
         if operations >= in_ramp {
-            // A rate of 0 at the end lets nothing more arrive.
             return over + (operations - in_ramp) / self.to;
         }
         // operations = from t + slope t^2 / 2, solved without a difference of near numbers.
@@ -241,12 +240,12 @@ mod tests {
         }
         let down = Rate::Ramp(Ramp {
             from: 300.0,
-            to: 0.0,
+            to: 1.0,
             over,
         });
         let counted = counts(constant(down), 1, 1.0, 10);
         assert!(
-            counted[0].abs_diff(285) <= 1 && counted[9].abs_diff(15) <= 1,
+            counted[0].abs_diff(285) <= 1 && counted[9].abs_diff(16) <= 1,
             "{counted:?}"
         );
     }

@@ -342,11 +342,12 @@ impl Operations {
     /// Makes the operations ready to be replayed: lengths that the trace does not state are drawn
     /// from `sizes` and `scans`, the same under every seed, and it is worked out what each operation
     /// finds. With `preload` the keys whose first operation reads them are put before all others,
-    /// in a scattered order.
+    /// in a scattered order, unless the trace holds its load.
     #[must_use]
     pub fn prepared(mut self, preload: bool, sizes: &Sizes, scans: Lengths) -> Self {
         self.spread();
-        if preload {
+        // A trace that holds its load has all that was there.
+        if preload && self.loads == 0 {
             self.preload();
         }
         self.fill_in(sizes, scans);
