@@ -154,6 +154,7 @@ pub fn trial_around(file: &Path) -> Option<&Path> {
 /// latency/<phase>.<op>.service.hlog   from the actual start; in an open loop only
 /// events.jsonl                        flushes, compactions, stalls and actions of agents
 /// cache.aurat.zst                     with record.cache: the accesses to the cache
+/// operations.aurat.zst                with record.operations: the operations of the clients
 /// DONE                                written last: the folder is complete
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,6 +209,11 @@ impl TrialFolder {
     /// The recorded accesses to the cache.
     pub fn cache_trace(&self) -> PathBuf {
         self.0.join("cache.aurat.zst")
+    }
+
+    /// The recorded operations.
+    pub fn operations(&self) -> PathBuf {
+        self.0.join("operations.aurat.zst")
     }
 
     /// The mark of a complete folder.

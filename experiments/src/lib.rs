@@ -122,6 +122,7 @@ pub mod tune;
 pub mod calibrate;
 pub mod doctor;
 pub mod fidelity;
+pub mod ycsb;
 
 pub mod commands;
 pub mod exit;

@@ -92,12 +92,32 @@ pub struct Manifest {
     /// The keys that it inserted; `None` if they are spelt by number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyFile>,
+    /// The trace that it replays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceFile>,
     /// The simulation's fingerprint over all its events; equal for two runs of one trial. `None` in
     /// the real world.
     pub fingerprint: Option<u64>,
     /// The machine and its state; `None` in a simulation, which depends on none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
+}
+
+/// The trace that a trial replays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceFile {
+    /// The file's name.
+    pub name: String,
+    /// The digest of what is read of it.
+    pub digest: String,
+    /// Operations that are replayed.
+    pub operations: u64,
+    /// Puts before them, of the load.
+    pub loads: u64,
+    /// Distinct keys.
+    pub keys: u64,
+    /// Deletes of ranges, each replayed as deletes of the keys in it.
+    pub range_deletes: u64,
 }
 
 /// The file that a trial took its keys from.
@@ -390,6 +410,8 @@ pub struct TrialResult {
     pub device_write_bytes_per_s: Option<u64>,
     /// The accesses to the cache; `None` if they were not recorded.
     pub cache_trace: Option<CacheTrace>,
+    /// The operations, as a compressed trace; `None` if they were not recorded.
+    pub operations: Option<Vec<u8>>,
     /// What the engine's counters give.
     pub measures: Measures,
 }

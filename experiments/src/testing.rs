@@ -36,6 +36,7 @@ pub(crate) fn sample_trial(variant: &str, seed: u64, factor: u64) -> TrialResult
             fingerprint: Some(seed),
             host: None,
             keys: None,
+            trace: None,
         },
         phases: [Some(phase), whole].into_iter().flatten().collect(),
         space: SpaceMeasure {
@@ -44,6 +45,7 @@ pub(crate) fn sample_trial(variant: &str, seed: u64, factor: u64) -> TrialResult
         },
         device_write_bytes_per_s: Some(50_000_000),
         cache_trace: None,
+        operations: None,
         measures: Measures::default(),
     }
 }

@@ -1,9 +1,13 @@
-//! Cache traces in files, plain or compressed.
+//! Traces in files, plain or compressed: of requests to caches, and of operations on stores.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use aura_workloads::trace::{self, Columns, Format, ReadOptions, Trace, TraceError};
+use aura_workloads::trace::{
+    self, Columns, ColumnsError, Format, Operations, ReadOptions, Sample, Trace, TraceError,
+};
+use aura_workloads::{Lengths, WorkloadConfig};
 
 use crate::compression::{self, Compression, Compressor, Peeked, file_name, peek, plain_name};
 use crate::files::{self, FileError};
@@ -102,9 +106,10 @@ pub fn name_of(path: &Path) -> String {
 /// # Errors
 /// [`TraceFileError`].
 pub fn read(path: &Path, format: Option<Format>, options: &ReadOptions) -> Result<ReadTrace> {
-    read_by(path, format, options, |input, format| {
+    let (trace, format) = read_by(path, format, options, |input, format| {
         trace::read(input, format, options)
-    })
+    })?;
+    Ok(ReadTrace { trace, format })
 }
 
 /// Requests of a block of a trace that is streamed: enough to make a change of threads cheap, and
@@ -126,18 +131,19 @@ pub fn stream(
         take(block);
         true
     };
-    read_by(path, format, options, |input, format| {
+    let (trace, format) = read_by(path, format, options, |input, format| {
         trace::read_blocks(input, format, options, BLOCK_REQUESTS, &mut take)
-    })
+    })?;
+    Ok(ReadTrace { trace, format })
 }
 
 /// Opens a trace, finds its format, and reads it.
-fn read_by(
+fn read_by<T>(
     path: &Path,
     format: Option<Format>,
     options: &ReadOptions,
-    read: impl FnOnce(Box<dyn io::BufRead>, Format) -> std::result::Result<Trace, TraceError>,
-) -> Result<ReadTrace> {
+    read: impl FnOnce(Box<dyn io::BufRead>, Format) -> std::result::Result<T, TraceError>,
+) -> Result<(T, Format)> {
     let failed = |source| TraceFileError::compression(path, source);
     let file: Box<dyn io::Read> = match path == Path::new(STANDARD_INPUT) {
         true => Box::new(io::stdin()),
@@ -155,7 +161,107 @@ fn read_by(
         .ok_or_else(|| TraceFileError::UnknownFormat(path.to_owned()))?;
     let trace =
         read(Box::new(input), format).map_err(|source| TraceFileError::trace(path, source))?;
-    Ok(ReadTrace { trace, format })
+    Ok((trace, format))
+}
+
+/// Reads the operations of a trace from a file, and says which format it has.
+///
+/// # Errors
+/// [`TraceFileError`].
+pub fn read_operations(
+    path: &Path,
+    format: Option<Format>,
+    options: &ReadOptions,
+) -> Result<(Operations, Format)> {
+    read_by(path, format, options, |input, format| {
+        trace::read_operations(input, format, options)
+    })
+}
+
+/// The operations that a workload replays.
+pub struct TraceOfWorkload {
+    /// The digest of what the file holds.
+    pub digest: String,
+    /// The operations, ready to be replayed.
+    pub operations: Arc<Operations>,
+}
+
+/// Why a workload's trace cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] TraceFileError),
+    /// The columns are not described.
+    #[error(transparent)]
+    Columns(#[from] ColumnsError),
+    /// The share of the keys is not one.
+    #[error("{0}: a share is above 0 and at most 1")]
+    Sample(f64),
+    /// The file is not what was planned.
+    #[error(
+        "{}: its operations are not those that were planned: their digest is {found}, not \
+         {planned}",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The digest of its operations.
+        found: String,
+        /// The digest in the settings.
+        planned: String,
+    },
+}
+
+impl ReplayError {
+    /// The key of the config that is to blame.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::File(_) | Self::Changed { .. } => "workload.trace.file",
+            Self::Columns(_) => "workload.trace.columns",
+            Self::Sample(_) => "workload.trace.sample",
+        }
+    }
+}
+
+/// Reads the trace that a workload replays, and makes it ready; `None` if it names none.
+///
+/// # Errors
+/// [`ReplayError`] if the file cannot be read, or holds other operations than the settings say.
+pub fn of_workload(
+    workload: &WorkloadConfig,
+) -> std::result::Result<Option<TraceOfWorkload>, ReplayError> {
+    let Some(config) = &workload.trace else {
+        return Ok(None);
+    };
+    let columns = config.columns.as_deref().map(str::parse).transpose()?;
+    let sample = match config.sample {
+        Some(rate) => Some(Sample::new(rate, 1).ok_or(ReplayError::Sample(rate))?),
+        None => None,
+    };
+    let options = ReadOptions {
+        columns: columns.unwrap_or_default(),
+        limit: config.limit,
+        sample,
+        truncated: config.truncated,
+        ..ReadOptions::default()
+    };
+    let (operations, _) = read_operations(&config.file, config.format, &options)?;
+    let digest = format!("{:032x}", operations.digest());
+    if let Some(planned) = config.digest.as_ref().filter(|planned| **planned != digest) {
+        return Err(ReplayError::Changed {
+            path: config.file.clone(),
+            found: digest,
+            planned: planned.clone(),
+        });
+    }
+    let value = workload.value.clone().unwrap_or_default();
+    let scan = workload.scan.unwrap_or_default();
+    let (min, max) = (u64::from(scan.min_length), u64::from(scan.max_length));
+    let scans = Lengths::new(min, max, scan.length_distribution);
+    let operations = Arc::new(operations.prepared(config.preload, &value.bytes, scans));
+    Ok(Some(TraceOfWorkload { digest, operations }))
 }
 
 /// Writes a trace to a file, compressed as its extension says. The file appears whole or not at
@@ -164,9 +270,24 @@ fn read_by(
 /// # Errors
 /// [`TraceFileError`].
 pub fn write(path: &Path, format: Format, trace: &Trace) -> Result<()> {
+    write_by(path, |output| trace::write(trace, format, output))
+}
+
+/// Writes operations to a file in [`Format::Aurat`], as [`write`] does.
+///
+/// # Errors
+/// [`TraceFileError`].
+pub fn write_operations(path: &Path, operations: &Operations) -> Result<()> {
+    write_by(path, |output| trace::write_operations(operations, output))
+}
+
+fn write_by(
+    path: &Path,
+    write: impl FnOnce(&mut Compressor) -> std::result::Result<(), TraceError>,
+) -> Result<()> {
     let part = files::part_of(path);
     let compression = Compression::of_name(&file_name(path));
-    match write_to(&part, compression, format, trace) {
+    match write_to(&part, compression, write) {
         Ok(()) => Ok(files::rename(&part, path)?),
         Err(error) => {
             // The first error is the one to report.
@@ -179,13 +300,11 @@ pub fn write(path: &Path, format: Format, trace: &Trace) -> Result<()> {
 fn write_to(
     part: &Path,
     compression: Option<Compression>,
-    format: Format,
-    trace: &Trace,
+    write: impl FnOnce(&mut Compressor) -> std::result::Result<(), TraceError>,
 ) -> Result<()> {
     let failed = |source| TraceFileError::compression(part, source);
     let mut output = Compressor::new(files::create(part)?, compression).map_err(failed)?;
-    trace::write(trace, format, &mut output)
-        .map_err(|source| TraceFileError::trace(part, source))?;
+    write(&mut output).map_err(|source| TraceFileError::trace(part, source))?;
     output.finish().map_err(failed)
 }
 

@@ -9,6 +9,7 @@ use crate::lengths::{Length, LengthDistribution};
 use crate::mix::Mix;
 use crate::op::OpKind;
 use crate::pacing::Load;
+use crate::rates::Rate;
 use crate::sizes::{Sizes, WeightedLength};
 
 /// Why a workload config cannot be run. Keys are relative to the workload's table.
@@ -65,6 +66,7 @@ pub(crate) const DURATION_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 pub(crate) const PREFIX_BYTES_MAX: usize = 1024;
 pub(crate) const VALUE_BYTES_MAX: u64 = 256 << 20;
 pub(crate) const MIXED_LENGTHS_MAX: usize = 64;
+const FIELDS_MAX: u32 = 10_000;
 pub(crate) const RATE_MAX: f64 = 1e9;
 /// The largest median or scale of a law of lengths.
 pub(crate) const LENGTH_MAX: f64 = 1e12;
@@ -89,9 +91,10 @@ pub(crate) fn check_distribution(
     records: u64,
 ) -> Result<(), ConfigError> {
     match distribution {
-        Distribution::Uniform {} | Distribution::YcsbZipfian {} | Distribution::Sequential {} => {
-            Ok(())
-        }
+        Distribution::Uniform {}
+        | Distribution::YcsbZipfian {}
+        | Distribution::Sequential {}
+        | Distribution::Oldest {} => Ok(()),
         Distribution::Latest {} => {
             let allowed = "at least 2 when distribution.kind = \"latest\"";
             require(records >= 2, "records", records, allowed)
@@ -136,14 +139,8 @@ pub(crate) fn check_distribution(
 }
 
 pub(crate) fn check_load(key: &str, load: Load) -> Result<(), ConfigError> {
-    if let Some(rate) = load.rate() {
-        let inside = rate > 0.0 && rate <= RATE_MAX;
-        require(
-            inside,
-            &format!("{key}.rate"),
-            rate,
-            "above 0 and at most 1e9",
-        )?;
+    if let Some(rate) = load.rates() {
+        check_rate(&format!("{key}.rate"), rate)?;
     }
     match load {
         Load::Closed {} | Load::Constant { .. } | Load::Poisson { .. } => Ok(()),
@@ -151,6 +148,60 @@ pub(crate) fn check_load(key: &str, load: Load) -> Result<(), ConfigError> {
         Load::Weibull { shape, .. } => check(&format!("{key}.shape"), shape, 0.1, 1000.0),
         Load::Lognormal { sigma, .. } => check(&format!("{key}.sigma"), sigma, 0.01, 4.0),
         Load::Pareto { shape, .. } => check(&format!("{key}.shape"), shape, 1.01, 1000.0),
+    }
+}
+
+fn check_rate(key: &str, rate: Rate) -> Result<(), ConfigError> {
+    let within = |name: &str, value: f64, min: f64, max: f64| {
+        check(&format!("{key}.{name}"), value, min, max)
+    };
+    match rate {
+        Rate::Constant(rate) => {
+            let inside = rate > 0.0 && rate <= RATE_MAX;
+            require(inside, key, rate, "above 0 and at most 1e9")
+        }
+        Rate::Ramp(ramp) => {
+            within("from", ramp.from, 0.0, RATE_MAX)?;
+            let inside = ramp.to > 0.0 && ramp.to <= RATE_MAX;
+            require(
+                inside,
+                &format!("{key}.to"),
+                ramp.to,
+                "above 0 and at most 1e9",
+            )?;
+            let over = ramp.over.unwrap_or(DURATION_MAX);
+            check_duration(&format!("{key}.over"), over)
+        }
+        Rate::Wave(wave) => {
+            let inside = wave.mean > 0.0 && wave.mean <= RATE_MAX;
+            require(
+                inside,
+                &format!("{key}.mean"),
+                wave.mean,
+                "above 0 and at most 1e9",
+            )?;
+            within("amplitude", wave.amplitude, 0.0, wave.mean)?;
+            check_duration(&format!("{key}.period"), wave.period)
+        }
+        Rate::Bursts(bursts) => {
+            within("base", bursts.base, 0.0, RATE_MAX)?;
+            let inside = bursts.burst > 0.0 && bursts.burst <= RATE_MAX;
+            require(
+                inside,
+                &format!("{key}.burst"),
+                bursts.burst,
+                "above 0 and at most 1e9",
+            )?;
+            check_duration(&format!("{key}.every"), bursts.every)?;
+            let inside = !bursts.length.is_zero() && bursts.length < bursts.every;
+            let length = format!("{:?}", bursts.length);
+            require(
+                inside,
+                &format!("{key}.length"),
+                length,
+                "above 0 and below `every`",
+            )
+        }
     }
 }
 
@@ -244,9 +295,34 @@ pub(crate) fn check_value(key: &str, value: &ValueConfig) -> Result<(), ConfigEr
         0.0,
         1.0,
     )?;
-    match &value.bytes {
-        Sizes::One(length) => check_length(&format!("{key}.bytes"), *length),
-        Sizes::Mixed(parts) => check_mixed_lengths(&format!("{key}.bytes"), parts),
+    check_sizes(&format!("{key}.bytes"), &value.bytes)
+}
+
+fn check_sizes(key: &str, sizes: &Sizes) -> Result<(), ConfigError> {
+    match sizes {
+        Sizes::One(length) => check_length(key, *length),
+        Sizes::Mixed(parts) => check_mixed_lengths(key, parts),
+        Sizes::Fields(record) => {
+            check(&format!("{key}.fields"), record.fields, 1, FIELDS_MAX)?;
+            let is_record = matches!(*record.bytes, Sizes::Fields(_));
+            let allowed = "the length of a field, which has no fields of its own";
+            require(
+                !is_record,
+                &format!("{key}.bytes.fields"),
+                record.fields,
+                allowed,
+            )?;
+            check_sizes(&format!("{key}.bytes"), &record.bytes)?;
+            let most = *sizes.range().end();
+            let allowed =
+                format!("small enough for a value of {VALUE_BYTES_MAX} bytes, not {most}");
+            require(
+                most <= VALUE_BYTES_MAX,
+                &format!("{key}.fields"),
+                record.fields,
+                &allowed,
+            )
+        }
     }
 }
 

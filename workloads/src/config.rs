@@ -1,6 +1,7 @@
 //! What a user may write about a workload. Everything is optional: [`WorkloadConfig::resolve`]
 //! fills in the preset and the defaults, and checks every value.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -13,8 +14,10 @@ use crate::mix::Mix;
 use crate::op::Direction;
 use crate::pacing::Load;
 use crate::preset::Preset;
+use crate::replay::Speed;
 use crate::sizes::Sizes;
 use crate::step::Step;
+use crate::trace::Format;
 
 /// A workload: what is loaded, and the operations that follow.
 ///
@@ -39,6 +42,10 @@ pub struct WorkloadConfig {
     /// Sets `mix`, `distribution` and `scan` where they are left out. Without a preset they are
     /// YCSB's own defaults: 95 % reads, 5 % updates, uniform.
     pub preset: Option<Preset>,
+    /// A recorded trace whose operations are replayed. Beside it there are only `clients`, `value`
+    /// and `scan` for what the trace does not state, `duration` and `warm_up_operations`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceConfig>,
     /// Records that the load phase inserts (at least 1). Default 1000, or all keys of `key.file` or
     /// `key.generated`.
     pub records: Option<u64>,
@@ -73,6 +80,45 @@ pub struct WorkloadConfig {
     /// Phases that follow one another on the same database. What a phase leaves out is as above.
     /// Without any there is one phase named `run`.
     pub phases: Vec<PhaseConfig>,
+}
+
+/// A recorded trace, and how it is replayed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TraceConfig {
+    /// The file, relative to the folder of the config; plain, or as `.zst`, `.gz` or `.xz`.
+    pub file: PathBuf,
+    /// How it is written. Default: by its name and contents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// What the columns of a CSV file hold, such as
+    /// `"time=1,op=2,key=3,size=4,key_size=5,scan=6"`, by number or by name. Default: by the
+    /// header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<String>,
+    /// `"closed"`: each client goes on when its last operation has ended. A number: operations
+    /// begin at the recorded times, that many times as fast. Default `"closed"`.
+    #[serde(default)]
+    pub speed: Speed,
+    /// The most operations that are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// The share of the keys whose operations are replayed, chosen by hash (above 0, at most 1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<f64>,
+    /// Put the keys whose first operation reads them before the first operation. Default true.
+    #[serde(default = "yes")]
+    pub preload: bool,
+    /// Replay a trace that ends within a record up to there. Default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// The digest of its operations. A plan fills it in; a file with others is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One phase of a changing workload: operations, or a step.

@@ -77,6 +77,10 @@ pub struct KeySpace {
     pub prefix: String,
     /// The least number of decimal digits; shorter numbers get zeros in front (at most 64).
     pub zero_padding: usize,
+    /// The number of the first key: record n is spelt as n + `start`, as with YCSB's `insertstart`.
+    /// Default 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub start: u64,
     /// A file of keys to insert instead, relative to the folder of the config. `records` is then
     /// the number of its distinct keys by default, and at most that; inserts take further ones.
     /// Numbers are keys of eight bytes, the highest first.
@@ -100,6 +104,7 @@ impl Default for KeySpace {
             order: KeyOrder::Hashed,
             prefix: "user".to_owned(),
             zero_padding: 1,
+            start: 0,
             file: None,
             format: None,
             generated: None,
@@ -108,12 +113,17 @@ impl Default for KeySpace {
     }
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// More digits than a `u64` has, and few enough for a buffer on the stack.
 pub(crate) const ZERO_PADDING_MAX: usize = 64;
 
 impl KeySpace {
     /// Replaces the contents of `key` by the spelling of `number`.
     pub fn render(&self, number: u64, key: &mut Vec<u8>) {
+        let number = number.wrapping_add(self.start);
         let spelt = match self.order {
             KeyOrder::Hashed => fnv_hash(number),
             KeyOrder::Ordered => number,
@@ -136,6 +146,8 @@ impl KeySpace {
     /// assert_eq!(key, b"k0000426", "after k000042, before k000043");
     /// ```
     pub fn render_absent(&self, number: u64, numbers: u64, key: &mut Vec<u8>) {
+        let number = number.wrapping_add(self.start);
+        let numbers = numbers.saturating_add(self.start);
         match self.order {
             // No record has a number in the upper half.
             KeyOrder::Hashed => self.spell(fnv_hash(!number), key),
@@ -254,6 +266,15 @@ mod tests {
                 assert!(inside > 1980, "{order:?}, {zero_padding}: {inside} of 2000");
             }
         }
+    }
+
+    #[test]
+    fn a_start_moves_the_numbers() {
+        let space = KeySpace {
+            start: 999,
+            ..KeySpace::default()
+        };
+        assert_eq!(spelt(&space, 0), "user2071219101098386137");
     }
 
     #[test]

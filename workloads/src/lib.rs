@@ -63,10 +63,12 @@
 mod checks;
 mod config;
 mod preset;
+mod preset_parts;
 mod registry;
 mod resolve;
 
 mod phase;
+mod replay;
 mod step;
 mod stream;
 
@@ -81,6 +83,7 @@ mod keys;
 mod laws;
 mod lengths;
 mod pacing;
+mod rates;
 mod seed;
 mod sizes;
 
@@ -92,7 +95,9 @@ pub mod trace;
 
 pub use acknowledged::Acknowledged;
 pub use checks::ConfigError;
-pub use config::{PhaseConfig, RoleConfig, ScanConfig, Until, ValueConfig, WorkloadConfig};
+pub use config::{
+    PhaseConfig, RoleConfig, ScanConfig, TraceConfig, Until, ValueConfig, WorkloadConfig,
+};
 pub use distributions::{
     Distribution, Drift, GrayZipfian, KeyChooser, KeyNumbers, Permutation, TrueZipf,
 };
@@ -103,10 +108,13 @@ pub use op::{Direction, KeyRef, Op, OpKind};
 pub use pacing::{Load, Schedule};
 pub use phase::{Phase, PhaseKind, Workload};
 pub use preset::Preset;
+pub use rates::{Bursts, Ramp, Rate, Wave};
 pub use registry::{
     Listed, Parameter, REQUIRED, arrivals, distributions, lengths, presets, steps, tables,
 };
+pub use replay::{Ahead, Replay, Speed, Untimed};
+pub use resolve::Inputs;
 pub use seed::{Generator, Seed};
-pub use sizes::{Sizes, WeightedLength};
+pub use sizes::{FieldSizes, Sizes, WeightedLength};
 pub use step::Step;
 pub use stream::OpStream;

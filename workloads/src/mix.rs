@@ -27,6 +27,23 @@ pub struct Mix {
 }
 
 impl Mix {
+    /// These shares, and no others.
+    pub fn of(shares: &[(OpKind, f64)]) -> Self {
+        let mut mix = Self::default();
+        for &(kind, share) in shares {
+            *match kind {
+                OpKind::Read => &mut mix.read,
+                OpKind::Update => &mut mix.update,
+                OpKind::Insert => &mut mix.insert,
+                OpKind::Scan => &mut mix.scan,
+                OpKind::ReadModifyWrite => &mut mix.read_modify_write,
+                OpKind::Delete => &mut mix.delete,
+                OpKind::ReadAbsent => &mut mix.read_absent,
+            } = share;
+        }
+        mix
+    }
+
     /// The share of `kind` as written, not divided by the sum.
     pub fn share(&self, kind: OpKind) -> f64 {
         match kind {

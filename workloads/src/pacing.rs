@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::laws::Law;
+use crate::rates::Rate;
+use crate::replay::Lane;
 use crate::seed::{Generator, Seed};
 
 /// When operations start.
@@ -23,47 +25,58 @@ pub enum Load {
     Closed {},
     /// Open loop, evenly spaced.
     Constant {
-        /// Operations a second, all clients together (above 0, at most 1e9).
-        rate: f64,
+        /// Operations a second, all clients together: a number, or how it
+        /// changes.
+        rate: Rate,
     },
     /// Open loop, a Poisson process.
     Poisson {
-        /// Operations a second on average, all clients together (above 0, at most 1e9).
-        rate: f64,
+        /// Operations a second on average, all clients together: a number, or how it
+        /// changes.
+        rate: Rate,
     },
     /// Open loop with gamma gaps: bursts if shape is below 1, Poisson at 1, more even above.
     Gamma {
-        /// Operations a second on average, all clients together (above 0, at most 1e9).
-        rate: f64,
+        /// Operations a second on average, all clients together: a number, or how it
+        /// changes.
+        rate: Rate,
         /// The coefficient of variation of the gaps is 1 / sqrt(shape) (0.01 to 1000).
         shape: f64,
     },
     /// Open loop with Weibull gaps: bursts if shape is below 1, Poisson at 1, more even above.
     Weibull {
-        /// Operations a second on average, all clients together (above 0, at most 1e9).
-        rate: f64,
+        /// Operations a second on average, all clients together: a number, or how it
+        /// changes.
+        rate: Rate,
         /// The exponent of the law (0.1 to 1000).
         shape: f64,
     },
     /// Open loop with lognormal gaps.
     Lognormal {
-        /// Operations a second on average, all clients together (above 0, at most 1e9).
-        rate: f64,
+        /// Operations a second on average, all clients together: a number, or how it
+        /// changes.
+        rate: Rate,
         /// The standard deviation of the gaps' natural logarithm (0.01 to 4).
         sigma: f64,
     },
     /// Open loop with Pareto gaps: long silences between bursts.
     Pareto {
-        /// Operations a second on average, all clients together (above 0, at most 1e9).
-        rate: f64,
+        /// Operations a second on average, all clients together: a number, or how it
+        /// changes.
+        rate: Rate,
         /// The tail's exponent; up to 2 the gaps' variance is infinite (1.01 to 1000).
         shape: f64,
     },
 }
 
 impl Load {
-    /// Operations a second, all clients together; `None` in a closed loop.
+    /// Operations a second on average, all clients together; `None` in a closed loop.
     pub fn rate(self) -> Option<f64> {
+        self.rates().map(Rate::mean)
+    }
+
+    /// Operations a second, all clients together; `None` in a closed loop.
+    pub fn rates(self) -> Option<Rate> {
         match self {
             Self::Closed {} => None,
             Self::Constant { rate }
@@ -73,6 +86,21 @@ impl Load {
             | Self::Lognormal { rate, .. }
             | Self::Pareto { rate, .. } => Some(rate),
         }
+    }
+
+    /// These arrivals at another rate.
+    #[must_use]
+    pub(crate) fn at(mut self, other: Rate) -> Self {
+        match &mut self {
+            Self::Closed {} => {}
+            Self::Constant { rate }
+            | Self::Poisson { rate }
+            | Self::Gamma { rate, .. }
+            | Self::Weibull { rate, .. }
+            | Self::Lognormal { rate, .. }
+            | Self::Pareto { rate, .. } => *rate = other,
+        }
+        self
     }
 
     /// The law of the gaps, with mean 1, of the loads that have one.
@@ -89,13 +117,13 @@ impl Load {
     }
 }
 
-/// One client's intended start times, without end: nanoseconds since the phase began, never
-/// decreasing.
+/// One client's intended start times, without end but those of a trace: nanoseconds since the phase
+/// began, never decreasing.
 ///
 /// ```
 /// use aura_workloads::{Load, Schedule, Seed};
 ///
-/// let load = Load::Constant { rate: 2000.0 };
+/// let load = Load::Constant { rate: 2000.0.into() };
 /// let second_of_two = Schedule::new(load, 1, 2, Seed(7)).expect("an open loop");
 /// assert_eq!(second_of_two.take(3).collect::<Vec<_>>(), [500_000, 1_500_000, 2_500_000]);
 /// assert!(Schedule::new(Load::Closed {}, 0, 1, Seed(7)).is_none());
@@ -126,29 +154,47 @@ enum Kind {
         gaps: Law,
         generator: Box<Generator>,
     },
+    /// The times of a trace.
+    Recorded(Lane),
+    /// Arrivals at one operation a second, moved to when the rate has let as many come.
+    Changing { steady: Box<Schedule>, rate: Rate },
 }
 
 impl Schedule {
+    /// The times of a client's operations in a trace; it ends with them.
+    pub(crate) fn recorded(lane: Lane) -> Self {
+        Self {
+            kind: Kind::Recorded(lane),
+        }
+    }
+
     /// The times of `client`, one of `clients`; `None` in a closed loop, where an operation starts
     /// when the previous one has ended, and for parameters out of range. Gaps are drawn from
     /// `seed`.
     pub fn new(load: Load, client: u32, clients: u32, seed: Seed) -> Option<Self> {
+        let rate = load.rates()?;
+        let Rate::Constant(rate) = rate else {
+            let steady = Self::new(load.at(Rate::Constant(1.0)), client, clients, seed)?;
+            let steady = Box::new(steady);
+            let kind = Kind::Changing { steady, rate };
+            return Some(Self { kind });
+        };
         let kind = match load {
             Load::Closed {} => return None,
-            Load::Constant { rate } => Kind::Constant {
+            Load::Constant { .. } => Kind::Constant {
                 next: u64::from(client),
                 step: u64::from(clients),
                 interval_ns: 1e9 / rate,
             },
-            Load::Poisson { rate } => Kind::Poisson {
+            Load::Poisson { .. } => Kind::Poisson {
                 now_ns: 0.0,
                 mean_ns: 1e9 / rate * f64::from(clients),
                 generator: Box::new(seed.generator()),
             },
-            Load::Gamma { rate, .. }
-            | Load::Weibull { rate, .. }
-            | Load::Lognormal { rate, .. }
-            | Load::Pareto { rate, .. } => Kind::Renewal {
+            Load::Gamma { .. }
+            | Load::Weibull { .. }
+            | Load::Lognormal { .. }
+            | Load::Pareto { .. } => Kind::Renewal {
                 now_ns: 0,
                 mean_ns: 1e9 / rate * f64::from(clients),
                 gaps: load.gaps()?,
@@ -164,6 +210,15 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<u64> {
         Some(match &mut self.kind {
+            Kind::Recorded(lane) => {
+                let at = lane.next()?;
+                lane.time(at)
+            }
+            Kind::Changing { steady, rate } => {
+                let operations = steady.next()? as f64 / 1e9;
+                // The cast saturates: what never comes is as late as can be.
+                (rate.time_of(operations) * 1e9) as u64
+            }
             Kind::Constant {
                 next,
                 step,
@@ -206,7 +261,15 @@ mod tests {
 
     #[test]
     fn clients_of_a_constant_rate_interleave() {
-        let constant = |client| open(Load::Constant { rate: 2000.0 }, client, 4);
+        let constant = |client| {
+            open(
+                Load::Constant {
+                    rate: 2000.0.into(),
+                },
+                client,
+                4,
+            )
+        };
         let times: Vec<u64> = constant(1).take(3).collect();
         assert_eq!(times, [500_000, 2_500_000, 4_500_000]);
         let mut all: Vec<u64> = (0..4).flat_map(|client| constant(client).take(5)).collect();
@@ -222,7 +285,7 @@ mod tests {
     #[test]
     fn poisson_gaps_are_exponential() {
         const COUNT: usize = 100_000;
-        let times: Vec<u64> = open(Load::Poisson { rate: 1e6 }, 0, 2)
+        let times: Vec<u64> = open(Load::Poisson { rate: 1e6.into() }, 0, 2)
             .take(COUNT)
             .collect();
         assert!(times.is_sorted());
@@ -262,7 +325,7 @@ mod tests {
 
     #[test]
     fn every_law_keeps_the_rate_and_has_its_variation() {
-        let rate = 1e4;
+        let rate = Rate::Constant(1e4);
         // Weibull: sqrt(g2 / g1^2 - 1) with g1 = Gamma(1 + 2) = 2 and g2 = Gamma(1 + 4) = 24.
         // Lognormal: sqrt(e - 1). Pareto: 1 / sqrt(3 * (3 - 2)).
         for (load, variation) in [

@@ -13,6 +13,7 @@ use crate::mix::Mix;
 use crate::op::OpKind;
 use crate::pacing::{Load, Schedule};
 use crate::preset::Preset;
+use crate::replay::{Lane, Replay, Speed};
 use crate::seed::Seed;
 use crate::step::Step;
 
@@ -106,6 +107,9 @@ pub struct Phase {
     /// The keys of the file that `key` names.
     #[serde(skip)]
     pub keys: Option<Arc<FileKeys>>,
+    /// The part of a trace that it replays; most of the fields above then mean nothing.
+    #[serde(skip)]
+    pub replay: Option<Replay>,
     /// Records loaded before the phases.
     pub records: u64,
     /// Key numbers that the zipfian distributions draw from: the records, and room for twice the
@@ -124,6 +128,14 @@ pub struct Phase {
 impl Phase {
     /// Operations that are not counted: time ends them, or the end of other roles.
     pub const ENDLESS: u64 = u64::MAX;
+
+    /// Whether operations begin at times of their own, and not when the last has ended.
+    pub fn is_open_loop(&self) -> bool {
+        match &self.replay {
+            Some(replay) => matches!(replay.speed, Speed::Times(_)),
+            None => !matches!(self.load, Load::Closed {}),
+        }
+    }
 
     /// Whether its operations are not counted.
     pub fn is_endless(&self) -> bool {
@@ -164,6 +176,8 @@ impl Phase {
         let extra = u64::from(u64::from(client) < self.operations % clients);
         if client >= self.clients {
             0
+        } else if let Some(replay) = &self.replay {
+            Lane::new(replay, client, self.clients).count() as u64
         } else if self.is_endless() {
             Self::ENDLESS
         } else {
@@ -192,8 +206,14 @@ impl Phase {
     /// When the operations of `client` are meant to start, in nanoseconds since the phase began;
     /// `None` in a closed loop.
     pub fn schedule(&self, client: u32, root: Seed) -> Option<Schedule> {
+        if let Some(replay) = &self.replay {
+            let lane = Lane::new(replay, client, self.clients);
+            return self.is_open_loop().then(|| Schedule::recorded(lane));
+        }
         let seed = self.client_seed(client, root).child("arrival");
-        Schedule::new(self.load, client, self.clients, seed)
+        let operations = (!self.is_endless()).then_some(self.operations);
+        let rate = self.load.rates()?.in_phase(self.duration, operations);
+        Schedule::new(self.load.at(rate), client, self.clients, seed)
     }
 
     /// The node of the seed tree above all seeds of one client.

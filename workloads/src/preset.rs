@@ -1,15 +1,24 @@
-//! The six core workloads of YCSB.
+//! Named workloads: the six core workloads of YCSB, those of RocksDB's db_bench, a queue, a time
+//! series.
 //!
 //! Source: YCSB `workloads/workloada` to `workloadf`. All insert in hashed key order. Records,
 //! operations and the value size (YCSB: 1000, 1000, ten fields of 100 bytes) are the config's
 //! defaults. YCSB's updates write one of the ten fields. A key-value engine has no fields, so an
 //! update writes the whole value.
+//!
+//! Source: RocksDB `tools/db_bench_tool.cc`. Its phases follow one another on one database, and
+//! draw from `--num` keys whether they are there or not. Here each preset first loads its records;
+//! `fillseq` and `fillrandom` then insert each key once, in order or scattered. The second role of
+//! `readwhilewriting` and its like goes on until the readers have done their operations.
+//!
+//! The engine has no times to live. `time-series` deletes the oldest record for each new one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::distributions::Distribution;
 use crate::mix::Mix;
+use crate::op::OpKind;
 
 /// A named mix and distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,17 +36,74 @@ pub enum Preset {
     YcsbE,
     /// Reads and read-modify-writes.
     YcsbF,
+    /// Db_bench: inserts in key order.
+    #[serde(rename = "fillseq")]
+    FillSeq,
+    /// Db_bench: inserts in scattered order, each key once.
+    #[serde(rename = "fillrandom")]
+    FillRandom,
+    /// Db_bench: updates, uniform.
+    #[serde(rename = "overwrite")]
+    Overwrite,
+    /// Db_bench: reads, uniform.
+    #[serde(rename = "readrandom")]
+    ReadRandom,
+    /// Db_bench: reads of keys that are not there.
+    #[serde(rename = "readmissing")]
+    ReadMissing,
+    /// Db_bench: reads of one record in a hundred.
+    #[serde(rename = "readhot")]
+    ReadHot,
+    /// Db_bench: seeks that read one record, uniform.
+    #[serde(rename = "seekrandom")]
+    SeekRandom,
+    /// Db_bench: read-modify-writes, uniform.
+    #[serde(rename = "updaterandom")]
+    UpdateRandom,
+    /// Db_bench: deletes, uniform.
+    #[serde(rename = "deleterandom")]
+    DeleteRandom,
+    /// Db_bench: uniform reads while one client updates.
+    #[serde(rename = "readwhilewriting")]
+    ReadWhileWriting,
+    /// Db_bench: uniform reads while one client scans 1000 records at a time.
+    #[serde(rename = "readwhilescanning")]
+    ReadWhileScanning,
+    /// Db_bench: uniform seeks while one client updates.
+    #[serde(rename = "seekrandomwhilewriting")]
+    SeekRandomWhileWriting,
+    /// 50 % inserts, 50 % deletes of the oldest record: first in, first out.
+    #[serde(rename = "queue")]
+    Queue,
+    /// Reads and backward scans of the latest records, while one client inserts, and deletes the
+    /// oldest.
+    #[serde(rename = "time-series")]
+    TimeSeries,
 }
 
 impl Preset {
     /// All presets, by name.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 20] = [
         Self::YcsbA,
         Self::YcsbB,
         Self::YcsbC,
         Self::YcsbD,
         Self::YcsbE,
         Self::YcsbF,
+        Self::FillSeq,
+        Self::FillRandom,
+        Self::Overwrite,
+        Self::ReadRandom,
+        Self::ReadMissing,
+        Self::ReadHot,
+        Self::SeekRandom,
+        Self::UpdateRandom,
+        Self::DeleteRandom,
+        Self::ReadWhileWriting,
+        Self::ReadWhileScanning,
+        Self::SeekRandomWhileWriting,
+        Self::Queue,
+        Self::TimeSeries,
     ];
 
     /// The name a config uses.
@@ -49,6 +115,20 @@ impl Preset {
             Self::YcsbD => "ycsb-d",
             Self::YcsbE => "ycsb-e",
             Self::YcsbF => "ycsb-f",
+            Self::FillSeq => "fillseq",
+            Self::FillRandom => "fillrandom",
+            Self::Overwrite => "overwrite",
+            Self::ReadRandom => "readrandom",
+            Self::ReadMissing => "readmissing",
+            Self::ReadHot => "readhot",
+            Self::SeekRandom => "seekrandom",
+            Self::UpdateRandom => "updaterandom",
+            Self::DeleteRandom => "deleterandom",
+            Self::ReadWhileWriting => "readwhilewriting",
+            Self::ReadWhileScanning => "readwhilescanning",
+            Self::SeekRandomWhileWriting => "seekrandomwhilewriting",
+            Self::Queue => "queue",
+            Self::TimeSeries => "time-series",
         }
     }
 
@@ -61,49 +141,76 @@ impl Preset {
             Self::YcsbD => "95 % reads, 5 % inserts, latest (status updates)",
             Self::YcsbE => "95 % scans of 1 to 100 records, 5 % inserts, ycsb-zipfian (threads)",
             Self::YcsbF => "50 % reads, 50 % read-modify-writes, ycsb-zipfian (user records)",
+            Self::FillSeq => "db_bench: inserts in key order",
+            Self::FillRandom => "db_bench: inserts in scattered order, each key once",
+            Self::Overwrite => "db_bench: updates, uniform",
+            Self::ReadRandom => "db_bench: reads, uniform",
+            Self::ReadMissing => "db_bench: reads of keys that are not there",
+            Self::ReadHot => "db_bench: reads of one record in a hundred",
+            Self::SeekRandom => "db_bench: seeks that read one record, uniform",
+            Self::UpdateRandom => "db_bench: read-modify-writes, uniform",
+            Self::DeleteRandom => "db_bench: deletes, uniform",
+            Self::ReadWhileWriting => "db_bench: uniform reads while one client updates",
+            Self::ReadWhileScanning => {
+                "db_bench: uniform reads while one client scans 1000 \
+                 records at a time"
+            }
+            Self::SeekRandomWhileWriting => "db_bench: uniform seeks while one client updates",
+            Self::Queue => {
+                "50 % inserts, 50 % deletes of the oldest record: first \
+                 in, first out"
+            }
+            Self::TimeSeries => {
+                "reads and backward scans of the latest records, while \
+                 one client inserts, and deletes the oldest"
+            }
         }
     }
 
-    /// Its shares of operations.
+    /// Its shares of operations; of roles, those of the first.
     pub fn mix(self) -> Mix {
-        match self {
-            Self::YcsbA => Mix {
-                read: 0.5,
-                update: 0.5,
-                ..Mix::default()
-            },
-            Self::YcsbB => Mix {
-                read: 0.95,
-                update: 0.05,
-                ..Mix::default()
-            },
-            Self::YcsbC => Mix {
-                read: 1.0,
-                ..Mix::default()
-            },
-            Self::YcsbD => Mix {
-                read: 0.95,
-                insert: 0.05,
-                ..Mix::default()
-            },
-            Self::YcsbE => Mix {
-                scan: 0.95,
-                insert: 0.05,
-                ..Mix::default()
-            },
-            Self::YcsbF => Mix {
-                read: 0.5,
-                read_modify_write: 0.5,
-                ..Mix::default()
-            },
-        }
+        let shares: &[(OpKind, f64)] = match self {
+            Self::YcsbA => &[(OpKind::Read, 0.5), (OpKind::Update, 0.5)],
+            Self::YcsbB => &[(OpKind::Read, 0.95), (OpKind::Update, 0.05)],
+            Self::YcsbD => &[(OpKind::Read, 0.95), (OpKind::Insert, 0.05)],
+            Self::YcsbE => &[(OpKind::Scan, 0.95), (OpKind::Insert, 0.05)],
+            Self::YcsbF => &[(OpKind::Read, 0.5), (OpKind::ReadModifyWrite, 0.5)],
+            Self::YcsbC
+            | Self::ReadRandom
+            | Self::ReadHot
+            | Self::ReadWhileWriting
+            | Self::ReadWhileScanning => &[(OpKind::Read, 1.0)],
+            Self::FillSeq | Self::FillRandom => &[(OpKind::Insert, 1.0)],
+            Self::Overwrite => &[(OpKind::Update, 1.0)],
+            Self::ReadMissing => &[(OpKind::ReadAbsent, 1.0)],
+            Self::SeekRandom | Self::SeekRandomWhileWriting => &[(OpKind::Scan, 1.0)],
+            Self::UpdateRandom => &[(OpKind::ReadModifyWrite, 1.0)],
+            Self::DeleteRandom => &[(OpKind::Delete, 1.0)],
+            Self::Queue => &[(OpKind::Insert, 0.5), (OpKind::Delete, 0.5)],
+            Self::TimeSeries => &[(OpKind::Read, 0.5), (OpKind::Scan, 0.5)],
+        };
+        Mix::of(shares)
     }
 
     /// Which keys it requests.
     pub fn distribution(self) -> Distribution {
         match self {
-            Self::YcsbD => Distribution::Latest {},
-            _ => Distribution::YcsbZipfian {},
+            Self::YcsbA | Self::YcsbB | Self::YcsbC | Self::YcsbE | Self::YcsbF => {
+                Distribution::YcsbZipfian {}
+            }
+            Self::YcsbD | Self::TimeSeries => Distribution::Latest {},
+            Self::Queue => Distribution::Oldest {},
+            Self::ReadHot => Distribution::Hotspot {
+                data_fraction: 0.01,
+                operation_fraction: 1.0,
+                drift: None,
+            },
+            _ => Distribution::Uniform {},
         }
+    }
+
+    /// Whether its records lie in the order of their insertion.
+    pub fn is_ordered(self) -> bool {
+        matches!(self, Self::FillSeq | Self::Queue | Self::TimeSeries)
     }
 }

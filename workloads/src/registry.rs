@@ -129,6 +129,11 @@ const TABLES: &[Listed] = &[
             parameter("prefix", "\"user\"", "the beginning of every key"),
             parameter("zero_padding", "1", "the least number of digits"),
             parameter(
+                "start",
+                "null",
+                "the number of the first key, as YCSB's insertstart",
+            ),
+            parameter(
                 "file",
                 "null",
                 "keys to take instead, from the config's folder",
@@ -239,6 +244,11 @@ const DISTRIBUTIONS: &[Listed] = &[
         about: "the loaded records in order, again and again",
         parameters: &[],
     },
+    Listed {
+        name: "oldest",
+        about: "each record once, the oldest first, inserted ones as well: a queue's head",
+        parameters: &[],
+    },
 ];
 
 const LENGTHS: &[Listed] = &[
@@ -306,7 +316,8 @@ const LENGTHS: &[Listed] = &[
 const RATE: Parameter = parameter(
     "rate",
     REQUIRED,
-    "operations a second on average, all clients together; above 0, at most 1e9",
+    "operations a second on average, all clients together, above 0, at most 1e9; or { from, to, \
+     over }, { mean, amplitude, period }, { base, burst, every, length }",
 );
 
 const ARRIVALS: &[Listed] = &[
@@ -426,7 +437,7 @@ mod tests {
                 "phases" | "roles" => continue,
                 "key" => {
                     let mut keys = defaults::<KeySpace>();
-                    for key in ["file", "format"] {
+                    for key in ["start", "file", "format"] {
                         keys.insert(key.to_owned(), "null".to_owned());
                     }
                     keys

@@ -6,9 +6,11 @@ use crate::checks::{
     CLIENTS_MAX, COUNT_MAX, ConfigError, PREFIX_BYTES_MAX, check, check_distribution,
     check_duration, check_load, check_mix, check_scan, check_value, require,
 };
-use crate::config::{PhaseConfig, RoleConfig, ScanConfig, ValueConfig, WorkloadConfig};
+use crate::config::{
+    PhaseConfig, RoleConfig, ScanConfig, TraceConfig, ValueConfig, WorkloadConfig,
+};
 use crate::distributions::Distribution;
-use crate::keys::{KeySpace, ZERO_PADDING_MAX};
+use crate::keys::{KeyOrder, KeySpace, ZERO_PADDING_MAX};
 use crate::keyset::FileKeys;
 use crate::mix::Mix;
 use crate::names;
@@ -16,7 +18,10 @@ use crate::op::OpKind;
 use crate::pacing::Load;
 use crate::phase::{Phase, PhaseKind, Workload};
 use crate::preset::Preset;
+use crate::preset_parts;
+use crate::replay::{Replay, Speed};
 use crate::step::Step;
+use crate::trace::Operations;
 
 const RECORDS_DEFAULT: u64 = 1000;
 const OPERATIONS_DEFAULT: u64 = 1000;
@@ -30,8 +35,28 @@ const MIX_DEFAULT: Mix = Mix {
     delete: 0.0,
     read_absent: 0.0,
 };
+/// The fastest that a trace may be replayed.
+const SPEED_MAX: f64 = 1e6;
 /// More than the number of any record if nothing bounds the inserts.
 const NUMBERS_MAX: u64 = 1_000_000_000_000_000;
+
+/// What a workload takes from files.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// The keys that `key.file` or `key.generated` names.
+    pub keys: Option<Arc<FileKeys>>,
+    /// The operations of `trace.file`, ready to be replayed.
+    pub trace: Option<Arc<Operations>>,
+}
+
+impl From<&Arc<FileKeys>> for Inputs {
+    fn from(keys: &Arc<FileKeys>) -> Self {
+        Self {
+            keys: Some(keys.clone()),
+            trace: None,
+        }
+    }
+}
 
 impl WorkloadConfig {
     /// Fills in what this config leaves out.
@@ -48,15 +73,48 @@ impl WorkloadConfig {
     /// # Errors
     /// [`ConfigError`] for the first value that is not allowed.
     pub fn resolve(&self) -> Result<Workload, ConfigError> {
-        self.resolve_with(None)
+        self.resolve_with(&Inputs::default())
     }
 
-    /// Fills in what this config leaves out. `keys` are those that `key.file` or `key.generated`
-    /// names.
+    /// Fills in what this config leaves out. `inputs` are what it names.
     ///
     /// # Errors
     /// [`ConfigError`] for the first value that is not allowed, also if the file has too few keys.
-    pub fn resolve_with(&self, keys: Option<&Arc<FileKeys>>) -> Result<Workload, ConfigError> {
+    pub fn resolve_with(&self, inputs: &Inputs) -> Result<Workload, ConfigError> {
+        if let Some(trace) = &self.trace {
+            return self.resolve_trace(trace, inputs.trace.as_ref());
+        }
+        match self.preset {
+            Some(preset) => self.with_parts_of(preset).resolve_own(inputs),
+            None => self.resolve_own(inputs),
+        }
+    }
+
+    /// This config with what its preset sets beside mix and distribution, where it is left out.
+    fn with_parts_of(&self, preset: Preset) -> Self {
+        let mut config = self.clone();
+        config.scan = self.scan.or_else(|| preset_parts::scan(preset));
+        if preset.is_ordered() && self.key == KeySpace::default() {
+            config.key.order = KeyOrder::Ordered;
+            config.key.zero_padding = 16;
+        }
+        let has_own = |phase: &PhaseConfig| !phase.roles.is_empty();
+        if let Some(background) = preset_parts::background(preset)
+            && self.roles.is_empty()
+            && !self.phases.iter().any(has_own)
+        {
+            let clients = RoleConfig {
+                name: "clients".to_owned(),
+                clients: config.clients.take(),
+                ..RoleConfig::default()
+            };
+            config.roles = vec![clients, background];
+        }
+        config
+    }
+
+    fn resolve_own(&self, inputs: &Inputs) -> Result<Workload, ConfigError> {
+        let keys = inputs.keys.as_ref();
         check_key_file(&self.key, keys)?;
         let available = keys.map(|keys| keys.len());
         let records = self.records.unwrap_or(available.unwrap_or(RECORDS_DEFAULT));
@@ -78,6 +136,7 @@ impl WorkloadConfig {
             0,
             ZERO_PADDING_MAX,
         )?;
+        check("key.start", self.key.start, 0, COUNT_MAX)?;
         check("warm_up_operations", self.warm_up_operations, 0, COUNT_MAX)?;
         check("operations", self.operations.unwrap_or(0), 0, COUNT_MAX)?;
 
@@ -119,6 +178,111 @@ impl WorkloadConfig {
             load,
             phases,
         })
+    }
+
+    /// The replay of a trace: its load, the warm-up, and all that follows as one phase.
+    fn resolve_trace(
+        &self,
+        config: &TraceConfig,
+        trace: Option<&Arc<Operations>>,
+    ) -> Result<Workload, ConfigError> {
+        self.check_beside_trace()?;
+        let refused = |key: &str, why| {
+            Err(ConfigError::Misplaced {
+                key: format!("trace.{key}"),
+                why,
+            })
+        };
+        let Some(trace) = trace else {
+            return refused("file", "its operations are given to `resolve_with`");
+        };
+        if let Speed::Times(speed) = config.speed {
+            let inside = speed > 0.0 && speed <= SPEED_MAX;
+            require(inside, "trace.speed", speed, "above 0 and at most 1e6")?;
+            if !trace.has_times() {
+                return refused("speed", "the trace has no times: it can be \"closed\" only");
+            }
+        }
+        let operations = (trace.len() - trace.loads()) as u64;
+        if operations == 0 {
+            return refused("file", "it holds no operation to replay");
+        }
+        let warm_up = self.warm_up_operations;
+        check("warm_up_operations", warm_up, 0, operations - 1)?;
+        let clients = self.clients()?;
+        let base = self.base(trace.loads() as u64, clients)?;
+        let part = |name: &str, kind, from: usize, to: usize, speed| {
+            let replay = Replay {
+                trace: trace.clone(),
+                from,
+                to,
+                speed,
+            };
+            Phase {
+                name: name.to_owned(),
+                kind,
+                operations: (to - from) as u64,
+                mix: replay.mix(),
+                replay: Some(replay),
+                ..base.clone()
+            }
+        };
+        let loads = trace.loads();
+        let measured = loads + warm_up as usize;
+        let load = Phase {
+            duration: None,
+            ..part(names::LOAD, PhaseKind::Load, 0, loads, Speed::default())
+        };
+        let mut phases = Vec::new();
+        if warm_up > 0 {
+            phases.push(Phase {
+                duration: None,
+                ..part(
+                    names::WARM_UP,
+                    PhaseKind::WarmUp,
+                    loads,
+                    measured,
+                    config.speed,
+                )
+            });
+        }
+        phases.push(part(
+            names::RUN,
+            PhaseKind::Run,
+            measured,
+            trace.len(),
+            config.speed,
+        ));
+        Ok(Workload {
+            preset: None,
+            records: loads as u64,
+            clients,
+            load,
+            phases,
+        })
+    }
+
+    /// Refuses what a trace decides.
+    fn check_beside_trace(&self) -> Result<(), ConfigError> {
+        let decided = [
+            ("preset", self.preset.is_some()),
+            ("records", self.records.is_some()),
+            ("operations", self.operations.is_some()),
+            ("roles", !self.roles.is_empty()),
+            ("key", self.key != KeySpace::default()),
+            ("mix", self.mix.is_some()),
+            ("distribution", self.distribution.is_some()),
+            ("load", self.load.is_some()),
+            ("phases", !self.phases.is_empty()),
+        ];
+        match decided.into_iter().find(|(_, is_given)| *is_given) {
+            Some((key, _)) => Err(ConfigError::Misplaced {
+                key: key.to_owned(),
+                why: "`trace` decides it: leave it out (`trace.limit` bounds the operations, \
+                      `trace.speed` the times)",
+            }),
+            None => Ok(()),
+        }
     }
 
     /// The clients of the load: those of all roles, if there are roles.
@@ -167,6 +331,7 @@ impl WorkloadConfig {
             load: Load::Closed {},
             key: self.key.clone(),
             keys: None,
+            replay: None,
             records,
             key_range: records,
             numbers: 0,
@@ -392,6 +557,9 @@ fn check_key_file(key: &KeySpace, keys: Option<&Arc<FileKeys>>) -> Result<(), Co
             "zero_padding",
             "keys of a set are taken as they are: leave it out",
         );
+    }
+    if key.start != 0 {
+        return refused("start", "keys of a set are taken as they are: leave it out");
     }
     if keys.is_none() {
         return refused("file", "the keys of a file are given to `resolve_with`");

@@ -11,14 +11,18 @@ use crate::lengths::Lengths;
 use crate::mix::Mix;
 use crate::op::{Direction, KeyRef, Op, OpKind};
 use crate::phase::{Phase, PhaseKind};
+use crate::replay::{Ahead, Lane};
 use crate::seed::{Generator, Seed};
 use crate::sizes::SizeChooser;
+use crate::trace::{Action, Finds};
 use crate::values;
 
 /// Lends one operation after the other; [`Phase::stream`] makes it.
 #[derive(Clone, Debug)]
 pub struct OpStream {
     remaining: u64,
+    /// The operations of a trace, in the place of those that are drawn.
+    replayed: Option<Lane>,
     keys: KeySource,
     kinds: Generator,
     names: KeyNames,
@@ -95,6 +99,7 @@ impl OpStream {
         let scan = phase.scan;
         Self {
             remaining: phase.operations_of(client),
+            replayed: (phase.replay.as_ref()).map(|it| Lane::new(it, client, phase.clients)),
             keys,
             kinds: seed.child("kind").generator(),
             names: KeyNames::new(&phase.key, phase.numbers, phase.keys.as_ref()),
@@ -124,10 +129,68 @@ impl OpStream {
         self.is_out_of_keys
     }
 
+    /// What is known of the next operation. A stream that draws its operations knows nothing.
+    pub fn ahead(&self) -> Ahead {
+        let lane = self.replayed.as_ref();
+        let traced = lane.and_then(|lane| Some(lane.trace().at(lane.peek()?)));
+        let reads = |action| !matches!(action, Action::Put | Action::Delete);
+        Ahead {
+            finds: match traced {
+                Some(traced) if reads(traced.action) => traced.finds,
+                _ => Finds::Anything,
+            },
+            source: traced.map(|traced| traced.source.number),
+            compressibility: self.compressibility,
+        }
+    }
+
+    /// The next operation of the trace.
+    fn next_replayed(&mut self) -> Option<Op<'_>> {
+        let lane = self.replayed.as_mut()?;
+        let at = lane.next()?;
+        let traced = lane.trace().at(at);
+        self.key.clear();
+        self.key.extend(traced.key);
+        if traced.action.writes() {
+            let length = traced.value_bytes.unwrap_or(0) as usize;
+            let source = traced.source;
+            let share = self.compressibility;
+            values::fill(
+                &mut self.value,
+                length,
+                source.number,
+                source.version,
+                share,
+            );
+        }
+        let (action, length) = (traced.action, traced.length.max(1));
+        let key = KeyRef {
+            number: traced.number,
+            bytes: &self.key,
+        };
+        let value = self.value.as_slice();
+        let scan = |direction| Op::Scan {
+            key,
+            length,
+            direction,
+        };
+        Some(match action {
+            Action::Get => Op::Read { key },
+            Action::Put => Op::Update { key, value },
+            Action::Delete => Op::Delete { key },
+            Action::Scan => scan(Direction::Forward),
+            Action::ReverseScan => scan(Direction::Reverse),
+            Action::ReadModifyWrite => Op::ReadModifyWrite { key, value },
+        })
+    }
+
     /// The next operation; `None` if all are done. `acknowledged` is the one counter of the trial,
     /// shared by all clients and phases. The caller acknowledges each [`Op::Insert`] there.
     pub fn next(&mut self, acknowledged: &Acknowledged) -> Option<Op<'_>> {
         self.remaining = self.remaining.checked_sub(1)?;
+        if self.replayed.is_some() {
+            return self.next_replayed();
+        }
         let (kind, number) = self.keys.draw(&mut self.kinds, acknowledged);
         let has_key = if kind == OpKind::ReadAbsent {
             self.names.render_absent(number, &mut self.key)

@@ -51,10 +51,7 @@ pub fn fill(value: &mut Vec<u8>, length: usize, number: u64, version: u64, compr
 /// The version of the key `number` that `value` is; `None` if [`fill`] did not make it for this key
 /// and compressibility. The version of a value shorter than [`CHECKED_MIN`] is 0.
 pub fn version_of(value: &[u8], number: u64, compressibility: f64) -> Option<u64> {
-    let version = match value.first_chunk::<VERSION>() {
-        Some(&version) if value.len() >= CHECKED_MIN => u64::from_le_bytes(version),
-        _ => 0,
-    };
+    let version = stated_version(value);
     let mut words = Words::of(number, version, value.len());
     let mut expected = [0_u8; STRIPE];
     for (index, stripe) in value.chunks(STRIPE).enumerate() {
@@ -72,6 +69,14 @@ pub fn version_of(value: &[u8], number: u64, compressibility: f64) -> Option<u64
         }
     }
     Some(version)
+}
+
+/// The version that a value of [`fill`] states; 0 if it is shorter than [`CHECKED_MIN`].
+pub fn stated_version(value: &[u8]) -> u64 {
+    match value.first_chunk::<VERSION>() {
+        Some(&version) if value.len() >= CHECKED_MIN => u64::from_le_bytes(version),
+        _ => 0,
+    }
 }
 
 fn fill_stripe(

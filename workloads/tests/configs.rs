@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aura_workloads::{
-    ConfigError, Direction, Distribution, Length, Load, OpKind, Phase, PhaseKind, Step, Until,
-    WorkloadConfig,
+    ConfigError, Direction, Distribution, Length, Load, OpKind, Phase, PhaseKind, Preset, Step,
+    Until, WorkloadConfig,
 };
 use serde_json::{Value, json};
 
@@ -62,7 +62,12 @@ fn phases_override_the_base_and_inherit_the_rest() {
         (scans.scan.max_length, scans.scan.direction),
         (10, Direction::Reverse)
     );
-    assert_eq!(scans.load, Load::Poisson { rate: 50_000.0 });
+    assert_eq!(
+        scans.load,
+        Load::Poisson {
+            rate: 50_000.0.into()
+        }
+    );
     assert_eq!((writes.operations, writes.load), (7, Load::Closed {}));
     assert_eq!(writes.mix.probability(OpKind::Delete), 0.25);
     assert_eq!(writes.mix.probability(OpKind::Scan), 0.0);
@@ -627,4 +632,59 @@ fn wrong_roles_are_named() {
     ] {
         assert!(parse(roles(json!([role.clone()]))).is_err(), "{role}");
     }
+}
+
+#[test]
+fn db_benchs_presets_have_a_role_that_goes_on_until_the_readers_have_ended() {
+    let config = |preset| WorkloadConfig {
+        preset: Some(preset),
+        clients: Some(4),
+        records: Some(1000),
+        ..WorkloadConfig::default()
+    };
+    for (preset, kind) in [
+        (Preset::ReadWhileWriting, aura_workloads::OpKind::Read),
+        (Preset::SeekRandomWhileWriting, aura_workloads::OpKind::Scan),
+    ] {
+        let workload = config(preset).resolve().unwrap();
+        let [readers, writer] = workload.phases[0].parts() else {
+            panic!("two roles");
+        };
+        assert_eq!((readers.clients, readers.mix.share(kind)), (4, 1.0));
+        assert_eq!((writer.clients, writer.mix.update), (1, 1.0));
+        assert!(writer.until.is_some() && writer.is_endless());
+        assert_eq!(workload.clients, 5, "all of them load");
+    }
+    let seeks = config(Preset::SeekRandom).resolve().unwrap();
+    assert_eq!(seeks.phases[0].scan.max_length, 1);
+}
+
+#[test]
+fn a_queue_gives_out_each_record_once_the_oldest_first() {
+    let config = WorkloadConfig {
+        preset: Some(Preset::Queue),
+        records: Some(50),
+        operations: Some(400),
+        ..WorkloadConfig::default()
+    };
+    let workload = config.resolve().unwrap();
+    let acknowledged = aura_workloads::Acknowledged::new(50);
+    let mut stream = workload.phases[0].stream(0, aura_workloads::Seed(3));
+    let (mut deleted, mut inserted) = (Vec::new(), Vec::new());
+    while let Some(op) = stream.next(&acknowledged) {
+        match op {
+            aura_workloads::Op::Insert { key, .. } => {
+                acknowledged.acknowledge(key.number);
+                inserted.push(key.number);
+            }
+            _ => deleted.push(op.key().number),
+        }
+    }
+    let in_order = |from: u64, numbers: &[u64]| (from..).zip(numbers).all(|(a, b)| a == *b);
+    assert!(in_order(0, &deleted) && in_order(50, &inserted));
+    assert!(
+        deleted.len() > 150,
+        "beyond the loaded ones: {}",
+        deleted.len()
+    );
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use aura_workloads::Inputs;
 use aura_workloads::keyset::{FileKeys, GeneratedSet, KeyFormat};
 use aura_workloads::{Acknowledged, Op, OpKind, Phase, Seed, Workload, WorkloadConfig};
 use serde_json::{Value, json};
@@ -29,7 +30,9 @@ fn config(settings: Value) -> WorkloadConfig {
 }
 
 fn resolved(settings: Value) -> Workload {
-    config(settings).resolve_with(Some(&words())).unwrap()
+    config(settings)
+        .resolve_with(&Inputs::from(&words()))
+        .unwrap()
 }
 
 /// The keys of a phase's operations of one kind, in order.
@@ -131,7 +134,7 @@ fn a_generated_set_is_inserted_like_that_of_a_file() {
     let config = config(settings);
     let set = GeneratedSet::parse("square:50").unwrap().keys_in_order(0);
     let mut keys: Vec<Vec<u8>> = Vec::new();
-    let workload = config.resolve_with(Some(&Arc::new(set))).unwrap();
+    let workload = config.resolve_with(&Inputs::from(&Arc::new(set))).unwrap();
     let mut stream = workload.load.stream(0, Seed(5));
     while let Some(op) = stream.next(&Acknowledged::new(0)) {
         keys.push(op.key().bytes.to_vec());
@@ -178,7 +181,9 @@ fn what_a_file_cannot_give_is_refused_with_the_key() {
             "leave one of them out",
         ),
     ] {
-        let error = config(settings).resolve_with(Some(&words())).unwrap_err();
+        let error = config(settings)
+            .resolve_with(&Inputs::from(&words()))
+            .unwrap_err();
         assert_eq!(error.key(), key, "{error}");
         assert!(error.to_string().contains(said), "{error}");
     }
@@ -186,7 +191,7 @@ fn what_a_file_cannot_give_is_refused_with_the_key() {
     assert_eq!(unread.key(), "key.file");
     assert!(
         config(json!({ "records": 19, "phases": two }))
-            .resolve_with(Some(&words()))
+            .resolve_with(&Inputs::from(&words()))
             .is_ok()
     );
 }

@@ -21,13 +21,13 @@ Weibull { shape: 0.7, scale: 1000000.0 }
 ";
 
 const ARRIVALS: &str = "
-Gamma { rate: 1000.0, shape: 0.5 }
+Gamma { rate: Constant(1000.0), shape: 0.5 }
   [1841160, 6815365, 6920582, 11953487, 12702816]
-Weibull { rate: 1000.0, shape: 0.7 }
+Weibull { rate: Constant(1000.0), shape: 0.7 }
   [164709, 2077414, 2081802, 2441734, 2636865]
-Lognormal { rate: 1000.0, sigma: 1.0 }
+Lognormal { rate: Constant(1000.0), sigma: 1.0 }
   [2794197, 3519029, 8476396, 10406554, 13554701]
-Pareto { rate: 1000.0, shape: 1.5 }
+Pareto { rate: Constant(1000.0), shape: 1.5 }
   [764511, 2193002, 2866924, 3711634, 4489448]
 ";
 
@@ -56,7 +56,7 @@ fn lengths_of_the_laws_are_pinned() {
 
 #[test]
 fn arrivals_of_the_laws_are_pinned() {
-    let rate = 1000.0;
+    let rate = 1000.0.into();
     let mut drawn = "\n".to_owned();
     for load in [
         Load::Gamma { rate, shape: 0.5 },

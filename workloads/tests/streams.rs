@@ -347,7 +347,9 @@ fn schedules_differ_between_clients_and_repeat() {
     let mut workload = mixed(Distribution::Uniform {}, 2);
     let phase = &mut workload.phases[0];
     assert!(phase.schedule(0, Seed(1)).is_none());
-    phase.load = Load::Poisson { rate: 1000.0 };
+    phase.load = Load::Poisson {
+        rate: 1000.0.into(),
+    };
     let times = |client| {
         phase
             .schedule(client, Seed(1))

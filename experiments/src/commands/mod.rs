@@ -20,6 +20,7 @@ mod database;
 mod diff;
 mod doctor;
 mod fidelity;
+mod import;
 mod index_bench;
 mod index_inspect;
 mod launch;
@@ -96,6 +97,7 @@ commands! {
     Fidelity in fidelity,
     CacheSim in cache_sim,
     Trace in trace,
+    Import in import,
     IndexBench in index_bench,
     IndexInspect in index_inspect,
     Trial in trial,

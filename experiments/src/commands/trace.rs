@@ -44,6 +44,7 @@ Examples:
   aura trace convert OLTP.lis oltp.aurat.zst
   aura trace convert requests.csv out.oracleGeneral.bin.zst --columns time=ts,key=url,size=bytes
   aura trace convert big.oracleGeneral.zst small.csv --sample 0.01 --limit 1000000000
+  aura trace convert rocksdb.trace operations.aurat.zst --replayable
 
 Formats that can be written: aurat, csv, oracle-general (with each request's next access computed).
 
@@ -59,6 +60,10 @@ struct Convert {
     /// The output's format. Default: as its name says.
     #[arg(long, value_name = "FORMAT")]
     to: Option<String>,
+    /// Write the operations on a store, with keys and values' lengths, for `workload.trace`; as
+    /// aurat.
+    #[arg(long)]
+    replayable: bool,
     #[command(flatten)]
     how: TraceInput,
 }
@@ -88,8 +93,8 @@ pub(super) struct TraceInput {
     #[arg(long, value_name = "FORMAT")]
     trace_format: Option<String>,
     /// What each column of a CSV file holds, by number or name:
-    /// time=1,key=2,size=bytes,op=4,ttl=5,cost=6,header=yes,delimiter=tab. Default: by the header,
-    /// and by the first rows.
+    /// time=1,key=2,size=bytes,op=4,ttl=5,cost=6,header=yes,delimiter=tab; of operations also
+    /// key_size and scan. Default: by the header, and by the first rows.
     #[arg(long, value_name = "MAP")]
     columns: Option<String>,
     /// Read these operations only, such as get,set; of traces that say what each request is.
@@ -224,6 +229,9 @@ impl Convert {
     fn run(&self, global: &Global) -> CommandResult {
         let reader = TraceReader::new(&self.how, true)?;
         let format = self.format()?;
+        if self.replayable {
+            return self.write_operations(&reader, format, global);
+        }
         let read = reader.read(&self.input)?;
         let trace = &read.trace;
         traces::write(&self.output, format, trace)?;
@@ -239,6 +247,31 @@ impl Convert {
             "wrote {}: {requests} requests for {objects} objects, {} to {format}",
             self.output.display(),
             read.format
+        ));
+        Ok(Exit::Done)
+    }
+
+    /// Writes operations on a store.
+    fn write_operations(
+        &self,
+        reader: &TraceReader,
+        format: TraceFormat,
+        global: &Global,
+    ) -> CommandResult {
+        if format != TraceFormat::Aurat {
+            return Err(Failure::usage(
+                format_args!("{format} has no place for operations"),
+                "with --replayable, end the output's name with .aurat or .aurat.zst",
+            ));
+        }
+        let read = traces::read_operations(&self.input, reader.format, &reader.options)?;
+        let (operations, from) = read;
+        traces::write_operations(&self.output, &operations)?;
+        global.remark(&format!(
+            "wrote {}: {} operations on {} keys, {from} to {format}",
+            self.output.display(),
+            operations.len(),
+            operations.keys()
         ));
         Ok(Exit::Done)
     }

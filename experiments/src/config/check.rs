@@ -1,10 +1,8 @@
 //! Ranges and names that the types of the settings do not check.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use aura_workloads::RoleConfig;
-use aura_workloads::keyset::FileKeys;
+use aura_workloads::{Inputs, RoleConfig};
 
 use super::error::ConfigError;
 use super::names::{self, BadName};
@@ -106,17 +104,17 @@ fn check_metrics(tree: &Node, key: &str, names: &[String]) -> Result<(), ConfigE
     Ok(())
 }
 
-/// Checks the settings of a trial; `keys` are those of the file that the workload names.
+/// Checks the settings of a trial; `inputs` are what the workload names.
 ///
 /// # Errors
 /// [`ConfigError`] with the place of the first one that is refused.
 pub(super) fn check_trial(
     tree: &Node,
     config: &TrialConfig,
-    keys: Option<&Arc<FileKeys>>,
+    inputs: &Inputs,
 ) -> Result<(), ConfigError> {
     check_phases(tree, config)?;
-    if let Err(error) = config.workload.resolve_with(keys) {
+    if let Err(error) = config.workload.resolve_with(inputs) {
         let key = format!("workload.{}", error.key());
         return Err(refused(tree, &key, format!("workload.{error}")));
     }
@@ -150,10 +148,14 @@ pub(super) fn check_trial(
         let message = format!("`series_points` = {points}: must be 1 to 10000");
         return Err(refused(tree, "series_points", message));
     }
-    let rate = config.record.cache;
-    if !(0.0..=1.0).contains(&rate) {
-        let message = format!("`record.cache` = {rate}: must be 0 to 1");
-        return Err(refused(tree, "record.cache", message));
+    for (key, rate) in [
+        ("record.cache", config.record.cache),
+        ("record.operations", config.record.operations),
+    ] {
+        if !(0.0..=1.0).contains(&rate) {
+            let message = format!("`{key}` = {rate}: must be 0 to 1");
+            return Err(refused(tree, key, message));
+        }
     }
     Ok(())
 }

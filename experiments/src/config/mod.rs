@@ -11,12 +11,13 @@
 mod check;
 mod error;
 mod expect;
+mod inputs;
 mod keys;
 mod layers;
 mod machine;
 mod names;
-mod paper;
 mod overlay;
+mod paper;
 mod policies;
 mod print;
 mod resolve;
@@ -40,9 +41,9 @@ use serde_json::Value;
 
 pub use error::ConfigError;
 pub use layers::{VariantSettings, settings};
+pub use overlay::overlay;
 pub use paper::{Ours, PaperConfig};
 pub(crate) use resolve::quoted;
-pub use overlay::overlay;
 pub use resolve::{
     Case, Experiment, Size, TRIALS_MAX, load, load_side, load_tuning, parse, parse_for,
 };
@@ -155,6 +156,14 @@ pub struct RecordConfig {
     /// records nothing. Default 0; 1 if `compare` names a metric that needs the bound, such as
     /// `cache.recovery_ops`.
     pub cache: f64,
+    /// The share of the keys whose operations are recorded, in [0, 1], chosen by hash. A trial then
+    /// leaves `operations.aurat.zst`, which `workload.trace` replays. 0 records nothing. Default 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub operations: f64,
+}
+
+fn is_zero(rate: &f64) -> bool {
+    *rate == 0.0
 }
 
 /// The seeds of an experiment.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::check::{check_head, check_trial};
 use super::error::ConfigError;
-use super::keys::KeyFiles;
+use super::inputs::{InputFiles, check_scale};
 use super::layers::{Choice, Layers, VariantLayer, VariantSettings, show};
 use super::machine::Profiles;
 use super::policies;
@@ -72,8 +72,8 @@ pub struct Case {
 
 impl Case {
     /// Returns all settings, every default spelt out, as a text that is equal for equal settings: a
-    /// trial's id is made of it. The places of databases and of key files are left out; the digest
-    /// of the keys is there.
+    /// trial's id is made of it. The places of databases, key files and traces are left out; the
+    /// digests of keys and operations are there.
     pub fn canonical(&self) -> String {
         let mut value = self.values();
         // The default, whether it is written or not.
@@ -88,11 +88,10 @@ impl Case {
         if let Some(world) = value.get_mut("world").and_then(Value::as_object_mut) {
             world.remove("directory");
         }
-        if let Some(key) = value
-            .pointer_mut("/workload/key")
-            .and_then(Value::as_object_mut)
-        {
-            key.remove("file");
+        for table in ["/workload/key", "/workload/trace"] {
+            if let Some(table) = value.pointer_mut(table).and_then(Value::as_object_mut) {
+                table.remove("file");
+            }
         }
         value.to_string()
     }
@@ -215,7 +214,14 @@ pub fn load_tuning(
     size: Size,
     targets: &KnownTargets,
 ) -> Result<(Experiment, Tuning), ConfigError> {
-    let mut resolver = Resolver::new(path, source::read(path)?, sets, size, targets, Reading::Experiment)?;
+    let mut resolver = Resolver::new(
+        path,
+        source::read(path)?,
+        sets,
+        size,
+        targets,
+        Reading::Experiment,
+    )?;
     let experiment = resolver.experiment(path, sets)?;
     let missing = tune::missing(&resolver.head);
     let tuning = Tuning::of(resolver, baseline_of(&experiment))?;
@@ -289,7 +295,7 @@ impl Resolver {
             variants,
             baseline,
             files: Found {
-                keys: KeyFiles::of(path),
+                inputs: InputFiles::of(path),
                 profiles: Profiles::of(path),
             },
             reading,
@@ -322,6 +328,7 @@ impl Resolver {
                 let variant = &self.variants[at];
                 let name = variant.name.clone();
                 let mut tree = self.layers.case(variant, &point);
+                check_scale(&tree, self.scale)?;
                 enlarge(&mut tree, self.scale);
                 cases.push(self.case(tree, &name, &point)?);
             }
@@ -376,7 +383,7 @@ pub(crate) fn quoted(word: &str) -> String {
 
 /// The files that a config names.
 pub(super) struct Found {
-    keys: KeyFiles,
+    inputs: InputFiles,
     profiles: Profiles,
 }
 
@@ -388,10 +395,10 @@ fn case(
     files: &mut Found,
 ) -> Result<Case, ConfigError> {
     let mut config: TrialConfig = deserialize(&tree)?;
-    let keys = files.keys.read(&mut tree, &mut config)?;
+    let inputs = files.inputs.read(&mut tree, &mut config)?;
     files.profiles.apply(&mut tree, &config)?;
-    check_trial(&tree, &config, keys.as_ref())?;
-    targets::check(&tree, &config, keys.as_ref(), targets)?;
+    check_trial(&tree, &config, &inputs)?;
+    targets::check(&tree, &config, &inputs, targets)?;
     policies::spell_out_defaults(&mut tree, &config.engine);
     spell_out_device(&mut tree, &config);
     // Now with every default of policy and device: equal settings are equal.

@@ -1,9 +1,6 @@
 //! What a trial runs on, and whether that can obey the settings.
 
-use std::sync::Arc;
-
-use aura_workloads::Phase;
-use aura_workloads::keyset::FileKeys;
+use aura_workloads::{Inputs, Phase};
 
 use super::error::ConfigError;
 use super::tree::{Layer, Node};
@@ -157,7 +154,7 @@ pub(super) fn is_aura(name: &str) -> bool {
 pub(super) fn check(
     tree: &Node,
     config: &TrialConfig,
-    keys: Option<&Arc<FileKeys>>,
+    inputs: &Inputs,
     targets: &KnownTargets,
 ) -> Result<(), ConfigError> {
     let found = targets.find(&config.target);
@@ -166,7 +163,7 @@ pub(super) fn check(
     if !target.is_aura() {
         check_world(tree, config, target)?;
         check_engine(tree, target)?;
-        check_clients(tree, config, keys, target)?;
+        check_clients(tree, config, inputs, target)?;
     }
     (target.check)(config).map_err(|BadSetting { key, message }| {
         let node = tree.closest(&key);
@@ -255,11 +252,11 @@ fn check_engine(tree: &Node, target: &TargetRules) -> Result<(), ConfigError> {
 fn check_clients(
     tree: &Node,
     config: &TrialConfig,
-    keys: Option<&Arc<FileKeys>>,
+    inputs: &Inputs,
     target: &TargetRules,
 ) -> Result<(), ConfigError> {
     // A workload that cannot be resolved was refused before.
-    let workload = config.workload.resolve_with(keys).ok();
+    let workload = config.workload.resolve_with(inputs).ok();
     let phases = workload
         .iter()
         .flat_map(|it| std::iter::once(&it.load).chain(&it.phases));

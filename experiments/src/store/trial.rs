@@ -75,10 +75,13 @@ pub fn write_trial(folder: &TrialFolder, trial: &TrialResult, rows: &[MetricRow]
         write_histograms(folder, phase)?;
     }
     files::write(&folder.events(), events.as_bytes())?;
-    match &trial.cache_trace {
-        Some(recorded) => write_cache_trace(&folder.cache_trace(), recorded),
-        None => Ok(()),
+    if let Some(recorded) = &trial.cache_trace {
+        write_cache_trace(&folder.cache_trace(), recorded)?;
     }
+    if let Some(recorded) = &trial.operations {
+        files::write(&folder.operations(), recorded)?;
+    }
+    Ok(())
 }
 
 /// One line of `events.jsonl`.

@@ -7,13 +7,15 @@ use std::task::Poll;
 
 use aura_engine::env::Clock;
 use aura_engine::{Cursor, Direction, Range, Value};
+use aura_workloads::trace::Finds;
 use aura_workloads::{
-    Acknowledged, Direction as ScanDirection, KeyRef, Op, OpStream, Phase, Schedule, Until,
+    Acknowledged, Ahead, Direction as ScanDirection, KeyRef, Op, OpStream, Phase, Schedule, Until,
 };
 use hdrhistogram::Histogram;
 use tokio::sync::Notify;
 
 use super::contents::{CHECKED_ONE_IN, Contents};
+use super::operation_recorder::{Ended, OperationRecorder};
 use super::pulse::{COUNTED_EVERY, Meter};
 use super::series::{Sampler, Slices};
 use super::{Target, TrialError};
@@ -43,6 +45,10 @@ pub(super) struct PhaseContext<T> {
     pub(super) deadline: Option<u64>,
     /// The clients that others wait for.
     pub(super) others: Others,
+    /// What records the operations, if they are.
+    pub(super) operations: Option<Arc<OperationRecorder>>,
+    /// Whether it is the load.
+    pub(super) loads: bool,
 }
 
 impl<T> PhaseContext<T> {
@@ -65,6 +71,19 @@ impl<T> PhaseContext<T> {
             false
         } else {
             self.now() < deadline
+        }
+    }
+
+    /// Records an operation that began at a time, if operations are recorded.
+    fn record(&self, op: Op<'_>, ahead: Ahead, begun: u64, found: Option<&Value>) {
+        if let Some(recorder) = &self.operations {
+            recorder.record(&Ended {
+                op,
+                ahead,
+                at_ns: self.start + begun,
+                found: found.map(|value| value.len()),
+                loads: self.loads,
+            });
         }
     }
 
@@ -293,6 +312,7 @@ pub(super) async fn run<T: Target>(
             end = end.max(context.now());
             break;
         }
+        let ahead = stream.ahead();
         let Some(op) = stream.next(&context.acknowledged) else {
             return Err(TrialError::OutOfKeys);
         };
@@ -322,9 +342,9 @@ pub(super) async fn run<T: Target>(
         slices.record(end, end.saturating_sub(intended));
         let counts = || context.engine.counts();
         context.sampler.tick(end, counts);
-        if let Some(value) = found.filter(|_| done % CHECKED_ONE_IN == 0) {
-            check(context, op.key(), &value)?;
-        }
+        context.record(op, ahead, begun, found.as_ref());
+        let is_thorough = done % CHECKED_ONE_IN == 0;
+        check(context, op.key(), found.as_deref(), ahead, is_thorough)?;
     }
     if is_counted {
         context.meter.add(done % COUNTED_EVERY);
@@ -395,14 +415,30 @@ fn shown(key: KeyRef<'_>) -> String {
     String::from_utf8_lossy(key.bytes).into_owned()
 }
 
-/// Checks that a value that was read is one that was written for its key.
-fn check<T>(context: &PhaseContext<T>, key: KeyRef<'_>, value: &[u8]) -> Result<(), TrialError> {
-    if context.contents.may_hold(key.number, value) {
+/// Checks what was found for a key: of a trace the one value that it must be, or nothing; otherwise
+/// a value that was written for the key. Bytes are looked at in a thorough check only.
+fn check<T>(
+    context: &PhaseContext<T>,
+    key: KeyRef<'_>,
+    found: Option<&[u8]>,
+    ahead: Ahead,
+    is_thorough: bool,
+) -> Result<(), TrialError> {
+    let is_right = match (ahead.finds, found) {
+        (Finds::Anything, Some(value)) => {
+            !is_thorough || context.contents.may_hold(key.number, value)
+        }
+        (Finds::Anything | Finds::Nothing, None) => true,
+        (Finds::Nothing, Some(_)) => return Err(TrialError::Phantom { key: shown(key) }),
+        (Finds::Value { .. }, None) => return Err(TrialError::Lost { key: shown(key) }),
+        (Finds::Value { .. }, Some(value)) => ahead.accepts(value, is_thorough),
+    };
+    if is_right {
         return Ok(());
     }
     Err(TrialError::Wrong {
         key: shown(key),
-        bytes: value.len(),
+        bytes: found.map_or(0, <[u8]>::len),
     })
 }
 

@@ -26,6 +26,7 @@ mod client;
 mod contents;
 mod host;
 mod machine;
+mod operation_recorder;
 mod pulse;
 mod series;
 #[cfg(test)]
@@ -43,7 +44,7 @@ use aura_engine::env::Env;
 use aura_engine::env::sim::SimError;
 use aura_engine::{EngineConfig, Event};
 use aura_workloads::keyset::FileKeys;
-use aura_workloads::{Acknowledged, Load, OpKind, Phase, Seed, Step, Workload, names};
+use aura_workloads::{Acknowledged, Inputs, OpKind, Phase, PhaseKind, Seed, Step, Workload, names};
 use tokio::sync::oneshot;
 
 use crate::code;
@@ -53,8 +54,10 @@ use crate::files::{self, FileError};
 use crate::key_files::{self, KeyFileError};
 use crate::plan::{PlannedTrial, VERSION};
 use crate::record::{
-    Boundary, CacheTrace, FileIo, KeyFile, Manifest, PhaseMeasure, SpaceMeasure, TrialResult, World,
+    Boundary, CacheTrace, FileIo, KeyFile, Manifest, PhaseMeasure, SpaceMeasure, TraceFile,
+    TrialResult, World,
 };
+use crate::traces::{self, ReplayError, TraceOfWorkload};
 
 pub use host::{host_name, memory_peak_bytes, processor};
 
@@ -62,6 +65,7 @@ use cache_recorder::CacheRecorder;
 use client::{ClientReport, Others, PhaseContext, Work};
 use contents::Contents;
 use machine::Machine;
+use operation_recorder::OperationRecorder;
 use pulse::{Extent, Meter};
 use series::{Sample, Sampler};
 
@@ -122,9 +126,15 @@ pub enum TrialError {
     /// The keys of the workload's file cannot be read.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
+    /// The workload's trace cannot be replayed.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The workload inserts more keys than its file has.
     #[error("an insert needs a key, and all of the set in `workload.key` are inserted")]
     OutOfKeys,
+    /// The operations cannot be recorded.
+    #[error("cannot record operations: {0}")]
+    Recording(io::Error),
     /// The system refused threads.
     #[error("cannot start threads: {0}")]
     Threads(io::Error),
@@ -186,7 +196,12 @@ pub fn run_among(
     let machine = Machine::new(&config, planned.seed, directory)?;
     let arrival = machine.is_real().then(|| host::arrive(machine.directory()));
     let keys = key_files::of_workload(&config.workload.key)?;
-    let measured = target.run(&machine, &config, keys.as_ref(), planned.seed, watcher);
+    let trace = traces::of_workload(&config.workload)?;
+    let inputs = Inputs {
+        keys: keys.clone(),
+        trace: trace.as_ref().map(|trace| trace.operations.clone()),
+    };
+    let measured = target.run(&machine, &config, &inputs, planned.seed, watcher);
     let fingerprint = machine.fingerprint();
     if !databases.keep {
         machine.clean_up()?;
@@ -211,6 +226,7 @@ pub fn run_among(
         },
         version: VERSION.to_owned(),
         keys: keys.map(|keys| key_file(&config, &keys)),
+        trace: trace.map(|trace| trace_file(&config, &trace)),
         fingerprint,
         host: arrival.map(host::leave),
     };
@@ -221,6 +237,7 @@ pub fn run_among(
         space: measured.space,
         device_write_bytes_per_s: (simulated && bandwidth > 0).then_some(bandwidth),
         cache_trace: measured.cache_trace,
+        operations: measured.operations,
         measures: target.measures,
     })
 }
@@ -252,21 +269,38 @@ fn key_file(config: &TrialConfig, keys: &FileKeys) -> KeyFile {
     }
 }
 
+/// The trace that a trial replays, for its manifest.
+fn trace_file(config: &TrialConfig, trace: &TraceOfWorkload) -> TraceFile {
+    let path = config.workload.trace.as_ref().map(|trace| &trace.file);
+    let operations = &trace.operations;
+    TraceFile {
+        name: path
+            .map(|path| compression::file_name(path))
+            .unwrap_or_default(),
+        digest: trace.digest.clone(),
+        operations: (operations.len() - operations.loads()) as u64,
+        loads: operations.loads() as u64,
+        keys: operations.keys() as u64,
+        range_deletes: operations.range_deletes(),
+    }
+}
+
 /// What was measured in a trial.
 struct Measured {
     phases: Vec<PhaseMeasure>,
     space: SpaceMeasure,
     cache_trace: Option<CacheTrace>,
+    operations: Option<Vec<u8>>,
 }
 
 fn measure<T: Target>(
     machine: &Machine,
     config: &TrialConfig,
-    keys: Option<&Arc<FileKeys>>,
+    inputs: &Inputs,
     seed: u64,
     watcher: Option<Watcher>,
 ) -> Result<Measured, TrialError> {
-    let workload = config.workload.resolve_with(keys)?;
+    let workload = config.workload.resolve_with(inputs)?;
     let mut stage = Stage::<T>::open(machine, config, &workload, Seed(seed))?;
     match watcher {
         Some(watcher) if machine.is_real() => {
@@ -295,6 +329,8 @@ fn measure<T: Target>(
     windows.extend(PhaseMeasure::whole(&windows, stage.elapsed()));
     stage.meter.enter("verify", &Extent::default());
     let space = machine.block_on(space(&stage.engine))?;
+    let operations = stage.operations.take().map(|it| it.take()).transpose();
+    let operations = operations.map_err(TrialError::Recording)?;
     let cache_trace = stage.recorder.map(|recorder| CacheTrace {
         rate: config.record.cache,
         records: recorder.take(),
@@ -303,6 +339,7 @@ fn measure<T: Target>(
         phases: windows,
         space,
         cache_trace,
+        operations,
     })
 }
 
@@ -328,9 +365,9 @@ fn engine_settings(config: &TrialConfig, root: Seed) -> EngineConfig {
     settings
 }
 
-/// Whether a read may find nothing: some phase deletes.
+/// Whether a read may find nothing: some phase deletes, or a trace says what each read finds.
 fn may_miss(workload: &Workload) -> bool {
-    let deletes = |phase: &Phase| phase.does(OpKind::Delete);
+    let deletes = |phase: &Phase| phase.does(OpKind::Delete) || phase.replay.is_some();
     workload.phases.iter().any(deletes)
 }
 
@@ -366,6 +403,8 @@ struct Stage<'a, T> {
     may_miss: bool,
     workload: &'a Workload,
     recorder: Option<Arc<CacheRecorder>>,
+    /// What records the clients' operations.
+    operations: Option<Arc<OperationRecorder>>,
     meter: Arc<Meter>,
     /// The share of the cached objects that is recorded.
     recorded: f64,
@@ -406,6 +445,7 @@ impl<'a, T: Target> Stage<'a, T> {
             may_miss: may_miss(workload),
             workload,
             recorder,
+            operations: OperationRecorder::of(config.record.operations).map(Arc::new),
             meter: Arc::new(Meter::new(extents(workload))),
             recorded: rate,
             opened,
@@ -520,6 +560,8 @@ impl<'a, T: Target> Stage<'a, T> {
             meter: self.meter.clone(),
             deadline: phase.duration.map(nanos),
             others: Others::of(phase),
+            operations: self.operations.clone(),
+            loads: phase.kind == PhaseKind::Load,
         });
         let recorded_before = self.recorder.as_ref().map_or(0, |recorder| recorder.len());
         let report = self.machine.block_on(self.clients(&env, phase, &context))?;
@@ -538,8 +580,7 @@ impl<'a, T: Target> Stage<'a, T> {
         };
         let last = Sample::new(report.end, &to.metrics.counts);
         let samples = context.sampler.finish(last);
-        let in_open_loop = |part: &Phase| !matches!(part.load, Load::Closed {});
-        let open_loop = phase.parts().iter().any(in_open_loop);
+        let open_loop = phase.parts().iter().any(Phase::is_open_loop);
         let operations = report.latency.iter();
         Ok(PhaseMeasure {
             operations: operations

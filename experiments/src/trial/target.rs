@@ -11,7 +11,7 @@ use aura_engine::env::Env;
 use aura_engine::{
     AuraEngine, CacheObserver, Counts, Engine, EngineBuilder, EngineConfig, Event, Metrics, Result,
 };
-use aura_workloads::keyset::FileKeys;
+use aura_workloads::Inputs;
 
 use super::machine::Machine;
 use super::pulse::Watcher;
@@ -121,13 +121,8 @@ impl Target for AuraEngine {
 }
 
 /// Runs a trial on a target.
-type Run = fn(
-    &Machine,
-    &TrialConfig,
-    Option<&Arc<FileKeys>>,
-    u64,
-    Option<Watcher>,
-) -> Result<Measured, TrialError>;
+type Run =
+    fn(&Machine, &TrialConfig, &Inputs, u64, Option<Watcher>) -> Result<Measured, TrialError>;
 
 /// A target by its name in configs, with what runs trials on it.
 #[derive(Clone, Copy, Debug)]
@@ -153,11 +148,11 @@ impl TargetDef {
         &self,
         machine: &Machine,
         config: &TrialConfig,
-        keys: Option<&Arc<FileKeys>>,
+        inputs: &Inputs,
         seed: u64,
         watcher: Option<Watcher>,
     ) -> Result<Measured, TrialError> {
-        (self.run)(machine, config, keys, seed, watcher)
+        (self.run)(machine, config, inputs, seed, watcher)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whole trials, small.
 
-use aura_workloads::{Mix, PhaseConfig, WorkloadConfig};
+use aura_workloads::{Load, Mix, PhaseConfig, WorkloadConfig};
 
 use aura_engine::{AuraEngine, Engine};
 
@@ -170,7 +170,10 @@ fn pacing(load: Load) -> Option<hdrhistogram::Histogram<u64>> {
 
 #[test]
 fn simulated_operations_begin_at_their_time() {
-    let late = pacing(Load::Constant { rate: 1000.0 }).expect("an open loop");
+    let late = pacing(Load::Constant {
+        rate: 1000.0.into(),
+    })
+    .expect("an open loop");
     assert_eq!(late.max(), 0);
     // The first operation's time is the phase's start.
     assert!(late.len() >= 999, "{}", late.len());
@@ -180,7 +183,7 @@ fn simulated_operations_begin_at_their_time() {
 #[test]
 fn operations_behind_others_are_not_late_by_their_clock() {
     // Ten nanoseconds apart, each behind the one before.
-    let late = pacing(Load::Constant { rate: 1e8 });
+    let late = pacing(Load::Constant { rate: 1e8.into() });
     assert!(late.is_none_or(|late| late.len() < 500));
 }
 
@@ -713,4 +716,109 @@ fn files_without_usable_keys_are_refused_when_the_config_is_read() {
         error.contains("workload.records = 10: must be at most 9"),
         "{error}"
     );
+}
+
+/// The metrics that a replay must repeat: what clients did and what the engine wrote.
+fn counts_of(trial: &TrialResult) -> Vec<u64> {
+    let whole = trial.phases.last().expect("the whole");
+    let counts = &whole.after.counts;
+    let mut counted: Vec<u64> = whole.operations.values().copied().collect();
+    counted.extend([
+        counts.gets,
+        counts.wal_bytes,
+        counts.flushes,
+        counts.compactions,
+        trial.space.reachable_bytes,
+    ]);
+    counted
+}
+
+const REPLAYED_ENGINE: &str = "[engine]\nmemtable = \"64KiB\"\ntable.size = \"64KiB\"\n";
+
+#[test]
+fn recorded_operations_replayed_are_the_same_trial_again() {
+    let recorded = run_config(&format!(
+        "seeds = [1]\nrecord.operations = 1.0\n{REPLAYED_ENGINE}[workload]\n\
+         records = 2_000\noperations = 3_000\nvalue.bytes = {{ min = 8, max = 300 }}\n\
+         mix = {{ read = 4, update = 2, insert = 1, scan = 1, read_modify_write = 1, delete = 1, \
+         read_absent = 1 }}\n"
+    ));
+    let bytes = recorded.operations.as_deref().expect("they were recorded");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("operations.aurat.zst");
+    crate::files::write(&file, bytes).expect("a file");
+    let replayed = run_config(&format!(
+        "seeds = [1]\nrecord.operations = 1.0\n{REPLAYED_ENGINE}[workload.trace]\nfile = {file:?}\n"
+    ));
+    assert_eq!(counts_of(&replayed), counts_of(&recorded));
+    let operations = |trial: &TrialResult, at: usize| trial.phases[at].operations.clone();
+    assert_eq!(
+        operations(&replayed, 0),
+        operations(&recorded, 0),
+        "the load"
+    );
+    // What the replay records is what it replayed: equal values for equal keys, in this order.
+    let digest = |bytes: &[u8]| {
+        let plain = zstd::decode_all(bytes).expect("a frame");
+        let options = aura_workloads::trace::ReadOptions::default();
+        let format = aura_workloads::trace::Format::Aurat;
+        let read = aura_workloads::trace::read_operations(&plain[..], format, &options);
+        let read = read.expect("a trace");
+        let row = |at: usize| {
+            let it = read.at(at);
+            (
+                it.action,
+                it.key.to_vec(),
+                it.value_bytes,
+                it.length,
+                it.source,
+            )
+        };
+        (0..read.len()).map(row).collect::<Vec<_>>()
+    };
+    let again = replayed.operations.as_deref().expect("they were recorded");
+    assert_eq!(digest(again), digest(bytes));
+    let trace = replayed.manifest.trace.expect("it replays one");
+    assert_eq!((trace.loads, trace.operations), (2_000, 3_000));
+}
+
+/// A trial that replays `text` as CSV.
+fn replay(text: &str, settings: &str) -> Result<TrialResult, TrialError> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("trace.csv");
+    crate::files::write(&file, text.as_bytes()).expect("a file");
+    let text = format!("seeds = [1]\nworkload.trace = {{ file = {file:?}, {settings} }}\n");
+    let experiment = config::parse("test.toml".as_ref(), text, &[]).expect("a config");
+    let plan = Plan::new(&experiment, "test");
+    run(&plan.trials[0], "test", &Databases::default())
+}
+
+#[test]
+fn a_trace_begins_at_its_times_and_every_read_is_checked() {
+    let mut text = "time,op,key,size\n".to_owned();
+    for at in 0..400 {
+        let op = ["get", "put", "delete", "rmw"][at * 7 % 4];
+        text += &format!("{},{op},k{},{}\n", at / 100, at % 13, 10 + at % 90);
+    }
+    let times = replay(&text, "speed = 2.0").expect("right answers");
+    let run = times
+        .phases
+        .iter()
+        .find(|phase| phase.name == "run")
+        .expect("a run");
+    // 100 operations in each of four seconds, spread evenly, twice as fast.
+    assert!(
+        (1_990_000_000..2_000_000_000).contains(&run.nanos),
+        "{}",
+        run.nanos
+    );
+    assert!(run.open_loop && !run.overloaded);
+    assert_eq!(run.operations.values().sum::<u64>(), 400);
+    let closed = replay(&text, "preload = false").expect("right answers");
+    let run = closed
+        .phases
+        .iter()
+        .find(|phase| phase.name == "run")
+        .expect("a run");
+    assert!(run.nanos < 1_000_000_000 && !run.open_loop);
 }

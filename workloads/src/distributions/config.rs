@@ -55,6 +55,9 @@ pub enum Distribution {
     },
     /// The loaded records in the order of their numbers, again and again. The clients take turns.
     Sequential {},
+    /// Each record once, the oldest first, also those that the phases insert: what a queue gives
+    /// out. The clients take turns. When none is left, the last record again.
+    Oldest {},
 }
 
 fn theta_default() -> f64 {

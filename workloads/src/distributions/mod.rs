@@ -73,6 +73,10 @@ enum Kind {
         step: u64,
         records: u64,
     },
+    Oldest {
+        position: u64,
+        step: u64,
+    },
 }
 
 /// The key numbers of a phase, and the clients that share them.
@@ -144,6 +148,10 @@ impl KeyChooser {
                 step: u64::from(keys.clients) % records,
                 records,
             },
+            Distribution::Oldest {} => Kind::Oldest {
+                position: u64::from(client),
+                step: u64::from(keys.clients),
+            },
         };
         Self { kind }
     }
@@ -179,6 +187,14 @@ impl KeyChooser {
             } => {
                 let chosen = *position;
                 *position = (chosen + *step) % *records;
+                chosen
+            }
+            Kind::Oldest { position, step } => {
+                let chosen = *position;
+                if chosen >= end {
+                    return end - 1;
+                }
+                *position += *step;
                 chosen
             }
         }

@@ -6,9 +6,10 @@
 //! ```text
 //!   header, 32 bytes                                chunk: 16 bytes, then its records
 //!    0  [u8; 8]  "AURATRAC"                          0  u32  bytes of the records
-//!    8  u16      version: 1                          4  u32  number of records
-//!   10  u16      1 sizes, 2 times, 4 details         8  u64  XXH3 of the records, seeded with
+//!    8  u16      version: 1, 2 of operations         4  u32  number of records
+//!   10  u16      1 sizes, 2 times, 4 details,        8  u64  XXH3 of the records, seeded with
 //!                                                            the 8 bytes before
+//!                8 operations, alone
 //!   12  u32      0
 //!   16  f64      share of the keys that is kept     last chunk: 0 records in 8 bytes, the
 //!   24  u64      XXH3 of the bytes before           number of records in the file
@@ -20,7 +21,13 @@
 //!                          the chunk's first record
 //!           always         u64 key
 //!           with sizes     varint bytes
+//!   operation: u8 flags (0-2 action, 3 load, 4 value, 5 source), zigzag varint time as above,
+//!              varint key bytes, key, [varint value bytes], [varint records of a scan],
+//!              [varint key number, u64 version]
 //! ```
+//!
+//! Actions: 0 get, 1 put, 2 delete, 3 scan, 4 reverse scan, 5 read-modify-write. A value is the one
+//! written, or the one that a reader found. The source says from which numbers it was made.
 //!
 //! If left out, a file is 0, a cost 1, and a position in a scan 0. A recorder that dies writes no
 //! last chunk. Such a trace is read up to there and then refused, with the place, so that half a
@@ -32,17 +39,23 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::input::{bytes_at, fill};
 use super::loaded::{Builder, Detail, Extra, Trace};
+use super::operations::{Action, Name, Operation, Operations, ValueSource};
 use super::{Place, Result, TraceError};
 
 pub(super) const MAGIC: [u8; 8] = *b"AURATRAC";
 const VERSION: u16 = 1;
+const VERSION_OF_OPERATIONS: u16 = 2;
+/// The flag of a trace of operations.
+const OPERATIONS: u16 = 8;
 const HEADER: usize = 32;
 const CHUNK_HEADER: usize = 16;
 
 /// A chunk is closed when its records have this many bytes.
 const CHUNK_BYTES: usize = 1 << 16;
-/// The most bytes of a record.
+/// The most bytes of a record, beside the key of an operation.
 const RECORD_BYTES_MAX: usize = 64;
+/// More than the longest key of an operation has.
+const KEY_BYTES_MAX: usize = 1 << 16;
 
 /// The kinds of objects that records may name, by their numbers.
 pub const KINDS: [&str; 6] = [
@@ -78,6 +91,25 @@ pub struct TraceRecord {
     pub detail: Detail,
 }
 
+/// One operation on a store, as a trace holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperationRecord<'a> {
+    /// When it began, in nanoseconds since a start that the recorder chose.
+    pub at_ns: u64,
+    /// What it does.
+    pub action: Action,
+    /// The key; 1 to 65,535 bytes.
+    pub key: &'a [u8],
+    /// Bytes of the value that it wrote or found; `None` if it did neither.
+    pub value_bytes: Option<u64>,
+    /// Records that a scan asked for.
+    pub length: u32,
+    /// Where the value comes from that it wrote.
+    pub source: Option<ValueSource>,
+    /// Whether it belongs to the load; such records come first.
+    pub loads: bool,
+}
+
 /// Writes a trace record by record, in [`Format::Aurat`](super::Format::Aurat).
 ///
 /// ```
@@ -109,13 +141,35 @@ impl<W: Write> TraceWriter<W> {
     ///
     /// # Errors
     /// An error of the output.
-    pub fn new(mut output: W, contents: Contents, sample_rate: f64) -> io::Result<Self> {
+    pub fn new(output: W, contents: Contents, sample_rate: f64) -> io::Result<Self> {
         let flags = u16::from(contents.sizes)
             | u16::from(contents.times) << 1
             | u16::from(contents.details) << 2;
+        Self::begin(output, contents, flags, sample_rate)
+    }
+
+    /// Begins a trace of operations on a store, in which the share `sample_rate` of the keys is
+    /// kept. It takes [`TraceWriter::push_operation`] only.
+    ///
+    /// # Errors
+    /// An error of the output.
+    pub fn of_operations(output: W, sample_rate: f64) -> io::Result<Self> {
+        let contents = Contents {
+            sizes: true,
+            times: true,
+            details: false,
+        };
+        Self::begin(output, contents, OPERATIONS, sample_rate)
+    }
+
+    fn begin(mut output: W, contents: Contents, flags: u16, sample_rate: f64) -> io::Result<Self> {
+        let version = match flags {
+            OPERATIONS => VERSION_OF_OPERATIONS,
+            _ => VERSION,
+        };
         let mut header = [0; HEADER];
         header[..8].copy_from_slice(&MAGIC);
-        header[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        header[8..10].copy_from_slice(&version.to_le_bytes());
         header[10..12].copy_from_slice(&flags.to_le_bytes());
         header[16..24].copy_from_slice(&sample_rate.to_le_bytes());
         let checksum = xxh3_64(&header[..24]);
@@ -140,16 +194,50 @@ impl<W: Write> TraceWriter<W> {
             push_detail(&mut self.chunk, &record.detail);
         }
         if self.contents.times {
-            push_varint(
-                &mut self.chunk,
-                zigzag(record.at_ns.wrapping_sub(self.last_ns) as i64),
-            );
-            self.last_ns = record.at_ns;
+            self.push_time(record.at_ns);
         }
         self.chunk.extend(record.key.to_le_bytes());
         if self.contents.sizes {
             push_varint(&mut self.chunk, record.bytes);
         }
+        self.end_record()
+    }
+
+    /// Adds an operation.
+    ///
+    /// # Errors
+    /// An error of the output.
+    pub fn push_operation(&mut self, record: &OperationRecord<'_>) -> io::Result<()> {
+        let flags = record.action as u8
+            | u8::from(record.loads) << 3
+            | u8::from(record.value_bytes.is_some()) << 4
+            | u8::from(record.source.is_some()) << 5;
+        self.chunk.push(flags);
+        self.push_time(record.at_ns);
+        push_varint(&mut self.chunk, record.key.len() as u64);
+        self.chunk.extend(record.key);
+        if let Some(bytes) = record.value_bytes {
+            push_varint(&mut self.chunk, bytes);
+        }
+        if matches!(record.action, Action::Scan | Action::ReverseScan) {
+            push_varint(&mut self.chunk, u64::from(record.length));
+        }
+        if let Some(source) = record.source {
+            push_varint(&mut self.chunk, source.number);
+            self.chunk.extend(source.version.to_le_bytes());
+        }
+        self.end_record()
+    }
+
+    fn push_time(&mut self, at_ns: u64) {
+        push_varint(
+            &mut self.chunk,
+            zigzag(at_ns.wrapping_sub(self.last_ns) as i64),
+        );
+        self.last_ns = at_ns;
+    }
+
+    fn end_record(&mut self) -> io::Result<()> {
         self.in_chunk += 1;
         self.written += 1;
         if self.chunk.len() >= CHUNK_BYTES {
@@ -264,6 +352,28 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
     write().map_err(TraceError::Write)
 }
 
+/// Writes operations as a trace.
+pub(super) fn write_operations(operations: &Operations, output: impl Write) -> Result<()> {
+    let write = || {
+        let output = BufWriter::with_capacity(CHUNK_BYTES, output);
+        let mut writer = TraceWriter::of_operations(output, operations.recorded_rate())?;
+        for at in 0..operations.len() {
+            let operation = operations.at(at);
+            writer.push_operation(&OperationRecord {
+                at_ns: operations.time(at),
+                action: operation.action,
+                key: operation.key,
+                value_bytes: operation.value_bytes,
+                length: operation.length,
+                source: operations.stated_source(at),
+                loads: at < operations.loads(),
+            })?;
+        }
+        writer.finish().map(drop)
+    };
+    write().map_err(TraceError::Write)
+}
+
 pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()> {
     let contents = read_header(&mut input, builder)?;
     let mut offset = HEADER as u64;
@@ -288,6 +398,13 @@ pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()>
         }
         let mut at_ns = 0;
         for _ in 0..count {
+            if contents.operations {
+                if !records.operation(&mut at_ns, builder)? {
+                    return Ok(());
+                }
+                continue;
+            }
+            let contents = contents.of_requests;
             let record = records.record(contents, &mut at_ns)?;
             let extra = Extra {
                 detail: contents.details.then_some(record.detail),
@@ -305,7 +422,15 @@ pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()>
     }
 }
 
-fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Contents> {
+/// What the header says of the records.
+#[derive(Clone, Copy)]
+struct Header {
+    of_requests: Contents,
+    /// Whether they are operations instead.
+    operations: bool,
+}
+
+fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Header> {
     let place = Place::Byte(0);
     let mut header = [0; HEADER];
     let read = fill(input, &mut header).map_err(|source| TraceError::Io { place, source })?;
@@ -327,22 +452,28 @@ fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Conten
             "the header's checksum is wrong",
         ));
     }
-    if version != VERSION || flags > 7 || !(rate > 0.0 && rate <= 1.0) {
+    let operations = version == VERSION_OF_OPERATIONS && flags == OPERATIONS;
+    let requests = version == VERSION && flags < OPERATIONS;
+    if !(operations || requests) || !(rate > 0.0 && rate <= 1.0) {
         let message =
             format!("version {version} with flags {flags} and rate {rate} is not known here");
         return Err(TraceError::malformed(place, message));
     }
     builder.recorded_at(rate);
-    if flags & 1 != 0 {
+    let of_requests = Contents {
+        sizes: operations || flags & 1 != 0,
+        times: operations || flags & 2 != 0,
+        details: flags & 4 != 0,
+    };
+    if of_requests.sizes {
         builder.has_sizes();
     }
-    if flags & 2 != 0 {
+    if of_requests.times {
         builder.has_times();
     }
-    Ok(Contents {
-        sizes: flags & 1 != 0,
-        times: flags & 2 != 0,
-        details: flags & 4 != 0,
+    Ok(Header {
+        of_requests,
+        operations,
     })
 }
 
@@ -355,7 +486,7 @@ fn read_chunk(input: &mut impl BufRead, offset: u64, chunk: &mut Vec<u8>) -> Res
         return Err(TraceError::Truncated { place });
     }
     let length = u32::from_le_bytes(bytes_at(&header, 0)) as usize;
-    if length >= CHUNK_BYTES + RECORD_BYTES_MAX {
+    if length >= CHUNK_BYTES + KEY_BYTES_MAX + RECORD_BYTES_MAX {
         return Err(TraceError::malformed(
             place,
             format!("a chunk of {length} bytes is too long"),
@@ -408,6 +539,41 @@ impl Decoder<'_> {
             bytes,
             detail,
         })
+    }
+
+    /// Adds an operation to `builder`; returns false when no more are wanted.
+    fn operation(&mut self, at_ns: &mut u64, builder: &mut Builder) -> Result<bool> {
+        let place = Place::Byte(self.offset + (self.chunk.len() - self.rest.len()) as u64);
+        let [flags] = self.take()?;
+        let has = |bit: u8| flags & (1 << bit) != 0;
+        let Some(&action) = Action::ALL.get(usize::from(flags & 7)) else {
+            return Err(self.malformed("an unknown action"));
+        };
+        *at_ns = at_ns.wrapping_add(unzigzag(self.varint()?) as u64);
+        let bytes = self.varint()? as usize;
+        let Some((key, rest)) = self.rest.split_at_checked(bytes) else {
+            return Err(self.malformed("the chunk ends within a key"));
+        };
+        self.rest = rest;
+        let value_bytes = if has(4) { Some(self.varint()?) } else { None };
+        let scans = matches!(action, Action::Scan | Action::ReverseScan);
+        let length = if scans { self.small()? } else { 0 };
+        let source = if has(5) {
+            Some(ValueSource {
+                number: self.varint()?,
+                version: u64::from_le_bytes(self.take()?),
+            })
+        } else {
+            None
+        };
+        let operation = Operation {
+            value_bytes,
+            length,
+            source,
+            loads: has(3),
+            ..Operation::new(action, Name::Bytes(key), *at_ns)
+        };
+        builder.push_operation(&operation, place)
     }
 
     fn detail(&mut self) -> Result<Detail> {

@@ -70,6 +70,8 @@ pub struct Columns {
     pub(super) op: Option<Column>,
     pub(super) ttl: Option<Column>,
     pub(super) cost: Option<Column>,
+    pub(super) key_size: Option<Column>,
+    pub(super) scan: Option<Column>,
     pub(super) header: Option<bool>,
     pub(super) delimiter: Option<u8>,
 }
@@ -83,7 +85,14 @@ impl Columns {
     /// Whether a column is named by the header.
     pub(super) fn needs_header(&self) -> bool {
         [
-            &self.time, &self.key, &self.size, &self.op, &self.ttl, &self.cost,
+            &self.time,
+            &self.key,
+            &self.size,
+            &self.op,
+            &self.ttl,
+            &self.cost,
+            &self.key_size,
+            &self.scan,
         ]
         .into_iter()
         .flatten()
@@ -113,12 +122,15 @@ impl FromStr for Columns {
                 "size" => columns.size = Some(Column::parse(value)?),
                 "op" => columns.op = Some(Column::parse(value)?),
                 "ttl" => columns.ttl = Some(Column::parse(value)?),
+                "key_size" => columns.key_size = Some(Column::parse(value)?),
+                "scan" => columns.scan = Some(Column::parse(value)?),
                 "cost" => columns.cost = Some(Column::parse(value)?),
                 "header" => columns.header = Some(yes_or_no(value)?),
                 "delimiter" => columns.delimiter = Some(delimiter(value)?),
                 other => {
                     return Err(ColumnsError(format!(
-                        "`{other}` is not one of time, key, size, op, ttl, cost, header, delimiter"
+                        "`{other}` is not one of time, key, size, op, ttl, cost, key_size, scan, \
+                         header, delimiter"
                     )));
                 }
             }

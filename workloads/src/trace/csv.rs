@@ -22,6 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::columns::{Column, Columns, plain};
 use super::input::number;
 use super::loaded::{Builder, Extra, Life, Trace};
+use super::operations::{Action, Name, Operation};
 use super::{Place, Result, TraceError};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -50,6 +51,8 @@ const SIZE_NAMES: [&str; 8] = [
 ];
 const OP_NAMES: [&str; 5] = ["op", "operation", "optype", "cmd", "command"];
 const TTL_NAMES: [&str; 3] = ["ttl", "timetolive", "exptime"];
+const KEY_SIZE_NAMES: [&str; 3] = ["keysize", "keybytes", "keylength"];
+const SCAN_NAMES: [&str; 4] = ["scan", "scanlength", "scanlen", "records"];
 const COST_NAMES: [&str; 4] = ["cost", "misscost", "penalty", "misspenalty"];
 
 /// Operations that end an object, in small letters.
@@ -150,8 +153,14 @@ impl<R: Read> Rows<R> {
 pub(super) struct Layout {
     pub(super) time: Option<usize>,
     pub(super) key: usize,
-    /// The request's bytes are the sum of these fields.
-    pub(super) sizes: [Option<usize>; 2],
+    /// The bytes of the object, or of its value.
+    pub(super) size: Option<usize>,
+    /// The bytes of the key.
+    pub(super) key_size: Option<usize>,
+    /// Whether a request's bytes are those of the key, too.
+    pub(super) counts_keys: bool,
+    /// How many records a scan reads.
+    pub(super) scan: Option<usize>,
     /// How often the request is made; once if there is no such field.
     pub(super) count: Option<usize>,
     /// The operation.
@@ -170,7 +179,7 @@ const COUNT_MAX: u64 = 0xffff;
 impl Layout {
     /// Adds all rows to `builder`.
     pub(super) fn read(&self, rows: &mut Rows<impl Read>, builder: &mut Builder) -> Result<()> {
-        if self.sizes.iter().any(Option::is_some) {
+        if self.size.is_some() {
             builder.has_sizes();
         }
         if self.time.is_some() {
@@ -188,6 +197,9 @@ impl Layout {
     }
 
     fn push(&self, row: &ByteRecord, builder: &mut Builder) -> Result<bool> {
+        if builder.takes_operations() {
+            return self.push_operations(row, builder);
+        }
         let mut effect = None;
         if let Some(place) = self.operation {
             let name = field(row, place, "operation")?;
@@ -202,27 +214,12 @@ impl Layout {
             return Ok(true);
         }
         let mut bytes = 0_u64;
-        for place in self.sizes.into_iter().flatten() {
+        let key_size = self.key_size.filter(|_| self.counts_keys);
+        for place in [self.size, key_size].into_iter().flatten() {
             bytes = bytes.saturating_add(whole(row, place, "size")?);
         }
-        let unit_ns = self.time_unit_ns.unwrap_or(SECOND_NS);
-        let at_ns = self.time.map_or(Ok(0), |place| {
-            let text = field(row, place, "time")?;
-            let what = match unit_ns {
-                SECOND_NS => "time in seconds",
-                _ => "time",
-            };
-            nanoseconds(text, unit_ns).ok_or_else(|| no_number(row, what, text))
-        })?;
-        let count = self
-            .count
-            .map_or(Ok(1), |place| whole(row, place, "count"))?;
-        if count > COUNT_MAX {
-            return Err(TraceError::malformed(
-                place_of(row),
-                format!("{count} repetitions are too many"),
-            ));
-        }
+        let at_ns = self.at_ns(row)?;
+        let count = self.repetitions(row)?;
         let mut extra = Extra {
             life: self.life(row, effect)?,
             cost: self.cost(row)?,
@@ -233,6 +230,72 @@ impl Layout {
                 return Ok(false);
             }
             extra.life = None;
+        }
+        Ok(true)
+    }
+
+    /// The time of a row; 0 if no row says that.
+    fn at_ns(&self, row: &ByteRecord) -> Result<u64> {
+        let Some(place) = self.time else {
+            return Ok(0);
+        };
+        let unit_ns = self.time_unit_ns.unwrap_or(SECOND_NS);
+        let text = field(row, place, "time")?;
+        let what = match unit_ns {
+            SECOND_NS => "time in seconds",
+            _ => "time",
+        };
+        nanoseconds(text, unit_ns).ok_or_else(|| no_number(row, what, text))
+    }
+
+    /// How often the request of a row is made.
+    fn repetitions(&self, row: &ByteRecord) -> Result<u64> {
+        let count = self
+            .count
+            .map_or(Ok(1), |place| whole(row, place, "count"))?;
+        if count > COUNT_MAX {
+            return Err(TraceError::malformed(
+                place_of(row),
+                format!("{count} repetitions are too many"),
+            ));
+        }
+        Ok(count)
+    }
+
+    /// Adds a row as operations on a store.
+    fn push_operations(&self, row: &ByteRecord, builder: &mut Builder) -> Result<bool> {
+        let mut action = Action::Get;
+        if let Some(place) = self.operation {
+            let name = field(row, place, "operation")?;
+            if !builder.wants_operation(name) {
+                return Ok(true);
+            }
+            action = Action::of(name).ok_or_else(|| {
+                let shown: String = String::from_utf8_lossy(name).chars().take(40).collect();
+                let message = format!(
+                    "the operation `{shown}` is not known: get, put, delete, scan, reverse_scan, \
+                     read_modify_write and their usual names are"
+                );
+                TraceError::malformed(place_of(row), message)
+            })?;
+        }
+        // An empty field, such as the size of a delete, states nothing.
+        let stated = |place: Option<usize>, what: &str| {
+            let place = place.filter(|place| row.get(*place).is_some_and(|it| !it.is_empty()));
+            place.map(|place| whole(row, place, what)).transpose()
+        };
+        let length = stated(self.scan, "scan length")?.unwrap_or(0);
+        let text = field(row, self.key, "key")?;
+        let operation = Operation {
+            key_bytes: stated(self.key_size, "key size")?,
+            value_bytes: stated(self.size, "size")?,
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            ..Operation::new(action, Name::Text(text, key_of(text)), self.at_ns(row)?)
+        };
+        for _ in 0..self.repetitions(row)? {
+            if !builder.push_operation(&operation, place_of(row))? {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
@@ -509,7 +572,10 @@ fn by_header(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
     Ok(Layout {
         time,
         key,
-        sizes: [size, None],
+        size,
+        key_size: find(&columns.key_size, &KEY_SIZE_NAMES)?,
+        counts_keys: false,
+        scan: find(&columns.scan, &SCAN_NAMES)?,
         count: None,
         operation: find(&columns.op, &OP_NAMES)?,
         ttl: find(&columns.ttl, &TTL_NAMES)?,
@@ -522,11 +588,12 @@ fn by_header(row: &ByteRecord, columns: &Columns) -> Result<Layout> {
 fn by_number(row: &ByteRecord, columns: &Columns, delimiter: u8) -> Result<Layout> {
     let place = |column: &Option<Column>| column.as_ref().and_then(|column| column.place(&[]));
     if let Some(key) = place(&columns.key) {
-        let sizes = [place(&columns.size), None];
         return Ok(Layout {
             time: place(&columns.time),
             key,
-            sizes,
+            size: place(&columns.size),
+            key_size: place(&columns.key_size),
+            scan: place(&columns.scan),
             operation: place(&columns.op),
             ttl: place(&columns.ttl),
             cost: place(&columns.cost),
@@ -538,7 +605,7 @@ fn by_number(row: &ByteRecord, columns: &Columns, delimiter: u8) -> Result<Layou
         3 => Ok(Layout {
             time: Some(0),
             key: 1,
-            sizes: [Some(2), None],
+            size: Some(2),
             ..Layout::default()
         }),
         other => {

@@ -25,6 +25,7 @@ use std::io::BufRead;
 use super::csv::{Effect, without_operations};
 use super::input::{Records, bytes_at, fill};
 use super::loaded::{Builder, Extra, Life};
+use super::operations::{Action, Name, Operation};
 use super::{Place, Result, TraceError};
 
 /// The first and the last eight bytes of the header.
@@ -176,6 +177,17 @@ fn push(version: usize, record: &[u8], place: Place, builder: &mut Builder) -> R
     };
     if !builder.wants_operation(operation.as_bytes()) {
         return Ok(true);
+    }
+    if builder.takes_operations() {
+        let Some(action) = Action::of(operation.as_bytes()) else {
+            let message = format!("operation {operation} does nothing to a store");
+            return Err(TraceError::malformed(place, message));
+        };
+        let operation = Operation {
+            value_bytes: Some(bytes),
+            ..Operation::new(action, Name::Number(key), at_ns)
+        };
+        return builder.push_operation(&operation, place);
     }
     let effect = Effect::of(operation.as_bytes());
     if effect == Effect::Removes {

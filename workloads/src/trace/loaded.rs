@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::mem::swap;
 
 use super::numbers::{BATCH, Numbers};
-use super::{ReadOptions, Result, Sample};
+use super::operations::{Action, Gathering, Name, Operation, Operations};
+use super::{Place, ReadOptions, Result, Sample};
 
 /// A size of this or more is stored in [`Trace::large`].
 const LARGE: u32 = u32::MAX;
@@ -266,6 +267,8 @@ pub(super) struct Builder<'a> {
     expiries: Vec<u64>,
     /// Takes the requests, block by block; `None` if they are kept.
     sink: Option<Sink<'a>>,
+    /// Takes operations in the place of requests, if they are wanted.
+    operations_to: Option<Gathering>,
 }
 
 /// How long an object lives from a request on.
@@ -307,12 +310,71 @@ impl<'a> Builder<'a> {
             operations: options.operations.clone(),
             expiries: Vec::new(),
             sink,
+            operations_to: None,
         }
+    }
+
+    /// Builds the operations of a trace instead.
+    pub(super) fn of_operations(options: &ReadOptions) -> Self {
+        Self {
+            operations_to: Some(Gathering::new()),
+            ..Self::new(options, None)
+        }
+    }
+
+    /// Whether operations are wanted, and not requests to a cache.
+    pub(super) fn takes_operations(&self) -> bool {
+        self.operations_to.is_some()
+    }
+
+    /// Adds an operation that stands at `place`: as such, or as the request to a cache that it is.
+    /// Returns false when no more are wanted.
+    pub(super) fn push_operation(&mut self, operation: &Operation, place: Place) -> Result<bool> {
+        let key = operation.name.number();
+        let Some(operations) = &mut self.operations_to else {
+            if operation.action == Action::Delete {
+                self.removal(key)?;
+                return Ok(true);
+            }
+            let bytes = operation.value_bytes.unwrap_or(0) + operation.name.len() as u64;
+            return self.push(key, bytes, operation.at_ns);
+        };
+        if self.trace.read.requests >= self.limit {
+            return Ok(false);
+        }
+        self.trace.read.requests += 1;
+        if self.sample.is_none_or(|sample| sample.keeps(key)) {
+            operations.push(operation, place)?;
+        }
+        Ok(self.trace.read.requests < self.limit)
+    }
+
+    /// Adds a delete of the keys from `start` to before `end`. To a cache it is nothing.
+    pub(super) fn delete_range(
+        &mut self,
+        start: &[u8],
+        end: &[u8],
+        at_ns: u64,
+        place: Place,
+    ) -> Result<()> {
+        match &mut self.operations_to {
+            Some(operations) => operations.delete_range(start, end, at_ns, place),
+            None => Ok(()),
+        }
+    }
+
+    /// The operations.
+    pub(super) fn finish_operations(self) -> Operations {
+        self.operations_to
+            .map_or_else(Operations::default, Gathering::finish)
     }
 
     /// The following requests have times.
     pub(super) fn has_times(&mut self) {
         self.times = self.times_wanted;
+        if let Some(operations) = &mut self.operations_to {
+            operations.has_times();
+        }
     }
 
     /// Whether only some operations are wanted.
@@ -334,6 +396,9 @@ impl<'a> Builder<'a> {
     /// The recorder kept only this share of the keys.
     pub(super) fn recorded_at(&mut self, rate: f64) {
         self.trace.recorded_rate = rate;
+        if let Some(operations) = &mut self.operations_to {
+            operations.recorded_at(rate);
+        }
     }
 
     /// A line described the removal of `key`.
@@ -394,6 +459,15 @@ impl<'a> Builder<'a> {
         at_ns: u64,
         extra: &Extra,
     ) -> Result<bool> {
+        if self.operations_to.is_some() {
+            // A format without operations: all are gets.
+            let place = Place::Record(self.trace.read.requests);
+            let operation = Operation {
+                value_bytes: self.trace.has_sizes.then_some(bytes),
+                ..Operation::new(Action::Get, Name::Number(key), at_ns)
+            };
+            return self.push_operation(&operation, place);
+        }
         let before = self.trace.read;
         if before.requests >= self.limit {
             return Ok(false);

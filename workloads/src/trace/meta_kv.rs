@@ -32,12 +32,13 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
         Some(Layout {
             time: place("op_time"),
             key: place("key")?,
-            sizes: [Some(place("size")?), place("key_size")],
+            size: Some(place("size")?),
+            key_size: place("key_size"),
+            counts_keys: true,
             count: place("op_count"),
             operation: Some(place("op")?),
             ttl: place("ttl"),
-            cost: None,
-            time_unit_ns: None,
+            ..Layout::default()
         })
     };
     if let Some(layout) = known(&header) {

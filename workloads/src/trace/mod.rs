@@ -29,6 +29,9 @@
 use std::fmt;
 use std::io::{self, BufRead};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 mod aurat;
 mod columns;
 mod csv;
@@ -38,24 +41,31 @@ mod lcs;
 mod lis;
 mod meta_kv;
 mod oracle_general;
+mod rocksdb;
+mod rocksdb_text;
 mod twitter;
 mod vscsi;
 
 mod loaded;
 mod numbers;
+mod operations;
 mod sample;
 mod summary;
 
-pub use aurat::{Contents, KINDS, TraceRecord, TraceWriter};
+pub use aurat::{Contents, KINDS, OperationRecord, TraceRecord, TraceWriter};
 pub use columns::{Columns, ColumnsError};
 pub use loaded::{Detail, Position, Trace};
+pub use operations::{Action, Finds, Operations, Traced, ValueSource};
 pub use sample::Sample;
 pub use summary::{FITTED_COUNT_MIN, KindCount, Popularity, SizeQuantiles, Summary};
 
 use loaded::{Builder, Sink};
 
 /// The format of a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// libCacheSim's own format.
     Lcs,
@@ -70,16 +80,23 @@ pub enum Format {
     /// Twitter's cluster traces.
     Twitter,
     /// Meta's key-value traces, as CacheBench reads them.
+    #[serde(alias = "meta")]
     MetaKv,
     /// Plain 64-bit keys.
     Keys,
+    /// RocksDB's traces of queries.
+    #[serde(rename = "rocksdb")]
+    RocksDb,
+    /// RocksDB's traces as its analyzer writes them for readers.
+    #[serde(rename = "rocksdb-text")]
+    RocksDbText,
     /// AuraDB's own traces.
     Aurat,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Aurat,
         Self::Csv,
         Self::Keys,
@@ -87,6 +104,8 @@ impl Format {
         Self::Lis,
         Self::MetaKv,
         Self::OracleGeneral,
+        Self::RocksDb,
+        Self::RocksDbText,
         Self::Twitter,
         Self::Vscsi,
     ];
@@ -102,6 +121,8 @@ impl Format {
             Self::Twitter => "twitter",
             Self::MetaKv => "meta-kv",
             Self::Keys => "keys",
+            Self::RocksDb => "rocksdb",
+            Self::RocksDbText => "rocksdb-text",
             Self::Aurat => "aurat",
         }
     }
@@ -113,6 +134,9 @@ impl Format {
 
     /// The format with this name.
     pub fn find(name: &str) -> Option<Self> {
+        if name == "meta" {
+            return Some(Self::MetaKv);
+        }
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
@@ -126,6 +150,9 @@ impl Format {
         }
         if head.starts_with(&lcs::MAGIC) || ending == "lcs" {
             return Some(Self::Lcs);
+        }
+        if rocksdb::is_trace(head) {
+            return Some(Self::RocksDb);
         }
         match ending {
             "lis" => return Some(Self::Lis),
@@ -142,6 +169,8 @@ impl Format {
             Some(Self::MetaKv)
         } else if twitter::is_row(line) {
             Some(Self::Twitter)
+        } else if rocksdb_text::is_line(line) {
+            Some(Self::RocksDbText)
         } else if lis::is_line(line) {
             Some(Self::Lis)
         } else if matches!(ending, "csv" | "tsv" | "psv") || csv::is_row(line) {
@@ -165,6 +194,8 @@ pub enum Place {
     Line(u64),
     /// A byte, counted from 0.
     Byte(u64),
+    /// A request, counted from 0.
+    Record(u64),
 }
 
 impl fmt::Display for Place {
@@ -172,6 +203,7 @@ impl fmt::Display for Place {
         match self {
             Self::Line(line) => write!(f, "line {line}"),
             Self::Byte(byte) => write!(f, "byte {byte}"),
+            Self::Record(record) => write!(f, "request {record}"),
         }
     }
 }
@@ -277,31 +309,58 @@ pub fn read_blocks(
     read_into(Builder::new(options, Some(sink)), input, format, options)
 }
 
+/// Reads the operations of a trace, to be replayed on a store. Of a format without operations
+/// every request is a get. Times to live end nothing, and costs are ignored.
+///
+/// # Errors
+/// [`TraceError`], also for an operation whose name is not known.
+pub fn read_operations(
+    input: impl BufRead,
+    format: Format,
+    options: &ReadOptions,
+) -> Result<Operations> {
+    let mut builder = Builder::of_operations(options);
+    fill_builder(&mut builder, input, format, options)?;
+    Ok(builder.finish_operations())
+}
+
 fn read_into(
     mut builder: Builder,
     input: impl BufRead,
     format: Format,
     options: &ReadOptions,
 ) -> Result<Trace> {
+    fill_builder(&mut builder, input, format, options)?;
+    builder.finish()
+}
+
+fn fill_builder(
+    builder: &mut Builder,
+    input: impl BufRead,
+    format: Format,
+    options: &ReadOptions,
+) -> Result<()> {
     if !options.operations.is_empty() && !format.has_operations() {
         return Err(csv::without_operations());
     }
     let read = match format {
-        Format::Lcs => lcs::read(input, &mut builder),
-        Format::Lis => lis::read(input, &mut builder),
-        Format::OracleGeneral => oracle_general::read(input, &mut builder),
-        Format::Csv => csv::read(input, &options.columns, &mut builder),
-        Format::Vscsi => vscsi::read(input, &mut builder),
-        Format::Twitter => twitter::read(input, &mut builder),
-        Format::MetaKv => meta_kv::read(input, &mut builder),
-        Format::Keys => keys::read(input, &mut builder),
-        Format::Aurat => aurat::read(input, &mut builder),
+        Format::Lcs => lcs::read(input, builder),
+        Format::Lis => lis::read(input, builder),
+        Format::OracleGeneral => oracle_general::read(input, builder),
+        Format::Csv => csv::read(input, &options.columns, builder),
+        Format::Vscsi => vscsi::read(input, builder),
+        Format::Twitter => twitter::read(input, builder),
+        Format::MetaKv => meta_kv::read(input, builder),
+        Format::Keys => keys::read(input, builder),
+        Format::RocksDb => rocksdb::read(input, builder),
+        Format::RocksDbText => rocksdb_text::read(input, builder),
+        Format::Aurat => aurat::read(input, builder),
     };
     match read {
         Err(TraceError::Truncated { .. }) if options.truncated => {}
         read => read?,
     }
-    builder.finish()
+    Ok(())
 }
 
 /// Writes a trace as [`Format::Aurat`], [`Format::OracleGeneral`] or [`Format::Csv`].
@@ -322,5 +381,15 @@ pub fn write(trace: &Trace, format: Format, output: impl io::Write) -> Result<()
     }
 }
 
+/// Writes operations as [`Format::Aurat`].
+///
+/// # Errors
+/// [`TraceError::Write`].
+pub fn write_operations(operations: &Operations, output: impl io::Write) -> Result<()> {
+    aurat::write_operations(operations, output)
+}
+
+#[cfg(test)]
+mod operation_tests;
 #[cfg(test)]
 mod tests;

@@ -29,12 +29,12 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
     let layout = Layout {
         time: Some(0),
         key: 1,
-        sizes: [Some(2), Some(3)],
-        count: None,
+        size: Some(3),
+        key_size: Some(2),
+        counts_keys: true,
         operation: Some(5),
         ttl: Some(6),
-        cost: None,
-        time_unit_ns: None,
+        ..Layout::default()
     };
     let mut rows = Rows::new(input, b',', false);
     if let Some(first) = rows.peek()?

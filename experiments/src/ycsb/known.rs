@@ -1,0 +1,121 @@
+//! The properties of YCSB.
+
+/// Those that become a part of the config.
+pub(super) const KNOWN: [&str; 33] = [
+    "dataintegrity",
+    "exponential.frac",
+    "exponential.percentile",
+    "fieldcount",
+    "fieldlength",
+    "fieldlengthdistribution",
+    "fieldlengthhistogram",
+    "hotspotdatafraction",
+    "hotspotopnfraction",
+    "insertcount",
+    "insertorder",
+    "insertproportion",
+    "insertstart",
+    "keyprefix",
+    "maxexecutiontime",
+    "maxscanlength",
+    "measurement.interval",
+    "minfieldlength",
+    "minscanlength",
+    "operationcount",
+    "readallfields",
+    "readmodifywriteproportion",
+    "readproportion",
+    "recordcount",
+    "requestdistribution",
+    "scanlengthdistribution",
+    "scanproportion",
+    "target",
+    "threadcount",
+    "updateproportion",
+    "workload",
+    "writeallfields",
+    "zeropadding",
+];
+
+const REPORTS: &str = "results are always counted, with latencies in HdrHistograms";
+const NO_TABLES: &str = "a database is one table";
+
+/// Those that do not, and why.
+pub(super) const UNMAPPED: [(&str, &str); 29] = [
+    ("table", NO_TABLES),
+    ("db", "trials run on the engine that `target` names"),
+    ("fieldnameprefix", "a value has no names of fields"),
+    ("readallfieldsbyname", "a value has no names of fields"),
+    ("datatype", "values are bytes"),
+    ("exporter", REPORTS),
+    ("exportfile", REPORTS),
+    ("measurementtype", REPORTS),
+    ("measurement.trackjvm", REPORTS),
+    ("measurement.raw.output_file", REPORTS),
+    ("measurement.raw.no_summary", REPORTS),
+    ("measurement.output_file", REPORTS),
+    ("timeseries.granularity", REPORTS),
+    (
+        "reportlatencyforeacherror",
+        "a failed operation ends its trial",
+    ),
+    ("latencytrackederrors", "a failed operation ends its trial"),
+    (
+        "core_workload_insertion_retry_limit",
+        "a failed insert ends its trial",
+    ),
+    (
+        "core_workload_insertion_retry_interval",
+        "a failed insert ends its trial",
+    ),
+    ("status.interval", "progress is always shown"),
+    ("status", "progress is always shown"),
+    ("label", "a run has the name of its config"),
+    (
+        "dotransactions",
+        "a trial loads, and then does its operations",
+    ),
+    ("threads", "it is no property of YCSB's: `threadcount` is"),
+    (
+        "jdbc.autocommit",
+        "trials run on the engine that `target` names",
+    ),
+    ("warmuptime", "go-ycsb's: see `warm_up_operations`"),
+    ("batch.size", "go-ycsb's: operations are single"),
+    (
+        "silence",
+        "go-ycsb's: failed operations are never passed over",
+    ),
+    ("dropdata", "go-ycsb's: every trial has a new database"),
+    ("outputstyle", "go-ycsb's: see --format"),
+    (
+        "zipfian_const",
+        "YCSB-cpp's: `ycsb-zipfian` has YCSB's own; see { kind = \"zipfian\", theta }",
+    ),
+];
+
+/// The beginnings of settings of databases and reports.
+pub(super) const BINDINGS: [&str; 22] = [
+    "basicdb.",
+    "cassandra.",
+    "couchbase.",
+    "db.",
+    "debug.",
+    "elasticsearch.",
+    "hbase.",
+    "hdrhistogram.",
+    "histogram.",
+    "jdbc.",
+    "leveldb.",
+    "lmdb.",
+    "memcached.",
+    "mongodb.",
+    "mysql.",
+    "pg.",
+    "redis.",
+    "rocksdb.",
+    "scylla.",
+    "sqlite.",
+    "tikv.",
+    "wiredtiger.",
+];
