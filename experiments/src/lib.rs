@@ -104,6 +104,7 @@ pub mod index_inspect;
 
 pub mod compression;
 pub mod key_files;
+pub mod optimise;
 pub mod specs;
 pub mod traces;
 pub mod tune;
