@@ -115,6 +115,7 @@ pub mod index_inspect;
 pub mod compression;
 pub mod key_files;
 pub mod machine_profile;
+pub mod optimise;
 pub mod specs;
 pub mod traces;
 pub mod tune;

@@ -39,7 +39,8 @@ impl Layer {
             Self::File => 1,
             Self::Variant(_) => 2,
             Self::Sweep => 3,
-            Self::Set => 4,
+            Self::Tune => 4,
+            Self::Set => 5,
         }
     }
 }

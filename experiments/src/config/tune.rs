@@ -18,10 +18,10 @@ use super::tree::{Layer, Node};
 use super::{ExperimentFile, Seeds};
 use crate::metrics::{self, Debt};
 use crate::nearest::hint;
+use crate::optimise::goal::{Bound, Goal, Limit, Sense, Term};
+use crate::optimise::search::{Method, Request};
+use crate::optimise::space::{self, Choices, Knob, NumberKind, Range, Rest, Space, Values};
 use crate::record::Window;
-use crate::tune::goal::{Bound, Goal, Limit, Sense, Term};
-use crate::tune::search::{Method, Request};
-use crate::tune::space::{self, Choices, Knob, NumberKind, Range, Rest, Space, Values};
 
 /// What `aura tune` searches, and by what it judges.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,9 +1,9 @@
 //! From a search to its figures.
 
-use super::goal::Goal;
 use super::importance::Importance;
 use super::session::{Evaluated, Found};
-use super::space::{Knob, Space, Values};
+use crate::optimise::goal::Goal;
+use crate::optimise::space::{Knob, Space, Values};
 use crate::plot::{Figure, SearchWords, Spot, Stop, draw_convergence, draw_response};
 
 /// Labelled values of a range on an axis.

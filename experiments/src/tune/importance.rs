@@ -5,11 +5,11 @@
 //! itself; its share with others includes what it explains together with them. Both are of the
 //! surface, a Gaussian process: [`Importance::foretold`] says how far to trust it.
 
-use super::chance::Chance;
-use super::search::Outcome;
 use super::session::{Evaluated, Found};
-use super::space::Space;
-use super::surface::Surface;
+use crate::optimise::chance::Chance;
+use crate::optimise::search::Outcome;
+use crate::optimise::space::Space;
+use crate::optimise::surface::Surface;
 
 /// Points at which the surface is read.
 const READINGS: usize = 512;
@@ -145,7 +145,7 @@ fn curve(space: &Space, surface: &Surface, at: usize, points: &[Vec<f64>]) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tune::tests::{choice, number};
+    use crate::optimise::tests::{choice, number};
 
     #[test]
     fn shares_are_those_of_a_known_function() {

@@ -11,17 +11,8 @@
 //! the trials of the first. The best of many measured points looks better than it is, so the winner
 //! is measured once more under seeds that it was not chosen by.
 
-mod chance;
-mod cholesky;
 pub mod figures;
-pub mod goal;
 pub mod importance;
 pub mod outputs;
-pub mod search;
 pub mod session;
-pub mod space;
-mod surface;
 pub mod verdict;
-
-#[cfg(test)]
-mod tests;

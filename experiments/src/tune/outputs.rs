@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::goal::Goal;
-use super::search::Outcome;
 use super::session::{Evaluated, Found};
-use super::space::Space;
 use crate::config::{self, Before};
 use crate::files::{self, FileError};
 use crate::formats::json_lines;
+use crate::optimise::goal::Goal;
+use crate::optimise::search::Outcome;
+use crate::optimise::space::Space;
 
 /// Writes `points.jsonl`, `winner.toml` and `undo.toml` into the folder of a search; returns their
 /// paths. `heading` is the first line of the two files of settings.

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::goal::Measured;
-use super::search::{self, Known, Method, Outcome, Proposal, Request};
-use super::space::Space;
-use crate::config::{Before, Case, Experiment, Tuning, VariantSettings};
+use crate::config::{Before, Case, CompareConfig, Experiment, Tuning, VariantSettings};
 use crate::folders::RunFolder;
 use crate::formats::{digits, significant};
+use crate::optimise::goal::{Goal, Measured};
+use crate::optimise::search::{self, Known, Method, Outcome, Proposal, Request};
+use crate::optimise::space::Space;
 use crate::plan::{Plan, PlanError, PlannedTrial};
 use crate::point::Point;
 use crate::progress::Progress;
@@ -432,7 +432,7 @@ impl<'a> Session<'a> {
             command: tune_command(self.experiment),
             expect: Vec::new(),
             seeds: self.tuning.seeds.clone(),
-            compare: self.tuning.goal.compare(&self.experiment.compare),
+            compare: compared_by(&self.tuning.goal, &self.experiment.compare),
             variants: cases.iter().map(named).collect(),
             cases,
             ..self.experiment.clone()
@@ -487,11 +487,31 @@ pub fn confirmation(
         command: tune_command(experiment),
         expect: Vec::new(),
         seeds: tuning.fresh_seeds.clone(),
-        compare: tuning.goal.compare(&experiment.compare),
+        compare: compared_by(&tuning.goal, &experiment.compare),
         variants: cases.iter().map(named).collect(),
         cases,
         ..experiment.clone()
     })
+}
+
+/// How the winner is compared with the baseline: what is improved is primary, what is kept is looked
+/// at beside the config's own metrics.
+fn compared_by(goal: &Goal, own: &CompareConfig) -> CompareConfig {
+    let mut primary: Vec<String> = Vec::new();
+    for term in &goal.terms {
+        if !primary.iter().any(|name| name == term.metric.name) {
+            primary.push(term.metric.name.to_owned());
+        }
+    }
+    let limits = goal.limits.iter();
+    let limits = limits.map(|limit| limit.metric.name.to_owned());
+    let own_metrics = own.primary.iter().chain(&own.also).cloned();
+    let also = limits.chain(own_metrics);
+    CompareConfig {
+        also: also.filter(|name| !primary.contains(name)).collect(),
+        primary: primary.clone(),
+        ..own.clone()
+    }
 }
 
 /// The name of the folder of a search.

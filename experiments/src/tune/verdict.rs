@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::goal::{Goal, Measured, Sense};
 use super::session::{Found, WINNER};
 use crate::compare::{CompareRow, Comparison, shown_effect};
 use crate::formats::{Cell, Column, column};
 use crate::metrics::Scale;
+use crate::optimise::goal::{Goal, Measured, Sense};
 use crate::stats::verdict::Verdict;
 use crate::stats::{CONFIDENCE, Estimate};
 use crate::store::TidyRow;

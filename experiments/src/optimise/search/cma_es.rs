@@ -10,9 +10,9 @@
 
 use super::tpe::reflected;
 use super::{Known, Proposal, Request, Search};
-use crate::tune::chance::Chance;
-use crate::tune::cholesky::{Cholesky, dot};
-use crate::tune::space::Space;
+use crate::optimise::chance::Chance;
+use crate::optimise::cholesky::{Cholesky, dot};
+use crate::optimise::space::Space;
 
 /// The first step: a third of the space on both sides.
 const FIRST_STEP: f64 = 0.3;

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use halving::first_rung;
+pub(crate) use halving::first_rung;
 
 use super::chance::Chance;
 use super::space::Space;

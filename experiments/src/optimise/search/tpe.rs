@@ -8,8 +8,8 @@
 //! Weak where fewer than some ten points a knob can be measured: it begins at random.
 
 use super::{Known, Proposal, Request, Search, Seen, latin, unseen};
-use crate::tune::chance::Chance;
-use crate::tune::space::{Knob, Space};
+use crate::optimise::chance::Chance;
+use crate::optimise::space::{Knob, Space};
 
 /// The part of the outcomes that is good.
 const GOOD: f64 = 0.2;

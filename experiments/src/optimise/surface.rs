@@ -235,7 +235,7 @@ fn standard(values: &[f64]) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tune::tests::{choice, number};
+    use crate::optimise::tests::{choice, number};
 
     #[test]
     fn a_smooth_function_is_foretold_between_its_points() {

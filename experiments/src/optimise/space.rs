@@ -334,7 +334,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::tune::tests::{choice, number};
+    use crate::optimise::tests::{choice, number};
 
     #[test]
     fn sizes_are_round_and_equal_settings_are_equal_points() {

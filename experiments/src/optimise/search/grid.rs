@@ -3,7 +3,7 @@
 //! Exhaustive, and blind: it is the bound that a search is held against, at a multiple of its cost.
 
 use super::{Known, Proposal, Search};
-use crate::tune::space::Space;
+use crate::optimise::space::Space;
 
 #[derive(Default)]
 pub(super) struct Grid {

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use super::search::Outcome;
-use crate::config::CompareConfig;
 use crate::metrics::{Direction, MetricDef, Scale};
 use crate::stats;
 use crate::store::TidyRow;
@@ -117,26 +116,6 @@ impl Goal {
     pub fn names(&self) -> Vec<String> {
         let all = self.all().into_iter();
         all.map(|(metric, phase)| named(metric, phase)).collect()
-    }
-
-    /// How the winner is compared with the baseline: what is improved is primary, what is kept is
-    /// looked at beside the config's own metrics.
-    pub fn compare(&self, own: &CompareConfig) -> CompareConfig {
-        let mut primary: Vec<String> = Vec::new();
-        for term in &self.terms {
-            if !primary.iter().any(|name| name == term.metric.name) {
-                primary.push(term.metric.name.to_owned());
-            }
-        }
-        let limits = self.limits.iter().map(|limit| limit.metric.name.to_owned());
-        let also = limits
-            .chain(own.primary.iter().cloned())
-            .chain(own.also.iter().cloned());
-        CompareConfig {
-            also: also.filter(|name| !primary.contains(name)).collect(),
-            primary,
-            ..own.clone()
-        }
     }
 
     /// The means of a point's metrics over `seeds` trials, by name; without those that some trial

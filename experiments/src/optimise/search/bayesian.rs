@@ -9,9 +9,9 @@
 //! Strong where trials are few and outcomes smooth; the default.
 
 use super::{Known, Outcome, Proposal, Request, Search, Seen, anywhere, latin, unseen};
-use crate::tune::chance::Chance;
-use crate::tune::space::Space;
-use crate::tune::surface::{Prediction, Surface};
+use crate::optimise::chance::Chance;
+use crate::optimise::space::Space;
+use crate::optimise::surface::{Prediction, Surface};
 
 /// Candidates from the whole space, and near the best points, for each point that is asked for.
 const FAR: usize = 400;

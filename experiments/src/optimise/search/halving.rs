@@ -8,8 +8,8 @@
 //! more time than its share of operations.
 
 use super::{Known, Proposal, Request, Search, Seen, latin};
-use crate::tune::chance::Chance;
-use crate::tune::space::Space;
+use crate::optimise::chance::Chance;
+use crate::optimise::space::Space;
 
 /// Rungs, the last one at full size.
 const RUNGS: i32 = 3;
@@ -24,7 +24,7 @@ pub(super) struct Halving {
 }
 
 /// How many points the first rung has.
-pub(in crate::tune) fn first_rung(request: &Request) -> usize {
+pub(crate) fn first_rung(request: &Request) -> usize {
     let least = request.eta.pow(RUNGS.unsigned_abs() - 1);
     (request.points.saturating_mul(least) / RUNGS.unsigned_abs() as usize).max(least)
 }

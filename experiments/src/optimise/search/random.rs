@@ -4,8 +4,8 @@
 //! Strong where few knobs matter; the arm that every other search is judged against.
 
 use super::{Known, Proposal, Request, Search, Seen, unseen};
-use crate::tune::chance::Chance;
-use crate::tune::space::Space;
+use crate::optimise::chance::Chance;
+use crate::optimise::space::Space;
 
 pub(super) struct Random {
     chance: Chance,
