@@ -166,7 +166,7 @@ pub(crate) fn run_within(
     remember(&folder, &mut plan);
     let of_other_code = adopt(&folder, &mut plan, options.from_other_code)?;
     plan.write(&folder)?;
-    let report = carry_out(&plan, &folder, options, interrupt)?;
+    let report = carry_out(&plan, &folder, options, interrupt, larger)?;
     let tried = report.run + report.failed.len() > 0;
     if tried && !options.keep && plan.trials.iter().any(|trial| trial.runs_in(World::Real)) {
         // Empty by now: trials remove their databases.
@@ -194,12 +194,14 @@ fn remember(folder: &RunFolder, plan: &mut Plan) {
     }
 }
 
-/// Runs the trials of a frozen plan that are not finished yet.
+/// Runs the trials of a frozen plan that are not finished yet; shows it as a part of the progress of
+/// something larger, if given.
 fn carry_out(
     plan: &Plan,
     folder: &RunFolder,
     options: &RunOptions,
     interrupt: &Interrupt,
+    larger: Option<&Arc<Progress>>,
 ) -> Result<RunReport, RunError> {
     let fresh =
         |trial: &&PlannedTrial| options.force || !reuse(folder, trial, &plan.experiment.name);

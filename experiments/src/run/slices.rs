@@ -37,7 +37,7 @@ pub fn run_slice(
     } else {
         None
     };
-    let report = carry_out(&plan, &folder, options, interrupt)?;
+    let report = carry_out(&plan, &folder, options, interrupt, None)?;
     Ok(RunReport { replaced, ..report })
 }
 
