@@ -224,7 +224,7 @@ fn what_a_slice_cannot_be_is_refused_with_advice() {
     let real = ["-s", "world.kind=real", "-s", "world.directory=db"];
     plan(&lab, &real);
     let cut = slice(&lab, &["--index", "1..3"]);
-    cut.refuses(2, &["trials 1 to 2", "seed 1", "--slice 2"]);
+    cut.refuses(2, &["slice 1..3 holds some trials of seed 1", "--slice 2"]);
     let launched = lab.aura(&["launch", "slurm", "plan.jsonl", "--slice", "3"]);
     launched.refuses(2, &["ran side by side", "--slice 2"]);
 
@@ -284,8 +284,8 @@ fn runs_are_listed_with_question_verdict_and_trials() {
         (&run("exp")["done"], &run("exp")["planned"]),
         (&4.into(), &4.into())
     );
-    let verdict = run("exp")["verdict"].as_str().expect("it was compared");
-    assert!(verdict.starts_with("On cache.hit_ratio"), "{verdict}");
+    // The answer's first sentence is too long for a row: the verdicts are counted.
+    assert_eq!(run("exp")["verdict"], "1 undecided");
     assert_eq!(
         (&run("sliced")["done"], &run("sliced")["planned"]),
         (&1.into(), &4.into())
