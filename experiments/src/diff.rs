@@ -309,6 +309,8 @@ fn line(place: &Place, a: &BTreeMap<u64, f64>, b: &BTreeMap<u64, f64>) -> Option
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config::parse;
     use crate::record::World;
@@ -324,9 +326,13 @@ mod tests {
     }
 
     fn rows(variant: &str, world: World, metric: &str, values: [f64; 3]) -> Vec<TidyRow> {
-        let seeds = 1..=3_u64;
-        let row = |(seed, value)| tidy_row(variant, seed, world, metric, value);
-        seeds.zip(values).map(row).collect()
+        let class = metrics::find(metric).expect("it is known").class;
+        let row = |(seed, value)| {
+            let mut row = tidy_row(variant, seed, world, metric, value);
+            Arc::make_mut(&mut row.name).class = class.within(world);
+            row
+        };
+        (1..=3_u64).zip(values).map(row).collect()
     }
 
     #[test]

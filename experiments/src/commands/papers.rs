@@ -20,15 +20,15 @@ Examples:
   aura papers experiments/papers/dostoevsky.toml --scale 4
   aura papers my-claims --format csv
 
-Each claim is a config with a table `paper`: source, claim, their figure and set-up, and which of its
-comparisons is ours. Its `expect` entries decide. Every config is run as `aura run` does it, with its
-figures and report in results/NAME; finished trials are kept.
+Each claim is a config with a table `paper`: source, claim, their figure and set-up, and which of
+its comparisons is ours. Its `expect` entries decide. Every config is run as `aura run` does it,
+with its figures and report in results/NAME; finished trials are kept.
 
 Prints one row per claim: source, claim, their figure, ours with its 95 % interval, and whether it
 holds: \"holds\", \"holds in part\", \"does not hold here\" or \"undecided\", and why.
 
-Exit codes: 0 all were tested, whatever came of them; 1 a trial failed; 2 a config is wrong or states
-no claim; 3 results cannot be written; 75 interrupted: run the same command again.")]
+Exit codes: 0 all were tested, whatever came of them; 1 a trial failed; 2 a config is wrong or
+states no claim; 3 results cannot be written; 75 interrupted: run the same command again.")]
 pub(super) struct Arguments {
     /// Configs with a claim, or folders of them.
     #[arg(default_value = "experiments/papers")]

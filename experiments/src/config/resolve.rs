@@ -72,8 +72,8 @@ pub struct Case {
 
 impl Case {
     /// Returns all settings, every default spelt out, as a text that is equal for equal settings: a
-    /// trial's id is made of it. The places of databases, key files and traces are left out; the
-    /// digests of keys and operations are there.
+    /// trial's id is made of it. The places of databases, key files, traces and profiles are left
+    /// out; their digests are there.
     pub fn canonical(&self) -> String {
         let mut value = self.values();
         // The default, whether it is written or not.
@@ -87,6 +87,7 @@ impl Case {
         }
         if let Some(world) = value.get_mut("world").and_then(Value::as_object_mut) {
             world.remove("directory");
+            world.remove("profile");
         }
         for table in ["/workload/key", "/workload/trace"] {
             if let Some(table) = value.pointer_mut(table).and_then(Value::as_object_mut) {

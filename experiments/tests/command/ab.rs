@@ -209,3 +209,41 @@ fn a_diff_shows_settings_then_exact_counters() {
     lab.aura(&["diff", "exp", "nothing"])
         .refuses(2, &["nothing"]);
 }
+
+#[test]
+fn every_shipped_claim_is_put_to_the_test() {
+    let lab = Lab::new();
+    let papers = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("papers");
+    let papers = papers.to_string_lossy().into_owned();
+    let sets = [
+        "workload.records=1500",
+        "workload.operations=1500",
+        "seeds=2",
+    ];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["-s", *set]).collect();
+    let rows = lab.json(0, &[&["papers", papers.as_str()], &sets[..]].concat());
+    assert!(rows.len() >= 8, "{rows:?}");
+    for row in &rows {
+        for column in ["source", "claim", "theirs", "ours", "why"] {
+            let text = row[column].as_str().expect("text");
+            assert!(!text.is_empty(), "{column}: {row}");
+        }
+        let known = ["holds", "holds in part", "does not hold here", "undecided"];
+        assert!(known.iter().any(|known| row["holds"] == *known), "{row}");
+        let name = row["experiment"].as_str().expect("a name");
+        assert!(
+            lab.path("results").join(name).join("report.html").exists(),
+            "{name}"
+        );
+    }
+    lab.config("exp.toml", SMALL);
+    lab.aura(&["papers", "exp.toml"])
+        .refuses(2, &["states no claim"]);
+    let wrong = fs::read_to_string(format!("{papers}/sieve.toml")).expect("a config");
+    lab.config(
+        "wrong.toml",
+        &wrong.replace("variant = \"sieve\", phase", "variant = \"slru\", phase"),
+    );
+    lab.aura(&["papers", "wrong.toml"])
+        .refuses(2, &["paper.ours.variant", "slru"]);
+}

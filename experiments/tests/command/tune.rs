@@ -103,15 +103,16 @@ fn jobs_and_interruptions_do_not_change_a_search() {
         (fs::read(points).expect("it was written"), ended.errors)
     };
     for method in ["bayesian", "cma-es", "halving"] {
+        let [once, twice] = ["one", "two"].map(|name| format!("{name}-{method}"));
         let method = format!("tune.method={method}");
         let set = ["-s", method.as_str()];
-        let (one, _) = tune("one", "1", &set);
-        let (two, _) = tune("two", "2", &set);
+        let (one, _) = tune(&once, "1", &set);
+        let (two, _) = tune(&twice, "2", &set);
         assert!(one == two, "{method}");
-        let search = lab.path("one/exp-tune");
+        let search = lab.path(&once).join("exp-tune");
         fs::remove_dir_all(&trials(&search)[3]).expect("it is there");
         fs::remove_file(search.join("points.jsonl")).expect("it is there");
-        let (again, said) = tune("one", "2", &set);
+        let (again, said) = tune(&once, "2", &set);
         assert!(one == again, "{method}");
         assert!(said.contains("1 trials run, "), "{said}");
     }

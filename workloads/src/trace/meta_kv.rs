@@ -62,7 +62,8 @@ pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
 /// Whether a line is the header of this format.
 pub(super) fn is_header(line: &[u8]) -> bool {
     let names: Vec<&[u8]> = line.trim_ascii().split(|byte| *byte == b',').collect();
-    [&b"key"[..], b"op", b"size"]
-        .iter()
-        .all(|name| names.contains(name))
+    let has = |name: &&[u8]| names.contains(name);
+    // Meta's time is `op_time`: a table with another one is anybody's.
+    let of_others = [&b"time"[..], b"timestamp", b"ts"];
+    [&b"key"[..], b"op", b"size"].iter().all(has) && !of_others.iter().any(has)
 }

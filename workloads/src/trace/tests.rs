@@ -381,6 +381,9 @@ fn meta_columns_are_found_by_name_and_rows_repeat() {
         Format::detect("kvcache_traces_1.csv", old),
         Some(Format::MetaKv)
     );
+    // A time of another name would be passed over.
+    let timed = b"time,op,key,size\n1,get,a,5\n";
+    assert_eq!(Format::detect("trace.csv", timed), Some(Format::Csv));
     let trace = loaded(Format::MetaKv, old);
     assert_eq!(
         (keys(&trace), sizes(&trace)),
