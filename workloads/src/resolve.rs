@@ -227,31 +227,25 @@ impl WorkloadConfig {
                 ..base.clone()
             }
         };
-        let loads = trace.loads();
-        let measured = loads + warm_up as usize;
-        let load = Phase {
+        let endless = |phase| Phase {
             duration: None,
-            ..part(names::LOAD, PhaseKind::Load, 0, loads, Speed::default())
+            ..phase
         };
+        let (speed, loads) = (config.speed, trace.loads());
+        let measured = loads + warm_up as usize;
+        let load = part(names::LOAD, PhaseKind::Load, 0, loads, Speed::default());
+        let load = endless(load);
         let mut phases = Vec::new();
         if warm_up > 0 {
-            phases.push(Phase {
-                duration: None,
-                ..part(
-                    names::WARM_UP,
-                    PhaseKind::WarmUp,
-                    loads,
-                    measured,
-                    config.speed,
-                )
-            });
+            let warm_up = part(names::WARM_UP, PhaseKind::WarmUp, loads, measured, speed);
+            phases.push(endless(warm_up));
         }
         phases.push(part(
             names::RUN,
             PhaseKind::Run,
             measured,
             trace.len(),
-            config.speed,
+            speed,
         ));
         Ok(Workload {
             preset: None,

@@ -35,11 +35,11 @@ macro_rules! kinds_of_work {
 
         /// Nanoseconds of one core for each kind of [`CpuWork`].
         ///
-        /// Most defaults are half of what `aura calibrate` found on a guest of two threads of an
-        /// AMD EPYC, on which other work ran on both: a cached get took 2.2 us there, and 0.9 to
-        /// 1.1 us on the same guest when it was quiet. Filters, models and compression were not
-        /// separable: their costs are stated. A config can override each of them, or name a
-        /// profile of its machine.
+        /// Most defaults are between the prices that two runs of `aura calibrate` found on a quiet
+        /// guest of two threads of an AMD EPYC, where a cached get took 1.6 us and a put 7 us. They
+        /// give times within a third of most of its 33 probes. Models, training and compression
+        /// could not be separated: their costs are stated. A config can override each of them, or
+        /// name a profile of its machine.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct CpuCosts {
@@ -84,36 +84,36 @@ kinds_of_work! {
     /// Operations started (the fixed cost of a call).
     operations,
     /// Starting an operation.
-    operation_ns = 330.0;
+    operation_ns = 210.0;
     /// Key comparisons.
     comparisons,
     /// Comparing two keys.
-    comparison_ns = 27.0;
+    comparison_ns = 6.0;
     /// Steps through a memtable's nodes.
     memtable_steps,
     /// Going to the next node of a memtable.
-    memtable_step_ns = 105.0;
+    memtable_step_ns = 120.0;
     /// Entries put into a memtable.
     memtable_inserts,
     /// Inserting an entry into a memtable, in addition to the steps.
-    memtable_insert_ns = 1200.0;
+    memtable_insert_ns = 2200.0;
     /// Entries that a merge of memtables and tables has moved past, in scans, flushes and
     /// compactions.
     cursor_steps,
     /// Moving a merge to the next entry, comparisons and steps through a memtable excluded.
-    cursor_step_ns = 280.0;
+    cursor_step_ns = 200.0;
     /// Rows that scans returned.
     scan_rows,
     /// Handing a row of a scan to its caller, in addition to the step of the merge.
-    scan_row_ns = 60.0;
+    scan_row_ns = 120.0;
     /// Entries added to a table.
     table_inserts,
     /// Adding an entry to a table, with its share of filter and block, its bytes excluded.
-    table_insert_ns = 95.0;
+    table_insert_ns = 170.0;
     /// Filters probed.
     filter_probes,
     /// Probing a filter.
-    filter_probe_ns = 15.0;
+    filter_probe_ns = 13.0;
     /// Learned models evaluated.
     model_evaluations,
     /// Evaluating a learned model.
@@ -126,7 +126,7 @@ kinds_of_work! {
     /// Cache look-ups.
     cache_probes,
     /// Looking up an object in the cache.
-    cache_probe_ns = 280.0;
+    cache_probe_ns = 1050.0;
     /// Bytes compressed.
     bytes_compressed,
     /// Compressing one byte.
@@ -138,15 +138,15 @@ kinds_of_work! {
     /// Bytes checksummed.
     bytes_checksummed,
     /// Checksumming one byte.
-    byte_checksummed_ns = 0.075;
+    byte_checksummed_ns = 0.13;
     /// Bytes copied.
     bytes_copied,
     /// Copying one byte.
-    byte_copied_ns = 0.5;
+    byte_copied_ns = 0.9;
     /// Calls to the operating system.
     system_calls,
     /// Entering and leaving the operating system.
-    system_call_ns = 840.0;
+    system_call_ns = 1000.0;
 }
 
 /// Deserializes a number that is finite and not below zero.

@@ -24,7 +24,7 @@ pub fn overlay(path: &Path) -> Result<Vec<String>, ConfigError> {
 fn collect(path: &str, node: &Node, sets: &mut Vec<String>) {
     let is_choice = |key: &&str| node.child(key).is_some();
     match node.table() {
-        Some(table) if path.is_empty() || !CHOICES.iter().any(|key| is_choice(key)) => {
+        Some(table) if path.is_empty() || !CHOICES.iter().any(is_choice) => {
             for (key, node) in table {
                 collect(&child_path(path, key), node, sets);
             }

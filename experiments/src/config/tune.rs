@@ -458,7 +458,7 @@ impl Reader<'_> {
                 format!("`min` = {min}: must be above 0 with scale = \"log\""),
             );
         }
-        let step = config.step.as_ref().map(|step| space::amount(step));
+        let step = config.step.as_ref().map(space::amount);
         if step.is_some_and(|step| step.is_none_or(|step| step <= 0.0 || step > high - low)) {
             return refused(
                 "step",

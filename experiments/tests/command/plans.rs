@@ -285,7 +285,10 @@ fn runs_are_listed_with_question_verdict_and_trials() {
         (&4.into(), &4.into())
     );
     let verdict = run("exp")["verdict"].as_str().expect("it was compared");
-    assert!(verdict.starts_with("On cache.hit_ratio, sieve is"), "{verdict}");
+    assert!(
+        verdict.starts_with("On cache.hit_ratio, sieve is"),
+        "{verdict}"
+    );
     assert_eq!(
         (&run("sliced")["done"], &run("sliced")["planned"]),
         (&1.into(), &4.into())

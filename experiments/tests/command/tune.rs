@@ -209,6 +209,10 @@ fn what_is_wrong_with_a_search_is_said_at_its_place() {
         "points = 1",
         &["`tune.points` = 1: must be 2 to 10000"],
     );
+}
+
+#[test]
+fn a_config_without_a_search_and_a_knob_that_is_set_are_refused() {
     let plain = Lab::new();
     plain.config("exp.toml", SMALL);
     let words = [

@@ -472,7 +472,7 @@ fn page_cache() -> DeviceProfile {
         stripe: 0,
         base_us: 0.0,
         read_us: Latency::constant(0.0),
-        read_bandwidth: 6_000_000_000,
+        read_bandwidth: 9_900_000_000,
         ..nvme().model
     };
     DeviceProfile::new("page-cache", source, model)
