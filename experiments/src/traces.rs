@@ -273,7 +273,7 @@ pub fn write(path: &Path, format: Format, trace: &Trace) -> Result<()> {
     write_by(path, |output| trace::write(trace, format, output))
 }
 
-/// Writes operations to a file in [`Format::Aurat`], as [`write`] does.
+/// Writes operations to a file in [`Format::Aurat`], as [`write()`] does.
 ///
 /// # Errors
 /// [`TraceFileError`].

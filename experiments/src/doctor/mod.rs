@@ -1,7 +1,7 @@
 //! The state of this machine: what disturbs measurements here, what follows from it, and what to
 //! do.
 //!
-//! [`Sample`] and [`Readings`] are what the system says, as it says it; [`judge`] makes facts of
+//! [`Sample`] and [`Readings`] are what the system says, as it says it; [`judge()`] makes facts of
 //! it and touches no file. What the system does not say is unknown, never guessed. Times need two
 //! looks: of the processor and the processes there is a sample before and one after.
 

@@ -284,9 +284,11 @@ fn runs_are_listed_with_question_verdict_and_trials() {
         (&run("exp")["done"], &run("exp")["planned"]),
         (&4.into(), &4.into())
     );
+    // The answer's first sentence, or the verdicts counted if it is too long for a row.
     let verdict = run("exp")["verdict"].as_str().expect("it was compared");
+    let known = ["On cache.hit_ratio, sieve is", "1 undecided"];
     assert!(
-        verdict.starts_with("On cache.hit_ratio, sieve is"),
+        known.iter().any(|known| verdict.starts_with(known)),
         "{verdict}"
     );
     assert_eq!(
