@@ -167,7 +167,7 @@ impl PlanFile {
         self.lines.len()
     }
 
-    /// Whether there are none.
+    /// Whether the plan has no trial.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }

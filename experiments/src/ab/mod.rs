@@ -48,7 +48,7 @@ pub enum SidesError {
         known: Vec<String>,
     },
     /// One config, and it is not said what B is.
-    #[error("{} does not say what B is: it has the variants {}", config.display(), known.join(", "))]
+    #[error("{} does not say what B is: its variants are {}", config.display(), known.join(", "))]
     NoSecondSide {
         /// The config.
         config: PathBuf,

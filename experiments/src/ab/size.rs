@@ -25,7 +25,7 @@ pub struct Resolution {
     /// The least difference that as many pairs call different nine times in ten; `None` if they are
     /// too few to call any.
     pub least: Option<f64>,
-    /// The same for other numbers of pairs.
+    /// What other numbers of pairs would call different.
     pub others: Vec<Seen>,
 }
 

@@ -56,7 +56,8 @@ pub(super) struct Arguments {
     changes: Changes,
     /// Run the trials of this plan, as `aura plan` wrote it.
     #[arg(long, value_name = "FILE",
-        conflicts_with_all = ["config", "set", "with", "seeds", "scale", "max_trials", "from_other_code"])]
+        conflicts_with_all = ["config", "set", "with", "seeds", "scale", "max_trials",
+            "from_other_code"])]
     plan: Option<PathBuf>,
     #[command(flatten)]
     slice: Slice,

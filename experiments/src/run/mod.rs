@@ -194,8 +194,8 @@ fn remember(folder: &RunFolder, plan: &mut Plan) {
     }
 }
 
-/// Runs the trials of a frozen plan that are not finished yet; shows it as a part of the progress of
-/// something larger, if given.
+/// Runs the trials of a frozen plan that are not finished yet; shows it as a part of the progress
+/// of something larger, if given.
 fn carry_out(
     plan: &Plan,
     folder: &RunFolder,

@@ -12,8 +12,8 @@
 use super::{Estimate, LEVEL};
 
 /// The pairs before the first look. With fewer, the estimate of the spread is too rough: simulated
-/// runs without a difference, watched to the end, claimed one in 8 % from five pairs on and in 4.5 %
-/// from ten.
+/// runs without a difference, watched to the end, claimed one in 8 % from five pairs on and in
+/// 4.5 % from ten.
 pub(super) const FIRST_LOOK: usize = 10;
 
 /// The number of pairs for which the sequence is narrowest.

@@ -5,8 +5,8 @@
 //! Its p-value comes from Student's test in a simulation, where seeds are independent draws. In the
 //! real world it comes from sign flips: if the variant equalled the baseline, each difference could
 //! as well have had the other sign, whatever the drift. Both hold because the two halves of a pair
-//! meet the same disturbance. A comparison that is looked at while it runs has a confidence sequence
-//! instead. Bootstrap intervals do not hold at these sample sizes and are not
+//! meet the same disturbance. A comparison that is looked at while it runs has a confidence
+//! sequence instead. Bootstrap intervals do not hold at these sample sizes and are not
 //! offered.
 //!
 //! [`verdict`] turns the numbers into a word.

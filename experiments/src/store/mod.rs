@@ -1,8 +1,9 @@
 //! Results on disk: a trial's folder, and the tables that gather an experiment's trials.
 //!
 //! [`crate::folders`] lists the files. The same results give the same bytes: no file of a
-//! simulated trial holds a date, a path or a host ([`crate::attempts`] has those). A file that gathers others is written under a temporary name and renamed, so
-//! that a reader never sees half of it.
+//! simulated trial holds a date, a path or a host ([`crate::attempts`] has those). A file that
+//! gathers others is written under a temporary name and renamed, so that a reader never sees half
+//! of it.
 
 use std::path::{Path, PathBuf};
 

@@ -494,8 +494,8 @@ pub fn confirmation(
     })
 }
 
-/// How the winner is compared with the baseline: what is improved is primary, what is kept is looked
-/// at beside the config's own metrics.
+/// How the winner is compared with the baseline: what is improved is primary, what is kept is
+/// looked at beside the config's own metrics.
 fn compared_by(goal: &Goal, own: &CompareConfig) -> CompareConfig {
     let mut primary: Vec<String> = Vec::new();
     for term in &goal.terms {

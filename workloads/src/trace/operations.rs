@@ -340,7 +340,7 @@ impl Operations {
     }
 
     /// Makes the operations ready to be replayed: lengths that the trace does not state are drawn
-    /// from `sizes` and `scans`, the same under every seed, and it is worked out what each operation
+    /// from `sizes` and `scans`, the same under every seed, and it is worked out what each one
     /// finds. With `preload` the keys whose first operation reads them are put before all others,
     /// in a scattered order, unless the trace holds its load.
     #[must_use]

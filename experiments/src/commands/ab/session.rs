@@ -47,7 +47,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Says how long so many pairs take, from those that were run.
+    /// Says how long a number of pairs takes, from those that were run.
     pub(super) fn say_price(&self, pairs: usize) {
         let price = self.longest * u32::try_from(pairs).unwrap_or(u32::MAX);
         if !price.is_zero() {
