@@ -154,8 +154,8 @@ pub fn load(
     parse_for(path, source::read(path)?, sets, size, targets)
 }
 
-/// Reads the config at `path` as [`load`] does, for one side of an A/B comparison: `--set` of a swept
-/// key picks that point, and variants may have become equal.
+/// Reads the config at `path` as [`load`] does, for one side of an A/B comparison: `--set` of a
+/// swept key picks that point, and variants may have become equal.
 ///
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong, and where it stands.
