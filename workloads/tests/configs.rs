@@ -396,7 +396,10 @@ fn wrong_mixtures_of_sizes_are_named() {
             "invalid type: sequence, expected a number of bytes",
         ),
         (sized(json!("5 apples")), "couldn't parse"),
-        (sized(json!(true)), "or a list of tables { share, bytes }"),
+        (
+            sized(json!(true)),
+            "a list of tables { share, bytes }, or a record { fields, bytes }",
+        ),
         (sized(json!([{ "bytes": 5 }])), "missing field `share`"),
         (sized(json!([5])), "expected struct WeightedLength"),
         (
