@@ -26,7 +26,9 @@ const SOURCES: [&str; 12] = [
 ];
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    // Asked when it runs: a script that was compiled in another checkout may run in this one.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    let root = Path::new(&package).join("..");
     for source in SOURCES.map(|source| root.join(source)) {
         if source.exists() {
             println!("cargo::rerun-if-changed={}", source.display());

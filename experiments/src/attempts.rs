@@ -171,12 +171,15 @@ impl State {
 
 /// Where a trial stands, and the last attempt at it, if one was noted.
 pub fn look(run: &RunFolder, id: &str) -> (State, Option<Attempt>) {
+    let path = run.attempt(id);
+    let is_done = || run.trial(id).is_done();
+    // Asked before what is noted: what ends or begins meanwhile is not taken for killed.
+    let was_at_work = !is_done() && files::is_locked(&path);
     let attempt = Attempt::read(run, id);
-    if run.trial(id).is_done() {
+    if is_done() {
         return (State::Done, attempt);
     }
-    let path = run.attempt(id);
-    if files::is_locked(&path) {
+    if was_at_work || files::is_locked(&path) {
         return (State::Running, attempt);
     }
     let state = match attempt.as_ref().map(|it| &it.outcome) {

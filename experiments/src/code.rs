@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::files::{self, FileError};
 
@@ -34,12 +34,18 @@ pub fn digest() -> Result<&'static str, FileError> {
 /// # Errors
 /// [`FileError`] if the file cannot be read.
 pub fn digest_of(program: &Path) -> Result<String, FileError> {
-    Ok(short_hash(&files::read(program)?))
+    let mut hash = Xxh3::new();
+    files::read_pieces(program, |piece| hash.update(piece))?;
+    Ok(short(hash.digest128()))
 }
 
 /// Hashes bytes to 16 hexadecimal digits.
 pub(crate) fn short_hash(bytes: &[u8]) -> String {
-    let mut hash = format!("{:032x}", xxh3_128(bytes));
+    short(xxh3_128(bytes))
+}
+
+fn short(hash: u128) -> String {
+    let mut hash = format!("{hash:032x}");
     hash.truncate(16);
     hash
 }

@@ -9,7 +9,7 @@
 )]
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// A call that the operating system refused, with the file it was about.
@@ -48,6 +48,21 @@ pub fn read_to_string(path: &Path) -> Result<String> {
 /// [`FileError`] if it is missing or cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(because("read", path))
+}
+
+/// Hands a file to `take` in pieces of at most 64 KiB: a large one is never in memory as a whole.
+///
+/// # Errors
+/// [`FileError`] if it is missing or cannot be read.
+pub fn read_pieces(path: &Path, mut take: impl FnMut(&[u8])) -> Result<()> {
+    let mut file = open(path)?;
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut piece).map_err(because("read", path))? {
+            0 => return Ok(()),
+            bytes => take(&piece[..bytes]),
+        }
+    }
 }
 
 /// Returns the file of the running program.

@@ -220,6 +220,14 @@ impl Plan {
         Self { experiment, trials }
     }
 
+    /// Whether some of its trials run in the real world. Every seed has all cases, so that those of
+    /// the first one decide: the settings of all trials of a large plan take long to read.
+    pub fn is_real(&self) -> bool {
+        let first = self.trials.first().map(|trial| trial.seed);
+        let block = self.trials.iter().take_while(|it| Some(it.seed) == first);
+        block.into_iter().any(|trial| trial.runs_in(World::Real))
+    }
+
     /// How many comparisons of primary metrics there are, at most: a metric may have no value in
     /// some phase. Costs that include their debt are compared once, in the whole trial.
     pub fn comparisons(&self) -> usize {

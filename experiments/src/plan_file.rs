@@ -1,6 +1,6 @@
 //! A plan as one file, to be run on another machine: what was asked, then a trial a line.
 //!
-//! The lines of the trials are those of `plan.jsonl` in a run's folder. A slice reads the lines of
+//! The lines of the trials are those of `plan.jsonl` in a run's folder. A slice parses the lines of
 //! its own trials and no others: ten thousand trials are tens of megabytes.
 
 use std::ops::Range;

@@ -21,8 +21,10 @@ pub struct Price {
     pub seconds: Option<f64>,
     /// The most bytes of memory that one needed: its share of the process that ran it.
     pub memory_bytes: Option<u64>,
-    /// The most bytes that one had on disk: results, and in the real world the database.
-    pub disk_bytes: Option<u64>,
+    /// The most bytes that the results of one had.
+    pub results_bytes: Option<u64>,
+    /// The most bytes that its database had on disk while it ran; 0 in a simulation.
+    pub database_bytes: u64,
     /// What it was taken from.
     pub basis: Basis,
 }
@@ -132,12 +134,12 @@ fn priced(run: &RunFolder, cost: Option<(&Cost, Basis)>) -> Price {
         return Price {
             seconds: None,
             memory_bytes: None,
-            disk_bytes: None,
+            results_bytes: None,
+            database_bytes: 0,
             basis: Basis::Nothing,
         };
     };
-    let database = most(run, cost, "space.disk_bytes");
-    let process = most(run, cost, "process.memory_peak_bytes");
+    let [database, process] = most(run, cost, ["space.disk_bytes", "process.memory_peak_bytes"]);
     let results = cost
         .ids
         .iter()
@@ -147,17 +149,21 @@ fn priced(run: &RunFolder, cost: Option<(&Cost, Basis)>) -> Price {
         seconds: Some(cost.seconds / cost.trials.max(1) as f64),
         memory_bytes: cost.memory_bytes.or(process),
         // A simulated database lies in memory: only real trials have metrics of their process.
-        disk_bytes: results.map(|bytes| bytes + process.and(database).unwrap_or(0)),
+        database_bytes: process.and(database).unwrap_or(0),
+        results_bytes: results,
         basis,
     }
 }
 
-/// The largest value of a metric in the trials that are looked at.
-fn most(run: &RunFolder, cost: &Cost, metric: &str) -> Option<u64> {
+/// The largest value of each metric in the trials that are looked at.
+fn most<const N: usize>(run: &RunFolder, cost: &Cost, metrics: [&str; N]) -> [Option<u64>; N] {
     let ids: BTreeSet<String> = cost.ids.iter().cloned().collect();
-    let gathered = store::gather(run, Some(&ids)).ok()?;
-    let rows = gathered.rows.iter().filter(|row| row.name.metric == metric);
-    rows.map(|row| row.value as u64).max()
+    let gathered = store::gather(run, Some(&ids));
+    let rows = gathered.map(|gathered| gathered.rows).unwrap_or_default();
+    metrics.map(|metric| {
+        let rows = rows.iter().filter(|row| row.name.metric == metric);
+        rows.map(|row| row.value as u64).max()
+    })
 }
 
 /// What all trials of a plan cost.
@@ -167,7 +173,8 @@ pub struct Total {
     pub seconds: f64,
     /// The most memory of one trial.
     pub memory_bytes: u64,
-    /// Bytes on disk, of all trials.
+    /// Bytes on disk: the results of all trials, and the largest database, which is removed after
+    /// its trial.
     pub disk_bytes: u64,
     /// Trials whose cost is unknown, and not in the sums.
     pub unknown: usize,
@@ -176,11 +183,18 @@ pub struct Total {
 impl Total {
     /// Adds prices up.
     pub fn of(prices: &[Price]) -> Self {
-        let mut total = Self::default();
+        let mut total = Self {
+            disk_bytes: prices
+                .iter()
+                .map(|price| price.database_bytes)
+                .max()
+                .unwrap_or(0),
+            ..Self::default()
+        };
         for price in prices {
             total.seconds += price.seconds.unwrap_or(0.0);
             total.memory_bytes = total.memory_bytes.max(price.memory_bytes.unwrap_or(0));
-            total.disk_bytes += price.disk_bytes.unwrap_or(0);
+            total.disk_bytes += price.results_bytes.unwrap_or(0);
             total.unknown += usize::from(price.basis == Basis::Nothing);
         }
         total

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::attempts::Attempt;
+use crate::code::short_hash;
 use crate::compare::{self, Comparison, Context};
 use crate::files::{self, FileError};
 use crate::folders::RunFolder;
@@ -23,18 +24,26 @@ pub struct Answer {
     pub answer: String,
     /// How many comparisons of primary metrics have each verdict.
     pub verdicts: BTreeMap<String, usize>,
-    /// The hash of the results that were compared.
-    pub content_hash: String,
-    /// How many trials they are of.
+    /// The hash of the ids of the plan's trials: another plan has no answer yet.
+    pub plan: String,
+    /// How many trials had a result.
     pub trials: usize,
 }
 
+/// The hash of a plan's ids.
+pub fn plan_hash<'a>(ids: impl Iterator<Item = &'a str>) -> String {
+    let mut ids: Vec<&str> = ids.collect();
+    ids.sort_unstable();
+    short_hash(ids.join(" ").as_bytes())
+}
+
 impl Answer {
-    /// The answer of a comparison of `trials` trials; without one, that there was none.
+    /// The answer of a comparison of `trials` trials of the plan with this hash; without one, that
+    /// there was none.
     pub fn of(
         comparison: Option<&Comparison>,
         context: Context,
-        hash: &str,
+        plan: String,
         trials: usize,
     ) -> Self {
         let mut verdicts = BTreeMap::new();
@@ -46,7 +55,7 @@ impl Answer {
         Self {
             answer: comparison.map_or_else(String::new, |it| compare::answer(it, context)),
             verdicts,
-            content_hash: hash.to_owned(),
+            plan,
             trials,
         }
     }
@@ -128,12 +137,11 @@ pub fn list(results: &Path) -> Result<Vec<Run>, FileError> {
 }
 
 fn run(folder: &RunFolder, name: String) -> Run {
-    let answer = Answer::read(folder);
     let changed = [folder.answer(), folder.trials(), folder.experiment()];
     let mut run = Run {
         name,
         question: String::new(),
-        verdict: answer.map(|answer| answer.in_short()),
+        verdict: None,
         done: 0,
         planned: 0,
         code: String::new(),
@@ -153,10 +161,18 @@ fn run(folder: &RunFolder, name: String) -> Run {
         let names = files::names(&folder.trials()).map_err(|it| in_words(&it))?;
         let ids = plan.ids().map_err(|it| in_words(&it))?;
         run.planned = ids.len();
+        let hash = plan_hash(ids.iter().copied());
+        let answer = Answer::read(folder).filter(|answer| answer.plan == hash);
+        run.verdict = answer.as_ref().map(Answer::in_short);
         let is_done = |id: &&&str| names.binary_search_by(|name| name.as_str().cmp(id)).is_ok();
         let mut done = ids.iter().filter(is_done);
         let first = done.next();
         run.done = usize::from(first.is_some()) + done.count();
+        if let (Some(verdict), Some(answer)) = (&mut run.verdict, &answer)
+            && answer.trials < run.done
+        {
+            *verdict += &format!(" (of {} trials)", answer.trials);
+        }
         run.machine = first.map(|id| machine(folder, id)).unwrap_or_default();
         Ok(())
     };
@@ -182,7 +198,7 @@ mod tests {
         let answer = |text: &str| Answer {
             answer: text.to_owned(),
             verdicts: BTreeMap::from([("better".to_owned(), 2), ("worse".to_owned(), 1)]),
-            content_hash: String::new(),
+            plan: String::new(),
             trials: 4,
         };
         let short = answer("On x, b is better than a by 1.5 %. More.\nAnother line.").in_short();

@@ -69,7 +69,7 @@ fn names() -> String {
 pub fn parse(text: &str) -> Result<Range<usize>, String> {
     let whole = |text: &str| text.parse::<usize>().ok();
     let range = match text.split_once("..") {
-        None => whole(text).map(|index| index..index + 1),
+        None => whole(text).and_then(|index| Some(index..index.checked_add(1)?)),
         Some((from, to)) => whole(from).zip(whole(to)).map(|(from, to)| from..to),
     };
     range
@@ -91,8 +91,10 @@ pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<usi
         let Some(index) = index.and_then(|index| index.checked_sub(first)) else {
             return Err(SliceError::NoIndex { name, value, first });
         };
+        if name == VARIABLES[0].0 {
+            return Ok(index);
+        }
         match found {
-            Some(("AURA_INDEX", _)) => {}
             Some((other, before)) if before != index => {
                 return Err(SliceError::Several(other, name));
             }

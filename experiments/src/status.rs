@@ -153,6 +153,7 @@ pub fn ask_slurm(job: &str) -> (Vec<TaskAccount>, Vec<String>) {
         "--array",
         "--format",
         "%i|%T|%r",
+        "--me",
         "--name",
         job,
     ];
@@ -163,6 +164,9 @@ pub fn ask_slurm(job: &str) -> (Vec<TaskAccount>, Vec<String>) {
         "--parsable2",
         "--format",
         "JobID,State,ExitCode",
+        // Without it, it knows what ended today.
+        "--starttime",
+        "now-30days",
         "--name",
         job,
     ];

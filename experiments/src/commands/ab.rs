@@ -11,6 +11,7 @@ use clap::Args;
 use super::{CommandResult, Failure, Global, OpenedRun, complain, interruptible};
 use crate::ab::{self, PAIRS_OF_PILOT, Resolution, SIDES, Side, pairs_for, resolutions};
 use crate::code;
+use crate::compare::{CompareRow, Comparison};
 use crate::config::{self, Experiment, quoted};
 use crate::exit::Exit;
 use crate::formats::digits;
@@ -19,6 +20,7 @@ use crate::record::World;
 use crate::run::RunOptions;
 use crate::stats::Test;
 
+use super::run::conclude;
 use session::Session;
 
 /// Compare two sides, A and B, in randomised pairs: two configs, one config and what B sets, or two
@@ -151,8 +153,13 @@ impl Arguments {
             experiment.seeds = (1..=pairs as u64).collect();
         }
         let report = session.run(&experiment)?;
-        let exit = super::run::conclude(global, &report, true)?;
-        self.say_what_was_seen(global, &OpenedRun::read(report.folder)?, exit)
+        let concluded = conclude(global, &report, true)?;
+        if let Some(comparison) = &concluded.comparison {
+            let real = experiment.cases[0].config.world.kind == World::Real;
+            let test = Test::of(experiment.compare.sequential, real);
+            return Ok(self.what_was_seen(global, comparison, test, concluded.exit));
+        }
+        Ok(concluded.exit)
     }
 
     /// The two sides as the arguments name them.
@@ -310,27 +317,26 @@ impl Arguments {
     }
 
     /// Says what the pairs could have seen, and judges a comparison of A with itself.
-    fn say_what_was_seen(&self, global: &Global, run: &OpenedRun, exit: Exit) -> CommandResult {
-        let comparison = run.comparison()?;
-        let noisy = run.plan.trials.iter().any(|it| it.runs_in(World::Real));
-        let test = match (run.plan.experiment.compare.sequential, noisy) {
-            (true, _) => Test::Anytime,
-            (false, true) => Test::SignFlips,
-            (false, false) => Test::Student,
-        };
-        for resolution in resolutions(&comparison, test) {
+    fn what_was_seen(
+        &self,
+        global: &Global,
+        comparison: &Comparison,
+        test: Test,
+        exit: Exit,
+    ) -> Exit {
+        for resolution in resolutions(comparison, test) {
             global.remark(&shown(&resolution));
         }
-        let claimed = |row: &&crate::compare::CompareRow| row.verdict.is_difference();
+        let claimed = |row: &&CompareRow| row.verdict.is_difference();
         let mut primary = comparison.rows.iter().filter(|row| row.primary);
         if self.aa && primary.any(|row| claimed(&row)) {
             complain(
                 "A was claimed to differ from itself: chance does so in 5 % of comparisons, and a \
                  machine that is not quiet more often",
             );
-            return Ok(Exit::ClaimFailed);
+            return Exit::ClaimFailed;
         }
-        Ok(exit)
+        exit
     }
 }
 

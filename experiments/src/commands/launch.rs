@@ -30,7 +30,8 @@ all of them, on a file system whose locks all machines see (NFS 4, Lustre with f
 is stopped exits with 75 and is started again; what is finished is not run again. Afterwards
 `aura run --plan PLAN` compares, and `aura status PLAN` says where it stands.
 
-Tasks of real trials hold whole seeds, and ask for a machine of their own.
+Tasks of real trials hold whole seeds. Those of Slurm and HyperQueue ask for a machine of their own.
+--time must be longer than the longest trial: a task that is stopped begins its trial again.
 
 Prints the job, unless -o writes it or --submit hands it over; then what the scheduler prints.
 
@@ -82,12 +83,17 @@ pub(super) struct Arguments {
     submit: bool,
 }
 
+/// The least minutes of a task of Slurm.
+const TIME_MIN: u64 = 3;
+
 /// Slurm's usual limit of an array, MaxArraySize, is 1001.
 const TASKS_MAX: usize = 1000;
 
 impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
+        self.refuse_what_the_scheduler_ignores()?;
         let plan = PlanFile::open(&self.plan)?;
+        refuse_other_programs(&plan)?;
         let job = self.job(global, &plan)?;
         let text = job.text(self.scheduler);
         let (tasks, slice) = (job.tasks, job.slice);
@@ -95,7 +101,8 @@ impl Arguments {
             "{} trials in {tasks} tasks of {slice}",
             plan.len()
         ));
-        if job.real && self.scheduler != Scheduler::Slurm {
+        let alone = [Scheduler::Slurm, Scheduler::Hyperqueue];
+        if job.real && !alone.contains(&self.scheduler) {
             global.remark(
                 "warning: real trials measure the machine: let nothing else run on it meanwhile",
             );
@@ -111,6 +118,48 @@ impl Arguments {
             print(&text)?;
         }
         Ok(Exit::Done)
+    }
+
+    /// Refuses options that would change nothing in the job.
+    fn refuse_what_the_scheduler_ignores(&self) -> Result<(), Failure> {
+        use Scheduler::{Hyperqueue, Kubernetes, Parallel, Slurm};
+        let ignored: [(&str, bool, &[Scheduler]); 6] = [
+            ("--jobs", self.jobs.is_some(), &[Hyperqueue]),
+            ("--time", self.time.is_some(), &[Parallel]),
+            ("--memory", self.memory.is_some(), &[Parallel]),
+            (
+                "--partition",
+                self.partition.is_some(),
+                &[Parallel, Hyperqueue, Kubernetes],
+            ),
+            (
+                "--image",
+                self.image.is_some(),
+                &[Slurm, Parallel, Hyperqueue],
+            ),
+            (
+                "--claim",
+                self.claim.is_some(),
+                &[Slurm, Parallel, Hyperqueue],
+            ),
+        ];
+        for (option, is_given, schedulers) in ignored {
+            if is_given && schedulers.contains(&self.scheduler) {
+                let scheduler = self.scheduler.name();
+                return Err(Failure::usage(
+                    format_args!("{option} means nothing to a job of {scheduler}"),
+                    "leave it out",
+                ));
+            }
+        }
+        if self.time.is_some_and(|minutes| minutes < TIME_MIN) && self.scheduler == Slurm {
+            return Err(Failure::usage(
+                "Slurm asks a task to stop up to two minutes before its time is up: it would go \
+                 back to the queue for ever",
+                &format!("give it {TIME_MIN} minutes or more, and more than its longest trial"),
+            ));
+        }
+        Ok(())
     }
 
     fn job(&self, global: &Global, plan: &PlanFile) -> Result<Job, Failure> {
@@ -169,6 +218,17 @@ impl Arguments {
             &format!("--slice {block}, or a multiple of it, takes whole seeds"),
         ))
     }
+}
+
+/// Refuses a plan whose variants are run by several programs: only `aura ab` knows where they are.
+pub(super) fn refuse_other_programs(plan: &PlanFile) -> Result<(), Failure> {
+    if plan.experiment.programs.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        format_args!("{} is of two programs", plan.path().display()),
+        "`aura ab` runs it, with the same --program-a and --program-b",
+    ))
 }
 
 /// Reads a duration in whole minutes, rounded up.

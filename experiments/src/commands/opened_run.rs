@@ -13,7 +13,7 @@ use crate::plan::{Plan, PlannedTrial};
 use crate::point::Point;
 use crate::provenance;
 use crate::record::Manifest;
-use crate::results::Answer;
+use crate::results::{Answer, plan_hash};
 use crate::store::{self, Collected, StoreError, TidyRow};
 
 /// Finds the folder of a run that is named by its path, or by its name below the results.
@@ -120,7 +120,8 @@ impl OpenedRun {
     /// Keeps what a comparison of its variants showed, for `aura ls`.
     pub(super) fn keep_answer(&self, comparison: Option<&Comparison>) -> Result<(), Failure> {
         let trials = store::trials_of(&self.rows).count();
-        let answer = Answer::of(comparison, self.context(), &self.hash, trials);
+        let ids = self.plan.trials.iter().map(|trial| trial.id.as_str());
+        let answer = Answer::of(comparison, self.context(), plan_hash(ids), trials);
         Ok(answer.save(&self.folder)?)
     }
 

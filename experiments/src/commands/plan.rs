@@ -13,7 +13,6 @@ use crate::plan::{Plan, PlannedTrial};
 use crate::plan_file::PlanFile;
 use crate::point;
 use crate::price::{Basis, Earlier, Price, Total};
-use crate::record::World;
 
 /// Plan an experiment: check a config, and list or write its trials, to be run elsewhere.
 #[derive(Clone, Debug, Args)]
@@ -80,8 +79,7 @@ impl Arguments {
             None => format!("{trials} trials; -o FILE writes them for `aura run --plan FILE`"),
         });
         if self.price {
-            let real = plan.trials.iter().any(|it| it.runs_in(World::Real));
-            let in_parallel = if real { 1 } else { jobs(self.jobs) };
+            let in_parallel = if plan.is_real() { 1 } else { jobs(self.jobs) };
             global.remark(&in_words(&Total::of(&prices), trials, in_parallel));
         }
         Ok(Exit::Done)
@@ -118,7 +116,8 @@ fn list(global: &Global, plan: &Plan, prices: &[Price]) -> Result<(), Failure> {
                 bytes(row.price.and_then(|it| it.memory_bytes))
             }),
             column("disk_bytes", |row| {
-                bytes(row.price.and_then(|it| it.disk_bytes))
+                let all = |price: &Price| Some(price.results_bytes? + price.database_bytes);
+                bytes(row.price.and_then(all))
             }),
             column("earlier", |row| {
                 let basis = row.price.map_or(Basis::Nothing, |price| price.basis);

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{CommandResult, Failure, Global, OpenedRun, changes::Changes};
 use super::{compare, complain, interruptible, plot, variable};
 use crate::code;
-use crate::compare::phases as phases_of;
+use crate::compare::{Comparison, phases as phases_of};
 use crate::exit::Exit;
 use crate::plan::Plan;
 use crate::plan_file::PlanFile;
@@ -91,14 +91,14 @@ struct Slice {
     #[arg(long, requires = "plan", conflicts_with = "index")]
     index_from_env: bool,
     /// An index stands for N trials in a row.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = size)]
+    #[arg(long, requires = "plan", value_name = "N", default_value = "1", value_parser = size)]
     slice: usize,
 }
 
-/// Reads a number of trials.
+/// Reads a number of trials, tasks or cores.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let size = text.parse::<usize>().ok().filter(|size| *size > 0);
-    size.ok_or_else(|| format!("{text:?} is not a number of trials from 1 on"))
+    size.ok_or_else(|| format!("{text:?} is not a whole number from 1 on"))
 }
 
 impl Slice {
@@ -107,7 +107,7 @@ impl Slice {
         let bad = |error| Failure::usage(error, "`aura plan` lists the trials and their indexes");
         let index = if self.index_from_env {
             let index = slice::from_environment(variable).map_err(bad)?;
-            Some(index..index + 1)
+            Some(index..index.saturating_add(1))
         } else {
             self.index.clone()
         };
@@ -158,7 +158,7 @@ impl Arguments {
         self.say_what_was_there(global, &report);
         // What follows reads the plan from its folder, and needs less of it.
         drop(plan);
-        conclude(global, &report, self.gate)
+        Ok(conclude(global, &report, self.gate)?.exit)
     }
 
     /// Runs a plan that was written to a file, or a slice of it.
@@ -174,6 +174,7 @@ impl Arguments {
                  the code that made them",
             ));
         }
+        super::launch::refuse_other_programs(file)?;
         let Some(range) = self.slice.of(file)? else {
             let plan = file.plan_of(0..file.len())?;
             return self.run_whole(global, plan);
@@ -183,7 +184,7 @@ impl Arguments {
         let report = crate::run::run_slice(file, range.clone(), &options, &interrupt)?;
         let (first, last) = (range.start, range.end - 1);
         global.remark(&format!("trials {first} to {last} of {}", file.len()));
-        self.say_what_was_there(global, &report);
+        self.say_counts(global, &report);
         end_of_trials(&report)
     }
 
@@ -217,6 +218,11 @@ impl Arguments {
                  --from-other-code takes them"
             )),
         }
+        self.say_counts(global, report);
+    }
+
+    /// Says how many trials were run.
+    fn say_counts(&self, global: &Global, report: &RunReport) {
         global.remark(&format!(
             "{} trials run, {} were there already",
             report.run, report.reused
@@ -234,8 +240,11 @@ impl Arguments {
 /// What the plan can never decide.
 fn undecidable(plan: &Plan) -> Option<String> {
     let comparisons = Some(plan.comparisons()).filter(|count| *count > 0)?;
-    let real = plan.trials.iter().any(|trial| trial.runs_in(World::Real));
-    let world = if real { World::Real } else { World::Simulated };
+    let world = if plan.is_real() {
+        World::Real
+    } else {
+        World::Simulated
+    };
     crate::compare::undecidable(plan.experiment.seeds.len(), comparisons, world)
 }
 
@@ -282,7 +291,7 @@ fn not_found(rows: &[TidyRow]) -> Option<String> {
 }
 
 /// Says which trials have no result, and why the run ended early.
-fn end_of_trials(report: &RunReport) -> CommandResult {
+pub(super) fn end_of_trials(report: &RunReport) -> CommandResult {
     for failed in &report.failed {
         complain(&format!("failed: {}: {}", failed.trial, failed.why));
     }
@@ -296,26 +305,42 @@ fn end_of_trials(report: &RunReport) -> CommandResult {
     })
 }
 
+/// How a run ended, and what its variants showed.
+pub(super) struct Concluded {
+    pub(super) exit: Exit,
+    /// `None` if nothing could be compared.
+    pub(super) comparison: Option<Comparison>,
+}
+
 /// Gathers, compares, plots and reports what there is.
-pub(super) fn conclude(global: &Global, report: &RunReport, gate: bool) -> CommandResult {
-    let exit = end_of_trials(report)?;
+pub(super) fn conclude(
+    global: &Global,
+    report: &RunReport,
+    gate: bool,
+) -> Result<Concluded, Failure> {
+    let mut concluded = Concluded {
+        exit: end_of_trials(report)?,
+        comparison: None,
+    };
     if report.run + report.reused == 0 {
-        return Ok(exit);
+        return Ok(concluded);
     }
     let run = OpenedRun::open(report.folder.clone())?;
     if let Some(line) = not_found(&run.rows) {
         global.remark(&line);
     }
-    let mut worse = false;
     if run.has_variants() {
         match run.comparison() {
             Ok(comparison) => {
                 compare::show(global, &comparison, run.context())?;
                 run.keep_answer(Some(&comparison))?;
-                worse = gate && compare::is_gated(&comparison);
+                if gate && compare::is_gated(&comparison) {
+                    concluded.exit = Exit::ClaimFailed;
+                }
+                concluded.comparison = Some(comparison);
             }
             // With trials missing there may be nothing to compare; their failure was printed.
-            Err(failure) if exit == Exit::Done => return Err(failure),
+            Err(failure) if concluded.exit == Exit::Done => return Err(failure),
             Err(_) => {}
         }
     } else {
@@ -329,5 +354,5 @@ pub(super) fn conclude(global: &Global, report: &RunReport, gate: bool) -> Comma
         global.remark(&format!("wrote {}", path.display()));
     }
     global.remark(&format!("content hash {hash}"));
-    Ok(if worse { Exit::ClaimFailed } else { exit })
+    Ok(concluded)
 }

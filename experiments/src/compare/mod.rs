@@ -358,11 +358,7 @@ fn check_sides(variants: &[&str], baseline: &str) -> Result<(), CompareError> {
 /// Every window at every point.
 fn sites(rows: &[TidyRow], sequential: bool) -> Vec<Site<'_>> {
     let noisy = trials_of(rows).any(|trial| trial.world == World::Real);
-    let test = match (sequential, noisy) {
-        (true, _) => Test::Anytime,
-        (false, true) => Test::SignFlips,
-        (false, false) => Test::Student,
-    };
+    let test = Test::of(sequential, noisy);
     let points = points(rows);
     let mut sites = Vec::new();
     for phase in windows(rows) {

@@ -4,6 +4,7 @@ mod csv;
 mod duration;
 mod json;
 mod numbers;
+mod shell;
 mod table;
 
 pub mod parquet;
@@ -12,4 +13,5 @@ pub use csv::csv;
 pub use duration::{duration, moment};
 pub use json::{JsonText, json, json_lines, write_lines, write_list};
 pub use numbers::{digits, shown, shown_mean, shown_p, significant};
+pub use shell::quoted;
 pub use table::{Cell, Column, Format, Table, column, print};

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::formats::quoted;
 use crate::names::named_enum;
 
 named_enum! {
@@ -121,15 +122,6 @@ pub fn job_name(experiment: &str) -> String {
     // A label of DNS has 63 letters, and does not end with a dash.
     let name: String = name.chars().take(63).collect();
     name.trim_end_matches('-').to_owned()
-}
-
-/// Quotes a word for a POSIX shell, if it needs it.
-pub fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./=:,+@%".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

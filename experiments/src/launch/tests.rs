@@ -142,7 +142,7 @@ fn parallel_gets_paths_by_the_environment() {
 export AURA_PROGRAM=/opt/aura
 export AURA_PLAN='/data/my plans/{} it'\''s.jsonl'
 export AURA_RESULTS=/data/results
-seq 0 19 | parallel --jobs 4 --joblog aura-quick-start.joblog --resume-failed --retries 3 \
+seq 0 19 | parallel --jobs 4 --retries 3 \
 "#;
     let call = "    'AURA_INDEX={} \"$AURA_PROGRAM\" run --plan \"$AURA_PLAN\" \
         --index-from-env --slice 2 --jobs 1 --results \"$AURA_RESULTS\"'\n";

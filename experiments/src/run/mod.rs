@@ -168,7 +168,7 @@ pub(crate) fn run_within(
     plan.write(&folder)?;
     let report = carry_out(&plan, &folder, options, interrupt, larger)?;
     let tried = report.run + report.failed.len() > 0;
-    if tried && !options.keep && plan.trials.iter().any(|trial| trial.runs_in(World::Real)) {
+    if tried && !options.keep && plan.is_real() {
         // Empty by now: trials remove their databases.
         drop(files::remove_folder(&folder.databases()));
     }
@@ -207,12 +207,14 @@ fn carry_out(
         |trial: &&PlannedTrial| options.force || !reuse(folder, trial, &plan.experiment.name);
     let mut pending: Vec<&PlannedTrial> = plan.trials.iter().filter(fresh).collect();
     let asked = pending.len();
-    let real = pending.iter().any(|trial| trial.runs_in(World::Real));
+    let real = plan.is_real();
+    // In processes of their own, one after the other.
+    let apart = real || !options.programs.is_empty();
     if real {
         pending = side_by_side(plan, &pending);
     }
     let places = databases(folder, options.keep);
-    for trial in pending.iter().filter(|it| it.runs_in(World::Real)) {
+    for trial in pending.iter().filter(|_| real) {
         trial::check_place(trial, &places)?;
     }
     let is_done = |trial: &&&PlannedTrial| folder.trial(&trial.id).is_done();
@@ -231,13 +233,13 @@ fn carry_out(
         progress: progress.clone(),
         watch: Watch::default(),
         again,
-        attempt: attempt(options, pending.len(), real),
+        attempt: attempt(options, pending.len(), apart),
         run: 0,
         elsewhere: 0,
         failed: Vec::new(),
         stop: None,
     };
-    if real || !options.programs.is_empty() {
+    if apart {
         runner.in_processes(&pending);
     } else {
         runner.on_threads(&pending, options.jobs);
@@ -267,7 +269,7 @@ fn carry_out(
 }
 
 /// What the attempts of this process have in common.
-fn attempt(options: &RunOptions, trials: usize, real: bool) -> Attempt {
+fn attempt(options: &RunOptions, trials: usize, apart: bool) -> Attempt {
     Attempt {
         settings: String::new(),
         variant: String::new(),
@@ -276,7 +278,7 @@ fn attempt(options: &RunOptions, trials: usize, real: bool) -> Attempt {
         cpu: trial::processor(),
         process: std::process::id(),
         job: options.job.clone(),
-        in_parallel: if real { 1 } else { options.jobs.min(trials) },
+        in_parallel: if apart { 1 } else { options.jobs.min(trials) },
         started: 0,
         outcome: Outcome::Begun,
         ended: None,

@@ -210,6 +210,16 @@ pub enum Test {
 }
 
 impl Test {
+    /// The test of comparisons that are looked at while they run (`sequential`), or of others in the
+    /// real world or a simulation.
+    pub fn of(sequential: bool, real: bool) -> Self {
+        match (sequential, real) {
+            (true, _) => Self::Anytime,
+            (false, true) => Self::SignFlips,
+            (false, false) => Self::Student,
+        }
+    }
+
     /// Returns the p-value before correction, or `None` for fewer than two pairs.
     pub fn p_value(self, sample: &[f64]) -> Option<f64> {
         let estimate = Estimate::of(sample)?;

@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use indicatif::HumanDuration;
-
 use super::super::{Failure, Global, OpenedRun};
 use crate::code;
 use crate::compare::{CompareRow, Comparison};
 use crate::config::Experiment;
+use crate::formats::duration;
 use crate::plan::Plan;
 use crate::record::World;
 use crate::run::{Interrupt, RunOptions, RunReport};
@@ -51,8 +50,7 @@ impl<'a> Session<'a> {
     pub(super) fn say_price(&self, pairs: usize) {
         let price = self.longest * u32::try_from(pairs).unwrap_or(u32::MAX);
         if !price.is_zero() {
-            let pair = HumanDuration(self.longest);
-            let all = HumanDuration(price);
+            let [pair, all] = [self.longest, price].map(|it| duration(it.as_secs_f64()));
             self.global
                 .remark(&format!("{pairs} pairs of up to {pair} each: {all}"));
         }
