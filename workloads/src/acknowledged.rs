@@ -33,6 +33,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct Acknowledged {
     next: AtomicU64,
     end: AtomicU64,
+    /// Every number below this one was handed out as the oldest.
+    oldest: AtomicU64,
     /// Acknowledged numbers above a gap.
     ahead: Mutex<BTreeSet<u64>>,
 }
@@ -43,6 +45,7 @@ impl Acknowledged {
         Self {
             next: AtomicU64::new(records),
             end: AtomicU64::new(records),
+            oldest: AtomicU64::new(0),
             ahead: Mutex::new(BTreeSet::new()),
         }
     }
@@ -55,6 +58,17 @@ impl Acknowledged {
     /// The number of the next key to insert; each number is handed out once.
     pub fn take(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The oldest number in the database that was not handed out so yet; if none is left, the last
+    /// that was. There must be a number in the database.
+    pub fn take_oldest(&self) -> u64 {
+        let end = self.end();
+        let following = |oldest| (oldest < end).then_some(oldest + 1);
+        let taken = self
+            .oldest
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, following);
+        taken.unwrap_or_else(|oldest| oldest.saturating_sub(1))
     }
 
     /// Records that the insert of `number` is over. A client that gives up an insert must
@@ -103,6 +117,16 @@ mod tests {
                 assert_eq!(Some(counter.end()), model, "seed {seed}");
             }
         }
+    }
+
+    #[test]
+    fn the_oldest_is_handed_out_once_and_when_none_is_left_the_last_again() {
+        let counter = Acknowledged::new(2);
+        assert_eq!([(); 3].map(|()| counter.take_oldest()), [0, 1, 1]);
+        let inserted = counter.take();
+        assert_eq!(counter.take_oldest(), 1, "the insert is under way");
+        counter.acknowledge(inserted);
+        assert_eq!([(); 2].map(|()| counter.take_oldest()), [2, 2]);
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Phase {
         if client >= self.clients {
             0
         } else if let Some(replay) = &self.replay {
-            Lane::new(replay, client, self.clients).count() as u64
+            replay.lane(client).len() as u64
         } else if self.is_endless() {
             Self::ENDLESS
         } else {
@@ -207,7 +207,7 @@ impl Phase {
     /// `None` in a closed loop.
     pub fn schedule(&self, client: u32, root: Seed) -> Option<Schedule> {
         if let Some(replay) = &self.replay {
-            let lane = Lane::new(replay, client, self.clients);
+            let lane = Lane::new(replay, client);
             return self.is_open_loop().then(|| Schedule::recorded(lane));
         }
         let seed = self.client_seed(client, root).child("arrival");

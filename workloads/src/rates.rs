@@ -7,7 +7,7 @@
 //!
 //! Source: Çınlar, "Introduction to Stochastic Processes", 1975 (time change of a Poisson process);
 //! the sine is that of RocksDB's `--sine_write_rate`, and of Cao et al., FAST 2020.
-//! Cost: a square root for a ramp, some 40 sines for a wave.
+//! Cost: a square root for a ramp, 60 cosines for a wave.
 
 use std::time::Duration;
 
@@ -129,6 +129,16 @@ impl Rate {
         }
     }
 
+    /// Operations expected until a time, in seconds from the start. The integral of the rate.
+    pub(crate) fn operations_until(self, seconds: f64) -> f64 {
+        match self {
+            Self::Constant(rate) => rate * seconds,
+            Self::Ramp(ramp) => ramp.operations_until(seconds),
+            Self::Wave(wave) => wave.operations_until(seconds),
+            Self::Bursts(bursts) => bursts.operations_until(seconds),
+        }
+    }
+
     /// When this number of operations is expected, in seconds from the start.
     pub(crate) fn time_of(self, operations: f64) -> f64 {
         match self {
@@ -141,6 +151,15 @@ impl Rate {
 }
 
 impl Ramp {
+    fn operations_until(self, seconds: f64) -> f64 {
+        let over = self.over.map_or(0.0, |over| over.as_secs_f64());
+        if seconds >= over {
+            return f64::midpoint(self.from, self.to) * over + (seconds - over) * self.to;
+        }
+        let reached = self.from + (self.to - self.from) * (seconds / over);
+        f64::midpoint(self.from, reached) * seconds
+    }
+
     fn time_of(self, operations: f64) -> f64 {
         let over = self.over.map_or(0.0, |over| over.as_secs_f64());
         let in_ramp = f64::midpoint(self.from, self.to) * over;
@@ -155,7 +174,6 @@ impl Ramp {
 }
 
 impl Wave {
-    /// Operations expected until a time.
     fn operations_until(self, seconds: f64) -> f64 {
         let turn = std::f64::consts::TAU / self.period.as_secs_f64();
         self.mean * seconds + self.amplitude / turn * (1.0 - libm::cos(turn * seconds))
@@ -180,6 +198,15 @@ impl Wave {
 }
 
 impl Bursts {
+    fn operations_until(self, seconds: f64) -> f64 {
+        let (every, length) = (self.every.as_secs_f64(), self.length.as_secs_f64());
+        let in_all = self.burst * length + self.base * (every - length);
+        let times = libm::floor(seconds / every);
+        let rest = seconds - times * every;
+        let in_rest = self.burst * rest.min(length) + self.base * (rest - length).max(0.0);
+        times * in_all + in_rest
+    }
+
     fn time_of(self, operations: f64) -> f64 {
         let (every, length) = (self.every.as_secs_f64(), self.length.as_secs_f64());
         let in_burst = self.burst * length;
@@ -297,6 +324,38 @@ mod tests {
         });
         let counted = counts(constant(silent), 1, 1.0, 10);
         assert_eq!(counted, [500, 0, 0, 0, 0, 500, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_operations_until_a_time_are_those_whose_time_comes_before() {
+        let seconds = Duration::from_secs;
+        let rates = [
+            Rate::Constant(50.0),
+            Rate::Ramp(Ramp {
+                from: 10.0,
+                to: 300.0,
+                over: Some(seconds(10)),
+            }),
+            Rate::Wave(Wave {
+                mean: 100.0,
+                amplitude: 80.0,
+                period: seconds(8),
+            }),
+            Rate::Bursts(Bursts {
+                base: 10.0,
+                burst: 500.0,
+                every: seconds(5),
+                length: seconds(1),
+            }),
+        ];
+        for rate in rates {
+            for at in [0.5, 1.0, 3.0, 9.0, 12.5] {
+                let operations = rate.operations_until(at);
+                let back = rate.time_of(operations);
+                assert!((back - at).abs() < 1e-6, "{rate:?}: {at}, {back}");
+            }
+        }
+        assert!((rates[3].operations_until(0.5) - 250.0).abs() < 1e-9);
     }
 
     #[test]

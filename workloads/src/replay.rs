@@ -52,9 +52,38 @@ pub struct Replay {
     pub to: usize,
     /// When operations begin.
     pub speed: Speed,
+    /// The positions of each client's operations.
+    lanes: Arc<[Vec<u32>]>,
 }
 
 impl Replay {
+    /// The operations `from..to` of `trace`, divided among `clients`. O(operations), at 4 bytes
+    /// each.
+    pub(crate) fn new(
+        trace: &Arc<Operations>,
+        from: usize,
+        to: usize,
+        speed: Speed,
+        clients: u32,
+    ) -> Self {
+        let mut lanes = vec![Vec::new(); clients as usize];
+        for at in from..to {
+            lanes[trace.client_of(at, clients) as usize].push(at as u32);
+        }
+        Self {
+            trace: trace.clone(),
+            from,
+            to,
+            speed,
+            lanes: lanes.into(),
+        }
+    }
+
+    /// The positions of the operations of `client`; none for a client that does not exist.
+    pub(crate) fn lane(&self, client: u32) -> &[u32] {
+        self.lanes.get(client as usize).map_or(&[], Vec::as_slice)
+    }
+
     /// The shares of operations in the part. O(operations).
     pub(crate) fn mix(&self) -> Mix {
         let mut mix = Mix::default();
@@ -79,32 +108,16 @@ impl Replay {
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
     replay: Replay,
-    at: usize,
     client: u32,
-    clients: u32,
+    done: usize,
 }
 
 impl Lane {
-    pub(crate) fn new(replay: &Replay, client: u32, clients: u32) -> Self {
-        let mut lane = Self {
+    pub(crate) fn new(replay: &Replay, client: u32) -> Self {
+        Self {
             replay: replay.clone(),
-            at: replay.from,
             client,
-            clients,
-        };
-        lane.skip_others();
-        lane
-    }
-
-    fn skip_others(&mut self) {
-        let Self {
-            replay,
-            at,
-            client,
-            clients,
-        } = self;
-        while *at < replay.to && *clients > 1 && replay.trace.client_of(*at, *clients) != *client {
-            *at += 1;
+            done: 0,
         }
     }
 
@@ -114,7 +127,8 @@ impl Lane {
 
     /// The position of the next operation; `None` at the end.
     pub(crate) fn peek(&self) -> Option<usize> {
-        (self.at < self.replay.to).then_some(self.at)
+        let position = self.replay.lane(self.client).get(self.done)?;
+        Some(*position as usize)
     }
 
     /// When the operation at a position begins, in nanoseconds from the part's start.
@@ -133,19 +147,18 @@ impl Iterator for Lane {
 
     fn next(&mut self) -> Option<usize> {
         let at = self.peek()?;
-        self.at += 1;
-        self.skip_others();
+        self.done += 1;
         Some(at)
     }
 }
 
-/// What is known beforehand of a stream's next operation.
+/// What a trace says beforehand of a stream's next operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ahead {
     /// What it must find for its key.
     pub finds: Finds,
-    /// The number that its value is made from, if that is not its key's.
-    pub source: Option<u64>,
+    /// The number that its value is made from.
+    pub source: u64,
     /// The share of values that a compressor can remove.
     pub compressibility: f64,
 }
@@ -166,6 +179,42 @@ impl Ahead {
                 let found = || values::version_of(value, source.number, self.compressibility);
                 value.len() as u64 == bytes && (!is_thorough || found() == Some(version))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::{self, Format, ReadOptions};
+
+    #[test]
+    fn lanes_divide_all_operations_in_order_and_keep_a_key_together() {
+        let row = |at: usize| format!("k{},get\n", at * 7 % 83);
+        let text: String = (0..1000).map(row).collect();
+        let text = format!("key,op\n{text}");
+        let options = ReadOptions::default();
+        let read = trace::read_operations(text.as_bytes(), Format::Csv, &options);
+        let trace = Arc::new(read.expect("a trace"));
+        for clients in [1, 3, 64] {
+            let replay = Replay::new(&trace, 100, 900, Speed::default(), clients);
+            let mut clients_of = vec![None; trace.keys()];
+            let mut all = Vec::new();
+            for client in 0..clients {
+                let lane: Vec<usize> = Lane::new(&replay, client).collect();
+                assert_eq!(lane.len(), replay.lane(client).len());
+                assert!(lane.is_sorted(), "{clients} clients: {lane:?}");
+                for &at in &lane {
+                    let of_key = &mut clients_of[trace.at(at).number as usize];
+                    assert_eq!(*of_key.get_or_insert(client), client, "{clients} clients");
+                }
+                all.extend(lane);
+            }
+            all.sort_unstable();
+            assert!(all.into_iter().eq(100..900), "{clients} clients");
+            assert!(replay.lane(clients).is_empty(), "no such client");
+            let busy = (0..clients).filter(|client| !replay.lane(*client).is_empty());
+            assert!(busy.count() as u32 > clients / 2, "{clients} clients");
         }
     }
 }

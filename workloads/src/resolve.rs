@@ -19,6 +19,7 @@ use crate::pacing::Load;
 use crate::phase::{Phase, PhaseKind, Workload};
 use crate::preset::Preset;
 use crate::preset_parts;
+use crate::rates::Rate;
 use crate::replay::{Replay, Speed};
 use crate::step::Step;
 use crate::trace::Operations;
@@ -212,12 +213,7 @@ impl WorkloadConfig {
         let clients = self.clients()?;
         let base = self.base(trace.loads() as u64, clients)?;
         let part = |name: &str, kind, from: usize, to: usize, speed| {
-            let replay = Replay {
-                trace: trace.clone(),
-                from,
-                to,
-                speed,
-            };
+            let replay = Replay::new(trace, from, to, speed, clients);
             Phase {
                 name: name.to_owned(),
                 kind,
@@ -606,13 +602,19 @@ impl KeyCounts {
 /// YCSB's room for new keys in the zipfian range: twice the inserts expected. Without an end of the
 /// operations they follow from the rate, and in a closed loop nothing is known of them.
 fn room_for_inserts(phase: &Phase) -> u64 {
-    let by_time = |rate: f64| rate * phase.duration.map_or(f64::INFINITY, |it| it.as_secs_f64());
+    let by_time = |rate: Rate| match phase.duration {
+        Some(duration) => {
+            let rate = rate.in_phase(phase.duration, None);
+            rate.operations_until(duration.as_secs_f64())
+        }
+        None => f64::INFINITY,
+    };
     let counted = if phase.is_endless() {
         f64::INFINITY
     } else {
         phase.operations as f64
     };
-    let operations = counted.min(phase.load.rate().map_or(f64::INFINITY, by_time));
+    let operations = counted.min(phase.load.rates().map_or(f64::INFINITY, by_time));
     if operations.is_infinite() {
         return 0;
     }

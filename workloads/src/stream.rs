@@ -99,7 +99,7 @@ impl OpStream {
         let scan = phase.scan;
         Self {
             remaining: phase.operations_of(client),
-            replayed: (phase.replay.as_ref()).map(|it| Lane::new(it, client, phase.clients)),
+            replayed: (phase.replay.as_ref()).map(|it| Lane::new(it, client)),
             keys,
             kinds: seed.child("kind").generator(),
             names: KeyNames::new(&phase.key, phase.numbers, phase.keys.as_ref()),
@@ -129,19 +129,20 @@ impl OpStream {
         self.is_out_of_keys
     }
 
-    /// What is known of the next operation. A stream that draws its operations knows nothing.
-    pub fn ahead(&self) -> Ahead {
-        let lane = self.replayed.as_ref();
-        let traced = lane.and_then(|lane| Some(lane.trace().at(lane.peek()?)));
-        let reads = |action| !matches!(action, Action::Put | Action::Delete);
-        Ahead {
-            finds: match traced {
-                Some(traced) if reads(traced.action) => traced.finds,
-                _ => Finds::Anything,
+    /// What the trace says of the next operation; `None` of a stream that draws its operations, and
+    /// at the end.
+    #[inline]
+    pub fn ahead(&self) -> Option<Ahead> {
+        let lane = self.replayed.as_ref()?;
+        let traced = lane.trace().at(lane.peek()?);
+        Some(Ahead {
+            finds: match traced.action {
+                Action::Put | Action::Delete => Finds::Anything,
+                _ => traced.finds,
             },
-            source: traced.map(|traced| traced.source.number),
+            source: traced.source.number,
             compressibility: self.compressibility,
-        }
+        })
     }
 
     /// The next operation of the trace.
@@ -253,7 +254,7 @@ impl KeySource {
                 let below = bounds.iter().filter(|&&bound| bound <= u).count();
                 let number = match OpKind::ALL[below] {
                     OpKind::Insert => acknowledged.take(),
-                    _ => chooser.draw(generator, acknowledged.end()),
+                    _ => chooser.draw(generator, acknowledged),
                 };
                 (OpKind::ALL[below], number)
             }

@@ -59,6 +59,39 @@ fn mixed(distribution: Distribution, clients: u32) -> Workload {
     config.resolve().unwrap()
 }
 
+/// The clients and the phases of a queue take its records from one head.
+#[test]
+fn the_oldest_records_are_deleted_once_in_order_by_all_clients_and_phases() {
+    let phase = |name: &str| PhaseConfig {
+        name: name.to_owned(),
+        ..PhaseConfig::default()
+    };
+    let config = WorkloadConfig {
+        records: Some(100),
+        operations: Some(60),
+        clients: Some(2),
+        mix: Some(Mix {
+            delete: 1.0,
+            ..Mix::default()
+        }),
+        distribution: Some(Distribution::Oldest {}),
+        phases: vec![phase("first"), phase("second")],
+        ..Default::default()
+    };
+    let workload = config.resolve().unwrap();
+    let acknowledged = Acknowledged::new(workload.records);
+    let mut deleted = Vec::new();
+    for phase in &workload.phases {
+        let mut streams = [0, 1].map(|client| phase.stream(client, Seed(1)));
+        for turn in 0..60 {
+            let op = streams[turn % 2].next(&acknowledged).expect("30 a client");
+            deleted.push(op.key().number);
+        }
+    }
+    let expected = (0..100).chain(std::iter::repeat_n(99, 20));
+    assert!(deleted.iter().copied().eq(expected), "{deleted:?}");
+}
+
 /// All operations of a phase as text. The clients take turns, and inserts are acknowledged at once.
 fn transcript(phase: &Phase, root: Seed) -> Vec<String> {
     let acknowledged = Acknowledged::new(phase.records);

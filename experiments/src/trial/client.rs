@@ -57,6 +57,11 @@ impl<T> PhaseContext<T> {
         self.clock.now() - self.start
     }
 
+    /// The clock at this many nanoseconds from the phase's start.
+    fn at(&self, nanos: u64) -> u64 {
+        self.start.saturating_add(nanos)
+    }
+
     /// Whether a client may begin an operation that is planned for this time, or at once. If the
     /// deadline comes first, it is waited for; so is the planned time of a client that may be ended
     /// by others meanwhile.
@@ -64,10 +69,10 @@ impl<T> PhaseContext<T> {
         let at = planned.unwrap_or(0);
         let deadline = self.deadline.unwrap_or(u64::MAX);
         if until.is_some() {
-            let sleep = self.clock.sleep_until(self.start + at.min(deadline));
+            let sleep = self.clock.sleep_until(self.at(at.min(deadline)));
             self.others.go_on_after(sleep).await && at < deadline && self.now() < deadline
         } else if at >= deadline {
-            self.clock.sleep_until(self.start + deadline).await;
+            self.clock.sleep_until(self.at(deadline)).await;
             false
         } else {
             self.now() < deadline
@@ -75,11 +80,11 @@ impl<T> PhaseContext<T> {
     }
 
     /// Records an operation that began at a time, if operations are recorded.
-    fn record(&self, op: Op<'_>, ahead: Ahead, begun: u64, found: Option<&Value>) {
+    fn record(&self, op: Op<'_>, ahead: Option<&Ahead>, begun: u64, found: Option<&Value>) {
         if let Some(recorder) = &self.operations {
             recorder.record(&Ended {
                 op,
-                ahead,
+                source: ahead.map(|ahead| ahead.source),
                 at_ns: self.start + begun,
                 found: found.map(|value| value.len()),
                 loads: self.loads,
@@ -321,7 +326,7 @@ pub(super) async fn run<T: Target>(
         if let Some(time) = planned {
             intended = time;
             if intended > begun {
-                context.clock.sleep_until(context.start + intended).await;
+                context.clock.sleep_until(context.at(intended)).await;
                 begun = context.now();
                 record(&mut pacing, begun.saturating_sub(intended));
             }
@@ -342,9 +347,8 @@ pub(super) async fn run<T: Target>(
         slices.record(end, end.saturating_sub(intended));
         let counts = || context.engine.counts();
         context.sampler.tick(end, counts);
-        context.record(op, ahead, begun, found.as_ref());
-        let is_thorough = done % CHECKED_ONE_IN == 0;
-        check(context, op.key(), found.as_deref(), ahead, is_thorough)?;
+        context.record(op, ahead.as_ref(), begun, found.as_ref());
+        check(context, done, op.key(), found.as_deref(), ahead.as_ref())?;
     }
     if is_counted {
         context.meter.add(done % COUNTED_EVERY);
@@ -415,31 +419,46 @@ fn shown(key: KeyRef<'_>) -> String {
     String::from_utf8_lossy(key.bytes).into_owned()
 }
 
-/// Checks what was found for a key: of a trace the one value that it must be, or nothing; otherwise
-/// a value that was written for the key. Bytes are looked at in a thorough check only.
+/// Checks what operation number `done` found for its key. Of a trace it is known; otherwise it is a
+/// value that was written for the key, which is looked at once in [`CHECKED_ONE_IN`] operations.
 fn check<T>(
     context: &PhaseContext<T>,
+    done: u64,
     key: KeyRef<'_>,
     found: Option<&[u8]>,
-    ahead: Ahead,
+    ahead: Option<&Ahead>,
+) -> Result<(), TrialError> {
+    let is_thorough = done.is_multiple_of(CHECKED_ONE_IN);
+    match (ahead, found) {
+        (Some(ahead), _) => check_replayed(key, found, ahead, is_thorough),
+        (None, Some(value)) if is_thorough && !context.contents.may_hold(key.number, value) => {
+            Err(wrong(key, value))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks what a replayed operation found for its key: the one value that the trace says, or
+/// nothing. Bytes are looked at in a thorough check only.
+fn check_replayed(
+    key: KeyRef<'_>,
+    found: Option<&[u8]>,
+    ahead: &Ahead,
     is_thorough: bool,
 ) -> Result<(), TrialError> {
-    let is_right = match (ahead.finds, found) {
-        (Finds::Anything, Some(value)) => {
-            !is_thorough || context.contents.may_hold(key.number, value)
-        }
-        (Finds::Anything | Finds::Nothing, None) => true,
-        (Finds::Nothing, Some(_)) => return Err(TrialError::Phantom { key: shown(key) }),
-        (Finds::Value { .. }, None) => return Err(TrialError::Lost { key: shown(key) }),
-        (Finds::Value { .. }, Some(value)) => ahead.accepts(value, is_thorough),
-    };
-    if is_right {
-        return Ok(());
+    match (ahead.finds, found) {
+        (Finds::Nothing, Some(_)) => Err(TrialError::Phantom { key: shown(key) }),
+        (Finds::Value { .. }, None) => Err(TrialError::Lost { key: shown(key) }),
+        (_, Some(value)) if !ahead.accepts(value, is_thorough) => Err(wrong(key, value)),
+        _ => Ok(()),
     }
-    Err(TrialError::Wrong {
+}
+
+fn wrong(key: KeyRef<'_>, value: &[u8]) -> TrialError {
+    TrialError::Wrong {
         key: shown(key),
-        bytes: found.map_or(0, <[u8]>::len),
-    })
+        bytes: value.len(),
+    }
 }
 
 /// Does a point read. Streams read only keys whose writes were acknowledged, so finding nothing is

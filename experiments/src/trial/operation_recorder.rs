@@ -7,7 +7,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use aura_workloads::trace::{Action, OperationRecord, Sample, TraceWriter, ValueSource};
-use aura_workloads::{Ahead, Direction, Op, values};
+use aura_workloads::{Direction, Op, values};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The seed by which keys are chosen: the same ones in every trial.
@@ -31,8 +31,8 @@ enum State {
 /// An operation that has ended.
 pub(super) struct Ended<'a> {
     pub(super) op: Op<'a>,
-    /// What was known of it before.
-    pub(super) ahead: Ahead,
+    /// The number that its value is made from, if that is not its key's.
+    pub(super) source: Option<u64>,
     /// When it began, on the world's clock.
     pub(super) at_ns: u64,
     /// Bytes of the value that it found.
@@ -44,10 +44,11 @@ pub(super) struct Ended<'a> {
 impl OperationRecorder {
     /// Records the share `rate` of the keys; `None` if that is 0.
     pub(super) fn of(rate: f64) -> Option<Self> {
+        let sample = Sample::new(rate, SAMPLE_SEED)?;
         let begun = zstd::Encoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)
             .and_then(|output| TraceWriter::of_operations(output, rate));
         Some(Self {
-            sample: Sample::new(rate, SAMPLE_SEED)?,
+            sample,
             state: Mutex::new(match begun {
                 Ok(writer) => State::Writing(Box::new(writer)),
                 Err(error) => State::Failed(error),
@@ -89,7 +90,7 @@ impl OperationRecorder {
             value_bytes: bytes.map(|bytes| bytes as u64),
             length,
             source: written.map(|value| ValueSource {
-                number: ended.ahead.source.unwrap_or(key.number),
+                number: ended.source.unwrap_or(key.number),
                 version: values::stated_version(value),
             }),
             loads: ended.loads,

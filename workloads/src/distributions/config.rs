@@ -56,7 +56,8 @@ pub enum Distribution {
     /// The loaded records in the order of their numbers, again and again. The clients take turns.
     Sequential {},
     /// Each record once, the oldest first, also those that the phases insert: what a queue gives
-    /// out. The clients take turns. When none is left, the last record again.
+    /// out. All clients and phases of a trial take from the same end. When none is left, the record
+    /// that was taken last again.
     Oldest {},
 }
 

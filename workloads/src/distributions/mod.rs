@@ -18,6 +18,7 @@ pub use zipf::TrueZipf;
 
 pub(crate) use gray::YCSB_THETA;
 
+use crate::acknowledged::Acknowledged;
 use crate::keys::fnv_hash;
 use crate::seed::{Generator, Seed};
 
@@ -34,13 +35,14 @@ const REDRAWS_MAX: u32 = 4096;
 /// Chooses key numbers for one client of a phase.
 ///
 /// ```
-/// use aura_workloads::{Distribution, KeyChooser, KeyNumbers, Seed};
+/// use aura_workloads::{Acknowledged, Distribution, KeyChooser, KeyNumbers, Seed};
 ///
 /// let keys = KeyNumbers { records: 1000, key_range: 1000, clients: 1 };
 /// let law = Distribution::Zipfian { theta: 0.99, permute: false, scatter: 0 };
 /// let mut chooser = KeyChooser::new(law, keys, 0, Seed(7));
 /// let mut generator = Seed(7).child("key").generator();
-/// let hottest = (0..10_000).filter(|_| chooser.draw(&mut generator, 1000) == 0).count();
+/// let loaded = Acknowledged::new(1000);
+/// let hottest = (0..10_000).filter(|_| chooser.draw(&mut generator, &loaded) == 0).count();
 /// assert!((1_200..1_400).contains(&hottest), "12.9 %");
 /// ```
 #[derive(Clone, Debug)]
@@ -73,10 +75,7 @@ enum Kind {
         step: u64,
         records: u64,
     },
-    Oldest {
-        position: u64,
-        step: u64,
-    },
+    Oldest,
 }
 
 /// The key numbers of a phase, and the clients that share them.
@@ -148,16 +147,14 @@ impl KeyChooser {
                 step: u64::from(keys.clients) % records,
                 records,
             },
-            Distribution::Oldest {} => Kind::Oldest {
-                position: u64::from(client),
-                step: u64::from(keys.clients),
-            },
+            Distribution::Oldest {} => Kind::Oldest,
         };
         Self { kind }
     }
 
-    /// Draws a key number below `end`, the end of the acknowledged keys.
-    pub fn draw(&mut self, generator: &mut Generator, end: u64) -> u64 {
+    /// Draws the number of an acknowledged key.
+    pub fn draw(&mut self, generator: &mut Generator, acknowledged: &Acknowledged) -> u64 {
+        let end = acknowledged.end();
         match &mut self.kind {
             Kind::Uniform { records } => generator.below(*records),
             Kind::Zipfian { zipf, permutation } => redrawn(end, || {
@@ -189,14 +186,7 @@ impl KeyChooser {
                 *position = (chosen + *step) % *records;
                 chosen
             }
-            Kind::Oldest { position, step } => {
-                let chosen = *position;
-                if chosen >= end {
-                    return end - 1;
-                }
-                *position += *step;
-                chosen
-            }
+            Kind::Oldest => acknowledged.take_oldest(),
         }
     }
 }

@@ -275,8 +275,8 @@ impl Operations {
     /// Which of `clients` does the operations of a key: one and the same, so that they keep their
     /// order.
     pub(crate) fn client_of(&self, at: usize, clients: u32) -> u32 {
-        let hash = Seed(u64::from(self.rows[at].key)).0;
-        (crate::keys::fnv_hash(hash) % u64::from(clients.max(1))) as u32
+        let hash = crate::keys::fnv_hash(u64::from(self.rows[at].key));
+        (hash % u64::from(clients.max(1))) as u32
     }
 
     /// The operation at a position; the caller knows that there is one.
