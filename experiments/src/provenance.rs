@@ -9,7 +9,7 @@ use crate::record::{Host, Manifest, Window, World};
 use crate::store::TidyRow;
 
 /// Facts of which doubts of their own speak.
-const SAID_ELSEWHERE: [&str; 3] = ["governor", "load", "file system"];
+const SAID_ELSEWHERE: [&str; 2] = ["load", "file system"];
 
 /// Arrivals up to this many microseconds late are on time.
 const PACING_ERROR_MAX_US: f64 = 20.0;
@@ -196,7 +196,7 @@ fn state(hosts: &[&Host]) -> Option<String> {
     let named: Vec<String> = named.collect();
     (!named.is_empty()).then(|| {
         format!(
-            "The machine was not quiet ({}): times are of it, too; `aura doctor` says more.",
+            "What disturbs measurements was seen ({}); `aura doctor` says what helps.",
             named.join("; ")
         )
     })

@@ -269,23 +269,14 @@ impl Measured {
         }
     }
 
-    /// The numbers of the model for the page cache: its reads cost a call of the system, which is
-    /// charged as work of the processor, and what a read of 4 KiB takes beyond `call_ns` of it.
-    pub fn page_cache(&self, call_ns: f64) -> DeviceModel {
-        let small = self.cached.first();
-        let large = self.cached.last();
-        let (Some(small), Some(large)) = (small, large) else {
-            return self.device();
-        };
-        let more_us = (large.latency.p50 - small.latency.p50).max(0.1);
-        let bandwidth = (large.bytes - small.bytes) as f64 / more_us * 1e6;
-        let beyond = call_ns / 1e3 + small.bytes as f64 / bandwidth * 1e6;
+    /// The numbers of the model for the page cache: a read takes no time of the device. It costs a
+    /// call of the system, whose price is found from such reads.
+    pub fn page_cache(&self) -> DeviceModel {
         DeviceModel {
-            units: UNITS_MAX as u32,
-            stripe: 0,
-            read_us: Latency::constant((small.latency.p50 - beyond).max(0.0)),
-            read_bandwidth: bandwidth as u64,
-            ..self.writes(self.device().units.into(), self.write_bandwidth.max(1.0))
+            base_us: 0.0,
+            read_us: Latency::constant(0.0),
+            read_bandwidth: 0,
+            ..self.device()
         }
     }
 
@@ -354,10 +345,9 @@ mod tests {
         // Eight units program 32 KiB each: 500 MB a second together.
         assert_eq!(device.program_us, 524.0);
 
-        let cached = measured.page_cache(400.0);
-        // 60 KiB more take 12 us: 5.12 GB/s, of which 4 KiB are 0.8 us, and the call 0.4.
-        assert_eq!(cached.read_bandwidth, 5_120_000_000);
-        assert!((cached.read_us.p50 - 0.3).abs() < 1e-9, "{cached:?}");
+        let cached = measured.page_cache();
+        assert_eq!(cached.read_us, Latency::constant(0.0));
+        assert_eq!((cached.read_bandwidth, cached.units), (0, device.units));
         assert_eq!(cached.sync_us, device.sync_us);
     }
 

@@ -100,7 +100,7 @@ pub fn predicted(probed: &Probed, costs: &CpuCosts) -> f64 {
 pub fn fit(probes: &[Probed], shipped: &CpuCosts) -> Fit {
     let shipped_nanos = shipped.nanos();
     let design = Design::of(probes);
-    let mut kept = design.kept();
+    let mut kept = design.kept(&shipped_nanos);
     let mut found = shipped_nanos;
     loop {
         design.descend(&mut found, &shipped_nanos, &kept);
@@ -171,9 +171,8 @@ impl Design {
     }
 
     /// The kinds that keep their shipped price, and why.
-    fn kept(&self) -> [Option<Kept>; KINDS] {
+    fn kept(&self, shipped: &[f64; KINDS]) -> [Option<Kept>; KINDS] {
         let mut kept = [None; KINDS];
-        let shipped = CpuCosts::default().nanos();
         for (kind, kept) in kept.iter_mut().enumerate() {
             let shares = self.rows.iter().map(|row| row[kind] * shipped[kind]);
             if shares.fold(0.0, f64::max) < SHARE_MIN {

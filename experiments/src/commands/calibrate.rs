@@ -109,7 +109,7 @@ fn profile(found: &Found, readings: &Readings, warnings: Vec<String>) -> Machine
             kept: kept.map(|price| price.name.to_owned()).collect(),
             warnings,
         },
-        page_cache: found.device.page_cache(costs.system_call_ns),
+        page_cache: found.device.page_cache(),
         cpu: costs,
         device: found.device.device(),
     }

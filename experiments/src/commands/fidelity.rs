@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CommandResult, Failure, Global, OpenedRun, complain, interruptible};
+use super::run::end_of_trials;
+use super::{CommandResult, Failure, Global, OpenedRun, interruptible};
 use crate::exit::Exit;
 use crate::fidelity::{Agreement, Numbers, agreements, believed};
 use crate::files;
@@ -15,7 +16,7 @@ use crate::machine_profile::MachineProfile;
 use crate::plan::{Plan, VERSION};
 use crate::plot::{FidelityMark, FidelityPanel, FidelityWords, draw_fidelity};
 use crate::record::FileIo;
-use crate::run::{Interrupt, RunOptions, Stop};
+use crate::run::{Interrupt, RunOptions};
 use crate::store::TidyRow;
 use crate::{code, config, metrics};
 
@@ -128,28 +129,39 @@ impl Arguments {
             }
             None => None,
         };
+        self.check_phases(&experiment)?;
+        check_profiles(&experiment)?;
+        // All configs are resolved before the first trial: what is wrong is said at once.
+        let mut plans = Vec::new();
+        for io in self.io.list() {
+            let real = self.planned(global, &format!("real-{}", io.name()), of_machine(*io))?;
+            let mut simulated = Vec::new();
+            for numbers in Numbers::ALL {
+                if let Some(sets) = self.of_simulation(*io, numbers, profile.as_ref()) {
+                    let name = format!("simulated-{}-{}", io.name(), numbers.name());
+                    simulated.push((numbers, self.planned(global, &name, sets)?));
+                }
+            }
+            plans.push((*io, real, simulated));
+        }
         let folder = global.results.join(format!("{}-fidelity", experiment.name));
         files::create_folder(&folder)?;
-        let interrupt = interruptible()?;
         let mut worlds = Worlds {
-            arguments: self,
             global,
+            jobs: self.jobs,
             folder: folder.clone(),
-            interrupt,
+            interrupt: interruptible()?,
             failed: false,
         };
         let mut compared = Vec::new();
-        for io in self.io.list() {
-            let real = worlds.real(*io)?;
-            for numbers in Numbers::ALL {
-                let Some(simulated) = worlds.simulated(*io, numbers, profile.as_ref())? else {
-                    continue;
-                };
-                let found = agreements(&real, &simulated, &metrics, &self.phases);
-                global.remark(&sentence(*io, numbers, &found));
+        for (io, real, simulated) in &plans {
+            let real = worlds.run(real)?;
+            for (numbers, plan) in simulated {
+                let found = agreements(&real, &worlds.run(plan)?, &metrics, &self.phases);
+                global.remark(&sentence(*io, *numbers, &found));
                 compared.extend(found.into_iter().map(|agreement| Compared {
                     io: *io,
-                    numbers,
+                    numbers: *numbers,
                     agreement,
                 }));
             }
@@ -189,12 +201,94 @@ impl Arguments {
         }
         Ok(known)
     }
+
+    /// Refuses phases that the config does not have.
+    fn check_phases(&self, experiment: &config::Experiment) -> Result<(), Failure> {
+        let known = experiment.windows();
+        match self
+            .phases
+            .iter()
+            .find(|name| !known.contains(name.as_str()))
+        {
+            None => Ok(()),
+            Some(name) => {
+                let known: Vec<&str> = known.into_iter().collect();
+                let why = format!("no phase is called `{name}`");
+                Err(Failure::usage(
+                    why,
+                    &format!("there are {}", known.join(", ")),
+                ))
+            }
+        }
+    }
+
+    /// Settings of a run in simulation; `None` without a profile where one is needed.
+    fn of_simulation(
+        &self,
+        io: FileIo,
+        numbers: Numbers,
+        profile: Option<&PathBuf>,
+    ) -> Option<Vec<String>> {
+        let mut sets = vec!["world.kind=simulated".to_owned()];
+        match (numbers, io) {
+            (Numbers::Calibrated, _) => {
+                let path = toml::Value::from(profile?.to_string_lossy().into_owned());
+                sets.push(format!("world.profile={path}"));
+                sets.push(format!("world.io={}", io.name()));
+            }
+            (Numbers::Shipped, FileIo::Direct) => {
+                sets.push(format!("world.device={}", self.device))
+            }
+            (Numbers::Shipped, FileIo::PageCache) => {
+                sets.push("world.device=page-cache".to_owned())
+            }
+        }
+        Some(sets)
+    }
+
+    /// The plan of the config with settings laid over it.
+    fn planned(&self, global: &Global, name: &str, over: Vec<String>) -> Result<Plan, Failure> {
+        let mut sets = self.set.clone();
+        sets.extend(over);
+        sets.push(format!("name={name}"));
+        let known = global.targets.known();
+        let experiment = config::load(&self.config, &sets, config::Size::default(), &known)?;
+        Ok(Plan::new(
+            &experiment,
+            code::digest().map_err(Failure::environment)?,
+        ))
+    }
+}
+
+/// Settings of a run on this machine.
+fn of_machine(io: FileIo) -> Vec<String> {
+    let io = format!("world.io={}", io.name());
+    vec!["world.kind=real".to_owned(), io]
+}
+
+/// Refuses a config whose simulation has numbers of its own: those of the arguments are compared.
+fn check_profiles(experiment: &config::Experiment) -> Result<(), Failure> {
+    match experiment
+        .cases
+        .iter()
+        .find(|it| it.config.world.profile.is_some())
+    {
+        None => Ok(()),
+        Some(case) => Err(Failure::usage(
+            format_args!(
+                "variant `{}` names a profile (world.profile): which one the simulation has is \
+                 what is compared",
+                case.variant
+            ),
+            "remove it from the config and name it with --profile",
+        )),
+    }
 }
 
 /// The runs in both worlds.
 struct Worlds<'a> {
-    arguments: &'a Arguments,
     global: &'a Global,
+    jobs: Option<usize>,
     /// The folder of all of them.
     folder: PathBuf,
     interrupt: Interrupt,
@@ -203,71 +297,16 @@ struct Worlds<'a> {
 }
 
 impl Worlds<'_> {
-    /// This machine's values.
-    fn real(&mut self, io: FileIo) -> Result<Vec<TidyRow>, Failure> {
-        let sets = [
-            "world.kind=real".to_owned(),
-            format!("world.io={}", io.name()),
-        ];
-        self.run(&format!("real-{}", io.name()), sets.to_vec())
-    }
-
-    /// The simulation's values; `None` without a profile where one is needed.
-    fn simulated(
-        &mut self,
-        io: FileIo,
-        numbers: Numbers,
-        profile: Option<&PathBuf>,
-    ) -> Result<Option<Vec<TidyRow>>, Failure> {
-        let mut sets = vec!["world.kind=simulated".to_owned()];
-        match (numbers, profile) {
-            (Numbers::Calibrated, None) => return Ok(None),
-            (Numbers::Calibrated, Some(profile)) => {
-                let path = toml::Value::from(profile.to_string_lossy().into_owned());
-                sets.push(format!("world.profile={path}"));
-                sets.push(format!("world.io={}", io.name()));
-            }
-            (Numbers::Shipped, _) => {
-                let device = match io {
-                    FileIo::Direct => self.arguments.device.as_str(),
-                    FileIo::PageCache => "page-cache",
-                };
-                sets.push(format!("world.device={device}"));
-            }
-        }
-        let name = format!("simulated-{}-{}", io.name(), numbers.name());
-        self.run(&name, sets).map(Some)
-    }
-
-    /// Runs the config with settings laid over it, and gathers the values.
-    fn run(&mut self, name: &str, settings: Vec<String>) -> Result<Vec<TidyRow>, Failure> {
-        let mut sets = self.arguments.set.clone();
-        sets.extend(settings);
-        sets.push(format!("name={name}"));
-        let size = config::Size::default();
-        let known = self.global.targets.known();
-        let config = &self.arguments.config;
-        let experiment = config::load(config, &sets, size, &known)?;
-        let code = code::digest().map_err(Failure::environment)?;
-        let plan = Plan::new(&experiment, code);
-        self.global
-            .remark(&format!("{name}: {} trials", plan.trials.len()));
+    /// Runs a plan, and gathers the values.
+    fn run(&mut self, plan: &Plan) -> Result<Vec<TidyRow>, Failure> {
+        let (name, trials) = (&plan.experiment.name, plan.trials.len());
+        self.global.remark(&format!("{name}: {trials} trials"));
         let options = RunOptions {
             results: self.folder.clone(),
-            ..self.global.run_options(self.arguments.jobs)
+            ..self.global.run_options(self.jobs)
         };
-        let report = crate::run::run(&plan, &options, &self.interrupt)?;
-        for failed in &report.failed {
-            complain(&format!("failed: {}: {}", failed.trial, failed.why));
-            self.failed = true;
-        }
-        if let Some(Stop::DiskFull { why }) = &report.stop {
-            let help = "make room and run the same command again: finished trials are kept";
-            return Err(Failure::refused(
-                format_args!("stopped at a full disk: {why}"),
-                help,
-            ));
-        }
+        let report = crate::run::run(plan, &options, &self.interrupt)?;
+        self.failed |= end_of_trials(&report)? != Exit::Done;
         let run = OpenedRun::open(RunFolder::new(report.folder.path()))?;
         for doubt in &run.doubts {
             self.global.remark(&format!("warning: {doubt}"));
@@ -300,7 +339,7 @@ fn table(compared: &[Compared]) -> Table {
             Cell::number(row.agreement.error.map(|error| error * 100.0))
         }),
         column("real_range_percent", |row| {
-            Cell::number(row.agreement.spread * 100.0)
+            Cell::number(row.agreement.spread.map(|spread| spread * 100.0))
         }),
         column("believe", |row| row.agreement.belief().name().into()),
     ];

@@ -70,6 +70,13 @@ pub struct Case {
     resolved: String,
 }
 
+impl Experiment {
+    /// The names of the windows in which metrics can be asked for, those of all cases.
+    pub fn windows(&self) -> BTreeSet<&str> {
+        super::expect::phases(&self.cases)
+    }
+}
+
 impl Case {
     /// Returns all settings, every default spelt out, as a text that is equal for equal settings: a
     /// trial's id is made of it. The places of databases, key files, traces and profiles are left

@@ -177,7 +177,9 @@ fn clock(source: &str) -> Fact {
     const NAME: &str = "clock source";
     match source {
         "" => Fact::unknown(NAME),
-        "tsc" | "arch_sys_counter" | "kvm-clock" => Fact::ok(NAME, source),
+        "tsc" | "arch_sys_counter" | "kvm-clock" | "hyperv_clocksource_tsc_page" => {
+            Fact::ok(NAME, source)
+        }
         _ => Fact::ok(NAME, source).but(
             Health::Warning,
             "reading it is a call of the system: each timed operation pays for it",
@@ -303,10 +305,10 @@ fn disk(readings: &Readings) -> Fact {
     };
     let source = &mount.source;
     match readings.rotational.as_str() {
-        "0" => Fact::ok(NAME, format!("{source}, does not turn")),
-        "1" => Fact::ok(NAME, format!("{source}, turns")).but(
+        "0" => Fact::ok(NAME, format!("{source}, no spinning disk")),
+        "1" => Fact::ok(NAME, format!("{source}, says that it spins")).but(
             Health::Note,
-            "either a disk with heads, whose seeks dominate, or a volume that says so",
+            "a disk with heads, whose seeks dominate, or a virtual volume that only says so",
             "measure it: aura calibrate --dir DIR",
         ),
         _ => Fact::unknown(NAME),

@@ -12,8 +12,17 @@ pub struct Sample {
     /// The processor's, in the columns of the first line of `/proc/stat`: user, nice, system,
     /// idle, waiting for I/O, interrupts (two columns), stolen.
     columns: Vec<u64>,
-    /// Name and ticks of each process, by its number.
-    processes: BTreeMap<u64, (String, u64)>,
+    processes: BTreeMap<Identity, Process>,
+}
+
+/// A process: its number, and when it began in ticks from the system's start. Numbers are used
+/// again.
+type Identity = (u64, u64);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Process {
+    name: String,
+    ticks: u64,
 }
 
 /// A process that used the processor.
@@ -46,8 +55,8 @@ impl Sample {
                 continue;
             };
             // A process may have ended meanwhile.
-            if let Some(found) = process(&text(&format!("/proc/{number}/stat"))) {
-                processes.insert(number, found);
+            if let Some((began, found)) = process(&text(&format!("/proc/{number}/stat"))) {
+                processes.insert((number, began), found);
             }
         }
         Self {
@@ -71,14 +80,13 @@ impl Sample {
         let cores = self.columns.get(STOLEN + 1).copied().unwrap_or(1).max(1);
         let of_one_core = all as f64 / cores as f64;
         let mut others = Vec::new();
-        for (number, (name, ticks)) in &self.processes {
+        for (identity, now) in &self.processes {
             // One that began in between has done all of its work in it.
-            let then = before.processes.get(number);
-            let then = then.filter(|(known, _)| known == name);
-            let spent = ticks.saturating_sub(then.map_or(0, |(_, ticks)| *ticks));
-            if spent > 0 && !without.contains(number) {
+            let then = before.processes.get(identity).map_or(0, |it| it.ticks);
+            let spent = now.ticks.saturating_sub(then);
+            if spent > 0 && !without.contains(&identity.0) {
                 others.push(Busy {
-                    name: name.clone(),
+                    name: now.name.clone(),
                     share: spent as f64 / of_one_core,
                 });
             }
@@ -114,11 +122,25 @@ fn columns(stat: &str) -> Vec<u64> {
     columns
 }
 
-/// Name and ticks of a process, from its `stat`.
-fn process(stat: &str) -> Option<(String, u64)> {
+/// When a process began, its name and its ticks, from its `stat`. `None` for a thread of the kernel:
+/// what it does, it does for others.
+fn process(stat: &str) -> Option<(u64, Process)> {
+    /// The kernel's flag of its own threads, in the 9th word.
+    const OF_KERNEL: u64 = 0x20_0000;
     let (_, after) = stat.split_once('(')?;
-    let (name, _) = after.rsplit_once(')')?;
-    Some((name.to_owned(), cpu_ticks(stat)?))
+    let (name, words) = after.rsplit_once(')')?;
+    let word = |number: usize| {
+        words
+            .split_whitespace()
+            .nth(number - 3)?
+            .parse::<u64>()
+            .ok()
+    };
+    let found = Process {
+        name: name.to_owned(),
+        ticks: cpu_ticks(stat)?,
+    };
+    (word(9)? & OF_KERNEL == 0).then_some((word(22)?, found))
 }
 
 /// Ticks of a process in user mode and in the system, from its `stat`: the 14th and 15th word. The
@@ -133,13 +155,15 @@ pub(crate) fn cpu_ticks(stat: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn sample(stat: &str, processes: &[(u64, &str, u64)]) -> Sample {
+    fn sample(stat: &str, processes: &[(Identity, &str, u64)]) -> Sample {
         let processes = processes.iter();
+        let process = |&(identity, name, ticks): &(Identity, &str, u64)| {
+            let name = name.to_owned();
+            (identity, Process { name, ticks })
+        };
         Sample {
             columns: columns(stat),
-            processes: processes
-                .map(|(number, name, ticks)| (*number, ((*name).to_owned(), *ticks)))
-                .collect(),
+            processes: processes.map(process).collect(),
         }
     }
 
@@ -147,11 +171,18 @@ mod tests {
     fn shares_are_of_the_time_between_two_looks() {
         let before = sample(
             "cpu  100 0 0 100 0 0 0 10 7 7\ncpu0 1\ncpu1 1\nintr 5",
-            &[(1, "a", 50), (2, "mine", 0), (3, "old", 9)],
+            &[((1, 7), "a", 50), ((2, 7), "mine", 0), ((3, 7), "b", 20)],
         );
+        // The number of the third process was used again, by a program of the same name.
+        let processes = [
+            ((1, 7), "a", 100),
+            ((2, 7), "mine", 90),
+            ((3, 900), "b", 25),
+            ((4, 7), "c", 0),
+        ];
         let after = sample(
             "cpu  250 0 0 140 0 0 0 20 9 9\ncpu0 1\ncpu1 1\nintr 5",
-            &[(1, "a", 100), (2, "mine", 90), (3, "new", 25), (4, "b", 0)],
+            &processes,
         );
         let spent = after.since(&before, &[2]);
         // 200 ticks of two cores: 100 of each. Ten of 200 were stolen.
@@ -160,7 +191,7 @@ mod tests {
             name: name.to_owned(),
             share,
         };
-        assert_eq!(spent.others, Some(vec![busy("a", 0.5), busy("new", 0.25)]));
+        assert_eq!(spent.others, Some(vec![busy("a", 0.5), busy("b", 0.25)]));
     }
 
     #[test]
@@ -170,7 +201,12 @@ mod tests {
         let short = sample("cpu  1 2 3", &[]);
         assert_eq!(short.since(&short, &[]), Spent::default());
         assert_eq!(process("42 without a name"), None);
-        let stat = "42 (a b) c) S 1 1 1 0 -1 4194560 900 0 0 0 70 5 0 0 20 0 3";
-        assert_eq!(process(stat), Some(("a b) c".to_owned(), 75)));
+        let stat = |flags: u64| {
+            format!("42 (a b) c) S 1 1 1 0 -1 {flags} 900 0 0 0 70 5 0 0 20 0 3 0 1234 8 9")
+        };
+        let found = process(&stat(0x40_0100)).expect("a process");
+        let name = "a b) c".to_owned();
+        assert_eq!(found, (1234, Process { name, ticks: 75 }));
+        assert_eq!(process(&stat(0x20_8040)), None, "the kernel's own");
     }
 }

@@ -194,9 +194,22 @@ fn room(directory: &Path) -> Option<(u64, u64)> {
     Some((found.f_bavail * unit, found.f_blocks * unit))
 }
 
+/// A file of this process's control group of version 2; empty if there is no such file.
+///
+/// Without a namespace of its own the group lies below the root, which has no limits.
+fn of_group(name: &str) -> String {
+    let groups = text("/proc/self/cgroup");
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    let own = text(&format!("/sys/fs/cgroup{}/{name}", own.unwrap_or_default()));
+    match own.is_empty() {
+        true => text(&format!("/sys/fs/cgroup/{name}")),
+        false => own,
+    }
+}
+
 /// Cores of the control group, of version 2 or 1.
 fn group_cores() -> Option<f64> {
-    let both = text("/sys/fs/cgroup/cpu.max");
+    let both = of_group("cpu.max");
     if !both.is_empty() {
         return cores_of(&both);
     }
@@ -219,7 +232,7 @@ const NO_LIMIT: f64 = 1e18;
 
 /// Bytes of the control group, of version 2 or 1.
 fn group_memory() -> Option<f64> {
-    let newer = text("/sys/fs/cgroup/memory.max");
+    let newer = of_group("memory.max");
     let found = match newer.is_empty() {
         false => newer,
         true => text("/sys/fs/cgroup/memory/memory.limit_in_bytes"),

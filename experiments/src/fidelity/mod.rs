@@ -62,8 +62,9 @@ pub struct Agreement {
     /// value is zero.
     pub error: Option<f64>,
     /// The median over the variants of the range of the real values over the seeds, relative to
-    /// their mean: what a repetition moves.
-    pub spread: f64,
+    /// their mean: what a repetition moves. `None` if no variant has two seeds and a mean above
+    /// zero.
+    pub spread: Option<f64>,
 }
 
 /// Pairs of variants that differ on this machine.
@@ -99,7 +100,7 @@ pub fn agreements(
     found
 }
 
-fn agreement(metric: &str, phase: &str, variants: Vec<Both>, spread: f64) -> Agreement {
+fn agreement(metric: &str, phase: &str, variants: Vec<Both>, spread: Option<f64>) -> Agreement {
     let pairs: Vec<(f64, f64)> = variants.iter().map(|it| (it.real, it.simulated)).collect();
     Agreement {
         metric: metric.to_owned(),
@@ -237,19 +238,15 @@ impl<'a> Values<'a> {
     }
 
     /// The median over the variants of the range of a metric's values relative to their mean.
-    fn spread(&self, metric: &str, phase: &str) -> f64 {
-        let of_place = self.0.get(&(phase, metric)).into_iter().flatten();
-        let range = |(_, values): (&Subject, &Vec<f64>)| {
+    fn spread(&self, metric: &str, phase: &str) -> Option<f64> {
+        let of_place = self.0.get(&(phase, metric))?.values();
+        let range = |values: &Vec<f64>| {
             let least = values.iter().copied().fold(f64::INFINITY, f64::min);
             let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let mean = stats::mean(values).abs();
-            if mean > 0.0 {
-                (most - least) / mean
-            } else {
-                0.0
-            }
+            (values.len() > 1 && mean > 0.0).then(|| (most - least) / mean)
         };
-        median(&mut of_place.map(range).collect::<Vec<_>>()).unwrap_or(0.0)
+        median(&mut of_place.filter_map(range).collect::<Vec<_>>())
     }
 }
 
@@ -287,7 +284,7 @@ mod tests {
         assert_eq!(found.tau, Some(1.0));
         assert_eq!(found.signs, Signs { alike: 6, pairs: 6 });
         assert!((found.error.expect("no zero") - 1.0).abs() < 1e-9);
-        assert!((found.spread - 0.01).abs() < 1e-9);
+        assert!((found.spread.expect("two seeds") - 0.01).abs() < 1e-9);
         let reversed = real.map(|(name, value)| (name, 1e4 / value));
         let found = compared(&real, &reversed);
         assert_eq!(found.tau, Some(-1.0));

@@ -96,7 +96,7 @@ mod tests {
             tau,
             signs: Signs::default(),
             error: Some(error),
-            spread: 0.0,
+            spread: None,
         }
     }
 

@@ -143,6 +143,17 @@ impl Device {
         self.timing.instant
     }
 
+    /// Returns whether a read is done at once, whatever else the device does.
+    pub(super) fn reads_at_once(&self) -> bool {
+        self.timing.reads_at_once
+    }
+
+    /// Counts a read that is done at once.
+    pub(super) fn count_read(&mut self, bytes: u64) {
+        self.counts.reads += 1;
+        self.counts.read_bytes += bytes;
+    }
+
     /// Starts a read. Returns the ticket that it completes.
     pub(super) fn read(
         &mut self,
@@ -152,8 +163,7 @@ impl Device {
         offset: u64,
         bytes: u64,
     ) -> u32 {
-        self.counts.reads += 1;
-        self.counts.read_bytes += bytes;
+        self.count_read(bytes);
         let ticket = agenda.open_ticket();
         let first = offset / self.timing.stripe;
         let last = (offset + bytes - 1) / self.timing.stripe;
@@ -420,6 +430,19 @@ impl Device {
     }
 }
 
+/// Whether a read of a device takes no time and waits for nothing.
+fn reads_take_no_time(model: &DeviceModel) -> bool {
+    let times = [model.base_us, model.rotation_us, model.seek_max_us];
+    let limits = [
+        model.read_bandwidth,
+        model.throughput,
+        u64::from(model.iops),
+    ];
+    model.read_us == Latency::constant(0.0)
+        && times.iter().all(|time| *time == 0.0)
+        && limits.iter().all(|limit| *limit == 0)
+}
+
 /// Spreads file numbers over the units (Knuth's multiplicative hashing, 2^64 / golden ratio).
 fn scatter(file: u32) -> u64 {
     u64::from(file).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
@@ -457,6 +480,7 @@ struct Timing {
     burst: u64,
     dirty_limit: u64,
     instant: bool,
+    reads_at_once: bool,
 }
 
 impl Timing {
@@ -494,6 +518,7 @@ impl Timing {
             burst: nanos(model.burst_ms * 1e3),
             dirty_limit: model.dirty_limit,
             instant: *model == timeless,
+            reads_at_once: reads_take_no_time(model),
         }
     }
 

@@ -137,6 +137,8 @@ pub(super) struct Core {
     prices: Prices,
     /// Whether the device takes no time.
     instant: bool,
+    /// Whether a read takes no time.
+    reads_at_once: bool,
     ready: Arc<Ready>,
     running: AtomicBool,
     state: Mutex<State>,
@@ -145,7 +147,7 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(config: &SimConfig) -> Self {
         let device = Device::new(&config.device.model, config.seed);
-        let instant = device.is_instant();
+        let (instant, reads_at_once) = (device.is_instant(), device.reads_at_once());
         let state = State {
             agenda: Agenda::default(),
             device,
@@ -159,6 +161,7 @@ impl Core {
             busy_until: AtomicU64::new(0),
             prices: Prices::new(&config.cpu),
             instant,
+            reads_at_once,
             ready: Arc::default(),
             running: AtomicBool::new(false),
             state: Mutex::new(state),
@@ -176,6 +179,11 @@ impl Core {
     /// Returns whether the device takes no time.
     pub(super) fn is_instant(&self) -> bool {
         self.instant
+    }
+
+    /// Returns whether a read of the device takes no time, as one from memory.
+    pub(super) fn reads_at_once(&self) -> bool {
+        self.reads_at_once
     }
 
     /// Adds to the running task's account. A plain load and store suffice on one thread.

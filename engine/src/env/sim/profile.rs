@@ -461,18 +461,15 @@ fn sata_ssd() -> DeviceProfile {
 
 /// Files that the system holds in its page cache, on an NVMe drive.
 ///
-/// Reads as measured by `aura calibrate` (see the source); writes are written back to the drive of
-/// the profile `nvme`, and syncs wait for it. What a read costs the processor is charged as a call
-/// of the system, so that what is left is the copy, at the bandwidth of memory.
+/// A read takes no time of the device and waits for nobody: a call of the system with its copy is
+/// charged as work of the processor, whose price `aura calibrate` takes from such reads. Writes are
+/// written back to the drive of the profile `nvme`, and syncs wait for it.
 fn page_cache() -> DeviceProfile {
-    let source = "reads: aura calibrate, preads of 4 to 64 KiB from ext4's page cache, AMD EPYC \
-                  guest, Linux 6.18; writes and syncs: the profile nvme";
+    let source = "reads: none, each costs a call of the system; writes and syncs: the profile nvme";
     let model = DeviceModel {
-        units: 64,
-        stripe: 0,
         base_us: 0.0,
         read_us: Latency::constant(0.0),
-        read_bandwidth: 9_900_000_000,
+        read_bandwidth: 0,
         ..nvme().model
     };
     DeviceProfile::new("page-cache", source, model)

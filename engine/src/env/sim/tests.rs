@@ -130,6 +130,22 @@ fn sixteen_reads_on_sixteen_units_take_one_latency() {
 }
 
 #[test]
+fn a_read_that_takes_no_time_waits_for_no_other_work_and_is_counted() {
+    let model = DeviceModel {
+        read_us: Latency::constant(0.0),
+        read_bandwidth: 0,
+        base_us: 0.0,
+        ..two_units()
+    };
+    let mut config = config(model);
+    let reads = [(0, 1), (0, 4), (8, 1)];
+    assert_eq!(read_times(&config, 16, &reads), [0, 0, 0]);
+    config.device.model.iops = 1000;
+    let limited = read_times(&config, 16, &reads);
+    assert_eq!(limited.last(), Some(&2_000_000));
+}
+
+#[test]
 fn a_volume_limits_requests_and_bytes_a_second() {
     let model = DeviceModel {
         iops: 1000,
