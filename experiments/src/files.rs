@@ -217,6 +217,26 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Copies the files of a folder to a new one, and waits until they are on the disk. Folders within
+/// it are copied, too.
+///
+/// # Errors
+/// [`FileError`] if the system refuses.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    create_folder(to)?;
+    for name in names(from)? {
+        let (from, to) = (from.join(&name), to.join(&name));
+        if from.is_dir() {
+            copy_folder(&from, &to)?;
+        } else {
+            fs::copy(&from, &to).map_err(because("copy", &from))?;
+            let synced = fs::File::open(&to).and_then(|file| file.sync_all());
+            synced.map_err(because("write", &to))?;
+        }
+    }
+    Ok(())
+}
+
 /// Lists the names in a folder, sorted; empty if the folder is missing.
 ///
 /// # Errors

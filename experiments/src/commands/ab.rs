@@ -19,6 +19,7 @@ use crate::metrics::Scale;
 use crate::record::World;
 use crate::run::RunOptions;
 use crate::stats::Test;
+use crate::trial::layout;
 
 use super::run::conclude;
 use session::Session;
@@ -34,6 +35,7 @@ Examples:
   aura ab mine.toml -b engine.table.filter.bits=12 --sequential
   aura ab mine.toml --program-a ./aura-main --pairs 12    this build against another
   aura ab mine.toml --aa --pairs 20                        what this machine can see
+  aura ab disk.toml -b engine.cache.eviction=lru --shared-load
 
 A is the first config's baseline. B is the second config's; or the same config with what -b sets; or
 its other variant. A pair is one A and one B under one seed: in the real world in an order that is
@@ -44,7 +46,8 @@ How many pairs: as many as the config has seeds; or --pairs N; or --pairs auto, 
 eight pairs of A against A, and takes as many as call a difference of --detect nine times in ten. It
 is fixed before B is looked at. --sequential looks after each pair from the tenth on and ends when
 the primary metrics are decided: its intervals hold at every look, and are 1.4 times as wide.
---budget starts no pair that would end later, whatever was seen.
+--budget starts no pair that would end later, whatever was seen. --shared-load loads once per pair,
+where both sides store the same: each begins from a copy, and nothing of the load is compared.
 
 Prints one row per metric: both means, the effect with its 95 % interval, the p-value and the
 verdict. The answer in words follows on standard error, and what as many pairs could have seen.
@@ -81,6 +84,10 @@ pub(super) struct Arguments {
     /// Compare A with itself: how far chance takes equal sides apart here.
     #[arg(long, conflicts_with_all = ["b", "set_b", "variant_b", "program_b"])]
     aa: bool,
+    /// Real world: load once per pair, and begin both sides from copies of the loaded database,
+    /// where they store the same.
+    #[arg(long)]
+    shared_load: bool,
     /// How many pairs: a number, or `auto` to find it by a pilot. With --sequential the most.
     #[arg(long, value_name = "N|auto", value_parser = pairs)]
     pairs: Option<Pairs>,
@@ -141,6 +148,9 @@ impl Arguments {
         for line in described(&experiment, &self.programs()) {
             global.remark(&line);
         }
+        if self.shared_load && !share_layout(&experiment) {
+            global.remark("A and B do not store the same: each side loads for itself");
+        }
         let interrupt = interruptible()?;
         let options = RunOptions {
             keep: self.keep,
@@ -164,10 +174,11 @@ impl Arguments {
 
     /// The two sides as the arguments name them.
     fn sides(&self) -> [Side; 2] {
+        let shared = self.shared_load.then(|| "shared_load=true".to_owned());
         let side = |config: &Path, variant: &Option<String>, own: &[String]| Side {
             config: config.to_owned(),
             variant: variant.clone(),
-            sets: self.set.iter().chain(own).cloned().collect(),
+            sets: self.set.iter().chain(own).chain(&shared).cloned().collect(),
         };
         let a = side(&self.a, &self.variant_a, &self.set_a);
         if self.is_same() {
@@ -244,6 +255,9 @@ impl Arguments {
         for (side, program) in self.programs() {
             let side = side.to_lowercase();
             command += &format!(" --program-{side} {}", file(&program));
+        }
+        if self.shared_load {
+            command += " --shared-load";
         }
         if self.aa {
             command += " --aa";
@@ -390,6 +404,12 @@ fn shown(resolution: &Resolution) -> String {
         false => format!("; {}", others.join(", ")),
     };
     format!("{spread}; nine times in ten {seen}{others}")
+}
+
+/// Whether both sides store the same.
+fn share_layout(experiment: &Experiment) -> bool {
+    let layouts = experiment.cases.iter().map(|case| layout(&case.config));
+    layouts.collect::<std::collections::BTreeSet<_>>().len() == 1
 }
 
 #[cfg(test)]

@@ -143,6 +143,11 @@ pub(super) fn check_trial(
             error.help("leave it out, set `world.kind` = \"real\", or name a `world.profile`")
         );
     }
+    if config.shared_load && (simulated || !super::targets::is_aura(&config.target)) {
+        let message = "`shared_load` = true: only trials of AuraDB in the real world share a load";
+        let error = refused(tree, "shared_load", message);
+        return Err(error.help("leave it out: simulated loads of one seed are equal anyway"));
+    }
     let points = config.series_points;
     if !(1..=10_000).contains(&points) {
         let message = format!("`series_points` = {points}: must be 1 to 10000");

@@ -19,7 +19,7 @@ use crate::point::Point;
 const SECTIONS: [&str; 5] = ["workload", "engine", "world", "target", "target_options"];
 
 /// The other settings of a trial.
-const SCALARS: [&str; 3] = ["settle", "series_points", "record"];
+const SCALARS: [&str; 4] = ["settle", "shared_load", "series_points", "record"];
 
 /// The name of the only variant of an experiment without variants.
 const ONLY_VARIANT: &str = "base";

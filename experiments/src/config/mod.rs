@@ -100,6 +100,12 @@ pub struct ExperimentFile {
     /// Whether a trial waits, between the load and the first phase, until no background work is
     /// left.
     pub settle: bool,
+    /// Real world: trials of one seed whose workload and engine settings are equal, but for the
+    /// cache, load once and begin behind the load, each from a copy of the loaded database. It
+    /// takes the differences between two loads from the comparison; nothing is measured of the
+    /// load.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shared_load: bool,
     /// The most points of a series over time, per phase.
     pub series_points: u32,
     /// What is recorded beside the measurements.
@@ -133,6 +139,7 @@ impl Default for ExperimentFile {
             target: targets::aura(),
             target_options: TargetOptions::new(),
             settle: true,
+            shared_load: false,
             series_points: 60,
             record: RecordConfig::default(),
             variant: Vec::new(),
@@ -379,6 +386,9 @@ pub struct TrialConfig {
     pub world: WorldConfig,
     /// Whether it waits for background work after the load.
     pub settle: bool,
+    /// Whether it begins from a copy of a database that was loaded for several.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared_load: bool,
     /// The most points of a series over time, per phase.
     pub series_points: u32,
     /// What is recorded beside the measurements.

@@ -255,6 +255,9 @@ fn carry_out(
         progress.finish();
     }
     interrupt.state().folder = None;
+    if real {
+        trial::forget_loads(&plan.trials, &places)?;
+    }
     Ok(RunReport {
         run,
         reused: plan.trials.len() - pending.len() + elsewhere,

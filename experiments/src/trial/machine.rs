@@ -27,8 +27,12 @@ pub struct Databases {
 impl Databases {
     /// The directory of a trial's database.
     pub fn directory(&self, trial: &str, config: &TrialConfig) -> PathBuf {
-        let folder = config.world.directory.as_deref().unwrap_or(&self.folder);
-        folder.join(format!("aura-{trial}"))
+        self.folder_of(config).join(format!("aura-{trial}"))
+    }
+
+    /// The folder of the databases of a config's trials.
+    pub(super) fn folder_of<'a>(&'a self, config: &'a TrialConfig) -> &'a Path {
+        config.world.directory.as_deref().unwrap_or(&self.folder)
     }
 }
 

@@ -8,6 +8,8 @@
 //!   |------------------------------- whole ---------------------------|
 //! ```
 //!
+//! Trials that share a load begin behind it, from a copy of the loaded database.
+//!
 //! A phase may be a step: a window without clients, in which the trial waits, flushes, compacts or
 //! drops caches. A phase with a duration ends its clients by the clock, and one with roles has
 //! clients of several kinds.
@@ -29,6 +31,7 @@ mod machine;
 mod operation_recorder;
 mod pulse;
 mod series;
+mod shared_load;
 #[cfg(test)]
 mod steady;
 mod target;
@@ -68,9 +71,11 @@ use machine::Machine;
 use operation_recorder::OperationRecorder;
 use pulse::{Extent, Meter};
 use series::{Sample, Sampler};
+use shared_load::SharedLoad;
 
 pub use machine::Databases;
 pub use pulse::{Advance, Watcher};
+pub use shared_load::{forget_loads, layout};
 pub use target::{Audit, Opening, Target, TargetDef, Targets};
 
 /// Why a trial has no result.
@@ -201,7 +206,13 @@ pub fn run_among(
         keys: keys.clone(),
         trace: trace.as_ref().map(|trace| trace.operations.clone()),
     };
-    let measured = target.run(&machine, &config, &inputs, planned.seed, watcher);
+    let start = Start {
+        inputs: &inputs,
+        shared: SharedLoad::of(&config, planned.seed, databases),
+        root: Seed(planned.seed),
+        watcher,
+    };
+    let measured = target.run(&machine, &config, start);
     let fingerprint = machine.fingerprint();
     if !databases.keep {
         machine.clean_up()?;
@@ -293,31 +304,65 @@ struct Measured {
     operations: Option<Vec<u8>>,
 }
 
+/// What a trial begins with, beside its world and its settings.
+struct Start<'a> {
+    inputs: &'a Inputs,
+    /// The load that it shares with others.
+    shared: Option<SharedLoad>,
+    root: Seed,
+    watcher: Option<Watcher>,
+}
+
+/// Reports to `watcher` how far the trial has come.
+fn watch(machine: &Machine, meter: &Arc<Meter>, watcher: Watcher) {
+    let env = machine.env();
+    if machine.is_real() {
+        let report = pulse::report(Arc::downgrade(meter), env.clock, watcher);
+        env.tasks.spawn("progress", Box::pin(report));
+    } else {
+        // A task of a simulation would be one of its events.
+        meter.watch(watcher, env.clock);
+    }
+}
+
+/// Loads the database that others share, unless it is there, and copies it to where the trial has
+/// its own.
+fn share<T: Target>(
+    shared: &SharedLoad,
+    machine: &Machine,
+    config: &TrialConfig,
+    workload: &Workload,
+    start: (Seed, &Arc<Meter>),
+) -> Result<(), TrialError> {
+    if !shared.is_there() {
+        let mut stage = Stage::<T>::open(machine, config, workload, start)?;
+        stage.load(config.settle)?;
+        machine.block_on(async { Ok(stage.engine.close().await?) })?;
+        drop(stage);
+        shared.keep(machine.directory())?;
+    }
+    Ok(shared.copy_to(machine.directory())?)
+}
+
 fn measure<T: Target>(
     machine: &Machine,
     config: &TrialConfig,
-    inputs: &Inputs,
-    seed: u64,
-    watcher: Option<Watcher>,
+    start: Start<'_>,
 ) -> Result<Measured, TrialError> {
-    let workload = config.workload.resolve_with(inputs)?;
-    let mut stage = Stage::<T>::open(machine, config, &workload, Seed(seed))?;
-    match watcher {
-        Some(watcher) if machine.is_real() => {
-            let env = machine.env();
-            let report = pulse::report(Arc::downgrade(&stage.meter), env.clock, watcher);
-            env.tasks.spawn("progress", Box::pin(report));
-        }
-        // A task of a simulation would be one of its events.
-        Some(watcher) => stage.meter.watch(watcher, machine.env().clock),
-        None => {}
+    let workload = config.workload.resolve_with(start.inputs)?;
+    let meter = Arc::new(Meter::new(extents(&workload)));
+    if let Some(watcher) = start.watcher {
+        watch(machine, &meter, watcher);
     }
-
-    let loaded = Arc::new(Acknowledged::new(0));
-    let mut windows = vec![stage.phase(&workload.load, &loaded)?];
-    if config.settle {
-        windows.push(stage.settle()?);
+    let opened = (start.root, &meter);
+    if let Some(shared) = &start.shared {
+        share::<T>(shared, machine, config, &workload, opened)?;
     }
+    let mut stage = Stage::<T>::open(machine, config, &workload, opened)?;
+    let mut windows = match start.shared {
+        Some(_) => Vec::new(),
+        None => stage.load(config.settle)?,
+    };
     let acknowledged = Arc::new(Acknowledged::new(workload.records));
     for phase in &workload.phases {
         windows.push(match phase.step() {
@@ -419,7 +464,7 @@ impl<'a, T: Target> Stage<'a, T> {
         machine: &'a Machine,
         config: &TrialConfig,
         workload: &'a Workload,
-        root: Seed,
+        (root, meter): (Seed, &Arc<Meter>),
     ) -> Result<Self, TrialError> {
         let rate = config.record.cache;
         let recorder = (rate > 0.0).then(|| Arc::new(CacheRecorder::default()));
@@ -446,7 +491,7 @@ impl<'a, T: Target> Stage<'a, T> {
             workload,
             recorder,
             operations: OperationRecorder::of(config.record.operations).map(Arc::new),
-            meter: Arc::new(Meter::new(extents(workload))),
+            meter: meter.clone(),
             recorded: rate,
             opened,
             boundary,
@@ -472,6 +517,16 @@ impl<'a, T: Target> Stage<'a, T> {
         };
         let start = std::mem::replace(&mut self.boundary, end.clone());
         (start, end)
+    }
+
+    /// Loads the records, and with `settle` waits for what that left to do.
+    fn load(&mut self, settle: bool) -> Result<Vec<PhaseMeasure>, TrialError> {
+        let workload = self.workload;
+        let mut windows = vec![self.phase(&workload.load, &Arc::new(Acknowledged::new(0)))?];
+        if settle {
+            windows.push(self.settle()?);
+        }
+        Ok(windows)
     }
 
     /// Waits until no background work is left.

@@ -11,11 +11,9 @@ use aura_engine::env::Env;
 use aura_engine::{
     AuraEngine, CacheObserver, Counts, Engine, EngineBuilder, EngineConfig, Event, Metrics, Result,
 };
-use aura_workloads::Inputs;
 
 use super::machine::Machine;
-use super::pulse::Watcher;
-use super::{Measured, TrialError, measure};
+use super::{Measured, Start, TrialError, measure};
 use crate::config::{KnownTargets, TargetRules, TrialConfig, UnknownTarget};
 use crate::record::Measures;
 
@@ -23,7 +21,7 @@ use crate::record::Measures;
 ///
 /// Its calls may block: each client of a trial has a thread then.
 pub trait Target: Engine + Clone {
-    /// Opens an empty database.
+    /// Opens a database: an empty one, or one that was closed.
     ///
     /// # Errors
     /// Those of the engine.
@@ -121,8 +119,7 @@ impl Target for AuraEngine {
 }
 
 /// Runs a trial on a target.
-type Run =
-    fn(&Machine, &TrialConfig, &Inputs, u64, Option<Watcher>) -> Result<Measured, TrialError>;
+type Run = fn(&Machine, &TrialConfig, Start<'_>) -> Result<Measured, TrialError>;
 
 /// A target by its name in configs, with what runs trials on it.
 #[derive(Clone, Copy, Debug)]
@@ -148,11 +145,9 @@ impl TargetDef {
         &self,
         machine: &Machine,
         config: &TrialConfig,
-        inputs: &Inputs,
-        seed: u64,
-        watcher: Option<Watcher>,
+        start: Start<'_>,
     ) -> Result<Measured, TrialError> {
-        (self.run)(machine, config, inputs, seed, watcher)
+        (self.run)(machine, config, start)
     }
 }
 

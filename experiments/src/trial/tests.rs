@@ -48,6 +48,64 @@ compaction = {{ base = "64KiB", layout = {layout} }}
 }
 
 #[test]
+fn trials_of_one_layout_share_a_load_and_those_of_another_do_not() {
+    let text = r#"
+seeds = [1]
+shared_load = true
+world = { kind = "real", cores = 2 }
+
+[workload]
+records = 3_000
+value.bytes = 100
+clients = 2
+
+[[workload.phases]]
+name = "reads"
+operations = 500
+mix = { read = 1 }
+
+[engine]
+memtable = "32KiB"
+table.size = "32KiB"
+compaction.base = "64KiB"
+
+[[variant]]
+name = "a"
+
+[[variant]]
+name = "b"
+engine.cache.eviction = "fifo"
+
+[[variant]]
+name = "c"
+engine.memtable = "64KiB"
+"#;
+    let experiment = config::parse("test.toml".as_ref(), text.to_owned(), &[]).expect("a config");
+    let plan = Plan::new(&experiment, "test");
+    let folder = tempfile::tempdir().expect("a folder");
+    let databases = Databases {
+        folder: folder.path().to_owned(),
+        keep: false,
+    };
+    let names = || files::names(folder.path()).expect("it is read");
+    // The order of a plan of the real world is drawn.
+    let run = |variant: &str| {
+        let planned = plan.trials.iter().find(|it| it.variant == variant);
+        let trial = run(planned.expect("planned"), "test", &databases).expect("a trial");
+        let windows: Vec<String> = trial.phases.iter().map(|it| it.name.clone()).collect();
+        assert_eq!(windows, ["reads", "drain", "whole"]);
+        (trial.space.disk_bytes, names())
+    };
+    let (a, b, c) = (run("a"), run("b"), run("c"));
+    // Of 3,000 records every read found its own, and the files of both are equal.
+    assert_eq!(a, b);
+    assert_eq!((a.1.len(), c.1.len()), (1, 1), "the load alone is kept");
+    assert_ne!(a.1, c.1);
+    forget_loads(&plan.trials, &databases).expect("it is removed");
+    assert_eq!(names(), Vec::<String>::new());
+}
+
+#[test]
 fn a_simulation_that_is_watched_is_the_same_and_says_how_far_it_has_come() {
     let text = "seeds = [1]\n[workload]\npreset = \"ycsb-a\"\nrecords = 2_000\noperations = 3_000";
     let experiment = config::parse("test.toml".as_ref(), text.to_owned(), &[]).expect("a config");
@@ -152,6 +210,7 @@ fn reading(mix: Mix) -> TrialConfig {
         engine: EngineConfig::default(),
         world: WorldConfig::default(),
         settle: false,
+        shared_load: false,
         series_points: 10,
         record: RecordConfig::default(),
         target: "aura".to_owned(),
@@ -201,7 +260,8 @@ fn measured(
 ) -> Result<PhaseMeasure, TrialError> {
     let machine = Machine::new(config, 1, "unused".into())?;
     let workload = config.workload.resolve()?;
-    let mut stage = Stage::<AuraEngine>::open(&machine, config, &workload, Seed(1))?;
+    let meter = Arc::new(Meter::new(extents(&workload)));
+    let mut stage = Stage::<AuraEngine>::open(&machine, config, &workload, (Seed(1), &meter))?;
     stage.phase(&workload.load, &Arc::new(Acknowledged::new(0)))?;
     machine.block_on(meddle(&stage.engine))?;
     let acknowledged = Arc::new(Acknowledged::new(RECORDS));
