@@ -19,8 +19,19 @@ fn slice(lab: &Lab, arguments: &[&str]) -> Ended {
     lab.aura(&[&["run", "--plan", "plan.jsonl"], arguments].concat())
 }
 
+/// A started slice, which does not outlive its test.
+struct Slice(Child);
+
+impl Drop for Slice {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 /// Starts a slice of many trials, and waits until it has finished some.
-fn started(lab: &Lab, index: &str, line: &str) -> (Child, Vec<String>) {
+fn started(lab: &Lab, index: &str, line: &str) -> (Slice, Vec<String>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aura"));
     let command = command
         .args([
@@ -35,19 +46,19 @@ fn started(lab: &Lab, index: &str, line: &str) -> (Child, Vec<String>) {
         .current_dir(lab.path(""))
         .stderr(Stdio::piped())
         .stdout(Stdio::null());
-    let mut child = command.spawn().expect("the command starts");
-    let errors = child.stderr.as_mut().expect("it was piped");
+    let mut slice = Slice(command.spawn().expect("the command starts"));
+    let errors = slice.0.stderr.as_mut().expect("it was piped");
     let mut lines = BufReader::new(errors).lines().map_while(Result::ok);
     let mut read = Vec::new();
     while !read.last().is_some_and(|it: &String| it.starts_with(line)) {
         read.push(lines.next().expect("the slice goes on"));
     }
-    (child, read)
+    (slice, read)
 }
 
-fn send(signal: &str, child: &Child) {
+fn send(signal: &str, slice: &Slice) {
     let sent = Command::new("kill")
-        .args([signal, &child.id().to_string()])
+        .args([signal, &slice.0.id().to_string()])
         .status()
         .expect("kill is there");
     assert!(sent.success());
@@ -125,9 +136,9 @@ fn a_stopped_slice_exits_75_and_is_taken_up() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);
     plan(&lab, &["--seeds", "300"]);
-    let (mut child, _) = started(&lab, "0..600", "60/600 trials done");
-    send("-TERM", &child);
-    assert_eq!(child.wait().expect("it ends").code(), Some(75));
+    let (mut running, _) = started(&lab, "0..600", "60/600 trials done");
+    send("-TERM", &running);
+    assert_eq!(running.0.wait().expect("it ends").code(), Some(75));
     assert_whole(&lab.path("results/exp"));
     let kept = trials(&lab.path("results/exp")).len();
     assert!((60..600).contains(&kept), "{kept}");
@@ -154,7 +165,7 @@ fn slices_run_beside_each_other_and_a_killed_one_is_taken_up() {
     let lab = Lab::new();
     lab.config("exp.toml", SMALL);
     plan(&lab, &["--seeds", "300"]);
-    let (mut child, _) = started(&lab, "2..600", "60/598");
+    let (mut running, _) = started(&lab, "2..600", "60/598");
     let busy = lab.aura(&["run", "exp.toml"]);
     busy.refuses(3, &["another `aura run` is at work", "aura status"]);
     lab.config("other.toml", &SMALL.replace("32KiB", "64KiB"));
@@ -167,15 +178,15 @@ fn slices_run_beside_each_other_and_a_killed_one_is_taken_up() {
     assert!(beside.errors.contains("2 trials run"), "{}", beside.errors);
     // Stopped within a trial, not between two.
     loop {
-        send("-STOP", &child);
-        let running = lab.json(75, &["status", "plan.jsonl"]);
-        if (&running[1]["state"], &running[1]["trials"]) == (&"running".into(), &1.into()) {
+        send("-STOP", &running);
+        let states = lab.json(75, &["status", "plan.jsonl"]);
+        if (&states[1]["state"], &states[1]["trials"]) == (&"running".into(), &1.into()) {
             break;
         }
-        send("-CONT", &child);
+        send("-CONT", &running);
     }
-    send("-KILL", &child);
-    child.wait().expect("it ends");
+    send("-KILL", &running);
+    running.0.wait().expect("it ends");
     let killed = lab.json(75, &["status", "plan.jsonl", "--trials"]);
     let given_up = killed.iter().find(|row| row["state"] == "given up");
     let given_up = given_up.expect("a trial was running");
