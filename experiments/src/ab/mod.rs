@@ -267,13 +267,21 @@ mod tests {
         assert!(found.contains("lru, sieve, fifo"), "{found}");
         let found = error(of(None, ""), of(Some("lru"), ""));
         assert!(found.contains("the same settings"), "{found}");
-        let sweep = "[[sweep]]\nkey = \"engine.cache.size\"\nvalues = [\"1MiB\", \"2MiB\"]";
+        let sweep = "[[sweep]]\nkey = \"engine.cache.size\"\nvalues = [\"1MiB\", \"2MiB\"]
+            [[expect]]\nmetric = \"run.throughput_ops\"\nvariants = [\"fifo\"]\nverdict = \"worse\"
+            at = { \"engine.cache.size\" = \"1MiB\" }";
         files::write(&config, format!("{more}\n{sweep}").as_bytes()).expect("written");
         let found = error(of(None, ""), of(Some("fifo"), ""));
         assert!(found.contains("2 sweep points"), "{found}");
         let size = "engine.cache.size=2MiB";
         let at = experiment_of([of(None, size), of(Some("fifo"), size)], false).expect("a point");
         assert!(at.sweeps.is_empty() && at.cases.iter().all(|case| case.point.is_empty()));
+        let part = "engine.cache={ size = \"2MiB\" }";
+        let found = error(of(None, part), of(Some("fifo"), part));
+        assert!(
+            found.contains("`engine.cache.size` is swept: --set engine.cache would"),
+            "{found}"
+        );
         let [a, b] = [of(None, "engine.cache.size=1MiB"), of(None, size)];
         let sizes = experiment_of([a, b], false).expect("two sizes");
         assert_eq!(

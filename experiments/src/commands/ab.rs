@@ -12,9 +12,9 @@ use super::{CommandResult, Failure, Global, OpenedRun, complain, interruptible};
 use crate::ab::{self, PAIRS_OF_PILOT, Resolution, SIDES, Side, pairs_for, resolutions};
 use crate::code;
 use crate::compare::{CompareRow, Comparison};
-use crate::config::{self, Experiment, quoted};
+use crate::config::{self, Experiment};
 use crate::exit::Exit;
-use crate::formats::digits;
+use crate::formats::{digits, quoted};
 use crate::metrics::Scale;
 use crate::record::World;
 use crate::run::RunOptions;
@@ -38,7 +38,8 @@ Examples:
   aura ab disk.toml -b engine.cache.eviction=lru --shared-load
 
 A is the first config's baseline. B is the second config's; or the same config with what -b sets; or
-its other variant. A pair is one A and one B under one seed: in the real world in an order that is
+its other variant. A side is one point: of a config that sweeps, -s, -a or -b of each swept key says
+which. A pair is one A and one B under one seed: in the real world in an order that is
 drawn, each in a process of its own. Trials go to results/NAME, where `aura compare`, `aura plot`
 and `aura report` find them; finished ones are kept, and the same command goes on.
 

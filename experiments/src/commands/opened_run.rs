@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Failure, Global};
-use crate::compare::{self, CompareSettings, Comparison, Context, Part, Refusals, Side};
+use crate::compare::{
+    self, AskedAt, CompareRow, CompareSettings, Comparison, Context, Part, Refusals, Side,
+};
 use crate::config;
 use crate::files;
 use crate::folders::{RunFolder, TrialFolder};
@@ -88,6 +90,21 @@ impl OpenedRun {
         let runs = std::slice::from_ref(self);
         let named = |_: &Self, variant: &str| variant.to_owned();
         comparison(runs, &self.rows, &self.compare_settings(), across, named)
+    }
+
+    /// Compares one of its variants on metrics in windows, and on no others.
+    pub(super) fn compare_at(
+        &self,
+        rows: &[TidyRow],
+        variant: &str,
+        asked: &[AskedAt],
+    ) -> Vec<CompareRow> {
+        let settings = self.compare_settings();
+        let named = |_: &Self, variant: &str| variant.to_owned();
+        let sides = sides(std::slice::from_ref(self), named);
+        let across = &self.plan.experiment.compare.across;
+        let refusals = Refusals::between(&sides, &settings.baseline, across);
+        compare::compare_at(rows, &settings, &refusals, variant, asked)
     }
 
     /// The manifests of its finished trials, by variant, point and seed.

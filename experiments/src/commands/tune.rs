@@ -5,19 +5,20 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::changes::scales;
+use super::run::end_of_trials;
 use super::{CommandResult, Failure, Global, OpenedRun, complain, interruptible, plot};
 use crate::code;
-use crate::config::{self, Experiment, Size, TRIALS_MAX, Tuning};
+use crate::config::{self, Experiment, Size, TRIALS_MAX, Tuning, WINNER};
 use crate::exit::Exit;
-use crate::files;
 use crate::folders::RunFolder;
 use crate::formats::{Table, print, significant};
 use crate::plan::{Plan, VERSION};
 use crate::run::RunOptions;
 use crate::stats::verdict::Verdict;
-use crate::tune::importance::{Importance, importance};
-use crate::tune::session::{Found, Session, TuneError, confirmation};
-use crate::tune::verdict::{COLUMNS, Confirmed, confirmed};
+use crate::tune::experiments::{confirm_name, confirmation};
+use crate::tune::importance::{Importance, KnobImportance, importance};
+use crate::tune::session::{Found, Session, TuneError};
+use crate::tune::verdict::{COLUMNS, Confirmed, asked, confirmed, with_cost};
 use crate::tune::{figures, outputs};
 
 /// Search for better settings: what may be set, what is to improve and what must be kept stand in
@@ -34,8 +35,8 @@ A config says what is searched, for example:
   [tune]
   method = \"bayesian\"     # or tpe, cma-es, halving, random, grid
   points = 40             # the budget
-  minimize = \"device.busy_seconds@writes\"  # or maximize, or cost = { METRIC = WEIGHT, ... }
-  constraints = { \"read.latency_p99_us@reads\" = { at_most = 900 } }
+  minimize = \"device.read_bytes@reads\"  # or maximize, or cost = { METRIC = WEIGHT, ... }
+  constraints = { \"read.latency_p99_us@reads\" = { at_most = 900 } }  # \"1.1x\": of the baseline's
   [[tune.knob]]
   key = \"engine.memtable\"
   min = \"64KiB\"
@@ -47,16 +48,18 @@ A config says what is searched, for example:
 Every point is laid over the baseline variant and run under the same seeds. Its trials are kept in
 results/<name>-tune/ and never run twice, by whichever method. The sequence of points depends on
 the seed of the search alone, not on --jobs. A point that breaks a constraint or fails is counted
-and never chosen.
+and never chosen. --set wins over knobs, so that a key that is searched cannot be set. A knob of the
+workload or the world needs `compare.across`: its points do not meet the same operations.
 
 At the end the best point and the baseline are run again under fresh seeds, into
 results/<name>-tune-confirm/: the best of many looks better than it is. winner.toml says what to
-set, undo.toml what was set before, points.jsonl has every point, plots/ the best so far and the
-outcome over each knob.
+set, undo.toml what was set before (`aura run CONFIG --with FILE`), points.jsonl has every point,
+plots/ the best so far and the outcome over each knob. What an earlier search left is replaced.
 
 Prints one row per metric that was improved or kept: baseline, winner and effect as the search saw
 them and under fresh seeds, the interval, the verdict, and the drop between the two effects. The
-importance of each knob and the answer in words follow on standard error.
+verdict is that of `aura compare`, in the window of the search. The importance of each knob and the
+answer in words follow on standard error.
 
 Exit codes:
   0   searched, whatever was found
@@ -80,6 +83,9 @@ pub(super) struct Arguments {
     /// Run the baseline alone, and say what the search would take.
     #[arg(long)]
     price: bool,
+    /// Refuse a search with more trials than this.
+    #[arg(long, value_name = "N", default_value_t = TRIALS_MAX)]
+    max_trials: u64,
     /// Take finished trials that another build of the program ran with the same settings.
     #[arg(long)]
     from_other_code: bool,
@@ -95,6 +101,8 @@ impl From<TuneError> for Failure {
             TuneError::Plan(error) => error.into(),
             TuneError::Store(error) => error.into(),
             TuneError::File(error) => error.into(),
+            TuneError::Plot(error) => error.into(),
+            TuneError::Config(error) => error.into(),
             TuneError::Baseline { .. } => Self::usage(
                 error,
                 "`aura run` shows which metrics the baseline has, and why a trial fails",
@@ -108,7 +116,7 @@ impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
         let size = Size {
             scale: self.scale,
-            trials_max: TRIALS_MAX,
+            trials_max: self.max_trials,
         };
         let known = global.targets.known();
         let (experiment, mut tuning) = config::load_tuning(&self.config, &self.set, size, &known)?;
@@ -120,6 +128,9 @@ impl Arguments {
         if !experiment.question.is_empty() {
             global.remark(&format!("question: {}", experiment.question));
         }
+        for warning in &tuning.warnings {
+            global.remark(&format!("warning: {warning}"));
+        }
         let code = code::digest().map_err(Failure::environment)?;
         let session = Session::begin(&experiment, &mut tuning, &options, &interrupt, code)?;
         global.remark(&session.price());
@@ -127,79 +138,37 @@ impl Arguments {
             return Ok(Exit::Done);
         }
         let found = session.search()?;
-        self.show(global, &experiment, &tuning, &found)?;
+        show(global, &experiment, &mut tuning, &found)?;
         if found.best.is_none() {
             complain("no point keeps every constraint: there is nothing to set");
             return Ok(Exit::ClaimFailed);
         }
-        if !found.is_better() {
+        if found.baseline.outcome.feasible().is_none() {
             global.remark(&format!(
-                "nothing better than the baseline `{}` was found: keep it",
+                "the baseline `{}` breaks a constraint: any point that keeps them is preferred to \
+                 it",
                 found.baseline.name
             ));
-            return Ok(if self.gate {
-                Exit::ClaimFailed
-            } else {
-                Exit::Done
-            });
+        }
+        if !found.is_better() {
+            keep_the_baseline(global, &experiment, &found);
+            return Ok(self.gated(false));
         }
         let fresh = confirmation(&experiment, &mut tuning, &found)?;
         let report = crate::run::run(&Plan::new(&fresh, code), &options, &interrupt)?;
-        for failed in &report.failed {
-            complain(&format!("failed: {}: {}", failed.trial, failed.why));
-        }
+        let ended = end_of_trials(&report)?;
         let rows = compared(global, &tuning, &found, report.folder)?;
         let exit = self.answer(global, &found, &rows)?;
-        Ok(if report.failed.is_empty() {
-            exit
-        } else {
-            Exit::ClaimFailed
-        })
+        Ok(if ended == Exit::Done { exit } else { ended })
     }
 
-    /// Says what the search saw, and writes what it leaves.
-    fn show(
-        &self,
-        global: &Global,
-        experiment: &Experiment,
-        tuning: &Tuning,
-        found: &Found,
-    ) -> Result<(), Failure> {
-        let request = &tuning.request;
-        let how = format!(
-            "{}, {} points, seed {}",
-            request.method.name(),
-            found.points.len(),
-            request.seed
-        );
-        global.remark(&format!(
-            "{how}: {} break a constraint, {} failed; {} trials run, {} were there already",
-            found.infeasible(),
-            found.failed(),
-            found.run,
-            found.reused
-        ));
-        let failed = found.points.iter().filter(|point| !point.why.is_empty());
-        for point in failed.take(FAILURES_SHOWN) {
-            global.remark(&format!("failed: {}: {}", point.name, point.why));
+    /// The exit code of a search whose winner is better, or not.
+    fn gated(&self, is_better: bool) -> Exit {
+        if self.gate && !is_better {
+            Exit::ClaimFailed
+        } else {
+            Exit::Done
         }
-        let Tuning { space, goal, .. } = tuning;
-        let importance = importance(space, found);
-        if let Some(importance) = &importance {
-            global.remark(&in_words(importance));
-        }
-        let heading = format!("{}: {how}, AuraDB {VERSION}.", experiment.name);
-        for path in outputs::write(space, goal, &tuning.before, found, &heading)? {
-            global.remark(&format!("wrote {}", path.display()));
-        }
-        let plots = found.folder.plots();
-        files::create_folder(&plots)?;
-        let drawn = figures::figures(space, goal, found, importance.as_ref(), &how, &heading);
-        for figure in drawn {
-            figure.save(&plots)?;
-        }
-        global.remark(&format!("wrote {}", plots.display()));
-        Ok(())
     }
 
     /// Prints what fresh seeds say, and the same in words.
@@ -223,8 +192,8 @@ impl Arguments {
             "{}: {} in the search, {}{interval} under fresh seeds ({} against {}): the winner is \
              {}",
             row.metric,
-            row.shown(row.seen.effect),
-            row.shown(row.fresh.effect),
+            shown(row, row.seen.effect),
+            shown(row, row.fresh.effect),
             significant(row.fresh.winner),
             significant(row.fresh.baseline),
             match row.verdict {
@@ -234,6 +203,14 @@ impl Arguments {
                 _ => "not shown to be better",
             }
         ));
+        if !row.note.is_empty() {
+            global.remark(&format!(
+                "{}: {}: {}",
+                row.metric,
+                row.verdict.name(),
+                row.note
+            ));
+        }
         for row in rows.iter().filter(|row| row.kept == Some(false)) {
             global.remark(&format!(
                 "{} breaks its constraint under fresh seeds: {}",
@@ -242,19 +219,75 @@ impl Arguments {
             ));
         }
         let broken = rows.iter().any(|row| row.kept == Some(false));
-        let is_better = row.verdict == Verdict::Better && !broken;
-        Ok(if self.gate && !is_better {
-            Exit::ClaimFailed
-        } else {
-            Exit::Done
-        })
+        Ok(self.gated(row.verdict == Verdict::Better && !broken))
     }
+}
+
+/// An effect in words.
+fn shown(row: &Confirmed, effect: Option<f64>) -> String {
+    effect.map_or_else(|| "no ratio".to_owned(), |effect| row.shown(effect))
+}
+
+/// Says that nothing is to be set.
+fn keep_the_baseline(global: &Global, experiment: &Experiment, found: &Found) {
+    global.remark(&format!(
+        "nothing better than the baseline `{}` was found: keep it",
+        found.baseline.name
+    ));
+    let earlier = RunFolder::new(global.results.join(confirm_name(experiment)));
+    if earlier.holds_a_run() {
+        let folder = earlier.path().display();
+        global.remark(&format!("{folder} is of an earlier search"));
+    }
+}
+
+/// Says what the search saw, and writes what it leaves.
+fn show(
+    global: &Global,
+    experiment: &Experiment,
+    tuning: &mut Tuning,
+    found: &Found,
+) -> Result<(), Failure> {
+    let request = &tuning.request;
+    let how = format!(
+        "{}, {} points, seed {}",
+        request.method.name(),
+        found.points.len(),
+        request.seed
+    );
+    global.remark(&format!(
+        "{how}: {} break a constraint, {} failed; {} trials run, {} were there already",
+        found.infeasible(),
+        found.failed(),
+        found.run,
+        found.reused
+    ));
+    let failed = found.points.iter().filter(|point| !point.why.is_empty());
+    for point in failed.take(FAILURES_SHOWN) {
+        global.remark(&format!("failed: {}: {}", point.name, point.why));
+    }
+    let importance = importance(&tuning.space, found);
+    global.remark(&match &importance {
+        Ok(importance) => in_words(importance),
+        Err(unknown) => format!("the importance of knobs is not known: {unknown}"),
+    });
+    let heading = format!("{}: {how}, AuraDB {VERSION}.", experiment.name);
+    for path in outputs::write(tuning, found, &heading)? {
+        global.remark(&format!("wrote {}", path.display()));
+    }
+    let Tuning { space, goal, .. } = tuning;
+    let importance = importance.ok();
+    let drawn = figures::figures(space, goal, found, importance.as_ref(), &how, &heading);
+    let plots = outputs::save(&drawn, found)?;
+    global.remark(&format!("wrote {}", plots.display()));
+    Ok(())
 }
 
 /// Points without values of which the reason is printed.
 const FAILURES_SHOWN: usize = 5;
 
-/// Compares the winner with the baseline under fresh seeds, and reports it as a run.
+/// Compares the winner with the baseline under fresh seeds, and reports it as a run: in the windows
+/// of the search, and as `aura compare` does.
 fn compared(
     global: &Global,
     tuning: &Tuning,
@@ -266,7 +299,10 @@ fn compared(
     for warning in &comparison.warnings {
         global.remark(&format!("warning: {warning}"));
     }
-    let rows = confirmed(&tuning.goal, found, &comparison, &run.rows);
+    run.keep_answer(Some(&comparison))?;
+    let goal = &tuning.goal;
+    let rows = with_cost(goal, &found.baseline.name, run.rows.clone());
+    let rows = confirmed(goal, found, &run.compare_at(&rows, WINNER, &asked(goal)));
     for path in plot::write_all(run)? {
         global.remark(&format!("wrote {}", path.display()));
     }
@@ -278,7 +314,7 @@ fn in_words(importance: &Importance) -> String {
     let mut knobs: Vec<_> = importance.knobs.iter().collect();
     knobs.sort_by(|a, b| b.with_others.total_cmp(&a.with_others));
     let percent = |share: f64| format!("{:.0} %", 100.0 * share);
-    let knob = |knob: &&crate::tune::importance::KnobImportance| {
+    let knob = |knob: &&KnobImportance| {
         let (alone, with) = (percent(knob.alone), percent(knob.with_others));
         format!("{} {alone} alone, {with} with others", knob.key)
     };

@@ -260,6 +260,58 @@ pub fn compare(rows: &[TidyRow], settings: &CompareSettings) -> Result<Compariso
     compare_but(rows, settings, &Refusals::default())
 }
 
+/// A metric in a window, compared there whether or not that is where it is usually compared.
+#[derive(Clone, Copy, Debug)]
+pub struct AskedAt<'a> {
+    /// The metric.
+    pub metric: &'static MetricDef,
+    /// The window.
+    pub phase: &'a str,
+    /// Whether the question is about it.
+    pub primary: bool,
+}
+
+/// Compares one variant of an experiment without sweeps with the baseline, on the metrics in the
+/// windows that are named and on no others: one row for each that both sides have, in order.
+///
+/// They are judged and corrected as all comparisons are, as families of their own.
+pub fn compare_at(
+    rows: &[TidyRow],
+    settings: &CompareSettings,
+    refusals: &Refusals,
+    variant: &str,
+    asked: &[AskedAt],
+) -> Vec<CompareRow> {
+    let index = ValueIndex::of(rows);
+    let noisy = trials_of(rows).any(|trial| trial.world == World::Real);
+    let point = Point::new();
+    let phases = asked.iter().map(|asked| asked.phase);
+    let site = |phase| Site {
+        phase,
+        point: &point,
+        noisy,
+        test: Test::of(settings.sequential, noisy),
+    };
+    let sites: Vec<Site> = phases.map(site).collect();
+    let mut places = Vec::new();
+    for (
+        site,
+        AskedAt {
+            metric, primary, ..
+        },
+    ) in sites.iter().zip(asked)
+    {
+        let asked = Asked {
+            metric,
+            primary: *primary,
+        };
+        places.push(sample::sample_of(
+            &index, site, variant, asked, settings, refusals,
+        ));
+    }
+    sample::judge(&places, &settings.baseline).rows
+}
+
 /// Compares every variant with the baseline, but for what is refused.
 ///
 /// # Errors

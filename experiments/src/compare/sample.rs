@@ -31,20 +31,39 @@ pub(super) fn sample<'a>(
         let Some(primary) = role(metric, *primary, site, index) else {
             continue;
         };
-        let baseline = index.values(&settings.baseline, site, metric.name);
-        let values = index.values(variant, site, metric.name);
-        if let (Some(baseline), Some(values)) = (baseline, values) {
-            let mut sample = Sample::of(metric, &paired(&baseline, &values), settings);
-            sample.primary = primary;
-            sample.refused = refused.cloned().or_else(|| unpaired(&baseline, &values));
-            sample.p = sample.tested(site);
-            samples.push(sample);
-        }
+        let asked = Asked { metric, primary };
+        samples.extend(Sample::at(
+            index,
+            site,
+            variant,
+            asked,
+            settings,
+            refused.cloned(),
+        ));
     }
     Place {
         site,
         variant,
         samples,
+        doubts: Doubts::of(index, site, variant, settings),
+    }
+}
+
+/// Samples one metric at a site, whether the site is where it is usually compared or not.
+pub(super) fn sample_of<'a>(
+    index: &'a ValueIndex<'a>,
+    site: &'a Site<'a>,
+    variant: &'a str,
+    asked: Asked,
+    settings: &'a CompareSettings,
+    refusals: &Refusals,
+) -> Place<'a> {
+    let refused = refusals.of(variant, site.point).cloned();
+    let sample = Sample::at(index, site, variant, asked, settings, refused);
+    Place {
+        site,
+        variant,
+        samples: sample.into_iter().collect(),
         doubts: Doubts::of(index, site, variant, settings),
     }
 }
@@ -188,6 +207,25 @@ struct Sample<'a> {
 }
 
 impl<'a> Sample<'a> {
+    /// The sample of a metric at a site, tested unless it is `refused`; `None` if a side has no
+    /// value.
+    fn at(
+        index: &ValueIndex,
+        site: &Site,
+        variant: &str,
+        Asked { metric, primary }: Asked,
+        settings: &CompareSettings,
+        refused: Option<String>,
+    ) -> Option<Self> {
+        let baseline = index.values(&settings.baseline, site, metric.name)?;
+        let values = index.values(variant, site, metric.name)?;
+        let mut sample = Self::of(metric, &paired(&baseline, &values), settings);
+        sample.primary = primary;
+        sample.refused = refused.or_else(|| unpaired(&baseline, &values));
+        sample.p = sample.tested(site);
+        Some(sample)
+    }
+
     /// The sample of an exploratory metric that may be compared.
     fn of(metric: &'a MetricDef, pairs: &[Pair], settings: &CompareSettings) -> Self {
         let baseline: Vec<f64> = pairs.iter().map(|pair| pair.baseline).collect();

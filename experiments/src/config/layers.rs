@@ -195,11 +195,10 @@ impl<'a> SweepLayer<'a> {
                 variant.name
             )));
         }
-        if let Some(set) = sets.iter().find(|set| set.key == key) {
-            let message = format!("`{key}` is swept: --set would make all its points equal");
-            return Err(ConfigError::new(message).at(set.node.key_location()));
+        match set_of(sets, key) {
+            Some(set) => Err(set.refused(key, "swept")),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -225,6 +224,16 @@ pub(super) fn check_key(
     };
     nested.put(key, at_the_key);
     check_keys(schema, &nested)
+}
+
+/// The first `--set` argument that says anything of a key: of itself, of a part of it, or of a
+/// choice that it is a part of.
+fn set_of<'a>(sets: &'a [SetArgument], key: &str) -> Option<&'a SetArgument> {
+    sets.iter().find(|set| {
+        let mut nested = Node::empty();
+        nested.put(&set.key, set.node.clone());
+        nested.writes(key)
+    })
 }
 
 /// Whether a config asks for a metric that follows from recorded accesses to the cache.
@@ -355,10 +364,15 @@ impl Layers {
         whole
     }
 
-    /// The place of a `--set` argument for a key.
-    pub(super) fn set_of(&self, key: &str) -> Option<Location> {
-        let set = self.sets.iter().find(|set| set.key == key)?;
-        set.node.key_location()
+    /// Checks that no `--set` argument says anything of a key, which is `varied`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] at the argument.
+    pub(super) fn check_not_set(&self, key: &str, varied: &str) -> Result<(), ConfigError> {
+        match set_of(&self.sets, key) {
+            Some(set) => Err(set.refused(key, varied)),
+            None => Ok(()),
+        }
     }
 
     /// The variants in order; without any, one that sets nothing.
@@ -509,9 +523,11 @@ impl Layers {
             }
         }
         tree.merge(variant.tree.clone());
+        let mut joined = Node::empty();
         for choice in point {
-            tree.put(&choice.key, choice.value.clone());
+            joined.join(&choice.key, choice.value.clone());
         }
+        tree.merge(joined);
         for set in &self.sets {
             let section = section_of(&set.key);
             if SECTIONS.contains(&section) || SCALARS.contains(&section) {

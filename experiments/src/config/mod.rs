@@ -43,23 +43,18 @@ pub use error::ConfigError;
 pub use layers::{VariantSettings, settings};
 pub use overlay::overlay;
 pub use paper::{Ours, PaperConfig};
-pub(crate) use resolve::quoted;
 pub use resolve::{
     Case, Experiment, Size, TRIALS_MAX, load, load_side, load_tuning, parse, parse_for,
 };
 pub use targets::{BadSetting, KnownTargets, OF_RIVALS, TargetOption, TargetRules, UnknownTarget};
-
+pub(crate) use tune::WINNER;
 pub use tune::{
-    Before, ConfirmConfig, KnobConfig, LimitConfig, RestConfig, Spread, TuneConfig, Tuning,
+    Before, ConfirmConfig, EndConfig, KnobConfig, LimitConfig, RestConfig, Spread, TuneConfig,
+    Tuning,
 };
 
 use crate::compare::{CompareSettings, Expectation, Part};
 use crate::record::{FileIo, World};
-
-/// Writes a setting as a line of TOML, which `--with` and `--set` take.
-pub fn line(key: &str, value: &Value) -> String {
-    format!("{key} = {}", print::inline(value))
-}
 
 /// Returns the JSON schema of experiment files.
 pub fn schema() -> Value {

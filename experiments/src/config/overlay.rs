@@ -1,4 +1,8 @@
 //! Settings in a file of their own, laid over a config as `--set` arguments are.
+//!
+//! A table that is one choice (a policy with its parameters, a mix, a size by a law) is one
+//! argument: as in a config's own layers, it replaces what the config chose. All other tables are
+//! merged key by key.
 
 use std::path::Path;
 
@@ -7,28 +11,31 @@ use super::print::inline;
 use super::source;
 use super::tree::{Node, child_path};
 
-/// The keys by which a table is a choice, which is set as a whole.
-const CHOICES: [&str; 4] = ["policy", "kind", "arrival", "profile"];
-
 /// Reads a file of settings, such as the `winner.toml` of `aura tune`, as `--set` arguments.
 ///
 /// # Errors
 /// [`ConfigError`] if the file cannot be read, or is not in its language.
 pub fn overlay(path: &Path) -> Result<Vec<String>, ConfigError> {
     let tree = source::parse(path, source::read(path)?)?;
-    let mut sets = Vec::new();
-    collect("", &tree, &mut sets);
-    Ok(sets)
+    let settings = settings(&tree).into_iter();
+    let set = |(path, node): (String, &Node)| format!("{path}={}", inline(&node.to_value()));
+    Ok(settings.map(set).collect())
 }
 
-fn collect(path: &str, node: &Node, sets: &mut Vec<String>) {
-    let is_choice = |key: &&str| node.child(key).is_some();
+/// The settings of a tree, each with its dotted key: a table that is one choice is one of them.
+pub(super) fn settings(tree: &Node) -> Vec<(String, &Node)> {
+    let mut found = Vec::new();
+    collect("", "", tree, &mut found);
+    found
+}
+
+fn collect<'a>(path: &str, key: &str, node: &'a Node, found: &mut Vec<(String, &'a Node)>) {
     match node.table() {
-        Some(table) if path.is_empty() || !CHOICES.iter().any(is_choice) => {
+        Some(table) if !node.is_whole(key) => {
             for (key, node) in table {
-                collect(&child_path(path, key), node, sets);
+                collect(&child_path(path, key), key, node, found);
             }
         }
-        _ => sets.push(format!("{path}={}", inline(&node.to_value()))),
+        _ => found.push((path.to_owned(), node)),
     }
 }

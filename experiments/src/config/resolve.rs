@@ -21,6 +21,7 @@ use super::{
     source, targets, twins,
 };
 use crate::compare::Expectation;
+use crate::formats::quoted;
 use crate::nearest::hint;
 use crate::point::Point;
 
@@ -215,7 +216,8 @@ pub fn parse_for(
 /// Reads the config at `path` as [`load`] does, and what it says about a search.
 ///
 /// # Errors
-/// As [`load`]; [`ConfigError`], too, if the config has no table `tune`.
+/// As [`load`]; [`ConfigError`], too, if the config has no table `tune`, or the search is larger
+/// than `size` allows.
 pub fn load_tuning(
     path: &Path,
     sets: &[String],
@@ -235,6 +237,7 @@ pub fn load_tuning(
     let tuning = Tuning::of(resolver, baseline_of(&experiment))?;
     let tuning = tuning.ok_or(missing)?;
     tuning.check_alone()?;
+    tuning.check_size(size.trials_max)?;
     Ok((experiment, tuning))
 }
 
@@ -342,9 +345,10 @@ impl Resolver {
             }
         }
         let Self { head, variants, .. } = self;
-        expect::check(&self.whole, head, &self.baseline, &cases)?;
         let mut warnings = self.layers.overridden(variants);
         if self.reading == Reading::Experiment {
+            // A side is one point, and expects nothing.
+            expect::check(&self.whole, head, &self.baseline, &cases)?;
             warnings.extend(twins::check(variants, &cases, &warnings)?);
         }
         let head = head.clone();
@@ -377,16 +381,6 @@ fn command(program: &str, path: &Path, sets: &[String], scale: u64) -> String {
         command += &format!(" --scale {scale}");
     }
     command
-}
-
-/// Quotes a word for a shell if it needs it.
-pub(crate) fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "._-=/:".contains(letter);
-    if word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// The files that a config names.

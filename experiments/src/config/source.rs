@@ -270,6 +270,18 @@ pub(super) struct SetArgument {
     pub(super) node: Node,
 }
 
+impl SetArgument {
+    /// The error of an argument that overrides a key whose values are `varied`.
+    pub(super) fn refused(&self, key: &str, varied: &str) -> ConfigError {
+        let what = match self.key == key {
+            true => "--set".to_owned(),
+            false => format!("--set {}", self.key),
+        };
+        let message = format!("`{key}` is {varied}: {what} would make all points equal");
+        ConfigError::new(message).at(self.node.key_location())
+    }
+}
+
 /// Parses one `--set key=value`. The value is TOML; a bare word is text.
 ///
 /// # Errors

@@ -164,10 +164,14 @@ impl Node {
     /// that it is a part of.
     pub(super) fn writes(&self, path: &str) -> bool {
         let mut node = self;
+        let mut key = "";
         for step in steps(path) {
             match node.step(step) {
                 Some(child) => node = child,
-                None => return node.table().is_none(),
+                None => return node.table().is_none() || node.is_whole(key),
+            }
+            if let Step::Key(name) = step {
+                key = name;
             }
         }
         true
@@ -183,14 +187,7 @@ impl Node {
 
     /// Puts `node` at a dotted path, creating the tables above it.
     pub(super) fn put(&mut self, path: &str, node: Self) {
-        let nested = path.rsplit('.').fold(node, |node, key| Self {
-            layer: node.layer.clone(),
-            source: node.source.clone(),
-            span: node.span.clone(),
-            key_span: node.key_span.clone(),
-            content: Content::Table(BTreeMap::from([(key.to_owned(), node)])),
-        });
-        self.merge(nested);
+        self.merge(nested(path, node));
     }
 
     /// Puts `node` in place of what is at a dotted path, whose tables above exist.
@@ -234,13 +231,9 @@ impl Node {
             *self = over;
             return;
         };
-        let names_choice = key != WORLD
-            && CHOICE_KEYS
-                .iter()
-                .any(|choice| stronger.contains_key(*choice));
         self.spell_out(key);
         match &mut self.content {
-            Content::Table(table) if !names_choice && !WHOLE_TABLES.contains(&key) => {
+            Content::Table(table) if !is_whole(key, &stronger) => {
                 for (key, node) in stronger {
                     match table.get_mut(&key) {
                         Some(below) => below.merge_at(&key, node),
@@ -261,6 +254,42 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Puts `node` at a dotted path beside what one layer has there already. The parts of a choice
+    /// may come in any order; a choice that is named again replaces the one before.
+    pub(super) fn join(&mut self, path: &str, node: Self) {
+        self.join_at("", nested(path, node));
+    }
+
+    fn join_at(&mut self, key: &str, other: Self) {
+        let Content::Table(theirs) = other.content else {
+            *self = other;
+            return;
+        };
+        self.spell_out(key);
+        match &mut self.content {
+            Content::Table(ours) if !(names_choice(key, ours) && names_choice(key, &theirs)) => {
+                for (key, node) in theirs {
+                    match ours.get_mut(&key) {
+                        Some(present) => present.join_at(&key, node),
+                        None => drop(ours.insert(key, node)),
+                    }
+                }
+            }
+            _ => {
+                *self = Self {
+                    content: Content::Table(theirs),
+                    ..other
+                }
+            }
+        }
+    }
+
+    /// Whether this is a table, at a key of that name, that a stronger layer replaces as a whole: a
+    /// policy with its parameters, or a mix.
+    pub(super) fn is_whole(&self, key: &str) -> bool {
+        self.table().is_some_and(|table| is_whole(key, table))
     }
 
     /// Turns a choice written as a bare name into its table: `"leveled"` into
@@ -367,6 +396,27 @@ impl Node {
     }
 }
 
+/// Whether a table names a choice.
+fn names_choice(key: &str, table: &BTreeMap<String, Node>) -> bool {
+    key != WORLD && CHOICE_KEYS.iter().any(|choice| table.contains_key(*choice))
+}
+
+/// Whether a stronger layer replaces a table as a whole.
+fn is_whole(key: &str, table: &BTreeMap<String, Node>) -> bool {
+    names_choice(key, table) || WHOLE_TABLES.contains(&key)
+}
+
+/// The tree that has only `node`, at a dotted path.
+fn nested(path: &str, node: Node) -> Node {
+    path.rsplit('.').fold(node, |node, key| Node {
+        layer: node.layer.clone(),
+        source: node.source.clone(),
+        span: node.span.clone(),
+        key_span: node.key_span.clone(),
+        content: Content::Table(BTreeMap::from([(key.to_owned(), node)])),
+    })
+}
+
 /// The dotted path of a key below `path`.
 pub(super) fn child_path(path: &str, key: &str) -> String {
     if path.is_empty() {
@@ -469,6 +519,43 @@ mod tests {
                 case.stronger
             );
         }
+    }
+
+    #[test]
+    fn settings_of_one_layer_are_joined_in_any_order() {
+        let ratio = ("layout.ratio", json!(6));
+        let policy = ("layout.policy", json!("tiered"));
+        let shares = [("mix.read", json!(0.9)), ("mix.update", json!(0.1))];
+        let expected = json!({"layout": {"policy": "tiered", "ratio": 6}, "mix": {"read": 0.9, "update": 0.1}});
+        for order in [[&ratio, &policy], [&policy, &ratio]] {
+            let mut point = Node::empty();
+            for (key, value) in order.into_iter().chain(&shares) {
+                point.join(key, Node::defaults(value.clone()));
+            }
+            assert_eq!(point.to_value(), expected);
+            let mut tree = Node::defaults(json!({
+                "layout": {"policy": "leveled", "ratio": 10, "start": 2}, "mix": {"scan": 1.0},
+            }));
+            tree.merge(point);
+            assert_eq!(tree.to_value(), expected);
+        }
+    }
+
+    #[test]
+    fn a_choice_writes_all_of_its_parts() {
+        let tree = Node::defaults(json!({
+            "layout": {"policy": "tiered"}, "mix": {"read": 1.0}, "table": {"block": 1},
+        }));
+        for path in [
+            "layout",
+            "layout.ratio",
+            "mix.update",
+            "table",
+            "table.block",
+        ] {
+            assert!(tree.writes(path), "{path}");
+        }
+        assert!(!tree.writes("table.size") && !tree.writes("cache"));
     }
 
     #[test]

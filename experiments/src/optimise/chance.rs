@@ -39,3 +39,8 @@ impl Chance {
         }
     }
 }
+
+/// The mass of the standard normal law below a value.
+pub(crate) fn normal_below(z: f64) -> f64 {
+    0.5 * libm::erfc(-z / std::f64::consts::SQRT_2)
+}

@@ -3,6 +3,11 @@
 //! ```text
 //!   search: ask --> points of a space --> (measured) --> metrics --> goal: outcomes --> ask ...
 //! ```
+//!
+//! It knows metrics and the rows that trials leave, and nothing above them. `config` checks a table
+//! `tune` into its types, and lays points over the baseline; [`tune`](crate::tune) has the points
+//! measured. Nothing here calls either of the two: a search is a function of its seed and of the
+//! outcomes it was given.
 
 pub(crate) mod chance;
 mod cholesky;

@@ -115,7 +115,9 @@ impl Range {
 
     fn rounded(&self, value: f64) -> f64 {
         if let Some(step) = self.step {
-            return self.min + ((value - self.min) / step).round() * step;
+            // The last step may end before `max`.
+            let last = ((self.max - self.min) / step + 1e-9).floor();
+            return self.min + ((value - self.min) / step).round().min(last) * step;
         }
         match self.kind {
             NumberKind::Whole => value.round(),
@@ -386,5 +388,6 @@ mod tests {
             range.step = Some(0.125);
         }
         assert_eq!(knob.label(0.3), "0.126");
+        assert_eq!(knob.label(1.0), "0.376", "0.501 is past the range");
     }
 }

@@ -68,11 +68,6 @@ impl Progress {
         self.bar.set_message(label.to_owned());
     }
 
-    /// The time since the start.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.bar.elapsed()
-    }
-
     /// Shows what is known so far, beside all that follows.
     pub(crate) fn know(&self, words: String) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = words;

@@ -35,7 +35,7 @@ pub fn figures(
         let at = |x: f64| knob.number(x);
         let curve = known.curve.iter().map(|response| Spot {
             x: at(response.x),
-            y: goal.unscored(response.score),
+            y: goal.unscored(response.score, &found.baseline.means),
         });
         let curve: Vec<Spot> = curve.collect();
         let place = space.knobs.iter().position(|other| other.key == knob.key);

@@ -7,7 +7,7 @@
 
 use super::session::{Evaluated, Found};
 use crate::optimise::chance::Chance;
-use crate::optimise::search::Outcome;
+use crate::optimise::search::{Outcome, anywhere};
 use crate::optimise::space::Space;
 use crate::optimise::surface::Surface;
 
@@ -50,9 +50,31 @@ pub struct Response {
     pub score: f64,
 }
 
-/// Reads the importance of knobs from the points of a search at full size; `None` with fewer than
-/// three.
-pub fn importance(space: &Space, found: &Found) -> Option<Importance> {
+/// Why nothing can be said of the knobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unknown {
+    /// A surface needs more points.
+    #[error("only {0} points were measured at full size: at least {POINTS_MIN} are needed")]
+    FewPoints(usize),
+    /// All points came out alike.
+    #[error("all {0} points came out alike: no knob matters here")]
+    NothingVaries(usize),
+    /// The surface is flat, though the points are not alike.
+    #[error("no surface explains how the {0} points differ")]
+    Flat(usize),
+}
+
+/// The fewest points that a surface is fitted to.
+const POINTS_MIN: usize = 3;
+
+/// The least share of the points' variance that a surface has, or it counts as flat.
+const VARIANCE_MIN: f64 = 1e-9;
+
+/// Reads the importance of knobs from the points of a search at full size.
+///
+/// # Errors
+/// [`Unknown`] if they say nothing of the knobs.
+pub fn importance(space: &Space, found: &Found) -> Result<Importance, Unknown> {
     let mut points: Vec<Vec<f64>> = Vec::new();
     let mut scores = Vec::new();
     let is_inside = |point: &&Evaluated| point.share == 1.0 && !point.x.is_empty();
@@ -64,58 +86,88 @@ pub fn importance(space: &Space, found: &Found) -> Option<Importance> {
             scores.push(*score);
         }
     }
-    if points.len() < 3 {
-        return None;
+    of_points(space, &points, &scores)
+}
+
+fn of_points(space: &Space, points: &[Vec<f64>], scores: &[f64]) -> Result<Importance, Unknown> {
+    let count = points.len();
+    if count < POINTS_MIN {
+        return Err(Unknown::FewPoints(count));
     }
-    let surface = Surface::fit(space, &points, &scores)?;
-    Some(Importance {
-        knobs: knobs(space, &surface),
+    if scores.iter().all(|score| *score == scores[0]) {
+        return Err(Unknown::NothingVaries(count));
+    }
+    let surface = Surface::fit(space, points, scores).ok_or(Unknown::Flat(count))?;
+    let readings = Readings::of(space, &surface);
+    if readings.variance <= VARIANCE_MIN * variance(scores) {
+        return Err(Unknown::Flat(count));
+    }
+    let knobs = 0..space.dimensions();
+    Ok(Importance {
+        knobs: knobs.map(|at| readings.knob(space, &surface, at)).collect(),
         foretold: surface.foretold(),
-        points: points.len(),
+        points: count,
     })
 }
 
-fn knobs(space: &Space, surface: &Surface) -> Vec<KnobImportance> {
-    let mut chance = Chance::new(1);
-    let mut draw = || -> Vec<Vec<f64>> {
-        let point = |_| {
-            space
-                .knobs
-                .iter()
-                .map(|_| chance.uniform())
-                .collect::<Vec<f64>>()
+fn variance(values: &[f64]) -> f64 {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares = values.iter().map(|value| (value - mean) * (value - mean));
+    squares.sum::<f64>() / count
+}
+
+/// The surface at two sets of random points.
+struct Readings {
+    one: Vec<Vec<f64>>,
+    other: Vec<Vec<f64>>,
+    of_one: Vec<f64>,
+    of_other: Vec<f64>,
+    variance: f64,
+}
+
+impl Readings {
+    fn of(space: &Space, surface: &Surface) -> Self {
+        let mut chance = Chance::new(1);
+        let mut draw = || -> Vec<Vec<f64>> {
+            (0..READINGS)
+                .map(|_| anywhere(space, &mut chance))
+                .collect()
         };
-        (0..READINGS).map(point).map(|x| space.snap(&x)).collect()
-    };
-    let (one, other) = (draw(), draw());
-    let read =
-        |points: &[Vec<f64>]| -> Vec<f64> { points.iter().map(|x| surface.value(x)).collect() };
-    let (of_one, of_other) = (read(&one), read(&other));
-    let mean = of_one.iter().sum::<f64>() / READINGS as f64;
-    let squares = of_one.iter().map(|value| (value - mean) * (value - mean));
-    let variance = (squares.sum::<f64>() / READINGS as f64).max(1e-300);
-    let apart = |a: &[f64], b: &[f64]| {
-        let squares = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b));
-        squares.sum::<f64>() / (2.0 * READINGS as f64 * variance)
-    };
-    let knob = |at: usize| {
+        let (one, other) = (draw(), draw());
+        let read =
+            |points: &[Vec<f64>]| -> Vec<f64> { points.iter().map(|x| surface.value(x)).collect() };
+        let of_one = read(&one);
+        Self {
+            variance: variance(&of_one),
+            of_other: read(&other),
+            of_one,
+            one,
+            other,
+        }
+    }
+
+    fn knob(&self, space: &Space, surface: &Surface, at: usize) -> KnobImportance {
+        let apart = |a: &[f64], b: &[f64]| {
+            let squares = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b));
+            squares.sum::<f64>() / (2.0 * READINGS as f64 * self.variance)
+        };
         // The points of `one`, with this knob as in `other`.
-        let mixed = one.iter().zip(&other).map(|(one, other)| {
+        let mixed = self.one.iter().zip(&self.other).map(|(one, other)| {
             let mut x = one.clone();
             x[at] = other[at];
             surface.value(&x)
         });
         let mixed: Vec<f64> = mixed.collect();
-        let alone = (1.0 - apart(&of_other, &mixed)).clamp(0.0, 1.0);
+        let alone = (1.0 - apart(&self.of_other, &mixed)).clamp(0.0, 1.0);
         KnobImportance {
             key: space.knobs[at].key.clone(),
             alone,
             // Two estimates: neither is exact.
-            with_others: apart(&of_one, &mixed).clamp(alone, 1.0),
-            curve: curve(space, surface, at, &one),
+            with_others: apart(&self.of_one, &mixed).clamp(alone, 1.0),
+            curve: curve(space, surface, at, &self.one),
         }
-    };
-    (0..space.dimensions()).map(knob).collect()
+    }
 }
 
 fn curve(space: &Space, surface: &Surface, at: usize, points: &[Vec<f64>]) -> Vec<Response> {
@@ -161,8 +213,9 @@ mod tests {
         let mut draw = |_| space.snap(&[chance.uniform(), chance.uniform(), chance.uniform()]);
         let points: Vec<Vec<f64>> = (0..40).map(&mut draw).collect();
         let scores: Vec<f64> = points.iter().map(|x| 2.0 * x[0] + x[1]).collect();
-        let surface = Surface::fit(&space, &points, &scores).expect("there are points");
-        let knobs = knobs(&space, &surface);
+        let knobs = of_points(&space, &points, &scores)
+            .expect("they vary")
+            .knobs;
         for (knob, share) in knobs.iter().zip([0.8, 0.2, 0.0]) {
             assert!((knob.alone - share).abs() < 0.08, "{knob:?}");
             assert!((knob.with_others - share).abs() < 0.08, "{knob:?}");
@@ -170,5 +223,14 @@ mod tests {
         let ends = (&knobs[0].curve[0], &knobs[0].curve[CURVE - 1]);
         assert!((ends.1.score - ends.0.score - 2.0).abs() < 0.1, "{ends:?}");
         assert_eq!(knobs[2].curve.len(), 2);
+        let alike = vec![0.3; points.len()];
+        assert_eq!(
+            of_points(&space, &points, &alike),
+            Err(Unknown::NothingVaries(40))
+        );
+        assert_eq!(
+            of_points(&space, &points[..2], &scores[..2]),
+            Err(Unknown::FewPoints(2))
+        );
     }
 }

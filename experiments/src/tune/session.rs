@@ -1,22 +1,20 @@
-//! One search from its first point to its winner's confirmation.
+//! One search: points are asked for, run under every seed, and judged, until the budget is spent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::{Before, Case, CompareConfig, Experiment, Tuning, VariantSettings};
+use super::experiments::{compared_by, named, search_name, tune_command};
+use super::price;
+use crate::config::{Before, Case, Experiment, Tuning};
 use crate::folders::RunFolder;
 use crate::formats::{digits, significant};
-use crate::optimise::goal::{Goal, Measured};
-use crate::optimise::search::{self, Known, Method, Outcome, Proposal, Request};
-use crate::optimise::space::Space;
+use crate::optimise::goal::{Lack, Measured};
+use crate::optimise::search::{self, Known, Method, Outcome, Proposal};
 use crate::plan::{Plan, PlanError, PlannedTrial};
 use crate::point::Point;
 use crate::progress::Progress;
 use crate::run::{self, Interrupt, RunError, RunOptions, RunReport, Stop};
 use crate::store::{self, StoreError, TidyRow};
-
-/// The winner's name in the confirmation.
-pub const WINNER: &str = "winner";
 
 /// Batches in a row without a new point after which a search has ended.
 const DRY_MAX: usize = 20;
@@ -36,16 +34,20 @@ pub enum TuneError {
     /// Files cannot be written.
     #[error(transparent)]
     File(#[from] crate::files::FileError),
-    /// The baseline has no value of a metric that the search needs.
-    #[error("the baseline `{name}` gives no {metric}: {why}")]
+    /// A figure cannot be written.
+    #[error(transparent)]
+    Plot(#[from] crate::plot::PlotError),
+    /// The baseline has no value of a metric that the search needs, or none that it can use.
+    #[error("the search has nothing to start from: the baseline `{name}` failed: {why}")]
     Baseline {
         /// The baseline.
         name: String,
-        /// What is missing.
-        metric: String,
         /// Why.
         why: String,
     },
+    /// The baseline does not fit a part of the operations.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
     /// More of the same failure, or a full disk.
     #[error("the search stopped, and the same command goes on: {0}")]
     Stopped(String),
@@ -110,18 +112,6 @@ impl Found {
     }
 }
 
-/// How many points a search measures, of any size.
-pub fn points_of(request: &Request, space: &Space) -> usize {
-    match request.method {
-        Method::Grid => space.grid_points(),
-        Method::Halving => {
-            let first = search::first_rung(request);
-            first + first / request.eta + first / (request.eta * request.eta)
-        }
-        _ => request.points,
-    }
-}
-
 /// A search that is going on.
 pub struct Session<'a> {
     experiment: &'a Experiment,
@@ -134,12 +124,12 @@ pub struct Session<'a> {
     trials: Vec<PlannedTrial>,
     /// The point of each case's settings; 0 is the baseline.
     known: BTreeMap<String, usize>,
+    /// The baseline's means at the sizes of rungs, by the bits of their share.
+    parts: BTreeMap<u64, Measured>,
     /// What was measured, the baseline first.
     points: Vec<Evaluated>,
     run: usize,
     reused: usize,
-    /// Seconds of one trial of the baseline; zero if none was run.
-    trial_seconds: f64,
 }
 
 impl<'a> Session<'a> {
@@ -154,8 +144,8 @@ impl<'a> Session<'a> {
         interrupt: &'a Interrupt,
         code: &'a str,
     ) -> Result<Self, TuneError> {
-        let points = 1 + points_of(&tuning.request, &tuning.space);
-        let trials = points.saturating_mul(tuning.seeds.len());
+        let confirm = 2 * tuning.fresh_seeds.len();
+        let trials = tuning.trials_at_most() - confirm;
         let mut session = Self {
             progress: Arc::new(Progress::new(trials, "trials", options.quiet)),
             experiment,
@@ -166,10 +156,10 @@ impl<'a> Session<'a> {
             cases: Vec::new(),
             trials: Vec::new(),
             known: BTreeMap::new(),
+            parts: BTreeMap::new(),
             points: Vec::new(),
             run: 0,
             reused: 0,
-            trial_seconds: 0.0,
         };
         session.measure_baseline()?;
         Ok(session)
@@ -189,54 +179,24 @@ impl<'a> Session<'a> {
             outcome: Outcome::Failed,
             why: String::new(),
         };
-        let began = self.progress.elapsed();
         self.measure(vec![Fresh { case, point }])?;
-        let seconds = (self.progress.elapsed() - began).as_secs_f64();
-        let rounds = self.run.div_ceil(self.options.jobs.max(1));
-        if rounds > 0 {
-            self.trial_seconds = seconds / rounds as f64;
-        }
         let Evaluated {
-            outcome,
-            means,
-            why,
-            name,
-            ..
+            outcome, why, name, ..
         } = &self.points[0];
-        if *outcome != Outcome::Failed {
-            return Ok(());
+        match outcome {
+            Outcome::Measured { .. } => Ok(()),
+            Outcome::Failed => Err(TuneError::Baseline {
+                name: name.clone(),
+                why: why.clone(),
+            }),
         }
-        let names = self.tuning.goal.names();
-        let missing = names.into_iter().find(|name| !means.contains_key(name));
-        Err(TuneError::Baseline {
-            name: name.clone(),
-            metric: missing.unwrap_or_default(),
-            why: why.clone(),
-        })
     }
 
     /// What the whole will cost, in words; the baseline's trials are run by now.
     pub fn price(&self) -> String {
-        let tuning = &self.tuning;
-        let seeds = tuning.seeds.len();
-        let points = points_of(&tuning.request, &tuning.space);
-        let confirm = 2 * tuning.fresh_seeds.len();
-        let all = (points + 1) * seeds + confirm;
-        let jobs = self.options.jobs.max(1);
-        let mut price = format!(
-            "{all} trials: {points} points and the baseline under {seeds} seeds, and {confirm} \
-             to confirm"
-        );
-        if self.trial_seconds > 0.0 {
-            let left = (all - self.run) as f64 * self.trial_seconds / jobs as f64;
-            price += &format!(
-                "; about {} at {} s a trial and {jobs} in parallel, if other settings are as fast \
-                 as the baseline's",
-                in_words(left),
-                digits(self.trial_seconds, 2)
-            );
-        }
-        price
+        let options = self.options;
+        let seconds = price::seconds(&self.folder(), &self.trials);
+        price::in_words(self.tuning, self.run + self.reused, seconds, options.jobs)
     }
 
     /// Searches until the budget is spent or nothing is left to ask for, and freezes the plan of
@@ -296,6 +256,9 @@ impl<'a> Session<'a> {
 
     /// Measures the points that are new; returns all that were asked for, in order.
     fn settle(&mut self, asked: Vec<Proposal>) -> Result<Vec<Evaluated>, TuneError> {
+        for proposal in &asked {
+            self.measure_part(proposal.share)?;
+        }
         let mut fresh = Vec::new();
         let mut places = Vec::new();
         let mut refused = Vec::new();
@@ -328,11 +291,7 @@ impl<'a> Session<'a> {
     }
 
     fn unmeasured(&self, number: usize, x: Vec<f64>, share: f64) -> Evaluated {
-        let name = if share == 1.0 {
-            format!("p{number:03}")
-        } else {
-            format!("p{number:03} of {}", digits(share, 2))
-        };
+        let name = sized(&format!("p{number:03}"), share);
         let settings = self.tuning.space.settings(&x).into_iter();
         Evaluated {
             name,
@@ -345,12 +304,45 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Measures the baseline with a share of the operations, which points of that size are held
+    /// against.
+    fn measure_part(&mut self, share: f64) -> Result<(), TuneError> {
+        if share == 1.0 || self.parts.contains_key(&share.to_bits()) {
+            return Ok(());
+        }
+        let name = sized(&self.experiment.baseline, share);
+        let case = self.tuning.baseline_case(&name, share)?;
+        let measured = self.run_all(vec![case])?;
+        let (means, why) = self.means_of(&name, &measured);
+        match why {
+            Some(why) => Err(TuneError::Baseline { name, why }),
+            None => {
+                self.parts.insert(share.to_bits(), means);
+                Ok(())
+            }
+        }
+    }
+
     /// Runs cases under every seed of the search, and adds what came of them to the points.
     fn measure(&mut self, fresh: Vec<Fresh>) -> Result<(), TuneError> {
         if fresh.is_empty() {
             return Ok(());
         }
-        let cases: Vec<Case> = fresh.iter().map(|fresh| fresh.case.clone()).collect();
+        let cases = fresh.iter().map(|fresh| fresh.case.clone()).collect();
+        let measured = self.run_all(cases)?;
+        for Fresh { point, case } in fresh {
+            let point = self.judged(point, &measured);
+            self.known
+                .entry(case.canonical())
+                .or_insert(self.points.len());
+            self.points.push(point);
+        }
+        self.show_best();
+        Ok(())
+    }
+
+    /// Runs cases under every seed of the search.
+    fn run_all(&mut self, cases: Vec<Case>) -> Result<Trials, TuneError> {
         self.cases.extend(cases.iter().cloned());
         let batch = self.as_experiment(cases);
         let plan = Plan::new(&batch, self.code);
@@ -368,36 +360,44 @@ impl<'a> Session<'a> {
         let plan = Plan::read(&report.folder)?;
         let rows = rows_of(&report.folder, &plan.ids())?;
         self.trials.extend(plan.trials);
-        for Fresh { point, case } in fresh {
-            let measured = self.judged(point, &rows, &report);
-            self.known
-                .entry(case.canonical())
-                .or_insert(self.points.len());
-            self.points.push(measured);
-        }
-        self.show_best();
-        Ok(())
+        Ok(Trials { rows, report })
     }
 
-    /// Judges a point by the rows of its trials.
-    fn judged(&self, point: Evaluated, rows: &[TidyRow], report: &RunReport) -> Evaluated {
-        let own = rows.iter().filter(|row| row.trial.variant == point.name);
+    /// The means of a variant's metrics; and why some are missing, if so.
+    fn means_of(&self, variant: &str, trials: &Trials) -> (Measured, Option<String>) {
+        let own = trials.rows.iter();
+        let own = own.filter(|row| row.trial.variant == variant);
         let goal = &self.tuning.goal;
         let means = goal.means(own, self.tuning.seeds.len());
-        let baseline = self.points.first().map_or(&means, |it| &it.means);
-        let outcome = goal.outcome(&means, baseline);
-        let of_point = format!("{}, ", point.name);
-        let mut failures = report.failed.iter();
-        let failure = failures.find(|failed| failed.trial.starts_with(&of_point));
-        let missing = || {
-            let names = goal.names().into_iter();
-            let missing: Vec<String> = names.filter(|name| !means.contains_key(name)).collect();
-            format!("no value of {}", missing.join(", "))
+        let of_variant = format!("{variant}, ");
+        let mut failures = trials.report.failed.iter();
+        let failure = failures.find(|failed| failed.trial.starts_with(&of_variant));
+        let names = goal.names().into_iter();
+        let missing: Vec<String> = names.filter(|name| !means.contains_key(name)).collect();
+        let why = match failure {
+            Some(failed) => Some(failed.why.clone()),
+            None if missing.is_empty() => None,
+            None => Some(Lack::Missing(missing).to_string()),
         };
-        let why = match (&outcome, failure) {
-            (Outcome::Measured { .. }, _) => String::new(),
-            (Outcome::Failed, Some(failed)) => failed.why.clone(),
-            (Outcome::Failed, None) => missing(),
+        (means, why)
+    }
+
+    /// Judges a point by its trials.
+    fn judged(&self, point: Evaluated, trials: &Trials) -> Evaluated {
+        let (means, why) = self.means_of(&point.name, trials);
+        let goal = &self.tuning.goal;
+        let baseline = self.points.first().map_or(&means, |it| &it.means);
+        let outcome = match (why, self.parts.get(&point.share.to_bits())) {
+            (Some(why), _) => Err(why),
+            (None, None) => goal.outcome(&means, baseline).map_err(|it| it.to_string()),
+            (None, Some(part)) => {
+                let moved = goal.at_full_size(&means, part, baseline);
+                goal.outcome(&moved, baseline).map_err(|it| it.to_string())
+            }
+        };
+        let (outcome, why) = match outcome {
+            Ok(outcome) => (outcome, String::new()),
+            Err(why) => (Outcome::Failed, why),
         };
         Evaluated {
             means,
@@ -423,21 +423,31 @@ impl<'a> Session<'a> {
 
     /// The cases as an experiment under the seeds of the search.
     fn as_experiment(&self, cases: Vec<Case>) -> Experiment {
-        let named = |case: &Case| VariantSettings {
-            name: case.variant.clone(),
-            settings: case.settings_of(self.tuning.before.iter().map(|it| it.key.as_str())),
-        };
         Experiment {
             name: search_name(self.experiment),
             command: tune_command(self.experiment),
             expect: Vec::new(),
             seeds: self.tuning.seeds.clone(),
             compare: compared_by(&self.tuning.goal, &self.experiment.compare),
-            variants: cases.iter().map(named).collect(),
+            variants: named(self.tuning, &cases),
             cases,
             ..self.experiment.clone()
         }
     }
+}
+
+/// The name of a variant with a share of the operations.
+fn sized(name: &str, share: f64) -> String {
+    match share == 1.0 {
+        true => name.to_owned(),
+        false => format!("{name} of {}", digits(share, 2)),
+    }
+}
+
+/// The trials of a batch.
+struct Trials {
+    rows: Vec<TidyRow>,
+    report: RunReport,
 }
 
 /// A case to be measured.
@@ -462,81 +472,11 @@ impl Evaluated {
     }
 }
 
-/// The best point and the baseline as an experiment under fresh seeds.
-///
-/// # Errors
-/// [`ConfigError`](crate::config::ConfigError) if the winner's settings do not fit together, which
-/// a measured point's do.
-pub fn confirmation(
-    experiment: &Experiment,
-    tuning: &mut Tuning,
-    found: &Found,
-) -> Result<Experiment, crate::config::ConfigError> {
-    let best = found.best.as_ref().unwrap_or(&found.baseline);
-    let winner = tuning.case(WINNER, &best.x, 1.0)?;
-    let mut cases = experiment.cases.iter();
-    let baseline = cases.find(|case| case.variant == experiment.baseline);
-    let cases = vec![baseline.expect("every variant has a case").clone(), winner];
-    let keys: Vec<&str> = tuning.before.iter().map(|it| it.key.as_str()).collect();
-    let named = |case: &Case| VariantSettings {
-        name: case.variant.clone(),
-        settings: case.settings_of(keys.iter().copied()),
-    };
-    Ok(Experiment {
-        name: format!("{}-confirm", search_name(experiment)),
-        command: tune_command(experiment),
-        expect: Vec::new(),
-        seeds: tuning.fresh_seeds.clone(),
-        compare: compared_by(&tuning.goal, &experiment.compare),
-        variants: cases.iter().map(named).collect(),
-        cases,
-        ..experiment.clone()
-    })
-}
-
-/// How the winner is compared with the baseline: what is improved is primary, what is kept is
-/// looked at beside the config's own metrics.
-fn compared_by(goal: &Goal, own: &CompareConfig) -> CompareConfig {
-    let mut primary: Vec<String> = Vec::new();
-    for term in &goal.terms {
-        if !primary.iter().any(|name| name == term.metric.name) {
-            primary.push(term.metric.name.to_owned());
-        }
-    }
-    let limits = goal.limits.iter();
-    let limits = limits.map(|limit| limit.metric.name.to_owned());
-    let own_metrics = own.primary.iter().chain(&own.also).cloned();
-    let also = limits.chain(own_metrics);
-    CompareConfig {
-        also: also.filter(|name| !primary.contains(name)).collect(),
-        primary: primary.clone(),
-        ..own.clone()
-    }
-}
-
-/// The name of the folder of a search.
-fn search_name(experiment: &Experiment) -> String {
-    format!("{}-tune", experiment.name)
-}
-
-/// The shell command that repeats a search.
-fn tune_command(experiment: &Experiment) -> String {
-    experiment.command.replacen(" run ", " tune ", 1)
-}
-
 /// The metrics of finished trials; none if none is finished.
 fn rows_of(folder: &RunFolder, ids: &BTreeSet<String>) -> Result<Vec<TidyRow>, StoreError> {
     match store::gather(folder, Some(ids)) {
         Ok(collected) => Ok(collected.rows),
         Err(StoreError::NoTrials(_)) => Ok(Vec::new()),
         Err(error) => Err(error),
-    }
-}
-
-fn in_words(seconds: f64) -> String {
-    if seconds < 90.0 {
-        format!("{} s", digits(seconds, 2))
-    } else {
-        format!("{} min", digits(seconds / 60.0, 2))
     }
 }

@@ -8,8 +8,9 @@
 //! Cost: O(n^3) for n points known; seconds at some hundred.
 //! Strong where trials are few and outcomes smooth; the default.
 
-use super::{Known, Outcome, Proposal, Request, Search, Seen, anywhere, latin, unseen};
-use crate::optimise::chance::Chance;
+use super::sequential::Model;
+use super::{Known, Outcome, anywhere, reflected};
+use crate::optimise::chance::{Chance, normal_below};
 use crate::optimise::space::Space;
 use crate::optimise::surface::{Prediction, Surface};
 
@@ -24,99 +25,24 @@ const NEAR_BEST: usize = 4;
 /// they would flatten the surface where it matters.
 const CUT: f64 = 2.0;
 
-pub(super) struct Bayesian {
-    chance: Chance,
-    batch: usize,
-    points: usize,
-}
-
-impl Bayesian {
-    pub(super) fn new(request: &Request) -> Self {
-        Self {
-            chance: Chance::new(request.seed),
-            batch: request.batch,
-            points: request.points,
-        }
-    }
-
-    /// Points that cover the space before a surface is fitted.
-    fn startup(&self, space: &Space) -> usize {
-        (space.dimensions() + 2).min(self.points.div_ceil(3)).max(2)
-    }
-
-    /// Candidates: anywhere, and near the best points.
-    fn candidates(&mut self, space: &Space, ordered: &[&Known]) -> Vec<Vec<f64>> {
-        let mut candidates = Vec::with_capacity(FAR + NEAR);
-        for _ in 0..FAR {
-            candidates.push(anywhere(space, &mut self.chance));
-        }
-        let best = &ordered[..ordered.len().min(NEAR_BEST)];
-        for at in 0..NEAR {
-            let mut x = best[at % best.len()].x.clone();
-            let width = [0.02, 0.08, 0.25][at % 3];
-            let knob = self.chance.below(space.dimensions());
-            for (dimension, x) in x.iter_mut().enumerate() {
-                if dimension == knob || self.chance.uniform() < 0.3 {
-                    *x = if space.knobs[dimension].is_nominal() {
-                        self.chance.uniform()
-                    } else {
-                        super::tpe::reflected(*x + width * self.chance.normal())
-                    };
-                }
-            }
-            candidates.push(space.snap(&x));
-        }
-        candidates
-    }
-}
-
-impl Search for Bayesian {
-    fn ask(&mut self, space: &Space, known: &[Known], left: f64) -> Vec<Proposal> {
-        let mut seen = Seen::of(known.iter().map(|known| &known.x));
-        let left = left as usize;
-        let first = self.startup(space).saturating_sub(known.len());
-        if first > 0 {
-            let points = latin(space, &mut seen, first.min(left), &mut self.chance);
-            return points.into_iter().map(Proposal::whole).collect();
-        }
-        let mut surfaces = Surfaces::of(space, known);
-        let mut ordered: Vec<&Known> = known.iter().collect();
-        ordered.sort_by(|a, b| a.outcome.order(&b.outcome));
-        let mut points = Vec::new();
-        for _ in 0..self.batch.min(left) {
-            let mut best: Option<(f64, Vec<f64>)> = None;
-            for x in self.candidates(space, &ordered) {
-                if seen.has(&x) {
-                    continue;
-                }
-                let gain = surfaces.gain(&x);
-                if best.as_ref().is_none_or(|(most, _)| gain > *most) {
-                    best = Some((gain, x));
-                }
-            }
-            let found = best.map(|(_, x)| x);
-            let found = found.or_else(|| unseen(space, &mut seen, &mut self.chance));
-            let Some(x) = found else { break };
-            seen.insert(&x);
-            surfaces.believe(&x);
-            points.push(Proposal::whole(x));
-        }
-        points
-    }
-}
-
 /// What is foretold of every point.
-struct Surfaces {
+pub(super) struct Surfaces {
     /// Of the score.
     score: Option<Surface>,
     /// Of what exceeds each constraint.
     excess: Vec<Surface>,
     /// The best score that keeps all constraints.
     best: Option<f64>,
+    /// The best points, near which candidates lie.
+    near: Vec<Vec<f64>>,
 }
 
-impl Surfaces {
-    fn of(space: &Space, known: &[Known]) -> Self {
+impl Model for Surfaces {
+    fn startup(space: &Space, points: usize) -> usize {
+        (space.dimensions() + 2).min(points.div_ceil(3)).max(2)
+    }
+
+    fn fit(space: &Space, known: &[Known], ordered: &[&Known]) -> Self {
         let mut scores = Vec::new();
         let mut broken: Vec<Vec<f64>> = Vec::new();
         for known in known {
@@ -145,20 +71,50 @@ impl Surfaces {
             score: (!scores.is_empty()).then(|| surface(&scores)).flatten(),
             excess: broken.iter().filter_map(|column| surface(column)).collect(),
             best: feasible.min_by(f64::total_cmp),
+            near: ordered
+                .iter()
+                .take(NEAR_BEST)
+                .map(|known| known.x.clone())
+                .collect(),
         }
     }
 
-    fn believe(&mut self, x: &[f64]) {
+    /// Candidates: anywhere, and near the best points.
+    fn candidates(&self, space: &Space, chance: &mut Chance) -> Vec<Vec<f64>> {
+        let mut candidates = Vec::with_capacity(FAR + NEAR);
+        for _ in 0..FAR {
+            candidates.push(anywhere(space, chance));
+        }
+        for at in 0..NEAR {
+            let mut x = self.near[at % self.near.len()].clone();
+            let width = [0.02, 0.08, 0.25][at % 3];
+            let knob = chance.below(space.dimensions());
+            for (dimension, x) in x.iter_mut().enumerate() {
+                if dimension == knob || chance.uniform() < 0.3 {
+                    *x = if space.knobs[dimension].is_nominal() {
+                        chance.uniform()
+                    } else {
+                        reflected(*x + width * chance.normal())
+                    };
+                }
+            }
+            candidates.push(space.snap(&x));
+        }
+        candidates
+    }
+
+    /// The point counts as measured, with the outcome that is foretold.
+    fn expect(&mut self, x: &[f64]) {
         let surfaces = self.score.iter_mut().chain(&mut self.excess);
         surfaces.for_each(|surface| surface.believe(x));
     }
 
     /// The improvement to be expected, times the chance that all constraints are kept; that chance
     /// alone before any point keeps them.
-    fn gain(&self, x: &[f64]) -> f64 {
+    fn gain(&self, _space: &Space, x: &[f64]) -> f64 {
         let kept = |surface: &Surface| {
             let Prediction { mean, deviation } = surface.predict(x);
-            below(-mean / deviation.max(1e-12))
+            normal_below(-mean / deviation.max(1e-12))
         };
         let chance: f64 = self.excess.iter().map(kept).product();
         match (&self.score, self.best) {
@@ -188,10 +144,5 @@ fn improvement(Prediction { mean, deviation }: Prediction, best: f64) -> f64 {
     }
     let z = (best - mean) / deviation;
     let bell = libm::exp(-0.5 * z * z) / std::f64::consts::TAU.sqrt();
-    deviation * (z * below(z) + bell)
-}
-
-/// The standard normal law's mass below a value.
-fn below(z: f64) -> f64 {
-    0.5 * libm::erfc(-z / std::f64::consts::SQRT_2)
+    deviation * (z * normal_below(z) + bell)
 }

@@ -8,8 +8,7 @@
 //! Cost: O(d^3) a generation of 4 + 3 ln d points.
 //! Weak where fewer than some ten generations can be measured.
 
-use super::tpe::reflected;
-use super::{Known, Proposal, Request, Search};
+use super::{Known, Proposal, Request, Search, reflected};
 use crate::optimise::chance::Chance;
 use crate::optimise::cholesky::{Cholesky, dot};
 use crate::optimise::space::Space;

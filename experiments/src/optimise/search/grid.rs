@@ -11,7 +11,7 @@ pub(super) struct Grid {
 }
 
 impl Search for Grid {
-    fn ask(&mut self, space: &Space, _told: &[Known], _left: f64) -> Vec<Proposal> {
+    fn ask(&mut self, space: &Space, _known: &[Known], _left: f64) -> Vec<Proposal> {
         if std::mem::replace(&mut self.asked, true) {
             return Vec::new();
         }

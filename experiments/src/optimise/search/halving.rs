@@ -7,61 +7,60 @@
 //! a tree without its deepest level. The load is done whole at every rung, so that a rung costs
 //! more time than its share of operations.
 
-use super::{Known, Proposal, Request, Search, Seen, latin};
+use super::{Known, Proposal, Request, Rung, Search, Seen, latin};
 use crate::optimise::chance::Chance;
 use crate::optimise::space::Space;
 
-/// Rungs, the last one at full size.
-const RUNGS: i32 = 3;
+/// How many rungs there are, the last one at full size.
+const RUNGS: usize = 3;
 
 pub(super) struct Halving {
     chance: Chance,
-    first: usize,
+    rungs: std::vec::IntoIter<Rung>,
     eta: usize,
-    rung: i32,
-    /// How many points were known when the present rung was asked for.
-    before: usize,
+    /// How many points were known when the present rung was asked for; `None` before the first.
+    before: Option<usize>,
 }
 
-/// How many points the first rung has.
-pub(crate) fn first_rung(request: &Request) -> usize {
-    let least = request.eta.pow(RUNGS.unsigned_abs() - 1);
-    (request.points.saturating_mul(least) / RUNGS.unsigned_abs() as usize).max(least)
+/// The rungs, each with a third of the budget.
+pub(super) fn rungs(request: &Request) -> Vec<Rung> {
+    let Request { eta, points, .. } = *request;
+    let part = |rung: usize| eta.saturating_pow((RUNGS - 1 - rung) as u32);
+    let first = (points.saturating_mul(part(0)) / RUNGS).max(part(0));
+    let rung = |rung| Rung {
+        points: first / (part(0) / part(rung)),
+        share: 1.0 / part(rung) as f64,
+    };
+    (0..RUNGS).map(rung).collect()
 }
 
 impl Halving {
     pub(super) fn new(request: &Request) -> Self {
         Self {
             chance: Chance::new(request.seed),
-            first: first_rung(request),
+            rungs: rungs(request).into_iter(),
             eta: request.eta,
-            rung: 0,
-            before: 0,
+            before: None,
         }
-    }
-
-    fn share(&self) -> f64 {
-        1.0 / (self.eta as f64).powi(RUNGS - 1 - self.rung)
     }
 }
 
 impl Search for Halving {
     fn ask(&mut self, space: &Space, known: &[Known], _left: f64) -> Vec<Proposal> {
-        let points = if self.rung == 0 {
-            let mut seen = Seen::default();
-            latin(space, &mut seen, self.first, &mut self.chance)
-        } else if self.rung < RUNGS {
-            let mut last: Vec<&Known> = known[self.before..].iter().collect();
-            last.sort_by(|a, b| a.outcome.order(&b.outcome));
-            last.truncate((last.len() / self.eta).max(1));
-            last.into_iter().map(|known| known.x.clone()).collect()
-        } else {
-            Vec::new()
+        let Some(Rung { points, share }) = self.rungs.next() else {
+            return Vec::new();
         };
-        let share = self.share();
-        self.rung += 1;
-        self.before = known.len();
-        let whole = |x| Proposal { x, share };
-        points.into_iter().map(whole).collect()
+        let points = match self.before {
+            None => latin(space, &mut Seen::default(), points, &mut self.chance),
+            Some(before) => {
+                let mut last: Vec<&Known> = known[before..].iter().collect();
+                last.sort_by(|a, b| a.outcome.order(&b.outcome));
+                last.truncate((last.len() / self.eta).max(1));
+                last.into_iter().map(|known| known.x.clone()).collect()
+            }
+        };
+        self.before = Some(known.len());
+        let proposal = |x| Proposal { x, share };
+        points.into_iter().map(proposal).collect()
     }
 }

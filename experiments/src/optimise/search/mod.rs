@@ -12,6 +12,7 @@ mod cma_es;
 mod grid;
 mod halving;
 mod random;
+mod sequential;
 mod tpe;
 
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use halving::first_rung;
+use sequential::Sequential;
 
 use super::chance::Chance;
 use super::space::Space;
@@ -60,6 +61,28 @@ pub struct Request {
     pub points: usize,
     /// Of successive halving: which part of the points goes on, and how much longer they run.
     pub eta: usize,
+}
+
+/// The points that a search measures at most, all at one share of the operations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rung {
+    /// How many points.
+    pub points: usize,
+    /// The share of the operations that each does.
+    pub share: f64,
+}
+
+impl Request {
+    /// The points that a search of this space measures at most, by their share of the operations;
+    /// the last ones are whole. Saturates.
+    pub fn rungs(&self, space: &Space) -> Vec<Rung> {
+        let whole = |points| vec![Rung { points, share: 1.0 }];
+        match self.method {
+            Method::Grid => whole(space.grid_points()),
+            Method::Halving => halving::rungs(self),
+            _ => whole(self.points),
+        }
+    }
 }
 
 /// A point to measure.
@@ -141,8 +164,8 @@ pub trait Search {
 /// Begins a search.
 pub fn begin(request: &Request) -> Box<dyn Search> {
     match request.method {
-        Method::Bayesian => Box::new(bayesian::Bayesian::new(request)),
-        Method::Tpe => Box::new(tpe::Tpe::new(request)),
+        Method::Bayesian => Box::new(Sequential::<bayesian::Surfaces>::new(request)),
+        Method::Tpe => Box::new(Sequential::<tpe::Densities>::new(request)),
         Method::CmaEs => Box::new(cma_es::CmaEs::new(request)),
         Method::Halving => Box::new(halving::Halving::new(request)),
         Method::Random => Box::new(random::Random::new(request)),
@@ -180,8 +203,14 @@ impl Seen {
     }
 }
 
+/// A coordinate that left [0, 1], thrown back at its ends.
+fn reflected(x: f64) -> f64 {
+    let x = x.rem_euclid(2.0);
+    if x > 1.0 { 2.0 - x } else { x }
+}
+
 /// Draws a point of the whole space.
-fn anywhere(space: &Space, chance: &mut Chance) -> Vec<f64> {
+pub(crate) fn anywhere(space: &Space, chance: &mut Chance) -> Vec<f64> {
     let x: Vec<f64> = space.knobs.iter().map(|_| chance.uniform()).collect();
     space.snap(&x)
 }
