@@ -16,9 +16,9 @@ pub(super) struct Changes {
     /// text.
     #[arg(long, short, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Set the keys of a file, such as the winner.toml of `aura tune`. A table that is one choice (a
-    /// policy, a mix, sync) replaces what the config chose; others are merged. Of several files the
-    /// last is the strongest, and --set is stronger.
+    /// Set the keys of a file, such as the winner.toml of `aura tune`. A table that is one choice
+    /// (a policy, a mix, sync) replaces what the config chose; others are merged. Of several files
+    /// the last is the strongest, and --set is stronger.
     #[arg(long, value_name = "FILE")]
     with: Vec<PathBuf>,
     /// The seeds 1 to N, or FROM to TO: short for `--set seeds=N` or a list.

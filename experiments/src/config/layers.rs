@@ -195,10 +195,7 @@ impl<'a> SweepLayer<'a> {
                 variant.name
             )));
         }
-        match set_of(sets, key) {
-            Some(set) => Err(set.refused(key, "swept")),
-            None => Ok(()),
-        }
+        check_not_set(sets, key, self.values, "swept")
     }
 }
 
@@ -226,14 +223,29 @@ pub(super) fn check_key(
     check_keys(schema, &nested)
 }
 
-/// The first `--set` argument that says anything of a key: of itself, of a part of it, or of a
-/// choice that it is a part of.
-fn set_of<'a>(sets: &'a [SetArgument], key: &str) -> Option<&'a SetArgument> {
-    sets.iter().find(|set| {
-        let mut nested = Node::empty();
-        nested.put(&set.key, set.node.clone());
-        nested.writes(key)
-    })
+/// Checks that no `--set` argument makes the `values` of a key equal, which are `varied`: an
+/// argument for the key itself, or for a table around it, or for all that differs in it.
+fn check_not_set(
+    sets: &[SetArgument],
+    key: &str,
+    values: &[Node],
+    varied: &str,
+) -> Result<(), ConfigError> {
+    for set in sets {
+        let under = |value: &Node| {
+            let mut tree = Node::empty();
+            tree.put(key, value.clone());
+            tree.put(&set.key, set.node.clone());
+            tree.to_value()
+        };
+        let mut seen = values.iter().map(under);
+        let first = seen.next();
+        let are_equal = values.len() > 1 && seen.all(|value| Some(&value) == first.as_ref());
+        if set.key == key || are_equal {
+            return Err(set.refused(key, varied));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a config asks for a metric that follows from recorded accesses to the cache.
@@ -364,15 +376,12 @@ impl Layers {
         whole
     }
 
-    /// Checks that no `--set` argument says anything of a key, which is `varied`.
+    /// Checks that no `--set` argument makes the `values` of a key equal, which is searched.
     ///
     /// # Errors
     /// [`ConfigError`] at the argument.
-    pub(super) fn check_not_set(&self, key: &str, varied: &str) -> Result<(), ConfigError> {
-        match set_of(&self.sets, key) {
-            Some(set) => Err(set.refused(key, varied)),
-            None => Ok(()),
-        }
+    pub(super) fn check_not_set(&self, key: &str, values: &[Node]) -> Result<(), ConfigError> {
+        check_not_set(&self.sets, key, values, "searched")
     }
 
     /// The variants in order; without any, one that sets nothing.

@@ -526,7 +526,9 @@ mod tests {
         let ratio = ("layout.ratio", json!(6));
         let policy = ("layout.policy", json!("tiered"));
         let shares = [("mix.read", json!(0.9)), ("mix.update", json!(0.1))];
-        let expected = json!({"layout": {"policy": "tiered", "ratio": 6}, "mix": {"read": 0.9, "update": 0.1}});
+        let expected = json!({
+            "layout": {"policy": "tiered", "ratio": 6}, "mix": {"read": 0.9, "update": 0.1},
+        });
         for order in [[&ratio, &policy], [&policy, &ratio]] {
             let mut point = Node::empty();
             for (key, value) in order.into_iter().chain(&shares) {

@@ -12,9 +12,9 @@
 //! is measured once more under seeds that it was not chosen by.
 //!
 //! This room is the one above [`optimise`](crate::optimise) that runs trials. It takes what
-//! [`Tuning`](crate::config::Tuning) says of a config, makes [`Experiment`](crate::config::Experiment)s
-//! of points (`experiments`), and has them planned, run and compared like any other. `config` knows
-//! nothing of it, and only `aura tune` calls it.
+//! [`Tuning`](crate::config::Tuning) says of a config, makes experiments of points
+//! ([`experiments`]), and has them planned, run and compared like any other. `config` knows nothing
+//! of it, and only `aura tune` calls it.
 
 pub mod experiments;
 pub mod figures;

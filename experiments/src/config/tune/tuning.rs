@@ -1,5 +1,7 @@
 //! A search as a config describes it, and the cases of its points.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::read::Reader;
@@ -140,13 +142,22 @@ impl Tuning {
         Ok(resolver.case(tree, &name, &[])?.values())
     }
 
-    /// Checks that no `--set` argument is for a key that is searched. A run may set it.
+    /// Checks that no `--set` argument fixes a key that is searched. A run may set it.
     ///
     /// # Errors
     /// [`ConfigError`] at the argument.
     pub(in crate::config) fn check_alone(&self) -> Result<(), ConfigError> {
-        let mut keys = self.before.iter().map(|before| &before.key);
-        keys.try_for_each(|key| self.resolver.layers.check_not_set(key, "searched"))
+        for knob in &self.space.knobs {
+            let mut values: BTreeMap<String, Vec<Node>> = BTreeMap::new();
+            for setting in knob.levels().into_iter().flat_map(|x| knob.settings(x)) {
+                let value = Node::defaults(setting.value);
+                values.entry(setting.key).or_default().push(value);
+            }
+            for (key, values) in values {
+                self.resolver.layers.check_not_set(&key, &values)?;
+            }
+        }
+        Ok(())
     }
 
     /// How many trials the search takes at most, with the baseline and the confirmation. Saturates.
@@ -326,7 +337,7 @@ mod tests {
     use crate::config::{KnownTargets, Size, load, load_tuning};
     use crate::files;
 
-    /// Knobs of every kind: the rest of a total, a policy after one of its parameters, one choice of
+    /// Knobs of every kind: the rest of a total, a policy after one of its parameters, a choice of
     /// several forms, a table of several keys, a whole policy, a mix.
     const KNOBS: &str = r#"
         seeds = 2
@@ -359,7 +370,10 @@ mod tests {
         values = ["always", { bytes = "64KiB" }]
         [[tune.knob]]
         key = "engine.table"
-        values = [{ block = "1KiB", size = "64KiB" }, { filter = { policy = "bloom", bits_per_key = 3 } }]
+        values = [
+            { block = "1KiB", size = "64KiB" },
+            { filter = { policy = "bloom", bits_per_key = 3 } },
+        ]
         [[tune.knob]]
         key = "engine.cache.eviction"
         values = ["lru", { policy = "2q", recent = 0.1 }]
@@ -411,7 +425,7 @@ mod tests {
             let undone = lab.with(KNOBS, &[&set, &back]).config;
             assert_eq!(undone, before.config, "{set}{back}");
         }
-        let (set, _) = (tuning.lines(&tuning.space.snap(&[0.9; 7])), ());
+        let set = tuning.lines(&tuning.space.snap(&[0.9; 7]));
         assert!(set.contains("policy = \"tiered\", ratio = "), "{set}");
     }
 
