@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::config::{ScanConfig, ValueConfig};
-use crate::distributions::{Distribution, Drift, hot_records};
+use crate::distributions::{Distribution, Drift, RANGES_MAX, RangeLaw, RankLaw, hot_records};
 use crate::lengths::{Length, LengthDistribution};
 use crate::mix::Mix;
 use crate::op::OpKind;
@@ -135,7 +135,40 @@ pub(crate) fn check_distribution(
                 "above 0 and at most 1",
             )
         }
+        Distribution::Mixgraph { .. } => match distribution.mixgraph_laws() {
+            Some((ranges, ranks)) => check_mixgraph(key, records, ranges, ranks),
+            None => Ok(()),
+        },
     }
+}
+
+/// Each range must hold a key, one must be requested, and every rank must have a number.
+fn check_mixgraph(
+    key: &str,
+    records: u64,
+    ranges: RangeLaw,
+    ranks: RankLaw,
+) -> Result<(), ConfigError> {
+    let within = |name: &str, value: f64, min: f64, max: f64| {
+        check(&format!("{key}.{name}"), value, min, max)
+    };
+    within("key_dist_a", ranks.a, 0.0, 1.0)?;
+    within("key_dist_b", ranks.b, 0.0, 10.0)?;
+    let last = ranks.rank(1.0);
+    let allowed = format!("large enough for fewer than 1e18 ranks: (1 / a)^(1 / b) = {last:.1e}");
+    let is_off = ranks.a == 0.0 || ranks.b == 0.0;
+    let key_a = format!("{key}.key_dist_a");
+    require(is_off || last < 1e18, &key_a, ranks.a, &allowed)?;
+    let most = records.min(RANGES_MAX);
+    check(&format!("{key}.keyrange_num"), ranges.ranges, 1, most)?;
+    within("keyrange_dist_a", ranges.a, -1e6, 1e6)?;
+    within("keyrange_dist_b", ranges.b, -100.0, 100.0)?;
+    within("keyrange_dist_c", ranges.c, -1e6, 1e6)?;
+    within("keyrange_dist_d", ranges.d, -100.0, 100.0)?;
+    let allowed = "such that a e^(b i) + c e^(d i) is above 1e-16 for some range i, and all of \
+                   them together at most 9e15 times that of the last such range";
+    let key_a = format!("{key}.keyrange_dist_a");
+    require(ranges.weights().is_some(), &key_a, ranges.a, allowed)
 }
 
 pub(crate) fn check_load(key: &str, load: Load) -> Result<(), ConfigError> {
@@ -181,6 +214,7 @@ fn check_rate(key: &str, rate: Rate) -> Result<(), ConfigError> {
                 "above 0 and at most 1e9",
             )?;
             within("amplitude", wave.amplitude, 0.0, wave.mean)?;
+            within("phase", wave.phase, -100.0, 100.0)?;
             check_duration(&format!("{key}.period"), wave.period)
         }
         Rate::Bursts(bursts) => {
@@ -230,6 +264,12 @@ fn check_lengths(key: &str, distribution: LengthDistribution) -> Result<(), Conf
         LengthDistribution::Weibull { shape, scale } => {
             positive("weibull.shape", shape, 1000.0)?;
             positive("weibull.scale", scale, LENGTH_MAX)
+        }
+        LengthDistribution::GeneralizedPareto { k, sigma, theta } => {
+            let name = |name: &str| format!("{key}.generalized-pareto.{name}");
+            check(&name("k"), k, 0.0, 100.0)?;
+            check(&name("theta"), theta, 0.0, LENGTH_MAX)?;
+            positive("generalized-pareto.sigma", sigma, LENGTH_MAX)
         }
     }
 }

@@ -91,7 +91,9 @@ impl Length {
 /// How lengths spread over their range.
 ///
 /// Draws of the laws with parameters are rounded; those below the range count as its smallest
-/// length, those above as its largest.
+/// length, those above as its largest. Those of `generalized-pareto` follow db_bench's rule
+/// instead: they are rounded up, and one above the range wraps: it counts modulo the largest
+/// length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LengthDistribution {
@@ -133,6 +135,16 @@ pub enum LengthDistribution {
         /// About 63 % of the lengths are below (above 0).
         scale: f64,
     },
+    /// The generalised Pareto of RocksDB's `mixgraph`: a length exceeds x with probability (1 + k
+    /// (x - theta) / sigma)^(-1 / k).
+    GeneralizedPareto {
+        /// The tail: exponential at 0, without a mean from 1 on (0 to 100).
+        k: f64,
+        /// The scale (above 0).
+        sigma: f64,
+        /// The smallest length drawn (at least 0; db_bench's default is 0).
+        theta: f64,
+    },
 }
 
 /// Draws lengths in `min..=max`.
@@ -160,6 +172,8 @@ enum Spread {
     Zipf(TrueZipf),
     /// `None` where the parameters are out of range.
     Law(Option<Law>),
+    /// Rounded up, and modulo the largest length above it.
+    Wrapped(Option<Law>),
 }
 
 impl Lengths {
@@ -177,6 +191,9 @@ impl Lengths {
             LengthDistribution::Pareto { scale, shape } => Spread::Law(Law::pareto(scale, shape)),
             LengthDistribution::Gamma { shape, scale } => Spread::Law(Law::gamma(shape, scale)),
             LengthDistribution::Weibull { shape, scale } => Spread::Law(Law::weibull(shape, scale)),
+            LengthDistribution::GeneralizedPareto { k, sigma, theta } => {
+                Spread::Wrapped(Law::generalized_pareto(k, sigma, theta))
+            }
         };
         Self { min, span, law }
     }
@@ -190,11 +207,17 @@ impl Lengths {
             Spread::Uniform => self.min + generator.below(self.span),
             Spread::Zipfian(zipfian) => self.min + zipfian.draw(generator),
             Spread::Zipf(zipf) => self.min + zipf.draw(generator),
-            Spread::Law(None) => self.min,
+            Spread::Law(None) | Spread::Wrapped(None) => self.min,
+            // The casts saturate.
             Spread::Law(Some(law)) => {
-                // The cast saturates.
                 let drawn = libm::round(law.draw(generator)) as u64;
                 drawn.clamp(self.min, self.min + (self.span - 1))
+            }
+            Spread::Wrapped(Some(law)) => {
+                let drawn = libm::ceil(law.draw(generator)) as u64;
+                let max = self.min + (self.span - 1);
+                let wrapped = if drawn > max { drawn % max } else { drawn };
+                wrapped.max(self.min)
             }
         }
     }
@@ -250,6 +273,52 @@ mod tests {
         assert!(least.abs_diff(3016) < 200, "{least}");
         assert!(most.abs_diff(1000) < 200, "{most}");
         assert!(drawn.iter().all(|length| (20..=1000).contains(length)));
+    }
+
+    /// Quantiles from the closed form, and db_bench's rule for integers.
+    #[test]
+    fn generalised_pareto_is_rounded_up_and_wraps_above_the_largest() {
+        let mut generator = Seed(6).generator();
+        let mut below = |k: f64, theta: f64, min, max, limit: u64| {
+            let law = LengthDistribution::GeneralizedPareto {
+                k,
+                sigma: 25.45,
+                theta,
+            };
+            let mut lengths = Lengths::new(min, max, law);
+            let drawn = (0..20_000).map(|_| lengths.draw(&mut generator));
+            drawn.filter(|length| *length <= limit).count() as f64 / 20_000.0
+        };
+        let share = |x: f64| 1.0 - (1.0 + 0.2615 * x / 25.45).powf(-1.0 / 0.2615);
+        // Up to 20: draws of at most 20, as they are rounded up. Up to 10: all that is short.
+        for (limit, expected) in [(20, share(20.0)), (10, share(10.0)), (100, share(100.0))] {
+            let found = below(0.2615, 0.0, 10, 1 << 40, limit);
+            assert!(
+                (found - expected).abs() < 0.012,
+                "{limit}: {found}, {expected}"
+            );
+        }
+        let found = below(0.2615, 7.0, 1, 1 << 40, 27);
+        assert!(
+            (found - share(20.0)).abs() < 0.012,
+            "moved by theta: {found}"
+        );
+        let found = below(0.0, 0.0, 1, 1 << 40, 25);
+        let expected = 1.0 - (-25.0_f64 / 25.45).exp();
+        assert!((found - expected).abs() < 0.012, "exponential: {found}");
+        // Of at most 40 bytes: 41 becomes 1, 81 becomes 1, and so on.
+        let wrapped =
+            (0..2000).map(|turn| share(f64::from(turn * 40 + 5)) - share(f64::from(turn * 40)));
+        let found = below(0.2615, 0.0, 0, 40, 5);
+        let expected: f64 = wrapped.sum();
+        // A multiple of 40 above it becomes 0.
+        let zeros: f64 = (2..2000)
+            .map(|turn| share(f64::from(turn * 40)) - share(f64::from(turn * 40 - 1)))
+            .sum();
+        assert!(
+            (found - expected - zeros).abs() < 0.012,
+            "{found}, {expected}, {zeros}"
+        );
     }
 
     #[test]

@@ -11,6 +11,14 @@
 //! `fillseq` and `fillrandom` then insert each key once, in order or scattered. The second role of
 //! `readwhilewriting` and its like goes on until the readers have done their operations.
 //!
+//! Source of `mixgraph`: Cao et al., "Characterizing, Modeling, and Benchmarking RocksDB Key-Value
+//! Workloads at Facebook", FAST 2020, and the options that its authors published for db_bench
+//! (facebook/rocksdb#5953). Kinds of operation, keys, lengths of values and of scans are theirs, but
+//! drawn one by one: db_bench takes all of them from one number. Its rate, a sine, is `load = {
+//! arrival = "constant", rate = { mean, amplitude, period, phase } }` with mean `sine_d`, amplitude
+//! `sine_a`, period 2 pi / `sine_b` and phase `sine_c`; without it the loop is closed, as db_bench's
+//! without `--sine_mix_rate`.
+//!
 //! The engine has no times to live. `time-series` deletes the oldest record for each new one.
 
 use schemars::JsonSchema;
@@ -72,6 +80,9 @@ pub enum Preset {
     /// Db_bench: uniform seeks while one client updates.
     #[serde(rename = "seekrandomwhilewriting")]
     SeekRandomWhileWriting,
+    /// Db_bench: the mix of ZippyDB at Facebook, after Cao et al.
+    #[serde(rename = "mixgraph")]
+    Mixgraph,
     /// 50 % inserts, 50 % deletes of the oldest record: first in, first out.
     #[serde(rename = "queue")]
     Queue,
@@ -83,7 +94,7 @@ pub enum Preset {
 
 impl Preset {
     /// All presets, by name.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::YcsbA,
         Self::YcsbB,
         Self::YcsbC,
@@ -102,6 +113,7 @@ impl Preset {
         Self::ReadWhileWriting,
         Self::ReadWhileScanning,
         Self::SeekRandomWhileWriting,
+        Self::Mixgraph,
         Self::Queue,
         Self::TimeSeries,
     ];
@@ -127,6 +139,7 @@ impl Preset {
             Self::ReadWhileWriting => "readwhilewriting",
             Self::ReadWhileScanning => "readwhilescanning",
             Self::SeekRandomWhileWriting => "seekrandomwhilewriting",
+            Self::Mixgraph => "mixgraph",
             Self::Queue => "queue",
             Self::TimeSeries => "time-series",
         }
@@ -156,6 +169,10 @@ impl Preset {
                  records at a time"
             }
             Self::SeekRandomWhileWriting => "db_bench: uniform seeks while one client updates",
+            Self::Mixgraph => {
+                "db_bench: 83 % reads, 14 % updates, 3 % scans; hot ranges of keys, values of \
+                 10 to 1024 bytes (ZippyDB at Facebook)"
+            }
             Self::Queue => {
                 "50 % inserts, 50 % deletes of the oldest record: first \
                  in, first out"
@@ -186,6 +203,11 @@ impl Preset {
             Self::SeekRandom | Self::SeekRandomWhileWriting => &[(OpKind::Scan, 1.0)],
             Self::UpdateRandom => &[(OpKind::ReadModifyWrite, 1.0)],
             Self::DeleteRandom => &[(OpKind::Delete, 1.0)],
+            Self::Mixgraph => &[
+                (OpKind::Read, 0.83),
+                (OpKind::Update, 0.14),
+                (OpKind::Scan, 0.03),
+            ],
             Self::Queue => &[(OpKind::Insert, 0.5), (OpKind::Delete, 0.5)],
             Self::TimeSeries => &[(OpKind::Read, 0.5), (OpKind::Scan, 0.5)],
         };
@@ -199,6 +221,7 @@ impl Preset {
                 Distribution::YcsbZipfian {}
             }
             Self::YcsbD | Self::TimeSeries => Distribution::Latest {},
+            Self::Mixgraph => Distribution::mixgraph(),
             Self::Queue => Distribution::Oldest {},
             Self::ReadHot => Distribution::Hotspot {
                 data_fraction: 0.01,
@@ -211,6 +234,9 @@ impl Preset {
 
     /// Whether its records lie in the order of their insertion.
     pub fn is_ordered(self) -> bool {
-        matches!(self, Self::FillSeq | Self::Queue | Self::TimeSeries)
+        matches!(
+            self,
+            Self::FillSeq | Self::Queue | Self::TimeSeries | Self::Mixgraph
+        )
     }
 }

@@ -1,13 +1,43 @@
-//! What presets set beside their mix and distribution: scans, and a role of a second kind.
+//! What presets set beside their mix and distribution: values, scans, and a role of a second kind.
 
-use crate::config::{RoleConfig, ScanConfig, Until};
+use crate::config::{RoleConfig, ScanConfig, Until, ValueConfig};
 use crate::distributions::Distribution;
+use crate::lengths::{Length, LengthDistribution, LengthRange};
 use crate::mix::Mix;
 use crate::op::{Direction, OpKind};
 use crate::preset::Preset;
 
+/// How long the values of a preset are, if that is not the default.
+pub(crate) fn value(preset: Preset) -> Option<ValueConfig> {
+    let range = LengthRange {
+        min: 10,
+        max: 1024,
+        distribution: LengthDistribution::GeneralizedPareto {
+            k: 0.2615,
+            sigma: 25.45,
+            theta: 0.0,
+        },
+    };
+    (preset == Preset::Mixgraph).then(|| ValueConfig {
+        bytes: Length::Range(range).into(),
+        ..ValueConfig::default()
+    })
+}
+
 /// How long the scans of a preset are, if that is not the default.
 pub(crate) fn scan(preset: Preset) -> Option<ScanConfig> {
+    if preset == Preset::Mixgraph {
+        return Some(ScanConfig {
+            min_length: 1,
+            max_length: 10_000,
+            length_distribution: LengthDistribution::GeneralizedPareto {
+                k: 2.517,
+                sigma: 14.236,
+                theta: 0.0,
+            },
+            direction: Direction::Forward,
+        });
+    }
     let length = match preset {
         Preset::SeekRandom | Preset::SeekRandomWhileWriting => 1,
         Preset::TimeSeries => 100,

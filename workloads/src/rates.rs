@@ -27,8 +27,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
-    expecting = "a number of operations a second, { from, to, over }, { mean, amplitude, period } \
-                 or { base, burst, every, length }"
+    expecting = "a number of operations a second, { from, to, over }, { mean, amplitude, period, \
+                 phase } or { base, burst, every, length }"
 )]
 pub enum Rate {
     /// Always this many (above 0, at most 1e9).
@@ -59,7 +59,7 @@ pub struct Ramp {
     pub over: Option<Duration>,
 }
 
-/// A rate that follows a sine: mean + amplitude * sin(2 pi t / period).
+/// A rate that follows a sine: mean + amplitude * sin(2 pi t / period + phase).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wave {
@@ -71,6 +71,13 @@ pub struct Wave {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String")]
     pub period: Duration,
+    /// Where in the wave the phase begins, in radians (-100 to 100). Default 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub phase: f64,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// A rate that is higher for a while, again and again; each stretch begins with the burst.
@@ -176,7 +183,8 @@ impl Ramp {
 impl Wave {
     fn operations_until(self, seconds: f64) -> f64 {
         let turn = std::f64::consts::TAU / self.period.as_secs_f64();
-        self.mean * seconds + self.amplitude / turn * (1.0 - libm::cos(turn * seconds))
+        let begun = libm::cos(self.phase) - libm::cos(turn * seconds + self.phase);
+        self.mean * seconds + self.amplitude / turn * begun
     }
 
     fn time_of(self, operations: f64) -> f64 {
@@ -284,6 +292,7 @@ mod tests {
             mean: 1000.0,
             amplitude: 800.0,
             period,
+            phase: 0.0,
         });
         let counted = counts(constant(wave), 2, 1.0, 16);
         // The integral over second t: 1000 + 800 * 8 / 2 pi * (cos(t pi/4) - cos((t + 1) pi/4)).
@@ -340,6 +349,7 @@ mod tests {
                 mean: 100.0,
                 amplitude: 80.0,
                 period: seconds(8),
+                phase: 2.5,
             }),
             Rate::Bursts(Bursts {
                 base: 10.0,
@@ -365,6 +375,7 @@ mod tests {
             mean: 10_000.0,
             amplitude: 9_000.0,
             period,
+            phase: 0.0,
         });
         let counted = counts(Load::Poisson { rate }, 4, 5.0, 2);
         // Half a period above the mean, half below: 5 * 10,000 +- 9,000 * 10 / pi.

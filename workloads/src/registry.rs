@@ -118,6 +118,44 @@ const TABLES: &[Listed] = &[
         ],
     },
     Listed {
+        name: "trace",
+        about: "a recorded trace that is replayed, in place of mix, distribution and phases",
+        parameters: &[
+            parameter(
+                "file",
+                REQUIRED,
+                "from the config's folder; plain or compressed",
+            ),
+            parameter("format", "null", "by default as its name and contents say"),
+            parameter(
+                "columns",
+                "null",
+                "of a CSV file, such as \"time=1,op=2,key=3,size=4\"; by default by the header",
+            ),
+            parameter(
+                "speed",
+                "\"closed\"",
+                "\"closed\", or how many times as fast as recorded",
+            ),
+            parameter("limit", "null", "the most operations that are read"),
+            parameter(
+                "sample",
+                "null",
+                "the share of the keys, by their hash, in (0, 1]",
+            ),
+            parameter(
+                "preload",
+                "true",
+                "put the keys whose first operation reads them before",
+            ),
+            parameter(
+                "truncated",
+                "null",
+                "true: read a trace that ends within a record up to there",
+            ),
+        ],
+    },
+    Listed {
         name: "key",
         about: "keys: how they are spelt, or the file that they come from",
         parameters: &[
@@ -249,6 +287,28 @@ const DISTRIBUTIONS: &[Listed] = &[
         about: "each record once, the oldest first, inserted ones as well: a queue's head",
         parameters: &[],
     },
+    Listed {
+        name: "mixgraph",
+        about: "db_bench's mixgraph: hot ranges of keys, a power law in each (Cao et al.)",
+        parameters: &[
+            parameter(
+                "key_dist_a",
+                "0.002312",
+                "a of the power law a x^b, in [0, 1]; 0: uniform; (0.8 * records)^-b keeps the \
+                 skew that was published for 50 million keys",
+            ),
+            parameter("key_dist_b", "0.3467", "b of the power law, in [0, 10]"),
+            parameter("keyrange_num", "30", "ranges, at least 1"),
+            parameter(
+                "keyrange_dist_a",
+                "14.18",
+                "range i has the weight a e^(b i) + c e^(d i); all four 0: one range",
+            ),
+            parameter("keyrange_dist_b", "-2.917", "in [-100, 100]"),
+            parameter("keyrange_dist_c", "0.0164", "in [-1e6, 1e6], as a"),
+            parameter("keyrange_dist_d", "-0.08082", "in [-100, 100]"),
+        ],
+    },
 ];
 
 const LENGTHS: &[Listed] = &[
@@ -311,13 +371,22 @@ const LENGTHS: &[Listed] = &[
             ),
         ],
     },
+    Listed {
+        name: "generalized-pareto",
+        about: "db_bench's mixgraph: rounded up; above the largest length modulo it",
+        parameters: &[
+            parameter("k", REQUIRED, "the tail, 0 to 100; 0 is exponential"),
+            parameter("sigma", REQUIRED, "the scale, above 0"),
+            parameter("theta", REQUIRED, "the smallest length drawn, at least 0"),
+        ],
+    },
 ];
 
 const RATE: Parameter = parameter(
     "rate",
     REQUIRED,
     "operations a second on average, all clients together, above 0, at most 1e9; or { from, to, \
-     over }, { mean, amplitude, period }, { base, burst, every, length }",
+     over }, { mean, amplitude, period, phase }, { base, burst, every, length }",
 );
 
 const ARRIVALS: &[Listed] = &[
@@ -383,7 +452,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::config::{ScanConfig, ValueConfig};
+    use crate::config::{ScanConfig, TraceConfig, ValueConfig};
     use crate::distributions::Distribution;
     use crate::keys::KeySpace;
     use crate::lengths::LengthDistribution;
@@ -423,7 +492,11 @@ mod tests {
 
     /// The defaults of a type, as a config writes them, by key.
     fn defaults<T: Serialize + Default>() -> BTreeMap<String, String> {
-        let Value::Object(written) = serde_json::to_value(T::default()).unwrap() else {
+        written_keys(&T::default())
+    }
+
+    fn written_keys<T: Serialize>(value: &T) -> BTreeMap<String, String> {
+        let Value::Object(written) = serde_json::to_value(value).unwrap() else {
             panic!()
         };
         let of = |(key, value): (String, Value)| (key, value.to_string());
@@ -438,6 +511,16 @@ mod tests {
                 "key" => {
                     let mut keys = defaults::<KeySpace>();
                     for key in ["start", "file", "format"] {
+                        keys.insert(key.to_owned(), "null".to_owned());
+                    }
+                    keys
+                }
+                "trace" => {
+                    let written = json!({ "file": "" });
+                    let trace: TraceConfig = serde_json::from_value(written).unwrap();
+                    let mut keys = written_keys(&trace);
+                    keys.insert("file".to_owned(), REQUIRED.to_owned());
+                    for key in ["format", "columns", "limit", "sample", "truncated"] {
                         keys.insert(key.to_owned(), "null".to_owned());
                     }
                     keys

@@ -95,6 +95,9 @@ impl WorkloadConfig {
     fn with_parts_of(&self, preset: Preset) -> Self {
         let mut config = self.clone();
         config.scan = self.scan.or_else(|| preset_parts::scan(preset));
+        if config.value.is_none() {
+            config.value = preset_parts::value(preset);
+        }
         if preset.is_ordered() && self.key == KeySpace::default() {
             config.key.order = KeyOrder::Ordered;
             config.key.zero_padding = 16;

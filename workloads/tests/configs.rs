@@ -691,3 +691,68 @@ fn a_queue_gives_out_each_record_once_the_oldest_first() {
         deleted.len()
     );
 }
+
+#[test]
+fn mixgraph_is_what_its_authors_published_and_its_parameters_are_checked() {
+    let workload = parse(json!({ "preset": "mixgraph" })).unwrap().resolve();
+    let workload = workload.unwrap();
+    let run = &workload.phases[0];
+    let shares = [run.mix.read, run.mix.update, run.mix.scan];
+    assert_eq!(shares, [0.83, 0.14, 0.03]);
+    assert_eq!(
+        workload.load.value, run.value,
+        "loaded values have the law, too"
+    );
+    assert_eq!(run.value.bytes.range(), 10..=1024);
+    assert_eq!((run.scan.min_length, run.scan.max_length), (1, 10_000));
+    let written = serde_json::to_value(run.distribution).unwrap();
+    assert_eq!(written["keyrange_num"], json!(30));
+    assert_eq!(
+        run.key.zero_padding, 16,
+        "neighbours in a range are neighbours on disk"
+    );
+
+    let refused = |set: Value| {
+        let mut distribution = json!({ "kind": "mixgraph" });
+        for (key, value) in set.as_object().unwrap() {
+            distribution[key] = value.clone();
+        }
+        let config = json!({ "preset": "mixgraph", "records": 100, "distribution": distribution });
+        parse(config).unwrap().resolve().unwrap_err().to_string()
+    };
+    let cases = [
+        (
+            json!({ "keyrange_num": 101 }),
+            "distribution.keyrange_num = 101: must be 1 to 100",
+        ),
+        (
+            json!({ "key_dist_b": -1.0 }),
+            "distribution.key_dist_b = -1: must be 0 to 10",
+        ),
+        (json!({ "key_dist_b": 0.01 }), "fewer than 1e18 ranks"),
+        (
+            json!({ "keyrange_dist_a": -14.0 , "keyrange_dist_c": 0.0 }),
+            "above 1e-16",
+        ),
+        (
+            json!({ "keyrange_dist_b": 101.0 }),
+            "keyrange_dist_b = 101: must be -100 to 100",
+        ),
+    ];
+    for (set, expected) in cases {
+        let error = refused(set.clone());
+        assert!(error.contains(expected), "{set}: {error}");
+    }
+    // db_bench's other set-ups: one range, and neither range nor rank.
+    for off in ["all_dist", "all_random"] {
+        let mut distribution = json!({ "kind": "mixgraph" });
+        for key in ["a", "b", "c", "d"] {
+            distribution[format!("keyrange_dist_{key}")] = json!(0.0);
+        }
+        if off == "all_random" {
+            distribution["key_dist_a"] = json!(0.0);
+        }
+        let config = json!({ "preset": "mixgraph", "distribution": distribution });
+        assert!(parse(config).unwrap().resolve().is_ok(), "{off}");
+    }
+}

@@ -8,6 +8,8 @@
 
 mod config;
 mod gray;
+mod mersenne;
+mod mixgraph;
 mod permutation;
 mod zipf;
 
@@ -17,6 +19,9 @@ pub use permutation::Permutation;
 pub use zipf::TrueZipf;
 
 pub(crate) use gray::YCSB_THETA;
+pub(crate) use mixgraph::{RANGES_MAX, RangeLaw, RankLaw};
+
+use mixgraph::MixgraphKeys;
 
 use crate::acknowledged::Acknowledged;
 use crate::keys::fnv_hash;
@@ -76,6 +81,7 @@ enum Kind {
         records: u64,
     },
     Oldest,
+    Mixgraph(MixgraphKeys),
 }
 
 /// The key numbers of a phase, and the clients that share them.
@@ -148,6 +154,10 @@ impl KeyChooser {
                 records,
             },
             Distribution::Oldest {} => Kind::Oldest,
+            Distribution::Mixgraph { .. } => {
+                let (ranges, ranks) = distribution.mixgraph_laws().unwrap_or_default();
+                Kind::Mixgraph(MixgraphKeys::new(records, ranges, ranks))
+            }
         };
         Self { kind }
     }
@@ -187,6 +197,7 @@ impl KeyChooser {
                 chosen
             }
             Kind::Oldest => acknowledged.take_oldest(),
+            Kind::Mixgraph(keys) => keys.draw(generator),
         }
     }
 }
