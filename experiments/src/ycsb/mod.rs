@@ -1,7 +1,8 @@
 //! Configs made of YCSB's property files: the work of `aura import ycsb`.
 //!
 //! Every property of YCSB's core workload and client becomes a key of the config, with YCSB's own
-//! defaults, or a comment that says why it does not. A property that is not known is refused, with
+//! defaults, or a comment that says why it does not. What YCSB would do without an end, or with
+//! records that nobody has loaded, is refused, and so are other workloads than the core one. A property that is not known is refused, with
 //! the nearest one: YCSB itself accepts it in silence.
 //!
 //! A record of several fields is one value, whose length is the sum of the fields' lengths. As in
@@ -12,6 +13,7 @@
 
 pub mod properties;
 
+mod histogram;
 mod known;
 #[cfg(test)]
 mod tests;
@@ -74,6 +76,15 @@ pub enum YcsbError {
         message: String,
     },
 }
+
+/// The names of the workload that is imported: YCSB's, its earlier one, and go-ycsb's.
+const CORE_WORKLOADS: [&str; 3] = [
+    "site.ycsb.workloads.CoreWorkload",
+    "com.yahoo.ycsb.workloads.CoreWorkload",
+    "core",
+];
+/// Records and operations where a file gives none: those of YCSB's own files.
+const COUNT_DEFAULT: u64 = 1000;
 
 type Result<T> = std::result::Result<T, YcsbError>;
 
@@ -197,6 +208,7 @@ impl Import {
     }
 
     fn config(mut self) -> Result<Imported> {
+        self.workload()?;
         let mut body = String::new();
         self.counts(&mut body)?;
         self.keys(&mut body)?;
@@ -221,26 +233,103 @@ impl Import {
         })
     }
 
+    /// Refuses another workload than the core one: its properties mean something else.
+    fn workload(&self) -> Result<()> {
+        match self.text("workload", CORE_WORKLOADS[0]) {
+            named if CORE_WORKLOADS.contains(&named.as_str()) => Ok(()),
+            _ => Err(self.refused(
+                "workload",
+                "only site.ycsb.workloads.CoreWorkload is imported",
+            )),
+        }
+    }
+
     /// Records, operations and clients.
     fn counts(&mut self, body: &mut String) -> Result<()> {
-        let records = self.count("recordcount", 1000)?;
-        let start = self.count("insertstart", 0)?;
-        let rest = records.saturating_sub(start);
-        let inserted = self.count("insertcount", rest)?;
-        if inserted == 0 {
-            let key = match self.properties.contains_key("insertcount") {
-                true => "insertcount",
-                false => "recordcount",
-            };
-            return Err(self.refused(key, "there must be a record to load"));
-        }
-        let operations = self.count("operationcount", 1000)?;
+        let inserted = self.inserted()?;
         let clients: u32 = self.parsed("threadcount", 1, "a whole number of 1 or more")?;
-        let _ = writeln!(body, "records = {inserted}\noperations = {operations}");
-        let _ = writeln!(body, "clients = {clients}");
         let seconds = self.count("maxexecutiontime", 0)?;
+        let _ = writeln!(body, "records = {inserted}");
+        match self.count("operationcount", 0)? {
+            0 if seconds > 0 => {}
+            0 if self.properties.contains_key("operationcount") => {
+                let wanted = "without operations YCSB goes on until `maxexecutiontime`, which is \
+                              missing";
+                return Err(self.refused("operationcount", wanted));
+            }
+            0 => {
+                self.remarks.push(format!(
+                    "`operationcount` is not given, and YCSB would never end: {COUNT_DEFAULT} \
+                     operations"
+                ));
+                let _ = writeln!(body, "operations = {COUNT_DEFAULT}");
+            }
+            operations => {
+                let _ = writeln!(body, "operations = {operations}");
+            }
+        }
+        let _ = writeln!(body, "clients = {clients}");
         if seconds > 0 {
             let _ = writeln!(body, "duration = \"{seconds}s\"");
+            self.remarks.push(
+                "`maxexecutiontime` ends the operations; the load is not ended by time".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// How many records are loaded, from `insertstart` on.
+    fn inserted(&mut self) -> Result<u64> {
+        let has = |import: &Self, key: &str| import.properties.contains_key(key);
+        if !has(self, "recordcount") {
+            self.remarks.push(format!(
+                "`recordcount` is not given, and YCSB would load without an end: {COUNT_DEFAULT} \
+                 records"
+            ));
+        }
+        let records = self.count("recordcount", COUNT_DEFAULT)?;
+        let start = self.count("insertstart", 0)?;
+        if start > 0 && !has(self, "insertcount") {
+            let wanted = "with it `insertcount` must be given: YCSB else loads `recordcount` \
+                          records from there, and requests only those below `recordcount`";
+            return Err(self.refused("insertstart", wanted));
+        }
+        let inserted = self.count("insertcount", records)?;
+        let key = if has(self, "insertcount") {
+            "insertcount"
+        } else {
+            "recordcount"
+        };
+        if inserted == 0 {
+            return Err(self.refused(key, "there must be a record to load"));
+        }
+        let end = start.checked_add(inserted).filter(|end| *end <= records);
+        let Some(end) = end else {
+            let wanted = format!("`insertstart` + `insertcount` is above `recordcount`, {records}");
+            return Err(self.refused(key, &wanted));
+        };
+        if end < records {
+            self.check_part(records)?;
+            self.remarks.push(format!(
+                "`insertcount`: {inserted} of {records} records are loaded, as by one of several \
+                 clients of YCSB; there are no others here"
+            ));
+        }
+        Ok(inserted)
+    }
+
+    /// Refuses what asks for records that other clients of YCSB load.
+    fn check_part(&self, records: u64) -> Result<()> {
+        let distribution = self.text("requestdistribution", "uniform");
+        let wanted = format!(
+            "it begins at record {records}, where only part of the records is loaded: give all of \
+             them by `insertcount`"
+        );
+        if self.number("insertproportion", 0.0)? > 0.0 {
+            return Err(self.refused("insertproportion", &wanted));
+        }
+        if matches!(distribution.as_str(), "latest" | "exponential") {
+            return Err(self.refused("requestdistribution", &wanted));
         }
         Ok(())
     }
@@ -282,7 +371,9 @@ impl Import {
         }
         let one = match spread.as_str() {
             "constant" => {
-                let _ = writeln!(body, "value.bytes = {}", fields * length);
+                let bytes = fields.checked_mul(length);
+                let bytes = bytes.ok_or_else(|| self.refused("fieldlength", "a smaller length"))?;
+                let _ = writeln!(body, "value.bytes = {bytes}");
                 return Ok(());
             }
             "uniform" | "zipfian" if min > length => {
@@ -304,48 +395,19 @@ impl Import {
         Ok(())
     }
 
-    /// The lengths that YCSB's file of lengths lists: `BlockSize` and its value, then rows of a
-    /// bucket and its weight; a bucket's length is its number times the block size.
+    /// The lengths that YCSB's file of lengths lists.
     fn histogram(&self) -> Result<String> {
         let named = self.text("fieldlengthhistogram", "hist.txt");
         let path = self.path.with_file_name("").join(named);
         let text = files::read_to_string(&path)?;
-        let bad = |line: usize, message: &str| YcsbError::Histogram {
+        let parts = histogram::parse(&text).map_err(|bad| YcsbError::Histogram {
             path: path.clone(),
-            line,
-            message: message.to_owned(),
-        };
-        let mut block = None;
-        let mut parts = Vec::new();
-        for (at, row) in text.lines().enumerate() {
-            let fields: Vec<&str> = row.split_whitespace().collect();
-            let [bucket, weight] = fields.as_slice() else {
-                if fields.is_empty() {
-                    continue;
-                }
-                return Err(bad(at + 1, "a row is a bucket and its weight"));
-            };
-            let Ok(weight) = weight.parse::<u64>() else {
-                return Err(bad(at + 1, "the weight is not a whole number"));
-            };
-            if *bucket == "BlockSize" {
-                block = Some(weight);
-                continue;
-            }
-            let Some(block) = block else {
-                return Err(bad(at + 1, "the first row is `BlockSize` and a number"));
-            };
-            let Ok(bucket) = bucket.parse::<u64>() else {
-                return Err(bad(at + 1, "the bucket is not a whole number"));
-            };
-            if weight > 0 {
-                let bytes = bucket.saturating_mul(block);
-                parts.push(format!("{{ share = {weight}, bytes = {bytes} }}"));
-            }
-        }
-        if parts.is_empty() {
-            return Err(bad(1, "no bucket has a weight"));
-        }
+            line: bad.line,
+            message: bad.message.to_owned(),
+        })?;
+        let part =
+            |it: &histogram::Part| format!("{{ share = {}, bytes = {} }}", it.share, it.bytes);
+        let parts: Vec<String> = parts.iter().map(part).collect();
         Ok(format!("[{}]", parts.join(", ")))
     }
 

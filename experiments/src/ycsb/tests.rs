@@ -49,16 +49,17 @@ fn ycsbs_own_defaults_hold_where_a_file_says_nothing() {
         "one field of ten is written"
     );
     assert_eq!((run.key.order, run.key.zero_padding), (KeyOrder::Hashed, 1));
-    assert!(
-        remarks.len() == 1 && remarks[0].contains("writeallfields"),
-        "{remarks:?}"
-    );
+    let about = ["recordcount", "operationcount", "writeallfields"];
+    assert_eq!(remarks.len(), 3, "{remarks:?}");
+    for (remark, about) in remarks.iter().zip(about) {
+        assert!(remark.starts_with(&format!("`{about}")), "{remark}");
+    }
 }
 
 #[test]
 fn every_property_finds_its_place() {
     let (workload, remarks) = imported(
-        "recordcount=5000\noperationcount = 700\nthreadcount:4\ninsertstart=1000\n\
+        "recordcount=5000\noperationcount = 700\nthreadcount:4\ninsertstart=1000\ninsertcount=4000\n\
          insertorder=ordered\nzeropadding=12\nkeyprefix=k\nfieldcount=1\nfieldlength=40\n\
          minfieldlength=10\nfieldlengthdistribution=zipfian\nreadproportion=0.5\n\
          updateproportion=0.2\ninsertproportion=0.1\nscanproportion=0.1\n\
@@ -103,26 +104,97 @@ fn every_property_finds_its_place() {
         }
     );
     assert_eq!(run.duration.map(|it| it.as_secs()), Some(60));
-    assert_eq!(remarks.len(), 2, "{remarks:?}");
+    assert_eq!(remarks.len(), 3, "{remarks:?}");
 }
 
 #[test]
 fn a_histogram_of_lengths_becomes_shares_of_each_field() {
     let folder = Folder::new();
-    folder.write("lengths.txt", "BlockSize\t10\n0 0\n1\t3\n5\t1\n");
-    let text = "fieldcount=2\nwriteallfields=true\nfieldlengthdistribution=histogram\n\
-                fieldlengthhistogram=lengths.txt\n";
+    folder.write(
+        "lengths.txt",
+        "BlockSize\t10\n0\t0\n1\t30\n2\t0\n3\t9\n4\t2\n",
+    );
+    let text = "recordcount=10\noperationcount=10\nfieldcount=2\nwriteallfields=true\n\
+                fieldlengthdistribution=histogram\nfieldlengthhistogram=lengths.txt\n";
     let config = folder.import(text).expect("properties").config;
-    let line = "value.bytes = { fields = 2, bytes = [{ share = 3, bytes = 10 }, \
-                { share = 1, bytes = 50 }] }";
+    let line = "value.bytes = { fields = 2, bytes = [{ share = 1, bytes = 10 }, \
+                { share = 30, bytes = 20 }, { share = 10, bytes = 40 }] }";
     assert!(config.contains(line), "{config}");
     assert!(config::parse("ycsb.toml".as_ref(), config, &[]).is_ok());
     folder.write("lengths.txt", "BlockSize\t10\nsome thing\n");
     let error = folder.import(text).unwrap_err().to_string();
     assert!(
-        error.ends_with("line 2: the weight is not a whole number"),
+        error.contains("lengths.txt: line 2: buckets are numbered"),
         "{error}"
     );
+}
+
+#[test]
+fn counts_of_each_phase_are_ycsbs_or_refused_with_their_line() {
+    let counts = |text: &str| {
+        let (workload, remarks) = imported(text);
+        let run = &workload.phases[0];
+        let operations = (!run.is_endless()).then_some(run.operations);
+        let start = run.key.start;
+        (workload.records, start, operations, remarks.len())
+    };
+    let whole = "writeallfields=true\noperationcount=50\n";
+    let of = |text: &str| counts(&format!("{text}{whole}"));
+    assert_eq!(of("recordcount=500\n"), (500, 0, Some(50), 0));
+    let part = "recordcount=500\ninsertstart=100\ninsertcount=300\n";
+    assert_eq!(of(part), (300, 100, Some(50), 1));
+    // Without operations, time ends them.
+    let timed = "recordcount=500\nwriteallfields=true\nmaxexecutiontime=5\n";
+    assert_eq!(counts(timed), (500, 0, None, 1));
+    let timed = format!("{timed}operationcount=0\n");
+    assert_eq!(counts(&timed), (500, 0, None, 1));
+
+    let folder = Folder::new();
+    let part_and = |text: &str| format!("{part}{text}");
+    for (text, expected) in [
+        ("recordcount=0\n".to_owned(), ":1: `recordcount` = `0`"),
+        (
+            "recordcount=9\ninsertstart=3\n".to_owned(),
+            ":2: `insertstart`",
+        ),
+        (part_and("insertcount=401\n"), ":4: `insertcount` = `401`"),
+        (
+            part_and(&format!("insertcount={}\n", u64::MAX)),
+            ":4: `insertcount`",
+        ),
+        (part_and("insertproportion=0.1\n"), ":4: `insertproportion`"),
+        (
+            part_and("requestdistribution=latest\n"),
+            ":4: `requestdistribution`",
+        ),
+        (
+            "recordcount=9\noperationcount=0\n".to_owned(),
+            ":2: `operationcount`",
+        ),
+        (format!("fieldlength={}\n", u64::MAX), ":1: `fieldlength`"),
+    ] {
+        let error = folder.import(&text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn other_workloads_than_the_core_one_are_refused_with_their_line() {
+    let folder = Folder::new();
+    for class in [
+        "TimeSeriesWorkload",
+        "RestWorkload",
+        "ConstantOccupancyWorkload",
+    ] {
+        let text = format!("recordcount=10\nworkload=site.ycsb.workloads.{class}\n");
+        let error = folder.import(&text).unwrap_err().to_string();
+        assert!(error.contains(".properties:2: `workload`"), "{error}");
+        assert!(error.contains("CoreWorkload is imported"), "{error}");
+    }
+    for class in CORE_WORKLOADS {
+        let text = format!("recordcount=10\nworkload = {class} \n");
+        assert!(folder.import(&text).is_ok(), "{class}");
+    }
 }
 
 #[test]
