@@ -118,6 +118,13 @@ pub struct TraceFile {
     pub keys: u64,
     /// Deletes of ranges, each replayed as deletes of the keys in it.
     pub range_deletes: u64,
+    /// Deletes of ranges whose ends the trace does not state; they are left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub open_range_deletes: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The file that a trial took its keys from.

@@ -1,13 +1,14 @@
 //! Traces in files, plain or compressed: of requests to caches, and of operations on stores.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use aura_workloads::trace::{
     self, Columns, ColumnsError, Format, Operations, ReadOptions, Sample, Trace, TraceError,
 };
-use aura_workloads::{Lengths, WorkloadConfig};
+use aura_workloads::{Lengths, TraceConfig, WorkloadConfig};
 
 use crate::compression::{self, Compression, Compressor, Peeked, file_name, peek, plain_name};
 use crate::files::{self, FileError};
@@ -227,6 +228,10 @@ impl ReplayError {
 
 /// Reads the trace that a workload replays, and makes it ready; `None` if it names none.
 ///
+/// What a plan has fixed by its digest is read once in a process, as long as a trial has it or it
+/// is one of the last two: the trials of a run replay one trace, and many may begin at one time.
+/// Without a digest the file is read.
+///
 /// # Errors
 /// [`ReplayError`] if the file cannot be read, or holds other operations than the settings say.
 pub fn of_workload(
@@ -235,9 +240,71 @@ pub fn of_workload(
     let Some(config) = &workload.trace else {
         return Ok(None);
     };
+    // Others wait meanwhile: they want the same trace.
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(digest) = &config.digest
+        && let Some(operations) = known.find(&key_of(workload, config, digest))
+    {
+        let digest = digest.clone();
+        return Ok(Some(TraceOfWorkload { digest, operations }));
+    }
+    let read = read_for(workload, config)?;
+    known.keep(key_of(workload, config, &read.digest), &read.operations);
+    Ok(Some(read))
+}
+
+static KNOWN: Mutex<Known> = Mutex::new(Known {
+    all: BTreeMap::new(),
+    last: VecDeque::new(),
+});
+
+/// Traces that are kept for the next trial although none has them now.
+const KEPT: usize = 2;
+
+/// The traces that were read and made ready, by all that they depend on.
+struct Known {
+    all: BTreeMap<String, Weak<Operations>>,
+    last: VecDeque<Arc<Operations>>,
+}
+
+impl Known {
+    fn find(&mut self, key: &str) -> Option<Arc<Operations>> {
+        let found = self.all.get(key)?.upgrade()?;
+        self.hold(&found);
+        Some(found)
+    }
+
+    fn keep(&mut self, key: String, operations: &Arc<Operations>) {
+        self.all.retain(|_, known| known.strong_count() > 0);
+        self.all.insert(key, Arc::downgrade(operations));
+        self.hold(operations);
+    }
+
+    /// Makes a trace the last one that is kept.
+    fn hold(&mut self, operations: &Arc<Operations>) {
+        self.last.retain(|kept| !Arc::ptr_eq(kept, operations));
+        self.last.push_back(operations.clone());
+        if self.last.len() > KEPT {
+            self.last.pop_front();
+        }
+    }
+}
+
+/// All that a trace that is ready depends on: what is read of the file, by its digest, and what is
+/// drawn in the place of what it does not state.
+fn key_of(workload: &WorkloadConfig, config: &TraceConfig, digest: &str) -> String {
+    let preload = config.preload;
+    serde_json::json!([digest, preload, workload.value, workload.scan]).to_string()
+}
+
+/// Reads a workload's trace from its file, and makes it ready.
+fn read_for(
+    workload: &WorkloadConfig,
+    config: &TraceConfig,
+) -> std::result::Result<TraceOfWorkload, ReplayError> {
     let columns = config.columns.as_deref().map(str::parse).transpose()?;
     let sample = match config.sample {
-        Some(rate) => Some(Sample::new(rate, 1).ok_or(ReplayError::Sample(rate))?),
+        Some(rate) => Some(Sample::new(rate, Sample::SEED).ok_or(ReplayError::Sample(rate))?),
         None => None,
     };
     let options = ReadOptions {
@@ -261,7 +328,7 @@ pub fn of_workload(
     let (min, max) = (u64::from(scan.min_length), u64::from(scan.max_length));
     let scans = Lengths::new(min, max, scan.length_distribution);
     let operations = Arc::new(operations.prepared(config.preload, &value.bytes, scans));
-    Ok(Some(TraceOfWorkload { digest, operations }))
+    Ok(TraceOfWorkload { digest, operations })
 }
 
 /// Writes a trace to a file, compressed as its extension says. The file appears whole or not at
@@ -329,6 +396,46 @@ mod tests {
         ] {
             assert_eq!(name_of(Path::new(file)), name, "{file}");
         }
+    }
+
+    #[test]
+    fn what_a_plan_fixed_is_read_once_and_a_changed_file_is_refused_where_it_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("once.csv");
+        files::write(&file, b"key,op,size\nonce1,get,5\nonce2,put,\n").expect("a file");
+        let written = serde_json::json!({ "trace": { "file": file } });
+        let mut workload: WorkloadConfig = serde_json::from_value(written).expect("a workload");
+        let first = of_workload(&workload)
+            .expect("a trace")
+            .expect("it names one");
+        let trace = workload.trace.as_mut().expect("a trace");
+        trace.digest = Some(first.digest.clone());
+        // Nobody opens the file again.
+        files::remove(&file).expect("a file");
+        let again = of_workload(&workload)
+            .expect("it is known")
+            .expect("it names one");
+        assert!(Arc::ptr_eq(&first.operations, &again.operations));
+        // Other settings give other operations.
+        for (key, value) in [
+            ("value", serde_json::json!({ "bytes": 77 })),
+            (
+                "trace",
+                serde_json::json!({ "file": file, "preload": false, "digest": first.digest }),
+            ),
+        ] {
+            let mut other = serde_json::to_value(&workload).expect("a table");
+            other[key] = value;
+            let other: WorkloadConfig = serde_json::from_value(other).expect("a workload");
+            assert!(of_workload(&other).is_err(), "{key}: the file is gone");
+        }
+        files::write(&file, b"key,op,size\nonce3,get,5\n").expect("a file");
+        let trace = workload.trace.as_mut().expect("a trace");
+        trace.digest = Some("0".repeat(32));
+        assert!(matches!(
+            of_workload(&workload),
+            Err(ReplayError::Changed { .. })
+        ));
     }
 
     #[test]

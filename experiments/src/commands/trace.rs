@@ -113,7 +113,7 @@ pub(super) struct TraceInput {
     #[arg(long, value_name = "RATE")]
     sample: Option<f64>,
     /// The seed of sampling, and of policies that draw lots.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = Sample::SEED, value_name = "N")]
     pub(super) seed: u64,
 }
 
@@ -267,6 +267,12 @@ impl Convert {
         let read = traces::read_operations(&self.input, reader.format, &reader.options)?;
         let (operations, from) = read;
         traces::write_operations(&self.output, &operations)?;
+        if operations.open_range_deletes() > 0 {
+            global.remark(&format!(
+                "warning: left out {} deletes of ranges: the trace does not state where they end",
+                operations.open_range_deletes()
+            ));
+        }
         global.remark(&format!(
             "wrote {}: {} operations on {} keys, {from} to {format}",
             self.output.display(),

@@ -497,6 +497,9 @@ async fn scan<T: Target>(
 
 #[cfg(test)]
 mod tests {
+    use aura_workloads::trace::ValueSource;
+    use aura_workloads::values;
+
     use super::*;
 
     /// The backlog of 900 operations, a microsecond apart.
@@ -506,6 +509,65 @@ mod tests {
             backlog.record(Share::new(number, 900), behind(number));
         }
         backlog
+    }
+
+    /// What a check says of a replayed read that must find `finds`, and found `found`.
+    fn checked(finds: Finds, found: Option<&[u8]>, is_thorough: bool) -> Result<(), TrialError> {
+        let key = KeyRef {
+            number: 5,
+            bytes: b"key5",
+        };
+        let ahead = Ahead {
+            finds,
+            source: 5,
+            compressibility: 0.0,
+        };
+        check_replayed(key, found, &ahead, is_thorough)
+    }
+
+    #[test]
+    fn a_replayed_read_is_refused_if_it_finds_what_is_not_there_or_not_what_is() {
+        let mut value = Vec::new();
+        values::fill(&mut value, 200, 5, 77, 0.0);
+        let source = |version| ValueSource { number: 5, version };
+        let finds = |version, bytes| Finds::Value {
+            source: source(version),
+            bytes,
+        };
+        for is_thorough in [false, true] {
+            let check = |finds, found: Option<&[u8]>| checked(finds, found, is_thorough);
+            let found = Some(value.as_slice());
+            assert!(check(finds(77, 200), found).is_ok());
+            assert!(check(Finds::Nothing, None).is_ok());
+            assert!(check(Finds::Anything, found).is_ok() && check(Finds::Anything, None).is_ok());
+            for (wrong, kind) in [
+                (check(Finds::Nothing, found), "phantom"),
+                (check(finds(77, 200), None), "lost"),
+                (check(finds(77, 199), found), "wrong"),
+                (check(finds(77, 200), Some(&value[..199])), "wrong"),
+            ] {
+                let is_kind = match &wrong {
+                    Err(TrialError::Phantom { key }) => kind == "phantom" && key == "key5",
+                    Err(TrialError::Lost { key }) => kind == "lost" && key == "key5",
+                    Err(TrialError::Wrong { key, .. }) => kind == "wrong" && key == "key5",
+                    _ => false,
+                };
+                assert!(is_kind, "{kind}: {wrong:?}");
+            }
+        }
+        // Only a thorough check sees another version, another key's value, or a flipped bit.
+        let mut damaged = value.clone();
+        damaged[120] ^= 1;
+        let mut others = Vec::new();
+        values::fill(&mut others, 200, 6, 77, 0.0);
+        for (version, found) in [(76, &value), (77, &damaged), (77, &others)] {
+            assert!(checked(finds(version, 200), Some(found), false).is_ok());
+            let wrong = checked(finds(version, 200), Some(found), true);
+            assert!(
+                matches!(wrong, Err(TrialError::Wrong { bytes: 200, .. })),
+                "{wrong:?}"
+            );
+        }
     }
 
     #[test]

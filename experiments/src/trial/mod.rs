@@ -293,6 +293,7 @@ fn trace_file(config: &TrialConfig, trace: &TraceOfWorkload) -> TraceFile {
         loads: operations.loads() as u64,
         keys: operations.keys() as u64,
         range_deletes: operations.range_deletes(),
+        open_range_deletes: operations.open_range_deletes(),
     }
 }
 

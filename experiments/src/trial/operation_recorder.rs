@@ -10,9 +10,6 @@ use aura_workloads::trace::{Action, OperationRecord, Sample, TraceWriter, ValueS
 use aura_workloads::{Direction, Op, values};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The seed by which keys are chosen: the same ones in every trial.
-const SAMPLE_SEED: u64 = 1;
-
 type Writer = TraceWriter<zstd::Encoder<'static, Vec<u8>>>;
 
 /// Writes operations as they end, compressed, in memory.
@@ -44,9 +41,9 @@ pub(super) struct Ended<'a> {
 impl OperationRecorder {
     /// Records the share `rate` of the keys; `None` if that is 0.
     pub(super) fn of(rate: f64) -> Option<Self> {
-        let sample = Sample::new(rate, SAMPLE_SEED)?;
+        let sample = Sample::new(rate, Sample::SEED)?;
         let begun = zstd::Encoder::new(Vec::new(), zstd::DEFAULT_COMPRESSION_LEVEL)
-            .and_then(|output| TraceWriter::of_operations(output, rate));
+            .and_then(|output| TraceWriter::of_operations(output, rate, true));
         Some(Self {
             sample,
             state: Mutex::new(match begun {

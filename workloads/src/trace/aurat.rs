@@ -9,8 +9,8 @@
 //!    8  u16      version: 1, 2 of operations         4  u32  number of records
 //!   10  u16      1 sizes, 2 times, 4 details,        8  u64  XXH3 of the records, seeded with
 //!                                                            the 8 bytes before
-//!                8 operations, alone
-//!   12  u32      0
+//!                8 operations, 24 operations without times
+//!   12  u32      1 kept by hash, else 0
 //!   16  f64      share of the keys that is kept     last chunk: 0 records in 8 bytes, the
 //!   24  u64      XXH3 of the bytes before           number of records in the file
 //!
@@ -21,13 +21,17 @@
 //!                          the chunk's first record
 //!           always         u64 key
 //!           with sizes     varint bytes
-//!   operation: u8 flags (0-2 action, 3 load, 4 value, 5 source), zigzag varint time as above,
+//!   operation: u8 flags (0-2 action, 3 load, 4 value, 5 source), [zigzag varint time as above],
 //!              varint key bytes, key, [varint value bytes], [varint records of a scan],
 //!              [varint key number, u64 version]
 //! ```
 //!
 //! Actions: 0 get, 1 put, 2 delete, 3 scan, 4 reverse scan, 5 read-modify-write. A value is the one
 //! written, or the one that a reader found. The source says from which numbers it was made.
+//!
+//! Kept by hash are the keys with the lowest XXH3, seeded with 1: of a request's key as 8 bytes, of an
+//! operation's of the XXH3 of its key. A sample of such a file is taken within it. A source without
+//! times gives a file without times.
 //!
 //! If left out, a file is 0, a cost 1, and a position in a scan 0. A recorder that dies writes no
 //! last chunk. Such a trace is read up to there and then refused, with the place, so that half a
@@ -40,6 +44,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::input::{bytes_at, fill};
 use super::loaded::{Builder, Detail, Extra, Trace};
 use super::operations::{Action, Name, Operation, Operations, ValueSource};
+use super::sample::Kept;
 use super::{Place, Result, TraceError};
 
 pub(super) const MAGIC: [u8; 8] = *b"AURATRAC";
@@ -47,6 +52,8 @@ const VERSION: u16 = 1;
 const VERSION_OF_OPERATIONS: u16 = 2;
 /// The flag of a trace of operations.
 const OPERATIONS: u16 = 8;
+/// The flag of operations without times.
+const UNTIMED: u16 = 16;
 const HEADER: usize = 32;
 const CHUNK_HEADER: usize = 16;
 
@@ -76,6 +83,12 @@ pub struct Contents {
     pub times: bool,
     /// The details of requests.
     pub details: bool,
+}
+
+impl Contents {
+    fn flags(self) -> u16 {
+        u16::from(self.sizes) | u16::from(self.times) << 1 | u16::from(self.details) << 2
+    }
 }
 
 /// One request.
@@ -142,28 +155,36 @@ impl<W: Write> TraceWriter<W> {
     /// # Errors
     /// An error of the output.
     pub fn new(output: W, contents: Contents, sample_rate: f64) -> io::Result<Self> {
-        let flags = u16::from(contents.sizes)
-            | u16::from(contents.times) << 1
-            | u16::from(contents.details) << 2;
-        Self::begin(output, contents, flags, sample_rate)
+        let flags = contents.flags();
+        Self::begin(output, contents, flags, &Kept::by_others(sample_rate))
     }
 
     /// Begins a trace of operations on a store, in which the share `sample_rate` of the keys is
-    /// kept. It takes [`TraceWriter::push_operation`] only.
+    /// kept, chosen by [`Sample::SEED`](super::Sample::SEED), with `times` or without. It takes
+    /// [`TraceWriter::push_operation`] only.
     ///
     /// # Errors
     /// An error of the output.
-    pub fn of_operations(output: W, sample_rate: f64) -> io::Result<Self> {
-        let contents = Contents {
-            sizes: true,
-            times: true,
-            details: false,
-        };
-        Self::begin(output, contents, OPERATIONS, sample_rate)
+    pub fn of_operations(output: W, sample_rate: f64, times: bool) -> io::Result<Self> {
+        Self::begin_operations(output, &Kept::by_hash(sample_rate), times)
     }
 
-    fn begin(mut output: W, contents: Contents, flags: u16, sample_rate: f64) -> io::Result<Self> {
-        let version = match flags {
+    fn begin_operations(output: W, kept: &Kept, times: bool) -> io::Result<Self> {
+        let contents = Contents {
+            sizes: true,
+            times,
+            details: false,
+        };
+        let flags = if times {
+            OPERATIONS
+        } else {
+            OPERATIONS | UNTIMED
+        };
+        Self::begin(output, contents, flags, kept)
+    }
+
+    fn begin(mut output: W, contents: Contents, flags: u16, kept: &Kept) -> io::Result<Self> {
+        let version = match flags & OPERATIONS {
             OPERATIONS => VERSION_OF_OPERATIONS,
             _ => VERSION,
         };
@@ -171,7 +192,8 @@ impl<W: Write> TraceWriter<W> {
         header[..8].copy_from_slice(&MAGIC);
         header[8..10].copy_from_slice(&version.to_le_bytes());
         header[10..12].copy_from_slice(&flags.to_le_bytes());
-        header[16..24].copy_from_slice(&sample_rate.to_le_bytes());
+        header[12] = u8::from(kept.is_by_hash && kept.rate < 1.0);
+        header[16..24].copy_from_slice(&kept.rate.to_le_bytes());
         let checksum = xxh3_64(&header[..24]);
         header[24..].copy_from_slice(&checksum.to_le_bytes());
         output.write_all(&header)?;
@@ -213,7 +235,9 @@ impl<W: Write> TraceWriter<W> {
             | u8::from(record.value_bytes.is_some()) << 4
             | u8::from(record.source.is_some()) << 5;
         self.chunk.push(flags);
-        self.push_time(record.at_ns);
+        if self.contents.times {
+            self.push_time(record.at_ns);
+        }
         push_varint(&mut self.chunk, record.key.len() as u64);
         self.chunk.extend(record.key);
         if let Some(bytes) = record.value_bytes {
@@ -329,13 +353,10 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
         times: !trace.times().is_empty(),
         details,
     };
-    let rate = trace.sample_rate() * trace.recorded_rate();
+    let flags = contents.flags();
     let write = || {
-        let mut writer = TraceWriter::new(
-            BufWriter::with_capacity(CHUNK_BYTES, output),
-            contents,
-            rate,
-        )?;
+        let output = BufWriter::with_capacity(CHUNK_BYTES, output);
+        let mut writer = TraceWriter::begin(output, contents, flags, &trace.kept())?;
         for (request, &object) in trace.objects().iter().enumerate() {
             writer.push(&TraceRecord {
                 at_ns: trace.times().get(request).copied().unwrap_or_default(),
@@ -356,7 +377,8 @@ pub(super) fn write(trace: &Trace, output: impl Write) -> Result<()> {
 pub(super) fn write_operations(operations: &Operations, output: impl Write) -> Result<()> {
     let write = || {
         let output = BufWriter::with_capacity(CHUNK_BYTES, output);
-        let mut writer = TraceWriter::of_operations(output, operations.recorded_rate())?;
+        let mut writer =
+            TraceWriter::begin_operations(output, &operations.kept(), operations.has_times())?;
         for at in 0..operations.len() {
             let operation = operations.at(at);
             writer.push_operation(&OperationRecord {
@@ -399,7 +421,8 @@ pub(super) fn read(mut input: impl BufRead, builder: &mut Builder) -> Result<()>
         let mut at_ns = 0;
         for _ in 0..count {
             if contents.operations {
-                if !records.operation(&mut at_ns, builder)? {
+                let times = contents.of_requests.times;
+                if !records.operation(times, &mut at_ns, builder)? {
                     return Ok(());
                 }
                 continue;
@@ -452,17 +475,19 @@ fn read_header(input: &mut impl BufRead, builder: &mut Builder) -> Result<Header
             "the header's checksum is wrong",
         ));
     }
-    let operations = version == VERSION_OF_OPERATIONS && flags == OPERATIONS;
+    let untimed = flags == OPERATIONS | UNTIMED;
+    let operations = version == VERSION_OF_OPERATIONS && (flags == OPERATIONS || untimed);
     let requests = version == VERSION && flags < OPERATIONS;
     if !(operations || requests) || !(rate > 0.0 && rate <= 1.0) {
         let message =
             format!("version {version} with flags {flags} and rate {rate} is not known here");
         return Err(TraceError::malformed(place, message));
     }
-    builder.recorded_at(rate);
+    let is_by_hash = header[12] == 1;
+    builder.recorded_as(Kept { rate, is_by_hash });
     let of_requests = Contents {
         sizes: operations || flags & 1 != 0,
-        times: operations || flags & 2 != 0,
+        times: if operations { !untimed } else { flags & 2 != 0 },
         details: flags & 4 != 0,
     };
     if of_requests.sizes {
@@ -542,14 +567,16 @@ impl Decoder<'_> {
     }
 
     /// Adds an operation to `builder`; returns false when no more are wanted.
-    fn operation(&mut self, at_ns: &mut u64, builder: &mut Builder) -> Result<bool> {
+    fn operation(&mut self, times: bool, at_ns: &mut u64, builder: &mut Builder) -> Result<bool> {
         let place = Place::Byte(self.offset + (self.chunk.len() - self.rest.len()) as u64);
         let [flags] = self.take()?;
         let has = |bit: u8| flags & (1 << bit) != 0;
         let Some(&action) = Action::ALL.get(usize::from(flags & 7)) else {
             return Err(self.malformed("an unknown action"));
         };
-        *at_ns = at_ns.wrapping_add(unzigzag(self.varint()?) as u64);
+        if times {
+            *at_ns = at_ns.wrapping_add(unzigzag(self.varint()?) as u64);
+        }
         let bytes = self.varint()? as usize;
         let Some((key, rest)) = self.rest.split_at_checked(bytes) else {
             return Err(self.malformed("the chunk ends within a key"));

@@ -55,26 +55,6 @@ const KEY_SIZE_NAMES: [&str; 3] = ["keysize", "keybytes", "keylength"];
 const SCAN_NAMES: [&str; 4] = ["scan", "scanlength", "scanlen", "records"];
 const COST_NAMES: [&str; 4] = ["cost", "misscost", "penalty", "misspenalty"];
 
-/// Operations that end an object, in small letters.
-const REMOVALS: [&str; 5] = ["delete", "del", "remove", "rem", "unlink"];
-
-/// Operations that write an object, in small letters.
-const WRITES: [&str; 13] = [
-    "set",
-    "add",
-    "replace",
-    "cas",
-    "append",
-    "prepend",
-    "put",
-    "write",
-    "insert",
-    "update",
-    "incr",
-    "decr",
-    "set_lease",
-];
-
 /// What an operation does to its object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -86,13 +66,10 @@ pub(super) enum Effect {
 impl Effect {
     /// The effect of the operation `name`. What is not known reads.
     pub(super) fn of(name: &[u8]) -> Self {
-        let is = |known: &&str| name.eq_ignore_ascii_case(known.as_bytes());
-        if REMOVALS.iter().any(is) {
-            Self::Removes
-        } else if WRITES.iter().any(is) {
-            Self::Writes
-        } else {
-            Self::Reads
+        match Action::of(name) {
+            Some(Action::Delete) => Self::Removes,
+            Some(Action::Put | Action::ReadModifyWrite) => Self::Writes,
+            _ => Self::Reads,
         }
     }
 }
@@ -216,7 +193,10 @@ impl Layout {
         let mut bytes = 0_u64;
         let key_size = self.key_size.filter(|_| self.counts_keys);
         for place in [self.size, key_size].into_iter().flatten() {
-            bytes = bytes.saturating_add(whole(row, place, "size")?);
+            let more = whole(row, place, "size")?;
+            bytes = bytes.checked_add(more).ok_or_else(|| {
+                TraceError::malformed(place_of(row), "the sizes of key and value are too large")
+            })?;
         }
         let at_ns = self.at_ns(row)?;
         let count = self.repetitions(row)?;
@@ -273,8 +253,8 @@ impl Layout {
             action = Action::of(name).ok_or_else(|| {
                 let shown: String = String::from_utf8_lossy(name).chars().take(40).collect();
                 let message = format!(
-                    "the operation `{shown}` is not known: get, put, delete, scan, reverse_scan, \
-                     read_modify_write and their usual names are"
+                    "the operation `{shown}` is not known: {} are",
+                    Action::names()
                 );
                 TraceError::malformed(place_of(row), message)
             })?;
@@ -289,7 +269,9 @@ impl Layout {
         let operation = Operation {
             key_bytes: stated(self.key_size, "key size")?,
             value_bytes: stated(self.size, "size")?,
-            length: u32::try_from(length).unwrap_or(u32::MAX),
+            length: u32::try_from(length).map_err(|_| {
+                TraceError::malformed(place_of(row), "the scan length is 2^32 or more")
+            })?,
             ..Operation::new(action, Name::Text(text, key_of(text)), self.at_ns(row)?)
         };
         for _ in 0..self.repetitions(row)? {

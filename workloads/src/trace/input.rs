@@ -151,6 +151,19 @@ pub(super) fn is_text(head: &[u8]) -> bool {
             .all(|byte| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r'))
 }
 
+/// The nanoseconds of a time in microseconds that stands at `place`.
+///
+/// # Errors
+/// [`TraceError`] if they do not fit 64 bits.
+pub(super) fn nanoseconds_of(micros: u64, place: Place) -> Result<u64> {
+    micros.checked_mul(1000).ok_or_else(|| {
+        TraceError::malformed(
+            place,
+            format!("a time of {micros} microseconds is too large"),
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,8 @@ use std::mem::swap;
 
 use super::numbers::{BATCH, Numbers};
 use super::operations::{Action, Gathering, Name, Operation, Operations};
-use super::{Place, ReadOptions, Result, Sample};
+use super::sample::Kept;
+use super::{Place, ReadOptions, Result, Sample, TraceError};
 
 /// A size of this or more is stored in [`Trace::large`].
 const LARGE: u32 = u32::MAX;
@@ -95,7 +96,8 @@ pub struct Trace {
     removals: u64,
     expirations: u64,
     sample_rate: f64,
-    recorded_rate: f64,
+    sample: Option<Sample>,
+    recorded: Kept,
 }
 
 impl Trace {
@@ -235,7 +237,12 @@ impl Trace {
 
     /// The share of the keys that was kept when the trace was recorded.
     pub fn recorded_rate(&self) -> f64 {
-        self.recorded_rate
+        self.recorded.rate
+    }
+
+    /// Which keys it holds.
+    pub(super) fn kept(&self) -> Kept {
+        self.recorded.sampled(self.sample)
     }
 }
 
@@ -297,7 +304,7 @@ impl<'a> Builder<'a> {
         Self {
             trace: Trace {
                 sample_rate,
-                recorded_rate: 1.0,
+                sample: options.sample,
                 ..Trace::default()
             },
             numbers: Numbers::new(),
@@ -336,14 +343,21 @@ impl<'a> Builder<'a> {
                 self.removal(key)?;
                 return Ok(true);
             }
-            let bytes = operation.value_bytes.unwrap_or(0) + operation.name.len() as u64;
+            let value_bytes = operation.value_bytes.unwrap_or(0);
+            let bytes = value_bytes.checked_add(operation.name.len() as u64);
+            let bytes = bytes.ok_or_else(|| {
+                TraceError::malformed(place, format!("a value of {value_bytes} bytes"))
+            })?;
             return self.push(key, bytes, operation.at_ns);
         };
         if self.trace.read.requests >= self.limit {
             return Ok(false);
         }
         self.trace.read.requests += 1;
-        if self.sample.is_none_or(|sample| sample.keeps(key)) {
+        if self
+            .sample
+            .is_none_or(|sample| sample.keeps(operation.hash()))
+        {
             operations.push(operation, place)?;
         }
         Ok(self.trace.read.requests < self.limit)
@@ -363,10 +377,18 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Counts a delete of a range whose end the trace does not state. To a cache it is nothing.
+    pub(super) fn delete_open_range(&mut self) {
+        if let Some(operations) = &mut self.operations_to {
+            operations.delete_open_range();
+        }
+    }
+
     /// The operations.
     pub(super) fn finish_operations(self) -> Operations {
+        let kept = self.trace.kept();
         self.operations_to
-            .map_or_else(Operations::default, Gathering::finish)
+            .map_or_else(Operations::default, |gathering| gathering.finish(kept))
     }
 
     /// The following requests have times.
@@ -394,11 +416,9 @@ impl<'a> Builder<'a> {
     }
 
     /// The recorder kept only this share of the keys.
-    pub(super) fn recorded_at(&mut self, rate: f64) {
-        self.trace.recorded_rate = rate;
-        if let Some(operations) = &mut self.operations_to {
-            operations.recorded_at(rate);
-        }
+    pub(super) fn recorded_as(&mut self, kept: Kept) {
+        self.trace.recorded = kept;
+        self.sample = self.sample.map(|sample| sample.within(kept));
     }
 
     /// A line described the removal of `key`.
@@ -522,7 +542,8 @@ impl<'a> Builder<'a> {
         let mut block = Trace {
             has_sizes: from.has_sizes,
             sample_rate: from.sample_rate,
-            recorded_rate: from.recorded_rate,
+            sample: from.sample,
+            recorded: from.recorded,
             objects: Vec::with_capacity(requests),
             ..Trace::default()
         };

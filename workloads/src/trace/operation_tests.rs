@@ -250,7 +250,7 @@ fn operations_on_disk_are_read_back_whole() {
         assert!(read.is_err(), "{cut}");
     }
     // The bytes are frozen: an operation of each kind of field.
-    let mut writer = TraceWriter::of_operations(Vec::new(), 0.5).expect("memory");
+    let mut writer = TraceWriter::of_operations(Vec::new(), 0.5, true).expect("memory");
     let source = Some(ValueSource {
         number: 300,
         version: 7,
@@ -285,4 +285,155 @@ fn limits_and_samples_hold_for_operations() {
     let read = read_operations(&text[..], Format::Csv, &options).expect("a trace");
     assert_eq!(read.len() % 5, 0, "whole keys");
     assert!((30..70).contains(&read.keys()) && read.len() == read.keys() * 5);
+}
+
+#[test]
+fn a_deleted_range_without_an_end_is_counted_and_left_out() {
+    let text = b"0x6B31 1 0 5 1000\n0x6B30 4 0 0 1001\n0x6B31 0 0 0 1002\n";
+    let read = operations(text, Format::RocksDbText);
+    assert_eq!(read.len(), 2);
+    assert_eq!((read.range_deletes(), read.open_range_deletes()), (0, 1));
+    let requests = super::read(&text[..], Format::RocksDbText, &ReadOptions::default());
+    assert_eq!(requests.expect("a trace").objects().len(), 2);
+}
+
+/// A trace of one write batch.
+fn batch_of(entries: &[&[u8]]) -> Vec<u8> {
+    let header = b"feedcafedeadbeef\tTrace Version: 0.1\tRocksDB Version: 8.6\tFormat: ...\n";
+    let batch = [&[0; 12][..], &entries.concat()].concat();
+    [record(900, 1, header), record(1000, 3, &batch)].concat()
+}
+
+#[test]
+fn a_transaction_in_two_phases_counts_once_when_it_is_committed() {
+    let put = [&[1][..], &text(b"k1"), &text(b"value")].concat();
+    let ends = [&[0xA][..], &text(b"xid")].concat();
+    let commits = [&[0xB][..], &text(b"xid")].concat();
+    let timed = [&[0x15][..], &text(b"12345678"), &text(b"xid")].concat();
+    let rolls_back = [&[0xC][..], &text(b"xid")].concat();
+    let (begins, persisted) = ([0x9], [0x12]);
+    for (entries, writes) in [
+        // Prepared: its commit has the writes again.
+        (vec![&begins[..], &put, &ends], 0),
+        (vec![&commits[..], &begins, &put, &ends], 1),
+        (vec![&timed[..], &begins, &put, &ends], 1),
+        (vec![&rolls_back[..]], 0),
+        // Written before its commit, which has no writes.
+        (vec![&persisted[..], &put, &ends], 1),
+        (vec![&commits[..]], 0),
+    ] {
+        let read = operations(&batch_of(&entries), Format::RocksDb);
+        assert_eq!(read.len(), writes, "{entries:?}");
+    }
+}
+
+#[test]
+fn deletes_of_ranges_cost_no_more_than_the_operations_before_them() {
+    let mut batch = Vec::new();
+    let everything = [&[0xF][..], &text(b"a"), &text(b"z")].concat();
+    for key in 0..200_u8 {
+        batch.extend([&[1][..], &text(&[b'k', key]), &text(b"value")].concat());
+    }
+    for _ in 0..1000 {
+        batch.extend(&everything);
+    }
+    // One key comes back, by a write; reading another does not bring it back.
+    batch.extend([&[1][..], &text(&[b'k', 7]), &text(b"value")].concat());
+    batch.extend(&everything);
+    let read = operations(&batch_of(&[&batch]), Format::RocksDb);
+    assert_eq!(
+        (read.len(), read.range_deletes()),
+        (200 + 200 + 1 + 1, 1001)
+    );
+    assert_eq!(read.at(401).key, [b'k', 7]);
+    assert_eq!(read.at(401).action, Action::Delete);
+}
+
+#[test]
+fn a_source_without_times_gives_a_file_without_times() {
+    let mut read = operations(b"key,op,size\na,put,7\nb,get,5\n", Format::Csv);
+    for _ in 0..2 {
+        assert!(!read.has_times());
+        let mut bytes = Vec::new();
+        write_operations(&read, &mut bytes).expect("memory");
+        assert_eq!(&bytes[8..12], &[2, 0, 24, 0]);
+        let back = operations(&bytes, Format::Aurat);
+        assert!(!back.has_times() && back.loads() == read.loads());
+        assert_eq!(rows(&back), rows(&read));
+        for cut in 0..bytes.len() {
+            let options = ReadOptions::default();
+            assert!(read_operations(&bytes[..cut], Format::Aurat, &options).is_err());
+        }
+        // No time is made up for what is put before, either.
+        read = ready(back, true);
+    }
+}
+
+#[test]
+fn numbers_that_are_too_large_are_refused_with_their_place() {
+    let refused = |text: &str, format| {
+        let options = ReadOptions::default();
+        let error = read_operations(text.as_bytes(), format, &options).unwrap_err();
+        error.to_string()
+    };
+    for (text, format, expected) in [
+        (
+            "0x61 0 0 0 1\n0x61 0 0 0 18446744073709551615\n",
+            Format::RocksDbText,
+            "line 2: a time of 18446744073709551615 microseconds",
+        ),
+        (
+            "time,key,op\n1,a,get\n9300000000,a,get\n",
+            Format::Csv,
+            "line 3: the time is more than 292 years",
+        ),
+        (
+            "key,op,scan\na,scan,4294967296\n",
+            Format::Csv,
+            "line 2: the scan length is 2^32 or more",
+        ),
+        (
+            "key,op,size\na,put,300000000\n",
+            Format::Csv,
+            "line 2: a value of 300000000 bytes",
+        ),
+    ] {
+        assert!(
+            refused(text, format).starts_with(expected),
+            "{}",
+            refused(text, format)
+        );
+    }
+    let text = b"0,ab,18446744073709551615,7,1,get,0\n";
+    let error = super::read(&text[..], Format::Twitter, &ReadOptions::default()).unwrap_err();
+    assert!(
+        error.to_string().starts_with("line 1: the sizes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_sample_is_the_same_in_every_format_and_of_a_sample() {
+    let mut text = "0,k0,3,5,1,get,0\n".to_owned();
+    for key in 1..4000 {
+        text += &format!("{key},k{key},6,5,1,get,0\n");
+    }
+    let sampled = |bytes: &[u8], format, rate| {
+        let options = ReadOptions {
+            sample: Sample::new(rate, Sample::SEED),
+            ..ReadOptions::default()
+        };
+        let read = read_operations(bytes, format, &options).expect("a trace");
+        let mut written = Vec::new();
+        write_operations(&read, &mut written).expect("memory");
+        (read, written)
+    };
+    let (_, whole) = sampled(text.as_bytes(), Format::Twitter, 1.0);
+    let (tenth, bytes) = sampled(text.as_bytes(), Format::Twitter, 0.1);
+    let (again, _) = sampled(&whole, Format::Aurat, 0.1);
+    assert_eq!(rows(&tenth), rows(&again), "padded keys, too");
+    assert!(tenth.len().abs_diff(400) < 80, "{}", tenth.len());
+    let (half, _) = sampled(&bytes, Format::Aurat, 0.5);
+    assert!(half.len().abs_diff(tenth.len() / 2) < 40, "{}", half.len());
+    assert!((half.recorded_rate() - 0.05).abs() < 1e-12);
 }

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::numbers::Numbers;
+use super::sample::Kept;
 use super::{Place, Result, TraceError};
 use crate::distributions::Permutation;
 use crate::lengths::Lengths;
@@ -30,6 +31,8 @@ use crate::sizes::Sizes;
 const KEY_BYTES_MAX: usize = 1 << 16;
 /// The longest value.
 const VALUE_BYTES_MAX: u64 = 256 << 20;
+/// The latest time, in nanoseconds: 292 years. Beyond it a time is garbage, and sums overflow.
+pub(super) const TIME_MAX: u64 = i64::MAX as u64;
 /// Stands for a length that the trace does not state.
 const UNKNOWN: u32 = u32::MAX;
 /// Before an operation: its key was not written, and must not be found.
@@ -65,18 +68,13 @@ impl Action {
 
     /// What the operation `name` of a text does; `None` if the name is not known.
     pub(super) fn of(name: &[u8]) -> Option<Self> {
-        let name = name.to_ascii_lowercase();
-        Some(match name.as_slice() {
-            b"get" | b"gets" | b"read" | b"get_lease" | b"lookup" | b"multiget" => Self::Get,
-            b"set" | b"add" | b"replace" | b"cas" | b"put" | b"write" | b"insert" | b"update"
-            | b"set_lease" => Self::Put,
-            b"delete" | b"del" | b"remove" | b"rem" | b"unlink" | b"singledelete" => Self::Delete,
-            b"scan" | b"seek" | b"range" | b"iterate" => Self::Scan,
-            b"reverse_scan" | b"seek_for_prev" | b"seekforprev" => Self::ReverseScan,
-            b"append" | b"prepend" | b"incr" | b"decr" | b"merge" | b"rmw"
-            | b"read_modify_write" | b"readmodifywrite" => Self::ReadModifyWrite,
-            _ => return None,
-        })
+        let is = |known: &&(&str, Self)| name.eq_ignore_ascii_case(known.0.as_bytes());
+        NAMES.iter().find(is).map(|(_, action)| *action)
+    }
+
+    /// All names of operations, for an error message.
+    pub(super) fn names() -> String {
+        NAMES.map(|(name, _)| name).join(", ")
     }
 
     /// Whether it writes a value.
@@ -84,6 +82,47 @@ impl Action {
         matches!(self, Self::Put | Self::ReadModifyWrite)
     }
 }
+
+/// The names of operations in traces, in small letters: all that any reader knows.
+const NAMES: [(&str, Action); 37] = [
+    ("get", Action::Get),
+    ("gets", Action::Get),
+    ("get_lease", Action::Get),
+    ("read", Action::Get),
+    ("lookup", Action::Get),
+    ("multiget", Action::Get),
+    ("put", Action::Put),
+    ("set", Action::Put),
+    ("set_lease", Action::Put),
+    ("add", Action::Put),
+    ("replace", Action::Put),
+    ("cas", Action::Put),
+    ("write", Action::Put),
+    ("insert", Action::Put),
+    ("update", Action::Put),
+    ("delete", Action::Delete),
+    ("del", Action::Delete),
+    ("remove", Action::Delete),
+    ("rem", Action::Delete),
+    ("unlink", Action::Delete),
+    ("singledelete", Action::Delete),
+    ("single_delete", Action::Delete),
+    ("scan", Action::Scan),
+    ("seek", Action::Scan),
+    ("range", Action::Scan),
+    ("iterate", Action::Scan),
+    ("reverse_scan", Action::ReverseScan),
+    ("seek_for_prev", Action::ReverseScan),
+    ("seekforprev", Action::ReverseScan),
+    ("append", Action::ReadModifyWrite),
+    ("prepend", Action::ReadModifyWrite),
+    ("incr", Action::ReadModifyWrite),
+    ("decr", Action::ReadModifyWrite),
+    ("merge", Action::ReadModifyWrite),
+    ("rmw", Action::ReadModifyWrite),
+    ("read_modify_write", Action::ReadModifyWrite),
+    ("readmodifywrite", Action::ReadModifyWrite),
+];
 
 /// The number of a key and of a version, from which a recorded value was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,6 +161,22 @@ impl<'a> Operation<'a> {
             source: None,
             loads: false,
         }
+    }
+
+    /// The hash of the key, by which samples are taken: that of its bytes in whatever format they
+    /// are written, so that a converted trace has the sample of the original.
+    pub(super) fn hash(&self) -> u64 {
+        let bytes = match self.name {
+            Name::Number(number) => return xxh3_64(&number.to_be_bytes()),
+            Name::Text(bytes, _) | Name::Bytes(bytes) => bytes,
+        };
+        let stated = self.key_bytes.unwrap_or(0).min(KEY_BYTES_MAX as u64) as usize;
+        if stated <= bytes.len() {
+            return xxh3_64(bytes);
+        }
+        let mut padded = bytes.to_vec();
+        padded.resize(stated, 0);
+        xxh3_64(&padded)
     }
 }
 
@@ -191,7 +246,9 @@ pub struct Operations {
     loads: usize,
     /// Deletes of ranges, each of which became deletes of keys.
     range_deletes: u64,
-    recorded_rate: f64,
+    /// Deletes of ranges whose ends the trace does not state, and which are left out.
+    open_range_deletes: u64,
+    kept: Kept,
 }
 
 /// One operation of a trace.
@@ -267,9 +324,20 @@ impl Operations {
         self.range_deletes
     }
 
-    /// The share of the keys that was recorded.
+    /// Deletes of ranges whose ends the trace does not state. They are left out: nobody knows what
+    /// they deleted.
+    pub fn open_range_deletes(&self) -> u64 {
+        self.open_range_deletes
+    }
+
+    /// The share of the keys that is there, of those of the recorded store.
     pub fn recorded_rate(&self) -> f64 {
-        self.recorded_rate
+        self.kept.rate
+    }
+
+    /// Which keys there are.
+    pub(super) fn kept(&self) -> Kept {
+        self.kept
     }
 
     /// Which of `clients` does the operations of a key: one and the same, so that they keep their
@@ -283,7 +351,6 @@ impl Operations {
     pub fn at(&self, at: usize) -> Traced<'_> {
         let row = &self.rows[at];
         let number = row.key as usize;
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
         let finds = match row.before {
             ABSENT => Finds::Nothing,
             write => Finds::Value {
@@ -294,12 +361,18 @@ impl Operations {
         Traced {
             action: row.action,
             number: u64::from(row.key),
-            key: &self.names[start..self.ends[number]],
+            key: self.name(number),
             value_bytes: (row.value_bytes != UNKNOWN).then_some(u64::from(row.value_bytes)),
             length: row.length,
             source: self.source(at),
             finds,
         }
+    }
+
+    /// The name of a key.
+    fn name(&self, number: usize) -> &[u8] {
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.names[start..self.ends[number]]
     }
 
     fn source(&self, at: usize) -> ValueSource {
@@ -456,8 +529,11 @@ impl Operations {
 pub(super) struct Gathering {
     operations: Operations,
     numbers: Numbers,
-    /// Which keys there are, by name; made by the first delete of a range.
-    ordered: Option<BTreeMap<Vec<u8>, u32>>,
+    /// Which keys may hold a value, by name; made by the first delete of a range. A delete takes its
+    /// key out, so that each operation of the trace causes at most one delete of those of ranges.
+    held: Option<BTreeMap<Vec<u8>, u32>>,
+    /// Whether each key may hold a value.
+    may_hold: Vec<bool>,
     is_timed: bool,
     numbered: Vec<u32>,
 }
@@ -465,12 +541,10 @@ pub(super) struct Gathering {
 impl Gathering {
     pub(super) fn new() -> Self {
         Self {
-            operations: Operations {
-                recorded_rate: 1.0,
-                ..Operations::default()
-            },
+            operations: Operations::default(),
             numbers: Numbers::new(),
-            ordered: None,
+            held: None,
+            may_hold: Vec::new(),
             is_timed: false,
             numbered: Vec::new(),
         }
@@ -480,17 +554,20 @@ impl Gathering {
         self.is_timed = true;
     }
 
-    pub(super) fn recorded_at(&mut self, rate: f64) {
-        self.operations.recorded_rate = rate;
-    }
-
-    pub(super) fn finish(self) -> Operations {
+    /// The operations, which are those of the keys `kept`.
+    pub(super) fn finish(mut self, kept: Kept) -> Operations {
+        self.operations.kept = kept;
         self.operations
     }
 
     /// Adds an operation that stands at `place`.
+    ///
+    /// # Errors
+    /// [`TraceError`] for a key, a value or a time beyond what a store takes.
     pub(super) fn push(&mut self, operation: &Operation<'_>, place: Place) -> Result<()> {
+        let known = self.operations.keys();
         let key = self.number(operation, place)?;
+        self.note(key, operation.action, self.operations.keys() > known);
         let value_bytes = match operation.value_bytes {
             Some(bytes) if bytes > VALUE_BYTES_MAX => {
                 let message = format!("a value of {bytes} bytes; a store takes 256 MiB");
@@ -532,7 +609,13 @@ impl Gathering {
         Ok(())
     }
 
-    /// Adds deletes of the keys from `start` to before `end` that were named before.
+    /// Counts a delete of a range whose end is not known.
+    pub(super) fn delete_open_range(&mut self) {
+        self.operations.open_range_deletes += 1;
+    }
+
+    /// Adds deletes of the keys from `start` to before `end` that were named before and may hold a
+    /// value. O(log keys) and the deletes, after O(keys log keys) once.
     pub(super) fn delete_range(
         &mut self,
         start: &[u8],
@@ -544,16 +627,13 @@ impl Gathering {
         if start >= end {
             return Ok(());
         }
-        let operations = &self.operations;
-        let ordered = self.ordered.get_or_insert_with(|| {
-            let named = |number: usize| {
-                let start = number.checked_sub(1).map_or(0, |at| operations.ends[at]);
-                let name = operations.names[start..operations.ends[number]].to_vec();
-                (name, number as u32)
-            };
-            (0..operations.ends.len()).map(named).collect()
+        let (operations, may_hold) = (&self.operations, &self.may_hold);
+        let held = self.held.get_or_insert_with(|| {
+            let holding = (0..operations.ends.len()).filter(|number| may_hold[*number]);
+            let named = |number: usize| (operations.name(number).to_vec(), number as u32);
+            holding.map(named).collect()
         });
-        let inside = ordered.range(start.to_vec()..end.to_vec());
+        let inside = held.range(start.to_vec()..end.to_vec());
         let keys: Vec<u32> = inside.map(|(_, key)| *key).collect();
         for key in keys {
             let row = Row {
@@ -564,14 +644,47 @@ impl Gathering {
                 before: ABSENT,
             };
             self.row(row, at_ns, place)?;
+            self.note(key, Action::Delete, false);
         }
         Ok(())
+    }
+
+    /// Notes what an operation leaves of its key, which it is the first to name or not. A key whose
+    /// first operation reads it was there before, or is put before.
+    fn note(&mut self, key: u32, action: Action, is_first: bool) {
+        let holds = match action {
+            Action::Delete => false,
+            Action::Put | Action::ReadModifyWrite => true,
+            Action::Get | Action::Scan | Action::ReverseScan if is_first => true,
+            Action::Get | Action::Scan | Action::ReverseScan => return,
+        };
+        let number = key as usize;
+        if self.may_hold.len() <= number {
+            self.may_hold.resize(number + 1, false);
+        }
+        if std::mem::replace(&mut self.may_hold[number], holds) == holds {
+            return;
+        }
+        if let Some(held) = &mut self.held {
+            let name = self.operations.name(number);
+            if holds {
+                held.insert(name.to_vec(), key);
+            } else {
+                held.remove(name);
+            }
+        }
     }
 
     fn row(&mut self, row: Row, at_ns: u64, place: Place) -> Result<()> {
         if self.operations.rows.len() >= (u32::MAX - 1) as usize / 2 {
             let message = "more operations than can be numbered: use `limit`";
             return Err(TraceError::malformed(place, message));
+        }
+        if at_ns > TIME_MAX {
+            return Err(TraceError::malformed(
+                place,
+                "the time is more than 292 years",
+            ));
         }
         self.operations.rows.push(row);
         if self.is_timed {
@@ -604,9 +717,6 @@ impl Gathering {
             return Err(TraceError::malformed(place, message));
         }
         operations.ends.push(operations.names.len());
-        if let Some(ordered) = &mut self.ordered {
-            ordered.insert(operations.names[start..].to_vec(), number);
-        }
         Ok(number)
     }
 }

@@ -19,11 +19,16 @@
 //! of a range deletes of the keys in it that the trace named before, and each key of a multi-get a
 //! get. A seek is a scan; RocksDB does not record how far it went, nor its bounds' effect. A key of
 //! another column family than the default has the family's number before it, in four bytes, the
-//! highest first. Marks of transactions are passed over.
+//! highest first.
+//!
+//! A transaction in two phases is recorded twice, when it is prepared and when it is committed, and
+//! the second record has its writes again: the first is passed over, as RocksDB's analyzer does. The
+//! policies that write before the commit (WritePrepared, WriteUnprepared) record the writes once,
+//! with a mark of their own, and undo them by writes if they are rolled back: all of these count.
 
 use std::io::BufRead;
 
-use super::input::{bytes_at, fill};
+use super::input::{bytes_at, fill, nanoseconds_of};
 use super::loaded::Builder;
 use super::operations::{Action, Name, Operation};
 use super::{Place, Result, TraceError};
@@ -104,7 +109,7 @@ fn next(input: &mut impl BufRead, offset: u64, payload: &mut Vec<u8>) -> Result<
     }
     let micros = u64::from_le_bytes(bytes_at(&header, 0));
     Ok(Some(Record {
-        at_ns: micros.saturating_mul(1000),
+        at_ns: nanoseconds_of(micros, place)?,
         kind: header[8],
         place,
         end: offset + (RECORD_HEADER + length) as u64,
@@ -210,50 +215,63 @@ fn push_batch(record: &Record, batch: &[u8], builder: &mut Builder) -> Result<bo
         place: record.place,
     };
     fields.take(BATCH_HEADER)?;
-    while let [tag, rest @ ..] = fields.rest {
-        fields.rest = rest;
-        let has_family = matches!(tag, 0x4 | 0x5 | 0x6 | 0x8 | 0xE | 0x10 | 0x17 | 0x19);
-        let family = if has_family { fields.varint()? } else { 0 };
-        let family = u32::try_from(family).map_err(|_| fields.malformed("a family's number"))?;
-        let action = match tag {
-            0x1 | 0x5 | 0x10 | 0x11 | 0x16..=0x19 => Action::Put,
-            0x2 | 0x6 => Action::ReadModifyWrite,
-            0x0 | 0x4 | 0x7 | 0x8 => Action::Delete,
-            0xE | 0xF => {
-                let start = key_of(family, fields.text()?);
-                let end = key_of(family, fields.text()?);
+    let mut entries = fields;
+    let (mut is_prepared, mut is_committed) = (false, false);
+    while let Some(entry) = entries.entry()? {
+        is_prepared |= matches!(entry, Entry::BeginsPrepared);
+        is_committed |= matches!(entry, Entry::Commits);
+    }
+    if is_prepared && !is_committed {
+        return Ok(true);
+    }
+    while let Some(entry) = fields.entry()? {
+        let more = match entry {
+            Entry::BeginsPrepared | Entry::Commits | Entry::Other => true,
+            Entry::DeleteRange { family, start, end } => {
+                let (start, end) = (key_of(family, start), key_of(family, end));
                 builder.delete_range(&start, &end, record.at_ns, record.place)?;
-                continue;
+                true
             }
-            // A blob of the log, and the ids of transactions.
-            0x3 | 0xA..=0xC => {
-                fields.text()?;
-                continue;
-            }
-            0x15 => {
-                fields.text()?;
-                fields.text()?;
-                continue;
-            }
-            0x9 | 0xD | 0x12 | 0x13 => continue,
-            other => {
-                return Err(fields.malformed(&format!("tag {other} of a write batch")));
+            Entry::Write {
+                action,
+                family,
+                key,
+                value,
+            } => {
+                let bytes = value.map(|value| value.len() as u64);
+                push_one(record, action, &key_of(family, key), bytes, builder)?
             }
         };
-        let key = key_of(family, fields.text()?);
-        let value_bytes = if action.writes() {
-            Some(fields.text()?.len() as u64)
-        } else {
-            None
-        };
-        if !push_one(record, action, &key, value_bytes, builder)? {
+        if !more {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
+/// One entry of a write batch.
+enum Entry<'a> {
+    Write {
+        action: Action,
+        family: u32,
+        key: &'a [u8],
+        value: Option<&'a [u8]>,
+    },
+    DeleteRange {
+        family: u32,
+        start: &'a [u8],
+        end: &'a [u8],
+    },
+    /// The mark before the writes of a transaction that is prepared, and written by its commit.
+    BeginsPrepared,
+    /// The mark of a commit.
+    Commits,
+    /// Any other mark.
+    Other,
+}
+
 /// The fields of a payload that are left.
+#[derive(Clone, Copy)]
 struct Fields<'a> {
     rest: &'a [u8],
     place: Place,
@@ -295,5 +313,56 @@ impl<'a> Fields<'a> {
     fn text(&mut self) -> Result<&'a [u8]> {
         let bytes = self.varint()?;
         self.take(bytes as usize)
+    }
+
+    /// The next entry of a write batch; `None` at its end.
+    fn entry(&mut self) -> Result<Option<Entry<'a>>> {
+        let [tag, rest @ ..] = self.rest else {
+            return Ok(None);
+        };
+        self.rest = rest;
+        let has_family = matches!(tag, 0x4 | 0x5 | 0x6 | 0x8 | 0xE | 0x10 | 0x17 | 0x19);
+        let family = if has_family { self.varint()? } else { 0 };
+        let family = u32::try_from(family).map_err(|_| self.malformed("a family's number"))?;
+        let action = match tag {
+            0x1 | 0x5 | 0x10 | 0x11 | 0x16..=0x19 => Action::Put,
+            0x2 | 0x6 => Action::ReadModifyWrite,
+            0x0 | 0x4 | 0x7 | 0x8 => Action::Delete,
+            0xE | 0xF => {
+                let (start, end) = (self.text()?, self.text()?);
+                return Ok(Some(Entry::DeleteRange { family, start, end }));
+            }
+            other => return self.mark(*other).map(Some),
+        };
+        let key = self.text()?;
+        let mut value = None;
+        if action.writes() {
+            value = Some(self.text()?);
+        }
+        Ok(Some(Entry::Write {
+            action,
+            family,
+            key,
+            value,
+        }))
+    }
+
+    /// An entry without a write.
+    fn mark(&mut self, tag: u8) -> Result<Entry<'a>> {
+        let entry = match tag {
+            0x9 => return Ok(Entry::BeginsPrepared),
+            0xD | 0x12 | 0x13 => return Ok(Entry::Other),
+            // A blob of the log, and the ids of transactions that are prepared or rolled back.
+            0x3 | 0xA | 0xC => Entry::Other,
+            0xB => Entry::Commits,
+            // A commit with its time before its id.
+            0x15 => {
+                self.text()?;
+                Entry::Commits
+            }
+            other => return Err(self.malformed(&format!("tag {other} of a write batch"))),
+        };
+        self.text()?;
+        Ok(entry)
     }
 }

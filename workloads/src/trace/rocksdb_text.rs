@@ -4,16 +4,18 @@
 //!
 //! ```text
 //!   0x6B6579 1 0 100 1700000000000000     key, type, column family, value bytes, microseconds
-//!   0x61 0x7A 4 0 0 1700000000000100      a delete of a range: its first key, and its end
+//!   0x61 4 0 0 1700000000000100           a delete of a range: its first key
 //! ```
 //!
 //! Types: 0 get, 1 put, 2 delete, 3 single delete, 4 delete of a range, 5 merge, 6 seek, 7 seek for
-//! prev, 8 multi-get, 9 put of an entity. They are read as in RocksDB's binary traces. Rows without
-//! keys (`--no_key`) are refused.
+//! prev, 8 multi-get, 9 put of an entity. They are read as in RocksDB's binary traces. The analyzer
+//! does not write where a deleted range ends: such deletes are left out and counted, unless a row
+//! has the end as a second key. It leaves out transactions that were prepared and not committed.
+//! Rows without keys (`--no_key`) are refused.
 
 use std::io::BufRead;
 
-use super::input::{Lines, number};
+use super::input::{Lines, nanoseconds_of, number};
 use super::loaded::Builder;
 use super::operations::{Action, Name, Operation};
 use super::rocksdb::key_of;
@@ -73,12 +75,16 @@ fn push(line: &[u8], place: Place, builder: &mut Builder) -> Result<bool> {
         let key = key.ok_or_else(|| malformed(wanted))?;
         Ok(key_of(family, &key))
     };
-    let at_ns = micros.saturating_mul(1000);
+    let at_ns = nanoseconds_of(micros, place)?;
     let key = key_at(0)?;
     let action = match kind {
         0 | 8 => Action::Get,
         1 | 9 => Action::Put,
         2 | 3 => Action::Delete,
+        4 if keys.len() == 1 => {
+            builder.delete_open_range();
+            return Ok(true);
+        }
         4 => {
             builder.delete_range(&key, &key_at(1)?, at_ns, place)?;
             return Ok(true);

@@ -33,7 +33,51 @@ pub struct Sample {
     seed: u64,
 }
 
+/// Which keys a trace holds, of those of what it was recorded from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Kept {
+    /// Their share.
+    pub(super) rate: f64,
+    /// Whether they are those that [`Sample`] keeps with [`Sample::SEED`].
+    pub(super) is_by_hash: bool,
+}
+
+impl Default for Kept {
+    /// All keys.
+    fn default() -> Self {
+        Self::by_hash(1.0)
+    }
+}
+
+impl Kept {
+    pub(super) fn by_hash(rate: f64) -> Self {
+        let is_by_hash = true;
+        Self { rate, is_by_hash }
+    }
+
+    /// Chosen by a recorder in a way of its own.
+    pub(super) fn by_others(rate: f64) -> Self {
+        let is_by_hash = rate >= 1.0;
+        Self { rate, is_by_hash }
+    }
+
+    /// What a sample of them holds.
+    pub(super) fn sampled(self, sample: Option<Sample>) -> Self {
+        let Some(sample) = sample else {
+            return self;
+        };
+        Self {
+            rate: self.rate * sample.rate,
+            is_by_hash: self.is_by_hash && sample.seed == Sample::SEED,
+        }
+    }
+}
+
 impl Sample {
+    /// The seed by which keys are chosen where nobody asks for another: by recorders, by
+    /// `workload.trace.sample`, and in `.aurat` files that say so.
+    pub const SEED: u64 = 1;
+
     /// Keeps the share `rate` of the keys, chosen by `seed`; `None` if the rate is not above 0 and
     /// at most 1.
     pub fn new(rate: f64, seed: u64) -> Option<Self> {
@@ -48,6 +92,21 @@ impl Sample {
     /// The share of the keys that is kept.
     pub fn rate(self) -> f64 {
         self.rate
+    }
+
+    /// This sample of a trace that is itself a sample. If both are by hash and [`Sample::SEED`], the
+    /// trace has keys of low hashes only, and the bound is lower by as much; otherwise they are
+    /// independent.
+    #[must_use]
+    pub(super) fn within(self, recorded: Kept) -> Self {
+        if self.seed != Self::SEED || !recorded.is_by_hash {
+            return self;
+        }
+        let share = Self::new(self.rate * recorded.rate, self.seed);
+        Self {
+            below: share.map_or(self.below, |share| share.below),
+            ..self
+        }
     }
 
     /// Whether a key is kept.
@@ -82,6 +141,20 @@ mod tests {
         assert!((0..1000).all(|key| all.keeps(key)));
         for bad in [0.0, -0.1, 1.01, f64::NAN] {
             assert_eq!(Sample::new(bad, 0), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_sample_of_a_recorded_sample_keeps_its_share_of_that() {
+        for seed in [Sample::SEED, 9] {
+            let recorded = Sample::new(0.2, Sample::SEED).expect("a rate");
+            let again = Sample::new(0.5, seed)
+                .expect("a rate")
+                .within(Kept::by_hash(0.2));
+            let kept: Vec<u64> = (0..100_000).filter(|key| recorded.keeps(*key)).collect();
+            let both = kept.iter().filter(|key| again.keeps(**key)).count();
+            assert!(both.abs_diff(10_000) < 400, "seed {seed}: {both}");
+            assert_eq!(again.rate(), 0.5);
         }
     }
 

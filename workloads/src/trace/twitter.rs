@@ -18,12 +18,8 @@ use super::Result;
 use super::csv::{Layout, Rows};
 use super::input::number;
 use super::loaded::Builder;
+use super::operations::Action;
 use super::{Place, TraceError};
-
-const OPERATIONS: [&[u8]; 11] = [
-    b"get", b"gets", b"set", b"add", b"replace", b"cas", b"append", b"prepend", b"delete", b"incr",
-    b"decr",
-];
 
 pub(super) fn read(input: impl BufRead, builder: &mut Builder) -> Result<()> {
     let layout = Layout {
@@ -53,5 +49,5 @@ pub(super) fn is_row(line: &[u8]) -> bool {
         && [0, 2, 3, 6]
             .into_iter()
             .all(|place| number(fields[place]).is_some())
-        && OPERATIONS.contains(&fields[5])
+        && Action::of(fields[5]).is_some()
 }

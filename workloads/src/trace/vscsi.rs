@@ -20,7 +20,7 @@
 
 use std::io::{BufRead, Read};
 
-use super::input::{Records, bytes_at, fill};
+use super::input::{Records, bytes_at, fill, nanoseconds_of};
 use super::loaded::Builder;
 use super::{Place, Result, TraceError};
 
@@ -72,7 +72,8 @@ impl Version {
         let bytes = u32::from_le_bytes(bytes_at(record, self.layout().bytes_at));
         let block = u64::from_le_bytes(bytes_at(record, 16));
         let microseconds = u64::from_le_bytes(bytes_at(record, 24));
-        builder.push(block, u64::from(bytes), microseconds.saturating_mul(1000))
+        let at_ns = nanoseconds_of(microseconds, place)?;
+        builder.push(block, u64::from(bytes), at_ns)
     }
 }
 
