@@ -97,7 +97,8 @@ of a sample comes from replaying its keys in up to 8 parts, each in a cache of i
 bounds (bound).
 
 Trace formats: aurat, csv, keys (plain 64-bit), lcs (libCacheSim), lis (ARC), meta-kv,
-oracle-general, twitter, vscsi; each plain, or compressed with zstd, gzip or xz.
+oracle-general, rocksdb, rocksdb-text, twitter, vscsi; each plain, or compressed with zstd, gzip or
+xz.
 
 Exit codes:
   0  something was simulated

@@ -420,3 +420,14 @@ fn what_does_not_fit_a_trace_is_refused() {
         lab.aura(&all).refuses(2, words);
     }
 }
+
+#[test]
+fn the_help_names_every_format_of_traces() {
+    let help = Lab::new().aura(&["cache-sim", "--help"]);
+    for format in aura_workloads::trace::Format::ALL {
+        let mut words = help
+            .output
+            .split(|it: char| !(it.is_alphanumeric() || it == '-'));
+        assert!(words.any(|word| word == format.name()), "{format}");
+    }
+}
