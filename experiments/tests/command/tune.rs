@@ -276,26 +276,29 @@ fn searches_that_cannot_be_judged_are_refused_before_they_run() {
     );
 }
 
+/// Refuses the search's config with one line of it replaced.
+fn refuses(line: &str, instead: &str, words: &[&str]) {
+    let lab = lab(|text| {
+        assert!(text.contains(line), "{line}");
+        text.replacen(line, instead, 1)
+    });
+    lab.aura(&["tune", "exp.toml"]).refuses(2, words);
+    // A run checks the table, too.
+    lab.aura(&["run", "exp.toml"]).refuses(2, words);
+    assert!(!lab.path("results").exists());
+}
+
+const MEMTABLE: &str = "key = \"engine.memtable\"";
+
 #[test]
-fn what_is_wrong_with_a_search_is_said_at_its_place() {
-    let refuses = |line: &str, instead: &str, words: &[&str]| {
-        let lab = lab(|text| {
-            assert!(text.contains(line), "{line}");
-            text.replacen(line, instead, 1)
-        });
-        lab.aura(&["tune", "exp.toml"]).refuses(2, words);
-        // A run checks the table, too.
-        lab.aura(&["run", "exp.toml"]).refuses(2, words);
-        assert!(!lab.path("results").exists());
-    };
-    let memtable = "key = \"engine.memtable\"";
+fn what_is_wrong_with_a_knob_of_a_range_is_said_at_its_place() {
     refuses(
-        memtable,
+        MEMTABLE,
         "key = \"engine.memtabel\"",
         &["nearest: `engine.memtable`", "exp.toml:39:7"],
     );
     refuses(
-        memtable,
+        MEMTABLE,
         "key = \"compare.margin\"",
         &["cannot be searched: keys begin with workload"],
     );
@@ -327,13 +330,17 @@ fn what_is_wrong_with_a_search_is_said_at_its_place() {
         "min = \"0B\"",
         &["must be above 0 with scale = \"log\"", "exp.toml:40:7"],
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_search_is_said_at_its_place() {
     refuses(
         "[\"1KiB\", \"4KiB\"]",
         "[\"1KiB\", \"4KiB\"]\nstep = 2",
         &["`step` is of a range", "exp.toml:48:8"],
     );
     refuses(
-        memtable,
+        MEMTABLE,
         "key = \"engine.table\"",
         &["two knobs set `engine.table.block` and `engine.table`"],
     );
