@@ -16,6 +16,7 @@
 
 mod anytime;
 mod correction;
+mod ranks;
 mod shape;
 mod sign_flip;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub mod verdict;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 pub use correction::{Claims, benjamini_hochberg, holm};
+pub use ranks::{BLOCKS_GOOD, BLOCKS_MIN, Ranks};
 pub use shape::{Shape, ShapeKind, shape};
 pub use sign_flip::sign_flip_p;
 
