@@ -14,15 +14,18 @@ use crate::plot::{self, FigureKind, Figures, PlotInput};
 use crate::record::Manifest;
 use crate::store::{self, StoredTrial};
 
-/// Draw a run's figures: SVG, PNG, and their data as CSV.
+/// Draw a run's figures: SVG, PNG, with --pdf PDF, and their data as CSV.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
   aura plot quickstart
   aura plot quickstart --kind latency --kind forest
+  aura plot quickstart --kind forest --pdf      for a paper: text is text, the font is inside
 
-Kinds: sweep (primary metrics over a swept number), forest (effects with intervals), throughput,
-latency, amplification, hit-ratio, bound, index.
+Kinds: sweep (primary metrics over a swept number), heat-map (over two keys), forest (effects with
+intervals), ablation (effects by what variants set, the best first), critical-difference (mean ranks
+over workloads), throughput, latency (by percentile), ecdf and histogram (shares of operations by
+latency), amplification, hit-ratio, bound, index. `aura run` draws all but ecdf and histogram.
 
 Prints on standard error the folder that was written, results/<run>/plots, and which figures have
 no data.
@@ -34,6 +37,9 @@ pub(super) struct Arguments {
     /// Which figures. Default: all.
     #[arg(long, value_name = "KIND")]
     kind: Vec<String>,
+    /// Write each figure as PDF, too.
+    #[arg(long)]
+    pdf: bool,
 }
 
 impl Arguments {
@@ -48,6 +54,11 @@ impl Arguments {
         let material = Material::of(OpenedRun::open(run_folder(global, &self.run))?)?;
         let figures = material.figures(&kinds);
         let folder = material.save(&figures)?;
+        if self.pdf {
+            for figure in &figures.drawn {
+                figure.save_pdf(&folder)?;
+            }
+        }
         global.remark(&format!("wrote {}", folder.display()));
         for reason in &figures.skipped {
             global.remark(reason);
@@ -68,7 +79,7 @@ fn unknown_kind(name: &str) -> Failure {
 /// Draws all figures of a run and writes its report; returns what was written.
 pub(super) fn write_all(run: OpenedRun) -> Result<Vec<PathBuf>, Failure> {
     let material = Material::of(run)?;
-    let figures = material.figures(&FigureKind::ALL);
+    let figures = material.figures(&FigureKind::of_report());
     let plots = material.save(&figures)?;
     let report = report::write(&material, &figures)?;
     Ok(vec![plots, report])
@@ -120,6 +131,7 @@ impl Material {
             comparison: self.comparison.as_ref(),
             primary: &self.run.plan.experiment.compare.primary,
             baseline: &self.run.plan.experiment.baseline,
+            settings: &self.run.compare_settings().overrides,
             provenance: &self.provenance,
         };
         plot::figures(kinds, &input)

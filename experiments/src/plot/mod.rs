@@ -18,6 +18,7 @@ mod run;
 pub(crate) mod tests;
 mod tuning;
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -26,6 +27,7 @@ use serde::Serialize;
 use crate::compare::Comparison;
 use crate::files::{self, FileError};
 use crate::names::named_enum;
+use crate::point::Point;
 use crate::store::{StoredTrial, TidyRow};
 
 use chart::scene::Scene;
@@ -45,12 +47,22 @@ named_enum! {
     pub enum FigureKind {
         /// The primary metrics over a swept number, with the best point and the knee.
         Sweep = "sweep",
+        /// The primary metrics over two swept keys, a cell each.
+        HeatMap = "heat-map",
         /// Effects of a comparison with intervals, margin and verdict.
         Forest = "forest",
+        /// What each variant's settings do to a primary metric, the best first.
+        Ablation = "ablation",
+        /// Mean ranks over workloads, and which variants they distinguish.
+        CriticalDifference = "critical-difference",
         /// Operations a second over time, with stalls.
         Throughput = "throughput",
         /// Latency by percentile.
         Latency = "latency",
+        /// The share of operations done within a time, with intervals over the seeds.
+        Ecdf = "ecdf",
+        /// The share of operations in ranges of latency, with intervals over the seeds.
+        Histogram = "histogram",
         /// Write, read and space amplification.
         Amplification = "amplification",
         /// The cache's hit ratio, over its size if a sweep varies it.
@@ -59,6 +71,14 @@ named_enum! {
         Bound = "bound",
         /// What table indexes take and cost, if models serve.
         Index = "index",
+    }
+}
+
+impl FigureKind {
+    /// The kinds that a report shows: distributions say what percentiles say, at more length.
+    pub fn of_report() -> Vec<Self> {
+        let shown = |kind: &Self| !matches!(kind, Self::Ecdf | Self::Histogram);
+        Self::ALL.into_iter().filter(shown).collect()
     }
 }
 
@@ -91,6 +111,8 @@ pub struct PlotInput<'a> {
     pub primary: &'a [String],
     /// The variant drawn in grey.
     pub baseline: &'a str,
+    /// What each variant sets: dotted key to value.
+    pub settings: &'a BTreeMap<String, Point>,
     /// What the figures rest on, such as the experiment, its content hash, version and seeds; one
     /// line.
     pub provenance: &'a str,
@@ -112,7 +134,7 @@ pub struct Figure {
 impl Figure {
     /// Whether the figure answers the question of a sweep, so that a report begins with it.
     pub fn leads(&self) -> bool {
-        self.name.starts_with("sweep.")
+        self.name.starts_with("sweep.") || self.name.starts_with("heat-map.")
     }
 
     /// Writes the figure as SVG, ready for a page of HTML.
@@ -134,6 +156,23 @@ impl Figure {
         self.scene.png(&file("png"))?;
         files::replace(&file("csv"), self.csv.as_bytes())?;
         Ok(())
+    }
+
+    /// Returns the figure as a PDF of one page, with its font inside.
+    ///
+    /// # Errors
+    /// [`PlotError::Drawing`].
+    pub fn pdf(&self) -> Result<Vec<u8>, PlotError> {
+        self.scene.pdf(&self.title)
+    }
+
+    /// Writes `<name>.pdf` into a folder that exists.
+    ///
+    /// # Errors
+    /// [`PlotError`].
+    pub fn save_pdf(&self, folder: &Path) -> Result<(), PlotError> {
+        let path = folder.join(format!("{}.pdf", self.name));
+        Ok(files::replace(&path, &self.pdf()?)?)
     }
 }
 

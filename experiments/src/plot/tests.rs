@@ -65,6 +65,7 @@ fn drawn_from(trials: &[TrialResult], settings: CompareSettings, kinds: &[Figure
         comparison: Some(&comparison),
         primary: &settings.primary,
         baseline: "lru",
+        settings: &BTreeMap::new(),
         provenance: "sample, 3 seeds",
     };
     figures(kinds, &input)
@@ -73,7 +74,9 @@ fn drawn_from(trials: &[TrialResult], settings: CompareSettings, kinds: &[Figure
 #[test]
 fn every_kind_is_drawn_once_a_phase_operation_and_point() {
     let drawn = drawn();
-    assert!(drawn.skipped.is_empty(), "{:?}", drawn.skipped);
+    // One key is swept, nobody sets anything, and there is one workload.
+    let skipped: Vec<&str> = drawn.skipped.iter().map(|why| kind_of(why)).collect();
+    assert_eq!(skipped, ["heat-map", "ablation", "critical-difference"]);
     for (kind, expected) in [
         // The primary metric, in the phase and in the whole trial.
         (FigureKind::Sweep, 2),
@@ -83,6 +86,8 @@ fn every_kind_is_drawn_once_a_phase_operation_and_point() {
         (FigureKind::Throughput, 2),
         // Six classes at two points.
         (FigureKind::Latency, 12),
+        (FigureKind::Ecdf, 12),
+        (FigureKind::Histogram, 12),
         // All points in one figure, for the phase and for the whole trial.
         (FigureKind::Amplification, 2),
         // All points in one figure.
@@ -94,6 +99,11 @@ fn every_kind_is_drawn_once_a_phase_operation_and_point() {
         let count = drawn.drawn.iter().filter(is_kind).count();
         assert_eq!(count, expected, "{}", kind.name());
     }
+}
+
+/// The kind that a message is about.
+fn kind_of(message: &str) -> &str {
+    message.split(':').next().unwrap_or_default()
 }
 
 #[test]
@@ -119,7 +129,7 @@ fn equal_results_give_equal_figures() {
         files::names(folder.path()).expect("it was just written")
     });
     assert_eq!(names[0], names[1]);
-    assert_eq!(names[0].len(), 25 * 3, "SVG, PNG and CSV of each");
+    assert_eq!(names[0].len(), 49 * 3, "SVG, PNG and CSV of each");
     for name in &names[0] {
         let [one, two] = folders
             .each_ref()
@@ -160,6 +170,7 @@ fn a_figure_without_data_is_skipped_with_a_message() {
         comparison: None,
         primary: &[],
         baseline: "lru",
+        settings: &BTreeMap::new(),
         provenance: "",
     };
     let figures = figures(&FigureKind::ALL, &input);
@@ -310,6 +321,7 @@ fn the_bound_is_on_the_bars() {
             comparison: None,
             primary: &[],
             baseline: "lru",
+            settings: &BTreeMap::new(),
             provenance: "",
         };
         let figure = figures(&[FigureKind::HitRatio], &input)
@@ -360,6 +372,7 @@ fn forests(change: impl Fn(&mut CompareRow)) -> Vec<Figure> {
         comparison: Some(&comparison),
         primary: &[],
         baseline: "lru",
+        settings: &BTreeMap::new(),
         provenance: "",
     };
     figures(&[FigureKind::Forest], &input).drawn
@@ -426,6 +439,7 @@ fn throughput_ends_with_the_first_client() {
         comparison: None,
         primary: &[],
         baseline: "lru",
+        settings: &BTreeMap::new(),
         provenance: "",
     };
     let figure = figures(&[FigureKind::Throughput], &input)
@@ -463,4 +477,119 @@ fn kinds_are_found_by_their_names() {
         assert_eq!(FigureKind::find(kind.name()), Some(kind));
     }
     assert_eq!(FigureKind::find("pie"), None);
+}
+
+/// Figures of three variants over `points`, of which the second changes one setting and the third
+/// another one. The third variant is the slowest everywhere.
+fn of_three(kinds: &[FigureKind], points: &[[(&str, &str); 2]]) -> Figures {
+    let mut trials = Vec::new();
+    for (variant, factor) in [("lru", 2), ("sieve", 1), ("small", 3)] {
+        for point in points {
+            for seed in 0..2 {
+                let mut trial = sample_trial(variant, seed, factor);
+                let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+                trial.manifest.point = point.iter().map(owned).collect();
+                trials.push(trial);
+            }
+        }
+    }
+    let set = |key: &str, value: &str| Point::from([(key.to_owned(), value.to_owned())]);
+    let overrides = BTreeMap::from([
+        ("lru".to_owned(), Point::new()),
+        (
+            "sieve".to_owned(),
+            set("engine.cache.eviction.policy", "\"sieve\""),
+        ),
+        ("small".to_owned(), set("engine.memtable", "1MiB")),
+    ]);
+    let rows = rows_of(&trials);
+    let settings = CompareSettings {
+        baseline: "lru".to_owned(),
+        ..CompareSettings::default()
+    };
+    let comparison = compare(&rows, &settings).expect("three variants");
+    let input = PlotInput {
+        rows: &rows,
+        trials: &[],
+        comparison: Some(&comparison),
+        primary: &settings.primary,
+        baseline: "lru",
+        settings: &overrides,
+        provenance: "sample, 2 seeds",
+    };
+    figures(kinds, &input)
+}
+
+#[test]
+fn two_swept_keys_give_a_heat_map_with_a_panel_for_each_variant() {
+    let mut points = Vec::new();
+    for size in ["32MiB", "128MiB", "1GiB"] {
+        for bits in ["4", "10"] {
+            points.push([("engine.cache.size", size), ("bits", bits)]);
+        }
+    }
+    let drawn = of_three(&[FigureKind::HeatMap], &points);
+    assert!(drawn.skipped.is_empty(), "{:?}", drawn.skipped);
+    let figure = &drawn.drawn[0];
+    assert_eq!(figure.name, "heat-map.run.throughput_ops.run");
+    assert_eq!(
+        figure.title,
+        "run.throughput_ops over engine.cache.size and bits"
+    );
+    assert!(figure.leads());
+    assert_eq!(figure.csv.lines().count(), 1 + 3 * 6);
+    let svg = figure.svg().expect("it can be drawn");
+    for words in ["sieve", "small", "32MiB", "1GiB", "bits"] {
+        assert!(svg.contains(&format!("\n{words}\n")), "{words}");
+    }
+}
+
+#[test]
+fn an_ablation_orders_variants_and_names_what_they_set() {
+    let drawn = of_three(&[FigureKind::Ablation], &[[("a", "1"), ("b", "1")]]);
+    let figure = &drawn.drawn[0];
+    assert_eq!(figure.name, "ablation.run.throughput_ops.run");
+    let svg = figure.svg().expect("it can be drawn");
+    let at = |words: &str| {
+        svg.find(words)
+            .unwrap_or_else(|| panic!("{words} is missing"))
+    };
+    // The faster variant comes first.
+    assert!(at("\nsieve\n") < at("\nsmall\n"));
+    assert!(at("cache.eviction=sieve") < at("memtable=1MiB"));
+}
+
+#[test]
+fn ranks_are_drawn_over_five_workloads_and_not_over_four() {
+    let presets = ["ycsb-a", "ycsb-b", "ycsb-c", "ycsb-d", "ycsb-f"];
+    let points = presets.map(|preset| [("workload.preset", preset), ("bits", "4")]);
+    let kind = [FigureKind::CriticalDifference];
+    let drawn = of_three(&kind, &points);
+    let figure = &drawn.drawn[0];
+    assert_eq!(figure.name, "critical-difference.run.throughput_ops.run");
+    assert!(figure.csv.contains("\nsieve,1,5,"), "{}", figure.csv);
+    assert!(figure.caption.contains("over 5 workloads"));
+    assert!(figure.caption.contains("both tests are rough"));
+    let too_few = of_three(&kind, &points[..4]);
+    assert!(too_few.drawn.is_empty());
+    assert!(
+        too_few.skipped[0].contains("there are 4"),
+        "{:?}",
+        too_few.skipped
+    );
+}
+
+#[test]
+fn a_pdf_has_its_title_its_font_and_equal_bytes() {
+    let figures = [(); 2].map(|()| drawn().drawn.swap_remove(0));
+    let [one, two] = figures
+        .each_ref()
+        .map(|figure| figure.pdf().expect("it can be drawn"));
+    assert!(one == two, "equal results give equal bytes");
+    assert!(one.starts_with(b"%PDF-1.7"));
+    let has = |words: &[u8]| one.windows(words.len()).any(|part| part == words);
+    assert!(has(figures[0].title.as_bytes()), "{}", figures[0].title);
+    for words in ["/FontFile2", "/ToUnicode", "/FlateDecode", "%%EOF"] {
+        assert!(has(words.as_bytes()), "{words}");
+    }
 }

@@ -49,6 +49,20 @@ pub(crate) struct StallSpan {
     pub(crate) share: f64,
 }
 
+/// The interval of a variant's line along the x axis.
+pub(crate) struct Band<'a> {
+    pub(crate) variant: &'a str,
+    pub(crate) points: Vec<BandPoint>,
+}
+
+/// The interval at one place of the x axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct BandPoint {
+    pub(crate) x: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
 /// A value that nothing lies below.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct FloorPoint {
@@ -63,6 +77,8 @@ pub(crate) struct Panel<'a> {
     pub(crate) lanes: Vec<Lane<'a>>,
     /// A line from left to right that nothing lies below: the room there is shaded.
     pub(crate) floor: Vec<FloorPoint>,
+    /// Intervals, drawn as bands behind the lines.
+    pub(crate) bands: Vec<Band<'a>>,
     /// Points to mark with a ring and a word.
     pub(crate) callouts: Vec<Callout>,
 }
@@ -100,6 +116,8 @@ const ONE_COLUMN_MAX: usize = 6;
 const LANE: f64 = 8.0;
 /// The word beside lanes.
 const LANES_LABEL: &str = "stalls";
+/// The opacity of bands: two of them can be seen through each other.
+const BAND_OPACITY: f64 = 0.22;
 const SHADE: Color = color(0xf0f0f0);
 
 /// Lines no further apart than this share of the axis are drawn over each other.
@@ -345,6 +363,9 @@ impl LineChart<'_> {
         let lanes_bottom = room.bottom + panel.lanes.len() as f64 * LANE;
         plotted.floor(scene, panel);
         plotted.grid(scene, lanes_bottom);
+        for band in &panel.bands {
+            plotted.band(scene, band, styles);
+        }
         for line in &panel.lines {
             plotted.line(scene, line, styles);
         }
@@ -418,6 +439,19 @@ impl Plotted<'_> {
         corners.push(at(self.x(last.x), self.room.bottom));
         corners.push(at(self.x(first.x), self.room.bottom));
         scene.area(corners, SHADE);
+    }
+
+    /// Draws an interval along the axis, in its line's colour.
+    fn band(&self, scene: &mut Scene, band: &Band, styles: &Styles) {
+        let mut color = styles.of(band.variant).color;
+        color.3 = BAND_OPACITY;
+        let there = band.points.iter();
+        let mut corners: Vec<Place> = there
+            .map(|point| at(self.x(point.x), self.y(point.high)))
+            .collect();
+        let back = band.points.iter().rev();
+        corners.extend(back.map(|point| at(self.x(point.x), self.y(point.low))));
+        scene.area(corners, color);
     }
 
     fn grid(&self, scene: &mut Scene, lanes_bottom: f64) {

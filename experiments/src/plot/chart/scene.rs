@@ -1,6 +1,6 @@
-//! A figure as a list of shapes, and its two forms: SVG, and PNG at twice the size.
+//! A figure as a list of shapes, and its forms: SVG, PNG at twice the size, and PDF.
 //!
-//! Charts place shapes in points on a page of their own size. Both forms draw one list, so that
+//! Charts place shapes in points on a page of their own size. All forms draw one list, so that
 //! they cannot differ; only the SVG has other colours on a dark page. Text is measured and drawn
 //! with one embedded font (`assets/`: Arimo, whose widths are those of Arial and Liberation Sans,
 //! so that an SVG without the font looks alike). No date and no generated id goes in: equal shapes
@@ -18,7 +18,7 @@ use plotters::style::{
     Color as _, FontStyle, FontTransform, IntoFont, RGBAColor, ShapeStyle, TextStyle, register_font,
 };
 
-use super::night;
+use super::{night, pdf};
 use crate::plot::PlotError;
 
 /// Pixels per point in both forms; the SVG is shown at half its size.
@@ -44,7 +44,7 @@ struct TextMetrics {
 }
 
 /// The width of a hollow marker's line, in points.
-const OUTLINE: f64 = 1.25;
+pub(super) const OUTLINE: f64 = 1.25;
 
 /// The size of most text, in points.
 pub(crate) const SMALL: f64 = 13.0;
@@ -126,16 +126,16 @@ pub(crate) struct Room {
     pub(crate) bottom: f64,
 }
 
-struct Text {
-    at: Place,
-    text: String,
-    size: f64,
-    color: Color,
-    anchor: Anchor,
-    upwards: bool,
+pub(super) struct Text {
+    pub(super) at: Place,
+    pub(super) text: String,
+    pub(super) size: f64,
+    pub(super) color: Color,
+    pub(super) anchor: Anchor,
+    pub(super) upwards: bool,
 }
 
-enum Shape {
+pub(super) enum Shape {
     Text(Text),
     Line {
         points: Vec<Place>,
@@ -171,12 +171,15 @@ pub(crate) struct Scene {
     shapes: Vec<Shape>,
 }
 
-fn use_font() {
+/// The embedded font.
+pub(super) const FONT_FILE: &[u8] = include_bytes!("../../../assets/Arimo-Subset.ttf");
+
+/// Makes the embedded font known to plotters.
+pub(super) fn use_font() {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| {
-        let font = include_bytes!("../../../assets/Arimo-Subset.ttf");
         assert!(
-            register_font(FONT, FontStyle::Normal, font).is_ok(),
+            register_font(FONT, FontStyle::Normal, FONT_FILE).is_ok(),
             "the embedded font is a font"
         );
     });
@@ -343,6 +346,16 @@ impl Scene {
         Ok(svg.replacen(">\n", &format!(">\n{night}\n"), 1))
     }
 
+    /// The shapes, in the order in which they cover each other.
+    pub(super) fn shapes(&self) -> &[Shape] {
+        &self.shapes
+    }
+
+    /// Writes the page as PDF.
+    pub(crate) fn pdf(&self, title: &str) -> Result<Vec<u8>, PlotError> {
+        pdf::pdf(self, title)
+    }
+
     /// Writes the page as PNG.
     pub(crate) fn png(&self, path: &Path) -> Result<(), PlotError> {
         self.paint(
@@ -386,7 +399,7 @@ fn stroke(color: Color, width: f64) -> ShapeStyle {
 }
 
 impl Shape {
-    fn color(&self) -> Color {
+    pub(super) fn color(&self) -> Color {
         match self {
             Self::Text(Text { color, .. })
             | Self::Line { color, .. }
@@ -485,7 +498,7 @@ impl Text {
 
 impl Marker {
     /// The corners of a marker; `None` for a circle, which has none.
-    fn corners(self, middle: Place, radius: f64) -> Option<Vec<Place>> {
+    pub(super) fn corners(self, middle: Place, radius: f64) -> Option<Vec<Place>> {
         let corners: &[Place] = match self {
             Self::Circle | Self::None => return None,
             Self::Square => &[at(-0.9, -0.9), at(0.9, -0.9), at(0.9, 0.9), at(-0.9, 0.9)],

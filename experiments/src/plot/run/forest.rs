@@ -71,6 +71,11 @@ impl Page<'_> {
             return self.skip(FigureKind::Forest, &why);
         };
         let numbers: Vec<CompareRow> = rows.iter().map(|row| (*row).clone()).collect();
+        let several = rows.iter().any(|row| row.variant != rows[0].variant);
+        let named: Vec<Named> = rows
+            .iter()
+            .map(|row| Named::of_metric(row, several))
+            .collect();
         let words = Words {
             kind: FigureKind::Forest,
             part: phase.to_owned(),
@@ -84,7 +89,7 @@ impl Page<'_> {
             ),
             csv: compare::to_csv(&numbers),
         };
-        let scene = draw(&rows, &self.frame(&words));
+        let scene = draw(&named, &self.frame(&words));
         self.add(words, scene);
     }
 }
@@ -103,8 +108,30 @@ fn rows_of<'a>(site: Site, rows: &'a [CompareRow]) -> Vec<&'a CompareRow> {
     here
 }
 
+/// A row with its name, and what stands below that in grey; empty if nothing does.
+pub(super) struct Named<'a> {
+    pub(super) row: &'a CompareRow,
+    pub(super) name: String,
+    pub(super) below: String,
+}
+
+impl<'a> Named<'a> {
+    /// A row that is named by its metric; `several` says that there are several variants.
+    fn of_metric(row: &'a CompareRow, several: bool) -> Self {
+        Self {
+            row,
+            name: row.metric.clone(),
+            below: if several {
+                row.variant.clone()
+            } else {
+                String::new()
+            },
+        }
+    }
+}
+
 /// What the caption says of this forest alone.
-fn remarks(rows: &[&CompareRow]) -> String {
+pub(super) fn remarks(rows: &[&CompareRow]) -> String {
     let mut remarks = String::new();
     if Extent::of(rows).is_uneven() {
         remarks += " Far from zero the axis is compressed, so that the largest effect is on it.";
@@ -124,15 +151,15 @@ fn says_something(verdict: Verdict) -> bool {
     )
 }
 
-/// Draws the rows of one site.
-fn draw(rows: &[&CompareRow], frame: &Frame) -> Scene {
+/// Draws rows from the top down.
+pub(super) fn draw(named: &[Named], frame: &Frame) -> Scene {
+    let rows: Vec<&CompareRow> = named.iter().map(|named| named.row).collect();
     let label = format!(
         "change against {} in % (percentage points for shares of one)",
         rows[0].baseline
     );
     let forest = Forest {
-        axis: Extent::of(rows).axis(label),
-        several_variants: rows.iter().any(|row| row.variant != rows[0].variant),
+        axis: Extent::of(&rows).axis(label),
     };
     let top = frame.draw(&mut Scene::new(WIDTH, 1.0)) + 6.0;
     let bottom = top + ROW * rows.len() as f64;
@@ -150,7 +177,7 @@ fn draw(rows: &[&CompareRow], frame: &Frame) -> Scene {
     }
     let zero = forest.x(0.0);
     scene.stroke(at(zero, top), at(zero, bottom), GREY, 1.0);
-    for (number, row) in rows.iter().enumerate() {
+    for (number, row) in named.iter().enumerate() {
         forest.draw_row(&mut scene, row, middle_of(number));
     }
     scene.stroke(at(LEFT, bottom), at(RIGHT, bottom), GREY, 1.0);
@@ -213,7 +240,6 @@ impl Extent {
 /// What all rows share.
 struct Forest {
     axis: Axis,
-    several_variants: bool,
 }
 
 impl Forest {
@@ -230,14 +256,15 @@ impl Forest {
         scene.rect(from, to, BAND);
     }
 
-    fn draw_row(&self, scene: &mut Scene, row: &CompareRow, y: f64) {
+    fn draw_row(&self, scene: &mut Scene, named: &Named, y: f64) {
+        let row = named.row;
         let ink = match row.verdict {
             Verdict::Better => BLUE,
             Verdict::Worse => VERMILION,
             verdict if says_something(verdict) => INK,
             _ => GREY,
         };
-        self.draw_names(scene, row, y);
+        draw_names(scene, named, y);
         if let Some(effect) = row.percent(row.effect) {
             self.draw_interval(scene, row, y, ink);
             let place = at(self.x(effect), y);
@@ -257,20 +284,6 @@ impl Forest {
         scene.text(at(right, y + 9.0), effect, SMALL, GREY, Anchor::Left);
     }
 
-    fn draw_names(&self, scene: &mut Scene, row: &CompareRow, y: f64) {
-        let width = LEFT - MARGIN - 8.0;
-        let metric = fitted(&row.metric, SMALL, width);
-        if self.several_variants {
-            let above = at(MARGIN, y - 9.0);
-            scene.text(above, metric, SMALL, INK, Anchor::Left);
-            let variant = fitted(&row.variant, SMALL, width);
-            let below = at(MARGIN, y + 9.0);
-            scene.text(below, variant, SMALL, GREY, Anchor::Left);
-        } else {
-            scene.text(at(MARGIN, y), metric, SMALL, INK, Anchor::Left);
-        }
-    }
-
     fn draw_interval(&self, scene: &mut Scene, row: &CompareRow, y: f64, ink: Color) {
         let percent = |end: Option<f64>| row.percent(end?);
         let (Some(low), Some(high)) = (percent(row.low), percent(row.high)) else {
@@ -281,4 +294,16 @@ impl Forest {
             scene.stroke(at(x, y - 6.0), at(x, y + 6.0), ink, 1.5);
         }
     }
+}
+
+fn draw_names(scene: &mut Scene, named: &Named, y: f64) {
+    let width = LEFT - MARGIN - 8.0;
+    let name = fitted(&named.name, SMALL, width);
+    if named.below.is_empty() {
+        scene.text(at(MARGIN, y), name, SMALL, INK, Anchor::Left);
+        return;
+    }
+    scene.text(at(MARGIN, y - 9.0), name, SMALL, INK, Anchor::Left);
+    let below = fitted(&named.below, SMALL, width);
+    scene.text(at(MARGIN, y + 9.0), below, SMALL, GREY, Anchor::Left);
 }

@@ -1,8 +1,12 @@
 //! Which numbers of a run go into which figure.
 
+mod ablation;
+mod distribution;
 mod forest;
+mod heat;
 mod latency;
 mod panels;
+mod ranks;
 mod series;
 mod sweep;
 mod throughput;
@@ -38,9 +42,14 @@ pub fn figures(kinds: &[FigureKind], input: &PlotInput) -> Figures {
     for kind in kinds {
         match kind {
             FigureKind::Sweep => page.sweep(),
+            FigureKind::HeatMap => page.heat_map(),
             FigureKind::Forest => page.forest(),
+            FigureKind::Ablation => page.ablation(),
+            FigureKind::CriticalDifference => page.critical_difference(),
             FigureKind::Throughput => page.throughput(),
             FigureKind::Latency => page.latency(),
+            FigureKind::Ecdf => page.ecdf(),
+            FigureKind::Histogram => page.histogram(),
             FigureKind::Amplification => page.amplification(),
             FigureKind::HitRatio => page.hit_ratio(),
             FigureKind::Bound => page.bound(),

@@ -106,7 +106,7 @@ impl<'a> Page<'a> {
     }
 
     /// The windows in which a metric is judged; without a comparison, the phases.
-    fn judged(&self, metric: &MetricDef) -> Vec<&'a str> {
+    pub(super) fn judged(&self, metric: &MetricDef) -> Vec<&'a str> {
         let Some(comparison) = self.input.comparison else {
             return self.phases();
         };
