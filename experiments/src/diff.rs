@@ -77,6 +77,8 @@ pub struct Difference {
     pub equal: usize,
     /// Trials that both runs have.
     pub pairs: usize,
+    /// Variants at sweep points that both plans have.
+    pub sides: usize,
 }
 
 /// Finds what differs between two runs.
@@ -84,7 +86,9 @@ pub fn difference(a: Run, b: Run) -> Difference {
     let named = same_names(a, b);
     let mut found = Difference::default();
     found.lines.extend(of_experiments(a, b));
-    found.lines.extend(of_settings(a, b, &named));
+    let (of_settings, sides) = of_settings(a, b, &named);
+    found.lines.extend(of_settings);
+    found.sides = sides;
     let [of_a, of_b] = [values(a, &Names::new()), values(b, &named)];
     let trials = |values: &Values| -> BTreeSet<(Side, u64)> {
         let sides = values.iter();
@@ -98,9 +102,10 @@ pub fn difference(a: Run, b: Run) -> Difference {
         let Some(second) = of_b.get(place) else {
             continue;
         };
+        let in_both = first.keys().any(|seed| second.contains_key(seed));
         match line(place, first, second) {
             Some(line) => lines.push(line),
-            None if place.class != Exactness::Noisy => found.equal += 1,
+            None if in_both && place.class != Exactness::Noisy => found.equal += 1,
             None => {}
         }
     }
@@ -154,20 +159,14 @@ fn of_experiments(a: Run, b: Run) -> Vec<Line> {
             .map(|it| it.name.clone())
             .collect()
     };
-    let seeds = |seeds: &[u64]| match seeds {
-        [first, .., last] if (last - first) as usize + 1 == seeds.len() => {
-            format!("{first}..{last}")
-        }
-        seeds => seeds
-            .iter()
-            .map(u64::to_string)
-            .collect::<Vec<_>>()
-            .join(", "),
-    };
     let facts = [
         ("program", first.code.clone(), second.code.clone()),
         ("version", first.version.clone(), second.version.clone()),
-        ("seeds", seeds(&first.seeds), seeds(&second.seeds)),
+        (
+            "seeds",
+            shown_seeds(&first.seeds),
+            shown_seeds(&second.seeds),
+        ),
         ("variants", variants(a).join(", "), variants(b).join(", ")),
         (
             "primary",
@@ -187,6 +186,20 @@ fn of_experiments(a: Run, b: Run) -> Vec<Line> {
             seeds: None,
         })
         .collect()
+}
+
+/// Writes seeds: `1..10` if they follow on each other, else each of them.
+pub fn shown_seeds(seeds: &[u64]) -> String {
+    match seeds {
+        [first, .., last] if (last - first) as usize + 1 == seeds.len() => {
+            format!("{first}..{last}")
+        }
+        seeds => seeds
+            .iter()
+            .map(u64::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
 }
 
 /// The settings of each variant at each point.
@@ -212,7 +225,8 @@ struct Change {
     b: String,
 }
 
-fn of_settings(a: Run, b: Run, names: &Names) -> Vec<Line> {
+/// The settings that differ, and how many sides both plans have.
+fn of_settings(a: Run, b: Run, names: &Names) -> (Vec<Line>, usize) {
     let [first, second] = [settings(a, &Names::new()), settings(b, names)];
     let mut changes: BTreeMap<Change, Vec<&Side>> = BTreeMap::new();
     let mut common = 0;
@@ -244,7 +258,7 @@ fn of_settings(a: Run, b: Run, names: &Names) -> Vec<Line> {
         change: None,
         seeds: None,
     };
-    changes.into_iter().map(line).collect()
+    (changes.into_iter().map(line).collect(), common)
 }
 
 /// Where a value is measured.
@@ -376,6 +390,20 @@ mod tests {
         assert_eq!(hits.seeds, Some([2, 3]));
         assert!((hits.change.expect("a share") + 0.2).abs() < 1e-9);
         assert!((found.lines[3].change.expect("a share") - 0.2).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_no_seed_has_in_both_runs_is_not_called_equal() {
+        let plan = plan("only", "");
+        let of_a = rows("only", World::Simulated, "cache.hit_ratio", [0.1, 0.2, 0.3]);
+        let mut of_b = of_a.clone();
+        for row in &mut of_b {
+            Arc::make_mut(&mut row.trial).seed += 10;
+        }
+        let [a, b] = [&of_a, &of_b].map(|rows| Run { plan: &plan, rows });
+        let found = difference(a, b);
+        assert_eq!((found.lines.len(), found.equal, found.pairs), (0, 0, 0));
+        assert_eq!(found.sides, 1);
     }
 
     #[test]

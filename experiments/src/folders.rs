@@ -15,6 +15,8 @@
 //!   plots/                    figures
 //!   answer.json               the answer of the last comparison, for `aura ls`
 //!   report.html               everything on one page
+//! results/index.html          a page over all of them
+//! results/comparisons/        pages of runs side by side
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -129,6 +131,16 @@ impl RunFolder {
     pub fn report(&self) -> PathBuf {
         self.0.join("report.html")
     }
+}
+
+/// The page over the runs of a folder of results.
+pub fn index_page(results: &Path) -> PathBuf {
+    results.join("index.html")
+}
+
+/// The folder of pages that show runs of a folder of results side by side.
+pub fn comparison_pages(results: &Path) -> PathBuf {
+    results.join("comparisons")
 }
 
 /// The name of the folder that holds all trials.

@@ -16,6 +16,7 @@ use crate::folders::RunFolder;
 use crate::formats::json;
 use crate::plan::ExperimentRecord;
 use crate::plan_file::PlanFile;
+use crate::record::Manifest;
 
 /// What a comparison showed: `answer.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,24 +104,36 @@ pub struct Run {
     pub question: String,
     /// What the last comparison showed, in short; `None` if there was none.
     pub verdict: Option<String>,
+    /// What it showed in full, a line or two a metric; empty if there was none.
+    pub answer: String,
     /// Trials of the plan that have a result.
     pub done: usize,
     /// Trials of the plan.
     pub planned: usize,
+    /// The seeds of its plan.
+    pub seeds: Vec<u64>,
     /// The digest of the program that planned it.
     pub code: String,
+    /// The commit of the program that ran its first trial; empty if it is not known.
+    pub commit: String,
+    /// Where its first trial ran: `simulated, nvme`, or `real`; empty if it is not known.
+    pub world: String,
     /// The machine of its first trial: host and processor; empty if it is not known.
     pub machine: String,
+    /// When its first trial began, in seconds since 1970; `None` if it is not known.
+    pub began: Option<u64>,
     /// When it last changed, in seconds since 1970.
     pub changed: Option<u64>,
+    /// Whether it has a report.
+    pub has_report: bool,
     /// Why it cannot be read in full; empty if it can.
     pub damage: String,
 }
 
 /// Lists the runs in a folder of results, the last that changed first.
 ///
-/// It reads the plan, the answer and one attempt of each run, and the names of its trials: a folder
-/// that has its trial's name is taken for finished.
+/// It reads the plan, the answer and one trial's attempt and manifest of each run, and the names of
+/// its trials: a folder that has its trial's name is taken for finished.
 ///
 /// # Errors
 /// [`FileError`] if the folder cannot be read.
@@ -129,63 +142,96 @@ pub fn list(results: &Path) -> Result<Vec<Run>, FileError> {
     for name in files::names(results)? {
         let folder = RunFolder::new(results.join(&name));
         if folder.holds_a_run() {
-            runs.push(run(&folder, name));
+            runs.push(Run::read(&folder, name));
         }
     }
     runs.sort_by(|a, b| b.changed.cmp(&a.changed).then_with(|| a.name.cmp(&b.name)));
     Ok(runs)
 }
 
-fn run(folder: &RunFolder, name: String) -> Run {
-    let changed = [folder.answer(), folder.trials(), folder.experiment()];
-    let mut run = Run {
-        name,
-        question: String::new(),
-        verdict: None,
-        done: 0,
-        planned: 0,
-        code: String::new(),
-        machine: String::new(),
-        changed: changed
-            .iter()
-            .filter_map(|path| files::changed_at(path))
-            .max(),
-        damage: String::new(),
-    };
-    let mut read = || -> Result<(), String> {
+impl Run {
+    /// Reads what a listing says of a run.
+    pub fn read(folder: &RunFolder, name: String) -> Self {
+        let mut run = Self::unknown(folder, name);
+        run.damage = run.fill_in(folder).err().unwrap_or_default();
+        run
+    }
+
+    /// A run of which no file has been read.
+    fn unknown(folder: &RunFolder, name: String) -> Self {
+        let changed = [folder.answer(), folder.trials(), folder.experiment()];
+        let changed = changed.iter().filter_map(|path| files::changed_at(path));
+        Self {
+            name,
+            question: String::new(),
+            verdict: None,
+            answer: String::new(),
+            done: 0,
+            planned: 0,
+            seeds: Vec::new(),
+            code: String::new(),
+            commit: String::new(),
+            world: String::new(),
+            machine: String::new(),
+            began: None,
+            changed: changed.max(),
+            has_report: folder.report().is_file(),
+            damage: String::new(),
+        }
+    }
+
+    /// Fills in what the files of a run say, up to the first that cannot be read.
+    fn fill_in(&mut self, folder: &RunFolder) -> Result<(), String> {
         let in_words = |error: &dyn std::error::Error| error.to_string();
         let experiment = ExperimentRecord::read(folder).map_err(|it| in_words(&it))?;
-        run.question = experiment.question;
-        run.code = experiment.code;
+        self.question = experiment.question;
+        self.seeds = experiment.seeds;
+        self.code = experiment.code;
         let plan = PlanFile::open(&folder.plan()).map_err(|it| in_words(&it))?;
         let names = files::names(&folder.trials()).map_err(|it| in_words(&it))?;
         let ids = plan.ids().map_err(|it| in_words(&it))?;
-        run.planned = ids.len();
+        self.planned = ids.len();
         let hash = plan_hash(ids.iter().copied());
         let answer = Answer::read(folder).filter(|answer| answer.plan == hash);
-        run.verdict = answer.as_ref().map(Answer::in_short);
+        self.verdict = answer.as_ref().map(Answer::in_short);
         let is_done = |id: &&&str| names.binary_search_by(|name| name.as_str().cmp(id)).is_ok();
         let mut done = ids.iter().filter(is_done);
         let first = done.next();
-        run.done = usize::from(first.is_some()) + done.count();
-        if let (Some(verdict), Some(answer)) = (&mut run.verdict, &answer)
-            && answer.trials < run.done
+        self.done = usize::from(first.is_some()) + done.count();
+        if let (Some(verdict), Some(answer)) = (&mut self.verdict, &answer)
+            && answer.trials < self.done
         {
             *verdict += &format!(" (of {} trials)", answer.trials);
         }
-        run.machine = first.map(|id| machine(folder, id)).unwrap_or_default();
+        self.answer = answer.map(|answer| answer.answer).unwrap_or_default();
+        if let Some(first) = first {
+            self.fill_in_first(folder, first);
+        }
         Ok(())
-    };
-    run.damage = read().err().unwrap_or_default();
-    run
-}
+    }
 
-/// The machine that ran a trial: host and processor.
-fn machine(folder: &RunFolder, id: &str) -> String {
-    match Attempt::read(folder, id) {
-        Some(attempt) if attempt.cpu.is_empty() => attempt.host,
-        Some(attempt) => format!("{} ({})", attempt.host, attempt.cpu),
-        None => String::new(),
+    /// Fills in what is known of the first trial: its program, world, machine and time.
+    fn fill_in_first(&mut self, folder: &RunFolder, id: &str) {
+        if let Some(Attempt {
+            host, cpu, started, ..
+        }) = Attempt::read(folder, id)
+        {
+            self.began = Some(started / 1000);
+            self.machine = if cpu.is_empty() {
+                host
+            } else {
+                format!("{host} ({cpu})")
+            };
+        }
+        let manifest = files::read_to_string(&folder.trial(id).manifest()).ok();
+        let manifest = manifest.and_then(|text| serde_json::from_str::<Manifest>(&text).ok());
+        if let Some(manifest) = manifest {
+            self.world = manifest.world.name().to_owned();
+            if !manifest.device.is_empty() {
+                self.world += &format!(", {}", manifest.device);
+            }
+            self.commit = manifest.commit;
+        }
     }
 }
 

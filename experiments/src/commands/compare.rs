@@ -8,13 +8,14 @@ use clap::Args;
 use serde_json::json;
 
 use super::builds::Builds;
-use super::opened_run::comparison;
+use super::opened_run::{Named, comparison};
 use super::{CommandResult, Failure, Global, OpenedRun, run_folder};
 use crate::compare::{
     CompareRow, CompareSettings, Comparison, Context, Part, answer, table, terminal_width, to_csv,
 };
 use crate::exit::Exit;
 use crate::formats::{Format, json_lines, print};
+use crate::plan::PlannedTrial;
 use crate::stats::verdict::Verdict;
 use crate::store::{RowTrial, TidyRow};
 
@@ -91,12 +92,13 @@ impl Arguments {
         }
         let mut settings = runs[0].compare_settings();
         let alone = runs.len() == 1;
-        let named = |run: &OpenedRun, variant: &str| {
-            if alone {
-                variant.to_owned()
+        let named = |run: &OpenedRun, trial: &PlannedTrial| Named {
+            variant: if alone {
+                trial.variant.clone()
             } else {
-                qualified(run, variant)
-            }
+                qualified(run, &trial.variant)
+            },
+            point: trial.point.clone(),
         };
         let rows: Cow<[TidyRow]> = if alone {
             Cow::Borrowed(&runs[0].rows)

@@ -88,7 +88,10 @@ impl OpenedRun {
     pub(super) fn comparison(&self) -> Result<Comparison, Failure> {
         let across = &self.plan.experiment.compare.across;
         let runs = std::slice::from_ref(self);
-        let named = |_: &Self, variant: &str| variant.to_owned();
+        let named = |_: &Self, trial: &PlannedTrial| Named {
+            variant: trial.variant.clone(),
+            point: trial.point.clone(),
+        };
         comparison(runs, &self.rows, &self.compare_settings(), across, named)
     }
 
@@ -177,14 +180,20 @@ impl OpenedRun {
     }
 }
 
-/// Compares the variants of runs, with an error that gives advice. `named` says what a variant of a
-/// run is called among all of them.
+/// What a variant at a sweep point of a run is called among several runs.
+pub(super) struct Named {
+    pub(super) variant: String,
+    pub(super) point: Point,
+}
+
+/// Compares the variants of runs, with an error that gives advice. `named` says what the variant and
+/// point of a run's trial are called among all of them.
 pub(super) fn comparison(
     runs: &[OpenedRun],
     rows: &[TidyRow],
     settings: &CompareSettings,
     across: &[Part],
-    named: impl Fn(&OpenedRun, &str) -> String,
+    named: impl Fn(&OpenedRun, &PlannedTrial) -> Named,
 ) -> Result<Comparison, Failure> {
     let sides = sides(runs, named);
     let refusals = Refusals::between(&sides, &settings.baseline, across);
@@ -199,7 +208,7 @@ pub(super) fn comparison(
 }
 
 /// The settings of every variant at every point.
-fn sides(runs: &[OpenedRun], named: impl Fn(&OpenedRun, &str) -> String) -> Vec<Side> {
+fn sides(runs: &[OpenedRun], named: impl Fn(&OpenedRun, &PlannedTrial) -> Named) -> Vec<Side> {
     let mut sides: Vec<Side> = Vec::new();
     for (number, run) in runs.iter().enumerate() {
         let mut seen: BTreeSet<(&str, &Point)> = BTreeSet::new();
@@ -210,9 +219,10 @@ fn sides(runs: &[OpenedRun], named: impl Fn(&OpenedRun, &str) -> String) -> Vec<
                 if let Some(last) = sides.last().filter(|last| last.settings == settings) {
                     settings = last.settings.clone();
                 }
+                let Named { variant, point } = named(run, trial);
                 sides.push(Side {
-                    variant: named(run, &trial.variant),
-                    point: trial.point.clone(),
+                    variant,
+                    point,
                     run: number,
                     settings,
                 });

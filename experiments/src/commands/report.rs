@@ -1,7 +1,10 @@
-//! `aura report`: the page of a run.
+//! `aura report`: the page of a run, of runs side by side, or of all results.
+
+mod index;
+mod side_by_side;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -10,40 +13,76 @@ use super::{CommandResult, Failure, Global, OpenedRun, run_folder};
 use crate::config;
 use crate::exit::Exit;
 use crate::files;
+use crate::folders::RunFolder;
 use crate::plan::Plan;
 use crate::plot::{FigureKind, Figures};
 use crate::point::Point;
 use crate::report::{self, ReportInput, SettingDelta};
 
-/// Write a run's report: one HTML page that needs nothing else.
+/// Write a page of HTML that needs nothing else: of a run, of runs side by side, or of all results.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   aura report quickstart && xdg-open results/quickstart/report.html
+  aura report                              all results: results/index.html
+  aura report /data/results                those of another folder
+  aura report quickstart smaller-cache     side by side: results/comparisons/
 
-`aura run` writes the report, too. The page holds the question, the answer, verdicts, figures, all
-metrics, the settings that differ, and the command that repeats the run.
+The page of a run holds the question, the answer, verdicts, figures, all metrics, the settings that
+differ, and the command that repeats the run. `aura run` writes it, too.
+
+The index has each run's question and answer, when it ran, on which machine and by which program,
+and links to its report and to the pages of runs side by side.
+
+Side by side, the first run is what the others are compared with, variant by variant: settings that
+differ first, then effects, exact counters and all metrics. Verdicts are given if program and seeds
+are the same in a simulation. Else the page says why there is no verdict.
 
 Prints on standard error the file that was written.
 
-Exit codes: 0 written; 2 the run is unknown; 3 files cannot be read or written.")]
+Exit codes: 0 written; 2 a run is unknown; 3 files cannot be read or written.")]
 pub(super) struct Arguments {
-    /// The run: a folder, or its name below the results.
-    run: PathBuf,
+    /// The run: a folder, or its name below the results. Several are shown side by side. A folder
+    /// that holds runs gets an index; without a run, the results folder does.
+    runs: Vec<PathBuf>,
+    /// The file to write instead, for a page of runs side by side or an index. Links in it lead from
+    /// the usual place.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 impl Arguments {
     pub(super) fn run(&self, global: &Global) -> CommandResult {
-        let material = Material::of(OpenedRun::open(run_folder(global, &self.run))?)?;
-        let figures = material.figures(&FigureKind::ALL);
-        material.run.keep_answer(material.comparison.as_ref())?;
-        let path = write(&material, &figures)?;
+        let path = match &self.runs[..] {
+            [] => index::write(&global.results, self.output.as_deref())?,
+            [folder] if is_results(global, folder) => index::write(folder, self.output.as_deref())?,
+            [run] if self.output.is_none() => {
+                let material = Material::of(OpenedRun::open(run_folder(global, run))?)?;
+                let figures = material.figures(&FigureKind::of_report());
+                material.run.keep_answer(material.comparison.as_ref())?;
+                write(&material, &figures)?
+            }
+            [_] => {
+                let help = "its report is report.html in its folder, where `aura ls` finds it";
+                return Err(Failure::usage("--output is not for one run", help));
+            }
+            runs => side_by_side::write(global, runs, self.output.as_deref())?,
+        };
         global.remark(&format!("wrote {}", path.display()));
         Ok(Exit::Done)
     }
 }
 
-/// Writes the page, and returns its path.
+/// Whether a folder holds runs, and is none.
+fn is_results(global: &Global, folder: &Path) -> bool {
+    let names = files::names(folder).unwrap_or_default();
+    !run_folder(global, folder).holds_a_run()
+        && names
+            .iter()
+            .any(|name| RunFolder::new(folder.join(name)).holds_a_run())
+}
+
+/// Writes the page of a run, and returns its path.
 pub(super) fn write(material: &Material, figures: &Figures) -> Result<PathBuf, Failure> {
     let run = &material.run;
     let experiment = &run.plan.experiment;

@@ -1,28 +1,20 @@
-//! The report: one page of HTML that stands alone, from the question to the command that repeats
-//! it.
-//!
-//! Style and figures are inside the page. It has no script, needs no network, and reads on paper as
-//! on a dark screen.
+//! The report: one page from the question to the command that repeats it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use minijinja::{Environment, Value, context};
+use minijinja::{Value, context};
 
-use crate::compare::{self, CompareRow, Comparison, Context, Expectation, Ranked, Ranking};
-use crate::formats::{shown, shown_mean, shown_p};
-use crate::metrics;
+use super::ReportError;
+use super::tables::{VERDICTS_MAX, meanings, metric_tables, place, verdict_lines};
+use crate::compare::{self, Comparison, Context, Expectation, Ranked, Ranking};
+use crate::formats::shown;
 use crate::plot::{Figure, PlotError};
-use crate::point::{self, Point};
+use crate::point;
 use crate::record::Manifest;
-use crate::store::{self, SummaryRow, TidyRow};
-
-const TEMPLATE: &str = "report.html";
+use crate::store::{self, TidyRow};
 
 /// The most variants whose metrics and settings the page lists.
 pub const VARIANTS_MAX: usize = 100;
-
-/// The most verdicts of each kind that the page lists.
-const VERDICTS_MAX: usize = 500;
 
 /// The most trials that the page lists.
 const TRIALS_MAX: usize = 2000;
@@ -75,24 +67,11 @@ pub struct ReportInput<'a> {
     pub command: &'a str,
 }
 
-/// Why a report could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// A figure could not be drawn.
-    #[error(transparent)]
-    Plot(#[from] PlotError),
-    /// The template refused.
-    #[error("the report cannot be filled in: {0}")]
-    Template(#[from] minijinja::Error),
-}
-
 /// Writes the report.
 ///
 /// # Errors
 /// [`ReportError`].
 pub fn render(input: &ReportInput) -> Result<String, ReportError> {
-    let mut environment = Environment::new();
-    environment.add_template(TEMPLATE, include_str!("report.html"))?;
     let no_comparison = Comparison::default();
     let comparison = input.comparison.unwrap_or(&no_comparison);
     let (first, later) = split(input.figures);
@@ -130,7 +109,7 @@ pub fn render(input: &ReportInput) -> Result<String, ReportError> {
         trials,
         command => input.command,
     };
-    Ok(environment.get_template(TEMPLATE)?.render(page)?)
+    super::fill(super::RUN, page)
 }
 
 /// The figures that answer the question of a sweep, and the others.
@@ -142,28 +121,11 @@ fn split(figures: &[Figure]) -> (Vec<&Figure>, Vec<&Figure>) {
     (first, later)
 }
 
-/// What the metrics on the page are, in the order of the registry.
-fn meanings(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
-    let compared = comparison.rows.iter().map(|row| row.metric.as_str());
-    let names: BTreeSet<&str> = rows
-        .iter()
-        .map(|row| row.name.metric.as_str())
-        .chain(compared)
-        .collect();
-    let mut names: Vec<&str> = names.into_iter().collect();
-    names.sort_by_key(|name| (metrics::rank(name), *name));
-    let is_compared = |name: &str| comparison.rows.iter().any(|row| row.metric == name);
-    names
-        .into_iter()
-        .filter(|name| !about(name).is_empty())
-        .map(|name| context! { name, about => about(name), compared => is_compared(name) })
-        .collect()
-}
-
 fn figure_block(figure: &Figure) -> Result<Value, PlotError> {
     let svg = Value::from_safe_string(figure.svg()?);
     Ok(context! {
         name => figure.name.as_str(),
+        title => figure.title.as_str(),
         caption => figure.caption.as_str(),
         svg,
     })
@@ -175,37 +137,6 @@ fn delta_line(delta: &SettingDelta) -> Value {
         key => delta.key.as_str(),
         baseline => delta.baseline.as_str(),
         value => delta.value.as_str(),
-    }
-}
-
-/// What a metric is; empty for one that this version does not know.
-fn about(metric: &str) -> &'static str {
-    metrics::find(metric).map_or("", |metric| metric.about)
-}
-
-fn verdict_lines(comparison: &Comparison, primary: bool) -> Vec<Value> {
-    let rows = comparison.rows.iter();
-    rows.filter(|row| row.primary == primary)
-        .take(VERDICTS_MAX)
-        .map(verdict_line)
-        .collect()
-}
-
-fn verdict_line(row: &CompareRow) -> Value {
-    context! {
-        metric => row.metric.as_str(),
-        about => about(&row.metric),
-        place => place(&row.phase, &row.point),
-        variant => row.variant.as_str(),
-        baseline_mean => shown(row.baseline_mean, &row.unit),
-        variant_mean => shown(row.variant_mean, &row.unit),
-        effect => row.effect_with_unit(),
-        interval => row.interval_label(),
-        p => row.p.map(shown_p),
-        pairs => row.pairs,
-        verdict => row.verdict.name(),
-        class => row.verdict.class(),
-        note => row.note.as_str(),
     }
 }
 
@@ -262,15 +193,6 @@ fn rankings(comparison: &Comparison) -> Vec<Value> {
         .collect()
 }
 
-/// `phase, point`.
-fn place(phase: &str, point: &Point) -> String {
-    if point.is_empty() {
-        phase.to_owned()
-    } else {
-        format!("{phase}, {}", point::label(point))
-    }
-}
-
 /// `variant at point, seed 3: 0123abcd`.
 fn trial_line(manifest: &Manifest) -> String {
     let Manifest {
@@ -281,99 +203,6 @@ fn trial_line(manifest: &Manifest) -> String {
     }
     let point = point::label(&manifest.point);
     format!("{variant} at {point}, seed {seed}: {id}")
-}
-
-/// One table per phase: a line per metric and sweep point, a cell per variant.
-fn metric_tables(rows: &[TidyRow], comparison: &Comparison) -> Vec<Value> {
-    if compare::variants(rows).len() > VARIANTS_MAX {
-        return Vec::new();
-    }
-    let summary = store::summarise(rows);
-    let tables = MetricTables {
-        variants: compare::variants(rows)
-            .into_iter()
-            .map(str::to_owned)
-            .collect(),
-        points: compare::points(rows),
-        summary: &summary,
-        comparison,
-    };
-    let mut phases: Vec<&str> = Vec::new();
-    for row in &summary {
-        if !phases.contains(&row.phase.as_str()) {
-            phases.push(&row.phase);
-        }
-    }
-    phases.into_iter().map(|phase| tables.of(phase)).collect()
-}
-
-/// What all tables of metrics share.
-struct MetricTables<'a> {
-    variants: Vec<String>,
-    points: Vec<&'a Point>,
-    summary: &'a [SummaryRow],
-    comparison: &'a Comparison,
-}
-
-/// A metric in the order of a table: compared ones first, by their place in the comparison; the
-/// others in the registry's order.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct RankedMetric<'a> {
-    compared: usize,
-    rank: usize,
-    name: &'a str,
-}
-
-impl MetricTables<'_> {
-    fn of(&self, phase: &str) -> Value {
-        let rows: Vec<&SummaryRow> = self
-            .summary
-            .iter()
-            .filter(|row| row.phase == phase)
-            .collect();
-        let metrics: BTreeSet<RankedMetric> =
-            rows.iter().map(|row| self.ranked(&row.metric)).collect();
-        let mut lines = Vec::new();
-        for metric in &metrics {
-            for point in &self.points {
-                lines.extend(self.line(&rows, metric, point));
-            }
-        }
-        context! { phase => phase, variants => self.variants.clone(), lines }
-    }
-
-    fn ranked<'b>(&self, metric: &'b str) -> RankedMetric<'b> {
-        let mut compared = self.comparison.rows.iter();
-        RankedMetric {
-            compared: compared
-                .position(|row| row.metric == metric)
-                .unwrap_or(usize::MAX),
-            rank: metrics::rank(metric),
-            name: metric,
-        }
-    }
-
-    /// `None` if no variant has a value.
-    fn line(&self, rows: &[&SummaryRow], metric: &RankedMetric, point: &Point) -> Option<Value> {
-        let mut cells: BTreeMap<&str, String> = BTreeMap::new();
-        for row in rows {
-            if row.metric == metric.name && row.point == *point {
-                let cell = shown_mean(row.mean, row.half_width, &row.unit);
-                cells.insert(&row.variant, cell);
-            }
-        }
-        if cells.is_empty() {
-            return None;
-        }
-        let cell = |variant: &String| cells.get(variant.as_str()).cloned().unwrap_or_default();
-        Some(context! {
-            metric => metric.name,
-            about => about(metric.name),
-            point => point::label(point),
-            compared => metric.compared != usize::MAX,
-            cells => self.variants.iter().map(cell).collect::<Vec<_>>(),
-        })
-    }
 }
 
 /// How the experiment was run: names and values; without those that are empty.
@@ -406,6 +235,7 @@ mod tests {
     use crate::compare::{CompareSettings, compare};
     use crate::plot::tests::drawn;
     use crate::record::TrialResult;
+    use crate::report::tables::verdict_line;
     use crate::stats::verdict::Verdict;
     use crate::store::content_hash;
     use crate::testing::{rows_of, sample_trial};
@@ -528,14 +358,14 @@ mod tests {
                 !class.contains(char::is_whitespace),
                 "{class:?} would be two classes"
             );
-            let template = include_str!("report.html");
+            let template = include_str!("page.css");
             assert!(
                 template.contains(&format!(".{class} {{")),
                 "no rule for .{class}"
             );
         }
         assert!(
-            include_str!("report.html").contains(r#"<span class="verdict {{ row.class }}">"#),
+            include_str!("parts.html").contains(r#"<span class="verdict {{ row.class }}">"#),
             "the class is what the page uses"
         );
     }

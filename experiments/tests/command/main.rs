@@ -12,6 +12,7 @@ mod errors;
 mod index_bench;
 mod index_inspect;
 mod machine;
+mod pages;
 mod plans;
 mod replays;
 mod resume;
