@@ -73,7 +73,7 @@ impl Arguments {
     }
 }
 
-/// Whether a folder holds runs, and is none.
+/// Whether a folder holds runs, and is no run itself.
 fn is_results(global: &Global, folder: &Path) -> bool {
     let names = files::names(folder).unwrap_or_default();
     !run_folder(global, folder).holds_a_run()

@@ -239,9 +239,9 @@ mod tests {
 
     fn plan(block: &str) -> Plan {
         let text = format!(
-            "seeds = 2\nworkload = {{ records = 100, operations = 100 }}\n\
+            "seeds = 2\nbaseline = \"lru\"\nworkload = {{ records = 100, operations = 100 }}\n\
              engine.table.block = \"{block}\"\n[[variant]]\nname = \"lru\"\n\
-             [[variant]]\nname = \"sieve\""
+             [[variant]]\nname = \"sieve\"\nengine.cache.eviction = \"sieve\""
         );
         let experiment = parse("a.toml".as_ref(), text, &[]).expect("a config");
         Plan::new(&experiment, "code")
@@ -260,8 +260,7 @@ mod tests {
 
     /// The page of two runs, the second of which differs as `change` says.
     fn page(world: World, change: impl Fn(&mut Run)) -> String {
-        let about = [run("before", 0), run("after", 60)];
-        let mut about = about;
+        let mut about = [run("before", 0), run("after", 60)];
         change(&mut about[1]);
         let plans = [plan("4KiB"), plan("8KiB")];
         let rows = [rows(world, 0.5), rows(world, 0.6)];

@@ -67,6 +67,7 @@ pub(super) fn block(run: &Run, at: usize, to_results: &[&str]) -> Value {
         id => id(at),
         name => run.name.as_str(),
         question => run.question.as_str(),
+        verdict => run.verdict.clone(),
         answer => run.answer.as_str(),
         damage => run.damage.as_str(),
         href => run.has_report.then(|| link_to(&report)),
@@ -130,7 +131,7 @@ pub(super) mod tests {
     fn every_run_has_its_question_answer_time_machine_program_and_report() {
         let mut damaged = run("b 2", 60);
         damaged.has_report = false;
-        damaged.answer = String::new();
+        damaged.verdict = None;
         damaged.damage = "experiment.json is cut".to_owned();
         let runs = [run("a #10", 1_796_030_700), damaged, run("a #9", 0)];
         let comparisons = [ComparisonLink {
@@ -153,7 +154,8 @@ pub(super) mod tests {
             // As listed: by time.
             "Is a #10 &lt;fast&gt;?",
             "<a href=\"a%20%2310/report.html\"",
-            "<p>It is.</p><p>By 2 %.</p>",
+            "<p>It is.</p>",
+            "<p>It is.</p><p>By 2 %.</p></details>",
             "<time datetime=\"2026-11-30 09:25Z\">2026-11-30 09:25 UTC</time>",
             "simulated, nvme",
             "host (a processor)",

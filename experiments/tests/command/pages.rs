@@ -26,7 +26,7 @@ fn results_have_an_index_and_runs_can_stand_side_by_side() {
         "<h1>exp and larger</h1>",
         "A paired comparison",
         "engine.cache.size",
-        "<span class=\"verdict better\">",
+        "<span class=\"verdict ",
         "<a href=\"../larger/report.html\"",
     ] {
         assert!(page.contains(words), "{words}");

@@ -15,8 +15,8 @@ const PAPER: Color = color(0x15191d);
 /// Text on a dark page.
 const INK: Color = color(0xe6e9ec);
 
-/// The least contrast of a line with the paper.
-const CONTRAST_MIN: f64 = 4.0;
+/// The least contrast of a line or a letter with the paper.
+const CONTRAST_MIN: f64 = 4.5;
 
 /// Colours whose channels differ by less are greys.
 const GREY_SPREAD: u8 = 24;

@@ -18,6 +18,9 @@ pub(crate) const BLUE: Color = color(0x0072b2);
 /// What is worse, and the second variant.
 pub(crate) const VERMILION: Color = color(0xd55e00);
 
+/// Letters that say what is worse: darker, since letters need more contrast than lines.
+pub(crate) const WORSE_LETTERS: Color = color(0xb34a00);
+
 const COLORS: [Color; 10] = [
     BLUE,
     VERMILION,

@@ -37,7 +37,7 @@ impl Page<'_> {
                             && row.phase == window
                             && row.point == *point
                     });
-                    self.ablation_of(ordered(of_metric.collect()), window, point);
+                    self.ablation_of(&ordered(of_metric.collect()), window, point);
                 }
             }
         }
@@ -48,20 +48,18 @@ impl Page<'_> {
         );
     }
 
-    fn ablation_of(&mut self, rows: Vec<&CompareRow>, window: &str, point: &Point) {
+    fn ablation_of(&mut self, rows: &[&CompareRow], window: &str, point: &Point) {
         let Some(first) = rows.first() else {
             return;
         };
         let left_out = rows.len().saturating_sub(ROWS_MAX);
         let shown = &rows[..rows.len().min(ROWS_MAX)];
-        let named = |row: &&'_ CompareRow| -> (String, String) {
-            (row.variant.clone(), self.changes_of(&row.variant))
-        };
         let named: Vec<Named> = shown
             .iter()
-            .map(|row| {
-                let (name, below) = named(row);
-                Named { row, name, below }
+            .map(|row| Named {
+                row,
+                name: row.variant.clone(),
+                below: self.changes_of(&row.variant),
             })
             .collect();
         let numbers: Vec<CompareRow> = rows.iter().map(|row| (*row).clone()).collect();
@@ -99,15 +97,21 @@ impl Page<'_> {
             .collect()
     }
 
-    /// What a variant sets otherwise than the baseline: `cache.size=1MiB`.
+    /// What a variant sets otherwise than the baseline, `cache.size=1MiB`, and then what only the
+    /// baseline sets.
     fn changes_of(&self, variant: &str) -> String {
         let own = self.input.settings.get(variant);
-        let changes = self.keys_of(variant).into_iter().map(|key| {
-            let value = own.and_then(|own| own.get(key));
-            let value = value.map_or("unset", |value| value.trim_matches('"'));
+        let value = |key: &str| own.and_then(|own| own.get(key));
+        let (set, unset): (Vec<&str>, Vec<&str>) = self
+            .keys_of(variant)
+            .into_iter()
+            .partition(|key| value(key).is_some());
+        let set = set.into_iter().map(|key| {
+            let value = value(key).map_or("", |value| value.trim_matches('"'));
             format!("{}={value}", short(key))
         });
-        changes.collect::<Vec<_>>().join(" ")
+        let unset = unset.into_iter().map(|key| format!("{} unset", short(key)));
+        set.chain(unset).collect::<Vec<_>>().join(", ")
     }
 }
 

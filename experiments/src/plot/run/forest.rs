@@ -8,7 +8,7 @@ use crate::plot::chart::lines::WIDTH;
 use crate::plot::chart::scene::{
     Anchor, Color, FAINT, GREY, INK, Marker, SMALL, Scene, at, color, fitted,
 };
-use crate::plot::chart::style::{BLUE, Frame, MARGIN, VERMILION};
+use crate::plot::chart::style::{BLUE, Frame, MARGIN, VERMILION, WORSE_LETTERS};
 use crate::point::Point;
 use crate::stats::verdict::Verdict;
 
@@ -279,7 +279,12 @@ impl Forest {
             Verdict::Exact => "exact (one seed)",
             verdict => verdict.name(),
         };
-        scene.text(at(right, y - 9.0), note, SMALL, ink, Anchor::Left);
+        let letters = if row.verdict == Verdict::Worse {
+            WORSE_LETTERS
+        } else {
+            ink
+        };
+        scene.text(at(right, y - 9.0), note, SMALL, letters, Anchor::Left);
         let effect = fitted(&row.effect_label(), SMALL, WIDTH - right - 4.0);
         scene.text(at(right, y + 9.0), effect, SMALL, GREY, Anchor::Left);
     }
