@@ -186,8 +186,8 @@ pub(super) struct Named {
     pub(super) point: Point,
 }
 
-/// Compares the variants of runs, with an error that gives advice. `named` says what the variant and
-/// point of a run's trial are called among all of them.
+/// Compares the variants of runs, with an error that gives advice. `named` says what the variant
+/// and point of a run's trial are called among all of them.
 pub(super) fn comparison(
     runs: &[OpenedRun],
     rows: &[TidyRow],

@@ -45,8 +45,8 @@ pub(super) struct Arguments {
     /// The run: a folder, or its name below the results. Several are shown side by side. A folder
     /// that holds runs gets an index; without a run, the results folder does.
     runs: Vec<PathBuf>,
-    /// The file to write instead, for a page of runs side by side or an index. Links in it lead from
-    /// the usual place.
+    /// The file to write instead, for a page of runs side by side or an index. Links in it lead
+    /// from the usual place.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }

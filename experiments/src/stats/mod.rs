@@ -212,8 +212,8 @@ pub enum Test {
 }
 
 impl Test {
-    /// The test of comparisons that are looked at while they run (`sequential`), or of others in the
-    /// real world or a simulation.
+    /// The test of comparisons that are looked at while they run (`sequential`), or of others in
+    /// the real world or a simulation.
     pub fn of(sequential: bool, real: bool) -> Self {
         match (sequential, real) {
             (true, _) => Self::Anytime,

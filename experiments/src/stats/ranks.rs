@@ -190,7 +190,7 @@ mod tests {
         let ranks = Ranks::of(&blocks, true).expect("fourteen blocks");
         assert_eq!(ranks.means, [44.0, 28.0, 41.0, 27.0].map(|sum| sum / 14.0));
         assert!((ranks.critical_difference - 1.253_5).abs() < 1e-4);
-        // friedmanchisquare says 10.952381, of which F is 4.585890 with 3 and 39 degrees of freedom.
+        // friedmanchisquare says 10.952381: F is 4.585890, with 3 and 39 degrees of freedom.
         assert!((ranks.p - 0.007_628_838_7).abs() < 1e-8, "{}", ranks.p);
         assert!(!ranks.differ(0, 3), "1.21 is less than 1.25");
     }

@@ -125,8 +125,8 @@ impl<'a> Page<'a> {
             subtitle: self.subtitle(point),
             caption: format!(
                 "{meaning} Times count from when an operation was due. Mean over the seeds; bands \
-                 are 95 % Student intervals over them, point by point. The axis ends at the 99.99th \
-                 percentile.{others}{}",
+                 are 95 % Student intervals over them, point by point. The axis ends at the \
+                 99.99th percentile.{others}{}",
                 chart.coinciding()
             ),
             csv: numbers(&shares),

@@ -86,8 +86,8 @@ impl<'a> Page<'a> {
             title: format!("{} over {} and {}", metric.name, x.name, y.name),
             subtitle: format!("{}, {}", in_words(window), self.subtitle(&grid.others)),
             caption: format!(
-                "{} Mean over the seeds in {}, below it half the 95 % Student interval; the stronger \
-                 the colour, the more, on one scale for all panels.{best}",
+                "{} Mean over the seeds in {}, below it half the 95 % Student interval; the \
+                 stronger the colour, the more, on one scale for all panels.{best}",
                 metric.about,
                 if metric.unit == "ratio" {
                     "shares of one"
