@@ -88,11 +88,21 @@ impl OpenedRun {
     pub(super) fn comparison(&self) -> Result<Comparison, Failure> {
         let across = &self.plan.experiment.compare.across;
         let runs = std::slice::from_ref(self);
-        let named = |_: &Self, trial: &PlannedTrial| Named {
+        comparison(
+            runs,
+            &self.rows,
+            &self.compare_settings(),
+            across,
+            Self::own_names,
+        )
+    }
+
+    /// The names of a trial within its run.
+    fn own_names(&self, trial: &PlannedTrial) -> Named {
+        Named {
             variant: trial.variant.clone(),
             point: trial.point.clone(),
-        };
-        comparison(runs, &self.rows, &self.compare_settings(), across, named)
+        }
     }
 
     /// Compares one of its variants on metrics in windows, and on no others.
@@ -103,8 +113,7 @@ impl OpenedRun {
         asked: &[AskedAt],
     ) -> Vec<CompareRow> {
         let settings = self.compare_settings();
-        let named = |_: &Self, variant: &str| variant.to_owned();
-        let sides = sides(std::slice::from_ref(self), named);
+        let sides = sides(std::slice::from_ref(self), Self::own_names);
         let across = &self.plan.experiment.compare.across;
         let refusals = Refusals::between(&sides, &settings.baseline, across);
         compare::compare_at(rows, &settings, &refusals, variant, asked)
