@@ -13,11 +13,11 @@
 //!
 //! Source of `mixgraph`: Cao et al., "Characterizing, Modeling, and Benchmarking RocksDB Key-Value
 //! Workloads at Facebook", FAST 2020, and the options that its authors published for db_bench
-//! (facebook/rocksdb#5953). Kinds of operation, keys, lengths of values and of scans are theirs, but
-//! drawn one by one: db_bench takes all of them from one number. Its rate, a sine, is `load = {
+//! (facebook/rocksdb#5953). Kinds of operation, keys, lengths of values and of scans are theirs,
+//! but drawn one by one: db_bench takes all of them from one number. Its rate, a sine, is `load = {
 //! arrival = "constant", rate = { mean, amplitude, period, phase } }` with mean `sine_d`, amplitude
-//! `sine_a`, period 2 pi / `sine_b` and phase `sine_c`; without it the loop is closed, as db_bench's
-//! without `--sine_mix_rate`.
+//! `sine_a`, period 2 pi / `sine_b` and phase `sine_c`; without it the loop is closed, as
+//! db_bench's without `--sine_mix_rate`.
 //!
 //! The engine has no times to live. `time-series` deletes the oldest record for each new one.
 

@@ -1,5 +1,5 @@
-//! Golden draws of the laws, most of which come from rand_distr: a version of it that draws otherwise fails
-//! here, before it changes a published result.
+//! Golden draws of the laws, most of which come from rand_distr: a version of it that draws
+//! otherwise fails here, before it changes a published result.
 
 use std::fmt::Write as _;
 

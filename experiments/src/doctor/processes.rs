@@ -122,8 +122,8 @@ fn columns(stat: &str) -> Vec<u64> {
     columns
 }
 
-/// When a process began, its name and its ticks, from its `stat`. `None` for a thread of the kernel:
-/// what it does, it does for others.
+/// When a process began, its name and its ticks, from its `stat`. `None` for a thread of the
+/// kernel: what it does, it does for others.
 fn process(stat: &str) -> Option<(u64, Process)> {
     /// The kernel's flag of its own threads, in the 9th word.
     const OF_KERNEL: u64 = 0x20_0000;

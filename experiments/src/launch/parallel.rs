@@ -2,8 +2,8 @@
 //!
 //! Source: the manual page of parallel (2022-11-22).
 //!
-//! A log of jobs would only do harm: by it, parallel passes over the numbers of an earlier plan, and
-//! `aura run` knows by itself what is finished.
+//! A log of jobs would only do harm: by it, parallel passes over the numbers of an earlier plan,
+//! and `aura run` knows by itself what is finished.
 //!
 //! Paths reach the tasks by the environment: in the command, parallel would replace `{}` and its
 //! like, and the shell would read the rest once more.

@@ -3,8 +3,9 @@
 //! Source: the manual pages of sbatch and scontrol (Slurm 22.05).
 //!
 //! Slurm asks a task to stop a minute or two before its time is up (`--signal`), and where the site
-//! says so, before it is preempted: `aura` then exits with 75, and the task goes back to the queue. Sites name exit
-//! codes that do so in `RequeueExit`; where 75 is not among them, the script asks for it.
+//! says so, before it is preempted: `aura` then exits with 75, and the task goes back to the queue.
+//! Sites name exit codes that do so in `RequeueExit`; where 75 is not among them, the script asks
+//! for it.
 
 use super::Job;
 use crate::formats::quoted;

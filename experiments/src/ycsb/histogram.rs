@@ -1,4 +1,5 @@
-//! YCSB's files of field lengths: `BlockSize` and a number, then one row per bucket with its weight.
+//! YCSB's files of field lengths: `BlockSize` and a number, then one row per bucket with its
+//! weight.
 //!
 //! Source: YCSB, `site.ycsb.generator.HistogramGenerator`. Bucket i stands for (i + 1) * block size
 //! bytes; the last one for as many as the bucket before it. A draw is compared with the sums of

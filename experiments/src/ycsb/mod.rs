@@ -2,8 +2,8 @@
 //!
 //! Every property of YCSB's core workload and client becomes a key of the config, with YCSB's own
 //! defaults, or a comment that says why it does not. What YCSB would do without an end, or with
-//! records that nobody has loaded, is refused, and so are other workloads than the core one. A property that is not known is refused, with
-//! the nearest one: YCSB itself accepts it in silence.
+//! records that nobody has loaded, is refused, and so are other workloads than the core one. A
+//! property that is not known is refused, with the nearest one: YCSB itself accepts it in silence.
 //!
 //! A record of several fields is one value, whose length is the sum of the fields' lengths. As in
 //! YCSB's binding to RocksDB, a read of one field reads the whole value, and an update of one field

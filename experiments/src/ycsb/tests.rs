@@ -59,9 +59,9 @@ fn ycsbs_own_defaults_hold_where_a_file_says_nothing() {
 #[test]
 fn every_property_finds_its_place() {
     let (workload, remarks) = imported(
-        "recordcount=5000\noperationcount = 700\nthreadcount:4\ninsertstart=1000\ninsertcount=4000\n\
-         insertorder=ordered\nzeropadding=12\nkeyprefix=k\nfieldcount=1\nfieldlength=40\n\
-         minfieldlength=10\nfieldlengthdistribution=zipfian\nreadproportion=0.5\n\
+        "recordcount=5000\noperationcount = 700\nthreadcount:4\ninsertstart=1000\n\
+         insertcount=4000\ninsertorder=ordered\nzeropadding=12\nkeyprefix=k\nfieldcount=1\n\
+         fieldlength=40\nminfieldlength=10\nfieldlengthdistribution=zipfian\nreadproportion=0.5\n\
          updateproportion=0.2\ninsertproportion=0.1\nscanproportion=0.1\n\
          readmodifywriteproportion=0.1\nrequestdistribution=hotspot\nhotspotdatafraction=0.1\n\
          hotspotopnfraction=0.9\nminscanlength=5\nmaxscanlength=50\n\

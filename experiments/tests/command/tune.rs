@@ -203,7 +203,7 @@ fn a_cost_is_judged_as_a_metric_and_halving_by_parts_of_the_baseline() {
     assert_eq!(ended.code, 0, "{}", ended.errors);
     let plan = fs::read_to_string(lab.path("results/parts-tune/plan.jsonl")).expect("a plan");
     assert!(plan.contains("lru of 0.11") && plan.contains("lru of 0.33"));
-    let price = "36 trials: 9 points with 0.11 of the operations, 3 points with 0.33 of the \
+    let price = "38 trials: 9 points with 0.11 of the operations, 3 points with 0.33 of the \
                  operations, 1 point and the baseline at 3 sizes under 2 seeds, and 6 to confirm";
     assert!(ended.said().contains(price), "{}", ended.errors);
 }

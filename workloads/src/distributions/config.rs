@@ -63,9 +63,9 @@ pub enum Distribution {
     Oldest {},
     /// RocksDB's `mixgraph`: ranges of the loaded keys by a two-term exponential, a e^(b i) + c
     /// e^(d i) for range i, and the keys of a range by a power law. The names and, but for the
-    /// defaults, the meanings are those of db_bench's options. The defaults are the published fit of
-    /// ZippyDB, for 50 million keys: for others, `key_dist_a` = (0.8 * records)^-`key_dist_b` keeps
-    /// the skew.
+    /// defaults, the meanings are those of db_bench's options. The defaults are the published fit
+    /// of ZippyDB, for 50 million keys: for others, `key_dist_a` = (0.8 * records)^-`key_dist_b`
+    /// keeps the skew.
     Mixgraph {
         /// a of the power law: the share of the hottest rank (0 to 1). 0: all keys of a range are
         /// equally likely. Default 0.002312.

@@ -29,9 +29,9 @@
 //! Actions: 0 get, 1 put, 2 delete, 3 scan, 4 reverse scan, 5 read-modify-write. A value is the one
 //! written, or the one that a reader found. The source says from which numbers it was made.
 //!
-//! Kept by hash are the keys with the lowest XXH3, seeded with 1: of a request's key as 8 bytes, of an
-//! operation's of the XXH3 of its key. A sample of such a file is taken within it. A source without
-//! times gives a file without times.
+//! Kept by hash are the keys with the lowest XXH3, seeded with 1: of a request's key as 8 bytes, of
+//! an operation's of the XXH3 of its key. A sample of such a file is taken within it. A source
+//! without times gives a file without times.
 //!
 //! If left out, a file is 0, a cost 1, and a position in a scan 0. A recorder that dies writes no
 //! last chunk. Such a trace is read up to there and then refused, with the place, so that half a

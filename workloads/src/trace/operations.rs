@@ -529,8 +529,9 @@ impl Operations {
 pub(super) struct Gathering {
     operations: Operations,
     numbers: Numbers,
-    /// Which keys may hold a value, by name; made by the first delete of a range. A delete takes its
-    /// key out, so that each operation of the trace causes at most one delete of those of ranges.
+    /// Which keys may hold a value, by name; made by the first delete of a range. A delete takes
+    /// its key out, so that each operation of the trace causes at most one delete of those of
+    /// ranges.
     held: Option<BTreeMap<Vec<u8>, u32>>,
     /// Whether each key may hold a value.
     may_hold: Vec<bool>,

@@ -22,9 +22,10 @@
 //! highest first.
 //!
 //! A transaction in two phases is recorded twice, when it is prepared and when it is committed, and
-//! the second record has its writes again: the first is passed over, as RocksDB's analyzer does. The
-//! policies that write before the commit (WritePrepared, WriteUnprepared) record the writes once,
-//! with a mark of their own, and undo them by writes if they are rolled back: all of these count.
+//! the second record has its writes again: the first is passed over, as RocksDB's analyzer does.
+//! The policies that write before the commit (WritePrepared, WriteUnprepared) record the writes
+//! once, with a mark of their own, and undo them by writes if they are rolled back: all of these
+//! count.
 
 use std::io::BufRead;
 

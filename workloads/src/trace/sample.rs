@@ -94,8 +94,8 @@ impl Sample {
         self.rate
     }
 
-    /// This sample of a trace that is itself a sample. If both are by hash and [`Sample::SEED`], the
-    /// trace has keys of low hashes only, and the bound is lower by as much; otherwise they are
+    /// This sample of a trace that is itself a sample. If both are by hash and [`Sample::SEED`],
+    /// the trace has keys of low hashes only, and the bound is lower by as much; otherwise they are
     /// independent.
     #[must_use]
     pub(super) fn within(self, recorded: Kept) -> Self {

@@ -141,8 +141,9 @@ fn a_read_that_takes_no_time_waits_for_no_other_work_and_is_counted() {
     let reads = [(0, 1), (0, 4), (8, 1)];
     assert_eq!(read_times(&config, 16, &reads), [0, 0, 0]);
     config.device.model.iops = 1000;
-    let limited = read_times(&config, 16, &reads);
-    assert_eq!(limited.last(), Some(&2_000_000));
+    // Of 1,000 a second, one after the other.
+    let limited = read_times(&config, 16, &[(0, 1), (4, 1), (8, 1)]);
+    assert_eq!(limited, [0, 1_000_000, 2_000_000]);
 }
 
 #[test]
