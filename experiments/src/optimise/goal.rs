@@ -3,7 +3,7 @@
 //!
 //! Values are means over the seeds, geometric ones where values are compared by their ratio, as in
 //! comparisons. The score is a logarithm there: a search sees shares, not units. A value of zero,
-//! which has no logarithm, counts as [`LEAST_SHARE`] of the baseline's.
+//! which has no logarithm, counts as a billionth of the baseline's.
 
 use std::collections::BTreeMap;
 

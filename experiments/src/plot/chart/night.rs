@@ -74,7 +74,10 @@ fn mixed(color: [u8; 3], other: [u8; 3], share: f64) -> [u8; 3] {
 
 /// Relative luminance as WCAG defines it.
 fn luminance(color: [u8; 3]) -> f64 {
-    let linear = color.map(|part| (f64::from(part) / 255.0).powf(2.2));
+    let linear = color.map(|part| match f64::from(part) / 255.0 {
+        dark @ ..=0.04045 => dark / 12.92,
+        part => ((part + 0.055) / 1.055).powf(2.4),
+    });
     0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 }
 
@@ -91,6 +94,8 @@ mod tests {
                 (luminance(at_night(color)) + 0.05) / (luminance(channels(PAPER)) + 0.05);
             assert!(contrast >= CONTRAST_MIN, "{color:?}: {contrast}");
         }
+        // 4.5 by the curve of sRGB, not by a power of 2.2.
+        assert_eq!(at_night([0xb3, 0x4a, 0x00]), [0xc1, 0x6b, 0x2e]);
         let yellow = [0xe6, 0x9f, 0x00];
         assert_eq!(at_night(yellow), yellow, "what stands out stays");
     }
