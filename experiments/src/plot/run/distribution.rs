@@ -10,7 +10,6 @@ use crate::formats::csv;
 use crate::plot::chart::axis::Axis;
 use crate::plot::chart::lines::{Band, BandPoint, Line, LineChart, LinePoint, Panel, panels};
 use crate::point::Point;
-use crate::record::OpClass;
 use crate::store::HistogramKey;
 
 /// The quantile at which the axis ends: beyond it single operations decide.
@@ -49,18 +48,10 @@ impl<'a> Page<'a> {
 
     fn distributions(&mut self, kind: FigureKind) {
         let before = self.figures.drawn.len();
-        for phase in self.phases() {
-            for class in OpClass::ALL {
-                for point in self.points() {
-                    let key = HistogramKey {
-                        phase: phase.to_owned(),
-                        class,
-                    };
-                    let seeds = self.histograms(&key, point);
-                    if !seeds.is_empty() {
-                        self.distribution(kind, &key, point, &seeds);
-                    }
-                }
+        for (key, point) in self.histogram_places() {
+            let seeds = self.histograms(&key, point);
+            if !seeds.is_empty() {
+                self.distribution(kind, &key, point, &seeds);
             }
         }
         self.skip_if_none(kind, before, "no trial has latency histograms");

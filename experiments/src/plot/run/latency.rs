@@ -12,22 +12,27 @@ use crate::store::{HistogramKey, StoredTrial};
 impl<'a> Page<'a> {
     pub(super) fn latency(&mut self) {
         let before = self.figures.drawn.len();
-        for phase in self.phases() {
-            for class in OpClass::ALL {
-                for point in self.points() {
-                    let key = HistogramKey {
-                        phase: phase.to_owned(),
-                        class,
-                    };
-                    let spectra = self.spectra(&key, point);
-                    if !spectra.is_empty() {
-                        self.latency_of(&key, point, spectra);
-                    }
-                }
+        for (key, point) in self.histogram_places() {
+            let spectra = self.spectra(&key, point);
+            if !spectra.is_empty() {
+                self.latency_of(&key, point, spectra);
             }
         }
         let why = "no trial has latency histograms";
         self.skip_if_none(FigureKind::Latency, before, why);
+    }
+
+    /// Where trials may have histograms: each phase, class of operation and sweep point.
+    pub(super) fn histogram_places(&self) -> Vec<(HistogramKey, &'a Point)> {
+        let mut places = Vec::new();
+        for phase in self.phases() {
+            for class in OpClass::ALL {
+                let phase = phase.to_owned();
+                let key = HistogramKey { phase, class };
+                places.extend(self.points().into_iter().map(|point| (key.clone(), point)));
+            }
+        }
+        places
     }
 
     /// Each variant's lines: the main one counts from the intended start, a thin one from the
