@@ -13,7 +13,6 @@ use std::ops::Deref;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aura_policies::agent::Action;
 use aura_policies::facts::Reason;
 use aura_policies::tuner::IndexReason;
 use serde::Serialize;
@@ -460,17 +459,6 @@ pub struct AgentAction {
     pub before: Option<u32>,
     /// The run limit after the action.
     pub runs: u32,
-}
-
-impl AgentAction {
-    pub(crate) fn new(action: &Action, before: Option<u32>) -> Self {
-        let Action::SetRuns { level, runs } = *action;
-        Self {
-            level,
-            before,
-            runs,
-        }
-    }
 }
 
 /// State of one level.

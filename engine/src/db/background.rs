@@ -103,7 +103,10 @@ impl Db {
 
     /// Carries an agent's action out, if it is in range.
     async fn carry_out(&self, action: &Action) -> Result<()> {
-        let Action::SetRuns { level, runs } = *action;
+        let Action::SetRuns { level, runs, .. } = *action else {
+            add(&self.core.counters().mine().plans_refused, 1);
+            return Ok(());
+        };
         let mine = self.core.counters().mine();
         let runs_max = self.core.policies().layout.ratio();
         if level == 0 || level > 64 || runs == 0 || runs > runs_max {
@@ -123,7 +126,11 @@ impl Db {
             start_nanos: now,
             end_nanos: now,
             kind: EventKind::Agent {
-                action: AgentAction::new(action, before),
+                action: AgentAction {
+                    level,
+                    before,
+                    runs,
+                },
             },
         });
         self.scheduler.tree_changed();
@@ -200,14 +207,15 @@ async fn agent(db: Arc<Db>) -> Result<()> {
             device_write_bytes: window.device_write_bytes(),
             device_read_bytes: window.device_read_bytes + window.compaction_read_bytes,
             nanos: now - started,
+            ..WindowStats::default()
         };
         before = counts;
         started = now;
         let shape = db.scheduler.shape();
         let agent = db.core.policies().agent.clone();
-        let actions = agent.lock().await.step(&stats, &shape);
-        for action in actions {
-            db.carry_out(&action).await?;
+        let decisions = agent.lock().await.step(&stats, &shape);
+        for decision in decisions {
+            db.carry_out(&decision.action).await?;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Compaction agents: should the layout change as the workload changes?
 //!
-//! An agent sees one window of operations after another and the shape of the tree, and may change a
-//! level's run limit. What it sets overrides the layout
+//! An agent sees one window of operations after another and the shape of the tree, and answers with
+//! actions. A run limit that it sets overrides the layout's
 //! ([`LevelFacts::runs_max`](crate::facts::LevelFacts)).
 
 use crate::facts::{TreeShape, WindowStats};
@@ -11,23 +11,99 @@ use crate::{PolicyError, PolicySpec};
 mod none;
 mod schedule;
 
+/// How the runs that a level holds meet a new run limit (Yu et al., RusKey, PACMMOD 2023).
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Deserialize,
+    serde::Serialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transition {
+    /// Nothing is rewritten at once; the run being filled gets the new capacity C_i / K_i.
+    #[default]
+    Flexible,
+    /// The limit waits until the level has next been emptied.
+    Lazy,
+    /// The level's runs are merged at once if there are more than the limit.
+    Greedy,
+}
+
 /// A change that an agent asks for. The engine checks its range and carries it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(tag = "action", rename_all = "kebab-case")]
 pub enum Action {
-    /// Sets the run limit of `level` to `runs`, both at least 1, by the flexible transition:
-    /// nothing is rewritten at once, and the run being filled gets the new capacity C_i / K_i.
+    /// Sets the run limit of `level`, at least 1, to `runs`, from 1 to the layout's ratio.
     SetRuns {
         /// The level.
         level: usize,
         /// Its new run limit K_i.
         runs: u32,
+        /// What becomes of the runs that the level holds.
+        transition: Transition,
     },
+    /// Sets the number of runs at which level 0 is merged into level 1: at least 1, and below the
+    /// number at which writers are slowed down.
+    SetLevel0Trigger {
+        /// Runs in level 0.
+        runs: u32,
+    },
+    /// Merges all runs of the levels `from..=to` into one run of level `to`, at least 1, as soon as
+    /// no compaction is at work there. Nothing to do if they are one such run already.
+    Merge {
+        /// The shallowest level that is read.
+        from: usize,
+        /// The deepest level that is read; its run is the output.
+        to: usize,
+    },
+    /// Replaces the picker.
+    SetPicker {
+        /// The new picker.
+        picker: PolicySpec,
+    },
+    /// Sets the bits a key in the filters of new tables of `level`, from 0 (no filter) to 32.
+    SetFilterBits {
+        /// The level.
+        level: usize,
+        /// Bits a key.
+        bits: f64,
+    },
+    /// Lets writers through at `bytes` bytes a second; 0 lets them through as the engine would.
+    SetWriteRate {
+        /// Bytes a second.
+        bytes: u64,
+    },
+    /// Begins no compaction that the layout proposes until the next window ends, unless writers
+    /// would be slowed down.
+    Hold,
 }
 
-/// Decides once a window of operations whether the layout changes.
+/// An action, and why the agent asks for it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Decision {
+    /// What to do.
+    #[serde(flatten)]
+    pub action: Action,
+    /// Why, in a few words that are the same whenever the reason is.
+    pub reason: &'static str,
+}
+
+impl Decision {
+    /// Asks for `action` because of `reason`.
+    pub fn new(action: Action, reason: &'static str) -> Self {
+        Self { action, reason }
+    }
+}
+
+/// Decides once a window of operations what changes in the tree.
 pub trait Agent: Send {
-    /// Returns the actions to take after `window`.
-    fn step(&mut self, window: &WindowStats, tree: &TreeShape) -> Vec<Action>;
+    /// Returns what to do after `window`, in this order.
+    fn step(&mut self, window: &WindowStats, tree: &TreeShape) -> Vec<Decision>;
 
     /// Whether `step` can ever act. If not, the engine need not measure windows.
     fn is_active(&self) -> bool {
@@ -58,8 +134,10 @@ pub static FAMILY: Family<Build> = Family {
 /// let steps = json!([{ "at_operations": 1000, "level": 1, "runs": 4 }]);
 /// let mut agent = agent::build(&PolicySpec::named("schedule").with("steps", steps), 7)?;
 /// let window = WindowStats { operations_total: 1000, ..WindowStats::default() };
-/// let actions = agent.step(&window, &TreeShape::default());
-/// assert_eq!(actions, [agent::Action::SetRuns { level: 1, runs: 4 }]);
+/// let decisions = agent.step(&window, &TreeShape::default());
+/// let transition = agent::Transition::Flexible;
+/// let expected = agent::Action::SetRuns { level: 1, runs: 4, transition };
+/// assert_eq!(decisions[0].action, expected);
 /// # Ok::<(), aura_policies::PolicyError>(())
 /// ```
 ///

@@ -6,7 +6,7 @@
 //! Invariants: it never acts.
 //! Weak where: the workload changes.
 
-use super::{Action, Agent, Build};
+use super::{Agent, Build, Decision};
 use crate::entry::{Entry, NoParams, describe, params};
 use crate::facts::{TreeShape, WindowStats};
 
@@ -20,7 +20,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
 struct Idle;
 
 impl Agent for Idle {
-    fn step(&mut self, _window: &WindowStats, _tree: &TreeShape) -> Vec<Action> {
+    fn step(&mut self, _window: &WindowStats, _tree: &TreeShape) -> Vec<Decision> {
         Vec::new()
     }
 

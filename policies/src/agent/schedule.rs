@@ -8,7 +8,7 @@
 //! their operation count.
 //! Weak where: the workload is not known in advance.
 
-use super::{Action, Agent, Build};
+use super::{Action, Agent, Build, Decision, Transition};
 use crate::PolicySpec;
 use crate::entry::{Entry, bad, describe, params};
 use crate::facts::{TreeShape, WindowStats};
@@ -52,15 +52,19 @@ struct Schedule {
 }
 
 impl Agent for Schedule {
-    fn step(&mut self, window: &WindowStats, _tree: &TreeShape) -> Vec<Action> {
+    fn step(&mut self, window: &WindowStats, _tree: &TreeShape) -> Vec<Decision> {
         let waiting = &self.steps[self.taken..];
         let due = waiting.partition_point(|step| step.at_operations <= window.operations_total);
         self.taken += due;
         waiting[..due]
             .iter()
-            .map(|step| Action::SetRuns {
-                level: step.level,
-                runs: step.runs,
+            .map(|step| {
+                let action = Action::SetRuns {
+                    level: step.level,
+                    runs: step.runs,
+                    transition: Transition::Flexible,
+                };
+                Decision::new(action, "scheduled")
             })
             .collect()
     }
@@ -89,24 +93,21 @@ mod tests {
         ]))
         .unwrap();
         let mut at = |operations_total| {
-            agent.step(
-                &WindowStats {
-                    operations_total,
-                    ..Default::default()
-                },
-                &TreeShape::default(),
-            )
+            let window = WindowStats {
+                operations_total,
+                ..Default::default()
+            };
+            let decisions = agent.step(&window, &TreeShape::default());
+            let limit = |decision: Decision| match decision.action {
+                Action::SetRuns { level, runs, .. } => (level, runs),
+                other => panic!("{other:?}"),
+            };
+            decisions.into_iter().map(limit).collect::<Vec<_>>()
         };
         assert_eq!(at(9), []);
-        assert_eq!(
-            at(20),
-            [
-                Action::SetRuns { level: 1, runs: 4 },
-                Action::SetRuns { level: 2, runs: 1 }
-            ]
-        );
+        assert_eq!(at(20), [(1, 4), (2, 1)]);
         assert_eq!(at(29), []);
-        assert_eq!(at(30), [Action::SetRuns { level: 1, runs: 2 }]);
+        assert_eq!(at(30), [(1, 2)]);
         assert_eq!(at(90), []);
     }
 

@@ -5,6 +5,7 @@
 //! it rested on. A tree can be drawn and read as text ([`TreeShape`]'s `Display` and `FromStr`).
 
 mod text;
+mod window;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 pub use text::{DrawingError, key_of_number, number_of_key};
+pub use window::{LEVELS_COUNTED, Latency, Outcome, StallNanos, WindowStats};
 
 /// A table's number, unique in a database directory.
 pub type TableId = u64;
@@ -230,23 +232,4 @@ pub struct Plan {
     pub reason: Reason,
     /// The table that a picker chose; `None` if the plan takes whole levels.
     pub picked: Option<TableId>,
-}
-
-/// What happened since the last window, for agents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct WindowStats {
-    /// Operations since the database was opened.
-    pub operations_total: u64,
-    /// Point reads in this window.
-    pub gets: u64,
-    /// Writes (puts and deletes) in this window.
-    pub writes: u64,
-    /// Scans in this window.
-    pub scans: u64,
-    /// Bytes written to the device in this window.
-    pub device_write_bytes: u64,
-    /// Bytes read from the device in this window.
-    pub device_read_bytes: u64,
-    /// Nanoseconds that this window took.
-    pub nanos: u64,
 }

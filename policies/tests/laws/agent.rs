@@ -1,8 +1,8 @@
 //! Laws of compaction agents.
 
-use aura_policies::PolicySpec;
-use aura_policies::agent::{Action, FAMILY, build};
+use aura_policies::agent::{Action, Decision, FAMILY, build};
 use aura_policies::facts::{TreeShape, WindowStats};
+use aura_policies::{AnyFamily, PolicySpec, picker};
 use serde_json::json;
 
 use crate::SplitMix64;
@@ -22,7 +22,7 @@ fn specs() -> Vec<PolicySpec> {
 }
 
 /// What an agent does in fifty random windows.
-fn actions(spec: &PolicySpec, seed: u64) -> Vec<Vec<Action>> {
+fn actions(spec: &PolicySpec, seed: u64) -> Vec<Vec<Decision>> {
     let mut agent = build(spec, seed).expect("the agent builds");
     let mut random = SplitMix64(seed);
     let mut window = WindowStats::default();
@@ -53,9 +53,16 @@ fn the_same_seed_acts_the_same() {
 #[test]
 fn actions_name_possible_levels_and_run_limits() {
     for spec in specs() {
-        for action in actions(&spec, 1).into_iter().flatten() {
-            let Action::SetRuns { level, runs } = action;
-            assert!(level >= 1 && runs >= 1, "{spec}: {action:?}");
+        for Decision { action, .. } in actions(&spec, 1).into_iter().flatten() {
+            let possible = match &action {
+                Action::SetRuns { level, runs, .. } => *level >= 1 && *runs >= 1,
+                Action::SetLevel0Trigger { runs } => *runs >= 1,
+                Action::Merge { from, to } => from <= to && *to >= 1,
+                Action::SetPicker { picker } => picker::FAMILY.check(picker).is_ok(),
+                Action::SetFilterBits { bits, .. } => (0.0..=32.0).contains(bits),
+                Action::SetWriteRate { .. } | Action::Hold => true,
+            };
+            assert!(possible, "{spec}: {action:?}");
         }
     }
 }

@@ -209,12 +209,14 @@ impl Laboratory {
             operations_total,
             ..WindowStats::default()
         };
-        let actions = self.agent.step(&window, &self.shape);
-        if actions.is_empty() {
+        let decisions = self.agent.step(&window, &self.shape);
+        if decisions.is_empty() {
             writeln!(output, "no action").unwrap();
         }
-        for action in actions {
-            let Action::SetRuns { level, runs } = action;
+        for decision in decisions {
+            let Action::SetRuns { level, runs, .. } = decision.action else {
+                return Err(format!("{decision:?} is not drawn"));
+            };
             self.level(&format!("L{level}"))?.runs_max = Some(runs);
             writeln!(output, "limit L{level} {runs}").unwrap();
         }
