@@ -88,6 +88,7 @@ pub mod slice;
 pub mod ab;
 pub mod attempts;
 pub mod launch;
+pub mod live;
 pub mod price;
 pub mod run;
 pub mod status;
@@ -101,6 +102,7 @@ pub mod store;
 pub mod compare;
 pub mod diff;
 pub mod provenance;
+pub mod regret;
 pub mod stats;
 
 pub mod papers;

@@ -23,6 +23,7 @@ use crate::formats::{JsonText, json, write_lines};
 use crate::metrics::{self, Debt};
 use crate::point::Point;
 use crate::record::World;
+use crate::regret::RegretConfig;
 
 /// The version of AuraDB; a part of every trial's id.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -100,6 +101,9 @@ pub struct ExperimentRecord {
     pub baseline: String,
     /// By which metrics.
     pub compare: CompareConfig,
+    /// Which variants stand still and which know the phases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regret: Option<RegretConfig>,
     /// The seeds.
     pub seeds: Vec<u64>,
     /// Seeds whose results were compared before, without some of `seeds`.
@@ -150,6 +154,7 @@ impl ExperimentRecord {
             expect: experiment.expect.clone(),
             baseline: experiment.baseline.clone(),
             compare: experiment.compare.clone(),
+            regret: experiment.regret.clone(),
             seeds: experiment.seeds.clone(),
             looked_at: Vec::new(),
             variants: experiment.variants.iter().map(VariantRecord::of).collect(),

@@ -1,5 +1,6 @@
 //! `aura ab`: two sides, compared in pairs.
 
+mod live;
 mod session;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::stats::Test;
 use crate::trial::layout;
 
 use super::run::conclude;
+use live::{Bounds, LiveArguments};
 use session::Session;
 
 /// Compare two sides, A and B, in randomised pairs: two configs, one config and what B sets, or two
@@ -36,6 +38,7 @@ Examples:
   aura ab mine.toml --program-a ./aura-main --pairs 12    this build against another
   aura ab mine.toml --aa --pairs 20                        what this machine can see
   aura ab disk.toml -b engine.cache.eviction=lru --shared-load
+  aura ab disk.toml -b engine.compaction.level0_trigger=8 --live
 
 A is the first config's baseline. B is the second config's; or the same config with what -b sets; or
 its other variant. A side is one point: of a config that sweeps, -s, -a or -b of each swept key says
@@ -49,6 +52,14 @@ is fixed before B is looked at. --sequential looks after each pair from the tent
 the primary metrics are decided: its intervals hold at every look, and are 1.4 times as wide.
 --budget starts no pair that would end later, whatever was seen. --shared-load loads once per pair,
 where both sides store the same: each begins from a copy, and nothing of the load is compared.
+
+--live compares on one running engine, which is switched between A and B: for settings that a running
+engine can change and whose effect comes and goes with a switch, such as limits, triggers and caches.
+A block is a window under each side in an order that is drawn, with a washout before each. Blocks of
+A against A come first. It ends when the primary metrics are decided, by a confidence sequence from
+the tenth block on; after --pairs blocks (60); and sooner if B does harm: a harmless B is stopped in
+at most 5 % of comparisons, and one that is worse by more than --harm in every block after six to
+eight.
 
 Prints one row per metric: both means, the effect with its 95 % interval, the p-value and the
 verdict. The answer in words follows on standard error, and what as many pairs could have seen.
@@ -116,6 +127,8 @@ pub(super) struct Arguments {
     /// Real world: keep the databases, for `aura verify`.
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    live: LiveArguments,
 }
 
 /// How many pairs are asked for.
@@ -148,6 +161,18 @@ impl Arguments {
         experiment.compare.sequential |= self.sequential;
         for line in described(&experiment, &self.programs()) {
             global.remark(&line);
+        }
+        if self.live.live {
+            let blocks = match self.pairs {
+                Some(Pairs::Count(count)) => count,
+                Some(Pairs::Auto) | None => PAIRS_OF_SEQUENCE,
+            };
+            let bounds = Bounds {
+                blocks,
+                budget: self.budget,
+                keep: self.keep,
+            };
+            return self.live.run(global, &experiment, &bounds);
         }
         if self.shared_load && !share_layout(&experiment) {
             global.remark("A and B do not store the same: each side loads for itself");

@@ -29,6 +29,7 @@ mod ls;
 mod papers;
 mod plan;
 mod plot;
+mod regret;
 mod repair;
 mod report;
 mod run;
@@ -85,6 +86,7 @@ commands! {
     Ab in ab,
     Compare in compare,
     Diff in diff,
+    Regret in regret,
     Plot in plot,
     Report in report,
     Papers in papers,

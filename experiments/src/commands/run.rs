@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{CommandResult, Failure, Global, OpenedRun, changes::Changes};
-use super::{compare, complain, interruptible, plot, variable};
+use super::{compare, complain, interruptible, plot, regret, variable};
 use crate::code;
 use crate::compare::{Comparison, phases as phases_of};
 use crate::exit::Exit;
@@ -334,6 +334,9 @@ pub(super) fn conclude(
             Ok(comparison) => {
                 compare::show(global, &comparison, run.context())?;
                 run.keep_answer(Some(&comparison))?;
+                if let Some(config) = &run.plan.experiment.regret {
+                    regret::remark(global, &run, config)?;
+                }
                 if gate && compare::is_gated(&comparison) {
                     concluded.exit = Exit::ClaimFailed;
                 }

@@ -10,6 +10,7 @@ use super::resolve::Case;
 use super::tree::Node;
 use crate::compare::Expectation;
 use crate::nearest::hint;
+use crate::regret;
 
 /// Checks that expectations speak of primary metrics, variants, phases and points that there are.
 ///
@@ -24,6 +25,15 @@ pub(super) fn check(
     for (at, expectation) in head.expect.iter().enumerate() {
         if let Some(Wrong { key, message }) = wrong(expectation, head, baseline, cases) {
             let key = format!("expect[{at}].{key}");
+            let place = tree.closest(&key).location();
+            return Err(ConfigError::new(format!("`{key}`: {message}")).at(place));
+        }
+    }
+    if let Some(regret) = &head.regret {
+        let variants: BTreeSet<&str> = cases.iter().map(|case| case.variant.as_str()).collect();
+        let variants: Vec<&str> = variants.into_iter().collect();
+        if let Err(regret::Wrong { key, message }) = regret.check(&variants) {
+            let key = format!("regret.{key}");
             let place = tree.closest(&key).location();
             return Err(ConfigError::new(format!("`{key}`: {message}")).at(place));
         }

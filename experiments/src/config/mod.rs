@@ -55,6 +55,7 @@ pub use tune::{
 
 use crate::compare::{CompareSettings, Expectation, Part};
 use crate::record::{FileIo, World};
+use crate::regret::RegretConfig;
 
 /// Returns the JSON schema of experiment files.
 pub fn schema() -> Value {
@@ -111,6 +112,9 @@ pub struct ExperimentFile {
     pub sweep: Vec<Sweep>,
     /// By which metrics variants are compared.
     pub compare: CompareConfig,
+    /// Which variants stand still and which know the phases, for `aura regret`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub regret: Option<RegretConfig>,
     /// The claim of others that the experiment puts to the test, for `aura papers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paper: Option<PaperConfig>,
@@ -140,6 +144,7 @@ impl Default for ExperimentFile {
             variant: Vec::new(),
             sweep: Vec::new(),
             compare: CompareConfig::default(),
+            regret: None,
             paper: None,
             tune: None,
         }

@@ -24,6 +24,7 @@ use crate::compare::Expectation;
 use crate::formats::quoted;
 use crate::nearest::hint;
 use crate::point::Point;
+use crate::regret::RegretConfig;
 
 /// A checked experiment: what is asked, and every combination of settings that is run for it.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Experiment {
     pub cases: Vec<Case>,
     /// What a reader must know before the results.
     pub warnings: Vec<String>,
+    /// Which variants stand still and which know the phases.
+    pub regret: Option<RegretConfig>,
     /// The claim of others that it puts to the test.
     pub paper: Option<PaperConfig>,
 }
@@ -365,6 +368,7 @@ impl Resolver {
             sweeps: head.sweep,
             cases,
             warnings,
+            regret: head.regret,
             paper: head.paper,
         })
     }

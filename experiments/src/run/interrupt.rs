@@ -35,6 +35,11 @@ impl Interrupt {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Removes this database, too, if the process is asked to stop.
+    pub fn with_database(&self, database: PathBuf) {
+        self.state().database = Some(database);
+    }
+
     /// Ends the process once no file is half written.
     pub fn stop(&self) -> ! {
         let mut state = self.state();

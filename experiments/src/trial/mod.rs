@@ -27,6 +27,7 @@ mod cache_recorder;
 mod client;
 mod contents;
 mod host;
+mod live;
 mod machine;
 mod operation_recorder;
 mod pulse;
@@ -73,6 +74,7 @@ use pulse::{Extent, Meter};
 use series::{Sample, Sampler};
 use shared_load::SharedLoad;
 
+pub use live::{LiveError, LiveResult, LiveSides, Look, run_live};
 pub use machine::Databases;
 pub use pulse::{Advance, Watcher};
 pub use shared_load::{forget_loads, layout};
@@ -218,9 +220,35 @@ pub fn run_among(
         machine.clean_up()?;
     }
     let measured = measured?;
+    let manifest = Manifest {
+        keys: keys.map(|keys| key_file(&config, &keys)),
+        trace: trace.map(|trace| trace_file(&config, &trace)),
+        fingerprint,
+        host: arrival.map(host::leave),
+        ..manifest(planned, experiment, &config)?
+    };
+    let simulated = config.world.kind == World::Simulated;
+    let bandwidth = config.world.device.model.write_bandwidth;
+    Ok(TrialResult {
+        manifest,
+        phases: measured.phases,
+        space: measured.space,
+        device_write_bytes_per_s: (simulated && bandwidth > 0).then_some(bandwidth),
+        cache_trace: measured.cache_trace,
+        operations: measured.operations,
+        measures: target.measures,
+    })
+}
+
+/// What a trial is, before it was run.
+fn manifest(
+    planned: &PlannedTrial,
+    experiment: &str,
+    config: &TrialConfig,
+) -> Result<Manifest, TrialError> {
     let simulated = config.world.kind == World::Simulated;
     let device = &config.world.device;
-    let manifest = Manifest {
+    Ok(Manifest {
         id: planned.id.clone(),
         case: planned.case.clone(),
         code: code::digest()?.to_owned(),
@@ -236,20 +264,10 @@ pub fn run_among(
             String::new()
         },
         version: VERSION.to_owned(),
-        keys: keys.map(|keys| key_file(&config, &keys)),
-        trace: trace.map(|trace| trace_file(&config, &trace)),
-        fingerprint,
-        host: arrival.map(host::leave),
-    };
-    let bandwidth = device.model.write_bandwidth;
-    Ok(TrialResult {
-        manifest,
-        phases: measured.phases,
-        space: measured.space,
-        device_write_bytes_per_s: (simulated && bandwidth > 0).then_some(bandwidth),
-        cache_trace: measured.cache_trace,
-        operations: measured.operations,
-        measures: target.measures,
+        keys: None,
+        trace: None,
+        fingerprint: None,
+        host: None,
     })
 }
 

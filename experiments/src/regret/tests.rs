@@ -1,0 +1,181 @@
+//! Regret by hand: two phases, two arms that stand still, a schedule and an agent.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::record::World;
+use crate::testing::tidy_row;
+
+/// What a made-up trial took: `writes` and `reads` seconds in the phases, and a drain of one second
+/// in which the device works all the time.
+struct Made {
+    variant: &'static str,
+    seed: u64,
+    writes: f64,
+    reads: f64,
+    point: Point,
+}
+
+fn made(variant: &'static str, seed: u64, writes: f64, reads: f64) -> Made {
+    Made {
+        variant,
+        seed,
+        writes,
+        reads,
+        point: Point::new(),
+    }
+}
+
+fn rows(trials: &[Made]) -> Vec<TidyRow> {
+    let mut rows = Vec::new();
+    for made in trials {
+        let windows = [
+            ("load", 50.0),
+            ("writes", made.writes),
+            ("reads", made.reads),
+        ];
+        for (phase, seconds) in windows.into_iter().chain([("drain", 1.0)]) {
+            for (metric, value) in [("run.duration_s", seconds), ("device.busy_ratio", 1.0)] {
+                let row = tidy_row(made.variant, made.seed, World::Simulated, metric, value);
+                let mut row = row.in_phase(phase);
+                Arc::make_mut(&mut row.trial).point = made.point.clone();
+                rows.push(row);
+            }
+        }
+    }
+    rows
+}
+
+fn config() -> RegretConfig {
+    RegretConfig {
+        still: vec!["lazy".to_owned(), "tidy".to_owned()],
+        schedules: vec!["scheduled".to_owned()],
+        price: PriceConfig::default(),
+    }
+}
+
+/// Lazy writes fast and reads slowly, tidy the other way round. A seed makes all slower.
+fn trials() -> Vec<Made> {
+    let of_seed = |seed: u64| {
+        let slow = 1.0 + seed as f64 / 10.0;
+        [
+            made("lazy", seed, slow * 2.0, slow * 6.0),
+            made("tidy", seed, slow * 5.0, slow * 2.0),
+            made("scheduled", seed, slow * 2.0, slow * 3.0),
+            made("agent", seed, slow * 3.0, slow * 3.0),
+        ]
+    };
+    (1..=3).flat_map(of_seed).collect()
+}
+
+fn arm<'a>(cell: &'a Cell, variant: &str) -> &'a Arm {
+    let mut arms = cell.arms.iter();
+    arms.find(|arm| arm.variant == variant).expect("the arm")
+}
+
+fn near(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-9
+}
+
+#[test]
+fn regret_and_captured_share_are_as_by_hand() {
+    let cells = cells(&rows(&trials()), &config()).unwrap();
+    let [cell] = &cells[..] else {
+        panic!("{cells:?}")
+    };
+    assert_eq!((cell.best_static.as_str(), cell.seeds), ("tidy", 3));
+    let by_phase = [("writes", "lazy"), ("reads", "tidy")];
+    assert_eq!(cell.best_of_phase, owned(&by_phase));
+    assert!(near(cell.gap.mean, 7.0 / 4.0 - 1.0), "{:?}", cell.gap);
+    assert_eq!(cell.admission, Admission::Adaptive);
+    // The phases put together cost 4, the schedule 5: it is not the best known.
+    assert_eq!(cell.best_known, None);
+    assert!(near(arm(cell, "agent").regret.mean, 6.0 / 7.0 - 1.0));
+    assert!(near(arm(cell, "agent").captured.unwrap().mean, 1.0 / 3.0));
+    assert!(near(arm(cell, "tidy").captured.unwrap().mean, 0.0));
+    assert!(near(arm(cell, "lazy").captured.unwrap().mean, -1.0 / 3.0));
+    let order: Vec<&str> = cell.arms.iter().map(|arm| arm.variant.as_str()).collect();
+    assert_eq!(order, ["scheduled", "agent", "tidy", "lazy"]);
+    assert_eq!(worst(&cells), [], "one cell has no worst");
+}
+
+#[test]
+fn the_drain_counts_where_the_device_has_a_price() {
+    let mut config = config();
+    config.price = PriceConfig {
+        client: 0.0,
+        device: 2.0,
+    };
+    let cells = cells(&rows(&trials()[..4]), &config).unwrap();
+    // Seed 1 alone: (2 + 3) * 1.1 seconds in the phases and one in the drain.
+    assert!(near(arm(&cells[0], "scheduled").cost_s, 2.0 * (5.5 + 1.0)));
+    assert_eq!(arm(&cells[0], "scheduled").regret.interval, None);
+    assert_eq!(
+        cells[0].admission,
+        Admission::Unclear,
+        "one seed admits nothing"
+    );
+}
+
+#[test]
+fn a_cell_without_a_gap_is_neutral_and_captures_nothing() {
+    let of_seed = |seed| [made("lazy", seed, 2.0, 2.0), made("tidy", seed, 2.1, 2.1)];
+    let trials: Vec<Made> = (1..=3).flat_map(of_seed).collect();
+    let cells = cells(&rows(&trials), &config()).unwrap();
+    assert_eq!(cells[0].admission, Admission::Neutral);
+    assert!(cells[0].arms.iter().all(|arm| arm.captured.is_none()));
+    let words = cells_in_words(&cells, &[]).join("\n");
+    assert!(words.contains("can only do harm"), "{words}");
+}
+
+#[test]
+fn the_worst_regret_is_over_all_points() {
+    let at = |size: &str, mut trial: Made| {
+        trial.point = Point::from([("engine.cache.size".to_owned(), size.to_owned())]);
+        trial
+    };
+    let mut all: Vec<Made> = trials()
+        .into_iter()
+        .map(|trial| at("1MiB", trial))
+        .collect();
+    all.extend(trials().into_iter().map(|mut trial| {
+        if trial.variant == "agent" {
+            trial.reads *= 4.0;
+        }
+        at("2MiB", trial)
+    }));
+    let cells = cells(&rows(&all), &config()).unwrap();
+    let worst = worst(&cells);
+    let agent = worst.iter().find(|arm| arm.variant == "agent").unwrap();
+    assert!(near(agent.regret, 15.0 / 7.0 - 1.0), "{agent:?}");
+    assert_eq!(point::label(&agent.point), "engine.cache.size=2MiB");
+}
+
+#[test]
+fn a_seed_that_an_arm_lacks_is_left_out_and_no_seed_is_an_error() {
+    let mut trials = trials();
+    trials.pop();
+    assert_eq!(cells(&rows(&trials), &config()).unwrap()[0].seeds, 2);
+    let apart = [made("lazy", 1, 1.0, 1.0), made("tidy", 2, 1.0, 1.0)];
+    let error = cells(&rows(&apart), &config()).unwrap_err();
+    assert_eq!(error, RegretError::NoSeed(Point::new()));
+}
+
+#[test]
+fn names_and_prices_are_checked() {
+    let variants = ["lazy", "tidy", "scheduled", "agent"];
+    let wrong = |change: fn(&mut RegretConfig)| {
+        let mut config = config();
+        change(&mut config);
+        config.check(&variants).map_err(|wrong| wrong.key)
+    };
+    assert_eq!(wrong(|_| {}), Ok(()));
+    assert_eq!(wrong(|config| config.still.clear()), Err("static"));
+    assert_eq!(wrong(|config| config.still[0].push('x')), Err("static"));
+    assert_eq!(
+        wrong(|config| config.schedules[0] = "tidy".to_owned()),
+        Err("schedules")
+    );
+    assert_eq!(wrong(|config| config.price.client = 0.0), Err("price"));
+    assert_eq!(wrong(|config| config.price.device = f64::NAN), Err("price"));
+}
