@@ -72,8 +72,15 @@ pub(super) fn of_point(
         let all: Result<Vec<Paid>, RegretError> = seeds.iter().map(of_seed).collect();
         paid.insert(variant.to_owned(), all?);
     }
+    // Other points may have other phases.
+    let is_here = |phase: &&str| {
+        paid.values()
+            .flatten()
+            .all(|it| it.phases.contains_key(*phase))
+    };
+    let phases = phases(rows).into_iter().filter(is_here);
     Ok(Costs {
-        phases: phases(rows).into_iter().map(str::to_owned).collect(),
+        phases: phases.map(str::to_owned).collect(),
         paid,
     })
 }
@@ -130,9 +137,7 @@ impl Costs {
 
     /// The cheapest of some variants in each phase, by phase.
     pub(super) fn cheapest_by_phase(&self, of: impl Fn(&str) -> bool) -> Vec<(&str, &str)> {
-        let cheapest = |phase: &'_ String| {
-            self.least(&of, |paid| paid.phases.get(phase).copied().unwrap_or(0.0))
-        };
+        let cheapest = |phase: &'_ String| self.least(&of, |paid| paid.phases[phase]);
         let phases = self.phases.iter();
         phases
             .filter_map(|phase| Some((phase.as_str(), cheapest(phase)?)))

@@ -152,6 +152,35 @@ fn the_worst_regret_is_over_all_points() {
 }
 
 #[test]
+fn points_may_have_other_phases() {
+    let mut all = rows(&trials());
+    let mut others = trials();
+    for trial in &mut others {
+        trial.point = Point::from([("workload".to_owned(), "other".to_owned())]);
+    }
+    all.extend(
+        rows(&others)
+            .into_iter()
+            .map(|row| match row.name.phase.as_str() {
+                "reads" => row.in_phase("scans"),
+                _ => row,
+            }),
+    );
+    let cells = cells(&all, &config()).unwrap();
+    let phases = |cell: &Cell| {
+        cell.best_of_phase
+            .iter()
+            .map(|it| it.0.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        [phases(&cells[0]), phases(&cells[1])],
+        [["writes", "reads"], ["writes", "scans"]]
+    );
+    assert_eq!(cells[0].gap, cells[1].gap);
+}
+
+#[test]
 fn a_seed_that_an_arm_lacks_is_left_out_and_no_seed_is_an_error() {
     let mut trials = trials();
     trials.pop();
