@@ -91,10 +91,19 @@ impl<'a> ValueIndex<'a> {
             .is_some_and(|values| values.values().any(|value| *value > 0.0))
     }
 
-    /// The mean share of the bytes written at the site that were put off; negative if it paid for
-    /// earlier windows.
+    /// The share of the bytes written at the site, by all seeds together, that was put off; negative
+    /// if they paid for earlier windows. The mean of each seed's own share would be another: what
+    /// is put off is a large share of few bytes, and what is paid a small one of many.
     pub(super) fn deferred_share(&self, variant: &str, site: &Site) -> Option<f64> {
-        self.mean(variant, site, "debt.deferred_ratio")
+        let shares = self.values(variant, site, "debt.deferred_ratio")?;
+        let Some(written) = self.values(variant, site, "device.write_bytes") else {
+            return self.mean(variant, site, "debt.deferred_ratio");
+        };
+        let of_seed =
+            |(seed, share): (&u64, &f64)| Some((share * written.get(seed)?, written[seed]));
+        let sums = shares.iter().filter_map(of_seed);
+        let (put_off, all) = sums.fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
+        (all > 0.0).then(|| put_off / all)
     }
 
     /// The mean of a metric over the seeds.

@@ -53,10 +53,14 @@ fn debt(index: &ValueIndex, variants: &[&str], sites: &[Site]) -> Option<String>
         }
     }
     (!debts.is_empty()).then(|| {
+        let included = if index.has_whole() {
+            "; the row `whole` and all write amplifications include them"
+        } else {
+            ""
+        };
         format!(
             "Left flushes, compactions or collections unpaid, as a share of the bytes written in \
-             the window (largest): {}. Times and rates of that window leave them out; the row \
-             `whole` and all write amplifications include them.",
+             the window (largest): {}. Times and rates of that window leave them out{included}.",
             debts.join(", ")
         )
     })
