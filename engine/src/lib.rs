@@ -63,7 +63,11 @@ pub use db::api::{AuraEngine, Cursor, Engine, EngineBuilder};
 pub use directory::is_table_or_values;
 pub use error::{Error, Result};
 pub use index::{IndexReport, IndexUse, Refusal, TableLookups};
-pub use metrics::{AgentAction, Counts, Event, EventKind, LevelState, Metrics, StallCause};
+pub use metrics::{
+    AgentAction, Ailment, Counts, Event, EventKind, EventListener, Health, HealthRule, Latencies,
+    Latency, LevelState, METRICS, MetricEntry, MetricKind, MetricSource, Metrics, Monitor, Reading,
+    Span, StallCause, Symptom, Telemetry, TimedOperation, Window,
+};
 pub use models::{IndexRegistry, LevelIndexes, TableModel, inspect as inspect_indexes};
 pub use read::{Scan, Snapshot};
 pub use recovery::RecoveryReport;

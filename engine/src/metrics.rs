@@ -6,6 +6,17 @@
 //! line; all others share one. [`Metrics`] is a plain copy
 //! of the counters with the tree's state at that moment; the difference of two copies covers the
 //! time between them.
+//!
+//! - [`events`] is where events go; [`latency`] how long operations take.
+//! - [`names`] gives each number a name; [`window`] is what happened in a stretch of time;
+//!   [`health`] judges windows.
+
+mod events;
+mod health;
+mod latency;
+mod names;
+mod telemetry;
+mod window;
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -19,20 +30,31 @@ use serde::Serialize;
 
 use crate::cache::CacheStats;
 use crate::context::{LEVELS_COUNTED, ReadStats, with_read_counters};
+use crate::env::Clock;
 use crate::sync::lock;
+
+pub use events::EventListener;
+pub(crate) use events::EventLog;
+pub use health::{Ailment, Health, HealthRule, Monitor, Symptom};
+pub use latency::{Latencies, Latency, TimedOperation};
+pub(crate) use latency::{Timers, Timing};
+pub use names::{METRICS, MetricEntry, MetricKind, MetricSource};
+pub use telemetry::Telemetry;
+pub(crate) use window::History;
+pub use window::{Reading, Span, Window};
 
 /// Generates the public struct, the atomics behind it and the conversions from the names of the
 /// counters: those that only the engine counts, and those that each read counts for itself.
 macro_rules! counters {
     (
-        { $($(#[$doc:meta])* $name:ident,)* }
-        { $($(#[$read_doc:meta])* $read:ident,)* }
+        { $($(#[doc = $doc:literal])* $name:ident,)* }
+        { $($(#[doc = $read_doc:literal])* $read:ident,)* }
         { $($(#[$levels_doc:meta])* $levels:ident,)* }
     ) => {
         /// What an engine has done since it was opened.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
         pub struct Counts {
-            $($(#[$doc])* pub $name: u64,)*
+            $($(#[doc = $doc])* pub $name: u64,)*
             $(
                 #[doc = sum_of!($read)]
                 pub $read: u64,
@@ -44,6 +66,22 @@ macro_rules! counters {
         }
 
         impl Counts {
+            /// Every counter but those by level, as name, documentation and value.
+            pub(crate) const LIST: &'static [CounterDef] = &[
+                $(CounterDef {
+                    field: stringify!($name),
+                    name: concat!("engine.", stringify!($name)),
+                    about: concat!($($doc),*),
+                    value: |metrics| metrics.counts.$name,
+                },)*
+                $(CounterDef {
+                    field: stringify!($read),
+                    name: concat!("engine.", stringify!($read)),
+                    about: concat!($($read_doc),*),
+                    value: |metrics| metrics.counts.$read,
+                },)*
+            ];
+
             /// Returns the difference to an `earlier` copy.
             #[must_use]
             pub fn since(&self, earlier: &Self) -> Self {
@@ -84,6 +122,18 @@ macro_rules! counters {
             }
         }
     };
+}
+
+/// A counter of [`Counts`].
+pub(crate) struct CounterDef {
+    /// The field's name.
+    pub(crate) field: &'static str,
+    /// A name for metrics.
+    pub(crate) name: &'static str,
+    /// Its documentation, with a space before each line.
+    pub(crate) about: &'static str,
+    /// Its value.
+    pub(crate) value: fn(&Metrics) -> u64,
 }
 
 /// The documentation of a sum over reads.
@@ -206,6 +256,14 @@ with_read_counters! {
         plans_refused,
         /// Actions of an agent that were carried out.
         agent_actions,
+        /// Nanoseconds of syncs of the logs, those of value files before them included.
+        sync_nanos,
+        /// Failures of background jobs, those that were tried again included.
+        background_errors,
+        /// Background jobs that were tried again after a failure.
+        background_retries,
+        /// Events that nobody had taken and that made room for others.
+        events_dropped,
         /// The part of `device_reads` that point reads caused.
         get_device_reads,
     }
@@ -237,11 +295,11 @@ const STRIPES: usize = 32;
 /// The stripe of all threads that have none of their own.
 const SHARED: usize = STRIPES - 1;
 
-/// The counters of one engine.
-#[derive(Default)]
+/// The counters of one engine, with its events and how long its operations take.
 pub(crate) struct Counters {
     stripes: [Stripe; STRIPES],
-    events: Mutex<Vec<Event>>,
+    timers: Timers,
+    events: EventLog,
 }
 
 thread_local! {
@@ -313,6 +371,10 @@ impl Counter {
     fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    fn set(&self, count: u64) {
+        self.0.store(count, Ordering::Relaxed);
+    }
 }
 
 /// Adds to a counter of the calling thread's stripe.
@@ -337,6 +399,15 @@ fn add_some(counter: &Counter, by: u64) {
 }
 
 impl Counters {
+    /// Counters at zero.
+    pub(crate) fn new(telemetry: &Telemetry) -> Self {
+        Self {
+            stripes: Default::default(),
+            timers: Timers::new(telemetry.timed_every),
+            events: EventLog::new(telemetry.events),
+        }
+    }
+
     /// Returns the calling thread's stripe.
     pub(crate) fn mine(&self) -> Mine<'_> {
         Mine {
@@ -359,14 +430,48 @@ impl Counters {
         counts
     }
 
+    /// Begins an operation, which may be one that is timed.
+    pub(crate) fn begin(&self, operation: TimedOperation, clock: &dyn Clock) -> Timing {
+        self.timers.begin(operation, clock)
+    }
+
+    /// Ends an operation.
+    pub(crate) fn end(&self, timing: &Timing, clock: &dyn Clock) {
+        self.timers.end(timing, clock);
+    }
+
+    /// How long operations took.
+    pub(crate) fn latencies(&self) -> Latencies {
+        self.timers.latencies()
+    }
+
     /// Records an event.
     pub(crate) fn event(&self, event: Event) {
-        lock(&self.events).push(event);
+        add_some(&self.mine().events_dropped, self.events.push(event));
+    }
+
+    /// Records an event that took no time.
+    pub(crate) fn event_at(&self, nanos: u64, kind: EventKind) {
+        self.event(Event {
+            start_nanos: nanos,
+            end_nanos: nanos,
+            kind,
+        });
     }
 
     /// Takes the events recorded since the last call.
     pub(crate) fn take_events(&self) -> Vec<Event> {
-        std::mem::take(&mut *lock(&self.events))
+        self.events.take()
+    }
+
+    /// Adds a listener with room for `capacity` events.
+    pub(crate) fn listen(&self, capacity: usize) -> EventListener {
+        self.events.listen(capacity)
+    }
+
+    /// Ends all listeners.
+    pub(crate) fn end_events(&self) {
+        self.events.close();
     }
 }
 
@@ -447,6 +552,43 @@ pub enum EventKind {
     Agent {
         /// The action.
         action: AgentAction,
+    },
+    /// The directory was opened.
+    Recovery {
+        /// Logs replayed.
+        logs: u64,
+        /// Bytes of those logs.
+        log_bytes: u64,
+        /// Writes found in them.
+        writes: u64,
+    },
+    /// Settings were changed.
+    Reconfiguration {
+        /// The dotted names of those that differ.
+        settings: Vec<String>,
+    },
+    /// Work of the background failed.
+    Failure {
+        /// The work, such as `flush`.
+        work: &'static str,
+        /// The error, in words.
+        error: String,
+        /// Nanoseconds after which it is tried again; None if it is not.
+        retry_nanos: Option<u64>,
+    },
+    /// A sync of the logs took longer than [`Telemetry::slow_sync`].
+    SlowSync,
+    /// The engine's health changed.
+    Health {
+        /// Its state: `ok`, `degraded` or `failed`.
+        state: &'static str,
+        /// What is wrong, in words.
+        why: Vec<String>,
+    },
+    /// Writes are taken again after a failure.
+    Resumed {
+        /// The failure, in words.
+        cause: String,
     },
 }
 
@@ -551,7 +693,7 @@ mod tests {
     /// lost, with a stripe of one's own or without.
     #[test]
     fn many_threads_count_exactly() {
-        let counters = Counters::default();
+        let counters = Counters::new(&Telemetry::default());
         let threads = 2 * STRIPES;
         for _ in 0..2 {
             let all = Barrier::new(threads);

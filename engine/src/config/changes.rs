@@ -72,6 +72,23 @@ impl EngineConfig {
     }
 }
 
+impl EngineConfig {
+    /// The dotted names of the settings of [`CHANGEABLE`] in which `next` differs.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if settings cannot be written.
+    pub(crate) fn differences(&self, next: &Self) -> Result<Vec<String>> {
+        let before = written(self)?;
+        let after = written(next)?;
+        let differs = |key: &str| {
+            let pointer = format!("/{}", key.replace('.', "/"));
+            before.pointer(&pointer) != after.pointer(&pointer)
+        };
+        let keys = CHANGEABLE.iter().map(|(key, _)| *key);
+        Ok(keys.filter(|key| differs(key)).map(str::to_owned).collect())
+    }
+}
+
 fn written(config: &EngineConfig) -> Result<Value> {
     serde_json::to_value(config).map_err(|error| Error::config("engine", error.to_string()))
 }
@@ -130,6 +147,18 @@ mod tests {
         assert_eq!(agent.as_deref(), Some("compaction.agent.policy"));
         let out_of_range = refused(|config| config.memtable = ByteSize(1));
         assert_eq!(out_of_range.as_deref(), Some("memtable"));
+    }
+
+    #[test]
+    fn the_settings_that_differ_are_named() {
+        let config = EngineConfig::default();
+        let mut next = config.clone();
+        assert_eq!(config.differences(&next).unwrap(), [""; 0]);
+        next.io_limit = ByteSize::mib(1);
+        next.cache.size = ByteSize::mib(1);
+        next.cache.eviction.policy = "lru".to_owned();
+        let names = ["io_limit", "cache.size", "cache.eviction"];
+        assert_eq!(config.differences(&next).unwrap(), names);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Db;
-use super::open::{open, open_read_only};
+use super::open::{Extras, open, open_read_only};
 use crate::admin::checkpoint::CheckpointReport;
 use crate::admin::repair::{RepairReport, repair};
 use crate::admin::verify::VerifyReport;
@@ -13,7 +13,9 @@ use crate::cache::{CacheObserver, Observer};
 use crate::config::EngineConfig;
 use crate::env::Env;
 use crate::error::Result;
-use crate::metrics::{Event, Metrics};
+use crate::metrics::{
+    Event, EventListener, Health, Metrics, Reading, Span, Telemetry, TimedOperation, Window,
+};
 use crate::models::IndexRegistry;
 use crate::read::{Scan, Snapshot};
 use crate::recovery::RecoveryReport;
@@ -100,7 +102,7 @@ pub struct EngineBuilder {
     env: Env,
     directory: PathBuf,
     config: EngineConfig,
-    observer: Option<Observer>,
+    extras: Extras,
 }
 
 impl EngineBuilder {
@@ -110,7 +112,7 @@ impl EngineBuilder {
             env,
             directory: directory.into(),
             config: EngineConfig::default(),
-            observer: None,
+            extras: Extras::default(),
         }
     }
 
@@ -125,7 +127,14 @@ impl EngineBuilder {
     /// objects to sample, from 0 to 1: every look-up of a sampled object is reported, no others.
     #[must_use]
     pub fn cache_observer(mut self, observer: Arc<dyn CacheObserver>, rate: f64) -> Self {
-        self.observer = Some(Observer::new(observer, rate));
+        self.extras.observer = Some(Observer::new(observer, rate));
+        self
+    }
+
+    /// Takes other settings of what the engine observes of itself.
+    #[must_use]
+    pub fn telemetry(mut self, telemetry: Telemetry) -> Self {
+        self.extras.telemetry = telemetry;
         self
     }
 
@@ -138,7 +147,7 @@ impl EngineBuilder {
     /// Settings out of range, a directory in use, I/O errors, a newer format, and corruption with
     /// file and offset.
     pub async fn open(self) -> Result<AuraEngine> {
-        let db = open(self.env, self.directory, self.config, self.observer).await?;
+        let db = open(self.env, self.directory, self.config, self.extras).await?;
         Ok(AuraEngine::new(db))
     }
 
@@ -158,7 +167,7 @@ impl EngineBuilder {
     /// Settings out of range, a directory without a database, I/O errors, a newer format, and
     /// corruption with file and offset.
     pub async fn open_read_only(self) -> Result<AuraEngine> {
-        let db = open_read_only(self.env, self.directory, self.config, self.observer).await?;
+        let db = open_read_only(self.env, self.directory, self.config, self.extras).await?;
         Ok(AuraEngine::new(db))
     }
 }
@@ -259,7 +268,44 @@ impl AuraEngine {
         self.db().recovery.clone()
     }
 
-    /// Takes the events since the last call.
+    /// All that the engine says of itself now: counters, state, and how long operations took.
+    /// O(tables).
+    pub fn reading(&self) -> Reading {
+        self.db().reading()
+    }
+
+    /// Takes a reading, and returns what the engine did in the window that ends with it. Without
+    /// [`Telemetry::watch`] the readings are those that this method and [`health`](Self::health)
+    /// take: ask once a second for windows of ten seconds. O(tables).
+    pub fn window(&self, span: Span) -> Window {
+        self.db().window(span)
+    }
+
+    /// Takes a reading, and judges the engine's health by the rules of [`Telemetry::health`].
+    /// O(tables).
+    ///
+    /// ```
+    /// # use aura_engine::{Engine, EngineBuilder, Health, env::memory::MemoryWorld};
+    /// # let world = MemoryWorld::new(2).expect("threads");
+    /// # world.block_on(async {
+    /// let engine = EngineBuilder::new(world.env(), "/db").open().await?;
+    /// assert_eq!(engine.health(), Health::Ok);
+    /// # engine.close().await
+    /// # })?;
+    /// # Ok::<(), aura_engine::Error>(())
+    /// ```
+    pub fn health(&self) -> Health {
+        self.db().observe()
+    }
+
+    /// Listens to the events of the engine from now on. The listener has room for `capacity`
+    /// events; if it is slower, the oldest are dropped and counted.
+    pub fn subscribe(&self, capacity: usize) -> EventListener {
+        self.db().core.counters().listen(capacity)
+    }
+
+    /// Takes the events since the last call. Of those that nobody takes, the last
+    /// [`Telemetry::events`] are kept.
     pub fn take_events(&self) -> Vec<Event> {
         self.db().core.counters().take_events()
     }
@@ -323,27 +369,35 @@ impl Engine for AuraEngine {
     type Scan = Scan;
 
     async fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.db().reader.get(key, None).await
+        let core = &self.db().core;
+        let timing = core.begin(TimedOperation::Get);
+        let value = self.db().reader.get(key, None).await;
+        core.end(&timing);
+        value
     }
 
     async fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.db().commits.put(key, value).await
+        let core = &self.db().core;
+        let timing = core.begin(TimedOperation::Put);
+        let put = self.db().commits.put(key, value).await;
+        core.end(&timing);
+        put
     }
 
     async fn delete(&self, key: &[u8]) -> Result<()> {
         let mut batch = Batch::with_capacity(key.len() + 8);
         batch.delete(key)?;
-        self.db().commits.write(batch).await
+        self.db().write_timed(TimedOperation::Delete, batch).await
     }
 
     async fn delete_range(&self, range: Range) -> Result<()> {
         let mut batch = Batch::new();
         batch.delete_range(&range)?;
-        self.db().commits.write(batch).await
+        self.db().write_timed(TimedOperation::Delete, batch).await
     }
 
     async fn write(&self, batch: Batch) -> Result<()> {
-        self.db().commits.write(batch).await
+        self.db().write_timed(TimedOperation::Batch, batch).await
     }
 
     fn scan(&self, range: Range, direction: Direction) -> Scan {

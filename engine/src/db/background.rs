@@ -41,6 +41,13 @@ impl Db {
             let timer = sync_by_timer(Arc::downgrade(&self.commits), clock, nanos);
             self.core.env().tasks.spawn("sync", Box::pin(timer));
         }
+        if let Some(interval) = self.core.telemetry().watch {
+            let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+            // It holds nothing while it waits, so that closing does not wait for it either.
+            let clock = self.core.env().clock.clone();
+            let watch = watch_by_timer(Arc::downgrade(self), clock, nanos.max(1));
+            self.core.env().tasks.spawn("watch", Box::pin(watch));
+        }
         Ok(())
     }
 
@@ -216,6 +223,16 @@ async fn agent(db: Arc<Db>) -> Result<()> {
         let decisions = agent.lock().await.step(&stats, &shape);
         for decision in decisions {
             db.carry_out(&decision.action).await?;
+        }
+    }
+}
+
+async fn watch_by_timer(db: Weak<Db>, clock: Arc<dyn Clock>, nanos: u64) {
+    loop {
+        clock.sleep(nanos).await;
+        match db.upgrade() {
+            Some(db) if !db.lifecycle.is_closing() => drop(db.observe()),
+            _ => return,
         }
     }
 }

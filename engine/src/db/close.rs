@@ -57,6 +57,7 @@ async fn close_in_task(db: Arc<Db>, closing: Closing) {
         let _ = write_registry(env, db.core.directory(), &registry).await;
     }
     db.lifecycle.release_directory();
+    db.core.counters().end_events();
     closing.0.set_closed(ended);
 }
 

@@ -15,16 +15,18 @@ mod merge_all;
 mod open;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::admin::checkpoint::{Checkpoint, CheckpointReport};
 use crate::admin::verify::{self, VerifyReport};
 use crate::compaction::Scheduler;
 use crate::config::EngineConfig;
 use crate::error::Result;
+use crate::metrics::TimedOperation;
 use crate::read::Reader;
 use crate::recovery::RecoveryReport;
 use crate::state::{Core, Length, Lifecycle, Tree, in_task};
+use crate::storage::Batch;
 use crate::write::CommitPipeline;
 
 /// One open engine: its parts, and the calls that need more than one of them.
@@ -37,6 +39,8 @@ struct Db {
     reader: Reader,
     /// Held by the task that merges everything, so that one does at a time.
     merging: tokio::sync::Mutex<()>,
+    /// What is known of its past, and its health. Held while a reading is added.
+    watch: Mutex<figures::Watch>,
     /// What opening it found and did.
     recovery: RecoveryReport,
 }
@@ -55,6 +59,14 @@ impl Db {
     {
         let work = work(self.clone());
         in_task(self.core.env(), &self.lifecycle, name, length, work).await
+    }
+
+    /// Commits a batch, which may be one of those that are timed.
+    async fn write_timed(&self, operation: TimedOperation, batch: Batch) -> Result<()> {
+        let timing = self.core.begin(operation);
+        let written = self.commits.write(batch).await;
+        self.core.end(&timing);
+        written
     }
 
     /// Takes other settings. Those in the directory are replaced first.

@@ -14,9 +14,10 @@
 //! meanwhile.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::Db;
+use super::figures::Watch;
 use crate::cache::{BlockCache, Observer};
 use crate::compaction::{Flusher, Scheduler};
 use crate::config::EngineConfig;
@@ -25,6 +26,7 @@ use crate::env::{Env, bounded};
 use crate::error::{Error, Result};
 use crate::manifest::{Edit, Manifest, Recovered, recover};
 use crate::memtable::Memtable;
+use crate::metrics::{Event, EventKind, Telemetry};
 use crate::models::{IndexBook, read_registry};
 use crate::read::Reader;
 use crate::recovery::{Moment, RecoveryReport, Replayed, make_tables, read_moment, replay};
@@ -40,24 +42,30 @@ struct Prepared {
     config: EngineConfig,
     policies: Policies,
     cache: Arc<BlockCache>,
+    telemetry: Telemetry,
+}
+
+/// What an engine is given beside its settings.
+#[derive(Default)]
+pub(super) struct Extras {
+    /// What is notified of look-ups in the cache.
+    pub(super) observer: Option<Observer>,
+    /// What is observed beyond the counters.
+    pub(super) telemetry: Telemetry,
 }
 
 impl Prepared {
     /// Checks the settings and builds what they name. Open files are bounded from here on.
-    fn new(
-        env: &Env,
-        directory: PathBuf,
-        config: EngineConfig,
-        observer: Option<Observer>,
-    ) -> Result<Self> {
+    fn new(env: &Env, directory: PathBuf, config: EngineConfig, extras: Extras) -> Result<Self> {
         config.validate()?;
         let mut cache = BlockCache::new(&config.cache, config.seed)?;
-        cache.observer = observer;
+        cache.observer = extras.observer;
         Ok(Self {
             env: bounded(env, u64::from(config.max_open_files)),
             directory,
             policies: Policies::build(&config)?,
             cache: Arc::new(cache),
+            telemetry: extras.telemetry,
             config,
         })
     }
@@ -84,11 +92,16 @@ impl Parts {
             config,
             policies,
             cache,
+            telemetry,
         } = self.prepared;
         let queues = config.value_log.queues;
         let log = Log::new(self.wal, queues, self.sequence, env.clock.now());
         let index_book = self.index_book;
-        let core = Core::new(env, directory, config, policies, cache, index_book);
+        let opened_at = env.clock.now();
+        let watch = Watch::new(&telemetry, opened_at);
+        let core = Core::new(
+            env, directory, config, policies, cache, index_book, telemetry,
+        );
         let core = Arc::new(core);
         let lifecycle = Arc::new(Lifecycle::new(self.read_only, self.directory_lock));
         let tree = Arc::new(Tree::new(
@@ -116,6 +129,7 @@ impl Parts {
             scheduler,
             lifecycle,
             merging: tokio::sync::Mutex::new(()),
+            watch: Mutex::new(watch),
             recovery: RecoveryReport::default(),
         }
     }
@@ -126,9 +140,9 @@ pub(super) async fn open(
     env: Env,
     directory: PathBuf,
     config: EngineConfig,
-    observer: Option<Observer>,
+    extras: Extras,
 ) -> Result<Arc<Db>> {
-    let prepared = Prepared::new(&env, directory, config, observer)?;
+    let prepared = Prepared::new(&env, directory, config, extras)?;
     let Prepared {
         env,
         directory,
@@ -184,10 +198,27 @@ pub(super) async fn open(
         tree: &db.tree,
     };
     make_tables(&db.core, &flusher, &replayed, &recovered.wals).await?;
-    db.recovery.nanos = db.core.env().clock.now() - started;
+    db.recovered_since(started);
     let db = Arc::new(db);
     db.start()?;
     Ok(db)
+}
+
+impl Db {
+    /// Notes what opening took, from `start_nanos` to now.
+    fn recovered_since(&mut self, start_nanos: u64) {
+        let end_nanos = self.core.env().clock.now();
+        self.recovery.nanos = end_nanos - start_nanos;
+        self.core.counters().event(Event {
+            start_nanos,
+            end_nanos,
+            kind: EventKind::Recovery {
+                logs: self.recovery.logs,
+                log_bytes: self.recovery.log_bytes,
+                writes: self.recovery.writes,
+            },
+        });
+    }
 }
 
 fn durable_parts(recovered: &Recovered) -> Vec<LogPart> {
@@ -232,9 +263,9 @@ pub(super) async fn open_read_only(
     env: Env,
     directory: PathBuf,
     config: EngineConfig,
-    observer: Option<Observer>,
+    extras: Extras,
 ) -> Result<Arc<Db>> {
-    let prepared = Prepared::new(&env, directory, config, observer)?;
+    let prepared = Prepared::new(&env, directory, config, extras)?;
     let Prepared {
         env,
         directory,
@@ -271,6 +302,6 @@ pub(super) async fn open_read_only(
     };
     let mut db = parts.assemble();
     db.recovery = replayed.report();
-    db.recovery.nanos = db.core.env().clock.now() - started;
+    db.recovered_since(started);
     Ok(Arc::new(db))
 }

@@ -14,7 +14,7 @@ use crate::cache::{BlockId, CacheKey, Caller};
 use crate::context::ReadContext;
 use crate::env::{BoxFuture, CpuWork, spawn_all};
 use crate::error::Result;
-use crate::metrics::add;
+use crate::metrics::{TimedOperation, add};
 use crate::ranges::RangeView;
 use crate::state::{Core, ReadState};
 use crate::storage::{Direction, Entry, EntryKind, Key, Range, Sequence, Value, successor};
@@ -167,10 +167,12 @@ impl Scan {
         if self.done {
             return Ok(None);
         }
+        let timing = self.reader.core.begin(TimedOperation::ScanStep);
         let row = match self.next_loaded() {
             Some(row) => row,
             None => self.next_waiting().await,
         };
+        self.reader.core.end(&timing);
         self.done = !matches!(row, Ok(Some(_)));
         if let Ok(Some((key, value))) = &row {
             self.left -= 1;

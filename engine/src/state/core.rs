@@ -15,7 +15,7 @@ use crate::directory::{Files, write_settings};
 use crate::env::Env;
 use crate::error::Result;
 use crate::limiter::{Limiter, Priority};
-use crate::metrics::{Counters, add};
+use crate::metrics::{Counters, Event, EventKind, Telemetry, TimedOperation, Timing, add};
 use crate::models::IndexBook;
 
 /// The engine's world, its settings, its cache and its counters.
@@ -35,6 +35,8 @@ pub(crate) struct Core {
     reconfiguring: tokio::sync::Mutex<()>,
     cache: Arc<BlockCache>,
     counters: Counters,
+    /// What is observed beyond the counters.
+    telemetry: Telemetry,
     /// How fast the background may use the device.
     limiter: Limiter,
     /// What is remembered of the indexes of tables that are gone.
@@ -56,6 +58,7 @@ impl Core {
         policies: Policies,
         cache: Arc<BlockCache>,
         index_book: IndexBook,
+        telemetry: Telemetry,
     ) -> Self {
         Self {
             env,
@@ -66,7 +69,8 @@ impl Core {
             policies: ArcSwap::from_pointee(policies),
             reconfiguring: tokio::sync::Mutex::new(()),
             cache,
-            counters: Counters::default(),
+            counters: Counters::new(&telemetry),
+            telemetry,
             limiter: Limiter::default(),
             index_book,
             memory_peak: AtomicU64::new(0),
@@ -110,6 +114,21 @@ impl Core {
         &self.counters
     }
 
+    /// What is observed beyond the counters.
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// Begins an operation, which may be one that is timed.
+    pub(crate) fn begin(&self, operation: TimedOperation) -> Timing {
+        self.counters.begin(operation, &*self.env.clock)
+    }
+
+    /// Ends an operation.
+    pub(crate) fn end(&self, timing: &Timing) {
+        self.counters.end(timing, &*self.env.clock);
+    }
+
     /// What is remembered of the indexes of tables that are gone.
     pub(crate) fn index_book(&self) -> &IndexBook {
         &self.index_book
@@ -142,17 +161,24 @@ impl Core {
     /// A fixed setting, a policy that cannot be built, a value out of range, or I/O errors; then
     /// nothing has changed.
     pub(crate) async fn reconfigure(&self, change: impl FnOnce(&mut EngineConfig)) -> Result<()> {
+        let start_nanos = self.env.clock.now();
         let _one_at_a_time = self.reconfiguring.lock().await;
         let config = self.config.load_full();
         let mut next = EngineConfig::clone(&config);
         change(&mut next);
         config.check_change(&next)?;
+        let settings = config.differences(&next)?;
         let policies = self.policies().changed(&config, &next)?;
         write_settings(&self.env, &self.directory, &next).await?;
         self.cache.reconfigure(&next.cache)?;
         self.limiter.set_rate(next.io_limit.as_u64());
         self.policies.store(Arc::new(policies));
         self.config.store(Arc::new(next));
+        self.counters.event(Event {
+            start_nanos,
+            end_nanos: self.env.clock.now(),
+            kind: EventKind::Reconfiguration { settings },
+        });
         Ok(())
     }
 

@@ -82,6 +82,11 @@ impl Lifecycle {
         self.check_open()
     }
 
+    /// The failure after which no write is taken, if there is one.
+    pub(crate) fn failure(&self) -> Option<Arc<Error>> {
+        lock(&self.poison).clone()
+    }
+
     /// Refuses changes after a failure.
     pub(crate) fn check_sound(&self) -> Result<()> {
         if self.poisoned.load(Ordering::Acquire) {

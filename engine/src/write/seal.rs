@@ -10,7 +10,7 @@ use crate::directory::{FileKind, Files};
 use crate::error::Result;
 use crate::manifest::Edit;
 use crate::memtable::{Memtable, ValueTail};
-use crate::metrics::add;
+use crate::metrics::{Event, EventKind, add};
 use crate::state::OpenedFiles;
 use crate::values::{ValueFile, ValueFileState, ValueLogWriter};
 use crate::wal::format::FILE_HEADER_BYTES;
@@ -113,6 +113,7 @@ impl CommitPipeline {
     /// Makes everything logged so far durable: values first, then the records that point at them.
     pub(super) async fn sync_log(&self, log: &mut Log) -> Result<()> {
         self.forget_sealed(log);
+        let start = self.core.env().clock.now();
         let (durable, files) = log.values.sync(&*self.core.env().tasks).await?;
         add(&self.core.counters().mine().value_log_syncs, files);
         if log.wal.unsynced_bytes() > 0 {
@@ -121,7 +122,22 @@ impl CommitPipeline {
             add(&self.core.counters().mine().wal_syncs, 1);
         }
         log.synced_at = self.core.env().clock.now();
+        self.book_sync(start, log.synced_at);
         Ok(())
+    }
+
+    /// Counts how long a sync of the logs took; a slow one is an event.
+    fn book_sync(&self, start_nanos: u64, end_nanos: u64) {
+        let nanos = end_nanos - start_nanos;
+        let counters = self.core.counters();
+        add(&counters.mine().sync_nanos, nanos);
+        if nanos > self.core.telemetry().slow_sync_nanos() {
+            counters.event(Event {
+                start_nanos,
+                end_nanos,
+                kind: EventKind::SlowSync,
+            });
+        }
     }
 
     /// Makes everything logged so far durable, as a timer asks for it. A failure poisons the
