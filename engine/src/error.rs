@@ -103,9 +103,10 @@ pub enum Error {
         /// The problem of the policy or of one of its parameters.
         source: PolicyError,
     },
-    /// An earlier write failed in a way that leaves the end of the log unknown. The engine accepts
-    /// no writes until it is opened again.
-    #[error("the engine accepts no writes after an earlier failure; reopen it: {cause}")]
+    /// An earlier failure leaves it unknown what is on the disk, or keeps memtables from being
+    /// flushed. The engine accepts no writes until it is [resumed](crate::AuraEngine::resume) or
+    /// opened again.
+    #[error("the engine accepts no writes after an earlier failure; resume or reopen it: {cause}")]
     Poisoned {
         /// The earlier failure.
         cause: Arc<Error>,

@@ -122,6 +122,8 @@ pub mod specs;
 pub mod traces;
 pub mod tune;
 
+pub mod endpoint;
+
 pub mod calibrate;
 pub mod doctor;
 pub mod fidelity;

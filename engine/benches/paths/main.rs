@@ -17,6 +17,7 @@ mod memtables;
 mod reads;
 mod scans;
 mod store;
+mod telemetry;
 mod writes;
 
 /// Short enough to run all of them now and then.
@@ -41,6 +42,8 @@ criterion_group! {
         writes::puts,
         writes::batches,
         background::flushes,
-        background::compactions
+        background::compactions,
+        telemetry::timed,
+        telemetry::reading
 }
 criterion_main!(benches);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use aura_engine::env::Env;
 use aura_engine::env::disk::DiskWorld;
 use aura_engine::env::memory::MemoryFs;
-use aura_engine::{AuraEngine, Batch, Engine, EngineBuilder, EngineConfig};
+use aura_engine::{AuraEngine, Batch, Engine, EngineBuilder, EngineConfig, Telemetry};
 use aura_policies::PolicySpec;
 use bytesize::ByteSize;
 use tempfile::TempDir;
@@ -74,12 +74,19 @@ pub(crate) struct Store {
 impl Store {
     /// Opens an empty engine whose files are in memory.
     pub(crate) fn in_memory(config: EngineConfig) -> Self {
+        Self::observed(config, Telemetry::default())
+    }
+
+    /// Opens an empty engine whose files are in memory, with these settings of telemetry.
+    pub(crate) fn observed(config: EngineConfig, telemetry: Telemetry) -> Self {
         let world = DiskWorld::new(2).expect("threads");
         let env = Env {
             fs: Arc::new(MemoryFs::default()),
             ..world.env()
         };
-        let builder = EngineBuilder::new(env, "/bench").config(config);
+        let builder = EngineBuilder::new(env, "/bench")
+            .config(config)
+            .telemetry(telemetry);
         let engine = world.block_on(builder.open()).expect("it opens");
         Self {
             engine,

@@ -126,7 +126,8 @@ impl Collector<'_> {
         match result {
             Ok(()) => Ok(true),
             // Nothing was changed. With a full disk writers will learn of it by themselves.
-            Err(Error::Io { .. } | Error::Corruption { .. }) => {
+            Err(error @ (Error::Io { .. } | Error::Corruption { .. })) => {
+                self.core.note_failure("collection", &error, None);
                 add(&self.core.counters().mine().gc_failures, 1);
                 Ok(false)
             }
@@ -229,7 +230,7 @@ impl Collector<'_> {
         let map_start = writer.bytes();
         writer.append(&encode_map(&sections)).await?;
         writer.sync().await?;
-        self.core.sync_directory().await?;
+        self.tree.sync_directory().await?;
         writer.file().file().finish();
         unfinished.keep();
         let fs = self.core.env().fs.clone();

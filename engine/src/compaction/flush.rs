@@ -81,7 +81,7 @@ impl Flusher<'_> {
             ..OpenedFiles::default()
         };
         self.seal_tails(tails, &mut edit).await?;
-        self.core.sync_directory().await?;
+        self.tree.sync_directory().await?;
         edit.wal_min = self.oldest_log_without(memtables);
         let sizes: Vec<u64> = edit.added.iter().map(|table| table.facts.bytes).collect();
         let edit_after = |before: &Version| {
@@ -128,7 +128,7 @@ impl Flusher<'_> {
             if state.is_sealed() || !is_new {
                 continue;
             }
-            state.file.sync().await?;
+            self.tree.sync_values(&state.file).await?;
             let booked = if tail.full {
                 &mut edit.values_sealed
             } else {

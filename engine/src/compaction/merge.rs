@@ -170,7 +170,7 @@ impl Compaction<'_> {
         let cpu_nanos = context.charged_nanos;
         add(&self.core.counters().mine().compaction_cpu_nanos, cpu_nanos);
         let values = values.finish().await?;
-        self.core.sync_directory().await?;
+        self.tree.sync_directory().await?;
         Ok(Outcome {
             tables: output.tables.keep(),
             values,

@@ -263,6 +263,22 @@ impl AuraEngine {
         self.db().index_registry()
     }
 
+    /// Takes writes again after a failure that stopped them, once its cause is mended: there is
+    /// room on the disk again, for one. Writes that failed have then not happened. Does nothing if
+    /// writes are taken.
+    ///
+    /// Nothing of the files that were being written is trusted: the manifest is begun again, and
+    /// what is in memory is written to new tables. Writers wait meanwhile. The wait for the tables
+    /// may take as long as flushing the memtables.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`](crate::Error::Poisoned) if the failure cannot be mended while the engine
+    /// runs: damage, a lost task, or a failed sync of values. I/O errors, if the cause is not
+    /// mended. Either way writes are refused as before.
+    pub async fn resume(&self) -> Result<()> {
+        self.shared().resume().await
+    }
+
     /// What opening the directory found and did.
     pub fn recovery(&self) -> RecoveryReport {
         self.db().recovery.clone()

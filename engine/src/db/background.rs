@@ -9,6 +9,7 @@ use aura_policies::facts::WindowStats;
 use tokio::sync::futures::Notified;
 
 use super::Db;
+use super::retry::Attempts;
 use crate::compaction::{Collector, Flusher};
 use crate::config::SyncPolicy;
 use crate::env::Clock;
@@ -51,7 +52,8 @@ impl Db {
         Ok(())
     }
 
-    /// Starts a task that runs until the engine is closed. A failure stops writes, not reads.
+    /// Starts a task that runs until the engine is closed. A failure stops writes, not reads, and
+    /// the task goes on once writes are taken again.
     fn start_loop<F>(self: &Arc<Self>, name: &'static str, work: fn(Arc<Self>) -> F) -> Result<()>
     where
         F: Future<Output = Result<()>> + Send + 'static,
@@ -61,10 +63,14 @@ impl Db {
         let run = async move {
             let _task = task;
             let uncut = Uncut::new(&db.lifecycle, name);
-            if let Err(error) = work(db.clone()).await
-                && !matches!(error, Error::Closed)
-            {
-                db.lifecycle.set_poison(&error);
+            while let Err(error) = work(db.clone()).await {
+                // One that was refused because of a failure is no failure of its own.
+                if !matches!(error, Error::Closed | Error::Poisoned { .. }) {
+                    db.lifecycle.set_poison(&error);
+                }
+                if db.lifecycle.wait_until_sound().await.is_err() {
+                    break;
+                }
             }
             uncut.ended();
         };
@@ -154,11 +160,13 @@ impl Db {
 }
 
 async fn flushes(db: Arc<Db>) -> Result<()> {
+    let mut attempts = Attempts::default();
     while !db.lifecycle.is_closing() {
         let due = db.lifecycle.signals().next_work();
         tokio::pin!(due);
         due.as_mut().enable();
-        if !db.flush_one().await? {
+        let ended = db.flush_one().await;
+        if !db.retried("flush", &mut attempts, ended).await? {
             db.wait_for_work(due).await;
         }
     }
@@ -166,11 +174,13 @@ async fn flushes(db: Arc<Db>) -> Result<()> {
 }
 
 async fn compactions(db: Arc<Db>) -> Result<()> {
+    let mut attempts = Attempts::default();
     while !db.lifecycle.is_closing() {
         let due = db.lifecycle.signals().next_work();
         tokio::pin!(due);
         due.as_mut().enable();
-        if !db.compact_one().await? {
+        let ended = db.compact_one().await;
+        if !db.retried("compaction", &mut attempts, ended).await? {
             db.wait_for_work(due).await;
         }
     }
@@ -243,7 +253,8 @@ async fn sync_by_timer(commits: Weak<CommitPipeline>, clock: Arc<dyn Clock>, nan
         let Some(commits) = commits.upgrade() else {
             return;
         };
-        if commits.sync_by_timer().await.is_err() {
+        // After another failure the writes may be resumed.
+        if let Err(Error::Closed | Error::ReadOnly) = commits.sync_by_timer().await {
             return;
         }
     }

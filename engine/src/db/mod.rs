@@ -3,6 +3,7 @@
 //! - [`api`] is what its users see, and [`Db`] what they call.
 //! - [`open`] opens a directory, [`close`] closes it.
 //! - [`background`] runs what is due; [`merge_all`] merges everything when a user asks.
+//! - [`retry`] tries failed work again, and goes on after a failure.
 //! - [`figures`] reads the counters and the tree for `metrics`.
 //!
 //! The order of locks is at the head of `state/mod.rs`.
@@ -13,6 +14,7 @@ mod close;
 mod figures;
 mod merge_all;
 mod open;
+mod retry;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

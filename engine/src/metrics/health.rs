@@ -110,6 +110,36 @@ impl HealthRule {
 }
 
 impl Ailment {
+    /// Every ailment.
+    pub const ALL: [Self; 10] = [
+        Self::Stalls,
+        Self::Debt,
+        Self::Space,
+        Self::ReadAmplification,
+        Self::Filters,
+        Self::Models,
+        Self::HitRatio,
+        Self::Device,
+        Self::Unsynced,
+        Self::Background,
+    ];
+
+    /// Its name, as in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stalls => "stalls",
+            Self::Debt => "debt",
+            Self::Space => "space",
+            Self::ReadAmplification => "read-amplification",
+            Self::Filters => "filters",
+            Self::Models => "models",
+            Self::HitRatio => "hit-ratio",
+            Self::Device => "device",
+            Self::Unsynced => "unsynced",
+            Self::Background => "background",
+        }
+    }
+
     /// The figure that the ailment is judged by, with the evidence that it rests on. `usual_hits`
     /// is the hit ratio of the windows before.
     fn figure(self, window: &Window, usual_hits: Option<f64>) -> Option<(f64, u64)> {

@@ -123,8 +123,9 @@ impl History {
             other.at_nanos.saturating_sub(one.at_nanos) < SPACING_NANOS
         };
         let count = self.readings.len();
-        if count >= 2 && is_close(&self.readings[count - 2], &self.readings[count - 1]) {
-            self.readings.pop_back();
+        // The last one stays: the shortest window begins with it.
+        if count >= 3 && is_close(&self.readings[count - 3], &self.readings[count - 2]) {
+            self.readings.remove(count - 2);
         }
         self.readings.push_back(reading);
         let is_old = |reading: &Reading| now.saturating_sub(reading.at_nanos) >= KEPT_NANOS;

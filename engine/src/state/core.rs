@@ -13,7 +13,7 @@ use crate::config::{EngineConfig, IndexReads};
 use crate::context::ReadContext;
 use crate::directory::{Files, write_settings};
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limiter::{Limiter, Priority};
 use crate::metrics::{Counters, Event, EventKind, Telemetry, TimedOperation, Timing, add};
 use crate::models::IndexBook;
@@ -127,6 +127,23 @@ impl Core {
     /// Ends an operation.
     pub(crate) fn end(&self, timing: &Timing) {
         self.counters.end(timing, &*self.env.clock);
+    }
+
+    /// Counts a failure of the background. It is an event, which says after how long the work is
+    /// tried again, if it is.
+    pub(crate) fn note_failure(&self, work: &'static str, error: &Error, retry: Option<u64>) {
+        add(&self.counters.mine().background_errors, 1);
+        self.event_of_failure(work, error, retry);
+    }
+
+    /// Records that work failed.
+    pub(crate) fn event_of_failure(&self, work: &'static str, error: &Error, retry: Option<u64>) {
+        let kind = EventKind::Failure {
+            work,
+            error: error.to_string(),
+            retry_nanos: retry,
+        };
+        self.counters.event_at(self.env.clock.now(), kind);
     }
 
     /// What is remembered of the indexes of tables that are gone.

@@ -70,9 +70,35 @@ impl Lifecycle {
 
     /// Takes no write from now on; the first failure is the cause that writers learn.
     pub(crate) fn set_poison(&self, cause: &Error) {
-        lock(&self.poison).get_or_insert_with(|| Arc::new(cause.clone()));
+        let mut poison = lock(&self.poison);
+        poison.get_or_insert_with(|| Arc::new(cause.clone()));
         self.poisoned.store(true, Ordering::Release);
+        drop(poison);
         self.signals.progressed();
+    }
+
+    /// Takes writes again: what the failure left is needed no more.
+    pub(crate) fn clear_poison(&self) {
+        let mut poison = lock(&self.poison);
+        *poison = None;
+        self.poisoned.store(false, Ordering::Release);
+        drop(poison);
+        self.signals.progressed();
+    }
+
+    /// Waits until writes are taken, after a failure.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] once the engine is being closed.
+    pub(crate) async fn wait_until_sound(&self) -> Result<()> {
+        let sound = || self.check_open().map(|()| self.check_sound().is_ok());
+        self.signals.wait_until(sound).await
+    }
+
+    /// Waits until the engine is being closed.
+    pub(crate) async fn wait_until_closing(&self) {
+        let closing = || Ok::<bool, Infallible>(self.is_closing());
+        let Ok(()) = self.signals.wait_until(closing).await;
     }
 
     /// Refuses writes after a failure or a close, and if the engine only reads.
@@ -90,8 +116,10 @@ impl Lifecycle {
     /// Refuses changes after a failure.
     pub(crate) fn check_sound(&self) -> Result<()> {
         if self.poisoned.load(Ordering::Acquire) {
-            let cause = lock(&self.poison).clone().expect("set before the flag");
-            return Err(Error::Poisoned { cause });
+            // It is set before the flag, and may have been cleared since.
+            if let Some(cause) = self.failure() {
+                return Err(Error::Poisoned { cause });
+            }
         }
         Ok(())
     }

@@ -214,6 +214,37 @@ impl Tree {
         Ok(written + rolled)
     }
 
+    /// Begins the manifest again with the state in force: an edit that failed is then not read
+    /// back. Needs a failure that keeps other edits from being made.
+    ///
+    /// # Errors
+    /// I/O errors. Then either manifest is in force, and both lead to the same state, but for edits
+    /// whose failure is known.
+    pub(crate) async fn renew_manifest(&self) -> Result<()> {
+        let mut manifest = self.manifest.lock().await;
+        let number = self.new_number();
+        let version = self.version();
+        add(&self.core.counters().mine().manifest_rolls, 1);
+        let (env, directory) = (self.core.env(), self.core.directory());
+        let written = manifest.roll(env, directory, number, &version).await?;
+        add(&self.core.counters().mine().manifest_bytes, written);
+        Ok(())
+    }
+
+    /// Makes the names of new files durable. A failure stops writes: names that others made may be
+    /// lost with it.
+    pub(crate) async fn sync_directory(&self) -> Result<()> {
+        let synced = self.core.sync_directory().await;
+        synced.inspect_err(|error| self.lifecycle.set_poison(error))
+    }
+
+    /// Makes a value file durable that writers append to. A failure stops writes: what they wrote
+    /// may be lost with it.
+    pub(crate) async fn sync_values(&self, file: &ValueFile) -> Result<()> {
+        let synced = file.sync().await;
+        synced.inspect_err(|error| self.lifecycle.set_poison(error))
+    }
+
     /// Keeps edits from being made for as long as the guard is held.
     pub(crate) async fn hold_manifest(&self) -> MutexGuard<'_, Manifest> {
         self.manifest.lock().await

@@ -190,6 +190,13 @@ impl ValueQueues {
         Ok((DurableValues(()), synced))
     }
 
+    /// Takes the files of all queues out of use: what failed appends left in them is not known.
+    pub(crate) fn abandon(&mut self) {
+        self.full
+            .extend(self.active.iter_mut().filter_map(Option::take));
+        self.pointed_at = true;
+    }
+
     /// Forgets full files that are durable already, according to `is_sealed`.
     pub(crate) fn forget_full(&mut self, is_sealed: impl Fn(u64) -> bool) {
         self.full.retain(|writer| !is_sealed(writer.number));

@@ -134,6 +134,7 @@ impl CommitPipeline {
     /// Takes no more writes after a commit that failed.
     pub(super) fn poison(&self, error: &Error) {
         if !matches!(error, Error::Poisoned { .. } | Error::Closed) {
+            self.core.event_of_failure("commit", error, None);
             self.lifecycle.set_poison(error);
         }
     }

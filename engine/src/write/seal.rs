@@ -1,5 +1,6 @@
 //! Sealing: the active memtable takes no more writes, and the next one logs to a new file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::MutexGuard;
@@ -12,7 +13,7 @@ use crate::manifest::Edit;
 use crate::memtable::{Memtable, ValueTail};
 use crate::metrics::{Event, EventKind, add};
 use crate::state::OpenedFiles;
-use crate::values::{ValueFile, ValueFileState, ValueLogWriter};
+use crate::values::{Garbage, ValueFile, ValueFileState, ValueLogWriter, discard};
 use crate::wal::format::FILE_HEADER_BYTES;
 use crate::wal::{LogPart, WalWriter};
 
@@ -63,6 +64,65 @@ impl CommitPipeline {
         self.tree.change(|state| state.with_active(active));
         self.lifecycle.signals().work_is_due();
         Ok(())
+    }
+
+    /// Seals the active memtable and begins a new log, after a failure that leaves nothing of the
+    /// old one to be trusted. Returns the number of the log of the memtable that is sealed: until
+    /// that is a table, the new log must take no record.
+    pub(crate) async fn begin_log_again(&self, log: &mut Log) -> Result<u64> {
+        // Writes that failed are in no memtable, and their numbers are free.
+        log.sequence = self.tree.published();
+        log.values.abandon();
+        let number = self.tree.new_number();
+        let env = self.core.env();
+        let first = log.sequence + 1;
+        let directory = self.core.directory();
+        let created = WalWriter::create(env, directory, number, first, Some(&log.wal)).await;
+        let next = created.inspect_err(|_| {
+            // Without its header it would end history.
+            self.core
+                .remove_file(&FileKind::Wal.path(directory, number));
+        })?;
+        self.tree.sync_directory().await?;
+        log.wal = next;
+        log.synced_at = env.clock.now();
+        let sealed = self.tree.load().active.wal;
+        self.seal_values(log)?;
+        let active = Arc::new(Memtable::new(&self.core.config(), number));
+        self.tree.change(|state| state.with_active(active));
+        Ok(sealed)
+    }
+
+    /// Books as garbage what failed writes left in value files: all that lies behind the last frame
+    /// that a memtable or a table points at. O(entries in memory). No value file is written to
+    /// meanwhile.
+    pub(crate) async fn book_lost_values(&self) -> Result<()> {
+        let state = self.tree.load_to_keep();
+        let mut ends = BTreeMap::new();
+        for entry in state.memtables().flat_map(|memtable| memtable.iter()) {
+            let mut parts = Garbage::new();
+            discard(&mut parts, &entry);
+            for (file, parts) in parts {
+                let end = ends.entry(file).or_default();
+                *end = parts.iter().map(|part| part.1).fold(*end, u64::max);
+            }
+        }
+        let mut edit = Edit::default();
+        for (number, file) in &state.version.value_files {
+            if file.is_sealed() {
+                continue;
+            }
+            let pointed = ends.get(number).copied().unwrap_or(0);
+            let start = pointed.max(file.facts.accounted);
+            let lost = file.facts.dead.gaps(start, file.file.bytes()?);
+            if !lost.is_empty() {
+                edit.values_dead.insert(*number, lost);
+            }
+        }
+        if edit.values_dead.is_empty() {
+            return Ok(());
+        }
+        self.tree.commit(edit, OpenedFiles::default()).await
     }
 
     /// Notes in the active memtable, which is being sealed, how far the value files are filled that

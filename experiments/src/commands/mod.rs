@@ -34,6 +34,7 @@ mod repair;
 mod report;
 mod run;
 mod schema;
+mod serve_metrics;
 mod status;
 mod trace;
 mod trial;
@@ -94,6 +95,7 @@ commands! {
     Verify in verify,
     Checkpoint in checkpoint,
     Repair in repair,
+    ServeMetrics in serve_metrics,
     Doctor in doctor,
     Calibrate in calibrate,
     Fidelity in fidelity,
@@ -131,6 +133,7 @@ A database: is it whole, a copy of it, what can be saved of it:
   aura verify DIR
   aura checkpoint DIR TARGET
   aura repair DIR --dry-run
+  aura serve-metrics DIR
 
 Is this machine fit to measure on, and what does work cost on it?
   aura doctor

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use aura_engine::env::Env;
 use aura_engine::{
     AuraEngine, CacheObserver, Counts, Engine, EngineBuilder, EngineConfig, Event, Metrics, Result,
+    Telemetry,
 };
 
 use super::machine::Machine;
@@ -84,7 +85,14 @@ pub struct Audit {
 
 impl Target for AuraEngine {
     async fn open(opening: Opening<'_>) -> Result<Self> {
-        let builder = EngineBuilder::new(opening.env, opening.directory).config(opening.settings);
+        // Every event of a phase is recorded, whatever their number.
+        let telemetry = Telemetry {
+            events: usize::MAX,
+            ..Telemetry::default()
+        };
+        let builder = EngineBuilder::new(opening.env, opening.directory)
+            .config(opening.settings)
+            .telemetry(telemetry);
         let builder = match opening.observer {
             Some(observer) => builder.cache_observer(observer, opening.config.record.cache),
             None => builder,

@@ -170,3 +170,49 @@ fn a_database_in_use_can_be_verified_and_not_changed() {
         assert_eq!(row(&lab, &["verify", "db"])["in_use"], false);
     });
 }
+
+/// The answer to an HTTP request, or None if nobody listens yet.
+fn answer(address: &str, request: &str) -> Option<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    stream
+        .write_all(request.as_bytes())
+        .expect("it can be sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it is text");
+    Some(answer)
+}
+
+#[test]
+fn metrics_are_served_until_the_command_is_stopped() {
+    use std::io::{BufRead, BufReader};
+    let lab = Lab::new();
+    database(&lab);
+    let mut serving = lab.start(&["serve-metrics", "db", "--format", "json"]);
+    let output = serving.stdout.take().expect("it is piped");
+    let mut row = String::new();
+    BufReader::new(output).read_line(&mut row).expect("a row");
+    let row: Value = serde_json::from_str(&row).unwrap_or_else(|error| panic!("{error}: {row}"));
+    let url = row["url"].as_str().expect("a URL").to_owned();
+    let address = url
+        .strip_prefix("http://")
+        .and_then(|url| url.strip_suffix("/metrics"))
+        .expect("the URL of the metrics");
+    assert!(address.starts_with("127.0.0.1:"), "{address}");
+    let ask = |path: &str, method: &str| {
+        let request = format!("{method} {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        answer(address, &request).expect("it listens")
+    };
+    let metrics = ask("/metrics", "GET");
+    let elsewhere = ask("/", "GET");
+    let posted = ask("/metrics", "POST");
+    serving.kill().expect("it runs");
+    serving.wait().expect("it ends");
+    assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{metrics}");
+    let kind = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+    assert!(metrics.contains(kind), "{metrics}");
+    assert!(metrics.contains("\naura_tree_tables 1\n"), "{metrics}");
+    assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    assert!(elsewhere.starts_with("HTTP/1.1 404 "), "{elsewhere}");
+    assert!(posted.starts_with("HTTP/1.1 405 "), "{posted}");
+}

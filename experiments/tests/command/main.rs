@@ -21,7 +21,7 @@ mod tune;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -48,7 +48,7 @@ impl Lab {
         name
     }
 
-    fn aura(&self, arguments: &[&str]) -> Ended {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_aura"));
         command
             .args(arguments)
@@ -58,7 +58,19 @@ impl Lab {
         for variable in OF_TASKS {
             command.env_remove(variable);
         }
-        Ended::of(command.output().expect("the command starts"))
+        command
+    }
+
+    fn aura(&self, arguments: &[&str]) -> Ended {
+        let output = self.command(arguments).output();
+        Ended::of(output.expect("the command starts"))
+    }
+
+    /// Starts a command whose output is read while it runs.
+    fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        let started = command.stdout(Stdio::piped()).spawn();
+        started.expect("the command starts")
     }
 
     /// Runs a command that must end with `code`, and returns its rows.
