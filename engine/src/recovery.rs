@@ -371,6 +371,7 @@ pub(crate) async fn make_tables(
             file: found.file,
             bytes: found.bytes,
             full: true,
+            lost_from: None,
         });
         let parts = found.garbage();
         if !parts.is_empty() {

@@ -141,7 +141,8 @@ fn debt() {
         config.compaction.level0_stop = 10_000;
         config.memtables_sealed_max = 64;
         if ill {
-            config.io_limit = ByteSize::kib(256);
+            // More than the flushes need, and less than they and the compactions do.
+            config.io_limit = ByteSize::mib(3);
         }
         let engine = open(world, &config).await;
         found(world, &engine, async |engine, window| {
@@ -166,8 +167,13 @@ fn space() {
             config.value_log.gc_stop = 1.0;
         }
         let engine = open(world, &config).await;
-        found(world, &engine, async |engine, _| {
-            put_many(&engine, 0..300, 1_000).await;
+        found(world, &engine, async |engine, window| {
+            // One of ten values stays, so that no file is garbage as a whole.
+            for ten in 0..30 {
+                put_many(&engine, ten * 10..ten * 10 + 9, 1_000).await;
+                let stays = 1_000 + window * 30 + ten;
+                put_many(&engine, stays..stays + 1, 1_000).await;
+            }
             engine.compact().await.unwrap();
             engine.wait_idle().await.unwrap();
         })

@@ -129,6 +129,11 @@ impl Flusher<'_> {
                 continue;
             }
             self.tree.sync_values(&state.file).await?;
+            let lost = tail.lost_from.filter(|from| *from < tail.bytes);
+            if let Some(from) = lost {
+                let dead = edit.values_dead.entry(tail.file).or_default();
+                dead.push((from, tail.bytes));
+            }
             let booked = if tail.full {
                 &mut edit.values_sealed
             } else {

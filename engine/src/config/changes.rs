@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(config.differences(&next).unwrap(), [""; 0]);
         next.io_limit = ByteSize::mib(1);
         next.cache.size = ByteSize::mib(1);
-        next.cache.eviction.policy = "lru".to_owned();
+        next.cache.eviction.policy = "sieve".to_owned();
         let names = ["io_limit", "cache.size", "cache.eviction"];
         assert_eq!(config.differences(&next).unwrap(), names);
     }

@@ -117,7 +117,8 @@ impl Db {
         self.tree.renew_manifest().await?;
         let newest = self.commits.begin_log_again(&mut log).await?;
         self.lifecycle.clear_poison();
-        if let Err(error) = self.write_again(newest).await {
+        self.lifecycle.signals().work_is_due();
+        if let Err(error) = self.scheduler.wait_until_flushed(newest).await {
             // The old logs are still needed, and still not to be trusted.
             self.lifecycle.set_poison(cause);
             return Err(error);
@@ -129,14 +130,6 @@ impl Db {
         let now = self.core.env().clock.now();
         self.core.counters().event_at(now, kind);
         Ok(())
-    }
-
-    /// Books what failed writes left in value files, and waits until the memtables whose logs have
-    /// numbers up to `newest` are tables.
-    async fn write_again(&self, newest: u64) -> Result<()> {
-        self.commits.book_lost_values().await?;
-        self.scheduler.settings_changed();
-        self.scheduler.wait_until_flushed(newest).await
     }
 }
 

@@ -146,6 +146,8 @@ pub(crate) struct ValueTail {
     pub(crate) bytes: u64,
     /// Whether the file was full, so that it does not grow any more.
     pub(crate) full: bool,
+    /// Where what nothing points at begins, if a write failed: up to the end it is garbage.
+    pub(crate) lost_from: Option<u64>,
 }
 
 impl Memtable {

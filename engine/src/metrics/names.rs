@@ -294,7 +294,7 @@ const STATES: &[Row] = &[
         |metrics| metrics.range_tombstones,
     ),
     gauge(
-        "space.disk_bytes",
+        "engine.disk_bytes",
         "bytes",
         "Bytes of tables, value files and logs.",
         Metrics::disk_bytes,
@@ -312,7 +312,7 @@ const STATES: &[Row] = &[
         |metrics| metrics.value_garbage_bytes,
     ),
     gauge(
-        "debt.bytes",
+        "engine.debt_bytes",
         "bytes",
         "Bytes of compactions and collections that are unpaid.",
         |metrics| metrics.debt_bytes,

@@ -87,42 +87,49 @@ impl CommitPipeline {
         log.wal = next;
         log.synced_at = env.clock.now();
         let sealed = self.tree.load().active.wal;
-        self.seal_values(log)?;
+        self.seal_lost_values()?;
         let active = Arc::new(Memtable::new(&self.core.config(), number));
         self.tree.change(|state| state.with_active(active));
         Ok(sealed)
     }
 
-    /// Books as garbage what failed writes left in value files: all that lies behind the last frame
-    /// that a memtable or a table points at. O(entries in memory). No value file is written to
-    /// meanwhile.
-    pub(crate) async fn book_lost_values(&self) -> Result<()> {
+    /// Notes in the active memtable, which is being sealed, where in the value files the frames end
+    /// that a memtable or a table points at: what failed writes left behind them is garbage once
+    /// the flush seals the files. O(entries in memory). No value file is written to meanwhile.
+    fn seal_lost_values(&self) -> Result<()> {
         let state = self.tree.load_to_keep();
-        let mut ends = BTreeMap::new();
-        for entry in state.memtables().flat_map(|memtable| memtable.iter()) {
-            let mut parts = Garbage::new();
-            discard(&mut parts, &entry);
-            for (file, parts) in parts {
-                let end = ends.entry(file).or_default();
-                *end = parts.iter().map(|part| part.1).fold(*end, u64::max);
+        let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut note = |file, end| {
+            let known = ends.entry(file).or_default();
+            *known = end.max(*known);
+        };
+        for memtable in state.memtables() {
+            let tails = memtable
+                .tails()
+                .iter()
+                .filter(|tail| tail.lost_from.is_none());
+            tails.for_each(|tail| note(tail.file, tail.bytes));
+            let mut frames = Garbage::new();
+            memtable
+                .iter()
+                .for_each(|entry| discard(&mut frames, &entry));
+            for (file, frames) in frames {
+                frames.iter().for_each(|frame| note(file, frame.1));
             }
         }
-        let mut edit = Edit::default();
-        for (number, file) in &state.version.value_files {
-            if file.is_sealed() {
-                continue;
-            }
-            let pointed = ends.get(number).copied().unwrap_or(0);
-            let start = pointed.max(file.facts.accounted);
-            let lost = file.facts.dead.gaps(start, file.file.bytes()?);
-            if !lost.is_empty() {
-                edit.values_dead.insert(*number, lost);
-            }
+        let files = state.version.value_files.values();
+        let mut tails = Vec::new();
+        for file in files.filter(|file| !file.is_sealed()) {
+            let pointed_at = ends.get(&file.number).copied().unwrap_or(0);
+            tails.push(ValueTail {
+                file: file.number,
+                bytes: file.file.bytes()?,
+                full: true,
+                lost_from: Some(pointed_at.max(file.facts.accounted)),
+            });
         }
-        if edit.values_dead.is_empty() {
-            return Ok(());
-        }
-        self.tree.commit(edit, OpenedFiles::default()).await
+        state.active.seal(tails);
+        Ok(())
     }
 
     /// Notes in the active memtable, which is being sealed, how far the value files are filled that
@@ -136,6 +143,7 @@ impl CommitPipeline {
                 file: file.number,
                 bytes: file.file.bytes()?,
                 full: !log.values.is_active(file.number),
+                lost_from: None,
             });
         }
         state.active.seal(tails);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aura_engine::Metrics;
+use aura_engine::{METRICS, Metrics, Reading, Window};
 
 use super::*;
 use crate::record::{Boundary, PhaseMeasure, SpaceMeasure};
@@ -230,4 +230,26 @@ fn time_is_simulated_or_noisy_and_counts_are_exact() {
     assert_eq!(Class::Timed.within(World::Simulated), Exactness::Simulated);
     assert_eq!(Class::Timed.within(World::Real), Exactness::Noisy);
     assert_eq!(Class::Counted.within(World::Real), Exactness::Exact);
+}
+
+#[test]
+fn a_running_engine_has_the_names_and_values_of_the_laboratory() {
+    let trial = sample_trial("a", 0, 1);
+    let rows = derive(&trial);
+    let phase = &trial.phases[0];
+    let reading = |at_nanos, metrics: &Metrics| Reading {
+        at_nanos,
+        metrics: metrics.clone(),
+        ..Reading::default()
+    };
+    let after = reading(phase.nanos, &phase.after);
+    let window = Window::between(&reading(0, &phase.before), &after);
+    let mut shared = 0;
+    for entry in METRICS.iter() {
+        let Ok(def) = find(&entry.name) else { continue };
+        assert_eq!(entry.unit, def.unit, "{}", def.name);
+        assert_eq!(entry.over(&window), value(&rows, def.name), "{}", def.name);
+        shared += 1;
+    }
+    assert!(shared > 45, "only {shared}");
 }
