@@ -455,11 +455,7 @@ mod tests {
     #[test]
     fn an_ailment_begins_and_ends_after_windows_in_a_row() {
         let mut patient = Patient::new();
-        assert_eq!(
-            patient.stalled(0.5),
-            Health::Ok,
-            "one window is none in a row"
-        );
+        assert_eq!(patient.stalled(0.5), Health::Ok, "one window is not enough");
         assert_eq!(patient.stalled(0.0), Health::Ok);
         assert_eq!(patient.stalled(0.5), Health::Ok);
         let ill = patient.stalled(0.3);

@@ -99,7 +99,7 @@ impl CommitPipeline {
     fn seal_lost_values(&self) -> Result<()> {
         let state = self.tree.load_to_keep();
         let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut note = |file, end| {
+        let mut note = |file: u64, end: u64| {
             let known = ends.entry(file).or_default();
             *known = end.max(*known);
         };

@@ -113,7 +113,7 @@ fn plain(status: StatusCode, text: &str) -> Response<String> {
 /// Binds a listener of the calling runtime.
 ///
 /// # Errors
-/// The address is in use, or is none of this machine's.
+/// The address is in use, or is not one of this machine's.
 pub(crate) async fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
