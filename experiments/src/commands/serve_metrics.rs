@@ -1,14 +1,18 @@
 //! `aura serve-metrics`: a database's metrics for Prometheus.
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use aura_engine::env::Env;
 use aura_engine::{AuraEngine, Engine};
 use clap::Args;
-use tokio::sync::Mutex;
 
 use super::{CommandResult, Failure, Global, database};
 use crate::endpoint::{Source, bind, open_metrics, serve};
@@ -23,7 +27,7 @@ Examples:
 
 The database is opened to read, under its own settings, and nothing in it is changed; another engine
 may have it open. So the metrics are those of its tree, its files and its debt. They are read again
-once they are older than --refresh. An engine in a program of yours serves its own counters and
+every --refresh, if somebody asks. An engine in a program of yours serves its own counters and
 times (`aura_experiments::endpoint::serve`).
 
 GET /metrics is answered as OpenMetrics text. Who reaches the address may read; by default only
@@ -41,39 +45,66 @@ pub(super) struct Arguments {
     /// The address to listen at.
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// The age from which the database is read again.
+    /// How often the database is read again, if somebody asks.
     #[arg(long, default_value = "15s", value_name = "TIME",
         value_parser = humantime_serde::re::humantime::parse_duration)]
     refresh: Duration,
 }
 
-/// A database that is opened again when what is known of it is old.
+/// A database that is opened again now and then.
 struct Reopened {
     env: Env,
     directory: PathBuf,
-    refresh_nanos: u64,
-    opened: Mutex<(AuraEngine, u64)>,
+    /// Held for a few steps.
+    engine: Mutex<AuraEngine>,
+    /// Whether somebody has asked since it was opened.
+    asked: AtomicBool,
 }
 
-async fn open(env: &Env, directory: &Path) -> aura_engine::Result<(AuraEngine, u64)> {
+async fn open(env: &Env, directory: &Path) -> aura_engine::Result<AuraEngine> {
     let builder = database::builder(env.clone(), directory).await;
-    let engine = builder.open_read_only().await?;
-    Ok((engine, env.clock.now()))
+    builder.open_read_only().await
 }
 
 impl Reopened {
-    /// The text of the moment. A database that cannot be opened again is as it was.
-    async fn text(&self) -> String {
-        let mut opened = self.opened.lock().await;
-        if self.env.clock.now() - opened.1 >= self.refresh_nanos
-            && let Ok(again) = open(&self.env, &self.directory).await
-        {
-            let (old, _) = std::mem::replace(&mut *opened, again);
-            // Nothing was written: there is nothing to lose.
-            let _ = old.close().await;
-        }
-        open_metrics(opened.0.reading(), opened.0.health())
+    fn engine(&self) -> MutexGuard<'_, AuraEngine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn text(&self) -> String {
+        self.asked.store(true, Ordering::Relaxed);
+        let engine = self.engine().clone();
+        open_metrics(engine.reading(), engine.health())
+    }
+
+    /// Opens the database again after each `nanos` in which somebody asked. One that cannot be
+    /// opened stays as it was.
+    async fn refresh(&self, nanos: u64) -> Infallible {
+        loop {
+            self.env.clock.sleep(nanos).await;
+            if self.asked.swap(false, Ordering::Relaxed)
+                && let Ok(again) = open(&self.env, &self.directory).await
+            {
+                let old = std::mem::replace(&mut *self.engine(), again);
+                // Nothing was written: there is nothing to lose.
+                let _ = old.close().await;
+            }
+        }
+    }
+}
+
+/// Runs two futures that never end.
+async fn both(
+    one: impl Future<Output = Infallible>,
+    other: impl Future<Output = Infallible>,
+) -> Infallible {
+    let mut one = pin!(one);
+    let mut other = pin!(other);
+    poll_fn(|context| match one.as_mut().poll(context) {
+        Poll::Ready(never) => match never {},
+        Poll::Pending => other.as_mut().poll(context),
+    })
+    .await
 }
 
 impl Arguments {
@@ -82,15 +113,14 @@ impl Arguments {
         let env = world.env();
         database::check(&env, &self.directory)?;
         let reopened = Arc::new(Reopened {
-            opened: Mutex::new(world.block_on(open(&env, &self.directory))?),
+            engine: Mutex::new(world.block_on(open(&env, &self.directory))?),
             env: env.clone(),
             directory: self.directory.clone(),
-            refresh_nanos: u64::try_from(self.refresh.as_nanos()).unwrap_or(u64::MAX),
+            asked: AtomicBool::new(false),
         });
-        let source: Source = Arc::new(move || {
-            let reopened = reopened.clone();
-            Box::pin(async move { reopened.text().await })
-        });
+        let read = reopened.clone();
+        let source: Source = Arc::new(move || read.text());
+        let nanos = u64::try_from(self.refresh.as_nanos()).unwrap_or(u64::MAX);
         let io = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -101,7 +131,8 @@ impl Arguments {
             let url = format!("http://{address}/metrics");
             let columns = [column("url", |url: &String| url.clone().into())];
             print(&Table::of(&columns, [&url]).text(global.format))?;
-            Ok::<_, Failure>(serve(env, listener, source).await)
+            let serving = serve(env, listener, source);
+            Ok::<_, Failure>(both(serving, reopened.refresh(nanos.max(1))).await)
         });
         match serving? {}
     }

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use aura_engine::env::{BoxFuture, Env};
+use aura_engine::env::Env;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::text;
 
 /// Makes the text of the moment.
-pub type Source = Arc<dyn Fn() -> BoxFuture<'static, String> + Send + Sync>;
+pub type Source = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// How long a client may keep a connection, in nanoseconds: a scrape takes far less.
 const PATIENCE_NANOS: u64 = 10_000_000_000;
@@ -44,10 +44,7 @@ const PAUSE_NANOS: u64 = 100_000_000;
 /// let world = MemoryWorld::new(1)?;
 /// let engine = world.block_on(EngineBuilder::new(world.env(), "/db").open())?;
 /// let read = engine.clone();
-/// let source: Source = Arc::new(move || {
-///     let text = open_metrics(read.reading(), read.health());
-///     Box::pin(async { text })
-/// });
+/// let source: Source = Arc::new(move || open_metrics(read.reading(), read.health()));
 /// let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// runtime.block_on(async {
 ///     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -75,7 +72,7 @@ pub async fn serve(env: Env, listener: TcpListener, source: Source) -> Infallibl
 async fn connection(env: Env, stream: TcpStream, source: Source) {
     let answer = service_fn(move |request: Request<Incoming>| {
         let source = source.clone();
-        async move { Ok::<_, Infallible>(response(&request, &source).await) }
+        async move { Ok::<_, Infallible>(response(&request, &source)) }
     });
     let served = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
     let mut served = pin!(served);
@@ -91,14 +88,14 @@ async fn connection(env: Env, stream: TcpStream, source: Source) {
     .await;
 }
 
-async fn response(request: &Request<Incoming>, source: &Source) -> Response<String> {
+fn response(request: &Request<Incoming>, source: &Source) -> Response<String> {
     if request.uri().path() != "/metrics" {
         return plain(StatusCode::NOT_FOUND, "the metrics are at /metrics\n");
     }
     if request.method() != Method::GET {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n");
     }
-    let mut response = Response::new(source().await);
+    let mut response = Response::new(source());
     let kind = hyper::header::HeaderValue::from_static(text::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
