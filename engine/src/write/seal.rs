@@ -84,7 +84,7 @@ impl CommitPipeline {
                 .remove_file(&FileKind::Wal.path(directory, number));
         })?;
         self.tree.sync_directory().await?;
-        log.wal = next;
+        std::mem::replace(&mut log.wal, next).finish();
         log.synced_at = env.clock.now();
         let sealed = self.tree.load().active.wal;
         self.seal_lost_values()?;
