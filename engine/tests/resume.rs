@@ -155,21 +155,18 @@ fn a_failed_sync_of_the_log_is_never_tried_again_by_itself() {
     });
 }
 
-/// Calls `resume`, and drops the first call after a poll. Returns the last error.
+/// Calls `resume`, and drops the first call after a poll. The second one may find that the first
+/// has done it.
 async fn resume(engine: &AuraEngine) -> Result<(), Error> {
     let first = engine.clone();
     let call = Box::pin(async move { first.resume().await });
-    if poll_at_most(call, 1).await.is_ok_and(|ended| ended.is_ok()) {
-        return Ok(());
-    }
-    let mut ended = engine.resume().await;
-    for _ in 0..40 {
-        if ended.is_ok() {
-            break;
+    match poll_at_most(call, 1).await {
+        Ok(ended) => ended,
+        Err(dropped) => {
+            drop(dropped);
+            engine.resume().await
         }
-        ended = engine.resume().await;
     }
-    ended
 }
 
 /// Goes on with a tour that failed. Returns whether the engine took writes again.
@@ -187,8 +184,6 @@ async fn go_on(db: &mut Recorded, what: &dyn Fn() -> String) -> bool {
     // What failed has not happened, and never will have.
     db.history.states.truncate(db.history.acknowledged + 1);
     db.history.all_durable();
-    // Those that are left of faults of reads.
-    while contents(&engine, Direction::Forward).await.is_err() {}
     let on = async {
         db.read().await?;
         for (number, bytes) in [(1, 700), (2, 30), (3, 900), (4, 450), (5, 700)] {
@@ -231,6 +226,7 @@ fn resume_everywhere(seed: u64) {
                 };
                 retries += sum(&db.counts);
                 if ended.is_err() && db.engine.is_some() {
+                    world.mend();
                     match run(&world, go_on(&mut db, &what)) {
                         true => resumed += 1,
                         false => refused += 1,
@@ -262,7 +258,7 @@ fn resume_everywhere(seed: u64) {
 
 #[test]
 fn after_every_failure_of_the_tour_the_engine_goes_on_with_what_was_acknowledged() {
-    for seed in seeds(4) {
+    for seed in seeds(2) {
         repeatable(seed, || resume_everywhere(seed));
     }
 }

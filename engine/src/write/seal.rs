@@ -77,7 +77,9 @@ impl CommitPipeline {
         let env = self.core.env();
         let first = log.sequence + 1;
         let directory = self.core.directory();
-        let created = WalWriter::create(env, directory, number, first, Some(&log.wal)).await;
+        // It follows no log: until it is the first one, it holds no record, and is no part of
+        // history. How the old one ends is not known.
+        let created = WalWriter::create(env, directory, number, first, None).await;
         let next = created.inspect_err(|_| {
             // Without its header it would end history.
             self.core

@@ -123,6 +123,11 @@ impl Faults {
         });
     }
 
+    pub(super) fn clear(&self) {
+        lock(&self.rules).clear();
+        self.armed.store(false, Ordering::Relaxed);
+    }
+
     fn add(&self, rule: Rule) {
         lock(&self.rules).push(rule);
         self.armed.store(true, Ordering::Relaxed);

@@ -297,6 +297,12 @@ impl SimWorld {
         self.faults.delay(kind, nth, times, nanos);
     }
 
+    /// Takes back every failure and delay that is still to come: their cause is mended. A crash
+    /// stays.
+    pub fn mend(&self) {
+        self.faults.clear();
+    }
+
     /// Inverts one bit (0 is the lowest) of a file, without a trace of the change.
     ///
     /// # Errors
