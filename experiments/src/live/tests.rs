@@ -69,8 +69,9 @@ fn verdict(live: &Switchback) -> Verdict {
     live.comparison().expect("two sides").rows[0].verdict
 }
 
-/// Two hundred comparisons of A with itself on a machine that grows 1 % slower with each window:
-/// at most as many false claims as stated, and guards that stop at most as many.
+/// A thousand comparisons of A with itself on a machine that grows 1 % slower with each window: no
+/// more false claims than 5 % explain (71 of a thousand are three standard deviations above), and no
+/// more guards that stop.
 #[test]
 fn equal_sides_under_drift_are_hardly_ever_claimed_to_differ() {
     let world = Made {
@@ -79,13 +80,13 @@ fn equal_sides_under_drift_are_hardly_ever_claimed_to_differ() {
         drift: -0.01,
     };
     let (mut claimed, mut stopped) = (0, 0);
-    for seed in 0..200 {
+    for seed in 0..1000 {
         let (live, stop) = play(&world, seed);
         claimed += u32::from(verdict(&live).is_difference());
         stopped += u32::from(matches!(stop, Stop::Harm(_)));
     }
-    assert!(claimed <= 10, "{claimed} of 200 were claimed to differ");
-    assert!(stopped <= 10, "{stopped} of 200 were stopped for harm");
+    assert!(claimed <= 71, "{claimed} of 1000 were claimed to differ");
+    assert!(stopped <= 71, "{stopped} of 1000 were stopped for harm");
 }
 
 #[test]
