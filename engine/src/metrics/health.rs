@@ -544,7 +544,8 @@ mod tests {
     /// Every rule is met by a window that its threshold describes, and by no idle one.
     #[test]
     fn each_rule_finds_its_ailment_and_no_other() {
-        let cause: [(Ailment, fn(&mut Reading)); 9] = [
+        type Cause = fn(&mut Reading);
+        let cause: [(Ailment, Cause); 9] = [
             (Ailment::Stalls, |it| {
                 it.metrics.counts.stall_nanos += 9 * SECOND
             }),
