@@ -18,9 +18,7 @@ use crate::directory::NamedFile;
 use crate::env::{Clock, CpuWork};
 use crate::error::Result;
 
-/// Levels whose hits and misses are counted separately. The last of them stands for all deeper
-/// levels, too.
-pub const LEVELS_COUNTED: usize = 8;
+pub use aura_policies::facts::LEVELS_COUNTED;
 
 /// Names every counter of reads once. Hands the names to the macro `$define`, after what the caller
 /// adds: [`ReadStats`] comes from them here, and the engine's sums of them in `metrics.rs`.

@@ -18,6 +18,7 @@
 //! real disk and in a deterministic simulation.
 
 mod admin;
+mod buckets;
 mod cache;
 mod codec;
 mod compaction;
@@ -28,6 +29,7 @@ mod directory;
 pub mod env;
 mod error;
 mod index;
+mod latency;
 mod limiter;
 mod manifest;
 mod memtable;
@@ -64,7 +66,7 @@ pub use directory::is_table_or_values;
 pub use error::{Error, Result};
 pub use index::{IndexReport, IndexUse, Refusal, TableLookups};
 pub use metrics::{
-    AgentAction, Ailment, Counts, Event, EventKind, EventListener, Health, HealthRule, Latencies,
+    Ailment, Counts, DecisionMade, Event, EventKind, EventListener, Health, HealthRule, Latencies,
     Latency, LevelState, METRICS, MetricEntry, MetricKind, MetricSource, Metrics, Monitor, Reading,
     Span, StallCause, Symptom, Telemetry, TimedOperation, Window,
 };

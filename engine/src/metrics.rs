@@ -21,10 +21,11 @@ mod window;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use aura_policies::facts::Reason;
+use aura_policies::agent::Decision;
+use aura_policies::facts::{Outcome, Reason, WindowStats};
 use aura_policies::tuner::IndexReason;
 use serde::Serialize;
 
@@ -47,7 +48,10 @@ pub use window::{Reading, Span, Window};
 /// counters: those that only the engine counts, and those that each read counts for itself.
 macro_rules! counters {
     (
-        { $($(#[doc = $doc:literal])* $name:ident,)* }
+        {
+            $($(#[doc = $doc:literal])* $name:ident,)*
+            ; $($(#[$own_levels_doc:meta])* $own_levels:ident,)*
+        }
         { $($(#[doc = $read_doc:literal])* $read:ident,)* }
         { $($(#[$levels_doc:meta])* $levels:ident,)* }
     ) => {
@@ -55,6 +59,7 @@ macro_rules! counters {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
         pub struct Counts {
             $($(#[doc = $doc])* pub $name: u64,)*
+            $($(#[$own_levels_doc])* pub $own_levels: [u64; LEVELS_COUNTED],)*
             $(
                 #[doc = sum_of!($read)]
                 pub $read: u64,
@@ -88,6 +93,9 @@ macro_rules! counters {
                 Self {
                     $($name: self.$name.wrapping_sub(earlier.$name),)*
                     $($read: self.$read.wrapping_sub(earlier.$read),)*
+                    $($own_levels: std::array::from_fn(|level| {
+                        self.$own_levels[level].wrapping_sub(earlier.$own_levels[level])
+                    }),)*
                     $($levels: std::array::from_fn(|level| {
                         self.$levels[level].wrapping_sub(earlier.$levels[level])
                     }),)*
@@ -97,6 +105,9 @@ macro_rules! counters {
             fn add(&mut self, stripe: &Stripe) {
                 $(self.$name += stripe.$name.count();)*
                 $(self.$read += stripe.$read.count();)*
+                $(for (sum, counter) in self.$own_levels.iter_mut().zip(&stripe.$own_levels) {
+                    *sum += counter.count();
+                })*
                 $(for (sum, counter) in self.$levels.iter_mut().zip(&stripe.$levels) {
                     *sum += counter.count();
                 })*
@@ -108,6 +119,7 @@ macro_rules! counters {
         #[repr(align(128))]
         pub(crate) struct Stripe {
             $(pub(crate) $name: Counter,)*
+            $(pub(crate) $own_levels: [Counter; LEVELS_COUNTED],)*
             $($read: Counter,)*
             $($levels: [Counter; LEVELS_COUNTED],)*
         }
@@ -224,6 +236,16 @@ with_read_counters! {
         manifest_rolls,
         /// Nanoseconds that writers waited because the engine was behind (stopped or slowed down).
         stall_nanos,
+        /// The part of `stall_nanos` for sealed memtables that waited for their flush.
+        stall_memtables_nanos,
+        /// The part of `stall_nanos` for runs in level 0.
+        stall_level0_nanos,
+        /// The part of `stall_nanos` for compaction debt.
+        stall_debt_nanos,
+        /// The part of `stall_nanos` for garbage in the value log.
+        stall_garbage_nanos,
+        /// The part of `stall_nanos` for which an agent asked.
+        stall_agent_nanos,
         /// Times a writer had to wait or was slowed down.
         stalls,
         /// Nanoseconds that flushes waited for the I/O limit.
@@ -254,8 +276,15 @@ with_read_counters! {
         values_inlined,
         /// Plans of a policy that were refused as unlawful.
         plans_refused,
-        /// Actions of an agent that were carried out.
+        /// Decisions of an agent that were carried out.
         agent_actions,
+        /// Decisions of an agent that were out of range, or not possible in the tree as it was.
+        agent_refused,
+        /// The part of `agent_actions` that set something back to what it was at most five windows
+        /// before.
+        agent_reversals,
+        /// The part of `compaction_write_bytes` that merges wrote for which an agent asked.
+        agent_bytes,
         /// Nanoseconds of syncs of the logs, those of value files before them included.
         sync_nanos,
         /// Failures of background jobs, those that were tried again included.
@@ -266,6 +295,10 @@ with_read_counters! {
         events_dropped,
         /// The part of `device_reads` that point reads caused.
         get_device_reads,
+        ;
+        /// Bytes of tables that compactions wrote, by the shallowest level that they read. The last
+        /// counter includes all deeper levels.
+        level_compaction_bytes,
     }
 }
 
@@ -341,7 +374,7 @@ impl Drop for Claim {
 }
 
 /// Returns the number of the calling thread's stripe.
-fn stripe_of_thread() -> usize {
+pub(crate) fn stripe_of_thread() -> usize {
     NUMBER.get().unwrap_or_else(|| {
         let number = CLAIM.try_with(|claim| claim.number).unwrap_or(SHARED);
         NUMBER.set(Some(number));
@@ -487,6 +520,8 @@ pub enum StallCause {
     Debt,
     /// Too much of the value log is garbage.
     Garbage,
+    /// An agent lets writers through at a rate.
+    Agent,
 }
 
 /// Something that happened, in the background or to writers.
@@ -548,10 +583,27 @@ pub enum EventKind {
         /// Whether the share of garbage was above the high threshold.
         urgent: bool,
     },
-    /// An agent changed the layout.
+    /// An agent decided something.
     Agent {
-        /// The action.
-        action: AgentAction,
+        /// The decision, and what became of it.
+        #[serde(flatten)]
+        made: DecisionMade,
+        /// The number of the window that it rests on.
+        window: u64,
+        /// Operations of that window.
+        operations: u64,
+        /// Nanoseconds that the window took.
+        nanos: u64,
+        /// Bytes of work that the background owed at its end.
+        debt_bytes: u64,
+    },
+    /// A window of operations ended, and an agent was asked.
+    Window {
+        /// What the agent saw.
+        #[serde(flatten)]
+        facts: Arc<WindowStats>,
+        /// What it decided, in this order.
+        decisions: Vec<DecisionMade>,
     },
     /// The directory was opened.
     Recovery {
@@ -592,15 +644,14 @@ pub enum EventKind {
     },
 }
 
-/// An agent's action, as plain data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct AgentAction {
-    /// The level whose run limit changed.
-    pub level: usize,
-    /// The run limit before, if an agent had set one.
-    pub before: Option<u32>,
-    /// The run limit after the action.
-    pub runs: u32,
+/// A decision of an agent, and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DecisionMade {
+    /// The action and its reason.
+    #[serde(flatten)]
+    pub decision: Decision,
+    /// What became of it.
+    pub outcome: Outcome,
 }
 
 /// State of one level.

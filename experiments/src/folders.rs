@@ -164,7 +164,8 @@ pub fn trial_around(file: &Path) -> Option<&Path> {
 /// series.parquet                      its phases in slices of time
 /// latency/<phase>.<op>.hlog           HDR histogram V2, nanoseconds from the intended start
 /// latency/<phase>.<op>.service.hlog   from the actual start; in an open loop only
-/// events.jsonl                        flushes, compactions, stalls and actions of agents
+/// events.jsonl                        flushes, compactions, stalls and decisions of agents
+/// decisions.jsonl                     with an agent: what it saw of each window, and decided
 /// cache.aurat.zst                     with record.cache: the accesses to the cache
 /// operations.aurat.zst                with record.operations: the operations of the clients
 /// DONE                                written last: the folder is complete
@@ -216,6 +217,11 @@ impl TrialFolder {
     /// What happened in the background.
     pub fn events(&self) -> PathBuf {
         self.0.join("events.jsonl")
+    }
+
+    /// What an agent saw of each window of operations, and what it decided.
+    pub fn decisions(&self) -> PathBuf {
+        self.0.join("decisions.jsonl")
     }
 
     /// The recorded accesses to the cache.

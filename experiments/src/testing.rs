@@ -161,6 +161,9 @@ fn sample_counts(seed: u64, factor: u64) -> Counts {
         gc_runs: 2,
         gc_victim_bytes: 600_000,
         limiter_deep_nanos: 50_000_000 * factor,
+        agent_actions: 3,
+        agent_refused: 1,
+        agent_bytes: 50_000,
         stall_nanos: 100_000_000 * factor,
         stalls: 7,
         ..Counts::default()

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aura_policies::facts::{LEVELS_COUNTED, Reason};
 use aura_policies::warming::{Asks, Warming};
 
 use super::flush::ENTRIES_A_SLICE;
@@ -93,6 +94,12 @@ impl Compaction<'_> {
                 read_bytes = job.bytes();
                 write_bytes = outcome.tables.iter().map(|it| it.facts().bytes).sum();
             }
+        }
+        let source = job.inputs.first().map_or(0, |(level, _)| *level);
+        let of_level = &mine.level_compaction_bytes[source.min(LEVELS_COUNTED - 1)];
+        add(of_level, write_bytes);
+        if job.reason == Reason::Agent {
+            add(&mine.agent_bytes, write_bytes);
         }
         add(&mine.compaction_read_bytes, read_bytes);
         add(&mine.compaction_write_bytes, write_bytes);

@@ -8,6 +8,7 @@
 //!   names, [`mod@merge`] carries it out, and [`version_filter`] says which versions survive. No
 //!   choice is made there. A plan that is refused is counted and costs nothing but the merge that
 //!   did not happen.
+//! - [`wishes`] is what an agent wants of the scheduler: merges, and a hold.
 //! - [`collection`] collects value files, [`value_log`] says how much of them is garbage;
 //!   [`mod@values`] is what compactions do with values.
 
@@ -24,6 +25,7 @@ mod value_log;
 mod values;
 mod version_filter;
 mod warm;
+mod wishes;
 
 pub(crate) use check::check;
 pub(crate) use collection::Collector;
@@ -34,3 +36,4 @@ pub(crate) use new_files::{NewFile, NewTables};
 pub(crate) use scheduler::Scheduler;
 pub(crate) use value_log::ValueLogState;
 pub(crate) use version_filter::VersionFilter;
+pub(crate) use wishes::Merge;

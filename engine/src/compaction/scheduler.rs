@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use aura_policies::facts::{TableId, TreeShape};
+use aura_policies::facts::{Plan, TableId, TreeShape};
 use aura_policies::layout::plan_everything;
 use aura_policies::picker::report_move;
 
 use super::value_log::ValueLogState;
+use super::wishes::Wishes;
 use super::{Job, check};
 use crate::error::{Error, Result};
 use crate::manifest::Version;
@@ -21,11 +22,11 @@ use crate::sync::lock;
 
 /// The jobs that run. Nothing is chosen while this is looked at by somebody else.
 #[derive(Default)]
-struct Jobs {
+pub(super) struct Jobs {
     /// Tables that running compactions read.
     busy: BTreeSet<TableId>,
     /// Levels that running compactions read or write.
-    busy_levels: BTreeSet<usize>,
+    pub(super) busy_levels: BTreeSet<usize>,
     /// Compactions running.
     compactions: usize,
     /// The log of the memtable that is being flushed.
@@ -34,6 +35,8 @@ struct Jobs {
     collecting: BTreeSet<u64>,
     /// Whether compactions are held back, because the user's own is about to run.
     exclusive: bool,
+    /// What an agent wants.
+    pub(super) wishes: Wishes,
 }
 
 impl Jobs {
@@ -61,11 +64,11 @@ impl Jobs {
 
 /// Chooses background jobs, and says how far the background is behind.
 pub(crate) struct Scheduler {
-    core: Arc<Core>,
-    tree: Arc<Tree>,
-    lifecycle: Arc<Lifecycle>,
+    pub(super) core: Arc<Core>,
+    pub(super) tree: Arc<Tree>,
+    pub(super) lifecycle: Arc<Lifecycle>,
     /// Held while a job is chosen and reserved, and while one is given back.
-    jobs: Mutex<Jobs>,
+    pub(super) jobs: Mutex<Jobs>,
     /// Bytes of compaction debt, and of garbage to collect, when the tree last changed.
     debt_bytes: AtomicU64,
     /// The part of the value log that is garbage, in millionths, while files are collected for it;
@@ -100,7 +103,8 @@ impl Scheduler {
     /// The tree as policies see it, with everything busy that a running compaction touches.
     fn shape_of(&self, version: &Version, jobs: &Jobs) -> TreeShape {
         let config = self.core.config();
-        let mut shape = version.shape(config.compaction.level0_trigger, config.base_bytes());
+        let mut shape = version.shape(self.core.level0_trigger(), config.base_bytes());
+        self.core.overrides().show(&mut shape);
         shape.busy.clone_from(&jobs.busy);
         for level in &jobs.busy_levels {
             let level = shape.levels.get(*level).into_iter();
@@ -113,7 +117,8 @@ impl Scheduler {
 
     /// Chooses the most urgent compaction and reserves what it touches; None if nothing is due.
     ///
-    /// The layout proposes a plan. A plan that is not lawful is counted, and nothing is done.
+    /// A merge that an agent has asked for comes first. Otherwise the layout proposes a plan. A
+    /// plan that is not lawful is counted, and nothing is done.
     pub(crate) fn next_compaction(&self) -> Option<Job> {
         let mut jobs = lock(&self.jobs);
         if jobs.exclusive {
@@ -124,12 +129,18 @@ impl Scheduler {
             return Some(jobs.reserve(job));
         }
         let shape = self.shape_of(&version, &jobs);
+        if let Some(plan) = jobs.next_merge(&shape)
+            && self.is_lawful(&shape, &plan)
+        {
+            return Some(jobs.reserve(Job::new(&version, &plan)));
+        }
+        if jobs.wishes.is_held(|| self.presses(&version)) {
+            return None;
+        }
         let policies = self.core.policies();
         let mut picker = lock(&policies.picker);
         let plan = policies.layout.plan(&shape, &**picker)?;
-        if let Err(what) = check(&shape, &plan) {
-            add(&self.core.counters().mine().plans_refused, 1);
-            debug_assert!(false, "{}: {plan:?}", Error::UnlawfulPlan { what });
+        if !self.is_lawful(&shape, &plan) || jobs.wishes.wait_for(&plan) {
             return None;
         }
         // What a running compaction will write there is not in the tree yet: a table moved in now
@@ -141,6 +152,17 @@ impl Scheduler {
         let picked = u64::from(plan.picked.is_some());
         add(&self.core.counters().mine().compaction_picks, picked);
         Some(jobs.reserve(Job::new(&version, &plan)))
+    }
+
+    /// Whether `plan` may be carried out. One that may not is counted.
+    fn is_lawful(&self, shape: &TreeShape, plan: &Plan) -> bool {
+        let checked = check(shape, plan);
+        if let Err(what) = &checked {
+            add(&self.core.counters().mine().plans_refused, 1);
+            let what = what.clone();
+            debug_assert!(false, "{}: {plan:?}", Error::UnlawfulPlan { what });
+        }
+        checked.is_ok()
     }
 
     fn drop_hidden(&self, version: &Version, jobs: &Jobs) -> Option<Job> {
@@ -271,6 +293,9 @@ impl Scheduler {
             return false;
         }
         let shape = self.shape_of(&state.version, &jobs);
+        if jobs.wishes.has_merge(&shape) {
+            return false;
+        }
         let policies = self.core.policies();
         let due = policies
             .layout
@@ -284,6 +309,7 @@ impl Scheduler {
         if self.lifecycle.is_read_only() {
             return self.lifecycle.check_open();
         }
+        let _nothing_is_held = self.end_hold_for_good();
         self.wait_until(|| self.is_idle()).await
     }
 

@@ -55,11 +55,16 @@ impl<'a> TableWriter<'a> {
         let unfinished = NewFile::new(&core.env().fs, &path);
         let config = core.config();
         let table = config.table.at(target.level);
+        let policies = core.policies();
+        let (filter, filter_name) = match policies.own_filter(target.level) {
+            Some(own) => (&own.policy, &own.spec.policy),
+            None => (&policies.tables(target.level).filter, &table.filter.policy),
+        };
         let options = TableOptions {
             block_bytes: table.block.as_u64() as usize,
             compression: table.compression,
-            filter: core.policies().tables(target.level).filter.clone(),
-            filter_name: table.filter.policy.clone(),
+            filter: filter.clone(),
+            filter_name: filter_name.clone(),
             index: index_for(core, tree, target.level, target.deepest)?,
             facts: FilterFacts {
                 level: target.level,

@@ -1,22 +1,19 @@
 //! What runs in the background: one task flushes, `compaction.jobs` tasks compact, one collects
-//! value files, one asks the agent, one syncs on a timer.
+//! value files, one asks the agent ([`super::agent`]), one syncs on a timer.
 
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
-use aura_policies::agent::Action;
-use aura_policies::facts::WindowStats;
 use tokio::sync::futures::Notified;
 
 use super::Db;
+use super::agent::ask_agent;
 use super::retry::Attempts;
 use crate::compaction::{Collector, Flusher};
 use crate::config::SyncPolicy;
 use crate::env::Clock;
 use crate::error::{Error, Result};
-use crate::manifest::Edit;
-use crate::metrics::{AgentAction, Counts, Event, EventKind, add};
-use crate::state::{OpenedFiles, Task, Uncut};
+use crate::state::{Task, Uncut};
 use crate::write::CommitPipeline;
 
 impl Db {
@@ -33,7 +30,7 @@ impl Db {
         }
         self.start_loop("collection", collections)?;
         if self.core.policies().agent_is_active {
-            self.start_loop("agent", agent)?;
+            self.start_loop("agent", ask_agent)?;
         }
         if let SyncPolicy::Interval(interval) = self.core.config().wal.sync {
             let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
@@ -98,9 +95,7 @@ impl Db {
         let Some(job) = self.scheduler.next_compaction() else {
             return Ok(false);
         };
-        let result = self.compaction(&job).run().await;
-        self.scheduler.end_compaction(&job);
-        result.map(|()| true)
+        self.run_compaction(&job).await.map(|()| true)
     }
 
     /// Collects value files. Returns whether any were.
@@ -112,42 +107,6 @@ impl Db {
             scheduler: &self.scheduler,
         };
         collector.collect_one().await
-    }
-
-    /// Carries an agent's action out, if it is in range.
-    async fn carry_out(&self, action: &Action) -> Result<()> {
-        let Action::SetRuns { level, runs, .. } = *action else {
-            add(&self.core.counters().mine().plans_refused, 1);
-            return Ok(());
-        };
-        let mine = self.core.counters().mine();
-        let runs_max = self.core.policies().layout.ratio();
-        if level == 0 || level > 64 || runs == 0 || runs > runs_max {
-            add(&mine.plans_refused, 1);
-            return Ok(());
-        }
-        let version = self.tree.version();
-        let before = version.levels.get(level).and_then(|level| level.runs_max);
-        let edit = Edit {
-            runs_max: vec![(level, runs)],
-            ..Edit::default()
-        };
-        self.tree.commit(edit, OpenedFiles::default()).await?;
-        add(&self.core.counters().mine().agent_actions, 1);
-        let now = self.core.env().clock.now();
-        self.core.counters().event(Event {
-            start_nanos: now,
-            end_nanos: now,
-            kind: EventKind::Agent {
-                action: AgentAction {
-                    level,
-                    before,
-                    runs,
-                },
-            },
-        });
-        self.scheduler.tree_changed();
-        Ok(())
     }
 
     /// Waits for `due`, which was enabled before the look for work: a notice between the two is not
@@ -201,40 +160,6 @@ async fn collections(db: Arc<Db>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Shows the agent each window of operations, and carries out what it answers.
-async fn agent(db: Arc<Db>) -> Result<()> {
-    let clock = &db.core.env().clock;
-    let mut before = Counts::default();
-    let mut started = clock.now();
-    loop {
-        db.core.wait_for_window().await;
-        if db.lifecycle.is_closing() {
-            return Ok(());
-        }
-        let counts = db.core.counters().counts();
-        let window = counts.since(&before);
-        let now = clock.now();
-        let stats = WindowStats {
-            operations_total: db.core.operations(),
-            gets: window.gets,
-            writes: window.puts + window.deletes + window.range_deletes,
-            scans: window.scans,
-            device_write_bytes: window.device_write_bytes(),
-            device_read_bytes: window.device_read_bytes + window.compaction_read_bytes,
-            nanos: now - started,
-            ..WindowStats::default()
-        };
-        before = counts;
-        started = now;
-        let shape = db.scheduler.shape();
-        let agent = db.core.policies().agent.clone();
-        let decisions = agent.lock().await.step(&stats, &shape);
-        for decision in decisions {
-            db.carry_out(&decision.action).await?;
-        }
-    }
 }
 
 async fn watch_by_timer(db: Weak<Db>, clock: Arc<dyn Clock>, nanos: u64) {

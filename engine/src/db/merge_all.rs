@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Db;
-use crate::compaction::Compaction;
+use crate::compaction::{Compaction, Job};
 use crate::error::Result;
 use crate::state::Length;
 
@@ -31,19 +31,24 @@ impl Db {
         let Some(job) = self.scheduler.merge_of_everything()? else {
             return Ok(());
         };
-        let result = self.compaction(&job).run().await;
-        self.scheduler.end_compaction(&job);
-        result
+        self.run_compaction(&job).await
     }
 
-    /// The compaction that carries `job` out.
-    pub(super) fn compaction<'a>(&'a self, job: &'a crate::compaction::Job) -> Compaction<'a> {
-        Compaction {
+    /// Carries `job` out, and gives back what it reserved.
+    pub(super) async fn run_compaction(&self, job: &Job) -> Result<()> {
+        let compaction = Compaction {
             core: &self.core,
             tree: &self.tree,
             lifecycle: &self.lifecycle,
             scheduler: &self.scheduler,
             job,
+        };
+        let mut result = compaction.run().await;
+        if result.is_ok() {
+            // While the levels are reserved: nothing has arrived in one that it emptied.
+            result = self.set_limits_that_waited().await;
         }
+        self.scheduler.end_compaction(job);
+        result
     }
 }

@@ -4,10 +4,14 @@
 //! - [`open`] opens a directory, [`close`] closes it.
 //! - [`background`] runs what is due; [`merge_all`] merges everything when a user asks.
 //! - [`retry`] tries failed work again, and goes on after a failure.
+//! - [`agent`] shows an agent each window of operations, and [`actions`] carries out what it
+//!   decides.
 //! - [`figures`] reads the counters and the tree for `metrics`.
 //!
 //! The order of locks is at the head of `state/mod.rs`.
 
+mod actions;
+mod agent;
 pub(crate) mod api;
 mod background;
 mod close;

@@ -115,6 +115,7 @@ impl Version {
         let level = |level: &Level| LevelFacts {
             runs: level.runs.iter().map(|run| run.facts()).collect(),
             runs_max: level.runs_max,
+            runs_inherited: 0,
         };
         TreeShape {
             levels: self.levels.iter().map(level).collect(),

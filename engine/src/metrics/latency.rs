@@ -10,16 +10,14 @@ use std::sync::OnceLock;
 use serde::Serialize;
 
 use super::{Counter, STRIPES, add, stripe_of_thread};
+use crate::buckets::{bounds, bucket};
 use crate::env::Clock;
 
 /// Bits of a value below its highest that a bucket knows.
 const PRECISION_BITS: u32 = 3;
 
-/// Buckets of each power of two.
-const SUB: usize = 1 << PRECISION_BITS;
-
 /// Buckets. The last one takes everything from about two minutes on.
-const BUCKETS: usize = 35 * SUB;
+const BUCKETS: usize = 35 << PRECISION_BITS;
 
 /// A kind of operation that is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -132,7 +130,10 @@ impl Timers {
         let kind = timing.operation as usize;
         let mine = self.mine();
         add(&mine.nanos[kind], nanos);
-        add(&mine.buckets[kind][bucket(nanos)], 1);
+        add(
+            &mine.buckets[kind][bucket::<PRECISION_BITS>(nanos, BUCKETS)],
+            1,
+        );
     }
 
     /// A copy of the histograms.
@@ -151,25 +152,12 @@ impl Timers {
     }
 }
 
-/// The bucket of a value.
-fn bucket(nanos: u64) -> usize {
-    let Some(exponent) = nanos.checked_ilog2().filter(|it| *it >= PRECISION_BITS) else {
-        return nanos as usize;
-    };
-    let shift = exponent - PRECISION_BITS;
-    let place = (nanos >> shift) as usize & (SUB - 1);
-    ((shift as usize + 1) * SUB + place).min(BUCKETS - 1)
-}
-
 /// The largest value of a bucket; the largest number for the last one.
-fn upper_bound(bucket: usize) -> u64 {
-    if bucket == BUCKETS - 1 {
+fn upper_bound(at: usize) -> u64 {
+    if at == BUCKETS - 1 {
         return u64::MAX;
     }
-    match bucket / SUB {
-        0 => bucket as u64,
-        row => (((SUB + bucket % SUB + 1) as u64) << (row - 1)) - 1,
-    }
+    bounds::<PRECISION_BITS>(at).1
 }
 
 /// How long the timed operations of each kind took.
@@ -249,24 +237,6 @@ impl Latency {
 mod tests {
     use super::*;
     use crate::env::sim::{CpuCosts, DeviceProfile, SimConfig, SimWorld};
-
-    #[test]
-    fn a_value_lies_in_its_bucket_to_an_eighth() {
-        let mut last = 0;
-        let values = (0..4_000).chain((12..37).flat_map(|bits| {
-            let power = 1u64 << bits;
-            [power - 1, power, power + 1, power + power / 3]
-        }));
-        for nanos in values {
-            let at = bucket(nanos);
-            assert!(at >= last, "{nanos}");
-            last = at;
-            let most = upper_bound(at);
-            assert!(nanos <= most && most <= nanos + nanos / 8, "{nanos} {most}");
-            assert!(at == 0 || upper_bound(at - 1) < nanos, "{nanos}");
-        }
-        assert_eq!(upper_bound(bucket(u64::MAX)), u64::MAX);
-    }
 
     #[test]
     fn one_of_every_few_operations_of_a_kind_is_timed() {

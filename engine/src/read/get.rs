@@ -14,6 +14,7 @@ use super::Reader;
 use crate::context::ReadContext;
 use crate::directory::FileKind;
 use crate::error::{Error, Result};
+use crate::latency::Class;
 use crate::manifest::Version;
 use crate::metrics::add;
 use crate::state::ReadState;
@@ -52,6 +53,7 @@ impl Reader {
     ) -> Result<Option<Value>> {
         check_key(key)?;
         self.lifecycle.check_open()?;
+        let begun = self.core.begin_timing();
         // Before the read state, which comes before the sequence number: see `rows`.
         let epoch = self.core.cache().row_epoch().filter(|_| snapshot.is_none());
         let mut context = self.core.context();
@@ -81,6 +83,7 @@ impl Reader {
         if context.stats.device_reads > 0 {
             add(&mine.get_device_reads, context.stats.device_reads);
         }
+        self.core.end_timing(Class::Get, begun, &context.work);
         self.core.finish(&mut context);
         self.core.count_operation();
         result

@@ -14,6 +14,7 @@ use crate::cache::{BlockId, CacheKey, Caller};
 use crate::context::ReadContext;
 use crate::env::{BoxFuture, CpuWork, spawn_all};
 use crate::error::Result;
+use crate::latency::Class;
 use crate::metrics::{TimedOperation, add};
 use crate::ranges::RangeView;
 use crate::state::{Core, ReadState};
@@ -69,6 +70,10 @@ pub struct Scan {
     started: bool,
     /// Whether the scan was counted.
     counted: bool,
+    /// When it was first asked for a row; None unless an agent listens.
+    begun: Option<u64>,
+    /// When the last call for a row ended, if an agent listens.
+    asked_until: u64,
     /// Whether a read has begun and not ended: the future that reads was dropped, if the next one
     /// finds it so.
     reading: bool,
@@ -118,6 +123,8 @@ impl Scan {
             work: CpuWork::default(),
             started: false,
             counted: false,
+            begun: None,
+            asked_until: 0,
             reading: false,
             last: None,
             found: None,
@@ -168,6 +175,7 @@ impl Scan {
             return Ok(None);
         }
         let timing = self.reader.core.begin(TimedOperation::ScanStep);
+        self.begun = self.begun.or_else(|| self.reader.core.begin_timing());
         let row = match self.next_loaded() {
             Some(row) => row,
             None => self.next_waiting().await,
@@ -183,6 +191,9 @@ impl Scan {
             let mine = self.reader.core.counters().mine();
             add(&mine.scan_rows, 1);
             add(&mine.user_read_bytes, (key.len() + value.len()) as u64);
+        }
+        if self.begun.is_some() {
+            self.asked_until = self.reader.core.env().clock.now();
         }
         row
     }
@@ -562,7 +573,12 @@ impl Scan {
 
 impl Drop for Scan {
     fn drop(&mut self) {
-        self.reader.core.env().clock.charge(&self.work);
+        let core = &self.reader.core;
+        // One whose first row was never reached took no time that says anything.
+        if let Some(begun) = self.begun.filter(|begun| *begun <= self.asked_until) {
+            core.end_timing_at(Class::Scan, begun, self.asked_until, &self.work);
+        }
+        core.env().clock.charge(&self.work);
     }
 }
 

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Notify;
 
-use super::Policies;
+use super::{Overrides, Policies};
 use crate::cache::BlockCache;
 use crate::config::{EngineConfig, IndexReads};
 use crate::context::ReadContext;
 use crate::directory::{Files, write_settings};
-use crate::env::Env;
+use crate::env::{CpuWork, Env};
 use crate::error::{Error, Result};
+use crate::latency::{Class, Latencies, LatencyCounts};
 use crate::limiter::{Limiter, Priority};
 use crate::metrics::{Counters, Event, EventKind, Telemetry, TimedOperation, Timing, add};
 use crate::models::IndexBook;
@@ -43,6 +44,10 @@ pub(crate) struct Core {
     index_book: IndexBook,
     /// The most bytes of memory for data so far.
     memory_peak: AtomicU64,
+    /// How long operations take. None unless an agent listens.
+    latencies: Option<Latencies>,
+    /// What the agent has set beside the settings.
+    overrides: Overrides,
     /// Operations since the engine was opened. Counted only if an agent listens.
     operations: AtomicU64,
     /// Notified when a window of operations ends, for the agent.
@@ -60,12 +65,13 @@ impl Core {
         index_book: IndexBook,
         telemetry: Telemetry,
     ) -> Self {
+        let agent_is_active = policies.agent_is_active;
         Self {
             env,
             directory,
             index_reads: config.table.index_reads,
             config: ArcSwap::from_pointee(config),
-            agent_is_active: policies.agent_is_active,
+            agent_is_active,
             policies: ArcSwap::from_pointee(policies),
             reconfiguring: tokio::sync::Mutex::new(()),
             cache,
@@ -74,6 +80,8 @@ impl Core {
             limiter: Limiter::default(),
             index_book,
             memory_peak: AtomicU64::new(0),
+            latencies: agent_is_active.then(Latencies::new),
+            overrides: Overrides::default(),
             operations: AtomicU64::new(0),
             window_ended: Notify::new(),
         }
@@ -199,6 +207,33 @@ impl Core {
         Ok(())
     }
 
+    /// Replaces policies as an agent asks. The settings stay as they are.
+    ///
+    /// # Errors
+    /// Those of `change`; then nothing has changed.
+    pub(crate) async fn change_policies(
+        &self,
+        change: impl FnOnce(&Policies) -> Result<Policies>,
+    ) -> Result<()> {
+        let _one_at_a_time = self.reconfiguring.lock().await;
+        let policies = change(&self.policies())?;
+        self.policies.store(Arc::new(policies));
+        Ok(())
+    }
+
+    /// What the agent has set beside the settings.
+    pub(crate) fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// Runs in level 0 that start a merge.
+    pub(crate) fn level0_trigger(&self) -> u32 {
+        let config = self.config();
+        let compaction = &config.compaction;
+        self.overrides
+            .level0_trigger(compaction.level0_trigger, compaction.level0_slowdown)
+    }
+
     /// Limits the background's I/O as the settings say, from now on.
     pub(crate) fn begin_limiting_io(&self) {
         self.limiter.set_rate(self.config().io_limit.as_u64());
@@ -233,6 +268,33 @@ impl Core {
     /// directory is next opened.
     pub(crate) fn remove_file(&self, path: &Path) {
         let _ = self.env.fs.remove(path);
+    }
+
+    /// The time at which an operation begins; None unless an agent listens.
+    pub(crate) fn begin_timing(&self) -> Option<u64> {
+        self.latencies.as_ref().map(|_| self.env.clock.now())
+    }
+
+    /// Notes how long an operation took that began at `begun`. `charged` is the CPU work whose time
+    /// has not passed yet in a simulation.
+    pub(crate) fn end_timing(&self, class: Class, begun: Option<u64>, charged: &CpuWork) {
+        if let Some(begun) = begun {
+            self.end_timing_at(class, begun, self.env.clock.now(), charged);
+        }
+    }
+
+    /// As [`end_timing`](Self::end_timing), of an operation that ended at `ended`.
+    pub(crate) fn end_timing_at(&self, class: Class, begun: u64, ended: u64, charged: &CpuWork) {
+        if let Some(latencies) = &self.latencies {
+            let waited = ended.saturating_sub(begun);
+            latencies.add(class, waited + self.env.clock.cost_nanos(charged));
+        }
+    }
+
+    /// Copies how long operations took so far. O(buckets).
+    pub(crate) fn latencies(&self) -> LatencyCounts {
+        let latencies = self.latencies.as_ref();
+        latencies.map(Latencies::counts).unwrap_or_default()
     }
 
     /// Counts an operation towards the agent's window.

@@ -27,6 +27,7 @@
 
 mod core;
 mod lifecycle;
+mod overrides;
 mod policies;
 mod read_state;
 mod signals;
@@ -35,6 +36,7 @@ mod tree;
 
 pub(crate) use core::Core;
 pub(crate) use lifecycle::{Lifecycle, Uncut};
+pub(crate) use overrides::Overrides;
 pub(crate) use policies::Policies;
 pub(crate) use read_state::ReadState;
 pub(crate) use signals::Signals;

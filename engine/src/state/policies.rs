@@ -1,5 +1,6 @@
 //! The policies of an engine.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use aura_policies::agent::Agent;
@@ -12,6 +13,7 @@ use aura_policies::placement::Placement;
 use aura_policies::separation::Separation;
 use aura_policies::tuner::IndexTuner;
 use aura_policies::warming::Warming;
+use aura_policies::{PolicyError, PolicySpec};
 
 use crate::config::{EngineConfig, LevelTables, TableConfig};
 use crate::error::{Error, Result};
@@ -21,14 +23,26 @@ use crate::error::{Error, Result};
 pub(crate) struct Policies {
     pub(crate) layout: Arc<dyn Layout>,
     pub(crate) picker: Arc<Mutex<Box<dyn Picker>>>,
+    /// What `picker` was built from: the settings, unless an agent has replaced it.
+    pub(crate) picker_spec: PolicySpec,
     pub(crate) agent: Arc<tokio::sync::Mutex<Box<dyn Agent>>>,
     pub(crate) agent_is_active: bool,
     tables: Arc<[TablePolicies]>,
+    /// Filters that an agent has set for the tables of a level.
+    filters: BTreeMap<usize, OwnFilter>,
     pub(crate) tuner: Arc<dyn IndexTuner>,
     pub(crate) separation: Arc<dyn Separation>,
     pub(crate) placement: Arc<dyn Placement>,
     pub(crate) gc: Arc<Mutex<Box<dyn GcPolicy>>>,
     pub(crate) warming: Arc<dyn Warming>,
+}
+
+/// A filter that an agent has set.
+#[derive(Clone)]
+pub(crate) struct OwnFilter {
+    /// What it was built from.
+    pub(crate) spec: PolicySpec,
+    pub(crate) policy: Arc<dyn FilterPolicy>,
 }
 
 /// The policies of tables from one level on.
@@ -75,6 +89,37 @@ impl Policies {
         &self.tables[after - 1]
     }
 
+    /// The filter that an agent has set for the tables of `level`.
+    pub(crate) fn own_filter(&self, level: usize) -> Option<&OwnFilter> {
+        self.filters.get(&level)
+    }
+
+    /// These policies with another picker.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] if it cannot be built.
+    pub(crate) fn with_picker(&self, spec: &PolicySpec) -> Result<Self> {
+        let picker = aura_policies::picker::build(spec).map_err(of_agent)?;
+        Ok(Self {
+            picker: Arc::new(Mutex::new(picker)),
+            picker_spec: spec.clone(),
+            ..self.clone()
+        })
+    }
+
+    /// These policies with another filter for the tables of `level`.
+    ///
+    /// # Errors
+    /// [`Error::Policy`] if it cannot be built.
+    pub(crate) fn with_filter(&self, level: usize, spec: PolicySpec) -> Result<Self> {
+        let policy = aura_policies::filter::build(&spec)
+            .map_err(of_agent)?
+            .into();
+        let mut policies = self.clone();
+        policies.filters.insert(level, OwnFilter { spec, policy });
+        Ok(policies)
+    }
+
     /// Builds every policy that `config` names.
     pub(crate) fn build(config: &EngineConfig) -> Result<Self> {
         use aura_policies as p;
@@ -96,9 +141,11 @@ impl Policies {
                 .map_err(named("compaction.layout"))?
                 .into(),
             picker: Arc::new(Mutex::new(picker)),
+            picker_spec: compaction.picker.clone(),
             agent_is_active: agent.is_active(),
             agent: Arc::new(tokio::sync::Mutex::new(agent)),
             tables: TablePolicies::build_all(table)?,
+            filters: BTreeMap::new(),
             tuner: p::tuner::build(&table.index_tuner)
                 .map_err(named("table.index_tuner"))?
                 .into(),
@@ -121,8 +168,10 @@ impl Policies {
         let mut policies = Self::build(next)?;
         policies.agent = self.agent.clone();
         policies.tuner = self.tuner.clone();
+        policies.filters = self.filters.clone();
         if config.compaction.picker == next.compaction.picker {
             policies.picker = self.picker.clone();
+            policies.picker_spec = self.picker_spec.clone();
         }
         if config.value_log.placement == next.value_log.placement {
             policies.placement = self.placement.clone();
@@ -134,5 +183,13 @@ impl Policies {
             policies.warming = self.warming.clone();
         }
         Ok(policies)
+    }
+}
+
+/// The error of a policy that an agent asks for.
+fn of_agent(source: PolicyError) -> Error {
+    Error::Policy {
+        key: "compaction.agent".to_owned(),
+        source,
     }
 }

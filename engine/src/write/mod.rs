@@ -51,6 +51,7 @@ use crate::compaction::Scheduler;
 use crate::config::SyncPolicy;
 use crate::env::CpuWork;
 use crate::error::{Error, Result};
+use crate::latency::Class;
 use crate::state::{Core, Lifecycle, Tree};
 use crate::storage::{Batch, check_key, check_value};
 use crate::sync::lock;
@@ -139,8 +140,9 @@ impl CommitPipeline {
     /// result.
     async fn commit_staged(self: &Arc<Self>, staged: Staged, work: &CpuWork) -> Result<()> {
         let writes = staged.writes();
+        let begun = self.core.begin_timing();
         self.core.env().clock.charge(work);
-        let mut answer = match !self.syncs_always && self.lead_soon() {
+        let answer = match !self.syncs_always && self.lead_soon() {
             true => match self.begin_alone(Lead::begin(self), staged) {
                 Ok(commit) => self.commit_alone(commit).await,
                 Err(refused) => {
@@ -151,19 +153,9 @@ impl CommitPipeline {
             false => self.join(staged, None).await,
         };
         self.core.count_operations(writes.into());
-        if let Answer::Later(rx) = &mut answer
-            // A leader that had nothing to wait for has its answer.
-            && let Ok(result) = rx.try_recv()
-        {
-            return result;
-        }
-        match answer {
-            Answer::Now(result) => result,
-            // Every request is answered, but those of a group whose leader was lost.
-            Answer::Later(rx) => rx
-                .await
-                .unwrap_or(Err(Error::Interrupted { work: LEADING })),
-        }
+        let result = answer.result().await;
+        self.core.end_timing(Class::Write, begun, work);
+        result
     }
 
     /// Takes the lead, if nobody has it or it ends in a moment. Returns whether it did.
@@ -218,4 +210,21 @@ impl CommitPipeline {
 enum Answer {
     Now(Result<()>),
     Later(oneshot::Receiver<Result<()>>),
+}
+
+impl Answer {
+    /// Waits for the result, unless it is there.
+    async fn result(self) -> Result<()> {
+        match self {
+            Self::Now(result) => result,
+            Self::Later(mut rx) => match rx.try_recv() {
+                // A leader that had nothing to wait for has its answer.
+                Ok(result) => result,
+                // Every request is answered, but those of a group whose leader was lost.
+                Err(_) => rx
+                    .await
+                    .unwrap_or(Err(Error::Interrupted { work: LEADING })),
+            },
+        }
+    }
 }

@@ -188,7 +188,11 @@ impl CommitPipeline {
         add(&self.core.counters().mine().value_log_syncs, files);
         if log.wal.unsynced_bytes() > 0 {
             log.wal.sync(&durable).await?;
-            self.tree.set_log_durable(log.wal.durable_part());
+            // Otherwise the logs before this one, and its name, may not be on the device: no edit
+            // says that it is before closing has seen to them.
+            if self.core.config().wal.sync != SyncPolicy::Never {
+                self.tree.set_log_durable(log.wal.durable_part());
+            }
             add(&self.core.counters().mine().wal_syncs, 1);
         }
         log.synced_at = self.core.env().clock.now();
@@ -239,7 +243,10 @@ impl CommitPipeline {
     /// far all logs are durable: damage to them is not taken for a torn end. For closing.
     pub(crate) async fn remember_logs(&self) -> Result<()> {
         let mut parts = self.sync_sealed_logs().await?;
-        parts.push(self.tree.log_durable());
+        parts.push(match self.core.config().wal.sync {
+            SyncPolicy::Never => self.log.lock().await.wal.durable_part(),
+            _ => self.tree.log_durable(),
+        });
         // Logs without a record need no note.
         parts.retain(|part| part.bytes > FILE_HEADER_BYTES as u64);
         if parts.is_empty() {

@@ -14,6 +14,9 @@ use crate::metrics::{Event, EventKind, StallCause, add};
 /// at the stop.
 const RATE_MAX: u64 = 64 << 20;
 
+/// The longest that a writer waits for an agent's rate without looking up.
+const PACE_NANOS: u64 = 10_000_000;
+
 /// How hard the engine presses back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pressure {
@@ -29,6 +32,10 @@ impl CommitPipeline {
         loop {
             match self.pressure() {
                 Pressure::None => break,
+                Pressure::Slow(StallCause::Agent, rate) => {
+                    self.pace(rate, bytes).await?;
+                    break;
+                }
                 Pressure::Slow(cause, rate) => {
                     self.slow_down(cause, rate, bytes).await;
                     break;
@@ -64,7 +71,18 @@ impl CommitPipeline {
             || active.separated_bytes() >= config.value_log.file.as_u64()
     }
 
+    /// How hard the engine presses back, or its agent if that is harder.
     fn pressure(&self) -> Pressure {
+        let own = self.own_pressure();
+        match (own, self.core.overrides().write_rate()) {
+            (_, 0) | (Pressure::Stop(_), _) => own,
+            (Pressure::Slow(_, own_rate), rate) if own_rate <= rate => own,
+            (_, rate) => Pressure::Slow(StallCause::Agent, rate),
+        }
+    }
+
+    /// How hard the engine presses back.
+    fn own_pressure(&self) -> Pressure {
         let config = self.core.config();
         let limits = &config.compaction;
         let state = self.tree.load();
@@ -107,6 +125,22 @@ impl CommitPipeline {
         self.book_stall(cause, rate, start);
     }
 
+    /// Waits for as long as `bytes` bytes take at `rate` bytes a second, the agent's. Since that
+    /// may be long, it looks up now and then: another rate, or the end of the engine, ends it.
+    async fn pace(&self, rate: u64, bytes: u64) -> Result<()> {
+        let clock = &self.core.env().clock;
+        let start = clock.now();
+        let nanos = (u128::from(bytes) * 1_000_000_000 / u128::from(rate.max(1))) as u64;
+        let end = start.saturating_add(nanos);
+        while clock.now() < end && self.core.overrides().write_rate() == rate {
+            self.lifecycle.check_writable()?;
+            let left = end.saturating_sub(clock.now());
+            clock.sleep(left.min(PACE_NANOS)).await;
+        }
+        self.book_stall(StallCause::Agent, rate, start);
+        Ok(())
+    }
+
     /// Waits until `is_room` returns true.
     async fn wait_for_room(&self, cause: StallCause, is_room: impl Fn() -> bool) -> Result<()> {
         let start = self.core.env().clock.now();
@@ -121,8 +155,17 @@ impl CommitPipeline {
 
     fn book_stall(&self, cause: StallCause, rate_bytes: u64, start: u64) {
         let end = self.core.env().clock.now();
-        add(&self.core.counters().mine().stalls, 1);
-        add(&self.core.counters().mine().stall_nanos, end - start);
+        let mine = self.core.counters().mine();
+        add(&mine.stalls, 1);
+        add(&mine.stall_nanos, end - start);
+        let by_cause = match cause {
+            StallCause::Memtables => &mine.stall_memtables_nanos,
+            StallCause::Level0Runs => &mine.stall_level0_nanos,
+            StallCause::Debt => &mine.stall_debt_nanos,
+            StallCause::Garbage => &mine.stall_garbage_nanos,
+            StallCause::Agent => &mine.stall_agent_nanos,
+        };
+        add(by_cause, end - start);
         self.core.counters().event(Event {
             start_nanos: start,
             end_nanos: end,

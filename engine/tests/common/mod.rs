@@ -254,8 +254,10 @@ fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> Policy
     let indexes = aura_policies::index::FAMILY.names();
     let steps = serde_json::json!([
         { "at_operations": 200, "level": 1, "runs": 3 },
-        { "at_operations": 500, "level": 2, "runs": 2 },
-        { "at_operations": 900, "level": 1, "runs": 1 },
+        { "at_operations": 300, "level0_trigger": 1 },
+        { "at_operations": 500, "level": 2, "runs": 2, "transition": "lazy" },
+        { "at_operations": 700, "merge": { "from": 0, "to": 2 } },
+        { "at_operations": 900, "level": 1, "runs": 1, "transition": "greedy" },
     ]);
     let key = match key.strip_prefix("table.levels.1.") {
         Some(of_level) => format!("table.{of_level}"),
@@ -286,7 +288,18 @@ fn draw_policy(chance: &mut Chance, key: &str, family: &dyn AnyFamily) -> Policy
                 &[("ratio", 4.into()), ("runs", serde_json::json!([3, 1, 2]))],
             ),
         ],
-        "compaction.agent" => vec![named("none", &[]), named("schedule", &[("steps", steps)])],
+        "compaction.agent" => vec![
+            named("none", &[]),
+            named("schedule", &[("steps", steps)]),
+            named(
+                "random",
+                &[
+                    ("rate", 1.into()),
+                    ("runs_max", 3.into()),
+                    ("level0_max", 3.into()),
+                ],
+            ),
+        ],
         "value_log.separation" => vec![
             named("never", &[]),
             named("threshold", &[("bytes", 1.into())]),

@@ -230,6 +230,13 @@ impl<'a> PhaseFacts<'a> {
         Hits { hits, misses }.ratio()
     }
 
+    /// A count of what an agent did; `None` if none has decided anything since the engine was
+    /// opened.
+    pub(super) fn of_agent(&self, value: u64) -> Option<f64> {
+        let so_far = &self.measure.after.counts;
+        (so_far.agent_actions + so_far.agent_refused > 0).then_some(value as f64)
+    }
+
     /// What a counter of the cache rose by.
     pub(super) fn cache_rise(&self, counter: fn(&aura_engine::CacheStats) -> u64) -> Option<f64> {
         let before = counter(&self.measure.before.cache);

@@ -863,8 +863,26 @@ const BACKGROUND: &[MetricDef] = &[
     fact(
         "agent.actions",
         "count",
-        "Actions of the compaction agent that were carried out.",
+        "Decisions of the compaction agent that were carried out.",
         |phase| count(phase.counts.agent_actions),
+    ),
+    fact(
+        "agent.refused",
+        "count",
+        "Decisions of the compaction agent that were out of range, or not possible in the tree.",
+        |phase| phase.of_agent(phase.counts.agent_refused),
+    ),
+    fact(
+        "agent.reversals",
+        "count",
+        "Actions that set something back to what it was at most five windows before.",
+        |phase| phase.of_agent(phase.counts.agent_reversals),
+    ),
+    fact(
+        "agent.bytes",
+        "bytes",
+        "Bytes that compactions wrote because the agent asked for a merge.",
+        |phase| phase.of_agent(phase.counts.agent_bytes),
     ),
     cost_or_zero(
         "engine.plans_refused",

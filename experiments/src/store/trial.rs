@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use aura_engine::Event;
+use aura_engine::{Event, EventKind};
 use aura_workloads::trace::{Contents, TraceWriter};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::interval_log::{
@@ -65,16 +65,25 @@ pub fn write_trial(folder: &TrialFolder, trial: &TrialResult, rows: &[MetricRow]
     let series = series_parquet(trial).map_err(|error| parquet_error(&path, error))?;
     files::write(&path, &series)?;
     let mut events = String::new();
+    let mut decisions = String::new();
     for phase in &trial.phases {
         check_window_name(&phase.name)?;
         let line = |event| EventLine {
             phase: &phase.name,
             event,
         };
-        events += &json_lines(phase.events.iter().map(line));
+        let (windows, others): (Vec<_>, Vec<_>) = phase.events.iter().partition(|event| {
+            let kind = &event.kind;
+            matches!(kind, EventKind::Window { .. })
+        });
+        events += &json_lines(others.into_iter().map(line));
+        decisions += &json_lines(windows.into_iter().map(line));
         write_histograms(folder, phase)?;
     }
     files::write(&folder.events(), events.as_bytes())?;
+    if !decisions.is_empty() {
+        files::write(&folder.decisions(), decisions.as_bytes())?;
+    }
     if let Some(recorded) = &trial.cache_trace {
         write_cache_trace(&folder.cache_trace(), recorded)?;
     }
@@ -84,7 +93,7 @@ pub fn write_trial(folder: &TrialFolder, trial: &TrialResult, rows: &[MetricRow]
     Ok(())
 }
 
-/// One line of `events.jsonl`.
+/// One line of `events.jsonl`, or of `decisions.jsonl`.
 #[derive(Serialize)]
 struct EventLine<'a> {
     phase: &'a str,
@@ -372,6 +381,13 @@ pub(super) fn for_each_metric(
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use aura_engine::DecisionMade;
+    use aura_policies::agent::{Action, Decision};
+    use aura_policies::facts::{Outcome, WindowStats};
+
     use super::*;
     use crate::folders::RunFolder;
     use crate::metrics::derive;
@@ -411,6 +427,75 @@ pub(super) mod tests {
             assert_eq!(stored.latency[&key], phase.latency[&class], "{name}");
             assert_eq!(stored.service[&key], phase.service[&class], "{name}");
         }
+    }
+
+    #[test]
+    fn windows_of_an_agent_have_a_file_of_their_own() {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        let experiment = RunFolder::new(temporary.path());
+        let folder = write_sample(&experiment, "none", 1);
+        let read = |path: PathBuf| {
+            let bytes = files::read(&path).expect("it was written");
+            String::from_utf8(bytes).expect("text")
+        };
+        assert!(!folder.decisions().exists(), "no agent, no file");
+
+        let mut trial = sample_trial("scheduled", 1, 1);
+        let made = DecisionMade {
+            decision: Decision::new(Action::Merge { from: 0, to: 2 }, "scheduled"),
+            outcome: Outcome::Done,
+        };
+        let facts = WindowStats {
+            index: 4,
+            gets: 30,
+            writes: 10,
+            ..WindowStats::default()
+        };
+        let event = |kind| Event {
+            start_nanos: 7,
+            end_nanos: 7,
+            kind,
+        };
+        trial.phases[0].events = vec![
+            event(EventKind::Agent {
+                made: made.clone(),
+                window: 4,
+                operations: 40,
+                nanos: 100,
+                debt_bytes: 0,
+            }),
+            event(EventKind::Window {
+                facts: Arc::new(facts),
+                decisions: vec![made],
+            }),
+        ];
+        let folder = experiment.trial(&trial.manifest.id);
+        files::create_folder(folder.path()).expect("a temporary folder");
+        write_trial(&folder, &trial, &derive(&trial)).expect("results are written");
+        let events = read(folder.events());
+        assert_eq!(events.lines().count(), 1, "{events}");
+        let event: serde_json::Value = serde_json::from_str(&events).expect("JSON");
+        assert_eq!(
+            (
+                &event["event"],
+                &event["action"],
+                &event["to"],
+                &event["reason"],
+                &event["outcome"]
+            ),
+            (
+                &"agent".into(),
+                &"merge".into(),
+                &2.into(),
+                &"scheduled".into(),
+                &"done".into()
+            )
+        );
+        let windows = read(folder.decisions());
+        let window: serde_json::Value = serde_json::from_str(&windows).expect("JSON");
+        assert_eq!(window["phase"], "run");
+        assert_eq!((&window["index"], &window["gets"]), (&4.into(), &30.into()));
+        assert_eq!(window["decisions"][0]["action"], "merge");
     }
 
     #[test]

@@ -9,9 +9,11 @@ use crate::family::{Family, PROBE_SEED, Registered};
 use crate::{PolicyError, PolicySpec};
 
 mod none;
+mod random;
 mod schedule;
 
-/// How the runs that a level holds meet a new run limit (Yu et al., RusKey, PACMMOD 2023).
+/// How a level that holds more runs than a new limit comes to keep it (Yu et al., RusKey, PACMMOD
+/// 1(2), 2023).
 #[derive(
     Clone,
     Copy,
@@ -25,7 +27,8 @@ mod schedule;
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Transition {
-    /// Nothing is rewritten at once; the run being filled gets the new capacity C_i / K_i.
+    /// Nothing is rewritten at once. The run being filled gets the new capacity C_i / K_i; the
+    /// others stay beyond the limit until the level is next merged.
     #[default]
     Flexible,
     /// The limit waits until the level has next been emptied.
@@ -66,20 +69,21 @@ pub enum Action {
         /// The new picker.
         picker: PolicySpec,
     },
-    /// Sets the bits a key in the filters of new tables of `level`, from 0 (no filter) to 32.
+    /// Sets the bits a key in the filters of new tables of `level`: 0 (no filter), or 1 to 32.
     SetFilterBits {
         /// The level.
         level: usize,
         /// Bits a key.
         bits: f64,
     },
-    /// Lets writers through at `bytes` bytes a second; 0 lets them through as the engine would.
+    /// Lets writers through at `bytes` bytes a second, 64 KiB or more, or slower where the engine
+    /// itself slows them down; 0 lets them through as the engine would.
     SetWriteRate {
         /// Bytes a second.
         bytes: u64,
     },
     /// Begins no compaction that the layout proposes until the next window ends, unless writers
-    /// would be slowed down.
+    /// would be slowed down, or somebody waits until nothing is left to do.
     Hold,
 }
 
@@ -119,7 +123,7 @@ pub static FAMILY: Family<Build> = Family {
     name: "agent",
     question: "should the layout change as the workload changes?",
     default: "none",
-    built_in: &[&none::ENTRY, &schedule::ENTRY],
+    built_in: &[&none::ENTRY, &random::ENTRY, &schedule::ENTRY],
     probe: |build, spec| build(PROBE_SEED, spec).map(drop),
     registered: Registered::new(),
 };

@@ -116,6 +116,11 @@ pub struct LevelFacts {
     pub runs: Vec<RunFacts>,
     /// The run limit an agent has set, which overrides the layout's.
     pub runs_max: Option<u32>,
+    /// Runs that the level may hold beyond its limit: all but the newest of those that it held when
+    /// an agent lowered the limit and wanted nothing rewritten at once
+    /// ([`Transition::Flexible`](crate::agent::Transition::Flexible)). They leave with the next
+    /// merge of the level.
+    pub runs_inherited: u32,
 }
 
 impl LevelFacts {
@@ -138,6 +143,7 @@ impl LevelFacts {
 /// | `base 100` | [`base_bytes`](Self::base_bytes) | 0 |
 /// | `trigger 4` | [`level0_runs_trigger`](Self::level0_runs_trigger) | 0 |
 /// | `L1 limit 2` | [`runs_max`](LevelFacts::runs_max) of level 1 | none |
+/// | `L1 inherited 2` | [`runs_inherited`](LevelFacts::runs_inherited) of level 1 | 0 |
 /// | `L1#7 ...` | the run's number is 7 | that of its first table |
 /// | `3[10]=5` | a table of one key | |
 /// | `3*[10-19]=5` | a table that a running compaction reads | not busy |
@@ -215,6 +221,8 @@ pub enum Reason {
     LevelBytes,
     /// A level holds more runs than its limit.
     LevelRuns,
+    /// An agent asked for it.
+    Agent,
     /// The user asked for it.
     Manual,
 }

@@ -84,6 +84,10 @@ fn read_level(tree: &mut TreeShape, place: &str, rest: &[&str]) -> Result<(), St
         tree.levels[level].runs_max = Some(number(runs_max)?);
         return Ok(());
     }
+    if let ["inherited", runs] = rest {
+        tree.levels[level].runs_inherited = number(runs)?;
+        return Ok(());
+    }
     let mut tables: Vec<Arc<TableFacts>> = Vec::new();
     for word in rest {
         let drawn = read_table(word)?;
@@ -170,6 +174,9 @@ impl fmt::Display for TreeShape {
         for (level, facts) in self.levels.iter().enumerate() {
             if let Some(limit) = facts.runs_max {
                 writeln!(f, "L{level} limit {limit}")?;
+            }
+            if facts.runs_inherited > 0 {
+                writeln!(f, "L{level} inherited {}", facts.runs_inherited)?;
             }
             if facts.runs.is_empty() {
                 writeln!(f, "L{level}")?;
@@ -271,6 +278,7 @@ impl Reason {
             Self::Level0Runs => "level0-runs",
             Self::LevelBytes => "level-bytes",
             Self::LevelRuns => "level-runs",
+            Self::Agent => "agent",
             Self::Manual => "manual",
         }
     }

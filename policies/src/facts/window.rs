@@ -147,7 +147,7 @@ pub struct Latency {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was carried out, or its work was begun.
+    /// It was carried out, or its work has a place among those that are next.
     Done,
     /// It changed nothing: what it asks for holds already.
     Unchanged,

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::family::{Family, Registered};
+use crate::family::{AnyFamily, Family, Registered};
 use crate::{PolicyError, PolicySpec};
 
 mod bloom;
@@ -80,4 +80,27 @@ pub fn build(spec: &PolicySpec) -> Result<Box<dyn FilterPolicy>, PolicyError> {
 pub fn decode(name: &str, bytes: Bytes) -> Option<Box<dyn Filter>> {
     let entry = FAMILY.get(name)?;
     (entry.build.decode)(bytes)
+}
+
+/// The policy `spec` with `bits` bits a key; 0 is no filter. A policy without such a parameter
+/// gives way to the default.
+///
+/// ```
+/// use aura_policies::PolicySpec;
+/// use aura_policies::filter::with_bits;
+///
+/// let bloom = PolicySpec::named("bloom");
+/// assert_eq!(with_bits(&bloom, 6.0), bloom.clone().with("bits_per_key", 6.0));
+/// assert_eq!(with_bits(&bloom, 0.0).policy, "none");
+/// assert_eq!(with_bits(&PolicySpec::named("none"), 6.0).policy, "bloom");
+/// ```
+pub fn with_bits(spec: &PolicySpec, bits: f64) -> PolicySpec {
+    if bits == 0.0 {
+        return PolicySpec::named(none::ENTRY.name);
+    }
+    let changed = spec.clone().with("bits_per_key", bits);
+    match FAMILY.check(&changed) {
+        Ok(()) => changed,
+        Err(_) => FAMILY.default_spec().with("bits_per_key", bits),
+    }
 }

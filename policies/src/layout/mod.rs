@@ -6,7 +6,7 @@
 //! kind may override `plan`.
 
 use crate::entry::in_range;
-use crate::facts::{Plan, TreeShape};
+use crate::facts::{Plan, Reason, TreeShape};
 use crate::family::{Family, Registered};
 use crate::picker::Picker;
 use crate::{PolicyError, PolicySpec};
@@ -90,7 +90,31 @@ pub fn build(spec: &PolicySpec) -> Result<Box<dyn Layout>, PolicyError> {
 /// the tree is empty or one such run already. It ignores `tree.busy`: let running compactions end
 /// first. O(tables).
 pub fn plan_everything(tree: &TreeShape) -> Option<Plan> {
-    planner::plan_everything(tree)
+    planner::plan_merge(tree, 0, tree.deepest().max(1), Reason::Manual)
+}
+
+/// The plan that merges every table of the levels `from..=to` into one run of level `to`; `None` if
+/// there is nothing to merge: no table, one such run already, or `to` is 0. It ignores `tree.busy`,
+/// as [`plan_everything`] does. O(tables).
+///
+/// ```
+/// use aura_policies::facts::{Reason, TreeShape};
+/// use aura_policies::layout::plan_merge;
+///
+/// let tree: TreeShape = "
+///     L0  9[5-6]=1
+///     L1  2[4]=10
+///     L1  1[0-2]=10
+///     L2  3[0-9]=90
+/// "
+/// .parse()?;
+/// let plan = plan_merge(&tree, 0, 1, Reason::Agent).expect("three runs");
+/// assert_eq!((plan.inputs.len(), plan.level), (3, 1));
+/// assert_eq!(plan_merge(&tree, 2, 2, Reason::Agent), None, "one run already");
+/// # Ok::<(), aura_policies::facts::DrawingError>(())
+/// ```
+pub fn plan_merge(tree: &TreeShape, from: usize, to: usize, reason: Reason) -> Option<Plan> {
+    planner::plan_merge(tree, from, to, reason)
 }
 
 /// The ratio of every layout where a config says nothing, so that their defaults compare.

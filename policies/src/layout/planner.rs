@@ -71,21 +71,19 @@ pub(super) fn debt_bytes<L: Layout + ?Sized>(layout: &L, tree: &TreeShape) -> u6
     debt
 }
 
-/// Merges everything; [`super::plan_everything`] says how.
-pub(super) fn plan_everything(tree: &TreeShape) -> Option<Plan> {
-    let target = tree.deepest().max(1);
-    let inputs: Vec<PlanInput> = (0..tree.levels.len())
-        .flat_map(|level| whole_level(tree, level))
-        .collect();
-    let in_shape = inputs.len() == 1 && inputs[0].level == target;
-    if inputs.is_empty() || in_shape {
+/// Merges some levels; [`super::plan_merge`] says how.
+pub(super) fn plan_merge(tree: &TreeShape, from: usize, to: usize, reason: Reason) -> Option<Plan> {
+    let levels = from..to.saturating_add(1).min(tree.levels.len());
+    let inputs: Vec<PlanInput> = levels.flat_map(|level| whole_level(tree, level)).collect();
+    let in_shape = inputs.len() == 1 && inputs[0].level == to;
+    if to == 0 || inputs.is_empty() || in_shape {
         return None;
     }
     Some(Plan {
         inputs,
-        level: target,
+        level: to,
         run: OutputRun::New,
-        reason: Reason::Manual,
+        reason,
         picked: None,
     })
 }
@@ -142,6 +140,7 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
         static EMPTY: LevelFacts = LevelFacts {
             runs: Vec::new(),
             runs_max: None,
+            runs_inherited: 0,
         };
         self.tree.levels.get(level).unwrap_or(&EMPTY)
     }
@@ -195,7 +194,8 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
         }
         let capacity = self.capacity_bytes(level);
         let runs_max = self.runs_max(level);
-        let over_runs = runs > runs_max as usize;
+        let runs_allowed = runs_max.saturating_add(self.level(level).runs_inherited);
+        let over_runs = runs > runs_allowed as usize;
         let over_bytes = if runs_max == 1 {
             bytes > capacity
         } else {
@@ -207,7 +207,7 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
             _ if runs_max == 1 && runs <= 1 && self.runs_max(level + 1) == 1 => Work::MoveTable,
             _ => Work::MoveLevel,
         };
-        let score = (bytes as f64 / capacity as f64).max(runs as f64 / f64::from(runs_max));
+        let score = (bytes as f64 / capacity as f64).max(runs as f64 / f64::from(runs_allowed));
         let reason = if over_bytes {
             Reason::LevelBytes
         } else {

@@ -32,9 +32,11 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use aura_policies::agent::{self, Action, Agent};
-use aura_policies::facts::{LevelFacts, Plan, RunFacts, TableFacts, TreeShape, WindowStats};
-use aura_policies::layout::{self, Layout, plan_everything};
+use aura_policies::agent::{self, Action, Agent, Transition};
+use aura_policies::facts::{
+    LevelFacts, Plan, Reason, RunFacts, TableFacts, TreeShape, WindowStats,
+};
+use aura_policies::layout::{self, Layout, plan_everything, plan_merge};
 use aura_policies::picker::{self, Candidates, Picker, report_move};
 use aura_policies::{PolicySpec, defaults};
 
@@ -214,11 +216,39 @@ impl Laboratory {
             writeln!(output, "no action").unwrap();
         }
         for decision in decisions {
-            let Action::SetRuns { level, runs, .. } = decision.action else {
-                return Err(format!("{decision:?} is not drawn"));
-            };
-            self.level(&format!("L{level}"))?.runs_max = Some(runs);
-            writeln!(output, "limit L{level} {runs}").unwrap();
+            self.carry_out(&decision.action, output)?;
+        }
+        Ok(())
+    }
+
+    /// Does what an engine does at once; prints what it does next.
+    fn carry_out(&mut self, action: &Action, output: &mut String) -> Result<(), String> {
+        match *action {
+            Action::SetRuns {
+                level,
+                runs,
+                transition,
+            } => {
+                let facts = self.level(&format!("L{level}"))?;
+                let held = facts.runs.len() as u32;
+                facts.runs_max = Some(runs);
+                facts.runs_inherited = match transition {
+                    Transition::Flexible if held > runs => held - 1,
+                    Transition::Flexible | Transition::Greedy => 0,
+                    Transition::Lazy => return Err("a lazy limit is not drawn".to_owned()),
+                };
+                writeln!(output, "limit L{level} {runs}").unwrap();
+            }
+            Action::SetLevel0Trigger { runs } => {
+                self.shape.level0_runs_trigger = runs;
+                writeln!(output, "trigger {runs}").unwrap();
+            }
+            Action::Merge { from, to } => {
+                let plan = plan_merge(&self.shape, from, to, Reason::Agent);
+                self.check(plan.as_ref())?;
+                print_plan(output, plan.as_ref());
+            }
+            _ => return Err(format!("{action:?} is not drawn")),
         }
         Ok(())
     }
