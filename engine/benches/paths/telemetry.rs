@@ -47,7 +47,8 @@ pub(crate) fn timed(c: &mut Criterion) {
         group.bench_function(format!("put/1-of-{every}"), |b| {
             let store = &*empty;
             b.iter(|| {
-                let put = store.engine.put(&key(next()), &[7; VALUE_BYTES]);
+                let key = key(next());
+                let put = store.engine.put(&key, &[7; VALUE_BYTES]);
                 store.run(put).unwrap();
             });
         });
