@@ -3,14 +3,48 @@
 //! An agent sees one window of operations after another and the shape of the tree, and answers with
 //! actions. A run limit that it sets overrides the layout's
 //! ([`LevelFacts::runs_max`](crate::facts::LevelFacts)).
+//!
+//! Each agent is one file. What they share: `cost.rs` judges windows, `mix.rs` follows the mix of
+//! operations, `setting.rs` holds layouts and the hand that asks for them, `merges.rs` finds merges
+//! that reads pay for, `analytic.rs` is the cost model, `bandit.rs` the loop of all bandits, and
+//! `file.rs` the form of saved agents.
 
 use crate::facts::{TreeShape, WindowStats};
 use crate::family::{Family, PROBE_SEED, Registered};
 use crate::{PolicyError, PolicySpec};
 
+mod analytic;
+mod bandit;
+mod cost;
+mod draws;
+mod file;
+mod merges;
+mod mix;
+mod net;
+mod propagation;
+mod recursive;
+mod setting;
+
+mod arce;
+mod ddpg;
+mod fit;
+mod guard;
+mod hill_climb;
+mod linucb;
+mod model;
 mod none;
+mod q_step;
 mod random;
+mod read_triggered;
 mod schedule;
+mod sliding_window_ucb;
+mod thompson;
+mod ucb1;
+
+pub use file::AgentFile;
+
+/// The parameter that takes a saved agent.
+const SAVED: &str = "model";
 
 /// How a level that holds more runs than a new limit comes to keep it (Yu et al., RusKey, PACMMOD
 /// 1(2), 2023).
@@ -113,6 +147,12 @@ pub trait Agent: Send {
     fn is_active(&self) -> bool {
         true
     }
+
+    /// What the agent has learned, as an [`AgentFile`] that its parameter `model` takes; `None` if
+    /// it learns nothing that lasts.
+    fn save(&self) -> Option<serde_json::Value> {
+        None
+    }
 }
 
 /// How an agent is built; random choices are drawn from `seed`.
@@ -123,7 +163,23 @@ pub static FAMILY: Family<Build> = Family {
     name: "agent",
     question: "should the layout change as the workload changes?",
     default: "none",
-    built_in: &[&none::ENTRY, &random::ENTRY, &schedule::ENTRY],
+    built_in: &[
+        &arce::ENTRY,
+        &ddpg::ENTRY,
+        &fit::ENTRY,
+        &guard::ENTRY,
+        &hill_climb::ENTRY,
+        &linucb::ENTRY,
+        &model::ENTRY,
+        &none::ENTRY,
+        &q_step::ENTRY,
+        &random::ENTRY,
+        &read_triggered::ENTRY,
+        &schedule::ENTRY,
+        &sliding_window_ucb::ENTRY,
+        &thompson::ENTRY,
+        &ucb1::ENTRY,
+    ],
     probe: |build, spec| build(PROBE_SEED, spec).map(drop),
     registered: Registered::new(),
 };

@@ -96,9 +96,11 @@ pub struct WindowStats {
 }
 
 impl WindowStats {
-    /// Operations of all kinds.
+    /// Operations of all kinds. The sum saturates.
     pub fn operations(&self) -> u64 {
-        self.gets + self.writes + self.scans
+        self.gets
+            .saturating_add(self.writes)
+            .saturating_add(self.scans)
     }
 
     /// The share of writes in the operations, from 0 to 1; 0 if there were no operations.
@@ -126,9 +128,13 @@ pub struct StallNanos {
 }
 
 impl StallNanos {
-    /// The sum over all causes.
+    /// The sum over all causes. It saturates.
     pub fn total(&self) -> u64 {
-        self.memtables + self.level0_runs + self.debt + self.garbage + self.agent
+        self.memtables
+            .saturating_add(self.level0_runs)
+            .saturating_add(self.debt)
+            .saturating_add(self.garbage)
+            .saturating_add(self.agent)
     }
 }
 

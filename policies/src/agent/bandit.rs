@@ -1,0 +1,168 @@
+//! What all bandits share: arms are layouts, a play is some windows of one of them.
+//!
+//! The windows of a play count but for the first, in which the tree still has the shape of the play
+//! before. An arm's standing is the logarithm of its cost above the level that all arms share
+//! ([`Level`]). When the mix of operations changes, learners that do not know the mix forget.
+
+use serde_json::Value;
+
+use super::cost::{Level, Referee};
+use super::file::{AgentFile, Learning};
+use super::merges;
+use super::mix::{Mix, Watch};
+use super::setting::{Bounds, Hand, Setting};
+use super::{Agent, Decision, SAVED};
+use crate::entry::{bad, in_range};
+use crate::facts::{TreeShape, WindowStats};
+use crate::{PolicyError, PolicySpec};
+
+/// What is known of an arm: its standing, and how many windows that rests on.
+pub(super) type Known = (f64, f64);
+
+/// How a bandit learns and chooses.
+pub(super) trait Learner: Send {
+    /// The arm of the next play, among `arms`, in this mix.
+    fn choose(&mut self, arms: usize, mix: &Mix) -> usize;
+
+    /// What is known of `arm` in this mix.
+    fn known(&self, arm: usize, mix: &Mix) -> Known;
+
+    /// Learns that `arm` had this standing in this mix.
+    fn learn(&mut self, arm: usize, mix: &Mix, standing: f64);
+
+    /// Another mix begins.
+    fn forget(&mut self) {}
+
+    /// Begins with what a model believes, before the first window.
+    fn believe(&mut self, _window: &WindowStats, _tree: &TreeShape) {}
+
+    /// What was learned, for a file; `None` if nothing is worth keeping.
+    fn saved(&self) -> Option<AgentFile> {
+        None
+    }
+}
+
+/// The parameters that every bandit has.
+pub(super) struct Common {
+    pub(super) bounds: Bounds,
+    pub(super) windows: u32,
+    pub(super) learn: bool,
+}
+
+impl Common {
+    pub(super) fn check(
+        spec: &PolicySpec,
+        ratio: u32,
+        level0_max: u32,
+        windows: u32,
+    ) -> Result<Self, PolicyError> {
+        Ok(Self {
+            bounds: Bounds::check(spec, ratio, level0_max)?,
+            windows: in_range(spec, "windows", windows, 1..=1000)?,
+            learn: true,
+        })
+    }
+}
+
+/// Opens the file of a learner with so named features.
+pub(super) fn open(
+    spec: &PolicySpec,
+    learning: Learning,
+    features: &[&str],
+    scales: &[f64],
+) -> Result<Option<Vec<f64>>, PolicyError> {
+    let opened = learning.open(&spec.policy, features, scales);
+    opened.map_err(|message| bad(spec, SAVED, &message))
+}
+
+/// A bandit over the arms of [`Setting::arms`].
+pub(super) struct Bandit<L> {
+    common: Common,
+    learner: L,
+    arms: Vec<Setting>,
+    /// The arm in play, and its windows so far.
+    play: Option<(usize, u32)>,
+    watch: Watch,
+    referee: Referee,
+    level: Level,
+    hand: Hand,
+}
+
+impl<L: Learner> Bandit<L> {
+    pub(super) fn new(common: Common, learner: L) -> Self {
+        Self {
+            arms: Setting::arms(&common.bounds),
+            hand: Hand::new(common.bounds),
+            common,
+            learner,
+            play: None,
+            watch: Watch::default(),
+            referee: Referee::default(),
+            level: Level::default(),
+        }
+    }
+
+    /// Learns from a window of the arm in play, and returns whether the play is over.
+    fn take(&mut self, mix: &Mix, log: f64) -> bool {
+        let Some((arm, windows)) = &mut self.play else {
+            return true;
+        };
+        *windows += 1;
+        if (*windows > 1 || self.common.windows == 1) && self.common.learn {
+            let (_, plays) = self.learner.known(*arm, mix);
+            let known = (plays >= 1.0).then(|| self.learner.known(*arm, mix));
+            let standing = self.level.standing(log, known);
+            self.learner.learn(*arm, mix, standing);
+        }
+        *windows >= self.common.windows
+    }
+}
+
+impl<L: Learner> Agent for Bandit<L> {
+    fn step(&mut self, window: &WindowStats, tree: &TreeShape) -> Vec<Decision> {
+        self.hand.begin(window);
+        let is_another_mix = self.watch.see(window);
+        let (Some(judged), Some(mix)) = (self.referee.judge(window), Mix::of(window)) else {
+            return self.hand.finish();
+        };
+        if self.play.is_none() {
+            self.learner.believe(window, tree);
+        }
+        let is_over = self.take(&mix, judged.log);
+        if is_another_mix {
+            self.learner.forget();
+        }
+        if is_over || is_another_mix {
+            let arm = self.learner.choose(self.arms.len(), &self.watch.mix());
+            // An arm that is played on needs no time to settle.
+            let settled = self.play.is_some_and(|(last, _)| last == arm);
+            self.play = Some((arm, u32::from(settled && self.common.windows > 1)));
+        }
+        if let Some((arm, _)) = self.play {
+            self.hand.set(self.arms[arm], tree, "arm");
+        }
+        merges::for_reads(&mut self.hand, window, tree, &self.watch, &self.referee);
+        self.hand.finish()
+    }
+
+    fn save(&self) -> Option<Value> {
+        self.learner.saved().map(AgentFile::into_value)
+    }
+}
+
+/// The number with the smallest value, the first of equal ones; 0 if there are no numbers.
+pub(super) fn least(numbers: usize, mut value: impl FnMut(usize) -> f64) -> usize {
+    let mut best = (f64::INFINITY, 0);
+    for number in 0..numbers {
+        let value = value(number);
+        if value < best.0 {
+            best = (value, number);
+        }
+    }
+    best.1
+}
+
+/// A reward between 0 and 1 for a standing: one half for the usual cost, more for less.
+pub(super) fn reward(standing: f64) -> f64 {
+    1.0 / (1.0 + libm::exp(standing.clamp(-30.0, 30.0)))
+}
