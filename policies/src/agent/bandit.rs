@@ -1,7 +1,8 @@
 //! What all bandits share: arms are layouts, a play is some windows of one of them.
 //!
-//! The windows of a play count but for the first, in which the tree still has the shape of the play
-//! before. An arm's standing is the logarithm of its cost above the level that all arms share
+//! The windows of a play count once the tree holds no more runs than the arm allows (or after
+//! [`PATIENCE`] windows), but for the first, in which the tree had the shape of the play before. An
+//! arm's standing is the logarithm of its cost above the level that all arms share
 //! ([`Level`]). When the mix of operations changes, learners that do not know the mix forget.
 
 use serde_json::Value;
@@ -15,6 +16,9 @@ use super::{Agent, Decision, SAVED};
 use crate::entry::{bad, in_range};
 use crate::facts::{TreeShape, WindowStats};
 use crate::{PolicyError, PolicySpec};
+
+/// Windows that a play waits for the tree to take its shape.
+const PATIENCE: u32 = 40;
 
 /// What is known of an arm: its standing, and how many windows that rests on.
 pub(super) type Known = (f64, f64);
@@ -75,13 +79,22 @@ pub(super) fn open(
     opened.map_err(|message| bad(spec, SAVED, &message))
 }
 
+/// An arm in play.
+#[derive(Clone, Copy)]
+struct Play {
+    arm: usize,
+    /// Windows that count, the first included.
+    windows: u32,
+    /// Windows in which the tree had more runs than the arm allows.
+    waited: u32,
+}
+
 /// A bandit over the arms of [`Setting::arms`].
 pub(super) struct Bandit<L> {
     common: Common,
     learner: L,
     arms: Vec<Setting>,
-    /// The arm in play, and its windows so far.
-    play: Option<(usize, u32)>,
+    play: Option<Play>,
     watch: Watch,
     referee: Referee,
     level: Level,
@@ -103,18 +116,22 @@ impl<L: Learner> Bandit<L> {
     }
 
     /// Learns from a window of the arm in play, and returns whether the play is over.
-    fn take(&mut self, mix: &Mix, log: f64) -> bool {
-        let Some((arm, windows)) = &mut self.play else {
+    fn take(&mut self, mix: &Mix, log: f64, tree: &TreeShape) -> bool {
+        let Some(play) = &mut self.play else {
             return true;
         };
-        *windows += 1;
-        if (*windows > 1 || self.common.windows == 1) && self.common.learn {
-            let (_, plays) = self.learner.known(*arm, mix);
-            let known = (plays >= 1.0).then(|| self.learner.known(*arm, mix));
-            let standing = self.level.standing(log, known);
-            self.learner.learn(*arm, mix, standing);
+        if !self.arms[play.arm].holds(tree) && play.waited < PATIENCE {
+            play.waited += 1;
+            return false;
         }
-        *windows >= self.common.windows
+        play.windows += 1;
+        if (play.windows > 1 || self.common.windows == 1) && self.common.learn {
+            let known = self.learner.known(play.arm, mix);
+            let stayed = (known.1 >= 1.0).then_some(known);
+            let standing = self.level.standing(log, stayed);
+            self.learner.learn(play.arm, mix, standing);
+        }
+        play.windows >= self.common.windows
     }
 }
 
@@ -128,18 +145,22 @@ impl<L: Learner> Agent for Bandit<L> {
         if self.play.is_none() {
             self.learner.believe(window, tree);
         }
-        let is_over = self.take(&mix, judged.log);
+        let is_over = self.take(&mix, judged.log, tree);
         if is_another_mix {
             self.learner.forget();
         }
         if is_over || is_another_mix {
             let arm = self.learner.choose(self.arms.len(), &self.watch.mix());
-            // An arm that is played on needs no time to settle.
-            let settled = self.play.is_some_and(|(last, _)| last == arm);
-            self.play = Some((arm, u32::from(settled && self.common.windows > 1)));
+            // An arm that is played on needs no window to settle.
+            let plays_on = self.play.is_some_and(|last| last.arm == arm);
+            self.play = Some(Play {
+                arm,
+                windows: u32::from(plays_on && self.common.windows > 1),
+                waited: 0,
+            });
         }
-        if let Some((arm, _)) = self.play {
-            self.hand.set(self.arms[arm], tree, "arm");
+        if let Some(play) = self.play {
+            self.hand.set(self.arms[play.arm], tree, "arm");
         }
         merges::for_reads(&mut self.hand, window, tree, &self.watch, &self.referee);
         self.hand.finish()

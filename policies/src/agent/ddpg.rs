@@ -53,6 +53,7 @@ pub(super) const ENTRY: Entry<Build> = Entry {
             bounds,
             scales,
             learn: params.learn,
+            noise_at_first: if params.learn { params.noise } else { 0.0 },
             noise: if params.learn { params.noise } else { 0.0 },
             updates: params.updates,
             limits: vec![params.start; limits],
@@ -78,8 +79,8 @@ struct Params {
     monkey: bool,
     /// The weight of the next window's value, where this window's reward weighs 1 (0 to 0.99).
     discount: f64,
-    /// The standard deviation of the noise on the actor's moves, from -1 to 1, at first (0 to 2). It
-    /// falls to 0.1.
+    /// The standard deviation of the noise on the actor's moves, from -1 to 1, at first and after
+    /// a change of the mix (0 to 2). It falls to 0.1.
     noise: f64,
     /// The learning rate of the actor (0.000001 to 0.1); the critic's is twice as large.
     rate: f64,
@@ -250,8 +251,8 @@ impl Brain {
             let it = &self.memory[draws.below(self.memory.len())];
             let pass = self.critic.forward(&[&it.state[..], &it.moves].concat());
             let surprise = pass.output()[0] - self.target(it);
-            self.critic
-                .backward(&pass, &[surprise * share], &mut of_critic);
+            let slope = surprise * share;
+            self.critic.backward(&pass, &[slope], Some(&mut of_critic));
             self.push_actor(it, share, &mut of_actor);
         }
         self.of_critic.descend(self.critic.params_mut(), &of_critic);
@@ -265,8 +266,7 @@ impl Brain {
         let pass = self.actor.forward(&it.state);
         let moves = Self::moves(&self.actor, &it.state, &it.legal);
         let judged = self.critic.forward(&[&it.state[..], &moves].concat());
-        let mut unused = vec![0.0; self.critic.params().len()];
-        let slopes = self.critic.backward(&judged, &[-share], &mut unused);
+        let slopes = self.critic.backward(&judged, &[-share], None);
         let mut outer = Vec::with_capacity(moves.len());
         for (at, raw) in pass.output().iter().enumerate() {
             let squashed = libm::tanh(*raw);
@@ -277,7 +277,7 @@ impl Brain {
             let slope = if beyond { 0.0 } else { slope };
             outer.push(slope * (1.0 - squashed * squashed) + share * 1e-2 * raw);
         }
-        self.actor.backward(&pass, &outer, gradient);
+        self.actor.backward(&pass, &outer, Some(gradient));
     }
 }
 
@@ -293,6 +293,7 @@ struct Ddpg {
     bounds: Bounds,
     scales: [f64; 3],
     learn: bool,
+    noise_at_first: f64,
     noise: f64,
     updates: u32,
     /// The limits that are learned: of level 1, and perhaps of level 2.
@@ -383,7 +384,9 @@ impl Ddpg {
 impl Agent for Ddpg {
     fn step(&mut self, window: &WindowStats, tree: &TreeShape) -> Vec<Decision> {
         self.hand.begin(window);
-        self.watch.see(window);
+        if self.watch.see(window) {
+            self.noise = self.noise_at_first;
+        }
         let (Some(judged), Some(mix)) = (self.referee.judge(window), Mix::of(window)) else {
             return self.hand.finish();
         };

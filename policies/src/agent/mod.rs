@@ -8,6 +8,50 @@
 //! operations, `setting.rs` holds layouts and the hand that asks for them, `merges.rs` finds merges
 //! that reads pay for, `analytic.rs` is the cost model, `bandit.rs` the loop of all bandits, and
 //! `file.rs` the form of saved agents.
+//!
+//! An agent of one's own needs one method. This one keeps level 0 at one run while reads dominate:
+//!
+//! ```
+//! use aura_policies::agent::{self, Action, Agent, Decision};
+//! use aura_policies::entry::{Entry, NoParams, describe, params};
+//! use aura_policies::facts::{TreeShape, WindowStats};
+//! use aura_policies::PolicySpec;
+//!
+//! #[derive(Default)]
+//! struct Tidy {
+//!     /// The trigger of level 0 that was configured.
+//!     configured: Option<u32>,
+//! }
+//!
+//! impl Agent for Tidy {
+//!     fn step(&mut self, window: &WindowStats, tree: &TreeShape) -> Vec<Decision> {
+//!         let configured = *self.configured.get_or_insert(tree.level0_runs_trigger);
+//!         let (runs, reason) = match window.write_share() {
+//!             share if share < 0.3 => (1, "reads-dominate"),
+//!             _ => (configured, "writes-matter"),
+//!         };
+//!         if runs == tree.level0_runs_trigger {
+//!             return Vec::new();
+//!         }
+//!         vec![Decision::new(Action::SetLevel0Trigger { runs }, reason)]
+//!     }
+//! }
+//!
+//! static TIDY: Entry<agent::Build> = Entry {
+//!     name: "tidy",
+//!     about: "level 0 has one run while reads dominate",
+//!     params: describe::<NoParams>,
+//!     build: |_seed, spec| params::<NoParams>(spec).map(|_| Box::new(Tidy::default()) as _),
+//! };
+//!
+//! agent::FAMILY.register(&TIDY)?;
+//! let mut tidy = agent::build(&PolicySpec::named("tidy"), 7)?;
+//! let reads = WindowStats { gets: 1000, ..WindowStats::default() };
+//! let tree = "trigger 4".parse()?;
+//! let decisions = tidy.step(&reads, &tree);
+//! assert_eq!(decisions[0].action, Action::SetLevel0Trigger { runs: 1 });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::facts::{TreeShape, WindowStats};
 use crate::family::{Family, PROBE_SEED, Registered};

@@ -1,7 +1,7 @@
 //! A small neural network with its backward pass, and Adam: two hidden layers of rectified units.
 //!
 //! Plain sums in a fixed order, so that the bits are equal on every machine. A pass of a 16-64-64-1
-//! network takes about 5,000 multiplications.
+//! network takes about 5,000 multiplications. Units that are 0 are passed over: about half.
 //!
 //! Source: Kingma and Ba, "Adam", ICLR 2015; initial weights by He et al., ICCV 2015.
 
@@ -10,7 +10,8 @@ use crate::splitmix::SplitMix64;
 /// Layers with weights.
 const LAYERS: usize = 3;
 
-/// A network. Its parameters are one list: for each layer the rows of weights, then the biases.
+/// A network. Its parameters are one list: for each layer a row of weights for each of its inputs,
+/// then the biases.
 #[derive(Clone, Debug)]
 pub(super) struct Net {
     /// Inputs, two numbers of hidden units, outputs.
@@ -71,15 +72,14 @@ impl Net {
         for layer in 0..LAYERS {
             let (inputs, outputs) = (self.shape[layer], self.shape[layer + 1]);
             let (weights, rest) = self.params[start..].split_at(inputs * outputs);
-            let mut next = Vec::with_capacity(outputs);
-            for (row, bias) in weights.chunks_exact(inputs).zip(rest) {
-                let products = row.iter().zip(&values[layer]).map(|(w, x)| w * x);
-                let sum = bias + products.sum::<f64>();
-                next.push(if layer + 1 < LAYERS {
-                    sum.max(0.0)
-                } else {
-                    sum
-                });
+            let mut next = rest[..outputs].to_vec();
+            for (row, value) in weights.chunks_exact(outputs).zip(&values[layer]) {
+                if *value != 0.0 {
+                    add(&mut next, *value, row);
+                }
+            }
+            if layer + 1 < LAYERS {
+                next.iter_mut().for_each(|sum| *sum = sum.max(0.0));
             }
             values[layer + 1] = next;
             start += (inputs + 1) * outputs;
@@ -87,34 +87,46 @@ impl Net {
         Pass(values)
     }
 
-    /// Adds to `gradient` the gradient of the parameters, given that of the outputs, and returns
-    /// that of the inputs.
-    pub(super) fn backward(&self, pass: &Pass, output: &[f64], gradient: &mut [f64]) -> Vec<f64> {
+    /// Adds to `gradient` that of the parameters, given that of the outputs, and returns that of the
+    /// inputs.
+    pub(super) fn backward(
+        &self,
+        pass: &Pass,
+        output: &[f64],
+        mut gradient: Option<&mut [f64]>,
+    ) -> Vec<f64> {
         let mut outer = output.to_vec();
         let mut end = self.params.len();
         for layer in (0..LAYERS).rev() {
             let (inputs, outputs) = (self.shape[layer], self.shape[layer + 1]);
             let start = end - (inputs + 1) * outputs;
             let mut inner = vec![0.0; inputs];
-            for (unit, slope) in outer.iter().enumerate() {
-                let row = start + unit * inputs;
-                for (at, value) in pass.0[layer].iter().enumerate() {
-                    gradient[row + at] += slope * value;
-                    inner[at] += slope * self.params[row + at];
+            for (at, value) in pass.0[layer].iter().enumerate() {
+                // A rectified unit that is 0 has no slope.
+                if layer > 0 && *value <= 0.0 {
+                    continue;
                 }
-                gradient[start + inputs * outputs + unit] += slope;
+                let row = start + at * outputs..start + (at + 1) * outputs;
+                if let Some(gradient) = &mut gradient {
+                    add(&mut gradient[row.clone()], *value, &outer);
+                }
+                let products = self.params[row].iter().zip(&outer);
+                inner[at] = products.map(|(weight, slope)| weight * slope).sum();
             }
-            if layer > 0 {
-                for (slope, value) in inner.iter_mut().zip(&pass.0[layer]) {
-                    if *value <= 0.0 {
-                        *slope = 0.0;
-                    }
-                }
+            if let Some(gradient) = &mut gradient {
+                add(&mut gradient[end - outputs..end], 1.0, &outer);
             }
             outer = inner;
             end = start;
         }
         outer
+    }
+}
+
+/// Adds `factor` times `numbers` to `sums`.
+fn add(sums: &mut [f64], factor: f64, numbers: &[f64]) {
+    for (sum, number) in sums.iter_mut().zip(numbers) {
+        *sum += factor * number;
     }
 }
 
@@ -183,7 +195,7 @@ mod tests {
             2.0 * pass.output()[0] - pass.output()[1]
         };
         let mut gradient = vec![0.0; net.params().len()];
-        let inputs = net.backward(&net.forward(&input), &[2.0, -1.0], &mut gradient);
+        let inputs = net.backward(&net.forward(&input), &[2.0, -1.0], Some(&mut gradient));
         let step = 1e-6;
         for at in 0..gradient.len() {
             let mut moved = net.clone();
@@ -212,7 +224,7 @@ mod tests {
                     let input = [draws.fraction(), draws.fraction()];
                     let pass = net.forward(&input);
                     let surprise = pass.output()[0] - input[0] * input[1];
-                    net.backward(&pass, &[surprise / 8.0], &mut gradient);
+                    net.backward(&pass, &[surprise / 8.0], Some(&mut gradient));
                     error += if turn >= 2900 {
                         surprise * surprise
                     } else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::merges::Candidate;
+use super::merges::{Candidate, runs_of};
 use super::{Action, Decision, Transition};
 use crate::PolicyError;
 use crate::PolicySpec;
@@ -67,6 +67,12 @@ impl Setting {
         } else {
             self.runs
         }
+    }
+
+    /// Whether no level holds more runs than this layout allows it.
+    pub(super) fn holds(&self, tree: &TreeShape) -> bool {
+        let deepest = tree.deepest().max(1);
+        (1..=deepest).all(|level| runs_of(tree, level) <= self.limit(level, deepest) as usize)
     }
 
     /// A few layouts that differ: K of 1, 2, the root of T, T / 2 and T, lazy leveling, and leveling

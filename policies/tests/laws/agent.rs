@@ -1,11 +1,12 @@
 //! Laws of compaction agents.
 
 use aura_policies::agent::{Action, Decision, FAMILY, build};
-use aura_policies::facts::{TreeShape, WindowStats};
+use aura_policies::facts::{Latency, Outcome, TreeShape, WindowStats};
 use aura_policies::{AnyFamily, PolicySpec, picker};
 use serde_json::json;
 
 use crate::SplitMix64;
+use crate::agent_world::{RATIO, World};
 
 fn specs() -> Vec<PolicySpec> {
     let steps = json!([
@@ -72,6 +73,77 @@ fn an_agent_that_says_it_is_idle_never_acts() {
     for spec in specs() {
         if !build(&spec, 0).expect("the agent builds").is_active() {
             assert!(actions(&spec, 0).iter().all(Vec::is_empty), "{spec}");
+        }
+    }
+}
+
+/// Every agent, bare and guarded.
+fn all_agents() -> Vec<PolicySpec> {
+    let bare = FAMILY.names().into_iter().map(PolicySpec::named);
+    let guarded = FAMILY.names().into_iter().map(|name| {
+        PolicySpec::named("guard")
+            .with("agent", json!(name))
+            .with("windows", 1)
+            .with("loss", 10.0)
+    });
+    bare.chain(guarded).collect()
+}
+
+#[test]
+fn extreme_windows_never_panic_and_never_bring_impossible_actions() {
+    let large = u64::MAX / 2;
+    for spec in all_agents() {
+        for seed in 0..4 {
+            let mut draws = SplitMix64(seed);
+            let mut agent = build(&spec, seed).expect("it builds");
+            let mut world = World::new(seed);
+            for _ in 0..60 {
+                let mut draw = || [0, 1, 1000, large, draws.next() / 2][draws.below(5) as usize];
+                let window = WindowStats {
+                    index: draw(),
+                    operations_total: draw(),
+                    nanos: draw(),
+                    gets: draw(),
+                    gets_found: draw(),
+                    writes: draw(),
+                    scans: draw(),
+                    scan_rows: draw(),
+                    user_write_bytes: draw(),
+                    filter_false_positives: draw(),
+                    block_hits: draw(),
+                    block_misses: draw(),
+                    scan_hits: draw(),
+                    scan_misses: draw(),
+                    device_write_bytes: draw(),
+                    device_read_bytes: draw(),
+                    compaction_read_bytes: draw(),
+                    debt_bytes: draw(),
+                    get_latency: Latency {
+                        count: draw(),
+                        nanos: draw(),
+                        p99_nanos: draw(),
+                    },
+                    scan_latency: Latency {
+                        count: draw(),
+                        nanos: draw(),
+                        p99_nanos: draw(),
+                    },
+                    outcomes: vec![Outcome::Refused; draws.below(4) as usize],
+                    ..WindowStats::default()
+                };
+                world.runs = 1.0 + draws.below(12) as f64;
+                for decision in agent.step(&window, &world.tree()) {
+                    let possible = match &decision.action {
+                        Action::SetRuns { level, runs, .. } => {
+                            (1..=64).contains(level) && (1..=RATIO).contains(runs)
+                        }
+                        Action::SetLevel0Trigger { runs } => (1..=8).contains(runs),
+                        Action::Merge { from, to } => from <= to && (1..=1).contains(to),
+                        _ => true,
+                    };
+                    assert!(possible, "{spec}, seed {seed}: {decision:?}");
+                }
+            }
         }
     }
 }

@@ -20,6 +20,8 @@ mod layout_golden;
 mod tree;
 
 mod agent;
+mod agent_oracle;
+mod agent_world;
 mod picker;
 
 mod gc;
