@@ -43,17 +43,29 @@ pub struct Family<B: 'static> {
     pub(crate) registered: Registered<B>,
 }
 
-/// The entries that [`Family::register`] has added, in the order of their registration.
-pub(crate) struct Registered<B: 'static>(RwLock<Vec<&'static Entry<B>>>);
+/// The names that a family knows beside those of its own policies.
+pub(crate) struct Registered<B: 'static> {
+    /// The entries that [`Family::register`] has added, in the order of their registration.
+    entries: RwLock<Vec<&'static Entry<B>>>,
+    /// Further names of policies of this crate: each alias with the policy's own name.
+    aliases: &'static [(&'static str, &'static str)],
+}
 
 impl<B> Registered<B> {
-    /// An empty list.
+    /// No names.
     pub(crate) const fn new() -> Self {
-        Self(RwLock::new(Vec::new()))
+        Self::with_aliases(&[])
+    }
+
+    /// Aliases, each with the policy that it names.
+    pub(crate) const fn with_aliases(aliases: &'static [(&'static str, &'static str)]) -> Self {
+        let entries = RwLock::new(Vec::new());
+        Self { entries, aliases }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Vec<&'static Entry<B>>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        let entries = self.entries.read();
+        entries.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,8 +83,16 @@ impl<B> Family<B> {
         self.entries().iter().map(|entry| entry.name).collect()
     }
 
-    /// The policy of that name, if there is one.
+    /// Names that policies have elsewhere, each with the policy's own name. Configs may use them,
+    /// listings do not show them.
+    pub fn aliases(&self) -> &'static [(&'static str, &'static str)] {
+        self.registered.aliases
+    }
+
+    /// The policy of that name, if there is one. An alias names its policy.
     pub fn get(&self, name: &str) -> Option<&'static Entry<B>> {
+        let alias = self.aliases().iter().find(|(alias, _)| *alias == name);
+        let name = alias.map_or(name, |(_, policy)| policy);
         let built_in = self.built_in.iter().find(|entry| entry.name == name);
         if let Some(entry) = built_in {
             return Some(entry);
@@ -201,11 +221,12 @@ impl<B> Family<B> {
         })?;
         let mut registered = self
             .registered
-            .0
+            .entries
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let mut known = self.built_in.iter().chain(registered.iter());
-        if known.any(|other| other.name == policy) {
+        let mut aliases = self.aliases().iter();
+        if known.any(|other| other.name == policy) || aliases.any(|(alias, _)| *alias == policy) {
             return Err(RegisterError::NameTaken { family, policy });
         }
         registered.push(entry);
@@ -280,8 +301,9 @@ pub trait AnyFamily: Sync {
     /// the wrong type or lies outside its range.
     fn check(&self, spec: &PolicySpec) -> Result<(), PolicyError>;
 
-    /// `spec` with every parameter that it leaves out set to its default. Parameters whose default
-    /// is null stay out. Values are not checked.
+    /// `spec` with every parameter that it leaves out set to its default, and with the policy's
+    /// own name where it has an alias. Parameters whose default is null stay out. Values are not
+    /// checked.
     ///
     /// # Errors
     /// What [`Family::find`] reports.
@@ -309,6 +331,7 @@ impl<B: Send + Sync> AnyFamily for Family<B> {
     fn complete(&self, spec: &PolicySpec) -> Result<PolicySpec, PolicyError> {
         let entry = self.find(spec)?;
         let mut complete = spec.clone();
+        entry.name.clone_into(&mut complete.policy);
         for param in (entry.params)() {
             if !param.default.is_null() && !complete.params.contains_key(&param.name) {
                 complete.params.insert(param.name, param.default);

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use aura_policies::facts::{Plan, TableId, TreeShape};
+use aura_policies::facts::{Plan, TableId, TableReads, TreeShape};
 use aura_policies::layout::plan_everything;
-use aura_policies::picker::report_move;
+use aura_policies::picker::{Asks, report_move};
 
 use super::value_log::ValueLogState;
 use super::wishes::Wishes;
@@ -18,7 +18,9 @@ use crate::error::{Error, Result};
 use crate::manifest::Version;
 use crate::metrics::add;
 use crate::state::{Core, Lifecycle, Tree};
+use crate::storage::Sequence;
 use crate::sync::lock;
+use crate::table::Table;
 
 /// The jobs that run. Nothing is chosen while this is looked at by somebody else.
 #[derive(Default)]
@@ -112,7 +114,33 @@ impl Scheduler {
             let ids: Vec<_> = tables.map(|table| table.id).collect();
             shape.busy.extend(ids);
         }
+        shape.oldest_snapshot = self.tree.oldest_snapshot();
+        self.answer_picker(&mut shape, version);
         shape
+    }
+
+    /// Adds what the picker wants to know of the tables of `version`.
+    fn answer_picker(&self, shape: &mut TreeShape, version: &Version) {
+        let tables = version.tables().map(|(_, table)| table);
+        match self.core.policies().picker_asks {
+            Asks::Nothing => {}
+            Asks::Reads => {
+                let now = self.core.env().clock.now();
+                let reads = tables.map(|table| {
+                    let lookups = table.lookups().read(now);
+                    let reads = TableReads {
+                        lookups: lookups.found + lookups.absent,
+                        life_nanos: lookups.life_nanos,
+                    };
+                    (table.facts().id, reads)
+                });
+                shape.reads.extend(reads);
+            }
+            Asks::Deletions => {
+                let known = |table: &Arc<Table>| Some((table.facts().id, table.oldest_deletion()?));
+                shape.oldest_deletions.extend(tables.filter_map(known));
+            }
+        }
     }
 
     /// Chooses the most urgent compaction and reserves what it touches; None if nothing is due.
@@ -166,7 +194,9 @@ impl Scheduler {
     }
 
     fn drop_hidden(&self, version: &Version, jobs: &Jobs) -> Option<Job> {
-        Job::drop_hidden(version, &jobs.busy_levels, || self.tree.oldest_snapshot())
+        Job::drop_hidden(version, &jobs.busy_levels, || {
+            self.tree.oldest_snapshot().unwrap_or(Sequence::MAX)
+        })
     }
 
     /// Chooses the merge of everything into one run, and reserves it; None if the tree is one run
@@ -257,7 +287,10 @@ impl Scheduler {
     pub(crate) fn refresh_debt(&self) {
         let version = self.tree.version();
         let shape = self.shape_of(&version, &Jobs::default());
-        let of_tree = self.core.policies().layout.debt_bytes(&shape);
+        let policies = self.core.policies();
+        let of_tree = policies
+            .layout
+            .debt_bytes(&shape, lock(&policies.picker).as_ref());
         let gc_high = self.core.config().value_log.gc_high;
         // Files that cannot be measured owe nothing.
         let of_values = ValueLogState::of(&version).map_or(0, |log| log.debt_bytes(gc_high));

@@ -146,6 +146,9 @@ impl<'a> TableWriter<'a> {
         let mut context = core.context();
         let fs = core.env().fs.clone();
         let table = Table::open(fs, self.file, facts, &mut context).await?;
+        if let Some(sequence) = built.oldest_deletion {
+            table.set_oldest_deletion(sequence);
+        }
         context.charge();
         self.unfinished.keep();
         Ok(Arc::new(table))

@@ -121,7 +121,7 @@ impl Version {
             levels: self.levels.iter().map(level).collect(),
             level0_runs_trigger,
             base_bytes,
-            busy: Default::default(),
+            ..TreeShape::default()
         }
     }
 }

@@ -8,7 +8,7 @@ use aura_policies::filter::FilterPolicy;
 use aura_policies::gc::GcPolicy;
 use aura_policies::index::IndexPolicy;
 use aura_policies::layout::Layout;
-use aura_policies::picker::Picker;
+use aura_policies::picker::{Asks, Picker};
 use aura_policies::placement::Placement;
 use aura_policies::separation::Separation;
 use aura_policies::tuner::IndexTuner;
@@ -25,6 +25,8 @@ pub(crate) struct Policies {
     pub(crate) picker: Arc<Mutex<Box<dyn Picker>>>,
     /// What `picker` was built from: the settings, unless an agent has replaced it.
     pub(crate) picker_spec: PolicySpec,
+    /// What the picker wants to know of tables.
+    pub(crate) picker_asks: Asks,
     pub(crate) agent: Arc<tokio::sync::Mutex<Box<dyn Agent>>>,
     pub(crate) agent_is_active: bool,
     tables: Arc<[TablePolicies]>,
@@ -140,6 +142,7 @@ impl Policies {
             layout: p::layout::build(&compaction.layout)
                 .map_err(named("compaction.layout"))?
                 .into(),
+            picker_asks: picker.asks(),
             picker: Arc::new(Mutex::new(picker)),
             picker_spec: compaction.picker.clone(),
             agent_is_active: agent.is_active(),

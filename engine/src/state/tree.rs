@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
 use aura_policies::facts::TableId;
+use aura_policies::picker::Asks;
 use tokio::sync::MutexGuard;
 
 use super::{Core, Lifecycle, ReadState, Uncut};
@@ -280,8 +281,9 @@ impl Tree {
             }
         }
         drop(snapshots);
-        if !self.load().version.ranges.is_empty() {
-            // Tables that nobody sees any more may be dropped.
+        let has_deadlines = self.core.policies().picker_asks == Asks::Deletions;
+        if has_deadlines || !self.load().version.ranges.is_empty() {
+            // Tables and tombstones that nobody sees any more may be dropped.
             self.lifecycle.signals().work_is_due();
         }
     }
@@ -291,9 +293,8 @@ impl Tree {
         lock(&self.snapshots).keys().copied().collect()
     }
 
-    /// The oldest snapshot held; the largest sequence number of all if there is no snapshot.
-    pub(crate) fn oldest_snapshot(&self) -> Sequence {
-        let snapshots = lock(&self.snapshots);
-        snapshots.keys().next().copied().unwrap_or(Sequence::MAX)
+    /// The oldest snapshot held, if there is a snapshot.
+    pub(crate) fn oldest_snapshot(&self) -> Option<Sequence> {
+        lock(&self.snapshots).keys().next().copied()
     }
 }

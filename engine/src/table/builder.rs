@@ -77,6 +77,8 @@ pub(crate) struct Built {
     pub sequence_min: u64,
     /// The largest sequence number.
     pub sequence_max: u64,
+    /// The sequence number of the oldest tombstone, if there is a tombstone.
+    pub oldest_deletion: Option<u64>,
     /// The kind and cost of the index.
     pub index: IndexReport,
     /// The finished blocks that were kept and not yet taken.
@@ -96,6 +98,8 @@ pub(crate) struct TableBuilder {
     hashes: Vec<u64>,
     /// The properties so far; the largest key and the model's facts are set at the end.
     properties: Properties,
+    /// The sequence number of the oldest tombstone.
+    oldest_deletion: Option<u64>,
     /// The key of the last entry.
     last_key: Vec<u8>,
     /// The sequence number of the last entry.
@@ -126,6 +130,7 @@ impl TableBuilder {
             images: Images::default(),
             hashes: Vec::new(),
             properties,
+            oldest_deletion: None,
             last_key: Vec::new(),
             last_sequence: 0,
             cuts: Vec::new(),
@@ -214,7 +219,11 @@ impl TableBuilder {
     fn count(&mut self, entry: EntryRef<'_>) {
         let properties = &mut self.properties;
         properties.entries += 1;
-        properties.deletions += u64::from(entry.kind == EntryKind::Delete);
+        if entry.kind == EntryKind::Delete {
+            properties.deletions += 1;
+            let oldest = self.oldest_deletion.unwrap_or(u64::MAX);
+            self.oldest_deletion = Some(oldest.min(entry.sequence));
+        }
         if let Some(pointer) = entry.pointer() {
             properties.separated_bytes += u64::from(pointer.stored_bytes);
         }
@@ -347,6 +356,7 @@ impl TableBuilder {
             largest,
             sequence_min,
             sequence_max,
+            oldest_deletion: self.oldest_deletion,
             index: index.report().clone(),
             cuts: self.cuts,
         })

@@ -11,8 +11,8 @@
 
 use std::ops::{Deref, Range};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use aura_policies::cache::BlockKind;
 use aura_policies::facts::TableFacts;
@@ -240,6 +240,8 @@ pub(crate) struct Table {
     /// The charge for a pinned index and filter to the cache's budget.
     _pin: Option<Pin>,
     lookups: Lookups,
+    /// The sequence number of the oldest tombstone, if this engine has written the table.
+    oldest_deletion: OnceLock<Sequence>,
     obsolete: AtomicBool,
 }
 
@@ -299,6 +301,7 @@ impl Table {
             _pin: pinned.then(|| context.cache.pin(index_report.memory_bytes + filter_bytes)),
             index_report,
             lookups: Lookups::new(context.clock.now()),
+            oldest_deletion: OnceLock::new(),
             obsolete: AtomicBool::new(false),
         };
         if pinned {
@@ -324,6 +327,17 @@ impl Table {
                 offset: handle.offset,
             },
         )
+    }
+
+    /// Notes the sequence number of the oldest tombstone, which only its writer knows.
+    pub(crate) fn set_oldest_deletion(&self, sequence: Sequence) {
+        // Once set, it stays: the table never changes.
+        let _ = self.oldest_deletion.set(sequence);
+    }
+
+    /// Returns the sequence number of the oldest tombstone, if it is known.
+    pub(crate) fn oldest_deletion(&self) -> Option<Sequence> {
+        self.oldest_deletion.get().copied()
     }
 
     /// Returns the facts that policies see.

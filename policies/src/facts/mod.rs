@@ -7,7 +7,7 @@
 mod text;
 mod window;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -84,6 +84,15 @@ impl TableFacts {
     }
 }
 
+/// How often a table was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TableReads {
+    /// Look-ups and seeks that passed its filter.
+    pub lookups: u64,
+    /// Nanoseconds that it has lived, while its database was open.
+    pub life_nanos: u64,
+}
+
 /// A sorted run: tables in key order, no two of which overlap.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RunFacts {
@@ -142,12 +151,15 @@ impl LevelFacts {
 /// |---|---|---|
 /// | `base 100` | [`base_bytes`](Self::base_bytes) | 0 |
 /// | `trigger 4` | [`level0_runs_trigger`](Self::level0_runs_trigger) | 0 |
+/// | `snapshot 50` | [`oldest_snapshot`](Self::oldest_snapshot) | none |
 /// | `L1 limit 2` | [`runs_max`](LevelFacts::runs_max) of level 1 | none |
 /// | `L1 inherited 2` | [`runs_inherited`](LevelFacts::runs_inherited) of level 1 | 0 |
 /// | `L1#7 ...` | the run's number is 7 | that of its first table |
 /// | `3[10]=5` | a table of one key | |
 /// | `3*[10-19]=5` | a table that a running compaction reads | not busy |
 /// | `3[10-19]=5,deletions=2,sequence=4-9` | also `entries`, `separated` | [`TableFacts::sized`] |
+/// | `3[10-19]=5,deletions=2,deleted=4` | [`oldest_deletions`](Self::oldest_deletions) | none |
+/// | `3[10-19]=5,lookups=8,life=1000` | [`reads`](Self::reads) | none |
 ///
 /// A key that consists of digits is a number ([`key_of_number`]); any other is its own bytes,
 /// without `-` and `]`.
@@ -179,6 +191,14 @@ pub struct TreeShape {
     pub base_bytes: u64,
     /// Tables that a running compaction reads: no plan may name them.
     pub busy: BTreeSet<TableId>,
+    /// The sequence number of the oldest snapshot that is held; `None` if there is no snapshot. A
+    /// tombstone that is newer stays for it.
+    pub oldest_snapshot: Option<u64>,
+    /// The sequence numbers of the oldest tombstones of tables, as far as they are known. They are
+    /// filled in for a picker that [asks for them](crate::picker::Asks).
+    pub oldest_deletions: BTreeMap<TableId, u64>,
+    /// How often tables were asked, for a picker that [asks for it](crate::picker::Asks).
+    pub reads: BTreeMap<TableId, TableReads>,
 }
 
 impl TreeShape {
@@ -188,6 +208,37 @@ impl TreeShape {
             .iter()
             .rposition(|level| level.runs.iter().any(|run| !run.tables.is_empty()))
             .unwrap_or(0)
+    }
+
+    /// The largest sequence number of all tables: what time it is, counted in writes. Those that
+    /// are in memtables do not count, so that it moves only when the tree changes. O(tables).
+    pub fn newest_sequence(&self) -> u64 {
+        let runs = self.levels.iter().flat_map(|level| &level.runs);
+        let tables = runs.flat_map(|run| &run.tables);
+        tables.map(|table| table.sequence_max).max().unwrap_or(0)
+    }
+
+    /// A sequence number that no tombstone of `table` is below, the largest that is known: that of
+    /// the oldest tombstone, or else of the oldest entry. `None` if the table holds no tombstone.
+    ///
+    /// ```
+    /// use aura_policies::facts::TreeShape;
+    ///
+    /// let tree: TreeShape = "
+    ///     L1  1[0-9]=60,deletions=2,sequence=4-9  2[10-19]=60,deletions=2,sequence=4-9,deleted=7
+    /// "
+    /// .parse()?;
+    /// let tables = &tree.levels[1].runs[0].tables;
+    /// assert_eq!(tree.oldest_deletion(&tables[0]), Some(4));
+    /// assert_eq!(tree.oldest_deletion(&tables[1]), Some(7));
+    /// # Ok::<(), aura_policies::facts::DrawingError>(())
+    /// ```
+    pub fn oldest_deletion(&self, table: &TableFacts) -> Option<u64> {
+        if table.deletions == 0 {
+            return None;
+        }
+        let known = self.oldest_deletions.get(&table.id).copied();
+        Some(known.unwrap_or(table.sequence_min))
     }
 }
 
@@ -223,6 +274,8 @@ pub enum Reason {
     LevelRuns,
     /// An agent asked for it.
     Agent,
+    /// A picker's deadline for a table has passed.
+    Deadline,
     /// The user asked for it.
     Manual,
 }

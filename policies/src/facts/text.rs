@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{
-    LevelFacts, OutputRun, Plan, PlanInput, Reason, RunFacts, RunId, TableFacts, TreeShape,
+    LevelFacts, OutputRun, Plan, PlanInput, Reason, RunFacts, RunId, TableFacts, TableReads,
+    TreeShape,
 };
 
 /// The key that stands for `number` in texts: eight bytes, in the order of the numbers.
@@ -56,10 +57,11 @@ fn read_line(tree: &mut TreeShape, first: &str, rest: &[&str]) -> Result<(), Str
     match (first, rest) {
         ("base", [bytes]) => tree.base_bytes = number(bytes)?,
         ("trigger", [runs]) => tree.level0_runs_trigger = number(runs)?,
+        ("snapshot", [sequence]) => tree.oldest_snapshot = Some(number(sequence)?),
         _ => {
             let Some(place) = first.strip_prefix('L') else {
                 return Err(format!(
-                    "`{first}` is not base, trigger or a level such as L1"
+                    "`{first}` is not base, trigger, snapshot or a level such as L1"
                 ));
             };
             read_level(tree, place, rest)?;
@@ -100,6 +102,12 @@ fn read_level(tree: &mut TreeShape, place: &str, rest: &[&str]) -> Result<(), St
         if drawn.busy {
             tree.busy.insert(drawn.table.id);
         }
+        if let Some(sequence) = drawn.oldest_deletion {
+            tree.oldest_deletions.insert(drawn.table.id, sequence);
+        }
+        if let Some(reads) = drawn.reads {
+            tree.reads.insert(drawn.table.id, reads);
+        }
         tables.push(Arc::new(drawn.table));
     }
     let first = tables.first().map(|table| table.id);
@@ -115,6 +123,8 @@ const LEVELS_MAX: usize = 64;
 struct DrawnTable {
     table: TableFacts,
     busy: bool,
+    oldest_deletion: Option<u64>,
+    reads: Option<TableReads>,
 }
 
 /// Reads `id[smallest-largest]=bytes`, perhaps with a `*` and further facts.
@@ -135,11 +145,16 @@ fn read_table(word: &str) -> Result<DrawnTable, String> {
         read_key(largest)?,
         number(bytes)?,
     );
+    let mut oldest_deletion = None;
+    let mut reads: Option<TableReads> = None;
     for fact in facts {
         let (name, value) = fact.split_once('=').ok_or_else(form)?;
         match name {
             "entries" => table.entries = number(value)?,
             "deletions" => table.deletions = number(value)?,
+            "deleted" => oldest_deletion = Some(number(value)?),
+            "lookups" => reads.get_or_insert_default().lookups = number(value)?,
+            "life" => reads.get_or_insert_default().life_nanos = number(value)?,
             "separated" => table.separated_bytes = number(value)?,
             "sequence" => {
                 let (min, max) = value.split_once('-').unwrap_or((value, value));
@@ -149,7 +164,12 @@ fn read_table(word: &str) -> Result<DrawnTable, String> {
             _ => return Err(format!("`{word}`: there is no fact `{name}`")),
         }
     }
-    Ok(DrawnTable { table, busy })
+    Ok(DrawnTable {
+        table,
+        busy,
+        oldest_deletion,
+        reads,
+    })
 }
 
 fn number<T: FromStr>(word: &str) -> Result<T, String> {
@@ -171,6 +191,9 @@ impl fmt::Display for TreeShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "base {}", self.base_bytes)?;
         writeln!(f, "trigger {}", self.level0_runs_trigger)?;
+        if let Some(sequence) = self.oldest_snapshot {
+            writeln!(f, "snapshot {sequence}")?;
+        }
         for (level, facts) in self.levels.iter().enumerate() {
             if let Some(limit) = facts.runs_max {
                 writeln!(f, "L{level} limit {limit}")?;
@@ -207,6 +230,12 @@ impl TreeShape {
             }
             write!(f, "]={}", table.bytes)?;
             write_facts(f, table)?;
+            if let Some(sequence) = self.oldest_deletions.get(&table.id) {
+                write!(f, ",deleted={sequence}")?;
+            }
+            if let Some(reads) = self.reads.get(&table.id) {
+                write!(f, ",lookups={},life={}", reads.lookups, reads.life_nanos)?;
+            }
         }
         writeln!(f)
     }
@@ -279,6 +308,7 @@ impl Reason {
             Self::LevelBytes => "level-bytes",
             Self::LevelRuns => "level-runs",
             Self::Agent => "agent",
+            Self::Deadline => "deadline",
             Self::Manual => "manual",
         }
     }

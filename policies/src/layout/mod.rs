@@ -11,15 +11,24 @@ use crate::family::{Family, Registered};
 use crate::picker::Picker;
 use crate::{PolicyError, PolicySpec};
 
+mod deadline;
+mod debt;
 mod planner;
 
+mod bush;
+mod dynamic;
 mod flexible;
+mod fluid;
+mod lazy_leveled;
 mod leveled;
+mod moose;
 mod tiered;
+mod universal;
 
 /// A data layout: how many sorted runs each level may hold.
 pub trait Layout: Send + Sync {
-    /// T: how many times larger each level is than the one above.
+    /// T: how many times larger each level is than the one above, at most. No level may be allowed
+    /// more runs.
     fn ratio(&self) -> u32;
 
     /// K_i: how many runs `level` (>= 1) may hold in a tree whose deepest level is `deepest`.
@@ -31,9 +40,15 @@ pub trait Layout: Send + Sync {
         planner::plan(self, tree, picker)
     }
 
-    /// Bytes that compactions must still read and write until the tree is in shape. O(tables).
-    fn debt_bytes(&self, tree: &TreeShape) -> u64 {
-        planner::debt_bytes(self, tree)
+    /// Bytes that compactions must still read and write until the tree is in shape, deadlines of
+    /// `picker` included. It is more than 0 exactly if a compaction is due. O(tables).
+    fn debt_bytes(&self, tree: &TreeShape, picker: &dyn Picker) -> u64 {
+        debt::debt_bytes(self, tree, picker)
+    }
+
+    /// The level that data of `level` moves to; a deeper one. Levels between the two are empty.
+    fn next_level(&self, _tree: &TreeShape, level: usize) -> usize {
+        level + 1
     }
 
     /// C_i in bytes: the capacity of `level` (>= 1).
@@ -52,7 +67,17 @@ pub static FAMILY: Family<Build> = Family {
     name: "layout",
     question: "how many runs may a level hold?",
     default: "leveled",
-    built_in: &[&flexible::ENTRY, &leveled::ENTRY, &tiered::ENTRY],
+    built_in: &[
+        &bush::ENTRY,
+        &dynamic::ENTRY,
+        &flexible::ENTRY,
+        &fluid::ENTRY,
+        &lazy_leveled::ENTRY,
+        &leveled::ENTRY,
+        &moose::ENTRY,
+        &tiered::ENTRY,
+        &universal::ENTRY,
+    ],
     probe: |build, spec| build(spec).map(drop),
     registered: Registered::new(),
 };

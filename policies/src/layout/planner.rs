@@ -11,18 +11,23 @@
 //! - Between two levels with K = 1, one table moves at a time; the picker chooses it. All other
 //!   moves take whole levels. A level below its capacity with too many runs is merged into one run
 //!   in place.
+//! - Data moves to the level below, or to the one that [`Layout::next_level`] names.
 //! - Data that arrives in a level joins its newest run if K = 1 or if that run stays within C / K.
 //!   Otherwise it starts a new run.
 //! - The most urgent level is tried first. Its score is runs / trigger for level 0, and the larger
 //!   of bytes / C and runs / K for the others. No plan names a busy table.
+//! - Before all that, a table that is overdue by the picker's word moves on, the shallowest first.
+//!   In the deepest level it is rewritten in place, unless a snapshot needs its oldest tombstone:
+//!   nothing lies below, so that the merge drops its tombstones.
 //!
-//! Every plan moves data down a level or lowers a level's number of runs, so planning ends when
-//! writes end.
+//! Every plan moves data down a level, lowers a level's number of runs or drops tombstones, so
+//! planning ends when writes end.
 
 use crate::facts::{
     LevelFacts, OutputRun, Plan, PlanInput, Reason, RunFacts, TableFacts, TableId, TreeShape,
 };
 use crate::layout::Layout;
+use crate::layout::deadline::Overdue;
 use crate::picker::{Candidates, Picker};
 
 /// Plans by the rules of this module: the default of [`Layout::plan`].
@@ -32,43 +37,19 @@ pub(super) fn plan<L: Layout + ?Sized>(
     picker: &dyn Picker,
 ) -> Option<Plan> {
     let limits = Limits::new(layout, tree);
+    let overdue = Overdue::new(tree, picker);
     let mut due: Vec<Due> = (0..tree.levels.len())
         .filter_map(|level| limits.due(level, limits.idle_bytes(level)))
         .collect();
     // The sort is stable: of equal scores, the shallower level comes first.
     due.sort_by(|a, b| b.score.total_cmp(&a.score));
-    due.iter().find_map(|due| match due.work {
-        Work::MergeInPlace => limits.merge_in_place(due),
-        Work::MoveTable => limits.move_table(due, picker),
-        Work::MoveLevel => limits.move_level(due),
+    let deadlines = (0..tree.levels.len()).filter_map(|level| limits.overdue(level, &overdue));
+    deadlines.chain(due).find_map(|due| match due.work {
+        Work::MergeInPlace => limits.merge_in_place(&due),
+        Work::RewriteTable => limits.rewrite_table(&due, &overdue),
+        Work::MoveTable => limits.move_table(&due, &overdue),
+        Work::MoveLevel => limits.move_level(&due),
     })
-}
-
-/// Estimates what the rules of this module still cost: the default of [`Layout::debt_bytes`]. A
-/// byte that is read and written again counts once.
-pub(super) fn debt_bytes<L: Layout + ?Sized>(layout: &L, tree: &TreeShape) -> u64 {
-    let limits = Limits::new(layout, tree);
-    let mut debt = 0_u64;
-    // Bytes that the level above will have moved down by then.
-    let mut arriving = 0_u64;
-    // Below the deepest level only what arrives can be due. After 64 more levels every capacity has
-    // outgrown it.
-    for level in 0..=limits.deepest + u64::BITS as usize {
-        if level > limits.deepest && arriving == 0 {
-            break;
-        }
-        let bytes = limits.level(level).bytes().saturating_add(arriving);
-        let Some(due) = limits.due(level, bytes) else {
-            arriving = 0;
-            continue;
-        };
-        let owed = limits.owed(&due, bytes);
-        debt = debt
-            .saturating_add(owed.moved)
-            .saturating_add(owed.rewritten);
-        arriving = owed.moved;
-    }
-    debt
 }
 
 /// Merges some levels; [`super::plan_merge`] says how.
@@ -89,28 +70,22 @@ pub(super) fn plan_merge(tree: &TreeShape, from: usize, to: usize, reason: Reaso
 }
 
 /// A level that needs work.
-struct Due {
-    level: usize,
+pub(super) struct Due {
+    pub(super) level: usize,
     score: f64,
-    reason: Reason,
-    work: Work,
+    pub(super) reason: Reason,
+    pub(super) work: Work,
 }
 
-enum Work {
+pub(super) enum Work {
     /// All runs of the level become one.
     MergeInPlace,
+    /// One table is rewritten in its level.
+    RewriteTable,
     /// One table goes to the next level.
     MoveTable,
     /// All runs go to the next level.
     MoveLevel,
-}
-
-/// Bytes that a level's work reads and writes again.
-struct Owed {
-    /// Bytes that go to the next level.
-    moved: u64,
-    /// Bytes that stay in their level.
-    rewritten: u64,
 }
 
 /// What goes to the next level.
@@ -121,14 +96,14 @@ struct Moving<'a> {
 }
 
 /// A tree with the limits that its layout and its agent set.
-struct Limits<'a, L: ?Sized> {
+pub(super) struct Limits<'a, L: ?Sized> {
     layout: &'a L,
     tree: &'a TreeShape,
-    deepest: usize,
+    pub(super) deepest: usize,
 }
 
 impl<'a, L: Layout + ?Sized> Limits<'a, L> {
-    fn new(layout: &'a L, tree: &'a TreeShape) -> Self {
+    pub(super) fn new(layout: &'a L, tree: &'a TreeShape) -> Self {
         Self {
             layout,
             tree,
@@ -136,7 +111,7 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
         }
     }
 
-    fn level(&self, level: usize) -> &'a LevelFacts {
+    pub(super) fn level(&self, level: usize) -> &'a LevelFacts {
         static EMPTY: LevelFacts = LevelFacts {
             runs: Vec::new(),
             runs_max: None,
@@ -154,7 +129,7 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
     }
 
     /// C_i, and at least 1: with a capacity of 0 a level would be due for ever.
-    fn capacity_bytes(&self, level: usize) -> u64 {
+    pub(super) fn capacity_bytes(&self, level: usize) -> u64 {
         self.layout.capacity_bytes(self.tree, level).max(1)
     }
 
@@ -175,12 +150,55 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
             .sum()
     }
 
+    /// The level that data of `level` moves to.
+    pub(super) fn next_level(&self, level: usize) -> usize {
+        self.layout.next_level(self.tree, level).max(level + 1)
+    }
+
+    /// The tables of `level` that are overdue.
+    pub(super) fn overdue_tables(
+        &self,
+        level: usize,
+        overdue: &Overdue<'_>,
+    ) -> impl Iterator<Item = &'a TableFacts> {
+        let tables = self.runs(level).flat_map(|run| &run.tables);
+        tables
+            .map(AsRef::as_ref)
+            .filter(move |table| overdue.is_overdue(level, table))
+    }
+
+    /// The work that the overdue tables of `level` need.
+    pub(super) fn overdue(&self, level: usize, overdue: &Overdue<'_>) -> Option<Due> {
+        if !overdue.are_possible() {
+            return None;
+        }
+        self.overdue_tables(level, overdue).next()?;
+        let runs = self.runs(level).count();
+        let work = match (level == self.deepest && level > 0, runs) {
+            (true, 1) => Work::RewriteTable,
+            (true, _) => Work::MergeInPlace,
+            _ if level > 0 && self.moves_tables(level, runs) => Work::MoveTable,
+            _ => Work::MoveLevel,
+        };
+        Some(Due {
+            level,
+            score: f64::INFINITY,
+            reason: Reason::Deadline,
+            work,
+        })
+    }
+
+    /// Whether single tables move out of `level` (>= 1), which holds `runs`.
+    fn moves_tables(&self, level: usize, runs: usize) -> bool {
+        self.runs_max(level) == 1 && runs <= 1 && self.runs_max(self.next_level(level)) == 1
+    }
+
     fn is_busy(&self, table: TableId) -> bool {
         self.tree.busy.contains(&table)
     }
 
     /// The work that `level` needs when it holds `bytes`.
-    fn due(&self, level: usize, bytes: u64) -> Option<Due> {
+    pub(super) fn due(&self, level: usize, bytes: u64) -> Option<Due> {
         let runs = self.runs(level).count();
         if level == 0 {
             let trigger = self.tree.level0_runs_trigger.max(1) as usize;
@@ -204,7 +222,7 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
         let work = match (over_runs, over_bytes) {
             (false, false) => return None,
             (true, false) if bytes < capacity => Work::MergeInPlace,
-            _ if runs_max == 1 && runs <= 1 && self.runs_max(level + 1) == 1 => Work::MoveTable,
+            _ if self.moves_tables(level, runs) => Work::MoveTable,
             _ => Work::MoveLevel,
         };
         let score = (bytes as f64 / capacity as f64).max(runs as f64 / f64::from(runs_allowed));
@@ -221,32 +239,8 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
         })
     }
 
-    /// What the work `due` costs in a level that holds `bytes`.
-    fn owed(&self, due: &Due, bytes: u64) -> Owed {
-        let next = due.level + 1;
-        match due.work {
-            Work::MergeInPlace => Owed {
-                moved: 0,
-                rewritten: bytes,
-            },
-            Work::MoveLevel => Owed {
-                moved: bytes,
-                rewritten: self.filling(next, bytes).map_or(0, RunFacts::bytes),
-            },
-            Work::MoveTable => {
-                // The excess is a part of the level, and meets the same part of the next.
-                let moved = bytes - self.capacity_bytes(due.level);
-                let share = moved as f64 / bytes as f64;
-                Owed {
-                    moved,
-                    rewritten: (self.level(next).bytes() as f64 * share) as u64,
-                }
-            }
-        }
-    }
-
     /// The run of `level` that `bytes` more join; `None` if they start a new run.
-    fn filling(&self, level: usize, bytes: u64) -> Option<&'a RunFacts> {
+    pub(super) fn filling(&self, level: usize, bytes: u64) -> Option<&'a RunFacts> {
         let newest = self.runs(level).next()?;
         let runs_max = self.runs_max(level);
         let run_bytes = self.capacity_bytes(level) / u64::from(runs_max);
@@ -275,25 +269,62 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
         self.move_down(due, moving)
     }
 
-    fn move_table(&self, due: &Due, picker: &dyn Picker) -> Option<Plan> {
+    /// Has an overdue table rewritten in its place.
+    fn rewrite_table(&self, due: &Due, overdue: &Overdue<'_>) -> Option<Plan> {
         let run = self.runs(due.level).next()?;
-        let empty = RunFacts::default();
-        let next = self.runs(due.level + 1).next().unwrap_or(&empty);
-        let movable = |table: &&TableFacts| {
-            let below = next.overlapping(&table.smallest, &table.largest);
-            !self.is_busy(table.id) && !below.iter().any(|below| self.is_busy(below.id))
-        };
-        let tables = run.tables.iter().map(AsRef::as_ref);
-        let tables: Vec<&TableFacts> = tables.filter(movable).collect();
+        let tables = self.overdue_tables(due.level, overdue);
+        let tables: Vec<&TableFacts> = tables.filter(|table| !self.is_busy(table.id)).collect();
+        let table = self.pick(due.level, &tables, &RunFacts::default(), overdue.picker())?;
+        Some(Plan {
+            inputs: vec![PlanInput {
+                level: due.level,
+                run: run.id,
+                tables: vec![table.id],
+            }],
+            level: due.level,
+            run: OutputRun::Into(run.id),
+            reason: due.reason,
+            picked: Some(table.id),
+        })
+    }
+
+    /// The picker's choice among `tables`; `None` if there is no table.
+    fn pick<'t>(
+        &self,
+        level: usize,
+        tables: &[&'t TableFacts],
+        next: &RunFacts,
+        picker: &dyn Picker,
+    ) -> Option<&'t TableFacts> {
         if tables.is_empty() {
             return None;
         }
         let picked = picker.pick(&Candidates {
-            level: due.level,
-            tables: &tables,
+            level,
+            tables,
             next,
+            tree: self.tree,
         });
-        let table = *tables.get(picked)?;
+        tables.get(picked).copied()
+    }
+
+    fn move_table(&self, due: &Due, overdue: &Overdue<'_>) -> Option<Plan> {
+        let run = self.runs(due.level).next()?;
+        let empty = RunFacts::default();
+        let next = self
+            .runs(self.next_level(due.level))
+            .next()
+            .unwrap_or(&empty);
+        let is_late = due.reason == Reason::Deadline;
+        let movable = |table: &&TableFacts| {
+            let below = next.overlapping(&table.smallest, &table.largest);
+            !self.is_busy(table.id)
+                && !below.iter().any(|below| self.is_busy(below.id))
+                && (!is_late || overdue.is_overdue(due.level, table))
+        };
+        let tables = run.tables.iter().map(AsRef::as_ref);
+        let tables: Vec<&TableFacts> = tables.filter(movable).collect();
+        let table = self.pick(due.level, &tables, next, overdue.picker())?;
         let input = PlanInput {
             level: due.level,
             run: run.id,
@@ -314,7 +345,7 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
             tables,
             picked,
         } = moving;
-        let level = due.level + 1;
+        let level = self.next_level(due.level);
         let bytes = tables.iter().map(|table| table.bytes).sum();
         let run = match self.filling(level, bytes) {
             None => OutputRun::New,
@@ -350,7 +381,7 @@ impl<'a, L: Layout + ?Sized> Limits<'a, L> {
 }
 
 /// Every table of `level` as inputs, the newest run first.
-fn whole_level(tree: &TreeShape, level: usize) -> Vec<PlanInput> {
+pub(super) fn whole_level(tree: &TreeShape, level: usize) -> Vec<PlanInput> {
     let mut inputs = Vec::new();
     for run in &tree.levels[level].runs {
         if !run.tables.is_empty() {

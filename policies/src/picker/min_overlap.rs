@@ -26,14 +26,11 @@ struct MinOverlap;
 
 impl Picker for MinOverlap {
     fn pick(&self, candidates: &Candidates<'_>) -> usize {
-        let ratio = |table: &TableFacts| {
-            let below = candidates.next.overlapping(&table.smallest, &table.largest);
-            Ratio {
-                overlap_bytes: below.iter().map(|table| table.bytes).sum(),
-                own_bytes: table.bytes.max(1),
-            }
-        };
-        let ratios: Vec<Ratio> = candidates.tables.iter().map(|table| ratio(table)).collect();
+        let ratios: Vec<OverlapRatio> = candidates
+            .tables
+            .iter()
+            .map(|table| OverlapRatio::of(table, candidates))
+            .collect();
         // Of equal ratios, `min_by` returns the first.
         (0..ratios.len())
             .min_by(|&a, &b| ratios[a].cmp(&ratios[b]))
@@ -42,14 +39,23 @@ impl Picker for MinOverlap {
 }
 
 /// Bytes of the next level that a move rewrites, for each byte it moves.
-struct Ratio {
+pub(super) struct OverlapRatio {
     overlap_bytes: u64,
     own_bytes: u64,
 }
 
-impl Ratio {
+impl OverlapRatio {
+    /// That of `table`, one of `candidates`. O(log tables of the next level + overlapping tables).
+    pub(super) fn of(table: &TableFacts, candidates: &Candidates<'_>) -> Self {
+        let below = candidates.next.overlapping(&table.smallest, &table.largest);
+        Self {
+            overlap_bytes: below.iter().map(|table| table.bytes).sum(),
+            own_bytes: table.bytes.max(1),
+        }
+    }
+
     /// Compares by cross products, so that nothing is rounded.
-    fn cmp(&self, other: &Self) -> Ordering {
+    pub(super) fn cmp(&self, other: &Self) -> Ordering {
         let ours = u128::from(self.overlap_bytes) * u128::from(other.own_bytes);
         let theirs = u128::from(other.overlap_bytes) * u128::from(self.own_bytes);
         ours.cmp(&theirs)

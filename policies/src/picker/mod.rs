@@ -2,13 +2,25 @@
 //!
 //! A picker is asked whenever a partial compaction could be due, and learns of a move only when it
 //! is carried out. So asking is free, and may happen at any time.
+//!
+//! A picker may also set deadlines: it says of a table with tombstones that it has waited too long
+//! ([`Picker::is_overdue`]), and the layout's planner then moves that table on though no level is
+//! full.
+//!
+//! `oldest-largest-seq`, RocksDB's name for the rule of `oldest`, is an alias of it.
 
 use crate::facts::{Plan, RunFacts, TableFacts, TreeShape};
 use crate::family::{Family, Registered};
 use crate::{PolicyError, PolicySpec};
 
+mod coldest;
+mod compensated_size;
+mod lethe;
 mod min_overlap;
+mod most_tombstones;
 mod oldest;
+mod oldest_smallest_seq;
+mod random;
 mod round_robin;
 
 /// What a picker chooses from.
@@ -18,8 +30,37 @@ pub struct Candidates<'a> {
     pub level: usize,
     /// The tables that may be chosen, in key order; never empty.
     pub tables: &'a [&'a TableFacts],
-    /// The run of the next level that the chosen table merges into; empty if that level is.
+    /// The run of the next level that the chosen table merges into; empty if that level is, or if
+    /// the table stays in its level.
     pub next: &'a RunFacts,
+    /// The whole tree.
+    pub tree: &'a TreeShape,
+}
+
+/// What a picker wants to know of tables that is not free to find out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing.
+    Nothing,
+    /// How often tables were asked: [`TreeShape::reads`].
+    Reads,
+    /// When tombstones were written: [`TreeShape::oldest_deletions`]. Only a picker that asks for
+    /// this has deadlines.
+    Deletions,
+}
+
+/// A table with tombstones, and how long they have waited.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'a> {
+    /// The table.
+    pub table: &'a TableFacts,
+    /// Its level.
+    pub level: usize,
+    /// The deepest level of the tree that holds a table.
+    pub deepest: usize,
+    /// The age of its oldest tombstone, in sequence numbers: how much later the newest entry of
+    /// all tables was written. At least that, if it is not known exactly.
+    pub age: u64,
 }
 
 /// Chooses the table that a partial compaction moves down a level.
@@ -33,6 +74,17 @@ pub trait Picker: Send {
 
     /// `table`, which [`Picker::pick`] has chosen in `level`, is now being moved down.
     fn on_moved(&mut self, _level: usize, _table: &TableFacts) {}
+
+    /// What it wants to know of tables.
+    fn asks(&self) -> Asks {
+        Asks::Nothing
+    }
+
+    /// Whether a table must go on towards the deepest level, and there be rewritten without its
+    /// tombstones, though its level may not be full. Whatever it answers, planning ends.
+    fn is_overdue(&self, _waiting: &Waiting<'_>) -> bool {
+        false
+    }
 }
 
 /// Calls [`Picker::on_moved`] if `plan`, which is about to be carried out in `tree`, moves a table
@@ -83,9 +135,19 @@ pub static FAMILY: Family<Build> = Family {
     name: "picker",
     question: "which table of a full level moves down next?",
     default: "min-overlap",
-    built_in: &[&min_overlap::ENTRY, &oldest::ENTRY, &round_robin::ENTRY],
+    built_in: &[
+        &coldest::ENTRY,
+        &compensated_size::ENTRY,
+        &lethe::ENTRY,
+        &min_overlap::ENTRY,
+        &most_tombstones::ENTRY,
+        &oldest::ENTRY,
+        &oldest_smallest_seq::ENTRY,
+        &random::ENTRY,
+        &round_robin::ENTRY,
+    ],
     probe: |build, spec| build(spec).map(drop),
-    registered: Registered::new(),
+    registered: Registered::with_aliases(&[("oldest-largest-seq", "oldest")]),
 };
 
 /// Builds the picker that `spec` names.
@@ -102,7 +164,8 @@ pub static FAMILY: Family<Build> = Family {
 /// .parse()?;
 /// let run = &tree.levels[1].runs[0];
 /// let tables: Vec<&TableFacts> = run.tables.iter().map(AsRef::as_ref).collect();
-/// let candidates = Candidates { level: 1, tables: &tables, next: &tree.levels[2].runs[0] };
+/// let next = &tree.levels[2].runs[0];
+/// let candidates = Candidates { level: 1, tables: &tables, next, tree: &tree };
 ///
 /// let mut picker = picker::build(&PolicySpec::named("round-robin"))?;
 /// assert_eq!(picker.pick(&candidates), 0);

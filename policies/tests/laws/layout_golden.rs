@@ -14,6 +14,7 @@
 //! | `layout flexible ratio=4 runs=[4]` | sets the layout; parameters are JSON without spaces |
 //! | `picker oldest` | sets the picker, which remembers nothing |
 //! | `agent schedule steps=[...]` | sets the agent |
+//! | `snapshot 50` / `no-snapshot` | the oldest snapshot that is held / none is |
 //! | `base 100`, `trigger 2` | set the capacity of level 1, and level 0's limit of runs |
 //! | `L1  1[0-3]=60  2[5-9]=60` | a sorted run, as [`TreeShape`] draws it |
 //! | `limit L1 2` | the agent's limit of runs for a level |
@@ -73,6 +74,8 @@ impl Laboratory {
                     if is_new_tree {
                         self.shape.levels.clear();
                         self.shape.busy.clear();
+                        self.shape.oldest_deletions.clear();
+                        self.shape.reads.clear();
                         is_new_tree = false;
                     }
                     self.draw(line)
@@ -104,6 +107,8 @@ impl Laboratory {
             }
             ["base", bytes] => self.shape.base_bytes = number(bytes)?,
             ["trigger", runs] => self.shape.level0_runs_trigger = number(runs)?,
+            ["snapshot", sequence] => self.shape.oldest_snapshot = Some(number(sequence)?),
+            ["no-snapshot"] => self.shape.oldest_snapshot = None,
             ["limit", level, runs] => self.level(level)?.runs_max = Some(number(runs)?),
             ["busy", tables @ ..] => {
                 for table in tables {
@@ -117,7 +122,7 @@ impl Laboratory {
                 self.check(plan.as_ref())?;
                 print_plan(output, plan.as_ref());
             }
-            ["debt"] => writeln!(output, "{} bytes", self.layout.debt_bytes(&self.shape)).unwrap(),
+            ["debt"] => writeln!(output, "{} bytes", self.debt_bytes()).unwrap(),
             ["compact", plans] => self.compact(number(plans)?, output)?,
             ["pick", level] => {
                 let level = level_number(level)?;
@@ -149,12 +154,15 @@ impl Laboratory {
         if self.layout.plan(&self.shape, &*self.picker) != plan {
             return Err("asked twice, the plan is another".to_owned());
         }
-        if self.shape.busy.is_empty() && plan.is_some() != (self.layout.debt_bytes(&self.shape) > 0)
-        {
+        if self.shape.busy.is_empty() && plan.is_some() != (self.debt_bytes() > 0) {
             return Err("debt is owed exactly when a plan is due".to_owned());
         }
         self.check(plan.as_ref())?;
         Ok(plan)
+    }
+
+    fn debt_bytes(&self) -> u64 {
+        self.layout.debt_bytes(&self.shape, &*self.picker)
     }
 
     fn check(&self, plan: Option<&Plan>) -> Result<(), String> {
@@ -195,6 +203,7 @@ impl Laboratory {
             level,
             tables: &tables,
             next: newest(level + 1),
+            tree: &self.shape,
         };
         if tables.is_empty() {
             return Err("the level holds no table".to_owned());

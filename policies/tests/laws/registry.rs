@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aura_policies::{
     AnyFamily, Defaults, FAMILIES, ParamDoc, PolicyError, PolicyInfo, PolicySpec, cache, defaults,
+    picker,
 };
 use serde_json::json;
 
@@ -200,6 +201,25 @@ fn the_engines_defaults_are_those_of_the_families() {
         unused.remove(name);
     }
     assert_eq!(unused, BTreeSet::from(["bound"]));
+}
+
+#[test]
+fn an_alias_names_a_policy_and_is_none_itself() {
+    let family: &dyn AnyFamily = &picker::FAMILY;
+    assert!(!picker::FAMILY.aliases().is_empty());
+    for (alias, policy) in picker::FAMILY.aliases() {
+        let complete = family.complete(&PolicySpec::named(alias));
+        assert_eq!(complete, family.complete(&PolicySpec::named(policy)));
+        assert_eq!(family.check(&PolicySpec::named(alias)), Ok(()), "{alias}");
+        assert!(
+            picker::FAMILY.names().iter().any(|it| it == policy),
+            "{policy}"
+        );
+        assert!(
+            picker::FAMILY.names().iter().all(|it| it != alias),
+            "{alias}"
+        );
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(crate) const KEYS: u64 = 1 << 20;
 pub(crate) struct Tree {
     pub(crate) shape: TreeShape,
     next_id: u64,
+    /// That of the last write.
+    sequence: u64,
 }
 
 /// A table that a plan reads.
@@ -53,7 +55,7 @@ impl Tree {
             levels: vec![LevelFacts::default()],
             level0_runs_trigger,
             base_bytes,
-            busy: BTreeSet::new(),
+            ..TreeShape::default()
         })
     }
 
@@ -64,6 +66,7 @@ impl Tree {
             largest = tables.chain([run.id]).fold(largest, u64::max);
         }
         Self {
+            sequence: shape.newest_sequence(),
             shape,
             next_id: largest + 1,
         }
@@ -74,20 +77,33 @@ impl Tree {
         self.next_id - 1
     }
 
-    fn table(&mut self, smallest: u64, largest: u64, bytes: u64) -> Arc<TableFacts> {
+    fn table(&mut self, smallest: u64, largest: u64, bytes: u64) -> TableFacts {
         let keys = [smallest, largest].map(key_of_number);
         let [smallest, largest] = keys;
-        Arc::new(TableFacts::sized(self.id(), smallest, largest, bytes))
+        TableFacts::sized(self.id(), smallest, largest, bytes)
     }
 
     /// Adds a run of one table to level 0, over a random key range.
     pub(crate) fn flush(&mut self, random: &mut SplitMix64, bytes: u64) {
+        self.flush_deleting(random, bytes, 0);
+    }
+
+    /// Adds a run of one table to level 0, over a random key range. Each of its entries of one byte
+    /// has a sequence number; the first `deletions` are tombstones.
+    pub(crate) fn flush_deleting(&mut self, random: &mut SplitMix64, bytes: u64, deletions: u64) {
         let a = random.below(KEYS);
         let b = random.below(KEYS);
-        let table = self.table(a.min(b), a.max(b), bytes);
+        let sequence_min = self.sequence + 1;
+        self.sequence += bytes;
+        let table = TableFacts {
+            deletions,
+            sequence_min,
+            sequence_max: self.sequence,
+            ..self.table(a.min(b), a.max(b), bytes)
+        };
         let run = RunFacts {
             id: self.id(),
-            tables: vec![table],
+            tables: vec![table.into()],
         };
         self.shape.levels[0].runs.insert(0, run);
     }
@@ -164,7 +180,8 @@ impl Tree {
     }
 
     /// Carries out a lawful plan. As many bytes come out as go in, cut into tables of a quarter of
-    /// the base.
+    /// the base. Tombstones stay if a run only moves, a snapshot needs them, or an older table
+    /// could hold what they delete.
     pub(crate) fn apply(&mut self, plan: &Plan) {
         let inputs = self.inputs(plan).expect("the plan was checked");
         let named = named(&inputs);
@@ -182,11 +199,29 @@ impl Tree {
         let cut = |total: u64, piece: u64| {
             (u128::from(total) * u128::from(piece) / u128::from(pieces)) as u64
         };
+        let written = inputs.iter().map(|input| input.table.sequence_min);
+        let sequence_min = written.min().expect("inputs");
+        let written = inputs.iter().map(|input| input.table.sequence_max);
+        let sequence_max = written.max().expect("inputs");
+        let oldest_deletion = self.oldest_deletion_after(plan, &inputs);
         let mut output = Vec::new();
         for piece in 0..pieces {
             let from = smallest + cut(span, piece);
             let to = smallest + cut(span, piece + 1) - 1;
-            output.push(self.table(from, to, cut(bytes, piece + 1) - cut(bytes, piece)));
+            let bytes = cut(bytes, piece + 1) - cut(bytes, piece);
+            let table = TableFacts {
+                deletions: u64::from(oldest_deletion.is_some()),
+                sequence_min,
+                sequence_max,
+                ..self.table(from, to, bytes)
+            };
+            if let Some(sequence) = oldest_deletion {
+                self.shape.oldest_deletions.insert(table.id, sequence);
+            }
+            output.push(table.into());
+        }
+        for id in &named {
+            self.shape.oldest_deletions.remove(id);
         }
 
         for level in &mut self.shape.levels {
@@ -198,6 +233,39 @@ impl Tree {
         for level in &mut self.shape.levels {
             level.runs.retain(|run| !run.tables.is_empty());
         }
+    }
+
+    /// The oldest tombstone that a merge of `inputs` writes again, if it writes any.
+    fn oldest_deletion_after(&self, plan: &Plan, inputs: &[Input]) -> Option<u64> {
+        let named = named(inputs);
+        let target = match plan.run {
+            OutputRun::New => Place::of_new_run(plan.level),
+            OutputRun::Into(id) => {
+                let position = self.runs(plan.level).iter().position(|run| run.id == id);
+                Place::of_run(plan.level, position.expect("the plan was checked"))
+            }
+        };
+        let first = Place::of_run(inputs[0].level, inputs[0].run);
+        let of_one_run = |input: &Input| Place::of_run(input.level, input.run) == first;
+        let moves = first < target && inputs.iter().all(of_one_run);
+        let mut older = Vec::new();
+        for (level, facts) in self.shape.levels.iter().enumerate() {
+            for (position, run) in facts.runs.iter().enumerate() {
+                if target <= Place::of_run(level, position) {
+                    older.extend(run.tables.iter().filter(|it| !named.contains(&it.id)));
+                }
+            }
+        }
+        let stays = |input: &&Input| {
+            let snapshot = self.shape.oldest_snapshot;
+            let written = self.shape.oldest_deletion(&input.table);
+            moves
+                || snapshot.is_some_and(|snapshot| written.is_some_and(|it| snapshot < it))
+                || older.iter().any(|table| table.overlaps(&input.table))
+        };
+        let staying = inputs.iter().filter(stays);
+        let written = staying.filter_map(|input| self.shape.oldest_deletion(&input.table));
+        written.min()
     }
 
     /// Puts `output` where `plan` wants it.
