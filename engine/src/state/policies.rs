@@ -103,6 +103,7 @@ impl Policies {
     pub(crate) fn with_picker(&self, spec: &PolicySpec) -> Result<Self> {
         let picker = aura_policies::picker::build(spec).map_err(of_agent)?;
         Ok(Self {
+            picker_asks: picker.asks(),
             picker: Arc::new(Mutex::new(picker)),
             picker_spec: spec.clone(),
             ..self.clone()
@@ -175,6 +176,7 @@ impl Policies {
         if config.compaction.picker == next.compaction.picker {
             policies.picker = self.picker.clone();
             policies.picker_spec = self.picker_spec.clone();
+            policies.picker_asks = self.picker_asks;
         }
         if config.value_log.placement == next.value_log.placement {
             policies.placement = self.placement.clone();
